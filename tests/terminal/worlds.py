@@ -28,10 +28,10 @@ from tests.wizard.fakes.clients import (
 from tests.wizard.setup.test_plan import FRESH, child
 from wizard.core.errors import ResourceError, SetupError, SignInNeeded
 from wizard.core.models.account import Identity, ProfileFact, ProfileKind, RegionFact
+from wizard.core.models.answers import Answer, Source
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.inputs import StepState
 from wizard.core.models.stack import OnProgress, Progress
-from wizard.inputs.answers import Answer, Source
 from wizard.pulumi_engine import config
 
 

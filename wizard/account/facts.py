@@ -15,6 +15,7 @@ from components.settings import HASH_KEY_VARIABLE, Outputs, Settings
 from wizard.account.deployed_stack import DeployedStack
 from wizard.account.key_access import KeyReading, arns_of, read_keys
 from wizard.account.notices import facts_read, rests_on
+from wizard.core.clients import ApplicationCode, ReadCode
 from wizard.core.errors import SetupError, Unsupported, attempted
 from wizard.core.models.access import StatementEvaluation, VariableEntry
 from wizard.core.models.account import KeyFact
@@ -26,7 +27,6 @@ from wizard.core.ports.aws import AccessDiagnostics
 from wizard.core.ports.run import AwsClient, DecryptVerifier, GitHub, TargetContext
 from wizard.core.retry import Once, together
 from wizard.data_key.delivery import find_data_key, find_last_backup, find_stored_data_key, region_of
-from wizard.inputs.application_readers import ApplicationCode, ReadCode
 from wizard.targets.port import deploy_target
 
 T = TypeVar("T")

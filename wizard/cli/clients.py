@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wizard.cli.commands import READ_ONLY
+from wizard.core.clients import ApplicationCode, Clients
 from wizard.core.errors import SetupError
+from wizard.core.models.answers import Answer
 from wizard.core.models.inputs import InputType, Question
 from wizard.core.next_command import RunOptions, wizard
 from wizard.core.retry import Clock
-from wizard.inputs.answers import Answer
 from wizard.inputs.application_folder import ApplicationFolder, missing_parts
 from wizard.inputs.registry import by_key
 from wizard.inputs.saved_progress import DraftFiles
@@ -26,15 +27,12 @@ from wizard.pulumi_engine import config, process
 from wizard.terminal.terminal import Terminal
 
 if TYPE_CHECKING:
-    from components.settings import Outputs, Settings
+    from components.settings import Settings
     from wizard.aws import Aws
-    from wizard.core.models.delivery import StackState
     from wizard.core.models.rotation import LastBackup
+    from wizard.core.ports.run import TargetContext
     from wizard.core.state_backend import BackendFact
-    from wizard.inputs.application_readers import ApplicationCode
     from wizard.pulumi_engine.engine import PulumiEngine
-    from wizard.setup.plan import Plan
-    from wizard.setup.steps import Clients, PreparedRun
     from wizard.vercel.client import Vercel
 
 ASK_AHEAD = {
@@ -144,12 +142,11 @@ def build_clients(
     from wizard.cli import github
     from wizard.inputs import vercel_cli
     from wizard.pulumi_engine.backend import StatePlaces, list_stacks
-    from wizard.setup.steps import Clients
 
-    def back_up(place: str, ready: PreparedRun, outputs: Outputs) -> LastBackup:
+    def back_up(place: str, context: TargetContext) -> LastBackup:
         from wizard.commands.backup import command
 
-        return command.after_setup(place, terminal, ready, outputs, at=datetime.now(UTC))
+        return command.after_setup(place, terminal, context, at=datetime.now(UTC))
 
     def sign_in(profile: str) -> None:
         from wizard.aws.auth import sign_in
@@ -245,15 +242,14 @@ def _saved_settings(project: Path) -> dict[str, Settings | SetupError]:
     return saved
 
 
-def _plan_keeper(file: Path, terminal: Terminal) -> Callable[[Plan, StackState], None]:
+def _plan_keeper(file: Path, terminal: Terminal) -> Callable[[Mapping[str, Any]], None]:
     from wizard.setup import saved_plan
 
-    def keep(planned: Plan, state: StackState) -> None:
-        document = saved_plan.document(planned, state, at=datetime.now(UTC), version=planned.engine)
+    def keep(document: Mapping[str, Any]) -> None:
         saved_plan.write(file, document)
         terminal.line()
         terminal.line(f"the plan is in {file}; nothing was changed. To apply it:")
-        terminal.verbatim(wizard("setup", "--stack", planned.stack, "--plan", file))
+        terminal.verbatim(wizard("setup", "--stack", document["stack"], "--plan", file))
 
     return keep
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
+from wizard.core.models.answers import Draft
 from wizard.core.models.inputs import Choice, InputType, Question
 from wizard.inputs import saved_progress
 from wizard.inputs.registry import by_key, heading
@@ -47,7 +48,7 @@ def begin(
     *,
     stack: str,
     ui: Asker,
-    draft: saved_progress.Draft | None,
+    draft: Draft | None,
     is_target_known: bool,
     is_first: bool,
     suggested: Sequence[tuple[str, str]],
@@ -114,7 +115,7 @@ def _start(stack: str, others: Sequence[str]) -> Question:
     )
 
 
-def _resume(stack: str, draft: saved_progress.Draft, now: datetime) -> Question:
+def _resume(stack: str, draft: Draft, now: datetime) -> Question:
     answers = "1 answer" if len(draft.asked) == 1 else f"{len(draft.asked)} answers"
     return Question(
         key="resume",

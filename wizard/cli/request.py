@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any
 from wizard import PROJECT_FOLDER
 from wizard.cli import first_prompt, parser
 from wizard.core import files
+from wizard.core.clients import Clients, Request
 from wizard.core.errors import UsageError
+from wizard.core.models.answers import Answer, Source
 from wizard.core.next_command import CALLER_PATH, PROGRAM, SCRIPT, Run, RunOptions, quote, wizard
 from wizard.inputs import answers, application_folder, saved_progress
 from wizard.inputs.answers_file import read_answers
@@ -29,8 +31,7 @@ from wizard.pulumi_engine import config
 
 if TYPE_CHECKING:
     from components.settings import Settings
-    from wizard.setup.saved_plan import SavedPlan
-    from wizard.setup.steps import Clients, Request
+    from wizard.core.models.stack import SavedPlan
     from wizard.terminal.terminal import Terminal
 
 
@@ -137,8 +138,8 @@ def _resolved(
     read_file: Callable[[Path | None], dict[str, Any]],
     read_secret: Callable[[str], str],
     opened: first_prompt.EarlyAnswers,
-    detected: Mapping[str, answers.Answer],
-) -> dict[str, answers.Answer]:
+    detected: Mapping[str, Answer],
+) -> dict[str, Answer]:
     copied: Mapping[str, Any] = {}
     # In a checkout that has no settings of the stack, a saved plan's are the ones that were approved.
     told = saved or (_planned_settings(plan) if plan else None)
@@ -159,7 +160,7 @@ def _resolved(
         read_secret=read_secret,
     )
     if opened.target is not None:
-        resolved["target"] = answers.Answer(value=opened.target, source=answers.Source.ASKED, where="your answer")
+        resolved["target"] = Answer(value=opened.target, source=Source.ASKED, where="your answer")
     return resolved
 
 
@@ -186,13 +187,11 @@ def _other(stack: str) -> Settings:
 
 def _request(
     options: RunOptions,
-    resolved: Mapping[str, answers.Answer],
+    resolved: Mapping[str, Answer],
     saved: Settings | None,
     opened: first_prompt.EarlyAnswers,
     plan: SavedPlan | None,
 ) -> Request:
-    from wizard.setup.steps import Request
-
     return Request(
         stack=options.stack,
         answers=resolved,
@@ -228,13 +227,13 @@ def _planned_settings(plan: SavedPlan) -> Settings:
         raise UsageError(f"the settings of the plan {plan.name} cannot be used: {error}", again) from error
 
 
-def _vercel_login() -> dict[str, answers.Answer]:
+def _vercel_login() -> dict[str, Answer]:
     from wizard.inputs import vercel_cli
 
     login = vercel_cli.cli_login()
     if login is None or login.token is None:
         return {}
-    return {"vercel_token": answers.Answer(value=login.token, source=answers.Source.DETECTED, where=login.source)}
+    return {"vercel_token": Answer(value=login.token, source=Source.DETECTED, where=login.source)}
 
 
 def _application_folder() -> Path:

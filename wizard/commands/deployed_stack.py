@@ -10,6 +10,7 @@ from typing import Any
 
 from components.settings import Outputs, Settings
 from wizard.account.deployed_stack import DeployedStack
+from wizard.core.clients import Clients, Request
 from wizard.core.errors import CredentialsError, DataKeyConflict, SetupError, StackNotFound, attempted, known
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.models.rotation import DataKeyVersion
@@ -19,7 +20,7 @@ from wizard.core.retry import Threads, ahead
 from wizard.core.state_backend import Circumstances, resolve
 from wizard.data_key.delivery import find_stored_data_key
 from wizard.inputs.registry import by_key
-from wizard.setup.steps import Clients, Request, settings_of, settings_refresh
+from wizard.setup.steps import settings_of, settings_refresh
 
 
 def find(

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from wizard.core.errors import MissingAnswers, UsageError
+from wizard.core.models.answers import Answer, Source
 from wizard.core.models.inputs import CALLER, CREATE, Input
 from wizard.core.next_command import VERCEL_LOGIN
 from wizard.inputs.answers_file import listed
@@ -21,35 +21,6 @@ from wizard.inputs.registry import INPUTS, by_key
 if TYPE_CHECKING:
     from components.settings import ContractError, Settings
     from wizard.core.models.account import Identity
-
-
-class Source(StrEnum):
-    """Where an answer comes from, the highest rank first."""
-
-    FLAG = "flag"
-    ENVIRONMENT = "environment"
-    FILE = "file"
-    DRAFT = "draft"
-    SAVED = "saved"
-    COPIED = "copied"
-    DETECTED = "detected"
-    DEFAULT = "default"
-    ASKED = "asked"
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class Answer:
-    """A value with its source. None is the answer `none` to an optional input."""
-
-    value: Any
-    source: Source
-    where: str
-    """The exact source: `--region`, `EONPRO_REGION`, a file's name, `sts`."""
-    secret: bool = False
-
-    def __repr__(self) -> str:
-        value = "<hidden>" if self.secret else repr(self.value)
-        return f"Answer(value={value}, source={self.source.value!r}, where={self.where!r})"
 
 
 _FIELD = r"\b[a-z]+(?:[A-Z][a-z]+)+\b"

@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wizard.core import clients
+from wizard.core.clients import OtherReader
 from wizard.core.safe_text import clean
 from wizard.inputs.application_folder import is_application, requires
 from wizard.inputs.variable_readers import FoundReaders, How, Reader, find_readers
@@ -39,29 +40,18 @@ _PURPOSES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class OtherReader:
-    """Code that reads a variable for something else than its wrapped key."""
-
-    reader: Reader
-    what: str
-    """What changes for it, in words."""
-    is_harmed: bool = True
-    """Whether it fails, or may fail, with the stack's value; else it goes on as before."""
-
-    @property
-    def line(self) -> str:
-        """`FILE:LINE: what`."""
-        return f"{clean(self.reader.place)}: {self.what}"
-
-
-@dataclass(frozen=True, kw_only=True)
 class ApplicationCode:
-    """The code of an application, as far as its files were read."""
+    """The code of an application, as far as its files were read. Implements `wizard.core.clients.ApplicationCode`."""
 
     folder: Path
     found: FoundReaders
     uses_phi: bool = False
     """Whether it depends on the library `phi`, which reads the variables itself."""
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Why some files were not read, one sentence each; empty if all were."""
+        return self.found.unread
 
     def reads(self, variable: str) -> bool:
         """Whether any of its code reads the variable, by name or through `phi`."""
@@ -72,7 +62,7 @@ class ApplicationCode:
         names = settings.delivered_names
         files = {reader.file for reader in self.found.of(names.data_key)}
         return tuple(
-            OtherReader(reader=reader, what=what, is_harmed=is_harmed)
+            _other(reader, what, is_harmed=is_harmed)
             for reader in self.found.readers
             if reader.variable in (names.region, names.key_id, names.data_key)
             if not _is_own(reader, files)
@@ -82,9 +72,7 @@ class ApplicationCode:
     def readers_of_former_key(self) -> tuple[OtherReader, ...]:
         """The code that reads the key from before, each with what happens to it without that variable."""
         return tuple(
-            OtherReader(reader=reader, what=_without(reader))
-            for reader in self.found.readers
-            if reader.variable in FORMER_KEYS
+            _other(reader, _without(reader)) for reader in self.found.readers if reader.variable in FORMER_KEYS
         )
 
 
@@ -100,8 +88,8 @@ def read_code(folder: Path, settings: Settings) -> ApplicationCode | None:
     )
 
 
-ReadCode = Callable[["Settings"], ApplicationCode | None]
-"""From the settings to the application's code; None where its folder is not known."""
+def _other(reader: Reader, what: str, *, is_harmed: bool = True) -> OtherReader:
+    return OtherReader(variable=reader.variable, place=clean(reader.place), what=what, is_harmed=is_harmed)
 
 
 def _is_own(reader: Reader, files: set[str]) -> bool:
@@ -180,7 +168,7 @@ MOST_NAMED = 12
 """The most readers that one piece of advice names."""
 
 
-def before_removal(code: ApplicationCode | None) -> tuple[str, str]:
+def before_removal(code: clients.ApplicationCode | None) -> tuple[str, str]:
     """(what to know before a former key's variable is removed, the command that finds it out or ""), for a person."""
     if code is None:
         return (
@@ -189,7 +177,7 @@ def before_removal(code: ApplicationCode | None) -> tuple[str, str]:
             search_command(),
         )
     readers = code.readers_of_former_key()
-    unread = "".join(f" Not everything was read: {why}." for why in code.found.unread)
+    unread = "".join(f" Not everything was read: {why}." for why in code.unread)
     if not readers:
         return f"Nothing in {clean(str(code.folder))} reads it by its name.{unread}", ""
     lines = [reader.line for reader in readers[:MOST_NAMED]]

@@ -9,11 +9,11 @@ from typing import Any
 
 from wizard.core.errors import PermissionDenied, SetupError, Unsupported
 from wizard.core.models.account import Identity, Principal, ProfileFact, ProfileKind, TrailFact
+from wizard.core.models.answers import Answer, Source
 from wizard.core.models.audit import gaps
 from wizard.core.models.delivery import Linked, VercelProject
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType, Question
 from wizard.core.ports.run import AwsClient, VercelClient
-from wizard.inputs.answers import Answer, Source
 from wizard.targets.port import all_targets
 
 SEVERAL = Choice(value="several", title="Several Regions", note="a multi-Region key; cannot be changed later")

@@ -9,12 +9,13 @@ from typing import Any
 
 from wizard.core.errors import CredentialsError, PermissionDenied, SetupError, SignInNeeded
 from wizard.core.models.account import Identity
+from wizard.core.models.answers import Answer, Source
 from wizard.core.models.delivery import Linked
 from wizard.core.models.inputs import CALLER, CREATE, Back, Choice, Input, InputType, Mark, Question
 from wizard.core.next_command import plain_name
 from wizard.core.ports.run import AwsClient, UserInterface, VercelClient
 from wizard.inputs import choices
-from wizard.inputs.answers import Answer, Source, missing, missing_error
+from wizard.inputs.answers import missing, missing_error
 from wizard.inputs.registry import INPUTS, STEPS, by_key, heading, step_of
 
 MOST_QUESTIONS = 7

@@ -5,14 +5,12 @@ Reads and writes `.wizard/STACK.json` in the project's folder. Never holds a sec
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
 from urllib.parse import quote
 
 from wizard.core import files, safe_text
-from wizard.inputs.answers import Answer, Source
+from wizard.core.models.answers import Answer, Draft, Source
 from wizard.inputs.registry import by_key
 
 ANSWERING = "answering"
@@ -24,27 +22,6 @@ PLANNED = "planned"
 
 _SAVED_SOURCES = (Source.FLAG, Source.ENVIRONMENT, Source.FILE, Source.DRAFT, Source.COPIED, Source.ASKED)
 """Detected and default answers are found again by the next run; saved ones are saved already."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Draft:
-    """The answers of a run when it ended."""
-
-    stage: str
-    at: datetime
-    """The time of the last answer; UTC."""
-    answers: Mapping[str, Any] = field(default_factory=dict)
-    """Values by the key of their input; None is the answer `none`."""
-    asked: tuple[str, ...] = ()
-    """The questions that were answered, in order."""
-
-
-class Drafts(Protocol):
-    def load(self, stack: str) -> Draft | None:
-        """The stack's draft; None where none can be read."""
-
-    def save(self, stack: str, draft: Draft) -> None: ...
-    def remove(self, stack: str) -> None: ...
 
 
 def progress_from_answers(answers: Mapping[str, Answer], *, stage: str, at: datetime, asked: tuple[str, ...]) -> Draft:

@@ -15,8 +15,8 @@ from typing import Any
 
 from wizard.core import files, safe_text
 from wizard.core.errors import SetupError
+from wizard.core.models.answers import Answer, Source
 from wizard.core.models.delivery import Linked
-from wizard.inputs.answers import Answer, Source
 from wizard.inputs.application_folder import FolderLink
 
 SIGN_IN = "vercel login"

@@ -15,8 +15,8 @@ from wizard.core.errors import UsageError
 from wizard.core.next_command import Result, wizard
 
 if TYPE_CHECKING:
+    from wizard.core.clients import Clients, Request
     from wizard.core.json_documents import Document
-    from wizard.setup.steps import Clients, Request
 
 INPUTS = "The inputs (the Region, the trail and others): python -m wizard help inputs"
 

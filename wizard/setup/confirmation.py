@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
+from wizard.core.clients import Clients, Request
 from wizard.core.errors import Cancelled, PreflightFailed, ResourceError, StalePlan
 from wizard.core.models.inputs import Choice, InputType, Mark, Question
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import Engine, UserInterface
 from wizard.setup import plan, steps
 from wizard.setup.importing.discovery import ImportRequest
-from wizard.setup.steps import Clients, PreparedRun, Request
+from wizard.setup.steps import PreparedRun
 from wizard.targets.port import Consent
 
 
@@ -99,7 +100,7 @@ def _show_missing_parts(clients: Clients, ready: PreparedRun) -> None:
         clients.ui.line("other code reads the same variables (remedies: docs/application.md):", mark=Mark.WARN)
         for other in others:
             clients.ui.line(f"  {other.line}", mark=Mark.WARN)
-    for why in ready.code.found.unread:
+    for why in ready.code.unread:
         clients.ui.line(f"the application's code was not read completely: {why}", mark=Mark.INFO)
 
 

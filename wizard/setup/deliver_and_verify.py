@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from components.settings import HASH_KEY_VARIABLE, Outputs, Settings
+from wizard.core.clients import Clients
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import PermissionDenied, SetupError, UsageError
 from wizard.core.models import delivery as models
@@ -18,7 +19,7 @@ from wizard.core.ports.run import AwsClient, TargetContext, UserInterface
 from wizard.data_key import delivery
 from wizard.setup import confirmation, report
 from wizard.setup.importing.data_key import verify_before_storing
-from wizard.setup.steps import Clients, PreparedRun
+from wizard.setup.steps import PreparedRun
 from wizard.targets.port import deploy_target
 from wizard.targets.vercel.access_key import DeliveredAccessKey
 

@@ -14,10 +14,10 @@ from wizard.core.cost.drivers import Assumptions, estimate, growth
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.models.access import PolicyJudgement
 from wizard.core.models.account import Identity, Principal
+from wizard.core.models.answers import Answer
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey, StoredDataKey
 from wizard.core.models.stack import Step
 from wizard.inputs import choices
-from wizard.inputs.answers import Answer
 from wizard.targets.port import deploy_targets
 
 SIGNS = {

@@ -11,6 +11,7 @@ from typing import Any
 from components.policies.requirements import Topic
 from components.settings import Outputs, Settings
 from wizard.core import json_documents
+from wizard.core.clients import ApplicationCode
 from wizard.core.errors import SetupError
 from wizard.core.models import delivery as models
 from wizard.core.models.account import Identity
@@ -19,7 +20,7 @@ from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import Step
 from wizard.core.next_command import Command, plain_name, wizard
 from wizard.data_key.delivery import region_of
-from wizard.inputs.application_readers import ApplicationCode, before_removal
+from wizard.inputs.application_readers import before_removal
 from wizard.setup.checklist import ChecklistEntry, ItemState
 from wizard.targets.port import NextStep, deploy_targets
 from wizard.targets.vercel.access_key import DeliveredAccessKey

@@ -6,7 +6,7 @@ Writes the file of a plan, in place of an earlier plan only; reads a text. The p
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from components.settings import Settings
 from wizard.core import files, safe_text
 from wizard.core.errors import UsageError
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, StackState
-from wizard.core.models.stack import Step
+from wizard.core.models.stack import SavedPlan, Step
 from wizard.setup.plan import QUIET, Plan, word
 
 KIND = "eonpro-kms plan"
@@ -25,30 +25,6 @@ VERSION = 1
 _KEYS = frozenset(
     "kind version engine at stack account region targets settings steps dataKey adopts state sha256".split()
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class SavedPlan:
-    name: str
-    """Of the file."""
-    at: datetime
-    engine: str
-    """The version of Pulumi that made it."""
-    stack: str
-    account: str
-    region: str
-    targets: tuple[str, ...]
-    """Where it delivers to."""
-    settings: Mapping[str, Any]
-    """The stack's configuration, by full key."""
-    steps: tuple[Step, ...]
-    """Pulumi's steps that change something."""
-    data_key: str | None
-    """The fingerprint of the stored data key; None where one was to be made."""
-    adopts: str | None
-    """The fingerprint of the data key to be imported."""
-    state: str
-    """The digest of the stack's state."""
 
 
 def document(planned: Plan, state: StackState, *, at: datetime, version: str) -> dict[str, Any]:

@@ -5,30 +5,26 @@ Acts through the ports. Creates, on request, the bucket of the state or a passph
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from components.settings import ImportGroup, Outputs, Settings, Target
 from wizard.account import claim
+from wizard.core.clients import ApplicationCode, Clients, Request, StatePlaces
 from wizard.core.cost.account import read_account
 from wizard.core.cost.drivers import Assumptions
 from wizard.core.errors import DamagedState, PreflightFailed, Problem, ResourceError, SetupError, StackNotFound
 from wizard.core.models.account import Identity
-from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey, Linked, StackState
+from wizard.core.models.answers import Answer, Source
+from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey
 from wizard.core.models.inputs import FILE_VARIABLE, Choice, Mark
-from wizard.core.models.rotation import LastBackup
-from wizard.core.models.stack import ListedStack, Progress, Step
+from wizard.core.models.stack import Progress, Step
 from wizard.core.next_command import Command, plain_name, shell, wizard
-from wizard.core.ports.aws import Wrapper
 from wizard.core.ports.run import (
     AwsClient,
-    DecryptVerifier,
     Engine,
-    GitHub,
     UserInterface,
     VercelClient,
 )
@@ -36,29 +32,13 @@ from wizard.core.retry import Threads, give_way
 from wizard.core.safe_text import counted
 from wizard.core.state_backend import KEY_ALIAS, Circumstances, StateBackend, in_words, resolve
 from wizard.inputs import saved_progress
-from wizard.inputs.answers import Answer, Source
-from wizard.inputs.application_readers import ApplicationCode, ReadCode
 from wizard.inputs.interview import Interview, Interviewer
 from wizard.inputs.registry import STEPS, by_key, heading
-from wizard.inputs.saved_progress import Drafts
 from wizard.setup import foreign_variables, plan
 from wizard.setup.importing import discovery
 from wizard.setup.importing.data_key import NONE_YET
 from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.preflight import checks, principals, services
-
-if TYPE_CHECKING:
-    from wizard.setup.saved_plan import SavedPlan
-
-
-class StatePlaces(Protocol):
-    """The port to states and passphrases of this machine (`wizard/pulumi_engine/backend.py`)."""
-
-    def circumstances(self, stack: str, *, account: str, region: str, interactive: bool) -> Circumstances:
-        """The circumstances on this machine, without the key in the account."""
-
-    def make_passphrase(self, stack: str) -> str:
-        """A new passphrase in a file that only its owner can read; the file's path."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,84 +104,6 @@ def _create(
         secrets_provider=state.secrets_provider,
         log_in_to=state.url if chosen else None,
     )
-
-
-ListStacks = Callable[[Mapping[str, str]], tuple[ListedStack, ...]]
-"""From the environment of the credentials to the backend's stacks. Raises SetupError."""
-
-
-class EngineFactory(Protocol):
-    """From the environment of the credentials to an Engine that uses exactly these."""
-
-    def __call__(self, environment: Mapping[str, str], *, secrets_provider: str | None = None) -> Engine: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Clients:
-    ui: UserInterface
-    connect: Callable[[str | None, str | None], AwsClient]
-    """From profile and Region to the AWS client."""
-    vercel: Callable[[str], VercelClient]
-    """From a token to the Vercel client."""
-    engine: EngineFactory
-    prover: DecryptVerifier
-    wrapper: Wrapper | None = None
-    """Wraps a former ENCRYPTION_KEY."""
-    github: GitHub | None = None
-    """None without a token."""
-    linked: Linked | None = None
-    detected: tuple[str, ...] = ()
-    """Lines to show with the account: the application, the login to Vercel, the state's backend."""
-    missing_parts: Callable[[Settings], tuple[str, ...]] = lambda settings: ()
-    """What the code of the application's folder lacks to use its data key, each with file and line."""
-    read_code: ReadCode = lambda settings: None
-    """Reads the application's code; None where its folder is not known."""
-    sign_in: Callable[[str], None] | None = None
-    """Signs a profile in with the AWS CLI, interactively."""
-    sign_in_problem: Callable[[str], SetupError | None] = lambda profile: None
-    """Why no AWS CLI that is installed can sign the profile in; None where one can."""
-    sign_in_to_vercel: Callable[[], Answer] | None = None
-    """Signs a person in with the Vercel CLI, interactively, for a token; None without that CLI. Raises SetupError."""
-    drafts: Drafts | None = None
-    state: StatePlaces | None = None
-    has_state_location: bool = True
-    """Whether it is known where Pulumi stores the state; if not, a person is asked."""
-    save_plan: Callable[[plan.Plan, StackState], None] | None = None
-    """Saves a plan for a later run."""
-    save_answers: Callable[[Mapping[str, Any]], None] | None = None
-    """Saves the answers, by the key of their input, for a later run."""
-    saved_settings: Callable[[], Mapping[str, Settings | SetupError]] = dict
-    """The settings of every stack in the project's folder, or why they cannot be used."""
-    list_stacks: ListStacks = lambda environment: ()
-    """The stacks in the state's backend, with the environment of the credentials. Raises SetupError."""
-    start_engine: Callable[[], object] = lambda: None
-    """Begins to load Pulumi's SDK, for a command that reads all else without it."""
-    back_up: Callable[[str, PreparedRun, Outputs], LastBackup] | None = None
-    """Backs the data key up to a file, an S3 object or a Region. Raises SetupError."""
-    clock: Callable[[], float] = time.monotonic
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """The options and answers of a run."""
-
-    stack: str
-    answers: Mapping[str, Answer] = field(repr=False)
-    saved: Settings | None = None
-    """The stack's settings in its configuration file. A run adds targets to them, and removes none."""
-    yes: bool = False
-    """The confirmation was given on the command line."""
-    confirmed: str | None = None
-    """The stack's name, given on the command line to confirm what cannot be undone."""
-    redeploy: bool | None = None
-    """Whether to restart the application afterwards; None: ask."""
-    adopt: bool = False
-    """Import resources that were created manually."""
-    plan: SavedPlan | None = None
-    """The saved plan to apply."""
-    asked: tuple[str, ...] = ()
-    """The questions that are answered already."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from components import policies
 from components.settings import Outputs, SecretStore, Settings
 from wizard.account import claim
 from wizard.account.resource_conflicts import crashed_creations
+from wizard.core.clients import Clients, Request
 from wizard.core.cost.drivers import options
 from wizard.core.errors import Cancelled, PreflightFailed, SetupError, StackNotFound, UsageError
 from wizard.core.models.account import UnrecordedResource
@@ -26,7 +27,6 @@ from wizard.inputs.registry import BACKUP_TO
 from wizard.setup import checklist, confirmation, deliver_and_verify, plan, report, steps
 from wizard.setup.preflight import account, services
 from wizard.setup.report import has_backup
-from wizard.setup.steps import Clients, Request
 from wizard.targets.port import deploy_target
 from wizard.targets.vercel import access_key
 
@@ -196,7 +196,7 @@ def _backed_up(
         return last, None
     clients.ui.working("backing up the data key")
     try:
-        return clients.back_up(place, ready, outputs), None
+        return clients.back_up(place, deliver_and_verify.context_of(ready, outputs)), None
     except SetupError as error:
         refused = report.RefusedBackup(place=place, error=error, is_required=answer is not None)
         clients.ui.error(SetupError(f"the data key was not backed up: {error.message}", error.hint))
@@ -210,7 +210,10 @@ def preview(request: Request, clients: Clients) -> plan.Plan:
     with confirmation.confirmed(request, clients, confirmed=False) as prepared:
         planned = prepared.planned
         if clients.save_plan is not None:
-            clients.save_plan(planned, prepared.ready.findings.state)
+            from wizard.setup import saved_plan
+
+            state = prepared.ready.findings.state
+            clients.save_plan(saved_plan.document(planned, state, at=clients.now(), version=planned.engine))
         if clients.save_answers is not None:
             clients.save_answers({key: answer.value for key, answer in prepared.ready.answers.items()})
     clients.ui.section("Options", "not selected, with their cost")

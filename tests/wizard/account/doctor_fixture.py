@@ -18,8 +18,8 @@ from wizard.account import judgements as checks
 from wizard.account.diagnosis import Diagnosis, diagnose
 from wizard.account.notices import Judgement, Notice
 from wizard.cli import parser
+from wizard.core.clients import Clients
 from wizard.core.ports.run import GitHub
-from wizard.setup.steps import Clients
 
 
 class DoctorFixture(World):

@@ -23,10 +23,10 @@ from tests.wizard.fakes.clients import (
 from wizard.account.deployed_stack import DeployedStack
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Notice, State
+from wizard.core.clients import Clients
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import StackState
 from wizard.core.models.stack import StateResource
-from wizard.setup.steps import Clients
 
 _URN = "urn:pulumi:production::eonpro-kms::eonpro:kms"
 RESOURCES = (

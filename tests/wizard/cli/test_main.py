@@ -29,6 +29,7 @@ from wizard.cli.commands import COMMANDS
 from wizard.cli.parser import EXIT_CODES
 from wizard.commands.doctor import command as doctor
 from wizard.commands.status import command as status
+from wizard.core.clients import Request
 from wizard.core.errors import (
     Cancelled,
     CredentialsError,
@@ -46,15 +47,14 @@ from wizard.core.errors import (
     Unsupported,
     UsageError,
 )
+from wizard.core.models.answers import Source
 from wizard.core.models.delivery import VerificationState
 from wizard.core.models.stack import HealthStatus, StackStatus
 from wizard.core.next_command import wizard as wizard_command
-from wizard.inputs.answers import Source
 from wizard.inputs.registry import INPUTS
 from wizard.setup import workflow
 from wizard.setup.checklist import ChecklistEntry, ItemState
 from wizard.setup.plan import Plan
-from wizard.setup.steps import Request
 
 PROBLEMS = (
     Problem(what="the Region is off", why="nothing can be made there", next="enable it"),
@@ -729,7 +729,7 @@ from pathlib import Path
 from wizard.aws.client import Aws
 from wizard.cli.clients import build_clients
 from wizard.core.next_command import RunOptions
-from wizard.inputs.answers import Answer, Source
+from wizard.core.models.answers import Answer, Source
 from wizard.inputs.application_folder import ApplicationFolder
 from wizard.inputs.saved_progress import DraftFiles
 from wizard.terminal.terminal import Terminal

@@ -22,14 +22,16 @@ from tests.wizard.fakes.clients import (
 from wizard.commands.cost import CostOptions
 from wizard.commands.cost import command as cost
 from wizard.commands.status import command as status
+from wizard.core.clients import Request
+from wizard.core.models.answers import Answer, Source
 from wizard.core.models.audit import Usage
 from wizard.core.models.rotation import KeyRotations, Rotation
 from wizard.core.models.stack import HealthStatus, ListedStack
-from wizard.inputs.answers import Answer, Source, from_settings
+from wizard.inputs.answers import from_settings
 from wizard.setup import steps
 from wizard.setup.checklist import ItemState
 from wizard.setup.preflight.checks import Findings
-from wizard.setup.steps import PreparedRun, Request
+from wizard.setup.steps import PreparedRun
 
 # --- the cost
 

@@ -29,6 +29,7 @@ from tests.wizard.fakes.clients import (
 from tests.wizard.fakes.rotation import FakeKeyRing
 from wizard.account.deployed_stack import DeployedStack
 from wizard.commands import deployed_stack
+from wizard.core.clients import Clients, Request
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import (
     CredentialsError,
@@ -39,12 +40,11 @@ from wizard.core.errors import (
     Unreachable,
     attempted,
 )
+from wizard.core.models.answers import Answer, Source
 from wizard.core.models.delivery import StackState
 from wizard.core.models.rotation import StoredKey, VersionOrigin
 from wizard.core.next_command import Command
-from wizard.inputs.answers import Answer, Source
 from wizard.pulumi_engine.backend import StatePlaces
-from wizard.setup.steps import Clients, Request
 
 WRAPPED = WrappedDataKey(value=base64.b64encode(b"a wrapped data key".ljust(184)).decode())
 AWAY = Unreachable("it does not answer", "try again")

@@ -15,8 +15,8 @@ from wizard.account.diagnosis import diagnose
 from wizard.account.judgements import key_policy
 from wizard.commands import deployed_stack
 from wizard.commands.review import collect
+from wizard.core.clients import Request
 from wizard.core.errors import PermissionDenied
-from wizard.setup.steps import Request
 
 ADMINISTRATOR_ACCESS = "arn:aws:iam::aws:policy/AdministratorAccess"
 EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}

@@ -22,16 +22,17 @@ from tests.wizard.fakes.clients import (
 )
 from wizard.commands.push import PushOptions
 from wizard.commands.push import command as push_command
+from wizard.core.clients import Request
 from wizard.core.errors import PermissionDenied, SetupError, StackNotFound, Unreachable, UsageError
 from wizard.core.models.account import Existing
+from wizard.core.models.answers import Answer, Source
 from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.rotation import VersionOrigin
 from wizard.core.ports.run import TargetContext
 from wizard.data_key import guard
 from wizard.data_key.guard import DecisionState
-from wizard.inputs.answers import Answer, Source, from_settings
+from wizard.inputs.answers import from_settings
 from wizard.setup.preflight import checks
-from wizard.setup.steps import Request
 
 BESIDE = "/eonpro/production/AWS_KMS_KEY_ID"
 EARLIER = wrapped("earlier")

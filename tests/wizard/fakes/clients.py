@@ -52,6 +52,7 @@ from wizard.core.models.account import (
     TrailFact,
     UnrecordedResource,
 )
+from wizard.core.models.answers import Draft
 from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyCall, KeyCalls, LogValidation, RuleFact
 from wizard.core.models.delivery import (
     PRODUCTION,
@@ -76,7 +77,6 @@ from wizard.core.models.inputs import Back, Mark, Question, StepState
 from wizard.core.models.stack import Drift, OnProgress, Progress, Step
 from wizard.core.next_command import VERCEL_LOGIN
 from wizard.core.variable_ownership import ForeignVariable, OwnValues, VariablesNotOurs
-from wizard.inputs.saved_progress import Draft
 
 ACCOUNT = "111122223333"
 OTHER_ACCOUNT = "999988887777"
@@ -1064,7 +1064,7 @@ class FakeProver:
 
 @dataclass(kw_only=True)
 class FakeDrafts:
-    """Drafts in memory. Implements `wizard.inputs.saved_progress.Drafts`."""
+    """Drafts in memory. Implements `wizard.core.clients.Drafts`."""
 
     kept: dict[str, Draft] = field(default_factory=dict)
     saved: list[Draft] = field(default_factory=list)

@@ -43,7 +43,7 @@ def code(folder: Path, files: dict[str, str], **changes: object) -> ApplicationC
 
 def test_each_other_reader_is_named_with_file_line_and_what_changes_for_it(tmp_path: Path) -> None:
     others = code(tmp_path, APPLICATION).others(settings())
-    assert [(other.reader.place, other.reader.variable, other.is_harmed) for other in others] == [
+    assert [(other.place, other.variable, other.is_harmed) for other in others] == [
         ("src/lib/s3Config.ts:2", "AWS_REGION", False),
         ("src/lib/s3Config.ts:3", "AWS_KMS_KEY_ID", True),
         ("src/lib/ses.ts:2", "AWS_REGION", False),

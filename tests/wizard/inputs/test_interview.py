@@ -28,9 +28,10 @@ from wizard.core.errors import (
     SignInNeeded,
     Unreachable,
 )
+from wizard.core.models.answers import Answer, Source
 from wizard.core.models.delivery import Linked, VercelProject
 from wizard.core.models.inputs import Back, Mark
-from wizard.inputs.answers import Answer, Source, from_settings
+from wizard.inputs.answers import from_settings
 from wizard.inputs.interview import Interview, Interviewer
 from wizard.inputs.registry import INPUTS
 

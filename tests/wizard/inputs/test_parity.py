@@ -14,8 +14,8 @@ from tests.wizard.inputs.values import DOORS, by_flag, by_json, by_variable, by_
 from tools.documents.inputs import members
 from wizard.cli import parser
 from wizard.core.errors import UsageError
+from wizard.core.models.answers import Source
 from wizard.core.models.inputs import Input, InputType
-from wizard.inputs.answers import Source
 from wizard.inputs.registry import INPUTS
 
 SECRETS = tuple(each for each in INPUTS if each.secret)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from wizard.core.models.answers import Answer, Draft, Source
 from wizard.inputs import saved_progress
-from wizard.inputs.answers import Answer, Source
-from wizard.inputs.saved_progress import ANSWERING, PLANNED, Draft, DraftFiles
+from wizard.inputs.saved_progress import ANSWERING, PLANNED, DraftFiles
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECRET = "vercel-token-of-the-clinic"

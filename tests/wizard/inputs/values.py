@@ -12,8 +12,9 @@ from typing import Any
 
 from tools.documents.inputs import schema
 from wizard.cli import parser
+from wizard.core.models.answers import Answer
 from wizard.core.models.inputs import Input, InputType
-from wizard.inputs.answers import Answer, resolve
+from wizard.inputs.answers import resolve
 from wizard.inputs.answers_file import read_file
 from wizard.inputs.registry import INPUTS
 

@@ -28,9 +28,9 @@ from tests.wizard.fakes.clients import (
     wrapped,
 )
 from wizard.core.data_key import WrappedDataKey
+from wizard.core.models.answers import Answer, Source
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.stack import Step
-from wizard.inputs.answers import Answer, Source
 from wizard.setup.plan import Plan, irreversible, lines, word
 from wizard.setup.plan import rows as review
 

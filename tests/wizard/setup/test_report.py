@@ -37,6 +37,8 @@ from tests.wizard.fakes.clients import (
     wrapped,
 )
 from wizard.cli.parser import CommandLine, parse
+from wizard.core.clients import Request
+from wizard.core.models.answers import Answer, Source
 from wizard.core.models.delivery import (
     AccessKey,
     AppVariables,
@@ -48,12 +50,10 @@ from wizard.core.models.delivery import (
     VerificationState,
 )
 from wizard.core.models.rotation import LastBackup
-from wizard.inputs.answers import Answer, Source
 from wizard.inputs.registry import by_key
 from wizard.setup.checklist import ChecklistEntry, ItemState
 from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.report import Report, document, next_steps, repeat_command, what_exists
-from wizard.setup.steps import Request
 from wizard.setup.workflow import show_report
 from wizard.targets.vercel.access_key import DeliveredAccessKey
 

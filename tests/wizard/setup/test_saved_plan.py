@@ -15,9 +15,9 @@ from components.settings import Target
 from tests.wizard.fakes.clients import IDENTITY, KEY, OTHER_ACCOUNT, STORED_KEY, TOKEN, settings, step, wrapped
 from wizard.core.errors import UsageError
 from wizard.core.models.delivery import StackState, StoredDataKey
-from wizard.core.models.stack import Step
+from wizard.core.models.stack import SavedPlan, Step
 from wizard.setup.plan import Plan
-from wizard.setup.saved_plan import SavedPlan, changes, document, read, write
+from wizard.setup.saved_plan import changes, document, read, write
 
 AT = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 ENGINE = "3.259.0"

@@ -10,11 +10,11 @@ import pytest
 
 from tests.wizard.commands.push.test_push import PushWorld
 from tests.wizard.setup.test_workflow import World
+from wizard.core.clients import Clients
 from wizard.core.errors import Cancelled, PreflightFailed
 from wizard.core.variable_ownership import ForeignVariable, VariablesNotOurs
 from wizard.inputs.application_readers import read_code
 from wizard.setup import plan, report, workflow
-from wizard.setup.steps import Clients
 
 REGION = ForeignVariable(name="AWS_REGION", place="production of Vercel project acme/portal", value="us-east-2")
 KEY = ForeignVariable(name="AWS_KMS_KEY_ID", place="production of Vercel project acme/portal", value="alias/uploads")

@@ -9,8 +9,8 @@ import pytest
 
 from tests.wizard.fakes.clients import ACCOUNT, IDENTITY, FakeCloud, FakeTalk, key_fact
 from wizard.core.errors import CredentialsError, PermissionDenied, SetupError
+from wizard.core.models.answers import Answer, Source
 from wizard.core.state_backend import KEY_ALIAS, BackendFact, Circumstances
-from wizard.inputs.answers import Answer, Source
 from wizard.inputs.interview import Interview
 from wizard.setup.steps import StateLocation, settle
 
@@ -19,7 +19,7 @@ BUCKET = f"eonpro-pulumi-state-{ACCOUNT}-us-east-1"
 
 
 class FakePlaces:
-    """A machine in memory. Implements `wizard.setup.steps.StatePlaces`."""
+    """A machine in memory. Implements `wizard.core.clients.StatePlaces`."""
 
     def __init__(self) -> None:
         self.found = Circumstances(

@@ -51,6 +51,7 @@ from tests.wizard.fakes.rotation import FakeWrapper
 from tests.wizard.inputs.test_interview import GIVEN
 from wizard.commands.doctor import VerifyOptions
 from wizard.commands.doctor import command as doctor
+from wizard.core.clients import Clients, Request
 from wizard.core.errors import (
     Cancelled,
     CredentialsError,
@@ -66,6 +67,7 @@ from wizard.core.errors import (
 )
 from wizard.core.models.access import PolicyFinding, PolicyFindingKind, PolicyJudgement
 from wizard.core.models.account import Existing, UnrecordedResource
+from wizard.core.models.answers import Answer, Source
 from wizard.core.models.delivery import (
     AccessKey,
     AccessKeyFact,
@@ -76,16 +78,14 @@ from wizard.core.models.delivery import (
 )
 from wizard.core.models.inputs import Mark, Question
 from wizard.core.models.rotation import LastBackup, VersionOrigin
-from wizard.core.models.stack import Drift, DriftKind, StateResource
+from wizard.core.models.stack import Drift, DriftKind, SavedPlan, StateResource
 from wizard.core.next_command import VERCEL_LOGIN
 from wizard.core.retry import SCHEDULES, Reason
 from wizard.data_key.delivery import find_stored_data_key
 from wizard.inputs import answers_file
-from wizard.inputs.answers import Answer, Source, from_settings, resolve
+from wizard.inputs.answers import from_settings, resolve
 from wizard.setup import SetupOptions, plan, report, saved_plan, workflow
 from wizard.setup.report import next_steps
-from wizard.setup.saved_plan import SavedPlan
-from wizard.setup.steps import Clients, Request
 
 WRITES = {
     "engine.up",

@@ -26,14 +26,14 @@ def check_other_readers(facts: StackFacts) -> Iterator[Notice]:
     code = facts.code
     if code is None:
         return
-    for why in code.found.unread:
+    for why in code.unread:
         yield Notice.person(f"the rest of the application's code: {why}")
     others = code.others(facts.settings)
     for cause, is_harmed in (("variable-shared", True), ("region-shared", False)):
         readers = [other for other in others if other.is_harmed is is_harmed]
         if not readers:
             continue
-        shared = tuple(dict.fromkeys(other.reader.variable for other in readers))
+        shared = tuple(dict.fromkeys(other.variable for other in readers))
         yield Notice.wrong(
             cause,
             what=f"other code of the application reads {' and '.join(shared)}",

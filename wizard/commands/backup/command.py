@@ -6,9 +6,10 @@ The drill reads a backup, starts a child process as the application, and writes 
 
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,15 @@ from wizard.commands.backup import BackupOptions, destination
 from wizard.commands.backup.destination import BackupCopy, DestinationKind, State
 from wizard.commands.backup.document import Backup, backup_of
 from wizard.core import json_documents
+from wizard.core.clients import Clients, Request
 from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, SetupError, UsageError
 from wizard.core.models.delivery import AppCredentials, AppVariables, StoredDataKey
 from wizard.core.models.inputs import Mark, is_region
 from wizard.core.models.rotation import S3, DataKeyVersion, LastBackup, RestoreDrill, VersionOrigin, file_name_of
 from wizard.core.next_command import wizard
-from wizard.core.ports.run import AwsClient, UserInterface
+from wizard.core.ports.run import AwsClient, TargetContext, UserInterface
 from wizard.data_key import delivery
 from wizard.data_key.delivery import region_of
-from wizard.setup.steps import Clients, PreparedRun, Request
 from wizard.targets.port import deploy_targets
 
 
@@ -42,7 +43,8 @@ def run(options: BackupOptions, request: Request, clients: Clients) -> tuple[int
         )
     clients.ui.working("reading the stored data key")
     deployed = deployed_stack.find(request, clients)
-    backup, copies, _ = _back_up(options, clients.ui, deployed, at=clients.now())
+    read_outputs = partial(deployed_stack.outputs_of, deployed)
+    backup, copies, _ = _back_up(options, clients.ui, deployed.context(), read_outputs, at=clients.now())
     if options.to:
         clients.ui.line("to restore it:")
         place = copies[0].place if copies[0].kind is DestinationKind.OBJECT else Path(copies[0].place)
@@ -50,40 +52,37 @@ def run(options: BackupOptions, request: Request, clients: Clients) -> tuple[int
     return 0, document(request.stack, backup, tuple(copies))
 
 
-def after_setup(place: str, ui: UserInterface, ready: PreparedRun, outputs: Outputs, *, at: datetime) -> LastBackup:
+def after_setup(place: str, ui: UserInterface, context: TargetContext, *, at: datetime) -> LastBackup:
     """The backup at the end of the set-up: to a file, `s3://BUCKET/KEY` or a Region. Raises SetupError."""
-    deployed = DeployedStack(
-        stack=ready.stack,
-        settings=ready.settings,
-        aws=ready.aws,
-        identity=ready.identity,
-        engine=ready.engine,
-        state=replace(ready.findings.state, outputs=outputs),
-    )
     options = BackupOptions(to_region=place) if is_region(place) else BackupOptions(to=place)
-    return _back_up(options, ui, deployed, at=at)[2]
+    return _back_up(options, ui, context, context.require_outputs, at=at)[2]
 
 
 def _back_up(
-    options: BackupOptions, ui: UserInterface, deployed: DeployedStack, *, at: datetime
+    options: BackupOptions,
+    ui: UserInterface,
+    context: TargetContext,
+    read_outputs: Callable[[], Outputs],
+    *,
+    at: datetime,
 ) -> tuple[Backup, list[BackupCopy], LastBackup]:
-    backup = _backup(deployed, at)
-    by_key, copies, last_copies = _by_key(backup, deployed.settings), [], []
+    backup = _backup(context, read_outputs, at)
+    by_key, copies, last_copies = _by_key(backup, context.settings), [], []
     if options.to:
-        retention = deployed.settings.trail_retention_days
-        copy = destination.write(options.to, backup, deployed.aws.backup_storage, retention_days=retention)
+        retention = context.settings.trail_retention_days
+        copy = destination.write(options.to, backup, context.aws.backup_storage, retention_days=retention)
         _show(ui, backup, copy)
         # All keys are in one document; in another Region each has a copy of its own.
         copies, last_copies = [copy], [copy] * len(by_key)
     if options.to_region:
-        replicas, last_copies = deployed.outputs.replica_key_arns if deployed.outputs else (), []
+        replicas, last_copies = context.outputs.replica_key_arns if context.outputs else (), []
         for settings, of_key in by_key:
-            copy = copy_to_region(options.to_region, of_key, deployed.aws, settings, replica_arns=replicas)
+            copy = copy_to_region(options.to_region, of_key, context.aws, settings, replica_arns=replicas)
             _show(ui, of_key, copy)
             last_copies.append(copy)
         copies += last_copies
     records = [
-        _record(ui, deployed.aws, settings, of_key, copy)
+        _record(ui, context.aws, settings, of_key, copy)
         for (settings, of_key), copy in zip(by_key, last_copies, strict=True)
     ]
     return backup, copies, records[0]
@@ -277,8 +276,8 @@ def _fault(version: DataKeyVersion, credentials: AppCredentials, clients: Client
     return "" if result.proved and is_same else f"{version.fingerprint}: {result.cause or 'another data key'}"
 
 
-def _backup(deployed: DeployedStack, at: datetime) -> Backup:
-    settings, aws = deployed.settings, deployed.aws
+def _backup(context: TargetContext, read_outputs: Callable[[], Outputs], at: datetime) -> Backup:
+    settings, aws = context.settings, context.aws
     stored = delivery.find_stored_data_key(aws, settings)
     if stored is None:
         raise DataKeyConflict(
@@ -290,10 +289,10 @@ def _backup(deployed: DeployedStack, at: datetime) -> Backup:
     ]
     return backup_of(
         created_at=at,
-        stack=deployed.stack,
+        stack=context.stack,
         settings=settings,
         store=stored.store,
-        key_arn=stored.key_arn or deployed_stack.outputs_of(deployed).key_arn,
+        key_arn=stored.key_arn or read_outputs().key_arn,
         versions=_versions(aws, settings, stored),
         hash_versions=[version for of_key, other in others for version in _versions(aws, of_key, other)],
     )

@@ -14,6 +14,7 @@ from wizard.commands import deployed_stack
 from wizard.commands.cost import CostOptions
 from wizard.commands.report import ReportOptions
 from wizard.core import json_documents
+from wizard.core.clients import Clients, Request
 from wizard.core.cost.account import AccountFacts, CostByUse, cost_by_use, not_asked, read_account
 from wizard.core.cost.drivers import TABLE, Assumptions, CostItem, Estimate, Point, estimate, growth
 from wizard.core.errors import MissingAnswers, SetupError, StackNotFound, UsageError
@@ -23,7 +24,6 @@ from wizard.core.next_command import wizard
 from wizard.core.ports.run import UserInterface
 from wizard.inputs import answers
 from wizard.inputs.registry import INPUTS
-from wizard.setup.steps import Clients, Request
 from wizard.targets.port import free_values
 
 FACT_NAMES = {

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from wizard.core.next_command import Result
 
 if TYPE_CHECKING:
-    from wizard.setup.steps import Clients, Request
+    from wizard.core.clients import Clients, Request
 
 
 @dataclass(frozen=True, kw_only=True)

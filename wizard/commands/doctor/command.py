@@ -20,6 +20,7 @@ from wizard.commands import deployed_stack
 from wizard.commands.doctor import DoctorOptions, VerifyOptions
 from wizard.commands.push.deliver import targets_of
 from wizard.core import json_documents, next_command
+from wizard.core.clients import Clients, Request
 from wizard.core.errors import CredentialsError, SetupError, StackNotFound
 from wizard.core.models.delivery import Verification, VerificationState
 from wizard.core.models.inputs import Mark
@@ -28,7 +29,6 @@ from wizard.core.ports.run import UserInterface
 from wizard.core.retry import Threads
 from wizard.data_key import delivery
 from wizard.setup import deliver_and_verify
-from wizard.setup.steps import Clients, Request
 
 
 def run(options: DoctorOptions, request: Request, clients: Clients) -> tuple[int, json_documents.Document]:

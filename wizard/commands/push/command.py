@@ -12,6 +12,7 @@ from wizard.account.judgements.key_policy import KEY_CHECKS
 from wizard.commands import deployed_stack
 from wizard.commands.push import PushOptions, deliver, redeploy
 from wizard.commands.push.deliver import document
+from wizard.core.clients import Clients, Request
 from wizard.core.errors import Cancelled, UsageError
 from wizard.core.models.delivery import PRODUCTION, Scope
 from wizard.core.models.inputs import Mark
@@ -19,7 +20,6 @@ from wizard.core.next_command import wizard
 from wizard.core.ports.run import TargetContext
 from wizard.core.retry import Threads
 from wizard.setup import confirmation, foreign_variables
-from wizard.setup.steps import Clients, Request
 from wizard.targets.port import deploy_target
 from wizard.targets.vercel import own_stack
 

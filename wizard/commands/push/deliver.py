@@ -12,6 +12,7 @@ from wizard.account import facts
 from wizard.account.deployed_stack import DeployedStack
 from wizard.account.diagnosis import Diagnosis, plain
 from wizard.core import json_documents
+from wizard.core.clients import Clients, Request
 from wizard.core.errors import DataKeyConflict, PermissionDenied, UsageError
 from wizard.core.models.delivery import Delivered, Scope, StoredDataKey, Verification, VerificationState
 from wizard.core.models.deployment import Deployment, Instances, Redeployed, RedeployState
@@ -21,7 +22,6 @@ from wizard.core.ports.run import TargetContext
 from wizard.core.retry import Threads
 from wizard.data_key import delivery, guard
 from wizard.setup import deliver_and_verify
-from wizard.setup.steps import Clients, Request
 from wizard.targets.port import deploy_target
 from wizard.targets.vercel import own_stack
 from wizard.targets.vercel.access_key import DeliveredAccessKey

@@ -9,12 +9,12 @@ from datetime import datetime
 from functools import partial
 
 from components.settings import Settings
+from wizard.core.clients import Clients
 from wizard.core.errors import SetupError
 from wizard.core.models.deployment import Instances, Redeployed, RedeployState, RollingRelease
 from wizard.core.models.inputs import Mark
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import TargetContext, UserInterface
-from wizard.setup.steps import Clients
 from wizard.targets.port import deploy_target
 
 Pause = Callable[[float], None]

@@ -30,6 +30,7 @@ from wizard.commands.review import storage
 from wizard.commands.review.collect import review as read_review
 from wizard.commands.review.storage import Latest
 from wizard.core import files, safe_text
+from wizard.core.clients import Clients
 from wizard.core.cost.account import CostByUse, cost_by_use, read_account
 from wizard.core.cost.drivers import Assumptions, CostItem, estimate
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
@@ -44,7 +45,6 @@ from wizard.core.ports.run import AwsClient
 from wizard.core.retry import Threads
 from wizard.data_key.delivery import find_last_backup, find_last_drill, find_stored_data_key, region_of
 from wizard.setup import checklist
-from wizard.setup.steps import Clients
 
 WINDOW_DAYS = 90
 """How far back the use of the key is read: a quarter, as far as CloudTrail's event history goes."""

@@ -23,13 +23,13 @@ from wizard.commands.report.facts import Agreement
 from wizard.commands.report.render import markdown, page
 from wizard.commands.review.command import DEFAULT_FOLDER as REVIEWS
 from wizard.core import files, json_documents, safe_text
+from wizard.core.clients import Clients, Request
 from wizard.core.errors import ResourceError, SetupError, UsageError
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import S3
 from wizard.core.next_command import Command, Sealed, plain_name, wizard
 from wizard.core.ports.run import UserInterface
 from wizard.core.safe_text import counted
-from wizard.setup.steps import Clients, Request
 
 DEFAULT_FOLDER = PROJECT_FOLDER / "reports"
 """Next to Pulumi.<stack>.yaml."""

@@ -12,12 +12,12 @@ from wizard.commands import deployed_stack
 from wizard.commands.review import ReviewOptions, baseline, collect, output, storage
 from wizard.commands.review.output import ReviewResult, document
 from wizard.commands.review.storage import StoredReview
+from wizard.core.clients import Clients, Request
 from wizard.core.errors import Cancelled, UsageError
 from wizard.core.models.access import SignOff
 from wizard.core.models.inputs import InputType, Question
 from wizard.core.next_command import Command, plain_name, wizard
 from wizard.core.retry import Threads
-from wizard.setup.steps import Clients, Request
 
 DAYS = range(1, 91)
 """Days that the event history covers. https://docs.aws.amazon.com/awscloudtrail/latest/userguide/view-cloudtrail-events.html"""

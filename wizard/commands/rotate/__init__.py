@@ -16,7 +16,7 @@ from wizard.core.errors import UsageError
 from wizard.core.next_command import Result, wizard
 
 if TYPE_CHECKING:
-    from wizard.setup.steps import Clients, Request
+    from wizard.core.clients import Clients, Request
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from wizard.commands.rotate.versions import (
     refuse_other_store,
     stored,
 )
+from wizard.core.clients import Clients, Request
 from wizard.core.errors import Cancelled
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
@@ -27,7 +28,6 @@ from wizard.core.next_command import Command
 from wizard.data_key import guard
 from wizard.setup import confirmation
 from wizard.setup.deliver_and_verify import wrap_former_key
-from wizard.setup.steps import Clients, Request
 
 
 def adopt(request: Request, clients: Clients) -> RotateResult:

@@ -33,6 +33,7 @@ from wizard.commands.rotate.versions import (
     version_of,
 )
 from wizard.core import files, safe_text
+from wizard.core.clients import Clients, Request
 from wizard.core.errors import Cancelled, PolicyRefusal, ResourceError, SetupError, UsageError, attempted
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.inputs import Mark
@@ -40,7 +41,6 @@ from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
 from wizard.core.next_command import Command, shell, wizard
 from wizard.core.ports.run import TargetContext
 from wizard.setup import confirmation, foreign_variables
-from wizard.setup.steps import Clients, Request
 
 
 def make_new(request: Request, clients: Clients) -> RotateResult:

@@ -11,13 +11,13 @@ from datetime import datetime, timedelta
 from components.settings import ContractError, Settings
 from wizard.commands.rotate.result import Action, RotateResult, cost_of_another, show_rotations
 from wizard.commands.rotate.versions import DataKeyStore, read_stack
+from wizard.core.clients import Clients, Request
 from wizard.core.errors import Cancelled, ResourceError, SetupError, UsageError, attempted
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import KeyRotations
 from wizard.core.models.stack import Progress, Step
 from wizard.core.next_command import Command, plain_name, wizard
 from wizard.setup import plan
-from wizard.setup.steps import Clients, Request
 
 KEY_TYPE = "aws:kms/key:Key"
 ONE_REQUEST = timedelta(hours=1)

@@ -18,6 +18,7 @@ from wizard.commands.rotate.versions import (
     read_stack,
     stored,
 )
+from wizard.core.clients import Clients, Request
 from wizard.core.errors import Cancelled, PermissionDenied, ResourceError, SetupError, UsageError, attempted
 from wizard.core.models.account import KeyFact
 from wizard.core.models.inputs import Mark
@@ -25,7 +26,6 @@ from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
 from wizard.core.next_command import Command
 from wizard.data_key import delivery
 from wizard.setup.deliver_and_verify import temporary_grant
-from wizard.setup.steps import Clients, Request
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from wizard.commands.rotate.versions import (
     keep_stored_keys,
     refuse_another_key,
 )
+from wizard.core.clients import Clients
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, PermissionDenied, Unreachable, Unsupported
 from wizard.core.models.delivery import AppVariables, ChildResult, Delivered, Verification
@@ -24,7 +25,6 @@ from wizard.core.next_command import wizard
 from wizard.core.ports.run import TargetContext
 from wizard.data_key import delivery
 from wizard.setup import deliver_and_verify
-from wizard.setup.steps import Clients
 from wizard.targets.port import deploy_target, deploy_targets
 
 

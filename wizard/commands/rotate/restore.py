@@ -20,6 +20,7 @@ from wizard.commands.rotate.versions import (
     refuse_other_store,
     version_of,
 )
+from wizard.core.clients import Clients, Request
 from wizard.core.data_key import WrappedDataKey, damage, input_variable, read_from_application
 from wizard.core.errors import DataKeyConflict, UsageError
 from wizard.core.models.delivery import VercelProject
@@ -29,7 +30,6 @@ from wizard.core.next_command import Command, shell, wizard
 from wizard.data_key import guard
 from wizard.setup.importing.data_key import imported_data_key
 from wizard.setup.importing.discovery import entered_data_key
-from wizard.setup.steps import Clients, Request
 
 _INSTEAD = "name another backup; one that was made after the hash key has it"
 

@@ -12,13 +12,13 @@ from datetime import datetime
 from components.settings import HASH_KEY_VARIABLE, Outputs, Settings
 from wizard.account.deployed_stack import DeployedStack
 from wizard.commands import deployed_stack
+from wizard.core.clients import Clients, Request
 from wizard.core.data_key import FINGERPRINT, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError, StackNotFound, UsageError
 from wizard.core.models.rotation import DataKeyVersion, StoredKey, VersionOrigin
 from wizard.core.next_command import wizard
 from wizard.core.ports.aws import KeyRotation
 from wizard.data_key import delivery, guard
-from wizard.setup.steps import Clients, Request
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from components.settings import Settings, Target
 from wizard.account import key_access
 from wizard.commands.status import StatusOptions
 from wizard.core import json_documents
+from wizard.core.clients import Clients, ListStacks, Request
 from wizard.core.errors import DataKeyConflict, PermissionDenied, SetupError, StackNotFound, attempted
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StoredDataKey, VercelProject
@@ -26,7 +27,6 @@ from wizard.core.retry import Threads, together
 from wizard.core.state_backend import url_of
 from wizard.data_key.delivery import find_last_backup, find_stored_data_key, variables_of
 from wizard.inputs.registry import by_key
-from wizard.setup.steps import Clients, ListStacks, Request
 from wizard.targets.port import deploy_target
 
 

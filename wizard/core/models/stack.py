@@ -3,9 +3,11 @@
 Pure. Imports nothing slow, because the terminal needs it for its first question.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from wizard.core.models.inputs import StepState
 
@@ -148,3 +150,29 @@ class StateResource:
     def name(self) -> str:
         """The last part of the URN."""
         return self.urn.rsplit("::", 1)[-1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedPlan:
+    """A plan that was saved in a file, to be applied later."""
+
+    name: str
+    """Of the file."""
+    at: datetime
+    engine: str
+    """The version of Pulumi that made it."""
+    stack: str
+    account: str
+    region: str
+    targets: tuple[str, ...]
+    """Where it delivers to."""
+    settings: Mapping[str, Any]
+    """The stack's configuration, by full key."""
+    steps: tuple[Step, ...]
+    """Pulumi's steps that change something."""
+    data_key: str | None
+    """The fingerprint of the stored data key; None where one was to be made."""
+    adopts: str | None
+    """The fingerprint of the data key to be imported."""
+    state: str
+    """The digest of the stack's state."""

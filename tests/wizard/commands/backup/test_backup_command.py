@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ from components.settings import SecretStore, Settings
 from tests.wizard.fakes.backup import VAULT_BUCKET
 from tests.wizard.fakes.clients import (
     CREDENTIALS,
-    IDENTITY,
     KEY,
     OTHER_KEY,
     REPLICA,
@@ -32,6 +30,7 @@ from tests.wizard.fakes.clients import (
     wrapped,
 )
 from wizard.commands.backup import BackupOptions, command, destination
+from wizard.core.clients import Clients, Request
 from wizard.core.errors import (
     DataKeyConflict,
     PermissionDenied,
@@ -43,8 +42,8 @@ from wizard.core.errors import (
 from wizard.core.models.delivery import AppCredentials, StoredDataKey
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import VersionOrigin
+from wizard.core.ports.run import TargetContext
 from wizard.data_key.delivery import find_last_backup, find_last_drill
-from wizard.setup.steps import Clients, PreparedRun, Request
 
 NOW = datetime(2026, 11, 24, 12, 30, 15, 7, tzinfo=UTC)
 S3 = f"s3://{VAULT_BUCKET}/backup.json"
@@ -102,19 +101,14 @@ def test_the_end_of_a_set_up_backs_up_where_it_was_told_and_the_account_records_
 ) -> None:
     monkeypatch.chdir(tmp_path)
     world = World()
-    findings: Any = SimpleNamespace(state=world.engine.stack_state)
-    ready = PreparedRun(
+    context = TargetContext(
         stack="production",
         settings=world.settings,
-        identity=IDENTITY,
         aws=world.aws,
-        vercel=None,
-        engine=world.engine,
-        findings=findings,
         targets=(),
-        profile=None,
+        outputs=outputs_of(world.settings),
     )
-    done = command.after_setup(place, world.ui, ready, outputs_of(world.settings), at=NOW)
+    done = command.after_setup(place, world.ui, context, at=NOW)
     last = find_last_backup(world.aws, world.settings)
     assert last is not None and recorded in last.place
     assert (last.place, last.fingerprint) == (done.place, wrapped().fingerprint)

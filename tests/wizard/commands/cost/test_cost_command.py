@@ -23,6 +23,7 @@ from tests.wizard.fakes.clients import (
 )
 from tests.wizard.fakes.clients import settings as settings_
 from wizard.commands.cost import CostOptions, command
+from wizard.core.clients import Clients, Request
 from wizard.core.errors import (
     CredentialsError,
     MissingAnswers,
@@ -32,9 +33,9 @@ from wizard.core.errors import (
     Unreachable,
     UsageError,
 )
+from wizard.core.models.answers import Answer, Source
 from wizard.core.models.audit import Usage
-from wizard.inputs.answers import Answer, Source, from_settings
-from wizard.setup.steps import Clients, Request
+from wizard.inputs.answers import from_settings
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 COUNTED = Usage(since=NOW, until=NOW, kms_requests=900, key_requests=300, trail_bytes=2**20)

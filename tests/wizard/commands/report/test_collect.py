@@ -48,16 +48,16 @@ from wizard.commands.report.facts import Agreement, ChecklistItem, ReportFacts
 from wizard.commands.report.render import markdown, page
 from wizard.commands.review import storage
 from wizard.commands.review.storage import digest_of
+from wizard.core.clients import Clients, Request
 from wizard.core.cost.drivers import Assumptions
 from wizard.core.errors import PermissionDenied, StackNotFound, Unreachable, UsageError
 from wizard.core.models.access import AccessKeyAge, KeyEvents, KeyUse, SignIn
 from wizard.core.models.account import Retention
+from wizard.core.models.answers import Answer, Source
 from wizard.core.models.audit import LogValidation
 from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.rotation import KeyRotations, LastBackup, RestoreDrill, Rotation
-from wizard.inputs.answers import Answer, Source
 from wizard.setup.checklist import ChecklistEntry, ItemState, evaluate, read_account
-from wizard.setup.steps import Clients, Request
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 OTHER = f"arn:aws:iam::{ACCOUNT}:role/somebody-else"

@@ -41,11 +41,11 @@ from tests.wizard.fakes.clients import (
 )
 from wizard.commands.review import ReviewOptions, command, storage
 from wizard.commands.review.output import short
+from wizard.core.clients import Clients, Request
 from wizard.core.errors import Cancelled, PermissionDenied, StackNotFound, UsageError
 from wizard.core.models.access import AccessKeyAge
 from wizard.core.models.delivery import StackState
 from wizard.core.models.inputs import Mark
-from wizard.setup.steps import Clients, Request
 
 SCHEMA = json.loads((Path(__file__).resolve().parents[4] / "schemas" / "review.schema.json").read_text())
 

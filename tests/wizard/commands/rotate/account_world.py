@@ -31,12 +31,12 @@ from wizard.cli.parser import flags_of, parse
 from wizard.commands.backup import document
 from wizard.commands.push import PushOptions
 from wizard.commands.push import command as push
+from wizard.core.clients import Clients, Request
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import SetupError
+from wizard.core.models.answers import Answer, Source
 from wizard.core.models.delivery import AppCredentials, AppVariables, ChildResult, StackState
 from wizard.core.retry import Clock
-from wizard.inputs.answers import Answer, Source
-from wizard.setup.steps import Clients, Request
 from wizard.vercel.client import Vercel
 
 ACCOUNT = "123456789012"

@@ -20,10 +20,10 @@ from tests.wizard.fakes.clients import (
 )
 from tests.wizard.fakes.rotation import FakeKeyRing, FakeWrapper
 from wizard.cli.parser import flags_of, parse
+from wizard.core.clients import Clients, Request
 from wizard.core.data_key import WrappedDataKey
+from wizard.core.models.answers import Answer, Source
 from wizard.core.models.rotation import DataKeyVersion
-from wizard.inputs.answers import Answer, Source
-from wizard.setup.steps import Clients, Request
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

@@ -27,6 +27,7 @@ from tests.wizard.fakes.clients import (
 )
 from wizard.cli.parser import flags_of
 from wizard.commands.rotate import AdoptOptions, RestoreOptions, RotateOptions
+from wizard.core.clients import Request
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import (
     Cancelled,
@@ -52,7 +53,6 @@ from wizard.core.models.deployment import (
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import VersionOrigin
 from wizard.core.next_command import Command
-from wizard.setup.steps import Request
 
 OLD = wrapped().fingerprint
 DENIED = PermissionDenied("the caller may not do kms:ReEncryptFrom", "have it allowed")

@@ -40,6 +40,7 @@ from tests.wizard.fakes.clients import (
     wrapped,
 )
 from wizard.commands.status import command
+from wizard.core.clients import Clients
 from wizard.core.errors import (
     CredentialsError,
     PermissionDenied,
@@ -54,7 +55,6 @@ from wizard.core.models.deployment import Deployment, ReleaseStage, ReleaseState
 from wizard.core.models.inputs import Mark
 from wizard.core.models.stack import HealthStatus, ListedStack, StackStatus
 from wizard.pulumi_engine.backend import list_stacks
-from wizard.setup.steps import Clients
 from wizard.terminal.screen import Screen
 
 DENIED = PermissionDenied("not allowed to look", "ask for it")

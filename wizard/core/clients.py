@@ -1,0 +1,171 @@
+"""What a run is given: its request, with the answers, and the clients that it acts through.
+
+Pure. `wizard/cli` builds both; every command takes them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from components.settings import Settings
+    from wizard.core.errors import SetupError
+    from wizard.core.models.answers import Answer, Draft
+    from wizard.core.models.delivery import Linked
+    from wizard.core.models.rotation import LastBackup
+    from wizard.core.models.stack import ListedStack, SavedPlan
+    from wizard.core.ports.aws import Wrapper
+    from wizard.core.ports.run import (
+        AwsClient,
+        DecryptVerifier,
+        Engine,
+        GitHub,
+        TargetContext,
+        UserInterface,
+        VercelClient,
+    )
+    from wizard.core.state_backend import Circumstances
+
+
+class StatePlaces(Protocol):
+    """The port to states and passphrases of this machine (`wizard/pulumi_engine/backend.py`)."""
+
+    def circumstances(self, stack: str, *, account: str, region: str, interactive: bool) -> Circumstances:
+        """The circumstances on this machine, without the key in the account."""
+
+    def make_passphrase(self, stack: str) -> str:
+        """A new passphrase in a file that only its owner can read; the file's path."""
+
+
+class EngineFactory(Protocol):
+    """From the environment of the credentials to an Engine that uses exactly these."""
+
+    def __call__(self, environment: Mapping[str, str], *, secrets_provider: str | None = None) -> Engine: ...
+
+
+ListStacks = Callable[[Mapping[str, str]], "tuple[ListedStack, ...]"]
+"""From the environment of the credentials to the backend's stacks. Raises SetupError."""
+
+
+class Drafts(Protocol):
+    """The port to the answers of unfinished runs (`wizard/inputs/saved_progress.py`)."""
+
+    def load(self, stack: str) -> Draft | None:
+        """The stack's draft; None where none can be read."""
+
+    def save(self, stack: str, draft: Draft) -> None: ...
+    def remove(self, stack: str) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherReader:
+    """Code that reads a variable for something else than its wrapped key."""
+
+    variable: str
+    place: str
+    """`FILE:LINE`."""
+    what: str
+    """What changes for it, in words."""
+    is_harmed: bool = True
+    """Whether it fails, or may fail, with the stack's value; else it goes on as before."""
+
+    @property
+    def line(self) -> str:
+        """`FILE:LINE: what`."""
+        return f"{self.place}: {self.what}"
+
+
+class ApplicationCode(Protocol):
+    """The code of an application, as far as its files were read (`wizard/inputs/application_readers.py`)."""
+
+    @property
+    def folder(self) -> Path: ...
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Why some files were not read, one sentence each; empty if all were."""
+
+    def reads(self, variable: str) -> bool:
+        """Whether any of its code reads the variable, by name or through `phi`."""
+
+    def others(self, settings: Settings) -> tuple[OtherReader, ...]:
+        """The other readers of the stack's variables, in the order of the files."""
+
+    def readers_of_former_key(self) -> tuple[OtherReader, ...]:
+        """The code that reads the key from before, each with what happens to it without that variable."""
+
+
+ReadCode = Callable[["Settings"], ApplicationCode | None]
+"""From the settings to the application's code; None where its folder is not known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clients:
+    ui: UserInterface
+    connect: Callable[[str | None, str | None], AwsClient]
+    """From profile and Region to the AWS client."""
+    vercel: Callable[[str], VercelClient]
+    """From a token to the Vercel client."""
+    engine: EngineFactory
+    prover: DecryptVerifier
+    wrapper: Wrapper | None = None
+    """Wraps a former ENCRYPTION_KEY."""
+    github: GitHub | None = None
+    """None without a token."""
+    linked: Linked | None = None
+    detected: tuple[str, ...] = ()
+    """Lines to show with the account: the application, the login to Vercel, the state's backend."""
+    missing_parts: Callable[[Settings], tuple[str, ...]] = lambda settings: ()
+    """What the code of the application's folder lacks to use its data key, each with file and line."""
+    read_code: ReadCode = lambda settings: None
+    """Reads the application's code; None where its folder is not known."""
+    sign_in: Callable[[str], None] | None = None
+    """Signs a profile in with the AWS CLI, interactively."""
+    sign_in_problem: Callable[[str], SetupError | None] = lambda profile: None
+    """Why no AWS CLI that is installed can sign the profile in; None where one can."""
+    sign_in_to_vercel: Callable[[], Answer] | None = None
+    """Signs a person in with the Vercel CLI, interactively, for a token; None without that CLI. Raises SetupError."""
+    drafts: Drafts | None = None
+    state: StatePlaces | None = None
+    has_state_location: bool = True
+    """Whether it is known where Pulumi stores the state; if not, a person is asked."""
+    save_plan: Callable[[Mapping[str, Any]], None] | None = None
+    """Saves the document of a plan for a later run."""
+    save_answers: Callable[[Mapping[str, Any]], None] | None = None
+    """Saves the answers, by the key of their input, for a later run."""
+    saved_settings: Callable[[], Mapping[str, Settings | SetupError]] = dict
+    """The settings of every stack in the project's folder, or why they cannot be used."""
+    list_stacks: ListStacks = lambda environment: ()
+    """The stacks in the state's backend, with the environment of the credentials. Raises SetupError."""
+    start_engine: Callable[[], object] = lambda: None
+    """Begins to load Pulumi's SDK, for a command that reads all else without it."""
+    back_up: Callable[[str, TargetContext], LastBackup] | None = None
+    """Backs the data key up to a file, an S3 object or a Region. Raises SetupError."""
+    clock: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """The options and answers of a run."""
+
+    stack: str
+    answers: Mapping[str, Answer] = field(repr=False)
+    saved: Settings | None = None
+    """The stack's settings in its configuration file. A run adds targets to them, and removes none."""
+    yes: bool = False
+    """The confirmation was given on the command line."""
+    confirmed: str | None = None
+    """The stack's name, given on the command line to confirm what cannot be undone."""
+    redeploy: bool | None = None
+    """Whether to restart the application afterwards; None: ask."""
+    adopt: bool = False
+    """Import resources that were created manually."""
+    plan: SavedPlan | None = None
+    """The saved plan to apply."""
+    asked: tuple[str, ...] = ()
+    """The questions that are answered already."""
