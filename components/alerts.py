@@ -112,6 +112,7 @@ class Alerts(pulumi.ComponentResource):
             rules=list(dict.fromkeys(rule.name for rule in alert_rules_of(settings))),
             topic_arn=arn_of(settings, "sns", names.alert_topic),
             alarm=names.denied_use_rule,
+            roles=[names.forwarding_role] if any(r.region != settings.region for r in alert_rules_of(settings)) else [],
         )
         return {
             "key-changes": key_changes,

@@ -5,44 +5,82 @@ Pure. Ids go in, a dict that is ready for `json.dumps` comes out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 Pattern = dict[str, Any]
 """An EventBridge event pattern. A rule accepts at most 2,048 characters, whatever the number of Regions."""
 
-KEY_CHANGES = (
-    "ScheduleKeyDeletion",
-    "DisableKey",
-    "PutKeyPolicy",
-    "DisableKeyRotation",
-    "EnableKeyRotation",
-    "CancelKeyDeletion",
-    "CreateGrant",
-    "DeleteAlias",
-    "UpdateAlias",
-    "ReplicateKey",
-    "UpdatePrimaryRegion",
-)
-"""Calls that delete, disable or enable a key, give its use away, or replicate it: a replica has its own policy.
+WRITES = {"readOnly": [False]}
+"""What CloudTrail says of every call that changes something, also of one that was refused.
 
-EnableKeyRotation sets the period too.
+https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
 """
 
-TRAIL_CHANGES = ("StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors")
-"""Calls that stop or weaken a trail."""
 
-ROLE_CHANGES = ("UpdateAssumeRolePolicy", "AttachRolePolicy", "PutRolePolicy")
-USER_CHANGES = ("CreateAccessKey", "AttachUserPolicy", "PutUserPolicy", "AddUserToGroup")
-POLICY_CHANGES = ("CreatePolicyVersion", "SetDefaultPolicyVersion")
-"""Calls that let somebody else be the application, or let the application do more."""
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """A way in which a call names something of the stack: a call that writes and names it so causes an alert.
 
-PARAMETER_CHANGES = ("PutParameter", "DeleteParameter", "DeleteParameters")
-SECRET_CHANGES = ("PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage", "DeleteSecret", "PutResourcePolicy")
-"""Calls that replace or delete a stored value, or let another account do so."""
+    An operation that AWS adds later is watched by the names it takes, without a change here.
+    """
 
-RULE_CHANGES = ("DisableRule", "DeleteRule", "RemoveTargets", "PutRule", "PutTargets")
-"""Calls that end an alert; the last two replace what it matches and who gets it."""
+    rule: str
+    """Kind of the rule that matches it: `access-changes`."""
+    services: tuple[str, ...]
+    """As in the event source: `monitoring` is CloudWatch."""
+    parameter: str
+    """The parameter of the request, as CloudTrail writes it; with a dot for a member of another."""
+    names: str
+    """What its value names: one of `ROLE` to `ALARM`."""
+    operations: tuple[Any, ...] = ()
+    """Which operations alone; none: all. For services whose records have calls on single objects and messages, too."""
+
+
+ROLE, USER, POLICY, PROVIDER, VALUE, SECRET = "role", "user", "policy", "provider", "value", "secret"
+TRAIL, BUCKET, RULE, CHANGES_RULE, TOPIC, SUBSCRIPTION, ALARM, HELPER = (
+    *("trail", "bucket", "rule", "rule of alert changes", "topic", "subscription", "alarm", "role of the alerts"),
+)
+
+KEY_RULE, TRAIL_RULE, ACCESS_RULE, ALERT_RULE = "key-changes", "trail-changes", "access-changes", "alert-changes"
+
+_SETTINGS_OF_A_BUCKET = (
+    *({"prefix": f"{verb}{what}"} for verb in ("Put", "Delete") for what in ("Bucket", "PublicAccess")),
+    {"prefix": "PutObjectLock"},
+)
+_NOT_A_MESSAGE = ({"anything-but": {"prefix": "Publish"}},)
+
+WATCHES = (
+    # Who is the application or one of its readers, and what they may do.
+    Watch(rule=ACCESS_RULE, services=("iam",), parameter="roleName", names=ROLE),
+    Watch(rule=ACCESS_RULE, services=("iam",), parameter="userName", names=USER),
+    Watch(rule=ACCESS_RULE, services=("iam",), parameter="policyArn", names=POLICY),
+    Watch(rule=ACCESS_RULE, services=("iam",), parameter="openIDConnectProviderArn", names=PROVIDER),
+    # The stored values.
+    Watch(rule=ACCESS_RULE, services=("ssm", "secretsmanager"), parameter="name", names=VALUE),
+    Watch(rule=ACCESS_RULE, services=("ssm",), parameter="names", names=VALUE),
+    Watch(rule=ACCESS_RULE, services=("ssm",), parameter="resourceId", names=VALUE),
+    Watch(rule=ACCESS_RULE, services=("ssm",), parameter="resourceArn", names=SECRET),
+    Watch(rule=ACCESS_RULE, services=("secretsmanager",), parameter="secretId", names=SECRET),
+    # The rule of alert changes cannot tell of its own end.
+    Watch(rule=ACCESS_RULE, services=("events",), parameter="name", names=CHANGES_RULE),
+    Watch(rule=ACCESS_RULE, services=("events",), parameter="rule", names=CHANGES_RULE),
+    Watch(rule=TRAIL_RULE, services=("cloudtrail",), parameter="name", names=TRAIL),
+    Watch(rule=TRAIL_RULE, services=("cloudtrail",), parameter="trailName", names=TRAIL),
+    Watch(rule=TRAIL_RULE, services=("cloudtrail",), parameter="resourceId", names=TRAIL),
+    Watch(rule=TRAIL_RULE, services=("s3",), parameter="bucketName", names=BUCKET, operations=_SETTINGS_OF_A_BUCKET),
+    Watch(rule=ALERT_RULE, services=("events",), parameter="name", names=RULE),
+    Watch(rule=ALERT_RULE, services=("events",), parameter="rule", names=RULE),
+    Watch(rule=ALERT_RULE, services=("sns",), parameter="topicArn", names=TOPIC, operations=_NOT_A_MESSAGE),
+    Watch(rule=ALERT_RULE, services=("sns",), parameter="resourceArn", names=TOPIC),
+    Watch(rule=ALERT_RULE, services=("sns",), parameter="subscriptionArn", names=SUBSCRIPTION),
+    Watch(rule=ALERT_RULE, services=("monitoring",), parameter="alarmName", names=ALARM),
+    Watch(rule=ALERT_RULE, services=("monitoring",), parameter="alarmNames", names=ALARM),
+    Watch(rule=ALERT_RULE, services=("monitoring",), parameter="muteTargets.alarmNames", names=ALARM),
+    Watch(rule=ALERT_RULE, services=("iam",), parameter="roleName", names=HELPER),
+)
+"""What is watched, beside the keys: one row for each way to name it. docs/reference/alerts.md has every operation."""
 
 _API_CALL = ["AWS API Call via CloudTrail"]
 
@@ -54,7 +92,7 @@ def key_changes_pattern(*, key_arns: Sequence[str], aliases: Sequence[str]) -> P
     typed: an id, an ARN or an alias. For a call that IAM refused, the record may have only the message.
     https://docs.aws.amazon.com/kms/latest/developerguide/understanding-kms-entries.html
     """
-    return _of_kms({"eventName": list(KEY_CHANGES)}, _names_a_key(key_arns, aliases))
+    return _of_kms(WRITES, _names_a_key(key_arns, aliases))
 
 
 def denied_use_pattern(*, key_arns: Sequence[str], aliases: Sequence[str]) -> Pattern:
@@ -78,69 +116,74 @@ def trail_changes_pattern(*, trail_arn: str, buckets: Sequence[str]) -> Pattern:
     https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_StopLogging.html
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info.html
     """
-    trail = [trail_arn.rpartition("/")[2], trail_arn]
-    settings = ({"prefix": "PutBucket"}, {"prefix": "DeleteBucket"}, "PutObjectLockConfiguration")
-    return _of_any(
-        *_calls("cloudtrail", TRAIL_CHANGES, name=trail, trailName=trail),
-        *_calls("s3", settings, bucketName=buckets),
-    )
+    return _watching(TRAIL_RULE, {TRAIL: [trail_arn.rpartition("/")[2], trail_arn], BUCKET: buckets})
 
 
 def access_changes_pattern(
-    *, roles: Sequence[str], users: Sequence[str], policy_arns: Sequence[str], prefix: str, alert_changes_rule: str
+    *,
+    roles: Sequence[str],
+    users: Sequence[str],
+    policy_arns: Sequence[str],
+    provider_arns: Sequence[str] = (),
+    prefix: str,
+    alert_changes_rule: str,
 ) -> Pattern:
     """Every call that changes who is one of these roles or users and what they may do, or a value under the prefix.
 
-    `alert_changes_rule` cannot tell of its own removal, so that this pattern has it.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html
     https://docs.aws.amazon.com/secretsmanager/latest/userguide/cloudtrail_log_entries.html
     """
-    name = [{"prefix": f"{prefix}/"}]
-    secret = [*name, {"wildcard": f"*:secret:{prefix}/*"}]
-    return _of_any(
-        *_calls("iam", ROLE_CHANGES, roleName=roles),
-        *_calls("iam", USER_CHANGES, userName=users),
-        *_calls("iam", POLICY_CHANGES, policyArn=policy_arns),
-        *_calls("ssm", PARAMETER_CHANGES, name=name, names=name),
-        *_calls("secretsmanager", SECRET_CHANGES, secretId=secret),
-        *_calls("events", RULE_CHANGES, name=[alert_changes_rule], rule=[alert_changes_rule]),
-    )
+    names: Mapping[str, Sequence[Any]] = {
+        ROLE: roles,
+        USER: users,
+        POLICY: policy_arns,
+        PROVIDER: provider_arns,
+        VALUE: [{"prefix": f"{prefix}/"}],
+        # An ARN of a secret or of a parameter has more before the name.
+        SECRET: [
+            {"prefix": f"{prefix}/"},
+            {"wildcard": f"*:secret:{prefix}/*"},
+            {"wildcard": f"*:parameter{prefix}/*"},
+        ],
+        CHANGES_RULE: [alert_changes_rule],
+    }
+    return _watching(ACCESS_RULE, names)
 
 
-def alert_changes_pattern(*, rules: Sequence[str], topic_arn: str, alarm: str) -> Pattern:
-    """Every call that ends one of these rules, the topic or its alarm, or unsubscribes somebody.
+def alert_changes_pattern(*, rules: Sequence[str], topic_arn: str, alarm: str, roles: Sequence[str] = ()) -> Pattern:
+    """Every call that ends, narrows or redirects one of these rules, the topic, a subscription or the alarm.
 
-    An unsubscription by the link in an e-mail is not recorded.
+    `roles`: that forward the events of other Regions. An unsubscription by the link in an e-mail is not recorded.
     https://docs.aws.amazon.com/sns/latest/dg/logging-using-cloudtrail.html
     """
-    return _of_any(
-        *_calls("events", RULE_CHANGES, name=rules, rule=rules),
-        *_calls("sns", ("DeleteTopic", "SetTopicAttributes"), topicArn=[topic_arn]),
-        *_calls("sns", ("Unsubscribe",), subscriptionArn=[{"prefix": f"{topic_arn}:"}]),
-        *_calls("monitoring", ("DeleteAlarms", "DisableAlarmActions"), alarmNames=[alarm]),
-    )
+    names: Mapping[str, Sequence[Any]] = {
+        RULE: rules,
+        TOPIC: [topic_arn],
+        SUBSCRIPTION: [{"prefix": f"{topic_arn}:"}],
+        ALARM: [alarm],
+        HELPER: roles,
+    }
+    return _watching(ALERT_RULE, names)
 
 
-def _of_any(*calls: Pattern) -> Pattern:
-    services = dict.fromkeys(call["eventSource"][0].partition(".")[0] for call in calls)
+def _watching(rule: str, names: Mapping[str, Sequence[Any]]) -> Pattern:
+    """The pattern of a rule: its watches with what there is of each kind, those with the same names as one."""
+    calls = [_call(watch, names[watch.names]) for watch in WATCHES if watch.rule == rule and names[watch.names]]
+    services = dict.fromkeys(source.partition(".")[0] for call in calls for source in call["eventSource"])
     return {
         "source": [f"aws.{service}" for service in services],
         "detail-type": _API_CALL,
-        "detail": {"$or": [*calls]},
+        "detail": {**WRITES, "$or": calls},
     }
 
 
-def _calls(service: str, operations: Sequence[Any], **parameters: Sequence[Any]) -> list[Pattern]:
-    """These operations where one of the parameters has one of its values."""
-    return [
-        {
-            "eventSource": [f"{service}.amazonaws.com"],
-            "eventName": list(operations),
-            "requestParameters": {name: list(values)},
-        }
-        for name, values in parameters.items()
-        if values
-    ]
+def _call(watch: Watch, values: Sequence[Any]) -> Pattern:
+    outer, _, inner = watch.parameter.partition(".")
+    return {
+        "eventSource": [f"{service}.amazonaws.com" for service in watch.services],
+        **({"eventName": list(watch.operations)} if watch.operations else {}),
+        "requestParameters": {outer: {inner: list(values)} if inner else list(values)},
+    }
 
 
 def _of_kms(detail: Pattern, either: list[Pattern]) -> Pattern:

@@ -290,6 +290,7 @@ def has_trail_here(settings: Settings) -> bool:
 def access_changes_pattern_of(settings: Settings) -> event_patterns.Pattern:
     """The calls that change who is the application or one of its readers, what they may do, or a stored value."""
     names = settings.names
+    provider = vercel_provider_arn_of(settings)
     principals = (*settings.app_principal_arns, *(reader.arn for reader in readers_of(settings) if reader.role))
     return event_patterns.access_changes_pattern(
         # A request has the name without its path.
@@ -299,6 +300,7 @@ def access_changes_pattern_of(settings: Settings) -> event_patterns.Pattern:
             f"arn:{settings.partition}:iam::{settings.account_id}:policy/{name}"
             for name in (names.app_policy, *([reading_policy_of(settings)[0]] if settings.uses_store else []))
         ],
+        provider_arns=[provider] if provider else [],
         prefix=names.parameter_prefix,
         alert_changes_rule=names.alert_changes_rule,
     )

@@ -181,11 +181,12 @@ TARGET = "aws:cloudwatch/eventTarget:EventTarget"
 def test_the_changes_that_end_a_key_or_blind_the_trail_are_told(recorded: Recorded, name: str) -> None:
     recording = recorded(name)
     key_changes = json.loads(recording.called(RULE, "alerts-key-changes").inputs["eventPattern"])["detail"]
-    assert set(key_changes["eventName"]) >= {"ScheduleKeyDeletion", "DisableKey", "PutKeyPolicy", "DeleteAlias"}
+    assert key_changes["readOnly"] == [False] and "eventName" not in key_changes
     assert KEY_ARN.rpartition("/")[2] in json.dumps(key_changes["$or"])
-    trail_changes = json.dumps(json.loads(recording.called(RULE, "alerts-trail-changes").inputs["eventPattern"]))
-    assert '"StopLogging"' in trail_changes
-    assert '"DeleteTrail"' in trail_changes
+    trail_changes = json.loads(recording.called(RULE, "alerts-trail-changes").inputs["eventPattern"])["detail"]
+    assert trail_changes["readOnly"] == [False]
+    watched = [(call["eventSource"], sorted(call["requestParameters"])) for call in trail_changes["$or"]]
+    assert (["cloudtrail.amazonaws.com"], ["name"]) in watched and (["s3.amazonaws.com"], ["bucketName"]) in watched
     topic = f"arn:aws:sns:us-east-1:{ACCOUNT}:eonpro-alerts"
     told = {one.name: one.inputs["arn"] for one in recording.all(TARGET) if "region" not in one.inputs}
     assert told == {f"alerts-{kind}-changes": topic for kind in ("key", "trail", "access", "alert")}

@@ -5,7 +5,7 @@ Writes what its parts write. The measured permissions and the recording are not 
 
 import runpy
 
-PARTS = ("settings", "inputs", "commands", "authorizations")
+PARTS = ("settings", "inputs", "commands", "authorizations", "alerts")
 
 if __name__ == "__main__":
     for part in PARTS:

@@ -49,11 +49,13 @@ def _is_one(pattern: Any, value: Any) -> bool:
     if not isinstance(pattern, Mapping):
         return bool(pattern == value)
     ((operator, text),) = pattern.items()
+    if operator == "anything-but":
+        return value is not None and not _is_one(text, value)
     glob = {"prefix": f"{text}*", "suffix": f"*{text}", "wildcard": text}[operator]
     return isinstance(value, str) and fnmatchcase(value, glob)
 
 
-def event(service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def event(service: str, operation: str, parameters: Mapping[str, Any], *, read_only: bool = False) -> dict[str, Any]:
     """A record of CloudTrail as it is on the bus."""
     return {
         "source": f"aws.{service}",
@@ -61,6 +63,7 @@ def event(service: str, operation: str, parameters: Mapping[str, Any]) -> dict[s
         "detail": {
             "eventSource": f"{service}.amazonaws.com",
             "eventName": operation,
+            "readOnly": read_only,
             "requestParameters": dict(parameters),
         },
     }
@@ -76,13 +79,18 @@ def patterns(of: Settings) -> dict[str, Any]:
             rules=list(dict.fromkeys(rule.name for rule in alert_rules_of(of))),
             topic_arn=TOPIC,
             alarm="eonpro-denied-use",
+            roles=["eonpro-alerts-forwarding"],
+        ),
+        "trail-changes": event_patterns.trail_changes_pattern(
+            trail_arn=f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/eonpro-audit-trail", buckets=["eonpro-logs"]
         ),
     }
 
 
-def told(of: Settings, *call: Any) -> set[str]:
+def told(of: Settings, *call: Any, read_only: bool = False) -> set[str]:
     """The kinds of rules that tell of a call."""
-    return {kind for kind, pattern in patterns(of).items() if matches(pattern, event(*call))}
+    record = event(*call, read_only=read_only)
+    return {kind for kind, pattern in patterns(of).items() if matches(pattern, record)}
 
 
 NOBODY: dict[str, Any] = {
@@ -101,6 +109,15 @@ ROUND_THE_KEY = [
     ),
     ("iam", "CreateAccessKey", {"userName": "eonpro-app-user"}),
     ("iam", "PutUserPolicy", {"userName": "eonpro-app-user"}),
+    ("iam", "UpdateAccessKey", {"userName": "eonpro-app-user"}),
+    ("iam", "CreateLoginProfile", {"userName": "eonpro-app-user"}),
+    ("iam", "DeleteUserPermissionsBoundary", {"userName": "eonpro-app-user"}),
+    ("iam", "DeleteRolePolicy", {"roleName": "eonpro-app-role"}),
+    ("iam", "AnOperationOfNextYear", {"roleName": "eonpro-app-role"}),
+    ("ssm", "PutResourcePolicy", {"resourceArn": f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter{STORED}"}),
+    ("ssm", "RemoveTagsFromResource", {"resourceId": STORED}),
+    ("secretsmanager", "DeleteResourcePolicy", {"secretId": SECRET}),
+    ("secretsmanager", "ReplicateSecretToRegions", {"secretId": SECRET}),
     ("iam", "CreatePolicyVersion", {"policyArn": f"{IAM}:policy/EONPROKMSAccess"}),
     ("iam", "SetDefaultPolicyVersion", {"policyArn": f"{IAM}:policy/EONPROKMSAccess"}),
     ("iam", "CreatePolicyVersion", {"policyArn": f"{IAM}:policy/EONPROParameterAccess"}),
@@ -127,6 +144,14 @@ ENDING_THE_ALERTS = [
     ("events", "PutTargets", {"rule": "eonpro-access-changes"}),
     ("sns", "DeleteTopic", {"topicArn": TOPIC}),
     ("sns", "SetTopicAttributes", {"topicArn": TOPIC}),
+    ("sns", "AddPermission", {"topicArn": TOPIC}),
+    ("sns", "RemovePermission", {"topicArn": TOPIC}),
+    ("sns", "PutDataProtectionPolicy", {"resourceArn": TOPIC}),
+    ("sns", "SetSubscriptionAttributes", {"subscriptionArn": f"{TOPIC}:12345678-1234-1234-1234-123456789012"}),
+    ("monitoring", "PutMetricAlarm", {"alarmName": "eonpro-denied-use"}),
+    ("monitoring", "SetAlarmState", {"alarmName": "eonpro-denied-use"}),
+    ("iam", "PutRolePolicy", {"roleName": "eonpro-alerts-forwarding"}),
+    ("iam", "DeleteRolePolicy", {"roleName": "eonpro-alerts-forwarding"}),
     ("sns", "Unsubscribe", {"subscriptionArn": f"{TOPIC}:12345678-1234-1234-1234-123456789012"}),
     ("monitoring", "DeleteAlarms", {"alarmNames": ["eonpro-denied-use"]}),
 ]
@@ -137,6 +162,34 @@ def test_nobody_ends_an_alert_without_an_alert(call: tuple[str, str, Mapping[str
     assert told(settings(), *call) == {"alert-changes"}
     (field,) = call[2]
     assert told(settings(), call[0], call[1], {field: f"{TOPIC}-other"}) == set()
+
+
+def test_an_alarm_that_is_muted_is_told() -> None:
+    assert told(
+        settings(), "monitoring", "PutAlarmMuteRule", {"muteTargets": {"alarmNames": ["eonpro-denied-use"]}}
+    ) == {"alert-changes"}
+    assert told(settings(), "monitoring", "PutAlarmMuteRule", {"muteTargets": {"alarmNames": ["other"]}}) == set()
+
+
+def test_a_provider_that_also_takes_the_tokens_of_another_audience_is_told() -> None:
+    oidc = settings(vercel_access="oidc")
+    arn = f"{IAM}:oidc-provider/oidc.vercel.com/acme"
+    call = ("iam", "AddClientIDToOpenIDConnectProvider", {"openIDConnectProviderArn": arn})
+    assert told(oidc, *call) == {"access-changes"}
+
+
+@pytest.mark.parametrize("operation", ["PutBucketPolicy", "DeleteBucketLifecycle", "PutObjectLockConfiguration"])
+def test_another_setting_of_the_logs_bucket_is_told(operation: str) -> None:
+    assert told(settings(), "s3", operation, {"bucketName": "eonpro-logs"}) == {"trail-changes"}
+
+
+def test_what_happens_all_day_is_not_told() -> None:
+    of = settings()
+    assert told(of, "s3", "PutObject", {"bucketName": "eonpro-logs"}) == set()
+    assert told(of, "sns", "Publish", {"topicArn": TOPIC}) == set()
+    assert told(of, "ssm", "GetParameter", {"name": STORED}, read_only=True) == set()
+    assert told(of, "kms", "Decrypt", {"keyId": "1234abcd"}, read_only=True) == set()
+    assert told(of, "iam", "GetRole", {"roleName": "eonpro-app-role"}, read_only=True) == set()
 
 
 @pytest.mark.parametrize("operation", ["EnableKeyRotation", "DisableKeyRotation", "CancelKeyDeletion"])
