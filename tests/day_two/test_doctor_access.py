@@ -216,12 +216,18 @@ def test_a_project_on_vercel_that_gives_no_token_is_named_until_it_does(on_verce
 
 @pytest.mark.thorough
 def test_a_project_that_goes_over_to_vercels_global_issuer_is_trusted_again(on_vercel: Deployment):
-    path = "/v9/projects/eonpro"
-    for mode in ("global", "team"):
+    """And back: the account has kept the provider of the former issuer, and it is the stack's own again."""
+    path, iam = "/v9/projects/eonpro", on_vercel.client("iam")
+    for mode in ("global", "team", "global", "team"):
         on_vercel.vercel("PATCH", path, {"oidcTokenConfig": {"issuerMode": mode}})
         fixed(on_vercel, "vercel-issuer-changed")
-        trust = json.dumps(on_vercel.client("iam").get_role(RoleName=ROLE)["Role"]["AssumeRolePolicyDocument"])
+        trust = json.dumps(iam.get_role(RoleName=ROLE)["Role"]["AssumeRolePolicyDocument"])
         assert ("oidc.vercel.com/eonpro:sub" in trust) is (mode == "team")
+    assert PROVIDER in [each.get("id") for each in on_vercel.state()["resources"]]
+    assert "vercelOidcProviderArn" not in (on_vercel.folder / "Pulumi.production.yaml").read_text()
+    iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=PROVIDER)
+    fixed(on_vercel, "provider-missing")
+    iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=PROVIDER.removesuffix("/eonpro"))
 
 
 @pytest.mark.thorough

@@ -121,6 +121,40 @@ def test_a_stack_that_was_set_up_goes_on_with_what_was_made_for_another_target(d
 
 
 @pytest.mark.thorough
+@pytest.mark.onboarded("vercel")
+def test_a_change_of_the_issuer_goes_on_with_the_provider_that_was_made(deployment: Deployment) -> None:
+    """What the state has is the former issuer's provider: the new one takes its place."""
+    deployment.vercel("PATCH", "/v9/projects/eonpro", {"oidcTokenConfig": {"issuerMode": "global"}})
+    plugin_killed(deployment, "vercel", "iam:CreateOpenIDConnectProvider", log="run")
+    converges(deployment, "vercel")
+    assert trusted(deployment) == ["oidc.vercel.com"]
+
+
+@pytest.mark.thorough
+@pytest.mark.onboarded("vercel")
+def test_a_change_of_the_issuer_goes_on_after_the_whole_run_was_killed(deployment: Deployment) -> None:
+    deployment.vercel("PATCH", "/v9/projects/eonpro", {"oidcTokenConfig": {"issuerMode": "global"}})
+    deployment.forget_calls()
+    deployment.fault(service="iam", operation="CreateOpenIDConnectProvider", kind="hang", times=1)
+    running = deployment.start("vercel", log="run")
+    until(lambda: deployment.calls()["iam:CreateOpenIDConnectProvider"] >= 1, running, what="the provider")
+    running.kill_tree()
+    deployment.no_more_faults()
+    until(lambda: len(deployment.inventory()["providers"]) == 2, what="the provider that nobody heard of")
+    converges(deployment, "vercel")
+    assert trusted(deployment) == ["oidc.vercel.com"]
+
+
+def trusted(deployment: Deployment) -> list[str]:
+    """The issuers whose tokens the application's role trusts, by the one provider that the state has."""
+    role = deployment.client("iam").get_role(RoleName="eonpro-app-role")["Role"]
+    federated = [each["Principal"]["Federated"] for each in role["AssumeRolePolicyDocument"]["Statement"]]
+    recorded = [each["id"] for each in deployment.state()["resources"] if "OpenIdConnectProvider" in each["type"]]
+    assert federated == recorded
+    return [arn.partition(":oidc-provider/")[2] for arn in federated]
+
+
+@pytest.mark.thorough
 def test_a_removal_takes_what_the_state_lacks_with_it(deployment: Deployment) -> None:
     plugin_killed(deployment, "ecs", "iam:CreateRole", log="run", times=2)
     deployment.wizard("destroy", "--stack", "production", "--confirm", "production", "--non-interactive")

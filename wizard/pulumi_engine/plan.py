@@ -168,20 +168,32 @@ def with_imports(deployment: Mapping[str, Any], created: Mapping[str, str]) -> d
 
     The operation has all of the resource but its id and outputs; the other operations are dropped.
     """
-    imported = [
-        {
-            **operation["resource"],
-            "id": created[operation["resource"]["urn"]],
-            # The refresh needs the Region only.
-            "outputs": {
-                key: value for key, value in operation["resource"].get("inputs", {}).items() if key == "region"
-            },
-        }
-        for operation in deployment.get("pending_operations") or ()
-        if operation["type"] == "creating" and operation["resource"]["urn"] in created
-    ]
-    # Last: the dependencies of a resource come before it.
-    return {**deployment, "resources": [*(deployment.get("resources") or ()), *imported], "pending_operations": []}
+    resources = list(deployment.get("resources") or ())
+    for operation in deployment.get("pending_operations") or ():
+        if operation["type"] == "creating" and operation["resource"]["urn"] in created:
+            inputs = operation["resource"].get("inputs", {})
+            imported = {
+                **operation["resource"],
+                "id": created[operation["resource"]["urn"]],
+                # The refresh needs the Region only.
+                "outputs": {key: value for key, value in inputs.items() if key == "region"},
+            }
+            resources = with_resource(resources, imported)
+    return {**deployment, "resources": resources, "pending_operations": []}
+
+
+def with_resource(resources: Sequence[dict[str, Any]], new: dict[str, Any]) -> list[dict[str, Any]]:
+    """The resources of a state with one that AWS has already, in place of the one that it replaces.
+
+    The former one leaves the state if it is retained; the next update deletes it otherwise.
+    """
+    index = next((i for i, each in enumerate(resources) if each["urn"] == new["urn"] and not each.get("delete")), None)
+    if index is None:
+        # Last: the dependencies of a resource come before it.
+        return [*resources, new]
+    former = resources[index]
+    ended = [] if former.get("retainOnDelete") else [{**former, "delete": True}]
+    return [*resources[:index], new, *resources[index + 1 :], *ended]
 
 
 _COUNTED = frozenset(

@@ -11,12 +11,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wizard.core.models.account import UnrecordedResource
+from wizard.pulumi_engine.plan import with_resource
 
 if TYPE_CHECKING:
     from pulumi.automation import EngineEvent
 
 _UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """What the engine writes for a value that is known after an update (`plugin.UnknownStringValue`)."""
+
+
+_CREATES = ("create", "create-replacement")
+"""A replacement too: what an earlier update replaced and retained is in the account, under the name it had."""
 
 
 class Creations:
@@ -27,7 +32,7 @@ class Creations:
 
     def __call__(self, event: EngineEvent) -> None:
         metadata: Any = event.resource_pre_event.metadata if event.resource_pre_event else None
-        if metadata is None or getattr(metadata.op, "value", metadata.op) != "create" or metadata.new is None:
+        if metadata is None or getattr(metadata.op, "value", metadata.op) not in _CREATES or metadata.new is None:
             return
         new = metadata.new
         known = {name: value for name, value in (new.inputs or {}).items() if _UNKNOWN not in json.dumps(value)}
@@ -50,6 +55,7 @@ def with_unrecorded(
 ) -> dict[str, Any]:
     """The deployment with each creation that the account has already; a refresh reads it later.
 
+    Of a replacement the new resource takes the place of the former one.
     What a preview would not create is left out: the program no longer has it.
     """
     own: dict[tuple[str, str], list[UnrecordedResource]] = {}
@@ -59,13 +65,15 @@ def with_unrecorded(
     recorded = {resource["urn"]: str(resource.get("id") or "") for resource in resources}
 
     def add(resource: dict[str, Any]) -> None:
-        resources.append(resource)
+        resources[:] = with_resource(resources, resource)
         recorded[resource["urn"]] = str(resource.get("id") or "")
 
     for creation in creations:
-        if creation["urn"] in recorded:
+        is_provider = creation["type"].startswith("pulumi:providers:")
+        # What is recorded would be replaced; a protected resource never is.
+        if creation["urn"] in recorded and (is_provider or not creation["custom"] or creation.get("protect")):
             continue
-        if creation["type"].startswith("pulumi:providers:"):
+        if is_provider:
             # Of a stack whose state is empty: the engine gives its providers random ids, too.
             add({**creation, "id": str(uuid.uuid4()), "outputs": creation["inputs"]})
             continue

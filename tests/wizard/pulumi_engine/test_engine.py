@@ -853,6 +853,20 @@ def test_only_creations_are_taken_into_the_state() -> None:
     assert with_imports({"pending_operations": [update]}, {update["resource"]["urn"]: KEY_ID})["resources"] == []
 
 
+def test_a_replacement_that_happened_takes_the_place_of_what_it_replaces() -> None:
+    """A second resource of one URN would make the state unreadable."""
+    policy = pending("aws:iam/policy:Policy", "delivery-parameters", name="EONPROSecretAccess")
+    former = {**policy["resource"], "id": "arn:of-the-former"}
+    was = {"resources": [{"urn": "first"}, former, {"urn": "last"}], "pending_operations": [policy]}
+    now = with_imports(was, {former["urn"]: "arn:of-the-new"})["resources"]
+    assert [(each.get("id"), each.get("delete")) for each in now] == [
+        (None, None),
+        ("arn:of-the-new", None),
+        (None, None),
+        ("arn:of-the-former", True),
+    ]
+
+
 BUILT = {
     "resources": [
         {

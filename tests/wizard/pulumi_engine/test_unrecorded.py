@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from wizard.core.models.account import UnrecordedResource
-from wizard.pulumi_engine.unrecorded import with_unrecorded
+from wizard.pulumi_engine.unrecorded import Creations, with_unrecorded
 
 STACK = "urn:pulumi:production::eonpro-kms::pulumi:pulumi:Stack::eonpro-kms-production"
 PART = "urn:pulumi:production::eonpro-kms::eonpro:kms:PhiKey::phi-key"
@@ -84,3 +87,56 @@ def test_what_the_state_has_and_what_the_program_no_longer_has_is_left_as_it_is(
     deployment = {"resources": [*BEGUN["resources"], {**recorded, "id": "its-own"}]}
     resources = [own(KEY, "", "another"), own(REPLICA, "", "gone")]
     assert with_unrecorded(deployment, [recorded], resources) == deployment
+
+
+PROVIDER_OF_VERCEL = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
+OTHER_ISSUER = {
+    **creation(PROVIDER_OF_VERCEL, "app-principal-vercel", url="https://oidc.vercel.com"),
+    "id": "arn:of-the-global-issuer",
+    "protect": False,
+    "retainOnDelete": True,
+}
+LATER = {"urn": "the-role", "custom": True, "type": "aws:iam/role:Role", "id": "eonpro-app-role", "inputs": {}}
+
+
+def changed_back(former: dict[str, Any]) -> list[dict[str, Any]]:
+    """The state of a stack whose issuer is to be the team's again, whose provider the account has kept."""
+    wanted = {**former, "inputs": {"region": "us-east-1", "url": "https://oidc.vercel.com/eonpro"}}
+    del wanted["id"]
+    theirs = own(PROVIDER_OF_VERCEL, "oidc.vercel.com/eonpro", "arn:of-the-teams-issuer")
+    resources = with_unrecorded({"resources": [*BEGUN["resources"], former, LATER]}, [wanted], [theirs])["resources"]
+    return [each for each in resources if each["urn"] in (former["urn"], LATER["urn"])]
+
+
+def test_what_a_replacement_would_create_takes_the_place_of_what_it_replaces() -> None:
+    """The role, which depends on it, comes after it; the former provider is retained, for others may trust it."""
+    assert [(each["id"], each.get("delete")) for each in changed_back(OTHER_ISSUER)] == [
+        ("arn:of-the-teams-issuer", None),
+        ("eonpro-app-role", None),
+    ]
+
+
+def test_what_is_replaced_and_not_retained_is_deleted_by_the_next_update() -> None:
+    assert [(each["id"], each.get("delete")) for each in changed_back({**OTHER_ISSUER, "retainOnDelete": False})] == [
+        ("arn:of-the-teams-issuer", None),
+        ("eonpro-app-role", None),
+        ("arn:of-the-global-issuer", True),
+    ]
+
+
+@pytest.mark.parametrize(("op", "is_one"), [("create", True), ("create-replacement", True), ("replace", False)])
+def test_a_preview_tells_of_creations_and_of_those_of_replacements(op: str, is_one: bool) -> None:
+    creations = Creations()
+    new = SimpleNamespace(
+        urn="urn",
+        custom=True,
+        type=ALIAS,
+        inputs={"name": "alias/eonpro", "targetKeyId": UNKNOWN},
+        parent=PART,
+        provider=PROVIDER,
+        protect=False,
+        retain_on_delete=True,
+    )
+    event: Any = SimpleNamespace(resource_pre_event=SimpleNamespace(metadata=SimpleNamespace(op=op, new=new)))
+    creations(event)
+    assert [each["inputs"] for each in creations.resources] == ([{"name": "alias/eonpro"}] if is_one else [])
