@@ -158,7 +158,7 @@ $(VERCEL_CLI)/node_modules/.package-lock.json: $(VERCEL_CLI_LOCK)
 vercel-cli-tests: setup $(VERCEL_CLI)/node_modules/.package-lock.json
 	@$(V) -m pytest tests/sandbox/vercel/cli/commands.py $(ARGS)
 
-# How many changes of the cipher and of the key cache the tests find: docs/mutation.md.
+# How many changes of the cipher and of the key cache the tests find: docs/reference/mutation.md.
 mutation: setup tool-mutation
 	@$(V) -m tools.bench.mutation $(ARGS)
 

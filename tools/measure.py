@@ -24,7 +24,9 @@ WORDS = json.loads(Path(__file__).with_name("old_words.json").read_text(encoding
 PRODUCT = ("__main__.py", "components", "guardrails", "phi", "sandbox", "wizard")
 TOOLS = ("bench", "docs", "setup", "tools")
 """Where the tools are, and where they were in earlier revisions."""
-SMALL, LARGE_FOLDER, EXAMPLES = 80, 18, 3
+SMALL, LARGE_FOLDER, LONG_FUNCTION, EXAMPLES = 80, 18, 50, 3
+REFERENCE = "docs/reference/"
+"""The pages that repeat tables of the program: to look things up, not to read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,25 +49,26 @@ class Uses:
 class Tree:
     """The files of one revision, or of the working tree."""
 
-    def __init__(self, names: Iterable[str], sources: Mapping[str, str]) -> None:
+    def __init__(self, names: Iterable[str], texts: Mapping[str, str]) -> None:
         self.names = tuple(sorted(names))
-        self.sources = {name: sources[name] for name in self.names if name in sources}
+        self.texts = {name: texts[name] for name in self.names if name in texts}
+        self.sources = {name: text for name, text in self.texts.items() if name.endswith(".py")}
 
     @classmethod
     def working(cls) -> Tree:
         """The files that git tracks or would track, from the disk."""
         listed = _git("ls-files", "--cached", "--others", "--exclude-standard", "-z").decode().split("\0")
         names = [name for name in listed if name and (PROJECT / name).is_file()]
-        return cls(names, {name: (PROJECT / name).read_text("utf-8") for name in names if name.endswith(".py")})
+        return cls(names, {name: (PROJECT / name).read_text("utf-8", "replace") for name in names if _is_read(name)})
 
     @classmethod
     def of(cls, revision: str) -> Tree:
         with tarfile.open(fileobj=io.BytesIO(_git("archive", "--format=tar", revision))) as archive:
             files = [member for member in archive.getmembers() if member.isfile()]
             texts = {
-                member.name: content.read().decode()
+                member.name: content.read().decode(errors="replace")
                 for member in files
-                if member.name.endswith(".py") and (content := archive.extractfile(member))
+                if _is_read(member.name) and (content := archive.extractfile(member))
             }
         return cls([member.name for member in files], texts)
 
@@ -77,6 +80,36 @@ class Tree:
     def product(self) -> dict[str, str]:
         """All modules except the tests."""
         return self.under(*PRODUCT, *TOOLS)
+
+    @property
+    def stored(self) -> dict[str, str]:
+        """What the tests compare with: every file of theirs that is neither Python nor a lock."""
+        return {
+            name: text
+            for name, text in self.texts.items()
+            if name.startswith("tests/") and not name.endswith(".py") and not _LOCK.search(name)
+        }
+
+    @property
+    def prose(self) -> dict[str, str]:
+        """The pages of `docs/` that a person wrote."""
+        return {name: text for name, text in self.pages.items() if not name.startswith(REFERENCE)}
+
+    @property
+    def pages(self) -> dict[str, str]:
+        """The pages of `docs/`, generated ones too."""
+        return {name: text for name, text in self.texts.items() if re.fullmatch(r"docs/.*\.md", name)}
+
+    @cached_property
+    def long_functions(self) -> list[str]:
+        """Functions of the product of more than 50 lines, docstrings included."""
+        return [
+            f"{name}:{node.lineno} {node.name}"
+            for name, source in self.under(*PRODUCT).items()
+            for node in ast.walk(ast.parse(source))
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            if (node.end_lineno or node.lineno) - node.lineno >= LONG_FUNCTION
+        ]
 
     @property
     def root(self) -> set[str]:
@@ -134,6 +167,13 @@ _CANONICAL = {phrase.lower(): phrase for phrase in WORDS["phrases"]}
 _PHRASE = re.compile(
     rf"(?i)(?<![\w-])({'|'.join(re.escape(phrase) for phrase in sorted(_CANONICAL, key=len, reverse=True))})(?![\w-])"
 )
+
+
+_LOCK = re.compile(r"(?:-lock\.json|/requirements[\w-]*\.txt)$")
+
+
+def _is_read(name: str) -> bool:
+    return name.endswith((".py", ".md")) or name.startswith("tests/")
 
 
 def _git(*arguments: str) -> bytes:
@@ -208,6 +248,13 @@ def _rows(tree: Tree) -> dict[str, int]:
     ):
         rows[f"{title}: modules"] = len(modules)
         rows[f"{title}: lines"] = sum(map(_lines, modules.values()))
+    rows["tests: lines of stored data"] = sum(map(_lines, tree.stored.values()))
+    rows["docs: words of prose"] = sum(len(text.split()) for text in tree.prose.values())
+    rows["docs: words with docs/reference/"] = sum(len(text.split()) for text in tree.pages.values())
+    rows["product: words in strings"] = sum(
+        len(text.split()) for source in tree.under(*PRODUCT).values() for _, text in _strings(ast.parse(source))
+    )
+    rows[f"product: functions over {LONG_FUNCTION} lines"] = len(tree.long_functions)
     flat = [path for path in map(PurePosixPath, tree.under("wizard")) if len(path.parts) == 2]
     rows["modules flat in wizard/"] = len([path for path in flat if path.stem not in ("__init__", "__main__")])
     rows["prefixes that modules of a folder share"] = len(tree.families)

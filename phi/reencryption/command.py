@@ -166,9 +166,7 @@ def keys_from(environment: Mapping[str, str], *, old: Sequence[str], new: str, h
         except (MissingVariable, MalformedVariable) as error:
             problems |= dict.fromkeys(str(error).replace(WRAPPED, name).removesuffix(".").split("; "))
     if problems:
-        raise UsageError(
-            tuple(problems), "`python -m wizard rotate --data-key` prints where the wrapped keys are stored."
-        )
+        raise UsageError(tuple(problems), "`eonpro-kms rotate --data-key` prints where the wrapped keys are stored.")
     keys = {name: KmsKeySource(key).data_key() for name, key in wrapped.items()}
     same = [name for name in old if name == new or hmac.compare_digest(keys[name], keys[new])]
     if same:

@@ -45,6 +45,27 @@ def test_old_words_are_found_in_identifiers_and_in_strings_that_are_no_documenta
     }
 
 
+def test_prose_is_counted_apart_from_reference_and_stored_data_without_locks():
+    tree = Tree(
+        texts := {
+            "docs/phi.md": "",
+            "docs/reference/inputs.md": "",
+            "tests/a/golden/key.json": "",
+            "tests/a/package-lock.json": "",
+            "tests/a/requirements-django6.txt": "",
+            "tests/a/test_key.py": "",
+        },
+        texts,
+    )
+    assert (list(tree.prose), len(tree.pages), list(tree.stored)) == (["docs/phi.md"], 2, ["tests/a/golden/key.json"])
+
+
+def test_a_function_is_long_from_its_fifty_first_line():
+    function = "def {name}():\n" + "    x = 1\n" * (measure.LONG_FUNCTION - 1)
+    source = function.format(name="short") + function.format(name="long") + "    x = 1\n"
+    assert Tree(["phi/keys.py"], {"phi/keys.py": source}).long_functions == ["phi/keys.py:51 long"]
+
+
 def test_the_entries_of_the_root_are_folders_and_files(tree: Tree):
     assert tree.root == {"wizard", "tests", "README.md", ".ci"}
 

@@ -311,6 +311,12 @@ def _grow(folder: Path, environment: Mapping[str, str]) -> None:
     urllib.request.urlopen(f"{environment['AWS_ENDPOINT_URL']}/_sandbox/logs", order, timeout=300).close()
 
 
+def _named(commands: Sequence[Sequence[str]]) -> str:
+    """The first command by its first words, and how many follow."""
+    first = " ".join(commands[0][:3])
+    return first if len(commands) == 1 else f"{first} and {len(commands) - 1} more commands"
+
+
 def _measured(
     case: Case,
     folder: Path,
@@ -335,7 +341,7 @@ def _measured(
     )
     # A time without a machine says nothing: its bound is one beside theirs, of the same minute.
     yield Measured(
-        name=f"{case.name} / {'; '.join(' '.join(words[:3]) for words in BY_HAND[case.beside])}",
+        name=f"{case.name} / {_named(BY_HAND[case.beside])}",
         unit="s",
         ours=median,
         theirs=other,

@@ -1,6 +1,6 @@
 """`python -m tools.bench.mutation`: how many small changes of the cipher and the key cache the tests of phi detect.
 
-Touches .cache/mutation/, where mutmut changes a copy, and docs/mutation.md.
+Touches .cache/mutation/, where mutmut changes a copy, and docs/reference/mutation.md.
 """
 
 import argparse
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str]) -> int:
     scores, survivors = read_results(folder)
     text = page(scores, survivors)
     print(text)
-    (PROJECT / "docs" / "mutation.md").write_text(text, encoding="utf-8")
+    (PROJECT / "docs" / "reference" / "mutation.md").write_text(text, encoding="utf-8")
     unexplained = [survivor for survivor in survivors if not survivor.why]
     return int(total(scores).share < AT_LEAST or bool(unexplained))
 

@@ -99,6 +99,9 @@ def _processor() -> str:
     return named[0] if named else platform.machine()
 
 
+LONGEST_NOTE = 80
+"""Characters of a note on the page. A longer one, such as a chain of calls, is in results.json alone."""
+
 TITLES = {
     "phi": "One field, and the key behind it",
     "reencryption": "Re-encryption of a table",
@@ -138,6 +141,6 @@ def _part(part: Part) -> str:
 def _row(row: Measured) -> str:
     control = "" if row.control is None else f"{row.control:.3f}"
     bound = "" if row.verdict == FOR_SCALE else str(row.bound)
-    label = f"{row.name} ({row.note})" if row.note else row.name
+    label = f"{row.name} ({row.note})" if 0 < len(row.note) <= LONGEST_NOTE else row.name
     sides = f"{amount(row.ours, row.unit)} | {amount(row.theirs, row.unit)}"
     return f"| {label} | {sides} | {row.ratio:.3f} | {control} | {bound} | {row.verdict} |"

@@ -1,6 +1,7 @@
-"""`python -m tools.documents.inputs` writes the table of docs/inputs.md and the JSON Schema of the answers file.
+"""`python -m tools.documents.inputs` writes the table of inputs and the JSON Schema of the answers file.
 
-Writes `docs/inputs.md`, between its two marks, and `schemas/answers.schema.json`. Tests compare both with the inputs.
+Writes `docs/reference/inputs.md`, between its two marks, and `schemas/answers.schema.json`. Tests compare both
+with the inputs.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from wizard.inputs.key import KEY_INPUTS
 from wizard.inputs.registry import APPLICATION_INPUTS, BACKUP_TO, INPUTS, STATE_INPUTS, TARGET
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "inputs.md"
+PAGE = ROOT / "docs" / "reference" / "inputs.md"
 SCHEMA = ROOT / "schemas" / "answers.schema.json"
 
 BEGIN = "<!-- Every input: written by `python -m tools.documents.inputs`. Do not edit it here. -->"
@@ -50,8 +51,8 @@ def section() -> str:
         "The wizard can ask for each, and each can be changed in the summary. The flag wins over the variable, the "
         "variable over the answers file.",
         "A secret's flag and file key name a file that holds it; only the variable takes the secret itself.",
-        "[schemas/answers.schema.json](../schemas/answers.schema.json) describes the answers file; editors find it by "
-        "the first line of [examples/vercel.yaml](../examples/vercel.yaml).",
+        "[schemas/answers.schema.json](../../schemas/answers.schema.json) describes the answers file; editors find it "
+        "by the first line of [examples/vercel.yaml](../../examples/vercel.yaml).",
         "",
     ]
     for heading, inputs in grouped():
@@ -88,7 +89,7 @@ def page(text: str) -> str:
     head, begin, rest = text.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not (begin and end) or BEGIN in tail or END in tail:
-        raise ValueError(f"docs/inputs.md needs the two marks, in this order: {BEGIN} {END}")
+        raise ValueError(f"docs/reference/inputs.md needs the two marks, in this order: {BEGIN} {END}")
     return head + section() + tail
 
 

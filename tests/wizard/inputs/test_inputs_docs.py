@@ -1,6 +1,6 @@
-"""What is written from the table of inputs: the section of docs/inputs.md and the answers file's schema.
+"""What is written from the table of inputs: the section of docs/reference/inputs.md and the answers file's schema.
 
-Reads docs/inputs.md, schemas/ and examples/.
+Reads docs/reference/inputs.md, schemas/ and examples/.
 """
 
 from __future__ import annotations

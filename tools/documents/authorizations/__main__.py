@@ -1,6 +1,6 @@
 """`python -m tools.documents.authorizations` writes the page of what each policy allows and denies, and to whom.
 
-Writes `docs/authorizations.md` only. The tests evaluate its rows against the policies.
+Writes `docs/reference/authorizations.md` only. The tests evaluate its rows against the policies.
 """
 
 from itertools import groupby
@@ -9,7 +9,7 @@ from pathlib import Path
 from tools.documents.authorizations import application, key, trail, trust
 from tools.documents.authorizations.rows import OWN_IAM, Row, Table
 
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "authorizations.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "authorizations.md"
 
 TABLES: tuple[Table, ...] = (*key.TABLES, *application.TABLES, *trust.TABLES, *trail.TABLES)
 
