@@ -3,7 +3,6 @@
 Asks CloudTrail, EventBridge, SNS and S3; changes nothing.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -67,6 +66,8 @@ class CloudTrail(SessionClient):
         )
         blocked = (block or {}).get("PublicAccessBlockConfiguration", {})
         lock, lock_days = _default_lock((object_lock or {}).get("ObjectLockConfiguration", {}))
+        document = None if policy is None else bucket_policy_of(bucket, policy)
+        is_tls_only = denies_plain_http(document, bucket) and denies_old_tls(document, bucket)
         return Retention(
             expires_after_days=_first_expiry((lifecycle or {}).get("Rules", ())),
             versioned=versioning.get("Status") == "Enabled",
@@ -75,7 +76,8 @@ class CloudTrail(SessionClient):
             lock=lock,
             lock_days=lock_days,
             lock_known=object_lock is not None,
-            tls_only=None if policy is None else denies_plain_http(policy.get("Policy"), bucket),
+            tls_only=None if policy is None else is_tls_only,
+            policy=document,
             access_logged=None if logging is None else bool(logging.get("LoggingEnabled")),
         )
 
@@ -185,35 +187,62 @@ def bucket_policy_of(bucket: str, answer: Mapping[str, Any] | None) -> Mapping[s
     return document
 
 
-def denies_plain_http(policy: str | None, bucket: str) -> bool:
+def denies_plain_http(policy: Mapping[str, Any] | None, bucket: str) -> bool:
     """Whether the bucket's policy denies everybody everything over plain HTTP, on the bucket and on its objects.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/security-best-practices.html#transit
     """
-    try:
-        document = json.loads(policy) if policy else {}
-    except ValueError:
-        return False
+    return _denies_all(policy, bucket, _is_of_plain_http)
+
+
+def denies_old_tls(policy: Mapping[str, Any] | None, bucket: str) -> bool:
+    """Whether the bucket's policy denies everybody everything over TLS older than 1.2, likewise.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/amazon-s3-policy-keys.html#example-object-tls-version
+    """
+    return _denies_all(policy, bucket, _is_of_old_tls)
+
+
+def _denies_all(
+    policy: Mapping[str, Any] | None, bucket: str, is_condition: Callable[[Mapping[str, Any]], bool]
+) -> bool:
     protected = {
         resource.partition(":s3:::")[2] if resource != "*" else "*"
-        for statement in _as_list(document.get("Statement"))
-        if _is_tls_denial(statement)
+        for statement in _as_list((policy or {}).get("Statement"))
+        if _denies_everybody(statement) and is_condition(statement.get("Condition") or {})
         for resource in _as_list(statement.get("Resource"))
     }
     return "*" in protected or f"{bucket}*" in protected or {bucket, f"{bucket}/*"} <= protected
 
 
-def _is_tls_denial(statement: Mapping[str, Any]) -> bool:
-    # Any further condition would allow some plain HTTP.
-    principal, conditions = statement.get("Principal"), statement.get("Condition") or {}
+def _denies_everybody(statement: Mapping[str, Any]) -> bool:
+    principal = statement.get("Principal")
     everybody = "*" in _as_list(principal.get("AWS") if isinstance(principal, dict) else principal)
-    return (
-        statement.get("Effect") == "Deny"
-        and everybody
-        and not {"s3:*", "*"}.isdisjoint(_as_list(statement.get("Action")))
-        and {operator: _lower_case(keys) for operator, keys in conditions.items()}
-        in ({"Bool": {"aws:securetransport": ["false"]}}, {"BoolIfExists": {"aws:securetransport": ["false"]}})
-    )
+    is_all = not {"s3:*", "*"}.isdisjoint(_as_list(statement.get("Action")))
+    return statement.get("Effect") == "Deny" and everybody and is_all
+
+
+def _is_of_plain_http(conditions: Mapping[str, Any]) -> bool:
+    # Any further condition would allow some plain HTTP.
+    found = {operator: _lower_case(keys) for operator, keys in conditions.items()}
+    plain = {"aws:securetransport": ["false"]}
+    return found in ({"Bool": plain}, {"BoolIfExists": plain})
+
+
+def _is_of_old_tls(conditions: Mapping[str, Any]) -> bool:
+    # Any further condition would allow some old TLS; a higher version denies more.
+    for operator in ("NumericLessThan", "NumericLessThanIfExists"):
+        keys = _lower_case(conditions[operator]) if operator in conditions and len(conditions) == 1 else {}
+        if {*keys} == {"s3:tlsversion"}:
+            return any(_at_least(value, 1.2) for value in keys["s3:tlsversion"])
+    return False
+
+
+def _at_least(text: str, least: float) -> bool:
+    try:
+        return float(text) >= least
+    except ValueError:
+        return False
 
 
 def _lower_case(keys: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -149,9 +149,9 @@ def _encrypt(session: Session, target: Target) -> None:
 
 def _refuse_plain_http(session: Session, target: Target) -> None:
     policy = _setting(session, "GetBucketPolicy", target, "NoSuchBucketPolicy").get("Policy")
-    if cloudtrail.denies_plain_http(policy, target["Bucket"]):
-        return
     document = json.loads(policy) if policy else {"Version": "2012-10-17", "Statement": []}
+    if cloudtrail.denies_plain_http(document, target["Bucket"]):
+        return
     existing = document["Statement"]
     statements = existing if isinstance(existing, list) else [existing]
     document["Statement"] = [*statements, _tls_only(session, target["Bucket"])]

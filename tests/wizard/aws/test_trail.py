@@ -211,15 +211,21 @@ def tls(**changes: object) -> dict[str, object]:
     }
 
 
+def old_tls(**changes: object) -> dict[str, object]:
+    return tls(Condition={"NumericLessThan": {"s3:TlsVersion": "1.2"}}, **changes)
+
+
 HOLDS = [
-    [tls()],
-    [tls(Principal={"AWS": "*"}, Action=["s3:*"])],
-    [tls(Resource=f"arn:aws:s3:::{BUCKET}*")],
-    [tls(Resource=f"arn:aws:s3:::{BUCKET}"), tls(Resource=f"arn:aws:s3:::{BUCKET}/*")],
-    [tls(Condition={"Bool": {"AWS:SecureTransport": ["False"]}})],
-    [tls(Effect="Allow", Condition={}), tls()],
+    [tls(), old_tls()],
+    [tls(Principal={"AWS": "*"}, Action=["s3:*"]), old_tls(Principal={"AWS": "*"}, Action=["s3:*"])],
+    [tls(Resource=f"arn:aws:s3:::{BUCKET}*"), old_tls(Resource=f"arn:aws:s3:::{BUCKET}*")],
+    [tls(Resource=f"arn:aws:s3:::{BUCKET}"), tls(Resource=f"arn:aws:s3:::{BUCKET}/*"), old_tls()],
+    [tls(Condition={"Bool": {"AWS:SecureTransport": ["False"]}}), old_tls()],
+    [tls(Condition={"NumericLessThan": {"S3:TLSVersion": ["1.3"]}}), tls()],
+    [tls(Condition={"NumericLessThanIfExists": {"s3:TlsVersion": 1.2}}), tls()],
+    [tls(Effect="Allow", Condition={}), tls(), old_tls()],
 ]
-LEAKS = [
+OPEN_TO_PLAIN_HTTP = [
     [tls(Effect="Allow")],
     [tls(Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"})],
     [tls(Action="s3:GetObject")],
@@ -227,11 +233,21 @@ LEAKS = [
     [tls(Resource=f"arn:aws:s3:::{BUCKET}")],
     [tls(Resource=f"arn:aws:s3:::{BUCKET}-2/*")],
     [tls(Condition={"Bool": {"aws:SecureTransport": "true"}})],
-    [tls(Condition={"NumericLessThan": {"s3:TlsVersion": "1.2"}})],
     [tls(Condition={})],
     [tls(Condition={"Bool": {"aws:SecureTransport": "false", "aws:ViaAWSService": "false"}})],
     [tls(Condition={"Bool": {"aws:SecureTransport": "false"}, "StringEquals": {"aws:PrincipalAccount": ACCOUNT}})],
 ]
+OPEN_TO_OLD_TLS = [
+    [],
+    [old_tls(Action="s3:GetObject")],
+    [old_tls(Resource=f"arn:aws:s3:::{BUCKET}/*")],
+    [old_tls(Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"})],
+    [tls(Condition={"NumericLessThan": {"s3:TlsVersion": "1.1"}})],
+    [tls(Condition={"NumericLessThan": {"s3:TlsVersion": "new"}})],
+    [tls(Condition={"NumericGreaterThan": {"s3:TlsVersion": "1.2"}})],
+    [tls(Condition={"NumericLessThan": {"s3:TlsVersion": "1.2"}, "StringEquals": {"aws:PrincipalAccount": ACCOUNT}})],
+]
+LEAKS = [[*each, old_tls()] for each in OPEN_TO_PLAIN_HTTP] + [[*each, tls()] for each in OPEN_TO_OLD_TLS]
 
 
 @pytest.mark.parametrize(("statements", "held"), [(one, True) for one in HOLDS] + [(one, False) for one in LEAKS])

@@ -135,7 +135,9 @@ class Retention:
     lock_known: bool = True
     """Whether the lock could be read."""
     tls_only: bool | None = None
-    """Whether the bucket's policy denies plain HTTP; None: unknown."""
+    """Whether the bucket's policy denies plain HTTP and TLS older than 1.2; None: the policy is unknown."""
+    policy: Mapping[str, Any] | None = None
+    """The bucket's policy; None: it has none, or it is unknown."""
     access_logged: bool | None = None
 
 
