@@ -14,13 +14,10 @@ import pulumi_aws as aws
 from components.configuration import import_options
 from components.lockout import no_lockout
 from components.policies.stack import log_role_policies_of, logs_to_cloudwatch, trail_key_policy_of
-from components.settings import DELETION_WINDOW_DAYS, ImportGroup, ResourceKind, Settings
+from components.settings import DELETION_WINDOW_DAYS, LOGS_KEY_ROTATION_DAYS, ImportGroup, ResourceKind, Settings
 from components.trail_buckets import TrailBuckets
 
 AUDIT_KEY_DESCRIPTION = "EONPRO audit log encryption key, not for PHI"
-
-ROTATION_DAYS = 365
-"""Between two rotations of the logs' key; the settings' period is the PHI key's."""
 
 LOG_GROUP_RETENTION_DAYS = 365
 """CloudWatch Logs is for searching; the bucket keeps the records."""
@@ -137,7 +134,7 @@ class AuditTrail(pulumi.ComponentResource):
             key_usage="ENCRYPT_DECRYPT",
             policy=json.dumps(trail_key_policy_of(settings)),
             enable_key_rotation=True,
-            rotation_period_in_days=ROTATION_DAYS,
+            rotation_period_in_days=LOGS_KEY_ROTATION_DAYS,
             deletion_window_in_days=DELETION_WINDOW_DAYS,
             tags={**settings.tags, "Purpose": "AuditLogs"},
             opts=pulumi.ResourceOptions.merge(

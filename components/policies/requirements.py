@@ -121,6 +121,8 @@ class Requirement:
     """Of `SAFEGUARDS`."""
     label: str = ""
     """A few words for a list of what is met; of the trail and its bucket."""
+    met: str = ""
+    """What is so where it is met, after the name of the trail or the bucket."""
     gap: str = ""
     """What is wrong where it is not met, after the name of the trail or the bucket; it may have `{days}`."""
     reason: str = ""
@@ -175,6 +177,7 @@ REQUIREMENTS = (
         text="The audit trail is on.",
         sections=("164.312(b)", "164.308(a)(1)(ii)(D)"),
         label="logging",
+        met="is logging",
         gap="it is stopped",
         reason=f"GetTrailStatus says so; {_UNRECORDED}",
         prowler=("cloudtrail_multi_region_enabled",),
@@ -185,6 +188,7 @@ REQUIREMENTS = (
         text="The audit trail records all Regions.",
         sections=("164.312(b)",),
         label="all Regions",
+        met="records all Regions",
         gap="it records one Region only",
         reason="a key used from another Region, and what is done there, would leave no trace",
     ),
@@ -194,6 +198,7 @@ REQUIREMENTS = (
         text="The audit trail records the global services, IAM included.",
         sections=("164.312(b)",),
         label="global services",
+        met="records the global services, IAM included",
         gap="it does not record the global services, IAM included",
         reason="changes of IAM, and so of the access to the key, would leave no trace",
     ),
@@ -203,6 +208,7 @@ REQUIREMENTS = (
         text="The audit trail validates its log files.",
         sections=("164.312(c)(1)",),
         label="log file validation",
+        met="signs its log files, so that they can be validated",
         gap="its log files cannot be validated",
         reason="nobody could show that no log file was changed or deleted",
         prowler=("cloudtrail_log_file_validation_enabled",),
@@ -213,6 +219,7 @@ REQUIREMENTS = (
         text="The audit trail records every use of the key.",
         sections=("164.312(b)", "164.308(a)(1)(ii)(D)"),
         label="KMS events",
+        met="records the events of KMS",
         gap="it does not record the events of KMS",
         reason=f"GetEventSelectors says so; {_UNRECORDED}",
         prowler=("cloudtrail_multi_region_enabled_logging_management_events",),
@@ -246,9 +253,10 @@ REQUIREMENTS = (
     Requirement(
         id="bucket-private",
         topic=Topic.TRAIL,
-        text="Buckets block all public access.",
+        text="Buckets block public access, and nobody beyond the settings can read, change or delete audit records.",
         sections=("164.312(b)",),
         label="bucket private",
+        met="blocks all public access",
         gap="its bucket does not block public access",
         reason="a policy or an ACL could make the logs public",
         prowler=("cloudtrail_logs_s3_bucket_is_not_publicly_accessible",),
@@ -259,6 +267,7 @@ REQUIREMENTS = (
         text="Buckets have versioning.",
         sections=("164.312(c)(1)",),
         label="versioned",
+        met="keeps earlier versions",
         gap="its bucket does not keep earlier versions",
         reason="a log that is overwritten or deleted would be lost",
         prowler=("s3_bucket_object_versioning",),
@@ -269,6 +278,7 @@ REQUIREMENTS = (
         text="Buckets encrypt by default.",
         sections=("164.312(b)",),
         label="encrypted",
+        met="encrypts by default",
         gap="its bucket is not encrypted",
         reason="the logs would be stored in clear text",
         prowler=("s3_bucket_default_encryption",),
@@ -279,6 +289,7 @@ REQUIREMENTS = (
         text="Audit records are retained for at least six years (2,192 days).",
         sections=("164.316(b)(2)(i)",),
         label="retained for at least six years",
+        met="keeps its records for six years or longer",
         gap="its logs expire after {days} days, earlier than six years",
         reason="an auditor asks for the records of six years",
     ),
@@ -288,7 +299,8 @@ REQUIREMENTS = (
         text="Bucket policies deny plain HTTP and TLS older than 1.2 for everybody.",
         sections=("164.312(b)",),
         label="TLS only",
-        gap="its bucket allows plain HTTP",
+        met="denies plain HTTP and TLS older than 1.2",
+        gap="its bucket allows plain HTTP, or TLS older than 1.2",
         reason="the logs could be read in transit",
         prowler=("s3_bucket_secure_transport_policy",),
     ),

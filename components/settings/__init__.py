@@ -14,6 +14,7 @@ from components.settings.settings import CONFIG_KEYS as CONFIG_KEYS
 from components.settings.settings import DEFAULT_RETENTION_DAYS as DEFAULT_RETENTION_DAYS
 from components.settings.settings import DELETION_WINDOW_DAYS as DELETION_WINDOW_DAYS
 from components.settings.settings import LISTS as LISTS
+from components.settings.settings import LOGS_KEY_ROTATION_DAYS as LOGS_KEY_ROTATION_DAYS
 from components.settings.settings import POSSIBLE_VARIABLES as POSSIBLE_VARIABLES
 from components.settings.settings import PROJECT as PROJECT
 from components.settings.settings import REMOVED_KEYS as REMOVED_KEYS

@@ -28,6 +28,9 @@ POSSIBLE_VARIABLES = (*APPLICATION_VARIABLES, HASH_KEY_VARIABLE)
 ROTATION_DAYS = range(90, 2561)
 """Rotation periods that KMS accepts, in days (EnableKeyRotation, RotationPeriodInDays)."""
 
+LOGS_KEY_ROTATION_DAYS = 365
+"""Rotation period of the key of the audit logs, in days: the one that auditors expect."""
+
 DELETION_WINDOW_DAYS = 30
 """Days between ScheduleKeyDeletion and the loss of the key: the longest that KMS offers."""
 

@@ -87,6 +87,8 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "data-key-wrong-length": "the decrypted data key does not have 32 bytes",
     "unwrap-failed": "the key does not decrypt the data key",
     "data-key-version-lost": "a kept version of the data key does not exist, or its value was replaced",
+    "backup-missing": "the last backup's file, object or copy does not exist",
+    "backup-unusable": "what is at the last backup's place is not a backup of the data key",
     "data-key-foreign": "the application has another data key than the stored one",
     "variable-outdated": "the application has an earlier version of the data key",
     "former-key-beside": "the application has its ENCRYPTION_KEY from before beside the data key",
@@ -126,20 +128,25 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "trail-validation-off": "the trail's files are not validated",
     "bucket-missing": "the trail's bucket does not exist",
     "logs-key-unusable": "the key of the logs is disabled, going to be deleted, or does not exist",
+    "logs-key-policy-widened": "the policy of the key of the logs allows more than the settings say",
+    "logs-key-unguarded": "the policy of the key of the logs allows the deletion of that key",
     "trail-delivery-failing": "the trail cannot write to its bucket",
     "bucket-public": "the trail's bucket can become public",
+    "bucket-policy-widened": "a bucket's policy lets others than the settings say read, change or delete the records",
     "bucket-lock-missing": "the trail's bucket has no Object Lock",
     "bucket-retention-short": "the logs are kept for less than six years",
-    "bucket-tls-policy-missing": "the trail's bucket accepts HTTP without TLS",
+    "bucket-tls-policy-missing": "the trail's bucket accepts HTTP without TLS, or TLS older than 1.2",
     "bucket-unversioned": "the trail's bucket has no versioning",
     "bucket-unencrypted": "the trail's bucket has no default encryption",
     "bucket-lock-short": "the trail's bucket locks for less time than the settings say",
+    "bucket-access-logs-off": "the requests to the trail's bucket are not logged",
     "trail-encryption-off": "the logs are not encrypted with their own key",
     "alerts-topic-missing": "the alerts' topic does not exist",
     "alerts-rule-off": "a rule of the alerts is disabled or does not exist",
     "alerts-unreceived": "nobody has confirmed the subscription to the alerts",
     "alerts-without-address": "the settings name nobody who gets the alerts, and nobody else does",
     # The stack.
+    "logs-key-rotation": "the key of the logs does not rotate, or rotates with another period than the stack's",
     "rotation-off": "the key does not rotate",
     "rotation-period": "the key rotates with another period than the settings say",
     "stack-behind": "the settings were changed but not applied",
@@ -207,7 +214,8 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
         "alias-missing alias-moved principal-missing provider-missing provider-audience trust-changed trust-widened"
         " policy-missing policy-detached policy-edited key-policy-denies key-policy-without-application trail-missing"
         " trail-stopped trail-excludes-kms trail-single-region trail-validation-off bucket-missing bucket-public"
-        " bucket-lock-missing bucket-retention-short bucket-tls-policy-missing bucket-unversioned rotation-off"
+        " bucket-lock-missing bucket-retention-short bucket-tls-policy-missing bucket-unversioned bucket-policy-widened"
+        " bucket-access-logs-off logs-key-policy-widened logs-key-unguarded logs-key-rotation rotation-off"
         " rotation-period",
         "stack-drifted",
     ),
@@ -237,11 +245,13 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
         " trail-single-region trail-stopped trail-validation-off",
     ),
     ("logs-key-unusable trail-other-bucket", "trail-delivery-failing"),
+    # To the AWS provider a key that is going to be deleted is gone: first it is saved.
+    ("logs-key-unusable", "logs-key-policy-widened logs-key-unguarded"),
     ("trail-single-region", "trail-global-events-off"),
     (
         "bucket-missing",
-        "bucket-lock-missing bucket-lock-short bucket-public bucket-retention-short bucket-tls-policy-missing"
-        " bucket-unencrypted bucket-unversioned trail-delivery-failing",
+        "bucket-access-logs-off bucket-lock-missing bucket-lock-short bucket-public bucket-retention-short"
+        " bucket-tls-policy-missing bucket-unencrypted bucket-unversioned trail-delivery-failing",
     ),
     ("trail-delivery-failing", "bucket-tls-policy-missing"),
     ("alerts-topic-missing", "alerts-rule-off"),

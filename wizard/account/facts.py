@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 from components import policies
 from components.policies.evaluation import AccountIam, GrantFact
 from components.policies.evaluation.account import IamPrincipal
+from components.policies.stack import trail_arn_of
 from components.settings import HASH_KEY_VARIABLE, Outputs, Settings
 from wizard.account.deployed_stack import DeployedStack
 from wizard.account.key_access import KeyReading, arns_of, read_keys
@@ -18,7 +19,7 @@ from wizard.account.notices import facts_read, rests_on
 from wizard.core.clients import ApplicationCode, ReadCode
 from wizard.core.errors import SetupError, Unsupported, attempted
 from wizard.core.models.access import StatementEvaluation, VariableEntry
-from wizard.core.models.account import KeyFact
+from wizard.core.models.account import KeyFact, Retention, TrailFact
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.models.deployment import Instances
 from wizard.core.models.rotation import DataKeyVersion, LastBackup
@@ -203,6 +204,24 @@ class StackFacts:
     def access_diagnostics(self) -> AccessDiagnostics:
         """The reader of the application's permissions and variables, in the stack's own Region."""
         return self.aws.access_diagnostics
+
+    # --- the audit trail
+
+    @property
+    def trail(self) -> TrailFact | SetupError | None:
+        """The trail that records the use of the key; None if it does not exist."""
+        arn = trail_arn_of(self.settings)
+        return self.once("trail", lambda: self.aws.cloudtrail.find_trail(arn))
+
+    def retention(self, bucket: str) -> Retention | SetupError | None:
+        """How a bucket of audit records keeps and protects them; None if the account has no such bucket."""
+        return self.once(f"bucket {bucket}", lambda: self.aws.cloudtrail.bucket_retention(bucket))
+
+    @property
+    def logs_key_arn(self) -> str | None:
+        """The ARN of the key of the logs; None if the trail has none, or is not known."""
+        trail = self.trail
+        return trail.key_arn if isinstance(trail, TrailFact) else None
 
     # --- the data key, the variables
 

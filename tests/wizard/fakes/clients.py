@@ -237,6 +237,10 @@ class FakeCloud:
     retention: Retention | None = Retention(
         expires_after_days=2557, versioned=True, public_access_blocked=True, encrypted=True
     )
+    """Of the trail's bucket."""
+    access_log_retention: Retention | None = Retention(
+        expires_after_days=2557, versioned=True, public_access_blocked=True, encrypted=True, tls_only=True
+    )
     discovered: DiscoveredSetup = DiscoveredSetup()
     stored_keys: dict[str, StoredDataKey] = field(default_factory=dict)
     """In Parameter Store, by name; of this Region, as are the next three."""
@@ -455,7 +459,7 @@ class FakeCloud:
 
     def bucket_retention(self, bucket: str) -> Retention | None:
         self._call("bucket_retention")
-        return self.retention
+        return self.access_log_retention if "access-logs" in bucket else self.retention
 
     def discover_setup(self, settings: Settings) -> DiscoveredSetup:
         self._call("find_hand_made")

@@ -94,12 +94,12 @@ def widening(
             and can_mean(right.resource, resource)
             and not right.principal.startswith(DELETED)
             and not (delegated and right.principal == account)
-            and not any(_covers(other, right) for other in given)
+            and not any(covers(other, right) for other in given)
         ),
         undenied=frozenset(
             right
             for right in wanted
-            if right.effect == "Deny" and not any(_covers(other, right) for other in has if other.effect == "Deny")
+            if right.effect == "Deny" and not any(covers(other, right) for other in has if other.effect == "Deny")
         ),
     )
 
@@ -113,10 +113,11 @@ def can_mean(pattern: str, resource: str) -> bool:
     return pattern.startswith("not ") or "${" in pattern or fnmatchcase(resource, pattern)
 
 
-def _covers(right: Right, other: Right) -> bool:
-    """Whether a right holds wherever another one holds, by the same words or by fewer conditions."""
+def covers(right: Right, other: Right) -> bool:
+    """Whether a right holds wherever another one holds: the same, of more resources, or with fewer conditions."""
     is_same = (right.principal, right.action) == (other.principal, other.action)
-    return is_same and right.resource in ("*", other.resource) and _is_narrower(other.condition, right.condition)
+    is_resource = right.resource == other.resource or fnmatchcase(other.resource, right.resource)
+    return is_same and is_resource and _is_narrower(other.condition, right.condition)
 
 
 def _is_narrower(condition: Condition, than: Condition) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from wizard.account.facts import StackFacts
 from wizard.account.judgements import (
+    alerts,
     code,
     key,
     key_policy,
@@ -48,7 +49,12 @@ ACCESS_CHECKS: tuple[Judgement, ...] = (
 )
 """Whether the application can decrypt its data key: run after a failed verification."""
 
-RIGHTS_CHECKS: tuple[Judgement, ...] = (principal.check_surplus, *policies.RIGHTS_CHECKS, *key_policy.RIGHTS_CHECKS)
+RIGHTS_CHECKS: tuple[Judgement, ...] = (
+    principal.check_surplus,
+    *policies.RIGHTS_CHECKS,
+    *key_policy.RIGHTS_CHECKS,
+    *trail.RIGHTS_CHECKS,
+)
 """Whether anybody has more than the settings give: run after a verification that succeeded."""
 
 SLOW_CHECKS: tuple[tuple[str, Judgement], ...] = stack.SLOW_CHECKS
@@ -62,6 +68,7 @@ ALL_CHECKS: tuple[Judgement, ...] = (
     *key_policy.OTHER_CHECKS,
     *policies.OTHER_CHECKS,
     *trail.OTHER_CHECKS,
+    *alerts.OTHER_CHECKS,
     *runtime.OTHER_CHECKS,
     *code.OTHER_CHECKS,
 )

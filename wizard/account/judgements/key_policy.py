@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from components import policies
-from components.settings import ImportGroup
+from components.settings import DELETION_WINDOW_DAYS, ImportGroup
 from wizard.account import fixes, key_access
 from wizard.account.comparison.differences import key_policy_differences
-from wizard.account.comparison.policies import statements
+from wizard.account.comparison.policies import short, statements
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.principal import KEY
 from wizard.account.key_access import KeyReading, Surplus
@@ -34,7 +34,7 @@ def check_key_policies(facts: StackFacts) -> Iterator[Notice]:
         resource = key_resource(facts, reading)
         yield from _strictness(facts, key, policy, whose, resource)
         if key_access.is_kept(facts.settings):
-            yield from _kept(facts, reading)
+            yield from _kept(facts, reading, policy)
         else:
             yield from _compare_policy(facts, reading, policy, whose, resource)
 
@@ -54,19 +54,30 @@ def check_key_surplus(facts: StackFacts) -> Iterator[Notice]:
             continue
         surplus = tuple(key_access.statements_beyond(reading, facts.settings))
         if key_access.is_kept(facts.settings):
-            yield from _kept(facts, reading)
+            yield from _kept(facts, reading, reading.policy)
             continue
         for each in surplus:
-            yield _widened(facts, each)
+            yield from _widened(facts, each)
         if not surplus:
             yield Notice.good(f"{key_access.whose(reading, facts.settings)} gives nobody more than the settings")
 
 
-def _kept(facts: StackFacts, reading: KeyReading) -> Iterator[Notice]:
+def _kept(facts: StackFacts, reading: KeyReading, policy: Mapping[str, Any]) -> Iterator[Notice]:
     """What a policy that was left as it was found gives beyond the settings: a person has decided about it."""
-    for surplus in key_access.statements_beyond(reading, facts.settings):
-        repair = fixes.wizard(facts, "setup", "--repair", ImportGroup.KEY, "--yes")
-        yield Notice.person(f"{surplus.what}; it was left as it was found: {repair}")
+    whose = key_access.whose(reading, facts.settings)
+    left = f"it was left as it was found: {fixes.wizard(facts, 'setup', '--repair', ImportGroup.KEY, '--yes')}"
+    differences = key_policy_differences(policy, facts.settings, key_arn=reading.arn)
+    guards = [difference for difference in differences if difference.what in _GUARDS]
+    wider = [difference for difference in differences if difference.widens and difference not in guards]
+    if wider:
+        yield Notice.person(f"{whose} gives more than the settings: {summary(wider)}; {left}")
+    else:
+        yield Notice.good(f"{whose} gives nobody more than the settings")
+    if guards:
+        what = f"{whose} allows its deletion, or disabling it by mistake: {summary(guards)}; {left}"
+        yield Notice.person(what, requirements=_WINDOW)
+    else:
+        yield _guarded(facts, whose)
 
 
 @judgement("key-policy")
@@ -84,14 +95,41 @@ def _unread_key(reading: KeyReading) -> Notice:
     return Notice.unknown(f"the key {reading.arn}", why="it does not exist")
 
 
-def _widened(facts: StackFacts, surplus: Surplus) -> Notice:
-    only_guards = all(difference.what in _GUARDS for difference in surplus.differences)
+def _widened(facts: StackFacts, surplus: Surplus) -> Iterator[Notice]:
+    guards = [difference for difference in surplus.differences if difference.what in _GUARDS]
+    others = [difference for difference in surplus.differences if difference.what not in _GUARDS]
+    resource, whose = key_resource(facts, surplus.key), key_access.whose(surplus.key, facts.settings)
+    if guards:
+        yield _unguarded(facts, guards, whose, resource)
+    if others:
+        yield Notice.wrong(
+            "key-policy-changed",
+            what=f"{whose} gives more than the settings: {summary(others)}",
+            why=_CHANGED,
+            command=fixes.pulumi_up(facts, resource),
+        )
+
+
+def _unguarded(facts: StackFacts, guards: Sequence[Difference], whose: str, resource: str) -> Notice:
+    """Who can delete the key is a question to the key policy, too; a shorter waiting period is not."""
+    by_anybody = any(difference.widens for difference in guards)
     return Notice.wrong(
-        "deletion-unguarded" if only_guards else "key-policy-changed",
-        what=surplus.what,
-        why=_UNGUARDED if only_guards else _CHANGED,
-        command=fixes.pulumi_up(facts, key_resource(facts, surplus.key)),
+        "deletion-unguarded",
+        what=f"{whose} allows its deletion, or disabling it by mistake: {summary(guards)}",
+        why=_UNGUARDED,
+        command=fixes.pulumi_up(facts, resource),
+        requirements=(*_WINDOW, *(("key-policy",) if by_anybody else ())),
     )
+
+
+def _guarded(facts: StackFacts, whose: str) -> Notice:
+    able = facts.settings.deletion_administrators
+    if able and not facts.settings.usage_guard_days:
+        what = f"{whose} lets {', '.join(map(short, able))} schedule its deletion with any waiting period"
+        return Notice.person(f"{what}: the settings have no guard for a key in use", requirements=_WINDOW)
+    ahead = f" with less than {DELETION_WINDOW_DAYS} days to cancel it" if able else ""
+    who = "nobody" + (f", {', '.join(map(short, able))} included," if able else "")
+    return Notice.good(f"{whose} lets {who} schedule its deletion{ahead}", requirements=_WINDOW)
 
 
 def _named(facts: StackFacts) -> Iterator[KeyReading]:
@@ -193,6 +231,7 @@ def _deletion(facts: StackFacts, reading: KeyReading) -> str:
 _MAX_LISTED = 3
 """The most differences in one sentence."""
 
+_WINDOW = ("key-deletion-window",)
 _GUARDS = ("key policy, deletion", "key policy, a key in use")
 _UNGUARDED = "without the key every record is lost; the settings say who can schedule its deletion"
 _CHANGED = "somebody changed outside the stack who can use and administer the key"
@@ -236,12 +275,9 @@ def _compare_policy(
     unguarded = [difference for difference in differences if difference.what in _GUARDS]
     changed = [difference for difference in differences if difference not in unguarded]
     if unguarded:
-        yield Notice.wrong(
-            "deletion-unguarded",
-            what=f"{whose} allows its deletion, or disabling it by mistake: {summary(unguarded)}",
-            why=_UNGUARDED,
-            command=fixes.pulumi_up(facts, resource),
-        )
+        yield _unguarded(facts, unguarded, whose, resource)
+    else:
+        yield _guarded(facts, whose)
     if changed:
         yield Notice.wrong(
             "key-policy-changed",
@@ -249,8 +285,9 @@ def _compare_policy(
             why=_CHANGED,
             command=fixes.pulumi_up(facts, resource),
         )
-    if not differences:
-        yield Notice.good(f"{whose} is as in the settings")
+    if not changed and not any(difference.widens for difference in unguarded):
+        gives = "allows those whom the settings name, and nobody else" if differences else "is as in the settings"
+        yield Notice.good(f"{whose} {gives}")
 
 
 def summary(differences: Sequence[Difference]) -> str:

@@ -162,15 +162,14 @@ def trail_unread(trail: TrailFact) -> Iterator[str]:
         yield "whether it records KMS"
 
 
-def trail_gaps(trail: TrailFact) -> Iterator[Gap]:
-    """The requirements that the trail itself does not meet; what could not be read (None) is no gap."""
+def trail_met(trail: TrailFact) -> Mapping[str, bool | None]:
+    """Whether the trail itself meets each of its requirements, by the requirement's id; None: not known."""
     met = (trail.logging, trail.multi_region, trail.global_events, trail.validation, trail.kms_events)
-    for id_, is_met in zip(TRAIL_REQUIREMENTS, met, strict=True):
-        if is_met is False:
-            yield _gap(id_)
+    return dict(zip(TRAIL_REQUIREMENTS, met, strict=True))
 
 
-def bucket_gaps(retention: Retention) -> Iterator[Gap]:
+def bucket_met(retention: Retention) -> Mapping[str, bool | None]:
+    """Whether a bucket of audit records meets each of its requirements, by the requirement's id; None: not known."""
     days = retention.expires_after_days
     met = (
         retention.public_access_blocked,
@@ -179,11 +178,21 @@ def bucket_gaps(retention: Retention) -> Iterator[Gap]:
         days is None or days >= SHORTEST_RETENTION_DAYS,
         retention.tls_only,
     )
-    for id_, is_met in zip(BUCKET_REQUIREMENTS, met, strict=True):
-        if is_met is False:
-            yield _gap(id_, days=days)
+    return dict(zip(BUCKET_REQUIREMENTS, met, strict=True))
 
 
-def _gap(id_: str, **values: object) -> Gap:
+def trail_gaps(trail: TrailFact) -> Iterator[Gap]:
+    """The requirements that the trail itself does not meet; what could not be read (None) is no gap."""
+    return (gap_of(id_) for id_, is_met in trail_met(trail).items() if is_met is False)
+
+
+def bucket_gaps(retention: Retention) -> Iterator[Gap]:
+    """The requirements that the bucket does not meet; what could not be read (None) is no gap."""
+    met, days = bucket_met(retention), retention.expires_after_days
+    return (gap_of(id_, days=days) for id_, is_met in met.items() if is_met is False)
+
+
+def gap_of(id_: str, **values: object) -> Gap:
+    """The gap of a requirement, with the values of its text."""
     requirement = BY_ID[id_]
     return Gap(requirement=requirement, text=requirement.gap.format(**values))

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from components.policies.evaluation.account import AccountIam, GrantFact, IamPolicy, IamPrincipal
+from components.policies.key import DELETION_DENIALS, DENY_SHORT_WINDOW
 from components.policies.stack import key_policy_of
 from components.settings import Settings
 from tests.wizard.account.stacks import CheckedStack, all_passed, causes, finding, not_checked
@@ -38,7 +39,7 @@ from wizard.account.judgements.key_policy import (
     check_open_roles,
     check_regions_of_key,
 )
-from wizard.account.notices import State
+from wizard.account.notices import Judgement, State, worst
 from wizard.core.errors import PermissionDenied
 
 DENIED = PermissionDenied("you may not", "have it allowed")
@@ -441,3 +442,57 @@ def test_a_key_policy_that_leaves_nothing_to_iam_needs_no_such_finding(changes: 
 def test_roles_that_cannot_be_read_are_unknown(stand: CheckedStack):
     stand.aws.who_has_access.failures["iam"] = DENIED
     assert [each.is_denied for each in not_checked(stand.told(check_open_roles))] == [True]
+
+
+def _requirements(stand: CheckedStack, check: Judgement) -> dict[str, State]:
+    notices = [*stand.told(check)]
+    ids = {id_ for notice in notices for id_ in notice.requirements}
+    return {id_: worst(notice.state for notice in notices if id_ in notice.requirements) for id_ in ids}
+
+
+def _without(stand: CheckedStack, *sids: str) -> CheckedStack:
+    policy: Any = stand.aws.key_policies[KEY]
+    left = [statement for statement in policy["Statement"] if statement["Sid"] not in sids]
+    assert len(left) == len(policy["Statement"]) - len(sids)
+    stand.aws.key_policies[KEY] = {**policy, "Statement": left}
+    return stand
+
+
+def test_a_guarded_key_meets_both_requirements_of_its_policy() -> None:
+    stand = CheckedStack()
+    told = [notice.what for notice in stand.told(check_key_policies)]
+    assert stand.settings.deletion_administrators == ()
+    assert _requirements(stand, check_key_policies) == {
+        "key-policy": State.GOOD,
+        "key-deletion-window": State.GOOD,
+    }
+    assert "the key's policy lets nobody schedule its deletion" in told
+
+
+@pytest.mark.parametrize(("days", "state"), [(90, State.GOOD), (0, State.PERSON)])
+def test_who_can_delete_the_key_needs_thirty_days_by_the_guard_of_a_key_in_use(days: int, state: State) -> None:
+    stand = CheckedStack(settings=settings(deletion_administrators=(ADMIN,), usage_guard_days=days))
+    assert _requirements(stand, check_key_policies)["key-deletion-window"] is state
+
+
+def test_without_the_denial_of_a_short_window_only_the_window_is_open() -> None:
+    stand = _without(CheckedStack(), DENY_SHORT_WINDOW)
+    assert _requirements(stand, check_key_policies)["key-deletion-window"] is State.WRONG
+    assert _requirements(stand, check_key_policies)["key-policy"] is State.GOOD
+
+
+def test_without_the_denials_of_the_deletion_no_sentence_says_that_nobody_can_delete_it() -> None:
+    stand = _without(CheckedStack(), *DELETION_DENIALS)
+    told = stand.told(check_key_policies)
+    assert _requirements(stand, check_key_policies) == {
+        "key-policy": State.WRONG,
+        "key-deletion-window": State.WRONG,
+    }
+    assert not any("lets nobody schedule" in notice.what for notice in told)
+
+
+def test_without_the_statement_of_the_root_the_key_policy_is_open() -> None:
+    stand = CheckedStack()
+    policy: Any = stand.aws.key_policies[KEY]
+    [root] = [each["Sid"] for each in policy["Statement"] if "root" in str(each["Principal"])]
+    assert _requirements(_without(stand, root), check_key_policies)["key-policy"] is State.WRONG

@@ -13,7 +13,9 @@ from components.policies.stack import alert_rules_of, trail_key_policy_of
 from tests.wizard.account.stacks import CheckedStack, all_passed, causes, finding, not_checked
 from tests.wizard.fakes.clients import ACCOUNT, BUCKET, REGION, TRAIL, key_fact, settings, trail_fact
 from wizard.account.diagnosis import build_diagnosis
-from wizard.account.judgements.trail import check_alerts, check_bucket, check_trail
+from wizard.account.judgements.alerts import check_alerts
+from wizard.account.judgements.logs_bucket import check_buckets
+from wizard.account.judgements.trail import check_logs_key, check_logs_key_policy, check_trail
 from wizard.account.notices import State
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.account import Retention
@@ -28,6 +30,7 @@ WHOLE = Retention(
     lock="GOVERNANCE",
     lock_days=2557,
     tls_only=True,
+    access_logged=True,
 )
 LOGS_KEY = "arn:aws:kms:us-east-1:111122223333:key/logs"
 DENIED = PermissionDenied("you may not", "ask for it")
@@ -38,6 +41,7 @@ def stand() -> CheckedStack:
     made = CheckedStack()
     made.aws.trails = (trail_fact(key_arn=LOGS_KEY),)
     made.aws.keys[LOGS_KEY] = key_fact(LOGS_KEY)
+    made.aws.key_policies[LOGS_KEY] = trail_key_policy_of(made.settings)
     made.aws.retention = WHOLE
     return made
 
@@ -70,7 +74,7 @@ def option(command: str, name: str) -> Any:
 def test_a_trail_that_is_whole_is_well(stand: CheckedStack):
     assert (
         all_passed(stand.told(check_trail))
-        and all_passed(stand.told(check_bucket))
+        and all_passed(stand.told(check_buckets))
         and all_passed(stand.told(check_alerts))
     )
 
@@ -195,8 +199,7 @@ def test_logs_without_their_key_are_a_fault_only_where_the_settings_say_that_the
 ])  # fmt: skip
 def test_the_audit_log_is_not_lost_with_its_key(stand: CheckedStack, state: str, command: str):
     stand.aws.keys[LOGS_KEY] = replace(stand.aws.keys[LOGS_KEY], state=state)
-    stand.aws.key_policies[LOGS_KEY] = trail_key_policy_of(stand.settings)
-    assert finding(stand.told(check_trail), "logs-key-unusable").command == command
+    assert finding(stand.told(check_logs_key), "logs-key-unusable").command == command
 
 
 def test_a_key_of_the_logs_whose_guard_was_taken_out_is_saved_and_guarded_by_one_command(stand: CheckedStack):
@@ -204,7 +207,7 @@ def test_a_key_of_the_logs_whose_guard_was_taken_out_is_saved_and_guarded_by_one
     guarded = trail_key_policy_of(stand.settings)
     allowed = [statement for statement in guarded["Statement"] if statement["Effect"] == "Allow"]
     stand.aws.key_policies[LOGS_KEY] = {**guarded, "Statement": allowed}
-    cancel, enable, update = finding(stand.told(check_trail), "logs-key-unusable").command.split(" && ")
+    cancel, enable, update = finding(stand.told(check_logs_key), "logs-key-unusable").command.split(" && ")
     assert "cancel-key-deletion" in cancel and "enable-key" in enable
     assert "pulumi up --refresh" in update and update.rstrip("'").endswith("kms/key:Key::audit-trail-key")
 
@@ -212,7 +215,7 @@ def test_a_key_of_the_logs_whose_guard_was_taken_out_is_saved_and_guarded_by_one
 def test_a_policy_of_the_logs_key_that_cannot_be_read_leaves_the_rescue_of_the_key(stand: CheckedStack):
     stand.aws.keys[LOGS_KEY] = replace(stand.aws.keys[LOGS_KEY], state="PendingDeletion")
     stand.aws.failures["key_policy"] = DENIED
-    command = finding(stand.told(check_trail), "logs-key-unusable").command
+    command = finding(stand.told(check_logs_key), "logs-key-unusable").command
     assert "cancel-key-deletion" in command and "pulumi" not in command
 
 
@@ -220,18 +223,83 @@ def test_an_organizations_logs_key_is_saved_without_an_update_of_the_stack(exist
     with_trail(existing, key_arn=LOGS_KEY)
     existing.aws.keys[LOGS_KEY] = key_fact(LOGS_KEY, state="PendingDeletion")
     existing.aws.key_policies[LOGS_KEY] = {"Statement": []}
-    command = finding(existing.told(check_trail), "logs-key-unusable").command
+    command = finding(existing.told(check_logs_key), "logs-key-unusable").command
     assert "cancel-key-deletion" in command and "pulumi" not in command
+
+
+@pytest.mark.parametrize(
+    ("rotation", "words"),
+    [
+        ({"rotation_enabled": False, "rotation_period_days": None}, "does not rotate"),
+        ({"rotation_period_days": 2560}, "rotates every 2560 days"),
+    ],
+)
+def test_the_key_of_the_logs_rotates_every_year(stand: CheckedStack, rotation: dict[str, Any], words: str):
+    stand.aws.keys[LOGS_KEY] = replace(stand.aws.keys[LOGS_KEY], **rotation)
+    found = finding(stand.told(check_logs_key), "logs-key-rotation")
+    assert words in found.what and found.requirements == ("key-rotation",)
+    assert found.command == (
+        f"aws kms enable-key-rotation --key-id {LOGS_KEY} --rotation-period-in-days 365 --region {REGION}"
+    )
+
+
+@pytest.mark.parametrize("rotation", [{"rotation_enabled": None}, {"rotation_period_days": None}])
+def test_a_rotation_of_the_logs_key_that_kms_does_not_return_is_unknown(stand: CheckedStack, rotation: dict[str, Any]):
+    stand.aws.keys[LOGS_KEY] = replace(stand.aws.keys[LOGS_KEY], **rotation)
+    unknown = [each.requirements for each in stand.told(check_logs_key) if each.state is State.UNKNOWN]
+    assert unknown == [("key-rotation",)]
+
+
+def test_an_organizations_logs_key_rotates_as_its_owner_says(existing: CheckedStack):
+    with_trail(existing, key_arn=LOGS_KEY)
+    existing.aws.keys[LOGS_KEY] = key_fact(LOGS_KEY, rotation_enabled=False)
+    assert causes(existing.told(check_logs_key)) == causes(existing.told(check_logs_key_policy)) == []
+
+
+STRANGER = {"AWS": "arn:aws:iam::999988887777:root"}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        {"Principal": STRANGER, "Action": "kms:Decrypt"},
+        {"Principal": "*", "Action": "kms:*"},
+        {"NotPrincipal": STRANGER, "Action": "kms:Decrypt"},
+        {"Principal": {"Service": "cloudtrail.amazonaws.com"}, "NotAction": "kms:PutKeyPolicy"},
+    ],
+)
+def test_nobody_else_decrypts_the_logs(stand: CheckedStack, statement: dict[str, Any]):
+    policy: Any = stand.aws.key_policies[LOGS_KEY]
+    more = {"Sid": "More", "Effect": "Allow", "Resource": "*", **statement}
+    stand.aws.key_policies[LOGS_KEY] = {**policy, "Statement": [*policy["Statement"], more]}
+    found = finding(stand.told(check_logs_key_policy), "logs-key-policy-widened")
+    assert found.requirements == ("bucket-private", "trail-encryption")
+    assert shlex.split(found.command)[-1].endswith("$aws:kms/key:Key::audit-trail-key")
+
+
+def test_the_key_of_the_logs_is_guarded_against_its_deletion(stand: CheckedStack):
+    policy: Any = stand.aws.key_policies[LOGS_KEY]
+    allowed = [statement for statement in policy["Statement"] if statement["Effect"] == "Allow"]
+    stand.aws.key_policies[LOGS_KEY] = {**policy, "Statement": allowed}
+    found = finding(stand.told(check_logs_key_policy), "logs-key-unguarded")
+    assert found.requirements == ("key-deletion-window",)
+
+
+def test_a_policy_of_the_logs_key_that_cannot_be_read_is_unknown(stand: CheckedStack):
+    stand.aws.failures["key_policy"] = DENIED
+    [unknown] = not_checked(stand.told(check_logs_key_policy))
+    assert unknown.is_denied and unknown.requirements == ("bucket-private", "trail-encryption")
 
 
 def test_a_key_of_the_logs_that_cannot_be_read_is_not_checked(stand: CheckedStack):
     stand.aws.failures["describe_key"] = DENIED
-    assert [each.is_denied for each in stand.told(check_trail) if each.state is State.UNKNOWN] == [True]
+    assert [each.is_denied for each in stand.told(check_logs_key) if each.state is State.UNKNOWN] == [True]
 
 
 def test_what_cloudtrail_does_not_tell_is_never_well(stand: CheckedStack):
     with_trail(stand, logging=None, kms_events=None)
-    assert len(not_checked(stand.told(check_trail))) == 2
+    unknown = [each.requirements for each in stand.told(check_trail) if each.state is State.UNKNOWN]
+    assert unknown == [("trail-logging",), ("trail-kms-events",)]
     stand.aws.failures["find_trail"] = DENIED
     [one] = not_checked(stand.told(check_trail))
     assert one.is_denied and TRAIL in one.what
@@ -255,18 +323,18 @@ def test_what_cloudtrail_does_not_tell_is_never_well(stand: CheckedStack):
 def test_each_fault_of_the_bucket_has_its_cause_and_its_command(
     stand: CheckedStack, fields: dict[str, Any], cause: str, begins: str
 ):
-    assert finding(with_bucket(stand, **fields).told(check_bucket), cause).command.startswith(begins)
+    assert finding(with_bucket(stand, **fields).told(check_buckets), cause).command.startswith(begins)
 
 
 def test_a_lock_in_governance_does_not_do_where_compliance_was_agreed_to():
     stand = with_bucket(CheckedStack(settings=settings(trail_lock="compliance")))
-    found = finding(stand.told(check_bucket), "bucket-lock-short")
+    found = finding(stand.told(check_buckets), "bucket-lock-short")
     assert option(found.command, "--object-lock-configuration")["Rule"]["DefaultRetention"]["Mode"] == "COMPLIANCE"
 
 
 def test_a_lock_that_may_not_be_read_is_no_lock_that_is_gone(stand: CheckedStack):
     with_bucket(stand, lock=None, lock_days=None, lock_known=False)
-    told = stand.told(check_bucket)
+    told = stand.told(check_buckets)
     assert causes(told) == [] and any("Object Lock" in each.what for each in told)
 
 
@@ -274,24 +342,24 @@ def test_somebody_elses_bucket_is_fixed_with_its_own_rules_kept(existing: Checke
     uploads = {"ID": "uploads", "Status": "Enabled", "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7}}
     short = {"ID": "short", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 90}}
     existing.aws.bucket_documents = BucketDocuments(policy=None, lifecycle=(short, uploads))
-    found = finding(with_bucket(existing, expires_after_days=90).told(check_bucket), "bucket-retention-short")
+    found = finding(with_bucket(existing, expires_after_days=90).told(check_buckets), "bucket-retention-short")
     rules = option(found.command, "--lifecycle-configuration")["Rules"]
     assert rules == [{**short, "Expiration": {"Days": 2557}}, uploads]
 
 
 def test_somebody_elses_bucket_needs_no_lock_of_ours(existing: CheckedStack):
-    assert all_passed(with_bucket(existing, lock=None).told(check_bucket))
+    assert all_passed(with_bucket(existing, lock=None).told(check_buckets))
 
 
 def test_a_bucket_that_is_gone_explains_itself(stand: CheckedStack):
     stand.aws.retention = None
-    assert finding(stand.told(check_bucket), "bucket-missing").command.startswith("pulumi up --refresh ")
+    assert finding(stand.told(check_buckets), "bucket-missing").command.startswith("pulumi up --refresh ")
 
 
 def test_a_bucket_that_may_not_be_looked_at_is_never_well(stand: CheckedStack):
     stand.aws.failures["bucket_retention"] = DENIED
-    assert [each.is_denied for each in not_checked(stand.told(check_bucket))] == [True]
-    assert causes(stand.told(check_bucket)) == []
+    assert {each.is_denied for each in not_checked(stand.told(check_buckets))} == {True}
+    assert causes(stand.told(check_buckets)) == []
 
 
 # --- the alerts
@@ -334,9 +402,11 @@ def test_a_topic_that_is_gone_is_made_again_with_all_that_hangs_on_it(stand: Che
     assert found.command.count("--target") == 2 and "e-mail" in found.advice
 
 
-def test_without_alerts_nobody_looks_for_them():
+def test_without_alerts_nobody_looks_for_them_and_the_requirement_is_for_a_person():
     stand = CheckedStack(settings=settings(alerts=False))
-    assert stand.told(check_alerts) == () and "cloud.audit" not in stand.aws.log
+    [told] = stand.told(check_alerts)
+    assert (told.state, told.requirements) == (State.PERSON, ("alerts",))
+    assert "cloud.audit" not in stand.aws.log
 
 
 def test_alerts_that_everybody_left_unconfirmed_are_sent_again():

@@ -14,6 +14,7 @@ import pytest
 
 from components.policies.evaluation.account import GrantFact
 from components.policies.requirements import SAFEGUARDS
+from components.policies.stack import trail_key_policy_of
 from components.settings import Settings
 from tests.wizard.fakes.clients import (
     ACCOUNT,
@@ -23,6 +24,7 @@ from tests.wizard.fakes.clients import (
     APP_USER,
     KEY,
     MULTI_KEY,
+    OTHER_KEY,
     OUTPUTS,
     REPLICA,
     STORED_KEY,
@@ -34,6 +36,7 @@ from tests.wizard.fakes.clients import (
     FakeProver,
     FakeTalk,
     built,
+    key_fact,
     multi_region,
     settings,
     trail_fact,
@@ -79,7 +82,9 @@ class World:
         self.scan: dict[str, Any] | None = None
         stored = StoredDataKey(parameter=STORED_KEY, wrapped=wrapped(), key_arn=next(iter(self.aws.keys)), version=1)
         self.aws.stored_keys[STORED_KEY] = stored
-        self.aws.trails = (replace(trail_fact(), key_arn=KEY),)
+        self.aws.trails = (replace(trail_fact(), key_arn=OTHER_KEY),)
+        self.aws.keys[OTHER_KEY] = key_fact(OTHER_KEY)
+        self.aws.key_policies[OTHER_KEY] = trail_key_policy_of(settings_)
 
     def clients(self) -> Clients:
         return Clients(
