@@ -135,6 +135,10 @@ class Aws:
         """The same caller in another Region."""
         return Aws(self._session.with_region(region))
 
+    def writing(self) -> Aws:
+        """The same, where AWS does not keep the credentials to reading."""
+        return Aws(self._session.writing())
+
     def asking_once(self) -> Aws:
         """The same caller; what is asked through this client a second time is answered without another request."""
         return Aws(self._session.asking_once())
@@ -183,18 +187,25 @@ def connect(
     ask_code: AskCode | None = None,
     clock: Clock = SYSTEM_CLOCK,
     asks_once: bool = False,
+    reads_only: bool = False,
 ) -> Aws:
     """AWS with credentials and Region resolved once; calls nothing yet.
 
     `ask_code` gets the serial number of an MFA device and returns the code that it shows. It is called once, before the
     first call with a profile that needs a code. Without it such a profile is refused, unless the AWS CLI has cached a
-    session for it. `asks_once`: as `Session.open` says.
+    session for it. `asks_once`, `reads_only`: as `Session.open` says.
 
     Raises CredentialsError for a profile that does not exist or files that cannot be read.
     """
     environ = os.environ if environ is None else environ
     return Aws(
         Session.open(
-            profile=profile, region=region, environ=environ, ask_code=ask_code, clock=clock, asks_once=asks_once
+            profile=profile,
+            region=region,
+            environ=environ,
+            ask_code=ask_code,
+            clock=clock,
+            asks_once=asks_once,
+            reads_only=reads_only,
         )
     )

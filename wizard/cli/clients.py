@@ -123,6 +123,7 @@ def build_clients(
             ask_code=code if terminal.interactive else None,
             clock=clock,
             asks_once=is_read_only,
+            reads_only=is_read_only,
         )
 
     from wizard.data_key.verification import ChildDecryptVerifier, ChildWrapper

@@ -50,8 +50,8 @@ def record_permission(call: Call, caller: Principal, *, action: str, resource: s
 def enforce_identity_policies(call: Call, caller: Principal | None) -> None:
     """AWS denies what no policy of the caller allows, or one of them denies. Moto denies nothing.
 
-    Not considered: session policies, and what the policy of a bucket, topic or secret allows by itself. Key
-    policies are evaluated in `sandbox.aws.moto_patches.kms.keys`.
+    Not considered: session policies of AssumeRole, and what the policy of a bucket, topic or secret allows by
+    itself. Key policies are evaluated in `sandbox.aws.moto_patches.kms.keys`.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
     """
     if caller is None:
@@ -62,7 +62,7 @@ def enforce_identity_policies(call: Call, caller: Principal | None) -> None:
         request = Request(
             action=required.action, resource=required.resource, context=caller.context | dict(required.context)
         )
-        for denial in permission_limits.denials(caller.identity, request):
+        for denial in permission_limits.denials(caller.identity, request, caller.scopes):
             tail = "" if denial.decision is Decision.EXPLICIT_DENY else f" {required.action} action"
             raise _access_denied(call, caller, required, f"{denial.reason}{tail}")
         decision = evaluate(allowing, request)

@@ -25,6 +25,7 @@ class Limit(StrEnum):
     ORGANIZATION = "service control policy"
     RESOURCES = "resource control policy"
     BOUNDARY = "permissions boundary"
+    SESSION = "session policy"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +80,8 @@ def _text(policy: Any) -> str:
     return str(next(version.document for version in policy.versions if version.is_default))
 
 
-def denials(identity: str, request: Request) -> Iterator[Denial]:
-    """The limits that deny the request, the organization's first."""
+def denials(identity: str, request: Request, scopes: Sequence[tuple[Statement, ...]] = ()) -> Iterator[Denial]:
+    """The limits that deny the request, the organization's first. `scopes`: of the session, one for each policy."""
     for policy in _organization:
         decision = evaluate(policy, request)
         if decision is not Decision.ALLOWED:
@@ -93,3 +94,6 @@ def denials(identity: str, request: Request) -> Iterator[Denial]:
     boundary = boundary_of(identity)
     if boundary is not None and (decision := evaluate(boundary, request)) is not Decision.ALLOWED:
         yield Denial(limit=Limit.BOUNDARY, decision=decision)
+    for scope in scopes:
+        if (decision := evaluate(scope, request)) is not Decision.ALLOWED:
+            yield Denial(limit=Limit.SESSION, decision=decision)

@@ -19,6 +19,9 @@ from sandbox.state import ACCOUNT
 ORGANIZATION = "o-sandboxclinic"
 """Id of the organization of the account."""
 
+SCOPES: dict[str, tuple[tuple[Statement, ...], ...]] = {}
+"""By the access key of a session that was narrowed: the statements of each of its policies, the first one first."""
+
 _QUERY_OR_S3 = ("sts", "iam", "s3")
 
 
@@ -29,6 +32,8 @@ class Principal:
     arn: str
     identity: str
     user_id: str
+    scopes: tuple[tuple[Statement, ...], ...] = ()
+    """The statements of each policy that narrows the session (GetScopedCredentials)."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -63,7 +68,8 @@ def authenticate(call: Call) -> Principal:
             expired = "ExpiredToken" if call.service in _QUERY_OR_S3 else "ExpiredTokenException"
             status = 403 if call.service == "sts" else 400
             raise AwsError(expired, "The security token included in the request is expired", status)
-        return Principal(arn=session.arn, identity=session.role_arn, user_id=session.user_id)
+        scopes = SCOPES.get(call.access_key_id, ())
+        return Principal(arn=session.arn, identity=session.role_arn, user_id=session.user_id, scopes=scopes)
     for user in tuple(iam.users.values()):
         for key in user.access_keys:
             if key.access_key_id == call.access_key_id and key.status == "Active":

@@ -66,6 +66,7 @@ REQUEST_PATCHES: tuple[Patch[RequestPatch], ...] = (
     _request(access_analyzer.check_no_public_access, "access-analyzer", "CheckNoPublicAccess"),
     _request(access_analyzer.check_no_new_access, "access-analyzer", "CheckNoNewAccess"),
     _request(sts.enforce_role_trust, "sts", "AssumeRole"),
+    _request(sts.get_scoped_credentials, "sts", "GetScopedCredentials"),
     _request(sts.enforce_web_identity_trust, "sts", "AssumeRoleWithWebIdentity"),
     _request(iam.check_trusted_principals, "iam", "CreateRole", "UpdateAssumeRolePolicy"),
     _request(iam.refuse_deleting_user_with_access_keys, "iam", "DeleteUser"),

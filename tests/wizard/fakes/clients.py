@@ -387,6 +387,9 @@ class FakeCloud:
             self.elsewhere[region] = replace(self, region=region, **alone)
         return self.elsewhere[region]
 
+    def writing(self) -> FakeCloud:
+        return self
+
     def asking_once(self) -> FakeCloud:
         return self
 

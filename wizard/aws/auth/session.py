@@ -3,6 +3,7 @@
 Calls AWS (or what AWS_ENDPOINT_URL names) through botocore; starts threads for look-ups that run in parallel.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from botocore.paginate import Paginator
 from botocore.session import Session as Botocore
 
 from wizard.aws.auth import credentials as sources
+from wizard.aws.auth import scope
 from wizard.aws.auth.errors import BOTOCORE_ERRORS, THROTTLED, ErrorSource, code_of, translate
 from wizard.aws.auth.http import (
     ObjectReader,
@@ -36,6 +38,8 @@ from wizard.core.models.account import ProfileFact
 from wizard.core.retry import SYSTEM_CLOCK, Clock, Reason
 
 T = TypeVar("T")
+
+_LOGGER = logging.getLogger("eonpro.aws")
 
 _READS = ("Get", "List", "Describe", "Head", "Lookup", "BatchGet")
 """How the operations begin that change nothing."""
@@ -62,6 +66,8 @@ class Session:
     environ: Mapping[str, str] = field(repr=False)
     clock: Clock = field(default=SYSTEM_CLOCK, repr=False)
     """For `wizard.core.retry`, and for the pauses that the quotas of some services need."""
+    reads_only: bool = False
+    """Whether AWS is asked to keep the session to reading."""
     _botocore: Botocore = field(repr=False)
     _chain: Chain | None = field(default=None, repr=False)
     """None where the credentials are the environment's."""
@@ -83,10 +89,12 @@ class Session:
         ask_code: AskCode | None = None,
         clock: Clock = SYSTEM_CLOCK,
         asks_once: bool = False,
+        reads_only: bool = False,
     ) -> "Session":
         """Resolve once; calls nothing. Raises CredentialsError for a profile that does not exist.
 
         `asks_once`: a run that changes nothing gets the same answer to the same question, without another request.
+        `reads_only`: where the credentials are temporary, AWS is asked to refuse every call of them that writes.
         """
         answers = retry.Once() if asks_once else None
         resolved = sources.resolve(profile=profile, region=region, environ=environ)
@@ -94,10 +102,23 @@ class Session:
         keys = resolved.keys
         if keys is not None:
             botocore.set_credentials(keys.access_key, keys.secret_key, keys.token)
-            return cls(resolved=resolved, environ=dict(environ), clock=clock, _botocore=botocore, _answers=answers)
+            return cls(
+                resolved=resolved,
+                environ=dict(environ),
+                clock=clock,
+                reads_only=reads_only,
+                _botocore=botocore,
+                _answers=answers,
+            )
         chain = _chain_in(botocore, resolved.profile, resolved.region, environ, ask_code)
         return cls(
-            resolved=resolved, environ=dict(environ), clock=clock, _botocore=botocore, _chain=chain, _answers=answers
+            resolved=resolved,
+            environ=dict(environ),
+            clock=clock,
+            reads_only=reads_only,
+            _botocore=botocore,
+            _chain=chain,
+            _answers=answers,
         )
 
     @property
@@ -138,7 +159,8 @@ class Session:
 
         The keys of a role or a sign-in are passed on, valid for at least 15 minutes where they can be renewed.
         """
-        keys = self._frozen() if self.resolved.passes_keys else self.resolved.keys
+        # A child of a session that is kept to reading gets the narrowed keys.
+        keys = self._frozen() if self.resolved.passes_keys or self.is_narrowed else self.resolved.keys
         return sources.child_environment(self.resolved, self.environ, keys)
 
     def _frozen(self) -> Credentials:
@@ -177,11 +199,57 @@ class Session:
                 with self.translating("sts", "AssumeRole"):
                     credentials = self._botocore.get_credentials()
                     if credentials is not None:
-                        credentials.get_frozen_credentials()
+                        frozen = credentials.get_frozen_credentials()
+                        if self.reads_only:
+                            self._narrow(frozen)
             except errors.CredentialsError as error:
                 self._cache["loaded"] = error
                 raise
             self._cache["loaded"] = True
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether AWS keeps the session to reading."""
+        if self.reads_only and not self.resolved.incomplete:
+            self._load_credentials()
+        return bool(self._cache.get("narrowed"))
+
+    def writing(self) -> "Session":
+        """The session with the credentials as they were given, for the one call of a reading command that writes."""
+        if not self.is_narrowed:
+            return self
+        given = self._cache["given"]
+        botocore = sources.botocore_session(self.resolved.profile, self.environ)
+        botocore.set_credentials(given.access_key, given.secret_key, given.token)
+        resolved = replace(self.resolved, keys=given)
+        return Session(resolved=resolved, environ=self.environ, clock=self.clock, _botocore=botocore)
+
+    def _narrow(self, keys: Any) -> None:
+        """Ask STS for credentials that only read; without them the session goes on as it is.
+
+        STS narrows the credentials of a role or a sign-in, not those of an IAM user, and an older endpoint has no such
+        call.
+        """
+        why = "they are of an IAM user"
+        if keys.token:
+            sts = self.make_client("sts", keys=Credentials(keys.access_key, keys.secret_key, keys.token))
+            try:
+                with self.translating("sts", "GetScopedCredentials"):
+                    answer = sts.get_scoped_credentials(
+                        Policy=scope.reading_policy(), ScopedSessionDescription=scope.DESCRIPTION
+                    )
+                narrowed = answer["Credentials"]
+                self._botocore.set_credentials(
+                    narrowed["AccessKeyId"], narrowed["SecretAccessKey"], narrowed["SessionToken"]
+                )
+                self._cache["given"] = Credentials(keys.access_key, keys.secret_key, keys.token)
+                self._cache["narrowed"] = True
+            except errors.SetupError as error:
+                why = error.message
+        if self._cache.get("narrowed"):
+            _LOGGER.info("AWS keeps these credentials to reading (sts:GetScopedCredentials)")
+        else:
+            _LOGGER.info("AWS does not keep these credentials to reading: %s", why)
 
     def once(self, name: str, find: Callable[[], Any]) -> Any:
         """The value of `find()`, called once for all Regions; an error is raised, and not cached."""

@@ -218,7 +218,7 @@ def _write(folder: Path, texts: dict[str, str]) -> None:
 
 def _copy(place: str, texts: dict[str, str], stack: DeployedStack) -> None:
     """The files as locked objects: nobody can change or delete them before the end of the audit trail's."""
-    storage, days = stack.aws.backup_storage, stack.settings.trail_retention_days
+    storage, days = stack.aws.writing().backup_storage, stack.settings.trail_retention_days
     bucket, _, prefix = place.removeprefix(S3).partition("/")
     lock = required_lock(bucket, storage, days)
     # The bucket's default retention wins.

@@ -70,6 +70,9 @@ class AwsClient(Protocol):
     def profiles(self) -> tuple[ProfileFact, ...]: ...
 
     def with_region(self, region: str) -> AwsClient: ...
+    def writing(self) -> AwsClient:
+        """The same, where AWS does not keep the credentials to reading: for the call of a report that stores it."""
+
     def asking_once(self) -> AwsClient:
         """A client for checks that belong together: the same question gets the answer that it got before."""
 

@@ -184,7 +184,7 @@ def _names_user_or_session(statement: Statement, caller: Principal) -> bool:
 
 
 def _enforce_limits(caller: Principal, request: Request, *, is_named: bool) -> None:
-    for denial in permission_limits.denials(caller.identity, request):
+    for denial in permission_limits.denials(caller.identity, request, caller.scopes):
         is_final = denial.decision is Decision.EXPLICIT_DENY
         if denial.limit is permission_limits.Limit.BOUNDARY and is_named and not is_final:
             continue
