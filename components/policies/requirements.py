@@ -80,10 +80,11 @@ section and its name (164.314 is about the contracts themselves)."""
 
 
 class Topic(StrEnum):
-    """The items of the compliance checklist, in its order: `setup` has the first eight, the report has all."""
+    """The items of the compliance checklist, in its order: `setup` has the first nine, the report has all."""
 
     KEY = "Customer managed key with its alias"
     KEY_POLICY = "Key policy restricts access"
+    OTHERS = "Who else can use the key"
     APPLICATION_POLICY = "IAM policy follows least privilege"
     ROTATION = "Automatic key rotation"
     TRAIL = "CloudTrail logging"
@@ -155,6 +156,13 @@ REQUIREMENTS = (
         topic=Topic.KEY_POLICY,
         text="Policies name the principals that they allow, without wildcards.",
         sections=("164.312(a)(1)", "164.308(a)(3)(ii)(A)", "164.308(a)(4)(i)"),
+        prowler=("kms_key_not_publicly_accessible",),
+    ),
+    Requirement(
+        id="key-use-by-others",
+        topic=Topic.OTHERS,
+        text="Nobody has a right on the key that the settings do not give, unless a signed review accepts it.",
+        sections=("164.312(a)(1)", "164.308(a)(3)(ii)(A)", "164.308(a)(4)(ii)(B)", "164.308(a)(4)(ii)(C)"),
         prowler=("kms_key_not_publicly_accessible",),
     ),
     Requirement(

@@ -71,6 +71,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "grant-foreign": "a grant gives somebody else a right on the key",
     "grant-widened": "a grant gives the application more than the settings say",
     "role-trusts-other-account": "a role outside the settings can use the key, and another account can assume it",
+    "key-use-by-others": "somebody has a right on the key that neither the settings nor a signed review give",
     # The data key and the three variables.
     "vercel-token-missing": "there is no token for Vercel",
     "vercel-token-refused": "Vercel refuses the token",
@@ -273,7 +274,7 @@ TABLE: tuple[CheckCode, ...] = tuple(
     for name, description in _DESCRIPTIONS.items()
 )
 
-ADVISORY = frozenset({"alerts-without-address", "region-shared"})
+ADVISORY = frozenset({"alerts-without-address", "key-use-by-others", "region-shared"})
 """Codes of a decision that an auditor asks about: nothing is broken, so they do not make a stack unhealthy."""
 
 BY_NAME: Mapping[str, CheckCode] = MappingProxyType({cause.name: cause for cause in TABLE})

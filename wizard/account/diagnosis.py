@@ -102,11 +102,13 @@ def diagnose(
     checks: Sequence[Judgement],
     *,
     last: Sequence[tuple[str, Judgement]] = (),
+    facts: StackFacts | None = None,
 ) -> Diagnosis:
     """The diagnosis by these checks; then by the last ones, each with its subject, if there is no finding yet: they
     would repeat the findings of the others. What they wait for begins with the others, and is ended with a finding.
+    `facts`: of the same stack, where some were read already.
     """
-    facts = StackFacts(deployed, sources)
+    facts = facts or StackFacts(deployed, sources)
 
     def run(check: Judgement) -> tuple[Notice, ...]:
         try:

@@ -6,6 +6,8 @@ Reads through the ports, and changes nothing.
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import cached_property, partial
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from components import policies
@@ -13,17 +15,29 @@ from components.policies.evaluation import AccountIam, GrantFact
 from components.policies.evaluation.account import IamPrincipal
 from components.policies.stack import trail_arn_of
 from components.settings import HASH_KEY_VARIABLE, Outputs, Settings
+from wizard.account.access import rights, stored_reviews
+from wizard.account.access.expectation import Expectation, expectation_of
+from wizard.account.access.rights import KeyRights
+from wizard.account.access.stored_reviews import StoredReviews
 from wizard.account.deployed_stack import DeployedStack
 from wizard.account.key_access import KeyReading, arns_of, read_keys
 from wizard.account.notices import facts_read, rests_on
 from wizard.core.clients import ApplicationCode, ReadCode
 from wizard.core.errors import SetupError, Unsupported, attempted
-from wizard.core.models.access import StatementEvaluation, VariableEntry
+from wizard.core.models.access import (
+    AccessKeyAge,
+    History,
+    KeyEvents,
+    KeyUse,
+    StatementEvaluation,
+    VariableEntry,
+    documents_of,
+)
 from wizard.core.models.account import KeyFact, Retention, TrailFact
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.models.deployment import Instances
 from wizard.core.models.rotation import DataKeyVersion, LastBackup
-from wizard.core.next_command import Command
+from wizard.core.next_command import Command, plain_name
 from wizard.core.ports.aws import AccessDiagnostics
 from wizard.core.ports.run import AwsClient, DecryptVerifier, GitHub, TargetContext
 from wizard.core.retry import Once, together
@@ -44,6 +58,10 @@ class FactSources(Protocol):
 
     @property
     def read_code(self) -> ReadCode: ...
+
+    @property
+    def reviews(self) -> Path | None:
+        """The folder of the reviews; None: there is none."""
 
     @property
     def now(self) -> Callable[[], datetime]: ...
@@ -78,6 +96,11 @@ class StackFacts:
         return answer
 
     # --- the stack
+
+    @cached_property
+    def at(self) -> datetime:
+        """When the facts are read, to the second. UTC."""
+        return self.sources.now().replace(microsecond=0)
 
     @property
     def stack(self) -> str:
@@ -181,6 +204,66 @@ class StackFacts:
 
     def _no_key(self) -> SetupError:
         return Unsupported("the key is not known", Command(f"aws kms list-aliases --region {self.settings.region}"))
+
+    # --- who can use and administer the key
+
+    @property
+    def rights(self) -> KeyRights | SetupError:
+        """Who has which right on the key and its replicas, by their policies, their grants and the account's IAM."""
+        if not self.key_arns:
+            return self._no_key()
+        return self.once("rights", self._evaluate_rights)
+
+    def _evaluate_rights(self) -> KeyRights:
+        readings, iam = together(lambda: self.key_readings, lambda: self.iam)
+        counting = [reading for reading in readings if not rights.is_ending(reading, self.key_arns)]
+        aliases = together(*(partial(self.aliases, reading.arn) for reading in counting))
+        documents = [
+            documents_of(each.arn, policy=each.policy, grants=each.grants, iam=iam, key=each.key, aliases=names)
+            for each, names in zip(counting, aliases, strict=True)
+        ]
+        return rights.evaluate(documents, self.expectation)
+
+    @cached_property
+    def expectation(self) -> Expectation:
+        """The rights that the settings give."""
+        return expectation_of(self.settings, self.outputs)
+
+    @property
+    def reviews(self) -> StoredReviews:
+        """The stored reviews of the stack; of another key or stack only the files are in it."""
+        read = self.once("reviews", self._read_reviews)
+        return StoredReviews() if isinstance(read, SetupError) else read
+
+    def _read_reviews(self) -> StoredReviews:
+        folder = self.sources.reviews
+        stored = stored_reviews.read(folder, self.stack) if folder else ()
+        return StoredReviews(files=stored, stack=plain_name(self.stack), key_arn=self.key_arn or "")
+
+    def _in_region_of(self, arn: str) -> AwsClient:
+        return self.aws if region_of(arn) == self.aws.region else self.aws.with_region(region_of(arn))
+
+    def aliases(self, arn: str) -> tuple[str, ...] | SetupError:
+        """The names of a key's aliases."""
+        return self.once(f"aliases of {arn}", lambda: self._in_region_of(arn).kms.aliases_of(arn))
+
+    def last_use(self, arn: str) -> KeyUse | SetupError:
+        """When a key was last used."""
+        return self.once(f"last use of {arn}", lambda: self._in_region_of(arn).access.last_use(arn))
+
+    def events(self, arn: str, since: datetime) -> tuple[History, tuple[KeyEvents, ...]] | SetupError:
+        """CloudTrail's event history of a key, by principal."""
+        read = self._in_region_of(arn).access.events
+        return self.once(f"events of {arn} since {since:%Y-%m-%d}", lambda: read(arn, since=since))
+
+    def is_user(self, arn: str) -> bool:
+        """Whether it is an IAM user of the stack's account."""
+        return arn.startswith(f"arn:{self.settings.partition}:iam::{self.settings.account_id}:user/")
+
+    def access_keys(self, arn: str) -> tuple[AccessKeyAge, ...] | SetupError:
+        """The access keys of a user of the account."""
+        user = arn.rpartition("/")[2]
+        return self.once(f"access keys of {arn}", lambda: self.aws.access.access_keys(user, now=self.at))
 
     # --- the application's permissions
 

@@ -12,16 +12,11 @@ from typing import Any
 
 from components import policies
 from components.policies.evaluation import (
-    AccountIam,
     GrantFact,
-    IamPrincipal,
-    KeyAccessDocuments,
-    KeyPermission,
-    evaluate_access,
 )
 from components.policies.evaluation.conditions import matches
 from components.policies.evaluation.principals import PrincipalKind
-from components.policies.evaluation.trust import AssumePath, DirectPaths, assume_paths, direct_paths
+from components.policies.evaluation.trust import AssumePath
 from components.settings import ImportGroup, Settings
 from wizard.account.comparison.differences import key_policy_differences
 from wizard.core.errors import SetupError, attempted
@@ -263,47 +258,7 @@ def _unread(reading: KeyReading) -> Iterator[Unread]:
             yield Unread(what=f"{what} {reading.arn}", error=answer)
 
 
-# --- roles of the account that another account can become
-
-
-_USES = ("kms:Decrypt", "kms:ReEncryptFrom", "kms:CreateGrant")
-"""The actions with which a role, or somebody to whom it passes them on, can open the data key."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class OpenRole:
-    """A role that can open the data key, and that somebody outside the account can become."""
-
-    arn: str
-    source: str
-    """What lets it use the key: `IAM policy <arn or name>`."""
-    paths: tuple[AssumePath, ...]
-    """Who can become it, from another account or from anywhere."""
-
-
-def open_roles(documents: KeyAccessDocuments, settings: Settings) -> Iterator[OpenRole]:
-    """The roles that can use the key, that another account can become, and that the settings do not name.
-
-    Each way through other roles of the account is followed. Without the account's IAM there is none.
-    """
-    iam = documents.iam
-    if iam is None or not any(foreign(direct_paths(role, iam, account=documents.account)) for role in _roles(iam)):
-        return
-    direct: DirectPaths = {}
-    special = {*settings.app_principal_arns, *settings.deletion_administrators, *settings.incident_responders}
-    for role in _roles(iam):
-        if role.arn in special or _is_administrator(role.arn, settings):
-            continue
-        sources = (evaluate_access(documents, documents.caller(role.arn), action) for action in _USES)
-        source = next((each.sources[0].source for each in sources if each.permission is KeyPermission.YES), None)
-        if source is not None:
-            paths = foreign(assume_paths(role, iam, account=documents.account, direct=direct)[0])
-            if paths:
-                yield OpenRole(arn=role.arn, source=source, paths=paths)
-
-
-def _roles(iam: AccountIam) -> Iterator[IamPrincipal]:
-    return (role for role in iam.principals if role.is_role and not role.is_service_linked)
+# --- who can assume a role
 
 
 def foreign(paths: Iterable[AssumePath]) -> tuple[AssumePath, ...]:

@@ -13,6 +13,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wizard.account.access.stored_reviews import REVIEWS
 from wizard.cli.commands import READ_ONLY
 from wizard.core.clients import ApplicationCode, Clients
 from wizard.core.errors import SetupError
@@ -189,6 +190,7 @@ def build_clients(
         saved_settings=lambda: _saved_settings(project),
         list_stacks=lambda environment: list_stacks(project, environment),
         start_engine=program,
+        reviews=project / REVIEWS,
         save_plan=_plan_keeper(options.save_plan, terminal) if options.save_plan else None,
         save_answers=_answers_keeper(options.save_answers, terminal) if options.save_answers else None,
     )

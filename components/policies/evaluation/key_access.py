@@ -105,10 +105,21 @@ class KeyAccessDocuments:
         return caller_of(arn, account=self.account, context=self.context, iam=self.iam)
 
 
+class SourceKind(StrEnum):
+    """What gives a permission."""
+
+    KEY_POLICY = "key policy"
+    GRANT = "grant"
+    IAM = "IAM policy"
+    ROLE = "role"
+    """A role with the permission, which somebody can assume."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PermissionSource:
     """One source of a permission: what it is, and on which terms it gives it."""
 
+    kind: SourceKind
     source: str
     terms: tuple[str, ...] = ()
 
@@ -161,10 +172,10 @@ def evaluate_access(
     # A boundary limits a role that the key policy names; it does not limit a user that is named.
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
     is_limited = has_boundary and caller.iam is not None and caller.iam.is_role
-    granted = [_source(match, unless) for match in _grants(documents, caller, action)]
-    by_name = [_source(match, (*unless, *(limit if is_limited else ()))) for match in named]
+    granted = [_source(SourceKind.GRANT, match, unless) for match in _grants(documents, caller, action)]
+    by_name = [_source(SourceKind.KEY_POLICY, each, (*unless, *(limit if is_limited else ()))) for each in named]
     by_iam = [
-        _source(allow, (*delegation.terms, *limit, *unless), through_iam=True)
+        _source(SourceKind.IAM, allow, (*delegation.terms, *limit, *unless))
         for delegation in by_key.account[:1]
         for allow in identity.allows
     ]
@@ -292,9 +303,9 @@ def _grants(documents: KeyAccessDocuments, caller: Caller, action: str) -> Itera
             yield StatementMatch(source=f"grant {grant.id}", terms=grant.constraints)
 
 
-def _source(match: StatementMatch, more: Iterable[str], *, through_iam: bool = False) -> PermissionSource:
-    source = f"IAM policy {match.source}" if through_iam else match.source
-    return PermissionSource(source=source, terms=tuple(dict.fromkeys((*match.terms, *more))))
+def _source(kind: SourceKind, match: StatementMatch, more: Iterable[str]) -> PermissionSource:
+    source = f"{kind} {match.source}" if kind is SourceKind.IAM else match.source
+    return PermissionSource(kind=kind, source=source, terms=tuple(dict.fromkeys((*match.terms, *more))))
 
 
 def _could_be_allowed(

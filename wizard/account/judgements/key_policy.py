@@ -16,7 +16,7 @@ from wizard.account.judgements.principal import KEY
 from wizard.account.key_access import KeyReading, Surplus
 from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import SetupError
-from wizard.core.models.access import administrators_of, documents_of, not_strict
+from wizard.core.models.access import documents_of, not_strict
 from wizard.core.models.account import Difference, KeyFact
 from wizard.data_key.delivery import region_of
 
@@ -157,19 +157,24 @@ def check_grants(facts: StackFacts) -> Iterator[Notice]:
         is_read = True
         beyond += key_access.grants_beyond(reading, facts.settings)
     for surplus in beyond:
-        assert surplus.grant is not None
-        revoke = ("kms", "revoke-grant", "--key-id", surplus.key.arn, "--grant-id", surplus.grant.id)
-        reads = "Decrypt" in surplus.grant.operations
-        yield Notice.wrong(
-            "grant-foreign" if surplus.is_foreign else "grant-widened",
-            what=surplus.what,
-            why="whoever has it and the wrapped data key can read every record; no policy shows it"
-            if reads
-            else "the settings give no grant; no policy shows what a grant allows",
-            command=fixes.aws(facts, *revoke, region=surplus.key.region),
-        )
+        yield grant_notice(facts, surplus)
     if is_read and not beyond:
         yield Notice.good("no grant gives anybody more than the settings")
+
+
+def grant_notice(facts: StackFacts, surplus: Surplus) -> Notice:
+    """The notice of a grant beyond the settings, with the command that revokes it."""
+    assert surplus.grant is not None
+    revoke = ("kms", "revoke-grant", "--key-id", surplus.key.arn, "--grant-id", surplus.grant.id)
+    reads = "Decrypt" in surplus.grant.operations
+    return Notice.wrong(
+        "grant-foreign" if surplus.is_foreign else "grant-widened",
+        what=surplus.what,
+        why="whoever has it and the wrapped data key can read every record; no policy shows it"
+        if reads
+        else "the settings give no grant; no policy shows what a grant allows",
+        command=fixes.aws(facts, *revoke, region=surplus.key.region),
+    )
 
 
 @judgement("key-policy")
@@ -254,20 +259,6 @@ def _strictness(
         yield Notice.unknown(f"who can change {whose}", why="the account's IAM could not be read", is_denied=True)
 
 
-@judgement()
-def check_administrators(facts: StackFacts) -> Iterator[Notice]:
-    """Which key administrators can decrypt: through IAM, by a grant, or not at all."""
-    key = facts.key
-    if not isinstance(key, KeyFact) or isinstance(facts.key_policy, SetupError):
-        return  # Reported by check_keys or check_key_policies.
-    documents = documents_of(key.arn, policy=facts.key_policy, grants=facts.grants, iam=facts.iam, key=key)
-    administrators = administrators_of(documents, facts.settings)
-    # The settings allow both, so this is not a finding; `review` compares each permission with the settings.
-    yield (
-        Notice.person(administrators.description) if administrators.unknown else Notice.good(administrators.description)
-    )
-
-
 def _compare_policy(
     facts: StackFacts, reading: KeyReading, policy: Mapping[str, Any], whose: str, resource: str
 ) -> Iterator[Notice]:
@@ -294,45 +285,10 @@ def summary(differences: Sequence[Difference]) -> str:
     return key_access.in_words(differences, _MAX_LISTED)
 
 
-_NO_USE = "NoUseOfTheEonproKey"
-"""The name of the inline policy that takes the use of the key from a role."""
-
-
-@judgement()
-def check_open_roles(facts: StackFacts) -> Iterator[Notice]:
-    """Whether another role of the account can open the data key, and somebody outside the account can become it."""
-    key, policy, iam = facts.key, facts.key_policy, facts.iam
-    if not isinstance(key, KeyFact) or isinstance(policy, SetupError):
-        return  # Reported by check_keys or check_key_policies.
-    if isinstance(iam, SetupError):
-        yield Notice.unread("the roles of the account that can decrypt with the key", iam)
-        return
-    documents = documents_of(key.arn, policy=policy, grants=facts.grants, iam=iam, key=key)
-    roles = tuple(key_access.open_roles(documents, facts.settings))
-    for role in roles:
-        denial = {"Effect": "Deny", "Action": list(policies.USE_ACTIONS), "Resource": list(facts.key_arns)}
-        document = {"Version": "2012-10-17", "Statement": [denial]}
-        put = ("put-role-policy", "--role-name", role.arn.rpartition("/")[2], "--policy-name", _NO_USE)
-        others = "; ".join(path.description for path in role.paths[:_MAX_LISTED])
-        more = f" and {len(role.paths) - _MAX_LISTED} more" if len(role.paths) > _MAX_LISTED else ""
-        yield Notice.wrong(
-            "role-trusts-other-account",
-            what=f"the role {role.arn} can use the key ({role.source}), and can be assumed by {others}{more}",
-            why="whoever assumes it and has the wrapped data key can read every record; the settings do not name it",
-            command=fixes.aws(facts, "iam", *put, "--policy-document", document),
-            advice="it denies the role the use of this key only. To allow the use of the key to the application "
-            f"alone: {fixes.wizard(facts, 'setup', '--exclusive-use', 'yes')}",
-        )
-    if not roles:
-        yield Notice.good("no other role that another account can assume can use the key")
-
-
 OTHER_CHECKS: tuple[Judgement, ...] = (
     check_key_policies,
     check_grants,
     check_regions_of_key,
-    check_administrators,
-    check_open_roles,
 )
 KEY_CHECKS: tuple[Judgement, ...] = (check_key_surplus, check_grants, check_regions_of_key)
 """Whether the key policies, the grants and the key's Regions give anybody more than the settings: what KMS tells."""

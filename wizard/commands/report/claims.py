@@ -21,6 +21,7 @@ from components.policies.requirements import (
     sections_of,
 )
 from components.settings import Outputs, SecretStore, Settings
+from wizard.account.access.stored_reviews import VALID_DAYS
 from wizard.account.diagnosis import Diagnosis
 from wizard.commands.report import facts
 from wizard.core import files
@@ -37,9 +38,6 @@ from wizard.setup import checklist
 from wizard.setup.checklist import ChecklistEntry, ItemState, Readings
 from wizard.targets.port import all_targets, deploy_targets
 from wizard.targets.vercel.access_key import OLDEST
-
-REVIEW_VALID_DAYS = 92
-"""Access is reviewed quarterly, and so is what is encrypted."""
 
 _UNDONE = {"clear", "unreadable", "unread"}
 """States of a scanned column."""
@@ -239,7 +237,7 @@ def _scanned(entry: ChecklistEntry, scan: Mapping[str, Any], read: Read) -> Chec
         *(["not every table was read"] if not scan["complete"] and "unread" not in by_state else []),
         *(["no column of records was found"] if "records" not in by_state else []),
         *([f"it is about the data key {scan['keys'][0]}, not {in_use}"] if in_use != scan["keys"][0] else []),
-        *([f"it is older than {REVIEW_VALID_DAYS} days"] if read.at - at > timedelta(days=REVIEW_VALID_DAYS) else []),
+        *([f"it is older than {VALID_DAYS} days"] if read.at - at > timedelta(days=VALID_DAYS) else []),
         *(["records are under a former key"] if not scan["succeeded"] and not by_state.keys() & _UNDONE else []),
     ]
     if not problems:

@@ -17,18 +17,18 @@ from typing import Any
 from components.policies.evaluation import AccountIam
 from components.settings import Outputs, SecretStore, Settings
 from wizard.account import judgements as doctor_checks
+from wizard.account.access.review import review as read_review
+from wizard.account.access.stored_reviews import VALID_DAYS, StoredReviews
 from wizard.account.deployed_stack import DeployedStack
 from wizard.account.diagnosis import Diagnosis, diagnose
+from wizard.account.facts import StackFacts
 from wizard.account.judgements.stack import COMPARISON
 from wizard.account.notices import Notice
 from wizard.commands import deployed_stack
 from wizard.commands.cost.command import reasons
 from wizard.commands.report import facts
-from wizard.commands.report.claims import REVIEW_VALID_DAYS, Read, agreements_of, checklist_of, safeguards_of
+from wizard.commands.report.claims import Read, agreements_of, checklist_of, safeguards_of
 from wizard.commands.report.drawing import architecture_facts
-from wizard.commands.review import storage
-from wizard.commands.review.collect import review as read_review
-from wizard.commands.review.storage import Latest
 from wizard.core import files, safe_text
 from wizard.core.clients import Clients
 from wizard.core.cost.account import CostByUse, cost_by_use, read_account
@@ -79,8 +79,9 @@ def gather(stack: DeployedStack, clients: Clients, inputs: Inputs) -> facts.Repo
     Raises StackNotFound for a stack that is not deployed, or the error that prevented reading its state.
     """
     settings, outputs = stack.settings, deployed_stack.outputs_of(stack)
-    read = _read(stack, clients, outputs, inputs.log_files)
-    saved = storage.latest(inputs.reviews, plain_name(stack.stack), now=read.at)
+    account = StackFacts(stack, replace(clients, reviews=inputs.reviews))
+    read = _read(stack, clients, account, outputs, inputs.log_files)
+    saved = account.reviews
     access = _access(read, saved, inputs.reviews)
     cost = cost_facts(settings, read, inputs.assumptions)
     items = tuple(checklist_of(read, access, settings, outputs, stack.stack, inputs.scan))
@@ -117,8 +118,10 @@ def gather(stack: DeployedStack, clients: Clients, inputs: Inputs) -> facts.Repo
     )
 
 
-def _read(stack: DeployedStack, clients: Clients, outputs: Outputs, log_files: int | None) -> Read:
-    aws, settings, now = stack.aws, stack.settings, clients.now().replace(microsecond=0)
+def _read(
+    stack: DeployedStack, clients: Clients, account_facts: StackFacts, outputs: Outputs, log_files: int | None
+) -> Read:
+    aws, settings, now = stack.aws, stack.settings, account_facts.at
     names, since = settings.names, now - timedelta(days=WINDOW_DAYS)
     with Threads(max_workers=24) as pool:
         bucket = pool.submit(attempted, aws.audit.bucket_documents, outputs.trail_bucket)
@@ -139,17 +142,9 @@ def _read(stack: DeployedStack, clients: Clients, outputs: Outputs, log_files: i
         }
         rotations = pool.submit(attempted, aws.key_rotation.rotations, outputs.key_arn)
         versions = pool.submit(attempted, aws.key_rotation.versions, settings)
-        live = pool.submit(
-            attempted,
-            read_review,
-            aws,
-            settings,
-            outputs,
-            stack=plain_name(stack.stack),
-            now=now,
-            window_days=WINDOW_DAYS,
-        )
-        diagnosis = pool.submit(attempted, diagnose, stack, clients, doctor_checks.ALL_CHECKS)
+        live = pool.submit(attempted, read_review, account_facts, window_days=WINDOW_DAYS)
+        checks = doctor_checks.ALL_CHECKS
+        diagnosis = pool.submit(attempted, diagnose, stack, clients, checks, facts=account_facts)
         usage = pool.submit(
             attempted,
             aws.usage_metrics.read,
@@ -230,20 +225,22 @@ def _validated(
 # --- the other parts
 
 
-def _access(read: Read, saved: Latest, reviews: Path) -> facts.AccessFacts:
+def _access(read: Read, saved: StoredReviews, reviews: Path) -> facts.AccessFacts:
     live = None if isinstance(read.live, SetupError) else read.live
-    sign_off = saved.sign_off or saved.last_sign_off
+    newest = saved.newest
+    former = newest.review if newest else None
+    sign_off = saved.signed.sign_off if saved.signed else None
     why = f"the account could not be read: {read.live.message}" if isinstance(read.live, SetupError) else ""
     return facts.AccessFacts(
-        review=live or saved.review,
+        review=live or former,
         is_live=live is not None,
-        saved_file=_below(saved.file, reviews) if saved.file else None,
-        saved_at=saved.review.at if saved.review else None,
-        saved_digest=saved.digest or None,
-        age_days=saved.age_days,
+        saved_file=_below(str(newest.file), reviews) if newest else None,
+        saved_at=former.at if former else None,
+        saved_digest=newest.digest if newest else None,
+        age_days=max((read.at - former.at).days, 0) if former else None,
         sign_off=replace(sign_off, file=_below(sign_off.file, reviews)) if sign_off else None,
-        signed_days_ago=max((read.at - sign_off.at).days, 0) if sign_off else None,
-        valid_days=REVIEW_VALID_DAYS,
+        signed_days_ago=saved.age_days(read.at),
+        valid_days=VALID_DAYS,
         problems=tuple(fault.replace(f"{reviews.parent}/", "") for fault in saved.faults),
         why=why,
     )
@@ -348,9 +345,9 @@ def _policies(read: Read, settings: Settings) -> Iterator[facts.PolicyDocument]:
             yield facts.PolicyDocument(name=name, text=text, sha256=hashlib.sha256(text.encode()).hexdigest())
 
 
-def _history(read: Read, saved: Latest, reports: Path) -> Iterator[facts.Event]:
+def _history(read: Read, saved: StoredReviews, reports: Path) -> Iterator[facts.Event]:
     """Reviews, reports, rotations, replacements of the stored data key, backups and drills that are on record."""
-    for stored in saved.reviews:
+    for stored in saved.files:
         if stored.review is not None:
             signed = f", signed by {stored.sign_off.signer}" if stored.sign_off else ""
             yield facts.Event(at=stored.review.at, what="access review", detail=f"{stored.digest}{signed}")

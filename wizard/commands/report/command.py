@@ -12,6 +12,7 @@ from pathlib import Path
 from jinja2 import UndefinedError
 
 from wizard import PROJECT_FOLDER
+from wizard.account.access.stored_reviews import REVIEWS
 from wizard.account.deployed_stack import DeployedStack
 from wizard.commands import deployed_stack
 from wizard.commands.backup.destination import required_lock
@@ -21,7 +22,6 @@ from wizard.commands.report.claims import agreement_of, read_scan
 from wizard.commands.report.collect import LOG_FILES, Inputs, gather
 from wizard.commands.report.facts import Agreement
 from wizard.commands.report.render import markdown, page
-from wizard.commands.review.command import DEFAULT_FOLDER as REVIEWS
 from wizard.core import files, json_documents, safe_text
 from wizard.core.clients import Clients, Request
 from wizard.core.errors import ResourceError, SetupError, UsageError
@@ -54,7 +54,7 @@ def run(options: ReportOptions, request: Request, clients: Clients) -> tuple[int
     clients.ui.working("reading the account")
     stack = deployed_stack.find(request, clients)
     inputs = Inputs(
-        reviews=REVIEWS,
+        reviews=clients.reviews or PROJECT_FOLDER / REVIEWS,
         reports=DEFAULT_FOLDER,
         assumptions=assumptions,
         agreements=_agreements(DEFAULT_FOLDER / plain_name(request.stack) / AGREEMENTS, confirmed),

@@ -17,8 +17,8 @@ from uuid import UUID, uuid5
 
 from components.policies.evaluation.account import GrantFact
 from components.policies.requirements import LAW
+from wizard.account.access.stored_reviews import digest_of
 from wizard.commands.report.facts import ReportFacts
-from wizard.commands.review.storage import digest_of
 from wizard.core import json_documents
 from wizard.core.models import access
 from wizard.core.models.audit import LogValidation

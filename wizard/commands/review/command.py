@@ -3,27 +3,30 @@
 Reads AWS and changes nothing there; writes new files to the folder of the reviews.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from wizard import PROJECT_FOLDER
+from wizard.account import key_access
+from wizard.account.access import review as access_review
+from wizard.account.access import stored_reviews
+from wizard.account.access.stored_reviews import REVIEWS, StoredReview
+from wizard.account.facts import StackFacts
+from wizard.account.judgements import key_policy, others
+from wizard.account.notices import Notice
 from wizard.commands import deployed_stack
-from wizard.commands.review import ReviewOptions, baseline, collect, output, storage
+from wizard.commands.review import ReviewOptions, differences, output
 from wizard.commands.review.output import ReviewResult, document
-from wizard.commands.review.storage import StoredReview
 from wizard.core.clients import Clients, Request
 from wizard.core.errors import Cancelled, UsageError
-from wizard.core.models.access import SignOff
+from wizard.core.models.access import AccessReview, SignOff
 from wizard.core.models.inputs import InputType, Question
-from wizard.core.next_command import Command, plain_name, wizard
-from wizard.core.retry import Threads
+from wizard.core.next_command import Command, wizard
+from wizard.core.retry import ahead
 
 DAYS = range(1, 91)
 """Days that the event history covers. https://docs.aws.amazon.com/awscloudtrail/latest/userguide/view-cloudtrail-events.html"""
-
-DEFAULT_FOLDER = PROJECT_FOLDER / "reviews"
-"""Next to Pulumi.<stack>.yaml, to be committed with it."""
 
 
 def run(options: ReviewOptions, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
@@ -40,35 +43,48 @@ def run(options: ReviewOptions, request: Request, clients: Clients) -> tuple[int
         )
     if options.sign and not clients.ui.interactive:
         _require_confirmation(options, request)
-    stack = deployed_stack.find(request, clients)
-    outputs = deployed_stack.outputs_of(stack)
+    deployed = deployed_stack.find(request, clients)
+    deployed_stack.outputs_of(deployed)
     clients.ui.working("reading who can use the key, and who used it")
-    now = clients.now().replace(microsecond=0)
-    folder, name = options.out or DEFAULT_FOLDER, plain_name(request.stack)
-    with Threads(max_workers=1, thread_name_prefix="reviews") as pool:
-        # Years of reviews are read while AWS is waited for.
-        reading = pool.submit(storage.read, folder, name)
-        review = collect.review(stack.aws, stack.settings, outputs, stack=name, now=now, window_days=days)
-        earlier = reading.result()
-    before, signed = storage.last_intact(earlier), storage.last_signed(earlier)
-    stored = storage.write(folder, review, before)
+    folder = options.out or clients.reviews or PROJECT_FOLDER / REVIEWS
+    facts = StackFacts(deployed, replace(clients, reviews=folder))
+    # Years of reviews are read while AWS is waited for.
+    ahead(lambda: facts.reviews)
+    review = access_review.review(facts, window_days=days)
+    earlier = facts.reviews
+    before, accepted = earlier.newest, earlier.accepted(facts.at)
+    stored = stored_reviews.write(folder, review, earlier.last)
     result = ReviewResult(
         review=review,
         file=str(stored.file),
         digest=stored.digest,
-        differences=baseline.between(before.review, review, since=before.file.name)
+        differences=differences.between(before.review, review, since=before.file.name)
         if before is not None and before.review is not None
         else None,
-        accepted=signed.review if signed else None,
-        faults=tuple(former.fault for former in earlier if former.fault),
+        accepted=accepted,
+        faults=earlier.faults,
+        notices=tuple(_notices(facts, accepted)),
     )
     output.show(clients.ui, result, signs=options.sign is not None)
     if options.sign:
-        sign_off = _signed(options, request, clients, stored, arn=stack.identity.arn)
+        sign_off = _signed(options, request, clients, stored, arn=deployed.identity.arn)
         result = replace(result, sign_off=sign_off)
         clients.ui.line(f"signed by {sign_off.signer} as {sign_off.signer_arn}: {sign_off.file}")
     content = document(result)
     return int(not content["ok"]), content
+
+
+def _notices(facts: StackFacts, accepted: AccessReview | None) -> Iterator[Notice]:
+    """Who else has a right on the key, as doctor says it, and the grants and replicas that nobody accepted."""
+    yield from others.check_others(facts)
+    known = {grant.id for grant in accepted.grants or ()} if accepted else set()
+    listed = accepted.elsewhere if accepted else ()
+    for reading in facts.key_readings:
+        for surplus in key_access.grants_beyond(reading, facts.settings):
+            if surplus.grant and surplus.grant.id not in known:
+                yield key_policy.grant_notice(facts, surplus)
+    if any(reading.arn not in (*facts.key_arns, *listed) for reading in facts.key_readings):
+        yield from key_policy.check_regions_of_key(facts)
 
 
 def _again(options: ReviewOptions, *more: str) -> Command:
@@ -97,4 +113,4 @@ def _signed(options: ReviewOptions, request: Request, clients: Clients, stored: 
             raise Cancelled(f"nothing was signed; the review is stored in {stored.file}", _again(options))
     else:
         _require_confirmation(options, request)
-    return storage.sign(stored, signer=(options.sign or "").strip(), signer_arn=arn, at=clients.now())
+    return stored_reviews.sign(stored, signer=(options.sign or "").strip(), signer_arn=arn, at=clients.now())

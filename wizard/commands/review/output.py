@@ -8,14 +8,20 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from components.policies.evaluation import KeyPermission
-from wizard.commands.review.baseline import Differences
+from wizard.account.access.stored_reviews import accepts
+from wizard.account.diagnosis import plain
+from wizard.account.notices import Notice, State
+from wizard.commands.review.differences import Differences
 from wizard.core import json_documents, next_command
 from wizard.core.models.access import AccessKeyAge, AccessReview, PrincipalAccess, SignOff
 from wizard.core.models.inputs import Mark
-from wizard.core.next_command import Command, shell, wizard
+from wizard.core.next_command import Command, wizard
 from wizard.core.ports.run import UserInterface
 from wizard.core.safe_text import clean, counted
 
+AUDITOR = wizard(
+    "policy", "auditor", advice="an unknown right is not accepted; to let the reviewer read it, attach this policy"
+)
 OLD_KEY_DAYS = 90
 """Days after which an access key should be replaced (CIS AWS Foundations Benchmark, 1.14)."""
 
@@ -185,25 +191,24 @@ def _show_result(ui: UserInterface, result: "ReviewResult", signs: bool) -> None
         ui.line(fault, mark=Mark.FAIL)
     for unread in result.review.unread:
         ui.line(f"not read: {unread.what}: {unread.why}", mark=Mark.WARN)
-    for arn in result.not_accepted_keys:
-        ui.line(
-            f"the key is in {arn.split(':')[3]}, which the settings do not name: {arn}",
-            mark=Mark.WARN if signs else Mark.FAIL,
-        )
-    for principal in result.not_accepted:
-        rights = ", ".join(sorted(principal.surplus))
-        ui.line(
-            f"{principal.arn} has rights that are neither in the settings nor in a signed review: {rights}",
-            mark=Mark.WARN if signs else Mark.FAIL,
-        )
+    for notice in result.not_good:
+        # A signature accepts a right, and makes no unknown one known.
+        ui.line(notice.what, mark=Mark.WARN if signs or notice.state is State.UNKNOWN else Mark.FAIL)
+        ui.line(f"  {notice.why}")
+        if notice.command and not signs:
+            ui.verbatim(notice.command)
+        if notice.advice and not signs:
+            ui.line(f"  {'then: ' if notice.command else ''}{notice.advice}")
+    for notice in result.notices:
+        if notice.state is State.GOOD:
+            ui.line(notice.what, mark=Mark.OK)
     if result.ok:
         ui.line("nobody has a right that was not given or accepted", mark=Mark.OK)
     if (result.not_accepted or result.not_accepted_keys) and signs:
         ui.line("your signature accepts these rights")
-    # A signature accepts a right, and makes no unknown one known.
-    for step in result.next[-1:] * bool(result.review.undecided) if signs else result.next:
-        ui.line(f"{step.advice}:")
-        ui.verbatim(step)
+    if result.review.undecided:
+        ui.line(f"{AUDITOR.advice}:")
+        ui.verbatim(AUDITOR)
     if (result.not_accepted or result.not_accepted_keys) and not signs:
         ui.line("or accept the rights by signing this review:")
         ui.verbatim(f"python -m wizard review --stack {result.review.stack} --sign NAME")
@@ -217,60 +222,46 @@ class ReviewResult:
     differences: Differences | None = None
     """None: this is the first review."""
     accepted: AccessReview | None = None
-    """The last signed review, whose principals were accepted. None: no review was signed."""
+    """The signed review of this key that holds, whose principals were accepted. None: there is none."""
     sign_off: SignOff | None = None
     """The sign-off of this review."""
     faults: tuple[str, ...] = ()
     """What is wrong with the stored reviews."""
+    notices: tuple[Notice, ...] = ()
+    """Who has a right that the settings do not give, and what gives it, as `doctor` says it."""
 
     @property
     def not_accepted(self) -> tuple[PrincipalAccess, ...]:
-        """The principals with more rights than in the settings and in the last signed review."""
+        """The principals with more rights than in the settings and in the signed review that holds."""
         if self.sign_off is not None:
             return ()
-        # A principal that the settings no longer name was accepted with the rights that it had then.
-        accepted = {principal.arn: principal.rights for principal in self.accepted.principals} if self.accepted else {}
+        listed = frozenset(principal.arn for principal in self.review.principals)
         return tuple(
             principal
             for principal in self.review.principals
-            if principal.surplus - accepted.get(principal.arn, frozenset())
+            if principal.surplus and not accepts(self.accepted, principal, listed)
         )
 
     @property
     def not_accepted_keys(self) -> tuple[str, ...]:
-        """The replicas, or the moved primary, that neither the settings nor the last signed review names."""
+        """The replicas, or the moved primary, that neither the settings nor the signed review that holds names."""
         accepted = self.accepted.elsewhere if self.accepted else ()
         return () if self.sign_off else tuple(arn for arn in self.review.elsewhere if arn not in accepted)
 
     @property
-    def next(self) -> tuple[Command, ...]:
-        """The commands that take away what is not accepted, and the one that shows what is unknown."""
-        arns = {principal.arn for principal in self.not_accepted}
-        known = {grant.id for grant in self.accepted.grants or ()} if self.accepted else set()
-        given = {principal.arn for principal in self.review.principals if principal.is_expected} - arns
-        # A right that was accepted by a policy is given a second time by a new grant, which outlives the policy.
-        foreign = [
-            grant
-            for grant in self.review.grants or ()
-            if grant.grantee not in given and grant.id not in known and self.sign_off is None
-        ]
+    def not_good(self) -> tuple[Notice, ...]:
+        """What is wrong, is for a person or is unknown."""
+        return tuple(notice for notice in self.notices if notice.state is not State.GOOD)
+
+    @property
+    def next(self) -> tuple[str, ...]:
+        """The commands that take away what is not accepted, or advice, and the one that shows what is unknown."""
         steps = [
-            shell(
-                *("aws", "kms", "revoke-grant", "--key-id", (arn := grant.key_arn or self.review.key_arn)),
-                *("--grant-id", grant.id, "--region", arn.split(":")[3]),
-                advice=f"to revoke the grant of {grant.grantee}",
-            )
-            for grant in foreign
+            Command(notice.command, advice=notice.advice) if notice.command else notice.advice
+            for notice in self.not_good
+            if self.sign_off is None and (notice.command or notice.advice)
         ]
-        if self.not_accepted_keys:
-            steps.append(wizard("doctor", advice="to see each replica, with the command that deletes it"))
-        elif arns - {grant.grantee for grant in foreign}:
-            advice = "to see which policy gives the right, with the command that removes it"
-            steps.append(wizard("doctor", advice=advice))
-        if self.review.undecided:
-            advice = "an unknown right is not accepted; to let the reviewer read it, attach this policy"
-            steps.append(wizard("policy", "auditor", advice=advice))
-        return tuple(steps)
+        return (*dict.fromkeys(steps), *([AUDITOR] if self.review.undecided else []))
 
     @property
     def ok(self) -> bool:
@@ -288,6 +279,7 @@ def document(result: ReviewResult) -> json_documents.Document:
         "unexpected": [principal.arn for principal in result.review.unexpected],
         "notAccepted": [principal.arn for principal in result.not_accepted],
         "notAcceptedKeys": list(result.not_accepted_keys),
+        "notices": [{"state": str(each.state), **plain(each)} for each in result.not_good],
         "undecided": [principal.arn for principal in result.review.undecided],
         "differences": json_documents.plain(result.differences) if result.differences else None,
         "signOff": json_documents.plain(result.sign_off) if result.sign_off else None,

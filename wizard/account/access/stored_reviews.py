@@ -7,13 +7,13 @@ its sign-off, `….signed.json`. Each review contains the digest of the one befo
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Protocol, get_args, get_origin, get_type_hints
 
 from components.policies.evaluation.account import KeyPermission
 from wizard.core import files, safe_text
@@ -46,45 +46,88 @@ class StoredReview:
         return self.review is not None and not self.fault
 
 
+REVIEWS = "reviews"
+"""The folder, next to Pulumi.<stack>.yaml, to be committed with it."""
+
+VALID_DAYS = 92
+"""Access is reviewed quarterly."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class Latest:
-    """The newest intact review of a stack, for the report."""
+class StoredReviews:
+    """The stored reviews of a stack. One of another key, stack or account, or a damaged one, counts for nothing."""
 
-    review: AccessReview | None = None
-    digest: str = ""
-    file: str = ""
-    sign_off: SignOff | None = None
-    """Of that review; None if it is not signed."""
-    age_days: int | None = None
-    last_sign_off: SignOff | None = None
-    """The newest sign-off; of an earlier review if the newest is not signed."""
-    faults: tuple[str, ...] = ()
-    """What is wrong with files of the folder: changed since they were written, or unreadable."""
-    reviews: tuple[StoredReview, ...] = ()
-    """All of the stack, the oldest first."""
+    files: tuple[StoredReview, ...] = ()
+    """All of the stack's folder, the oldest first."""
+    stack: str = ""
+    key_arn: str = ""
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What is wrong with the files: changed since they were written, or unreadable."""
+        return tuple(each.fault for each in self.files if each.fault)
+
+    @property
+    def newest(self) -> StoredReview | None:
+        """The newest intact review of this stack and key."""
+        return next(reversed(self._of_key), None)
+
+    @property
+    def signed(self) -> StoredReview | None:
+        """The newest intact and signed review of this stack and key."""
+        return next((each for each in reversed(self._of_key) if each.sign_off), None)
+
+    @property
+    def last(self) -> StoredReview | None:
+        """The newest intact review of the folder, whatever it is of: the next one contains its digest."""
+        return next((each for each in reversed(self.files) if each.is_intact), None)
+
+    def age_days(self, at: datetime) -> int | None:
+        """The age of the newest signed review; None: there is none. A sign-off says its time, a review proves its."""
+        signed = self.signed
+        if signed is None or signed.review is None or signed.sign_off is None:
+            return None
+        return (at - min(signed.review.at, signed.sign_off.at)).days
+
+    def accepted(self, at: datetime) -> AccessReview | None:
+        """The review whose signature holds at this time. None: there is none, it is too old, or of the future."""
+        age = self.age_days(at)
+        return self.signed.review if self.signed and age is not None and -1 <= age <= VALID_DAYS else None
+
+    @property
+    def _of_key(self) -> tuple[StoredReview, ...]:
+        return tuple(
+            each
+            for each in self.files
+            if each.is_intact and each.review and (each.review.stack, each.review.key_arn) == (self.stack, self.key_arn)
+        )
 
 
-def latest(folder: Path, stack: str, *, now: datetime) -> Latest:
-    """The newest intact review of a stack, with its sign-off and its age; and what is wrong in the folder.
+class Holder(Protocol):
+    """A principal with rights on the key, as a review lists it or as it was just evaluated."""
 
-    `folder` is the one that `review` writes to: `reviews/`, or the value of `--out`.
+    @property
+    def arn(self) -> str: ...
+
+    @property
+    def surplus(self) -> Collection[str]:
+        """Its rights that the settings do not give it."""
+
+    @property
+    def assumed_by(self) -> tuple[str, ...]: ...
+
+
+def accepts(review: AccessReview | None, holder: Holder, listed: Collection[str]) -> bool:
+    """Whether a signed review shows a principal with these rights, and everybody who can assume it.
+
+    `listed`: the ARNs that are judged for themselves, for they have rights of their own now.
     """
-    stored = read(folder, stack)
-    faults = tuple(review.fault for review in stored if review.fault)
-    newest = last_intact(stored)
-    review = newest.review if newest else None
-    if newest is None or review is None:
-        return Latest(faults=faults, reviews=stored)
-    return Latest(
-        review=review,
-        digest=newest.digest,
-        file=str(newest.file),
-        sign_off=newest.sign_off,
-        age_days=max((now - review.at).days, 0),
-        last_sign_off=signed.sign_off if (signed := last_signed(stored)) else None,
-        faults=faults,
-        reviews=stored,
-    )
+    former = next((each for each in review.principals if each.arn == holder.arn), None) if review else None
+    if former is None:
+        return False
+    # A principal that the settings no longer name was accepted with the rights that it had then.
+    new = {path for path in holder.assumed_by if path.partition(" ")[0] not in listed} - {*former.assumed_by}
+    return not new and {*holder.surplus} <= former.rights
 
 
 def read(folder: Path, stack: str) -> tuple[StoredReview, ...]:
@@ -96,16 +139,6 @@ def _files(directory: Path) -> list[Path]:
     """Every review of a folder, oldest first."""
     files = directory.iterdir() if directory.is_dir() else ()
     return sorted((file for file in files if _NAME.fullmatch(file.name)), key=_position)
-
-
-def last_signed(stored: Sequence[StoredReview]) -> StoredReview | None:
-    """The newest review that is intact and signed."""
-    return next((review for review in reversed(stored) if review.is_intact and review.sign_off), None)
-
-
-def last_intact(stored: Sequence[StoredReview]) -> StoredReview | None:
-    """The newest review that is intact."""
-    return next((review for review in reversed(stored) if review.is_intact), None)
 
 
 def _position(file: Path) -> tuple[str, int]:

@@ -1,0 +1,228 @@
+"""Who else can use the key: those with a right that the settings do not give, each with the command that removes it.
+
+Reads through the facts. The key policy and the grants are judged in `key_policy`; here IAM counts too, and a person
+can accept a right by signing a review of this key.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from components import policies
+from components.policies.evaluation.conditions import as_tuple
+from components.policies.evaluation.key_access import ADMINISTER, DELETE, SourceKind
+from components.policies.evaluation.principals import PrincipalKind
+from components.policies.evaluation.statements import Statement, statements_of
+from wizard.account import fixes
+from wizard.account.access.rights import KeyRights, PrincipalRights, Way
+from wizard.account.access.stored_reviews import accepts
+from wizard.account.facts import StackFacts
+from wizard.account.judgements.key_policy import key_resource
+from wizard.account.judgements.principal import ROLE
+from wizard.account.key_access import foreign
+from wizard.account.notices import Judgement, Notice, judgement
+from wizard.core.errors import CredentialsError, SetupError
+from wizard.core.models.access import SignOff
+from wizard.data_key.delivery import region_of
+
+_MOST = 3
+"""The most names in one sentence."""
+
+_OPENS = frozenset(("kms:Decrypt", "kms:ReEncryptFrom", "kms:CreateGrant"))
+"""The actions with which a principal, or somebody to whom it passes them on, can open the data key."""
+
+_DENIED = {"use": policies.USE_ACTIONS, "administer": ADMINISTER, "delete": DELETE}
+"""What a denial takes from a principal, by the right."""
+
+_DENIAL = "NoUseOfTheEonproKey"
+"""The name of the inline policy that takes rights on the key from a role or user."""
+
+
+@judgement("key-use-by-others")
+def check_others(facts: StackFacts) -> Iterator[Notice]:
+    """Who has a right on the key that the settings do not give, and whether a signed review accepts it."""
+    rights = facts.rights
+    if isinstance(rights, SetupError):
+        yield Notice.unread("who else can use the key", rights)
+        return
+    reviews, others = facts.reviews, rights.surplus
+    listed = frozenset(principal.arn for principal in rights.principals)
+    review = reviews.accepted(facts.at)
+    accepted = [each for each in others if accepts(review, each, listed)]
+    for principal in others:
+        if is_open(principal):
+            yield open_role(facts, principal)
+        elif principal not in accepted:
+            yield not_accepted(facts, principal)
+    yield from _unknown(facts, rights)
+    if accepted and reviews.signed is not None and reviews.signed.sign_off is not None:
+        yield _accepted(accepted, reviews.signed.sign_off)
+    if not others and not rights.undecided:
+        yield Notice.good("nobody has a right on the key that the settings do not give")
+
+
+def is_open(principal: PrincipalRights) -> bool:
+    """Whether it is a role outside the settings that can open the data key, and that another account can assume."""
+    return not principal.is_expected and bool(principal.actions & _OPENS) and bool(foreign(principal.paths))
+
+
+def not_accepted(facts: StackFacts, principal: PrincipalRights) -> Notice:
+    beyond = "more than the settings give it" if principal.is_expected else "and the settings do not name it"
+    command, advice = removal(facts, principal)
+    # Where the key policy keeps the use to the application, IAM still decides who administers the key.
+    is_other = facts.settings.exclusive_use and "use" not in principal.surplus
+    return Notice.wrong(
+        "key-use-by-others",
+        what=f"{principal.arn} can {_and(principal.surplus)} the key, {beyond}",
+        why="; ".join(way.text for way in principal.ways[:_MOST]),
+        command=command,
+        advice=advice,
+        requirements=("access-review",) if is_other else (),
+    )
+
+
+def _and(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
+
+
+def open_role(facts: StackFacts, role: PrincipalRights) -> Notice:
+    paths = foreign(role.paths)
+    others = "; ".join(path.description for path in paths[:_MOST])
+    more = f" and {len(paths) - _MOST} more" if len(paths) > _MOST else ""
+    command, _ = removal(facts, role)
+    return Notice.wrong(
+        "role-trusts-other-account",
+        what=f"the role {role.arn} can {_and(role.surplus)} the key ({role.ways[0].text}), and can be assumed by "
+        f"{others}{more}",
+        why="whoever assumes it and has the wrapped data key can read every record; the settings do not name it",
+        command=command,
+        advice="it denies the role the use of this key only. To allow the use of the key to the application "
+        f"alone: {fixes.wizard(facts, 'setup', '--exclusive-use', 'yes')}",
+    )
+
+
+def _accepted(accepted: Sequence[PrincipalRights], sign_off: SignOff) -> Notice:
+    names = ", ".join(f"{each.arn} ({', '.join(each.surplus)})" for each in accepted[:_MOST])
+    more = f" and {len(accepted) - _MOST} more" if len(accepted) > _MOST else ""
+    return Notice.good(f"{sign_off.signer} accepted on {sign_off.at:%Y-%m-%d} the rights of {names}{more}")
+
+
+def _unknown(facts: StackFacts, rights: KeyRights) -> Iterator[Notice]:
+    names = [principal.arn for principal in rights.undecided]
+    if not names:
+        return
+    parts: list[tuple[str, object]] = [("the account's IAM", facts.iam)]
+    for reading in facts.key_readings:
+        parts += [(f"the policy of {reading.arn}", reading.policy), (f"the grants of {reading.arn}", reading.grants)]
+    unread = [(what, answer) for what, answer in parts if isinstance(answer, SetupError)]
+    why = "; ".join(f"{what} could not be read: {error.message}" for what, error in unread[:_MOST])
+    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    yield Notice.unknown(
+        f"what {', '.join(names[:_MOST])}{more} can do with the key",
+        why or "a policy could not be read",
+        is_denied=any(isinstance(error, CredentialsError) for _, error in unread) or not unread,
+    )
+
+
+# --- the command that removes a right
+
+
+def removal(facts: StackFacts, principal: PrincipalRights) -> tuple[str, str]:
+    """The command that takes from a principal its rights beyond the settings, or empty; and what else to do."""
+    ways = [way for way in principal.ways if way.rights & {*principal.surplus}]
+    # A replica that the settings do not name has a finding of its own, with the command that deletes it.
+    elsewhere = dict.fromkeys(region_of(way.key_arn) for way in ways if way.key_arn and not _is_named(facts, way))
+    own = [way for way in ways if not way.key_arn or _is_named(facts, way)]
+    commands, denied, advice = [], [], []
+    if resources := [_resource(facts, way.key_arn) for way in own if way.kind is SourceKind.KEY_POLICY]:
+        commands.append(fixes.pulumi_up(facts, *dict.fromkeys(resources)))
+    if any(way.kind is SourceKind.GRANT for way in own):
+        commands += _revocations(facts, principal.arn)
+    if any(way.kind is SourceKind.IAM for way in own):
+        denied.append((_actions(principal), facts.key_arns))
+    for role in _assumed(facts, own):
+        if role.arn in facts.expectation.application:
+            commands.append(fixes.pulumi_up(facts, ROLE))
+        elif not role.is_expected:
+            advice.append(f"it ends when the role {role.arn} has no right on the key any more")
+        elif is_changeable(principal):
+            denied.append((("sts:AssumeRole",), (role.arn,)))
+        elif trusted := _without(facts, role, principal.arn):
+            commands.append(trusted)
+    if denied and is_changeable(principal):
+        commands.append(_denial(facts, principal, denied))
+    elif denied and "use" in principal.surplus:
+        commands.append(fixes.wizard(facts, "setup", "--exclusive-use", "yes"))
+        advice.append("it denies the use of the key to all but the application, whatever IAM allows")
+    elif denied:
+        advice.append("IAM Identity Center or AWS manages this role: change its permission set there")
+    advice += [f"it ends when the replica in {region} is deleted" for region in elsewhere]
+    accept = fixes.wizard(facts, "review", "--sign", "NAME")
+    return " && ".join(dict.fromkeys(commands)), "; ".join((*advice, f"to accept the right instead: {accept}"))
+
+
+def is_changeable(principal: PrincipalRights) -> bool:
+    """Whether it is a user or role of the account whose policies IAM lets somebody change."""
+    managed = (":role/aws-reserved/", ":role/aws-service-role/")
+    return principal.kind is PrincipalKind.PRINCIPAL and not any(path in principal.arn for path in managed)
+
+
+def _is_named(facts: StackFacts, way: Way) -> bool:
+    return way.key_arn in facts.key_arns
+
+
+def _resource(facts: StackFacts, key_arn: str) -> str:
+    return next(key_resource(facts, reading) for reading in facts.key_readings if reading.arn == key_arn)
+
+
+def _actions(principal: PrincipalRights) -> tuple[str, ...]:
+    return tuple(action for right in principal.surplus for action in _DENIED[right])
+
+
+def _assumed(facts: StackFacts, ways: Sequence[Way]) -> Iterator[PrincipalRights]:
+    """The roles that are assumed, each once."""
+    roles = {way.role for way in ways if way.role}
+    rights = facts.rights
+    return (each for each in (() if isinstance(rights, SetupError) else rights.principals) if each.arn in roles)
+
+
+def _revocations(facts: StackFacts, grantee: str) -> Iterator[str]:
+    for reading in facts.key_readings:
+        for grant in () if isinstance(reading.grants, SetupError) else reading.grants:
+            if grant.grantee == grantee:
+                revoke = ("kms", "revoke-grant", "--key-id", reading.arn, "--grant-id", grant.id)
+                yield fixes.aws(facts, *revoke, region=reading.region)
+
+
+def _denial(
+    facts: StackFacts, principal: PrincipalRights, denied: Sequence[tuple[Sequence[str], Sequence[str]]]
+) -> str:
+    statements = [
+        {"Effect": "Deny", "Action": list(actions), "Resource": list(resources)} for actions, resources in denied
+    ]
+    kind = "role" if ":role/" in principal.arn else "user"
+    put = ("iam", f"put-{kind}-policy", f"--{kind}-name", principal.arn.rpartition("/")[2], "--policy-name", _DENIAL)
+    return fixes.aws(facts, *put, "--policy-document", {"Version": "2012-10-17", "Statement": statements})
+
+
+def _without(facts: StackFacts, role: PrincipalRights, principal: str) -> str:
+    """The command that takes a principal out of the trust policy of a role; empty where it is not in it."""
+    iam = facts.iam
+    holder = None if isinstance(iam, SetupError) else iam.find(role.arn)
+    statements = [path.statement for path in role.paths if path.principal == principal and not path.through]
+    if holder is None or holder.trust is None or not statements:
+        return ""
+    kept = [rest for each in statements_of(holder.trust) if (rest := _narrowed(each, principal, statements))]
+    update = ("iam", "update-assume-role-policy", "--role-name", holder.name)
+    return fixes.aws(facts, *update, "--policy-document", {**holder.trust, "Statement": kept}) if kept else ""
+
+
+def _narrowed(statement: Statement, name: str, statements: Sequence[Statement | None]) -> Statement | None:
+    """A statement without a principal of that name; None if it names nobody else."""
+    principal = statement.get("Principal")
+    if statement not in statements or not isinstance(principal, Mapping):
+        return None if statement in statements else statement
+    kept = {kind: [each for each in as_tuple(names) if each != name] for kind, names in principal.items()}
+    named = {kind: names for kind, names in kept.items() if names}
+    return {**statement, "Principal": named} if named else None
+
+
+OTHER_CHECKS: tuple[Judgement, ...] = (check_others,)
