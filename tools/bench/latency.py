@@ -26,7 +26,7 @@ import boto3
 from tools.bench import onboarding
 from tools.bench.rows import Bound, Measured
 from tools.bootstrap.places import PROJECT
-from wizard.commands.review.storage import last_intact, read, write
+from wizard.account.access.stored_reviews import StoredReviews, read, write
 
 REQUEST_SECONDS, CONNECTION_SECONDS = 0.08, 0.16
 """What a distant Region takes for an answer, and before it for TCP and TLS."""
@@ -302,7 +302,7 @@ def _grow(folder: Path, environment: Mapping[str, str]) -> None:
         iam.put_role_policy(RoleName=name, PolicyName="keys", PolicyDocument=json.dumps(everything))
     run((*WIZARD, "review", *STACK), folder, environment)
     reviews = folder / "reviews"
-    before = last_intact(read(reviews, onboarding.STACK))
+    before = StoredReviews(files=read(reviews, onboarding.STACK)).last
     assert before is not None and before.review is not None
     newest = before.review
     for number in range(99, 0, -1):

@@ -61,9 +61,12 @@ class Diagnosis:
     @property
     def skipped(self) -> tuple[str, ...]:
         """What a person decides about or has decided, and what cannot be checked from here, in words."""
-        others = (notice for notice in self._of(State.PERSON) if not notice.code)
-        words = (*(notice.what for notice in others), *(f"{each.what}; {each.advice}" for each in self.advisories))
-        return tuple(dict.fromkeys(words))
+        return tuple(dict.fromkeys((*self.undecided, *(f"{each.what}; {each.advice}" for each in self.advisories))))
+
+    @property
+    def undecided(self) -> tuple[str, ...]:
+        """Of these what has no code, and so no command."""
+        return tuple(dict.fromkeys(notice.what for notice in self._of(State.PERSON) if not notice.code))
 
     @property
     def advisories(self) -> tuple[Notice, ...]:

@@ -1,4 +1,4 @@
-"""Setup's evidence, `review`, `doctor` and `report` say the same: which administrators can decrypt."""
+"""`review`, `doctor` and `report` say the same: which administrators can use the key."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from components.policies.evaluation import AccountIam, IamPolicy, IamPrincipal, KeyPermission
-from tests.wizard.commands.report.test_collect import NOW, World
-from tests.wizard.fakes.clients import ADMIN, OUTPUTS, SECOND, settings
+from tests.wizard.commands.report.test_collect import World
+from tests.wizard.fakes.clients import ADMIN, SECOND, settings
+from wizard.account.access import review as access_review
 from wizard.account.diagnosis import diagnose
-from wizard.account.judgements import key_policy
+from wizard.account.facts import StackFacts
+from wizard.account.judgements.others import check_others
 from wizard.commands import deployed_stack
-from wizard.commands.review import collect
 from wizard.core.clients import Request
 from wizard.core.errors import PermissionDenied
 
@@ -24,8 +25,8 @@ FULL = IamPrincipal(arn=ADMIN, policies=(IamPolicy(name=ADMINISTRATOR_ACCESS, do
 NARROW = IamPrincipal(arn=SECOND)
 TWO = {"administrators": (ADMIN, SECOND)}
 
-CAN = f"role/admin can decrypt (IAM policy {ADMINISTRATOR_ACCESS})"
-CANNOT = "no administrator can decrypt"
+CAN = f"{ADMIN} can use the key, more than the settings give it"
+CANNOT = "nobody has a right on the key that the settings do not give"
 
 
 def unreadable(world: World) -> None:
@@ -42,11 +43,11 @@ def unchanged(world: World) -> None:
         (TWO, unchanged, CAN, KeyPermission.YES),
         ({**TWO, "exclusive_use": True}, unchanged, CANNOT, KeyPermission.NO),
         ({**TWO, "strict_key_policy": True}, unchanged, CANNOT, KeyPermission.NO),
-        (TWO, unreadable, "whether role/admin, user/second can decrypt is unknown", KeyPermission.UNKNOWN),
+        (TWO, unreadable, "can do with the key", KeyPermission.UNKNOWN),
     ],
     ids=["default", "exclusive use", "strict key policy", "IAM not readable"],
 )
-def test_all_four_commands_say_the_same_of_an_administrator_with_administrator_access(
+def test_doctor_review_and_report_say_the_same_of_an_administrator_with_administrator_access(
     tmp_path: Path, changes: dict[str, Any], change: Callable[[World], None], text: str, permission: KeyPermission
 ) -> None:
     world = World(settings(**changes), tmp_path / "reviews")
@@ -54,14 +55,13 @@ def test_all_four_commands_say_the_same_of_an_administrator_with_administrator_a
     change(world)
     stack = deployed_stack.find(Request(stack="production", answers={}, saved=world.settings), world.clients())
 
-    evidence = world.checklist()[1].evidence
-    diagnosis = diagnose(stack, world.clients(), [key_policy.check_administrators])
-    review = collect.review(world.aws, world.settings, OUTPUTS, stack="production", now=NOW, window_days=1)
+    diagnosis = diagnose(stack, world.clients(), [check_others])
+    review = access_review.review(StackFacts(stack, world.clients()), window_days=1)
     report = world.report()
 
-    assert text in evidence
-    assert any(text in line for line in (*diagnosis.passed, *diagnosis.skipped))
-    assert text in report.checklist[1].evidence
+    told = [notice.what for notice in diagnosis.notices]
+    assert any(text in line for line in told)
+    assert not any(SECOND in line for line in told) or permission is KeyPermission.UNKNOWN
     for access in (review, report.access.review):
         assert access is not None
         rows = {principal.arn: principal.use for principal in access.principals}

@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 
 import wizard.cli.main as bell
 from components.settings import Settings
+from tests.wizard.account.access.reviews import documents_of_reviews
 from tests.wizard.cli.test_main import PROBLEMS
 from tests.wizard.commands.backup import backup_documents
 from tests.wizard.commands.cost import cost_documents
@@ -21,7 +22,6 @@ from tests.wizard.commands.doctor import doctor_documents
 from tests.wizard.commands.push import push_documents
 from tests.wizard.commands.report.samples import FILES as REPORT_FILES
 from tests.wizard.commands.report.samples import STATES as REPORT_STATES
-from tests.wizard.commands.review.reviews import documents_of_reviews
 from tests.wizard.commands.rotate import rotation_documents
 from tests.wizard.fakes.clients import ACCOUNT, IDENTITY, settings, step, wrapped
 from tests.wizard.setup.test_report import REPORTS, proof, report

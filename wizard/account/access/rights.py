@@ -57,7 +57,7 @@ class PrincipalRights:
 
     arn: str
     kind: PrincipalKind
-    permissions: Mapping[str, KeyPermission] = _NO_RIGHT
+    permissions: Mapping[str, KeyPermission]
     """By right: use, administer, delete."""
     actions: frozenset[str] = frozenset()
     """The actions of these rights that it certainly has."""

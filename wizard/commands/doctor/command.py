@@ -70,8 +70,9 @@ def show(ui: UserInterface, diagnosis: Diagnosis, *, quiet: bool = False) -> Non
         ui.section("Passed")
         for what in diagnosis.passed:
             ui.line(what, mark=Mark.OK)
-    for what in diagnosis.skipped:
+    for what in diagnosis.undecided:
         ui.line(f"not checked: {what}", mark=Mark.INFO)
+    _show_decisions(ui, diagnosis)
     show_not_checked(ui, diagnosis)
     if diagnosis.findings:
         ui.section("What is wrong", "the root causes first")
@@ -81,6 +82,20 @@ def show(ui: UserInterface, diagnosis: Diagnosis, *, quiet: bool = False) -> Non
     if diagnosis.healthy:
         everything = "everything else" if diagnosis.skipped else "everything"
         ui.line(f"healthy: {everything} was checked, and nothing is wrong", mark=Mark.OK)
+
+
+_MOST_DECISIONS = 12
+"""The most decisions of one kind on the screen; `--json` has all."""
+
+
+def _show_decisions(ui: UserInterface, diagnosis: Diagnosis) -> None:
+    if diagnosis.advisories:
+        ui.section("For a person to decide", "nothing is broken")
+    for code in dict.fromkeys(each.code for each in diagnosis.advisories):
+        same = [each for each in diagnosis.advisories if each.code == code]
+        show_findings(ui, same[:_MOST_DECISIONS], mark=Mark.WARN)
+        if len(same) > _MOST_DECISIONS:
+            ui.line(f"and {len(same) - _MOST_DECISIONS} more: {wizard('doctor', '--json')}", mark=Mark.WARN)
 
 
 def show_not_checked(ui: UserInterface, diagnosis: Diagnosis) -> None:
@@ -102,9 +117,9 @@ def _next(diagnosis: Diagnosis) -> tuple[Command, ...]:
     return (wizard("policy", "auditor", advice=advice),) if is_denied else ()
 
 
-def show_findings(ui: UserInterface, findings: Sequence[Notice]) -> None:
+def show_findings(ui: UserInterface, findings: Sequence[Notice], *, mark: Mark = Mark.FAIL) -> None:
     for finding in findings:
-        ui.line(finding.what, mark=Mark.FAIL)
+        ui.line(finding.what, mark=mark)
         ui.line(f"  {finding.why} ({finding.code})")
         if finding.command:
             ui.verbatim(finding.command)
@@ -120,6 +135,7 @@ def document(diagnosis: Diagnosis) -> json_documents.Document:
         "exitCode": diagnosis.exit_code,
         "findings": [plain(finding) for finding in diagnosis.findings],
         "consequences": [plain(finding) for finding in diagnosis.consequences],
+        "decisions": [plain(each) for each in diagnosis.advisories],
         "notChecked": [{"what": entry.what, "why": entry.why} for entry in diagnosis.not_checked],
         "next": [next_command.document(step) for step in _next(diagnosis)],
         "skipped": list(diagnosis.skipped),

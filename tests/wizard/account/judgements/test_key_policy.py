@@ -36,9 +36,9 @@ from wizard.account.judgements.key_policy import (
     check_grants,
     check_key_policies,
     check_key_surplus,
-    check_open_roles,
     check_regions_of_key,
 )
+from wizard.account.judgements.others import check_others
 from wizard.account.notices import Judgement, State, worst
 from wizard.core.errors import PermissionDenied
 
@@ -388,7 +388,7 @@ def test_a_role_that_can_decrypt_and_that_another_account_can_become_is_found(
     stand: CheckedStack, principal: Any, more: dict[str, Any], action: str
 ):
     with_roles(stand, role(VENDOR, trusting(principal, **more), {**USE, "Action": action}))
-    found = finding(stand.told(check_open_roles), "role-trusts-other-account")
+    found = finding(stand.told(check_others), "role-trusts-other-account")
     assert VENDOR in found.what and ("999988887777" in found.what or "*" in found.what)
     assert all(value in found.what for test in more.get("Condition", {}).values() for value in test.values())
     words = shlex.split(found.command)
@@ -396,13 +396,13 @@ def test_a_role_that_can_decrypt_and_that_another_account_can_become_is_found(
     denied = json.loads(words[words.index("--policy-document") + 1])["Statement"]
     # With that denial it is well.
     with_roles(stand, role(VENDOR, trusting(principal, **more), {**USE, "Action": action}, *denied))
-    assert all_passed(stand.told(check_open_roles))
+    assert all_passed(stand.told(check_others))
 
 
 def test_a_chain_of_roles_is_followed(stand: CheckedStack):
     first = f"arn:aws:iam::{ACCOUNT}:role/gateway"
     with_roles(stand, role(first, trusting({"AWS": FOREIGN})), role(VENDOR, trusting({"AWS": first}), USE))
-    found = finding(stand.told(check_open_roles), "role-trusts-other-account")
+    found = finding(stand.told(check_others), "role-trusts-other-account")
     assert VENDOR in found.what and f"{FOREIGN} through gateway" in found.what
 
 
@@ -411,10 +411,6 @@ def test_a_chain_of_roles_is_followed(stand: CheckedStack):
     [
         (role(VENDOR, trusting({"AWS": FOREIGN}), {**USE, "Action": "kms:DescribeKey"}),),
         (role(VENDOR, trusting({"AWS": FOREIGN}), {**USE, "Resource": "arn:aws:kms:us-east-1:111122223333:key/x"}),),
-        (role(VENDOR, trusting({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}), USE),),
-        (role(VENDOR, trusting({"Service": "lambda.amazonaws.com"}), USE),),
-        # An administrator of the settings: somebody has decided about it.
-        (role(ADMIN, trusting({"AWS": FOREIGN}), USE),),
         (
             role(
                 VENDOR,
@@ -425,10 +421,26 @@ def test_a_chain_of_roles_is_followed(stand: CheckedStack):
         ),
     ],
 )
-def test_a_role_that_cannot_decrypt_or_that_nobody_else_can_become_is_well(
-    stand: CheckedStack, account: tuple[IamPrincipal, ...]
+def test_a_role_that_cannot_decrypt_is_well(stand: CheckedStack, account: tuple[IamPrincipal, ...]):
+    assert all_passed(with_roles(stand, *account).told(check_others))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        role(VENDOR, trusting({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}), USE),
+        role(VENDOR, trusting({"Service": "lambda.amazonaws.com"}), USE),
+        # An administrator of the settings: they let it be assumed, and not use the key.
+        role(ADMIN, trusting({"AWS": FOREIGN}), USE),
+    ],
+    ids=["the account", "a service", "an administrator"],
+)
+def test_a_role_that_no_other_account_can_become_or_that_the_settings_name_is_for_a_person(
+    stand: CheckedStack, other: IamPrincipal
 ):
-    assert all_passed(with_roles(stand, *account).told(check_open_roles))
+    told = with_roles(stand, other).told(check_others)
+    assert {(each.state, each.code) for each in told} == {(State.PERSON, "key-use-by-others")}
+    assert other.arn in told[0].what
 
 
 @pytest.mark.parametrize(
@@ -436,12 +448,12 @@ def test_a_role_that_cannot_decrypt_or_that_nobody_else_can_become_is_well(
 )
 def test_a_key_policy_that_leaves_nothing_to_iam_needs_no_such_finding(changes: dict[str, Any]):
     stand = CheckedStack(settings=settings(**changes))
-    assert all_passed(with_roles(stand, role(VENDOR, trusting({"AWS": FOREIGN}), USE)).told(check_open_roles))
+    assert all_passed(with_roles(stand, role(VENDOR, trusting({"AWS": FOREIGN}), USE)).told(check_others))
 
 
 def test_roles_that_cannot_be_read_are_unknown(stand: CheckedStack):
     stand.aws.who_has_access.failures["iam"] = DENIED
-    assert [each.is_denied for each in not_checked(stand.told(check_open_roles))] == [True]
+    assert [each.is_denied for each in not_checked(stand.told(check_others))] == [True]
 
 
 def _requirements(stand: CheckedStack, check: Judgement) -> dict[str, State]:

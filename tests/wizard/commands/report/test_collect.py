@@ -42,15 +42,15 @@ from tests.wizard.fakes.clients import (
     trail_fact,
     wrapped,
 )
+from wizard.account.access import stored_reviews as storage
+from wizard.account.access.stored_reviews import VALID_DAYS, digest_of
 from wizard.account.judgements.stack import COMPARISON
 from wizard.commands import deployed_stack
-from wizard.commands.report.claims import REVIEW_VALID_DAYS, agreement_of, read_scan
+from wizard.commands.report.claims import agreement_of, read_scan
 from wizard.commands.report.collect import Inputs, gather
 from wizard.commands.report.document import document, faults
 from wizard.commands.report.facts import Agreement, ChecklistItem, ReportFacts
 from wizard.commands.report.render import markdown, page
-from wizard.commands.review import storage
-from wizard.commands.review.storage import digest_of
 from wizard.core.clients import Clients, Request
 from wizard.core.cost.drivers import Assumptions
 from wizard.core.errors import PermissionDenied, StackNotFound, Unreachable, UsageError
@@ -580,7 +580,7 @@ def test_a_report_does_not_contain_the_folder_of_the_reviews(world) -> None:
 
 
 def test_a_review_that_is_older_than_a_quarter_is_open(world) -> None:
-    world.signed(REVIEW_VALID_DAYS + 1)
+    world.signed(VALID_DAYS + 1)
     assert item(world.report(), 8).state is ItemState.OPEN
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.wizard.commands.review.reviews import NOW, in_full
-from wizard.commands.review import storage
-from wizard.commands.review.storage import StoredReview
+from components.policies.evaluation import KeyPermission
+from tests.wizard.account.access.reviews import NOW, in_full
+from tests.wizard.fakes.clients import KEY
+from wizard.account.access import stored_reviews as storage
+from wizard.account.access.stored_reviews import StoredReview, StoredReviews, accepts
 from wizard.core import files
 from wizard.core.errors import SetupError
 from wizard.core.models.access import AccessReview
@@ -28,6 +31,11 @@ def place(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def found() -> AccessReview:
     return in_full()
+
+
+def of_stack(place: Path, *, stack: str = "production", key_arn: str = KEY) -> StoredReviews:
+    """What a stack with that key reads of the folder."""
+    return StoredReviews(files=storage.read(place, stack), stack=stack, key_arn=key_arn)
 
 
 def sign(kept: StoredReview, signer: str = "Ada") -> None:
@@ -91,10 +99,16 @@ def test_the_newest_is_told_with_its_sign_off_and_its_age(place, found):
     before = storage.write(place, replace(found, at=NOW - timedelta(days=90)), None)
     newest = storage.write(place, found, before)
     sign(newest)
-    latest = storage.latest(place, "production", now=NOW + timedelta(days=7))
-    assert (latest.review, latest.age_days, latest.digest, latest.faults) == (found, 7, newest.digest, ())
-    assert latest.sign_off is not None
-    assert (latest.sign_off.signer, latest.sign_off.signer_arn, latest.sign_off.review_digest) == (
+    kept = of_stack(place)
+    assert (kept.newest, kept.signed, kept.age_days(NOW + timedelta(days=7)), kept.faults) == (
+        storage.read(place, "production")[-1],
+        kept.newest,
+        7,
+        (),
+    )
+    assert kept.newest is not None and kept.newest.review == found
+    assert kept.newest.sign_off is not None
+    assert (kept.newest.sign_off.signer, kept.newest.sign_off.signer_arn, kept.newest.sign_off.review_digest) == (
         "Ada",
         SIGNER,
         newest.digest,
@@ -105,12 +119,20 @@ def test_a_newer_review_that_nobody_signed_has_no_sign_off_of_an_older_one(place
     before = storage.write(place, replace(found, at=NOW - timedelta(days=90)), None)
     sign(before)
     storage.write(place, found, before)
-    latest = storage.latest(place, "production", now=NOW)
-    assert (latest.sign_off, latest.last_sign_off and latest.last_sign_off.signer) == (None, "Ada")
+    kept = of_stack(place)
+    assert kept.newest is not None and kept.signed is not None and kept.signed.sign_off is not None
+    assert (kept.newest.sign_off, kept.signed.sign_off.signer) == (None, "Ada")
 
 
 def test_a_folder_without_reviews_tells_none(place):
-    assert storage.latest(place, "production", now=NOW) == storage.Latest()
+    kept = of_stack(place)
+    assert (kept.newest, kept.signed, kept.age_days(NOW), kept.accepted(NOW), kept.faults) == (
+        None,
+        None,
+        None,
+        None,
+        (),
+    )
 
 
 def test_a_review_is_signed_once(place, found):
@@ -127,9 +149,9 @@ def test_a_review_that_was_changed_no_longer_matches_its_digest(place, found):
     sign(kept)
     told = json.loads(kept.file.read_text())
     changed(kept.file, review={**told["review"], "principals": told["review"]["principals"][1:]})
-    latest = storage.latest(place, "production", now=NOW)
-    assert (latest.review, latest.sign_off) == (None, None)
-    assert latest.faults == (f"{kept.file} was changed since it was written: it no longer matches its digest",)
+    read = of_stack(place)
+    assert (read.newest, read.signed, read.accepted(NOW)) == (None, None, None)
+    assert read.faults == (f"{kept.file} was changed since it was written: it no longer matches its digest",)
 
 
 def test_a_review_that_was_changed_together_with_its_digest_is_no_longer_what_was_signed(place, found):
@@ -167,9 +189,9 @@ def test_a_sign_off_that_was_moved_to_another_review_is_none(place, found):
 def test_a_file_that_is_no_review_is_told_and_stops_nothing(place, found, text):
     kept = storage.write(place, found, None)
     kept.file.with_name("2026-06-30.json").write_text(text)
-    latest = storage.latest(place, "production", now=NOW)
-    assert latest.review == found
-    assert len(latest.faults) == 1 and "2026-06-30.json cannot be read as a review" in latest.faults[0]
+    read = of_stack(place)
+    assert read.newest is not None and read.newest.review == found
+    assert len(read.faults) == 1 and "2026-06-30.json cannot be read as a review" in read.faults[0]
 
 
 def test_a_sign_off_that_cannot_be_read_is_told(place, found):
@@ -195,3 +217,52 @@ def test_equal_reviews_have_equal_digests_in_whatever_order_they_are_told(found)
     told = storage.plain(found)
     assert storage.digest_of(told) == storage.digest_of(dict(reversed(told.items())))
     assert storage.digest_of(told) != storage.digest_of({**told, "windowDays": 1})
+
+
+# What a signature holds for.
+
+
+@pytest.mark.parametrize(
+    ("stack", "key_arn"),
+    [
+        ("production", KEY.replace("111122223333", "999988887777")),
+        ("production", f"{KEY[:-1]}x"),
+        ("production", KEY.replace("us-east-1", "eu-central-1")),
+        ("staging", KEY),
+    ],
+    ids=["another account", "another key", "another Region", "another stack"],
+)
+def test_a_review_of_something_else_counts_for_nothing(place, found, stack, key_arn):
+    sign(storage.write(place, found, None))
+    # Somebody copied it, with its sign-off, which is intact.
+    if stack != "production":
+        shutil.copytree(place / "production", place / stack)
+    read = of_stack(place, stack=stack, key_arn=key_arn)
+    assert read.last is not None and read.last.is_intact
+    assert (read.newest, read.signed, read.accepted(NOW), read.faults) == (None, None, None, ())
+
+
+@pytest.mark.parametrize(("days", "holds"), [(0, True), (92, True), (93, False), (-2, False)])
+def test_a_signature_holds_for_a_quarter_and_not_before_its_day(place, found, days, holds):
+    sign(storage.write(place, found, None))
+    assert (of_stack(place).accepted(NOW + timedelta(days=days)) is not None) is holds
+
+
+def test_a_later_date_in_the_sign_off_makes_an_old_review_no_newer(place, found):
+    """The digest proves the date of the review; nothing proves the one of the sign-off."""
+    kept = storage.write(place, found, None)
+    storage.sign(kept, signer="Ada", signer_arn=SIGNER, at=NOW + timedelta(days=300))
+    assert of_stack(place).accepted(NOW + timedelta(days=301)) is None
+
+
+def test_a_signature_accepts_those_rights_of_these_people_and_their_roles_as_they_could_be_assumed(found):
+    [stranger] = found.unexpected
+    listed = {each.arn for each in found.principals}
+    saml = "arn:aws:iam::111122223333:saml-provider/clinic"
+    assert accepts(found, stranger, listed)
+    assert not accepts(None, stranger, listed)
+    assert not accepts(found, replace(stranger, arn=f"{stranger.arn}2"), listed)
+    assert not accepts(found, replace(stranger, administer=KeyPermission.YES), listed)
+    assert not accepts(found, replace(stranger, assumed_by=(f"{saml} if SAML:aud is https://signin",)), listed)
+    # A user who can assume it has rights, and so an entry, of its own.
+    assert accepts(found, replace(stranger, assumed_by=(f"{SIGNER} through gateway",)), {*listed, SIGNER})

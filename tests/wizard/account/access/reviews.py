@@ -4,17 +4,36 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from components.policies.evaluation.account import AccountIam, IamPolicy, IamPrincipal
 from components.policies.stack import application_trust_of
+from components.settings import Outputs, Settings
 from tests.components.policies.evaluation.policy_documents import allow, document, grant, principal
 from tests.wizard.fakes.access import FakeAccess
-from tests.wizard.fakes.clients import ACCOUNT, ADMIN, APP, APP_POLICY, KEY, OUTPUTS, FakeCloud, settings
-from wizard.commands.review import collect
-from wizard.commands.review.baseline import Differences, PrincipalChange
+from tests.wizard.fakes.clients import (
+    ACCOUNT,
+    ADMIN,
+    APP,
+    APP_POLICY,
+    IDENTITY,
+    KEY,
+    OUTPUTS,
+    FakeCloud,
+    FakeEngine,
+    FakeHosting,
+    FakeProver,
+    FakeTalk,
+    settings,
+)
+from wizard.account.access import review as access_review
+from wizard.account.deployed_stack import DeployedStack
+from wizard.account.facts import StackFacts
+from wizard.commands.review.differences import Differences, PrincipalChange
 from wizard.commands.review.output import ReviewResult
 from wizard.commands.review.output import document as document_of
+from wizard.core.clients import Clients
 from wizard.core.models.access import (
     AccessKeyAge,
     AccessReview,
@@ -25,6 +44,7 @@ from wizard.core.models.access import (
     SignOff,
     Unread,
 )
+from wizard.core.models.delivery import StackState
 
 NOW = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"
@@ -75,8 +95,39 @@ def key_statements(made: FakeCloud) -> list[Any]:
 def review(made: FakeCloud, at: datetime = NOW, **changes: Any) -> AccessReview:
     wanted = changes.pop("settings", SETTINGS)
     outputs = changes.pop("outputs", OUTPUTS)
-    found = collect.review(made, wanted, outputs, stack="production", now=at, window_days=90)
-    return replace(found, **changes)
+    return replace(
+        access_review.review(facts_of(made, at, settings=wanted, outputs=outputs), window_days=90), **changes
+    )
+
+
+def facts_of(
+    made: FakeCloud,
+    at: datetime = NOW,
+    *,
+    settings: Settings = SETTINGS,
+    outputs: Outputs = OUTPUTS,
+    reviews: Path | None = None,
+) -> StackFacts:
+    """The facts of a stack in that account; `reviews` is the folder of its reviews."""
+    engine = FakeEngine(aws=made)
+    deployed = DeployedStack(
+        stack="production",
+        settings=settings,
+        aws=made,
+        identity=IDENTITY,
+        engine=engine,
+        state=StackState(exists=True, has_key=True, outputs=outputs),
+    )
+    clients = Clients(
+        ui=FakeTalk(),
+        connect=lambda profile, region: made,
+        vercel=lambda token: FakeHosting(),
+        engine=lambda environment, *, secrets_provider=None: engine,
+        prover=FakeProver(aws=made),
+        reviews=reviews,
+        now=lambda: at,
+    )
+    return StackFacts(deployed, clients)
 
 
 def of(found: AccessReview, arn: str) -> PrincipalAccess:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from wizard.commands.review.collect import Histories, counted, history_of
+from wizard.account.access.review import UseCounts
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.access import History, KeyEvents
 
@@ -22,31 +22,30 @@ BEFORE = KeyEvents(principal=APP, uses=1, last_use=NOW - timedelta(days=1))
 
 
 def test_the_calls_on_every_key_are_added_and_the_latest_use_is_the_last():
-    assert counted(APP, [told(USED), told(BEFORE)]) == (3, 1, 1, NOW)
+    assert UseCounts([told(USED), told(BEFORE)]).of(APP) == (3, 1, 1, NOW)
 
 
 def test_one_who_is_in_no_history_called_never():
-    assert counted(APP, [told(), told()]) == (0, 0, 0, None)
+    assert UseCounts([told(), told()]).of(APP) == (0, 0, 0, None)
 
 
 def test_one_who_is_in_a_part_of_the_histories_called_as_often_at_least():
-    assert counted(APP, [told(USED), DENIED]) == (2, 1, 1, NOW)
-    assert counted(APP, [told(USED, is_cut_off=True)]) == (2, 1, 1, NOW)
+    assert UseCounts([told(USED), DENIED]).of(APP) == (2, 1, 1, NOW)
+    assert UseCounts([told(USED, is_cut_off=True)]).of(APP) == (2, 1, 1, NOW)
 
 
 def test_one_who_is_in_no_part_that_was_read_is_not_known_to_have_called_never():
-    partial: tuple[Histories, ...] = ([told(), DENIED], [told(is_cut_off=True)], [DENIED])
+    partial = ([told(), DENIED], [told(is_cut_off=True)], [DENIED])
     for histories in partial:
-        assert counted(APP, histories) == (None, None, None, None)
+        assert UseCounts(histories).of(APP) == (None, None, None, None)
 
 
 def test_somebody_of_another_name_is_somebody_else():
     other = KeyEvents(principal="arn:aws:iam::111122223333:role/app2", uses=5)
-    assert counted(APP, [told(other)]) == (0, 0, 0, None)
+    assert UseCounts([told(other)]).of(APP) == (0, 0, 0, None)
 
 
 def test_a_history_that_lacks_one_key_is_none():
-    histories: Histories = [told(USED), DENIED]
-    assert history_of(histories) is None
-    both = history_of([told(USED), told(BEFORE, is_cut_off=True)])
+    assert UseCounts([told(USED), DENIED]).history is None
+    both = UseCounts([told(USED), told(BEFORE, is_cut_off=True)]).history
     assert both is not None and (both.events, both.is_cut_off) == (2, True)

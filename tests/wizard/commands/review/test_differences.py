@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from components.policies.evaluation.account import AccountIam, IamPolicy
 from tests.components.policies.evaluation.policy_documents import allow, document, grant, principal
-from tests.wizard.commands.review.reviews import (
+from tests.wizard.account.access.reviews import (
     NOW,
     STRANGER,
     application,
@@ -16,8 +16,8 @@ from tests.wizard.commands.review.reviews import (
     trust_statements,
 )
 from tests.wizard.fakes.clients import ADMIN, APP, KEY, FakeCloud
-from wizard.commands.review import baseline
-from wizard.commands.review.baseline import Differences, PrincipalChange
+from wizard.commands.review import differences
+from wizard.commands.review.differences import Differences, PrincipalChange
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.access import KeyEvents
 
@@ -26,7 +26,7 @@ SINCE = "2026-04-02.json"
 
 
 def between(before: FakeCloud, now: FakeCloud) -> Differences:
-    return baseline.between(review(before, BEFORE), review(now), since=SINCE)
+    return differences.between(review(before, BEFORE), review(now), since=SINCE)
 
 
 def without(*names: str, cloud_: FakeCloud) -> FakeCloud:

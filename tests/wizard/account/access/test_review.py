@@ -12,7 +12,7 @@ import pytest
 from components.policies.evaluation import statements, trust
 from components.policies.evaluation.account import AccountIam, IamPolicy, IamPrincipal, KeyPermission
 from tests.components.policies.evaluation.policy_documents import allow, document, grant, named, principal
-from tests.wizard.commands.review.reviews import (
+from tests.wizard.account.access.reviews import (
     NOW,
     PROVIDER,
     ROOT,
