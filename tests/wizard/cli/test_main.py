@@ -711,7 +711,17 @@ def test_the_status_loads_of_aws_what_it_asks() -> None:
         "wizard.aws.client",
         *(
             f"wizard.aws.auth{name}"
-            for name in ("", ".credentials", ".errors", ".http", ".limits", ".profiles", ".session", ".sign_in")
+            for name in (
+                "",
+                ".credentials",
+                ".errors",
+                ".http",
+                ".limits",
+                ".profiles",
+                ".scope",
+                ".session",
+                ".sign_in",
+            )
         ),
     }
 
