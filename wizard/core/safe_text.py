@@ -4,6 +4,7 @@ Pure. Renderers call it at the moment of output: `clean` for a value in a page, 
 terminal and a log. `quoted` is for a text inside a message of ours. Data keeps the text as it was read.
 """
 
+import re
 import unicodedata
 from collections.abc import Callable
 from typing import Any
@@ -15,8 +16,21 @@ _SPACES = frozenset("\t\n\v\f\r\x85\u2028\u2029")
 _UNSAFE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 
 
+_DETAILS = re.compile(r"[. ]*Go to https://\S+#/authorization-details/\S+ .*?authorization id: [0-9a-zA-Z]+\.?", re.S)
+
+
+def without_authorization_id(text: str) -> str:
+    """A refusal of AWS without its authorization id and the link to it.
+
+    Who has the id can read the request's context and its policies; it is another one at each call.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied-authorization-id.html
+    """
+    return _DETAILS.sub("", text) if "authorization-details/" in text else text
+
+
 def clean(text: str) -> str:
-    """The text on one line, without control characters (C0, C1) and without bidi and zero-width characters."""
+    """The text on one line, without control characters (C0, C1), bidi and zero-width characters, authorization ids."""
+    text = without_authorization_id(text)
     if text.isascii() and text.isprintable():
         return text
     return "".join(" " if character in _SPACES else character for character in text if _is_shown(character, _SPACES))
@@ -39,6 +53,7 @@ def quoted(text: str, length: int = QUOTED_LENGTH) -> str:
 
 def lines(text: str) -> str:
     """The text with its lines; a question mark stands for each such character, four spaces for a tab."""
+    text = without_authorization_id(text)
     if text.isascii() and text.isprintable():
         return text
     text = text.replace("\t", "    ")

@@ -6,6 +6,8 @@ Pure.
 import re
 from collections.abc import Iterator, Sequence
 
+from wizard.core.safe_text import without_authorization_id
+
 _FOLLOWS = re.compile(r"expected resource operations for \S+ but none were seen")
 """After any failure the rest of the plan is not applied."""
 _SOURCE = re.compile(r"^\S+\.go:\d+: (?:sdk\.[\w.]+: )?")
@@ -60,7 +62,7 @@ def next_step(lines: Sequence[str]) -> str:
 
 def _parts(failure: str) -> Iterator[str]:
     """Each error of a failure; the provider reports what it returns a second time, with the URN around it."""
-    text = _PROVIDER.sub("", _SOURCE.sub("", failure.strip()))
+    text = _PROVIDER.sub("", _SOURCE.sub("", without_authorization_id(failure).strip()))
     for part in re.split(r"\n\s*\* ", _WRAPPER.sub("", text)):
         line = _SPACE.sub(" ", _NOISE.sub("", part)).strip()
         line = _PROVIDER.sub("", _SOURCE.sub("", line))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Callable
 
 import pytest
 import yaml
@@ -72,3 +73,21 @@ def test_a_text_of_megabytes_is_cut(text: str) -> None:
 def test_a_short_text_is_quoted_as_it_is() -> None:
     assert quoted("AccessDenied: no") == "“AccessDenied: no”"
     assert quoted("x" * QUOTED_LENGTH) == f"“{'x' * QUOTED_LENGTH}”"
+
+
+REFUSAL = (
+    "User: arn:aws:iam::111122223333:user/ada is not authorized to perform: kms:DescribeKey on resource: arn:aws:kms:x"
+)
+DETAILS = (
+    " Go to https://us-east-1.console.aws.amazon.com/iam/home?region=us-east-1#/authorization-details/0a1b2c3d4e "
+    "for complete details, or call the GetRequestAuthorizationDetails API with the following authorization id: "
+    "0a1b2c3d4e"
+)
+
+
+@pytest.mark.parametrize("show", [clean, quoted, lines])
+@pytest.mark.parametrize("end", [".", ""])
+def test_a_refusal_is_shown_without_its_authorization_id(show: Callable[[str], str], end: str) -> None:
+    shown = show(f"{REFUSAL}{end}{DETAILS}\nsecond line")
+    assert "0a1b2c3d4e" not in shown and "http" not in shown
+    assert REFUSAL in shown and "second line" in shown
