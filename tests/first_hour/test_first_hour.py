@@ -235,8 +235,8 @@ README = {
 ELSEWHERE = {
     # Sign-in needs a browser; these are other people's programs, or take what the rest has made away.
     "aws login", "aws sso login --profile clinic", "make test", "make wizard", "make clean", "make", "pulumi", "aws",
-    "eonpro-sandbox stop", "make recording", "pulumi up", "pulumi preview", "apk add go", "exit", "python -m wizard",
-    ".venv/bin/eonpro-kms", "git clone <this repository> && cd eonpro-kms",
+    "make recording", "pulumi up", "pulumi preview", "apk add go", "exit", "python -m wizard", ".venv/bin/eonpro-kms",
+    ".venv/bin/eonpro-sandbox stop", "git clone <this repository> && cd eonpro-kms",
 }  # fmt: skip
 
 
