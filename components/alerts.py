@@ -20,7 +20,6 @@ from components.policies.stack import (
     access_changes_pattern_of,
     alert_rules_of,
     alert_topic_policy_of,
-    arn_of,
     forwarding_policies_of,
     trail_arn_of,
 )
@@ -110,7 +109,7 @@ class Alerts(pulumi.ComponentResource):
         )
         alert_changes = event_patterns.alert_changes_pattern(
             rules=list(dict.fromkeys(rule.name for rule in alert_rules_of(settings))),
-            topic_arn=arn_of(settings, "sns", names.alert_topic),
+            topic_arn=settings.arn("sns", names.alert_topic),
             alarm=names.denied_use_rule,
             roles=[names.forwarding_role] if any(r.region != settings.region for r in alert_rules_of(settings)) else [],
         )
@@ -232,7 +231,7 @@ class Alerts(pulumi.ComponentResource):
             policy=json.dumps(document),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        bus = arn_of(settings, "events", "event-bus/default")
+        bus = settings.arn("events", "event-bus/default")
         return _Forwarder(bus=bus, role=role, permissions=permissions)
 
     def _forward(self, rule: AlertRule, pattern: pulumi.Input[str], forwarder: _Forwarder) -> None:

@@ -15,6 +15,7 @@ from components import policies
 from components.configuration import import_options
 from components.policies.stack import application_trust_of, vercel_issuer_of, vercel_provider_arn_of
 from components.settings import ImportGroup, ResourceKind, Settings
+from components.settings.arn import Arn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,9 @@ class AppPrincipal(pulumi.ComponentResource):
         self.roles, self.users, self.user_arn = [], [], None
         if existing is not None:
             arns.append(pulumi.Output.from_input(existing))
-            (self.users if ":user/" in existing else self.roles).append(pulumi.Output.from_input(_name_of(existing)))
+            (self.users if ":user/" in existing else self.roles).append(
+                pulumi.Output.from_input(Arn.parse(existing).name)
+            )
         if settings.makes_role:
             role = self._role(name, settings)
             arns.append(role.arn)
@@ -102,8 +105,3 @@ class AppPrincipal(pulumi.ComponentResource):
             # An account has one provider for each issuer: other environments, and roles of others, may trust this one.
             opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
         )
-
-
-def _name_of(principal_arn: str) -> str:
-    # The ARN has the path before the name; IAM's attachment calls take the name alone.
-    return principal_arn.rpartition("/")[2]

@@ -54,11 +54,11 @@ class WrappedKey:
         Replicas share key id and key material: each decrypts what any of them wrapped, and answers with its own ARN:
         https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html
         """
-        arn, key_id = self.key_arn.split(":", 5)[:5], self.key_arn.split(":", 5)[5]
-        if not key_id.startswith("key/mrk-"):
+        arn = KEY_ARN.fullmatch(self.key_arn)
+        if arn is None or ":key/mrk-" not in self.key_arn:
             raise MalformedVariable(f"{KEY_ID} is not a multi-Region key (mrk-…): no other Region can decrypt with it.")
-        arn[3] = region
-        return replace(self, region=region, key_arn=":".join([*arn, key_id]))
+        start, end = arn.span(1)
+        return replace(self, region=region, key_arn=f"{self.key_arn[:start]}{region}{self.key_arn[end:]}")
 
     def with_replicas(self, regions: Iterable[str]) -> "tuple[WrappedKey, ...]":
         """This key and its replicas, in this order; raises as `in_region`."""

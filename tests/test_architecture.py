@@ -6,6 +6,7 @@ Touches the source tree, which it only reads, and starts the wizard once for its
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -405,6 +406,70 @@ def test_only_the_targets_and_the_components_tell_deploy_targets_apart() -> None
 )
 def test_each_way_of_telling_targets_apart_is_found(source: str) -> None:
     assert target_comparisons(Path("a.py"), source, frozenset({"vercel", "ecs", "eks"})) != []
+
+
+# --- ARNs
+
+ARN_MODULES = ("components/settings/arn.py", "sandbox/arns.py")
+"""They alone take an ARN apart."""
+SPLITS = frozenset({"split", "rsplit", "partition", "rpartition"})
+
+
+def hand_splits_of_arns(file: Path, source: str) -> list[str]:
+    """Where a file splits an ARN itself: the name of what is split says so, or the separator, or the number of it."""
+    found = []
+    for node in ast.walk(ast.parse(source, str(file))):
+        match node:
+            case ast.Call(func=ast.Attribute(value=text, attr=name), args=[ast.Constant(value=str(separator)), *most]):
+                if name not in SPLITS:
+                    continue
+                is_arn = re.search(r"(?i)arn(s|\b|_)", ast.unparse(text)) and separator in (":", "/")
+                is_one = separator == ":::" or re.fullmatch(r":[a-z-]+/", separator)
+                is_cut = separator == ":" and [ast.unparse(each) for each in most] == ["5"]
+                if is_arn or is_one or is_cut:
+                    found.append(f"{file.as_posix()}:{node.lineno} splits an ARN")
+            case ast.Subscript(
+                value=ast.Call(func=ast.Attribute(attr="split"), args=[ast.Constant(value=":"), *_]),
+                slice=ast.Constant(value=3 | 4),
+            ):
+                found.append(f"{file.as_posix()}:{node.lineno} splits an ARN")
+    return found
+
+
+def test_no_module_but_that_of_arns_takes_an_arn_apart() -> None:
+    found = [
+        finding
+        for file in python_files(ROOT)
+        if file.parts[0] in ("wizard", "components", "guardrails", "sandbox", "phi", "tools", "__main__.py")
+        and file.as_posix() not in ARN_MODULES
+        for finding in hand_splits_of_arns(file, (ROOT / file).read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "region = key_arn.split(':')[3]",
+        "region = text.split(':')[3]",
+        "account = text.split(':')[4]",
+        "name = role.arn.rpartition('/')[2]",
+        "issuer = provider.partition(':oidc-provider/')[2]",
+        "bucket = resource.partition(':::')[2]",
+        "head, _, tail = name.partition(':role/')",
+        "fields = text.split(':', 5)",
+        "names = [arn.rsplit('/', 1)[-1] for arn in arns]",
+    ],
+)
+def test_each_way_of_splitting_an_arn_is_found(source: str) -> None:
+    assert hand_splits_of_arns(Path("a.py"), source) != []
+
+
+@pytest.mark.parametrize(
+    "source", ["urn.rsplit('::', 1)", "path.rpartition('/')", "learned.split(',')", "x.split(':')"]
+)
+def test_a_split_of_something_else_is_none(source: str) -> None:
+    assert hand_splits_of_arns(Path("a.py"), source) == []
 
 
 def test_no_default_argument_is_the_environment() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from components.policies.documents import Policy, Statement, policy
 from components.policies.key import APPLICATION_ACTIONS
+from components.settings.arn import Arn
 
 
 def application_policy(*, key_arns: Sequence[str]) -> Policy:
@@ -44,7 +45,7 @@ def vercel_trust_statements(
     provider: with Vercel's team issuer `oidc.vercel.com/<team>`, with its global one `oidc.vercel.com`.
     https://vercel.com/docs/oidc/aws
     """
-    issuer = oidc_provider_arn.partition(":oidc-provider/")[2]
+    issuer = Arn.parse(oidc_provider_arn).path
     subjects = [f"owner:{team}:project:{project}:environment:{environment}" for environment in vercel_environments]
     return [
         {
@@ -124,7 +125,7 @@ def irsa_trust_statements(*, oidc_provider_arn: str, namespace: str, service_acc
 
     https://docs.aws.amazon.com/eks/latest/userguide/associate-service-account-role.html
     """
-    issuer = oidc_provider_arn.partition(":oidc-provider/")[2]
+    issuer = Arn.parse(oidc_provider_arn).path
     return [
         {
             "Sid": "TrustServiceAccount",

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from components.settings.arn import Arn, resource_name
+
 Pattern = dict[str, Any]
 """An EventBridge event pattern. A rule accepts at most 2,048 characters, whatever the number of Regions."""
 
@@ -116,7 +118,7 @@ def trail_changes_pattern(*, trail_arn: str, buckets: Sequence[str]) -> Pattern:
     https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_StopLogging.html
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info.html
     """
-    return _watching(TRAIL_RULE, {TRAIL: [trail_arn.rpartition("/")[2], trail_arn], BUCKET: buckets})
+    return _watching(TRAIL_RULE, {TRAIL: [Arn.parse(trail_arn).name, trail_arn], BUCKET: buckets})
 
 
 def access_changes_pattern(
@@ -196,7 +198,7 @@ def _of_kms(detail: Pattern, either: list[Pattern]) -> Pattern:
 
 def _names_a_key(key_arns: Sequence[str], aliases: Sequence[str]) -> list[Pattern]:
     # A replica has its primary's id and alias, so that one pattern matches in every Region.
-    ids = list(dict.fromkeys(arn.rpartition("/")[2] for arn in key_arns))
+    ids = list(dict.fromkeys(resource_name(arn) for arn in key_arns))
     return [
         {"resources": {"ARN": [{"suffix": f":{name}"} for name in (*(f"key/{id_}" for id_ in ids), *aliases)]}},
         {"requestParameters": {"keyId": [{"suffix": name} for name in (*ids, *aliases)]}},

@@ -22,6 +22,7 @@ from components.settings import (
     Target,
     VercelIssuerMode,
 )
+from components.settings.arn import Arn
 
 APPLICATION_POLICIES: Mapping[str, str] = {"EONPROKMSAccess": "eonpro:kms:AppAccess"}
 """The managed policies of the application's principals by name, each with the type of the component that attaches it.
@@ -87,7 +88,7 @@ def vercel_provider_arn_of(settings: Settings) -> str | None:
 def vercel_issuer_of(settings: Settings) -> str | None:
     """The issuer whose tokens the application's role trusts, its URL without the scheme; None without a team."""
     arn = vercel_provider_arn_of(settings)
-    return arn.partition(":oidc-provider/")[2] if arn else None
+    return Arn.parse(arn).path if arn else None
 
 
 def application_trust_of(settings: Settings, *, vercel_provider_arn: str | None) -> policies.Policy:
@@ -183,7 +184,7 @@ def readers_of(settings: Settings) -> tuple[Reader, ...]:
             kind=ResourceKind.EXECUTION_ROLE,
             inline_policy=("StartTasks", start),
         )
-        name = existing.rpartition("/")[2] if existing else role
+        name = Arn.parse(existing).name if existing else role
         readers.append(
             Reader(
                 target=Target.ECS,
@@ -202,7 +203,7 @@ def readers_of(settings: Settings) -> tuple[Reader, ...]:
             trust=secrets_trust_of(settings),
             kind=ResourceKind.SECRETS_ROLE,
         )
-        arn = f"arn:{settings.partition}:iam::{settings.account_id}:role/{role.name}"
+        arn = settings.arn("iam", f"role/{role.name}")
         readers.append(
             Reader(
                 target=Target.EKS,
@@ -284,30 +285,28 @@ def alert_rules_of(settings: Settings) -> tuple[AlertRule, ...]:
 
 def has_trail_here(settings: Settings) -> bool:
     """Whether the trail's changes are events of the stack's Region and account."""
-    return trail_arn_of(settings).split(":")[3:5] == [settings.region, settings.account_id]
+    trail = Arn.parse(trail_arn_of(settings))
+    return (trail.region, trail.account) == (settings.region, settings.account_id)
 
 
 def access_changes_pattern_of(settings: Settings) -> event_patterns.Pattern:
     """The calls that change who is the application or one of its readers, what they may do, or a stored value."""
     names = settings.names
     provider = vercel_provider_arn_of(settings)
-    principals = (*settings.app_principal_arns, *(reader.arn for reader in readers_of(settings) if reader.role))
+    readers = (reader.arn for reader in readers_of(settings) if reader.role)
+    principals = [Arn.parse(arn) for arn in (*settings.app_principal_arns, *readers)]
     return event_patterns.access_changes_pattern(
         # A request has the name without its path.
-        roles=[_name(arn) for arn in principals if ":role/" in arn],
-        users=[_name(arn) for arn in principals if ":user/" in arn],
+        roles=[arn.name for arn in principals if arn.kind == "role"],
+        users=[arn.name for arn in principals if arn.kind == "user"],
         policy_arns=[
-            f"arn:{settings.partition}:iam::{settings.account_id}:policy/{name}"
+            settings.arn("iam", f"policy/{name}")
             for name in (names.app_policy, *([reading_policy_of(settings)[0]] if settings.uses_store else []))
         ],
         provider_arns=[provider] if provider else [],
         prefix=names.parameter_prefix,
         alert_changes_rule=names.alert_changes_rule,
     )
-
-
-def _name(arn: str) -> str:
-    return arn.rpartition("/")[2]
 
 
 # --- the audit trail and the alerts -----------------------------------------------------------------------------
@@ -371,9 +370,9 @@ def logs_to_cloudwatch(settings: Settings) -> bool:
 def alert_topic_policy_of(settings: Settings) -> policies.Policy:
     """The policy of the topic of the alerts."""
     return policies.alert_topic_policy(
-        topic_arn=arn_of(settings, "sns", settings.names.alert_topic),
+        topic_arn=settings.arn("sns", settings.names.alert_topic),
         account_id=settings.account_id,
-        source_arns=[arn_of(settings, "cloudwatch", f"alarm:{settings.names.denied_use_rule}")],
+        source_arns=[settings.arn("cloudwatch", f"alarm:{settings.names.denied_use_rule}")],
     )
 
 
@@ -381,13 +380,8 @@ def forwarding_policies_of(settings: Settings) -> tuple[policies.Policy, policie
     """Who can assume the role that sends alerts from another Region, and what it may do."""
     return (
         policies.forwarding_trust_policy(account_id=settings.account_id),
-        policies.forwarding_policy(event_bus_arn=arn_of(settings, "events", "event-bus/default")),
+        policies.forwarding_policy(event_bus_arn=settings.arn("events", "event-bus/default")),
     )
-
-
-def arn_of(settings: Settings, service: str, rest: str) -> str:
-    """The ARN of a resource in the stack's Region."""
-    return f"arn:{settings.partition}:{service}:{settings.region}:{settings.account_id}:{rest}"
 
 
 # --- all of them ------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from components.policies.key import (
     pattern_administration_statement,
     usage_guard_statements,
 )
+from components.settings.arn import Arn
 
 
 def trail_arn(*, account_id: str, region: str, name: str, partition: str = "aws") -> str:
@@ -153,7 +154,7 @@ def log_encryption_statement(*, log_group_arn: str) -> Statement:
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
     """
-    region = log_group_arn.split(":")[3]
+    region = Arn.parse(log_group_arn).region
     return {
         "Sid": "Allow CloudWatch Logs to encrypt the log group",
         "Effect": "Allow",

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from pydantic.alias_generators import to_camel
 
+from components.settings.arn import Arn
 from components.settings.values import ContractError, Target
 
 
@@ -40,6 +41,15 @@ class Outputs:
     @property
     def key_arns(self) -> tuple[str, ...]:
         return (self.key_arn, *self.replica_key_arns)
+
+    @property
+    def replica_regions(self) -> tuple[str, ...]:
+        return tuple(Arn.parse(arn).region for arn in self.replica_key_arns)
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """The Regions with the key or a replica of it, the key's own first."""
+        return (Arn.parse(self.key_arn).region, *self.replica_regions)
 
     @classmethod
     def read(cls, outputs: Mapping[str, Any]) -> Self:

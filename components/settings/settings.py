@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 from pydantic.alias_generators import to_camel
 
 from components.settings import values as fields
+from components.settings.arn import Arn
 from components.settings.names import DATA_KEY_VARIABLE, HASH_KEY_VARIABLE, WRAPPED_KEYS, Names
 from components.settings.variables import KEY_ID_VARIABLE, REGION_VARIABLE, VariableNames, faults_between
 
@@ -206,9 +207,9 @@ class Settings(BaseModel):
         ):
             value = getattr(self, name)
             for arn in filter(None, (value,) if isinstance(value, str) else value or ()):
-                if arn.split(":")[4] != self.account_id:
+                if Arn.parse(arn).account != self.account_id:
                     faults.append(f"{to_camel(name)}: {arn} belongs to another account than {self.account_id}")
-                elif arn.split(":")[1] != self.partition:
+                elif Arn.parse(arn).partition != self.partition:
                     faults.append(
                         f"{to_camel(name)}: {arn} is in another partition than {self.region} ({self.partition})"
                     )
@@ -368,12 +369,25 @@ class Settings(BaseModel):
         """Whether something in AWS reads the variables from the store: at every target except Vercel."""
         return bool(set(self.deploy_targets) - {fields.Target.VERCEL})
 
+    def arn(self, service: str, resource: str, *, region: str | None = None) -> str:
+        """The ARN of a resource of the stack's account: in its own Region, in another, in none for a global service."""
+        is_global, is_bucket = service in ("iam", "s3"), service == "s3"
+        return str(
+            Arn(
+                partition=self.partition,
+                service=service,
+                region="" if is_global else region or self.region,
+                account="" if is_bucket else self.account_id,
+                resource=resource,
+            )
+        )
+
     @property
     def execution_role_arn(self) -> str | None:
         """The role that reads the variables for ECS, existing or created by the stack; None without ECS."""
         if fields.Target.ECS not in self.deploy_targets:
             return None
-        created = f"arn:{self.partition}:iam::{self.account_id}:role/{self.names.execution_role}"
+        created = self.arn("iam", f"role/{self.names.execution_role}")
         return self.ecs_execution_role_arn or created
 
     @property
@@ -389,14 +403,13 @@ class Settings(BaseModel):
     @property
     def app_principal_arns(self) -> tuple[str, ...]:
         """The ARNs of the application's principals, also before they are created; the role before the user."""
-        iam = f"arn:{self.partition}:iam::{self.account_id}"
         return tuple(
             filter(
                 None,
                 (
                     self.app_principal_arn,
-                    f"{iam}:role/{self.names.app_role}" if self.makes_role else None,
-                    f"{iam}:user/{self.names.app_user}" if self.makes_user else None,
+                    self.arn("iam", f"role/{self.names.app_role}") if self.makes_role else None,
+                    self.arn("iam", f"user/{self.names.app_user}") if self.makes_user else None,
                 ),
             )
         )

@@ -10,6 +10,7 @@ from typing import Any
 from components.policies.evaluation.conditions import conditions_hold
 from components.policies.evaluation.principals import account_of
 from components.policies.stack import APPLICATION_POLICIES
+from components.settings.arn import Arn, resource_name
 
 from . import resource_types as kinds
 from .policy_documents import Statement, check_statements
@@ -40,7 +41,7 @@ def application_permissions(resource: Resource) -> Iterator[str]:
 
 def is_application(principal: object) -> bool:
     """Whether a name or an ARN is that of the application's role or user."""
-    return str(principal).rpartition("/")[2].startswith(_NAMES)
+    return resource_name(str(principal)).startswith(_NAMES)
 
 
 def _managed_policy(policy: Resource) -> Iterator[str]:
@@ -158,7 +159,8 @@ def _selects_the_application(statement: Statement, name: str) -> bool:
     callers = {key.lower(): values for keys in statement.conditions.values() for key, values in keys.items()}
     if account is None or not name.endswith((":root", account)) or "aws:principalarn" not in callers:
         return False
-    partition = name.split(":")[1] if ":" in name else "aws"
+    root = Arn.find(name)
+    partition = root.partition if root else "aws"
     arns = [f"arn:{partition}:iam::{account}:{kind}" for kind in ("role/eonpro-app-role", "user/eonpro-app-user")]
     # The application of another environment has the environment at the end of its name.
     arns += [value for value in callers["aws:principalarn"] if is_application(value)]

@@ -13,6 +13,7 @@ from components.policies.evaluation.conditions import matches
 from components.policies.key import USE_ACTIONS
 from components.policies.stack import NewRole, application_trust_of, key_policy_of, readers_of, vercel_provider_arn_of
 from components.settings import Settings
+from components.settings.arn import Arn, resource_name
 
 from . import resource_types as kinds
 from .policy_documents import Statement, check_statements, statements
@@ -73,7 +74,7 @@ def _policy(policy: Resource, settings: Settings) -> Iterator[str]:
 
 
 def _own_keys(settings: Settings) -> Callable[[Statement], Iterator[str]]:
-    own = tuple(f"arn:{settings.partition}:kms:{region}:{settings.account_id}:key/" for region in settings.regions)
+    own = tuple(settings.arn("kms", "key/", region=region) for region in settings.regions)
 
     def check(statement: Statement) -> Iterator[str]:
         for name in statement.resources:
@@ -151,9 +152,9 @@ def _names(resource: Resource) -> list[Any]:
 
 
 def _is_application(name: Any, settings: Settings) -> bool:
-    own = {arn.rpartition("/")[2] for arn in settings.app_principal_arns}
+    own = {Arn.parse(arn).name for arn in settings.app_principal_arns}
     # An attachment takes a role's name, or its id, which for a role is the name.
-    return bool(name) and str(name).rpartition("/")[2] in own
+    return bool(name) and resource_name(str(name)) in own
 
 
 _CHECKS: dict[str, Callable[[Resource, Settings], Iterator[str]]] = {

@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from sandbox.arns import parse as parse_arn
+
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveredObject:
@@ -48,7 +50,8 @@ def delivered(
 
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-validation-digest-file-structure.html
     """
-    _, _, _, home, account, name = trail_arn.split(":")
+    trail = parse_arn(trail_arn)
+    home, account, name = trail.region, trail.account, trail.resource
     root = f"{prefix}/AWSLogs/{account}" if prefix else f"AWSLogs/{account}"
     previous: dict[str, Any] = {"key": None, "signature": None, "sha256": None}
     for number in range(hours - 1, -1, -1):

@@ -37,11 +37,11 @@ class OwnPrincipal:
 
 def own_principals(settings: Settings, outputs: Outputs) -> tuple[OwnPrincipal, ...]:
     """The role and the user that the stack makes for the application, and the roles that read the variables."""
-    kept, iam = settings.kept_as_found, f"arn:{settings.partition}:iam::{settings.account_id}"
+    kept, iam = settings.kept_as_found, settings.arn("iam", "")
     own = None if ImportGroup.APPLICATION_POLICY in kept else {outputs.app_policy_arn: None}
     trust = None if ImportGroup.APPLICATION_ROLE in kept else application_trust(settings)
-    role = OwnPrincipal(arn=f"{iam}:role/{settings.names.app_role}", trust=trust, policies=own)
-    user = OwnPrincipal(arn=f"{iam}:user/{settings.names.app_user}", policies=own)
+    role = OwnPrincipal(arn=f"{iam}role/{settings.names.app_role}", trust=trust, policies=own)
+    user = OwnPrincipal(arn=f"{iam}user/{settings.names.app_user}", policies=own)
     application = ((role,) if settings.makes_role else ()) + ((user,) if settings.makes_user else ())
     return application + own_readers(settings)
 
@@ -49,7 +49,7 @@ def own_principals(settings: Settings, outputs: Outputs) -> tuple[OwnPrincipal, 
 def own_readers(settings: Settings) -> tuple[OwnPrincipal, ...]:
     """The roles that the stack makes for those who read the variables."""
     name, document = of_stack.reading_policy_of(settings)
-    reading = {f"arn:{settings.partition}:iam::{settings.account_id}:policy/{name}": document}
+    reading = {settings.arn("iam", f"policy/{name}"): document}
     return tuple(
         OwnPrincipal(
             arn=reader.arn,

@@ -41,7 +41,7 @@ from wizard.core.next_command import Command, plain_name
 from wizard.core.ports.aws import AccessDiagnostics
 from wizard.core.ports.run import AwsClient, DecryptVerifier, GitHub, TargetContext
 from wizard.core.retry import Once, together
-from wizard.data_key.delivery import find_data_key, find_last_backup, find_stored_data_key, region_of
+from wizard.data_key.delivery import find_data_key, find_last_backup, find_stored_data_key
 from wizard.targets.port import deploy_target
 
 T = TypeVar("T")
@@ -174,7 +174,7 @@ class StackFacts:
 
     def replica(self, arn: str) -> KeyFact | SetupError | None:
         """The key of that ARN, in its own Region."""
-        return self.once(f"key {arn}", lambda: self.aws.with_region(region_of(arn)).kms.describe_key(arn))
+        return self.once(f"key {arn}", lambda: self.aws.with_region(Arn.parse(arn).region).kms.describe_key(arn))
 
     @property
     def key_readings(self) -> tuple[KeyReading, ...]:
@@ -194,7 +194,7 @@ class StackFacts:
         if arn == self.key_arn:
             key, policy, grants = together(lambda: self.key, lambda: self.key_policy, lambda: self.grants)
         else:
-            regional = self.aws.with_region(region_of(arn))
+            regional = self.aws.with_region(Arn.parse(arn).region)
             key, policy, grants = together(
                 lambda: self.replica(arn),
                 lambda: self.once(f"policy {arn}", lambda: regional.kms.key_policy(arn)),

@@ -18,12 +18,12 @@ from components.policies.evaluation.conditions import matches
 from components.policies.evaluation.principals import PrincipalKind
 from components.policies.evaluation.trust import AssumePath
 from components.settings import ImportGroup, Settings
+from components.settings.arn import Arn
 from wizard.account.comparison.differences import key_policy_differences
 from wizard.core.errors import SetupError, attempted
 from wizard.core.models.account import Difference, KeyFact
 from wizard.core.ports.run import AwsClient
 from wizard.core.retry import together
-from wizard.data_key.delivery import region_of
 
 PENDING = "PendingDeletion"
 """The state of a key that nobody can use and that is going to be deleted."""
@@ -41,7 +41,7 @@ class KeyReading:
 
     @property
     def region(self) -> str:
-        return region_of(self.arn)
+        return Arn.parse(self.arn).region
 
 
 class SurplusKind(StrEnum):
@@ -94,7 +94,8 @@ class KeyAccess:
 
 def read_key(aws: AwsClient, arn: str, *, known: KeyFact | None = None) -> KeyReading:
     """Read one key in its own Region; `known` is not described again. Raises no SetupError: each part has its own."""
-    regional = aws if region_of(arn) == aws.region else aws.with_region(region_of(arn))
+    region = Arn.parse(arn).region
+    regional = aws if region == aws.region else aws.with_region(region)
     key, policy, grants = together(
         lambda: known if known and known.arn == arn else attempted(regional.kms.describe_key, arn),
         partial(attempted, regional.kms.key_policy, arn),
@@ -118,8 +119,8 @@ def elsewhere(arns: Sequence[str], keys: Iterable[KeyFact | SetupError | None]) 
 
 def arns_of(key_arn: str, settings: Settings) -> tuple[str, ...]:
     """The key of this ARN and the replicas that the settings name, where the stack's outputs are not at hand."""
-    home = region_of(key_arn)
-    others = tuple(key_arn.replace(f":{home}:", f":{region}:", 1) for region in settings.replica_regions)
+    key = Arn.parse(key_arn)
+    others = tuple(str(key.with_region(region)) for region in settings.replica_regions)
     return (key_arn, *(arn for arn in others if arn != key_arn))
 
 
@@ -243,7 +244,8 @@ def primary_beyond(readings: Sequence[KeyReading], settings: Settings) -> Iterat
     for reading in readings:
         primary = reading.key.replica_of if isinstance(reading.key, KeyFact) else None
         if primary is not None and reading.region == settings.region:
-            where = region_of(primary) if primary.startswith("arn:") else "another Region"
+            home = Arn.find(primary)
+            where = home.region if home else "another Region"
             what = f"the primary of the key is in {where}, not in {settings.region}: {primary}"
             yield Surplus(kind=SurplusKind.PRIMARY, key=reading, what=what)
 

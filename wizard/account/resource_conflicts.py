@@ -6,6 +6,7 @@ Reads keys through the AWS port; everything else is pure.
 from collections.abc import Mapping
 
 from components.settings import ImportGroup, Settings
+from components.settings.arn import Arn, resource_name
 from wizard.core.errors import Problem
 from wizard.core.models.account import Existing, KeyFact
 from wizard.core.models.delivery import StackState
@@ -44,7 +45,7 @@ def resource_conflicts(
     ):
         # The state has the name or id of a role, a user and a key, and the ARN of all others.
         known = {*orphaned_creations.values(), *adopted}
-        by_name = what in ("role", "user", "key") and arn and arn.rsplit("/", 1)[-1] in known
+        by_name = what in ("role", "user", "key") and arn and Arn.parse(arn).name in known
         by_name = by_name or (what == "log group" and names.log_group in known)
         if arn and arn not in ours and not by_name:
             problems.append(
@@ -159,7 +160,7 @@ def _created_id(step: Step, settings: Settings, existing: Existing, state: Stack
         return name if target else None
     if kind in ("Role", "User", "LogGroup"):
         arns = (existing.role_arn, existing.app_user_arn, existing.execution_role_arn, existing.secrets_role_arn)
-        existing_names = {arn.rsplit("/", 1)[-1] for arn in (*arns, existing.log_role_arn) if arn}
+        existing_names = {Arn.parse(arn).name for arn in (*arns, existing.log_role_arn) if arn}
         return name if name in existing_names or (kind == "LogGroup" and existing.log_group_arn) else None
     if kind == "Policy":
         by_name = {
@@ -187,13 +188,13 @@ def _own_key(step: Step, settings: Settings, state: StackState, aws: AwsClient) 
         if key.arn not in state.owned and key.state == "Enabled" and ("Purpose" in key.tags) == for_logs
     ]
     # With two such keys it is not known which is the stack's: none is used.
-    return keys[0].arn.rsplit("/", 1)[-1] if len(keys) == 1 else None
+    return Arn.parse(keys[0].arn).name if len(keys) == 1 else None
 
 
 def _replica(step: Step, settings: Settings, state: StackState, aws: AwsClient) -> str | None:
     """The id of the replica: that of its primary, which is in the state already."""
     regional = aws.with_region(_region_of(step, settings))
-    ids = {owned.rsplit("/", 1)[-1] for owned in state.owned if "mrk-" in owned}
+    ids = {resource_name(owned) for owned in state.owned if "mrk-" in owned}
     return next((id_ for id_ in sorted(ids) if regional.kms.describe_key(id_)), None)
 
 

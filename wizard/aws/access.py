@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from components.policies.evaluation.account import AccountIam, GrantFact, IamPolicy, IamPrincipal
 from components.policies.evaluation.principals import role_of_session
+from components.settings.arn import Arn
 from wizard.aws import iam
 from wizard.aws.auth.limits import CHECK_PROXY
 from wizard.aws.auth.session import Session, SessionClient, utc
@@ -109,7 +110,7 @@ class AwsAccessReader(SessionClient):
                 has_password=bool(summary.get("AccountPasswordPresent", 1)),
                 has_root_keys=bool(summary.get("AccountAccessKeysPresent")),
             )
-        user = arn.rpartition("/")[2]
+        user = Arn.parse(arn).name
         devices, login, keys = self._session.together(
             lambda: list(self._session.pages("iam", "ListMFADevices", "MFADevices", UserName=user)),
             lambda: self._session.find("iam", "GetLoginProfile", absent=_NO_LOGIN, UserName=user),

@@ -8,6 +8,7 @@ from typing import Any
 
 from components.policies.evaluation.account import IamPolicy, IamPrincipal
 from components.settings import SecretStore
+from components.settings.arn import Arn
 from wizard.aws import iam
 from wizard.aws.auth.session import SessionClient, utc
 from wizard.aws.data_keys.stored import store_of
@@ -22,7 +23,7 @@ class AwsAccessDiagnostics(SessionClient):
 
     def principal(self, arn: str) -> IamPrincipal | None:
         """One user or role, with its own policies and those of its groups."""
-        kind, name = ("User" if ":user/" in arn else "Role"), arn.rpartition("/")[2]
+        kind, name = ("User" if ":user/" in arn else "Role"), Arn.parse(arn).name
         answer = self._session.find("iam", f"Get{kind}", absent=_ABSENT, **{f"{kind}Name": name})
         if answer is None or answer[kind]["Arn"] != arn:
             return None

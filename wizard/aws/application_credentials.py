@@ -14,6 +14,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError
 from botocore.httpsession import URLLib3Session
 
+from components.settings.arn import Arn
 from wizard.aws.auth.errors import BOTOCORE_ERRORS
 from wizard.aws.auth.http import is_loopback
 from wizard.aws.auth.limits import limit_fetcher
@@ -166,11 +167,10 @@ def _check_owner(session: Session, keys: Credentials, principal_arn: str) -> Non
 
 def _owner(arn: str) -> tuple[str, str, str]:
     # A role's name is unique in its account, and the ARN of an assumed role has no path.
-    _, partition, service, _, account, rest = arn.split(":", 5)
-    kind, _, name = rest.partition("/")
-    if kind == "assumed-role":
-        return account, "role", name.split("/")[0]
-    return account, kind, name.rsplit("/", 1)[-1]
+    owner = Arn.parse(arn)
+    if owner.kind == "assumed-role":
+        return owner.account, "role", owner.path.partition("/")[0]
+    return owner.account, owner.kind, owner.name
 
 
 def _fetch(url: str, environ: Mapping[str, str]) -> dict[str, Any]:

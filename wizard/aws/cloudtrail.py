@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from components.policies.stack import AlertRule, alert_rules_of, arn_of
+from components.policies.stack import AlertRule, alert_rules_of
 from components.settings import Settings
+from components.settings.arn import Arn
 from wizard.aws.access import is_verification, principal_of
 from wizard.aws.auth.session import Session, SessionClient, or_none, utc
 from wizard.aws.iam import account_of
@@ -35,7 +36,7 @@ class CloudTrail(SessionClient):
 
         The checklist, `status`, `doctor` and `report` all read a stack's trail here.
         """
-        home = self._session.with_region(arn.split(":")[3])
+        home = self._session.with_region(Arn.parse(arn).region)
         trails, details = home.together(
             lambda: home.call("cloudtrail", "DescribeTrails", trailNameList=[arn], includeShadowTrails=True),
             lambda: _details(home, arn),
@@ -326,7 +327,7 @@ class AwsAuditReader(SessionClient):
 
     def selectors(self, arn: str) -> Mapping[str, Any]:
         """The trail's event selectors."""
-        home = self._session.with_region(arn.split(":")[3])
+        home = self._session.with_region(Arn.parse(arn).region)
         selectors: Mapping[str, Any] = home.call("cloudtrail", "GetEventSelectors", TrailName=arn)
         return selectors
 
@@ -351,7 +352,7 @@ class AwsAuditReader(SessionClient):
 
     def alerts(self, settings: Settings) -> AlertsFact:
         """The alerts' topic and rules."""
-        arn = arn_of(settings, "sns", settings.names.alert_topic)
+        arn = settings.arn("sns", settings.names.alert_topic)
         topic, *rules = self._session.together(
             lambda: self._session.find(
                 "sns", "GetTopicAttributes", absent=("NotFound", "NotFoundException"), TopicArn=arn
@@ -376,7 +377,7 @@ class AwsAuditReader(SessionClient):
     def key_calls(self, key_arn: str, *, since: datetime) -> KeyCalls:
         """The Decrypt calls on the key since then, without those of this product's verifications."""
         # Looked up by operation: a denied call names its key only in the error, and has no resource to look up.
-        home = self._session.with_region(key_arn.split(":")[3])
+        home = self._session.with_region(Arn.parse(key_arn).region)
         decrypt = {"AttributeKey": "EventName", "AttributeValue": "Decrypt"}
         calls: list[KeyCall] = []
         complete = True
@@ -400,7 +401,7 @@ class AwsAuditReader(SessionClient):
 
 
 def _is_of(record: Mapping[str, Any], key_arn: str) -> bool:
-    key_id = key_arn.rpartition("/")[2]
+    key_id = Arn.parse(key_arn).name
     resources = [str(resource.get("ARN") or "") for resource in record.get("resources") or ()]
     requested = str((record.get("requestParameters") or {}).get("keyId") or "")
     return any(key_id in text for text in (*resources, requested, str(record.get("errorMessage") or "")))

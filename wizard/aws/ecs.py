@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from components.settings import SecretStore
+from components.settings.arn import Arn
 from wizard.aws.auth.session import Session
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.deployment import (
@@ -36,7 +37,7 @@ class Ecs:
     session: Session
 
     def names(self) -> tuple[str, ...]:
-        clusters = [arn.rpartition("/")[2] for arn in self.session.pages("ecs", "ListClusters", "clusterArns")]
+        clusters = [Arn.parse(arn).name for arn in self.session.pages("ecs", "ListClusters", "clusterArns")]
         services = self.session.together(
             *(
                 lambda cluster=cluster: list(self.session.pages("ecs", "ListServices", "serviceArns", cluster=cluster))
@@ -44,9 +45,7 @@ class Ecs:
             )
         )
         return tuple(
-            f"{cluster}/{arn.rpartition('/')[2]}"
-            for cluster, arns in zip(clusters, services, strict=True)
-            for arn in arns
+            f"{cluster}/{Arn.parse(arn).name}" for cluster, arns in zip(clusters, services, strict=True) for arn in arns
         )
 
     def services(self, cluster: str) -> tuple[Service, ...]:
@@ -174,7 +173,7 @@ def _service(service: Mapping[str, Any]) -> Service:
     rollouts = sorted(service.get("deployments") or (), key=lambda rollout: rollout["createdAt"], reverse=True)
     rollouts.sort(key=lambda rollout: rollout.get("status") != "PRIMARY")
     return Service(
-        cluster=str(service["clusterArn"]).rpartition("/")[2],
+        cluster=Arn.parse(str(service["clusterArn"])).name,
         name=str(service["serviceName"]),
         task_definition=str(service.get("taskDefinition") or ""),
         rollouts=tuple(_rollout(rollout) for rollout in rollouts),

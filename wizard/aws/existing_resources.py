@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from components.policies.stack import arn_of, log_group_arn_of, vercel_issuer_of
+from components.policies.stack import log_group_arn_of, vercel_issuer_of
 from components.settings import ResourceKind, SecretStore, Settings
+from components.settings.arn import Arn
 from wizard.aws import cloudtrail, kms
 from wizard.aws.auth.session import Session, SessionClient, tags_of
 from wizard.core.errors import PermissionDenied, SetupError, Unsupported
@@ -102,19 +103,19 @@ def _log_group_arn(session: Session, name: str) -> str | None:
 
 
 def _topic_arn(session: Session, settings: Settings, name: str) -> str | None:
-    arn = arn_of(settings, "sns", name)
+    arn = settings.arn("sns", name)
     return arn if session.find("sns", "GetTopicAttributes", absent=("NotFound",), TopicArn=arn) else None
 
 
 def _policy_arn(session: Session, settings: Settings, name: str) -> str | None:
-    arn = f"arn:{settings.partition}:iam::{settings.account_id}:policy/{name}"
+    arn = settings.arn("iam", f"policy/{name}")
     return arn if session.find("iam", "GetPolicy", absent=_NO_ENTITY, PolicyArn=arn) else None
 
 
 def _oidc_provider_arn(session: Session, issuer: str | None) -> str | None:
     providers = session.call("iam", "ListOpenIDConnectProviders")["OpenIDConnectProviderList"]
     return next(
-        (str(entry["Arn"]) for entry in providers if entry["Arn"].partition(":oidc-provider/")[2] == issuer),
+        (str(entry["Arn"]) for entry in providers if Arn.parse(entry["Arn"]).path == issuer),
         None,
     )
 
@@ -150,7 +151,7 @@ def logs_key_resources(key: KeyFact | None, settings: Settings) -> tuple[Discove
         return ()
     alias = settings.names.trail_key_alias
     return (
-        DiscoveredResource(thing=ResourceKind.LOGS_KEY, id=key.arn.rpartition("/")[2], arn=key.arn),
+        DiscoveredResource(thing=ResourceKind.LOGS_KEY, id=Arn.parse(key.arn).name, arn=key.arn),
         DiscoveredResource(thing=ResourceKind.LOGS_KEY_ALIAS, id=alias, arn=alias),
     )
 
@@ -230,14 +231,14 @@ def _principal(session: Session, settings: Settings, kind: ResourceKind, name: s
 
 
 def _policy(session: Session, settings: Settings, name: str) -> tuple[DiscoveredResource, ...]:
-    arn = f"arn:{settings.partition}:iam::{settings.account_id}:policy/{name}"
+    arn = settings.arn("iam", f"policy/{name}")
     answer = session.find("iam", "GetPolicy", absent=_NO_ENTITY, PolicyArn=arn)
     tags = tags_of(answer["Policy"].get("Tags", ())) if answer else {}
     return _if_ours(settings, tags, ResourceKind.VARIABLES_POLICY, arn, arn)
 
 
 def _topic(session: Session, settings: Settings) -> tuple[DiscoveredResource, ...]:
-    arn = arn_of(settings, "sns", settings.names.alert_topic)
+    arn = settings.arn("sns", settings.names.alert_topic)
     answer = session.find("sns", "ListTagsForResource", absent=("NotFound", "ResourceNotFound"), ResourceArn=arn)
     return _if_ours(settings, tags_of((answer or {}).get("Tags", ())), ResourceKind.ALERT_TOPIC, arn, arn)
 

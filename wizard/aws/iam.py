@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
+from components.settings.arn import Arn
 from wizard.aws.auth.credentials import FALLBACK_REGION
 from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.http import skew_of
@@ -88,23 +89,22 @@ def _in_known_region(session: Session, ask: Callable[[Session], T]) -> T:
 
 def _principal_arn(session: Session, arn: str) -> tuple[str, str]:
     """The principal's own ARN, and in words which part of it is assumed; empty where IAM confirmed it all."""
-    _, partition, service, _, account, rest = arn.split(":", 5)
-    kind, _, name = rest.partition("/")
-    iam = f"arn:{partition}:iam::{account}:"
-    if kind == "assumed-role":
-        role = name.rsplit("/", 1)[0]
+    caller = Arn.parse(arn)
+    iam = replace(caller, service="iam")
+    if caller.kind == "assumed-role":
+        role = caller.path.rpartition("/")[0]
         # The session's ARN lacks the role's path, which a key policy needs.
         if role_arn := _role_arn(session, role):
             return role_arn, ""
         path, guess = _path_without_iam(session, role)
-        return f"{iam}role{path}{role}", guess
-    if kind == "federated-user":
+        return str(iam.with_resource(f"role{path}{role}")), guess
+    if caller.kind == "federated-user":
         raise errors.CredentialsError(
             f"{arn} is a federation session, not an IAM user or role: a key policy cannot name it",
             "use the credentials of an IAM user or role: AWS_PROFILE=…",
         )
     # Some emulators say `sts` where STS says `iam`.
-    return f"{iam}{rest}" if service == "sts" else arn, ""
+    return str(iam) if caller.service == "sts" else arn, ""
 
 
 _SSO_ROLE = "AWSReservedSSO_"
@@ -179,7 +179,7 @@ class Iam(SessionClient):
         principal = Principal(arn=arn)
         if arn == identify(self._session).principal_arn:
             return principal
-        if arn.split(":")[4] != account_of(self._session):
+        if Arn.parse(arn).account != account_of(self._session):
             return None
         if principal.kind == "root":
             return principal

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from components.settings import ResourceKind, Settings
+from components.settings.arn import Arn
 from wizard.aws import cloudtrail, existing_resources, iam, kms
 from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.session import Session, SessionClient
@@ -78,7 +79,7 @@ def _key(session: Session, settings: Settings) -> _Answer:
     )
     return _Answer(
         resources=(
-            DiscoveredResource(thing=ResourceKind.KEY, id=key.arn.rpartition("/")[2], arn=key.arn),
+            DiscoveredResource(thing=ResourceKind.KEY, id=Arn.parse(key.arn).name, arn=key.arn),
             DiscoveredResource(thing=ResourceKind.ALIAS, id=alias, arn=alias),
         ),
         facts={"key": key, "key_policy": policy, "data_key": data_key},
@@ -95,12 +96,12 @@ def _data_key(session: Session, key_arn: str, alias: str) -> DiscoveredDataKey |
     except (PermissionDenied, Unsupported):
         return None
     named_key = parameters[GUIDE_KEY].value.strip() if GUIDE_KEY in parameters else ""
-    prefix = key_arn.partition(":key/")[0]
+    key = Arn.parse(key_arn)
     if GUIDE_DATA_KEY not in parameters or named_key not in (
         key_arn,
-        key_arn.rpartition("/")[2],
+        key.name,
         alias,
-        f"{prefix}:{alias}",
+        str(key.with_resource(alias)),
     ):
         return None
     try:
@@ -172,7 +173,7 @@ def _attachment(session: Session, settings: Settings, policy_arn: str) -> tuple[
     principal = settings.app_principal_arn
     if principal is None and not settings.makes_role:
         return ()
-    name = principal.rpartition("/")[2] if principal else settings.names.app_role
+    name = Arn.parse(principal).name if principal else settings.names.app_role
     operation, parameter = ("ListAttachedRolePolicies", "RoleName")
     if principal and ":user/" in principal:
         operation, parameter = ("ListAttachedUserPolicies", "UserName")

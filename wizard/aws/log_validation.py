@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from components.settings.arn import Arn
 from wizard.aws.auth.http import PARALLEL_OBJECTS, ObjectReader
 from wizard.aws.auth.limits import read_all
 from wizard.aws.auth.session import Session
@@ -130,7 +131,7 @@ def _listed(bucket: _Bucket, trail: TrailFact, region: str, since: datetime, unt
 
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-validation-digest-file-structure.html
     """
-    home, account = trail.arn.split(":")[3], bucket.owner
+    home, account = Arn.parse(trail.arn).region, bucket.owner
     root = f"{trail.prefix}/AWSLogs/" if trail.prefix else "AWSLogs/"
     if trail.organization:
         folders = (str(each["Prefix"]) for each in bucket.pages("CommonPrefixes", Prefix=f"{root}o-", Delimiter="/"))
@@ -221,7 +222,7 @@ _TIME = "%Y-%m-%d %H:%M"
 def _undelivered(trail: TrailFact, region: str, digests: list[_Digest], since: datetime) -> Iterator[str]:
     """The newest digest has no successor that names it, so only the trail's status shows that it was deleted."""
     last, newest = trail.last_digest, digests[-1].until if digests else since
-    if last is not None and trail.arn.split(":")[3] == region and newest < last - _DELIVERY:
+    if last is not None and Arn.parse(trail.arn).region == region and newest < last - _DELIVERY:
         ends = f"the newest in the bucket ends at {newest:{_TIME}} UTC" if digests else "the bucket has none"
         yield f"CloudTrail delivered a digest at {last:{_TIME}} UTC, but {ends}"
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from components.policies.stack import PolicyKind, StackPolicy
 from components.settings import Settings
+from components.settings.arn import Arn
 from wizard.aws import kms
 from wizard.aws.auth.session import Session, SessionClient, or_none
 from wizard.aws.iam import identify
@@ -336,7 +337,7 @@ def _trail_quota(settings: Settings, trails: list[str], creations: Creations) ->
 
 
 def _bucket_quota(settings: Settings, owned: frozenset[str], limit: int, creations: Creations) -> QuotaFact:
-    names = {arn.partition(":::")[2] for arn in creations["s3:CreateBucket"]}
+    names = {Arn.parse(arn).resource for arn in creations["s3:CreateBucket"]}
     needed = len(names - owned)
     return QuotaFact(
         what="S3 buckets",
@@ -363,7 +364,7 @@ def _iam_quota(
 
 
 def _exists(session: Session, kind: _QuotaKind, arn: str) -> bool:
-    name = arn if kind.parameter.endswith("Arn") else arn.rpartition("/")[2]
+    name = arn if kind.parameter.endswith("Arn") else Arn.parse(arn).name
     answer = or_none(lambda: session.find("iam", kind.lookup, absent=("NoSuchEntity",), **{kind.parameter: name}))
     return answer is not None
 

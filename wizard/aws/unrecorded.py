@@ -10,7 +10,6 @@ from functools import partial
 from components import policies
 from components.policies.stack import (
     alert_rules_of,
-    arn_of,
     key_policy_of,
     log_group_arn_of,
     logs_to_cloudwatch,
@@ -20,6 +19,7 @@ from components.policies.stack import (
 )
 from components.policies.trail import trail_encryption_statements
 from components.settings import ImportGroup, SecretStore, Settings
+from components.settings.arn import Arn
 from components.settings.names import in_account_namespace
 from wizard.aws import cloudtrail, kms
 from wizard.aws.auth.session import Session, SessionClient, tags_of
@@ -141,14 +141,14 @@ def _key(session: Session, settings: Settings, keys: list[KeyFact], alias: str) 
         target = kms.KmsKeys(session).alias_target(alias)
         keys = [key for key in keys if target is not None and key.arn == target.arn]
     for key in keys[:1]:
-        purpose, id_ = key.tags.get("Purpose", ""), key.arn.rpartition("/")[2]
+        purpose, id_ = key.tags.get("Purpose", ""), Arn.parse(key.arn).name
         yield UnrecordedResource(type=KEY, name=purpose, region=settings.region, id=id_, arn=key.arn)
 
 
 def _replicas(
     session: Session, settings: Settings, names: set[str], owned: tuple[str, ...]
 ) -> Iterator[UnrecordedResource]:
-    ids = sorted({each.rpartition("/")[2] for each in owned if ":key/mrk-" in each})
+    ids = sorted({Arn.parse(each).name for each in owned if ":key/mrk-" in each})
     for region in settings.replica_regions:
         if f"phi-key-{region}" in names:
             continue
@@ -199,19 +199,19 @@ def _named(session: Session, settings: Settings) -> Iterator[_Candidate]:
 
     for kind, makes, name in _principals(settings):
         if makes:
-            arn = f"arn:{settings.partition}:iam::{settings.account_id}:{kind.lower()}/{name}"
+            arn = settings.arn("iam", f"{kind.lower()}/{name}")
             tags = partial(_principal_tags, session, kind, name)
             yield candidate(f"aws:iam/{kind.lower()}:{kind}", name, tags, arn=arn)
     for name in _policies(settings):
-        arn = f"arn:{settings.partition}:iam::{settings.account_id}:policy/{name}"
+        arn = settings.arn("iam", f"policy/{name}")
         yield candidate("aws:iam/policy:Policy", arn, partial(_policy_tags, session, arn), name=name)
     provider = vercel_provider_arn_of(settings) if settings.makes_vercel_provider else None
     if provider is not None:
         type_ = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
-        issuer = provider.partition(":oidc-provider/")[2]
+        issuer = Arn.parse(provider).path
         yield candidate(type_, provider, partial(_provider_tags, session, provider), name=issuer)
     if settings.alerts:
-        arn = arn_of(settings, "sns", names.alert_topic)
+        arn = settings.arn("sns", names.alert_topic)
         yield candidate("aws:sns/topic:Topic", arn, partial(_topic_tags, session, arn), name=names.alert_topic)
     if settings.makes_trail:
         arn = trail_arn_of(settings)
@@ -269,7 +269,7 @@ def _topic_tags(session: Session, arn: str) -> Mapping[str, str] | None:
 
 
 def _trail_tags(session: Session, arn: str) -> Mapping[str, str] | None:
-    if cloudtrail.find_trail(session, arn.rpartition("/")[2]) is None:
+    if cloudtrail.find_trail(session, Arn.parse(arn).name) is None:
         return None
     absent = ("CloudTrailARNInvalidException", "ResourceNotFoundException", "TrailNotFoundException")
     answer = session.find("cloudtrail", "ListTags", absent=absent, ResourceIdList=[arn])

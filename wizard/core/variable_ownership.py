@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from components.settings import KEY_ID_VARIABLE, REGION_VARIABLE, Outputs, Settings
+from components.settings.arn import Arn
 from wizard.core.errors import UsageError
 from wizard.core.next_command import Command, wizard
 
@@ -50,11 +51,9 @@ class OwnValues:
             return bare == self.region
         if variable != KEY_ID_VARIABLE or not self.key_arns:
             return False
-        ids = {arn.rpartition("/")[2] for arn in self.key_arns}
-        aliases = (
-            {self.alias, *(f"{arn.rpartition(':')[0]}:{self.alias}" for arn in self.key_arns)} if self.alias else ()
-        )
-        return bare in (*self.key_arns, *ids, *aliases)
+        arns = [Arn.parse(arn) for arn in self.key_arns]
+        aliases = (self.alias, *(str(arn.with_resource(self.alias)) for arn in arns)) if self.alias else ()
+        return bare in (*self.key_arns, *(arn.name for arn in arns), *aliases)
 
 
 def is_own(

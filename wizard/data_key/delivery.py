@@ -14,6 +14,7 @@ from components import policies
 from components.policies.evaluation import KeyPolicyDecision
 from components.policies.stack import decide_by_key_policy_of
 from components.settings import DATA_KEY_VARIABLE, HASH_KEY_VARIABLE, Outputs, SecretStore, Settings
+from components.settings.arn import Arn
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, SetupError, Unsupported
 from wizard.core.models.delivery import (
@@ -82,7 +83,7 @@ def _find_copy(aws: AwsClient, settings: Settings, outputs: Outputs | None) -> S
     None where the versions of the own Region name another data key: a person chooses, with `restore`.
     Raises DataKeyConflict when two Regions hold different data keys.
     """
-    of_outputs = (region_of(arn) for arn in outputs.replica_key_arns) if outputs else ()
+    of_outputs = outputs.replica_regions if outputs else ()
     copies = {}
     for region in dict.fromkeys((*settings.replica_regions, *of_outputs)):
         copy = find_stored_data_key(aws.with_region(region), settings)
@@ -107,7 +108,7 @@ def _in_region(key_arn: str | None, region: str) -> str | None:
     # https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html
     if key_arn is None or ":key/mrk-" not in key_arn:
         return key_arn
-    return key_arn.replace(f":{region_of(key_arn)}:", f":{region}:", 1)
+    return str(Arn.parse(key_arn).with_region(region))
 
 
 def ensure_data_key(
@@ -148,7 +149,7 @@ def ensure_data_key(
             )
     _refuse_another(stored_data_key, outputs)
     for arn in outputs.replica_key_arns:
-        region = region_of(arn)
+        region = Arn.parse(arn).region
         regional = aws.with_region(region)
         copy = regional.stored_data_keys.read_stored_data_key(name, store=store) or _store(
             regional, settings, stored_data_key.wrapped, arn, is_new=False
@@ -185,7 +186,7 @@ def read_data_key(
 
 
 def _key_rotations(aws: AwsClient, outputs: Outputs) -> dict[str, KeyRotation]:
-    return {arn: aws.with_region(region_of(arn)).key_rotation for arn in outputs.key_arns}
+    return {arn: aws.with_region(Arn.parse(arn).region).key_rotation for arn in outputs.key_arns}
 
 
 def keep_versions(key_rotations: Mapping[str, KeyRotation], settings: Settings, *, at: datetime) -> None:
@@ -253,11 +254,6 @@ def _store(aws: AwsClient, settings: Settings, wrapped: WrappedDataKey, key_arn:
     return replace(stored_data_key, is_new=written and is_new)
 
 
-def region_of(arn: str) -> str:
-    """The Region in an ARN."""
-    return arn.split(":")[3]
-
-
 def keys_beside(context: TargetContext, wrapped: WrappedDataKey) -> dict[str, WrappedDataKey]:
     """The application's wrapped keys by their variables: `wrapped`, which the context's settings name, and the others.
 
@@ -287,13 +283,13 @@ def variables_of(
     keys = keys_beside(context, wrapped)
     data_key, hash_key = keys[DATA_KEY_VARIABLE], keys.get(HASH_KEY_VARIABLE)
     return {
-        region_of(arn): AppVariables(
-            region=region_of(arn),
+        Arn.parse(arn).region: AppVariables(
+            region=Arn.parse(arn).region,
             key_arn=arn,
             wrapped=data_key,
             hash_key=hash_key,
             names=context.settings.delivered_names,
-            own=OwnValues.of(context.settings, context.outputs, region=region_of(arn)),
+            own=OwnValues.of(context.settings, context.outputs, region=Arn.parse(arn).region),
             replaces=context.replaces,
         )
         for arn in key_arns or context.require_outputs().key_arns

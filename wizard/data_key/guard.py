@@ -297,7 +297,7 @@ def _regions(
     names = (
         *settings.regions,
         *(saved.regions if saved else ()),
-        *((arn.split(":")[3] for arn in outputs.key_arns) if outputs else ()),
+        *(outputs.regions if outputs else ()),
     )
     return tuple(aws if region == aws.region else aws.with_region(region) for region in dict.fromkeys(names))
 

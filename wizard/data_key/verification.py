@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from components.settings.arn import Arn
 from wizard.core import retry, safe_text
 from wizard.core.child_environment import inherited
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
@@ -79,7 +80,7 @@ class ChildWrapper:
 
     def wrap(self, environment: Mapping[str, str], *, key_arn: str, prompt: bool) -> WrappedDataKey:
         """The wrapped form of the key that the child read. The child's answer holds nothing secret."""
-        region = key_arn.split(":")[3]
+        region = Arn.parse(key_arn).region
         # The credentials of this run count, not those that happen to be set.
         child_environ = {
             name: value for name, value in inherited(self._environ, "AWS_").items() if name not in _CREDENTIALS

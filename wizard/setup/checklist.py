@@ -14,6 +14,7 @@ from components.policies.evaluation import AccountIam, KeyPolicyDecision
 from components.policies.requirements import BY_ID, Topic
 from components.policies.stack import decide_by_key_policy_of
 from components.settings import ImportGroup, Outputs, Settings
+from components.settings.arn import Arn
 from wizard.account import application_access
 from wizard.account.key_access import KeyReading, judge, read_key, read_keys
 from wizard.core.errors import SetupError
@@ -166,7 +167,7 @@ def _state(good: bool) -> ItemState:
 
 def _alias(key: KeyFact, outputs: Outputs) -> tuple[ItemState, str]:
     good = key.arn == outputs.key_arn and key.state == "Enabled" and key.spec == "SYMMETRIC_DEFAULT"
-    which = key.arn.rpartition("/")[2] if good else key.arn
+    which = Arn.parse(key.arn).name if good else key.arn
     return _state(good), f"{outputs.alias_name} → {which}, {key.state}, {key.spec}"
 
 
@@ -227,7 +228,7 @@ def _app_policy(
     actions |= {f"all except {action}" for statement in allowed for action in _as_tuple(statement.get("NotAction"))}
     resources |= {f"all except {arn}" for statement in allowed for arn in _as_tuple(statement.get("NotResource"))}
     good = actions == set(policies.APPLICATION_ACTIONS) and resources == set(outputs.key_arns)
-    name = outputs.app_policy_arn.rsplit("/", 1)[-1]
+    name = Arn.parse(outputs.app_policy_arn).name
     if good:
         return ItemState.DONE, f"{name}: {', '.join(sorted(a.removeprefix('kms:') for a in actions))} on this key only"
     return ItemState.OPEN, f"{name}: {', '.join(sorted(actions))} on {', '.join(sorted(resources))}"

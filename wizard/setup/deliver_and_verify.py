@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from components.settings import HASH_KEY_VARIABLE, Outputs, Settings
+from components.settings.arn import Arn
 from wizard.core.clients import Clients
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import PermissionDenied, SetupError, UsageError
@@ -170,7 +171,7 @@ def temporary_grant(
         )
     kind, principal_name = (
         "user" if ":user/" in identity.principal_arn else "role",
-        identity.principal_arn.rpartition("/")[2],
+        Arn.parse(identity.principal_arn).name,
     )
     document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
     return (
@@ -206,7 +207,7 @@ def show_stored_data_key(ui: UserInterface, stored: models.StoredDataKey, output
     word = "generated, wrapped by the key; stored" if stored.is_new else "exists and is not changed,"
     ui.line(f"{stored.wrapped.fingerprint} {word} in {stored.parameter}", mark=Mark.OK)
     for arn in outputs.replica_key_arns:
-        ui.line(f"and in {delivery.region_of(arn)}, with the replica", mark=Mark.OK)
+        ui.line(f"and in {Arn.parse(arn).region}, with the replica", mark=Mark.OK)
 
 
 def show_delivered(ui: UserInterface, result: models.Delivered) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from components.settings import ImportGroup, ObjectLock, SecretStore, Settings, Target
+from components.settings.arn import Arn
 from wizard.core import json_documents
 from wizard.core.cost.drivers import Assumptions, estimate, growth
 from wizard.core.data_key import WrappedDataKey
@@ -332,7 +333,7 @@ def _account(settings: Settings, identity: Identity, stack: str) -> list[tuple[s
 def _key(settings: Settings, identity: Identity) -> list[tuple[str, str, str | None]]:
     administrators = [
         *(_short(arn, identity) for arn in settings.administrators),
-        *(f"roles {pattern.rpartition('/')[2]}" for pattern in settings.administrator_patterns),
+        *(f"roles {Arn.parse(pattern).name}" for pattern in settings.administrator_patterns),
     ]
     strict, exclusive = settings.strict_key_policy, settings.exclusive_use
     others = ", no IAM policy counts" if strict else "" if exclusive else ", and whoever IAM allows"
@@ -359,7 +360,7 @@ def _application(settings: Settings, asked: tuple[Target, ...]) -> list[tuple[st
     new = [f"role {names.app_role}"] if settings.makes_role else []
     new += [f"user {names.app_user}"] if settings.makes_user else []
     boundary = settings.permissions_boundary_arn
-    limit = f"boundary {boundary.rpartition('/')[2]}" if boundary else "no boundary"
+    limit = f"boundary {Arn.parse(boundary).name}" if boundary else "no boundary"
     app = settings.app_principal_arn or f"new {' and '.join(new)}, {limit}"
     table: list[tuple[str, str, str | None]] = [("application", app, "app_principal")]
     if settings.secret_store is SecretStore.SECRETS_MANAGER:

@@ -10,6 +10,7 @@ from typing import Any
 
 from components.policies.requirements import Topic
 from components.settings import Outputs, Settings
+from components.settings.arn import Arn
 from wizard.core import json_documents
 from wizard.core.clients import ApplicationCode
 from wizard.core.errors import SetupError
@@ -19,7 +20,6 @@ from wizard.core.models.inputs import Mark, is_region
 from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import Step
 from wizard.core.next_command import Command, plain_name, wizard
-from wizard.data_key.delivery import region_of
 from wizard.inputs.application_readers import before_removal
 from wizard.setup.checklist import ChecklistEntry, ItemState
 from wizard.targets.port import NextStep, deploy_targets
@@ -118,7 +118,7 @@ def what_exists(report: Report) -> tuple[tuple[str, ...], ...]:
     keys = (("data key", report.stored_data_key), ("hash key", report.hash_key))
     return (
         ("key", outputs.alias_name, outputs.key_arn),
-        *((f"replica in {region_of(arn)}", arn) for arn in outputs.replica_key_arns),
+        *((f"replica in {Arn.parse(arn).region}", arn) for arn in outputs.replica_key_arns),
         ("application and its policy", *outputs.app_principal_arns, outputs.app_policy_arn),
         ("audit trail and its bucket", outputs.trail_arn, f"s3://{outputs.trail_bucket}"),
         *(

@@ -10,6 +10,7 @@ from typing import Any
 
 from components import policies
 from components.settings import Outputs, SecretStore, Settings
+from components.settings.arn import Arn
 from wizard.account import claim
 from wizard.account.resource_conflicts import crashed_creations
 from wizard.core.clients import Clients, Request
@@ -22,7 +23,7 @@ from wizard.core.models.rotation import LastBackup
 from wizard.core.next_command import plain_name, wizard
 from wizard.core.ports.run import Engine, TargetContext, UserInterface
 from wizard.core.retry import Threads, give_way
-from wizard.data_key.delivery import find_last_backup, region_of
+from wizard.data_key.delivery import find_last_backup
 from wizard.inputs.registry import BACKUP_TO
 from wizard.setup import checklist, confirmation, deliver_and_verify, plan, report, steps
 from wizard.setup.preflight import account, services
@@ -48,7 +49,7 @@ def retained_resources(settings: Settings, outputs: Outputs) -> tuple[tuple[str,
             ),
             (f"every {store} under {names.versions}", "every version of it"),
             *(
-                (f"the {store} {names.stored_data_key} in {region_of(arn)}", "the same, with the replica")
+                (f"the {store} {names.stored_data_key} in {Arn.parse(arn).region}", "the same, with the replica")
                 for arn in outputs.replica_key_arns
             ),
         ]

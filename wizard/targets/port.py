@@ -113,7 +113,7 @@ class DeployTarget(ABC):
 
     def regions(self, outputs: Outputs) -> tuple[str, ...]:
         """The Regions whose variables it gets: those with the key or a replica."""
-        return tuple(arn.split(":")[3] for arn in outputs.key_arns)
+        return outputs.regions
 
     def access_problem(self, context: TargetContext) -> SetupError | None:
         """Why the target cannot be accessed; None if it can."""

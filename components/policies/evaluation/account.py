@@ -12,6 +12,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
+from components.settings.arn import Arn
+
 Document = Mapping[str, Any]
 
 
@@ -59,7 +61,7 @@ class IamPrincipal:
     @property
     def name(self) -> str:
         """Without the path."""
-        return self.arn.rpartition("/")[2]
+        return Arn.parse(self.arn).name
 
 
 @dataclass(frozen=True, kw_only=True)

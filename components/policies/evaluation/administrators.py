@@ -12,6 +12,7 @@ from components.policies.evaluation.account import KeyPermission
 from components.policies.evaluation.conditions import matches
 from components.policies.evaluation.key_access import DECRYPT, KeyAccessDocuments, evaluate_access
 from components.policies.evaluation.principals import PrincipalKind, allowed_principals, caller_of
+from components.settings.arn import resource_of
 
 PUT_KEY_POLICY = "kms:PutKeyPolicy"
 
@@ -28,9 +29,9 @@ class DecryptingAdministrators:
     @property
     def description(self) -> str:
         """As a person reads it."""
-        texts = [f"{_short(arn)} can decrypt ({source})" for arn, source in self.able]
+        texts = [f"{resource_of(arn)} can decrypt ({source})" for arn, source in self.able]
         if self.unknown:
-            names = ", ".join(map(_short, self.unknown))
+            names = ", ".join(map(resource_of, self.unknown))
             texts.append(f"whether {names} can decrypt is unknown: the account's IAM or the grants could not be read")
         return "; ".join(texts) or "no administrator can decrypt"
 
@@ -78,7 +79,3 @@ def other_policy_changers(
     # A condition may leave it to IAM for some users and roles only: which ones is known from the account's IAM.
     is_certain = documents.policy is not None and (documents.iam is not None or roots <= {*able})
     return able, is_certain and KeyPermission.UNKNOWN not in decisions.values()
-
-
-def _short(arn: str) -> str:
-    return arn.split(":", 5)[-1]

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
+from components.settings.arn import fields_of
+
 Truth = bool | None
 """None: it depends on what is not known."""
 
@@ -140,7 +142,7 @@ def _like(actual: str, expected: str) -> Truth:
 
 def _arn_like(actual: str, expected: str) -> Truth:
     # ARNs are compared part by part: a wildcard does not cross a colon.
-    parts, patterns = actual.split(":", 5), expected.split(":", 5)
+    parts, patterns = fields_of(actual), fields_of(expected)
     if len(parts) != len(patterns):
         return None if _VARIABLE.search(expected) else False
     return all_of(matches(pattern, part) for pattern, part in zip(patterns, parts, strict=True))

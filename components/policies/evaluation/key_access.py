@@ -32,6 +32,7 @@ from components.policies.evaluation.statements import (
     match_statement,
     statements_of,
 )
+from components.settings.arn import Arn
 
 DECRYPT = "kms:Decrypt"
 
@@ -137,10 +138,11 @@ def key_context(arn: str, *, tags: Mapping[str, str] | None = None, aliases: tup
 
     KMS answers over TLS alone. https://docs.aws.amazon.com/kms/latest/developerguide/infrastructure-security.html
     """
+    key = Arn.parse(arn)
     known = {
         "aws:securetransport": ("true",),
-        "aws:requestedregion": (arn.split(":")[3],),
-        "aws:resourceaccount": (arn.split(":")[4],),
+        "aws:requestedregion": (key.region,),
+        "aws:resourceaccount": (key.account,),
     }
     named = {} if aliases is None else {"kms:resourcealiases": aliases}
     return known | named | {f"aws:resourcetag/{name.lower()}": (value,) for name, value in (tags or {}).items()}

@@ -13,6 +13,7 @@ from enum import StrEnum
 from components.policies.evaluation.account import AccountIam, Document, IamPrincipal
 from components.policies.evaluation.conditions import Context, as_tuple
 from components.policies.evaluation.statements import Statement, statements_of
+from components.settings.arn import resource_name
 
 EVERYBODY = "*"
 _ROOT = re.compile(r"arn:[a-z-]+:iam::(\d{12}):root|(\d{12})")
@@ -138,7 +139,7 @@ def _is_same(name: str, arn: str) -> bool:
         return True
     # A role name is unique in its account, whatever its path.
     session = role_of_session(arn)
-    return session is not None and name.startswith(f"{session[0]}/") and name.rpartition("/")[2] == session[1]
+    return session is not None and name.startswith(f"{session[0]}/") and resource_name(name) == session[1]
 
 
 def allowed_principals(document: Document | None, account: str) -> Iterator[tuple[str, PrincipalKind]]:

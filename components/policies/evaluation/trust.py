@@ -25,6 +25,7 @@ from components.policies.evaluation.statements import (
     match_statement,
     statements_of,
 )
+from components.settings.arn import resource_name
 
 MAX_CHAIN = 4
 """Roles that are followed one after the other. Each session of a chain lasts an hour at most, so that few are long
@@ -56,7 +57,7 @@ class AssumePath:
     @property
     def description(self) -> str:
         """As a person reads it."""
-        roles = ", then ".join(arn.rpartition("/")[2] for arn in self.through)
+        roles = ", then ".join(resource_name(arn) for arn in self.through)
         terms = " and ".join(self.terms)
         return f"{self.principal}{f' through {roles}' if roles else ''}{f' if {terms}' if terms else ''}"
 

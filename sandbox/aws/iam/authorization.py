@@ -13,6 +13,8 @@ from moto.ecs.models import ecs_backends
 from moto.iam.models import iam_backends
 from moto.secretsmanager.models import secretsmanager_backends
 
+from sandbox.arns import name_of
+from sandbox.arns import parse as parse_arn
 from sandbox.aws.protocol import Call
 from sandbox.state import ACCOUNT
 
@@ -215,7 +217,7 @@ def _ssm_actions(call: Call) -> Iterator[RequiredAction]:
 
 
 def _parameter(name: str) -> str:
-    return name.partition(":parameter/")[2] if name.startswith("arn:") else name.lstrip("/")
+    return parse_arn(name).path if name.startswith("arn:") else name.lstrip("/")
 
 
 def _secretsmanager_actions(call: Call) -> Iterator[RequiredAction]:
@@ -349,7 +351,7 @@ def ecs_resources(call: Call) -> list[str]:
     if operation in ("CreateCluster", "DeleteCluster", "UpdateCluster"):
         return [_arn(call, "ecs", f"cluster/{cluster}")]
     if operation == "DescribeClusters":
-        return [_arn(call, "ecs", f"cluster/{_last_part(item)}") for item in parameters.get("clusters") or ["default"]]
+        return [_arn(call, "ecs", f"cluster/{name_of(item)}") for item in parameters.get("clusters") or ["default"]]
     if operation == "ListTasks":
         return [_arn(call, "ecs", f"container-instance/{cluster}/*")]
     if operation.endswith(("ServiceDeployment", "ServiceDeployments")):
@@ -358,19 +360,15 @@ def ecs_resources(call: Call) -> list[str]:
     named = parameters.get(f"{kind}s") or [parameters.get("serviceName" if operation == "CreateService" else kind)]
     if operation.startswith("List") or not any(named):
         return ["*"]
-    return [_arn(call, "ecs", f"{kind}/{cluster}/{_last_part(item)}") for item in named]
+    return [_arn(call, "ecs", f"{kind}/{cluster}/{name_of(item)}") for item in named]
 
 
 def _ecs_task_definition(call: Call, named: str) -> str:
     """The ARN of a task definition, with the newest revision when none is named."""
-    family, _, revision = _last_part(named).partition(":")
+    family, _, revision = name_of(named).partition(":")
     newest = max(ecs_backends[ACCOUNT][call.region].task_definitions.get(family, {1: None}))
     return _arn(call, "ecs", f"task-definition/{family}:{revision or newest}")
 
 
 def _ecs_cluster(call: Call) -> str:
-    return _last_part(call.parameters.get("cluster") or call.parameters.get("clusterName") or "default")
-
-
-def _last_part(name_or_arn: object) -> str:
-    return str(name_or_arn).rpartition("/")[2]
+    return name_of(call.parameters.get("cluster") or call.parameters.get("clusterName") or "default")

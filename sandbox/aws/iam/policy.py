@@ -15,6 +15,8 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
+from sandbox.arns import fields_of
+
 Statement = Mapping[str, Any]
 
 
@@ -143,7 +145,7 @@ def _text(value: object) -> str:
 
 def _arn(actual: str, expected: str) -> bool:
     """Compare ARNs part by part: a wildcard does not match a colon."""
-    actual_parts, expected_parts = actual.split(":", 5), expected.split(":", 5)
+    actual_parts, expected_parts = fields_of(actual), fields_of(expected)
     return len(actual_parts) == len(expected_parts) and all(
         matches(part, value) for part, value in zip(expected_parts, actual_parts, strict=True)
     )

@@ -12,6 +12,7 @@ from typing import Any
 from moto.cloudtrail.models import cloudtrail_backends
 from moto.s3.models import s3_backends
 
+from sandbox.arns import parse as parse_arn
 from sandbox.aws import digests
 from sandbox.aws.iam.policy import Decision, Request, evaluate, names_principal, statements
 from sandbox.aws.iam.principals import Principal
@@ -69,15 +70,15 @@ def add_home_region_and_selectors(call: Call, response: Response) -> Response:
     """
     payload = json.loads(response.body)
     for described in payload.get("trailList", [payload.get("Trail", {})]):
-        _, _, _, region, _, name = described["TrailARN"].split(":")
-        trail = cloudtrail_backends[ACCOUNT][region].trails[name.removeprefix("trail/")]
+        arn = parse_arn(described["TrailARN"])
+        trail = cloudtrail_backends[ACCOUNT][arn.region].trails[arn.path]
         custom = [
             selector
             for selector in trail.event_selectors
             if {**EVERY_MANAGEMENT_EVENT, **selector} != EVERY_MANAGEMENT_EVENT
         ]
         described |= {
-            "HomeRegion": region,
+            "HomeRegion": arn.region,
             "HasCustomEventSelectors": bool(custom or trail.advanced_event_selectors),
         }
     return replace(response, body=json_response(payload).body)

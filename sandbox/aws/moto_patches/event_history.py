@@ -17,6 +17,7 @@ from moto.cloudwatch.models import Dimension, MetricDatum
 from moto.core.common_models import CloudWatchMetricProvider
 from moto.kms.models import Key
 
+from sandbox.arns import name_of
 from sandbox.aws.iam.principals import Principal
 from sandbox.aws.moto_patches.kms import keys
 from sandbox.aws.protocol import AwsError, Call, Response, json_response
@@ -88,7 +89,7 @@ def record_event(call: Call, caller: Principal | None, error: AwsError | None = 
         "AccessKeyId": call.access_key_id,
         "EventTime": now,
         "EventSource": source,
-        **({"Username": caller.arn.rpartition("/")[2]} if caller else {}),
+        **({"Username": name_of(caller.arn)} if caller else {}),
         "Resources": [{"ResourceName": name} for name in resources],
         "CloudTrailEvent": json.dumps(record),
     }
@@ -110,7 +111,7 @@ def _identity(call: Call, caller: Principal) -> dict[str, Any]:
     """
     key_id = call.access_key_id
     details = {"principalId": caller.user_id, "arn": caller.arn, "accountId": ACCOUNT, "accessKeyId": key_id}
-    name = caller.identity.rpartition("/")[2]
+    name = name_of(caller.identity)
     if ":assumed-role/" not in caller.arn:
         return {"type": "IAMUser", **details, "userName": name}
     issuer = {

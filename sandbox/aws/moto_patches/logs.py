@@ -5,6 +5,7 @@ Changes moto's log groups in this process.
 
 from moto.logs.models import logs_backends
 
+from sandbox.arns import fields_of
 from sandbox.aws.iam.principals import Principal
 from sandbox.aws.protocol import AwsError, Call
 from sandbox.state import ACCOUNT
@@ -25,7 +26,8 @@ def refuse_tags_of_missing_group(call: Call, caller: Principal | None) -> None:
 
     https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_ListTagsForResource.html
     """
-    arn = str(call.parameters.get("resourceArn", ""))
-    name = arn.partition(":log-group:")[2].removesuffix(":*")
+    # A log group's kind and name have a colon between them.
+    _, _, name = fields_of(str(call.parameters.get("resourceArn", "")))[-1].partition("log-group:")
+    name = name.removesuffix(":*")
     if name and name not in logs_backends[ACCOUNT][call.region].groups:
         raise AwsError("ResourceNotFoundException", "The specified resource does not exist.", 400)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from components.settings import SecretStore
+from components.settings.arn import Arn
 from tests.wizard.fakes.clients import (
     KEY,
     MULTI_KEY,
@@ -26,7 +27,7 @@ from tests.wizard.fakes.clients import (
 from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import VersionOrigin
-from wizard.data_key.delivery import ensure_data_key, find_stored_data_key, region_of
+from wizard.data_key.delivery import ensure_data_key, find_stored_data_key
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PARAMETERS, SECRETS = SecretStore.PARAMETER_STORE, SecretStore.SECRETS_MANAGER
@@ -422,4 +423,4 @@ def test_the_copies_go_into_the_store_that_was_chosen(regions) -> None:
 
 
 def test_an_arn_tells_its_region() -> None:
-    assert (region_of(KEY), region_of(REPLICA)) == ("us-east-1", REPLICA_REGION)
+    assert (Arn.parse(KEY).region, Arn.parse(REPLICA).region) == ("us-east-1", REPLICA_REGION)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from components.settings.arn import Arn
 from tests.wizard.fakes.clients import (
     BUCKET,
     KEY,
@@ -18,7 +19,6 @@ from tests.wizard.fakes.clients import (
     multi_region,
     settings,
 )
-from wizard.data_key.delivery import region_of
 from wizard.setup.workflow import ending, retained_resources
 
 
@@ -64,7 +64,7 @@ def test_a_replica_stays_like_the_key() -> None:
 
 
 def test_the_stored_data_key_beside_a_replica_stays_too() -> None:
-    assert f"the parameter {STORED_KEY} in {region_of(REPLICA)}" in dict(
+    assert f"the parameter {STORED_KEY} in {Arn.parse(REPLICA).region}" in dict(
         retained_resources(multi_region(), MULTI_OUTPUTS)
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from components import policies
 from components.settings import Settings
+from components.settings.arn import Arn, resource_name
 from tools.documents.authorizations.rows import Statement, Who
 
 ACCOUNT = "111122223333"
@@ -40,7 +41,7 @@ def _role(name: str, role: str, session: str, iam: tuple[Statement, ...] = (), a
     return Who(
         name=name,
         identity=f"arn:aws:iam::{account}:role/{role}",
-        session=f"arn:aws:sts::{account}:assumed-role/{role.rpartition('/')[2]}/{session}",
+        session=f"arn:aws:sts::{account}:assumed-role/{resource_name(role)}/{session}",
         iam=iam,
     )
 
@@ -133,7 +134,7 @@ SECRETS_POD = _pod("the controller of External Secrets", "external-secrets", "ex
 
 
 def _token(name: str, provider: str, audience: str, subject: str) -> Who:
-    issuer = provider.partition(":oidc-provider/")[2]
+    issuer = Arn.parse(provider).path
     context = {f"{issuer}:aud": audience, f"{issuer}:sub": subject}
     return Who(name=name, identity=provider, kind="Federated", context=context)
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from components.settings.arn import Arn
+
 Policy = Mapping[str, Any]
 Statement = Mapping[str, Any]
 
@@ -50,7 +52,7 @@ class Who:
     @property
     def account(self) -> str:
         """The account; empty for a service."""
-        return self.identity.split(":")[4] if self.kind == "AWS" else ""
+        return Arn.parse(self.identity).account if self.kind == "AWS" else ""
 
     @property
     def names(self) -> tuple[str, ...]:

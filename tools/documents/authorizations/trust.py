@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from components import policies
 from components.policies.stack import application_trust_of, secrets_trust_of
+from components.settings.arn import Arn
 from tools.documents.authorizations.principals import (
     ACCOUNT,
     CLUSTER,
@@ -38,7 +39,7 @@ ASSUME = "sts:AssumeRole"
 WEB = "sts:AssumeRoleWithWebIdentity"
 ROLE = f"{IAM}:role/eonpro-app-role"
 _ISSUER = policies.vercel_issuer(team=TEAM)
-_CLUSTER = EKS.partition(":oidc-provider/")[2]
+_CLUSTER = Arn.parse(EKS).path
 
 
 def _trust(**changes: object) -> policies.Policy:

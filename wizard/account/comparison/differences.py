@@ -15,6 +15,7 @@ from components.policies.stack import (
     vercel_provider_arn_of,
 )
 from components.settings import KEY_DESCRIPTION, ImportGroup, ResourceKind, Settings
+from components.settings.arn import Arn, resource_of
 from wizard.account.comparison.policies import (
     DELETED,
     Right,
@@ -24,7 +25,6 @@ from wizard.account.comparison.policies import (
     principals,
     rights,
     same,
-    short,
     statements,
     widening,
 )
@@ -107,7 +107,7 @@ def _of_policy(what: str, actual: str, desired: str, *, widens: bool) -> Differe
 
 
 def _delegates(document: Mapping[str, Any], settings: Settings) -> bool:
-    root = f"arn:{settings.partition}:iam::{settings.account_id}:root"
+    root = settings.arn("iam", "root")
     return decide_by_key_policy_of(settings, document, root, "kms:PutKeyPolicy") is KeyPolicyDecision.NAMED
 
 
@@ -166,14 +166,14 @@ def _denials(
     use = {right for right in missing if right.action in policies.USE_ACTIONS and right.principal == "*"}
     by_anybody = {right for right in deletion if "kms:" not in _condition_words(right)}
     if by_anybody:
-        who = ", ".join(short(arn) for arn in settings.deletion_administrators) or "nobody"
+        who = ", ".join(resource_of(arn) for arn in settings.deletion_administrators) or "nobody"
         rule = f"{who} may schedule it"
         yield _of_policy("key policy, deletion", _who_deletes(actual, settings), rule, widens=widens(by_anybody))
     elif deletion:
         rule = f"only after {settings.usage_guard_days} days without a use, and with the longest waiting period"
         yield _of_policy("key policy, deletion", "may be scheduled earlier", rule, widens=False)
     if in_use:
-        who = ", ".join(short(arn) for arn in settings.incident_responders) or "nobody"
+        who = ", ".join(resource_of(arn) for arn in settings.incident_responders) or "nobody"
         rule = f"{who} may disable it for {settings.usage_guard_days} days after a use"
         current = "those whom IAM allows may disable it"
         # It lets nobody do what the settings forbid for good; a stack of an earlier release has no such denial yet.
@@ -200,7 +200,7 @@ def _who_deletes(actual: Mapping[str, Any], settings: Settings) -> str:
     ]
     if able:
         return "administrators may schedule it"
-    root = f"arn:{settings.partition}:iam::{settings.account_id}:root"
+    root = settings.arn("iam", "root")
     through = decide_by_key_policy_of(settings, actual, root, "kms:ScheduleKeyDeletion") is KeyPolicyDecision.NAMED
     return "those whom IAM allows may schedule it" if through else "not denied"
 
@@ -216,7 +216,7 @@ def _who(principal: str, settings: Settings) -> str:
         return f"{principal}, which is deleted"
     # Of another account the whole ARN: its name alone would look like one of ours.
     is_ours = f"::{settings.account_id}:" in principal or not principal.startswith("arn:")
-    return kind + (short(principal) if is_ours else principal)
+    return kind + (resource_of(principal) if is_ours else principal)
 
 
 def _actions(pairs: Iterable[tuple[str, str]]) -> str:
@@ -238,11 +238,11 @@ def _role(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Differenc
         return
     for policy in discovered.role_policies:
         # Never removed: the application may need it for other data.
-        yield ("role, other policies", short(policy), "none; a repair leaves it, look at it")
+        yield ("role, other policies", resource_of(policy), "none; a repair leaves it, look at it")
     boundary = discovered.role_boundary
     if boundary != settings.permissions_boundary_arn:
         desired = settings.permissions_boundary_arn
-        yield ("role, permissions boundary", short(boundary or "none"), short(desired or "none"))
+        yield ("role, permissions boundary", resource_of(boundary or "none"), resource_of(desired or "none"))
     trust = application_trust_of(settings, vercel_provider_arn=vercel_provider_arn_of(settings))
     if same(discovered.role_trust, trust):
         return
@@ -285,10 +285,10 @@ def _conditions(who: str, actual: Mapping[str, str], desired: Mapping[str, str])
 def _trusted_words(principal: str) -> str:
     kind, colon, name = principal.partition(": ")
     if not colon:
-        return "everybody" if principal == "*" else short(principal)
+        return "everybody" if principal == "*" else resource_of(principal)
     if kind == "Service":
         return name.removesuffix(".amazonaws.com")
-    return short(name).removeprefix("oidc-provider/")
+    return resource_of(name).removeprefix("oidc-provider/")
 
 
 def _policy(discovered: DiscoveredSetup, settings: Settings) -> Iterator[DifferenceRow]:
@@ -297,7 +297,7 @@ def _policy(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Differe
     if not any(resource.thing is ResourceKind.POLICY_ATTACHMENT for resource in discovered.things) and (
         settings.app_principal_arn or settings.makes_role
     ):
-        yield ("application policy", f"not attached to {short(settings.app_principal_arns[0])}", "attached")
+        yield ("application policy", f"not attached to {resource_of(settings.app_principal_arns[0])}", "attached")
     if discovered.key is None:
         yield ("application policy, key", "another key, or a deleted one", "the key that the stack creates")
         return
@@ -320,5 +320,4 @@ def _policy(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Differe
 
 
 def _replica(key_arn: str, region: str) -> str:
-    parts = key_arn.split(":", 5)
-    return ":".join((*parts[:3], region, *parts[4:]))
+    return str(Arn.parse(key_arn).with_region(region))

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from components import policies
+from components.settings.arn import Arn
 
 KEY_ACTIONS = tuple(
     sorted(
@@ -157,11 +158,6 @@ def principals(value: Any) -> tuple[str, ...]:
     )
 
 
-def short(arn: str) -> str:
-    """An ARN without its first five fields; anything else as it is."""
-    return arn.split(":", 5)[5] if arn.startswith("arn:") and arn.count(":") >= 5 else arn
-
-
 def _of(statement: Mapping[str, Any]) -> Iterator[Right]:
     named = principals(statement.get("Principal"))
     if "NotPrincipal" in statement:
@@ -194,8 +190,8 @@ def _expanded(pattern: str) -> tuple[str, ...]:
 
 def _account(name: str) -> str:
     # A bare account id and the ARN of its root are the same.
-    account = name.split(":")[4] if name.endswith(":root") and name.count(":") == 5 else name
-    return account if account.isdigit() and len(account) == 12 else name
+    arn = Arn.find(name)
+    return arn.account if arn and arn.resource == "root" else name
 
 
 def _text(value: Any) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 
 from components import policies
 from components.settings import ObjectLock, ResourceKind, Settings
-from wizard.account.comparison.policies import Right, condition_of, listed, principals, rights, short, statements
+from components.settings.arn import resource_of
+from wizard.account.comparison.policies import Right, condition_of, listed, principals, rights, statements
 from wizard.core.models.account import DiscoveredSetup, Retention
 
 DifferenceRow = tuple[str, str, str]
@@ -33,7 +34,7 @@ def trail_differences(discovered: DiscoveredSetup, settings: Settings) -> Iterat
         (
             "trail, key of the logs",
             settings.trail_key and trail.key_arn not in (None, logs_key),
-            short(trail.key_arn or ""),
+            resource_of(trail.key_arn or ""),
             settings.names.trail_key_alias,
         ),
         ("trail, key of the logs", not settings.trail_key and trail.key_arn is not None, "a key", "S3's own"),
@@ -49,7 +50,7 @@ def bucket_differences(discovered: DiscoveredSetup, settings: Settings) -> Itera
     if bucket is None:
         return
     for who in sharers(discovered, settings):
-        yield ("bucket, SHARED", f"{short(who)} uses it", "the stack's trail alone: a repair CUTS THIS OFF")
+        yield ("bucket, SHARED", f"{resource_of(who)} uses it", "the stack's trail alone: a repair CUTS THIS OFF")
     yield from _bucket_policy(discovered, settings, bucket)
     if discovered.retention is not None:
         yield from _retention(discovered.retention, settings)

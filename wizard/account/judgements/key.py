@@ -9,6 +9,7 @@ from functools import partial
 
 from components.policies.stack import key_policy_of
 from components.settings import KEY_ID_VARIABLE
+from components.settings.arn import Arn
 from wizard.account import fixes, key_access
 from wizard.account.comparison.policies import widening
 from wizard.account.facts import StackFacts
@@ -19,7 +20,6 @@ from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StoredDataKey
-from wizard.data_key.delivery import region_of
 
 _ARN = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]+):([0-9]{12}):(key|alias)/.+")
 
@@ -28,9 +28,9 @@ _ARN = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]+):([0-9]{12}):(key|alias)/.+")
 def check_region(facts: StackFacts) -> Iterator[Notice]:
     """Whether the settings name the Region in which the stack was deployed."""
     outputs, settings = facts.outputs, facts.settings
-    if outputs is None or region_of(outputs.key_arn) == settings.region:
+    if outputs is None or Arn.parse(outputs.key_arn).region == settings.region:
         return
-    built_in = region_of(outputs.key_arn)
+    built_in = Arn.parse(outputs.key_arn).region
     yield Notice.wrong(
         "region-of-settings",
         what=f"the settings name {settings.region}, but the stack was deployed in {built_in}",
@@ -61,7 +61,7 @@ def _missing(facts: StackFacts, arn: str) -> Notice:
         "key-missing",
         what=f"the key {arn} does not exist",
         why="it was deleted, or the credentials are for another account; without it no record can be decrypted",
-        command=fixes.aws(facts, *words, region=region_of(arn)),
+        command=fixes.aws(facts, *words, region=Arn.parse(arn).region),
         advice="shows who deleted the key, and when; only a replica, or a backup of another key, decrypts the data key",
     )
 
@@ -106,7 +106,7 @@ def usable_again(facts: StackFacts, key: KeyFact) -> str:
     """The command that enables a disabled key, or saves one from its deletion; that shows it in any other state."""
     calls = {"PendingDeletion": ("cancel-key-deletion", "enable-key"), "Disabled": ("enable-key",)}
     return " && ".join(
-        fixes.aws(facts, "kms", call, "--key-id", key.arn, region=region_of(key.arn))
+        fixes.aws(facts, "kms", call, "--key-id", key.arn, region=Arn.parse(key.arn).region)
         for call in calls.get(key.state, ("describe-key",))
     )
 
@@ -128,7 +128,7 @@ def usable_and_guarded(
     command = usable_again(facts, key)
     if key.state != key_access.PENDING or isinstance(policy, SetupError):
         return command
-    beyond = widening(policy, wanted, resource=key.arn, account=key.arn.split(":")[4])
+    beyond = widening(policy, wanted, resource=key.arn, account=Arn.parse(key.arn).account)
     return f"{command} && {fixes.pulumi_up(facts, resource)}" if beyond.undenied else command
 
 
@@ -160,20 +160,20 @@ def _key_id(facts: StackFacts, variable: Expected, value: str, expected_arn: str
 
 
 def _how_it_differs(value: str, expected_arn: str) -> tuple[str, str]:
-    match = _ARN.fullmatch(value)
+    match, expected = _ARN.fullmatch(value), Arn.parse(expected_arn)
     if value.startswith("alias/") or (match and match[3] == "alias"):
         return "key-id-alias", (
             "a policy for the key grants nothing on an alias, and an alias can be moved to another key; "
             "the application compares the response of KMS with the key's ARN"
         )
-    if value == expected_arn.rpartition("/")[2]:
+    if value == expected.name:
         return "key-id-bare", "KMS looks up a key id in the account and Region of the caller's credentials"
-    if match and match[1] != region_of(expected_arn):
+    if match and match[1] != expected.region:
         return (
             "key-id-other-region",
-            f"KMS in {region_of(expected_arn)} returns NotFoundException: Invalid arn {match[1]}",
+            f"KMS in {expected.region} returns NotFoundException: Invalid arn {match[1]}",
         )
-    if match and match[2] != expected_arn.split(":")[4]:
+    if match and match[2] != expected.account:
         return "key-id-other-account", f"it is a key of the account {match[2]}, whose policy does not allow us"
     return (
         "key-id-other-key",
@@ -254,7 +254,7 @@ def check_replica_data_keys(facts: StackFacts) -> Iterator[Notice]:
     if outputs is None or not isinstance(stored_data_key, StoredDataKey):
         return  # Reported by check_stored_data_key.
     name, ours = settings.names.stored_data_key, stored_data_key.wrapped.fingerprint
-    for region in map(region_of, outputs.replica_key_arns):
+    for region in outputs.replica_regions:
         read = partial(
             facts.aws.with_region(region).stored_data_keys.read_stored_data_key, name, store=settings.secret_store
         )

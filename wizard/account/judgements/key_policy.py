@@ -8,9 +8,10 @@ from typing import Any
 
 from components import policies
 from components.settings import DELETION_WINDOW_DAYS, ImportGroup
+from components.settings.arn import Arn, resource_of
 from wizard.account import fixes, key_access
 from wizard.account.comparison.differences import key_policy_differences
-from wizard.account.comparison.policies import short, statements
+from wizard.account.comparison.policies import statements
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.principal import KEY
 from wizard.account.key_access import KeyReading, Surplus
@@ -18,7 +19,6 @@ from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import SetupError
 from wizard.core.models.access import documents_of, not_strict
 from wizard.core.models.account import Difference, KeyFact
-from wizard.data_key.delivery import region_of
 
 
 @judgement("key-policy")
@@ -125,10 +125,10 @@ def _unguarded(facts: StackFacts, guards: Sequence[Difference], whose: str, reso
 def _guarded(facts: StackFacts, whose: str) -> Notice:
     able = facts.settings.deletion_administrators
     if able and not facts.settings.usage_guard_days:
-        what = f"{whose} lets {', '.join(map(short, able))} schedule its deletion with any waiting period"
+        what = f"{whose} lets {', '.join(map(resource_of, able))} schedule its deletion with any waiting period"
         return Notice.person(f"{what}: the settings have no guard for a key in use", requirements=_WINDOW)
     ahead = f" with less than {DELETION_WINDOW_DAYS} days to cancel it" if able else ""
-    who = "nobody" + (f", {', '.join(map(short, able))} included," if able else "")
+    who = "nobody" + (f", {', '.join(map(resource_of, able))} included," if able else "")
     return Notice.good(f"{whose} lets {who} schedule its deletion{ahead}", requirements=_WINDOW)
 
 
@@ -183,7 +183,7 @@ def check_regions_of_key(facts: StackFacts) -> Iterator[Notice]:
     readings, settings = facts.key_readings, facts.settings
     for surplus in key_access.primary_beyond(readings, settings):
         primary = surplus.key.key.replica_of if isinstance(surplus.key.key, KeyFact) else None
-        region = region_of(primary) if primary and primary.startswith("arn:") else settings.region
+        region = home.region if (home := Arn.find(primary or "")) else settings.region
         move = ("kms", "update-primary-region", "--key-id", primary or surplus.key.arn)
         yield Notice.wrong(
             "primary-moved",

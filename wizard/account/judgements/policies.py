@@ -133,7 +133,7 @@ def check_role_trust(facts: StackFacts) -> Iterator[Notice]:
     settings = facts.settings
     if not settings.makes_role or ImportGroup.APPLICATION_ROLE in settings.kept_as_found:
         return
-    arn = f"arn:{settings.partition}:iam::{settings.account_id}:role/{settings.names.app_role}"
+    arn = settings.arn("iam", f"role/{settings.names.app_role}")
     role = facts.principal(arn)
     if not isinstance(role, IamPrincipal):
         return  # Reported by check_principals.
@@ -179,10 +179,8 @@ def check_ci_trust(facts: StackFacts) -> Iterator[Notice]:
     """Whether the roles of CI trust the subject that GitHub sends: names, or since 2026-07-15 names with ids."""
     if isinstance(facts.iam, SetupError):
         return  # Reported by check_administrators.
-    arn = f"arn:{facts.settings.partition}:iam::{facts.settings.account_id}"
-    roles = [
-        role for name in (ci.READ_ROLE, ci.APPLY_ROLE) if (role := facts.iam.find(f"{arn}:role/{name}")) is not None
-    ]
+    arn = facts.settings.arn("iam", "role/")
+    roles = [role for name in (ci.READ_ROLE, ci.APPLY_ROLE) if (role := facts.iam.find(f"{arn}{name}")) is not None]
     github = facts.sources.github
     for role in roles:
         trusted = ci.github_subjects(role.trust or {})
@@ -341,7 +339,7 @@ def _reading(
             command=fixes.pulumi_up(facts, *endings),
         )
         return
-    policy = f"arn:{settings.partition}:iam::{settings.account_id}:policy/{of_stack.reading_policy_of(settings)[0]}"
+    policy = settings.arn("iam", f"policy/{of_stack.reading_policy_of(settings)[0]}")
     if settings.secret_store is SecretStore.SECRETS_MANAGER:
         action = "secretsmanager:GetSecretValue"
     else:

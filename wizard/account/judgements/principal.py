@@ -165,11 +165,7 @@ def _removal(facts: StackFacts, principal: IamPrincipal, policy: IamPolicy) -> s
 def _lacking(facts: StackFacts, principal: IamPrincipal, actions: list[str]) -> Notice:
     """The finding about the application's policy: it does not exist, is not attached, or was edited."""
     names = facts.settings.names
-    arn = (
-        facts.outputs.app_policy_arn
-        if facts.outputs
-        else f"arn:{facts.settings.partition}:iam::{facts.settings.account_id}:policy/{names.app_policy}"
-    )
+    arn = facts.outputs.app_policy_arn if facts.outputs else facts.settings.arn("iam", f"policy/{names.app_policy}")
     versions = facts.once(f"versions of {arn}", lambda: facts.access_diagnostics.policy_versions(arn))
     by_key = _key_policy_decision(facts, principal.arn)
     why = (

@@ -6,6 +6,7 @@ Reads through the facts.
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
+from components.settings.arn import resource_name
 from wizard.account import fixes
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.variables import former_key
@@ -87,7 +88,7 @@ def _memory(facts: StackFacts, instances: Instances, runs: Deployment, place: st
         yield Notice.unread(f"whether {place} failed to load its key", calls)
         return
     # The ARN of a session's role does not contain the role's path.
-    uses = [use for use in calls.calls if _name(use.principal) == _name(principal) and use.at >= since]
+    uses = [use for use in calls.calls if resource_name(use.principal) == resource_name(principal) and use.at >= since]
     failed = [use for use in uses if use.error is not None]
     if failed and uses[0].error is not None:
         yield _remembered(facts, runs, place, failed)
@@ -119,10 +120,6 @@ def _completion(facts: StackFacts, service: Service, expected: ExpectedDefinitio
     """`foreign`: the variables with a value of somebody else, which the finding names."""
     words = [word for name in foreign for word in ("--replace-variable", name)]
     return express_commands(expected, service) if service.is_express else _redeploy(facts, *words)
-
-
-def _name(arn: str) -> str:
-    return arn.rpartition("/")[2]
 
 
 def _time(at: datetime | None) -> str:

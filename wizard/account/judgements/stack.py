@@ -5,6 +5,7 @@ Reads through the facts.
 
 from collections.abc import Iterator, Sequence
 
+from components.settings.arn import Arn
 from wizard.account import fixes
 from wizard.account.claim import claim_of, claimed_elsewhere
 from wizard.account.diagnosis import first_of
@@ -81,7 +82,7 @@ def _second_key(facts: StackFacts, state: StackState) -> Notice | None:
     alias, stored, name = facts.alias_target, facts.stored_data_key, facts.stack
     if not (isinstance(alias, KeyFact) and isinstance(stored, StoredDataKey) and stored.key_arn == alias.arn):
         return None
-    if not state.resources or state.pending or {alias.arn, alias.arn.rpartition("/")[2]} & {*state.owned}:
+    if not state.resources or state.pending or {alias.arn, Arn.parse(alias.arn).name} & {*state.owned}:
         return None
     keys = ", ".join(entry.id for entry in state.resources if entry.type == "aws:kms/key:Key")
     empty = fixes.typed("pulumi", "stack", "rm", "--force", "--yes", "--preserve-config", "--stack", name)

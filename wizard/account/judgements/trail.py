@@ -10,6 +10,7 @@ from components import policies
 from components.policies.requirements import BY_ID
 from components.policies.stack import trail_arn_of, trail_key_policy_of
 from components.settings import LOGS_KEY_ROTATION_DAYS, ImportGroup, Settings
+from components.settings.arn import Arn
 from wizard.account import fixes
 from wizard.account.comparison.policies import widening
 from wizard.account.diagnosis import first_of
@@ -103,7 +104,7 @@ def _missing(facts: StackFacts, arn: str) -> Notice:
 
 
 def _command(facts: StackFacts, trail: TrailFact, gap: Gap) -> str:
-    home = trail.arn.split(":")[3]
+    home = Arn.parse(trail.arn).region
     if gap.requirement.id == "trail-logging":
         return fixes.aws(facts, "cloudtrail", "start-logging", "--name", trail.arn, region=home)
     if gap.requirement.id == "trail-kms-events":
@@ -158,7 +159,7 @@ def _is_of_management(selector: Mapping[str, Any]) -> bool:
 def _place(facts: StackFacts, trail: TrailFact) -> Iterator[Notice]:
     """Whether it delivers to the right bucket, without errors, and encrypted."""
     settings = facts.settings
-    bucket, home = settings.names.trail_bucket, trail.arn.split(":")[3]
+    bucket, home = settings.names.trail_bucket, Arn.parse(trail.arn).region
     update = ("cloudtrail", "update-trail", "--name", trail.arn)
     if trail.bucket != bucket:
         yield Notice.wrong(
@@ -315,7 +316,7 @@ def _with_delivery(facts: StackFacts, trail: TrailFact) -> Mapping[str, Any]:
     policy = None if isinstance(documents, SetupError) else documents.policy
     required = policies.trail_bucket_policy(
         bucket=bucket,
-        account_id=trail.arn.split(":")[4],
+        account_id=Arn.parse(trail.arn).account,
         trail_arn=trail.arn,
         partition=facts.settings.partition,
     )

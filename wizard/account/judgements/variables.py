@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from components.settings import HASH_KEY_VARIABLE, KEY_ID_VARIABLE, REGION_VARIABLE, SecretStore
+from components.settings.arn import Arn
 from wizard.account import fixes
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Judgement, Notice, judgement
@@ -17,7 +18,6 @@ from wizard.core.models.access import VariableEntry
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, Scope, StoredDataKey
 from wizard.core.models.rotation import VersionOrigin
 from wizard.core.variable_ownership import OwnValues, is_own
-from wizard.data_key.delivery import region_of
 from wizard.inputs.application_readers import before_removal
 from wizard.targets.port import deploy_targets
 
@@ -92,14 +92,14 @@ def in_the_store(facts: StackFacts, name: str) -> Iterator[Expected]:
     arns = facts.outputs.key_arns if facts.outputs else tuple(filter(None, (facts.key_arn,)))
     store = "Secrets Manager" if facts.settings.secret_store is SecretStore.SECRETS_MANAGER else "Parameter Store"
     for arn in arns:
-        values = facts.stored_values(region_of(arn))
+        values = facts.stored_values(Arn.parse(arn).region)
         if isinstance(values, SetupError):
             continue
         yield Expected(
             name=name,
             variable=name,
             in_store=True,
-            place=f"{store} {facts.settings.names.parameter_prefix}/{name} in {region_of(arn)}",
+            place=f"{store} {facts.settings.names.parameter_prefix}/{name} in {Arn.parse(arn).region}",
             expected_value=_expected_value(facts, name, arn),
             value=values.get(name),
             exists=name in values,
@@ -109,7 +109,7 @@ def in_the_store(facts: StackFacts, name: str) -> Iterator[Expected]:
 def _expected_value(facts: StackFacts, name: str, key_arn: str | None) -> str | None:
     if key_arn is None:
         return None
-    return {KEY_ID_VARIABLE: key_arn, REGION_VARIABLE: region_of(key_arn)}.get(name)
+    return {KEY_ID_VARIABLE: key_arn, REGION_VARIABLE: Arn.parse(key_arn).region}.get(name)
 
 
 def _push(facts: StackFacts, cause: str, what: str, why: str, *words: str) -> Notice:

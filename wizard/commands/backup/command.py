@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from components.settings import HASH_KEY_VARIABLE, Outputs, Settings
+from components.settings.arn import Arn
 from wizard.account.deployed_stack import DeployedStack
 from wizard.commands import deployed_stack
 from wizard.commands.backup import BackupOptions, destination
@@ -28,7 +29,6 @@ from wizard.core.models.rotation import S3, DataKeyVersion, LastBackup, RestoreD
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, TargetContext, UserInterface
 from wizard.data_key import delivery
-from wizard.data_key.delivery import region_of
 from wizard.targets.port import deploy_targets
 
 
@@ -269,7 +269,7 @@ def _read_copy(name: str, region: str, deployed: DeployedStack) -> DataKeyVersio
 def _fault(version: DataKeyVersion, credentials: AppCredentials, clients: Clients) -> str:
     """Why the application does not open a version; empty if it does."""
     variables = AppVariables(
-        region=region_of(version.key_arn or ""), key_arn=version.key_arn or "", wrapped=version.wrapped
+        region=Arn.parse(version.key_arn or "").region, key_arn=version.key_arn or "", wrapped=version.wrapped
     )
     result = clients.prover.prove(credentials, variables, retry_seconds=0, full=True)
     is_same = result.fingerprint == version.fingerprint
@@ -403,5 +403,5 @@ def copy_to_region(
 
 def _replica(region: str, backup: Backup, replica_arns: Sequence[str]) -> str | None:
     """The replica of the key that wraps it; replicas have the id of their primary (`mrk-…`)."""
-    key_id = backup.key_arn.rpartition("/")[2]
-    return next((arn for arn in replica_arns if region_of(arn) == region and arn.rpartition("/")[2] == key_id), None)
+    replica = str(Arn.parse(backup.key_arn).with_region(region))
+    return replica if replica in replica_arns else None

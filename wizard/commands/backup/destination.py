@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from components.settings import SecretStore
+from components.settings.arn import Arn
 from wizard.commands.backup.document import FORMAT, VERSION, Backup, digest, document, is_same, text_of
 from wizard.core import files, safe_text
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
@@ -261,7 +262,8 @@ def _read(fields: Mapping[str, Any]) -> Backup:
         versions=versions,
         hash_versions=hash_versions,
     )
-    if backup.key_arn.split(":")[:3] != ["arn", backup.key_arn.split(":")[1], "kms"]:
+    key = Arn.find(backup.key_arn)
+    if key is None or key.service != "kms":
         raise ValueError("its keyArn is not the ARN of a KMS key")
     return backup
 

@@ -49,17 +49,16 @@ def auditor_policies(setup: Setup) -> dict[str, Policy]:
 def resources_read(setup: Setup) -> dict[str, tuple[str, ...]]:
     """The ARNs that the auditor's commands read, by the name of the resource."""
     settings = setup.settings
-    iam = f"arn:{settings.partition}:iam::{settings.account_id}"
     arns_by_resource = {name: arns for name, arns in resources_of(setup).items() if name not in _NO_READERS}
     # An auditor is not an administrator of the keys, so the key policies delegate the permission to IAM.
     arns_by_resource["keys"] = resources_of(replace(setup, operator=""))["keys"]
     # The policy simulator is called only for the principals of the application.
     arns_by_resource["callers"] = tuple(arn for name in _APPLICATION for arn in arns_by_resource.get(name, ()))
     # The report shows how every user with a permission on the key signs in, and validates the audit logs.
-    arns_by_resource["users"] = (f"{iam}:user/*",)
-    arns_by_resource["audit logs"] = (f"arn:{settings.partition}:s3:::{settings.names.trail_bucket}/*",)
+    arns_by_resource["users"] = (settings.arn("iam", "user/*"),)
+    arns_by_resource["audit logs"] = (settings.arn("s3", f"{settings.names.trail_bucket}/*"),)
     if settings.makes_trail and settings.trail_key:
-        keys = f"arn:{settings.partition}:kms:{settings.region}:{settings.account_id}:key/*"
+        keys = settings.arn("kms", "key/*")
         arns_by_resource[LOGS_KEY] = (keys,)
     return {**arns_by_resource, **_services(setup)}
 

@@ -334,7 +334,7 @@ def _signs_in(read: Read, settings: Settings, outputs: Outputs) -> ChecklistEntr
 
 def _problems(each: SignIn, settings: Settings, outputs: Outputs) -> Iterator[tuple[str, str]]:
     """What is wrong with how somebody signs in, and the command for it."""
-    user = each.arn.rpartition("/")[2]
+    user = Arn.parse(each.arn).name
     active = [key for key in each.access_keys if key.active]
     # The application has an access key for a program, which no MFA device can confirm.
     is_program = each.arn in outputs.app_principal_arns and not each.has_password

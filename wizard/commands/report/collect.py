@@ -16,6 +16,7 @@ from typing import Any
 
 from components.policies.evaluation import AccountIam
 from components.settings import Outputs, SecretStore, Settings
+from components.settings.arn import Arn
 from wizard.account import judgements as doctor_checks
 from wizard.account.access.review import review as read_review
 from wizard.account.access.stored_reviews import VALID_DAYS, StoredReviews
@@ -43,7 +44,7 @@ from wizard.core.models.rotation import KeyRotations, LastBackup, RestoreDrill
 from wizard.core.next_command import plain_name, wizard
 from wizard.core.ports.run import AwsClient
 from wizard.core.retry import Threads
-from wizard.data_key.delivery import find_last_backup, find_last_drill, find_stored_data_key, region_of
+from wizard.data_key.delivery import find_last_backup, find_last_drill, find_stored_data_key
 from wizard.setup import checklist
 
 WINDOW_DAYS = 90
@@ -137,7 +138,7 @@ def _read(
         readings = pool.submit(checklist.read_account, aws, outputs)
         stored_data_key = pool.submit(attempted, find_stored_data_key, aws, settings)
         keys = {
-            arn: pool.submit(attempted, aws.with_region(region_of(arn)).kms.describe_key, arn)
+            arn: pool.submit(attempted, aws.with_region(Arn.parse(arn).region).kms.describe_key, arn)
             for arn in outputs.key_arns
         }
         rotations = pool.submit(attempted, aws.key_rotation.rotations, outputs.key_arn)
@@ -185,7 +186,7 @@ def _sign_ins(aws: AwsClient, live: Future[AccessReview | SetupError], now: date
     review = live.result()
     if isinstance(review, SetupError):
         raise review
-    account = review.key_arn.split(":")[4]
+    account = Arn.parse(review.key_arn).account
 
     def sign_in(principal: PrincipalAccess) -> SignIn | None:
         arn = principal.arn
@@ -218,7 +219,7 @@ def _validated(
     trail = aws.cloudtrail.find_trail(outputs.trail_arn)
     if trail is None:
         raise ResourceError(f"there is no trail {outputs.trail_arn}", wizard("doctor"))
-    regions = dict.fromkeys(map(region_of, outputs.key_arns))
+    regions = outputs.regions
     return tuple(aws.audit.validate_logs(trail, region, since=since, until=until, most=most) for region in regions)
 
 
@@ -330,7 +331,7 @@ def _finding(notice: Notice) -> facts.Finding:
 def _policies(read: Read, settings: Settings) -> Iterator[facts.PolicyDocument]:
     """The policies that decide who reaches the key, the role and the logs, as they were read."""
     names, readings = settings.names, read.readings
-    role = f"arn:{settings.partition}:iam::{settings.account_id}:role/{names.app_role}"
+    role = settings.arn("iam", f"role/{names.app_role}")
     principal = readings.iam.find(role) if isinstance(readings.iam, AccountIam) else None
     documents: tuple[tuple[str, object], ...] = (
         ("key policy", readings.keys[0].policy),

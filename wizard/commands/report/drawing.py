@@ -12,12 +12,12 @@ from xml.etree.ElementTree import Element, tostring
 from markupsafe import Markup
 
 from components import settings as contract
+from components.settings.arn import Arn
 from wizard.commands.report.document import Fact, Form
 from wizard.commands.report.facts import ApplicationFacts, Architecture, DataKeyFacts, RegionKey, TrailDetails
 from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact, TrailFact
 from wizard.core.models.delivery import StoredDataKey
-from wizard.data_key.delivery import region_of
 from wizard.targets.port import all_targets, deploy_targets
 
 Child = Element | Fact | str
@@ -96,7 +96,9 @@ def architecture_facts(
         applications=tuple(_applications(settings, outputs)),
         alias=outputs.alias_name,
         keys=tuple(
-            RegionKey(region=region_of(arn), arn=arn, replica=arn != outputs.key_arn, state=_state(keys.get(arn)))
+            RegionKey(
+                region=Arn.parse(arn).region, arn=arn, replica=arn != outputs.key_arn, state=_state(keys.get(arn))
+            )
             for arn in outputs.key_arns
         ),
         administrators=(*settings.administrators, *settings.administrator_patterns),

@@ -32,7 +32,7 @@ def show(ui: UserInterface, result: "ReviewResult", *, signs: bool) -> None:
     """Show the whole review; what a person `signs` for is accepted with it, and no failure."""
     review = result.review
     ui.section("Who can use and who can administer the key", review.key_arn)
-    rows = [_row(principal, account=review.key_arn.split(":")[4]) for principal in review.principals]
+    rows = [_row(principal, account=Arn.parse(review.key_arn).account) for principal in review.principals]
     ui.table(rows, headings=("who", "use", "admin", "delete", "uses", "last use"))
     ui.section("By which policy or grant")
     not_accepted = set() if signs else {principal.arn for principal in result.not_accepted}
@@ -48,12 +48,12 @@ def show(ui: UserInterface, result: "ReviewResult", *, signs: bool) -> None:
 
 def short(arn: str, *, account: str) -> str:
     """A principal as its row shows it: `role/eonpro-app-role`, `root`; of another account `999988887777 role/admin`."""
-    parts = arn.split(":", 5)
-    if len(parts) < 6:
+    parsed = Arn.find(arn)
+    if parsed is None:
         return arn
-    kind, _, rest = parts[5].partition("/")
-    name = f"{kind}/{rest.rpartition('/')[2]}" if rest else "everybody else" if kind == "*" else kind
-    return name if parts[4] == account else f"{parts[4]} {name}"
+    kind = "everybody else" if parsed.kind == "*" else parsed.kind
+    name = f"{kind}/{parsed.name}" if parsed.path else kind
+    return name if parsed.account == account else f"{parsed.account} {name}"
 
 
 def _row(principal: PrincipalAccess, *, account: str) -> tuple[str, ...]:

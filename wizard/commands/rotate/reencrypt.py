@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from components.settings.arn import Arn
 from wizard.commands.rotate.data_key import confirm_by_name, put_in_place
 from wizard.commands.rotate.replace_version import is_current_everywhere, make_current, prove_opening, stored_keys
 from wizard.commands.rotate.result import Action, RotateResult, show_versions
@@ -24,7 +25,6 @@ from wizard.core.models.account import KeyFact
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
 from wizard.core.next_command import Command
-from wizard.data_key import delivery
 from wizard.setup.deliver_and_verify import temporary_grant
 
 
@@ -172,7 +172,8 @@ def _since_last_rotation(
 
 def _destination(data_keys: DataKeyStore, key: str) -> Destination:
     """The key of the option, checked. Raises UsageError or ResourceError if it cannot wrap a data key."""
-    region = delivery.region_of(key) if key.startswith("arn:") and key.count(":") >= 5 else data_keys.settings.region
+    arn = Arn.find(key)
+    region = arn.region if arn else data_keys.settings.region
     aws = data_keys.deployed.aws
     fact = (aws if region == data_keys.settings.region else aws.with_region(region)).kms.describe_key(key)
     if fact is None:
@@ -183,7 +184,7 @@ def _destination(data_keys: DataKeyStore, key: str) -> Destination:
     _refuse_unfit(fact)
     if region == data_keys.settings.region:
         return Destination(arn=fact.arn)
-    if fact.replica_of is None or delivery.region_of(fact.replica_of) != data_keys.settings.region:
+    if fact.replica_of is None or Arn.parse(fact.replica_of).region != data_keys.settings.region:
         raise UsageError(
             f"{fact.arn} is in {region}, but ReEncrypt works inside one Region ({data_keys.settings.region}): use the "
             f"replica of a multi-Region key of {data_keys.settings.region}",

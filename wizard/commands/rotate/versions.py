@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from components.settings import HASH_KEY_VARIABLE, Outputs, Settings
+from components.settings.arn import Arn
 from wizard.account.deployed_stack import DeployedStack
 from wizard.commands import deployed_stack
 from wizard.core.clients import Clients, Request
@@ -94,7 +95,7 @@ def read_stack(request: Request, clients: Clients, *, hash_key: bool = False) ->
     region_stores = tuple(
         RegionStore(region=region, key_arn=arn, key_rotation=deployed.aws.with_region(region).key_rotation)
         for arn in outputs.key_arns
-        for region in (delivery.region_of(arn),)
+        for region in (Arn.parse(arn).region,)
     )
     data_keys = DataKeyStore(deployed=deployed, outputs=outputs, region_stores=region_stores)
     if not hash_key:

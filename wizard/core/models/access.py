@@ -16,6 +16,7 @@ from components.policies.evaluation.administrators import (
 )
 from components.policies.evaluation.key_access import key_context
 from components.settings import Settings
+from components.settings.arn import Arn
 from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact
 
@@ -320,7 +321,7 @@ def documents_of(
     """Everything that was read about the access to the key of this ARN."""
     return KeyAccessDocuments(
         arn=arn,
-        account=arn.split(":")[4],
+        account=Arn.parse(arn).account,
         policy=None if isinstance(policy, SetupError) else policy,
         grants=None if isinstance(grants, SetupError) else grants,
         iam=None if isinstance(iam, SetupError) else iam,

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from components.settings import ImportGroup, ResourceKind
+from components.settings.arn import Arn
 from wizard.core.data_key import WrappedDataKey
 
 
@@ -55,12 +56,12 @@ class Principal:
     @property
     def kind(self) -> str:
         """`user`, `role` or `root`."""
-        return self.arn.split(":", 5)[5].split("/")[0]
+        return Arn.parse(self.arn).kind
 
     @property
     def name(self) -> str:
         """The name, without path."""
-        return self.arn.rsplit("/", 1)[-1].rsplit(":", 1)[-1]
+        return Arn.parse(self.arn).name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +88,7 @@ class KeyFact:
     @property
     def related(self) -> tuple[str, ...]:
         """The ARNs of the primary and of all replicas of this multi-Region key, except its own."""
-        primary = () if self.replica_of is None or not self.replica_of.startswith("arn:") else (self.replica_of,)
+        primary = () if self.replica_of is None or not Arn.find(self.replica_of) else (self.replica_of,)
         return tuple(arn for arn in dict.fromkeys((*primary, *self.replicas)) if arn != self.arn)
 
 

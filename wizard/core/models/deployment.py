@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from components.settings.arn import Arn
+
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
@@ -285,6 +287,12 @@ class Service:
     def is_staged(self) -> bool:
         """Whether a healthy deployment takes longer than its tasks need to start."""
         return self.strategy != "ROLLING" or self.has_hooks or self.bake_minutes > 0
+
+    @property
+    def region(self) -> str:
+        """Empty where its ARN is unknown."""
+        arn = Arn.find(self.arn)
+        return arn.region if arn else ""
 
     @property
     def newest(self) -> Rollout | None:

@@ -66,11 +66,7 @@ def resources_of(setup: Setup) -> dict[str, tuple[str, ...]]:
 
 def _regional(settings: Settings, service: str, rest: str, *, everywhere: bool = False) -> list[str]:
     regions = settings.regions if everywhere else (settings.region,)
-    return [f"arn:{settings.partition}:{service}:{region}:{settings.account_id}:{rest}" for region in regions]
-
-
-def _iam(settings: Settings, rest: str) -> str:
-    return f"arn:{settings.partition}:iam::{settings.account_id}:{rest}"
+    return [settings.arn(service, rest, region=region) for region in regions]
 
 
 def _keys(setup: Setup) -> dict[str, list[str]]:
@@ -87,7 +83,7 @@ def _keys(setup: Setup) -> dict[str, list[str]]:
             *(_regional(settings, "kms", names.trail_key_alias) if settings.makes_trail and settings.trail_key else []),
         ],
         REPLICAS_ELSEWHERE: _replicas_elsewhere(settings),
-        "role of the replicas": [_iam(settings, f"role/{linked}")] if settings.multi_region else [],
+        "role of the replicas": [settings.arn("iam", f"role/{linked}")] if settings.multi_region else [],
     }
 
 
@@ -96,7 +92,7 @@ REPLICAS_ELSEWHERE = "replicas elsewhere"
 
 
 def _replicas_elsewhere(settings: Settings) -> list[str]:
-    return [f"arn:{settings.partition}:kms:*:{settings.account_id}:key/mrk-*"] if settings.multi_region else []
+    return [settings.arn("kms", "key/mrk-*", region="*")] if settings.multi_region else []
 
 
 def _administrators(setup: Setup) -> dict[str, list[str]]:
@@ -115,25 +111,27 @@ def _principals(settings: Settings) -> dict[str, list[str]]:
     role = existing if existing and ":role/" in existing else None
     provider = vercel_provider_arn_of(settings)
     return {
-        "application's role": [_iam(settings, f"role/{names.app_role}")] if settings.makes_role else [],
-        "application's user": [_iam(settings, f"user/{names.app_user}")] if settings.makes_user else [],
+        "application's role": [settings.arn("iam", f"role/{names.app_role}")] if settings.makes_role else [],
+        "application's user": [settings.arn("iam", f"user/{names.app_user}")] if settings.makes_user else [],
         "existing application user": [user] if user else [],
         "existing application role": [role] if role else [],
-        "application's policy": [_iam(settings, f"policy/{names.app_policy}")],
+        "application's policy": [settings.arn("iam", f"policy/{names.app_policy}")],
         "Vercel's identity provider": [provider] if settings.trusts_vercel and provider else [],
         "cluster's identity provider": [settings.eks_oidc_provider_arn] if settings.eks_oidc_provider_arn else [],
-        "execution role": [_iam(settings, f"role/{names.execution_role}")] if settings.makes_execution_role else [],
+        "execution role": [settings.arn("iam", f"role/{names.execution_role}")]
+        if settings.makes_execution_role
+        else [],
         "existing execution role": [settings.ecs_execution_role_arn] if settings.ecs_execution_role_arn else [],
-        "role that reads the variables": [_iam(settings, f"role/{names.secrets_role}")]
+        "role that reads the variables": [settings.arn("iam", f"role/{names.secrets_role}")]
         if settings.makes_secrets_role
         else [],
         "policy that reads the variables": [
-            _iam(settings, f"policy/{names.secret_policy if _in_secrets(settings) else names.parameter_policy}")
+            settings.arn("iam", f"policy/{names.secret_policy if _in_secrets(settings) else names.parameter_policy}")
         ]
         if settings.uses_store
         else [],
         # The operator's own name is not known here, and the simulator tells nothing that its policies do not grant.
-        "callers": [_iam(settings, "user/*"), _iam(settings, "role/*")],
+        "callers": [settings.arn("iam", "user/*"), settings.arn("iam", "role/*")],
     }
 
 
@@ -206,7 +204,7 @@ def _variables(settings: Settings, names: Sequence[str], regions: Sequence[str])
 def _trail(setup: Setup) -> dict[str, list[str]]:
     settings = setup.settings
     names, existing = settings.names, settings.existing_trail_arn
-    bucket = f"arn:{settings.partition}:s3:::"
+    bucket = settings.arn("s3", "")
     if existing is not None:
         return {"existing trail": [existing], "existing trail's bucket": [bucket + names.trail_bucket]}
     group = f"log-group:{names.log_group}"
@@ -219,7 +217,7 @@ def _trail(setup: Setup) -> dict[str, list[str]]:
         "access logs' bucket": [bucket + names.access_log_bucket] if settings.access_logging else [],
         # The actions on its tags need the ARN without `:*`.
         "log group": [*_regional(settings, "logs", group), *_regional(settings, "logs", f"{group}:*")] if logs else [],
-        "log role": [_iam(settings, f"role/{names.log_role}")] if logs else [],
+        "log role": [settings.arn("iam", f"role/{names.log_role}")] if logs else [],
     }
 
 
@@ -236,10 +234,8 @@ def _alerts(settings: Settings) -> dict[str, list[str]]:
     is_forwarding = any(rule.region != settings.region for rule in rules)
     return {
         "alerts' topic": _regional(settings, "sns", names.alert_topic),
-        "alerts' rules": [
-            f"arn:{settings.partition}:events:{rule.region}:{settings.account_id}:rule/{rule.name}" for rule in rules
-        ],
+        "alerts' rules": [settings.arn("events", f"rule/{rule.name}", region=rule.region) for rule in rules],
         "alarm": _regional(settings, "cloudwatch", f"alarm:{names.denied_use_rule}"),
         "alarms": _regional(settings, "cloudwatch", "alarm:*"),
-        "forwarding role": [_iam(settings, f"role/{names.forwarding_role}")] if is_forwarding else [],
+        "forwarding role": [settings.arn("iam", f"role/{names.forwarding_role}")] if is_forwarding else [],
     }

@@ -14,6 +14,7 @@ from typing import Any
 
 from components.policies.stack import trail_arn_of
 from components.settings import ResourceKind, Settings
+from components.settings.arn import Arn
 from wizard.core.required_permissions.resources import FEATURES, LOGS_KEY, REPLICAS_ELSEWHERE, Setup, resources_of
 
 TABLE = Path(__file__).with_name("measured.json")
@@ -160,9 +161,7 @@ def condition_of(setup: Setup, resource: str, action: str) -> dict[str, Any]:
                 "kms:ViaService": f"s3.{settings.region}.amazonaws.com",
                 "kms:EncryptionContext:aws:cloudtrail:arn": trail_arn_of(settings),
             },
-            "StringLike": {
-                "kms:EncryptionContext:aws:s3:arn": f"arn:{settings.partition}:s3:::{settings.names.trail_bucket}/*"
-            },
+            "StringLike": {"kms:EncryptionContext:aws:s3:arn": settings.arn("s3", f"{settings.names.trail_bucket}/*")},
         }
     if action == "sns:Subscribe":
         return {"StringEquals": {"sns:Protocol": "email", "sns:Endpoint": list(settings.alert_emails)}}
@@ -235,7 +234,8 @@ def _requests(setup: Setup, resource: str, arns: tuple[str, ...], actions: list[
             regions = settings.regions if everywhere else (iam_region if is_iam else settings.region,)
             yield from ((arn, region) for region in regions)
             continue
-        region = arn.split(":")[3] or (iam_region if arn.split(":")[2] == "iam" else settings.region)
+        named = Arn.parse(arn)
+        region = named.region or (iam_region if named.service == "iam" else settings.region)
         if resource in ("parameters", "secrets"):
             # Name by name: a caller whose policies list the variables is allowed all that is needed.
             names = [*(settings.variables if settings.uses_store else settings.wrapped_keys)]

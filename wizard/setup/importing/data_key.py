@@ -6,6 +6,7 @@
 from dataclasses import dataclass
 
 from components.settings import DATA_KEY_VARIABLE, Outputs, ResourceKind, Settings, Target
+from components.settings.arn import Arn
 from wizard.core.data_key import WrappedDataKey, input_variable
 from wizard.core.errors import DataKeyConflict, Problem, Unreachable
 from wizard.core.models.account import DiscoveredDataKey, DiscoveredSetup
@@ -147,8 +148,8 @@ def _names(text: str, discovered: DiscoveredSetup) -> bool:
     """Whether an AWS_KMS_KEY_ID names the discovered key: its ARN, its id, its alias, the alias's ARN."""
     key, alias = discovered.key, _alias(discovered)
     assert key is not None, "the caller checks it"
-    where = key.arn.partition(":key/")[0]
-    return text.strip() in (key.arn, key.arn.rpartition("/")[2], alias, f"{where}:{alias}")
+    arn = Arn.parse(key.arn)
+    return text.strip() in (key.arn, arn.name, alias, str(arn.with_resource(alias)))
 
 
 def _alias(discovered: DiscoveredSetup) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from components.settings import DATA_KEY_VARIABLE, ImportGroup, ResourceKind, Settings
+from components.settings.arn import Arn
 from wizard.account.comparison.differences import differences_of
 from wizard.account.comparison.trail import bucket_of, sharers
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
@@ -86,7 +87,7 @@ def inspect(
     wrapped = imported_data_key(used, entered)
     is_unknown = not (obstacle or invalid or wrapped or stored_data_key or import_request.data_key == NONE_YET)
     key = discovered.key
-    adopted = key and f"{ResourceKind.KEY}={key.arn.rpartition('/')[2]}" in settings.adopted
+    adopted = key and f"{ResourceKind.KEY}={Arn.parse(key.arn).name}" in settings.adopted
     if is_unknown and key is not None and (adopted or key.arn not in state.owned):
         problems.append(unknown_data_key(discovered))
     shared = set(shared_groups(discovered, settings)) - set(import_request.named)

@@ -6,6 +6,7 @@ Pure.
 from collections.abc import Iterator, Sequence
 
 from components.settings import ContractError, ImportGroup, Settings
+from components.settings.arn import Arn
 from wizard.account.comparison.trail import bucket_of
 from wizard.core.errors import Problem
 from wizard.core.models.account import DiscoveredSetup, KeyFact
@@ -75,7 +76,7 @@ def _key(key: KeyFact, settings: Settings, state: StackState) -> Iterator[Proble
             next=f"find its owner: aws kms describe-key {about}   or use another stack: --stack NAME",
         )
         return
-    if key.arn.split(":")[4] != settings.account_id:
+    if Arn.parse(key.arn).account != settings.account_id:
         yield Problem(
             what=f"{named} belongs to another account than {settings.account_id}",
             why="a stack manages keys of its own account",
@@ -95,7 +96,8 @@ def _wrong_kind(key: KeyFact, named: str, settings: Settings) -> Iterator[Proble
             next=OTHER_ENVIRONMENT,
         )
     if key.replica_of is not None:
-        region = key.replica_of.split(":")[3] if key.replica_of.count(":") > 3 else "REGION"
+        primary = Arn.find(key.replica_of)
+        region = primary.region if primary else "REGION"
         yield Problem(
             what=f"{named} is a replica; its primary is {key.replica_of}",
             why="a stack manages the primary, and creates the replicas itself",
@@ -109,7 +111,7 @@ def _wrong_kind(key: KeyFact, named: str, settings: Settings) -> Iterator[Proble
             next=f"point the alias to the right key: aws kms update-alias --alias-name {settings.names.alias} "
             f"--target-key-id KEY --region {settings.region}   or {OTHER_ENVIRONMENT}",
         )
-    multi_region = key.arn.rpartition("/")[2].startswith("mrk-")
+    multi_region = Arn.parse(key.arn).name.startswith("mrk-")
     if multi_region != settings.multi_region:
         actual, desired = (
             ("is a multi-Region key", "one of a single Region")
@@ -166,7 +168,7 @@ def _wrong_owner(key: KeyFact, named: str, about: str, settings: Settings) -> It
 
 
 def _role(arn: str) -> Iterator[Problem]:
-    if "/" in arn.partition(":role/")[2]:
+    if "/" in Arn.parse(arn).path:
         yield Problem(
             what=f"the role {arn} has a path",
             why="a path never changes, and the stack's role has none",
@@ -175,7 +177,7 @@ def _role(arn: str) -> Iterator[Problem]:
 
 
 def _policy(arn: str, settings: Settings) -> Iterator[Problem]:
-    if "/" in arn.partition(":policy/")[2]:
+    if "/" in Arn.parse(arn).path:
         yield Problem(
             what=f"the policy {arn} has a path",
             why=f"a path never changes, and a second policy {settings.names.app_policy} cannot exist",
@@ -188,16 +190,16 @@ def _trail(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Problem]
     trail = discovered.trail
     assert trail is not None, "the caller checks it"
     as_it_is = f"use the trail as it is: --trail {trail.arn} --trail-bucket {trail.bucket or 'NAME'}"
-    _, _, _, home, owner, _ = trail.arn.split(":", 5)
-    if trail.organization or owner != settings.account_id:
+    arn = Arn.parse(trail.arn)
+    if trail.organization or arn.account != settings.account_id:
         yield Problem(
             what=f"the trail {trail.arn} belongs to an organization",
             why="it is managed for all accounts of the organization, not by one stack",
             next=as_it_is,
         )
-    elif home != settings.region:
+    elif arn.region != settings.region:
         yield Problem(
-            what=f"the trail {trail.arn} has its home in {home}, and this stack is in {settings.region}",
+            what=f"the trail {trail.arn} has its home in {arn.region}, and this stack is in {settings.region}",
             why="a trail is changed in its home Region only, and its name is used in all others",
             next=as_it_is,
         )

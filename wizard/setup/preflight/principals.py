@@ -10,6 +10,7 @@ from typing import Any
 from components.policies.evaluation import KeyPolicyDecision
 from components.policies.stack import PolicyKind, StackPolicy, decide_by_key_policy_of, key_policy_of, policies_of
 from components.settings import Settings
+from components.settings.arn import Arn
 from wizard.core.errors import PolicyRefusal, Problem
 from wizard.core.models.access import PolicyFindingKind, PolicyJudgement
 from wizard.core.models.account import Identity, Principal
@@ -102,7 +103,7 @@ def lockout(settings: Settings, identity: Identity, aws: AwsClient) -> list[Prob
     named = (*settings.administrators, *settings.administrator_patterns)
     why = f"the new key policy names {', '.join(named)}, not you"
     if grant is KeyPolicyDecision.THROUGH_IAM:
-        key = f"arn:{settings.partition}:kms:{settings.region}:{settings.account_id}:key/*"
+        key = settings.arn("kms", "key/*")
         simulation, error = attempt(aws.permissions.simulate, caller, (action,), key)
         if simulation is not None and simulation.allowed:
             return []
@@ -148,8 +149,8 @@ def judge(settings: Settings, saved: Settings | None, key_arn: str | None, aws: 
     """
 
     def policies(of: Settings) -> tuple[StackPolicy, ...]:
-        key = key_arn.rpartition("/")[2] if key_arn else _NO_KEY_YET
-        arns = [f"arn:{of.partition}:kms:{region}:{of.account_id}:key/{key}" for region in of.regions]
+        key = Arn.parse(key_arn).name if key_arn else _NO_KEY_YET
+        arns = [of.arn("kms", f"key/{key}", region=region) for region in of.regions]
         return tuple(policies_of(of, key_arns=arns))
 
     planned = policies(settings)

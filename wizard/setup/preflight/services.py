@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from components.settings import DATA_KEY_VARIABLE, SecretStore, Settings, VariableNames
+from components.settings.arn import Arn
 from wizard.account import claim
 from wizard.account.resource_conflicts import crashed_creations
 from wizard.core import errors
@@ -17,7 +18,6 @@ from wizard.core.models.delivery import PRODUCTION, StackState, VercelProject
 from wizard.core.ports.run import AwsClient, Engine, VercelClient
 from wizard.core.retry import Threads
 from wizard.data_key import guard
-from wizard.data_key.delivery import region_of
 from wizard.inputs.registry import by_key
 from wizard.targets.port import deploy_target
 from wizard.targets.vercel import tokens_off
@@ -199,7 +199,7 @@ def forbidden_changes(settings: Settings, saved: Settings, stack: str, state: St
     The replicas are those of the state: the saved settings may hold some that were never created.
     """
     problems = []
-    keys = [region_of(arn) for arn in state.owned if ":kms:" in arn and ":key/mrk-" in arn]
+    keys = [Arn.parse(arn).region for arn in state.owned if ":kms:" in arn and ":key/mrk-" in arn]
     replicas = sorted(set(keys) - {saved.region})
     if settings.multi_region != saved.multi_region:
         was = "a multi-Region key" if saved.multi_region else "a key of one Region"

@@ -157,21 +157,19 @@ class Ecs(StoreTarget):
 
         if not settings.ecs_cluster:
             return []
-        role = f"arn:{settings.partition}:iam::{settings.account_id}:role/{settings.names.app_role}"
+        role = settings.arn("iam", f"role/{settings.names.app_role}")
         return redeploy_statements(settings, task_role=settings.app_principal_arn or role)
 
     def resources(self, settings: Settings) -> dict[str, tuple[str, ...]]:
         """The service and its tasks; none if the stack names no cluster."""
         if not settings.ecs_cluster:
             return {}
-        ecs = f"arn:{settings.partition}:ecs:{settings.region}:{settings.account_id}"
+        ecs = settings.arn("ecs", "")
         return {
-            "service": (f"{ecs}:service/{settings.ecs_cluster}/{settings.ecs_service or '*'}",),
-            "service deployments": (
-                f"{ecs}:service-deployment/{settings.ecs_cluster}/{settings.ecs_service or '*'}/*",
-            ),
-            "tasks": (f"{ecs}:task/{settings.ecs_cluster}/*",),
-            "container instances": (f"{ecs}:container-instance/{settings.ecs_cluster}/*",),
+            "service": (f"{ecs}service/{settings.ecs_cluster}/{settings.ecs_service or '*'}",),
+            "service deployments": (f"{ecs}service-deployment/{settings.ecs_cluster}/{settings.ecs_service or '*'}/*",),
+            "tasks": (f"{ecs}task/{settings.ecs_cluster}/*",),
+            "container instances": (f"{ecs}container-instance/{settings.ecs_cluster}/*",),
         }
 
     def reader(self) -> str:

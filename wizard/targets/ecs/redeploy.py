@@ -12,6 +12,7 @@ from typing import Any
 
 from components.policies import parameter_arn, secret_arn
 from components.settings import SecretStore, Settings
+from components.settings.arn import resource_name
 from wizard.core.errors import PermissionDenied, SetupError, StackNotFound
 from wizard.core.models.deployment import Redeployed, RedeployState, Rollout, RolloutState, Service, TaskDefinition
 from wizard.core.next_command import Command, shell, wizard
@@ -30,8 +31,6 @@ from wizard.targets.ecs.service import (
     foreign_in,
     locate,
     progress_of,
-    region_of,
-    short_name,
     with_variables,
 )
 from wizard.targets.port import OnMessage
@@ -50,21 +49,21 @@ def redeploy_statements(settings: Settings, *, task_role: str) -> list[Statement
     DescribeTaskDefinition has no resource level. iam:PassRole for the two roles keeps a revision from using another
     (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/security_iam_id-based-policy-examples.html).
     """
-    ecs = f"arn:{settings.partition}:ecs:{settings.region}:{settings.account_id}"
+    ecs = settings.arn("ecs", "")
     cluster, service = settings.ecs_cluster or "*", settings.ecs_service or "*"
-    within = {"ArnLike": {"ecs:cluster": f"{ecs}:cluster/{cluster}"}}
+    within = {"ArnLike": {"ecs:cluster": f"{ecs}cluster/{cluster}"}}
     return [
         {
             "Sid": "UpdateTheService",
             "Effect": "Allow",
             "Action": ["ecs:DescribeServices", "ecs:UpdateService"],
-            "Resource": f"{ecs}:service/{cluster}/{service}",
+            "Resource": f"{ecs}service/{cluster}/{service}",
         },
         {
             "Sid": "SeeItsProgress",
             "Effect": "Allow",
             "Action": "ecs:DescribeServiceDeployments",
-            "Resource": f"{ecs}:service-deployment/{cluster}/{service}/*",
+            "Resource": f"{ecs}service-deployment/{cluster}/{service}/*",
         },
         {
             "Sid": "FindTheService",
@@ -83,13 +82,13 @@ def redeploy_statements(settings: Settings, *, task_role: str) -> list[Statement
             "Sid": "RegisterRevisions",
             "Effect": "Allow",
             "Action": "ecs:RegisterTaskDefinition",
-            "Resource": f"{ecs}:task-definition/*:*",
+            "Resource": f"{ecs}task-definition/*:*",
         },
         {
             "Sid": "TagRevisions",
             "Effect": "Allow",
             "Action": "ecs:TagResource",
-            "Resource": f"{ecs}:task-definition/*:*",
+            "Resource": f"{ecs}task-definition/*:*",
             "Condition": {"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}},
         },
         {
@@ -103,14 +102,14 @@ def redeploy_statements(settings: Settings, *, task_role: str) -> list[Statement
             "Sid": "ListItsTasks",
             "Effect": "Allow",
             "Action": "ecs:ListTasks",
-            "Resource": f"{ecs}:container-instance/{cluster}/*",
+            "Resource": f"{ecs}container-instance/{cluster}/*",
             "Condition": within,
         },
         {
             "Sid": "SeeWhyTasksStopped",
             "Effect": "Allow",
             "Action": "ecs:DescribeTasks",
-            "Resource": f"{ecs}:task/{cluster}/*",
+            "Resource": f"{ecs}task/{cluster}/*",
         },
         _times(settings),
     ]
@@ -223,7 +222,7 @@ def _require_no_other(ecs_services: EcsServices, service: Service) -> None:
         "nothing was changed",
         shell(
             *("aws", "ecs", "describe-service-deployments", "--service-deployment-arns", progress.arn),
-            *("--region", region_of(service)),
+            *("--region", service.region),
             advice="run the same command again when it has ended",
         ),
     )
@@ -276,7 +275,7 @@ def _revision(
         return newest
     _require_no_other(ecs_services, service)
     revision = ecs_services.register(body)
-    on_message(f"registered {short_name(revision.arn)}: {'; '.join(changes(current.body, body, container))}")
+    on_message(f"registered {resource_name(revision.arn)}: {'; '.join(changes(current.body, body, container))}")
     return revision
 
 
@@ -297,11 +296,13 @@ def _start_rollout(
         and not under_way.failed
         and (changed is None or under_way.made > changed)
     ):
-        on_message(f"{under_way.id} of {short_name(definition.arn)} is in progress already")
+        on_message(f"{under_way.id} of {resource_name(definition.arn)} is in progress already")
         return under_way
     _require_no_other(ecs_services, service)
     rollout = ecs_services.update(service, definition.arn, force=True)
-    on_message(f"{service.cluster}/{service.name} restarts its tasks with {short_name(definition.arn)} ({rollout.id})")
+    on_message(
+        f"{service.cluster}/{service.name} restarts its tasks with {resource_name(definition.arn)} ({rollout.id})"
+    )
     return rollout
 
 
@@ -324,7 +325,7 @@ def _waiting(ended: EndedRollout, stack: str) -> _Outcome:
     what = "goes on by itself" if paused.then == "CONTINUE" else "rolls it back"
     command = shell(
         *("aws", "ecs", "continue-service-deployment", "--service-deployment-arn", progress.arn),
-        *("--hook-id", paused.id, "--action", "CONTINUE", "--region", region_of(service)),
+        *("--hook-id", paused.id, "--action", "CONTINUE", "--region", service.region),
     )
     why = f"{ended.why}; it waits at a hook for somebody to let it go on, and ECS {what}{until}"
     return _Outcome(state=RedeployState.WAITING, service=service, why=why, command=command)
@@ -348,20 +349,20 @@ def _after_rollback(
             # Somebody else's deployment is not rolled back.
             return failed
         case RolloutEnd.FAILED | RolloutEnd.LATE if back == ended.rollout.task_definition:
-            unchanged = f"{short_name(back)} was running already, so there is no other revision to roll back to"
+            unchanged = f"{resource_name(back)} was running already, so there is no other revision to roll back to"
             return _Outcome(state=RedeployState.FAILED, service=ended.service, why=f"{ended.why}; {unchanged}")
         case RolloutEnd.ROLLED_BACK:
-            on_message(f"ECS rolls back to {short_name(back)}")
+            on_message(f"ECS rolls back to {resource_name(back)}")
         case _:
-            on_message(f"the tasks do not become steady ({ended.why}); rolling back to {short_name(back)}")
+            on_message(f"the tasks do not become steady ({ended.why}); rolling back to {resource_name(back)}")
     try:
         if ended.end is not RolloutEnd.ROLLED_BACK:
             ecs_services.update(ended.service, back, force=False)
         returned = watch.until_back(ended.service, back)
     except SetupError as error:
-        lost = f"and the rollback to {short_name(back)} failed: {error.message}; {error.hint}"
+        lost = f"and the rollback to {resource_name(back)} failed: {error.message}; {error.hint}"
         return _Outcome(state=RedeployState.FAILED, service=ended.service, why=f"{ended.why}; {lost}")
     if returned.end is RolloutEnd.STEADY:
         return _Outcome(state=RedeployState.ROLLED_BACK, service=returned.service, why=ended.why)
-    lost = f"and {short_name(back)} is not steady either ({returned.why})"
+    lost = f"and {resource_name(back)} is not steady either ({returned.why})"
     return _Outcome(state=RedeployState.FAILED, service=returned.service, why=f"{ended.why}; {lost}")

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from components.settings.arn import resource_name
 from wizard.core.errors import CredentialsError, ResourceError, SetupError, Unreachable
 from wizard.core.models.deployment import Rollout, RolloutState, Service, ServiceDeployment
 from wizard.core.next_command import Command
 from wizard.core.ports.aws import EcsServices
 from wizard.core.retry import Clock, Reason, attempts
 from wizard.core.safe_text import quoted
-from wizard.targets.ecs.service import progress_of, short_name
+from wizard.targets.ecs.service import progress_of
 from wizard.targets.port import OnMessage
 
 ROLLOUT_TIMEOUT = timedelta(minutes=15)
@@ -85,7 +86,7 @@ class RolloutWatch:
                 if newest.task_definition == former:
                     return self._ended(RolloutEnd.ROLLED_BACK, service, rollout)
                 if newest.task_definition != rollout.task_definition:
-                    why = f"another deployment, {newest.id} of {short_name(newest.task_definition)}, took its place"
+                    why = f"another deployment, {newest.id} of {resource_name(newest.task_definition)}, took its place"
                     return EndedRollout(end=RolloutEnd.SUPERSEDED, service=service, rollout=rollout, why=why)
                 rollout = newest  # Another deployment of the same revision.
             if _is_steady(service, rollout):

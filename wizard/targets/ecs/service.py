@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from components.settings import APPLICATION_VARIABLES, Outputs, Settings
+from components.settings.arn import resource_name
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE
 from wizard.core.models.deployment import (
@@ -101,7 +102,7 @@ def inspect(ecs_services: EcsServices, settings: Settings, deployment: Deploymen
     """
     definition = ecs_services.task_definition(deployment.revision) if deployment.revision else None
     if definition is not None and not reads_all_variables(definition, settings):
-        why = f"its task definition {short_name(definition.arn)} does not read them from the stack's store"
+        why = f"its task definition {resource_name(definition.arn)} does not read them from the stack's store"
         return Instances(target=NAME, deployment=deployment, stale=True, why=why)
     changed = changed_at(ecs_services, settings)
     if changed is None:
@@ -170,11 +171,6 @@ def progress_of(ecs_services: EcsServices, service: Service, rollout: Rollout) -
     return progress if progress is not None and progress.made >= rollout.made - CLOCKS else None
 
 
-def short_name(arn: str) -> str:
-    """`family:revision` of a task definition, by its ARN."""
-    return arn.rpartition("/")[2]
-
-
 # --- the task definition
 
 
@@ -222,7 +218,7 @@ def container_of(definition: TaskDefinition, expected: ExpectedDefinition, servi
     named = ", ".join(str(container["name"]) for container in (having or containers))
     what = "several have the variables" if having else "none of them has the variables yet"
     raise SetupError(
-        f"the application's container in {short_name(definition.arn)} is not known: {named} "
+        f"the application's container in {resource_name(definition.arn)} is not known: {named} "
         f"({what}); nothing was registered",
         _manual_commands(definition, expected, service),
     )
@@ -331,7 +327,7 @@ def express_commands(expected: ExpectedDefinition, service: Service) -> str:
 
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateExpressGatewayService.html
     """
-    names = f"--service-arn {service.arn} --region {region_of(service)}"
+    names = f"--service-arn {service.arn} --region {service.region}"
     secrets = json.dumps([{"name": name, "valueFrom": source} for name, source in expected.secrets])
     return (
         f"aws ecs describe-express-gateway-service {names} "
@@ -341,7 +337,3 @@ def express_commands(expected: ExpectedDefinition, service: Service) -> str:
         f"aws ecs update-express-gateway-service {names} --primary-container file://container.json "
         f"--task-role-arn {expected.task_role} --execution-role-arn {expected.execution_role}"
     )
-
-
-def region_of(service: Service) -> str:
-    return service.arn.split(":")[3] if service.arn.count(":") > 4 else ""

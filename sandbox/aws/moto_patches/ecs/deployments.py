@@ -15,6 +15,8 @@ from moto.ecs.models import ecs_backends
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.ssm.models import ssm_backends
 
+from sandbox.arns import name_of
+from sandbox.arns import parse as parse_arn
 from sandbox.aws.iam.enforcement import enforce_identity_policies
 from sandbox.aws.iam.principals import Principal
 from sandbox.aws.moto_patches.sts import ecs_can_assume
@@ -201,7 +203,7 @@ class Service:
             self.tasks_to_end -= 1
             task.stop_code, task.stopped_reason = "EssentialContainerExited", "Essential container in task exited"
             task.exit_code = self.exit_code
-        self.add_event(f"has started 1 tasks: (task {arn.rpartition('/')[2]}).")
+        self.add_event(f"has started 1 tasks: (task {name_of(arn)}).")
         return task
 
     def _break_circuit(self, failing: Deployment) -> None:
@@ -226,8 +228,8 @@ def _execution_role(task_definition: Any) -> str:
 def _read_environment(container: dict[str, Any], role: str, task: str, region: str) -> dict[str, str]:
     """The variables of a container. Raises AwsError with the reason why the task stops."""
     environment = {item["name"]: item["value"] for item in container.get("environment") or ()}
-    session = f"{role.replace(':iam:', ':sts:').replace(':role/', ':assumed-role/')}/{task.rpartition('/')[2]}"
-    caller = Principal(arn=session, identity=role, user_id=f"AROASANDBOX:{task.rpartition('/')[2]}")
+    session = f"{role.replace(':iam:', ':sts:').replace(':role/', ':assumed-role/')}/{name_of(task)}"
+    caller = Principal(arn=session, identity=role, user_id=f"AROASANDBOX:{name_of(task)}")
     for item in container.get("secrets") or ():
         source = str(item["valueFrom"])
         environment[item["name"]] = (
@@ -239,8 +241,10 @@ def _read_environment(container: dict[str, Any], role: str, task: str, region: s
 
 
 def _read_parameter(source: str, caller: Principal, region: str) -> str:
-    region = source.split(":")[3] if source.startswith("arn:") else region
-    name = source.partition(":parameter")[2] if source.startswith("arn:") else source
+    name = source
+    if source.startswith("arn:"):
+        arn = parse_arn(source)
+        region, name = arn.region, f"/{arn.path}"
     prefix = "unable to retrieve secrets from ssm:"
     call = Call(service="ssm", operation="GetParameters", region=region, access_key_id="", parameters={"Names": [name]})
     _require_permission(caller, call, prefix)
@@ -251,7 +255,7 @@ def _read_parameter(source: str, caller: Principal, region: str) -> str:
 
 
 def _read_secret(source: str, caller: Principal, region: str) -> str:
-    region = source.split(":")[3] or region
+    region = parse_arn(source).region or region
     prefix = f"unable to retrieve secret from asm: failed to fetch secret {source} from secrets manager:"
     call = Call(
         service="secretsmanager",

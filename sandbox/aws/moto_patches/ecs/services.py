@@ -11,6 +11,8 @@ from typing import Any
 
 from moto.ecs.models import ecs_backends
 
+from sandbox.arns import name_of
+from sandbox.arns import parse as parse_arn
 from sandbox.aws.iam.principals import Principal
 from sandbox.aws.moto_patches.ecs.deployments import Deployment, Service, Task
 from sandbox.aws.protocol import AwsError, Call, Response, json_response
@@ -59,7 +61,7 @@ def refuse_inactive_task_definition(call: Call, caller: Principal | None) -> Non
     """
     for revisions in ecs_backends[ACCOUNT][call.region].task_definitions.values():
         for definition in revisions.values():
-            names = (definition.arn, definition.arn.rpartition("/")[2])
+            names = (definition.arn, name_of(definition.arn))
             if call.parameters.get("taskDefinition") in names and definition.status != "ACTIVE":
                 raise AwsError("ClientException", "TaskDefinition is inactive")
 
@@ -134,13 +136,13 @@ def describe_tasks(call: Call, caller: Principal | None) -> Response | None:
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-errors.html
     """
-    task_ids = {str(name).rpartition("/")[2] for name in call.parameters.get("tasks") or ()}
+    task_ids = {name_of(name) for name in call.parameters.get("tasks") or ()}
     payload = [
         _task(service, task)
         for service in _services.values()
         if service.region == call.region
         for task in (*_running(service), *service.stopped)
-        if task.arn.rpartition("/")[2] in task_ids
+        if name_of(task.arn) in task_ids
     ]
     return json_response({"tasks": payload, "failures": []}) if payload else None
 
@@ -280,11 +282,11 @@ def _key(region: str, described: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def _cluster(described: dict[str, Any]) -> str:
-    return str(described["clusterArn"]).rpartition("/")[2]
+    return name_of(described["clusterArn"])
 
 
 def _find(region: str, cluster: str, service_name: str) -> Service | None:
-    return _services.get((region, cluster.rpartition("/")[2], service_name.rpartition("/")[2]))
+    return _services.get((region, name_of(cluster), name_of(service_name)))
 
 
 def _settings(call: Call) -> dict[str, Any]:
@@ -304,7 +306,7 @@ def _running(service: Service) -> Iterator[Task]:
 
 def _add_deployments(response: Response, payload: dict[str, Any], services: list[dict[str, Any]]) -> Response:
     for described in services:
-        region = str(described["serviceArn"]).split(":")[3]
+        region = parse_arn(described["serviceArn"]).region
         service = _services.get(_key(region, described))
         if service is None or described["status"] != "ACTIVE":
             continue

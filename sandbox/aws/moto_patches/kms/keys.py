@@ -10,6 +10,8 @@ from typing import Any
 from moto.kms.models import Key, KmsBackend, kms_backends
 from moto.s3.models import FakeKey, s3_backends
 
+from sandbox.arns import fields_of
+from sandbox.arns import parse as parse_arn
 from sandbox.aws.iam import enforcement, permission_limits
 from sandbox.aws.iam.policy import (
     Decision,
@@ -104,7 +106,7 @@ def refuse_arn_of_other_region(call: Call, caller: Principal | None) -> None:
     for parameter in _NAMES:
         name = call.parameters.get(parameter)
         if isinstance(name, str) and name.startswith("arn:"):
-            parts = name.split(":")
+            parts = fields_of(name)
             if len(parts) != 6 or parts[2] != "kms" or parts[3] != call.region:
                 raise AwsError("NotFoundException", f"Invalid arn {parts[3] if len(parts) > 3 else name}")
 
@@ -162,7 +164,7 @@ def enforce_key_of_object(call: Call, caller: Principal | None) -> None:
     item = stored.keys.get(name) if stored else None
     if caller is None or not isinstance(item, FakeKey) or not str(item.kms_key_id).startswith("arn:"):
         return  # Nobody reads it, there is no object, or it is under a key of S3's own.
-    region = str(item.kms_key_id).split(":")[3]
+    region = parse_arn(str(item.kms_key_id)).region
     context = {"aws:s3:arn": f"arn:aws:s3:::{bucket}/{name}", **vars(item).get(CONTEXT_OF_OBJECT, {})}
     decrypt = replace(
         call, service="kms", operation="Decrypt", region=region, parameters={"EncryptionContext": context}

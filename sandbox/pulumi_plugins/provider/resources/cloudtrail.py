@@ -5,6 +5,8 @@ Touches CloudTrail at the endpoint of the Region that is passed to it.
 
 from typing import Any
 
+from sandbox.arns import name_of
+from sandbox.arns import parse as parse_arn
 from sandbox.pulumi_plugins.provider import resource_type as base
 from sandbox.pulumi_plugins.provider.endpoint import Region
 from sandbox.pulumi_plugins.provider.values import Properties
@@ -66,7 +68,7 @@ class Trail(base.ResourceType):
         current = {
             "arn": arn,
             "name": trail["Name"],
-            "homeRegion": trail.get("HomeRegion") or arn.split(":")[3],
+            "homeRegion": trail.get("HomeRegion") or parse_arn(arn).region,
             "snsTopicArn": trail.get("SnsTopicARN"),
             "enableLogging": bool(status["IsLogging"]),
             "tags": base.tag_map(tags[0].get("TagsList") if tags else None),
@@ -90,7 +92,7 @@ class Trail(base.ResourceType):
         if changed & _SETTINGS.keys():
             # "" removes a setting; an omitted setting does not change.
             removed_settings = {_SETTINGS[name]: "" for name in changed & _SETTINGS.keys() if new.get(name) is None}
-            region.cloudtrail.update_trail(Name=_name(resource_id), **_settings(new), **removed_settings)
+            region.cloudtrail.update_trail(Name=name_of(resource_id), **_settings(new), **removed_settings)
         if "eventSelectors" in changed:
             self._select(region, resource_id, new)
         if "enableLogging" in changed:
@@ -111,7 +113,7 @@ class Trail(base.ResourceType):
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Delete the trail; the logs stay in the bucket."""
         # By name: emulators answer success to an ARN and delete nothing.
-        region.cloudtrail.delete_trail(Name=_name(resource_id))
+        region.cloudtrail.delete_trail(Name=name_of(resource_id))
 
     @staticmethod
     def _select(region: Region, resource_id: str, inputs: Properties) -> None:
@@ -119,10 +121,6 @@ class Trail(base.ResourceType):
         region.cloudtrail.put_event_selectors(
             TrailName=resource_id, EventSelectors=[_selector_to_aws(selector) for selector in requested]
         )
-
-
-def _name(resource_id: str) -> str:
-    return resource_id.rsplit("/", 1)[-1]
 
 
 def _settings(inputs: Properties) -> dict[str, Any]:

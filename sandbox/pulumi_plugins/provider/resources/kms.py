@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from sandbox.arns import parse as parse_arn
 from sandbox.pulumi_plugins.provider import resource_type as base
 from sandbox.pulumi_plugins.provider.endpoint import Region
 from sandbox.pulumi_plugins.provider.errors import PAUSES_SECONDS, none_if_missing, retry_unknown_principals
@@ -166,16 +167,16 @@ class ReplicaKey(Key):
 
     def create(self, region: Region, inputs: Properties) -> str:
         """Replicate from the primary's Region, and wait until the replica exists."""
-        primary = inputs["primaryKeyArn"].split(":")
+        primary = parse_arn(inputs["primaryKeyArn"])
         arguments = base.without_none(
-            KeyId=primary[5].removeprefix("key/"),
+            KeyId=primary.path,
             ReplicaRegion=region.name,
             Description=inputs.get("description"),
             Policy=inputs.get("policy"),
             BypassPolicyLockoutSafetyCheck=inputs.get("bypassPolicyLockoutSafetyCheck") or None,
             Tags=base.tag_list(inputs.get("tags"), "TagKey", "TagValue") or None,
         )
-        primary_region = region.endpoint.in_region(primary[3])
+        primary_region = region.endpoint.in_region(primary.region)
         response = retry_unknown_principals(lambda: primary_region.kms.replicate_key(**arguments))
         resource_id = str(response["ReplicaKeyMetadata"]["KeyId"])
         for pause in PAUSES_SECONDS:

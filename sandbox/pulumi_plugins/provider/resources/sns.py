@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from sandbox.arns import parse as parse_arn
 from sandbox.pulumi_plugins.provider import resource_type as base
 from sandbox.pulumi_plugins.provider.endpoint import Region
 from sandbox.pulumi_plugins.provider.errors import retry_unknown_principals
@@ -75,7 +76,7 @@ class Topic(base.ResourceType):
             **current,
             "signatureVersion": None if signature is None else int(signature),
             "arn": resource_id,
-            "name": resource_id.rsplit(":", 1)[-1],
+            "name": parse_arn(resource_id).resource,
             "owner": attributes.get("Owner"),
             "tags": base.tag_map(region.sns.list_tags_for_resource(ResourceArn=resource_id).get("Tags")),
         }
