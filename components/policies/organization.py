@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from components.policies.documents import Policy, Statement, policy
 from components.policies.evaluation.conditions import Context
-from components.policies.evaluation.statements import Request, match_statement, statements_of
+from components.policies.evaluation.statements import Request, match_statement
+from components.policies.statements import statements_of
 from components.settings.names import WRAPPED_KEYS
 
 LONGEST_POLICY = 5120
@@ -248,7 +249,7 @@ ACTIONS: tuple[tuple[str, str, Context], ...] = (
 def _denial(document: Policy, request: Request) -> str | None:
     """The Sid of the first statement that denies a request for certain."""
     for statement in statements_of(document):
-        match = match_statement(statement, request, source=str(statement["Sid"]))
+        match = match_statement(statement, request, source=statement.sid)
         if match is not None and not match.terms:
             return match.source
     return None

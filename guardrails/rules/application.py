@@ -10,10 +10,11 @@ from typing import Any
 from components.policies.evaluation.conditions import conditions_hold
 from components.policies.evaluation.principals import account_of
 from components.policies.stack import APPLICATION_POLICIES
+from components.policies.statements import PolicyStatement
 from components.settings.arn import Arn, resource_name
 
 from . import resource_types as kinds
-from .policy_documents import Statement, check_statements
+from .policy_documents import check_statements, label
 from .rule import Resource, Rule, StackRule, check_values
 
 ACTIONS = frozenset({"kms:decrypt", "kms:generatedatakey", "kms:describekey"})
@@ -65,23 +66,23 @@ def _role(role: Resource) -> Iterator[str]:
     yield from check_values(_attached_policy, role.props.get("managedPolicyArns"))
 
 
-def _uses_keys_only(statement: Statement) -> Iterator[str]:
+def _uses_keys_only(statement: PolicyStatement) -> Iterator[str]:
     if not statement.allows:
         return
     yield from _allowed_actions(statement)
-    if statement.has_not_resource:
-        yield f"{statement.label} allows the application all but some resources (NotResource): list its key ARNs."
-    for resource in statement.resources:
+    if statement.not_resources is not None:
+        yield f"{label(statement)} allows the application all but some resources (NotResource): list its key ARNs."
+    for resource in statement.resources or ():
         if not _KEY_ARN.fullmatch(resource):
-            yield f"{statement.label} allows the application {resource}: allow the ARNs of its keys and nothing else."
+            yield f"{label(statement)} allows the application {resource}: allow the ARNs of its keys and nothing else."
 
 
-def _allowed_actions(statement: Statement, *, additional: frozenset[str] = frozenset()) -> Iterator[str]:
-    if statement.has_not_action:
-        yield f"{statement.label} allows the application all but some actions (NotAction): list the actions it needs."
+def _allowed_actions(statement: PolicyStatement, *, additional: frozenset[str] = frozenset()) -> Iterator[str]:
+    if statement.not_actions is not None:
+        yield f"{label(statement)} allows the application all but some actions (NotAction): list the actions it needs."
     for action in statement.actions:
         if action.lower() not in ACTIONS | additional:
-            yield f"{statement.label} allows the application {action}: it needs {_NEEDED} and nothing else."
+            yield f"{label(statement)} allows the application {action}: it needs {_NEEDED} and nothing else."
 
 
 _NEEDED = "kms:Decrypt, kms:GenerateDataKey and kms:DescribeKey"
@@ -136,7 +137,7 @@ def _grant(grant: Resource) -> Iterator[str]:
 def _key_policy(resource: Resource) -> Iterator[str]:
     additional = IMPORTED_ACTIONS if "policy" in resource.ignored else frozenset()
 
-    def application_statement(statement: Statement) -> Iterator[str]:
+    def application_statement(statement: PolicyStatement) -> Iterator[str]:
         # In a key policy the Resource "*" is the key itself.
         if statement.allows and _allows_the_application(statement):
             yield from _allowed_actions(statement, additional=additional)
@@ -144,13 +145,13 @@ def _key_policy(resource: Resource) -> Iterator[str]:
     return check_statements(resource.props.get("policy"), application_statement)
 
 
-def _allows_the_application(statement: Statement) -> bool:
+def _allows_the_application(statement: PolicyStatement) -> bool:
     if statement.sid == STATEMENT or any(is_application(name) for _, name in statement.principals):
         return True
     return any(_selects_the_application(statement, name) for _, name in statement.principals)
 
 
-def _selects_the_application(statement: Statement, name: str) -> bool:
+def _selects_the_application(statement: PolicyStatement, name: str) -> bool:
     """Whether a statement for the account's root has a condition on the caller that the application can meet.
 
     What the condition also depends on, such as MFA, is not known here, and does not make it safe.

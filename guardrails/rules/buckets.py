@@ -6,7 +6,9 @@ Pure.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .policy_documents import DocumentError, Statement, check_statements, statements
+from components.policies.statements import PolicyStatement
+
+from .policy_documents import DocumentError, check_statements, label, statements
 from .resource_types import BUCKET_ACLS, BUCKET_POLICY, BUCKETS, ENCRYPTION, OWNERSHIP, PUBLIC_ACCESS_BLOCKS, VERSIONING
 from .rule import Resource, Rule, check_all, check_values, has
 
@@ -59,10 +61,10 @@ def _policy_is_private(resource: Resource) -> Iterator[str]:
     return check_statements(resource.props.get("policy"), _statement_is_private)
 
 
-def _statement_is_private(statement: Statement) -> Iterator[str]:
-    everybody = statement.matches_everybody() or statement.has_not_principal
+def _statement_is_private(statement: PolicyStatement) -> Iterator[str]:
+    everybody = statement.matches_everybody or statement.not_principals is not None
     if statement.allows and everybody and not statement.conditions:
-        yield f"{statement.label} of the bucket policy allows public access: name a principal."
+        yield f"{label(statement)} of the bucket policy allows public access: name a principal."
 
 
 def tls_only_bucket(resource: Resource) -> Iterator[str]:
@@ -78,19 +80,19 @@ def tls_only_bucket(resource: Resource) -> Iterator[str]:
         yield "No statement denies old TLS for everybody: deny s3:* where s3:TlsVersion is less than 1.2."
 
 
-def _denies_everything(statement: Statement) -> bool:
-    whole = any(not resource.endswith("/*") for resource in statement.resources)
-    objects = any(resource.endswith("/*") or resource == "*" for resource in statement.resources)
+def _denies_everything(statement: PolicyStatement) -> bool:
+    whole = any(not resource.endswith("/*") for resource in statement.resources or ())
+    objects = any(resource.endswith("/*") or resource == "*" for resource in statement.resources or ())
     every_action = any(action.lower() in ("s3:*", "*") for action in statement.actions)
-    return not statement.allows and statement.matches_everybody() and every_action and whole and objects
+    return not statement.allows and statement.matches_everybody and every_action and whole and objects
 
 
-def _is_plain_http(statement: Statement) -> bool:
+def _is_plain_http(statement: PolicyStatement) -> bool:
     # A further condition would make the denial narrower.
     return _only_condition(statement) == ("bool", "aws:securetransport", ("false",))
 
 
-def _is_old_tls(statement: Statement) -> bool:
+def _is_old_tls(statement: PolicyStatement) -> bool:
     operator, key, values = _only_condition(statement)
     if (operator, key) != ("numericlessthan", "s3:tlsversion") or len(values) != 1:
         return False
@@ -100,7 +102,7 @@ def _is_old_tls(statement: Statement) -> bool:
         return False
 
 
-def _only_condition(statement: Statement) -> tuple[str, str, tuple[str, ...]]:
+def _only_condition(statement: PolicyStatement) -> tuple[str, str, tuple[str, ...]]:
     conditions = [
         (operator.lower(), key.lower(), values)
         for operator, keys in statement.conditions.items()

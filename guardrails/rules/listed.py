@@ -12,11 +12,12 @@ from components import policies
 from components.policies.evaluation.conditions import matches
 from components.policies.key import USE_ACTIONS
 from components.policies.stack import NewRole, application_trust_of, key_policy_of, readers_of, vercel_provider_arn_of
+from components.policies.statements import PolicyStatement
 from components.settings import Settings
 from components.settings.arn import Arn, resource_name
 
 from . import resource_types as kinds
-from .policy_documents import Statement, check_statements, statements
+from .policy_documents import check_statements, label, statements
 from .rule import Resource, Rule
 
 
@@ -73,25 +74,25 @@ def _policy(policy: Resource, settings: Settings) -> Iterator[str]:
         yield from check_statements(policy.props.get("policy"), check)
 
 
-def _own_keys(settings: Settings) -> Callable[[Statement], Iterator[str]]:
+def _own_keys(settings: Settings) -> Callable[[PolicyStatement], Iterator[str]]:
     own = tuple(settings.arn("kms", "key/", region=region) for region in settings.regions)
 
-    def check(statement: Statement) -> Iterator[str]:
-        for name in statement.resources:
+    def check(statement: PolicyStatement) -> Iterator[str]:
+        for name in statement.resources or ():
             if statement.allows and not name.startswith(own):
-                yield f"{statement.label} allows the application {name}: that is no key of this stack."
+                yield f"{label(statement)} allows the application {name}: that is no key of this stack."
 
     return check
 
 
-def _uses_no_key(statement: Statement) -> Iterator[str]:
+def _uses_no_key(statement: PolicyStatement) -> Iterator[str]:
     if not statement.allows:
         return
-    if statement.has_not_action:
-        yield f"{statement.label} allows all but some actions (NotAction): list the actions."
+    if statement.not_actions is not None:
+        yield f"{label(statement)} allows all but some actions (NotAction): list the actions."
     for pattern in statement.actions:
         if any(matches(pattern, action, ignore_case=True) for action in USE_ACTIONS):
-            yield f"{statement.label} allows {pattern}: only EONPROKMSAccess allows the use of a key."
+            yield f"{label(statement)} allows {pattern}: only EONPROKMSAccess allows the use of a key."
 
 
 def _attachment(attachment: Resource, settings: Settings) -> Iterator[str]:
@@ -110,36 +111,17 @@ def _value(value: Resource, settings: Settings) -> Iterator[str]:
 
 def _compare(document: Any, expected: Mapping[str, Any], where: str) -> Iterator[str]:
     """Every Allow of the document is an expected one, and every expected Deny is in it."""
-    listed = {_shape(statement): statement for statement in statements(expected)}
-    present = set()
+    listed, present = statements(expected), set()
 
-    def check(statement: Statement) -> Iterator[str]:
-        present.add(_shape(statement))
-        if statement.allows and _shape(statement) not in listed:
-            yield f"{statement.label} of {where} is not listed for the settings of this stack: remove it."
+    def check(statement: PolicyStatement) -> Iterator[str]:
+        present.add(statement)
+        if statement.allows and statement not in listed:
+            yield f"{label(statement)} of {where} is not listed for the settings of this stack: remove it."
 
     yield from check_statements(document, check)
-    for shape, statement in listed.items():
-        if not statement.allows and shape not in present:
-            yield f"{statement.label} is missing in {where}: add it again."
-
-
-def _shape(statement: Statement) -> tuple[object, ...]:
-    """What a statement says, without its Sid and the order of its lists."""
-    return (
-        statement.allows,
-        frozenset(statement.principals),
-        statement.has_not_principal,
-        frozenset(action.lower() for action in statement.actions),
-        statement.has_not_action,
-        frozenset(statement.resources),
-        statement.has_not_resource,
-        frozenset(
-            (operator.lower(), key.lower(), frozenset(values))
-            for operator, keys in statement.conditions.items()
-            for key, values in keys.items()
-        ),
-    )
+    for statement in listed:
+        if not statement.allows and statement not in present:
+            yield f"{label(statement)} is missing in {where}: add it again."
 
 
 def _names(resource: Resource) -> list[Any]:

@@ -5,42 +5,22 @@ Pure.
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-StatementCheck = Callable[["Statement"], Iterable[str]]
+from components.policies.statements import PolicyStatement, normalized
+
+StatementCheck = Callable[[PolicyStatement], Iterable[str]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Statement:
-    """One statement of a policy, with a tuple where the document may have one value or a list."""
-
-    sid: str
-    allows: bool
-    principals: tuple[tuple[str, str], ...]
-    """Type and name of each: ("AWS", "arn:..."); a bare "*" is ("*", "*")."""
-    has_not_principal: bool
-    """It has a NotPrincipal, which matches every other principal."""
-    actions: tuple[str, ...]
-    has_not_action: bool
-    resources: tuple[str, ...]
-    has_not_resource: bool
-    conditions: Mapping[str, Mapping[str, tuple[str, ...]]]
-    """Operator, key, values."""
-
-    @property
-    def label(self) -> str:
-        return f"Statement {self.sid!r}" if self.sid else "A statement without a Sid"
-
-    def matches_everybody(self) -> bool:
-        return any(name == "*" for kind, name in self.principals if kind in ("AWS", "*"))
+def label(statement: PolicyStatement) -> str:
+    return f"Statement {statement.sid!r}" if statement.sid else "A statement without a Sid"
 
 
 class DocumentError(ValueError):
     """The text is not a policy document that AWS accepts."""
 
 
-def statements(document: Any) -> tuple[Statement, ...]:
+def statements(document: Any) -> tuple[PolicyStatement, ...]:
     """The statements of a policy document. Raises DocumentError for another text or object."""
     if isinstance(document, str):
         try:
@@ -80,45 +60,15 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _ELEMENTS = frozenset("Sid Effect Principal NotPrincipal Action NotAction Resource NotResource Condition".split())
 
 
-def _statement(element: Mapping[str, Any]) -> Statement:
+def _statement(element: Mapping[str, Any]) -> PolicyStatement:
     if unknown := sorted(set(element) - _ELEMENTS):
         raise DocumentError(f"has the unknown element {unknown[0]!r} in a statement")
     if element.get("Effect") not in ("Allow", "Deny"):
         raise DocumentError("has a statement whose Effect is neither Allow nor Deny")
-    return Statement(
-        sid=str(element.get("Sid", "")),
-        allows=element["Effect"] == "Allow",
-        principals=tuple(_principals(element.get("Principal"))),
-        has_not_principal="NotPrincipal" in element,
-        actions=_strings(element.get("Action")),
-        has_not_action="NotAction" in element,
-        resources=_strings(element.get("Resource")),
-        has_not_resource="NotResource" in element,
-        conditions={
-            operator: {key: _strings(values) for key, values in _object(keys).items()}
-            for operator, keys in _object(element.get("Condition")).items()
-        },
-    )
-
-
-def _principals(value: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping):
-        for kind in value:
-            yield from ((kind, name) for name in _strings(value[kind]))
-    else:
-        yield from (("*", name) for name in _strings(value))
-
-
-def _object(value: Any) -> Mapping[str, Any]:
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
+    condition = {} if element.get("Condition") is None else element["Condition"]
+    if not (isinstance(condition, Mapping) and all(isinstance(keys, Mapping) for keys in condition.values())):
         raise DocumentError("has a Condition that is not an object")
-    return value
-
-
-def _strings(value: Any) -> tuple[str, ...]:
-    return tuple(str(item).lower() if isinstance(item, bool) else str(item) for item in _as_list(value))
+    return normalized(element)
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -5,7 +5,9 @@ Pure.
 
 from collections.abc import Iterator
 
-from .policy_documents import Statement, check_statements
+from components.policies.statements import PolicyStatement
+
+from .policy_documents import check_statements, label
 from .resource_types import (
     BUCKET_POLICY,
     BUCKETS,
@@ -32,14 +34,14 @@ def no_wildcard_principal(resource: Resource) -> Iterator[str]:
     return check_statements(document, _names_principals)
 
 
-def _names_principals(statement: Statement) -> Iterator[str]:
+def _names_principals(statement: PolicyStatement) -> Iterator[str]:
     if not statement.allows:
         return
-    if statement.has_not_principal:
-        yield f"{statement.label} allows everybody but some principals (NotPrincipal): list the allowed ARNs."
+    if statement.not_principals is not None:
+        yield f"{label(statement)} allows everybody but some principals (NotPrincipal): list the allowed ARNs."
     for _, name in statement.principals:
         if "*" in name or "?" in name:
-            yield f"{statement.label} allows a wildcard principal ({name}): use the full ARN."
+            yield f"{label(statement)} allows a wildcard principal ({name}): use the full ARN."
 
 
 def trust_policy_subject(role: Resource) -> Iterator[str]:
@@ -50,7 +52,7 @@ def trust_policy_subject(role: Resource) -> Iterator[str]:
     return check_statements(role.props.get("assumeRolePolicy"), _compares_claims)
 
 
-def _compares_claims(statement: Statement) -> Iterator[str]:
+def _compares_claims(statement: PolicyStatement) -> Iterator[str]:
     if not statement.allows or not any(kind == "Federated" for kind, _ in statement.principals):
         return
     exact = {
@@ -62,7 +64,7 @@ def _compares_claims(statement: Statement) -> Iterator[str]:
     }
     for claim, name in (("sub", "subject"), ("aud", "audience")):
         if claim not in exact:
-            yield f"{statement.label} accepts a token with any {name}: compare its :{claim} with StringEquals."
+            yield f"{label(statement)} accepts a token with any {name}: compare its :{claim} with StringEquals."
 
 
 RULES = (

@@ -10,7 +10,7 @@ from typing import Any
 from components.policies import stack as of_stack
 from components.policies.evaluation.account import IamPolicy, IamPrincipal
 from components.settings import ImportGroup, Outputs, Settings
-from wizard.account.comparison.policies import Right, rights, statements
+from wizard.account.comparison.policies import Right, rights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ def is_foreign(policy: IamPolicy, own: OwnPrincipal) -> bool:
 
 def _allows_more(policy: IamPolicy, own: OwnPrincipal) -> bool:
     if is_foreign(policy, own):
-        return policy.document is None or any(each.get("Effect") == "Allow" for each in statements(policy.document))
+        return policy.document is None or any(each.allows for each in policy.statements)
     expected = (own.policies or {}).get(policy.name.partition(" of ")[0])
     allowed = {right for right in rights(policy.document) if right.effect == "Allow"}
     return expected is not None and not allowed <= rights(expected)

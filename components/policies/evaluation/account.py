@@ -12,6 +12,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
+from components.policies.statements import PolicyStatement, statements_of
 from components.settings.arn import Arn
 
 Document = Mapping[str, Any]
@@ -35,6 +36,10 @@ class IamPolicy:
     document: Document | None
     """None: it could not be read."""
 
+    @cached_property
+    def statements(self) -> tuple[PolicyStatement, ...]:
+        return statements_of(self.document)
+
 
 @dataclass(frozen=True, kw_only=True)
 class IamPrincipal:
@@ -47,6 +52,11 @@ class IamPrincipal:
     trust: Document | None = None
     """Of a role: who may assume it."""
     tags: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def trusting(self) -> tuple[PolicyStatement, ...]:
+        """The statements of its trust policy."""
+        return statements_of(self.trust)
 
     @property
     def is_role(self) -> bool:

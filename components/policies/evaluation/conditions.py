@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
-from typing import Any
 
 from components.settings.arn import fields_of
 
 Truth = bool | None
 """None: it depends on what is not known."""
+
+Conditions = Mapping[str, Mapping[str, tuple[str, ...]]]
+"""Operator, key, values: those of `components.policies.statements.PolicyStatement`."""
 
 Context = Mapping[str, tuple[str, ...]]
 """The condition keys whose values are known, in lower case; one without a value is known to be absent."""
@@ -35,19 +37,6 @@ def any_of(truths: Iterable[Truth]) -> Truth:
 def negate(truth: Truth) -> Truth:
     """The opposite; unknown stays unknown."""
     return None if truth is None else not truth
-
-
-def as_tuple(value: Any) -> tuple[str, ...]:
-    """The values of an element that may be one value or a list of them."""
-    if value is None:
-        return ()
-    values = value if isinstance(value, list | tuple) else (value,)
-    # Managed policies list hundreds of actions, nearly always as text.
-    return tuple([each if type(each) is str else _text(each) for each in values])
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def matches(pattern: str, value: str, *, ignore_case: bool = False) -> Truth:
@@ -75,12 +64,12 @@ def _expression(pattern: str) -> re.Pattern[str]:
     return re.compile(expression + re.escape(pattern[end:]), re.DOTALL)
 
 
-def conditions_hold(conditions: Mapping[str, Any] | None, context: Context) -> Truth:
+def conditions_hold(conditions: Conditions, context: Context) -> Truth:
     """Whether every condition of a statement holds."""
     return all_of(_holds(*condition, context) for condition in _flatten(conditions))
 
 
-def unknown_conditions(conditions: Mapping[str, Any] | None, context: Context) -> tuple[str, ...]:
+def unknown_conditions(conditions: Conditions, context: Context) -> tuple[str, ...]:
     """The conditions that depend on what is not known, as text."""
     return tuple(
         describe_condition(*condition) for condition in _flatten(conditions) if _holds(*condition, context) is None
@@ -100,10 +89,10 @@ def describe_condition(operator: str, key: str, values: tuple[str, ...]) -> str:
     return f"{key} is {'not ' if 'Not' in name else ''}{text}"
 
 
-def _flatten(conditions: Mapping[str, Any] | None) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    for operator, keys in (conditions or {}).items():
-        for key, values in keys.items() if isinstance(keys, Mapping) else ():
-            yield operator, key, as_tuple(values)
+def _flatten(conditions: Conditions) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    for operator, keys in conditions.items():
+        for key, values in keys.items():
+            yield operator, key, values
 
 
 def _holds(operator: str, key: str, expected: tuple[str, ...], context: Context) -> Truth:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 
 from components.policies.evaluation.account import AccountIam, Document, GrantFact, KeyPermission
 from components.policies.evaluation.conditions import Context
@@ -26,12 +27,11 @@ from components.policies.evaluation.principals import (
 from components.policies.evaluation.statements import (
     PolicyEvaluation,
     Request,
-    Statement,
     StatementMatch,
     evaluate_policies,
     match_statement,
-    statements_of,
 )
+from components.policies.statements import PolicyStatement, statements_of
 from components.settings.arn import Arn
 
 DECRYPT = "kms:Decrypt"
@@ -101,6 +101,11 @@ class KeyAccessDocuments:
     context: Context = field(default_factory=dict)
     """The condition keys that the key itself decides, above all its tags."""
 
+    @cached_property
+    def statements(self) -> tuple[PolicyStatement, ...]:
+        """Those of the key policy."""
+        return statements_of(self.policy)
+
     def caller(self, arn: str) -> Caller:
         """A principal of the account, with its IAM policies where they were read."""
         return caller_of(arn, account=self.account, context=self.context, iam=self.iam)
@@ -160,7 +165,7 @@ def evaluate_access(
     identity = evaluate_policies(caller.iam.policies, request) if caller.iam else PolicyEvaluation()
     has_boundary = caller.iam is not None and caller.iam.boundary is not None
     boundary = evaluate_policies((caller.iam.boundary,), request) if caller.iam and caller.iam.boundary else None
-    by_key = _match_key_policy(documents.policy, caller, request, documents.account)
+    by_key = _match_key_policy(documents.statements, caller, request, documents.account)
     if any(not match.terms for match in by_key.denies) or identity.is_denied or (boundary and boundary.is_denied):
         return AccessDecision(permission=KeyPermission.NO)
     unless = tuple(
@@ -221,15 +226,11 @@ def decide_by_key_policy(
     caller = caller_of(principal_arn, account=account)
     # In a key policy "*" is the key itself: an Allow on anything else allows nothing. A Deny counts on anything.
     statements = [
-        {
-            name: value
-            for name, value in statement.items()
-            if statement.get("Effect") != "Deny" or "Resource" not in name
-        }
+        replace(statement, resources=None, not_resources=None) if statement.denies else statement
         for statement in statements_of(policy)
     ]
     request = Request(action=action, resource="*", context={**_CHOSEN, **(known or {}), **caller.context})
-    by_key = _match_key_policy({"Statement": statements}, caller, request, account)
+    by_key = _match_key_policy(statements, caller, request, account)
     named = (*by_key.named, *by_key.everybody_named)
     if any(not match.terms for match in by_key.denies):
         return KeyPolicyDecision.DENIED
@@ -258,15 +259,17 @@ class _KeyPolicyMatches:
     denies: list[StatementMatch] = field(default_factory=list)
 
 
-def _match_key_policy(policy: Document | None, caller: Caller, request: Request, account: str) -> _KeyPolicyMatches:
+def _match_key_policy(
+    statements: Iterable[PolicyStatement], caller: Caller, request: Request, account: str
+) -> _KeyPolicyMatches:
     matches = _KeyPolicyMatches()
-    for statement in statements_of(policy):
-        source = f"key policy: {_sid(statement)}"
+    for statement in statements:
+        source = f"key policy: {_quoted(statement.sid)}"
         match = match_statement(statement, request, source=source)
         covers = match_principal(statement, caller, account) if match is not None else None
         if covers is None or match is None:
             continue
-        if statement.get("Effect") == "Deny":
+        if statement.denies:
             matches.denies.append(match)
         elif covers is PrincipalMatch.ACCOUNT:
             matches.account.append(match)
@@ -278,11 +281,11 @@ def _match_key_policy(policy: Document | None, caller: Caller, request: Request,
     return matches
 
 
-def _add_for_everybody(matches: _KeyPolicyMatches, statement: Statement, match: StatementMatch) -> None:
+def _add_for_everybody(matches: _KeyPolicyMatches, statement: PolicyStatement, match: StatementMatch) -> None:
     matches.everybody.append(match)
-    if "NotPrincipal" not in statement:
+    if statement.not_principals is None:
         matches.everybody_named.append(match)
-    if statement.get("Condition") and not match.terms:
+    if statement.conditions and not match.terms:
         matches.everybody_meant.append(match)
 
 
@@ -326,12 +329,11 @@ def _could_be_allowed(
 _PLAIN_SID = re.compile("[A-Za-z0-9 _.,:/=+@-]{1,128}")
 
 
-def _sid(statement: Mapping[str, object]) -> str:
+def _quoted(sid: str) -> str:
     """A statement's Sid on one line: one that is no plain name in quotation marks, with escapes, cut at 128 characters.
 
     Whoever may write the policy chooses it, and a line feed in it would look like a line of a report.
     """
-    sid = str(statement.get("Sid") or "")
     if not sid:
         return "a statement without Sid"
     return sid if _PLAIN_SID.fullmatch(sid) else json.dumps(sid[:128])

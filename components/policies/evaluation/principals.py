@@ -6,13 +6,13 @@ Pure. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elemen
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 from components.policies.evaluation.account import AccountIam, Document, IamPrincipal
-from components.policies.evaluation.conditions import Context, as_tuple
-from components.policies.evaluation.statements import Statement, statements_of
+from components.policies.evaluation.conditions import Context
+from components.policies.statements import PolicyStatement, Principal, statements_of
 from components.settings.arn import resource_name
 
 EVERYBODY = "*"
@@ -114,13 +114,13 @@ def caller_of(
     return Caller(arn=name, kind=kind, context=known, iam=iam.find(name) if iam else None)
 
 
-def match_principal(statement: Statement, caller: Caller, account: str) -> PrincipalMatch | None:
+def match_principal(statement: PolicyStatement, caller: Caller, account: str) -> PrincipalMatch | None:
     """How a statement of a key policy or trust policy covers a caller; None where it does not."""
-    if "NotPrincipal" in statement:
-        excepted = set(_names(statement["NotPrincipal"]))
+    if statement.not_principals is not None:
+        excepted = _names(statement.not_principals)
         is_excepted = EVERYBODY in excepted or any(_is_same(name, caller.arn) for name in excepted)
         return None if is_excepted else PrincipalMatch.EVERYBODY
-    names = set(_names(statement.get("Principal")))
+    names = _names(statement.principals)
     if any(_is_same(name, caller.arn) for name in names):
         return PrincipalMatch.NAMED
     is_of_account = account_of(caller.arn) == account and caller.kind in (
@@ -146,7 +146,7 @@ def allowed_principals(document: Document | None, account: str) -> Iterator[tupl
     """Everybody that the Allow statements name, once; an account by its root's ARN."""
     names = set()
     for statement in statements_of(document):
-        if statement.get("Effect") != "Allow":
+        if not statement.allows:
             continue
         for name, kind in statement_principals(statement, account):
             if name not in names:
@@ -154,21 +154,17 @@ def allowed_principals(document: Document | None, account: str) -> Iterator[tupl
                 yield name, kind
 
 
-def statement_principals(statement: Statement, account: str) -> Iterator[tuple[str, PrincipalKind]]:
+def statement_principals(statement: PolicyStatement, account: str) -> Iterator[tuple[str, PrincipalKind]]:
     """Everybody that one statement names."""
-    principal = statement.get("Principal")
-    if "NotPrincipal" in statement or principal == EVERYBODY:
+    if statement.not_principals is not None:
         # Everybody except a few includes principals that nobody considered.
         yield EVERYBODY, PrincipalKind.EVERYBODY
         return
-    for principal_type, names in principal.items() if isinstance(principal, Mapping) else ():
-        for name in as_tuple(names):
-            yield name, kind_of(name, account, principal_type)
+    for kind, name in statement.principals:
+        # A text that is no `*` is no principal.
+        if kind != EVERYBODY or name == EVERYBODY:
+            yield name, kind_of(name, account, kind)
 
 
-def _names(principal: object) -> Iterator[str]:
-    if principal == EVERYBODY:
-        yield EVERYBODY
-    elif isinstance(principal, Mapping):
-        for names in principal.values():
-            yield from as_tuple(names)
+def _names(principals: tuple[Principal, ...]) -> set[str]:
+    return {name for kind, name in principals if kind != EVERYBODY or name == EVERYBODY}

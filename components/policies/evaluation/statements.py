@@ -5,10 +5,9 @@ Pure. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evalua
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from components.policies.evaluation.account import IamPolicy
 from components.policies.evaluation.conditions import (
@@ -16,14 +15,12 @@ from components.policies.evaluation.conditions import (
     Truth,
     all_of,
     any_of,
-    as_tuple,
     conditions_hold,
     matches,
     negate,
     unknown_conditions,
 )
-
-Statement = Mapping[str, Any]
+from components.policies.statements import PolicyStatement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,13 +62,6 @@ class PolicyEvaluation:
         return bool(self.allows) and not self.is_denied
 
 
-def statements_of(document: Mapping[str, Any] | None) -> tuple[Statement, ...]:
-    """The statements of a policy; a single one may have no list around it."""
-    value = (document or {}).get("Statement") or ()
-    statements = value if isinstance(value, list | tuple) else (value,)
-    return tuple(statement for statement in statements if isinstance(statement, Mapping))
-
-
 def evaluate_policies(policies: Iterable[IamPolicy], request: Request) -> PolicyEvaluation:
     """What the policies of a user or a role say about a request."""
     allows: list[StatementMatch] = []
@@ -80,41 +70,41 @@ def evaluate_policies(policies: Iterable[IamPolicy], request: Request) -> Policy
     for policy in policies:
         if policy.document is None:
             unread.append(policy.name)
-        for statement in statements_of(policy.document):
+        for statement in policy.statements:
             if (match := match_statement(statement, request, source=policy.name)) is not None:
-                (denies if statement.get("Effect") == "Deny" else allows).append(match)
+                (denies if statement.denies else allows).append(match)
     return PolicyEvaluation(allows=tuple(allows), denies=tuple(denies), unread=tuple(unread))
 
 
-def match_statement(statement: Statement, request: Request, *, source: str) -> StatementMatch | None:
+def match_statement(statement: PolicyStatement, request: Request, *, source: str) -> StatementMatch | None:
     """How a statement applies to a request; None where it does not. Its principal is not considered."""
-    covers = all_of((_element(statement, "Action", request.action), _covers_resource(statement, request.resource)))
-    if covers is False or statement.get("Effect") not in ("Allow", "Deny"):
+    actions = _covers(statement.actions, statement.not_actions, request.action, ignore_case=True)
+    covers = all_of((actions, _covers_resource(statement, request.resource)))
+    if covers is False or not (statement.allows or statement.denies):
         return None
-    if conditions_hold(statement.get("Condition"), request.context) is False:
+    if conditions_hold(statement.conditions, request.context) is False:
         return None
     return StatementMatch(source=source, terms=tuple(_terms(statement, request, covers)))
 
 
-def _terms(statement: Statement, request: Request, covers: Truth) -> Iterator[str]:
+def _terms(statement: PolicyStatement, request: Request, covers: Truth) -> Iterator[str]:
     if covers is None:
-        element = "NotResource" if "NotResource" in statement else "Resource"
-        yield f"{element} {' or '.join(as_tuple(statement.get(element)))} means the key"
-    yield from unknown_conditions(statement.get("Condition"), request.context)
+        element = "Resource" if statement.not_resources is None else "NotResource"
+        yield f"{element} {' or '.join(statement.not_resources or statement.resources or ())} means the key"
+    yield from unknown_conditions(statement.conditions, request.context)
 
 
-def _covers_resource(statement: Statement, resource: str) -> Truth:
+def _covers_resource(statement: PolicyStatement, resource: str) -> Truth:
     # A role's trust policy has no Resource: it is about the role that it belongs to.
-    if "Resource" not in statement and "NotResource" not in statement:
+    if statement.resources is None and statement.not_resources is None:
         return True
-    return _element(statement, "Resource", resource)
+    return _covers(statement.resources or (), statement.not_resources, resource, ignore_case=False)
 
 
-def _element(statement: Statement, name: str, value: str) -> Truth:
-    is_excluded = f"Not{name}" in statement
-    patterns = as_tuple(statement.get(f"Not{name}" if is_excluded else name))
-    covers = _is_covered(patterns, value, name == "Action")
-    return negate(covers) if is_excluded else covers
+def _covers(patterns: tuple[str, ...], excluded: tuple[str, ...] | None, value: str, *, ignore_case: bool) -> Truth:
+    if excluded is not None:
+        return negate(_is_covered(excluded, value, ignore_case))
+    return _is_covered(patterns, value, ignore_case)
 
 
 @lru_cache(maxsize=2**14)

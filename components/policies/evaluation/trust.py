@@ -20,11 +20,10 @@ from components.policies.evaluation.principals import (
 )
 from components.policies.evaluation.statements import (
     Request,
-    Statement,
     evaluate_policies,
     match_statement,
-    statements_of,
 )
+from components.policies.statements import PolicyStatement
 from components.settings.arn import resource_name
 
 MAX_CHAIN = 4
@@ -51,7 +50,7 @@ class AssumePath:
     terms: tuple[str, ...] = ()
     through: tuple[str, ...] = ()
     """The roles between, the nearest to it first; none where the role itself trusts it."""
-    statement: Statement | None = None
+    statement: PolicyStatement | None = None
     """The statement of the trust policy that names it."""
 
     @property
@@ -100,8 +99,8 @@ def assume_paths(
 
 def direct_paths(role: IamPrincipal, iam: AccountIam, *, account: str) -> Iterator[AssumePath]:
     """Every principal that the role's own trust policy allows to assume it."""
-    for statement in statements_of(role.trust):
-        if statement.get("Effect") != "Allow":
+    for statement in role.trusting:
+        if not statement.allows:
             continue
         for name, kind in statement_principals(statement, account):
             if kind is PrincipalKind.ROOT:
@@ -113,7 +112,7 @@ def direct_paths(role: IamPrincipal, iam: AccountIam, *, account: str) -> Iterat
                 yield AssumePath(principal=name, kind=kind, terms=terms, statement=statement)
 
 
-def _through_iam(role: IamPrincipal, statement: Statement, iam: AccountIam, account: str) -> Iterator[AssumePath]:
+def _through_iam(role: IamPrincipal, statement: PolicyStatement, iam: AccountIam, account: str) -> Iterator[AssumePath]:
     """A role that trusts its account can be assumed by whoever IAM allows to."""
     for principal in iam.principals:
         if principal.arn == role.arn or principal.is_service_linked:
@@ -130,7 +129,9 @@ def _through_iam(role: IamPrincipal, statement: Statement, iam: AccountIam, acco
             )
 
 
-def _trust_terms(role: IamPrincipal, statement: Statement, caller: Caller, account: str) -> tuple[str, ...] | None:
+def _trust_terms(
+    role: IamPrincipal, statement: PolicyStatement, caller: Caller, account: str
+) -> tuple[str, ...] | None:
     """On which terms a statement of the trust policy allows a caller; None where it does not."""
     for action in _ASSUME_ACTIONS.get(caller.kind, ("sts:AssumeRole",)):
         request = Request(action=action, resource=role.arn, context=caller.context)
@@ -139,8 +140,8 @@ def _trust_terms(role: IamPrincipal, statement: Statement, caller: Caller, accou
             continue
         denies = [
             denial
-            for deny in statements_of(role.trust)
-            if deny.get("Effect") == "Deny" and match_principal(deny, caller, account) is not None
+            for deny in role.trusting
+            if deny.denies and match_principal(deny, caller, account) is not None
             if (denial := match_statement(deny, request, source="trust policy")) is not None
         ]
         if caller.iam is not None and evaluate_policies(caller.iam.policies, request).is_denied:

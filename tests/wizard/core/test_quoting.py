@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from components.policies.evaluation.key_access import _sid
+from components.policies.evaluation.key_access import _quoted
 from wizard.core.next_command import quote, shell, wizard
 from wizard.core.safe_text import clean
 
@@ -71,4 +71,4 @@ def test_a_name_with_a_nul_names_nothing_that_is_there() -> None:
     ],
 )
 def test_a_sid_is_one_line_of_a_report(sid: str, shown: str) -> None:
-    assert _sid({"Sid": sid}) == shown
+    assert _quoted(sid) == shown

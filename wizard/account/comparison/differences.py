@@ -14,6 +14,7 @@ from components.policies.stack import (
     key_policy_of,
     vercel_provider_arn_of,
 )
+from components.policies.statements import statements_of
 from components.settings import KEY_DESCRIPTION, ImportGroup, ResourceKind, Settings
 from components.settings.arn import Arn, resource_of
 from wizard.account.comparison.policies import (
@@ -21,11 +22,9 @@ from wizard.account.comparison.policies import (
     Right,
     Widening,
     can_mean,
-    condition_of,
-    principals,
+    names_of,
     rights,
     same,
-    statements,
     widening,
 )
 from wizard.account.comparison.trail import DifferenceRow, bucket_differences, trail_differences
@@ -266,10 +265,10 @@ def _trust(actual: Mapping[str, Any], desired: Mapping[str, Any]) -> Iterator[Di
 def _trusted(document: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
     """Principal → the conditions, by key, of each statement that trusts it."""
     trusted: dict[str, list[dict[str, str]]] = {}
-    for statement in statements(document):
-        if statement.get("Effect") == "Allow":
-            conditions = {key: " or ".join(values) for _, key, values in condition_of(statement)}
-            for principal in principals(statement.get("Principal")):
+    for statement in statements_of(document):
+        if statement.allows:
+            conditions = {key: " or ".join(values) for _, key, values in statement.tests}
+            for principal in names_of(statement.principals) or ("",):
                 trusted.setdefault(principal, []).append(conditions)
     return trusted
 

@@ -3,13 +3,14 @@
 Pure.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import product
 from typing import Any
 
 from components import policies
-from components.settings.arn import Arn
+from components.policies.statements import PolicyStatement, Principal, Test, canonical_principal, statements_of
 
 KEY_ACTIONS = tuple(
     sorted(
@@ -29,9 +30,6 @@ KEY_ACTIONS = tuple(
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awskeymanagementservice.html
 """
 
-Condition = tuple[tuple[str, str, tuple[str, ...]], ...]
-"""(operator, key, values) of each test, sorted."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Right:
@@ -43,23 +41,12 @@ class Right:
     action: str
     """In IAM's spelling; in lower case if it is not an action of a key; `not …` for NotAction."""
     resource: str
-    condition: Condition = ()
+    condition: tuple[Test, ...] = ()
 
 
 def rights(document: Mapping[str, Any] | None) -> frozenset[Right]:
     """All rights in the document; patterns of KMS actions are expanded."""
-    return frozenset(right for statement in statements(document) for right in _of(statement))
-
-
-def statements(document: Mapping[str, Any] | None) -> tuple[Mapping[str, Any], ...]:
-    return tuple(statement for statement in listed((document or {}).get("Statement")) if isinstance(statement, Mapping))
-
-
-def listed(value: Any) -> list[Any]:
-    """A single value or a list of a policy, as a list."""
-    if value is None:
-        return []
-    return list(value) if isinstance(value, list | tuple) else [value]
+    return frozenset(right for statement in statements_of(document) for right in _of(statement))
 
 
 def same(first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> bool:
@@ -121,7 +108,7 @@ def covers(right: Right, other: Right) -> bool:
     return is_same and is_resource and _is_narrower(other.condition, right.condition)
 
 
-def _is_narrower(condition: Condition, than: Condition) -> bool:
+def _is_narrower(condition: tuple[Test, ...], than: tuple[Test, ...]) -> bool:
     """Whether a condition has every test of another one, each with the same values or with stricter ones."""
     values = {(operator, key): set(each) for operator, key, each in condition}
 
@@ -134,65 +121,38 @@ def _is_narrower(condition: Condition, than: Condition) -> bool:
     return all(is_met(*test) for test in than)
 
 
-def condition_of(statement: Mapping[str, Any]) -> Condition:
-    """A statement's condition in its normal form."""
-    return tuple(
-        sorted(
-            (str(operator), str(key).lower(), tuple(sorted(_text(value) for value in listed(values))))
-            for operator, keys in (statement.get("Condition") or {}).items()
-            for key, values in keys.items()
-        )
-    )
-
-
-def principals(value: Any) -> tuple[str, ...]:
+def names_of(principals: Iterable[Principal]) -> tuple[str, ...]:
     """The principals of a statement: ARNs and `*` as they are, the root as its account, others as `kind: name`."""
-    if value is None:
-        return ("",)
-    if isinstance(value, str):
-        return (value,)
     return tuple(
-        _account(str(name)) if kind == "AWS" else f"{kind}: {name}"
-        for kind, names in value.items()
-        for name in listed(names)
+        name if kind in ("AWS", "*") else f"{kind}: {name}" for kind, name in map(canonical_principal, principals)
     )
 
 
-def _of(statement: Mapping[str, Any]) -> Iterator[Right]:
-    named = principals(statement.get("Principal"))
-    if "NotPrincipal" in statement:
-        named = ("not " + ", ".join(sorted(principals(statement["NotPrincipal"]))),)
-    if "NotAction" in statement:
-        actions = ["not " + ", ".join(sorted(str(action).lower() for action in listed(statement["NotAction"])))]
-    else:
-        actions = [action for pattern in listed(statement.get("Action")) for action in _expanded(str(pattern))]
-    resources = [str(resource) for resource in listed(statement.get("Resource"))] or [""]
-    if "NotResource" in statement:
-        resources = ["not " + ", ".join(sorted(str(resource) for resource in listed(statement["NotResource"])))]
-    condition = condition_of(statement)
-    for principal in named:
-        for action in actions:
-            for resource in resources:
-                yield Right(
-                    effect=str(statement.get("Effect", "")),
-                    principal=principal,
-                    action=action,
-                    resource=resource,
-                    condition=condition,
-                )
+def _of(statement: PolicyStatement) -> Iterator[Right]:
+    named = names_of(statement.principals) or ("",)
+    if statement.not_principals is not None:
+        named = (_all_but(names_of(statement.not_principals)),)
+    actions = tuple(action for pattern in statement.actions for action in _expanded(pattern))
+    if statement.not_actions is not None:
+        actions = (_all_but(action.lower() for action in statement.not_actions),)
+    resources = statement.resources or ("",)
+    if statement.not_resources is not None:
+        resources = (_all_but(statement.not_resources),)
+    for principal, action, resource in product(named, actions, resources):
+        yield Right(
+            effect=statement.effect,
+            principal=principal,
+            action=action,
+            resource=resource,
+            condition=statement.tests,
+        )
+
+
+def _all_but(names: Iterable[str]) -> str:
+    return f"not {', '.join(sorted(names))}"
 
 
 def _expanded(pattern: str) -> tuple[str, ...]:
     matched = tuple(action for action in KEY_ACTIONS if fnmatchcase(action.lower(), pattern.lower()))
     # An action that no symmetric key has stays as it is.
     return matched or (pattern.lower(),)
-
-
-def _account(name: str) -> str:
-    # A bare account id and the ARN of its root are the same.
-    arn = Arn.find(name)
-    return arn.account if arn and arn.resource == "root" else name
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -3,13 +3,13 @@
 Pure.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from components import policies
+from components.policies.statements import PolicyStatement, statements_of
 from components.settings import ObjectLock, ResourceKind, Settings
 from components.settings.arn import resource_of
-from wizard.account.comparison.policies import Right, condition_of, listed, principals, rights, statements
+from wizard.account.comparison.policies import Right, names_of, rights
 from wizard.core.models.account import DiscoveredSetup, Retention
 
 DifferenceRow = tuple[str, str, str]
@@ -87,7 +87,7 @@ def _bucket_policy(discovered: DiscoveredSetup, settings: Settings, bucket: str)
         bucket=bucket, account_id=settings.account_id, trail_arn=arn, partition=settings.partition
     )
     missing = {
-        str(statement["Sid"]) for statement in statements(desired) if not rights({"Statement": [statement]}) <= actual
+        str(statement["Sid"]) for statement in desired["Statement"] if not rights({"Statement": statement}) <= actual
     }
     if missing & {"CloudTrailReadsTheAcl", "CloudTrailWritesTheLogs"}:
         unbound = any(right.principal in (_CLOUDTRAIL, "*") and not _sources(right) for right in allowed)
@@ -108,11 +108,11 @@ def sharers(discovered: DiscoveredSetup, settings: Settings) -> tuple[str, ...]:
     """
     arn = _trail_arn(discovered, settings)
     users: list[str] = []
-    for statement in statements(discovered.bucket_policy):
-        if statement.get("Effect") != "Allow":
+    for statement in statements_of(discovered.bucket_policy):
+        if not statement.allows:
             continue
-        named = principals(statement.get("Principal"))
-        sources = [value for _, key, values in condition_of(statement) for value in values if key == "aws:sourcearn"]
+        named = names_of(statement.principals)
+        sources = [value for _, key, values in statement.tests for value in values if key == "aws:sourcearn"]
         if _CLOUDTRAIL in named:
             users += [source for source in sources if source != arn]
             users += [] if sources else _other_accounts(statement, settings)
@@ -120,11 +120,11 @@ def sharers(discovered: DiscoveredSetup, settings: Settings) -> tuple[str, ...]:
     return tuple(dict.fromkeys(users))
 
 
-def _other_accounts(statement: Mapping[str, Any], settings: Settings) -> list[str]:
+def _other_accounts(statement: PolicyStatement, settings: Settings) -> list[str]:
     owners = [
-        str(resource).partition("/AWSLogs/")[2].split("/")[0]
-        for resource in listed(statement.get("Resource"))
-        if "/AWSLogs/" in str(resource)
+        resource.partition("/AWSLogs/")[2].split("/")[0]
+        for resource in statement.resources or ()
+        if "/AWSLogs/" in resource
     ]
     return [f"the trail of {owner}" for owner in owners if owner not in (settings.account_id, "*", "")]
 

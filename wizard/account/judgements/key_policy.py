@@ -11,7 +11,6 @@ from components.settings import DELETION_WINDOW_DAYS, ImportGroup
 from components.settings.arn import Arn, resource_of
 from wizard.account import fixes, key_access
 from wizard.account.comparison.differences import key_policy_differences
-from wizard.account.comparison.policies import statements
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.principal import KEY
 from wizard.account.key_access import KeyReading, Surplus
@@ -225,8 +224,10 @@ def _deletion(facts: StackFacts, reading: KeyReading) -> str:
     waits = ("--pending-window-in-days", "7")
     schedule = fixes.aws(facts, "kms", "schedule-key-deletion", "--key-id", reading.arn, *waits, region=reading.region)
     policy = {} if isinstance(reading.policy, SetupError) else reading.policy
-    kept = [each for each in statements(policy) if each.get("Sid") not in policies.DELETION_DENIALS]
-    if len(kept) == len(statements(policy)):
+    statements = policy.get("Statement") or []
+    statements = [statements] if isinstance(statements, Mapping) else statements
+    kept = [each for each in statements if each.get("Sid") not in policies.DELETION_DENIALS]
+    if len(kept) == len(statements):
         return schedule
     document = {**policy, "Statement": kept}
     put = ("kms", "put-key-policy", "--key-id", reading.arn, "--policy-name", "default", "--policy", document)

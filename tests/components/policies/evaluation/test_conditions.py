@@ -15,6 +15,7 @@ from components.policies.evaluation.conditions import (
     negate,
     unknown_conditions,
 )
+from components.policies.statements import normalized
 
 KNOWN = {"aws:principalarn": ("arn:aws:iam::111122223333:role/app",), "aws:securetransport": ("true",), "absent": ()}
 TRUTHS = (True, False, None)
@@ -77,12 +78,12 @@ def test_a_pattern_matches_or_not_and_a_variable_leaves_it_unknown(pattern, valu
     ],
 )
 def test_a_condition_holds_or_not_or_is_unknown(operator, key, values, expected):
-    assert conditions_hold({operator: {key: values}}, KNOWN) is expected
+    assert conditions_hold(normalized({"Condition": {operator: {key: values}}}).conditions, KNOWN) is expected
 
 
 def test_one_condition_that_fails_is_enough_whatever_the_unknown_ones_are():
     conditions = {"Bool": {"aws:MultiFactorAuthPresent": "true", "aws:SecureTransport": "false"}}
-    assert conditions_hold(conditions, KNOWN) is False
+    assert conditions_hold(normalized({"Condition": conditions}).conditions, KNOWN) is False
 
 
 def test_the_unknown_conditions_are_listed_and_the_decided_ones_are_not():
@@ -91,7 +92,7 @@ def test_the_unknown_conditions_are_listed_and_the_decided_ones_are_not():
         "StringNotEquals": {"kms:ViaService": ["a", "b"]},
         "Null": {"kms:EncryptionContext:app": "false"},
     }
-    assert unknown_conditions(conditions, KNOWN) == (
+    assert unknown_conditions(normalized({"Condition": conditions}).conditions, KNOWN) == (
         "aws:MultiFactorAuthPresent is true",
         "kms:ViaService is not a or b",
         "kms:EncryptionContext:app is present",
