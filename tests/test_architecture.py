@@ -424,7 +424,7 @@ def hand_splits_of_arns(file: Path, source: str) -> list[str]:
                 if name not in SPLITS:
                     continue
                 is_arn = re.search(r"(?i)arn(s|\b|_)", ast.unparse(text)) and separator in (":", "/")
-                is_one = separator == ":::" or re.fullmatch(r":[a-z-]+/", separator)
+                is_one = separator.endswith(":::") or re.fullmatch(r":[a-z-]+/", separator)
                 is_cut = separator == ":" and [ast.unparse(each) for each in most] == ["5"]
                 if is_arn or is_one or is_cut:
                     found.append(f"{file.as_posix()}:{node.lineno} splits an ARN")

@@ -94,10 +94,15 @@ def canonical_principal(principal: Principal) -> Principal:
 
 
 def statements_of(document: Mapping[str, Any] | None) -> tuple[PolicyStatement, ...]:
-    """The statements of a policy; a single one may have no list around it. What is no statement is left out."""
+    """The statements of a policy, in their normal form. What is no statement is left out."""
+    return tuple(map(normalized, written_statements(document)))
+
+
+def written_statements(document: Mapping[str, Any] | None) -> tuple[Mapping[str, Any], ...]:
+    """The statements as they are written, for a changed document; a single one may have no list around it."""
     value = (document or {}).get("Statement") or ()
     statements = value if isinstance(value, list | tuple) else (value,)
-    return tuple(normalized(statement) for statement in statements if isinstance(statement, Mapping))
+    return tuple(statement for statement in statements if isinstance(statement, Mapping))
 
 
 def normalized(statement: Mapping[str, Any]) -> PolicyStatement:

@@ -4,7 +4,7 @@ Pure. https://docs.aws.amazon.com/service-authorization/latest/reference/list_am
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -16,7 +16,8 @@ from components.policies.evaluation.principals import (
     statement_principals,
 )
 from components.policies.evaluation.statements import Request, match_statement
-from wizard.account.comparison.policies import DELETED, covers, listed, rights, statements
+from components.policies.statements import PolicyStatement, normalized, statements_of, written_statements
+from wizard.account.comparison.policies import DELETED, covers, rights, rights_of
 
 Document = Mapping[str, Any]
 
@@ -99,13 +100,14 @@ def beyond(policy: Document | None, wanted: Document | None, *, bucket_arn: str,
     The root of the account itself is left out: within the account IAM alone allows, with or without the policy.
     """
     given = [right for right in rights(wanted) if right.effect == "Allow"]
-    denials = [statement for statement in statements(policy) if statement.get("Effect") == "Deny"]
+    statements = statements_of(policy)
+    denials = [statement for statement in statements if statement.denies]
     found: dict[tuple[str, tuple[str, ...]], BucketSurplus] = {}
-    for statement in statements(policy):
-        if statement.get("Effect") != "Allow":
+    for statement in statements:
+        if not statement.allows:
             continue
         for part in _by_principal(statement):
-            if all(any(covers(other, right) for other in given) for right in rights({"Statement": [part]})):
+            if all(any(covers(other, right) for other in given) for right in rights_of(part)):
                 continue
             name, kind = next(statement_principals(part, account), ("", PrincipalKind.ROOT))
             if kind is PrincipalKind.ROOT or name.startswith(DELETED):
@@ -119,15 +121,9 @@ def beyond(policy: Document | None, wanted: Document | None, *, bucket_arn: str,
     return [*found.values()]
 
 
-def _by_principal(statement: Document) -> Iterator[Document]:
+def _by_principal(statement: PolicyStatement) -> tuple[PolicyStatement, ...]:
     """The statement, once for each of its principals."""
-    principal = statement.get("Principal")
-    if not isinstance(principal, Mapping):
-        yield statement
-        return
-    for kind, names in principal.items():
-        for name in listed(names):
-            yield {**statement, "Principal": {kind: name}}
+    return tuple(replace(statement, principals=(principal,)) for principal in statement.principals) or (statement,)
 
 
 def _known(account: str) -> Mapping[str, tuple[str, ...]]:
@@ -135,7 +131,7 @@ def _known(account: str) -> Mapping[str, tuple[str, ...]]:
 
 
 def _allowed(
-    statement: Document, denials: Sequence[Document], caller: Caller, bucket_arn: str, account: str
+    statement: PolicyStatement, denials: Sequence[PolicyStatement], caller: Caller, bucket_arn: str, account: str
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The actions that the statement allows the caller and no denial takes away, and the statement's conditions."""
     actions: list[str] = []
@@ -151,24 +147,24 @@ def _allowed(
     return tuple(actions), terms
 
 
-def _resources(statement: Document, bucket_arn: str, *, is_object: bool) -> Iterator[str]:
+def _resources(statement: PolicyStatement, bucket_arn: str, *, is_object: bool) -> Iterator[str]:
     """Resources of the statement that an action of the bucket, or of an object in it, can be about.
 
     A pattern stands for itself: what a denial has to cover is all of it.
     """
-    if "NotResource" in statement:
+    if statement.not_resources is not None:
         yield f"{bucket_arn}/AWSLogs/record" if is_object else bucket_arn
         return
-    for pattern in map(str, listed(statement.get("Resource"))):
+    for pattern in statement.resources or ():
         if is_object and ("/" in pattern or pattern.endswith("*")):
             yield pattern if "/" in pattern else f"{bucket_arn}/*"
         elif not is_object and "/" not in pattern:
             yield bucket_arn
 
 
-def _denies(denial: Document, caller: Caller, request: Request, account: str) -> bool:
+def _denies(denial: PolicyStatement, caller: Caller, request: Request, account: str) -> bool:
     """Whether it certainly denies this request of every such caller."""
-    if caller.kind is PrincipalKind.EVERYBODY and "NotPrincipal" in denial:
+    if caller.kind is PrincipalKind.EVERYBODY and denial.not_principals is not None:
         return False  # Those that it excepts are among everybody.
     match = match_statement(denial, request, source="")
     return match is not None and not match.terms and match_principal(denial, caller, account) is not None
@@ -177,19 +173,20 @@ def _denies(denial: Document, caller: Caller, request: Request, account: str) ->
 def without(policy: Document | None, names: set[str]) -> Document:
     """The policy with these principals taken out of its Allow statements; `*` takes out NotPrincipal too."""
     kept = []
-    for statement in statements(policy):
-        parts = [statement] if statement.get("Effect") != "Allow" else [*_by_principal(statement)]
-        others = [part for part in parts if statement.get("Effect") != "Allow" or _name(part) not in names]
+    for written in written_statements(policy):
+        statement = normalized(written)
+        parts = _by_principal(statement)
+        others = [part for part in parts if not statement.allows or _name(part) not in names]
         if len(others) == len(parts):
-            kept.append(statement)
+            kept.append(written)
         elif others:
             principal: dict[str, list[str]] = {}
             for part in others:
-                for kind, name in part["Principal"].items():
+                for kind, name in part.principals:
                     principal.setdefault(kind, []).append(name)
-            kept.append({**statement, "Principal": principal})
+            kept.append({**written, "Principal": principal})
     return {"Version": "2012-10-17", **(policy or {}), "Statement": kept}
 
 
-def _name(part: Document) -> str:
+def _name(part: PolicyStatement) -> str:
     return next(statement_principals(part, ""), ("", None))[0]

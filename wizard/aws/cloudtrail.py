@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from components.policies.stack import AlertRule, alert_rules_of
+from components.policies.statements import PolicyStatement, Test, statements_of
 from components.settings import Settings
-from components.settings.arn import Arn
+from components.settings.arn import Arn, resource_of
 from wizard.aws.access import is_verification, principal_of
 from wizard.aws.auth.session import Session, SessionClient, or_none, utc
 from wizard.aws.iam import account_of
@@ -205,38 +206,37 @@ def denies_old_tls(policy: Mapping[str, Any] | None, bucket: str) -> bool:
 
 
 def _denies_all(
-    policy: Mapping[str, Any] | None, bucket: str, is_condition: Callable[[Mapping[str, Any]], bool]
+    policy: Mapping[str, Any] | None, bucket: str, is_condition: Callable[[tuple[Test, ...]], bool]
 ) -> bool:
     protected = {
-        resource.partition(":s3:::")[2] if resource != "*" else "*"
-        for statement in _as_list((policy or {}).get("Statement"))
-        if _denies_everybody(statement) and is_condition(statement.get("Condition") or {})
-        for resource in _as_list(statement.get("Resource"))
+        resource_of(resource)
+        for statement in statements_of(policy)
+        if _denies_everybody(statement) and is_condition(statement.tests)
+        for resource in statement.resources or ()
     }
     return "*" in protected or f"{bucket}*" in protected or {bucket, f"{bucket}/*"} <= protected
 
 
-def _denies_everybody(statement: Mapping[str, Any]) -> bool:
-    principal = statement.get("Principal")
-    everybody = "*" in _as_list(principal.get("AWS") if isinstance(principal, dict) else principal)
-    is_all = not {"s3:*", "*"}.isdisjoint(_as_list(statement.get("Action")))
-    return statement.get("Effect") == "Deny" and everybody and is_all
+def _denies_everybody(statement: PolicyStatement) -> bool:
+    is_all = not {"s3:*", "*"}.isdisjoint(action.lower() for action in statement.actions)
+    return statement.denies and statement.matches_everybody and is_all
 
 
-def _is_of_plain_http(conditions: Mapping[str, Any]) -> bool:
+def _is_of_plain_http(tests: tuple[Test, ...]) -> bool:
     # Any further condition would allow some plain HTTP.
-    found = {operator: _lower_case(keys) for operator, keys in conditions.items()}
-    plain = {"aws:securetransport": ["false"]}
-    return found in ({"Bool": plain}, {"BoolIfExists": plain})
+    spelled = [(operator, key, *map(str.lower, values)) for operator, key, values in tests]
+    return spelled in [[(operator, "aws:securetransport", "false")] for operator in ("Bool", "BoolIfExists")]
 
 
-def _is_of_old_tls(conditions: Mapping[str, Any]) -> bool:
+def _is_of_old_tls(tests: tuple[Test, ...]) -> bool:
     # Any further condition would allow some old TLS; a higher version denies more.
-    for operator in ("NumericLessThan", "NumericLessThanIfExists"):
-        keys = _lower_case(conditions[operator]) if operator in conditions and len(conditions) == 1 else {}
-        if {*keys} == {"s3:tlsversion"}:
-            return any(_at_least(value, 1.2) for value in keys["s3:tlsversion"])
-    return False
+    return any(
+        len(tests) == 1
+        and (operator, key) == (expected, "s3:tlsversion")
+        and any(_at_least(each, 1.2) for each in values)
+        for operator, key, values in tests
+        for expected in ("NumericLessThan", "NumericLessThanIfExists")
+    )
 
 
 def _at_least(text: str, least: float) -> bool:
@@ -244,14 +244,6 @@ def _at_least(text: str, least: float) -> bool:
         return float(text) >= least
     except ValueError:
         return False
-
-
-def _lower_case(keys: Mapping[str, Any]) -> dict[str, list[str]]:
-    return {key.lower(): [str(value).lower() for value in _as_list(values)] for key, values in keys.items()}
-
-
-def _as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 KMS = "kms.amazonaws.com"

@@ -46,7 +46,7 @@ class Right:
 
 def rights(document: Mapping[str, Any] | None) -> frozenset[Right]:
     """All rights in the document; patterns of KMS actions are expanded."""
-    return frozenset(right for statement in statements_of(document) for right in _of(statement))
+    return frozenset(right for statement in statements_of(document) for right in rights_of(statement))
 
 
 def same(first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> bool:
@@ -128,7 +128,8 @@ def names_of(principals: Iterable[Principal]) -> tuple[str, ...]:
     )
 
 
-def _of(statement: PolicyStatement) -> Iterator[Right]:
+def rights_of(statement: PolicyStatement) -> Iterator[Right]:
+    """The rights of one statement."""
     named = names_of(statement.principals) or ("",)
     if statement.not_principals is not None:
         named = (_all_but(names_of(statement.not_principals)),)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from components import policies
+from components.policies.statements import written_statements
 from components.settings import DELETION_WINDOW_DAYS, ImportGroup
 from components.settings.arn import Arn, resource_of
 from wizard.account import fixes, key_access
@@ -224,8 +225,7 @@ def _deletion(facts: StackFacts, reading: KeyReading) -> str:
     waits = ("--pending-window-in-days", "7")
     schedule = fixes.aws(facts, "kms", "schedule-key-deletion", "--key-id", reading.arn, *waits, region=reading.region)
     policy = {} if isinstance(reading.policy, SetupError) else reading.policy
-    statements = policy.get("Statement") or []
-    statements = [statements] if isinstance(statements, Mapping) else statements
+    statements = written_statements(policy)
     kept = [each for each in statements if each.get("Sid") not in policies.DELETION_DENIALS]
     if len(kept) == len(statements):
         return schedule

@@ -11,10 +11,10 @@ from components.policies import secure_transport_statements
 from components.policies.evaluation.principals import PrincipalKind
 from components.policies.requirements import BY_ID
 from components.policies.stack import access_log_bucket_policy_of, trail_bucket_policy_of
+from components.policies.statements import written_statements
 from components.settings import SHORTEST_RETENTION_DAYS, ImportGroup, ObjectLock, Settings
 from wizard.account import bucket_access, fixes
 from wizard.account.bucket_access import BucketRight, BucketSurplus
-from wizard.account.comparison.policies import statements
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import SetupError
@@ -177,7 +177,7 @@ def _documents(facts: StackFacts, bucket: str) -> tuple[Mapping[str, Any] | None
 def with_statements(policy: Mapping[str, Any] | None, added: list[Any]) -> Mapping[str, Any]:
     """A policy with more statements; they replace those with the same Sid."""
     sids = {statement.get("Sid") for statement in added}
-    retained = [statement for statement in statements(policy) if statement.get("Sid") not in sids]
+    retained = [statement for statement in written_statements(policy) if statement.get("Sid") not in sids]
     return {"Version": "2012-10-17", **(policy or {}), "Statement": [*retained, *added]}
 
 
