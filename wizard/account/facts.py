@@ -15,6 +15,7 @@ from components.policies.evaluation import AccountIam, GrantFact
 from components.policies.evaluation.account import IamPrincipal
 from components.policies.stack import trail_arn_of
 from components.settings import HASH_KEY_VARIABLE, Outputs, Settings
+from components.settings.arn import Arn
 from wizard.account.access import rights, stored_reviews
 from wizard.account.access.expectation import Expectation, expectation_of
 from wizard.account.access.rights import KeyRights
@@ -241,7 +242,8 @@ class StackFacts:
         return StoredReviews(files=stored, stack=plain_name(self.stack), key_arn=self.key_arn or "")
 
     def _in_region_of(self, arn: str) -> AwsClient:
-        return self.aws if region_of(arn) == self.aws.region else self.aws.with_region(region_of(arn))
+        region = Arn.parse(arn).region
+        return self.aws if region == self.aws.region else self.aws.with_region(region)
 
     def aliases(self, arn: str) -> tuple[str, ...] | SetupError:
         """The names of a key's aliases."""

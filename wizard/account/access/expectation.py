@@ -3,14 +3,12 @@
 Pure.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from components.policies.evaluation.conditions import matches
-from components.policies.evaluation.statements import Statement, statements_of
 from components.policies.stack import application_trust_of, vercel_provider_arn_of
+from components.policies.statements import PolicyStatement, statements_of
 from components.settings import Outputs, Settings
 
 
@@ -23,8 +21,8 @@ class Expectation:
     patterns: tuple[str, ...] = ()
     """Administrators by pattern of role ARNs."""
     application: tuple[str, ...] = ()
-    trust: tuple[str, ...] | None = None
-    """The statements that trust the application, normalized; None: the stack does not create the role."""
+    trust: tuple[PolicyStatement, ...] | None = None
+    """The statements that trust the application; None: the stack does not create the role."""
 
     def names(self, arn: str) -> bool:
         return arn in self.rights or any(matches(pattern, arn) for pattern in self.patterns)
@@ -34,9 +32,9 @@ class Expectation:
         by_pattern = {"administer"} if any(matches(pattern, arn) for pattern in self.patterns) else set()
         return self.rights.get(arn, frozenset()) | by_pattern
 
-    def trusts(self, statement: Statement) -> bool:
+    def trusts(self, statement: PolicyStatement) -> bool:
         """Whether a statement of the application's trust policy is one of the settings."""
-        return self.trust is None or _normalized(statement) in self.trust
+        return self.trust is None or statement in self.trust
 
 
 def expectation_of(settings: Settings, outputs: Outputs | None) -> Expectation:
@@ -55,26 +53,12 @@ def expectation_of(settings: Settings, outputs: Outputs | None) -> Expectation:
         give(arn, "delete")
     if not settings.strict_key_policy:
         # The statement that delegates to IAM names the account, and so its root user.
-        root = f"arn:{settings.partition}:iam::{settings.account_id}:root"
+        root = settings.arn("iam", "root")
         rights[root] = frozenset(("use", "administer", "delete"))
     trust = application_trust_of(settings, vercel_provider_arn=vercel_provider_arn_of(settings))
     return Expectation(
         rights=rights,
         patterns=settings.administrator_patterns,
         application=tuple(application),
-        trust=tuple(map(_normalized, statements_of(trust))) if settings.makes_role else None,
+        trust=statements_of(trust) if settings.makes_role else None,
     )
-
-
-def _normalized(statement: Statement) -> str:
-    """A statement without its Sid, its lists in one order, as JSON."""
-    return json.dumps(_sorted({name: value for name, value in statement.items() if name != "Sid"}), sort_keys=True)
-
-
-def _sorted(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _sorted(member) for name, member in value.items()}
-    if isinstance(value, list | tuple):
-        members = sorted((_sorted(member) for member in value), key=json.dumps)
-        return members[0] if len(members) == 1 else members
-    return value

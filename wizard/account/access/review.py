@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from components.policies.evaluation.statements import statements_of
 from components.policies.key import DENY_DISABLING_IN_USE
+from components.policies.statements import statements_of
+from components.settings.arn import Arn
 from wizard.account.access.expectation import Expectation
 from wizard.account.access.rights import KeyRights, is_ending
 from wizard.account.facts import StackFacts
@@ -107,7 +108,7 @@ def _unread(
             if isinstance(answer, SetupError):
                 yield _not_read(f"{what} of {reading.arn}", answer)
         policy = {} if isinstance(reading.policy, SetupError) else reading.policy
-        sids = [statement.get("Sid") for statement in statements_of(policy)]
+        sids = [statement.sid for statement in statements_of(policy)]
         if isinstance(last_use, Unsupported) and DENY_DISABLING_IN_USE in sids:
             why = "this Region does not count the days since the last use: whoever may disable the key can always do it"
             yield models.Unread(what=f"the rule '{DENY_DISABLING_IN_USE}' of {reading.arn}", why=why)
@@ -184,8 +185,9 @@ class UseCounts:
 
 def names_of(arn: str) -> tuple[str, ...]:
     """The names that events have for a principal: its ARN, and a role's without the path, as sessions name it."""
-    head, kind, rest = arn.partition(":role/")
-    return tuple(dict.fromkeys((arn, f"{head}:role/{rest.rpartition('/')[2]}" if kind else arn)))
+    role = Arn.find(arn)
+    is_role = role is not None and role.kind == "role"
+    return tuple(dict.fromkeys((arn, str(role.with_resource(f"role/{role.name}")) if role and is_role else arn)))
 
 
 def other_callers(

@@ -25,11 +25,11 @@ from components.policies.evaluation.principals import (
 )
 from components.policies.evaluation.statements import Request, evaluate_policies
 from components.policies.evaluation.trust import AssumePath
+from components.settings.arn import Arn, resource_name
 from wizard.account.access.expectation import Expectation
 from wizard.account.key_access import PENDING, KeyReading, foreign
 from wizard.core.models.access import PrincipalAccess
 from wizard.core.models.account import KeyFact
-from wizard.data_key.delivery import region_of
 
 _BY_STRENGTH = (KeyPermission.NO, KeyPermission.UNKNOWN, KeyPermission.YES)
 _NO_RIGHT: Mapping[str, KeyPermission] = MappingProxyType(dict.fromkeys(RIGHTS, KeyPermission.NO))
@@ -151,7 +151,9 @@ def evaluate(documents: Sequence[KeyAccessDocuments], expectation: Expectation) 
     direct = merge(
         rights
         for of_key in documents
-        for rights in rights_on(of_key, expected=expected, region=region_of(of_key.arn) if len(documents) > 1 else "")
+        for rights in rights_on(
+            of_key, expected=expected, region=Arn.parse(of_key.arn).region if len(documents) > 1 else ""
+        )
     )
     iam = documents[0].iam if documents else None
     with_paths, incomplete = _with_paths(direct, iam, documents[0].account if documents else "")
@@ -188,7 +190,7 @@ def rights_on(
             yield rights
     if None in (documents.policy, documents.grants, documents.iam):
         # The unread documents may allow principals that no other document names.
-        name = everybody_else(documents.account, documents.arn.split(":")[1])
+        name = everybody_else(documents.account, Arn.parse(documents.arn).partition)
         unnamed = caller_of(name, account=documents.account, context=documents.context, kind=PrincipalKind.PRINCIPAL)
         context = {key: values for key, values in unnamed.context.items() if key != "aws:principalarn"}
         others = _rights(documents, Caller(arn=name, kind=PrincipalKind.PRINCIPAL, context=context), region)
@@ -340,7 +342,7 @@ def _with_assuming_principals(
 def _rights_by_assuming(role: PrincipalRights, path: AssumePath) -> PrincipalRights:
     gained = [right for right in RIGHTS if right in role.certain]
     terms = f" if {' and '.join(path.terms)}" if path.terms else ""
-    through = "".join(f" through {arn.rpartition('/')[2]}" for arn in path.through)
+    through = "".join(f" through {resource_name(arn)}" for arn in path.through)
     text = f"assumes {role.arn}{through} ({'; '.join(gained)}){terms}"
     return PrincipalRights(
         arn=path.principal,

@@ -5,12 +5,13 @@ can accept a right by signing a review of this key.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from components import policies
-from components.policies.evaluation.conditions import as_tuple
 from components.policies.evaluation.key_access import ADMINISTER, DELETE, SourceKind
 from components.policies.evaluation.principals import PrincipalKind
-from components.policies.evaluation.statements import Statement, statements_of
+from components.policies.statements import PolicyStatement, as_tuple, normalized, written_statements
+from components.settings.arn import Arn
 from wizard.account import fixes
 from wizard.account.access.rights import KeyRights, PrincipalRights, Way
 from wizard.account.access.stored_reviews import accepts
@@ -21,7 +22,6 @@ from wizard.account.key_access import foreign
 from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import CredentialsError, SetupError
 from wizard.core.models.access import SignOff
-from wizard.data_key.delivery import region_of
 
 _MOST = 3
 """The most names in one sentence."""
@@ -129,7 +129,9 @@ def removal(facts: StackFacts, principal: PrincipalRights) -> tuple[str, str]:
     """The command that takes from a principal its rights beyond the settings, or empty; and what else to do."""
     ways = [way for way in principal.ways if way.rights & {*principal.surplus}]
     # A replica that the settings do not name has a finding of its own, with the command that deletes it.
-    elsewhere = dict.fromkeys(region_of(way.key_arn) for way in ways if way.key_arn and not _is_named(facts, way))
+    elsewhere = dict.fromkeys(
+        Arn.parse(way.key_arn).region for way in ways if way.key_arn and not _is_named(facts, way)
+    )
     own = [way for way in ways if not way.key_arn or _is_named(facts, way)]
     commands, denied, advice = [], [], []
     if resources := [_resource(facts, way.key_arn) for way in own if way.kind is SourceKind.KEY_POLICY]:
@@ -199,7 +201,7 @@ def _denial(
         {"Effect": "Deny", "Action": list(actions), "Resource": list(resources)} for actions, resources in denied
     ]
     kind = "role" if ":role/" in principal.arn else "user"
-    put = ("iam", f"put-{kind}-policy", f"--{kind}-name", principal.arn.rpartition("/")[2], "--policy-name", _DENIAL)
+    put = ("iam", f"put-{kind}-policy", f"--{kind}-name", Arn.parse(principal.arn).name, "--policy-name", _DENIAL)
     return fixes.aws(facts, *put, "--policy-document", {"Version": "2012-10-17", "Statement": statements})
 
 
@@ -210,16 +212,19 @@ def _without(facts: StackFacts, role: PrincipalRights, principal: str) -> str:
     statements = [path.statement for path in role.paths if path.principal == principal and not path.through]
     if holder is None or holder.trust is None or not statements:
         return ""
-    kept = [rest for each in statements_of(holder.trust) if (rest := _narrowed(each, principal, statements))]
+    kept = [rest for each in written_statements(holder.trust) if (rest := _narrowed(each, principal, statements))]
     update = ("iam", "update-assume-role-policy", "--role-name", holder.name)
     return fixes.aws(facts, *update, "--policy-document", {**holder.trust, "Statement": kept}) if kept else ""
 
 
-def _narrowed(statement: Statement, name: str, statements: Sequence[Statement | None]) -> Statement | None:
+def _narrowed(
+    statement: Mapping[str, Any], name: str, statements: Sequence[PolicyStatement | None]
+) -> Mapping[str, Any] | None:
     """A statement without a principal of that name; None if it names nobody else."""
     principal = statement.get("Principal")
-    if statement not in statements or not isinstance(principal, Mapping):
-        return None if statement in statements else statement
+    is_one = normalized(statement) in statements
+    if not is_one or not isinstance(principal, Mapping):
+        return None if is_one else statement
     kept = {kind: [each for each in as_tuple(names) if each != name] for kind, names in principal.items()}
     named = {kind: names for kind, names in kept.items() if names}
     return {**statement, "Principal": named} if named else None

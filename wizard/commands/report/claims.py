@@ -21,6 +21,7 @@ from components.policies.requirements import (
     sections_of,
 )
 from components.settings import Outputs, SecretStore, Settings
+from components.settings.arn import Arn
 from wizard.account.access.stored_reviews import VALID_DAYS
 from wizard.account.diagnosis import Diagnosis
 from wizard.commands.report import facts

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from components.policies.evaluation import KeyPermission
+from components.settings.arn import Arn
 from wizard.account.access.stored_reviews import accepts
 from wizard.account.diagnosis import plain
 from wizard.account.notices import Notice, State
