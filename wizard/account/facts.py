@@ -264,7 +264,7 @@ class StackFacts:
 
     def access_keys(self, arn: str) -> tuple[AccessKeyAge, ...] | SetupError:
         """The access keys of a user of the account."""
-        user = arn.rpartition("/")[2]
+        user = Arn.parse(arn).name
         return self.once(f"access keys of {arn}", lambda: self.aws.access.access_keys(user, now=self.at))
 
     # --- the application's permissions
