@@ -223,7 +223,10 @@ class StackFacts:
             documents_of(each.arn, policy=each.policy, grants=each.grants, iam=iam, key=each.key, aliases=names)
             for each, names in zip(counting, aliases, strict=True)
         ]
-        return rights.evaluate(documents, self.expectation)
+        found = rights.evaluate(documents, self.expectation)
+        roles = found.by_account_access
+        people = together(*(partial(self.assigned_people, role) for role in roles))
+        return rights.with_people(found, dict(zip(roles, people, strict=True)))
 
     @cached_property
     def expectation(self) -> Expectation:
@@ -244,6 +247,10 @@ class StackFacts:
     def _in_region_of(self, arn: str) -> AwsClient:
         region = Arn.parse(arn).region
         return self.aws if region == self.aws.region else self.aws.with_region(region)
+
+    def assigned_people(self, role: str) -> tuple[str, ...] | SetupError:
+        """Who is assigned to a role in AWS account access."""
+        return self.once(f"people of {role}", lambda: self.aws.access.assigned_people(role))
 
     def aliases(self, arn: str) -> tuple[str, ...] | SetupError:
         """The names of a key's aliases."""

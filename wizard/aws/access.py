@@ -16,9 +16,10 @@ from wizard.aws import iam
 from wizard.aws.auth.limits import CHECK_PROXY
 from wizard.aws.auth.session import Session, SessionClient, utc
 from wizard.core import safe_text
-from wizard.core.errors import UnreadableAnswer
+from wizard.core.errors import UnreadableAnswer, Unsupported
 from wizard.core.models.access import AccessKeyAge, History, KeyEvents, KeyUse, SignIn
 from wizard.core.models.delivery import VERIFICATION_NAME
+from wizard.core.next_command import shell
 
 MAX_PAGES = 60
 """Pages of the event history that are read for one key, 50 events each."""
@@ -88,6 +89,29 @@ class AwsAccessReader(SessionClient):
         )
         principals = [_principal(details, groups, managed) for details in (*users, *roles)]
         return AccountIam(principals=tuple(sorted(principals, key=lambda principal: principal.arn)))
+
+    def assigned_people(self, role: str) -> tuple[str, ...]:
+        """Users and groups of IAM Identity Center, by their ids.
+
+        https://docs.aws.amazon.com/account-access/latest/APIReference/API_ListEntitlements.html
+        """
+        applications = list(self._session.pages("account-access", "ListApplications", "applications"))
+        if not applications:
+            what = f"{self._session.region} of this account shows no application of AWS account access"
+            raise Unsupported(what, shell("aws", "account-access", "list-applications", "--region", "REGION"))
+        entitlements = (
+            entitlement["entitlement"]["principalRole"]
+            for application in applications
+            for entitlement in self._session.pages(
+                "account-access",
+                "ListEntitlements",
+                "entitlements",
+                applicationArn=application["applicationArn"],
+                filter={"principalRole": {"roleArn": role}},
+            )
+        )
+        people = {_person(each) for each in entitlements if each.get("roleArn") == role}
+        return tuple(sorted(people))
 
     def access_keys(self, user: str, *, now: datetime) -> tuple[AccessKeyAge, ...]:
         return tuple(
@@ -230,6 +254,13 @@ def _policies(holder: Mapping[str, Any], managed: Mapping[str, Mapping[str, Any]
 
 def _boundary_arn(details: Mapping[str, Any]) -> str | None:
     return (details.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn") or None
+
+
+def _person(entitlement: Mapping[str, Any]) -> str:
+    """`IAM Identity Center user <id>` or `… group <id>`."""
+    principal = (entitlement.get("principal") or {}).get("identityCenter") or {}
+    kind = "group" if "groupId" in principal else "user"
+    return f"IAM Identity Center {kind} {principal.get(f'{kind}Id', 'without an id')}"
 
 
 def _default_version(policy: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -16,6 +16,9 @@ from components.policies.statements import PolicyStatement, Principal, statement
 from components.settings.arn import resource_name
 
 EVERYBODY = "*"
+ACCOUNT_ACCESS = "account-access.amazonaws.com"
+"""The service principal by which AWS account access assumes a role for a person.
+https://docs.aws.amazon.com/account-access/latest/APIReference/"""
 _ROOT = re.compile(r"arn:[a-z-]+:iam::(\d{12}):root|(\d{12})")
 _OWNER = re.compile(r"arn:[a-z-]+:(?:iam|sts)::(\d{12}):.+")
 _SESSION = re.compile(r"arn:([a-z-]+):sts::(\d{12}):assumed-role/([^/]+)/.+")
@@ -31,6 +34,8 @@ class PrincipalKind(StrEnum):
     OTHER_ACCOUNT = "other account"
     """Another account, or a principal of it."""
     SERVICE = "service"
+    ACCOUNT_ACCESS = "AWS account access"
+    """The people of IAM Identity Center who are assigned to a role in AWS account access: it signs them in."""
     FEDERATED = "federated"
     EVERYBODY = "everybody"
     OTHER = "other"
@@ -75,8 +80,10 @@ def kind_of(name: str, account: str, principal_type: str = "AWS") -> PrincipalKi
     """What a name in a policy of this account stands for."""
     if name == EVERYBODY:
         return PrincipalKind.EVERYBODY
-    if principal_type in ("Service", "Federated"):
-        return PrincipalKind.SERVICE if principal_type == "Service" else PrincipalKind.FEDERATED
+    if principal_type == "Service":
+        return PrincipalKind.ACCOUNT_ACCESS if name == ACCOUNT_ACCESS else PrincipalKind.SERVICE
+    if principal_type == "Federated":
+        return PrincipalKind.FEDERATED
     owner = account_of(name)
     if owner is not None and owner != account:
         return PrincipalKind.OTHER_ACCOUNT
@@ -109,7 +116,7 @@ def caller_of(
             "aws:principalisawsservice": ("false",),
             "aws:principaltype": ("Account" if root else "AssumedRole" if ":role/" in name else "User",),
         }
-    if kind is PrincipalKind.SERVICE:
+    if kind in (PrincipalKind.SERVICE, PrincipalKind.ACCOUNT_ACCESS):
         known |= {"aws:principalisawsservice": ("true",), "aws:principalservicename": (name,)}
     return Caller(arn=name, kind=kind, context=known, iam=iam.find(name) if iam else None)
 

@@ -371,3 +371,38 @@ def test_a_history_that_names_the_page_that_it_has_just_sent_is_refused_and_not_
     with pytest.raises(UnreadableAnswer, match="has just sent"):
         list(history_pages(with_pause(scripted, lambda _: None)._session, KEY))
     assert script.calls == ["LookupEvents"] * 2
+
+
+# AWS account access.
+
+APPLICATION = f"arn:aws:account-access:us-east-1:{ACCOUNT}:application/1"
+
+
+def entitled(role: str, **principal: str) -> dict[str, Any]:
+    return {"entitlement": {"principalRole": {"roleArn": role, "principal": {"identityCenter": principal}}}}
+
+
+def test_the_people_of_a_role_are_read_to_the_last_page_and_of_that_role_only(script, scripted):
+    script.answer("POST /applications-list", {"applications": [{"applicationArn": APPLICATION}]})
+    script.answer_in_turn(
+        "POST /entitlements-list",
+        json.dumps({"entitlements": [entitled(ROLE, userId="u-1"), entitled(ADA, userId="u-2")], "nextToken": "more"}),
+        json.dumps({"entitlements": [entitled(ROLE, groupId="g-1"), entitled(ROLE, userId="u-1")]}),
+    )
+    people = scripted.access.assigned_people(ROLE)
+    assert people == ("IAM Identity Center group g-1", "IAM Identity Center user u-1")
+    asked = script.requests[-1]
+    assert (asked["applicationArn"], asked["filter"]) == (APPLICATION, {"principalRole": {"roleArn": ROLE}})
+
+
+def test_an_account_that_sees_no_application_does_not_say_that_nobody_is_assigned(script, scripted):
+    script.answer("POST /applications-list", {"applications": []})
+    with pytest.raises(Unsupported, match="shows no application of AWS account access"):
+        scripted.access.assigned_people(ROLE)
+
+
+def test_people_who_may_not_be_read_are_a_denial(script, scripted):
+    denial = {"message": "no"}
+    script.answer("POST /applications-list", denial, status=403, headers={"x-amzn-ErrorType": "AccessDeniedException"})
+    with pytest.raises(PermissionDenied):
+        scripted.access.assigned_people(ROLE)

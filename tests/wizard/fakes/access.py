@@ -28,6 +28,8 @@ class FakeAccess:
     is_cut_off: bool = False
     keys_of_users: Mapping[str, tuple[AccessKeyAge, ...]] = field(default_factory=dict)
     """By the user's name."""
+    people: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Who is assigned in AWS account access, by the role's ARN."""
     sign_ins: Mapping[str, SignIn] = field(default_factory=dict)
     """By ARN; with a password and MFA where it is not told."""
     failures: dict[str, SetupError] = field(default_factory=dict)
@@ -48,6 +50,10 @@ class FakeAccess:
     def access_keys(self, user: str, *, now: datetime) -> tuple[AccessKeyAge, ...]:
         self._call("access_keys")
         return self.keys_of_users.get(user, ())
+
+    def assigned_people(self, role: str) -> tuple[str, ...]:
+        self._call("assigned_people")
+        return self.people.get(role, ())
 
     def sign_in(self, arn: str, *, now: datetime) -> SignIn:
         self._call("sign_in")

@@ -116,6 +116,10 @@ def _unread(
         yield models.Unread(
             what=f"everybody who can assume {role}", why="there are more principals than review follows"
         )
+    for role in rights.by_account_access:
+        people = facts.assigned_people(role)
+        if isinstance(people, SetupError):
+            yield _not_read(f"the people who are assigned to {role} in AWS account access", people)
     for arn, listed in keys.items():
         if isinstance(listed, SetupError):
             yield _not_read(f"the access keys of {arn}", listed)

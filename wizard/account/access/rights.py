@@ -17,6 +17,7 @@ from components.policies.evaluation import (
 )
 from components.policies.evaluation.key_access import RIGHTS, SourceKind
 from components.policies.evaluation.principals import (
+    ACCOUNT_ACCESS,
     Caller,
     PrincipalKind,
     allowed_principals,
@@ -28,6 +29,7 @@ from components.policies.evaluation.trust import AssumePath
 from components.settings.arn import Arn, resource_name
 from wizard.account.access.expectation import Expectation
 from wizard.account.key_access import PENDING, KeyReading, foreign
+from wizard.core.errors import SetupError
 from wizard.core.models.access import PrincipalAccess
 from wizard.core.models.account import KeyFact
 
@@ -64,6 +66,8 @@ class PrincipalRights:
     ways: tuple[Way, ...] = ()
     paths: tuple[AssumePath, ...] = ()
     """Who can assume it, where it is a role."""
+    people: tuple[str, ...] = ()
+    """Who is assigned to its roles in AWS account access, as far as it was read."""
     is_expected: bool = False
     """Whether the settings name it."""
     given: frozenset[str] = frozenset()
@@ -84,7 +88,7 @@ class PrincipalRights:
 
     @property
     def assumed_by(self) -> tuple[str, ...]:
-        return tuple(path.description for path in self.paths)
+        return (*(path.description for path in self.paths), *self.people)
 
     @property
     def order(self) -> tuple[bool, bool, str]:
@@ -139,6 +143,15 @@ class KeyRights:
         return tuple(principal for principal in self.principals if not principal.is_known)
 
     @property
+    def by_account_access(self) -> tuple[str, ...]:
+        """The ARNs of the roles that people reach through AWS account access."""
+        return tuple(
+            principal.arn
+            for principal in self.principals
+            if any(path.kind is PrincipalKind.ACCOUNT_ACCESS for path in principal.paths)
+        )
+
+    @property
     def others(self) -> Mapping[str, KeyPermission]:
         """The permissions of a principal that is not listed."""
         rest = next((principal for principal in self.principals if principal.arn.endswith(":*")), None)
@@ -165,6 +178,17 @@ def evaluate(documents: Sequence[KeyAccessDocuments], expectation: Expectation) 
 def is_ending(reading: KeyReading, named: Collection[str]) -> bool:
     """Whether it is a replica that the settings do not name and that is going to be deleted: nobody can use it."""
     return reading.arn not in named and isinstance(reading.key, KeyFact) and reading.key.state == PENDING
+
+
+def with_people(rights: KeyRights, people: Mapping[str, tuple[str, ...] | SetupError]) -> KeyRights:
+    """The same, with the people who reach roles through AWS account access, by the role's ARN."""
+    names = tuple(
+        f"{person} as {role}"
+        for role, assigned in people.items()
+        for person in (() if isinstance(assigned, SetupError) else assigned)
+    )
+    principals = [replace(each, people=names) if each.arn == ACCOUNT_ACCESS else each for each in rights.principals]
+    return replace(rights, principals=tuple(principals)) if names else rights
 
 
 def _compared(rights: PrincipalRights, expectation: Expectation) -> PrincipalRights:
@@ -335,7 +359,11 @@ def _with_assuming_principals(
                 and not expectation.trusts(path.statement)
             )
             if not is_listed_with_role or is_unexpected:
-                more.append(_rights_by_assuming(entry, path))
+                by_role = _rights_by_assuming(entry, path)
+                # Nobody has to sign for the people to whom AWS account access gives a role that the settings name.
+                is_given = path.kind is PrincipalKind.ACCOUNT_ACCESS and arn not in expectation.application
+                given = expectation.rights_of(arn) & entry.certain if is_given else frozenset()
+                more.append(replace(by_role, given=given))
     return merge((*rights.values(), *more))
 
 
@@ -343,7 +371,8 @@ def _rights_by_assuming(role: PrincipalRights, path: AssumePath) -> PrincipalRig
     gained = [right for right in RIGHTS if right in role.certain]
     terms = f" if {' and '.join(path.terms)}" if path.terms else ""
     through = "".join(f" through {resource_name(arn)}" for arn in path.through)
-    text = f"assumes {role.arn}{through} ({'; '.join(gained)}){terms}"
+    people = " for the people who are assigned to it" if path.kind is PrincipalKind.ACCOUNT_ACCESS else ""
+    text = f"assumes {role.arn}{through} ({'; '.join(gained)}){people}{terms}"
     return PrincipalRights(
         arn=path.principal,
         kind=path.kind,

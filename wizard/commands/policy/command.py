@@ -70,7 +70,8 @@ def _services(setup: Setup) -> dict[str, tuple[str, ...]]:
 
 def _read(setup: Setup, thing: str) -> set[str]:
     elsewhere = (*read_elsewhere(), (REPLICAS_ELSEWHERE, "kms:GetKeyLastUsage"))
-    extra = {action for name, action in (*refresh_reads(), *REPAIR_READS, *elsewhere) if name == thing}
+    people = (("account", "account-access:ListApplications"), ("account", "account-access:ListEntitlements"))
+    extra = {action for name, action in (*refresh_reads(), *REPAIR_READS, *elsewhere, *people) if name == thing}
     return measured_actions(setup, "auditor", thing) | extra
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from components.policies.evaluation import AccountIam
+from components.policies.evaluation.principals import ACCOUNT_ACCESS
 from components.settings import Outputs, SecretStore, Settings
 from components.settings.arn import Arn
 from wizard.account import judgements as doctor_checks
@@ -203,6 +204,8 @@ def _sign_ins(aws: AwsClient, live: Future[AccessReview | SetupError], now: date
 
 def _other_sign_in(principal: PrincipalAccess, account: str) -> str:
     """Where its MFA is decided, if not in IAM; empty for a role of users that are listed, or of a program."""
+    if principal.arn == ACCOUNT_ACCESS:
+        return "IAM Identity Center decides the MFA of the people who are assigned in AWS account access"
     if "/aws-reserved/sso.amazonaws.com/" in principal.arn:
         return "IAM Identity Center decides its MFA"
     if any(":saml-provider/" in text for text in principal.assumed_by):

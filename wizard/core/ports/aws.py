@@ -294,6 +294,12 @@ class AccessReader(Protocol):
         A policy whose document cannot be read is listed without it.
         """
 
+    def assigned_people(self, role: str) -> tuple[str, ...]:
+        """Who is assigned to a role in AWS account access: users and groups of IAM Identity Center, in words.
+
+        Raises `Unsupported` too where this account and Region see no application of AWS account access.
+        """
+
     def access_keys(self, user: str, *, now: datetime) -> tuple[access.AccessKeyAge, ...]:
         """The access keys of the user of that name, the oldest first."""
 

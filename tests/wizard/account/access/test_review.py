@@ -11,6 +11,7 @@ import pytest
 
 from components.policies.evaluation import statements, trust
 from components.policies.evaluation.account import AccountIam, IamPolicy, IamPrincipal, KeyPermission
+from components.policies.evaluation.principals import ACCOUNT_ACCESS
 from tests.components.policies.evaluation.policy_documents import allow, document, grant, named, principal
 from tests.wizard.account.access.reviews import (
     NOW,
@@ -193,6 +194,50 @@ def test_a_user_that_may_become_a_role_with_a_right_has_it_too():
     found = review(aws(stranger(trust=document(trusting({"AWS": root}))), user))
     assert of(found, SECOND).ways == (f"assumes {STRANGER} (use)",)
     assert of(found, STRANGER).assumed_by == (SECOND,)
+
+
+SIGNED_IN = trusting({"Service": ACCOUNT_ACCESS}, Action=["sts:AssumeRole", "sts:SetContext", "sts:TagSession"])
+SOMEBODY = "IAM Identity Center user u-1"
+
+
+def test_the_people_of_aws_account_access_are_listed_with_the_right_of_the_role():
+    made = aws(stranger(trust=document(SIGNED_IN)), people={STRANGER: (SOMEBODY,)})
+    found = review(made)
+    people = of(found, ACCOUNT_ACCESS)
+    assert (people.rights, people.surplus) == ({"use"}, {"use"})
+    assert not people.is_expected
+    assert people.ways == (f"assumes {STRANGER} (use) for the people who are assigned to it",)
+    assert people.assumed_by == (f"{SOMEBODY} as {STRANGER}",)
+    assert found.unread == ()
+
+
+def test_people_of_aws_account_access_that_cannot_be_read_are_listed_as_such():
+    made = aws(stranger(trust=document(SIGNED_IN)))
+    made.who_has_access.failures["assigned_people"] = DENIED
+    found = review(made)
+    assert of(found, ACCOUNT_ACCESS).rights == {"use"}
+    [unread] = found.unread
+    assert unread.what == f"the people who are assigned to {STRANGER} in AWS account access"
+
+
+def test_the_people_of_a_role_that_the_settings_name_have_what_the_settings_give_the_role():
+    made = aws()
+    made.who_has_access.account = AccountIam(principals=(principal(ADMIN, trust=document(SIGNED_IN)), application()))
+    people = of(review(made), ACCOUNT_ACCESS)
+    assert (people.is_expected, people.beyond, people.rights) == (True, (), frozenset({"administer"}))
+
+
+def test_the_people_who_can_become_the_application_have_more_than_was_given():
+    app = application(trust=document(*trust_statements(), SIGNED_IN))
+    made = aws()
+    made.who_has_access.account = AccountIam(principals=(principal(ADMIN, trust=document()), app))
+    assert of(review(made), ACCOUNT_ACCESS).surplus == {"use"}
+
+
+def test_people_of_aws_account_access_are_not_asked_for_where_no_role_trusts_it():
+    made = aws(stranger())
+    made.who_has_access.failures["assigned_people"] = AssertionError("asked")  # type: ignore[assignment]
+    assert review(made).unread == ()
 
 
 def test_the_access_keys_of_a_user_are_told_with_their_age():

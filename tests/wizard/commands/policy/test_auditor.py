@@ -144,6 +144,7 @@ def test_no_action_is_a_pattern_and_what_has_a_name_is_named():
     assert not [action for action, _ in granted(asked()) if "*" in action]
     assert {action.partition(":")[0] for action in of_all} <= {
         "account",
+        "account-access",
         "cloudtrail",
         "cloudwatch",
         "iam",
