@@ -204,7 +204,7 @@ def test_the_people_of_aws_account_access_are_listed_with_the_right_of_the_role(
     made = aws(stranger(trust=document(SIGNED_IN)), people={STRANGER: (SOMEBODY,)})
     found = review(made)
     people = of(found, ACCOUNT_ACCESS)
-    assert (people.rights, people.surplus) == ({"use"}, {"use"})
+    assert people.rights == people.surplus == frozenset(("use",))
     assert not people.is_expected
     assert people.ways == (f"assumes {STRANGER} (use) for the people who are assigned to it",)
     assert people.assumed_by == (f"{SOMEBODY} as {STRANGER}",)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from wizard.account.access.review import UseCounts
 from wizard.core.errors import PermissionDenied
@@ -35,7 +36,7 @@ def test_one_who_is_in_a_part_of_the_histories_called_as_often_at_least():
 
 
 def test_one_who_is_in_no_part_that_was_read_is_not_known_to_have_called_never():
-    partial = ([told(), DENIED], [told(is_cut_off=True)], [DENIED])
+    partial: tuple[list[Any], ...] = ([told(), DENIED], [told(is_cut_off=True)], [DENIED])
     for histories in partial:
         assert UseCounts(histories).of(APP) == (None, None, None, None)
 
