@@ -17,10 +17,10 @@ from tests.wizard.fakes.clients import (
     ADMIN,
     CREDENTIALS,
     TOKEN,
-    FakeCloud,
+    FakeAwsClient,
+    FakeDecryptVerifier,
     FakeEngine,
-    FakeHosting,
-    FakeProver,
+    FakeVercelClient,
     by_hand,
     outputs_of,
     trail_fact,
@@ -36,7 +36,7 @@ from wizard.pulumi_engine import config
 
 
 @dataclass(kw_only=True)
-class StageCloud(FakeCloud):
+class StageAwsClient(FakeAwsClient):
     """A fake account whose credentials may take a code or a sign-in first."""
 
     code_of: str | None = None
@@ -96,13 +96,13 @@ class World:
 
     def __init__(self) -> None:
         self.log: list[str] = []
-        self.aws = StageCloud(log=self.log, credentials=CREDENTIALS)
-        self.vercel = FakeHosting(log=self.log, projects=(PORTAL,))
+        self.aws = StageAwsClient(log=self.log, credentials=CREDENTIALS)
+        self.vercel = FakeVercelClient(log=self.log, projects=(PORTAL,))
         self.engine = StageEngine(aws=self.aws, log=self.log, steps=FRESH)
-        self.prover = FakeProver(aws=self.aws, log=self.log)
+        self.prover = FakeDecryptVerifier(aws=self.aws, log=self.log)
         self.has_vercel_cli = False
 
-    def connect(self, *, profile: str | None, region: str | None, ask_code: Any, **_: Any) -> StageCloud:
+    def connect(self, *, profile: str | None, region: str | None, ask_code: Any, **_: Any) -> StageAwsClient:
         self.aws.ask_code = ask_code
         if profile:
             self.aws.profile = profile
@@ -118,13 +118,13 @@ class World:
         print("(here the Vercel CLI signs in)")
         return Answer(value=TOKEN, source=Source.DETECTED, where="the login of the Vercel CLI", secret=True)
 
-    def open_vercel(self, *, token: str, **_: Any) -> FakeHosting:
+    def open_vercel(self, *, token: str, **_: Any) -> FakeVercelClient:
         return replace(self.vercel, token=token)
 
     def pulumi(self, *_: Any, **__: Any) -> StageEngine:
         return self.engine
 
-    def child_prover(self, *_: Any, **__: Any) -> FakeProver:
+    def child_prover(self, *_: Any, **__: Any) -> FakeDecryptVerifier:
         return self.prover
 
 

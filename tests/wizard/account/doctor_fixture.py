@@ -12,8 +12,8 @@ from typing import Any
 
 from components.settings import Settings
 from tests.wizard.commands.test_deployed_stack import World
-from tests.wizard.fakes.clients import APP, KEY, OUTPUTS, FakeProver, FakeTalk, wrapped
-from tests.wizard.fakes.diagnostics import FakeSymptoms
+from tests.wizard.fakes.clients import APP, KEY, OUTPUTS, FakeDecryptVerifier, FakeUserInterface, wrapped
+from tests.wizard.fakes.diagnostics import FakeAccessDiagnostics
 from wizard.account import judgements as checks
 from wizard.account.diagnosis import Diagnosis, diagnose
 from wizard.account.notices import Judgement, Notice
@@ -27,7 +27,7 @@ class DoctorFixture(World):
 
     def __init__(self, wanted: Settings) -> None:
         super().__init__(wanted)
-        self.prover = FakeProver(aws=self.aws)
+        self.prover = FakeDecryptVerifier(aws=self.aws)
         self.github: GitHub | None = None
         values = {"ENCRYPTED_PHI_KEY": wrapped().value, "AWS_KMS_KEY_ID": KEY, "AWS_REGION": wanted.region}
         if "vercel" in wanted.deploy_targets:
@@ -36,7 +36,7 @@ class DoctorFixture(World):
             self.aws.parameters[f"{wanted.names.parameter_prefix}/{name}"] = values[name]
 
     @property
-    def access_diagnostics(self) -> FakeSymptoms:
+    def access_diagnostics(self) -> FakeAccessDiagnostics:
         """Of the stack's own Region."""
         return self.aws.access_diagnostics
 
@@ -47,7 +47,7 @@ class DoctorFixture(World):
     def diagnosis(self, of: Sequence[Judgement] = checks.ACCESS_CHECKS) -> Diagnosis:
         """What these checks tell."""
         clients = Clients(
-            ui=FakeTalk(),
+            ui=FakeUserInterface(),
             connect=lambda profile, region: self.aws,
             vercel=lambda token: self.vercel,
             engine=lambda environment, *, secrets_provider=None: self.engine,

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from components.settings import Settings
 from tests.wizard.fakes.clients import (
     IDENTITY,
-    FakeCloud,
-    FakeDrafts,
+    FakeAwsClient,
+    FakeDecryptVerifier,
     FakeEngine,
-    FakeHosting,
-    FakeProver,
-    FakeTalk,
+    FakeSavedProgress,
+    FakeUserInterface,
+    FakeVercelClient,
     built,
     settings,
 )
@@ -46,8 +46,8 @@ class CheckedStack:
     """One stack; its parts may be changed before it is looked at."""
 
     settings: Settings = field(default_factory=settings)
-    aws: FakeCloud = field(default_factory=FakeCloud)
-    vercel: FakeHosting = field(default_factory=FakeHosting)
+    aws: FakeAwsClient = field(default_factory=FakeAwsClient)
+    vercel: FakeVercelClient = field(default_factory=FakeVercelClient)
     state: StackState | SetupError | None = None
     """None: as it was built."""
     engine: FakeEngine = field(init=False)
@@ -60,12 +60,12 @@ class CheckedStack:
     def context(self) -> StackFacts:
         """What the checks ask."""
         clients = Clients(
-            ui=FakeTalk(),
+            ui=FakeUserInterface(),
             connect=lambda profile, region: self.aws,
             vercel=lambda token: self.vercel,
             engine=lambda environment, *, secrets_provider=None: self.engine,
-            prover=FakeProver(aws=self.aws),
-            drafts=FakeDrafts(),
+            prover=FakeDecryptVerifier(aws=self.aws),
+            drafts=FakeSavedProgress(),
         )
         assert self.state is not None
         found = DeployedStack(

@@ -1,4 +1,4 @@
-"""The meter: what CloudWatch and CloudTrail counted, each call once, and what may not be asked left unknown."""
+"""The usage metrics: what CloudWatch and CloudTrail counted, each call once, and what may not be asked left unknown."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.wizard.fakes.clients import FakeTalk
+from tests.wizard.fakes.clients import FakeUserInterface
 from wizard.cli import first_prompt
 from wizard.cli.first_prompt import EarlyAnswers, first_question
 from wizard.core.models.answers import Draft
@@ -28,7 +28,7 @@ class Room:
     """An opening before a person."""
 
     def __init__(self) -> None:
-        self.ui = FakeTalk(interactive=True)
+        self.ui = FakeUserInterface(interactive=True)
         self.drawn = 0
 
     def begin(self, draft: Draft | None = None, **given: Any) -> EarlyAnswers:

@@ -14,7 +14,7 @@ from tests.wizard.fakes.clients import (
     KEY,
     OTHER_KEY,
     TRAIL,
-    FakeTalk,
+    FakeUserInterface,
     key_fact,
     settings,
     trail_fact,
@@ -45,7 +45,9 @@ def test_plan_cost_cost_by_use_and_report_state_the_same_cost_of_one_account(tmp
     world.aws.aliases["alias/eonpro-audit-key"] = OTHER_KEY
     world.aws.key_rotation.by_key = {KEY: once, OTHER_KEY: never}
     world.aws.trails = (trail_fact(), trail_fact(arn=TRAIL.replace("eonpro-audit-trail", "billing"), name="billing"))
-    world.aws.meter.usage = Usage(since=NOW, until=NOW, kms_requests=40_000, key_requests=30_000, trail_bytes=2**30)
+    world.aws.measured_usage.usage = Usage(
+        since=NOW, until=NOW, kms_requests=40_000, key_requests=30_000, trail_bytes=2**30
+    )
     # Two for the key, one for the key of the logs, an alarm, 100,000 events twice, requests and logs.
     expected = 5.18
 
@@ -65,7 +67,7 @@ def test_plan_cost_cost_by_use_and_report_state_the_same_cost_of_one_account(tmp
 
 def _planned(world: World) -> str:
     """The figure that the plan states."""
-    ui = FakeTalk()
+    ui = FakeUserInterface()
     clients = replace(world.clients(), ui=ui)
     prepared = PreparedRun(
         stack="production",

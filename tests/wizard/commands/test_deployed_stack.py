@@ -18,15 +18,15 @@ from tests.wizard.fakes.clients import (
     OTHER_ACCOUNT,
     OUTPUTS,
     TOKEN,
-    FakeCloud,
+    FakeAwsClient,
+    FakeDecryptVerifier,
     FakeEngine,
-    FakeHosting,
-    FakeProver,
-    FakeTalk,
+    FakeUserInterface,
+    FakeVercelClient,
     built,
     settings,
 )
-from tests.wizard.fakes.rotation import FakeKeyRing
+from tests.wizard.fakes.rotation import FakeKeyRotation
 from wizard.account.deployed_stack import DeployedStack
 from wizard.commands import deployed_stack
 from wizard.core.clients import Clients, Request
@@ -55,8 +55,8 @@ class World:
 
     def __init__(self, wanted: Settings) -> None:
         self.settings: Settings | None = wanted
-        self.aws = FakeCloud()
-        self.vercel = FakeHosting(team=wanted.vercel_team or "acme")
+        self.aws = FakeAwsClient()
+        self.vercel = FakeVercelClient(team=wanted.vercel_team or "acme")
         self.engine = FakeEngine(aws=self.aws, stack_state=built(self.aws, wanted))
         self.answers: dict[str, Any] = {"vercel_token": TOKEN}
         self.connected: list[tuple[str | None, str | None]] = []
@@ -69,7 +69,7 @@ class World:
     def run(self) -> tuple[Request, Clients]:
         """What a command is given."""
 
-        def connect(profile: str | None, region: str | None) -> FakeCloud:
+        def connect(profile: str | None, region: str | None) -> FakeAwsClient:
             self.connected.append((profile, region))
             return self.aws
 
@@ -78,11 +78,11 @@ class World:
             return self.engine
 
         clients = Clients(
-            ui=FakeTalk(),
+            ui=FakeUserInterface(),
             connect=connect,
             vercel=lambda token: self.vercel,
             engine=engine,
-            prover=FakeProver(aws=self.aws),
+            prover=FakeDecryptVerifier(aws=self.aws),
             state=self.state,
         )
         told = {key: Answer(value=value, source=Source.FLAG, where="flag") for key, value in self.answers.items()}
@@ -151,7 +151,7 @@ def test_credentials_of_another_account_are_refused_before_the_account_is_asked(
         world.find()
     assert refused.value.hint == "use a profile of that account: --profile NAME"
     # Vercel waits for no answer of AWS: the project alone is read.
-    assert (world.engine.log, world.vercel.log) == (["engine.state"], ["hosting.find_project"])
+    assert (world.engine.log, world.vercel.log) == (["engine.state"], ["vercel.find_project"])
 
 
 def test_a_settings_file_with_another_account_than_the_stacks_key_is_what_is_put_right(world: World) -> None:
@@ -173,7 +173,7 @@ def test_a_stored_data_key_that_somebody_edited_is_put_back_by_the_command_that_
         world.aws.key_rotation.keep(
             settings(), WRAPPED, key_arn=OUTPUTS.key_arn, origin=VersionOrigin.FIRST, at=datetime.now(UTC)
         )
-    monkeypatch.setattr(FakeKeyRing, "stored_key", lambda *_: edited)
+    monkeypatch.setattr(FakeKeyRotation, "stored_key", lambda *_: edited)
     found = replace(world.find(), stored_data_key=conflict)
     with pytest.raises(DataKeyConflict, match="somebody replaced its value") as refused:
         deployed_stack.stored_data_key_of(found)

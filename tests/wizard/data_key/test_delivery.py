@@ -24,9 +24,9 @@ from tests.wizard.fakes.clients import (
     SECRET_OF_ACCESS_KEY,
     STORED_KEY,
     USER_OUTPUTS,
-    FakeCloud,
-    FakeHosting,
-    FakeProver,
+    FakeAwsClient,
+    FakeDecryptVerifier,
+    FakeVercelClient,
     built,
     multi_region,
     settings,
@@ -51,21 +51,21 @@ BOTH = settings(deploy_targets=("vercel", "ecs"))
 
 
 @pytest.fixture
-def aws() -> FakeCloud:
-    made = FakeCloud()
+def aws() -> FakeAwsClient:
+    made = FakeAwsClient()
     made.build(settings())
     return made
 
 
-def stored_data_key(aws: FakeCloud, seed: str = "one", key_arn: str | None = KEY) -> StoredDataKey:
+def stored_data_key(aws: FakeAwsClient, seed: str = "one", key_arn: str | None = KEY) -> StoredDataKey:
     aws.stored_keys[STORED_KEY] = StoredDataKey(parameter=STORED_KEY, wrapped=wrapped(seed), key_arn=key_arn, version=1)
     aws.wrapped_by[wrapped(seed).fingerprint] = KEY
     return aws.stored_keys[STORED_KEY]
 
 
 def context(
-    aws: FakeCloud,
-    vercel: FakeHosting | None = None,
+    aws: FakeAwsClient,
+    vercel: FakeVercelClient | None = None,
     *targets: Target,
     wanted: Settings = BOTH,
     outputs: Outputs = OUTPUTS,
@@ -85,8 +85,8 @@ def context(
 
 
 def delivered(
-    aws: FakeCloud,
-    vercel: FakeHosting,
+    aws: FakeAwsClient,
+    vercel: FakeVercelClient,
     *targets: Target,
     wanted: Settings = BOTH,
     outputs: Outputs = OUTPUTS,
@@ -104,18 +104,18 @@ def delivered(
 
 
 def test_the_stored_data_key_is_written_before_any_target_hears_of_it(aws) -> None:
-    vercel = FakeHosting(log=aws.log)
+    vercel = FakeVercelClient(log=aws.log)
     delivered(aws, vercel, Target.VERCEL, Target.ECS)
     told = [call.split()[0] for call in aws.log]
     assert (
         told.index("cloud.write_stored_data_key")
-        < told.index("hosting.deliver")
+        < told.index("vercel.deliver")
         < told.index("cloud.deliver_parameters")
     )
 
 
 def test_every_target_gets_the_same_three_variables(aws) -> None:
-    vercel = FakeHosting()
+    vercel = FakeVercelClient()
     one, two = delivered(aws, vercel, Target.VERCEL, Target.ECS)
     assert one.fingerprint == two.fingerprint
     assert set(vercel.variables) == {"AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY"}
@@ -124,7 +124,7 @@ def test_every_target_gets_the_same_three_variables(aws) -> None:
 
 
 def test_two_wizards_deliver_one_key(aws) -> None:
-    mine, theirs = FakeHosting(), FakeHosting()
+    mine, theirs = FakeVercelClient(), FakeVercelClient()
     aws.meanwhile = [wrapped("the other run's")]
     delivered(aws, mine, Target.VERCEL)
     delivered(aws, theirs, Target.VERCEL)
@@ -132,14 +132,14 @@ def test_two_wizards_deliver_one_key(aws) -> None:
 
 
 def test_a_second_delivery_changes_nothing(aws) -> None:
-    vercel = FakeHosting()
+    vercel = FakeVercelClient()
     delivered(aws, vercel, Target.VERCEL, Target.ECS)
     again = delivered(aws, vercel, Target.VERCEL, Target.ECS)
     assert [each.state for each in again] == [DeliveryState.UNCHANGED] * 2
 
 
 def test_a_foreign_data_key_at_the_target_stops_the_delivery_there(aws) -> None:
-    vercel = FakeHosting(variables={"ENCRYPTED_PHI_KEY": wrapped("foreign").value})
+    vercel = FakeVercelClient(variables={"ENCRYPTED_PHI_KEY": wrapped("foreign").value})
     with pytest.raises(DataKeyConflict):
         delivered(aws, vercel, Target.VERCEL, Target.ECS)
     assert vercel.variables == {"ENCRYPTED_PHI_KEY": wrapped("foreign").value}
@@ -148,14 +148,14 @@ def test_a_foreign_data_key_at_the_target_stops_the_delivery_there(aws) -> None:
 
 def test_a_stored_version_at_the_target_makes_way_where_the_run_says_so(aws) -> None:
     earlier = wrapped("an earlier version")
-    vercel = FakeHosting(variables={"ENCRYPTED_PHI_KEY": earlier.value})
+    vercel = FakeVercelClient(variables={"ENCRYPTED_PHI_KEY": earlier.value})
     (done,) = delivered(aws, vercel, Target.VERCEL, replaceable=frozenset({earlier.fingerprint}))
     assert done.state is DeliveryState.WRITTEN
     assert vercel.variables["ENCRYPTED_PHI_KEY"] == aws.stored_keys[STORED_KEY].wrapped.value != earlier.value
 
 
 def test_a_target_that_says_it_holds_another_key_is_refused(aws) -> None:
-    vercel = FakeHosting(delivered_instead=wrapped("another"))
+    vercel = FakeVercelClient(delivered_instead=wrapped("another"))
     with pytest.raises(DataKeyConflict, match="not the stored"):
         delivered(aws, vercel, Target.VERCEL)
 
@@ -168,7 +168,7 @@ def test_the_data_key_is_written_before_the_key_it_belongs_to() -> None:
 
 def test_the_store_that_was_chosen_gets_all_three(aws) -> None:
     wanted = settings(deploy_targets=("ecs",), secret_store="secrets-manager")
-    (done,) = delivered(aws, FakeHosting(), Target.ECS, wanted=wanted)
+    (done,) = delivered(aws, FakeVercelClient(), Target.ECS, wanted=wanted)
     assert done.place == "Secrets Manager /eonpro/production"
     assert set(aws.secret_values) == {"/eonpro/production/AWS_REGION", "/eonpro/production/AWS_KMS_KEY_ID"}
     assert (aws.parameters, aws.stored_keys) == ({}, {})
@@ -176,7 +176,7 @@ def test_the_store_that_was_chosen_gets_all_three(aws) -> None:
 
 def test_eks_reads_from_the_same_store_as_ecs(aws) -> None:
     wanted = settings(deploy_targets=("ecs", "eks"), eks_cluster="clinic")
-    done = delivered(aws, FakeHosting(), Target.ECS, Target.EKS, wanted=wanted)
+    done = delivered(aws, FakeVercelClient(), Target.ECS, Target.EKS, wanted=wanted)
     assert [(each.target, each.state) for each in done] == [
         ("ecs", DeliveryState.WRITTEN),
         ("eks", DeliveryState.UNCHANGED),
@@ -189,7 +189,7 @@ REGIONS = multi_region(deploy_targets=("vercel", "ecs"))
 
 
 def test_each_region_has_the_same_wrapped_key_under_its_own_kms_key() -> None:
-    by_region = variables_of(context(FakeCloud(), wanted=REGIONS, outputs=MULTI_OUTPUTS), wrapped())
+    by_region = variables_of(context(FakeAwsClient(), wanted=REGIONS, outputs=MULTI_OUTPUTS), wrapped())
     assert {region: (batch.region, batch.key_arn, batch.wrapped) for region, batch in by_region.items()} == {
         "us-east-1": ("us-east-1", MULTI_KEY, wrapped()),
         REPLICA_REGION: (REPLICA_REGION, REPLICA, wrapped()),
@@ -198,7 +198,7 @@ def test_each_region_has_the_same_wrapped_key_under_its_own_kms_key() -> None:
 
 def test_a_project_gets_the_first_regions_variables_and_ecs_each_its_own(aws) -> None:
     aws.build(REGIONS)
-    vercel = FakeHosting()
+    vercel = FakeVercelClient()
     done = delivered(aws, vercel, Target.VERCEL, Target.ECS, wanted=REGIONS, outputs=MULTI_OUTPUTS)
     assert [(each.target, each.region) for each in done] == [
         ("vercel", "us-east-1"),
@@ -216,7 +216,7 @@ def test_a_project_gets_the_first_regions_variables_and_ecs_each_its_own(aws) ->
 
 
 def test_one_region_is_not_told_as_one_of_many(aws) -> None:
-    (done,) = delivered(aws, FakeHosting(), Target.ECS)
+    (done,) = delivered(aws, FakeVercelClient(), Target.ECS)
     assert done.place == "Parameter Store /eonpro/production"
 
 
@@ -224,7 +224,7 @@ def test_one_region_is_not_told_as_one_of_many(aws) -> None:
 
 
 def proofs(
-    aws: FakeCloud,
+    aws: FakeAwsClient,
     *targets: str,
     verdict: ChildResult | None = None,
     of: StoredDataKey | None = None,
@@ -245,7 +245,7 @@ def proofs(
         context(aws),
         standing,
         of.wrapped,
-        prover=FakeProver(aws=aws, log=aws.log, verdict=verdict),
+        prover=FakeDecryptVerifier(aws=aws, log=aws.log, verdict=verdict),
     )
 
 
@@ -295,7 +295,7 @@ def test_the_data_key_is_decrypted_only_after_a_change_or_when_somebody_asks_for
     aws.credentials, of = CREDENTIALS, stored_data_key(aws)
     aws.parameters |= {"/eonpro/production/AWS_REGION": "us-east-1", "/eonpro/production/AWS_KMS_KEY_ID": KEY}
     there = Delivered(target="vercel", place="there", state=state, fingerprint=of.wrapped.fingerprint, checked_by="it")
-    prover = FakeProver(aws=aws)
+    prover = FakeDecryptVerifier(aws=aws)
     (proof,) = prove(context(aws), (there,), of.wrapped, prover=prover, full=full)
     assert prover.full == [is_full]
     assert ("32 bytes unwrapped" in proof.detail, "dry run, no plaintext" in proof.detail) == (is_full, not is_full)
@@ -388,11 +388,11 @@ def test_a_proof_of_one_target_is_none_of_the_other(aws) -> None:
 
 def test_a_prover_gets_the_applications_credentials_and_no_others(aws) -> None:
     aws.credentials = CREDENTIALS
-    prover = FakeProver(aws=aws)
+    prover = FakeDecryptVerifier(aws=aws)
     there = stored_data_key(aws)
     prove(
         context(aws),
-        delivered(aws, FakeHosting(), Target.VERCEL),
+        delivered(aws, FakeVercelClient(), Target.VERCEL),
         there.wrapped,
         prover=prover,
     )
@@ -402,12 +402,12 @@ def test_a_prover_gets_the_applications_credentials_and_no_others(aws) -> None:
 def test_each_region_is_proved_with_its_own_key(aws) -> None:
     aws.build(REGIONS)
     aws.credentials = CREDENTIALS
-    done = delivered(aws, FakeHosting(), Target.ECS, wanted=REGIONS, outputs=MULTI_OUTPUTS)
+    done = delivered(aws, FakeVercelClient(), Target.ECS, wanted=REGIONS, outputs=MULTI_OUTPUTS)
     proved = prove(
         context(aws, wanted=REGIONS, outputs=MULTI_OUTPUTS),
         done,
         aws.stored_keys[STORED_KEY].wrapped,
-        prover=FakeProver(aws=aws),
+        prover=FakeDecryptVerifier(aws=aws),
     )
     assert [(each.state, each.detail.partition(":")[0]) for each in proved] == [
         (VerificationState.PROVED, "in us-east-1"),
@@ -417,13 +417,13 @@ def test_each_region_is_proved_with_its_own_key(aws) -> None:
 
 def test_a_replica_that_opens_nothing_fails_its_region_and_not_the_other(aws) -> None:
     aws.build(REGIONS)
-    done = delivered(aws, FakeHosting(), Target.ECS, wanted=REGIONS, outputs=MULTI_OUTPUTS)
+    done = delivered(aws, FakeVercelClient(), Target.ECS, wanted=REGIONS, outputs=MULTI_OUTPUTS)
     aws.key_policies[REPLICA] = policies.policy([policies.administration_statement(administrators=(ADMIN,))])
     here, there = prove(
         context(aws, wanted=REGIONS, outputs=MULTI_OUTPUTS),
         done,
         aws.stored_keys[STORED_KEY].wrapped,
-        prover=FakeProver(aws=aws),
+        prover=FakeDecryptVerifier(aws=aws),
     )
     assert (here.state, there.state) == (VerificationState.SIMULATED, VerificationState.FAILED)
 
@@ -431,13 +431,13 @@ def test_a_replica_that_opens_nothing_fails_its_region_and_not_the_other(aws) ->
 def test_a_copy_that_differs_in_one_region_fails_there(aws) -> None:
     aws.build(REGIONS)
     aws.credentials = CREDENTIALS
-    done = delivered(aws, FakeHosting(), Target.ECS, wanted=REGIONS, outputs=MULTI_OUTPUTS)
+    done = delivered(aws, FakeVercelClient(), Target.ECS, wanted=REGIONS, outputs=MULTI_OUTPUTS)
     aws.with_region(REPLICA_REGION).parameters["/eonpro/production/AWS_KMS_KEY_ID"] = KEY
     here, there = prove(
         context(aws, wanted=REGIONS, outputs=MULTI_OUTPUTS),
         done,
         aws.stored_keys[STORED_KEY].wrapped,
-        prover=FakeProver(aws=aws),
+        prover=FakeDecryptVerifier(aws=aws),
     )
     assert (here.state, there.state) == (VerificationState.PROVED, VerificationState.FAILED)
 
@@ -445,11 +445,11 @@ def test_a_copy_that_differs_in_one_region_fails_there(aws) -> None:
 # --- proved by an access key
 
 
-def proof_of_the_user(aws: FakeCloud, key: AccessKey | None, prover: Any, **changes: Any) -> Verification:
+def proof_of_the_user(aws: FakeAwsClient, key: AccessKey | None, prover: Any, **changes: Any) -> Verification:
     wanted = settings(vercel_access="user")
     built(aws, wanted)
     values: dict[str, Any] = {"wanted": wanted, "outputs": USER_OUTPUTS, **changes}
-    done = delivered(aws, FakeHosting(), Target.VERCEL, **values)
+    done = delivered(aws, FakeVercelClient(), Target.VERCEL, **values)
     (proof,) = prove(
         context(aws, wanted=wanted, outputs=USER_OUTPUTS),
         done,
@@ -464,7 +464,7 @@ MADE = AccessKey(id="AKIAMADENUMBER000001", secret=SECRET_OF_ACCESS_KEY)
 
 
 def test_an_access_key_made_now_is_what_the_user_is_proved_with(aws) -> None:
-    prover = FakeProver(aws=aws)
+    prover = FakeDecryptVerifier(aws=aws)
     proof = proof_of_the_user(aws, MADE, prover)
     assert (proof.state, proof.principal) == (VerificationState.PROVED, APP_USER)
     assert f"by its access key {MADE.id}, created just now" in proof.detail
@@ -474,17 +474,17 @@ def test_an_access_key_made_now_is_what_the_user_is_proved_with(aws) -> None:
 
 
 def test_an_access_key_that_was_kept_cannot_be_used_from_here_and_is_simulated(aws) -> None:
-    prover = FakeProver(aws=aws)
+    prover = FakeDecryptVerifier(aws=aws)
     proof = proof_of_the_user(aws, None, prover)
     assert proof.state is VerificationState.SIMULATED
     assert prover.given == []
 
 
 def test_a_role_is_never_proved_with_the_users_access_key(aws) -> None:
-    prover = FakeProver(aws=aws)
+    prover = FakeDecryptVerifier(aws=aws)
     prove(
         context(aws),
-        delivered(aws, FakeHosting(), Target.VERCEL),
+        delivered(aws, FakeVercelClient(), Target.VERCEL),
         aws.stored_keys[STORED_KEY].wrapped,
         prover=prover,
         access_key=MADE,
@@ -494,11 +494,11 @@ def test_a_role_is_never_proved_with_the_users_access_key(aws) -> None:
 
 def test_a_new_access_key_is_tried_longer_than_other_credentials(aws) -> None:
     aws.credentials = CREDENTIALS
-    new, other = FakeProver(aws=aws), FakeProver(aws=aws)
+    new, other = FakeDecryptVerifier(aws=aws), FakeDecryptVerifier(aws=aws)
     proof_of_the_user(aws, MADE, new)
     prove(
         context(aws),
-        delivered(aws, FakeHosting(), Target.VERCEL),
+        delivered(aws, FakeVercelClient(), Target.VERCEL),
         aws.stored_keys[STORED_KEY].wrapped,
         prover=other,
     )

@@ -150,7 +150,7 @@ def test_a_push_makes_the_hash_key_that_the_settings_ask_for_and_a_second_one_ma
     world.stand(with_hash_key())
     world.push()
     assert world.vercel.variables[HASH_KEY_VARIABLE] == world.aws.stored_keys[HASH].wrapped.value
-    assert world.wrote == {"cloud.make_data_key", "cloud.write_stored_data_key", "hosting.deliver"}
+    assert world.wrote == {"cloud.make_data_key", "cloud.write_stored_data_key", "vercel.deliver"}
     world.log.clear()
     world.push()
     assert "cloud.make_data_key" not in world.wrote
@@ -226,7 +226,7 @@ def test_the_hash_key_that_the_application_has_is_taken_over_before_the_settings
     world.vercel.variables[HASH_KEY_VARIABLE], world.vercel.sensitive = HASH_KEY.value, False
     world.run("restore", "--hash-key", "--from-target")
     assert world.aws.stored_keys[HASH].wrapped == HASH_KEY and HASH_KEY.fingerprint in world.kept()
-    assert "hosting.deliver" in {call.split()[0] for call in world.log}
+    assert "vercel.deliver" in {call.split()[0] for call in world.log}
 
 
 def test_the_data_key_never_becomes_the_hash_key(rotating: RotationWorld) -> None:

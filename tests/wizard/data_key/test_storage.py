@@ -19,7 +19,7 @@ from tests.wizard.fakes.clients import (
     REPLICA,
     REPLICA_REGION,
     STORED_KEY,
-    FakeCloud,
+    FakeAwsClient,
     multi_region,
     settings,
     wrapped,
@@ -34,14 +34,14 @@ PARAMETERS, SECRETS = SecretStore.PARAMETER_STORE, SecretStore.SECRETS_MANAGER
 
 
 @pytest.fixture
-def aws() -> FakeCloud:
-    made = FakeCloud()
+def aws() -> FakeAwsClient:
+    made = FakeAwsClient()
     made.build(settings())
     return made
 
 
 def stored_data_key(
-    aws: FakeCloud, seed: str = "one", key_arn: str | None = KEY, store: SecretStore = PARAMETERS
+    aws: FakeAwsClient, seed: str = "one", key_arn: str | None = KEY, store: SecretStore = PARAMETERS
 ) -> StoredDataKey:
     there = aws.secrets if store is SECRETS else aws.stored_keys
     there[STORED_KEY] = StoredDataKey(
@@ -50,7 +50,7 @@ def stored_data_key(
     return there[STORED_KEY]
 
 
-def calls(aws: FakeCloud) -> list[str]:
+def calls(aws: FakeAwsClient) -> list[str]:
     return [call.split()[0] for call in aws.log]
 
 
@@ -109,7 +109,7 @@ def test_a_data_key_under_another_key_is_refused_and_left_alone(aws) -> None:
 def test_the_winner_of_a_race_under_another_key_is_refused(aws) -> None:
     aws.keys[OTHER_KEY] = aws.keys[KEY]
 
-    class Racing(FakeCloud):
+    class Racing(FakeAwsClient):
         def store_data_key(self, name, wrapped, **others):
             return super().store_data_key(name, wrapped, **{**others, "key_arn": OTHER_KEY})
 
@@ -124,7 +124,7 @@ def test_a_stored_data_key_that_does_not_say_its_key_is_taken(aws) -> None:
 
 
 def test_a_stored_data_key_that_holds_something_else_than_was_written_is_refused(aws) -> None:
-    class Careless(FakeCloud):
+    class Careless(FakeAwsClient):
         def store_data_key(self, name, wrapped, **others):
             super().store_data_key(name, wrapped, **others)
             stored_data_key(self, "overwritten by somebody")
@@ -135,7 +135,7 @@ def test_a_stored_data_key_that_holds_something_else_than_was_written_is_refused
 
 
 def test_a_stored_data_key_that_is_not_there_after_it_was_written_is_an_error(aws) -> None:
-    class Forgetful(FakeCloud):
+    class Forgetful(FakeAwsClient):
         def store_data_key(self, name, wrapped, **others):
             return True
 
@@ -297,7 +297,7 @@ def test_the_store_that_is_used_may_not_be_closed(aws) -> None:
 
 
 def test_an_endpoint_without_the_other_store_has_no_stored_data_key_in_it() -> None:
-    class Old(FakeCloud):
+    class Old(FakeAwsClient):
         def _stored_keys(self, store: Any) -> Any:
             if store is SECRETS:
                 raise Unsupported("there is no Secrets Manager here", "use another endpoint")
@@ -313,7 +313,7 @@ def test_an_endpoint_without_the_other_store_has_no_stored_data_key_in_it() -> N
     [(PARAMETERS, "aws ssm get-parameter-history --name"), (SECRETS, "aws secretsmanager list-secret-version-ids")],
 )
 def test_a_stored_data_key_that_is_lost_on_the_way_is_told_with_the_stores_own_command(aws, store, command) -> None:
-    class Forgetful(FakeCloud):
+    class Forgetful(FakeAwsClient):
         def store_data_key(self, name, wrapped, **others):
             return True
 
@@ -326,8 +326,8 @@ def test_a_stored_data_key_that_is_lost_on_the_way_is_told_with_the_stores_own_c
 
 
 @pytest.fixture
-def regions() -> FakeCloud:
-    made = FakeCloud()
+def regions() -> FakeAwsClient:
+    made = FakeAwsClient()
     made.build(multi_region())
     return made
 

@@ -12,7 +12,7 @@ VAULT_BUCKET = "clinic-backups"
 
 
 @dataclass(kw_only=True)
-class FakeVault:
+class FakeBackupStorage:
     """Buckets by name, objects by bucket and key."""
 
     log: list[str] = field(default_factory=list)
@@ -24,13 +24,13 @@ class FakeVault:
     """What is read instead of what was written."""
 
     def lock_of(self, bucket: str) -> BucketLock | None:
-        self.log.append(f"vault.lock_of {bucket}")
+        self.log.append(f"backup_storage.lock_of {bucket}")
         if bucket not in self.buckets:
             raise ResourceError(f"the account has no bucket {bucket}", f"aws s3api create-bucket --bucket {bucket}")
         return self.buckets[bucket]
 
     def create(self, bucket: str, key: str, body: bytes, *, until: datetime | None) -> bool:
-        self.log.append(f"vault.create {bucket}/{key}")
+        self.log.append(f"backup_storage.create {bucket}/{key}")
         if (bucket, key) in self.objects:
             return False
         lock = self.buckets[bucket]
@@ -45,6 +45,6 @@ class FakeVault:
         return True
 
     def read(self, bucket: str, key: str) -> StoredObject | None:
-        self.log.append(f"vault.read {bucket}/{key}")
+        self.log.append(f"backup_storage.read {bucket}/{key}")
         found = self.objects.get((bucket, key))
         return replace(found, body=self.meddle) if found and self.meddle is not None else found

@@ -19,11 +19,11 @@ from components import policies
 from components.policies.stack import StackPolicy, alert_rules_of, key_policy_of
 from components.settings import DATA_KEY_VARIABLE, WRAPPED_KEYS, Outputs, ResourceKind, SecretStore, Settings
 from tests.wizard.fakes.access import FakeAccess
-from tests.wizard.fakes.backup import FakeVault
-from tests.wizard.fakes.diagnostics import FakeSymptoms
-from tests.wizard.fakes.ecs import FakeFleet
-from tests.wizard.fakes.rotation import FakeKeyRing
-from tests.wizard.fakes.usage import FakeMeter
+from tests.wizard.fakes.backup import FakeBackupStorage
+from tests.wizard.fakes.diagnostics import FakeAccessDiagnostics
+from tests.wizard.fakes.ecs import FakeEcsServices
+from tests.wizard.fakes.rotation import FakeKeyRotation
+from tests.wizard.fakes.usage import FakeUsageMetrics
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import (
     CredentialsError,
@@ -197,7 +197,7 @@ def step(op: str = "create", type_: str = "aws:kms/key:Key", name: str = "phi-ke
 
 
 @dataclass(kw_only=True)
-class FakeCloud:
+class FakeAwsClient:
     """An account in memory. Implements `wizard.core.ports.run.AwsClient`."""
 
     log: list[str] = field(default_factory=list)
@@ -250,7 +250,7 @@ class FakeCloud:
     """The parameters of somebody else."""
     parameters: dict[str, str] = field(default_factory=dict)
     secret_values: dict[str, str] = field(default_factory=dict)
-    elsewhere: dict[str, FakeCloud] = field(default_factory=dict)
+    elsewhere: dict[str, FakeAwsClient] = field(default_factory=dict)
     """The account in its other Regions, by their names: one account, so that all but four fields are shared."""
     access_keys: dict[str, list[AccessKeyFact]] = field(default_factory=dict)
     """By the user's name."""
@@ -277,11 +277,11 @@ class FakeCloud:
     claims: dict[str, str] = field(default_factory=dict)
     """The owner of each claim, by the claim's name."""
     who_has_access: FakeAccess = field(default_factory=FakeAccess)
-    ships: FakeFleet = field(default_factory=FakeFleet)
-    buckets_held: FakeVault = field(default_factory=FakeVault)
-    meter: FakeMeter = field(default_factory=FakeMeter)
-    noted: FakeSymptoms | None = None
-    keys_held: FakeKeyRing | None = None
+    ships: FakeEcsServices = field(default_factory=FakeEcsServices)
+    buckets_held: FakeBackupStorage = field(default_factory=FakeBackupStorage)
+    measured_usage: FakeUsageMetrics = field(default_factory=FakeUsageMetrics)
+    noted: FakeAccessDiagnostics | None = None
+    keys_held: FakeKeyRotation | None = None
     """Of this Region, as are the four above."""
 
     def _call(self, name: str, detail: str = "") -> None:
@@ -290,23 +290,23 @@ class FakeCloud:
             raise self.failures[name]
 
     @property
-    def backup_storage(self) -> FakeVault:
+    def backup_storage(self) -> FakeBackupStorage:
         return self.buckets_held
 
     @property
-    def usage_metrics(self) -> FakeMeter:
-        return self.meter
+    def usage_metrics(self) -> FakeUsageMetrics:
+        return self.measured_usage
 
     @property
-    def access_diagnostics(self) -> FakeSymptoms:
+    def access_diagnostics(self) -> FakeAccessDiagnostics:
         if self.noted is None:
-            self.noted = FakeSymptoms(aws=self)
+            self.noted = FakeAccessDiagnostics(aws=self)
         return self.noted
 
     @property
-    def key_rotation(self) -> FakeKeyRing:
+    def key_rotation(self) -> FakeKeyRotation:
         if self.keys_held is None:
-            self.keys_held = FakeKeyRing(aws=self)
+            self.keys_held = FakeKeyRotation(aws=self)
         return self.keys_held
 
     @property
@@ -314,51 +314,51 @@ class FakeCloud:
         return self.who_has_access
 
     @property
-    def kms(self) -> FakeCloud:
+    def kms(self) -> FakeAwsClient:
         return self
 
     @property
-    def iam(self) -> FakeCloud:
+    def iam(self) -> FakeAwsClient:
         return self
 
     @property
-    def permissions(self) -> FakeCloud:
+    def permissions(self) -> FakeAwsClient:
         return self
 
     @property
-    def policy_analyzer(self) -> FakeCloud:
+    def policy_analyzer(self) -> FakeAwsClient:
         return self
 
     @property
-    def application_credentials(self) -> FakeCloud:
+    def application_credentials(self) -> FakeAwsClient:
         return self
 
     @property
-    def cloudtrail(self) -> FakeCloud:
+    def cloudtrail(self) -> FakeAwsClient:
         return self
 
     @property
-    def stored_data_keys(self) -> FakeCloud:
+    def stored_data_keys(self) -> FakeAwsClient:
         return self
 
     @property
-    def existing_resources(self) -> FakeCloud:
+    def existing_resources(self) -> FakeAwsClient:
         return self
 
     @property
-    def unrecorded_resources(self) -> FakeCloud:
+    def unrecorded_resources(self) -> FakeAwsClient:
         return self
 
     @property
-    def import_discovery(self) -> FakeCloud:
+    def import_discovery(self) -> FakeAwsClient:
         return self
 
     @property
-    def service_quotas(self) -> FakeCloud:
+    def service_quotas(self) -> FakeAwsClient:
         return self
 
     @property
-    def state_storage(self) -> FakeCloud:
+    def state_storage(self) -> FakeAwsClient:
         return self
 
     def build(self, wanted: Settings) -> None:
@@ -376,7 +376,7 @@ class FakeCloud:
         kinds = self.profile_kinds
         return tuple(ProfileFact(name=name, kind=kinds.get(name, ProfileKind.KEYS)) for name in self.profile_names)
 
-    def with_region(self, region: str) -> FakeCloud:
+    def with_region(self, region: str) -> FakeAwsClient:
         if region == self.region:
             return self
         self._call("with_region", region)
@@ -387,10 +387,10 @@ class FakeCloud:
             self.elsewhere[region] = replace(self, region=region, **alone)
         return self.elsewhere[region]
 
-    def writing(self) -> FakeCloud:
+    def writing(self) -> FakeAwsClient:
         return self
 
-    def asking_once(self) -> FakeCloud:
+    def asking_once(self) -> FakeAwsClient:
         return self
 
     def environment(self) -> Mapping[str, str]:
@@ -614,14 +614,14 @@ class FakeCloud:
         return new
 
     @property
-    def ecs_services(self) -> FakeFleet:
+    def ecs_services(self) -> FakeEcsServices:
         self.ships.log = self.log
         return self.ships
 
     @property
-    def audit(self) -> FakeAudit:
+    def audit(self) -> FakeAuditReader:
         self._call("audit")
-        return FakeAudit(aws=self)
+        return FakeAuditReader(aws=self)
 
     def judge(self, planned: Sequence[StackPolicy], before: Sequence[StackPolicy]) -> PolicyJudgement:
         self.judged = (tuple(planned), tuple(before))
@@ -633,10 +633,10 @@ class FakeCloud:
 
 
 @dataclass(kw_only=True)
-class FakeAudit:
+class FakeAuditReader:
     """The audit of the fake account. Implements `wizard.core.ports.aws.AuditReader`."""
 
-    aws: FakeCloud
+    aws: FakeAwsClient
 
     def selectors(self, arn: str) -> Mapping[str, Any]:
         self.aws._call("audit.selectors")
@@ -673,7 +673,7 @@ CREDENTIALS = AppCredentials(
 
 
 @dataclass(kw_only=True)
-class FakeHosting:
+class FakeVercelClient:
     """One Vercel project in memory, reached with one token. Implements `wizard.core.ports.run.VercelClient`."""
 
     log: list[str] = field(default_factory=list)
@@ -715,16 +715,16 @@ class FakeHosting:
     """The variables of somebody else."""
 
     def _call(self, name: str) -> None:
-        self.log.append(f"hosting.{name}")
+        self.log.append(f"vercel.{name}")
         if name in self.failures:
             raise self.failures[name]
         if self.token != self.good_token:
             raise CredentialsError("Vercel refuses the token", VERCEL_LOGIN)
 
-    def asking_once(self) -> FakeHosting:
+    def asking_once(self) -> FakeVercelClient:
         return self
 
-    def listing(self, project: VercelProject) -> FakeHosting:
+    def listing(self, project: VercelProject) -> FakeVercelClient:
         self._call("listing")
         return self
 
@@ -908,7 +908,7 @@ class FakeHosting:
 class FakeEngine:
     """A stack in memory, whose `up` builds into the fake cloud. Implements `wizard.core.ports.run.Engine`."""
 
-    aws: FakeCloud
+    aws: FakeAwsClient
     log: list[str] = field(default_factory=list)
     failures: dict[str, SetupError] = field(default_factory=dict)
     stack_state: StackState = StackState(exists=False, has_key=False)
@@ -1006,10 +1006,10 @@ class FakeEngine:
 
 
 @dataclass(kw_only=True)
-class FakeProver:
+class FakeDecryptVerifier:
     """The application: opens what its own key wrapped. Implements `wizard.core.ports.run.DecryptVerifier`."""
 
-    aws: FakeCloud
+    aws: FakeAwsClient
     log: list[str] = field(default_factory=list)
     verdict: ChildResult | None = None
     """Said instead of what the cloud holds."""
@@ -1070,7 +1070,7 @@ class FakeProver:
 
 
 @dataclass(kw_only=True)
-class FakeDrafts:
+class FakeSavedProgress:
     """Drafts in memory. Implements `wizard.core.clients.Drafts`."""
 
     kept: dict[str, Draft] = field(default_factory=dict)
@@ -1089,7 +1089,7 @@ class FakeDrafts:
 
 
 @dataclass(kw_only=True)
-class FakeTalk:
+class FakeUserInterface:
     """A terminal with a person who has the answers ready. Implements `wizard.core.ports.run.UserInterface`."""
 
     interactive: bool = False
@@ -1112,7 +1112,7 @@ class FakeTalk:
         if on_first_render is not None:
             on_first_render()
         assert self.interactive, f"{question.key} was asked, and nobody is there"
-        self.log.append(f"talk.ask {question.key}")
+        self.log.append(f"ui.ask {question.key}")
         self.asked.append(question)
         assert self.answers.get(question.key), f"{question.key} was asked, which nobody expected"
         given = self.answers[question.key].pop(0)
@@ -1125,14 +1125,14 @@ class FakeTalk:
         self, prompt: str, *, default: bool = True, why: str = "", explanation: str = "", back: bool = False
     ) -> bool:
         assert self.interactive, f"{prompt!r} was asked, and nobody is there"
-        self.log.append(f"talk.confirm {prompt}")
+        self.log.append(f"ui.confirm {prompt}")
         return self.confirms.pop(0) if self.confirms else default
 
     def title(self, text: str) -> None:
         self.said.append(text)
 
     def section(self, text: str, note: str = "") -> None:
-        self.log.append(f"talk.section {text}")
+        self.log.append(f"ui.section {text}")
         self.said.append(text)
 
     def line(self, text: str = "", *, mark: Mark | None = None) -> None:
@@ -1165,7 +1165,7 @@ class FakeTalk:
         self.said.append(f"{progress.step.name} {progress.state}")
 
 
-def built(aws: FakeCloud, wanted: Settings, seed: str = "one", **changes: Any) -> StackState:
+def built(aws: FakeAwsClient, wanted: Settings, seed: str = "one", **changes: Any) -> StackState:
     """The state of a stack that was set up in full, with its data key stored; the cloud holds all of it."""
     aws.build(wanted)
     value = wrapped(seed)
@@ -1193,7 +1193,7 @@ def built(aws: FakeCloud, wanted: Settings, seed: str = "one", **changes: Any) -
     return replace(state, **changes)
 
 
-def by_hand(aws: FakeCloud, **changes: Any) -> DiscoveredSetup:
+def by_hand(aws: FakeAwsClient, **changes: Any) -> DiscoveredSetup:
     """An account that somebody created manually under production's names, with rotation off; the cloud holds it."""
     key = key_fact(rotation_enabled=False, rotation_period_days=None)
     aws.keys[KEY] = key

@@ -16,14 +16,14 @@ from components.settings import SecretStore, Settings, Target
 from wizard.core.models.access import FormerText, Ruling, StatementEvaluation
 
 if TYPE_CHECKING:
-    from tests.wizard.fakes.clients import FakeCloud
+    from tests.wizard.fakes.clients import FakeAwsClient
 
 
 @dataclass(kw_only=True)
-class FakeSymptoms:
+class FakeAccessDiagnostics:
     """One Region of an account. Implements `wizard.core.ports.aws.AccessDiagnostics`."""
 
-    aws: FakeCloud
+    aws: FakeAwsClient
     principals: dict[str, IamPrincipal] = field(default_factory=dict)
     providers: dict[str, tuple[str, ...]] = field(default_factory=dict)
     versions: dict[str, dict[str, Mapping[str, object]]] = field(default_factory=dict)
@@ -37,15 +37,15 @@ class FakeSymptoms:
     """Texts that the stored data key had before what is held now."""
 
     def principal(self, arn: str) -> IamPrincipal | None:
-        self.aws._call("symptoms.principal")
+        self.aws._call("access_diagnostics.principal")
         return self.principals.get(arn)
 
     def audiences(self, arn: str) -> tuple[str, ...] | None:
-        self.aws._call("symptoms.provider")
+        self.aws._call("access_diagnostics.provider")
         return self.providers.get(arn)
 
     def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> tuple[StatementEvaluation, ...]:
-        self.aws._call("symptoms.weigh")
+        self.aws._call("access_diagnostics.weigh")
         return tuple(
             StatementEvaluation(
                 action=action,
@@ -57,17 +57,17 @@ class FakeSymptoms:
         )
 
     def policy_versions(self, policy_arn: str) -> Mapping[str, Mapping[str, object]] | None:
-        self.aws._call("symptoms.policy_versions")
+        self.aws._call("access_diagnostics.policy_versions")
         return self.versions.get(policy_arn)
 
     def read_values(self, names: Sequence[str], store: SecretStore) -> Mapping[str, str]:
-        self.aws._call("symptoms.held")
+        self.aws._call("access_diagnostics.held")
         there = {name: stored_data_key.wrapped.value for name, stored_data_key in self.aws._stored_keys(store).items()}
         there |= self.aws._values(store) | self.texts | self.aws.claims
         return {name: there[name] for name in names if name in there}
 
     def history(self, name: str, store: SecretStore) -> tuple[FormerText, ...]:
-        self.aws._call("symptoms.history")
+        self.aws._call("access_diagnostics.history")
         texts = (*self.former, *self.read_values([name], store).values())
         return tuple(FormerText(version=str(number), text=text) for number, text in enumerate(texts, 1))
 

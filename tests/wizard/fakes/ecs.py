@@ -52,7 +52,7 @@ def broken(service: Service) -> Service:
 
 
 @dataclass(kw_only=True)
-class FakeFleet:
+class FakeEcsServices:
     """Services of one cluster, and the families of their task definitions."""
 
     log: list[str] = field(default_factory=list)
@@ -114,7 +114,7 @@ class FakeFleet:
         return next((one for all_ in self.definitions.values() for one in all_ if one.arn == name), None)
 
     def _call(self, name: str, detail: str = "") -> None:
-        self.log.append(f"fleet.{name} {detail}".rstrip())
+        self.log.append(f"ecs_services.{name} {detail}".rstrip())
         if name in self.failures:
             raise self.failures[name]
 

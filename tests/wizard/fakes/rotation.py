@@ -18,14 +18,14 @@ from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, Rotation, StoredKey, VersionOrigin
 
 if TYPE_CHECKING:
-    from tests.wizard.fakes.clients import FakeCloud
+    from tests.wizard.fakes.clients import FakeAwsClient
 
 
 @dataclass(kw_only=True)
-class FakeKeyRing:
+class FakeKeyRotation:
     """The keys and the ledger of one Region. Implements `wizard.core.ports.aws.KeyRotation`."""
 
-    aws: FakeCloud
+    aws: FakeAwsClient
     told: KeyRotations = KeyRotations(enabled=True, period_days=365, next_at=None)
     by_key: dict[str, KeyRotations] = field(default_factory=dict)
     """By ARN, of keys whose rotations are not `told`."""
@@ -198,7 +198,7 @@ class FakeKeyRing:
 class FakeWrapper:
     """The child that wraps an ENCRYPTION_KEY. Implements `wizard.core.ports.aws.Wrapper`."""
 
-    aws: FakeCloud
+    aws: FakeAwsClient
     failure: SetupError | None = None
     key: str = "ab" * 32
     """What is read."""

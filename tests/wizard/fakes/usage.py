@@ -1,4 +1,4 @@
-"""A fake of the meter (`wizard.core.ports.aws.UsageMetrics`): the counts that a test gives it."""
+"""A fake of the usage metrics (`wizard.core.ports.aws.UsageMetrics`): the counts that a test gives it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from wizard.core.models.audit import Usage
 
 
 @dataclass(kw_only=True)
-class FakeMeter:
+class FakeUsageMetrics:
     """Answers with the usage it was given, in the window it is asked for; all unknown unless a test says more."""
 
     usage: Usage | None = None

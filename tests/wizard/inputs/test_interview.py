@@ -14,9 +14,9 @@ from tests.wizard.fakes.clients import (
     IDENTITY,
     TOKEN,
     TRAIL,
-    FakeCloud,
-    FakeHosting,
-    FakeTalk,
+    FakeAwsClient,
+    FakeUserInterface,
+    FakeVercelClient,
     settings,
     trail_fact,
 )
@@ -60,11 +60,11 @@ class Room:
     """One interview over fakes: who connects, with what, and who answers."""
 
     def __init__(self) -> None:
-        self.aws = FakeCloud()
-        self.ui = FakeTalk(interactive=True)
+        self.aws = FakeAwsClient()
+        self.ui = FakeUserInterface(interactive=True)
         self.connected: list[tuple[str | None, str | None]] = []
         self.connect_error: SetupError | None = None
-        self.vercel = FakeHosting()
+        self.vercel = FakeVercelClient()
         self.found: tuple[str, ...] = ()
         self.signed_in: list[str] = []
         self.kept: list[tuple[str, ...]] = []
@@ -75,13 +75,13 @@ class Room:
         self.signed_in.append(profile)
         self.aws.failures = {}
 
-    def connect(self, profile: str | None, region: str | None) -> FakeCloud:
+    def connect(self, profile: str | None, region: str | None) -> FakeAwsClient:
         self.connected.append((profile, region))
         if self.connect_error is not None:
             raise self.connect_error
         return self.aws
 
-    def host(self, token: str) -> FakeHosting:
+    def host(self, token: str) -> FakeVercelClient:
         self.vercel.token = token
         return self.vercel
 
@@ -198,7 +198,7 @@ def test_the_root_user_is_told_to_use_a_user_or_a_role_and_what_the_evidence_wil
     room.ui.answers = {"multi_region": ["no"]}
     room.run(without("multi_region"))
     warning = next(line for mark, line in room.ui.marked if mark is Mark.WARN and "root user" in line)
-    assert "talk.ask multi_region" in room.ui.log
+    assert "ui.ask multi_region" in room.ui.log
     assert "IAM user or role" in warning and "the account's IAM" in warning
 
 
@@ -207,7 +207,7 @@ def test_what_was_found_is_told_before_the_account_is_asked_about(room) -> None:
     room.found = ("Next.js 15.1, linked to a Vercel project",)
     room.ui.answers = {"multi_region": ["no"]}
     room.run(without("multi_region", "region"))
-    assert room.ui.log.index("talk.section Detected") < room.ui.log.index("talk.ask multi_region")
+    assert room.ui.log.index("ui.section Detected") < room.ui.log.index("ui.ask multi_region")
     assert room.ui.said[1:] == [
         f"account {ACCOUNT} (clinic)",
         f"{IDENTITY.arn}, by environment variables",
@@ -318,10 +318,8 @@ def test_who_governs_the_key_where_and_in_which_account_is_never_decided_in_sile
 def test_each_page_of_a_first_run_has_a_heading_and_tells_what_was_detected(room) -> None:
     room.found = ("Next.js 15.1",)
     first(room)
-    pages = [line for line in room.ui.log if line.startswith("talk.section")]
-    assert pages == [
-        f"talk.section {each}" for each in ("Application", "Account", "Region", "Administrators", "Details")
-    ]
+    pages = [line for line in room.ui.log if line.startswith("ui.section")]
+    assert pages == [f"ui.section {each}" for each in ("Application", "Account", "Region", "Administrators", "Details")]
     assert room.ui.said[room.ui.said.index("Details") + 1] == "Next.js 15.1"
 
 
@@ -472,7 +470,7 @@ def test_a_sign_in_that_has_expired_is_offered_and_gone_on_from(room) -> None:
     room.aws.failures = {"identify": SignInNeeded("the sign-in has expired", "aws sso login --profile x", "x")}
     room.run(GIVEN)
     assert room.signed_in == ["x"]
-    assert "talk.confirm Sign in now (aws sso login --profile x)?" in room.ui.log
+    assert "ui.confirm Sign in now (aws sso login --profile x)?" in room.ui.log
 
 
 def test_a_person_without_a_token_signs_in_to_vercel_in_the_browser(room) -> None:
@@ -614,7 +612,7 @@ def test_a_token_is_refused_at_its_question_by_one_request(room) -> None:
     room.vercel.projects = PROJECTS
     interview = room.run(without("vercel_token", "vercel_team", "vercel_project"))
     assert room.ui.keys == ["vercel_token", "vercel_token", "vercel_project"]
-    assert room.vercel.log[:2] == ["hosting.check_token", "hosting.check_token"]
+    assert room.vercel.log[:2] == ["vercel.check_token", "vercel.check_token"]
     assert interview.values["vercel_token"] == TOKEN
 
 

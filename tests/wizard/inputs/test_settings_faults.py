@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from components.settings import ContractError, Settings
-from tests.wizard.fakes.clients import ACCOUNT, ADMIN, IDENTITY, OTHER_ACCOUNT, FakeCloud
+from tests.wizard.fakes.clients import ACCOUNT, ADMIN, IDENTITY, OTHER_ACCOUNT, FakeAwsClient
 from tests.wizard.setup.preflight.test_account import VALUES
 from wizard.core.errors import UsageError
 from wizard.inputs.answers import refused, resolve
@@ -42,7 +42,7 @@ def test_a_fault_between_fields_names_the_flags_of_both() -> None:
 
 def test_the_pass_before_the_plan_tells_every_fault_as_a_problem_of_its_own() -> None:
     values = {**VALUES, "administrators": (STRANGER,), "vercel_team": None, "trail": "create"}
-    account = inspect(stack="production", values=values, saved=None, identity=IDENTITY, aws=FakeCloud())
+    account = inspect(stack="production", values=values, saved=None, identity=IDENTITY, aws=FakeAwsClient())
     assert len(account.problems) == 2
     assert {problem.exit_code for problem in account.problems} == {2}
     assert not [problem.next for problem in account.problems if "--help" in problem.next]

@@ -25,7 +25,7 @@ from tests.wizard.fakes.clients import (
     OUTPUTS,
     SECOND,
     STORED_KEY,
-    FakeCloud,
+    FakeAwsClient,
     built,
     key_fact,
     multi_region,
@@ -51,18 +51,18 @@ def proof(state: VerificationState, target: str = "vercel", detail: str = "as th
 
 
 @pytest.fixture
-def aws() -> FakeCloud:
-    account = FakeCloud()
+def aws() -> FakeAwsClient:
+    account = FakeAwsClient()
     built(account, settings())
     return account
 
 
-def read(*, aws: FakeCloud, outputs: Outputs, **given: Any) -> tuple[ChecklistEntry, ...]:
+def read(*, aws: FakeAwsClient, outputs: Outputs, **given: Any) -> tuple[ChecklistEntry, ...]:
     return evaluate(read_account(aws, outputs), outputs=outputs, **given)
 
 
 def items(
-    aws: FakeCloud, stored_data_key: StoredDataKey | None = HELD, *proofs: Verification, **changes: Any
+    aws: FakeAwsClient, stored_data_key: StoredDataKey | None = HELD, *proofs: Verification, **changes: Any
 ) -> tuple[ChecklistEntry, ...]:
     return read(aws=aws, settings=settings(**changes), outputs=OUTPUTS, stored_data_key=stored_data_key, proofs=proofs)
 

@@ -30,7 +30,7 @@ from tests.wizard.fakes.clients import (
     STORED_KEY,
     TOKEN,
     USER_OUTPUTS,
-    FakeTalk,
+    FakeUserInterface,
     multi_region,
     settings,
     step,
@@ -152,7 +152,7 @@ REPORTS = {
 
 
 def shown(of: Report) -> str:
-    ui = FakeTalk()
+    ui = FakeUserInterface()
     show_report(ui, of)
     return "\n".join(ui.said) + "\n"
 

@@ -77,15 +77,15 @@ def test_a_person_is_asked_for_each_before_the_plan_and_a_no_changes_nothing(wor
     world.ui.confirms = [True, False]
     with pytest.raises(Cancelled, match="AWS_KMS_KEY_ID keeps its value"):
         world.setup()
-    asked = [call for call in world.log if call.startswith("talk.confirm")]
-    assert asked == ["talk.confirm Replace AWS_REGION?", "talk.confirm Replace AWS_KMS_KEY_ID?"]
+    asked = [call for call in world.log if call.startswith("ui.confirm")]
+    assert asked == ["ui.confirm Replace AWS_REGION?", "ui.confirm Replace AWS_KMS_KEY_ID?"]
     assert world.written == set() and "engine.preview" not in world.calls
 
 
 def test_a_stack_of_before_is_asked_nothing_about_its_own_variables(world: World) -> None:
     world.stand()
     assert world.setup().ok
-    assert not [call for call in world.log if call.startswith("talk.confirm")]
+    assert not [call for call in world.log if call.startswith("ui.confirm")]
 
 
 def test_push_asks_before_it_delivers_and_unattended_names_all() -> None:
@@ -143,7 +143,7 @@ def test_a_person_is_asked_and_the_plan_begins_with_it(beside: CodeWorld) -> Non
     beside.ui.interactive, beside.ui.confirms = True, [False]
     with pytest.raises(Cancelled):
         beside.setup(hash_key=True)
-    assert "talk.confirm Make a hash key that the application does not read?" in beside.log
+    assert "ui.confirm Make a hash key that the application does not read?" in beside.log
     planned = workflow.preview(beside.request(hash_key=True), beside.clients)
     assert "nothing in the application's code reads ENCRYPTED_PHI_HASH_KEY" in plan.lines(planned)[0]
     assert "reads ENCRYPTED_PHI_HASH_KEY" in plan.brief(planned)[0][1]

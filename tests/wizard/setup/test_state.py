@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.wizard.fakes.clients import ACCOUNT, IDENTITY, FakeCloud, FakeTalk, key_fact
+from tests.wizard.fakes.clients import ACCOUNT, IDENTITY, FakeAwsClient, FakeUserInterface, key_fact
 from wizard.core.errors import CredentialsError, PermissionDenied, SetupError
 from wizard.core.models.answers import Answer, Source
 from wizard.core.state_backend import KEY_ALIAS, BackendFact, Circumstances
@@ -42,8 +42,8 @@ class Room:
     """One settling over fakes."""
 
     def __init__(self) -> None:
-        self.aws = FakeCloud()
-        self.ui = FakeTalk(interactive=True)
+        self.aws = FakeAwsClient()
+        self.ui = FakeUserInterface(interactive=True)
         self.places = FakePlaces()
         self.identity: Any = IDENTITY
 

@@ -32,12 +32,12 @@ from tests.wizard.fakes.clients import (
     STORED_KEY,
     TOKEN,
     USER_OUTPUTS,
-    FakeCloud,
-    FakeDrafts,
+    FakeAwsClient,
+    FakeDecryptVerifier,
     FakeEngine,
-    FakeHosting,
-    FakeProver,
-    FakeTalk,
+    FakeSavedProgress,
+    FakeUserInterface,
+    FakeVercelClient,
     built,
     by_hand,
     key_fact,
@@ -92,8 +92,8 @@ WRITES = {
     "cloud.make_data_key",
     "cloud.write_stored_data_key",
     "cloud.deliver_parameters",
-    "hosting.deliver",
-    "hosting.deliver_access_key",
+    "vercel.deliver",
+    "vercel.deliver_access_key",
     "cloud.make_access_key",
     "cloud.retire_access_key",
     "cloud.delete_access_key",
@@ -110,7 +110,7 @@ MILESTONES = (
     "cloud.make_data_key",
     "cloud.write_stored_data_key",
     "cloud.deliver_parameters",
-    "hosting.deliver",
+    "vercel.deliver",
     "prover.prove",
     "cloud.policy_document",
 )
@@ -129,13 +129,13 @@ class World:
 
     def __init__(self) -> None:
         self.log: list[str] = []
-        self.aws = FakeCloud(log=self.log, credentials=CREDENTIALS)
-        self.vercel = FakeHosting(log=self.log)
+        self.aws = FakeAwsClient(log=self.log, credentials=CREDENTIALS)
+        self.vercel = FakeVercelClient(log=self.log)
         self.engine = FakeEngine(aws=self.aws, log=self.log)
-        self.prover = FakeProver(aws=self.aws, log=self.log)
+        self.prover = FakeDecryptVerifier(aws=self.aws, log=self.log)
         self.wrapper = FakeWrapper(aws=self.aws)
-        self.ui = FakeTalk(log=self.log)
-        self.drafts = FakeDrafts()
+        self.ui = FakeUserInterface(log=self.log)
+        self.drafts = FakeSavedProgress()
         self.saved: Any = None
         # The bucket of these worlds has the name that an earlier version gave it.
         self.given = {**GIVEN, "trail_bucket": None}
@@ -194,7 +194,7 @@ class World:
         return WRITES & set(self.calls)
 
 
-def replace_token(vercel: FakeHosting, token: str) -> FakeHosting:
+def replace_token(vercel: FakeVercelClient, token: str) -> FakeVercelClient:
     vercel.token = token
     return vercel
 
@@ -216,7 +216,7 @@ def test_a_first_run_does_every_step_once_and_in_order(world) -> None:
         "engine.alone ends",
         "cloud.make_data_key",
         "cloud.write_stored_data_key",
-        "hosting.deliver",
+        "vercel.deliver",
         "prover.prove",
         "cloud.policy_document",
     ]
@@ -227,7 +227,7 @@ def test_a_first_run_does_every_step_once_and_in_order(world) -> None:
 def test_everything_that_can_be_wrong_is_looked_at_before_the_stack_is_touched(world) -> None:
     world.setup()
     before = world.calls[: world.calls.index("engine.prepare")]
-    for check in ("cloud.find_existing", "cloud.read_stored_data_key", "hosting.find_project", "hosting.conflict"):
+    for check in ("cloud.find_existing", "cloud.read_stored_data_key", "vercel.find_project", "vercel.conflict"):
         assert check in before
 
 
@@ -336,14 +336,14 @@ def test_no_identity_is_one_of_the_problems_where_nobody_is_there(world) -> None
 def test_yes_on_the_command_line_is_the_confirmation(world) -> None:
     world.ui.interactive = True
     world.setup(yes=True)
-    assert not [call for call in world.log if call.startswith("talk.confirm")]
+    assert not [call for call in world.log if call.startswith("ui.confirm")]
 
 
 def test_without_yes_a_person_is_asked_after_the_plan_and_before_the_update(world) -> None:
     world.ui.interactive = True
     world.ui.answers = {"decision": ["apply"]}
     world.setup(yes=False)
-    (confirm,) = [place for place, call in enumerate(world.log) if call == "talk.ask decision"]
+    (confirm,) = [place for place, call in enumerate(world.log) if call == "ui.ask decision"]
     assert world.log.index("engine.preview") < confirm < world.log.index("engine.up")
 
 
@@ -490,7 +490,7 @@ def test_nothing_to_do_skips_the_update_but_still_checks_delivery_and_proof(worl
     assert "engine.up" not in world.calls
     assert [each.state for each in done.delivered] == [DeliveryState.UNCHANGED]
     assert [each.state for each in done.proofs] == [VerificationState.PROVED]
-    assert not world.written - {"hosting.deliver"}
+    assert not world.written - {"vercel.deliver"}
 
 
 def test_a_data_key_that_exists_is_kept_and_said_so(world) -> None:
@@ -525,7 +525,7 @@ def test_a_target_set_up_earlier_stays_in_the_settings_and_is_not_delivered_to(w
     done = world.setup(target=("ecs",), ecs_execution_role="create")
     assert done.settings.deploy_targets == ("ecs", "vercel")
     assert [each.target for each in done.delivered] == ["ecs"]
-    assert "hosting.deliver" not in world.calls
+    assert "vercel.deliver" not in world.calls
 
 
 def test_no_changes_without_outputs_is_an_update_that_has_to_be_ended(world) -> None:
@@ -783,7 +783,7 @@ def test_a_proof_made_early_holds_only_for_what_was_found_again_unchanged(world,
 def test_vercel_is_listed_ahead_where_nothing_was_changed(world) -> None:
     world.stand()
     world.setup()
-    assert world.calls.index("hosting.listing") < world.calls.index("hosting.deliver")
+    assert world.calls.index("vercel.listing") < world.calls.index("vercel.deliver")
 
 
 @pytest.mark.parametrize("is_first", [True, False])
@@ -792,7 +792,7 @@ def test_vercel_is_not_listed_before_what_this_run_changes(world, is_first) -> N
         world.stand()
         world.engine.steps = (step("update", "aws:iam/role:Role", "app-role"),)
     world.setup()
-    assert "hosting.deliver" in world.calls and "hosting.listing" not in world.calls
+    assert "vercel.deliver" in world.calls and "vercel.listing" not in world.calls
 
 
 def test_no_proof_is_made_early_where_a_version_still_has_to_be_kept(world) -> None:
@@ -989,7 +989,7 @@ def test_a_compliance_lock_takes_the_stacks_name_typed(locking) -> None:
     locking.ui.interactive = True
     locking.ui.answers = {"decision": ["apply"], "confirmation": ["production"]}
     locking.setup(yes=False, **FOREVER)
-    (asked,) = [place for place, call in enumerate(locking.log) if call == "talk.ask confirmation"]
+    (asked,) = [place for place, call in enumerate(locking.log) if call == "ui.ask confirmation"]
     assert locking.log.index("engine.preview") < asked < locking.log.index("engine.up")
     assert any("Object Lock in compliance mode" in line for line in locking.ui.said)
 
@@ -1156,7 +1156,7 @@ def test_a_person_is_shown_what_was_found_and_how_it_differs_and_offered_the_ado
     done = hand.setup()
     assert f"key: {KEY}" in hand.ui.said and "alias: alias/eonpro-phi-key" in hand.ui.said
     assert any(row[0] == "key, rotation" and row[1:] == ("off", "on") for row in hand.ui.rows)
-    assert "talk.confirm Import it into the stack?" in hand.log
+    assert "ui.confirm Import it into the stack?" in hand.log
     assert done.stored_data_key.wrapped == wrapped("by hand")
     assert "key" not in done.settings.kept_as_found
 
@@ -1226,9 +1226,9 @@ def test_a_user_gets_its_access_key_after_the_variables_and_is_proved_with_it(wo
     world.engine.outputs = USER_OUTPUTS
     world.aws.credentials = None
     done = world.setup(vercel_access="user")
-    order = [world.calls.index(call) for call in ("engine.up", "hosting.deliver", "cloud.make_access_key")]
+    order = [world.calls.index(call) for call in ("engine.up", "vercel.deliver", "cloud.make_access_key")]
     assert order == sorted(order)
-    assert world.calls.index("hosting.deliver_access_key") < world.calls.index("prover.prove")
+    assert world.calls.index("vercel.deliver_access_key") < world.calls.index("prover.prove")
     assert [(proof.state, proof.principal) for proof in done.proofs] == [(VerificationState.PROVED, APP_USER)]
     assert done.access_key is not None and done.access_key.is_new
     assert [each.secret_access_key for each in world.prover.given] == [SECRET_OF_ACCESS_KEY]
@@ -1242,7 +1242,7 @@ def test_an_access_key_that_is_on_vercel_is_kept_and_the_proof_simulated(world) 
     done = world.setup()
     assert [proof.state for proof in done.proofs] == [VerificationState.SIMULATED]
     assert done.access_key is not None and not done.access_key.is_new
-    assert not {"cloud.make_access_key", "hosting.deliver_access_key", "prover.prove"} & set(world.calls)
+    assert not {"cloud.make_access_key", "vercel.deliver_access_key", "prover.prove"} & set(world.calls)
 
 
 def test_a_run_that_does_not_deliver_to_vercel_leaves_the_access_keys_alone(world) -> None:
@@ -1373,7 +1373,7 @@ def test_what_is_retained_is_shown_before_the_name_is_asked_for(world) -> None:
     world.ui.answers = {"confirmation": ["no"]}
     with pytest.raises(Cancelled) as refused:
         workflow.destroy(world.request(yes=False), world.clients)
-    assert world.log.index("talk.section Retained") < world.log.index("talk.ask confirmation")
+    assert world.log.index("ui.section Retained") < world.log.index("ui.ask confirmation")
     assert (refused.value.exit_code, world.written) == (8, set())
     assert refused.value.hint == "python -m wizard destroy --stack production --confirm production"
 
@@ -1444,7 +1444,7 @@ def test_a_stack_without_its_settings_file_is_not_asked_about_again_before_its_r
     with pytest.raises(StackNotFound, match=r"Pulumi\.production\.yaml") as refused:
         workflow.destroy(world.request(confirmed="production"), world.clients)
     assert "pulumi config refresh --stack production" in str(refused.value.hint)
-    assert not [call for call in world.calls if call == "talk.ask"]
+    assert not [call for call in world.calls if call == "ui.ask"]
 
 
 def test_a_destroy_that_lost_its_power_after_the_key_had_left_the_stack_is_ended_by_the_same_command(world) -> None:

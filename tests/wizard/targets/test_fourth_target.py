@@ -14,7 +14,7 @@ import pytest
 from components.settings import Outputs, Settings, Target
 from tests.wizard.commands.push.test_push import PushWorld
 from tests.wizard.commands.status.test_command import World as StatusWorld
-from tests.wizard.fakes.clients import FakeCloud, settings
+from tests.wizard.fakes.clients import FakeAwsClient, settings
 from tests.wizard.setup.test_workflow import World
 from wizard.core.models.delivery import AppVariables, Delivered, DeliveryState
 from wizard.core.models.deployment import Deployment, Instances, Redeployed, RedeployState
@@ -149,7 +149,7 @@ def test_an_unattended_push_says_that_it_runs_with_outdated_values(nomad: Nomad)
 def test_status_says_whether_it_has_the_variables(nomad: Nomad, has_variables: bool, state: HealthStatus) -> None:
     world = StatusWorld(settings(deploy_targets=(NAME,)))
     stored = next(iter(world.aws.stored_keys.values()))
-    assert isinstance(world.aws, FakeCloud) and stored.key_arn is not None
+    assert isinstance(world.aws, FakeAwsClient) and stored.key_arn is not None
     if has_variables:
         nomad.variables["us-east-1"] = AppVariables(region="us-east-1", key_arn=stored.key_arn, wrapped=stored.wrapped)
     row = world.one()

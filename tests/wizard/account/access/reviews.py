@@ -20,11 +20,11 @@ from tests.wizard.fakes.clients import (
     IDENTITY,
     KEY,
     OUTPUTS,
-    FakeCloud,
+    FakeAwsClient,
+    FakeDecryptVerifier,
     FakeEngine,
-    FakeHosting,
-    FakeProver,
-    FakeTalk,
+    FakeUserInterface,
+    FakeVercelClient,
     settings,
 )
 from wizard.account.access import review as access_review
@@ -70,13 +70,13 @@ def account(*more: IamPrincipal) -> AccountIam:
     return AccountIam(principals=tuple(sorted((admin, application(), *more), key=lambda one: one.arn)))
 
 
-def aws(*more: IamPrincipal, **access: Any) -> FakeCloud:
+def aws(*more: IamPrincipal, **access: Any) -> FakeAwsClient:
     """The account with its key; `access` changes what it tells of access."""
     values: dict[str, Any] = {
         "account": account(*more),
         "told": {KEY: (KeyEvents(principal=APP, uses=12, last_use=NOW - timedelta(days=1)),)},
     }
-    made = FakeCloud(who_has_access=FakeAccess(**values | access))
+    made = FakeAwsClient(who_has_access=FakeAccess(**values | access))
     made.build(SETTINGS)
     return made
 
@@ -86,13 +86,13 @@ def trust_statements() -> list[Any]:
     return list(application_trust_of(SETTINGS, vercel_provider_arn=PROVIDER)["Statement"])
 
 
-def key_statements(made: FakeCloud) -> list[Any]:
+def key_statements(made: FakeAwsClient) -> list[Any]:
     """The statements of the key's policy."""
     found: Any = made.key_policies[KEY]
     return list(found["Statement"])
 
 
-def review(made: FakeCloud, at: datetime = NOW, **changes: Any) -> AccessReview:
+def review(made: FakeAwsClient, at: datetime = NOW, **changes: Any) -> AccessReview:
     wanted = changes.pop("settings", SETTINGS)
     outputs = changes.pop("outputs", OUTPUTS)
     return replace(
@@ -101,7 +101,7 @@ def review(made: FakeCloud, at: datetime = NOW, **changes: Any) -> AccessReview:
 
 
 def facts_of(
-    made: FakeCloud,
+    made: FakeAwsClient,
     at: datetime = NOW,
     *,
     settings: Settings = SETTINGS,
@@ -119,11 +119,11 @@ def facts_of(
         state=StackState(exists=True, has_key=True, outputs=outputs),
     )
     clients = Clients(
-        ui=FakeTalk(),
+        ui=FakeUserInterface(),
         connect=lambda profile, region: made,
-        vercel=lambda token: FakeHosting(),
+        vercel=lambda token: FakeVercelClient(),
         engine=lambda environment, *, secrets_provider=None: engine,
-        prover=FakeProver(aws=made),
+        prover=FakeDecryptVerifier(aws=made),
         reviews=reviews,
         now=lambda: at,
     )

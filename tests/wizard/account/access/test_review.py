@@ -38,7 +38,7 @@ from tests.wizard.fakes.clients import (
     OTHER_ACCOUNT,
     REPLICA,
     SECOND,
-    FakeCloud,
+    FakeAwsClient,
     multi_region,
     settings,
 )
@@ -263,7 +263,7 @@ def test_sessions_are_counted_for_their_role_whatever_its_path():
 
 
 def test_a_replicas_own_policy_grants_and_use_count_too():
-    made = FakeCloud(
+    made = FakeAwsClient(
         who_has_access=FakeAccess(
             account=account(),
             granted={REPLICA: (grant(STRANGER, key_arn=REPLICA),)},
@@ -282,7 +282,7 @@ def test_a_replicas_own_policy_grants_and_use_count_too():
 # What may not be read.
 
 
-def denied(*names: str, **more: Any) -> FakeCloud:
+def denied(*names: str, **more: Any) -> FakeAwsClient:
     made = aws(**more)
     for name in names:
         if name == "key_policy":

@@ -57,7 +57,7 @@ def test_a_stack_that_is_well_is_well_in_every_look(fixture: DoctorFixture) -> N
     # Nothing is written, and nothing is asked twice.
     log = fixture.aws.log
     assert not [each for each in log if each.startswith(("cloud.make", "cloud.write", "cloud.deliver"))]
-    assert log.count("cloud.key_policy") == 1 and log.count("cloud.symptoms.principal") == 1
+    assert log.count("cloud.key_policy") == 1 and log.count("cloud.access_diagnostics.principal") == 1
 
 
 def test_a_stack_on_ecs_that_is_well_is_well(on_ecs: DoctorFixture) -> None:
@@ -369,7 +369,9 @@ def test_what_the_account_gives_a_role_of_its_own_is_its_own_business() -> None:
     assert all_passed(stand.told(check_readers))
 
 
-@pytest.mark.parametrize("method", ["symptoms.principal", "symptoms.weigh", "symptoms.provider", "key_policy"])
+@pytest.mark.parametrize(
+    "method", ["access_diagnostics.principal", "access_diagnostics.weigh", "access_diagnostics.provider", "key_policy"]
+)
 def test_what_may_not_be_looked_at_is_unknown_and_no_fault(fixture: DoctorFixture, method: str) -> None:
     fixture.aws.failures[method] = DENIED
     told = fixture.diagnosis()

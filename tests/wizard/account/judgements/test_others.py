@@ -30,7 +30,7 @@ from tests.wizard.account.access.reviews import (
     stranger,
     trust_statements,
 )
-from tests.wizard.fakes.clients import ACCOUNT, ADMIN, APP, KEY, SECOND, FakeCloud, settings
+from tests.wizard.fakes.clients import ACCOUNT, ADMIN, APP, KEY, SECOND, FakeAwsClient, settings
 from wizard.account.access import stored_reviews
 from wizard.account.judgements.others import check_others
 from wizard.account.notices import Notice, State, worst
@@ -41,7 +41,7 @@ PARTNER = "arn:aws:iam::999988887777:role/partner"
 SSO = f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_power_0123456789abcdef"
 
 
-def told(made: FakeCloud, wanted: Settings = SETTINGS, **facts: Any) -> tuple[Notice, ...]:
+def told(made: FakeAwsClient, wanted: Settings = SETTINGS, **facts: Any) -> tuple[Notice, ...]:
     return tuple(check_others(facts_of(made, settings=wanted, **facts)))
 
 
@@ -55,13 +55,13 @@ def item(notices: tuple[Notice, ...]) -> State:
     return worst(each.state for each in notices if "key-use-by-others" in each.requirements)
 
 
-def with_principals(*principals: IamPrincipal) -> FakeCloud:
+def with_principals(*principals: IamPrincipal) -> FakeAwsClient:
     made = aws()
     made.who_has_access.account = AccountIam(principals=principals)
     return made
 
 
-def signed(made: FakeCloud, folder: Path, *, days_ago: int = 0, **of_review: Any) -> Path:
+def signed(made: FakeAwsClient, folder: Path, *, days_ago: int = 0, **of_review: Any) -> Path:
     """A review of the account as it is, which Ada signed so many days ago."""
     at = NOW - timedelta(days=days_ago)
     kept = stored_reviews.write(folder, replace(review(made, at), **of_review), None)
@@ -232,26 +232,26 @@ def test_a_signed_review_of_these_people_closes_it(tmp_path):
     assert accepted.what == f"Ada accepted on {NOW:%Y-%m-%d} the rights of {STRANGER} (use)"
 
 
-def one_more(made: FakeCloud) -> None:
+def one_more(made: FakeAwsClient) -> None:
     made.who_has_access.account = account(stranger(), principal(SECOND, allow("kms:Decrypt")))
 
 
-def more_rights(made: FakeCloud) -> None:
+def more_rights(made: FakeAwsClient) -> None:
     made.who_has_access.account = account(stranger(EVERYTHING))
 
 
-def by_saml(made: FakeCloud) -> None:
+def by_saml(made: FakeAwsClient) -> None:
     saml = {"Federated": f"arn:aws:iam::{ACCOUNT}:saml-provider/clinic"}
     trust = document({"Effect": "Allow", "Principal": saml, "Action": "sts:AssumeRoleWithSAML"})
     made.who_has_access.account = account(stranger(trust=trust))
 
 
-def a_partner(made: FakeCloud) -> None:
+def a_partner(made: FakeAwsClient) -> None:
     made.who_has_access.account = account(stranger(trust=document(assuming({"AWS": PARTNER}))))
 
 
 @pytest.mark.parametrize("change", [one_more, more_rights, by_saml, a_partner])
-def test_it_is_open_again_when_the_people_or_their_rights_change(tmp_path, change: Callable[[FakeCloud], None]):
+def test_it_is_open_again_when_the_people_or_their_rights_change(tmp_path, change: Callable[[FakeAwsClient], None]):
     made = aws(stranger())
     signed(made, tmp_path)
     change(made)

@@ -32,7 +32,7 @@ from tests.wizard.fakes.clients import (
     step,
     wrapped,
 )
-from tests.wizard.fakes.diagnostics import FakeSymptoms
+from tests.wizard.fakes.diagnostics import FakeAccessDiagnostics
 from wizard.account import fixes
 from wizard.account.claim import claim_of
 from wizard.account.diagnosis import diagnose
@@ -436,7 +436,7 @@ def test_an_earlier_version_that_is_gone_is_told_by_the_history_of_the_stored_da
     stand.aws.stored_keys[STORED_KEY] = replace(stand.aws.stored_keys[STORED_KEY], version=2)
     values = (wrapped("earlier").value, wrapped().value)
     history = tuple(FormerText(version=str(number), text=text) for number, text in enumerate(values, 1))
-    monkeypatch.setattr(FakeSymptoms, "history", lambda _, name, store: history if name == STORED_KEY else ())
+    monkeypatch.setattr(FakeAccessDiagnostics, "history", lambda _, name, store: history if name == STORED_KEY else ())
     found = finding(stand.told(check_versions), "data-key-version-lost")
     assert wrapped("earlier").fingerprint[7:] in found.what
     assert found.command == "python -m wizard restore --stack production --versions-only"

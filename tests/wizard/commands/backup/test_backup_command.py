@@ -18,11 +18,11 @@ from tests.wizard.fakes.clients import (
     REPLICA,
     REPLICA_REGION,
     STORED_KEY,
-    FakeCloud,
+    FakeAwsClient,
+    FakeDecryptVerifier,
     FakeEngine,
-    FakeHosting,
-    FakeProver,
-    FakeTalk,
+    FakeUserInterface,
+    FakeVercelClient,
     built,
     multi_region,
     outputs_of,
@@ -54,7 +54,7 @@ class World:
 
     def __init__(self, wanted: Settings | None = None) -> None:
         self.settings = wanted or settings()
-        self.aws, self.ui = FakeCloud(), FakeTalk()
+        self.aws, self.ui = FakeAwsClient(), FakeUserInterface()
         self.application: AppCredentials | None = CREDENTIALS
         self.engine = FakeEngine(aws=self.aws, stack_state=built(self.aws, self.settings))
 
@@ -62,9 +62,9 @@ class World:
         clients = Clients(
             ui=self.ui,
             connect=lambda profile, region: self.aws,
-            vercel=lambda token: FakeHosting(),
+            vercel=lambda token: FakeVercelClient(),
             engine=lambda environment, secrets_provider=None: self.engine,
-            prover=FakeProver(aws=self.aws),
+            prover=FakeDecryptVerifier(aws=self.aws),
             now=lambda: NOW,
         )
         self.aws.credentials = self.application

@@ -13,7 +13,7 @@ import pytest
 
 from components.settings import SecretStore
 from tests.wizard.commands.backup.test_document import AT, OLD, backup
-from tests.wizard.fakes.backup import VAULT_BUCKET, FakeVault
+from tests.wizard.fakes.backup import VAULT_BUCKET, FakeBackupStorage
 from tests.wizard.fakes.clients import (
     KEY,
     MULTI_KEY,
@@ -21,7 +21,7 @@ from tests.wizard.fakes.clients import (
     REPLICA,
     REPLICA_REGION,
     STORED_KEY,
-    FakeCloud,
+    FakeAwsClient,
     multi_region,
     settings,
     wrapped,
@@ -37,8 +37,10 @@ from wizard.core.next_command import Command
 S3 = f"s3://{VAULT_BUCKET}/backup.json"
 
 
-def kept(where: str, backup_storage: FakeVault | None = None, **changes: Any) -> BackupCopy:
-    return destination.write(where, replace(backup(), **changes), backup_storage or FakeVault(), retention_days=2557)
+def kept(where: str, backup_storage: FakeBackupStorage | None = None, **changes: Any) -> BackupCopy:
+    return destination.write(
+        where, replace(backup(), **changes), backup_storage or FakeBackupStorage(), retention_days=2557
+    )
 
 
 # --- a file
@@ -51,7 +53,7 @@ def test_a_file_is_written_for_its_owner_alone_whatever_the_mask(tmp_path: Path)
     finally:
         os.umask(mask)
     assert stat.S_IMODE((tmp_path / "b.json").stat().st_mode) == 0o600
-    assert destination.read(str(tmp_path / "b.json"), FakeVault()) == backup()
+    assert destination.read(str(tmp_path / "b.json"), FakeBackupStorage()) == backup()
 
 
 def test_the_same_content_is_there_already_whenever_it_was_made(tmp_path: Path) -> None:
@@ -103,14 +105,14 @@ def test_half_a_backup_is_taken_away_again(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize("where", ["no-such-file", "."])
 def test_a_file_that_cannot_be_read_is_told(where: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
-        destination.read(str(tmp_path / where), FakeVault())
+        destination.read(str(tmp_path / where), FakeBackupStorage())
 
 
 # --- an object
 
 
 def test_an_object_is_created_read_back_and_told_with_its_lock() -> None:
-    backup_storage = FakeVault()
+    backup_storage = FakeBackupStorage()
     told = kept(S3, backup_storage)
     assert (told.kind, told.state, told.lock_mode) == (DestinationKind.OBJECT, State.WRITTEN, "GOVERNANCE")
     assert destination.read(S3, backup_storage) == backup()
@@ -119,7 +121,7 @@ def test_an_object_is_created_read_back_and_told_with_its_lock() -> None:
 
 
 def test_the_buckets_own_lock_is_left_to_it_and_one_without_gets_the_audit_logs(tmp_path: Path) -> None:
-    backup_storage = FakeVault()
+    backup_storage = FakeBackupStorage()
     compliance = {"compliance": BucketLock(region="eu-west-1", mode="COMPLIANCE")}
     backup_storage.buckets |= {**compliance, "silent": BucketLock(region="eu-west-1")}
     assert kept("s3://compliance/b.json", backup_storage).lock_mode == "COMPLIANCE"
@@ -129,7 +131,7 @@ def test_the_buckets_own_lock_is_left_to_it_and_one_without_gets_the_audit_logs(
 
 
 def test_a_bucket_without_a_lock_gets_nothing() -> None:
-    backup_storage = FakeVault(buckets={"plain": None})
+    backup_storage = FakeBackupStorage(buckets={"plain": None})
     with pytest.raises(ResourceError, match="no Object Lock") as refused:
         kept("s3://plain/b.json", backup_storage)
     assert isinstance(refused.value.hint, Command) and "#" not in refused.value.hint, "it runs as it is"
@@ -137,13 +139,13 @@ def test_a_bucket_without_a_lock_gets_nothing() -> None:
 
 
 def test_an_object_that_does_not_read_back_is_told() -> None:
-    backup_storage = FakeVault(meddle=text_of(backup(OLD)).encode())
+    backup_storage = FakeBackupStorage(meddle=text_of(backup(OLD)).encode())
     with pytest.raises(ResourceError, match="differs from what was written"):
         kept(S3, backup_storage)
 
 
 def test_another_backup_under_that_name_is_left_alone() -> None:
-    backup_storage = FakeVault()
+    backup_storage = FakeBackupStorage()
     destination.write(S3, backup(OLD), backup_storage, retention_days=2557)
     with pytest.raises(UsageError, match="never overwritten"):
         kept(S3, backup_storage)
@@ -158,12 +160,12 @@ def test_a_folder_of_a_bucket_gets_an_object_that_is_named_after_the_data_key() 
 @pytest.mark.parametrize("where", ["s3://", "s3:///key", f"s3://{VAULT_BUCKET}", f"s3://{VAULT_BUCKET}/folder/"])
 def test_what_names_no_object_cannot_be_read(where: str) -> None:
     with pytest.raises(UsageError, match="does not name an object"):
-        destination.read(where, FakeVault())
+        destination.read(where, FakeBackupStorage())
 
 
 def test_an_object_that_is_not_there_is_told() -> None:
     with pytest.raises(UsageError, match="does not exist"):
-        destination.read(S3, FakeVault())
+        destination.read(S3, FakeBackupStorage())
 
 
 # --- another Region
@@ -172,7 +174,7 @@ MULTI = replace(backup(), versions=(replace(backup().current, key_arn=MULTI_KEY)
 
 
 def test_where_a_replica_is_the_copy_is_the_stored_data_key_there_and_opens_with_the_replica() -> None:
-    aws = FakeCloud()
+    aws = FakeAwsClient()
     told = copy_to_region(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
     there = aws.with_region(REPLICA_REGION).stored_keys[STORED_KEY]
     assert (there.wrapped, there.key_arn) == (wrapped(), REPLICA)
@@ -180,7 +182,7 @@ def test_where_a_replica_is_the_copy_is_the_stored_data_key_there_and_opens_with
 
 
 def test_without_a_replica_the_copy_has_a_name_that_no_task_reads_and_opens_with_the_first_key() -> None:
-    aws = FakeCloud()
+    aws = FakeAwsClient()
     told = copy_to_region("eu-west-1", backup(), aws, settings(), replica_arns=())
     there = aws.with_region("eu-west-1").stored_keys
     assert list(there) == [told.place] != [STORED_KEY]
@@ -188,12 +190,12 @@ def test_without_a_replica_the_copy_has_a_name_that_no_task_reads_and_opens_with
 
 
 def test_a_replica_of_another_key_opens_nothing() -> None:
-    told = copy_to_region(REPLICA_REGION, backup(), FakeCloud(), settings(), replica_arns=(REPLICA,))
+    told = copy_to_region(REPLICA_REGION, backup(), FakeAwsClient(), settings(), replica_arns=(REPLICA,))
     assert told.opens_with == KEY
 
 
 def test_a_copy_that_is_there_is_left_and_another_data_key_is_refused() -> None:
-    aws = FakeCloud()
+    aws = FakeAwsClient()
     copy_to_region(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
     again = copy_to_region(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
     assert again.state is State.EXISTING
@@ -206,10 +208,10 @@ def test_a_copy_that_is_there_is_left_and_another_data_key_is_refused() -> None:
 
 def test_the_stored_data_keys_own_region_is_no_other() -> None:
     with pytest.raises(UsageError, match="already"):
-        copy_to_region("us-east-1", backup(), FakeCloud(), settings(), replica_arns=())
+        copy_to_region("us-east-1", backup(), FakeAwsClient(), settings(), replica_arns=())
 
 
 def test_a_copy_goes_to_the_store_of_the_settings() -> None:
-    aws, stored = FakeCloud(), settings(secret_store=SecretStore.SECRETS_MANAGER)
+    aws, stored = FakeAwsClient(), settings(secret_store=SecretStore.SECRETS_MANAGER)
     told = copy_to_region("eu-west-1", backup(), aws, stored, replica_arns=())
     assert list(aws.with_region("eu-west-1").secrets) == [told.place]

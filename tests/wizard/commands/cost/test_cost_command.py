@@ -13,11 +13,11 @@ from tests.wizard.fakes.clients import (
     KEY,
     OTHER_ACCOUNT,
     TRAIL,
-    FakeCloud,
+    FakeAwsClient,
+    FakeDecryptVerifier,
     FakeEngine,
-    FakeHosting,
-    FakeProver,
-    FakeTalk,
+    FakeUserInterface,
+    FakeVercelClient,
     built,
     trail_fact,
 )
@@ -45,7 +45,7 @@ class World:
     """A stack that is set up, or answers without one."""
 
     def __init__(self, *, saved: bool = True, **answers: Any) -> None:
-        self.aws, self.ui = FakeCloud(), FakeTalk()
+        self.aws, self.ui = FakeAwsClient(), FakeUserInterface()
         self.settings = settings_()
         self.engine = FakeEngine(aws=self.aws, stack_state=built(self.aws, self.settings))
         values = (from_settings(self.settings) if saved else {}) | answers
@@ -56,9 +56,9 @@ class World:
         clients = Clients(
             ui=self.ui,
             connect=lambda profile, region: self.aws,
-            vercel=lambda token: FakeHosting(),
+            vercel=lambda token: FakeVercelClient(),
             engine=lambda environment, secrets_provider=None: self.engine,
-            prover=FakeProver(aws=self.aws),
+            prover=FakeDecryptVerifier(aws=self.aws),
             now=lambda: NOW,
         )
         code, document = command.run(CostOptions(**options), self.request, clients)
@@ -134,10 +134,10 @@ def test_an_impossible_option_is_refused(wrong: dict[str, Any]) -> None:
 
 def test_use_is_counted_of_the_stacks_key_and_bucket() -> None:
     world = World()
-    world.aws.meter.usage = COUNTED
+    world.aws.measured_usage.usage = COUNTED
     world.aws.trails = (*world.aws.trails, trail_fact(arn=f"{TRAIL}-billing"))
     used = world.run(used=True, days=30)["used"]
-    assert world.aws.meter.asked == [(KEY, BUCKET)]
+    assert world.aws.measured_usage.asked == [(KEY, BUCKET)]
     assert used["counts"] | {"rotations": 0} == used["counts"]
     assert used["assumptions"]["requests"] == 304  # 300 in 30 days
     assert drivers(used)["trail-events"] == 2.0  # a second trail, of 100,000 events as assumed
@@ -146,10 +146,10 @@ def test_use_is_counted_of_the_stacks_key_and_bucket() -> None:
 
 def test_a_stack_whose_state_cannot_be_read_is_counted_by_its_alias() -> None:
     world = World()
-    world.aws.meter.usage = COUNTED
+    world.aws.measured_usage.usage = COUNTED
     world.engine.failures["state"] = Unreachable("the backend does not answer", "look")
     assert world.run(used=True)["used"]["counts"]["keyRequests"] == 300
-    assert world.aws.meter.asked == [(KEY, BUCKET)]
+    assert world.aws.measured_usage.asked == [(KEY, BUCKET)]
 
 
 def test_a_stack_that_is_not_deployed_has_no_use() -> None:
@@ -162,7 +162,7 @@ def test_a_stack_that_is_not_deployed_has_no_use() -> None:
 
 def test_rotations_that_could_not_be_read_leave_the_key_unknown() -> None:
     world = World()
-    world.aws.meter.usage = COUNTED
+    world.aws.measured_usage.usage = COUNTED
     world.aws.key_rotation.failures["rotations"] = PermissionDenied("kms:ListKeyRotations", "ask")
     used = world.run(used=True)["used"]
     assert {"what": "KMS key", "why": "kms:ListKeyRotations"} in used["unknown"]
@@ -171,7 +171,7 @@ def test_rotations_that_could_not_be_read_leave_the_key_unknown() -> None:
 
 def test_a_person_sees_estimate_and_use_and_what_is_unknown() -> None:
     world = World()
-    world.aws.meter.usage = replace(COUNTED, key_requests=None, unknown={"key_requests": "denied"})
+    world.aws.measured_usage.usage = replace(COUNTED, key_requests=None, unknown={"key_requests": "denied"})
     world.run(used=True)
     said = "\n".join(world.ui.said)
     assert "KMS requests: unknown: denied" in said

@@ -86,7 +86,7 @@ def test_it_delivers_and_proves_and_the_engine_changes_nothing(world: PushWorld)
         ("vercel", "written", "production")
     ]
     assert [each["state"] for each in document["proofs"]] == ["proved"]
-    assert world.wrote == {"hosting.deliver"} and world.code == 0
+    assert world.wrote == {"vercel.deliver"} and world.code == 0
     called = {call.split()[0] for call in world.log}
     assert not {"engine.prepare", "engine.preview", "engine.up", "engine.check"} & called
     assert document["scope"] == {"environments": ["production"], "branch": None}
@@ -130,7 +130,7 @@ def test_it_makes_the_data_key_of_a_stack_that_never_had_one(world: PushWorld) -
     world.vercel.variables.clear()
     document = world.push()
     assert world.aws.stored_keys[STORED_KEY].wrapped.fingerprint == document["fingerprint"]
-    assert world.wrote == {"cloud.make_data_key", "cloud.write_stored_data_key", "hosting.deliver"}
+    assert world.wrote == {"cloud.make_data_key", "cloud.write_stored_data_key", "vercel.deliver"}
 
 
 def test_a_stored_data_key_that_is_lost_is_not_made_anew_where_vercel_has_a_data_key(world: PushWorld) -> None:
@@ -275,7 +275,7 @@ def test_a_delivery_to_preview_alone_touches_nothing_of_productions_and_is_not_p
     assert document["scope"] == {"environments": ["preview"], "branch": "feature"}
     assert world.vercel.variables["ENCRYPTED_PHI_KEY"] == wrapped("productions own").value
     assert (document["proofs"], document["redeploys"], document["staleInstances"]) == ([], [], [])
-    assert "hosting.current_deployment" not in world.log
+    assert "vercel.current_deployment" not in world.log
 
 
 def test_productions_data_key_elsewhere_is_warned_of(world: PushWorld) -> None:
@@ -359,7 +359,7 @@ def test_another_data_key_is_renamed_after_the_stacks_name_was_typed_and_only_th
         with pytest.raises(Cancelled) as refused:
             world.push(rename_existing="v1", confirmed=confirmed)
         assert "--rename-existing v1 --confirm production" in refused.value.hint
-    assert world.wrote == set() and "hosting.set_aside" not in world.log
+    assert world.wrote == set() and "vercel.set_aside" not in world.log
 
 
 def test_it_is_renamed_only_where_the_stack_has_a_data_key_to_put_in_its_place(world: PushWorld) -> None:
@@ -383,7 +383,7 @@ def of_a_user(world: PushWorld) -> PushWorld:
 def test_an_application_with_an_access_key_gets_one_where_it_has_none(of_a_user: PushWorld) -> None:
     of_a_user.push()
     assert of_a_user.vercel.access_key is not None
-    assert of_a_user.wrote == {"hosting.deliver", "cloud.make_access_key", "hosting.deliver_access_key"}
+    assert of_a_user.wrote == {"vercel.deliver", "cloud.make_access_key", "vercel.deliver_access_key"}
 
 
 def test_a_caller_who_may_not_see_access_keys_pushes_all_the_same_where_there_is_one(of_a_user: PushWorld) -> None:
@@ -418,4 +418,4 @@ def test_a_delivery_that_fails_is_told_and_nothing_is_started_anew(world: PushWo
     world.vercel.failures["deliver"] = failure
     with pytest.raises(type(failure)):
         world.push(redeploy=True)
-    assert "hosting.redeploy" not in world.log
+    assert "vercel.redeploy" not in world.log

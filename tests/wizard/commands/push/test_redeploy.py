@@ -42,14 +42,14 @@ def test_old_values_are_told_even_where_nothing_was_written_and_unattended_nothi
     assert (
         "started at 2026-03-01 12:00:00 UTC, before the values were changed at 2026-03-01 13:00:00 UTC" in world.warned
     )
-    assert "hosting.redeploy" not in world.log
+    assert "vercel.redeploy" not in world.log
     assert (states(document), stale(document), world.code) == (["skipped"], [("vercel", True)], 0)
     assert "python -m wizard push --redeploy --stack production" in world.ui.said
 
 
 def test_yes_is_no_word_for_a_redeploy(world) -> None:
     document = world.push(request={"yes": True})
-    assert states(document) == ["skipped"] and "hosting.redeploy" not in world.log
+    assert states(document) == ["skipped"] and "vercel.redeploy" not in world.log
 
 
 def test_redeploy_starts_it_anew_and_nothing_is_stale(world) -> None:
@@ -65,14 +65,14 @@ def test_no_redeploy_asks_nobody_and_says_what_is_stale(world) -> None:
     world.ui.interactive = True
     document = world.push(redeploy=False)
     assert (states(document), stale(document)) == (["skipped"], [("vercel", True)])
-    assert not [call for call in world.log if call.startswith("talk.confirm")]
+    assert not [call for call in world.log if call.startswith("ui.confirm")]
 
 
 @pytest.mark.parametrize(("answer", "state"), [(True, "done"), (False, "skipped")])
 def test_a_person_is_asked(world, answer: bool, state: str) -> None:
     world.ui.interactive, world.ui.confirms = True, [answer]
     assert states(world.push()) == [state]
-    assert "talk.confirm Redeploy production on Vercel now?" in world.log
+    assert "ui.confirm Redeploy production on Vercel now?" in world.log
 
 
 def test_a_build_that_fails_leaves_the_former_and_is_exit_code_1(world) -> None:
@@ -101,7 +101,7 @@ def test_what_has_the_values_is_not_offered_and_is_started_anew_on_demand(world)
     world.vercel.changed_at = AT
     world.ui.interactive = True
     assert world.push()["redeploys"] == []
-    assert "hosting.redeploy" not in world.log
+    assert "vercel.redeploy" not in world.log
     assert states(world.push(redeploy=True)) == ["done"]
 
 
@@ -190,14 +190,14 @@ def test_a_release_under_way_of_the_new_values_is_waiting_and_no_other_redeploy_
     assert (waiting["state"], waiting["after"]["id"], waiting["command"]) == ("waiting", "dpl_2", APPROVE)
     assert "stage 1 of 2, 10 % of the traffic" in waiting["why"]
     assert (document["ok"], world.code, stale(document)) == (True, 0, [("vercel", True)])
-    assert "hosting.redeploy" not in world.log and not [call for call in world.log if call.startswith("talk.confirm")]
+    assert "vercel.redeploy" not in world.log and not [call for call in world.log if call.startswith("ui.confirm")]
     assert world.ui.said.count(APPROVE) == 1 and "promote" not in str(document)
 
 
 def test_a_redeploy_follows_it_and_does_not_wait_for_its_end(world) -> None:
     world.vercel.release = release(ReleaseState.ACTIVE)
     world.push(redeploy=True)
-    assert "hosting.redeploy" in world.log and world.vercel.waited_for_release is False
+    assert "vercel.redeploy" in world.log and world.vercel.waited_for_release is False
 
 
 def test_a_release_of_outdated_values_is_said_beside_the_question(world) -> None:
@@ -205,7 +205,7 @@ def test_a_release_of_outdated_values_is_said_beside_the_question(world) -> None
     world.vercel.release = release(ReleaseState.ACTIVE, hours_after_change=-2)
     assert states(world.push()) == ["skipped"]
     assert "eonpro-2.vercel.app has outdated values too" in world.warned
-    assert "talk.confirm Redeploy production on Vercel now?" in world.log
+    assert "ui.confirm Redeploy production on Vercel now?" in world.log
 
 
 def test_an_aborted_release_is_said_as_such(world) -> None:

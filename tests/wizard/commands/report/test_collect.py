@@ -30,11 +30,11 @@ from tests.wizard.fakes.clients import (
     STORED_KEY,
     TOKEN,
     TRAIL,
-    FakeCloud,
+    FakeAwsClient,
+    FakeDecryptVerifier,
     FakeEngine,
-    FakeHosting,
-    FakeProver,
-    FakeTalk,
+    FakeUserInterface,
+    FakeVercelClient,
     built,
     key_fact,
     multi_region,
@@ -73,10 +73,10 @@ class World:
 
     def __init__(self, settings_: Settings, reviews: Path) -> None:
         self.settings = settings_
-        self.aws = FakeCloud()
+        self.aws = FakeAwsClient()
         self.reviews = reviews
         self.engine = FakeEngine(aws=self.aws, stack_state=built(self.aws, settings_))
-        self.vercel = FakeHosting(team=settings_.vercel_team or "acme")
+        self.vercel = FakeVercelClient(team=settings_.vercel_team or "acme")
         self.assumptions = Assumptions()
         self.agreements: dict[str, Agreement] = {}
         self.scan: dict[str, Any] | None = None
@@ -88,11 +88,11 @@ class World:
 
     def clients(self) -> Clients:
         return Clients(
-            ui=FakeTalk(),
+            ui=FakeUserInterface(),
             connect=lambda profile, region: self.aws,
             vercel=lambda token: self.vercel,
             engine=lambda environment, *, secrets_provider=None: self.engine,
-            prover=FakeProver(aws=self.aws),
+            prover=FakeDecryptVerifier(aws=self.aws),
             now=lambda: NOW,
         )
 

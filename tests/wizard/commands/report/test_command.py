@@ -15,11 +15,11 @@ from tests.wizard.fakes.clients import (
     KEY,
     STORED_KEY,
     TOKEN,
-    FakeCloud,
+    FakeAwsClient,
+    FakeDecryptVerifier,
     FakeEngine,
-    FakeHosting,
-    FakeProver,
-    FakeTalk,
+    FakeUserInterface,
+    FakeVercelClient,
     built,
     settings,
     wrapped,
@@ -40,21 +40,21 @@ class Run:
     """The command over fakes, in a folder of its own."""
 
     def __init__(self) -> None:
-        self.aws = FakeCloud()
+        self.aws = FakeAwsClient()
         self.engine = FakeEngine(aws=self.aws, stack_state=built(self.aws, settings()))
         self.aws.stored_keys[STORED_KEY] = StoredDataKey(
             parameter=STORED_KEY, wrapped=wrapped(), key_arn=KEY, version=1
         )
-        self.ui = FakeTalk()
+        self.ui = FakeUserInterface()
         self.saved: Any = settings()
 
     def __call__(self, *argv: str) -> tuple[int, dict[str, Any]]:
         clients = Clients(
             ui=self.ui,
             connect=lambda profile, region: self.aws,
-            vercel=lambda token: FakeHosting(team="acme"),
+            vercel=lambda token: FakeVercelClient(team="acme"),
             engine=lambda environment, *, secrets_provider=None: self.engine,
-            prover=FakeProver(aws=self.aws),
+            prover=FakeDecryptVerifier(aws=self.aws),
             now=lambda: NOW,
         )
         answers = {"vercel_token": Answer(value=TOKEN, source=Source.FLAG, where="flag")}

@@ -32,11 +32,11 @@ from tests.wizard.fakes.clients import (
     IDENTITY,
     KEY,
     SECOND,
-    FakeCloud,
+    FakeAwsClient,
+    FakeDecryptVerifier,
     FakeEngine,
-    FakeHosting,
-    FakeProver,
-    FakeTalk,
+    FakeUserInterface,
+    FakeVercelClient,
     built,
 )
 from wizard.account.access import stored_reviews
@@ -57,8 +57,8 @@ class World:
     def __init__(self, place: Path) -> None:
         self.place = place
         self.aws = aws()
-        self.state: StackState = built(FakeCloud(), SETTINGS)
-        self.ui = FakeTalk()
+        self.state: StackState = built(FakeAwsClient(), SETTINGS)
+        self.ui = FakeUserInterface()
         self.now = NOW
 
     def review(self, *, confirmed: str | None = None, **flags: Any) -> tuple[int, dict[str, Any]]:
@@ -68,9 +68,9 @@ class World:
         clients = Clients(
             ui=self.ui,
             connect=lambda profile, region: self.aws,
-            vercel=lambda token: FakeHosting(),
+            vercel=lambda token: FakeVercelClient(),
             engine=lambda environment, *, secrets_provider=None: engine,
-            prover=FakeProver(aws=self.aws),
+            prover=FakeDecryptVerifier(aws=self.aws),
             now=lambda: self.now,
         )
         request = Request(stack="production", answers={}, saved=SETTINGS, confirmed=confirmed)
@@ -247,11 +247,11 @@ def test_unattended_it_takes_the_stacks_name_before_anything_is_read(world, word
 
 
 def test_a_person_types_the_stacks_name_after_the_review_was_shown(world):
-    world.ui = FakeTalk(interactive=True, answers={"confirmation": ["production"]})
+    world.ui = FakeUserInterface(interactive=True, answers={"confirmation": ["production"]})
     world.review(sign="Ada")
     assert world.files == ["2026-07-01.json", "2026-07-01.signed.json"]
-    shown = world.ui.log.index("talk.section Result")
-    assert world.ui.log.index("talk.ask confirmation") > shown
+    shown = world.ui.log.index("ui.section Result")
+    assert world.ui.log.index("ui.ask confirmation") > shown
 
 
 def test_what_a_person_signs_for_is_not_shown_as_a_failure_beside_the_signature(world):
@@ -287,7 +287,7 @@ def test_a_right_by_a_policy_that_nobody_accepted_comes_with_a_command(world):
 
 
 def test_another_word_signs_nothing_and_keeps_the_review(world):
-    world.ui = FakeTalk(interactive=True, answers={"confirmation": ["no"]})
+    world.ui = FakeUserInterface(interactive=True, answers={"confirmation": ["no"]})
     with pytest.raises(Cancelled, match="nothing was signed; the review is stored") as refused:
         world.review(sign="Ada")
     assert refused.value.hint == f"python -m wizard review --sign Ada --out {world.place}"

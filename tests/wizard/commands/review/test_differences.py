@@ -15,7 +15,7 @@ from tests.wizard.account.access.reviews import (
     stranger,
     trust_statements,
 )
-from tests.wizard.fakes.clients import ADMIN, APP, KEY, FakeCloud
+from tests.wizard.fakes.clients import ADMIN, APP, KEY, FakeAwsClient
 from wizard.commands.review import differences
 from wizard.commands.review.differences import Differences, PrincipalChange
 from wizard.core.errors import PermissionDenied
@@ -25,11 +25,11 @@ BEFORE = NOW - timedelta(days=90)
 SINCE = "2026-04-02.json"
 
 
-def between(before: FakeCloud, now: FakeCloud) -> Differences:
+def between(before: FakeAwsClient, now: FakeAwsClient) -> Differences:
     return differences.between(review(before, BEFORE), review(now), since=SINCE)
 
 
-def without(*names: str, cloud_: FakeCloud) -> FakeCloud:
+def without(*names: str, cloud_: FakeAwsClient) -> FakeAwsClient:
     for name in names:
         cloud_.who_has_access.failures[name] = PermissionDenied("you may not", "")
     return cloud_

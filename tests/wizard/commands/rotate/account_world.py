@@ -25,7 +25,7 @@ from phi import PhiCipher
 from phi.__main__ import prove
 from phi.environment import FOR_READING
 from tests.onboarding.deployment import _request
-from tests.wizard.fakes.clients import FakeCloud, FakeEngine, FakeTalk
+from tests.wizard.fakes.clients import FakeAwsClient, FakeEngine, FakeUserInterface
 from wizard.aws import Aws, connect
 from wizard.cli.parser import flags_of, parse
 from wizard.commands.backup import document
@@ -273,7 +273,7 @@ class World:
         )
 
     def _doors(self, former: bytes | None) -> Clients:
-        engine = Engine(aws=FakeCloud(), steps=(), outputs=self.outputs)
+        engine = Engine(aws=FakeAwsClient(), steps=(), outputs=self.outputs)
         engine.stack_state = StackState(exists=True, has_key=True, outputs=self.outputs)
         engine.set_period = lambda days: self.kms.enable_key_rotation(KeyId=self.key, RotationPeriodInDays=days)
         world = self
@@ -284,7 +284,7 @@ class World:
                 return WrappedDataKey.from_blob(world.kms.encrypt(KeyId=key_arn, Plaintext=former)["CiphertextBlob"])
 
         return Clients(
-            ui=FakeTalk(),
+            ui=FakeUserInterface(),
             connect=lambda profile, region: self.account.aws,
             vercel=lambda token: self.vercel,
             engine=lambda environment, secrets_provider=None: engine,

@@ -10,15 +10,15 @@ from components.settings import SecretStore, Settings
 from tests.wizard.fakes.clients import (
     CREDENTIALS,
     TOKEN,
-    FakeCloud,
+    FakeAwsClient,
+    FakeDecryptVerifier,
     FakeEngine,
-    FakeHosting,
-    FakeProver,
-    FakeTalk,
+    FakeUserInterface,
+    FakeVercelClient,
     built,
     settings,
 )
-from tests.wizard.fakes.rotation import FakeKeyRing, FakeWrapper
+from tests.wizard.fakes.rotation import FakeKeyRotation, FakeWrapper
 from wizard.cli.parser import flags_of, parse
 from wizard.core.clients import Clients, Request
 from wizard.core.data_key import WrappedDataKey
@@ -33,15 +33,15 @@ class World:
 
     def __init__(self, wanted: Settings | None = None) -> None:
         self.settings = wanted or settings()
-        self.aws = FakeCloud(credentials=CREDENTIALS)
+        self.aws = FakeAwsClient(credentials=CREDENTIALS)
         state = built(self.aws, self.settings)
         self.engine = FakeEngine(aws=self.aws, stack_state=state)
         assert state.outputs is not None
         self.outputs = state.outputs
-        self.vercel = FakeHosting(team=self.settings.vercel_team or "acme")
-        self.prover = FakeProver(aws=self.aws)
+        self.vercel = FakeVercelClient(team=self.settings.vercel_team or "acme")
+        self.prover = FakeDecryptVerifier(aws=self.aws)
         self.wrapper = FakeWrapper(aws=self.aws)
-        self.ui = FakeTalk()
+        self.ui = FakeUserInterface()
         self.token: str | None = TOKEN
         self.entered: str | None = None
         """The data key in EONPRO_ENCRYPTED_PHI_KEY."""
@@ -60,7 +60,7 @@ class World:
         return self.aws.log
 
     @property
-    def key_rotation(self) -> FakeKeyRing:
+    def key_rotation(self) -> FakeKeyRotation:
         """The keys and the ledger of the stack's own Region."""
         return self.aws.key_rotation
 
@@ -121,7 +121,7 @@ class World:
     def changes(self) -> list[str]:
         """The calls of the last command that changed something."""
         quiet = ("versions", "version", "stored_key", "rotations", "schedule", "altered")
-        changing = ("cloud.make", "cloud.write", "cloud.deliver", "hosting.deliver", "engine.prepare", "engine.up")
+        changing = ("cloud.make", "cloud.write", "cloud.deliver", "vercel.deliver", "engine.prepare", "engine.up")
         return [
             call
             for call in self.log

@@ -38,7 +38,7 @@ def test_where_no_data_key_ever_was_it_becomes_the_applications(empty: World) ->
 def test_it_is_kept_and_opened_before_the_stored_data_key_has_it(empty: World) -> None:
     told = empty.run("adopt", "--encryption-key")
     new = told["fingerprint"]
-    order = [f"keyring.keep {new}", "prover.prove", f"keyring.replace_current {new}", "hosting.deliver"]
+    order = [f"keyring.keep {new}", "prover.prove", f"keyring.replace_current {new}", "vercel.deliver"]
     assert sorted(order, key=empty.log.index) == order
 
 

@@ -77,7 +77,7 @@ def test_a_new_data_key_is_kept_beside_the_old_one_and_nothing_else_changes(worl
     assert set(world.kept()) == {OLD, told["fingerprint"]}
     assert world.current == wrapped()
     assert told["changed"] and told["delivered"] == []
-    assert not any(call.startswith(("hosting.deliver", "cloud.deliver")) for call in world.log)
+    assert not any(call.startswith(("vercel.deliver", "cloud.deliver")) for call in world.log)
 
 
 def test_both_are_labelled(world: World) -> None:

@@ -22,14 +22,14 @@ WRITES = (
     "cloud.make_",
     "cloud.write_",
     "cloud.deliver_",
-    "hosting.deliver",
+    "vercel.deliver",
     "engine.up",
     "keyring.keep",
     "keyring.reencrypt",
     "keyring.replace_current",
     "keyring.reserve_new",
     "keyring.rotate_on_demand",
-    "vault.create",
+    "backup_storage.create",
 )
 WHOLE = 99
 """More writes than any command makes."""

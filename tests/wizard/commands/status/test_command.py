@@ -26,11 +26,11 @@ from tests.wizard.fakes.clients import (
     OTHER_ACCOUNT,
     OTHER_KEY,
     TOKEN,
-    FakeCloud,
+    FakeAwsClient,
+    FakeDecryptVerifier,
     FakeEngine,
-    FakeHosting,
-    FakeProver,
-    FakeTalk,
+    FakeUserInterface,
+    FakeVercelClient,
     built,
     key_fact,
     multi_region,
@@ -66,9 +66,9 @@ class World:
     """An account with a stack that is set up in full and delivered, and whoever looks at it."""
 
     def __init__(self, wanted: Settings) -> None:
-        self.aws = FakeCloud()
-        self.vercel = FakeHosting()
-        self.ui = FakeTalk()
+        self.aws = FakeAwsClient()
+        self.vercel = FakeVercelClient()
+        self.ui = FakeUserInterface()
         self.settings = {"production": wanted}
         self.backend: tuple[ListedStack, ...] | SetupError = (listed("production"),)
         self.asked: list[Mapping[str, str]] = []
@@ -90,7 +90,7 @@ class World:
 
     @property
     def clients(self) -> Clients:
-        def connect(profile: str | None, region: str | None) -> FakeCloud:
+        def connect(profile: str | None, region: str | None) -> FakeAwsClient:
             self.connected.append((profile, region))
             return self.aws
 
@@ -99,7 +99,7 @@ class World:
             connect=connect,
             vercel=lambda token: replace(self.vercel, token=token),
             engine=lambda environment, *, secrets_provider=None: FakeEngine(aws=self.aws),
-            prover=FakeProver(aws=self.aws),
+            prover=FakeDecryptVerifier(aws=self.aws),
         )
 
     def _list(self, environment: Mapping[str, str]) -> tuple[ListedStack, ...]:
@@ -153,10 +153,10 @@ def test_it_asks_nobody_changes_nothing_and_lists_the_stacks_once(world: World) 
     world.read(all_stacks=True)
     reads = {
         "identify", "describe_key", "find_trail", "read_stored_data_key", "check_parameters", "with_region",
-        "symptoms.held", "key_policy",
+        "access_diagnostics.held", "key_policy",
     }  # fmt: skip
     assert {call.split()[0].removeprefix("cloud.") for call in world.aws.log} <= reads
-    assert set(world.vercel.log) <= {"hosting.find_project", "hosting.see_variables", "hosting.check"}
+    assert set(world.vercel.log) <= {"vercel.find_project", "vercel.see_variables", "vercel.check"}
     assert world.asked == [world.aws.environment()]
     assert world.ui.asked == []
 
@@ -391,7 +391,7 @@ def test_the_profile_and_the_region_are_handed_on(world: World) -> None:
     assert world.connected == [("clinic", "us-east-1"), ("clinic", "eu-west-1")]
 
 
-class Meeting(FakeCloud):
+class Meeting(FakeAwsClient):
     """A cloud that answers about a key when four have asked at once."""
 
     meeting = threading.Barrier(4)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from tests.wizard.fakes.clients import KEY, OTHER_KEY, TRAIL, FakeCloud, built, key_fact, settings, trail_fact
+from tests.wizard.fakes.clients import KEY, OTHER_KEY, TRAIL, FakeAwsClient, built, key_fact, settings, trail_fact
 from wizard.core.cost.account import AccountFacts, CostByUse, cost_by_use, monthly, not_asked, read_account
 from wizard.core.cost.drivers import Assumptions, Driver
 from wizard.core.errors import PermissionDenied
@@ -160,7 +160,7 @@ def test_the_cost_never_grows_by_what_is_unknown(fields: set[str]) -> None:
 
 
 def test_the_account_tells_rotations_of_each_key_and_the_other_trails_that_record() -> None:
-    aws = FakeCloud()
+    aws = FakeAwsClient()
     built(aws, settings())
     aws.keys[OTHER_KEY] = key_fact(OTHER_KEY)
     aws.aliases["alias/eonpro-audit-key"] = OTHER_KEY
@@ -175,7 +175,7 @@ def test_the_account_tells_rotations_of_each_key_and_the_other_trails_that_recor
 
 
 def test_before_the_first_set_up_no_key_has_rotated() -> None:
-    assert read_account(FakeCloud(), settings()) == account()
+    assert read_account(FakeAwsClient(), settings()) == account()
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_before_the_first_set_up_no_key_has_rotated() -> None:
     [("describe_key", {"rotations", "trail_key_rotations"}), ("list_trails", {"other_trails"})],
 )
 def test_what_may_not_be_read_is_unknown_with_its_reason(method: str, fields: set[str]) -> None:
-    aws = FakeCloud()
+    aws = FakeAwsClient()
     aws.failures[method] = PermissionDenied("denied", "ask")
     cost = read_account(aws, settings())
     assert cost.unknown == dict.fromkeys(fields, "denied")

@@ -95,7 +95,7 @@ def test_a_hidden_data_key_is_proved_named_and_only_then_stored(hidden: Journey)
     done = hidden.setup(adopt=True, repair=("all",), encrypted_phi_key=ONE.value)
     assert (done.stored_data_key.wrapped, hidden.vercel.named) == (ONE, ONE.fingerprint)
     calls = [call.split(" ")[0] for call in hidden.log]
-    order = [calls.index(call) for call in ("prover.prove", "hosting.name_data_key", "cloud.write_stored_data_key")]
+    order = [calls.index(call) for call in ("prover.prove", "vercel.name_data_key", "cloud.write_stored_data_key")]
     assert order == sorted(order)
 
 
@@ -104,7 +104,7 @@ def test_a_delivery_does_not_go_by_what_vercel_had_before_a_hidden_data_key_was_
     hidden.engine.steps = tuple(replace(each, op="same") for each in hidden.engine.steps)
     hidden.setup(adopt=True, repair=("all",), encrypted_phi_key=ONE.value)
     calls = [call.split(" ")[0] for call in hidden.log]
-    assert "hosting.name_data_key" in calls and "hosting.listing" not in calls
+    assert "vercel.name_data_key" in calls and "vercel.listing" not in calls
 
 
 def test_a_data_key_that_cannot_be_opened_is_neither_stored_nor_named_nor_delivered(hidden: Journey) -> None:
@@ -112,4 +112,4 @@ def test_a_data_key_that_cannot_be_opened_is_neither_stored_nor_named_nor_delive
     with pytest.raises(DataKeyConflict, match="it was not stored"):
         hidden.setup(adopt=True, repair=("all",), encrypted_phi_key=ONE.value)
     assert (hidden.aws.stored_keys, hidden.vercel.named) == ({}, None)
-    assert "hosting.deliver" not in [call.split(" ")[0] for call in hidden.log]
+    assert "vercel.deliver" not in [call.split(" ")[0] for call in hidden.log]

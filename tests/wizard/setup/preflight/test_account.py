@@ -18,7 +18,7 @@ from tests.wizard.fakes.clients import (
     REGION,
     SECOND,
     TRAIL,
-    FakeCloud,
+    FakeAwsClient,
     settings,
     trail_fact,
 )
@@ -63,11 +63,11 @@ SEALED = Retention(expires_after_days=2557, versioned=True, public_access_blocke
 
 
 @pytest.fixture
-def aws() -> FakeCloud:
-    return FakeCloud()
+def aws() -> FakeAwsClient:
+    return FakeAwsClient()
 
 
-def seen(aws: FakeCloud, saved=None, identity=IDENTITY, **changes: Any) -> Account:
+def seen(aws: FakeAwsClient, saved=None, identity=IDENTITY, **changes: Any) -> Account:
     values = {**VALUES, **changes}
     return inspect(stack="production", values=values, saved=saved, identity=identity, aws=aws)
 
@@ -271,7 +271,7 @@ def test_a_strict_key_policy_of_one_administrator_is_refused_by_the_contract(aws
 # --- roles of IAM Identity Center
 
 
-def sso_seen(aws: FakeCloud, **changes: Any) -> Account:
+def sso_seen(aws: FakeAwsClient, **changes: Any) -> Account:
     identity = replace(IDENTITY, arn=SSO_SESSION, principal_arn=SSO)
     return seen(aws, identity=identity, **changes)
 

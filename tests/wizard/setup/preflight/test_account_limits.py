@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.wizard.fakes.clients import ACCOUNT, IDENTITY, OTHER_ACCOUNT, SECOND, FakeCloud, settings
+from tests.wizard.fakes.clients import ACCOUNT, IDENTITY, OTHER_ACCOUNT, SECOND, FakeAwsClient, settings
 from tests.wizard.setup.preflight.test_account import VALUES
 from wizard.core.errors import PermissionDenied, Unsupported
 from wizard.core.models.account import QuotaFact
@@ -18,11 +18,11 @@ TRAILS = QuotaFact(
 
 
 @pytest.fixture
-def aws() -> FakeCloud:
-    return FakeCloud()
+def aws() -> FakeAwsClient:
+    return FakeAwsClient()
 
 
-def seen(aws: FakeCloud, identity: Any = IDENTITY, **options: Any) -> Account:
+def seen(aws: FakeAwsClient, identity: Any = IDENTITY, **options: Any) -> Account:
     return inspect(stack="production", values=VALUES, saved=None, identity=identity, aws=aws, **options)
 
 

@@ -24,9 +24,9 @@ from tests.wizard.fakes.clients import (
     SECOND,
     STORED_KEY,
     TRAIL,
-    FakeCloud,
+    FakeAwsClient,
     FakeEngine,
-    FakeHosting,
+    FakeVercelClient,
     built,
     by_hand,
     key_fact,
@@ -62,8 +62,8 @@ class World:
 
     def __init__(self) -> None:
         self.log: list[str] = []
-        self.aws = FakeCloud(log=self.log)
-        self.vercel = FakeHosting(log=self.log)
+        self.aws = FakeAwsClient(log=self.log)
+        self.vercel = FakeVercelClient(log=self.log)
         self.engine = FakeEngine(aws=self.aws, log=self.log)
 
     def check(
@@ -173,7 +173,7 @@ def test_a_project_that_is_not_there_is_found(world) -> None:
 def test_vercel_is_not_asked_for_a_target_that_is_ecs(world) -> None:
     world.vercel.token = "wrong"
     assert world.whats(target=("ecs",)) == []
-    assert not [call for call in world.log if call.startswith("hosting.")]
+    assert not [call for call in world.log if call.startswith("vercel.")]
 
 
 def test_the_trust_names_the_slugs_where_ids_were_given(world) -> None:

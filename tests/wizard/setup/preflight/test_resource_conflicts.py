@@ -20,7 +20,7 @@ from tests.wizard.fakes.clients import (
     REPLICA,
     REPLICA_REGION,
     TRAIL,
-    FakeCloud,
+    FakeAwsClient,
     built,
     key_fact,
     multi_region,
@@ -176,13 +176,13 @@ def test_what_the_stack_would_not_make_is_no_problem() -> None:
 
 
 def test_names_that_the_stack_owns_are_no_problem() -> None:
-    aws = FakeCloud()
+    aws = FakeAwsClient()
     state = built(aws, VERCEL)
     assert whats(VERCEL, aws.existing, state) == []
 
 
 def test_each_name_is_judged_by_itself() -> None:
-    aws = FakeCloud()
+    aws = FakeAwsClient()
     state = built(aws, VERCEL)
     others = replace(state, owned=tuple(owned for owned in state.owned if owned != APP))
     assert whats(VERCEL, aws.existing, others) == [f"the role {APP} exists already and is not in this stack"]
@@ -233,13 +233,13 @@ LOGS_ALIAS = step("creating", "aws:kms/alias:Alias", "audit-trail-key", physical
 THE_KEY = step("creating", "aws:kms/key:Key", "phi-key")
 
 
-def found(existing: Existing, *pending, aws: FakeCloud | None = None, wanted=VERCEL, owned=()) -> dict[str, str]:
+def found(existing: Existing, *pending, aws: FakeAwsClient | None = None, wanted=VERCEL, owned=()) -> dict[str, str]:
     state = StackState(exists=True, has_key=False, pending=pending, owned=owned)
-    return crashed_creations(wanted, existing, state, aws or FakeCloud())
+    return crashed_creations(wanted, existing, state, aws or FakeAwsClient())
 
 
-def cloud_with(*keys) -> FakeCloud:
-    return FakeCloud(keys={key.arn: key for key in keys})
+def cloud_with(*keys) -> FakeAwsClient:
+    return FakeAwsClient(keys={key.arn: key for key in keys})
 
 
 @pytest.mark.parametrize(

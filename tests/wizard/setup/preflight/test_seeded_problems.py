@@ -23,9 +23,9 @@ from tests.wizard.fakes.clients import (
     SECOND,
     STORED_KEY,
     TRAIL,
-    FakeCloud,
+    FakeAwsClient,
     FakeEngine,
-    FakeHosting,
+    FakeVercelClient,
     key_fact,
     trail_fact,
     wrapped,
@@ -53,8 +53,8 @@ LOST = f"arn:aws:iam::{ACCOUNT}:role/lost-execution"
 class Seeded:
     """A world in which nothing is wrong yet, for an application on Vercel and on ECS."""
 
-    aws: FakeCloud = field(default_factory=FakeCloud)
-    vercel: FakeHosting = field(default_factory=FakeHosting)
+    aws: FakeAwsClient = field(default_factory=FakeAwsClient)
+    vercel: FakeVercelClient = field(default_factory=FakeVercelClient)
     identity: Identity | SetupError = IDENTITY
     values: dict[str, Any] = field(default_factory=lambda: {**VALUES, "target": ("vercel", "ecs"), "alerts": False})
     engine: FakeEngine = field(init=False)

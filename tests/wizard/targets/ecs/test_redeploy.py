@@ -16,12 +16,12 @@ from tests.wizard.fakes.clients import (
     APP,
     OUTPUTS,
     REGION,
-    FakeCloud,
+    FakeAwsClient,
     settings,
 )
 from tests.wizard.fakes.ecs import (
     BEGAN,
-    FakeFleet,
+    FakeEcsServices,
     broken,
     complete,
     failing,
@@ -81,7 +81,7 @@ READY: Mapping[str, Any] = {
 class World:
     """A stack on ECS, and the fleet its service is of."""
 
-    ecs_services: FakeFleet = field(default_factory=FakeFleet)
+    ecs_services: FakeEcsServices = field(default_factory=FakeEcsServices)
     settings: Settings = field(
         default_factory=lambda: settings(deploy_targets=("ecs",), ecs_cluster="clinic", ecs_service="web")
     )
@@ -94,7 +94,7 @@ class World:
         context = TargetContext(
             stack="production",
             settings=self.settings,
-            aws=FakeCloud(),
+            aws=FakeAwsClient(),
             targets=self.settings.deploy_targets,
             outputs=self.outputs,
             replaces=self.replaces,
@@ -111,7 +111,9 @@ class World:
     def done(self) -> list[str]:
         """What changed something, in order."""
         return [
-            line.removeprefix("fleet.") for line in self.ecs_services.log if line.startswith(("fleet.reg", "fleet.up"))
+            line.removeprefix("ecs_services.")
+            for line in self.ecs_services.log
+            if line.startswith(("ecs_services.reg", "ecs_services.up"))
         ]
 
 
@@ -302,7 +304,7 @@ def test_no_minute_has_more_looks_than_it_may(world: World) -> None:
 def test_a_network_that_fails_for_a_while_is_waited_out(world: World) -> None:
     world.ecs_services.have(BODY)
 
-    class Flaky(FakeFleet):
+    class Flaky(FakeEcsServices):
         def service(self, cluster: str, name: str) -> Service | None:
             if 1 <= len(self.looks) <= 3:
                 self.looks.append(self.now)
@@ -318,7 +320,7 @@ def test_a_network_that_fails_for_a_while_is_waited_out(world: World) -> None:
 def test_credentials_that_end_meanwhile_leave_the_rollout_to_ecs(world: World) -> None:
     world.ecs_services.have(BODY)
 
-    class Ending(FakeFleet):
+    class Ending(FakeEcsServices):
         def service(self, cluster: str, name: str) -> Service | None:
             if len(self.looks) == 2:
                 raise CredentialsError("expired", "sign in")
@@ -444,7 +446,7 @@ def test_the_same_revision_deployed_again_by_somebody_else_is_waited_for(world: 
 def test_a_look_that_does_not_know_of_our_deployment_yet_is_no_rollback(world: World) -> None:
     world.ecs_services.have(BODY)
 
-    class Lagging(FakeFleet):
+    class Lagging(FakeEcsServices):
         def service(self, cluster: str, name: str) -> Service | None:
             found = super().service(cluster, name)
             if found is not None and len(self.looks) == 2:
@@ -479,7 +481,7 @@ def test_a_rollback_that_fails_too_is_told_with_both_reasons(world: World) -> No
 def test_a_rollback_that_is_refused_is_told_with_what_to_type(world: World) -> None:
     world.ecs_services.have(BODY)
 
-    class Refusing(FakeFleet):
+    class Refusing(FakeEcsServices):
         def update(self, service: Service, task_definition: str, *, force: bool) -> Rollout:
             if not force:
                 raise ResourceError("TaskDefinition is inactive", "see the message")
@@ -681,7 +683,7 @@ def test_a_deployment_that_a_killed_run_began_is_waited_for_and_not_begun_again(
     world.ecs_services.have(BODY)
     world.ecs_services.written = BEGAN - timedelta(minutes=1)
 
-    class Killed(FakeFleet):
+    class Killed(FakeEcsServices):
         def pause(self, seconds: float) -> None:
             raise KeyboardInterrupt
 
@@ -765,7 +767,7 @@ def test_the_times_of_the_store_that_the_settings_name_are_asked_for(world: Worl
     world.ecs_services.have(BODY)
     world.redeploy()
 
-    assert "fleet.changed_at secrets-manager" in world.ecs_services.log
+    assert "ecs_services.changed_at secrets-manager" in world.ecs_services.log
 
 
 # Rights

@@ -1,4 +1,4 @@
-"""The access key's life over a cloud and a hosting in memory: made once, whatever crashes, and never told."""
+"""The access key's life over AWS and Vercel in memory: made once, whatever crashes, and never told."""
 
 from __future__ import annotations
 
