@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 
 from tests.day_two import in_this_process, the_application
 from tests.onboarding.deployment import STORED_KEY, Deployment
-from wizard.commands.backup.destination import parse
+from wizard.data_key.backup_document import parse
 
 pytestmark = pytest.mark.usefixtures("no_backup_afterwards")
 

@@ -43,6 +43,7 @@ from wizard.core.ports.aws import AccessDiagnostics
 from wizard.core.ports.run import AwsClient, DecryptVerifier, GitHub, TargetContext
 from wizard.core.retry import Once, together
 from wizard.data_key.delivery import find_data_key, find_last_backup, find_stored_data_key
+from wizard.data_key.last_backup import fingerprint_of
 from wizard.targets.port import deploy_target
 
 T = TypeVar("T")
@@ -331,6 +332,17 @@ class StackFacts:
     def last_backup(self) -> LastBackup | SetupError | None:
         """The last backup of the data key; None if the account records none."""
         return self.once("last backup", lambda: find_last_backup(self.aws, self.settings))
+
+    @property
+    def backed_up(self) -> str | SetupError | None:
+        """The fingerprint of the key in the last backup, which is read; None if nothing is at its place.
+
+        A UsageError if it is no backup of this environment, NotOnThisMachine for a file of another machine.
+        """
+        last = self.last_backup
+        if last is None or isinstance(last, SetupError):
+            return last
+        return self.once("backup", lambda: fingerprint_of(last, self.aws, self.settings))
 
     @property
     def versions(self) -> tuple[DataKeyVersion, ...] | SetupError:

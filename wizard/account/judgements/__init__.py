@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from wizard.account.facts import StackFacts
 from wizard.account.judgements import (
     alerts,
+    backup,
     code,
     key,
     key_policy,
@@ -32,7 +33,7 @@ def check_hash_key(facts: StackFacts) -> Iterator[Notice]:
             variables.check_data_key_on_vercel,
             variables.check_parameters,
             stored_data_key.check_versions,
-            stored_data_key.check_backup,
+            backup.check_backup,
             key.check_replica_data_keys,
         ):
             yield from check(facts.of_hash_key)
@@ -65,6 +66,7 @@ ALL_CHECKS: tuple[Judgement, ...] = (
     *ACCESS_CHECKS,
     *stack.OTHER_CHECKS,
     *stored_data_key.OTHER_CHECKS,
+    *backup.OTHER_CHECKS,
     *key.OTHER_CHECKS,
     *key_policy.OTHER_CHECKS,
     *others.OTHER_CHECKS,

@@ -440,23 +440,5 @@ def _failed(facts: StackFacts, arn: str, result: ChildResult, stored: StoredData
     )
 
 
-@judgement("data-key-backup")
-def check_backup(facts: StackFacts) -> Iterator[Notice]:
-    """How old the last backup of the data key is, and whether it has the data key in use."""
-    last, stored = facts.last_backup, facts.stored_data_key
-    if not isinstance(stored, StoredDataKey):
-        return  # Reported by check_stored_data_key.
-    noun, name = facts.settings.names.noun, file_name_of(facts.settings.environment, stored.wrapped.fingerprint)
-    command = fixes.wizard(facts, "backup", "--to", name)
-    if isinstance(last, SetupError):
-        yield Notice.person(f"the last backup of the {noun}: {last.message}")
-    elif last is None:
-        yield Notice.person(f"a backup of the {noun}: the account records none; make one: {command}")
-    elif last.fingerprint != stored.wrapped.fingerprint:
-        yield Notice.person(f"a backup of {stored.wrapped.fingerprint}: the last one has {last.fingerprint}; {command}")
-    else:
-        yield Notice.good(f"the {noun} was backed up {last.age(facts.sources.now())}: {quoted(last.place)}")
-
-
 ACCESS_CHECKS: tuple[Judgement, ...] = (check_decryption, check_stored_data_key)
-OTHER_CHECKS: tuple[Judgement, ...] = (check_versions, check_backup)
+OTHER_CHECKS: tuple[Judgement, ...] = (check_versions,)

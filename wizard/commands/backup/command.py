@@ -19,7 +19,6 @@ from wizard.account.deployed_stack import DeployedStack
 from wizard.commands import deployed_stack
 from wizard.commands.backup import BackupOptions, destination
 from wizard.commands.backup.destination import BackupCopy, DestinationKind, State
-from wizard.commands.backup.document import Backup, backup_of
 from wizard.core import json_documents
 from wizard.core.clients import Clients, Request
 from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, SetupError, UsageError
@@ -29,6 +28,7 @@ from wizard.core.models.rotation import S3, DataKeyVersion, LastBackup, RestoreD
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, TargetContext, UserInterface
 from wizard.data_key import delivery
+from wizard.data_key.backup_document import Backup, backup_of
 from wizard.targets.port import deploy_targets
 
 

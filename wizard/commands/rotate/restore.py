@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from wizard.commands.backup import destination
-from wizard.commands.backup.document import refuse_foreign
 from wizard.commands.rotate.data_key import put_in_place
 from wizard.commands.rotate.result import Action, RotateResult, show_versions, warn_of_altered
 from wizard.commands.rotate.versions import (
@@ -28,6 +27,7 @@ from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import S3, DataKeyVersion, VersionOrigin
 from wizard.core.next_command import Command, shell, wizard
 from wizard.data_key import guard
+from wizard.data_key.backup_document import refuse_foreign
 from wizard.setup.importing.data_key import imported_data_key
 from wizard.setup.importing.discovery import entered_data_key
 

@@ -41,7 +41,7 @@ from wizard.account.judgements.key import check_alias, check_replica_data_keys, 
 from wizard.account.judgements.key_policy import check_grants, check_key_policies, check_key_surplus
 from wizard.account.judgements.policies import check_application_policy
 from wizard.account.judgements.stack import COMPARISON, check_drift, check_stack
-from wizard.account.judgements.stored_data_key import check_backup, check_stored_data_key, check_versions
+from wizard.account.judgements.stored_data_key import check_stored_data_key, check_versions
 from wizard.account.judgements.variables import check_vercel_access
 from wizard.account.notices import Judgement, Notice, State
 from wizard.core.errors import (
@@ -458,17 +458,6 @@ def back_up(stand: CheckedStack, place: str = "s3://clinic/a.json", current: str
     fingerprint = current or wrapped().fingerprint
     last = LastBackup(at=datetime(2026, 11, 1, tzinfo=UTC), fingerprint=fingerprint, place=place, versions=versions)
     stand.aws.claims["/eonpro/production/backup"] = last.text
-
-
-def test_how_old_the_last_backup_is_or_that_there_is_none_is_told_and_is_no_fault(stand: CheckedStack):
-    (none,) = stand.told(check_backup)
-    assert none.state is State.PERSON and "python -m wizard backup --stack production --to eonpro-" in none.what
-    back_up(stand)
-    (told,) = stand.told(check_backup)
-    assert told.state is State.GOOD and " days ago: “s3://clinic/a.json”" in told.what
-    stand.aws.stored_keys[STORED_KEY] = replace(stand.aws.stored_keys[STORED_KEY], wrapped=wrapped("promoted"))
-    (older,) = stand.told(check_backup)
-    assert older.state is State.PERSON and wrapped().fingerprint in older.what
 
 
 def test_the_backup_that_the_account_records_is_named_with_its_place(stand: CheckedStack):

@@ -28,11 +28,11 @@ from tests.wizard.fakes.clients import (
 )
 from wizard.commands.backup import destination
 from wizard.commands.backup.command import copy_to_region
-from wizard.commands.backup.destination import BackupCopy, DestinationKind, State, parse
-from wizard.commands.backup.document import text_of
+from wizard.commands.backup.destination import BackupCopy, DestinationKind, State
 from wizard.core.errors import DataKeyConflict, ResourceError, UsageError
 from wizard.core.models.rotation import BucketLock
 from wizard.core.next_command import Command
+from wizard.data_key.backup_document import parse, text_of
 
 S3 = f"s3://{VAULT_BUCKET}/backup.json"
 

@@ -13,20 +13,20 @@ from hypothesis import strategies as some
 
 from components.settings import SecretStore
 from tests.wizard.fakes.clients import ACCOUNT, KEY, OTHER_ACCOUNT, OTHER_KEY, STORED_KEY, settings, wrapped
-from wizard.commands.backup.destination import parse
-from wizard.commands.backup.document import (
+from wizard.core.data_key import WrappedDataKey
+from wizard.core.errors import DataKeyConflict, UsageError
+from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
+from wizard.data_key.backup_document import (
     Backup,
     backup_of,
     digest,
     document,
     is_same,
+    parse,
     refuse_foreign,
     text_of,
     to_restore,
 )
-from wizard.core.data_key import WrappedDataKey
-from wizard.core.errors import DataKeyConflict, UsageError
-from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
 
 AT = datetime(2026, 11, 24, 12, 30, 15, 999, tzinfo=UTC)
 

@@ -28,7 +28,6 @@ from tests.onboarding.deployment import _request
 from tests.wizard.fakes.clients import FakeAwsClient, FakeEngine, FakeUserInterface
 from wizard.aws import Aws, connect
 from wizard.cli.parser import flags_of, parse
-from wizard.commands.backup import document
 from wizard.commands.push import PushOptions
 from wizard.commands.push import command as push
 from wizard.core.clients import Clients, Request
@@ -37,6 +36,7 @@ from wizard.core.errors import SetupError
 from wizard.core.models.answers import Answer, Source
 from wizard.core.models.delivery import AppCredentials, AppVariables, ChildResult, StackState
 from wizard.core.retry import Clock
+from wizard.data_key import backup_document as document
 from wizard.vercel.client import Vercel
 
 ACCOUNT = "123456789012"

@@ -11,10 +11,10 @@ import pytest
 from components.settings import SecretStore
 from tests.wizard.commands.rotate.stack_world import NOW, World
 from tests.wizard.fakes.clients import KEY, OTHER_KEY, multi_region, settings, wrapped
-from wizard.commands.backup import document
 from wizard.core.errors import Cancelled, DataKeyConflict, PermissionDenied, UsageError
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import VersionOrigin
+from wizard.data_key import backup_document as document
 
 OLD = wrapped().fingerprint
 

@@ -1,4 +1,4 @@
-"""A backup as data and as a JSON document, with the digest and the instructions that the document contains.
+"""A backup as data and as a JSON document, written and read, with the digest and the instructions that it contains.
 
 Pure. The only secret in it is the wrapped key, which only the KMS key decrypts.
 """
@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from components.settings import SecretStore, Settings
-from wizard.core.data_key import WrappedDataKey
-from wizard.core.errors import DataKeyConflict
-from wizard.core.models.rotation import DataKeyVersion, file_name_of
+from components.settings.arn import Arn
+from wizard.core import safe_text
+from wizard.core.data_key import MalformedDataKey, WrappedDataKey
+from wizard.core.errors import DataKeyConflict, UsageError
+from wizard.core.models.rotation import DataKeyVersion, VersionOrigin, file_name_of
 from wizard.core.next_command import plain_name
 
 FORMAT = "eonpro-kms-backup"
@@ -197,3 +199,115 @@ def refuse_foreign(backup: Backup, settings: Settings, name: str) -> None:
             f"{settings.environment} of {settings.account_id}; nothing was written",
             f"use the stack that the backup was made from: --stack {backup.stack}",
         )
+
+
+# --- reading it
+
+LONGEST = 1_000_000
+"""Bytes. A version has about 700."""
+
+_INSTEAD = "use another copy, or make a new one of the stored data key: python -m wizard backup --to FILE"
+
+
+def parse(text: bytes | str, name: str) -> Backup:
+    """The backup in a file or an object of that name.
+
+    Raises UsageError if it is incomplete, was changed, is something else, or has a later version of the format.
+    """
+    fields = _json(text, name)
+    if fields.get("format") != FORMAT:
+        raise UsageError(f"{name} is not a backup of eonpro-kms", _INSTEAD)
+    if fields.get("version") != VERSION:
+        raise UsageError(
+            f"{name} has the format version {fields.get('version')!r}, but this eonpro-kms reads only {VERSION}",
+            "use the eonpro-kms release that made it, or a later one",
+        )
+    if fields.get("digest") != digest(fields):
+        raise UsageError(f"{name} was changed after it was made: its digest does not fit its content", _INSTEAD)
+    try:
+        backup = _read(fields)
+    except (MalformedDataKey, KeyError, TypeError, ValueError, AttributeError) as error:
+        # The digest fits, so the file was made like this, but not by `document`.
+        raise UsageError(f"{name} cannot be used as a backup: {_fault(error)}", _INSTEAD) from error
+    if _facts(document(backup)) != _facts(fields):
+        raise UsageError(
+            f"{name} contradicts itself: a fingerprint or key ARN does not belong to its wrapped key",
+            _INSTEAD,
+        )
+    return backup
+
+
+def _facts(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if key not in ("toRestore", "digest")}
+
+
+def _fault(error: Exception) -> str:
+    return f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
+
+
+def _json(text: bytes | str, name: str) -> dict[str, Any]:
+    if len(text) > LONGEST:
+        raise UsageError(f"{name} is too long ({len(text)} bytes) to be a backup", _INSTEAD)
+    if not text:
+        raise UsageError(f"{name} is empty", _INSTEAD)
+    try:
+        fields = safe_text.parse_json(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{name} is not JSON: it is incomplete, or not a backup", _INSTEAD) from error
+    if not isinstance(fields, dict):
+        raise UsageError(f"{name} is not a backup of eonpro-kms", _INSTEAD)
+    return fields
+
+
+def _read(fields: Mapping[str, Any]) -> Backup:
+    versions = tuple(_read_version(version) for version in _list(fields["versions"]))
+    hash_versions = tuple(_read_version(version) for version in _list(fields.get("hashKeyVersions", [])))
+    for one_key in (versions, hash_versions) if hash_versions else (versions,):
+        if [version.current for version in one_key].count(True) != 1:
+            raise ValueError("exactly one version has to be the current one")
+    backup = Backup(
+        created_at=_time(fields["madeAt"]),
+        stack=_text(fields["stack"]),
+        environment=_text(fields["environment"]),
+        account=_text(fields["account"]),
+        region=_text(fields["region"]),
+        store=SecretStore(fields["store"]),
+        versions=versions,
+        hash_versions=hash_versions,
+    )
+    key = Arn.find(backup.key_arn)
+    if key is None or key.service != "kms":
+        raise ValueError("its keyArn is not the ARN of a KMS key")
+    return backup
+
+
+def _read_version(fields: Any) -> DataKeyVersion:
+    return DataKeyVersion(
+        wrapped=WrappedDataKey(value=_text(fields["wrappedKey"])),
+        key_arn=None if fields["keyArn"] is None else _text(fields["keyArn"]),
+        parameter=_text(fields["parameter"]),
+        origin=VersionOrigin(fields["origin"]),
+        kept_at=None if fields["keptAt"] is None else _time(fields["keptAt"]),
+        same_as=_text(fields["sameAs"]),
+        current=fields["current"] is True,
+        was_current=fields["wasCurrent"] is True,
+    )
+
+
+def _list(entries: Any) -> Sequence[Any]:
+    if not isinstance(entries, list):
+        raise TypeError("its versions are not a list")
+    return entries
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise TypeError("a value in it is not a text, or is empty")
+    return value
+
+
+def _time(value: Any) -> datetime:
+    at = datetime.fromisoformat(_text(value))
+    if at.tzinfo is None:
+        raise ValueError(f"the time {value} has no zone")
+    return at.astimezone(UTC)

@@ -1,0 +1,200 @@
+"""Whether the last backup that the account records is there: each place, each fault, the command that makes another."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from components.settings import HASH_KEY_VARIABLE, SecretStore
+from tests.wizard.account.stacks import CheckedStack, finding
+from tests.wizard.fakes.backup import VAULT_BUCKET
+from tests.wizard.fakes.clients import KEY, STORED_KEY, settings, wrapped
+from wizard.account.judgements.backup import check_backup
+from wizard.account.notices import Notice, State
+from wizard.core.data_key import WrappedDataKey
+from wizard.core.errors import PermissionDenied
+from wizard.core.models.delivery import StoredDataKey
+from wizard.core.models.rotation import DataKeyVersion, LastBackup, VersionOrigin
+from wizard.data_key.backup_document import backup_of, text_of
+
+AT = datetime(2026, 11, 1, tzinfo=UTC)
+OBJECT = f"s3://{VAULT_BUCKET}/a.json"
+
+
+@pytest.fixture
+def stack() -> CheckedStack:
+    made = CheckedStack()
+    stored = StoredDataKey(parameter=STORED_KEY, wrapped=wrapped(), key_arn=KEY, version=1)
+    made.aws.stored_keys[STORED_KEY] = stored
+    return made
+
+
+def version(value: WrappedDataKey) -> DataKeyVersion:
+    return DataKeyVersion(
+        wrapped=value,
+        key_arn=KEY,
+        parameter=STORED_KEY,
+        origin=VersionOrigin.FIRST,
+        kept_at=None,
+        same_as=value.fingerprint,
+        current=True,
+    )
+
+
+def document(value: WrappedDataKey | None = None, *, environment: str = "production", hash_key: str = "") -> str:
+    """A backup whose current version is this one."""
+    return text_of(
+        backup_of(
+            created_at=AT,
+            stack="production",
+            settings=settings(environment=environment),
+            store=SecretStore.PARAMETER_STORE,
+            key_arn=KEY,
+            versions=(version(value or wrapped()),),
+            hash_versions=(version(wrapped(hash_key)),) if hash_key else (),
+        )
+    )
+
+
+def recorded(stack: CheckedStack, place: str, fingerprint: str = "", *, name: str = "backup") -> CheckedStack:
+    """The account records that backup."""
+    last = LastBackup(at=AT, fingerprint=fingerprint or wrapped().fingerprint, place=place)
+    stack.aws.claims[f"/eonpro/production/{name}"] = last.text
+    return stack
+
+
+def in_s3(stack: CheckedStack, text: str) -> CheckedStack:
+    stack.aws.backup_storage.create(VAULT_BUCKET, "a.json", text.encode(), until=None)
+    return recorded(stack, OBJECT)
+
+
+def in_a_file(stack: CheckedStack, path: Path, text: str | None) -> CheckedStack:
+    if text is not None:
+        path.write_text(text)
+    return recorded(stack, f"{platform.node()}:{path}")
+
+
+def told(stack: CheckedStack) -> Notice:
+    (notice,) = stack.told(check_backup)
+    assert notice.requirements == ("data-key-backup",)
+    return notice
+
+
+def test_an_account_without_a_backup_is_for_a_person(stack: CheckedStack) -> None:
+    notice = told(stack)
+    assert notice.state is State.PERSON and "python -m wizard backup --stack production --to eonpro-" in notice.what
+
+
+def test_a_backup_of_another_version_than_the_one_in_use_is_for_a_person(stack: CheckedStack) -> None:
+    recorded(stack, OBJECT)
+    stack.aws.stored_keys[STORED_KEY] = replace(stack.aws.stored_keys[STORED_KEY], wrapped=wrapped("promoted"))
+    notice = told(stack)
+    assert notice.state is State.PERSON and wrapped().fingerprint in notice.what
+
+
+def test_a_backup_that_is_read_is_good(stack: CheckedStack, tmp_path: Path) -> None:
+    notice = told(in_s3(stack, document()))
+    assert notice.state is State.GOOD and f" days ago: “{OBJECT}”" in notice.what
+    assert "backup" in notice.facts
+    assert told(in_a_file(stack, tmp_path / "b.json", document())).state is State.GOOD
+
+
+def test_a_copy_in_another_region_is_read_there(stack: CheckedStack) -> None:
+    name = "/eonpro/production/backups/1/ENCRYPTED_PHI_KEY"
+    recorded(stack, f"eu-central-1:{name}")
+    found = finding([told(stack)], "backup-missing")
+    assert found.command == "python -m wizard backup --stack production --to-region eu-central-1"
+    there = stack.aws.with_region("eu-central-1")
+    there.access_diagnostics.texts[name] = wrapped().value
+    assert told(stack).state is State.GOOD
+    there.access_diagnostics.texts[name] = "changeme"
+    found = finding([told(stack)], "backup-unusable")
+    assert "--to eonpro-" in found.command and "--to-region" not in found.command
+
+
+def test_an_object_that_is_gone_is_made_again_in_its_place(stack: CheckedStack) -> None:
+    assert finding([told(recorded(stack, OBJECT))], "backup-missing").command == (
+        f"python -m wizard backup --stack production --to {OBJECT}"
+    )
+
+
+def test_a_file_that_is_gone_from_this_machine_is_made_again_in_its_place(stack: CheckedStack, tmp_path: Path) -> None:
+    file = tmp_path / "b.json"
+    found = finding([told(in_a_file(stack, file, None))], "backup-missing")
+    assert found.command == f"python -m wizard backup --stack production --to {file}"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "is empty"),
+        ("junk", "is not JSON"),
+        ("{}", "is not a backup"),
+        (document().replace("2026-11-01", "2026-11-02"), "was changed after it was made"),
+        (document(environment="staging"), "is a backup of the environment staging"),
+        (document(wrapped("another")), "but the account records"),
+        ("\x00" * 1_100_000, "is too long"),
+    ],
+    ids=["empty", "junk", "another document", "changed", "another environment", "another data key", "a large file"],
+)
+def test_what_is_no_backup_of_the_key_in_use_is_found(
+    stack: CheckedStack, tmp_path: Path, text: str, words: str
+) -> None:
+    file = tmp_path / "b.json"
+    found = finding([told(in_a_file(stack, file, text))], "backup-unusable")
+    assert words in found.what
+    # A backup overwrites nothing: another is made beside it.
+    assert found.command.startswith(f"python -m wizard backup --stack production --to {tmp_path}/b-20")
+    assert found.command.endswith(".json")
+    assert wrapped().value not in found.what
+
+
+def test_a_folder_in_its_place_is_no_backup(stack: CheckedStack, tmp_path: Path) -> None:
+    (tmp_path / "b.json").mkdir()
+    assert told(in_a_file(stack, tmp_path / "b.json", None)).code == "backup-unusable"
+
+
+def test_an_object_that_was_overwritten_with_junk_is_found(stack: CheckedStack) -> None:
+    found = finding([told(in_s3(stack, "junk"))], "backup-unusable")
+    assert f"--to s3://{VAULT_BUCKET}/a-20" in found.command
+
+
+@pytest.mark.parametrize(
+    "place", ["build-7:/home/ada/b.json", f"{platform.node()}:/media/a-medium-that-is-not-mounted/b.json"]
+)
+def test_a_file_that_is_not_on_this_machine_is_for_a_person(stack: CheckedStack, place: str) -> None:
+    notice = told(recorded(stack, place))
+    assert notice.state is State.PERSON and "is not on this machine" in notice.what
+
+
+def test_a_backup_that_the_caller_may_not_read_is_for_a_person(
+    stack: CheckedStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*_: object) -> None:
+        raise PermissionDenied("you may not", "ask for it")
+
+    monkeypatch.setattr(type(stack.aws.backup_storage), "read", denied)
+    notice = told(recorded(stack, OBJECT))
+    assert notice.state is State.PERSON and "cannot be read from here: you may not" in notice.what
+
+
+def test_the_hash_key_is_looked_for_in_the_backup_of_both(tmp_path: Path) -> None:
+    stack = CheckedStack(settings=settings(hash_key=True))
+    name = f"/eonpro/production/{HASH_KEY_VARIABLE}"
+    stack.aws.stored_keys[name] = StoredDataKey(parameter=name, wrapped=wrapped("hash"), key_arn=KEY, version=1)
+    recorded(stack, f"{platform.node()}:{tmp_path / 'b.json'}", wrapped("hash").fingerprint, name="hash-key-backup")
+
+    def of_hash_key() -> Notice:
+        facts = stack.context().of_hash_key
+        assert facts is not None
+        (notice,) = check_backup(facts)
+        return notice
+
+    (tmp_path / "b.json").write_text(document())
+    assert of_hash_key().code == "backup-missing"
+    (tmp_path / "b.json").write_text(document(hash_key="hash"))
+    assert of_hash_key().state is State.GOOD
