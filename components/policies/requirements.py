@@ -163,7 +163,6 @@ REQUIREMENTS = (
         topic=Topic.OTHERS,
         text="Nobody has a right on the key that the settings do not give, unless a signed review accepts it.",
         sections=("164.312(a)(1)", "164.308(a)(3)(ii)(A)", "164.308(a)(4)(ii)(B)", "164.308(a)(4)(ii)(C)"),
-        prowler=("kms_key_not_publicly_accessible",),
     ),
     Requirement(
         id="application-policy",
