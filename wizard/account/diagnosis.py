@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from wizard.account import codes
 from wizard.account.deployed_stack import DeployedStack
@@ -16,7 +17,12 @@ from wizard.core.errors import SetupError
 from wizard.core.retry import Threads, give_way
 
 
-def plain(notice: Notice) -> dict[str, str | None]:
+def unread(notice: Notice) -> dict[str, Any]:
+    """The JSON fields of a notice about something that could not be read."""
+    return {"what": notice.what, "why": notice.why, "requirements": list(notice.requirements)}
+
+
+def plain(notice: Notice) -> dict[str, Any]:
     """The JSON fields of a notice that is not good."""
     return {
         "cause": notice.code,
@@ -24,6 +30,7 @@ def plain(notice: Notice) -> dict[str, str | None]:
         "why": notice.why,
         "command": notice.command or None,
         "advice": notice.advice or None,
+        "requirements": list(notice.requirements),
     }
 
 

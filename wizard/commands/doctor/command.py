@@ -13,7 +13,7 @@ from components.policies.requirements import LAW
 from components.settings import Settings
 from wizard import version
 from wizard.account import judgements as checks
-from wizard.account.diagnosis import Diagnosis, build_diagnosis, diagnose, plain
+from wizard.account.diagnosis import Diagnosis, build_diagnosis, diagnose, plain, unread
 from wizard.account.judgements.trail import SECTIONS
 from wizard.account.notices import Judgement, Notice
 from wizard.commands import deployed_stack
@@ -136,7 +136,7 @@ def document(diagnosis: Diagnosis) -> json_documents.Document:
         "findings": [plain(finding) for finding in diagnosis.findings],
         "consequences": [plain(finding) for finding in diagnosis.consequences],
         "decisions": [plain(each) for each in diagnosis.advisories],
-        "notChecked": [{"what": entry.what, "why": entry.why} for entry in diagnosis.not_checked],
+        "notChecked": [unread(entry) for entry in diagnosis.not_checked],
         "next": [next_command.document(step) for step in _next(diagnosis)],
         "skipped": list(diagnosis.skipped),
         "passed": list(diagnosis.passed),
@@ -218,7 +218,7 @@ def run_verify(options: VerifyOptions, request: Request, clients: Clients) -> tu
     """`verify`: show the verifications. Raises SetupError."""
     verified = verify(request, clients, full=options.full)
     findings = [plain(finding) for finding in verified.diagnosis.findings] if verified.diagnosis else []
-    unknown = [{"what": entry.what, "why": entry.why} for entry in verified.unknown]
+    unknown = [unread(entry) for entry in verified.unknown]
     document = json_documents.verify(verified.stack, verified.proofs, findings, unknown)
     return int(not document["ok"]), document
 

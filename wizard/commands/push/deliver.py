@@ -10,7 +10,7 @@ from typing import Any
 from components.settings import Target
 from wizard.account import facts
 from wizard.account.deployed_stack import DeployedStack
-from wizard.account.diagnosis import Diagnosis, plain
+from wizard.account.diagnosis import Diagnosis, plain, unread
 from wizard.core import json_documents
 from wizard.core.clients import Clients, Request
 from wizard.core.errors import DataKeyConflict, PermissionDenied, UsageError
@@ -61,7 +61,7 @@ def document(
         "redeploys": [redeploy_fields(entry) for entry in redeploys],
         "staleInstances": [_instances(entry) for entry in stale],
         "findings": [plain(finding) for finding in access.findings],
-        "notChecked": [{"what": entry.what, "why": entry.why} for entry in access.not_checked],
+        "notChecked": [unread(entry) for entry in access.not_checked],
     }
 
 
