@@ -3,7 +3,7 @@
 Pure. The names are a contract: programs act on them, and a name is never given another meaning.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -167,7 +167,7 @@ _OPENING = f"{_DENIED} unwrap-failed"
 _COMPARISONS = "data-key-foreign variable-outdated parameter-wrong"
 """Differences from the stored data key: if that one is wrong, the others may be right."""
 
-_LOST_KEY = f"{_OPENING} rotation-off rotation-period stack-drifted"
+_LOST_KEY = f"{_OPENING} rotation-off rotation-period"
 
 _ABSENT = "alias-missing alias-moved bucket-missing parameter-missing stored-key-missing trail-missing"
 """What a stack that is not there, or not in this Region, lacks."""
@@ -175,7 +175,7 @@ _ABSENT = "alias-missing alias-moved bucket-missing parameter-missing stored-key
 _CONSEQUENCES: tuple[tuple[str, str], ...] = (
     (
         "stack-not-built",
-        f"{_LOST_KEY} {_ABSENT} variable-missing policy-missing principal-missing provider-missing"
+        f"{_LOST_KEY} {_ABSENT} data-key-not-created variable-missing policy-missing principal-missing provider-missing"
         " alerts-topic-missing alerts-rule-off",
     ),
     (
@@ -186,11 +186,14 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
         "stack-elsewhere stack-second-key stack-state-lost",
         "principal-missing policy-missing provider-missing alerts-topic-missing alerts-rule-off trail-missing",
     ),
-    ("stack-second-key", f"{_LOST_KEY} stack-behind alias-moved stored-key-of-another-kms-key key-policy-changed"),
+    (
+        "stack-second-key",
+        f"{_LOST_KEY} stack-behind stack-drifted alias-moved stored-key-of-another-kms-key key-policy-changed",
+    ),
     (
         "region-of-settings",
         f"{_LOST_KEY} {_ABSENT} identity-denied key-id-other-key key-id-other-region key-missing region-wrong"
-        " stack-behind",
+        " stack-behind stack-drifted",
     ),
     ("key-pending-deletion key-missing key-unavailable key-disabled", _LOST_KEY),
     # The command that saves the key guards it again.
@@ -210,16 +213,7 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
     ),
     ("principal-missing", "trust-changed policy-detached boundary-denies"),
     ("policy-missing", "policy-detached"),
-    ("key-policy-denies key-policy-without-application key-policy-not-strict", "key-policy-changed stack-drifted"),
-    (
-        "alias-missing alias-moved principal-missing provider-missing provider-audience trust-changed trust-widened"
-        " policy-missing policy-detached policy-edited key-policy-denies key-policy-without-application trail-missing"
-        " trail-stopped trail-excludes-kms trail-single-region trail-validation-off bucket-missing bucket-public"
-        " bucket-lock-missing bucket-retention-short bucket-tls-policy-missing bucket-unversioned bucket-policy-widened"
-        " bucket-access-logs-off logs-key-policy-widened logs-key-unguarded logs-key-rotation rotation-off"
-        " rotation-period",
-        "stack-drifted",
-    ),
+    ("key-policy-denies key-policy-without-application key-policy-not-strict", "key-policy-changed"),
     ("stored-key-of-another-kms-key", _OPENING),
     # Without a data key at hand only the permission is asked: a denial has a cause of its own.
     ("stored-key-missing stored-key-tag-changed stored-key-malformed stored-key-replaced", _REMEMBERED),
@@ -259,6 +253,50 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
     ("rotation-off", "rotation-period"),
 )
 """Causes, and what follows from each of them."""
+
+_RESOURCES: tuple[tuple[str, str, str], ...] = (
+    # What needs the key by its ARN is planned again where the key is gone.
+    ("key-pending-deletion key-missing key-unavailable", ":PhiKey$ :AppAccess$ :Delivery$ :Alerts$", ""),
+    ("key-disabled", "Key::phi-key", "isEnabled"),
+    ("rotation-off rotation-period", "Key::phi-key", "enableKeyRotation rotationPeriodInDays"),
+    ("primary-moved", "Key::phi-key", ""),
+    ("alias-missing alias-moved", "Alias::phi-key", ""),
+    ("boundary-denies", "role:Role:: user:User::", "permissionsBoundary"),
+    ("explicit-deny policy-foreign", "role:Role::", "managedPolicyArns inlinePolicies"),
+    ("policy-detached execution-role-denied", "PolicyAttachment::", ""),
+    ("policy-edited", "policy:Policy::app-access", ""),
+    ("provider-audience", "OpenIdConnectProvider::", ""),
+    ("trail-stopped", "Trail::audit-trail", "enableLogging"),
+    ("trail-excludes-kms", "Trail::audit-trail", "eventSelectors advancedEventSelectors"),
+    ("trail-global-events-off", "Trail::audit-trail", "includeGlobalServiceEvents"),
+    ("trail-single-region", "Trail::audit-trail", "isMultiRegionTrail includeGlobalServiceEvents"),
+    ("trail-validation-off", "Trail::audit-trail", "enableLogFileValidation"),
+    ("trail-other-bucket", "Trail::audit-trail", "s3BucketName"),
+    ("trail-encryption-off", "Trail::audit-trail", "kmsKeyId"),
+    ("logs-key-unusable", "Key::audit-trail-key Alias::audit-trail-key", ""),
+    ("bucket-missing", "::audit-trail", ""),
+    ("bucket-public", "BucketPublicAccessBlock::audit-trail", ""),
+    ("bucket-lock-missing bucket-lock-short", "BucketObjectLockConfiguration::audit-trail", ""),
+    ("bucket-unversioned", "BucketVersioning::audit-trail", ""),
+    ("bucket-unencrypted", "BucketServerSideEncryptionConfiguration::audit-trail", ""),
+    ("logs-key-rotation", "Key::audit-trail-key", "enableKeyRotation rotationPeriodInDays"),
+    ("bucket-access-logs-off", "BucketLogging::", ""),
+    ("alerts-topic-missing alerts-rule-off", ":Alerts$", ""),
+)
+"""The resources that causes are about and whose command does not name them, each by a part of its URN; and their
+properties, none: all."""
+
+
+def is_about(name: str, urn: str, properties: Collection[str]) -> bool:
+    """Whether the cause is about these properties of the resource, or about all of it."""
+    changed = {each.partition(".")[0].partition("[")[0] for each in properties}
+    return any(
+        name in causes.split()
+        and any(part in urn for part in parts.split())
+        and (not names or (changed and changed <= {*names.split()}))
+        for causes, parts, names in _RESOURCES
+    )
+
 
 TABLE: tuple[CheckCode, ...] = tuple(
     CheckCode(

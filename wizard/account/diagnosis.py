@@ -3,18 +3,16 @@
 Reads through the facts. A check is a function of the facts; `checks/` has them.
 """
 
-from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from wizard.account import codes
-from wizard.account.deployed_stack import DeployedStack
-from wizard.account.facts import FactSources, StackFacts
+from wizard.account.facts import StackFacts
 from wizard.account.notices import Judgement, Notice, State, requirements_of
 from wizard.core.errors import SetupError
-from wizard.core.retry import Threads, give_way
+from wizard.core.retry import Threads
 
 
 def unread(notice: Notice) -> dict[str, Any]:
@@ -106,38 +104,34 @@ class Diagnosis:
         return 3 if first or denied else 1
 
 
-def diagnose(
-    deployed: DeployedStack,
-    sources: FactSources,
-    checks: Sequence[Judgement],
-    *,
-    last: Sequence[tuple[str, Judgement]] = (),
-    facts: StackFacts | None = None,
-) -> Diagnosis:
-    """The diagnosis by these checks; then by the last ones, each with its subject, if there is no finding yet: they
-    would repeat the findings of the others. What they wait for begins with the others, and is ended with a finding.
-    `facts`: of the same stack, where some were read already.
-    """
-    facts = facts or StackFacts(deployed, sources)
+Comparison = Callable[[StackFacts, Sequence[Notice]], Iterable[Notice]]
+"""A judgement that leaves out what these notices say already."""
 
-    def run(check: Judgement) -> tuple[Notice, ...]:
-        try:
-            return tuple(check(facts))
-        except SetupError as error:
-            # The judgement did not handle the error: its result is unknown.
-            name = check.__name__.replace("_", " ")
-            return (Notice.unread(name, error, requirements=requirements_of(check)),)
 
-    is_compared = last and facts.outputs is not None
-    with deployed.engine.comparing(deployed.stack) if is_compared else nullcontext():
-        # Each waits for answers: none has to wait for a thread too.
-        with Threads(max_workers=max(1, len(checks)), initializer=give_way) as pool:
-            notices = [notice for answers in pool.map(run, checks) for notice in answers]
-        if not any(notice.state is State.WRONG for notice in notices):
-            notices += [notice for _, check in last for notice in run(check)]
-        else:
-            notices += [Notice.unknown(what, why="it is checked only if nothing else is wrong") for what, _ in last]
-    return build_diagnosis(deployed.stack, notices)
+def judge(facts: StackFacts, checks: Sequence[Judgement]) -> tuple[tuple[Notice, ...], ...]:
+    """The notices of each check. The checks run beside each other: each waits for answers, and none for a thread."""
+    with Threads(max_workers=max(1, len(checks))) as pool:
+        return tuple(pool.map(lambda check: _notices(check, facts), checks))
+
+
+def _notices(check: Callable[..., Iterable[Notice]], *given: Any) -> tuple[Notice, ...]:
+    try:
+        return tuple(check(*given))
+    except SetupError as error:
+        # The judgement did not handle the error: its result is unknown.
+        name = check.__name__.replace("_", " ")
+        return (Notice.unread(name, error, requirements=requirements_of(check)),)
+
+
+def diagnose(facts: StackFacts, checks: Sequence[Judgement], *, compare: Comparison | None = None) -> Diagnosis:
+    """The diagnosis by these checks; then by the comparison of settings, state and account, which is read meanwhile."""
+    with Threads(max_workers=1) as pool:
+        if compare is not None and facts.outputs is not None:
+            pool.submit(lambda: facts.drifts)
+        notices = [notice for answers in judge(facts, checks) for notice in answers]
+    if compare is not None:
+        notices += _notices(compare, facts, notices)
+    return build_diagnosis(facts.stack, notices)
 
 
 def first_of(words: Sequence[str], most: int, *, separator: str = ", ") -> str:
@@ -147,6 +141,9 @@ def first_of(words: Sequence[str], most: int, *, separator: str = ", ") -> str:
 
 def build_diagnosis(stack: str, notices: Iterable[Notice]) -> Diagnosis:
     """The diagnosis without duplicates: what has a code in the table's order, then the rest as it came."""
-    notices = tuple(dict.fromkeys(notices))
+    # Two judgements may rest on different facts, and say the same.
+    notices = tuple({(each.state, each.code, each.what, each.why): each for each in reversed([*notices])}.values())[
+        ::-1
+    ]
     ordered = sorted((notice for notice in notices if notice.code), key=lambda notice: codes.place(notice.code))
     return Diagnosis(stack=stack, notices=(*ordered, *(notice for notice in notices if not notice.code)))

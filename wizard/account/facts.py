@@ -1,30 +1,29 @@
-"""The facts of one deployed stack, each read once and when a judgement first needs it; errors are values.
+"""The facts of one deployed stack, each read once and when something first needs it; errors are values.
 
 Reads through the ports, and changes nothing.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol, TypeVar
 
 from components import policies
 from components.policies.evaluation import AccountIam, GrantFact
 from components.policies.evaluation.account import IamPrincipal
 from components.policies.stack import trail_arn_of
-from components.settings import HASH_KEY_VARIABLE, Outputs, Settings
+from components.settings import HASH_KEY_VARIABLE, Outputs, Settings, Target
 from components.settings.arn import Arn
 from wizard.account.access import rights, stored_reviews
 from wizard.account.access.expectation import Expectation, expectation_of
 from wizard.account.access.rights import KeyRights
 from wizard.account.access.stored_reviews import StoredReviews
-from wizard.account.deployed_stack import DeployedStack
 from wizard.account.key_access import KeyReading, arns_of, read_keys
 from wizard.account.notices import facts_read, rests_on
 from wizard.core.clients import ApplicationCode, ReadCode
-from wizard.core.errors import SetupError, Unsupported, attempted
+from wizard.core.errors import SetupError, Unsupported, attempted, known
 from wizard.core.models.access import (
     AccessKeyAge,
     History,
@@ -34,13 +33,14 @@ from wizard.core.models.access import (
     VariableEntry,
     documents_of,
 )
-from wizard.core.models.account import KeyFact, Retention, TrailFact
+from wizard.core.models.account import Identity, KeyFact, Retention, TrailFact
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.models.deployment import Instances
 from wizard.core.models.rotation import DataKeyVersion, LastBackup
+from wizard.core.models.stack import Drift
 from wizard.core.next_command import Command, plain_name
 from wizard.core.ports.aws import AccessDiagnostics
-from wizard.core.ports.run import AwsClient, DecryptVerifier, GitHub, TargetContext
+from wizard.core.ports.run import AwsClient, DecryptVerifier, Engine, GitHub, TargetContext, VercelClient
 from wizard.core.retry import Once, together
 from wizard.data_key.delivery import find_data_key, find_last_backup, find_stored_data_key
 from wizard.data_key.last_backup import fingerprint_of
@@ -70,18 +70,39 @@ class FactSources(Protocol):
 
 
 class StackFacts:
-    """The facts of one stack. Safe for concurrent judgements: each value is read at most once."""
+    """The facts of one stack. Safe for concurrent judgements: each value is read at most once.
 
-    def __init__(self, deployed: DeployedStack, sources: FactSources) -> None:
-        self.deployed = deployed
+    A fact is read when it is first asked for; who asks meanwhile waits for the same answer.
+    """
+
+    def __init__(
+        self,
+        *,
+        stack: str,
+        settings: Settings,
+        aws: AwsClient,
+        sources: FactSources,
+        open_engine: Callable[[], Engine],
+        vercel: VercelClient | None = None,
+        readers: Mapping[str, Callable[[], object]] = MappingProxyType({}),
+    ) -> None:
+        """`aws` is in the stack's own Region, and in its account. `vercel` is None without a token, and where Vercel is
+        not a target.
+
+        `readers`: how facts are read, by name, where the caller has the value already or reads it in another way.
+        """
+        self.stack = stack
+        self.settings = settings
+        self.aws = aws
         self.sources = sources
+        self.vercel = vercel
+        self._open_engine = open_engine
+        self._readers = readers
         self._once = Once()
-        self.of_hash_key: StackFacts | None = None
-        """The same for the hash key, in place of the data key; None where the settings have none."""
-        settings = deployed.settings
-        if settings.hash_key and settings.names.variable != HASH_KEY_VARIABLE:
-            of_key = settings.of_key(HASH_KEY_VARIABLE)
-            self.of_hash_key = StackFacts(replace(deployed, settings=of_key), sources)
+
+    def read(self, *names: str) -> None:
+        """Read the properties of these names, beside each other. For a command that needs all of them."""
+        together(*(partial(getattr, self, name) for name in names))
 
     def once(self, name: str, read: Callable[[], T]) -> T | SetupError:
         """What `read` returns, or the SetupError that it raised; read once for each name.
@@ -91,7 +112,7 @@ class StackFacts:
 
         def read_fact() -> tuple[T | SetupError, frozenset[str]]:
             with facts_read() as parts:
-                return attempted(read), frozenset(parts)
+                return attempted(self._readers.get(name, read)), frozenset(parts)  # type: ignore[arg-type]
 
         answer, parts = self._once(name, read_fact)
         rests_on(name, *parts)
@@ -105,34 +126,84 @@ class StackFacts:
         return self.sources.now().replace(microsecond=0)
 
     @property
-    def stack(self) -> str:
-        return self.deployed.stack
-
-    @property
-    def settings(self) -> Settings:
-        """From the stack's configuration file."""
-        return self.deployed.settings
-
-    @property
-    def aws(self) -> AwsClient:
-        """In the stack's own Region."""
-        return self.deployed.aws
+    def engine(self) -> Engine:
+        """Pulumi, opened at the first use. Raises SetupError."""
+        return self._once("engine", self._open_engine)
 
     @property
     def state(self) -> StackState | SetupError:
-        rests_on("state of the stack")
-        return self.deployed.state
+        return self.once("state", lambda: self.engine.state(self.stack))
 
     @property
     def outputs(self) -> Outputs | None:
-        """The stack's outputs; None if it is not deployed or its backend could not be read."""
-        rests_on("state of the stack")
-        return self.deployed.outputs
+        """The stack's outputs; None if it is not deployed or its state could not be read."""
+        state = self.state
+        return None if isinstance(state, SetupError) else state.outputs
 
     @property
     def backend(self) -> str | SetupError:
         """Where the state is stored, as `Engine.check_backend` says it, which also opens the stack's secrets."""
-        return self.once("backend", lambda: self.deployed.engine.check_backend(self.stack))
+        return self.once("backend", lambda: self.engine.check_backend(self.stack))
+
+    @property
+    def drifts(self) -> tuple[Drift, ...] | SetupError:
+        """Where settings, state and account differ, by Pulumi's preview with a refresh: it takes seconds."""
+        return self.once("drifts", lambda: self.engine.compare(self.stack))
+
+    @property
+    def identity(self) -> Identity:
+        """The caller, without the account's alias: nothing waits for that. Raises SetupError."""
+        return known(self.once("caller", self.aws.caller))
+
+    @property
+    def project(self) -> VercelProject | SetupError | None:
+        """The stack's project on Vercel; None without a client of Vercel."""
+        vercel, settings = self.vercel, self.settings
+        if vercel is None:
+            return None
+        return self.once(
+            "project", lambda: vercel.find_project(*settings.vercel_place).with_names(settings.delivered_names)
+        )
+
+    def context(self, targets: tuple[Target, ...] | None = None) -> TargetContext:
+        """The context of these targets, or of all of the stack's."""
+        return TargetContext(
+            stack=self.stack,
+            settings=self.settings,
+            aws=self.aws,
+            targets=self.settings.deploy_targets if targets is None else targets,
+            outputs=self.outputs,
+            vercel=self.vercel,
+            project=self.project,
+        )
+
+    def reachable(self, targets: tuple[Target, ...] | None = None) -> TargetContext:
+        """The same context. Raises the SetupError of the first target that cannot be accessed."""
+        context = self.context(targets)
+        for target in context.targets:
+            if problem := deploy_target(target).access_problem(context):
+                raise problem
+        return context
+
+    @cached_property
+    def of_hash_key(self) -> "StackFacts | None":
+        """The same for the hash key, in place of the data key; None where the settings have none."""
+        settings = self.settings
+        if not settings.hash_key or settings.names.variable == HASH_KEY_VARIABLE:
+            return None
+        return self.otherwise(settings=settings.of_key(HASH_KEY_VARIABLE))
+
+    def otherwise(self, *, settings: Settings | None = None, sources: FactSources | None = None) -> "StackFacts":
+        """The same stack by other settings or sources; its state and its project are not read again."""
+        return StackFacts(
+            stack=self.stack,
+            settings=settings or self.settings,
+            aws=self.aws,
+            sources=sources or self.sources,
+            open_engine=lambda: self.engine,
+            vercel=self.vercel,
+            readers={"state": lambda: known(self.state), "project": lambda: known(self.project)},
+        )
 
     # --- the key
 
@@ -357,7 +428,7 @@ class StackFacts:
     @property
     def vercel_variables(self) -> tuple[VariableEntry, ...] | SetupError | None:
         """The three variables of the Vercel project; None if Vercel is not a target, or cannot be accessed."""
-        vercel, project = self.deployed.vercel, self.deployed.project
+        vercel, project = self.vercel, self.project
         if vercel is None or not isinstance(project, VercelProject):
             return None
         return self.once("on Vercel", lambda: vercel.read_variables(project))
@@ -379,7 +450,7 @@ class StackFacts:
     @property
     def instances(self) -> tuple[Instances, ...]:
         """What runs at each target, and whether it has outdated values."""
-        instances = self.once("instances", lambda: running(self.deployed.context()))
+        instances = self.once("instances", lambda: running(self.context()))
         return () if isinstance(instances, SetupError) else instances
 
 

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import wraps
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec
 
 from components.policies.requirements import BY_ID
 from wizard.account import codes
@@ -20,6 +20,8 @@ from wizard.core.errors import CredentialsError, SetupError
 
 if TYPE_CHECKING:
     from wizard.account.facts import StackFacts
+
+P = ParamSpec("P")
 
 
 class State(StrEnum):
@@ -118,7 +120,8 @@ Judgement = Callable[["StackFacts"], Iterable[Notice]]
 _facts_read: ContextVar[set[str] | None] = ContextVar("facts_read", default=None)
 
 
-_REQUIREMENTS: dict[Judgement, tuple[str, ...]] = {}
+_REQUIREMENTS: dict[Callable[..., Iterable[Notice]], tuple[str, ...]] = {}
+_OPENING: dict[Callable[..., Iterable[Notice]], str] = {}
 
 
 def rests_on(*facts: str) -> None:
@@ -139,21 +142,25 @@ def facts_read() -> Iterator[set[str]]:
         _facts_read.reset(token)
 
 
-def judgement(*requirements: str) -> Callable[[Judgement], Judgement]:
+def judgement(
+    *requirements: str, opens: str = ""
+) -> Callable[[Callable[P, Iterable[Notice]]], Callable[P, Iterator[Notice]]]:
     """Make a judgement of a function: its notices get its topic, these requirements and the facts that were read.
 
-    A notice that names requirements itself keeps them. Raises KeyError for an unknown id.
+    A notice that names requirements itself keeps them. `opens`: it finds what lets somebody in beyond the settings.
+    `key`: the key itself lets somebody use it; `account`: IAM lets somebody use it or become the application; `logs`:
+    somebody can read or delete the audit logs. Raises KeyError for an unknown id.
     """
     for id_ in requirements:
         BY_ID[id_]
 
-    def decorate(function: Judgement) -> Judgement:
+    def decorate(function: Callable[P, Iterable[Notice]]) -> Callable[P, Iterator[Notice]]:
         topic = function.__module__.rpartition(".")[2]
 
         @wraps(function)
-        def judged(facts: StackFacts) -> Iterator[Notice]:
+        def judged(*given: P.args, **named: P.kwargs) -> Iterator[Notice]:
             with facts_read() as names:
-                notices = list(function(facts))
+                notices = list(function(*given, **named))
             for notice in notices:
                 yield replace(
                     notice,
@@ -163,11 +170,18 @@ def judgement(*requirements: str) -> Callable[[Judgement], Judgement]:
                 )
 
         _REQUIREMENTS[judged] = requirements
+        if opens:
+            _OPENING[judged] = opens
         return judged
 
     return decorate
 
 
-def requirements_of(function: Judgement) -> tuple[str, ...]:
+def requirements_of(function: Callable[..., Iterable[Notice]]) -> tuple[str, ...]:
     """The requirements that a judgement bears on; none of a function that is not decorated."""
     return _REQUIREMENTS.get(function, ())
+
+
+def opening(*what: str) -> tuple[Judgement, ...]:
+    """The judgements of what lets somebody in beyond the settings, of all modules that are loaded; or only of these."""
+    return tuple(check for check, opens in _OPENING.items() if not what or opens in what)

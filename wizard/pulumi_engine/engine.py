@@ -118,7 +118,6 @@ class PulumiEngine:
         self._created = False
         """Whether the stack was created for a plan that is not confirmed yet."""
         self._begun: _BegunPreview | None = None
-        self._comparison: Future[tuple[Drift, ...]] | None = None
         self._readings: dict[str, Future[Mapping[str, Any]]] = {}
         """The states that are being read now."""
         self._reading_lock = threading.Lock()
@@ -210,11 +209,6 @@ class PulumiEngine:
 
         Nothing is stored: neither the state nor the stack's lock changes.
         """
-        begun, self._comparison = self._comparison, None
-        # One that failed is made again, and its failure is explained.
-        if begun is not None and begun.exception() is None:
-            return begun.result()
-
         from wizard.pulumi_engine.automation import ReadOnlyStack
 
         def read_drift() -> tuple[Drift, ...]:
@@ -222,20 +216,6 @@ class PulumiEngine:
                 return _compare(ReadOnlyStack(stack, self._project.open()), watch)
 
         return self._read(stack, read_drift)
-
-    @contextmanager
-    def comparing(self, stack: str) -> Iterator[None]:
-        """`compare` begins, beside what else is asked in the block, and is ended with it; not in Pulumi Cloud."""
-        if self._shows_previews:
-            yield
-            return
-        begun = self._begin(stack, _compare)
-        self._comparison = begun.result
-        try:
-            yield
-        finally:
-            self._comparison = None
-            begun.end()
 
     @property
     def _shows_previews(self) -> bool:

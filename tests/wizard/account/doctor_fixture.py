@@ -18,6 +18,7 @@ from wizard.account import judgements as checks
 from wizard.account.diagnosis import Diagnosis, diagnose
 from wizard.account.notices import Judgement, Notice
 from wizard.cli import parser
+from wizard.commands import deployed_stack
 from wizard.core.clients import Clients
 from wizard.core.ports.run import GitHub
 
@@ -54,7 +55,7 @@ class DoctorFixture(World):
             prover=self.prover,
             github=self.github,
         )
-        told = diagnose(self.find(), clients, of)
+        told = diagnose(deployed_stack.find(self.run()[0], clients), of)
         commands = [finding.command.split(" && ") for finding in (*told.findings, *told.consequences)]
         for command in itertools.chain(*commands):
             program, *words = shlex.split(command) or [""]

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 from components.settings import Settings
 from tests.wizard.fakes.clients import (
-    IDENTITY,
     FakeAwsClient,
     FakeDecryptVerifier,
     FakeEngine,
@@ -20,11 +19,10 @@ from tests.wizard.fakes.clients import (
     built,
     settings,
 )
-from wizard.account.deployed_stack import DeployedStack
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Notice, State
 from wizard.core.clients import Clients
-from wizard.core.errors import SetupError
+from wizard.core.errors import SetupError, known
 from wizard.core.models.delivery import StackState
 from wizard.core.models.stack import StateResource
 
@@ -50,6 +48,8 @@ class CheckedStack:
     vercel: FakeVercelClient = field(default_factory=FakeVercelClient)
     state: StackState | SetupError | None = None
     """None: as it was built."""
+    project: SetupError | None = None
+    """Why the project cannot be read; None: it can."""
     engine: FakeEngine = field(init=False)
 
     def __post_init__(self) -> None:
@@ -67,22 +67,20 @@ class CheckedStack:
             prover=FakeDecryptVerifier(aws=self.aws),
             drafts=FakeSavedProgress(),
         )
-        assert self.state is not None
-        found = DeployedStack(
+        return StackFacts(
             stack="production",
             settings=self.settings,
             aws=self.aws,
-            identity=IDENTITY,
-            engine=self.engine,
-            state=self.state,
+            sources=clients,
+            open_engine=lambda: self.engine,
             vercel=self.vercel,
-            project=self.vercel.project,
+            readers={"state": lambda: known(self.state), "project": lambda: known(self.project or self.vercel.project)},
         )
-        return StackFacts(found, clients)
 
-    def told(self, check: Callable[[StackFacts], Iterable[Notice]]) -> tuple[Notice, ...]:
-        """All that the check tells."""
-        return tuple(check(self.context()))
+    def told(self, *checks: Callable[[StackFacts], Iterable[Notice]]) -> tuple[Notice, ...]:
+        """All that the checks tell."""
+        facts = self.context()
+        return tuple(notice for check in checks for notice in check(facts))
 
 
 def finding(told: Iterable[Notice], cause: str) -> Notice:

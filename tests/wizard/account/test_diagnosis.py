@@ -9,11 +9,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.wizard.account.doctor_fixture import DoctorFixture
-from tests.wizard.account.stacks import CheckedStack
 from tests.wizard.commands.doctor.doctor_documents import DENIED, DIAGNOSES, DISABLED, DOCTOR, PROOF
 from tests.wizard.fakes.clients import settings
 from wizard.account import codes as check_codes
-from wizard.account.diagnosis import build_diagnosis, diagnose
+from wizard.account.diagnosis import build_diagnosis
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Notice
 from wizard.commands.doctor.command import document, show
@@ -137,19 +136,6 @@ def test_a_stored_data_key_that_is_wrong_puts_no_blame_on_who_differs_from_it() 
 def test_what_is_wrong_on_vercel_does_not_hide_a_stored_data_key_that_does_not_open() -> None:
     told = build_diagnosis("production", [finding("variable-missing"), finding("unwrap-failed")])
     assert [each.code for each in told.findings] == ["unwrap-failed", "variable-missing"]
-
-
-def test_an_advisory_does_not_keep_the_slow_checks_from_running() -> None:
-    context = CheckedStack().context()
-
-    def advise(context: StackFacts) -> tuple[Notice, ...]:
-        return (Notice.wrong("alerts-without-address", what="nobody", why="", command=""),)
-
-    def slow(context: StackFacts) -> tuple[Notice, ...]:
-        return (Notice.good("the account is as in the state"),)
-
-    diagnosis = diagnose(context.deployed, context.sources, (advise,), last=(("the comparison", slow),))
-    assert (diagnosis.healthy, diagnosis.passed) == (True, ("the account is as in the state",))
 
 
 def printed(name: str, *, quiet: bool = False) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -27,7 +28,7 @@ from tests.wizard.fakes.clients import (
     settings,
 )
 from tests.wizard.fakes.rotation import FakeKeyRotation
-from wizard.account.deployed_stack import DeployedStack
+from wizard.account.facts import StackFacts
 from wizard.commands import deployed_stack
 from wizard.core.clients import Clients, Request
 from wizard.core.data_key import WrappedDataKey
@@ -63,7 +64,7 @@ class World:
         self.environments: list[Mapping[str, str]] = []
         self.state: StatePlaces | None = None
 
-    def find(self) -> DeployedStack:
+    def find(self) -> StackFacts:
         return deployed_stack.find(*self.run())
 
     def run(self) -> tuple[Request, Clients]:
@@ -102,6 +103,14 @@ def test_everything_is_found_and_nothing_is_changed(world: World) -> None:
     assert world.aws.log == ["cloud.caller"] and world.engine.log == ["engine.state"]
 
 
+def test_nothing_of_the_stack_is_read_before_it_is_needed(world: World) -> None:
+    found = world.find()
+    assert (world.aws.log, world.engine.log, world.vercel.log, world.environments) == ([], [], [], [])
+    found.read("state", "project", "state")
+    assert (world.engine.log, world.vercel.log) == (["engine.state"], ["hosting.find_project"])
+    assert found.outputs == OUTPUTS and len(world.environments) == 1
+
+
 def test_it_is_asked_in_the_stacks_own_region_with_the_named_profile(world: World) -> None:
     world.settings = settings(region="eu-central-1")
     world.answers["profile"] = "clinic"
@@ -111,7 +120,7 @@ def test_it_is_asked_in_the_stacks_own_region_with_the_named_profile(world: Worl
 
 def test_a_named_backend_is_the_one_that_is_asked(world: World) -> None:
     world.answers["backend"] = "s3://clinic-state"
-    world.find()
+    assert world.find().outputs
     assert world.environments[0]["PULUMI_BACKEND_URL"] == "s3://clinic-state"
 
 
@@ -150,8 +159,7 @@ def test_credentials_of_another_account_are_refused_before_the_account_is_asked(
     with pytest.raises(CredentialsError, match=f"{ACCOUNT}.*{OTHER_ACCOUNT}") as refused:
         world.find()
     assert refused.value.hint == "use a profile of that account: --profile NAME"
-    # Vercel waits for no answer of AWS: the project alone is read.
-    assert (world.engine.log, world.vercel.log) == (["engine.state"], ["vercel.find_project"])
+    assert (world.engine.log, world.vercel.log) == (["engine.state"], [])
 
 
 def test_a_settings_file_with_another_account_than_the_stacks_key_is_what_is_put_right(world: World) -> None:
@@ -174,7 +182,8 @@ def test_a_stored_data_key_that_somebody_edited_is_put_back_by_the_command_that_
             settings(), WRAPPED, key_arn=OUTPUTS.key_arn, origin=VersionOrigin.FIRST, at=datetime.now(UTC)
         )
     monkeypatch.setattr(FakeKeyRotation, "stored_key", lambda *_: edited)
-    found = replace(world.find(), stored_data_key=conflict)
+    found = world.find()
+    found.once("stored data key", Mock(side_effect=conflict))
     with pytest.raises(DataKeyConflict, match="somebody replaced its value") as refused:
         deployed_stack.stored_data_key_of(found)
     back = f"restore --version {fingerprint} --stack production --confirm production --no-redeploy"
@@ -221,11 +230,11 @@ def test_a_stack_whose_passphrase_the_set_up_made_can_be_rotated_later(world: Wo
     world.state = StatePlaces(tmp_path, environ)
     file = world.state.make_passphrase("production")
     world.answers["passphrase"] = given
-    world.find()
+    assert world.find().outputs
     [environment] = world.environments
     assert environment.get("PULUMI_CONFIG_PASSPHRASE") == given
     assert environment.get("PULUMI_CONFIG_PASSPHRASE_FILE") == (None if given else file)
     environ["PULUMI_CONFIG_PASSPHRASE"] = "of the shell"
     world.answers.clear()
-    world.find()
+    assert world.find().outputs
     assert not {name for name in world.environments[-1] if name.startswith("PULUMI")}

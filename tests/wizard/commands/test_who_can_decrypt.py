@@ -13,7 +13,6 @@ from tests.wizard.commands.report.test_collect import World
 from tests.wizard.fakes.clients import ADMIN, SECOND, settings
 from wizard.account.access import review as access_review
 from wizard.account.diagnosis import diagnose
-from wizard.account.facts import StackFacts
 from wizard.account.judgements.others import check_others
 from wizard.commands import deployed_stack
 from wizard.core.clients import Request
@@ -55,8 +54,8 @@ def test_doctor_review_and_report_say_the_same_of_an_administrator_with_administ
     change(world)
     stack = deployed_stack.find(Request(stack="production", answers={}, saved=world.settings), world.clients())
 
-    diagnosis = diagnose(stack, world.clients(), [check_others])
-    review = access_review.review(StackFacts(stack, world.clients()), window_days=1)
+    diagnosis = diagnose(stack, [check_others])
+    review = access_review.review(stack, window_days=1)
     report = world.report()
 
     told = [notice.what for notice in diagnosis.notices]

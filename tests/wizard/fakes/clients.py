@@ -955,10 +955,6 @@ class FakeEngine:
         self._call("compare")
         return self.drifts
 
-    @contextmanager
-    def comparing(self, stack: str) -> Iterator[None]:
-        yield
-
     def prepare(self, stack: str, settings: Settings) -> None:
         self._call("prepare")
         self.prepared = settings

@@ -21,7 +21,7 @@ from wizard.account.judgements import (
     trail,
     variables,
 )
-from wizard.account.notices import Judgement, Notice, judgement
+from wizard.account.notices import Judgement, Notice, judgement, opening
 
 
 @judgement()
@@ -51,16 +51,12 @@ ACCESS_CHECKS: tuple[Judgement, ...] = (
 )
 """Whether the application can decrypt its data key: run after a failed verification."""
 
-RIGHTS_CHECKS: tuple[Judgement, ...] = (
-    principal.check_surplus,
-    *policies.RIGHTS_CHECKS,
-    *key_policy.RIGHTS_CHECKS,
-    *trail.RIGHTS_CHECKS,
-)
-"""Whether anybody has more than the settings give: run after a verification that succeeded."""
+RIGHTS_CHECKS: tuple[Judgement, ...] = opening()
+"""What lets somebody use the key, become the application, or read or delete the logs, beyond the settings: for
+`verify`, which fails on it."""
 
-SLOW_CHECKS: tuple[tuple[str, Judgement], ...] = stack.SLOW_CHECKS
-"""The checks that run only when the others report nothing: what each compares, and the check."""
+KEY_RIGHTS_CHECKS: tuple[Judgement, ...] = opening("key")
+"""Those of the key's policies, grants and Regions: for `push`, whose caller may read neither IAM nor the logs."""
 
 ALL_CHECKS: tuple[Judgement, ...] = (
     *ACCESS_CHECKS,

@@ -39,7 +39,7 @@ def check_key_policies(facts: StackFacts) -> Iterator[Notice]:
             yield from _compare_policy(facts, reading, policy, whose, resource)
 
 
-@judgement("key-policy")
+@judgement("key-policy", opens="key")
 def check_key_surplus(facts: StackFacts) -> Iterator[Notice]:
     """Whether a key policy gives anybody more than the settings.
 
@@ -80,7 +80,7 @@ def _kept(facts: StackFacts, reading: KeyReading, policy: Mapping[str, Any]) -> 
         yield _guarded(facts, whose)
 
 
-@judgement("key-policy")
+@judgement("key-policy", opens="account")
 def check_strictness(facts: StackFacts) -> Iterator[Notice]:
     """Whether a strict key policy can be changed by its administrators only, which needs the account's IAM."""
     for reading in _named(facts):
@@ -142,7 +142,7 @@ def key_resource(facts: StackFacts, reading: KeyReading) -> str:
     return KEY if is_home else f"aws:kms/replicaKey:ReplicaKey::phi-key-{reading.region}"
 
 
-@judgement("key-policy")
+@judgement("key-policy", opens="key")
 def check_grants(facts: StackFacts) -> Iterator[Notice]:
     """Whether a grant on the key or a replica gives anybody more than the settings."""
     beyond: list[Surplus] = []
@@ -177,7 +177,7 @@ def grant_notice(facts: StackFacts, surplus: Surplus) -> Notice:
     )
 
 
-@judgement("key-policy")
+@judgement("key-policy", opens="key")
 def check_regions_of_key(facts: StackFacts) -> Iterator[Notice]:
     """Whether the key is only in the Regions of the settings, and its primary in the stack's own."""
     readings, settings = facts.key_readings, facts.settings
@@ -291,6 +291,3 @@ OTHER_CHECKS: tuple[Judgement, ...] = (
     check_grants,
     check_regions_of_key,
 )
-KEY_CHECKS: tuple[Judgement, ...] = (check_key_surplus, check_grants, check_regions_of_key)
-"""Whether the key policies, the grants and the key's Regions give anybody more than the settings: what KMS tells."""
-RIGHTS_CHECKS: tuple[Judgement, ...] = (*KEY_CHECKS, check_strictness)

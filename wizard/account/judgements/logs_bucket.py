@@ -253,7 +253,7 @@ def _access_logged(facts: StackFacts, bucket: LogsBucket, retention: Retention) 
 # --- who can read, change or delete the records
 
 
-@judgement(*PRIVATE)
+@judgement(*PRIVATE, opens="logs")
 def check_bucket_policies(facts: StackFacts) -> Iterator[Notice]:
     """Whether the policy of a bucket lets anybody read, change or delete the records beyond the settings."""
     for bucket in buckets_of(facts.settings):
@@ -322,6 +322,4 @@ def _without(facts: StackFacts, bucket: LogsBucket, retention: Retention, surplu
     return fixes.aws(facts, "s3api", *put)
 
 
-RIGHTS_CHECKS: tuple[Judgement, ...] = (check_bucket_policies,)
-"""Whether anybody can read, change or delete the records beyond the settings."""
 OTHER_CHECKS: tuple[Judgement, ...] = (check_buckets, check_bucket_policies)

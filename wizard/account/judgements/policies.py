@@ -86,7 +86,7 @@ def _granted(facts: StackFacts, arn: str, policy: Mapping[str, Any], expected: M
     )
 
 
-@judgement("application-policy")
+@judgement("application-policy", opens="account")
 def check_application_policy(facts: StackFacts) -> Iterator[Notice]:
     """Whether the application's policy allows more than the use of the key."""
     if facts.outputs is None or ImportGroup.APPLICATION_POLICY in facts.settings.kept_as_found:
@@ -127,7 +127,7 @@ def check_application_policy(facts: StackFacts) -> Iterator[Notice]:
 PROVIDER = "aws:iam/openIdConnectProvider:OpenIdConnectProvider::app-principal-vercel"
 
 
-@judgement("application-policy")
+@judgement("application-policy", opens="account")
 def check_role_trust(facts: StackFacts) -> Iterator[Notice]:
     """Whether the stack's role trusts every platform of the settings, and nobody else."""
     settings = facts.settings
@@ -267,7 +267,7 @@ def check_oidc_provider(facts: StackFacts) -> Iterator[Notice]:
 @judgement("application-tested")
 def check_vercel_tokens(facts: StackFacts) -> Iterator[Notice]:
     """Whether the project on Vercel gives its deployments a token, from the issuer that the role trusts."""
-    settings, project = facts.settings, facts.deployed.project
+    settings, project = facts.settings, facts.project
     trusted = of_stack.vercel_issuer_of(settings)
     if not settings.trusts_vercel or trusted is None or not isinstance(project, VercelProject):
         return  # check_vercel reports a project that cannot be read.
@@ -290,8 +290,7 @@ def check_vercel_tokens(facts: StackFacts) -> Iterator[Notice]:
 
 @judgement("application-policy")
 def check_readers(facts: StackFacts) -> Iterator[Notice]:
-    """Whether each role that reads the variables is allowed to, and whether the stack's own have and trust no more."""
-    own = {each.arn: each for each in own_readers(facts.settings)}
+    """Whether each role that reads the variables is allowed to."""
     for reader in of_stack.readers_of(facts.settings):
         if reader.role is None:
             continue  # The application itself: check_principals.
@@ -299,18 +298,27 @@ def check_readers(facts: StackFacts) -> Iterator[Notice]:
         if isinstance(role, SetupError):
             yield Notice.unread(f"the {reader.title} {reader.arn}", role)
             continue
+        yield from _reading(facts, reader, role, _endings(facts, reader))
+
+
+@judgement("application-policy", opens="account")
+def check_reader_surplus(facts: StackFacts) -> Iterator[Notice]:
+    """Whether each role of the stack that reads the variables has and trusts no more than the settings give it."""
+    own = {each.arn: each for each in own_readers(facts.settings)}
+    for reader in of_stack.readers_of(facts.settings):
+        role = facts.principal(reader.arn) if reader.arn in own else None
+        if not isinstance(role, IamPrincipal):
+            continue  # Not the stack's own, or reported by check_readers.
         endings = _endings(facts, reader)
-        yield from _reading(facts, reader, role, endings)
-        if role is not None and reader.arn in own:
-            yield from _trust(
-                facts,
-                role,
-                own[reader.arn].trust or {},
-                resource=endings[0],
-                lacking=reader.without,
-                surplus="whoever assumes this role can read the variables, the wrapped data key among them",
-            )
-            yield from surplus_of(facts, role, own[reader.arn], *endings)
+        yield from _trust(
+            facts,
+            role,
+            own[reader.arn].trust or {},
+            resource=endings[0],
+            lacking=reader.without,
+            surplus="whoever assumes this role can read the variables, the wrapped data key among them",
+        )
+        yield from surplus_of(facts, role, own[reader.arn], *endings)
 
 
 def _endings(facts: StackFacts, reader: of_stack.Reader) -> tuple[str, ...]:
@@ -371,12 +379,9 @@ def _reading(
 ACCESS_CHECKS: tuple[Judgement, ...] = (
     check_application_grants,
     check_readers,
+    check_reader_surplus,
     check_role_trust,
     check_oidc_provider,
     check_vercel_tokens,
 )
-RIGHTS_CHECKS: tuple[Judgement, ...] = (check_role_trust, check_application_policy)
-OTHER_CHECKS: tuple[Judgement, ...] = (
-    check_application_policy,
-    check_ci_trust,
-)
+OTHER_CHECKS: tuple[Judgement, ...] = (check_application_policy, check_ci_trust)

@@ -14,7 +14,13 @@ from components.policies.evaluation.statements import Request, evaluate_policies
 from components.policies.stack import decide_by_key_policy_of
 from components.settings import ImportGroup
 from wizard.account import fixes
-from wizard.account.application_access import OwnPrincipal, is_foreign, own_principals, surplus_policies
+from wizard.account.application_access import (
+    OwnPrincipal,
+    is_foreign,
+    own_principals,
+    own_readers,
+    surplus_policies,
+)
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import SetupError
@@ -71,7 +77,6 @@ def _policies_of(facts: StackFacts, principal: IamPrincipal) -> Iterator[Notice]
     key = facts.key_arn
     if key is None or ImportGroup.APPLICATION_POLICY in facts.settings.kept_as_found:
         return
-    yield from _surplus(facts, principal)
     denying = [policy for policy in principal.policies if _says("denies", policy, principal, key)]
     for policy in denying:
         yield _denying(facts, principal, policy)
@@ -87,18 +92,19 @@ def _policies_of(facts: StackFacts, principal: IamPrincipal) -> Iterator[Notice]
     yield _lacking(facts, principal, lacking)
 
 
-@judgement("application-policy")
+@judgement("application-policy", opens="account")
 def check_surplus(facts: StackFacts) -> Iterator[Notice]:
     """Whether a policy gives the stack's own role or user more than the use of the key."""
-    for arn in facts.principals:
-        principal = facts.principal(arn)
-        if isinstance(principal, IamPrincipal):
-            yield from _surplus(facts, principal)
-
-
-def _surplus(facts: StackFacts, principal: IamPrincipal) -> Iterator[Notice]:
+    if ImportGroup.APPLICATION_POLICY in facts.settings.kept_as_found:
+        return
+    readers = {own.arn for own in own_readers(facts.settings)}  # Judged by check_reader_surplus.
     for own in own_principals(facts.settings, facts.outputs) if facts.outputs else ():
-        if own.arn == principal.arn:
+        if own.arn in readers:
+            continue
+        principal = facts.principal(own.arn)
+        if isinstance(principal, SetupError):
+            yield Notice.unread(f"the application's principal {own.arn}", principal)
+        elif principal is not None:
             yield from surplus_of(facts, principal, own)
 
 
@@ -317,7 +323,7 @@ def _boundary(facts: StackFacts, principal: IamPrincipal, boundary: IamPolicy) -
 @judgement("application-tested")
 def check_access_key(facts: StackFacts) -> Iterator[Notice]:
     """Whether the user still has the access key of the environment, and whether it is active."""
-    settings, vercel, project = facts.settings, facts.deployed.vercel, facts.deployed.project
+    settings, vercel, project = facts.settings, facts.vercel, facts.project
     if not settings.makes_user or vercel is None or not isinstance(project, VercelProject):
         return
     user, place = settings.names.app_user, f"{project.scope.words} on Vercel"
@@ -356,4 +362,4 @@ def check_access_key(facts: StackFacts) -> Iterator[Notice]:
         yield Notice.good(f"the access key {mine.id}, which {place} has, is an active key of {user}")
 
 
-ACCESS_CHECKS: tuple[Judgement, ...] = (check_principals, check_permission_limits, check_access_key)
+ACCESS_CHECKS: tuple[Judgement, ...] = (check_principals, check_surplus, check_permission_limits, check_access_key)

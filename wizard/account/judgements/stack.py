@@ -6,11 +6,11 @@ Reads through the facts.
 from collections.abc import Iterator, Sequence
 
 from components.settings.arn import Arn
-from wizard.account import fixes
+from wizard.account import codes, fixes
 from wizard.account.claim import claim_of, claimed_elsewhere
 from wizard.account.diagnosis import first_of
 from wizard.account.facts import StackFacts
-from wizard.account.notices import Judgement, Notice, judgement
+from wizard.account.notices import Judgement, Notice, State, judgement
 from wizard.account.resource_conflicts import resource_conflicts, with_existing_provider
 from wizard.core.errors import CredentialsError, DamagedState, NoBackend, SetupError, StackBusy
 from wizard.core.models.account import KeyFact
@@ -124,14 +124,16 @@ _MAX_LISTED = 6
 
 
 @judgement()
-def check_drift(facts: StackFacts) -> Iterator[Notice]:
-    """Whether settings, state and account agree."""
+def check_drift(facts: StackFacts, others: Sequence[Notice] = ()) -> Iterator[Notice]:
+    """Whether settings, state and account agree in all that the other findings do not explain."""
     if facts.outputs is None:
         return  # Reported by check_stack.
-    compared = facts.once("comparison", lambda: facts.deployed.engine.compare(facts.stack))
-    if isinstance(compared, SetupError):
-        yield Notice.unread(COMPARISON, compared)
+    drifts = facts.drifts
+    if isinstance(drifts, SetupError):
+        yield Notice.unread(COMPARISON, drifts)
         return
+    found = [notice for notice in others if notice.state is State.WRONG]
+    compared = [drift for drift in drifts if not any(_explains(finding, drift) for finding in found)]
     drifted = [drift for drift in compared if drift.kind in (DriftKind.GONE, DriftKind.CHANGED)]
     unapplied = [drift for drift in compared if drift.kind is DriftKind.UNAPPLIED]
     unknown = [drift for drift in compared if drift.kind is DriftKind.UNKNOWN]
@@ -159,7 +161,13 @@ def check_drift(facts: StackFacts) -> Iterator[Notice]:
             command=fixes.pulumi_up_urns(facts, ()),
         )
     if not compared:
-        yield Notice.good("settings, state and account agree in every resource")
+        every = "every other resource" if drifts else "every resource"
+        yield Notice.good(f"settings, state and account agree in {every}")
+
+
+def _explains(finding: Notice, drift: Drift) -> bool:
+    """Whether the finding is about that difference: its command updates the resource, or its code is about it."""
+    return drift.urn in finding.command or codes.is_about(finding.code, drift.urn, drift.properties)
 
 
 def _lost(facts: StackFacts) -> Iterator[str]:
@@ -180,5 +188,3 @@ def _summary(drifts: Sequence[Drift]) -> str:
 
 
 OTHER_CHECKS: tuple[Judgement, ...] = (check_stack,)
-SLOW_CHECKS: tuple[tuple[str, Judgement], ...] = ((COMPARISON, check_drift),)
-"""The checks that take long, each with what it compares."""

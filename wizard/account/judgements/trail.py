@@ -236,7 +236,7 @@ def _logs_key_rotation(facts: StackFacts, key: KeyFact) -> Notice:
     )
 
 
-@judgement(*logs_bucket.PRIVATE, *_ENCRYPTED)
+@judgement(*logs_bucket.PRIVATE, *_ENCRYPTED, opens="logs")
 def check_logs_key_policy(facts: StackFacts) -> Iterator[Notice]:
     """Whether the policy or a grant of the key of the logs gives anybody more than the settings."""
     settings, arn = facts.settings, facts.logs_key_arn
@@ -323,8 +323,6 @@ def _with_delivery(facts: StackFacts, trail: TrailFact) -> Mapping[str, Any]:
     return with_statements(policy, [statement for statement in required["Statement"] if statement["Effect"] == "Allow"])
 
 
-RIGHTS_CHECKS: tuple[Judgement, ...] = (check_logs_key_policy, *logs_bucket.RIGHTS_CHECKS)
-"""Whether anybody can read, change or delete the audit records beyond the settings."""
 OTHER_CHECKS: tuple[Judgement, ...] = (
     check_trail,
     check_logs_key,

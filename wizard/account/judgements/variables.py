@@ -142,7 +142,7 @@ _NO_HASH_KEY = (
 @judgement("application-tested")
 def check_vercel_access(facts: StackFacts) -> Iterator[Notice]:
     """Whether Vercel can be accessed."""
-    target_context = facts.deployed.context()
+    target_context = facts.context()
     for target in deploy_targets(target_context.targets):
         name = f"{target.title} {target.describe(target_context.settings).place}"
         problem = target.access_problem(target_context)

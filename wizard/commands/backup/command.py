@@ -15,7 +15,7 @@ from typing import Any
 
 from components.settings import HASH_KEY_VARIABLE, Outputs, Settings
 from components.settings.arn import Arn
-from wizard.account.deployed_stack import DeployedStack
+from wizard.account.facts import StackFacts
 from wizard.commands import deployed_stack
 from wizard.commands.backup import BackupOptions, destination
 from wizard.commands.backup.destination import BackupCopy, DestinationKind, State
@@ -179,7 +179,7 @@ def drill(options: BackupOptions, request: Request, clients: Clients) -> tuple[i
     return 0, {**document_, "drill": json_documents.plain(record)}
 
 
-def _require_hash_key(backup: Backup, place: str, deployed: DeployedStack) -> None:
+def _require_hash_key(backup: Backup, place: str, deployed: StackFacts) -> None:
     """Raises DataKeyConflict where the application has a hash key that the backup has not."""
     held = {version.fingerprint for version in backup.hash_versions if version.current}
     for of_key in deployed.settings.of_each_key[1:]:
@@ -208,7 +208,7 @@ def _file_place(path: str) -> str:
     return f"{platform.node()}:{Path(path).expanduser().absolute()}"
 
 
-def _newest(deployed: DeployedStack) -> LastBackup:
+def _newest(deployed: StackFacts) -> LastBackup:
     last = delivery.find_last_backup(deployed.aws, deployed.settings)
     if last is None:
         raise UsageError(
@@ -218,7 +218,7 @@ def _newest(deployed: DeployedStack) -> LastBackup:
     return last
 
 
-def _read_backup(place: str, deployed: DeployedStack, *, at: datetime) -> Backup:
+def _read_backup(place: str, deployed: StackFacts, *, at: datetime) -> Backup:
     """The backup at a place in the form of the record, read into memory. `at`: when it was made, if it does not say."""
     where, _, name = place.partition(":")
     if place.startswith(S3):
@@ -247,7 +247,7 @@ def _read_backup(place: str, deployed: DeployedStack, *, at: datetime) -> Backup
     )
 
 
-def _read_copy(name: str, region: str, deployed: DeployedStack) -> DataKeyVersion:
+def _read_copy(name: str, region: str, deployed: StackFacts) -> DataKeyVersion:
     store = deployed.settings.secret_store
     copy = deployed.aws.with_region(region).stored_data_keys.read_stored_data_key(name, store=store)
     if copy is None:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from components.settings import ContractError, Settings
-from wizard.account.deployed_stack import DeployedStack
+from wizard.account.facts import StackFacts
 from wizard.commands import deployed_stack
 from wizard.commands.cost import CostOptions
 from wizard.commands.report import ReportOptions
@@ -250,7 +250,7 @@ def _account(request: Request, clients: Clients) -> AccountFacts:
     return read_account(aws, settings)
 
 
-def _by_use(stack: DeployedStack, clients: Clients, assumptions: Assumptions, days: int) -> CostByUse:
+def _by_use(stack: StackFacts, clients: Clients, assumptions: Assumptions, days: int) -> CostByUse:
     settings, until = stack.settings, clients.now()
     key_arn = stack.outputs.key_arn if stack.outputs else _key_by_alias(stack)
     bucket = stack.outputs.trail_bucket if stack.outputs else settings.names.trail_bucket
@@ -262,7 +262,7 @@ def _by_use(stack: DeployedStack, clients: Clients, assumptions: Assumptions, da
     return cost_by_use(settings, assumptions, usage, account)
 
 
-def _key_by_alias(stack: DeployedStack) -> str:
+def _key_by_alias(stack: StackFacts) -> str:
     """The key of a stack whose state cannot be read."""
     key = stack.aws.kms.describe_key(stack.settings.names.alias)
     if key is not None:

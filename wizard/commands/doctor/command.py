@@ -14,8 +14,9 @@ from components.settings import Settings
 from wizard import version
 from wizard.account import judgements as checks
 from wizard.account.diagnosis import Diagnosis, build_diagnosis, diagnose, plain, unread
+from wizard.account.judgements.stack import COMPARISON, check_drift
 from wizard.account.judgements.trail import SECTIONS
-from wizard.account.notices import Judgement, Notice
+from wizard.account.notices import Notice
 from wizard.commands import deployed_stack
 from wizard.commands.doctor import DoctorOptions, VerifyOptions
 from wizard.commands.push.deliver import targets_of
@@ -36,14 +37,14 @@ def run(options: DoctorOptions, request: Request, clients: Clients) -> tuple[int
     clients.ui.working("checking the account, the state and the deploy targets")
     if not options.quick:
         clients.start_engine()
-    diagnosis = _diagnosis(request, clients, last=() if options.quick else checks.SLOW_CHECKS)
+    diagnosis = _diagnosis(request, clients, compares=not options.quick)
     show(clients.ui, diagnosis, quiet=options.quiet)
     return diagnosis.exit_code, document(diagnosis)
 
 
-def _diagnosis(request: Request, clients: Clients, *, last: Sequence[tuple[str, Judgement]]) -> Diagnosis:
+def _diagnosis(request: Request, clients: Clients, *, compares: bool) -> Diagnosis:
     try:
-        deployed = deployed_stack.find(request, clients, reads_variables=True)
+        facts = deployed_stack.find(request, clients)
     except StackNotFound:
         raise
     except SetupError as error:
@@ -56,9 +57,9 @@ def _diagnosis(request: Request, clients: Clients, *, last: Sequence[tuple[str, 
         )
         everything = Notice.unknown("the stack", why="the account could not be read")
         return build_diagnosis(request.stack, (finding, everything))
-    diagnosis = diagnose(deployed, clients, checks.ALL_CHECKS, last=last)
-    skipped = tuple(what for what, check in checks.SLOW_CHECKS if (what, check) not in last)
-    return replace(diagnosis, notices=(*diagnosis.notices, *map(Notice.person, skipped)))
+    diagnosis = diagnose(facts, checks.ALL_CHECKS, compare=check_drift if compares else None)
+    skipped = () if compares else (Notice.person(COMPARISON),)
+    return replace(diagnosis, notices=(*diagnosis.notices, *skipped))
 
 
 def show(ui: UserInterface, diagnosis: Diagnosis, *, quiet: bool = False) -> None:
@@ -229,19 +230,20 @@ def verify(request: Request, clients: Clients, *, full: bool = False) -> Verifie
     `full`: with a round trip of a record, not by a dry run of KMS.
     """
     clients.ui.working("reading the stack")
-    deployed = deployed_stack.find(request, clients, reads_data_key=True, reads_variables=True)
-    deployed_stack.outputs_of(deployed)
-    context = deployed.reachable(targets_of(request, deployed))
-    stored_data_key = deployed_stack.stored_data_key_of(deployed)
+    facts = deployed_stack.find(request, clients)
+    facts.read("state", "vercel_variables", "stored_data_key")
+    deployed_stack.outputs_of(facts)
+    context = facts.reachable(targets_of(request, facts))
+    stored_data_key = deployed_stack.stored_data_key_of(facts)
     if stored_data_key is None:
         raise StackNotFound(
-            f"{deployed.settings.names.stored_data_key} has no data key yet",
-            wizard("push", "--stack", deployed.stack),
+            f"{facts.settings.names.stored_data_key} has no data key yet",
+            wizard("push", "--stack", facts.stack),
         )
     delivered = delivery.deliveries_of(context, stored_data_key)
     with Threads(max_workers=1) as pool:
         # The application may be let in. Whether anybody else is, too, no proof says.
-        widened = pool.submit(diagnose, deployed, clients, checks.RIGHTS_CHECKS)
+        widened = pool.submit(diagnose, facts, checks.RIGHTS_CHECKS)
         proofs = deliver_and_verify.prove(
             clients, context, delivered, stored_data_key.wrapped, check_again=True, full=full
         )
@@ -254,11 +256,11 @@ def verify(request: Request, clients: Clients, *, full: bool = False) -> Verifie
             clients.ui.section("What was widened")
             show_findings(clients.ui, diagnosis.findings)
         show_not_checked(clients.ui, diagnosis)
-        return Verified(stack=deployed.stack, proofs=proofs, diagnosis=diagnosis, unknown=diagnosis.not_checked)
+        return Verified(stack=facts.stack, proofs=proofs, diagnosis=diagnosis, unknown=diagnosis.not_checked)
     clients.ui.working("finding the cause")
-    diagnosis = diagnose(deployed, clients, checks.ACCESS_CHECKS)
+    diagnosis = diagnose(facts, checks.ACCESS_CHECKS)
     clients.ui.section("What is wrong", "the root causes first")
     show_findings(clients.ui, diagnosis.findings)
     if not diagnosis.findings:
-        clients.ui.line(f"these checks found no cause: python -m wizard doctor --stack {deployed.stack}")
-    return Verified(stack=deployed.stack, proofs=proofs, diagnosis=diagnosis)
+        clients.ui.line(f"these checks found no cause: python -m wizard doctor --stack {facts.stack}")
+    return Verified(stack=facts.stack, proofs=proofs, diagnosis=diagnosis)

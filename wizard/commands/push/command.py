@@ -8,7 +8,7 @@ from typing import Any
 
 from components.settings import DATA_KEY_VARIABLE
 from wizard.account.diagnosis import Diagnosis, diagnose
-from wizard.account.judgements.key_policy import KEY_CHECKS
+from wizard.account.judgements import KEY_RIGHTS_CHECKS
 from wizard.commands import deployed_stack
 from wizard.commands.push import PushOptions, deliver, redeploy
 from wizard.commands.push.deliver import document
@@ -28,7 +28,8 @@ def run(options: PushOptions, request: Request, clients: Clients) -> tuple[int, 
     """Deliver the stored data key, and offer the redeploy. Raises SetupError."""
     clients.ui.working("reading the stack")
     clients.prover.warm_up()
-    stack = deployed_stack.find(request, clients, reads_data_key=True)
+    stack = deployed_stack.find(request, clients)
+    stack.read("state", "project", "stored_data_key")
     deployed_stack.outputs_of(stack)
     context = stack.reachable(deliver.targets_of(request, stack))
     scopes = _scopes(options, context)
@@ -47,7 +48,7 @@ def run(options: PushOptions, request: Request, clients: Clients) -> tuple[int, 
     )
     with Threads(max_workers=1) as pool:
         # The application gets its key. Whether anybody else has one, too, no delivery says.
-        beyond = pool.submit(diagnose, stack, clients, KEY_CHECKS)
+        beyond = pool.submit(diagnose, stack, KEY_RIGHTS_CHECKS)
         pushed = deliver.push(
             clients,
             context,

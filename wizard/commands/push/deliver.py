@@ -9,8 +9,8 @@ from typing import Any
 
 from components.settings import Target
 from wizard.account import facts
-from wizard.account.deployed_stack import DeployedStack
 from wizard.account.diagnosis import Diagnosis, plain, unread
+from wizard.account.facts import StackFacts
 from wizard.core import json_documents
 from wizard.core.clients import Clients, Request
 from wizard.core.errors import DataKeyConflict, PermissionDenied, UsageError
@@ -125,7 +125,7 @@ class Pushed:
     """A line about the variable that was renamed; None if none was."""
 
 
-def targets_of(request: Request, deployed: DeployedStack) -> tuple[Target, ...]:
+def targets_of(request: Request, deployed: StackFacts) -> tuple[Target, ...]:
     """The targets of the options, or all of the stack's. Raises UsageError for a target that the stack lacks."""
     own = deployed.settings.deploy_targets
     answer = request.answers.get("target")

@@ -21,7 +21,6 @@ from components.settings.arn import Arn
 from wizard.account import judgements as doctor_checks
 from wizard.account.access.review import review as read_review
 from wizard.account.access.stored_reviews import VALID_DAYS, StoredReviews
-from wizard.account.deployed_stack import DeployedStack
 from wizard.account.diagnosis import Diagnosis, diagnose
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.stack import COMPARISON
@@ -75,15 +74,15 @@ class Inputs:
     """How many are compared; None: all."""
 
 
-def gather(stack: DeployedStack, clients: Clients, inputs: Inputs) -> facts.ReportFacts:
+def gather(stack: StackFacts, clients: Clients, inputs: Inputs) -> facts.ReportFacts:
     """All facts of the report.
 
     Raises StackNotFound for a stack that is not deployed, or the error that prevented reading its state.
     """
     settings, outputs = stack.settings, deployed_stack.outputs_of(stack)
-    account = StackFacts(stack, replace(clients, reviews=inputs.reviews))
-    read = _read(stack, clients, account, outputs, inputs.log_files)
-    saved = account.reviews
+    stack = stack.otherwise(sources=replace(clients, reviews=inputs.reviews))
+    read = _read(stack, clients, outputs, inputs.log_files)
+    saved = stack.reviews
     access = _access(read, saved, inputs.reviews)
     cost = cost_facts(settings, read, inputs.assumptions)
     items = tuple(checklist_of(read, access, settings, outputs, stack.stack, inputs.scan))
@@ -120,10 +119,8 @@ def gather(stack: DeployedStack, clients: Clients, inputs: Inputs) -> facts.Repo
     )
 
 
-def _read(
-    stack: DeployedStack, clients: Clients, account_facts: StackFacts, outputs: Outputs, log_files: int | None
-) -> Read:
-    aws, settings, now = stack.aws, stack.settings, account_facts.at
+def _read(stack: StackFacts, clients: Clients, outputs: Outputs, log_files: int | None) -> Read:
+    aws, settings, now = stack.aws, stack.settings, stack.at
     names, since = settings.names, now - timedelta(days=WINDOW_DAYS)
     with Threads(max_workers=24) as pool:
         bucket = pool.submit(attempted, aws.audit.bucket_documents, outputs.trail_bucket)
@@ -144,9 +141,8 @@ def _read(
         }
         rotations = pool.submit(attempted, aws.key_rotation.rotations, outputs.key_arn)
         versions = pool.submit(attempted, aws.key_rotation.versions, settings)
-        live = pool.submit(attempted, read_review, account_facts, window_days=WINDOW_DAYS)
-        checks = doctor_checks.ALL_CHECKS
-        diagnosis = pool.submit(attempted, diagnose, stack, clients, checks, facts=account_facts)
+        live = pool.submit(attempted, read_review, stack, window_days=WINDOW_DAYS)
+        diagnosis = pool.submit(attempted, diagnose, stack, doctor_checks.ALL_CHECKS)
         usage = pool.submit(
             attempted,
             aws.usage_metrics.read,

@@ -13,7 +13,7 @@ from jinja2 import UndefinedError
 
 from wizard import PROJECT_FOLDER
 from wizard.account.access.stored_reviews import REVIEWS
-from wizard.account.deployed_stack import DeployedStack
+from wizard.account.facts import StackFacts
 from wizard.commands import deployed_stack
 from wizard.commands.backup.destination import required_lock
 from wizard.commands.cost.command import assumptions_of
@@ -216,7 +216,7 @@ def _write(folder: Path, texts: dict[str, str]) -> None:
         ) from error
 
 
-def _copy(place: str, texts: dict[str, str], stack: DeployedStack) -> None:
+def _copy(place: str, texts: dict[str, str], stack: StackFacts) -> None:
     """The files as locked objects: nobody can change or delete them before the end of the audit trail's."""
     storage, days = stack.aws.writing().backup_storage, stack.settings.trail_retention_days
     bucket, _, prefix = place.removeprefix(S3).partition("/")

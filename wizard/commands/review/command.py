@@ -47,7 +47,7 @@ def run(options: ReviewOptions, request: Request, clients: Clients) -> tuple[int
     deployed_stack.outputs_of(deployed)
     clients.ui.working("reading who can use the key, and who used it")
     folder = options.out or clients.reviews or PROJECT_FOLDER / REVIEWS
-    facts = StackFacts(deployed, replace(clients, reviews=folder))
+    facts = deployed.otherwise(sources=replace(clients, reviews=folder))
     # Years of reviews are read while AWS is waited for.
     ahead(lambda: facts.reviews)
     review = access_review.review(facts, window_days=days)

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from components.settings import HASH_KEY_VARIABLE, Outputs, Settings
 from components.settings.arn import Arn
-from wizard.account.deployed_stack import DeployedStack
+from wizard.account.facts import StackFacts
 from wizard.commands import deployed_stack
 from wizard.core.clients import Clients, Request
 from wizard.core.data_key import FINGERPRINT, WrappedDataKey
@@ -33,7 +33,7 @@ class RegionStore:
 
 @dataclass(frozen=True, kw_only=True)
 class DataKeyStore:
-    deployed: DeployedStack
+    deployed: StackFacts
     outputs: Outputs
     region_stores: tuple[RegionStore, ...]
     """The stack's own Region first, then its replicas'."""
@@ -58,7 +58,7 @@ class DataKeyStore:
 
     def of_key(self, settings: Settings) -> DataKeyStore:
         """The same of the wrapped key that these settings name."""
-        return replace(self, deployed=replace(self.deployed, settings=settings))
+        return replace(self, deployed=self.deployed.otherwise(settings=settings))
 
     def stored_key(self) -> StoredKey:
         """The stored data key of the stack's own Region."""

@@ -272,9 +272,6 @@ class Engine(Protocol):
     def compare(self, stack: str) -> tuple[Drift, ...]:
         """What an update would change, by a preview that reads the account again and stores nothing."""
 
-    def comparing(self, stack: str) -> AbstractContextManager[None]:
-        """`compare` begins with the block, and is ended with it."""
-
     def prepare(self, stack: str, settings: Settings) -> None:
         """Create the stack where it is missing, and a copy of its settings file for the preview; the file stays."""
 

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from wizard.account.deployed_stack import DeployedStack
+
 from components.policies.evaluation.account import AccountIam, IamPolicy, IamPrincipal
 from components.policies.stack import application_trust_of
 from components.settings import Outputs, Settings
@@ -28,7 +30,6 @@ from tests.wizard.fakes.clients import (
     settings,
 )
 from wizard.account.access import review as access_review
-from wizard.account.deployed_stack import DeployedStack
 from wizard.account.facts import StackFacts
 from wizard.commands.review.differences import Differences, PrincipalChange
 from wizard.commands.review.output import ReviewResult

@@ -21,8 +21,8 @@ from tests.wizard.fakes.clients import ACCOUNT, APP_POLICY, CREDENTIALS, OTHER_K
 from wizard.account.diagnosis import build_diagnosis
 from wizard.account.judgements import principal
 from wizard.account.judgements.key import check_keys
-from wizard.account.judgements.key_policy import check_key_policies
-from wizard.account.judgements.policies import check_ci_trust, check_readers, check_vercel_tokens
+from wizard.account.judgements.key_policy import check_key_policies, check_key_surplus
+from wizard.account.judgements.policies import check_ci_trust, check_reader_surplus, check_readers, check_vercel_tokens
 from wizard.commands.doctor import DoctorOptions, command
 from wizard.core.errors import PermissionDenied, Unreachable
 from wizard.core.models.access import Ruling, TokenSubject, VariableEntry
@@ -94,7 +94,7 @@ def test_a_key_whose_guard_was_taken_out_is_saved_and_guarded_by_one_command() -
     guarded = key_policy_of(stand.settings)
     allowed = [statement for statement in guarded["Statement"] if statement["Effect"] == "Allow"]
     stand.aws.key_policies[KEY] = {**guarded, "Statement": allowed}
-    told = build_diagnosis("production", [*stand.told(check_keys), *stand.told(check_key_policies)])
+    told = build_diagnosis("production", [*stand.told(check_keys, check_key_policies, check_key_surplus)])
     assert [each.code for each in told.findings] == ["key-pending-deletion"]
     assert [each.code for each in told.consequences] == ["deletion-unguarded"]
     cancel, enable, update = told.findings[0].command.split(" && ")
@@ -351,22 +351,22 @@ def test_whoever_gets_at_the_variables_through_their_reader_is_told(changes: dic
     as_made = roles.principals[arn]
     foreign = statement("Allow", "sts:AssumeRole", Principal={"AWS": "999988887777"})["Statement"]
     roles.change(arn, trust={**(as_made.trust or {}), "Statement": [*(as_made.trust or {})["Statement"], *foreign]})
-    assert "999988887777" in finding(stand.told(check_readers), "trust-widened").what
+    assert "999988887777" in finding(stand.told(check_reader_surplus), "trust-widened").what
     more = IamPolicy(name=f"more of role/{name}", document=statement("Allow", "kms:*"))
     roles.change(arn, trust=as_made.trust, policies=(*as_made.policies, more))
-    assert finding(stand.told(check_readers), "policy-foreign").command.startswith("aws iam delete-role-policy ")
+    assert finding(stand.told(check_reader_surplus), "policy-foreign").command.startswith("aws iam delete-role-policy ")
     reading, *others = as_made.policies
     roles.change(arn, policies=(replace(reading, document=statement("Allow", "ssm:*")), *others))
-    assert "EONPROParameterAccess" in finding(stand.told(check_readers), "policy-widened").what
+    assert "EONPROParameterAccess" in finding(stand.told(check_reader_surplus), "policy-widened").what
 
 
 def test_what_the_account_gives_a_role_of_its_own_is_its_own_business() -> None:
     role = f"arn:aws:iam::{ACCOUNT}:role/ecs/starter"
     stand = CheckedStack(settings=settings(**ECS, ecs_execution_role_arn=role))
-    assert all_passed(stand.told(check_readers))
+    assert all_passed(stand.told(check_readers, check_reader_surplus))
     more = IamPolicy(name="more of role/starter", document=statement("Allow", "s3:*"))
     stand.aws.access_diagnostics.change(role, policies=(*stand.aws.access_diagnostics.principals[role].policies, more))
-    assert all_passed(stand.told(check_readers))
+    assert all_passed(stand.told(check_readers, check_reader_surplus))
 
 
 @pytest.mark.parametrize(

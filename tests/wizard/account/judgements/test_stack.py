@@ -13,7 +13,7 @@ import pytest
 from components import policies
 from components.policies.evaluation.account import GrantFact
 from components.policies.stack import key_policy_of
-from tests.wizard.account.stacks import CheckedStack, all_passed, causes, finding, not_checked
+from tests.wizard.account.stacks import RESOURCES, CheckedStack, all_passed, causes, finding, not_checked
 from tests.wizard.fakes.clients import (
     ACCOUNT,
     ADMIN,
@@ -35,7 +35,7 @@ from tests.wizard.fakes.clients import (
 from tests.wizard.fakes.diagnostics import FakeAccessDiagnostics
 from wizard.account import fixes
 from wizard.account.claim import claim_of
-from wizard.account.diagnosis import diagnose
+from wizard.account.diagnosis import Diagnosis, diagnose
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.key import check_alias, check_replica_data_keys, check_rotation
 from wizard.account.judgements.key_policy import check_grants, check_key_policies, check_key_surplus
@@ -148,9 +148,9 @@ def test_an_emptied_stack_is_never_updated_to_repair_what_it_lacks(stand: Checke
 
 def test_a_project_that_is_gone_is_a_cause_with_the_command_that_creates_it(stand: CheckedStack):
     gone = TargetMissing("there is no project eonpro in the Vercel team eonpro", shell("vercel", "project", "add"))
-    context = StackFacts(replace(stand.context().deployed, project=gone), stand.context().sources)
+    stand.project = gone
     deliver = "python -m wizard push --stack production --yes --redeploy"
-    assert finding(check_vercel_access(context), "target-missing").command == f"vercel project add && {deliver}"
+    assert finding(stand.told(check_vercel_access), "target-missing").command == f"vercel project add && {deliver}"
 
 
 def test_the_own_claim_of_a_state_that_was_lost_leads_nowhere_else(stand: CheckedStack):
@@ -531,31 +531,61 @@ def test_many_resources_are_not_named_one_by_one(stand: CheckedStack):
     assert "and 14 more" in found.what and "--target" not in found.command
 
 
-# --- what is looked at last
+# --- the comparison beside other findings
+
+ROTATION_OFF = Notice.wrong("rotation-off", what="it does not rotate", why="so", command="aws kms enable-key-rotation")
+KEY_URN, POLICY_URN = RESOURCES[4], RESOURCES[2]
 
 
-def ill(context: StackFacts) -> tuple[Notice, ...]:
-    return (Notice.wrong("trail-stopped", what="it is stopped", why="so", command="start it"),)
+def ill(facts: StackFacts) -> tuple[Notice, ...]:
+    return (ROTATION_OFF,)
 
 
-def sound(context: StackFacts) -> tuple[Notice, ...]:
-    return (Notice.good("sound"),)
+def compared(stand: CheckedStack, *checks: Judgement) -> Diagnosis:
+    """A diagnosis by these checks and the comparison."""
+    return diagnose(stand.context(), checks, compare=check_drift)
 
 
-def advised(context: StackFacts) -> tuple[Notice, ...]:
-    return (Notice.wrong("alerts-without-address", what="nobody gets them", why="so", command="", advice="name one"),)
+def test_a_bucket_policy_that_somebody_changed_is_reported_while_something_else_is_wrong(stand: CheckedStack):
+    stand.engine.drifts = (drift(DriftKind.CHANGED, "policy", urn=POLICY_URN),)
+    told = compared(stand, ill)
+    assert [each.code for each in told.findings] == ["rotation-off", "stack-drifted"]
+    assert POLICY_URN in told.findings[1].command
 
 
-def test_a_stack_whose_alerts_nobody_gets_is_compared_all_the_same(stand: CheckedStack):
-    context = stand.context()
-    assert diagnose(context.deployed, context.sources, (advised,), last=((COMPARISON, check_drift),)).healthy
+def test_a_resource_that_another_finding_is_about_is_not_reported_twice(stand: CheckedStack):
+    stand.engine.drifts = (drift(DriftKind.CHANGED, "enableKeyRotation", urn=KEY_URN),)
+    told = compared(stand, ill)
+    assert told.findings == (ROTATION_OFF,)
+    assert told.passed == ("settings, state and account agree in every other resource",)
 
 
-def test_pulumis_comparison_is_made_where_nothing_else_is_wrong(stand: CheckedStack):
-    context = stand.context()
-    last = ((COMPARISON, check_drift),)
-    well = diagnose(context.deployed, context.sources, (sound,), last=last)
-    assert well.healthy and stand.engine.log == ["engine.compare"]
-    sick = diagnose(context.deployed, context.sources, (ill,), last=last)
-    assert sick.not_checked == (Notice.unknown(COMPARISON, why="it is checked only if nothing else is wrong"),)
-    assert stand.engine.log == ["engine.compare"]
+@pytest.mark.parametrize("properties", [("description",), ("enableKeyRotation", "policy"), ()])
+def test_another_change_of_the_same_resource_is_reported(stand: CheckedStack, properties: tuple[str, ...]):
+    stand.engine.drifts = (drift(DriftKind.CHANGED, *properties, urn=KEY_URN),)
+    assert [each.code for each in compared(stand, ill).findings] == ["rotation-off", "stack-drifted"]
+
+
+def test_a_resource_that_another_findings_command_updates_is_not_reported_twice(stand: CheckedStack):
+    def widened(facts: StackFacts) -> tuple[Notice, ...]:
+        command = fixes.pulumi_up_urns(facts, [POLICY_URN])
+        return (Notice.wrong("bucket-tls-policy-missing", what="no TLS", why="so", command=command),)
+
+    stand.engine.drifts = (
+        drift(DriftKind.CHANGED, "policy", urn=POLICY_URN),
+        drift(DriftKind.CHANGED, "isMultiRegionTrail", urn=RESOURCES[0]),
+    )
+    bucket, drifted = compared(stand, widened).findings
+    assert (bucket.code, drifted.code) == ("bucket-tls-policy-missing", "stack-drifted")
+    assert RESOURCES[0] in drifted.command and POLICY_URN not in drifted.command
+
+
+def test_a_comparison_that_fails_is_unknown_beside_what_is_wrong(stand: CheckedStack):
+    stand.engine.failures["compare"] = StackBusy("another run is using it", "wait")
+    told = compared(stand, ill)
+    assert told.findings == (ROTATION_OFF,) and [each.what for each in told.not_checked] == [COMPARISON]
+
+
+def test_a_stack_without_outputs_is_not_compared(stand: CheckedStack):
+    stand.state = StackState(exists=True, has_key=False)
+    assert compared(stand, ill).findings == (ROTATION_OFF,) and stand.engine.log == []
