@@ -5,6 +5,7 @@ Part of the client of Pulumi: touches the `pulumi` program and this process's SI
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import shlex
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from copy import copy
-from functools import cached_property
+from functools import cached_property, partial
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
@@ -161,6 +162,10 @@ class EngineProcess:
             process_group=0,
         ) as process:
             self._process = process
+            # A command that only reads, beside others: after a Ctrl-C the wizard may end before it.
+            end = partial(_end, process, kills=True)
+            if threading.current_thread() is not threading.main_thread():
+                atexit.register(end)
             self.started.set()
             if self._is_unwanted:
                 _end(process)
@@ -196,6 +201,7 @@ class EngineProcess:
                 raise
             finally:
                 limit.cancel()
+                atexit.unregister(end)
         if given_up.is_set():
             self._process = None
             raise Unreachable(

@@ -660,22 +660,7 @@ def test_pulumi_cloud_gets_no_preview_that_nobody_asked_for(place, previews) -> 
     engine = place.engine(PULUMI_BACKEND_URL="https://api.pulumi.com")
     engine.begin_preview(STACK)
     engine.discard(STACK)
-    with engine.comparing(STACK):
-        pass
     assert previews == []
-
-
-def test_a_comparison_beside_other_checks_is_made_once(place, previews) -> None:
-    place.built()
-    engine = place.engine()
-    with engine.comparing(STACK):
-        assert engine.compare(STACK) == ()
-    assert len(previews) == 1
-
-
-def test_a_comparison_that_nobody_asks_for_leaves_no_pulumi_running(place) -> None:
-    with ended(place) as wait, place.engine().comparing(STACK):
-        wait()
 
 
 # --- an interrupt

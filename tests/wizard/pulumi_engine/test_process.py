@@ -9,6 +9,7 @@ import json
 import os
 import shlex
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -50,6 +51,11 @@ if command == "environment":
 if command == "fail":
     print("error: no stack named 'x' found", file=sys.stderr)
     sys.exit(6)
+if command == "preview":
+    Path("started").touch()
+    while not interrupts:
+        signal.sigtimedwait([], 0.02)
+    Path("ended").touch()
 if command == "up":
     Path("started").touch()
     while not Path("go-on").exists():
@@ -174,6 +180,27 @@ def test_the_list_of_the_stacks_is_asked_for_without_these_secrets_too(place) ->
     names = {stack.name for stack in list_stacks(place.folder, {"GIVEN": "value"})}
     assert names & set(SECRETS) == set()
     assert {*NEEDED, "GIVEN"} <= names
+
+
+ENDS_BEFORE = f"""
+import sys, threading
+from pathlib import Path
+
+sys.path.insert(0, {str(Path(__file__).parents[3])!r})
+from wizard.cli import main
+from wizard.pulumi_engine.process import EngineProcess
+
+threading.Thread(target=EngineProcess().run, args=(["preview"], ".", {{}}), daemon=True).start()
+while not Path("started").exists():
+    threading.Event().wait(0.02)
+main._leave(130)
+"""
+
+
+def test_a_command_beside_others_ends_before_the_wizard(place: Place) -> None:
+    done = subprocess.run([sys.executable, "-c", ENDS_BEFORE], cwd=place.folder, check=False, env=dict(os.environ))
+    assert done.returncode == 130
+    assert (place.folder / "ended").exists()
 
 
 def test_the_program_can_be_looked_for_ahead(place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from wizard.account.deployed_stack import DeployedStack
-
 from components.policies.evaluation.account import AccountIam, IamPolicy, IamPrincipal
 from components.policies.stack import application_trust_of
 from components.settings import Outputs, Settings
@@ -19,7 +17,6 @@ from tests.wizard.fakes.clients import (
     ADMIN,
     APP,
     APP_POLICY,
-    IDENTITY,
     KEY,
     OUTPUTS,
     FakeAwsClient,
@@ -111,14 +108,6 @@ def facts_of(
 ) -> StackFacts:
     """The facts of a stack in that account; `reviews` is the folder of its reviews."""
     engine = FakeEngine(aws=made)
-    deployed = DeployedStack(
-        stack="production",
-        settings=settings,
-        aws=made,
-        identity=IDENTITY,
-        engine=engine,
-        state=StackState(exists=True, has_key=True, outputs=outputs),
-    )
     clients = Clients(
         ui=FakeUserInterface(),
         connect=lambda profile, region: made,
@@ -128,7 +117,14 @@ def facts_of(
         reviews=reviews,
         now=lambda: at,
     )
-    return StackFacts(deployed, clients)
+    return StackFacts(
+        stack="production",
+        settings=settings,
+        aws=made,
+        sources=clients,
+        open_engine=lambda: engine,
+        readers={"state": lambda: StackState(exists=True, has_key=True, outputs=outputs)},
+    )
 
 
 def of(found: AccessReview, arn: str) -> PrincipalAccess:

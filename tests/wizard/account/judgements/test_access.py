@@ -21,7 +21,7 @@ from tests.wizard.fakes.clients import ACCOUNT, APP_POLICY, CREDENTIALS, OTHER_K
 from wizard.account.diagnosis import build_diagnosis
 from wizard.account.judgements import principal
 from wizard.account.judgements.key import check_keys
-from wizard.account.judgements.key_policy import check_key_policies, check_key_surplus
+from wizard.account.judgements.key_policy import check_key_policies
 from wizard.account.judgements.policies import check_ci_trust, check_reader_surplus, check_readers, check_vercel_tokens
 from wizard.commands.doctor import DoctorOptions, command
 from wizard.core.errors import PermissionDenied, Unreachable
@@ -94,7 +94,7 @@ def test_a_key_whose_guard_was_taken_out_is_saved_and_guarded_by_one_command() -
     guarded = key_policy_of(stand.settings)
     allowed = [statement for statement in guarded["Statement"] if statement["Effect"] == "Allow"]
     stand.aws.key_policies[KEY] = {**guarded, "Statement": allowed}
-    told = build_diagnosis("production", [*stand.told(check_keys, check_key_policies, check_key_surplus)])
+    told = build_diagnosis("production", [*stand.told(check_keys, check_key_policies)])
     assert [each.code for each in told.findings] == ["key-pending-deletion"]
     assert [each.code for each in told.consequences] == ["deletion-unguarded"]
     cancel, enable, update = told.findings[0].command.split(" && ")

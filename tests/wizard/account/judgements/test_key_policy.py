@@ -116,7 +116,7 @@ def with_statement(stand: CheckedStack, *statements: dict[str, Any], key: str = 
 def rights(stand: CheckedStack) -> list[str]:
     """The causes for which verify fails."""
     context = stand.context()
-    return causes([result for check in RIGHTS_CHECKS for result in check(context)])
+    return causes([notice for check in RIGHTS_CHECKS for notice in check(context) if notice.state is State.WRONG])
 
 
 @pytest.mark.parametrize("stranger", STRANGERS)
