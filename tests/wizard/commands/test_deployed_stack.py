@@ -107,7 +107,7 @@ def test_nothing_of_the_stack_is_read_before_it_is_needed(world: World) -> None:
     found = world.find()
     assert (world.aws.log, world.engine.log, world.vercel.log, world.environments) == ([], [], [], [])
     found.read("state", "project", "state")
-    assert (world.engine.log, world.vercel.log) == (["engine.state"], ["hosting.find_project"])
+    assert (world.engine.log, world.vercel.log) == (["engine.state"], ["vercel.find_project"])
     assert found.outputs == OUTPUTS and len(world.environments) == 1
 
 
