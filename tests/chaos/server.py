@@ -619,10 +619,10 @@ def _fork(world: World, order: dict[str, Any]) -> socket.socket | None:
 
 def _control(root: Path) -> socket.socket:
     root.mkdir(parents=True, exist_ok=True)
-    door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    door.bind(str(root / "control"))
-    door.listen(16)
-    return door
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    control.bind(str(root / "control"))
+    control.listen(16)
+    return control
 
 
 def _reply(asking: socket.socket, answer: object) -> None:

@@ -125,11 +125,11 @@ class World:
         shutil.rmtree(self.root, ignore_errors=True)
 
     def _ask(self, order: Mapping[str, Any]) -> dict[str, Any]:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
-            door.connect(str(self.root / "control"))
-            door.sendall(json.dumps(order).encode())
-            door.shutdown(socket.SHUT_WR)
-            parts = list(iter(lambda: door.recv(1 << 20), b""))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as control:
+            control.connect(str(self.root / "control"))
+            control.sendall(json.dumps(order).encode())
+            control.shutdown(socket.SHUT_WR)
+            parts = list(iter(lambda: control.recv(1 << 20), b""))
         answer: dict[str, Any] = json.loads(b"".join(parts) or b"{}")
         return answer
 

@@ -13,7 +13,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from unittest.mock import patch
 
 import wizard.cli.main
-import wizard.cli.main as bell
+import wizard.cli.main as cli
 import wizard.cli.request  # noqa: F401
 from tests.onboarding.deployment import CompletedCommand, Deployment
 from tests.onboarding.loaded import asked_once, loaded_python, with_phi_loaded
@@ -40,7 +40,7 @@ def run(
     ):
         os.chdir(deployment.folder)
         try:
-            code = bell.main([*arguments, "--non-interactive"])
+            code = cli.main([*arguments, "--non-interactive"])
         finally:
             os.chdir(here)
     told = []

@@ -351,8 +351,8 @@ class Deployment:
 
     def no_more_faults(self) -> None:
         """Forget all faults; calls that hang go on."""
-        for door in ("AWS_ENDPOINT_URL", "VERCEL_API_URL"):
-            _request("DELETE", f"{self.environment[door]}/_sandbox/faults")
+        for control in ("AWS_ENDPOINT_URL", "VERCEL_API_URL"):
+            _request("DELETE", f"{self.environment[control]}/_sandbox/faults")
 
     def calls(self) -> Counter[str]:
         """How often each AWS call was made, as `service:Operation`; a dry run as `service:DryRun-Operation`."""
@@ -375,8 +375,8 @@ class Deployment:
 
     def forget_calls(self) -> None:
         """Count from nought."""
-        for door in ("AWS_ENDPOINT_URL", "VERCEL_API_URL"):
-            _request("DELETE", f"{self.environment[door]}/_sandbox/calls")
+        for control in ("AWS_ENDPOINT_URL", "VERCEL_API_URL"):
+            _request("DELETE", f"{self.environment[control]}/_sandbox/calls")
 
     # --- what there is
 
@@ -490,9 +490,9 @@ def _serve(where: SandboxPaths, environment: Mapping[str, str], template: Path |
     if template is not None:
         state = load_state(SandboxPaths(root=template))
         assert state is not None
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
-            door.connect(f"\0sandbox-{state.pid}")
-            socket.send_fds(door, [os.fsencode(where.root)], [tell])
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as control:
+            control.connect(f"\0sandbox-{state.pid}")
+            socket.send_fds(control, [os.fsencode(where.root)], [tell])
     else:
         with where.log.open("wb") as log:
             streams = (log.fileno(), log.fileno(), tell)

@@ -83,10 +83,10 @@ told, tell = os.pipe()
 ended, alive = os.pipe()
 wanted = {{"arguments": [*{before!r}, *sys.argv[1:]], "folder": os.getcwd(), "environment": dict(os.environ)}}
 wanted["python"] = sys.argv[0]
-with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
-    door.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-    door.connect({door!r})
-    socket.send_fds(door, [json.dumps(wanted).encode()], [tell, 1, 2, 0, ended])
+with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as control:
+    control.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    control.connect({control!r})
+    socket.send_fds(control, [json.dumps(wanted).encode()], [tell, 1, 2, 0, ended])
 os.close(tell)
 os.close(ended)
 def answered():
@@ -118,9 +118,9 @@ class Loaded:
     def __init__(self, program: str, python: Path = Path(sys.executable)) -> None:
         self._program = program
         # A socket's path is short, and pytest's folders are not.
-        self.door = Path(tempfile.mkdtemp(prefix="loaded-")) / "door"
+        self.control = Path(tempfile.mkdtemp(prefix="loaded-")) / "control"
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        listening.bind(str(self.door))
+        listening.bind(str(self.control))
         listening.listen(16)
         with listening:
             self._process = subprocess.Popen(
@@ -150,17 +150,19 @@ class Loaded:
         wanted["terminal"] = terminal
         if self._program == "wizard":
             wanted["python"] = str(loaded_python())
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
-            door.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LONGEST_REQUEST)
-            door.connect(str(self.door))
-            socket.send_fds(door, [json.dumps(wanted).encode()], [tell, *streams])
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as control:
+            control.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LONGEST_REQUEST)
+            control.connect(str(self.control))
+            socket.send_fds(control, [json.dumps(wanted).encode()], [tell, *streams])
         os.close(tell)
         return answered(told), told
 
     def shim(self, name: str, *before: str) -> Path:
-        """A file beside the door that begins the program when it is started; `before` stands before its arguments."""
-        file = self.door.with_name(name)
-        file.write_text(_SHIM.format(shebang=shebang(Path(sys.executable), "-IS"), door=str(self.door), before=before))
+        """A file beside the socket that begins the program when it is started; `before` stands before its arguments."""
+        file = self.control.with_name(name)
+        file.write_text(
+            _SHIM.format(shebang=shebang(Path(sys.executable), "-IS"), control=str(self.control), before=before)
+        )
         file.chmod(0o755)
         return file
 
@@ -196,7 +198,7 @@ def loaded(program: str) -> Loaded:
 def loaded_aws(real: Path) -> Path:
     """A folder with an `aws` that begins loaded: the command at `real`, in the environment that it is installed in."""
     aws = Loaded("aws", real.resolve().with_name("python"))
-    folder = aws.door.parent
+    folder = aws.control.parent
     aws.shim("aws", str(real.resolve()))
     return folder
 
@@ -291,7 +293,7 @@ class Product:
         """Nothing: it ran here."""
 
 
-def main(program: str, door: socket.socket) -> None:
+def main(program: str, control: socket.socket) -> None:
     """Fork whoever is asked for, and tell how each ends; in a child it returns and the program has run."""
     before = dict(os.environ)
     for name in _OF_THE_WIZARD + (program,) if program == "tests.chaos.client" else LIBRARIES[program]:
@@ -306,7 +308,7 @@ def main(program: str, door: socket.socket) -> None:
         make_clients()
         # The first model of a process looks for plug-ins in all that is installed.
         sys.modules["pydantic"].create_model("First")
-        hashlib.pbkdf2_hmac = derived_once(Path(door.getsockname()).parent)
+        hashlib.pbkdf2_hmac = derived_once(Path(control.getsockname()).parent)
     if program == "python":
         sys.modules["sandbox.pulumi_plugins.provider.schema"].package_schema()
         # The engine drops these, after a call for each.
@@ -319,17 +321,17 @@ def main(program: str, door: socket.socket) -> None:
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     tells: dict[int, int] = {}
-    waiting: list[Any] = [door, woken, 0]
+    waiting: list[Any] = [control, woken, 0]
     while True:
         ready = select.select(waiting, [], [])[0]
         if 0 in ready:
-            shutil.rmtree(Path(door.getsockname()).parent)
+            shutil.rmtree(Path(control.getsockname()).parent)
             return
         if woken in ready:
             os.read(woken, 4096)
             _reap(tells)
-        if door in ready:
-            asking, _ = door.accept()
+        if control in ready:
+            asking, _ = control.accept()
             with asking:
                 message, given, _, _ = socket.recv_fds(asking, _LONGEST_REQUEST, 8)
             if not given:
@@ -340,7 +342,7 @@ def main(program: str, door: socket.socket) -> None:
             if pid == 0:
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                door.close()
+                control.close()
                 wanted = json.loads(message)
                 if product:
                     sys.meta_path.insert(0, product)
@@ -554,11 +556,11 @@ def make_clients() -> None:
 
 def _fork(sandbox: Any, root: Path) -> None:
     """Fork this server, and all it holds, whenever it is asked; the copy serves for the folder that is asked for."""
-    door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    door.bind(f"\0sandbox-{os.getpid()}")
-    door.listen(16)
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    control.bind(f"\0sandbox-{os.getpid()}")
+    control.listen(16)
     while True:
-        asking, _ = door.accept()
+        asking, _ = control.accept()
         with asking:
             message, [tell], _, _ = socket.recv_fds(asking, _LONGEST_REQUEST, 1)
         # No call is being answered meanwhile.
@@ -567,7 +569,7 @@ def _fork(sandbox: Any, root: Path) -> None:
         if pid == 0:
             break
         os.close(tell)
-    door.close()
+    control.close()
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for server in sandbox.servers:

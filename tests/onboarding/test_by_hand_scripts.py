@@ -306,9 +306,9 @@ def test_a_task_on_ecs_opens_the_key_that_the_guide_made_for_it(cloud: Deploymen
     assert set(values) == set(NAMES)
     types = {each["Name"].rpartition("/")[2]: each["Type"] for each in found}
     assert types == dict.fromkeys(NAMES, "String") | {"ENCRYPTED_PHI_KEY": "SecureString"}
-    door = cloud.environment["EONPRO_APP_CONTAINER_CREDENTIALS_URI"].replace("eonpro-app-role", "eonpro-app-role-tasks")
+    url = cloud.environment["EONPRO_APP_CONTAINER_CREDENTIALS_URI"].replace("eonpro-app-role", "eonpro-app-role-tasks")
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(door, timeout=20) as answer:
+    with opener.open(url, timeout=20) as answer:
         credentials = json.load(answer)
     verdict = opened(cloud, values, credentials)
     assert verdict["proved"] is True and ":assumed-role/eonpro-app-role-tasks/" in verdict["principal"]

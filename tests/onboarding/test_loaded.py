@@ -84,7 +84,7 @@ def test_one_that_is_killed_is_told_as_killed(tmp_path: Path) -> None:
 def test_one_that_is_killed_before_it_has_asked_ends_no_other(tmp_path: Path) -> None:
     (tmp_path / "wizard.py").write_text("raise SystemExit(7)")
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as asking:
-        asking.connect(str(loaded("wizard").door))
+        asking.connect(str(loaded("wizard").control))
     done = loaded("wizard").run([], folder=tmp_path, environment={}, timeout=TIMEOUT_SECONDS)
     assert done.returncode == 7
 

@@ -236,8 +236,8 @@ def test_the_operator_cannot_have(operated: Callable[[str], Operated], what: str
 
 def session(deployment: Deployment, role: str) -> dict[str, Any]:
     """The credentials that a task of ECS gets for a role."""
-    door = f"{deployment.environment['AWS_ENDPOINT_URL']}/_sandbox/task-credentials?role={quote(role)}"
-    with build_opener(ProxyHandler({})).open(door, timeout=20) as answer:
+    address = f"{deployment.environment['AWS_ENDPOINT_URL']}/_sandbox/task-credentials?role={quote(role)}"
+    with build_opener(ProxyHandler({})).open(address, timeout=20) as answer:
         given = json.loads(answer.read())
     return {**given, "SessionToken": given["Token"]}
 

@@ -32,7 +32,7 @@ import wizard.setup.workflow
 import wizard.vercel.client
 from tests.terminal.scenes import SCENES
 from tests.terminal.worlds import World
-from wizard.cli import main as bell
+from wizard.cli import main as cli
 from wizard.cli import request
 
 CALLS = "calls-of-the-fakes.txt"
@@ -105,7 +105,7 @@ def _play(order: dict[str, Any]) -> int:
         for where, name, what in _replaced(world, folder):
             replaced.enter_context(mock.patch.object(where, name, what))
         try:
-            return bell.main([*scene.arguments, *order["arguments"]])
+            return cli.main([*scene.arguments, *order["arguments"]])
         finally:
             (folder / CALLS).write_text("".join(f"{call}\n" for call in world.log))
 
@@ -114,7 +114,7 @@ def _replaced(world: World, folder: Path) -> tuple[tuple[Any, str, Any], ...]:
     """Everything that would reach out of this machine or of the scene's folder, and what stands there instead."""
     return (
         (request, "PROJECT_FOLDER", folder),
-        (bell, "PROJECT_FOLDER", folder),
+        (cli, "PROJECT_FOLDER", folder),
         (wizard.aws, "connect", world.connect),
         (wizard.aws.auth.sign_in, "sign_in", world.sign_in),
         (wizard.aws.auth.sign_in, "problem", lambda profile, environ: None),

@@ -24,7 +24,7 @@ LEFT = Draft(
 )
 
 
-class Room:
+class Session:
     """An opening before a person."""
 
     def __init__(self) -> None:
@@ -47,28 +47,28 @@ class Room:
 
 
 @pytest.fixture
-def room() -> Room:
-    return Room()
+def session() -> Session:
+    return Session()
 
 
-def test_the_first_question_is_where_the_application_runs(room) -> None:
-    room.ui.answers = {"target": [("vercel",)]}
-    assert room.begin() == EarlyAnswers(target=("vercel",), asked=("target",))
-    assert room.drawn == 1
+def test_the_first_question_is_where_the_application_runs(session) -> None:
+    session.ui.answers = {"target": [("vercel",)]}
+    assert session.begin() == EarlyAnswers(target=("vercel",), asked=("target",))
+    assert session.drawn == 1
 
 
-def test_a_first_run_says_first_what_it_creates_and_when(room) -> None:
-    room.ui.answers = {"target": [("vercel",)]}
-    room.begin(is_first=True)
-    creates, needs, nothing = room.ui.said[0].splitlines()
+def test_a_first_run_says_first_what_it_creates_and_when(session) -> None:
+    session.ui.answers = {"target": [("vercel",)]}
+    session.begin(is_first=True)
+    creates, needs, nothing = session.ui.said[0].splitlines()
     assert creates.startswith("Creates a KMS key") and needs.startswith("Needs an AWS sign-in")
-    assert "before the last page" in nothing and max(map(len, room.ui.said[0].splitlines())) <= 80
-    assert room.ui.said[1:] == ["Application"]
+    assert "before the last page" in nothing and max(map(len, session.ui.said[0].splitlines())) <= 80
+    assert session.ui.said[1:] == ["Application"]
 
 
-def test_what_is_known_is_not_asked(room) -> None:
-    assert room.begin(is_target_known=True) == EarlyAnswers()
-    assert room.ui.keys == []
+def test_what_is_known_is_not_asked(session) -> None:
+    assert session.begin(is_target_known=True) == EarlyAnswers()
+    assert session.ui.keys == []
 
 
 def test_what_the_folder_speaks_for_is_ticked_and_says_why() -> None:
@@ -82,23 +82,23 @@ def test_what_the_folder_speaks_for_is_ticked_and_says_why() -> None:
     }
 
 
-def test_a_run_that_was_left_is_gone_on_with_and_no_question_repeated(room) -> None:
-    room.ui.answers = {"resume": ["go on"]}
-    assert room.begin(LEFT) == EarlyAnswers(draft=LEFT.answers, asked=LEFT.asked)
-    (question,) = room.ui.asked
+def test_a_run_that_was_left_is_gone_on_with_and_no_question_repeated(session) -> None:
+    session.ui.answers = {"resume": ["go on"]}
+    assert session.begin(LEFT) == EarlyAnswers(draft=LEFT.answers, asked=LEFT.asked)
+    (question,) = session.ui.asked
     assert question.why == "A run for the stack production was left 5 minutes ago, after 2 answers."
     assert question.default == "go on"
 
 
-def test_whoever_starts_again_is_asked_from_the_first_question(room) -> None:
-    room.ui.answers = {"resume": ["start again"], "target": [("eks",)]}
-    assert room.begin(LEFT) == EarlyAnswers(target=("eks",), asked=("target",))
+def test_whoever_starts_again_is_asked_from_the_first_question(session) -> None:
+    session.ui.answers = {"resume": ["start again"], "target": [("eks",)]}
+    assert session.begin(LEFT) == EarlyAnswers(target=("eks",), asked=("target",))
 
 
-def test_a_run_that_had_its_plan_is_gone_on_with_unasked_for_the_last_page_asks(room) -> None:
+def test_a_run_that_had_its_plan_is_gone_on_with_unasked_for_the_last_page_asks(session) -> None:
     draft = Draft(stage=PLANNED, at=NOW, answers={"profile": "clinic"})
-    assert room.begin(draft, is_target_known=True) == EarlyAnswers(draft={"profile": "clinic"})
-    assert room.ui.keys == []
+    assert session.begin(draft, is_target_known=True) == EarlyAnswers(draft={"profile": "clinic"})
+    assert session.ui.keys == []
 
 
 @pytest.mark.parametrize(
@@ -111,16 +111,16 @@ def test_a_run_that_had_its_plan_is_gone_on_with_unasked_for_the_last_page_asks(
         (timedelta(days=3), "on 2026-02-26"),
     ],
 )
-def test_how_long_ago_it_was_is_told_in_words(room, age, told) -> None:
-    room.ui.answers = {"resume": ["go on"]}
-    room.begin(Draft(stage=ANSWERING, at=NOW - age, answers={"target": ("ecs",)}, asked=("target",)))
-    assert room.ui.asked[0].why == f"A run for the stack production was left {told}, after 1 answer."
+def test_how_long_ago_it_was_is_told_in_words(session, age, told) -> None:
+    session.ui.answers = {"resume": ["go on"]}
+    session.begin(Draft(stage=ANSWERING, at=NOW - age, answers={"target": ("ecs",)}, asked=("target",)))
+    assert session.ui.asked[0].why == f"A run for the stack production was left {told}, after 1 answer."
 
 
-def test_a_new_stack_beside_others_may_start_from_one_of_them(room) -> None:
-    room.ui.answers = {"from": ["production"]}
-    assert room.begin(others=("production", "staging")) == EarlyAnswers(copied="production")
-    (question,) = room.ui.asked
+def test_a_new_stack_beside_others_may_start_from_one_of_them(session) -> None:
+    session.ui.answers = {"from": ["production"]}
+    assert session.begin(others=("production", "staging")) == EarlyAnswers(copied="production")
+    (question,) = session.ui.asked
     assert [choice.title for choice in question.choices] == [
         "The settings of production",
         "The settings of staging",
@@ -128,14 +128,14 @@ def test_a_new_stack_beside_others_may_start_from_one_of_them(room) -> None:
     ]
 
 
-def test_a_new_stack_that_starts_afresh_is_asked_where_it_runs(room) -> None:
-    room.ui.answers = {"from": [first_prompt.AFRESH], "target": [("ecs",)]}
-    assert room.begin(others=("production",)) == EarlyAnswers(target=("ecs",), asked=("target",))
+def test_a_new_stack_that_starts_afresh_is_asked_where_it_runs(session) -> None:
+    session.ui.answers = {"from": [first_prompt.AFRESH], "target": [("ecs",)]}
+    assert session.begin(others=("production",)) == EarlyAnswers(target=("ecs",), asked=("target",))
 
 
-def test_a_run_that_was_left_is_not_started_from_another_stack(room) -> None:
-    room.ui.answers = {"resume": ["go on"]}
-    assert room.begin(LEFT, others=("production",)) == EarlyAnswers(draft=LEFT.answers, asked=LEFT.asked)
+def test_a_run_that_was_left_is_not_started_from_another_stack(session) -> None:
+    session.ui.answers = {"resume": ["go on"]}
+    assert session.begin(LEFT, others=("production",)) == EarlyAnswers(draft=LEFT.answers, asked=LEFT.asked)
 
 
 def test_the_opening_loads_nothing_heavy() -> None:

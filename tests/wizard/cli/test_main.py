@@ -1,4 +1,4 @@
-"""The bell: exit codes, the one JSON document, and what is made of what cannot be read. The steps are stood in for."""
+"""The command line: exit codes, the one JSON document, and what becomes of unreadable values. The steps are faked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest
 
 import wizard
 import wizard.cli.main
-import wizard.cli.main as bell
+import wizard.cli.main as cli
 import wizard.cli.request
 from components.policies.requirements import Topic
 from tests.wizard.fakes.clients import IDENTITY, TOKEN, settings, step, wrapped
@@ -110,7 +110,7 @@ def test_every_error_has_its_exit_code_and_is_printed_once_with_its_way_out(
     folder, steps, capsys, outcome, code
 ) -> None:
     steps(outcome)
-    assert bell.main(["--json"]) == code
+    assert cli.main(["--json"]) == code
     out, err = capsys.readouterr()
     document = json.loads(out)
     assert document["ok"] is False
@@ -122,7 +122,7 @@ def test_every_error_has_its_exit_code_and_is_printed_once_with_its_way_out(
 
 def test_a_failed_pass_gives_all_its_problems(folder, steps, capsys) -> None:
     steps(PreflightFailed(PROBLEMS))
-    bell.main(["--json"])
+    cli.main(["--json"])
     out, err = capsys.readouterr()
     assert json.loads(out)["problems"] == [
         {"what": p.what, "why": p.why, "next": {"command": None, "advice": p.next}} for p in PROBLEMS
@@ -137,26 +137,26 @@ KEEPS = ["--stack", "staging", "--from", "production", "--target", "ecs", "--yes
 def test_the_next_command_keeps_the_flags_of_this_run(folder, steps, capsys, given) -> None:
     (folder / "Pulumi.production.yaml").write_text(json.dumps({"config": settings().to_config()}))
     steps(ResourceError("it went wrong", wizard_command("setup", advice="it goes on")))
-    assert bell.main([*given, "--json"]) == 4
+    assert cli.main([*given, "--json"]) == 4
     out, err = capsys.readouterr()
     command = json.loads(out)["next"]["command"]
     assert shlex.split(command)[-len(given) :] == given
     assert f"    {command}" in err.splitlines()
     taken = [word for word in given if word not in ("--from", "production", "--yes")]
-    assert bell.main(["cost", *taken, "--used", "--days", "900"]) == 2
+    assert cli.main(["cost", *taken, "--used", "--days", "900"]) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "-m wizard cost" in line]
     assert all(word in line for word in taken)
 
 
 def test_missing_answers_give_their_keys(folder, steps, capsys) -> None:
     steps(MissingAnswers("2 answers are missing", "python -m wizard …", ("region", "target")))
-    bell.main(["--json"])
+    cli.main(["--json"])
     assert json.loads(capsys.readouterr().out)["missing"] == ["region", "target"]
 
 
 def test_without_json_an_error_goes_to_stderr(folder, steps, capsys) -> None:
     steps(error(ResourceError))
-    assert bell.main([]) == 4
+    assert cli.main([]) == 4
     out, err = capsys.readouterr()
     assert "it went wrong" in err and "do this next" in err
     assert "it went wrong" not in out
@@ -164,9 +164,9 @@ def test_without_json_an_error_goes_to_stderr(folder, steps, capsys) -> None:
 
 def test_an_interrupt_is_130_and_says_that_nothing_is_half_done(folder, steps, capsys) -> None:
     steps(KeyboardInterrupt())
-    assert bell.main([]) == 130
+    assert cli.main([]) == 130
     assert "interrupted" in capsys.readouterr().out
-    assert bell.main(["--json"]) == 130
+    assert cli.main(["--json"]) == 130
     document = json.loads(capsys.readouterr().out)
     assert (document["ok"], document["exitCode"], document["command"]) == (False, 130, "setup")
     assert document["message"].startswith("interrupted")
@@ -178,7 +178,7 @@ def test_a_bug_is_not_dressed_up_as_an_error_and_a_program_gets_its_document_all
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     steps(KeyError("a bug"))
     with pytest.raises(KeyError):
-        bell.main(["--json"])
+        cli.main(["--json"])
     document = json.loads(capsys.readouterr().out)
     assert (document["ok"], document["exitCode"]) == (False, 1)
     assert "a bug" not in document["message"]
@@ -188,7 +188,7 @@ def test_the_log_is_named_where_it_can_explain_something(folder, steps, capsys) 
     told = {}
     for kind in (ResourceError, UsageError, Cancelled):
         steps(error(kind))
-        bell.main([])
+        cli.main([])
         told[kind] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("the log: ")]
     assert [len(told[kind]) for kind in (ResourceError, UsageError, Cancelled)] == [1, 0, 0]
     assert Path(told[ResourceError][0].removeprefix("the log: ")).is_file()
@@ -197,7 +197,7 @@ def test_the_log_is_named_where_it_can_explain_something(folder, steps, capsys) 
 def test_a_log_that_cannot_be_kept_is_a_warning(folder, steps, capsys) -> None:
     (folder / ".wizard").write_text("in the way")
     steps(report("vercel"))
-    assert bell.main(["--json"]) == 0
+    assert cli.main(["--json"]) == 0
     assert "no log is kept" in capsys.readouterr().err
 
 
@@ -206,13 +206,13 @@ def test_a_log_that_cannot_be_kept_is_a_warning(folder, steps, capsys) -> None:
 
 def test_a_setup_prints_its_document_and_nothing_else_on_stdout(folder, steps, capsys) -> None:
     steps(report("vercel"))
-    assert bell.main(["--json"]) == 0
+    assert cli.main(["--json"]) == 0
     assert json.loads(capsys.readouterr().out)["ok"] is True
 
 
 def test_a_proof_that_fails_is_exit_1(folder, steps, capsys) -> None:
     steps(report("vercel", proofs=(proof("vercel", VerificationState.FAILED),)))
-    assert bell.main(["--json"]) == 1
+    assert cli.main(["--json"]) == 1
     assert json.loads(capsys.readouterr().out)["ok"] is False
 
 
@@ -229,14 +229,14 @@ def test_a_proof_that_fails_is_exit_1(folder, steps, capsys) -> None:
 def test_a_pipeline_sees_that_the_account_lacks_what_was_set_up(folder, steps, capsys, state, next, code) -> None:
     item = ChecklistEntry(topic=Topic.TRAIL, state=state, evidence="the trail records nothing", next=next)
     steps(report("vercel", checklist=(item,)))
-    assert bell.main(["--json"]) == code
+    assert cli.main(["--json"]) == code
     assert json.loads(capsys.readouterr().out)["ok"] is (code == 0)
 
 
 @pytest.mark.parametrize("state", [VerificationState.SIMULATED, VerificationState.UNPROVEN])
 def test_a_proof_that_could_not_be_had_is_no_failure(folder, steps, state) -> None:
     steps(report("vercel", proofs=(proof("vercel", state),)))
-    assert bell.main(["--json"]) == 0
+    assert cli.main(["--json"]) == 0
 
 
 def test_a_preview_prints_the_changes(folder, steps, capsys) -> None:
@@ -249,7 +249,7 @@ def test_a_preview_prints_the_changes(folder, steps, capsys) -> None:
         targets=(),
     )
     steps(planned, "preview")
-    assert bell.main(["preview", "--json"]) == 0
+    assert cli.main(["preview", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["changes"] == [
         {"op": "update", "type": "aws:kms/key:Key", "name": "phi-key", "changed": ["policy"]}
     ]
@@ -267,7 +267,7 @@ def test_a_preview_prints_the_changes(folder, steps, capsys) -> None:
 def test_a_verification_that_fails_or_has_no_result_is_exit_1(folder, monkeypatch, capsys, state, code) -> None:
     told = doctor.Verified(stack="production", proofs=(proof("vercel"), proof("ecs", state)))
     monkeypatch.setattr(doctor, "verify", lambda request, clients, full: told)
-    assert bell.main(["verify", "--json"]) == code
+    assert cli.main(["verify", "--json"]) == code
     document = json.loads(capsys.readouterr().out)
     assert (document["ok"], [told["state"] for told in document["proofs"]]) == (code == 0, ["proved", state])
 
@@ -286,7 +286,7 @@ def test_a_stack_that_is_known_to_be_wrong_is_exit_1(folder, monkeypatch, capsys
         return (StackStatus(stack="production", status=health),)
 
     monkeypatch.setattr(status, "read", read)
-    assert bell.main(["status", "--all", "--stack", "broken", "--json"]) == code
+    assert cli.main(["status", "--all", "--stack", "broken", "--json"]) == code
     document = json.loads(capsys.readouterr().out)
     assert (document["command"], document["ok"]) == ("status", code == 0)
     [(found, more)] = asked
@@ -300,8 +300,8 @@ def test_a_dry_run_and_a_saved_plan_stop_after_the_plan(folder, steps, capsys) -
     )
     made = steps(report("vercel"))
     drawn = steps(planned, "preview")
-    assert bell.main(["--dry-run", "--json"]) == 0
-    assert bell.main(["--save-plan", "plan.json", "--json"]) == 0
+    assert cli.main(["--dry-run", "--json"]) == 0
+    assert cli.main(["--save-plan", "plan.json", "--json"]) == 0
     assert (len(made), len(drawn)) == (0, 2)
     assert '"command": "setup"' in capsys.readouterr().out
 
@@ -311,7 +311,7 @@ def test_an_interrupt_before_anything_began_is_130_too(folder, monkeypatch, caps
         raise KeyboardInterrupt
 
     monkeypatch.setattr(wizard.cli.main, "logging_of", interrupted)
-    assert bell.main(["--json"]) == 130
+    assert cli.main(["--json"]) == 130
     out, err = capsys.readouterr()
     assert json.loads(out)["exitCode"] == 130 and "interrupted" in err
 
@@ -342,7 +342,7 @@ def test_no_question_is_asked_that_leads_to_a_refusal_that_was_certain(
         (folder / "pulumi").write_text("")
         (folder / "pulumi").chmod(0o755)
     monkeypatch.setenv("PATH", str(folder))
-    assert bell.main(argv) != 0
+    assert cli.main(argv) != 0
     assert fault in capsys.readouterr().err
 
 
@@ -362,7 +362,7 @@ def test_an_answers_file_and_a_secret_out_of_a_pipe_are_still_there_after_the_fi
     monkeypatch.setattr(wizard.cli.first_prompt, "begin", lambda **_: wizard.cli.first_prompt.EarlyAnswers())
     monkeypatch.setattr(wizard.pulumi_engine.config, "find_engine", lambda environ: None)
     requests = steps(report("vercel"))
-    assert bell.main(["--answers", pipe("region: eu-central-1\n"), "--vercel-token-file", pipe(TOKEN)]) == 0
+    assert cli.main(["--answers", pipe("region: eu-central-1\n"), "--vercel-token-file", pipe(TOKEN)]) == 0
     (request,) = requests
     assert request.answers["region"].value == "eu-central-1"
     assert request.answers["vercel_token"].value == TOKEN
@@ -386,7 +386,7 @@ def test_answers_come_from_flag_environment_and_file_with_their_source(folder, s
 
 def run(steps: Callable[..., list[Request]], argv: list[str]) -> list[Request]:
     requests = steps(report("vercel"))
-    assert bell.main(["--json", *argv]) == 0
+    assert cli.main(["--json", *argv]) == 0
     return requests
 
 
@@ -405,7 +405,7 @@ def test_settings_of_somebody_else_are_no_saved_answers(folder, steps) -> None:
 
 
 def refusal(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
-    assert bell.main(["--json", *argv]) == 2
+    assert cli.main(["--json", *argv]) == 2
     message: str = json.loads(capsys.readouterr().out)["message"]
     return message
 
@@ -462,7 +462,7 @@ def test_a_mistyped_setting_is_named_with_its_line_and_what_corrects_it(
     file = folder / "Pulumi.production.yaml"
     file.write_text("config:\n" + "".join(f"  {name}: {json.dumps(entry)}\n" for name, entry in config.items()))
     line = list(config).index(f"eonpro-kms:{key}") + 2
-    assert bell.main(["--json"]) == 2
+    assert cli.main(["--json"]) == 2
     document = json.loads(capsys.readouterr().out)
     assert f"cannot be used: line {line}: {said}" in document["message"]
     typed = (document["next"]["command"] or "").replace(wizard.cli.request.pulumi(), "pulumi")
@@ -475,7 +475,7 @@ def test_a_setting_of_an_earlier_version_is_refused_with_the_command_that_remove
     (folder / "Pulumi.production.yaml").write_text(
         f"{ROOT_STACK}  eonpro-kms:encryptionContext: ['application=eonpro']\n"
     )
-    assert bell.main(["--json"]) == 2
+    assert cli.main(["--json"]) == 2
     document = capsys.readouterr().out
     assert "encryptionContext: no longer exists" in document
     assert f"pulumi -C {folder} config rm --stack production eonpro-kms:encryptionContext" in document
@@ -568,11 +568,11 @@ OF_ALL_TARGETS = (
 )
 def test_a_command_line_that_makes_no_sense_is_told_with_its_way_out(folder, steps, capsys, argv, said) -> None:
     requests = [*steps(report("vercel")), *steps((), "destroy")]
-    assert bell.main(argv) == 2
+    assert cli.main(argv) == 2
     out, err = capsys.readouterr()
     assert said in " ".join(err.split()) and "next:\n" in err and "Traceback" not in err
     assert (out, requests) == ("", [])
-    assert bell.main([*argv, "--json"]) == 2
+    assert cli.main([*argv, "--json"]) == 2
     document = json.loads(capsys.readouterr().out)
     assert said in document["message"] and document["exitCode"] == 2
 
@@ -588,7 +588,7 @@ def test_a_command_line_that_makes_no_sense_is_told_with_its_way_out(folder, ste
     ],
 )
 def test_a_refused_command_line_is_told_with_the_command_it_names(folder, steps, capsys, argv, command) -> None:
-    assert bell.main([*argv, "--json"]) == 2
+    assert cli.main([*argv, "--json"]) == 2
     assert json.loads(capsys.readouterr().out)["command"] == command
 
 
@@ -617,12 +617,12 @@ def test_a_slip_of_the_fingers_is_named(folder, steps, capsys, argv, meant) -> N
 @pytest.mark.parametrize("argv", [["--vercel-token", TOKEN], [f"--vercel-token={TOKEN}"], ["push", f"--tokn={TOKEN}"]])
 def test_what_follows_a_flag_that_nobody_knows_is_not_repeated(folder, steps, capsys, argv) -> None:
     requests = steps(report("vercel"))
-    assert bell.main([*argv, "--json"]) == 2
+    assert cli.main([*argv, "--json"]) == 2
     assert TOKEN not in "".join(capsys.readouterr()) and requests == []
 
 
 def test_help_tells_every_exit_code_and_command(capsys) -> None:
-    assert bell.main(["--help"]) == 0
+    assert cli.main(["--help"]) == 0
     told = capsys.readouterr().out
     assert all(f"{code} {meaning}" in " ".join(told.split()) for code, meaning in EXIT_CODES.items())
     assert all(f"  {command} " in told for command in COMMANDS)
@@ -632,12 +632,12 @@ def test_help_tells_every_exit_code_and_command(capsys) -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_of_a_command_fits_a_screen(capsys, name) -> None:
     with pytest.raises(SystemExit) as ended:
-        bell.main([name, "--help"])
+        cli.main([name, "--help"])
     told = capsys.readouterr().out
     assert ended.value.code == 0
     assert len(told.splitlines()) <= 40
     assert [line for line in told.splitlines() if len(line) > 80] == []
-    assert bell.main(["help", name]) == 0
+    assert cli.main(["help", name]) == 0
     assert capsys.readouterr().out.rstrip() == told.rstrip()
 
 
@@ -645,13 +645,13 @@ def test_the_help_of_a_command_fits_a_screen(capsys, name) -> None:
 def test_the_help_names_the_program_as_it_was_called(capsys, monkeypatch, words) -> None:
     monkeypatch.setattr(sys, "argv", ["/project/.venv/bin/eonpro-kms", *words])
     with contextlib.suppress(SystemExit):
-        bell.main()
+        cli.main()
     out = capsys.readouterr().out
     assert out.startswith("usage: eonpro-kms ") and "python -m" not in out
 
 
 def test_the_help_of_the_inputs_names_every_input(capsys) -> None:
-    assert bell.main(["help", "inputs"]) == 0
+    assert cli.main(["help", "inputs"]) == 0
     told = capsys.readouterr().out
     assert [each.flag for each in INPUTS if each.flag not in told] == []
 
@@ -662,7 +662,7 @@ def test_the_architecture_page_has_the_table_of_commands() -> None:
 
 
 def test_the_version_is_the_projects(capsys) -> None:
-    assert bell.main(["--version"]) == 0
+    assert cli.main(["--version"]) == 0
     assert capsys.readouterr().out == f"eonpro-kms {wizard.version()}\n"
 
 
@@ -785,8 +785,8 @@ def test_output_that_is_lost_is_no_success() -> None:
 
 def test_what_confirms_beforehand_and_the_wish_to_adopt_reach_the_steps(folder, steps, capsys) -> None:
     requests = steps(report("vercel"))
-    bell.main(["--json", "--confirm", "production", "--adopt", "--yes"])
-    bell.main(["--json"])
+    cli.main(["--json", "--confirm", "production", "--adopt", "--yes"])
+    cli.main(["--json"])
     assert [(each.confirmed, each.adopt, each.yes) for each in requests] == [
         ("production", True, True),
         (None, False, False),
@@ -802,14 +802,14 @@ def test_what_confirms_beforehand_and_the_wish_to_adopt_reach_the_steps(folder, 
 )
 def test_an_access_key_is_changed_by_its_own_command(folder, steps, capsys, action, command, outcome) -> None:
     requests = steps(outcome, command)
-    assert bell.main(["access-key", action, "--json"]) == 0
+    assert cli.main(["access-key", action, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["accessKey"] == outcome
     assert len(requests) == 1
 
 
 def test_the_end_of_a_stack_is_told_with_what_stays(folder, steps, capsys) -> None:
     steps((("the key", "records"),), "destroy")
-    assert bell.main(["destroy", "--json", "--confirm", "production"]) == 0
+    assert cli.main(["destroy", "--json", "--confirm", "production"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["left"] == [{"what": "the key", "why": "records"}]
 
@@ -817,7 +817,7 @@ def test_the_end_of_a_stack_is_told_with_what_stays(folder, steps, capsys) -> No
 def test_a_wrapped_key_from_the_environment_reaches_the_steps_and_no_output(folder, steps, capsys, monkeypatch) -> None:
     monkeypatch.setenv("EONPRO_ENCRYPTED_PHI_KEY", wrapped().value)
     requests = steps(report("vercel"))
-    bell.main(["--json", "--adopt"])
+    cli.main(["--json", "--adopt"])
     out, err = capsys.readouterr()
     (request,) = requests
     assert request.answers["encrypted_phi_key"].value == wrapped().value

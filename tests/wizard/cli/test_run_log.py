@@ -18,7 +18,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.session import Session as Botocore
 
-import wizard.cli.main as bell
+import wizard.cli.main as cli
 from tests.wizard.fakes.clients import TOKEN, wrapped
 from tests.wizard.setup.test_report import report
 from wizard.aws.auth import http
@@ -429,7 +429,7 @@ def test_a_secret_from_a_file_reaches_the_steps_and_neither_argv_nor_the_log(fol
         return report("vercel")
 
     monkeypatch.setattr(workflow, "setup", run)
-    assert bell.main(["--json", "--vercel-token-file", "token", "--debug"]) == 0
+    assert cli.main(["--json", "--vercel-token-file", "token", "--debug"]) == 0
     assert seen == [TOKEN]
     assert "--vercel-token-file token" in logged(folder) and "ended with exit code 0" in logged(folder)
     assert TOKEN not in logged(folder) + "".join(capsys.readouterr())
@@ -445,7 +445,7 @@ def test_a_bug_is_a_traceback_without_secrets_and_without_local_variables(folder
 
     monkeypatch.setattr(workflow, "setup", run)
     with pytest.raises(KeyError) as bug:
-        bell.main(["--json"])
+        cli.main(["--json"])
     sys.excepthook(bug.type, bug.value, bug.tb)
     err = capsys.readouterr().err
     for text in (err, logged(folder)):

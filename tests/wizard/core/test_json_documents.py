@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-import wizard.cli.main as bell
+import wizard.cli.main as cli
 from components.settings import Settings
 from tests.wizard.account.access.reviews import documents_of_reviews
 from tests.wizard.cli.test_main import PROBLEMS
@@ -294,7 +294,7 @@ def test_the_exit_codes_of_the_schema_are_the_table_without_success() -> None:
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_a_schema_is_printed_as_it_is_shipped(name, capsys) -> None:
-    assert bell.main(["schema", name]) == 0
+    assert cli.main(["schema", name]) == 0
     assert json.loads(capsys.readouterr().out) == schema(name)
 
 
@@ -310,6 +310,6 @@ def test_a_schema_is_printed_as_it_is_shipped(name, capsys) -> None:
 )
 def test_a_command_that_asks_nobody_prints_its_document_and_keeps_no_log(argv, name, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    bell.main([*argv, "--json"])
+    cli.main([*argv, "--json"])
     assert faults(name, json.loads(capsys.readouterr().out)) == []
     assert list(tmp_path.iterdir()) == []

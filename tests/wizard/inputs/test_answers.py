@@ -1,4 +1,4 @@
-"""Answers: every door, their rank, all faults at once, and the way to settings and back."""
+"""Answers: every channel, their rank, all faults at once, and the way to settings and back."""
 
 from __future__ import annotations
 
@@ -548,7 +548,7 @@ def test_the_error_names_every_missing_answer_with_all_its_doors_and_the_command
     assert error.missing == tuple(keys(inputs))
     for each in inputs:
         line = next(line for line in error.message.splitlines() if line.startswith(f"  {each.key}: "))
-        assert [door for door in (each.flag, each.variable) if door and door not in line] == []
+        assert [channel for channel in (each.flag, each.variable) if channel and channel not in line] == []
         assert f"`{each.file_key}`" in line
     assert error.hint.startswith("python -m wizard --account ")
     assert "--vercel-token-file FILE" in error.hint

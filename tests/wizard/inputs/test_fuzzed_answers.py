@@ -1,4 +1,4 @@
-"""A thousand wrong answers, at every door: each is refused in the tree's own words, or taken; nothing else happens.
+"""A thousand wrong answers, at every channel: each is refused in the tree's own words, or taken; nothing else happens.
 
 Touches nothing. The answers are made up from a seed, so that a failure can be repeated.
 """
@@ -77,29 +77,29 @@ RAW = (
 )  # fmt: skip
 """Whole answers files that no tool would write."""
 
-DOORS = ("flag", "flag in two words", "variable", "yaml", "json", "raw")
+CHANNELS = ("flag", "flag in two words", "variable", "yaml", "json", "raw")
 
 
 class Wrong(NamedTuple):
-    """A wrong answer at one door."""
+    """A wrong answer at one channel."""
 
     number: int
     each: Input
-    door: str
+    channel: str
     value: Any
 
     def __repr__(self) -> str:
-        return f"{self.each.key} at {self.door}: {str(self.value)[:60]!r}"
+        return f"{self.each.key} at {self.channel}: {str(self.value)[:60]!r}"
 
     def given(self) -> dict[str, Any]:
         """As the wizard would get it, beside answers that would do."""
         each, value, files = self.each, self.value, {}
         rest = {key: text for key, text in GOOD.items() if key != each.key}
-        if each.secret and self.door in ("flag", "flag in two words", "yaml", "json") and isinstance(value, str):
+        if each.secret and self.channel in ("flag", "flag in two words", "yaml", "json") and isinstance(value, str):
             files, value = {"a.secret": SECRET[:7] + value}, "a.secret"
         variables = {by_key[key].variable: text for key, text in rest.items()}
         more: dict[str, Any] = {"environ": variables, "files": files}
-        match self.door:
+        match self.channel:
             case "flag":
                 return {**more, "argv": (f"{each.flag}={value}",)}
             case "flag in two words":
@@ -116,19 +116,21 @@ class Wrong(NamedTuple):
 
 
 def wrong_answers(count: int) -> list[Wrong]:
-    """So many answers, from one seed: every door and every value is among them, every input with several."""
+    """So many answers, from one seed: every channel and every value is among them, every input with several."""
     chance = random.Random(20261124)
     made = []
     for number in range(count):
-        door = DOORS[number % len(DOORS)]
-        values: tuple[Any, ...] = RAW if door == "raw" else (*TEXTS, *VALUES) if door in ("yaml", "json") else TEXTS
+        channel = CHANNELS[number % len(CHANNELS)]
+        values: tuple[Any, ...] = (
+            RAW if channel == "raw" else (*TEXTS, *VALUES) if channel in ("yaml", "json") else TEXTS
+        )
         each = INPUTS[number % len(INPUTS)] if number < 5 * len(INPUTS) else chance.choice(INPUTS)
-        made.append(Wrong(number, each, door, values[chance.randrange(len(values))]))
+        made.append(Wrong(number, each, channel, values[chance.randrange(len(values))]))
     return made
 
 
 def taken(wrong: Wrong) -> None:
-    """All the way from the doors to the settings. Raises SetupError for what cannot be used."""
+    """All the way from the channels to the settings. Raises SetupError for what cannot be used."""
     answers = resolved(**wrong.given())
     values = {key: answer.value for key, answer in answers.items()}
     if lacking := missing(values):
@@ -151,14 +153,14 @@ COMMAND = re.compile(r"python -m wizard|run (the same command|it) again|examples
 
 
 def named(wrong: Wrong, error: SetupError) -> bool:
-    """Whether the refusal names the door that the answer came by.
+    """Whether the refusal names the channel that the answer came by.
 
     Of answers that do not fit together it names the fields, or tells the values: which of them is wrong, nobody knows.
     """
     each, told = wrong.each, f"{error.message}\n{error.hint}"
     if error.message.startswith("these answers do not fit together"):
         return each.flag in told or camel(each.field or each.key) in told or str(wrong.value).strip() in told
-    if wrong.door in ("yaml", "json", "raw"):
+    if wrong.channel in ("yaml", "json", "raw"):
         return each.file_key in told or "answers." in told
     return each.flag in told or each.variable in told
 
@@ -170,12 +172,12 @@ def ended() -> list[tuple[Wrong, SetupError | None]]:
 
 
 def test_a_thousand_wrong_answers_end_in_no_traceback(ended: list[tuple[Wrong, SetupError | None]]) -> None:
-    refused_at = Counter(wrong.door for wrong, error in ended if error)
+    refused_at = Counter(wrong.channel for wrong, error in ended if error)
     assert len(ended) == 1000
     assert {wrong.each.key for wrong, _ in ended} == set(by_key)
     # Some are no wrong answers for the input they meet; most are.
     assert sum(refused_at.values()) > 600
-    assert all(refused_at[door] > 80 for door in DOORS)
+    assert all(refused_at[channel] > 80 for channel in CHANNELS)
 
 
 def test_every_refusal_is_one_of_usage(ended: list[tuple[Wrong, SetupError | None]]) -> None:

@@ -56,7 +56,7 @@ PROJECTS = (
 )
 
 
-class Room:
+class Session:
     """One interview over fakes: who connects, with what, and who answers."""
 
     def __init__(self) -> None:
@@ -110,14 +110,14 @@ class Room:
 
 
 @pytest.fixture
-def room() -> Room:
-    return Room()
+def session() -> Session:
+    return Session()
 
 
 @pytest.fixture
-def nobody(room: Room) -> Room:
-    room.ui.interactive = False
-    return room
+def nobody(session: Session) -> Session:
+    session.ui.interactive = False
+    return session
 
 
 def without(*keys: str) -> dict[str, Any]:
@@ -127,11 +127,11 @@ def without(*keys: str) -> dict[str, Any]:
 # --- somebody is there
 
 
-def test_the_happy_path_asks_where_it_runs_which_project_and_what_cannot_be_changed_later(room) -> None:
-    room.vercel.projects = PROJECTS
-    room.ui.answers = {"target": [("vercel",)], "multi_region": ["no"], "vercel_project": ["acme/portal"]}
-    interview = room.run({"vercel_token": TOKEN})
-    assert room.ui.keys == ["target", "multi_region", "vercel_project"]
+def test_the_happy_path_asks_where_it_runs_which_project_and_what_cannot_be_changed_later(session) -> None:
+    session.vercel.projects = PROJECTS
+    session.ui.answers = {"target": [("vercel",)], "multi_region": ["no"], "vercel_project": ["acme/portal"]}
+    interview = session.run({"vercel_token": TOKEN})
+    assert session.ui.keys == ["target", "multi_region", "vercel_project"]
     assert {key: interview.values[key] for key in GIVEN} == {
         **GIVEN,
         "account": ACCOUNT,
@@ -139,26 +139,26 @@ def test_the_happy_path_asks_where_it_runs_which_project_and_what_cannot_be_chan
     }
 
 
-def test_a_linked_folder_leaves_two_questions(room) -> None:
-    room.ui.answers = {"target": [("vercel",)], "multi_region": ["no"]}
-    interview = room.run({"vercel_token": TOKEN}, linked=LINKED)
-    assert room.ui.keys == ["target", "multi_region"]
+def test_a_linked_folder_leaves_two_questions(session) -> None:
+    session.ui.answers = {"target": [("vercel",)], "multi_region": ["no"]}
+    interview = session.run({"vercel_token": TOKEN}, linked=LINKED)
+    assert session.ui.keys == ["target", "multi_region"]
     assert (interview.values["vercel_team"], interview.values["vercel_project"]) == ("acme", "portal")
 
 
-def test_the_only_project_of_a_token_is_not_asked_for(room) -> None:
-    room.vercel.projects = PROJECTS[:1]
-    interview = room.run(without("vercel_team", "vercel_project"))
-    assert room.ui.keys == []
+def test_the_only_project_of_a_token_is_not_asked_for(session) -> None:
+    session.vercel.projects = PROJECTS[:1]
+    interview = session.run(without("vercel_team", "vercel_project"))
+    assert session.ui.keys == []
     assert interview.answers["vercel_project"].where == "the only project"
 
 
-def test_everything_that_can_be_asked_has_its_place_in_the_order(room) -> None:
-    room.aws.region_source = None
-    room.aws.trails = (trail_fact(),)
-    room.aws.has_environment_credentials = False
-    room.aws.profile_names = ("clinic", "private")
-    room.ui.answers = {
+def test_everything_that_can_be_asked_has_its_place_in_the_order(session) -> None:
+    session.aws.region_source = None
+    session.aws.trails = (trail_fact(),)
+    session.aws.has_environment_credentials = False
+    session.aws.profile_names = ("clinic", "private")
+    session.ui.answers = {
         "target": [("vercel", "ecs", "eks")],
         "profile": ["clinic"],
         "region": ["us-east-1"],
@@ -172,16 +172,16 @@ def test_everything_that_can_be_asked_has_its_place_in_the_order(room) -> None:
         "eks_cluster": ["clinic"],
         "trail": ["create"],
     }
-    interview = room.run({})
-    assert room.ui.keys == list(room.ui.answers)
+    interview = session.run({})
+    assert session.ui.keys == list(session.ui.answers)
     assert interview.values["environment"] == "production"
     assert (interview.values["rotation_period_days"], interview.values["trail_retention_days"]) == (365, 2557)
     assert (interview.values["multi_region"], interview.values["replica_regions"]) == (True, ("eu-central-1",))
 
 
-def test_each_answer_says_where_it_comes_from(room) -> None:
-    room.ui.answers = {"multi_region": ["no"], "target": [("ecs",)], "ecs_cluster": [""]}
-    answers = room.run({}).answers
+def test_each_answer_says_where_it_comes_from(session) -> None:
+    session.ui.answers = {"multi_region": ["no"], "target": [("ecs",)], "ecs_cluster": [""]}
+    answers = session.run({}).answers
     told = {key: (answers[key].source, answers[key].where) for key in ("account", "region", "administrators")}
     assert told == {
         "account": (Source.DETECTED, "environment variables"),
@@ -192,23 +192,23 @@ def test_each_answer_says_where_it_comes_from(room) -> None:
     assert (answers["trail"].where, answers["app_principal"].where) == ("no other trail", "recommended")
 
 
-def test_the_root_user_is_told_to_use_a_user_or_a_role_and_what_the_evidence_will_say(room) -> None:
+def test_the_root_user_is_told_to_use_a_user_or_a_role_and_what_the_evidence_will_say(session) -> None:
     root = f"arn:aws:iam::{ACCOUNT}:root"
-    room.aws.identity = replace(IDENTITY, arn=root, principal_arn=root)
-    room.ui.answers = {"multi_region": ["no"]}
-    room.run(without("multi_region"))
-    warning = next(line for mark, line in room.ui.marked if mark is Mark.WARN and "root user" in line)
-    assert "ui.ask multi_region" in room.ui.log
+    session.aws.identity = replace(IDENTITY, arn=root, principal_arn=root)
+    session.ui.answers = {"multi_region": ["no"]}
+    session.run(without("multi_region"))
+    warning = next(line for mark, line in session.ui.marked if mark is Mark.WARN and "root user" in line)
+    assert "ui.ask multi_region" in session.ui.log
     assert "IAM user or role" in warning and "the account's IAM" in warning
 
 
-def test_what_was_found_is_told_before_the_account_is_asked_about(room) -> None:
-    room.aws.disagreements = ("two Regions are named",)
-    room.found = ("Next.js 15.1, linked to a Vercel project",)
-    room.ui.answers = {"multi_region": ["no"]}
-    room.run(without("multi_region", "region"))
-    assert room.ui.log.index("ui.section Detected") < room.ui.log.index("ui.ask multi_region")
-    assert room.ui.said[1:] == [
+def test_what_was_found_is_told_before_the_account_is_asked_about(session) -> None:
+    session.aws.disagreements = ("two Regions are named",)
+    session.found = ("Next.js 15.1, linked to a Vercel project",)
+    session.ui.answers = {"multi_region": ["no"]}
+    session.run(without("multi_region", "region"))
+    assert session.ui.log.index("ui.section Detected") < session.ui.log.index("ui.ask multi_region")
+    assert session.ui.said[1:] == [
         f"account {ACCOUNT} (clinic)",
         f"{IDENTITY.arn}, by environment variables",
         "region us-east-1, by AWS_REGION",
@@ -217,11 +217,11 @@ def test_what_was_found_is_told_before_the_account_is_asked_about(room) -> None:
     ]
 
 
-def test_the_region_is_asked_where_nothing_names_one(room) -> None:
-    room.aws.region_source = None
-    room.ui.answers = {"region": ["eu-central-1"]}
-    interview = room.run(without("region"))
-    (question,) = room.ui.asked
+def test_the_region_is_asked_where_nothing_names_one(session) -> None:
+    session.aws.region_source = None
+    session.ui.answers = {"region": ["eu-central-1"]}
+    interview = session.run(without("region"))
+    (question,) = session.ui.asked
     assert question.default is None
     assert {c.value: c.disabled for c in question.choices} == {
         "af-south-1": "off in this account",
@@ -231,70 +231,70 @@ def test_the_region_is_asked_where_nothing_names_one(room) -> None:
     assert interview.aws is not None and interview.aws.region == "eu-central-1"
 
 
-def test_what_may_not_be_listed_can_still_be_typed(room) -> None:
-    room.aws.region_source = None
-    room.aws.failures = {name: PermissionDenied("denied", "ask") for name in ("list_regions", "list_principals")}
-    room.ui.answers = {"region": ["us-east-1"], "change": ["administrators"], "administrators": [("caller",)]}
-    room.run(without("region", "administrators"))
-    room.interviewer.change()
-    offered = [question.choices for question in room.ui.asked if question.key != "change"]
+def test_what_may_not_be_listed_can_still_be_typed(session) -> None:
+    session.aws.region_source = None
+    session.aws.failures = {name: PermissionDenied("denied", "ask") for name in ("list_regions", "list_principals")}
+    session.ui.answers = {"region": ["us-east-1"], "change": ["administrators"], "administrators": [("caller",)]}
+    session.run(without("region", "administrators"))
+    session.interviewer.change()
+    offered = [question.choices for question in session.ui.asked if question.key != "change"]
     assert [[choice.value for choice in choices] for choices in offered] == [[], [ADMIN]]
 
 
-def test_an_endpoint_that_does_not_answer_ends_the_interview(room) -> None:
-    room.aws.region_source = None
-    room.aws.failures = {"list_regions": Unreachable("no answer", "curl it")}
+def test_an_endpoint_that_does_not_answer_ends_the_interview(session) -> None:
+    session.aws.region_source = None
+    session.aws.failures = {"list_regions": Unreachable("no answer", "curl it")}
     with pytest.raises(Unreachable):
-        room.run(without("region"))
+        session.run(without("region"))
 
 
-def test_a_trail_is_asked_for_only_where_the_account_has_one(room) -> None:
-    assert room.run(without("trail")).values["trail"] == "create"
-    room.aws.trails = (trail_fact(multi_region=False),)
-    assert room.run(without("trail")).values["trail"] == "create"
-    assert room.ui.keys == []
-    room.aws.trails = (trail_fact(),)
-    room.ui.answers = {"trail": [TRAIL]}
-    assert room.run(without("trail")).values["trail"] == TRAIL
+def test_a_trail_is_asked_for_only_where_the_account_has_one(session) -> None:
+    assert session.run(without("trail")).values["trail"] == "create"
+    session.aws.trails = (trail_fact(multi_region=False),)
+    assert session.run(without("trail")).values["trail"] == "create"
+    assert session.ui.keys == []
+    session.aws.trails = (trail_fact(),)
+    session.ui.answers = {"trail": [TRAIL]}
+    assert session.run(without("trail")).values["trail"] == TRAIL
 
 
-def test_a_linked_project_that_cannot_be_had_is_no_error(room) -> None:
-    room.vercel.failures = {"find_project": Unreachable("no answer", "curl it")}
-    room.ui.answers = {"vercel_team": ["acme"], "vercel_project": ["portal"]}
-    room.run(without("vercel_team", "vercel_project"), linked=LINKED)
-    assert [question.default for question in room.ui.asked] == [None, None]
+def test_a_linked_project_that_cannot_be_had_is_no_error(session) -> None:
+    session.vercel.failures = {"find_project": Unreachable("no answer", "curl it")}
+    session.ui.answers = {"vercel_team": ["acme"], "vercel_project": ["portal"]}
+    session.run(without("vercel_team", "vercel_project"), linked=LINKED)
+    assert [question.default for question in session.ui.asked] == [None, None]
 
 
-def test_a_project_that_is_not_in_the_list_is_typed(room) -> None:
-    room.vercel.projects = PROJECTS
-    room.ui.answers = {"vercel_team": ["acme"], "vercel_project": ["another", "portal"]}
-    interview = room.run(without("vercel_team", "vercel_project"))
-    assert room.ui.keys == ["vercel_project", "vercel_team", "vercel_project"]
+def test_a_project_that_is_not_in_the_list_is_typed(session) -> None:
+    session.vercel.projects = PROJECTS
+    session.ui.answers = {"vercel_team": ["acme"], "vercel_project": ["another", "portal"]}
+    interview = session.run(without("vercel_team", "vercel_project"))
+    assert session.ui.keys == ["vercel_project", "vercel_team", "vercel_project"]
     assert interview.values["vercel_project"] == "portal"
 
 
-def test_of_a_team_that_is_known_its_projects_are_offered(room) -> None:
-    room.vercel.projects = (*PROJECTS, VercelProject(id="prj_3", name="x", team_id="team_2", team_slug="other"))
-    room.ui.answers = {"vercel_project": ["site"]}
-    interview = room.run(without("vercel_project"))
-    (question,) = room.ui.asked
+def test_of_a_team_that_is_known_its_projects_are_offered(session) -> None:
+    session.vercel.projects = (*PROJECTS, VercelProject(id="prj_3", name="x", team_id="team_2", team_slug="other"))
+    session.ui.answers = {"vercel_project": ["site"]}
+    interview = session.run(without("vercel_project"))
+    (question,) = session.ui.asked
     assert [choice.value for choice in question.choices] == ["portal", "site"]
     assert (question.free_text, interview.values["vercel_project"]) == (True, "site")
 
 
-def test_a_person_without_a_team_types_its_name(room) -> None:
-    room.vercel.project = VercelProject(id="prj_1", name="portal", team_id="team_1", team_slug=None)
-    room.ui.answers = {"vercel_team": ["acme"], "vercel_project": ["portal"]}
-    room.run(without("vercel_team", "vercel_project"), linked=LINKED)
-    assert room.ui.keys == ["vercel_team", "vercel_project"]
+def test_a_person_without_a_team_types_its_name(session) -> None:
+    session.vercel.project = VercelProject(id="prj_1", name="portal", team_id="team_1", team_slug=None)
+    session.ui.answers = {"vercel_team": ["acme"], "vercel_project": ["portal"]}
+    session.run(without("vercel_team", "vercel_project"), linked=LINKED)
+    assert session.ui.keys == ["vercel_team", "vercel_project"]
 
 
 # --- a stack's first run
 
 
-def first(room: Room, **answers: Any) -> dict[str, Any]:
+def first(session: Session, **answers: Any) -> dict[str, Any]:
     """The values of a first run to ECS, whose questions are answered by what was detected but for `answers`."""
-    room.ui.answers = {
+    session.ui.answers = {
         "target": [("ecs",)],
         "account": [ACCOUNT],
         "region": ["us-east-1"],
@@ -302,359 +302,359 @@ def first(room: Room, **answers: Any) -> dict[str, Any]:
         "ecs_cluster": [""],
         **answers,
     }
-    return dict(room.run({}, is_first=True).values)
+    return dict(session.run({}, is_first=True).values)
 
 
-def test_who_governs_the_key_where_and_in_which_account_is_never_decided_in_silence(room) -> None:
-    first(room)
-    assert room.ui.keys == ["target", "account", "region", "administrators", "ecs_cluster"]
-    offered = {question.key: question.default for question in room.ui.asked}
+def test_who_governs_the_key_where_and_in_which_account_is_never_decided_in_silence(session) -> None:
+    first(session)
+    assert session.ui.keys == ["target", "account", "region", "administrators", "ecs_cluster"]
+    offered = {question.key: question.default for question in session.ui.asked}
     assert (offered["account"], offered["region"], offered["administrators"]) == (ACCOUNT, "us-east-1", (ADMIN,))
-    notes = {question.key: question.choices[0].note for question in room.ui.asked if question.choices}
+    notes = {question.key: question.choices[0].note for question in session.ui.asked if question.choices}
     assert notes["account"] == "role admin, by environment variables"
     assert (notes["region"], notes["administrators"]) == ("AWS_REGION", "you")
 
 
-def test_each_page_of_a_first_run_has_a_heading_and_tells_what_was_detected(room) -> None:
-    room.found = ("Next.js 15.1",)
-    first(room)
-    pages = [line for line in room.ui.log if line.startswith("ui.section")]
+def test_each_page_of_a_first_run_has_a_heading_and_tells_what_was_detected(session) -> None:
+    session.found = ("Next.js 15.1",)
+    first(session)
+    pages = [line for line in session.ui.log if line.startswith("ui.section")]
     assert pages == [f"ui.section {each}" for each in ("Application", "Account", "Region", "Administrators", "Details")]
-    assert room.ui.said[room.ui.said.index("Details") + 1] == "Next.js 15.1"
+    assert session.ui.said[session.ui.said.index("Details") + 1] == "Next.js 15.1"
 
 
-def test_another_profile_can_be_chosen_for_its_account(room) -> None:
-    room.aws.profile_names = ("clinic", "private")
-    first(room, account=["private", ACCOUNT])
-    assert room.ui.keys.count("account") == 2
-    assert room.connected[-1][0] == "private"
+def test_another_profile_can_be_chosen_for_its_account(session) -> None:
+    session.aws.profile_names = ("clinic", "private")
+    first(session, account=["private", ACCOUNT])
+    assert session.ui.keys.count("account") == 2
+    assert session.connected[-1][0] == "private"
 
 
-def test_a_profile_that_cannot_sign_in_leads_back_to_the_account_that_can(room) -> None:
-    room.aws.profile_names = ("clinic", "private")
+def test_a_profile_that_cannot_sign_in_leads_back_to_the_account_that_can(session) -> None:
+    session.aws.profile_names = ("clinic", "private")
     refuse = CredentialsError("the token has expired", "aws sso login")
 
     def refusing(profile: str | None, region: str | None) -> Any:
-        room.aws.failures = {"identify": refuse} if profile == "private" else {}
-        room.connected.append((profile, region))
-        return room.aws
+        session.aws.failures = {"identify": refuse} if profile == "private" else {}
+        session.connected.append((profile, region))
+        return session.aws
 
-    room.connect = refusing
-    values = first(room, account=["private", ACCOUNT])
-    assert room.ui.told == [refuse]
+    session.connect = refusing
+    values = first(session, account=["private", ACCOUNT])
+    assert session.ui.told == [refuse]
     assert (values["account"], "profile" in values) == (ACCOUNT, False)
 
 
-def test_one_region_is_one_region_and_several_make_a_multi_region_key(room) -> None:
-    assert first(room)["multi_region"] is False
-    values = first(room, region=["several", "us-east-1"], replica_regions=[("eu-central-1",)])
+def test_one_region_is_one_region_and_several_make_a_multi_region_key(session) -> None:
+    assert first(session)["multi_region"] is False
+    values = first(session, region=["several", "us-east-1"], replica_regions=[("eu-central-1",)])
     assert (values["region"], values["multi_region"], values["replica_regions"]) == (
         *("us-east-1", True),
         ("eu-central-1",),
     )
 
 
-def test_a_first_run_asks_at_most_seven_questions_with_that_of_the_plan(room) -> None:
-    room.aws.trails = (trail_fact(),)
-    first(room, trail=["create"])
-    assert room.ui.keys[-1] == "trail" and len(room.ui.keys) == 6
-    room.ui.asked.clear()
-    values = first(room, region=["several", "us-east-1"], replica_regions=[()], ecs_cluster=["clinic/web"])
-    assert ([*dict.fromkeys(room.ui.keys)][-1], len({*room.ui.keys})) == ("ecs_cluster", 6)
+def test_a_first_run_asks_at_most_seven_questions_with_that_of_the_plan(session) -> None:
+    session.aws.trails = (trail_fact(),)
+    first(session, trail=["create"])
+    assert session.ui.keys[-1] == "trail" and len(session.ui.keys) == 6
+    session.ui.asked.clear()
+    values = first(session, region=["several", "us-east-1"], replica_regions=[()], ecs_cluster=["clinic/web"])
+    assert ([*dict.fromkeys(session.ui.keys)][-1], len({*session.ui.keys})) == ("ecs_cluster", 6)
     assert values["trail"] == "create"
 
 
-def test_back_from_several_regions_leaves_one_region_open(room) -> None:
-    assert first(room, region=["several", Back, "us-east-1"])["multi_region"] is False
+def test_back_from_several_regions_leaves_one_region_open(session) -> None:
+    assert first(session, region=["several", Back, "us-east-1"])["multi_region"] is False
 
 
-def test_back_to_the_region_asks_again_whether_there_are_several(room) -> None:
+def test_back_to_the_region_asks_again_whether_there_are_several(session) -> None:
     values = first(
-        room, region=["us-east-1", "several", "us-east-1"], administrators=[Back, (ADMIN,)], replica_regions=[()]
+        session, region=["us-east-1", "several", "us-east-1"], administrators=[Back, (ADMIN,)], replica_regions=[()]
     )
     assert values["multi_region"] is True
 
 
-def test_the_profile_that_was_chosen_is_the_account_that_was_chosen(room) -> None:
-    room.aws.has_environment_credentials = False
-    room.aws.profile_names = ("clinic", "private")
-    first(room, profile=["clinic"])
-    assert "account" not in room.ui.keys
+def test_the_profile_that_was_chosen_is_the_account_that_was_chosen(session) -> None:
+    session.aws.has_environment_credentials = False
+    session.aws.profile_names = ("clinic", "private")
+    first(session, profile=["clinic"])
+    assert "account" not in session.ui.keys
 
 
-def test_a_service_of_the_region_is_offered_and_gives_the_cluster_too(room) -> None:
-    room.aws.ships.have({"family": "web"})
-    values = first(room, ecs_cluster=["clinic/web"])
-    question = next(question for question in room.ui.asked if question.key == "ecs_cluster")
+def test_a_service_of_the_region_is_offered_and_gives_the_cluster_too(session) -> None:
+    session.aws.ships.have({"family": "web"})
+    values = first(session, ecs_cluster=["clinic/web"])
+    question = next(question for question in session.ui.asked if question.key == "ecs_cluster")
     assert ([choice.value for choice in question.choices], question.default) == (["clinic/web", ""], "clinic/web")
     assert (values["ecs_cluster"], values["ecs_service"]) == ("clinic", "web")
-    room.ui.answers = {"change": ["ecs_cluster"], "ecs_cluster": ["other/app"]}
-    changed = room.interviewer.change().values
+    session.ui.answers = {"change": ["ecs_cluster"], "ecs_cluster": ["other/app"]}
+    changed = session.interviewer.change().values
     assert (changed["ecs_cluster"], changed["ecs_service"]) == ("other", "app")
 
 
 # --- back and forth
 
 
-def test_back_puts_the_question_before_with_its_answer(room) -> None:
-    room.ui.answers = {
+def test_back_puts_the_question_before_with_its_answer(session) -> None:
+    session.ui.answers = {
         "target": [("ecs",), ("ecs",)],
         "multi_region": [Back, "no"],
         "ecs_cluster": ["clinic"],
         "ecs_service": [Back, "web"],
     }
-    room.ui.answers["ecs_cluster"].append("other")
-    interview = room.run({})
-    assert room.ui.keys == [
+    session.ui.answers["ecs_cluster"].append("other")
+    interview = session.run({})
+    assert session.ui.keys == [
         *("target", "multi_region", "target", "multi_region"),
         *("ecs_cluster", "ecs_service", "ecs_cluster", "ecs_service"),
     ]
-    assert [question.default for question in room.ui.asked if question.key == "target"] == [None, ("ecs",)]
-    assert [question.default for question in room.ui.asked if question.key == "ecs_cluster"] == [None, "clinic"]
+    assert [question.default for question in session.ui.asked if question.key == "target"] == [None, ("ecs",)]
+    assert [question.default for question in session.ui.asked if question.key == "ecs_cluster"] == [None, "clinic"]
     assert interview.values["ecs_cluster"] == "other"
 
 
-def test_there_is_nothing_before_the_first_question(room) -> None:
-    room.ui.answers = {"target": [("ecs",)], "multi_region": ["no"], "ecs_cluster": [""]}
-    room.run({})
-    assert [question.back for question in room.ui.asked] == [False, True, True]
+def test_there_is_nothing_before_the_first_question(session) -> None:
+    session.ui.answers = {"target": [("ecs",)], "multi_region": ["no"], "ecs_cluster": [""]}
+    session.run({})
+    assert [question.back for question in session.ui.asked] == [False, True, True]
 
 
-def test_another_profile_is_another_account(room) -> None:
-    room.aws.has_environment_credentials = False
-    room.aws.profile_names = ("clinic", "private")
-    room.ui.answers = {"profile": ["clinic", "private"], "multi_region": [Back, "no"]}
-    interview = room.run(without("account", "region", "administrators", "multi_region"))
-    assert room.connected[-1][0] == "private"
-    assert room.aws.log.count("cloud.identify") == 2
+def test_another_profile_is_another_account(session) -> None:
+    session.aws.has_environment_credentials = False
+    session.aws.profile_names = ("clinic", "private")
+    session.ui.answers = {"profile": ["clinic", "private"], "multi_region": [Back, "no"]}
+    interview = session.run(without("account", "region", "administrators", "multi_region"))
+    assert session.connected[-1][0] == "private"
+    assert session.aws.log.count("cloud.identify") == 2
     assert interview.values["account"] == ACCOUNT
 
 
-def test_any_answer_can_be_changed_and_what_hung_on_it_is_asked_anew(room) -> None:
-    room.run(GIVEN)
-    room.ui.answers = {"change": ["target"], "target": [("ecs",)], "ecs_cluster": ["clinic"], "ecs_service": [""]}
-    values = room.interviewer.change().values
-    assert room.ui.keys == ["change", "target", "ecs_cluster", "ecs_service"]
+def test_any_answer_can_be_changed_and_what_hung_on_it_is_asked_anew(session) -> None:
+    session.run(GIVEN)
+    session.ui.answers = {"change": ["target"], "target": [("ecs",)], "ecs_cluster": ["clinic"], "ecs_service": [""]}
+    values = session.interviewer.change().values
+    assert session.ui.keys == ["change", "target", "ecs_cluster", "ecs_service"]
     assert (values["target"], values["ecs_cluster"]) == (("ecs",), "clinic")
     assert not {"vercel_team", "vercel_project", "vercel_token", "vercel_access"} & values.keys()
 
 
-def test_what_can_be_changed_is_shown_with_its_value_and_no_secret(room) -> None:
-    room.run(GIVEN)
-    room.ui.answers = {"change": [Back]}
-    before = room.interviewer.change()
-    (question,) = room.ui.asked
+def test_what_can_be_changed_is_shown_with_its_value_and_no_secret(session) -> None:
+    session.run(GIVEN)
+    session.ui.answers = {"change": [Back]}
+    before = session.interviewer.change()
+    (question,) = session.ui.asked
     shown = {choice.value: choice.title.split("  ")[-1].strip() for choice in question.choices}
     assert (shown["region"], shown["multi_region"], shown["vercel_token"]) == ("us-east-1", "no", "(hidden)")
     assert set(shown) >= {each.key for each in INPUTS if each.needed(before.values) and not each.secret}
     assert TOKEN not in str(question)
 
 
-def test_a_change_that_is_thought_better_of_changes_nothing(room) -> None:
-    before = room.run(GIVEN).values
-    room.ui.answers = {"change": ["vercel_project"], "vercel_team": [Back]}
-    assert room.interviewer.change().values == before
+def test_a_change_that_is_thought_better_of_changes_nothing(session) -> None:
+    before = session.run(GIVEN).values
+    session.ui.answers = {"change": ["vercel_project"], "vercel_team": [Back]}
+    assert session.interviewer.change().values == before
 
 
-def test_each_answer_is_kept_as_soon_as_it_is_given(room) -> None:
-    room.ui.answers = {"target": [("ecs",)], "multi_region": ["no"], "ecs_cluster": [KeyboardInterrupt]}
+def test_each_answer_is_kept_as_soon_as_it_is_given(session) -> None:
+    session.ui.answers = {"target": [("ecs",)], "multi_region": ["no"], "ecs_cluster": [KeyboardInterrupt]}
     with pytest.raises(KeyboardInterrupt):
-        room.run({})
-    assert room.kept == [("target",), ("target", "multi_region")]
+        session.run({})
+    assert session.kept == [("target",), ("target", "multi_region")]
 
 
 # --- signing in
 
 
-def test_a_sign_in_that_has_expired_is_offered_and_gone_on_from(room) -> None:
-    room.aws.failures = {"identify": SignInNeeded("the sign-in has expired", "aws sso login --profile x", "x")}
-    room.run(GIVEN)
-    assert room.signed_in == ["x"]
-    assert "ui.confirm Sign in now (aws sso login --profile x)?" in room.ui.log
+def test_a_sign_in_that_has_expired_is_offered_and_gone_on_from(session) -> None:
+    session.aws.failures = {"identify": SignInNeeded("the sign-in has expired", "aws sso login --profile x", "x")}
+    session.run(GIVEN)
+    assert session.signed_in == ["x"]
+    assert "ui.confirm Sign in now (aws sso login --profile x)?" in session.ui.log
 
 
-def test_a_person_without_a_token_signs_in_to_vercel_in_the_browser(room) -> None:
+def test_a_person_without_a_token_signs_in_to_vercel_in_the_browser(session) -> None:
     login = Answer(value=TOKEN, source=Source.DETECTED, where="the login of the Vercel CLI", secret=True)
-    room.vercel_login = lambda: login
-    assert room.run(without("vercel_token")).answers["vercel_token"] == login
-    assert room.ui.keys == []
+    session.vercel_login = lambda: login
+    assert session.run(without("vercel_token")).answers["vercel_token"] == login
+    assert session.ui.keys == []
 
 
 @pytest.mark.parametrize("wants", [True, False])
-def test_a_pasted_token_is_the_second_way(room, wants) -> None:
+def test_a_pasted_token_is_the_second_way(session, wants) -> None:
     failed = SetupError("the sign-in to Vercel failed", "vercel login")
 
     def fails() -> Answer:
         raise failed
 
-    room.vercel_login, room.ui.confirms = fails, [wants]
-    room.ui.answers = {"vercel_token": [TOKEN]}
-    assert room.run(without("vercel_token")).values["vercel_token"] == TOKEN
-    assert room.ui.told == ([failed] if wants else [])
+    session.vercel_login, session.ui.confirms = fails, [wants]
+    session.ui.answers = {"vercel_token": [TOKEN]}
+    assert session.run(without("vercel_token")).values["vercel_token"] == TOKEN
+    assert session.ui.told == ([failed] if wants else [])
 
 
-def test_without_a_sign_in_the_run_ends_with_the_command(room) -> None:
-    room.aws.failures = {"identify": SignInNeeded("the sign-in has expired", "aws sso login --profile x", "x")}
-    room.ui.confirms = [False]
+def test_without_a_sign_in_the_run_ends_with_the_command(session) -> None:
+    session.aws.failures = {"identify": SignInNeeded("the sign-in has expired", "aws sso login --profile x", "x")}
+    session.ui.confirms = [False]
     with pytest.raises(SignInNeeded):
-        room.run(GIVEN)
-    assert room.signed_in == []
+        session.run(GIVEN)
+    assert session.signed_in == []
 
 
-def signed_out(room: Room, *profiles: str) -> None:
+def signed_out(session: Session, *profiles: str) -> None:
     """Profiles of which these are not signed in."""
-    room.aws.has_environment_credentials = False
-    room.aws.profile_names = ("clinic", "private")
+    session.aws.has_environment_credentials = False
+    session.aws.profile_names = ("clinic", "private")
 
     def connect(profile: str | None, region: str | None) -> Any:
         error = SignInNeeded("the sign-in has expired", f"aws sso login --profile {profile}", str(profile))
-        room.aws.failures = {"identify": error} if profile in profiles else {}
-        room.connected.append((profile, region))
-        return room.aws
+        session.aws.failures = {"identify": error} if profile in profiles else {}
+        session.connected.append((profile, region))
+        return session.aws
 
-    room.connect = connect  # type: ignore[method-assign]
+    session.connect = connect  # type: ignore[method-assign]
 
 
-def test_a_sign_in_that_is_declined_leads_back_to_the_profiles(room) -> None:
-    signed_out(room, "clinic")
-    room.ui.answers, room.ui.confirms = {"profile": ["clinic", "private"]}, [False]
-    interview = room.run(GIVEN)
-    assert room.ui.keys == ["profile", "profile"]
+def test_a_sign_in_that_is_declined_leads_back_to_the_profiles(session) -> None:
+    signed_out(session, "clinic")
+    session.ui.answers, session.ui.confirms = {"profile": ["clinic", "private"]}, [False]
+    interview = session.run(GIVEN)
+    assert session.ui.keys == ["profile", "profile"]
     assert interview.values["profile"] == "private"
-    assert ("profile",) in room.kept and () in room.kept, "a run that is left there goes on with the profile"
-    assert room.signed_in == []
+    assert ("profile",) in session.kept and () in session.kept, "a run that is left there goes on with the profile"
+    assert session.signed_in == []
 
 
-def test_no_sign_in_is_offered_that_the_cli_does_not_have(room) -> None:
-    signed_out(room, "clinic")
-    room.sign_in_problem = SetupError("the AWS CLI on PATH is older than 2.32.0", "install it")
-    room.ui.answers = {"profile": ["clinic", "private"]}
-    assert room.run(GIVEN).values["profile"] == "private"
-    (told,) = room.ui.told
+def test_no_sign_in_is_offered_that_the_cli_does_not_have(session) -> None:
+    signed_out(session, "clinic")
+    session.sign_in_problem = SetupError("the AWS CLI on PATH is older than 2.32.0", "install it")
+    session.ui.answers = {"profile": ["clinic", "private"]}
+    assert session.run(GIVEN).values["profile"] == "private"
+    (told,) = session.ui.told
     assert told.message == "the sign-in has expired; the AWS CLI on PATH is older than 2.32.0"
     assert told.hint == "install it"
-    assert not [line for line in room.ui.log if "Sign in now" in line]
+    assert not [line for line in session.ui.log if "Sign in now" in line]
 
 
-def test_a_profile_of_the_command_line_is_not_asked_for_again(room) -> None:
-    signed_out(room, "clinic")
-    room.ui.confirms = [False]
+def test_a_profile_of_the_command_line_is_not_asked_for_again(session) -> None:
+    signed_out(session, "clinic")
+    session.ui.confirms = [False]
     with pytest.raises(SignInNeeded):
-        room.run({**GIVEN, "profile": "clinic"})
-    assert room.ui.keys == []
+        session.run({**GIVEN, "profile": "clinic"})
+    assert session.ui.keys == []
 
 
 @pytest.mark.parametrize("interactive", [True, False])
-def test_what_is_not_asked_has_its_default_whoever_is_there(room, interactive) -> None:
-    room.ui.interactive = interactive
-    values = room.run(GIVEN).values
+def test_what_is_not_asked_has_its_default_whoever_is_there(session, interactive) -> None:
+    session.ui.interactive = interactive
+    values = session.run(GIVEN).values
     assert {each.key: values[each.key] for each in INPUTS if each.default is not None} == {
         each.key: each.default for each in INPUTS if each.default is not None
     }
 
 
-def test_a_key_of_one_region_is_asked_for_no_replicas_and_no_is_the_default(room) -> None:
-    room.ui.answers = {"multi_region": ["no"]}
-    interview = room.run(without("multi_region"))
-    (question,) = room.ui.asked
+def test_a_key_of_one_region_is_asked_for_no_replicas_and_no_is_the_default(session) -> None:
+    session.ui.answers = {"multi_region": ["no"]}
+    interview = session.run(without("multi_region"))
+    (question,) = session.ui.asked
     assert (question.key, question.default, interview.values["multi_region"]) == ("multi_region", "no", False)
     assert "replica_regions" not in interview.values
 
 
-def test_a_replica_is_offered_in_every_other_region_that_is_on(room) -> None:
-    room.ui.answers = {"replica_regions": [()]}
-    interview = room.run({**GIVEN, "multi_region": True})
-    (question,) = room.ui.asked
+def test_a_replica_is_offered_in_every_other_region_that_is_on(session) -> None:
+    session.ui.answers = {"replica_regions": [()]}
+    interview = session.run({**GIVEN, "multi_region": True})
+    (question,) = session.ui.asked
     assert [choice.value for choice in question.choices] == ["eu-central-1"]
     assert interview.values["replica_regions"] is None
 
 
-def test_administrators_by_pattern_are_not_asked_for_by_name(room) -> None:
-    room.run({**without("administrators"), "administrator_patterns": (f"{ADMIN}-*",)})
-    assert room.ui.keys == []
+def test_administrators_by_pattern_are_not_asked_for_by_name(session) -> None:
+    session.run({**without("administrators"), "administrator_patterns": (f"{ADMIN}-*",)})
+    assert session.ui.keys == []
 
 
-def test_an_application_on_eks_is_asked_for_its_cluster_only(room) -> None:
-    room.ui.answers = {"eks_cluster": ["clinic"]}
-    interview = room.run({**without("vercel_team", "vercel_project", "vercel_token"), "target": ("eks",)})
-    assert room.ui.keys == ["eks_cluster"]
+def test_an_application_on_eks_is_asked_for_its_cluster_only(session) -> None:
+    session.ui.answers = {"eks_cluster": ["clinic"]}
+    interview = session.run({**without("vercel_team", "vercel_project", "vercel_token"), "target": ("eks",)})
+    assert session.ui.keys == ["eks_cluster"]
     assert (interview.values["eks_namespace"], interview.values["eks_identity"]) == ("eonpro", "pod-identity")
 
 
-def test_a_saved_stack_asks_a_person_nothing_but_the_token(room) -> None:
+def test_a_saved_stack_asks_a_person_nothing_but_the_token(session) -> None:
     saved = from_settings(settings(multi_region=True, deploy_targets=("vercel", "ecs")))
-    room.ui.answers = {"vercel_token": [TOKEN]}
-    room.run(saved)
-    assert room.ui.keys == ["vercel_token"]
+    session.ui.answers = {"vercel_token": [TOKEN]}
+    session.run(saved)
+    assert session.ui.keys == ["vercel_token"]
 
 
-def test_nothing_that_a_door_gave_is_asked(room) -> None:
-    room.run(GIVEN)
-    assert room.ui.keys == []
-    assert not [call for call in room.ui.log if "confirm" in call]
+def test_nothing_that_a_door_gave_is_asked(session) -> None:
+    session.run(GIVEN)
+    assert session.ui.keys == []
+    assert not [call for call in session.ui.log if "confirm" in call]
 
 
-def test_the_environment_is_the_stacks_name_and_not_asked(room) -> None:
-    assert room.run(GIVEN, stack="staging").values["environment"] == "staging"
-    assert room.run(GIVEN, stack="acme/eonpro-kms/staging").values["environment"] == "staging"
+def test_the_environment_is_the_stacks_name_and_not_asked(session) -> None:
+    assert session.run(GIVEN, stack="staging").values["environment"] == "staging"
+    assert session.run(GIVEN, stack="acme/eonpro-kms/staging").values["environment"] == "staging"
 
 
-def test_a_token_that_is_refused_is_asked_again(room) -> None:
-    room.ui.answers = {"vercel_token": ["wrong", TOKEN]}
-    interview = room.run(without("vercel_token"))
-    assert room.ui.keys == ["vercel_token", "vercel_token"]
-    assert [error.message for error in room.ui.told] == ["Vercel refuses the token"]
+def test_a_token_that_is_refused_is_asked_again(session) -> None:
+    session.ui.answers = {"vercel_token": ["wrong", TOKEN]}
+    interview = session.run(without("vercel_token"))
+    assert session.ui.keys == ["vercel_token", "vercel_token"]
+    assert [error.message for error in session.ui.told] == ["Vercel refuses the token"]
     assert interview.values["vercel_token"] == TOKEN
 
 
-def test_a_token_is_refused_at_its_question_by_one_request(room) -> None:
-    room.ui.answers = {"vercel_token": ["wrong", TOKEN], "vercel_project": ["acme/portal"]}
-    room.vercel.projects = PROJECTS
-    interview = room.run(without("vercel_token", "vercel_team", "vercel_project"))
-    assert room.ui.keys == ["vercel_token", "vercel_token", "vercel_project"]
-    assert room.vercel.log[:2] == ["vercel.check_token", "vercel.check_token"]
+def test_a_token_is_refused_at_its_question_by_one_request(session) -> None:
+    session.ui.answers = {"vercel_token": ["wrong", TOKEN], "vercel_project": ["acme/portal"]}
+    session.vercel.projects = PROJECTS
+    interview = session.run(without("vercel_token", "vercel_team", "vercel_project"))
+    assert session.ui.keys == ["vercel_token", "vercel_token", "vercel_project"]
+    assert session.vercel.log[:2] == ["vercel.check_token", "vercel.check_token"]
     assert interview.values["vercel_token"] == TOKEN
 
 
-def test_a_project_that_is_not_there_is_not_the_tokens_fault(room) -> None:
-    room.ui.answers = {"vercel_token": [TOKEN]}
-    room.run({**without("vercel_token"), "vercel_project": "absent"})
-    assert room.ui.keys == ["vercel_token"]
+def test_a_project_that_is_not_there_is_not_the_tokens_fault(session) -> None:
+    session.ui.answers = {"vercel_token": [TOKEN]}
+    session.run({**without("vercel_token"), "vercel_project": "absent"})
+    assert session.ui.keys == ["vercel_token"]
 
 
-def test_the_trails_of_every_region_are_offered_beside_a_new_one(room) -> None:
-    room.aws.trails = (trail_fact(), trail_fact(arn=f"{TRAIL}-here-only", multi_region=False))
-    room.ui.answers = {"trail": [TRAIL]}
-    room.run(without("trail"))
-    (question,) = room.ui.asked
+def test_the_trails_of_every_region_are_offered_beside_a_new_one(session) -> None:
+    session.aws.trails = (trail_fact(), trail_fact(arn=f"{TRAIL}-here-only", multi_region=False))
+    session.ui.answers = {"trail": [TRAIL]}
+    session.run(without("trail"))
+    (question,) = session.ui.asked
     assert ([c.value for c in question.choices], question.default) == (["create", TRAIL], "create")
 
 
-def test_a_trail_that_is_offered_says_what_it_lacks(room) -> None:
-    room.aws.trails = (trail_fact(), trail_fact(arn=f"{TRAIL}-2", logging=False, validation=False))
-    room.ui.answers = {"trail": [TRAIL]}
-    room.run(without("trail"))
-    assert [choice.note for choice in room.ui.asked[0].choices][1:] == [
+def test_a_trail_that_is_offered_says_what_it_lacks(session) -> None:
+    session.aws.trails = (trail_fact(), trail_fact(arn=f"{TRAIL}-2", logging=False, validation=False))
+    session.ui.answers = {"trail": [TRAIL]}
+    session.run(without("trail"))
+    assert [choice.note for choice in session.ui.asked[0].choices][1:] == [
         f"writes to {BUCKET}",
         "it is stopped; its log files cannot be validated",
     ]
 
 
-def test_a_linked_folder_of_an_application_on_ecs_is_asked_for_no_token(room) -> None:
-    room.run({**without("vercel_team", "vercel_project", "vercel_token"), **ECS}, linked=LINKED)
-    assert room.ui.keys == []
+def test_a_linked_folder_of_an_application_on_ecs_is_asked_for_no_token(session) -> None:
+    session.run({**without("vercel_team", "vercel_project", "vercel_token"), **ECS}, linked=LINKED)
+    assert session.ui.keys == []
 
 
 # --- profile
 
 
-def test_the_profile_is_asked_where_several_could_be_meant(room) -> None:
-    room.aws.has_environment_credentials = False
-    room.aws.profile_names = ("clinic", "private")
-    room.ui.answers = {"profile": ["clinic"]}
-    interview = room.run(GIVEN)
-    assert room.ui.keys == ["profile"]
-    assert room.connected == [(None, "us-east-1"), ("clinic", "us-east-1")]
+def test_the_profile_is_asked_where_several_could_be_meant(session) -> None:
+    session.aws.has_environment_credentials = False
+    session.aws.profile_names = ("clinic", "private")
+    session.ui.answers = {"profile": ["clinic"]}
+    interview = session.run(GIVEN)
+    assert session.ui.keys == ["profile"]
+    assert session.connected == [(None, "us-east-1"), ("clinic", "us-east-1")]
     assert interview.values["profile"] == "clinic"
 
 
@@ -667,39 +667,39 @@ def test_the_profile_is_asked_where_several_could_be_meant(room) -> None:
         {"profile_names": ()},
     ],
 )
-def test_the_profile_is_not_asked_where_it_is_decided(room, decided) -> None:
-    room.aws.has_environment_credentials = False
-    room.aws.profile_names = ("clinic", "private")
+def test_the_profile_is_not_asked_where_it_is_decided(session, decided) -> None:
+    session.aws.has_environment_credentials = False
+    session.aws.profile_names = ("clinic", "private")
     for name, value in decided.items():
-        setattr(room.aws, name, value)
-    room.run(GIVEN)
-    assert room.ui.keys == []
+        setattr(session.aws, name, value)
+    session.run(GIVEN)
+    assert session.ui.keys == []
 
 
-def test_a_profile_that_was_given_is_not_asked(room) -> None:
-    room.aws.has_environment_credentials = False
-    room.aws.profile_names = ("clinic", "private")
-    room.run({**GIVEN, "profile": "private"})
-    assert (room.ui.keys, room.connected) == ([], [("private", "us-east-1")])
+def test_a_profile_that_was_given_is_not_asked(session) -> None:
+    session.aws.has_environment_credentials = False
+    session.aws.profile_names = ("clinic", "private")
+    session.run({**GIVEN, "profile": "private"})
+    assert (session.ui.keys, session.connected) == ([], [("private", "us-east-1")])
 
 
 # --- who cannot be identified
 
 
-def test_credentials_that_fail_end_the_run_at_once_when_somebody_is_there(room) -> None:
-    room.aws.failures = {"identify": CredentialsError("the token has expired", "aws sso login")}
-    room.ui.answers = {"target": [("ecs",)]}
+def test_credentials_that_fail_end_the_run_at_once_when_somebody_is_there(session) -> None:
+    session.aws.failures = {"identify": CredentialsError("the token has expired", "aws sso login")}
+    session.ui.answers = {"target": [("ecs",)]}
     with pytest.raises(CredentialsError):
-        room.run({})
-    assert room.ui.keys == ["target"]
+        session.run({})
+    assert session.ui.keys == ["target"]
 
 
-def test_no_credentials_at_all_end_the_run_at_once_when_somebody_is_there(room) -> None:
-    room.connect_error = CredentialsError("there is no profile x", "aws configure list-profiles")
-    room.ui.answers = {"target": [("ecs",)]}
+def test_no_credentials_at_all_end_the_run_at_once_when_somebody_is_there(session) -> None:
+    session.connect_error = CredentialsError("there is no profile x", "aws configure list-profiles")
+    session.ui.answers = {"target": [("ecs",)]}
     with pytest.raises(CredentialsError):
-        room.run({})
-    assert room.ui.keys == ["target"]
+        session.run({})
+    assert session.ui.keys == ["target"]
 
 
 def test_where_nobody_is_there_the_error_is_kept_to_be_told_with_the_rest(nobody) -> None:

@@ -1,4 +1,4 @@
-"""Every input has its four doors, each takes the same values, and the stronger one wins.
+"""Every input has its four channels, each takes the same values, and the stronger one wins.
 
 Touches nothing.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.wizard.inputs.values import DOORS, by_flag, by_json, by_variable, by_yaml, good, resolved, together
+from tests.wizard.inputs.values import CHANNELS, by_flag, by_json, by_variable, by_yaml, good, resolved, together
 from tools.documents.inputs import members
 from wizard.cli import parser
 from wizard.core.errors import UsageError
@@ -27,9 +27,9 @@ def test_there_are_secrets_among_the_inputs() -> None:
     assert {"vercel_token", "encrypted_phi_key"} <= {each.key for each in SECRETS}
 
 
-@pytest.mark.parametrize("door", ["flag", "variable", "file_key"])
-def test_no_two_inputs_share_a_door(door: str) -> None:
-    clients = [getattr(each, door) for each in INPUTS]
+@pytest.mark.parametrize("channel", ["flag", "variable", "file_key"])
+def test_no_two_inputs_share_a_door(channel: str) -> None:
+    clients = [getattr(each, channel) for each in INPUTS]
     assert len(clients) == len(set(clients))
 
 
@@ -52,7 +52,7 @@ def test_a_prompt_takes_what_the_input_takes(each: Input) -> None:
 def test_a_prompt_explains_itself_and_names_the_other_doors(each: Input) -> None:
     told = each.question().explanation
     assert each.prompt.strip() and each.why.strip() and each.safeguard in told and each.safeguard and each.help in told
-    assert [door for door in (each.flag, each.variable, f"`{each.file_key}`") if door not in told] == []
+    assert [channel for channel in (each.flag, each.variable, f"`{each.file_key}`") if channel not in told] == []
 
 
 @every_input
@@ -70,12 +70,12 @@ def test_a_prompt_to_choose_at_offers_all_that_is_known(each: Input) -> None:
 @every_input
 def test_a_door_takes_what_the_input_takes(each: Input) -> None:
     names = {"flag": each.flag, "variable": each.variable, "yaml": "answers.yaml", "json": "answers.json"}
-    assert names.keys() == DOORS.keys()
-    for door, text in product(DOORS, good(each)):
-        answer = resolved(**DOORS[door](each, text))[each.key]
-        source = {"flag": Source.FLAG, "variable": Source.ENVIRONMENT}.get(door, Source.FILE)
-        assert answer.value == each.parse(text), door
-        assert (answer.source, answer.where, answer.secret) == (source, names[door], each.secret)
+    assert names.keys() == CHANNELS.keys()
+    for channel, text in product(CHANNELS, good(each)):
+        answer = resolved(**CHANNELS[channel](each, text))[each.key]
+        source = {"flag": Source.FLAG, "variable": Source.ENVIRONMENT}.get(channel, Source.FILE)
+        assert answer.value == each.parse(text), channel
+        assert (answer.source, answer.where, answer.secret) == (source, names[channel], each.secret)
 
 
 @every_input
@@ -104,14 +104,14 @@ def test_a_flag_of_several_values_can_be_given_several_times(each: Input) -> Non
     assert set(answer.value) == {*each.parse(first), *each.parse(second)}
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_whoever_left_is_taken_off_every_list_that_the_stack_has_saved(door: str) -> None:
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_whoever_left_is_taken_off_every_list_that_the_stack_has_saved(channel: str) -> None:
     """`none`, as the interview shows an empty list; else the name stays until somebody edits the settings file."""
     for each in (each for each in INPUTS if each.many and each.optional and each.key != "repair"):
         saved = {each.key: each.parse(good(each)[0])}
-        assert resolved(**DOORS[door](each, "none"), saved=saved)[each.key].value is None, each.key
+        assert resolved(**CHANNELS[channel](each, "none"), saved=saved)[each.key].value is None, each.key
         with pytest.raises(UsageError, match="cannot be given with other values"):
-            resolved(**DOORS[door](each, f"{good(each)[0]},none"))
+            resolved(**CHANNELS[channel](each, f"{good(each)[0]},none"))
         assert "`none` empties the list" in each.explanation
 
 
@@ -127,7 +127,7 @@ def test_the_help_tells_of_every_door(each: Input) -> None:
 @every_secret
 def test_a_secrets_flag_and_file_key_name_a_file(each: Input) -> None:
     assert (each.flag.endswith("-file"), each.file_key.endswith("_file")) == (True, True)
-    assert [door for door in each.sources if "FILE" in door] == [f"{each.flag} FILE"]
+    assert [channel for channel in each.sources if "FILE" in channel] == [f"{each.flag} FILE"]
 
 
 @every_secret

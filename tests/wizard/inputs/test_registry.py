@@ -1,4 +1,4 @@
-"""The table of inputs: its doors, its values, its flags."""
+"""The table of inputs: its channels, its values, its flags."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_every_input_has_a_flag_a_variable_and_a_file_key(each) -> None:
 
 
 def test_no_two_inputs_share_a_door() -> None:
-    clients = [door for each in INPUTS for door in (each.flag, each.variable, each.file_key) if door]
+    clients = [channel for each in INPUTS for channel in (each.flag, each.variable, each.file_key) if channel]
     assert len(clients) == len(set(clients))
 
 

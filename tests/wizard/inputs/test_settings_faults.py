@@ -1,4 +1,4 @@
-"""A fault that the contract finds, on its way to a person: the same words at every door, and what mends it."""
+"""A fault that the contract finds, on its way to a person: the same words at every channel, and what mends it."""
 
 from __future__ import annotations
 

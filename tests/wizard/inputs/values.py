@@ -1,6 +1,6 @@
-"""Two good values for every input, and its doors as a user has them: the real parser, an environment, a file.
+"""Two good values for every input, and its channels as a user has them: the real parser, an environment, a file.
 
-Touches nothing: the files that a secret's doors name are a mapping.
+Touches nothing: the files that a secret's channels name are a mapping.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def resolved(
     )
 
 
-Door = Callable[[Input, str], dict[str, Any]]
+Channel = Callable[[Input, str], dict[str, Any]]
 
 
 def by_flag(each: Input, text: str) -> dict[str, Any]:
@@ -160,12 +160,12 @@ def by_json(each: Input, text: str) -> dict[str, Any]:
     return {"text": json.dumps({each.file_key: value}), "file_name": "answers.json"}
 
 
-DOORS: Mapping[str, Door] = {"flag": by_flag, "variable": by_variable, "yaml": by_yaml, "json": by_json}
-"""The doors beside the prompt, the strongest first."""
+CHANNELS: Mapping[str, Channel] = {"flag": by_flag, "variable": by_variable, "yaml": by_yaml, "json": by_json}
+"""The channels beside the prompt, the strongest first."""
 
 
 def together(*given: dict[str, Any]) -> dict[str, Any]:
-    """Several doors at once."""
+    """Several channels at once."""
     files = {name: text for each in given for name, text in each.get("files", {}).items()}
     return {**{key: value for each in given for key, value in each.items()}, "files": files}
 

@@ -38,7 +38,7 @@ class FakePlaces:
         return f"/home/ada/.config/eonpro-kms/{stack}.passphrase"
 
 
-class Room:
+class Session:
     """One settling over fakes."""
 
     def __init__(self) -> None:
@@ -54,86 +54,86 @@ class Room:
 
 
 @pytest.fixture
-def room() -> Room:
-    return Room()
+def session() -> Session:
+    return Session()
 
 
-def test_a_backend_that_is_in_use_is_used_and_nothing_is_made(room) -> None:
-    assert room.settle() == StateLocation(secrets_provider="passphrase")
-    assert (room.places.made, room.aws.state_buckets) == ([], [])
+def test_a_backend_that_is_in_use_is_used_and_nothing_is_made(session) -> None:
+    assert session.settle() == StateLocation(secrets_provider="passphrase")
+    assert (session.places.made, session.aws.state_buckets) == ([], [])
 
 
-def test_the_bucket_that_was_asked_for_is_made_and_told(room) -> None:
-    placed = room.settle(backend="s3")
+def test_the_bucket_that_was_asked_for_is_made_and_told(session) -> None:
+    placed = session.settle(backend="s3")
     assert placed.environment["PULUMI_BACKEND_URL"] == f"s3://{BUCKET}?region=us-east-1"
-    assert room.aws.state_buckets == [BUCKET]
-    assert f"{BUCKET}: created; private, versioned, encrypted" in room.ui.said
+    assert session.aws.state_buckets == [BUCKET]
+    assert f"{BUCKET}: created; private, versioned, encrypted" in session.ui.said
 
 
-def test_a_bucket_that_is_there_is_not_said_to_be_made(room) -> None:
-    room.aws.state_buckets.append(BUCKET)
-    room.settle(backend="s3")
-    assert f"{BUCKET}: there already; private, versioned, encrypted" in room.ui.said
+def test_a_bucket_that_is_there_is_not_said_to_be_made(session) -> None:
+    session.aws.state_buckets.append(BUCKET)
+    session.settle(backend="s3")
+    assert f"{BUCKET}: there already; private, versioned, encrypted" in session.ui.said
 
 
-def test_only_what_a_person_chose_at_the_prompt_becomes_the_login_of_the_cli(room) -> None:
-    assert room.settle(Source.ASKED, backend="local").log_in_to == "file://~"
-    assert room.settle(Source.FLAG, backend="local").log_in_to is None
+def test_only_what_a_person_chose_at_the_prompt_becomes_the_login_of_the_cli(session) -> None:
+    assert session.settle(Source.ASKED, backend="local").log_in_to == "file://~"
+    assert session.settle(Source.FLAG, backend="local").log_in_to is None
 
 
-def test_a_key_for_the_state_encrypts_the_secrets_of_a_new_stack(room) -> None:
-    room.aws.aliases[KEY_ALIAS] = "key"
-    room.aws.keys["key"] = key_fact()
-    assert room.settle().secrets_provider == f"awskms://{KEY_ALIAS}?region=us-east-1"
+def test_a_key_for_the_state_encrypts_the_secrets_of_a_new_stack(session) -> None:
+    session.aws.aliases[KEY_ALIAS] = "key"
+    session.aws.keys["key"] = key_fact()
+    assert session.settle().secrets_provider == f"awskms://{KEY_ALIAS}?region=us-east-1"
 
 
-def test_a_key_that_may_not_be_looked_at_is_not_used(room) -> None:
-    room.aws.failures["describe_key"] = PermissionDenied("denied", "ask")
-    assert room.settle().secrets_provider == "passphrase"
+def test_a_key_that_may_not_be_looked_at_is_not_used(session) -> None:
+    session.aws.failures["describe_key"] = PermissionDenied("denied", "ask")
+    assert session.settle().secrets_provider == "passphrase"
 
 
 @pytest.mark.parametrize("told", [{"provider": "passphrase"}, {}])
-def test_the_account_is_asked_for_the_key_of_a_new_stack_only(room, told) -> None:
-    room.places.found = replace(room.places.found, **told)
-    room.settle()
-    assert ("cloud.describe_key" in " ".join(room.aws.log)) is not bool(told)
+def test_the_account_is_asked_for_the_key_of_a_new_stack_only(session, told) -> None:
+    session.places.found = replace(session.places.found, **told)
+    session.settle()
+    assert ("cloud.describe_key" in " ".join(session.aws.log)) is not bool(told)
 
 
-def test_a_passphrase_that_nobody_gave_is_made_in_a_file_and_never_shown(room) -> None:
-    room.places.found = replace(room.places.found, passphrase_variable=None)
-    placed = room.settle()
+def test_a_passphrase_that_nobody_gave_is_made_in_a_file_and_never_shown(session) -> None:
+    session.places.found = replace(session.places.found, passphrase_variable=None)
+    placed = session.settle()
     path = "/home/ada/.config/eonpro-kms/production.passphrase"
     assert placed.environment == {"PULUMI_CONFIG_PASSPHRASE_FILE": path}
-    assert room.places.made == ["production"]
-    assert any(path in line for line in room.ui.said)
+    assert session.places.made == ["production"]
+    assert any(path in line for line in session.ui.said)
 
 
-def test_unattended_a_missing_passphrase_is_a_problem_and_none_is_made(room) -> None:
-    room.places.found = replace(room.places.found, passphrase_variable=None)
-    room.ui.interactive = False
-    (problem,) = room.settle().problems
+def test_unattended_a_missing_passphrase_is_a_problem_and_none_is_made(session) -> None:
+    session.places.found = replace(session.places.found, passphrase_variable=None)
+    session.ui.interactive = False
+    (problem,) = session.settle().problems
     assert "PULUMI_CONFIG_PASSPHRASE_FILE" in problem.next
-    assert room.places.made == []
+    assert session.places.made == []
 
 
-def test_no_backend_at_all_is_a_problem_with_the_flag_that_mends_it(room) -> None:
-    room.places.found = replace(room.places.found, detected=None)
-    (problem,) = room.settle().problems
+def test_no_backend_at_all_is_a_problem_with_the_flag_that_mends_it(session) -> None:
+    session.places.found = replace(session.places.found, detected=None)
+    (problem,) = session.settle().problems
     assert problem.next.startswith("--backend s3") and problem.exit_code == 2
 
 
 @pytest.mark.parametrize("where", ["places", "bucket"])
-def test_what_cannot_be_had_is_a_problem_among_the_others(room, where) -> None:
+def test_what_cannot_be_had_is_a_problem_among_the_others(session, where) -> None:
     error = SetupError("somebody else has the bucket", "--backend s3://another")
     if where == "places":
-        room.places.error = error
+        session.places.error = error
     else:
-        room.aws.failures["make_state_bucket"] = error
-    (problem,) = room.settle(backend="s3").problems
+        session.aws.failures["make_state_bucket"] = error
+    (problem,) = session.settle(backend="s3").problems
     assert (problem.what, problem.next) == ("somebody else has the bucket", "--backend s3://another")
 
 
-def test_whose_account_it_is_comes_first(room) -> None:
-    room.identity = CredentialsError("expired", "aws sso login")
-    assert room.settle(backend="s3") == StateLocation()
-    assert room.aws.log == []
+def test_whose_account_it_is_comes_first(session) -> None:
+    session.identity = CredentialsError("expired", "aws sso login")
+    assert session.settle(backend="s3") == StateLocation()
+    assert session.aws.log == []

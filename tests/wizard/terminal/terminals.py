@@ -28,7 +28,7 @@ class Bell(DummyOutput):
 
     rung = 0
 
-    def bell(self) -> None:
+    def cli(self) -> None:
         Bell.rung += 1
 
 

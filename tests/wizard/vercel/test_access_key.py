@@ -83,7 +83,7 @@ def test_access_key_and_data_key_leave_each_other_alone(vercel: Place) -> None:
 def test_the_names_may_be_used_on_vercel_at_all(vercel: Place) -> None:
     # https://vercel.com/docs/environment-variables/reserved-environment-variables: the pair is among the allowed.
     body = {"key": "AWS_SECRET_KEY", "value": "x", "type": "encrypted", "target": ["production"]}
-    assert vercel.door.post("/v10/projects/eonpro/env?slug=clinic", json=body).status_code == 400
+    assert vercel.api.post("/v10/projects/eonpro/env?slug=clinic", json=body).status_code == 400
     deliver(vercel)
 
 
@@ -130,9 +130,9 @@ def test_variables_of_other_environments_and_branches_are_left_alone(vercel: Pla
         theirs(vercel, name, target=["preview"], gitBranch="next")
         theirs(vercel, name, target=[], customEnvironmentIds=["env_staging"])
     url = "/v10/projects/eonpro/env?slug=clinic"
-    before = vercel.door.get(url).json()["envs"]
+    before = vercel.api.get(url).json()["envs"]
     deliver(vercel)
-    after = vercel.door.get(url).json()["envs"]
+    after = vercel.api.get(url).json()["envs"]
     assert after[: len(before)] == before
     assert (len(after) - len(before), named(vercel)) == (2, KEY.id)
 
@@ -293,7 +293,7 @@ def test_the_secret_is_in_no_repr_no_traceback_and_no_log(vercel: Place, caplog:
         with pytest.raises(SetupError) as caught:
             edge.deliver_access_key(project, KEY)
         reported += [*traceback.format_exception(caught.value), caught.value.hint]
-        vercel.door.delete("/_sandbox/faults")
+        vercel.api.delete("/_sandbox/faults")
     edge.deliver_access_key(project, KEY)
     reported += [caplog.text, str(vercel.envs())]
     assert not [text for text in reported if KEY.secret in text or TOKEN in text]

@@ -64,10 +64,10 @@ class Clock:
 
 @dataclass
 class Place:
-    """An endpoint, the edge to it, and a door to look in behind the edge's back."""
+    """An endpoint, the edge to it, and a api to look in behind the edge's back."""
 
     url: str
-    door: httpx.Client
+    api: httpx.Client
     clock: Clock
     edges: list[Vercel] = field(default_factory=list)
 
@@ -81,28 +81,28 @@ class Place:
 
     def put(self, key: str, value: str, **more: Any) -> dict[str, Any]:
         body = {"key": key, "value": value, "type": "encrypted", "target": ["production"], **more}
-        answer = self.door.post("/v10/projects/eonpro/env?slug=clinic", json=body)
+        answer = self.api.post("/v10/projects/eonpro/env?slug=clinic", json=body)
         assert answer.status_code == 201, answer.text
         created: dict[str, Any] = answer.json()["created"]
         return created
 
     def envs(self) -> dict[str, dict[str, Any]]:
-        envs = self.door.get("/v10/projects/eonpro/env?slug=clinic").json()["envs"]
+        envs = self.api.get("/v10/projects/eonpro/env?slug=clinic").json()["envs"]
         return {each["key"]: each for each in envs}
 
     def value(self, key: str) -> str:
         return self.value_of(self.envs()[key]["id"])
 
     def value_of(self, id: str) -> str:
-        return str(self.door.get(f"/v1/projects/eonpro/env/{id}?slug=clinic").json()["value"])
+        return str(self.api.get(f"/v1/projects/eonpro/env/{id}?slug=clinic").json()["value"])
 
     def fault(self, **fault: Any) -> None:
-        assert self.door.post("/_sandbox/faults", json=fault).status_code == 201
+        assert self.api.post("/_sandbox/faults", json=fault).status_code == 201
 
     def writes(self, act: Callable[[], object]) -> int:
-        self.door.delete("/_sandbox/calls")
+        self.api.delete("/_sandbox/calls")
         act()
-        return int(self.door.get("/_sandbox/calls").json()["writes"])
+        return int(self.api.get("/_sandbox/calls").json()["writes"])
 
 
 def serve(app: flask.Flask) -> Iterator[Place]:
@@ -111,8 +111,8 @@ def serve(app: flask.Flask) -> Iterator[Place]:
     thread.start()
     url = f"http://127.0.0.1:{server.port}"
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    with httpx.Client(base_url=url, headers=headers, timeout=5, trust_env=False) as door:
-        place = Place(url=url, door=door, clock=Clock())
+    with httpx.Client(base_url=url, headers=headers, timeout=5, trust_env=False) as api:
+        place = Place(url=url, api=api, clock=Clock())
         yield place
         for edge in place.edges:
             edge.close()
@@ -203,7 +203,7 @@ def test_the_token_is_in_no_repr_no_traceback_and_no_log(vercel: Place, caplog: 
         with pytest.raises(SetupError) as caught:
             edge.deliver(project, BATCH)
         reported += traceback.format_exception(caught.value)
-        vercel.door.delete("/_sandbox/faults")
+        vercel.api.delete("/_sandbox/faults")
     vercel.fault(kind="drop", path="/env", times=99)
     with pytest.raises(Unreachable) as lost:
         edge.deliver(project, BATCH)
@@ -254,7 +254,7 @@ def test_two_deliveries_at_once_leave_one_of_each(vercel: Place) -> None:
     for thread in threads:
         thread.join()
     assert len(states) == 2
-    assert len(vercel.door.get("/v10/projects/eonpro/env?slug=clinic").json()["envs"]) == 3
+    assert len(vercel.api.get("/v10/projects/eonpro/env?slug=clinic").json()["envs"]) == 3
 
 
 def test_variables_of_others_are_left_alone(vercel: Place) -> None:
@@ -262,7 +262,7 @@ def test_variables_of_others_are_left_alone(vercel: Place) -> None:
     vercel.put("ENCRYPTED_PHI_KEY", OTHER.value, target=["preview"], comment="of the preview")
     before = vercel.envs()
     vercel.edge().deliver(vercel.project(), BATCH)
-    envs = vercel.door.get("/v10/projects/eonpro/env?slug=clinic").json()["envs"]
+    envs = vercel.api.get("/v10/projects/eonpro/env?slug=clinic").json()["envs"]
     assert [each for each in envs if each["id"] in {old["id"] for old in before.values()}] == list(before.values())
     assert len(envs) == 5
 
@@ -271,7 +271,7 @@ def test_what_is_missing_or_was_changed_is_fixed_by_a_whole_batch(vercel: Place)
     project = vercel.project()
     vercel.edge().deliver(project, AGREED)
     id = vercel.envs()["AWS_REGION"]["id"]
-    vercel.door.patch(f"/v9/projects/eonpro/env/{id}?slug=clinic", json={"value": "eu-west-1"})
+    vercel.api.patch(f"/v9/projects/eonpro/env/{id}?slug=clinic", json={"value": "eu-west-1"})
     delivered = vercel.edge().deliver(project, AGREED)
     assert delivered.state is DeliveryState.WRITTEN
     assert vercel.value("AWS_REGION") == "us-east-1"
@@ -281,7 +281,7 @@ def test_a_team_that_makes_everything_sensitive_is_judged_by_the_comments(vercel
     project = vercel.project()
     vercel.edge().deliver(project, BATCH)
     for env in vercel.envs().values():
-        vercel.door.patch(f"/v9/projects/eonpro/env/{env['id']}?slug=clinic", json={"type": "sensitive"})
+        vercel.api.patch(f"/v9/projects/eonpro/env/{env['id']}?slug=clinic", json={"type": "sensitive"})
     assert vercel.writes(lambda: vercel.edge().deliver(project, BATCH)) == 0
     other_region = AppVariables(region="eu-west-1", key_arn=ARN, wrapped=OURS)
     assert vercel.writes(lambda: vercel.edge().deliver(project, other_region)) == 3
@@ -300,7 +300,7 @@ def test_a_team_that_lets_no_other_environment_have_productions_secret_is_told_a
     assert edge.deliver(project, BATCH).state == "written"
     with pytest.raises(SharedSecretRefused, match="does not let preview have production's Secret") as refused:
         edge.deliver(project.at(Scope(environment="preview")), BATCH)
-    listed = separating.door.get("/v10/projects/eonpro/env?slug=clinic").json()["envs"]
+    listed = separating.api.get("/v10/projects/eonpro/env?slug=clinic").json()["envs"]
 
     assert BATCH.wrapped.value not in refused.value.message
     assert [each["target"] for each in listed] == [["production"]] * 3
@@ -463,14 +463,14 @@ def test_a_data_key_that_appears_between_two_attempts_is_not_overwritten(vercel:
 def under_way(vercel: Place, act: Callable[[], object], meanwhile: Callable[[], object], method: str) -> None:
     """`act`, whose first write arrives only after `meanwhile`."""
     vercel.fault(kind="hold", method=method, path="/env", seconds=9)
-    vercel.door.delete("/_sandbox/calls")
+    vercel.api.delete("/_sandbox/calls")
     thread = threading.Thread(target=act)
     thread.start()
     until = time.monotonic() + 5
-    while not vercel.door.get("/_sandbox/calls").json()["writes"] and time.monotonic() < until:
+    while not vercel.api.get("/_sandbox/calls").json()["writes"] and time.monotonic() < until:
         threading.Event().wait(0.005)
     meanwhile()
-    vercel.door.delete("/_sandbox/faults")
+    vercel.api.delete("/_sandbox/faults")
     thread.join()
 
 
@@ -490,7 +490,7 @@ def test_a_data_key_that_arrives_while_a_delivery_is_under_way_is_not_overwritte
     under_way(
         vercel, act, lambda: vercel.put("ENCRYPTED_PHI_KEY", OTHER.value, type=type_, comment=comment), method="POST"
     )
-    assert vercel.door.get("/_sandbox/deployment/eonpro").json() == {"ENCRYPTED_PHI_KEY": OTHER.value}
+    assert vercel.api.get("/_sandbox/deployment/eonpro").json() == {"ENCRYPTED_PHI_KEY": OTHER.value}
     assert [type(error) for error in refused] == [DataKeyConflict]
     assert OTHER.fingerprint in refused[0].message
 
@@ -522,11 +522,11 @@ def test_a_variable_deleted_while_it_is_updated_is_created_again(vercel: Place) 
     under_way(
         vercel,
         lambda: states.append(edge.deliver(project, AGREED).state),
-        lambda: vercel.door.delete(f"/v9/projects/eonpro/env/{id}?slug=clinic"),
+        lambda: vercel.api.delete(f"/v9/projects/eonpro/env/{id}?slug=clinic"),
         method="PATCH",
     )
     assert states == [DeliveryState.WRITTEN]
-    assert vercel.door.get("/_sandbox/deployment/eonpro").json() == dict(BATCH.values)
+    assert vercel.api.get("/_sandbox/deployment/eonpro").json() == dict(BATCH.values)
 
 
 # --- texts of others
@@ -571,7 +571,7 @@ def a_day_later(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 
 def change_by_hand(vercel: Place, key: str, value: str) -> None:
-    vercel.door.patch(f"/v9/projects/eonpro/env/{vercel.envs()[key]['id']}?slug=clinic", json={"value": value})
+    vercel.api.patch(f"/v9/projects/eonpro/env/{vercel.envs()[key]['id']}?slug=clinic", json={"value": value})
 
 
 @pytest.mark.parametrize("key", ["ENCRYPTED_PHI_KEY", "AWS_KMS_KEY_ID"])
@@ -582,7 +582,7 @@ def test_a_value_changed_by_hand_under_our_comment_is_not_called_right_and_is_wr
     project, edge = vercel.project(), vercel.edge()
     edge.deliver(project, AGREED)
     for env in vercel.envs().values():
-        vercel.door.patch(f"/v9/projects/eonpro/env/{env['id']}?slug=clinic", json={"type": "sensitive"})
+        vercel.api.patch(f"/v9/projects/eonpro/env/{env['id']}?slug=clinic", json={"type": "sensitive"})
     a_day_later()
     change_by_hand(vercel, key, OTHER.value)
     if touched_since:
@@ -592,7 +592,7 @@ def test_a_value_changed_by_hand_under_our_comment_is_not_called_right_and_is_wr
     assert edge.conflict(project, OURS, region="us-east-1", key_arn=ARN) is None
     assert key in {each.name for each in edge.read_variables(project) if each.is_changed}
     assert edge.deliver(project, AGREED).state is DeliveryState.WRITTEN
-    assert vercel.door.get("/_sandbox/deployment/eonpro").json() == dict(BATCH.values)
+    assert vercel.api.get("/_sandbox/deployment/eonpro").json() == dict(BATCH.values)
     assert edge.check(project, BATCH) is None
     assert vercel.writes(lambda: edge.deliver(project, AGREED)) == 0
 
@@ -607,7 +607,7 @@ def test_a_data_key_changed_by_hand_can_be_renamed_with_its_value(
     change_by_hand(vercel, "ENCRYPTED_PHI_KEY", OTHER.value)
     edge.rename_variable(project, id, stored=(OURS,), today=date(2026, 11, 24))
     edge.deliver(project, BATCH)
-    deployed = vercel.door.get("/_sandbox/deployment/eonpro").json()
+    deployed = vercel.api.get("/_sandbox/deployment/eonpro").json()
     (renamed,) = deployed.keys() - NAMES
     assert (deployed["ENCRYPTED_PHI_KEY"], deployed[renamed]) == (OURS.value, OTHER.value)
 
@@ -847,9 +847,9 @@ def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch, e
 
 
 def values_read(vercel: Place, act: Callable[[], object]) -> int:
-    vercel.door.delete("/_sandbox/calls")
+    vercel.api.delete("/_sandbox/calls")
     act()
-    calls: dict[str, int] = vercel.door.get("/_sandbox/calls").json()["calls"]
+    calls: dict[str, int] = vercel.api.get("/_sandbox/calls").json()["calls"]
     return sum(count for call, count in calls.items() if call.startswith("GET /v1/projects/"))
 
 
@@ -859,7 +859,7 @@ def test_a_value_is_read_once_in_a_run_and_again_when_somebody_changed_it(vercel
     assert values_read(vercel, lambda: edge.check(project, BATCH)) == 2
     assert values_read(vercel, lambda: edge.check(project, BATCH)) == 0
     region = vercel.envs()["AWS_REGION"]["id"]
-    vercel.door.patch(f"/v9/projects/eonpro/env/{region}?slug=clinic", json={"value": "eu-west-1"})
+    vercel.api.patch(f"/v9/projects/eonpro/env/{region}?slug=clinic", json={"value": "eu-west-1"})
     assert "AWS_REGION" in (edge.check(project, BATCH) or ""), "the same comment, another value"
 
 
@@ -868,21 +868,21 @@ def test_a_run_that_changes_nothing_asks_vercel_once(vercel: Place):
     vercel.edge().deliver(project, BATCH)
     edge = vercel.edge(asks_once=True)
     assert edge.check(project, BATCH) is None
-    vercel.door.delete("/_sandbox/calls")
+    vercel.api.delete("/_sandbox/calls")
     assert edge.check(project, BATCH) is None
-    assert vercel.door.get("/_sandbox/calls").json()["calls"] == {}
+    assert vercel.api.get("/_sandbox/calls").json()["calls"] == {}
 
 
 def test_a_listing_that_was_begun_is_the_deliverys_until_it_writes(vercel: Place):
     edge, project = vercel.edge(), vercel.project()
     edge.deliver(project, BATCH)
-    vercel.door.delete("/_sandbox/calls")
+    vercel.api.delete("/_sandbox/calls")
     assert edge.listing(project).deliver(project, BATCH).state is DeliveryState.UNCHANGED
-    assert sum(vercel.door.get("/_sandbox/calls").json()["calls"].values()) == 1
+    assert sum(vercel.api.get("/_sandbox/calls").json()["calls"].values()) == 1
     begun = edge.listing(project)
     assert begun.check(project, BATCH) is None
     region = vercel.envs()["AWS_REGION"]["id"]
-    vercel.door.delete(f"/v9/projects/eonpro/env/{region}?slug=clinic")
+    vercel.api.delete(f"/v9/projects/eonpro/env/{region}?slug=clinic")
     assert begun.deliver(project, BATCH).state is DeliveryState.UNCHANGED, "as it was listed"
     moved = replace(BATCH, region="eu-west-1")
     assert begun.deliver(project, moved).state is DeliveryState.WRITTEN, "listed again after the write, and created"
@@ -895,6 +895,6 @@ def test_checks_that_belong_together_ask_vercel_once_and_a_delivery_after_them_a
     checks = edge.asking_once()
     assert checks.check(project, BATCH) is None
     region = vercel.envs()["AWS_REGION"]["id"]
-    vercel.door.patch(f"/v9/projects/eonpro/env/{region}?slug=clinic", json={"value": "eu-west-1"})
+    vercel.api.patch(f"/v9/projects/eonpro/env/{region}?slug=clinic", json={"value": "eu-west-1"})
     assert checks.check(project, BATCH) is None
     assert "AWS_REGION" in (edge.check(project, BATCH) or "")

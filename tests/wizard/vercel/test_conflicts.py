@@ -31,7 +31,7 @@ def reported(vercel: Place) -> tuple[str, ...]:
 
 
 def staging(vercel: Place) -> str:
-    made = vercel.door.post("/v9/projects/eonpro/custom-environments?slug=clinic", json={"slug": "staging"})
+    made = vercel.api.post("/v9/projects/eonpro/custom-environments?slug=clinic", json={"slug": "staging"})
     assert made.status_code == 201
     return str(made.json()["id"])
 
@@ -44,7 +44,7 @@ def share(vercel: Place, key: str, value: str, linked: bool = True, **more: Any)
         "projectId": [vercel.project().id] if linked else [],
         **more,
     }
-    answer = vercel.door.post("/v1/env?slug=clinic", json=body)
+    answer = vercel.api.post("/v1/env?slug=clinic", json=body)
     assert (answer.status_code, answer.json()["failed"]) == (201, [])
 
 
@@ -127,9 +127,9 @@ def test_a_custom_environment_that_cannot_be_asked_for_is_told_by_its_id(vercel:
 def test_where_no_custom_environment_is_met_none_is_asked_for(vercel: Place) -> None:
     vercel.put("AWS_REGION", "us-east-1", target=["preview"])
     project = vercel.project()
-    vercel.door.delete("/_sandbox/calls")
+    vercel.api.delete("/_sandbox/calls")
     vercel.edge().overlaps(project)
-    calls = vercel.door.get("/_sandbox/calls").json()
+    calls = vercel.api.get("/_sandbox/calls").json()
     assert not [call for call in calls["calls"] if "custom-environments" in call]
     assert calls["writes"] == 0
 
@@ -144,7 +144,7 @@ def test_the_access_key_of_production_in_preview_is_told_and_its_secret_never_re
     lines = reported(vercel)
     assert "AWS_ACCESS_KEY_ID of preview is production's access key: what runs there signs as production" in lines
     assert "AWS_SECRET_ACCESS_KEY is set for preview too; that is not changed" in lines
-    assert not [call for call in vercel.door.get("/_sandbox/calls").json()["calls"] if call.endswith(id)]
+    assert not [call for call in vercel.api.get("/_sandbox/calls").json()["calls"] if call.endswith(id)]
 
 
 def test_another_access_key_of_preview_is_left(vercel: Place) -> None:
@@ -246,9 +246,9 @@ def test_what_production_does_not_see_is_no_conflict(vercel: Place, place: dict[
         vercel.put(key, value, **place)
     edge, project = vercel.edge(), vercel.project()
     assert edge.conflict(project, OURS, region="us-east-1", key_arn=ARN) is None
-    before = vercel.door.get("/v10/projects/eonpro/env?slug=clinic").json()["envs"]
+    before = vercel.api.get("/v10/projects/eonpro/env?slug=clinic").json()["envs"]
     edge.deliver(project, BATCH)
-    after = vercel.door.get("/v10/projects/eonpro/env?slug=clinic").json()["envs"]
+    after = vercel.api.get("/v10/projects/eonpro/env?slug=clinic").json()["envs"]
     assert [each for each in after if each["id"] in {old["id"] for old in before}] == before
 
 
@@ -273,7 +273,7 @@ def test_two_stacks_of_one_project_never_touch_each_others_data_key(vercel: Plac
     vercel.edge().deliver(own, theirs)
     vercel.edge().deliver_access_key(own, AccessKey(id=KEY_ID, secret=SECRET))
     assert vercel.edge().check(production, BATCH) is None and vercel.edge().check(own, theirs) is None
-    envs = vercel.door.get("/v10/projects/eonpro/env?slug=clinic").json()["envs"]
+    envs = vercel.api.get("/v10/projects/eonpro/env?slug=clinic").json()["envs"]
     assert [each for each in envs if each["target"] == ["production"]] == list(listed.values())
     assert (vercel.edge().access_key_id(own), vercel.edge().access_key_id(production)) == (KEY_ID, None)
     (words, *_) = (line for line in vercel.edge().overlaps(own) if "ENCRYPTED_PHI_KEY" in line)

@@ -20,7 +20,7 @@ def vercel() -> Iterator[Place]:
 
 
 def running(vercel: Place) -> dict[str, Any]:
-    found: dict[str, Any] = vercel.door.get("/_sandbox/running/eonpro").json()
+    found: dict[str, Any] = vercel.api.get("/_sandbox/running/eonpro").json()
     return found
 
 
@@ -36,7 +36,7 @@ def redeploy(vercel: Place, project: VercelProject, reported: list[str] | None =
 
 
 def made(vercel: Place) -> int:
-    listed = vercel.door.get("/v6/deployments?slug=clinic&projectId=eonpro&limit=100").json()["deployments"]
+    listed = vercel.api.get("/v6/deployments?slug=clinic&projectId=eonpro&limit=100").json()["deployments"]
     return len(listed) - 1
 
 
@@ -118,7 +118,7 @@ def test_one_that_was_made_and_not_answered_is_found_and_not_made_again(vercel: 
 def test_somebody_elses_deployment_is_not_taken_for_ours(vercel: Place) -> None:
     project, former = vercel.project(), running(vercel)["deployment"]
     body = {"name": "eonpro", "deploymentId": former, "target": "production", "meta": {"action": "redeploy"}}
-    vercel.door.post("/v13/deployments?slug=clinic&forceNew=1", json=body)
+    vercel.api.post("/v13/deployments?slug=clinic&forceNew=1", json=body)
     vercel.fault(method="POST", path="/deployments", kind="drop")
     redeploy(vercel, project)
     assert made(vercel) == 2
@@ -130,7 +130,7 @@ def test_where_none_could_be_made_it_raises_and_the_former_runs_on(vercel: Place
         vercel.fault(method="POST", path="/deployments", status=status, times=99)
         with pytest.raises(kind):
             redeploy(vercel, project)
-        vercel.door.delete("/_sandbox/faults")
+        vercel.api.delete("/_sandbox/faults")
     assert running(vercel) == former and made(vercel) == 0
 
 
@@ -138,7 +138,7 @@ def test_after_a_rollback_it_is_ready_and_not_in_production_and_that_is_said(ver
     project = vercel.project()
     first = running(vercel)["deployment"]
     redeploy(vercel, project)
-    vercel.door.post(f"/v9/projects/eonpro/rollback/{first}?slug=clinic")
+    vercel.api.post(f"/v9/projects/eonpro/rollback/{first}?slug=clinic")
     assert runs(vercel, project).id == first
     done = redeploy(vercel, project)
     assert done.state is RedeployState.FAILED and done.after is not None and done.after.state == "READY"
@@ -147,7 +147,7 @@ def test_after_a_rollback_it_is_ready_and_not_in_production_and_that_is_said(ver
 
 
 def test_a_project_without_a_deployment_and_an_endpoint_that_does_not_tell(vercel: Place) -> None:
-    vercel.door.post("/v11/projects?slug=clinic", json={"name": "api"})
+    vercel.api.post("/v11/projects?slug=clinic", json={"name": "api"})
     fresh = vercel.edge().find_project("clinic", "api")
     assert vercel.edge().current_deployment(fresh) is None
     vercel.fault(path="/v6/deployments", status=404)
@@ -166,19 +166,19 @@ def test_no_value_is_in_what_is_told(vercel: Place) -> None:
 
 @pytest.mark.parametrize("environment", ["preview", "staging"])
 def test_another_environments_stack_redeploys_its_own_and_never_production(vercel: Place, environment: str) -> None:
-    vercel.door.post("/v9/projects/eonpro/custom-environments?slug=clinic", json={"slug": "staging"})
+    vercel.api.post("/v9/projects/eonpro/custom-environments?slug=clinic", json={"slug": "staging"})
     project, former = vercel.edge().find_project("clinic", "eonpro", environment), running(vercel)
     assert vercel.edge().current_deployment(project) is None
     body: dict[str, Any] = {"name": "eonpro", "deploymentId": former["deployment"]}
     body |= {"customEnvironmentSlugOrId": environment} if environment == "staging" else {}
-    vercel.door.post("/v13/deployments?slug=clinic&forceNew=1", json=body)
-    for entry in vercel.door.get("/v6/deployments?slug=clinic&projectId=eonpro").json()["deployments"]:
+    vercel.api.post("/v13/deployments?slug=clinic&forceNew=1", json=body)
+    for entry in vercel.api.get("/v6/deployments?slug=clinic&projectId=eonpro").json()["deployments"]:
         for _ in range(2):  # Each read is a step of the build.
-            vercel.door.get(f"/v13/deployments/{entry['uid']}?slug=clinic")
+            vercel.api.get(f"/v13/deployments/{entry['uid']}?slug=clinic")
     vercel.edge().deliver(project, BATCH)
     changed = vercel.edge().last_change(project)
     assert changed is not None and runs(vercel, project).made < changed
     done = redeploy(vercel, project)
     assert done.state is RedeployState.DONE and done.after == runs(vercel, project) and done.after.made > changed
-    assert vercel.door.get(f"/_sandbox/deployment/eonpro?environment={environment}").json() == dict(BATCH.values)
+    assert vercel.api.get(f"/_sandbox/deployment/eonpro?environment={environment}").json() == dict(BATCH.values)
     assert running(vercel) == former and vercel.edge().last_change(vercel.project()) is None

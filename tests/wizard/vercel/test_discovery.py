@@ -133,7 +133,7 @@ def listed(vercel: Place, key: str = "ENCRYPTED_PHI_KEY") -> Any:
 
 
 def deployed(vercel: Place) -> str:
-    return str(vercel.door.get("/_sandbox/deployment/eonpro").json()["ENCRYPTED_PHI_KEY"])
+    return str(vercel.api.get("/_sandbox/deployment/eonpro").json()["ENCRYPTED_PHI_KEY"])
 
 
 def test_the_comment_names_the_data_key_and_its_value_type_and_environments_stay(vercel: Place) -> None:

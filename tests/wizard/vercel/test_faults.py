@@ -65,7 +65,7 @@ def vercel() -> Iterator[Place]:
 def values(vercel: Place) -> dict[tuple[str, Any, str], str | None]:
     """The value of each variable by its place and name; a sensitive one by the fingerprint of its comment."""
     found = {}
-    for each in vercel.door.get("/v10/projects/eonpro/env?slug=clinic").json()["envs"]:
+    for each in vercel.api.get("/v10/projects/eonpro/env?slug=clinic").json()["envs"]:
         value = each["comment"] if each["type"] == "sensitive" else vercel.value_of(each["id"])
         found[(",".join(each["target"]), each.get("gitBranch"), each["key"])] = value
     return found
@@ -90,8 +90,8 @@ def test_a_delivery_ends_whole_or_as_it_began(
     vercel: Place, scope: Scope, before: dict[str, str], sensitive: bool, faults: list[dict[str, Any]]
 ) -> None:
     project = vercel.project()
-    for each in vercel.door.get("/v10/projects/eonpro/env?slug=clinic").json()["envs"]:
-        vercel.door.delete(f"/v9/projects/eonpro/env/{each['id']}?slug=clinic")
+    for each in vercel.api.get("/v10/projects/eonpro/env?slug=clinic").json()["envs"]:
+        vercel.api.delete(f"/v9/projects/eonpro/env/{each['id']}?slug=clinic")
     for key, value in before.items():
         is_key = key == "ENCRYPTED_PHI_KEY"
         more = {"type": "sensitive", "comment": data_key_comment(OURS)} if is_key and sensitive else {}
@@ -104,7 +104,7 @@ def test_a_delivery_ends_whole_or_as_it_began(
         ended = True
     except SetupError:
         ended = False
-    vercel.door.delete("/_sandbox/faults")
+    vercel.api.delete("/_sandbox/faults")
     now = values(vercel)
     others = {name: value for name, value in was.items() if name[2] not in NAMES}
     assert others.items() <= now.items()

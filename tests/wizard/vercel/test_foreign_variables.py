@@ -23,7 +23,7 @@ def vercel() -> Iterator[Place]:
 
 
 def change(vercel: Place, key: str, **fields: str) -> None:
-    vercel.door.patch(f"/v9/projects/eonpro/env/{vercel.envs()[key]['id']}?slug=clinic", json=fields)
+    vercel.api.patch(f"/v9/projects/eonpro/env/{vercel.envs()[key]['id']}?slug=clinic", json=fields)
 
 
 @pytest.mark.parametrize("type_", ["encrypted", "plain", "sensitive"])
@@ -50,7 +50,7 @@ def test_both_are_told_at_once_with_the_command_and_nothing_is_written(vercel: P
     assert [each.name for each in refused.value.variables] == ["AWS_KMS_KEY_ID"]
     assert vercel.envs() == before
     assert vercel.edge().deliver(project, AGREED).state is DeliveryState.WRITTEN
-    assert vercel.door.get("/_sandbox/deployment/eonpro").json()["AWS_KMS_KEY_ID"] == ARN
+    assert vercel.api.get("/_sandbox/deployment/eonpro").json()["AWS_KMS_KEY_ID"] == ARN
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_a_listed_project_is_the_project_that_is_found(vercel: Place) -> None:
 
 
 def test_a_project_without_a_framework_says_so(vercel: Place) -> None:
-    assert vercel.door.post("/v11/projects?slug=clinic", json={"name": "api"}).status_code == 200
+    assert vercel.api.post("/v11/projects?slug=clinic", json={"name": "api"}).status_code == 200
     listed = {each.name: each.framework for each in vercel.edge().list_projects()}
     assert listed["api"] is None
     assert vercel.edge().find_project("clinic", "api").framework is None
@@ -54,7 +54,7 @@ def test_a_project_without_a_framework_says_so(vercel: Place) -> None:
 def test_who_issues_a_projects_tokens_is_read_as_the_project_is_set(vercel: Place) -> None:
     as_made = vercel.project()
     changed = {"oidcTokenConfig": {"enabled": False, "issuerMode": "global"}}
-    assert vercel.door.patch(f"/v9/projects/{as_made.id}?slug=clinic", json=changed).status_code == 200
+    assert vercel.api.patch(f"/v9/projects/{as_made.id}?slug=clinic", json=changed).status_code == 200
     off = vercel.edge().find_project("clinic", "eonpro")
 
     assert (as_made.gives_tokens, as_made.issuer_mode) == (True, VercelIssuerMode.TEAM)
@@ -140,12 +140,12 @@ def test_the_teams_are_asked_side_by_side(vercel: Place) -> None:
 @pytest.mark.parametrize("place", ["vercel", "scoped"])
 def test_a_token_is_checked_by_one_request_whatever_it_reaches(place: str, request: pytest.FixtureRequest) -> None:
     vercel: Place = request.getfixturevalue(place)
-    vercel.door.delete("/_sandbox/calls")
+    vercel.api.delete("/_sandbox/calls")
     vercel.edge().check_token()
-    assert vercel.door.get("/_sandbox/calls").json()["calls"] == {"GET /v2/teams": 1}
+    assert vercel.api.get("/_sandbox/calls").json()["calls"] == {"GET /v2/teams": 1}
     with pytest.raises(CredentialsError, match="does not accept the token"):
         vercel.edge("another").check_token()
-    assert sum(vercel.door.get("/_sandbox/calls").json()["calls"].values()) <= 2
+    assert sum(vercel.api.get("/_sandbox/calls").json()["calls"].values()) <= 2
 
 
 def test_an_endpoint_without_teams_says_nothing_about_a_token(vercel: Place) -> None:

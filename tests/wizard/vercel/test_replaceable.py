@@ -27,7 +27,7 @@ def delivered(vercel: Place, wrapped: WrappedDataKey, **more: str) -> None:
 
 
 def running(vercel: Place) -> str:
-    return str(vercel.door.get("/_sandbox/deployment/eonpro").json()["ENCRYPTED_PHI_KEY"])
+    return str(vercel.api.get("/_sandbox/deployment/eonpro").json()["ENCRYPTED_PHI_KEY"])
 
 
 def test_a_stored_version_makes_way_for_the_current_one(vercel: Place) -> None:
@@ -91,6 +91,6 @@ def test_a_version_that_the_team_shares_may_be_gone_before(vercel: Place) -> Non
         "target": ["production"],
         "projectId": [project.id],
     }
-    assert vercel.door.post("/v1/env?slug=clinic", json=shared).status_code == 201
+    assert vercel.api.post("/v1/env?slug=clinic", json=shared).status_code == 201
     assert vercel.edge().conflict(project, OURS) is not None
     assert vercel.edge().conflict(project, OURS, replaceable=STORED_KEYS) is None

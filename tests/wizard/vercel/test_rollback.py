@@ -25,7 +25,7 @@ def vercel() -> Iterator[Place]:
 
 
 def running(vercel: Place) -> dict[str, str]:
-    found: dict[str, str] = vercel.door.get("/_sandbox/deployment/eonpro").json()
+    found: dict[str, str] = vercel.api.get("/_sandbox/deployment/eonpro").json()
     return found
 
 
@@ -94,7 +94,7 @@ def test_the_kms_key_goes_before_the_data_key(vercel: Place) -> None:
     never(vercel, 3)
     with pytest.raises(ResourceError):
         vercel.edge().deliver(vercel.project(), BATCH)
-    calls = vercel.door.get("/_sandbox/calls").json()["calls"]
+    calls = vercel.api.get("/_sandbox/calls").json()["calls"]
     removed = [call for call in calls if call.startswith("DELETE ")]
     assert len(removed) == 2 and vercel.envs() == {}
     # While it was being taken back, the application could never have found the KMS key without its data key.
@@ -154,7 +154,7 @@ def test_an_outage_after_half_of_it_is_told_as_it_is_and_the_next_push_completes
     with pytest.raises(Unreachable) as caught:
         vercel.edge(deadline=20.0).deliver(project, BATCH)
     assert "unknown" in caught.value.message and "do not deploy" in caught.value.hint
-    vercel.door.delete("/_sandbox/faults")
+    vercel.api.delete("/_sandbox/faults")
     vercel.edge().deliver(project, BATCH)
     assert running(vercel) == dict(BATCH.values)
 
@@ -192,7 +192,7 @@ def test_another_runs_delivery_that_is_whole_is_not_taken_back(vercel: Place) ->
 
     def meanwhile(seconds: float) -> None:
         if not clock.slept:
-            vercel.door.delete("/_sandbox/faults")
+            vercel.api.delete("/_sandbox/faults")
             other.deliver(project, BATCH)
             never(vercel, 1)
         sleep(seconds)

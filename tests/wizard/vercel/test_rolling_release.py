@@ -46,7 +46,7 @@ class World(Place):
 def vercel() -> Iterator[World]:
     app = create_app(token=TOKEN, team="clinic", project="eonpro")
     for place in serve(app):
-        world = World(url=place.url, door=place.door, clock=place.clock)
+        world = World(url=place.url, api=place.api, clock=place.clock)
         world.app, world.reported, world.edge_options = app, [], {}
         yield world
         for edge in world.edges:
@@ -56,11 +56,11 @@ def vercel() -> Iterator[World]:
 def configure(vercel: World, stages: list[dict[str, int]] = APPROVED) -> None:
     kind = "automatic" if "duration" in stages[0] else "manual-approval"
     body = {"enabled": True, "advancementType": kind, "stages": stages}
-    assert vercel.door.patch(f"{PLACE}/config?slug=clinic", json=body).status_code == 200
+    assert vercel.api.patch(f"{PLACE}/config?slug=clinic", json=body).status_code == 200
 
 
 def release(vercel: World) -> dict[str, Any]:
-    found: dict[str, Any] = vercel.door.get(f"{PLACE}?slug=clinic").json()["rollingRelease"]
+    found: dict[str, Any] = vercel.api.get(f"{PLACE}?slug=clinic").json()["rollingRelease"]
     return found
 
 
@@ -105,17 +105,17 @@ def followed(vercel: World, **more: Any) -> Redeployed:
 def approve(vercel: World, index: int) -> Callable[[], object]:
     def act() -> object:
         body = {"nextStageIndex": index, "canaryDeploymentId": canary_of(vercel)}
-        return vercel.door.post(f"{PLACE}/approve-stage?slug=clinic", json=body)
+        return vercel.api.post(f"{PLACE}/approve-stage?slug=clinic", json=body)
 
     return act
 
 
 def passing(vercel: World, minutes: int) -> Callable[[], object]:
-    return lambda: vercel.door.post(f"/_sandbox/rolling-release/eonpro/minutes/{minutes}")
+    return lambda: vercel.api.post(f"/_sandbox/rolling-release/eonpro/minutes/{minutes}")
 
 
 def abort(vercel: World) -> object:
-    return vercel.door.post(f"/v9/projects/eonpro/rollback/{canary_of(vercel)}?slug=clinic", json={})
+    return vercel.api.post(f"/v9/projects/eonpro/rollback/{canary_of(vercel)}?slug=clinic", json={})
 
 
 def test_it_is_waited_for_until_complete_where_that_is_asked_for(vercel: World) -> None:
@@ -201,7 +201,7 @@ def test_an_endpoint_that_names_the_canary_as_production_does_not_hide_the_relea
     former = running(vercel)["deployment"]
     followed(vercel)
     canary = canary_of(vercel)
-    entry = vercel.door.get(f"/v13/deployments/{canary}?slug=clinic").json()
+    entry = vercel.api.get(f"/v13/deployments/{canary}?slug=clinic").json()
     named = {"production": {**entry, "readySubstate": "ROLLING"}}
 
     def rename(response: flask.Response) -> flask.Response:
@@ -225,15 +225,15 @@ def test_a_release_that_the_dashboard_completes_at_once_is_done(vercel: World) -
     configure(vercel)
     after_each_pause(
         vercel,
-        lambda: vercel.door.post(f"{PLACE}/complete?slug=clinic", json={"canaryDeploymentId": canary_of(vercel)}),
+        lambda: vercel.api.post(f"{PLACE}/complete?slug=clinic", json={"canaryDeploymentId": canary_of(vercel)}),
     )
     assert followed(vercel, until_complete=True).state is RedeployState.DONE
 
 
 def test_a_project_without_rolling_releases_costs_no_request_more(vercel: World) -> None:
-    vercel.door.delete("/_sandbox/calls")
+    vercel.api.delete("/_sandbox/calls")
     assert followed(vercel).state is RedeployState.DONE
-    calls = vercel.door.get("/_sandbox/calls").json()["calls"]
+    calls = vercel.api.get("/_sandbox/calls").json()["calls"]
     assert not [call for call in calls if "rolling-release" in call]
 
 

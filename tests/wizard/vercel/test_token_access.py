@@ -36,7 +36,7 @@ def test_a_team_out_of_reach_is_told_with_the_reason_and_the_way(vercel: Place, 
 
 
 def test_a_team_is_told_by_its_name_where_it_was_asked_for_by_its_id(vercel: Place) -> None:
-    teams = vercel.door.get("/v2/teams").json()["teams"]
+    teams = vercel.api.get("/v2/teams").json()["teams"]
     id = next(team["id"] for team in teams if team["slug"] == "bank")
     with pytest.raises(PermissionDenied, match=rf"no access to the team bank \({id}\): the token's scope"):
         vercel.edge().find_project(id, "ledger")

@@ -61,7 +61,7 @@ def test_another_data_key_under_the_own_name_is_never_overwritten(vercel: Place)
 
 def test_a_delivery_that_cannot_end_leaves_no_kms_key_without_its_data_key(vercel: Place) -> None:
     vercel.edge().deliver(project(vercel), RENAMED)
-    vercel.door.delete(f"/v9/projects/eonpro/env/{vercel.envs()['EONPRO_PHI_KEY']['id']}?slug=clinic")
+    vercel.api.delete(f"/v9/projects/eonpro/env/{vercel.envs()['EONPRO_PHI_KEY']['id']}?slug=clinic")
     assert "EONPRO_PHI_KEY it is missing" in str(vercel.edge().check(project(vercel), RENAMED))
     vercel.fault(method="POST", path="/env", status=400, times=9)
     with pytest.raises(ResourceError, match="EONPRO_PHI_KEY: it is missing"):

@@ -55,8 +55,8 @@ def grant(grantee: str, *operations: str, **more: Any) -> GrantFact:
     )
 
 
-def papers(*key_policy: dict[str, Any], iam: Any = (), **more: Any) -> KeyAccessDocuments:
-    """A key's papers; `iam` None: IAM could not be read."""
+def documents(*key_policy: dict[str, Any], iam: Any = (), **more: Any) -> KeyAccessDocuments:
+    """A key's documents; `iam` None: IAM could not be read."""
     values: dict[str, Any] = {
         "arn": KEY,
         "account": ACCOUNT,

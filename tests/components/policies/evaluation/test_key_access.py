@@ -25,10 +25,10 @@ from tests.components.policies.evaluation.policy_documents import (
     allow,
     deny,
     document,
+    documents,
     grant,
     limit,
     named,
-    papers,
     principal,
 )
 from tests.wizard.fakes.clients import ACCOUNT, ADMIN, APP, KEY, OTHER_ACCOUNT, OTHER_KEY, SECOND, settings
@@ -44,7 +44,7 @@ def asked(read: KeyAccessDocuments, arn: str = ADA, action: str = "Decrypt") -> 
 
 def through_iam(*statements: dict[str, Any], arn: str = ADA, **more: Any) -> KeyAccessDocuments:
     """A key that leaves it to IAM, and one principal with these statements."""
-    return papers(LEAVES_IT_TO_IAM, iam=[principal(arn, *statements, **more)])
+    return documents(LEAVES_IT_TO_IAM, iam=[principal(arn, *statements, **more)])
 
 
 ALLOWED = {
@@ -68,20 +68,20 @@ ALLOWED = {
     "a denial whose condition does not hold": through_iam(
         allow(), deny(Condition={"ArnNotEquals": {"aws:PrincipalArn": ADA}})
     ),
-    "a single statement without a list": papers(
+    "a single statement without a list": documents(
         LEAVES_IT_TO_IAM,
         iam=[principal(ADA, policies=(IamPolicy(name="own", document={"Statement": allow()}),))],
     ),
     "a boundary that lets it through": through_iam(allow(), boundary=limit(allow("kms:*"))),
-    "the key policy names the user": papers(named(ADA), iam=[principal(ADA)]),
-    "the key policy names the user, whom a boundary limits": papers(
+    "the key policy names the user": documents(named(ADA), iam=[principal(ADA)]),
+    "the key policy names the user, whom a boundary limits": documents(
         named(ADA), iam=[principal(ADA, boundary=limit(allow("s3:*")))]
     ),
-    "the key policy names everybody who fits": papers(
+    "the key policy names everybody who fits": documents(
         named("*", Condition={"StringEquals": {"aws:PrincipalArn": ADA}}), iam=[principal(ADA)]
     ),
-    "the account by its bare id": papers(named(ACCOUNT, "kms:*"), iam=[principal(ADA, allow())]),
-    "a grant, whatever the key policy leaves out": papers(iam=[principal(ADA)], grants=(grant(ADA),)),
+    "the account by its bare id": documents(named(ACCOUNT, "kms:*"), iam=[principal(ADA, allow())]),
+    "a grant, whatever the key policy leaves out": documents(iam=[principal(ADA)], grants=(grant(ADA),)),
 }
 REFUSED = {
     "IAM allows nothing": through_iam(),
@@ -105,7 +105,7 @@ REFUSED = {
     ),
     "IAM denies it": through_iam(allow("*"), deny()),
     "IAM denies everything but": through_iam(allow("*"), {"Effect": "Deny", "NotAction": "s3:*", "Resource": "*"}),
-    "a group's policy denies it": papers(
+    "a group's policy denies it": documents(
         LEAVES_IT_TO_IAM,
         iam=[
             principal(
@@ -118,28 +118,28 @@ REFUSED = {
         ],
     ),
     "a boundary does not let it through": through_iam(allow("*"), boundary=limit(allow("s3:*"))),
-    "a boundary denies it to whom the key policy names": papers(
+    "a boundary denies it to whom the key policy names": documents(
         named(ADA), iam=[principal(ADA, boundary=limit(allow("*"), deny()))]
     ),
-    "the key policy does not leave it to IAM": papers(named(ROLE), iam=[principal(ADA, allow("*"))]),
-    "the key policy leaves it to IAM for others": papers(
+    "the key policy does not leave it to IAM": documents(named(ROLE), iam=[principal(ADA, allow("*"))]),
+    "the key policy leaves it to IAM for others": documents(
         named(ROOT, "kms:*", Condition={"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/x"}}),
         iam=[principal(ADA, allow("*"))],
     ),
-    "the key policy denies it, whatever IAM and grants say": papers(
+    "the key policy denies it, whatever IAM and grants say": documents(
         LEAVES_IT_TO_IAM,
         named(ADA),
         named("*", effect="Deny"),
         iam=[principal(ADA, allow("*"))],
         grants=(grant(ADA),),
     ),
-    "the key policy denies it to the account": papers(
+    "the key policy denies it to the account": documents(
         LEAVES_IT_TO_IAM, named(ROOT, effect="Deny"), iam=[principal(ADA, allow("*"))]
     ),
-    "a statement on another key than its own": papers(named(ADA, Resource=OTHER_KEY), iam=[principal(ADA)]),
-    "a grant to somebody else": papers(iam=[principal(ADA)], grants=(grant(ROLE),)),
-    "a grant of another operation": papers(iam=[principal(ADA)], grants=(grant(ADA, "Encrypt"),)),
-    "everybody but this one": papers(
+    "a statement on another key than its own": documents(named(ADA, Resource=OTHER_KEY), iam=[principal(ADA)]),
+    "a grant to somebody else": documents(iam=[principal(ADA)], grants=(grant(ROLE),)),
+    "a grant of another operation": documents(iam=[principal(ADA)], grants=(grant(ADA, "Encrypt"),)),
+    "everybody but this one": documents(
         {"Effect": "Allow", "Action": "kms:*", "Resource": "*", "NotPrincipal": {"AWS": ADA}},
         iam=[principal(ADA)],
     ),
@@ -165,7 +165,7 @@ def test_there_are_as_many_refusals_as_grants():
 CONDITIONAL = {
     "IAM, with MFA": (through_iam(allow(Condition=MFA)), ("aws:MultiFactorAuthPresent is true",)),
     "the key policy, through a service": (
-        papers(named(ADA, Condition={"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}})),
+        documents(named(ADA, Condition={"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}})),
         ("kms:ViaService is s3.us-east-1.amazonaws.com",),
     ),
     "a denial without MFA": (
@@ -177,7 +177,7 @@ CONDITIONAL = {
         ("aws:MultiFactorAuthPresent is true",),
     ),
     "the root statement in an encryption context": (
-        papers(
+        documents(
             named(ROOT, "kms:*", Condition={"StringEquals": {"kms:EncryptionContext:app": "x"}}),
             iam=[principal(ADA, allow())],
         ),
@@ -188,7 +188,7 @@ CONDITIONAL = {
         (f"Resource arn:aws:kms:us-east-1:{ACCOUNT}:key/${{aws:username}} means the key",),
     ),
     "a grant with an encryption context": (
-        papers(grants=(grant(ADA, constraints=("EncryptionContextEquals app=x",)),)),
+        documents(grants=(grant(ADA, constraints=("EncryptionContextEquals app=x",)),)),
         ("EncryptionContextEquals app=x",),
     ),
 }
@@ -202,39 +202,39 @@ def test_a_condition_on_the_request_is_a_yes_on_its_terms(why):
 
 
 def test_a_role_that_is_named_is_held_by_its_boundary():
-    held = papers(named(ROLE), iam=[principal(ROLE, boundary=limit(allow("s3:*")))])
-    free = papers(named(ROLE), iam=[principal(ROLE, boundary=limit(allow("kms:*")))])
+    held = documents(named(ROLE), iam=[principal(ROLE, boundary=limit(allow("s3:*")))])
+    free = documents(named(ROLE), iam=[principal(ROLE, boundary=limit(allow("kms:*")))])
     assert (asked(held, ROLE).permission, asked(free, ROLE).permission) == (KeyPermission.NO, KeyPermission.YES)
 
 
 def test_the_root_user_needs_no_iam_policy_and_is_denied_like_everybody():
-    assert asked(papers(LEAVES_IT_TO_IAM), ROOT).permission is KeyPermission.YES
-    assert asked(papers(LEAVES_IT_TO_IAM, named("*", effect="Deny")), ROOT).permission is KeyPermission.NO
-    assert asked(papers(named(ADA)), ROOT).permission is KeyPermission.NO
+    assert asked(documents(LEAVES_IT_TO_IAM), ROOT).permission is KeyPermission.YES
+    assert asked(documents(LEAVES_IT_TO_IAM, named("*", effect="Deny")), ROOT).permission is KeyPermission.NO
+    assert asked(documents(named(ADA)), ROOT).permission is KeyPermission.NO
 
 
 def test_another_account_is_let_in_by_name_only():
-    assert asked(papers(named(STRANGER)), STRANGER).permission is KeyPermission.YES
-    assert asked(papers(named(OTHER_ACCOUNT)), OTHER_ACCOUNT).permission is KeyPermission.YES
-    assert asked(papers(LEAVES_IT_TO_IAM), STRANGER).permission is KeyPermission.NO
+    assert asked(documents(named(STRANGER)), STRANGER).permission is KeyPermission.YES
+    assert asked(documents(named(OTHER_ACCOUNT)), OTHER_ACCOUNT).permission is KeyPermission.YES
+    assert asked(documents(LEAVES_IT_TO_IAM), STRANGER).permission is KeyPermission.NO
 
 
 def test_everybody_is_let_in_by_a_star_and_by_an_exception_from_everybody():
-    assert asked(papers(named("*")), "*").permission is KeyPermission.YES
-    assert asked(papers({**named("*"), "Principal": {"AWS": "*"}}), "*").permission is KeyPermission.YES
+    assert asked(documents(named("*")), "*").permission is KeyPermission.YES
+    assert asked(documents({**named("*"), "Principal": {"AWS": "*"}}), "*").permission is KeyPermission.YES
     but = {"Effect": "Allow", "Action": "kms:*", "Resource": "*", "NotPrincipal": {"AWS": ADA}}
-    assert asked(papers(but), "*").permission is KeyPermission.YES
-    assert asked(papers(LEAVES_IT_TO_IAM), "*").permission is KeyPermission.NO
+    assert asked(documents(but), "*").permission is KeyPermission.YES
+    assert asked(documents(LEAVES_IT_TO_IAM), "*").permission is KeyPermission.NO
 
 
 # What could not be read.
 
 UNKNOWN = {
-    "the key policy": (papers(policy=None, iam=[principal(ADA, allow("*"))]), ADA, "Decrypt"),
-    "the key policy, of one whom IAM gives nothing": (papers(policy=None, iam=[principal(ADA)]), ADA, "PutKeyPolicy"),
-    "IAM, where the key policy leaves it to it": (papers(LEAVES_IT_TO_IAM, iam=None), ADA, "Decrypt"),
+    "the key policy": (documents(policy=None, iam=[principal(ADA, allow("*"))]), ADA, "Decrypt"),
+    "the key policy, and IAM gives nothing": (documents(policy=None, iam=[principal(ADA)]), ADA, "PutKeyPolicy"),
+    "IAM, where the key policy leaves it to it": (documents(LEAVES_IT_TO_IAM, iam=None), ADA, "Decrypt"),
     "a policy of the user's": (
-        papers(LEAVES_IT_TO_IAM, iam=[principal(ADA, policies=(IamPolicy(name="own", document=None),))]),
+        documents(LEAVES_IT_TO_IAM, iam=[principal(ADA, policies=(IamPolicy(name="own", document=None),))]),
         ADA,
         "ScheduleKeyDeletion",
     ),
@@ -244,33 +244,33 @@ UNKNOWN = {
         "Decrypt",
     ),
     "the boundary of a role that the key policy names": (
-        papers(named(ROLE), iam=[principal(ROLE, boundary=IamPolicy(name="limit", document=None))]),
+        documents(named(ROLE), iam=[principal(ROLE, boundary=IamPolicy(name="limit", document=None))]),
         ROLE,
         "Decrypt",
     ),
-    "the grants": (papers(LEAVES_IT_TO_IAM, iam=[principal(ADA)], grants=None), ADA, "Decrypt"),
+    "the grants": (documents(LEAVES_IT_TO_IAM, iam=[principal(ADA)], grants=None), ADA, "Decrypt"),
 }
 KNOWN_ALL_THE_SAME = {
     "a denial by IAM, without the key policy": (
-        papers(policy=None, iam=[principal(ADA, allow("*"), deny("kms:*"))]),
+        documents(policy=None, iam=[principal(ADA, allow("*"), deny("kms:*"))]),
         ADA,
         "Decrypt",
         KeyPermission.NO,
     ),
     "a denial by the key policy, without IAM and grants": (
-        papers(LEAVES_IT_TO_IAM, named("*", effect="Deny"), iam=None, grants=None),
+        documents(LEAVES_IT_TO_IAM, named("*", effect="Deny"), iam=None, grants=None),
         ADA,
         "Decrypt",
         KeyPermission.NO,
     ),
     "a key policy that leaves nothing to IAM, without IAM": (
-        papers(named(ROLE), iam=None),
+        documents(named(ROLE), iam=None),
         ADA,
         "Decrypt",
         KeyPermission.NO,
     ),
     "no grant gives the key's policy away": (
-        papers(LEAVES_IT_TO_IAM, iam=[principal(ADA)], grants=None),
+        documents(LEAVES_IT_TO_IAM, iam=[principal(ADA)], grants=None),
         ADA,
         "PutKeyPolicy",
         KeyPermission.NO,
@@ -281,15 +281,15 @@ KNOWN_ALL_THE_SAME = {
         "Decrypt",
         KeyPermission.NO,
     ),
-    "the key policy names the user, without IAM": (papers(named(ADA), iam=None), ADA, "Decrypt", KeyPermission.YES),
+    "the key policy names the user, without IAM": (documents(named(ADA), iam=None), ADA, "Decrypt", KeyPermission.YES),
     "a grant, without the key policy": (
-        papers(policy=None, iam=[principal(ADA)], grants=(grant(ADA),)),
+        documents(policy=None, iam=[principal(ADA)], grants=(grant(ADA),)),
         ADA,
         "Decrypt",
         KeyPermission.YES,
     ),
     "IAM allows it, and another policy could not be read": (
-        papers(
+        documents(
             LEAVES_IT_TO_IAM,
             iam=[
                 principal(
@@ -334,7 +334,7 @@ STACKS = {
 @pytest.mark.parametrize("arn", [APP, ADMIN, SECOND, ADA, ROOT, STRANGER])
 def test_it_says_of_the_products_key_policy_what_the_products_own_judge_says(stack, arn):
     policy = key_policy_of(STACKS[stack])
-    read = papers(policy=policy)
+    read = documents(policy=policy)
     for actions in RIGHTS.values():
         for action in actions:
             found = decide_by_key_policy(policy, arn, action)

@@ -108,8 +108,8 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
     home, folder = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("application")
     server = make_server("127.0.0.1", 0, app, threaded=True)
     url = f"http://127.0.0.1:{server.port}"
-    door = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {TOKEN}", "X-Test": "1"}, trust_env=False)
-    made = Cli(url=url, home=home, folder=folder, api=door)
+    api = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {TOKEN}", "X-Test": "1"}, trust_env=False)
+    made = Cli(url=url, home=home, folder=folder, api=api)
 
     @app.after_request
     def record(response: flask.Response) -> flask.Response:
@@ -122,7 +122,7 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
 
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
-    with door:
+    with api:
         yield made
     server.shutdown()
     thread.join()

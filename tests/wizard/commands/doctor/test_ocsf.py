@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-import wizard.cli.main as bell
+import wizard.cli.main as cli
 from components.policies.requirements import BY_ID
 from tests.wizard.commands.doctor.doctor_documents import DIAGNOSES, DISABLED, DOCTOR
 from tests.wizard.fakes.clients import settings
@@ -149,7 +149,7 @@ def told(monkeypatch, tmp_path):
 
 
 def test_standard_output_has_the_events_and_nothing_else(told, capsys) -> None:
-    assert bell.main(["doctor", "--stack", "staging", "--format", "ocsf"]) == 1
+    assert cli.main(["doctor", "--stack", "staging", "--format", "ocsf"]) == 1
     out, err = capsys.readouterr()
     (event,) = json.loads(out)
     assert event["class_uid"] == 2003 and event["resources"][0]["name"] == "staging"
@@ -161,5 +161,5 @@ def test_standard_output_has_the_events_and_nothing_else(told, capsys) -> None:
     "words", [["verify", "--format", "ocsf"], ["report", "--format", "ocsf"], ["doctor", "--format", "oscal"]]
 )
 def test_a_form_that_a_command_does_not_have_is_refused(words: list[str], capsys) -> None:
-    assert bell.main(words) == 2
+    assert cli.main(words) == 2
     assert "--format" in capsys.readouterr().err

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-import wizard.cli.main as bell
+import wizard.cli.main as cli
 from sandbox.aws.iam.policy import Decision, Request, evaluate
 from tests.wizard.commands.policy.test_operator import (
     ACCOUNT,
@@ -133,7 +133,7 @@ def test_logs_that_are_not_under_a_key_of_the_stack_need_no_use_of_one(logs):
 def test_an_auditor_of_an_existing_trail_is_told_that_its_key_is_not_in_the_policy(capsys):
     existing = ["--trail", TRAIL, "--trail-bucket", "their-logs"]
     assert (
-        bell.main(["policy", "auditor", "--account", ACCOUNT, "--region", "us-east-1", "--target", "ecs", *existing])
+        cli.main(["policy", "auditor", "--account", ACCOUNT, "--region", "us-east-1", "--target", "ecs", *existing])
         == 0
     )
     assert f"not in the policy: kms:Decrypt on the key of {TRAIL}" in capsys.readouterr().err
@@ -205,7 +205,7 @@ def _things(**changes: Any) -> set[str]:
 def test_it_is_printed_alone_and_what_it_cannot_give_beside_it(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     argv = ["policy", "auditor", "--account", ACCOUNT, "--region", "us-east-1", "--target", "ecs"]
-    assert bell.main(argv) == 0
+    assert cli.main(argv) == 0
     printed = capsys.readouterr()
     assert granted(json.loads(printed.out)) == granted(asked(target="ecs", vercel_team=None))
     assert "s3:GetObject" in printed.err and "not enough for `backup drill`" in printed.err
@@ -217,10 +217,10 @@ def test_a_strict_key_policy_is_said_to_be_closed_to_it(capsys):
     both = [f"arn:aws:iam::{ACCOUNT}:user/{name}" for name in ("a", "b")]
     named = [word for arn in both for word in ("--administrators", arn)]
     argv = ["policy", "auditor", "--account", ACCOUNT, "--region", "us-east-1", "--target", "ecs", *strict, *named]
-    assert bell.main(argv) == 0
+    assert cli.main(argv) == 0
     assert "strictKeyPolicy" in capsys.readouterr().err
 
 
 def test_what_it_lacks_is_asked_for_by_its_own_command(capsys):
-    assert bell.main(["policy", "auditor"]) == 2
+    assert cli.main(["policy", "auditor"]) == 2
     assert "-m wizard policy auditor --target" in capsys.readouterr().err

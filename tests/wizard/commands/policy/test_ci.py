@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-import wizard.cli.main as bell
+import wizard.cli.main as cli
 from components.policies import ci
 from components.policies.ci import APPLY_ROLE, READ_ROLE
 from wizard.commands.policy import command
@@ -59,7 +59,7 @@ class Asked:
 
     def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, github: Any) -> None:
         monkeypatch.setattr("wizard.cli.github.reader", lambda environ, secret: github)
-        self.code = bell.main(["policy", "ci", "--repository", "clinic/eonpro", "--account", ACCOUNT])
+        self.code = cli.main(["policy", "ci", "--repository", "clinic/eonpro", "--account", ACCOUNT])
         self.out, self.err = capsys.readouterr()
 
     @property
@@ -127,7 +127,7 @@ def test_the_documents_go_to_standard_output_alone_and_what_to_do_with_them_does
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("EONPRO_ACCOUNT", raising=False)
-    assert bell.main(["policy", "ci", "--repository", "clinic/eonpro", "--account", ACCOUNT]) == 0
+    assert cli.main(["policy", "ci", "--repository", "clinic/eonpro", "--account", ACCOUNT]) == 0
     said = capsys.readouterr()
     assert json.loads(said.out) == command.for_repository("clinic/eonpro", account_id=ACCOUNT)
     assert "create-open-id-connect-provider" in said.err and READ_ROLE in said.err
@@ -137,10 +137,10 @@ def test_the_account_may_come_from_the_environment(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EONPRO_ACCOUNT", ACCOUNT)
-    assert bell.main(["policy", "ci", "--repository", "clinic/eonpro", "--json"]) == 0
+    assert cli.main(["policy", "ci", "--repository", "clinic/eonpro", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert set(document["policy"]) == {READ_ROLE, APPLY_ROLE}
 
 
 def test_the_repository_belongs_to_the_policy_alone() -> None:
-    assert bell.main(["push", "--repository", "clinic/eonpro"]) == 2
+    assert cli.main(["push", "--repository", "clinic/eonpro"]) == 2

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-import wizard.cli.main as bell
+import wizard.cli.main as cli
 
 ACCOUNT = "111122223333"
 ADMIN = f"arn:aws:iam::{ACCOUNT}:role/admin"
@@ -16,7 +16,7 @@ ORGANIZATION = ("policy", "organization", "--organization", "o-exampleorgid", *S
 
 def test_the_pair_goes_to_standard_output_and_who_may_what_does_not(capsys: pytest.CaptureFixture[str]) -> None:
     exempt = f"arn:aws:iam::{ACCOUNT}:role/eonpro-ci-apply"
-    assert bell.main([*ORGANIZATION, "--administrators", ADMIN, "--exempt", exempt]) == 0
+    assert cli.main([*ORGANIZATION, "--administrators", ADMIN, "--exempt", exempt]) == 0
     said = capsys.readouterr()
     pair = json.loads(said.out)
     assert list(pair) == ["EONPROProtectionSCP", "EONPROProtectionRCP"]
@@ -28,9 +28,9 @@ def test_the_pair_goes_to_standard_output_and_who_may_what_does_not(capsys: pyte
 
 def test_it_never_excepts_a_principal_that_nobody_named(capsys: pytest.CaptureFixture[str]) -> None:
     # Without --administrators the other documents assume an operator of a made-up name.
-    assert bell.main(list(ORGANIZATION)) == 2
+    assert cli.main(list(ORGANIZATION)) == 2
     assert "administrators" in capsys.readouterr().err
-    assert bell.main(["policy", "organization", *STACK, "--administrators", ADMIN]) == 2
+    assert cli.main(["policy", "organization", *STACK, "--administrators", ADMIN]) == 2
     assert "organization" in capsys.readouterr().err
 
 
@@ -38,5 +38,5 @@ def test_it_never_excepts_a_principal_that_nobody_named(capsys: pytest.CaptureFi
     "wrong", [("--organization", "r-1234"), ("--exempt", "*"), ("--exempt", "arn:aws:iam::1:role/x")]
 )
 def test_a_wrong_id_or_exception_is_refused(wrong: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert bell.main([*ORGANIZATION, "--administrators", ADMIN, *wrong]) == 2
+    assert cli.main([*ORGANIZATION, "--administrators", ADMIN, *wrong]) == 2
     assert wrong[0] in capsys.readouterr().err
