@@ -108,6 +108,14 @@ def _covers(patterns: tuple[str, ...], excluded: tuple[str, ...] | None, value: 
 
 
 @lru_cache(maxsize=2**14)
+def actions_covered(
+    patterns: tuple[str, ...], excluded: tuple[str, ...] | None, actions: tuple[str, ...]
+) -> tuple[Truth, ...]:
+    """Whether a statement with these Actions, or NotActions, covers each of these actions."""
+    return tuple(_covers(patterns, excluded, action, ignore_case=True) for action in actions)
+
+
+@lru_cache(maxsize=2**14)
 def _is_covered(patterns: tuple[str, ...], value: str, ignore_case: bool) -> Truth:
     # An account's principals share most of their policies' texts: each is compared once, not for every principal.
     return any_of(matches(pattern, value, ignore_case=ignore_case) for pattern in patterns)

@@ -5,6 +5,7 @@ Pure: calls the evaluator (`components.policies.evaluation`) for each principal 
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import MappingProxyType
 
 from components.policies.evaluation import (
@@ -12,10 +13,9 @@ from components.policies.evaluation import (
     AccountIam,
     KeyAccessDocuments,
     KeyPermission,
-    evaluate_access,
     trust,
 )
-from components.policies.evaluation.key_access import RIGHTS, SourceKind
+from components.policies.evaluation.key_access import RIGHTS, SourceKind, evaluate_actions
 from components.policies.evaluation.principals import (
     ACCOUNT_ACCESS,
     Caller,
@@ -34,6 +34,8 @@ from wizard.core.models.access import PrincipalAccess
 from wizard.core.models.account import KeyFact
 
 _BY_STRENGTH = (KeyPermission.NO, KeyPermission.UNKNOWN, KeyPermission.YES)
+_RIGHT_OF = MappingProxyType({action: right for right, actions in RIGHTS.items() for action in actions})
+_ACTIONS = tuple(_RIGHT_OF)
 _NO_RIGHT: Mapping[str, KeyPermission] = MappingProxyType(dict.fromkeys(RIGHTS, KeyPermission.NO))
 
 
@@ -132,6 +134,14 @@ class KeyRights:
     """In order, with every one that the settings name."""
     incomplete: tuple[str, ...] = ()
     """The ARNs of the roles that more principals can assume than are followed."""
+
+    def find(self, arn: str) -> PrincipalRights | None:
+        """The principal of this ARN."""
+        return self._by_arn.get(arn)
+
+    @cached_property
+    def _by_arn(self) -> Mapping[str, PrincipalRights]:
+        return {principal.arn: principal for principal in self.principals}
 
     @property
     def surplus(self) -> tuple[PrincipalRights, ...]:
@@ -237,35 +247,27 @@ def _callers(documents: KeyAccessDocuments, expected: Collection[str]) -> Iterat
 
 
 def _rights(documents: KeyAccessDocuments, caller: Caller, region: str) -> PrincipalRights:
-    decisions = {
-        (right, action): evaluate_access(documents, caller, action, include_everybody=False)
-        for right in RIGHTS
-        for action in RIGHTS[right]
-    }
+    decisions = evaluate_actions(documents, caller, _ACTIONS, include_everybody=False)
     permissions = {
-        right: max((decisions[right, action].permission for action in RIGHTS[right]), key=_BY_STRENGTH.index)
+        right: max((decisions[action].permission for action in RIGHTS[right]), key=_BY_STRENGTH.index)
         for right in RIGHTS
     }
     return PrincipalRights(
         arn=caller.arn,
         kind=caller.kind,
         permissions=permissions,
-        actions=frozenset(
-            action for (_, action), decision in decisions.items() if decision.permission is KeyPermission.YES
-        ),
+        actions=frozenset(action for action, decision in decisions.items() if decision.permission is KeyPermission.YES),
         ways=tuple(_ways(decisions, caller, documents.arn, region)),
     )
 
 
-def _ways(
-    decisions: Mapping[tuple[str, str], AccessDecision], caller: Caller, key_arn: str, region: str
-) -> Iterator[Way]:
+def _ways(decisions: Mapping[str, AccessDecision], caller: Caller, key_arn: str, region: str) -> Iterator[Way]:
     """Each source once, with the rights that it gives and its terms."""
     actions_by_source: dict[tuple[SourceKind, str, tuple[str, ...]], dict[str, list[str]]] = {}
-    for (right, action), decision in decisions.items():
+    for action, decision in decisions.items():
         for source in decision.sources:
             actions = actions_by_source.setdefault((source.kind, source.source, source.terms), {})
-            actions.setdefault(right, []).append(action)
+            actions.setdefault(_RIGHT_OF[action], []).append(action)
     # Another account has to allow it, too, which cannot be read from here.
     other_account = ("their own account allows it",) if caller.kind is PrincipalKind.OTHER_ACCOUNT else ()
     in_region = f" in {region}" if region else ""

@@ -7,7 +7,7 @@ its sign-off, `….signed.json`. Each review contains the digest of the one befo
 import hashlib
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -117,17 +117,22 @@ class Holder(Protocol):
     def assumed_by(self) -> tuple[str, ...]: ...
 
 
-def accepts(review: AccessReview | None, holder: Holder, listed: Collection[str]) -> bool:
-    """Whether a signed review shows a principal with these rights, and everybody who can assume it.
+class Acceptance:
+    """What a signed review accepts. Of None: nothing."""
 
-    `listed`: the ARNs that are judged for themselves, for they have rights of their own now.
-    """
-    former = next((each for each in review.principals if each.arn == holder.arn), None) if review else None
-    if former is None:
-        return False
-    # A principal that the settings no longer name was accepted with the rights that it had then.
-    new = {path for path in holder.assumed_by if path.partition(" ")[0] not in listed} - {*former.assumed_by}
-    return not new and {*holder.surplus} <= former.rights
+    def __init__(self, review: AccessReview | None, listed: Iterable[Holder]) -> None:
+        """`listed`: the principals that have rights of their own now, and are judged for themselves."""
+        self._former = {each.arn: each for each in review.principals} if review else {}
+        self._listed = {each.arn for each in listed}
+
+    def covers(self, holder: Holder) -> bool:
+        """Whether the review shows a principal with these rights, and everybody who can assume it."""
+        former = self._former.get(holder.arn)
+        if former is None:
+            return False
+        # A principal that the settings no longer name was accepted with the rights that it had then.
+        new = {path for path in holder.assumed_by if path.partition(" ")[0] not in self._listed}
+        return new <= {*former.assumed_by} and {*holder.surplus} <= former.rights
 
 
 def read(folder: Path, stack: str) -> tuple[StoredReview, ...]:

@@ -14,7 +14,7 @@ from components.policies.statements import PolicyStatement, as_tuple, normalized
 from components.settings.arn import Arn
 from wizard.account import fixes
 from wizard.account.access.rights import KeyRights, PrincipalRights, Way
-from wizard.account.access.stored_reviews import accepts
+from wizard.account.access.stored_reviews import Acceptance
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.key_policy import key_resource
 from wizard.account.judgements.principal import ROLE
@@ -44,13 +44,12 @@ def check_others(facts: StackFacts) -> Iterator[Notice]:
         yield Notice.unread("who else can use the key", rights)
         return
     reviews, others = facts.reviews, rights.surplus
-    listed = frozenset(principal.arn for principal in rights.principals)
-    review = reviews.accepted(facts.at)
-    accepted = [each for each in others if accepts(review, each, listed)]
+    acceptance = Acceptance(reviews.accepted(facts.at), rights.principals)
+    accepted = [each for each in others if acceptance.covers(each)]
     for principal in others:
         if is_open(principal):
             yield open_role(facts, principal)
-        elif principal not in accepted:
+        elif not acceptance.covers(principal):
             yield not_accepted(facts, principal)
     yield from _unknown(facts, rights)
     if accepted and reviews.signed is not None and reviews.signed.sign_off is not None:
@@ -181,9 +180,8 @@ def _actions(principal: PrincipalRights) -> tuple[str, ...]:
 
 def _assumed(facts: StackFacts, ways: Sequence[Way]) -> Iterator[PrincipalRights]:
     """The roles that are assumed, each once."""
-    roles = {way.role for way in ways if way.role}
-    rights = facts.rights
-    return (each for each in (() if isinstance(rights, SetupError) else rights.principals) if each.arn in roles)
+    rights, roles = facts.rights, dict.fromkeys(way.role for way in ways if way.role)
+    return (role for arn in roles if not isinstance(rights, SetupError) and (role := rights.find(arn)))
 
 
 def _revocations(facts: StackFacts, grantee: str) -> Iterator[str]:

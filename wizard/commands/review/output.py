@@ -9,7 +9,7 @@ from datetime import datetime
 
 from components.policies.evaluation import KeyPermission
 from components.settings.arn import Arn
-from wizard.account.access.stored_reviews import accepts
+from wizard.account.access.stored_reviews import Acceptance
 from wizard.account.diagnosis import plain
 from wizard.account.notices import Notice, State
 from wizard.commands.review.differences import Differences
@@ -236,12 +236,9 @@ class ReviewResult:
         """The principals with more rights than in the settings and in the signed review that holds."""
         if self.sign_off is not None:
             return ()
-        listed = frozenset(principal.arn for principal in self.review.principals)
-        return tuple(
-            principal
-            for principal in self.review.principals
-            if principal.surplus and not accepts(self.accepted, principal, listed)
-        )
+        # One that only called has no right to be judged for.
+        acceptance = Acceptance(self.accepted, (each for each in self.review.principals if each.rights))
+        return tuple(each for each in self.review.principals if each.surplus and not acceptance.covers(each))
 
     @property
     def not_accepted_keys(self) -> tuple[str, ...]:

@@ -12,7 +12,13 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 
 from components.policies.evaluation.account import AccountIam, IamPolicy, IamPrincipal, KeyPermission
-from components.policies.evaluation.key_access import KeyAccessDocuments, evaluate_access, key_context
+from components.policies.evaluation.key_access import (
+    RIGHTS,
+    KeyAccessDocuments,
+    evaluate_access,
+    evaluate_actions,
+    key_context,
+)
 from components.policies.evaluation.principals import caller_of
 from sandbox.aws.iam.policy import Decision, Request, applies, evaluate, names_principal, statements, without_resource
 from tests.components.policies.evaluation.policy_documents import (
@@ -23,6 +29,7 @@ from tests.components.policies.evaluation.policy_documents import (
     STRANGER,
     allow,
     document,
+    grant,
     named,
 )
 from tests.wizard.fakes.clients import ACCOUNT, KEY, OTHER_KEY
@@ -203,3 +210,35 @@ def test_what_is_lost_makes_no_answer_a_no_that_was_a_yes(key_policy, own, lost,
 
     whole, partly = judged(frozenset()), judged(frozenset(lost))
     assert (whole, partly) != (KeyPermission.YES, KeyPermission.NO)
+
+
+EVERY_ACTION = tuple(action for actions_ in RIGHTS.values() for action in actions_)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    arn=st.sampled_from((ADA, ROLE, STRANGER, ROOT, "*")),
+    key_policy=st.one_of(st.none(), key_policies),
+    own=st.one_of(st.none(), documents),
+    boundary=st.one_of(st.just("no boundary"), st.none(), documents),
+    granted=st.sampled_from((None, (), ("Decrypt",), ("GenerateDataKey", "CreateGrant", "DescribeKey"))),
+    everybody=st.booleans(),
+)
+def test_actions_that_are_evaluated_together_get_the_answer_that_each_gets_alone(
+    arn: str, key_policy: Any, own: Any, boundary: Any, granted: Any, everybody: bool
+) -> None:
+    limit = None if boundary == "no boundary" else IamPolicy(name="boundary", document=boundary)
+    holder = IamPrincipal(arn=arn, policies=(IamPolicy(name="own", document=own),), boundary=limit)
+    read = KeyAccessDocuments(
+        arn=KEY,
+        account=ACCOUNT,
+        policy=key_policy,
+        grants=None if granted is None else (grant(arn, *granted),) if granted else (),
+        iam=AccountIam(principals=(holder,)),
+        context=key_context(KEY),
+    )
+    caller = read.caller(arn)
+    together = evaluate_actions(read, caller, EVERY_ACTION, include_everybody=everybody)
+    assert together == {
+        action: evaluate_access(read, caller, action, include_everybody=everybody) for action in EVERY_ACTION
+    }

@@ -13,9 +13,9 @@ import pytest
 
 from components.policies.evaluation import KeyPermission
 from tests.wizard.account.access.reviews import NOW, in_full
-from tests.wizard.fakes.clients import KEY
+from tests.wizard.fakes.clients import ADMIN, KEY
 from wizard.account.access import stored_reviews as storage
-from wizard.account.access.stored_reviews import StoredReview, StoredReviews, accepts
+from wizard.account.access.stored_reviews import Acceptance, StoredReview, StoredReviews
 from wizard.core import files
 from wizard.core.errors import SetupError
 from wizard.core.models.access import AccessReview
@@ -257,12 +257,12 @@ def test_a_later_date_in_the_sign_off_makes_an_old_review_no_newer(place, found)
 
 def test_a_signature_accepts_those_rights_of_these_people_and_their_roles_as_they_could_be_assumed(found):
     [stranger] = found.unexpected
-    listed = {each.arn for each in found.principals}
+    accepted = Acceptance(found, found.principals)
     saml = "arn:aws:iam::111122223333:saml-provider/clinic"
-    assert accepts(found, stranger, listed)
-    assert not accepts(None, stranger, listed)
-    assert not accepts(found, replace(stranger, arn=f"{stranger.arn}2"), listed)
-    assert not accepts(found, replace(stranger, administer=KeyPermission.YES), listed)
-    assert not accepts(found, replace(stranger, assumed_by=(f"{saml} if SAML:aud is https://signin",)), listed)
+    assert accepted.covers(stranger)
+    assert not Acceptance(None, found.principals).covers(stranger)
+    assert not accepted.covers(replace(stranger, arn=f"{stranger.arn}2"))
+    assert not accepted.covers(replace(stranger, administer=KeyPermission.YES))
+    assert not accepted.covers(replace(stranger, assumed_by=(f"{saml} if SAML:aud is https://signin",)))
     # A user who can assume it has rights, and so an entry, of its own.
-    assert accepts(found, replace(stranger, assumed_by=(f"{SIGNER} through gateway",)), {*listed, SIGNER})
+    assert accepted.covers(replace(stranger, assumed_by=(f"{ADMIN} through gateway",)))
