@@ -185,13 +185,16 @@ def with_imports(deployment: Mapping[str, Any], created: Mapping[str, str]) -> d
 def with_resource(resources: Sequence[dict[str, Any]], new: dict[str, Any]) -> list[dict[str, Any]]:
     """The resources of a state with one that AWS has already, in place of the one that it replaces.
 
-    The former one leaves the state if it is retained; the next update deletes it otherwise.
+    The former one leaves the state if it is retained; the next update deletes it otherwise. What the state has already,
+    under this id, stays as it is.
     """
     index = next((i for i, each in enumerate(resources) if each["urn"] == new["urn"] and not each.get("delete")), None)
     if index is None:
         # Last: the dependencies of a resource come before it.
         return [*resources, new]
     former = resources[index]
+    if former.get("id") == new.get("id"):
+        return list(resources)
     ended = [] if former.get("retainOnDelete") else [{**former, "delete": True}]
     return [*resources[:index], new, *resources[index + 1 :], *ended]
 

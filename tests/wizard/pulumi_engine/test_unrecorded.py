@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from wizard.core.models.account import UnrecordedResource
+from wizard.pulumi_engine.plan import with_imports
 from wizard.pulumi_engine.unrecorded import Creations, with_unrecorded
 
 STACK = "urn:pulumi:production::eonpro-kms::pulumi:pulumi:Stack::eonpro-kms-production"
@@ -122,6 +123,16 @@ def test_what_is_replaced_and_not_retained_is_deleted_by_the_next_update() -> No
         ("eonpro-app-role", None),
         ("arn:of-the-global-issuer", True),
     ]
+
+
+def test_what_a_pending_operation_gave_the_state_already_is_not_there_twice() -> None:
+    """The preview is of the state before that: it would create the topic. Marked to be deleted, it would be."""
+    topic = creation("aws:sns/topic:Topic", "alerts", name="eonpro-alerts")
+    del topic["protect"]
+    operation = {"type": "creating", "resource": topic}
+    edited = with_imports({**BEGUN, "pending_operations": [operation]}, {topic["urn"]: "arn:of-the-topic"})
+    theirs = own("aws:sns/topic:Topic", "eonpro-alerts", "arn:of-the-topic")
+    assert with_unrecorded(edited, [topic], [theirs]) == edited
 
 
 @pytest.mark.parametrize(("op", "is_one"), [("create", True), ("create-replacement", True), ("replace", False)])
