@@ -94,6 +94,7 @@ class Topic(StrEnum):
     BACKUP = "Data key backed up, and the backup opened"
     LOGS = "Audit logs as CloudTrail signed them"
     SIGN_IN = "MFA and recent access keys"
+    ALERTS = "Alerts sent and received"
 
 
 _NOT_FINAL = "RIN 0945-AA22, not final"
@@ -250,7 +251,7 @@ REQUIREMENTS = (
     ),
     Requirement(
         id="alerts",
-        topic=Topic.TRAIL,
+        topic=Topic.ALERTS,
         text="An alert is sent when the key, the access to it, the stored data key, the audit trail or an alert is "
         "changed.",
         sections=("164.308(a)(6)(ii)",),

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A trail as an organization's security team creates it before EONPRO is set up: every Region, log file validation, started,
-# with a bucket that is private, versioned, encrypted and denies plain HTTP.
+# with a bucket that is private, versioned, encrypted and denies plain HTTP and TLS older than 1.2.
 #
 #   eval "$(.venv/bin/eonpro-sandbox env)"    # to try it in the sandbox; without this line it uses your own account
 #   bash examples/manual-setup/trail.sh >> answers.yaml
@@ -113,6 +113,14 @@ if [ "$BUCKET" = good ]; then
       \"Action\": \"s3:*\",
       \"Resource\": [\"$BUCKET_ARN\", \"$BUCKET_ARN/*\"],
       \"Condition\": {\"Bool\": {\"aws:SecureTransport\": \"false\"}}
+    },
+    {
+      \"Sid\": \"DenyOldTls\",
+      \"Effect\": \"Deny\",
+      \"Principal\": \"*\",
+      \"Action\": \"s3:*\",
+      \"Resource\": [\"$BUCKET_ARN\", \"$BUCKET_ARN/*\"],
+      \"Condition\": {\"NumericLessThan\": {\"s3:TlsVersion\": \"1.2\"}}
     }"
   aws s3api put-public-access-block --bucket "$TRAIL_BUCKET" --public-access-block-configuration \
     BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true

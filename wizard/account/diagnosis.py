@@ -3,8 +3,8 @@
 Reads through the facts. A check is a function of the facts; `checks/` has them.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -71,7 +71,13 @@ class Diagnosis:
     @property
     def undecided(self) -> tuple[str, ...]:
         """Of these what has no code, and so no command."""
-        return tuple(dict.fromkeys(notice.what for notice in self._of(State.PERSON) if not notice.code))
+        return tuple(
+            dict.fromkeys(
+                f"{each.what}: {each.command}" if each.command else each.what
+                for each in self._of(State.PERSON)
+                if not each.code
+            )
+        )
 
     @property
     def advisories(self) -> tuple[Notice, ...]:
@@ -142,8 +148,19 @@ def first_of(words: Sequence[str], most: int, *, separator: str = ", ") -> str:
 def build_diagnosis(stack: str, notices: Iterable[Notice]) -> Diagnosis:
     """The diagnosis without duplicates: what has a code in the table's order, then the rest as it came."""
     # Two judgements may rest on different facts, and say the same.
-    notices = tuple({(each.state, each.code, each.what, each.why): each for each in reversed([*notices])}.values())[
-        ::-1
-    ]
+    notices = tuple(_merged(notices))
     ordered = sorted((notice for notice in notices if notice.code), key=lambda notice: codes.place(notice.code))
     return Diagnosis(stack=stack, notices=(*ordered, *(notice for notice in notices if not notice.code)))
+
+
+def _merged(notices: Iterable[Notice]) -> Iterator[Notice]:
+    """Those that say the same as one: it bears on the requirements of each, and rests on the facts of each."""
+    alike: dict[tuple[object, ...], list[Notice]] = {}
+    for notice in notices:
+        alike.setdefault((notice.state, notice.code, notice.what, notice.why), []).append(notice)
+    for first, *others in alike.values():
+        yield replace(
+            first,
+            requirements=tuple(dict.fromkeys(id_ for each in (first, *others) for id_ in each.requirements)),
+            facts=tuple(sorted({fact for each in (first, *others) for fact in each.facts})),
+        )

@@ -36,13 +36,13 @@ from wizard.core.models.access import (
 from wizard.core.models.account import Identity, KeyFact, Retention, TrailFact
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.models.deployment import Instances
-from wizard.core.models.rotation import DataKeyVersion, LastBackup
+from wizard.core.models.rotation import DataKeyVersion, LastBackup, RestoreDrill
 from wizard.core.models.stack import Drift
 from wizard.core.next_command import Command, plain_name
 from wizard.core.ports.aws import AccessDiagnostics
 from wizard.core.ports.run import AwsClient, DecryptVerifier, Engine, GitHub, TargetContext, VercelClient
 from wizard.core.retry import Once, together
-from wizard.data_key.delivery import find_data_key, find_last_backup, find_stored_data_key
+from wizard.data_key.delivery import find_data_key, find_last_backup, find_last_drill, find_stored_data_key
 from wizard.data_key.last_backup import fingerprint_of
 from wizard.targets.port import deploy_target
 
@@ -403,6 +403,11 @@ class StackFacts:
     def last_backup(self) -> LastBackup | SetupError | None:
         """The last backup of the data key; None if the account records none."""
         return self.once("last backup", lambda: find_last_backup(self.aws, self.settings))
+
+    @property
+    def last_drill(self) -> RestoreDrill | SetupError | None:
+        """The last drill that opened a backup of the data key; None if the account records none."""
+        return self.once("last drill", lambda: find_last_drill(self.aws, self.settings))
 
     @property
     def backed_up(self) -> str | SetupError | None:

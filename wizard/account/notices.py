@@ -108,9 +108,9 @@ class Notice:
         return cls.unknown(what, error.message, is_denied=denied, requirements=requirements)
 
     @classmethod
-    def person(cls, what: str, *, requirements: tuple[str, ...] = ()) -> Notice:
+    def person(cls, what: str, *, command: str = "", requirements: tuple[str, ...] = ()) -> Notice:
         """It cannot be checked from here, was not requested, or is a person's decision; not a fault."""
-        return cls(state=State.PERSON, what=what, requirements=requirements)
+        return cls(state=State.PERSON, what=what, command=command, requirements=requirements)
 
 
 Judgement = Callable[["StackFacts"], Iterable[Notice]]

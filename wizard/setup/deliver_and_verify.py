@@ -66,6 +66,13 @@ class DeliveryResult:
     proofs: tuple[models.Verification, ...]
     access_key: DeliveredAccessKey | None = None
 
+    @property
+    def wrote_nothing(self) -> bool:
+        """Whether the stored keys and every target had all of it already."""
+        keys = [key for key in (self.stored_data_key, self.hash_key) if key is not None]
+        is_written = any(each.state is not models.DeliveryState.UNCHANGED for each in self.delivered)
+        return not is_written and not any(key.is_new for key in keys)
+
 
 def deliver_and_verify(
     clients: Clients,

@@ -11,6 +11,7 @@ from typing import Any
 from components.policies.requirements import Topic
 from components.settings import Outputs, Settings
 from components.settings.arn import Arn
+from wizard.account.checklist import ChecklistEntry, ItemState
 from wizard.core import json_documents
 from wizard.core.clients import ApplicationCode
 from wizard.core.errors import SetupError
@@ -21,7 +22,6 @@ from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import Step
 from wizard.core.next_command import Command, plain_name, wizard
 from wizard.inputs.application_readers import before_removal
-from wizard.setup.checklist import ChecklistEntry, ItemState
 from wizard.targets.port import NextStep, deploy_targets
 from wizard.targets.vercel.access_key import DeliveredAccessKey
 
@@ -98,7 +98,7 @@ class Report:
         return tuple(
             item
             for item in self.checklist
-            if item.state is ItemState.OPEN and (not item.next or (is_strict and item.topic is Topic.KEY_POLICY))
+            if item.state is ItemState.OPEN and (not item.is_kept or (is_strict and item.topic is Topic.KEY_POLICY))
         )
 
     @property

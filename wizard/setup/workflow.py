@@ -25,7 +25,7 @@ from wizard.core.ports.run import Engine, TargetContext, UserInterface
 from wizard.core.retry import Threads, give_way
 from wizard.data_key.delivery import find_last_backup
 from wizard.inputs.registry import BACKUP_TO
-from wizard.setup import checklist, confirmation, deliver_and_verify, plan, report, steps
+from wizard.setup import confirmation, deliver_and_verify, evidence, plan, report, steps
 from wizard.setup.preflight import account, services
 from wizard.setup.report import has_backup
 from wizard.targets.port import deploy_target
@@ -117,7 +117,7 @@ def setup(request: Request, clients: Clients) -> report.Report:
         # What this run has changed is read when the proof has waited until AWS knows it everywhere.
         if not is_new:
             readings = begun or [pool.submit(read).result for read in readings]
-        read_last_backup, read_account, early = readings
+        read_last_backup, read_evidence, early = readings
         delivery = deliver_and_verify.deliver_and_verify(
             clients, ready, outputs, yes=request.yes, early=None if is_new else early
         )
@@ -126,13 +126,10 @@ def setup(request: Request, clients: Clients) -> report.Report:
     )
     ui.section("Evidence", "the compliance checklist, read from the account just now")
     ui.working("reading the account")
-    items = checklist.evaluate(
-        read_account(),
-        settings=ready.settings,
-        outputs=outputs,
-        stored_data_key=delivery.stored_data_key,
-        proofs=delivery.proofs,
-    )
+    diagnosis = read_evidence()
+    if not is_new and not (delivery.wrote_nothing and evidence.is_all_good(diagnosis)):
+        # It was read before this run wrote to the store or a target.
+        diagnosis = evidence.read(clients, ready, outputs)
     done = report.Report(
         stack=request.stack,
         settings=ready.settings,
@@ -144,7 +141,7 @@ def setup(request: Request, clients: Clients) -> report.Report:
         delivered=delivery.delivered,
         proofs=delivery.proofs,
         access_key=delivery.access_key,
-        checklist=items,
+        checklist=evidence.checklist(diagnosis, delivery.proofs, ready.settings),
         last_backup=last_backup,
         refused_backup=refused_backup,
         former_key=ready.former_key,
@@ -163,7 +160,7 @@ def _readings(clients: Clients, ready: steps.PreparedRun, outputs: Outputs) -> t
     context = deliver_and_verify.context_of(ready, outputs)
     return (
         partial(services.attempt, find_last_backup, ready.aws, ready.settings),
-        partial(checklist.read_account, ready.aws, outputs),
+        partial(evidence.read, clients, ready, outputs),
         partial(deliver_and_verify.prove_early, clients, context),
     )
 

@@ -25,6 +25,7 @@ from components.policies.requirements import Topic
 from tests.wizard.fakes.clients import IDENTITY, TOKEN, settings, step, wrapped
 from tests.wizard.setup.test_report import proof, report
 from tools.documents import commands as commands_page
+from wizard.account.checklist import ChecklistEntry, ItemState
 from wizard.cli.commands import COMMANDS
 from wizard.cli.parser import EXIT_CODES
 from wizard.commands.doctor import command as doctor
@@ -53,7 +54,6 @@ from wizard.core.models.stack import HealthStatus, StackStatus
 from wizard.core.next_command import wizard as wizard_command
 from wizard.inputs.registry import INPUTS
 from wizard.setup import workflow
-from wizard.setup.checklist import ChecklistEntry, ItemState
 from wizard.setup.plan import Plan
 
 PROBLEMS = (
@@ -217,17 +217,17 @@ def test_a_proof_that_fails_is_exit_1(folder, steps, capsys) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "next", "code"),
+    ("state", "is_kept", "code"),
     [
-        (ItemState.OPEN, "", 1),
+        (ItemState.OPEN, False, 1),
         # The person who imported it left it so, and sees the command that repairs it.
-        (ItemState.OPEN, "python -m wizard setup --repair trail", 0),
-        (ItemState.UNKNOWN, "", 0),
-        (ItemState.PERSON, "", 0),
+        (ItemState.OPEN, True, 0),
+        (ItemState.UNKNOWN, False, 0),
+        (ItemState.PERSON, False, 0),
     ],
 )
-def test_a_pipeline_sees_that_the_account_lacks_what_was_set_up(folder, steps, capsys, state, next, code) -> None:
-    item = ChecklistEntry(topic=Topic.TRAIL, state=state, evidence="the trail records nothing", next=next)
+def test_a_pipeline_sees_that_the_account_lacks_what_was_set_up(folder, steps, capsys, state, is_kept, code) -> None:
+    item = ChecklistEntry(topic=Topic.TRAIL, state=state, evidence="the trail records nothing", is_kept=is_kept)
     steps(report("vercel", checklist=(item,)))
     assert cli.main(["--json"]) == code
     assert json.loads(capsys.readouterr().out)["ok"] is (code == 0)

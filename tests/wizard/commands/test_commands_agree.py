@@ -19,6 +19,7 @@ from tests.wizard.fakes.clients import (
     settings,
     trail_fact,
 )
+from wizard.account.checklist import ItemState
 from wizard.commands.cost import CostOptions
 from wizard.commands.cost import command as cost
 from wizard.commands.status import command as status
@@ -29,7 +30,6 @@ from wizard.core.models.rotation import KeyRotations, Rotation
 from wizard.core.models.stack import HealthStatus, ListedStack
 from wizard.inputs.answers import from_settings
 from wizard.setup import steps
-from wizard.setup.checklist import ItemState
 from wizard.setup.preflight.checks import Findings
 from wizard.setup.steps import PreparedRun
 

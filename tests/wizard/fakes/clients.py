@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from components import policies
-from components.policies.stack import StackPolicy, alert_rules_of, key_policy_of
+from components.policies.stack import StackPolicy, alert_rules_of, key_policy_of, trail_key_policy_of
 from components.settings import DATA_KEY_VARIABLE, WRAPPED_KEYS, Outputs, ResourceKind, SecretStore, Settings
 from tests.wizard.fakes.access import FakeAccess
 from tests.wizard.fakes.backup import FakeBackupStorage
@@ -89,6 +89,7 @@ APP_POLICY = f"arn:aws:iam::{ACCOUNT}:policy/EONPROKMSAccess"
 KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}"
 OTHER_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/99999999-12ab-34cd-56ef-1234567890ab"
+LOGS_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/logs"
 MATERIAL = "0f" * 32
 """The id of the key material that opens every data key here."""
 MULTI_KEY_ID = "mrk-1234abcd12ab34cd56ef1234567890ab"
@@ -235,7 +236,14 @@ class FakeAwsClient:
     key_policies: dict[str, Mapping[str, object]] = field(default_factory=dict)
     documents: dict[str, Mapping[str, object]] = field(default_factory=dict)
     retention: Retention | None = Retention(
-        expires_after_days=2557, versioned=True, public_access_blocked=True, encrypted=True
+        expires_after_days=2557,
+        versioned=True,
+        public_access_blocked=True,
+        encrypted=True,
+        lock="GOVERNANCE",
+        lock_days=2557,
+        tls_only=True,
+        access_logged=True,
     )
     """Of the trail's bucket."""
     access_log_retention: Retention | None = Retention(
@@ -370,7 +378,11 @@ class FakeAwsClient:
         self.aliases[wanted.names.alias] = made[0]
         self.documents[APP_POLICY] = policies.application_policy(key_arns=made)
         self.access_diagnostics.build(wanted, made)
-        self.trails = (trail_fact(),)
+        if wanted.trail_key:
+            self.keys[LOGS_KEY] = key_fact(LOGS_KEY)
+            self.key_policies[LOGS_KEY] = trail_key_policy_of(wanted)
+        key_arn = LOGS_KEY if wanted.trail_key else None
+        self.trails = (trail_fact(bucket=wanted.names.trail_bucket, key_arn=key_arn),)
 
     def profiles(self) -> tuple[ProfileFact, ...]:
         kinds = self.profile_kinds

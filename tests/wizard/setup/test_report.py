@@ -36,6 +36,7 @@ from tests.wizard.fakes.clients import (
     step,
     wrapped,
 )
+from wizard.account.checklist import ChecklistEntry, ItemState
 from wizard.cli.parser import CommandLine, parse
 from wizard.core.clients import Request
 from wizard.core.models.answers import Answer, Source
@@ -51,7 +52,6 @@ from wizard.core.models.delivery import (
 )
 from wizard.core.models.rotation import LastBackup
 from wizard.inputs.registry import by_key
-from wizard.setup.checklist import ChecklistEntry, ItemState
 from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.report import Report, document, next_steps, repeat_command, what_exists
 from wizard.setup.workflow import show_report

@@ -947,7 +947,7 @@ def test_the_report_is_shown_and_timed(world) -> None:
     done = world.setup()
     assert done.seconds > 0
     assert "Non-interactive command" in world.ui.said
-    assert len(done.checklist) == 8
+    assert len(done.checklist) == 9
 
 
 def test_the_profile_that_was_named_reaches_the_report(world) -> None:

@@ -1,14 +1,15 @@
-"""The check of the last backup: it is of the key in use, and it is where the account records it.
+"""The checks of the last backup: it is of the key in use, it is where the account records it, and a drill opened it.
 
 Reads through the facts.
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 from wizard.account import fixes
 from wizard.account.facts import StackFacts
-from wizard.account.notices import Judgement, Notice, judgement
+from wizard.account.notices import Judgement, Notice, State, judgement
 from wizard.core.errors import SetupError, UsageError
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import S3, LastBackup, file_name_of
@@ -18,33 +19,61 @@ from wizard.data_key.last_backup import NotOnThisMachine
 
 @judgement("data-key-backup")
 def check_backup(facts: StackFacts) -> Iterator[Notice]:
-    """How old the last backup is, whether it has the key in use, and whether it is still at its place."""
+    """Whether the last backup has the key in use, is recent and still at its place, and was opened in a drill."""
     last, stored = facts.last_backup, facts.stored_data_key
     if not isinstance(stored, StoredDataKey):
         return  # Reported by check_stored_data_key.
-    noun, name = facts.settings.names.noun, file_name_of(facts.settings.environment, stored.wrapped.fingerprint)
-    command = fixes.wizard(facts, "backup", "--to", name)
+    settings, noun, fingerprint = facts.settings, facts.settings.names.noun, stored.wrapped.fingerprint
+    again = fixes.wizard(facts, "backup", "--to", file_name_of(settings.environment, fingerprint))
     if isinstance(last, SetupError):
-        yield Notice.person(f"the last backup of the {noun}: {last.message}")
-    elif last is None:
-        yield Notice.person(f"a backup of the {noun}: the account records none; make one: {command}")
-    elif last.fingerprint != stored.wrapped.fingerprint:
-        yield Notice.person(f"a backup of {stored.wrapped.fingerprint}: the last one has {last.fingerprint}; {command}")
+        yield Notice.unread(f"the last backup of the {noun}", last)
+        return
+    if last is None:
+        yield Notice.person(f"the account records no backup of the {noun}", command=again)
+        return
+    made, longest = f"the {noun} was backed up {last.age(facts.at)}", timedelta(days=settings.backup_max_age_days)
+    if last.fingerprint != fingerprint:
+        yield Notice.person(f"the last backup has the {noun} {last.fingerprint}, not {fingerprint}", command=again)
+        return
+    found = _at_its_place(facts, last, made)
+    is_old = facts.at - last.at > longest and found.state is State.GOOD
+    yield Notice.person(f"{made}, more than {longest.days} days", command=again) if is_old else found
+
+
+@judgement("data-key-backup")
+def check_drill(facts: StackFacts) -> Iterator[Notice]:
+    """Whether a drill has opened the last backup of the data key as the application, and recently enough."""
+    last = facts.last_backup
+    if not isinstance(last, LastBackup):
+        return  # Reported by check_backup.
+    drill, command = facts.last_drill, fixes.wizard(facts, "backup drill")
+    longest = timedelta(days=facts.settings.backup_max_age_days)
+    if isinstance(drill, SetupError):
+        yield Notice.unread("the last restore drill", drill)
+    elif drill is None or (drill.fingerprint, drill.place) != (last.fingerprint, last.place):
+        yield Notice.person("no drill has opened the last backup", command=command)
+    elif not drill.opened:
+        yield Notice.person(f"a drill on {drill.at:%Y-%m-%d} could not open the last backup", command=command)
+    elif facts.at - drill.at > longest:
+        tried = f"a drill on {drill.at:%Y-%m-%d} opened the last backup"
+        yield Notice.person(f"{tried}, more than {longest.days} days ago", command=command)
     else:
-        yield _at_its_place(facts, last)
+        opened = f"a drill on {drill.at:%Y-%m-%d} opened the last backup"
+        yield Notice.good(f"{opened} as {drill.principal} in {drill.seconds:.1f} s")
 
 
-def _at_its_place(facts: StackFacts, last: LastBackup) -> Notice:
+def _at_its_place(facts: StackFacts, last: LastBackup, made: str) -> Notice:
     """Whether the backup that the account records can be read, and has the key."""
-    noun, place = facts.settings.names.noun, quoted(last.place)
-    made, fingerprint = f"the {noun} was backed up {last.age(facts.sources.now())}", facts.backed_up
+    noun, place, fingerprint = facts.settings.names.noun, quoted(last.place_text), facts.backed_up
     if isinstance(fingerprint, NotOnThisMachine):
-        return Notice.person(f"{made}; whether the backup is still there is not known: {fingerprint.message}")
-    if isinstance(fingerprint, UsageError):
-        return _unusable(facts, last, fingerprint.message)
+        return Notice.person(f"{made} to {place}, which is not on this machine: whether it is still there is not known")
     if isinstance(fingerprint, SetupError):
+        # No message names a folder of a machine: a report has it too.
+        why = fingerprint.message.replace(last.place.partition(":")[2], last.place_text)
+        if isinstance(fingerprint, UsageError):
+            return _unusable(facts, last, why)
         # Whoever looks at the account need not have access to its backups.
-        return Notice.person(f"{made}; the backup {place} cannot be read from here: {fingerprint.message}")
+        return Notice.person(f"{made}; the backup {place} cannot be read from here: {why}")
     if fingerprint is None:
         return Notice.wrong(
             "backup-missing",
@@ -82,4 +111,4 @@ def _again(facts: StackFacts, last: LastBackup, *, beside: bool = False) -> str:
     return fixes.wizard(facts, "backup", "--to", place)
 
 
-OTHER_CHECKS: tuple[Judgement, ...] = (check_backup,)
+OTHER_CHECKS: tuple[Judgement, ...] = (check_backup, check_drill)

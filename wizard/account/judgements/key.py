@@ -13,7 +13,7 @@ from components.settings.arn import Arn
 from wizard.account import fixes, key_access
 from wizard.account.comparison.policies import widening
 from wizard.account.facts import StackFacts
-from wizard.account.judgements.key_policy import key_resource
+from wizard.account.judgements.key_policy import key_resource, unread_key
 from wizard.account.judgements.principal import RESTART
 from wizard.account.judgements.variables import Expected, delivery, expected, surrounding_fault
 from wizard.account.notices import Judgement, Notice, judgement
@@ -67,8 +67,15 @@ def _missing(facts: StackFacts, arn: str) -> Notice:
 
 
 def _state(facts: StackFacts, key: KeyFact) -> Notice:
+    if key.spec != "SYMMETRIC_DEFAULT":
+        return Notice.wrong(
+            "key-unavailable",
+            what=f"the key {key.arn} does not encrypt symmetrically: {key.spec}",
+            why="KMS cannot unwrap the data key with it",
+            command=usable_again(facts, key),
+        )
     if key.state == "Enabled":
-        return Notice.good(f"the key {key.arn} exists and is enabled")
+        return Notice.good(f"the key {key.arn} exists, is enabled, and encrypts symmetrically")
     if key.state == "PendingDeletion":
         return Notice.wrong(
             "key-pending-deletion",
@@ -220,7 +227,8 @@ def check_rotation(facts: StackFacts) -> Iterator[Notice]:
     """Whether KMS rotates the key, and how often."""
     key, period = facts.key, facts.settings.rotation_period_days
     if not isinstance(key, KeyFact):
-        return  # Reported by check_keys.
+        yield from unread_key(str(facts.key_arn), key)
+        return
     arn = key.arn
     rotate = fixes.aws(facts, "kms", "enable-key-rotation", "--key-id", arn, "--rotation-period-in-days", str(period))
     if key.rotation_enabled is None:

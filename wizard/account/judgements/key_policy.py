@@ -27,7 +27,8 @@ def check_key_policies(facts: StackFacts) -> Iterator[Notice]:
     for reading in _named(facts):
         key, policy, whose = reading.key, reading.policy, key_access.whose(reading, facts.settings)
         if not isinstance(key, KeyFact):
-            continue  # Reported by check_keys.
+            yield from unread_key(reading.arn, key)
+            continue
         if isinstance(policy, SetupError):
             yield Notice.unread(whose, policy)
             continue
@@ -47,7 +48,7 @@ def check_key_surplus(facts: StackFacts) -> Iterator[Notice]:
     """
     for reading in _named(facts):
         if not isinstance(reading.key, KeyFact):
-            yield _unread_key(reading)
+            yield from unread_key(reading.arn, reading.key)
             continue
         if isinstance(reading.policy, SetupError):
             yield Notice.unread(key_access.whose(reading, facts.settings), reading.policy)
@@ -65,17 +66,17 @@ def check_key_surplus(facts: StackFacts) -> Iterator[Notice]:
 def _kept(facts: StackFacts, reading: KeyReading, policy: Mapping[str, Any]) -> Iterator[Notice]:
     """What a policy that was left as it was found gives beyond the settings: a person has decided about it."""
     whose = key_access.whose(reading, facts.settings)
-    left = f"it was left as it was found: {fixes.wizard(facts, 'setup', '--repair', ImportGroup.KEY, '--yes')}"
+    left, repair = "it was left as it was found", fixes.wizard(facts, "setup", "--repair", ImportGroup.KEY, "--yes")
     differences = key_policy_differences(policy, facts.settings, key_arn=reading.arn)
     guards = [difference for difference in differences if difference.what in _GUARDS]
     wider = [difference for difference in differences if difference.widens and difference not in guards]
     if wider:
-        yield Notice.person(f"{whose} gives more than the settings: {summary(wider)}; {left}")
+        yield Notice.person(f"{whose} gives more than the settings: {summary(wider)}; {left}", command=repair)
     else:
         yield Notice.good(f"{whose} gives nobody more than the settings")
     if guards:
         what = f"{whose} allows its deletion, or disabling it by mistake: {summary(guards)}; {left}"
-        yield Notice.person(what, requirements=_WINDOW)
+        yield Notice.person(what, command=repair, requirements=_WINDOW)
     else:
         yield _guarded(facts, whose)
 
@@ -89,10 +90,12 @@ def check_strictness(facts: StackFacts) -> Iterator[Notice]:
             yield from _strictness(facts, reading.key, reading.policy, whose, resource)
 
 
-def _unread_key(reading: KeyReading) -> Notice:
-    if isinstance(reading.key, SetupError):
-        return Notice.unread(f"the key {reading.arn}", reading.key)
-    return Notice.unknown(f"the key {reading.arn}", why="it does not exist")
+def unread_key(arn: str, key: KeyFact | SetupError | None) -> Iterator[Notice]:
+    """That the key could not be read, or is not there, so that nothing is known of what depends on it."""
+    if isinstance(key, SetupError):
+        yield Notice.unread(f"the key {arn}", key)
+    elif key is None:
+        yield Notice.unknown(f"the key {arn}", why="it does not exist")
 
 
 def _widened(facts: StackFacts, surplus: Surplus) -> Iterator[Notice]:
@@ -149,7 +152,8 @@ def check_grants(facts: StackFacts) -> Iterator[Notice]:
     is_read = False
     for reading in _named(facts):
         if not isinstance(reading.key, KeyFact):
-            continue  # Reported by check_keys.
+            yield from unread_key(reading.arn, reading.key)
+            continue
         if isinstance(reading.grants, SetupError):
             of = "" if reading.arn == facts.key_arn else f" in {reading.region}"
             yield Notice.unread(f"the grants of the key{of}", reading.grants)
@@ -195,7 +199,9 @@ def check_regions_of_key(facts: StackFacts) -> Iterator[Notice]:
     others = [reading for reading in readings if reading.arn not in facts.key_arns]
     for reading in others:
         yield from _replica_elsewhere(facts, reading)
-    if readings and not others:
+    unread = [notice for reading in readings for notice in unread_key(reading.arn, reading.key)]
+    yield from unread
+    if any(isinstance(reading.key, KeyFact) for reading in readings) and not others and not unread:
         yield Notice.good("the key has no replica in a Region that the settings do not name")
 
 

@@ -83,7 +83,7 @@ def buckets_of(settings: Settings) -> tuple[LogsBucket, ...]:
     return (of_trail, of_access)
 
 
-@judgement()
+@judgement(*BUCKET_REQUIREMENTS, *_OPTIONAL)
 def check_buckets(facts: StackFacts) -> Iterator[Notice]:
     """Whether each bucket exists and meets the requirements."""
     for bucket in buckets_of(facts.settings):

@@ -54,8 +54,10 @@ def check_others(facts: StackFacts) -> Iterator[Notice]:
     yield from _unknown(facts, rights)
     if accepted and reviews.signed is not None and reviews.signed.sign_off is not None:
         yield _accepted(accepted, reviews.signed.sign_off)
-    if not others and not rights.undecided:
-        yield Notice.good("nobody has a right on the key that the settings do not give")
+    if not rights.undecided and all(_is_other(facts, principal) for principal in others):
+        nobody = "nobody but the application can use the key"
+        what = nobody if others else "nobody has a right on the key that the settings do not give"
+        yield Notice.good(what, requirements=("key-use-by-others",))
 
 
 def is_open(principal: PrincipalRights) -> bool:
@@ -66,16 +68,19 @@ def is_open(principal: PrincipalRights) -> bool:
 def not_accepted(facts: StackFacts, principal: PrincipalRights) -> Notice:
     beyond = "more than the settings give it" if principal.is_expected else "and the settings do not name it"
     command, advice = removal(facts, principal)
-    # Where the key policy keeps the use to the application, IAM still decides who administers the key.
-    is_other = facts.settings.exclusive_use and "use" not in principal.surplus
     return Notice.wrong(
         "key-use-by-others",
         what=f"{principal.arn} can {_and(principal.surplus)} the key, {beyond}",
         why="; ".join(way.text for way in principal.ways[:_MOST]),
         command=command,
         advice=advice,
-        requirements=("access-review",) if is_other else (),
+        requirements=("access-review",) if _is_other(facts, principal) else (),
     )
+
+
+def _is_other(facts: StackFacts, principal: PrincipalRights) -> bool:
+    """Whether it cannot use the key: its policy keeps that to the application. IAM decides who administers the key."""
+    return facts.settings.exclusive_use and "use" not in principal.surplus
 
 
 def _and(words: Sequence[str]) -> str:

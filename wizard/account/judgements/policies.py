@@ -18,7 +18,7 @@ from wizard.account import fixes
 from wizard.account.application_access import application_trust, compare_trust, own_readers
 from wizard.account.comparison.differences import differences_of
 from wizard.account.facts import StackFacts
-from wizard.account.judgements.key_policy import summary
+from wizard.account.judgements.key_policy import summary, unread_key
 from wizard.account.judgements.principal import KEY, POLICY, REFUSED, RESTART, ROLE, surplus_of
 from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import SetupError
@@ -41,6 +41,7 @@ _WEIGHT = {
 def check_application_grants(facts: StackFacts) -> Iterator[Notice]:
     """Whether the key's policy allows the application what the settings say."""
     if not isinstance(facts.key, KeyFact):
+        yield from unread_key(str(facts.key_arn), facts.key)
         return
     policy = facts.key_policy
     if isinstance(policy, SetupError):
@@ -89,14 +90,15 @@ def _granted(facts: StackFacts, arn: str, policy: Mapping[str, Any], expected: M
 @judgement("application-policy", opens="account")
 def check_application_policy(facts: StackFacts) -> Iterator[Notice]:
     """Whether the application's policy allows more than the use of the key."""
-    if facts.outputs is None or ImportGroup.APPLICATION_POLICY in facts.settings.kept_as_found:
+    if facts.outputs is None:
         return
-    arn = facts.outputs.app_policy_arn
+    arn, is_kept = facts.outputs.app_policy_arn, ImportGroup.APPLICATION_POLICY in facts.settings.kept_as_found
     key, policy = together(
         lambda: facts.key,
         lambda: facts.once("application policy", lambda: facts.aws.iam.policy_document(arn)),
     )
     if not isinstance(key, KeyFact):
+        yield from unread_key(str(facts.key_arn), key)
         return
     if isinstance(policy, SetupError):
         # check_principals reports a missing policy.
@@ -104,14 +106,17 @@ def check_application_policy(facts: StackFacts) -> Iterator[Notice]:
         return
     attached = DiscoveredResource(thing=ResourceKind.POLICY_ATTACHMENT, id=arn, arn=arn)
     discovered = DiscoveredSetup(things=(attached,), key=key, policy_arn=arn, policy=policy)
-    wider = [
+    differences = [
         difference
         for difference in differences_of(discovered, facts.settings)
         if difference.part is ImportGroup.APPLICATION_POLICY
-        and difference.desired == "no such statement"
-        and "allows" in difference.actual
     ]
-    if wider:
+    wider = [each for each in differences if each.desired == "no such statement" and "allows" in each.actual]
+    if is_kept and differences:
+        what = f"the application's policy {arn} differs from the settings: {summary(differences)}"
+        repair = fixes.wizard(facts, "setup", "--repair", ImportGroup.APPLICATION_POLICY, "--yes")
+        yield Notice.person(f"{what}; it was left as it was found", command=repair)
+    elif wider:
         yield Notice.wrong(
             "policy-widened",
             what=f"the application's policy {arn} allows more than the use of the key: {summary(wider)}",

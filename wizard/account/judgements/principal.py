@@ -80,7 +80,12 @@ def _policies_of(facts: StackFacts, principal: IamPrincipal) -> Iterator[Notice]
     denying = [policy for policy in principal.policies if _says("denies", policy, principal, key)]
     for policy in denying:
         yield _denying(facts, principal, policy)
-    lacking = [action for action in policies.APPLICATION_ACTIONS if not _allowed(principal, action, key)]
+    by_key = {
+        arn: [action for action in policies.APPLICATION_ACTIONS if not _allowed(principal, action, arn)]
+        for arn in facts.key_arns
+    }
+    # The key comes first, then its replicas.
+    key, lacking = next(((arn, actions) for arn, actions in by_key.items() if actions), (key, []))
     if not lacking:
         if not denying:
             yield Notice.good(f"the policies of {principal.arn} allow the use of the key")
@@ -89,7 +94,7 @@ def _policies_of(facts: StackFacts, principal: IamPrincipal) -> Iterator[Notice]
     if unread:
         yield Notice.unknown(f"the policies of {principal.arn}", why=f"{', '.join(unread)} could not be read")
         return
-    yield _lacking(facts, principal, lacking)
+    yield _lacking(facts, principal, lacking, key)
 
 
 @judgement("application-policy", opens="account")
@@ -168,7 +173,7 @@ def _removal(facts: StackFacts, principal: IamPrincipal, policy: IamPolicy) -> s
     return fixes.aws(facts, "iam", f"delete-{of}-policy", f"--{of}-name", name, "--policy-name", inline)
 
 
-def _lacking(facts: StackFacts, principal: IamPrincipal, actions: list[str]) -> Notice:
+def _lacking(facts: StackFacts, principal: IamPrincipal, actions: list[str], key: str) -> Notice:
     """The finding about the application's policy: it does not exist, is not attached, or was edited."""
     names = facts.settings.names
     arn = facts.outputs.app_policy_arn if facts.outputs else facts.settings.arn("iam", f"policy/{names.app_policy}")
@@ -199,7 +204,7 @@ def _lacking(facts: StackFacts, principal: IamPrincipal, actions: list[str]) -> 
         )
     return Notice.wrong(
         "policy-edited",
-        what=f"the application's policy {arn} does not allow {', '.join(actions)} on {facts.key_arn}",
+        what=f"the application's policy {arn} does not allow {', '.join(actions)} on {key}",
         why=why,
         command=_former_version(facts, arn, principal, versions) or fixes.pulumi_up(facts, POLICY),
         advice=RESTART,

@@ -54,7 +54,7 @@ _LOGGED = ("trail-logging",)
 _ENCRYPTED = ("trail-encryption",)
 
 
-@judgement()
+@judgement(*TRAIL_REQUIREMENTS)
 def check_trail(facts: StackFacts) -> Iterator[Notice]:
     """Whether the trail exists, logs, records every Region and KMS, and delivers."""
     arn, trail = trail_arn_of(facts.settings), facts.trail
@@ -188,7 +188,7 @@ def _place(facts: StackFacts, trail: TrailFact) -> Iterator[Notice]:
 # --- the key of the logs
 
 
-@judgement(*_LOGGED, *_ENCRYPTED)
+@judgement(*_LOGGED, *_ENCRYPTED, "key-rotation")
 def check_logs_key(facts: StackFacts) -> Iterator[Notice]:
     """Whether the key of the logs can be used, and rotates; that of an organization's trail may be of its account."""
     arn, trail = facts.logs_key_arn, facts.trail
@@ -197,16 +197,20 @@ def check_logs_key(facts: StackFacts) -> Iterator[Notice]:
     key = facts.replica(arn)
     if isinstance(key, SetupError):
         what = f"the key of the logs {arn}"
-        yield Notice.unread(what, key) if _owns_key(facts.settings) else Notice.person(f"{what}: {key.message}")
+        if _owns_key(facts.settings):
+            yield Notice.unread(what, key, requirements=(*_LOGGED, *_ENCRYPTED, "key-rotation"))
+        else:
+            yield Notice.person(f"{what}: {key.message}", requirements=_ENCRYPTED)
     elif key is None or key.state != "Enabled":
         yield Notice.wrong(
             "logs-key-unusable",
             what=f"the key of the logs {arn} {f'cannot be used: {key.state}' if key else 'does not exist'}",
             why=f"CloudTrail cannot encrypt what {trail.name} records, and nobody can read the logs that are there",
             command=_logs_key_again(facts, key) if key else fixes.pulumi_up(facts, TRAIL_KEY, TRAIL),
+            requirements=(*_LOGGED, *_ENCRYPTED),
         )
     else:
-        yield Notice.good(f"the key of the logs {arn} exists and is enabled")
+        yield Notice.good(f"the key of the logs {arn} exists and is enabled", requirements=(*_LOGGED, *_ENCRYPTED))
         if _owns_key(facts.settings):
             yield _logs_key_rotation(facts, key)
 

@@ -23,8 +23,11 @@ from components.policies.requirements import (
 from components.settings import Outputs, SecretStore, Settings
 from components.settings.arn import Arn
 from wizard.account.access.stored_reviews import VALID_DAYS
+from wizard.account.checklist import ChecklistEntry, ItemState
 from wizard.account.diagnosis import Diagnosis
 from wizard.commands.report import facts
+from wizard.commands.report import readings as checklist
+from wizard.commands.report.readings import Readings
 from wizard.core import files
 from wizard.core.cost.account import AccountFacts
 from wizard.core.errors import SetupError, UsageError
@@ -35,8 +38,6 @@ from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, LastBackup, RestoreDrill, file_name_of
 from wizard.core.next_command import Run, shell, wizard
 from wizard.core.safe_text import parse_json
-from wizard.setup import checklist
-from wizard.setup.checklist import ChecklistEntry, ItemState, Readings
 from wizard.targets.port import all_targets, deploy_targets
 from wizard.targets.vercel.access_key import OLDEST
 

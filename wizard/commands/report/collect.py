@@ -28,6 +28,7 @@ from wizard.account.notices import Notice
 from wizard.commands import deployed_stack
 from wizard.commands.cost.command import reasons
 from wizard.commands.report import facts
+from wizard.commands.report import readings as checklist
 from wizard.commands.report.claims import Read, agreements_of, checklist_of, safeguards_of
 from wizard.commands.report.drawing import architecture_facts
 from wizard.core import files, safe_text
@@ -45,7 +46,6 @@ from wizard.core.next_command import plain_name, wizard
 from wizard.core.ports.run import AwsClient
 from wizard.core.retry import Threads
 from wizard.data_key.delivery import find_last_backup, find_last_drill, find_stored_data_key
-from wizard.setup import checklist
 
 WINDOW_DAYS = 90
 """How far back the use of the key is read: a quarter, as far as CloudTrail's event history goes."""

@@ -18,13 +18,13 @@ from uuid import UUID, uuid5
 from components.policies.evaluation.account import GrantFact
 from components.policies.requirements import LAW
 from wizard.account.access.stored_reviews import digest_of
+from wizard.account.checklist import ItemState
 from wizard.commands.report.facts import ReportFacts
 from wizard.core import json_documents
 from wizard.core.models import access
 from wizard.core.models.audit import LogValidation
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, Rotation
 from wizard.core.safe_text import clean, lines
-from wizard.setup.checklist import ItemState
 
 INCLUDED: Mapping[type, tuple[str, ...]] = MappingProxyType(
     {

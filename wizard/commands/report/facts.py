@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from components.settings import SHORTEST_RETENTION_DAYS, Outputs, Settings
+from wizard.account.checklist import ItemState
 from wizard.core.errors import SetupError
 from wizard.core.models.access import AccessReview, SignIn, SignOff, Unread
 from wizard.core.models.account import Retention
 from wizard.core.models.audit import LogValidation
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations
-from wizard.setup.checklist import ItemState
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,13 +12,13 @@ import pytest
 from components.settings import HASH_KEY_VARIABLE, SecretStore
 from tests.wizard.account.stacks import CheckedStack, finding
 from tests.wizard.fakes.backup import VAULT_BUCKET
-from tests.wizard.fakes.clients import KEY, STORED_KEY, settings, wrapped
-from wizard.account.judgements.backup import check_backup
+from tests.wizard.fakes.clients import APP, KEY, STORED_KEY, settings, wrapped
+from wizard.account.judgements.backup import check_backup, check_drill
 from wizard.account.notices import Notice, State
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.delivery import StoredDataKey
-from wizard.core.models.rotation import DataKeyVersion, LastBackup, VersionOrigin
+from wizard.core.models.rotation import DataKeyVersion, LastBackup, RestoreDrill, VersionOrigin
 from wizard.data_key.backup_document import backup_of, text_of
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
@@ -27,7 +27,8 @@ OBJECT = f"s3://{VAULT_BUCKET}/a.json"
 
 @pytest.fixture
 def stack() -> CheckedStack:
-    made = CheckedStack()
+    # By the clock of this machine: these backups are recent for years.
+    made = CheckedStack(settings=settings(backup_max_age_days=3660))
     stored = StoredDataKey(parameter=STORED_KEY, wrapped=wrapped(), key_arn=KEY, version=1)
     made.aws.stored_keys[STORED_KEY] = stored
     return made
@@ -86,7 +87,52 @@ def told(stack: CheckedStack) -> Notice:
 
 def test_an_account_without_a_backup_is_for_a_person(stack: CheckedStack) -> None:
     notice = told(stack)
-    assert notice.state is State.PERSON and "python -m wizard backup --stack production --to eonpro-" in notice.what
+    assert notice.state is State.PERSON
+    assert notice.command.startswith("python -m wizard backup --stack production --to eonpro-")
+
+
+def test_a_record_of_the_backup_that_cannot_be_read_is_unknown(stack: CheckedStack) -> None:
+    stack.aws.failures["access_diagnostics.held"] = PermissionDenied("you may not", "ask for it")
+    assert (told(stack).state, told(stack).is_denied) == (State.UNKNOWN, True)
+
+
+def test_a_backup_that_is_older_than_the_settings_allow_is_for_a_person(stack: CheckedStack) -> None:
+    in_s3(stack, document())
+    stack.settings = settings(backup_max_age_days=1)
+    assert told(stack).state is State.PERSON and "more than 1 days" in told(stack).what
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "said"),
+    [
+        ({}, State.GOOD, "opened the last backup as "),
+        ({"opened": False}, State.PERSON, "could not open the last backup"),
+        ({"place": "s3://elsewhere/b.json"}, State.PERSON, "no drill has opened the last backup"),
+        ({"fingerprint": wrapped("old").fingerprint}, State.PERSON, "no drill has opened the last backup"),
+        ({"at": AT - timedelta(days=4000)}, State.PERSON, "days ago"),
+    ],
+)
+def test_only_a_recent_drill_that_opened_the_last_backup_is_good(stack: CheckedStack, changes, state, said) -> None:
+    recorded(stack, OBJECT)
+    drill = RestoreDrill(
+        at=AT,
+        fingerprint=wrapped().fingerprint,
+        opened=True,
+        seconds=1.5,
+        versions=1,
+        principal=APP,
+        place=OBJECT,
+    )
+    stack.aws.claims["/eonpro/production/restore-drill"] = replace(drill, **changes).text
+    (notice,) = stack.told(check_drill)
+    assert (notice.state, said in notice.what) == (state, True), notice
+    assert notice.command == ("" if state is State.GOOD else "python -m wizard backup drill --stack production")
+
+
+def test_a_backup_that_no_drill_has_opened_is_for_a_person(stack: CheckedStack) -> None:
+    assert stack.told(check_drill) == ()
+    (notice,) = recorded(stack, OBJECT).told(check_drill)
+    assert notice.state is State.PERSON
 
 
 def test_a_backup_of_another_version_than_the_one_in_use_is_for_a_person(stack: CheckedStack) -> None:

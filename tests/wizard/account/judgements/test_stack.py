@@ -264,9 +264,8 @@ def test_a_key_policy_that_was_left_as_it_was_found_is_told_and_no_fault(check: 
     [told] = [each for each in stand.told(check) if each.requirements == ("key-deletion-window",)]
     assert causes(stand.told(check)) == []
     assert told.state is State.PERSON and "deletion: not denied" in told.what
-    assert told.what.endswith(
-        "it was left as it was found: python -m wizard setup --stack production --repair key --yes"
-    )
+    assert told.what.endswith("it was left as it was found")
+    assert told.command == "python -m wizard setup --stack production --repair key --yes"
 
 
 STRICT = {"administrators": (ADMIN, SECOND), "strict_key_policy": True}

@@ -11,7 +11,7 @@ import pytest
 
 from components.policies.stack import alert_rules_of, trail_key_policy_of
 from tests.wizard.account.stacks import CheckedStack, all_passed, causes, finding, not_checked
-from tests.wizard.fakes.clients import ACCOUNT, BUCKET, REGION, TRAIL, key_fact, settings, trail_fact
+from tests.wizard.fakes.clients import ACCOUNT, BUCKET, LOGS_KEY, REGION, TRAIL, key_fact, settings, trail_fact
 from wizard.account.diagnosis import build_diagnosis
 from wizard.account.judgements.alerts import check_alerts
 from wizard.account.judgements.logs_bucket import check_buckets
@@ -32,7 +32,7 @@ WHOLE = Retention(
     tls_only=True,
     access_logged=True,
 )
-LOGS_KEY = "arn:aws:kms:us-east-1:111122223333:key/logs"
+
 DENIED = PermissionDenied("you may not", "ask for it")
 
 

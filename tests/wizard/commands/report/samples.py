@@ -24,6 +24,7 @@ from tests.wizard.fakes.clients import (
     TRAIL,
     wrapped,
 )
+from wizard.account.checklist import ItemState
 from wizard.commands.report.facts import (
     AccessFacts,
     Agreement,
@@ -58,7 +59,6 @@ from wizard.core.models.access import (
 )
 from wizard.core.models.audit import LogValidation
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, Rotation, VersionOrigin
-from wizard.setup.checklist import ItemState
 
 AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 STRANGE = '<script>alert("x")</script>&\'`|*_[a](b)'

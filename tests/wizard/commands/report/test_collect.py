@@ -44,12 +44,14 @@ from tests.wizard.fakes.clients import (
 )
 from wizard.account.access import stored_reviews as storage
 from wizard.account.access.stored_reviews import VALID_DAYS, digest_of
+from wizard.account.checklist import ChecklistEntry, ItemState
 from wizard.account.judgements.stack import COMPARISON
 from wizard.commands import deployed_stack
 from wizard.commands.report.claims import agreement_of, read_scan
 from wizard.commands.report.collect import Inputs, gather
 from wizard.commands.report.document import document, faults
 from wizard.commands.report.facts import Agreement, ChecklistItem, ReportFacts
+from wizard.commands.report.readings import evaluate, read_account
 from wizard.commands.report.render import markdown, page
 from wizard.core.clients import Clients, Request
 from wizard.core.cost.drivers import Assumptions
@@ -60,7 +62,6 @@ from wizard.core.models.answers import Answer, Source
 from wizard.core.models.audit import LogValidation
 from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.rotation import KeyRotations, LastBackup, RestoreDrill, Rotation
-from wizard.setup.checklist import ChecklistEntry, ItemState, evaluate, read_account
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 OTHER = f"arn:aws:iam::{ACCOUNT}:role/somebody-else"

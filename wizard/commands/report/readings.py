@@ -5,7 +5,6 @@ Reads the account through the AWS port. An item that could not be read is `unkno
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from functools import partial
 from typing import Any, TypeVar
 
@@ -16,6 +15,7 @@ from components.policies.stack import decide_by_key_policy_of
 from components.settings import ImportGroup, Outputs, Settings
 from components.settings.arn import Arn
 from wizard.account import application_access
+from wizard.account.checklist import ChecklistEntry, ItemState
 from wizard.account.key_access import KeyReading, judge, read_key, read_keys
 from wizard.core.errors import SetupError
 from wizard.core.models.access import administrators_of, documents_of, not_strict
@@ -27,29 +27,6 @@ from wizard.core.ports.run import AwsClient
 from wizard.core.retry import Threads
 
 T = TypeVar("T")
-
-
-class ItemState(StrEnum):
-    DONE = "done"
-    OPEN = "open"
-    """Not met; the evidence says what is wrong."""
-    PERSON = "needs a person"
-    UNKNOWN = "unknown"
-    """Could not be read; never shown as done."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChecklistEntry:
-    topic: Topic
-    state: ItemState
-    evidence: str
-    next: str = ""
-    """The command that closes it, where an import left it open or a strict key policy is not in force."""
-
-    @property
-    def title(self) -> str:
-        """Its name for people."""
-        return str(self.topic)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,87 @@
+"""The checklist is a view: a requirement is met only if something bears on it, and all of that is good."""
+
+from __future__ import annotations
+
+import pytest
+
+from components.policies.requirements import REQUIREMENTS, Requirement, Topic
+from tests.wizard.fakes.clients import settings
+from wizard.account.checklist import ItemState, counts, item_of, state_of
+from wizard.account.notices import Notice, State
+
+TRAIL = ("trail-logging",)
+GOOD = Notice.good("the trail T is logging", requirements=TRAIL)
+PERSON = Notice.person("a person decides", command="decide", requirements=TRAIL)
+UNKNOWN = Notice.unknown("the trail T", "denied", requirements=TRAIL)
+WRONG = Notice.wrong("trail-stopped", "the trail T is stopped", why="", command="start", requirements=TRAIL)
+
+
+@pytest.mark.parametrize(
+    ("notices", "state"),
+    [
+        ((), State.UNKNOWN),
+        ((GOOD,), State.GOOD),
+        ((GOOD, PERSON), State.PERSON),
+        ((GOOD, PERSON, UNKNOWN), State.UNKNOWN),
+        ((GOOD, UNKNOWN, WRONG, PERSON), State.WRONG),
+        ((Notice.good("something else", requirements=("trail-validation",)),), State.UNKNOWN),
+    ],
+)
+def test_a_requirement_has_the_worst_state_of_what_bears_on_it_and_is_unknown_without(notices, state) -> None:
+    assert state_of("trail-logging", notices) is state
+
+
+def met(topic: Topic, *without: str) -> list[Notice]:
+    """A good notice for each requirement of an item."""
+    return [
+        Notice.good(f"{each.id} is met", requirements=(each.id,))
+        for each in REQUIREMENTS
+        if each.topic is topic and each.id not in without
+    ]
+
+
+@pytest.mark.parametrize("requirement", REQUIREMENTS, ids=lambda requirement: requirement.id)
+def test_an_item_is_done_only_if_each_requirement_that_counts_was_looked_at(requirement: Requirement) -> None:
+    topic = requirement.topic
+    wanted = settings(cloudwatch_logs=True)
+    assert item_of(topic, met(topic), wanted).state is ItemState.DONE
+    assert item_of(topic, met(topic, requirement.id), wanted).state is ItemState.UNKNOWN
+
+
+@pytest.mark.parametrize("requirement", [each for each in REQUIREMENTS if each.optional], ids=lambda each: each.id)
+def test_an_optional_requirement_counts_only_where_the_settings_ask_for_it(requirement: Requirement) -> None:
+    asked = {
+        "alerts": {"alerts": False},
+        "bucket-access-logs": {"access_logging": False},
+        "bucket-lock": {"trail_lock": "none"},
+        "trail-cloudwatch": {"cloudwatch_logs": False},
+        "trail-encryption": {"trail_key": False},
+    }[requirement.id]
+    assert counts(requirement, settings(cloudwatch_logs=True))
+    assert not counts(requirement, settings(**asked))
+
+
+def test_an_item_that_the_settings_do_not_ask_for_is_never_done() -> None:
+    item = item_of(Topic.ALERTS, (), settings(alerts=False))
+    assert (item.state, item.evidence) == (ItemState.PERSON, "the settings do not ask for it")
+
+
+def test_the_evidence_names_what_is_wrong_first_and_the_command_that_closes_it() -> None:
+    item = item_of(Topic.TRAIL, (*met(Topic.TRAIL, *TRAIL), UNKNOWN, PERSON, WRONG), settings())
+    assert item.evidence == "the trail T is stopped; the trail T: could not be read: denied; a person decides"
+    assert (item.state, item.next) == (ItemState.OPEN, "start")
+
+
+def test_what_is_good_of_one_resource_is_one_sentence() -> None:
+    about = [
+        Notice.good(f"the bucket logs-1 {words}", requirements=("key-rotation",))
+        for words in ("is private", "is versioned")
+    ]
+    other = Notice.good("the key rotates", requirements=("key-rotation",))
+    item = item_of(Topic.ROTATION, (about[0], other, about[1]), settings())
+    assert item.evidence == "the bucket logs-1 is private, is versioned; the key rotates"
+
+
+def test_the_evidence_rests_on_the_facts_of_its_notices() -> None:
+    notices = [Notice(state=State.GOOD, what="x", requirements=("key-rotation",), facts=("key", "trail"))]
+    assert item_of(Topic.ROTATION, notices, settings()).facts == ("key", "trail")

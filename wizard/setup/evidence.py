@@ -1,0 +1,73 @@
+"""The evidence at the end of a run: the checklist, of what the account says now, and of the run's own verifications.
+
+Reads the account through the facts of the stack, and changes nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from components.policies.requirements import Topic
+from components.settings import Outputs, Settings
+from wizard.account import judgements
+from wizard.account.checklist import ChecklistEntry, item_of, judgements_of
+from wizard.account.diagnosis import Diagnosis, diagnose
+from wizard.account.facts import StackFacts
+from wizard.account.notices import Notice, State
+from wizard.core.clients import Clients
+from wizard.core.models.delivery import Verification, VerificationState
+from wizard.setup.steps import PreparedRun
+
+TOPICS = (
+    Topic.KEY,
+    Topic.KEY_POLICY,
+    Topic.OTHERS,
+    Topic.APPLICATION_POLICY,
+    Topic.ROTATION,
+    Topic.TRAIL,
+    Topic.DATA_KEY,
+    Topic.REVIEW,
+)
+"""The items that the account, and the signed reviews, decide."""
+
+
+def read(clients: Clients, ready: PreparedRun, outputs: Outputs) -> Diagnosis:
+    """What the account says of the items that it decides."""
+    # As the update has left it: reading it again would take seconds.
+    state = replace(ready.findings.state, exists=True, has_key=True, outputs=outputs)
+    facts = StackFacts(
+        stack=ready.stack,
+        settings=ready.settings,
+        aws=ready.aws,
+        sources=clients,
+        open_engine=lambda: ready.engine,
+        vercel=ready.vercel,
+        readers={"state": lambda: state, "project": lambda: ready.findings.project},
+    )
+    return diagnose(facts, judgements_of(TOPICS, judgements.ALL_CHECKS))
+
+
+def is_all_good(diagnosis: Diagnosis) -> bool:
+    """Whether nothing in it is wrong or unknown."""
+    return not any(notice.state in (State.WRONG, State.UNKNOWN) for notice in diagnosis.notices)
+
+
+def checklist(diagnosis: Diagnosis, proofs: Sequence[Verification], settings: Settings) -> tuple[ChecklistEntry, ...]:
+    """The nine items of a set-up."""
+    notices = (*diagnosis.notices, *_of_this_run(proofs))
+    return tuple(item_of(topic, notices, settings) for topic in (*TOPICS[:-1], Topic.APPLICATION, Topic.REVIEW))
+
+
+def _of_this_run(proofs: Sequence[Verification]) -> Iterator[Notice]:
+    """What the run has verified itself: no verification replaces the application's own use of the key."""
+    bears_on = ("application-tested",)
+    rest = "deploy, and save a record in the application"
+    failed = [proof for proof in proofs if proof.state is VerificationState.FAILED]
+    incomplete = [proof for proof in proofs if proof.state is not VerificationState.PROVED]
+    if failed:
+        yield Notice.wrong("proof-failed", failed[0].detail, why="", requirements=bears_on)
+    elif incomplete:
+        yield Notice.person(f"{incomplete[0].target}: {incomplete[0].detail}; {rest}", requirements=bears_on)
+    elif proofs:
+        yield Notice.person(f"verified as {proofs[0].principal} at {proofs[0].at}; now {rest}", requirements=bears_on)
+    else:
+        yield Notice.person(f"nothing was delivered in this run; {rest}", requirements=bears_on)
