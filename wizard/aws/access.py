@@ -1,4 +1,4 @@
-"""Who can use a key and who used it: grants, all policies of IAM, last use, the event history.
+"""Reads the access to a key and its uses: grants, all policies of IAM, last use, the event history.
 
 Reads KMS, IAM and CloudTrail; changes nothing.
 """

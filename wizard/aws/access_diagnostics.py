@@ -1,4 +1,4 @@
-"""What can prevent the application from using its key: its policies in IAM, and the stored values of its variables.
+"""Reads the possible obstacles to the application's use of its key: its IAM policies, and its stored variables.
 
 Reads IAM, SSM and Secrets Manager; changes nothing.
 """
@@ -22,7 +22,7 @@ class AwsAccessDiagnostics(SessionClient):
     """A `wizard.core.ports.aws.AccessDiagnostics`; the port lists the errors."""
 
     def principal(self, arn: str) -> IamPrincipal | None:
-        """One user or role, with its own policies and those of its groups."""
+        """A user or role, with its own policies and those of its groups."""
         kind, name = ("User" if ":user/" in arn else "Role"), Arn.parse(arn).name
         answer = self._session.find("iam", f"Get{kind}", absent=_ABSENT, **{f"{kind}Name": name})
         if answer is None or answer[kind]["Arn"] != arn:

@@ -35,7 +35,7 @@ LARGEST_DOCUMENT = 65536
 
 
 class _Unavailable(Exception):
-    """One source gave no credentials; the message says why and holds no secret."""
+    """A source gave no credentials. The message has the reason and no secret."""
 
 
 _Source = tuple[str, Callable[[Session, Principal], Credentials | None]]

@@ -97,7 +97,7 @@ class Aws:
 
     @property
     def source(self) -> str:
-        """Where the credentials came from, in words."""
+        """The source of the credentials, in words."""
         return self._session.source
 
     @property
@@ -107,7 +107,7 @@ class Aws:
 
     @property
     def region_source(self) -> str | None:
-        """What named the Region; None when nothing did and `us-east-1` is used until one is chosen."""
+        """The source of the Region; None without one: `us-east-1` is used until one is chosen."""
         return self._session.resolved.region_source
 
     @property
@@ -125,7 +125,7 @@ class Aws:
         return self._session.profiles()
 
     def environment(self) -> dict[str, str]:
-        """What a child process needs in its environment to be the same caller; it holds secrets.
+        """The environment with which a child process is the same caller; it has secrets.
 
         For a role, a sign-in or a credential process these are the session's keys: the child does not sign in again.
         """
@@ -140,7 +140,7 @@ class Aws:
         return Aws(self._session.writing())
 
     def asking_once(self) -> Aws:
-        """The same caller; what is asked through this client a second time is answered without another request."""
+        """A client of the same caller that sends each reading request once and remembers the answer."""
         return Aws(self._session.asking_once())
 
     def account_id(self) -> str:
@@ -163,7 +163,7 @@ class Aws:
         )
 
     def identify(self) -> Identity:
-        """Who the caller is; asked once."""
+        """The caller's identity; read once."""
         return iam.identify(self._session)
 
     def caller(self) -> Identity:

@@ -1,4 +1,4 @@
-"""Trails and their buckets: what they record, how long the logs are retained, their alerts, the calls on the key.
+"""Reads trails and their buckets: recorded events, retention of the logs, alerts, and the calls on the key.
 
 Asks CloudTrail, EventBridge, SNS and S3; changes nothing.
 """
@@ -97,7 +97,7 @@ def fact_of(session: Session, trail: Mapping[str, Any]) -> TrailFact:
 
 
 def _details(session: Session, arn: str) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
-    """The status and the event selectors; None for what cannot be read."""
+    """The status and the event selectors; None for each that cannot be read."""
     # Only the management account may read the status and the selectors of an organization's trail.
     status, selectors = session.together(
         lambda: or_none(lambda: session.call("cloudtrail", "GetTrailStatus", Name=arn)),
@@ -126,7 +126,7 @@ def _fact(trail: Mapping[str, Any], status: Mapping[str, Any] | None, selectors:
 
 
 def bucket_owner(session: Session, bucket: str, account_id: str) -> str | None:
-    """`ours`, `foreign` (of another account), or None where no bucket has the name: bucket names are global."""
+    """`ours`, `foreign` (another account's), or None if no bucket has the name: bucket names are global."""
     try:
         bucket_exists = session.find(
             "s3", "HeadBucket", absent=_NO_BUCKET, Bucket=bucket, ExpectedBucketOwner=account_id

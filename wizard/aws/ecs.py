@@ -65,7 +65,7 @@ class Ecs:
         return tuple(service for page in pages for service in self._described(cluster, page))
 
     def service(self, cluster: str, name: str) -> Service | None:
-        """An active service; None when the cluster has none of that name, or there is no such cluster."""
+        """The active service; None without such a service or cluster."""
         return next(iter(self._described(cluster, [name])), None)
 
     def _described(self, cluster: str, names: Sequence[str]) -> Iterator[Service]:

@@ -1,4 +1,4 @@
-"""What the account already has under the stack's names, and which of that carries the stack's tags.
+"""Finds the account's resources that have the stack's names, and their tags.
 
 Asks KMS, IAM, CloudTrail, S3, CloudWatch Logs and SNS, in parallel; changes nothing.
 """
@@ -22,7 +22,7 @@ class ExistingResources(SessionClient):
     """Resources that have the stack's names: a `wizard.core.ports.aws.ExistingResources`."""
 
     def find_existing(self, settings: Settings) -> Existing:
-        """One look-up for each name that the stack would use; none for resources that the settings name themselves.
+        """Look up each name that the stack would use, except those of resources that the settings name.
 
         A name counts as free where the endpoint lacks the operation. Raises PermissionDenied for all denied look-ups.
         """
@@ -139,7 +139,7 @@ Lookup = Callable[[], tuple[DiscoveredResource, ...]]
 
 
 def logs_key(session: Session, settings: Settings) -> KeyFact | None:
-    """The key that the alias of the logs' key points to, whoever created it."""
+    """The key that the alias of the logs' key points to."""
     if not settings.trail_key or not settings.makes_trail:
         return None
     return kms.KmsKeys(session).alias_target(settings.names.trail_key_alias)

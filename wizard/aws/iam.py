@@ -282,7 +282,7 @@ def document_or_none(session: Session, policy_arn: str) -> Mapping[str, object] 
 
 _ABSENT = ("NoSuchEntity", "NoSuchEntityException")
 _NEW_USER_SECONDS = 10.0
-"""How long a user that was just created may be unknown."""
+"""Longest time until IAM knows a new user."""
 _FULL = ("LimitExceeded", "LimitExceededException")
 
 

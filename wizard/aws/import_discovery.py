@@ -1,4 +1,4 @@
-"""What exists under the stack's names, created manually or left by a stack, with all that an import needs.
+"""Finds resources with the stack's names, created manually or left by a stack, with the facts for an import.
 
 Asks KMS, IAM, CloudTrail, S3 and Parameter Store, in parallel; changes nothing.
 """
@@ -19,7 +19,7 @@ from wizard.core.models.account import DiscoveredDataKey, DiscoveredResource, Di
 
 GUIDE_DATA_KEY = "/eonpro/ENCRYPTED_PHI_KEY"
 GUIDE_KEY = "/eonpro/AWS_KMS_KEY_ID"
-"""Where `examples/manual-setup/guide.sh` puts the variables for ECS; the guide itself names no place."""
+"""Place of the variables for ECS in `examples/manual-setup/guide.sh`; the guide itself names none."""
 
 _NO_ENTITY = ("NoSuchEntity",)
 
@@ -36,7 +36,7 @@ _NOTHING = _Answer()
 
 
 class ImportDiscovery(SessionClient):
-    """What can be imported: a `wizard.core.ports.aws.ImportDiscovery`."""
+    """Finds resources to import: a `wizard.core.ports.aws.ImportDiscovery`."""
 
     def discover_setup(self, settings: Settings) -> DiscoveredSetup:
         """Everything that can be imported; resources that the settings name themselves are not looked up."""

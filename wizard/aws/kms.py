@@ -19,7 +19,7 @@ from wizard.core.next_command import Command
 from wizard.core.retry import Reason
 
 _SECONDS = 10.0
-"""How long a key that was just created may not be usable yet."""
+"""Longest time until a new key is usable."""
 
 _NEW_KEY_SECONDS = 60
 """After its creation, in which a denial may come from a key policy that is not in force everywhere yet."""
@@ -120,7 +120,7 @@ class KmsKeys(SessionClient):
 
 
 def _details(session: Session, key: str) -> tuple[Mapping[str, Any], Mapping[str, str]]:
-    """The rotation and the tags of a key by its ARN or id, as far as they can be read."""
+    """The rotation and the tags of a key by its ARN or ID; None for each that cannot be read."""
     rotation, tags = session.together(lambda: _rotation(session, key), lambda: _tags(session, key) or {})
     return rotation, tags
 
@@ -169,13 +169,13 @@ def _tags(session: Session, key: str) -> dict[str, str] | None:
 
 
 class DryRun(StrEnum):
-    """What KMS answers to a call with DryRun, which it only evaluates."""
+    """KMS's answer to a call with DryRun, which it only evaluates."""
 
     ALLOWED = "allowed"
     REFUSED = "refused"
-    """By the present policies; another key policy may allow it."""
+    """Denied by the current policies; another key policy may allow it."""
     FORBIDDEN = "forbidden"
-    """By a policy that overrides the key policy: an explicit denial, the organization's policy, a boundary."""
+    """Denied by a policy that overrides the key policy: an explicit denial, the organization's policy, a boundary."""
     UNASKED = "unasked"
     """There is no such key, it cannot be used, or the endpoint lacks the call."""
 

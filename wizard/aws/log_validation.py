@@ -34,13 +34,13 @@ from wizard.core.retry import Threads
 _NO_OBJECT = ("404", "NoSuchKey", "NotFound")
 
 _DELIVERY = timedelta(hours=2)
-"""How long after the end of its hour a digest may arrive."""
+"""Longest delay of a digest after the end of its hour."""
 
 
 def validate(
     session: Session, trail: TrailFact, region: str, *, since: datetime, until: datetime, most: int | None
 ) -> LogValidation:
-    """The validation of what the trail recorded in one Region; of the newest `most` log files, or of all.
+    """Validate the trail's logs of one Region: the newest `most` log files, or all.
 
     Raises PermissionDenied where the public keys, the list of the bucket or a digest cannot be read.
     """
@@ -152,7 +152,7 @@ def _end_of(key: str) -> datetime:
 
 
 def _digest(bucket: _Bucket, key: str, signers: Mapping[str, bytes]) -> _Digest | str:
-    """The digest, or what is wrong with it."""
+    """The digest, or its fault."""
     where = f"the digest s3://{bucket.name}/{key}"
     read = bucket.read(key)
     if read is None:
@@ -195,7 +195,7 @@ def _digest(bucket: _Bucket, key: str, signers: Mapping[str, bytes]) -> _Digest 
 def _chain(
     digests: Iterable[_Digest], listed: Iterable[str], bucket: str, since: datetime
 ) -> tuple[list[str], list[str]]:
-    """What breaks the chain from each digest to the one before it, and where it goes on elsewhere."""
+    """The breaks in the chain from each digest to the one before it."""
     faults, elsewhere = [], []
     valid, present = {digest.key: digest for digest in digests}, sorted(listed, key=_end_of)
     for digest in valid.values():
@@ -228,7 +228,7 @@ def _undelivered(trail: TrailFact, region: str, digests: list[_Digest], since: d
 
 
 def _compare(bucket: _Bucket, log: Mapping[str, str]) -> str | SetupError | None:
-    """What is wrong with a log file, or why it could not be read; None for one that is as it was signed."""
+    """The fault of a log file, or the reason why it could not be read; None for one that matches its signature."""
     place, key, expected = log["s3Bucket"], log["s3Object"], log["hashValue"]
     where = f"the log file s3://{place}/{key}"
     try:
@@ -246,7 +246,7 @@ UNZIPPED_BYTES = 256 * 2**20
 
 
 def unzip(content: bytes, most: int | None = None) -> bytes | None:
-    """What one gzip file holds; None for anything else, and for one that unpacks to more than `most` bytes."""
+    """The content of a gzip file; None for any other file, and for more than `most` unpacked bytes."""
     unpack = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
         unpacked = unpack.decompress(content, UNZIPPED_BYTES if most is None else most)

@@ -1,4 +1,4 @@
-"""What IAM's policy simulator, a dry run and Access Analyzer say of permissions and policies, and the account's quotas.
+"""Asks IAM's policy simulator, KMS dry runs and Access Analyzer about permissions and policies; reads quotas.
 
 Asks IAM, Access Analyzer, KMS, Service Quotas, CloudTrail and S3; changes nothing.
 """
@@ -25,7 +25,7 @@ from wizard.core.retry import MAX_PARALLEL
 
 
 class Permissions(SessionClient):
-    """What a principal is allowed to do: a `wizard.core.ports.aws.Permissions`."""
+    """Reads the permissions of a principal: a `wizard.core.ports.aws.Permissions`."""
 
     def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> Simulation:
         """Whether the principal's own policies, boundary included, allow all the actions on the resource.
@@ -53,7 +53,8 @@ class Permissions(SessionClient):
         )
 
     def check_permissions(self, settings: Settings) -> PermissionsFact:
-        """Which of the set-up's actions the caller is allowed: by IAM's simulator, and a dry run where the key exists.
+        """Check which of the set-up's actions the caller is allowed, by IAM's simulator, and by a dry run if the key
+        exists.
 
         Each action is simulated on its own resource, so that a caller with narrow policies passes.
         """
@@ -126,7 +127,7 @@ MAKE_DATA_KEY = "kms:GenerateDataKeyWithoutPlaintext"
 def _simulate_all(
     session: Session, caller: Identity, requirements: Sequence[RequiredPermission]
 ) -> tuple[frozenset[str], frozenset[str], list[str]]:
-    """What is denied, what is not known, and why not."""
+    """The denied actions, the unknown ones, and the reason."""
 
     def simulate(requirement: RequiredPermission) -> _Decisions:
         context = {"aws:RequestedRegion": requirement.region, **requirement.context}
@@ -223,7 +224,7 @@ def _answer(check: Callable[[], list[PolicyFinding]]) -> list[PolicyFinding] | S
 
 
 _VALIDATED_TYPES = (PolicyKind.BUCKET, PolicyKind.TRUST)
-"""The types of resources that ValidatePolicy has checks of its own for."""
+"""Resource types for which ValidatePolicy has its own checks."""
 
 
 def _document(policy: StackPolicy) -> dict[str, str]:
@@ -248,7 +249,7 @@ _HOME = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-northw
 
 
 class _QuotaKind(NamedTuple):
-    """One kind of IAM resource, as the account's summary counts it: `used` of `usedQuota`."""
+    """A kind of IAM resource, as the account's summary counts it: `used` of `usedQuota`."""
 
     what: str
     create: str
@@ -257,7 +258,7 @@ class _QuotaKind(NamedTuple):
     """The operation that finds a resource by its name or ARN."""
     parameter: str
     code: str | None
-    """Of the quota; None where it cannot be raised."""
+    """Code of the quota; None where it cannot be raised."""
 
 
 _IAM = (
@@ -269,7 +270,7 @@ _IAM = (
 _PROVIDERS_CODE, _BUCKETS_CODE = "L-858F3967", "L-DC2B2D3D"
 
 Creations = Mapping[str, frozenset[str]]
-"""What the set-up creates: the action → the ARNs."""
+"""The ARNs that the set-up creates, by action."""
 
 
 class ServiceQuotas(SessionClient):

@@ -23,7 +23,7 @@ from wizard.core.retry import Reason
 TAGS: Mapping[str, str] = {"Application": "EONPRO", "Purpose": "Pulumi state"}
 
 _SECONDS = 20.0
-"""How long a bucket that was just created or deleted may not be known everywhere."""
+"""Longest time until a created or deleted bucket is known everywhere."""
 
 _NOT_YET = ("NoSuchBucket", "404", "OperationAborted")
 _FOREIGN = ("BucketAlreadyExists",)

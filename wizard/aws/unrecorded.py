@@ -1,4 +1,4 @@
-"""What a stack made and its state lacks: the resources under the stack's names that carry the stack's marks.
+"""Finds resources that a stack made and its state lacks, by the stack's names and marks.
 
 Asks KMS, IAM, CloudTrail, S3, CloudWatch Logs and SNS, in parallel, only for what the state lacks; changes nothing.
 """
@@ -32,7 +32,7 @@ _NO_ENTITY = ("NoSuchEntity",)
 
 _OF_ONE_KEY = (policies.application_use_statement(app_principal_arns=()), *trail_encryption_statements(trail_arn=""))
 _KEY_MARKS = frozenset({policies.DENY_DELETION, *(str(statement["Sid"]) for statement in _OF_ONE_KEY)})
-"""Statements that the policy of a stack's key has from its creation on, whatever the settings are."""
+"""Statements that the policy of every stack's key has from its creation on."""
 
 KEY, REPLICA, ALIAS = "aws:kms/key:Key", "aws:kms/replicaKey:ReplicaKey", "aws:kms/alias:Alias"
 
@@ -45,7 +45,7 @@ class _Candidate:
 
 
 class UnrecordedResources(SessionClient):
-    """What a stack made and its state lacks: a `wizard.core.ports.aws.UnrecordedResources`."""
+    """Finds resources that a stack made and its state lacks: a `wizard.core.ports.aws.UnrecordedResources`."""
 
     def find_unrecorded(self, settings: Settings, state: StackState) -> tuple[UnrecordedResource, ...]:
         """The resources that the stack made, by their marks, and that are not in its state.
@@ -114,7 +114,7 @@ def _keys(session: Session, settings: Settings, state: StackState) -> tuple[Unre
 
 
 def _has_own_policy(session: Session, settings: Settings, key: KeyFact) -> bool:
-    """Whether the key has what every key of a stack is created with: this stack's policy, and KMS's own key material.
+    """Whether the key has this stack's policy and KMS's own key material, as every key of a stack has.
 
     Anybody can make a key with the same tags, an account that was set up by the guide has one: its policy would be
     overwritten by the stack's.

@@ -20,7 +20,7 @@ QUOTA_PREFIX = "CryptographicOperations"
 https://aws.amazon.com/blogs/security/manage-your-aws-kms-api-request-rates-using-service-quotas-and-amazon-cloudwatch/"""
 
 HISTORY_DAYS = 90
-"""How far back the event history goes."""
+"""The length of the event history."""
 
 METRICS_PER_CALL = 100
 _HOUR = timedelta(hours=1)
@@ -36,7 +36,7 @@ class CloudWatchUsage:
     pages: int = MAX_PAGES
 
     def read(self, *, key_arn: str, bucket: str, since: datetime, until: datetime) -> Usage:
-        """The counts from `since` to `until`; None with the reason for what could not be read."""
+        """The counts from `since` to `until`; None, with the reason, for each that could not be read."""
         unknown: dict[str, str] = {}
 
         def ask(field: str, call: Callable[[], T | None]) -> T | None:

@@ -89,7 +89,7 @@ def write(path: Path, answers: Mapping[str, Any]) -> None:
 
 
 def _text(value: Any) -> str:
-    """As an answers file has it; an empty text is the answer `none`."""
+    """The value as an answers file has it; an empty text is the answer `none`."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "" if value is None else str(value)

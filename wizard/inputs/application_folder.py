@@ -1,4 +1,4 @@
-"""What a folder shows of its application: the framework, the linked Vercel project, the deploy targets.
+"""Inspects the folder of an application: the framework, the linked Vercel project, the deploy targets.
 
 Reads a few files of that folder by name. Loaded before the first prompt: imports nothing heavy.
 """
@@ -28,20 +28,20 @@ class FolderLink:
     team_id: str | None
     """`team_…`; None when the project belongs to a person's own account."""
     project_name: str | None = None
-    """Only newer versions of the CLI write it."""
+    """Written by newer versions of the CLI only."""
     source: str = ".vercel/project.json"
     """The file that holds the link, relative to the folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApplicationFolder:
-    """What was detected in the folder: suggestions, each with its source."""
+    """The suggestions detected in the folder, each with its source."""
 
     framework: str | None = None
     """`Next.js 15.1`; None for unknown. The version is the required one, not the installed one."""
     linked: FolderLink | None = None
     targets: tuple[tuple[str, str], ...] = ()
-    """(target, what suggests it) of each suggestion, the strongest first: (`vercel`, `.vercel/project.json`)."""
+    """(target, its evidence) of each suggestion, the strongest first: (`vercel`, `.vercel/project.json`)."""
 
 
 _NODE = (
@@ -69,7 +69,7 @@ _TASK_DEFINITIONS = ("taskdef.json", "task-definition.json", ".aws/task-definiti
 
 
 def detect(folder: Path) -> ApplicationFolder:
-    """What the folder shows; nothing for a missing or unreadable folder."""
+    """Inspect the folder; nothing for a missing or unreadable one."""
     files = _Files(folder)
     linked = _link(files)
     return ApplicationFolder(framework=_framework(files), linked=linked, targets=tuple(_targets(files, linked)))
@@ -238,7 +238,8 @@ def missing_parts(
     by_oidc: bool,
     variables: tuple[str, str, str] = ("AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY"),
 ) -> tuple[str, ...]:
-    """What the code of a Next.js application lacks to use its data key, each as `FILE:LINE: what`; docs/application.md.
+    """The changes that the code of a Next.js application needs to use its data key, each as `FILE:LINE: text`;
+    docs/application.md.
 
     Judged by the text of its files. `by_oidc`: the application takes its role by Vercel's OIDC token. `variables`: the
     names of the Region, of the KMS key and of the data key.
@@ -293,7 +294,7 @@ def _imports(text: str, modules: dict[str, str]) -> bool:
 
 
 def _first(name: str, text: str, pattern: str, what: str) -> Iterator[str]:
-    """The first line of a file that has the pattern outside a comment of its own."""
+    """The first line of a file that has the pattern outside a comment."""
     for number, line in enumerate(text.splitlines(), 1):
         if not line.lstrip().startswith(("//", "*", "/*")) and re.search(pattern, line):
             yield f"{name}:{number}: {what}"

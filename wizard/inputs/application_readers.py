@@ -1,4 +1,4 @@
-"""What changes for the code of the application that reads a variable of the stack, or its former key; in words.
+"""Describes the effects on application code that reads a variable of the stack, or the application's former key.
 
 Reads the application's folder through `variable_readers`. Judges by the text of the files.
 """
@@ -70,7 +70,7 @@ class ApplicationCode:
         )
 
     def readers_of_former_key(self) -> tuple[OtherReader, ...]:
-        """The code that reads the key from before, each with what happens to it without that variable."""
+        """The code that reads the former key, each place with its behaviour without that variable."""
         return tuple(
             _other(reader, _without(reader)) for reader in self.found.readers if reader.variable in FORMER_KEYS
         )
@@ -98,7 +98,7 @@ def _is_own(reader: Reader, files: set[str]) -> bool:
 
 
 def _use(reader: Reader) -> str | None:
-    """What the file is for: `S3`, `SES`, `another AWS client`; None if nothing says it, or it is KMS."""
+    """The AWS service that the file uses: `S3`, `SES`, `another AWS client`; None if unknown, or KMS."""
     stem = os.path.basename(reader.file)
     text = f"{stem}\n{reader.text}"
     use = next((use for use, pattern in _USES if pattern.search(text)), None)
@@ -106,7 +106,7 @@ def _use(reader: Reader) -> str | None:
 
 
 def _changes(reader: Reader, settings: Settings) -> list[tuple[str, bool]]:
-    """(what changes for a reader, whether it is harmed); none for one that only lists the name."""
+    """(the effect on a reader, whether it is harmed); None for a reader that only lists the name."""
     names, use, name = settings.delivered_names, _use(reader), reader.variable
     if reader.how is How.DECLARES:
         return []
@@ -142,7 +142,7 @@ def _key_change(reader: Reader, use: str | None) -> str:
 
 
 def _without(reader: Reader) -> str:
-    """What happens to the reader of a former key without its variable."""
+    """The behaviour of a reader of a former key without its variable."""
     text = f"{reader.file}\n{reader.text}"
     purpose = next((purpose for purpose, pattern in _PURPOSES if pattern.search(text)), "what it encrypted")
     name = reader.variable
@@ -169,7 +169,7 @@ MOST_NAMED = 12
 
 
 def before_removal(code: clients.ApplicationCode | None) -> tuple[str, str]:
-    """(what to know before a former key's variable is removed, the command that finds it out or ""), for a person."""
+    """(the condition for removing a former key's variable, the command that checks it or ""), for a person."""
     if code is None:
         return (
             "First look for other code that reads it (two-factor secrets, cards, integrations): without it that code "

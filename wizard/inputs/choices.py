@@ -1,4 +1,4 @@
-"""What is known before a question: detected values, recommended values, and the choices.
+"""The detected values, recommended values and choices of a question.
 
 Reads AWS and Vercel through their ports. A list that cannot be read is no error: the value can be typed.
 """
@@ -31,12 +31,12 @@ def detected(value: Any, where: str) -> Answer:
 
 
 def asked(value: Any, *, secret: bool = False) -> Answer:
-    """What a person answered in this run."""
+    """The person's answers in this run."""
     return Answer(value=value, source=Source.ASKED, where="your answer", secret=secret)
 
 
 def of_account(aws: AwsClient, identity: Identity) -> dict[str, Answer]:
-    """From the credentials: the account, the Region in use, the caller as administrator."""
+    """Answers from the credentials: the account, the Region in use, the caller as administrator."""
     answers = {
         "account": detected(identity.account_id, identity.source),
         "administrators": detected((identity.principal_arn,), "you"),
@@ -150,7 +150,7 @@ def _kind(profile: ProfileFact) -> str:
 
 
 def principals(aws: AwsClient, caller: str) -> tuple[Choice, ...]:
-    """Who could administer the key: the caller first, and selected."""
+    """The candidates for key administrator: the caller first, and selected."""
     return (
         Choice(value=caller, title=_title(caller), note="you", checked=True),
         *(
@@ -199,7 +199,7 @@ def text(answer: Answer | None) -> str:
 
 
 def source(answer: Answer | None) -> str:
-    """Where an answer comes from, as text."""
+    """The source of an answer, as text."""
     if answer is None:
         return ""
     short = {Source.ASKED: "asked", Source.SAVED: "saved"}
@@ -207,7 +207,7 @@ def source(answer: Answer | None) -> str:
 
 
 def may_exist(aws: AwsClient, arn: str) -> bool:
-    """False only where IAM says that the principal does not exist; the preflight reports what could not be read."""
+    """False only where IAM says that the principal does not exist; the preflight reports failed reads."""
     try:
         return aws.iam.find_principal(arn) is not None
     except (PermissionDenied, Unsupported):

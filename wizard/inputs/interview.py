@@ -19,16 +19,16 @@ from wizard.inputs.answers import missing, missing_error
 from wizard.inputs.registry import INPUTS, STEPS, by_key, heading, step_of
 
 MOST_QUESTIONS = 7
-"""Of a first run with one target, the confirmation of the plan included."""
+"""Most questions of a first run with one target, the confirmation of the plan included."""
 
 BEFORE_THE_ACCOUNT = ("target", "profile")
 """Asked before the account is identified: the target needs no account, the profile decides which account."""
 
 _TOGETHER = {"vercel_team": ("vercel_team", "vercel_project"), "vercel_project": ("vercel_team", "vercel_project")}
-"""One question for both, where Vercel lists the projects."""
+"""Both are asked by one question, where Vercel lists the projects."""
 
 CONFIRMED = ("account", "region", "administrators")
-"""Asked of a person on a stack's first run, with what was detected as the default."""
+"""Asked on a stack's first run, with the detected value as the default."""
 
 SaveProgress = Callable[[Mapping[str, Answer], tuple[str, ...]], None]
 """Called after each answer, with all answers and the keys of the answered questions."""
@@ -50,7 +50,7 @@ class Interview:
 
 @dataclass(kw_only=True)
 class Interviewer:
-    """One interview, with the answers so far."""
+    """An interview, with the answers so far."""
 
     stack: str
     answers: Mapping[str, Answer] = field(repr=False)
@@ -80,9 +80,9 @@ class Interviewer:
         self._step = step_of(self.asked[-1]) if self.asked else 0
         """The page that is shown; 0 before the first."""
         self._suggested: dict[str, Answer] = {}
-        """What was detected for `CONFIRMED`."""
+        """The detected values of `CONFIRMED`."""
         self._along: dict[str, str] = {}
-        """The input that the answer to another one's question set too."""
+        """Inputs that the answer to another input's question has set."""
         self._earlier: dict[str, Any] = {}
         """The answers from before the person went back."""
         self._can_go_back = False
@@ -107,7 +107,7 @@ class Interviewer:
         return self._interview()
 
     def change(self) -> Interview:
-        """Let the person change one answer, then ask what it makes necessary."""
+        """Let the person change one answer, then ask the questions that follow from it."""
         inputs = [
             entry for entry in INPUTS if entry.needed(self._values) and not entry.secret or entry.key in self._answers
         ]
@@ -220,7 +220,7 @@ class Interviewer:
         self.save_progress(self._answers, tuple(self._asked))
 
     def _enter(self, step: int) -> None:
-        """Show the heading of a page of the first run, and what is known about it; once."""
+        """Show the heading of a page of the first run and the known values, once."""
         if not self.is_first or step == self._step:
             return
         self._step = step
@@ -249,7 +249,7 @@ class Interviewer:
         return self._aws
 
     def _identify(self, *, offers_profiles: bool = True) -> None:
-        """Identify the caller, detect what follows from the account, and show it.
+        """Identify the caller, detect the account's values, and show them.
 
         `offers_profiles`: after a sign-in that was declined another profile can be chosen. Raises Back from there.
         """
@@ -279,7 +279,7 @@ class Interviewer:
         self._show(identity, aws)
 
     def _forget_account(self) -> None:
-        """Remove what belongs to the account: another profile is another account."""
+        """Remove the answers that belong to the account: another profile is another account."""
         self._aws = self._identity = None
         for key, answer in list(self._answers.items()):
             is_detected = answer.source is Source.DETECTED and key not in ("environment", "vercel_token", "backend")
@@ -299,7 +299,7 @@ class Interviewer:
         return None
 
     def _ask_profile_again(self, aws: AwsClient, error: CredentialsError) -> bool:
-        """Ask for the profile, unless the command line named it or there is no other one. Raises Back."""
+        """Ask for the profile, unless the command line names it or there is only one. Raises Back."""
         given = self._answers.get("profile")
         if len(aws.profiles()) < 2 or given is not None and given.source is Source.FLAG:
             return False
@@ -497,7 +497,7 @@ class Interviewer:
         return choices.of_project(projects[0], "the only project") if len(projects) == 1 else {}
 
     def _project(self) -> str | None:
-        """Ask for team and project in one question, where Vercel lists the projects; the team's slug."""
+        """Ask for team and project in one question, where Vercel lists the projects. Returns the team's slug."""
         if "vercel_project" in self._answers:
             return None
         projects = choices.list_projects(self._vercel_client())
@@ -514,7 +514,7 @@ class Interviewer:
         return str(project.team_slug)
 
     def _of_team(self, entry: Input) -> Question:
-        """Which project of the known team; typed, where Vercel does not list them."""
+        """Ask for a project of the known team; typed, where Vercel lists none."""
         team, asked = self._values.get("vercel_team"), self._answers.get("vercel_team")
         typed = asked is not None and asked.source is Source.ASKED
         projects = () if typed else choices.list_projects(self._vercel_client())

@@ -214,7 +214,7 @@ def step_of(key: str) -> int:
 
 
 def heading(step: int) -> tuple[str, str]:
-    """The heading of a page, and the note that tells its number."""
+    """The heading of a page, and the note with its number."""
     return STEPS[step - 1], f"step {step} of {len(STEPS)}"
 
 

@@ -25,7 +25,7 @@ _SAVED_SOURCES = (Source.FLAG, Source.ENVIRONMENT, Source.FILE, Source.DRAFT, So
 
 
 def progress_from_answers(answers: Mapping[str, Answer], *, stage: str, at: datetime, asked: tuple[str, ...]) -> Draft:
-    """The draft of the answers so far; from the plan on, only what the stack's configuration does not hold."""
+    """The saved answers; after the plan only those that the stack's configuration does not have."""
     return Draft(
         stage=stage,
         at=at,

@@ -1,4 +1,4 @@
-"""Where the files of an application read a variable, each with file and line; for what, and what it does without it.
+"""Finds the places where an application reads a variable: file, line, purpose, and behaviour without it.
 
 Reads the files of that folder, no link out of it, within limits of size, number and time. Executes nothing.
 """
@@ -17,7 +17,7 @@ LARGEST = 1024 * 1024
 """Bytes. A larger file is not read; code that a person wrote is smaller."""
 MOST_FILES = 20_000
 MOST_SECONDS = 5.0
-"""How long a folder is read, on a disk that answers slowly too."""
+"""Longest time for reading a folder, also on a slow disk."""
 
 _GENERATED = frozenset(
     {"node_modules", "bower_components", "dist", "build", "out", "coverage", "vendor", "venv", "__pycache__", "target"}
@@ -37,7 +37,7 @@ _ANOTHERS_DOTENV = re.compile(r"example|sample|template|dist|test|local|dev")
 
 
 class How(StrEnum):
-    """What a line does with a variable."""
+    """The use of a variable in a line."""
 
     READS = "reads"
     DECLARES = "declares"
@@ -52,20 +52,20 @@ class How(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Reader:
-    """One place that uses a variable. A file that reads it several times is one, by its first line."""
+    """A place that uses a variable. A file that reads it several times counts once, with its first line."""
 
     variable: str
     file: str
     """Relative to the folder, with `/`."""
     line: int
-    """From 1."""
+    """Line number, from 1."""
     how: How
     preferred: str = ""
     """The variable that is read first, this one only without it: `AWS_S3_REGION`; empty for none."""
     without: str = ""
-    """What the code does if the variable is missing, as far as the next lines say it: `throws`, `answers null`."""
+    """The behaviour if the variable is missing, by the next lines: `throws`, `answers null`."""
     text: str = ""
-    """The file's text without comments, for what else it says."""
+    """The file's text without comments."""
 
     @property
     def place(self) -> str:
@@ -74,7 +74,7 @@ class Reader:
 
 @dataclass(frozen=True, kw_only=True)
 class FoundReaders:
-    """The readers in a folder, and what was not read of it."""
+    """The readers in a folder, and the files that were not read."""
 
     readers: tuple[Reader, ...] = ()
     unread: tuple[str, ...] = ()
@@ -231,7 +231,7 @@ def _readers(file: str, original: str, variables: Collection[str]) -> Iterator[R
 
 
 def _uses(file: str, text: str, kind: str, variable: str) -> Iterator[tuple[int, How]]:
-    """(position, what is done there) of each use. A read counts before a declaration of the same file."""
+    """(position, kind) of each use. A read counts before a declaration of the same file."""
     name = re.escape(variable)
     if kind == "dotenv":
         yield from _at(rf"(?m)^[ \t]*(?:export[ \t]+)?{name}[ \t]*=[ \t]*(?=[\"']?[^\s\"'])", text, How.SETS)
@@ -288,7 +288,7 @@ _NEXT_LINES = 8
 
 
 def _without(text: str, position: int) -> str:
-    """What the code does without the variable, by the lines that follow; empty if they do not say it."""
+    """The behaviour without the variable, by the lines that follow; empty if they do not show it."""
     begin = text.rfind("\n", 0, position) + 1
     following = "\n".join(text[begin:].split("\n")[:_NEXT_LINES])
     end = text.find("\n", position)

@@ -1,4 +1,4 @@
-"""What the Vercel CLI stores on this machine: a folder's link to a project, and a login.
+"""Reads the Vercel CLI's data on this machine: a folder's link to a project, and a login.
 
 Reads `.vercel/` of a folder, the CLI's data folder, and the environment; runs `vercel login`.
 """
@@ -31,7 +31,7 @@ class CliLogin:
     source: str
     """For a person: `the login of the Vercel CLI`."""
     token: str | None = field(default=None, repr=False)
-    """None where none can be used."""
+    """None without a usable token."""
     expired: bool = False
     renewable: bool = False
     """Whether the CLI can renew an expired login without a new sign-in."""

@@ -1,7 +1,7 @@
-"""Pulumi's Automation API, with what this package uses of it that is private or relies on its inner order.
+"""The private parts of Pulumi's Automation API that this package uses.
 
 Part of the client of Pulumi: starts the `pulumi` program. No other file imports a private module of the SDK;
-`tests/wizard/pulumi_engine/test_automation.py` fails where a new version lacks what is used here.
+`tests/wizard/pulumi_engine/test_automation.py` fails where a new version lacks one of them.
 """
 
 import os

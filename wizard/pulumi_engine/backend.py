@@ -28,7 +28,7 @@ from wizard.pulumi_engine import config, passphrase
 def detect(environ: Mapping[str, str], folder: Path) -> BackendFact | None:
     """The backend that the CLI would use in the project's folder; None where it would ask for a login.
 
-    In its own order: PULUMI_BACKEND_URL, `backend.url` of Pulumi.yaml, the login. A token alone means Pulumi Cloud.
+    The CLI's order: PULUMI_BACKEND_URL, `backend.url` of Pulumi.yaml, the login. A token alone means Pulumi Cloud.
     """
     if url := environ.get("PULUMI_BACKEND_URL", "").strip():
         return BackendFact(url=url, source="PULUMI_BACKEND_URL")
@@ -47,7 +47,7 @@ def asks_for_login(url: str, environ: Mapping[str, str]) -> bool:
 
 
 def secrets_provider(settings: Path) -> str | None:
-    """What encrypts a stack's secrets, by its settings file; None where the file does not say.
+    """The secrets provider of a stack, by its settings file; None without one in the file.
 
     `passphrase`, or a URL such as `awskms://alias/NAME?region=REGION`.
     """
@@ -64,7 +64,7 @@ def salt(settings: Path) -> str | None:
 
 
 def describe(url: str, user: str) -> str:
-    """Where the state is, for a person: `s3://bucket`, `Pulumi Cloud as clinic`. Without the URL's options."""
+    """The location of the state, for a person: `s3://bucket`, `Pulumi Cloud as clinic`. Without the URL's options."""
     fact = BackendFact(url=url, source="")
     plain = url.partition("?")[0].rstrip("/")
     if fact.kind == "cloud":
@@ -137,10 +137,10 @@ def remove_corrupt_sidecars(backend: str, folder: Path, stack: str) -> bool:
 
 
 def damage(backend: str, folder: Path, stack: str) -> DamagedState | None:
-    """The stack's damaged lock or state, with the command that repairs it; None where its files can be read now.
+    """The stack's damaged lock or state, with the command that repairs it; None if its files are readable.
 
     The backend keeps copies: `.bak`, the state before the last write, and one in `backups` after each update. The
-    newest complete one is put back; a refresh shows what it lacks.
+    newest complete one is restored; a refresh shows the missing changes.
     """
     state = _stacks(backend, folder)
     if state is None:
@@ -237,7 +237,7 @@ def locks_named(complaint: str) -> tuple[Lock, ...]:
 
 
 def locks(backend: str, folder: Path, stack: str) -> tuple[Lock, ...]:
-    """The stack's locks in a local backend; none of any other, and none that is damaged."""
+    """The stack's readable locks in a local backend; none for any other backend."""
     state = _stacks(backend, folder)
     files = state.glob(f"locks/**/{stack}/*.json") if state else ()
     return tuple(_lock(safe_text.parse_json(file.read_text(encoding="utf-8"))) for file in files if _is_json(file))
@@ -270,7 +270,7 @@ def _stacks(backend: str, folder: Path) -> Path | None:
 
 
 class StatePlaces:
-    """One project in one folder, for one user. Implements `wizard.core.clients.StatePlaces`."""
+    """The backend of one project in one folder, for one user. Implements `wizard.core.clients.StatePlaces`."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
         self._folder = folder

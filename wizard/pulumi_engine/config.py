@@ -25,7 +25,7 @@ Value = str | int | bool | list[str]
 """A configuration value as `Settings.to_config` gives it."""
 
 CHOICE = Path(__file__).resolve().parents[2] / ".cache" / "engine" / "choice.json"
-"""Where `make setup` records the engine that it chose."""
+"""File in which `make setup` records its choice of the engine."""
 
 
 def chosen_engine() -> Path | None:
@@ -94,7 +94,7 @@ def file_name(stack: str) -> str:
 
 
 def saved_settings(folder: Path, stack: str) -> Settings | None:
-    """The settings in the stack's file in the project's folder; None where it has none of this project.
+    """The settings in the stack's file in the project's folder; None if the file has none of this project.
 
     Raises UsageError for settings that cannot be used, with every fault.
     """
@@ -123,7 +123,7 @@ def saved_settings(folder: Path, stack: str) -> Settings | None:
 
 
 def _line_of(key: str, path: Path) -> str:
-    """`line 7: ` of a key of the file; empty where it is not written on a line of its own."""
+    """`line 7: ` for a key of the file; empty if the key does not begin a line."""
     lines = path.read_text(encoding="utf-8").splitlines()
     pattern = re.compile(rf"\s*['\"]?{re.escape(key)}['\"]?\s*:")
     found = (number for number, line in enumerate(lines, 1) if pattern.match(line))

@@ -55,13 +55,13 @@ four for each processor."""
 
 @dataclass(frozen=True, kw_only=True)
 class _Begun(Generic[T]):
-    """What a preview in a thread and a process of its own comes to."""
+    """The result of a preview that runs in its own thread and process."""
 
     result: Future[T]
     process: EngineProcess
 
     def end(self) -> None:
-        """End it, whatever it came to."""
+        """End the preview and ignore its result."""
         self.process.end()
         self.result.exception()
 
@@ -88,7 +88,7 @@ def _compare(handle: MinimalStack, watch: Watch) -> tuple[Drift, ...]:
 
 
 class PulumiEngine:
-    """One Pulumi project in one folder. Implements `wizard.core.ports.run.Engine`."""
+    """A Pulumi project in one folder. Implements `wizard.core.ports.run.Engine`."""
 
     def __init__(
         self,
@@ -240,7 +240,7 @@ class PulumiEngine:
 
     @contextmanager
     def alone(self, stack: str) -> Iterator[None]:
-        """One wizard at a time on a stack of this folder: two would write the same configuration file."""
+        """Let one wizard at a time use a stack of this folder: two would write the same configuration file."""
         file = self._project.folder / ".cache" / "locks" / f"{plain_name(stack)}.lock"
         with workspace.hold_lock(file, stack, on_message=self._on_message, clock=self._clock):
             yield
@@ -354,7 +354,7 @@ class PulumiEngine:
         return begun.steps.result.result()
 
     def _end_begun(self) -> None:
-        """End the preview that nobody asks for any more."""
+        """End a preview that is no longer needed."""
         if (begun := self._begun) is not None:
             self._begun = None
             begun.steps.end()
@@ -362,7 +362,7 @@ class PulumiEngine:
     def preview(self, stack: str, on_progress: OnProgress, *, refresh: bool = False) -> tuple[Step, ...]:
         """The steps of an update, one for each resource, unchanged ones too. `up` is bound to them.
 
-        `refresh` plans from the account as it is now; the state in the backend stays.
+        `refresh` plans from the account's current resources; the state in the backend does not change.
         """
         if refresh and (steps := self._take_begun(stack)) is not None:
             return steps

@@ -24,7 +24,7 @@ _COLOUR = re.compile(r"<\{%[^%]*%\}>")
 
 
 class Watch:
-    """Turns the engine's event stream into Progress, and stores what explains a failure."""
+    """Turns the engine's event stream into Progress, and stores the messages that explain a failure."""
 
     def __init__(self, on_progress: OnProgress | None) -> None:
         self._on_progress = on_progress

@@ -1,4 +1,4 @@
-"""The causes of a failed run, each on one line, from what the engine and its plug-ins print.
+"""Extracts the causes of a failed run from the output of the engine and its plug-ins, each on one line.
 
 Pure.
 """
@@ -11,7 +11,7 @@ from wizard.core.safe_text import without_authorization_id
 _FOLLOWS = re.compile(r"expected resource operations for \S+ but none were seen")
 """After any failure the rest of the plan is not applied."""
 _SOURCE = re.compile(r"^\S+\.go:\d+: (?:sdk\.[\w.]+: )?")
-"""Where the bridged provider noticed it: `sdk-v2/provider2.go:572: sdk.helper_schema: `."""
+"""A source position that the bridged provider prints: `sdk-v2/provider2.go:572: sdk.helper_schema: `."""
 _PROVIDER = re.compile(r": provider=aws@\S+$")
 _WRAPPER = re.compile(r"\d+ errors? occurred:\s*\* |(?:creating|updating|deleting|reading) urn:pulumi:\S+: ")
 _NOISE = re.compile(
@@ -52,7 +52,7 @@ def causes(failures: Sequence[str]) -> list[str]:
 
 
 def next_step(lines: Sequence[str]) -> str:
-    """What to do about these causes."""
+    """The advice for these causes."""
     if PLUGIN_DIED in lines:
         return "run the same command again: what AWS has made becomes part of the stack"
     if any(line.startswith(DISK_FULL) for line in lines):
@@ -61,7 +61,7 @@ def next_step(lines: Sequence[str]) -> str:
 
 
 def _parts(failure: str) -> Iterator[str]:
-    """Each error of a failure; the provider reports what it returns a second time, with the URN around it."""
+    """Each error of a failure. The provider reports its error twice, the second time with the URN."""
     text = _PROVIDER.sub("", _SOURCE.sub("", without_authorization_id(failure).strip()))
     for part in re.split(r"\n\s*\* ", _WRAPPER.sub("", text)):
         line = _SPACE.sub(" ", _NOISE.sub("", part)).strip()

@@ -22,10 +22,11 @@ LOST = (
     "remove the line `encryptionsalt` from Pulumi.<stack>.yaml, and the next run uses the current passphrase "
     "(to change a known passphrase: pulumi stack change-secrets-provider passphrase)"
 )
-"""What a wrong passphrase means, and how to recover."""
+"""The meaning of a wrong passphrase, and the recovery."""
 
 _ITERATIONS = 1_000_000
-"""Of PBKDF2-HMAC-SHA256, as the engine derives the key (pulumi/pkg/v3/secrets/passphrase, state version v1)."""
+"""Iterations of PBKDF2-HMAC-SHA256, as the engine derives the key (pulumi/pkg/v3/secrets/passphrase, state version v1).
+"""
 
 
 def path_of(environ: Mapping[str, str], stack: str) -> Path:

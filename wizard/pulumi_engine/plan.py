@@ -1,4 +1,4 @@
-"""The engine's update plan: an update that would do anything that the preview did not show is refused.
+"""The engine's update plan: an update that differs from its preview is refused.
 
 Part of the client of Pulumi: touches one file in a folder of its own, which exists only while the engine runs.
 """
@@ -132,7 +132,7 @@ def stack_state(deployment: Mapping[str, Any]) -> StackState:
 
 
 def pending_steps(deployment: Mapping[str, Any]) -> tuple[Step, ...]:
-    """The unfinished operations, and the resources whose state is not what the account has.
+    """The unfinished operations, and the resources whose state may differ from the account.
 
     `importing`: imported, and not read yet. `incomplete`: a creation or an update failed half-way; the AWS provider
     then records the planned values with the error (`initErrors`), so a plan from the state would miss the difference.
@@ -205,7 +205,8 @@ _COUNTED = frozenset(
         *("protect", "retainOnDelete", "delete", "pendingReplacement", "initErrors"),
     )
 )
-"""What an update is planned from. The rest differs between two exports, two machines or two reads of one stack.
+"""The part of the state that determines an update. The rest differs between two exports, machines or reads of one
+stack.
 
 Outputs follow from the inputs; the first refresh after an update drops `propertyDependencies` (engine 3.259).
 """

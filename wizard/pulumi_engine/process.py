@@ -62,7 +62,7 @@ GRACE_SECONDS = 5.0
 
 
 class Ended(NamedTuple):
-    """What a command left: the fields of the Automation API's CommandResult."""
+    """The result of a command: the fields of the Automation API's CommandResult."""
 
     stdout: str
     stderr: str
@@ -252,9 +252,9 @@ class EngineProcess:
 def start_early() -> Callable[[], EngineProcess]:
     """Start to look for the program in the background; the returned function waits for it and for the SDK.
 
-    It raises SetupError without a program; one of a wrong version is refused by whoever asks for its version. The SDK
-    and `pulumi version` take a third of a second. Called a second time, the function looks again: a program
-    that was missing or too old may have been installed since.
+    It raises SetupError without a program. A wrong version is refused when the version is read. The SDK and `pulumi
+    version` take a third of a second. Called a second time, the function looks again: a program that was missing or too
+    old may have been installed since.
     """
 
     def look() -> EngineProcess:

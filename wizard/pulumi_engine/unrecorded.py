@@ -1,4 +1,4 @@
-"""The import of what a stack made and its state lacks, by what a preview would create.
+"""Imports the resources that a stack made and its state lacks; a preview's creations name them.
 
 Part of the client of Pulumi: touches nothing but its arguments.
 """
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from pulumi.automation import EngineEvent
 
 _UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-"""What the engine writes for a value that is known after an update (`plugin.UnknownStringValue`)."""
+"""The engine's placeholder for a value that is known after an update (`plugin.UnknownStringValue`)."""
 
 
 _CREATES = ("create", "create-replacement")
-"""A replacement too: what an earlier update replaced and retained is in the account, under the name it had."""
+"""Replacements count: a resource that an earlier update replaced and retained is in the account under its name."""
 
 
 class Creations:
@@ -55,8 +55,8 @@ def with_unrecorded(
 ) -> dict[str, Any]:
     """The deployment with each creation that the account has already; a refresh reads it later.
 
-    Of a replacement the new resource takes the place of the former one.
-    What a preview would not create is left out: the program no longer has it.
+    In a replacement the new resource takes the place of the former one. Resources that a preview would not create are
+    left out: the program no longer has them.
     """
     own: dict[tuple[str, str], list[UnrecordedResource]] = {}
     for each in unrecorded:
@@ -97,7 +97,7 @@ def with_unrecorded(
 
 
 def _name(type_: str, inputs: Mapping[str, Any]) -> str:
-    """What the inputs identify the resource by: `UnrecordedResource.name`."""
+    """The name by which the inputs identify the resource: `UnrecordedResource.name`."""
     if type_ == "aws:kms/key:Key":
         return str((inputs.get("tags") or {}).get("Purpose") or "")
     return str(inputs.get("name") or inputs.get("bucket") or inputs.get("url") or "").removeprefix("https://")

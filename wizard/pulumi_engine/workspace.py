@@ -1,4 +1,4 @@
-"""One Pulumi project in one folder: the CLI, the selected stack, its lock, and the CLI's errors as SetupErrors.
+"""A Pulumi project in one folder: the CLI, the selected stack, its lock, and the CLI's errors as SetupErrors.
 
 Part of the client of Pulumi: touches the `pulumi` program and the stack's backend.
 """
@@ -73,8 +73,8 @@ class EngineWorkspace:
     def export(self, stack: str) -> dict[str, Any]:
         """The stack's state: `version` and `deployment`.
 
-        Its secrets stay encrypted: to decrypt them the CLI derives the passphrase's key, or asks KMS. No fact of a
-        state is a secret here, and what is imported again is encrypted as it was.
+        Its secrets stay encrypted: to decrypt them the CLI derives the passphrase's key, or asks KMS. No fact that is
+        read from a state is a secret, and a state that is imported again stays encrypted.
         """
         exported: dict[str, Any] = json.loads(self.run("stack", "export", "--stack", stack))
         return exported
@@ -156,7 +156,10 @@ class EngineWorkspace:
         return True
 
     def _create(self, stack: str) -> str | None:
-        """Create the stack and restore its settings file; returns what the CLI wrote there, None if it existed."""
+        """Create the stack and restore its settings file.
+
+        Returns the CLI's additions to the file, None if the stack existed.
+        """
         from wizard.pulumi_engine import automation
 
         file = self.settings_file(stack)
@@ -234,7 +237,7 @@ class EngineWorkspace:
 
 
 LOCK_SECONDS = SCHEDULES[Reason.BUSY].seconds
-"""How long a run waits for another run that holds the stack."""
+"""Longest wait for another run that uses the stack."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The keyboard: what is typed while nothing is asked does not show, and never answers a question.
+"""The keyboard: keys that are typed while no question is shown are hidden and never answer a question.
 
 Touches the modes of the terminal that standard input is, and the signals that end or suspend a process.
 """
@@ -30,7 +30,7 @@ class Keyboard:
         self._own: list[Any] | None = None
         """The modes before the run, while it has the terminal."""
         self._farewell = b""
-        """What takes back a prompt's changes of the terminal, while a prompt is on the screen."""
+        """The sequence that undoes a prompt's changes of the terminal, while a prompt is on the screen."""
 
     @property
     def is_terminal(self) -> bool:
@@ -38,7 +38,10 @@ class Keyboard:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Without echo while inside. The modes are as before afterwards, also after SIGTERM, and while suspended."""
+        """Turn echo off for the block.
+
+        The former modes return at its end, after SIGTERM, and while the process is suspended.
+        """
         if self._descriptor is None:
             yield
             return
@@ -55,7 +58,7 @@ class Keyboard:
 
     @contextmanager
     def asking(self, farewell: bytes = b"") -> Iterator[None]:
-        """While a prompt sets the modes. `farewell` undoes what else it changed, where a signal ends the process."""
+        """Let a prompt set the modes for the block. A signal that ends the process writes `farewell`."""
         self._farewell = farewell
         try:
             yield
@@ -65,7 +68,7 @@ class Keyboard:
 
     @contextmanager
     def line(self, *, echo: bool) -> Iterator[None]:
-        """While a whole line is read; what was typed before is discarded. Raises KeyboardInterrupt for its Ctrl-C."""
+        """Let the block read a whole line; keys typed before are discarded. Raises KeyboardInterrupt for its Ctrl-C."""
         if self._descriptor is None:
             yield
             return
@@ -83,7 +86,7 @@ class Keyboard:
 
     @contextmanager
     def lent(self) -> Iterator[None]:
-        """While another program asks at the terminal: with echo, and without what was typed before."""
+        """Give the terminal to another program for the block: with echo, without the keys typed before."""
         if self._descriptor is not None:
             with suppress(termios.error):
                 termios.tcflush(self._descriptor, termios.TCIFLUSH)
@@ -94,7 +97,7 @@ class Keyboard:
             self._silence()
 
     def discard(self) -> bool:
-        """Discard what was typed until now, a paste to its end; whether Ctrl-C was among it. Not for line mode."""
+        """Discard the keys typed until now, a paste to its end. True if Ctrl-C was among them. Not for line mode."""
         typed, pause = b"", 0.0
         while self._descriptor is not None and select.select([self._descriptor], [], [], pause)[0]:
             try:
@@ -157,7 +160,7 @@ class Keyboard:
 
 
 def _default(number: int) -> None:
-    """What the signal does to a process without a handler."""
+    """Do what the signal does to a process without a handler."""
     signal.signal(number, signal.SIG_DFL)
     # To this thread: it is stopped or ended before the call returns.
     signal.pthread_kill(threading.get_ident(), number)

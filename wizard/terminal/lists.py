@@ -18,16 +18,16 @@ from wizard.terminal.prompts import CheckTicks, PromptState, refusal, word_fault
 from wizard.terminal.text import divided, shortened
 
 _ROWS = 10
-"""The most rows of a list: what led to the question has to stay on a screen of 24 lines."""
+"""Most rows of a list: the lines that led to the question stay on a screen of 24 lines."""
 
 Fragments = StyleAndTextTuples
 
 
 class ChoiceList:
-    """The list of one question, with what was pressed so far."""
+    """The list of one question, and the keys pressed so far."""
 
     def __init__(self, choices: Sequence[Choice], state: PromptState, *, default: str | None, width: int) -> None:
-        """`state`: what an earlier prompt of the question had."""
+        """`state`: the state of the question's earlier prompt."""
         self._choices = choices
         self._width = width
         self._has_words = any(choice.words for choice in choices)
@@ -75,7 +75,7 @@ class ChoiceList:
             self.type(" ")
 
     def type(self, text: str) -> None:
-        """Letters, or what was pasted."""
+        """Take letters, or a paste."""
         self._change(self.typed + text.split("\n")[0])
 
     def erase(self, *, whole: bool = False) -> None:
@@ -116,7 +116,7 @@ class ChoiceList:
         return fragments[:-1]
 
     def below(self) -> Fragments:
-        """What was typed, and what is wrong with it."""
+        """The typed text, and its fault."""
         fault = self._fault
         if self.typed and not self.matches:
             fault = f'no choice has "{self.typed}" in it; Backspace removes a letter, Ctrl-U all of them'
@@ -180,7 +180,7 @@ class TickList(ChoiceList):
 
 
 def application(shown: ChoiceList, question: str, keys: str, **options: Any) -> Application[Any]:
-    """The prompt: the question, the list, what was typed, what is wrong, and the keys."""
+    """The prompt: the question, the list, the typed text, its fault, and the keys."""
     bindings = KeyBindings()
 
     def take(event: KeyPressEvent) -> None:

@@ -40,10 +40,10 @@ STYLE = questionary.Style.from_dict(
 _HIDDEN = "********"
 
 _ESCAPE_SECONDS = 0.2
-"""How long the rest of an arrow's sequence is waited for, before Esc counts as pressed."""
+"""Wait for the rest of an arrow's sequence; afterwards Esc counts as pressed."""
 
 _CLEAN = b"\x1b[?25h\x1b[?2004l\r\n"
-"""What shows the cursor and ends bracketed paste, where a signal ends the process in a prompt."""
+"""The sequence that shows the cursor and ends bracketed paste, for a signal that ends the process in a prompt."""
 
 
 class _Message:
@@ -114,7 +114,7 @@ class DrawnPrompts:
         return values
 
     def confirm(self, request: prompts.PromptRequest, *, default: bool) -> bool:
-        """Yes or no, after Enter: a stray key confirms nothing."""
+        """Ask for yes or no, confirmed by Enter: a stray key confirms nothing."""
         while True:
             typed = self._line(questionary.text, request, "", keys=prompts.CONFIRM_KEYS[default], is_word=True).strip()
             answer = prompts.YES_OR_NO.get(typed.lower(), None if typed else default)
@@ -205,7 +205,7 @@ class DrawnPrompts:
             raise KeyboardInterrupt from error
 
     def _ask(self, application: Application[Any], *, farewell: bytes = _CLEAN) -> Any:
-        """Run a prompt. What was typed before it is on the screen has no effect, except that Ctrl-C interrupts.
+        """Run a prompt. Keys typed before it is on the screen have no effect, except Ctrl-C, which interrupts.
 
         Raises KeyboardInterrupt, and EOFError for Ctrl-D.
         """
@@ -250,7 +250,7 @@ class DrawnPrompts:
 
 
 def _erase(renderer: Renderer, erase: Callable[..., None], leave_alternate_screen: bool = True) -> None:
-    """Erase what is drawn, also where the terminal is narrower than when it was drawn."""
+    """Erase the drawing, also after the terminal became narrower."""
     screen, columns = renderer.last_rendered_screen, renderer.output.get_size().columns
     if screen is not None:
         above = (

@@ -15,7 +15,7 @@ from prompt_toolkit.layout import Dimension, FormattedTextControl, HSplit, Layou
 from wizard.terminal.text import cells, shortened
 
 FAREWELL = b"\x1b[?1049l\x1b[?25h\x1b[?2004l\r\n"
-"""What gives the former screen back, where a signal ends the process."""
+"""The sequence that restores the former screen, for a signal that ends the process."""
 
 _KEYS = (
     "Space: next page, b: page before, arrows: a line, q: back to the question",
@@ -33,7 +33,7 @@ class _Page:
         self._lines: list[Any] = []
         self._top = 0
         self._rows = 1
-        """How many lines of the text the screen takes."""
+        """Number of lines of the text that fit the screen."""
 
     def fit(self, columns: int, rows: int) -> None:
         """Take the size of the screen, its last row for the keys."""

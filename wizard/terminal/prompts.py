@@ -14,7 +14,7 @@ from wizard.terminal.keyboard import Keyboard
 from wizard.terminal.text import cells, divided
 
 WHY, BACK, DETAILS, ESCAPE = "?", "<", "d", "escape"
-"""Typed instead of an answer: the explanation, the previous question, what is not shown yet, and Esc."""
+"""Typed in place of an answer: the explanation, the previous question, the details, and Esc."""
 
 NO_KEYS = ("",)
 CONFIRM_KEYS = {True: ("Y/n",), False: ("y/N",)}
@@ -30,19 +30,19 @@ YES_OR_NO = {"y": True, "yes": True, "n": False, "no": False}
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PromptState:
-    """What a prompt showed when `?` or `<` was typed: the pointer, the ticks, the filter, the text."""
+    """The state of a prompt when `?` or `<` was typed: the pointer, the ticks, the filter, the text."""
 
     pointed: str | None = None
     """The value of the choice at the pointer."""
     ticked: tuple[str, ...] | None = None
     filter: str | None = None
     text: str | None = None
-    """What stood in the line."""
+    """The text of the line."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PromptRequest:
-    """A question as it is asked once."""
+    """One prompt of a question."""
 
     text: str
     has_explanation: bool = False

@@ -123,7 +123,7 @@ class Screen:
                 self._print(*pieces)
 
     def problems(self, problems: Sequence[Problem]) -> None:
-        """Problems, numbered: what, why, and what to type next."""
+        """Print numbered problems: the fault, the reason, and the command to type."""
         with self._output():
             for number, problem in enumerate(problems, 1):
                 head = f"{number}. "
@@ -134,18 +134,21 @@ class Screen:
                 self._next(problem.next, indent)
 
     def error(self, error: SetupError) -> None:
-        """What happened, and the next command to type."""
+        """Print an error: the event, and the next command to type."""
         with self._output():
             self.line(error.message, mark=Mark.FAIL)
             if error.hint:
                 self._next(error.hint, "  " if self._capabilities.signs else "   ")
 
     def working(self, text: str) -> None:
-        """Show what is running until the next message: with its seconds on a terminal, with dots elsewhere."""
+        """Show a running task until the next message: with its seconds on a terminal, with dots elsewhere."""
         self._status.say(text)
 
     def progress(self, progress: Progress, elapsed: float) -> None:
-        """A line for each resource that is done or failed, with its seconds; below it what is running. Thread-safe."""
+        """Print a line for each resource that is done or failed, with its seconds; below it the running ones.
+
+        Thread-safe.
+        """
         step = progress.step
         # The last part of the token is enough for a person: `aws:kms/key:Key` is a Key.
         name = f"{step.type.rsplit(':', 1)[-1]} {step.name}"

@@ -1,4 +1,4 @@
-"""The status line: what is running, updated at least once a second until the next message.
+"""The status line: the running task, updated at least once a second until the next message.
 
 Writes to one stream, from a thread of its own that ends with the next message.
 """
@@ -69,7 +69,7 @@ class Status:
         self._turns = 0
 
     def say(self, text: str) -> None:
-        """Show what is running now."""
+        """Show the running task."""
         with self.lock:
             self.settle()
             self._text, self._started, self._turns = text, self._clock(), 0
@@ -93,7 +93,7 @@ class Status:
             self.wipe()
 
     def resume(self) -> None:
-        """Show what is still running, after a message."""
+        """Show the running task again, after a message."""
         with self.lock:
             if not self._running:
                 self._text, self._started = _NO_NAME, self._clock()
@@ -110,7 +110,7 @@ class Status:
             self._shown = False
 
     def settle(self) -> None:
-        """Nothing is running any more."""
+        """End the status line."""
         with self.lock:
             if self._stop_timer is not None:
                 self._stop_timer()

@@ -32,7 +32,7 @@ _ANOTHER = "\0another"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Prompt:
-    """One prompt, however often it is shown."""
+    """One prompt; it may be shown several times."""
 
     request: PromptRequest
     explanation: str
@@ -42,7 +42,7 @@ class _Prompt:
     escape: Any = None
     """The answer that Esc stands for, where it does not go back; None: it ends the run."""
     escape_text: str = ""
-    """The same, as it is shown."""
+    """The same text as it is shown."""
 
 
 class Terminal(Screen):
@@ -66,7 +66,7 @@ class Terminal(Screen):
         self.keyboard = keyboard or Keyboard()
 
     def ask(self, question: Question, *, on_first_render: Callable[[], None] | None = None) -> Any:
-        """The answer's value. `?` explains the question and asks it again, with what was typed so far.
+        """The answer's value. `?` explains the question and asks it again, with the text typed so far.
 
         `on_first_render` is called once, when the prompt shows for the first time.
         Raises Back for `<` and Esc where there is a previous question, KeyboardInterrupt for Ctrl-C, RuntimeError (a
@@ -97,7 +97,7 @@ class Terminal(Screen):
     def confirm(
         self, prompt: str, *, default: bool = True, why: str = "", explanation: str = "", back: bool = False
     ) -> bool:
-        """Yes or no. `?` and `<` as in `ask`; Esc is No where it does not go back."""
+        """Ask for yes or no. `?` and `<` work as in `ask`; Esc is No where it does not go back."""
         prompts = self._begin_question(why)
         entry = self._prompt(prompt, explanation or why, back=back, no_way_back="there is no previous question here")
         entry = replace(entry, escape=False, escape_text="No")
@@ -165,7 +165,7 @@ class Terminal(Screen):
                     self.line(prompt.no_way_back, mark=Mark.INFO)
 
     def _text_of(self, details: Callable[[], None]) -> str:
-        """What `details` prints, for the width that the terminal has now."""
+        """The output of `details`, for the current width of the terminal."""
         out, self._out = self._out, io.StringIO()
         try:
             details()

@@ -38,7 +38,7 @@ def _cells(character: str) -> int:
 
 
 def shortened(text: str, width: int, *, end: str) -> str:
-    """The text, cut to the width; `end` replaces what was cut."""
+    """The text, cut to the width; `end` replaces the rest."""
     if cells(text) <= width:
         return text
     return _head(text, width - cells(end)) + end
@@ -140,7 +140,7 @@ _ASCII = str.maketrans(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TerminalCapabilities:
-    """What a stream can show, and what its reader has set."""
+    """The capabilities of a stream, and the settings of its reader."""
 
     columns: Callable[[], int]
     """Asked again for each line: a window can be resized."""
@@ -239,7 +239,7 @@ def print_text(text: str) -> None:
 
 
 def lose(stream: TextIO, error: OSError) -> None:
-    """Go on without this stream. What went wrong is in `lost`, where it was not that its reader left.
+    """Continue without this stream. `lost` has the error, except where the reader left.
 
     Sends the rest to the null device: Python flushes it when it ends
     (https://docs.python.org/3/library/signal.html#note-on-sigpipe).

@@ -30,12 +30,15 @@ def comment(key_id: str) -> str:
 
 
 def delivered_id(variables: Variables) -> str | None:
-    """The id of the access key that the scope has as a complete pair of ours; else None. Reads only."""
+    """ID of the access key whose two variables this program wrote to the scope; None where either is missing.
+
+    Reads only.
+    """
     return _complete_pair(variables, variables.list())
 
 
 def deliver(variables: Variables, key: AccessKey) -> None:
-    """AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to the scope, checked by a new listing.
+    """Write AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to the scope, and check them by a new listing.
 
     Raises DataKeyConflict, with nothing written, for variables that somebody else set; ResourceError when Vercel
     does not store both, one serves other environments too or another run delivered first; Unreachable when it is

@@ -27,9 +27,9 @@ from wizard.vercel.projects import label, list_projects, no_access, owner, read_
 from wizard.vercel.variables import Variables, list_entries
 
 READING_SECONDS = 20.0
-"""How long an operation that only reads may take, with its repeats."""
+"""Limit of an operation that only reads, its repeats included."""
 BUILD_SECONDS = 900.0
-"""How long a build is waited for."""
+"""Longest wait for a build."""
 
 
 Parameters = ParamSpec("Parameters")
@@ -91,7 +91,7 @@ class Vercel:
         return other
 
     def listing(self, project: VercelProject) -> Vercel:
-        """The same client, which has begun to list the project's variables, and asks for them again once it writes."""
+        """This client, with the listing of the project's variables already requested. A write discards the listing."""
         other = self.asking_once()
         ahead(other._variables(project, READING_SECONDS).list)
         return other
@@ -119,14 +119,15 @@ class Vercel:
     # --- deployments
 
     def current_deployment(self, project: VercelProject) -> Deployment | None:
-        """What the project's scope runs, of preview the latest; None where nothing was deployed there. Reads only.
+        """The current deployment of the project's scope (of preview: the latest one); None without a deployment. Reads
+        only.
 
         Raises Unsupported for an endpoint without deployments.
         """
         return Deployments(self._api, project).running()
 
     def rolling_release(self, project: VercelProject) -> RollingRelease | None:
-        """The latest rolling release of the project's production, whatever became of it; None without one."""
+        """The latest rolling release of the project's production, in any state; None without one."""
         return Deployments(self._api, project).rolling_release() if project.has_rolling_releases else None
 
     def redeploy(
@@ -157,7 +158,7 @@ class Vercel:
     def check_token(self) -> None:
         """Raises CredentialsError where Vercel refuses the token itself, Unreachable where it does not answer.
 
-        One request. What the token reaches, and any other answer, is the matter of the other methods.
+        One request. The other methods judge which projects it reaches.
         """
         answer = self._api.persist(
             "GET", Endpoint.TEAMS.path(), query={"limit": "1"}, deadline=self._api.deadline(READING_SECONDS)
@@ -166,7 +167,7 @@ class Vercel:
             raise self._api.refusal(answer, "list the teams")
 
     def list_projects(self) -> tuple[VercelProject, ...]:
-        """Every project that the token reaches, by team and name, for a list to choose from, within eight seconds.
+        """The projects that the token reaches, by team and name: a list to choose from. Takes at most eight seconds.
 
         The first hundred of each team. Never raises: what cannot be listed is left out.
         """

@@ -196,7 +196,7 @@ def _inherited(variables: Variables, which: str, entry: state.ListedVariable) ->
 
 
 def former_key(variables: Variables) -> str | None:
-    """Where the scope has an ENCRYPTION_KEY, the application's key before the wrapped one; None if it has none."""
+    """The place of the scope's ENCRYPTION_KEY, the application's earlier key; None without one."""
     scope = variables.scope
     for entry in state.entries_of(variables.list(), FORMER_KEY_VARIABLE, scope):
         return f"{scope.words} of {variables.owner} (id {entry.id})"
@@ -222,7 +222,7 @@ def _entries_of(
 
 
 def find_data_key(variables: Variables, *, name: str = DATA_KEY_VARIABLE) -> DiscoveredDataKey:
-    """What the scope has as that variable and beside it, without the variables of other environments and branches.
+    """The scope's variables, that one included; variables of other environments and branches are left out.
 
     `name` is the guide's name. Raises DataKeyConflict for two data keys, and for a value that cannot be one; the value
     is in no message.

@@ -44,7 +44,7 @@ _ONCE_MORE = "run the same command again; until then everything is as it was bef
 
 @dataclass(frozen=True, kw_only=True)
 class _Terms:
-    """What is delivered, and which data keys it may replace."""
+    """The variables to deliver, and the data keys that they may replace."""
 
     batch: AppVariables
     replaceable: frozenset[str] = frozenset()
@@ -149,7 +149,7 @@ def deliver(
 
 
 def missing(variables: Variables, batch: AppVariables) -> str | None:
-    """What the scope lacks of the batch; see `wizard.vercel.client.Vercel.check`."""
+    """The difference between the scope and the batch; see `wizard.vercel.client.Vercel.check`."""
     listed, scope = variables.list(), variables.scope
     read = variables.reader(listed)
     for name, wrapped in batch.delivered_keys:
@@ -196,7 +196,7 @@ def _examine(
 
 
 def foreign_variables(variables: Variables, own: OwnValues) -> tuple[ForeignVariable, ...]:
-    """The scope's variables beside the data key whose values are somebody else's. Reads only."""
+    """The scope's variables, except the data key, whose values this program did not write. Reads only."""
     listed = variables.list()
     return _foreign(variables, listed, variables.reader(listed), own)
 
@@ -278,7 +278,7 @@ def shared_reason(variables: Variables, entries: Sequence[ListedVariable]) -> st
 
 
 def shared_fix(variables: Variables, entries: Sequence[ListedVariable]) -> str:
-    """How the scope gets variables of its own, while the shared ones go on serving the other environments."""
+    """The hint: how to give the scope variables of its own and keep the shared ones for the other environments."""
     if (scope := variables.scope) != PRODUCTION:
         return f"in Vercel's settings remove {scope.words} from each of them or delete it, then run the same command"
     return wizard("push", "--rename-existing", entries[0].id, advice="it goes on serving the other environments")
@@ -327,7 +327,7 @@ def _delivered(
 # --- the rollback, of the variables that this delivery wrote ----------------------------------------------------------
 
 ROLLBACK_SECONDS = 30.0
-"""How long it may take, in addition to the delivery's own time."""
+"""Limit of the rollback, in addition to the time of the delivery."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -336,7 +336,7 @@ class Snapshot:
 
     listed: tuple[ListedVariable, ...]
     values: dict[str, str] = field(repr=False)
-    """By id, of the variables that the delivery is about to change, where Vercel shows them."""
+    """Former values of the variables that the delivery is about to change, by ID, where Vercel shows them."""
     right: frozenset[str]
     """The ids of those that are written again with the same value."""
 

@@ -1,4 +1,4 @@
-"""What an environment on Vercel runs, and a redeployment of the same code, waited for and checked.
+"""Reads the current deployment of an environment on Vercel; redeploys the same code, waits for it and checks it.
 
 Touches the network through `wizard/vercel/http.py` only. Where a deployment fails, the former one continues to run.
 Shapes: https://vercel.com/docs/rest-api/deployments.
@@ -25,11 +25,11 @@ ENDED_BADLY = frozenset({"ERROR", "CANCELED", "BLOCKED", "DELETED"})
 READING_SECONDS = 20.0
 CREATION_SECONDS = 60.0
 ASSIGNING_SECONDS = 30.0
-"""How long a deployment that is ready may take to get production's domains; other environments wait for none."""
+"""Longest wait until a ready deployment gets production's domains. Other environments have no such wait."""
 APPROVAL_SECONDS = 900.0
-"""How long each stage of a rolling release is waited for that a person has to approve."""
+"""Longest wait for each stage of a rolling release that a person approves."""
 STAGE_SPARE_SECONDS = 60.0
-"""How much longer than its own time a stage that goes on by itself is waited for."""
+"""Added to the duration of a stage that continues by itself."""
 
 _MARK = "eonproKms"
 """In a deployment's `meta`: identifies a deployment whose creation was never answered."""
@@ -50,7 +50,7 @@ def last_change(variables: Variables) -> datetime | None:
 
 @dataclass(frozen=True, kw_only=True)
 class _End:
-    """What became of a deployment that is ready."""
+    """The end of a deployment that is ready."""
 
     state: RedeployState
     why: str = ""
@@ -59,7 +59,7 @@ class _End:
 
 
 def _stage_seconds(release: RollingRelease) -> float:
-    """How long the stage that is active is waited for."""
+    """Longest wait for the active stage."""
     stage = release.active
     return APPROVAL_SECONDS if stage is None or stage.seconds is None else stage.seconds + STAGE_SPARE_SECONDS
 
@@ -72,7 +72,7 @@ class Deployments:
         self._scope, self._environment = scope_of(project), project.scope.environment
 
     def running(self) -> Deployment | None:
-        """What the project's environment runs, of preview the latest; None where nothing was deployed there yet.
+        """The current deployment of the project's environment (of preview: the latest one); None without a deployment.
 
         Raises Unsupported for an endpoint without deployments, SetupError for one that does not answer or refuses.
         """
@@ -91,7 +91,7 @@ class Deployments:
         return next(served, None)
 
     def rolling_release(self) -> RollingRelease | None:
-        """The latest rolling release of production, whatever became of it; None without one. Raises as `running`."""
+        """The latest rolling release of production, in any state; None without one. Raises as `running`."""
         if not self._is_production:
             return None
         path = Endpoint.ROLLING_RELEASE.path(project=self._project.id)
@@ -108,7 +108,7 @@ class Deployments:
         changed: datetime | None = None,
         until_complete: bool = False,
     ) -> Redeployed:
-        """Deploy the former deployment's code again with the present variables; wait for at most so many seconds.
+        """Deploy the former deployment's code again with the current variables. Waits for at most `seconds`.
 
         A deployment that fails is a result with the reason: the former runs on. So is one whose rolling release takes
         longer: it is waiting, unless it goes on by itself in that time. `until_complete`: each of its stages is waited
@@ -208,7 +208,7 @@ class Deployments:
     def _follow(
         self, deployment: Deployment, whole: Deadline, tell: Callable[[str], None], *, until_complete: bool
     ) -> "_End":
-        """What became of production's traffic, for a deployment that is ready.
+        """The state of production's traffic, for a deployment that is ready.
 
         Production runs it, it gets a part of the traffic, it was aborted, or it waits to be promoted.
         """

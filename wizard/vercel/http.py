@@ -61,11 +61,11 @@ class Service:
     name: str
     base_url: str
     variable: str
-    """Of the environment: another address."""
+    """Environment variable with another address."""
     login: Command
-    """What gives a token."""
+    """A function that returns a token."""
     redirects: bool = False
-    """Whether a redirect is an answer: what was asked for has another name. It is never followed."""
+    """Whether a redirect counts as an answer (the resource was renamed). A redirect is never followed."""
 
     @property
     def itself(self) -> Command:
@@ -79,7 +79,7 @@ FIRST_CONTACT_ATTEMPTS = 3
 """An endpoint that never answered is not waited for: a wrong address must be reported soon."""
 CONNECT_SECONDS = 5.0
 ATTEMPT_TIMEOUTS = 2.0
-"""One request takes at most so many time-outs in all: a time-out begins anew with every byte."""
+"""Limit of one request, as a multiple of its time-out. The time-out itself starts again with every byte."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +125,7 @@ class Response:
 
     @property
     def reported(self) -> str:
-        """The same for a message of ours."""
+        """The same answer, with a message of this program."""
         return quoted(self.words) if self.error else self.words
 
     @property
@@ -135,7 +135,7 @@ class Response:
 
 
 class Api:
-    """One endpoint, one token."""
+    """A connection to one endpoint with one token."""
 
     def __init__(
         self,
@@ -174,7 +174,7 @@ class Api:
         return other
 
     def ask_again(self) -> None:
-        """Send a request for every question from now on, as after a write: for what changes by itself."""
+        """Forget the remembered answers, as after a write. For values that change by themselves."""
         self._answers = None
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Vercel's answers as facts, whatever their shape; the projects and teams that a token reaches, and why not.
+"""Parses Vercel's answers; lists the projects and teams that a token reaches, and the reasons for a refusal.
 
 Reads from the network through `wizard/vercel/http.py`. An unknown shape is refused: a listing misread as empty
 would let a data key be overwritten.
@@ -89,7 +89,7 @@ def owner(project: Mapping[str, Any]) -> str | None:
 
 
 def next_page(body: Any) -> str | None:
-    """What to ask for with `until` to get the next page; None on the last."""
+    """The value of `until` for the next page; None on the last page."""
     pagination = body.get("pagination") if isinstance(body, dict) else None
     following = pagination.get("next") if isinstance(pagination, dict) else None
     return None if following in (None, "") else str(following)
@@ -155,13 +155,13 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 LISTING_SECONDS = 8.0
-"""How long a person waits for a list whose entries can also be typed."""
+"""Longest wait for a list. Its entries can also be typed."""
 REQUEST_SECONDS = 4.0
-"""Of one request; with one repeat and its pause it stays below LISTING_SECONDS."""
+"""Limit of one request. One repeat and its pause stay below LISTING_SECONDS."""
 MAX_PARALLEL = 8
 PAGE = "100"
 MAX_PAGES = 5
-"""Of teams."""
+"""Most teams that are listed."""
 
 Result = TypeVar("Result")
 

@@ -1,4 +1,4 @@
-"""What a listing of variables says: whether the data key is ours, what is in place, what is missing.
+"""Judges a listing of variables: whose the data key is, which variables are in place, which are missing.
 
 Pure; reads values through a function that the caller passes.
 """
@@ -57,7 +57,7 @@ Read = Callable[[ListedVariable], str | None]
 
 @dataclass(frozen=True, kw_only=True)
 class ExpectedVariable:
-    """One variable as it should be."""
+    """One variable with its expected value."""
 
     key: str
     type: str
@@ -72,9 +72,9 @@ class VariableState:
     expected: ExpectedVariable
     entry: ListedVariable | None
     gap: str | None
-    """What is wrong, in words; None for nothing."""
+    """The fault in words; None without one."""
     proof: str = ""
-    """How that is known: `value`, `fingerprint`, `write` (only that it was written and then listed)."""
+    """The evidence: `value`, `fingerprint`, or `write` (it was written and then listed; its value is hidden)."""
     scope: Scope
 
     @property
@@ -201,7 +201,9 @@ def foreign_data_key(
 
 
 def _is_damaged(value: str | None, wrapped: WrappedDataKey, *, claimed: bool) -> bool:
-    """Whether a value that is no data key can be overwritten without a loss: it is empty, or ours and damaged."""
+    """Whether a value that is no data key can be overwritten without a loss: it is empty, or a damaged value of this
+    program.
+    """
     if value is None or damage(value, of=wrapped) is None:
         return False
     return claimed or is_remnant(value, of=wrapped)
@@ -221,7 +223,7 @@ def is_foreign(
     scope: Scope,
     names: VariableNames,
 ) -> bool:
-    """Whether a variable beside the data key has a value of somebody else."""
+    """Whether a variable other than the data key has a value that this program did not write."""
     value = entry.value or read(entry)
     is_marked = entry.comment.startswith(MARK)
     return not is_own(

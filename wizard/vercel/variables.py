@@ -21,7 +21,7 @@ from wizard.vercel.http import ITSELF, Api, Endpoint, Response, scope_of
 from wizard.vercel.variable_state import MARK, ListedVariable, Read, is_changed, recorded_value
 
 MAX_PAGES = 100
-"""Of a project's variables: an environment has at most 1,000 of them.
+"""Most variables that are listed: an environment has at most 1,000.
 
 https://vercel.com/docs/environment-variables#environment-variable-size
 """
@@ -263,7 +263,7 @@ class WriteResult:
 
     is_accepted: bool = False
     ids: tuple[str, ...] = ()
-    """Of the variables that Vercel says it created."""
+    """IDs of the variables that Vercel says it created."""
     words: str = ""
     """Vercel's own, which may quote a value."""
     retry_after: float | None = None
@@ -323,7 +323,7 @@ def write(variables: Variables, changes: Sequence[Change]) -> WriteResult:
 
 
 def _send(variables: Variables, request: Callable[[], Response]) -> WriteResult:
-    """One request, not repeated."""
+    """Send one request, without a repeat."""
     try:
         answer = request()
     except Unreachable as error:

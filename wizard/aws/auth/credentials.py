@@ -1,4 +1,4 @@
-"""Which credentials and which Region are used: decided once, with the source of each.
+"""Selects the credentials and the Region, once, with the source of each.
 
 Reads the environment that it gets and the AWS configuration files it names; calls no service.
 """
@@ -23,7 +23,7 @@ FALLBACK_REGION = "us-east-1"
 
 @dataclass(frozen=True, kw_only=True)
 class Resolved:
-    """What `connect` decided."""
+    """The selection of `connect`."""
 
     region: str
     region_source: str | None
@@ -39,7 +39,7 @@ class Resolved:
     sign_in: SignIn | None = None
     """The sign-in that a person does first, where that profile needs one."""
     renewal: Command = LOGIN
-    """What gives new credentials."""
+    """The command that gives new credentials."""
 
     @property
     def passes_keys(self) -> bool:
@@ -171,7 +171,7 @@ _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
 def child_environment(resolved: Resolved, environ: Mapping[str, str], keys: Credentials | None) -> dict[str, str]:
-    """What a child process needs in its environment to use the same credentials, Region and endpoints.
+    """The environment with which a child process uses the same credentials, Region and endpoints.
 
     `keys` are the session's own, if it has any: the environment's, an assumed role's, a sign-in's.
     An empty value hides the parent's: AWS's SDKs treat empty as absent.

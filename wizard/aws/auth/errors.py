@@ -1,4 +1,4 @@
-"""botocore's exceptions, translated into `wizard.core.errors`: what happened, and the next command to type.
+"""Translates botocore's exceptions into `wizard.core.errors`: the event, and the next command to type.
 
 Reads the clock. A service's message is repeated, except for a credentials failure: the message of SignatureDoesNotMatch
 quotes the signed request, session token included.
@@ -85,7 +85,7 @@ LOGIN = Command("aws login", advice="with IAM Identity Center: aws configure sso
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorSource:
-    """What an error message needs to know about the session; holds no credentials."""
+    """The facts about the session that an error message names; no credentials."""
 
     region: str
     profile: str | None = None
@@ -96,7 +96,7 @@ class ErrorSource:
     sign_in: SignIn | None = None
     """The sign-in behind the credentials, where a person has to sign in."""
     renewal: Command = LOGIN
-    """What gives new credentials."""
+    """The command that gives new credentials."""
 
 
 def code_of(error: BaseException | None) -> str:

@@ -82,13 +82,13 @@ def endpoint_of(service: str, environ: Mapping[str, str]) -> str | None:
 
 
 def endpoint_variable(service: str, environ: Mapping[str, str]) -> str:
-    """Which variable names the service's endpoint: AWS_ENDPOINT_URL_<SERVICE>, else AWS_ENDPOINT_URL."""
+    """The variable that names the service's endpoint: AWS_ENDPOINT_URL_<SERVICE>, else AWS_ENDPOINT_URL."""
     variable = f"AWS_ENDPOINT_URL_{service.upper().replace('-', '_')}"
     return variable if environ.get(variable) else "AWS_ENDPOINT_URL"
 
 
 class BoundedSession(Botocore):  # type: ignore[misc]
-    """botocore's session, whose own clients (to assume a role, to sign in) have the same time-outs as ours.
+    """botocore's session. Its own clients (to assume a role, to sign in) have this program's time-outs.
 
     They use the endpoints of `environ`, not those of the process's environment.
     """
@@ -98,7 +98,7 @@ class BoundedSession(Botocore):  # type: ignore[misc]
         self._environ = environ
 
     def create_client(self, service_name: str, *arguments: Any, **parameters: Any) -> Any:
-        """A client with short time-outs, whatever else its config says."""
+        """A client with short time-outs."""
         loader = self.get_component("data_loader")
         if "list_available_services" not in vars(loader):
             # It would look into the folders of all 450 services for each kind of model, to know that one is there.
@@ -140,7 +140,7 @@ class ObjectReader:
     """Reads the objects of a bucket in less than half of the CPU that botocore's model of S3 takes for each."""
 
     client: Any
-    """Of S3: its connections, with their time-outs, proxies and certificates, are used."""
+    """S3's connections, with their time-outs, proxies and certificates, are used."""
     credentials: Credentials = field(repr=False)
     bucket: str
     owner: str
@@ -219,13 +219,13 @@ _CAN_BE_EMPTY = frozenset({"rest-xml"})
 
 
 class UnreadableResponse(BotoCoreError):  # type: ignore[misc]
-    """A response with a status of success that says nothing. `what` is wrong with it, in words."""
+    """A response with a status of success and no usable content. `what`: the fault, in words."""
 
     fmt = "the answer cannot be read: {what}"
 
 
 def watch_answers(session: Botocore) -> None:
-    """From now on a response of the session's clients that cannot be read raises UnreadableResponse."""
+    """Make the session's clients raise UnreadableResponse for a response that cannot be read."""
 
     def check(operation_model: Any, response_dict: Mapping[str, Any], **_: Any) -> None:
         if what := _wrong(operation_model, response_dict, session):
@@ -245,7 +245,7 @@ def _timestamp(value: Any) -> datetime:
 
 
 def _wrong(operation: Any, response: Mapping[str, Any], session: Botocore) -> str | None:
-    """What is wrong with the response; None for one that can be read, and for one that reads itself (a stream)."""
+    """The fault of the response; None for a readable one and for a stream."""
     body = response["body"]
     if not isinstance(body, bytes) or operation.http.get("method") == "HEAD":
         return None
@@ -305,7 +305,7 @@ _SHORTEST_VALUE = 64
 
 
 SENT_ONCE = frozenset({("kms", "RotateKeyOnDemand"), ("iam", "CreateAccessKey")})
-"""The calls of this program that do something twice when they are repeated: another rotation, another access key.
+"""The calls of this program that must not be repeated: a second one makes another rotation or access key.
 
 So does `ssm:PutParameter` that overwrites: each makes a version of the parameter. All others can be repeated: they set
 a value, carry a token, create only what does not exist, or change nothing. A repeated `ecs:RegisterTaskDefinition`

@@ -24,7 +24,7 @@ from wizard.core.retry import Deadline
 CHECK_PROXY = Command("env | grep -i _proxy", advice="if no proxy is in the way, run the same command again")
 
 FEW_PAGES = 100
-"""More than AWS has of what its quotas limit to some dozens of entries."""
+"""Above every AWS quota of some dozens of entries."""
 _FEW = frozenset(
     (
         # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
@@ -54,14 +54,14 @@ class _HttpsPool(AWSHTTPSConnectionPool):  # type: ignore[misc]
 
 
 METADATA_SECONDS = 5.0
-"""Of one try. The service is on the machine itself."""
+"""Limit of one try. The service is on the machine itself."""
 
 DEEPEST = 6
 """Calls inside a call: the roles that a profile assumes one from the other, and the Region of a bucket."""
 
 
 class EndlessAnswer(exceptions.HTTPClientError):  # type: ignore[misc]
-    """A call was ended because of its limit. `what` the endpoint did, in words."""
+    """A call was ended because of its limit. `what`: the endpoint's behaviour, in words."""
 
     fmt = "{what}"
 
@@ -100,7 +100,7 @@ def limit_fetcher(http: URLLib3Session, environ: Mapping[str, str]) -> None:
 
 
 def limit_connections(http: URLLib3Session) -> None:
-    """From now on the connections of this HTTP session keep the limit of the call that they are used for."""
+    """Make the connections of this HTTP session keep the limit of their current call."""
     pools = {"http": _HttpPool, "https": _HttpsPool}
     # A proxy's manager is made with the first request through it.
     http._pool_classes_by_scheme = http._manager.pool_classes_by_scheme = pools

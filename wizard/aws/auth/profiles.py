@@ -24,7 +24,7 @@ class SignIn:
 
     @property
     def line(self) -> str:
-        """What a person types."""
+        """The command to type."""
         return f"aws {self.command} --profile {quote(self.profile)}"
 
 

@@ -9,7 +9,7 @@ LONGEST = 2048
 """Characters of a scope down policy: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetScopedCredentials.html"""
 
 DESCRIPTION = "eonpro-kms, a command that only reads"
-"""What CloudTrail records with the request."""
+"""The name that CloudTrail records with the request."""
 
 _VERBS = {
     "Get": (

@@ -1,4 +1,4 @@
-"""The session through which every call to AWS goes: credentials and Region as resolved, clients, translated errors.
+"""The session of every call to AWS: resolved credentials and Region, clients, translated errors.
 
 Calls AWS (or what AWS_ENDPOINT_URL names) through botocore; starts threads for look-ups that run in parallel.
 """
@@ -42,12 +42,13 @@ T = TypeVar("T")
 _LOGGER = logging.getLogger("eonpro.aws")
 
 _READS = ("Get", "List", "Describe", "Head", "Lookup", "BatchGet")
-"""How the operations begin that change nothing."""
+"""Prefixes of the operations that change nothing."""
 
 AGAIN_SECONDS = 10.0
 """How long a question is asked again whose answer cannot be read, or that AWS refuses because of its rate alone.
 
-A broken connection is over by then, a proxy stays. AWS counts the calls of each second."""
+A broken connection is over by then, a proxy stays. AWS counts the calls of each second.
+"""
 
 _METHODS = {
     "shared-credentials-file": "the profile {profile}",
@@ -70,12 +71,12 @@ class Session:
     """Whether AWS is asked to keep the session to reading."""
     _botocore: Botocore = field(repr=False)
     _chain: Chain | None = field(default=None, repr=False)
-    """None where the credentials are the environment's."""
+    """None where the credentials come from the environment."""
     _cache: dict[str, Any] = field(default_factory=dict, repr=False)
     """For all Regions: `loaded`, True once the credentials were loaded or else the error; `renewed`, `skew`."""
     _once: retry.Once = field(default_factory=retry.Once, repr=False)
     _answers: retry.Once | None = field(default=None, repr=False)
-    """What was answered to each question, where a run asks none twice; None where it may."""
+    """The answer to each request, where a run sends none twice; None where it may."""
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
@@ -136,7 +137,7 @@ class Session:
 
     @cached_property
     def source(self) -> str:
-        """Where the credentials came from, in words. Without a profile or keys it walks the default chain once."""
+        """The source of the credentials, in words. Without a profile or keys it tries the default chain once."""
         if self.resolved.keys is not None or self.resolved.incomplete:
             return "environment variables"
         if self.resolved.profile:
@@ -155,7 +156,7 @@ class Session:
         return endpoint_of(service, self.environ)
 
     def environment(self) -> dict[str, str]:
-        """What a child process needs in its environment to use these credentials in this Region.
+        """The environment with which a child process uses these credentials in this Region.
 
         The keys of a role or a sign-in are passed on, valid for at least 15 minutes where they can be renewed.
         """
@@ -225,7 +226,7 @@ class Session:
         return Session(resolved=resolved, environ=self.environ, clock=self.clock, _botocore=botocore)
 
     def _narrow(self, keys: Any) -> None:
-        """Ask STS for credentials that only read; without them the session goes on as it is.
+        """Ask STS for read-only credentials; without them the session keeps its own.
 
         STS narrows the credentials of a role or a sign-in, not those of an IAM user, and an older endpoint has no such
         call.
@@ -279,7 +280,7 @@ class Session:
 
     @property
     def partition(self) -> str:
-        """Of the Region: `aws`, `aws-cn`, `aws-us-gov`."""
+        """The Region's partition: `aws`, `aws-cn`, `aws-us-gov`."""
         return str(self._botocore.get_partition_for_region(self.region))
 
     def service_regions(self, service: str) -> tuple[str, ...]:
@@ -287,7 +288,7 @@ class Session:
         return tuple(self._botocore.get_available_regions(service, partition_name=self.partition))
 
     def region_places(self) -> Mapping[str, str]:
-        """Where the Regions of botocore's own data are, by name: `Europe, Frankfurt`."""
+        """The place of each Region in botocore's data, by the Region's name: `Europe, Frankfurt`."""
         partitions = self._botocore.get_component("data_loader").load_data("partitions")["partitions"]
         return {
             name: str(region["description"]).replace(" (", ", ").removesuffix(")")
@@ -297,7 +298,7 @@ class Session:
         }
 
     def call(self, service: str, operation: str, /, **parameters: Any) -> Any:
-        """One call, `call("kms", "CreateKey", …)`. Raises errors of `wizard.core.errors` only.
+        """Send one request: `call("kms", "CreateKey", …)`. Raises errors of `wizard.core.errors` only.
 
         An answer that cannot be read is asked for again, then UnreadableAnswer; so is what AWS refuses because of its
         rate, then Throttled. A call that is sent once
@@ -333,7 +334,7 @@ class Session:
             ) from error.__cause__
 
     def find(self, service: str, operation: str, /, *, absent: Collection[str], **parameters: Any) -> Any | None:
-        """One call; None when the service answers with one of the codes in `absent`."""
+        """Send one request; None if the service answers with one of the codes in `absent`."""
         try:
             return self.call(service, operation, **parameters)
         except errors.SetupError as error:
@@ -365,7 +366,7 @@ class Session:
             yield from Paginator(limited, config, model).paginate(**parameters)
 
     def object_reader(self, bucket: str, owner: str) -> ObjectReader:
-        """Of a bucket that belongs to this account."""
+        """The Region of a bucket that belongs to this account."""
         return ObjectReader(client=self.client("s3"), credentials=self._frozen(), bucket=bucket, owner=owner)
 
     together = staticmethod(retry.together)

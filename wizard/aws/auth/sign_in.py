@@ -52,7 +52,7 @@ _DIGITS = 6
 
 @dataclass(frozen=True)
 class Chain:
-    """The credential chain that botocore uses instead of its own, in the same order."""
+    """The credential chain for botocore, in place of its own and in its order."""
 
     botocore: Botocore
     profile: str | None = field(kw_only=True)

@@ -47,7 +47,7 @@ class StoredDataKeys(SessionClient):
         return name in store_of(self._session, store).read([name])
 
     def claim(self, name: str, owner: str, *, tags: Mapping[str, str]) -> str:
-        """The owner of a claim: `owner` where it was free or is its own, else the one who was first. Create-only.
+        """The owner of a claim: `owner` if it was free or is already its own, else the first owner. Create-only.
 
         A parameter whatever the stack's store is: two stacks may have different ones.
         Raises ResourceError where the claim exists and cannot be read.
@@ -93,9 +93,9 @@ class StoredDataKeys(SessionClient):
         target: str = "ecs",
         store: SecretStore = SecretStore.PARAMETER_STORE,
     ) -> Delivered:
-        """The other two variables next to the stored data key; all three read back and compared.
+        """Store the other two variables next to the data key; read all three back and compare them.
 
-        Throttling and network failures are retried for a minute; a retry writes only what is still missing.
+        Throttling and network failures are retried for a minute; a retry writes the missing ones only.
         """
         target_store, written = store_of(self._session, store), set[str]()
         return retry.call(
@@ -186,7 +186,7 @@ def deliver(
     target: str,
     written: set[str] | None = None,
 ) -> Delivered:
-    """The key's ARN and the Region next to the stored keys, then all of them read back and compared.
+    """Store the key's ARN and the Region next to the stored keys; read all of them back and compare them.
 
     `written` collects the names that were written. A retry passes the same set again, so that a value which an earlier
     try may have written does not count as one that existed before.
@@ -230,7 +230,7 @@ _COMPANIONS = (KEY_ID_VARIABLE, REGION_VARIABLE)
 def foreign(
     store: stores.Store, prefix: str, own: OwnValues, existing: Mapping[str, stores.StoredValue]
 ) -> tuple[ForeignVariable, ...]:
-    """Of these parameters under the prefix, those with a value of somebody else."""
+    """Those of these parameters under the prefix whose values this program did not write."""
 
     def is_foreign(name: str, value: str) -> bool:
         variable = name.rpartition("/")[2]

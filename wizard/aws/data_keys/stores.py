@@ -31,7 +31,7 @@ SECURE = "SecureString"
 
 
 def description_of(name: str) -> str:
-    """Of the stored key of that name, whichever version it holds: Secrets Manager keeps it when the value changes."""
+    """ARN of the stored key of that name. It does not change with the version."""
     if name.endswith(f"/{HASH_KEY_VARIABLE}"):
         what, loss = "hash key", "no search hash matches without it"
     else:
@@ -44,7 +44,7 @@ BACKUP_DESCRIPTION = "When and where eonpro-kms last backed up the data key of t
 CLAIM_DESCRIPTION = "Which stack of eonpro-kms this environment belongs to. Delete it only if that stack is gone."
 
 READ_BACK_SECONDS = 3.0
-"""How long a value that was just written is read again: the old one may be returned for a moment."""
+"""Time for reading a new value again: the old one may be returned for a moment."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ class StoredValue:
     """Empty where it is not text, or where the name exists without a value."""
     version: int = 1
     type: str = ""
-    """Of a parameter; a secret has none."""
+    """The parameter's type; a secret has none."""
     at: datetime | None = None
     """UTC; when the store got this value."""
 
@@ -97,10 +97,10 @@ class Store(Protocol):
         """Remove tags; a tag that it does not have is no error."""
 
     def history_command(self, name: str) -> str:
-        """What a person types to see which values the name has had."""
+        """The command that lists the name's earlier values."""
 
     def listing_command(self, prefix: str) -> str:
-        """What a person types to see the names under the prefix."""
+        """The command that lists the names under the prefix."""
 
 
 def read_with_tags(store: Store, name: str) -> tuple[StoredValue | None, Mapping[str, str]]:
@@ -222,11 +222,11 @@ class ParameterStore(_OfSession):
         )
 
     def history_command(self, name: str) -> str:
-        """What a person types to see the parameter's versions."""
+        """The command that lists the parameter's versions."""
         return f"aws ssm get-parameter-history --name {name}"
 
     def listing_command(self, prefix: str) -> str:
-        """What a person types to see the parameters under the prefix."""
+        """The command that lists the parameters under the prefix."""
         return f"aws ssm get-parameters-by-path --path {prefix}"
 
 
@@ -359,9 +359,9 @@ class SecretsManager(_OfSession):
         )
 
     def history_command(self, name: str) -> str:
-        """What a person types to see the secret's versions."""
+        """The command that lists the secret's versions."""
         return f"aws secretsmanager list-secret-version-ids --secret-id {name} --include-deprecated"
 
     def listing_command(self, prefix: str) -> str:
-        """What a person types to see the secrets under the prefix."""
+        """The command that lists the secrets under the prefix."""
         return f"aws secretsmanager list-secrets --filters Key=name,Values={prefix}/"

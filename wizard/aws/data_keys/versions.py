@@ -44,7 +44,7 @@ class DataKeyVersions:
 
     store: Store
     names: Names
-    """Of the data key, or of the hash key."""
+    """Whether the versions are those of the data key or of the hash key."""
     tags: Mapping[str, str]
 
     @property
@@ -63,7 +63,7 @@ class DataKeyVersions:
     # --- reading -----------------------------------------------------------------------------------------------
 
     def stored_key(self) -> StoredKey:
-        """The stored value, well formed or not, and what its tags say about it."""
+        """The stored value, well formed or not, and its tags."""
         stored, tags = read_with_tags(self.store, self.stored_data_key)
         if stored is None:
             return StoredKey(parameter=self.stored_data_key, version=0)
@@ -117,7 +117,7 @@ class DataKeyVersions:
         )
 
     def fingerprints(self) -> Mapping[str, bool]:
-        """Of every version, and whether it has an entry of its own; by two requests, which are sent together."""
+        """Every version, and whether it has an entry; by two requests at the same time."""
         stored, listing = self.store.session.together(
             lambda: self.store.read([self.stored_data_key]), lambda: self.store.under(self.folder)
         )
@@ -235,7 +235,7 @@ class DataKeyVersions:
         self.store.create(name, wrapped.value, secret=True, description=description, tags={**self.tags, **own})
 
     def reserve_new(self, wrapped: WrappedDataKey, *, key_arn: str, at: datetime) -> WrappedDataKey:
-        """Reserve the one place for a data key that is not in use yet; the key that has it, whoever put it there.
+        """Reserve the one place for a data key that is not in use yet. Returns the key in that place.
 
         The places are numbered and create-only: of two machines that do this at once, the later one gets the key of the
         earlier one. A place whose data key was current once is used up, and the next number follows.
