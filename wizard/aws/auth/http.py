@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -28,8 +29,7 @@ from botocore.parsers import ResponseParserError
 from botocore.session import Session as Botocore
 from botocore.utils import parse_timestamp
 
-from wizard.aws.auth.limits import limit_client
-from wizard.core import call_limit
+from wizard.aws.auth.limits import limit_client, send
 from wizard.core.errors import CredentialsError, UsageError
 from wizard.core.next_command import Command
 
@@ -97,6 +97,13 @@ class BoundedSession(Botocore):  # type: ignore[misc]
         super().__init__(**parameters)
         self._environ = environ
 
+    @cached_property
+    def boto3(self) -> Any:
+        """boto3's session over this one, which makes the clients; loaded for the first of them."""
+        from boto3.session import Session
+
+        return Session(botocore_session=self)
+
     def create_client(self, service_name: str, *arguments: Any, **parameters: Any) -> Any:
         """A client with short time-outs."""
         loader = self.get_component("data_loader")
@@ -154,8 +161,7 @@ class ObjectReader:
         request = AWSRequest("GET", url, headers={"x-amz-expected-bucket-owner": self.owner})
         S3SigV4Auth(self.credentials, "s3", self.client.meta.region_name).add_auth(request)
         try:
-            with call_limit.limited():
-                response = self.client._endpoint.http_session.send(request.prepare())
+            response = send(self.client, request.prepare())
         except BotoCoreError:
             return None
         if response.status_code != 200 or response.headers.get("content-length") != str(len(response.content)):
@@ -168,7 +174,7 @@ class ObjectReader:
 def make_client(
     service: str,
     *,
-    botocore: Botocore,
+    session: BoundedSession,
     region: str,
     endpoint: str | None,
     keys: Credentials | None = None,
@@ -187,7 +193,7 @@ def make_client(
         credentials["aws_session_token"] = keys.token
     config = Config(**options)
     try:
-        return botocore.create_client(service, region_name=region, endpoint_url=endpoint, config=config, **credentials)
+        return session.boto3.client(service, region_name=region, endpoint_url=endpoint, config=config, **credentials)
     except exceptions.BotoCoreError:
         raise
     except ValueError as error:

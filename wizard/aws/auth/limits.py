@@ -1,6 +1,7 @@
 """The connections of botocore's clients, limited: each call has one time and one size, a listing its pages.
 
-Changes the connections of a client that botocore made, because botocore itself has a time-out for each read only.
+Changes the connections of a client that botocore made, because botocore itself has a time-out for each read only. It
+has no public name for a client's endpoint and connections: the private ones are used here, and in no other module.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -85,6 +86,18 @@ def limit_client(client: Any, environ: Mapping[str, str]) -> None:
 
     endpoint.make_request = limited
     client.meta.events.register_first(f"needs-retry.{service.service_id.hyphenize()}", _is_over)
+
+
+def limit_providers(container: Any, instance: Any, environ: Mapping[str, str]) -> None:
+    """The same for botocore's providers of a container's and an instance's credentials."""
+    limit_fetcher(container._fetcher._session, environ)
+    limit_fetcher(instance._role_fetcher._session, environ)
+
+
+def send(client: Any, request: Any) -> Any:
+    """The answer to a prepared request, over the connections of this client. Raises BotoCoreError."""
+    with call_limit.limited():
+        return client._endpoint.http_session.send(request)
 
 
 def limit_fetcher(http: URLLib3Session, environ: Mapping[str, str]) -> None:

@@ -393,7 +393,7 @@ class Session:
         with self._lock, self.translating(service, "*"):
             return make_client(
                 service,
-                botocore=self._botocore,
+                session=self._botocore,
                 region=self.region,
                 endpoint=self.endpoint(service),
                 keys=keys,

@@ -36,7 +36,7 @@ from botocore.utils import JSONFileCache, create_nested_client
 
 from wizard.aws.auth.credentials import FALLBACK_REGION, botocore_session
 from wizard.aws.auth.errors import ErrorSource, translate
-from wizard.aws.auth.limits import limit_fetcher
+from wizard.aws.auth.limits import limit_providers
 from wizard.aws.auth.profiles import SignIn, sign_in_of
 from wizard.core.errors import CredentialsError, SetupError
 
@@ -99,8 +99,7 @@ class Chain:
         )
         resolver = create_credential_resolver(self.botocore, cache=cache, region_name=self.region)
         container, instance = map(resolver.get_provider, ("container-role", "iam-role"))
-        limit_fetcher(container._fetcher._session, self.environ)
-        limit_fetcher(instance._role_fetcher._session, self.environ)
+        limit_providers(container, instance, self.environ)
         sources = [EnvProvider(self.environ), container, instance]
         assume_role = AssumeRoleProvider(
             load_config=lambda: self.botocore.full_config,
