@@ -16,7 +16,7 @@ from components.policies.documents import Policy, Statement, policy
 from components.policies.evaluation.conditions import Context
 from components.policies.evaluation.statements import Request, match_statement
 from components.policies.statements import statements_of
-from components.settings.names import WRAPPED_KEYS
+from components.settings.stored_values import STORED_VALUES
 
 LONGEST_POLICY = 5120
 """Characters of an SCP or RCP without white space that every organization accepts.
@@ -48,9 +48,8 @@ class Protection:
         """Attach it beside FullAWSAccess."""
         logs = ("eonpro-cloudtrail-logs-*", "eonpro-access-logs-*")
         stored = [
-            *self._arns(
-                "ssm", *(f"parameter/eonpro/*/{name}" for name in (*WRAPPED_KEYS, "data-keys/*", "hash-keys/*"))
-            ),
+            *self._arns("ssm", *(f"parameter/eonpro/*/{value.variable}" for value in STORED_VALUES)),
+            *self._arns("ssm", *(f"parameter/eonpro/*/{value.versions}/*" for value in STORED_VALUES)),
             *self._arns("secretsmanager", "secret:/eonpro/*"),
         ]
         others = self.administrators

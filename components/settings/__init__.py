@@ -3,11 +3,7 @@
 Pure.
 """
 
-from components.settings.names import DATA_KEY_VARIABLE as DATA_KEY_VARIABLE
-from components.settings.names import HASH_KEY_VARIABLE as HASH_KEY_VARIABLE
 from components.settings.names import KEY_DESCRIPTION as KEY_DESCRIPTION
-from components.settings.names import WRAPPED_KEYS as WRAPPED_KEYS
-from components.settings.names import noun_of as noun_of
 from components.settings.outputs import Outputs as Outputs
 from components.settings.settings import APPLICATION_VARIABLES as APPLICATION_VARIABLES
 from components.settings.settings import CONFIG_KEYS as CONFIG_KEYS
@@ -23,6 +19,11 @@ from components.settings.settings import SHORTEST_RETENTION_DAYS as SHORTEST_RET
 from components.settings.settings import Settings as Settings
 from components.settings.settings import correction as correction
 from components.settings.settings import partition_of as partition_of
+from components.settings.stored_values import DATA_KEY_VARIABLE as DATA_KEY_VARIABLE
+from components.settings.stored_values import OPTIONAL_VALUES as OPTIONAL_VALUES
+from components.settings.stored_values import STORED_VALUES as STORED_VALUES
+from components.settings.stored_values import WRAPPED_KEYS as WRAPPED_KEYS
+from components.settings.stored_values import StoredValue as StoredValue
 from components.settings.values import ContractError as ContractError
 from components.settings.values import EksIdentity as EksIdentity
 from components.settings.values import ImportGroup as ImportGroup

@@ -6,6 +6,8 @@ Pure.
 from dataclasses import dataclass
 from typing import Self
 
+from components.settings.stored_values import DATA_KEY, StoredValue
+
 ACCOUNT_NAMESPACE = "-an"
 """How the name of a bucket ends in the account's own namespace, after account and Region: nobody else can take it.
 
@@ -14,20 +16,6 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/gpbucketnamespaces.html
 
 KEY_DESCRIPTION = "EONPRO PHI encryption key for HIPAA compliance"
 """As in the guide."""
-
-DATA_KEY_VARIABLE = "ENCRYPTED_PHI_KEY"
-"""The variable with the wrapped data key; also the last part of the stored data key's name."""
-
-HASH_KEY_VARIABLE = "ENCRYPTED_PHI_HASH_KEY"
-"""The variable with the wrapped key of the search hashes, where they have one of their own."""
-
-WRAPPED_KEYS = (DATA_KEY_VARIABLE, HASH_KEY_VARIABLE)
-"""The variables that hold a key which KMS wrapped. The laws of the data key are those of both."""
-
-
-def noun_of(variable: str) -> str:
-    """What the wrapped key in that variable is called."""
-    return "data key" if variable == DATA_KEY_VARIABLE else "hash key"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +44,8 @@ class Names:
     access_changes_rule: str
     alert_changes_rule: str
     parameter_prefix: str
-    variable: str = DATA_KEY_VARIABLE
-    """Of the `WRAPPED_KEYS`, the one whose stored value, versions and backup these names are."""
+    value: StoredValue = DATA_KEY
+    """The one whose stored value, versions and backup these names are."""
 
     @classmethod
     def of(
@@ -67,7 +55,7 @@ class Names:
         region: str,
         environment: str,
         trail_bucket: str | None,
-        variable: str = DATA_KEY_VARIABLE,
+        value: StoredValue = DATA_KEY,
     ) -> Self:
         """The names for one environment; each ends with the environment, except for production."""
         suffix = "" if environment == "production" else f"-{environment}"
@@ -98,7 +86,7 @@ class Names:
             access_changes_rule=f"eonpro-access-changes{suffix}",
             alert_changes_rule=f"eonpro-alert-changes{suffix}",
             parameter_prefix=f"/eonpro/{environment}",
-            variable=variable,
+            value=value,
         )
 
     @property
@@ -107,14 +95,19 @@ class Names:
         return f"{self.parameter_prefix}/claim"
 
     @property
+    def variable(self) -> str:
+        """The guide's name of the value's variable."""
+        return self.value.variable
+
+    @property
     def noun(self) -> str:
-        """`data key` or `hash key`."""
-        return noun_of(self.variable)
+        """`data key`, `hash key`."""
+        return self.value.noun
 
     @property
     def last_backup(self) -> str:
         """Name of the parameter that says where the last backup of the key is."""
-        return f"{self.parameter_prefix}/{'backup' if self.variable == DATA_KEY_VARIABLE else 'hash-key-backup'}"
+        return f"{self.parameter_prefix}/{self.value.last_backup}"
 
     @property
     def last_drill(self) -> str:
@@ -129,12 +122,12 @@ class Names:
     @property
     def versions(self) -> str:
         """The folder with an entry for each version of the key."""
-        return f"{self.parameter_prefix}/{self.noun.replace(' ', '-')}s"
+        return f"{self.parameter_prefix}/{self.value.versions}"
 
     @property
     def written_after(self) -> tuple[str, ...]:
         """The names that exist only where the stored key once did."""
-        variables = (f"{self.parameter_prefix}/AWS_KMS_KEY_ID",) if self.variable == DATA_KEY_VARIABLE else ()
+        variables = () if self.value.setting else (f"{self.parameter_prefix}/AWS_KMS_KEY_ID",)
         return (*variables, self.last_backup)
 
 

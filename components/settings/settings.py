@@ -14,7 +14,8 @@ from pydantic.alias_generators import to_camel
 
 from components.settings import values as fields
 from components.settings.arn import Arn
-from components.settings.names import DATA_KEY_VARIABLE, HASH_KEY_VARIABLE, WRAPPED_KEYS, Names
+from components.settings.names import Names
+from components.settings.stored_values import BY_VARIABLE, DATA_KEY_VARIABLE, OPTIONAL_VALUES, STORED_VALUES
 from components.settings.variables import KEY_ID_VARIABLE, REGION_VARIABLE, VariableNames, faults_between
 
 PROJECT = "eonpro-kms"
@@ -23,7 +24,7 @@ PROJECT = "eonpro-kms"
 APPLICATION_VARIABLES = (REGION_VARIABLE, KEY_ID_VARIABLE, DATA_KEY_VARIABLE)
 """What every application reads. They are delivered together: without the third it would create a new data key."""
 
-POSSIBLE_VARIABLES = (*APPLICATION_VARIABLES, HASH_KEY_VARIABLE)
+POSSIBLE_VARIABLES = (*APPLICATION_VARIABLES, *(value.variable for value in OPTIONAL_VALUES))
 """What an application may have, whatever its settings."""
 
 ROTATION_DAYS = range(90, 2561)
@@ -299,7 +300,7 @@ class Settings(BaseModel):
             region=self.region,
             environment=self.environment,
             trail_bucket=self.trail_bucket,
-            variable=self._variable,
+            value=BY_VARIABLE[self._variable],
         )
 
     def of_key(self, variable: str) -> Self:
@@ -311,7 +312,7 @@ class Settings(BaseModel):
     @property
     def wrapped_keys(self) -> tuple[str, ...]:
         """The variables of the wrapped keys that the application has; the data key first."""
-        return WRAPPED_KEYS if self.hash_key else WRAPPED_KEYS[:1]
+        return tuple(each.variable for each in STORED_VALUES if each.setting is None or getattr(self, each.setting))
 
     @property
     def of_each_key(self) -> tuple[Self, ...]:

@@ -6,10 +6,10 @@ here is what the application reads it as.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Self
 
-from components.settings.names import DATA_KEY_VARIABLE, HASH_KEY_VARIABLE
+from components.settings.stored_values import DATA_KEY, HASH_KEY, STORED_VALUES
 
 REGION_VARIABLE = "AWS_REGION"
 KEY_ID_VARIABLE = "AWS_KMS_KEY_ID"
@@ -54,8 +54,8 @@ class VariableNames:
 
     region: str = REGION_VARIABLE
     key_id: str = KEY_ID_VARIABLE
-    data_key: str = DATA_KEY_VARIABLE
-    hash_key: str = HASH_KEY_VARIABLE
+    data_key: str = DATA_KEY.variable
+    hash_key: str = HASH_KEY.variable
 
     @classmethod
     def of(cls, pairs: Sequence[str]) -> Self:
@@ -70,13 +70,13 @@ class VariableNames:
 
     @property
     def every(self) -> tuple[str, ...]:
-        """All names, the hash key's too, whatever the settings."""
+        """All names, those of optional values too, whatever the settings."""
         return tuple(self[variable] for variable in _FIELDS)
 
     @property
     def wrapped_keys(self) -> tuple[str, ...]:
         """The names of the variables with a wrapped key; the data key's first."""
-        return (self.data_key, self.hash_key)
+        return tuple(self[value.variable] for value in STORED_VALUES)
 
     @property
     def guides(self) -> dict[str, str]:
@@ -89,13 +89,11 @@ class VariableNames:
         return self == VariableNames()
 
 
-_FIELDS = dict(
-    zip(
-        (REGION_VARIABLE, KEY_ID_VARIABLE, DATA_KEY_VARIABLE, HASH_KEY_VARIABLE),
-        (field.name for field in fields(VariableNames)),
-        strict=True,
-    )
-)
+_FIELDS = {
+    REGION_VARIABLE: "region",
+    KEY_ID_VARIABLE: "key_id",
+    **{value.variable: value.variable_field for value in STORED_VALUES},
+}
 """The field of each variable, by the guide's name."""
 
 

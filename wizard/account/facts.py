@@ -14,7 +14,7 @@ from components import policies
 from components.policies.evaluation import AccountIam, GrantFact
 from components.policies.evaluation.account import IamPrincipal
 from components.policies.stack import trail_arn_of
-from components.settings import HASH_KEY_VARIABLE, Outputs, Settings, Target
+from components.settings import Outputs, Settings, Target
 from components.settings.arn import Arn
 from wizard.account.access import rights, stored_reviews
 from wizard.account.access.expectation import Expectation, expectation_of
@@ -186,12 +186,10 @@ class StackFacts:
         return context
 
     @cached_property
-    def of_hash_key(self) -> "StackFacts | None":
-        """The same for the hash key, in place of the data key; None where the settings have none."""
-        settings = self.settings
-        if not settings.hash_key or settings.names.variable == HASH_KEY_VARIABLE:
-            return None
-        return self.otherwise(settings=settings.of_key(HASH_KEY_VARIABLE))
+    def beside(self) -> "tuple[StackFacts, ...]":
+        """The same for each other stored value, in place of the data key; none for such a value itself."""
+        others = () if self.settings.names.value.setting else self.settings.of_each_key[1:]
+        return tuple(self.otherwise(settings=of_key) for of_key in others)
 
     def otherwise(self, *, settings: Settings | None = None, sources: FactSources | None = None) -> "StackFacts":
         """The same stack by other settings or sources; its state and its project are not read again."""

@@ -8,9 +8,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
-from components.settings import SecretStore, Settings
+from components.settings import OPTIONAL_VALUES, SecretStore, Settings, StoredValue
 from components.settings.arn import Arn
 from wizard.core import safe_text
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
@@ -37,13 +38,17 @@ class Backup:
     store: SecretStore
     versions: tuple[DataKeyVersion, ...] = field(repr=False)
     """Oldest first; exactly one is current."""
-    hash_versions: tuple[DataKeyVersion, ...] = field(repr=False, default=())
-    """The same of the hash key; empty where there is none."""
+    beside: tuple[tuple[StoredValue, tuple[DataKeyVersion, ...]], ...] = field(repr=False, default=())
+    """The same of each other stored value that there is."""
 
     @property
     def current(self) -> DataKeyVersion:
         """The version that was the stored data key, and so the application's."""
         return next(version for version in self.versions if version.current)
+
+    def versions_of(self, value: StoredValue) -> tuple[DataKeyVersion, ...]:
+        """The versions of a stored value; none where the backup does not hold it."""
+        return dict(self.beside).get(value, ()) if value.setting else self.versions
 
     @property
     def wrapped(self) -> WrappedDataKey:
@@ -73,7 +78,7 @@ def backup_of(
     store: SecretStore,
     key_arn: str,
     versions: Sequence[DataKeyVersion],
-    hash_versions: Sequence[DataKeyVersion] = (),
+    beside: Mapping[StoredValue, Sequence[DataKeyVersion]] = MappingProxyType({}),
 ) -> Backup:
     """The backup of these versions; `key_arn` is the key of the current version where that does not name its own."""
 
@@ -96,7 +101,7 @@ def backup_of(
         region=settings.region,
         store=store,
         versions=as_read(versions),
-        hash_versions=as_read(hash_versions),
+        beside=tuple((value, as_read(versions)) for value, versions in beside.items()),
     )
 
 
@@ -125,11 +130,7 @@ def document(backup: Backup) -> dict[str, Any]:
         "keyArn": backup.key_arn,
         "wrappedKey": backup.wrapped.value,
         "versions": [_version_fields(version) for version in backup.versions],
-        **(
-            {"hashKeyVersions": [_version_fields(version) for version in backup.hash_versions]}
-            if backup.hash_versions
-            else {}
-        ),
+        **{f"{value.json_name}Versions": list(map(_version_fields, versions)) for value, versions in backup.beside},
         "toRestore": list(to_restore(backup)),
     }
     return {**fields, "digest": digest(fields)}
@@ -167,12 +168,9 @@ def to_restore(backup: Backup) -> tuple[str, ...]:
         "base64(iv):base64(tag):base64(ciphertext), AES-256-GCM, with no associated data.",
         "An older record may need another version: its own keyArn decrypts that version in the same way.",
         *(
-            (
-                "hashKeyVersions has the key of the search hashes (ENCRYPTED_PHI_HASH_KEY), which restore --hash-key "
-                "--from-backup PLACE puts back: under another one no search hash matches.",
-            )
-            if backup.hash_versions
-            else ()
+            f"{value.json_name}Versions has the key of {value.opens} ({value.variable}), which restore {value.option} "
+            f"--from-backup PLACE puts back: {value.without}."
+            for value, _ in backup.beside
         ),
     )
 
@@ -261,8 +259,9 @@ def _json(text: bytes | str, name: str) -> dict[str, Any]:
 
 def _read(fields: Mapping[str, Any]) -> Backup:
     versions = tuple(_read_version(version) for version in _list(fields["versions"]))
-    hash_versions = tuple(_read_version(version) for version in _list(fields.get("hashKeyVersions", [])))
-    for one_key in (versions, hash_versions) if hash_versions else (versions,):
+    read = {value: _list(fields.get(f"{value.json_name}Versions", [])) for value in OPTIONAL_VALUES}
+    beside = tuple((value, tuple(map(_read_version, each))) for value, each in read.items() if each)
+    for one_key in (versions, *dict(beside).values()):
         if [version.current for version in one_key].count(True) != 1:
             raise ValueError("exactly one version has to be the current one")
     backup = Backup(
@@ -273,7 +272,7 @@ def _read(fields: Mapping[str, Any]) -> Backup:
         region=_text(fields["region"]),
         store=SecretStore(fields["store"]),
         versions=versions,
-        hash_versions=hash_versions,
+        beside=beside,
     )
     key = Arn.find(backup.key_arn)
     if key is None or key.service != "kms":

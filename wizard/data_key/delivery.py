@@ -13,7 +13,7 @@ from functools import partial
 from components import policies
 from components.policies.evaluation import KeyPolicyDecision
 from components.policies.stack import decide_by_key_policy_of
-from components.settings import DATA_KEY_VARIABLE, HASH_KEY_VARIABLE, Outputs, SecretStore, Settings
+from components.settings import DATA_KEY_VARIABLE, Outputs, SecretStore, Settings
 from components.settings.arn import Arn
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, SetupError, Unsupported
@@ -257,7 +257,7 @@ def _store(aws: AwsClient, settings: Settings, wrapped: WrappedDataKey, key_arn:
 def keys_beside(context: TargetContext, wrapped: WrappedDataKey) -> dict[str, WrappedDataKey]:
     """The application's wrapped keys by their variables: `wrapped`, which the context's settings name, and the others.
 
-    A hash key that was not made yet is left out. Raises DataKeyConflict without a stored data key.
+    A value that was not made yet is left out. Raises DataKeyConflict without a stored data key.
     """
     keys, settings = {}, context.settings
     for variable in settings.wrapped_keys:
@@ -281,13 +281,13 @@ def variables_of(
     `key_arns`: of the key in each Region, where the stack's outputs are not at hand.
     """
     keys = keys_beside(context, wrapped)
-    data_key, hash_key = keys[DATA_KEY_VARIABLE], keys.get(HASH_KEY_VARIABLE)
+    data_key = keys.pop(DATA_KEY_VARIABLE)
     return {
         Arn.parse(arn).region: AppVariables(
             region=Arn.parse(arn).region,
             key_arn=arn,
             wrapped=data_key,
-            hash_key=hash_key,
+            beside=tuple(keys.items()),
             names=context.settings.delivered_names,
             own=OwnValues.of(context.settings, context.outputs, region=Arn.parse(arn).region),
             replaces=context.replaces,

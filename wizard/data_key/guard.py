@@ -65,7 +65,7 @@ _COPIES = "lists the versions; where there is none, doctor names the first other
 
 def key_option(settings: Settings) -> tuple[str, ...]:
     """The option of `restore` for the wrapped key that the settings name; none for the data key."""
-    return () if settings.names.variable == DATA_KEY_VARIABLE else ("--hash-key",)
+    return tuple(filter(None, [settings.names.value.option]))
 
 
 def _restore(settings: Settings, advice: str) -> str:
@@ -73,9 +73,7 @@ def _restore(settings: Settings, advice: str) -> str:
 
 
 def _loss(settings: Settings, which: str) -> str:
-    if settings.names.variable == DATA_KEY_VARIABLE:
-        return f"a new data key could not open the records under {which}"
-    return f"under a new hash key no search hash under {which} matches"
+    return settings.names.value.under_another.format(which=which)
 
 
 ALLOWED = Decision(state=DecisionState.YES)
@@ -244,8 +242,10 @@ def _by_target(
         what=f"{name} does not exist; {refusal.message}",
         why=_loss(settings, "that one"),
         next=_restore(settings, f"{_COPIES}; if this stack has set up nothing yet: setup --adopt")
-        if settings.names.variable == DATA_KEY_VARIABLE
-        else wizard("restore", "--hash-key", "--from-target", advice="stores the one that the application has"),
+        if not key_option(settings)
+        else wizard(
+            "restore", *key_option(settings), "--from-target", advice="stores the one that the application has"
+        ),
     )
 
 

@@ -6,7 +6,7 @@ Reads one file, one S3 object or one value of a store.
 import platform
 from pathlib import Path
 
-from components.settings import HASH_KEY_VARIABLE, Settings
+from components.settings import Settings
 from wizard.core import files
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import SetupError, Unsupported, UsageError
@@ -61,6 +61,5 @@ def _in_document(content: bytes, name: str, settings: Settings) -> str | None:
     if (backup.account, backup.environment) != (settings.account_id, settings.environment):
         whose = f"the environment {backup.environment} of the account {backup.account}"
         raise UsageError(f"{name} is a backup of {whose}", shell("ls", "-l", name))
-    if settings.names.variable == HASH_KEY_VARIABLE:
-        return next((version.fingerprint for version in backup.hash_versions if version.current), None)
-    return backup.fingerprint
+    versions = backup.versions_of(settings.names.value)
+    return next((version.fingerprint for version in versions if version.current), None)

@@ -218,6 +218,11 @@ def heading(step: int) -> tuple[str, str]:
     return STEPS[step - 1], f"step {step} of {len(STEPS)}"
 
 
+OPTIONAL_KEYS = tuple(
+    entry.key.upper() for entry in INPUTS if entry.key.startswith("encrypted_phi_") and entry.key != "encrypted_phi_key"
+)
+"""The variables of the stored values beside the data key, for a parser that loads no settings."""
+
 by_key: Mapping[str, inputs.Input] = MappingProxyType({entry.key: entry for entry in INPUTS})
 """Every input by its key."""
 

@@ -144,7 +144,7 @@ def _decide(request: Request, ui: UserInterface, ready: PreparedRun, planned: pl
 
         if changes := saved_plan.changes(request.plan, planned, ready.findings.state, version=planned.engine):
             raise _stale_plan(request, changes)
-    _agree_to_unread_hash_key(request, ui, ready)
+    _agree_to_unread_values(request, ui, ready)
     irreversible = plan.irreversible(planned)
     for text in irreversible:
         ui.line(text, mark=Mark.WARN)
@@ -164,22 +164,22 @@ def _decide(request: Request, ui: UserInterface, ready: PreparedRun, planned: pl
     return Decision.APPLY
 
 
-def _agree_to_unread_hash_key(request: Request, ui: UserInterface, ready: PreparedRun) -> None:
-    """Ask before a hash key is made that the application does not read. Raises Cancelled for a no, or unattended."""
-    if not ready.makes_unread_hash_key or request.confirmed == request.stack:
-        return
-    if ui.interactive and request.confirmed is None:
-        why = "The application goes on with the hashes that it has; phi searches by others, and finds nothing."
-        if ui.confirm("Make a hash key that the application does not read?", default=False, why=why):
-            return
-    assert ready.code is not None
-    raise Cancelled(
-        f"nothing was changed: nothing in {ready.code.folder} reads {ready.settings.delivered_names.hash_key}",
-        wizard(
-            *("setup", "--stack", request.stack, "--hash-key", "yes", "--confirm", request.stack),
-            advice="only if the application's code will read it (docs/application.md); else --hash-key no",
-        ),
-    )
+def _agree_to_unread_values(request: Request, ui: UserInterface, ready: PreparedRun) -> None:
+    """Ask before a value is made that the application does not read. Raises Cancelled for a no, or unattended."""
+    for value in ready.makes_unread if request.confirmed != request.stack else ():
+        if ui.interactive and request.confirmed is None:
+            why = f"{value.unread[0].upper()}{value.unread[1:]}."
+            if ui.confirm(f"Make a {value.noun} that the application does not read?", default=False, why=why):
+                continue
+        assert ready.code is not None
+        raise Cancelled(
+            f"nothing was changed: nothing in {ready.code.folder} reads "
+            f"{ready.settings.delivered_names[value.variable]}",
+            wizard(
+                *("setup", "--stack", request.stack, value.option, "yes", "--confirm", request.stack),
+                advice=f"only if the application's code will read it (docs/application.md); else {value.option} no",
+            ),
+        )
 
 
 def _ask_about_plan(request: Request, ui: UserInterface, ready: PreparedRun, planned: plan.Plan) -> Decision:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from components.settings import HASH_KEY_VARIABLE, Outputs, Settings
+from components.settings import Outputs, Settings
 from components.settings.arn import Arn
 from wizard.core.clients import Clients
 from wizard.core.data_key import WrappedDataKey
@@ -61,7 +61,8 @@ class DeliveryResult:
     """The stored data key, its deliveries and their verifications."""
 
     stored_data_key: models.StoredDataKey
-    hash_key: models.StoredDataKey | None
+    beside: Mapping[str, models.StoredDataKey]
+    """The other stored values, by their variables."""
     delivered: tuple[models.Delivered, ...]
     proofs: tuple[models.Verification, ...]
     access_key: DeliveredAccessKey | None = None
@@ -69,7 +70,7 @@ class DeliveryResult:
     @property
     def wrote_nothing(self) -> bool:
         """Whether the stored keys and every target had all of it already."""
-        keys = [key for key in (self.stored_data_key, self.hash_key) if key is not None]
+        keys = [self.stored_data_key, *self.beside.values()]
         is_written = any(each.state is not models.DeliveryState.UNCHANGED for each in self.delivered)
         return not is_written and not any(key.is_new for key in keys)
 
@@ -104,11 +105,11 @@ def deliver_and_verify(
         ready.aws, settings, outputs, adopted=adopted, is_former=is_former, known=ready.findings.stored_data_key
     )
     show_stored_data_key(ui, stored, outputs)
-    hash_key = ensure_hash_key(ui, ready.aws, settings, outputs, known=ready.findings.hash_key)
+    beside = ensure_values_beside(ui, ready.aws, settings, outputs, known=ready.findings.beside)
     delivered = delivery.deliver(context, stored.wrapped, on_delivered=lambda result: show_delivered(ui, result))
     key = ensure_credentials(clients, context, yes=yes)
     proofs = prove(clients, context, delivered, stored.wrapped, access_key=key, early=early)
-    return DeliveryResult(stored_data_key=stored, hash_key=hash_key, delivered=delivered, proofs=proofs, access_key=key)
+    return DeliveryResult(stored_data_key=stored, beside=beside, delivered=delivered, proofs=proofs, access_key=key)
 
 
 def prove_early(clients: Clients, context: TargetContext) -> EarlyProof | None:
@@ -188,25 +189,27 @@ def temporary_grant(
     )
 
 
-def ensure_hash_key(
+def ensure_values_beside(
     ui: UserInterface,
     aws: AwsClient,
     settings: Settings,
     outputs: Outputs,
     *,
     keeps_versions: bool = True,
-    known: models.StoredDataKey | None = None,
-) -> models.StoredDataKey | None:
-    """The stored hash key, made where there never was one; None where the settings ask for none. Prints where it is.
+    known: Mapping[str, models.StoredDataKey] | None = None,
+) -> Mapping[str, models.StoredDataKey]:
+    """The other stored values that the settings ask for, by their variables, each made where there never was one.
 
-    `keeps_versions`, `known`: as `ensure_data_key` takes them.
+    Prints where they are. `keeps_versions`, `known`: as `ensure_data_key` takes them.
     """
-    if not settings.hash_key:
-        return None
-    of_key = settings.of_key(HASH_KEY_VARIABLE)
-    stored = delivery.ensure_data_key(aws, of_key, outputs, keeps_versions=keeps_versions, known=known)
-    show_stored_data_key(ui, stored, outputs)
-    return stored
+    beside = {}
+    for of_key in settings.of_each_key[1:]:
+        variable = of_key.names.variable
+        beside[variable] = delivery.ensure_data_key(
+            aws, of_key, outputs, keeps_versions=keeps_versions, known=(known or {}).get(variable)
+        )
+        show_stored_data_key(ui, beside[variable], outputs)
+    return beside
 
 
 def show_stored_data_key(ui: UserInterface, stored: models.StoredDataKey, outputs: Outputs) -> None:

@@ -3,14 +3,15 @@
 Pure. Holds no secret.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from components.policies.requirements import Topic
 from components.settings import Outputs, Settings
 from components.settings.arn import Arn
+from components.settings.stored_values import BY_VARIABLE, DATA_KEY
 from wizard.account.checklist import ChecklistEntry, ItemState
 from wizard.core import json_documents
 from wizard.core.clients import ApplicationCode
@@ -79,8 +80,8 @@ class Report:
     """The backup that was to be made and was not."""
     access_key: DeliveredAccessKey | None = None
     """The access key of the application on Vercel, where it is an IAM user."""
-    hash_key: models.StoredDataKey | None = None
-    """The stored hash key; None where the settings ask for none."""
+    beside: Mapping[str, models.StoredDataKey] = field(default_factory=dict)
+    """The other stored values, by their variables."""
     former_key: models.FormerKey | None = None
     """What became of the application's ENCRYPTION_KEY in this run; None if it had none."""
     code: ApplicationCode | None = None
@@ -115,7 +116,10 @@ class Report:
 def what_exists(report: Report) -> tuple[tuple[str, ...], ...]:
     """(what, its names in the account, one for each line)."""
     outputs = report.outputs
-    keys = (("data key", report.stored_data_key), ("hash key", report.hash_key))
+    keys = (
+        (DATA_KEY.noun, report.stored_data_key),
+        *((BY_VARIABLE[name].noun, stored) for name, stored in report.beside.items()),
+    )
     return (
         ("key", outputs.alias_name, outputs.key_arn),
         *((f"replica in {Arn.parse(arn).region}", arn) for arn in outputs.replica_key_arns),
@@ -124,7 +128,6 @@ def what_exists(report: Report) -> tuple[tuple[str, ...], ...]:
         *(
             (f"{noun}, {'generated now' if key.is_new else 'unchanged'}", key.parameter, key.wrapped.fingerprint)
             for noun, key in keys
-            if key is not None
         ),
         *(("delivered", f"{delivery.place}: {delivery.state}") for delivery in report.delivered),
         *((("backup of the data key", report.last_backup.place),) if report.last_backup else ()),
@@ -151,7 +154,7 @@ def next_steps(report: Report) -> tuple[NextStep, ...]:
             what="Save one record in the application. If it failed to load the key before, restart it: "
             "it does not try again."
         ),
-        *_hash_key_step(report),
+        *_carrying_steps(report),
         *_former_key_step(report),
         *_backup_step(report),
         NextStep(what=f"Commit the settings, Pulumi.{plain_name(report.stack)}.yaml; they contain no secret."),
@@ -164,15 +167,15 @@ def has_backup(last: LastBackup | None, stored: models.StoredDataKey) -> bool:
     return last is not None and last.fingerprint == stored.wrapped.fingerprint
 
 
-def _hash_key_step(report: Report) -> Iterator[NextStep]:
-    """What is left to do about the search hashes that exist, before the application has the new hash key."""
-    if report.hash_key is not None and report.hash_key.is_new and not report.stored_data_key.is_new:
-        yield NextStep(
-            what="Before the application is deployed with its new hash key: carry the search hashes of each table. "
-            "Those that exist match nothing under it (docs/application.md).",
-            verbatim="python -m phi reencrypt --dsn postgresql://HOST/DATABASE --table TABLE --columns COLUMN,COLUMN "
-            "--key-column id --hash-columns email:emailHash,dob:dobHash",
-        )
+def _carrying_steps(report: Report) -> Iterator[NextStep]:
+    """What is left to do about what exists, before the application has a value that is new to it."""
+    for variable, stored in report.beside.items():
+        value = BY_VARIABLE[variable]
+        if value.carrying and stored.is_new and not report.stored_data_key.is_new:
+            yield NextStep(
+                what=f"Before the application is deployed with its new {value.noun}: {value.carrying.what}",
+                verbatim=value.carrying.command,
+            )
 
 
 def _former_key_step(report: Report) -> Iterator[NextStep]:
@@ -250,7 +253,7 @@ def document(report: Report) -> json_documents.Document:
             **({"replicaKeyArns": list(outputs.replica_key_arns)} if outputs.replica_key_arns else {}),
         },
         "dataKey": _key_fields(report.stored_data_key),
-        **({"hashKey": _key_fields(report.hash_key)} if report.hash_key else {}),
+        **{BY_VARIABLE[name].json_name: _key_fields(report.beside[name]) for name in report.beside},
         "lastBackup": report.last_backup
         and {
             "at": report.last_backup.at.isoformat(timespec="seconds"),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from components.settings import ImportGroup, Outputs, Settings, Target
+from components.settings import ImportGroup, Outputs, Settings, StoredValue, Target
 from wizard.account import claim
 from wizard.core.clients import ApplicationCode, Clients, Request, StatePlaces
 from wizard.core.cost.account import read_account
@@ -129,11 +129,16 @@ class PreparedRun:
     """The application's code, as far as it reads the variables; None where its folder is not known."""
 
     @property
-    def makes_unread_hash_key(self) -> bool:
-        """Whether it makes a hash key that nothing in the application's code reads."""
-        if not self.settings.hash_key or self.findings.hash_key is not None or self.code is None:
-            return False
-        return not self.code.reads(self.settings.delivered_names.hash_key)
+    def makes_unread(self) -> tuple[StoredValue, ...]:
+        """The stored values that it makes, and that nothing in the application's code reads."""
+        names, code = self.settings.delivered_names, self.code
+        return tuple(
+            of_key.names.value
+            for of_key in self.settings.of_each_key[1:]
+            if code is not None
+            and of_key.names.variable not in self.findings.beside
+            and not code.reads(names[of_key.names.variable])
+        )
 
 
 def _save_draft(
@@ -394,8 +399,8 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
         stored_data_key=ready.findings.stored_data_key,
         targets=ready.targets,
         imported_data_key=ready.findings.imported_data_key,
-        hash_key=ready.findings.hash_key,
-        is_hash_key_unread=ready.makes_unread_hash_key,
+        beside=ready.findings.beside,
+        unread=ready.makes_unread,
         former_key=ready.former_key,
         engine=ready.findings.engine_version,
         assumptions=account.result().applied(Assumptions()),

@@ -136,7 +136,7 @@ def setup(request: Request, clients: Clients) -> report.Report:
         identity=ready.identity,
         outputs=outputs,
         stored_data_key=delivery.stored_data_key,
-        hash_key=delivery.hash_key,
+        beside=delivery.beside,
         changed=planned.changes,
         delivered=delivery.delivered,
         proofs=delivery.proofs,

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import date
 
-from components.settings import DATA_KEY_VARIABLE, KEY_ID_VARIABLE, noun_of
+from components.settings import DATA_KEY_VARIABLE, KEY_ID_VARIABLE
+from components.settings.stored_values import BY_VARIABLE
 from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError, UsageError
 from wizard.core.models.account import DiscoveredDataKey
@@ -311,8 +312,9 @@ def rename_variable(variables: Variables, id: str, *, stored: tuple[WrappedDataK
     if known in [key.fingerprint for key in stored] and (
         entry.type != "sensitive" or not state.is_changed(entry, listed, scope, variables.names)
     ):
+        value = BY_VARIABLE[variables.names.guides[entry.key]]
         raise DataKeyConflict(
-            f"{entry.key} {id} is the stored {noun_of(variables.names.guides[entry.key])} {known}; nothing was changed",
+            f"{entry.key} {id} is the stored {value.noun} {known}; nothing was changed",
             wizard("push"),
         )
     if is_shared:

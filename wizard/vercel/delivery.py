@@ -1,6 +1,6 @@
 """The delivery to Vercel: a check of the existing variables, one write of all of them, a new listing; and the rollback.
 
-Writes `AWS_REGION`, `AWS_KMS_KEY_ID`, `ENCRYPTED_PHI_KEY` and, with a hash key, `ENCRYPTED_PHI_HASH_KEY` of one
+Writes `AWS_REGION`, `AWS_KMS_KEY_ID`, `ENCRYPTED_PHI_KEY` and the other stored values of one
 environment, under the names that the settings give them, never over another key. It ends with all of them or as it
 began; docs/decisions names the exceptions.
 """

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from components.settings import DATA_KEY_VARIABLE, VariableNames, noun_of
+from components.settings import DATA_KEY_VARIABLE, VariableNames
+from components.settings.stored_values import BY_VARIABLE
 from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey, damage, is_remnant
 from wizard.core.models.delivery import AppVariables, Scope, VercelVariable, places
 from wizard.core.safe_text import clean, quoted
@@ -94,7 +95,7 @@ def data_key_comment(wrapped: WrappedDataKey, *, variable: str = DATA_KEY_VARIAB
 
     `entered`: a person said which key it is; this program did not write the value.
     """
-    return f"{MARK} {noun_of(variable)} {wrapped.fingerprint}{f', {_ENTERED}' if entered else ''}; do not edit"
+    return f"{MARK} {BY_VARIABLE[variable].noun} {wrapped.fingerprint}{f', {_ENTERED}' if entered else ''}; do not edit"
 
 
 def is_changed(

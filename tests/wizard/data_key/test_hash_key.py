@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from components.policies.stack import variable_arns_of
-from components.settings import DATA_KEY_VARIABLE, HASH_KEY_VARIABLE, Settings
+from components.settings import DATA_KEY_VARIABLE, Settings
+from components.settings.stored_values import HASH_KEY_VARIABLE
 from tests.wizard.account.stacks import CheckedStack, causes, finding
 from tests.wizard.commands.backup.test_backup_command import World as BackupWorld
 from tests.wizard.commands.push.test_push import PushWorld
@@ -21,7 +22,7 @@ from tests.wizard.commands.rotate.stack_world import World as RotationWorld
 from tests.wizard.fakes.clients import KEY, MULTI_OUTPUTS, OTHER_KEY, REPLICA_REGION, STORED_KEY, key_fact, settings
 from tests.wizard.fakes.clients import wrapped as wrapped_key
 from tests.wizard.setup.test_workflow import World
-from wizard.account.judgements import check_hash_key
+from wizard.account.judgements import check_values_beside
 from wizard.core.errors import DataKeyConflict, PreflightFailed, UsageError
 from wizard.core.models.delivery import StoredDataKey
 from wizard.data_key.delivery import find_last_backup
@@ -290,20 +291,20 @@ def checked(**changes: Any) -> CheckedStack:
 
 
 def test_a_whole_hash_key_passes_and_without_the_setting_nothing_is_checked() -> None:
-    assert causes(checked().told(check_hash_key)) == []
-    assert CheckedStack().told(check_hash_key) == ()
+    assert causes(checked().told(check_values_beside)) == []
+    assert CheckedStack().told(check_values_beside) == ()
 
 
 def test_a_hash_key_that_was_not_made_yet_is_made_by_a_push() -> None:
     stack = CheckedStack(settings=with_hash_key())
-    told = [each for each in stack.told(check_hash_key) if each.code != "variable-missing"]
+    told = [each for each in stack.told(check_values_beside) if each.code != "variable-missing"]
     assert "push" in finding(told, "data-key-not-created").command
 
 
 def test_a_deleted_hash_key_is_restored_by_the_command_that_is_printed() -> None:
     stack = checked()
     del stack.aws.stored_keys[HASH]
-    told = finding(stack.told(check_hash_key), "stored-key-missing")
+    told = finding(stack.told(check_values_beside), "stored-key-missing")
     assert f"restore --hash-key --stack production --version {HASH_KEY.fingerprint}" in told.command
     assert "no search hash matches" in told.why
 
@@ -311,12 +312,12 @@ def test_a_deleted_hash_key_is_restored_by_the_command_that_is_printed() -> None
 def test_another_hash_key_on_vercel_is_a_finding_and_is_not_overwritten() -> None:
     stack = checked()
     stack.vercel.variables[HASH_KEY_VARIABLE] = wrapped_key("of somebody else").value
-    told = finding(stack.told(check_hash_key), "data-key-foreign")
+    told = finding(stack.told(check_values_beside), "data-key-foreign")
     assert f"--rename-existing {HASH_KEY_VARIABLE}" in told.command
 
 
 def test_a_target_without_its_hash_key_gets_it_by_a_push() -> None:
     stack = checked()
     stack.vercel.variables.pop(HASH_KEY_VARIABLE)
-    told = finding(stack.told(check_hash_key), "variable-missing")
+    told = finding(stack.told(check_values_beside), "variable-missing")
     assert "push" in told.command and "search hashes" in told.why

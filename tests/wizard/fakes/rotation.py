@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from components.settings import HASH_KEY_VARIABLE, SecretStore, Settings
+from components.settings import SecretStore, Settings
+from components.settings.stored_values import HASH_KEY_VARIABLE
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError
 from wizard.core.models.delivery import StoredDataKey

@@ -214,7 +214,8 @@ def test_no_value_is_in_what_is_told(vercel: Place) -> None:
 # --- the fourth variable
 
 HASH = "ENCRYPTED_PHI_HASH_KEY"
-FOUR = replace(BATCH, hash_key=WrappedDataKey.from_blob(b"\x09" * 184))
+HASH_KEY = WrappedDataKey.from_blob(b"\x09" * 184)
+FOUR = replace(BATCH, beside=(("ENCRYPTED_PHI_HASH_KEY", HASH_KEY),))
 
 
 def test_a_hash_key_joins_the_three_as_a_secret_and_is_told_from_another_one(vercel: Place) -> None:
@@ -226,7 +227,7 @@ def test_a_hash_key_joins_the_three_as_a_secret_and_is_told_from_another_one(ver
     assert (vercel.envs()[HASH]["type"], "hash key sha256:" in vercel.envs()[HASH]["comment"]) == ("sensitive", True)
     assert vercel.writes(lambda: edge.deliver(project, FOUR)) == 0
     assert edge.check(project, FOUR) is None
-    assert edge.conflict(project, FOUR.hash_key, name=HASH) is None
+    assert edge.conflict(project, HASH_KEY, name=HASH) is None
     assert HASH in (edge.conflict(project, OTHER, name=HASH) or "")
 
 
@@ -251,8 +252,7 @@ def test_another_hash_key_is_replaced_only_if_it_is_kept(vercel: Place) -> None:
 
 def test_another_hash_key_is_renamed_with_its_value_and_the_stored_one_is_not(vercel: Place) -> None:
     project, edge, today = vercel.project(), vercel.edge(), date(2026, 11, 24)
-    assert FOUR.hash_key is not None
-    stored = (OURS, FOUR.hash_key)
+    stored = (OURS, HASH_KEY)
     foreign = vercel.put(HASH, OTHER.value)["id"]
     assert f"{HASH} {foreign} is now {HASH}_ASIDE_20261124" in edge.rename_variable(
         project, foreign, stored=stored, today=today

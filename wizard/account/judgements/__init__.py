@@ -26,9 +26,9 @@ from wizard.account.notices import Judgement, Notice, judgement, opening
 
 
 @judgement()
-def check_hash_key(facts: StackFacts) -> Iterator[Notice]:
-    """The checks of the data key, for the hash key beside it."""
-    if facts.of_hash_key is not None:
+def check_values_beside(facts: StackFacts) -> Iterator[Notice]:
+    """The checks of the data key, for each other stored value."""
+    for value in facts.beside:
         for check in (
             stored_data_key.check_stored_data_key,
             variables.check_data_key_on_vercel,
@@ -37,7 +37,7 @@ def check_hash_key(facts: StackFacts) -> Iterator[Notice]:
             backup.check_backup,
             key.check_replica_data_keys,
         ):
-            yield from check(facts.of_hash_key)
+            yield from check(value)
 
 
 ACCESS_CHECKS: tuple[Judgement, ...] = (
@@ -48,7 +48,7 @@ ACCESS_CHECKS: tuple[Judgement, ...] = (
     *policies.ACCESS_CHECKS,
     *variables.ACCESS_CHECKS,
     *runtime.ACCESS_CHECKS,
-    check_hash_key,
+    check_values_beside,
 )
 """Whether the application can decrypt its data key: run after a failed verification."""
 

@@ -7,7 +7,7 @@ import platform
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.settings import HASH_KEY_VARIABLE, SecretStore
+from components.settings import SecretStore
 from wizard.account import fixes
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.principal import RESTART, organization_denies
@@ -23,9 +23,8 @@ from wizard.targets.port import DeployTarget, deploy_targets
 
 
 def _lost(facts: StackFacts) -> str:
-    if facts.settings.names.variable == HASH_KEY_VARIABLE:
-        return "without it the hash key cannot be delivered again, and under a new one no search hash matches"
-    return "without it the data key cannot be delivered again, and a new one would decrypt no record"
+    value = facts.settings.names.value
+    return f"without it the {value.noun} cannot be delivered again, and {value.anew}"
 
 
 @judgement("data-key-stored")
@@ -53,9 +52,7 @@ def _missing(facts: StackFacts) -> Iterator[Notice]:
         yield Notice.wrong(
             "data-key-not-created",
             what=f"{name} has no {facts.settings.names.noun} yet",
-            why="the settings ask for a hash key, and none was created; until then the hashes depend on the data key"
-            if facts.settings.names.variable == HASH_KEY_VARIABLE
-            else "the stack is deployed, but no data key was created; the application would create its own",
+            why=facts.settings.names.value.not_created,
             command=fixes.push(facts),
         )
         return
@@ -182,7 +179,8 @@ def _was_delivered(facts: StackFacts) -> bool:
     if isinstance(stored, SetupError):
         return True
     names = {*stored, *(entry.name for entry in variables or ())} if isinstance(variables, tuple) else {*stored}
-    return HASH_KEY_VARIABLE in names if facts.settings.names.variable == HASH_KEY_VARIABLE else bool(names)
+    value = facts.settings.names.value
+    return value.variable in names if value.setting else bool(names)
 
 
 def _conflict(facts: StackFacts, conflict: DataKeyConflict) -> Notice:
@@ -348,12 +346,13 @@ def check_decryption(facts: StackFacts) -> Iterator[Notice]:
     if not isinstance(key, KeyFact):
         return
     stored = stored_data_key if isinstance(stored_data_key, StoredDataKey) else None
-    beside = facts.of_hash_key.stored_data_key if facts.of_hash_key else None
-    hash_key = beside.wrapped if isinstance(beside, StoredDataKey) else None
+    beside = tuple(
+        (each.settings.names.variable, value.wrapped)
+        for each in facts.beside
+        if isinstance(value := each.stored_data_key, StoredDataKey)
+    )
     variables = (
-        AppVariables(region=settings.region, key_arn=key.arn, wrapped=stored.wrapped, hash_key=hash_key)
-        if stored
-        else None
+        AppVariables(region=settings.region, key_arn=key.arn, wrapped=stored.wrapped, beside=beside) if stored else None
     )
     principals: dict[str, DeployTarget] = {}
     for target in deploy_targets(settings.deploy_targets):

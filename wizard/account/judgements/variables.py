@@ -6,8 +6,9 @@ Reads through the facts.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from components.settings import HASH_KEY_VARIABLE, KEY_ID_VARIABLE, REGION_VARIABLE, SecretStore
+from components.settings import KEY_ID_VARIABLE, REGION_VARIABLE, SecretStore
 from components.settings.arn import Arn
+from components.settings.stored_values import BY_VARIABLE, DATA_KEY
 from wizard.account import fixes
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Judgement, Notice, judgement
@@ -130,13 +131,7 @@ def surrounding_fault(facts: StackFacts, variable: Expected, value: str) -> Noti
     return _push(facts, cause, f"{variable.name} in {variable.place} {what}", why)
 
 
-EMPTY = (
-    "the application says “Encryption key not initialized”; with AWS_KMS_KEY_ID set and no ENCRYPTED_PHI_KEY "
-    "it creates a new data key, which decrypts no record"
-)
-_NO_HASH_KEY = (
-    "the application derives its search hashes from the data key, and finds nothing by those under the hash key"
-)
+EMPTY = DATA_KEY.missing
 
 
 @judgement("application-tested")
@@ -208,7 +203,7 @@ def _absent(facts: StackFacts, variable: Expected) -> Notice:
     if variable.outside:
         cause = "variable-wrong-environment"
         what = f"{variable.name} in {variable.place} is set for {', '.join(variable.outside)}, but not for {own}"
-    return _push(facts, cause, what, _NO_HASH_KEY if variable.variable == HASH_KEY_VARIABLE else EMPTY)
+    return _push(facts, cause, what, BY_VARIABLE.get(variable.variable, DATA_KEY).missing)
 
 
 _DAMAGE = {

@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import uuid4
 
-from components.settings import HASH_KEY_VARIABLE, SecretStore
+from components.settings import OPTIONAL_VALUES, SecretStore
+from components.settings.stored_values import DATA_KEY
 from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.session import Session, tags_of, utc
 from wizard.core import retry
@@ -31,12 +32,11 @@ SECURE = "SecureString"
 
 
 def description_of(name: str) -> str:
-    """ARN of the stored key of that name. It does not change with the version."""
-    if name.endswith(f"/{HASH_KEY_VARIABLE}"):
-        what, loss = "hash key", "no search hash matches without it"
-    else:
-        what, loss = "data key", "PHI is lost with it"
-    return f"EONPRO PHI {what}, wrapped; the tags say by which key. Never delete or overwrite it: {loss}."
+    """Description of the stored key of that name. It does not change with the version."""
+    value = next((each for each in OPTIONAL_VALUES if name.endswith(f"/{each.variable}")), DATA_KEY)
+    return (
+        f"EONPRO PHI {value.noun}, wrapped; the tags say by which key. Never delete or overwrite it: {value.without}."
+    )
 
 
 BACKUP_DESCRIPTION = "When and where eonpro-kms last backed up the data key of this environment."

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from components.settings import HASH_KEY_VARIABLE, Outputs, Settings
+from components.settings import OPTIONAL_VALUES, Outputs, Settings
 from components.settings.arn import Arn
 from wizard.account.facts import StackFacts
 from wizard.commands import deployed_stack
@@ -90,9 +90,10 @@ def _back_up(
 
 def _by_key(backup: Backup, settings: Settings) -> tuple[tuple[Settings, Backup], ...]:
     """The backup of each wrapped key in it, with the settings that name the key; the data key first."""
-    if not backup.hash_versions:
-        return ((settings, backup),)
-    return ((settings, backup), (settings.of_key(HASH_KEY_VARIABLE), replace(backup, versions=backup.hash_versions)))
+    others = (
+        (settings.of_key(value.variable), replace(backup, versions=versions)) for value, versions in backup.beside
+    )
+    return ((settings, backup), *others)
 
 
 def _record(ui: UserInterface, aws: AwsClient, settings: Settings, backup: Backup, copy: BackupCopy) -> LastBackup:
@@ -127,7 +128,7 @@ def drill(options: BackupOptions, request: Request, clients: Clients) -> tuple[i
     place = last.place if last else _place_of(str(options.from_backup))
     started = time.monotonic()
     backup = _read_backup(place, deployed, at=last.at if last else clients.now())
-    _require_hash_key(backup, place, deployed)
+    _require_values_beside(backup, place, deployed)
     if stored is None or backup.fingerprint != stored.wrapped.fingerprint:
         raise DataKeyConflict(
             f"{place} holds the data key {backup.fingerprint}, but the application uses "
@@ -156,7 +157,8 @@ def drill(options: BackupOptions, request: Request, clients: Clients) -> tuple[i
     # A version that another KMS key wraps needs a grant on that key, which the application does not have any more.
     versions = [
         version
-        for version in (*backup.versions, *backup.hash_versions)
+        for versions in (backup.versions, *dict(backup.beside).values())
+        for version in versions
         if version.current or version.key_arn in outputs.key_arns
     ]
     faults = [fault for version in versions if (fault := _fault(version, search.credentials, clients))]
@@ -179,15 +181,22 @@ def drill(options: BackupOptions, request: Request, clients: Clients) -> tuple[i
     return 0, {**document_, "drill": json_documents.plain(record)}
 
 
-def _require_hash_key(backup: Backup, place: str, deployed: StackFacts) -> None:
-    """Raises DataKeyConflict where the application has a hash key that the backup has not."""
-    held = {version.fingerprint for version in backup.hash_versions if version.current}
+def _require_values_beside(backup: Backup, place: str, deployed: StackFacts) -> None:
+    """Raises DataKeyConflict where the application has another stored value that the backup has not."""
     for of_key in deployed.settings.of_each_key[1:]:
+        value = of_key.names.value
+        held = {version.fingerprint for version in backup.versions_of(value) if version.current}
         stored = delivery.find_stored_data_key(deployed.aws, of_key)
         if stored is not None and stored.wrapped.fingerprint not in held:
             raise DataKeyConflict(
-                f"{place} does not hold the hash key {stored.wrapped.fingerprint}, which the application uses",
-                wizard("backup", "--stack", deployed.stack, "--to", f"eonpro-{deployed.stack}-hash-key.backup.json"),
+                f"{place} does not hold the {value.noun} {stored.wrapped.fingerprint}, which the application uses",
+                wizard(
+                    "backup",
+                    "--stack",
+                    deployed.stack,
+                    "--to",
+                    f"eonpro-{deployed.stack}{value.option[1:]}.backup.json",
+                ),
             )
 
 
@@ -231,10 +240,11 @@ def _read_backup(place: str, deployed: StackFacts, *, at: datetime) -> Backup:
             f"the newest backup is the file {name} of the machine {where}: it cannot be read from here",
             "run the drill there, or copy the file here and name it: --from-backup FILE",
         )
-    others = [
-        last.place for of_key in settings.of_each_key[1:] if (last := delivery.find_last_backup(deployed.aws, of_key))
-    ]
-    hash_places = [other.partition(":")[2] for other in others if other.startswith(f"{where}:")]
+    beside = {
+        of_key.names.value: last.place.removeprefix(f"{where}:")
+        for of_key in settings.of_each_key[1:]
+        if (last := delivery.find_last_backup(deployed.aws, of_key)) and last.place.startswith(f"{where}:")
+    }
     return Backup(
         created_at=at,
         stack=deployed.stack,
@@ -243,7 +253,7 @@ def _read_backup(place: str, deployed: StackFacts, *, at: datetime) -> Backup:
         region=settings.region,
         store=settings.secret_store,
         versions=(_read_copy(name, where, deployed),),
-        hash_versions=tuple(_read_copy(other, where, deployed) for other in hash_places),
+        beside=tuple((value, (_read_copy(copy, where, deployed),)) for value, copy in beside.items()),
     )
 
 
@@ -294,7 +304,7 @@ def _backup(context: TargetContext, read_outputs: Callable[[], Outputs], at: dat
         store=stored.store,
         key_arn=stored.key_arn or read_outputs().key_arn,
         versions=_versions(aws, settings, stored),
-        hash_versions=[version for of_key, other in others for version in _versions(aws, of_key, other)],
+        beside={of_key.names.value: _versions(aws, of_key, other) for of_key, other in others},
     )
 
 
@@ -352,7 +362,7 @@ def document(stack: str, backup: Backup, copies: tuple[BackupCopy, ...]) -> json
         "keyArn": backup.key_arn,
         "madeAt": backup.created_at.isoformat(timespec="seconds"),
         "versions": len(backup.versions),
-        "hashKeyVersions": len(backup.hash_versions),
+        **{f"{value.json_name}Versions": len(backup.versions_of(value)) for value in OPTIONAL_VALUES},
         "kept": entries,
         "drill": None,
     }

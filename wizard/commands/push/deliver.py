@@ -177,7 +177,7 @@ def push(
         credentials = pool.submit(delivery.find_credentials, context, context.targets)
         stored = delivery.ensure_data_key(aws, settings, outputs, keeps_versions=False)
         deliver_and_verify.show_stored_data_key(ui, stored, outputs)
-        deliver_and_verify.ensure_hash_key(ui, aws, settings, outputs, keeps_versions=False)
+        deliver_and_verify.ensure_values_beside(ui, aws, settings, outputs, keeps_versions=False)
         delivered = delivery.deliver(
             context,
             stored.wrapped,

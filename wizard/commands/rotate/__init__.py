@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from wizard.core.errors import UsageError
 from wizard.core.next_command import Result, wizard
+from wizard.inputs.registry import OPTIONAL_KEYS
 
 if TYPE_CHECKING:
     from wizard.core.clients import Clients, Request
@@ -128,8 +129,8 @@ class RestoreOptions:
     """A file or `s3://…`."""
     from_target: bool = False
     """The data key that the application has: on Vercel, or in EONPRO_ENCRYPTED_PHI_KEY."""
-    hash_key: bool = False
-    """Of the hash key, not of the data key."""
+    variable: str | None = None
+    """Of the stored value that an option names; None: of the data key."""
     versions_only: bool = False
     """Keep what the backup, or the store's history, has and is not kept; the stored data key stays."""
 
@@ -151,7 +152,12 @@ class RestoreOptions:
             action="store_true",
             help="the application's own copy: what Vercel shows, or EONPRO_ENCRYPTED_PHI_KEY",
         )
-        parser.add_argument("--hash-key", action="store_true", help="of the hash key, not of the data key")
+        for variable in OPTIONAL_KEYS:
+            words = variable.removeprefix("ENCRYPTED_PHI_").lower().split("_")
+            text = f"of the {' '.join(words)}, not of the data key"
+            parser.add_argument(
+                f"--{'-'.join(words)}", dest="variable", action="store_const", const=variable, help=text
+            )
         parser.add_argument(
             "--versions-only",
             action="store_true",
@@ -169,19 +175,19 @@ class RestoreOptions:
             raise UsageError("--versions-only goes with --from-backup, or alone", wizard("restore", "--versions-only"))
         if self.versions_only:
             return result.finish(
-                clients.ui, restore.keep_lost(request, clients, self.from_backup, hash_key=self.hash_key)
+                clients.ui, restore.keep_lost(request, clients, self.from_backup, variable=self.variable)
             )
         if self.version:
             return result.finish(
-                clients.ui, restore.restore_version(request, clients, self.version, hash_key=self.hash_key)
+                clients.ui, restore.restore_version(request, clients, self.version, variable=self.variable)
             )
         if self.from_backup:
             return result.finish(
-                clients.ui, restore.restore_backup(request, clients, self.from_backup, hash_key=self.hash_key)
+                clients.ui, restore.restore_backup(request, clients, self.from_backup, variable=self.variable)
             )
         if self.from_target:
-            return result.finish(clients.ui, restore.restore_from_target(request, clients, hash_key=self.hash_key))
-        versions, again = restore.listing(request, clients, hash_key=self.hash_key)
+            return result.finish(clients.ui, restore.restore_from_target(request, clients, of=self.variable))
+        versions, again = restore.listing(request, clients, variable=self.variable)
         return 0, result.listing(request.stack, versions, next=again)
 
 

@@ -56,8 +56,8 @@ def make_new(request: Request, clients: Clients) -> RotateResult:
         ui.line(f"{waiting[0].fingerprint} exists already and is not in use yet; no other is created", mark=Mark.INFO)
     else:
         ui.line(f"{current.wrapped.fingerprint} stays the current data key; a new one is kept as another version")
-        if data_keys.others:
-            ui.line("the hash key stays as it is: no search hash changes with the data key", mark=Mark.INFO)
+        for value in (other.settings.names.value for other in data_keys.others):
+            ui.line(f"the {value.noun} stays as it is: {value.unchanged}", mark=Mark.INFO)
         confirm_by_name(
             request,
             clients,
@@ -114,18 +114,18 @@ def next_steps(data_keys: DataKeyStore, *, old: str, new: DataKeyVersion) -> tup
 
 
 def fetch_command(data_keys: DataKeyStore, *, old: str, new: DataKeyVersion) -> Command:
-    """The command that puts both wrapped data keys, and the hash key, into the environment of `phi`."""
+    """The command that puts both wrapped data keys, and the other stored values, into the environment of `phi`."""
     former = data_keys.own.key_rotation.version(data_keys.settings, old)
     assert former is not None
     # With their own key the search hashes are compared with it, and none changes.
     stored = [other.settings.names for other in data_keys.others]
-    hash_key = "".join(f" {names.variable}={_read_command(data_keys, names.stored_data_key)}" for names in stored)
+    others = "".join(f" {names.variable}={_read_command(data_keys, names.stored_data_key)}" for names in stored)
     # These are the usual names, whatever the application's own environment calls them.
     usual = "" if data_keys.settings.delivered_names.are_guides else "PHI_VARIABLE_NAMES= "
     return Command(
         f"export {usual}AWS_REGION={data_keys.own.region} AWS_KMS_KEY_ID={data_keys.own.key_arn} "
         f"{DATA_KEY_VARIABLE}={_read_command(data_keys, former.parameter)} "
-        f"NEW_{DATA_KEY_VARIABLE}={_read_command(data_keys, new.parameter)}{hash_key}",
+        f"NEW_{DATA_KEY_VARIABLE}={_read_command(data_keys, new.parameter)}{others}",
         advice=f"the wrapped {old} and {new.fingerprint}; only the KMS key decrypts them",
     )
 

@@ -31,17 +31,15 @@ from wizard.data_key.backup_document import refuse_foreign
 from wizard.setup.importing.data_key import imported_data_key
 from wizard.setup.importing.discovery import entered_data_key
 
-_INSTEAD = "name another backup; one that was made after the hash key has it"
-
 
 def _restore(data_keys: DataKeyStore, *words: str | Path) -> str:
-    """`restore WORDS` of the data key or the hash key, for this stack."""
+    """`restore WORDS` of the stored value, for this stack."""
     return str(shell("restore", *guard.key_option(data_keys.settings), *words, "--stack", data_keys.stack))
 
 
-def listing(request: Request, clients: Clients, *, hash_key: bool) -> tuple[tuple[DataKeyVersion, ...], str]:
+def listing(request: Request, clients: Clients, *, variable: str | None) -> tuple[tuple[DataKeyVersion, ...], str]:
     """Show the versions and the command that restores one. Changes nothing."""
-    data_keys = read_stack(request, clients, hash_key=hash_key)
+    data_keys = read_stack(request, clients, variable=variable)
     clients.ui.section("Kept versions")
     versions = data_keys.versions()
     show_versions(clients.ui, versions, data_keys.outputs.key_arns)
@@ -53,9 +51,9 @@ def listing(request: Request, clients: Clients, *, hash_key: bool) -> tuple[tupl
     return versions, again
 
 
-def restore_version(request: Request, clients: Clients, fingerprint: str, *, hash_key: bool) -> RotateResult:
+def restore_version(request: Request, clients: Clients, fingerprint: str, *, variable: str | None) -> RotateResult:
     """Make a kept version the stored data key, whatever is stored now."""
-    data_keys = read_stack(request, clients, hash_key=hash_key)
+    data_keys = read_stack(request, clients, variable=variable)
     refuse_other_store(data_keys)
     command = f"python -m wizard {_restore(data_keys, '--version', 'FINGERPRINT')}"
     version = version_of(data_keys, fingerprint, command=command)
@@ -68,17 +66,18 @@ def restore_version(request: Request, clients: Clients, fingerprint: str, *, has
     )
 
 
-def restore_backup(request: Request, clients: Clients, where: str, *, hash_key: bool) -> RotateResult:
+def restore_backup(request: Request, clients: Clients, where: str, *, variable: str | None) -> RotateResult:
     """Make the current version of a backup the stored data key, after a proof; keep its other versions, too."""
-    data_keys = read_stack(request, clients, hash_key=hash_key)
+    data_keys = read_stack(request, clients, variable=variable)
     refuse_other_store(data_keys)
     ui = clients.ui
     backup = destination.read(where, data_keys.deployed.aws.backup_storage)
     refuse_foreign(backup, data_keys.settings, where)
-    if hash_key:
-        if not backup.hash_versions:
-            raise UsageError(f"{where} has no hash key; nothing was changed", _INSTEAD)
-        backup = replace(backup, versions=backup.hash_versions)
+    value = data_keys.settings.names.value
+    if not backup.versions_of(value):
+        instead = f"name another backup; one that was made after the {value.noun} has it"
+        raise UsageError(f"{where} has no {value.noun}; nothing was changed", instead)
+    backup = replace(backup, versions=backup.versions_of(value))
     if backup.key_arn not in data_keys.outputs.key_arns:
         raise UsageError(
             f"{where} has a data key of {backup.key_arn}, but the stack's key is {data_keys.outputs.key_arn}; "
@@ -103,15 +102,15 @@ def restore_backup(request: Request, clients: Clients, where: str, *, hash_key: 
     )
 
 
-def keep_lost(request: Request, clients: Clients, where: str | None, *, hash_key: bool) -> RotateResult:
+def keep_lost(request: Request, clients: Clients, where: str | None, *, variable: str | None) -> RotateResult:
     """Keep every version of a backup, or of the store's history, that is not kept; the stored data key stays."""
-    data_keys = read_stack(request, clients, hash_key=hash_key)
+    data_keys = read_stack(request, clients, variable=variable)
     refuse_other_store(data_keys)
     deployed, settings = data_keys.deployed, data_keys.settings
     if where:
         backup = destination.read(where, deployed.aws.backup_storage)
         refuse_foreign(backup, settings, where)
-        found = backup.hash_versions if hash_key else backup.versions
+        found = backup.versions_of(settings.names.value)
     else:
         name = settings.names.stored_data_key
         history = deployed.aws.access_diagnostics.history(name, settings.secret_store)
@@ -159,13 +158,13 @@ def _keep(data_keys: DataKeyStore, versions: Sequence[DataKeyVersion], clients: 
     clients.ui.line(again if versions else "no version is lost: nothing was changed", mark=Mark.OK)
 
 
-def restore_from_target(request: Request, clients: Clients, *, hash_key: bool) -> RotateResult:
+def restore_from_target(request: Request, clients: Clients, *, of: str | None) -> RotateResult:
     """Make the application's own copy of the data key the stored one, after a proof.
 
-    It is what Vercel shows; a hidden or any other copy is in EONPRO_ENCRYPTED_PHI_KEY, or for the `hash_key` in
-    EONPRO_ENCRYPTED_PHI_HASH_KEY. Raises UsageError without one, DataKeyConflict where Vercel has another one.
+    It is what Vercel shows; a hidden or any other copy is in EONPRO_ENCRYPTED_PHI_KEY, or in that of another stored
+    value's variable. Raises UsageError without one, DataKeyConflict where Vercel has another one.
     """
-    data_keys = read_stack(request, clients, hash_key=hash_key)
+    data_keys = read_stack(request, clients, variable=of)
     refuse_other_store(data_keys)
     vercel, project = data_keys.deployed.vercel, data_keys.deployed.project
     variable, noun = data_keys.settings.names.variable, data_keys.settings.names.noun
@@ -236,9 +235,7 @@ def _put_back(
         action=Action.RESTORE,
         warnings=(
             replaced,
-            "the application finds nothing by search hashes under another hash key"
-            if guard.key_option(data_keys.settings)
-            else "the application can no longer read records of another data key, nor find it by its search hashes",
+            data_keys.settings.names.value.replaced,
         ),
         command=command,
         trusted=trusted,

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from components.settings import HASH_KEY_VARIABLE, Outputs, Settings
+from components.settings import Outputs, Settings
 from components.settings.arn import Arn
+from components.settings.stored_values import BY_VARIABLE
 from wizard.account.facts import StackFacts
 from wizard.commands import deployed_stack
 from wizard.core.clients import Clients, Request
@@ -52,7 +53,7 @@ class DataKeyStore:
 
     @property
     def others(self) -> tuple[DataKeyStore, ...]:
-        """The same of the stack's other wrapped keys: for the data key, of the hash key."""
+        """The same of the stack's other wrapped keys: for the data key, of each optional value."""
         mine, keys = self.settings.names.variable, self.settings.of_each_key
         return tuple(self.of_key(of_key) for of_key in keys if of_key.names.variable != mine)
 
@@ -87,8 +88,11 @@ class DataKeyStore:
         return replace(version, key_arn=key_arn, current=False, kept=False)
 
 
-def read_stack(request: Request, clients: Clients, *, hash_key: bool = False) -> DataKeyStore:
-    """Read the stack, with the versions of its data key or of its `hash_key`. Raises StackNotFound if not deployed."""
+def read_stack(request: Request, clients: Clients, *, variable: str | None = None) -> DataKeyStore:
+    """Read the stack, with the versions of the stored value of that variable, else of the data key.
+
+    Raises StackNotFound if it is not deployed.
+    """
     clients.ui.working("reading the stack and its data keys")
     deployed = deployed_stack.find(request, clients)
     outputs = deployed_stack.outputs_of(deployed)
@@ -98,11 +102,12 @@ def read_stack(request: Request, clients: Clients, *, hash_key: bool = False) ->
         for region in (Arn.parse(arn).region,)
     )
     data_keys = DataKeyStore(deployed=deployed, outputs=outputs, region_stores=region_stores)
-    if not hash_key:
+    setting = BY_VARIABLE[variable].setting if variable else None
+    if variable is None or setting is None:
         return data_keys
     # One that the application has already is stored before the settings ask for it.
-    settings = deployed.settings.model_copy(update={"hash_key": True})
-    return data_keys.of_key(settings.of_key(HASH_KEY_VARIABLE))
+    settings = deployed.settings.model_copy(update={setting: True})
+    return data_keys.of_key(settings.of_key(variable))
 
 
 def stored(data_keys: DataKeyStore) -> StoredKey:

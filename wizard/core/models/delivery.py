@@ -12,9 +12,9 @@ from enum import StrEnum
 from typing import Any
 
 from components.settings import (
+    DATA_KEY_VARIABLE,
     KEY_ID_VARIABLE,
     REGION_VARIABLE,
-    WRAPPED_KEYS,
     Outputs,
     SecretStore,
     Settings,
@@ -120,12 +120,13 @@ class StoredDataKey:
 
 @dataclass(frozen=True, kw_only=True)
 class AppVariables:
-    """The variables of the application: three, or four with a hash key. They travel together."""
+    """The variables of the application: three, and one more for each optional stored value. They travel together."""
 
     region: str
     key_arn: str
     wrapped: WrappedDataKey
-    hash_key: WrappedDataKey | None = None
+    beside: tuple[tuple[str, WrappedDataKey], ...] = ()
+    """(the guide's name, wrapped key) of each stored value beside the data key."""
     names: VariableNames = VariableNames()
     """The names of the variables where the application runs."""
     own: OwnValues | None = field(default=None, compare=False)
@@ -141,11 +142,7 @@ class AppVariables:
     @property
     def wrapped_keys(self) -> tuple[tuple[str, WrappedDataKey], ...]:
         """(the guide's name, wrapped key) of each, the data key first."""
-        return tuple(
-            (name, key)
-            for name, key in zip(WRAPPED_KEYS, (self.wrapped, self.hash_key), strict=True)
-            if key is not None
-        )
+        return ((DATA_KEY_VARIABLE, self.wrapped), *self.beside)
 
     @property
     def stored_values(self) -> tuple[tuple[str, str], ...]:

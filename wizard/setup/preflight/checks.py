@@ -57,8 +57,8 @@ class Findings:
     backend: str = ""
     """Where the state is stored, for a person; empty if the backend does not answer."""
     stored_data_key: StoredDataKey | None = None
-    hash_key: StoredDataKey | None = None
-    """The stored hash key; None where there is none, or none is asked for."""
+    beside: Mapping[str, StoredDataKey] = field(default_factory=dict)
+    """The other stored values that exist and are asked for, by their variables."""
     project: VercelProject | None = None
     engine_version: str = ""
     orphaned_creations: Mapping[str, str] = field(default_factory=dict)
@@ -138,7 +138,8 @@ def check(
         problems = [*drop_covered(problems, on_aws.rights.denied), *on_aws.rights.problems, *on_aws.quotas.problems]
         notes = (*notes, *on_aws.rights.notes, *on_aws.quotas.notes)
     problems += [*pulumi.problems_beside(identity), *on_vercel.problems]
-    settings, conflicts, hash_key = on_aws.settings, _Conflicts(), None
+    settings, conflicts = on_aws.settings, _Conflicts()
+    beside: dict[str, StoredDataKey] = {}
     unrecorded: tuple[UnrecordedResource, ...] = ()
     former: dict[str, str | SetupError] = {}
     foreign: tuple[ForeignVariable, ...] = ()
@@ -207,13 +208,15 @@ def check(
                 former,
             )
             for of_key in settings.of_each_key[1:]:
-                hash_key, error = attempt(find_data_key, aws, of_key, state.outputs)
-                manual, saved_key = discovery.ManualSetup(), saved and saved.of_key(of_key.names.variable)
+                names = of_key.names
+                stored, error = attempt(find_data_key, aws, of_key, state.outputs)
+                manual, saved_key = discovery.ManualSetup(), saved and saved.of_key(names.variable)
+                beside |= {names.variable: stored} if stored else {}
                 problems += (
-                    [problem(error, "whether there is a hash key must be known before one is made")]
+                    [problem(error, f"whether there is a {names.noun} must be known before one is made")]
                     if error
                     else _data_key(
-                        of_key, hash_key, saved_key, values, pulumi.state and state, manual, aws, vercel, on_vercel, {}
+                        of_key, stored, saved_key, values, pulumi.state and state, manual, aws, vercel, on_vercel, {}
                     )
                 )
             foreign = _foreign_variables(stack, settings, values, state, conflicts, aws, vercel, on_vercel)
@@ -234,7 +237,7 @@ def check(
         state=state,
         backend=pulumi.backend,
         stored_data_key=on_aws.stored_data_key,
-        hash_key=hash_key,
+        beside=beside,
         project=on_vercel.project,
         engine_version=pulumi.version,
         orphaned_creations=conflicts.orphaned_creations,
@@ -466,7 +469,7 @@ def foreign_data_key(
 
 
 def vercel_advice(project: VercelProject, settings: Settings) -> str:
-    """The next step where the environment has an unknown data key, or an unknown hash key."""
+    """The next step where the environment has an unknown data key, or an unknown other value."""
     if option := guard.key_option(settings):
         return wizard(
             "restore", *option, "--from-target", advice="stores the one of the application; then set up again"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from components.settings import DATA_KEY_VARIABLE, SecretStore, Settings, VariableNames
+from components.settings import DATA_KEY_VARIABLE, OPTIONAL_VALUES, SecretStore, Settings, VariableNames
 from components.settings.arn import Arn
 from wizard.account import claim
 from wizard.account.resource_conflicts import crashed_creations
@@ -212,15 +212,16 @@ def forbidden_changes(settings: Settings, saved: Settings, stack: str, state: St
                 exit_code=2,
             )
         )
-    if saved.hash_key and not settings.hash_key:
-        problems.append(
-            errors.Problem(
-                what=f"the stack {stack} has a hash key, and the set-up takes none away",
-                why="without it the application derives other search hashes, and finds nothing by those that exist",
-                next="keep it: --hash-key yes",
-                exit_code=2,
-            )
+    problems += [
+        errors.Problem(
+            what=f"the stack {stack} has a {value.noun}, and the set-up takes none away",
+            why=value.kept,
+            next=f"keep it: {value.option} yes",
+            exit_code=2,
         )
+        for value in OPTIONAL_VALUES
+        if value.variable in {*saved.wrapped_keys} - {*settings.wrapped_keys}
+    ]
     was, desired = saved.vercel_environment, settings.vercel_environment
     if was != desired and any(deploy_target(name).has_environments for name in saved.deploy_targets):
         problems.append(

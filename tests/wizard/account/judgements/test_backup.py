@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from components.settings import HASH_KEY_VARIABLE, SecretStore
+from components.settings import SecretStore
+from components.settings.stored_values import HASH_KEY, HASH_KEY_VARIABLE
 from tests.wizard.account.stacks import CheckedStack, finding
 from tests.wizard.fakes.backup import VAULT_BUCKET
 from tests.wizard.fakes.clients import APP, KEY, STORED_KEY, settings, wrapped
@@ -56,7 +57,7 @@ def document(value: WrappedDataKey | None = None, *, environment: str = "product
             store=SecretStore.PARAMETER_STORE,
             key_arn=KEY,
             versions=(version(value or wrapped()),),
-            hash_versions=(version(wrapped(hash_key)),) if hash_key else (),
+            beside={HASH_KEY: (version(wrapped(hash_key)),)} if hash_key else {},
         )
     )
 
@@ -235,8 +236,7 @@ def test_the_hash_key_is_looked_for_in_the_backup_of_both(tmp_path: Path) -> Non
     recorded(stack, f"{platform.node()}:{tmp_path / 'b.json'}", wrapped("hash").fingerprint, name="hash-key-backup")
 
     def of_hash_key() -> Notice:
-        facts = stack.context().of_hash_key
-        assert facts is not None
+        (facts,) = stack.context().beside
         (notice,) = check_backup(facts)
         return notice
 
