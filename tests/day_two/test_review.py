@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.day_two import in_this_process
+from tests.day_two.doctor_fixture import diagnosis, typed
 from tests.onboarding.deployment import ACCOUNT, CALLER, CompletedCommand, Deployment
 from tests.onboarding.shipped_schemas import next_step
 
@@ -152,6 +153,55 @@ def test_every_change_of_access_is_seen_and_named_and_fails_until_it_is_gone(
     assert rights(after) == AS_SET_UP
     assert set(after["differences"]["removed"]) == {STRANGER, OLD, PARTNER, officer}
     assert after["differences"]["removedGrants"] == [grant]
+
+
+SIGNED_IN = {
+    "Effect": "Allow",
+    "Principal": {"Service": "account-access.amazonaws.com"},
+    "Action": ["sts:AssumeRole", "sts:SetContext", "sts:TagSession"],
+}
+
+
+def test_doctor_and_review_name_the_same_people_and_the_printed_command_takes_the_right_away(
+    on_vercel: Deployment, tmp_path: Path
+) -> None:
+    iam = on_vercel.client("iam")
+    iam.create_role(RoleName="stranger", AssumeRolePolicyDocument=document(trusting({"Service": "ec2.amazonaws.com"})))
+    iam.put_role_policy(RoleName="stranger", PolicyName="reads", PolicyDocument=document(allow("kms:*")))
+    try:
+        found = review(on_vercel, tmp_path, expect=1).document
+        told = diagnosis(on_vercel, "--quick")
+        by_doctor = [each for each in told["decisions"] if each["cause"] == "key-use-by-others"]
+        by_review = [each for each in found["notices"] if each["cause"] == "key-use-by-others"]
+        assert by_doctor == [{name: each[name] for name in by_doctor[0]} for each in by_review]
+        assert {each["what"].partition(" ")[0] for each in by_review} == {CALLER, PLATFORM, STRANGER}
+        # Nothing is broken: a person decides.
+        assert "key-use-by-others" not in [each["cause"] for each in told["findings"]]
+        [notice] = [each for each in by_review if STRANGER in each["what"]]
+        typed(on_vercel, notice["command"])
+        assert STRANGER not in rights(review(on_vercel, tmp_path, expect=1).document)
+    finally:
+        for name in iam.list_role_policies(RoleName="stranger")["PolicyNames"]:
+            iam.delete_role_policy(RoleName="stranger", PolicyName=name)
+        iam.delete_role(RoleName="stranger")
+
+
+def test_people_who_reach_a_role_through_aws_account_access_are_listed_and_said_not_to_be_read(
+    on_vercel: Deployment, tmp_path: Path
+) -> None:
+    iam = on_vercel.client("iam")
+    iam.create_role(RoleName="stranger", AssumeRolePolicyDocument=document(SIGNED_IN))
+    iam.put_role_policy(RoleName="stranger", PolicyName="reads", PolicyDocument=document(allow("kms:Decrypt")))
+    try:
+        found = review(on_vercel, tmp_path, expect=1).document
+    finally:
+        iam.delete_role_policy(RoleName="stranger", PolicyName="reads")
+        iam.delete_role(RoleName="stranger")
+    assert rights(found)["account-access.amazonaws.com"] == "u--"
+    # The sandbox has no AWS account access, as an account that is not the organization's own.
+    assert f"the people who are assigned to {STRANGER} in AWS account access" in [
+        each["what"] for each in found["review"]["unread"]
+    ]
 
 
 def is_let_decrypt(kms: Any, key: str) -> bool:

@@ -36,8 +36,13 @@ if TYPE_CHECKING:
 
 
 _NO_READERS = ("new keys",)
-REPAIR_READS = (("service deployments", "ecs:DescribeServiceDeployments"),)
-"""Not used on a healthy stack: doctor reads how far a deployment in stages is."""
+REPAIR_READS = (
+    ("service deployments", "ecs:DescribeServiceDeployments"),
+    ("account", "account-access:ListApplications"),
+    ("account", "account-access:ListEntitlements"),
+)
+"""Not used on a healthy stack: doctor reads how far a deployment in stages is, and who is assigned to a role that AWS
+account access can assume."""
 _APPLICATION = ("application's role", "application's user", "existing application role", "existing application user")
 
 
@@ -70,8 +75,7 @@ def _services(setup: Setup) -> dict[str, tuple[str, ...]]:
 
 def _read(setup: Setup, thing: str) -> set[str]:
     elsewhere = (*read_elsewhere(), (REPLICAS_ELSEWHERE, "kms:GetKeyLastUsage"))
-    people = (("account", "account-access:ListApplications"), ("account", "account-access:ListEntitlements"))
-    extra = {action for name, action in (*refresh_reads(), *REPAIR_READS, *elsewhere, *people) if name == thing}
+    extra = {action for name, action in (*refresh_reads(), *REPAIR_READS, *elsewhere) if name == thing}
     return measured_actions(setup, "auditor", thing) | extra
 
 

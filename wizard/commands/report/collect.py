@@ -314,8 +314,10 @@ def _doctor(diagnosis: Diagnosis | SetupError, stack: str) -> facts.DoctorFacts:
         return facts.DoctorFacts(findings=None, why=diagnosis.message)
     # A check with a preview of the engine is too slow for a report.
     later = Unread(what=COMPARISON, why=f"not part of a report: {wizard('doctor', '--stack', stack)}")
+    # Who else can use the key is an item of the checklist, with everybody in the table of the access.
+    decisions = (notice for notice in diagnosis.advisories if notice.topic != "others")
     return facts.DoctorFacts(
-        findings=tuple(map(_finding, (*diagnosis.findings, *diagnosis.advisories))),
+        findings=tuple(map(_finding, (*diagnosis.findings, *decisions))),
         not_checked=(*(Unread(what=each.what, why=each.why) for each in diagnosis.not_checked), later),
         passed=diagnosis.passed,
     )

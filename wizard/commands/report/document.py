@@ -121,7 +121,10 @@ def _hashes(report: json_documents.Document) -> dict[str, str]:
 
 
 def _findings(report: json_documents.Document) -> dict[str, str]:
-    return {finding["cause"]: str(finding["what"]) for finding in report["doctor"]["findings"] or ()}
+    by_cause: dict[str, list[str]] = {}
+    for finding in report["doctor"]["findings"] or ():
+        by_cause.setdefault(finding["cause"], []).append(str(finding["what"]))
+    return {cause: "; ".join(sorted(whats)) for cause, whats in by_cause.items()}
 
 
 OSCAL_VERSION = "1.2.1"
