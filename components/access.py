@@ -1,4 +1,4 @@
-"""`AppAccess`: what the application's principals may do with the key.
+"""`AppAccess`: the permissions of the application's principals on the key.
 
 Touches the Pulumi engine only: it registers resources.
 """

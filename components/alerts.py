@@ -51,7 +51,7 @@ _SUBJECTS = {
     "access-changes": "the access to the EONPRO PHI key or its stored data key",
     "alert-changes": "the EONPRO alerts",
 }
-"""What a message says that was changed, by the kind of a rule that sends one."""
+"""The changed thing that a message names, by the kind of the rule that sends it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,7 +253,7 @@ class Alerts(pulumi.ComponentResource):
 
 @dataclass(frozen=True, kw_only=True)
 class _Forwarder:
-    """What sends events of other Regions to the event bus of the stack's Region."""
+    """The rules and the role that send events of other Regions to the event bus of the stack's Region."""
 
     bus: str
     role: aws.iam.Role

@@ -1,4 +1,4 @@
-"""`Delivery`: what the application's platform needs to read the three variables.
+"""`Delivery`: the resources with which the application's platform reads the three variables.
 
 Touches the Pulumi engine only: it registers resources. The values themselves never pass through Pulumi: one
 of them is the wrapped data key, which no infrastructure operation may create, replace or delete.

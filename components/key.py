@@ -33,7 +33,7 @@ class PhiKey(pulumi.ComponentResource):
     key_id: pulumi.Output[str]
     alias_name: pulumi.Output[str]
     replica_arns: list[pulumi.Output[str]]
-    """One for each replica, in the order of the settings' Regions."""
+    """The key of each replica, in the order of the settings' Regions."""
 
     def __init__(self, name: str, args: PhiKeyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("eonpro:kms:PhiKey", name, {}, opts)

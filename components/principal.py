@@ -27,11 +27,11 @@ class AppPrincipal(pulumi.ComponentResource):
     """The application's principals: a role and an IAM user of this stack, or the existing one in the settings."""
 
     arn: pulumi.Output[str]
-    """Of the role; without one, of the user."""
+    """ARN of the role; without a role, of the user."""
     user_arn: pulumi.Output[str] | None
-    """Of the IAM user of this stack; None without one."""
+    """ARN of the IAM user of this stack; None without one."""
     arns: list[pulumi.Output[str]]
-    """Of all of them."""
+    """ARNs of all of them."""
     roles: list[pulumi.Output[str]]
     """Names of the roles that policies are attached to."""
     users: list[pulumi.Output[str]]

@@ -39,7 +39,7 @@ class TrailBuckets:
     """The options of every resource: its parent, and that it is retained when the stack is removed."""
 
     def bucket(self) -> aws.s3.Bucket:
-        """The bucket of the records, without any settings of its own."""
+        """The bucket of the records, without further settings."""
         imported = import_options(
             self.settings, ResourceKind.BUCKET, group=ImportGroup.BUCKET, properties=["forceDestroy", "tags"]
         )

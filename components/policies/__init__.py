@@ -1,4 +1,4 @@
-"""Every policy document of the product, as pure functions: who may do what, under which conditions.
+"""Every policy document of the product, as pure functions: the permissions and their conditions.
 
 Pure. Ids go in, a dict that is ready for `json.dumps` comes out. The policies of one
 environment's settings are in `components.policies.stack`, the evaluator in `components.policies.evaluation`.

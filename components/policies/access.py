@@ -1,4 +1,4 @@
-"""The policies of the application and of the roles that read its variables: what they may do, who can assume them.
+"""The policies of the application and of the roles that read its variables: permissions and trust.
 
 Pure. Ids go in, a dict that is ready for `json.dumps` comes out.
 """
@@ -103,7 +103,7 @@ def ecs_trust_statements(*, account_id: str, regions: Sequence[str], partition: 
 
 
 def execution_trust_policy() -> Policy:
-    """Who can assume the execution role: the ECS agent that starts the account's tasks.
+    """Trust of the execution role: the ECS agent that starts the account's tasks.
 
     No condition on the source: AWS documents it for task roles only.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html
@@ -219,7 +219,8 @@ def parameter_arn(*, account_id: str, region: str, name: str, partition: str = "
 
 
 def task_start_policy(*, account_id: str, partition: str = "aws") -> Policy:
-    """What the AWS managed AmazonECSTaskExecutionRolePolicy grants, for this account: pull the image, write the log.
+    """The permissions of the AWS managed AmazonECSTaskExecutionRolePolicy, for this account: pull the image, write the
+    log.
 
     Copied, so that the role does not change when AWS changes that policy, and limited to the account's own repositories
     and log groups: for an image of another account, use an existing execution role.

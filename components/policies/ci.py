@@ -1,4 +1,4 @@
-"""Who can assume the roles of GitHub Actions: workflows of one repository, each for its own purpose.
+"""Trust of the roles for GitHub Actions: workflows of one repository, each for its own purpose.
 
 Pure. Ids go in, a dict that is ready for `json.dumps` comes out.
 """
@@ -27,7 +27,7 @@ def github_oidc_provider_arn(*, account_id: str, partition: str = "aws") -> str:
 
 
 def github_subjects(trust: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """What a trust policy says of GitHub's workflows: the subjects by the repository, as the tokens name both."""
+    """The GitHub workflows that a trust policy names: the subjects by the repository, as the tokens name both."""
     found: dict[str, list[str]] = {}
     for statement in trust.get("Statement") or ():
         for operator in (statement.get("Condition") or {}).values():

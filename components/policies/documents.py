@@ -1,4 +1,4 @@
-"""The type of a policy document, and what all of them share.
+"""The type of a policy document, and the parts that all documents share.
 
 Pure.
 """

@@ -12,10 +12,10 @@ from typing import Any
 from components.settings.arn import Arn, resource_name
 
 Pattern = dict[str, Any]
-"""An EventBridge event pattern. A rule accepts at most 2,048 characters, whatever the number of Regions."""
+"""An EventBridge event pattern. A rule accepts at most 2,048 characters."""
 
 WRITES = {"readOnly": [False]}
-"""What CloudTrail says of every call that changes something, also of one that was refused.
+"""The part of CloudTrail's record that every changing call has, refused ones too.
 
 https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
 """
@@ -31,11 +31,11 @@ class Watch:
     rule: str
     """Kind of the rule that matches it: `access-changes`."""
     services: tuple[str, ...]
-    """As in the event source: `monitoring` is CloudWatch."""
+    """The service as in the event source: `monitoring` is CloudWatch."""
     parameter: str
     """The parameter of the request, as CloudTrail writes it; with a dot for a member of another."""
     names: str
-    """What its value names: one of `ROLE` to `ALARM`."""
+    """The kind of its value: one of `ROLE` to `ALARM`."""
     operations: tuple[Any, ...] = ()
     """Which operations alone; none: all. For services whose records have calls on single objects and messages, too."""
 
@@ -82,7 +82,9 @@ WATCHES = (
     Watch(rule=ALERT_RULE, services=("monitoring",), parameter="muteTargets.alarmNames", names=ALARM),
     Watch(rule=ALERT_RULE, services=("iam",), parameter="roleName", names=HELPER),
 )
-"""What is watched, beside the keys: one row for each way to name it. docs/reference/alerts.md has every operation."""
+"""The watched resources besides the keys: one row for each way to name them. docs/reference/alerts.md has every
+operation.
+"""
 
 _API_CALL = ["AWS API Call via CloudTrail"]
 
@@ -90,8 +92,8 @@ _API_CALL = ["AWS API Call via CloudTrail"]
 def key_changes_pattern(*, key_arns: Sequence[str], aliases: Sequence[str]) -> Pattern:
     """Every call that changes one of these keys or moves one of these aliases, also if it was refused.
 
-    The record has the key's ARN in `resources` (both ARNs for an alias), and in `requestParameters` what the caller
-    typed: an id, an ARN or an alias. For a call that IAM refused, the record may have only the message.
+    The record has the key's ARN in `resources` (both ARNs for an alias), and in `requestParameters` the caller's own
+    form: an ID, an ARN or an alias. For a call that IAM refused, the record may have only the message.
     https://docs.aws.amazon.com/kms/latest/developerguide/understanding-kms-entries.html
     """
     return _of_kms(WRITES, _names_a_key(key_arns, aliases))
@@ -130,7 +132,7 @@ def access_changes_pattern(
     prefix: str,
     alert_changes_rule: str,
 ) -> Pattern:
-    """Every call that changes who is one of these roles or users and what they may do, or a value under the prefix.
+    """Every call that changes the trust or the permissions of these roles and users, or a value under the prefix.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html
     https://docs.aws.amazon.com/secretsmanager/latest/userguide/cloudtrail_log_entries.html
@@ -169,7 +171,7 @@ def alert_changes_pattern(*, rules: Sequence[str], topic_arn: str, alarm: str, r
 
 
 def _watching(rule: str, names: Mapping[str, Sequence[Any]]) -> Pattern:
-    """The pattern of a rule: its watches with what there is of each kind, those with the same names as one."""
+    """The pattern of a rule: its watches with the existing names of each kind."""
     calls = [_call(watch, names[watch.names]) for watch in WATCHES if watch.rule == rule and names[watch.names]]
     services = dict.fromkeys(source.partition(".")[0] for call in calls for source in call["eventSource"])
     return {

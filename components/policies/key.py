@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from components.policies.documents import Policy, Statement, account_root_statement, policy
 
 DENY_DELETION = "Deny deletion of the key"
-"""Sid of the statement that denies the deletion to everybody whom the settings do not name."""
+"""Sid of the statement that denies the deletion to all principals that the settings do not name."""
 
 SHORTEST_DELETION_WINDOW_DAYS = 30
-"""Days of waiting before a key is deleted that the key policy asks for: the longest that KMS offers."""
+"""Waiting period of a deletion that the key policy requires, in days: the longest of KMS."""
 
 DENY_SHORT_WINDOW = "Deny a short waiting period of a deletion"
 DENY_DELETION_IN_USE = "Deny deletion of a key in use"
@@ -22,7 +22,7 @@ DELETION_DENIALS = (DENY_DELETION, DENY_SHORT_WINDOW, DENY_DELETION_IN_USE)
 """Sids of the statements that can prevent the deletion of a key that is not needed any more."""
 
 APPLICATION_ACTIONS = ("kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey")
-"""All that the application does with the key: decrypt its data key, and the calls of its health check."""
+"""All actions of the application on the key: decrypt its data key, and the calls of its health check."""
 
 ADMINISTRATOR_ACTIONS = (
     "kms:CreateAlias",
@@ -48,7 +48,7 @@ ADMINISTRATOR_ACTIONS = (
     "kms:CancelKeyDeletion",
     "kms:GenerateDataKeyWithoutPlaintext",
 )
-"""What a key administrator does with a symmetric KMS key: everything except its use and its deletion.
+"""The actions of a key administrator on a symmetric KMS key: all except its use and its deletion.
 
 AWS's own list of administrator permissions without wildcards and without the actions of other kinds of key.
 `kms:CreateGrant` is not in it: with a grant an administrator could give away the use of the key, past its policy.
@@ -58,13 +58,13 @@ https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
 """
 
 MULTI_REGION_ACTIONS = ("kms:ReplicateKey", "kms:UpdatePrimaryRegion")
-"""What an administrator does in addition with a multi-Region key.
+"""Additional actions of an administrator on a multi-Region key.
 
 https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-auth.html
 """
 
 DELETION_ACTIONS = ("kms:ScheduleKeyDeletion",)
-"""What deletes the key and makes everything that was encrypted under its data keys unreadable."""
+"""The action that deletes the key and makes all data under its data keys unreadable."""
 
 USE_ACTIONS = (
     "kms:Decrypt",
@@ -138,7 +138,8 @@ def pattern_administration_statement(
 
 
 def deletion_statements(*, deletion_administrators: Sequence[str]) -> list[Statement]:
-    """Allows the named principals to schedule the key's deletion, and denies it to everybody else, whatever IAM allows.
+    """Allows the named principals to schedule the key's deletion, and denies it to everybody else, also where IAM
+    allows it.
 
     Without a name nobody can: to delete the key somebody has to change this policy first, which causes an alert.
     """
@@ -194,7 +195,7 @@ def application_use_statement(*, app_principal_arns: Sequence[str]) -> Statement
 
 
 def exclusive_use_statement(*, app_principal_arns: Sequence[str]) -> Statement:
-    """Denies the use of the key to everybody except the application, whatever IAM allows."""
+    """Denies the use of the key to everybody except the application, also where IAM allows it."""
     return {
         "Sid": "Deny use of the key to all but EONPRO",
         "Effect": "Deny",

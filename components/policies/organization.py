@@ -30,11 +30,11 @@ _RECORD_CHANGES = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovern
 
 @dataclass(frozen=True, kw_only=True)
 class Protection:
-    """What the pair protects, and whom it excepts: ARNs of principals, or patterns of them."""
+    """The resources that the pair protects, and its exceptions: ARNs of principals, or patterns of them."""
 
     organization_id: str
     administrators: tuple[str, ...]
-    """Who may change the key, the trail, its buckets and the stored data key."""
+    """The principals that may change the key, the trail, its buckets and the stored data key."""
     deletion_administrators: tuple[str, ...] = ()
     incident_responders: tuple[str, ...] = ()
     usage_guard_days: int = 90
@@ -45,7 +45,7 @@ class Protection:
         return [f"arn:{self.partition}:{service}:{place}{name}" for name in names]
 
     def service_control_policy(self) -> Policy:
-        """Attach it beside FullAWSAccess."""
+        """Attach it in addition to FullAWSAccess."""
         logs = ("eonpro-cloudtrail-logs-*", "eonpro-access-logs-*")
         stored = [
             *self._arns("ssm", *(f"parameter/eonpro/*/{value.variable}" for value in STORED_VALUES)),
@@ -112,7 +112,7 @@ class Protection:
         )
 
     def resource_control_policy(self) -> Policy:
-        """Attach it beside RCPFullAWSAccess, which is always there."""
+        """Attach it in addition to RCPFullAWSAccess, which is always attached."""
         buckets = self._arns("s3", "eonpro-cloudtrail-logs-*", "eonpro-access-logs-*")
         objects = [f"{bucket}/*" for bucket in buckets]
         secrets = self._arns("secretsmanager", "secret:/eonpro/*")
@@ -242,7 +242,7 @@ ACTIONS: tuple[tuple[str, str, Context], ...] = (
     ("secretsmanager:PutSecretValue", _SECRET, {}),
     ("secretsmanager:DeleteSecret", _SECRET, {}),
 )
-"""The actions of the table of decisions: action, resource, and what is known of the request; the key is in use."""
+"""The actions of the table of decisions: action, resource, and the known values of the request; the key is in use."""
 
 
 def _denial(document: Policy, request: Request) -> str | None:

@@ -107,7 +107,7 @@ PROPOSED = MappingProxyType(
         Topic.BACKUP: f"{_NOT_FINAL}: would require a written procedure that restores the data within 72 hours",
     }
 )
-"""What the rule that was proposed on 6 January 2025 (RIN 0945-AA22) would ask beyond the rule in force, by item.
+"""Additional demands of the rule proposed on 6 January 2025 (RIN 0945-AA22), by item.
 
 It is not final and decides no state. https://www.federalregister.gov/documents/2025/01/06/2024-30983
 """
@@ -118,21 +118,22 @@ class Requirement:
     id: str
     topic: Topic
     text: str
-    """A sentence: what is required."""
+    """The requirement, as a sentence."""
     sections: tuple[str, ...]
-    """Of `SAFEGUARDS`."""
+    """Keys of `SAFEGUARDS`."""
     label: str = ""
-    """A few words for a list of what is met; of the trail and its bucket."""
+    """A few words for a list of met requirements of the trail and its bucket."""
     met: str = ""
-    """What is so where it is met, after the name of the trail or the bucket."""
+    """The words for a met requirement, after the name of the trail or the bucket."""
     gap: str = ""
-    """What is wrong where it is not met, after the name of the trail or the bucket; it may have `{days}`."""
+    """The words for a requirement that is not met, after the name of the trail or the bucket; they may have `{days}`.
+    """
     reason: str = ""
     """Why it matters."""
     prowler: tuple[str, ...] = ()
     """Ids of prowler's checks for the same requirement (https://hub.prowler.com)."""
     optional: bool = False
-    """Whether it holds only where the settings ask for it."""
+    """Whether it applies only where the settings ask for it."""
 
 
 _UNRECORDED = "without it nobody can say who used the key, and when"

@@ -43,7 +43,7 @@ def key_policy_of(settings: Settings, app_principal_arns: Sequence[str] | None =
 
 
 def _administration_of(settings: Settings) -> dict[str, Any]:
-    """Who governs a key of the stack, and how it is guarded: arguments of both key policies."""
+    """The administrators of a key of the stack, and its guards: arguments of both key policies."""
     names = "account_id administrators administrator_patterns deletion_administrators usage_guard_days"
     return {name: getattr(settings, name) for name in (*names.split(), "incident_responders", "partition")}
 
@@ -51,12 +51,12 @@ def _administration_of(settings: Settings) -> dict[str, Any]:
 def decide_by_key_policy_of(
     settings: Settings, policy: Mapping[str, Any], principal_arn: str, action: str
 ) -> KeyPolicyDecision:
-    """What a key policy decides for a principal whose requests are as the settings mean them to be."""
+    """The decision of a key policy for a principal that sends requests as the settings intend."""
     return decide_by_key_policy(policy, principal_arn, action, known=request_context_of(settings))
 
 
 def request_context_of(settings: Settings) -> Mapping[str, tuple[str, ...]]:
-    """What is known of every request for the key, by condition key in lower case.
+    """The known values of every request for the key, by condition key in lower case.
 
     KMS answers over TLS alone. https://docs.aws.amazon.com/kms/latest/developerguide/infrastructure-security.html
     """
@@ -92,7 +92,7 @@ def vercel_issuer_of(settings: Settings) -> str | None:
 
 
 def application_trust_of(settings: Settings, *, vercel_provider_arn: str | None) -> policies.Policy:
-    """Who can assume the application's role: each deploy target of the settings, and nobody else."""
+    """Trust of the application's role: each deploy target of the settings, and nobody else."""
     trust: list[policies.Statement] = []
     takes_role = Target.VERCEL in settings.deploy_targets and not settings.makes_user
     if takes_role and vercel_provider_arn and settings.vercel_team and settings.vercel_project:
@@ -117,7 +117,7 @@ SECRETS_SERVICE_ACCOUNT = "external-secrets"
 
 
 def secrets_trust_of(settings: Settings) -> policies.Policy:
-    """Who can assume the role that reads the variables for a pod: the External Secrets controller."""
+    """Trust of the role that reads the variables for a pod: the External Secrets controller."""
     return policies.policy(eks_trust_of(settings, namespace=SECRETS_NAMESPACE, service_account=SECRETS_SERVICE_ACCOUNT))
 
 
@@ -148,22 +148,22 @@ class NewRole:
     trust: policies.Policy
     kind: ResourceKind
     inline_policy: tuple[str, policies.Policy] | None = None
-    """Name and document of its own inline policy."""
+    """Name and document of the role's inline policy."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reader:
-    """Who reads the variables from the stack's store for a deploy target."""
+    """The role that reads the variables from the stack's store for a deploy target."""
 
     target: Target
     role: NewRole | str | None = None
     """The role of the stack, or the name of an existing one; None: the application's own principal."""
     arn: str = ""
-    """Of the role; empty for the application's own principal."""
+    """Name of the role; empty for the application's own principal."""
     title: str = ""
-    """What a person calls the role."""
+    """The role's name in messages."""
     without: str = ""
-    """What happens when it cannot read the variables."""
+    """The consequence if it cannot read the variables."""
     attachment: str = ""
     """The end of the attachment's logical name."""
     one_by_one: bool = False
@@ -290,7 +290,7 @@ def has_trail_here(settings: Settings) -> bool:
 
 
 def access_changes_pattern_of(settings: Settings) -> event_patterns.Pattern:
-    """The calls that change who is the application or one of its readers, what they may do, or a stored value."""
+    """The calls that change the trust or permissions of the application and its readers, or a stored value."""
     names = settings.names
     provider = vercel_provider_arn_of(settings)
     readers = (reader.arn for reader in readers_of(settings) if reader.role)
@@ -343,7 +343,7 @@ def access_log_bucket_policy_of(settings: Settings) -> policies.Policy:
 
 
 def log_role_policies_of(settings: Settings) -> tuple[policies.Policy, policies.Policy]:
-    """Who can assume the role that writes to CloudWatch Logs, and what it may do."""
+    """Trust and permissions of the role that writes to CloudWatch Logs."""
     return (
         policies.log_role_trust_policy(account_id=settings.account_id, trail_arn=trail_arn_of(settings)),
         policies.log_role_policy(
@@ -377,7 +377,7 @@ def alert_topic_policy_of(settings: Settings) -> policies.Policy:
 
 
 def forwarding_policies_of(settings: Settings) -> tuple[policies.Policy, policies.Policy]:
-    """Who can assume the role that sends alerts from another Region, and what it may do."""
+    """Trust and permissions of the role that sends alerts from another Region."""
     return (
         policies.forwarding_trust_policy(account_id=settings.account_id),
         policies.forwarding_policy(event_bus_arn=settings.arn("events", "event-bus/default")),
@@ -388,7 +388,7 @@ def forwarding_policies_of(settings: Settings) -> tuple[policies.Policy, policie
 
 
 class PolicyKind(StrEnum):
-    """What a policy is attached to, as IAM Access Analyzer names it."""
+    """The kind of resource that a policy is attached to, as IAM Access Analyzer names it."""
 
     IDENTITY = "identity"
     TRUST = "AWS::IAM::AssumeRolePolicyDocument"

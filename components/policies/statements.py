@@ -1,4 +1,4 @@
-"""The one normal form of a policy statement: what a document of IAM, KMS, S3 or SNS says, however it is written.
+"""The one normal form of a policy statement: equal for each way to write it in a document of IAM, KMS, S3 or SNS.
 
 Pure. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html
 """
@@ -31,7 +31,7 @@ class PolicyStatement:
     actions: tuple[str, ...] = ()
     not_actions: tuple[str, ...] | None = None
     resources: tuple[str, ...] | None = None
-    """None in a trust policy, which is about the role that it belongs to."""
+    """None in a trust policy, whose resource is its own role."""
     not_resources: tuple[str, ...] | None = None
     conditions: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     """Operator, key, values, as they are written."""
@@ -62,7 +62,7 @@ class PolicyStatement:
 
     @cached_property
     def meaning(self) -> tuple[object, ...]:
-        """What two equal statements have in common."""
+        """The value by which two statements are compared."""
         return (
             self.effect,
             _as_set(self.principals, canonical_principal),
@@ -94,7 +94,7 @@ def canonical_principal(principal: Principal) -> Principal:
 
 
 def statements_of(document: Mapping[str, Any] | None) -> tuple[PolicyStatement, ...]:
-    """The statements of a policy, in their normal form. What is no statement is left out."""
+    """The statements of a policy, in their normal form. An element that is no statement is left out."""
     return tuple(map(normalized, written_statements(document)))
 
 

@@ -77,12 +77,12 @@ def _find(text: str) -> Arn | None:
 
 
 def resource_name(text: str) -> str:
-    """The name of an ARN's resource, without a path; a name or an id as it is."""
+    """The name of an ARN's resource, without a path; a name or an ID is returned unchanged."""
     arn = Arn.find(text)
     return arn.name if arn else text
 
 
 def resource_of(text: str) -> str:
-    """An ARN without its first five fields: `role/eonpro-app-role`; anything else as it is."""
+    """An ARN without its first five fields: `role/eonpro-app-role`; any other text is returned unchanged."""
     arn = Arn.find(text)
     return arn.resource if arn else text

@@ -9,13 +9,13 @@ from typing import Self
 from components.settings.stored_values import DATA_KEY, StoredValue
 
 ACCOUNT_NAMESPACE = "-an"
-"""How the name of a bucket ends in the account's own namespace, after account and Region: nobody else can take it.
+"""The end of a bucket's name in the account's own namespace, after account and Region: no other account can take it.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/gpbucketnamespaces.html
 """
 
 KEY_DESCRIPTION = "EONPRO PHI encryption key for HIPAA compliance"
-"""As in the guide."""
+"""The name in the guide."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,10 +22,13 @@ PROJECT = "eonpro-kms"
 """Name of the Pulumi project, hence the namespace of its configuration keys."""
 
 APPLICATION_VARIABLES = (REGION_VARIABLE, KEY_ID_VARIABLE, DATA_KEY_VARIABLE)
-"""What every application reads. They are delivered together: without the third it would create a new data key."""
+"""The variables that every application reads.
+
+They are delivered together: without the third it would create a new data key.
+"""
 
 POSSIBLE_VARIABLES = (*APPLICATION_VARIABLES, *(value.variable for value in OPTIONAL_VALUES))
-"""What an application may have, whatever its settings."""
+"""All variables that an application may have."""
 
 ROTATION_DAYS = range(90, 2561)
 """Rotation periods that KMS accepts, in days (EnableKeyRotation, RotationPeriodInDays)."""
@@ -44,7 +47,7 @@ DEFAULT_RETENTION_DAYS = 2557
 
 
 class Settings(BaseModel):
-    """What one environment should be. Frozen; the same before and after the stack's configuration."""
+    """The intended state of one environment. Frozen; the same before and after the stack's configuration."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
@@ -70,7 +73,7 @@ class Settings(BaseModel):
     strict_key_policy: bool = False
     """Whether IAM policies have no effect on the key, only its own policy; needs two administrators."""
     exclusive_use: bool = False
-    """Whether everybody except the application is denied the use of the key, whatever IAM allows."""
+    """Whether everybody except the application is denied the use of the key, also where IAM allows it."""
     rotation_period_days: int = Field(default=365, ge=ROTATION_DAYS.start, lt=ROTATION_DAYS.stop)
     """Days between two rotations of the key by KMS, 90 to 2560."""
     multi_region: bool = False
@@ -80,29 +83,32 @@ class Settings(BaseModel):
 
     # The application.
     deploy_targets: tuple[fields.Target, ...] = Field(min_length=1)
-    """Where the application runs, one place or several."""
+    """The platforms on which the application runs, one or several."""
     app_principal_arn: fields.ApplicationArn | None = None
     """ARN of an existing IAM role or user the application runs as; empty creates the role eonpro-app-role."""
     permissions_boundary_arn: fields.PolicyArn | None = None
     """ARN of the managed policy that is the permissions boundary of the roles and the user of this stack."""
     secret_store: fields.SecretStore = fields.SecretStore.PARAMETER_STORE
-    """Where the wrapped data key is stored, and where a platform in AWS reads the variables."""
+    """The store of the wrapped data key, from which a platform in AWS reads the variables."""
     vercel_team: fields.VercelSlug | None = None
     """Slug of the Vercel team."""
     vercel_project: fields.VercelSlug | None = None
     """Name of the Vercel project."""
     vercel_access: fields.VercelAccess = fields.VercelAccess.OIDC
-    """How the application on Vercel gets AWS credentials: oidc (its role, by Vercel's token) or user (an IAM user with
-    an access key)."""
+    """The AWS credentials of the application on Vercel: oidc (its role, by Vercel's token) or user (an IAM user with an
+    access key).
+    """
     vercel_environment: fields.VercelEnvironment = "production"
     """Environment of the Vercel project that the stack is for: production, preview, or the slug of a custom one; it
     cannot be changed after the key is created."""
     vercel_environments: tuple[fields.OtherVercelEnvironment, ...] = ()
-    """Environments of the Vercel project beside the stack's own whose deployments may use the key too: preview, or
-    slugs of custom environments."""
+    """Further environments of the Vercel project whose deployments may use the key: preview, or slugs of custom
+    environments.
+    """
     vercel_issuer_mode: fields.VercelIssuerMode = fields.VercelIssuerMode.TEAM
-    """Who issues the Vercel project's tokens: team (oidc.vercel.com/<team>) or global (oidc.vercel.com), as the
-    project is set on Vercel."""
+    """The issuer of the Vercel project's tokens: team (oidc.vercel.com/<team>) or global (oidc.vercel.com), as the
+    project is set on Vercel.
+    """
     vercel_oidc_provider_arn: fields.OidcProviderArn | None = None
     """ARN of the account's IAM OIDC provider for the Vercel team, if there is one; empty creates it."""
     ecs_cluster: fields.EcsName | None = None
@@ -114,7 +120,7 @@ class Settings(BaseModel):
     eks_cluster: fields.EksCluster | None = None
     """Name of the EKS cluster the application runs in."""
     eks_identity: fields.EksIdentity = fields.EksIdentity.POD_IDENTITY
-    """How a pod gets AWS credentials: pod-identity, or irsa."""
+    """The AWS credentials of a pod: pod-identity, or irsa."""
     eks_oidc_provider_arn: fields.ClusterProviderArn | None = None
     """ARN of the IAM OIDC provider of the EKS cluster, for irsa."""
     eks_namespace: fields.KubernetesName = "eonpro"
@@ -165,7 +171,7 @@ class Settings(BaseModel):
     """Imported groups of resources that no update changes."""
 
     _variable: str = PrivateAttr(default=DATA_KEY_VARIABLE)
-    """Of the wrapped keys, the one that `names` names."""
+    """The wrapped key that `names` belong to."""
 
     @field_validator(
         "administrators",
@@ -281,7 +287,7 @@ class Settings(BaseModel):
 
     @property
     def iam_region(self) -> str:
-        """The Region of the requests to IAM and of their events, whatever the stack's Region.
+        """The Region of the requests to IAM and of their events; it does not depend on the stack's Region.
 
         https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html
         """
@@ -304,7 +310,7 @@ class Settings(BaseModel):
         )
 
     def of_key(self, variable: str) -> Self:
-        """The same settings, with the names of another wrapped key: what is done by them is done to that key."""
+        """These settings with the names of another wrapped key: commands with them act on that key."""
         settings = self.model_copy()
         settings._variable = variable
         return settings
@@ -321,7 +327,9 @@ class Settings(BaseModel):
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """What the application reads, delivered together; by the guide's names, which their parameters have too."""
+        """The variables that the application reads, delivered together, by the guide's names; their parameters have
+        these names too.
+        """
         return (*APPLICATION_VARIABLES, *self.wrapped_keys[1:])
 
     @property
@@ -331,7 +339,7 @@ class Settings(BaseModel):
 
     @property
     def delivered_variables(self) -> dict[str, str]:
-        """What the application reads, by the name that it reads: the guide's name of each, in the same order."""
+        """The names that the application reads, and the guide's name of each, in the same order."""
         return {self.delivered_names[variable]: variable for variable in self.variables}
 
     @property

@@ -23,7 +23,7 @@ _RECORD_TABLE = re.compile(r"(?P<table>\w+(?:\.\w+)?)\.(?P<key>\w+)=(?P<columns>
 
 
 class ContractError(ValueError):
-    """Settings that cannot be used. `faults` holds (field, what is wrong with it) for every one of them."""
+    """Settings that cannot be used. `faults`: (field, its fault) for each of them."""
 
     def __init__(self, faults: tuple[tuple[str, str], ...]) -> None:
         self.faults = faults
@@ -41,7 +41,7 @@ _NEEDED = (
 
 
 def in_words(detail: Mapping[str, Any]) -> str:
-    """What is wrong with a value, from one of the `errors()` of a ValidationError; none of pydantic's own sentences."""
+    """The fault of a value, from one of the `errors()` of a ValidationError, without pydantic's own sentences."""
     kind, value, limits = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "enum":
         return f"{value!r} is not one of {str(limits['expected']).replace(' or ', ', ')}"
@@ -58,7 +58,7 @@ def in_words(detail: Mapping[str, Any]) -> str:
 
 
 class Target(StrEnum):
-    """Where the application runs."""
+    """The platform on which the application runs."""
 
     VERCEL = "vercel"
     ECS = "ecs"
@@ -66,7 +66,7 @@ class Target(StrEnum):
 
 
 class VercelAccess(StrEnum):
-    """How the application on Vercel gets AWS credentials."""
+    """The AWS credentials of the application on Vercel."""
 
     OIDC = "oidc"
     """It assumes its role with Vercel's OIDC token: no secret that could leak, and a patch of five lines."""
@@ -75,7 +75,7 @@ class VercelAccess(StrEnum):
 
 
 class VercelIssuerMode(StrEnum):
-    """Who issues the tokens of a project on Vercel (`oidcTokenConfig.issuerMode`).
+    """The issuer of a Vercel project's tokens (`oidcTokenConfig.issuerMode`).
 
     https://vercel.com/docs/oidc/reference
     """
@@ -87,14 +87,14 @@ class VercelIssuerMode(StrEnum):
 
 
 class EksIdentity(StrEnum):
-    """How a pod gets AWS credentials."""
+    """The AWS credentials of a pod."""
 
     POD_IDENTITY = "pod-identity"
     IRSA = "irsa"
 
 
 class SecretStore(StrEnum):
-    """Where in AWS the wrapped data key is stored, and where ECS and EKS read the variables."""
+    """The AWS store of the wrapped data key, from which ECS and EKS read the variables."""
 
     PARAMETER_STORE = "parameter-store"
     SECRETS_MANAGER = "secrets-manager"
@@ -105,9 +105,9 @@ class ObjectLock(StrEnum):
 
     NONE = "none"
     GOVERNANCE = "governance"
-    """Only with the permission s3:BypassGovernanceRetention."""
+    """Records can be deleted only with the permission s3:BypassGovernanceRetention."""
     COMPLIANCE = "compliance"
-    """By nobody, not even the account's root or AWS; it cannot be undone."""
+    """Nobody can delete records, not even the account's root or AWS. It cannot be undone."""
 
 
 class ImportGroup(StrEnum):
@@ -187,7 +187,7 @@ def _principal(value: str) -> str:
 
 
 PLACEHOLDERS = ("CLUSTER", "NAME", "VALUE")
-"""What a printed command has in the place of a name. Other values have forms that no placeholder has."""
+"""The placeholder of a name in a printed command. No other value has its form."""
 
 DEPLOYED = "deployed"
 """Key in the context of a validation: the settings belong to a deployed stack, and are only read."""

@@ -1,7 +1,7 @@
 """The names of the application's variables: the guide's, or others that the settings give them.
 
 Pure. A variable is known in the whole program by its guide's name, which is also the last part of its parameter's name;
-here is what the application reads it as.
+this module has the name that the application reads.
 """
 
 import re
@@ -98,7 +98,7 @@ _FIELDS = {
 
 
 def fault_of_pair(pair: str) -> str | None:
-    """What is wrong with one member of `variableNames`, in words; None for nothing."""
+    """The fault of one member of `variableNames`, in words; None without one."""
     variable, equals, name = pair.partition("=")
     if not equals or variable not in _FIELDS:
         return f"{pair!r} is not {'=NAME, '.join(_FIELDS)}=NAME"
@@ -115,7 +115,7 @@ def fault_of_pair(pair: str) -> str | None:
 
 
 def faults_between(pairs: Sequence[str]) -> list[str]:
-    """What is wrong between the members: a variable with two names, or a name of two variables."""
+    """The conflicts between the members: a variable with two names, or a name of two variables."""
     given = [pair.split("=", 1) for pair in pairs]
     faults = []
     variables = [variable for variable, _ in given]

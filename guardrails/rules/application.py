@@ -154,7 +154,7 @@ def _allows_the_application(statement: PolicyStatement) -> bool:
 def _selects_the_application(statement: PolicyStatement, name: str) -> bool:
     """Whether a statement for the account's root has a condition on the caller that the application can meet.
 
-    What the condition also depends on, such as MFA, is not known here, and does not make it safe.
+    Other parts of the condition, such as MFA, are unknown here and do not make it safe.
     """
     account = account_of(name)
     callers = {key.lower(): values for keys in statement.conditions.values() for key, values in keys.items()}

@@ -1,6 +1,7 @@
-"""The guardrails that refuse whatever is not listed: for the PHI key, the application's principal and the data key.
+"""The guardrails that refuse every permission that is not listed: for the PHI key, the application's principal and the
+data key.
 
-Touches nothing. What is listed comes from the stack's settings, by the same functions that the program uses
+Touches nothing. The lists come from the stack's settings, by the same functions that the program uses
 (`components.policies`), so that no other form of a statement passes: no other principal, account, service, subject,
 condition, action, NotAction, NotPrincipal or NotResource.
 """

@@ -1,4 +1,4 @@
-"""What a guardrail is: a name, a description, and a check that finds violations.
+"""A guardrail: a name, a description, and a check that finds violations.
 
 Pure: a resource in, messages out. `__main__.py` builds the policy pack from the rules.
 """
@@ -46,7 +46,7 @@ StackCheck = Callable[[Sequence[Resource]], Iterator[tuple[str, str]]]
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """One guardrail for each resource of some types."""
+    """A guardrail for each resource of some types."""
 
     name: str
     description: str
@@ -61,7 +61,7 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class StackRule:
-    """One guardrail for the whole stack; a violation is the URN of a resource and a message."""
+    """A guardrail for the whole stack; a violation is the URN of a resource and a message."""
 
     name: str
     description: str

@@ -1,4 +1,4 @@
-"""The one evaluator of policy documents: who may do what with the key; yes, no, or unknown.
+"""The one evaluator of policy documents: whether a principal may use or change the key: yes, no, or unknown.
 
 Pure; standard library only. `conditions` and `statements` evaluate one statement,
 `principals` who it is about, `key_access` all documents of a key together, `trust` who can assume a role.

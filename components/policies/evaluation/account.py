@@ -1,4 +1,4 @@
-"""What was read of an account for an evaluation: users, roles, their policies, trust, and grants on a key.
+"""The facts of an account for an evaluation: users, roles, their policies, trust, and grants on a key.
 
 Pure: frozen facts. Documents are as IAM returns them; nothing is evaluated here.
 """
@@ -24,17 +24,17 @@ class KeyPermission(StrEnum):
     YES = "yes"
     NO = "no"
     UNKNOWN = "unknown"
-    """What would decide it could not be read."""
+    """A document that decides it could not be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class IamPolicy:
-    """One policy of a principal: its own, its group's, or a managed one."""
+    """A policy of a principal: its own, its group's, or a managed one."""
 
     name: str
     """The ARN of a managed policy, else `<name> of <ARN of its holder>`."""
     document: Document | None
-    """None: it could not be read."""
+    """The policy document; None if it could not be read."""
 
     @cached_property
     def statements(self) -> tuple[PolicyStatement, ...]:
@@ -47,10 +47,10 @@ class IamPrincipal:
 
     arn: str
     policies: tuple[IamPolicy, ...] = ()
-    """All that allow or deny: inline, attached, and those of its groups."""
+    """All its policies: inline, attached, and those of its groups."""
     boundary: IamPolicy | None = None
     trust: Document | None = None
-    """Of a role: who may assume it."""
+    """The trust policy of a role."""
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -70,7 +70,7 @@ class IamPrincipal:
 
     @property
     def name(self) -> str:
-        """Without the path."""
+        """The name without the path."""
         return Arn.parse(self.arn).name
 
 

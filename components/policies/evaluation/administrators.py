@@ -1,4 +1,5 @@
-"""Which key administrators can decrypt, and who else can change the key policy: for setup, `doctor` and the report.
+"""Finds the key administrators that can decrypt, and the others that can change the key policy: for setup, `doctor` and
+the report.
 
 Pure.
 """
@@ -19,7 +20,7 @@ PUT_KEY_POLICY = "kms:PutKeyPolicy"
 
 @dataclass(frozen=True, kw_only=True)
 class DecryptingAdministrators:
-    """The key administrators that can decrypt, and those of whom that is unknown."""
+    """The key administrators that can decrypt, and those for which this is unknown."""
 
     able: tuple[tuple[str, str], ...] = ()
     """ARN, and the source of the permission."""
@@ -28,7 +29,7 @@ class DecryptingAdministrators:
 
     @property
     def description(self) -> str:
-        """As a person reads it."""
+        """The text for a person."""
         texts = [f"{resource_of(arn)} can decrypt ({source})" for arn, source in self.able]
         if self.unknown:
             names = ", ".join(map(resource_of, self.unknown))
@@ -59,7 +60,8 @@ def decrypting_administrators(
 def other_policy_changers(
     documents: KeyAccessDocuments, *, administrators: Iterable[str], patterns: Iterable[str] = ()
 ) -> tuple[tuple[str, ...], bool]:
-    """Who besides the administrators can change the key policy: their ARNs, and whether these are certainly all.
+    """ARNs of the principals besides the administrators that can change the key policy, and whether the list is
+    complete.
 
     Evaluated for each principal that the policy names and, where the account's IAM was read, for each user and role.
     The account's root is never an administrator: it stands for every user and role whose IAM policies allow it.

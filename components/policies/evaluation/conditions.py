@@ -1,8 +1,7 @@
-"""Whether a pattern matches and a condition holds, where only part of the request is known: yes, no, or unknown.
+"""Matches patterns and conditions against a partly known request: yes, no, or unknown.
 
-Pure. For a request that was not sent yet, only the caller and the key are known. What depends on the rest is None,
-never a guess.
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+Pure. For a request that was not sent yet, only the caller and the key are known. A condition on the rest is None, never
+a guess. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from functools import cache
 from components.settings.arn import fields_of
 
 Truth = bool | None
-"""None: it depends on what is not known."""
+"""None: it depends on unknown values."""
 
 Conditions = Mapping[str, Mapping[str, tuple[str, ...]]]
 """Operator, key, values: those of `components.policies.statements.PolicyStatement`."""
@@ -70,14 +69,14 @@ def conditions_hold(conditions: Conditions, context: Context) -> Truth:
 
 
 def unknown_conditions(conditions: Conditions, context: Context) -> tuple[str, ...]:
-    """The conditions that depend on what is not known, as text."""
+    """The conditions that depend on unknown values, as text."""
     return tuple(
         describe_condition(*condition) for condition in _flatten(conditions) if _holds(*condition, context) is None
     )
 
 
 def describe_condition(operator: str, key: str, values: tuple[str, ...]) -> str:
-    """One condition as a person reads it."""
+    """A condition as text for a person."""
     name = operator.rpartition(":")[2].removesuffix("IfExists")
     if name == "Null":
         return f"{key} is {'absent' if values == ('true',) else 'present'}"

@@ -1,6 +1,6 @@
-"""What a principal may do with a key: the key policy, the account's IAM and the grants together.
+"""Decides the rights of a principal on a key from the key policy, the account's IAM and the grants together.
 
-Pure: documents in, decisions out. What could not be read makes the answers that depend on it unknown. Policies of an
+Pure: documents in, decisions out. An unreadable document makes the answers that depend on it unknown. Policies of an
 organization and of sessions are not considered: they can only take permissions away.
 https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html
 """
@@ -38,7 +38,7 @@ from components.settings.arn import Arn
 DECRYPT = "kms:Decrypt"
 
 USE = (DECRYPT, "kms:GenerateDataKey", "kms:GenerateDataKeyPair", "kms:ReEncryptFrom", "kms:CreateGrant")
-"""What returns plaintext, and the grant that gives this to oneself or to somebody else."""
+"""The actions that return plaintext, and the grant that gives them to a principal."""
 
 ADMINISTER = (
     "kms:PutKeyPolicy",
@@ -58,7 +58,7 @@ ADMINISTER = (
     "kms:ReplicateKey",
     "kms:UpdatePrimaryRegion",
 )
-"""What changes the key, except its deletion."""
+"""The actions that change the key, except its deletion."""
 
 DELETE = ("kms:ScheduleKeyDeletion",)
 
@@ -69,8 +69,9 @@ _CHOSEN: Context = {
     "kms:schedulekeydeletionpendingwindowindays": ("30",),
     "kms:trailingdayswithoutkeyusage": ("36500",),
 }
-"""What a caller chooses where nothing else is known: the longest waiting period, which is the default, and to wait
-until the key is not in use any more. So a right that is only delayed counts as a right, on every day."""
+"""The values of request parameters that a caller chooses freely: the longest waiting period, which is the default, and
+to wait until the key is not in use any more. So a right that is only delayed counts as a right, on every day.
+"""
 
 GRANTABLE = frozenset(
     (
@@ -87,12 +88,14 @@ GRANTABLE = frozenset(
         "kms:DescribeKey",
     )
 )
-"""What a grant on a symmetric key can give. https://docs.aws.amazon.com/kms/latest/developerguide/grants.html"""
+"""The operations that a grant on a symmetric key can give.
+https://docs.aws.amazon.com/kms/latest/developerguide/grants.html
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeyAccessDocuments:
-    """Everything that was read about the access to one key; None is what could not be read."""
+    """All facts about the access to one key; None for each that could not be read."""
 
     arn: str
     account: str
@@ -124,7 +127,7 @@ class KeyAccessDocuments:
 
 
 class SourceKind(StrEnum):
-    """What gives a permission."""
+    """The kind of document that gives a permission."""
 
     KEY_POLICY = "key policy"
     GRANT = "grant"
@@ -135,7 +138,7 @@ class SourceKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class PermissionSource:
-    """One source of a permission: what it is, and on which terms it gives it."""
+    """One source of a permission, and its conditions."""
 
     kind: SourceKind
     source: str
@@ -151,7 +154,7 @@ class AccessDecision:
 
 
 def key_context(arn: str, *, tags: Mapping[str, str] | None = None, aliases: tuple[str, ...] | None = None) -> Context:
-    """What is known of every request for a key: transport, Region, account, and its tags and aliases where read.
+    """The known values of every request for a key: transport, Region, account, and its tags and aliases where read.
 
     KMS answers over TLS alone. https://docs.aws.amazon.com/kms/latest/developerguide/infrastructure-security.html
     """
@@ -236,16 +239,16 @@ def evaluate_actions(
 
 
 class KeyPolicyDecision(StrEnum):
-    """What a key policy alone decides for a principal and an action."""
+    """The decision of a key policy alone for a principal and an action."""
 
     NAMED = "named"
-    """The policy itself allows it, whatever IAM says: it names the principal, or everybody."""
+    """The policy itself allows it, without IAM: it names the principal, or everybody."""
     THROUGH_IAM = "through-iam"
     """The policy leaves it to the account: an IAM policy must allow the principal the action on the key."""
     NONE = "none"
     """Nothing in the policy allows it."""
     DENIED = "denied"
-    """The policy denies it, whatever else allows it."""
+    """The policy denies it; no other document can allow it."""
     UNKNOWN = "unknown"
     """It depends on conditions whose values are not known."""
 
@@ -253,7 +256,7 @@ class KeyPolicyDecision(StrEnum):
 def decide_by_key_policy(
     policy: Document, principal_arn: str, action: str, *, known: Context | None = None
 ) -> KeyPolicyDecision:
-    """What a key policy, of a key that may not exist yet, decides for a user, a role, a session or an account's root.
+    """The decision of a key policy for a user, a role, a session or an account's root. The key may not exist yet.
 
     For a lockout UNKNOWN counts as no: KMS checks a new policy in the same way. `known` are the condition keys whose
     values are known beside those of the caller.
@@ -289,9 +292,9 @@ class _KeyPolicyMatches:
     """Those that leave it to the account's IAM, the one with the fewest terms first."""
     everybody: list[StatementMatch] = field(default_factory=list)
     everybody_named: list[StatementMatch] = field(default_factory=list)
-    """Of `everybody` those with a Principal. A NotPrincipal that allows is nothing to rely on."""
+    """Those of `everybody` with a Principal. An allowing NotPrincipal is not reliable."""
     everybody_meant: list[StatementMatch] = field(default_factory=list)
-    """Of `everybody` those whose conditions select this caller."""
+    """Those of `everybody` whose conditions select this caller."""
     denies: list[StatementMatch] = field(default_factory=list)
 
 
@@ -326,7 +329,7 @@ def _add_for_everybody(matches: _KeyPolicyMatches, statement: PolicyStatement, m
 
 
 def _limit(boundary: PolicyEvaluation | None) -> tuple[tuple[str, ...], KeyPermission]:
-    """On which terms a permissions boundary lets the request pass, and whether."""
+    """Whether a permissions boundary allows the request, and its conditions."""
     if boundary is None:
         return (), KeyPermission.YES
     if boundary.unread:
@@ -352,7 +355,7 @@ def _source(kind: SourceKind, match: StatementMatch, more: Iterable[str]) -> Per
 def _could_be_allowed(
     documents: KeyAccessDocuments, caller: Caller, action: str, identity: PolicyEvaluation, *, is_delegated: bool
 ) -> bool:
-    """Whether what was not read could allow it."""
+    """Whether an unreadable document could allow it."""
     if documents.policy is None:
         return True
     if documents.grants is None and action in GRANTABLE:

@@ -1,4 +1,4 @@
-"""Who policies name: users and roles, an account's root, other accounts, services, everybody.
+"""Principals in policies: users and roles, an account's root, other accounts, services, everybody.
 
 Pure. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
 """
@@ -25,12 +25,12 @@ _SESSION = re.compile(r"arn:([a-z-]+):sts::(\d{12}):assumed-role/([^/]+)/.+")
 
 
 class PrincipalKind(StrEnum):
-    """What a name in a policy stands for."""
+    """The kind of principal that a name in a policy means."""
 
     PRINCIPAL = "principal"
     """A user or a role of the account."""
     ROOT = "root"
-    """The account itself: its root user, and whoever its IAM allows."""
+    """The account itself: its root user, and every principal that its IAM allows."""
     OTHER_ACCOUNT = "other account"
     """Another account, or a principal of it."""
     SERVICE = "service"
@@ -43,7 +43,7 @@ class PrincipalKind(StrEnum):
 
 
 class PrincipalMatch(StrEnum):
-    """How a statement's principal element covers a caller."""
+    """The way in which a statement's principal element covers a caller."""
 
     NAMED = "named"
     ACCOUNT = "account"
@@ -53,13 +53,13 @@ class PrincipalMatch(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """A principal that may send a request, and what is known of every request of it."""
+    """A principal that may send a request, and the known values of its requests."""
 
     arn: str
     kind: PrincipalKind
     context: Context
     iam: IamPrincipal | None = None
-    """Of a user or role whose policies were read."""
+    """The facts of a user or role whose policies were read."""
 
 
 def account_of(arn: str) -> str | None:
@@ -77,7 +77,7 @@ def role_of_session(arn: str) -> tuple[str, str] | None:
 
 
 def kind_of(name: str, account: str, principal_type: str = "AWS") -> PrincipalKind:
-    """What a name in a policy of this account stands for."""
+    """The principal that a name in a policy of this account means."""
     if name == EVERYBODY:
         return PrincipalKind.EVERYBODY
     if principal_type == "Service":
@@ -100,7 +100,7 @@ def caller_of(
     iam: AccountIam | None = None,
     kind: PrincipalKind | None = None,
 ) -> Caller:
-    """A caller by the name that a policy has for it; `context` is what is known of the key and every request.
+    """A caller by its name in a policy. `context`: the known values of the key and of every request.
 
     A session's ARN does not contain its role's path, so that `aws:PrincipalArn` is not known of a session.
     """
@@ -122,7 +122,7 @@ def caller_of(
 
 
 def match_principal(statement: PolicyStatement, caller: Caller, account: str) -> PrincipalMatch | None:
-    """How a statement of a key policy or trust policy covers a caller; None where it does not."""
+    """The way in which a statement of a key policy or trust policy covers a caller; None if it does not."""
     if statement.not_principals is not None:
         excepted = _names(statement.not_principals)
         is_excepted = EVERYBODY in excepted or any(_is_same(name, caller.arn) for name in excepted)

@@ -1,4 +1,4 @@
-"""What the statements of policies say about one action on one resource: which allow it, which deny it, on which terms.
+"""Finds the statements of policies that allow or deny one action on one resource, and their conditions.
 
 Pure. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
@@ -25,7 +25,7 @@ from components.policies.statements import PolicyStatement
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """An action on a resource, and what else is known of the request."""
+    """An action on a resource, and the other known values of the request."""
 
     action: str
     resource: str
@@ -44,7 +44,7 @@ class StatementMatch:
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyEvaluation:
-    """What policies say about one request."""
+    """The statements of policies about one request."""
 
     allows: tuple[StatementMatch, ...] = ()
     denies: tuple[StatementMatch, ...] = ()
@@ -53,7 +53,7 @@ class PolicyEvaluation:
 
     @property
     def is_denied(self) -> bool:
-        """Whether a denial applies, whatever else the request brings."""
+        """Whether a denial applies to every form of the request."""
         return any(not match.terms for match in self.denies)
 
     @property
@@ -63,7 +63,7 @@ class PolicyEvaluation:
 
 
 def evaluate_policies(policies: Iterable[IamPolicy], request: Request) -> PolicyEvaluation:
-    """What the policies of a user or a role say about a request."""
+    """The statements of a user's or role's policies about a request."""
     allows: list[StatementMatch] = []
     denies: list[StatementMatch] = []
     unread = []
@@ -77,7 +77,7 @@ def evaluate_policies(policies: Iterable[IamPolicy], request: Request) -> Policy
 
 
 def match_statement(statement: PolicyStatement, request: Request, *, source: str) -> StatementMatch | None:
-    """How a statement applies to a request; None where it does not. Its principal is not considered."""
+    """The way in which a statement applies to a request; None if it does not. Its principal is not considered."""
     actions = _covers(statement.actions, statement.not_actions, request.action, ignore_case=True)
     covers = all_of((actions, _covers_resource(statement, request.resource)))
     if covers is False or not (statement.allows or statement.denies):

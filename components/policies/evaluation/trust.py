@@ -1,4 +1,4 @@
-"""Who can assume a role: its trust policy, and whoever can assume the roles that it trusts.
+"""Finds the principals that can assume a role, directly or through roles that it trusts.
 
 Pure. Followed as far as MAX_CHAIN and MAX_PATHS allow; the answer says where it is not complete.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_terms-and-concepts.html
@@ -55,14 +55,14 @@ class AssumePath:
 
     @property
     def description(self) -> str:
-        """As a person reads it."""
+        """The text for a person."""
         roles = ", then ".join(resource_name(arn) for arn in self.through)
         terms = " and ".join(self.terms)
         return f"{self.principal}{f' through {roles}' if roles else ''}{f' if {terms}' if terms else ''}"
 
 
 DirectPaths = dict[str, tuple[AssumePath, ...]]
-"""Of each role by its ARN, as far as it was evaluated."""
+"""The result for each evaluated role, by its ARN."""
 
 
 def assume_paths(
@@ -113,7 +113,7 @@ def direct_paths(role: IamPrincipal, iam: AccountIam, *, account: str) -> Iterat
 
 
 def _through_iam(role: IamPrincipal, statement: PolicyStatement, iam: AccountIam, account: str) -> Iterator[AssumePath]:
-    """A role that trusts its account can be assumed by whoever IAM allows to."""
+    """A role that trusts its account can be assumed by every principal that IAM allows."""
     for principal in iam.principals:
         if principal.arn == role.arn or principal.is_service_linked:
             continue
