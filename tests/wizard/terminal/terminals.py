@@ -28,7 +28,7 @@ class Bell(DummyOutput):
 
     rung = 0
 
-    def cli(self) -> None:
+    def bell(self) -> None:
         Bell.rung += 1
 
 
