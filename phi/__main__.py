@@ -25,7 +25,7 @@ SYNTHETIC = "Synthetic record: Jöhn Dœ, 患者 0, 🩺"
 
 
 DRY_RUN_VARIABLE = "PHI_PROVE_DRY_RUN"
-"""In the JSON object on standard input, where the process was started before it was known which proof it is.
+"""A key of the JSON object on standard input, if the process started before the kind of its proof was known.
 
 The value PERMISSION stands for `--permission`, any other for `--dry-run`.
 """
@@ -36,7 +36,7 @@ PERMISSION = "permission"
 def prove(environment: Mapping[str, str], *, dry_run: bool = False) -> dict[str, object]:
     """Unwrap, encrypt and decrypt as the principal of this environment; returns the verdict for JSON.
 
-    `dry_run`: only ask KMS whether it would unwrap these very wrapped keys; no data key comes to this process.
+    `dry_run`: only ask KMS whether it would unwrap these wrapped keys; this process gets no data key.
     """
     facts: dict[str, object] = {}
     try:

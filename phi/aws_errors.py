@@ -1,4 +1,4 @@
-"""Which error a code of KMS or STS is, in the words of this package. Pure."""
+"""Maps error codes of KMS and STS to the errors of this package. Pure."""
 
 from __future__ import annotations
 

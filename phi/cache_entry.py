@@ -18,7 +18,7 @@ RETRY_DELAYS_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CachePolicy:
-    """How long keys are cached, in seconds; `refresh_ahead` is the share of the TTL in which a refresh may start."""
+    """The times of cached keys, in seconds. `refresh_ahead`: the share of the TTL in which a refresh may start."""
 
     ttl: float
     grace: float
@@ -73,7 +73,7 @@ _NOT_UNWRAPPED = ReadingKey(unwrapped=None, failure=None)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CacheEntry:
-    """What the cache holds: the current key, the reading keys, and the cipher of them all."""
+    """The content of the cache: the current key, the reading keys, and the cipher of them all."""
 
     current: UnwrappedKey
     reading_keys: tuple[ReadingKey, ...]

@@ -1,4 +1,4 @@
-"""How long one call to AWS may take in all, and how much it may receive, whatever trickles in.
+"""Limits the total time and size of one call to AWS, also for an answer that trickles in.
 
 A time-out of a socket begins anew with every byte, so that an answer of one byte each second is never given up, and
 whoever needs the data key waits for ever. Touches the sockets that botocore opened; opens none.
@@ -40,7 +40,7 @@ class CallLimit:
         return left
 
     def received(self, octets: int) -> None:
-        """Count what came in. Raises OSError where it is too much."""
+        """Count received bytes. Raises OSError above the limit."""
         self._octets += octets
         if self._octets > ANSWER_BYTES:
             self.exceeded = f"its answer is larger than {ANSWER_BYTES} bytes"
@@ -52,7 +52,7 @@ _current: ContextVar[CallLimit | None] = ContextVar("phi_call_limit", default=No
 
 @contextmanager
 def limited(seconds: float) -> Iterator[CallLimit]:
-    """The limit of what this thread sends and receives in the block."""
+    """Limit this thread's sending and receiving in the block."""
     limit = CallLimit(seconds)
     token = _current.set(limit)
     try:
@@ -115,7 +115,7 @@ class _Socket(_Limited, socket.socket):
 
 
 class _TlsSocket(_Limited, ssl.SSLSocket):
-    """What a TLS context makes of one."""
+    """The TLS socket that a context makes of one."""
 
 
 class LimitedConnection:
@@ -134,7 +134,7 @@ class LimitedConnection:
         return connected
 
     def connect(self) -> None:
-        """As botocore's; the TLS socket on top is limited, too."""
+        """botocore's connection; the TLS socket on top is limited too."""
         if (context := getattr(self, "ssl_context", None)) is not None:
             context.sslsocket_class = _TlsSocket
         super().connect()  # type: ignore[misc]

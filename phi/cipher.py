@@ -59,7 +59,7 @@ join_parts = b":".join
 utf8 = str.encode
 
 _DECRYPTION_FAILURES = (InvalidTag, ValueError, LookupError, TypeError, AttributeError, OverflowError)
-"""All that the libraries raise for a text that is not a record of the key; base64's and UTF-8's are ValueErrors."""
+"""The libraries' errors for a text that is not a record of the key; base64's and UTF-8's are ValueErrors."""
 
 
 class PhiCipher:
@@ -268,12 +268,12 @@ class PhiCipher:
 
     @property
     def encryptions(self) -> int:
-        """How many texts this process has encrypted with this cipher's key, by this cipher or another."""
+        """Number of texts that this process has encrypted with this cipher's key, by this cipher or another."""
         return self._usage.encryptions
 
     @property
     def passed_through(self) -> int:
-        """How many texts a lenient cipher has returned unchanged."""
+        """Number of texts that a lenient cipher has returned unchanged."""
         return self._passed_through.count
 
     def _encrypt_list(self, values: list[str | None]) -> list[str | None]:

@@ -51,8 +51,8 @@ class WrappedKey:
     def in_region(self, region: str) -> "WrappedKey":
         """The same wrapped key with a replica of its multi-Region key; raises MalformedVariable for another key.
 
-        Replicas share key id and key material: each decrypts what any of them wrapped, and answers with its own ARN:
-        https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html
+        Replicas share key id and key material: each decrypts a key that any of them wrapped, and answers with its own
+        ARN: https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html
         """
         arn = KEY_ARN.fullmatch(self.key_arn)
         if arn is None or ":key/mrk-" not in self.key_arn:

@@ -51,7 +51,7 @@ class AlreadyEncrypted(InvalidText):
 
 
 class InvalidValues(PhiError, TypeError):
-    """One value, or one field's name, where several are expected."""
+    """A single value, or a single field's name, where several are expected."""
 
     def __init__(self) -> None:
         super().__init__("A list, a mapping or another iterable of values is expected, not a single value.")
@@ -65,7 +65,7 @@ class InvalidDataKey(PhiError):
 
 
 class InvalidEncryptionKey(PhiError):
-    """A former ENCRYPTION_KEY that is not 64 hex digits; the message says what is wrong and never repeats the key."""
+    """A former ENCRYPTION_KEY that is not 64 hex digits; the message has the fault and never the key."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(f"{problem}.")

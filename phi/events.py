@@ -72,7 +72,7 @@ class EventEmitter:
         self._isolation = _HookIsolation()
 
     def emit(self, *events: KeyEvent) -> None:
-        """Call the hook with each event, in this thread; what it raises is logged the first time, and suppressed."""
+        """Call the hook with each event, in this thread. Its exceptions are suppressed, and the first one is logged."""
         if self._hook is not None:
             for event in events:
                 with self._isolation:

@@ -27,7 +27,7 @@ class FailoverKeySource:
         self._emitter = EventEmitter(on_event)
 
     def data_key(self) -> bytes:
-        """The data key from the first Region that returns it; blocks for one Region after the other.
+        """The data key from the first Region that returns it. Blocks; Regions are asked one after the other.
 
         Raises the first terminal UnwrapError. Where all Regions fail transiently, raises the first one's error with
         the messages of all.

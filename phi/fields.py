@@ -46,7 +46,7 @@ class PhiFields:
     __slots__ = ("_clock", "_hash_key", "_key")
 
     def __init__(self, key: CachedKey, *, hash_key: CachedKey | None = None) -> None:
-        """Use these cached keys, whatever their source; without a `hash_key` it is derived from the data key."""
+        """Use these cached keys. Without a `hash_key` it is derived from the data key."""
         self._key = key
         self._hash_key = hash_key
         self._clock = key._clock
@@ -111,7 +111,8 @@ class PhiFields:
             self._hash_key.forget()
 
     def search_hash(self, field: str, text: str | None) -> str | None:
-        """What the application stores in `emailHash` (field "email") or `dobHash` ("dob"); None for a placeholder.
+        """The value that the application stores in `emailHash` (field "email") or `dobHash` ("dob"); None for a
+        placeholder.
 
         Raises KeyError for another field.
         """
@@ -194,12 +195,12 @@ class PhiFields:
 
     @property
     def encryptions(self) -> int:
-        """How many texts this process has encrypted with the current key."""
+        """Number of texts that this process has encrypted with the current key."""
         return self._key.cipher().encryptions
 
     @property
     def passed_through(self) -> int:
-        """How many texts the lenient cipher has returned unchanged; starts at 0 when the keys change."""
+        """Number of texts that the lenient cipher has returned unchanged; starts at 0 when the keys change."""
         return self._key.cipher().passed_through
 
     def __repr__(self) -> str:

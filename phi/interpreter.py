@@ -1,4 +1,4 @@
-"""Whether this interpreter can run phi; where it cannot, one sentence with the reason.
+"""Checks whether this interpreter can run phi, and names the reason if not.
 
 Reads `.venv/bin/python` beside the package. Its syntax is also valid for Python 2.7, which can then print the sentence.
 """

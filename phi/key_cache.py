@@ -28,17 +28,17 @@ from phi.usage import KeyUsage
 __all__ = ["GRACE_SECONDS", "REFRESH_AHEAD", "TTL_SECONDS", "CachedKey", "KeySource"]
 
 TTL_SECONDS = 300.0
-"""How long an unwrapped key is used before it is unwrapped again: the guide's five minutes."""
+"""Time until a key is unwrapped again: the guide's five minutes."""
 
 GRACE_SECONDS = 3600.0
-"""How long the cached key stays in use beyond its TTL while KMS does not answer: docs/decisions/0023."""
+"""Time beyond the TTL in which the cached key stays in use while KMS does not answer: docs/decisions/0023."""
 
 REFRESH_AHEAD = 0.2
 """The share of the TTL, at its end, for the refresh: it starts after four to four and a half minutes."""
 
 
 class _Snapshot:
-    """What callers read without a lock, until the next time at which something is due."""
+    """The values that callers read without a lock, until the next refresh or expiry is due."""
 
     __slots__ = ("aead", "cipher", "key", "steps", "usage", "valid_until")
     if TYPE_CHECKING:
@@ -55,7 +55,7 @@ _NO_KEY.valid_until = -math.inf  # in the past: nobody reads the cipher and the 
 
 
 class CachedKey:
-    """A KeySource in front of others, which it asks once in `ttl` seconds, however many callers there are.
+    """A KeySource in front of others. It asks them once in `ttl` seconds, for all callers together.
 
     What blocks: the first call, and the first one after more than `ttl` idle seconds, unwrap in the caller's thread;
     other callers wait for that one unwrap. So nothing is encrypted past the TTL before KMS was asked, in a coroutine
@@ -86,7 +86,7 @@ class CachedKey:
         jitter: Callable[[], float] = random.random,
         on_event: Callable[[KeyEvent], object] | None = None,
     ) -> None:
-        """Nothing is unwrapped yet. `reading_keys`: sources of keys that only decrypt, asked with the current one.
+        """Unwraps nothing yet. `reading_keys`: sources of keys that only decrypt, asked with the current one.
 
         `clock` returns seconds and never goes back, `jitter` a number from 0 to 1. `on_event` is called with each
         KeyEvent, in the thread where it happens, and should be quick. Raises ValueError for impossible durations.
@@ -186,7 +186,7 @@ class CachedKey:
                 raise attempt.failure if mine is not None else attempt.failure.copy()
 
     def _snapshot_of(self, entry: CacheEntry | None, now: float) -> _Snapshot:
-        """What callers may read without a lock, valid until the next time at which something is due."""
+        """The values that callers may read without a lock, valid until the next refresh or expiry is due."""
         if entry is None:
             return _NO_KEY
         times = [moment for moment in entry.expiry_times() if moment > now]

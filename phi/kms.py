@@ -30,9 +30,9 @@ READ_SECONDS = 3
 ATTEMPTS = 2
 """At most 2 x (2 + 3) seconds and one back-off; with botocore's defaults a request may wait for minutes."""
 METADATA_SECONDS = 5.0
-"""Of one request to the metadata service of a container or an instance, which is on the machine itself."""
+"""Limit of one request to the metadata service of a container or an instance, which is on the machine itself."""
 TOTAL_SECONDS = 12
-"""Of one request with its attempts, whatever trickles in: a timeout begins anew with every byte of a response."""
+"""Limit of one request with its attempts. A time-out alone starts again with every byte of a response."""
 
 _KEY_MATERIAL_ID = re.compile("[0-9a-f]{64}")
 """https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html#KMS-Decrypt-response-KeyMaterialId"""
@@ -63,8 +63,9 @@ class KmsKeySource:
         self._timeouts = timeouts or KmsTimeouts()
         self._client_of_process: tuple[int, Any] | None = None
         self.key_material_id = ""
-        """Of the last `data_key`: the key material of the KMS key that opened it (KeyMaterialId of Decrypt), 64 hex
-        digits; empty where the endpoint does not send it or an older botocore does not know it."""
+        """Key material of the KMS key that opened the last `data_key` (KeyMaterialId of Decrypt), 64 hex digits; empty
+        where the endpoint does not send it or an older botocore does not know it.
+        """
         logging.getLogger("botocore.parsers").addFilter(_drop_while_unwrapping)
 
     def data_key(self) -> bytes:
@@ -167,7 +168,10 @@ def load_botocore() -> None:
 
 
 def prepare_clients() -> None:
-    """Load what a client of KMS and of STS takes, before Region and credentials are known; sends nothing."""
+    """Load the modules and models for clients of KMS and STS, before Region and credentials are known.
+
+    Sends nothing.
+    """
     nobody = Credentials(access_key_id="none", secret_access_key="none")
     for service in ("kms", "sts"):
         # The real client says what is wrong with the endpoint.

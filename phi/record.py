@@ -27,7 +27,7 @@ V2_IV_BYTES = 12
 """Length of the IV of a record of version 2: the one that GCM is defined for without a hash of the IV."""
 
 V2 = "v2:"
-"""How a record of version 2 begins."""
+"""Prefix of a record of version 2."""
 
 _V2 = re.compile(r"v2:([0-9a-f]{16}):([A-Za-z0-9+/]+={0,2})")
 _PREFIX = re.compile(r"[A-Za-z0-9+/_-]{22}={0,2}:|.{24}:.{24}:|v2:[0-9a-f]{16}:", re.DOTALL)
@@ -80,7 +80,9 @@ class RecordV2:
         raise DecryptionError
 
     def associated_data(self, context: str) -> bytes:
-        """What the tag also covers: the version, the key and the record's place, such as `Patient.email`."""
+        """The associated data that the tag covers: the version, the key and the record's place, such as
+        `Patient.email`.
+        """
         return f"{V2}{self.key_id}:{context}".encode()
 
 

@@ -1,4 +1,4 @@
-"""One attempt to unwrap the data keys: which sources were asked, what each answered, and the events to emit.
+"""One attempt to unwrap the data keys: the sources, their answers, and the events to emit.
 
 Touches the key sources, in the thread that runs the attempt.
 """
@@ -21,7 +21,7 @@ class KeySource(Protocol):
 
 
 class UnwrapAttempt:
-    """One attempt. Once `finished` it has an entry, a failure, or neither (it was aborted)."""
+    """An attempt. Once `finished` it has an entry, a failure, or neither (it was aborted)."""
 
     def __init__(self, *, started_at: float, previous: CacheEntry | None, background: bool) -> None:
         self.started_at = started_at

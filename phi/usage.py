@@ -1,4 +1,4 @@
-"""How often each data key has encrypted in this process, and one warning long before the limit of a GCM key.
+"""Counts the encryptions of each data key in this process, and warns once, long before the limit of a GCM key.
 
 Touches the log (`phi.usage`); keeps a digest of each key for as long as the process lives.
 """
@@ -33,7 +33,7 @@ class AtomicCounter:
 
     @property
     def count(self) -> int:
-        """How many steps were taken so far."""
+        """Number of steps so far."""
         return self.size - length_hint(self.steps)
 
 
@@ -51,7 +51,7 @@ class KeyUsage:
 
     @property
     def encryptions(self) -> int:
-        """How many encryptions were counted."""
+        """Number of encryptions."""
         return self._before_warning.count + self._after_warning.count
 
     def add(self, number: int) -> None:

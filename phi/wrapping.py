@@ -59,7 +59,7 @@ def from_stdin() -> bytearray:
 
 
 def from_terminal() -> bytearray:
-    """One line of the terminal, without echo."""
+    """Read one line of the terminal, without echo."""
     try:
         terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
     except OSError as error:
@@ -100,7 +100,7 @@ def _kms_key(environment: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _decode(digits: bytearray) -> bytearray:
-    """The 32 bytes; raises InvalidEncryptionKey, which says what is wrong and never repeats the input."""
+    """The 32 bytes; raises InvalidEncryptionKey, which names the fault and never repeats the input."""
     start, end = 0, len(digits)
     while start < end and digits[start] in b" \t\r\n":
         start += 1

@@ -15,7 +15,7 @@ _PROBE = "probe"
 
 
 class RecordState(StrEnum):
-    """Which of two data keys decrypts a value."""
+    """The one of two data keys that decrypts a value."""
 
     EMPTY = "empty"
     """No value, or the empty text, which the application treats as no value."""

@@ -24,7 +24,7 @@ class FieldCipher(Protocol):
 
 
 CipherProvider = FieldCipher | Callable[[], FieldCipher]
-"""What a column's declaration takes: `PhiFields.from_environment`, a function of the application, or an object."""
+"""The argument of a column's declaration: `PhiFields.from_environment`, a function of the application, or an object."""
 
 _ciphers: dict[Callable[[], FieldCipher], FieldCipher] = {}
 

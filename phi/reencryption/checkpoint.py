@@ -19,7 +19,7 @@ _INTERVAL_SECONDS = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointScope:
-    """What a checkpoint is valid for: these columns, and this new key."""
+    """The scope of a checkpoint: these columns, and this new key."""
 
     selection: ColumnSelection
     to: str
@@ -28,7 +28,7 @@ class CheckpointScope:
     """Fingerprint of the wrapped hash key; None where there is none."""
 
     def as_json(self) -> dict[str, object]:
-        """The scope, as it is written to the file."""
+        """The scope in the form of the file."""
         hashes = {column.name: column.source for column in self.selection.hashes}
         fields = {column.name: sorted(column.fields) for column in self.selection.json_columns}
         return {

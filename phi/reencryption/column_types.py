@@ -1,6 +1,6 @@
-"""The types of a database, by what a column of each can hold: texts, records inside a value, bytes, or none of them.
+"""Classifies a database's types by the content of their columns: texts, records inside a value, bytes, or none.
 
-Touches PostgreSQL's catalog, through a Database. Domains, arrays, ranges and composite types are what they are made of.
+Touches PostgreSQL's catalog, through a Database. Domains, arrays, ranges and composite types count as their base types.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from phi.reencryption.database import Database
 
 
 class Contents(StrEnum):
-    """What a column can hold."""
+    """The possible content of a column."""
 
     TEXT = "text"
     """Text of any kind: text, varchar, and domains over them."""
@@ -55,7 +55,7 @@ class _Type:
     is_array: bool
     is_builtin: bool
     parts: tuple[int, ...]
-    """The types that it is made of."""
+    """The base types."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ class ColumnTypes:
     _types: Mapping[int, _Type] = field(repr=False)
 
     def contents(self, oid: int) -> Contents:
-        """What a column of this type can hold."""
+        """The possible content of a column of this type."""
         return self._contents(oid, frozenset())
 
     def base(self, oid: int) -> str:

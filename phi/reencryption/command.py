@@ -131,7 +131,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _hash_column(text: str) -> HashColumn:
-    """One COLUMN:HASH[:FIELD]; raises UsageError."""
+    """Parse one COLUMN:HASH[:FIELD]. Raises UsageError."""
     parts = text.split(":")
     field = (parts[2] if len(parts) > 2 else parts[0]).casefold()
     if len(parts) not in (2, 3) or not all(parts) or field not in NORMALISATIONS:
@@ -142,7 +142,7 @@ def _hash_column(text: str) -> HashColumn:
 
 
 def _json_column(text: str) -> JsonColumn:
-    """One COLUMN:FIELD+FIELD; raises UsageError."""
+    """Parse one COLUMN:FIELD+FIELD. Raises UsageError."""
     column, _, fields = text.partition(":")
     names = tuple(name for name in fields.split("+") if name)
     if not column or not names:

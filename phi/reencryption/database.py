@@ -27,7 +27,7 @@ from phi.reencryption.statements import (
 )
 
 LOCK_SECONDS = 2
-"""How long a statement waits for a row that another transaction locks; then its batch is tried again later."""
+"""Longest wait of a statement for a row that another transaction locks. Its batch is tried again later."""
 
 _SETTINGS = {
     "lock_timeout": f"{LOCK_SECONDS}s",
@@ -79,7 +79,7 @@ def reject_passwords(dsn: str) -> None:
 
 
 class Database:
-    """One connection, opened at the first use, and again after it broke."""
+    """A connection, opened at the first use, and again after it broke."""
 
     def __init__(self, dsn: str, *, read_only: bool = False) -> None:
         self._dsn = dsn

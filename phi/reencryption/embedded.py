@@ -22,27 +22,27 @@ _WHOLE = re.compile(
 )
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _SIGNS = frozenset('"\\/')
-"""What a backslash stands before in JSON, arrays, hstore and composite values to mean itself."""
+"""Characters that a backslash escapes in JSON, arrays, hstore and composite values."""
 _BLANK = " "
 """In place of an escape that no record has: a control character, or one outside ASCII."""
 
 _LEVELS = 12
-"""Of JSON inside JSON strings. Each doubles the backslashes, so a value of 1 GB does not have more that matter."""
+"""Most levels of JSON inside JSON strings. Each doubles the backslashes, so a value of 1 GB has no more."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EmbeddedRecord(Generic[T]):
-    """A record, or what begins like one, and its place in the text."""
+    """A record, or a text that begins like one, and its place."""
 
     start: int
     end: int
     """The first and the last character's index in the text, the last exclusive; with its escapes."""
     opened: T | None
-    """What was made of it; None where no key decrypts it."""
+    """The result of its decryption; None if no key decrypts it."""
     record: str = ""
-    """Without the escapes of its place."""
+    """The record without the escapes of its place."""
 
 
 def may_hold_records(text: str) -> bool:
@@ -54,8 +54,8 @@ def may_hold_records(text: str) -> bool:
 def embedded_records(text: str, open_record: Callable[[str], T | None]) -> list[EmbeddedRecord[T]]:
     """All records inside a text, in the order of their places; without overlap.
 
-    `open_record` returns None for what no key decrypts. What only begins like a record is listed as well, because a
-    damaged record must not be taken for a text that was never encrypted.
+    `open_record` returns None if no key decrypts the record. A text that only begins like a record is listed as well,
+    because a damaged record must not be taken for a text that was never encrypted.
 
     >>> [(each.start, each.opened) for each in embedded_records('{"a": "no record"}', str)]
     []
@@ -101,7 +101,7 @@ def replaced(text: str, replacements: Iterable[tuple[int, int, str]]) -> str:
 
 
 def _beginnings(view: str) -> list[int]:
-    """Where a record may begin, in order. Two characters are found far faster than a pattern."""
+    """Positions at which a record may begin, in order. Two characters are found far faster than a pattern."""
     starts = {at - length for at in _all(view, "=:") for length in (23, 22) if at >= length}
     return sorted({*starts, *_all(view, "v2:")})
 
@@ -114,7 +114,7 @@ def _all(view: str, part: str) -> Iterator[int]:
 
 
 def _views(text: str) -> Iterator[tuple[str, Callable[[int], int]]]:
-    """The text as it is, and with the escapes of each level resolved; with what tells a character's place in it."""
+    """The text unchanged, and with the escapes of each level resolved; each with a map of the characters' places."""
     levels: list[_Places] = []
 
     def place(at: int) -> int:
@@ -147,7 +147,7 @@ class _Places:
 
 
 def _unescaped(text: str) -> tuple[str, _Places]:
-    """One level less of escapes."""
+    """The text with one level of escapes less."""
     parts: list[str] = []
     places = _Places()
     at = length = 0
@@ -164,7 +164,7 @@ def _unescaped(text: str) -> tuple[str, _Places]:
 
 
 def _without_overlaps(opened: list[EmbeddedRecord[T]], closed: list[EmbeddedRecord[T]]) -> list[EmbeddedRecord[T]]:
-    """What a key decrypts at one level of escapes may look like a damaged record at another."""
+    """A record that a key decrypts at one level of escapes may look damaged at another level."""
     kept: list[EmbeddedRecord[T]] = []
     for found in (*sorted(opened, key=_place), *sorted(closed, key=_place)):
         at = bisect_left(kept, found.start, key=lambda each: each.end - 1)

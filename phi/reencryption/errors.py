@@ -1,6 +1,6 @@
 """The errors of a re-encryption, as a part of the error tree.
 
-Touches nothing. A message names tables, columns and values of the key column, never what another column holds.
+Touches nothing. A message names tables, columns and values of the key column, never the content of another column.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from phi.errors import PhiError
 
 
 class ReencryptionError(PhiError):
-    """Any error of a re-encryption; `hint` is what to do next, `exit_code` the exit code of the command."""
+    """Any error of a re-encryption; `hint` is the next step, `exit_code` the exit code of the command."""
 
     exit_code = 1
 
@@ -41,7 +41,7 @@ class LockConflict(ReencryptionError):
 
 
 class WriteMismatch(ReencryptionError):
-    """The database holds something else than what was written to it; the batch was rolled back."""
+    """The database's values differ from those that were written; the batch was rolled back."""
 
 
 class WorkerDied(ReencryptionError):

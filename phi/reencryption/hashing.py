@@ -11,7 +11,7 @@ from phi.reencryption.models import MAX_LISTED_ROWS, REMOVED, UNCHANGED, ColumnC
 
 
 class HashCarrier:
-    """The hash keys of a run, and what it does with hashes that are missing or under neither of them."""
+    """The hash keys of a run, and its treatment of hashes that are missing or under neither key."""
 
     __slots__ = ("_fill", "_new", "_old", "_replace")
 

@@ -29,7 +29,7 @@ class JsonText:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FieldTexts:
-    """What is in the fields of a document."""
+    """The content of the fields of a document."""
 
     texts: tuple[JsonText, ...]
     numbers: int
@@ -37,7 +37,7 @@ class FieldTexts:
 
 
 def texts_of_fields(document: str, fields: Set[str]) -> FieldTexts | None:
-    """The texts of the fields with these names, and of everything inside them; None for what is no JSON.
+    """The texts of the fields with these names, and of everything inside them; None for a text that is no JSON.
 
     An empty text is left out, because it has no record. Names of fields are never among the texts.
 

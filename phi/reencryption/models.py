@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 MAX_LISTED_ROWS = 10
-"""How many rows are listed, for each column, whose value no key decrypts."""
+"""Most rows that are listed, for each column, whose value no key decrypts."""
 
 UNCHANGED = ""
 """In place of a record or hash: the value stays as it is. Neither is ever the empty text."""
@@ -42,7 +42,7 @@ class ColumnSelection:
     them, without quotes."""
 
     table: str
-    """With its schema before a dot, or as the search path finds it."""
+    """The table's name, with its schema before a dot, or as the search path finds it."""
     columns: tuple[str, ...]
     key_column: str
     hashes: tuple[HashColumn, ...] = ()
@@ -61,7 +61,7 @@ class ColumnCounts:
     """The values of one column, counted by the key that they are under: that decrypts the record or made the hash."""
 
     empty: int = 0
-    """NULL, or the empty text: what the application writes for no value."""
+    """NULL or the empty text, which the application writes for no value."""
     new: int = 0
     """Records under the new key."""
     old: int = 0
@@ -114,13 +114,13 @@ class ColumnCounts:
 
 @dataclass(frozen=True, kw_only=True)
 class ReencryptedColumn:
-    """One column of a batch."""
+    """A column of a batch."""
 
     records: list[str]
-    """What to write, for each row: a record or hash, UNCHANGED or REMOVED."""
+    """The new value of each row: a record or hash, UNCHANGED or REMOVED."""
     counts: ColumnCounts
     texts: list[str | None] = field(default_factory=list, repr=False)
-    """Where they were asked for: the texts of the rows, "" for no text, None where no key decrypts the record."""
+    """The texts of the rows, on request, "" for no text, None where no key decrypts the record."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +159,7 @@ class RowCounts:
         return sum(counts.undecryptable for counts in self.columns.values())
 
     def as_json(self, *, first_time: bool = False) -> dict[str, object]:
-        """One pass for the JSON document."""
+        """A pass, for the JSON document."""
         return {
             "rows": self.rows,
             "rowsWritten": self.written,

@@ -15,7 +15,7 @@ from phi.hashes import NORMALISATIONS
 BATCH = 2000
 """Rows that are read at a time. A transaction has a fourth of them, and locks them for some 5 ms."""
 PASSES = 4
-"""Passes at most: the first re-encrypts, the others cover what the application has written meanwhile."""
+"""Most passes: the first re-encrypts, the others cover the application's writes meanwhile."""
 
 NEW = "NEW_ENCRYPTED_PHI_KEY"
 """The variable of the wrapped new key, unless `--to` names another."""

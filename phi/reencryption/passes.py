@@ -27,7 +27,9 @@ from phi.reencryption.worker_pool import WorkerPool
 
 
 def default_processes() -> int:
-    """One worker for each core that this process may use, and one more that works while others wait for the disk."""
+    """Number of workers: one for each core of this process, and one more for the time in which others wait for the
+    disk.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return cores + 1
 

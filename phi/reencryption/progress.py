@@ -1,7 +1,7 @@
 """The progress of a re-encryption: rows so far, rate, and time left.
 
-Touches the stream passed to it: at a terminal one line that is redrawn, elsewhere a new line every few seconds. What
-ends a command is on standard output and standard error.
+Touches the stream passed to it: at a terminal one line that is redrawn, elsewhere a new line every few seconds. A
+command's results are on standard output, its errors on standard error.
 """
 
 import json
@@ -23,7 +23,7 @@ _LONGEST = 1000
 def printable(text: str) -> str:
     """The text on one line, for a terminal: a database's names, keys and messages may hold what a terminal executes.
 
-    A question mark stands for each control, bidi and zero-width character; what is longer than 1,000 characters is cut.
+    A question mark stands for each control, bidi and zero-width character; a text above 1,000 characters is cut.
     """
     shown = "".join(
         "?" if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") else character

@@ -39,7 +39,7 @@ class _Renewed:
 
     text: str = field(repr=False)
     counts: ColumnCounts
-    """Of its records."""
+    """Number of its records."""
 
 
 class RecordReencryptor:
@@ -177,7 +177,7 @@ class RecordReencryptor:
     ) -> ReencryptedColumn:
         """A column of JSON whose texts in these fields become records; each of them is counted, and not the document.
 
-        What is a record already stays. A number, and a text with records inside, is counted and left.
+        A record stays. A number, and a text with records inside, is counted and left.
         """
         records = [UNCHANGED] * len(values)
         counts = ColumnCounts()
@@ -255,7 +255,7 @@ class RecordReencryptor:
         return record
 
     def _old_text(self, value: str) -> str | None:
-        """The text to encrypt; None for a value that stays as it is."""
+        """The text to encrypt; None for a value that does not change."""
         if self._old_cipher is None:
             # What holds a record is not encrypted again, nor is what only looks like one.
             return None if looks_like_a_record(value) or embedded_records(value, self._opened) else value

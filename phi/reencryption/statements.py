@@ -34,7 +34,7 @@ class Table:
     """PostgreSQL's name of the type, to cast the text of a key."""
     partitioned: bool = False
     read_back: bool = False
-    """Whether triggers may change a row after UPDATE has returned what it wrote."""
+    """Whether triggers may change a row after UPDATE has returned its values."""
     triggers: tuple[str, ...] = ()
     indexes: tuple[str, ...] = ()
     """Names of the indexes on columns of records."""
@@ -169,7 +169,7 @@ def _sent(table: Table, arrays: frozenset[int]) -> sql.Composed:
 
 
 def _changes(table: Table) -> tuple[sql.Composed, sql.Composed]:
-    """The new values of the columns, and whether the row `t` holds exactly what the row `v` says."""
+    """The new values of the columns, and whether the row `t` equals the row `v`."""
     records = len(table.selection.columns)
     documents = {column.name: column for column in table.documents}
     changes, equal = [], []
@@ -196,7 +196,7 @@ def _changes(table: Table) -> tuple[sql.Composed, sql.Composed]:
 
 @lru_cache(maxsize=8)
 def update_batch(table: Table, arrays: frozenset[int] = frozenset()) -> sql.SQL:
-    """One statement: updates rows by key and version, and counts the rows that hold exactly what was sent.
+    """A statement that updates rows by key and version, and counts the rows that equal the values sent.
 
     `version` is xmin, the number of the transaction that wrote the row: a row that was written since has another
     number. `arrays` are the numbers of the columns that are sent as arrays.
@@ -222,7 +222,7 @@ def update_batch(table: Table, arrays: frozenset[int] = frozenset()) -> sql.SQL:
 
 
 def count_different(table: Table, arrays: frozenset[int]) -> sql.Composed:
-    """Counts the rows with some keys that do not hold what was sent, as this transaction sees them now."""
+    """Counts the rows with these keys that differ from the values sent, in this transaction."""
     _, equal = _changes(table)
     return sql.SQL(
         "select count(*) from ({sent}) as v left join {table} as t on {key} = v.key "

@@ -20,7 +20,7 @@ from phi.reencryption.reencryptor import RecordReencryptor
 from phi.reencryption.statements import Rows, Table
 
 MAX_READS = 5
-"""How often a batch is read, at most, while other transactions keep changing its rows; the next pass has the rest."""
+"""Most reads of a batch while other transactions keep changing its rows; the next pass has the rest."""
 
 RETRY_DELAYS = (0.1, 0.5, 2.0, 5.0, 10.0)
 """Seconds between attempts to reach a database that was lost; a restart of PostgreSQL takes a few seconds."""
@@ -36,7 +36,7 @@ _SMALL = 100
 """Rows of a batch that is one transaction: they share few pages."""
 
 Records = Sequence[Sequence[str]]
-"""What to write, column by column: see ReencryptedColumn."""
+"""The new values, column by column: see ReencryptedColumn."""
 
 _T = TypeVar("_T")
 
@@ -168,7 +168,7 @@ def with_retries(attempt: Callable[[], _T], pause: Callable[[float], None]) -> _
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerConfig:
-    """What every worker of a pool gets before it starts."""
+    """The arguments that every worker of a pool gets before it starts."""
 
     dsn: str
     table: Table

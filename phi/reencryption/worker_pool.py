@@ -21,9 +21,9 @@ from phi.reencryption.models import RowCounts
 from phi.reencryption.worker import FINISHED, LAST_KEY, START, STOP, WorkerConfig, run_worker
 
 _POLL_SECONDS = 0.25
-"""How long a signal may go unnoticed."""
+"""Longest time until a signal is noticed."""
 _STOP_SECONDS = 60.0
-"""How long a worker may take for its batch after STOP, before it is killed; the database then rolls the batch back."""
+"""Time of a worker for its batch after STOP, before it is killed; the database then rolls the batch back."""
 
 
 @dataclass(kw_only=True)

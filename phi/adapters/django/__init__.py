@@ -74,7 +74,7 @@ class EncryptedTextField(models.TextField):  # type: ignore[misc]  # Django come
         return value if hasattr(value, "as_sql") else self._cipher().encrypt(value)
 
     def from_db_value(self, value: str | None, expression: object, connection: object) -> str | None:
-        """The text of a stored record. Raises FieldError for what the database computed of records."""
+        """The text of a stored record. Raises FieldError for a value that the database computed from records."""
         if not isinstance(expression, READABLE):
             raise FieldError(EXPRESSION.format(name=self.name or "the field"))
         return self._cipher().decrypt(value)

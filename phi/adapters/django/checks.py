@@ -1,4 +1,4 @@
-"""Django's system checks for encrypted fields: what a model or its admin declares that would mislead or fail later.
+"""Django's system checks for encrypted fields: declarations of a model or its admin that would mislead or fail.
 
 Reads the registries of models and of admin sites; `manage.py check` runs it.
 """
@@ -41,7 +41,7 @@ def encrypted_in(model: Any, path: str) -> Any | None:
 
 
 def check_field(field: Any) -> list[CheckMessage]:
-    """What one field declares: E001 an index or uniqueness, E002 a default of the database."""
+    """The declarations of one field: E001 an index or uniqueness, E002 a default of the database."""
     options = ("primary_key", "unique", "db_index", "unique_for_date", "unique_for_month", "unique_for_year")
     found = [
         _error("E001", INDEX, INDEX_HINT, what=f"{name}=…" if name.startswith("unique_for") else name, field=field)

@@ -1,4 +1,4 @@
-"""What a query may do with an encrypted column: read it, and ask whether it is empty; and what an update may write.
+"""Inspects queries on encrypted columns: they may read one and test for NULL; an update may write texts.
 
 Touches no database: it inspects expressions while Django compiles them. `Compiler._order_by_pairs` is Django's own and
 undocumented; nothing else names the ordering of a query by its fields (held for Django 5.2 and 6.1).
@@ -17,7 +17,7 @@ from django.db.models.lookups import IsNull
 from django.db.models.sql.query import Query
 
 READABLE = (Col, Ref, Subquery, Query, Value)
-"""The expressions whose result is a stored record as it is."""
+"""The expressions that return a stored record unchanged."""
 
 _CHECKED = "_phi_checked"
 
@@ -52,7 +52,7 @@ class EncryptedCol(Col):  # type: ignore[misc]  # Django comes without types
 
 
 def refusals(compiler: Any) -> Iterator[FieldError]:
-    """What a query does that would mislead."""
+    """A use of a column in a query that would mislead."""
     query = compiler.query
     for expression in query.annotations.values():
         if column := _computed(expression):

@@ -1,4 +1,4 @@
-"""What a statement of SQLAlchemy may do with an encrypted column: read it, ask whether it is NULL, and write texts.
+"""Inspects SQLAlchemy's statements on encrypted columns: they may read one, test for NULL, and write texts.
 
 Inspects each statement before it is executed, by listeners on Engine, and each index and constraint as it is attached
 to its table. The parts of statements have no public names in SQLAlchemy: held for version 2.1.
@@ -53,7 +53,7 @@ def listen() -> None:
 
 
 def is_encrypted(element: Any) -> bool:
-    """Whether an element is a column of records, or what a query makes of one."""
+    """Whether an element is a column of records, or a query's expression of one."""
     return getattr(getattr(element, "type", None), "encrypted_text", False) is True
 
 
@@ -158,7 +158,7 @@ def _refuse_without_key(columns: list[Any]) -> None:
 
 
 def _parts(element: Any) -> tuple[Any, ...]:
-    """What a function gets, or what is compared; a subquery by what it selects."""
+    """The arguments of a function, or the sides of a comparison; a subquery by its selected columns."""
     if isinstance(element, FunctionElement):
         return tuple(element.clauses)
     # The type of a subquery in parentheses is that of its column.
@@ -166,7 +166,7 @@ def _parts(element: Any) -> tuple[Any, ...]:
 
 
 def _columns(clause: Any) -> Iterator[Any]:
-    """The encrypted columns and the primary keys in a clause, whatever is made of them, but a count and IS NULL."""
+    """The encrypted columns and the primary keys in a clause, in any expression except a count and IS NULL."""
     if clause is None or isinstance(clause, (BindParameter, Select, CompoundSelect)) or _is_harmless(clause):
         return
     if is_encrypted(clause) or getattr(clause, "primary_key", False) is True:

@@ -1,4 +1,4 @@
-"""The tables and columns of a database, whatever their type; and which of them this role cannot read, and why.
+"""Lists the tables and columns of a database, of every type, and those that this role cannot read, with the reason.
 
 Touches PostgreSQL's catalog, through a Database; it reads no row of a table.
 """

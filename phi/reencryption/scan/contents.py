@@ -42,13 +42,13 @@ _SHORTEST_INSIDE = 8
 """The same for a text inside a document, where most are answers to a choice."""
 
 _MOST_TEXTS = 100
-"""How many texts of a row's records are looked for in its other columns: a document can have thousands."""
+"""Most texts of a row's records that are searched in its other columns: a document can have thousands."""
 _NO_DIGITS = re.compile("[^0-9]+")
 
 _HEAD_BYTES = 2**16
-"""How much is read of a value of bytes that holds no record."""
+"""Bytes that are read of a value without records."""
 _LARGE_OBJECT_BYTES = 2**26
-"""How much is read of a large object; a longer one is not looked into."""
+"""Bytes that are read of a large object; a longer one is not searched."""
 _DOCUMENTS_AT_A_TIME = 20
 
 # For bytes that hold nothing like a record PostgreSQL sends the beginning alone: see `may_hold_records`.
@@ -64,7 +64,7 @@ Value = str | bytes | None
 def scan_table(database: Database, table: ScannedTable, ciphers: Mapping[str, PhiCipher], *, rows: int) -> None:
     """Read about so many rows of a table, from all over it, or all rows for 0, and count their values.
 
-    `ciphers` are by the fingerprint of their wrapped key. What cannot be read becomes the table's `problem`.
+    `ciphers` are by the fingerprint of their wrapped key. A failed read becomes the table's `problem`.
     """
     if table.problem or not table.readable:
         return
@@ -135,7 +135,7 @@ class _Opener:
 
 
 def _count(columns: Sequence[ScannedColumn], row: Sequence[Value], opener: _Opener) -> None:
-    """One row. Its plain texts are also compared with the texts of its records: a copy in the clear undoes those."""
+    """Count one row. Its plain texts are also compared with the texts of its records, to find copies in the clear."""
     plain: list[tuple[ScannedColumn, str, str]] = []
     texts: list[str] = []
     for column, value in zip(columns, row, strict=True):

@@ -14,7 +14,7 @@ from phi.reencryption.column_types import Contents
 
 
 class TableKind(StrEnum):
-    """What a table is, by PostgreSQL's letter."""
+    """The kind of a table, by PostgreSQL's letter."""
 
     TABLE = "r"
     PARTITIONED = "p"
@@ -25,7 +25,7 @@ class TableKind(StrEnum):
 
     @property
     def words(self) -> str:
-        """As PostgreSQL's documentation calls it."""
+        """The name in PostgreSQL's documentation."""
         return "table" if self is TableKind.TABLE else self.name.lower().replace("_", " ") + _WORDS.get(self, "")
 
 
@@ -44,20 +44,20 @@ class ScannedColumn:
     keys: Counter[str] = field(default_factory=Counter)
     """Records, by the fingerprint of the wrapped key that decrypts them."""
     unreadable: int = 0
-    """What looks like a record, and no key of this run decrypts."""
+    """Values that look like records, and that no key of this run decrypts."""
     documents: int = 0
     """Values with records inside: JSON, arrays, XML, bytes. Each of those records is counted above."""
     bytes_: int = 0
-    """Values of bytes in which no record is seen: what else they hold is not known."""
+    """Values of bytes without a visible record; their other content is unknown."""
     hashes: int = 0
     plain: int = 0
     """Other texts."""
     phi: Counter[str] = field(default_factory=Counter)
-    """Plain texts that look like PHI, by what they look like; one text can be counted more than once."""
+    """Plain texts that look like PHI, by kind. One text can be counted more than once."""
     is_accepted: bool = False
     """Whether the person says that it holds no PHI."""
     contents_accepted: bool = False
-    """Whether the person says that what cannot be read here is no record."""
+    """Whether a person has confirmed that the unreadable values here are no records."""
 
     @property
     def not_looked_into(self) -> str | None:
@@ -120,7 +120,7 @@ class ScannedTable:
 
     @property
     def name(self) -> str:
-        """With its schema."""
+        """The table's name with its schema."""
         return f"{self.schema}.{self.table}"
 
     @property

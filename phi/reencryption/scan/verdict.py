@@ -1,4 +1,4 @@
-"""The verdict of a scan: whether all PHI that was seen is under the current key, and what to do where it is not.
+"""The verdict of a scan: whether all PHI in it is under the current key, and the next step if not.
 
 Touches nothing.
 """
@@ -20,7 +20,7 @@ _SHOWN = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What a scan found."""
+    """The result of a scan."""
 
     succeeded: bool
     """Whether nothing is in the clear, every record is under the current key, and every column was looked into."""
@@ -99,7 +99,7 @@ def _line(table: ScannedTable, column: ScannedColumn) -> str:
 
 
 def _remedy(table: ScannedTable, current: str, dsn: str, program: str) -> str | None:
-    """How the records of a table under another key come under the current one; None where it has none."""
+    """The command that re-encrypts a table's records of another key; None without such records."""
     columns = [column.name for column in table.columns if column.keys.keys() - {current}]
     if not columns:
         return None
