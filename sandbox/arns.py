@@ -33,5 +33,5 @@ def parse(text: str) -> Arn:
 
 
 def name_of(name_or_arn: object) -> str:
-    """The last part of an ARN, or of a path; a name as it is."""
+    """The last part of an ARN, or of a path; a name is returned unchanged."""
     return str(name_or_arn).rpartition("/")[2]

@@ -56,7 +56,7 @@ def interpreter() -> Path:
 
 
 def program(paths: SandboxPaths | None = None) -> str:
-    """How the command line of this sandbox is called from any folder, quoted for a shell."""
+    """The command line of this sandbox for any folder, quoted for a shell."""
     script = interpreter().with_name(SCRIPT)
     called = shlex.quote(str(script))
     if not script.exists():

@@ -1,4 +1,5 @@
-"""`python -m tools.application`: the TypeScript example, started in the sandbox with what the stack delivered.
+"""`python -m tools.application`: the TypeScript example, started in the sandbox with the variables that the stack
+delivered.
 
 Installs the example's packages into `.cache/` with npm; starts Node and `phi` as the application, with its credentials
 and no others; reads the stack's settings and outputs, and the sandbox.
@@ -48,14 +49,14 @@ class NotStarted(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Platform:
-    """What the application is given where it runs."""
+    """The environment of the application on its platform."""
 
     how: str
-    """How it becomes its AWS principal."""
+    """The way in which it becomes its AWS principal."""
     variables: Mapping[str, str] = field(repr=False)
     """Its environment."""
     for_phi: Mapping[str, str] = field(repr=False, default_factory=dict)
-    """What `phi`, which knows nothing of Vercel, needs besides to be the same principal."""
+    """Additional variables with which `phi`, which knows nothing of Vercel, is the same principal."""
     token: str | None = field(repr=False, default=None)
     """Vercel's OIDC token: in the headers of each request, and nowhere else."""
 
@@ -101,7 +102,7 @@ class Application:
         self._platform = platform
 
     def ask(self, route: str, *texts: str) -> list[str]:
-        """What a request to `encrypt`, `decrypt` or `hash` answers; raises HTTPError (503 without a key)."""
+        """The answer to a request to `encrypt`, `decrypt` or `hash`. Raises HTTPError (503 without a key)."""
         headers = {"x-vercel-oidc-token": self._platform.token} if self._platform.token else {}
         request = urllib.request.Request(f"{self._address}/{route}", data=json.dumps(texts).encode(), headers=headers)
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
@@ -111,7 +112,7 @@ class Application:
 
 @contextmanager
 def running(platform: Platform) -> Iterator[Application]:
-    """The example, started as on that platform; raises NotStarted with what it printed."""
+    """The example, started as on that platform. Raises NotStarted with its output."""
     with folder() as copy, (copy / "log").open("w+") as log:
         child = subprocess.Popen(
             ["node", "--import", "tsx", "src/serve.ts"],
@@ -137,7 +138,7 @@ def running(platform: Platform) -> Iterator[Application]:
 
 
 def phi(platform: Platform, method: str, *texts: str) -> list[str]:
-    """What `phi` answers to `encrypt`, `decrypt` or `search_hash`, in a process of its own, as the same principal."""
+    """The answer of `phi` to `encrypt`, `decrypt` or `search_hash`, in a process of its own, as the same principal."""
     done = subprocess.run(
         [sys.executable, "-c", _PHI, method],
         cwd=PROJECT,
@@ -180,7 +181,7 @@ def in_container(variables: Mapping[str, str], environ: Mapping[str, str]) -> Pl
 
 
 def delivered(target: str, settings: Settings, stack: str, environ: Mapping[str, str]) -> Platform:
-    """What the platform gives to the application at that target of the stack, in the sandbox."""
+    """The environment that the platform gives to the application at that target of the stack, in the sandbox."""
     names = {} if settings.delivered_names.are_guides else {"PHI_VARIABLE_NAMES": ",".join(settings.variable_names)}
     if target != "vercel":
         return in_container({**_stored(settings), **names}, environ)

@@ -23,7 +23,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 WORDS = json.loads(Path(__file__).with_name("old_words.json").read_text(encoding="utf-8"))
 PRODUCT = ("__main__.py", "components", "guardrails", "phi", "sandbox", "wizard")
 TOOLS = ("bench", "docs", "setup", "tools")
-"""Where the tools are, and where they were in earlier revisions."""
+"""Folders of the tools, in this revision and in earlier ones."""
 SMALL, LARGE_FOLDER, LONG_FUNCTION, EXAMPLES = 80, 18, 50, 3
 REFERENCE = "docs/reference/"
 """The pages that repeat tables of the program: to look things up, not to read."""
@@ -83,7 +83,7 @@ class Tree:
 
     @property
     def stored(self) -> dict[str, str]:
-        """What the tests compare with: every file of theirs that is neither Python nor a lock."""
+        """The stored data of the tests: every file that is neither Python nor a lock."""
         return {
             name: text
             for name, text in self.texts.items()

@@ -100,7 +100,7 @@ def _query(environ: dict[str, Any], name: str) -> str:
 
 @cache
 def remember_lookups() -> None:
-    """Let moto, in this process, look up once what it looks up for each call or each service."""
+    """Make moto cache, in this process, its look-ups for each call or each service."""
     backend_for_host = cache(DomainDispatcherApplication.get_backend_for_host)
     # It lists its own folder and tries two hundred patterns for each call: a third of the time of an answer.
     setattr(DomainDispatcherApplication, "get_backend_for_host", backend_for_host)  # noqa: B010
@@ -110,7 +110,7 @@ def remember_lookups() -> None:
 
 
 def read_descriptions() -> None:
-    """Read what botocore knows of the services: else who calls one first waits for it, up to 80 ms."""
+    """Load botocore's models of the services: else the first call of one waits up to 80 ms."""
     for service in SERVICES:
         utils.get_service_model(service)
 

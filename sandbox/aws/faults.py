@@ -20,7 +20,7 @@ class Fault:
     service: str = ""
     operation: str = ""
     access_key_id: str = ""
-    """Of who makes the calls; empty for everybody."""
+    """The caller whose calls fail; empty for every caller."""
     kind: str = "error"
     error: str = "InternalFailure"
     message: str = "A test ordered the sandbox to fail this call."

@@ -68,7 +68,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         return language_pb2.AboutResponse(executable=sys.executable, version=platform.python_version())
 
     def RuntimeOptionsPrompts(self, request: Any, context: Any) -> Any:
-        """No options: programs run with this interpreter, whatever `virtualenv` says."""
+        """No options: programs run with this interpreter; `virtualenv` is ignored."""
         return language_pb2.RuntimeOptionsResponse()
 
     def InstallDependencies(self, request: Any, context: Any) -> Iterator[Any]:
@@ -107,7 +107,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         return language_pb2.RunResponse(error=f"Program exited with non-zero exit code: {code}")
 
     def RunPlugin(self, request: Any, context: Any) -> Iterator[Any]:
-        """Run a policy pack, streaming what it prints until it ends or the call is cancelled."""
+        """Run a policy pack and stream its output until it ends or the call is cancelled."""
         if request.kind != "analyzer":
             context.abort(grpc.StatusCode.UNIMPLEMENTED, f"this host runs no plug-ins of kind {request.kind!r}")
         program = os.path.normpath(os.path.join(request.info.program_directory, request.info.entry_point or "."))

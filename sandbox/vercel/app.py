@@ -62,7 +62,7 @@ def create_app(
 
     @app.put("/_sandbox/separates-secrets")
     def separate_secrets() -> tuple[str, int]:
-        """From now on no other environment may have production's Secrets."""
+        """Forbid production's Secrets in other environments."""
         for each in account.teams:
             each.separates_secrets = True
         return "", 204

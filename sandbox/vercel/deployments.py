@@ -1,4 +1,4 @@
-"""Deployments: created from an earlier one, built step by step with each read, and what production runs.
+"""Deployments: created from an earlier one, built step by step with each read; and production's current deployment.
 
 Touches memory only. A deployment keeps the variables of the time when it was created. Shapes:
 https://vercel.com/docs/rest-api/deployments; rollbacks: https://vercel.com/docs/instant-rollback.
@@ -149,7 +149,7 @@ class Deployments:
             return self.rolling.begin(project, current=current.id, canary=matching.id)
 
     def follow(self, project: str, release: RollingRelease) -> RollingRelease:
-        """Store a release; where it is complete, production runs its canary, and what is queued begins."""
+        """Store a release. A complete one gives production to its canary and starts the queued one."""
         with self._lock:
             self.rolling.store(project, release)
             if release.state == COMPLETE:
@@ -282,7 +282,7 @@ class Deployment:
     project: str
     name: str
     target: str | None
-    """None for a preview, and in a custom environment."""
+    """`production`, or None for a preview and a custom environment."""
     custom: str = ""
     """The slug of the custom environment."""
     created_at: int

@@ -18,7 +18,7 @@ def environment_for(team: Team, project: str, target: str) -> dict[str, str]:
 
 
 def pulled(team: Team, project: str, target: str, branch: str | None) -> dict[str, str]:
-    """What a person gets for local use: as `environment_for`, with nothing in the place of sensitive values."""
+    """The environment for local use: as `environment_for`, with empty sensitive values."""
     entries = _variables_for(team, project, target, branch)
     return {entry.key: "" if entry.type == "sensitive" else entry.value for entry in entries}
 

@@ -48,7 +48,7 @@ class Fault:
     applied: bool
     code: str
     name: str = ""
-    """Of the variable that is refused, in a batch or in an update of its own; empty: the `nth` of a batch."""
+    """Name of the refused variable, in a batch or in an update of its own; empty: the `nth` of a batch."""
 
     @property
     def continues(self) -> bool:

@@ -1,4 +1,4 @@
-"""The routes that decide what production runs: promotion, rollback, rolling releases; and those that look behind them.
+"""The routes that change production's deployment: promotion, rollback, rolling releases; and those for the tests.
 
 Touches memory only. Shapes: https://vercel.com/docs/rest-api/rolling-release.
 """
@@ -18,7 +18,7 @@ from sandbox.vercel.variable import ApiError
 
 
 def production_routes(account: Account, deployments: Deployments) -> flask.Blueprint:
-    """The routes of promotions, rollbacks and rolling releases, and `/_sandbox/…` of what runs."""
+    """The routes of promotions, rollbacks and rolling releases, and `/_sandbox/…` for the current deployment."""
     routes = flask.Blueprint("production", __name__)
     path = "/v1/projects/<project>/rolling-release"
 

@@ -21,7 +21,7 @@ ACTIVE, COMPLETE, ABORTED = "ACTIVE", "COMPLETE", "ABORTED"
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One stage: the per cent of the traffic that the canary gets, and what ends it."""
+    """A stage: the per cent of the traffic that the canary gets, and the condition of its end."""
 
     index: int
     percentage: int
@@ -33,7 +33,7 @@ class Stage:
         return self.percentage == 100
 
     def to_json(self, *, manual: bool) -> dict[str, Any]:
-        """As a part of a rolling release, in which durations are seconds."""
+        """The stage in a rolling release, with durations in seconds."""
         return {
             "index": self.index,
             "isFinalStage": self.is_final,
@@ -67,7 +67,7 @@ class Configuration:
         return cls(stages=stages, manual=manual)
 
     def to_json(self) -> dict[str, Any]:
-        """As a project has it, with durations in minutes."""
+        """The stage in a project's settings, with durations in minutes."""
         stages = [
             {
                 "targetPercentage": stage.percentage,
@@ -100,7 +100,7 @@ class RollingRelease:
     """The deployment that production ran when it began."""
     canary: str
     queued: str | None = None
-    """What begins when this one is complete."""
+    """The release that begins when this one is complete."""
     configuration: Configuration
     active: int = 0
     """The index of the stage."""
@@ -133,7 +133,7 @@ class RollingRelease:
             raise ApiError(400, "bad_request", "The deployment is not the canary of the active rolling release.")
 
     def to_json(self, current: Mapping[str, Any], canary: Mapping[str, Any]) -> dict[str, Any]:
-        """In the form of the API, with both deployments in theirs."""
+        """The release in the form of the API, with both deployments."""
         manual = self.configuration.manual
         stages = [stage.to_json(manual=manual) for stage in self.configuration.stages]
         return {

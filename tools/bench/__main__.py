@@ -1,6 +1,6 @@
 """`python -m tools.bench [PART…]`: each benchmark as a ratio of two sides that run in turn, with an A/A control.
 
-Touches what the benchmarks touch, standard output, and the results in docs/.
+Touches the benchmarks' resources, standard output, and the results in docs/.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The results as one drawing: what a field costs with each library, and how much of its bound each row uses.
+"""Draws the results: the time of a field with each library, and the share of its bound that each row uses.
 
 Pure; the drawing is SVG, with colours for a light and for a dark page.
 """

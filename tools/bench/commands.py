@@ -57,12 +57,12 @@ def environment() -> dict[str, str]:
 
 
 def prompt_seconds(folder: Path) -> float:
-    """From `python -m wizard` to its first question on the screen."""
+    """Seconds from `python -m wizard` to its first question on the screen."""
     return seconds_to_show(FIRST_PROMPT, [sys.executable, "-m", "wizard"], folder, environment())
 
 
 def bare_prompt_seconds(folder: Path) -> float:
-    """From the start of Python to a bare prompt on the screen."""
+    """Seconds from the start of Python to a bare prompt on the screen."""
     return seconds_to_show(BARE_PROMPT, [sys.executable, "-c", BARE], folder, environment())
 
 
@@ -141,7 +141,7 @@ def rows(rounds: int) -> Iterator[Measured]:
 
 
 def onboarding_rows(rounds: int) -> Iterator[Measured]:
-    """From an empty account to delivered variables."""
+    """Seconds from an empty account to delivered variables."""
     # The guardrails run on both sides: on one side only, their own time would be measured.
     yield measure(
         "onboarding / bare `pulumi up`, as guarded, and its pushes",

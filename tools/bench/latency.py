@@ -1,4 +1,4 @@
-"""The wizard's commands as a real account has them wait: a proxy before AWS and Vercel delays each request.
+"""Measures the wizard's commands on a distant account: a proxy before AWS and Vercel delays each request.
 
 Touches a temporary folder, a sandbox and proxies of its own, and the processes it times.
 """
@@ -29,9 +29,11 @@ from tools.bootstrap.places import PROJECT
 from wizard.account.access.stored_reviews import StoredReviews, read, write
 
 REQUEST_SECONDS, CONNECTION_SECONDS = 0.08, 0.16
-"""What a distant Region takes for an answer, and before it for TCP and TLS."""
+"""Seconds of a distant Region for an answer, and before it for TCP and TLS."""
 CHAIN_SECONDS = 1.0
-"""For an answer where the chain is counted: what a busy machine sends late is then not taken for one that waited."""
+"""Seconds for an answer while the chain is counted: so long that a late request of a busy machine does not count as
+waiting.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,7 @@ class Sent:
 
 @dataclass(kw_only=True)
 class Traffic:
-    """What went through the proxies."""
+    """The traffic through the proxies."""
 
     requests: list[Sent] = field(default_factory=list)
     connections: int = 0
@@ -58,7 +60,7 @@ class Traffic:
 
 
 def longest_chain(requests: Sequence[Sent]) -> tuple[Sent, ...]:
-    """The most requests, beside the engine's, of which each began when the one before it was answered."""
+    """The longest chain of requests, each sent after the answer to the one before; the engine's are left out."""
     chain: list[Sent] = []
     for each in sorted(requests, key=lambda sent: sent.ended):
         if not each.by_engine and (not chain or each.began >= chain[-1].ended):
@@ -121,7 +123,7 @@ def delayed(
         do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = answer
 
         def log_message(self, format: str, *args: object) -> None:
-            """Nothing."""
+            """Send nothing."""
 
     class Server(ThreadingHTTPServer):
         # Of more connections at once than wait here, some would be tried again a second later.
@@ -170,7 +172,7 @@ BY_HAND: Mapping[str, Sequence[Sequence[str]]] = {
 FIRST_OUTPUT_SECONDS = 0.3
 """Until a command says something; it asks nobody before."""
 CHECKED, CHECKED_SECONDS = b", Pulumi ", 2.0
-"""What a command says when the checks before its plan have ended, and until when."""
+"""Output of a command after the checks before its plan, and its latest time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,11 +188,11 @@ class Case:
     is_checked: bool = False
     """Whether it checks the account before a plan."""
     of: str = ""
-    """What is large about the account, or equal on both sides."""
+    """The large part of the account, or the part that is equal on both sides."""
 
     @property
     def name(self) -> str:
-        """As a person types it."""
+        """The command as a person types it."""
         words = " ".join(word for word in self.words if word not in (*UNATTENDED, *STACK))
         return f"{words}, {self.of}" if self.of else words
 
@@ -221,7 +223,7 @@ FEW, MANY = (
 
 @dataclass(frozen=True, kw_only=True)
 class Distance:
-    """The environment with proxies before AWS and Vercel, and what went through them."""
+    """The environment with proxies before AWS and Vercel, and their traffic."""
 
     environment: dict[str, str]
     traffic: Traffic = field(default_factory=Traffic)
@@ -382,11 +384,11 @@ class Run:
     checked: float
     """Until CHECKED, or the end of a command that does not say it."""
     processor_seconds: float
-    """Of its processes, whatever else the machine does meanwhile."""
+    """Processor time of its processes."""
 
 
 def run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Run:
-    """From the command to its end; a finding is no failure of the benchmark."""
+    """Seconds from the command to its end. A finding is no failure of the benchmark."""
     began, before = time.perf_counter(), os.times()
     output, moments = b"", dict[bytes, float]()
     with subprocess.Popen(

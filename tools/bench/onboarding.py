@@ -1,4 +1,4 @@
-"""How much the wizard adds to a bare `pulumi up` of the same program and its two pushes, each from an empty account.
+"""Compares the wizard with a bare `pulumi up` of the same program and its two pushes, each from an empty account.
 
 Touches temporary folders, sandboxes of its own, and the processes it times.
 """
@@ -83,7 +83,7 @@ def wizard_seconds() -> float:
 
 
 def bare_seconds() -> float:
-    """What a person would type: stack, configuration, `pulumi up --yes` with the same guardrails, the two pushes.
+    """The commands of a person: stack, configuration, `pulumi up --yes` with the same guardrails, the two pushes.
 
     The configuration is ready as one document before the clock starts.
     """

@@ -22,7 +22,7 @@ _THEIRS = "import cryptography.hazmat.primitives.ciphers.aead, pybase64"
 
 
 def import_rows(rounds: int) -> Iterator[Measured]:
-    """What is loaded, and the time compared with the two libraries that it needs."""
+    """The loaded modules, and the time compared with the two libraries that it needs."""
     loaded = json.loads(_run_python(_LOADED))
     yield Measured(
         name=f"`import phi`: of {', '.join(UNWANTED)} it loads",

@@ -41,7 +41,7 @@ FEW, SOME, MANY, MOST = 10_000, 100_000, 1_000_000, 10_000_000
 """Rows of the tables."""
 
 COMMIT = 1_000
-"""Rows of a transaction of the others; ours has half of them."""
+"""Rows of a transaction of the other ways; `phi` has half of them."""
 
 PGCRYPTO = "pgcrypto"
 """The template with SOME rows of pgcrypto's records."""
@@ -178,7 +178,7 @@ def written(of: Server, rows: int) -> float:
 
 
 def alternatives(of: Server) -> Mapping[str, tuple[Bound, Callable[[], float]]]:
-    """What people would use instead, by name: how many times as fast ours has to be, and what takes their seconds."""
+    """The alternatives, by name: the factor by which `phi` has to be faster, and the function that times them."""
 
     def on(run: Callable[[str], float], rows: int | str = SOME) -> float:
         with _copied(of, rows) as name:
@@ -211,7 +211,7 @@ def most_rows(_: int) -> Iterator[Measured]:
 
 
 def _plain(of: Server) -> list[tuple[str, Callable[[int], float]]]:
-    """The database's own UPDATE, by name, and what takes its seconds."""
+    """The database's own UPDATE, by name, and the function that takes its seconds."""
     processes = default_processes()
     return [
         (f"{processes} connections, a commit per {COMMIT:,} rows", lambda n: updated(of, n, connections=processes)),

@@ -25,7 +25,7 @@ ORDER = ("phi", "reencryption", "most", "commands", "onboarding", "latency")
 
 
 def this_machine(libraries: Mapping[str, str]) -> dict[str, str]:
-    """What a ratio may depend on: processor, cores, system, Python, OpenSSL and the libraries of the rows."""
+    """The facts that a ratio may depend on: processor, cores, system, Python, OpenSSL and the libraries of the rows."""
     named = {
         "processor": _processor(),
         "cores": str(len(os.sched_getaffinity(0))),
@@ -90,7 +90,7 @@ def files(parts: Mapping[str, Part]) -> dict[str, str]:
 
 
 def _processor() -> str:
-    """The processor's model on Linux; elsewhere what Python reports."""
+    """The processor's model on Linux; elsewhere Python's name for it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

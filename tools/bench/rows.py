@@ -57,7 +57,7 @@ class Measured:
     bound: Bound
     note: str = ""
     label: str = ""
-    """The name of theirs in the chart."""
+    """The name of the other side in the chart."""
 
     @property
     def holds(self) -> bool:

@@ -123,7 +123,7 @@ class SetUp:
 
 
 def steps_of_tests(machine: Machine) -> tuple[Step, ...]:
-    """What only the tests need: programs of this machine, and the linters."""
+    """Parts for the tests alone: programs of this machine, and the linters."""
     uv = Installer(machine)
 
     def workflows() -> str:
@@ -163,7 +163,7 @@ def run(
     tests: bool = False,
     tools: Sequence[str] = (),
 ) -> bool:
-    """Set up the checkout, or only what the tests or these tools need; False when a step failed, which is printed."""
+    """Set up the checkout, or only what the tests or these tools need; False after a failed step, which is printed."""
     machine = Machine(places=places, environment=cleaned(environ), run=runner, say=progress.say)
     with exclusive(places.cache / "setup.lock", progress.say):
         if tests or tools:

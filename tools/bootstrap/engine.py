@@ -48,7 +48,7 @@ _RARELY_RUN = (
 )
 """Half of the compiler's time: clients of clouds and of Pulumi's own API. They wait for a network, and nothing else."""
 _FLAGS = ("-gcflags=all=-dwarf=false", *(f"-gcflags={pattern}=-N -l -dwarf=false" for pattern in _RARELY_RUN))
-"""Without tables for a debugger, which `-ldflags -w` would drop; and without optimization what rarely runs."""
+"""Compile without tables for a debugger, which `-ldflags -w` would drop, and rare code without optimization."""
 _CHANGES = str((_WORD_LISTS, _LOAD_WHEN_USED, _FLAGS))
 _CAUSES = (
     (r"no space left on device|quota exceeded", "free 4 GB of disk, then run the same command again"),
@@ -66,7 +66,7 @@ _CAUSES = (
         "the module proxy has another content than the pinned one: set GOPROXY=https://proxy.golang.org",
     ),
 )
-"""(what Go prints, what to do) where the build fails for a reason outside the project."""
+"""(Go's output, the advice) for a build that fails for a reason outside the project."""
 _PROBE = "import sys, urllib.request as u; u.urlopen(u.Request(sys.argv[1], method='HEAD'), timeout=3).close()"
 _INSTALL = (
     "import sys; from pulumi.automation import PulumiCommand; from semver import VersionInfo; "
@@ -75,7 +75,7 @@ _INSTALL = (
 
 
 class Kind(StrEnum):
-    """Where the engine comes from; AUTO: choose."""
+    """The source of the engine; AUTO: choose."""
 
     AUTO = "auto"
     PATH = "path"
@@ -85,7 +85,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """Which engine is used, why, and the pins under which that was decided."""
+    """The engine in use, the reason, and the pins of that choice."""
 
     kind: Kind
     path: str
@@ -278,7 +278,7 @@ class Engine:
 
 @dataclass(frozen=True, kw_only=True)
 class SandboxPlugins:
-    """The result of `python -m sandbox prepare`, with a stamp of what it depends on."""
+    """The result of `python -m sandbox prepare`, with a stamp of its inputs."""
 
     machine: Machine
 

@@ -1,4 +1,4 @@
-"""The environment variables of the started programs: the caller's, without those that would change what is installed.
+"""The environment variables of the started programs: the caller's, without those that would change the installation.
 
 Reads the environment and, through the runner, pip's configuration; prints nothing of either.
 """
@@ -32,7 +32,7 @@ _INDEX = "UV_DEFAULT_INDEX UV_INDEX UV_EXTRA_INDEX_URL UV_FIND_LINKS UV_CONFIG_F
 
 
 def cleaned(environ: Mapping[str, str]) -> dict[str, str]:
-    """The caller's environment without what would harm a pinned installation or build."""
+    """The caller's environment without variables that would harm a pinned installation or build."""
     return {
         name: value
         for name, value in environ.items()

@@ -63,7 +63,7 @@ def find_go(machine: Machine, uv: Installer) -> Go:
 
 
 def build_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The caller's environment with what makes the build the same everywhere.
+    """The caller's environment with the variables of a reproducible build.
 
     No other toolchain is downloaded, go.mod does not change, no C compiler is needed, the module cache can be removed.
     """

@@ -39,7 +39,7 @@ class Installer:
 
     @property
     def described(self) -> str:
-        """Which uv is used and why."""
+        """The uv in use, and the reason."""
         program = f"uv {pinned(REQUIREMENTS, 'uv')} by pip" if self._is_own else f"{self.program}"
         return "; ".join([program, *self.rejected])
 
@@ -56,7 +56,7 @@ class Installer:
         )
 
     def sync(self, folder: Path, *selection: str, log: str) -> None:
-        """Install into the folder exactly what `uv.lock` has for this selection of groups."""
+        """Install into the folder exactly the packages of `uv.lock` for this selection of groups."""
         if not has_own_index(self._environment, self._pip):
             whole = ("sync", "--locked", "--quiet", "--python", base_python(), *selection)
             self.run(*whole, log=log, seconds=900, environment={"UV_PROJECT_ENVIRONMENT": str(folder)})
@@ -71,7 +71,7 @@ class Installer:
             self.install("sync", "--quiet", "--python", str(folder / "bin" / "python"), str(file), log=log)
 
     def export(self, file: Path, *selection: str, log: str) -> None:
-        """Write what `uv.lock` has for this selection as a requirement file with hashes."""
+        """Write the packages of `uv.lock` for this selection as a requirement file with hashes."""
         whole = ("export", "--frozen", "--quiet", "--no-emit-project", "--no-header", *selection)
         self.run(*whole, "--output-file", str(file), log=log, seconds=120)
 

@@ -76,7 +76,7 @@ class PinnedEnvironment:
         return stamp is not None and stamp["packages"] == self._packages() and self._fits(stamp)
 
     def build(self, machine: Machine, uv: Installer) -> str:
-        """Install what the lock has: everything for another Python or folder, else the difference."""
+        """Install the packages of the lock: all of them for another Python or folder, else the difference."""
         stamp = self._stamp()
         if stamp is None or not self._fits(stamp):
             remove(self.folder)
@@ -132,7 +132,7 @@ class PinnedEnvironment:
 
 
 def project_environment(places: Places) -> PinnedEnvironment:
-    """`.venv`, with what the product and its tests need."""
+    """`.venv`, with the packages of the product and its tests."""
     return PinnedEnvironment(folder=places.venv, places=places, log="python-packages")
 
 
@@ -173,7 +173,7 @@ class AwsCli:
 
 
 def lock_steps(machine: Machine, *, upgrade: bool) -> tuple[Step, ...]:
-    """`make lock`: `uv.lock` from pyproject.toml, and what pip reads from it; versions that still fit do not change."""
+    """`make lock`: `uv.lock` from pyproject.toml, and pip's files from it; versions that still fit do not change."""
     uv = Installer(machine)
     project = machine.places.project
 

@@ -33,7 +33,7 @@ class Places:
 
     @property
     def pyproject(self) -> Path:
-        """What the project depends on, and why."""
+        """The project's dependencies, with reasons."""
         return self.project / "pyproject.toml"
 
     @property

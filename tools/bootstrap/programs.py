@@ -64,7 +64,7 @@ def missing() -> tuple[str, ...]:
 
 
 def command(names: tuple[str, ...]) -> str:
-    """What a person types to install them on Debian and Ubuntu."""
+    """The command that installs them on Debian and Ubuntu."""
     return f"sudo apt-get install {' '.join(PROGRAMS[name].package for name in names)}"
 
 

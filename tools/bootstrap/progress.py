@@ -50,7 +50,7 @@ class Progress:
         self.say(f"… {seconds:.0f} s  {last.strip()[:_WIDEST_LAST_LINE]}".rstrip())
 
     def run(self, steps: tuple[Step, ...]) -> bool:
-        """Run the steps in order; stop at the first failure and print the step, the reason and what to do."""
+        """Run the steps in order; stop at the first failure and print the step, the reason and the advice."""
         started = time.monotonic()
         for number, step in enumerate(steps, start=1):
             self._write(f"[{number}/{len(steps)}] {step.title} … ")

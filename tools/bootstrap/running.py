@@ -49,7 +49,7 @@ class Job:
     cwd: Path | None = None
     private: bool = False
     total: int = 0
-    """How many lines of one word it prints in all, one for each thing done; 0: not known."""
+    """Number of one-word lines in its output, one for each finished task; 0: unknown."""
 
 
 class Runner(Protocol):
@@ -64,7 +64,7 @@ def redacted(line: str) -> str:
 
 
 class Processes:
-    """The Runner that starts real processes, each in a group of its own so that all of it can be ended."""
+    """The Runner that starts real processes, each in a process group of its own, which can be ended as a whole."""
 
     def __init__(self, *, logs: Path, alive: Callable[[float, str], None], every: float = 10.0) -> None:
         self._logs = logs

@@ -1,6 +1,6 @@
 """`python -m tools.documents` writes every document that repeats a table of the program.
 
-Writes what its parts write. The measured permissions and the recording are not among them: they take minutes.
+The measured permissions and the recording are not among them: they take minutes.
 """
 
 import runpy

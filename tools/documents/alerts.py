@@ -122,7 +122,7 @@ class Operation:
     rule: str
     """The rule that matches it; empty: none does."""
     parameter: str
-    """By which parameter."""
+    """The parameter that names it."""
     reason: str
     """Why none does; empty for one that is neither matched nor explained."""
 

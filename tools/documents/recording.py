@@ -26,7 +26,7 @@ ROWS = 400
 
 COMMAND = "python -m wizard"
 PROMPT, MARK = "$ ", "\x1b[0m\x1b[0m"
-"""The prompt, and what stands before it: a terminal shows nothing of it, and no command prints it."""
+"""The prompt, and the commands before it: a terminal shows nothing of it, and no command prints it."""
 SHOWN_FOLDER = "/home/ada/eonpro-kms"
 MOST_COMMANDS = 8
 
@@ -121,7 +121,7 @@ def _night(deployment: Deployment) -> tuple[pyte.Screen, str]:
 
 
 def _break(deployment: Deployment) -> None:
-    """Somebody disabled the key, somebody edited a variable by hand, and a full disk cut the state off."""
+    """Disable the key, edit a variable on Vercel, and cut the state as a full disk does."""
     deployment.client("kms").disable_key(KeyId=deployment.keys()[0])
     variable, value = deployment.variables()["ENCRYPTED_PHI_KEY"], base64.b64encode(b"\x07" * 184).decode()
     deployment.vercel("PATCH", f"/v9/projects/eonpro/env/{variable['id']}", {"value": value})

@@ -1,4 +1,4 @@
-"""`python -m tools.documents.settings` writes what other files repeat from the settings and the deploy targets.
+"""`python -m tools.documents.settings` writes the parts of other files that repeat the settings and the deploy targets.
 
 Writes the configuration in `Pulumi.yaml`, the settings in `schemas/setup.schema.json`, and the names of the targets in
 every schema. The tests compare these files with `components/settings/` and `wizard/targets/`.

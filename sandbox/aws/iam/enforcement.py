@@ -19,7 +19,7 @@ _CODES = {"iam": "AccessDenied", "s3": "AccessDenied", "sns": "AuthorizationErro
 
 @dataclass(frozen=True, order=True, kw_only=True)
 class Permission:
-    """What a principal was allowed at least once, and by what: its identity policies, or the key policy."""
+    """An action that a principal was allowed at least once, and the source: identity policies or key policy."""
 
     principal: str
     action: str

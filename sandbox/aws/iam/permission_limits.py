@@ -1,4 +1,4 @@
-"""The limits of a request, whatever policies allow: a permissions boundary, service and resource control policies.
+"""The limits of a request above its policies: a permissions boundary, service and resource control policies.
 
 Reads moto's IAM in this process, and keeps the policies that an organization's management account, which the sandbox
 does not have, would apply to the account. A resource control policy has the principal "*", and limits the resources of
@@ -57,7 +57,7 @@ def put_service_control_policies(documents: Sequence[Mapping[str, Any]]) -> None
 
 
 def put_resource_control_policies(documents: Sequence[Mapping[str, Any]]) -> None:
-    """Set the resource control policies of this account, beside RCPFullAWSAccess, which every account has."""
+    """Set the resource control policies of this account, in addition to RCPFullAWSAccess, which every account has."""
     _resources[:] = [statements(document) for document in documents]
 
 

@@ -146,7 +146,7 @@ RESPONSE_PATCHES: tuple[Patch[ResponsePatch], ...] = (
 
 
 def patch_moto() -> None:
-    """Change in moto itself what no request or response carries: ciphertexts, new buckets, locks, metrics."""
+    """Change the parts of moto that no request or response carries: ciphertexts, new buckets, locks, metrics."""
     ciphertext.keep_multi_region_key_ids()
     storage.protect_new_buckets()
     storage.keep_blocked_encryption_types()
@@ -158,7 +158,7 @@ def patch_moto() -> None:
 
 
 def patch_request(call: Call) -> Response | dict[str, Any] | None:
-    """What AWS does where moto would not: a whole response, other parameters for moto, or None. Raises AwsError."""
+    """AWS's behaviour where moto's differs: a whole response, other parameters for moto, or None. Raises AwsError."""
     caller = account.authenticate_signed_call(call)
     try:
         result = _apply_request_patches(call, caller)
@@ -170,7 +170,7 @@ def patch_request(call: Call) -> Response | dict[str, Any] | None:
 
 
 def _apply_request_patches(call: Call, caller: Principal | None) -> Response | dict[str, Any] | None:
-    """A patch that gives a response ends the call; other parameters are what the patches after it see."""
+    """A patch that gives a response ends the call; other parameters go to the patches after it."""
     parameters = None
     try:
         for patch in REQUEST_PATCHES:

@@ -29,7 +29,7 @@ _RESTRICTING = frozenset(
 
 
 def validate_policy(call: Call, _: Principal | None) -> Response:
-    """AWS lists what is wrong with a policy.
+    """AWS lists the faults of a policy.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/access-analyzer-reference-policy-checks.html
     """
@@ -88,7 +88,7 @@ def _is_restricted(statement: Statement) -> bool:
 
 
 def check_no_new_access(call: Call, _: Principal | None) -> Response:
-    """AWS answers FAIL where the new policy allows what the existing one does not.
+    """AWS answers FAIL if the new policy allows more than the existing one.
 
     https://docs.aws.amazon.com/access-analyzer/latest/APIReference/API_CheckNoNewAccess.html
     """

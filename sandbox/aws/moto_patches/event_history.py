@@ -1,4 +1,4 @@
-"""The record of calls, and what AWS derives from it: event history, a key's last usage, usage metrics.
+"""The record of calls, and AWS's data from it: event history, a key's last usage, usage metrics.
 
 Keeps the record in this process, and changes moto's CloudWatch.
 """

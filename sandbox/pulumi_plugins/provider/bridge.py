@@ -14,7 +14,7 @@ def returned(reason: str, *, action: str, urn: str) -> str:
 
 
 class EngineLog:
-    """The engine's log, to which a bridged provider writes what the provider within it reports."""
+    """The engine's log, to which a bridged provider writes the reports of the provider within it."""
 
     def __init__(self, address: str) -> None:
         """`address` is the engine's, host and port; empty without an engine."""

@@ -117,7 +117,7 @@ def known_update(
 def state_to_record(
     resource_type: ResourceType, schema: ResourceSchema, current: Properties, known: Properties
 ) -> Properties:
-    """The state to record: what AWS returned, with known values where both are equivalent."""
+    """The state to record: AWS's values, or the known ones where both are equivalent."""
     state: Properties = {}
     for name in schema.outputs:
         value = current.get(name)
@@ -139,7 +139,7 @@ def state_to_record(
 def inputs_from_state(
     resource_type: ResourceType, schema: ResourceSchema, state: Properties, recorded: Properties
 ) -> Properties:
-    """The inputs that match what AWS returned: the recorded ones corrected, or on import all that are not zero."""
+    """The inputs that match AWS's values: the recorded ones corrected, or on import all that are not zero."""
     result: Properties = {}
     for name in schema.inputs:
         current, recorded_value = state.get(name), recorded.get(name)

@@ -19,7 +19,7 @@ _ALWAYS_ALLOWED = frozenset({"version", "pluginDownloadURL", "__internal"})
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """What the provider works with once it is configured."""
+    """The configured state of the provider."""
 
     endpoint: Endpoint
     default_tags: dict[str, str]

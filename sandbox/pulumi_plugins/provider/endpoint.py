@@ -21,7 +21,7 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointSettings:
-    """What the provider was configured with; secrets have no repr."""
+    """The provider's configuration; secrets have no repr."""
 
     region: str
     profile: str | None = None
@@ -94,7 +94,7 @@ class Endpoint:
 
     @functools.cached_property
     def identity(self) -> dict[str, str]:
-        """The caller's `Account`, `Arn` and `UserId`; raises what boto3 raises."""
+        """The caller's `Account`, `Arn` and `UserId`; raises boto3's errors."""
         with self._lock:
             response = self.client("sts", self.settings.region).get_caller_identity()
         return {name: response[name] for name in ("Account", "Arn", "UserId")}

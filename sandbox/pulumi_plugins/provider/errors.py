@@ -20,7 +20,7 @@ class NotReadyError(ProviderError):
     """A resource was created, and a later step of its creation failed."""
 
     def __init__(self, reason: str, *, resource_id: str, state: Properties, inputs: Properties) -> None:
-        """`state` is what the engine records under `resource_id`."""
+        """`state`: the engine records it under `resource_id`."""
         super().__init__(reason)
         self.resource_id = resource_id
         self.state = state

@@ -1,4 +1,4 @@
-"""The base class of resource types: what the provider needs to check, diff, create, read, update and delete.
+"""The base class of resource types: check, diff, create, read, update and delete.
 
 Touches nothing itself; the operations touch the endpoint of the region that is passed to them.
 """
@@ -16,7 +16,7 @@ NONE: Names = frozenset()
 
 
 class ResourceType:
-    """One resource type; subclasses declare what differs and implement five operations."""
+    """One resource type; subclasses declare the differences and implement five operations."""
 
     token: ClassVar[str]
     display_name: ClassVar[str]
@@ -40,7 +40,7 @@ class ResourceType:
     rewritten: ClassVar[Names] = NONE
     """Inputs that a refresh records in AWS's words, although they mean the same."""
     creation_seconds: ClassVar[float] = 0.0
-    """How long the real provider takes to create it, with what it waits for."""
+    """Seconds in which the real provider creates it, its waits included."""
     changed_by_update: ClassVar[Names] = NONE
     """Outputs that any update changes."""
     name_input: ClassVar[str] = ""
@@ -66,7 +66,7 @@ class ResourceType:
         raise NotImplementedError
 
     def current(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
-        """What `read` returns, None where the resource does not exist."""
+        """The result of `read`; None if the resource does not exist."""
         return none_if_missing(lambda: self.read(region, resource_id, known), *self.not_found)
 
     def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: Names) -> None:

@@ -1,4 +1,4 @@
-"""What the installed pulumi_aws SDK says about a resource type: its inputs, their types, its outputs.
+"""Reads a resource type from the installed pulumi_aws SDK: its inputs, their types, its outputs.
 
 Touches the SDK's source files (read only): it reads class definitions instead of importing them, which
 would cost most of a second at each start.

@@ -120,7 +120,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.ProviderHandshakeResponse(accept_secrets=False, accept_resources=False)
 
     def Attach(self, request: Any, context: Any) -> Any:
-        """Nothing to attach to: the provider never calls the engine."""
+        """Do nothing: the provider never calls the engine."""
         return empty_pb2.Empty()
 
     def GetPluginInfo(self, request: Any, context: Any) -> Any:

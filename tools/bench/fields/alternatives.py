@@ -41,7 +41,7 @@ def inlined_calls(key: bytes) -> Loop:
 
 
 def calls_in_a_function(key: bytes) -> Loop:
-    """The same calls in a plain function: as tink, whoever encrypts a field calls something once for each."""
+    """The same calls in a plain function: as with tink, each field takes one call."""
     aead = AESGCM(key)
 
     def encrypt(text: str) -> str:
@@ -77,7 +77,7 @@ def inlined_with_base64(key: bytes) -> Loop:
 
 
 def fernet() -> Loop:
-    """cryptography's Fernet: text in, text out, as ours."""
+    """cryptography's Fernet: text in, text out, as in `phi`."""
     encrypt = Fernet(Fernet.generate_key()).encrypt
 
     def loop(texts: Sequence[str]) -> None:

@@ -174,7 +174,7 @@ def ready_bytes(key: bytes, texts: Sequence[str]) -> Sealed:
 
 
 def raw_decryption(key: bytes) -> Callable[[Opened], None]:
-    """From the parts of a record to its text: joined for the library, decrypted, decoded; without checks."""
+    """Decrypts the parts of a record: joined for the library, decrypted, decoded; without checks."""
     decrypt = AESGCM(key).decrypt
 
     def loop(parts: Opened) -> None:

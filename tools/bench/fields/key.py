@@ -44,7 +44,7 @@ class GatedSource:
 
 @dataclass(frozen=True, kw_only=True)
 class Reads:
-    """What the kernel counted for one thread in one turn of READS reads; times are nanoseconds."""
+    """The kernel's counts for one thread in one turn of READS reads; times are nanoseconds."""
 
     waiting: float
     """Time in which it did not run."""

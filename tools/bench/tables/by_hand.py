@@ -1,4 +1,4 @@
-"""The other ways to re-encrypt the table of the benchmark; each returns its seconds, and none verifies what it wrote.
+"""The other ways to re-encrypt the table of the benchmark; each returns its seconds, and none verifies its records.
 
 Touches the database of the DSN; the application's loop starts Node.
 """

@@ -1,4 +1,4 @@
-"""`python -m tools.documents.authorizations` writes the page of what each policy allows and denies, and to whom.
+"""`python -m tools.documents.authorizations` writes the page of the permissions and denials of each policy.
 
 Writes `docs/reference/authorizations.md` only. The tests evaluate its rows against the policies.
 """

@@ -24,13 +24,13 @@ class Kind(StrEnum):
     """
 
     KEY = "key"
-    """Of a KMS key: IAM policies count only where it delegates to them."""
+    """Policy of a KMS key: IAM policies count only where it delegates to them."""
     RESOURCE = "resource"
-    """Of a bucket or a topic: in its own account an IAM policy is enough."""
+    """Policy of a bucket or a topic: in its own account an IAM policy is enough."""
     TRUST = "trust"
-    """Of a role: who can assume it."""
+    """Trust policy of a role."""
     IDENTITY = "identity"
-    """Of a role or user: what its holder may do."""
+    """Identity policy of a role or user."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Who:
     session: str | None = None
     """ARN of the role's session, if it is one."""
     iam: tuple[Statement, ...] = ()
-    """The statements of its own IAM policies."""
+    """The statements of the caller's own IAM policies."""
     context: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -76,7 +76,7 @@ class Row:
     by: str | None = None
     """Sid of the statement that decides; OWN_IAM; None where no statement applies."""
     how: str = ""
-    """What is special about the request, as text."""
+    """The special condition of the request, as text."""
     resource: str | None = None
     """The resource of the request, where it is not the table's."""
     context: Mapping[str, str | None] = field(default_factory=dict)
@@ -96,7 +96,7 @@ class Table:
 
     title: str
     about: str
-    """What the policy is for, in one or two sentences."""
+    """The purpose of the policy, in one or two sentences."""
     kind: Kind
     policy: Policy
     resource: str

@@ -55,7 +55,7 @@ def an_auditor(deployment: Deployment, document: object = EVERYTHING, name: str 
 
 
 def measure(name: str, folder: Path) -> Measured:
-    """Set up one scenario and read it with every command; returns what the reader needed."""
+    """Set up one scenario and read it with every command. Returns the permissions that the reader needed."""
     scenario = SCENARIOS[name]
     with running_deployment(folder) as deployment:
         prepare(deployment, scenario)
@@ -76,7 +76,7 @@ def measure(name: str, folder: Path) -> Measured:
 
 
 def _whose(thing: str, action: str) -> str:
-    """How a user signs in is read for any user, so there is one pattern; a key is used only to read the logs.
+    """The sign-in of any user is read, so there is one pattern; a key is used only to read the logs.
 
     Every secret of the stack is read, those of the variables too.
     """
@@ -88,7 +88,7 @@ def _whose(thing: str, action: str) -> str:
 REPORTED = frozenset(
     {"ecs:DescribeServices", "ecs:DescribeTaskDefinition", "iam:GetAccountSummary", "iam:ListAccountAliases"}
 )
-"""What a set-up can do without, and a reader shows."""
+"""Permissions of a reader that a set-up can do without."""
 
 SIGN_IN = ("iam:ListAccessKeys", "iam:GetAccessKeyLastUsed", "iam:ListMFADevices", "iam:GetLoginProfile")
 

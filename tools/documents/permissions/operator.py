@@ -89,7 +89,7 @@ class Measured:
 
 
 def measure(name: str, scenario: Scenario, folder: Path) -> Measured:
-    """Run one scenario; returns what it needed."""
+    """Run one scenario. Returns the permissions that it needed."""
     with running_deployment(folder) as deployment:
         prepare(deployment, scenario)
         run(deployment, scenario)
@@ -98,7 +98,7 @@ def measure(name: str, scenario: Scenario, folder: Path) -> Measured:
 
 
 def prepare(deployment: Deployment, scenario: Scenario) -> None:
-    """Create what exists before the operator's first command."""
+    """Create the resources that exist before the operator's first command."""
     for role in scenario.roles:
         deployment.client("iam").create_role(
             RoleName=role, AssumeRolePolicyDocument=json.dumps(execution_trust_policy())
@@ -155,7 +155,7 @@ def needed_permissions(
     known: Mapping[str, tuple[str, ...]] | None = None,
     optional: frozenset[str] = OPTIONAL,
 ) -> Measured:
-    """The permissions that the operator needs from IAM; what a key policy grants needs no IAM policy."""
+    """The permissions that the operator needs from IAM; a permission of a key policy needs no IAM policy."""
     known = resources_of(setup) if known is None else known
     needed, unknown = set(), set()
     for call in calls:

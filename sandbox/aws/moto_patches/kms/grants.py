@@ -1,4 +1,4 @@
-"""Patches of grants: their validation, what they allow, their list, and dry runs.
+"""Patches of grants: validation, permissions, list, and dry runs.
 
 Reads moto's grants, and adds their dates, in this process.
 """
@@ -28,7 +28,9 @@ OPERATIONS = frozenset(
         "RetireGrant",
     ]
 )
-"""What a grant on a symmetric key can allow. https://docs.aws.amazon.com/kms/latest/developerguide/grants.html"""
+"""The operations that a grant on a symmetric key can allow.
+https://docs.aws.amazon.com/kms/latest/developerguide/grants.html
+"""
 
 _PAGE, _LONGEST_PAGE = 50, 100
 

@@ -1,4 +1,4 @@
-"""Patches of KMS keys: their names, who may use them, what their state allows, and replicas.
+"""Patches of KMS keys: names, permissions, effects of their state, and replicas.
 
 Reads moto's keys in this process.
 """
@@ -112,7 +112,7 @@ def refuse_arn_of_other_region(call: Call, caller: Principal | None) -> None:
 
 
 def enforce_key_policy(call: Call, caller: Principal | None) -> None:
-    """AWS allows what the key policy allows, or what IAM allows when the key policy delegates to the account.
+    """AWS allows a request that the key policy allows, or that IAM allows if the key policy delegates to the account.
 
     A deny in either is final. A grant allows by itself. Service control policies limit everything. A permissions
     boundary limits a role, but not what a key policy allows to a user or to a role's session by name. Moto evaluates

@@ -74,7 +74,7 @@ class Role(base.ResourceType):
         }
 
     def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: base.Names) -> None:
-        """Change what does not need a new role."""
+        """Change the properties that need no new role."""
         if "assumeRolePolicy" in changed:
             trust = new["assumeRolePolicy"]
             retry_unknown_principals(

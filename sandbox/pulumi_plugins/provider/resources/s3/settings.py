@@ -16,7 +16,7 @@ class BucketSetting(ResourceType):
     """A setting: one call puts it, one gets it, one removes it."""
 
     call: ClassVar[str]
-    """What S3's three calls are named after: put_…, get_…, delete_…."""
+    """The name in S3's three calls: put_…, get_…, delete_…."""
     argument: ClassVar[str]
     """The argument of put_…, which get_… returns."""
     not_found: ClassVar[tuple[str, ...]] = NO_BUCKET
@@ -123,7 +123,7 @@ class BucketPublicAccessBlock(BucketSetting):
 
 
 class BucketOwnershipControls(BucketSetting):
-    """Who owns the objects that other accounts put."""
+    """The owner of objects that other accounts put."""
 
     token = "aws:s3/bucketOwnershipControls:BucketOwnershipControls"
     display_name = "S3 Bucket Ownership Controls"
