@@ -5,6 +5,7 @@ Touches the engine, which starts this directory as a program and sends it every 
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pulumi_policy
 
@@ -12,22 +13,14 @@ import pulumi_policy
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from rules import RULES, STACK_RULES, Resource, Rule, StackRule  # type: ignore[import-not-found]  # of this directory
-from stack_settings import stack_settings  # type: ignore[import-not-found]
+from stack_settings import stack_configuration, stack_settings  # type: ignore[import-not-found]
 
 
 def resource_policy(rule: Rule) -> pulumi_policy.ResourceValidationPolicy:
     """A rule as a policy of the engine: it reports each violation, and each one stops the deployment."""
 
     def validate(args: pulumi_policy.ResourceValidationArgs, report: pulumi_policy.ReportViolation) -> None:
-        resource = Resource(
-            type=args.resource_type,
-            urn=args.urn,
-            props=args.props,
-            protected=args.opts.protect,
-            ignored=frozenset(args.opts.ignore_changes),
-            settings=stack_settings(),
-        )
-        for violation in rule.violations(resource):
+        for violation in rule.violations(_resource(args)):
             report(violation, args.urn)
 
     return pulumi_policy.ResourceValidationPolicy(
@@ -55,16 +48,25 @@ def stack_policy(rule: StackRule) -> pulumi_policy.StackValidationPolicy:
 
 def stack_resource(resource: pulumi_policy.PolicyResource) -> Resource:
     """A resource of the stack, with the resources that its inputs come from."""
+    dependencies = {
+        name: tuple(dependency.urn for dependency in each) for name, each in resource.property_dependencies.items()
+    }
+    return _resource(resource, refers_to=dependencies)
+
+
+def _resource(sent: Any, **more: Any) -> Resource:
+    """What the engine sent of a resource, alone or in the stack, with the settings of its stack."""
     return Resource(
-        type=resource.resource_type,
-        urn=resource.urn,
-        props=resource.props,
-        protected=resource.opts.protect,
-        ignored=frozenset(resource.opts.ignore_changes),
-        refers_to={
-            name: tuple(dependency.urn for dependency in dependencies)
-            for name, dependencies in resource.property_dependencies.items()
-        },
+        type=sent.resource_type,
+        urn=sent.urn,
+        props=sent.props,
+        protected=sent.opts.protect,
+        ignored=frozenset(sent.opts.ignore_changes),
+        aliases=tuple(sent.opts.aliases),
+        provider=sent.provider.urn if sent.provider else None,
+        settings=stack_settings(),
+        configuration=stack_configuration(),
+        **more,
     )
 
 

@@ -27,12 +27,16 @@ def _keep_configuration(servicer: Any, request: Any, context: Any) -> Any:
 policy._PolicyAnalyzerServicer.ConfigureStack = _keep_configuration  # type: ignore[method-assign, assignment]
 
 
+def stack_configuration() -> Mapping[str, Any]:
+    """The configuration of the stack by full key, lists and objects as JSON."""
+    # An engine without the call has the configuration in the environment.
+    return _configuration or pulumi.runtime.get_config_env()
+
+
 @cache
 def stack_settings() -> Settings | None:
     """The settings of the stack; None where the engine sent none that can be used."""
-    # An engine without the call has the configuration in the environment.
-    configuration: Mapping[str, Any] = _configuration or pulumi.runtime.get_config_env()
     try:
-        return Settings.from_config(configuration)
+        return Settings.from_config(stack_configuration())
     except ContractError:
         return None

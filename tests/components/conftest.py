@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
 from pulumi.runtime import mocks, rpc, set_all_config, stack
 from pulumi.runtime.settings import set_root_resource
 
+from components.settings.settings import partition_of
 from tests.components.configurations import ACCOUNT, CONFIG, CONFIGURATIONS, REGION, as_text
 
 PROGRAM = Path(__file__).parents[2] / "__main__.py"
@@ -41,6 +43,12 @@ class Registration:
     """Properties that no update changes."""
     depends_on: frozenset[str]
     """Types of the resources it waits for."""
+    refers_to: dict[str, tuple[str, ...]]
+    """For each input, the URNs of the resources that it comes from."""
+    outputs: dict[str, Any]
+    """The inputs, and what the cloud adds to them."""
+    aliases: tuple[str, ...]
+    """Names that the resource had before, with their types where they differ: `type::name`."""
 
     @property
     def policy(self) -> dict[str, Any]:
@@ -83,18 +91,20 @@ class Recording:
 
 class _Cloud(mocks.Mocks):
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        name, region = args.inputs.get("name", args.name), args.inputs.get("region", REGION)
+        name = args.inputs.get("name", args.name)
+        region = args.inputs.get("region") or pulumi.runtime.get_config("aws:region") or REGION
+        aws = f"arn:{partition_of(region)}"
         key_id = TRAIL_KEY_ID if args.name == "audit-trail-key" else KEY_ID
         regional = f"{region}:{ACCOUNT}"
         arn = {
-            "aws:kms/key:Key": f"arn:aws:kms:{regional}:key/{key_id}",
-            "aws:kms/replicaKey:ReplicaKey": f"arn:aws:kms:{regional}:key/{key_id}",
-            "aws:iam/role:Role": f"arn:aws:iam::{ACCOUNT}:role/{name}",
-            "aws:iam/user:User": f"arn:aws:iam::{ACCOUNT}:user/{name}",
-            "aws:iam/policy:Policy": f"arn:aws:iam::{ACCOUNT}:policy/{name}",
-            "aws:cloudtrail/trail:Trail": f"arn:aws:cloudtrail:{regional}:trail/{name}",
-            "aws:cloudwatch/logGroup:LogGroup": f"arn:aws:logs:{regional}:log-group:{name}",
-            "aws:sns/topic:Topic": f"arn:aws:sns:{regional}:{name}",
+            "aws:kms/key:Key": f"{aws}:kms:{regional}:key/{key_id}",
+            "aws:kms/replicaKey:ReplicaKey": f"{aws}:kms:{regional}:key/{key_id}",
+            "aws:iam/role:Role": f"{aws}:iam::{ACCOUNT}:role/{name}",
+            "aws:iam/user:User": f"{aws}:iam::{ACCOUNT}:user/{name}",
+            "aws:iam/policy:Policy": f"{aws}:iam::{ACCOUNT}:policy/{name}",
+            "aws:cloudtrail/trail:Trail": f"{aws}:cloudtrail:{regional}:trail/{name}",
+            "aws:cloudwatch/logGroup:LogGroup": f"{aws}:logs:{regional}:log-group:{name}",
+            "aws:sns/topic:Topic": f"{aws}:sns:{regional}:{name}",
         }.get(args.typ)
         state = {**args.inputs, **({"arn": arn} if arn else {})}
         if args.typ in ("aws:kms/key:Key", "aws:kms/replicaKey:ReplicaKey"):
@@ -127,6 +137,12 @@ class _Monitor(mocks.MockMonitor):
                     imported=request.importId or None,
                     ignored=frozenset(request.ignoreChanges),
                     depends_on=frozenset(self._types.get(urn, urn) for urn in request.dependencies),
+                    refers_to={name: tuple(each.urns) for name, each in request.propertyDependencies.items()},
+                    outputs=rpc.deserialize_properties(answer.object),
+                    aliases=tuple(
+                        each.urn or f"{each.spec.type or request.type}::{each.spec.name or request.name}"
+                        for each in request.aliases
+                    ),
                 )
             )
         return answer
@@ -144,7 +160,7 @@ def _program() -> None:
         runpy.run_path(str(PROGRAM), run_name="__main__")
 
 
-def _run(config: Mapping[str, Any], recording: Recording) -> None:
+def _run(config: Mapping[str, Any], recording: Recording, program: Callable[[], None] = _program) -> None:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     logger = logging.Logger("program")
@@ -162,7 +178,7 @@ def _run(config: Mapping[str, Any], recording: Recording) -> None:
         set_root_resource(None)  # type: ignore[arg-type]
         # The engine gives every value as text, lists and numbers in JSON.
         set_all_config(as_text(config))
-        loop.run_until_complete(stack.run_in_stack(_program))
+        loop.run_until_complete(stack.run_in_stack(program))
     finally:
         loop.close()
         asyncio.set_event_loop(None)

@@ -1,4 +1,4 @@
-"""The program's resources pass every guardrail, for all variants of the settings."""
+"""The program's resources pass every guardrail, for all variants of the settings; nothing of it can be left out."""
 
 from __future__ import annotations
 
@@ -8,82 +8,62 @@ from typing import Any
 
 import pytest
 
-from components.settings import Settings
-from guardrails.rules import RULES, STACK_RULES, Resource
-from guardrails.rules import resource_types as types
-from tests.components.configurations import ACCOUNT, CONFIG, as_text
+from tests.components.configurations import CONFIGURATIONS
 from tests.components.conftest import Recording
 from tests.components.conftest import run_program as run_program
-
-EKS = {"deployTargets": ["eks"], "eksCluster": "eonpro"}
-SSO = f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/*/AWSReservedSSO_Admin_*"
+from tests.guardrails.harms import HARMS
+from tests.guardrails.planned import COMPONENTS, Stack, planned, refusals
+from tests.guardrails.test_harms import settings_of
 
 VARIANTS: dict[str, dict[str, Any]] = {
-    "vercel": {},
-    "vercel-user": {"vercelAccess": "user"},
-    "ecs": {"deployTargets": ["ecs", "vercel"], "ecsCluster": "eonpro", "ecsService": "eonpro"},
-    "eks-pod-identity": EKS,
-    "eks-irsa": EKS
-    | {
-        "eksIdentity": "irsa",
-        "eksOidcProviderArn": f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/0A1B2C3D",
-    },
-    "existing-principal": {"appPrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/web"},
-    "multi-region": {"multiRegion": True, "replicaRegions": ["eu-west-1", "us-west-2"]},
-    "secrets-manager": {
-        "deployTargets": ["ecs"],
-        "ecsCluster": "e",
-        "ecsService": "e",
+    **CONFIGURATIONS,
+    **{f"of a harm: {sorted(harm.config)}": settings_of(harm) for harm in HARMS if harm.config},
+    "irsa, replicas and Secrets Manager": {
+        **CONFIGURATIONS["eks-irsa"],
+        "multiRegion": True,
+        "replicaRegions": ["eu-west-1", "us-west-2"],
         "secretStore": "secrets-manager",
+        "hashKey": True,
     },
-    "key-administrators": {
-        "administratorPatterns": [SSO],
-        "deletionAdministrators": [f"arn:aws:iam::{ACCOUNT}:role/admin"],
-        "exclusiveUse": True,
+    "replicas without IAM's Region": {"aws:region": "eu-west-1", "multiRegion": True, "replicaRegions": ["eu-west-2"]},
+    "China": {
+        "aws:region": "cn-north-1",
+        "administrators": ["arn:aws-cn:iam::111122223333:role/admin"],
+        **CONFIGURATIONS["ecs"],
     },
-    "trail-with-all-options": {
-        "trailLock": "compliance",
-        "cloudwatchLogs": True,
-        "alertEmails": ["oncall@example.com"],
+    "bucket in the account's namespace": {
+        "trailBucket": "eonpro-cloudtrail-logs-111122223333-us-east-1-an",
     },
-    "trail-no-options": {"trailLock": "none", "trailKey": False, "accessLogging": False, "alerts": False},
-    "existing-trail": {
-        "existingTrailArn": f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/organization",
-        "trailBucket": "organization-logs",
-    },
+    "no guard of use": {"usageGuardDays": 0, "trailArchiveDays": 0, "trailRetentionDays": 2192},
 }
 
 
-def program_resources(recording: Recording, **changes: Any) -> list[Resource]:
-    """What a run of the program registered, as the engine sends it to the pack of that stack."""
-    own = {f"eonpro-kms:{key}": value for key, value in changes.items()}
-    settings = Settings.from_config(as_text({**CONFIG, **own}))
-    return [
-        Resource(type=each.type, urn=each.urn, props=each.inputs, protected=each.protected, settings=settings)
-        for each in recording.resources
-    ]
-
-
 @pytest.fixture(scope="module")
-def built(run_program: Callable[..., Recording]) -> Callable[[str], list[Resource]]:
+def built(run_program: Callable[..., Recording]) -> Callable[[str], Stack]:
     @cache
-    def build(variant: str) -> list[Resource]:
-        return program_resources(run_program(**VARIANTS[variant]), **VARIANTS[variant])
+    def build(variant: str) -> Stack:
+        return planned(run_program(**VARIANTS[variant]), **VARIANTS[variant])
 
     return build
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_every_resource_passes_every_rule(variant: str, built: Callable[[str], list[Resource]]) -> None:
-    resources = built(variant)
-    assert resources
-    violations = [(each.urn, rule.name, text) for each in resources for rule in RULES for text in rule.violations(each)]
-    assert violations == []
+def test_everything_that_the_program_registers_passes_every_rule(variant: str, built: Callable[[str], Stack]) -> None:
+    stack = built(variant)
+    assert stack and list(refusals(stack)) == []
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_all_required_resources_exist(variant: str, built: Callable[[str], list[Resource]]) -> None:
-    # The recording has inputs only, and an alias refers to an output of its key: test_pack checks the keys.
-    without_keys = [each for each in built(variant) if each.type != types.PHI_KEY and not each.is_within(types.PHI_KEY)]
-    violations = [(rule.name, urn, text) for rule in STACK_RULES for urn, text in rule.check(without_keys)]
-    assert violations == []
+@pytest.mark.parametrize("variant", ["every-target", "replicas", "full-audit", "least-audit"])
+def test_no_resource_of_the_program_can_be_left_out(variant: str, built: Callable[[str], Stack]) -> None:
+    stack = built(variant)
+    for resource in stack:
+        if not resource.type.startswith(COMPONENTS):
+            found = {rule for rule, _ in refusals([each for each in stack if each is not resource])}
+            assert "required-resources" in found, resource.urn
+
+
+def test_a_resource_that_is_there_twice_is_refused(built: Callable[[str], Stack]) -> None:
+    stack = built("vercel")
+    for resource in stack:
+        if not resource.type.startswith(COMPONENTS):
+            assert "required-resources" in {rule for rule, _ in refusals([*stack, resource])}, resource.urn

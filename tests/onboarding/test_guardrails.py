@@ -6,136 +6,73 @@ Touches the deployments that are set up once, which it only looks at, and one of
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from guardrails.rules import RULES, STACK_RULES
-from tests.onboarding.deployment import Deployment
+from tests.guardrails import any_type
+from tests.guardrails.harms import HARMS, Harm
+from tests.onboarding.deployment import ACCOUNT, CompletedCommand, Deployment, running_deployment
 
 PACK = ("--policy-pack", "guardrails", "--stack", "production")
 
-# A later hand, in the words of Pulumi: one function changes what the components ask for.
-LATER_HAND = """
-import json
-
-import pulumi
-import pulumi_aws as aws
-
-
-def widened(document):
-    if not isinstance(document, str):
-        return pulumi.Output.from_input(document).apply(widened)
-    return document.replace("kms:GenerateDataKey", "kms:*")
-
-
-def weaken(args):
-    change = WEAKER.get(args.type_)
-    if change is None:
-        return None
-    for name, value in change.items():
-        if name == "protect":
-            args.opts.protect = value
-        else:
-            args.props[name] = value(args.props[name]) if callable(value) else value
-    return pulumi.ResourceTransformationResult(args.props, args.opts)
-
-
-pulumi.runtime.register_stack_transformation(weaken)
-"""
-
 ON_EVERYTHING = """
-EVERYBODY = json.dumps(
-    {"Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "s3:GetObject", "Resource": "*"}]}
-)
-ANY_PROJECT = json.dumps(
-    {
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Federated": "arn:aws:iam::123456789012:oidc-provider/oidc.vercel.com/eonpro"},
-                "Action": "sts:AssumeRoleWithWebIdentity",
-            }
-        ]
-    }
-)
-WEAKER = {
-    "aws:kms/key:Key": {
-        "enable_key_rotation": False,
-        "is_enabled": False,
-        "rotation_period_in_days": None,
-        "deletion_window_in_days": 7,
-        "bypass_policy_lockout_safety_check": True,
-        "protect": False,
-    },
-    "aws:kms/alias:Alias": {"protect": False},
-    "aws:iam/policy:Policy": {"policy": widened},
-    "aws:iam/role:Role": {"assume_role_policy": ANY_PROJECT},
-    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": {"block_public_policy": False},
-    "aws:s3/bucketPolicy:BucketPolicy": {"policy": EVERYBODY},
-    "aws:s3/bucketVersioning:BucketVersioning": {"versioning_configuration": {"status": "Suspended"}},
-    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": {"rules": [{}]},
-    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": {
-        "rules": [{"id": "short", "status": "Enabled", "expiration": {"days": 30}}]
-    },
-    "aws:cloudtrail/trail:Trail": {"is_multi_region_trail": False},
-}
-"""
-
-AFTERWARDS = """
-unguarded = aws.s3.Bucket("exports", bucket="eonpro-exports", opts=pulumi.ResourceOptions(protect=True))
-aws.s3.BucketObjectLockConfiguration(
-    "exports",
-    bucket=unguarded.id,
-    rule={"default_retention": {"mode": "GOVERNANCE", "days": 1}},
-    opts=pulumi.ResourceOptions(protect=True),
-)
-aws.iam.RolePolicyAttachment(
-    "more", role="eonpro-app-role", policy_arn="arn:aws:iam::123456789012:policy/EONPROKMSAccess-2"
-)
-"""
-
-
-LET_IN = """
-FOREIGN = "arn:aws:iam::999999999999:root"
-
-
-def let_in(document):
-    if not isinstance(document, str):
-        return pulumi.Output.from_input(document).apply(let_in)
-    policy = json.loads(document)
-    action = "sts:AssumeRole" if "sts:" in document else "kms:Decrypt"
-    policy["Statement"].append({"Effect": "Allow", "Principal": {"AWS": FOREIGN}, "Action": action})
-    return json.dumps(policy)
-
-
-WEAKER = {
-    "aws:kms/key:Key": {"policy": let_in},
-    "aws:iam/role:Role": {"assume_role_policy": let_in},
-}
-"""
-
-AND_MORE = """
-aws.iam.RolePolicy(
-    "more",
-    role="eonpro-app-role",
-    policy=json.dumps(
-        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}
+change(
+    "Key", "phi-key", {"protect": False}, enable_key_rotation=False, is_enabled=False, rotation_period_in_days=None,
+    deletion_window_in_days=7, bypass_policy_lockout_safety_check=True, policy=also(
+        Principal={"AWS": "*"}, Action="kms:Decrypt", Resource="*"
     ),
 )
-aws.ssm.Parameter(
-    "more", name="/eonpro/production/ENCRYPTED_PHI_KEY", type="String", value="of somebody else", overwrite=True
+change("Role", "app-principal", assume_role_policy=also(Principal={"AWS": FOREIGN}, Action="sts:AssumeRole"))
+change("BucketPublicAccessBlock", "audit-trail", block_public_policy=False)
+change("BucketPolicy", "audit-trail", policy=edit(no_denials))
+change("BucketVersioning", "audit-trail", versioning_configuration={"status": "Suspended"})
+change("BucketServerSideEncryptionConfiguration", "audit-trail", rules=[{}])
+change(
+    "BucketLifecycleConfiguration", "audit-trail", rules=[{"id": "x", "status": "Enabled", "expiration": {"days": 30}}]
 )
+change(
+    "BucketObjectLockConfiguration", "audit-trail", rule={"default_retention": {"mode": "GOVERNANCE", "days": 1}}
+)
+change("Trail", "audit-trail", is_multi_region_trail=False)
+import components.alerts as _alerts
+patch(_alerts, "alert_rules_of", lambda settings: ())
 """
 
 
-def changed(folder: Path, *, before: str = "", after: str = "") -> Path:
-    """A checkout whose program a later hand has changed."""
-    program = folder / "__main__.py"
-    docstring, end, rest = program.read_text().partition('\n"""\n')
-    assert end
-    program.write_text(docstring + end + before + rest + after)
-    return folder
+def run_changed(deployment: Deployment, harm: Harm, *, number: int = 0) -> CompletedCommand:
+    """A preview of a checkout whose program a later hand has changed, and whose settings are those of the harm."""
+    folder = deployment.another_folder(f"harm-{number}")
+    (folder / "__main__.py").write_text(harm.program())
+    if harm.config:
+        file = folder / "Pulumi.production.yaml"
+        settings = yaml.safe_load(file.read_text())
+        settings["config"] |= {
+            f"eonpro-kms:{name}": value.replace("{account}", ACCOUNT) if isinstance(value, str) else value
+            for name, value in harm.config.items()
+        }
+        file.write_text(yaml.safe_dump(settings))
+    deployment.forget_calls()
+    return deployment.pulumi("preview", *PACK, folder=folder, expect=None)
+
+
+@pytest.fixture(scope="module")
+def unmade(onboarded: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A stack with the settings of the example, of which nothing is made yet: neither in the state nor in the cloud."""
+    with running_deployment(tmp_path_factory.mktemp("unmade")) as deployment:
+        onboarded.copy_settings(deployment.folder)
+        any_type.install(Path(deployment.environment["PULUMI_HOME"]))
+        deployment.pulumi("stack", "init", "production")
+        yield deployment
+
+
+def refused_by(command: CompletedCommand) -> set[str]:
+    """The rules that stop a plan."""
+    return set(re.findall(r"\[mandatory\] +([a-z-]+)", command.output))
 
 
 @pytest.mark.parametrize("example", ["onboarded", pytest.param("on_ecs", marks=pytest.mark.thorough)])
@@ -145,31 +82,39 @@ def test_what_the_examples_build_passes_an_update_with_the_pack(example: str, re
     assert "eonpro-kms-guardrails" in passed.output and "mandatory" not in passed.output
 
 
-def test_a_later_hand_on_everything_is_told_every_rule_and_changes_nothing(onboarded: Deployment) -> None:
-    folder = changed(onboarded.another_folder("later-hand"), before=LATER_HAND + ON_EVERYTHING, after=AFTERWARDS)
-    onboarded.forget_calls()
-    refused = onboarded.pulumi("preview", *PACK, folder=folder, expect=None)
+def test_a_later_hand_on_everything_is_told_every_rule_and_changes_nothing(unmade: Deployment) -> None:
+    more = 'aws.iam.AccessKey("more", user="eonpro-app-user")'
+    refused = run_changed(unmade, Harm(name="everything", before=ON_EVERYTHING, after=more), number=1000)
     assert refused.code != 0
-    assert {rule.name for rule in (*RULES, *STACK_RULES) if f"[mandatory] {rule.name} " not in refused.output} == set()
-    assert "has no public access block" in refused.output
-    assert onboarded.changes() == {}
+    assert refused_by(refused) == {*(rule.name for rule in RULES), *(rule.name for rule in STACK_RULES)}, refused.output
+    assert "The stack has no EventRule alerts-key-changes, which its settings ask for" in refused.output
+    assert unmade.changes() == {}
 
 
-def test_nobody_else_gets_the_key_and_nothing_overwrites_the_data_key(onboarded: Deployment) -> None:
-    folder = changed(onboarded.another_folder("let-in"), before=LATER_HAND + LET_IN, after=AND_MORE)
-    onboarded.forget_calls()
-    planned = onboarded.pulumi("preview", *PACK, folder=folder, expect=None)
-    assert planned.code != 0
-    for text in (
-        "of the key policy is not listed",
-        "of the trust policy of the role is not listed",
-        "The application has a policy of its own",
-        "no stack may write there",
-    ):
-        assert text in planned.output, text
-    refused = onboarded.pulumi("up", "--yes", "--skip-preview", *PACK, folder=folder, expect=None)
-    assert refused.code != 0 and "[mandatory] listed-access " in refused.output
-    assert onboarded.changes() == {}
+FEW = (
+    "a foreign account decrypts, by the key policy",
+    "the Object Lock taken out of the program",
+    "an explicit provider that is another account's role",
+)
+
+
+@pytest.mark.parametrize(
+    ("number", "harm"),
+    [
+        pytest.param(number, harm, id=harm.name, marks=() if harm.name in FEW else pytest.mark.thorough)
+        for number, harm in enumerate(HARMS)
+        if harm.by_engine
+    ],
+)
+def test_the_engine_refuses_a_harmful_change_before_anything_is_made(
+    number: int, harm: Harm, unmade: Deployment, onboarded: Deployment
+) -> None:
+    deployment = onboarded if harm.is_known_later else unmade
+    refused = run_changed(deployment, harm, number=number)
+    # Of what exists, an ignored property stays as it was: then the option itself is what is refused.
+    rules = {harm.rule, "listed-resources"} if "ignore_changes" in harm.before else {harm.rule}
+    assert refused.code != 0 and refused_by(refused) & rules, refused.output
+    assert deployment.changes() == {}
 
 
 @pytest.mark.thorough
@@ -177,15 +122,16 @@ def test_what_a_preview_cannot_know_is_said_and_refused_in_the_update(
     deployment: Deployment, onboarded: Deployment
 ) -> None:
     onboarded.copy_settings(deployment.folder)
-    widen = 'WEAKER = {"aws:iam/policy:Policy": {"policy": widened}}\n'
-    folder = changed(deployment.another_folder("widened"), before=LATER_HAND + widen)
+    wider = 'change("Policy", "app-access", policy=also(Action="kms:*", Resource="*"))'
+    folder = deployment.another_folder("widened")
+    (folder / "__main__.py").write_text(Harm(name="wider", before=wider).program())
     deployment.pulumi("stack", "init", "production", folder=folder)
 
     planned = deployment.pulumi("preview", *PACK, folder=folder)
-    assert "[advisory] application-rights " in planned.output and "can't be known during preview" in planned.output
+    assert "[advisory] listed-access " in planned.output and "can't be known during preview" in planned.output
 
     refused = deployment.pulumi("up", "--yes", "--skip-preview", *PACK, folder=folder, expect=None)
-    assert refused.code != 0 and "[mandatory] application-rights " in refused.output
+    assert refused.code != 0 and "[mandatory] listed-access " in refused.output
     iam = deployment.client("iam")
     assert iam.list_policies(Scope="Local")["Policies"] == []
 

@@ -1,0 +1,71 @@
+"""The judgement of the whole stack: everything that the settings ask for is there, once, and with the stack's keys.
+
+Pure. A rule for a resource cannot fail when the resource is removed, and no input says which key an id belongs to.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from .judgement import NEEDS, set_it, title
+from .resource import UNKNOWN, Resource
+from .row import Row
+from .table import rows_of
+
+_KEY_ID = re.compile(r"\bmrk-[0-9a-f]{32}\b|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+
+Stack = Mapping[tuple[str, str], Sequence[Resource]]
+
+
+def required_resources(resources: Sequence[Resource]) -> Iterator[tuple[str, str]]:
+    """The URN of a resource, and what is wrong with the stack."""
+    settings = next((each.settings for each in resources if each.settings is not None), None)
+    if settings is None:
+        # Then every resource is refused.
+        return
+    found = defaultdict(list)
+    for each in resources:
+        found[each.type, each.name].append(each)
+    for row in rows_of(settings).values():
+        own = found[row.type, row.name]
+        if not own:
+            setting = NEEDS.get(row.type)
+            how = f", or {set_it(resources[0], setting)}" if setting else ""
+            name = f"{row.type.rpartition(':')[2]} {row.name}"
+            yield resources[0].urn, f"The stack has no {name}, which its settings ask for: add it again{how}."
+        for second in own[1:]:
+            yield second.urn, f"{title(second)} is there twice: remove one."
+        for resource in own[:1]:
+            yield from ((resource.urn, fault) for fault in _keys(resource, row, found))
+            yield from ((resource.urn, fault) for fault in _kept(resource, row))
+
+
+def _keys(resource: Resource, row: Row, stack: Stack) -> Iterator[str]:
+    """Whether each property that names keys names exactly those of its row."""
+    for name, keys in row.keys.items():
+        if name in row.kept & resource.ignored:
+            continue
+        value = resource.known(name)
+        own = [key for each in keys for key in stack[each][:1]]
+        ids = {key.known("keyId") for key in own}
+        if value is not UNKNOWN and UNKNOWN not in ids:
+            text = value if isinstance(value, str) else json.dumps(value)
+            is_right = {*_KEY_ID.findall(text)} == ids
+        else:
+            # The engine knows the dependency during a preview, before the value is known.
+            is_right = {*resource.refers_to.get(name, ())} == {key.urn for key in own}
+        if not is_right:
+            names = " and ".join(sorted(f"{type_.rpartition(':')[2]} {key}" for type_, key in keys))
+            yield f"{title(resource)}: its {name} has to name the {names}, and no other key."
+
+
+def _kept(resource: Resource, row: Row) -> Iterator[str]:
+    """`keptAsFound` is for what was found: what is yet to be made has no value to keep."""
+    if row.kept & resource.ignored and resource.known("arn") is UNKNOWN:
+        yield (
+            f"{title(resource)} is a new one, and the settings would leave it as it was found: name its id in the "
+            "setting adopted, or remove its group from keptAsFound."
+        )

@@ -1,0 +1,235 @@
+"""The rows of the application: who can become it, what it may do, and who reads its variables for a platform.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from components.settings import EksIdentity, ImportGroup, SecretStore, Settings, Target, VercelIssuerMode
+from components.settings.arn import Arn, resource_name
+
+from ..row import By, Document, May, OneOf, Row, unless_set
+from ..types import OIDC_PROVIDER, POLICY, ROLE, ROLE_ATTACHMENT, ROLE_POLICY, USER, USER_ATTACHMENT
+from .keys import USE, phi_keys
+from .places import imported
+
+WEB_IDENTITY = ("sts:AssumeRoleWithWebIdentity",)
+
+
+def rows(settings: Settings) -> Iterator[Row]:
+    """The application's role or user with its one policy, and the readers of its variables."""
+    yield from _principals(settings)
+    yield from _access(settings)
+    yield from _delivery(settings)
+
+
+def role(settings: Settings, name: str, role_name: str, trust: Document, **more: Any) -> Row:
+    """A role of the stack: nothing but its name, its trust and the boundary of the settings."""
+    return Row(
+        type=ROLE,
+        name=name,
+        must={
+            "name": role_name,
+            "path": unless_set("/"),
+            "maxSessionDuration": unless_set(3600),
+            "permissionsBoundary": By(setting="permissionsBoundaryArn", value=settings.permissions_boundary_arn),
+        },
+        documents={"assumeRolePolicy": trust},
+        tags=settings.tags,
+        rule="listed-access",
+        **more,
+    )
+
+
+def inline_policy(name: str, policy_name: str, role_name: str, document: Document) -> Row:
+    """The one inline policy of a role."""
+    return Row(
+        type=ROLE_POLICY,
+        name=name,
+        must={"name": policy_name, "role": role_name},
+        documents={"policy": document},
+        rule="listed-access",
+    )
+
+
+def _principals(settings: Settings) -> Iterator[Row]:
+    names = settings.names
+    if settings.makes_role:
+        left = {"assumeRolePolicy", "description", "tags", "permissionsBoundary"}
+        is_left = ImportGroup.APPLICATION_ROLE in settings.kept_as_found
+        kept = frozenset(left if is_left else ())
+        yield role(settings, "app-principal", names.app_role, application_trust(settings), kept=kept)
+    if settings.makes_user:
+        boundary = By(setting="permissionsBoundaryArn", value=settings.permissions_boundary_arn)
+        yield Row(
+            type=USER,
+            name="app-principal",
+            must={
+                "name": names.app_user,
+                "path": unless_set("/"),
+                "permissionsBoundary": boundary,
+                "forceDestroy": OneOf(values=(None, False, True)),
+            },
+            tags=settings.tags,
+            rule="listed-access",
+        )
+    if settings.makes_vercel_provider:
+        yield Row(
+            type=OIDC_PROVIDER,
+            name="app-principal-vercel",
+            must={
+                "url": f"https://{vercel_issuer(settings)}",
+                "clientIdLists": [f"https://vercel.com/{settings.vercel_team}"],
+            },
+            tags=settings.tags,
+            rule="listed-access",
+        )
+
+
+def vercel_issuer(settings: Settings) -> str:
+    """The issuer of Vercel's tokens for the team, without the scheme."""
+    if settings.vercel_oidc_provider_arn:
+        return Arn.parse(settings.vercel_oidc_provider_arn).path
+    is_global = settings.vercel_issuer_mode is VercelIssuerMode.GLOBAL
+    return "oidc.vercel.com" if is_global else f"oidc.vercel.com/{settings.vercel_team}"
+
+
+def application_trust(settings: Settings) -> Document:
+    """Each deploy target of the settings can become the application, and nobody else."""
+    may: list[May] = []
+    if settings.trusts_vercel:
+        issuer = vercel_issuer(settings)
+        project = f"owner:{settings.vercel_team}:project:{settings.vercel_project}"
+        environments = (settings.vercel_environment, *settings.vercel_environments)
+        claims = {
+            f"{issuer}:aud": (f"https://vercel.com/{settings.vercel_team}",),
+            f"{issuer}:sub": tuple(f"{project}:environment:{each}" for each in environments),
+        }
+        provider = settings.vercel_oidc_provider_arn or settings.arn("iam", f"oidc-provider/{issuer}")
+        may.append(May(who=(("Federated", provider),), actions=WEB_IDENTITY, when={"StringEquals": claims}))
+    if Target.ECS in settings.deploy_targets:
+        tasks = tuple(settings.arn("ecs", "*", region=region) for region in settings.regions)
+        may.append(
+            May(
+                who=(("Service", "ecs-tasks.amazonaws.com"),),
+                actions=("sts:AssumeRole",),
+                when={
+                    "StringEquals": {"aws:SourceAccount": (settings.account_id,)},
+                    "ArnLike": {"aws:SourceArn": tasks},
+                },
+            )
+        )
+    if Target.EKS in settings.deploy_targets:
+        may.append(_pods(settings, settings.eks_namespace, settings.eks_service_account))
+    return Document(may=tuple(may))
+
+
+def _pods(settings: Settings, namespace: str, service_account: str) -> May:
+    """The pods of one service account of the settings' cluster."""
+    if settings.eks_identity is EksIdentity.IRSA and settings.eks_oidc_provider_arn:
+        issuer = Arn.parse(settings.eks_oidc_provider_arn).path
+        claims = {
+            f"{issuer}:aud": ("sts.amazonaws.com",),
+            f"{issuer}:sub": (f"system:serviceaccount:{namespace}:{service_account}",),
+        }
+        provider = (("Federated", settings.eks_oidc_provider_arn),)
+        return May(who=provider, actions=WEB_IDENTITY, when={"StringEquals": claims})
+    return May(
+        who=(("Service", "pods.eks.amazonaws.com"),),
+        actions=("sts:AssumeRole", "sts:TagSession"),
+        when={
+            "StringEquals": {
+                "aws:SourceAccount": (settings.account_id,),
+                "aws:RequestTag/kubernetes-namespace": (namespace,),
+                "aws:RequestTag/kubernetes-service-account": (service_account,),
+            },
+            "ArnEquals": {"aws:SourceArn": (settings.arn("eks", f"cluster/{settings.eks_cluster}"),)},
+        },
+    )
+
+
+def _access(settings: Settings) -> Iterator[Row]:
+    names = settings.names
+    keys = tuple(settings.arn("kms", "key/*", region=region) for region in settings.regions)
+    is_left = ImportGroup.APPLICATION_POLICY in settings.kept_as_found
+    yield Row(
+        type=POLICY,
+        name="app-access",
+        must={"name": names.app_policy, "path": unless_set("/")},
+        documents={"policy": Document(may=(May(actions=USE, on=keys, in_full=True),))},
+        keys={"policy": phi_keys(settings)},
+        tags=settings.tags,
+        kept=frozenset({"policy", "tags"} if is_left else ()),
+        ignores=frozenset({"description"}),
+        rule="listed-access",
+    )
+    policy_arn = imported(settings, "application-policy", settings.arn("iam", f"policy/{names.app_policy}"))
+    for principal in map(Arn.parse, settings.app_principal_arns):
+        type_ = USER_ATTACHMENT if principal.kind == "user" else ROLE_ATTACHMENT
+        must = {principal.kind: principal.name, "policyArn": policy_arn}
+        yield Row(type=type_, name="app-access", must=must, rule="listed-access")
+
+
+def _delivery(settings: Settings) -> Iterator[Row]:
+    names, readers = settings.names, {}
+    if Target.ECS in settings.deploy_targets:
+        readers[""] = resource_name(settings.execution_role_arn or "")
+        if settings.makes_execution_role:
+            # AWS documents a condition on the source for the tasks' own role only.
+            trust = May(who=(("Service", "ecs-tasks.amazonaws.com"),), actions=("sts:AssumeRole",))
+            yield role(settings, "delivery-execution", names.execution_role, Document(may=(trust,)))
+            yield inline_policy("delivery-execution", "StartTasks", names.execution_role, _start_of_tasks(settings))
+    if Target.EKS in settings.deploy_targets:
+        readers["-eks"] = names.secrets_role
+        trust = _pods(settings, "external-secrets", "external-secrets")
+        yield role(settings, "delivery-secrets", names.secrets_role, Document(may=(trust,)))
+    if not readers:
+        return
+    in_secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
+    logical = "delivery-secrets" if in_secrets else "delivery-parameters"
+    policy = names.secret_policy if in_secrets else names.parameter_policy
+    yield Row(
+        type=POLICY,
+        name=logical,
+        must={"name": policy, "path": unless_set("/")},
+        documents={"policy": Document(may=(_reading(settings, in_secrets=in_secrets),))},
+        tags=settings.tags,
+        ignores=frozenset({"description"}),
+        rule="listed-access",
+    )
+    policy_arn = imported(settings, "variables-policy", settings.arn("iam", f"policy/{policy}"))
+    for ending, reader in readers.items():
+        must = {"role": reader, "policyArn": policy_arn}
+        yield Row(type=ROLE_ATTACHMENT, name=f"{logical}{ending}", must=must, rule="listed-access")
+
+
+def _reading(settings: Settings, *, in_secrets: bool) -> May:
+    """The application's variables, and no other parameter or secret."""
+    names = [f"{settings.names.parameter_prefix}/{variable}" for variable in settings.variables]
+    if in_secrets:
+        actions = ("secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret")
+        # Secrets Manager adds six characters to a name.
+        values = [("secretsmanager", f"secret:{name}-??????") for name in names]
+    else:
+        actions = ("ssm:GetParameters", "ssm:GetParameter")
+        values = [("ssm", f"parameter{name}") for name in names]
+    on = tuple(settings.arn(service, rest, region=region) for region in settings.regions for service, rest in values)
+    return May(actions=actions, on=on)
+
+
+def _start_of_tasks(settings: Settings) -> Document:
+    """Pull the account's images and write the account's logs."""
+    images = ("ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage")
+    return Document(
+        may=(
+            May(actions=("ecr:GetAuthorizationToken",), on=("*",)),
+            May(actions=images, on=(settings.arn("ecr", "repository/*", region="*"),)),
+            May(
+                actions=("logs:CreateLogStream", "logs:PutLogEvents"),
+                on=(settings.arn("logs", "log-group:*", region="*"),),
+            ),
+        )
+    )

@@ -1,0 +1,154 @@
+"""A planned stack: what a run of the program registered, as the engine sends it to the pack; and changes of it.
+
+Touches nothing. The cloud is the mock of `tests.components.conftest`; the engine's part (the provider, the settings) is
+added here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pulumi_policy.proxy import UnknownValueError
+
+from components.settings import Settings
+from guardrails.rules import RULES, STACK_RULES, Resource
+from tests.components.configurations import CONFIG, as_text
+from tests.components.conftest import Recording, Registration
+
+PROVIDER = "urn:pulumi:production::eonpro-kms::pulumi:providers:aws::default_7_51_1"
+COMPONENTS = "eonpro:kms:"
+
+Stack = list[Resource]
+
+
+def planned(recording: Recording, **changes: Any) -> Stack:
+    """The inputs of what a run registered, with the settings that it ran with; `refers_to` as the engine has it."""
+    configuration = configuration_of(changes)
+    settings = Settings.from_config(configuration)
+    return [resource_of(each, settings, configuration) for each in recording.resources]
+
+
+def configuration_of(changes: Mapping[str, Any]) -> dict[str, str]:
+    """The configuration of the plain stack with these changes, as the engine gives it."""
+    return as_text({**CONFIG, **{key if ":" in key else f"eonpro-kms:{key}": value for key, value in changes.items()}})
+
+
+def resource_of(registration: Registration, settings: Settings, configuration: Mapping[str, str]) -> Resource:
+    return Resource(
+        type=registration.type,
+        urn=registration.urn,
+        # Its outputs begin with its inputs; the rules for a resource read these alone.
+        props=registration.outputs,
+        protected=registration.protected,
+        ignored=registration.ignored,
+        aliases=tuple(f"urn:pulumi:production::eonpro-kms::{each}" for each in registration.aliases),
+        provider=None if registration.type.startswith(COMPONENTS) else PROVIDER,
+        refers_to=registration.refers_to,
+        settings=settings,
+        configuration=configuration,
+    )
+
+
+def with_inputs(resource: Resource) -> Resource:
+    """The resource as a rule for one resource gets it: without what the cloud adds."""
+    return replace(resource, props={name: value for name, value in resource.props.items() if name not in ADDED})
+
+
+ADDED = frozenset({"arn", "keyId"})
+"""Outputs of the mock of the cloud; `arn` is an input of some resources, which keep it."""
+
+
+def refusals(stack: Stack) -> Iterator[tuple[str, str]]:
+    """Rule and message of each violation of the stack, as an update would have it: every value is known."""
+    for resource in stack:
+        for rule in RULES:
+            for message in rule.violations(as_input(resource)):
+                yield rule.name, message
+    for stack_rule in STACK_RULES:
+        yield from ((stack_rule.name, message) for _, message in stack_rule.check(stack))
+
+
+def as_input(resource: Resource) -> Resource:
+    if resource.type in (
+        "aws:sns/topicPolicy:TopicPolicy",
+        "aws:cloudwatch/eventTarget:EventTarget",
+    ):
+        return resource
+    return with_inputs(resource)
+
+
+def find(stack: Stack, type_: str, name: str) -> Resource:
+    """The resource of a type by its name in the program."""
+    [found] = [each for each in stack if each.type.endswith(f":{type_}") and each.name == name]
+    return found
+
+
+def changed(stack: Stack, type_: str, name: str, **changes: Any) -> Stack:
+    """The stack with other inputs of one resource; None removes an input, a function is applied to it."""
+    resource = find(stack, type_, name)
+    props = dict(resource.props)
+    for key, value in changes.items():
+        props[key] = value(props.get(key)) if callable(value) else value
+    props = {key: value for key, value in props.items() if value is not None}
+    return [replace(each, props=props) if each is resource else each for each in stack]
+
+
+def with_options(stack: Stack, type_: str, name: str, **options: Any) -> Stack:
+    """The stack with other options of one resource."""
+    resource = find(stack, type_, name)
+    return [replace(each, **options) if each is resource else each for each in stack]
+
+
+def without(stack: Stack, *types: str, name: str | None = None) -> Stack:
+    """The stack without the resources of these types."""
+    return [
+        each for each in stack if not (each.type.rpartition(":")[2] in types and (name is None or each.name == name))
+    ]
+
+
+def beside(stack: Stack, type_: str, props: Mapping[str, Any], *, name: str = "more", **options: Any) -> Stack:
+    """The stack with one more resource, outside its components."""
+    urn = f"urn:pulumi:production::eonpro-kms::{type_}::{name}"
+    first = stack[0]
+    given = {"provider": PROVIDER, "protected": True, **options}
+    more = Resource(
+        type=type_, urn=urn, props=dict(props), settings=first.settings, configuration=first.configuration, **given
+    )
+    return [*stack, more]
+
+
+def document(*statements: Mapping[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def allow(**elements: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", **elements}
+
+
+def edited(edit: Callable[[dict[str, Any]], None]) -> Callable[[str], str]:
+    """A change of a policy document's text, made on the parsed document."""
+
+    def change(text: str) -> str:
+        parsed = json.loads(text)
+        edit(parsed)
+        return json.dumps(parsed)
+
+    return change
+
+
+def and_statement(**elements: Any) -> Callable[[str], str]:
+    """The document with one more statement that allows."""
+    return edited(lambda parsed: parsed["Statement"].append(allow(**elements)))
+
+
+def unknown_in(resource: Resource, rule: str) -> bool:
+    """Whether a rule cannot be checked before the update."""
+    [found] = [each for each in RULES if each.name == rule]
+    try:
+        list(found.violations(resource))
+    except UnknownValueError:
+        return True
+    return False

@@ -1,0 +1,58 @@
+"""Each harmful change of the program is refused, on a planned stack, by its rule."""
+
+from __future__ import annotations
+
+import contextvars
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.components import conftest
+from tests.components.configurations import ACCOUNT, CONFIG
+from tests.components.conftest import Recording
+from tests.guardrails.harms import HARMS, LISTED, OWN, Harm
+from tests.guardrails.planned import Stack, planned, refusals
+
+
+def settings_of(harm: Harm) -> dict[str, Any]:
+    """The settings of the stack that a harm is done to, with the account's id."""
+    return {
+        name: value.replace("{account}", ACCOUNT) if isinstance(value, str) else value
+        for name, value in harm.config.items()
+    }
+
+
+def run_changed(harm: Harm) -> Stack:
+    """The stack that the changed program registers, against the mock of the engine."""
+    recording, changes = Recording(), settings_of(harm)
+    names: dict[str, Any] = {"__name__": "__main__"}
+
+    def program() -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            exec(compile(harm.program(), harm.name, "exec"), names)
+
+    config = {**CONFIG, **{f"eonpro-kms:{name}": value for name, value in changes.items()}}
+    try:
+        contextvars.copy_context().run(conftest._run, config, recording, program)
+    finally:
+        for owner, name, value in reversed(names.get("_PATCHED", [])):
+            setattr(owner, name, value)
+    return planned(recording, **changes)
+
+
+@pytest.fixture(params=HARMS, ids=lambda harm: harm.name)
+def harm(request: pytest.FixtureRequest) -> Iterator[Harm]:
+    yield request.param
+
+
+def test_a_harmful_change_of_the_program_is_refused_by_its_rule(harm: Harm) -> None:
+    found = list(refusals(run_changed(harm)))
+    assert harm.rule in {rule for rule, _ in found}, found
+
+
+def test_there_are_at_least_72_and_40_of_them_and_no_two_have_one_name() -> None:
+    assert len(LISTED) >= 72 and len(OWN) >= 40
+    assert len({harm.name for harm in HARMS}) == len(HARMS)

@@ -1,0 +1,319 @@
+"""Whoever widens a function that writes a policy is refused: the guardrails say by themselves what may be.
+
+Each statement of every document that the program writes is widened in every element, on planned stacks; and each
+function of `components.policies` that writes one is replaced by a wider one, and the program run with it.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextvars
+import copy
+import inspect
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import components
+from components.policies import access, documents, key, trail
+from components.settings import Settings
+from guardrails.rules import RULES, Resource
+from tests.components import conftest
+from tests.components.configurations import ACCOUNT, CONFIG, CONFIGURATIONS
+from tests.components.conftest import Recording
+from tests.components.conftest import run_program as run_program
+from tests.guardrails.planned import Stack, as_input, configuration_of, planned, refusals
+from tests.guardrails.test_program import VARIANTS
+
+FOREIGN = "arn:aws:iam::999999999999:root"
+Statement = dict[str, Any]
+Widening = tuple[str, Statement | None]
+"""What is widened, and the statement then; None where it is removed."""
+
+
+def widenings(statement: Statement) -> Iterator[Widening]:
+    """A statement widened in each of its elements, one at a time."""
+    return _of_allow(statement) if statement["Effect"] == "Allow" else _of_deny(statement)
+
+
+def _of_allow(statement: Statement) -> Iterator[Widening]:
+    def changed(what: str, **elements: Any) -> Widening:
+        return what, {**statement, **elements}
+
+    actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+    service = actions[0].partition(":")[0]
+    wide = f"{service}:*"
+    if actions != [wide]:
+        yield changed("action", Action=[*actions, wide])
+        yield changed("action", Action=[*actions, f"{service}:{'Put' if service != 'sts' else 'Get'}*"])
+    yield "action", {name: value for name, value in statement.items() if name != "Action"} | {"NotAction": "x:y"}
+    if "Principal" in statement:
+        principal = statement["Principal"]
+        yield changed("principal", Principal={**principal, "AWS": [FOREIGN]})
+        yield changed("principal", Principal={**principal, "Service": ["lambda.amazonaws.com"]})
+        yield changed("principal", Principal="*")
+        rest = {name: value for name, value in statement.items() if name != "Principal"}
+        yield "principal", rest | {"NotPrincipal": {"AWS": FOREIGN}}
+    if (resources := statement.get("Resource", "*")) != "*":
+        first, *more = resources if isinstance(resources, list) else [resources]
+        yield changed("resource", Resource="*")
+        if not first.endswith("*"):
+            yield changed("resource", Resource=[f"{first[:-1]}*", *more])
+            yield changed("resource", Resource=[f"{first[:-1]}?", *more])
+        yield changed("resource", Resource=[first, first.replace(ACCOUNT, "999999999999") + "x"])
+    if conditions := statement.get("Condition"):
+        yield "condition", {name: value for name, value in statement.items() if name != "Condition"}
+        for operator, keys in conditions.items():
+            for name, values in keys.items():
+                others = {each: keys[each] for each in keys if each != name}
+                rest = {each: conditions[each] for each in conditions if each != operator}
+                yield changed("condition", Condition={**rest, operator: others})
+                yield changed("condition", Condition={**rest, operator: others, f"{operator}IfExists": {name: values}})
+                yield changed("condition", Condition={**rest, operator: others, "StringLike": {name: "*"}})
+                several = values if isinstance(values, list) else [values]
+                yield changed("condition", Condition={**rest, operator: {**others, name: [*several, "another"]}})
+
+
+def _of_deny(statement: Statement) -> Iterator[Widening]:
+    yield "denial", None
+    yield "denial", {**statement, "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}
+    conditions = statement.get("Condition", {})
+    but = {"ArnNotLike": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/theirs*"}}
+    for more in (
+        but,
+        {"StringEquals": {"aws:PrincipalOrgID": "o-1"}},
+        {"Bool": {"aws:MultiFactorAuthPresent": "false"}},
+    ):
+        yield "denial", {**statement, "Condition": {**conditions, **more}}
+    actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+    for action in actions:
+        yield "denial", {**statement, "Action": [each for each in actions if each != action] or ["kms:Nothing"]}
+    if isinstance(statement["Resource"], list):
+        yield "denial", {**statement, "Resource": statement["Resource"][0]}
+
+
+def is_no_wider(statement: Statement, widened: Statement | None, settings: Settings) -> bool:
+    """Whether the document gives nothing more, because another statement gives or denies it already."""
+    if widened == statement:
+        return True
+    if statement["Effect"] == "Allow":
+        # The account's IAM may allow everything already: a condition on who of the account it is changes nothing.
+        root = {"AWS": [f"arn:aws:iam::{ACCOUNT}:root"]}
+        is_left_to_iam = statement.get("Principal") == root and not settings.strict_key_policy
+        return is_left_to_iam and widened is not None and widened.get("Principal") == root and "Action" in widened
+    if statement["Action"] != "kms:ScheduleKeyDeletion":
+        return False
+    # Deletion is denied already, at any time and to everybody but those whom the settings name.
+    named = ("theirs", f"{ACCOUNT}:root")
+    return not settings.deletion_administrators or any(text in json.dumps(widened) for text in named)
+
+
+DOCUMENTS = ("policy", "assumeRolePolicy")
+
+
+def widened_stacks(stack: Stack) -> Iterator[tuple[str, Stack]]:
+    """The stack with one statement of one document widened in one element."""
+    for index, resource in enumerate(stack):
+        for name in DOCUMENTS:
+            text = resource.props.get(name, '{"Statement": []}')
+            for position, statement in enumerate(json.loads(text)["Statement"]):
+                for what, widened in widenings(statement):
+                    assert resource.settings is not None
+                    if is_no_wider(statement, widened, resource.settings):
+                        continue
+                    parsed = json.loads(text)
+                    parsed["Statement"][position : position + 1] = [] if widened is None else [widened]
+                    changed = replace(resource, props={**resource.props, name: json.dumps(parsed)})
+                    where = f"{what} of {statement.get('Sid')!r} in the {name} of {resource.type} {resource.name}"
+                    yield f"{where}: {widened}", [*stack[:index], changed, *stack[index + 1 :]]
+
+
+MUTATED = ("every-target", "guarded", "strict", "full-audit", "replicas", "eks-irsa", "ecs-secrets-manager", "vercel")
+
+
+@pytest.mark.parametrize("configuration", MUTATED)
+def test_every_statement_that_is_widened_is_refused(
+    configuration: str, run_program: Callable[..., Recording], record_property: Callable[[str, object], None]
+) -> None:
+    stack = planned(run_program(**VARIANTS[configuration]), **VARIANTS[configuration])
+    count, passed = 0, []
+    for label, widened in widened_stacks(stack):
+        count += 1
+        [changed] = [each for each, before in zip(widened, stack, strict=True) if each is not before]
+        # The other resources are as they were: all of them pass.
+        if not list(refusals_of(changed)):
+            passed.append(label)
+    record_property("widened", count)
+    assert count > 50 and passed == []
+
+
+def refusals_of(resource: Resource) -> Iterator[str]:
+    for rule in RULES:
+        yield from rule.violations(as_input(resource))
+
+
+# --- the functions that write
+
+
+def writers() -> dict[str, Callable[..., Any]]:
+    """Every function of `components.policies` that writes statements, by its name."""
+    return {
+        f"{module.__name__.rpartition('.')[2]}.{name}": function
+        for module in (access, key, trail, documents)
+        for name, function in vars(module).items()
+        if inspect.isfunction(function) and function.__module__ == module.__name__ and name != "policy"
+        if function.__annotations__.get("return") in ("Statement", "list[Statement]", "Policy")
+    }
+
+
+WRITERS = writers()
+USED_BY = {
+    "access.vercel_trust_statements": "vercel",
+    "access.irsa_trust_statements": "eks-irsa",
+    "access.secret_policy": "ecs-secrets-manager",
+    "access.secret_statements": "ecs-secrets-manager",
+    "access.parameter_policy": "ecs",
+    "access.parameter_statements": "ecs",
+    "access.ecs_trust_statements": "ecs",
+    "access.execution_trust_policy": "ecs",
+    "access.task_start_policy": "ecs",
+    "access.pod_identity_trust_statements": "eks-pod-identity",
+    "key.exclusive_use_statement": "guarded",
+    "key.usage_guard_statements": "guarded",
+    "key.pattern_administration_statement": "strict, by pattern",
+    "trail.log_encryption_statement": "full-audit",
+    "trail.log_role_policy": "full-audit",
+    "trail.log_role_trust_policy": "full-audit",
+    "trail.forwarding_policy": "replicas",
+    "trail.forwarding_trust_policy": "replicas",
+}
+"""A configuration that calls the writer; any one does where it is not listed."""
+
+CONFIGURED = {
+    **CONFIGURATIONS,
+    "strict, by pattern": {
+        **CONFIGURATIONS["strict"],
+        "administratorPatterns": CONFIGURATIONS["guarded"]["administratorPatterns"],
+    },
+}
+
+
+def first_widening_of(written: Any, element: str, settings: Settings) -> Any:
+    """What a writer returns, with its first statement that can be widened in the element widened so."""
+    result = copy.deepcopy(written)
+    several = result["Statement"] if isinstance(result, dict) and "Statement" in result else result
+    statements = several if isinstance(several, list) else [several]
+    for index, statement in enumerate(statements):
+        for what, widened in widenings(statement):
+            if what != element or widened is None or is_no_wider(statement, widened, settings):
+                continue
+            if several is result and not isinstance(several, list):
+                return widened
+            statements[index] = widened
+            return result
+    return None
+
+
+ELEMENTS = ("principal", "action", "resource", "condition", "denial")
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_the_program_with_a_wider_writer_is_refused(writer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    changes = CONFIGURED[USED_BY.get(writer, "ecs")]
+    settings = Settings.from_config(configuration_of(changes))
+    tried = []
+    for element in ELEMENTS:
+        wider = WiderWriter(WRITERS[writer], element, settings)
+        with monkeypatch.context() as patches:
+            for module in [each for name, each in sys.modules.items() if name.startswith("components")]:
+                for name, value in vars(module).copy().items():
+                    if value is wider.function:
+                        patches.setattr(module, name, wider)
+            recording = Recording()
+            contextvars.copy_context().run(conftest._run, {**CONFIG, **_named(changes)}, recording)
+        assert wider.is_called, f"{writer} is not called"
+        if wider.is_wider:
+            tried.append(element)
+            assert list(refusals(planned(recording, **changes))), f"{writer}: its {element} is wider"
+    assert tried
+
+
+def _named(changes: Mapping[str, Any]) -> dict[str, Any]:
+    # An empty text is a value that is not set.
+    return {f"eonpro-kms:{name}": "" if value is None else value for name, value in changes.items()}
+
+
+class WiderWriter:
+    """A writer whose first statement is widened in one element."""
+
+    def __init__(self, function: Callable[..., Any], element: str, settings: Settings) -> None:
+        self.function, self.is_called, self.is_wider = function, False, False
+        self._element, self._settings = element, settings
+
+    def __call__(self, *args: Any, **more: Any) -> Any:
+        written = self.function(*args, **more)
+        widened = first_widening_of(written, self._element, self._settings)
+        self.is_called, self.is_wider = True, self.is_wider or widened is not None
+        return written if widened is None else widened
+
+
+# --- what the guardrails are made of
+
+
+ROOT = Path(components.__file__).parents[1]
+ALLOWED = ("components.settings", "components.policies.evaluation", "components.policies.statements")
+
+
+def imported_by(file: Path) -> Iterator[str]:
+    package = file.relative_to(ROOT).with_suffix("").parts
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level] if node.level else ()
+            yield ".".join((*base, *filter(None, (node.module,))))
+
+
+def test_the_guardrails_import_none_of_the_functions_that_write_policies_at_any_depth() -> None:
+    pending = [*(ROOT / "guardrails").rglob("*.py")]
+    seen: set[Path] = set()
+    while pending:
+        file = pending.pop()
+        if file in seen:
+            continue
+        seen.add(file)
+        for name in imported_by(file):
+            if name.startswith("components"):
+                assert name.startswith(ALLOWED), f"{file.relative_to(ROOT)} imports {name}"
+                path = ROOT.joinpath(*name.split("."))
+                pending += [each for each in (path.with_suffix(".py"), path / "__init__.py") if each.exists()]
+    assert any(file.name == "key_access.py" or file.name == "conditions.py" for file in seen)
+
+
+def test_the_verdict_is_the_same_where_no_writer_can_be_called() -> None:
+    """The rules are loaded and used in a process in which every function that writes a policy raises."""
+    script = """
+import sys, components.policies as p
+from components.policies import access, key, trail, documents
+def no(*args, **more):
+    raise AssertionError("a function that writes policies was called")
+for module in (p, access, key, trail, documents):
+    for name, value in list(vars(module).items()):
+        if type(value) is type(no):
+            setattr(module, name, no)
+from components.settings import Settings
+from guardrails.rules.table import rows_of
+from tests.components.configurations import AS_TEXT
+print(len(rows_of(Settings.from_config(AS_TEXT))))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env={**os.environ}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 and int(done.stdout) > 30, done.stderr
