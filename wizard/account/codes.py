@@ -315,6 +315,12 @@ TABLE: tuple[CheckCode, ...] = tuple(
 ADVISORY = frozenset({"alerts-without-address", "key-use-by-others", "region-shared"})
 """Codes of a decision that an auditor asks about: nothing is broken, so they do not make a stack unhealthy."""
 
+CREDENTIALS = frozenset({"operator-credentials", "vercel-token-missing", "vercel-token-refused"})
+"""Codes of credentials that the caller lacks: exit code 3."""
+
+UNREAD = CREDENTIALS | {"account-unreachable", "vercel-unreachable"}
+"""Codes of what could not be read: a finding of a diagnosis, and nothing known of the stack."""
+
 BY_NAME: Mapping[str, CheckCode] = MappingProxyType({cause.name: cause for cause in TABLE})
 
 

@@ -32,10 +32,6 @@ def plain(notice: Notice) -> dict[str, Any]:
     }
 
 
-CREDENTIALS = frozenset({"operator-credentials", "vercel-token-missing", "vercel-token-refused"})
-"""The causes that are missing credentials of the doctor itself: exit code 3."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
     """The notices of a stack, those with a code in the order of the codes: a cause before its consequences."""
@@ -105,7 +101,7 @@ class Diagnosis:
         """0 healthy; 3 if the doctor's own credentials or permissions are the problem; else 1."""
         if self.healthy:
             return 0
-        first = self.findings[0].code in CREDENTIALS if self.findings else False
+        first = self.findings[0].code in codes.CREDENTIALS if self.findings else False
         denied = not self.findings and any(entry.is_denied for entry in self.not_checked)
         return 3 if first or denied else 1
 

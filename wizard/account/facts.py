@@ -4,6 +4,7 @@ Reads through the ports, and changes nothing.
 """
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -191,6 +192,18 @@ class StackFacts:
         others = () if self.settings.names.value.setting else self.settings.of_each_key[1:]
         return tuple(self.otherwise(settings=of_key) for of_key in others)
 
+    def for_target(self, target: Target) -> "StackFacts":
+        """The same facts, with the same answers, of one deploy target alone."""
+        settings = self.settings.model_copy(update={"deploy_targets": (target,)})
+        facts = copy(self)
+        facts.settings, facts.vercel = settings, self.vercel if deploy_target(target).has_own_copy else None
+        facts.__dict__.pop("of_hash_key", None)
+        return facts
+
+    def release_under_way(self, target: Target) -> str | SetupError:
+        """A rolling release at the target that is not complete, in words; empty for none."""
+        return self.once(f"release at {target}", lambda: deploy_target(target).under_way(self.context((target,))))
+
     def otherwise(self, *, settings: Settings | None = None, sources: FactSources | None = None) -> "StackFacts":
         """The same stack by other settings or sources; its state and its project are not read again."""
         return StackFacts(
@@ -220,9 +233,9 @@ class StackFacts:
     @property
     def key(self) -> KeyFact | SetupError | None:
         """The stack's key; None if it does not exist."""
-        arn = self.key_arn
-        if arn is None:
-            return self.alias_target
+        arn, target = self.key_arn, self.alias_target
+        if arn is None or (isinstance(target, KeyFact) and target.arn == arn):
+            return target
         return self.once("key", lambda: self.aws.kms.describe_key(arn))
 
     @property

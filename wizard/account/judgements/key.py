@@ -42,7 +42,7 @@ def check_region(facts: StackFacts) -> Iterator[Notice]:
 @judgement("key-enabled")
 def check_keys(facts: StackFacts) -> Iterator[Notice]:
     """Whether the stack's key exists and is enabled, in each of its Regions."""
-    arns = facts.outputs.key_arns if facts.outputs else tuple(filter(None, (facts.key_arn,)))
+    arns = facts.key_arns
     for arn in arns:
         key = facts.key if arn == facts.key_arn else facts.replica(arn)
         if isinstance(key, SetupError):
@@ -146,9 +146,12 @@ def usable_and_guarded(
 def check_delivered_key_id(facts: StackFacts) -> Iterator[Notice]:
     """Whether AWS_KMS_KEY_ID is the key's ARN wherever it was delivered."""
     for variable in expected(facts, KEY_ID_VARIABLE):
-        if variable.value is None or variable.expected_value is None:
+        if variable.value is None:
             continue
-        yield _key_id(facts, variable, variable.value, variable.expected_value)
+        if variable.expected_value is None:
+            yield Notice.unknown(f"{variable.name} in {variable.place}", why="it is not known which key is the stack's")
+        else:
+            yield _key_id(facts, variable, variable.value, variable.expected_value)
 
 
 def _key_id(facts: StackFacts, variable: Expected, value: str, expected_arn: str) -> Notice:
@@ -196,13 +199,20 @@ def _shown(value: str) -> str:
 @judgement("key-enabled")
 def check_alias(facts: StackFacts) -> Iterator[Notice]:
     """Whether the alias points to the stack's key."""
-    outputs, target = facts.outputs, facts.alias_target
-    if outputs is None:
-        return
-    alias, key = outputs.alias_name, outputs.key_arn
+    outputs, target, alias = facts.outputs, facts.alias_target, facts.settings.names.alias
     if isinstance(target, SetupError):
         yield Notice.unread(f"the alias {alias}", target)
         return
+    if outputs is None:
+        if target is None:
+            yield Notice.wrong(
+                "alias-missing",
+                what=f"the alias {alias} does not exist",
+                why="a call with the alias fails; which key is the stack's is not known here",
+                command=fixes.aws(facts, "kms", "list-aliases"),
+            )
+        return
+    key = outputs.key_arn
     to_the_key = ("--alias-name", alias, "--target-key-id", outputs.key_id)
     if target is None:
         yield Notice.wrong(

@@ -45,8 +45,6 @@ def check_stored_data_key(facts: StackFacts) -> Iterator[Notice]:
 
 def _missing(facts: StackFacts) -> Iterator[Notice]:
     name = facts.settings.names.stored_data_key
-    if facts.outputs is None:
-        return  # Not deployed, or reported by check_stack.
     recovery = _recovery(facts)
     if recovery is None:
         yield Notice.wrong(

@@ -79,9 +79,10 @@ def _met(facts: StackFacts, trail: TrailFact, id_: str, is_met: bool | None) -> 
     if is_met:
         return Notice.good(f"{name} {BY_ID[id_].met}", requirements=(id_,))
     gap = gap_of(id_)
+    left = "; it was left as it was found" if ImportGroup.TRAIL in facts.settings.kept_as_found else ""
     return Notice.wrong(
         _TRAIL_CODES[id_],
-        what=f"{name}: {gap.text}",
+        what=f"{name}: {gap.text}{left}",
         why=gap.requirement.reason,
         command=_command(facts, trail, gap),
         requirements=(id_,),

@@ -90,9 +90,8 @@ def in_the_store(facts: StackFacts, name: str) -> Iterator[Expected]:
     """The parameter or secret in each Region of the key, if ECS or EKS reads it."""
     if not facts.settings.uses_store:
         return
-    arns = facts.outputs.key_arns if facts.outputs else tuple(filter(None, (facts.key_arn,)))
     store = "Secrets Manager" if facts.settings.secret_store is SecretStore.SECRETS_MANAGER else "Parameter Store"
-    for arn in arns:
+    for arn in facts.key_arns:
         values = facts.stored_values(Arn.parse(arn).region)
         if isinstance(values, SetupError):
             continue
@@ -438,10 +437,10 @@ def _region(facts: StackFacts, variable: Expected, value: str, expected_region: 
 def check_parameters(facts: StackFacts) -> Iterator[Notice]:
     """Whether each Region's store has the stored data key."""
     stored_data_key = facts.stored_data_key
-    if not isinstance(stored_data_key, StoredDataKey):
-        return
     for variable in in_the_store(facts, facts.settings.names.variable):
-        if not variable.exists:
+        if not isinstance(stored_data_key, StoredDataKey):
+            yield Notice.unknown(variable.place, why="there is no stored data key to compare it with")
+        elif not variable.exists:
             yield _no_parameter(facts, variable)
         elif variable.value != stored_data_key.wrapped.value:
             what = f"{variable.place} is another data key than the stored {stored_data_key.wrapped.fingerprint}"

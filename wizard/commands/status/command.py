@@ -1,33 +1,52 @@
-"""`status`: the state of each stack from its settings, its backend and its account; several stacks concurrently.
+"""`status`: the notices of each stack in rows, with what its settings and its backend say; several stacks beside each
+other.
 
-Reads through the ports, changes nothing and asks no questions.
+Reads through the facts, changes nothing and asks no questions.
 """
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
-from components.policies.stack import trail_arn_of
 from components.settings import Settings, Target
-from wizard.account import key_access
+from wizard.account import codes
+from wizard.account.diagnosis import judge
+from wizard.account.facts import StackFacts
+from wizard.account.judgements import KEY_RIGHTS_CHECKS, key, policies, stored_data_key, trail, variables
+from wizard.account.notices import Judgement, Notice, State
 from wizard.commands.status import StatusOptions
 from wizard.core import json_documents
 from wizard.core.clients import Clients, ListStacks, Request
-from wizard.core.errors import DataKeyConflict, PermissionDenied, SetupError, StackNotFound, attempted
+from wizard.core.errors import SetupError, StackNotFound, Unsupported
 from wizard.core.models.account import KeyFact
-from wizard.core.models.delivery import StoredDataKey, VercelProject
+from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.inputs import S3, Mark
 from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import HealthStatus, ListedStack, StackStatus, StatusCheck
 from wizard.core.next_command import Result, plain_name, wizard
-from wizard.core.ports.run import AwsClient, TargetContext, UserInterface, VercelClient
-from wizard.core.retry import Threads, together
+from wizard.core.ports.run import AwsClient, UserInterface, VercelClient
+from wizard.core.retry import Threads
 from wizard.core.state_backend import url_of
-from wizard.data_key.delivery import find_last_backup, find_stored_data_key, variables_of
 from wizard.inputs.registry import by_key
-from wizard.targets.port import deploy_target
+
+ROWS: Mapping[str, tuple[Judgement, ...]] = {
+    "key": (key.check_keys, key.check_alias),
+    "rotation": (key.check_rotation,),
+    "access": (policies.check_application_grants, *KEY_RIGHTS_CHECKS),
+    "trail": (trail.check_trail, trail.check_logs_key),
+    "stored data key": (stored_data_key.check_stored_data_key,),
+}
+"""The judgements of each row; the deploy targets follow."""
+
+_TARGET_CHECKS: tuple[Judgement, ...] = (
+    variables.check_vercel_access,
+    variables.check_store_access,
+    variables.check_data_key_on_vercel,
+    variables.check_parameters,
+    variables.check_companion_variables,
+    key.check_delivered_key_id,
+)
+"""The judgements of a target's variables."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +77,7 @@ def run(options: StatusOptions, request: Request, clients: Clients) -> Result:
         profile=values.get("profile"),
         region=values.get("region"),
         vercel_token=values.get("vercel_token"),
+        backend=backend_url,
     )
     show(clients.ui, rows)
     result = json_documents.status(document(rows))
@@ -75,27 +95,31 @@ def read(
     profile: str | None = None,
     region: str | None = None,
     vercel_token: str | None = None,
+    backend: Mapping[str, str] | None = None,
 ) -> tuple[StackStatus, ...]:
     """The status of the named stack, or of all stacks with a settings file here or a state in the backend, by name.
 
-    `unreadable`: why the settings of a stack cannot be used. What cannot be read is unknown, not an error.
-    Raises StackNotFound if the named stack has neither.
+    `unreadable`: why the settings of a stack cannot be used. `backend`: the environment that names the state's backend.
+    What cannot be read is unknown, not an error. Raises StackNotFound if the named stack has neither.
     """
     name = plain_name(stack)
     unreadable = unreadable or {}
     local = sorted({*settings_by_stack, *unreadable}) if all_stacks else [name]
-    known = [settings_by_stack[name] for name in local if name in settings_by_stack]
-    caller = _caller(clients, profile, region or next((settings.region for settings in known), None), vercel_token)
-    with Threads(max_workers=8) as pool, Threads(max_workers=8) as asking:
-        # The backend, the account and Vercel are asked at the same time.
-        here = {each: settings_by_stack[each] for each in local if each in settings_by_stack}
-        projects = {each: asking.submit(_project, caller.vercel, settings) for each, settings in here.items()}
+    here = {each: settings_by_stack[each] for each in local if each in settings_by_stack}
+    region = region or next((settings.region for settings in here.values()), None)
+    caller = _caller(clients, profile, region, vercel_token)
+    with Threads(max_workers=1) as listing, Threads(max_workers=8) as pool:
+        # Vercel and the account are asked at the same time; the backend needs the caller's credentials.
+        facts = {each: _facts(each, settings, caller, clients, backend or {}) for each, settings in here.items()}
+        for each in facts.values():
+            if each is not None:
+                pool.submit(lambda each=each: each.vercel_variables)
         caller = _identified(caller)
-        listing = asking.submit(_listed, list_stacks, caller)
+        listed_stacks = listing.submit(_listed, list_stacks, caller)
         accounts = {
-            each: pool.submit(_read_account, each, settings, caller, projects[each]) for each, settings in here.items()
+            each: pool.submit(_read_account, here[each], caller, stack_facts) for each, stack_facts in facts.items()
         }
-    listed, why_unlisted = listing.result()
+    listed, why_unlisted = listed_stacks.result()
     by_name = {row.name: row for row in listed or ()}
     if not all_stacks and listed is not None and name not in {*by_name, *settings_by_stack, *unreadable}:
         raise StackNotFound(
@@ -112,7 +136,7 @@ def read(
             status = replace(_unread(stack_name, here[stack_name]), status=HealthStatus.NOT_BUILT)
         else:
             status = accounts[stack_name].result()
-            status = replace(status, why=status.why or why_unlisted)
+            status = replace(status, stack=stack_name, why=status.why or why_unlisted)
         return replace(
             status,
             in_backend=None if listed is None else row is not None,
@@ -138,20 +162,6 @@ def _identified(caller: _Caller) -> _Caller:
         return _Caller(why=f"AWS is not reachable: {error.message}")
 
 
-def _project(vercel: VercelClient | None, settings: Settings) -> VercelProject | SetupError | None:
-    """The stack's project; its variables are asked for too, so that they are known when they are compared."""
-    if vercel is None or not by_key["vercel_project"].needed({"target": tuple(settings.deploy_targets)}):
-        return None
-    named = VercelProject.named(*settings.vercel_place).with_names(settings.delivered_names)
-    project, _ = together(
-        partial(attempted, vercel.find_project, *settings.vercel_place),
-        partial(attempted, vercel.read_variables, named),
-    )
-    if isinstance(project, SetupError):
-        return project
-    return replace(named, scope=project.scope, has_rolling_releases=project.has_rolling_releases)
-
-
 def _listed(list_stacks: ListStacks, caller: _Caller) -> tuple[tuple[ListedStack, ...] | None, str]:
     """The backend's stacks, or None and why they are not known."""
     try:
@@ -170,188 +180,123 @@ def _unread(stack: str, settings: Settings) -> StackStatus:
     )
 
 
-def _read_account(
-    stack: str, settings: Settings, caller: _Caller, project: Future[VercelProject | SetupError | None]
-) -> StackStatus:
-    status = _unread(stack, settings)
-    if caller.aws is None or caller.account is None:
+def _facts(
+    stack: str, settings: Settings, caller: _Caller, clients: Clients, backend: Mapping[str, str]
+) -> StackFacts | None:
+    """The facts of a stack in its own Region; None without a client of AWS."""
+    if caller.aws is None:
+        return None
+    aws = caller.aws.with_region(settings.region)
+    is_used = by_key["vercel_token"].needed({"target": settings.deploy_targets})
+    facts = StackFacts(
+        stack=stack,
+        settings=settings,
+        aws=aws,
+        sources=clients,
+        open_engine=lambda: clients.engine({**aws.environment(), **backend}),
+        vercel=caller.vercel if is_used else None,
+        readers={"state": lambda: _state(facts)},
+    )
+    return facts
+
+
+def _state(facts: StackFacts) -> StackState:
+    """The stack's state, where the alias and the stored data key do not name one key: only the state says which it is.
+
+    To read it takes a start of Pulumi for each stack. Raises Unsupported where it is not needed.
+    """
+    alias, stored = facts.alias_target, facts.stored_data_key
+    agree = isinstance(alias, KeyFact) and isinstance(stored, StoredDataKey) and stored.key_arn in (None, alias.arn)
+    if agree or isinstance(alias, SetupError):
+        raise Unsupported("status does not read the state of a stack whose key is known", "")
+    return facts.engine.state(facts.stack)
+
+
+def _read_account(settings: Settings, caller: _Caller, facts: StackFacts | None) -> StackStatus:
+    status = _unread("", settings)
+    if facts is None or caller.account is None:
         return replace(status, why=caller.why)
     if caller.account != settings.account_id:
         why = f"your credentials belong to the account {caller.account}"
         return replace(status, status=HealthStatus.ELSEWHERE, why=why)
+    targets = [(target, facts.for_target(target)) for target in settings.deploy_targets]
+    judgements = [_every(row, facts) for row in ROWS.values()]
+    judgements += [_every(_TARGET_CHECKS, of_target) for _, of_target in targets]
     with Threads(max_workers=1) as pool:
-        record = pool.submit(attempted, find_last_backup, caller.aws.with_region(settings.region), settings)
-        aws = caller.aws.with_region(settings.region)
-        fingerprint, checks = _run_checks(stack, aws, caller.vercel, settings, project)
-    backup = record.result()
-    last = backup.at.isoformat(timespec="seconds") if isinstance(backup, LastBackup) else None
+        pool.submit(lambda: facts.last_backup)
+        notices = judge(facts, judgements)
+    checks = (
+        *(_check(what, found) for what, found in zip(ROWS, notices, strict=False)),
+        *(_target_check(*target, found) for target, found in zip(targets, notices[len(ROWS) :], strict=True)),
+    )
+    stored, backup = facts.stored_data_key, facts.last_backup
     worst = [
         kind for kind in (HealthStatus.WRONG, HealthStatus.UNKNOWN) if any(check.status is kind for check in checks)
     ]
     return replace(
         status,
-        fingerprint=fingerprint,
-        last_backup=last,
+        fingerprint=stored.wrapped.fingerprint if isinstance(stored, StoredDataKey) else None,
+        last_backup=backup.at.isoformat(timespec="seconds") if isinstance(backup, LastBackup) else None,
         checks=checks,
         status=worst[0] if worst else HealthStatus.GOOD,
     )
 
 
-def _run_checks(
-    stack: str,
-    aws: AwsClient,
-    vercel: VercelClient | None,
-    settings: Settings,
-    project: Future[VercelProject | SetupError | None],
-) -> tuple[str | None, tuple[StatusCheck, ...]]:
-    """The data key's fingerprint, and all checks of one stack; independent ones run concurrently."""
-    with Threads(max_workers=4) as pool:
-        futures = pool.submit(_key, aws, settings), pool.submit(_stored_data_key, aws, settings)
-        trail = pool.submit(_trail, aws, settings)
-        (key, key_checks), (stored_data_key, stored_key_check) = futures[0].result(), futures[1].result()
-        access = pool.submit(_access, aws, settings, key)
-        if stored_data_key and key and stored_data_key.key_arn not in (None, key.arn):
-            detail = (
-                f"{stored_data_key.parameter} is wrapped by {stored_data_key.key_arn}, "
-                f"not by the key under {settings.names.alias}"
-            )
-            stored_key_check = StatusCheck(what="stored data key", status=HealthStatus.WRONG, detail=detail)
-        delivered = list(
-            pool.map(
-                lambda target: _target(target, stack, aws, vercel, project.result(), settings, key, stored_data_key),
-                settings.deploy_targets,
-            )
-        )
-    return stored_data_key.wrapped.fingerprint if stored_data_key else None, (
-        *key_checks,
-        *access.result(),
-        trail.result(),
-        stored_key_check,
-        *delivered,
-    )
+def _every(checks: Iterable[Judgement], facts: StackFacts) -> Judgement:
+    """The judgements of a row as one, of these facts; of the hash key beside the data key too."""
+
+    def the_row(_: StackFacts) -> Iterator[Notice]:
+        for check in checks:
+            yield from check(facts)
+            if facts.of_hash_key is not None and check in _OF_EACH_KEY:
+                yield from check(facts.of_hash_key)
+
+    return the_row
 
 
-def _key(aws: AwsClient, settings: Settings) -> tuple[KeyFact | None, tuple[StatusCheck, ...]]:
-    alias = settings.names.alias
-    try:
-        key = aws.kms.describe_key(alias)
-    except SetupError as error:
-        return None, (_unknown("key", error), _unknown("rotation", error))
-    if key is None:
-        missing = f"{alias} points to no key"
-        return None, tuple(
-            StatusCheck(what=what, status=HealthStatus.WRONG, detail=missing) for what in ("key", "rotation")
-        )
-    state = HealthStatus.GOOD if key.state == "Enabled" else HealthStatus.WRONG
-    days = f"every {key.rotation_period_days} days" if key.rotation_period_days else "on"
-    rotation = {
-        True: (HealthStatus.GOOD, days),
-        False: (HealthStatus.WRONG, "off"),
-        None: (HealthStatus.UNKNOWN, "not available from KMS"),
-    }[key.rotation_enabled]
-    return key, (
-        StatusCheck(what="key", status=state, detail=f"{key.state}, {key.arn}"),
-        StatusCheck(what="rotation", status=rotation[0], detail=rotation[1]),
-    )
+_OF_EACH_KEY = (
+    stored_data_key.check_stored_data_key,
+    variables.check_data_key_on_vercel,
+    variables.check_parameters,
+)
 
 
-def _access(aws: AwsClient, settings: Settings, key: KeyFact | None) -> tuple[StatusCheck, ...]:
-    """Whether the key policies, the grants and the key's Regions give anybody more than the settings."""
-    if key is None:
-        return ()
-    named = key_access.arns_of(key.arn, settings)
-
-    def read(arn: str) -> key_access.KeyReading:
-        return key_access.read_key(aws, arn, known=key)
-
-    access = key_access.judge(key_access.read_keys(named, read), named, settings)
-    found = [surplus.what for surplus in access.surplus]
-    unknown = [f"{unread.what} could not be read" for unread in access.unread]
-    status = HealthStatus.WRONG if found else HealthStatus.UNKNOWN if unknown else HealthStatus.GOOD
-    kept = [f"{surplus.what}, left as it was found" for surplus in access.kept]
-    detail = "; ".join((*found, *unknown, *kept)) or "nobody has more on the key than the settings give"
-    return (StatusCheck(what=ACCESS, status=status, detail=detail),)
+def _check(what: str, notices: Sequence[Notice]) -> StatusCheck:
+    """The row of these notices: the worst of them, and in words all that are as bad, and what a person decided."""
+    wrong = [notice for notice in notices if notice.state is State.WRONG and notice.code not in codes.UNREAD]
+    unknown = [notice for notice in notices if notice.state is State.UNKNOWN or notice.code in codes.UNREAD]
+    decided = [notice.what for notice in notices if notice.state is State.PERSON]
+    if wrong:
+        return StatusCheck(what=what, status=HealthStatus.WRONG, detail=_words([each.what for each in wrong], decided))
+    if unknown or not notices:
+        detail = _words([*map(_unknown, unknown)] or ["it depends on a row above"], decided)
+        return StatusCheck(what=what, status=HealthStatus.UNKNOWN, detail=detail)
+    good = [notice.what for notice in notices if notice.state is State.GOOD]
+    return StatusCheck(what=what, status=HealthStatus.GOOD, detail=_words(good, decided))
 
 
-ACCESS = "access"
-"""The check of who has more on the key than the settings give; `setup` does not repair all of it."""
+def _words(*parts: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(word for part in parts for word in part))
 
 
-def _trail(aws: AwsClient, settings: Settings) -> StatusCheck:
-    arn = trail_arn_of(settings)
-    try:
-        trail = aws.cloudtrail.find_trail(arn)
-    except SetupError as error:
-        return _unknown("trail", error)
-    if trail is None:
-        return StatusCheck(what="trail", status=HealthStatus.WRONG, detail=f"the trail {arn} does not exist")
-    status, detail = {
-        True: (HealthStatus.GOOD, f"{trail.name} is logging"),
-        False: (HealthStatus.WRONG, f"{trail.name} is not logging"),
-        None: (HealthStatus.UNKNOWN, f"no permission to read whether {trail.name} is logging"),
-    }[trail.logging]
-    return StatusCheck(what="trail", status=status, detail=detail)
-
-
-def _stored_data_key(aws: AwsClient, settings: Settings) -> tuple[StoredDataKey | None, StatusCheck]:
-    try:
-        stored_data_key = find_stored_data_key(aws, settings)
-    except SetupError as error:
-        return None, _unknown("stored data key", error)
-    if stored_data_key is None:
-        detail = f"there is no data key in {settings.names.stored_data_key}"
-        return None, StatusCheck(what="stored data key", status=HealthStatus.WRONG, detail=detail)
-    return stored_data_key, StatusCheck(
-        what="stored data key",
-        status=HealthStatus.GOOD,
-        detail=f"{stored_data_key.wrapped.fingerprint} in {stored_data_key.parameter}",
-    )
-
-
-def _target(
-    target: Target,
-    stack: str,
-    aws: AwsClient,
-    vercel: VercelClient | None,
-    project: VercelProject | SetupError | None,
-    settings: Settings,
-    key: KeyFact | None,
-    stored_data_key: StoredDataKey | None,
-) -> StatusCheck:
-    """Whether the target has the three variables of the stack."""
-    if key is None or stored_data_key is None:
-        detail = "key and data key are unknown, so there is nothing to compare with"
-        return StatusCheck(what=target, status=HealthStatus.UNKNOWN, detail=detail)
-    context = TargetContext(
-        stack=stack,
-        settings=settings,
-        aws=aws,
-        targets=(target,),
-        vercel=vercel,
-        project=project,
-    )
-    try:
-        if problem := deploy_target(target).access_problem(context):
-            return _unknown(target, problem)
-        key_arns = [key.arn.replace(f":{settings.region}:", f":{region}:") for region in settings.regions]
-        variables = variables_of(context, stored_data_key.wrapped, key_arns)
-        missing = deploy_target(target).missing(context, variables) or ""
-        under_way = deploy_target(target).under_way(context)
-    except DataKeyConflict as error:
-        missing, under_way = error.message, ""
-    except SetupError as error:
-        return _unknown(target, error)
-    status = HealthStatus.WRONG if missing else HealthStatus.GOOD
-    has = f"has the {_COUNTS[len(settings.variables)]} variables"
-    return StatusCheck(what=target, status=status, detail="; ".join(filter(None, (missing or has, under_way))))
+def _unknown(notice: Notice) -> str:
+    denied = "access denied: " if notice.is_denied else ""
+    return denied + (f"{notice.what}: {notice.why}" if notice.state is State.UNKNOWN else notice.what)
 
 
 _COUNTS = {3: "three", 4: "four"}
 
 
-def _unknown(what: str, error: SetupError) -> StatusCheck:
-    denied = "access denied: " if isinstance(error, PermissionDenied) else ""
-    return StatusCheck(what=what, status=HealthStatus.UNKNOWN, detail=denied + error.message)
+def _target_check(target: Target, facts: StackFacts, notices: Sequence[Notice]) -> StatusCheck:
+    """The row of a deploy target; a rolling release under way is said, and is no fault."""
+    check = _check(target, notices)
+    if check.status is HealthStatus.GOOD:
+        release = facts.release_under_way(target)
+        if isinstance(release, SetupError):
+            return replace(check, status=HealthStatus.UNKNOWN, detail=release.message)
+        has = f"has the {_COUNTS[len(facts.settings.variables)]} variables"
+        check = replace(check, detail=_words([has], [release] if release else []))
+    return check
 
 
 MARKS = {
@@ -469,9 +414,8 @@ def _in_full(ui: UserInterface, row: StackStatus) -> None:
     elif row.why:
         ui.line(row.why, mark=Mark.WARN)
     if row.status in (HealthStatus.WRONG, HealthStatus.NOT_BUILT):
-        is_access = any(check.what == ACCESS for check in row.of(HealthStatus.WRONG))
         ui.line("next:")
-        ui.verbatim(wizard("doctor" if is_access else "setup", "--stack", row.stack))
+        ui.verbatim(wizard("doctor" if row.status is HealthStatus.WRONG else "setup", "--stack", row.stack))
 
 
 def document(rows: Sequence[StackStatus]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from components.policies.evaluation import GrantFact
+from components.policies.stack import trail_key_policy_of
 from components.settings import Settings
 from tests.sandbox.pulumi_plugins.engine_project import engine_binary
 from tests.wizard.fakes.clients import (
@@ -39,6 +40,9 @@ from tests.wizard.fakes.clients import (
     trail_fact,
     wrapped,
 )
+from wizard.account.diagnosis import diagnose
+from wizard.account.facts import StackFacts
+from wizard.account.judgements import ALL_CHECKS
 from wizard.commands.status import command
 from wizard.core.clients import Clients
 from wizard.core.errors import (
@@ -49,7 +53,7 @@ from wizard.core.errors import (
     Unreachable,
     Unsupported,
 )
-from wizard.core.models.account import KeyFact
+from wizard.core.models.account import KeyFact, TrailFact
 from wizard.core.models.delivery import AppVariables
 from wizard.core.models.deployment import Deployment, ReleaseStage, ReleaseState, RollingRelease
 from wizard.core.models.inputs import Mark
@@ -60,6 +64,14 @@ from wizard.terminal.screen import Screen
 DENIED = PermissionDenied("not allowed to look", "ask for it")
 BOTH = {"deploy_targets": ("vercel", "ecs")}
 UPDATED = "2026-11-24T20:49:03.824Z"
+
+
+LOGS_KEY = KEY.replace("1234abcd", "0000abcd")
+
+
+def logs(**changes: Any) -> TrailFact:
+    """The stack's own trail, with the key of the logs."""
+    return trail_fact(**{"key_arn": LOGS_KEY, **changes})
 
 
 class World:
@@ -74,7 +86,11 @@ class World:
         self.asked: list[Mapping[str, str]] = []
         self.token: str | None = TOKEN
         self.connected: list[tuple[str | None, str | None]] = []
-        built(self.aws, wanted)
+        self.state = built(self.aws, wanted)
+        self.engine = FakeEngine(aws=self.aws, stack_state=self.state)
+        self.aws.keys[LOGS_KEY] = key_fact(LOGS_KEY)
+        self.aws.key_policies[LOGS_KEY] = trail_key_policy_of(wanted)
+        self.aws.trails = (logs(),)
         # A trail's and a stored data key's other names are no business of these tests.
         outputs = outputs_of(wanted)
         for arn in outputs.key_arns:
@@ -98,7 +114,7 @@ class World:
             ui=self.ui,
             connect=connect,
             vercel=lambda token: replace(self.vercel, token=token),
-            engine=lambda environment, *, secrets_provider=None: FakeEngine(aws=self.aws),
+            engine=lambda environment, *, secrets_provider=None: self.engine,
             prover=FakeDecryptVerifier(aws=self.aws),
         )
 
@@ -173,7 +189,7 @@ def test_a_rolling_release_under_way_is_said_and_is_no_fault(world: World) -> No
 
 
 def without_a_key(world: World) -> None:
-    world.aws.keys.clear()
+    del world.aws.keys[KEY]
 
 
 def with_a_key_to_be_deleted(world: World) -> None:
@@ -184,12 +200,39 @@ def without_rotation(world: World) -> None:
     world.aws.keys[KEY] = key_fact(rotation_enabled=False)
 
 
+def with_a_rotation_of_seven_years(world: World) -> None:
+    world.aws.keys[KEY] = key_fact(rotation_period_days=2560)
+
+
+def with_the_alias_on_another_key(world: World) -> None:
+    world.aws.keys[OTHER_KEY] = key_fact(OTHER_KEY)
+    world.aws.aliases["alias/eonpro-phi-key"] = OTHER_KEY
+
+
+def with_a_trail_without_kms(world: World) -> None:
+    world.aws.trails = (logs(kms_events=False),)
+
+
+def with_a_trail_of_one_region(world: World) -> None:
+    world.aws.trails = (logs(multi_region=False),)
+
+
+def with_a_disabled_key_of_the_logs(world: World) -> None:
+    world.aws.keys[LOGS_KEY] = key_fact(LOGS_KEY, state="Disabled")
+
+
+def without_the_application_in_the_key_policy(world: World) -> None:
+    policy: Any = world.aws.key_policies[KEY]
+    kept = [each for each in policy["Statement"] if "app-role" not in str(each)]
+    world.aws.key_policies[KEY] = {**policy, "Statement": kept}
+
+
 def without_a_trail(world: World) -> None:
     world.aws.trails = ()
 
 
 def with_a_trail_that_stands_still(world: World) -> None:
-    world.aws.trails = (trail_fact(logging=False),)
+    world.aws.trails = (logs(logging=False),)
 
 
 def without_a_stored_key(world: World) -> None:
@@ -256,9 +299,15 @@ def test_a_key_policy_that_was_left_as_it_was_found_is_told_and_not_wrong(world:
     [
         (with_a_stranger_in_the_key_policy, {"access"}),
         (with_a_grant_to_a_stranger, {"access"}),
-        (without_a_key, {"key", "rotation"}),
+        (without_a_key, {"key"}),
         (with_a_key_to_be_deleted, {"key"}),
         (without_rotation, {"rotation"}),
+        (with_a_rotation_of_seven_years, {"rotation"}),
+        (with_the_alias_on_another_key, {"key"}),
+        (with_a_trail_without_kms, {"trail"}),
+        (with_a_trail_of_one_region, {"trail"}),
+        (with_a_disabled_key_of_the_logs, {"trail"}),
+        (without_the_application_in_the_key_policy, {"access"}),
         (without_a_trail, {"trail"}),
         (with_a_trail_that_stands_still, {"trail"}),
         (without_a_stored_key, {"stored data key"}),
@@ -279,10 +328,10 @@ def test_what_is_wrong_is_told_and_nothing_else(world: World, fault: Callable[[W
 @pytest.mark.parametrize(
     ("method", "unknown"),
     [
-        ("describe_key", {"key", "rotation", "ecs", "vercel"}),
+        ("describe_key", {"key", "rotation", "access", "trail", "ecs", "vercel"}),
         ("find_trail", {"trail"}),
         ("read_stored_data_key", {"stored data key", "ecs", "vercel"}),
-        ("check_parameters", {"ecs"}),
+        ("access_diagnostics.held", {"ecs"}),
     ],
 )
 @pytest.mark.parametrize("error", [DENIED, Unreachable("no answer", "wait"), Unsupported("no such call", "none")])
@@ -296,7 +345,7 @@ def test_what_may_not_be_looked_at_is_unknown(world: World, method: str, unknown
 
 def test_what_the_services_do_not_tell_is_unknown(world: World) -> None:
     world.aws.keys[KEY] = key_fact(rotation_enabled=None)
-    world.aws.trails = (trail_fact(logging=None),)
+    world.aws.trails = (logs(logging=None),)
     assert {check.what for check in world.one().of(HealthStatus.UNKNOWN)} == {"rotation", "trail"}
 
 
@@ -320,8 +369,73 @@ def test_an_existing_trail_is_looked_for_by_its_arn() -> None:
     arn = f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/company"
     world = World(settings(existing_trail_arn=arn, trail_bucket="company-logs"))
     assert standings(world.one())["trail"] is HealthStatus.WRONG
-    world.aws.trails = (trail_fact(arn=arn, name="company"),)
+    world.aws.trails = (trail_fact(arn=arn, name="company", bucket="company-logs"),)
     assert standings(world.one())["trail"] is HealthStatus.GOOD
+
+
+# --- beside the doctor
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        with_a_grant_to_a_stranger,
+        with_a_key_to_be_deleted,
+        without_rotation,
+        with_a_rotation_of_seven_years,
+        with_the_alias_on_another_key,
+        with_a_trail_without_kms,
+        with_a_trail_of_one_region,
+        with_a_disabled_key_of_the_logs,
+        without_a_trail,
+        without_a_stored_key,
+        without_a_variable_on_vercel,
+        with_other_parameters,
+    ],
+)
+def test_every_wrong_row_says_what_the_doctor_says(world: World, fault: Callable[[World], None]) -> None:
+    fault(world)
+    facts = StackFacts(
+        stack="production",
+        settings=world.settings["production"],
+        aws=world.aws,
+        sources=world.clients,
+        open_engine=lambda: world.engine,
+        vercel=replace(world.vercel, token=TOKEN),
+    )
+    diagnosis = diagnose(facts, ALL_CHECKS)
+    found = {finding.what for finding in (*diagnosis.findings, *diagnosis.consequences)}
+    wrong = world.one().of(HealthStatus.WRONG)
+    assert wrong
+    for check in wrong:
+        assert any(what in check.detail for what in found), (check.detail, found)
+
+
+@pytest.mark.parametrize("read", ["rotation_period_days", "rotation_enabled"])
+def test_a_rotation_that_kms_does_not_return_is_unknown_and_never_good(world: World, read: str) -> None:
+    world.aws.keys[KEY] = key_fact(**{read: None})
+    assert standings(world.one())["rotation"] is HealthStatus.UNKNOWN
+
+
+def test_a_trail_of_one_region_that_an_import_left_says_so(world: World) -> None:
+    world.settings = {"production": settings(**BOTH, kept_as_found=("trail",))}
+    with_a_trail_of_one_region(world)
+    [check] = world.one().of(HealthStatus.WRONG)
+    assert check.what == "trail" and "one Region only" in check.detail and "left as it was found" in check.detail
+
+
+def test_the_state_is_read_only_where_alias_and_data_key_name_different_keys(world: World) -> None:
+    world.one()
+    assert world.engine.log == []
+    with_the_alias_on_another_key(world)
+    [check] = world.one().of(HealthStatus.WRONG)
+    assert f"points to {OTHER_KEY}" in check.detail and world.engine.log == ["engine.state"]
+
+
+def test_an_alias_that_is_gone_is_wrong_where_the_state_cannot_be_read_either(world: World) -> None:
+    world.aws.aliases.clear()
+    world.engine.failures["state"] = Unreachable("the bucket does not answer", "pulumi login")
+    assert standings(world.one())["key"] is HealthStatus.WRONG
 
 
 # --- what is not here, not there, not ours ---------------------------------------------------------------------------
@@ -470,8 +584,8 @@ def test_one_stack_is_told_in_full(world: World) -> None:
     lines = screen(world.read())
     assert "targets      ecs, vercel" in lines
     assert "updated      2026-11-24 20:49:03 UTC" in lines
-    assert "✓ rotation: every 365 days" in lines
-    assert "! trail: access denied: not allowed to look" in lines
+    assert "✓ rotation: the key rotates every 365 days" in lines
+    assert "! trail: access denied: the audit trail" in lines
     assert "✓ vercel: has the three variables" in lines
 
 
@@ -495,7 +609,7 @@ def test_the_document_has_all_that_was_read(world: World) -> None:
         "resources": 31,
     }
     assert (stack["updatedAt"], stack["dataKey"]) == (UPDATED, wrapped().fingerprint)
-    assert stack["checks"][0] == {"what": "key", "status": "good", "detail": f"Enabled, {KEY}"}
+    assert stack["checks"][0] == {"what": "key", "status": "good", "detail": f"the key {KEY} exists and is enabled"}
 
 
 @pytest.mark.parametrize("secret", [TOKEN, wrapped().value])
