@@ -24,12 +24,12 @@ from wizard.data_key.verification import ChildDecryptVerifier
 from wizard.vercel.http import Api
 
 REQUESTS = {
-    "status": (11, 4, 4),
-    "verify": (17, 4, 6),
-    "doctor --quick": (49, 5, 6),
+    "status": (13, 4, 4),
+    "verify": (40, 4, 6),
+    "doctor --quick": (57, 5, 6),
     "push --no-redeploy": (12, 8, 8),
-    "review": (12, 1, 5),
-    "report": (72, 5, 9),
+    "review": (12, 1, 6),
+    "report": (80, 5, 9),
     "setup --yes": (160, 6, 9),
 }
 """Of AWS, of Vercel, and of the longest chain, in which each is sent after the one before it was answered; at most.

@@ -233,9 +233,9 @@ class StackFacts:
     @property
     def key(self) -> KeyFact | SetupError | None:
         """The stack's key; None if it does not exist."""
-        arn, target = self.key_arn, self.alias_target
-        if arn is None or (isinstance(target, KeyFact) and target.arn == arn):
-            return target
+        arn = self.key_arn
+        if arn is None or self.outputs is None:
+            return self.alias_target
         return self.once("key", lambda: self.aws.kms.describe_key(arn))
 
     @property

@@ -5,6 +5,7 @@ Reads through the facts. For a bucket that the stack does not own, the fix is an
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from components.policies import secure_transport_statements
@@ -20,6 +21,7 @@ from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import SetupError
 from wizard.core.models.account import Retention
 from wizard.core.models.audit import BUCKET_REQUIREMENTS, bucket_met, gap_of
+from wizard.core.retry import together
 
 CODES: Mapping[str, str] = {
     "bucket-retention": "bucket-retention-short",
@@ -256,8 +258,9 @@ def _access_logged(facts: StackFacts, bucket: LogsBucket, retention: Retention) 
 @judgement(*PRIVATE, opens="logs")
 def check_bucket_policies(facts: StackFacts) -> Iterator[Notice]:
     """Whether the policy of a bucket lets anybody read, change or delete the records beyond the settings."""
-    for bucket in buckets_of(facts.settings):
-        retention = facts.retention(bucket.name)
+    buckets = buckets_of(facts.settings)
+    retentions = together(*(partial(facts.retention, bucket.name) for bucket in buckets))
+    for bucket, retention in zip(buckets, retentions, strict=True):
         if isinstance(retention, SetupError):
             yield Notice.unread(f"the policy of {bucket.title}", retention)
         elif retention is not None and retention.tls_only is None:

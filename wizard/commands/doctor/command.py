@@ -231,19 +231,19 @@ def verify(request: Request, clients: Clients, *, full: bool = False) -> Verifie
     """
     clients.ui.working("reading the stack")
     facts = deployed_stack.find(request, clients)
-    facts.read("state", "vercel_variables", "stored_data_key")
-    deployed_stack.outputs_of(facts)
-    context = facts.reachable(targets_of(request, facts))
-    stored_data_key = deployed_stack.stored_data_key_of(facts)
-    if stored_data_key is None:
-        raise StackNotFound(
-            f"{facts.settings.names.stored_data_key} has no data key yet",
-            wizard("push", "--stack", facts.stack),
-        )
-    delivered = delivery.deliveries_of(context, stored_data_key)
     with Threads(max_workers=1) as pool:
         # The application may be let in. Whether anybody else is, too, no proof says.
         widened = pool.submit(diagnose, facts, checks.RIGHTS_CHECKS)
+        facts.read("state", "vercel_variables", "stored_data_key")
+        deployed_stack.outputs_of(facts)
+        context = facts.reachable(targets_of(request, facts))
+        stored_data_key = deployed_stack.stored_data_key_of(facts)
+        if stored_data_key is None:
+            raise StackNotFound(
+                f"{facts.settings.names.stored_data_key} has no data key yet",
+                wizard("push", "--stack", facts.stack),
+            )
+        delivered = delivery.deliveries_of(context, stored_data_key)
         proofs = deliver_and_verify.prove(
             clients, context, delivered, stored_data_key.wrapped, check_again=True, full=full
         )

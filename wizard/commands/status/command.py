@@ -32,7 +32,7 @@ from wizard.inputs.registry import by_key
 ROWS: Mapping[str, tuple[Judgement, ...]] = {
     "key": (key.check_keys, key.check_alias),
     "rotation": (key.check_rotation,),
-    "access": (policies.check_application_grants, *KEY_RIGHTS_CHECKS),
+    "access": (*KEY_RIGHTS_CHECKS, policies.check_application_grants),
     "trail": (trail.check_trail, trail.check_logs_key),
     "stored data key": (stored_data_key.check_stored_data_key,),
 }
