@@ -411,9 +411,11 @@ def test_every_wrong_row_says_what_the_doctor_says(world: World, fault: Callable
         assert any(what in check.detail for what in found), (check.detail, found)
 
 
-@pytest.mark.parametrize("read", ["rotation_period_days", "rotation_enabled"])
-def test_a_rotation_that_kms_does_not_return_is_unknown_and_never_good(world: World, read: str) -> None:
-    world.aws.keys[KEY] = key_fact(**{read: None})
+@pytest.mark.parametrize(
+    "unread", [key_fact(rotation_period_days=None), key_fact(rotation_enabled=None)], ids=["period", "rotation"]
+)
+def test_a_rotation_that_kms_does_not_return_is_unknown_and_never_good(world: World, unread: KeyFact) -> None:
+    world.aws.keys[KEY] = unread
     assert standings(world.one())["rotation"] is HealthStatus.UNKNOWN
 
 
@@ -609,7 +611,11 @@ def test_the_document_has_all_that_was_read(world: World) -> None:
         "resources": 31,
     }
     assert (stack["updatedAt"], stack["dataKey"]) == (UPDATED, wrapped().fingerprint)
-    assert stack["checks"][0] == {"what": "key", "status": "good", "detail": f"the key {KEY} exists and is enabled"}
+    assert stack["checks"][0] == {
+        "what": "key",
+        "status": "good",
+        "detail": f"the key {KEY} exists, is enabled, and encrypts symmetrically",
+    }
 
 
 @pytest.mark.parametrize("secret", [TOKEN, wrapped().value])
