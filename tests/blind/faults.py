@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from components.policies.key import DELETION_DENIALS, DENY_SHORT_WINDOW
 from tests.blind.night import Night
 from tests.blind.outcomes import IN_THE_APPLICATION, Fault
 from tests.chaos.world import PASSPHRASE
@@ -325,6 +326,66 @@ def _boundary(night: Night) -> None:
     alone = policy({"Effect": "Allow", "Action": "s3:*", "Resource": "*"})
     made = iam.create_policy(PolicyName="s3-alone", PolicyDocument=alone)["Policy"]["Arn"]
     iam.put_role_permissions_boundary(RoleName=ROLE, PermissionsBoundary=made)
+
+
+def _bucket_open(bucket: str) -> Does:
+    """Another account may read the records, delete them, and lift their lock."""
+    actions = ["s3:GetObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"]
+    statement = {
+        "Sid": "More",
+        "Effect": "Allow",
+        "Principal": {"AWS": STRANGER},
+        "Action": actions,
+        "Resource": f"arn:aws:s3:::{bucket}/*",
+    }
+    return bucket_policy(bucket, lambda found: [*found, statement])
+
+
+def without(*sids: str) -> Does:
+    """The key's policy without these statements."""
+    return key_policy(lambda found: [each for each in found if each["Sid"] not in sids])
+
+
+def _lock_of_a_day(night: Night) -> None:
+    day = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}}
+    night.cloud.client("s3").put_object_lock_configuration(Bucket=BUCKET, ObjectLockConfiguration=day)
+
+
+def _logs_grant(night: Night) -> None:
+    night.cloud.client("kms").create_grant(
+        KeyId=night.cloud.log_keys()[0], GranteePrincipal=STRANGER, Operations=["Decrypt"]
+    )
+
+
+def _replica_elsewhere(night: Night) -> None:
+    """Somebody makes a replica in a Region that the settings do not name, and another account may use it there."""
+    arn = key(night)
+    night.cloud.client("kms").replicate_key(KeyId=arn, ReplicaRegion="eu-west-1")
+    there = night.cloud.client("kms", region="eu-west-1")
+    replica = arn.replace(":us-east-1:", ":eu-west-1:")
+    found = json.loads(there.get_key_policy(KeyId=replica, PolicyName="default")["Policy"])
+    more = {"Sid": "More", "Effect": "Allow", "Principal": {"AWS": STRANGER}, "Action": "kms:Decrypt", "Resource": "*"}
+    changed = json.dumps({**found, "Statement": [*found["Statement"], more]})
+    there.put_key_policy(KeyId=replica, PolicyName="default", Policy=changed)
+
+
+def _role(name: str, principal: dict[str, str], *actions: str) -> Does:
+    """A new role of the account that may decrypt with every key."""
+
+    def do(night: Night) -> None:
+        iam = night.cloud.client("iam")
+        trust = {"Effect": "Allow", "Principal": principal, "Action": list(actions or ("sts:AssumeRole",))}
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trust))
+        every_key = policy({"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*"})
+        iam.put_role_policy(RoleName=name, PolicyName="keys", PolicyDocument=every_key)
+
+    return do
+
+
+def _no_subscriber(night: Night) -> None:
+    sns = night.cloud.client("sns")
+    for each in sns.list_subscriptions_by_topic(TopicArn=TOPIC)["Subscriptions"]:
+        sns.unsubscribe(SubscriptionArn=each["SubscriptionArn"])
 
 
 def _alarm_too_high(night: Night) -> None:
@@ -713,6 +774,87 @@ IN_THE_ACCOUNT = (
         name="alarm-silent", do=aws("cloudwatch", "disable_alarm_actions", AlarmNames=["eonpro-denied-use"]), whole=True
     ),
 )
+EVIDENCE = (
+    Fault(name="rotation-off", do=aws("kms", "disable_key_rotation", KeyId="KEY")),
+    Fault(
+        name="rotation-of-seven-years",
+        do=aws("kms", "enable_key_rotation", KeyId="KEY", RotationPeriodInDays=2560),
+    ),
+    Fault(name="rotation-unreadable", do=refused("AccessDeniedException", operation="GetKeyRotationStatus")),
+    Fault(
+        name="trail-without-the-events-of-kms",
+        do=aws(
+            "cloudtrail",
+            "put_event_selectors",
+            TrailName=TRAIL,
+            EventSelectors=[
+                {
+                    "ReadWriteType": "All",
+                    "IncludeManagementEvents": True,
+                    "ExcludeManagementEventSources": ["kms.amazonaws.com"],
+                }
+            ],
+        ),
+    ),
+    Fault(name="bucket-open-to-another-account", do=_bucket_open(BUCKET)),
+    Fault(name="access-logs-open-to-another-account", do=_bucket_open(ACCESS_LOG_BUCKET)),
+    Fault(
+        name="bucket-of-old-tls",
+        do=bucket_policy(BUCKET, lambda found: [each for each in found if each["Sid"] != "DenyOldTls"]),
+    ),
+    Fault(name="lock-of-a-day", do=_lock_of_a_day),
+    Fault(name="logs-key-rotation-off", do=aws("kms", "disable_key_rotation", KeyId="LOGS")),
+    Fault(
+        name="logs-key-of-another-account",
+        do=key_policy(
+            lambda found: [
+                *found,
+                {
+                    "Sid": "More",
+                    "Effect": "Allow",
+                    "Principal": {"AWS": STRANGER},
+                    "Action": "kms:Decrypt",
+                    "Resource": "*",
+                },
+            ],
+            logs=True,
+        ),
+    ),
+    Fault(name="logs-key-grant-of-another-account", do=_logs_grant),
+    Fault(name="key-policy-without-the-window", do=without(DENY_SHORT_WINDOW)),
+    Fault(name="key-policy-without-the-guards", do=without(*DELETION_DENIALS)),
+    Fault(name="key-policy-without-the-root", do=key_policy(lambda found: found[1:])),
+    Fault(name="backup-deleted", do=both(WITH_BACKUP, shell("rm backup.json"))),
+    Fault(name="backup-of-junk", do=both(WITH_BACKUP, shell("echo junk > backup.json"))),
+    Fault(
+        name="replica-of-somebody-else",
+        do=_replica_elsewhere,
+        world="replica",
+        stays=("key ", "alias "),
+    ),
+    Fault(
+        name="role-that-a-service-assumes",
+        do=_role("analyst", {"Service": "ec2.amazonaws.com"}),
+        stays=("role analyst",),
+    ),
+    Fault(
+        name="role-of-account-access",
+        do=_role("visitor", {"Service": "account-access.amazonaws.com"}, "sts:AssumeRole", "sts:SetContext"),
+        stays=("role visitor",),
+    ),
+    Fault(
+        name="alerts-that-nobody-receives",
+        do=both(typed("setup", *ANSWERS, "--alert-emails", "ops@example.com"), _no_subscriber),
+        stays=("settings", "state"),
+    ),
+    Fault(
+        name="alerts-off",
+        do=typed("setup", *ANSWERS, "--alerts", "no"),
+        stays=("settings", "state", "rule", "topic", "alarm"),
+    ),
+)
+"""What an item of the evidence was done with, although it was not so."""
+
 AT_THE_TARGET = (
     Fault(name="variables-deleted", do=NOT_DELIVERED),
     Fault(name="region-deleted", do=unset("AWS_REGION")),
@@ -903,7 +1045,7 @@ SEEDED = (
 SINGLE = {
     fault.name: fault
     for fault in (
-        *NAMED, *IN_THE_ACCOUNT, *AT_THE_TARGET, *IN_THE_STORE, *HERE, *SEEDED,
+        *NAMED, *IN_THE_ACCOUNT, *EVIDENCE, *AT_THE_TARGET, *IN_THE_STORE, *HERE, *SEEDED,
     )
 }  # fmt: skip
 PAIRS = tuple(
@@ -924,13 +1066,15 @@ PAIRS = tuple(
         "alias-moved+key-disabled",
         "role-deleted+variables-deleted",
         "grant-of-a-stranger+key-policy-of-the-default",
+        # A deployment that is stale hid what was compared only if nothing else was wrong.
+        "region-deleted+bucket-open-to-another-account",
     )
 )
 GROUPS = {
     title: {fault.name for fault in faults}
     for title, faults in {
         "tried in a real terminal": NAMED,
-        "in the account": (*IN_THE_ACCOUNT, *IN_THE_STORE, *SEEDED),
+        "in the account": (*IN_THE_ACCOUNT, *EVIDENCE, *IN_THE_STORE, *SEEDED),
         "at the target": AT_THE_TARGET,
         "settings, state, this terminal": HERE,
         "errors and next steps of other commands": TYPED,

@@ -1,0 +1,368 @@
+"""`python -m tests.blind.views`: for every fault, what each view of a deployed stack says of each item of the evidence.
+
+    --only NAME,...   these faults
+    --write           write the table to tests/blind/views.txt
+    --out FOLDER      the text of every answer, in a file for each fault and view
+
+A view is a command as a person runs it, with `--json`. A fault is seeded once, in a world of its own, and all views are
+asked about that world; `setup` is asked last, because it changes what it can. No two may disagree.
+Starts and ends the processes of the sandbox and the engine; writes to a temporary folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from components.policies.requirements import BY_ID, Topic
+from tests.blind.__main__ import Nights
+from tests.blind.faults import ANSWERS, FAULTS
+from tests.blind.night import Night
+from tests.blind.outcomes import Fault
+from tests.chaos.__main__ import WORKERS, progress
+from tests.chaos.histories import Stage
+from tests.chaos.world import empty_world
+from tests.day_two.doctor_fixture import deliver_logs
+
+TABLE = Path(__file__).with_name("views.txt")
+
+States = Mapping[str, str]
+"""The state of each item that a view has, by its short name; `OTHER` for what is no item of the checklist."""
+GOOD, WRONG, PERSON, UNKNOWN = "good", "wrong", "person", "unknown"
+WORST_FIRST = (WRONG, UNKNOWN, PERSON, GOOD)
+MARKS = {GOOD: "✓", WRONG: "✗", PERSON: "☞", UNKNOWN: "?"}
+OTHER = "stack"
+
+NAMES: Mapping[Topic, str] = {
+    Topic.KEY: "key",
+    Topic.KEY_POLICY: "key-policy",
+    Topic.APPLICATION_POLICY: "app-policy",
+    Topic.ROTATION: "rotation",
+    Topic.TRAIL: "trail",
+    Topic.DATA_KEY: "data-key",
+    Topic.APPLICATION: "application",
+    Topic.REVIEW: "review",
+    Topic.BACKUP: "backup",
+    Topic.LOGS: "logs",
+    Topic.SIGN_IN: "sign-in",
+}
+_BY_TITLE = {str(topic): name for topic, name in NAMES.items()}
+_CHECKLIST = {"done": GOOD, "open": WRONG, "unknown": UNKNOWN, "needs a person": PERSON, "a person": PERSON}
+_STATUS_CHECKS = {
+    "key": "key",
+    "rotation": "rotation",
+    "access": "key-policy",
+    "trail": "trail",
+    "stored data key": "data-key",
+    "vercel": "application",
+    "ecs": "application",
+    "eks": "application",
+}
+
+
+def worst(states: Iterable[str]) -> str:
+    return min(states, key=WORST_FIRST.index, default=GOOD)
+
+
+def _gathered(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    found: dict[str, list[str]] = {}
+    for name, state in pairs:
+        found.setdefault(name, []).append(state)
+    return {name: worst(states) for name, states in found.items()}
+
+
+def _items(entry: Mapping[str, Any]) -> set[str]:
+    """The items that a finding bears on."""
+    return {NAMES[BY_ID[id_].topic] for id_ in entry["requirements"]} or {OTHER}
+
+
+def of_status(document: Mapping[str, Any]) -> dict[str, str] | None:
+    [stack] = document["stacks"]
+    if not stack["checks"]:
+        return None
+    return _gathered((_STATUS_CHECKS[check["what"]], check["status"]) for check in stack["checks"])
+
+
+def of_doctor(document: Mapping[str, Any]) -> dict[str, str] | None:
+    """Its findings by the requirements that they bear on; all else is good."""
+    pairs = [(name, GOOD) for name in _DOCTOR]
+    for part, state in (("findings", WRONG), ("consequences", WRONG), ("decisions", PERSON), ("notChecked", UNKNOWN)):
+        pairs += [(name, state) for entry in document[part] for name in _items(entry)]
+    return _gathered(pairs)
+
+
+def of_verify(document: Mapping[str, Any]) -> dict[str, str] | None:
+    proofs = {"proved": GOOD, "failed": WRONG, "unproven": UNKNOWN}
+    pairs = [("application", proofs.get(proof["state"], PERSON)) for proof in document["proofs"]]
+    for part, state in (("findings", WRONG), ("notChecked", UNKNOWN)):
+        pairs += [(name, state) for entry in document[part] for name in _items(entry)]
+    return _gathered(pairs)
+
+
+def of_review(document: Mapping[str, Any]) -> dict[str, str] | None:
+    states = {"wrong": WRONG, "unknown": UNKNOWN, "needs a person": PERSON}
+    pairs = [(name, states[entry["state"]]) for entry in document["notices"] for name in _items(entry)]
+    return _gathered(pairs)
+
+
+def of_checklist(document: Mapping[str, Any]) -> dict[str, str] | None:
+    return _gathered((_BY_TITLE[item["title"]], _CHECKLIST[item["state"]]) for item in document["checklist"])
+
+
+_DOCTOR = tuple(name for topic, name in NAMES.items() if topic not in (Topic.LOGS, Topic.SIGN_IN))
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """A command that says how a deployed stack is."""
+
+    name: str
+    words: tuple[str, ...]
+    read: Callable[[Mapping[str, Any]], dict[str, str] | None]
+    field: str
+    """The field that only the command's own document has."""
+    is_part: bool = False
+    """Whether it looks at a part of each item only: what it finds is wrong everywhere, what it does not find is not
+    said to be good."""
+
+
+VIEWS = (
+    View(name="status", words=("status",), read=of_status, field="stacks"),
+    View(name="verify", words=("verify",), read=of_verify, field="proofs", is_part=True),
+    View(name="doctor", words=("doctor",), read=of_doctor, field="findings"),
+    View(name="review", words=("review",), read=of_review, field="notices", is_part=True),
+    View(name="report", words=("report", "--out", "of-the-views"), read=of_checklist, field="checklist"),
+    View(name="setup", words=("setup", *ANSWERS), read=of_checklist, field="checklist"),
+)
+REPORT = next(view for view in VIEWS if view.name == "report")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a view said."""
+
+    view: View
+    code: int
+    states: States | None
+    """None: it could not say; its exit code and message say why."""
+    text: str = field(default="", repr=False)
+
+
+def asked(night: Night, view: View, *, whole: bool) -> Answer:
+    """The view, asked as a person asks it."""
+    words = (*view.words, "--quick") if view.name == "doctor" and not whole else view.words
+    ended = night.wizard(*map(shlex.quote, words), "--stack", "production", "--json", "--non-interactive")
+    document = ended.document
+    states = view.read(document) if view.field in document else None
+    return Answer(view=view, code=ended.code, states=states, text=f"{ended.out}\n{ended.err}")
+
+
+def turned(answer: Answer, right: Answer) -> States | None:
+    """The items that are not as they were before the fault; None where the view could not say."""
+    if answer.states is None or right.states is None:
+        return None
+    return {
+        name: answer.states.get(name, GOOD)
+        for name in sorted({*answer.states, *right.states})
+        if answer.states.get(name, GOOD) != right.states.get(name, GOOD)
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A fault, and what turned in each view."""
+
+    fault: Fault
+    answers: tuple[Answer, ...]
+    right: Mapping[str, Answer]
+    """What each view said before the fault, by its name."""
+    after_setup: Answer | None = None
+    """The report after `setup`, which changes what it can; None if setup said what the report had said."""
+
+    def turned(self, view: str) -> States | None:
+        answer = next(answer for answer in self.answers if answer.view.name == view)
+        return turned(answer, self.right[view])
+
+    @property
+    def disagreements(self) -> tuple[str, ...]:
+        """Each item of which two views say different things, in words."""
+        return (*self._between(), *self._beyond())
+
+    def _between(self) -> Iterator[str]:
+        whole = [answer for answer in self.answers if not answer.view.is_part]
+        yield from self._compared([answer for answer in whole if answer.view.name != "setup"])
+        setup = next(answer for answer in whole if answer.view.name == "setup")
+        report = self.after_setup or next(answer for answer in whole if answer.view.name == "report")
+        yield from self._compared([setup, report])
+
+    def _compared(self, answers: Sequence[Answer]) -> Iterator[str]:
+        known = [answer for answer in answers if turned(answer, self.right[answer.view.name]) is not None]
+        for name in NAMES.values():
+            said = {
+                answer.view.name: (self.right[answer.view.name].states or {}, answer.states or {})
+                for answer in known
+                if name in _has(self.right[answer.view.name])
+            }
+            states = {view: (before[name], now.get(name, GOOD)) for view, (before, now) in said.items()}
+            if any(_disagree(*pair) for pair in combinations(states.values(), 2)):
+                yield f"{name}: " + ", ".join(f"{view} {MARKS[now]}" for view, (_, now) in states.items())
+
+    def _beyond(self) -> Iterator[str]:
+        """What a view of a part finds, and another calls good."""
+        for part in (answer.view.name for answer in self.answers if answer.view.is_part):
+            for name, state in (self.turned(part) or {}).items():
+                for other in ("doctor", "report"):
+                    said = self.turned(other)
+                    is_item = name in _has(self.right[other])
+                    if state == WRONG and said is not None and is_item and said.get(name) != WRONG:
+                        yield f"{name}: {part} ✗, {other} {MARKS[said.get(name, GOOD)]}"
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        return tuple(self._cell(answer) for answer in self.answers)
+
+    def _cell(self, answer: Answer) -> str:
+        changed = self.turned(answer.view.name)
+        if changed is None:
+            return f"exit {answer.code}"
+        text = _words(changed)
+        if answer.view.name == "setup" and self.after_setup is not None:
+            text += " (after its changes)"
+        return text
+
+
+def _has(right: Answer) -> frozenset[str]:
+    return frozenset(right.states or {}) - {OTHER}
+
+
+def _disagree(one: tuple[str, str], other: tuple[str, str]) -> bool:
+    """Whether two views say different things of one item, each as (before the fault, now).
+
+    Those that said the same before have to say the same now; no other two may call it wrong and good.
+    """
+    if one[0] == other[0]:
+        return one[1] != other[1]
+    return {one[1], other[1]} == {WRONG, GOOD}
+
+
+def prepared(night: Night) -> None:
+    """What an owner has done by then, so that each item can be good: a backup that was opened, and delivered logs."""
+    deliver_logs(night.cloud)
+    for words in (("backup", "--to", "backup.json"), ("backup", "drill")):
+        night.wizard(*words, "--stack", "production", "--non-interactive")
+
+
+def row_of(night: Night, fault: Fault, right: Mapping[str, Answer]) -> Row:
+    """The fault is done, and every view is asked."""
+    prepared(night)
+    night.typed = f"{fault.typed}\n"
+    fault.do(night)
+    answers = tuple(asked(night, view, whole=fault.whole) for view in VIEWS)
+    row = Row(fault=fault, answers=answers, right=right)
+    if row.turned("setup") is None or not tuple(row._between()):
+        return row
+    return Row(fault=fault, answers=answers, right=right, after_setup=asked(night, REPORT, whole=False))
+
+
+class Baselines:
+    """What each view says of a world without a fault, asked once for each kind of world."""
+
+    def __init__(self, nights: Nights) -> None:
+        self._nights, self._lock = nights, threading.Lock()
+        self._known: dict[str, Mapping[str, Answer]] = {}
+
+    def __call__(self, world: str) -> Mapping[str, Answer]:
+        with self._lock:
+            if world not in self._known:
+                with self._nights(Fault(name="none", do=lambda night: None, world=world)) as night:
+                    prepared(night)
+                    self._known[world] = {view.name: asked(night, view, whole=False) for view in VIEWS}
+            return self._known[world]
+
+
+def _words(states: States) -> str:
+    return " ".join(f"{name}{MARKS[state]}" for name, state in states.items()) or "·"
+
+
+def lines(rows: Sequence[Row]) -> Iterator[str]:
+    """The table: a row a fault, a column a view; then how many disagree."""
+    table = [("fault", *(view.name for view in VIEWS)), *((row.fault.name, *row.cells) for row in rows)]
+    widths = [max(len(row[number]) for row in table) for number in range(len(table[0]))]
+    for cells in table:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+    yield ""
+    for world, right in {row.fault.world: row.right for row in rows}.items():
+        said = (f"{view}: {_words(answer.states or {})}" for view, answer in right.items())
+        yield f"Before a fault, in the world {world}: {'; '.join(said)}"
+    yield ""
+    bad = [row for row in rows if row.disagreements]
+    for row in bad:
+        yield f"✗ {row.fault.name}: {'; '.join(row.disagreements)}"
+    yield f"{len(rows)} faults, {len(rows) * len(VIEWS)} answers, {len(bad)} faults of which two views disagree."
+
+
+SEEDED = tuple(fault for fault in FAULTS if fault.begin != ("setup",) and fault.world != "empty")
+"""Every fault of a deployed stack."""
+
+
+def main() -> int:
+    """The exit code: 1 where two views disagree."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.blind.views", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", default="")
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    if sys.platform != "linux":
+        print("the table of the views needs Linux: its worlds are forked")
+        return 0
+    names = {name for name in options.only.split(",") if name}
+    chosen = [fault for fault in SEEDED if not names or fault.name in names]
+    root, began = Path(tempfile.mkdtemp(prefix="views-", dir="/tmp")), time.monotonic()
+    rows: dict[str, Row] = {}
+    try:
+        with ExitStack() as stack:
+            nights = Nights(Stage(root=root, empty=stack.enter_context(empty_world(root))))
+            right = Baselines(nights)
+
+            def one(fault: Fault) -> Row:
+                before = right(fault.world)
+                with nights(fault) as night:
+                    return row_of(night, fault, before)
+
+            pool = ThreadPoolExecutor(WORKERS)
+            stack.callback(pool.shutdown, cancel_futures=True)
+            jobs = [pool.submit(one, fault) for fault in chosen]
+            for number, job in enumerate(as_completed(jobs)):
+                row = job.result()
+                rows[row.fault.name] = row
+                if names or row.disagreements:
+                    print("\n".join(lines([row])), flush=True)
+                for answer in (*row.answers, *((row.after_setup,) if row.after_setup else ())) if options.out else ():
+                    options.out.mkdir(parents=True, exist_ok=True)
+                    (options.out / f"{row.fault.name}.{answer.view.name}.txt").write_text(answer.text)
+                progress(number + 1, len(jobs))
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+    table = "\n".join(lines([rows[fault.name] for fault in chosen]))
+    print(f"{table}\n{time.monotonic() - began:.0f} s")
+    if options.write:
+        TABLE.write_text(f"{table}\n")
+    return int(any(row.disagreements for row in rows.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
