@@ -22,7 +22,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,8 @@ from tests.day_two.doctor_fixture import deliver_logs
 TABLE = Path(__file__).with_name("views.txt")
 
 States = Mapping[str, str]
-"""The state of each item that a view has, by its short name; `OTHER` for what is no item of the checklist."""
+"""What a view says: the state of each requirement by its id, of each item of the evidence by its short name, or of each
+row of `status`; `OTHER` for what bears on no requirement."""
 GOOD, WRONG, PERSON, UNKNOWN = "good", "wrong", "person", "unknown"
 WORST_FIRST = (WRONG, UNKNOWN, PERSON, GOOD)
 MARKS = {GOOD: "✓", WRONG: "✗", PERSON: "☞", UNKNOWN: "?"}
@@ -60,16 +60,15 @@ NAMES: Mapping[Topic, str] = {
 }
 _BY_TITLE = {str(topic): name for topic, name in NAMES.items()}
 _CHECKLIST = {"done": GOOD, "open": WRONG, "unknown": UNKNOWN, "needs a person": PERSON, "a person": PERSON}
-_STATUS_CHECKS = {
-    "key": "key",
-    "rotation": "rotation",
-    "access": "key-policy",
-    "trail": "trail",
-    "stored data key": "data-key",
-    "vercel": "application",
-    "ecs": "application",
-    "eks": "application",
+TRAIL_ITSELF = ("trail-logging", "trail-all-regions", "trail-global-events", "trail-validation", "trail-kms-events")
+STATUS_ROWS: Mapping[str, tuple[str, ...]] = {
+    "key": ("key-enabled",),
+    "rotation": ("key-rotation",),
+    "access": ("key-policy",),
+    "trail": TRAIL_ITSELF,
+    "stored data key": ("data-key-stored",),
 }
+"""The requirements that a row of `status` is about; a row of a target is about its variables alone."""
 
 
 def worst(states: Iterable[str]) -> str:
@@ -83,45 +82,48 @@ def _gathered(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {name: worst(states) for name, states in found.items()}
 
 
-def _items(entry: Mapping[str, Any]) -> set[str]:
-    """The items that a finding bears on."""
-    return {NAMES[BY_ID[id_].topic] for id_ in entry["requirements"]} or {OTHER}
-
-
 def of_status(document: Mapping[str, Any]) -> dict[str, str] | None:
     [stack] = document["stacks"]
-    if not stack["checks"]:
-        return None
-    return _gathered((_STATUS_CHECKS[check["what"]], check["status"]) for check in stack["checks"])
+    return _gathered((check["what"], check["status"]) for check in stack["checks"]) or None
+
+
+def _of_notices(entries: Iterable[tuple[Mapping[str, Any], str]]) -> Iterator[tuple[str, str]]:
+    """The requirements that findings bear on, each with its state."""
+    return ((id_, state) for entry, state in entries for id_ in entry["requirements"] or (OTHER,))
+
+
+def _parts(document: Mapping[str, Any], **states: str) -> Iterator[tuple[Mapping[str, Any], str]]:
+    return ((entry, state) for part, state in states.items() for entry in document[part])
 
 
 def of_doctor(document: Mapping[str, Any]) -> dict[str, str] | None:
     """Its findings by the requirements that they bear on; all else is good."""
-    pairs = [(name, GOOD) for name in _DOCTOR]
-    for part, state in (("findings", WRONG), ("consequences", WRONG), ("decisions", PERSON), ("notChecked", UNKNOWN)):
-        pairs += [(name, state) for entry in document[part] for name in _items(entry)]
-    return _gathered(pairs)
+    found = _parts(document, findings=WRONG, consequences=WRONG, decisions=PERSON, notChecked=UNKNOWN)
+    return _gathered([*((id_, GOOD) for id_ in DOCTORS), *_of_notices(found)])
 
 
 def of_verify(document: Mapping[str, Any]) -> dict[str, str] | None:
     proofs = {"proved": GOOD, "failed": WRONG, "unproven": UNKNOWN}
-    pairs = [("application", proofs.get(proof["state"], PERSON)) for proof in document["proofs"]]
-    for part, state in (("findings", WRONG), ("notChecked", UNKNOWN)):
-        pairs += [(name, state) for entry in document[part] for name in _items(entry)]
-    return _gathered(pairs)
+    pairs = [("application-tested", proofs.get(proof["state"], PERSON)) for proof in document["proofs"]]
+    return _gathered([*pairs, *_of_notices(_parts(document, findings=WRONG, notChecked=UNKNOWN))])
 
 
 def of_review(document: Mapping[str, Any]) -> dict[str, str] | None:
     states = {"wrong": WRONG, "unknown": UNKNOWN, "needs a person": PERSON}
-    pairs = [(name, states[entry["state"]]) for entry in document["notices"] for name in _items(entry)]
-    return _gathered(pairs)
+    return _gathered(_of_notices((entry, states[entry["state"]]) for entry in document["notices"]))
 
 
 def of_checklist(document: Mapping[str, Any]) -> dict[str, str] | None:
     return _gathered((_BY_TITLE[item["title"]], _CHECKLIST[item["state"]]) for item in document["checklist"])
 
 
-_DOCTOR = tuple(name for topic, name in NAMES.items() if topic not in (Topic.LOGS, Topic.SIGN_IN))
+DOCTORS = tuple(id_ for id_, each in BY_ID.items() if each.topic not in (Topic.LOGS, Topic.SIGN_IN))
+"""The requirements that doctor judges: the report alone reads the signed logs, and how people sign in."""
+
+
+def items(states: States) -> dict[str, str]:
+    """The states of requirements as those of the items of the evidence that they belong to."""
+    return _gathered((NAMES[BY_ID[id_].topic], state) for id_, state in states.items() if id_ in BY_ID)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,18 +135,17 @@ class View:
     read: Callable[[Mapping[str, Any]], dict[str, str] | None]
     field: str
     """The field that only the command's own document has."""
-    is_part: bool = False
-    """Whether it looks at a part of each item only: what it finds is wrong everywhere, what it does not find is not
-    said to be good."""
+    is_of_items: bool = False
+    """Whether it says the states of the items of the evidence, not of the requirements."""
 
 
 VIEWS = (
     View(name="status", words=("status",), read=of_status, field="stacks"),
-    View(name="verify", words=("verify",), read=of_verify, field="proofs", is_part=True),
+    View(name="verify", words=("verify",), read=of_verify, field="proofs"),
     View(name="doctor", words=("doctor",), read=of_doctor, field="findings"),
-    View(name="review", words=("review",), read=of_review, field="notices", is_part=True),
-    View(name="report", words=("report", "--out", "of-the-views"), read=of_checklist, field="checklist"),
-    View(name="setup", words=("setup", *ANSWERS), read=of_checklist, field="checklist"),
+    View(name="review", words=("review",), read=of_review, field="notices"),
+    View(name="report", words=("report", "--out", "views"), read=of_checklist, field="checklist", is_of_items=True),
+    View(name="setup", words=("setup", *ANSWERS), read=of_checklist, field="checklist", is_of_items=True),
 )
 REPORT = next(view for view in VIEWS if view.name == "report")
 
@@ -197,37 +198,49 @@ class Row:
 
     @property
     def disagreements(self) -> tuple[str, ...]:
-        """Each item of which two views say different things, in words."""
-        return (*self._between(), *self._beyond())
+        """Whatever two views say differently, in words."""
+        doctor, report = self._said("doctor"), self._said("report")
+        setup, then = self._said("setup"), self._after_setup()
+        return (
+            *_compared({"doctor": doctor, "report": report}),
+            *_compared({"setup": setup, "report": then}),
+            *self._rows_of_status(),
+            *self._beyond("verify"),
+            *self._beyond("review"),
+        )
 
-    def _between(self) -> Iterator[str]:
-        whole = [answer for answer in self.answers if not answer.view.is_part]
-        yield from self._compared([answer for answer in whole if answer.view.name != "setup"])
-        setup = next(answer for answer in whole if answer.view.name == "setup")
-        report = self.after_setup or next(answer for answer in whole if answer.view.name == "report")
-        yield from self._compared([setup, report])
+    def _answer(self, view: str) -> Answer:
+        return next(answer for answer in self.answers if answer.view.name == view)
 
-    def _compared(self, answers: Sequence[Answer]) -> Iterator[str]:
-        known = [answer for answer in answers if turned(answer, self.right[answer.view.name]) is not None]
-        for name in NAMES.values():
-            said = {
-                answer.view.name: (self.right[answer.view.name].states or {}, answer.states or {})
-                for answer in known
-                if name in _has(self.right[answer.view.name])
-            }
-            states = {view: (before[name], now.get(name, GOOD)) for view, (before, now) in said.items()}
-            if any(_disagree(*pair) for pair in combinations(states.values(), 2)):
-                yield f"{name}: " + ", ".join(f"{view} {MARKS[now]}" for view, (_, now) in states.items())
+    def _said(self, view: str) -> Said | None:
+        """What a view said of each item, before the fault and now; None if it could not say one of them."""
+        return _said(self.right[view], self._answer(view))
 
-    def _beyond(self) -> Iterator[str]:
-        """What a view of a part finds, and another calls good."""
-        for part in (answer.view.name for answer in self.answers if answer.view.is_part):
-            for name, state in (self.turned(part) or {}).items():
-                for other in ("doctor", "report"):
-                    said = self.turned(other)
-                    is_item = name in _has(self.right[other])
-                    if state == WRONG and said is not None and is_item and said.get(name) != WRONG:
-                        yield f"{name}: {part} ✗, {other} {MARKS[said.get(name, GOOD)]}"
+    def _after_setup(self) -> Said | None:
+        return _said(self.right["report"], self.after_setup or self._answer("report"))
+
+    def _rows_of_status(self) -> Iterator[str]:
+        """A row of `status` that differs from what doctor says of its requirements."""
+        status, doctor = self._answer("status").states, self._answer("doctor").states
+        if status is None or doctor is None:
+            return
+        for row, ids in STATUS_ROWS.items():
+            said, told = status.get(row, GOOD), worst(doctor.get(id_, GOOD) for id_ in ids)
+            if {said, told} <= {GOOD, PERSON}:
+                continue
+            if said != told:
+                yield f"{row}: status {MARKS[said]}, doctor {MARKS[told]}"
+
+    def _beyond(self, part: str) -> Iterator[str]:
+        """What a view of a part finds, and doctor or the report calls good."""
+        found = self._answer(part).states or {}
+        doctor, report = self._answer("doctor").states, self._answer("report").states
+        for id_ in (id_ for id_, state in found.items() if state == WRONG and id_ in BY_ID):
+            if doctor is not None and doctor.get(id_) != WRONG:
+                yield f"{id_}: {part} ✗, doctor {MARKS[doctor.get(id_, GOOD)]}"
+            name = NAMES[BY_ID[id_].topic]
+            if report is not None and report[name] != WRONG:
+                yield f"{name}: {part} ✗, report {MARKS[report[name]]}"
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -243,8 +256,25 @@ class Row:
         return text
 
 
-def _has(right: Answer) -> frozenset[str]:
-    return frozenset(right.states or {}) - {OTHER}
+Said = Mapping[str, tuple[str, str]]
+"""The state of each item before the fault, and now."""
+
+
+def _said(right: Answer, answer: Answer) -> Said | None:
+    if right.states is None or answer.states is None:
+        return None
+    before, now = (each if answer.view.is_of_items else items(each) for each in (right.states, answer.states))
+    return {name: (state, now.get(name, GOOD)) for name, state in before.items()}
+
+
+def _compared(said: Mapping[str, Said | None]) -> Iterator[str]:
+    """The items of which the two views say different things; none if one of them could not say."""
+    (one, of_one), (other, of_other) = said.items()
+    if of_one is None or of_other is None:
+        return
+    for name in NAMES.values():
+        if name in of_one and name in of_other and _disagree(of_one[name], of_other[name]):
+            yield f"{name}: {one} {MARKS[of_one[name][1]]}, {other} {MARKS[of_other[name][1]]}"
 
 
 def _disagree(one: tuple[str, str], other: tuple[str, str]) -> bool:
@@ -271,7 +301,9 @@ def row_of(night: Night, fault: Fault, right: Mapping[str, Answer]) -> Row:
     fault.do(night)
     answers = tuple(asked(night, view, whole=fault.whole) for view in VIEWS)
     row = Row(fault=fault, answers=answers, right=right)
-    if row.turned("setup") is None or not tuple(row._between()):
+    if row.turned("setup") is None or row.turned("setup") == {
+        name: state for name, state in (row.turned("report") or {}).items() if name in (right["setup"].states or {})
+    }:
         return row
     return Row(fault=fault, answers=answers, right=right, after_setup=asked(night, REPORT, whole=False))
 
