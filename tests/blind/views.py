@@ -1,7 +1,7 @@
 """`python -m tests.blind.views`: for every fault, what each view of a deployed stack says of each item of the evidence.
 
     --only NAME,...   these faults
-    --write           write the table to tests/blind/views.txt
+    --write           write their rows to tests/blind/views.txt
     --out FOLDER      the text of every answer, in a file for each fault and view
 
 A view is a command as a person runs it, with `--json`. A fault is seeded once, in a world of its own, and all views are
@@ -12,13 +12,14 @@ Starts and ends the processes of the sandbox and the engine; writes to a tempora
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 import shutil
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -43,7 +44,7 @@ row of `status`; `OTHER` for what bears on no requirement."""
 GOOD, WRONG, PERSON, UNKNOWN = "good", "wrong", "person", "unknown"
 WORST_FIRST = (WRONG, UNKNOWN, PERSON, GOOD)
 MARKS = {GOOD: "✓", WRONG: "✗", PERSON: "☞", UNKNOWN: "?"}
-OTHER = "stack"
+OTHER, SAME = "stack", "·"
 
 NAMES: Mapping[Topic, str] = {
     Topic.KEY: "key",
@@ -313,36 +314,49 @@ class Baselines:
 
     def __init__(self, nights: Nights) -> None:
         self._nights, self._lock = nights, threading.Lock()
-        self._known: dict[str, Mapping[str, Answer]] = {}
+        self.known: dict[str, Mapping[str, Answer]] = {}
 
     def __call__(self, world: str) -> Mapping[str, Answer]:
         with self._lock:
-            if world not in self._known:
+            if world not in self.known:
                 with self._nights(Fault(name="none", do=lambda night: None, world=world)) as night:
                     prepared(night)
-                    self._known[world] = {view.name: asked(night, view, whole=False) for view in VIEWS}
-            return self._known[world]
+                    self.known[world] = {view.name: asked(night, view, whole=False) for view in VIEWS}
+            return self.known[world]
 
 
 def _words(states: States) -> str:
-    return " ".join(f"{name}{MARKS[state]}" for name, state in states.items()) or "·"
+    return " ".join(f"{name.replace(' ', '-')}{MARKS[state]}" for name, state in states.items()) or SAME
 
 
-def lines(rows: Sequence[Row]) -> Iterator[str]:
-    """The table: a row a fault, a column a view; then how many disagree."""
-    table = [("fault", *(view.name for view in VIEWS)), *((row.fault.name, *row.cells) for row in rows)]
+HEADINGS = ("fault", *(view.name for view in VIEWS), "two views disagree")
+NONE = "no"
+
+
+def read_table() -> dict[str, tuple[str, ...]]:
+    """The rows of the stored table, by the fault: the cell of each view, then what two of them say differently."""
+    rows = [re.split(r"\s{2,}", line.strip()) for line in TABLE.read_text().partition("\n\n")[0].splitlines()[1:]]
+    return {name: tuple(cells) for name, *cells in rows}
+
+
+def cells_of(row: Row) -> tuple[str, ...]:
+    return (*row.cells, "; ".join(row.disagreements) or NONE)
+
+
+def lines(rows: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    """The table: a row a fault, a column a view; then the counts."""
+    table = [HEADINGS, *((name, *cells) for name, cells in rows.items())]
     widths = [max(len(row[number]) for row in table) for number in range(len(table[0]))]
     for cells in table:
         yield "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
     yield ""
-    for world, right in {row.fault.world: row.right for row in rows}.items():
-        said = (f"{view}: {_words(answer.states or {})}" for view, answer in right.items())
-        yield f"Before a fault, in the world {world}: {'; '.join(said)}"
-    yield ""
-    bad = [row for row in rows if row.disagreements]
-    for row in bad:
-        yield f"✗ {row.fault.name}: {'; '.join(row.disagreements)}"
-    yield f"{len(rows)} faults, {len(rows) * len(VIEWS)} answers, {len(bad)} faults of which two views disagree."
+    answers = [cell for cells in rows.values() for cell in cells[:-1]]
+    said = [cell for cell in answers if not cell.startswith("exit ")]
+    yield (
+        f"{len(rows)} faults, {len(answers)} answers: {sum(cell != SAME for cell in said)} turned, "
+        f"{sum(cell == SAME for cell in said)} as before, {len(answers) - len(said)} could not say. "
+        f"Of {sum(cells[-1] != NONE for cells in rows.values())} faults two views disagree."
+    )
 
 
 SEEDED = tuple(fault for fault in FAULTS if fault.begin != ("setup",) and fault.world != "empty")
@@ -364,7 +378,7 @@ def main() -> int:
     names = {name for name in options.only.split(",") if name}
     chosen = [fault for fault in SEEDED if not names or fault.name in names]
     root, began = Path(tempfile.mkdtemp(prefix="views-", dir="/tmp")), time.monotonic()
-    rows: dict[str, Row] = {}
+    found: dict[str, tuple[str, ...]] = {}
     try:
         with ExitStack() as stack:
             nights = Nights(Stage(root=root, empty=stack.enter_context(empty_world(root))))
@@ -380,20 +394,25 @@ def main() -> int:
             jobs = [pool.submit(one, fault) for fault in chosen]
             for number, job in enumerate(as_completed(jobs)):
                 row = job.result()
-                rows[row.fault.name] = row
-                if names or row.disagreements:
-                    print("\n".join(lines([row])), flush=True)
+                found[row.fault.name] = cells_of(row)
+                if row.disagreements:
+                    print(f"✗ {row.fault.name}: {'; '.join(row.disagreements)}", flush=True)
                 for answer in (*row.answers, *((row.after_setup,) if row.after_setup else ())) if options.out else ():
                     options.out.mkdir(parents=True, exist_ok=True)
                     (options.out / f"{row.fault.name}.{answer.view.name}.txt").write_text(answer.text)
                 progress(number + 1, len(jobs))
+                if options.write:
+                    stored = {**(read_table() if TABLE.exists() else {}), **found}
+                    rows = {fault.name: stored[fault.name] for fault in SEEDED if fault.name in stored}
+                    TABLE.write_text("\n".join(lines(rows)) + "\n")
+            for world, said in right.known.items():
+                words = (f"{view}: {_words(answer.states or {})}" for view, answer in said.items())
+                print(f"Before a fault, in the world {world}: {'; '.join(words)}")
     finally:
         shutil.rmtree(root, ignore_errors=True)
-    table = "\n".join(lines([rows[fault.name] for fault in chosen]))
-    print(f"{table}\n{time.monotonic() - began:.0f} s")
-    if options.write:
-        TABLE.write_text(f"{table}\n")
-    return int(any(row.disagreements for row in rows.values()))
+    print("\n".join(lines({fault.name: found[fault.name] for fault in chosen})))
+    print(f"{time.monotonic() - began:.0f} s")
+    return int(any(cells[-1] != NONE for cells in found.values()))
 
 
 if __name__ == "__main__":
