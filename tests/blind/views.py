@@ -49,6 +49,7 @@ OTHER, SAME = "stack", "·"
 NAMES: Mapping[Topic, str] = {
     Topic.KEY: "key",
     Topic.KEY_POLICY: "key-policy",
+    Topic.OTHERS: "others",
     Topic.APPLICATION_POLICY: "app-policy",
     Topic.ROTATION: "rotation",
     Topic.TRAIL: "trail",
@@ -58,6 +59,7 @@ NAMES: Mapping[Topic, str] = {
     Topic.BACKUP: "backup",
     Topic.LOGS: "logs",
     Topic.SIGN_IN: "sign-in",
+    Topic.ALERTS: "alerts",
 }
 _BY_TITLE = {str(topic): name for topic, name in NAMES.items()}
 _CHECKLIST = {"done": GOOD, "open": WRONG, "unknown": UNKNOWN, "needs a person": PERSON, "a person": PERSON}
