@@ -552,6 +552,7 @@ def variable(name: str, value: str, *target: str) -> Does:
     return do
 
 
+NOTHING: Does = lambda night: None  # noqa: E731 - what is typed is the fault
 DISABLED = aws("kms", "disable_key", KeyId="KEY")
 STOPPED = aws("cloudtrail", "stop_logging", Name=TRAIL)
 DETACHED = aws("iam", "detach_role_policy", RoleName=ROLE, PolicyArn=POLICY)
@@ -967,14 +968,14 @@ HERE = (
     Fault(name="vercel-token-with-a-quote", do=exported(VERCEL_TOKEN="“token”")),
 )
 TYPED = (
-    Fault(name="review-unconfirmed", do=lambda night: None, begin=("review", "--sign", "Ada Example")),
+    Fault(name="review-unconfirmed", do=NOTHING, begin=("review", "--sign", "Ada Example")),
     Fault(name="review-of-a-foreign-grant", do=_grant, begin=("review",)),
-    Fault(name="promote-unknown", do=lambda night: None, begin=("rotate", "--promote", "sha256:0123456789abcdef")),
-    Fault(name="restore-unknown", do=lambda night: None, begin=("restore", "--version", "sha256:0123456789abcdef")),
-    Fault(name="restore-nothing-named", do=lambda night: None, begin=("restore",)),
+    Fault(name="promote-unknown", do=NOTHING, begin=("rotate", "--promote", "sha256:0123456789abcdef")),
+    Fault(name="restore-unknown", do=NOTHING, begin=("restore", "--version", "sha256:0123456789abcdef")),
+    Fault(name="restore-nothing-named", do=NOTHING, begin=("restore",)),
     Fault(
         name="destroy-unconfirmed",
-        do=lambda night: None,
+        do=NOTHING,
         begin=("destroy",),
         stays=(
             "role",
@@ -991,21 +992,21 @@ TYPED = (
             "service",
         ),
     ),
-    Fault(name="stack-misspelt", do=lambda night: None, begin=("status", "--stack", "prodution")),
+    Fault(name="stack-misspelt", do=NOTHING, begin=("status", "--stack", "prodution")),
     Fault(
         name="backup-without-lock",
         do=shell("aws s3 mb s3://no-lock"),
         begin=("backup", "--to", "s3://no-lock/backup.json"),
         stays=("bucket",),
     ),
-    Fault(name="access-key-of-oidc", do=lambda night: None, begin=("access-key", "rotate")),
+    Fault(name="access-key-of-oidc", do=NOTHING, begin=("access-key", "rotate")),
     Fault(name="push-without-project", do=_no_project, begin=("push", "--no-redeploy"), stays=("vercel",)),
     Fault(name="verify-disabled", do=DISABLED, begin=("verify",)),
     Fault(name="verify-beside-a-grant", do=granted("ReEncryptFrom"), begin=("verify",)),
     Fault(name="verify-beside-another-account", do=stranger({"AWS": STRANGER}), begin=("verify",)),
     Fault(name="push-stored-key-edited", do=_stored_as(lambda night: "changeme"), begin=("push", "--no-redeploy")),
-    Fault(name="setup-next-steps", do=lambda night: None, begin=("setup", *ANSWERS)),
-    Fault(name="setup-without-answers", do=lambda night: None, begin=("setup",), world="empty"),
+    Fault(name="setup-next-steps", do=NOTHING, begin=("setup", *ANSWERS)),
+    Fault(name="setup-without-answers", do=NOTHING, begin=("setup",), world="empty"),
     Fault(name="report-in-a-dead-region", do=exported(AWS_ENDPOINT_URL=UNREACHABLE), begin=("report",)),
 )
 

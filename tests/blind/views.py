@@ -28,7 +28,7 @@ from typing import Any
 
 from components.policies.requirements import BY_ID, Topic
 from tests.blind.__main__ import Nights
-from tests.blind.faults import ANSWERS, FAULTS
+from tests.blind.faults import ANSWERS, FAULTS, NOTHING
 from tests.blind.night import Night
 from tests.blind.outcomes import Fault
 from tests.chaos.__main__ import WORKERS, progress
@@ -321,7 +321,7 @@ class Baselines:
     def __call__(self, world: str) -> Mapping[str, Answer]:
         with self._lock:
             if world not in self.known:
-                with self._nights(Fault(name="none", do=lambda night: None, world=world)) as night:
+                with self._nights(Fault(name="none", do=NOTHING, world=world)) as night:
                     prepared(night)
                     self.known[world] = {view.name: asked(night, view, whole=False) for view in VIEWS}
             return self.known[world]
@@ -361,7 +361,7 @@ def lines(rows: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
     )
 
 
-SEEDED = tuple(fault for fault in FAULTS if fault.begin != ("setup",) and fault.world != "empty")
+SEEDED = tuple(fault for fault in FAULTS if fault.do is not NOTHING)
 """Every fault of a deployed stack."""
 
 

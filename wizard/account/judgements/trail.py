@@ -189,9 +189,9 @@ def _place(facts: StackFacts, trail: TrailFact) -> Iterator[Notice]:
 # --- the key of the logs
 
 
-@judgement(*_LOGGED, *_ENCRYPTED, "key-rotation")
+@judgement(*_LOGGED, *_ENCRYPTED)
 def check_logs_key(facts: StackFacts) -> Iterator[Notice]:
-    """Whether the key of the logs can be used, and rotates; that of an organization's trail may be of its account."""
+    """Whether the key of the logs can be used; that of an organization's trail may be of its account."""
     arn, trail = facts.logs_key_arn, facts.trail
     if arn is None or not isinstance(trail, TrailFact):
         return  # Reported by check_trail.
@@ -199,7 +199,7 @@ def check_logs_key(facts: StackFacts) -> Iterator[Notice]:
     if isinstance(key, SetupError):
         what = f"the key of the logs {arn}"
         if _owns_key(facts.settings):
-            yield Notice.unread(what, key, requirements=(*_LOGGED, *_ENCRYPTED, "key-rotation"))
+            yield Notice.unread(what, key)
         else:
             yield Notice.person(f"{what}: {key.message}", requirements=_ENCRYPTED)
     elif key is None or key.state != "Enabled":
@@ -208,12 +208,9 @@ def check_logs_key(facts: StackFacts) -> Iterator[Notice]:
             what=f"the key of the logs {arn} {f'cannot be used: {key.state}' if key else 'does not exist'}",
             why=f"CloudTrail cannot encrypt what {trail.name} records, and nobody can read the logs that are there",
             command=_logs_key_again(facts, key) if key else fixes.pulumi_up(facts, TRAIL_KEY, TRAIL),
-            requirements=(*_LOGGED, *_ENCRYPTED),
         )
     else:
-        yield Notice.good(f"the key of the logs {arn} exists and is enabled", requirements=(*_LOGGED, *_ENCRYPTED))
-        if _owns_key(facts.settings):
-            yield _logs_key_rotation(facts, key)
+        yield Notice.good(f"the key of the logs {arn} exists and is enabled")
 
 
 def _owns_key(settings: Settings) -> bool:
@@ -221,24 +218,33 @@ def _owns_key(settings: Settings) -> bool:
     return settings.existing_trail_arn is None and settings.trail_key
 
 
-def _logs_key_rotation(facts: StackFacts, key: KeyFact) -> Notice:
-    requirement, days = ("key-rotation",), LOGS_KEY_ROTATION_DAYS
+@judgement("key-rotation")
+def check_logs_key_rotation(facts: StackFacts) -> Iterator[Notice]:
+    """Whether KMS rotates the key of the logs every year, where the stack makes it."""
+    arn, days = facts.logs_key_arn, LOGS_KEY_ROTATION_DAYS
+    if arn is None or not _owns_key(facts.settings):
+        return
+    key = facts.replica(arn)
+    if isinstance(key, SetupError):
+        yield Notice.unread("the rotation of the key of the logs", key)
+        return
+    if key is None or key.state != "Enabled":
+        return  # Reported by check_logs_key.
     words = ("kms", "enable-key-rotation", "--key-id", key.arn, "--rotation-period-in-days", str(days))
     period = key.rotation_period_days
     if key.rotation_enabled is None or (key.rotation_enabled and period is None):
-        what = "the rotation of the key of the logs"
         is_denied = key.rotation_enabled is None
-        return Notice.unknown(what, why="KMS does not return it", is_denied=is_denied, requirements=requirement)
-    if key.rotation_enabled and period == days:
-        return Notice.good(f"the key of the logs rotates every {days} days", requirements=requirement)
-    how = f"rotates every {period} days" if key.rotation_enabled else "does not rotate"
-    return Notice.wrong(
-        "logs-key-rotation",
-        what=f"the key of the logs {key.arn} {how}",
-        why=f"the stack has it rotate every {days} days; auditors and Prowler check it",
-        command=fixes.aws(facts, *words),
-        requirements=requirement,
-    )
+        yield Notice.unknown("the rotation of the key of the logs", why="KMS does not return it", is_denied=is_denied)
+    elif key.rotation_enabled and period == days:
+        yield Notice.good(f"the key of the logs rotates every {days} days")
+    else:
+        yield Notice.wrong(
+            "logs-key-rotation",
+            what=f"the key of the logs {key.arn} "
+            + (f"rotates every {period} days" if key.rotation_enabled else "does not rotate"),
+            why=f"the stack has it rotate every {days} days; auditors and Prowler check it",
+            command=fixes.aws(facts, *words),
+        )
 
 
 @judgement(*logs_bucket.PRIVATE, *_ENCRYPTED, opens="logs")
@@ -331,6 +337,7 @@ def _with_delivery(facts: StackFacts, trail: TrailFact) -> Mapping[str, Any]:
 OTHER_CHECKS: tuple[Judgement, ...] = (
     check_trail,
     check_logs_key,
+    check_logs_key_rotation,
     check_logs_key_policy,
     *logs_bucket.OTHER_CHECKS,
 )

@@ -15,7 +15,7 @@ from tests.wizard.fakes.clients import ACCOUNT, BUCKET, LOGS_KEY, REGION, TRAIL,
 from wizard.account.diagnosis import build_diagnosis
 from wizard.account.judgements.alerts import check_alerts
 from wizard.account.judgements.logs_bucket import check_buckets
-from wizard.account.judgements.trail import check_logs_key, check_logs_key_policy, check_trail
+from wizard.account.judgements.trail import check_logs_key, check_logs_key_policy, check_logs_key_rotation, check_trail
 from wizard.account.notices import State
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.account import Retention
@@ -236,7 +236,7 @@ def test_an_organizations_logs_key_is_saved_without_an_update_of_the_stack(exist
 )
 def test_the_key_of_the_logs_rotates_every_year(stand: CheckedStack, rotation: dict[str, Any], words: str):
     stand.aws.keys[LOGS_KEY] = replace(stand.aws.keys[LOGS_KEY], **rotation)
-    found = finding(stand.told(check_logs_key), "logs-key-rotation")
+    found = finding(stand.told(check_logs_key_rotation), "logs-key-rotation")
     assert words in found.what and found.requirements == ("key-rotation",)
     assert found.command == (
         f"aws kms enable-key-rotation --key-id {LOGS_KEY} --rotation-period-in-days 365 --region {REGION}"
@@ -246,14 +246,14 @@ def test_the_key_of_the_logs_rotates_every_year(stand: CheckedStack, rotation: d
 @pytest.mark.parametrize("rotation", [{"rotation_enabled": None}, {"rotation_period_days": None}])
 def test_a_rotation_of_the_logs_key_that_kms_does_not_return_is_unknown(stand: CheckedStack, rotation: dict[str, Any]):
     stand.aws.keys[LOGS_KEY] = replace(stand.aws.keys[LOGS_KEY], **rotation)
-    unknown = [each.requirements for each in stand.told(check_logs_key) if each.state is State.UNKNOWN]
+    unknown = [each.requirements for each in stand.told(check_logs_key_rotation) if each.state is State.UNKNOWN]
     assert unknown == [("key-rotation",)]
 
 
 def test_an_organizations_logs_key_rotates_as_its_owner_says(existing: CheckedStack):
     with_trail(existing, key_arn=LOGS_KEY)
     existing.aws.keys[LOGS_KEY] = key_fact(LOGS_KEY, rotation_enabled=False)
-    assert causes(existing.told(check_logs_key)) == causes(existing.told(check_logs_key_policy)) == []
+    assert causes(existing.told(check_logs_key_rotation)) == causes(existing.told(check_logs_key_policy)) == []
 
 
 STRANGER = {"AWS": "arn:aws:iam::999988887777:root"}
