@@ -20,7 +20,7 @@ from tests.wizard.fakes.clients import (
     settings,
 )
 from wizard.account.facts import StackFacts
-from wizard.account.notices import Notice, State
+from wizard.account.notices import Notice, State, requirements_of
 from wizard.core.clients import Clients
 from wizard.core.errors import SetupError, known
 from wizard.core.models.delivery import StackState
@@ -78,9 +78,14 @@ class CheckedStack:
         )
 
     def told(self, *checks: Callable[[StackFacts], Iterable[Notice]]) -> tuple[Notice, ...]:
-        """All that the checks tell."""
+        """All that the checks tell. A view chooses judgements by the requirements that they name."""
         facts = self.context()
-        return tuple(notice for check in checks for notice in check(facts))
+        told = [(check, notice) for check in checks for notice in check(facts)]
+        undeclared = {
+            (check.__name__, id_) for check, each in told for id_ in {*each.requirements} - {*requirements_of(check)}
+        }
+        assert not undeclared
+        return tuple(notice for _, notice in told)
 
 
 def finding(told: Iterable[Notice], cause: str) -> Notice:

@@ -21,7 +21,7 @@ from wizard.core.models.access import documents_of, not_strict
 from wizard.core.models.account import Difference, KeyFact
 
 
-@judgement("key-policy")
+@judgement("key-policy", "key-deletion-window")
 def check_key_policies(facts: StackFacts) -> Iterator[Notice]:
     """Whether the policy of the key and of each replica is the one of the settings, and strict where they say so."""
     for reading in _named(facts):
@@ -40,7 +40,7 @@ def check_key_policies(facts: StackFacts) -> Iterator[Notice]:
             yield from _compare_policy(facts, reading, policy, whose, resource)
 
 
-@judgement("key-policy", opens="key")
+@judgement("key-policy", "key-deletion-window", opens="key")
 def check_key_surplus(facts: StackFacts) -> Iterator[Notice]:
     """Whether a key policy gives anybody more than the settings.
 
@@ -60,7 +60,8 @@ def check_key_surplus(facts: StackFacts) -> Iterator[Notice]:
         for each in surplus:
             yield from _widened(facts, each)
         if not surplus:
-            yield Notice.good(f"{key_access.whose(reading, facts.settings)} gives nobody more than the settings")
+            whose = key_access.whose(reading, facts.settings)
+            yield Notice.good(f"{whose} gives nobody more than the settings", requirements=_POLICY)
 
 
 def _kept(facts: StackFacts, reading: KeyReading, policy: Mapping[str, Any]) -> Iterator[Notice]:
@@ -71,9 +72,10 @@ def _kept(facts: StackFacts, reading: KeyReading, policy: Mapping[str, Any]) -> 
     guards = [difference for difference in differences if difference.what in _GUARDS]
     wider = [difference for difference in differences if difference.widens and difference not in guards]
     if wider:
-        yield Notice.person(f"{whose} gives more than the settings: {summary(wider)}; {left}", command=repair)
+        what = f"{whose} gives more than the settings: {summary(wider)}; {left}"
+        yield Notice.person(what, command=repair, requirements=_POLICY)
     else:
-        yield Notice.good(f"{whose} gives nobody more than the settings")
+        yield Notice.good(f"{whose} gives nobody more than the settings", requirements=_POLICY)
     if guards:
         what = f"{whose} allows its deletion, or disabling it by mistake: {summary(guards)}; {left}"
         yield Notice.person(what, command=repair, requirements=_WINDOW)
@@ -110,6 +112,7 @@ def _widened(facts: StackFacts, surplus: Surplus) -> Iterator[Notice]:
             what=f"{whose} gives more than the settings: {summary(others)}",
             why=_CHANGED,
             command=fixes.pulumi_up(facts, resource),
+            requirements=_POLICY,
         )
 
 
@@ -121,7 +124,7 @@ def _unguarded(facts: StackFacts, guards: Sequence[Difference], whose: str, reso
         what=f"{whose} allows its deletion, or disabling it by mistake: {summary(guards)}",
         why=_UNGUARDED,
         command=fixes.pulumi_up(facts, resource),
-        requirements=(*_WINDOW, *(("key-policy",) if by_anybody else ())),
+        requirements=(*_WINDOW, *(_POLICY if by_anybody else ())),
     )
 
 
@@ -243,6 +246,7 @@ def _deletion(facts: StackFacts, reading: KeyReading) -> str:
 _MAX_LISTED = 3
 """The most differences in one sentence."""
 
+_POLICY = ("key-policy",)
 _WINDOW = ("key-deletion-window",)
 _GUARDS = ("key policy, deletion", "key policy, a key in use")
 _UNGUARDED = "without the key every record is lost; the settings say who can schedule its deletion"
@@ -261,9 +265,11 @@ def _strictness(
             what=f"{whose} {loose}",
             why="whoever changes it can give the use of the key to anybody",
             command=fixes.pulumi_up(facts, resource),
+            requirements=_POLICY,
         )
     elif loose is None:
-        yield Notice.unknown(f"who can change {whose}", why="the account's IAM could not be read", is_denied=True)
+        why = "the account's IAM could not be read"
+        yield Notice.unknown(f"who can change {whose}", why=why, is_denied=True, requirements=_POLICY)
 
 
 def _compare_policy(
@@ -282,10 +288,11 @@ def _compare_policy(
             what=f"{whose} differs from the settings: {summary(changed)}",
             why=_CHANGED,
             command=fixes.pulumi_up(facts, resource),
+            requirements=_POLICY,
         )
     if not changed and not any(difference.widens for difference in unguarded):
         gives = "allows those whom the settings name, and nobody else" if differences else "is as in the settings"
-        yield Notice.good(f"{whose} {gives}")
+        yield Notice.good(f"{whose} {gives}", requirements=_POLICY)
 
 
 def summary(differences: Sequence[Difference]) -> str:

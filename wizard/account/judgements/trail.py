@@ -54,7 +54,7 @@ _LOGGED = ("trail-logging",)
 _ENCRYPTED = ("trail-encryption",)
 
 
-@judgement(*TRAIL_REQUIREMENTS)
+@judgement(*TRAIL_REQUIREMENTS, *_ENCRYPTED)
 def check_trail(facts: StackFacts) -> Iterator[Notice]:
     """Whether the trail exists, logs, records every Region and KMS, and delivers."""
     arn, trail = trail_arn_of(facts.settings), facts.trail
@@ -168,7 +168,7 @@ def _place(facts: StackFacts, trail: TrailFact) -> Iterator[Notice]:
             what=f"the audit trail {trail.name} writes to the bucket {trail.bucket}, not to {bucket}",
             why="the confirmed retention is that of the other bucket",
             command=fixes.aws(facts, *update, "--s3-bucket-name", bucket, region=home),
-            requirements=("trail-logging", "bucket-retention"),
+            requirements=_LOGGED,
         )
     if trail.delivery_error and trail.bucket == bucket:
         yield _undelivered(facts, trail)
@@ -247,7 +247,10 @@ def check_logs_key_rotation(facts: StackFacts) -> Iterator[Notice]:
         )
 
 
-@judgement(*logs_bucket.PRIVATE, *_ENCRYPTED, opens="logs")
+_READABLE = (*logs_bucket.PRIVATE, *_ENCRYPTED)
+
+
+@judgement(*_READABLE, "key-deletion-window", opens="logs")
 def check_logs_key_policy(facts: StackFacts) -> Iterator[Notice]:
     """Whether the policy or a grant of the key of the logs gives anybody more than the settings."""
     settings, arn = facts.settings, facts.logs_key_arn
@@ -268,6 +271,7 @@ def check_logs_key_policy(facts: StackFacts) -> Iterator[Notice]:
             what=f"{whose} gives more than the settings: {first_of(given, 3, separator='; ')}",
             why="whoever may decrypt with it, and reads the bucket, reads the audit records",
             command=fixes.pulumi_up(facts, TRAIL_KEY),
+            requirements=_READABLE,
         )
     if wider.undenied:
         yield Notice.wrong(
@@ -284,7 +288,8 @@ def check_logs_key_policy(facts: StackFacts) -> Iterator[Notice]:
 
 def _logs_key_grants(facts: StackFacts, reading: KeyReading) -> Iterator[Notice]:
     if isinstance(reading.grants, SetupError):
-        yield Notice.unread(f"the grants of the key of the logs {reading.arn}", reading.grants)
+        what = f"the grants of the key of the logs {reading.arn}"
+        yield Notice.unread(what, reading.grants, requirements=_READABLE)
         return
     for grant in reading.grants:
         revoke = ("kms", "revoke-grant", "--key-id", reading.arn, "--grant-id", grant.id)
@@ -293,6 +298,7 @@ def _logs_key_grants(facts: StackFacts, reading: KeyReading) -> Iterator[Notice]
             what=f"a grant allows {grant.grantee} {', '.join(grant.operations)} with the key of the logs",
             why="the settings give no grant on it; no policy shows what a grant allows",
             command=fixes.aws(facts, *revoke),
+            requirements=_READABLE,
         )
 
 

@@ -288,7 +288,7 @@ def test_the_key_of_the_logs_is_guarded_against_its_deletion(stand: CheckedStack
 def test_a_policy_of_the_logs_key_that_cannot_be_read_is_unknown(stand: CheckedStack):
     stand.aws.failures["key_policy"] = DENIED
     [unknown] = not_checked(stand.told(check_logs_key_policy))
-    assert unknown.is_denied and unknown.requirements == ("bucket-private", "trail-encryption")
+    assert unknown.is_denied and unknown.requirements == ("bucket-private", "trail-encryption", "key-deletion-window")
 
 
 def test_a_key_of_the_logs_that_cannot_be_read_is_not_checked(stand: CheckedStack):
