@@ -197,7 +197,7 @@ class StackFacts:
         settings = self.settings.model_copy(update={"deploy_targets": (target,)})
         facts = copy(self)
         facts.settings, facts.vercel = settings, self.vercel if deploy_target(target).has_own_copy else None
-        facts.__dict__.pop("of_hash_key", None)
+        facts.__dict__.pop("beside", None)
         return facts
 
     def release_under_way(self, target: Target) -> str | SetupError:

@@ -98,9 +98,6 @@ def deliver_and_verify(
         adopted = wrap_former_key(clients, ready.aws, settings, ready.identity, outputs, ready.stack)
     if adopted is not None:
         _verify_imported_data_key(clients, ready, outputs, adopted)
-    elif early is not None and context.vercel is not None and isinstance(context.project, models.VercelProject):
-        # Most likely nothing has to be written: what Vercel has is read while the stored data key is.
-        context = replace(context, vercel=context.vercel.listing(context.project))
     stored = delivery.ensure_data_key(
         ready.aws, settings, outputs, adopted=adopted, is_former=is_former, known=ready.findings.stored_data_key
     )

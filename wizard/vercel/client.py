@@ -16,7 +16,7 @@ from wizard.core.errors import SetupError, TargetMissing
 from wizard.core.models.delivery import PRODUCTION, Scope, VercelProject
 from wizard.core.models.deployment import Deployment, Redeployed, RollingRelease
 from wizard.core.next_command import shell
-from wizard.core.retry import Deadline, ahead
+from wizard.core.retry import Deadline
 from wizard.vercel.access_key import deliver as deliver_access_key
 from wizard.vercel.access_key import delivered_id
 from wizard.vercel.conflicts import find_data_key, former_key, name_data_key, overlaps, rename_variable
@@ -88,12 +88,6 @@ class Vercel:
         """The same client and connections; a GET that is sent a second time is answered without another request."""
         other = copy(self)
         other._api = self._api.asking_once()
-        return other
-
-    def listing(self, project: VercelProject) -> Vercel:
-        """This client, with the listing of the project's variables already requested. A write discards the listing."""
-        other = self.asking_once()
-        ahead(other._variables(project, READING_SECONDS).list)
         return other
 
     def close(self) -> None:

@@ -736,10 +736,6 @@ class FakeVercelClient:
     def asking_once(self) -> FakeVercelClient:
         return self
 
-    def listing(self, project: VercelProject) -> FakeVercelClient:
-        self._call("listing")
-        return self
-
     def check_token(self) -> None:
         self._call("check_token")
 

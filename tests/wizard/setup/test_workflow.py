@@ -780,21 +780,6 @@ def test_a_proof_made_early_holds_only_for_what_was_found_again_unchanged(world,
     assert world.calls.count("prover.prove") == (1 if other == "unreadable" else 2)
 
 
-def test_vercel_is_listed_ahead_where_nothing_was_changed(world) -> None:
-    world.stand()
-    world.setup()
-    assert world.calls.index("vercel.listing") < world.calls.index("vercel.deliver")
-
-
-@pytest.mark.parametrize("is_first", [True, False])
-def test_vercel_is_not_listed_before_what_this_run_changes(world, is_first) -> None:
-    if not is_first:
-        world.stand()
-        world.engine.steps = (step("update", "aws:iam/role:Role", "app-role"),)
-    world.setup()
-    assert "vercel.deliver" in world.calls and "vercel.listing" not in world.calls
-
-
 def test_no_proof_is_made_early_where_a_version_still_has_to_be_kept(world) -> None:
     world.stand()
     ring, asked, shown = world.aws.key_rotation, threading.Event(), world.engine.preview

@@ -873,22 +873,6 @@ def test_a_run_that_changes_nothing_asks_vercel_once(vercel: Place):
     assert vercel.api.get("/_sandbox/calls").json()["calls"] == {}
 
 
-def test_a_listing_that_was_begun_is_the_deliverys_until_it_writes(vercel: Place):
-    edge, project = vercel.edge(), vercel.project()
-    edge.deliver(project, BATCH)
-    vercel.api.delete("/_sandbox/calls")
-    assert edge.listing(project).deliver(project, BATCH).state is DeliveryState.UNCHANGED
-    assert sum(vercel.api.get("/_sandbox/calls").json()["calls"].values()) == 1
-    begun = edge.listing(project)
-    assert begun.check(project, BATCH) is None
-    region = vercel.envs()["AWS_REGION"]["id"]
-    vercel.api.delete(f"/v9/projects/eonpro/env/{region}?slug=clinic")
-    assert begun.deliver(project, BATCH).state is DeliveryState.UNCHANGED, "as it was listed"
-    moved = replace(BATCH, region="eu-west-1")
-    assert begun.deliver(project, moved).state is DeliveryState.WRITTEN, "listed again after the write, and created"
-    assert edge.check(project, moved) is None
-
-
 def test_checks_that_belong_together_ask_vercel_once_and_a_delivery_after_them_asks_again(vercel: Place):
     edge, project = vercel.edge(), vercel.project()
     edge.deliver(project, BATCH)

@@ -243,13 +243,13 @@ def _read_account(settings: Settings, caller: _Caller, facts: StackFacts | None)
 
 
 def _every(checks: Iterable[Judgement], facts: StackFacts) -> Judgement:
-    """The judgements of a row as one, of these facts; of the hash key beside the data key too."""
+    """The judgements of a row as one, of these facts; of what is stored beside the data key too."""
 
     def the_row(_: StackFacts) -> Iterator[Notice]:
         for check in checks:
             yield from check(facts)
-            if facts.of_hash_key is not None and check in _OF_EACH_KEY:
-                yield from check(facts.of_hash_key)
+            for value in facts.beside if check in _OF_EACH_KEY else ():
+                yield from check(value)
 
     return the_row
 
@@ -340,9 +340,10 @@ def show(ui: UserInterface, rows: Sequence[StackStatus]) -> None:
         row.why for row in rows if row.why and row.status is not HealthStatus.ELSEWHERE and row.account
     ):
         ui.line(_cut(why, WIDTH - _SPARE), mark=Mark.WARN)
-    if any(row.status in (HealthStatus.WRONG, HealthStatus.UNKNOWN) for row in rows):
-        ui.line("details:")
-        ui.verbatim("python -m wizard status --stack NAME")
+    open_rows = [row for status in (HealthStatus.WRONG, HealthStatus.UNKNOWN) for row in rows if row.status is status]
+    if open_rows:
+        ui.line(f"details of {open_rows[0].stack}:")
+        ui.verbatim(wizard("status", "--stack", open_rows[0].stack))
     for row in rows:
         if row.status is HealthStatus.NOT_BUILT:
             ui.line(f"to deploy {row.stack}:")

@@ -136,9 +136,6 @@ class VercelClient(Protocol):
     def asking_once(self) -> VercelClient:
         """As `AwsClient.asking_once`."""
 
-    def listing(self, project: VercelProject) -> VercelClient:
-        """The same client, which has begun to list the project's variables, and asks for them again once it writes."""
-
     def check_token(self) -> None:
         """Raises CredentialsError where Vercel refuses the token itself, by one request."""
 

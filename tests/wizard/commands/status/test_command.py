@@ -574,8 +574,8 @@ def test_the_screen_of_several_stacks_tells_each_ones_standing(world: World) -> 
         f"    {wrapped().fingerprint}  ✓ key access trail ecs  ✗ rotation  ? vercel",
         "· staging     111122223333  us-east-1  vercel      never       0",
         "    not deployed yet",
-        "details:",
-        "    python -m wizard status --stack NAME",
+        "details of production:",
+        "    python -m wizard status --stack production",
         "to deploy staging:",
         "    python -m wizard setup --stack staging",
     ]
