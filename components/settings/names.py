@@ -15,7 +15,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/gpbucketnamespaces.html
 """
 
 KEY_DESCRIPTION = "EONPRO PHI encryption key for HIPAA compliance"
-"""The name in the guide."""
+"""The description in the guide."""
 
 
 @dataclass(frozen=True, kw_only=True)

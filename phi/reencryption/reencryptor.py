@@ -39,7 +39,7 @@ class _Renewed:
 
     text: str = field(repr=False)
     counts: ColumnCounts
-    """Number of its records."""
+    """Counts of its records."""
 
 
 class RecordReencryptor:

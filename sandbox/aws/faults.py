@@ -20,7 +20,7 @@ class Fault:
     service: str = ""
     operation: str = ""
     access_key_id: str = ""
-    """The caller whose calls fail; empty for every caller."""
+    """Access key of the caller whose calls fail; empty for every caller."""
     kind: str = "error"
     error: str = "InternalFailure"
     message: str = "A test ordered the sandbox to fail this call."

@@ -1,1 +1,1 @@
-"""What every part of the wizard shares: errors, models, ports. Pure."""
+"""The base of all parts of the wizard: errors, models, ports. Pure."""

@@ -1,4 +1,4 @@
-"""How long one call over HTTP may take in all, and how much it may receive, whatever trickles in.
+"""Limits the total time and size of one call over HTTP, also for an answer that trickles in.
 
 A time-out of a socket begins anew with every byte. So an answer of one byte each second, headers or interim answers
 (1xx) without an end, and endless chunks are never given up. The sockets of this module ask the limit of their call
@@ -28,9 +28,9 @@ class CallLimit:
     octets: int
     outer: "CallLimit | None" = None
     exceeded: str = ""
-    """What the endpoint did beyond the limit, in words; empty while the call is within it."""
+    """The endpoint's behaviour beyond the limit, in words; empty within it."""
     depth: int = field(init=False)
-    """Calls that wait for this one: a client makes calls of its own, to renew credentials or to find a bucket."""
+    """Outer calls that wait for this one: a client sends its own calls, to renew credentials or to find a bucket."""
     _ends: float = field(init=False)
     _received: int = field(default=0, init=False)
 
@@ -50,7 +50,7 @@ class CallLimit:
         return left if wanted is None else min(wanted, left)
 
     def received(self, octets: int) -> None:
-        """Count what came in. Raises OSError when it is more than the limit."""
+        """Count received bytes. Raises OSError above the limit."""
         if self.outer is not None:
             self.outer.received(octets)
         self._received += octets
@@ -143,7 +143,7 @@ class _Socket(_Limited, socket.socket):
 
 
 class _TlsSocket(_Limited, ssl.SSLSocket):
-    """What a TLS context makes of one."""
+    """The TLS socket that a context makes of one."""
 
 
 class LimitedConnection:
@@ -163,7 +163,7 @@ class LimitedConnection:
         return connected
 
     def connect(self) -> None:
-        """As urllib3's; the TLS socket on top is limited as well."""
+        """urllib3's connection; the TLS socket on top is limited as well."""
         context = getattr(self, "ssl_context", None)
         if context is not None:
             context.sslsocket_class = _TlsSocket

@@ -1,4 +1,4 @@
-"""The environment variables of a child process: what every program needs, and the names that one program reads.
+"""The environment variables of a child process: those of every program, and those that one program reads.
 
 Pure. A variable that is not listed is not passed on: the operator's environment also holds secrets of the application,
 of Vercel and of other tools.
@@ -14,7 +14,7 @@ SYSTEM = frozenset(
         *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
     )
 )
-"""Where programs, certificates and proxies are, and the language."""
+"""Variables for the paths of programs and certificates, for proxies and the language."""
 
 
 def inherited(environ: Mapping[str, str], *prefixes: str) -> dict[str, str]:
@@ -36,5 +36,5 @@ Not VERCEL_TOKEN, and not the application's credentials and keys.
 
 
 def of_pulumi(environ: Mapping[str, str]) -> dict[str, str]:
-    """What a Pulumi command gets of this process's environment."""
+    """The part of this process's environment that a Pulumi command gets."""
     return inherited(environ, *_OF_PULUMI)

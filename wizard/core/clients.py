@@ -1,4 +1,4 @@
-"""What a run is given: its request, with the answers, and the clients that it acts through.
+"""The input of a run: its request, with the answers, and the clients that it uses.
 
 Pure. `wizard/cli` builds both; every command takes them.
 """
@@ -43,13 +43,13 @@ class StatePlaces(Protocol):
 
 
 class EngineFactory(Protocol):
-    """From the environment of the credentials to an Engine that uses exactly these."""
+    """Returns an Engine that uses exactly the given credentials."""
 
     def __call__(self, environment: Mapping[str, str], *, secrets_provider: str | None = None) -> Engine: ...
 
 
 ListStacks = Callable[[Mapping[str, str]], "tuple[ListedStack, ...]"]
-"""From the environment of the credentials to the backend's stacks. Raises SetupError."""
+"""Lists the backend's stacks with the given credentials. Raises SetupError."""
 
 
 class Drafts(Protocol):
@@ -70,13 +70,13 @@ class OtherReader:
     place: str
     """`FILE:LINE`."""
     what: str
-    """What changes for it, in words."""
+    """The effect on the reader, in words."""
     is_harmed: bool = True
-    """Whether it fails, or may fail, with the stack's value; else it goes on as before."""
+    """Whether it fails, or may fail, with the stack's value; else it works as before."""
 
     @property
     def line(self) -> str:
-        """`FILE:LINE: what`."""
+        """The text `FILE:LINE: effect`."""
         return f"{self.place}: {self.what}"
 
 
@@ -96,31 +96,31 @@ class ApplicationCode(Protocol):
         """The other readers of the stack's variables, in the order of the files."""
 
     def readers_of_former_key(self) -> tuple[OtherReader, ...]:
-        """The code that reads the key from before, each with what happens to it without that variable."""
+        """The code that reads the former key, each place with its behaviour without that variable."""
 
 
 ReadCode = Callable[["Settings"], ApplicationCode | None]
-"""From the settings to the application's code; None where its folder is not known."""
+"""Returns the application's code for the settings; None if its folder is unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Clients:
     ui: UserInterface
     connect: Callable[[str | None, str | None], AwsClient]
-    """From profile and Region to the AWS client."""
+    """Connects to AWS with a profile and a Region."""
     vercel: Callable[[str], VercelClient]
-    """From a token to the Vercel client."""
+    """Connects to Vercel with a token."""
     engine: EngineFactory
     prover: DecryptVerifier
     wrapper: Wrapper | None = None
     """Wraps a former ENCRYPTION_KEY."""
     github: GitHub | None = None
-    """None without a token."""
+    """Asks GitHub for the subject of its tokens; None without a token."""
     linked: Linked | None = None
     detected: tuple[str, ...] = ()
     """Lines to show with the account: the application, the login to Vercel, the state's backend."""
     missing_parts: Callable[[Settings], tuple[str, ...]] = lambda settings: ()
-    """What the code of the application's folder lacks to use its data key, each with file and line."""
+    """The changes that the code in the application's folder needs to use its data key, each with file and line."""
     read_code: ReadCode = lambda settings: None
     """Reads the application's code; None where its folder is not known."""
     sign_in: Callable[[str], None] | None = None

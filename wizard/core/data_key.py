@@ -79,7 +79,7 @@ _SHORTEST_BEGINNING = 16
 
 
 def damage(value: str, *, of: WrappedDataKey | None) -> Damage | None:
-    """What is wrong with a value that should be a wrapped data key; None where it is any wrapped data key."""
+    """The fault of a value that should be a wrapped data key; None if it is one."""
     if not value.strip(_AROUND):
         return Damage.EMPTY
     try:
@@ -117,5 +117,5 @@ def input_variable(variable: str) -> str:
 
 
 def read_from_application(variable: str) -> str:
-    """The command that asks for the value that the running application has, so that it is in no command line."""
+    """The command that asks for the running application's value, which is then in no command line."""
     return f"printf '{variable}: ' >&2 && read -rs {input_variable(variable)} && export {input_variable(variable)}"

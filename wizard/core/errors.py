@@ -1,4 +1,4 @@
-"""The errors, as one tree: what happened, and the next command to type.
+"""The tree of errors. Each has a message and the next command to type.
 
 Pure. A client translates its library's exception into one of these, `from` the cause; `wizard/cli/main.py` prints it.
 The exit codes are Pulumi's own table (https://www.pulumi.com/docs/iac/cli/exit-codes/).
@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Problem:
-    """One problem that was detected before anything was created."""
+    """A problem that was detected before anything was created."""
 
     what: str
-    """What is wrong, in one sentence that names the object."""
+    """The fault, in one sentence that names the object."""
     why: str
     """Why it stops the set-up."""
     next: str
@@ -72,7 +72,7 @@ class ResourceError(SetupError):
 
 
 class Throttled(ResourceError):
-    """The service cannot answer now: too many calls, or an error of its own. The same call may succeed later."""
+    """The service cannot answer now: too many calls, or an internal error. The same call may succeed later."""
 
 
 class PolicyRefusal(SetupError):
@@ -96,7 +96,7 @@ class Unreachable(SetupError):
 
 
 class UnreadableAnswer(Unreachable):
-    """An endpoint answered, but the answer is cut off, foreign, or lacks what it always has: it says nothing."""
+    """An endpoint answered, but the answer is cut off, foreign, or lacks required members: it gives no information."""
 
 
 class OutcomeUnknown(SetupError):
@@ -104,7 +104,7 @@ class OutcomeUnknown(SetupError):
 
 
 class TargetMissing(SetupError):
-    """Where the application runs does not exist: a project on Vercel."""
+    """The platform of the application does not exist: a project on Vercel."""
 
 
 class Unsupported(SetupError):

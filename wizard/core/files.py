@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all: whoever is killed while writing leaves nothing that looks complete.
+"""Writes files completely or not at all: a killed process leaves no file that looks complete.
 
 Writes the file that it is given, and a hidden draft next to it; makes folders. Only a regular file is read or replaced:
 to open a named pipe waits for ever, to replace a device or to follow a link harms somebody else's. Its callers: backup,
@@ -29,7 +29,7 @@ _KINDS = {
     stat.S_IFLNK: "a symbolic link",
 }
 _STREAMS = ("/dev/", "/proc/self/fd/")
-"""Where a shell names what is open already: `/dev/stdin`, and `<(…)` as `/dev/fd/63`."""
+"""Paths by which a shell names open files: `/dev/stdin`, and `<(…)` as `/dev/fd/63`."""
 
 
 class NotAFile(OSError):
@@ -42,8 +42,8 @@ class NotAFile(OSError):
 def read(path: Path, *, links: bool = True, streams: bool = False) -> bytes:
     """The content of a regular file. Raises NotAFile for anything else, which is not opened, and OSError.
 
-    `links`: a symbolic link to a file is followed. `streams`: what the shell has opened for this process is read to its
-    end, too (`/dev/stdin`, `<(…)`).
+    `links`: a symbolic link to a file is followed. `streams`: a file that the shell has opened for this process is read
+    to its end, too (`/dev/stdin`, `<(…)`).
     """
     is_stream = streams and str(path).startswith(_STREAMS)
     status = os.stat(path) if links or is_stream else os.lstat(path)
@@ -63,7 +63,7 @@ def read(path: Path, *, links: bool = True, streams: bool = False) -> bytes:
 
 
 def read_text(path: Path, *, links: bool = True, streams: bool = False) -> str:
-    """The same as text in UTF-8, without a byte order mark. Raises UnicodeDecodeError for other bytes."""
+    """The content as text in UTF-8, without a byte order mark. Raises UnicodeDecodeError for other bytes."""
     return read(path, links=links, streams=streams).decode("utf-8-sig")
 
 
@@ -99,7 +99,7 @@ def make_folder(folder: Path, *, own: bool = False) -> None:
 
 
 def tighten(path: Path) -> None:
-    """From now on only its owner may read the file, where it is this user's own regular file. Raises OSError."""
+    """Let only the owner read the file, if it is this user's own regular file. Raises OSError."""
     status = os.lstat(path)
     if stat.S_ISREG(status.st_mode) and status.st_mode & 0o077 and status.st_uid == os.geteuid():
         path.chmod(0o600)

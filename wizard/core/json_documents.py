@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wizard.core.models.delivery import Verification
 
 VERSION = "1"
-"""Of the documents' form."""
+"""Version of the documents' form."""
 
 Document = dict[str, Any]
 
@@ -30,7 +30,7 @@ def verify(
     findings: Sequence[Mapping[str, str | None]] = (),
     not_checked: Sequence[Mapping[str, str]] = (),
 ) -> Document:
-    """Of the verifications, the findings, and what could not be checked.
+    """The document of the verifications, the findings, and the failed checks.
 
     `ok` is whether each verification has a result, none failed, nothing was found, and everything could be checked.
     """
@@ -58,22 +58,24 @@ def proof_fields(proof: Verification) -> Document:
 
 
 def status(rows: Document) -> Document:
-    """Of the stacks (`wizard.commands.status.command.document`); `ok` is whether nothing is known to be wrong."""
+    """The document of the stacks (`wizard.commands.status.command.document`); `ok` is whether nothing is known to be
+    wrong.
+    """
     return {**head("status"), **rows}
 
 
 def access_key(stack: str, change: Mapping[str, str | None]) -> Document:
-    """Of a change of the application's access key."""
+    """The document of a change of the application's access key."""
     return {**head("access-key"), "stack": stack, "accessKey": dict(change)}
 
 
 def policy(document: Any) -> Document:
-    """Of the operator's policy: one policy document, or several by name."""
+    """The document of the operator's policy: one policy document, or several by name."""
     return {**head("policy"), "policy": document}
 
 
 def destroy(stack: str, left: Sequence[tuple[str, str]]) -> Document:
-    """Of a stack that was removed, and what stays."""
+    """The document of a removed stack, and of its retained resources."""
     return {**head("destroy"), "stack": stack, "left": [{"what": what, "why": why} for what, why in left]}
 
 
@@ -90,7 +92,7 @@ def completion(shell: str, script: str) -> Document:
 
 
 def failure(error: SetupError, *, command: str | None, log: str | None = None) -> Document:
-    """Of a run that failed. `command` is None where the command line could not be read."""
+    """The document of a failed run. `command` is None where the command line could not be read."""
     document: Document = {
         **head(command, ok=False),
         "message": error.message,
@@ -109,7 +111,7 @@ def failure(error: SetupError, *, command: str | None, log: str | None = None) -
 
 
 def interrupted(*, command: str | None, exit_code: int) -> Document:
-    """Of a run that Ctrl-C ended."""
+    """The document of a run that Ctrl-C ended."""
     return {
         **head(command, ok=False),
         "message": "interrupted; nothing is half done",
@@ -119,7 +121,7 @@ def interrupted(*, command: str | None, exit_code: int) -> Document:
 
 
 def bug(*, command: str | None, log: str | None = None) -> Document:
-    """Of a run that a bug of the wizard ended; its traceback is on standard error."""
+    """The document of a run that a bug of the wizard ended; its traceback is on standard error."""
     return {
         **head(command, ok=False),
         "message": "the wizard itself failed; its traceback is on standard error",

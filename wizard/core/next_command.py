@@ -48,7 +48,7 @@ _AWS = rf"(?<![\w./-])aws(?= (?:{'|'.join(AWS_SERVICES)}) [a-z])"
 
 
 class Command(str):
-    """A command that runs as it is. Where `str` is expected it is the command alone; `advice` is prose about it."""
+    """A command that runs as it is. As a `str` it is the command alone; `advice` is prose about it."""
 
     __slots__ = ("advice",)
     advice: str
@@ -95,7 +95,7 @@ def shell(*words: str | Path, advice: str = "") -> Command:
 
 
 def quote(word: str) -> str:
-    """One word of a shell on one line, whatever characters it has.
+    """The shell's form of one word on one line, for all characters.
 
     A word with line feeds, escapes or characters that hide others is written as bash, zsh and ksh read it: `$'a\\nb'`.
     """
@@ -115,7 +115,7 @@ def _escaped(character: str) -> str:
 
 
 def document(step: str) -> dict[str, Any]:
-    """The next step as `--json` has it: `command` runs as it is, `advice` is prose; null where there is none."""
+    """The next step in the form of `--json`: `command` runs as it is, `advice` is prose; null where there is none."""
     if isinstance(step, Command):
         return {"command": str(step), "advice": step.advice or None}
     return {"command": None, "advice": step or None}
@@ -134,13 +134,13 @@ class Run:
     takes: Callable[[str, Sequence[str]], Collection[str] | None] = lambda command, words: None
     """The flags that a command takes, by its name and its other words; None for all."""
     program: str = PROGRAM
-    """How this program is called from any folder."""
+    """This program's name or path for any folder."""
     python: str = "python"
-    """How the interpreter is called from any folder."""
+    """The interpreter's name or path for any folder."""
     pulumi: str = "pulumi"
-    """How the engine is called from any folder."""
+    """The engine's name or path for any folder."""
     aws: str = "aws"
-    """How the AWS CLI is called from any folder."""
+    """The AWS CLI's name or path for any folder."""
     project: str | None = None
     """The project's folder, quoted for a shell; None for commands that are typed in it."""
 
@@ -196,7 +196,7 @@ class Run:
         return f"{called}{verb} {' '.join(map(quote, stack))}{match['words']}"
 
     def _programs(self) -> tuple[tuple[str, str], ...]:
-        """What a text calls by its bare name, and how any folder finds it."""
+        """The programs that a text names, each with its call for any folder."""
         if self.project is None:
             return ()
         return (

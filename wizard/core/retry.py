@@ -1,19 +1,19 @@
-"""When a call is tried again: one schedule for each kind of reason, one deadline for each operation; and what is asked
-only once, or together.
+"""Retries calls: one schedule for each kind of reason, one deadline for each operation; and what is asked only once, or
+together.
 
 Waits by the clock that it gets, and reports a wait once. How a client uses it:
 
-    with retry.operation(60, clock=self._clock) as deadline:       # one delivery, one read: all its requests
-        while True:
-            answer = request()
-            if answer.ok or not deadline.wait(Reason.THROTTLED, at_least=answer.retry_after):
-                return answer
+with retry.operation(60, clock=self._clock) as deadline:       # one delivery, one read: all its requests
+    while True:
+        answer = request()
+        if answer.ok or not deadline.wait(Reason.THROTTLED, at_least=answer.retry_after):
+            return answer
 
-    retry.call(lambda: store.write(), clock=session.clock)          # repeats Throttled and Unreachable
+retry.call(lambda: store.write(), clock=session.clock)          # repeats Throttled and Unreachable
 
-    for _ in retry.attempts(Reason.BUSY, clock=clock):              # polls; the loop ends when the time is over
-        if lock(): break
-    else: raise StackBusy(...)
+for _ in retry.attempts(Reason.BUSY, clock=clock):              # polls; the loop ends when the time is over
+    if lock(): break
+else: raise StackBusy(...)
 
 An operation inside another one never waits longer than the outer one has left. Threads do not share a deadline.
 """
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 class Reason(StrEnum):
-    """Why the same call may succeed later. The value is what a person reads."""
+    """The reason why the same call may succeed later. The value is the text for a person."""
 
     THROTTLED = "the service limits the number of calls"
     NETWORK = "the network or the endpoint does not answer"
@@ -53,7 +53,7 @@ class Schedule:
     first: float
     longest: float
     seconds: float
-    """From the start to the start of the last try, where only this reason is waited for."""
+    """Seconds from the first try to the last one, if this is the only reason."""
 
     def pause(self, number: int) -> float:
         """Seconds to wait before the try after `number` waits."""
@@ -75,16 +75,18 @@ SECONDS = 60.0
 """The default time in which the tries of one operation start."""
 
 CALL_SECONDS = 60.0
-"""The most that one call takes, with all tries of its client, whatever trickles in. An operation ends at the latest so
-long after its own time."""
+"""Longest time of one call, with all tries of its client, in seconds.
+
+An operation ends within this time after its own limit.
+"""
 FIRST_CALL_SECONDS = 15.0
-"""Of a first call, before an endpoint has answered anything: a wrong address must be reported soon."""
+"""Longest time of a first call, before an endpoint has answered: a wrong address must be reported soon."""
 CALL_SECONDS_VARIABLE = "EONPRO_CALL_SECONDS"
 """The environment variable for another number than CALL_SECONDS, for a slow network."""
 LISTING_CALLS = 5
 """The pages of one listing are asked for in the time of so many calls."""
 MAX_PAGES = 2_000
-"""Of one listing. The largest one is that of a key's grants: 50,000 in pages of at least 50."""
+"""Longest time of one listing. The largest one has a key's grants: 50,000 in pages of at least 50."""
 
 
 def call_seconds(environ: Mapping[str, str], default: float | None = None) -> float:
@@ -111,7 +113,7 @@ def listing_seconds(environ: Mapping[str, str]) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Clock:
-    """The time, and who is told that a call waits. Tests use one that does not wait."""
+    """The clock, and the receiver of the message that a call waits. Tests use one that does not wait."""
 
     now: Callable[[], float] = time.monotonic
     """Seconds, of a clock that never goes back."""
@@ -125,7 +127,7 @@ SYSTEM_CLOCK = Clock()
 
 @dataclass(kw_only=True)
 class Deadline:
-    """The total time of one operation, whatever it waits for."""
+    """The total time of one operation, all waits included."""
 
     clock: Clock
     seconds: float
@@ -179,7 +181,7 @@ def new_deadline(seconds: float = SECONDS, *, clock: Clock = SYSTEM_CLOCK) -> De
 
 @contextmanager
 def operation(seconds: float = SECONDS, *, clock: Clock = SYSTEM_CLOCK) -> Iterator[Deadline]:
-    """One operation with one deadline for all that it waits for, and for every operation inside it."""
+    """An operation with one deadline for all its waits, and for every operation inside it."""
     deadline = new_deadline(seconds, clock=clock)
     token = _current.set(deadline)
     try:
@@ -202,7 +204,7 @@ def call(
     seconds: float = SECONDS,
     reason: Callable[[SetupError], Reason | None] = reason_of,
 ) -> T:
-    """What the action returns; its last error when the time is over. An error without a reason is raised at once."""
+    """The action's result, or its last error when the time is over. An error without a reason is raised at once."""
     with operation(seconds, clock=clock) as deadline:
         while True:
             try:
@@ -234,7 +236,7 @@ class Once:
         self._answers: dict[Hashable, Future[Any]] = {}
 
     def __call__(self, question: Hashable, ask: Callable[[], T]) -> T:
-        """What `ask` returned at the first call. Its error is raised to all who wait for it, and is not kept."""
+        """The result of `ask` at the first call. Its error is raised in all waiting callers, and not kept."""
         with self._guard:
             is_first = question not in self._answers
             answer: Future[T] = self._answers.setdefault(question, Future())
@@ -254,13 +256,13 @@ MAX_PARALLEL = 8
 
 
 class Threads(ThreadPoolExecutor):
-    """Threads beside this one, for a block. Whoever interrupts the block does not wait for a call that hangs.
+    """Threads for a block. An interrupted block does not wait for a call that hangs.
 
     A call has a copy of the context variables of the thread that submits it.
     """
 
     def submit(self, function: Callable[..., T], /, *arguments: Any, **options: Any) -> Future[T]:
-        """As of the standard library."""
+        """The standard library's `submit`."""
         return super().submit(copy_context().run, function, *arguments, **options)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -270,14 +272,14 @@ class Threads(ThreadPoolExecutor):
 
 
 def give_way() -> None:
-    """Let programs that were started before have the processor first. For the threads of what is done beside them."""
+    """Lower the priority of this thread below programs that were started before. For background work."""
     # On Linux this is of one thread and of those that it begins; elsewhere it would be of what follows, too.
     if sys.platform == "linux":
         os.nice(10)
 
 
 def ahead(*calls: Callable[[], Any]) -> None:
-    """Begin calls that only read, and wait for none: whoever asks the same later gets their answer, or their error."""
+    """Start read-only calls in the background. A later identical call returns their result, or raises their error."""
     pool = Threads(max_workers=len(calls), thread_name_prefix="ahead")
     for call in calls:
         pool.submit(call)

@@ -61,7 +61,7 @@ def lines(text: str) -> str:
 
 
 def parse(load: Callable[[Any], Any], text: str | bytes) -> Any:
-    """What `load` (`yaml.safe_load`) reads in a text. Raises ValueError where it is nested too deeply."""
+    """The value that `load` (`yaml.safe_load`) reads from a text. Raises ValueError for too deep a nesting."""
     try:
         return load(text)
     except RecursionError:
@@ -69,7 +69,7 @@ def parse(load: Callable[[Any], Any], text: str | bytes) -> Any:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """What a JSON text holds. Raises ValueError for any other text."""
+    """The value of a JSON text. Raises ValueError for any other text."""
     import json  # Most runs read none before the first question.
 
     return parse(json.loads, text)

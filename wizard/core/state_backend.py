@@ -1,4 +1,4 @@
-"""Where Pulumi keeps the stack's state and what encrypts its secrets, decided from answers and circumstances.
+"""Chooses the place of the stack's state and the encryption of its secrets, from answers and circumstances.
 
 Pure. The caller reads the files and asks the services.
 """
@@ -25,11 +25,11 @@ ENTER_PASSPHRASE = Command(
     f"printf 'passphrase of the stack: ' >&2 && read -rs {VARIABLE} && export {VARIABLE}",
     advice=f"or, from a file that only you can read: export {FILE_VARIABLE}=FILE",
 )
-"""Asks for the passphrase, so that it is in no command line; it has precedence over a file."""
+"""The command that asks for the passphrase, which is then in no command line; it has precedence over a file."""
 
 
 class BackendKind(StrEnum):
-    """Where Pulumi keeps a stack's state."""
+    """The place of a stack's state."""
 
     CLOUD = "cloud"
     S3 = "s3"
@@ -48,7 +48,7 @@ class BackendFact:
 
     @property
     def kind(self) -> BackendKind:
-        """What kind of backend the URL names."""
+        """The kind of the URL's backend."""
         scheme = self.url.partition("://")[0]
         kinds = {"https": BackendKind.CLOUD, "http": BackendKind.CLOUD, "s3": BackendKind.S3, "file": BackendKind.LOCAL}
         return kinds.get(scheme, BackendKind.OTHER)
@@ -56,7 +56,7 @@ class BackendFact:
 
 @dataclass(frozen=True, kw_only=True)
 class Circumstances:
-    """What is known about the state and its encryption; no secret."""
+    """The known facts about the state and its encryption; no secret."""
 
     account: str
     region: str
@@ -70,12 +70,12 @@ class Circumstances:
     file: str | None = None
     """The file with a passphrase that an earlier run created for this stack."""
     interactive: bool = False
-    """Whether a person can be told where a new passphrase is stored."""
+    """Whether a person can see the place of a new passphrase."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StateBackend:
-    """Where the state is stored, and what has to be done for it."""
+    """The place of the state, and the steps that it needs."""
 
     url: str
     """Empty where none was chosen or detected."""
@@ -88,9 +88,9 @@ class StateBackend:
     make_passphrase: bool = False
     """Whether to create a passphrase in a file (`pulumi_engine.passphrase.create`), which FILE_VARIABLE then names."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """What the engine's environment lacks: the backend's URL, the passphrase or its file."""
+    """The variables that the engine's environment lacks: the backend's URL, the passphrase or its file."""
     sentences: tuple[str, ...] = ()
-    """For a person: where the state is and what encrypts its secrets, with the sources."""
+    """The place of the state and the encryption of its secrets, with the sources, for a person."""
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -125,7 +125,7 @@ def in_words(url: str) -> str:
 
 
 def resolve(values: Mapping[str, Any], circumstances: Circumstances) -> StateBackend:
-    """What to do, from the answers `backend`, `secrets_provider` and `passphrase` and the circumstances.
+    """The steps, from the answers `backend`, `secrets_provider` and `passphrase` and the circumstances.
 
     An existing stack keeps its secrets provider: another one would be a change of the stack, not a choice.
     """

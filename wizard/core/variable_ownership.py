@@ -24,7 +24,7 @@ def value_fingerprint(value: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class OwnValues:
-    """The values that a stack gives to the variables beside its data key."""
+    """The values that a stack gives to the variables other than its data key."""
 
     region: str
     key_arns: tuple[str, ...] = ()
@@ -42,7 +42,8 @@ class OwnValues:
         )
 
     def has(self, variable: str, value: str) -> bool:
-        """Whether the value, without what was pasted around it, is the variable's; `variable` is the guide's name.
+        """Whether the value, without pasted quotation marks and spaces, is the variable's; `variable` is the guide's
+        name.
 
         A key may be named by its ARN, its id, its alias or the alias's ARN.
         """
@@ -84,15 +85,15 @@ class ForeignVariable:
     """A variable whose value is somebody else's, which a delivery would replace."""
 
     name: str
-    """As the application reads it; of a parameter, the guide's name."""
+    """The name that the application reads; of a parameter, the guide's name."""
     place: str
-    """Where it is, in words."""
+    """The place, in words."""
     value: str = ""
     """The value as it can be shown; empty for none."""
 
     @property
     def words(self) -> str:
-        """What is there, for a person."""
+        """The present value, for a person."""
         return f"{self.name} of {self.place}" + (f" is {self.value}" if self.value else "")
 
 
@@ -124,7 +125,7 @@ class VariablesNotOurs(UsageError):
 
 
 def replacing(command: str, names: Iterable[str]) -> Command:
-    """The command that replaces them, and what to do instead."""
+    """The command that replaces them, and the alternative."""
     words = [word for name in dict.fromkeys(names) for word in ("--replace-variable", name)]
     return wizard(
         *command.split(),

@@ -161,7 +161,7 @@ REQUEST_SECONDS = 4.0
 MAX_PARALLEL = 8
 PAGE = "100"
 MAX_PAGES = 5
-"""Most teams that are listed."""
+"""Most pages of teams that are read."""
 
 Result = TypeVar("Result")
 

@@ -21,7 +21,7 @@ from wizard.vercel.http import ITSELF, Api, Endpoint, Response, scope_of
 from wizard.vercel.variable_state import MARK, ListedVariable, Read, is_changed, recorded_value
 
 MAX_PAGES = 100
-"""Most variables that are listed: an environment has at most 1,000.
+"""Most pages of variables that are read: an environment has at most 1,000 variables.
 
 https://vercel.com/docs/environment-variables#environment-variable-size
 """

@@ -147,7 +147,7 @@ class ObjectReader:
     """Reads the objects of a bucket in less than half of the CPU that botocore's model of S3 takes for each."""
 
     client: Any
-    """S3's connections, with their time-outs, proxies and certificates, are used."""
+    """A client of S3, whose connections, time-outs, proxies and certificates are used."""
     credentials: Credentials = field(repr=False)
     bucket: str
     owner: str

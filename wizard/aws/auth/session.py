@@ -366,7 +366,7 @@ class Session:
             yield from Paginator(limited, config, model).paginate(**parameters)
 
     def object_reader(self, bucket: str, owner: str) -> ObjectReader:
-        """The Region of a bucket that belongs to this account."""
+        """A reader of a bucket that belongs to this account."""
         return ObjectReader(client=self.client("s3"), credentials=self._frozen(), bucket=bucket, owner=owner)
 
     together = staticmethod(retry.together)

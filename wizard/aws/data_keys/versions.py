@@ -44,7 +44,7 @@ class DataKeyVersions:
 
     store: Store
     names: Names
-    """Whether the versions are those of the data key or of the hash key."""
+    """The names of the data key, or of the hash key."""
     tags: Mapping[str, str]
 
     @property

@@ -1,1 +1,1 @@
-"""What the set-up costs a month: one table of drivers, quantities from the settings or from the account."""
+"""The monthly cost of the set-up: one table of drivers, quantities from the settings or from the account."""

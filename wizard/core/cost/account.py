@@ -1,6 +1,6 @@
 """The cost by the account's quantities: rotations of the keys, other trails, and usage.
 
-Reads AWS through its Protocols and changes nothing. What cannot be read stays unknown and never counts as 0.
+Reads AWS through its Protocols and changes nothing. An unreadable quantity is unknown and never counts as 0.
 """
 
 from collections.abc import Callable, Mapping
@@ -100,7 +100,7 @@ class CostByUse:
     usage: Usage
     account: AccountFacts
     estimate: costs.Estimate
-    """Without the drivers that are unknown."""
+    """The estimate without the unknown drivers."""
     unknown: Mapping[costs.Driver, str] = field(default_factory=dict)
     """Why, by driver."""
     notes: tuple[str, ...] = ()

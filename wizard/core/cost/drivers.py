@@ -15,7 +15,7 @@ from wizard.core.cost import prices
 # --- quantities
 
 MINUTES = 43_800
-"""Of a month, as AWS counts it: 730 hours."""
+"""Minutes of a month of 730 hours, as AWS counts it."""
 
 DAYS = Decimal(MINUTES) / (24 * 60)
 
@@ -36,12 +36,12 @@ GB = Decimal(1024**3)
 
 @dataclass(frozen=True, kw_only=True)
 class Assumptions:
-    """The quantities that the settings do not say. `account.AccountFacts` replaces what the account knows."""
+    """The quantities that the settings do not have. `account.AccountFacts` replaces what the account knows."""
 
     instances: int = 2
-    """Of the application, running all month."""
+    """Instances of the application that run all month."""
     cache_minutes: float = 5.0
-    """How long an instance keeps the unwrapped data key; the application's default."""
+    """Minutes for which an instance keeps the unwrapped data key; the application's default."""
     requests: int | None = None
     """KMS requests of the application in a month; None: one for each instance each time its cache expires."""
     other_requests: int = 0
@@ -51,7 +51,7 @@ class Assumptions:
     trail_key_rotations: int = 0
     """Rotations that the key of the audit logs has had."""
     replicas: int | None = None
-    """None: as many as the settings name."""
+    """Number of replicas; None: as many as the settings name."""
     other_trails: int = 0
     """Trails besides the stack's own that record the account's management events too."""
     events: int = 100_000
@@ -59,9 +59,9 @@ class Assumptions:
     active_regions: int = 1
     """Regions with events: each has log files of its own."""
     event_bytes: int = 500
-    """Of an event in a log file, compressed."""
+    """Bytes of an event in a log file, compressed."""
     event_text_bytes: int = 1_500
-    """Of an event in CloudWatch Logs, not compressed."""
+    """Bytes of an event in CloudWatch Logs, not compressed."""
     months: int = 12
     """Since the trail was created: its logs are retained and grow."""
     secret_reads: int = 1_000
@@ -116,7 +116,7 @@ def _retained_months(settings: Settings, assumed: Assumptions) -> Decimal:
 
 
 def _unarchived_months(settings: Settings, assumed: Assumptions) -> Decimal:
-    """How many months of logs are in S3 Standard: all of them unless they are archived and large enough for it."""
+    """Months of logs in S3 Standard: all of them unless they are archived and large enough for it."""
     files = LOG_FILES * assumed.active_regions
     mean = assumed.events * assumed.event_bytes / files if files else 0
     retained = _retained_months(settings, assumed)
@@ -151,7 +151,7 @@ class Driver(StrEnum):
 
 
 Quantity = Callable[[Settings, Assumptions], Decimal | int]
-"""How many units a month; 0 where the settings do not include the driver."""
+"""Units a month; 0 if the settings do not include the driver."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +160,7 @@ class DriverRow:
     price: prices.Price
     quantity: Quantity
     other_users: Callable[[Assumptions], int] = lambda assumed: 0
-    """How many of the free units others in the account use."""
+    """Free units that others in the account use."""
 
 
 def _if_trail(quantity: Quantity) -> Quantity:
@@ -327,7 +327,7 @@ def growth(settings: Settings, assumptions: Assumptions | None = None) -> tuple[
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
-    """An option of the settings, what it costs, and the flag that selects it."""
+    """An option of the settings, its cost, and the flag that selects it."""
 
     name: str
     price: str

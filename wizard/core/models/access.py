@@ -22,7 +22,9 @@ from wizard.core.models.account import KeyFact
 
 
 class PolicyFindingKind(StrEnum):
-    """What IAM Access Analyzer says about a policy; the first two are types of ValidatePolicy's findings."""
+    """The kind of a statement of IAM Access Analyzer about a policy; the first two are types of ValidatePolicy's
+    findings.
+    """
 
     ERROR = "error"
     """Some of it is no valid policy."""
@@ -34,7 +36,7 @@ class PolicyFindingKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyFinding:
-    """One thing that IAM Access Analyzer says about a policy of the plan."""
+    """A finding of IAM Access Analyzer about a policy of the plan."""
 
     policy: str
     """The `StackPolicy.name`."""
@@ -45,7 +47,7 @@ class PolicyFinding:
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyJudgement:
-    """What IAM Access Analyzer says about the policies of a plan."""
+    """The findings of IAM Access Analyzer about the policies of a plan."""
 
     findings: tuple[PolicyFinding, ...] = ()
     not_asked: str = ""
@@ -54,12 +56,12 @@ class PolicyJudgement:
 
 @dataclass(frozen=True, kw_only=True)
 class TokenSubject:
-    """How a repository on GitHub names itself in the subject of its tokens: `repo:<repository>:<workflow>`."""
+    """The name of a GitHub repository in the subject of its tokens: `repo:<repository>:<workflow>`."""
 
     repository: str
     """OWNER/NAME; with its immutable ids OWNER@OWNER_ID/NAME@REPOSITORY_ID."""
     is_default: bool = True
-    """Whether what follows is GitHub's default; False for a template of its own."""
+    """Whether the rest is GitHub's default; False for the repository's own template."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +77,7 @@ class AccessKeyAge:
 
 @dataclass(frozen=True, kw_only=True)
 class SignIn:
-    """How somebody who can use or administer the key proves who it is."""
+    """The sign-in of a principal that can use or administer the key."""
 
     arn: str
     """A user, the account's root user, or a role whose MFA another place decides."""
@@ -84,7 +86,7 @@ class SignIn:
     has_password: bool = False
     """Whether it can sign in to the console."""
     password_age_days: int | None = None
-    """None: it has none, or AWS does not tell its age (root)."""
+    """Age of its password in days; None without one, or if AWS does not give it (root)."""
     access_keys: tuple[AccessKeyAge, ...] = ()
     has_root_keys: bool = False
     """Whether the root user has access keys; AWS tells neither their ids nor their age."""
@@ -97,7 +99,7 @@ class SignIn:
 
 @dataclass(frozen=True, kw_only=True)
 class PrincipalAccess:
-    """One principal and its rights on the key."""
+    """A principal and its rights on the key."""
 
     arn: str
     """An ARN, a pattern of ARNs, an account's root, a service, or `*`."""
@@ -109,7 +111,7 @@ class PrincipalAccess:
     ways: tuple[str, ...]
     """Sources of the rights: `key policy: <Sid>`, `grant <id>`, `IAM policy <arn or name>`, …"""
     assumed_by: tuple[str, ...] = ()
-    """Who can assume it, where it is a role; chains of roles are followed."""
+    """The principals that can assume it, if it is a role; chains of roles are followed."""
     open_to: tuple[str, ...] = ()
     """Of these the principals of another account, and everybody, each with its conditions as text."""
     last_use: datetime | None = None
@@ -117,7 +119,7 @@ class PrincipalAccess:
     events: int | None = None
     """Its cryptographic calls on the key in the window; None: unknown. A lower bound where the history is cut off."""
     verifications: int | None = None
-    """How many of them this product's verification made; None: unknown."""
+    """Number of uses by this product's verification; None: unknown."""
     refused: int | None = None
     """Its calls on the key that were refused in the window; None: unknown."""
     access_keys: tuple[AccessKeyAge, ...] = ()
@@ -126,7 +128,7 @@ class PrincipalAccess:
     is_expected: bool = True
     """Whether the stack's settings name it: an application principal, an administrator, the root statement."""
     beyond: tuple[str, ...] = ()
-    """Rights of an expected principal that the settings do not give it, by whatever way it has them."""
+    """Rights of an expected principal that the settings do not give it, from every source."""
 
     @property
     def rights(self) -> frozenset[str]:
@@ -194,7 +196,7 @@ class KeyEvents:
 
 @dataclass(frozen=True, kw_only=True)
 class Unread:
-    """One thing that could not be read, and why."""
+    """A failed read, and its reason."""
 
     what: str
     why: str
@@ -202,14 +204,14 @@ class Unread:
 
 @dataclass(frozen=True, kw_only=True)
 class AccessReview:
-    """Who can use and who can administer the key, read at one time."""
+    """The users and administrators of the key, read at one time."""
 
     stack: str
     key_arn: str
     at: datetime
     """UTC."""
     window_days: int
-    """How many days of CloudTrail's event history were read."""
+    """Days of CloudTrail's event history that were read."""
     principals: tuple[PrincipalAccess, ...]
     grants: tuple[GrantFact, ...] | None
     """None: it could not be read."""
@@ -250,7 +252,7 @@ class SignOff:
 
 
 class Ruling(StrEnum):
-    """What IAM's simulator decides (EvalDecision)."""
+    """The decision of IAM's simulator (EvalDecision)."""
 
     ALLOWED = "allowed"
     IMPLICIT_DENY = "implicitDeny"
@@ -273,11 +275,11 @@ class StatementEvaluation:
 
 @dataclass(frozen=True, kw_only=True)
 class VariableEntry:
-    """One of the application's variables: on Vercel, or in a store of the account."""
+    """A variable of the application: on Vercel, or in a store of the account."""
 
     name: str
     place: str
-    """As text: `Vercel project eonpro/eonpro (id …)`, `Parameter Store /eonpro/production/AWS_REGION`."""
+    """The place as text: `Vercel project eonpro/eonpro (id …)`, `Parameter Store /eonpro/production/AWS_REGION`."""
     in_scope: bool = True
     """Whether the deployments of the stack's own environment read it."""
     elsewhere: tuple[str, ...] = ()
@@ -287,7 +289,7 @@ class VariableEntry:
     claimed: str | None = None
     """The data key's fingerprint in its comment or tag."""
     value: str | None = field(default=None, repr=False)
-    """None where it cannot be read; empty where it is empty."""
+    """The value; None if it cannot be read."""
     is_changed: bool = False
     """Whether somebody changed it since it was delivered; only of a value that cannot be read."""
     is_marked: bool = False
@@ -334,14 +336,14 @@ def documents_of(
 
 
 def administrators_of(documents: KeyAccessDocuments, settings: Settings) -> DecryptingAdministrators:
-    """Which of the settings' key administrators can decrypt."""
+    """The settings' key administrators that can decrypt."""
     return decrypting_administrators(
         documents, administrators=settings.administrators, patterns=settings.administrator_patterns
     )
 
 
 def not_strict(documents: KeyAccessDocuments, settings: Settings) -> str | None:
-    """Whom the key policy lets change it although it is strict, in words; empty for nobody, None where not known."""
+    """Principals that can change the strict key policy, in words; empty for none, None if unknown."""
     if not settings.strict_key_policy:
         return ""
     able, is_certain = other_policy_changers(

@@ -21,12 +21,12 @@ class Identity:
 
     account_id: str
     arn: str
-    """As STS returns it; for an assumed role the session's ARN."""
+    """The ARN as STS returns it; for an assumed role the session's."""
     principal_arn: str
     """The ARN of the IAM user or role, as a key policy needs it."""
     account_alias: str | None
     source: str
-    """Where the credentials came from, in words: `the profile clinic`, `environment variables`."""
+    """The source of the credentials, in words: `the profile clinic`, `environment variables`."""
 
     @property
     def warning(self) -> str:
@@ -44,7 +44,7 @@ class RegionFact:
     name: str
     enabled: bool
     place: str = ""
-    """Where it is, in AWS's words: `Europe, Frankfurt`; empty where the SDK does not know the Region."""
+    """The Region's place, in AWS's words: `Europe, Frankfurt`; empty where the SDK does not know the Region."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +77,9 @@ class KeyFact:
     tags: Mapping[str, str]
     rotation_enabled: bool | None = None
     rotation_period_days: int | None = None
-    """None where the service does not say."""
+    """Days between rotations; None if the service does not give it."""
     origin: str = "AWS_KMS"
-    """Where its key material comes from: AWS_KMS, EXTERNAL (imported), AWS_CLOUDHSM or EXTERNAL_KEY_STORE."""
+    """The origin of its key material: AWS_KMS, EXTERNAL (imported), AWS_CLOUDHSM or EXTERNAL_KEY_STORE."""
     replica_of: str | None = None
     """The primary's ARN, where it is a replica."""
     replicas: tuple[str, ...] = ()
@@ -123,10 +123,10 @@ class TrailFact:
 
 @dataclass(frozen=True, kw_only=True)
 class Retention:
-    """How long a bucket retains its objects, and how it is protected."""
+    """The retention and protection of a bucket."""
 
     expires_after_days: int | None
-    """None: nothing expires."""
+    """Days until an object expires; None: never."""
     versioned: bool
     public_access_blocked: bool
     encrypted: bool
@@ -144,7 +144,7 @@ class Retention:
 
 @dataclass(frozen=True, kw_only=True)
 class Existing:
-    """What the account already has under the stack's names. None or empty: free."""
+    """The account's resources under the stack's names. None or empty: free."""
 
     alias_target: KeyFact | None = None
     role_arn: str | None = None
@@ -169,7 +169,7 @@ class Existing:
 
 @dataclass(frozen=True, kw_only=True)
 class DiscoveredResource:
-    """One existing resource of the account, as the engine would import it."""
+    """An existing resource of the account, in the form of an import by the engine."""
 
     thing: ResourceKind
     id: str
@@ -185,7 +185,9 @@ class UnrecordedResource:
     type: str
     """Pulumi's token: `aws:kms/alias:Alias`."""
     name: str
-    """What its inputs identify it by: name, bucket, URL without scheme; for a key its tag `Purpose`, or nothing."""
+    """The value by which its inputs identify it: name, bucket, URL without scheme; for a key its tag `Purpose`, or
+    nothing.
+    """
     region: str
     id: str
     """The engine's import id."""
@@ -198,7 +200,7 @@ class DiscoveredDataKey:
     """The data key of a manual set-up, on Vercel or in Parameter Store."""
 
     wrapped: WrappedDataKey | None
-    """None if there is none, or if Vercel does not show it (a sensitive variable)."""
+    """The wrapped data key; None without one, or if Vercel does not show it (a sensitive variable)."""
     exists: bool
     """Whether ENCRYPTED_PHI_KEY exists, readable or not."""
     key_arn: str | None
@@ -214,7 +216,7 @@ class DiscoveredDataKey:
 
 @dataclass(frozen=True, kw_only=True)
 class DiscoveredSetup:
-    """What exists under the stack's names, for an import; policy documents as AWS returns them."""
+    """The resources under the stack's names, for an import; policy documents as AWS returns them."""
 
     things: tuple[DiscoveredResource, ...] = ()
     key: KeyFact | None = None
@@ -233,7 +235,7 @@ class DiscoveredSetup:
     bucket_region: str | None = None
     """The bucket's Region, where it is not the stack's."""
     logs_key: KeyFact | None = None
-    """The key that the alias of the logs' key points to, whoever created it."""
+    """The key that the alias of the logs' key points to."""
     data_key: DiscoveredDataKey | None = None
     """The data key in Parameter Store under the guide's names."""
 
@@ -245,7 +247,7 @@ class DiscoveredSetup:
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """One difference between a manual set-up and the stack's settings."""
+    """A difference between a manual set-up and the stack's settings."""
 
     part: ImportGroup
     what: str
@@ -253,7 +255,7 @@ class Difference:
     actual: str
     desired: str
     widens: bool = False
-    """Of a key policy: whether it allows somebody more than the settings, or does not deny what they deny."""
+    """Whether a key policy allows more than the settings, or lacks one of their denials."""
 
 
 class ProfileKind(StrEnum):
@@ -299,7 +301,7 @@ class QuotaFact:
     used: int
     limit: int
     needed: int
-    """How many more the set-up creates."""
+    """Number of further ones that the set-up creates."""
     next: str
     """The command that requests a higher limit, or that lists the current resources."""
 

@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Source(StrEnum):
-    """Where an answer comes from, the highest rank first."""
+    """The source of an answer, the highest rank first."""
 
     FLAG = "flag"
     ENVIRONMENT = "environment"

@@ -45,7 +45,7 @@ class BucketDocuments:
 
 @dataclass(frozen=True, kw_only=True)
 class KeyCall:
-    """One call on the key (CloudTrail's event history)."""
+    """A call on the key (CloudTrail's event history)."""
 
     at: datetime
     """UTC."""
@@ -68,7 +68,7 @@ class KeyCalls:
 
 @dataclass(frozen=True, kw_only=True)
 class LogValidation:
-    """What the signed digests say about the logs of one Region."""
+    """The result of the signed digests for the logs of one Region."""
 
     region: str
     since: datetime | None
@@ -80,11 +80,11 @@ class LogValidation:
     logs: int
     """Log files that are as they were signed."""
     faults: tuple[str, ...] = ()
-    """In words: what was changed, deleted or never signed."""
+    """The changed, deleted and unsigned files, in words."""
     left: int = 0
     """Log files that were not compared: older than the newest ones that were."""
     unread: tuple[str, ...] = ()
-    """In words: what could not be read."""
+    """The unreadable files, in words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +96,7 @@ class Usage:
     until: datetime
     """UTC."""
     kms_requests: int | None = None
-    """KMS requests of the account in the Region (CloudWatch, AWS/Usage), whatever their key."""
+    """KMS requests of the account in the Region, for all keys (CloudWatch, AWS/Usage)."""
     key_requests: int | None = None
     """Cryptographic calls on the PHI key (CloudTrail's event history)."""
     is_key_requests_cut_off: bool = False
@@ -127,11 +127,11 @@ BUCKET_REQUIREMENTS = ("bucket-private", "bucket-versioned", "bucket-encrypted",
 
 @dataclass(frozen=True, kw_only=True)
 class Gap:
-    """One requirement that a trail or its bucket does not meet."""
+    """A requirement that a trail or its bucket does not meet."""
 
     requirement: Requirement
     text: str
-    """What is wrong: `its bucket is not encrypted`."""
+    """The fault: `its bucket is not encrypted`."""
 
     @property
     def fatal(self) -> bool:
@@ -140,12 +140,12 @@ class Gap:
 
 
 def gaps(trail: TrailFact, retention: Retention | None) -> tuple[Gap, ...]:
-    """The requirements that the trail and its bucket do not meet; `unread` names what could not be read."""
+    """The requirements that the trail and its bucket do not meet; `unread` names the failed reads."""
     return (*trail_gaps(trail), *(bucket_gaps(retention) if retention else ()))
 
 
 def unread(trail: TrailFact, retention: Retention | None) -> tuple[str, ...]:
-    """What could not be read of them, in words."""
+    """The failed reads of both, in words."""
     text = [*trail_unread(trail)]
     if retention is None:
         text.append(f"its bucket {trail.bucket}")
@@ -155,7 +155,7 @@ def unread(trail: TrailFact, retention: Retention | None) -> tuple[str, ...]:
 
 
 def trail_unread(trail: TrailFact) -> Iterator[str]:
-    """What could not be read of the trail itself, in words."""
+    """The failed reads of the trail itself, in words."""
     if trail.logging is None:
         yield "whether it is logging"
     if trail.kms_events is None:
@@ -182,12 +182,12 @@ def bucket_met(retention: Retention) -> Mapping[str, bool | None]:
 
 
 def trail_gaps(trail: TrailFact) -> Iterator[Gap]:
-    """The requirements that the trail itself does not meet; what could not be read (None) is no gap."""
+    """The requirements that the trail itself does not meet; an unreadable value (None) is no gap."""
     return (gap_of(id_) for id_, is_met in trail_met(trail).items() if is_met is False)
 
 
 def bucket_gaps(retention: Retention) -> Iterator[Gap]:
-    """The requirements that the bucket does not meet; what could not be read (None) is no gap."""
+    """The requirements that the bucket does not meet; an unreadable value (None) is no gap."""
     met, days = bucket_met(retention), retention.expires_after_days
     return (gap_of(id_, days=days) for id_, is_met in met.items() if is_met is False)
 

@@ -32,7 +32,7 @@ _PRODUCTION, _PREVIEW = "production", "preview"
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """One environment, or the deployments of one git branch in preview."""
+    """An environment, or the deployments of one git branch in preview."""
 
     environment: str
     """`production`, `preview`, or the slug of a custom environment."""
@@ -63,7 +63,7 @@ class Scope:
 
     @property
     def typed(self) -> str:
-        """As an argument of the Vercel CLI: `vercel env rm NAME preview feature`."""
+        """The scope as an argument of the Vercel CLI: `vercel env rm NAME preview feature`."""
         return f"{self.environment} {self.branch}" if self.branch else self.environment
 
     def removal(self, names: Iterable[str]) -> str:
@@ -111,11 +111,11 @@ class StoredDataKey:
     key_arn: str | None
     """The key that wraps it, by the parameter's tags; None where they do not say."""
     version: int
-    """Of the parameter; 1 for a secret, whose versions have no numbers."""
+    """Version of the parameter; 1 for a secret, whose versions have no numbers."""
     is_new: bool = False
     store: SecretStore = SecretStore.PARAMETER_STORE
     type: str = ""
-    """Of a parameter, `SecureString` unless somebody else created it; a secret has none."""
+    """Type of the parameter, `SecureString` unless somebody else created it; a secret has none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +130,7 @@ class AppVariables:
     names: VariableNames = VariableNames()
     """The names of the variables where the application runs."""
     own: OwnValues | None = field(default=None, compare=False)
-    """The stack's values, by which its own are told from somebody else's; None: these alone."""
+    """The stack's values, to recognize its own variables; None: these alone."""
     replaces: frozenset[str] = field(default=frozenset(), compare=False)
     """The names whose value may be replaced although it is somebody else's: a person agreed to it."""
 
@@ -172,7 +172,7 @@ FORMER_KEY_VARIABLES = (FORMER_KEY_VARIABLE, "PHI_ENCRYPTION_KEY")
 
 
 class FormerKey(StrEnum):
-    """What becomes of the application's ENCRYPTION_KEY when it gets its first wrapped data key."""
+    """The treatment of the application's ENCRYPTION_KEY at its first wrapped data key."""
 
     WRAP = "wrap"
     """KMS wraps it: it is the data key from then on, and every record stays readable."""
@@ -181,7 +181,7 @@ class FormerKey(StrEnum):
 
 
 class DeliveryState(StrEnum):
-    """What a delivery did."""
+    """The result of a delivery."""
 
     WRITTEN = "written"
     UNCHANGED = "unchanged"
@@ -189,16 +189,16 @@ class DeliveryState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Delivered:
-    """One target has the three variables; checked after writing."""
+    """A target has the three variables; checked after writing."""
 
     target: str
     """`vercel` or `ecs`."""
     place: str
-    """Where: `Vercel project eonpro/eonpro, production` or `Parameter Store /eonpro/production`."""
+    """The place: `Vercel project eonpro/eonpro, production` or `Parameter Store /eonpro/production`."""
     state: DeliveryState
     fingerprint: str
     checked_by: str
-    """How it was checked: `values read back` or `listing and fingerprint`."""
+    """The evidence: `values read back` or `listing and fingerprint`."""
     region: str = ""
     """The Region whose key the delivered values name; empty: the stack's own."""
     plain: str = ""
@@ -254,7 +254,7 @@ class CredentialsSearch:
 
 
 class Proof(StrEnum):
-    """What a verification as the application did. The value is what `python -m phi prove` prints."""
+    """The kind of a verification as the application. The value is the output of `python -m phi prove`."""
 
     ROUND_TRIP = "round trip"
     """The child process decrypted the data key, encrypted a record and decrypted it."""
@@ -281,7 +281,7 @@ class ChildResult:
     cause: str = ""
     message: str = ""
     how: Proof | None = None
-    """None where nothing was proved."""
+    """The kind of the proof; None without one."""
     key_material: str = ""
     """Id of the key material of the KMS key that opened the data key; empty after a dry run, or if not known."""
     same: tuple[str, ...] = ()
@@ -315,7 +315,7 @@ class Verification:
     at: str
     """UTC, ISO 8601."""
     key_material: str = ""
-    """As in ChildResult."""
+    """The key material of the KMS key, as in ChildResult."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -339,11 +339,11 @@ class VercelProject:
     team_id: str | None
     team_slug: str | None
     framework: str | None = None
-    """As Vercel detected it: `nextjs`; None where it did not."""
+    """The framework that Vercel detected: `nextjs`; None without one."""
     gives_tokens: bool | None = None
     """Whether its deployments get OIDC tokens; None: the endpoint does not say."""
     issuer_mode: VercelIssuerMode | None = None
-    """Who issues them; None: the endpoint does not say."""
+    """The issuer of the tokens; None: the endpoint does not give it."""
     has_rolling_releases: bool = False
     """Whether a new deployment gets production's traffic in stages."""
     scope: Scope = PRODUCTION
@@ -381,7 +381,7 @@ class VercelVariable:
     custom_environments: tuple[str, ...] = ()
     """Ids of the custom environments it is for."""
     value: str | None = field(default=None, repr=False)
-    """Only where Vercel shows it: never for a sensitive variable."""
+    """The value, where Vercel shows it: never for a sensitive variable."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -406,14 +406,14 @@ class StackState:
     owned: tuple[str, ...] = ()
     """Ids and ARNs of all resources in the state."""
     pending: tuple[Step, ...] = ()
-    """What an earlier run left behind: operations, and resources to be read from the account before the next plan."""
+    """The remains of an earlier run: operations, and resources to be read from the account before the next plan."""
     outputs: Outputs | None = None
     resources: tuple[StateResource, ...] = ()
     """All resources of the state, in its order."""
     digest: str = ""
     """`sha256:` and 16 hex of the state's resources (URNs, ids, inputs); empty for none. Changes with any update."""
     stale_lock: str = ""
-    """Who holds a lock that nobody gives back, in words; empty for none. Known for a backend of local files."""
+    """The owner of an abandoned lock, in words; empty for none. Known for a backend of local files."""
 
     @property
     def has_begun(self) -> bool:

@@ -14,7 +14,7 @@ from components.settings.arn import Arn
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """What runs: a deployment on Vercel, or the deployment of an ECS service."""
+    """A running deployment: of Vercel, or of an ECS service."""
 
     target: str
     """`vercel` or `ecs`."""
@@ -29,11 +29,11 @@ class Deployment:
     revision: str | None = None
     """The task definition's ARN."""
     substate: str = ""
-    """Of a READY deployment on Vercel: STAGED, ROLLING or PROMOTED; empty: unknown."""
+    """Substate of a READY deployment on Vercel: STAGED, ROLLING or PROMOTED; empty: unknown."""
 
 
 class ReleaseState(StrEnum):
-    """How far a rolling release of Vercel is."""
+    """The state of a rolling release of Vercel."""
 
     ACTIVE = "ACTIVE"
     """A part of production's traffic goes to the new deployment."""
@@ -44,14 +44,14 @@ class ReleaseState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseStage:
-    """One stage of a rolling release."""
+    """A stage of a rolling release."""
 
     index: int
-    """From 0."""
+    """Index of the stage, from 0."""
     percentage: float
-    """Of production's traffic, which the new deployment gets."""
+    """Per cent of production's traffic that the new deployment gets."""
     needs_approval: bool
-    """Whether a person lets the next stage begin."""
+    """Whether a person has to approve the next stage."""
     seconds: float | None
     """After which the next stage begins by itself; None: it does not, or this is the last one."""
 
@@ -70,13 +70,13 @@ class RollingRelease:
     """The one that had all traffic before; None: unknown."""
     stages: tuple[ReleaseStage, ...] = ()
     active: ReleaseStage | None = None
-    """None after an abort."""
+    """The active stage; None after an abort."""
     queued: str | None = None
     """The id of a deployment whose own release begins when this one is complete."""
     updated: datetime | None = None
     """UTC: when the stage or the state last changed."""
     command: str = ""
-    """What lets an active one go on, or shows it where it goes on by itself."""
+    """The command that continues an active release, or shows one that continues by itself."""
 
     @property
     def is_active(self) -> bool:
@@ -94,7 +94,7 @@ class RollingRelease:
 
     @property
     def words(self) -> str:
-        """How far it is, in words."""
+        """The progress, in words."""
         if self.state is ReleaseState.ABORTED:
             at = f" at {self.updated:%Y-%m-%d %H:%M} UTC" if self.updated else ""
             return f"its rolling release was aborted{at}: all traffic goes to the former deployment"
@@ -114,17 +114,17 @@ class RollingRelease:
 
 @dataclass(frozen=True, kw_only=True)
 class Instances:
-    """What runs at one target."""
+    """The running deployment of one target."""
 
     target: str
     deployment: Deployment | None
-    """None where nothing runs, or it could not be read."""
+    """The deployment; None if nothing runs, or it could not be read."""
     changed: datetime | None = None
     """UTC: the last change of the values; None where it is unknown."""
     stale: bool | None = None
     """Whether it has outdated values; None: unknown."""
     why: str = ""
-    """Why that is unknown, why nothing runs, or why it has none of the values."""
+    """The reason why it is unknown, why nothing runs, or why it has none of the values."""
     is_absent: bool = False
     """Whether the platform says that nothing runs there yet."""
     is_inspected: bool = True
@@ -139,7 +139,7 @@ class Instances:
 
     @property
     def is_aborted(self) -> bool:
-        """Whether what would have had the values was aborted, and what runs has outdated ones."""
+        """Whether the deployment with the values was aborted, so that the running one has outdated ones."""
         release = self.release
         is_over = release is not None and release.state is ReleaseState.ABORTED
         return bool(self.stale and is_over and release is not None and self._has_values(release))
@@ -149,7 +149,7 @@ class Instances:
 
 
 class RedeployState(StrEnum):
-    """How a redeploy ended."""
+    """The end of a redeploy."""
 
     DONE = "done"
     FAILED = "failed"
@@ -159,7 +159,7 @@ class RedeployState(StrEnum):
     SKIPPED = "skipped"
     """It was declined: running instances still have the old values."""
     WAITING = "waiting"
-    """It is healthy, and the platform goes on with it: its strategy takes longer, or a person has to let it go on."""
+    """It is healthy and continues on the platform: its strategy takes longer, or a person has to approve it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,14 +173,14 @@ class Redeployed:
     why: str = ""
     """In the platform's words, where it failed; how far it is, where it waits."""
     command: str = ""
-    """What lets a waiting one go on, or shows it; else empty."""
+    """The command that continues or shows a waiting one; else empty."""
     seconds: float = 0.0
     is_shared: bool = False
-    """Of a waiting one: whether the former still gets a part of the traffic."""
+    """Whether the former deployment still gets a part of the traffic, if this one waits."""
 
 
 class RolloutState(StrEnum):
-    """How far a deployment of a service is (`rolloutState`)."""
+    """The state of a service's deployment (`rolloutState`)."""
 
     IN_PROGRESS = "IN_PROGRESS"
     COMPLETED = "COMPLETED"
@@ -192,7 +192,7 @@ class RolloutState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Rollout:
-    """One deployment of a service; while the newest starts its tasks, the former's continue to run."""
+    """A deployment of a service; while the newest starts its tasks, the former's continue to run."""
 
     id: str
     """`ecs-svc/…`."""
@@ -217,12 +217,12 @@ class PausedHook:
     expires: datetime | None = None
     """UTC."""
     then: str = "ROLLBACK"
-    """What ECS does when it expires: ROLLBACK or CONTINUE."""
+    """ECS's action when it expires: ROLLBACK or CONTINUE."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceDeployment:
-    """How far a service is with its strategy (DescribeServiceDeployments).
+    """The progress of a service's strategy (DescribeServiceDeployments).
 
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ServiceDeployment.html
     """
@@ -260,7 +260,7 @@ class Service:
     rollouts: tuple[Rollout, ...]
     """The newest, the primary one, first."""
     controller: str = "ECS"
-    """What deploys it: ECS, CODE_DEPLOY or EXTERNAL."""
+    """The deployment controller: ECS, CODE_DEPLOY or EXTERNAL."""
     breaks: bool = False
     """Whether its circuit breaker fails a deployment whose tasks do not start."""
     rolls_back: bool = False
@@ -271,11 +271,11 @@ class Service:
     """In ECS's words, the newest first."""
     arn: str = ""
     strategy: str = "ROLLING"
-    """How ECS replaces the tasks: ROLLING, BLUE_GREEN, LINEAR or CANARY."""
+    """The strategy by which ECS replaces the tasks: ROLLING, BLUE_GREEN, LINEAR or CANARY."""
     bake_minutes: int = 0
-    """How long the former tasks run on after the production traffic has shifted; up to a day."""
+    """Time for which the former tasks continue after the production traffic has shifted; up to a day."""
     shift_minutes: int = 0
-    """How long ECS waits between the steps of a shift (LINEAR, CANARY), all in all."""
+    """Total wait of ECS between the steps of a shift (LINEAR, CANARY)."""
     has_hooks: bool = False
     """Whether the strategy stops at lifecycle hooks: a PAUSE waits for a person, up to 14 days."""
     current: str = ""

@@ -13,10 +13,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 CALLER = "caller"
-"""Stands for the owner of the credentials, so that one answers file fits any account."""
+"""The answer for the owner of the credentials; one answers file then fits any account."""
 
 CREATE = "create"
-"""Stands for a resource that the set-up creates."""
+"""The answer for a resource that the set-up creates."""
 
 
 CLOUD, LOCAL, S3 = "cloud", "local", "s3"
@@ -26,7 +26,7 @@ DEFAULT, PASSPHRASE = "default", "passphrase"
 """Words for a secrets provider: Pulumi Cloud's own, a passphrase."""
 
 NONE = "none"
-"""Stands for an empty list."""
+"""The answer for an empty list."""
 
 VARIABLE, FILE_VARIABLE = "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"
 
@@ -36,7 +36,7 @@ class Back(Exception):
 
 
 class InputType(StrEnum):
-    """How a question is asked."""
+    """The kind of a prompt."""
 
     TEXT = "text"
     SELECT = "select"
@@ -48,7 +48,7 @@ class InputType(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Choice:
-    """One of the answers offered."""
+    """An offered answer."""
 
     value: str
     title: str
@@ -62,7 +62,7 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Question:
-    """An input as it is asked."""
+    """The question for an input."""
 
     key: str
     kind: InputType
@@ -71,13 +71,13 @@ class Question:
     choices: tuple[Choice, ...] = ()
     default: str | tuple[str, ...] | None = None
     check: Callable[[str], str | None] = lambda text: None
-    """What is wrong with the typed text; None for nothing."""
+    """The fault of the typed text; None without one."""
     parse: Callable[[Any], Any] = lambda value: value
     """The value of the chosen or typed text."""
     free_text: bool = False
     """Whether a value that is not among the choices can be typed."""
     typed_as: str = "ARN"
-    """What is typed then: ARN, name, URL."""
+    """The kind of text to type: ARN, name, URL."""
     another: str = "Another ARN"
     """The prompt for one more value after the ticked ones."""
     optional: bool = False
@@ -95,7 +95,7 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Input:
-    """One value that the set-up needs, with its sources: a flag, an environment variable, a key of a file."""
+    """A value that the set-up needs, with its sources: a flag, an environment variable, a key of a file."""
 
     key: str
     kind: InputType = InputType.TEXT
@@ -158,7 +158,7 @@ class Input:
 
     @property
     def takes(self) -> str:
-        """What it takes, in words."""
+        """The accepted values, in words."""
         return f"{self.help}; `{NONE}` empties the list" if self._takes_none else self.help
 
     @property
@@ -173,12 +173,12 @@ class Input:
 
     @property
     def flag_takes(self) -> str:
-        """What its flag takes: a secret's names a file."""
+        """The argument of its flag: a secret's names a file."""
         return f"file that holds the {self.takes.removeprefix('the ')}" if self.secret else self.takes
 
     @property
     def explanation(self) -> str:
-        """The text for `?`: why it is asked in two sentences, a link, and what else can give the value."""
+        """The text for `?`: the reason in two sentences, a link, and the other sources of the value."""
         serves = f"{self.why} It serves the HIPAA Security Rule, {self.safeguard}."
         elsewhere = f"Its value: {self.takes}. It can also be given as " + ", or ".join(self.sources) + "."
         return "\n\n".join(filter(None, (serves, self.link, elsewhere)))
@@ -237,7 +237,7 @@ class Input:
         )
 
     def fault(self, raw: str) -> str | None:
-        """What is wrong with a text, as a sentence; None for nothing."""
+        """The fault of a text, as a sentence; None without one."""
         try:
             self.parse(raw)
         except ValueError as error:
@@ -337,10 +337,10 @@ def _secret(text: str) -> str:
 # --- where the state is, and what encrypts its secrets
 
 _SCHEMES = ("https", "http", "s3", "file", "gs", "azblob", "postgres")
-"""Of the backends that the engine knows (https://www.pulumi.com/docs/iac/concepts/state-and-backends/)."""
+"""URL schemes of the engine's backends (https://www.pulumi.com/docs/iac/concepts/state-and-backends/)."""
 
 _PROVIDERS = ("awskms", "azurekeyvault", "gcpkms", "hashivault")
-"""Of the secrets providers that take a URL (https://www.pulumi.com/docs/iac/concepts/secrets/)."""
+"""URL schemes of the secrets providers (https://www.pulumi.com/docs/iac/concepts/secrets/)."""
 
 _BUCKET = r"(?!xn--|sthree-)(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?<!-s3alias)(?<!--ol-s3)"
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
@@ -366,7 +366,7 @@ def accept_backend(text: str) -> None:
 
 
 LATER = "later"
-"""Stands for no backup in this run."""
+"""The answer for no backup in this run."""
 
 
 def is_region(text: str) -> bool:

@@ -28,19 +28,19 @@ class KeyRotations:
 
     enabled: bool
     period_days: int | None
-    """None where the service does not say."""
+    """Days between rotations; None if the service does not give it."""
     next_at: datetime | None
     """UTC; None where nothing is due or it is unknown."""
     rotations: tuple[Rotation, ...] = ()
     """The oldest first."""
     on_demand_limit: int | None = None
-    """How many on-demand rotations a key can have, by Service Quotas; None where that is unknown."""
+    """Most on-demand rotations of a key, by Service Quotas; None if unknown."""
     on_demand_started: datetime | None = None
     """UTC; the start of an on-demand rotation in progress; None for none."""
 
     @property
     def on_demand_left(self) -> int | None:
-        """How many on-demand rotations are left; None where the limit is unknown."""
+        """Remaining on-demand rotations; None if the limit is unknown."""
         if self.on_demand_limit is None:
             return None
         used = sum(rotation.on_demand for rotation in self.rotations) + (self.on_demand_started is not None)
@@ -49,12 +49,12 @@ class KeyRotations:
 
 @dataclass(frozen=True, kw_only=True)
 class LastBackup:
-    """Where the last backup of the data key is, as the account records it. No secret."""
+    """The place of the last backup of the data key, in the account's record. No secret."""
 
     at: datetime
     """UTC."""
     fingerprint: str
-    """Of the version that was current."""
+    """Fingerprint of the version that was current."""
     place: str
     """`s3://bucket/key`, `host:/path` of a file, `region:name` of a parameter."""
     versions: tuple[str, ...] = ()
@@ -98,12 +98,12 @@ class RestoreDrill:
     at: datetime
     """UTC."""
     fingerprint: str
-    """Of the backup's current version."""
+    """Fingerprint of the backup's current version."""
     opened: bool
     seconds: float
-    """From the first byte that was read of the backup to the verdict of the last version."""
+    """Seconds from the first byte of the backup to the result of its last version."""
     versions: int
-    """How many of its versions were opened."""
+    """Number of its versions that were opened."""
     principal: str
     """The ARN that opened it."""
     place: str
@@ -134,12 +134,12 @@ class RestoreDrill:
 
 
 class VersionOrigin(StrEnum):
-    """Where a version of the data key comes from."""
+    """The origin of a version of the data key."""
 
     FIRST = "first"
     """The data key that was stored before any other version: created or imported by the set-up."""
     MADE = "made"
-    """By GenerateDataKeyWithoutPlaintext."""
+    """Made by GenerateDataKeyWithoutPlaintext."""
     REENCRYPTED = "rewrapped"
     """The same data key, re-encrypted under another KMS key (ReEncrypt). The value is a tag on stored versions."""
     ADOPTED = "adopted"
@@ -152,13 +152,13 @@ class VersionOrigin(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class DataKeyVersion:
-    """One version of the wrapped data key; no version is ever overwritten or deleted."""
+    """A version of the wrapped data key. No version is ever overwritten or deleted."""
 
     wrapped: WrappedDataKey
     key_arn: str | None
     """The KMS key that wraps it; None where it is unknown."""
     parameter: str
-    """Where it is stored."""
+    """Name of its entry in the store."""
     origin: VersionOrigin
     kept_at: datetime | None
     """UTC; None where the store does not say."""
@@ -183,10 +183,10 @@ class StoredKey:
 
     parameter: str
     version: int
-    """Of the parameter; 0 where there is none. A secret's versions have no numbers: 1."""
+    """Version of the parameter; 0 without one. A secret's versions have no numbers: 1."""
     value: str = field(default="", repr=False)
     wrapped: WrappedDataKey | None = None
-    """None where there is no value, or no wrapped data key."""
+    """The wrapped data key; None without a value, or for any other value."""
     key_arn: str | None = None
     """The KMS key that wraps it, by tags that fit the value; None where they do not say."""
     tagged: str | None = None
@@ -214,7 +214,7 @@ class BucketLock:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredObject:
-    """One version of an object, as it was read back."""
+    """A version of an object, as it was read back."""
 
     body: bytes = field(repr=False)
     version: str | None = None

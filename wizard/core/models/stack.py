@@ -14,7 +14,7 @@ from wizard.core.models.inputs import StepState
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One resource as the engine plans or changes it."""
+    """A resource in the engine's plan or update."""
 
     urn: str
     op: str
@@ -29,7 +29,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """One line of a running `up` or `preview`."""
+    """A line of a running `up` or `preview`."""
 
     step: Step
     state: StepState
@@ -53,7 +53,7 @@ class HealthStatus(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class StatusCheck:
-    """One read-only check of the account or of a target."""
+    """A read-only check of the account or of a target."""
 
     what: str
     """`key`, `rotation`, `trail`, `stored_data_key`, or the name of a target."""
@@ -67,7 +67,7 @@ class ListedStack:
     """A stack as the state's backend lists it (`pulumi stack ls`)."""
 
     name: str
-    """Without organization and project."""
+    """The stack's name without organization and project."""
     last_update: str | None
     """UTC, ISO 8601; None: never."""
     resources: int | None
@@ -77,22 +77,22 @@ class ListedStack:
 
 @dataclass(frozen=True, kw_only=True)
 class StackStatus:
-    """One stack: what its settings, the backend and the account say."""
+    """A stack, by its settings, the backend and the account."""
 
     stack: str
     account: str | None = None
-    """None where its settings are not here."""
+    """The account of its settings; None if they are not on this machine."""
     region: str | None = None
     environment: str | None = None
     targets: tuple[str, ...] = ()
     in_backend: bool | None = None
-    """None where the backend could not be asked."""
+    """Whether the backend has it; None if the backend could not be asked."""
     last_update: str | None = None
     """UTC, ISO 8601."""
     resources: int | None = None
     updating: bool = False
     fingerprint: str | None = None
-    """Of the stored data key."""
+    """Fingerprint of the stored data key."""
     last_backup: str | None = None
     """When it was backed up last: UTC, ISO 8601; None without a record."""
     checks: tuple[StatusCheck, ...] = ()
@@ -105,7 +105,7 @@ class StackStatus:
 
 
 class DriftKind(StrEnum):
-    """Which two of the three differ."""
+    """The two of the three that differ."""
 
     GONE = "gone"
     """It is in the state, and not in the account."""
@@ -119,7 +119,7 @@ class DriftKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Drift:
-    """One resource that an update would change."""
+    """A resource that an update would change."""
 
     urn: str
     type: str
@@ -157,7 +157,7 @@ class SavedPlan:
     """A plan that was saved in a file, to be applied later."""
 
     name: str
-    """Of the file."""
+    """Name of the file."""
     at: datetime
     engine: str
     """The version of Pulumi that made it."""
@@ -165,7 +165,7 @@ class SavedPlan:
     account: str
     region: str
     targets: tuple[str, ...]
-    """Where it delivers to."""
+    """The targets of its delivery."""
     settings: Mapping[str, Any]
     """The stack's configuration, by full key."""
     steps: tuple[Step, ...]

@@ -1,1 +1,1 @@
-"""What the wizard needs of AWS, Vercel, Pulumi and the terminal, as Protocols. Pure."""
+"""Protocols of the wizard's clients of AWS, Vercel, Pulumi and the terminal. Pure."""

@@ -83,7 +83,8 @@ class StoredDataKeys(Protocol):
     def foreign_parameters(
         self, prefix: str, own: OwnValues, *, store: SecretStore = SecretStore.PARAMETER_STORE
     ) -> tuple[ForeignVariable, ...]:
-        """The parameters beside the data key that `deliver_parameters` would replace although they are not the stack's.
+        """The parameters, except the data key, that `deliver_parameters` would replace although they are not the
+        stack's.
 
         Reads only.
         """
@@ -118,12 +119,12 @@ class Iam(Protocol):
 
 
 class Permissions(Protocol):
-    """What a principal is allowed to do (`wizard/aws/permissions.py`)."""
+    """Reads the permissions of a principal (`wizard/aws/permissions.py`)."""
 
     def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> delivery.Simulation: ...
 
     def check_permissions(self, settings: Settings) -> PermissionsFact:
-        """Which actions of the set-up the caller lacks: by IAM's simulator, and by dry runs where KMS has them."""
+        """The actions of the set-up that the caller lacks: by IAM's simulator, and by dry runs where KMS has them."""
 
 
 class PolicyAnalyzer(Protocol):
@@ -156,23 +157,23 @@ class CloudTrail(Protocol):
 
 
 class ExistingResources(Protocol):
-    """What the account has under the stack's names (`wizard/aws/existing_resources.py`)."""
+    """Finds the account's resources under the stack's names (`wizard/aws/existing_resources.py`)."""
 
     def find_existing(self, settings: Settings) -> account.Existing: ...
 
 
 class UnrecordedResources(Protocol):
-    """What the stack made and its state lacks (`wizard/aws/unrecorded.py`)."""
+    """Finds resources that the stack made and its state lacks (`wizard/aws/unrecorded.py`)."""
 
     def find_unrecorded(self, settings: Settings, state: delivery.StackState) -> tuple[account.UnrecordedResource, ...]:
         """The resources under the stack's names with the stack's marks that are not in this state."""
 
 
 class ImportDiscovery(Protocol):
-    """What the stack can import (`wizard/aws/import_discovery.py`)."""
+    """Finds resources that the stack can import (`wizard/aws/import_discovery.py`)."""
 
     def discover_setup(self, settings: Settings) -> account.DiscoveredSetup:
-        """What exists under the stack's names, with all that is needed to compare and import it."""
+        """The resources under the stack's names, with the facts for a comparison and an import."""
 
 
 class ServiceQuotas(Protocol):
@@ -221,7 +222,7 @@ class KeyRotation(Protocol):
         """Every version, the oldest first, and the stored data key where it has no entry yet."""
 
     def fingerprints(self, settings: Settings, /) -> Mapping[str, bool]:
-        """Of every version, and whether it has an entry; in the time of one request."""
+        """Every version, and whether it has an entry; in the time of one request."""
 
     def altered(self, settings: Settings, /, *, known: Collection[str] = ()) -> tuple[str, ...]:
         """The names of entries whose value somebody replaced; they no longer count as versions.
@@ -253,10 +254,10 @@ class KeyRotation(Protocol):
     def reserve_new(
         self, settings: Settings, /, wrapped: WrappedDataKey, *, key_arn: str, at: datetime
     ) -> WrappedDataKey:
-        """Reserve the one place for a data key that is not in use yet; the key that has it, whoever put it there."""
+        """Reserve the one place for a data key that is not in use yet. Returns the key in that place."""
 
     def stored_key(self, settings: Settings, /) -> StoredKey:
-        """The stored value as it is now, well formed or not."""
+        """The current stored value, well formed or not."""
 
     def replace_current(
         self, settings: Settings, version: DataKeyVersion, *, key_arn: str, expected: StoredKey
@@ -279,7 +280,7 @@ class Wrapper(Protocol):
 
 
 class AccessReader(Protocol):
-    """Who can use the key and who used it, in one Region; IAM is global.
+    """Reads the access to the key and its uses, in one Region; IAM is global.
 
     Every method raises `PermissionDenied` where the caller is not allowed to read, `Unsupported` where the endpoint
     lacks the operation, and the other errors of `wizard.core.ports.run.AwsClient`.
@@ -295,7 +296,7 @@ class AccessReader(Protocol):
         """
 
     def assigned_people(self, role: str) -> tuple[str, ...]:
-        """Who is assigned to a role in AWS account access: users and groups of IAM Identity Center, in words.
+        """The assignments of a role in AWS account access: users and groups of IAM Identity Center, in words.
 
         Raises `Unsupported` too where this account and Region see no application of AWS account access.
         """
@@ -368,7 +369,7 @@ class EcsServices(Protocol):
         """All active services of a cluster. Raises ResourceError where there is no such cluster."""
 
     def service(self, cluster: str, name: str) -> Service | None:
-        """An active service; None when the cluster has none of that name."""
+        """The active service; None without one of that name."""
 
     def task_definition(self, name: str) -> TaskDefinition | None:
         """A revision by its ARN, or the newest active one of a family; None when there is none."""
@@ -383,7 +384,7 @@ class EcsServices(Protocol):
         """
 
     def deployment(self, service: Service) -> ServiceDeployment | None:
-        """How far the current deployment of a service is; None where ECS names none, does not know it, or the caller is
+        """The progress of a service's current deployment; None where ECS names none, does not know it, or the caller is
         not allowed to see it.
         """
 
@@ -395,13 +396,13 @@ class EcsServices(Protocol):
 
 
 class AccessDiagnostics(Protocol):
-    """What prevents the application from using its key, in one Region. Raises the errors of `AccessReader`."""
+    """Reads obstacles to the application's use of its key, in one Region. Raises the errors of `AccessReader`."""
 
     def principal(self, arn: str) -> IamPrincipal | None:
-        """One user or role with its policies, boundary and trust; None where there is none of that ARN."""
+        """A user or role with its policies, boundary and trust; None without one of that ARN."""
 
     def audiences(self, arn: str) -> tuple[str, ...] | None:
-        """One OIDC provider; None where the account has none of that ARN."""
+        """An OIDC provider; None without one of that ARN."""
 
     def simulate(
         self, principal_arn: str, actions: Sequence[str], resource: str

@@ -55,7 +55,7 @@ class AwsClient(Protocol):
     def region(self) -> str: ...
     @property
     def region_source(self) -> str | None:
-        """Where the Region comes from, in words; None when nothing names one and `region` is a fallback."""
+        """The source of the Region, in words; None if `region` is a fallback."""
 
     @property
     def disagreements(self) -> tuple[str, ...]:
@@ -77,7 +77,7 @@ class AwsClient(Protocol):
         """A client for checks that belong together: the same question gets the answer that it got before."""
 
     def environment(self) -> Mapping[str, str]:
-        """What a child process needs in its environment to be the same caller in the same Region. Secret."""
+        """The environment with which a child process is the same caller in the same Region. Secret."""
 
     def account_id(self) -> str:
         """The caller's account ID. One request; `identify` makes more, so do not use it where speed matters."""
@@ -169,10 +169,10 @@ class VercelClient(Protocol):
         """
 
     def find_data_key(self, project: VercelProject, /, *, name: str = DATA_KEY_VARIABLE) -> account.DiscoveredDataKey:
-        """What the scope has under that name and the two others, to import it. Reads only."""
+        """The scope's variables of that name and the two others, for an import. Reads only."""
 
     def former_key(self, project: VercelProject, /) -> str | None:
-        """Where the scope has an ENCRYPTION_KEY, in words; None if it has none. Reads only."""
+        """The place of the scope's ENCRYPTION_KEY, in words; None without one. Reads only."""
 
     def name_data_key(self, project: VercelProject, /, wrapped: WrappedDataKey) -> None:
         """Write the data key's fingerprint into the comment of a variable that Vercel cannot show. Its value stays.
@@ -201,10 +201,10 @@ class VercelClient(Protocol):
         """
 
     def foreign_variables(self, project: VercelProject, /, own: OwnValues) -> tuple[ForeignVariable, ...]:
-        """The variables beside the data key that `deliver` would replace although their values are not the stack's."""
+        """The variables, except the data key, that `deliver` would replace although they are not the stack's."""
 
     def check(self, project: VercelProject, /, batch: AppVariables) -> str | None:
-        """What the scope lacks of the batch, in words; None when all are in place. Reads only."""
+        """The difference between the scope and the batch, in words; None if all are in place. Reads only."""
 
     def deliver(
         self,
@@ -223,7 +223,10 @@ class VercelClient(Protocol):
         """The slug of each of the project's custom environments by its id; empty where they cannot be listed."""
 
     def current_deployment(self, project: VercelProject) -> Deployment | None:
-        """What the scope runs, of preview the latest; None for nothing. Raises Unsupported where it is unknown."""
+        """The current deployment of the scope (of preview: the latest one); None without one.
+
+        Raises Unsupported where it is unknown.
+        """
 
     def last_change(self, project: VercelProject, /) -> datetime | None:
         """When one of the delivered variables of the scope was last changed; None where that is unknown."""
@@ -267,7 +270,7 @@ class Engine(Protocol):
 
     def state(self, stack: str) -> StackState: ...
     def compare(self, stack: str) -> tuple[Drift, ...]:
-        """What an update would change, by a preview that reads the account again and stores nothing."""
+        """The changes of an update, by a preview that reads the account again and stores nothing."""
 
     def prepare(self, stack: str, settings: Settings) -> None:
         """Create the stack where it is missing, and a copy of its settings file for the preview; the file stays."""
@@ -279,7 +282,7 @@ class Engine(Protocol):
         """Forget the prepared copy, remove the stack that was made for it, and end a preview that was begun."""
 
     def recover(self, stack: str, created: Mapping[str, str], unrecorded: Sequence[UnrecordedResource] = ()) -> None:
-        """Resolve what a crashed run left pending: `created` maps the URN of each completed creation to its id.
+        """Resolve a crashed run's pending operations: `created` maps the URN of each completed creation to its id.
 
         `unrecorded`: what the stack made and its state lacks; it is imported.
         """
@@ -291,10 +294,10 @@ class Engine(Protocol):
         """Begin the preview with `refresh` of the settings as they are; `preview` waits for it, `discard` ends it."""
 
     def preview(self, stack: str, on_progress: OnProgress, *, refresh: bool = False) -> tuple[Step, ...]:
-        """The steps of an update; with `refresh`, from the account as it is now. Stores no state."""
+        """The steps of an update; with `refresh`, from the account's current resources. Stores no state."""
 
     def up(self, stack: str, on_progress: OnProgress) -> Outputs:
-        """Update the stack; where this engine previewed it, only what that preview showed."""
+        """Update the stack. After a preview by this engine, only the steps of that preview are allowed."""
 
     def destroy(self, stack: str, on_progress: OnProgress) -> None:
         """Delete the stack's resources; retained ones only leave its state and stay in the account."""
@@ -350,18 +353,21 @@ class UserInterface(Protocol):
     def problems(self, problems: Sequence[Problem]) -> None: ...
     def error(self, error: SetupError) -> None: ...
     def working(self, text: str) -> None:
-        """Show what is running, with its seconds, until the next message."""
+        """Show a running task, with its seconds, until the next message."""
 
     def progress(self, progress: Progress, elapsed: float) -> None: ...
 
 
 GitHub = Callable[[str], "TokenSubject"]
-"""From a repository OWNER/NAME on GitHub to the subject of its tokens (`wizard/cli/github.py`). Raises SetupError."""
+"""Returns the subject of the tokens of a repository OWNER/NAME on GitHub (`wizard/cli/github.py`).
+
+Raises SetupError.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Offline:
-    """What a command gets that asks no service."""
+    """The clients of a command that asks no service."""
 
     run: RunOptions
     project: Path

@@ -69,13 +69,13 @@ class RequiredPermission:
     actions: tuple[str, ...]
     resource: str
     region: str
-    """Of the request: policies may have a condition for it (aws:RequestedRegion)."""
+    """Region of the request: policies may have a condition for it (aws:RequestedRegion)."""
     context: Mapping[str, str]
     """The request's other condition keys: the tags of a new key, the service that a role is passed to."""
 
 
 def load(role: str) -> dict[str, dict[str, Any]]:
-    """One part of the table: actions by resource, each with the features that need it; none if always needed."""
+    """A part of the table: actions by resource, each with the features that need it; none if always needed."""
     part: dict[str, dict[str, Any]] = _tables()[role]
     return part
 
@@ -181,7 +181,7 @@ def _policy_arns(setup: Setup) -> list[str]:
 
 
 def required(settings: Settings, caller_arn: str) -> tuple[RequiredPermission, ...]:
-    """What `policy operator` grants for these settings but UNCHECKED, as the requests that the caller will make."""
+    """The grants of `policy operator` for these settings, without UNCHECKED, as the caller's future requests."""
     setup = Setup(settings=settings, operator=caller_arn)
     return tuple(_required(setup))
 
