@@ -28,7 +28,7 @@ from typing import Any
 
 from components.policies.requirements import BY_ID, Topic
 from tests.blind.__main__ import Nights
-from tests.blind.faults import ANSWERS, FAULTS, NOTHING
+from tests.blind.faults import FAULTS, NOTHING
 from tests.blind.night import Night
 from tests.blind.outcomes import Fault
 from tests.chaos.__main__ import WORKERS, progress
@@ -62,16 +62,17 @@ NAMES: Mapping[Topic, str] = {
     Topic.ALERTS: "alerts",
 }
 _BY_TITLE = {str(topic): name for topic, name in NAMES.items()}
+_STATES = {GOOD: GOOD, WRONG: WRONG, UNKNOWN: UNKNOWN, "needs a person": PERSON}
 _CHECKLIST = {"done": GOOD, "open": WRONG, "unknown": UNKNOWN, "needs a person": PERSON, "a person": PERSON}
 TRAIL_ITSELF = ("trail-logging", "trail-all-regions", "trail-global-events", "trail-validation", "trail-kms-events")
 STATUS_ROWS: Mapping[str, tuple[str, ...]] = {
     "key": ("key-enabled",),
     "rotation": ("key-rotation",),
-    "access": ("key-policy",),
+    "access": ("key-policy", "key-deletion-window"),
     "trail": TRAIL_ITSELF,
-    "stored data key": ("data-key-stored",),
 }
-"""The requirements that a row of `status` is about; a row of a target is about its variables alone."""
+"""The requirements that a row of `status` is about. Other rows are about a part of one: the current version of the data
+key, the variables of a target."""
 
 
 def worst(states: Iterable[str]) -> str:
@@ -100,9 +101,10 @@ def _parts(document: Mapping[str, Any], **states: str) -> Iterator[tuple[Mapping
 
 
 def of_doctor(document: Mapping[str, Any]) -> dict[str, str] | None:
-    """Its findings by the requirements that they bear on; all else is good."""
-    found = _parts(document, findings=WRONG, consequences=WRONG, decisions=PERSON, notChecked=UNKNOWN)
-    return _gathered([*((id_, GOOD) for id_ in DOCTORS), *_of_notices(found)])
+    """The requirements that it has checked, and what it found that bears on none."""
+    found = _parts(document, findings=WRONG, consequences=WRONG, notChecked=UNKNOWN)
+    others = [(OTHER, state) for entry, state in found if not entry["requirements"]]
+    return _gathered([*((each["id"], _STATES[each["state"]]) for each in document["requirements"]), *others])
 
 
 def of_verify(document: Mapping[str, Any]) -> dict[str, str] | None:
@@ -112,16 +114,11 @@ def of_verify(document: Mapping[str, Any]) -> dict[str, str] | None:
 
 
 def of_review(document: Mapping[str, Any]) -> dict[str, str] | None:
-    states = {"wrong": WRONG, "unknown": UNKNOWN, "needs a person": PERSON}
-    return _gathered(_of_notices((entry, states[entry["state"]]) for entry in document["notices"]))
+    return _gathered(_of_notices((entry, _STATES[entry["state"]]) for entry in document["notices"]))
 
 
 def of_checklist(document: Mapping[str, Any]) -> dict[str, str] | None:
     return _gathered((_BY_TITLE[item["title"]], _CHECKLIST[item["state"]]) for item in document["checklist"])
-
-
-DOCTORS = tuple(id_ for id_, each in BY_ID.items() if each.topic not in (Topic.LOGS, Topic.SIGN_IN))
-"""The requirements that doctor judges: the report alone reads the signed logs, and how people sign in."""
 
 
 def items(states: States) -> dict[str, str]:
@@ -148,7 +145,7 @@ VIEWS = (
     View(name="doctor", words=("doctor",), read=of_doctor, field="findings"),
     View(name="review", words=("review",), read=of_review, field="notices"),
     View(name="report", words=("report", "--out", "views"), read=of_checklist, field="checklist", is_of_items=True),
-    View(name="setup", words=("setup", *ANSWERS), read=of_checklist, field="checklist", is_of_items=True),
+    View(name="setup", words=("setup", "--yes"), read=of_checklist, field="checklist", is_of_items=True),
 )
 REPORT = next(view for view in VIEWS if view.name == "report")
 
@@ -164,9 +161,15 @@ class Answer:
     text: str = field(default="", repr=False)
 
 
-def asked(night: Night, view: View, *, whole: bool) -> Answer:
-    """The view, asked as a person asks it."""
-    words = (*view.words, "--quick") if view.name == "doctor" and not whole else view.words
+EXAMPLES = {"replica": "multi-region", "ecs": "ecs", "user": "vercel-user"}
+"""The answers that a kind of world was set up with; all others with examples/vercel.yaml."""
+
+
+def asked(night: Night, view: View, fault: Fault) -> Answer:
+    """The view, asked as a person asks it, in a world for that fault."""
+    words = (*view.words, "--quick") if view.name == "doctor" and not fault.whole else view.words
+    if view.name == "setup":
+        words = (*words, "--answers", f"examples/{EXAMPLES.get(fault.world, 'vercel')}.yaml")
     ended = night.wizard(*map(shlex.quote, words), "--stack", "production", "--json", "--non-interactive")
     document = ended.document
     states = view.read(document) if view.field in document else None
@@ -302,13 +305,13 @@ def row_of(night: Night, fault: Fault, right: Mapping[str, Answer]) -> Row:
     prepared(night)
     night.typed = f"{fault.typed}\n"
     fault.do(night)
-    answers = tuple(asked(night, view, whole=fault.whole) for view in VIEWS)
+    answers = tuple(asked(night, view, fault) for view in VIEWS)
     row = Row(fault=fault, answers=answers, right=right)
     if row.turned("setup") is None or row.turned("setup") == {
         name: state for name, state in (row.turned("report") or {}).items() if name in (right["setup"].states or {})
     }:
         return row
-    return Row(fault=fault, answers=answers, right=right, after_setup=asked(night, REPORT, whole=False))
+    return Row(fault=fault, answers=answers, right=right, after_setup=asked(night, REPORT, fault))
 
 
 class Baselines:
@@ -321,9 +324,10 @@ class Baselines:
     def __call__(self, world: str) -> Mapping[str, Answer]:
         with self._lock:
             if world not in self.known:
-                with self._nights(Fault(name="none", do=NOTHING, world=world)) as night:
+                none = Fault(name="none", do=NOTHING, world=world)
+                with self._nights(none) as night:
                     prepared(night)
-                    self.known[world] = {view.name: asked(night, view, whole=False) for view in VIEWS}
+                    self.known[world] = {view.name: asked(night, view, none) for view in VIEWS}
             return self.known[world]
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from components.policies.requirements import BY_ID
 from wizard.account import codes
 from wizard.account.facts import StackFacts
-from wizard.account.notices import Judgement, Notice, State, requirements_of
+from wizard.account.notices import Judgement, Notice, State, requirements_of, worst
 from wizard.core.errors import SetupError
 from wizard.core.retry import Threads
 
@@ -79,6 +80,15 @@ class Diagnosis:
     def advisories(self) -> tuple[Notice, ...]:
         """A decision of the settings that an auditor asks about: nothing is broken."""
         return tuple(notice for notice in self._of(State.PERSON) if notice.code)
+
+    @property
+    def requirements(self) -> dict[str, State]:
+        """The worst state of the notices that bear on each requirement, by its id; none that nobody looked at."""
+        return {
+            id_: worst(notice.state for notice in self.notices if id_ in notice.requirements)
+            for id_ in BY_ID
+            if self.bearing_on(id_)
+        }
 
     def bearing_on(self, *requirements: str) -> tuple[Notice, ...]:
         """The notices that bear on one of these requirements."""

@@ -25,7 +25,7 @@ from wizard.account.judgements import (
 from wizard.account.notices import Judgement, Notice, judgement, opening
 
 
-@judgement()
+@judgement("data-key-stored", "application-tested", "data-key-backup")
 def check_values_beside(facts: StackFacts) -> Iterator[Notice]:
     """The checks of the data key, for each other stored value."""
     for value in facts.beside:

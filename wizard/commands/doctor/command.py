@@ -141,6 +141,7 @@ def document(diagnosis: Diagnosis) -> json_documents.Document:
         "next": [next_command.document(step) for step in _next(diagnosis)],
         "skipped": list(diagnosis.skipped),
         "passed": list(diagnosis.passed),
+        "requirements": [{"id": id_, "state": str(state)} for id_, state in diagnosis.requirements.items()],
     }
 
 

@@ -12,7 +12,7 @@ from components.settings import Settings, Target
 from wizard.account import codes
 from wizard.account.diagnosis import judge
 from wizard.account.facts import StackFacts
-from wizard.account.judgements import KEY_RIGHTS_CHECKS, key, policies, stored_data_key, trail, variables
+from wizard.account.judgements import key, key_policy, policies, stored_data_key, trail, variables
 from wizard.account.notices import Judgement, Notice, State
 from wizard.commands.status import StatusOptions
 from wizard.core import json_documents
@@ -31,8 +31,13 @@ from wizard.inputs.registry import by_key
 
 ROWS: Mapping[str, tuple[Judgement, ...]] = {
     "key": (key.check_keys, key.check_alias),
-    "rotation": (key.check_rotation,),
-    "access": (*KEY_RIGHTS_CHECKS, policies.check_application_grants),
+    "rotation": (key.check_rotation, trail.check_logs_key_rotation),
+    "access": (
+        key_policy.check_key_policies,
+        key_policy.check_grants,
+        key_policy.check_regions_of_key,
+        policies.check_application_grants,
+    ),
     "trail": (trail.check_trail, trail.check_logs_key),
     "stored data key": (stored_data_key.check_stored_data_key,),
 }
