@@ -42,6 +42,9 @@ def matches(pattern: str, value: str, *, ignore_case: bool = False) -> Truth:
     """Whether a value matches a pattern of `*` and `?`; a policy variable in it may have any value."""
     if ignore_case:
         pattern, value = pattern.lower(), value.lower()
+    if not ("*" in pattern or "?" in pattern or "$" in pattern):
+        # The name of a resource: most patterns of an account, and each is another one.
+        return pattern == value
     if not _expression(pattern).fullmatch(value):
         return False
     return None if _VARIABLE.search(pattern) else True

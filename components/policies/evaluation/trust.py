@@ -7,7 +7,8 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_terms-and-concepts.htm
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from components.policies.evaluation.account import AccountIam, IamPrincipal
 from components.policies.evaluation.conditions import Context
@@ -20,6 +21,7 @@ from components.policies.evaluation.principals import (
 )
 from components.policies.evaluation.statements import (
     Request,
+    actions_covered,
     evaluate_policies,
     match_statement,
 )
@@ -38,6 +40,7 @@ _ASSUME_ACTIONS = {
     PrincipalKind.FEDERATED: ("sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML"),
 }
 
+_ASSUME = ("sts:AssumeRole",)
 _CONTEXT: Context = {"aws:securetransport": ("true",)}
 
 
@@ -61,8 +64,34 @@ class AssumePath:
         return f"{self.principal}{f' through {roles}' if roles else ''}{f' if {terms}' if terms else ''}"
 
 
-DirectPaths = dict[str, tuple[AssumePath, ...]]
-"""The result for each evaluated role, by its ARN."""
+@dataclass(frozen=True, kw_only=True)
+class DirectPaths:
+    """The principals that the trust policy of each role allows to assume it. Each role is evaluated once."""
+
+    iam: AccountIam
+    account: str
+    _by_role: dict[str, tuple[AssumePath, ...]] = field(default_factory=dict)
+
+    def of(self, role: IamPrincipal) -> tuple[AssumePath, ...]:
+        if role.arn not in self._by_role:
+            self._by_role[role.arn] = tuple(direct_paths(role, self))
+        return self._by_role[role.arn]
+
+    @cached_property
+    def assuming(self) -> tuple[IamPrincipal, ...]:
+        """The principals whose own policies may allow them to assume a role: few of the thousands of an account."""
+        return tuple(each for each in self.iam.principals if not each.is_service_linked and _may_assume(each))
+
+
+def _may_assume(principal: IamPrincipal) -> bool:
+    return any(
+        policy.document is None
+        or any(
+            statement.allows and actions_covered(statement.actions, statement.not_actions, _ASSUME)[0] is not False
+            for statement in policy.statements
+        )
+        for policy in principal.policies
+    )
 
 
 def assume_paths(
@@ -70,18 +99,16 @@ def assume_paths(
 ) -> tuple[tuple[AssumePath, ...], bool]:
     """Every principal that can assume the role, each by its shortest path; and whether the list is incomplete.
 
-    `direct` is filled for the next role of the account: where roles trust one another, each is evaluated once.
+    `direct`: of an earlier role of the account. Where roles trust one another, each is evaluated once.
     """
-    direct = {} if direct is None else direct
+    direct = direct or DirectPaths(iam=iam, account=account)
     paths: dict[str, AssumePath] = {}
     visited, is_incomplete = {role.arn}, False
     level: list[tuple[IamPrincipal, tuple[str, ...]]] = [(role, ())]
     for _ in range(MAX_CHAIN):
         next_level: list[tuple[IamPrincipal, tuple[str, ...]]] = []
         for current, through in level:
-            if current.arn not in direct:
-                direct[current.arn] = tuple(direct_paths(current, iam, account=account))
-            for path in direct[current.arn]:
+            for path in direct.of(current):
                 if path.principal == role.arn:
                     continue
                 if path.principal not in paths:
@@ -97,14 +124,15 @@ def assume_paths(
     return tuple(paths.values()), is_incomplete or bool(level)
 
 
-def direct_paths(role: IamPrincipal, iam: AccountIam, *, account: str) -> Iterator[AssumePath]:
+def direct_paths(role: IamPrincipal, direct: DirectPaths) -> Iterator[AssumePath]:
     """Every principal that the role's own trust policy allows to assume it."""
+    iam, account = direct.iam, direct.account
     for statement in role.trusting:
         if not statement.allows:
             continue
         for name, kind in statement_principals(statement, account):
             if kind is PrincipalKind.ROOT:
-                yield from _through_iam(role, statement, iam, account)
+                yield from _through_iam(role, statement, direct)
                 continue
             caller = caller_of(name, account=account, context=_CONTEXT, iam=iam, kind=kind)
             terms = _trust_terms(role, statement, caller, account)
@@ -112,13 +140,13 @@ def direct_paths(role: IamPrincipal, iam: AccountIam, *, account: str) -> Iterat
                 yield AssumePath(principal=name, kind=kind, terms=terms, statement=statement)
 
 
-def _through_iam(role: IamPrincipal, statement: PolicyStatement, iam: AccountIam, account: str) -> Iterator[AssumePath]:
+def _through_iam(role: IamPrincipal, statement: PolicyStatement, direct: DirectPaths) -> Iterator[AssumePath]:
     """A role that trusts its account can be assumed by every principal that IAM allows."""
-    for principal in iam.principals:
-        if principal.arn == role.arn or principal.is_service_linked:
+    for principal in direct.assuming:
+        if principal.arn == role.arn:
             continue
-        caller = caller_of(principal.arn, account=account, context=_CONTEXT, iam=iam)
-        trusted = _trust_terms(role, statement, caller, account)
+        caller = caller_of(principal.arn, account=direct.account, context=_CONTEXT, iam=direct.iam)
+        trusted = _trust_terms(role, statement, caller, direct.account)
         own = _identity_terms(principal, role, caller)
         if trusted is not None and own is not None:
             yield AssumePath(

@@ -331,7 +331,7 @@ def _with_paths(
 ) -> tuple[dict[str, PrincipalRights], list[str]]:
     """The principals, each role with those that can assume it, and the roles for which that list is incomplete."""
     found = dict(rights)
-    direct: trust.DirectPaths = {}
+    direct = trust.DirectPaths(iam=iam, account=account) if iam else None
     incomplete = []
     for arn, entry in rights.items():
         role = iam.find(arn) if iam else None
