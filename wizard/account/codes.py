@@ -146,6 +146,12 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "alerts-rule-off": "a rule of the alerts is disabled or does not exist",
     "alerts-unreceived": "nobody has confirmed the subscription to the alerts",
     "alerts-without-address": "the settings name nobody who gets the alerts, and nobody else does",
+    # The evidence of a period.
+    "logs-changed": "a log file of the audit trail was changed, deleted or never signed",
+    "records-not-encrypted": "the scan of the database found columns that the data key does not protect",
+    "mfa-missing": "somebody who can use the key has no MFA device",
+    "root-access-key": "the root user has access keys",
+    "access-key-old": "an access key of somebody who can use the key is too old",
     # The stack.
     "logs-key-rotation": "the key of the logs does not rotate, or rotates with another period than the stack's",
     "rotation-off": "the key does not rotate",

@@ -204,8 +204,17 @@ class StackFacts:
         """A rolling release at the target that is not complete, in words; empty for none."""
         return self.once(f"release at {target}", lambda: deploy_target(target).under_way(self.context((target,))))
 
-    def otherwise(self, *, settings: Settings | None = None, sources: FactSources | None = None) -> "StackFacts":
-        """The same stack by other settings or sources; its state and its project are not read again."""
+    def otherwise(
+        self,
+        *,
+        settings: Settings | None = None,
+        sources: FactSources | None = None,
+        given: Mapping[str, object] = MappingProxyType({}),
+    ) -> "StackFacts":
+        """The same stack by other settings or sources; its state and its project are not read again.
+
+        `given`: the values of facts, by name, that a person gives.
+        """
         return StackFacts(
             stack=self.stack,
             settings=settings or self.settings,
@@ -213,7 +222,11 @@ class StackFacts:
             sources=sources or self.sources,
             open_engine=lambda: self.engine,
             vercel=self.vercel,
-            readers={"state": lambda: known(self.state), "project": lambda: known(self.project)},
+            readers={
+                "state": lambda: known(self.state),
+                "project": lambda: known(self.project),
+                **{name: partial(_same, value) for name, value in given.items()},
+            },
         )
 
     # --- the key
@@ -376,6 +389,14 @@ class StackFacts:
         return self.once(f"simulation {arn}", lambda: self.access_diagnostics.simulate(arn, actions, key))
 
     @property
+    def application_policy(self) -> Mapping[str, object] | SetupError | None:
+        """The document of the application's policy; None if the stack is not deployed."""
+        outputs = self.outputs
+        if outputs is None:
+            return None
+        return self.once("application policy", lambda: self.aws.iam.policy_document(outputs.app_policy_arn))
+
+    @property
     def access_diagnostics(self) -> AccessDiagnostics:
         """The reader of the application's permissions and variables, in the stack's own Region."""
         return self.aws.access_diagnostics
@@ -468,6 +489,10 @@ class StackFacts:
         """What runs at each target, and whether it has outdated values."""
         instances = self.once("instances", lambda: running(self.context()))
         return () if isinstance(instances, SetupError) else instances
+
+
+def _same(value: T) -> T:
+    return value
 
 
 def running(context: TargetContext) -> tuple[Instances, ...]:

@@ -97,9 +97,18 @@ class Notice:
         )
 
     @classmethod
-    def unknown(cls, what: str, why: str, *, is_denied: bool = False, requirements: tuple[str, ...] = ()) -> Notice:
+    def unknown(
+        cls, what: str, why: str, *, is_denied: bool = False, command: str = "", requirements: tuple[str, ...] = ()
+    ) -> Notice:
         """It could not be checked."""
-        return cls(state=State.UNKNOWN, what=what, why=why, is_denied=is_denied, requirements=requirements)
+        return cls(
+            state=State.UNKNOWN,
+            what=what,
+            why=why,
+            is_denied=is_denied,
+            command=command,
+            requirements=requirements,
+        )
 
     @classmethod
     def unread(cls, what: str, error: SetupError, *, requirements: tuple[str, ...] = ()) -> Notice:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from components.policies.requirements import Topic
 from components.settings import Target
 from tests.wizard.commands.report.test_collect import NOW, World, item
 from tests.wizard.fakes.clients import (
@@ -19,7 +20,9 @@ from tests.wizard.fakes.clients import (
     settings,
     trail_fact,
 )
-from wizard.account.checklist import ItemState
+from wizard.account import judgements
+from wizard.account.checklist import ItemState, judgements_of
+from wizard.account.diagnosis import diagnose
 from wizard.commands.cost import CostOptions
 from wizard.commands.cost import command as cost
 from wizard.commands.status import command as status
@@ -29,7 +32,7 @@ from wizard.core.models.audit import Usage
 from wizard.core.models.rotation import KeyRotations, Rotation
 from wizard.core.models.stack import HealthStatus, ListedStack
 from wizard.inputs.answers import from_settings
-from wizard.setup import steps
+from wizard.setup import evidence, steps
 from wizard.setup.preflight.checks import Findings
 from wizard.setup.steps import PreparedRun
 
@@ -101,7 +104,8 @@ def test_every_command_sees_a_trail_of_one_region_that_was_imported_as_it_was(tm
     world = World(settings(adopted=("trail=eonpro-audit-trail",), kept_as_found=("trail",)), tmp_path)
     world.aws.trails = (replace(world.aws.trails[0], multi_region=False),)
 
-    items = world.checklist()
+    diagnosis = diagnose(world.facts(), judgements_of(evidence.TOPICS, judgements.ALL_CHECKS))
+    items = {each.topic: each for each in evidence.checklist(diagnosis, (), world.settings)}
     report = world.report()
     (row,) = status.read(
         world.clients(),
@@ -111,9 +115,9 @@ def test_every_command_sees_a_trail_of_one_region_that_was_imported_as_it_was(tm
         list_stacks=lambda environment: (ListedStack(name="production", last_update=None, resources=9),),
     )
 
-    evidence = "eonpro-audit-trail does not meet: all Regions"
-    assert items[4].state is ItemState.OPEN and items[4].evidence.startswith(evidence)
-    assert item(report, 5).evidence.startswith(evidence)
+    for entry in (items[Topic.TRAIL], item(report, Topic.TRAIL)):
+        assert entry.state is ItemState.OPEN
+        assert entry.evidence.startswith("the audit trail eonpro-audit-trail: it records one Region only")
     assert report.architecture.trail.logging is True
     assert report.doctor.findings is not None
     assert "trail-single-region" in {each.cause for each in report.doctor.findings}

@@ -12,14 +12,17 @@ from wizard.account.judgements import (
     code,
     key,
     key_policy,
+    log_files,
     others,
     policies,
     principal,
     review,
     runtime,
+    sign_in,
     stack,
     stored_data_key,
     trail,
+    use,
     variables,
 )
 from wizard.account.notices import Judgement, Notice, judgement, opening
@@ -74,3 +77,11 @@ ALL_CHECKS: tuple[Judgement, ...] = (
     *runtime.OTHER_CHECKS,
     *code.OTHER_CHECKS,
 )
+
+REPORT_CHECKS: tuple[Judgement, ...] = (
+    *log_files.REPORT_CHECKS,
+    *use.REPORT_CHECKS,
+    *sign_in.REPORT_CHECKS,
+    *ALL_CHECKS,
+)
+"""All checks, with those of a period: the event history and the log files of it are read, which takes a while."""

@@ -95,7 +95,7 @@ def check_application_policy(facts: StackFacts) -> Iterator[Notice]:
     arn, is_kept = facts.outputs.app_policy_arn, ImportGroup.APPLICATION_POLICY in facts.settings.kept_as_found
     key, policy = together(
         lambda: facts.key,
-        lambda: facts.once("application policy", lambda: facts.aws.iam.policy_document(arn)),
+        lambda: facts.application_policy,
     )
     if not isinstance(key, KeyFact):
         yield from unread_key(str(facts.key_arn), key)

@@ -16,8 +16,11 @@ def check_review(facts: StackFacts) -> Iterator[Notice]:
     """Whether a person has signed a review of the key, and recently enough."""
     reviews = facts.reviews
     sign = fixes.wizard(facts, "review", "--sign", "NAME")
+    folder = facts.sources.reviews
     for fault in reviews.faults:
-        yield Notice.person(f"a saved review is damaged: {fault}", command=sign)
+        # A report has no path of this machine.
+        told = fault.replace(f"{folder.parent}/", "") if folder else fault
+        yield Notice.person(f"a saved review is damaged: {told}", command=sign)
     signed, age = reviews.signed, reviews.age_days(facts.at)
     if signed is None or signed.sign_off is None or age is None:
         yield Notice.person(

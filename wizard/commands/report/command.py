@@ -12,6 +12,7 @@ from pathlib import Path
 from jinja2 import UndefinedError
 
 from wizard import PROJECT_FOLDER
+from wizard.account import evidence
 from wizard.account.access.stored_reviews import REVIEWS
 from wizard.account.facts import StackFacts
 from wizard.commands import deployed_stack
@@ -19,7 +20,7 @@ from wizard.commands.backup.destination import required_lock
 from wizard.commands.cost.command import assumptions_of
 from wizard.commands.report import ReportOptions, document
 from wizard.commands.report.claims import agreement_of, read_scan
-from wizard.commands.report.collect import LOG_FILES, Inputs, gather
+from wizard.commands.report.collect import Inputs, gather
 from wizard.commands.report.facts import Agreement
 from wizard.commands.report.render import markdown, page
 from wizard.core import files, json_documents, safe_text
@@ -61,7 +62,7 @@ def run(options: ReportOptions, request: Request, clients: Clients) -> tuple[int
         prepared_by=options.prepared_by,
         reviewed_by=options.reviewed_by,
         scan=scan,
-        log_files=None if options.all_logs else LOG_FILES,
+        log_files=None if options.all_logs else evidence.LOG_FILES,
     )
     if options.to:
         bucket = options.to.removeprefix(S3).partition("/")[0]
@@ -239,10 +240,11 @@ def _show(ui: UserInterface, report: json_documents.Document) -> None:
     ui.section("Compliance checklist")
     for item in report["checklist"]:
         ui.line(f"{item['title']}: {item['evidence']}", mark=_MARKS[item["state"]])
+        if item["next"]:
+            ui.verbatim(item["next"])
     summary, files = report["summary"], report["files"]
     if summary["findings"]:
-        found = counted(summary["findings"], "finding")
-        ui.line(f"{found}: {wizard('doctor', '--stack', report['stack'])}", mark=Mark.WARN)
+        ui.line(f"{counted(summary['findings'], 'finding')}, with the commands in the report", mark=Mark.WARN)
     if summary["unread"]:
         verb = "It is listed" if summary["unread"] == 1 else "They are listed"
         ui.line(f"not read: {counted(summary['unread'], 'thing')}. {verb} in the report.", mark=Mark.WARN)

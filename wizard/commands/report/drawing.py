@@ -13,6 +13,11 @@ from markupsafe import Markup
 
 from components import settings as contract
 from components.settings.arn import Arn
+from wizard.account import evidence
+from wizard.account.checklist import state_of
+from wizard.account.diagnosis import Diagnosis
+from wizard.account.facts import StackFacts
+from wizard.account.notices import State
 from wizard.commands.report.document import Fact, Form
 from wizard.commands.report.facts import ApplicationFacts, Architecture, DataKeyFacts, RegionKey, TrailDetails
 from wizard.core.errors import SetupError
@@ -81,31 +86,30 @@ _STORES: Mapping[contract.SecretStore, str] = {
 }
 
 
-def architecture_facts(
-    settings: contract.Settings,
-    outputs: contract.Outputs,
-    *,
-    keys: Mapping[str, KeyFact | SetupError | None],
-    stored_data_key: StoredDataKey | SetupError | None,
-    trail: TrailFact | SetupError | None,
-) -> Architecture:
-    """The deployed stack. `keys`: by ARN, each read in its Region."""
+def architecture_facts(stack: StackFacts, outputs: contract.Outputs, diagnosis: Diagnosis) -> Architecture:
+    """The deployed stack, as it was read."""
+    settings, scan = stack.settings, evidence.scan(stack)
+    columns = [column["state"] for table in scan["tables"] for column in table["columns"]] if scan else []
+    guarded = state_of("key-deletion-window", diagnosis.notices) is State.GOOD
     return Architecture(
-        cipher=CIPHER,
+        cipher=CIPHER if "records" in columns else None,
         variables=tuple(settings.delivered_variables),
         applications=tuple(_applications(settings, outputs)),
         alias=outputs.alias_name,
         keys=tuple(
             RegionKey(
-                region=Arn.parse(arn).region, arn=arn, replica=arn != outputs.key_arn, state=_state(keys.get(arn))
+                region=Arn.parse(arn).region,
+                arn=arn,
+                replica=arn != outputs.key_arn,
+                state=_state(stack.key if arn == stack.key_arn else stack.replica(arn)),
             )
             for arn in outputs.key_arns
         ),
         administrators=(*settings.administrators, *settings.administrator_patterns),
         deletion_administrators=settings.deletion_administrators,
-        deletion_window_days=contract.DELETION_WINDOW_DAYS,
-        data_key=_data_key_facts(stored_data_key),
-        trail=_trail(settings, outputs, trail),
+        deletion_window_days=contract.DELETION_WINDOW_DAYS if guarded else None,
+        data_key=_data_key_facts(stack.stored_data_key),
+        trail=_trail(settings, outputs, stack.trail),
     )
 
 
@@ -216,7 +220,7 @@ def architecture(report: Fact) -> Markup:
         "architecture-drawing",
         "Architecture of this stack",
         "On the left the application; in the middle the KMS key and the stored data key; on the right the audit trail, "
-        "its bucket and the alerts. KMS unwraps the data key for the application, and the trail records each call.",
+        "its bucket and the alerts.",
         _WIDTH,
         height,
         _arrowhead(),
@@ -276,7 +280,7 @@ def _key(key: Fact, alias: Fact) -> _Box:
         return _Box(heading="Replica of the key", lines=(("id", key["region"]),), kind="key")
     return _Box(
         heading="KMS key for PHI",
-        lines=(("id", alias), ("id", key["region"]), ("note", "its material never leaves the HSM")),
+        lines=(("id", alias), ("id", key["region"])),
         kind="key",
     )
 

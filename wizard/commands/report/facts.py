@@ -44,6 +44,8 @@ class ChecklistItem:
     """What a proposed rule that is not final would ask; it does not decide the state."""
     next: str = ""
     """The command to type if something has to be done."""
+    facts: tuple[str, ...] = ()
+    """The names of the facts that it rests on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,14 +102,16 @@ class TrailDetails:
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    cipher: str
+    cipher: str | None
+    """Of the records, as a scan of the database saw it; None: nobody looked."""
     variables: tuple[str, ...]
     applications: tuple[ApplicationFacts, ...]
     alias: str
     keys: tuple[RegionKey, ...]
     administrators: tuple[str, ...]
     deletion_administrators: tuple[str, ...]
-    deletion_window_days: int
+    deletion_window_days: int | None
+    """None: not known."""
     data_key: DataKeyFacts | None
     """None: there is none, or it could not be read, and `unread` says why."""
     trail: TrailDetails

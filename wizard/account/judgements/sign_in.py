@@ -1,0 +1,77 @@
+"""The check of how everybody who reaches the key signs in (CIS AWS Foundations 1.5, 1.14).
+
+Reads through the facts.
+"""
+
+from collections.abc import Iterator
+
+from components.settings.arn import Arn
+from wizard.account import evidence, fixes
+from wizard.account.facts import StackFacts
+from wizard.account.notices import Judgement, Notice, judgement
+from wizard.core.errors import SetupError
+from wizard.core.models.access import SignIn
+from wizard.core.next_command import wizard
+from wizard.targets.vercel.access_key import OLDEST
+
+
+@judgement("sign-in")
+def check_sign_ins(facts: StackFacts) -> Iterator[Notice]:
+    """Whether everybody who reaches the key has MFA, and no access key is too old."""
+    sign_ins = evidence.sign_ins(facts)
+    if isinstance(sign_ins, SetupError):
+        yield Notice.unread("how those who can use the key sign in", sign_ins)
+        return
+    for each in sign_ins:
+        yield from _problems(facts, each)
+        if each.mfa is None:
+            is_elsewhere = not each.is_in_iam(facts.settings.account_id)
+            command = wizard("review", "--stack", facts.stack) if is_elsewhere else ""
+            yield Notice.unknown(f"the MFA of {each.arn}", each.why, command=command)
+    seen = sum(each.mfa is not None for each in sign_ins)
+    keys = sum(key.active for each in sign_ins for key in each.access_keys)
+    yield Notice.good(
+        f"users with a right on the key, the root user among them: {seen}; their active access keys: {keys}"
+    )
+
+
+def _problems(facts: StackFacts, each: SignIn) -> Iterator[Notice]:
+    """What is wrong with how somebody signs in, and the command for it."""
+    user = each.arn.rpartition("/")[2]
+    active = [key for key in each.access_keys if key.active]
+    is_root = Arn.parse(each.arn).resource == "root" if Arn.find(each.arn) else False
+    summary = fixes.aws(facts, "iam", "get-account-summary")
+    # The application has an access key for a program, which no MFA device can confirm.
+    is_program = each.arn in facts.principals and not each.has_password
+    if each.mfa is False and (each.has_password or active) and not is_program:
+        device = ("--virtual-mfa-device-name", user, "--bootstrap-method", "QRCodePNG", "--outfile", f"{user}.png")
+        yield Notice.wrong(
+            "mfa-missing",
+            what=f"{each.arn} has no MFA device",
+            why="whoever learns the password or the key can use the KMS key",
+            command=summary if is_root else fixes.aws(facts, "iam", "create-virtual-mfa-device", *device),
+            advice="" if is_root else "the user scans it, then: aws iam enable-mfa-device",
+        )
+    if each.has_root_keys:
+        yield Notice.wrong(
+            "root-access-key",
+            what=f"{each.arn} has access keys",
+            why="no policy limits the root user, and no second factor is asked for",
+            command=summary,
+        )
+    for key in active:
+        if key.age_days > OLDEST.days:
+            off = ("--user-name", user, "--access-key-id", key.id, "--status", "Inactive")
+            is_own = user == facts.settings.names.app_user
+            yield Notice.wrong(
+                "access-key-old",
+                what=f"the access key {key.id} of {each.arn} is {key.age_days} days old",
+                why=f"an access key is at most {OLDEST.days} days old",
+                command=fixes.wizard(facts, "access-key rotate")
+                if is_own
+                else fixes.aws(facts, "iam", "update-access-key", *off),
+                advice="" if is_own else "after its user has a new one",
+            )
+
+
+REPORT_CHECKS: tuple[Judgement, ...] = (check_sign_ins,)
