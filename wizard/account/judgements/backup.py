@@ -22,7 +22,9 @@ def check_backup(facts: StackFacts) -> Iterator[Notice]:
     """Whether the last backup has the key in use, is recent and still at its place, and was opened in a drill."""
     last, stored = facts.last_backup, facts.stored_data_key
     if not isinstance(stored, StoredDataKey):
-        return  # Reported by check_stored_data_key.
+        why = stored.message if isinstance(stored, SetupError) else f"no {facts.settings.names.noun} is stored"
+        yield Notice.unknown(f"whether the last backup has the {facts.settings.names.noun} in use", why)
+        return
     settings, noun, fingerprint = facts.settings, facts.settings.names.noun, stored.wrapped.fingerprint
     again = fixes.wizard(facts, "backup", "--to", file_name_of(settings.environment, fingerprint))
     if isinstance(last, SetupError):
