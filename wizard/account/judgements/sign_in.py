@@ -5,7 +5,7 @@ Reads through the facts.
 
 from collections.abc import Iterator
 
-from components.settings.arn import Arn
+from components.settings.arn import Arn, resource_name
 from wizard.account import evidence, fixes
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Judgement, Notice, judgement
@@ -37,9 +37,10 @@ def check_sign_ins(facts: StackFacts) -> Iterator[Notice]:
 
 def _problems(facts: StackFacts, each: SignIn) -> Iterator[Notice]:
     """What is wrong with how somebody signs in, and the command for it."""
-    user = each.arn.rpartition("/")[2]
+    user = resource_name(each.arn)
     active = [key for key in each.access_keys if key.active]
-    is_root = Arn.parse(each.arn).resource == "root" if Arn.find(each.arn) else False
+    arn = Arn.find(each.arn)
+    is_root = arn is not None and arn.resource == "root"
     summary = fixes.aws(facts, "iam", "get-account-summary")
     # The application has an access key for a program, which no MFA device can confirm.
     is_program = each.arn in facts.principals and not each.has_password
