@@ -1,6 +1,6 @@
 """Every claim of the report: the facts that it rests on, and the mutations that turn it.
 
-A claim is an item of the checklist, a requirement, or a safeguard. `docs/reference/claims.md` is the same table for people:
+A claim is an item of the checklist, a requirement, or a safeguard. `docs/reference/claims.md` is the table for people:
 UPDATE_GOLDEN=1 writes it anew.
 """
 
