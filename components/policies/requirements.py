@@ -81,8 +81,8 @@ section and its name (164.314 is about the contracts themselves)."""
 ORGANIZATIONAL = frozenset(section for section in SAFEGUARDS if not section.startswith("164.312"))
 """The sections that ask something of the organization: administrative (164.308) and physical (164.310) safeguards,
 policies and documentation (164.316). By the definitions of 45 CFR 164.304 only 164.312 is about technology; the others
-are about policies, procedures, people, premises and documents. What a program sees is evidence for them, and never makes
-one done."""
+are about policies, procedures, people, premises and documents. What a program sees is evidence for them, and it never
+makes one done."""
 
 
 class Topic(StrEnum):
