@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from components.settings import SecretStore, Settings
-from components.settings.stored_values import HASH_KEY_VARIABLE
+from components.settings import OPTIONAL_VALUES, SecretStore, Settings, StoredValue
+from components.settings.stored_values import DATA_KEY
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError
 from wizard.core.models.delivery import StoredDataKey
@@ -72,8 +72,8 @@ class FakeKeyRotation:
     def versions(self, settings: Settings) -> tuple[DataKeyVersion, ...]:
         self._call("versions")
         stored_key = self._stored_key(settings)
-        of_hash = settings.names.variable == HASH_KEY_VARIABLE
-        entries = [each for each in self.entries.values() if ("/hash-keys/" in each.parameter) == of_hash]
+        value = settings.names.value
+        entries = [each for each in self.entries.values() if _value_of(each) is value]
         found = [self._marked(each, stored_key) for each in entries]
         if stored_key.wrapped is not None and stored_key.wrapped.fingerprint not in self.entries:
             found.append(self._unkept(stored_key, stored_key.wrapped))
@@ -218,3 +218,8 @@ class FakeWrapper:
         self.aws.holds[made.fingerprint] = self.key
         self.aws.wrapped_by[made.fingerprint] = key_arn
         return made
+
+
+def _value_of(version: DataKeyVersion) -> StoredValue:
+    """The stored value whose folder the version is in."""
+    return next((value for value in OPTIONAL_VALUES if f"/{value.versions}/" in version.parameter), DATA_KEY)
