@@ -5,7 +5,8 @@ Reads keys through the AWS port; everything else is pure.
 
 from collections.abc import Mapping
 
-from components.settings import ImportGroup, Settings
+from components.policies.named_resources import BUCKET, OIDC_PROVIDER, TOPIC, TRAIL, named_resources
+from components.settings import Settings
 from components.settings.arn import Arn, resource_name
 from wizard.core.errors import Problem
 from wizard.core.models.account import Existing, KeyFact
@@ -26,28 +27,14 @@ def resource_conflicts(
     ours = {*state.owned, *orphaned_creations.values(), *adopted}
     if existing.alias_target is not None and names.alias not in ours:
         problems.append(_alias(existing.alias_target, settings))
-    for what, arn in (
-        ("role", existing.role_arn if settings.makes_role else None),
-        ("user", existing.app_user_arn if settings.makes_user else None),
-        (
-            "role",
-            existing.execution_role_arn if settings.makes_execution_role else None,
-        ),
-        ("policy", existing.app_policy_arn),
-        ("role", existing.secrets_role_arn if settings.makes_secrets_role else None),
-        ("policy", existing.parameter_policy_arn),
-        ("policy", existing.secret_policy_arn),
-        ("key", existing.trail_key.arn if existing.trail_key and not settings.existing_trail_arn else None),
-        ("role", existing.log_role_arn if settings.cloudwatch_logs and not settings.existing_trail_arn else None),
-        ("log group", existing.log_group_arn),
-        ("alert topic", existing.alert_topic_arn),
-        ("trail", existing.trail.arn if existing.trail and not settings.existing_trail_arn else None),
-    ):
-        # The state has the name or id of a role, a user and a key, and the ARN of all others.
-        known = {*orphaned_creations.values(), *adopted}
-        by_name = what in ("role", "user", "key") and arn and Arn.parse(arn).name in known
-        by_name = by_name or (what == "log group" and names.log_group in known)
-        if arn and arn not in ours and not by_name:
+    trail_key = existing.trail_key if settings.makes_trail else None
+    found = [("key", trail_key.arn, Arn.parse(trail_key.arn).name)] if trail_key else []
+    for row in named_resources(settings):
+        if row.is_made and row.type not in (BUCKET, OIDC_PROVIDER) and row.field in existing.found:
+            found.append((row.noun, existing.found[row.field], row.id))
+    for what, arn, id_ in found:
+        # The state has the name or id of a role, a user, a log group and a key, and the ARN of all others.
+        if arn not in ours and id_ not in {*orphaned_creations.values(), *adopted}:
             problems.append(
                 Problem(
                     what=f"the {what} {arn} exists already and is not in this stack",
@@ -88,14 +75,8 @@ def _alias(target: KeyFact, settings: Settings) -> Problem:
 
 def _buckets(settings: Settings, existing: Existing) -> list[tuple[str, str]]:
     """The existing buckets under the stack's names: (name, owner)."""
-    if settings.existing_trail_arn:
-        return []
-    logs_reads = settings.access_logging and ImportGroup.BUCKET not in settings.kept_as_found
-    owners = (
-        (settings.names.trail_bucket, existing.bucket),
-        (settings.names.access_log_bucket, existing.access_log_bucket if logs_reads else None),
-    )
-    return [(bucket, owner) for bucket, owner in owners if owner]
+    rows = [row for row in named_resources(settings) if row.type == BUCKET and row.is_made]
+    return [(row.name, existing.found[row.field]) for row in rows if row.field in existing.found]
 
 
 def _bucket(bucket: str, owner: str, settings: Settings) -> Problem:
@@ -126,7 +107,7 @@ def with_existing_provider(
     settings: Settings, existing: Existing, state: StackState, orphaned_creations: Mapping[str, str]
 ) -> Settings:
     """The settings with an existing OIDC provider of another stack: an account can have only one for a URL."""
-    arn = existing.oidc_provider_arn
+    arn = existing.found.get("oidc_provider")
     if arn and arn not in (*state.owned, *orphaned_creations.values()) and settings.makes_vercel_provider:
         return settings.model_copy(update={"vercel_oidc_provider_arn": arn})
     return settings
@@ -158,25 +139,12 @@ def _created_id(step: Step, settings: Settings, existing: Existing, state: Stack
             return name if aws.with_region(region).kms.describe_key(name) else None
         target = existing.trail_key if name == names.trail_key_alias else existing.alias_target
         return name if target else None
-    if kind in ("Role", "User", "LogGroup"):
-        arns = (existing.role_arn, existing.app_user_arn, existing.execution_role_arn, existing.secrets_role_arn)
-        existing_names = {Arn.parse(arn).name for arn in (*arns, existing.log_role_arn) if arn}
-        return name if name in existing_names or (kind == "LogGroup" and existing.log_group_arn) else None
-    if kind == "Policy":
-        by_name = {
-            names.app_policy: existing.app_policy_arn,
-            names.parameter_policy: existing.parameter_policy_arn,
-            names.secret_policy: existing.secret_policy_arn,
-        }
-        return by_name.get(name)
-    if kind == "Bucket":
-        owner = existing.access_log_bucket if name == names.access_log_bucket else existing.bucket
-        return name if owner == "ours" else None
-    return {
-        "OpenIdConnectProvider": existing.oidc_provider_arn,
-        "Topic": existing.alert_topic_arn,
-        "Trail": existing.trail.arn if existing.trail else None,
-    }.get(kind)
+    for row in named_resources(settings):
+        # The inputs of a provider have its URL, not a name. Of these three a stack has one.
+        is_it = row.type == step.type and (row.name == name or row.type in (OIDC_PROVIDER, TOPIC, TRAIL))
+        if is_it and row.field in existing.found and existing.found[row.field] != "foreign":
+            return row.id
+    return None
 
 
 def _own_key(step: Step, settings: Settings, state: StackState, aws: AwsClient) -> str | None:

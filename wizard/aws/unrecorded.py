@@ -8,27 +8,18 @@ from dataclasses import dataclass
 from functools import partial
 
 from components import policies
-from components.policies.stack import (
-    alert_rules_of,
-    key_policy_of,
-    log_group_arn_of,
-    logs_to_cloudwatch,
-    trail_arn_of,
-    trail_key_policy_of,
-    vercel_provider_arn_of,
-)
+from components.policies.named_resources import BUCKET, NamedResource, named_resources
+from components.policies.stack import key_policy_of, trail_key_policy_of
 from components.policies.trail import trail_encryption_statements
-from components.settings import ImportGroup, SecretStore, Settings
+from components.settings import Settings
 from components.settings.arn import Arn
-from components.settings.names import in_account_namespace
-from wizard.aws import cloudtrail, kms
-from wizard.aws.auth.session import Session, SessionClient, tags_of
+from wizard.aws import kms
+from wizard.aws.auth.session import Session, SessionClient
 from wizard.aws.existing_resources import PURPOSE
+from wizard.aws.named_resources import is_untagged_by_a_crash, tags
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.account import KeyFact, UnrecordedResource
 from wizard.core.models.delivery import StackState
-
-_NO_ENTITY = ("NoSuchEntity",)
 
 _OF_ONE_KEY = (policies.application_use_statement(app_principal_arns=()), *trail_encryption_statements(trail_arn=""))
 _KEY_MARKS = frozenset({policies.DENY_DELETION, *(str(statement["Sid"]) for statement in _OF_ONE_KEY)})
@@ -180,118 +171,15 @@ def _aliases(session: Session, settings: Settings, owned: set[str]) -> Iterator[
 
 
 def _named(session: Session, settings: Settings) -> Iterator[_Candidate]:
-    names = settings.names
+    """The stack's resources with a unique name, each with the question whether the account's has the stack's tags."""
 
-    def candidate(
-        type_: str,
-        id_: str,
-        tags: Callable[[], Mapping[str, str] | None],
-        *,
-        name: str | None = None,
-        arn: str | None = None,
-    ) -> _Candidate:
-        def is_own() -> bool:
-            actual = tags()
-            return actual is not None and settings.tags.items() <= actual.items()
+    def is_own(row: NamedResource) -> bool:
+        actual = tags(session, settings, row)
+        if row.type == BUCKET and actual == {}:
+            return is_untagged_by_a_crash(session, settings, row.name)
+        return actual is not None and settings.tags.items() <= actual.items()
 
-        resource = UnrecordedResource(type=type_, name=name or id_, region=settings.region, id=id_, arn=arn or id_)
-        return _Candidate(resource=resource, is_own=is_own)
-
-    for kind, makes, name in _principals(settings):
-        if makes:
-            arn = settings.arn("iam", f"{kind.lower()}/{name}")
-            tags = partial(_principal_tags, session, kind, name)
-            yield candidate(f"aws:iam/{kind.lower()}:{kind}", name, tags, arn=arn)
-    for name in _policies(settings):
-        arn = settings.arn("iam", f"policy/{name}")
-        yield candidate("aws:iam/policy:Policy", arn, partial(_policy_tags, session, arn), name=name)
-    provider = vercel_provider_arn_of(settings) if settings.makes_vercel_provider else None
-    if provider is not None:
-        type_ = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
-        issuer = Arn.parse(provider).path
-        yield candidate(type_, provider, partial(_provider_tags, session, provider), name=issuer)
-    if settings.alerts:
-        arn = settings.arn("sns", names.alert_topic)
-        yield candidate("aws:sns/topic:Topic", arn, partial(_topic_tags, session, arn), name=names.alert_topic)
-    if settings.makes_trail:
-        arn = trail_arn_of(settings)
-        yield candidate("aws:cloudtrail/trail:Trail", arn, partial(_trail_tags, session, arn), name=names.trail)
-        has_access_logs = settings.access_logging and ImportGroup.BUCKET not in settings.kept_as_found
-        for bucket in (names.trail_bucket, *([names.access_log_bucket] if has_access_logs else [])):
-            yield candidate("aws:s3/bucket:Bucket", bucket, partial(_bucket_tags, session, settings, bucket))
-        if logs_to_cloudwatch(settings):
-            arn = log_group_arn_of(settings)
-            tags = partial(_log_group_tags, session, arn)
-            yield candidate("aws:cloudwatch/logGroup:LogGroup", names.log_group, tags, arn=arn)
-
-
-def _principals(settings: Settings) -> tuple[tuple[str, bool, str], ...]:
-    names = settings.names
-    is_forwarding = any(rule.region != settings.region for rule in alert_rules_of(settings))
-    return (
-        ("Role", settings.makes_role, names.app_role),
-        ("User", settings.makes_user, names.app_user),
-        ("Role", settings.makes_execution_role, names.execution_role),
-        ("Role", settings.makes_secrets_role, names.secrets_role),
-        ("Role", settings.makes_trail and logs_to_cloudwatch(settings), names.log_role),
-        ("Role", settings.alerts and is_forwarding, names.forwarding_role),
-    )
-
-
-def _policies(settings: Settings) -> tuple[str, ...]:
-    names = settings.names
-    is_secret = settings.secret_store is SecretStore.SECRETS_MANAGER
-    reading = names.secret_policy if is_secret else names.parameter_policy
-    return (names.app_policy, *([reading] if settings.uses_store else []))
-
-
-def _principal_tags(session: Session, kind: str, name: str) -> Mapping[str, str] | None:
-    answer = session.find("iam", f"Get{kind}", absent=_NO_ENTITY, **{f"{kind}Name": name})
-    # A path never changes, and the stack's roles and users have none.
-    if answer is None or answer[kind].get("Path", "/") != "/":
-        return None
-    return tags_of(answer[kind].get("Tags", ()))
-
-
-def _policy_tags(session: Session, arn: str) -> Mapping[str, str] | None:
-    answer = session.find("iam", "GetPolicy", absent=_NO_ENTITY, PolicyArn=arn)
-    return tags_of(answer["Policy"].get("Tags", ())) if answer else None
-
-
-def _provider_tags(session: Session, arn: str) -> Mapping[str, str] | None:
-    answer = session.find("iam", "GetOpenIDConnectProvider", absent=_NO_ENTITY, OpenIDConnectProviderArn=arn)
-    return tags_of(answer.get("Tags", ())) if answer else None
-
-
-def _topic_tags(session: Session, arn: str) -> Mapping[str, str] | None:
-    answer = session.find("sns", "ListTagsForResource", absent=("NotFound", "ResourceNotFound"), ResourceArn=arn)
-    return tags_of(answer.get("Tags", ())) if answer else None
-
-
-def _trail_tags(session: Session, arn: str) -> Mapping[str, str] | None:
-    if cloudtrail.find_trail(session, Arn.parse(arn).name) is None:
-        return None
-    absent = ("CloudTrailARNInvalidException", "ResourceNotFoundException", "TrailNotFoundException")
-    answer = session.find("cloudtrail", "ListTags", absent=absent, ResourceIdList=[arn])
-    tags = (answer or {}).get("ResourceTagList") or ()
-    return next((tags_of(each.get("TagsList", ())) for each in tags), None)
-
-
-def _log_group_tags(session: Session, arn: str) -> Mapping[str, str] | None:
-    answer = session.find("logs", "ListTagsForResource", absent=("ResourceNotFoundException",), resourceArn=arn)
-    return (answer or {}).get("tags")
-
-
-def _bucket_tags(session: Session, settings: Settings, bucket: str) -> Mapping[str, str] | None:
-    """The bucket's tags. A new bucket gets them by a second call: without any it is the stack's if nobody else could
-    have made it, or if it is empty."""
-    account = settings.account_id
-    if cloudtrail.bucket_owner(session, bucket, account) != "ours":
-        return None
-    place = {"Bucket": bucket, "ExpectedBucketOwner": account}
-    tagging = session.find("s3", "GetBucketTagging", absent=("NoSuchTagSet", "NoSuchTagSetError"), **place)
-    if tags := tags_of((tagging or {}).get("TagSet", ())):
-        return tags
-    if in_account_namespace(bucket, account_id=account, region=settings.region):
-        return settings.tags
-    return {} if session.call("s3", "ListObjectsV2", MaxKeys=1, **place).get("Contents") else settings.tags
+    for row in named_resources(settings):
+        if row.is_made:
+            resource = UnrecordedResource(type=row.type, name=row.name, region=settings.region, id=row.id, arn=row.arn)
+            yield _Candidate(resource=resource, is_own=partial(is_own, row))

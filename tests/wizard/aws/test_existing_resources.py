@@ -52,14 +52,15 @@ def test_an_empty_account_has_every_name_free(aws, settings):
 def test_every_name_that_is_taken_is_told(full, aws, settings):
     found = aws.existing_resources.find_existing(settings)
     assert found.alias_target.arn == full
-    assert found.role_arn == f"{IAM}:role/eonpro-app-role"
-    assert found.execution_role_arn == f"{IAM}:role/eonpro-execution-role"
-    assert found.app_policy_arn == f"{IAM}:policy/EONPROKMSAccess"
-    assert found.parameter_policy_arn == f"{IAM}:policy/EONPROParameterAccess"
-    assert found.oidc_provider_arn == f"{IAM}:oidc-provider/oidc.vercel.com/eonpro"
-    assert (found.trail.name, found.trail.logging, found.bucket) == ("eonpro-audit-trail", True, "ours")
-    assert (found.trail_key.arn, found.access_log_bucket) == (full, "ours")
-    assert found.alert_topic_arn == f"arn:aws:sns:us-east-1:{ACCOUNT}:eonpro-alerts"
+    assert found.found.get("app_role") == f"{IAM}:role/eonpro-app-role"
+    assert found.found.get("execution_role") == f"{IAM}:role/eonpro-execution-role"
+    assert found.found.get("app_policy") == f"{IAM}:policy/EONPROKMSAccess"
+    assert found.found.get("parameter_policy") == f"{IAM}:policy/EONPROParameterAccess"
+    assert found.found.get("oidc_provider") == f"{IAM}:oidc-provider/oidc.vercel.com/eonpro"
+    assert found.found["trail"] == f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/eonpro-audit-trail"
+    assert found.found["trail_bucket"] == "ours"
+    assert (found.trail_key.arn, found.found.get("access_log_bucket")) == (full, "ours")
+    assert found.found.get("alert_topic") == f"arn:aws:sns:us-east-1:{ACCOUNT}:eonpro-alerts"
 
 
 @pytest.fixture
@@ -70,15 +71,21 @@ def look(full, aws, settings_of):
 
 def test_what_nobody_asked_for_is_not_looked_up(look):
     found = look(trail_key=False, access_logging=False, alerts=False)
-    assert (found.trail_key, found.access_log_bucket, found.alert_topic_arn) == (None, None, None)
-    assert (found.log_group_arn, found.log_role_arn) == (None, None)
-    assert (found.app_user_arn, found.secrets_role_arn, found.secret_policy_arn) == (None, None, None)
+    assert (found.trail_key, found.found.get("access_log_bucket"), found.found.get("alert_topic")) == (None, None, None)
+    assert (found.found.get("log_group"), found.found.get("log_role")) == (None, None)
+    assert (found.found.get("app_user"), found.found.get("secrets_role"), found.found.get("secret_policy")) == (
+        None,
+        None,
+        None,
+    )
 
 
 def test_a_log_group_is_found_by_its_whole_name_and_its_role_with_it(look):
     found = look(cloudwatch_logs=True)
-    assert found.log_group_arn == f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:/aws/cloudtrail/eonpro-audit-trail"
-    assert found.log_role_arn == f"{IAM}:role/eonpro-trail-logs-role"
+    assert (
+        found.found.get("log_group") == f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:/aws/cloudtrail/eonpro-audit-trail"
+    )
+    assert found.found.get("log_role") == f"{IAM}:role/eonpro-trail-logs-role"
 
 
 def test_a_log_group_of_a_longer_name_is_another(boto, aws, settings_of):
@@ -88,39 +95,39 @@ def test_a_log_group_of_a_longer_name_is_another(boto, aws, settings_of):
 
 def test_a_user_on_vercel_is_looked_up_instead_of_role_and_provider(look):
     found = look(deploy_targets=["vercel"], vercel_access="user")
-    assert found.app_user_arn == f"{IAM}:user/eonpro-app-user"
-    assert (found.role_arn, found.oidc_provider_arn) == (None, None)
+    assert found.found.get("app_user") == f"{IAM}:user/eonpro-app-user"
+    assert (found.found.get("app_role"), found.found.get("oidc_provider")) == (None, None)
 
 
 def test_a_user_on_vercel_and_a_role_elsewhere_are_both_looked_up(look):
     found = look(vercel_access="user")
-    assert found.app_user_arn == f"{IAM}:user/eonpro-app-user"
-    assert (found.role_arn, found.oidc_provider_arn) == (f"{IAM}:role/eonpro-app-role", None)
+    assert found.found.get("app_user") == f"{IAM}:user/eonpro-app-user"
+    assert (found.found.get("app_role"), found.found.get("oidc_provider")) == (f"{IAM}:role/eonpro-app-role", None)
 
 
 def test_for_eks_the_role_that_reads_the_variables_is_looked_up_and_nothing_of_ecs(look):
     found = look(deploy_targets=["eks"], eks_cluster="clinic")
-    assert found.secrets_role_arn == f"{IAM}:role/eonpro-secrets-role"
-    assert found.parameter_policy_arn == f"{IAM}:policy/EONPROParameterAccess"
-    assert (found.execution_role_arn, found.oidc_provider_arn) == (None, None)
+    assert found.found.get("secrets_role") == f"{IAM}:role/eonpro-secrets-role"
+    assert found.found.get("parameter_policy") == f"{IAM}:policy/EONPROParameterAccess"
+    assert (found.found.get("execution_role"), found.found.get("oidc_provider")) == (None, None)
 
 
 @pytest.mark.parametrize("target", [{"deploy_targets": ["ecs"]}, {"deploy_targets": ["eks"], "eks_cluster": "clinic"}])
 def test_with_secrets_manager_the_policy_is_the_one_for_secrets(look, target):
     found = look(**target, secret_store="secrets-manager")
-    assert found.secret_policy_arn == f"{IAM}:policy/EONPROSecretAccess"
-    assert found.parameter_policy_arn is None
+    assert found.found.get("secret_policy") == f"{IAM}:policy/EONPROSecretAccess"
+    assert found.found.get("parameter_policy") is None
 
 
 def test_a_bucket_for_access_logs_that_is_somebody_elses_is_told(script, scripted, settings):
     script.answer(f"HEAD /{ACCESS_LOGS}", "", status=403)
     script.answer("GET /", "<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>")
-    assert scripted.existing_resources.find_existing(settings).access_log_bucket == "foreign"
+    assert scripted.existing_resources.find_existing(settings).found["access_log_bucket"] == "foreign"
 
 
 def test_another_environments_names_are_its_own(full, aws, settings_of):
     found = aws.existing_resources.find_existing(settings_of(environment="staging"))
-    assert found == Existing(oidc_provider_arn=f"{IAM}:oidc-provider/oidc.vercel.com/eonpro")
+    assert found == Existing(found={"oidc_provider": f"{IAM}:oidc-provider/oidc.vercel.com/eonpro"})
 
 
 def test_what_the_settings_bring_along_is_not_looked_up(full, aws, settings_of):
@@ -132,17 +139,26 @@ def test_what_the_settings_bring_along_is_not_looked_up(full, aws, settings_of):
         trail_bucket=BUCKET,
     )
     found = aws.existing_resources.find_existing(brought)
-    assert (found.role_arn, found.execution_role_arn, found.trail, found.bucket) == (None, None, None, None)
-    assert found.oidc_provider_arn is None
-    assert (found.trail_key, found.access_log_bucket) == (None, None)
-    assert found.alert_topic_arn is not None
+    assert (
+        found.found.get("app_role"),
+        found.found.get("execution_role"),
+        found.found.get("trail"),
+        found.found.get("trail_bucket"),
+    ) == (None, None, None, None)
+    assert found.found.get("oidc_provider") is None
+    assert (found.trail_key, found.found.get("access_log_bucket")) == (None, None)
+    assert found.found.get("alert_topic") is not None
     assert found.alias_target.arn == full
 
 
 def test_for_vercel_alone_nothing_of_ecs_is_looked_up(full, aws, settings_of):
     found = aws.existing_resources.find_existing(settings_of(deploy_targets=["vercel"]))
-    assert (found.execution_role_arn, found.parameter_policy_arn, found.secrets_role_arn) == (None, None, None)
-    assert found.role_arn == f"{IAM}:role/eonpro-app-role"
+    assert (
+        found.found.get("execution_role"),
+        found.found.get("parameter_policy"),
+        found.found.get("secrets_role"),
+    ) == (None, None, None)
+    assert found.found.get("app_role") == f"{IAM}:role/eonpro-app-role"
 
 
 def test_an_endpoint_without_a_service_counts_as_free(scripted, settings):

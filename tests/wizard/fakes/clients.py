@@ -1182,16 +1182,18 @@ def built(aws: FakeAwsClient, wanted: Settings, seed: str = "one", **changes: An
         there[name] = StoredDataKey(parameter=name, wrapped=value, key_arn=arn, version=1, store=store)
     aws.existing = Existing(
         alias_target=aws.keys[outputs.key_arn],
-        role_arn=APP if wanted.makes_role else None,
-        app_user_arn=APP_USER if wanted.makes_user else None,
-        app_policy_arn=APP_POLICY,
-        trail=trail_fact(),
-        bucket="ours",
-        oidc_provider_arn=f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com/acme",
+        found={
+            **({"app_role": APP} if wanted.makes_role else {}),
+            **({"app_user": APP_USER} if wanted.makes_user else {}),
+            "app_policy": APP_POLICY,
+            "trail": TRAIL,
+            "trail_bucket": "ours",
+            "oidc_provider": f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com/acme",
+        },
     )
     owned = (
         *(part for arn in outputs.key_arns for part in (arn.rpartition("/")[2], arn)),
-        *(wanted.names.alias, APP, APP_USER, APP_POLICY, TRAIL, BUCKET, str(aws.existing.oidc_provider_arn)),
+        *(wanted.names.alias, APP, APP_USER, APP_POLICY, TRAIL, BUCKET, aws.existing.found["oidc_provider"]),
     )
     state = StackState(exists=True, has_key=True, owned=owned, outputs=outputs)
     return replace(state, **changes)
@@ -1206,7 +1208,7 @@ def by_hand(aws: FakeAwsClient, **changes: Any) -> DiscoveredSetup:
     aws.documents[APP_POLICY] = policies.application_policy(key_arns=(KEY,))
     aws.trails = (trail_fact(),)
     aws.existing = Existing(
-        alias_target=key, role_arn=APP, app_policy_arn=APP_POLICY, trail=trail_fact(), bucket="ours"
+        alias_target=key, found={"app_role": APP, "app_policy": APP_POLICY, "trail": TRAIL, "trail_bucket": "ours"}
     )
     ids = {
         ResourceKind.KEY: (KEY_ID, KEY),

@@ -312,7 +312,7 @@ def test_both_targets_get_one_key(world) -> None:
 
 
 def test_problems_end_the_run_with_nothing_written_and_the_stack_let_go(world) -> None:
-    world.aws.existing = Existing(alias_target=key_fact(), bucket="foreign")
+    world.aws.existing = Existing(alias_target=key_fact(), found={"trail_bucket": "foreign"})
     with pytest.raises(PreflightFailed) as refused:
         world.setup()
     assert len(refused.value.problems) == 2
@@ -370,7 +370,7 @@ def test_an_answer_changed_on_the_last_page_is_checked_and_planned_anew(world) -
 
 def test_problems_can_be_fixed_beside_and_looked_at_again(world) -> None:
     world.ui.interactive = True
-    world.aws.existing = Existing(bucket="foreign")
+    world.aws.existing = Existing(found={"trail_bucket": "foreign"})
     asked = world.ui.ask
 
     def mend(question: Question, **drawn: Any) -> Any:
@@ -396,7 +396,7 @@ def test_a_problem_can_be_fixed_by_another_answer(world) -> None:
 
 def test_problems_that_are_left_end_the_run_and_change_nothing(world) -> None:
     world.ui.interactive = True
-    world.aws.existing = Existing(bucket="foreign")
+    world.aws.existing = Existing(found={"trail_bucket": "foreign"})
     world.ui.answers = {"problems": ["cancel"]}
     with pytest.raises(Cancelled) as refused:
         world.setup(yes=True)
@@ -1280,7 +1280,8 @@ def test_an_access_key_that_may_be_in_use_is_not_retired_without_a_yes(world) ->
 def test_a_leaked_access_key_is_rotated_whatever_a_new_set_up_would_have_to_wait_for(world) -> None:
     world.stand(USER)
     old = kept(world)
-    world.aws.existing = replace(world.aws.existing, alert_topic_arn="arn:aws:sns:us-east-1:111122223333:foreign")
+    topic = {"alert_topic": "arn:aws:sns:us-east-1:111122223333:foreign"}
+    world.aws.existing = replace(world.aws.existing, found={**world.aws.existing.found, **topic})
     assert workflow.rotate_access_key(world.request(), world.clients)["old"] == old.id
 
 
@@ -1389,7 +1390,7 @@ def test_what_an_interrupted_first_set_up_created_can_be_removed(world) -> None:
     world.engine.stack_state = StackState(
         exists=True, has_key=True, owned=(KEY_ID, KEY), resources=resources, pending=(role,)
     )
-    world.aws.existing = Existing(role_arn=APP)
+    world.aws.existing = Existing(found={"app_role": APP})
     left = workflow.destroy(world.request(confirmed="production"), world.clients)
     assert world.written == {"engine.destroy"}
     assert world.engine.recovered == {role.urn: "eonpro-app-role"}, "AWS had made it, and nobody heard of it"

@@ -178,7 +178,7 @@ def _lost(facts: StackFacts) -> Iterator[str]:
     for problem in resource_conflicts(facts.settings, existing, facts.state, {}):
         yield problem.what.partition(" exists already")[0].removeprefix("the ")
     # An account can have one provider for a URL: setup uses the existing one, and an update alone would fail.
-    provider = existing.oidc_provider_arn
+    provider = existing.found.get("oidc_provider")
     if with_existing_provider(facts.settings, existing, facts.state, {}) != facts.settings and provider:
         yield f"OIDC provider {provider}"
 

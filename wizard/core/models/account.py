@@ -5,7 +5,7 @@ Pure. No text for people.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -144,27 +144,14 @@ class Retention:
 
 @dataclass(frozen=True, kw_only=True)
 class Existing:
-    """The account's resources under the stack's names. None or empty: free."""
+    """The account's resources under the stack's names."""
 
     alias_target: KeyFact | None = None
-    role_arn: str | None = None
-    execution_role_arn: str | None = None
-    app_policy_arn: str | None = None
-    parameter_policy_arn: str | None = None
-    trail: TrailFact | None = None
-    bucket: str | None = None
-    """`ours` when this account owns the bucket of that name, `foreign` when somebody else does."""
-    oidc_provider_arn: str | None = None
-    app_user_arn: str | None = None
-    secrets_role_arn: str | None = None
-    secret_policy_arn: str | None = None
     trail_key: KeyFact | None = None
     """The key that the alias of the trail's key points to."""
-    access_log_bucket: str | None = None
-    """`ours` or `foreign`, as with `bucket`."""
-    log_group_arn: str | None = None
-    log_role_arn: str | None = None
-    alert_topic_arn: str | None = None
+    found: Mapping[str, str] = field(default_factory=dict)
+    """By the field of `components.policies.named_resources`: the ARN; of a bucket `ours`, or `foreign` when another
+    account owns it. A name that is free is not there."""
 
 
 @dataclass(frozen=True, kw_only=True)

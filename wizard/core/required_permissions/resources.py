@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from components import policies
-from components.policies.stack import alert_rules_of, trail_arn_of, vercel_provider_arn_of
+from components.policies.named_resources import named_resources
+from components.policies.stack import alert_rules_of, vercel_provider_arn_of
 from components.settings import ObjectLock, ResourceKind, Settings
 
 
@@ -105,31 +106,27 @@ def _administrators(setup: Setup) -> dict[str, list[str]]:
     }
 
 
+def _named(settings: Settings) -> dict[str, list[str]]:
+    """The resources with a unique name that the stack makes."""
+    made: dict[str, list[str]] = {}
+    for row in named_resources(settings):
+        if row.is_made and row.permission:
+            made.setdefault(row.permission, []).append(row.arn)
+    return made
+
+
 def _principals(settings: Settings) -> dict[str, list[str]]:
-    names, existing = settings.names, settings.app_principal_arn
+    existing = settings.app_principal_arn
     user = existing if existing and ":user/" in existing else None
     role = existing if existing and ":role/" in existing else None
     provider = vercel_provider_arn_of(settings)
     return {
-        "application's role": [settings.arn("iam", f"role/{names.app_role}")] if settings.makes_role else [],
-        "application's user": [settings.arn("iam", f"user/{names.app_user}")] if settings.makes_user else [],
+        **_named(settings),
         "existing application user": [user] if user else [],
         "existing application role": [role] if role else [],
-        "application's policy": [settings.arn("iam", f"policy/{names.app_policy}")],
         "Vercel's identity provider": [provider] if settings.trusts_vercel and provider else [],
         "cluster's identity provider": [settings.eks_oidc_provider_arn] if settings.eks_oidc_provider_arn else [],
-        "execution role": [settings.arn("iam", f"role/{names.execution_role}")]
-        if settings.makes_execution_role
-        else [],
         "existing execution role": [settings.ecs_execution_role_arn] if settings.ecs_execution_role_arn else [],
-        "role that reads the variables": [settings.arn("iam", f"role/{names.secrets_role}")]
-        if settings.makes_secrets_role
-        else [],
-        "policy that reads the variables": [
-            settings.arn("iam", f"policy/{names.secret_policy if _in_secrets(settings) else names.parameter_policy}")
-        ]
-        if settings.uses_store
-        else [],
         # The operator's own name is not known here, and the simulator tells nothing that its policies do not grant.
         "callers": [settings.arn("iam", "user/*"), settings.arn("iam", "role/*")],
     }
@@ -210,14 +207,12 @@ def _trail(setup: Setup) -> dict[str, list[str]]:
     group = f"log-group:{names.log_group}"
     logs = settings.cloudwatch_logs
     return {
-        "trail": [trail_arn_of(settings)],
         "trail's bucket": [
             bucket + name for name in (_possible_buckets(settings) if setup.imports else [names.trail_bucket])
         ],
         "access logs' bucket": [bucket + names.access_log_bucket] if settings.access_logging else [],
         # The actions on its tags need the ARN without `:*`.
         "log group": [*_regional(settings, "logs", group), *_regional(settings, "logs", f"{group}:*")] if logs else [],
-        "log role": [settings.arn("iam", f"role/{names.log_role}")] if logs else [],
     }
 
 
@@ -231,11 +226,8 @@ def _alerts(settings: Settings) -> dict[str, list[str]]:
     if not settings.alerts:
         return {}
     names, rules = settings.names, alert_rules_of(settings)
-    is_forwarding = any(rule.region != settings.region for rule in rules)
     return {
-        "alerts' topic": _regional(settings, "sns", names.alert_topic),
         "alerts' rules": [settings.arn("events", f"rule/{rule.name}", region=rule.region) for rule in rules],
         "alarm": _regional(settings, "cloudwatch", f"alarm:{names.denied_use_rule}"),
         "alarms": _regional(settings, "cloudwatch", "alarm:*"),
-        "forwarding role": [settings.arn("iam", f"role/{names.forwarding_role}")] if is_forwarding else [],
     }

@@ -518,7 +518,7 @@ def test_settings_that_were_not_applied_are_the_whole_stacks_business(stand: Che
 
 def test_what_the_account_has_and_the_state_lost_is_taken_in_not_made_twice(stand: CheckedStack):
     stand.engine.drifts = (drift(DriftKind.UNKNOWN),)
-    stand.aws.existing = Existing(role_arn="arn:aws:iam::111122223333:role/eonpro-app-role")
+    stand.aws.existing = Existing(found={"app_role": "arn:aws:iam::111122223333:role/eonpro-app-role"})
     stand.state = replace(built_state(stand), owned=())
     found = finding(stand.told(check_drift), "stack-state-lost")
     assert "role/eonpro-app-role" in found.what and "--adopt --repair all" in found.command

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from components.settings import ImportGroup
-from tests.wizard.fakes.clients import BUCKET, KEY, OTHER_KEY, STORED_KEY, by_hand, key_fact, wrapped
+from tests.wizard.fakes.clients import BUCKET, KEY, OTHER_KEY, STORED_KEY, by_hand, key_fact, trail_fact, wrapped
 from tests.wizard.setup.preflight.test_checks import World
 from tests.wizard.setup.test_workflow import World as Journey
 from wizard.core.errors import DataKeyConflict
@@ -42,7 +42,7 @@ def test_what_is_gone_with_a_stack_is_not_imported_by_its_saved_id(hand: World) 
     saved = taken_away(hand)
     left = [found for found in hand.aws.discovered.things if "role" not in found.thing and "polic" not in found.thing]
     hand.aws.discovered = replace(hand.aws.discovered, things=tuple(left), role_arn=None, policy_arn=None)
-    hand.aws.existing = replace(hand.aws.existing, role_arn=None, app_policy_arn=None)
+    hand.aws.existing = replace(hand.aws.existing, found={"trail": trail_fact().arn, "trail_bucket": "ours"})
     findings = hand.check(saved=saved, trail_bucket=BUCKET)
     assert findings.problems == () and findings.settings is not None
     assert {entry.partition("=")[0] for entry in findings.settings.adopted} == {"key", "alias", "trail", "bucket"}

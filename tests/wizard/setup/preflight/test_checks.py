@@ -139,7 +139,7 @@ def test_everything_that_is_wrong_is_found_in_one_pass(world) -> None:
 
 
 def test_names_stored_data_key_and_vercel_are_found_in_the_same_pass(world) -> None:
-    world.aws.existing = Existing(alias_target=key_fact(OTHER_KEY), bucket="foreign")
+    world.aws.existing = Existing(alias_target=key_fact(OTHER_KEY), found={"trail_bucket": "foreign"})
     world.stored_data_key(OTHER_KEY)
     world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
     whats = world.whats()
@@ -210,7 +210,7 @@ def test_a_backend_that_does_not_answer_says_nothing_of_the_stack(world) -> None
 
 def test_a_wrong_passphrase_does_not_hide_what_is_taken(world) -> None:
     world.engine.failures["check_backend"] = UsageError("the passphrase is not right", "export PULUMI_CONFIG_…")
-    world.aws.existing = Existing(role_arn=f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role")
+    world.aws.existing = Existing(found={"app_role": f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role"})
     whats = world.whats()
     assert len(whats) == 2 and "role/eonpro-app-role exists already" in " ".join(whats)
 
@@ -231,7 +231,8 @@ def test_without_the_engine_nothing_more_is_asked_of_it(world) -> None:
 def test_where_the_state_is_not_known_only_what_is_surely_somebody_elses_is_in_the_way(world) -> None:
     world.engine.failures["state"] = Unreachable("the backend does not answer", "pulumi whoami")
     world.aws.existing = Existing(
-        alias_target=key_fact(OTHER_KEY, tags={"Owner": "billing"}), bucket="foreign", access_log_bucket="ours"
+        alias_target=key_fact(OTHER_KEY, tags={"Owner": "billing"}),
+        found={"trail_bucket": "foreign", "access_log_bucket": "ours"},
     )
     whats = world.whats()
     assert len(whats) == 3
@@ -240,7 +241,7 @@ def test_where_the_state_is_not_known_only_what_is_surely_somebody_elses_is_in_t
 
 def test_where_the_state_is_not_known_what_looks_like_the_stacks_own_is_left_out(world) -> None:
     world.engine.failures["state"] = Unreachable("the backend does not answer", "pulumi whoami")
-    world.aws.existing = Existing(alias_target=key_fact(), bucket="ours", role_arn=APP)
+    world.aws.existing = Existing(alias_target=key_fact(), found={"trail_bucket": "ours", "app_role": APP})
     assert world.whats() == ["the backend does not answer"]
 
 
@@ -626,7 +627,7 @@ def test_a_project_whose_variables_cannot_be_listed_is_a_problem(world) -> None:
 
 def crash(world: World, *keys: str) -> StackState:
     world.aws.keys = {arn: key_fact(arn) for arn in keys}
-    world.aws.existing = Existing(alias_target=key_fact(), bucket="ours")
+    world.aws.existing = Existing(alias_target=key_fact(), found={"trail_bucket": "ours"})
     pending = (
         step("creating"),
         step("creating", "aws:kms/alias:Alias", "alias", physical_name="alias/eonpro-phi-key"),
@@ -743,7 +744,7 @@ def test_what_cannot_be_read_is_said_before_more_is_created(world) -> None:
 
 def test_an_oidc_provider_that_is_there_goes_into_the_settings(world) -> None:
     arn = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com/acme"
-    world.aws.existing = Existing(oidc_provider_arn=arn)
+    world.aws.existing = Existing(found={"oidc_provider": arn})
     findings = world.check()
     assert findings.problems == ()
     assert findings.settings is not None and findings.settings.vercel_oidc_provider_arn == arn

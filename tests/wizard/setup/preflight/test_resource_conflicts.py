@@ -26,7 +26,6 @@ from tests.wizard.fakes.clients import (
     multi_region,
     settings,
     step,
-    trail_fact,
 )
 from wizard.account.resource_conflicts import crashed_creations, resource_conflicts, with_existing_provider
 from wizard.core.models.account import Existing
@@ -68,11 +67,11 @@ def test_an_alias_of_another_key_is_told_with_whose_it_is() -> None:
 @pytest.mark.parametrize(
     ("existing", "named"),
     [
-        (Existing(role_arn=APP), APP),
-        (Existing(execution_role_arn=EXECUTION), EXECUTION),
-        (Existing(app_policy_arn=APP_POLICY), APP_POLICY),
-        (Existing(parameter_policy_arn=PARAMETERS), PARAMETERS),
-        (Existing(trail=trail_fact()), TRAIL),
+        (Existing(found={"app_role": APP}), APP),
+        (Existing(found={"execution_role": EXECUTION}), EXECUTION),
+        (Existing(found={"app_policy": APP_POLICY}), APP_POLICY),
+        (Existing(found={"parameter_policy": PARAMETERS}), PARAMETERS),
+        (Existing(found={"trail": TRAIL}), TRAIL),
     ],
     ids=lambda value: getattr(value, "rpartition", lambda _: ("", "", ""))("/")[2] or None,
 )
@@ -85,18 +84,23 @@ def test_a_name_that_something_else_has_is_told(existing, named) -> None:
 @pytest.mark.parametrize(
     ("wanted", "existing", "arn", "id_"),
     [
-        ({"vercel_access": "user"}, Existing(app_user_arn=APP_USER), APP_USER, "eonpro-app-user"),
+        ({"vercel_access": "user"}, Existing(found={"app_user": APP_USER}), APP_USER, "eonpro-app-user"),
         (
             {"deploy_targets": ("eks",), "eks_cluster": "clinic"},
-            Existing(secrets_role_arn=SECRETS_ROLE),
+            Existing(found={"secrets_role": SECRETS_ROLE}),
             SECRETS_ROLE,
             "eonpro-secrets-role",
         ),
-        ({"secret_store": "secrets-manager"}, Existing(secret_policy_arn=SECRETS), SECRETS, SECRETS),
+        (
+            {"secret_store": "secrets-manager", "deploy_targets": ("ecs",)},
+            Existing(found={"secret_policy": SECRETS}),
+            SECRETS,
+            SECRETS,
+        ),
         ({}, Existing(trail_key=key_fact(OTHER_KEY)), OTHER_KEY, OTHER_KEY.rsplit("/", 1)[-1]),
-        ({"cloudwatch_logs": True}, Existing(log_role_arn=LOG_ROLE), LOG_ROLE, "eonpro-trail-logs-role"),
-        ({"cloudwatch_logs": True}, Existing(log_group_arn=LOG_GROUP_ARN), LOG_GROUP_ARN, LOG_GROUP),
-        ({}, Existing(alert_topic_arn=TOPIC), TOPIC, TOPIC),
+        ({"cloudwatch_logs": True}, Existing(found={"log_role": LOG_ROLE}), LOG_ROLE, "eonpro-trail-logs-role"),
+        ({"cloudwatch_logs": True}, Existing(found={"log_group": LOG_GROUP_ARN}), LOG_GROUP_ARN, LOG_GROUP),
+        ({}, Existing(found={"alert_topic": TOPIC}), TOPIC, TOPIC),
     ],
 )
 def test_a_name_of_an_option_that_something_else_has_is_told_and_the_stacks_own_is_not(
@@ -111,7 +115,7 @@ def test_a_name_of_an_option_that_something_else_has_is_told_and_the_stacks_own_
 
 @pytest.mark.parametrize(("owner", "said"), [("foreign", "another account"), ("ours", "this account, outside")])
 def test_the_bucket_of_the_readers_log_is_told_with_the_way_out(owner, said) -> None:
-    (problem,) = resource_conflicts(VERCEL, Existing(access_log_bucket=owner), EMPTY, {})
+    (problem,) = resource_conflicts(VERCEL, Existing(found={"access_log_bucket": owner}), EMPTY, {})
     assert said in problem.what and READERS in problem.what
     assert problem.next.endswith("do without: --access-logging no")
     # Nobody takes in what is another account's.
@@ -119,8 +123,8 @@ def test_the_bucket_of_the_readers_log_is_told_with_the_way_out(owner, said) -> 
 
 
 def test_a_bucket_that_is_left_as_found_brings_no_readers_log_and_needs_no_name_for_it() -> None:
-    assert whats(settings(kept_as_found=("bucket",)), Existing(access_log_bucket="foreign")) == []
-    assert whats(settings(access_logging=False), Existing(access_log_bucket="foreign")) == []
+    assert whats(settings(kept_as_found=("bucket",)), Existing(found={"access_log_bucket": "foreign"})) == []
+    assert whats(settings(access_logging=False), Existing(found={"access_log_bucket": "foreign"})) == []
 
 
 def test_a_key_of_the_logs_that_is_there_is_told_with_the_tags_of_an_earlier_stack() -> None:
@@ -130,7 +134,7 @@ def test_a_key_of_the_logs_that_is_there_is_told_with_the_tags_of_an_earlier_sta
 
 
 def test_what_is_adopted_is_the_stacks() -> None:
-    found = Existing(alias_target=key_fact(), role_arn=APP, trail=trail_fact(), bucket="ours")
+    found = Existing(alias_target=key_fact(), found={"app_role": APP, "trail": TRAIL, "trail_bucket": "ours"})
     assert len(whats(VERCEL, found)) == 4
     adopted = ("alias=alias/eonpro-phi-key", "application-role=eonpro-app-role", f"trail={TRAIL}", f"bucket={BUCKET}")
     assert whats(settings(adopted=adopted), found) == []
@@ -138,18 +142,18 @@ def test_what_is_adopted_is_the_stacks() -> None:
 
 
 def test_whoever_made_it_by_hand_is_told_of_the_adoption() -> None:
-    problems = resource_conflicts(ECS, Existing(alias_target=key_fact(), role_arn=APP), EMPTY, {})
+    problems = resource_conflicts(ECS, Existing(alias_target=key_fact(), found={"app_role": APP}), EMPTY, {})
     assert [("--adopt" in problem.next) for problem in problems] == [True, True]
 
 
 def test_a_trail_that_is_there_may_be_used_instead() -> None:
-    (problem,) = resource_conflicts(ECS, Existing(trail=trail_fact()), EMPTY, {})
+    (problem,) = resource_conflicts(ECS, Existing(found={"trail": TRAIL}), EMPTY, {})
     assert f"--trail {TRAIL}" in problem.next
 
 
 @pytest.mark.parametrize(("owner", "said"), [("foreign", "another account"), ("ours", "this account, outside")])
 def test_a_bucket_that_is_there_is_told_with_its_owner(owner, said) -> None:
-    (problem,) = resource_conflicts(ECS, Existing(bucket=owner), EMPTY, {})
+    (problem,) = resource_conflicts(ECS, Existing(found={"trail_bucket": owner}), EMPTY, {})
     assert said in problem.what and BUCKET in problem.what
     assert problem.next == "name another: --trail-bucket NAME"
 
@@ -157,19 +161,22 @@ def test_a_bucket_that_is_there_is_told_with_its_owner(owner, said) -> None:
 def test_all_names_that_are_taken_are_told_in_one_pass() -> None:
     existing = Existing(
         alias_target=key_fact(OTHER_KEY),
-        role_arn=APP,
-        execution_role_arn=EXECUTION,
-        app_policy_arn=APP_POLICY,
-        parameter_policy_arn=PARAMETERS,
-        trail=trail_fact(),
-        bucket="foreign",
+        found={
+            "app_role": APP,
+            "execution_role": EXECUTION,
+            "app_policy": APP_POLICY,
+            "parameter_policy": PARAMETERS,
+            "trail": TRAIL,
+            "trail_bucket": "foreign",
+        },
     )
     assert len(whats(ECS, existing)) == 7
 
 
 def test_what_the_stack_would_not_make_is_no_problem() -> None:
-    existing = Existing(role_arn=APP, execution_role_arn=EXECUTION, trail=trail_fact(), bucket="ours")
-    existing = replace(existing, trail_key=key_fact(OTHER_KEY), access_log_bucket="ours", log_role_arn=LOG_ROLE)
+    found = {"app_role": APP, "execution_role": EXECUTION, "trail": TRAIL, "trail_bucket": "ours"}
+    found |= {"access_log_bucket": "ours", "log_role": LOG_ROLE}
+    existing = Existing(trail_key=key_fact(OTHER_KEY), found=found)
     wanted = settings(app_principal_arn=APP, existing_trail_arn=TRAIL, trail_bucket=BUCKET)
     assert whats(wanted, existing) == []
     assert whats(settings(**{**ECS.model_dump(), "ecs_execution_role_arn": EXECUTION}), Existing()) == []
@@ -190,25 +197,25 @@ def test_each_name_is_judged_by_itself() -> None:
 
 def test_what_a_crashed_run_made_is_no_strangers() -> None:
     left = {"urn:alias": "alias/eonpro-phi-key", "urn:bucket": BUCKET}
-    assert whats(VERCEL, Existing(alias_target=key_fact(), bucket="ours"), EMPTY, left) == []
+    assert whats(VERCEL, Existing(alias_target=key_fact(), found={"trail_bucket": "ours"}), EMPTY, left) == []
 
 
 # --- the OIDC provider
 
 
 def test_an_oidc_provider_that_is_there_is_used() -> None:
-    used = with_existing_provider(VERCEL, Existing(oidc_provider_arn=PROVIDER), EMPTY, {})
+    used = with_existing_provider(VERCEL, Existing(found={"oidc_provider": PROVIDER}), EMPTY, {})
     assert used == settings(vercel_oidc_provider_arn=PROVIDER)
 
 
 def test_the_stacks_own_oidc_provider_stays_its_own() -> None:
     state = StackState(exists=True, has_key=True, owned=(PROVIDER,))
-    assert with_existing_provider(VERCEL, Existing(oidc_provider_arn=PROVIDER), state, {}) == VERCEL
+    assert with_existing_provider(VERCEL, Existing(found={"oidc_provider": PROVIDER}), state, {}) == VERCEL
 
 
 def test_a_provider_that_a_crashed_run_made_stays_the_stacks_own() -> None:
     left = {"urn:provider": PROVIDER}
-    assert with_existing_provider(VERCEL, Existing(oidc_provider_arn=PROVIDER), EMPTY, left) == VERCEL
+    assert with_existing_provider(VERCEL, Existing(found={"oidc_provider": PROVIDER}), EMPTY, left) == VERCEL
 
 
 def test_a_user_on_vercel_needs_no_oidc_provider_and_is_given_none() -> None:
@@ -218,11 +225,11 @@ def test_a_user_on_vercel_needs_no_oidc_provider_and_is_given_none() -> None:
 
 def test_a_provider_that_was_named_wins_over_the_one_found() -> None:
     named = settings(vercel_oidc_provider_arn=f"{PROVIDER}-named")
-    assert with_existing_provider(named, Existing(oidc_provider_arn=PROVIDER), EMPTY, {}) == named
+    assert with_existing_provider(named, Existing(found={"oidc_provider": PROVIDER}), EMPTY, {}) == named
 
 
 def test_ecs_needs_no_oidc_provider() -> None:
-    assert with_existing_provider(ECS, Existing(oidc_provider_arn=PROVIDER), EMPTY, {}) == ECS
+    assert with_existing_provider(ECS, Existing(found={"oidc_provider": PROVIDER}), EMPTY, {}) == ECS
 
 
 # --- a crashed run
@@ -247,61 +254,65 @@ def cloud_with(*keys) -> FakeAwsClient:
     [
         (ALIAS, Existing(alias_target=key_fact()), "alias/eonpro-phi-key"),
         (LOGS_ALIAS, Existing(trail_key=key_fact(OTHER_KEY)), "alias/eonpro-audit-key"),
-        (step("creating", "aws:s3/bucket:Bucket", "bucket", physical_name=BUCKET), Existing(bucket="ours"), BUCKET),
+        (
+            step("creating", "aws:s3/bucket:Bucket", "bucket", physical_name=BUCKET),
+            Existing(found={"trail_bucket": "ours"}),
+            BUCKET,
+        ),
         (
             step("creating", "aws:s3/bucket:Bucket", "readers", physical_name=READERS),
-            Existing(access_log_bucket="ours"),
+            Existing(found={"access_log_bucket": "ours"}),
             READERS,
         ),
         (
             step("creating", "aws:iam/user:User", "user", physical_name="eonpro-app-user"),
-            Existing(app_user_arn=APP_USER),
+            Existing(found={"app_user": APP_USER}),
             "eonpro-app-user",
         ),
         (
             step("creating", "aws:iam/role:Role", "secrets", physical_name="eonpro-secrets-role"),
-            Existing(secrets_role_arn=SECRETS_ROLE),
+            Existing(found={"secrets_role": SECRETS_ROLE}),
             "eonpro-secrets-role",
         ),
         (
             step("creating", "aws:iam/policy:Policy", "secret", physical_name="EONPROSecretAccess"),
-            Existing(secret_policy_arn=SECRETS),
+            Existing(found={"secret_policy": SECRETS}),
             SECRETS,
         ),
         (
             step("creating", "aws:iam/role:Role", "log-role", physical_name="eonpro-trail-logs-role"),
-            Existing(log_role_arn=LOG_ROLE),
+            Existing(found={"log_role": LOG_ROLE}),
             "eonpro-trail-logs-role",
         ),
         (
             step("creating", "aws:cloudwatch/logGroup:LogGroup", "log-group", physical_name=LOG_GROUP),
-            Existing(log_group_arn=LOG_GROUP_ARN),
+            Existing(found={"log_group": LOG_GROUP_ARN}),
             LOG_GROUP,
         ),
         (
             step("creating", "aws:sns/topic:Topic", "alerts", physical_name="eonpro-alerts"),
-            Existing(alert_topic_arn=TOPIC),
+            Existing(found={"alert_topic": TOPIC}),
             TOPIC,
         ),
-        (step("creating", "aws:cloudtrail/trail:Trail", "trail"), Existing(trail=trail_fact()), TRAIL),
+        (step("creating", "aws:cloudtrail/trail:Trail", "trail"), Existing(found={"trail": TRAIL}), TRAIL),
         (
             step("creating", "aws:iam/openIdConnectProvider:OpenIdConnectProvider", "vercel"),
-            Existing(oidc_provider_arn=PROVIDER),
+            Existing(found={"oidc_provider": PROVIDER}),
             PROVIDER,
         ),
         (
             step("creating", "aws:iam/role:Role", "app", physical_name="eonpro-app-role"),
-            Existing(role_arn=APP),
+            Existing(found={"app_role": APP}),
             "eonpro-app-role",
         ),
         (
             step("creating", "aws:iam/policy:Policy", "access", physical_name="EONPROKMSAccess"),
-            Existing(app_policy_arn=APP_POLICY),
+            Existing(found={"app_policy": APP_POLICY}),
             APP_POLICY,
         ),
         (
             step("creating", "aws:iam/role:Role", "execution", physical_name="eonpro-execution-role"),
-            Existing(execution_role_arn=EXECUTION),
+            Existing(found={"execution_role": EXECUTION}),
             "eonpro-execution-role",
         ),
     ],
@@ -319,19 +330,19 @@ def test_a_creation_that_did_not_happen_is_dropped() -> None:
 def test_a_strangers_bucket_of_that_name_is_never_taken() -> None:
     bucket = step("creating", "aws:s3/bucket:Bucket", "bucket", physical_name=BUCKET)
     readers = step("creating", "aws:s3/bucket:Bucket", "readers", physical_name=READERS)
-    assert found(Existing(bucket="foreign", access_log_bucket="foreign"), bucket, readers) == {}
+    assert found(Existing(found={"trail_bucket": "foreign", "access_log_bucket": "foreign"}), bucket, readers) == {}
 
 
 def test_each_bucket_and_each_alias_is_judged_by_itself() -> None:
     bucket = step("creating", "aws:s3/bucket:Bucket", "bucket", physical_name=BUCKET)
     readers = step("creating", "aws:s3/bucket:Bucket", "readers", physical_name=READERS)
-    assert found(Existing(bucket="ours"), bucket, readers) == {bucket.urn: BUCKET}
+    assert found(Existing(found={"trail_bucket": "ours"}), bucket, readers) == {bucket.urn: BUCKET}
     assert found(Existing(alias_target=key_fact()), ALIAS, LOGS_ALIAS) == {ALIAS.urn: "alias/eonpro-phi-key"}
 
 
 def test_a_role_of_another_name_is_never_taken() -> None:
     pending = step("creating", "aws:iam/role:Role", "app", physical_name="somebody-else")
-    assert found(Existing(role_arn=APP), pending) == {}
+    assert found(Existing(found={"app_role": APP}), pending) == {}
 
 
 def test_only_creations_are_taken_up() -> None:

@@ -65,8 +65,8 @@ class Seeded:
     def add(self, key: str, arn: str) -> None:
         self.values[key] = (*self.values.get(key, ()), arn)
 
-    def exists(self, **existing: Any) -> None:
-        self.aws.existing = replace(self.aws.existing, **existing)
+    def exists(self, **found: str) -> None:
+        self.aws.existing = replace(self.aws.existing, found={**self.aws.existing.found, **found})
 
     def problems(self) -> tuple[Problem, ...]:
         """What one pass tells; it must not have written anything."""
@@ -194,27 +194,28 @@ def names_denied(world: Seeded) -> None:
 
 @fault("alias/eonpro-phi-key already points to", uses="account region names")
 def alias_taken(world: Seeded) -> None:
-    world.exists(alias_target=key_fact(OTHER_KEY, tags={"Owner": "billing"}))
+    world.aws.existing = replace(world.aws.existing, alias_target=key_fact(OTHER_KEY, tags={"Owner": "billing"}))
 
 
 @fault("eonpro-cloudtrail-logs", uses="account region names own-trail")
 def bucket_taken(world: Seeded) -> None:
-    world.exists(bucket="foreign")
+    world.exists(trail_bucket="foreign")
 
 
 @fault("the role arn:aws:iam::111122223333:role/eonpro-app-role exists", uses="account region names state")
 def role_taken(world: Seeded) -> None:
-    world.exists(role_arn=f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role")
+    world.exists(app_role=f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role")
 
 
 @fault(f"the policy {APP_POLICY} exists", uses="account region names state")
 def policy_taken(world: Seeded) -> None:
-    world.exists(app_policy_arn=APP_POLICY)
+    world.exists(app_policy=APP_POLICY)
 
 
 @fault("the alert topic", uses="account region names state")
 def topic_taken(world: Seeded) -> None:
-    world.exists(alert_topic_arn=f"arn:aws:sns:{REGION}:{ACCOUNT}:eonpro-alerts")
+    world.values["alerts"] = True
+    world.exists(alert_topic=f"arn:aws:sns:{REGION}:{ACCOUNT}:eonpro-alerts")
 
 
 @fault("it is stopped", uses="account region", breaks="own-trail")
