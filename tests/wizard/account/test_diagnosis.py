@@ -164,3 +164,18 @@ def test_what_could_not_be_checked_is_printed_before_what_is_wrong(name: str) ->
     text = printed(name)
     if "Not checked" in text and "What is wrong" in text:
         assert text.index("Passed") < text.index("Not checked") < text.index("What is wrong")
+
+
+def test_decisions_are_shown_with_their_commands_and_the_last_of_many_are_counted() -> None:
+    out = io.StringIO()
+    people = [
+        Notice.wrong("key-use-by-others", what=f"role/{number} can use the key", why="IAM", command=f"remove {number}")
+        for number in range(200)
+    ]
+    diagnosis = build_diagnosis("production", people)
+    show(Terminal(interactive=False, out=out, width=100), diagnosis)
+    text = out.getvalue()
+    assert "For a person to decide" in text and "remove 11" in text and "remove 12" not in text
+    assert "and 188 more: python -m wizard doctor --json" in text
+    # A person decides: nothing is broken, and programs get all of them.
+    assert (diagnosis.exit_code, len(document(diagnosis)["decisions"])) == (0, 200)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from components.policies.evaluation.account import AccountIam, IamPrincipal
+from components.policies.evaluation.principals import ACCOUNT_ACCESS
 from components.policies.requirements import BY_ID, Topic
 from components.settings import Settings
 from tests.components.policies.evaluation.policy_documents import allow, document, grant, named, principal
@@ -30,7 +31,19 @@ from tests.wizard.account.access.reviews import (
     stranger,
     trust_statements,
 )
-from tests.wizard.fakes.clients import ACCOUNT, ADMIN, APP, KEY, SECOND, FakeAwsClient, settings
+from tests.wizard.fakes.access import FakeAccess
+from tests.wizard.fakes.clients import (
+    ACCOUNT,
+    ADMIN,
+    APP,
+    KEY,
+    MULTI_OUTPUTS,
+    REPLICA,
+    SECOND,
+    FakeAwsClient,
+    multi_region,
+    settings,
+)
 from wizard.account.access import stored_reviews
 from wizard.account.judgements.others import check_others
 from wizard.account.notices import Notice, State, worst
@@ -182,6 +195,41 @@ def test_a_role_that_another_account_can_assume_stays_wrong():
     notices = told(aws(stranger(trust=document(assuming({"AWS": PARTNER})))))
     assert item(notices) is State.WRONG
     assert {each.code for each in notices} == {"role-trusts-other-account", "key-use-by-others"}
+
+
+def test_a_statement_of_a_replica_comes_with_the_update_of_that_replica():
+    made = FakeAwsClient(who_has_access=FakeAccess(account=account()))
+    made.build(multi_region())
+    kept: Any = made.key_policies[REPLICA]
+    made.key_policies[REPLICA] = document(*kept["Statement"], named(PARTNER, Sid="partner"))
+    notice = of(told(made, multi_region(), outputs=MULTI_OUTPUTS), PARTNER)
+    assert "in eu-central-1" in notice.why
+    assert notice.command.startswith("pulumi up ")
+
+
+def test_a_right_by_a_replica_that_the_settings_do_not_name_ends_with_the_replica():
+    stray = KEY.replace("us-east-1", "eu-north-1")
+    made = aws()
+    made.keys[KEY] = replace(made.keys[KEY], replicas=(stray,))
+    made.keys[stray] = replace(made.keys[KEY], arn=stray, replica_of=KEY)
+    made.key_policies[stray] = document(named(PARTNER))
+    notice = of(told(made), PARTNER)
+    assert notice.command == "" and "it ends when the replica in eu-north-1 is deleted" in notice.advice
+
+
+def test_the_people_of_aws_account_access_are_for_a_person_until_somebody_signs_for_them(tmp_path):
+    trust = {
+        "Effect": "Allow",
+        "Action": ["sts:AssumeRole", "sts:SetContext"],
+        "Principal": {"Service": ACCOUNT_ACCESS},
+    }
+    made = aws(stranger(trust=document(trust)), people={STRANGER: ("IAM Identity Center user u-1",)})
+    assert of(told(made), ACCOUNT_ACCESS).state is State.PERSON
+    signed(made, tmp_path)
+    assert item(told(made, reviews=tmp_path)) is State.GOOD
+    # Somebody is assigned after that.
+    made.who_has_access.people = {STRANGER: ("IAM Identity Center user u-1", "IAM Identity Center user u-2")}
+    assert item(told(made, reviews=tmp_path)) is State.PERSON
 
 
 # Exclusive use, and what could not be read.
