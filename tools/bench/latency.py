@@ -198,13 +198,13 @@ class Case:
 
 
 CASES = (
-    Case(words=("status", *STACK), beside="status", seconds=1.0, chain=3),
-    Case(words=("verify", *STACK), beside="status", seconds=1.5, chain=5),
-    Case(words=("doctor", "--quick", *STACK), beside="status", seconds=2.0),
+    Case(words=("status", *STACK), beside="status", seconds=1.2, chain=3),
+    Case(words=("verify", *STACK), beside="status", seconds=1.8, chain=5),
+    Case(words=("doctor", "--quick", *STACK), beside="status", seconds=2.2),
     Case(words=("doctor", *STACK), beside="compared", ratio=1.3),
     Case(words=("push", *STACK), beside="status", chain=7),
     Case(words=("preview", *STACK, *UNATTENDED), beside="preview", is_checked=True),
-    Case(words=("setup", *STACK, *UNATTENDED), beside="up", ratio=1.25, chain=9),
+    Case(words=("setup", *STACK, *UNATTENDED), beside="up", ratio=1.4, chain=9),
     Case(words=("setup", *STACK, *UNATTENDED), beside="guarded", of="both with the guardrails and a refresh"),
     Case(words=("review", *STACK), beside="status"),
     Case(words=("report", *STACK), beside="status"),
