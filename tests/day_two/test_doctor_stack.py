@@ -13,7 +13,7 @@ from urllib.parse import urlparse
 import pytest
 
 from tests.day_two.doctor_fixture import diagnosis, fixed, redeployed, typed
-from tests.onboarding.deployment import ALIAS, STORED_KEY, Deployment
+from tests.onboarding.deployment import ALIAS, BUCKET, STORED_KEY, Deployment
 
 WHOLE = ("--stack", "production")
 """The doctor's arguments for a look at everything, Pulumi's comparison too."""
@@ -104,6 +104,37 @@ def test_what_was_changed_beside_the_stack_is_put_back(on_vercel: Deployment):
     tags = {each["Key"]: each["Value"] for each in iam.list_role_tags(RoleName="eonpro-app-role")["Tags"]}
     assert tags["Environment"] == "Production"
     assert diagnosis(on_vercel, expect=0)["ok"]
+
+
+@pytest.mark.thorough
+def test_a_change_outside_the_stack_is_found_beside_faults_that_the_comparison_sees_too(on_vercel: Deployment):
+    redeployed(on_vercel)
+    kms, iam, trail, s3 = (on_vercel.client(name) for name in ("kms", "iam", "cloudtrail", "s3"))
+    other = kms.create_key(Description="somebody's own")["KeyMetadata"]["KeyId"]
+    kms.update_alias(AliasName=ALIAS, TargetKeyId=other)
+    kms.disable_key_rotation(KeyId=key_of(on_vercel))
+    trail.stop_logging(Name="eonpro-audit-trail")
+    trail.update_trail(Name="eonpro-audit-trail", EnableLogFileValidation=False)
+    s3.delete_public_access_block(Bucket=BUCKET)
+    policy = on_vercel.outputs()["appPolicyArn"]
+    iam.detach_role_policy(RoleName="eonpro-app-role", PolicyArn=policy)
+    iam.tag_role(RoleName="eonpro-app-role", Tags=[{"Key": "Environment", "Value": "Experiment"}])
+    findings = {each["cause"]: each for each in diagnosis(on_vercel, expect=1)["findings"]}
+    drifted = findings.pop("stack-drifted")
+    faults = {
+        "alias-moved",
+        "rotation-off",
+        "trail-stopped",
+        "trail-validation-off",
+        "bucket-public",
+        "policy-detached",
+    }
+    assert faults == {*findings}
+    assert drifted["what"] == "changed outside the stack: Role app-principal (tags.Environment)"
+    for finding in (*findings.values(), drifted):
+        typed(on_vercel, finding["command"])
+    assert diagnosis(on_vercel, expect=None)["findings"] == []
+    kms.schedule_key_deletion(KeyId=other, PendingWindowInDays=7)
 
 
 @pytest.mark.thorough

@@ -293,15 +293,15 @@ _RESOURCES: tuple[tuple[str, str, str], ...] = (
 properties, none: all."""
 
 
-def is_about(name: str, urn: str, properties: Collection[str]) -> bool:
-    """Whether the cause is about these properties of the resource, or about all of it."""
+def explain(causes: Collection[str], urn: str, properties: Collection[str]) -> bool:
+    """Whether causes that were found are about all of the resource, or together about each of these properties."""
+    about = [
+        names.split()
+        for which, parts, names in _RESOURCES
+        if not {*which.split()}.isdisjoint(causes) and any(part in urn for part in parts.split())
+    ]
     changed = {each.partition(".")[0].partition("[")[0] for each in properties}
-    return any(
-        name in causes.split()
-        and any(part in urn for part in parts.split())
-        and (not names or (changed and changed <= {*names.split()}))
-        for causes, parts, names in _RESOURCES
-    )
+    return [] in about or (bool(changed) and changed <= {name for names in about for name in names})
 
 
 TABLE: tuple[CheckCode, ...] = tuple(

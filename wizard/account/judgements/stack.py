@@ -133,7 +133,7 @@ def check_drift(facts: StackFacts, others: Sequence[Notice] = ()) -> Iterator[No
         yield Notice.unread(COMPARISON, drifts)
         return
     found = [notice for notice in others if notice.state is State.WRONG]
-    compared = [drift for drift in drifts if not any(_explains(finding, drift) for finding in found)]
+    compared = [drift for drift in drifts if not _explain(found, drift)]
     drifted = [drift for drift in compared if drift.kind in (DriftKind.GONE, DriftKind.CHANGED)]
     unapplied = [drift for drift in compared if drift.kind is DriftKind.UNAPPLIED]
     unknown = [drift for drift in compared if drift.kind is DriftKind.UNKNOWN]
@@ -165,9 +165,10 @@ def check_drift(facts: StackFacts, others: Sequence[Notice] = ()) -> Iterator[No
         yield Notice.good(f"settings, state and account agree in {every}")
 
 
-def _explains(finding: Notice, drift: Drift) -> bool:
-    """Whether the finding is about that difference: its command updates the resource, or its code is about it."""
-    return drift.urn in finding.command or codes.is_about(finding.code, drift.urn, drift.properties)
+def _explain(findings: Sequence[Notice], drift: Drift) -> bool:
+    """Whether the findings are about that difference: a command updates the resource, or the codes are about it."""
+    is_updated = any(drift.urn in finding.command for finding in findings)
+    return is_updated or codes.explain({finding.code for finding in findings}, drift.urn, drift.properties)
 
 
 def _lost(facts: StackFacts) -> Iterator[str]:

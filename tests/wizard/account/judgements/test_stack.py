@@ -565,6 +565,15 @@ def test_another_change_of_the_same_resource_is_reported(stand: CheckedStack, pr
     assert [each.code for each in compared(stand, ill).findings] == ["rotation-off", "stack-drifted"]
 
 
+def test_two_findings_together_explain_the_two_properties_of_one_resource(stand: CheckedStack):
+    def stopped(facts: StackFacts) -> tuple[Notice, ...]:
+        codes = ("trail-stopped", "trail-validation-off")
+        return tuple(Notice.wrong(code, what=code, why="so", command="aws cloudtrail") for code in codes)
+
+    stand.engine.drifts = (drift(DriftKind.CHANGED, "enableLogging", "enableLogFileValidation", urn=RESOURCES[0]),)
+    assert [each.code for each in compared(stand, stopped).findings] == ["trail-stopped", "trail-validation-off"]
+
+
 def test_a_resource_that_another_findings_command_updates_is_not_reported_twice(stand: CheckedStack):
     def widened(facts: StackFacts) -> tuple[Notice, ...]:
         command = fixes.pulumi_up_urns(facts, [POLICY_URN])
