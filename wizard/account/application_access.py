@@ -106,14 +106,3 @@ def _allows_more(policy: IamPolicy, own: OwnPrincipal) -> bool:
     expected = (own.policies or {}).get(policy.name.partition(" of ")[0])
     allowed = {right for right in rights(policy.document) if right.effect == "Allow"}
     return expected is not None and not allowed <= rights(expected)
-
-
-def surplus(principal: IamPrincipal, own: OwnPrincipal) -> tuple[str, ...]:
-    """All surplus of a role or user of the stack, in words; empty for none."""
-    return (
-        *(f"{principal.name} also trusts {words}" for words in compare_trust(principal.trust, own.trust).surplus),
-        *(
-            f"{principal.name} {'also has' if is_foreign(policy, own) else 'is allowed more by'} {policy.name}"
-            for policy in surplus_policies(principal, own)
-        ),
-    )

@@ -6,7 +6,6 @@ the AWS port; the rest is pure.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from typing import Any
 
@@ -20,9 +19,8 @@ from components.policies.evaluation.trust import AssumePath
 from components.settings import ImportGroup, Settings
 from components.settings.arn import Arn
 from wizard.account.comparison.differences import key_policy_differences
-from wizard.core.errors import SetupError, attempted
+from wizard.core.errors import SetupError
 from wizard.core.models.account import Difference, KeyFact
-from wizard.core.ports.run import AwsClient
 from wizard.core.retry import together
 
 PENDING = "PendingDeletion"
@@ -44,23 +42,10 @@ class KeyReading:
         return Arn.parse(self.arn).region
 
 
-class SurplusKind(StrEnum):
-    """What gives more than the settings."""
-
-    STATEMENT = "statement"
-    """Of the key policy: it allows more, or it lacks a denial."""
-    GRANT = "grant"
-    REPLICA = "replica"
-    """The key exists in a Region that the settings do not name."""
-    PRIMARY = "primary"
-    """Another Region than that of the settings has the primary key."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Surplus:
     """One thing that gives more than the settings."""
 
-    kind: SurplusKind
     key: KeyReading
     what: str
     """In words, as a sentence."""
@@ -71,37 +56,7 @@ class Surplus:
     """Of a GRANT: whether it is for somebody else than the application."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Unread:
-    """One thing that could not be read, so that nothing is known about it."""
-
-    what: str
-    error: SetupError
-
-
-@dataclass(frozen=True, kw_only=True)
-class KeyAccess:
-    """The judgement about a key and its replicas."""
-
-    surplus: tuple[Surplus, ...] = ()
-    kept: tuple[Surplus, ...] = ()
-    """Statements that an import left as they were found, on request: they are said, and nothing is wrong."""
-    unread: tuple[Unread, ...] = ()
-
-
 # --- reading
-
-
-def read_key(aws: AwsClient, arn: str, *, known: KeyFact | None = None) -> KeyReading:
-    """Read one key in its own Region; `known` is not described again. Raises no SetupError: each part has its own."""
-    region = Arn.parse(arn).region
-    regional = aws if region == aws.region else aws.with_region(region)
-    key, policy, grants = together(
-        lambda: known if known and known.arn == arn else attempted(regional.kms.describe_key, arn),
-        partial(attempted, regional.kms.key_policy, arn),
-        partial(attempted, regional.access.grants, arn),
-    )
-    return KeyReading(arn=arn, key=key, policy=policy, grants=grants)
 
 
 def read_keys(arns: Sequence[str], read: Callable[[str], KeyReading]) -> tuple[KeyReading, ...]:
@@ -127,26 +82,6 @@ def arns_of(key_arn: str, settings: Settings) -> tuple[str, ...]:
 # --- the judgement
 
 
-def judge(readings: Sequence[KeyReading], named: Sequence[str], settings: Settings) -> KeyAccess:
-    """What is beyond the settings in the readings of the keys that the settings name, and of all others.
-
-    `named`: the ARNs of the stack's key, which is the first, and of its replicas.
-    """
-    statements: list[Surplus] = []
-    others: list[Surplus] = []
-    unread: list[Unread] = []
-    for reading in readings:
-        unread += _unread(reading)
-        if reading.arn in named:
-            statements += statements_beyond(reading, settings)
-            others += grants_beyond(reading, settings)
-        else:
-            others += replica_beyond(reading, settings)
-    others += primary_beyond(readings, settings)
-    kept = tuple(statements) if is_kept(settings) else ()
-    return KeyAccess(surplus=(*(() if kept else statements), *others), kept=kept, unread=tuple(unread))
-
-
 def is_kept(settings: Settings) -> bool:
     """Whether an import left the key's policy as it was found, on request."""
     return ImportGroup.KEY in settings.kept_as_found
@@ -156,7 +91,7 @@ def statements_beyond(reading: KeyReading, settings: Settings) -> Iterator[Surpl
     """What the policy of a key allows, or does not deny, beyond the settings, whether it was left as found or not."""
     if differences := widening_differences(reading, settings):
         what = f"{whose(reading, settings)} gives more than the settings: {in_words(differences)}"
-        yield Surplus(kind=SurplusKind.STATEMENT, key=reading, what=what, differences=differences)
+        yield Surplus(key=reading, what=what, differences=differences)
 
 
 def widening_differences(reading: KeyReading, settings: Settings) -> tuple[Difference, ...]:
@@ -194,7 +129,6 @@ def grants_beyond(reading: KeyReading, settings: Settings) -> Iterator[Surplus]:
             words = f"allows {grant.grantee} {', '.join(operations or grant.operations)} with the key{constraints}"
             words += f", and {retiring} can retire it" if retiring else ""
             yield Surplus(
-                kind=SurplusKind.GRANT,
                 key=reading,
                 what=f"a grant{where} {words}",
                 grant=grant,
@@ -236,7 +170,7 @@ def replica_beyond(reading: KeyReading, settings: Settings) -> Iterator[Surplus]
     more = f"; {'; '.join(given[:3])}" if given else ""
     more += f"; and {len(given) - 3} more" if len(given) > 3 else ""
     what = f"the key has a replica in {reading.region}, which the settings do not name: {reading.arn}{more}"
-    yield Surplus(kind=SurplusKind.REPLICA, key=reading, what=what)
+    yield Surplus(key=reading, what=what)
 
 
 def primary_beyond(readings: Sequence[KeyReading], settings: Settings) -> Iterator[Surplus]:
@@ -247,17 +181,7 @@ def primary_beyond(readings: Sequence[KeyReading], settings: Settings) -> Iterat
             home = Arn.find(primary)
             where = home.region if home else "another Region"
             what = f"the primary of the key is in {where}, not in {settings.region}: {primary}"
-            yield Surplus(kind=SurplusKind.PRIMARY, key=reading, what=what)
-
-
-def _unread(reading: KeyReading) -> Iterator[Unread]:
-    for what, answer in (
-        ("the key", reading.key),
-        ("the policy of", reading.policy),
-        ("the grants of", reading.grants),
-    ):
-        if isinstance(answer, SetupError):
-            yield Unread(what=f"{what} {reading.arn}", error=answer)
+            yield Surplus(key=reading, what=what)
 
 
 # --- who can assume a role

@@ -135,17 +135,17 @@ def verify(file: Path, clients: Clients) -> tuple[int, json_documents.Document]:
     again = wizard("report", "verify", "FILE", advice="with the report.json of a report")
     file = file / DATA if file.is_dir() else file
     try:
-        content = files.read_text(file)
-        report = safe_text.parse_json(content)
+        report = safe_text.parse_json(files.read_text(file))
         faults = [*document.faults(report)]
-        if not faults and content != document.text(report):
+        if not faults and files.read(file) != document.text(report).encode():
             faults.append("its text is not as it was written, though its content is")
         forms = {PAGE: page, TEXT: markdown, OSCAL: oscal}
         present = [name for name in forms if (file.parent / name).exists()]
         faults += [
             f"{name} beside it is not the form of these facts"
             for name in present
-            if (file.parent / name).read_text(encoding="utf-8") != forms[name](report)
+            # The bytes: another end of the lines is an edit too.
+            if (file.parent / name).read_bytes() != forms[name](report).encode()
         ]
         result = verified_document(file, report, forms=present, faults=faults)
     except OSError as error:

@@ -9,11 +9,7 @@ from enum import StrEnum
 
 from components.policies.evaluation import AccountIam, Document, KeyAccessDocuments
 from components.policies.evaluation.account import GrantFact, KeyPermission
-from components.policies.evaluation.administrators import (
-    DecryptingAdministrators,
-    decrypting_administrators,
-    other_policy_changers,
-)
+from components.policies.evaluation.administrators import other_policy_changers
 from components.policies.evaluation.key_access import key_context
 from components.settings import Settings
 from components.settings.arn import Arn
@@ -332,13 +328,6 @@ def documents_of(
             tags=key.tags if isinstance(key, KeyFact) else None,
             aliases=None if isinstance(aliases, SetupError) else aliases,
         ),
-    )
-
-
-def administrators_of(documents: KeyAccessDocuments, settings: Settings) -> DecryptingAdministrators:
-    """The settings' key administrators that can decrypt."""
-    return decrypting_administrators(
-        documents, administrators=settings.administrators, patterns=settings.administrator_patterns
     )
 
 

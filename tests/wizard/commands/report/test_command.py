@@ -177,6 +177,30 @@ def test_one_changed_byte_of_any_form_is_caught(run, tmp_path, form) -> None:
     assert code == 1 and told["faults"]
 
 
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda content: content + b"\n",
+        lambda content: content.replace(b"\n", b"\r\n"),
+        lambda content: b"\xef\xbb\xbf" + content,
+        lambda content: content[:-2],
+        lambda content: b"",
+    ],
+    ids=["a line more", "other line ends", "a byte order mark", "cut off", "emptied"],
+)
+def test_no_edit_of_any_form_passes(run, tmp_path, form, edit) -> None:
+    run("--out", "here", "--format", "oscal")
+    file = tmp_path / "here" / form
+    file.write_bytes(edit(file.read_bytes()))
+    try:
+        code, told = run("verify", "here/report.json")
+    except UsageError as refused:
+        assert form == "report.json" and "cannot be read as a report" in refused.message
+    else:
+        assert code == 1 and told["faults"]
+
+
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"digest": "x", "checklist": []}'])
 def test_what_is_no_report_is_refused_in_words(run, tmp_path, content) -> None:
     (tmp_path / "report.json").write_text(content)
