@@ -9,11 +9,11 @@ import difflib
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -118,29 +118,62 @@ def expect(person: Person, name: str, whole: str = "", *, ended: bool = False, a
     """
     file = STORED / f"{name}.txt"
     stored = file.read_text() if file.exists() else ""
-    quiet = QUIET_SECONDS / 4 if _UPDATED else QUIET_SECONDS
-    page, changed = "", time.monotonic()
-    while True:
-        shown = arrange(steady(since(marked(person, whole=bool(whole)), whole)))
-        if shown != page:
-            page, changed = shown, time.monotonic()
-        # What turns while something is under way is no change.
-        if page == stored or ended or time.monotonic() - changed > quiet:
-            break
-        person.goes_on(quiet)
+
+    def shown() -> str:
+        return str(arrange(steady(since(marked(person, whole=bool(whole)), whole))))
+
+    page = _settled(person, shown, lambda page: page == stored, ended=ended)
     if page != stored and _UPDATED:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(page)
         CHANGED.append(f"{file.parent.name}/{file.name}")
         return page
     if page != stored:
-        difference = "\n".join(
-            difflib.unified_diff(stored.split("\n"), page.split("\n"), "stored", "shown", lineterm="")
-        )
-        pytest.fail(
-            f"{file.parent.name}/{file.name} is another page now (UPDATE_GOLDEN=1 takes it over):\n{difference}"
-        )
+        _fail(f"{name} is another page now (UPDATE_GOLDEN=1 takes it over)", stored, page)
     return page
+
+
+def expect_plain(
+    person: Person, name: str, whole: str = "", *, ended: bool = False, arrange: Any = lambda text: text
+) -> None:
+    """The page of a terminal without colour: the stored page of this size without its marks.
+
+    Without colour each sentence about work in progress stays in a line of its own, so fewer of the earlier lines are on
+    the screen. Those sentences are left out, and the end of everything that was shown is compared.
+    """
+    stored = without_progress(unmarked((STORED / f"{name}.txt").read_text()))
+
+    def shown() -> str:
+        text = unmarked(arrange(steady(since(marked(person, whole=True), whole))))
+        lines = without_progress(text).split("\n")
+        return "\n".join(lines if whole else lines[-len(stored.split("\n")) :])
+
+    page = _settled(person, shown, lambda page: page == stored, ended=ended)
+    if page != stored:
+        _fail(f"{name} says something else without colour", stored, page)
+
+
+def without_progress(text: str) -> str:
+    """The text without the lines that name work in progress: `... asking AWS`, or `  … Key phi-key`."""
+    return "\n".join(line for line in text.split("\n") if not line.startswith(("... ", "  … ")))
+
+
+def _settled(person: Person, shown: Callable[[], str], expected: Callable[[str], bool], *, ended: bool) -> str:
+    """What is shown once it is as expected, or once nothing more comes."""
+    quiet = QUIET_SECONDS / 4 if _UPDATED else QUIET_SECONDS
+    page, changed = "", time.monotonic()
+    while True:
+        if (now := shown()) != page:
+            page, changed = now, time.monotonic()
+        # What turns while something is under way is no change.
+        if expected(page) or ended or time.monotonic() - changed > quiet:
+            return page
+        person.goes_on(quiet)
+
+
+def _fail(what: str, stored: str, page: str) -> NoReturn:
+    difference = difflib.unified_diff(stored.split("\n"), page.split("\n"), "stored", "shown", lineterm="")
+    pytest.fail(f"{what}:\n" + "\n".join(difference))
 
 
 CHANGED: list[str] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Callable
 from itertools import groupby
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from tests.onboarding.deployment import ALIAS, PROJECT, STORED_KEY, Deployment
 from tests.terminal.conftest import Sit
 from tests.terminal.person import DOWN, ENTER, SPACE, TIMEOUT_SECONDS, UP, Person, asked, take_what_was_detected
-from tests.terminal.screens import expect, told_of_changes
+from tests.terminal.screens import expect, expect_plain, told_of_changes
 
 MOST_QUESTIONS, MOST_KEYSTROKES = 7, 12
 RESOURCE = re.compile(r"    \+ create |  (\{green\})?\+(\{/\})? \w+ \S+ created ")
@@ -33,7 +34,7 @@ def in_order(page: str) -> str:
     return "\n".join(line for of_the_engine, same in resources for line in (sorted(same) if of_the_engine else same))
 
 
-def onboarded_to_vercel(person: Person, screens: str) -> None:
+def onboarded_to_vercel(person: Person, compare: Callable[..., object], screens: str) -> None:
     """The shortest way there is: a space, and Enter."""
     first = person.see("Where does the application run?", "○ Vercel (a project's variables)", "○ Amazon ECS")
     assert "EONPRO KMS · setup · stack production" in first
@@ -47,7 +48,7 @@ def onboarded_to_vercel(person: Person, screens: str) -> None:
     assert "✓ Vercel token, by VERCEL_TOKEN" in found
     steps = [line for line in found.splitlines() if line.endswith(" of 6")]
     assert [line.rpartition("step ")[2] for line in steps] == [f"{number} of 6" for number in range(1, 7)]
-    expect(person, f"{screens}/real-last-page", "Checks", arrange=in_order)
+    compare(person, f"{screens}/real-last-page", "Checks", arrange=in_order)
 
 
 @pytest.mark.parametrize(
@@ -62,9 +63,9 @@ def onboarded_to_vercel(person: Person, screens: str) -> None:
 def test_five_questions_lead_from_nothing_to_vercel(
     deployment: Deployment, sit: Sit, columns: int, rows: int, plain: bool
 ) -> None:
-    screens = f"{columns}x{rows}" + ("-no-colour" if plain else "")
+    screens, compare = f"{columns}x{rows}", expect_plain if plain else expect
     person = sit(deployment, columns=columns, rows=rows, **({"NO_COLOR": "1"} if plain else {}))
-    onboarded_to_vercel(person, screens)
+    onboarded_to_vercel(person, compare, screens)
     plan = person.transcript
     assert "✓ Vercel project eonpro/eonpro" in plan
     assert "administrators  user clinic-admin (you)" in plan
@@ -83,7 +84,7 @@ def test_five_questions_lead_from_nothing_to_vercel(
     person.type(ENTER)
     assert person.leave() == 0
     assert person.keystrokes == 7 <= MOST_KEYSTROKES
-    expect(person, f"{screens}/real-carried-out", "Resources", ended=True, arrange=in_order)
+    compare(person, f"{screens}/real-carried-out", "Resources", ended=True, arrange=in_order)
     report = person.words
     assert "+ Key phi-key created" in report
     assert "✓ vercel: proved" in report
