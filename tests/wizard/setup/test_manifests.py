@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 import yaml
 
 from components.settings import APPLICATION_VARIABLES
+from tests.golden import compare
 from tests.wizard.fakes.clients import ACCOUNT, APP, settings, wrapped
 from wizard.targets.eks import associations, external_secret
 
@@ -40,14 +40,10 @@ def documents(changes: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 @pytest.mark.parametrize("name", VARIANTS)
 def test_a_manifest_is_the_one_that_was_reviewed(name: str) -> None:
     """To take a change over: UPDATE_GOLDEN=1, which fails for every file it changes; then review the diff."""
-    file = GOLDEN / f"{name}.yaml"
     wanted = settings(**VARIANTS[name])
     commands = associations(wanted, app_role_arn=APP, secrets_role_arn=READER)
     text = external_secret(wanted) + "".join(f"# {line}\n" for line in commands.splitlines())
-    if os.environ.get("UPDATE_GOLDEN") == "1" and (not file.exists() or file.read_text() != text):
-        file.write_text(text)
-        pytest.fail(f"wrote {file.name}: review it, and run again without UPDATE_GOLDEN")
-    assert text == file.read_text()
+    compare(GOLDEN / f"{name}.yaml", text)
 
 
 def test_every_golden_manifest_has_its_variant() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 
 from components.settings import Settings, Target
+from tests.golden import compare
 from tests.wizard.fakes.clients import (
     ACCOUNT,
     ADMIN,
@@ -198,13 +198,7 @@ TEXTS = {name: lines(each) for name, each in PLANS.items()} | {
 @pytest.mark.parametrize("name", TEXTS)
 def test_a_text_is_the_one_that_was_reviewed(name: str) -> None:
     """To take a change over: UPDATE_GOLDEN=1, which fails for every file it changes; then review the diff."""
-    file = GOLDEN / f"{name}.txt"
-    text = "\n".join(TEXTS[name]) + "\n"
-    if os.environ.get("UPDATE_GOLDEN") == "1" and (not file.exists() or file.read_text() != text):
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(text)
-        pytest.fail(f"wrote {file.name}: review it, and run again without UPDATE_GOLDEN")
-    assert text == file.read_text()
+    compare(GOLDEN / f"{name}.txt", "\n".join(TEXTS[name]) + "\n")
 
 
 def test_every_golden_file_of_a_plan_has_its_plan() -> None:

@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,17 @@ PROGRAM = CACHE / "tools" / "vercel-cli" / "node_modules" / "vercel" / "dist" / 
 REQUESTS = Path(__file__).with_name("requests.json")
 TOKEN = "sandboxtoken"
 SECONDS = 120
+
+
+def as_text(recorded: Sequence[Mapping[str, Any]]) -> str:
+    """The commands as JSON, each request in one line."""
+    commands = [
+        f' {{"command": {json.dumps(each["command"])}, "requests": [\n  '
+        + ",\n  ".join(json.dumps(request, sort_keys=True) for request in each["requests"])
+        + "\n ]}"
+        for each in recorded
+    ]
+    return "[\n" + ",\n".join(commands) + "\n]\n"
 
 
 @dataclass
@@ -179,7 +190,7 @@ def test_the_cli_leads_a_rolling_release_to_its_end(cli: Cli) -> None:
 
 
 def test_what_the_cli_asked_is_what_the_other_tests_replay(cli: Cli) -> None:
-    written = json.dumps(cli.recorded, indent=2) + "\n"
+    written = as_text(cli.recorded)
     if os.environ.get("UPDATE_GOLDEN") == "1":
         REQUESTS.write_text(written)
     assert json.loads(REQUESTS.read_text()) == json.loads(written)
