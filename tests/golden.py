@@ -15,6 +15,8 @@ import pytest
 
 ABSENT = "(absent)"
 """Stands for a field of the base that the variant does not have."""
+WIDTH = 110
+"""Characters of a line of a stored document."""
 ALIKE = 3
 """Equal fields of two statements of different Sids, from which on one is stored in terms of the other."""
 
@@ -29,8 +31,21 @@ def compare(file: Path, text: str) -> None:
 
 
 def as_json(document: Any) -> str:
-    """The text of a document."""
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    """The text of a document. What fits into a line of WIDTH characters stands in one line."""
+    return f"{_json(document, '')}\n"
+
+
+def _json(value: Any, indent: str) -> str:
+    line = json.dumps(value, ensure_ascii=False)
+    if len(indent) + len(line) <= WIDTH or not (value and isinstance(value, dict | list | tuple)):
+        return line
+    inner = indent + "  "
+    if isinstance(value, dict):
+        parts = [f"{json.dumps(field)}: {_json(of, inner)}" for field, of in value.items()]
+        begin, end = "{", "}"
+    else:
+        parts, begin, end = [_json(of, inner) for of in value], "[", "]"
+    return begin + ",".join(f"\n{inner}{part}" for part in parts) + f"\n{indent}{end}"
 
 
 def base_of(name: str, names: Sequence[str]) -> str:

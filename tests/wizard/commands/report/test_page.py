@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import re
 from dataclasses import dataclass, replace
 from functools import cache
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.browsing.reading import Page, resolved, ways_to_tell
+from tests.golden import as_json, compare, differences
 from tests.wizard.commands.report import samples
 from tests.wizard.commands.report.samples import FILES, STATES, STRANGE, facts
 from tests.wizard.fakes.clients import wrapped
@@ -281,18 +281,26 @@ def test_an_item_that_is_longer_than_a_page_is_not_held_together_on_paper() -> N
 # --- nothing changes by itself
 
 
+def without_style(html: str) -> str:
+    """The page without the text of page.css. Its digest is in the page's policy, so a change of it shows here too."""
+    return re.sub(r"(?s)<style>.*?</style>", "<style>page.css</style>", html)
+
+
 @pytest.mark.parametrize("name", ["in full", "nothing could be read"])
-@pytest.mark.parametrize(
-    ("form", "ending"), [(lambda d: text(d), "json"), (page, "html"), (markdown, "md")], ids=["json", "html", "md"]
-)
+@pytest.mark.parametrize(("form", "ending"), [(page, "html"), (markdown, "md")], ids=["html", "md"])
 def test_every_form_equals_its_golden_file(name, form, ending) -> None:
     """To accept a change: UPDATE_GOLDEN=1, which fails for each file that it changes; then review the diff."""
-    file = GOLDEN / f"{name.replace(' ', '-')}.{ending}"
-    text_ = form(document(STATES[name], files=FILES))
-    if os.environ.get("UPDATE_GOLDEN") == "1" and file.read_text(encoding="utf-8") != text_:
-        file.write_text(text_, encoding="utf-8")
-        pytest.fail(f"wrote {file.name}: review it, and run again without UPDATE_GOLDEN")
-    assert text_ == file.read_text(encoding="utf-8")
+    text_ = without_style(form(document(STATES[name], files=FILES)))
+    compare(GOLDEN / f"{name.replace(' ', '-')}.{ending}", text_)
+
+
+def test_the_document_equals_its_golden_file() -> None:
+    compare(GOLDEN / "in-full.json", text(document(STATES["in full"], files=FILES)))
+
+
+def test_the_document_of_which_nothing_could_be_read_differs_from_the_full_one_as_stored() -> None:
+    full, unread = (document(STATES[name], files=FILES) for name in ("in full", "nothing could be read"))
+    compare(GOLDEN / "nothing-could-be-read.json", as_json(differences(full, unread)))
 
 
 # --- OSCAL
