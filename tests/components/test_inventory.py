@@ -70,10 +70,6 @@ def test_the_program_asks_for_exactly_what_was_reviewed(recorded: Recorded, name
     compare(GOLDEN / f"{name}.txt", text if name == BASE else line_differences(_inventory(recorded(BASE)), text))
 
 
-def test_every_reviewed_list_has_its_configuration() -> None:
-    assert {file.stem for file in GOLDEN.glob("*.txt")} == set(CONFIGURATIONS)
-
-
 @EACH
 def test_every_resource_is_the_child_of_a_component_and_those_are_the_stack_s(recorded: Recorded, name: str) -> None:
     for one in recorded(name).resources:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.terminal.conftest import Watch
 from tests.terminal.scenes import SCENES
-from tests.terminal.screens import STORED, expect, expect_plain, looks, marked, told_of_changes
+from tests.terminal.screens import expect, expect_plain, looks, marked, told_of_changes
 from tests.wizard.fakes.clients import TOKEN
 
 SIZES = (
@@ -55,11 +55,3 @@ def test_every_page_is_the_one_that_was_reviewed_and_the_same_without_colour(
     played(watch, scene, columns, rows, colour=True)
     told_of_changes()
     assert looks(played(watch, scene, columns, rows, colour=False)) <= PLAIN
-
-
-def test_every_stored_page_is_of_a_scene() -> None:
-    pages = {move.page for scene in SCENES.values() for move in scene.moves if move.page}
-    pages |= {scene.last for scene in SCENES.values() if scene.last}
-    for folder in ("80x24", "120x40"):
-        stored = {file.stem for file in (STORED / folder).glob("*.txt") if not file.stem.startswith("real-")}
-        assert stored == pages

@@ -187,10 +187,6 @@ def test_a_policy_is_the_one_that_was_reviewed(name: str) -> None:
     )
 
 
-def test_every_golden_file_has_its_policy() -> None:
-    assert {file.stem for file in GOLDEN.glob("*.json")} == set(DOCUMENTS)
-
-
 LONGEST = {"trust": 2048, "key": 32768, "trail-key": 32768, "trail-bucket": 20480, "alert": 30720}
 """Characters that AWS takes, white space not counted, by how a file's name begins; 6,144 of a managed policy.
 

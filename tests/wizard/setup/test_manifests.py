@@ -46,10 +46,6 @@ def test_a_manifest_is_the_one_that_was_reviewed(name: str) -> None:
     compare(GOLDEN / f"{name}.yaml", text)
 
 
-def test_every_golden_manifest_has_its_variant() -> None:
-    assert {file.stem for file in GOLDEN.glob("manifest-*.yaml")} == set(VARIANTS)
-
-
 def test_a_store_and_a_secret_that_reads_from_it() -> None:
     store, secret = documents(EKS)
     assert (store["kind"], secret["kind"]) == ("ClusterSecretStore", "ExternalSecret")
