@@ -1,7 +1,7 @@
 """What a key's policy and its grants give beyond the settings, and where a replica is that the settings do not name.
 
-One judgement for the evidence of setup, for push, verify, status and doctor. `read_key` and `read_keys` read through
-the AWS port; the rest is pure.
+One judgement for the evidence of setup, for push, verify, status and doctor. Pure; `read_keys` calls the reader that it
+is given.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -10,9 +10,7 @@ from functools import partial
 from typing import Any
 
 from components import policies
-from components.policies.evaluation import (
-    GrantFact,
-)
+from components.policies.evaluation import GrantFact
 from components.policies.evaluation.conditions import matches
 from components.policies.evaluation.principals import PrincipalKind
 from components.policies.evaluation.trust import AssumePath

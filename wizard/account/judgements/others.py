@@ -45,11 +45,13 @@ def check_others(facts: StackFacts) -> Iterator[Notice]:
         return
     reviews, others = facts.reviews, rights.surplus
     acceptance = Acceptance(reviews.accepted(facts.at), rights.principals)
-    accepted = [each for each in others if acceptance.covers(each)]
+    accepted = []
     for principal in others:
         if is_open(principal):
             yield open_role(facts, principal)
-        elif not acceptance.covers(principal):
+        elif acceptance.covers(principal):
+            accepted.append(principal)
+        else:
             yield not_accepted(facts, principal)
     yield from _unknown(facts, rights)
     if accepted and reviews.signed is not None and reviews.signed.sign_off is not None:
