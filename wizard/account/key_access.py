@@ -48,10 +48,10 @@ class Surplus:
     what: str
     """In words, as a sentence."""
     differences: tuple[Difference, ...] = ()
-    """Of a STATEMENT: how the policy differs."""
+    """Of statements of the key policy: how it differs."""
     grant: GrantFact | None = None
     is_foreign: bool = True
-    """Of a GRANT: whether it is for somebody else than the application."""
+    """Of a grant: whether it is for somebody else than the application."""
 
 
 # --- reading
@@ -77,7 +77,7 @@ def arns_of(key_arn: str, settings: Settings) -> tuple[str, ...]:
     return (key_arn, *(arn for arn in others if arn != key_arn))
 
 
-# --- the judgement
+# --- what is beyond the settings
 
 
 def is_kept(settings: Settings) -> bool:
