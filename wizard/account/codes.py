@@ -142,6 +142,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "bucket-lock-short": "the trail's bucket locks for less time than the settings say",
     "bucket-access-logs-off": "the requests to the trail's bucket are not logged",
     "trail-encryption-off": "the logs are not encrypted with their own key",
+    "trail-copy-off": "the trail does not copy its events to the log group of the settings",
     "alerts-topic-missing": "the alerts' topic does not exist",
     "alerts-rule-off": "a rule of the alerts is disabled or does not exist",
     "alerts-unreceived": "nobody has confirmed the subscription to the alerts",
@@ -242,7 +243,8 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
     ("variable-wrong-environment", "variable-missing"),
     (
         "trail-missing",
-        "trail-delivery-failing trail-excludes-kms trail-global-events-off trail-encryption-off trail-other-bucket"
+        "trail-copy-off trail-delivery-failing trail-excludes-kms trail-global-events-off trail-encryption-off"
+        " trail-other-bucket"
         " trail-single-region trail-stopped trail-validation-off",
     ),
     ("logs-key-unusable trail-other-bucket", "trail-delivery-failing"),

@@ -106,6 +106,11 @@ def _details(session: Session, arn: str) -> tuple[Mapping[str, Any] | None, Mapp
     return status, selectors
 
 
+def _log_group(arn: str | None) -> str | None:
+    """The name in `arn:aws:logs:REGION:ACCOUNT:log-group:NAME:*`."""
+    return Arn.parse(arn).resource.removeprefix("log-group:").removesuffix(":*") if arn else None
+
+
 def _fact(trail: Mapping[str, Any], status: Mapping[str, Any] | None, selectors: Mapping[str, Any] | None) -> TrailFact:
     error = (status or {}).get("LatestDeliveryError") or (status or {}).get("LatestDigestDeliveryError")
     return TrailFact(
@@ -120,6 +125,7 @@ def _fact(trail: Mapping[str, Any], status: Mapping[str, Any] | None, selectors:
         kms_events=None if selectors is None else records_kms(selectors),
         key_arn=str(trail["KmsKeyId"]) if trail.get("KmsKeyId") else None,
         prefix=str(trail.get("S3KeyPrefix") or ""),
+        log_group=_log_group(trail.get("CloudWatchLogsLogGroupArn")),
         delivery_error=str(error) if error else None,
         last_digest=utc((status or {}).get("LatestDigestDeliveryTime")),
     )

@@ -382,7 +382,8 @@ class FakeAwsClient:
             self.keys[LOGS_KEY] = key_fact(LOGS_KEY)
             self.key_policies[LOGS_KEY] = trail_key_policy_of(wanted)
         key_arn = LOGS_KEY if wanted.trail_key else None
-        self.trails = (trail_fact(bucket=wanted.names.trail_bucket, key_arn=key_arn),)
+        group = wanted.names.log_group if wanted.cloudwatch_logs else None
+        self.trails = (trail_fact(bucket=wanted.names.trail_bucket, key_arn=key_arn, log_group=group),)
 
     def profiles(self) -> tuple[ProfileFact, ...]:
         kinds = self.profile_kinds

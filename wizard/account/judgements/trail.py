@@ -25,6 +25,7 @@ from wizard.core.models.account import KeyFact, TrailFact
 from wizard.core.models.audit import TRAIL_REQUIREMENTS, Gap, gap_of, trail_met
 
 TRAIL = "aws:cloudtrail/trail:Trail::audit-trail"
+LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup::audit-trail-logs"
 BUCKET_POLICY = "aws:s3/bucketPolicy:BucketPolicy::audit-trail"
 TRAIL_KEY = "aws:kms/key:Key::audit-trail-key"
 
@@ -54,7 +55,7 @@ _LOGGED = ("trail-logging",)
 _ENCRYPTED = ("trail-encryption",)
 
 
-@judgement(*TRAIL_REQUIREMENTS, *_ENCRYPTED)
+@judgement(*TRAIL_REQUIREMENTS, "trail-cloudwatch", *_ENCRYPTED)
 def check_trail(facts: StackFacts) -> Iterator[Notice]:
     """Whether the trail exists, logs, records every Region and KMS, and delivers."""
     arn, trail = trail_arn_of(facts.settings), facts.trail
@@ -67,6 +68,7 @@ def check_trail(facts: StackFacts) -> Iterator[Notice]:
     for id_, is_met in trail_met(trail).items():
         yield _met(facts, trail, id_, is_met)
     yield from _place(facts, trail)
+    yield from _copied(facts, trail)
 
 
 def _met(facts: StackFacts, trail: TrailFact, id_: str, is_met: bool | None) -> Notice:
@@ -154,6 +156,23 @@ def _is_of_management(selector: Mapping[str, Any]) -> bool:
     return any(
         field.get("Field") == "eventCategory" and "Management" in (field.get("Equals") or ())
         for field in selector.get("FieldSelectors") or ()
+    )
+
+
+def _copied(facts: StackFacts, trail: TrailFact) -> Iterator[Notice]:
+    """Whether its events are copied to CloudWatch Logs, where the settings ask for it."""
+    group, requirement = facts.settings.names.log_group, ("trail-cloudwatch",)
+    if not owns_trail(facts.settings) or not facts.settings.cloudwatch_logs:
+        return
+    if trail.log_group == group:
+        yield Notice.good(f"the audit trail {trail.name} copies its events to {group}", requirements=requirement)
+        return
+    yield Notice.wrong(
+        "trail-copy-off",
+        what=f"the audit trail {trail.name} copies its events to {trail.log_group or 'no log group'}, not to {group}",
+        why="whoever watches the log group does not see the events",
+        command=fixes.pulumi_up(facts, TRAIL, LOG_GROUP),
+        requirements=requirement,
     )
 
 

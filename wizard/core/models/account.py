@@ -110,6 +110,8 @@ class TrailFact:
     """ARN of the KMS key that encrypts the logs. None: S3-managed key."""
     prefix: str = ""
     """The prefix of the logs in the bucket."""
+    log_group: str | None = None
+    """Name of the log group in CloudWatch Logs that gets a copy of its events; None: none."""
     delivery_error: str | None = None
     """The error of the last delivery to S3, from CloudTrail (`AccessDenied`); None: no error, or unknown."""
     last_digest: datetime | None = None

@@ -429,3 +429,16 @@ def test_subscribers_that_cannot_be_counted_are_not_called_well(stand: CheckedSt
     stand.aws.alerts = replace(stand.aws.audit.alerts(stand.settings), receivers=None)
     told = stand.told(check_alerts)
     assert not all_passed(told) and [each.what for each in not_checked(told)] == ["whether anybody receives the alerts"]
+
+
+@pytest.mark.parametrize(
+    ("group", "cause"),
+    [(None, ["trail-copy-off"]), ("other", ["trail-copy-off"]), ("/aws/cloudtrail/eonpro-audit-trail", [])],
+)
+def test_events_that_are_not_copied_to_the_log_group_of_the_settings_are_a_fault(stand, group, cause):
+    stand.settings = settings(cloudwatch_logs=True)
+    told = with_trail(stand, log_group=group).told(check_trail)
+    assert causes(told) == cause
+    assert [each.state is State.GOOD for each in told if "trail-cloudwatch" in each.requirements] == [not cause]
+    stand.settings = settings()
+    assert all_passed(stand.told(check_trail))
