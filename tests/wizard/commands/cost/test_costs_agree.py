@@ -1,4 +1,4 @@
-"""What several commands say of one fact is the same: the audit trail, and what the account costs a month."""
+"""The plan, both ways of `cost`, and the report state one cost of one account."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from components.policies.requirements import Topic
 from components.settings import Target
-from tests.wizard.commands.report.test_collect import NOW, World, item
+from tests.wizard.commands.report.test_collect import NOW, World
 from tests.wizard.fakes.clients import (
     IDENTITY,
     KEY,
@@ -20,23 +19,16 @@ from tests.wizard.fakes.clients import (
     settings,
     trail_fact,
 )
-from wizard.account import judgements
-from wizard.account.checklist import ItemState, judgements_of
-from wizard.account.diagnosis import diagnose
 from wizard.commands.cost import CostOptions
 from wizard.commands.cost import command as cost
-from wizard.commands.status import command as status
 from wizard.core.clients import Request
 from wizard.core.models.answers import Answer, Source
 from wizard.core.models.audit import Usage
 from wizard.core.models.rotation import KeyRotations, Rotation
-from wizard.core.models.stack import HealthStatus, ListedStack
 from wizard.inputs.answers import from_settings
-from wizard.setup import evidence, steps
+from wizard.setup import steps
 from wizard.setup.preflight.checks import Findings
 from wizard.setup.steps import PreparedRun
-
-# --- the cost
 
 
 def test_plan_cost_cost_by_use_and_report_state_the_same_cost_of_one_account(tmp_path: Path) -> None:
@@ -95,33 +87,3 @@ def _cost(world: World, *, used: bool) -> dict[str, Any]:
     request = Request(stack="production", answers=answers, saved=world.settings)
     _, document = cost.run(CostOptions(used=used), request, world.clients())
     return dict(document)
-
-
-# --- the audit trail
-
-
-def test_every_command_sees_a_trail_of_one_region_that_was_imported_as_it_was(tmp_path: Path) -> None:
-    world = World(settings(adopted=("trail=eonpro-audit-trail",), kept_as_found=("trail",)), tmp_path)
-    world.aws.trails = (replace(world.aws.trails[0], multi_region=False),)
-
-    diagnosis = diagnose(world.facts(), judgements_of(evidence.TOPICS, judgements.ALL_CHECKS))
-    items = {each.topic: each for each in evidence.checklist(diagnosis, (), world.settings)}
-    report = world.report()
-    (row,) = status.read(
-        world.clients(),
-        {"production": world.settings},
-        all_stacks=False,
-        stack="production",
-        list_stacks=lambda environment: (ListedStack(name="production", last_update=None, resources=9),),
-    )
-
-    for entry in (items[Topic.TRAIL], item(report, Topic.TRAIL)):
-        assert entry.state is ItemState.OPEN
-        assert entry.evidence.startswith("the audit trail eonpro-audit-trail: it records one Region only")
-    assert report.architecture.trail.logging is True
-    assert report.doctor.findings is not None
-    assert "trail-single-region" in {each.cause for each in report.doctor.findings}
-    assert "trail-missing" not in {each.cause for each in report.doctor.findings}
-    (trail,) = (check for check in row.checks if check.what == "trail")
-    assert trail.status is HealthStatus.WRONG
-    assert "it records one Region only; it was left as it was found" in trail.detail
