@@ -177,14 +177,10 @@ def asked(night: Night, view: View, fault: Fault) -> Answer:
 
 
 def turned(answer: Answer, right: Answer) -> States | None:
-    """The items that are not as they were before the fault; None where the view could not say."""
+    """What is not as it was before the fault, of all that the view says now; None where it could not say."""
     if answer.states is None or right.states is None:
         return None
-    return {
-        name: answer.states.get(name, GOOD)
-        for name in sorted({*answer.states, *right.states})
-        if answer.states.get(name, GOOD) != right.states.get(name, GOOD)
-    }
+    return {name: state for name, state in sorted(answer.states.items()) if state != right.states.get(name, GOOD)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,7 +266,7 @@ def _said(right: Answer, answer: Answer) -> Said | None:
     if right.states is None or answer.states is None:
         return None
     before, now = (each if answer.view.is_of_items else items(each) for each in (right.states, answer.states))
-    return {name: (state, now.get(name, GOOD)) for name, state in before.items()}
+    return {name: (state, now[name]) for name, state in before.items() if name in now}
 
 
 def _compared(said: Mapping[str, Said | None]) -> Iterator[str]:

@@ -181,6 +181,7 @@ def grant_notice(facts: StackFacts, surplus: Surplus) -> Notice:
         if reads
         else "the settings give no grant; no policy shows what a grant allows",
         command=fixes.aws(facts, *revoke, region=surplus.key.region),
+        requirements=_POLICY,
     )
 
 
