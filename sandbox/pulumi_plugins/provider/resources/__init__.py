@@ -4,34 +4,13 @@ Touches nothing; the resource types touch the endpoint that is passed to them. A
 module of its service, and its name in that module's `RESOURCE_TYPES`.
 """
 
+from importlib import import_module
+from pkgutil import walk_packages
+
 from sandbox.pulumi_plugins.provider.errors import ProviderError
 from sandbox.pulumi_plugins.provider.resource_type import ResourceType
-from sandbox.pulumi_plugins.provider.resources import (
-    cloudtrail,
-    cloudwatch,
-    events,
-    kms,
-    logs,
-    sns,
-    ssm,
-)
-from sandbox.pulumi_plugins.provider.resources.iam import policies, roles, users
-from sandbox.pulumi_plugins.provider.resources.s3 import bucket, settings
 
-_MODULES = (
-    bucket,
-    settings,
-    cloudtrail,
-    cloudwatch,
-    events,
-    policies,
-    roles,
-    users,
-    kms,
-    logs,
-    sns,
-    ssm,
-)
+_MODULES = [import_module(found.name) for found in walk_packages(__path__, f"{__name__}.") if not found.ispkg]
 RESOURCE_TYPES: dict[str, ResourceType] = {kind.token: kind() for family in _MODULES for kind in family.RESOURCE_TYPES}
 
 
