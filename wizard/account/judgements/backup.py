@@ -109,7 +109,7 @@ def _again(facts: StackFacts, last: LastBackup, *, beside: bool = False) -> str:
     place = last.place if last.place.startswith(S3) else name
     if beside:
         ending = Path(name).suffix
-        place = f"{place.removesuffix(ending)}-{facts.sources.now():%Y%m%d-%H%M%S}{ending}"
+        place = f"{place.removesuffix(ending)}-{facts.sources.now():%Y%m%d}{ending}"
     return fixes.wizard(facts, "backup", "--to", place)
 
 
