@@ -7,11 +7,11 @@ import pulumi
 
 from components.access import AppAccess, AppAccessArgs
 from components.alerts import Alerts, AlertsArgs
-from components.audit import AuditTrail, AuditTrailArgs
 from components.configuration import read_settings
 from components.delivery import Delivery, DeliveryArgs
 from components.key import PhiKey, PhiKeyArgs
 from components.principal import AppPrincipal, AppPrincipalArgs
+from components.trail import AuditTrail, AuditTrailArgs
 
 settings = read_settings()
 principal = AppPrincipal("app-principal", AppPrincipalArgs(settings=settings))

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components.audit import AuditTrail
 from components.configuration import import_options
 from components.policies import event_patterns
 from components.policies.stack import (
@@ -24,6 +23,7 @@ from components.policies.stack import (
     trail_arn_of,
 )
 from components.settings import ResourceKind, Settings
+from components.trail import AuditTrail
 
 BURST = 5
 """Denied uses of the key within BURST_SECONDS that cause an alert: a single denial may be a typing error."""

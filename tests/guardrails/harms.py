@@ -205,7 +205,7 @@ LISTED: tuple[Harm, ...] = (
             'change("Policy", "app-access", {}, policy=lambda _: _later["logs"].apply('
             'lambda arn: doc({"Action": ["kms:Decrypt"], "Resource": arn})))\n'
             "_later = {}\n"
-            "import components.audit as _audit\n"
+            "import components.trail as _audit\n"
             "_early = _audit.AuditTrail('audit-trail', _audit.AuditTrailArgs("
             "settings=__import__('components.configuration', fromlist=['x']).read_settings()))\n"
             "_later['logs'] = _early.key_arn\n"
@@ -389,7 +389,7 @@ LISTED: tuple[Harm, ...] = (
     Harm(
         name="the Object Lock taken out of the program",
         before=(
-            "import components.trail_buckets as _buckets\n"
+            "import components.buckets as _buckets\n"
             "patch(_buckets.TrailBuckets, '_lock', lambda self, bucket, after: bucket)"
         ),
         rule=PRESENT,
@@ -650,8 +650,8 @@ OWN: tuple[Harm, ...] = (
     ),
     Harm(
         name="the audit trail taken out of the program",
-        before="import components.audit as _audit\npatch(_audit.AuditTrail, '_trail', lambda s, n, se, b, g: b)\n"
-        "import components.trail_buckets as _b\n_b.aws.s3.Bucket.name = None; _b.aws.s3.Bucket.trail_arn = None",
+        before="import components.trail as _audit\npatch(_audit.AuditTrail, '_trail', lambda s, n, se, b, g: b)\n"
+        "import components.buckets as _b\n_b.aws.s3.Bucket.name = None; _b.aws.s3.Bucket.trail_arn = None",
         rule=PRESENT,
     ),
     Harm(

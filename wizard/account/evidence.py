@@ -14,8 +14,8 @@ from wizard.account.facts import StackFacts
 from wizard.core.errors import ResourceError, SetupError, attempted, known
 from wizard.core.models.access import AccessReview, FormerText, PrincipalAccess, SignIn
 from wizard.core.models.account import TrailFact
-from wizard.core.models.audit import LogValidation, Usage
 from wizard.core.models.rotation import KeyRotations
+from wizard.core.models.trail import LogValidation, Usage
 from wizard.core.next_command import wizard
 from wizard.core.retry import Threads
 

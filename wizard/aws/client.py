@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from wizard.aws.access import AwsAccessReader
     from wizard.aws.access_diagnostics import AwsAccessDiagnostics
     from wizard.aws.application_credentials import ApplicationCredentials
-    from wizard.aws.cloudtrail import AwsAuditReader, CloudTrail
     from wizard.aws.data_keys.stored import StoredDataKeys
     from wizard.aws.ecs import Ecs
     from wizard.aws.existing_resources import ExistingResources
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from wizard.aws.kms import KmsKeys
     from wizard.aws.permissions import Permissions, PolicyAnalyzer, ServiceQuotas
     from wizard.aws.s3 import S3BackupStorage, StateStorage
+    from wizard.aws.trail import AwsAuditReader, CloudTrail
     from wizard.aws.unrecorded import UnrecordedResources
     from wizard.aws.usage_metrics import CloudWatchUsage
     from wizard.core.models.account import ProfileFact
@@ -40,7 +40,7 @@ LOADERS: Mapping[str, Callable[[], Any]] = {
     "permissions": lambda: import_module("wizard.aws.permissions").Permissions,
     "policy_analyzer": lambda: import_module("wizard.aws.permissions").PolicyAnalyzer,
     "application_credentials": lambda: import_module("wizard.aws.application_credentials").ApplicationCredentials,
-    "cloudtrail": lambda: import_module("wizard.aws.cloudtrail").CloudTrail,
+    "cloudtrail": lambda: import_module("wizard.aws.trail").CloudTrail,
     "stored_data_keys": lambda: import_module("wizard.aws.data_keys.stored").StoredDataKeys,
     "key_rotation": lambda: import_module("wizard.aws.key_rotation").AwsKeyRotation,
     "existing_resources": lambda: import_module("wizard.aws.existing_resources").ExistingResources,
@@ -52,7 +52,7 @@ LOADERS: Mapping[str, Callable[[], Any]] = {
     "ecs_services": lambda: import_module("wizard.aws.ecs").Ecs,
     "access": lambda: import_module("wizard.aws.access").AwsAccessReader,
     "access_diagnostics": lambda: import_module("wizard.aws.access_diagnostics").AwsAccessDiagnostics,
-    "audit": lambda: import_module("wizard.aws.cloudtrail").AwsAuditReader,
+    "audit": lambda: import_module("wizard.aws.trail").AwsAuditReader,
     "usage_metrics": lambda: import_module("wizard.aws.usage_metrics").CloudWatchUsage,
 }
 """The class of each attribute of `Aws` for a service, imported with its first use: a command uses a few."""

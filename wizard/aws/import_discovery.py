@@ -9,7 +9,8 @@ from typing import Any
 
 from components.settings import ResourceKind, Settings
 from components.settings.arn import Arn
-from wizard.aws import cloudtrail, existing_resources, iam, kms
+from wizard.aws import existing_resources, iam, kms
+from wizard.aws import trail as trails
 from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.session import Session, SessionClient
 from wizard.aws.data_keys.stores import ParameterStore
@@ -201,8 +202,8 @@ def _trail(session: Session, settings: Settings) -> _Answer:
         return _NOTHING
     names = settings.names
     # A trail of all Regions has its name in every Region, whichever its home is.
-    trail = cloudtrail.find_trail(session, names.trail) or next(
-        (trail for trail in cloudtrail.CloudTrail(session).list_trails() if trail.name == names.trail), None
+    trail = trails.find_trail(session, names.trail) or next(
+        (trail for trail in trails.CloudTrail(session).list_trails() if trail.name == names.trail), None
     )
     if trail is None:
         return _NOTHING
@@ -216,7 +217,7 @@ def _trail(session: Session, settings: Settings) -> _Answer:
 
 def _bucket(session: Session, settings: Settings, bucket: str) -> _Answer:
     account = settings.account_id
-    if not bucket or cloudtrail.bucket_owner(session, bucket, account) != "ours":
+    if not bucket or trails.bucket_owner(session, bucket, account) != "ours":
         return _NOTHING
 
     def ask(operation: str, *absent: str) -> Any:
@@ -235,13 +236,13 @@ def _bucket(session: Session, settings: Settings, bucket: str) -> _Answer:
         )
     policy, retention, bucket_settings = session.together(
         lambda: ask("GetBucketPolicy", "NoSuchBucketPolicy"),
-        lambda: cloudtrail.CloudTrail(session).bucket_retention(bucket),
+        lambda: trails.CloudTrail(session).bucket_retention(bucket),
         lambda: existing_resources.bucket_settings(session, bucket, account, ResourceKind.BUCKET),
     )
     kinds = [ResourceKind.BUCKET, *([ResourceKind.BUCKET_POLICY] if policy else []), *bucket_settings]
     return _Answer(
         resources=tuple(DiscoveredResource(thing=kind, id=bucket, arn=bucket) for kind in kinds),
-        facts={"retention": retention, "bucket_policy": cloudtrail.bucket_policy_of(bucket, policy)},
+        facts={"retention": retention, "bucket_policy": trails.bucket_policy_of(bucket, policy)},
     )
 
 

@@ -28,7 +28,7 @@ from wizard.aws.auth.session import Session
 from wizard.aws.iam import account_of
 from wizard.core.errors import PermissionDenied, SetupError
 from wizard.core.models.account import TrailFact
-from wizard.core.models.audit import LogValidation
+from wizard.core.models.trail import LogValidation
 from wizard.core.retry import Threads
 
 _NO_OBJECT = ("404", "NoSuchKey", "NotFound")

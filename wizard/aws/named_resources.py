@@ -20,7 +20,7 @@ from components.policies.named_resources import (
 from components.settings import Settings
 from components.settings.arn import Arn
 from components.settings.names import in_account_namespace
-from wizard.aws import cloudtrail
+from wizard.aws import trail as trails
 from wizard.aws.auth.session import Session, tags_of
 
 _NO_ENTITY = ("NoSuchEntity",)
@@ -43,9 +43,9 @@ def find(session: Session, settings: Settings, row: NamedResource) -> str | None
         # The look-up is by prefix. The older of a group's two ARN forms ends in `:*`.
         return next((str(each["arn"]).removesuffix(":*") for each in groups if each["logGroupName"] == row.name), None)
     if row.type == BUCKET:
-        return cloudtrail.bucket_owner(session, row.name, settings.account_id)
+        return trails.bucket_owner(session, row.name, settings.account_id)
     assert row.type == TRAIL, row.type
-    trail = cloudtrail.find_trail(session, row.name)
+    trail = trails.find_trail(session, row.name)
     return trail.arn if trail else None
 
 
@@ -71,7 +71,7 @@ def tags(session: Session, settings: Settings, row: NamedResource) -> Mapping[st
     if row.type == BUCKET:
         return bucket_tags(session, settings, row.name)
     assert row.type == TRAIL, row.type
-    if cloudtrail.find_trail(session, row.name) is None:
+    if trails.find_trail(session, row.name) is None:
         return None
     no_trail = ("CloudTrailARNInvalidException", "ResourceNotFoundException", "TrailNotFoundException")
     answer = session.find("cloudtrail", "ListTags", absent=no_trail, ResourceIdList=[row.arn])
@@ -81,7 +81,7 @@ def tags(session: Session, settings: Settings, row: NamedResource) -> Mapping[st
 def bucket_tags(session: Session, settings: Settings, bucket: str) -> Mapping[str, str] | None:
     """The tags of a bucket of the account; None where it has none of that name."""
     account = settings.account_id
-    if cloudtrail.bucket_owner(session, bucket, account) != "ours":
+    if trails.bucket_owner(session, bucket, account) != "ours":
         return None
     absent = ("NoSuchTagSet", "NoSuchTagSetError")
     tagging = session.find("s3", "GetBucketTagging", absent=absent, Bucket=bucket, ExpectedBucketOwner=account)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from wizard.aws import cloudtrail
+from wizard.aws import trail as trails
 from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.limits import read_all
 from wizard.aws.auth.session import Session, SessionClient
@@ -47,7 +47,7 @@ class StateStorage(SessionClient):
         Raises SetupError for a name that another account has, UsageError for an invalid name.
         """
         account_id = account_of(self._session)
-        owner = cloudtrail.bucket_owner(self._session, bucket, account_id)
+        owner = trails.bucket_owner(self._session, bucket, account_id)
         if owner == "foreign":
             raise _belongs_to_another(bucket, account_id)
         created = owner is None and _create(self._session, bucket, account_id)
@@ -150,7 +150,7 @@ def _encrypt(session: Session, target: Target) -> None:
 def _refuse_plain_http(session: Session, target: Target) -> None:
     policy = _setting(session, "GetBucketPolicy", target, "NoSuchBucketPolicy").get("Policy")
     document = json.loads(policy) if policy else {"Version": "2012-10-17", "Statement": []}
-    if cloudtrail.denies_plain_http(document, target["Bucket"]):
+    if trails.denies_plain_http(document, target["Bucket"]):
         return
     existing = document["Statement"]
     statements = existing if isinstance(existing, list) else [existing]

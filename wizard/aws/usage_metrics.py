@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from wizard.aws.access import MAX_PAGES, USES, history_pages
 from wizard.aws.auth.session import Session, utc
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
-from wizard.core.models.audit import Usage
+from wizard.core.models.trail import Usage
 
 T = TypeVar("T")
 

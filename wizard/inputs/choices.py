@@ -10,9 +10,9 @@ from typing import Any
 from wizard.core.errors import PermissionDenied, SetupError, Unsupported
 from wizard.core.models.account import Identity, Principal, ProfileFact, ProfileKind, TrailFact
 from wizard.core.models.answers import Answer, Source
-from wizard.core.models.audit import gaps
 from wizard.core.models.delivery import Linked, VercelProject
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType, Question
+from wizard.core.models.trail import gaps
 from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.targets.port import all_targets
 

@@ -11,8 +11,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from wizard.core.models import inputs
-from wizard.inputs.audit import TRAIL_INPUTS
 from wizard.inputs.key import KEY_INPUTS
+from wizard.inputs.trail import TRAIL_INPUTS
 from wizard.targets.port import all_targets
 
 if TYPE_CHECKING:

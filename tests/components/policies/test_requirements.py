@@ -14,7 +14,7 @@ from components.policies.requirements import (
     sections_of,
 )
 from guardrails.rules import RULES
-from wizard.core.models.audit import BUCKET_REQUIREMENTS, TRAIL_REQUIREMENTS
+from wizard.core.models.trail import BUCKET_REQUIREMENTS, TRAIL_REQUIREMENTS
 
 
 def test_no_two_requirements_share_an_id_a_text_or_a_check_of_prowler() -> None:

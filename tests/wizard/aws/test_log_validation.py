@@ -22,7 +22,7 @@ from wizard.aws import connect, log_validation
 from wizard.aws.auth.http import PARALLEL_OBJECTS
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.account import TrailFact
-from wizard.core.models.audit import LogValidation
+from wizard.core.models.trail import LogValidation
 
 NOW = datetime(2026, 7, 1, 12, 20, tzinfo=UTC)
 HOURS = 6

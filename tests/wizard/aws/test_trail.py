@@ -7,7 +7,7 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from wizard.aws.cloudtrail import bucket_owner
+from wizard.aws.trail import bucket_owner
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.account import Retention
 

@@ -14,7 +14,7 @@ from wizard.aws import connect
 from wizard.aws.access import USES
 from wizard.aws.usage_metrics import CloudWatchUsage
 from wizard.core.errors import Unreachable
-from wizard.core.models.audit import Usage
+from wizard.core.models.trail import Usage
 from wizard.core.retry import Clock
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"

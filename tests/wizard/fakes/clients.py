@@ -53,7 +53,6 @@ from wizard.core.models.account import (
     UnrecordedResource,
 )
 from wizard.core.models.answers import Draft
-from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyCall, KeyCalls, LogValidation, RuleFact
 from wizard.core.models.delivery import (
     PRODUCTION,
     AccessKey,
@@ -75,6 +74,7 @@ from wizard.core.models.delivery import (
 from wizard.core.models.deployment import Deployment, Redeployed, RedeployState, RollingRelease
 from wizard.core.models.inputs import Back, Mark, Question, StepState
 from wizard.core.models.stack import Drift, OnProgress, Progress, Step
+from wizard.core.models.trail import AlertsFact, BucketDocuments, KeyCall, KeyCalls, LogValidation, RuleFact
 from wizard.core.next_command import VERCEL_LOGIN
 from wizard.core.variable_ownership import ForeignVariable, OwnValues, VariablesNotOurs
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from wizard.core.models.audit import Usage
+from wizard.core.models.trail import Usage
 
 
 @dataclass(kw_only=True)

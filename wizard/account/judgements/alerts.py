@@ -10,8 +10,8 @@ from wizard.account import fixes
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import SetupError
-from wizard.core.models.audit import RuleFact
 from wizard.core.models.delivery import StackState
+from wizard.core.models.trail import RuleFact
 
 
 @judgement("alerts")

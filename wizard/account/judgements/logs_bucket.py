@@ -20,7 +20,7 @@ from wizard.account.facts import StackFacts
 from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import SetupError
 from wizard.core.models.account import Retention
-from wizard.core.models.audit import BUCKET_REQUIREMENTS, bucket_met, gap_of
+from wizard.core.models.trail import BUCKET_REQUIREMENTS, bucket_met, gap_of
 from wizard.core.retry import together
 
 CODES: Mapping[str, str] = {

@@ -12,8 +12,8 @@ from wizard.account.facts import StackFacts
 from wizard.account.judgements.variables import former_key
 from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import SetupError
-from wizard.core.models.audit import KeyCall
 from wizard.core.models.deployment import Deployment, Instances, Service
+from wizard.core.models.trail import KeyCall
 from wizard.core.variable_ownership import OwnValues
 from wizard.targets.ecs.service import (
     ExpectedDefinition,

@@ -22,7 +22,7 @@ from wizard.account.key_access import KeyReading
 from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact, TrailFact
-from wizard.core.models.audit import TRAIL_REQUIREMENTS, Gap, gap_of, trail_met
+from wizard.core.models.trail import TRAIL_REQUIREMENTS, Gap, gap_of, trail_met
 
 TRAIL = "aws:cloudtrail/trail:Trail::audit-trail"
 LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup::audit-trail-logs"

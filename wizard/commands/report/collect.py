@@ -33,8 +33,8 @@ from wizard.core.cost.drivers import Assumptions, CostItem, estimate
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import SetupError
 from wizard.core.models.access import FormerText, Unread
-from wizard.core.models.audit import Usage
 from wizard.core.models.rotation import KeyRotations, LastBackup, RestoreDrill
+from wizard.core.models.trail import Usage
 from wizard.core.next_command import plain_name, wizard
 from wizard.core.retry import Threads
 

@@ -22,8 +22,8 @@ from wizard.account.checklist import ItemState
 from wizard.commands.report.facts import ReportFacts
 from wizard.core import json_documents
 from wizard.core.models import access
-from wizard.core.models.audit import LogValidation
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, Rotation
+from wizard.core.models.trail import LogValidation
 from wizard.core.safe_text import clean, lines
 
 INCLUDED: Mapping[type, tuple[str, ...]] = MappingProxyType(

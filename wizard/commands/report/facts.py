@@ -12,8 +12,8 @@ from wizard.account.checklist import ItemState
 from wizard.core.errors import SetupError
 from wizard.core.models.access import AccessReview, SignIn, SignOff, Unread
 from wizard.core.models.account import Retention
-from wizard.core.models.audit import LogValidation
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations
+from wizard.core.models.trail import LogValidation
 
 
 @dataclass(frozen=True, kw_only=True)

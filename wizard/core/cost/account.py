@@ -12,7 +12,7 @@ from components.settings import Settings
 from wizard.core.cost import drivers as costs
 from wizard.core.cost.prices import STORAGE
 from wizard.core.errors import SetupError
-from wizard.core.models.audit import Usage
+from wizard.core.models.trail import Usage
 from wizard.core.ports.run import AwsClient
 from wizard.core.retry import Threads
 

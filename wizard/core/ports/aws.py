@@ -13,9 +13,9 @@ from components.settings import SecretStore, Settings
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.models import access, account, delivery
 from wizard.core.models.account import PermissionsFact, QuotaFact
-from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyCalls, LogValidation, Usage
 from wizard.core.models.deployment import Rollout, Service, ServiceDeployment, TaskDefinition
 from wizard.core.models.rotation import BucketLock, DataKeyVersion, KeyRotations, StoredKey, StoredObject, VersionOrigin
+from wizard.core.models.trail import AlertsFact, BucketDocuments, KeyCalls, LogValidation, Usage
 from wizard.core.variable_ownership import ForeignVariable, OwnValues
 
 
@@ -145,7 +145,7 @@ class ApplicationCredentials(Protocol):
 
 
 class CloudTrail(Protocol):
-    """Trails and their buckets (`wizard/aws/cloudtrail.py`)."""
+    """Trails and their buckets (`wizard/aws/trail.py`)."""
 
     def list_trails(self) -> tuple[account.TrailFact, ...]:
         """Every trail that records this Region."""
@@ -315,7 +315,7 @@ class AccessReader(Protocol):
 
 
 class AuditReader(Protocol):
-    """The audit of one Region (`wizard/aws/audit.py`). Reads only; raises errors of `wizard.core.errors` only."""
+    """The audit of one Region (`wizard/aws/trail.py`). Reads only; raises errors of `wizard.core.errors` only."""
 
     def selectors(self, arn: str) -> Mapping[str, Any]:
         """The trail's selectors as CloudTrail returns them: `EventSelectors`, `AdvancedEventSelectors`."""

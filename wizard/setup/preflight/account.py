@@ -13,9 +13,9 @@ from wizard.core.cost import prices
 from wizard.core.errors import CredentialsError, Problem, SetupError, Unsupported
 from wizard.core.json_documents import camel
 from wizard.core.models.account import Existing, Identity
-from wizard.core.models.audit import gaps, unread
 from wizard.core.models.delivery import Scope, StoredDataKey
 from wizard.core.models.inputs import CALLER, CREATE
+from wizard.core.models.trail import gaps, unread
 from wizard.core.next_command import Command, shell, wizard
 from wizard.core.ports.run import AwsClient
 from wizard.core.retry import Threads

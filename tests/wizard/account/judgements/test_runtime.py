@@ -14,9 +14,9 @@ from wizard.account import codes as table
 from wizard.account.judgements.runtime import check_deployments, check_task_definition
 from wizard.account.notices import State
 from wizard.core.errors import PermissionDenied
-from wizard.core.models.audit import KeyCall
 from wizard.core.models.delivery import StackState
 from wizard.core.models.deployment import Deployment, ReleaseStage, ReleaseState, RollingRelease
+from wizard.core.models.trail import KeyCall
 
 NOW = datetime.now(UTC)
 DENIED = PermissionDenied("you may not", "ask for it")

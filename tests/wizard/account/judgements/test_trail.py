@@ -19,7 +19,7 @@ from wizard.account.judgements.trail import check_logs_key, check_logs_key_polic
 from wizard.account.notices import State
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.account import Retention
-from wizard.core.models.audit import AlertsFact, BucketDocuments, RuleFact
+from wizard.core.models.trail import AlertsFact, BucketDocuments, RuleFact
 
 ORGANIZATIONS = f"arn:aws:cloudtrail:eu-west-1:{ACCOUNT}:trail/organization"
 WHOLE = Retention(

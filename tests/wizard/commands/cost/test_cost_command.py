@@ -34,7 +34,7 @@ from wizard.core.errors import (
     UsageError,
 )
 from wizard.core.models.answers import Answer, Source
-from wizard.core.models.audit import Usage
+from wizard.core.models.trail import Usage
 from wizard.inputs.answers import from_settings
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -23,8 +23,8 @@ from wizard.commands.cost import CostOptions
 from wizard.commands.cost import command as cost
 from wizard.core.clients import Request
 from wizard.core.models.answers import Answer, Source
-from wizard.core.models.audit import Usage
 from wizard.core.models.rotation import KeyRotations, Rotation
+from wizard.core.models.trail import Usage
 from wizard.inputs.answers import from_settings
 from wizard.setup import steps
 from wizard.setup.preflight.checks import Findings

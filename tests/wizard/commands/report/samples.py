@@ -57,8 +57,8 @@ from wizard.core.models.access import (
     SignOff,
     Unread,
 )
-from wizard.core.models.audit import LogValidation
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, Rotation, VersionOrigin
+from wizard.core.models.trail import LogValidation
 
 AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 STRANGE = '<script>alert("x")</script>&\'`|*_[a](b)'

@@ -32,8 +32,8 @@ from wizard.commands.report.claims import CALLS, agreements_of, checklist_of, sa
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.access import AccessKeyAge, KeyEvents, SignIn
 from wizard.core.models.account import Retention
-from wizard.core.models.audit import LogValidation
 from wizard.core.models.rotation import LastBackup, RestoreDrill
+from wizard.core.models.trail import LogValidation
 
 ROOT = Path(__file__).resolve().parents[4]
 Mutation = Callable[[World], None]

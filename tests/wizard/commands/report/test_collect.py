@@ -56,9 +56,9 @@ from wizard.core.errors import PermissionDenied, StackNotFound, Unreachable, Usa
 from wizard.core.models.access import AccessKeyAge, KeyEvents, KeyUse, SignIn
 from wizard.core.models.account import Retention
 from wizard.core.models.answers import Answer, Source
-from wizard.core.models.audit import LogValidation
 from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.rotation import KeyRotations, LastBackup, RestoreDrill, Rotation, VersionOrigin
+from wizard.core.models.trail import LogValidation
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 OTHER = f"arn:aws:iam::{ACCOUNT}:role/somebody-else"

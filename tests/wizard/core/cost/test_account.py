@@ -15,8 +15,8 @@ from tests.wizard.fakes.clients import KEY, OTHER_KEY, TRAIL, FakeAwsClient, bui
 from wizard.core.cost.account import AccountFacts, CostByUse, cost_by_use, monthly, not_asked, read_account
 from wizard.core.cost.drivers import Assumptions, Driver
 from wizard.core.errors import PermissionDenied
-from wizard.core.models.audit import Usage
 from wizard.core.models.rotation import KeyRotations, Rotation
+from wizard.core.models.trail import Usage
 
 UNTIL = datetime(2026, 11, 24, 12, tzinfo=UTC)
 MONTH = timedelta(minutes=43_800)

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from components.buckets import TrailBuckets
 from components.configuration import import_options
 from components.lockout import no_lockout
 from components.policies.stack import log_role_policies_of, logs_to_cloudwatch, trail_key_policy_of
 from components.settings import DELETION_WINDOW_DAYS, LOGS_KEY_ROTATION_DAYS, ImportGroup, ResourceKind, Settings
-from components.trail_buckets import TrailBuckets
 
 AUDIT_KEY_DESCRIPTION = "EONPRO audit log encryption key, not for PHI"
 

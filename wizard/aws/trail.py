@@ -17,7 +17,7 @@ from wizard.aws.iam import account_of
 from wizard.core import safe_text
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.account import Retention, TrailFact
-from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyCall, KeyCalls, LogValidation, RuleFact
+from wizard.core.models.trail import AlertsFact, BucketDocuments, KeyCall, KeyCalls, LogValidation, RuleFact
 from wizard.core.next_command import Command
 
 _NO_BUCKET = ("404", "NoSuchBucket", "NotFound")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from wizard.aws.cloudtrail import records_kms
+from wizard.aws.trail import records_kms
 
 KMS = "kms.amazonaws.com"
 RDS = "rdsdata.amazonaws.com"
