@@ -66,7 +66,9 @@ def _granted(facts: StackFacts, arn: str, policy: Mapping[str, Any], expected: M
     less = [
         action
         for action in actions
-        if _WEIGHT[decisions[action]] < _WEIGHT[of_stack.decide_by_key_policy_of(facts.settings, expected, arn, action)]
+        if policy != expected
+        and _WEIGHT[decisions[action]]
+        < _WEIGHT[of_stack.decide_by_key_policy_of(facts.settings, expected, arn, action)]
     ]
     # An imported key policy that was kept on purpose: it is enough if the policy delegates to IAM.
     is_kept = ImportGroup.KEY in facts.settings.kept_as_found

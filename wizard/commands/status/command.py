@@ -38,7 +38,8 @@ ROWS: Mapping[str, tuple[Judgement, ...]] = {
         key_policy.check_regions_of_key,
         policies.check_application_grants,
     ),
-    "trail": (trail.check_trail, trail.check_logs_key),
+    # A key of the logs that cannot be used shows in the delivery error of the trail: no call for it of its own.
+    "trail": (trail.check_trail,),
     "stored data key": (stored_data_key.check_stored_data_key,),
 }
 """The judgements of each row; the deploy targets follow."""
@@ -227,9 +228,7 @@ def _read_account(settings: Settings, caller: _Caller, facts: StackFacts | None)
     targets = [(target, facts.for_target(target)) for target in settings.deploy_targets]
     judgements = [_every(row, facts) for row in ROWS.values()]
     judgements += [_every(_TARGET_CHECKS, of_target) for _, of_target in targets]
-    with Threads(max_workers=1) as pool:
-        pool.submit(lambda: facts.last_backup)
-        notices = judge(facts, judgements)
+    *notices, _ = judge(facts, [*judgements, _backup])
     checks = (
         *(_check(what, found) for what, found in zip(ROWS, notices, strict=False)),
         *(_target_check(*target, found) for target, found in zip(targets, notices[len(ROWS) :], strict=True)),
@@ -245,6 +244,12 @@ def _read_account(settings: Settings, caller: _Caller, facts: StackFacts | None)
         checks=checks,
         status=worst[0] if worst else HealthStatus.GOOD,
     )
+
+
+def _backup(facts: StackFacts) -> Iterator[Notice]:
+    """Reads the last backup beside the judgements: it is shown, and not judged."""
+    facts.read("last_backup")
+    return iter(())
 
 
 def _every(checks: Iterable[Judgement], facts: StackFacts) -> Judgement:

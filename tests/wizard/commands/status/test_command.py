@@ -217,8 +217,8 @@ def with_a_trail_of_one_region(world: World) -> None:
     world.aws.trails = (logs(multi_region=False),)
 
 
-def with_a_disabled_key_of_the_logs(world: World) -> None:
-    world.aws.keys[LOGS_KEY] = key_fact(LOGS_KEY, state="Disabled")
+def with_a_trail_that_cannot_deliver(world: World) -> None:
+    world.aws.trails = (logs(delivery_error="KMS.DisabledException"),)
 
 
 def without_the_application_in_the_key_policy(world: World) -> None:
@@ -306,7 +306,7 @@ def test_a_key_policy_that_was_left_as_it_was_found_is_told_and_not_wrong(world:
         (with_the_alias_on_another_key, {"key"}),
         (with_a_trail_without_kms, {"trail"}),
         (with_a_trail_of_one_region, {"trail"}),
-        (with_a_disabled_key_of_the_logs, {"trail"}),
+        (with_a_trail_that_cannot_deliver, {"trail"}),
         (without_the_application_in_the_key_policy, {"access"}),
         (without_a_trail, {"trail"}),
         (with_a_trail_that_stands_still, {"trail"}),
@@ -328,7 +328,7 @@ def test_what_is_wrong_is_told_and_nothing_else(world: World, fault: Callable[[W
 @pytest.mark.parametrize(
     ("method", "unknown"),
     [
-        ("describe_key", {"key", "rotation", "access", "trail", "ecs", "vercel"}),
+        ("describe_key", {"key", "rotation", "access", "ecs", "vercel"}),
         ("find_trail", {"trail"}),
         ("read_stored_data_key", {"stored data key", "ecs", "vercel"}),
         ("access_diagnostics.held", {"ecs"}),
@@ -386,7 +386,7 @@ def test_an_existing_trail_is_looked_for_by_its_arn() -> None:
         with_the_alias_on_another_key,
         with_a_trail_without_kms,
         with_a_trail_of_one_region,
-        with_a_disabled_key_of_the_logs,
+        with_a_trail_that_cannot_deliver,
         without_a_trail,
         without_a_stored_key,
         without_a_variable_on_vercel,
