@@ -24,7 +24,7 @@ from wizard.data_key.verification import ChildDecryptVerifier
 from wizard.vercel.http import Api
 
 REQUESTS = {
-    "status": (11, 4, 4),
+    "status": (13, 4, 4),
     "verify": (40, 4, 6),
     "doctor --quick": (57, 5, 6),
     "push --no-redeploy": (12, 8, 8),

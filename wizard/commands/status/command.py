@@ -38,8 +38,7 @@ ROWS: Mapping[str, tuple[Judgement, ...]] = {
         key_policy.check_regions_of_key,
         policies.check_application_grants,
     ),
-    # A key of the logs that cannot be used shows in the delivery error of the trail: no call for it of its own.
-    "trail": (trail.check_trail,),
+    "trail": (trail.check_trail, trail.check_logs_key),
     "stored data key": (stored_data_key.check_stored_data_key,),
 }
 """The judgements of each row; the deploy targets follow."""

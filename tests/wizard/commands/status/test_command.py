@@ -217,6 +217,10 @@ def with_a_trail_of_one_region(world: World) -> None:
     world.aws.trails = (logs(multi_region=False),)
 
 
+def with_a_disabled_key_of_the_logs(world: World) -> None:
+    world.aws.keys[LOGS_KEY] = key_fact(LOGS_KEY, state="Disabled")
+
+
 def with_a_trail_that_cannot_deliver(world: World) -> None:
     world.aws.trails = (logs(delivery_error="KMS.DisabledException"),)
 
@@ -307,6 +311,7 @@ def test_a_key_policy_that_was_left_as_it_was_found_is_told_and_not_wrong(world:
         (with_a_trail_without_kms, {"trail"}),
         (with_a_trail_of_one_region, {"trail"}),
         (with_a_trail_that_cannot_deliver, {"trail"}),
+        (with_a_disabled_key_of_the_logs, {"trail"}),
         (without_the_application_in_the_key_policy, {"access"}),
         (without_a_trail, {"trail"}),
         (with_a_trail_that_stands_still, {"trail"}),
@@ -328,7 +333,7 @@ def test_what_is_wrong_is_told_and_nothing_else(world: World, fault: Callable[[W
 @pytest.mark.parametrize(
     ("method", "unknown"),
     [
-        ("describe_key", {"key", "rotation", "access", "ecs", "vercel"}),
+        ("describe_key", {"key", "rotation", "access", "trail", "ecs", "vercel"}),
         ("find_trail", {"trail"}),
         ("read_stored_data_key", {"stored data key", "ecs", "vercel"}),
         ("access_diagnostics.held", {"ecs"}),
@@ -387,6 +392,7 @@ def test_an_existing_trail_is_looked_for_by_its_arn() -> None:
         with_a_trail_without_kms,
         with_a_trail_of_one_region,
         with_a_trail_that_cannot_deliver,
+        with_a_disabled_key_of_the_logs,
         without_a_trail,
         without_a_stored_key,
         without_a_variable_on_vercel,
