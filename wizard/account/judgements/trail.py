@@ -292,17 +292,32 @@ def check_logs_key_policy(facts: StackFacts) -> Iterator[Notice]:
             command=fixes.pulumi_up(facts, TRAIL_KEY),
             requirements=_READABLE,
         )
-    if wider.undenied:
+    yield from _logs_key_grants(facts, reading)
+    if not wider.allowed:
+        yield Notice.good(f"{whose} gives nobody more than the settings")
+
+
+@judgement("key-deletion-window")
+def check_logs_key_guard(facts: StackFacts) -> Iterator[Notice]:
+    """Whether the policy of the key of the logs has every denial of the settings.
+
+    Not for `verify` and `push`, as with the key itself: a stack of an earlier version has fewer denials.
+    """
+    settings, arn = facts.settings, facts.logs_key_arn
+    reading = facts.key_reading(arn) if arn is not None and _owns_key(settings) else None
+    if reading is None or not isinstance(reading.key, KeyFact) or isinstance(reading.policy, SetupError):
+        return  # Reported by check_trail, check_logs_key or check_logs_key_policy.
+    wanted = trail_key_policy_of(settings)
+    whose = f"the policy of the key of the logs {reading.arn}"
+    if widening(reading.policy, wanted, resource=reading.arn, account=settings.account_id).undenied:
         yield Notice.wrong(
             "logs-key-unguarded",
             what=f"{whose} allows its deletion, or disabling it by mistake",
             why="without the key nobody can read the audit records; the settings say who can schedule its deletion",
             command=fixes.pulumi_up(facts, TRAIL_KEY),
-            requirements=("key-deletion-window",),
         )
-    yield from _logs_key_grants(facts, reading)
-    if not wider.allowed and not wider.undenied:
-        yield Notice.good(f"{whose} gives nobody more than the settings")
+    else:
+        yield Notice.good(f"{whose} has every denial of the settings")
 
 
 def _logs_key_grants(facts: StackFacts, reading: KeyReading) -> Iterator[Notice]:
@@ -364,5 +379,6 @@ OTHER_CHECKS: tuple[Judgement, ...] = (
     check_logs_key,
     check_logs_key_rotation,
     check_logs_key_policy,
+    check_logs_key_guard,
     *logs_bucket.OTHER_CHECKS,
 )

@@ -15,7 +15,13 @@ from tests.wizard.fakes.clients import ACCOUNT, BUCKET, LOGS_KEY, REGION, TRAIL,
 from wizard.account.diagnosis import build_diagnosis
 from wizard.account.judgements.alerts import check_alerts
 from wizard.account.judgements.logs_bucket import check_buckets
-from wizard.account.judgements.trail import check_logs_key, check_logs_key_policy, check_logs_key_rotation, check_trail
+from wizard.account.judgements.trail import (
+    check_logs_key,
+    check_logs_key_guard,
+    check_logs_key_policy,
+    check_logs_key_rotation,
+    check_trail,
+)
 from wizard.account.notices import State
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.account import Retention
@@ -281,7 +287,7 @@ def test_the_key_of_the_logs_is_guarded_against_its_deletion(stand: CheckedStack
     policy: Any = stand.aws.key_policies[LOGS_KEY]
     allowed = [statement for statement in policy["Statement"] if statement["Effect"] == "Allow"]
     stand.aws.key_policies[LOGS_KEY] = {**policy, "Statement": allowed}
-    found = finding(stand.told(check_logs_key_policy), "logs-key-unguarded")
+    found = finding(stand.told(check_logs_key_guard), "logs-key-unguarded")
     assert found.requirements == ("key-deletion-window",)
 
 
