@@ -15,7 +15,7 @@ from components.trail import AuditTrail, AuditTrailArgs
 
 settings = read_settings()
 principal = AppPrincipal("app-principal", AppPrincipalArgs(settings=settings))
-key = PhiKey("phi-key", PhiKeyArgs(settings=settings, app_principal_arns=principal.arns))
+key = PhiKey("phi-key", PhiKeyArgs(settings=settings, principal=principal))
 key_arns = [key.key_arn, *key.replica_arns]
 access = AppAccess("app-access", AppAccessArgs(settings=settings, key_arns=key_arns, principal=principal))
 trail = AuditTrail("audit-trail", AuditTrailArgs(settings=settings))

@@ -4,7 +4,6 @@ Touches the Pulumi engine only: it registers resources.
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -13,13 +12,14 @@ import pulumi_aws as aws
 from components.configuration import import_options
 from components.lockout import no_lockout
 from components.policies.stack import key_policy_of
+from components.principal import AppPrincipal
 from components.settings import DELETION_WINDOW_DAYS, KEY_DESCRIPTION, ImportGroup, ResourceKind, Settings
 
 
 @dataclass(frozen=True, kw_only=True)
 class PhiKeyArgs:
     settings: Settings
-    app_principal_arns: Sequence[pulumi.Input[str]]
+    principal: AppPrincipal
     """The application's principals. They must exist: KMS refuses a key policy that names one that does not."""
 
 
@@ -38,10 +38,14 @@ class PhiKey(pulumi.ComponentResource):
     def __init__(self, name: str, args: PhiKeyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("eonpro:kms:PhiKey", name, {}, opts)
         settings = args.settings
-        policy = pulumi.Output.all(*args.app_principal_arns).apply(lambda arns: _key_policy(settings, arns))
+        # By the settings, and not by the outputs of the principals: a first preview knows the policy, shows it, and the
+        # guardrails refuse a harmful one before anything is created.
+        policy = json.dumps(key_policy_of(settings))
         # Without the key all PHI is lost. protect stops a deletion or replacement by this stack;
         # retain_on_delete keeps the key when somebody removes the protection.
-        retained = pulumi.ResourceOptions(parent=self, protect=True, retain_on_delete=True)
+        retained = pulumi.ResourceOptions(
+            parent=self, protect=True, retain_on_delete=True, depends_on=args.principal.created
+        )
         imported = import_options(
             settings,
             ResourceKind.KEY,
@@ -109,7 +113,3 @@ class PhiKey(pulumi.ComponentResource):
         aws.kms.Alias(name, region=region, name=settings.names.alias, target_key_id=replica.key_id, opts=retained)
         arn: pulumi.Output[str] = replica.arn
         return arn
-
-
-def _key_policy(settings: Settings, app_principal_arns: Sequence[str]) -> str:
-    return json.dumps(key_policy_of(settings, app_principal_arns))

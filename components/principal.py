@@ -35,13 +35,15 @@ class AppPrincipal(pulumi.ComponentResource):
     roles: list[pulumi.Output[str]]
     """Names of the roles that policies are attached to."""
     users: list[pulumi.Output[str]]
+    created: list[pulumi.Resource]
+    """The role and the user of this stack."""
 
     def __init__(self, name: str, args: AppPrincipalArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("eonpro:kms:AppPrincipal", name, {}, opts)
         settings = args.settings
         existing = settings.app_principal_arn
         self.arns = arns = []
-        self.roles, self.users, self.user_arn = [], [], None
+        self.roles, self.users, self.created, self.user_arn = [], [], [], None
         if existing is not None:
             arns.append(pulumi.Output.from_input(existing))
             (self.users if ":user/" in existing else self.roles).append(
@@ -51,10 +53,12 @@ class AppPrincipal(pulumi.ComponentResource):
             role = self._role(name, settings)
             arns.append(role.arn)
             self.roles.append(role.name)
+            self.created.append(role)
         if settings.makes_user:
             user = self._user(name, settings)
             arns.append(user.arn)
             self.users.append(user.name)
+            self.created.append(user)
             self.user_arn = user.arn
         self.arn = arns[0]
         self.register_outputs({"arn": self.arn, "userArn": self.user_arn})
