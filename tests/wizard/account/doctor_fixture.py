@@ -55,14 +55,14 @@ class DoctorFixture(World):
             prover=self.prover,
             github=self.github,
         )
-        told = diagnose(deployed_stack.find(self.run()[0], clients), of)
-        commands = [finding.command.split(" && ") for finding in (*told.findings, *told.consequences)]
+        diagnosis = diagnose(deployed_stack.find(self.run()[0], clients), of)
+        commands = [finding.command.split(" && ") for finding in (*diagnosis.findings, *diagnosis.consequences)]
         for command in itertools.chain(*commands):
             program, *words = shlex.split(command) or [""]
             if (program, *words[:2]) == ("python", "-m", "wizard"):
                 # Raises for a command that could not be typed.
                 parser.parse(words[2:])
-        return told
+        return diagnosis
 
     def first(self, of: Sequence[Judgement] = checks.ACCESS_CHECKS) -> Notice:
         """What is to be mended first."""

@@ -77,37 +77,37 @@ class CheckedStack:
             readers={"state": lambda: known(self.state), "project": lambda: known(self.project or self.vercel.project)},
         )
 
-    def told(self, *checks: Callable[[StackFacts], Iterable[Notice]]) -> tuple[Notice, ...]:
+    def notices(self, *checks: Callable[[StackFacts], Iterable[Notice]]) -> tuple[Notice, ...]:
         """All that the checks tell. A view chooses judgements by the requirements that they name."""
         facts = self.context()
-        told = [(check, notice) for check in checks for notice in check(facts)]
+        notices = [(check, notice) for check in checks for notice in check(facts)]
         undeclared = {
-            (check.__name__, id_) for check, each in told for id_ in {*each.requirements} - {*requirements_of(check)}
+            (check.__name__, id_) for check, each in notices for id_ in {*each.requirements} - {*requirements_of(check)}
         }
         assert not undeclared
-        return tuple(notice for _, notice in told)
+        return tuple(notice for _, notice in notices)
 
 
-def finding(told: Iterable[Notice], cause: str) -> Notice:
+def finding(notices: Iterable[Notice], cause: str) -> Notice:
     """The one finding, of that cause."""
-    found = [each for each in told if each.state is State.WRONG]
+    found = [each for each in notices if each.state is State.WRONG]
     assert [each.code for each in found] == [cause], found
     return found[0]
 
 
-def causes(told: Iterable[Notice]) -> list[str]:
+def causes(notices: Iterable[Notice]) -> list[str]:
     """The causes that were found."""
-    return [each.code for each in told if each.code]
+    return [each.code for each in notices if each.code]
 
 
-def all_passed(told: Iterable[Notice]) -> bool:
+def all_passed(notices: Iterable[Notice]) -> bool:
     """Whether all of it is well, and something was looked at."""
-    told = tuple(told)
-    return bool(told) and all(each.state is State.GOOD for each in told)
+    notices = tuple(notices)
+    return bool(notices) and all(each.state is State.GOOD for each in notices)
 
 
-def not_checked(told: Iterable[Notice]) -> list[Notice]:
-    """What could not be looked at; nothing else may be told."""
-    told = tuple(told)
-    assert all(each.state is State.UNKNOWN for each in told), told
-    return [each for each in told if each.state is State.UNKNOWN]
+def not_checked(notices: Iterable[Notice]) -> list[Notice]:
+    """What could not be looked at; nothing else may be notices."""
+    notices = tuple(notices)
+    assert all(each.state is State.UNKNOWN for each in notices), notices
+    return [each for each in notices if each.state is State.UNKNOWN]

@@ -40,20 +40,20 @@ def test_no_cause_explains_itself_nor_what_is_told_before_it(cause: check_codes.
 
 
 def test_causes_are_told_in_the_tables_order_whoever_was_first() -> None:
-    told = build_diagnosis(
+    diagnosis = build_diagnosis(
         "production", [finding("variable-missing"), finding("key-policy-denies"), finding("key-disabled")]
     )
-    assert [each.code for each in told.findings] == ["key-disabled", "key-policy-denies", "variable-missing"]
+    assert [each.code for each in diagnosis.findings] == ["key-disabled", "key-policy-denies", "variable-missing"]
 
 
 def test_what_follows_from_a_cause_is_told_apart() -> None:
-    told = DIAGNOSES["a cause and what follows"]
-    assert (told.findings, told.consequences) == ((DISABLED,), (PROOF,))
+    diagnosis = DIAGNOSES["a cause and what follows"]
+    assert (diagnosis.findings, diagnosis.consequences) == ((DISABLED,), (PROOF,))
 
 
 def test_a_restart_alone_is_not_printed_where_a_variable_has_to_be_put_right_first() -> None:
-    told = build_diagnosis("production", [finding("deployment-stale"), finding("variable-changed")])
-    assert [each.code for each in told.findings] == ["variable-changed"]
+    diagnosis = build_diagnosis("production", [finding("deployment-stale"), finding("variable-changed")])
+    assert [each.code for each in diagnosis.findings] == ["variable-changed"]
 
 
 @pytest.mark.parametrize(
@@ -65,13 +65,15 @@ def test_a_restart_alone_is_not_printed_where_a_variable_has_to_be_put_right_fir
     ],
 )
 def test_no_command_is_printed_first_that_another_fault_refuses(causes: tuple[str, ...], printed: list[str]) -> None:
-    told = build_diagnosis("production", [finding(cause) for cause in causes])
-    assert [each.code for each in told.findings] == printed
+    diagnosis = build_diagnosis("production", [finding(cause) for cause in causes])
+    assert [each.code for each in diagnosis.findings] == printed
 
 
 def test_what_two_checks_tell_is_told_once() -> None:
-    told = build_diagnosis("production", [DISABLED, DISABLED, DENIED, DENIED, Notice.good("it"), Notice.good("it")])
-    assert (len(told.findings), len(told.not_checked), told.passed) == (1, 1, ("it",))
+    diagnosis = build_diagnosis(
+        "production", [DISABLED, DISABLED, DENIED, DENIED, Notice.good("it"), Notice.good("it")]
+    )
+    assert (len(diagnosis.findings), len(diagnosis.not_checked), diagnosis.passed) == (1, 1, ("it",))
 
 
 @pytest.mark.parametrize(
@@ -105,9 +107,9 @@ def test_a_check_that_is_refused_is_unknown_and_the_others_go_on() -> None:
     def the_rest(context: StackFacts) -> Iterator[Notice]:
         yield Notice.good("the rest")
 
-    told = DoctorFixture(settings()).diagnosis((what_may_not_be_seen, the_rest))
-    assert [each.what for each in told.not_checked] == ["what may not be seen"]
-    assert told.passed == ("the rest",) and told.exit_code == 3
+    diagnosis = DoctorFixture(settings()).diagnosis((what_may_not_be_seen, the_rest))
+    assert [each.what for each in diagnosis.not_checked] == ["what may not be seen"]
+    assert diagnosis.passed == ("the rest",) and diagnosis.exit_code == 3
 
 
 def test_each_thing_is_read_once_and_its_error_kept() -> None:
@@ -119,8 +121,8 @@ def test_each_thing_is_read_once_and_its_error_kept() -> None:
         raise ResourceError("it failed", "again")
 
     def check(context: StackFacts) -> Iterator[Notice]:
-        told = context.once("thing", read)
-        assert isinstance(told, ResourceError)
+        notices = context.once("thing", read)
+        assert isinstance(notices, ResourceError)
         yield Notice.good("looked")
 
     fixture.diagnosis((check,) * 6)
@@ -128,14 +130,14 @@ def test_each_thing_is_read_once_and_its_error_kept() -> None:
 
 
 def test_a_stored_data_key_that_is_wrong_puts_no_blame_on_who_differs_from_it() -> None:
-    told = build_diagnosis("production", [finding("data-key-foreign"), finding("data-key-wrong-length")])
-    assert [each.code for each in told.findings] == ["data-key-wrong-length"]
-    assert [each.code for each in told.consequences] == ["data-key-foreign"]
+    diagnosis = build_diagnosis("production", [finding("data-key-foreign"), finding("data-key-wrong-length")])
+    assert [each.code for each in diagnosis.findings] == ["data-key-wrong-length"]
+    assert [each.code for each in diagnosis.consequences] == ["data-key-foreign"]
 
 
 def test_what_is_wrong_on_vercel_does_not_hide_a_stored_data_key_that_does_not_open() -> None:
-    told = build_diagnosis("production", [finding("variable-missing"), finding("unwrap-failed")])
-    assert [each.code for each in told.findings] == ["unwrap-failed", "variable-missing"]
+    diagnosis = build_diagnosis("production", [finding("variable-missing"), finding("unwrap-failed")])
+    assert [each.code for each in diagnosis.findings] == ["unwrap-failed", "variable-missing"]
 
 
 def printed(name: str, *, quiet: bool = False) -> str:

@@ -291,20 +291,20 @@ def checked(**changes: Any) -> CheckedStack:
 
 
 def test_a_whole_hash_key_passes_and_without_the_setting_nothing_is_checked() -> None:
-    assert causes(checked().told(check_values_beside)) == []
-    assert CheckedStack().told(check_values_beside) == ()
+    assert causes(checked().notices(check_values_beside)) == []
+    assert CheckedStack().notices(check_values_beside) == ()
 
 
 def test_a_hash_key_that_was_not_made_yet_is_made_by_a_push() -> None:
     stack = CheckedStack(settings=with_hash_key())
-    told = [each for each in stack.told(check_values_beside) if each.code != "variable-missing"]
+    told = [each for each in stack.notices(check_values_beside) if each.code != "variable-missing"]
     assert "push" in finding(told, "data-key-not-created").command
 
 
 def test_a_deleted_hash_key_is_restored_by_the_command_that_is_printed() -> None:
     stack = checked()
     del stack.aws.stored_keys[HASH]
-    told = finding(stack.told(check_values_beside), "stored-key-missing")
+    told = finding(stack.notices(check_values_beside), "stored-key-missing")
     assert f"restore --hash-key --stack production --version {HASH_KEY.fingerprint}" in told.command
     assert "no search hash matches" in told.why
 
@@ -312,12 +312,12 @@ def test_a_deleted_hash_key_is_restored_by_the_command_that_is_printed() -> None
 def test_another_hash_key_on_vercel_is_a_finding_and_is_not_overwritten() -> None:
     stack = checked()
     stack.vercel.variables[HASH_KEY_VARIABLE] = wrapped_key("of somebody else").value
-    told = finding(stack.told(check_values_beside), "data-key-foreign")
+    told = finding(stack.notices(check_values_beside), "data-key-foreign")
     assert f"--rename-existing {HASH_KEY_VARIABLE}" in told.command
 
 
 def test_a_target_without_its_hash_key_gets_it_by_a_push() -> None:
     stack = checked()
     stack.vercel.variables.pop(HASH_KEY_VARIABLE)
-    told = finding(stack.told(check_values_beside), "variable-missing")
+    told = finding(stack.notices(check_values_beside), "variable-missing")
     assert "push" in told.command and "search hashes" in told.why

@@ -50,10 +50,10 @@ def on_ecs() -> DoctorFixture:
 
 
 def test_a_stack_that_is_well_is_well_in_every_look(fixture: DoctorFixture) -> None:
-    told = fixture.diagnosis()
-    assert (told.findings, told.not_checked, told.exit_code) == ((), (), 0)
-    assert any("enabled" in what for what in told.passed)
-    assert any("by its comment" in what for what in told.passed)
+    diagnosis = fixture.diagnosis()
+    assert (diagnosis.findings, diagnosis.not_checked, diagnosis.exit_code) == ((), (), 0)
+    assert any("enabled" in what for what in diagnosis.passed)
+    assert any("by its comment" in what for what in diagnosis.passed)
     # Nothing is written, and nothing is asked twice.
     log = fixture.aws.log
     assert not [each for each in log if each.startswith(("cloud.make", "cloud.write", "cloud.deliver"))]
@@ -61,9 +61,9 @@ def test_a_stack_that_is_well_is_well_in_every_look(fixture: DoctorFixture) -> N
 
 
 def test_a_stack_on_ecs_that_is_well_is_well(on_ecs: DoctorFixture) -> None:
-    told = on_ecs.diagnosis()
-    assert (told.findings, told.not_checked) == ((), ())
-    assert any("execution role" in what for what in told.passed)
+    diagnosis = on_ecs.diagnosis()
+    assert (diagnosis.findings, diagnosis.not_checked) == ((), ())
+    assert any("execution role" in what for what in diagnosis.passed)
 
 
 # --- the key
@@ -94,10 +94,10 @@ def test_a_key_whose_guard_was_taken_out_is_saved_and_guarded_by_one_command() -
     guarded = key_policy_of(stand.settings)
     allowed = [statement for statement in guarded["Statement"] if statement["Effect"] == "Allow"]
     stand.aws.key_policies[KEY] = {**guarded, "Statement": allowed}
-    told = build_diagnosis("production", [*stand.told(check_keys, check_key_policies)])
-    assert [each.code for each in told.findings] == ["key-pending-deletion"]
-    assert [each.code for each in told.consequences] == ["deletion-unguarded"]
-    cancel, enable, update = told.findings[0].command.split(" && ")
+    diagnosis = build_diagnosis("production", [*stand.notices(check_keys, check_key_policies)])
+    assert [each.code for each in diagnosis.findings] == ["key-pending-deletion"]
+    assert [each.code for each in diagnosis.consequences] == ["deletion-unguarded"]
+    cancel, enable, update = diagnosis.findings[0].command.split(" && ")
     assert "cancel-key-deletion" in cancel and "enable-key" in enable
     assert "pulumi up --refresh" in update and update.rstrip("'").endswith("kms/key:Key::phi-key")
 
@@ -119,9 +119,9 @@ def test_a_key_that_is_gone(fixture: DoctorFixture) -> None:
 def test_settings_of_another_region_explain_what_is_not_found_there(fixture: DoctorFixture) -> None:
     fixture.settings = settings(region="eu-west-1")
     fixture.aws.region = "eu-west-1"
-    told = fixture.diagnosis()
-    assert told.findings[0].code == "region-of-settings"
-    assert told.findings[0].command == "pulumi config set aws:region us-east-1 --stack production"
+    diagnosis = fixture.diagnosis()
+    assert diagnosis.findings[0].code == "region-of-settings"
+    assert diagnosis.findings[0].command == "pulumi config set aws:region us-east-1 --stack production"
 
 
 # --- the application's rights
@@ -214,10 +214,10 @@ STRANGERS: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize("stranger", STRANGERS)
 def test_a_trust_that_lets_in_a_stranger_is_not_well(fixture: DoctorFixture, stranger: str) -> None:
     fixture.change(trust=STRANGERS[stranger](fixture.access_diagnostics.principals[APP].trust))
-    told = fixture.diagnosis()
-    assert [each.code for each in told.findings] == ["trust-widened"]
-    assert told.findings[0].command.startswith("pulumi up --refresh")
-    assert not [what for what in told.passed if "trusts the application" in what]
+    diagnosis = fixture.diagnosis()
+    assert [each.code for each in diagnosis.findings] == ["trust-widened"]
+    assert diagnosis.findings[0].command.startswith("pulumi up --refresh")
+    assert not [what for what in diagnosis.passed if "trusts the application" in what]
 
 
 @pytest.mark.parametrize(
@@ -233,18 +233,18 @@ def test_a_trust_that_lets_in_a_stranger_is_not_well(fixture: DoctorFixture, str
 def test_a_second_policy_of_the_application_is_told(fixture: DoctorFixture, name: str, command: str) -> None:
     own = fixture.access_diagnostics.principals[APP].policies
     fixture.change(policies=(*own, IamPolicy(name=name, document=statement("Allow", "ssm:*"))))
-    told = fixture.diagnosis()
-    assert [each.code for each in told.findings] == ["policy-foreign"]
-    assert told.findings[0].command.startswith(command)
+    diagnosis = fixture.diagnosis()
+    assert [each.code for each in diagnosis.findings] == ["policy-foreign"]
+    assert diagnosis.findings[0].command.startswith(command)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_keeps_the_application_out_is_named(fixture: DoctorFixture, fault: str) -> None:
     cause, seed, command = FAULTS[fault]
     seed(fixture)
-    told = fixture.diagnosis()
-    assert [each.code for each in told.findings] == [cause]
-    assert told.findings[0].command.startswith(command)
+    diagnosis = fixture.diagnosis()
+    assert [each.code for each in diagnosis.findings] == [cause]
+    assert diagnosis.findings[0].command.startswith(command)
 
 
 def test_a_boundary_of_the_settings_is_put_back(fixture: DoctorFixture) -> None:
@@ -252,19 +252,19 @@ def test_a_boundary_of_the_settings_is_put_back(fixture: DoctorFixture) -> None:
     fixture.settings = settings(permissions_boundary_arn=edge)
     fixture.access_diagnostics.by_boundary, fixture.access_diagnostics.ruling = False, Ruling.IMPLICIT_DENY
     fixture.change(boundary=IamPolicy(name=f"arn:aws:iam::{ACCOUNT}:policy/Other", document=None))
-    told = fixture.diagnosis()
-    assert [each.code for each in told.findings] == ["boundary-denies"]
+    diagnosis = fixture.diagnosis()
+    assert [each.code for each in diagnosis.findings] == ["boundary-denies"]
     assert f"put-role-permissions-boundary --role-name eonpro-app-role --permissions-boundary {edge}" in (
-        told.findings[0].command
+        diagnosis.findings[0].command
     )
 
 
 def test_an_organization_explains_the_denial(fixture: DoctorFixture) -> None:
     fixture.access_diagnostics.by_organization, fixture.access_diagnostics.ruling = False, Ruling.EXPLICIT_DENY
-    told = fixture.diagnosis()
-    assert [each.code for each in told.findings] == ["service-control-policy"]
-    assert {each.code for each in told.consequences} == {"identity-denied"}
-    assert "management account" in told.findings[0].advice
+    diagnosis = fixture.diagnosis()
+    assert [each.code for each in diagnosis.findings] == ["service-control-policy"]
+    assert {each.code for each in diagnosis.consequences} == {"identity-denied"}
+    assert "management account" in diagnosis.findings[0].advice
 
 
 def test_what_the_simulator_refuses_and_nothing_explains_is_told(fixture: DoctorFixture) -> None:
@@ -336,12 +336,12 @@ READERS = pytest.mark.parametrize(
 @READERS
 def test_a_platform_that_cannot_read_the_variables_is_told(changes: dict[str, Any], name: str) -> None:
     stand, role = CheckedStack(settings=settings(**changes)), f"arn:aws:iam::{ACCOUNT}:role/{name}"
-    assert all_passed(stand.told(check_readers))
+    assert all_passed(stand.notices(check_readers))
     stand.aws.access_diagnostics.change(role, policies=())
-    found = finding(stand.told(check_readers), "execution-role-denied")
+    found = finding(stand.notices(check_readers), "execution-role-denied")
     assert name in found.what and "attach-role-policy" in found.command
     del stand.aws.access_diagnostics.principals[role]
-    assert "does not exist" in finding(stand.told(check_readers), "execution-role-denied").what
+    assert "does not exist" in finding(stand.notices(check_readers), "execution-role-denied").what
 
 
 @READERS
@@ -351,22 +351,24 @@ def test_whoever_gets_at_the_variables_through_their_reader_is_told(changes: dic
     as_made = roles.principals[arn]
     foreign = statement("Allow", "sts:AssumeRole", Principal={"AWS": "999988887777"})["Statement"]
     roles.change(arn, trust={**(as_made.trust or {}), "Statement": [*(as_made.trust or {})["Statement"], *foreign]})
-    assert "999988887777" in finding(stand.told(check_reader_surplus), "trust-widened").what
+    assert "999988887777" in finding(stand.notices(check_reader_surplus), "trust-widened").what
     more = IamPolicy(name=f"more of role/{name}", document=statement("Allow", "kms:*"))
     roles.change(arn, trust=as_made.trust, policies=(*as_made.policies, more))
-    assert finding(stand.told(check_reader_surplus), "policy-foreign").command.startswith("aws iam delete-role-policy ")
+    assert finding(stand.notices(check_reader_surplus), "policy-foreign").command.startswith(
+        "aws iam delete-role-policy "
+    )
     reading, *others = as_made.policies
     roles.change(arn, policies=(replace(reading, document=statement("Allow", "ssm:*")), *others))
-    assert "EONPROParameterAccess" in finding(stand.told(check_reader_surplus), "policy-widened").what
+    assert "EONPROParameterAccess" in finding(stand.notices(check_reader_surplus), "policy-widened").what
 
 
 def test_what_the_account_gives_a_role_of_its_own_is_its_own_business() -> None:
     role = f"arn:aws:iam::{ACCOUNT}:role/ecs/starter"
     stand = CheckedStack(settings=settings(**ECS, ecs_execution_role_arn=role))
-    assert all_passed(stand.told(check_readers, check_reader_surplus))
+    assert all_passed(stand.notices(check_readers, check_reader_surplus))
     more = IamPolicy(name="more of role/starter", document=statement("Allow", "s3:*"))
     stand.aws.access_diagnostics.change(role, policies=(*stand.aws.access_diagnostics.principals[role].policies, more))
-    assert all_passed(stand.told(check_readers, check_reader_surplus))
+    assert all_passed(stand.notices(check_readers, check_reader_surplus))
 
 
 @pytest.mark.parametrize(
@@ -374,10 +376,10 @@ def test_what_the_account_gives_a_role_of_its_own_is_its_own_business() -> None:
 )
 def test_what_may_not_be_looked_at_is_unknown_and_no_fault(fixture: DoctorFixture, method: str) -> None:
     fixture.aws.failures[method] = DENIED
-    told = fixture.diagnosis()
-    assert told.findings == ()
+    diagnosis = fixture.diagnosis()
+    assert diagnosis.findings == ()
     if method != "key_policy":  # Told by the check of the key's policy, which is among the rest.
-        assert told.not_checked and told.exit_code == 3 and not told.healthy
+        assert diagnosis.not_checked and diagnosis.exit_code == 3 and not diagnosis.healthy
 
 
 # --- the variables
@@ -417,7 +419,7 @@ def test_a_variable_on_vercel_that_is_wrong(fixture: DoctorFixture, name: str, v
         del fixture.vercel.variables[name]
     else:
         fixture.vercel.variables[name] = value
-    # The fake tells every value, as Vercel does of one that is not sensitive: that is the last to be told.
+    # The fake tells every value, as Vercel does of one that is not sensitive: that is the last to be notices.
     causes = [each.code for each in fixture.diagnosis().findings if each.code != "variable-type" or cause == each.code]
     assert causes == [cause]
     assert fixture.first().command.startswith("python -m wizard push --stack production")
@@ -459,8 +461,8 @@ def test_a_key_from_before_that_was_wrapped_as_the_data_key_is_no_mix(fixture: D
 def test_no_value_of_a_variable_is_ever_told(fixture: DoctorFixture) -> None:
     fixture.vercel.sensitive = False
     fixture.vercel.variables |= {NAME: "a-secret-pasted-by-mistake", "AWS_KMS_KEY_ID": "another-secret-value"}
-    told = repr(fixture.diagnosis())
-    assert "a-secret-pasted" not in told and "another-secret" not in told
+    notices = repr(fixture.diagnosis())
+    assert "a-secret-pasted" not in notices and "another-secret" not in notices
 
 
 def test_a_data_key_that_only_previews_have(fixture: DoctorFixture) -> None:
@@ -574,10 +576,10 @@ def test_a_restored_data_key_that_the_application_could_not_open_is_known_before
     fixture.prover.permission = ChildResult(
         proved=not cause, principal=APP, fingerprint="", cause=cause, message=message
     )
-    told = fixture.diagnosis()
-    assert sorted(each.code for each in told.findings) == causes
-    assert [each.why for each in told.not_checked if "may decrypt" in each.what] == [message] * not_checked
-    assert any("no data key was at hand" in each for each in told.passed) is (not cause)
+    diagnosis = fixture.diagnosis()
+    assert sorted(each.code for each in diagnosis.findings) == causes
+    assert [each.why for each in diagnosis.not_checked if "may decrypt" in each.what] == [message] * not_checked
+    assert any("no data key was at hand" in each for each in diagnosis.passed) is (not cause)
 
 
 def test_a_resource_control_policy_is_named_though_no_simulation_shows_it(fixture: DoctorFixture) -> None:
@@ -586,9 +588,9 @@ def test_a_resource_control_policy_is_named_though_no_simulation_shows_it(fixtur
     fixture.prover.verdict = ChildResult(
         proved=False, principal=APP, fingerprint="", cause="AccessDenied", message=said
     )
-    [told] = fixture.diagnosis().findings
-    assert told.code == "resource-control-policy" and "RESOURCE_CONTROL_POLICY" in told.command
-    assert "management account" in told.advice
+    [notice] = fixture.diagnosis().findings
+    assert notice.code == "resource-control-policy" and "RESOURCE_CONTROL_POLICY" in notice.command
+    assert "management account" in notice.advice
 
 
 def test_a_proof_that_fails_follows_from_what_explains_it(fixture: DoctorFixture) -> None:
@@ -597,9 +599,9 @@ def test_a_proof_that_fails_follows_from_what_explains_it(fixture: DoctorFixture
         proved=False, principal=APP, fingerprint="", cause="Disabled", message="it says so"
     )
     fixture.aws.keys[KEY] = key_fact(state="Disabled")
-    told = fixture.diagnosis()
-    assert [each.code for each in told.findings] == ["key-disabled"]
-    assert [each.code for each in told.consequences] == ["proof-failed"]
+    diagnosis = fixture.diagnosis()
+    assert [each.code for each in diagnosis.findings] == ["key-disabled"]
+    assert [each.code for each in diagnosis.consequences] == ["proof-failed"]
 
 
 # --- what cannot be asked
@@ -607,9 +609,9 @@ def test_a_proof_that_fails_follows_from_what_explains_it(fixture: DoctorFixture
 
 def test_without_a_token_the_way_to_one_is_told(fixture: DoctorFixture) -> None:
     del fixture.answers["vercel_token"]
-    told = fixture.diagnosis()
-    assert [each.code for each in told.findings] == ["vercel-token-missing"] and told.exit_code == 3
-    assert "VERCEL_TOKEN" in told.findings[0].advice
+    diagnosis = fixture.diagnosis()
+    assert [each.code for each in diagnosis.findings] == ["vercel-token-missing"] and diagnosis.exit_code == 3
+    assert "VERCEL_TOKEN" in diagnosis.findings[0].advice
 
 
 def test_vercel_that_does_not_answer_is_a_finding_with_its_way_out(fixture: DoctorFixture) -> None:
@@ -621,9 +623,9 @@ def test_vercel_that_does_not_answer_is_a_finding_with_its_way_out(fixture: Doct
 def test_an_endpoint_that_does_not_answer_is_a_finding_with_its_command(fixture: DoctorFixture) -> None:
     way_out = Command("env | grep -i proxy", advice="check NO_PROXY")
     fixture.aws.failures["identify"] = Unreachable("the proxy does not answer", way_out)
-    code, told = command.run(DoctorOptions(quick=True), *fixture.run())
+    code, notices = command.run(DoctorOptions(quick=True), *fixture.run())
     assert code == 1
-    [found] = told["findings"]
+    [found] = notices["findings"]
     assert (found["cause"], found["command"], found["advice"]) == (
         "account-unreachable",
         str(way_out),
@@ -633,9 +635,9 @@ def test_an_endpoint_that_does_not_answer_is_a_finding_with_its_command(fixture:
 
 def test_a_refused_token_is_the_first_to_be_told(fixture: DoctorFixture) -> None:
     fixture.vercel.token = "expired"
-    told = fixture.diagnosis()
-    assert [each.code for each in told.findings] == ["vercel-token-refused"]
-    assert told.exit_code == 3
+    diagnosis = fixture.diagnosis()
+    assert [each.code for each in diagnosis.findings] == ["vercel-token-refused"]
+    assert diagnosis.exit_code == 3
 
 
 def test_a_backend_that_does_not_answer_leaves_the_account_to_be_looked_at(fixture: DoctorFixture) -> None:
@@ -672,13 +674,13 @@ def test_of_several_before_it_is_the_last_one_that_is_put_back(fixture: DoctorFi
 def as_user() -> DoctorFixture:
     fixture = DoctorFixture(settings(vercel_access="user"))
     fixture.aws.iam.make_access_key("eonpro-app-user")
-    fixture.vercel.access_key = AccessKey(id="AKIAMADENUMBER000001", secret="never told")
+    fixture.vercel.access_key = AccessKey(id="AKIAMADENUMBER000001", secret="never notices")
     return fixture
 
 
 def test_an_access_key_that_works_is_well(as_user: DoctorFixture) -> None:
-    told = as_user.diagnosis((principal.check_access_key,))
-    assert (told.findings, len(told.passed)) == ((), 1)
+    diagnosis = as_user.diagnosis((principal.check_access_key,))
+    assert (diagnosis.findings, len(diagnosis.passed)) == ((), 1)
 
 
 def test_an_access_key_that_is_switched_off_is_switched_on(as_user: DoctorFixture) -> None:
@@ -769,10 +771,10 @@ def test_ci_that_nobody_lets_in_any_more_after_a_rename_is_named_with_the_new_tr
 def test_ci_that_github_lets_in_passes_and_a_second_form_is_said(fixture: DoctorFixture) -> None:
     trusted_by_ci(fixture, "clinic/eonpro", "clinic@123/eonpro@456")
     fixture.github = lambda name: TokenSubject(repository="clinic@123/eonpro@456")
-    told = fixture.diagnosis([check_ci_trust])
+    diagnosis = fixture.diagnosis([check_ci_trust])
 
-    assert not told.findings
-    assert told.passed == (
+    assert not diagnosis.findings
+    assert diagnosis.passed == (
         "eonpro-ci-read trusts repo:clinic@123/eonpro@456, as GitHub sends it, and also repo:clinic/eonpro, which it "
         "does not send",
     )
@@ -780,8 +782,8 @@ def test_ci_that_github_lets_in_passes_and_a_second_form_is_said(fixture: Doctor
 
 def test_without_a_token_for_github_the_trust_of_ci_is_not_checked_and_that_is_no_fault(fixture: DoctorFixture) -> None:
     trusted_by_ci(fixture, "clinic/eonpro")
-    told = fixture.diagnosis([check_ci_trust])
-    assert told.healthy and "there is no GH_TOKEN" in told.skipped[0]
+    notices = fixture.diagnosis([check_ci_trust])
+    assert notices.healthy and "there is no GH_TOKEN" in notices.skipped[0]
 
     def silent(name: str) -> TokenSubject:
         raise Unreachable("GitHub does not answer", "")

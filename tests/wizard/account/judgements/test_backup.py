@@ -80,27 +80,27 @@ def in_a_file(stack: CheckedStack, path: Path, text: str | None) -> CheckedStack
     return recorded(stack, f"{platform.node()}:{path}")
 
 
-def told(stack: CheckedStack) -> Notice:
-    (notice,) = stack.told(check_backup)
+def backup_notice(stack: CheckedStack) -> Notice:
+    (notice,) = stack.notices(check_backup)
     assert notice.requirements == ("data-key-backup",)
     return notice
 
 
 def test_an_account_without_a_backup_is_for_a_person(stack: CheckedStack) -> None:
-    notice = told(stack)
+    notice = backup_notice(stack)
     assert notice.state is State.PERSON
     assert notice.command.startswith("python -m wizard backup --stack production --to eonpro-")
 
 
 def test_a_record_of_the_backup_that_cannot_be_read_is_unknown(stack: CheckedStack) -> None:
     stack.aws.failures["access_diagnostics.held"] = PermissionDenied("you may not", "ask for it")
-    assert (told(stack).state, told(stack).is_denied) == (State.UNKNOWN, True)
+    assert (backup_notice(stack).state, backup_notice(stack).is_denied) == (State.UNKNOWN, True)
 
 
 def test_a_backup_that_is_older_than_the_settings_allow_is_for_a_person(stack: CheckedStack) -> None:
     in_s3(stack, document())
     stack.settings = settings(backup_max_age_days=1)
-    assert told(stack).state is State.PERSON and "more than 1 days" in told(stack).what
+    assert backup_notice(stack).state is State.PERSON and "more than 1 days" in backup_notice(stack).what
 
 
 @pytest.mark.parametrize(
@@ -125,53 +125,53 @@ def test_only_a_recent_drill_that_opened_the_last_backup_is_good(stack: CheckedS
         place=OBJECT,
     )
     stack.aws.claims["/eonpro/production/restore-drill"] = replace(drill, **changes).text
-    (notice,) = stack.told(check_drill)
+    (notice,) = stack.notices(check_drill)
     assert (notice.state, said in notice.what) == (state, True), notice
     assert notice.command == ("" if state is State.GOOD else "python -m wizard backup drill --stack production")
 
 
 def test_a_backup_that_no_drill_has_opened_is_for_a_person(stack: CheckedStack) -> None:
-    assert stack.told(check_drill) == ()
-    (notice,) = recorded(stack, OBJECT).told(check_drill)
+    assert stack.notices(check_drill) == ()
+    (notice,) = recorded(stack, OBJECT).notices(check_drill)
     assert notice.state is State.PERSON
 
 
 def test_a_backup_of_another_version_than_the_one_in_use_is_for_a_person(stack: CheckedStack) -> None:
     recorded(stack, OBJECT)
     stack.aws.stored_keys[STORED_KEY] = replace(stack.aws.stored_keys[STORED_KEY], wrapped=wrapped("promoted"))
-    notice = told(stack)
+    notice = backup_notice(stack)
     assert notice.state is State.PERSON and wrapped().fingerprint in notice.what
 
 
 def test_a_backup_that_is_read_is_good(stack: CheckedStack, tmp_path: Path) -> None:
-    notice = told(in_s3(stack, document()))
+    notice = backup_notice(in_s3(stack, document()))
     assert notice.state is State.GOOD and f" days ago: “{OBJECT}”" in notice.what
     assert "backup" in notice.facts
-    assert told(in_a_file(stack, tmp_path / "b.json", document())).state is State.GOOD
+    assert backup_notice(in_a_file(stack, tmp_path / "b.json", document())).state is State.GOOD
 
 
 def test_a_copy_in_another_region_is_read_there(stack: CheckedStack) -> None:
     name = "/eonpro/production/backups/1/ENCRYPTED_PHI_KEY"
     recorded(stack, f"eu-central-1:{name}")
-    found = finding([told(stack)], "backup-missing")
+    found = finding([backup_notice(stack)], "backup-missing")
     assert found.command == "python -m wizard backup --stack production --to-region eu-central-1"
     there = stack.aws.with_region("eu-central-1")
     there.access_diagnostics.texts[name] = wrapped().value
-    assert told(stack).state is State.GOOD
+    assert backup_notice(stack).state is State.GOOD
     there.access_diagnostics.texts[name] = "changeme"
-    found = finding([told(stack)], "backup-unusable")
+    found = finding([backup_notice(stack)], "backup-unusable")
     assert "--to eonpro-" in found.command and "--to-region" not in found.command
 
 
 def test_an_object_that_is_gone_is_made_again_in_its_place(stack: CheckedStack) -> None:
-    assert finding([told(recorded(stack, OBJECT))], "backup-missing").command == (
+    assert finding([backup_notice(recorded(stack, OBJECT))], "backup-missing").command == (
         f"python -m wizard backup --stack production --to {OBJECT}"
     )
 
 
 def test_a_file_that_is_gone_from_this_machine_is_made_again_in_its_place(stack: CheckedStack, tmp_path: Path) -> None:
     file = tmp_path / "b.json"
-    found = finding([told(in_a_file(stack, file, None))], "backup-missing")
+    found = finding([backup_notice(in_a_file(stack, file, None))], "backup-missing")
     assert found.command == f"python -m wizard backup --stack production --to {file}"
 
 
@@ -192,7 +192,7 @@ def test_what_is_no_backup_of_the_key_in_use_is_found(
     stack: CheckedStack, tmp_path: Path, text: str, words: str
 ) -> None:
     file = tmp_path / "b.json"
-    found = finding([told(in_a_file(stack, file, text))], "backup-unusable")
+    found = finding([backup_notice(in_a_file(stack, file, text))], "backup-unusable")
     assert words in found.what
     # A backup overwrites nothing: another is made beside it.
     assert found.command.startswith(f"python -m wizard backup --stack production --to {tmp_path}/b-20")
@@ -202,11 +202,11 @@ def test_what_is_no_backup_of_the_key_in_use_is_found(
 
 def test_a_folder_in_its_place_is_no_backup(stack: CheckedStack, tmp_path: Path) -> None:
     (tmp_path / "b.json").mkdir()
-    assert told(in_a_file(stack, tmp_path / "b.json", None)).code == "backup-unusable"
+    assert backup_notice(in_a_file(stack, tmp_path / "b.json", None)).code == "backup-unusable"
 
 
 def test_an_object_that_was_overwritten_with_junk_is_found(stack: CheckedStack) -> None:
-    found = finding([told(in_s3(stack, "junk"))], "backup-unusable")
+    found = finding([backup_notice(in_s3(stack, "junk"))], "backup-unusable")
     assert f"--to s3://{VAULT_BUCKET}/a-20" in found.command
 
 
@@ -214,7 +214,7 @@ def test_an_object_that_was_overwritten_with_junk_is_found(stack: CheckedStack) 
     "place", ["build-7:/home/ada/b.json", f"{platform.node()}:/media/a-medium-that-is-not-mounted/b.json"]
 )
 def test_a_file_that_is_not_on_this_machine_is_for_a_person(stack: CheckedStack, place: str) -> None:
-    notice = told(recorded(stack, place))
+    notice = backup_notice(recorded(stack, place))
     assert notice.state is State.PERSON and "is not on this machine" in notice.what
 
 
@@ -225,7 +225,7 @@ def test_a_backup_that_the_caller_may_not_read_is_for_a_person(
         raise PermissionDenied("you may not", "ask for it")
 
     monkeypatch.setattr(type(stack.aws.backup_storage), "read", denied)
-    notice = told(recorded(stack, OBJECT))
+    notice = backup_notice(recorded(stack, OBJECT))
     assert notice.state is State.PERSON and "cannot be read from here: you may not" in notice.what
 
 

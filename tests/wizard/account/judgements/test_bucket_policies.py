@@ -58,9 +58,9 @@ def with_statements(stack: CheckedStack, *more: dict[str, Any]) -> CheckedStack:
 
 
 def test_the_policies_of_the_settings_are_good(stack: CheckedStack) -> None:
-    told = stack.told(check_bucket_policies)
-    assert all_passed(told) and len(told) == 2
-    assert {each.requirements for each in told} == {("bucket-private",)}
+    notices = stack.notices(check_bucket_policies)
+    assert all_passed(notices) and len(notices) == 2
+    assert {each.requirements for each in notices} == {("bucket-private",)}
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_who_can_read_change_or_delete_the_records_beyond_the_settings(
     stack: CheckedStack, statement: dict[str, Any], words: str
 ) -> None:
     given = {name: value for name, value in statement.items() if value is not None}
-    found = finding(with_statements(stack, given).told(check_bucket_policies), "bucket-policy-widened")
+    found = finding(with_statements(stack, given).notices(check_bucket_policies), "bucket-policy-widened")
     assert words in found.what
     assert shlex.split(found.command)[-1].endswith("$aws:s3/bucketPolicy:BucketPolicy::audit-trail")
 
@@ -106,7 +106,7 @@ def test_who_can_read_change_or_delete_the_records_beyond_the_settings(
     ids=["the account's own IAM", "a deleted role", "no record", "all denied", "denied", "over plain HTTP alone"],
 )
 def test_what_lets_nobody_in_is_good(stack: CheckedStack, statements: list[dict[str, Any]]) -> None:
-    assert all_passed(with_statements(stack, *statements).told(check_bucket_policies))
+    assert all_passed(with_statements(stack, *statements).notices(check_bucket_policies))
 
 
 @pytest.mark.parametrize(
@@ -120,8 +120,8 @@ def test_what_lets_nobody_in_is_good(stack: CheckedStack, statements: list[dict[
     ids=["all but them", "under a condition", "of some objects", "of somebody else"],
 )
 def test_a_denial_that_may_not_apply_takes_nothing_away(stack: CheckedStack, denial: dict[str, Any]) -> None:
-    told = with_statements(stack, {**READS, "Principal": "*"}, READS, denial).told(check_bucket_policies)
-    assert causes(told) == ["bucket-policy-widened"]
+    notices = with_statements(stack, {**READS, "Principal": "*"}, READS, denial).notices(check_bucket_policies)
+    assert causes(notices) == ["bucket-policy-widened"]
 
 
 def test_a_bucket_of_access_logs_is_judged_too(stack: CheckedStack) -> None:
@@ -132,7 +132,7 @@ def test_a_bucket_of_access_logs_is_judged_too(stack: CheckedStack) -> None:
     stack.aws.access_log_retention = replace(
         stack.aws.access_log_retention, policy={**policy, "Statement": [*policy["Statement"], more]}
     )
-    found = finding(stack.told(check_bucket_policies), "bucket-policy-widened")
+    found = finding(stack.notices(check_bucket_policies), "bucket-policy-widened")
     assert of_access in found.what
     # The state of this fake has no such resource: the whole stack is updated.
     assert found.command.startswith("pulumi up --refresh ")
@@ -140,20 +140,22 @@ def test_a_bucket_of_access_logs_is_judged_too(stack: CheckedStack) -> None:
 
 def test_a_bucket_that_was_left_as_it_was_found_is_said_and_is_not_wrong(stack: CheckedStack) -> None:
     kept = CheckedStack(settings=settings(adopted=(f"bucket={BUCKET}",), kept_as_found=("bucket",)))
-    told = with_statements(_with_policy(kept, trail_bucket_policy_of(kept.settings)), READS).told(check_bucket_policies)
-    [said] = [each for each in told if each.state is State.PERSON]
-    assert causes(told) == []
+    notices = with_statements(_with_policy(kept, trail_bucket_policy_of(kept.settings)), READS).notices(
+        check_bucket_policies
+    )
+    [said] = [each for each in notices if each.state is State.PERSON]
+    assert causes(notices) == []
     assert f"lets {OTHER} read" in said.what and "setup --stack production --repair bucket --yes" in said.what
 
 
 def test_another_account_that_reads_an_existing_bucket_is_for_a_person_to_decide(existing: CheckedStack) -> None:
-    told = with_statements(existing, READS).told(check_bucket_policies)
-    assert causes(told) == [] and [each.state for each in told] == [State.PERSON, State.GOOD]
+    notices = with_statements(existing, READS).notices(check_bucket_policies)
+    assert causes(notices) == [] and [each.state for each in notices] == [State.PERSON, State.GOOD]
 
 
 def test_another_trail_that_writes_to_an_existing_bucket_is_usual(existing: CheckedStack) -> None:
     other = {**READS, "Principal": CLOUDTRAIL, "Action": "s3:PutObject"}
-    assert all_passed(with_statements(existing, other).told(check_bucket_policies))
+    assert all_passed(with_statements(existing, other).notices(check_bucket_policies))
 
 
 @pytest.mark.parametrize("principal", [{"Principal": "*"}, {"NotPrincipal": STRANGER}])
@@ -162,7 +164,7 @@ def test_an_existing_bucket_open_to_everybody_is_closed_and_the_rest_stays(
 ) -> None:
     everybody = {name: value for name, value in READS.items() if name != "Principal"} | principal
     both = {**READS, "Action": "s3:DeleteObject", "Principal": {"AWS": [OTHER, f"arn:aws:iam::{ACCOUNT}:role/ops"]}}
-    found = finding(with_statements(existing, everybody, both).told(check_bucket_policies), "bucket-policy-widened")
+    found = finding(with_statements(existing, everybody, both).notices(check_bucket_policies), "bucket-policy-widened")
     words = shlex.split(found.command)
     assert words[:5] == ["aws", "s3api", "put-bucket-policy", "--bucket", BUCKET]
     document = json.loads(words[words.index("--policy") + 1])
@@ -173,10 +175,10 @@ def test_an_existing_bucket_open_to_everybody_is_closed_and_the_rest_stays(
 def test_a_policy_that_s3_does_not_return_is_unknown(stack: CheckedStack) -> None:
     assert stack.aws.retention is not None
     stack.aws.retention = replace(stack.aws.retention, tls_only=None, policy=None)
-    [unknown] = [each for each in stack.told(check_bucket_policies) if each.state is State.UNKNOWN]
+    [unknown] = [each for each in stack.notices(check_bucket_policies) if each.state is State.UNKNOWN]
     assert unknown.is_denied and unknown.requirements == ("bucket-private",)
     stack.aws.failures["bucket_retention"] = PermissionDenied("you may not", "ask for it")
-    assert len(not_checked(stack.told(check_bucket_policies))) == 2
+    assert len(not_checked(stack.notices(check_bucket_policies))) == 2
 
 
 def test_verify_asks_for_it() -> None:

@@ -124,7 +124,7 @@ def test_a_statement_beyond_the_settings_is_a_finding_of_doctor_and_of_verify(st
     statement, named = STRANGERS[stranger]
     with_statement(stand, statement)
     for check in (check_key_policies, check_key_surplus):
-        found = finding(stand.told(check), "key-policy-changed")
+        found = finding(stand.notices(check), "key-policy-changed")
         assert named in found.what
         assert shlex.split(found.command)[-1].endswith("$aws:kms/key:Key::phi-key")
     assert rights(stand) == ["key-policy-changed"]
@@ -137,7 +137,7 @@ def test_the_policy_of_each_replica_is_judged_like_the_primarys(stranger: str):
     with_statement(
         stand, {**statement, **({"Resource": REPLICA} if statement.get("Resource") == KEY else {})}, key=REPLICA
     )
-    found = finding(stand.told(check_key_surplus)[1:], "key-policy-changed")
+    found = finding(stand.notices(check_key_surplus)[1:], "key-policy-changed")
     assert REPLICA_REGION in found.what and named in found.what
 
 
@@ -176,7 +176,7 @@ def test_what_gives_nobody_more_does_not_fail_verify(changes: dict[str, Any], st
     if changes.get("strict_key_policy") and "root" in str(added):
         return
     with_statement(stand, *added)
-    assert causes(stand.told(check_key_surplus)) == []
+    assert causes(stand.notices(check_key_surplus)) == []
 
 
 @pytest.mark.parametrize(
@@ -198,8 +198,8 @@ def test_a_denial_that_is_gone_is_for_doctor_and_fails_verify_where_somebody_gai
     kept = [each for each in policy["Statement"] if each["Sid"] != sid]
     assert len(kept) == len(policy["Statement"]) - 1
     stand.aws.key_policies[KEY] = {**policy, "Statement": kept}
-    finding(stand.told(check_key_policies), cause)
-    assert causes(stand.told(check_key_surplus)) == ([cause] if fails else [])
+    finding(stand.notices(check_key_policies), cause)
+    assert causes(stand.notices(check_key_surplus)) == ([cause] if fails else [])
 
 
 def test_a_denial_with_one_more_exception_fails_verify():
@@ -208,26 +208,26 @@ def test_a_denial_with_one_more_exception_fails_verify():
     denial = policy["Statement"][-1]
     denial["Condition"]["ArnNotEquals"]["aws:PrincipalArn"].append(OTHER_ROLE)
     stand.aws.key_policies[KEY] = policy
-    assert causes(stand.told(check_key_surplus)) == ["key-policy-changed"]
+    assert causes(stand.notices(check_key_surplus)) == ["key-policy-changed"]
 
 
 def test_what_a_policy_lacks_is_for_doctor_and_not_for_verify(stand: CheckedStack):
     policy = key_policy_of(stand.settings)
     kept = [each for each in policy["Statement"] if "administration" not in each["Sid"]]
     stand.aws.key_policies[KEY] = {**policy, "Statement": kept}
-    assert causes(stand.told(check_key_policies)) == ["key-policy-changed"]
-    assert all_passed(stand.told(check_key_surplus))
+    assert causes(stand.notices(check_key_policies)) == ["key-policy-changed"]
+    assert all_passed(stand.notices(check_key_surplus))
 
 
 @pytest.mark.parametrize("method", ["key_policy", "describe_key"])
 def test_what_cannot_be_read_is_unknown_and_never_passed(stand: CheckedStack, method: str):
     stand.aws.failures[method] = DENIED
-    assert [each.is_denied for each in not_checked(stand.told(check_key_surplus))] == [True]
+    assert [each.is_denied for each in not_checked(stand.notices(check_key_surplus))] == [True]
 
 
 def test_grants_that_cannot_be_read_are_unknown(stand: CheckedStack):
     stand.aws.who_has_access.failures["grants"] = DENIED
-    assert [each.is_denied for each in not_checked(stand.told(check_grants))] == [True]
+    assert [each.is_denied for each in not_checked(stand.notices(check_grants))] == [True]
 
 
 # --- grants
@@ -254,7 +254,7 @@ GRANTS = {
 @pytest.mark.parametrize("name", GRANTS)
 def test_a_grant_beyond_the_settings_is_found_with_the_command_that_revokes_it(stand: CheckedStack, name: str):
     stand.aws.who_has_access.granted = {KEY: (GRANTS[name],)}
-    found = finding(stand.told(check_grants), "grant-foreign")
+    found = finding(stand.notices(check_grants), "grant-foreign")
     assert GRANTS[name].grantee in found.what and all(each in found.what for each in GRANTS[name].operations)
     assert all(each in found.what for each in GRANTS[name].constraints)
     assert found.command == f"aws kms revoke-grant --key-id {KEY} --grant-id g1 --region us-east-1"
@@ -263,19 +263,19 @@ def test_a_grant_beyond_the_settings_is_found_with_the_command_that_revokes_it(s
 
 def test_a_grant_that_gives_the_application_more_has_a_cause_of_its_own(stand: CheckedStack):
     stand.aws.who_has_access.granted = {KEY: (grant(APP, "Decrypt", "CreateGrant"),)}
-    assert "CreateGrant" in finding(stand.told(check_grants), "grant-widened").what
+    assert "CreateGrant" in finding(stand.notices(check_grants), "grant-widened").what
 
 
 @pytest.mark.parametrize("harmless", [grant(APP, "Decrypt", "DescribeKey"), grant(ADMIN, "DescribeKey")])
 def test_a_grant_of_what_the_settings_give_is_well(stand: CheckedStack, harmless: GrantFact):
     stand.aws.who_has_access.granted = {KEY: (replace(harmless, retiring=ADMIN),)}
-    assert all_passed(stand.told(check_grants))
+    assert all_passed(stand.notices(check_grants))
 
 
 def test_the_grants_of_each_replica_are_read():
     stand = CheckedStack(settings=multi_region())
     stand.aws.who_has_access.granted = {REPLICA: (grant(FOREIGN, "Decrypt"),)}
-    found = finding(stand.told(check_grants), "grant-foreign")
+    found = finding(stand.notices(check_grants), "grant-foreign")
     assert REPLICA_REGION in found.what
     assert found.command == f"aws kms revoke-grant --key-id {REPLICA} --grant-id g1 --region {REPLICA_REGION}"
 
@@ -299,7 +299,7 @@ def replicated(**changes: Any) -> CheckedStack:
 def test_a_replica_elsewhere_is_found_with_what_its_own_policy_and_grants_give():
     stand = replicated()
     stand.aws.who_has_access.granted = {STRAY: (grant(FOREIGN_ROLE, "Decrypt"),)}
-    found = finding(stand.told(check_regions_of_key), "replica-foreign")
+    found = finding(stand.notices(check_regions_of_key), "replica-foreign")
     assert STRAY in found.what and "999988887777 may Decrypt" in found.what and FOREIGN_ROLE in found.what
     command = f"aws kms schedule-key-deletion --key-id {STRAY} --pending-window-in-days 7 --region {ELSEWHERE}"
     assert found.command == command
@@ -310,7 +310,7 @@ def test_a_replica_elsewhere_is_found_with_what_its_own_policy_and_grants_give()
 def test_a_replica_whose_policy_denies_its_deletion_is_deleted_by_one_command():
     stand = replicated()
     stand.aws.key_policies[STRAY] = key_policy_of(stand.settings)
-    found = finding(stand.told(check_regions_of_key), "replica-foreign")
+    found = finding(stand.notices(check_regions_of_key), "replica-foreign")
     put, schedule = found.command.split(" && ")
     assert put.startswith(f"aws kms put-key-policy --key-id {STRAY}") and "ScheduleKeyDeletion" not in put
     assert schedule.startswith("aws kms schedule-key-deletion")
@@ -318,15 +318,17 @@ def test_a_replica_whose_policy_denies_its_deletion_is_deleted_by_one_command():
 
 def test_a_replica_that_is_going_to_be_deleted_is_well():
     stand = replicated(state="PendingDeletion")
-    assert all_passed(stand.told(check_regions_of_key))
+    assert all_passed(stand.notices(check_regions_of_key))
 
 
 def test_a_replica_whose_policy_cannot_be_read_is_found_and_its_policy_unknown():
     stand = replicated()
     stand.aws.who_has_access.failures["grants"] = DENIED
-    told = stand.told(check_regions_of_key)
-    assert causes(told) == ["replica-foreign"]
-    assert [each.what for each in told if each.state is State.UNKNOWN] == [f"the grants of the replica in {ELSEWHERE}"]
+    notices = stand.notices(check_regions_of_key)
+    assert causes(notices) == ["replica-foreign"]
+    assert [each.what for each in notices if each.state is State.UNKNOWN] == [
+        f"the grants of the replica in {ELSEWHERE}"
+    ]
 
 
 def test_a_primary_that_was_moved_is_moved_back():
@@ -334,7 +336,7 @@ def test_a_primary_that_was_moved_is_moved_back():
     listed = (MULTI_KEY,)
     stand.aws.keys[MULTI_KEY] = replace(stand.aws.keys[MULTI_KEY], replicas=listed, replica_of=REPLICA)
     stand.aws.keys[REPLICA] = replace(stand.aws.keys[REPLICA], replicas=listed)
-    found = finding(stand.told(check_regions_of_key)[:1], "primary-moved")
+    found = finding(stand.notices(check_regions_of_key)[:1], "primary-moved")
     assert found.command == (
         f"aws kms update-primary-region --key-id {REPLICA} --primary-region us-east-1 --region {REPLICA_REGION}"
     )
@@ -344,9 +346,9 @@ def test_a_primary_that_was_moved_is_moved_back():
 def test_a_primary_in_a_region_that_the_settings_do_not_name_is_found_and_read_too():
     stand = replicated()
     stand.aws.keys[MULTI_KEY] = replace(stand.aws.keys[MULTI_KEY], replicas=(MULTI_KEY, REPLICA), replica_of=STRAY)
-    told = [each for each in stand.told(check_regions_of_key) if each.state is State.WRONG]
-    assert [each.code for each in told] == ["primary-moved", "replica-foreign"]
-    assert STRAY in told[0].command and "999988887777" in told[1].what
+    notices = [each for each in stand.notices(check_regions_of_key) if each.state is State.WRONG]
+    assert [each.code for each in notices] == ["primary-moved", "replica-foreign"]
+    assert STRAY in notices[0].command and "999988887777" in notices[1].what
 
 
 # --- roles of the account that another account can become
@@ -388,7 +390,7 @@ def test_a_role_that_can_decrypt_and_that_another_account_can_become_is_found(
     stand: CheckedStack, principal: Any, more: dict[str, Any], action: str
 ):
     with_roles(stand, role(VENDOR, trusting(principal, **more), {**USE, "Action": action}))
-    found = finding(stand.told(check_others), "role-trusts-other-account")
+    found = finding(stand.notices(check_others), "role-trusts-other-account")
     assert VENDOR in found.what and ("999988887777" in found.what or "*" in found.what)
     assert all(value in found.what for test in more.get("Condition", {}).values() for value in test.values())
     words = shlex.split(found.command)
@@ -396,13 +398,13 @@ def test_a_role_that_can_decrypt_and_that_another_account_can_become_is_found(
     denied = json.loads(words[words.index("--policy-document") + 1])["Statement"]
     # With that denial it is well.
     with_roles(stand, role(VENDOR, trusting(principal, **more), {**USE, "Action": action}, *denied))
-    assert all_passed(stand.told(check_others))
+    assert all_passed(stand.notices(check_others))
 
 
 def test_a_chain_of_roles_is_followed(stand: CheckedStack):
     first = f"arn:aws:iam::{ACCOUNT}:role/gateway"
     with_roles(stand, role(first, trusting({"AWS": FOREIGN})), role(VENDOR, trusting({"AWS": first}), USE))
-    found = finding(stand.told(check_others), "role-trusts-other-account")
+    found = finding(stand.notices(check_others), "role-trusts-other-account")
     assert VENDOR in found.what and f"{FOREIGN} through gateway" in found.what
 
 
@@ -422,7 +424,7 @@ def test_a_chain_of_roles_is_followed(stand: CheckedStack):
     ],
 )
 def test_a_role_that_cannot_decrypt_is_well(stand: CheckedStack, account: tuple[IamPrincipal, ...]):
-    assert all_passed(with_roles(stand, *account).told(check_others))
+    assert all_passed(with_roles(stand, *account).notices(check_others))
 
 
 @pytest.mark.parametrize(
@@ -438,9 +440,9 @@ def test_a_role_that_cannot_decrypt_is_well(stand: CheckedStack, account: tuple[
 def test_a_role_that_no_other_account_can_become_or_that_the_settings_name_is_for_a_person(
     stand: CheckedStack, other: IamPrincipal
 ):
-    told = with_roles(stand, other).told(check_others)
-    assert {(each.state, each.code) for each in told} == {(State.PERSON, "key-use-by-others")}
-    assert other.arn in told[0].what
+    notices = with_roles(stand, other).notices(check_others)
+    assert {(each.state, each.code) for each in notices} == {(State.PERSON, "key-use-by-others")}
+    assert other.arn in notices[0].what
 
 
 @pytest.mark.parametrize(
@@ -448,16 +450,16 @@ def test_a_role_that_no_other_account_can_become_or_that_the_settings_name_is_fo
 )
 def test_a_key_policy_that_leaves_nothing_to_iam_needs_no_such_finding(changes: dict[str, Any]):
     stand = CheckedStack(settings=settings(**changes))
-    assert all_passed(with_roles(stand, role(VENDOR, trusting({"AWS": FOREIGN}), USE)).told(check_others))
+    assert all_passed(with_roles(stand, role(VENDOR, trusting({"AWS": FOREIGN}), USE)).notices(check_others))
 
 
 def test_roles_that_cannot_be_read_are_unknown(stand: CheckedStack):
     stand.aws.who_has_access.failures["iam"] = DENIED
-    assert [each.is_denied for each in not_checked(stand.told(check_others))] == [True]
+    assert [each.is_denied for each in not_checked(stand.notices(check_others))] == [True]
 
 
 def _requirements(stand: CheckedStack, check: Judgement) -> dict[str, State]:
-    notices = [*stand.told(check)]
+    notices = [*stand.notices(check)]
     ids = {id_ for notice in notices for id_ in notice.requirements}
     return {id_: worst(notice.state for notice in notices if id_ in notice.requirements) for id_ in ids}
 
@@ -472,13 +474,13 @@ def _without(stand: CheckedStack, *sids: str) -> CheckedStack:
 
 def test_a_guarded_key_meets_both_requirements_of_its_policy() -> None:
     stand = CheckedStack()
-    told = [notice.what for notice in stand.told(check_key_policies)]
+    notices = [notice.what for notice in stand.notices(check_key_policies)]
     assert stand.settings.deletion_administrators == ()
     assert _requirements(stand, check_key_policies) == {
         "key-policy": State.GOOD,
         "key-deletion-window": State.GOOD,
     }
-    assert "the key's policy lets nobody schedule its deletion" in told
+    assert "the key's policy lets nobody schedule its deletion" in notices
 
 
 @pytest.mark.parametrize(("days", "state"), [(90, State.GOOD), (0, State.PERSON)])
@@ -495,12 +497,12 @@ def test_without_the_denial_of_a_short_window_only_the_window_is_open() -> None:
 
 def test_without_the_denials_of_the_deletion_no_sentence_says_that_nobody_can_delete_it() -> None:
     stand = _without(CheckedStack(), *DELETION_DENIALS)
-    told = stand.told(check_key_policies)
+    notices = stand.notices(check_key_policies)
     assert _requirements(stand, check_key_policies) == {
         "key-policy": State.WRONG,
         "key-deletion-window": State.WRONG,
     }
-    assert not any("lets nobody schedule" in notice.what for notice in told)
+    assert not any("lets nobody schedule" in notice.what for notice in notices)
 
 
 def test_without_the_statement_of_the_root_the_key_policy_is_open() -> None:

@@ -41,29 +41,29 @@ def stand() -> CheckedStack:
 
 
 def test_a_deployment_younger_than_its_variables_is_well(stand: CheckedStack):
-    assert all_passed(stand.told(check_deployments))
+    assert all_passed(stand.notices(check_deployments))
 
 
 def test_a_deployment_older_than_its_variables_is_started_anew(stand: CheckedStack):
     stand.vercel.changed_at = NOW - timedelta(hours=1)
-    found = finding(stand.told(check_deployments), "deployment-stale")
+    found = finding(stand.notices(check_deployments), "deployment-stale")
     assert found.command == "python -m wizard push --stack production --redeploy --yes"
 
 
 def test_variables_whose_time_is_not_told_are_unknown(stand: CheckedStack):
     stand.vercel.changed_at = None
-    told = stand.told(check_deployments)
-    assert causes(told) == [] and any(each.state is State.UNKNOWN for each in told)
+    notices = stand.notices(check_deployments)
+    assert causes(notices) == [] and any(each.state is State.UNKNOWN for each in notices)
 
 
 def test_nothing_deployed_yet_holds_no_old_values(stand: CheckedStack):
     stand.vercel.deployment = None
-    assert all_passed(stand.told(check_deployments))
+    assert all_passed(stand.notices(check_deployments))
 
 
 def test_a_refused_load_that_was_never_followed_by_another_is_remembered(stand: CheckedStack):
     stand.aws.key_calls = (use(0.5, "AccessDenied"), use(1, "AccessDenied"))
-    found = finding(stand.told(check_deployments), "failure-remembered")
+    found = finding(stand.notices(check_deployments), "failure-remembered")
     assert "2 times" in found.what and "--redeploy" in found.command
 
 
@@ -78,12 +78,12 @@ def test_a_refused_load_that_was_never_followed_by_another_is_remembered(stand: 
 )
 def test_no_other_refusal_is(stand: CheckedStack, uses: tuple[KeyCall, ...]):
     stand.aws.key_calls = uses
-    assert all_passed(stand.told(check_deployments))
+    assert all_passed(stand.notices(check_deployments))
 
 
 def test_the_role_of_a_session_is_known_without_its_path(stand: CheckedStack):
     stand.aws.key_calls = (use(0.5, "AccessDenied", principal=APP.replace("role/", "role/clinic/")),)
-    assert causes(stand.told(check_deployments)) == ["failure-remembered"]
+    assert causes(stand.notices(check_deployments)) == ["failure-remembered"]
 
 
 def test_a_refusal_in_the_second_of_the_start_is_of_what_was_started(stand: CheckedStack):
@@ -91,31 +91,31 @@ def test_a_refusal_in_the_second_of_the_start_is_of_what_was_started(stand: Chec
     second = (NOW - timedelta(hours=1)).replace(microsecond=0)
     stand.vercel.deployment = replace(deployed(2), made=second + timedelta(milliseconds=700))
     stand.aws.key_calls = (replace(use(1, "AccessDenied"), at=second),)
-    assert causes(stand.told(check_deployments)) == ["failure-remembered"]
+    assert causes(stand.notices(check_deployments)) == ["failure-remembered"]
 
 
 def test_a_history_that_may_not_be_read_is_unknown(stand: CheckedStack):
     stand.aws.failures["audit.key_calls"] = DENIED
-    told = stand.told(check_deployments)
-    assert [each.is_denied for each in told if each.state is State.UNKNOWN] == [True]
+    notices = stand.notices(check_deployments)
+    assert [each.is_denied for each in notices if each.state is State.UNKNOWN] == [True]
 
 
 def test_pods_are_not_asked_and_that_is_no_lack_of_health():
     stand = CheckedStack(
         settings=settings(deploy_targets=("eks",), eks_cluster="clinic", vercel_team=None, vercel_project=None)
     )
-    assert [each.state for each in stand.told(check_deployments)] == [State.PERSON]
+    assert [each.state for each in stand.notices(check_deployments)] == [State.PERSON]
 
 
 def test_a_service_that_is_not_there_yet_holds_no_old_values_and_one_that_nobody_named_is_not_asked():
     named = settings(deploy_targets=("ecs",), ecs_cluster="clinic", ecs_service="portal")
-    assert all_passed(CheckedStack(settings=named).told(check_deployments))
-    told = CheckedStack(settings=settings(deploy_targets=("ecs",))).told(check_deployments)
-    assert [each.state for each in told] == [State.PERSON]
+    assert all_passed(CheckedStack(settings=named).notices(check_deployments))
+    notices = CheckedStack(settings=settings(deploy_targets=("ecs",))).notices(check_deployments)
+    assert [each.state for each in notices] == [State.PERSON]
     unnamed = CheckedStack(settings=settings(deploy_targets=("ecs",), ecs_cluster="clinic"))
-    assert all_passed(unnamed.told(check_deployments))
+    assert all_passed(unnamed.notices(check_deployments))
     unnamed.aws.ecs_services.have({"family": "clinic", "containerDefinitions": []})
-    assert len(not_checked(unnamed.told(check_deployments))) == 1
+    assert len(not_checked(unnamed.notices(check_deployments))) == 1
 
 
 @pytest.mark.parametrize("given", [{"environment": "value"}, {"secrets": "valueFrom"}], ids=str)
@@ -127,8 +127,8 @@ def test_records_of_two_keys_are_named_where_the_tasks_have_a_key_from_before(gi
     assert isinstance(stand.state, StackState) and stand.state.outputs is not None
     secrets = (("AWS_REGION", "arn:aws:ssm:us-east-1:111122223333:parameter/eonpro/production/AWS_REGION"),)
     stand.state = replace(stand.state, outputs=replace(stand.state.outputs, task_secrets=secrets))
-    told = stand.told(check_task_definition)
-    found = next(each for each in told if each.state is State.WRONG and each.code == "former-key-beside")
+    notices = stand.notices(check_task_definition)
+    found = next(each for each in notices if each.state is State.WRONG and each.code == "former-key-beside")
     assert "the container web of the ECS service clinic/web" in found.what and "ab" * 32 not in repr(found)
 
 
@@ -136,7 +136,7 @@ def test_a_service_that_lacks_the_variables_is_not_told_to_have_older_ones():
     stand = CheckedStack(settings=settings(deploy_targets=("ecs",), ecs_cluster="clinic", ecs_service="web"))
     stand.aws.ecs_services.have({"family": "clinic", "containerDefinitions": [{"name": "web"}]})
     stand.aws.ecs_services.written = BEGAN - timedelta(days=90)
-    found = finding(stand.told(check_deployments), "deployment-stale")
+    found = finding(stand.notices(check_deployments), "deployment-stale")
     assert found.what == (
         "the service on ECS, clinic/web, does not have the values: its task definition clinic:1 does not read them "
         "from the stack's store"
@@ -167,10 +167,10 @@ def rolling(state: ReleaseState, *, hours_ago: float) -> RollingRelease:
 def test_a_healthy_rolling_release_of_the_new_values_has_its_stage_and_its_command(stand: CheckedStack):
     stand.vercel.changed_at = NOW - timedelta(hours=1)
     stand.vercel.release = rolling(ReleaseState.ACTIVE, hours_ago=0.5)
-    found = finding(stand.told(check_deployments), "deployment-rolling")
+    found = finding(stand.notices(check_deployments), "deployment-rolling")
     assert "portal-2.vercel.app has the new ones: its rolling release is at stage 1 of 3, 10 %" in found.what
     assert found.command == "vercel rolling-release …"
-    assert "deployment-stale" not in causes(stand.told(check_deployments))
+    assert "deployment-stale" not in causes(stand.notices(check_deployments))
 
 
 @pytest.mark.parametrize(
@@ -185,13 +185,13 @@ def test_one_that_was_aborted_or_is_older_leaves_a_stale_deployment(
 ):
     stand.vercel.changed_at = NOW - timedelta(hours=1)
     stand.vercel.release = rolling(state, hours_ago=hours_ago)
-    found = finding(stand.told(check_deployments), "deployment-stale")
+    found = finding(stand.notices(check_deployments), "deployment-stale")
     assert words in found.what and found.command == "python -m wizard push --stack production --redeploy --yes"
 
 
 def test_a_rolling_release_between_two_that_have_the_values_is_no_fault(stand: CheckedStack):
     stand.vercel.release = rolling(ReleaseState.ACTIVE, hours_ago=0.5)
-    assert all_passed(stand.told(check_deployments))
+    assert all_passed(stand.notices(check_deployments))
 
 
 def test_the_release_is_a_consequence_where_its_variables_are_wrong():

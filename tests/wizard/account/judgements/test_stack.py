@@ -83,57 +83,57 @@ def built_state(stand: CheckedStack) -> StackState:
 
 
 def test_a_stack_that_stands_is_well(stand: CheckedStack):
-    assert all_passed(stand.told(check_stack))
+    assert all_passed(stand.notices(check_stack))
 
 
 def test_a_backend_that_does_not_answer_is_a_fault_with_its_way_out(stand: CheckedStack):
     stand.state = AWAY
-    assert finding(stand.told(check_stack), "backend-unreachable").command == "pulumi login s3://state"
+    assert finding(stand.notices(check_stack), "backend-unreachable").command == "pulumi login s3://state"
 
 
 def test_a_machine_that_does_not_know_where_the_state_is_learns_it_from_the_account(stand: CheckedStack):
     stand.state = NoBackend("Pulumi has no state backend", shell("pulumi", "login"))
-    assert finding(stand.told(check_stack), "backend-unreachable").command == "pulumi login"
+    assert finding(stand.notices(check_stack), "backend-unreachable").command == "pulumi login"
     stand.aws.claims["/eonpro/production/claim"] = "stack production, state in s3://clinic-state"
-    command = finding(stand.told(check_stack), "backend-unreachable").command
+    command = finding(stand.notices(check_stack), "backend-unreachable").command
     assert command == "pulumi login s3://clinic-state && export PULUMI_BACKEND_URL=s3://clinic-state"
 
 
 @pytest.mark.parametrize("error", [DENIED, StackBusy("another run holds it", "wait")])
 def test_a_state_that_may_not_or_cannot_be_read_just_now_is_unknown(stand: CheckedStack, error: Any):
     stand.state = error
-    assert len(not_checked(stand.told(check_stack))) == 1
+    assert len(not_checked(stand.notices(check_stack))) == 1
 
 
 def test_a_passphrase_that_does_not_open_the_stack_is_never_well(stand: CheckedStack):
     stand.engine.failures["check_backend"] = UsageError("the passphrase does not open it", Command("export X"))
-    assert finding(stand.told(check_stack), "backend-unreachable").command == "export X"
+    assert finding(stand.notices(check_stack), "backend-unreachable").command == "export X"
 
 
 def test_settings_without_resources_are_to_be_built(stand: CheckedStack):
     stand.state = StackState(exists=False, has_key=False)
     stand.aws.aliases.clear()
-    command = finding(stand.told(check_stack), "stack-not-built").command
+    command = finding(stand.notices(check_stack), "stack-not-built").command
     assert command == "python -m wizard setup --stack production --yes"
 
 
 def test_a_key_that_the_state_does_not_know_is_a_state_that_was_lost(stand: CheckedStack):
     stand.state = StackState(exists=False, has_key=False)
-    found = finding(stand.told(check_stack), "stack-state-lost")
+    found = finding(stand.notices(check_stack), "stack-state-lost")
     assert KEY in found.what and found.command.endswith("--adopt --repair all --yes")
 
 
 def test_an_empty_backend_leads_to_the_one_that_has_the_stack_and_to_no_second_owner(stand: CheckedStack):
     stand.state = StackState(exists=False, has_key=False)
     stand.aws.claims["/eonpro/production/claim"] = "stack production, state in s3://clinic-state"
-    found = finding(stand.told(check_stack), "stack-elsewhere")
+    found = finding(stand.notices(check_stack), "stack-elsewhere")
     assert found.command == "pulumi login s3://clinic-state && export PULUMI_BACKEND_URL=s3://clinic-state"
 
 
 def test_an_update_after_a_destroy_never_moves_alias_or_data_key_to_the_second_key(stand: CheckedStack):
     second = StateResource(urn="urn::aws:kms/key:Key::phi-key", type="aws:kms/key:Key", id="second")
     stand.state = replace(built_state(stand), owned=("second",), outputs=None, resources=(second,))
-    found = finding(stand.told(check_stack), "stack-second-key")
+    found = finding(stand.notices(check_stack), "stack-second-key")
     assert found.command == (
         "pulumi stack rm --force --yes --preserve-config --stack production && "
         "python -m wizard setup --stack production --adopt --repair all --yes"
@@ -150,28 +150,28 @@ def test_a_project_that_is_gone_is_a_cause_with_the_command_that_creates_it(stan
     gone = TargetMissing("there is no project eonpro in the Vercel team eonpro", shell("vercel", "project", "add"))
     stand.project = gone
     deliver = "python -m wizard push --stack production --yes --redeploy"
-    assert finding(stand.told(check_vercel_access), "target-missing").command == f"vercel project add && {deliver}"
+    assert finding(stand.notices(check_vercel_access), "target-missing").command == f"vercel project add && {deliver}"
 
 
 def test_the_own_claim_of_a_state_that_was_lost_leads_nowhere_else(stand: CheckedStack):
     stand.state = StackState(exists=False, has_key=False)
     stand.aws.claims["/eonpro/production/claim"] = claim_of("production", stand.engine.check_backend("production"))
-    assert finding(stand.told(check_stack), "stack-state-lost")
+    assert finding(stand.notices(check_stack), "stack-state-lost")
 
 
 def test_a_state_that_was_cut_is_its_own_cause_with_the_command_that_puts_a_copy_back(stand: CheckedStack):
     stand.state = DamagedState("the state is damaged", shell("cp", "copy", "state"))
-    assert finding(stand.told(check_stack), "stack-state-damaged").command == "cp copy state"
+    assert finding(stand.notices(check_stack), "stack-state-damaged").command == "cp copy state"
 
 
 def test_a_lock_that_nobody_gives_back_is_a_cause(stand: CheckedStack):
     stand.state = replace(built_state(stand), stale_lock="ada@laptop (process 12) since 2026-01-01")
-    assert finding(stand.told(check_stack), "stack-locked").command == "pulumi cancel --yes --stack production"
+    assert finding(stand.notices(check_stack), "stack-locked").command == "pulumi cancel --yes --stack production"
 
 
 def test_what_an_interrupted_update_left_is_named(stand: CheckedStack):
     stand.state = replace(built_state(stand), pending=(step("creating", "aws:cloudtrail/trail:Trail", "audit-trail"),))
-    assert "creating audit-trail" in finding(stand.told(check_stack), "stack-pending-operations").what
+    assert "creating audit-trail" in finding(stand.notices(check_stack), "stack-pending-operations").what
 
 
 # --- the alias and the rotation
@@ -180,22 +180,22 @@ def test_what_an_interrupted_update_left_is_named(stand: CheckedStack):
 def test_an_alias_that_was_moved_is_put_back_by_one_call(stand: CheckedStack):
     stand.aws.keys[OTHER_KEY] = key_fact(OTHER_KEY)
     stand.aws.aliases["alias/eonpro-phi-key"] = OTHER_KEY
-    found = finding(stand.told(check_alias), "alias-moved")
+    found = finding(stand.notices(check_alias), "alias-moved")
     wanted = f"aws kms update-alias --alias-name alias/eonpro-phi-key --target-key-id {KEY_ID} --region us-east-1"
     assert found.command == wanted and OTHER_KEY in found.what
 
 
 def test_an_alias_that_is_gone_is_made(stand: CheckedStack):
     stand.aws.aliases.clear()
-    assert "create-alias" in finding(stand.told(check_alias), "alias-missing").command
+    assert "create-alias" in finding(stand.notices(check_alias), "alias-missing").command
 
 
 def test_commands_are_for_the_profile_that_was_named(stand: CheckedStack):
     stand.aws.profile = "the clinic"
     stand.aws.aliases.clear()
-    assert finding(stand.told(check_alias), "alias-missing").command.endswith("--profile 'the clinic'")
+    assert finding(stand.notices(check_alias), "alias-missing").command.endswith("--profile 'the clinic'")
     stand.aws.key_policies[KEY] = policies.policy([])
-    command = next(each for each in stand.told(check_key_policies) if each.state is State.WRONG).command
+    command = next(each for each in stand.notices(check_key_policies) if each.state is State.WRONG).command
     assert command.startswith("AWS_PROFILE='the clinic' pulumi up ")
 
 
@@ -208,28 +208,28 @@ def test_commands_are_for_the_profile_that_was_named(stand: CheckedStack):
 )
 def test_a_rotation_that_is_not_the_settings_is_put_right(stand: CheckedStack, fields: dict[str, Any], cause: str):
     stand.aws.keys[KEY] = key_fact(**fields)
-    command = finding(stand.told(check_rotation), cause).command
+    command = finding(stand.notices(check_rotation), cause).command
     assert command == (f"aws kms enable-key-rotation --key-id {KEY} --rotation-period-in-days 365 --region us-east-1")
 
 
 @pytest.mark.parametrize("fields", [{"rotation_enabled": None}, {"rotation_period_days": None}])
 def test_a_rotation_that_is_not_told_is_unknown(stand: CheckedStack, fields: dict[str, Any]):
     stand.aws.keys[KEY] = key_fact(**fields)
-    assert len(not_checked(stand.told(check_rotation))) == 1
+    assert len(not_checked(stand.notices(check_rotation))) == 1
 
 
 # --- the policies
 
 
 def test_policies_as_the_settings_mean_them_are_well(stand: CheckedStack):
-    assert all_passed(stand.told(check_key_policies)) and all_passed(stand.told(check_application_policy))
+    assert all_passed(stand.notices(check_key_policies)) and all_passed(stand.notices(check_application_policy))
 
 
 def test_a_key_policy_without_the_denial_of_deletion_is_a_fault_of_its_own(stand: CheckedStack):
     policy = key_policy_of(stand.settings)
     kept = [each for each in policy["Statement"] if each["Effect"] == "Allow"]
     stand.aws.key_policies[KEY] = {**policy, "Statement": kept}
-    found = finding(stand.told(check_key_policies), "deletion-unguarded")
+    found = finding(stand.notices(check_key_policies), "deletion-unguarded")
     assert "nobody may schedule it" in found.what and "for 90 days after a use" in found.what
     assert shlex.split(found.command)[-1].endswith("$aws:kms/key:Key::phi-key")
 
@@ -243,29 +243,29 @@ def test_a_stranger_in_the_key_policy_is_named(stand: CheckedStack):
         "Resource": "*",
     }
     stand.aws.key_policies[KEY] = {**policy, "Statement": [*policy["Statement"], stranger]}
-    assert "999988887777" in finding(stand.told(check_key_policies), "key-policy-changed").what
+    assert "999988887777" in finding(stand.notices(check_key_policies), "key-policy-changed").what
 
 
 def test_the_policy_of_a_replica_is_its_own():
     stand = CheckedStack(settings=multi_region())
-    assert all_passed(stand.told(check_key_policies))
+    assert all_passed(stand.notices(check_key_policies))
     policy = key_policy_of(stand.settings)
     kept = [each for each in policy["Statement"] if each["Effect"] == "Allow"]
     stand.aws.key_policies[REPLICA] = {**policy, "Statement": kept}
-    told = stand.told(check_key_policies)
-    assert causes(told) == ["deletion-unguarded"]
-    assert any(REPLICA_REGION in each.what for each in told if each.state is State.WRONG)
+    notices = stand.notices(check_key_policies)
+    assert causes(notices) == ["deletion-unguarded"]
+    assert any(REPLICA_REGION in each.what for each in notices if each.state is State.WRONG)
 
 
 @pytest.mark.parametrize("check", [check_key_policies, check_key_surplus])
 def test_a_key_policy_that_was_left_as_it_was_found_is_told_and_no_fault(check: Judgement):
     stand = CheckedStack(settings=settings(kept_as_found=("key",)))
     stand.aws.key_policies[KEY] = policies.policy([])
-    [told] = [each for each in stand.told(check) if each.requirements == ("key-deletion-window",)]
-    assert causes(stand.told(check)) == []
-    assert told.state is State.PERSON and "deletion: not denied" in told.what
-    assert told.what.endswith("it was left as it was found")
-    assert told.command == "python -m wizard setup --stack production --repair key --yes"
+    [notice] = [each for each in stand.notices(check) if each.requirements == ("key-deletion-window",)]
+    assert causes(stand.notices(check)) == []
+    assert notice.state is State.PERSON and "deletion: not denied" in notice.what
+    assert notice.what.endswith("it was left as it was found")
+    assert notice.command == "python -m wizard setup --stack production --repair key --yes"
 
 
 STRICT = {"administrators": (ADMIN, SECOND), "strict_key_policy": True}
@@ -277,33 +277,33 @@ STRICT = {"administrators": (ADMIN, SECOND), "strict_key_policy": True}
 )
 def test_a_strict_key_policy_that_any_user_with_kms_can_change_is_told(kept: tuple[str, ...], command: str):
     stand = CheckedStack(settings=settings(**STRICT, kept_as_found=kept))
-    assert causes(stand.told(check_key_policies)) == []
+    assert causes(stand.notices(check_key_policies)) == []
     stand.aws.key_policies[KEY] = key_policy_of(settings(administrators=(ADMIN, SECOND)))
-    found = next(each for each in stand.told(check_key_policies) if each.state is State.WRONG)
+    found = next(each for each in stand.notices(check_key_policies) if each.state is State.WRONG)
     assert found.code == "key-policy-not-strict" and f"arn:aws:iam::{ACCOUNT}:root" in found.what
     assert " ".join(shlex.split(found.command)).endswith(command)
 
 
 def test_a_replica_whose_policy_is_not_strict_is_told():
     stand = CheckedStack(settings=multi_region(**STRICT))
-    assert causes(stand.told(check_key_policies)) == []
+    assert causes(stand.notices(check_key_policies)) == []
     stand.aws.key_policies[REPLICA] = key_policy_of(multi_region(administrators=(ADMIN, SECOND)))
-    told = [each for each in stand.told(check_key_policies) if each.state is State.WRONG]
-    assert told[0].code == "key-policy-not-strict" and REPLICA_REGION in told[0].what
+    notices = [each for each in stand.notices(check_key_policies) if each.state is State.WRONG]
+    assert notices[0].code == "key-policy-not-strict" and REPLICA_REGION in notices[0].what
 
 
 def test_a_key_policy_that_may_not_be_read_is_unknown(stand: CheckedStack):
     stand.aws.failures["key_policy"] = DENIED
-    assert [each.is_denied for each in not_checked(stand.told(check_key_policies))] == [True]
+    assert [each.is_denied for each in not_checked(stand.notices(check_key_policies))] == [True]
 
 
 def test_a_grant_that_lets_somebody_else_decrypt_is_found_and_one_for_the_application_is_not(stand: CheckedStack):
-    assert all_passed(stand.told(check_grants))
+    assert all_passed(stand.notices(check_grants))
     foreign = GrantFact(id="g1", grantee=ADMIN, operations=("Encrypt", "Decrypt"), made=None, retiring=None)
     harmless = GrantFact(id="g2", grantee=ADMIN, operations=("DescribeKey",), made=None, retiring=None)
     own = GrantFact(id="g3", grantee=APP, operations=("Decrypt",), made=None, retiring=None)
     stand.aws.who_has_access.granted = {KEY: (harmless, own, foreign)}
-    found = finding(stand.told(check_grants), "grant-foreign")
+    found = finding(stand.notices(check_grants), "grant-foreign")
     assert ADMIN in found.what and "Decrypt" in found.what
     assert found.command == f"aws kms revoke-grant --key-id {KEY} --grant-id g1 --region us-east-1"
 
@@ -312,9 +312,9 @@ def test_an_application_policy_that_gives_more_is_told_and_one_that_gives_less_i
     own = policies.application_policy(key_arns=[KEY])
     more = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
     stand.aws.documents[APP_POLICY] = {**own, "Statement": [*own["Statement"], more]}
-    assert "s3:*" in finding(stand.told(check_application_policy), "policy-widened").what
+    assert "s3:*" in finding(stand.notices(check_application_policy), "policy-widened").what
     stand.aws.documents[APP_POLICY] = policies.policy([])
-    assert causes(stand.told(check_application_policy)) == []
+    assert causes(stand.notices(check_application_policy)) == []
 
 
 # --- the replicas
@@ -322,19 +322,19 @@ def test_an_application_policy_that_gives_more_is_told_and_one_that_gives_less_i
 
 def test_a_replica_without_a_copy_of_the_stored_data_key_gets_one_and_another_data_key_is_told():
     stand = CheckedStack(settings=multi_region())
-    assert all_passed(stand.told(check_replica_data_keys))
+    assert all_passed(stand.notices(check_replica_data_keys))
     there = stand.aws.with_region(REPLICA_REGION).stored_keys
     copy = there.pop(STORED_KEY)
-    assert " push " in finding(stand.told(check_replica_data_keys), "stored-key-replica-missing").command
+    assert " push " in finding(stand.notices(check_replica_data_keys), "stored-key-replica-missing").command
     there[STORED_KEY] = replace(copy, wrapped=wrapped("another"))
-    found = finding(stand.told(check_replica_data_keys), "stored-key-replica-differs")
+    found = finding(stand.notices(check_replica_data_keys), "stored-key-replica-differs")
     assert f"restore --stack production --version {copy.wrapped.fingerprint} --confirm production" in found.command
 
 
 def test_a_data_key_that_only_a_replicas_region_has_is_copied_back():
     stand = CheckedStack(settings=multi_region())
     stand.aws.stored_keys.clear()
-    found = finding(stand.told(check_stored_data_key), "stored-key-missing")
+    found = finding(stand.notices(check_stored_data_key), "stored-key-missing")
     assert " push " in found.command and wrapped().fingerprint in found.advice
 
 
@@ -343,7 +343,7 @@ def test_a_data_key_that_only_a_replicas_region_has_is_copied_back():
 
 def recovery(stand: CheckedStack) -> Notice:
     stand.aws.stored_keys.clear()
-    return finding(stand.told(check_stored_data_key), "stored-key-missing")
+    return finding(stand.notices(check_stored_data_key), "stored-key-missing")
 
 
 def kept_version(stand: CheckedStack, seed: str = "") -> str:
@@ -391,11 +391,11 @@ VERSION = f"/eonpro/production/data-keys/{wrapped().fingerprint.removeprefix('sh
 
 
 def test_a_version_that_is_lost_is_told_while_the_data_key_is_still_stored(stand: CheckedStack):
-    found = finding(stand.told(check_versions), "data-key-version-lost")
+    found = finding(stand.notices(check_versions), "data-key-version-lost")
     assert VERSION in found.what
     assert f"restore --stack production --version {wrapped().fingerprint} --confirm production" in found.command
     kept_version(stand)
-    assert all_passed(stand.told(check_versions))
+    assert all_passed(stand.notices(check_versions))
 
 
 @pytest.mark.parametrize("entry", [VERSION, "/eonpro/production/data-keys/new/1"])
@@ -405,7 +405,7 @@ def test_a_version_whose_value_somebody_replaced_is_told_while_the_data_key_is_s
     kept_version(stand)
     stand.aws.key_rotation.altered_entries = (entry,)
     stand.aws.access_diagnostics.former = (wrapped().value,)
-    found = finding(stand.told(check_versions), "data-key-version-lost")
+    found = finding(stand.notices(check_versions), "data-key-version-lost")
     assert f"get-parameter-history --name {entry}" in found.command and "put-parameter --overwrite" in found.command
 
 
@@ -414,16 +414,18 @@ def test_a_lost_version_without_a_copy_here_is_taken_from_the_backup(stand: Chec
     """And only the version: a backup of before the rotation has another data key than the one in use."""
     kept_version(stand)
     stand.aws.key_rotation.altered_entries = (f"/eonpro/production/data-keys/{wrapped('other').fingerprint[7:]}",)
-    assert finding(stand.told(check_versions), "data-key-version-lost").advice.startswith("no copy of it is known here")
+    assert finding(stand.notices(check_versions), "data-key-version-lost").advice.startswith(
+        "no copy of it is known here"
+    )
     back_up(stand, "s3://clinic/a", wrapped(current).fingerprint, wrapped("other").fingerprint)
-    found = finding(stand.told(check_versions), "data-key-version-lost")
+    found = finding(stand.notices(check_versions), "data-key-version-lost")
     assert found.command == ("python -m wizard restore --stack production --from-backup s3://clinic/a --versions-only")
 
 
 def test_an_earlier_version_that_is_gone_is_told_by_the_last_backup(stand: CheckedStack):
     kept_version(stand)
     back_up(stand, "s3://clinic/a", wrapped().fingerprint, wrapped("earlier").fingerprint, wrapped().fingerprint)
-    found = finding(stand.told(check_versions), "data-key-version-lost")
+    found = finding(stand.notices(check_versions), "data-key-version-lost")
     assert wrapped("earlier").fingerprint[7:] in found.what
     assert found.command.endswith("restore --stack production --from-backup s3://clinic/a --versions-only")
 
@@ -436,14 +438,14 @@ def test_an_earlier_version_that_is_gone_is_told_by_the_history_of_the_stored_da
     values = (wrapped("earlier").value, wrapped().value)
     history = tuple(FormerText(version=str(number), text=text) for number, text in enumerate(values, 1))
     monkeypatch.setattr(FakeAccessDiagnostics, "history", lambda _, name, store: history if name == STORED_KEY else ())
-    found = finding(stand.told(check_versions), "data-key-version-lost")
+    found = finding(stand.notices(check_versions), "data-key-version-lost")
     assert wrapped("earlier").fingerprint[7:] in found.what
     assert found.command == "python -m wizard restore --stack production --versions-only"
 
 
 def test_versions_that_cannot_be_read_are_not_called_well(stand: CheckedStack):
     stand.aws.key_rotation.failures["altered"] = DENIED
-    assert [each.is_denied for each in not_checked(stand.told(check_versions))] == [True]
+    assert [each.is_denied for each in not_checked(stand.notices(check_versions))] == [True]
 
 
 def test_the_copy_that_the_target_shows_comes_before_a_backup(stand: CheckedStack):
@@ -495,9 +497,9 @@ def test_without_any_copy_here_the_running_application_has_the_last_one(stand: C
 
 
 def test_what_agrees_is_well_and_a_comparison_that_fails_is_unknown(stand: CheckedStack):
-    assert all_passed(stand.told(check_drift))
+    assert all_passed(stand.notices(check_drift))
     stand.engine.failures["compare"] = AWAY
-    assert [each.what for each in not_checked(stand.told(check_drift))] == [COMPARISON]
+    assert [each.what for each in not_checked(stand.notices(check_drift))] == [COMPARISON]
 
 
 def test_what_was_changed_beside_the_stack_is_put_back_and_nothing_else(stand: CheckedStack):
@@ -505,14 +507,14 @@ def test_what_was_changed_beside_the_stack_is_put_back_and_nothing_else(stand: C
         drift(DriftKind.CHANGED, "tags.Environment"),
         drift(DriftKind.GONE, urn=ROLE.replace("app-principal", "gone")),
     )
-    found = finding(stand.told(check_drift), "stack-drifted")
+    found = finding(stand.notices(check_drift), "stack-drifted")
     assert "Role app-principal (tags.Environment)" in found.what and "Role gone (gone)" in found.what
     assert found.command.count("--target") == 2
 
 
 def test_settings_that_were_not_applied_are_the_whole_stacks_business(stand: CheckedStack):
     stand.engine.drifts = (drift(DriftKind.UNAPPLIED, "maxSessionDuration"), drift(DriftKind.UNKNOWN))
-    command = finding(stand.told(check_drift), "stack-behind").command
+    command = finding(stand.notices(check_drift), "stack-behind").command
     assert command == "pulumi up --refresh --yes --skip-preview --stack production"
 
 
@@ -520,13 +522,13 @@ def test_what_the_account_has_and_the_state_lost_is_taken_in_not_made_twice(stan
     stand.engine.drifts = (drift(DriftKind.UNKNOWN),)
     stand.aws.existing = Existing(found={"app_role": "arn:aws:iam::111122223333:role/eonpro-app-role"})
     stand.state = replace(built_state(stand), owned=())
-    found = finding(stand.told(check_drift), "stack-state-lost")
+    found = finding(stand.notices(check_drift), "stack-state-lost")
     assert "role/eonpro-app-role" in found.what and "--adopt --repair all" in found.command
 
 
 def test_many_resources_are_not_named_one_by_one(stand: CheckedStack):
     stand.engine.drifts = tuple(drift(DriftKind.GONE, urn=f"{ROLE}-{number}") for number in range(20))
-    found = finding(stand.told(check_drift), "stack-drifted")
+    found = finding(stand.notices(check_drift), "stack-drifted")
     assert "and 14 more" in found.what and "--target" not in found.command
 
 
@@ -547,16 +549,16 @@ def compared(stand: CheckedStack, *checks: Judgement) -> Diagnosis:
 
 def test_a_bucket_policy_that_somebody_changed_is_reported_while_something_else_is_wrong(stand: CheckedStack):
     stand.engine.drifts = (drift(DriftKind.CHANGED, "policy", urn=POLICY_URN),)
-    told = compared(stand, ill)
-    assert [each.code for each in told.findings] == ["rotation-off", "stack-drifted"]
-    assert POLICY_URN in told.findings[1].command
+    diagnosis = compared(stand, ill)
+    assert [each.code for each in diagnosis.findings] == ["rotation-off", "stack-drifted"]
+    assert POLICY_URN in diagnosis.findings[1].command
 
 
 def test_a_resource_that_another_finding_is_about_is_not_reported_twice(stand: CheckedStack):
     stand.engine.drifts = (drift(DriftKind.CHANGED, "enableKeyRotation", urn=KEY_URN),)
-    told = compared(stand, ill)
-    assert told.findings == (ROTATION_OFF,)
-    assert told.passed == ("settings, state and account agree in every other resource",)
+    diagnosis = compared(stand, ill)
+    assert diagnosis.findings == (ROTATION_OFF,)
+    assert diagnosis.passed == ("settings, state and account agree in every other resource",)
 
 
 @pytest.mark.parametrize("properties", [("description",), ("enableKeyRotation", "policy"), ()])
@@ -590,8 +592,8 @@ def test_a_resource_that_another_findings_command_updates_is_not_reported_twice(
 
 def test_a_comparison_that_fails_is_unknown_beside_what_is_wrong(stand: CheckedStack):
     stand.engine.failures["compare"] = StackBusy("another run is using it", "wait")
-    told = compared(stand, ill)
-    assert told.findings == (ROTATION_OFF,) and [each.what for each in told.not_checked] == [COMPARISON]
+    diagnosis = compared(stand, ill)
+    assert diagnosis.findings == (ROTATION_OFF,) and [each.what for each in diagnosis.not_checked] == [COMPARISON]
 
 
 def test_a_stack_without_outputs_is_not_compared(stand: CheckedStack):

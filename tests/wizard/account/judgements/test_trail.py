@@ -79,9 +79,9 @@ def option(command: str, name: str) -> Any:
 
 def test_a_trail_that_is_whole_is_well(stand: CheckedStack):
     assert (
-        all_passed(stand.told(check_trail))
-        and all_passed(stand.told(check_buckets))
-        and all_passed(stand.told(check_alerts))
+        all_passed(stand.notices(check_trail))
+        and all_passed(stand.notices(check_buckets))
+        and all_passed(stand.notices(check_alerts))
     )
 
 
@@ -115,24 +115,24 @@ def test_a_trail_that_is_whole_is_well(stand: CheckedStack):
 def test_each_fault_of_a_trail_has_its_cause_and_its_command(
     stand: CheckedStack, fields: dict[str, Any], cause: str, command: str
 ):
-    assert finding(with_trail(stand, **fields).told(check_trail), cause).command == command
+    assert finding(with_trail(stand, **fields).notices(check_trail), cause).command == command
 
 
 def test_a_trail_that_is_gone_is_made_again_by_the_stack_that_made_it(stand: CheckedStack):
     stand.aws.trails = ()
-    command = finding(stand.told(check_trail), "trail-missing").command
+    command = finding(stand.notices(check_trail), "trail-missing").command
     assert command.startswith("pulumi up --refresh --yes --skip-preview --stack production --target ")
     assert shlex.split(command)[-1].endswith("$aws:cloudtrail/trail:Trail::audit-trail")
 
 
 def test_a_trail_of_somebody_elses_that_is_gone_is_replaced_by_one_of_our_own(existing: CheckedStack):
     existing.aws.trails = ()
-    command = finding(existing.told(check_trail), "trail-missing").command
+    command = finding(existing.notices(check_trail), "trail-missing").command
     assert command == "python -m wizard setup --stack production --trail create --yes"
 
 
 def test_a_trail_of_another_home_is_fixed_there(existing: CheckedStack):
-    command = finding(with_trail(existing, logging=False).told(check_trail), "trail-stopped").command
+    command = finding(with_trail(existing, logging=False).notices(check_trail), "trail-stopped").command
     assert command == f"aws cloudtrail start-logging --name {ORGANIZATIONS} --region eu-west-1"
 
 
@@ -143,7 +143,7 @@ def test_kms_is_let_into_somebody_elses_selectors_and_the_rest_of_them_stays(exi
         "ExcludeManagementEventSources": ["kms.amazonaws.com", "rdsdata.amazonaws.com"],
     }
     existing.aws.event_selectors = {"EventSelectors": [first, data]}
-    command = finding(with_trail(existing, kms_events=False).told(check_trail), "trail-excludes-kms").command
+    command = finding(with_trail(existing, kms_events=False).notices(check_trail), "trail-excludes-kms").command
     wanted = {
         "ReadWriteType": "All",
         "IncludeManagementEvents": True,
@@ -161,7 +161,7 @@ def test_kms_is_let_into_somebody_elses_advanced_selectors(existing: CheckedStac
         ]
     }
     existing.aws.event_selectors = {"AdvancedEventSelectors": [data, without]}
-    command = finding(with_trail(existing, kms_events=False).told(check_trail), "trail-excludes-kms").command
+    command = finding(with_trail(existing, kms_events=False).notices(check_trail), "trail-excludes-kms").command
     put = option(command, "--advanced-event-selectors")
     assert put[1:] == [data]
     assert put[0]["FieldSelectors"] == [{"Field": "eventCategory", "Equals": ["Management"]}]
@@ -169,7 +169,7 @@ def test_kms_is_let_into_somebody_elses_advanced_selectors(existing: CheckedStac
 
 def test_the_stacks_own_trail_goes_back_to_every_management_event(stand: CheckedStack):
     stand.aws.event_selectors = {"AdvancedEventSelectors": [{"FieldSelectors": []}]}
-    command = finding(with_trail(stand, kms_events=False).told(check_trail), "trail-excludes-kms").command
+    command = finding(with_trail(stand, kms_events=False).notices(check_trail), "trail-excludes-kms").command
     [selector] = option(command, "--event-selectors")
     assert selector == {
         "ReadWriteType": "All",
@@ -179,23 +179,23 @@ def test_the_stacks_own_trail_goes_back_to_every_management_event(stand: Checked
 
 
 def test_a_delivery_that_fails_is_fixed_by_the_stack_where_the_bucket_is_its_own(stand: CheckedStack):
-    found = finding(with_trail(stand, delivery_error="AccessDenied").told(check_trail), "trail-delivery-failing")
+    found = finding(with_trail(stand, delivery_error="AccessDenied").notices(check_trail), "trail-delivery-failing")
     assert "bucketPolicy:BucketPolicy::audit-trail" in found.command and "AccessDenied" in found.what
 
 
 def test_a_delivery_that_fails_is_let_into_somebody_elses_bucket_beside_what_is_there(existing: CheckedStack):
     own = {"Sid": "Own", "Effect": "Deny", "Principal": "*", "Action": "s3:DeleteObject", "Resource": "*"}
     existing.aws.bucket_documents = BucketDocuments(policy={"Version": "2012-10-17", "Statement": [own]})
-    found = finding(with_trail(existing, delivery_error="AccessDenied").told(check_trail), "trail-delivery-failing")
+    found = finding(with_trail(existing, delivery_error="AccessDenied").notices(check_trail), "trail-delivery-failing")
     put = option(found.command, "--policy")["Statement"]
     assert put[0] == own
     assert {each["Action"] for each in put[1:]} == {"s3:GetBucketAcl", "s3:PutObject"}
 
 
 def test_logs_without_their_key_are_a_fault_only_where_the_settings_say_that_they_have_one(stand: CheckedStack):
-    assert causes(with_trail(stand, key_arn=None).told(check_trail)) == ["trail-encryption-off"]
+    assert causes(with_trail(stand, key_arn=None).notices(check_trail)) == ["trail-encryption-off"]
     without = CheckedStack(settings=settings(trail_key=False))
-    assert causes(without.told(check_trail)) == []
+    assert causes(without.notices(check_trail)) == []
 
 
 @pytest.mark.parametrize(("state", "command"), [
@@ -205,7 +205,7 @@ def test_logs_without_their_key_are_a_fault_only_where_the_settings_say_that_the
 ])  # fmt: skip
 def test_the_audit_log_is_not_lost_with_its_key(stand: CheckedStack, state: str, command: str):
     stand.aws.keys[LOGS_KEY] = replace(stand.aws.keys[LOGS_KEY], state=state)
-    assert finding(stand.told(check_logs_key), "logs-key-unusable").command == command
+    assert finding(stand.notices(check_logs_key), "logs-key-unusable").command == command
 
 
 def test_a_key_of_the_logs_whose_guard_was_taken_out_is_saved_and_guarded_by_one_command(stand: CheckedStack):
@@ -213,7 +213,7 @@ def test_a_key_of_the_logs_whose_guard_was_taken_out_is_saved_and_guarded_by_one
     guarded = trail_key_policy_of(stand.settings)
     allowed = [statement for statement in guarded["Statement"] if statement["Effect"] == "Allow"]
     stand.aws.key_policies[LOGS_KEY] = {**guarded, "Statement": allowed}
-    cancel, enable, update = finding(stand.told(check_logs_key), "logs-key-unusable").command.split(" && ")
+    cancel, enable, update = finding(stand.notices(check_logs_key), "logs-key-unusable").command.split(" && ")
     assert "cancel-key-deletion" in cancel and "enable-key" in enable
     assert "pulumi up --refresh" in update and update.rstrip("'").endswith("kms/key:Key::audit-trail-key")
 
@@ -221,7 +221,7 @@ def test_a_key_of_the_logs_whose_guard_was_taken_out_is_saved_and_guarded_by_one
 def test_a_policy_of_the_logs_key_that_cannot_be_read_leaves_the_rescue_of_the_key(stand: CheckedStack):
     stand.aws.keys[LOGS_KEY] = replace(stand.aws.keys[LOGS_KEY], state="PendingDeletion")
     stand.aws.failures["key_policy"] = DENIED
-    command = finding(stand.told(check_logs_key), "logs-key-unusable").command
+    command = finding(stand.notices(check_logs_key), "logs-key-unusable").command
     assert "cancel-key-deletion" in command and "pulumi" not in command
 
 
@@ -229,7 +229,7 @@ def test_an_organizations_logs_key_is_saved_without_an_update_of_the_stack(exist
     with_trail(existing, key_arn=LOGS_KEY)
     existing.aws.keys[LOGS_KEY] = key_fact(LOGS_KEY, state="PendingDeletion")
     existing.aws.key_policies[LOGS_KEY] = {"Statement": []}
-    command = finding(existing.told(check_logs_key), "logs-key-unusable").command
+    command = finding(existing.notices(check_logs_key), "logs-key-unusable").command
     assert "cancel-key-deletion" in command and "pulumi" not in command
 
 
@@ -242,7 +242,7 @@ def test_an_organizations_logs_key_is_saved_without_an_update_of_the_stack(exist
 )
 def test_the_key_of_the_logs_rotates_every_year(stand: CheckedStack, rotation: dict[str, Any], words: str):
     stand.aws.keys[LOGS_KEY] = replace(stand.aws.keys[LOGS_KEY], **rotation)
-    found = finding(stand.told(check_logs_key_rotation), "logs-key-rotation")
+    found = finding(stand.notices(check_logs_key_rotation), "logs-key-rotation")
     assert words in found.what and found.requirements == ("key-rotation",)
     assert found.command == (
         f"aws kms enable-key-rotation --key-id {LOGS_KEY} --rotation-period-in-days 365 --region {REGION}"
@@ -252,14 +252,14 @@ def test_the_key_of_the_logs_rotates_every_year(stand: CheckedStack, rotation: d
 @pytest.mark.parametrize("rotation", [{"rotation_enabled": None}, {"rotation_period_days": None}])
 def test_a_rotation_of_the_logs_key_that_kms_does_not_return_is_unknown(stand: CheckedStack, rotation: dict[str, Any]):
     stand.aws.keys[LOGS_KEY] = replace(stand.aws.keys[LOGS_KEY], **rotation)
-    unknown = [each.requirements for each in stand.told(check_logs_key_rotation) if each.state is State.UNKNOWN]
+    unknown = [each.requirements for each in stand.notices(check_logs_key_rotation) if each.state is State.UNKNOWN]
     assert unknown == [("key-rotation",)]
 
 
 def test_an_organizations_logs_key_rotates_as_its_owner_says(existing: CheckedStack):
     with_trail(existing, key_arn=LOGS_KEY)
     existing.aws.keys[LOGS_KEY] = key_fact(LOGS_KEY, rotation_enabled=False)
-    assert causes(existing.told(check_logs_key_rotation)) == causes(existing.told(check_logs_key_policy)) == []
+    assert causes(existing.notices(check_logs_key_rotation)) == causes(existing.notices(check_logs_key_policy)) == []
 
 
 STRANGER = {"AWS": "arn:aws:iam::999988887777:root"}
@@ -278,7 +278,7 @@ def test_nobody_else_decrypts_the_logs(stand: CheckedStack, statement: dict[str,
     policy: Any = stand.aws.key_policies[LOGS_KEY]
     more = {"Sid": "More", "Effect": "Allow", "Resource": "*", **statement}
     stand.aws.key_policies[LOGS_KEY] = {**policy, "Statement": [*policy["Statement"], more]}
-    found = finding(stand.told(check_logs_key_policy), "logs-key-policy-widened")
+    found = finding(stand.notices(check_logs_key_policy), "logs-key-policy-widened")
     assert found.requirements == ("bucket-private", "trail-encryption")
     assert shlex.split(found.command)[-1].endswith("$aws:kms/key:Key::audit-trail-key")
 
@@ -287,27 +287,27 @@ def test_the_key_of_the_logs_is_guarded_against_its_deletion(stand: CheckedStack
     policy: Any = stand.aws.key_policies[LOGS_KEY]
     allowed = [statement for statement in policy["Statement"] if statement["Effect"] == "Allow"]
     stand.aws.key_policies[LOGS_KEY] = {**policy, "Statement": allowed}
-    found = finding(stand.told(check_logs_key_guard), "logs-key-unguarded")
+    found = finding(stand.notices(check_logs_key_guard), "logs-key-unguarded")
     assert found.requirements == ("key-deletion-window",)
 
 
 def test_a_policy_of_the_logs_key_that_cannot_be_read_is_unknown(stand: CheckedStack):
     stand.aws.failures["key_policy"] = DENIED
-    [unknown] = not_checked(stand.told(check_logs_key_policy))
+    [unknown] = not_checked(stand.notices(check_logs_key_policy))
     assert unknown.is_denied and unknown.requirements == ("bucket-private", "trail-encryption", "key-deletion-window")
 
 
 def test_a_key_of_the_logs_that_cannot_be_read_is_not_checked(stand: CheckedStack):
     stand.aws.failures["describe_key"] = DENIED
-    assert [each.is_denied for each in stand.told(check_logs_key) if each.state is State.UNKNOWN] == [True]
+    assert [each.is_denied for each in stand.notices(check_logs_key) if each.state is State.UNKNOWN] == [True]
 
 
 def test_what_cloudtrail_does_not_tell_is_never_well(stand: CheckedStack):
     with_trail(stand, logging=None, kms_events=None)
-    unknown = [each.requirements for each in stand.told(check_trail) if each.state is State.UNKNOWN]
+    unknown = [each.requirements for each in stand.notices(check_trail) if each.state is State.UNKNOWN]
     assert unknown == [("trail-logging",), ("trail-kms-events",)]
     stand.aws.failures["find_trail"] = DENIED
-    [one] = not_checked(stand.told(check_trail))
+    [one] = not_checked(stand.notices(check_trail))
     assert one.is_denied and TRAIL in one.what
 
 
@@ -329,43 +329,43 @@ def test_what_cloudtrail_does_not_tell_is_never_well(stand: CheckedStack):
 def test_each_fault_of_the_bucket_has_its_cause_and_its_command(
     stand: CheckedStack, fields: dict[str, Any], cause: str, begins: str
 ):
-    assert finding(with_bucket(stand, **fields).told(check_buckets), cause).command.startswith(begins)
+    assert finding(with_bucket(stand, **fields).notices(check_buckets), cause).command.startswith(begins)
 
 
 def test_a_lock_in_governance_does_not_do_where_compliance_was_agreed_to():
     stand = with_bucket(CheckedStack(settings=settings(trail_lock="compliance")))
-    found = finding(stand.told(check_buckets), "bucket-lock-short")
+    found = finding(stand.notices(check_buckets), "bucket-lock-short")
     assert option(found.command, "--object-lock-configuration")["Rule"]["DefaultRetention"]["Mode"] == "COMPLIANCE"
 
 
 def test_a_lock_that_may_not_be_read_is_no_lock_that_is_gone(stand: CheckedStack):
     with_bucket(stand, lock=None, lock_days=None, lock_known=False)
-    told = stand.told(check_buckets)
-    assert causes(told) == [] and any("Object Lock" in each.what for each in told)
+    notices = stand.notices(check_buckets)
+    assert causes(notices) == [] and any("Object Lock" in each.what for each in notices)
 
 
 def test_somebody_elses_bucket_is_fixed_with_its_own_rules_kept(existing: CheckedStack):
     uploads = {"ID": "uploads", "Status": "Enabled", "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7}}
     short = {"ID": "short", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 90}}
     existing.aws.bucket_documents = BucketDocuments(policy=None, lifecycle=(short, uploads))
-    found = finding(with_bucket(existing, expires_after_days=90).told(check_buckets), "bucket-retention-short")
+    found = finding(with_bucket(existing, expires_after_days=90).notices(check_buckets), "bucket-retention-short")
     rules = option(found.command, "--lifecycle-configuration")["Rules"]
     assert rules == [{**short, "Expiration": {"Days": 2557}}, uploads]
 
 
 def test_somebody_elses_bucket_needs_no_lock_of_ours(existing: CheckedStack):
-    assert all_passed(with_bucket(existing, lock=None).told(check_buckets))
+    assert all_passed(with_bucket(existing, lock=None).notices(check_buckets))
 
 
 def test_a_bucket_that_is_gone_explains_itself(stand: CheckedStack):
     stand.aws.retention = None
-    assert finding(stand.told(check_buckets), "bucket-missing").command.startswith("pulumi up --refresh ")
+    assert finding(stand.notices(check_buckets), "bucket-missing").command.startswith("pulumi up --refresh ")
 
 
 def test_a_bucket_that_may_not_be_looked_at_is_never_well(stand: CheckedStack):
     stand.aws.failures["bucket_retention"] = DENIED
-    assert {each.is_denied for each in not_checked(stand.told(check_buckets))} == {True}
-    assert causes(stand.told(check_buckets)) == []
+    assert {each.is_denied for each in not_checked(stand.notices(check_buckets))} == {True}
+    assert causes(stand.notices(check_buckets)) == []
 
 
 # --- the alerts
@@ -385,9 +385,9 @@ def test_a_rule_that_is_off_is_named(stand: CheckedStack):
         for rule in alert_rules_of(stand.settings)
     )
     stand.aws.alerts = AlertsFact(topic=True, receivers=1, rules=tuple(rules))
-    told = stand.told(check_alerts)
-    assert causes(told) == ["alerts-rule-off"] * 3
-    assert not all_passed(told)
+    notices = stand.notices(check_alerts)
+    assert causes(notices) == ["alerts-rule-off"] * 3
+    assert not all_passed(notices)
 
 
 def test_a_rule_of_another_region_that_is_off_is_named_with_its_region():
@@ -397,44 +397,46 @@ def test_a_rule_of_another_region_that_is_off_is_named_with_its_region():
         for rule in alert_rules_of(stand.settings)
     )
     stand.aws.alerts = AlertsFact(topic=True, receivers=1, rules=tuple(rules))
-    told = stand.told(check_alerts)
-    assert [each.what for each in told if "us-east-1 is DISABLED" in each.what] == [each.what for each in told]
-    assert len(told) == 2
+    notices = stand.notices(check_alerts)
+    assert [each.what for each in notices if "us-east-1 is DISABLED" in each.what] == [each.what for each in notices]
+    assert len(notices) == 2
 
 
 def test_a_topic_that_is_gone_is_made_again_with_all_that_hangs_on_it(stand: CheckedStack):
     stand.aws.alerts = AlertsFact(topic=False)
-    found = finding(stand.told(check_alerts), "alerts-topic-missing")
+    found = finding(stand.notices(check_alerts), "alerts-topic-missing")
     assert found.command.count("--target") == 2 and "e-mail" in found.advice
 
 
 def test_without_alerts_nobody_looks_for_them_and_the_requirement_is_for_a_person():
     stand = CheckedStack(settings=settings(alerts=False))
-    [told] = stand.told(check_alerts)
-    assert (told.state, told.requirements) == (State.PERSON, ("alerts",))
+    [notice] = stand.notices(check_alerts)
+    assert (notice.state, notice.requirements) == (State.PERSON, ("alerts",))
     assert "cloud.audit" not in stand.aws.log
 
 
 def test_alerts_that_everybody_left_unconfirmed_are_sent_again():
     stand = CheckedStack(settings=settings(alert_emails=("ops@clinic.example",)))
     stand.aws.alerts = replace(stand.aws.audit.alerts(stand.settings), receivers=0)
-    found = finding(stand.told(check_alerts), "alerts-unreceived")
+    found = finding(stand.notices(check_alerts), "alerts-unreceived")
     assert found.command.startswith("aws sns subscribe ") and "ops@clinic.example" in found.command
 
 
 def test_alerts_without_any_address_are_a_decision_that_breaks_nothing_and_that_the_report_lists(stand: CheckedStack):
     stand.aws.alerts = replace(stand.aws.audit.alerts(stand.settings), receivers=0)
-    told = stand.told(check_alerts)
-    assert causes(told) == ["alerts-without-address"]
-    diagnosis = build_diagnosis("production", told)
+    notices = stand.notices(check_alerts)
+    assert causes(notices) == ["alerts-without-address"]
+    diagnosis = build_diagnosis("production", notices)
     assert (diagnosis.healthy, [each.code for each in diagnosis.advisories]) == (True, ["alerts-without-address"])
     assert any("nobody receives the alerts" in line for line in diagnosis.skipped)
 
 
 def test_subscribers_that_cannot_be_counted_are_not_called_well(stand: CheckedStack):
     stand.aws.alerts = replace(stand.aws.audit.alerts(stand.settings), receivers=None)
-    told = stand.told(check_alerts)
-    assert not all_passed(told) and [each.what for each in not_checked(told)] == ["whether anybody receives the alerts"]
+    notices = stand.notices(check_alerts)
+    assert not all_passed(notices) and [each.what for each in not_checked(notices)] == [
+        "whether anybody receives the alerts"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -443,8 +445,8 @@ def test_subscribers_that_cannot_be_counted_are_not_called_well(stand: CheckedSt
 )
 def test_events_that_are_not_copied_to_the_log_group_of_the_settings_are_a_fault(stand, group, cause):
     stand.settings = settings(cloudwatch_logs=True)
-    told = with_trail(stand, log_group=group).told(check_trail)
-    assert causes(told) == cause
-    assert [each.state is State.GOOD for each in told if "trail-cloudwatch" in each.requirements] == [not cause]
+    notices = with_trail(stand, log_group=group).notices(check_trail)
+    assert causes(notices) == cause
+    assert [each.state is State.GOOD for each in notices if "trail-cloudwatch" in each.requirements] == [not cause]
     stand.settings = settings()
-    assert all_passed(stand.told(check_trail))
+    assert all_passed(stand.notices(check_trail))
