@@ -29,7 +29,7 @@ IN_SANDBOX = EONPRO_CALLER_PATH="$$PATH"; export EONPRO_CALLER_PATH; unset AWS_P
 	NO_PROXY="127.0.0.1,localhost,::1$${NO_PROXY:+,$$NO_PROXY}"; no_proxy="$$NO_PROXY"; export NO_PROXY no_proxy; \
 	$(V) -m sandbox start && exports="$$($(V) -m sandbox env)" && eval "$$exports" &&
 
-.PHONY: help setup test-setup demo wizard test unit check chaos blind bench mutation spark-tests django6-tests vercel-cli-tests measure recording lock clean
+.PHONY: help setup test-setup demo wizard test unit check chaos blind views bench mutation spark-tests django6-tests vercel-cli-tests measure recording lock clean
 
 help:
 	@echo 'make setup      set this checkout up: packages, Pulumi engine, AWS CLI (ENGINE=auto|path|download|build)'
@@ -39,6 +39,7 @@ help:
 	@echo 'make unit       set up, then the tests that start nothing (under a minute)'
 	@echo 'make check      format, lint, types, tests, chaos, blind'
 	@echo 'make chaos      crashes, faults and races in the sandbox: nothing lost, nothing twice (ARGS=--long for an hour)'
+	@echo 'make views      ask every view of a stack about every fault, and compare what they say'
 	@echo 'make blind      run every command that is printed for a fault: healed, nearer, no change, worse'
 	@echo 'make bench      measure this product beside the plain tools (ARGS="phi" for some rows)'
 	@echo 'make mutation   change the cipher and the key cache in small ways; each change must fail a test'
@@ -118,6 +119,9 @@ chaos: setup
 # Faults of all kinds, and what each command came to that was printed for them. ARGS="--only NAME,NAME", --write.
 blind: setup
 	@$(V) -m tests.blind $(ARGS)
+
+views: setup
+	@$(V) -m tests.blind.views $(ARGS)
 
 # What one of the commands below alone needs: nobody else waits for it.
 tool-%:
