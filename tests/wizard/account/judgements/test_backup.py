@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -203,6 +204,22 @@ def test_what_is_no_backup_of_the_key_in_use_is_found(
 def test_a_folder_in_its_place_is_no_backup(stack: CheckedStack, tmp_path: Path) -> None:
     (tmp_path / "b.json").mkdir()
     assert backup_notice(in_a_file(stack, tmp_path / "b.json", None)).code == "backup-unusable"
+
+
+def test_a_pipe_in_its_place_is_not_waited_for(stack: CheckedStack, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "b.json")
+    assert told(in_a_file(stack, tmp_path / "b.json", None)).code == "backup-unusable"
+
+
+def test_a_file_that_may_not_be_read_is_for_a_person(
+    stack: CheckedStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*_: object, **__: object) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("wizard.core.files.read", denied)
+    notice = told(in_a_file(stack, tmp_path / "b.json", document()))
+    assert notice.state is State.PERSON and "cannot be read" in notice.what
 
 
 def test_an_object_that_was_overwritten_with_junk_is_found(stack: CheckedStack) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from components.policies.stack import access_log_bucket_policy_of, trail_bucket_policy_of
 from tests.wizard.account.stacks import CheckedStack, all_passed, causes, finding, not_checked
-from tests.wizard.fakes.clients import ACCOUNT, BUCKET, settings, trail_fact
+from tests.wizard.fakes.clients import ACCOUNT, BUCKET, TRAIL, settings, trail_fact
 from wizard.account.judgements import RIGHTS_CHECKS
 from wizard.account.judgements.logs_bucket import check_bucket_policies
 from wizard.account.notices import State
@@ -23,6 +23,10 @@ STRANGER = {"AWS": OTHER}
 READS = {"Effect": "Allow", "Principal": STRANGER, "Action": "s3:GetObject", "Resource": OBJECTS}
 CLOUDTRAIL = {"Service": "cloudtrail.amazonaws.com"}
 OF_AN_ORGANIZATION = {"Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}}
+OF_TWO_TRAILS = {
+    "Principal": CLOUDTRAIL,
+    "Condition": {"StringEquals": {"aws:SourceArn": [TRAIL, TRAIL.replace(ACCOUNT, "999988887777")]}},
+}
 EXISTING = "organization"
 
 
@@ -81,6 +85,11 @@ def test_the_policies_of_the_settings_are_good(stack: CheckedStack) -> None:
         ({**READS, "Principal": "*", **OF_AN_ORGANIZATION}, "if aws:PrincipalOrgID is o-1"),
         ({**READS, "Principal": CLOUDTRAIL, "Action": "s3:PutObject"}, "write the records"),
         ({**READS, "Resource": f"arn:aws:s3:::{BUCKET}/AWSLogs/{ACCOUNT}/CloudTrail/us-east-1/*"}, "read the records"),
+        ({**READS, "Action": "S3:getobject"}, "read the records (GetObject)"),
+        ({**READS, "Principal": {"AWS": ["999988887777"]}}, "lets 999988887777 read"),
+        ({**READS, "Principal": {"AWS": ["*"]}}, "lets everybody read"),
+        ({**READS, "Principal": {"CanonicalUser": "79a59df900b949e5"}}, "lets 79a59df900b949e5 read"),
+        ({**READS, "Action": "s3:PutObject", **OF_TWO_TRAILS}, "write the records"),
         ({**READS, "Resource": None, "NotResource": f"{ARN}/other/*"}, "read the records"),
     ],
 )  # fmt: skip
