@@ -208,7 +208,7 @@ def test_a_folder_in_its_place_is_no_backup(stack: CheckedStack, tmp_path: Path)
 
 def test_a_pipe_in_its_place_is_not_waited_for(stack: CheckedStack, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "b.json")
-    assert told(in_a_file(stack, tmp_path / "b.json", None)).code == "backup-unusable"
+    assert backup_notice(in_a_file(stack, tmp_path / "b.json", None)).code == "backup-unusable"
 
 
 def test_a_file_that_may_not_be_read_is_for_a_person(
@@ -218,7 +218,7 @@ def test_a_file_that_may_not_be_read_is_for_a_person(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("wizard.core.files.read", denied)
-    notice = told(in_a_file(stack, tmp_path / "b.json", document()))
+    notice = backup_notice(in_a_file(stack, tmp_path / "b.json", document()))
     assert notice.state is State.PERSON and "cannot be read" in notice.what
 
 
