@@ -131,8 +131,8 @@ def test_a_healthy_deployment_that_waits_for_somebodys_consent_is_not_rolled_bac
 def test_a_run_that_is_killed_while_it_waits_is_gone_on_with_by_the_next(service: OnEcs) -> None:
     deployment = service.deployment
     deployment.forget_calls()
-    # The look that the redeploy begins with passes; so does that at what runs.
-    deployment.fault(service="ecs", operation="DescribeServices", kind="hang", skip=2, times=5)
+    # The looks before it pass: at whose the variables are, at what runs, and that with which the redeploy begins.
+    deployment.fault(service="ecs", operation="DescribeServices", kind="hang", skip=3, times=5)
     killed = RunningCommand(
         [sys.executable, "-m", "wizard", *PUSH],
         folder=deployment.folder,
