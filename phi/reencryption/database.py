@@ -160,8 +160,8 @@ class Database:
         if updated != equal:
             raise errors.WriteMismatch(
                 f"{updated - equal} of {updated} rows of {table.selection.table}, from the key {rows.keys[0]} to "
-                f"{rows.keys[-1]}, differ from what was sent; the batch was rolled back, nothing is lost",
-                "Something changes what is stored: "
+                f"{rows.keys[-1]}, differ from the values sent; the batch was rolled back, nothing is lost",
+                "Something changes the stored values: "
                 + (", ".join(table.triggers) or "a new trigger or rule")
                 + ". Disable it for these columns, then run the same command again.",
             )

@@ -150,7 +150,7 @@ def _without(reader: Reader) -> str:
         case How.DECLARES:
             return f"requires {name}: without it the check of the environment fails, unless it is optional there"
         case How.PUBLISHES:
-            return f"builds {name} into the code that browsers get: whoever opened the application may have it"
+            return f"builds {name} into the code for browsers: every visitor of the application may have it"
         case How.SETS:
             return f"has {name} in the clear: removed from the platform, it is still here"
         case How.PASSES:

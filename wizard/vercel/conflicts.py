@@ -95,7 +95,7 @@ def _data_key(variables: Variables, listed: tuple[state.ListedVariable, ...], pl
     lines = []
     if same:
         lines.append(
-            f"{name} of {places.of(same)} is {scope.words}'s data key: whoever is allowed to use the KMS key"
+            f"{name} of {places.of(same)} is {scope.words}'s data key: everybody who can use the KMS key"
             f" there can decrypt {scope.words}'s records; give each environment its own data key"
         )
     if different:

@@ -281,7 +281,9 @@ def shared_fix(variables: Variables, entries: Sequence[ListedVariable]) -> str:
     """The hint: how to give the scope variables of its own and keep the shared ones for the other environments."""
     if (scope := variables.scope) != PRODUCTION:
         return f"in Vercel's settings remove {scope.words} from each of them or delete it, then run the same command"
-    return wizard("push", "--rename-existing", entries[0].id, advice="it goes on serving the other environments")
+    return wizard(
+        "push", "--rename-existing", entries[0].id, advice="the shared entry continues to serve the other environments"
+    )
 
 
 _SEPARATE_SECRETS = re.compile(r"production secrets?.*(different value|separat|own environment group)", re.IGNORECASE)
