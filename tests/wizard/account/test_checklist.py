@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from components.policies.requirements import REQUIREMENTS, Requirement, Topic
@@ -50,15 +52,15 @@ def test_an_item_is_done_only_if_each_requirement_that_counts_was_looked_at(requ
 
 @pytest.mark.parametrize("requirement", [each for each in REQUIREMENTS if each.optional], ids=lambda each: each.id)
 def test_an_optional_requirement_counts_only_where_the_settings_ask_for_it(requirement: Requirement) -> None:
-    asked = {
+    without: dict[str, dict[str, Any]] = {
         "alerts": {"alerts": False},
         "bucket-access-logs": {"access_logging": False},
         "bucket-lock": {"trail_lock": "none"},
         "trail-cloudwatch": {"cloudwatch_logs": False},
         "trail-encryption": {"trail_key": False},
-    }[requirement.id]
+    }
     assert counts(requirement, settings(cloudwatch_logs=True))
-    assert not counts(requirement, settings(**asked))
+    assert not counts(requirement, settings(**without[requirement.id]))
 
 
 def test_an_item_that_the_settings_do_not_ask_for_is_never_done() -> None:

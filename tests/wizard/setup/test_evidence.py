@@ -234,7 +234,7 @@ def no_principal(**others: Any) -> dict[str, Any]:
     ],
 )
 def test_a_key_policy_that_allows_more_or_others_is_open(stand, added, said) -> None:
-    there = stand.aws.key_policies[KEY]["Statement"]
+    there: Any = stand.aws.key_policies[KEY]["Statement"]
     stand.aws.key_policies[KEY] = policies.policy([*there, added])
     item = items(stand)[POLICY]
     assert (item.state, said in item.evidence) == (ItemState.OPEN, True), item.evidence
@@ -270,7 +270,7 @@ def test_a_strict_key_policy_is_judged_by_what_kms_holds() -> None:
 
 def test_a_user_who_can_change_the_strict_policy_through_iam_is_named() -> None:
     stand = of(**STRICT)
-    there = stand.aws.key_policies[KEY]["Statement"]
+    there: Any = stand.aws.key_policies[KEY]["Statement"]
     # Only those of the account whose tag says so, through IAM: no name of the policy shows who that is.
     by_tag = {
         **statement({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "kms:*"),
@@ -303,14 +303,14 @@ def test_a_key_policy_of_other_settings_is_open(stand, built_with, said) -> None
 
 @pytest.mark.parametrize("lost", [ADMIN, APP])
 def test_a_key_policy_without_a_required_principal_is_open(stand, lost) -> None:
-    there = stand.aws.key_policies[KEY]["Statement"]
+    there: Any = stand.aws.key_policies[KEY]["Statement"]
     stand.aws.key_policies[KEY] = policies.policy([each for each in there if lost not in str(each["Principal"])])
     item = items(stand)[POLICY]
     assert (item.state, lost.rpartition(":")[2] in item.evidence) == (ItemState.OPEN, True), item.evidence
 
 
 def test_without_its_denials_of_deletion_neither_the_key_nor_its_policy_is_as_required(stand) -> None:
-    there = stand.aws.key_policies[KEY]["Statement"]
+    there: Any = stand.aws.key_policies[KEY]["Statement"]
     stand.aws.key_policies[KEY] = policies.policy([each for each in there if each["Effect"] == "Allow"])
     assert [items(stand)[place].state for place in (ALIAS, POLICY)] == [ItemState.OPEN] * 2
 
@@ -425,6 +425,7 @@ def test_a_log_that_is_not_retained_for_six_years_in_private_is_open(stand, chan
 
 def test_a_lock_that_the_settings_do_not_ask_for_is_not_required() -> None:
     stand = of(trail_lock="none")
+    assert stand.aws.retention is not None
     stand.aws.retention = replace(stand.aws.retention, lock=None, lock_days=None)
     assert items(stand)[TRAIL].state is ItemState.DONE
 

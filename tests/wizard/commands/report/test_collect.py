@@ -85,8 +85,7 @@ class World:
         self.vercel.variables |= values
         for name in ("AWS_KMS_KEY_ID", "AWS_REGION"):
             self.aws.parameters[f"{settings_.names.parameter_prefix}/{name}"] = values[name]
-        first = {"key_arn": stored.key_arn, "origin": VersionOrigin.FIRST, "at": NOW}
-        self.aws.key_rotation.keep(settings_, wrapped(), **first)
+        self.aws.key_rotation.keep(settings_, wrapped(), key_arn=stored.key_arn, origin=VersionOrigin.FIRST, at=NOW)
         self.aws.log.clear()
 
     def clients(self) -> Clients:
