@@ -193,18 +193,20 @@ def _property(resource: Resource, row: Row, name: str) -> Iterator[str]:
             # Known in the update, and nothing that a person needs to read in every preview.
             return
         raise
-    for fault in _faults(row, name, value):
+    home = resource.settings.region if resource.settings else ""
+    for fault in _faults(row, name, value, home):
         setting = row.must[name].setting if isinstance(row.must.get(name), By) else ""
         yield f"{title(resource)}: its {name} {fault}{f'; {set_it(resource, setting)}' if setting else ''}."
 
 
-def _faults(row: Row, name: str, value: Any) -> Iterator[str]:
+def _faults(row: Row, name: str, value: Any, home: str) -> Iterator[str]:
     expected = row.must.get(name, OneOf(values=(None,)))
     if isinstance(expected, By):
         expected = expected.value
     if name == "region" and name not in row.must:
-        if value not in (None, row.region):
-            yield f"is {value}, and has to be {row.region}"
+        # Without a Region of its own it is in the provider's.
+        if (value or home) != row.region and (value or row.region):
+            yield f"is {value or home}, and has to be {row.region}"
     elif name == "tags" and name not in row.must:
         if missing := {tag: text for tag, text in row.tags.items() if (value or {}).get(tag) != text}:
             yield f"lack {missing}, by which the stack's resources are known"

@@ -684,6 +684,17 @@ OWN: tuple[Harm, ...] = (
         before='change("EventTarget", "alerts-key-changes", input_transformer={"input_template": "\\"all is well\\""})',
     ),
     Harm(
+        name="an alert that names another as the one who did it",
+        before=(
+            'change("EventTarget", "alerts-key-changes", input_transformer=lambda given: {**given, '
+            '"input_paths": {**given["input_paths"], "who": "$.detail.eventID"}})'
+        ),
+    ),
+    Harm(
+        name="a rule of the alerts in another Region",
+        before='change("EventRule", "alerts-key-changes", region="eu-west-1")',
+    ),
+    Harm(
         name="the alarm with no action",
         before='change("MetricAlarm", "alerts-denied-use", actions_enabled=False)',
     ),

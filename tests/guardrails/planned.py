@@ -71,6 +71,12 @@ def refusals(stack: Stack) -> Iterator[tuple[str, str]]:
         yield from ((stack_rule.name, message) for _, message in stack_rule.check(stack))
 
 
+def refusals_of(resource: Resource) -> Iterator[str]:
+    """What the rules for one resource say of it."""
+    for rule in RULES:
+        yield from rule.violations(as_input(resource))
+
+
 def as_input(resource: Resource) -> Resource:
     if resource.type in (
         "aws:sns/topicPolicy:TopicPolicy",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -12,7 +13,7 @@ from tests.components.configurations import CONFIGURATIONS
 from tests.components.conftest import Recording
 from tests.components.conftest import run_program as run_program
 from tests.guardrails.harms import HARMS
-from tests.guardrails.planned import COMPONENTS, Stack, planned, refusals
+from tests.guardrails.planned import COMPONENTS, Stack, as_input, planned, refusals, refusals_of
 from tests.guardrails.test_harms import settings_of
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -67,3 +68,48 @@ def test_a_resource_that_is_there_twice_is_refused(built: Callable[[str], Stack]
     for resource in stack:
         if not resource.type.startswith(COMPONENTS):
             assert "required-resources" in {rule for rule, _ in refusals([*stack, resource])}, resource.urn
+
+
+FREE = frozenset(("description", "alarmDescription", "tags", "forceDestroy", "rules", "inputTransformer", "state"))
+"""Properties of which more than one value is right; those of the rest are in `test_harms`."""
+DEFAULTS = ("", None)
+
+
+@pytest.mark.parametrize("variant", ["full-audit", "replicas", "existing-user"])
+def test_no_property_of_the_program_can_have_another_value(variant: str, built: Callable[[str], Stack]) -> None:
+    stack, passed = built(variant), []
+    for index, resource in enumerate(stack):
+        for name, value in as_input(resource).props.items() if not resource.type.startswith(COMPONENTS) else ():
+            for other in others(value) if name not in FREE | {"policy", "assumeRolePolicy"} else ():
+                changed = replace(resource, props={**resource.props, name: other})
+                is_refused = any(refusals_of(changed)) or any(refusals([*stack[:index], changed, *stack[index + 1 :]]))
+                if not is_refused:
+                    passed.append((resource.type, resource.name, name, other))
+    assert [each for each in passed if each[3] not in DEFAULTS] == []
+    # A value that is not set is refused too, where it is no default of AWS.
+    defaults = {"customerMasterKeySpec", "keyUsage", "enableLogging", "includeGlobalServiceEvents"}
+    assert {each[2] for each in passed} <= defaults
+
+
+def others(value: Any) -> Iterator[Any]:
+    """Other values of the same kind, and none."""
+    if isinstance(value, bool):
+        yield not value
+    elif isinstance(value, int | float):
+        yield from (value - 1, 0)
+    elif isinstance(value, str):
+        yield from (f"{value}x", "*", "")
+    elif isinstance(value, dict):
+        yield {}
+        yield from ({**value, name: other} for name in value for other in others(value[name]) if other is not None)
+    elif isinstance(value, list):
+        yield from ([], [*value, "x"])
+    yield None
+
+
+@pytest.mark.parametrize("variant", ["full-audit", "replicas"])
+def test_no_resource_of_the_program_can_have_one_more_property(variant: str, built: Callable[[str], Stack]) -> None:
+    for resource in built(variant):
+        if not resource.type.startswith(COMPONENTS):
+            changed = replace(resource, props={**resource.props, "anythingElse": "x"})
+            assert list(refusals_of(changed)), resource.urn

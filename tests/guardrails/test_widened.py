@@ -24,12 +24,11 @@ import pytest
 import components
 from components.policies import access, documents, key, trail
 from components.settings import Settings
-from guardrails.rules import RULES, Resource
 from tests.components import conftest
 from tests.components.configurations import ACCOUNT, CONFIG, CONFIGURATIONS
 from tests.components.conftest import Recording
 from tests.components.conftest import run_program as run_program
-from tests.guardrails.planned import Stack, as_input, configuration_of, planned, refusals
+from tests.guardrails.planned import Stack, configuration_of, planned, refusals, refusals_of
 from tests.guardrails.test_program import VARIANTS
 
 FOREIGN = "arn:aws:iam::999999999999:root"
@@ -152,11 +151,6 @@ def test_every_statement_that_is_widened_is_refused(
             passed.append(label)
     record_property("widened", count)
     assert count > 50 and passed == []
-
-
-def refusals_of(resource: Resource) -> Iterator[str]:
-    for rule in RULES:
-        yield from rule.violations(as_input(resource))
 
 
 # --- the functions that write

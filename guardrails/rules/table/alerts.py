@@ -166,10 +166,15 @@ def _rule(
     )
 
 
+_TOLD = {"what": "$.detail.eventName", "who": "$.detail.userIdentity.arn", "when": "$.detail.eventTime"}
+"""What every message says, and the part of the event that it is."""
+
+
 def _message(transformer: Any) -> Iterator[str]:
-    text = (transformer or {}).get("inputTemplate") or ""
-    if absent := [each for each in ("<what>", "<who>", "<when>") if each not in text]:
-        yield f"tell nobody {', '.join(absent)}"
+    given = transformer or {}
+    text, paths = given.get("inputTemplate") or "", given.get("inputPaths") or {}
+    if absent := [name for name, path in _TOLD.items() if f"<{name}>" not in text or paths.get(name) != path]:
+        yield f"does not say {', '.join(absent)}"
 
 
 def _each(service: str, operations: str, **parameters: Any) -> Events:

@@ -182,7 +182,7 @@ def _secure_transport(bucket: str) -> tuple[Denied, ...]:
 
 def _encryption(rules: Any, *, with_key: bool) -> Iterator[str]:
     algorithm = "aws:kms" if with_key else "AES256"
-    for rule in rules or [{}]:
+    for rule in [each or {} for each in rules or [{}]]:
         default = rule.get("applyServerSideEncryptionByDefault") or {}
         if default.get("sseAlgorithm") != algorithm:
             yield f"encrypt new objects by default with {default.get('sseAlgorithm') or 'nothing'}, not {algorithm}"
@@ -197,7 +197,7 @@ def _lifecycle(settings: Settings, rules: Any, *, archive_days: int) -> Iterator
         *("id", "status", "filter", "prefix", "expiration", "noncurrentVersionExpiration", "transitions"),
         *("noncurrentVersionTransitions", "abortIncompleteMultipartUpload"),
     }
-    for rule in rules or ():
+    for rule in filter(None, rules or ()):
         if rule.get("status") == "Disabled":
             continue
         name = f"(rule {str(rule.get('id', ''))!r})"
