@@ -242,6 +242,13 @@ def _shown(value: Any) -> str:
 # --- its documents
 
 
+def document_faults(resource: Resource, row: Row, name: str) -> Iterator[str]:
+    """What a document gives that it may not, by any rule."""
+    if resource.settings is not None:
+        rules = ("listed-access", "no-wildcard-principal", "trail-bucket-tls")
+        yield from check_all(_document(resource, resource.settings, row, name, rule) for rule in rules)
+
+
 def _document(resource: Resource, settings: Settings, row: Row, name: str, rule: str) -> Iterator[str]:
     rules = {"listed-access", "no-wildcard-principal", *(each.rule for each in row.documents[name].denied)}
     if rule not in rules:

@@ -10,7 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from .judgement import NEEDS, set_it, title
+from .judgement import NEEDS, document_faults, set_it, title
 from .resource import UNKNOWN, Resource
 from .row import Row
 from .table import rows_of
@@ -41,6 +41,7 @@ def required_resources(resources: Sequence[Resource]) -> Iterator[tuple[str, str
         for resource in own[:1]:
             yield from ((resource.urn, fault) for fault in _keys(resource, row, found))
             yield from ((resource.urn, fault) for fault in _kept(resource, row))
+            yield from ((resource.urn, fault) for fault in _read(resource, row))
 
 
 def _keys(resource: Resource, row: Row, stack: Stack) -> Iterator[str]:
@@ -60,6 +61,15 @@ def _keys(resource: Resource, row: Row, stack: Stack) -> Iterator[str]:
         if not is_right:
             names = " and ".join(sorted(f"{type_.rpartition(':')[2]} {key}" for type_, key in keys))
             yield f"{title(resource)}: its {name} has to name the {names}, and no other key."
+
+
+def _read(resource: Resource, row: Row) -> Iterator[str]:
+    """What a resource is that the program only reads: no rule for a resource is asked of it, and it has no options."""
+    if row.protected and not resource.protected:
+        yield f"{title(resource)} is not a protected resource of this stack: create it, with the option protect."
+    for name in row.documents:
+        if resource.known(name) not in (UNKNOWN, None):
+            yield from document_faults(resource, row, name)
 
 
 def _kept(resource: Resource, row: Row) -> Iterator[str]:

@@ -168,6 +168,7 @@ def stack_resource(type_: str, name: str, **dependencies: str) -> analyzer_pb2.A
         name=name,
         urn=f"urn:pulumi:production::p::{type_}::{name}",
         properties=properties,
+        options=analyzer_pb2.AnalyzerResourceOptions(protect=True),
         provider=analyzer_pb2.AnalyzerProviderResource(type="pulumi:providers:aws", urn=PROVIDER),
         propertyDependencies={
             setting: analyzer_pb2.AnalyzerPropertyDependencies(urns=[urn]) for setting, urn in dependencies.items()

@@ -327,6 +327,16 @@ def test_an_alias_is_of_the_stacks_own_key(target: str, key_id: str, refers_to: 
     assert any("has to name the Key phi-key, and no other key" in text for text in found) is is_refused
 
 
+def test_a_key_of_somebody_else_that_the_program_only_reads_is_none_of_the_stacks() -> None:
+    """The engine asks no rule for a resource that is read, and sends it with the whole stack alone."""
+    foreign = document(allow(Principal={"AWS": "arn:aws:iam::999999999999:root"}, Action="kms:Decrypt", Resource="*"))
+    props = {"keyId": KEY_ID, "policy": foreign}
+    read = resource(types.KEY, "phi-key", props, protected=False)
+    found = [text for rule in STACK_RULES for urn, text in rule.check([read]) if urn == read.urn]
+    assert any("is not a protected resource of this stack" in text for text in found)
+    assert any("gives arn:aws:iam::999999999999:root kms:Decrypt" in text for text in found)
+
+
 # --- words
 
 
