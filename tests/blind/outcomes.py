@@ -120,9 +120,12 @@ class Result:
 
 
 def printed_by(document: Mapping[str, Any]) -> Iterator[Printed]:
-    """Every command in a document, in its order; those of consequences are nobody's to type."""
+    """Every command in a document, in its order; those of consequences are nobody's to type.
+
+    A decision is no fault: its command takes a right from somebody, on purpose.
+    """
     for name, value in document.items():
-        if name == "consequences":
+        if name in ("consequences", "decisions"):
             continue
         for each in value if isinstance(value, list) else [value]:
             if isinstance(each, Mapping):
