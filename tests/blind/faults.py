@@ -829,9 +829,10 @@ EVIDENCE = (
     Fault(name="backup-of-junk", do=both(WITH_BACKUP, shell("echo junk > backup.json"))),
     Fault(
         name="replica-of-somebody-else",
-        do=_replica_elsewhere,
+        # Nothing was delivered in that world yet.
+        do=both(typed("push", "--redeploy", "--yes"), _replica_elsewhere),
         world="replica",
-        stays=("key ", "alias "),
+        stays=("key ", "alias ", "service "),
     ),
     Fault(
         name="role-that-a-service-assumes",
@@ -851,7 +852,7 @@ EVIDENCE = (
     Fault(
         name="alerts-off",
         do=typed("setup", *ANSWERS, "--alerts", "no"),
-        stays=("settings", "state", "rule", "topic", "alarm"),
+        stays=("settings", "state", "rule", "topic", "alarm", "key "),
     ),
 )
 """What an item of the evidence was done with, although it was not so."""

@@ -99,7 +99,7 @@ def right(templates: Templates, tmp_path_factory: pytest.TempPathFactory) -> dic
     """What each view says of a deployment without a fault."""
     with templates.fork(tmp_path_factory.mktemp("right"), "vercel") as made:
         night = Night(made)
-        prepared(night)
+        prepared(night, "vercel")
         return {view.name: asked(night, view, NONE_DONE) for view in VIEWS}
 
 

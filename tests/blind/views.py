@@ -291,16 +291,22 @@ def _disagree(one: tuple[str, str], other: tuple[str, str]) -> bool:
     return {one[1], other[1]} == {WRONG, GOOD}
 
 
-def prepared(night: Night) -> None:
-    """What an owner has done by then, so that each item can be good: a backup that was opened, and delivered logs."""
+UNDELIVERED = ("replica",)
+"""The kinds of world where nothing was delivered yet."""
+
+
+def prepared(night: Night, world: str) -> None:
+    """What an owner has done by then, so that each item can be good: delivered, backed up, opened the backup; and
+    CloudTrail has delivered logs."""
     deliver_logs(night.cloud)
-    for words in (("backup", "--to", "backup.json"), ("backup", "drill")):
+    pushed = (("push", "--redeploy", "--yes"),) if world in UNDELIVERED else ()
+    for words in (*pushed, ("backup", "--to", "backup.json"), ("backup", "drill")):
         night.wizard(*words, "--stack", "production", "--non-interactive")
 
 
 def row_of(night: Night, fault: Fault, right: Mapping[str, Answer]) -> Row:
     """The fault is done, and every view is asked."""
-    prepared(night)
+    prepared(night, fault.world)
     night.typed = f"{fault.typed}\n"
     fault.do(night)
     answers = tuple(asked(night, view, fault) for view in VIEWS)
@@ -324,7 +330,7 @@ class Baselines:
             if world not in self.known:
                 none = Fault(name="none", do=NOTHING, world=world)
                 with self._nights(none) as night:
-                    prepared(night)
+                    prepared(night, world)
                     self.known[world] = {view.name: asked(night, view, none) for view in VIEWS}
             return self.known[world]
 
