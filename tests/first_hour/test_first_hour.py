@@ -181,7 +181,8 @@ def test_every_printed_command_runs_in_a_fresh_shell_from_another_folder(
     assert len(commands) >= 4, text
     for line in commands:
         done = shell.types(eval_line(text), line)
-        assert done.returncode == 0, f"{line}\n{done.stdout}"
+        # A review ends with 1 where somebody has a right that nobody has accepted.
+        assert done.returncode in ((0, 1) if " review " in line else (0,)), f"{line}\n{done.stdout}"
         assert "command not found" not in done.stdout and "imported from" not in done.stdout
 
 

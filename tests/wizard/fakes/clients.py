@@ -371,7 +371,7 @@ class FakeAwsClient:
 
     def build(self, wanted: Settings) -> None:
         """What `up` makes: the key with its alias and policies, and the trail."""
-        made = MULTI_OUTPUTS.key_arns if wanted.replica_regions else (MULTI_KEY if wanted.multi_region else KEY,)
+        made = (MULTI_KEY if wanted.multi_region else KEY, *replicas_of(wanted))
         for arn in made:
             self.keys[arn] = key_fact(arn, tags=wanted.tags, rotation_period_days=wanted.rotation_period_days)
             self.key_policies[arn] = key_policy_of(wanted)
@@ -1234,10 +1234,15 @@ def by_hand(aws: FakeAwsClient, **changes: Any) -> DiscoveredSetup:
     return aws.discovered
 
 
+def replicas_of(wanted: Settings) -> tuple[str, ...]:
+    """The ARNs of the replicas that these settings ask for."""
+    return tuple(REPLICA.replace(REPLICA_REGION, region) for region in wanted.replica_regions)
+
+
 def outputs_of(wanted: Settings) -> Outputs:
     """What the stack of these settings tells."""
     if wanted.makes_user and not wanted.makes_role:
         return USER_OUTPUTS
     if wanted.multi_region:
-        return replace(MULTI_OUTPUTS, replica_key_arns=(REPLICA,) if wanted.replica_regions else ())
+        return replace(MULTI_OUTPUTS, replica_key_arns=replicas_of(wanted))
     return OUTPUTS
