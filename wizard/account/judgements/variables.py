@@ -19,8 +19,9 @@ from wizard.core.models.access import VariableEntry
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, Scope, StoredDataKey
 from wizard.core.models.rotation import VersionOrigin
 from wizard.core.variable_ownership import OwnValues, is_own
+from wizard.data_key.delivery import variables_of
 from wizard.inputs.application_readers import before_removal
-from wizard.targets.port import deploy_targets
+from wizard.targets.port import StoreTarget, deploy_targets
 
 THEN = "redeploy: a variable takes effect at the next start, and a failed load of the key is cached"
 
@@ -159,6 +160,30 @@ def check_vercel_access(facts: StackFacts) -> Iterator[Notice]:
             )
         elif target.has_own_copy and isinstance(entries := facts.vercel_variables, SetupError):
             yield Notice.unread(f"the variables of {name}", entries)
+
+
+@judgement("application-tested")
+def check_target_variables(facts: StackFacts) -> Iterator[Notice]:
+    """Whether a target that keeps its variables in a place of its own has them; by the target's own comparison."""
+    context, stored = facts.context(), facts.stored_data_key
+    others = [
+        target
+        for target in deploy_targets(context.targets)
+        if not target.has_own_copy and not isinstance(target, StoreTarget)
+    ]
+    if not others or not isinstance(stored, StoredDataKey) or not facts.key_arns:
+        return  # check_stored_data_key and check_keys report what is missing.
+    for target in others:
+        missing = target.missing(context, variables_of(context, stored.wrapped, facts.key_arns))
+        if missing:
+            yield Notice.wrong(
+                "variable-missing",
+                what=missing,
+                why="without them the application cannot load its data key",
+                command=fixes.push(facts),
+            )
+        else:
+            yield Notice.good(f"{target.title} has the variables of the stack")
 
 
 @judgement("application-tested")
@@ -450,6 +475,7 @@ def check_parameters(facts: StackFacts) -> Iterator[Notice]:
 
 ACCESS_CHECKS: tuple[Judgement, ...] = (
     check_vercel_access,
+    check_target_variables,
     check_store_access,
     check_data_key_on_vercel,
     check_former_key,

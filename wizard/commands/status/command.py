@@ -45,6 +45,7 @@ ROWS: Mapping[str, tuple[Judgement, ...]] = {
 
 _TARGET_CHECKS: tuple[Judgement, ...] = (
     variables.check_vercel_access,
+    variables.check_target_variables,
     variables.check_store_access,
     variables.check_data_key_on_vercel,
     variables.check_parameters,
