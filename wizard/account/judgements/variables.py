@@ -176,12 +176,7 @@ def check_target_variables(facts: StackFacts) -> Iterator[Notice]:
     for target in others:
         missing = target.missing(context, variables_of(context, stored.wrapped, facts.key_arns))
         if missing:
-            yield Notice.wrong(
-                "variable-missing",
-                what=missing,
-                why="without them the application cannot load its data key",
-                command=fixes.push(facts),
-            )
+            yield _push(facts, "variable-missing", missing, "without them the application cannot load its data key")
         else:
             yield Notice.good(f"{target.title} has the variables of the stack")
 
