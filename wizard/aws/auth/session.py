@@ -73,7 +73,7 @@ class Session:
     _chain: Chain | None = field(default=None, repr=False)
     """None where the credentials come from the environment."""
     _cache: dict[str, Any] = field(default_factory=dict, repr=False)
-    """For all Regions: `loaded`, True once the credentials were loaded or else the error; `renewed`, `skew`."""
+    """For all Regions: `loaded`, True once the credentials were loaded or else the error; `renewed`, `skew`; `given`, the keys that were narrowed."""
     _once: retry.Once = field(default_factory=retry.Once, repr=False)
     _answers: retry.Once | None = field(default=None, repr=False)
     """The answer to each request, where a run sends none twice; None where it may."""
@@ -213,7 +213,7 @@ class Session:
         """Whether AWS keeps the session to reading."""
         if self.reads_only and not self.resolved.incomplete:
             self._load_credentials()
-        return bool(self._cache.get("narrowed"))
+        return "given" in self._cache
 
     def writing(self) -> "Session":
         """The session with the credentials as they were given, for the one call of a reading command that writes."""
@@ -233,7 +233,8 @@ class Session:
         """
         why = "they are of an IAM user"
         if keys.token:
-            sts = self.make_client("sts", keys=Credentials(keys.access_key, keys.secret_key, keys.token))
+            given = Credentials(keys.access_key, keys.secret_key, keys.token)
+            sts = self.make_client("sts", keys=given)
             try:
                 with self.translating("sts", "GetScopedCredentials"):
                     answer = sts.get_scoped_credentials(
@@ -243,11 +244,10 @@ class Session:
                 self._botocore.set_credentials(
                     narrowed["AccessKeyId"], narrowed["SecretAccessKey"], narrowed["SessionToken"]
                 )
-                self._cache["given"] = Credentials(keys.access_key, keys.secret_key, keys.token)
-                self._cache["narrowed"] = True
+                self._cache["given"] = given
             except errors.SetupError as error:
                 why = error.message
-        if self._cache.get("narrowed"):
+        if "given" in self._cache:
             _LOGGER.info("AWS keeps these credentials to reading (sts:GetScopedCredentials)")
         else:
             _LOGGER.info("AWS does not keep these credentials to reading: %s", why)
