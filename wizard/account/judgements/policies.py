@@ -185,7 +185,7 @@ def _trust(
 def check_ci_trust(facts: StackFacts) -> Iterator[Notice]:
     """Whether the roles of CI trust the subject that GitHub sends: names, or since 2026-07-15 names with ids."""
     if isinstance(facts.iam, SetupError):
-        return  # Reported by check_administrators.
+        return  # Reported by check_others.
     arn = facts.settings.arn("iam", "role/")
     roles = [role for name in (ci.READ_ROLE, ci.APPLY_ROLE) if (role := facts.iam.find(f"{arn}{name}")) is not None]
     github = facts.sources.github

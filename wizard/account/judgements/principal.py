@@ -256,7 +256,7 @@ def _limits_of(facts: StackFacts, principal: IamPrincipal) -> Iterator[Notice]:
     if simulation and not refused:
         yield Notice.good(f"IAM's simulator allows {principal.arn} to use the key")
     elif refused:
-        # check_codes.TABLE hides it if one of the causes above was found.
+        # codes.TABLE hides it if one of the causes above was found.
         yield Notice.wrong(
             "identity-denied",
             what=f"the policies of {principal.arn} do not allow {', '.join(entry.action for entry in refused)}",
