@@ -73,7 +73,8 @@ class Session:
     _chain: Chain | None = field(default=None, repr=False)
     """None where the credentials come from the environment."""
     _cache: dict[str, Any] = field(default_factory=dict, repr=False)
-    """For all Regions: `loaded`, True once the credentials were loaded or else the error; `renewed`, `skew`; `given`, the keys that were narrowed."""
+    """For all Regions: `loaded`, True once the credentials were loaded or else the error; `renewed`, `skew`;
+    `given`, the keys that were narrowed."""
     _once: retry.Once = field(default_factory=retry.Once, repr=False)
     _answers: retry.Once | None = field(default=None, repr=False)
     """The answer to each request, where a run sends none twice; None where it may."""
