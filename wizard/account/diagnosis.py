@@ -11,8 +11,7 @@ from typing import Any
 from components.policies.requirements import BY_ID
 from wizard.account import codes
 from wizard.account.facts import StackFacts
-from wizard.account.notices import Judgement, Notice, State, requirements_of, worst
-from wizard.core.errors import SetupError
+from wizard.account.notices import Judgement, Notice, State, worst
 from wizard.core.retry import Threads
 
 
@@ -123,16 +122,7 @@ Comparison = Callable[[StackFacts, Sequence[Notice]], Iterable[Notice]]
 def judge(facts: StackFacts, checks: Sequence[Judgement]) -> tuple[tuple[Notice, ...], ...]:
     """The notices of each check. The checks run beside each other: each waits for answers, and none for a thread."""
     with Threads(max_workers=max(1, len(checks))) as pool:
-        return tuple(pool.map(lambda check: _notices(check, facts), checks))
-
-
-def _notices(check: Callable[..., Iterable[Notice]], *given: Any) -> tuple[Notice, ...]:
-    try:
-        return tuple(check(*given))
-    except SetupError as error:
-        # The judgement did not handle the error: its result is unknown.
-        name = check.__name__.replace("_", " ")
-        return (Notice.unread(name, error, requirements=requirements_of(check)),)
+        return tuple(pool.map(lambda check: tuple(check(facts)), checks))
 
 
 def diagnose(facts: StackFacts, checks: Sequence[Judgement], *, compare: Comparison | None = None) -> Diagnosis:
@@ -142,7 +132,7 @@ def diagnose(facts: StackFacts, checks: Sequence[Judgement], *, compare: Compari
             pool.submit(lambda: facts.drifts)
         notices = [notice for answers in judge(facts, checks) for notice in answers]
     if compare is not None:
-        notices += _notices(compare, facts, notices)
+        notices += compare(facts, notices)
     return build_diagnosis(facts.stack, notices)
 
 

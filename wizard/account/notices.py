@@ -66,6 +66,16 @@ class Notice:
     """Ids of the requirements that it bears on (`components.policies.requirements`)."""
     facts: tuple[str, ...] = ()
     """The names of the facts it rests on, sorted."""
+    opens: str = ""
+    """What it lets somebody into beyond the settings, as `judgement` says it; empty for any other subject."""
+
+    @property
+    def leaves_open(self) -> bool:
+        """Whether it is unknown if somebody is let in, who then counts as let in.
+
+        Who can use the key through IAM alone is a question of its own, which an operator may not be able to read.
+        """
+        return self.state is State.UNKNOWN and self.opens not in ("", "others")
 
     @classmethod
     def good(cls, what: str, *, requirements: tuple[str, ...] = ()) -> Notice:
@@ -156,9 +166,10 @@ def judgement(
 ) -> Callable[[Callable[P, Iterable[Notice]]], Callable[P, Iterator[Notice]]]:
     """Make a judgement of a function: its notices get its topic, these requirements and the facts that were read.
 
-    A notice that names requirements itself keeps them. `opens`: it finds what lets somebody in beyond the settings.
-    `key`: the key itself lets somebody use it; `account`: IAM lets somebody use it or become the application; `logs`:
-    somebody can read or delete the audit logs. Raises KeyError for an unknown id.
+    A notice that names requirements itself keeps them. A SetupError that the function does not handle is its one
+    notice: unknown. `opens`: it finds what lets somebody in beyond the settings. `key`: the key itself lets somebody
+    use it; `account`: IAM lets somebody become the application, or it more than it needs; `others`: IAM lets others
+    use the key; `logs`: somebody can read or delete the audit logs. Raises KeyError for an unknown id.
     """
     for id_ in requirements:
         BY_ID[id_]
@@ -169,13 +180,17 @@ def judgement(
         @wraps(function)
         def judged(*given: P.args, **named: P.kwargs) -> Iterator[Notice]:
             with facts_read() as names:
-                notices = list(function(*given, **named))
+                try:
+                    notices = list(function(*given, **named))
+                except SetupError as error:
+                    notices = [Notice.unread(function.__name__.replace("_", " "), error)]
             for notice in notices:
                 yield replace(
                     notice,
                     topic=notice.topic or topic,
                     requirements=notice.requirements or requirements,
                     facts=notice.facts or tuple(sorted(names)),
+                    opens=notice.opens or opens,
                 )
 
         _REQUIREMENTS[judged] = requirements

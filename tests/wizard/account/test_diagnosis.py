@@ -14,7 +14,7 @@ from tests.wizard.fakes.clients import settings
 from wizard.account import codes as check_codes
 from wizard.account.diagnosis import build_diagnosis
 from wizard.account.facts import StackFacts
-from wizard.account.notices import Notice
+from wizard.account.notices import Notice, judgement
 from wizard.commands.doctor.command import document, show
 from wizard.core.errors import PermissionDenied, ResourceError
 from wizard.terminal.terminal import Terminal
@@ -100,6 +100,7 @@ def test_what_aws_does_not_let_the_caller_read_comes_with_the_command_for_the_po
 
 
 def test_a_check_that_is_refused_is_unknown_and_the_others_go_on() -> None:
+    @judgement()
     def what_may_not_be_seen(context: StackFacts) -> Iterator[Notice]:
         yield Notice.good("so far")
         raise PermissionDenied("you may not look", "ask")

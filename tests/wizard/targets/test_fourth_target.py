@@ -16,6 +16,7 @@ from tests.wizard.commands.push.test_push import PushWorld
 from tests.wizard.commands.status.test_command import World as StatusWorld
 from tests.wizard.fakes.clients import FakeAwsClient, settings
 from tests.wizard.setup.test_workflow import World
+from wizard.core.errors import CredentialsError, DataKeyConflict, SetupError
 from wizard.core.models.delivery import AppVariables, Delivered, DeliveryState
 from wizard.core.models.deployment import Deployment, Instances, Redeployed, RedeployState
 from wizard.core.models.stack import HealthStatus
@@ -154,6 +155,35 @@ def test_status_says_whether_it_has_the_variables(nomad: Nomad, has_variables: b
         nomad.variables["us-east-1"] = AppVariables(region="us-east-1", key_arn=stored.key_arn, wrapped=stored.wrapped)
     row = world.one()
     assert {each.what: each.status for each in row.checks}[NAME] is state
+
+
+def row_of(nomad: Nomad, *, variables: bool = True) -> tuple[HealthStatus, str]:
+    """The state and the words of the target's row in `status`."""
+    world = StatusWorld(settings(deploy_targets=(NAME,)))
+    stored = next(iter(world.aws.stored_keys.values()))
+    if variables and stored.key_arn is not None:
+        nomad.variables["us-east-1"] = AppVariables(region="us-east-1", key_arn=stored.key_arn, wrapped=stored.wrapped)
+    [check] = [each for each in world.one().checks if each.what == NAME]
+    return check.status, check.detail
+
+
+def test_another_data_key_at_the_target_is_wrong_and_not_unknown(nomad: Nomad, monkeypatch: pytest.MonkeyPatch) -> None:
+    def another(self: Nomad, context: TargetContext, variables: Mapping[str, AppVariables]) -> str | None:
+        raise DataKeyConflict("the job has the data key sha256:00, not the stored one", "nothing was overwritten")
+
+    monkeypatch.setattr(Nomad, "missing", another)
+    assert row_of(nomad) == (HealthStatus.WRONG, "the job has the data key sha256:00, not the stored one")
+
+
+def test_a_target_that_cannot_be_accessed_is_asked_for_nothing_else(
+    nomad: Nomad, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(self: Nomad, context: TargetContext) -> SetupError:
+        return CredentialsError("Nomad refuses the token", "nomad login")
+
+    monkeypatch.setattr(Nomad, "access_problem", refused)
+    state, words = row_of(nomad, variables=False)
+    assert state is HealthStatus.UNKNOWN and "Nomad refuses the token" in words and "lacks" not in words
 
 
 def test_the_made_up_target_is_gone_afterwards() -> None:

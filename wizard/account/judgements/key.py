@@ -17,7 +17,7 @@ from wizard.account.judgements.key_policy import key_resource, unread_key
 from wizard.account.judgements.principal import RESTART
 from wizard.account.judgements.variables import Expected, delivery, expected, surrounding_fault
 from wizard.account.notices import Judgement, Notice, judgement
-from wizard.core.errors import SetupError
+from wizard.core.errors import DataKeyConflict, SetupError
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StoredDataKey
 
@@ -277,7 +277,7 @@ def check_replica_data_keys(facts: StackFacts) -> Iterator[Notice]:
             facts.aws.with_region(region).stored_data_keys.read_stored_data_key, name, store=settings.secret_store
         )
         copy = facts.once(f"stored data key in {region}", read)
-        if isinstance(copy, SetupError):
+        if isinstance(copy, SetupError) and not isinstance(copy, DataKeyConflict):
             yield Notice.unread(f"the stored data key {name} in {region}", copy)
         elif copy is None:
             yield Notice.wrong(
@@ -286,10 +286,11 @@ def check_replica_data_keys(facts: StackFacts) -> Iterator[Notice]:
                 why=f"the application in {region} has no data key, and one copy is missing",
                 command=fixes.push(facts),
             )
-        elif copy.wrapped != stored_data_key.wrapped:
+        elif isinstance(copy, DataKeyConflict) or copy.wrapped != stored_data_key.wrapped:
+            theirs = copy.message if isinstance(copy, DataKeyConflict) else f"it is {copy.wrapped.fingerprint}"
             yield Notice.wrong(
                 "stored-key-replica-differs",
-                what=f"the stored data key {name} in {region} is {copy.wrapped.fingerprint}, not {ours}",
+                what=f"the stored data key {name} in {region} is not {ours}: {theirs}",
                 why="records that one Region encrypts cannot be decrypted in the other",
                 command=fixes.wizard(facts, "restore", "--version", ours, "--confirm", facts.stack),
             )

@@ -36,7 +36,7 @@ _DENIAL = "NoUseOfTheEonproKey"
 """The name of the inline policy that takes rights on the key from a role or user."""
 
 
-@judgement("key-use-by-others", opens="account")
+@judgement("key-use-by-others", opens="others")
 def check_others(facts: StackFacts) -> Iterator[Notice]:
     """Who has a right on the key that the settings do not give, and whether a signed review accepts it."""
     rights = facts.rights

@@ -186,7 +186,10 @@ def _conflict(facts: StackFacts, conflict: DataKeyConflict) -> Notice:
     name = facts.settings.names.stored_data_key
     stored = facts.once("stored key", lambda: facts.aws.key_rotation.stored_key(facts.settings))
     if isinstance(stored, SetupError):
-        return Notice.unread(f"the stored data key {name}", conflict)
+        # That it is wrong is known. What would put it back is not.
+        is_malformed = isinstance(conflict.__cause__, MalformedDataKey)
+        code = "stored-key-malformed" if is_malformed else "stored-key-replaced"
+        return Notice.wrong(code, what=conflict.message, why=_lost(facts), hint=stored.hint)
     former = _former(facts)
     tagged = quoted(stored.tagged) if stored.tagged else "no data key"
     if stored.wrapped is None:

@@ -14,7 +14,7 @@ from wizard.account.facts import StackFacts
 from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core import next_command
 from wizard.core.data_key import Damage, WrappedDataKey, damage, is_remnant
-from wizard.core.errors import CredentialsError, MissingAnswers, SetupError, TargetMissing
+from wizard.core.errors import CredentialsError, DataKeyConflict, MissingAnswers, SetupError, TargetMissing
 from wizard.core.models.access import VariableEntry
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, Scope, StoredDataKey
 from wizard.core.models.rotation import VersionOrigin
@@ -174,7 +174,14 @@ def check_target_variables(facts: StackFacts) -> Iterator[Notice]:
     if not others or not isinstance(stored, StoredDataKey) or not facts.key_arns:
         return  # check_stored_data_key and check_keys report what is missing.
     for target in others:
-        missing = target.missing(context, variables_of(context, stored.wrapped, facts.key_arns))
+        if target.access_problem(context):
+            continue  # Reported by check_vercel_access.
+        try:
+            missing = target.missing(context, variables_of(context, stored.wrapped, facts.key_arns))
+        except DataKeyConflict as conflict:
+            why = "the application cannot decrypt what is encrypted under another data key"
+            yield Notice.wrong("data-key-foreign", what=conflict.message, why=why, hint=conflict.hint)
+            continue
         if missing:
             yield _push(facts, "variable-missing", missing, "without them the application cannot load its data key")
         else:

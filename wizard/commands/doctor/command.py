@@ -225,9 +225,6 @@ def run_verify(options: VerifyOptions, request: Request, clients: Clients) -> tu
     return int(not document["ok"]), document
 
 
-_OF_OTHERS = frozenset({"key-use-by-others", "access-review"})
-
-
 def verify(request: Request, clients: Clients, *, full: bool = False) -> Verified:
     """Verify again that the application can decrypt the stored data key; find the causes if it cannot.
 
@@ -260,8 +257,7 @@ def verify(request: Request, clients: Clients, *, full: bool = False) -> Verifie
             clients.ui.section("What was widened")
             show_findings(clients.ui, diagnosis.findings)
         show_not_checked(clients.ui, diagnosis)
-        # Who else can use the key through IAM is a question of its own, which an operator may not be able to read.
-        unknown = tuple(notice for notice in diagnosis.not_checked if not _OF_OTHERS.issuperset(notice.requirements))
+        unknown = tuple(notice for notice in diagnosis.not_checked if notice.leaves_open)
         return Verified(stack=facts.stack, proofs=proofs, diagnosis=diagnosis, unknown=unknown)
     clients.ui.working("finding the cause")
     diagnosis = diagnose(facts, checks.ACCESS_CHECKS)

@@ -44,8 +44,10 @@ from wizard.account.judgements.stack import COMPARISON, check_drift, check_stack
 from wizard.account.judgements.stored_data_key import check_stored_data_key, check_versions
 from wizard.account.judgements.variables import check_vercel_access
 from wizard.account.notices import Judgement, Notice, State
+from wizard.core.data_key import MalformedDataKey
 from wizard.core.errors import (
     DamagedState,
+    DataKeyConflict,
     NoBackend,
     PermissionDenied,
     StackBusy,
@@ -329,6 +331,26 @@ def test_a_replica_without_a_copy_of_the_stored_data_key_gets_one_and_another_da
     there[STORED_KEY] = replace(copy, wrapped=wrapped("another"))
     found = finding(stand.notices(check_replica_data_keys), "stored-key-replica-differs")
     assert f"restore --stack production --version {copy.wrapped.fingerprint} --confirm production" in found.command
+
+
+def test_a_replicas_stored_key_that_is_no_data_key_is_wrong_and_not_unknown():
+    stand = CheckedStack(settings=multi_region())
+    junk = DataKeyConflict(f"{STORED_KEY} holds a value that is not a wrapped data key; nothing was overwritten", "")
+    stand.aws.with_region(REPLICA_REGION).failures = {"read_stored_data_key": junk}
+    found = finding(stand.notices(check_replica_data_keys), "stored-key-replica-differs")
+    assert "not a wrapped data key" in found.what and " restore " in found.command
+
+
+@pytest.mark.parametrize(
+    ("cause", "code"), [(MalformedDataKey("no base64"), "stored-key-malformed"), (None, "stored-key-replaced")]
+)
+def test_a_stored_key_that_is_known_to_be_wrong_is_wrong_where_its_history_cannot_be_read(cause, code):
+    stand = CheckedStack(settings=settings())
+    conflict = DataKeyConflict(f"the parameter {STORED_KEY} holds something else", "")
+    conflict.__cause__ = cause
+    stand.aws.failures["read_stored_data_key"] = conflict
+    stand.aws.key_rotation.failures["stored_key"] = PermissionDenied("not allowed", "ask")
+    assert "holds something else" in finding(stand.notices(check_stored_data_key), code).what
 
 
 def test_a_data_key_that_only_a_replicas_region_has_is_copied_back():
