@@ -71,6 +71,7 @@ ITEMS: dict[str, set[str]] = {
     "backup-deleted": {"backup"},
     "backup-of-junk": {"backup"},
     "alerts-that-nobody-receives": {"alerts"},
+    "role-of-a-vendor": {"others"},
 }
 """The items of the evidence that are wrong or unknown with a fault, and no other. Who can delete the key is a question
 to its policy; how long ahead is one of the key."""
