@@ -37,7 +37,7 @@ help:
 	@echo 'make wizard     set up, then the same with its questions, in the sandbox'
 	@echo 'make test       set up, then the tests (ARGS="-k rotation" for some of them)'
 	@echo 'make unit       set up, then the tests that start nothing (under a minute)'
-	@echo 'make check      format, lint, types, tests, chaos, blind'
+	@echo 'make check      format, lint, types, tests, chaos, blind, views'
 	@echo 'make chaos      crashes, faults and races in the sandbox: nothing lost, nothing twice (ARGS=--long for an hour)'
 	@echo 'make views      ask every view of a stack about every fault, and compare what they say'
 	@echo 'make blind      run every command that is printed for a fault: healed, nearer, no change, worse'
@@ -110,6 +110,7 @@ check: test-setup
 	$(PYTEST) $(ARGS)
 	$(V) -m tests.chaos
 	$(V) -m tests.blind
+	$(V) -m tests.blind.views
 
 # Histories that break the product, for ten minutes, and one table of what they came to. ARGS="--seed 7", --long,
 # --only races, --history NAME.

@@ -83,6 +83,7 @@ def test_a_first_promotion_may_end_after_any_of_its_changes(account, tmp_path, a
 
 
 @pytest.mark.thorough
+@pytest.mark.timeout(1800)
 def test_long_histories_keep_every_record_too(account, tmp_path):
     seen: Counter[str] = Counter()
     run_state_machine_as_test(seed(20261127)(_history(account, tmp_path, seen)), settings=LONG)
