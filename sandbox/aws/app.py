@@ -23,6 +23,7 @@ from sandbox.aws.iam import enforcement
 from sandbox.aws.iam.permission_limits import put_resource_control_policies, put_service_control_policies
 from sandbox.aws.moto_patches.cloudtrail import deliver_logs
 from sandbox.aws.moto_patches.ecs.services import end_next_tasks, running_tasks, seed_service
+from sandbox.aws.moto_patches.event_delivery import deliver_events, sent_messages
 from sandbox.aws.moto_patches.sts import task_credentials
 from sandbox.faults import Faults
 from sandbox.state import ACCOUNT, REGION, SERVICES
@@ -47,6 +48,7 @@ class Control:
         `/service-control-policies` (PUT) takes the `policies` that the organization applies to this account;
         `/resource-control-policies` those that it applies to the account's resources.
         `/logs` (POST) takes `hours`: so many digests, each with a log file, are delivered for each trail.
+        `/messages` returns what reached a topic of SNS through EventBridge, with the addresses that got it.
         """
         try:
             return self._route(environ)
@@ -80,6 +82,8 @@ class Control:
                 put_resource_control_policies(json.loads(body)["policies"])
             case "POST", "logs":
                 answer = {"objects": deliver_logs(int(json.loads(body)["hours"]))}
+            case "GET", "messages":
+                answer = {"messages": sent_messages()}
             case "GET", "task-credentials":
                 answer = task_credentials(_query(environ, "role"))
             case "GET", "tasks":
@@ -136,7 +140,9 @@ class AwsApp:
         if fault is not None and (response := self._apply_fault(fault, call, environ)) is not None:
             return _send(response, start_response)
         with self._lock:
-            return self._respond(call, environ, start_response)
+            answer = self._respond(call, environ, start_response)
+            deliver_events()
+            return answer
 
     def _respond(self, call: protocol.Call, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         try:

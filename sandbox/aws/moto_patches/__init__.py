@@ -15,6 +15,7 @@ from sandbox.aws.moto_patches import (
     access_analyzer,
     account,
     cloudtrail,
+    event_delivery,
     event_history,
     iam,
     logs,
@@ -163,9 +164,9 @@ def patch_request(call: Call) -> Response | dict[str, Any] | None:
     try:
         result = _apply_request_patches(call, caller)
     except AwsError as error:
-        event_history.record_event(call, caller, error)
+        event_delivery.put_event(call, event_history.record_event(call, caller, error))
         raise
-    event_history.record_event(call, caller)
+    event_delivery.put_event(call, event_history.record_event(call, caller))
     return result
 
 

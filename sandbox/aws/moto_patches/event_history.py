@@ -54,10 +54,10 @@ _events: deque[tuple[str, dict[str, Any]]] = deque(maxlen=REMEMBERED_EVENTS)
 _lock = threading.Lock()
 
 
-def record_event(call: Call, caller: Principal | None, error: AwsError | None = None) -> None:
-    """Record a management event. Calls about objects in a bucket are data events and are not recorded."""
+def record_event(call: Call, caller: Principal | None, error: AwsError | None = None) -> dict[str, Any] | None:
+    """Record a management event and return its record. Calls about objects in a bucket, data events, have none."""
     if not call.operation or (call.service == "s3" and "Object" in call.operation):
-        return
+        return None
     now = time.time()
     source = f"{'monitoring' if call.service == 'cloudwatch' else call.service}.amazonaws.com"
     resources = [str(call.parameters[name]) for name in _RESOURCE_PARAMETERS if call.parameters.get(name)]
@@ -95,6 +95,7 @@ def record_event(call: Call, caller: Principal | None, error: AwsError | None = 
     }
     with _lock:
         _events.append((call.region, event))
+    return record
 
 
 def recorded_calls(source: str, region: str) -> tuple[tuple[str, float], ...]:
