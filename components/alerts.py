@@ -15,14 +15,18 @@ import pulumi_aws as aws
 from components.configuration import import_options
 from components.policies import event_patterns
 from components.policies.stack import (
+    FALLBACK,
     AlertRule,
+    AlertTopic,
     access_changes_pattern_of,
+    alert_changes_pattern_of,
     alert_rules_of,
-    alert_topic_policy_of,
+    alert_topics_of,
+    fallback_pattern_of,
     forwarding_policies_of,
     trail_arn_of,
 )
-from components.settings import ResourceKind, Settings
+from components.settings import Settings
 from components.trail import AuditTrail
 
 BURST = 5
@@ -43,6 +47,7 @@ _DESCRIPTIONS = {
     "denied-use": "Denied uses of the EONPRO PHI key",
     "access-changes": "Changes of the access to the EONPRO PHI key and its stored data key",
     "alert-changes": "Changes of the EONPRO alerts",
+    FALLBACK: "Changes of the EONPRO alerts and of their key, past that key",
 }
 
 _SUBJECTS = {
@@ -50,6 +55,7 @@ _SUBJECTS = {
     "trail-changes": "the EONPRO audit trail",
     "access-changes": "the access to the EONPRO PHI key or its stored data key",
     "alert-changes": "the EONPRO alerts",
+    FALLBACK: "the EONPRO alerts or their key",
 }
 """The changed thing that a message names, by the kind of the rule that sends it."""
 
@@ -63,7 +69,7 @@ class AlertsArgs:
 
 
 class Alerts(pulumi.ComponentResource):
-    """The topic, its e-mail subscriptions, and the rules and the alarm that publish to it."""
+    """The topics, their e-mail subscriptions, and the rules and the alarm that publish to them."""
 
     topic_arn: pulumi.Output[str]
 
@@ -71,8 +77,8 @@ class Alerts(pulumi.ComponentResource):
         super().__init__("eonpro:kms:Alerts", name, {}, opts)
         settings = args.settings
         self._settings = settings
-        topic, topic_policy = self._topic(name, args.trail)
-        after_topic = pulumi.ResourceOptions(depends_on=[topic_policy])
+        topics = {topic.arn: self._topic(topic, args.trail) for topic in alert_topics_of(settings)}
+        topic, after_topic = topics[settings.arn("sns", settings.names.alert_topic)]
         # The stack's first run creates the trail and its buckets, which needs no alert.
         after_trail = pulumi.ResourceOptions(parent=self, depends_on=[args.trail])
 
@@ -81,8 +87,8 @@ class Alerts(pulumi.ComponentResource):
         for rule in alert_rules_of(settings):
             if rule.region == settings.region:
                 created = self._rule(rule, patterns[rule.kind], _DESCRIPTIONS[rule.kind], after_trail)
-                if rule.notifies:
-                    self._publish(rule, created, topic, after_topic)
+                if rule.target:
+                    self._publish(rule, created, *topics[rule.target])
             else:
                 forwarder = forwarder or self._forwarder(name)
                 self._forward(rule, patterns[rule.kind], forwarder)
@@ -94,57 +100,56 @@ class Alerts(pulumi.ComponentResource):
         """The event pattern of each kind of rule, in JSON."""
         settings, names = self._settings, self._settings.names
         audit_key = [] if args.trail.key_arn is None else [args.trail.key_arn]
+        text = event_patterns.text_of
         key_changes = pulumi.Output.all(*args.key_arns, *audit_key).apply(
-            lambda arns: json.dumps(
+            lambda arns: text(
                 event_patterns.key_changes_pattern(
                     key_arns=arns, aliases=[names.alias, *([names.trail_key_alias] if audit_key else [])]
                 )
             )
         )
         denied_use = pulumi.Output.all(*args.key_arns).apply(
-            lambda arns: json.dumps(event_patterns.denied_use_pattern(key_arns=arns, aliases=[names.alias]))
+            lambda arns: text(event_patterns.denied_use_pattern(key_arns=arns, aliases=[names.alias]))
         )
         trail_changes = event_patterns.trail_changes_pattern(
             trail_arn=trail_arn_of(settings), buckets=_buckets(settings)
         )
-        alert_changes = event_patterns.alert_changes_pattern(
-            rules=list(dict.fromkeys(rule.name for rule in alert_rules_of(settings))),
-            topic_arn=settings.arn("sns", names.alert_topic),
-            alarm=names.denied_use_rule,
-            roles=[names.forwarding_role] if any(r.region != settings.region for r in alert_rules_of(settings)) else [],
-        )
         return {
             "key-changes": key_changes,
-            "trail-changes": json.dumps(trail_changes),
+            "trail-changes": text(trail_changes),
             "denied-use": denied_use,
-            "access-changes": json.dumps(access_changes_pattern_of(settings)),
-            "alert-changes": json.dumps(alert_changes),
+            "access-changes": text(access_changes_pattern_of(settings)),
+            "alert-changes": text(alert_changes_pattern_of(settings)),
+            FALLBACK: pulumi.Output.all(*audit_key).apply(lambda arns: text(fallback_pattern_of(settings, arns))),
         }
 
-    def _topic(self, name: str, trail: AuditTrail) -> tuple[aws.sns.Topic, aws.sns.TopicPolicy]:
-        settings = self._settings
-        names = settings.names
+    def _topic(self, topic: AlertTopic, trail: AuditTrail) -> tuple[aws.sns.Topic, pulumi.ResourceOptions]:
+        """The topic, and the options of what publishes to it: after its policy."""
+        settings, name = self._settings, topic.logical_name
         child = pulumi.ResourceOptions(parent=self)
-        topic = aws.sns.Topic(
+        created = aws.sns.Topic(
             name,
-            name=names.alert_topic,
+            name=topic.name,
             # Without a key for the trail the topic is not encrypted: neither EventBridge nor CloudWatch can use the key
-            # that AWS manages for SNS, and no alert would arrive.
+            # that AWS manages for SNS, and no alert would arrive. The fallback topic has no key at all: it reports the
+            # changes of that key. A message has no PHI: who called what, when, and from where.
             # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
-            kms_master_key_id=trail.key_arn,
+            kms_master_key_id=trail.key_arn if topic.is_encrypted else None,
             tags=settings.tags,
-            opts=pulumi.ResourceOptions.merge(child, import_options(settings, ResourceKind.ALERT_TOPIC)),
+            opts=pulumi.ResourceOptions.merge(child, import_options(settings, topic.kind)),
         )
         policy = aws.sns.TopicPolicy(
             name,
-            arn=topic.arn,
-            policy=json.dumps(alert_topic_policy_of(settings)),
+            arn=created.arn,
+            policy=json.dumps(topic.policy),
             opts=child,
         )
         for email in settings.alert_emails:
             # SNS first sends a confirmation link; until somebody opens it, no alert arrives.
-            aws.sns.TopicSubscription(f"{name}-{email}", topic=topic.arn, protocol="email", endpoint=email, opts=child)
-        return topic, policy
+            aws.sns.TopicSubscription(
+                f"{name}-{email}", topic=created.arn, protocol="email", endpoint=email, opts=child
+            )
+        return created, pulumi.ResourceOptions(depends_on=[policy])
 
     def _rule(
         self, rule: AlertRule, pattern: pulumi.Input[str], description: str, opts: pulumi.ResourceOptions

@@ -5,6 +5,7 @@ Pure. Ids go in, a dict that is ready for `json.dumps` comes out.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -154,20 +155,41 @@ def access_changes_pattern(
     return _watching(ACCESS_RULE, names)
 
 
-def alert_changes_pattern(*, rules: Sequence[str], topic_arn: str, alarm: str, roles: Sequence[str] = ()) -> Pattern:
-    """Every call that ends, narrows or redirects one of these rules, the topic, a subscription or the alarm.
+def alert_changes_pattern(
+    *, rules: Sequence[str], topic_arns: Sequence[str], alarm: str, roles: Sequence[str] = ()
+) -> Pattern:
+    """Every call that ends, narrows or redirects one of these rules, the topics, a subscription or the alarm.
 
     `roles`: that forward the events of other Regions. An unsubscription by the link in an e-mail is not recorded.
     https://docs.aws.amazon.com/sns/latest/dg/logging-using-cloudtrail.html
     """
-    names: Mapping[str, Sequence[Any]] = {
-        RULE: rules,
-        TOPIC: [topic_arn],
-        SUBSCRIPTION: [{"prefix": f"{topic_arn}:"}],
-        ALARM: [alarm],
-        HELPER: roles,
-    }
-    return _watching(ALERT_RULE, names)
+    return _watching(ALERT_RULE, {**_way(rules, topic_arns), ALARM: [alarm], HELPER: roles})
+
+
+def fallback_pattern(
+    *, rules: Sequence[str], topic_arn: str, key_arns: Sequence[str], aliases: Sequence[str]
+) -> Pattern:
+    """Every call that breaks the way of the other alerts: their rules, their topic, the key that encrypts it.
+
+    `key_arns`: empty where the topic has no key.
+    """
+    pattern = _watching(ALERT_RULE, {**_way(rules, [topic_arn]), ALARM: [], HELPER: []})
+    if not key_arns:
+        return pattern
+    detail = pattern["detail"]
+    # The ids are enough: the records of the other services contain none. Each name of a service would cost 40
+    # characters.
+    detail = {**detail, "$or": [*detail["$or"], *_names_a_key(key_arns, aliases)]}
+    return {**pattern, "source": [*pattern["source"], "aws.kms"], "detail": detail}
+
+
+def text_of(pattern: Pattern) -> str:
+    """The pattern in JSON, as short as it can be."""
+    return json.dumps(pattern, separators=(",", ":"))
+
+
+def _way(rules: Sequence[str], topic_arns: Sequence[str]) -> Mapping[str, Sequence[Any]]:
+    return {RULE: rules, TOPIC: topic_arns, SUBSCRIPTION: [{"prefix": f"{arn}:"} for arn in topic_arns]}
 
 
 def _watching(rule: str, names: Mapping[str, Sequence[Any]]) -> Pattern:

@@ -124,15 +124,21 @@ def named_resources(settings: Settings) -> tuple[NamedResource, ...]:
             permission="",
             imported_as=ResourceKind.LOG_GROUP,
         ),
-        NamedResource(
-            field="alert_topic",
-            type=TOPIC,
-            noun="alert topic",
-            name=names.alert_topic,
-            arn=settings.arn("sns", names.alert_topic),
-            is_made=settings.alerts,
-            permission="alerts' topic",
-            imported_as=ResourceKind.ALERT_TOPIC,
+        *(
+            NamedResource(
+                field=field,
+                type=TOPIC,
+                noun=noun,
+                name=getattr(names, field),
+                arn=settings.arn("sns", getattr(names, field)),
+                is_made=settings.alerts,
+                permission="alerts' topic",
+                imported_as=kind,
+            )
+            for field, noun, kind in (
+                ("alert_topic", "alert topic", ResourceKind.ALERT_TOPIC),
+                ("fallback_topic", "fallback topic of the alerts", ResourceKind.FALLBACK_TOPIC),
+            )
         ),
         principal("forwarding_role", is_forwarding, "forwarding role"),
         NamedResource(

@@ -251,8 +251,57 @@ class AlertRule:
     name: str
     region: str
     logical_name: str
-    notifies: bool
-    """Whether it has a target: an alarm counts the matches of the rule of denied use in the stack's Region."""
+    target: str | None
+    """The ARN of the topic or the event bus that gets its events; None: an alarm counts its matches."""
+
+
+FALLBACK = "fallback"
+"""The kind of the rule that watches the other alerts and their key, and publishes to a topic of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlertTopic:
+    """A topic of the stack's alerts."""
+
+    name: str
+    arn: str
+    logical_name: str
+    is_encrypted: bool
+    """Whether with the audit key. The fallback topic never is: a change of that key is what it is for."""
+    policy: policies.Policy
+    kind: ResourceKind
+    purpose: str
+    """In words, for a message: `the alerts`."""
+
+
+def alert_topics_of(settings: Settings) -> tuple[AlertTopic, ...]:
+    """The topics of the settings' alerts: that of all alerts, and the fallback topic."""
+    names = settings.names
+
+    def topic(
+        name: str, logical_name: str, kind: ResourceKind, purpose: str, *, key: bool = False, alarm: str = ""
+    ) -> AlertTopic:
+        arn, alarms = settings.arn("sns", name), [settings.arn("cloudwatch", f"alarm:{alarm}")] if alarm else []
+        return AlertTopic(
+            name=name,
+            arn=arn,
+            logical_name=logical_name,
+            is_encrypted=key,
+            policy=policies.alert_topic_policy(topic_arn=arn, account_id=settings.account_id, source_arns=alarms),
+            kind=kind,
+            purpose=purpose,
+        )
+
+    has_key = settings.makes_trail and settings.trail_key
+    topics = (
+        topic(
+            *(names.alert_topic, "alerts", ResourceKind.ALERT_TOPIC, "the alerts"),
+            key=has_key,
+            alarm=names.denied_use_rule,
+        ),
+        topic(names.fallback_topic, "fallback-alerts", ResourceKind.FALLBACK_TOPIC, "the fallback alerts"),
+    )
+    return topics if settings.alerts else ()
 
 
 def alert_rules_of(settings: Settings) -> tuple[AlertRule, ...]:
@@ -269,14 +318,23 @@ def alert_rules_of(settings: Settings) -> tuple[AlertRule, ...]:
         ("access-changes", names.access_changes_rule, everywhere),
         # Whoever disables a rule of another Region does so there.
         ("alert-changes", names.alert_changes_rule, everywhere),
+        # The events of other Regions reach it by their rules of alert changes.
+        (FALLBACK, names.fallback_rule, home),
     )
+
+    def target(kind: str, region: str) -> str | None:
+        if region != settings.region:
+            return settings.arn("events", "event-bus/default")
+        topic = names.fallback_topic if kind == FALLBACK else names.alert_topic
+        return None if kind == "denied-use" else settings.arn("sns", topic)
+
     return tuple(
         AlertRule(
             kind=kind,
             name=name,
             region=region,
             logical_name=f"alerts-{kind}" if region == settings.region else f"alerts-{kind}-{region}",
-            notifies=kind != "denied-use" or region != settings.region,
+            target=target(kind, region),
         )
         for kind, name, regions in (rules if settings.alerts else ())
         for region in regions
@@ -306,6 +364,28 @@ def access_changes_pattern_of(settings: Settings) -> event_patterns.Pattern:
         provider_arns=[provider] if provider else [],
         prefix=names.parameter_prefix,
         alert_changes_rule=names.alert_changes_rule,
+    )
+
+
+def alert_changes_pattern_of(settings: Settings) -> event_patterns.Pattern:
+    """The calls that end, narrow or redirect an alert."""
+    rules = alert_rules_of(settings)
+    return event_patterns.alert_changes_pattern(
+        rules=list(dict.fromkeys(rule.name for rule in rules)),
+        topic_arns=[topic.arn for topic in alert_topics_of(settings)],
+        alarm=settings.names.denied_use_rule,
+        roles=[settings.names.forwarding_role] if any(rule.region != settings.region for rule in rules) else [],
+    )
+
+
+def fallback_pattern_of(settings: Settings, key_arns: Sequence[str]) -> event_patterns.Pattern:
+    """The calls that break the way of the other alerts. `key_arns`: of the audit key, if the stack has one."""
+    rules = [rule.name for rule in alert_rules_of(settings) if rule.kind != FALLBACK]
+    return event_patterns.fallback_pattern(
+        rules=list(dict.fromkeys(rules)),
+        topic_arn=settings.arn("sns", settings.names.alert_topic),
+        key_arns=key_arns,
+        aliases=[settings.names.trail_key_alias],
     )
 
 
@@ -367,15 +447,6 @@ def logs_to_cloudwatch(settings: Settings) -> bool:
     return settings.cloudwatch_logs and ImportGroup.TRAIL not in settings.kept_as_found
 
 
-def alert_topic_policy_of(settings: Settings) -> policies.Policy:
-    """The policy of the topic of the alerts."""
-    return policies.alert_topic_policy(
-        topic_arn=settings.arn("sns", settings.names.alert_topic),
-        account_id=settings.account_id,
-        source_arns=[settings.arn("cloudwatch", f"alarm:{settings.names.denied_use_rule}")],
-    )
-
-
 def forwarding_policies_of(settings: Settings) -> tuple[policies.Policy, policies.Policy]:
     """Trust and permissions of the role that sends alerts from another Region."""
     return (
@@ -433,7 +504,8 @@ def policies_of(settings: Settings, *, key_arns: Sequence[str]) -> Iterator[Stac
     if settings.makes_trail:
         yield from _trail_policies(settings)
     if settings.alerts:
-        yield _policy(f"the topic {names.alert_topic}", PolicyKind.TOPIC, alert_topic_policy_of(settings))
+        for topic in alert_topics_of(settings):
+            yield _policy(f"the topic {topic.name}", PolicyKind.TOPIC, topic.policy)
         if any(rule.region != settings.region for rule in alert_rules_of(settings)):
             trust, document = forwarding_policies_of(settings)
             yield _policy(f"the trust of {names.forwarding_role}", PolicyKind.TRUST, trust)

@@ -252,13 +252,24 @@ def log_role_policy(*, log_group_arn: str, account_id: str, region: str) -> Poli
 
 
 def alert_topic_policy(*, topic_arn: str, account_id: str, source_arns: Sequence[str]) -> Policy:
-    """Allows EventBridge and these alarms to publish to the topic; denies plain HTTP.
+    """Allows EventBridge and these alarms, if any, to publish to the topic; denies plain HTTP.
 
     EventBridge has no condition, because SNS supports none for it: with a condition its messages are lost without an
     error. The worst that a rule of somebody else can do is to publish a message.
     https://repost.aws/knowledge-center/sns-not-getting-eventbridge-notification
     https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html
     """
+    alarms: Statement = {
+        "Sid": "PublishAlarms",
+        "Effect": "Allow",
+        "Principal": {"Service": "cloudwatch.amazonaws.com"},
+        "Action": "sns:Publish",
+        "Resource": topic_arn,
+        "Condition": {
+            "StringEquals": {"aws:SourceAccount": account_id},
+            "ArnEquals": {"aws:SourceArn": list(source_arns)},
+        },
+    }
     return policy(
         [
             {
@@ -268,17 +279,7 @@ def alert_topic_policy(*, topic_arn: str, account_id: str, source_arns: Sequence
                 "Action": "sns:Publish",
                 "Resource": topic_arn,
             },
-            {
-                "Sid": "PublishAlarms",
-                "Effect": "Allow",
-                "Principal": {"Service": "cloudwatch.amazonaws.com"},
-                "Action": "sns:Publish",
-                "Resource": topic_arn,
-                "Condition": {
-                    "StringEquals": {"aws:SourceAccount": account_id},
-                    "ArnEquals": {"aws:SourceArn": list(source_arns)},
-                },
-            },
+            *([alarms] if source_arns else []),
             {
                 "Sid": "DenyPlainHttp",
                 "Effect": "Deny",

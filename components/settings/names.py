@@ -37,12 +37,14 @@ class Names:
     log_group: str
     log_role: str
     alert_topic: str
+    fallback_topic: str
     forwarding_role: str
     key_changes_rule: str
     trail_changes_rule: str
     denied_use_rule: str
     access_changes_rule: str
     alert_changes_rule: str
+    fallback_rule: str
     parameter_prefix: str
     value: StoredValue = DATA_KEY
     """The one whose stored value, versions and backup these names are."""
@@ -79,12 +81,15 @@ class Names:
             log_group=f"/aws/cloudtrail/eonpro-audit-trail{suffix}",
             log_role=f"eonpro-trail-logs-role{suffix}",
             alert_topic=f"eonpro-alerts{suffix}",
+            # Not `eonpro-alerts-…`: that is the topic of another environment.
+            fallback_topic=f"eonpro-fallback-alerts{suffix}",
             forwarding_role=f"eonpro-alerts-forwarding{suffix}",
             key_changes_rule=f"eonpro-key-changes{suffix}",
             trail_changes_rule=f"eonpro-trail-changes{suffix}",
             denied_use_rule=f"eonpro-denied-use{suffix}",
             access_changes_rule=f"eonpro-access-changes{suffix}",
             alert_changes_rule=f"eonpro-alert-changes{suffix}",
+            fallback_rule=f"eonpro-fallback-alerts{suffix}",
             parameter_prefix=f"/eonpro/{environment}",
             value=value,
         )

@@ -158,11 +158,11 @@ class Settings(BaseModel):
     """Whether the trail's events go to CloudWatch Logs too, for a year."""
     alerts: bool = True
     """Whether changes of the key, the access to it, the trail and the alerts, and bursts of denied use, are published
-    to the topic eonpro-alerts."""
+    to the topic eonpro-alerts; those that would stop the alerts also to eonpro-fallback-alerts."""
     backup_max_age_days: int = Field(default=92, ge=1, le=3660)
     """Days that a backup of the wrapped data key, and the drill that opened it, may be old."""
     alert_emails: tuple[fields.Email, ...] = ()
-    """E-mail addresses that get the alerts; each has to confirm the message from AWS."""
+    """E-mail addresses that get the alerts; each has to confirm two messages from AWS, one for each topic."""
 
     # What existed before the stack and was imported.
     adopted: tuple[fields.Adopted, ...] = ()

@@ -151,6 +151,7 @@ class ResourceKind(StrEnum):
     SECRETS_ROLE = "secrets-role"
     VARIABLES_POLICY = "variables-policy"
     ALERT_TOPIC = "alert-topic"
+    FALLBACK_TOPIC = "fallback-topic"
     LOG_GROUP = "log-group"
     LOG_ROLE = "log-role"
 

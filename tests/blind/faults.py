@@ -26,6 +26,7 @@ Does = Callable[[Night], None]
 
 ROLE, POLICY = "eonpro-app-role", f"arn:aws:iam::{ACCOUNT}:policy/EONPROKMSAccess"
 TRAIL, TOPIC = "eonpro-audit-trail", f"arn:aws:sns:us-east-1:{ACCOUNT}:eonpro-alerts"
+FALLBACK_TOPIC = f"arn:aws:sns:us-east-1:{ACCOUNT}:eonpro-fallback-alerts"
 PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com/eonpro"
 STRANGER = "arn:aws:iam::999988887777:root"
 VARIABLES = ("AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY")
@@ -383,9 +384,23 @@ def _role(name: str, principal: dict[str, str], *actions: str) -> Does:
 
 
 def _no_subscriber(night: Night) -> None:
+    _unsubscribe(night, TOPIC)
+
+
+def _no_subscriber_of_the_fallback(night: Night) -> None:
+    _unsubscribe(night, FALLBACK_TOPIC)
+
+
+def _unsubscribe(night: Night, topic: str) -> None:
     sns = night.cloud.client("sns")
-    for each in sns.list_subscriptions_by_topic(TopicArn=TOPIC)["Subscriptions"]:
+    for each in sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]:
         sns.unsubscribe(SubscriptionArn=each["SubscriptionArn"])
+
+
+def _fallback_rule_deleted(night: Night) -> None:
+    events = night.cloud.client("events")
+    events.remove_targets(Rule="eonpro-fallback-alerts", Ids=["alerts"])
+    events.delete_rule(Name="eonpro-fallback-alerts")
 
 
 def _alarm_too_high(night: Night) -> None:
@@ -756,8 +771,48 @@ IN_THE_ACCOUNT = (
             AttributeName="Policy",
             AttributeValue=policy({**NOBODY, "Action": "sns:Publish", "Resource": TOPIC}),
         ),
-        whole=True,
     ),  # fmt: skip
+    Fault(
+        name="key-of-the-alerts-without-their-statement",
+        do=key_policy(
+            lambda found: [each for each in found if each["Sid"] != "Allow alerts to be published"], logs=True
+        ),
+    ),
+    Fault(name="fallback-topic-deleted", do=aws("sns", "delete_topic", TopicArn=FALLBACK_TOPIC)),
+    Fault(name="fallback-rule-deleted", do=_fallback_rule_deleted),
+    Fault(
+        name="fallback-without-target",
+        do=aws("events", "remove_targets", Rule="eonpro-fallback-alerts", Ids=["alerts"]),
+    ),
+    Fault(
+        name="fallback-to-another-topic",
+        do=aws(
+            "events",
+            "put_targets",
+            Rule="eonpro-fallback-alerts",
+            Targets=[{"Id": "alerts", "Arn": TOPIC}],
+        ),
+    ),
+    Fault(
+        name="fallback-topic-open-to-all",
+        do=aws(
+            "sns",
+            "set_topic_attributes",
+            TopicArn=FALLBACK_TOPIC,
+            AttributeName="Policy",
+            AttributeValue=policy({"Effect": "Allow", "Principal": "*", "Action": "sns:*", "Resource": FALLBACK_TOPIC}),
+        ),
+    ),
+    Fault(
+        name="fallback-topic-with-a-key",
+        do=aws(
+            "sns",
+            "set_topic_attributes",
+            TopicArn=FALLBACK_TOPIC,
+            AttributeName="KmsMasterKeyId",
+            AttributeValue="LOGS",
+        ),
+    ),
     Fault(name="trail-to-another-bucket", do=_bucket_elsewhere, stays=("bucket logs-of-somebody",)),
     Fault(name="bucket-without-policy", do=aws("s3", "delete_bucket_policy", Bucket=BUCKET)),
     Fault(name="bucket-without-encryption", do=aws("s3", "delete_bucket_encryption", Bucket=BUCKET), whole=True),
@@ -847,6 +902,11 @@ EVIDENCE = (
     Fault(
         name="alerts-that-nobody-receives",
         do=both(typed("setup", *ANSWERS, "--alert-emails", "ops@example.com"), _no_subscriber),
+        stays=("settings", "state"),
+    ),
+    Fault(
+        name="fallback-alerts-that-nobody-receives",
+        do=both(typed("setup", *ANSWERS, "--alert-emails", "ops@example.com"), _no_subscriber_of_the_fallback),
         stays=("settings", "state"),
     ),
     Fault(

@@ -25,6 +25,7 @@ LEFT = {
     "secrets-role": "eonpro-secrets-role",
     "variables-policy": f"{IAM}:policy/EONPROParameterAccess",
     "alert-topic": f"arn:aws:sns:us-east-1:{ACCOUNT}:eonpro-alerts",
+    "fallback-topic": f"arn:aws:sns:us-east-1:{ACCOUNT}:eonpro-fallback-alerts",
     "log-group": "/aws/cloudtrail/eonpro-audit-trail",
     "log-role": "eonpro-trail-logs-role",
 }
@@ -47,7 +48,9 @@ def taken_in(run_program: Any) -> dict[str, tuple[str, str]]:
 
 def test_each_thing_is_imported_once(taken_in: dict[str, tuple[str, str]]) -> None:
     assert sorted(id_ for _, id_ in taken_in.values()) == sorted(LEFT.values())
-    assert len({type_ for type_, _ in taken_in.values()}) == 14, "roles are three, and everything else is one of a type"
+    assert len({type_ for type_, _ in taken_in.values()}) == 14, (
+        "roles are three, topics two, and everything else is one of a type"
+    )
 
 
 def test_there_is_no_thing_that_no_resource_takes_in() -> None:

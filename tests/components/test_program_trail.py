@@ -140,7 +140,7 @@ def test_the_logs_have_a_key_of_their_own_which_is_never_the_phi_key(recorded: R
     sids = {one["Sid"] for one in key.policy["Statement"]}
     assert not any("EONPRO" in sid for sid in sids)
     assert recording.called(ALIAS, "audit-trail-key").inputs["name"] == "alias/eonpro-audit-key"
-    assert recording.one("aws:sns/topic:Topic").inputs["kmsMasterKeyId"] == TRAIL_KEY_ARN
+    assert recording.called("aws:sns/topic:Topic", "alerts").inputs["kmsMasterKeyId"] == TRAIL_KEY_ARN
 
 
 @pytest.mark.parametrize("name", ["least-audit", "alerts-without-a-trail-key", "existing-trail"])
@@ -164,7 +164,10 @@ def test_cloudwatch_gets_the_events_through_a_role_for_this_trail_only(recorded:
 
 def test_each_address_is_subscribed_and_nobody_without_one(recorded: Recorded) -> None:
     subscriptions = recorded("full-audit").all("aws:sns/topicSubscription:TopicSubscription")
-    assert {one.inputs["endpoint"] for one in subscriptions} == {"ops@clinic.example", "security@clinic.example"}
+    topics = [f"arn:aws:sns:us-east-1:{ACCOUNT}:{name}" for name in ("eonpro-alerts", "eonpro-fallback-alerts")]
+    assert sorted((one.inputs["endpoint"], one.inputs["topic"]) for one in subscriptions) == [
+        (address, topic) for address in ("ops@clinic.example", "security@clinic.example") for topic in topics
+    ]
     assert recorded("vercel").all("aws:sns/topicSubscription:TopicSubscription") == []
 
 
@@ -187,9 +190,21 @@ def test_the_changes_that_end_a_key_or_blind_the_trail_are_told(recorded: Record
     assert trail_changes["readOnly"] == [False]
     watched = [(call["eventSource"], sorted(call["requestParameters"])) for call in trail_changes["$or"]]
     assert (["cloudtrail.amazonaws.com"], ["name"]) in watched and (["s3.amazonaws.com"], ["bucketName"]) in watched
-    topic = f"arn:aws:sns:us-east-1:{ACCOUNT}:eonpro-alerts"
+    topic, fallback = (f"arn:aws:sns:us-east-1:{ACCOUNT}:eonpro-{name}" for name in ("alerts", "fallback-alerts"))
     told = {one.name: one.inputs["arn"] for one in recording.all(TARGET) if "region" not in one.inputs}
-    assert told == {f"alerts-{kind}-changes": topic for kind in ("key", "trail", "access", "alert")}
+    by_kind = {f"alerts-{kind}-changes": topic for kind in ("key", "trail", "access", "alert")}
+    assert told == {**by_kind, "alerts-fallback": fallback}
+
+
+@pytest.mark.parametrize("name", ["vercel", "replicas", "existing-trail", "alerts-without-a-trail-key"])
+def test_a_second_way_of_the_alerts_uses_no_key_and_watches_that_of_the_first(recorded: Recorded, name: str) -> None:
+    recording = recorded(name)
+    assert "kmsMasterKeyId" not in recording.called("aws:sns/topic:Topic", "fallback-alerts").inputs
+    has_key = "kmsMasterKeyId" in recording.called("aws:sns/topic:Topic", "alerts").inputs
+    pattern = json.loads(recording.called(RULE, "alerts-fallback").inputs["eventPattern"])
+    assert ("aws.kms" in pattern["source"]) is has_key
+    assert (TRAIL_KEY_ARN.rpartition("/")[2] in json.dumps(pattern)) is has_key
+    assert KEY_ARN.rpartition("/")[2] not in json.dumps(pattern)
 
 
 def test_denied_uses_are_read_only_calls_that_the_rule_has_to_be_asked_for(vercel: Any) -> None:

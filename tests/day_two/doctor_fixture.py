@@ -35,6 +35,14 @@ def deliver_logs(deployment: Deployment, hours: int = 2) -> None:
         assert json.loads(answer.read())["objects"] > 0
 
 
+def messages(deployment: Deployment) -> list[dict[str, Any]]:
+    """What reached a topic through EventBridge: topic, addresses, message; the oldest first."""
+    url = f"{deployment.environment['AWS_ENDPOINT_URL']}/_sandbox/messages"
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=10) as answer:
+        found: list[dict[str, Any]] = json.loads(answer.read())["messages"]
+    return found
+
+
 def redeployed(deployment: Deployment) -> None:
     """Somebody deploys the application, unless what production runs is younger than its variables."""
     url = f"{deployment.environment['VERCEL_API_URL']}/_sandbox/running/eonpro"

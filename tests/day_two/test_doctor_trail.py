@@ -9,8 +9,8 @@ import json
 
 import pytest
 
-from tests.day_two.doctor_fixture import diagnosis, fixed
-from tests.onboarding.deployment import BUCKET, Deployment
+from tests.day_two.doctor_fixture import diagnosis, fixed, messages
+from tests.onboarding.deployment import ACCOUNT, BUCKET, Deployment
 
 TRAIL = "eonpro-audit-trail"
 
@@ -139,6 +139,53 @@ def test_logs_that_would_expire_early_are_kept_for_the_whole_retention_again(on_
 def test_a_rule_of_the_alerts_that_was_disabled_is_on_again(on_vercel: Deployment):
     on_vercel.client("events").disable_rule(Name="eonpro-key-changes")
     fixed(on_vercel, "alerts-rule-off")
+
+
+ALERTS, FALLBACK = "eonpro-alerts", "eonpro-fallback-alerts"
+WITHOUT = "Allow alerts to be published"
+
+
+def arrived(deployment: Deployment, since: int = 0) -> list[tuple[str, str]]:
+    """The messages after so many: the name of the topic, and the first line."""
+    return [
+        (each["topic"].rpartition(":")[2], each["message"].partition("\n")[0]) for each in messages(deployment)[since:]
+    ]
+
+
+def test_whoever_takes_the_alerts_statement_from_their_key_is_told_of_by_the_second_way(on_vercel: Deployment):
+    kms = on_vercel.client("kms")
+    [key] = on_vercel.log_keys()
+    policy = json.loads(kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"])
+    narrowed = {**policy, "Statement": [each for each in policy["Statement"] if each["Sid"] != WITHOUT]}
+    line = "EONPRO production: PutKeyPolicy on the EONPRO alerts or their key."
+    of_the_first = "EONPRO production: PutKeyPolicy on an EONPRO key."
+
+    before = len(messages(on_vercel))
+    kms.put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps(narrowed))
+    assert arrived(on_vercel, before) == [(FALLBACK, line)]
+
+    # While the first way is broken, what happens to it is still told.
+    before = len(messages(on_vercel))
+    on_vercel.client("events").disable_rule(Name="eonpro-key-changes")
+    on_vercel.client("events").enable_rule(Name="eonpro-key-changes")
+    assert {topic for topic, _ in arrived(on_vercel, before)} == {FALLBACK}
+
+    finding = fixed(on_vercel, "alerts-undelivered")
+    assert "kms/key:Key::audit-trail-key" in finding["command"]
+    before = len(messages(on_vercel))
+    kms.put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps(policy))
+    assert sorted(arrived(on_vercel, before)) == [(ALERTS, of_the_first), (FALLBACK, line)]
+
+
+def test_the_end_of_either_way_is_told_by_the_other(on_vercel: Deployment):
+    sns = on_vercel.client("sns")
+    arn = f"arn:aws:sns:us-east-1:{ACCOUNT}:"
+    for broken, other in ((ALERTS, FALLBACK), (FALLBACK, ALERTS)):
+        before = len(messages(on_vercel))
+        sns.delete_topic(TopicArn=f"{arn}{broken}")
+        told = arrived(on_vercel, before)
+        assert [topic for topic, line in told if "DeleteTopic" in line] == [other], told
+        fixed(on_vercel, "alerts-topic-missing")
 
 
 @pytest.mark.thorough

@@ -194,6 +194,11 @@ def text() -> str:
         "parameters below, also if it was refused. A call that reads, or that uses the key, causes none; refused uses",
         "are counted.",
         "",
+        "The rule `fallback` also matches the calls of `key-changes` that name the audit key, and those of",
+        "`alert-changes` that name the first topic, one of its subscriptions or another rule. It publishes to a topic",
+        "without a key, so that an alert does not pass through what it reports on",
+        "([decision 51](../decisions/0051-the-second-way-of-an-alert.md)).",
+        "",
     ]
     listed = tuple(operations())
     for service in SERVICES:

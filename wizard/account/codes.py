@@ -144,7 +144,9 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "trail-encryption-off": "the logs are not encrypted with their own key",
     "trail-copy-off": "the trail does not copy its events to the log group of the settings",
     "alerts-topic-missing": "the alerts' topic does not exist",
-    "alerts-rule-off": "a rule of the alerts is disabled or does not exist",
+    "alerts-undelivered": "a topic of the alerts, or its key, does not let AWS publish to it",
+    "alerts-topic-widened": "the policy of a topic of the alerts allows more than the settings say",
+    "alerts-rule-off": "a rule of the alerts is disabled, redirected or does not exist",
     "alerts-unreceived": "nobody has confirmed the subscription to the alerts",
     "alerts-without-address": "the settings name nobody who gets the alerts, and nobody else does",
     # The evidence of a period.

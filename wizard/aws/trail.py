@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from components.policies.stack import AlertRule, alert_rules_of
+from components.policies.stack import AlertRule, AlertTopic, alert_rules_of, alert_topics_of
 from components.policies.statements import PolicyStatement, Test, statements_of
 from components.settings import Settings
 from components.settings.arn import Arn, resource_of
@@ -17,7 +17,7 @@ from wizard.aws.iam import account_of
 from wizard.core import safe_text
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.account import Retention, TrailFact
-from wizard.core.models.trail import AlertsFact, BucketDocuments, KeyCall, KeyCalls, LogValidation, RuleFact
+from wizard.core.models.trail import AlertsFact, BucketDocuments, KeyCall, KeyCalls, LogValidation, RuleFact, TopicFact
 from wizard.core.next_command import Command
 
 _NO_BUCKET = ("404", "NoSuchBucket", "NotFound")
@@ -349,17 +349,28 @@ class AwsAuditReader(SessionClient):
         return validate(self._session, trail, region, since=since, until=until, most=most)
 
     def alerts(self, settings: Settings) -> AlertsFact:
-        """The alerts' topic and rules."""
-        arn = settings.arn("sns", settings.names.alert_topic)
-        topic, *rules = self._session.together(
-            lambda: self._session.find(
-                "sns", "GetTopicAttributes", absent=("NotFound", "NotFoundException"), TopicArn=arn
-            ),
-            *(lambda rule=rule: self._rule(rule) for rule in alert_rules_of(settings)),
+        """The alerts' topics and rules."""
+        topics, rules = alert_topics_of(settings), alert_rules_of(settings)
+        facts = self._session.together(
+            *(lambda topic=topic: self._topic(topic) for topic in topics),
+            *(lambda rule=rule: self._rule(rule) for rule in rules),
         )
-        confirmed = (topic or {}).get("Attributes", {}).get("SubscriptionsConfirmed")
-        receivers = int(confirmed) if confirmed is not None else None
-        return AlertsFact(topic=topic is not None, receivers=receivers, rules=tuple(rules))
+        return AlertsFact(topics=tuple(facts[: len(topics)]), rules=tuple(facts[len(topics) :]))
+
+    def _topic(self, topic: AlertTopic) -> TopicFact:
+        answer = self._session.find(
+            "sns", "GetTopicAttributes", absent=("NotFound", "NotFoundException"), TopicArn=topic.arn
+        )
+        if answer is None:
+            return TopicFact(topic=topic, is_there=False)
+        attributes = answer.get("Attributes") or {}
+        confirmed = attributes.get("SubscriptionsConfirmed")
+        return TopicFact(
+            topic=topic,
+            receivers=int(confirmed) if confirmed is not None else None,
+            policy=safe_text.json_object(attributes.get("Policy") or ""),
+            key=attributes.get("KmsMasterKeyId") or None,
+        )
 
     def _rule(self, rule: AlertRule) -> RuleFact:
         session = self._session.with_region(rule.region)
@@ -370,7 +381,8 @@ class AwsAuditReader(SessionClient):
             targets = session.find("events", "ListTargetsByRule", absent=_NO_RULE, Rule=rule.name) or {}
         except (PermissionDenied, Unsupported, ResourceError):
             return RuleFact(rule=rule, state=str(current["State"]))
-        return RuleFact(rule=rule, state=str(current["State"]), targets=len(targets.get("Targets") or ()))
+        arns = tuple(str(target["Arn"]) for target in targets.get("Targets") or ())
+        return RuleFact(rule=rule, state=str(current["State"]), targets=arns)
 
     def key_calls(self, key_arn: str, *, since: datetime) -> KeyCalls:
         """The Decrypt calls on the key since then, without those of this product's verifications."""

@@ -1,4 +1,4 @@
-"""The rows of the alerts: the topic, who may publish to it, its subscriptions, the rules, their targets, the alarm.
+"""The rows of the alerts: the topics, who may publish to them, their subscriptions, the rules, targets, the alarm.
 
 Pure.
 """
@@ -27,36 +27,11 @@ def rows(settings: Settings) -> Iterator[Row]:
     if not settings.alerts:
         return
     names = settings.names
-    topic = settings.arn("sns", names.alert_topic)
-    has_key = settings.makes_trail and settings.trail_key
+    topic, fallback = settings.arn("sns", names.alert_topic), settings.arn("sns", names.fallback_topic)
     common: Mapping[str, Any] = {"region": settings.region}
-    yield Row(
-        type=types.TOPIC,
-        name="alerts",
-        must={"name": names.alert_topic},
-        keys={"kmsMasterKeyId": (AUDIT_KEY,)} if has_key else {},
-        tags=settings.tags,
-        **common,
-    )
-    yield Row(
-        type=types.TOPIC_POLICY,
-        name="alerts",
-        must={"arn": topic},
-        documents={"policy": _topic_policy(settings, topic)},
-        **common,
-    )
-    for email in settings.alert_emails:
-        yield Row(
-            type=types.SUBSCRIPTION,
-            name=f"alerts-{email}",
-            must={
-                "topic": topic,
-                "protocol": "email",
-                "endpoint": email,
-                "confirmationTimeoutInMinutes": unless_set(1),
-            },
-            **common,
-        )
+    yield from _topic(settings, "alerts", topic, has_key=settings.makes_trail and settings.trail_key, has_alarm=True)
+    # Without a key: it reports the changes of that key.
+    yield from _topic(settings, "fallback-alerts", fallback)
     yield Row(
         type=types.ALARM,
         name="alerts-denied-use",
@@ -77,10 +52,43 @@ def rows(settings: Settings) -> Iterator[Row]:
         tags=settings.tags,
         **common,
     )
-    yield from _event_rules(settings, topic)
+    yield from _event_rules(settings, topic, fallback)
 
 
-def _topic_policy(settings: Settings, topic: str) -> Document:
+def _topic(
+    settings: Settings, name: str, topic: str, *, has_key: bool = False, has_alarm: bool = False
+) -> Iterator[Row]:
+    common: Mapping[str, Any] = {"region": settings.region}
+    yield Row(
+        type=types.TOPIC,
+        name=name,
+        must={"name": Arn.parse(topic).name},
+        keys={"kmsMasterKeyId": (AUDIT_KEY,)} if has_key else {},
+        tags=settings.tags,
+        **common,
+    )
+    yield Row(
+        type=types.TOPIC_POLICY,
+        name=name,
+        must={"arn": topic},
+        documents={"policy": _topic_policy(settings, topic, has_alarm=has_alarm)},
+        **common,
+    )
+    for email in settings.alert_emails:
+        yield Row(
+            type=types.SUBSCRIPTION,
+            name=f"{name}-{email}",
+            must={
+                "topic": topic,
+                "protocol": "email",
+                "endpoint": email,
+                "confirmationTimeoutInMinutes": unless_set(1),
+            },
+            **common,
+        )
+
+
+def _topic_policy(settings: Settings, topic: str, *, has_alarm: bool) -> Document:
     """EventBridge and the stack's one alarm publish; nobody does so over plain HTTP."""
     alarm = settings.arn("cloudwatch", f"alarm:{settings.names.denied_use_rule}")
     alarms = {
@@ -92,13 +100,17 @@ def _topic_policy(settings: Settings, topic: str) -> Document:
         # SNS supports no condition for EventBridge: with one its messages are lost.
         may=(
             May(who=(("Service", "events.amazonaws.com"),), actions=publish, on=(topic,)),
-            May(who=(("Service", "cloudwatch.amazonaws.com"),), actions=publish, on=(topic,), when=alarms),
+            *(
+                [May(who=(("Service", "cloudwatch.amazonaws.com"),), actions=publish, on=(topic,), when=alarms)]
+                if has_alarm
+                else []
+            ),
         ),
         denied=(Denied(actions=publish, on=(topic,), requests=plain_http, what="plain HTTP"),),
     )
 
 
-def _event_rules(settings: Settings, topic: str) -> Iterator[Row]:
+def _event_rules(settings: Settings, topic: str, fallback: str) -> Iterator[Row]:
     home, everywhere = settings.region, tuple(dict.fromkeys((*settings.regions, settings.iam_region)))
     names, keys = settings.names, phi_keys(settings)
     audit_key = (AUDIT_KEY,) if settings.makes_trail and settings.trail_key else ()
@@ -109,7 +121,8 @@ def _event_rules(settings: Settings, topic: str) -> Iterator[Row]:
         ("trail-changes", names.trail_changes_rule, (home,) if is_here else (), _trail_changes(settings), ()),
         ("denied-use", names.denied_use_rule, settings.regions, _denied_use(settings), keys),
         ("access-changes", names.access_changes_rule, everywhere, _access_changes(settings), ()),
-        ("alert-changes", names.alert_changes_rule, everywhere, _alert_changes(settings, topic), ()),
+        ("alert-changes", names.alert_changes_rule, everywhere, _alert_changes(settings, topic, fallback), ()),
+        ("fallback", names.fallback_rule, (home,), _fallback(settings, topic), audit_key),
     )
     bus = settings.arn("events", "event-bus/default")
     sender = settings.arn("iam", f"role/{names.forwarding_role}")
@@ -121,7 +134,8 @@ def _event_rules(settings: Settings, topic: str) -> Iterator[Row]:
             if region != home:
                 must |= {"targetId": "home", "arn": bus, "roleArn": sender}
             elif kind != "denied-use":
-                must |= {"targetId": "alerts", "arn": topic, "inputTransformer": Check(faults=_message)}
+                arn = fallback if kind == "fallback" else topic
+                must |= {"targetId": "alerts", "arn": arn, "inputTransformer": Check(faults=_message)}
             else:
                 # An alarm counts its matches.
                 continue
@@ -191,7 +205,10 @@ def _of_each(service: str, operations: str, parameter: str, values: Iterable[Any
 
 
 def _key_changes(settings: Settings) -> Events:
-    alias = settings.names.alias
+    return _kms_changes(settings.names.alias)
+
+
+def _kms_changes(alias: str) -> Events:
     return {
         **_each(
             "kms",
@@ -263,14 +280,30 @@ def _access_changes(settings: Settings) -> Events:
     }
 
 
-def _alert_changes(settings: Settings, topic: str) -> Events:
-    names = settings.names
-    rules = [names.key_changes_rule, names.denied_use_rule, names.access_changes_rule]
+def _way(rules: Iterable[str], topics: Iterable[str]) -> Events:
+    """The changes of the way that alerts take: the rules, the topics, their subscriptions."""
+    names, arns = list(rules), list(topics)
     return {
-        **_of_each("events", "DisableRule DeleteRule PutRule", "name", rules),
-        **_of_each("events", "RemoveTargets PutTargets", "rule", rules),
-        **_each("sns", "DeleteTopic SetTopicAttributes AddPermission RemovePermission Subscribe", topicArn=topic),
-        **_each("sns", "Unsubscribe SetSubscriptionAttributes", subscriptionArn=f"{topic}:1"),
+        **_of_each("events", "DisableRule DeleteRule PutRule", "name", names),
+        **_of_each("events", "RemoveTargets PutTargets", "rule", names),
+        **_of_each("sns", "DeleteTopic SetTopicAttributes AddPermission RemovePermission Subscribe", "topicArn", arns),
+        **_of_each("sns", "Unsubscribe SetSubscriptionAttributes", "subscriptionArn", [f"{arn}:1" for arn in arns]),
+    }
+
+
+def _alert_changes(settings: Settings, topic: str, fallback: str) -> Events:
+    names = settings.names
+    rules = [names.key_changes_rule, names.denied_use_rule, names.access_changes_rule, names.fallback_rule]
+    return {
+        **_way(rules, [topic, fallback]),
         **_each("monitoring", "PutMetricAlarm SetAlarmState", alarmName=names.denied_use_rule),
         **_each("monitoring", "DeleteAlarms DisableAlarmActions", alarmNames=[names.denied_use_rule]),
     }
+
+
+def _fallback(settings: Settings, topic: str) -> Events:
+    """What breaks the way of the other alerts: their rules, their topic, its key."""
+    names = settings.names
+    rules = [names.key_changes_rule, names.denied_use_rule, names.access_changes_rule, names.alert_changes_rule]
+    has_key = settings.makes_trail and settings.trail_key
+    return {**_way(rules, [topic]), **(_kms_changes(names.trail_key_alias) if has_key else {})}

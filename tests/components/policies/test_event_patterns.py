@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any
@@ -10,12 +9,21 @@ from typing import Any
 import pytest
 
 from components.policies import event_patterns
-from components.policies.stack import AlertRule, access_changes_pattern_of, alert_rules_of
+from components.policies.stack import (
+    AlertRule,
+    access_changes_pattern_of,
+    alert_changes_pattern_of,
+    alert_rules_of,
+    alert_topics_of,
+    fallback_pattern_of,
+)
 from components.settings import Settings
 
 ACCOUNT = "111122223333"
 IAM = f"arn:aws:iam::{ACCOUNT}"
 TOPIC = f"arn:aws:sns:us-east-1:{ACCOUNT}:eonpro-alerts"
+FALLBACK_TOPIC = f"arn:aws:sns:us-east-1:{ACCOUNT}:eonpro-fallback-alerts"
+AUDIT_KEY = "5678efab-12ab-34cd-56ef-1234567890ab"
 STORED = "/eonpro/production/ENCRYPTED_PHI_KEY"
 
 
@@ -71,16 +79,14 @@ def event(service: str, operation: str, parameters: Mapping[str, Any], *, read_o
 
 def patterns(of: Settings) -> dict[str, Any]:
     """The patterns of the ways round the key, and of the key."""
-    key = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1234abcd"
+    key, audit_key = (f"arn:aws:kms:us-east-1:{ACCOUNT}:key/{id_}" for id_ in ("1234abcd", AUDIT_KEY))
     return {
-        "key-changes": event_patterns.key_changes_pattern(key_arns=[key], aliases=["alias/eonpro-phi-key"]),
-        "access-changes": access_changes_pattern_of(of),
-        "alert-changes": event_patterns.alert_changes_pattern(
-            rules=list(dict.fromkeys(rule.name for rule in alert_rules_of(of))),
-            topic_arn=TOPIC,
-            alarm="eonpro-denied-use",
-            roles=["eonpro-alerts-forwarding"],
+        "key-changes": event_patterns.key_changes_pattern(
+            key_arns=[key, audit_key], aliases=["alias/eonpro-phi-key", of.names.trail_key_alias]
         ),
+        "access-changes": access_changes_pattern_of(of),
+        "alert-changes": alert_changes_pattern_of(of),
+        "fallback": fallback_pattern_of(of, [audit_key]),
         "trail-changes": event_patterns.trail_changes_pattern(
             trail_arn=f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/eonpro-audit-trail", buckets=["eonpro-logs"]
         ),
@@ -126,7 +132,6 @@ ROUND_THE_KEY = [
     ("ssm", "DeleteParameters", {"names": ["/other", STORED]}),
     ("secretsmanager", "PutSecretValue", {"secretId": STORED}),
     ("secretsmanager", "DeleteSecret", {"secretId": SECRET}),
-    ("events", "DisableRule", {"name": "eonpro-alert-changes"}),
 ]
 
 
@@ -148,20 +153,95 @@ ENDING_THE_ALERTS = [
     ("sns", "RemovePermission", {"topicArn": TOPIC}),
     ("sns", "PutDataProtectionPolicy", {"resourceArn": TOPIC}),
     ("sns", "SetSubscriptionAttributes", {"subscriptionArn": f"{TOPIC}:12345678-1234-1234-1234-123456789012"}),
+    ("sns", "Unsubscribe", {"subscriptionArn": f"{TOPIC}:12345678-1234-1234-1234-123456789012"}),
+]
+"""What breaks the way of the alerts."""
+OF_THE_SECOND_WAY = [
+    ("events", "DisableRule", {"name": "eonpro-fallback-alerts"}),
+    ("events", "RemoveTargets", {"rule": "eonpro-fallback-alerts"}),
+    ("sns", "DeleteTopic", {"topicArn": FALLBACK_TOPIC}),
+    ("sns", "SetTopicAttributes", {"topicArn": FALLBACK_TOPIC}),
+    ("sns", "Unsubscribe", {"subscriptionArn": f"{FALLBACK_TOPIC}:12345678-1234-1234-1234-123456789012"}),
     ("monitoring", "PutMetricAlarm", {"alarmName": "eonpro-denied-use"}),
     ("monitoring", "SetAlarmState", {"alarmName": "eonpro-denied-use"}),
+    ("monitoring", "DeleteAlarms", {"alarmNames": ["eonpro-denied-use"]}),
     ("iam", "PutRolePolicy", {"roleName": "eonpro-alerts-forwarding"}),
     ("iam", "DeleteRolePolicy", {"roleName": "eonpro-alerts-forwarding"}),
-    ("sns", "Unsubscribe", {"subscriptionArn": f"{TOPIC}:12345678-1234-1234-1234-123456789012"}),
-    ("monitoring", "DeleteAlarms", {"alarmNames": ["eonpro-denied-use"]}),
 ]
+"""What ends an alert, and leaves the way of the alerts as it is."""
+# In another Region than IAM's the stack has the role that forwards its events.
+ELSEWHERE = {"multi_region": True, "replica_regions": ["eu-west-1"]}
 
 
 @pytest.mark.parametrize("call", ENDING_THE_ALERTS, ids=lambda call: call[1])
-def test_nobody_ends_an_alert_without_an_alert(call: tuple[str, str, Mapping[str, Any]]) -> None:
-    assert told(settings(), *call) == {"alert-changes"}
+def test_nobody_breaks_the_way_of_the_alerts_without_an_alert_by_each_way(
+    call: tuple[str, str, Mapping[str, Any]],
+) -> None:
+    assert told(settings(**ELSEWHERE), *call) == {"alert-changes", "fallback"}
     (field,) = call[2]
-    assert told(settings(), call[0], call[1], {field: f"{TOPIC}-other"}) == set()
+    assert told(settings(**ELSEWHERE), call[0], call[1], {field: f"{TOPIC}-other"}) == set()
+
+
+@pytest.mark.parametrize("call", OF_THE_SECOND_WAY, ids=lambda call: f"{call[1]}-{list(call[2].values())[0]}")
+def test_nobody_ends_an_alert_without_an_alert(call: tuple[str, str, Mapping[str, Any]]) -> None:
+    assert told(settings(**ELSEWHERE), *call) == {"alert-changes"}
+
+
+def test_the_rule_of_alert_changes_is_told_of_by_two_others() -> None:
+    for call in (("DisableRule", {"name": "eonpro-alert-changes"}), ("PutTargets", {"rule": "eonpro-alert-changes"})):
+        assert told(settings(), "events", *call) == {"alert-changes", "access-changes", "fallback"}
+
+
+TO_THE_AUDIT_KEY = (
+    *("PutKeyPolicy", "DisableKey", "ScheduleKeyDeletion", "RevokeGrant", "CreateGrant", "UntagResource"),
+    "AnOperationOfNextYear",
+)
+
+
+@pytest.mark.parametrize("name", [AUDIT_KEY, f"arn:aws:kms:us-east-1:{ACCOUNT}:key/{AUDIT_KEY}", "the alias"])
+@pytest.mark.parametrize("operation", TO_THE_AUDIT_KEY)
+def test_a_change_of_the_key_that_encrypts_the_alerts_is_told_past_that_key(operation: str, name: str) -> None:
+    of = settings()
+    parameters = {"keyId": of.names.trail_key_alias if name == "the alias" else name}
+    assert told(of, "kms", operation, parameters) == {"key-changes", "fallback"}
+    assert told(of, "kms", operation, parameters, read_only=True) == set()
+    assert told(of, "kms", operation, {"keyId": "another"}) == set()
+    # What happens to the PHI key passes through no key of its own.
+    assert told(of, "kms", operation, {"keyId": "1234abcd"}) == {"key-changes"}
+
+
+def receivers(of: Settings, *call: Any) -> set[tuple[str, str | None]]:
+    """The rules that tell of a call, and their topics."""
+    kinds = told(of, *call)
+    return {(rule.name, rule.target) for rule in alert_rules_of(of) if rule.kind in kinds and rule.region == of.region}
+
+
+@pytest.mark.parametrize("changes", [{}, {"environment": "staging"}, {"trail_key": False}, ELSEWHERE])
+def test_no_alert_passes_through_what_it_reports_on(changes: dict[str, Any]) -> None:
+    of = settings(**changes)
+    topics, rules = alert_topics_of(of), [rule for rule in alert_rules_of(of) if rule.region == of.region]
+    assert len(topics) == 2 and len(rules) == 6
+    for topic in topics:
+        others = receivers(of, "sns", "DeleteTopic", {"topicArn": topic.arn}) - {
+            (rule.name, topic.arn) for rule in rules
+        }
+        assert {arn for _, arn in others} == {each.arn for each in topics} - {topic.arn}
+        subscription = {"subscriptionArn": f"{topic.arn}:12345678"}
+        assert {arn for _, arn in receivers(of, "sns", "Unsubscribe", subscription)} - {topic.arn}
+    for rule in rules:
+        for call in (("DisableRule", {"name": rule.name}), ("RemoveTargets", {"rule": rule.name})):
+            assert {name for name, _ in receivers(of, "events", *call)} - {rule.name}
+    open_topics = {topic.arn for topic in topics if not topic.is_encrypted}
+    assert {arn for _, arn in receivers(of, "kms", "PutKeyPolicy", {"keyId": AUDIT_KEY})} & open_topics
+
+
+def test_the_fallback_topic_of_one_environment_is_the_topic_of_no_other() -> None:
+    names = {
+        topic.name
+        for environment in ("production", "fallback", "alerts", "fallback-alerts", "staging")
+        for topic in alert_topics_of(settings(environment=environment))
+    }
+    assert len(names) == 10
 
 
 def test_an_alarm_that_is_muted_is_told() -> None:
@@ -236,7 +316,9 @@ def test_a_change_of_iam_is_told_in_a_stack_of_another_region_than_iams(region: 
     officer = f"arn:{partition}:iam::{ACCOUNT}:user/officer"
     there = settings(region=region, administrators=[officer])
     assert rules_in(there, iam) == {"access-changes", "alert-changes"}
-    assert rules_in(there, region) == {"key-changes", "trail-changes", "denied-use", "access-changes", "alert-changes"}
+    assert rules_in(there, region) == {
+        *("key-changes", "trail-changes", "denied-use", "access-changes", "alert-changes", "fallback"),
+    }
     assert {rule.region for rule in alert_rules_of(settings())} == {"us-east-1"}
 
 
@@ -259,5 +341,5 @@ def test_the_longest_names_still_fit_into_a_rule(changes: dict[str, Any]) -> Non
         replica_regions=["eu-west-1", "eu-west-2"],
         **changes,
     )
-    lengths = {kind: len(json.dumps(pattern)) for kind, pattern in patterns(longest).items()}
+    lengths = {kind: len(event_patterns.text_of(pattern)) for kind, pattern in patterns(longest).items()}
     assert max(lengths.values()) <= 2000, lengths

@@ -170,6 +170,9 @@ DOCUMENTS: dict[str, Callable[[], policies.Policy]] = {
         account_id=ACCOUNT,
         source_arns=(f"arn:aws:cloudwatch:us-east-1:{ACCOUNT}:alarm:eonpro-denied-use",),
     ),
+    "fallback-topic": lambda: policies.alert_topic_policy(
+        topic_arn=f"{TOPIC}-fallback", account_id=ACCOUNT, source_arns=()
+    ),
     "trust-forwarding": lambda: trail.forwarding_trust_policy(account_id=ACCOUNT),
     "forwarding": lambda: trail.forwarding_policy(
         event_bus_arn=f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/default"

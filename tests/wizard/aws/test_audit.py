@@ -71,16 +71,19 @@ def test_the_buckets_documents_are_read_and_none_where_there_are_none(boto, aws,
 
 def test_the_alerts_are_read_with_what_is_missing(boto, aws, settings):
     nothing = aws.audit.alerts(settings)
-    assert nothing.topic is False and {rule.state for rule in nothing.rules} == {None}
-    boto("sns").create_topic(Name="eonpro-alerts")
+    assert [fact.is_there for fact in nothing.topics] == [False, False]
+    assert {rule.state for rule in nothing.rules} == {None}
+    boto("sns").create_topic(Name="eonpro-alerts", Attributes={"KmsMasterKeyId": "alias/a"})
     events = boto("events")
     events.put_rule(Name="eonpro-key-changes", EventPattern='{"source": ["aws.kms"]}', State="DISABLED")
     arn = f"arn:aws:sns:us-east-1:{ACCOUNT}:eonpro-alerts"
     events.put_targets(Rule="eonpro-key-changes", Targets=[{"Id": "alerts", "Arn": arn}])
     some = aws.audit.alerts(settings)
-    assert some.topic is True
+    first, fallback = some.topics
+    assert (first.is_there, first.key, first.topic.arn) == (True, "alias/a", arn) and not fallback.is_there
+    assert first.policy is not None and first.policy["Statement"]
     assert [(each.rule.name, each.state, each.targets) for each in some.rules if each.state] == [
-        ("eonpro-key-changes", "DISABLED", 1)
+        ("eonpro-key-changes", "DISABLED", (arn,))
     ]
 
 

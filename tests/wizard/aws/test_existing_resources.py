@@ -39,7 +39,8 @@ def full(boto) -> str:
     s3.create_bucket(Bucket=ACCESS_LOGS)
     for ending in ("-older", ""):
         boto("logs").create_log_group(logGroupName=f"/aws/cloudtrail/eonpro-audit-trail{ending}")
-    boto("sns").create_topic(Name="eonpro-alerts")
+    for topic in ("eonpro-alerts", "eonpro-fallback-alerts"):
+        boto("sns").create_topic(Name=topic)
     trails.create_trail(Name="eonpro-audit-trail", S3BucketName=BUCKET, IsMultiRegionTrail=True)
     trails.start_logging(Name="eonpro-audit-trail")
     return key
@@ -61,6 +62,7 @@ def test_every_name_that_is_taken_is_told(full, aws, settings):
     assert found.found["trail_bucket"] == "ours"
     assert (found.trail_key.arn, found.found.get("access_log_bucket")) == (full, "ours")
     assert found.found.get("alert_topic") == f"arn:aws:sns:us-east-1:{ACCOUNT}:eonpro-alerts"
+    assert found.found.get("fallback_topic") == f"arn:aws:sns:us-east-1:{ACCOUNT}:eonpro-fallback-alerts"
 
 
 @pytest.fixture

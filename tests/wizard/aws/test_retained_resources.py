@@ -34,7 +34,8 @@ def left(boto: Any, tags: dict[str, str]) -> None:
         iam.create_role(RoleName=role, AssumeRolePolicyDocument=TRUST, Tags=listed(tags))
     iam.create_user(UserName="eonpro-app-user", Tags=listed(tags))
     iam.create_policy(PolicyName="EONPROParameterAccess", PolicyDocument=GRANT, Tags=listed(tags))
-    boto("sns").create_topic(Name="eonpro-alerts", Tags=listed(tags))
+    for topic in ("eonpro-alerts", "eonpro-fallback-alerts"):
+        boto("sns").create_topic(Name=topic, Tags=listed(tags))
     boto("logs").create_log_group(logGroupName="/aws/cloudtrail/eonpro-audit-trail", **({"tags": tags} if tags else {}))
 
 
@@ -50,6 +51,7 @@ def test_everything_with_the_stacks_tags_is_found_with_the_engines_ids(boto, aws
         ResourceKind.SECRETS_ROLE: "eonpro-secrets-role",
         ResourceKind.VARIABLES_POLICY: f"arn:aws:iam::{ACCOUNT}:policy/EONPROParameterAccess",
         ResourceKind.ALERT_TOPIC: f"arn:aws:sns:us-east-1:{ACCOUNT}:eonpro-alerts",
+        ResourceKind.FALLBACK_TOPIC: f"arn:aws:sns:us-east-1:{ACCOUNT}:eonpro-fallback-alerts",
         ResourceKind.LOG_GROUP: "/aws/cloudtrail/eonpro-audit-trail",
         ResourceKind.LOG_ROLE: "eonpro-trail-logs-role",
     }

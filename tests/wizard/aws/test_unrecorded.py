@@ -53,7 +53,8 @@ def made(boto: Any, settings: Settings) -> dict[str, str]:
     for bucket in (settings.names.trail_bucket, settings.names.access_log_bucket):
         s3.create_bucket(Bucket=bucket)
         s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
-    boto("sns").create_topic(Name="eonpro-alerts", Tags=tags)
+    for topic in ("eonpro-alerts", "eonpro-fallback-alerts"):
+        boto("sns").create_topic(Name=topic, Tags=tags)
     boto("cloudtrail").create_trail(Name="eonpro-audit-trail", S3BucketName=settings.names.trail_bucket, TagsList=tags)
     return {"phi": phi["Arn"], "logs": logs["Arn"]}
 
@@ -78,6 +79,7 @@ def test_everything_that_carries_the_marks_is_the_stacks(made, aws, settings) ->
         ("Bucket", settings.names.trail_bucket),
         ("Bucket", settings.names.access_log_bucket),
         ("Topic", f"arn:aws:sns:us-east-1:{ACCOUNT}:eonpro-alerts"),
+        ("Topic", f"arn:aws:sns:us-east-1:{ACCOUNT}:eonpro-fallback-alerts"),
         ("Trail", f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/eonpro-audit-trail"),
     }
     state = BEGUN.with_unrecorded(found)
@@ -102,6 +104,7 @@ def test_what_the_state_has_is_not_asked_for(made, aws, settings, asked) -> None
         ("aws:s3/bucket:Bucket", "audit-trail", settings.names.trail_bucket),
         ("aws:s3/bucket:Bucket", "audit-trail-access", settings.names.access_log_bucket),
         ("aws:sns/topic:Topic", "alerts", f"arn:aws:sns:us-east-1:{ACCOUNT}:eonpro-alerts"),
+        ("aws:sns/topic:Topic", "fallback-alerts", f"arn:aws:sns:us-east-1:{ACCOUNT}:eonpro-fallback-alerts"),
         (
             "aws:cloudtrail/trail:Trail",
             "audit-trail",

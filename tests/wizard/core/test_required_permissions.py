@@ -77,7 +77,10 @@ def services(needs: set[tuple[str, str]]) -> set[str]:
         ({}, "cloudtrail:StartLogging", here("cloudtrail", "trail/eonpro-audit-trail")),
         ({}, "sns:CreateTopic", here("sns", "eonpro-alerts")),
         ({"alert_emails": ["a@b.example"]}, "sns:Subscribe", here("sns", "eonpro-alerts")),
+        ({}, "sns:CreateTopic", here("sns", "eonpro-fallback-alerts")),
+        ({"alert_emails": ["a@b.example"]}, "sns:Subscribe", here("sns", "eonpro-fallback-alerts")),
         ({}, "events:PutTargets", here("events", "rule/eonpro-key-changes")),
+        ({}, "events:PutTargets", here("events", "rule/eonpro-fallback-alerts")),
         ({}, "events:PutRule", here("events", "rule/eonpro-denied-use")),
         ({}, "cloudwatch:PutMetricAlarm", here("cloudwatch", "alarm:eonpro-denied-use")),
         (

@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from components import policies
-from components.policies.stack import StackPolicy, alert_rules_of, key_policy_of, trail_key_policy_of
+from components.policies.stack import StackPolicy, alert_rules_of, alert_topics_of, key_policy_of, trail_key_policy_of
 from components.settings import DATA_KEY_VARIABLE, WRAPPED_KEYS, Outputs, ResourceKind, SecretStore, Settings
 from tests.wizard.fakes.access import FakeAccess
 from tests.wizard.fakes.backup import FakeBackupStorage
@@ -74,7 +74,15 @@ from wizard.core.models.delivery import (
 from wizard.core.models.deployment import Deployment, Redeployed, RedeployState, RollingRelease
 from wizard.core.models.inputs import Back, Mark, Question, StepState
 from wizard.core.models.stack import Drift, OnProgress, Progress, Step
-from wizard.core.models.trail import AlertsFact, BucketDocuments, KeyCall, KeyCalls, LogValidation, RuleFact
+from wizard.core.models.trail import (
+    AlertsFact,
+    BucketDocuments,
+    KeyCall,
+    KeyCalls,
+    LogValidation,
+    RuleFact,
+    TopicFact,
+)
 from wizard.core.next_command import VERCEL_LOGIN
 from wizard.core.variable_ownership import ForeignVariable, OwnValues, VariablesNotOurs
 
@@ -176,6 +184,17 @@ def key_fact(arn: str = KEY, **changes: Any) -> KeyFact:
         "rotation_period_days": 365,
     }
     return KeyFact(**{**values, **changes})
+
+
+def alerts_fact(settings: Settings) -> AlertsFact:
+    """The alerts as the stack makes them, each topic with one subscriber."""
+    return AlertsFact(
+        topics=tuple(TopicFact(topic=topic, receivers=1, policy=topic.policy) for topic in alert_topics_of(settings)),
+        rules=tuple(
+            RuleFact(rule=rule, state="ENABLED", targets=tuple(filter(None, [rule.target])))
+            for rule in alert_rules_of(settings)
+        ),
+    )
 
 
 def trail_fact(**changes: Any) -> TrailFact:
@@ -667,8 +686,7 @@ class FakeAuditReader:
 
     def alerts(self, settings: Settings) -> AlertsFact:
         self.aws._call("audit.alerts")
-        rules = (RuleFact(rule=rule, state="ENABLED", targets=1) for rule in alert_rules_of(settings))
-        return self.aws.alerts or AlertsFact(topic=True, receivers=1, rules=tuple(rules))
+        return self.aws.alerts or alerts_fact(settings)
 
     def key_calls(self, key_arn: str, *, since: datetime) -> KeyCalls:
         self.aws._call("audit.key_calls")

@@ -46,6 +46,7 @@ _TRAIL_CONTEXT = "kms:EncryptionContext:aws:cloudtrail:arn"
 _GROUP_CONTEXT = "kms:EncryptionContext:aws:logs:arn"
 _TOPIC_CONTEXT = "kms:EncryptionContext:aws:sns:topicArn"
 _TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:{_NAMES.alert_topic}"
+_FALLBACK_TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:{_NAMES.fallback_topic}"
 _ALARM = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{_NAMES.denied_use_rule}"
 _LOG_ROLE = Who(name="CloudTrail's role for CloudWatch Logs", identity=f"{IAM}:role/{_NAMES.log_role}")
 _FORWARDER = Who(name="EventBridge's role for other Regions", identity=f"{IAM}:role/eonpro-alerts-forwarding")
@@ -240,6 +241,24 @@ TOPIC = Table(
     ),
 )
 
+FALLBACK_TOPIC = Table(
+    title="The fallback topic of the alerts",
+    about="EventBridge publishes to it what breaks the way of the other alerts. It has no key, and no alarm.",
+    kind=Kind.RESOURCE,
+    policy=policies.alert_topic_policy(topic_arn=_FALLBACK_TOPIC, account_id=ACCOUNT, source_arns=[]),
+    resource=_FALLBACK_TOPIC,
+    rows=(
+        *may(EVENTS, "sns:Publish", by="PublishEvents", how="for any rule"),
+        *may_not(ALARMS, "sns:Publish", because={"aws:SourceArn": _ALARM}),
+        *may_not(
+            EVENTS, "sns:Publish", by="DenyPlainHttp", how="over plain HTTP", context={"aws:SecureTransport": "false"}
+        ),
+        *may_not(EVENTS, "sns:Subscribe"),
+        *may_not(DEVELOPER, "sns:Publish", "sns:Subscribe"),
+        *may_not(STRANGER, "sns:Publish", "sns:Subscribe"),
+    ),
+)
+
 LOG_ROLE_TRUST = Table(
     title="Who can assume the role that writes to CloudWatch Logs",
     about="CloudTrail, for this one trail.",
@@ -306,4 +325,4 @@ FORWARDER = Table(
     ),
 )
 
-TABLES = (BUCKET, ACCESS_BUCKET, TRAIL_KEY, TOPIC, LOG_ROLE_TRUST, LOG_ROLE, FORWARDER_TRUST, FORWARDER)
+TABLES = (BUCKET, ACCESS_BUCKET, TRAIL_KEY, TOPIC, FALLBACK_TOPIC, LOG_ROLE_TRUST, LOG_ROLE, FORWARDER_TRUST, FORWARDER)

@@ -1,4 +1,4 @@
-"""The checks of the alerts: topic, rules, subscribers.
+"""The checks of the alerts: topics, their policies and key, rules, subscribers.
 
 Reads through the facts.
 """
@@ -6,17 +6,23 @@ Reads through the facts.
 from collections.abc import Iterator
 
 from components.policies.requirements import BY_ID
+from components.policies.stack import trail_key_policy_of
+from components.settings.arn import Arn
 from wizard.account import fixes
+from wizard.account.comparison.policies import widening
+from wizard.account.diagnosis import first_of
 from wizard.account.facts import StackFacts
+from wizard.account.judgements.trail import TRAIL_KEY
 from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import SetupError
+from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StackState
-from wizard.core.models.trail import RuleFact
+from wizard.core.models.trail import RuleFact, TopicFact
 
 
 @judgement("alerts")
 def check_alerts(facts: StackFacts) -> Iterator[Notice]:
-    """Whether the topic exists, and whether each rule is enabled and has a target."""
+    """Whether each topic exists and gets the alerts, and whether each rule is enabled and publishes to its topic."""
     settings = facts.settings
     if not settings.alerts:
         yield Notice.person("no alert is sent when the key, the access to it or the audit trail changes: `--alerts no`")
@@ -25,42 +31,123 @@ def check_alerts(facts: StackFacts) -> Iterator[Notice]:
     if isinstance(alerts, SetupError):
         yield Notice.unread("the alerts", alerts)
         return
-    if not alerts.topic:
+    faults = [
+        *(notice for fact in alerts.topics for notice in _topic(facts, fact)),
+        *(notice for fact in alerts.rules for notice in _rule(facts, fact)),
+    ]
+    yield from faults
+    there = [fact for fact in alerts.topics if fact.is_there]
+    if unreceived := [fact for fact in there if fact.receivers == 0]:
+        yield _unreceived(facts, unreceived)
+    elif any(fact.receivers is None for fact in there):
+        yield Notice.unknown("whether anybody receives the alerts", why="SNS does not return the topics' subscribers")
+    elif not faults:
+        first, fallback = settings.names.alert_topic, settings.names.fallback_topic
+        yield Notice.good(f"the alerts are published to {first}; {fallback} reports what would stop them")
+
+
+def _topic(facts: StackFacts, fact: TopicFact) -> Iterator[Notice]:
+    """What is wrong with a topic: it is gone, its policy or its key stops the alerts, or others may use it."""
+    topic, why = fact.topic, BY_ID["alerts"].reason
+    own = f"sns/topic:Topic::{topic.logical_name}", f"TopicPolicy::{topic.logical_name}"
+    if not fact.is_there:
+        urns = _alert_urns(facts)
+        # A topic that a later version of the program has is not in the state: only an update of all creates it.
+        is_known = any(urn.endswith(own) for urn in urns)
         yield Notice.wrong(
             "alerts-topic-missing",
-            what=f"the topic of the alerts, {settings.names.alert_topic}, does not exist",
-            why=BY_ID["alerts"].reason,
-            command=fixes.pulumi_up_urns(facts, _alert_urns(facts)),
+            what=f"the topic of {topic.purpose}, {topic.name}, does not exist",
+            why=why,
+            command=fixes.pulumi_up_urns(facts, urns if is_known else ()),
             advice="each e-mail subscriber has to confirm the subscription again",
         )
-    silent = [(fact.rule, why) for fact in alerts.rules if (why := _why_silent(fact))]
-    for rule, why in silent:
-        where = "" if rule.region == settings.region else f" in {rule.region}"
+        return
+    yield from _key(facts, fact)
+    if fact.policy is None:
+        yield Notice.unknown(f"the policy of the topic {topic.name}", why="SNS does not return it")
+        return
+    account = facts.settings.account_id
+    less = widening(topic.policy, fact.policy, resource=topic.arn, account=account)
+    if less.allowed or less.undenied:
+        yield Notice.wrong(
+            "alerts-undelivered",
+            what=f"the policy of the topic {topic.name} does not let AWS publish {topic.purpose}",
+            why=why,
+            command=fixes.pulumi_up(facts, *own),
+        )
+    more = widening(fact.policy, topic.policy, resource=topic.arn, account=account)
+    if more.allowed or more.undenied:
+        given = sorted({f"{right.principal} may {right.action}" for right in more.allowed})
+        yield Notice.wrong(
+            "alerts-topic-widened",
+            what=f"the policy of the topic {topic.name} gives more than the settings: "
+            + (first_of(given, 3, separator="; ") if given else "it accepts plain HTTP"),
+            why="others can send alerts that are none, subscribe, or end the topic",
+            command=fixes.pulumi_up(facts, *own),
+        )
+
+
+_PUBLISHERS = ("Service: events.amazonaws.com", "Service: cloudwatch.amazonaws.com")
+_PUBLISHING = ("kms:GenerateDataKey", "kms:Decrypt")
+
+
+def _key(facts: StackFacts, fact: TopicFact) -> Iterator[Notice]:
+    """Whether the key of a topic, if it has one, lets AWS publish to it."""
+    topic, settings, key = fact.topic, facts.settings, fact.key
+    if key is None:
+        return
+    own = f"sns/topic:Topic::{topic.logical_name}"
+    # An ARN but for another key than the stack's: `alias/aws/sns` lets neither EventBridge nor CloudWatch publish.
+    if not topic.is_encrypted or Arn.find(key) is None:
+        yield Notice.wrong(
+            "alerts-undelivered",
+            what=f"the topic {topic.name} is encrypted with {key}, which the settings do not say",
+            why="where that key does not let AWS publish, no alert arrives",
+            command=fixes.pulumi_up(facts, own),
+        )
+        return
+    reading = facts.key_reading(key)
+    if not isinstance(reading.key, KeyFact) or isinstance(reading.policy, SetupError):
+        return  # Reported by check_logs_key and check_logs_key_policy.
+    less = widening(trail_key_policy_of(settings), reading.policy, resource=key, account=settings.account_id)
+    if any(right.principal in _PUBLISHERS for right in less.allowed) or any(
+        right.principal in (*_PUBLISHERS, "*") and right.action.startswith(_PUBLISHING) for right in less.undenied
+    ):
+        yield Notice.wrong(
+            "alerts-undelivered",
+            what=f"the policy of the key {key} does not let AWS publish to the topic {topic.name}",
+            why=f"no alert arrives but those of {settings.names.fallback_topic}",
+            command=fixes.pulumi_up(facts, TRAIL_KEY, own),
+        )
+
+
+def _rule(facts: StackFacts, fact: RuleFact) -> Iterator[Notice]:
+    rule, why = fact.rule, _why_silent(fact)
+    where = "" if rule.region == facts.settings.region else f" in {rule.region}"
+    if why:
         yield Notice.wrong(
             "alerts-rule-off",
             what=f"the rule {rule.name} of the alerts{where} {why}",
             why=BY_ID["alerts"].reason,
             command=fixes.pulumi_up(facts, f"Rule::{rule.logical_name}", f"Target::{rule.logical_name}"),
         )
-    if alerts.topic and alerts.receivers == 0:
-        yield _unreceived(facts)
-    elif alerts.topic and alerts.receivers is None:
-        yield Notice.unknown("whether anybody receives the alerts", why="SNS does not return the topic's subscribers")
-    elif alerts.topic and not silent:
-        yield Notice.good(f"the alerts are published to {settings.names.alert_topic}")
 
 
-def _unreceived(facts: StackFacts) -> Notice:
+def _unreceived(facts: StackFacts, topics: list[TopicFact]) -> Notice:
     """Without an address in the settings it was decided so: an auditor asks about it, but nothing is broken."""
     settings = facts.settings
-    topic = f"arn:{settings.partition}:sns:{settings.region}:{settings.account_id}:{settings.names.alert_topic}"
-    subscribe = ("sns", "subscribe", "--topic-arn", topic, "--protocol", "email", "--notification-endpoint")
+    subscribe = ("sns", "subscribe", "--protocol", "email", "--topic-arn")
+    names = " and ".join(fact.topic.name for fact in topics)
     return Notice.wrong(
         "alerts-unreceived" if settings.alert_emails else "alerts-without-address",
-        what=f"nobody receives the alerts: the topic {settings.names.alert_topic} has no confirmed subscriber",
+        what=f"nobody receives the alerts of {names}: no subscription is confirmed",
         why=BY_ID["alerts"].reason,
-        command=" && ".join(fixes.aws(facts, *subscribe, email) for email in settings.alert_emails),
-        advice="AWS sends a message to each address: its owner has to open the link in it"
+        command=" && ".join(
+            fixes.aws(facts, *subscribe, fact.topic.arn, "--notification-endpoint", email)
+            for fact in topics
+            for email in settings.alert_emails
+        ),
+        advice="AWS sends a message to each address, one for each topic: its owner has to open the link in it"
         if settings.alert_emails
         else f"name who gets them: {fixes.wizard(facts, 'setup', '--alert-emails', 'ADDRESS')}",
     )
@@ -72,7 +159,9 @@ def _why_silent(fact: RuleFact) -> str:
         return "does not exist"
     if not fact.state.startswith("ENABLED"):
         return f"is {fact.state}"
-    return "notifies nobody: it has no target" if fact.targets == 0 and fact.rule.notifies else ""
+    if fact.rule.target is None or fact.targets is None or fact.rule.target in fact.targets:
+        return ""
+    return f"does not send its events to {fact.rule.target}" if fact.targets else "notifies nobody: it has no target"
 
 
 def _alert_urns(facts: StackFacts) -> list[str]:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from components.policies.requirements import BY_ID, Requirement
-from components.policies.stack import AlertRule
+from components.policies.stack import AlertRule, AlertTopic
 from components.settings import SHORTEST_RETENTION_DAYS
 from wizard.core.models.account import Retention, TrailFact
 
@@ -19,18 +19,27 @@ class RuleFact:
     rule: AlertRule
     state: str | None
     """ENABLED, DISABLED, …; None: there is no such rule."""
-    targets: int | None = None
-    """Number of its targets; None: unknown."""
+    targets: tuple[str, ...] | None = None
+    """The ARNs of its targets; None: unknown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopicFact:
+    topic: AlertTopic
+    is_there: bool = True
+    receivers: int | None = None
+    """Number of its confirmed subscriptions; None: unknown."""
+    policy: Mapping[str, Any] | None = None
+    """None: unknown."""
+    key: str | None = None
+    """The key that encrypts it, as SNS names it; None without one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AlertsFact:
-    """The topic of the alerts and the rules that publish to it."""
+    """The topics of the alerts, and the rules that publish to them."""
 
-    topic: bool
-    """Whether the topic exists."""
-    receivers: int | None = None
-    """Number of its confirmed subscriptions; None: unknown."""
+    topics: tuple[TopicFact, ...] = ()
     rules: tuple[RuleFact, ...] = ()
 
 

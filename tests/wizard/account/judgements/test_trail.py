@@ -9,9 +9,20 @@ from typing import Any
 
 import pytest
 
-from components.policies.stack import alert_rules_of, trail_key_policy_of
+from components.policies.stack import trail_key_policy_of
 from tests.wizard.account.stacks import CheckedStack, all_passed, causes, finding, not_checked
-from tests.wizard.fakes.clients import ACCOUNT, BUCKET, LOGS_KEY, REGION, TRAIL, key_fact, settings, trail_fact
+from tests.wizard.fakes.clients import (
+    ACCOUNT,
+    BUCKET,
+    LOGS_KEY,
+    OTHER_ACCOUNT,
+    REGION,
+    TRAIL,
+    alerts_fact,
+    key_fact,
+    settings,
+    trail_fact,
+)
 from wizard.account.diagnosis import build_diagnosis
 from wizard.account.judgements.alerts import check_alerts
 from wizard.account.judgements.logs_bucket import check_buckets
@@ -25,7 +36,7 @@ from wizard.account.judgements.trail import (
 from wizard.account.notices import State
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.account import Retention
-from wizard.core.models.trail import AlertsFact, BucketDocuments, RuleFact
+from wizard.core.models.trail import BucketDocuments
 
 ORGANIZATIONS = f"arn:aws:cloudtrail:eu-west-1:{ACCOUNT}:trail/organization"
 WHOLE = Retention(
@@ -371,41 +382,124 @@ def test_a_bucket_that_may_not_be_looked_at_is_never_well(stand: CheckedStack):
 # --- the alerts
 
 
+def with_rules(stand: CheckedStack, **changes: dict[str, Any]) -> CheckedStack:
+    """The stack with changes of single rules, by their kind."""
+    alerts = alerts_fact(stand.settings)
+    rules = (replace(fact, **changes.get(fact.rule.kind.replace("-", "_"), {})) for fact in alerts.rules)
+    stand.aws.alerts = replace(alerts, rules=tuple(rules))
+    return stand
+
+
+def with_topic(stand: CheckedStack, number: int, **changes: Any) -> CheckedStack:
+    """The stack with changes of one topic: 0 the topic of all alerts, 1 the fallback topic."""
+    alerts = alerts_fact(stand.settings)
+    topics = list(alerts.topics)
+    topics[number] = replace(topics[number], **changes)
+    stand.aws.alerts = replace(alerts, topics=tuple(topics))
+    return stand
+
+
 def test_a_rule_that_is_off_is_named(stand: CheckedStack):
-    silent = {
-        "key-changes": ("DISABLED", 1),
-        "trail-changes": ("ENABLED", 0),
+    with_rules(
+        stand,
+        key_changes={"state": "DISABLED"},
+        trail_changes={"targets": ()},
         # The alarm counts what matches the rule of denied use: that one needs no target.
-        "denied-use": ("ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS", 0),
-        "access-changes": (None, None),
-        "alert-changes": ("ENABLED", 1),
-    }
-    rules = (
-        RuleFact(rule=rule, state=silent[rule.kind][0], targets=silent[rule.kind][1])
-        for rule in alert_rules_of(stand.settings)
+        denied_use={"state": "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS", "targets": ()},
+        access_changes={"state": None, "targets": None},
+        fallback={"targets": (f"arn:aws:sns:{REGION}:{ACCOUNT}:eonpro-alerts",)},
     )
-    stand.aws.alerts = AlertsFact(topic=True, receivers=1, rules=tuple(rules))
     notices = stand.notices(check_alerts)
-    assert causes(notices) == ["alerts-rule-off"] * 3
+    assert causes(notices) == ["alerts-rule-off"] * 4
     assert not all_passed(notices)
+    assert "does not send its events to" in notices[-1].what and "fallback" in notices[-1].what
+
+
+def test_a_rule_whose_targets_cannot_be_listed_is_not_called_off(stand: CheckedStack):
+    assert all_passed(with_rules(stand, fallback={"targets": None}).notices(check_alerts))
 
 
 def test_a_rule_of_another_region_that_is_off_is_named_with_its_region():
     stand = CheckedStack(settings=settings(region="eu-central-1"))
-    rules = (
-        RuleFact(rule=rule, state="ENABLED" if rule.region == "eu-central-1" else "DISABLED", targets=1)
-        for rule in alert_rules_of(stand.settings)
-    )
-    stand.aws.alerts = AlertsFact(topic=True, receivers=1, rules=tuple(rules))
+    alerts = alerts_fact(stand.settings)
+    rules = (replace(fact, state="DISABLED") if fact.rule.region == "us-east-1" else fact for fact in alerts.rules)
+    stand.aws.alerts = replace(alerts, rules=tuple(rules))
     notices = stand.notices(check_alerts)
     assert [each.what for each in notices if "us-east-1 is DISABLED" in each.what] == [each.what for each in notices]
     assert len(notices) == 2
 
 
 def test_a_topic_that_is_gone_is_made_again_with_all_that_hangs_on_it(stand: CheckedStack):
-    stand.aws.alerts = AlertsFact(topic=False)
-    found = finding(stand.notices(check_alerts), "alerts-topic-missing")
+    found = finding(with_topic(stand, 0, is_there=False).notices(check_alerts), "alerts-topic-missing")
     assert found.command.count("--target") == 2 and "e-mail" in found.advice
+
+
+def test_a_topic_that_an_earlier_version_did_not_make_is_made_by_an_update_of_all(stand: CheckedStack):
+    found = finding(with_topic(stand, 1, is_there=False).notices(check_alerts), "alerts-topic-missing")
+    assert "eonpro-fallback-alerts" in found.what
+    assert found.command.startswith("pulumi up ") and "--target" not in found.command
+
+
+PUBLISH = {"Sid": "More", "Effect": "Allow", "Action": "sns:Publish", "Resource": "*"}
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize(
+    ("statements", "cause"),
+    [
+        (lambda found: found[1:], "alerts-undelivered"),
+        (lambda found: [*found, {**PUBLISH, "Effect": "Deny", "Principal": "*"}], "alerts-undelivered"),
+        (lambda found: [*found, {**PUBLISH, "Principal": {"AWS": OTHER_ACCOUNT}}], "alerts-topic-widened"),
+        (
+            lambda found: [*found, {**PUBLISH, "Principal": "*", "Action": "sns:Subscribe"}],
+            "alerts-topic-widened",
+        ),
+        (lambda found: found[:-1], "alerts-topic-widened"),
+    ],
+    ids=["EventBridge left out", "denied to all", "another account", "anybody subscribes", "plain HTTP"],
+)
+def test_a_topic_whose_policy_was_changed_is_named(stand: CheckedStack, statements: Any, cause: str, number: int):
+    policy = dict(alerts_fact(stand.settings).topics[number].policy or {})
+    with_topic(stand, number, policy={**policy, "Statement": statements(list(policy["Statement"]))})
+    notices = stand.notices(check_alerts)
+    assert causes(notices) == [cause]
+    assert (("eonpro-alerts", "eonpro-fallback-alerts")[number] + " ") in notices[0].what
+
+
+def test_a_topic_whose_policy_is_not_returned_is_not_called_well(stand: CheckedStack):
+    [notice] = with_topic(stand, 1, policy=None).notices(check_alerts)[:1]
+    assert notice.state is State.UNKNOWN
+
+
+@pytest.mark.parametrize("key", [LOGS_KEY, "alias/aws/sns"])
+def test_a_fallback_topic_with_a_key_can_be_stopped_by_that_key(stand: CheckedStack, key: str):
+    assert causes(with_topic(stand, 1, key=key).notices(check_alerts)) == ["alerts-undelivered"]
+
+
+@pytest.mark.parametrize(
+    ("statements", "expected"),
+    [
+        (lambda found: found, []),
+        (
+            lambda found: [each for each in found if each["Sid"] != "Allow alerts to be published"],
+            ["alerts-undelivered"],
+        ),
+        (
+            lambda found: [*found, {"Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*"}],
+            ["alerts-undelivered"],
+        ),
+        # What others than the publishers lack is no matter of the alerts.
+        (lambda found: [each for each in found if each["Sid"] != "Allow CloudTrail to describe the key"], []),
+    ],
+    ids=["as it was made", "without the alerts' statement", "denied to all", "without CloudTrail's"],
+)
+def test_a_key_of_the_logs_that_stops_the_alerts_is_named(stand: CheckedStack, statements: Any, expected: list[str]):
+    policy = trail_key_policy_of(stand.settings)
+    stand.aws.key_policies[LOGS_KEY] = {**policy, "Statement": statements(list(policy["Statement"]))}
+    stand.aws.keys[LOGS_KEY] = key_fact(LOGS_KEY)
+    notices = with_topic(stand, 0, key=LOGS_KEY).notices(check_alerts)
+    assert causes(notices) == expected
+    assert all("eonpro-fallback-alerts" in notice.why for notice in notices if notice.code)
 
 
 def test_without_alerts_nobody_looks_for_them_and_the_requirement_is_for_a_person():
@@ -417,13 +511,21 @@ def test_without_alerts_nobody_looks_for_them_and_the_requirement_is_for_a_perso
 
 def test_alerts_that_everybody_left_unconfirmed_are_sent_again():
     stand = CheckedStack(settings=settings(alert_emails=("ops@clinic.example",)))
-    stand.aws.alerts = replace(stand.aws.audit.alerts(stand.settings), receivers=0)
-    found = finding(stand.notices(check_alerts), "alerts-unreceived")
+    found = finding(with_topic(stand, 0, receivers=0).notices(check_alerts), "alerts-unreceived")
     assert found.command.startswith("aws sns subscribe ") and "ops@clinic.example" in found.command
+    assert found.command.count("ops@clinic.example") == 1
+
+
+def test_both_topics_are_subscribed_to_again_by_one_command():
+    stand = CheckedStack(settings=settings(alert_emails=("ops@clinic.example", "dpo@clinic.example")))
+    alerts = alerts_fact(stand.settings)
+    stand.aws.alerts = replace(alerts, topics=tuple(replace(fact, receivers=0) for fact in alerts.topics))
+    found = finding(stand.notices(check_alerts), "alerts-unreceived")
+    assert found.command.count("aws sns subscribe ") == 4 and found.command.count("eonpro-fallback-alerts") == 2
 
 
 def test_alerts_without_any_address_are_a_decision_that_breaks_nothing_and_that_the_report_lists(stand: CheckedStack):
-    stand.aws.alerts = replace(stand.aws.audit.alerts(stand.settings), receivers=0)
+    with_topic(stand, 0, receivers=0)
     notices = stand.notices(check_alerts)
     assert causes(notices) == ["alerts-without-address"]
     diagnosis = build_diagnosis("production", notices)
@@ -432,7 +534,7 @@ def test_alerts_without_any_address_are_a_decision_that_breaks_nothing_and_that_
 
 
 def test_subscribers_that_cannot_be_counted_are_not_called_well(stand: CheckedStack):
-    stand.aws.alerts = replace(stand.aws.audit.alerts(stand.settings), receivers=None)
+    with_topic(stand, 1, receivers=None)
     notices = stand.notices(check_alerts)
     assert not all_passed(notices) and [each.what for each in not_checked(notices)] == [
         "whether anybody receives the alerts"

@@ -189,7 +189,14 @@ def rule_off(world: World) -> None:
 
 
 def unreceived(world: World) -> None:
-    world.aws.alerts = replace(world.aws.audit.alerts(world.settings), receivers=0)
+    fact = world.aws.audit.alerts(world.settings)
+    world.aws.alerts = replace(fact, topics=tuple(replace(topic, receivers=0) for topic in fact.topics))
+
+
+def fallback_gone(world: World) -> None:
+    fact = world.aws.audit.alerts(world.settings)
+    first, fallback = fact.topics
+    world.aws.alerts = replace(fact, topics=(first, replace(fallback, is_there=False)))
 
 
 MUTATIONS: Mapping[str, tuple[Mutation, tuple[Topic, ...]]] = {
@@ -269,6 +276,7 @@ MUTATIONS: Mapping[str, tuple[Mutation, tuple[Topic, ...]]] = {
     "the scan found a column in the clear": (scanned("records", "clear"), (Topic.APPLICATION,)),
     "a rule of the alerts is off": (rule_off, (Topic.ALERTS,)),
     "nobody receives the alerts": (unreceived, (Topic.ALERTS,)),
+    "the second way of the alerts is gone": (fallback_gone, (Topic.ALERTS,)),
 }
 
 
