@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from sandbox.aws.iam import permission_limits
 from sandbox.aws.iam.authorization import RequiredAction, required_actions
-from sandbox.aws.iam.policy import Decision, Request, evaluate
+from sandbox.aws.iam.permission_limits import Limit
+from sandbox.aws.iam.policy import Decision, Request, denying_sid, evaluate
 from sandbox.aws.iam.principals import Principal, identity_statements
+from sandbox.aws.iam.troubleshooter import details_of
 from sandbox.aws.protocol import AwsError, Call
 
 BY_IAM, BY_KEY_POLICY = "iam", "key-policy"
@@ -64,10 +66,11 @@ def enforce_identity_policies(call: Call, caller: Principal | None) -> None:
         )
         for denial in permission_limits.denials(caller.identity, request, caller.scopes):
             tail = "" if denial.decision is Decision.EXPLICIT_DENY else f" {required.action} action"
-            raise _access_denied(call, caller, required, f"{denial.reason}{tail}")
+            raise _access_denied(call, caller, required, f"{denial.reason}{tail}", limit=denial.limit, sid=denial.sid)
         decision = evaluate(allowing, request)
         if decision is not Decision.ALLOWED:
-            raise _access_denied(call, caller, required, _reason(required, decision))
+            sid = denying_sid(allowing, request)
+            raise _access_denied(call, caller, required, _reason(required, decision), limit=None, sid=sid)
         record_permission(call, caller, action=required.action, resource=required.resource, by=BY_IAM)
 
 
@@ -77,8 +80,11 @@ def _reason(required: RequiredAction, decision: Decision) -> str:
     return f"because no identity-based policy allows the {required.action} action"
 
 
-def _access_denied(call: Call, caller: Principal, required: RequiredAction, reason: str) -> AwsError:
+def _access_denied(
+    call: Call, caller: Principal, required: RequiredAction, reason: str, *, limit: Limit | None, sid: str | None
+) -> AwsError:
     message = (
         f"User: {caller.arn} is not authorized to perform: {required.action} on resource: {required.resource} {reason}"
+        + details_of(call, caller, action=required.action, resource=required.resource, limit=limit, sid=sid)
     )
     return AwsError(_CODES.get(call.service, "AccessDeniedException"), message, 403 if call.service in _CODES else 400)
