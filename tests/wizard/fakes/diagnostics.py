@@ -13,7 +13,8 @@ from components import policies
 from components.policies.evaluation.account import IamPolicy, IamPrincipal
 from components.policies.stack import NewRole, application_trust_of, readers_of, reading_policy_of
 from components.settings import SecretStore, Settings, Target
-from wizard.core.models.access import FormerText, Ruling, StatementEvaluation
+from wizard.core.models.access import DenyingCheck, FormerText, Ruling, StatementEvaluation
+from wizard.core.models.account import Refusal
 
 if TYPE_CHECKING:
     from tests.wizard.fakes.clients import FakeAwsClient
@@ -33,6 +34,8 @@ class FakeAccessDiagnostics:
     by_organization: bool | None = None
     texts: dict[str, str] = field(default_factory=dict)
     """What is under a name instead of what the fake cloud says."""
+    denied: dict[Refusal, tuple[DenyingCheck, ...]] = field(default_factory=dict)
+    """What AWS denied, and the layers that did."""
     former: tuple[str, ...] = ()
     """Texts that the stored data key had before what is held now."""
 
@@ -55,6 +58,13 @@ class FakeAccessDiagnostics:
             )
             for action in actions
         )
+
+    def refusals(self) -> tuple[Refusal, ...]:
+        return tuple(self.denied)
+
+    def denying_checks(self, refusal: Refusal) -> tuple[DenyingCheck, ...]:
+        self.aws._call("access_diagnostics.denying_checks")
+        return self.denied[refusal]
 
     def policy_versions(self, policy_arn: str) -> Mapping[str, Mapping[str, object]] | None:
         self.aws._call("access_diagnostics.policy_versions")

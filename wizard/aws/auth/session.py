@@ -34,8 +34,9 @@ from wizard.aws.auth.limits import limit_pages
 from wizard.aws.auth.profiles import sso_region_of
 from wizard.aws.auth.sign_in import MARGIN, AskCode, Chain
 from wizard.core import errors, retry
-from wizard.core.models.account import ProfileFact
+from wizard.core.models.account import ProfileFact, Refusal
 from wizard.core.retry import SYSTEM_CLOCK, Clock, Reason
+from wizard.core.safe_text import authorization_id_of
 
 T = TypeVar("T")
 
@@ -420,8 +421,19 @@ class Session:
             sign_in=self.resolved.sign_in,
             renewal=self.resolved.renewal,
         )
-        prefix = {"accessanalyzer": "access-analyzer", "service-quotas": "servicequotas"}.get(service, service)
-        return translate(error, action=f"{prefix}:{operation}", origin=origin)
+        action = f"{_PREFIXES.get(service, service)}:{operation}"
+        translated = translate(error, action=action, origin=origin)
+        if isinstance(translated, errors.PermissionDenied):
+            # The message has the id no longer.
+            id_, region = authorization_id_of(str(error)) or (None, None)
+            refusal = Refusal(action=action, region=region or self.region, authorization_id=id_)
+            self._cache.setdefault("refusals", []).append(refusal)
+        return translated
+
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """The denied requests of every Region so far, in their order."""
+        return tuple(self._cache.get("refusals", ()))
 
     def for_profile(self, profile: str) -> Botocore:
         """A botocore session of another profile, from the same files; nobody is asked for an MFA code."""
@@ -432,6 +444,10 @@ class Session:
     def environment_keys(self, prefix: str) -> Credentials | None:
         """The access key in the environment variables with this prefix; None where there is none."""
         return sources.environment_credentials(self.environ, prefix)[0]
+
+
+_PREFIXES = {"accessanalyzer": "access-analyzer", "iam-toolbox": "iam", "service-quotas": "servicequotas"}
+"""The services whose actions have another prefix than botocore's name."""
 
 
 def _chain_in(

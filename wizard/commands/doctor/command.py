@@ -14,11 +14,12 @@ from components.settings import Settings
 from wizard import version
 from wizard.account import judgements as checks
 from wizard.account.diagnosis import Diagnosis, build_diagnosis, diagnose, plain, unread
+from wizard.account.facts import StackFacts
 from wizard.account.judgements.stack import COMPARISON, check_drift
 from wizard.account.judgements.trail import SECTIONS
 from wizard.account.notices import Notice
 from wizard.commands import deployed_stack
-from wizard.commands.doctor import DoctorOptions, VerifyOptions
+from wizard.commands.doctor import DoctorOptions, VerifyOptions, denied
 from wizard.commands.push.deliver import targets_of
 from wizard.core import json_documents, next_command
 from wizard.core.clients import Clients, Request
@@ -37,12 +38,18 @@ def run(options: DoctorOptions, request: Request, clients: Clients) -> tuple[int
     clients.ui.working("checking the account, the state and the deploy targets")
     if not options.quick:
         clients.start_engine()
-    diagnosis = _diagnosis(request, clients, compares=not options.quick)
+    facts, diagnosis = _diagnosis(request, clients, compares=not options.quick)
     show(clients.ui, diagnosis, quiet=options.quiet)
-    return diagnosis.exit_code, document(diagnosis)
+    explained: tuple[denied.Explained, ...] = ()
+    if options.explain_denied and facts is not None:
+        clients.ui.working("asking AWS which policies denied the requests")
+        explained = denied.explain(facts.aws)
+        denied.show(clients.ui, explained)
+    return diagnosis.exit_code, document(diagnosis, explained)
 
 
-def _diagnosis(request: Request, clients: Clients, *, compares: bool) -> Diagnosis:
+def _diagnosis(request: Request, clients: Clients, *, compares: bool) -> tuple[StackFacts | None, Diagnosis]:
+    """The diagnosis, and the facts that it rests on; None if the account could not be read."""
     try:
         facts = deployed_stack.find(request, clients)
     except StackNotFound:
@@ -56,10 +63,10 @@ def _diagnosis(request: Request, clients: Clients, *, compares: bool) -> Diagnos
             hint=error.hint,
         )
         everything = Notice.unknown("the stack", why="the account could not be read")
-        return build_diagnosis(request.stack, (finding, everything))
+        return None, build_diagnosis(request.stack, (finding, everything))
     diagnosis = diagnose(facts, checks.ALL_CHECKS, compare=check_drift if compares else None)
     skipped = () if compares else (Notice.person(COMPARISON),)
-    return replace(diagnosis, notices=(*diagnosis.notices, *skipped))
+    return facts, replace(diagnosis, notices=(*diagnosis.notices, *skipped))
 
 
 def show(ui: UserInterface, diagnosis: Diagnosis, *, quiet: bool = False) -> None:
@@ -128,7 +135,7 @@ def show_findings(ui: UserInterface, findings: Sequence[Notice], *, mark: Mark =
             ui.line(f"  {'then: ' if finding.command else ''}{finding.advice}")
 
 
-def document(diagnosis: Diagnosis) -> json_documents.Document:
+def document(diagnosis: Diagnosis, explained: Sequence[denied.Explained] = ()) -> json_documents.Document:
     """The JSON document of a diagnosis; `ok` is true if everything was checked and passed."""
     return {
         **json_documents.head("doctor", ok=diagnosis.healthy),
@@ -142,6 +149,7 @@ def document(diagnosis: Diagnosis) -> json_documents.Document:
         "skipped": list(diagnosis.skipped),
         "passed": list(diagnosis.passed),
         "requirements": [{"id": id_, "state": str(state)} for id_, state in diagnosis.requirements.items()],
+        "denied": denied.documents(explained),
     }
 
 

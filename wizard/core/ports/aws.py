@@ -331,7 +331,7 @@ class AuditReader(Protocol):
         """
 
     def alerts(self, settings: Settings) -> AlertsFact:
-        """The alerts' topic and rules, under the stack's names, the rules of other Regions too."""
+        """The alerts' topics and rules, under the stack's names, the rules of other Regions too."""
 
     def key_calls(self, key_arn: str, *, since: datetime) -> KeyCalls:
         """The Decrypt calls on the key since then, refused ones too, without those of this product's verifications.
@@ -408,6 +408,15 @@ class AccessDiagnostics(Protocol):
         self, principal_arn: str, actions: Sequence[str], resource: str
     ) -> tuple[access.StatementEvaluation, ...]:
         """The decision of IAM's simulator on each action, and the limit that decided it."""
+
+    def refusals(self) -> tuple[account.Refusal, ...]:
+        """The requests of this run that AWS denied, each action once in a Region, in their order."""
+
+    def denying_checks(self, refusal: account.Refusal) -> tuple[access.DenyingCheck, ...]:
+        """The layers that denied a request with an authorization id, by AWS's Access Troubleshooter.
+
+        Empty: AWS names none to this caller. Raises also ResourceError: there are no details (any more).
+        """
 
     def policy_versions(self, policy_arn: str) -> Mapping[str, Mapping[str, object]] | None:
         """The documents of a managed policy by their versions, the default one first; None where it does not exist."""
