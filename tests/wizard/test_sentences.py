@@ -15,7 +15,6 @@ import pytest
 from components.policies.requirements import REQUIREMENTS
 from tests.wizard.commands.report.samples import FILES, STATES
 from tests.wizard.core.test_json_documents import DOCUMENTS
-from wizard.account.codes import TABLE
 from wizard.cli.commands import COMMANDS
 from wizard.cli.parser import help_of
 from wizard.commands.report.document import document
@@ -46,8 +45,6 @@ def rendered() -> Iterator[tuple[str, str]]:
     for each in INPUTS:
         yield f"explanation of {each.key}", each.explanation
         yield f"question {each.key}", each.prompt
-    for code in TABLE:
-        yield f"cause {code.name}", code.description
     for requirement in REQUIREMENTS:
         yield f"requirement {requirement.id}", f"{requirement.text}\n{requirement.label}\n{requirement.gap}"
     for name, facts in STATES.items():

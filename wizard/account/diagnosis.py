@@ -110,7 +110,7 @@ class Diagnosis:
         """0 healthy; 3 if the doctor's own credentials or permissions are the problem; else 1."""
         if self.healthy:
             return 0
-        first = self.findings[0].code in codes.CREDENTIALS if self.findings else False
+        first = bool(self.findings) and codes.category_of(self.findings[0].code) is codes.Category.CREDENTIALS
         denied = not self.findings and any(entry.is_denied for entry in self.not_checked)
         return 3 if first or denied else 1
 

@@ -57,7 +57,7 @@ class Notice:
     advice: str = ""
     """What else to do, in words."""
     code: str = ""
-    """Of what is not good: a name that programs rely on, one of `codes.TABLE`; empty for a notice without one."""
+    """Of what is not good: a name that programs rely on, one of `codes.table()`; empty for a notice without one."""
     is_denied: bool = False
     """Of an UNKNOWN one: whether the reason is the caller's own credentials or permissions."""
     topic: str = ""
@@ -94,14 +94,14 @@ class Notice:
         hint: str = "",
         requirements: tuple[str, ...] = (),
     ) -> Notice:
-        """It was read, and is not as the settings say. Of an advisory code: a person decides about it.
+        """It was read, and is not as the settings say. Of the code of a decision: a person decides about it.
 
         `hint`: of an error, in place of `command` and `advice`.
         """
         if hint:
             step = next_command.document(hint)
             command, advice = step["command"] or "", step["advice"] or ""
-        state = State.PERSON if code in codes.ADVISORY else State.WRONG
+        state = State.PERSON if codes.category_of(code) is codes.Category.DECISION else State.WRONG
         return cls(
             state=state, code=code, what=what, why=why, command=command, advice=advice, requirements=requirements
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -19,20 +20,45 @@ from wizard.commands.doctor.command import document, show
 from wizard.core.errors import PermissionDenied, ResourceError
 from wizard.terminal.terminal import Terminal
 
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "check-codes.md"
+
 
 def finding(cause: str) -> Notice:
     return Notice.wrong(cause, what=f"what {cause}", why="why", command="true")
 
 
 def test_the_names_of_the_causes_are_one_each_and_explain_only_each_other() -> None:
-    names = [cause.name for cause in check_codes.TABLE]
-    assert len(set(names)) == len(names)
-    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", name) for name in names)
-    assert {name for cause in check_codes.TABLE for name in cause.implies} <= set(names)
-    assert all(cause.description for cause in check_codes.TABLE)
+    causes = check_codes.table().values()
+    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", name) for name in check_codes.table())
+    assert {name for cause in causes for name in cause.implies} <= set(check_codes.table())
 
 
-@pytest.mark.parametrize("cause", check_codes.TABLE, ids=lambda cause: cause.name)
+def test_the_page_for_programs_has_every_code_in_the_order_of_the_findings() -> None:
+    rows = re.findall(r"^\| `([a-z-]+)` \| .", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert rows == [*check_codes.table()]
+
+
+def test_a_code_that_no_judgement_declares_is_a_mistake_of_the_program() -> None:
+    with pytest.raises(KeyError):
+        finding("key-disabeld")
+
+
+def test_a_code_behind_one_that_nobody_declares_is_a_mistake_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check_codes, "_declarations", list(check_codes._declarations))
+    check_codes.declare("key-tired", after="key-unknown")
+    with pytest.raises(KeyError, match="key-unknown"):
+        check_codes.table.__wrapped__()
+
+
+def test_a_new_code_stands_where_its_judgement_puts_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check_codes, "_declarations", list(check_codes._declarations))
+    check_codes.declare("key-tired", after="key-disabled")
+    names = list(check_codes.table.__wrapped__())
+    assert [*check_codes.table()] == [name for name in names if name != "key-tired"]
+    assert names.index("key-tired") == names.index("key-disabled") + 1
+
+
+@pytest.mark.parametrize("cause", check_codes.table().values(), ids=lambda cause: cause.name)
 def test_no_cause_explains_itself_nor_what_is_told_before_it(cause: check_codes.CheckCode) -> None:
     explained = check_codes.implied_by([cause.name])
     assert cause.name not in explained

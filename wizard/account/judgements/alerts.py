@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from components.policies.requirements import BY_ID
 from components.policies.stack import trail_key_policy_of
 from components.settings.arn import Arn
-from wizard.account import fixes
+from wizard.account import codes, fixes
 from wizard.account.comparison.policies import widening
 from wizard.account.diagnosis import first_of
 from wizard.account.facts import StackFacts
@@ -18,6 +18,14 @@ from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StackState
 from wizard.core.models.trail import RuleFact, TopicFact
+
+codes.declare(
+    "alerts-topic-missing alerts-undelivered alerts-topic-widened alerts-rule-off alerts-unreceived",
+    after="trail-copy-off",
+)
+codes.declare("alerts-without-address", after="alerts-unreceived", category=codes.Category.DECISION)
+codes.implies("alerts-topic-missing", "alerts-rule-off")
+codes.about("alerts-topic-missing alerts-rule-off", ":Alerts$")
 
 
 @judgement("alerts")

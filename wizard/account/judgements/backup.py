@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from wizard.account import fixes
+from wizard.account import codes, fixes
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Judgement, Notice, State, judgement
 from wizard.core.errors import SetupError, UsageError
@@ -15,6 +15,8 @@ from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import S3, LastBackup, file_name_of
 from wizard.core.safe_text import quoted
 from wizard.data_key.last_backup import NotOnThisMachine
+
+codes.declare("backup-missing backup-unusable", after="data-key-version-lost")
 
 
 @judgement("data-key-backup")

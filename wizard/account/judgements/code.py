@@ -6,10 +6,13 @@ Reads through the facts: the folder that the command was started in, or EONPRO_A
 from collections.abc import Iterator
 
 from components.settings import DATA_KEY_VARIABLE, KEY_ID_VARIABLE, REGION_VARIABLE, VariableNames
-from wizard.account import fixes
+from wizard.account import codes, fixes
 from wizard.account.diagnosis import first_of
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Judgement, Notice, judgement
+
+codes.declare("variable-shared", after="region-wrong")
+codes.declare("region-shared", after="variable-shared", category=codes.Category.DECISION)
 
 _MOST_NAMED = 6
 _SUGGESTED = {

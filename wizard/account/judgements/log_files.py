@@ -6,10 +6,12 @@ Reads through the facts.
 from collections.abc import Iterator
 
 from components.policies.stack import trail_arn_of
-from wizard.account import evidence, fixes
+from wizard.account import codes, evidence, fixes
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import SetupError
+
+codes.declare("logs-changed", after="alerts-without-address")
 
 _MOST = 3
 """The most faults in one sentence."""

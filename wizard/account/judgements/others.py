@@ -12,7 +12,7 @@ from components.policies.evaluation.key_access import ADMINISTER, DELETE, Source
 from components.policies.evaluation.principals import PrincipalKind
 from components.policies.statements import PolicyStatement, as_tuple, normalized, written_statements
 from components.settings.arn import Arn
-from wizard.account import fixes
+from wizard.account import codes, fixes
 from wizard.account.access.rights import KeyRights, PrincipalRights, Way
 from wizard.account.access.stored_reviews import Acceptance
 from wizard.account.facts import StackFacts
@@ -22,6 +22,9 @@ from wizard.account.key_access import foreign
 from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import CredentialsError, SetupError
 from wizard.core.models.access import SignOff
+
+codes.declare("role-trusts-other-account", after="grant-widened")
+codes.declare("key-use-by-others", after="role-trusts-other-account", category=codes.Category.DECISION)
 
 _MOST = 3
 """The most names in one sentence."""

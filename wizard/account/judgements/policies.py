@@ -14,7 +14,7 @@ from components.policies.evaluation import KeyPolicyDecision
 from components.policies.evaluation.account import IamPrincipal
 from components.policies.evaluation.statements import Request, evaluate_policies
 from components.settings import DATA_KEY_VARIABLE, ImportGroup, ResourceKind, SecretStore, VercelIssuerMode
-from wizard.account import fixes
+from wizard.account import codes, fixes
 from wizard.account.application_access import application_trust, compare_trust, own_readers
 from wizard.account.comparison.differences import differences_of
 from wizard.account.facts import StackFacts
@@ -27,6 +27,22 @@ from wizard.core.models.account import DiscoveredResource, DiscoveredSetup, KeyF
 from wizard.core.models.delivery import VercelProject
 from wizard.core.retry import together
 from wizard.targets.vercel import tokens_off
+
+codes.declare(
+    "vercel-oidc-off vercel-issuer-changed provider-missing provider-audience trust-changed trust-widened"
+    " ci-trust-outdated",
+    after="principal-missing",
+)
+codes.declare("key-policy-denies key-policy-without-application", after="policy-edited")
+codes.declare("execution-role-denied", after="access-key-inactive")
+codes.declare("policy-widened", after="key-policy-changed")
+codes.implies(
+    "vercel-oidc-off vercel-issuer-changed provider-missing provider-audience trust-changed key-policy-denies"
+    " key-policy-without-application",
+    codes.DENIED,
+)
+codes.about("execution-role-denied", "PolicyAttachment::")
+codes.about("provider-audience", "OpenIdConnectProvider::")
 
 _WEIGHT = {
     KeyPolicyDecision.DENIED: 0,

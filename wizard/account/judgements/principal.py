@@ -13,7 +13,7 @@ from components.policies.evaluation.account import IamPolicy, IamPrincipal
 from components.policies.evaluation.statements import Request, evaluate_policies
 from components.policies.stack import decide_by_key_policy_of
 from components.settings import ImportGroup
-from wizard.account import fixes
+from wizard.account import codes, fixes
 from wizard.account.application_access import (
     OwnPrincipal,
     is_foreign,
@@ -27,6 +27,27 @@ from wizard.core.errors import SetupError
 from wizard.core.models.access import Ruling, StatementEvaluation
 from wizard.core.models.delivery import VercelProject
 from wizard.core.next_command import wizard
+
+codes.declare("service-control-policy resource-control-policy principal-missing", after="deletion-unguarded")
+codes.declare(
+    "policy-foreign boundary-denies explicit-deny policy-missing policy-detached policy-edited",
+    after="ci-trust-outdated",
+)
+codes.declare(
+    "identity-denied access-key-missing access-key-deleted access-key-inactive", after="key-policy-without-application"
+)
+codes.implies(
+    "service-control-policy principal-missing boundary-denies explicit-deny policy-missing policy-detached"
+    " policy-edited",
+    f"{codes.DENIED} identity-denied",
+)
+codes.implies("identity-denied access-key-missing access-key-deleted access-key-inactive", codes.DENIED)
+codes.implies("principal-missing", "trust-changed policy-detached boundary-denies")
+codes.implies("policy-missing", "policy-detached")
+codes.about("boundary-denies", "role:Role:: user:User::", "permissionsBoundary")
+codes.about("explicit-deny policy-foreign", "role:Role::", "managedPolicyArns inlinePolicies")
+codes.about("policy-detached", "PolicyAttachment::")
+codes.about("policy-edited", "policy:Policy::app-access")
 
 ROLE = "aws:iam/role:Role::app-principal"
 USER = "aws:iam/user:User::app-principal"
@@ -256,7 +277,7 @@ def _limits_of(facts: StackFacts, principal: IamPrincipal) -> Iterator[Notice]:
     if simulation and not refused:
         yield Notice.good(f"IAM's simulator allows {principal.arn} to use the key")
     elif refused:
-        # codes.TABLE hides it if one of the causes above was found.
+        # codes.table() hides it if one of the causes above was found.
         yield Notice.wrong(
             "identity-denied",
             what=f"the policies of {principal.arn} do not allow {', '.join(entry.action for entry in refused)}",

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from components.settings.arn import resource_name
-from wizard.account import fixes
+from wizard.account import codes, fixes
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.variables import former_key
 from wizard.account.notices import Judgement, Notice, judgement
@@ -25,6 +25,19 @@ from wizard.targets.ecs.service import (
     with_variables,
 )
 from wizard.targets.port import deploy_target
+
+codes.declare("wrong-principal", after="execution-role-denied")
+codes.declare("task-definition-behind", after="parameter-wrong")
+codes.declare("deployment-stale deployment-rolling failure-remembered", after="proof-failed")
+codes.implies("wrong-principal", codes.DENIED)
+# The command that delivers the right value restarts what runs.
+codes.implies(
+    "data-key-wrong-length unwrap-failed data-key-foreign variable-outdated variable-wrong-environment"
+    " variable-missing variable-empty variable-quoted variable-truncated variable-malformed variable-changed"
+    " key-id-alias key-id-other-region key-id-other-account key-id-other-key region-wrong variable-unreadable"
+    " parameter-missing parameter-wrong task-definition-behind",
+    "failure-remembered deployment-stale deployment-rolling",
+)
 
 _HISTORY = timedelta(days=90)
 """How far back CloudTrail's event history goes."""

@@ -6,13 +6,15 @@ Reads through the facts.
 from collections.abc import Iterator
 
 from components.settings.arn import Arn, resource_name
-from wizard.account import evidence, fixes
+from wizard.account import codes, evidence, fixes
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import SetupError
 from wizard.core.models.access import SignIn
 from wizard.core.next_command import wizard
 from wizard.targets.vercel.access_key import OLDEST
+
+codes.declare("mfa-missing root-access-key access-key-old", after="records-not-encrypted")
 
 
 @judgement("sign-in")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from wizard.account import evidence
+from wizard.account import codes, evidence
 from wizard.account.access.stored_reviews import VALID_DAYS
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Judgement, Notice, judgement
@@ -15,6 +15,8 @@ from wizard.core.errors import SetupError
 from wizard.core.models.access import PrincipalAccess
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.next_command import shell
+
+codes.declare("records-not-encrypted", after="logs-changed")
 
 
 @judgement("application-tested")

@@ -273,8 +273,8 @@ _OF_EACH_KEY = (
 
 def _check(what: str, notices: Sequence[Notice]) -> StatusCheck:
     """The row of these notices: the worst of them, and in words all that are as bad, and what a person decided."""
-    wrong = [notice for notice in notices if notice.state is State.WRONG and notice.code not in codes.UNREAD]
-    unknown = [notice for notice in notices if notice.state is State.UNKNOWN or notice.code in codes.UNREAD]
+    wrong = [notice for notice in notices if notice.state is State.WRONG and not codes.is_unread(notice.code)]
+    unknown = [notice for notice in notices if notice.state is State.UNKNOWN or codes.is_unread(notice.code)]
     decided = [notice.what for notice in notices if notice.state is State.PERSON]
     if wrong:
         return StatusCheck(what=what, status=HealthStatus.WRONG, detail=_words([each.what for each in wrong], decided))
