@@ -239,7 +239,7 @@ TABLE: tuple[Command, ...] = (
 COMMANDS: Mapping[str, Command] = MappingProxyType({command.name: command for command in TABLE})
 """The commands by name."""
 
-READ_ONLY = frozenset(command.name for command in TABLE if command.group == INSPECT or command.name == "verify")
+READ_ONLY = tuple(command.name for command in TABLE if command.group == INSPECT or command.name == "verify")
 """The commands that change nothing: what one of them has asked AWS or Vercel, it does not ask again."""
 
 SCHEMAS = (*COMMANDS, "report-verify", "failure", "answers")

@@ -27,19 +27,19 @@ from tools.documents.permissions.operator import (
     saved_settings,
     write,
 )
+from wizard.cli.commands import READ_ONLY
 from wizard.commands.policy.command import resources_read
 from wizard.core.required_permissions.resources import FEATURES, LOGS_KEY, Setup
 from wizard.core.required_permissions.table import OPTIONAL
 
 AUDITOR = f"arn:aws:iam::{ACCOUNT}:user/auditor"
-COMMANDS: Mapping[str, tuple[str, ...]] = {
-    "status": (),
-    "verify": (),
-    "doctor": (),
+_OPTIONS: Mapping[str, tuple[str, ...]] = {
     "review": ("--out", "reviews-of-the-auditor"),
     "report": ("--out", "report-of-the-auditor"),
     "cost": ("--used",),
 }
+
+COMMANDS: Mapping[str, tuple[str, ...]] = {name: _OPTIONS.get(name, ()) for name in READ_ONLY}
 """The commands that only read, with their options in CI."""
 
 EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
