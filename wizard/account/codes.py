@@ -59,7 +59,7 @@ _resources: list[tuple[frozenset[str], tuple[str, ...], frozenset[str]]] = []
 def declare(names: str, *, after: str, category: Category = Category.FAULT) -> None:
     """Declare codes, a cause before its consequences. The names are separated by blanks.
 
-    `after`: the code behind which they stand in the order of all findings; empty: they are the first.
+    `after`: the code directly behind which they stand in the order of all findings; empty: they are the first.
     """
     _declarations.append(_Declaration(names=tuple(names.split()), after=after, category=category))
 
@@ -88,7 +88,8 @@ def table() -> Mapping[str, CheckCode]:
     codes: dict[str, CheckCode] = {}
 
     def place_after(predecessor: str) -> None:
-        for declaration in followers.pop(predecessor, ()):
+        # Each stands directly behind it: where another declaration already does, that one moves on.
+        for declaration in reversed(followers.pop(predecessor, ())):
             for name in declaration.names:
                 implied = frozenset(_consequences.get(name, ()))
                 codes[name] = CheckCode(name=name, category=declaration.category, implies=implied)

@@ -50,12 +50,13 @@ def test_a_code_behind_one_that_nobody_declares_is_a_mistake_of_the_program(monk
         check_codes.table.__wrapped__()
 
 
-def test_a_new_code_stands_where_its_judgement_puts_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("code", ["key-disabled", "alias-moved", "stack-drifted"])
+def test_a_new_code_stands_directly_behind_the_one_that_it_names(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check_codes, "_declarations", list(check_codes._declarations))
-    check_codes.declare("key-tired", after="key-disabled")
+    check_codes.declare("key-tired", after=code)
     names = list(check_codes.table.__wrapped__())
     assert [*check_codes.table()] == [name for name in names if name != "key-tired"]
-    assert names.index("key-tired") == names.index("key-disabled") + 1
+    assert names.index("key-tired") == names.index(code) + 1
 
 
 @pytest.mark.parametrize("cause", check_codes.table().values(), ids=lambda cause: cause.name)
