@@ -5,7 +5,6 @@ Pure. Every rule about a value is checked here, and all faults are reported toge
 
 import difflib
 import json
-import shlex
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -502,22 +501,22 @@ def similar(field: str) -> str | None:
     return next(iter(difflib.get_close_matches(field, CONFIG_KEYS, n=1, cutoff=0.8)), None)
 
 
-def correction(field: str, stack: str, value: str | None = None) -> str | None:
-    """The Pulumi command that corrects a field of a stack's configuration; None for a fault between fields.
+def correction(field: str, stack: str, value: str | None = None) -> tuple[tuple[str, ...], ...]:
+    """The words of Pulumi commands that correct a field of a stack's configuration; none for a fault between fields.
 
     A value under a mistyped key moves to the key that was meant.
     """
     if field == "settings":
-        return None
+        return ()
     if field != "region" and field not in CONFIG_KEYS:
-        away = f"pulumi config rm --stack {stack} {PROJECT}:{field}"
+        away = ("pulumi", "config", "rm", "--stack", stack, f"{PROJECT}:{field}")
         near = None if field in REMOVED_KEYS else similar(field)
         if near is None or near in LISTS or not value:
-            return away
-        return f"{away} && pulumi config set --stack {stack} {PROJECT}:{near} {shlex.quote(value)}"
+            return (away,)
+        return away, ("pulumi", "config", "set", "--stack", stack, f"{PROJECT}:{near}", value)
     key = "aws:region" if field == "region" else f"{PROJECT}:{field}"
-    where = f"--path '{key}[N]'" if field in LISTS else key
-    return f"pulumi config set --stack {stack} {where} VALUE"
+    where = ("--path", f"{key}[N]") if field in LISTS else (key,)
+    return (("pulumi", "config", "set", "--stack", stack, *where, "VALUE"),)
 
 
 def partition_of(region: str) -> str:

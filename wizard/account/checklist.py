@@ -4,7 +4,6 @@ Pure. An item is a topic of the requirements. A requirement is met only if somet
 of it is good.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,7 +13,7 @@ from components.policies.requirements import REQUIREMENTS, Requirement, Topic
 from components.policies.requirements import requirements_of as requirements_of_topic
 from components.settings import ImportGroup, ObjectLock, Settings
 from wizard.account.notices import WORST_FIRST, Judgement, Notice, State, requirements_of, worst
-from wizard.core.next_command import wizard
+from wizard.core.next_command import NO_COMMAND, Command, wizard
 
 
 class ItemState(StrEnum):
@@ -45,7 +44,7 @@ class ChecklistEntry:
     topic: Topic
     state: ItemState
     evidence: str
-    next: str = ""
+    next: Command = NO_COMMAND
     """The command of the first notice that is not good, or the one that shows what a person has to decide."""
     is_kept: bool = False
     """Whether an import left it so on request."""
@@ -97,7 +96,7 @@ def judgements_of(topics: Iterable[Topic], judgements: Iterable[Judgement]) -> t
     return tuple(judgement for judgement in judgements if ids.intersection(requirements_of(judgement)))
 
 
-def item_of(topic: Topic, notices: Sequence[Notice], settings: Settings) -> ChecklistEntry:
+def item_of(topic: Topic, notices: Sequence[Notice], settings: Settings, stack: str) -> ChecklistEntry:
     """An item, from the notices that bear on its requirements."""
     ids = [each.id for each in requirements_of_topic(topic) if counts(each, settings)]
     if not ids:
@@ -107,45 +106,34 @@ def item_of(topic: Topic, notices: Sequence[Notice], settings: Settings) -> Chec
     others = sorted((each for each in bearing if each.state is not State.GOOD), key=_weight)
     kept = [part for part in _PARTS.get(topic, ()) if part in settings.kept_as_found]
     is_kept = state is ItemState.OPEN and bool(kept)
-    sentences = [_sentence(notice) for notice in others or bearing]
-    if not bearing:
-        sentences = ["nothing of it could be read"]
+    sentences = [*_in_words(others or bearing)] or ["nothing of it could be read"]
     if is_kept:
         sentences.append("it was left as it was found")
-    command = next((notice.command for notice in others if notice.command), "")
+    command = next((notice.command for notice in others if notice.command), NO_COMMAND)
     if state is ItemState.PERSON and topic is Topic.OTHERS:
         # A person decides who keeps a right; `doctor` has the commands that take one away.
-        command = wizard("review")
+        command = wizard("review", "--stack", stack)
     return ChecklistEntry(
         topic=topic,
         state=state,
-        evidence="; ".join(_folded(sentences)),
-        next=wizard("setup", "--repair", ",".join(kept)) if is_kept else command,
+        evidence="; ".join(sentences),
+        next=wizard("setup", "--stack", stack, "--repair", ",".join(kept)) if is_kept else command,
         is_kept=is_kept,
         facts=tuple(sorted({fact for notice in bearing for fact in notice.facts})),
     )
 
 
-_NAME = re.compile(r"[-:/]")
-"""What a word of a resource's name has, and no other word."""
-
-
-def _folded(sentences: Iterable[str]) -> Iterator[str]:
-    """The sentences, those about one resource in one: `the bucket B is private, is versioned`."""
-    by_subject: dict[str, list[str]] = {}
-    for sentence in dict.fromkeys(sentences):
-        words = sentence.split(" ")
-        end = next((number for number, word in enumerate(words, 1) if _NAME.search(word)), 0)
-        # A sentence that ends with the name has no predicate of its own.
-        subject = " ".join(words[:end]) if 1 < end < len(words) else ""
-        by_subject.setdefault(subject or sentence, []).append(sentence.removeprefix(f"{subject} "))
-    for subject, said in by_subject.items():
-        yield subject if said == [subject] else f"{subject} {', '.join(said)}"
+def _in_words(notices: Iterable[Notice]) -> Iterator[str]:
+    """Each once, those about one resource in one sentence: `the bucket B is private, is versioned`."""
+    said: dict[str, dict[str, None]] = {}
+    for notice in notices:
+        subject, what = notice.subject, notice.predicate
+        if notice.state is State.UNKNOWN:
+            subject, what = "", f"{notice.what}: could not be read: {notice.why}"
+        said.setdefault(subject or what, {})[what] = None
+    for subject, words in said.items():
+        yield subject if subject in words else f"{subject} {', '.join(words)}"
 
 
 def _weight(notice: Notice) -> int:
     return WORST_FIRST.index(notice.state)
-
-
-def _sentence(notice: Notice) -> str:
-    return f"{notice.what}: could not be read: {notice.why}" if notice.state is State.UNKNOWN else notice.what

@@ -12,6 +12,7 @@ from components.policies.requirements import BY_ID
 from wizard.account import codes
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Judgement, Notice, State, worst
+from wizard.core.next_command import Text
 from wizard.core.retry import Threads
 
 
@@ -62,14 +63,16 @@ class Diagnosis:
     @property
     def skipped(self) -> tuple[str, ...]:
         """What a person decides about or has decided, and what cannot be checked from here, in words."""
-        return tuple(dict.fromkeys((*self.undecided, *(f"{each.what}; {each.advice}" for each in self.advisories))))
+        return tuple(
+            dict.fromkeys((*self.undecided, *(Text(each.what, "; ", each.advice) for each in self.advisories)))
+        )
 
     @property
     def undecided(self) -> tuple[str, ...]:
         """Of these what has no code, and so no command."""
         return tuple(
             dict.fromkeys(
-                f"{each.what}: {each.command}" if each.command else each.what
+                Text(each.what, ": ", each.command) if each.command else each.what
                 for each in self._of(State.PERSON)
                 if not each.code
             )

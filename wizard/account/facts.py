@@ -39,7 +39,7 @@ from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.models.deployment import Instances
 from wizard.core.models.rotation import DataKeyVersion, LastBackup, RestoreDrill
 from wizard.core.models.stack import Drift
-from wizard.core.next_command import Command, plain_name
+from wizard.core.next_command import plain_name, shell
 from wizard.core.ports.aws import AccessDiagnostics
 from wizard.core.ports.run import AwsClient, DecryptVerifier, Engine, GitHub, TargetContext, VercelClient
 from wizard.core.retry import Once, together
@@ -300,7 +300,9 @@ class StackFacts:
         return KeyReading(arn=arn, key=key, policy=policy, grants=grants)
 
     def _no_key(self) -> SetupError:
-        return Unsupported("the key is not known", Command(f"aws kms list-aliases --region {self.settings.region}"))
+        return Unsupported(
+            "the key is not known", shell("aws", "kms", "list-aliases", "--region", self.settings.region)
+        )
 
     # --- who can use and administer the key
 

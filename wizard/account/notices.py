@@ -17,6 +17,7 @@ from components.policies.requirements import BY_ID
 from wizard.account import codes
 from wizard.core import next_command
 from wizard.core.errors import CredentialsError, SetupError
+from wizard.core.next_command import NO_COMMAND, Command
 
 if TYPE_CHECKING:
     from wizard.account.facts import StackFacts
@@ -50,10 +51,12 @@ class Notice:
     state: State
     what: str
     """In one sentence, with the name of the resource."""
+    subject: str = ""
+    """The resource that the sentence begins with, where several notices are about it: a view may name it once."""
     why: str = ""
     """The consequence for the application or the audit and how it is known; of an UNKNOWN one: why it is unknown."""
-    command: str = ""
-    """The command that puts it right, ready to run; empty if there is none."""
+    command: Command = NO_COMMAND
+    """The command that puts it right; empty if there is none."""
     advice: str = ""
     """What else to do, in words."""
     code: str = ""
@@ -70,6 +73,11 @@ class Notice:
     """What it lets somebody into beyond the settings, as `judgement` says it; empty for any other subject."""
 
     @property
+    def predicate(self) -> str:
+        """What is said of the `subject`; the whole sentence without one."""
+        return self.what[len(self.subject) :].lstrip() if self.subject else self.what
+
+    @property
     def leaves_open(self) -> bool:
         """Whether it is unknown if somebody is let in, who then counts as let in.
 
@@ -78,9 +86,10 @@ class Notice:
         return self.state is State.UNKNOWN and self.opens not in ("", "others")
 
     @classmethod
-    def good(cls, what: str, *, requirements: tuple[str, ...] = ()) -> Notice:
-        """It was read, and is as the settings say."""
-        return cls(state=State.GOOD, what=what, requirements=requirements)
+    def good(cls, what: str, *, subject: str = "", requirements: tuple[str, ...] = ()) -> Notice:
+        """It was read, and is as the settings say. `what` is said of the `subject`, where there is one."""
+        said = f"{subject} {what}" if subject else what
+        return cls(state=State.GOOD, what=said, subject=subject, requirements=requirements)
 
     @classmethod
     def wrong(
@@ -89,9 +98,10 @@ class Notice:
         what: str,
         *,
         why: str,
-        command: str = "",
+        command: Command = NO_COMMAND,
         advice: str = "",
         hint: str = "",
+        subject: str = "",
         requirements: tuple[str, ...] = (),
     ) -> Notice:
         """It was read, and is not as the settings say. Of the code of a decision: a person decides about it.
@@ -100,15 +110,28 @@ class Notice:
         """
         if hint:
             step = next_command.document(hint)
-            command, advice = step["command"] or "", step["advice"] or ""
+            command, advice = step["command"] or NO_COMMAND, step["advice"] or ""
         state = State.PERSON if codes.category_of(code) is codes.Category.DECISION else State.WRONG
         return cls(
-            state=state, code=code, what=what, why=why, command=command, advice=advice, requirements=requirements
+            state=state,
+            code=code,
+            what=f"{subject} {what}" if subject else what,
+            subject=subject,
+            why=why,
+            command=command,
+            advice=advice,
+            requirements=requirements,
         )
 
     @classmethod
     def unknown(
-        cls, what: str, why: str, *, is_denied: bool = False, command: str = "", requirements: tuple[str, ...] = ()
+        cls,
+        what: str,
+        why: str,
+        *,
+        is_denied: bool = False,
+        command: Command = NO_COMMAND,
+        requirements: tuple[str, ...] = (),
     ) -> Notice:
         """It could not be checked."""
         return cls(
@@ -127,7 +150,7 @@ class Notice:
         return cls.unknown(what, error.message, is_denied=denied, requirements=requirements)
 
     @classmethod
-    def person(cls, what: str, *, command: str = "", requirements: tuple[str, ...] = ()) -> Notice:
+    def person(cls, what: str, *, command: Command = NO_COMMAND, requirements: tuple[str, ...] = ()) -> Notice:
         """It cannot be checked from here, was not requested, or is a person's decision; not a fault."""
         return cls(state=State.PERSON, what=what, command=command, requirements=requirements)
 

@@ -12,6 +12,7 @@ from wizard.core.errors import Problem
 from wizard.core.models.account import Existing, KeyFact
 from wizard.core.models.delivery import StackState
 from wizard.core.models.stack import Step
+from wizard.core.next_command import shell
 from wizard.core.ports.run import AwsClient
 
 _ALTERNATIVES = "or import it into this stack: --adopt   or use another environment: --environment NAME --stack NAME"
@@ -69,7 +70,10 @@ def _alias(target: KeyFact, settings: Settings) -> Problem:
     return Problem(
         what=f"{alias} already points to the key {target.arn} ({about})",
         why="that key is not in this stack; key and alias were not changed",
-        next=f"find its owner: aws kms describe-key --key-id {alias} --region {settings.region}   {_ALTERNATIVES}",
+        next=shell(
+            *("aws", "kms", "describe-key", "--key-id", alias, "--region", settings.region),
+            advice=f"to find its owner; {_ALTERNATIVES}",
+        ),
     )
 
 
@@ -95,9 +99,10 @@ def _bucket(bucket: str, owner: str, settings: Settings) -> Problem:
 def _next(what: str, arn: str, settings: Settings) -> str:
     if what == "key":
         tags = " ".join(f"{name}={value}" for name, value in {**settings.tags, "Purpose": "AuditLogs"}.items())
-        return (
-            f"find its owner: aws kms list-resource-tags --key-id {arn} --region {settings.region}   "
-            f"if it has the tags {tags}, of an earlier stack: --adopt   or do without: --trail-key no"
+        return shell(
+            *("aws", "kms", "list-resource-tags", "--key-id", arn, "--region", settings.region),
+            advice=f"to find its owner; if it has the tags {tags}, of an earlier stack: --adopt   "
+            "or do without: --trail-key no",
         )
     trail = f"   or use that trail: --trail {arn} --trail-bucket NAME" if what == "trail" else ""
     return f"remove or rename it if nobody needs it, {_ALTERNATIVES}{trail}"

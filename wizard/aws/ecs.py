@@ -22,7 +22,7 @@ from wizard.core.models.deployment import (
     ServiceDeployment,
     TaskDefinition,
 )
-from wizard.core.next_command import Command
+from wizard.core.next_command import Text, shell
 
 SERVICES_PER_CALL = 10
 """Services that DescribeServices returns in one call."""
@@ -56,9 +56,9 @@ class Ecs:
                 raise
             raise ResourceError(
                 f"there is no ECS cluster {cluster} in {self.session.region}",
-                Command(
-                    f"aws ecs list-clusters --region {self.session.region}",
-                    advice="then: pulumi config set eonpro-kms:ecsCluster NAME",
+                shell(
+                    *("aws", "ecs", "list-clusters", "--region", self.session.region),
+                    advice=Text("then: ", shell("pulumi", "config", "set", "eonpro-kms:ecsCluster", "NAME")),
                 ),
             ) from error
         pages = (arns[start : start + SERVICES_PER_CALL] for start in range(0, len(arns), SERVICES_PER_CALL))
@@ -113,7 +113,7 @@ class Ecs:
         if newest is None:
             raise ResourceError(
                 f"ECS started no deployment of {service.cluster}/{service.name}",
-                Command(f"aws ecs describe-services --cluster {service.cluster} --services {service.name}"),
+                shell("aws", "ecs", "describe-services", "--cluster", service.cluster, "--services", service.name),
             )
         return newest
 

@@ -17,7 +17,7 @@ from wizard.aws.auth.session import Session, SessionClient, or_none, utc
 from wizard.core import errors, retry
 from wizard.core.models.account import Identity, Principal, RegionFact
 from wizard.core.models.delivery import AccessKey, AccessKeyFact
-from wizard.core.next_command import Command
+from wizard.core.next_command import Text, shell
 from wizard.core.retry import Reason
 
 T = TypeVar("T")
@@ -236,8 +236,18 @@ class Iam(SessionClient):
                 raise
             raise errors.ResourceError(
                 f"the user {user} already has two access keys, which is IAM's limit",
-                f"aws iam list-access-keys --user-name {user}   # then switch off and delete the key that nobody uses: "
-                f"aws iam delete-access-key --user-name {user} --access-key-id …",
+                shell(
+                    "aws",
+                    "iam",
+                    "list-access-keys",
+                    "--user-name",
+                    user,
+                    advice=Text(
+                        "then switch off and delete the key that nobody uses: ",
+                        shell("aws", "iam", "delete-access-key", "--user-name", user),
+                        " --access-key-id …",
+                    ),
+                ),
             ) from error.__cause__
 
     def retire_access_key(self, user: str, key_id: str) -> None:
@@ -255,8 +265,16 @@ class Iam(SessionClient):
         if existing.active:
             raise errors.UsageError(
                 f"the access key {key_id} of the user {user} is active; it was not deleted",
-                Command(
-                    f"aws iam update-access-key --user-name {user} --access-key-id {key_id} --status Inactive",
+                shell(
+                    "aws",
+                    "iam",
+                    "update-access-key",
+                    "--user-name",
+                    user,
+                    "--access-key-id",
+                    key_id,
+                    "--status",
+                    "Inactive",
                     advice="and check that nothing fails without it",
                 ),
             )
@@ -270,7 +288,7 @@ class Iam(SessionClient):
         if not isinstance(document, dict):
             raise errors.ResourceError(
                 f"the policy {policy_arn} is not a JSON object",
-                Command(f"aws iam get-policy-version --policy-arn {policy_arn} --version-id {version}"),
+                shell("aws", "iam", "get-policy-version", "--policy-arn", policy_arn, "--version-id", version),
             )
         return document
 

@@ -20,7 +20,7 @@ from wizard.core import retry
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, OutcomeUnknown, ResourceError
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, Rotation, StoredKey
-from wizard.core.next_command import Command, wizard
+from wizard.core.next_command import Text, shell, wizard
 from wizard.core.retry import Reason
 
 _NOT_ITS_OWN = ("IncorrectKeyException", "InvalidCiphertextException", "InvalidKeyUsageException")
@@ -115,8 +115,8 @@ class AwsKeyRotation:
                     return
             raise OutcomeUnknown(
                 f"KMS did not answer whether it rotates {key_arn}, and KMS shows no new rotation",
-                Command(
-                    f"aws kms get-key-rotation-status --key-id {key_arn}",
+                shell(
+                    *("aws", "kms", "get-key-rotation-status", "--key-id", key_arn),
                     advice="in a minute; without an OnDemandRotationStartDate, run the same command again",
                 ),
             ) from error
@@ -125,13 +125,13 @@ class AwsKeyRotation:
             if code == "LimitExceededException":
                 raise ResourceError(
                     f"{key_arn} has used all its on-demand rotations; nothing was changed",
-                    "automatic rotation continues: python -m wizard rotate --schedule DAYS",
+                    Text("automatic rotation continues: ", wizard("rotate", "--schedule", "DAYS")),
                 ) from error
             if code == "ConflictException":
                 raise ResourceError(
                     f"a rotation of {key_arn} is already in progress; nothing was changed",
-                    Command(
-                        f"aws kms get-key-rotation-status --key-id {key_arn}",
+                    shell(
+                        *("aws", "kms", "get-key-rotation-status", "--key-id", key_arn),
                         advice="OnDemandRotationStartDate disappears when it has ended",
                     ),
                 ) from error

@@ -15,7 +15,7 @@ from wizard.core import retry, safe_text
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import PermissionDenied, ResourceError, SetupError, Unsupported
 from wizard.core.models.account import KeyFact
-from wizard.core.next_command import Command
+from wizard.core.next_command import shell
 from wizard.core.retry import Reason
 
 _SECONDS = 10.0
@@ -55,7 +55,8 @@ class KmsKeys(SessionClient):
         document = safe_text.json_object(answer["Policy"])
         if document is None:
             raise ResourceError(
-                f"the policy of {key_arn} is not a JSON object", Command(f"aws kms get-key-policy --key-id {key_arn}")
+                f"the policy of {key_arn} is not a JSON object",
+                shell("aws", "kms", "get-key-policy", "--key-id", key_arn),
             )
         return document
 

@@ -20,6 +20,7 @@ from wizard.core.errors import PermissionDenied, ResourceError, SetupError, Unsu
 from wizard.core.models.access import PolicyFinding, PolicyFindingKind, PolicyJudgement
 from wizard.core.models.account import Identity, PermissionsFact, Principal, QuotaFact
 from wizard.core.models.delivery import Simulation
+from wizard.core.next_command import Command, shell
 from wizard.core.required_permissions.table import RequiredPermission, required
 from wizard.core.retry import MAX_PARALLEL
 
@@ -333,7 +334,10 @@ def _trail_quota(settings: Settings, trails: list[str], creations: Creations) ->
         used=len(trails),
         limit=TRAILS,
         needed=len(creations["cloudtrail:CreateTrail"] - set(trails)),
-        next=f"aws cloudtrail describe-trails --region {settings.region}   # then delete one, or use one: --trail ARN",
+        next=shell(
+            *("aws", "cloudtrail", "describe-trails", "--region", settings.region),
+            advice="then delete one, or use one: --trail ARN",
+        ),
     )
 
 
@@ -360,7 +364,11 @@ def _iam_quota(
     if used + needed > limit:
         # Only now does it matter which of them exist already.
         needed -= sum(session.together(*(lambda arn=arn: _exists(session, kind, arn) for arn in arns)))
-    more = _raise("iam", kind.code, used + needed, settings) if kind.code else "aws iam list-users   # then delete some"
+    more = (
+        _raise("iam", kind.code, used + needed, settings)
+        if kind.code
+        else shell("aws", "iam", "list-users", advice="then delete some")
+    )
     return QuotaFact(what=kind.what, used=used, limit=limit, needed=needed, next=more)
 
 
@@ -397,9 +405,7 @@ def _provider_quota(
     return replace(fact, next=_raise("iam", _PROVIDERS_CODE, fact.used + fact.needed, settings))
 
 
-def _raise(service: str, code: str, value: int, settings: Settings) -> str:
+def _raise(service: str, code: str, value: int, settings: Settings) -> Command:
     region = _HOME.get(settings.partition, settings.region)
-    return (
-        f"aws service-quotas request-service-quota-increase --region {region}"
-        f" --service-code {service} --quota-code {code} --desired-value {value}"
-    )
+    quota = ("--service-code", service, "--quota-code", code, "--desired-value", str(value))
+    return shell("aws", "service-quotas", "request-service-quota-increase", "--region", region, *quota)

@@ -17,7 +17,7 @@ from wizard.aws.iam import account_of
 from wizard.core import retry
 from wizard.core.errors import ResourceError, SetupError, UsageError
 from wizard.core.models.rotation import BucketLock, StoredObject
-from wizard.core.next_command import Command
+from wizard.core.next_command import shell
 from wizard.core.retry import Reason
 
 TAGS: Mapping[str, str] = {"Application": "EONPRO", "Purpose": "Pulumi state"}
@@ -201,12 +201,13 @@ class S3BackupStorage:
         home = self._home(bucket)
         if home is None:
             region = self.session.region
-            where = "" if region == "us-east-1" else f" --create-bucket-configuration LocationConstraint={region}"
+            elsewhere = ("--create-bucket-configuration", f"LocationConstraint={region}")
+            where = () if region == "us-east-1" else elsewhere
             raise ResourceError(
                 f"the account {self.account_id} has no bucket {bucket}",
-                Command(
-                    f"aws s3api create-bucket --bucket {bucket} --region {region}{where}"
-                    " --object-lock-enabled-for-bucket"
+                shell(
+                    *("aws", "s3api", "create-bucket", "--bucket", bucket, "--region", region, *where),
+                    "--object-lock-enabled-for-bucket",
                 ),
             )
         answer = home.find("s3", "GetObjectLockConfiguration", absent=_NO_LOCK, **self._target(bucket))

@@ -18,7 +18,7 @@ from wizard.core import safe_text
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.account import Retention, TrailFact
 from wizard.core.models.trail import AlertsFact, BucketDocuments, KeyCall, KeyCalls, LogValidation, RuleFact, TopicFact
-from wizard.core.next_command import Command
+from wizard.core.next_command import shell
 
 _NO_BUCKET = ("404", "NoSuchBucket", "NotFound")
 
@@ -190,7 +190,8 @@ def bucket_policy_of(bucket: str, answer: Mapping[str, Any] | None) -> Mapping[s
     document = safe_text.json_object(answer["Policy"])
     if document is None:
         raise ResourceError(
-            f"the policy of {bucket} is not a JSON object", Command(f"aws s3api get-bucket-policy --bucket {bucket}")
+            f"the policy of {bucket} is not a JSON object",
+            shell("aws", "s3api", "get-bucket-policy", "--bucket", bucket),
         )
     return document
 

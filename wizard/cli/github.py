@@ -12,11 +12,11 @@ from typing import Any
 
 from wizard.core.errors import CredentialsError, ResourceError, SetupError, TargetMissing
 from wizard.core.models.access import TokenSubject
-from wizard.core.next_command import Command
+from wizard.core.next_command import Command, shell
 
 BASE_URL = "https://api.github.com"
 SECONDS = 10.0
-LOGIN = Command("gh auth status")
+LOGIN = shell("gh", "auth", "status")
 _PREFIX = re.compile(r"repo:([\w.-]+(?:@\d+)?/[\w.-]+(?:@\d+)?)")
 
 
@@ -71,7 +71,7 @@ def _refusal(status: int, repository: str) -> SetupError:
     if status in (301, 302, 307, 308):
         return TargetMissing(
             f"the repository {repository} was renamed or transferred: its subject is another one since then",
-            Command(f"gh api repos/{repository} --jq .full_name"),
+            shell("gh", "api", f"repos/{repository}", "--jq", ".full_name"),
         )
     if status in (403, 404):
         return ResourceError(
@@ -83,4 +83,4 @@ def _refusal(status: int, repository: str) -> SetupError:
 
 
 def _see(repository: str) -> Command:
-    return Command(f"gh api repos/{repository}/actions/oidc/customization/sub")
+    return shell("gh", "api", f"repos/{repository}/actions/oidc/customization/sub")

@@ -223,7 +223,7 @@ def _planned_settings(plan: SavedPlan) -> Settings:
     try:
         return Settings.from_config({key: config.as_text(value) for key, value in plan.settings.items()})
     except ContractError as error:
-        again = "save another: python -m wizard preview --save-plan FILE"
+        again = wizard("preview", "--save-plan", "FILE", advice="saves another")
         raise UsageError(f"the settings of the plan {plan.name} cannot be used: {error}", again) from error
 
 

@@ -6,12 +6,12 @@ Pure. Imported early: where no file can be opened any more, nothing can be impor
 import errno
 
 from wizard.core.errors import SetupError
-from wizard.core.next_command import Command
+from wizard.core.next_command import shell
 
 _AGAIN = "then run the same command again: it goes on from here"
-_FILES = Command("ulimit -n 4096", advice=_AGAIN)
+_FILES = shell("ulimit", "-n", "4096", advice=_AGAIN)
 _ROOM = f"make room on that disk, {_AGAIN}"
-_MEMORY = Command("ulimit -v unlimited", advice=f"or end other programs, {_AGAIN}")
+_MEMORY = shell("ulimit", "-v", "unlimited", advice=f"or end other programs, {_AGAIN}")
 _SHORTAGES = {
     errno.EMFILE: ("this process may open no more files", _FILES),
     errno.ENFILE: ("this machine can open no more files", f"end other programs, {_AGAIN}"),

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from wizard.core.next_command import Command
+
 FINGERPRINT = re.compile(r"sha256:[0-9a-f]{16}")
 """The form of a fingerprint in a parameter's tag or a variable's comment."""
 
@@ -116,6 +118,7 @@ def input_variable(variable: str) -> str:
     return f"EONPRO_{variable}"
 
 
-def read_from_application(variable: str) -> str:
+def read_from_application(variable: str) -> Command:
     """The command that asks for the running application's value, which is then in no command line."""
-    return f"printf '{variable}: ' >&2 && read -rs {input_variable(variable)} && export {input_variable(variable)}"
+    name = input_variable(variable)
+    return Command(f"printf '{variable}: ' >&2 && read -rs {name} && export {name}")

@@ -1,20 +1,22 @@
-"""The next command to type, quoted for a shell and completed with the flags of this run; the options of a run.
+"""The next command to type: the words of it, until they are shown; the options of a run.
 
-Pure. Messages name a command with `wizard` or `shell`; where a message is printed, `Run.complete` adds the flags of
-this run (`--stack`, `--from`, `--target`, `--yes` and others), and names the programs so that any folder finds them: a
-copied command acts on the same stack, wherever it is pasted.
+Pure. Messages and notices carry a command as a value: `wizard`, `shell`, `chain`, and `Text` for prose that names one.
+Where it is shown, `Run.complete` adds the flags of this run (`--stack`, `--from`, `--target`, `--yes` and others),
+names the programs so that any folder finds them, and quotes the words for a shell: a copied command acts on the same
+stack, wherever it is pasted.
 """
 
-import re
 import shlex
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from wizard.core.safe_text import clean
 
-PROGRAM = "python -m wizard"
+_PROGRAM = ("python", "-m", "wizard")
+
+PROGRAM = " ".join(_PROGRAM)
 """The program as texts of this source name it; `Run.program` takes its place where one is printed."""
 
 SCRIPT = "eonpro-kms"
@@ -26,51 +28,76 @@ CALLER_PATH = "EONPRO_CALLER_PATH"
 DEFAULT_COMMAND = "setup"
 """The command that runs where the command line names none."""
 
-# To the end of a command: a quoted word may hold anything, an operator of the shell or a backquote ends it.
-_WORDS = r"""(?:'[^']*'|"[^"]*"|[^'"|;&<>#`\n()])"""
-_COMMAND = rf"{PROGRAM}(?![\w.]){_WORDS}*"
+_OF_STACK = frozenset(("up", "preview", "refresh", "destroy", "cancel"))
+"""Commands of Pulumi about one stack; so are those of `config` that change it."""
 
-_PYTHON = r"(?<![\w./-])python -m "
-_LOGIN = r"(?<![\w./-])pulumi(?= (?:login|whoami)\b)"
-_OF_STACK = "config set|config rm|config refresh|up|preview|refresh|destroy|cancel"
-_PULUMI = (
-    rf"(?<![\w./-])pulumi (?:(?P<verb>{_OF_STACK})|(?:config|stack|state|import))\b"
-    rf"(?P<words>(?:(?!pulumi ){_WORDS})*)"
-)
-_MAKE = r"(?<![\w./-])make(?= setup\b)"
+_OF_CONFIG = frozenset(("set", "rm", "refresh"))
 AWS_SERVICES = (
     *("account", "cloudtrail", "cloudwatch", "ecs", "eks", "events", "iam", "kms", "logs", "organizations", "s3"),
     *("s3api", "secretsmanager", "service-quotas", "sns", "ssm", "sts"),
 )
 """Commands that every AWS CLI has. `aws login` needs version 2, which `make setup` cannot install: it stays `aws`."""
 
-_AWS = rf"(?<![\w./-])aws(?= (?:{'|'.join(AWS_SERVICES)}) [a-z])"
+
+@dataclass(frozen=True)
+class Call:
+    """One program with its words."""
+
+    argv: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return " ".join(map(quote, self.argv))
 
 
-class Command(str):
-    """A command that runs as it is. As a `str` it is the command alone; `advice` is prose about it."""
+class Text(str):
+    """Prose that names commands, each as a value. As a `str` it has them as they are typed in the project's folder."""
+
+    __slots__ = ("parts",)
+    parts: tuple[str | Call, ...]
+
+    def __new__(cls, *pieces: str | Call) -> "Text":
+        parts = tuple(_parts(pieces))
+        text = super().__new__(cls, "".join(map(str, parts)))
+        text.parts = parts
+        return text
+
+    @property
+    def calls(self) -> tuple[tuple[str, ...], ...]:
+        """The words of each program that it names."""
+        return tuple(part.argv for part in self.parts if isinstance(part, Call))
+
+    def __getnewargs_ex__(self) -> tuple[tuple[str | Call, ...], dict[str, str]]:
+        return self.parts, {}
+
+
+def _parts(pieces: Iterable[str | Call]) -> Iterator[str | Call]:
+    for piece in pieces:
+        if isinstance(piece, Text):
+            yield from piece.parts
+        elif piece:
+            yield piece
+
+
+class Command(Text):
+    """A command that runs as it is; `advice` is prose about it. What is no `Call` in it is the shell's own: a pipe."""
 
     __slots__ = ("advice",)
     advice: str
 
-    def __new__(cls, text: str, *, advice: str = "") -> "Command":
-        command = super().__new__(cls, text)
+    def __new__(cls, *pieces: str | Call, advice: str = "") -> "Command":
+        command = super().__new__(cls, *pieces)
+        assert isinstance(command, Command)
         command.advice = advice
         return command
 
-    def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, str]]:
-        return (str(self),), {"advice": self.advice}
+    def __getnewargs_ex__(self) -> tuple[tuple[str | Call, ...], dict[str, str]]:
+        return self.parts, {"advice": self.advice}
 
-
-WITHOUT_PROXY = Command(
-    "unset HTTP_PROXY HTTPS_PROXY ALL_PROXY http_proxy https_proxy all_proxy",
-    advice="where the network needs a proxy, correct its address instead",
-)
-VERCEL_LOGIN = Command(
-    "unset VERCEL_TOKEN && vercel login",
-    advice="without a browser: create a token at https://vercel.com/account/settings/tokens, its scope the team of the "
-    "project, then: export VERCEL_TOKEN=<token>",
-)
+    def plus(self, *words: str, advice: str = "") -> "Command":
+        """The same with more words at its end, and with this advice alone."""
+        *before, last = self.parts
+        assert isinstance(last, Call)
+        return Command(*before, Call((*last.argv, *words)), advice=advice)
 
 
 def plain_name(stack: str) -> str:
@@ -79,19 +106,29 @@ def plain_name(stack: str) -> str:
 
 
 def wizard(*words: str | Path, advice: str = "") -> Command:
-    """`python -m wizard WORDS`, each word quoted where a shell needs it: `wizard("push", "--to", place)`.
+    """This program with these words: `wizard("push", "--to", place)`.
 
     A path is written whole, for it may be pasted in another folder. Leave out `--stack` and the other flags of this
-    run: they are added where the command is printed.
+    run: they are added where the command is shown.
     """
-    return Command(f"{PROGRAM} {shell(*words)}".rstrip(), advice=advice)
+    return shell(*_PROGRAM, *words, advice=advice)
 
 
 def shell(*words: str | Path, advice: str = "") -> Command:
-    """A command of another program, each word quoted where a shell needs it; a path is written whole."""
-    return Command(
-        " ".join(quote(str(word.absolute() if isinstance(word, Path) else word)) for word in words), advice=advice
-    )
+    """A command of another program; a path is written whole."""
+    argv = tuple(str(word.absolute() if isinstance(word, Path) else word) for word in words)
+    return Command(Call(argv), advice=advice)
+
+
+def chain(*commands: str, advice: str = "") -> Command:
+    """Commands of which each runs if the one before it succeeded; an empty one is none."""
+    pieces = [piece for command in commands if command for piece in (" && ", command)]
+    return Command(*pieces[1:], advice=advice)
+
+
+def lines(commands: Iterable[str]) -> Command:
+    """Commands, or advice, each on a line."""
+    return Command(*[piece for command in commands for piece in ("\n", command)][1:])
 
 
 def quote(word: str) -> str:
@@ -117,8 +154,22 @@ def _escaped(character: str) -> str:
 def document(step: str) -> dict[str, Any]:
     """The next step in the form of `--json`: `command` runs as it is, `advice` is prose; null where there is none."""
     if isinstance(step, Command):
-        return {"command": str(step), "advice": step.advice or None}
+        return {"command": step, "advice": step.advice or None}
     return {"command": None, "advice": step or None}
+
+
+NO_COMMAND = Command()
+
+WITHOUT_PROXY = shell(
+    *("unset", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"),
+    advice="where the network needs a proxy, correct its address instead",
+)
+VERCEL_LOGIN = chain(
+    shell("unset", "VERCEL_TOKEN"),
+    shell("vercel", "login"),
+    advice="without a browser: create a token at https://vercel.com/account/settings/tokens, its scope the team of the "
+    "project, then: export VERCEL_TOKEN=<token>",
+)
 
 
 class Sealed(dict[str, Any]):
@@ -145,12 +196,10 @@ class Run:
     """The project's folder, quoted for a shell; None for commands that are typed in it."""
 
     def complete(self, text: str) -> str:
-        """The text; each wizard command in it gets the flags of this run that it takes and lacks."""
-        if not any(word in text for word in ("python -m ", "pulumi ", "make setup", "aws ")):
+        """The text as it is shown: each of its commands with the flags of this run that it takes and lacks."""
+        if not isinstance(text, Text):
             return text
-        completed = re.sub(_PULUMI, self._of_project, re.sub(_COMMAND, self._with_flags, text))
-        for pattern, called in self._programs():
-            completed = re.sub(pattern, called.replace("\\", r"\\"), completed)
+        completed = "".join(self._called(part.argv) if isinstance(part, Call) else part for part in text.parts)
         return Command(completed, advice=self.complete(text.advice)) if isinstance(text, Command) else completed
 
     def complete_all(self, value: Any) -> Any:
@@ -163,49 +212,45 @@ class Run:
             return {key: self.complete_all(inner) for key, inner in value.items()}
         return [self.complete_all(inner) for inner in value] if isinstance(value, list | tuple) else value
 
-    def _with_flags(self, match: re.Match[str]) -> str:
-        text = match[0].rstrip()
-        end = match[0][len(text) :]
-        called = self.program + text.removeprefix(PROGRAM)
-        try:
-            words = shlex.split(text)[3:]
-        except ValueError:
-            return called + end
+    def _called(self, argv: tuple[str, ...]) -> str:
+        """The words, quoted, with the program as any folder finds it."""
+        if argv[:3] == _PROGRAM:
+            return self._of_wizard(argv[3:])
+        program, words = quote(argv[0]), argv[1:]
+        if self.project is not None:
+            if program == "pulumi" and words[0] in ("login", "whoami"):
+                program = self.pulumi
+            elif program == "pulumi":
+                program, words = f"{self.pulumi} -C {self.project}", self._of_stack(words)
+            elif program == "python":
+                # -P: otherwise a json.py of the folder where it is typed would be imported first.
+                program = f"PYTHONPATH={self.project} {self.python} -P"
+            elif program == "aws" and words[0] in AWS_SERVICES:
+                program = self.aws
+            elif program == "make":
+                program = f"make -C {self.project}"
+        return " ".join((program, *map(quote, words)))
+
+    def _of_wizard(self, words: Sequence[str]) -> str:
         command = words[0] if words and not words[0].startswith("-") else DEFAULT_COMMAND
         present = {word.partition("=")[0] for word in words}
-        if "--help" in present:
-            return called + end
+        program, flags = self.program, {} if "--help" in present else self.flags or {}
+        if program == PROGRAM and self.project is not None:
+            program = f"PYTHONPATH={self.project} {self.python} -P -m wizard"
         takes = self.takes(command, words[1:])
         missing = [
             typed
-            for flag, typed in (self.flags or {}).items()
+            for flag, typed in flags.items()
             if (takes is None or flag in takes) and present.isdisjoint((flag, *_REPLACED_BY.get(flag, ())))
         ]
-        added = "".join(f" {quote(word)}" for typed in missing for word in typed)
-        return called + added + end
+        return " ".join((program, *map(quote, words), *(quote(word) for typed in missing for word in typed)))
 
-    def _of_project(self, match: re.Match[str]) -> str:
+    def _of_stack(self, words: tuple[str, ...]) -> tuple[str, ...]:
         """Pulumi finds the project by the folder; without `--stack` it takes the stack that is selected."""
-        if self.project is None:
-            return match[0]
-        verb = match["verb"]
-        called, end = f"{self.pulumi} -C {self.project} ", match[0].removeprefix("pulumi ")
-        if verb is None or "--stack" in match["words"]:
-            return called + end
-        stack = (self.flags or {}).get("--stack", ("--stack", RunOptions.stack))
-        return f"{called}{verb} {' '.join(map(quote, stack))}{match['words']}"
-
-    def _programs(self) -> tuple[tuple[str, str], ...]:
-        """The programs that a text names, each with its call for any folder."""
-        if self.project is None:
-            return ()
-        return (
-            (_LOGIN, self.pulumi),
-            # -P: otherwise a json.py of the folder where it is typed would be imported first.
-            (_PYTHON, f"PYTHONPATH={self.project} {self.python} -P -m "),
-            (_AWS, self.aws),
-            (_MAKE, f"make -C {self.project}"),
-        )
+        verb = 2 if words[0] == "config" and words[1] in _OF_CONFIG else 1 if words[0] in _OF_STACK else 0
+        if not verb or "--stack" in words:
+            return words
+        return *words[:verb], *(self.flags or {}).get("--stack", ("--stack", RunOptions.stack)), *words[verb:]
 
 
 _REPLACED_BY: Mapping[str, tuple[str, ...]] = {

@@ -31,6 +31,7 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from wizard.core.errors import SetupError, Throttled, Unreachable, UsageError
+from wizard.core.next_command import shell
 
 T = TypeVar("T")
 
@@ -101,7 +102,7 @@ def call_seconds(environ: Mapping[str, str], default: float | None = None) -> fl
     if not 0.1 <= seconds <= 3600:
         raise UsageError(
             f"{CALL_SECONDS_VARIABLE} must be a number of seconds from 0.1 to 3600",
-            f"unset {CALL_SECONDS_VARIABLE}",
+            shell("unset", CALL_SECONDS_VARIABLE),
         )
     return seconds if default is None else min(seconds, default)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from components.settings import KEY_ID_VARIABLE, REGION_VARIABLE, Outputs, Settings
 from components.settings.arn import Arn
 from wizard.core.errors import UsageError
-from wizard.core.next_command import Command, wizard
+from wizard.core.next_command import Command
 
 AROUND = " \t\r\n\"'`"
 """Characters around a value that was pasted with them; they are no part of it."""
@@ -113,8 +113,8 @@ def shown(value: str | None) -> str:
 class VariablesNotOurs(UsageError):
     """A delivery would replace variables of somebody else, and nobody has agreed to it. Nothing was changed."""
 
-    def __init__(self, variables: Iterable[ForeignVariable], command: str, *, agreed: Iterable[str] = ()) -> None:
-        """`command`: of this program, which repeats the run: `push`. `agreed`: the names that it has named already."""
+    def __init__(self, variables: Iterable[ForeignVariable], command: Command, *, agreed: Iterable[str] = ()) -> None:
+        """`command`: of this program, which repeats the run. `agreed`: the names that it has named already."""
         self.variables = tuple(dict.fromkeys(variables))
         names = tuple(dict.fromkeys(variable.name for variable in self.variables))
         super().__init__(
@@ -124,11 +124,10 @@ class VariablesNotOurs(UsageError):
         )
 
 
-def replacing(command: str, names: Iterable[str]) -> Command:
+def replacing(command: Command, names: Iterable[str]) -> Command:
     """The command that replaces them, and the alternative."""
     words = [word for name in dict.fromkeys(names) for word in ("--replace-variable", name)]
-    return wizard(
-        *command.split(),
+    return command.plus(
         *words,
         advice="only where nothing else needs these values; else give the stack's variables other names "
         "(--variable-names, docs/application.md)",

@@ -17,7 +17,7 @@ from wizard.core import safe_text
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, UsageError
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin, file_name_of
-from wizard.core.next_command import plain_name
+from wizard.core.next_command import Text, plain_name, wizard
 
 FORMAT = "eonpro-kms-backup"
 VERSION = "1"
@@ -156,9 +156,9 @@ def to_restore(backup: Backup) -> tuple[str, ...]:
     return (
         f"The data key in this document is wrapped: only the KMS key {backup.key_arn}{replicas} decrypts it. "
         "If that key is deleted, nobody can decrypt the data key again, from any copy.",
-        f"With eonpro-kms: `python -m wizard restore --stack {backup.stack} --from-backup PLACE`. PLACE is this "
+        f"With eonpro-kms: `eonpro-kms restore --stack {backup.stack} --from-backup PLACE`. PLACE is this "
         "document's file or s3://bucket/key. It writes wrappedKey to its store and delivers it to the application.",
-        f"If Pulumi's state is lost too: `python -m wizard setup --stack {backup.stack} --adopt`, with wrappedKey in "
+        f"If Pulumi's state is lost too: `eonpro-kms setup --stack {backup.stack} --adopt`, with wrappedKey in "
         "EONPRO_ENCRYPTED_PHI_KEY, imports the remaining resources of the account, and this data key.",
         f"Manually: the application needs ENCRYPTED_PHI_KEY = wrappedKey, AWS_KMS_KEY_ID = keyArn and AWS_REGION = "
         f"{backup.region}, all three together, and the permission to call kms:Decrypt with the key. Where the stack's "
@@ -204,7 +204,7 @@ def refuse_foreign(backup: Backup, settings: Settings, name: str) -> None:
 LONGEST = 1_000_000
 """Bytes. A version has about 700."""
 
-_INSTEAD = "use another copy, or make a new one of the stored data key: python -m wizard backup --to FILE"
+_INSTEAD = Text("use another copy, or make a new one of the stored data key: ", wizard("backup", "--to", "FILE"))
 
 
 def parse(text: bytes | str, name: str) -> Backup:

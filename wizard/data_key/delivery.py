@@ -31,7 +31,7 @@ from wizard.core.models.delivery import (
     VerificationState,
 )
 from wizard.core.models.rotation import DataKeyVersion, LastBackup, RestoreDrill, VersionOrigin
-from wizard.core.next_command import wizard
+from wizard.core.next_command import Text, shell, wizard
 from wizard.core.ports.aws import KeyRotation
 from wizard.core.ports.run import AwsClient, DecryptVerifier, TargetContext
 from wizard.core.retry import SCHEDULES, Reason, together
@@ -240,16 +240,16 @@ def _store(aws: AwsClient, settings: Settings, wrapped: WrappedDataKey, key_arn:
     written = aws.stored_data_keys.store_data_key(name, wrapped, key_arn=key_arn, tags=settings.tags, store=store)
     stored_data_key = aws.stored_data_keys.read_stored_data_key(name, store=store)
     history = (
-        f"aws ssm get-parameter-history --name {name}"
+        shell("aws", "ssm", "get-parameter-history", "--name", name)
         if store is SecretStore.PARAMETER_STORE
-        else f"aws secretsmanager list-secret-version-ids --secret-id {name}"
+        else shell("aws", "secretsmanager", "list-secret-version-ids", "--secret-id", name)
     )
     if stored_data_key is None:
         raise ResourceError(f"{name} was written, but does not exist", history)
     if (written or not is_new) and stored_data_key.wrapped.fingerprint != wrapped.fingerprint:
         raise DataKeyConflict(
             f"{name} holds {stored_data_key.wrapped.fingerprint}, not {wrapped.fingerprint}, just written to it",
-            f"nothing was delivered; find out who writes it: {history}",
+            Text("nothing was delivered; find out who writes it: ", history),
         )
     return replace(stored_data_key, is_new=written and is_new)
 

@@ -281,9 +281,7 @@ def may_replace(
             "whose ARN the application gets",
             why="the application could not open it",
             next=wizard(
-                "rotate",
-                "--reencrypt",
-                outputs.key_arn,
+                *("rotate", "--reencrypt", outputs.key_arn),
                 advice="wraps the current data key under the stack's key",
             ),
         )

@@ -36,13 +36,13 @@ from wizard.core.models.delivery import (
     ChildResult,
     Proof,
 )
-from wizard.core.next_command import Command, wizard
+from wizard.core.next_command import Command, Text, shell, wizard
 from wizard.core.retry import SYSTEM_CLOCK, Clock, Reason
 
 WRAP_TIMEOUT_SECONDS = 60
 """Where the key is piped in; a person at the terminal has no limit."""
 
-PIPED = 'printf %s "$ENCRYPTION_KEY" | python -m wizard adopt --encryption-key --confirm STACK'
+PIPED = Command('printf %s "$ENCRYPTION_KEY" | ', wizard("adopt", "--encryption-key", "--confirm", "STACK"))
 _CREDENTIALS = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -98,7 +98,8 @@ class ChildWrapper:
             )
         except subprocess.TimeoutExpired as error:
             raise ResourceError(
-                f"the key was not wrapped within {WRAP_TIMEOUT_SECONDS} s; nothing was changed", f"pipe it in: {PIPED}"
+                f"the key was not wrapped within {WRAP_TIMEOUT_SECONDS} s; nothing was changed",
+                Text("pipe it in: ", PIPED),
             ) from error
         answer = _json_object(done.stdout)
         if answer is None:
@@ -128,13 +129,15 @@ def _failure(cause: str, message: str, key_arn: str) -> SetupError:
                 "the key policy allows kms:Encrypt to nobody: allow it to the caller in IAM, for this one command",
             )
         case "BadCredentials":
-            return CredentialsError(f"AWS refused the credentials ({message})", Command("aws sts get-caller-identity"))
+            return CredentialsError(
+                f"AWS refused the credentials ({message})", shell("aws", "sts", "get-caller-identity")
+            )
         case "Unreachable" | "Throttled":
             return Unreachable(f"KMS did not answer ({message}); nothing was changed", "run the same command again")
         case "NotFound" | "Disabled":
             return ResourceError(
                 f"the key {key_arn} cannot be used: {message} Nothing was changed",
-                Command(f"aws kms describe-key --key-id {key_arn}"),
+                shell("aws", "kms", "describe-key", "--key-id", key_arn),
             )
         case _:
             return ResourceError(f"KMS did not wrap the key ({cause}: {message}); nothing was changed", "see the cause")

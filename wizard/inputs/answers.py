@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from wizard.core.errors import MissingAnswers, UsageError
 from wizard.core.models.answers import Answer, Source
 from wizard.core.models.inputs import CALLER, CREATE, Input
-from wizard.core.next_command import VERCEL_LOGIN
+from wizard.core.next_command import VERCEL_LOGIN, Text, wizard
 from wizard.inputs.answers_file import listed
 from wizard.inputs.registry import INPUTS, by_key
 
@@ -99,7 +99,7 @@ def resolve(
     if faults:
         count = "1 answer cannot be used" if len(faults) == 1 else f"{len(faults)} answers cannot be used"
         is_token = [fault.partition(":")[0] for fault in faults] == ["VERCEL_TOKEN"]
-        again = "fix these answers (python -m wizard --help describes each), then run the command again"
+        again = Text("fix these answers (", wizard("--help"), " describes each), then run the command again")
         raise UsageError(listed(count, faults), VERCEL_LOGIN if is_token else again)
     return answers
 
@@ -241,11 +241,15 @@ def missing_error(inputs: Sequence[Input]) -> MissingAnswers:
     """The error that names all missing answers, each with its sources, and the command to type."""
     count = "1 answer is missing" if len(inputs) == 1 else f"{len(inputs)} answers are missing"
     lines = [f"{entry.key}: {', or '.join(entry.sources)}" for entry in inputs]
-    flags = [f"{entry.flag} {'FILE' if entry.secret else _EXAMPLES.get(entry.key, entry.metavar)}" for entry in inputs]
+    flags = [
+        word
+        for entry in inputs
+        for word in (entry.flag, "FILE" if entry.secret else _EXAMPLES.get(entry.key, entry.metavar))
+    ]
     return MissingAnswers(
         listed(f"{count}, and the run is not interactive", lines)
         + "\nComplete answers files to start from: examples/vercel.yaml, examples/ecs.yaml",
-        " ".join(["python -m wizard", *flags]),
+        wizard(*flags),
         tuple(entry.key for entry in inputs),
     )
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wizard.core import clients
 from wizard.core.clients import OtherReader
+from wizard.core.next_command import NO_COMMAND, Command, shell
 from wizard.core.safe_text import clean
 from wizard.inputs.application_folder import is_application, requires
 from wizard.inputs.variable_readers import FoundReaders, How, Reader, find_readers
@@ -168,7 +168,7 @@ MOST_NAMED = 12
 """The most readers that one piece of advice names."""
 
 
-def before_removal(code: clients.ApplicationCode | None) -> tuple[str, str]:
+def before_removal(code: clients.ApplicationCode | None) -> tuple[str, Command]:
     """(the condition for removing a former key's variable, the command that checks it or ""), for a person."""
     if code is None:
         return (
@@ -179,14 +179,13 @@ def before_removal(code: clients.ApplicationCode | None) -> tuple[str, str]:
     readers = code.readers_of_former_key()
     unread = "".join(f" Not everything was read: {why}." for why in code.unread)
     if not readers:
-        return f"Nothing in {clean(str(code.folder))} reads it by its name.{unread}", ""
+        return f"Nothing in {clean(str(code.folder))} reads it by its name.{unread}", NO_COMMAND
     lines = [reader.line for reader in readers[:MOST_NAMED]]
     more = [f"and {len(readers) - MOST_NAMED} more"] if len(readers) > MOST_NAMED else []
-    return f"Code that reads it needs another key first: {'; '.join([*lines, *more])}.{unread}", ""
+    return f"Code that reads it needs another key first: {'; '.join([*lines, *more])}.{unread}", NO_COMMAND
 
 
-def search_command(folder: Path | None = None) -> str:
+def search_command(folder: Path | None = None) -> Command:
     """The command that finds the readers of a former key, where the wizard does not know the application's folder."""
-    excluded = " ".join(f"--exclude-dir={name}" for name in ("node_modules", ".next", ".git", "dist"))
-    place = shlex.quote(str(folder)) if folder else "."
-    return f"grep -rnwE 'ENCRYPTION_KEY|PHI_ENCRYPTION_KEY' {excluded} {place}"
+    excluded = (f"--exclude-dir={name}" for name in ("node_modules", ".next", ".git", "dist"))
+    return shell("grep", "-rnwE", "ENCRYPTION_KEY|PHI_ENCRYPTION_KEY", *excluded, folder or ".")

@@ -13,6 +13,7 @@ from wizard.core.models.answers import Answer, Source
 from wizard.core.models.delivery import Linked, VercelProject
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType, Question
 from wizard.core.models.trail import gaps
+from wizard.core.next_command import Text, wizard
 from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.targets.port import all_targets
 
@@ -183,7 +184,7 @@ def which_to_change(inputs: Sequence[Input], answers: Mapping[str, Answer]) -> Q
             Choice(value=entry.key, title=f"{entry.key.replace('_', ' '):<{width}}  {text(answers.get(entry.key))}")
             for entry in inputs
         ),
-        explanation="Each of them can also be given as a flag: python -m wizard --help lists all.",
+        explanation=Text("Each of them can also be given as a flag: ", wizard("--help"), " lists all."),
     )
 
 

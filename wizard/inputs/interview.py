@@ -12,7 +12,7 @@ from wizard.core.models.account import Identity
 from wizard.core.models.answers import Answer, Source
 from wizard.core.models.delivery import Linked
 from wizard.core.models.inputs import CALLER, CREATE, Back, Choice, Input, InputType, Mark, Question
-from wizard.core.next_command import plain_name
+from wizard.core.next_command import Text, plain_name
 from wizard.core.ports.run import AwsClient, UserInterface, VercelClient
 from wizard.inputs import choices
 from wizard.inputs.answers import missing, missing_error
@@ -293,7 +293,7 @@ class Interviewer:
         if (problem := self.sign_in_problem(error.profile)) is not None:
             return CredentialsError(f"{error.message}; {problem.message}", problem.hint)
         self.ui.line(error.message, mark=Mark.WARN)
-        if not self.ui.confirm(f"Sign in now ({error.hint})?", default=True):
+        if not self.ui.confirm(Text("Sign in now (", error.hint, ")?"), default=True):
             return error
         self.sign_in(error.profile)
         return None

@@ -17,10 +17,11 @@ from wizard.core import files, safe_text
 from wizard.core.errors import SetupError
 from wizard.core.models.answers import Answer, Source
 from wizard.core.models.delivery import Linked
+from wizard.core.next_command import Command, shell
 from wizard.inputs.application_folder import FolderLink
 
-SIGN_IN = "vercel login"
-RENEW = "vercel whoami"
+SIGN_IN = shell("vercel", "login")
+RENEW = shell("vercel", "whoami")
 """Any command of the CLI renews an expired login; this one does nothing else."""
 
 
@@ -39,12 +40,12 @@ class CliLogin:
     """Whether the token is in the system's keyring, which only the CLI reads."""
 
     @property
-    def way_out(self) -> str | None:
+    def way_out(self) -> Command | None:
         """The command that gives a usable token; None where the login is usable."""
         if self.token is not None:
             return None
         if self.in_keyring:
-            return "vercel tokens add eonpro-kms   # the CLI keeps its own token in the keyring"
+            return shell("vercel", "tokens", "add", "eonpro-kms", advice="the CLI keeps its own token in the keyring")
         return RENEW if self.renewable else SIGN_IN
 
 
@@ -78,12 +79,12 @@ def cli_login(environment: Mapping[str, str] | None = None) -> CliLogin | None:
 
 def can_sign_in() -> bool:
     """Whether the Vercel CLI is on the PATH, and so can sign a person in by the browser."""
-    return shutil.which(SIGN_IN.split()[0]) is not None
+    return shutil.which(SIGN_IN.calls[0][0]) is not None
 
 
 def sign_in() -> Answer:
     """Run `vercel login` in the foreground; the token of the login. Raises SetupError where there is none then."""
-    code = subprocess.run(SIGN_IN.split(), check=False).returncode
+    code = subprocess.run(SIGN_IN.calls[0], check=False).returncode
     login = cli_login()
     if code != 0 or login is None or login.token is None:
         why = f"`{SIGN_IN}` ended with {code}" if code else "its token cannot be read from here"

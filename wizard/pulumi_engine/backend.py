@@ -20,7 +20,7 @@ from wizard.core import safe_text
 from wizard.core.child_environment import of_pulumi
 from wizard.core.errors import DamagedState, SetupError, Unreachable
 from wizard.core.models.stack import ListedStack
-from wizard.core.next_command import Command, shell
+from wizard.core.next_command import Command, chain, shell
 from wizard.core.state_backend import CLOUD_URL, BackendFact, Circumstances
 from wizard.pulumi_engine import config, passphrase
 
@@ -152,7 +152,7 @@ def damage(backend: str, folder: Path, stack: str) -> DamagedState | None:
             copies = [*state.glob(f"backups/**/{stack}.*.json"), file.with_suffix(".json.bak")]
             complete = sorted(filter(_is_json, copies), key=lambda copy: copy.stat().st_mtime_ns)
             command = (
-                f"{shell('cp', complete[-1], file)} && {shell('rm', '-f', Path(f'{file}.attrs'))}"
+                chain(shell("cp", complete[-1], file), shell("rm", "-f", Path(f"{file}.attrs")))
                 if complete
                 else shell("mv", file, Path(f"{file}.damaged"))
             )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from wizard.core import files, safe_text
 from wizard.core.errors import SetupError, UsageError
-from wizard.core.next_command import Command, plain_name, shell
+from wizard.core.next_command import Text, chain, plain_name, shell
 
 if TYPE_CHECKING:
     from components.settings import Settings
@@ -40,7 +40,8 @@ def chosen_engine() -> Path | None:
 def find_engine(environ: MutableMapping[str, str]) -> None:
     """Add the folder of the chosen engine to a PATH that has no `pulumi`. Raises SetupError where there is neither."""
     if shutil.which("pulumi", path=environ.get("PATH")) is None and not prefer_chosen_engine(environ):
-        raise SetupError("there is no `pulumi` program on the PATH, nor one of `make setup`", shell("make", "setup"))
+        make = shell("make", "setup")
+        raise SetupError(Text("there is no `pulumi` program on the PATH, nor one of `", make, "`"), make)
 
 
 def prefer_chosen_engine(environ: MutableMapping[str, str]) -> bool:
@@ -66,8 +67,8 @@ def read(path: Path) -> dict[str, str]:
 
     stack = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
     away = shell("mv", path, path.with_name(f"{path.name}.damaged"))
-    fix = Command(
-        f"{away} && {shell('pulumi', 'config', 'refresh', '--stack', stack)}",
+    fix = chain(
+        *(away, shell("pulumi", "config", "refresh", "--stack", stack)),
         advice=f"{_REFRESHED}; or correct the file by hand",
     )
     try:
@@ -110,15 +111,17 @@ def saved_settings(folder: Path, stack: str) -> Settings | None:
         return Settings.from_config(config, deployed=True)
     except ContractError as error:
         keys = {field: "aws:region" if field == "region" else f"{PROJECT}:{field}" for field, _ in error.faults}
-        commands = [command for field, key in keys.items() if (command := correction(field, stack, config.get(key)))]
-        advice = f"correct it: pulumi config set --stack {stack} {PROJECT}:KEY VALUE"
+        commands = [argv for field, key in keys.items() for argv in correction(field, stack, config.get(key))]
+        advice = Text("correct it: ", shell("pulumi", "config", "set", "--stack", stack, f"{PROJECT}:KEY", "VALUE"))
         faults = (f"{_line_of(keys[field], folder / file)}{field}: {fault}" for field, fault in error.faults)
         message = f"{file} cannot be used: {'; '.join(faults)}"
-        fix = " && ".join(dict.fromkeys(commands))
-        if fix and "VALUE" not in fix:
-            raise UsageError(message, Command(fix)) from error
+        fix = chain(*(shell(*argv) for argv in dict.fromkeys(commands)))
+        if commands and not any("VALUE" in argv for argv in commands):
+            raise UsageError(message, fix) from error
         # The CLI keeps a copy of the file that it replaces.
-        refresh = shell("pulumi", "config", "refresh", "--stack", stack, advice=f"{_REFRESHED}; or {fix or advice}")
+        refresh = shell(
+            "pulumi", "config", "refresh", "--stack", stack, advice=Text(f"{_REFRESHED}; or ", fix or advice)
+        )
         raise UsageError(message, refresh) from error
 
 

@@ -30,7 +30,7 @@ from wizard.core.errors import (
 from wizard.core.models.account import UnrecordedResource
 from wizard.core.models.delivery import StackState
 from wizard.core.models.stack import Drift, OnProgress, Step
-from wizard.core.next_command import Command, plain_name, shell
+from wizard.core.next_command import Command, Text, plain_name, shell
 from wizard.core.retry import Clock, Reason, Threads
 from wizard.core.state_backend import BackendKind
 from wizard.pulumi_engine import backend, config, passphrase, workspace
@@ -423,7 +423,7 @@ class PulumiEngine:
         except ContractError as error:
             raise ResourceError(
                 f"the update of {stack} ended without the stack's outputs",
-                Command(f"pulumi stack output --stack {stack}"),
+                shell("pulumi", "stack", "output", "--stack", stack),
             ) from error
 
     def destroy(self, stack: str, on_progress: OnProgress) -> None:
@@ -471,8 +471,9 @@ class PulumiEngine:
                     if isinstance(error, StackHeld) or deadline.left <= 0 or process.interrupted:
                         raise
                     # Who waits can end the wait: of a run on another machine only a person knows whether it lives.
-                    way_out = f"; {error.hint.advice}: {error.hint}" if isinstance(error.hint, Command) else ""
-                    self._on_message(f"{error.message}; trying again for up to {deadline.left:.0f} s{way_out}")
+                    way_out = ("; ", error.hint.advice, ": ", error.hint) if isinstance(error.hint, Command) else ()
+                    said = f"{error.message}; trying again for up to {deadline.left:.0f} s"
+                    self._on_message(Text(said, *way_out))
                     if not deadline.wait(Reason.BUSY, at_least=2.0):
                         raise
         if process.interrupted:

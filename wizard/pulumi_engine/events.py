@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from wizard.core import errors
 from wizard.core.models.inputs import StepState
 from wizard.core.models.stack import Drift, DriftKind, OnProgress, Progress, Step
-from wizard.core.next_command import Command, shell, wizard
+from wizard.core.next_command import Text, shell, wizard
 from wizard.core.state_backend import ENTER_PASSPHRASE
 from wizard.pulumi_engine import failures, plan
 from wizard.pulumi_engine.passphrase import LOST
@@ -135,7 +135,8 @@ def _drift(metadata: Any, kind: DriftKind) -> Drift:
     )
 
 
-_LOG_IN = shell("pulumi", "login", advice="for Pulumi Cloud; for a bucket: pulumi login s3://<bucket>")
+_LOG_IN_TO_BUCKET = shell("pulumi", "login", "s3://BUCKET")
+_LOG_IN = shell("pulumi", "login", advice=Text("for Pulumi Cloud; for a bucket: ", _LOG_IN_TO_BUCKET))
 _NOISE = re.compile(r"(?:https response error )?StatusCode: \d+, |RequestID: \S*, |HostID: \S*, ")
 
 
@@ -207,12 +208,12 @@ def _of_backend(message: str) -> errors.SetupError | None:
     if "NoSuchBucket" in message:
         return errors.SetupError(
             f"the bucket of Pulumi's state does not exist: {message}",
-            wizard("setup", "--backend", "s3", advice="it makes a bucket; for another one: pulumi login s3://BUCKET"),
+            wizard("setup", "--backend", "s3", advice=Text("it makes a bucket; for another one: ", _LOG_IN_TO_BUCKET)),
         )
     if "unable to open state directory" in message:
         return errors.SetupError(said, shell("pulumi", "login", "--local", advice="or: mkdir -p <the directory>"))
     if re.search(r"invalid access token|401 Unauthorized|\[401\]", message, re.IGNORECASE):
-        return errors.CredentialsError(f"Pulumi Cloud rejects the login: {message}", Command("pulumi login"))
+        return errors.CredentialsError(f"Pulumi Cloud rejects the login: {message}", shell("pulumi", "login"))
     if re.search(
         r"failed to (refresh cached|retrieve) credentials|no EC2 IMDS role|get identity: get credentials", message
     ):

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from wizard.core.errors import UsageError
-from wizard.core.next_command import Result, wizard
+from wizard.core.next_command import Result, Text, wizard
 
 if TYPE_CHECKING:
     from wizard.core.clients import Clients, Request
     from wizard.core.json_documents import Document
 
-INPUTS = "The inputs (the Region, the trail and others): python -m wizard help inputs"
+INPUTS = Text("The inputs (the Region, the trail and others): ", wizard("help", "inputs"))
 
 
 @dataclass(frozen=True, kw_only=True)

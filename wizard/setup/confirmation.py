@@ -150,7 +150,7 @@ def _decide(request: Request, ui: UserInterface, ready: PreparedRun, planned: pl
         ui.line(text, mark=Mark.WARN)
     if not (request.yes or request.plan is not None):
         if not ui.interactive:
-            raise Cancelled("nothing was changed: no terminal to confirm the plan", f"{again} --yes")
+            raise Cancelled("nothing was changed: no terminal to confirm the plan", again.plus("--yes"))
         decision = _ask_about_plan(request, ui, ready, planned)
         if decision is Decision.CANCEL:
             raise Cancelled("nothing was changed", again)
@@ -159,7 +159,7 @@ def _decide(request: Request, ui: UserInterface, ready: PreparedRun, planned: pl
     if irreversible and not typed(request, ui):
         raise Cancelled(
             "nothing was changed: type the stack's name to confirm what cannot be undone",
-            f"{again} --confirm {request.stack}",
+            again.plus("--confirm", request.stack),
         )
     return Decision.APPLY
 
@@ -239,5 +239,5 @@ def _refuse_other_settings(request: Request, ready: PreparedRun) -> None:
 def _stale_plan(request: Request, changes: Sequence[str]) -> StalePlan:
     return StalePlan(
         "nothing was changed: the saved plan no longer fits\n" + "\n".join(f"  {change}" for change in changes),
-        f"python -m wizard preview --stack {request.stack} --save-plan FILE   # and read it again",
+        wizard("preview", "--stack", request.stack, "--save-plan", "FILE", advice="and read it again"),
     )

@@ -15,7 +15,7 @@ from wizard.core.errors import PermissionDenied, SetupError, UsageError
 from wizard.core.models import delivery as models
 from wizard.core.models.account import Identity
 from wizard.core.models.inputs import Mark
-from wizard.core.next_command import Command
+from wizard.core.next_command import Command, Text, chain, shell, wizard
 from wizard.core.ports.run import AwsClient, TargetContext, UserInterface
 from wizard.data_key import delivery
 from wizard.setup import confirmation, report
@@ -142,8 +142,8 @@ def wrap_former_key(
             return clients.wrapper.wrap(aws.environment(), key_arn=key_arn, prompt=ui.interactive)
         except UsageError as error:
             if not ui.interactive:
-                adopt = f"python -m wizard adopt --encryption-key --stack {stack} --confirm {stack}"
-                raise UsageError(error.message, Command(f'printf %s "$ENCRYPTION_KEY" | {adopt}')) from error
+                adopt = wizard("adopt", "--encryption-key", "--stack", stack, "--confirm", stack)
+                raise UsageError(error.message, Command('printf %s "$ENCRYPTION_KEY" | ', adopt)) from error
             ui.line(error.message, mark=Mark.FAIL)
             if not ui.confirm("Enter it again?"):
                 raise
@@ -158,31 +158,32 @@ def wrap_former_key(
 
 def temporary_grant(
     settings: Settings, identity: Identity, stack: str, statements: Sequence[Mapping[str, str]], *, name: str
-) -> str:
+) -> Text:
     """How to give the caller these permissions for one command, and how to remove them again."""
     if settings.strict_key_policy:
         added = [
             {**statement, "Principal": {"AWS": identity.principal_arn}, "Resource": "*"} for statement in statements
         ]
-        return (
-            "the key's policy delegates nothing to IAM (strict): an administrator adds to it with aws kms "
-            f"put-key-policy: {json.dumps(added)}; run the same command again; pulumi up --stack {stack} removes it"
-        )
-    first = ""
-    if settings.exclusive_use:
-        first = (
-            "the key's policy allows its use only to the application: first pulumi config set --stack "
-            f"{stack} eonpro-kms:exclusiveUse false && pulumi up --stack {stack} (and undo it afterwards), then "
+        return Text(
+            "the key's policy delegates nothing to IAM (strict): an administrator adds to it with ",
+            *(shell("aws", "kms", "put-key-policy"), f": {json.dumps(added)}; run the same command again; "),
+            *(shell("pulumi", "up", "--stack", stack), " removes it"),
         )
     kind, principal_name = (
         "user" if ":user/" in identity.principal_arn else "role",
         Arn.parse(identity.principal_arn).name,
     )
     document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
-    return (
-        f"{first}aws iam put-{kind}-policy --{kind}-name {principal_name} --policy-name {name} --policy-document "
-        f"'{document}'   # run the same command again, then: aws iam delete-{kind}-policy --{kind}-name "
-        f"{principal_name} --policy-name {name}"
+    of = (f"--{kind}-name", principal_name, "--policy-name", name)
+    put = shell("aws", "iam", f"put-{kind}-policy", *of, "--policy-document", document)
+    advice = Text("run the same command again, then: ", shell("aws", "iam", f"delete-{kind}-policy", *of))
+    if not settings.exclusive_use:
+        return Command(put, advice=advice)
+    return chain(
+        shell("pulumi", "config", "set", "--stack", stack, "eonpro-kms:exclusiveUse", "false"),
+        shell("pulumi", "up", "--stack", stack),
+        put,
+        advice=Text("the key's policy allows its use only to the application; undo it afterwards; ", advice),
     )
 
 

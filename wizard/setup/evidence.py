@@ -54,7 +54,9 @@ def is_all_good(diagnosis: Diagnosis) -> bool:
 def checklist(diagnosis: Diagnosis, proofs: Sequence[Verification], settings: Settings) -> tuple[ChecklistEntry, ...]:
     """The nine items of a set-up."""
     notices = (*diagnosis.notices, *_of_this_run(proofs))
-    return tuple(item_of(topic, notices, settings) for topic in (*TOPICS[:-1], Topic.APPLICATION, Topic.REVIEW))
+    return tuple(
+        item_of(topic, notices, settings, diagnosis.stack) for topic in (*TOPICS[:-1], Topic.APPLICATION, Topic.REVIEW)
+    )
 
 
 def _of_this_run(proofs: Sequence[Verification]) -> Iterator[Notice]:

@@ -10,7 +10,7 @@ from typing import Any
 from wizard.core.errors import Cancelled, Problem
 from wizard.core.models.delivery import Scope
 from wizard.core.models.inputs import Mark
-from wizard.core.next_command import wizard
+from wizard.core.next_command import Command, wizard
 from wizard.core.ports.run import TargetContext, UserInterface
 from wizard.core.variable_ownership import ForeignVariable, OwnValues, VariablesNotOurs, replacing
 from wizard.targets.port import deploy_targets
@@ -40,18 +40,18 @@ def named(values: Mapping[str, Any]) -> frozenset[str]:
 
 def problem(variables: Iterable[ForeignVariable], agreed: frozenset[str]) -> Problem:
     """All of them as one problem of the checks, with the command that agrees to each."""
-    error = VariablesNotOurs(variables, "setup")
+    error = VariablesNotOurs(variables, wizard("setup"))
     names = [*sorted(agreed), *(variable.name for variable in error.variables)]
     return Problem(
         what=f"this stack did not write {'; '.join(variable.words for variable in error.variables)}",
         why="the delivery would replace the value, and something else in the application may read it",
-        next=replacing("setup", names),
+        next=replacing(wizard("setup"), names),
         exit_code=error.exit_code,
     )
 
 
 def ask(
-    ui: UserInterface, variables: Iterable[ForeignVariable], agreed: frozenset[str], command: str
+    ui: UserInterface, variables: Iterable[ForeignVariable], agreed: frozenset[str], command: Command
 ) -> frozenset[str]:
     """The names that a person lets this run replace, one question each. Raises Cancelled for a no."""
     ui.section("Variables of somebody else", "this stack did not write them")
@@ -64,8 +64,8 @@ def ask(
         if not ui.confirm(f"Replace {name}?", default=False, why=_WHY):
             raise Cancelled(
                 f"nothing was changed: {name} keeps its value",
-                wizard(
-                    *command.split(),
+                Command(
+                    command,
                     advice="after the stack's variables have other names: --variable-names of setup "
                     "(docs/application.md)",
                 ),
@@ -77,7 +77,7 @@ def agreed_context(
     ui: UserInterface,
     context: TargetContext,
     values: Mapping[str, Any],
-    command: str,
+    command: Command,
     *,
     scopes: tuple[Scope, ...] = (),
     redeploys: bool = False,

@@ -96,7 +96,7 @@ def _create(
         environment[FILE_VARIABLE] = path = places.make_passphrase(stack)
         ui.line(f"the stack's passphrase is in {path}: keep a copy where you keep secrets", mark=Mark.WARN)
         ui.line("to use the Pulumi CLI directly:", mark=Mark.INFO)
-        ui.verbatim(f"export {FILE_VARIABLE}={path}")
+        ui.verbatim(shell("export", f"{FILE_VARIABLE}={path}"))
     backend = interview.answers.get("backend")
     chosen = backend is not None and backend.source is Source.ASKED
     return StateLocation(
@@ -250,7 +250,7 @@ def check(
     if problems:
         raise PreflightFailed(problems)
     if foreign:
-        agreed = foreign_variables.ask(ui, foreign, agreed, "setup")
+        agreed = foreign_variables.ask(ui, foreign, agreed, wizard("setup"))
     assert findings.settings is not None and isinstance(interview.identity, Identity) and interview.aws is not None
     identity = (full_identity and full_identity.result()[0]) or interview.identity
     if not ui.interactive:

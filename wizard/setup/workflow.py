@@ -20,7 +20,7 @@ from wizard.core.models.account import UnrecordedResource
 from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.inputs import LATER, Choice, Mark
 from wizard.core.models.rotation import LastBackup
-from wizard.core.next_command import plain_name, wizard
+from wizard.core.next_command import Command, plain_name, shell, wizard
 from wizard.core.ports.run import Engine, TargetContext, UserInterface
 from wizard.core.retry import Threads, give_way
 from wizard.data_key.delivery import find_last_backup
@@ -78,22 +78,22 @@ def _retained(stack: TargetContext, state: StackState) -> tuple[tuple[str, str],
     return tuple((f"{each.type.rpartition(':')[2]} {each.id}", why) for each in state.resources if each.is_retained)
 
 
-def ending(settings: Settings, key_id: str) -> str:
+def ending(settings: Settings, key_id: str) -> Command:
     """The commands that delete the key, for when no record needs it any more.
 
     On the key itself: the stack is empty, and an update of it would create a second one.
     """
-    key = f"--region {settings.region} --key-id {key_id}"
+    key, default = ("--region", settings.region, "--key-id", key_id), ("--policy-name", "default")
+    read = shell("aws", "kms", "get-key-policy", *key, *default, "--query", "Policy", "--output", "text")
     program = (
         "import json, sys; policy = json.load(sys.stdin); policy['Statement'] = [each for each in policy['Statement'] "
         f"if each.get('Sid') not in {policies.DELETION_DENIALS!r}]; print(json.dumps(policy))"
     )
-    return (
-        "# only when no record needs the data key any more: it can never be decrypted again\n"
-        f'policy="$(aws kms get-key-policy {key} --policy-name default --query Policy --output text | \\\n'
-        f'  python -c "{program}")" && \\\n'
-        f'aws kms put-key-policy {key} --policy-name default --policy "$policy" && \\\n'
-        f"aws kms schedule-key-deletion {key} --pending-window-in-days 30"
+    return Command(
+        "# only when no record needs the data key any more: it can never be decrypted again\n",
+        *('policy="$(', read, f' | \\\n  python -c "{program}")" && \\\n'),
+        *(shell("aws", "kms", "put-key-policy", *key, *default), ' --policy "$policy" && \\\n'),
+        shell("aws", "kms", "schedule-key-deletion", *key, "--pending-window-in-days", "30"),
     )
 
 
@@ -286,7 +286,7 @@ def _access_keys(request: Request, clients: Clients) -> access_key.AccessKeys:
         vercel=vercel,
         project=vercel.find_project(*settings.vercel_place).with_names(settings.delivered_names),
         user=settings.names.app_user,
-        on_message=lambda line: clients.ui.line(access_key.of_stack(line, request.stack), mark=Mark.OK),
+        on_message=lambda line: clients.ui.line(line, mark=Mark.OK),
         consent=confirmation.consent(clients.ui, yes=request.yes),
     )
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from wizard.core.models.inputs import Choice, Input, InputType
+from wizard.core.next_command import Command, Text, lines, shell
 from wizard.targets.port import NextStep, StoreTarget, TargetDescription
 
 if TYPE_CHECKING:
@@ -94,8 +95,8 @@ class Eks(StoreTarget):
         """Not inspected: the wizard has no access to the cluster."""
         from wizard.core.models.deployment import Instances
 
-        restart = f"kubectl rollout restart deployment --namespace {context.settings.eks_namespace}"
-        why = f"pods read the values when they start: {restart}"
+        restart = shell("kubectl", "rollout", "restart", "deployment", "--namespace", context.settings.eks_namespace)
+        why = Text("pods read the values when they start: ", restart)
         return Instances(target=NAME, deployment=None, why=why, is_inspected=False)
 
     def reader(self) -> str:
@@ -177,7 +178,7 @@ def external_secret(settings: Settings) -> str:
     return "---\n".join(yaml.safe_dump(document, sort_keys=False) for document in (store, secret))
 
 
-def associations(settings: Settings, *, app_role_arn: str, secrets_role_arn: str) -> str:
+def associations(settings: Settings, *, app_role_arn: str, secrets_role_arn: str) -> Command:
     """The commands that give the two service accounts their roles."""
     from components.policies.stack import SECRETS_NAMESPACE, SECRETS_SERVICE_ACCOUNT
     from components.settings import EksIdentity
@@ -187,14 +188,16 @@ def associations(settings: Settings, *, app_role_arn: str, secrets_role_arn: str
         (SECRETS_NAMESPACE, SECRETS_SERVICE_ACCOUNT, secrets_role_arn),
     )
     if settings.eks_identity is EksIdentity.IRSA:
-        return "\n".join(
-            f"kubectl annotate serviceaccount --overwrite -n {namespace} {account} \\\n"
-            f"  eks.amazonaws.com/role-arn={role}"
+        return lines(
+            shell(
+                *("kubectl", "annotate", "serviceaccount", "--overwrite", "-n", namespace, account),
+                f"eks.amazonaws.com/role-arn={role}",
+            )
             for namespace, account, role in accounts
         )
-    return "\n".join(
-        f"aws eks create-pod-identity-association --cluster-name {settings.eks_cluster} \\\n"
-        f"  --namespace {namespace} --service-account {account} --role-arn {role}"
+    create = ("aws", "eks", "create-pod-identity-association", "--cluster-name", settings.eks_cluster or "")
+    return lines(
+        shell(*create, "--namespace", namespace, "--service-account", account, "--role-arn", role)
         for namespace, account, role in accounts
     )
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from wizard.core.errors import Problem, SetupError
 from wizard.core.models.inputs import Mark, StepState
-from wizard.core.next_command import PROGRAM, Command, Run
+from wizard.core.next_command import Call, Command, Run, Text
 from wizard.terminal.status_line import Clock, Status, Timer, every
 from wizard.terminal.text import Piece, capabilities_of, cells, divided, folded, longest_part, longest_word, painted
 
@@ -40,8 +40,6 @@ _OPERATIONS = {
 }
 
 # An item of a list: its further lines begin below the first word after its sign or number.
-_COMMAND_AT_END = re.compile(rf"(?<=: )(?:{PROGRAM}|pulumi|aws|make) [^\n;()]*$")
-"""A command that ends a text, before it is completed."""
 _ITEM = re.compile(r"(?:[-+~±=>] +(?:(?:create|update|delete|replace|import|retain) +)?|\d+\. )(?=\S)")
 
 _MIN_COLUMN = 20
@@ -204,11 +202,13 @@ class Screen:
 
     def _divided(self, text: str, indent: str) -> tuple[str, str]:
         """A text that ends with a command which would be wrapped, and that command; otherwise the text alone."""
-        found = _COMMAND_AT_END.search(text)
         last = indent + self._clean(text).rpartition("\n")[2]
-        if found is None or cells(last) <= self._capabilities.width:
+        if not isinstance(text, Text) or cells(last) <= self._capabilities.width:
             return text, ""
-        return text[: found.start()].rstrip(), found[0]
+        *before, command = text.parts
+        if not isinstance(command, Call) or not str(Text(*before)).endswith(": "):
+            return text, ""
+        return Text(*before[:-1], str(before[-1]).rstrip()), Command(command)
 
     def _paragraph(self, text: str, *, style: str = "", indent: str = "") -> None:
         text, command = self._divided(text, indent)

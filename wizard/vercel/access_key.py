@@ -5,6 +5,7 @@ Writes `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` of the scope; overwrites 
 
 from wizard.core.errors import DataKeyConflict, ResourceError, Unreachable, UsageError
 from wizard.core.models.delivery import AccessKey
+from wizard.core.next_command import Text
 from wizard.core.safe_text import quoted
 from wizard.vercel.delivery import AGAIN, shared_fix, shared_reason
 from wizard.vercel.variable_state import (
@@ -128,7 +129,7 @@ def _refuse(variables: Variables, listed: tuple[ListedVariable, ...]) -> None:
         raise DataKeyConflict(
             f"{variables.owner} has {reported} already, which this stack did not set;"
             " nothing was overwritten: the application may use them",
-            f"find out what they are for; if nothing needs them: {removal}, then run the same command again",
+            Text("find out what they are for; if nothing needs them: ", removal, ", then run the same command again"),
         )
     shared = [variable for variable in entries if variables.scope.beside(variable)]
     if shared:

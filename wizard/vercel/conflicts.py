@@ -13,7 +13,7 @@ from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError, UsageError
 from wizard.core.models.account import DiscoveredDataKey
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, Scope
-from wizard.core.next_command import Command, wizard
+from wizard.core.next_command import shell, wizard
 from wizard.core.retry import together
 from wizard.core.safe_text import clean
 from wizard.vercel import variable_state as state
@@ -235,7 +235,10 @@ def find_data_key(variables: Variables, *, name: str = DATA_KEY_VARIABLE) -> Dis
         raise DataKeyConflict(
             f"{variables.owner} has {name} for {scope.words} {len(entries)} times "
             f"(ids {', '.join(entry.id for entry in entries)})",
-            f"vercel env ls {scope.typed}   # find out which one the application uses; remove none that may be needed",
+            shell(
+                *("vercel", "env", "ls", *scope.typed),
+                advice="find out which one the application uses; remove none that may be needed",
+            ),
         )
     wrapped = _wrapped(variables, entries[0]) if entries else None
     named = _entries_of(variables, listed, KEY_ID_VARIABLE)
@@ -257,7 +260,9 @@ def name_data_key(variables: Variables, wrapped: WrappedDataKey) -> None:
     if len(entries) != 1:
         raise DataKeyConflict(
             f"{variables.owner} has {name} for {scope.words} {len(entries)} times; it had it once before",
-            Command(f"vercel env ls {scope.typed}", advice="find out who changes it, then run the same command again"),
+            shell(
+                "vercel", "env", "ls", *scope.typed, advice="find out who changes it, then run the same command again"
+            ),
         )
     claim = FINGERPRINT.search(entries[0].comment)
     if claim is not None and claim[0] == wrapped.fingerprint:
@@ -281,7 +286,10 @@ def _wrapped(variables: Variables, entry: state.ListedVariable) -> WrappedDataKe
         # Not corrected here: the application may accept it, and a delivery would treat it as another data key.
         raise DataKeyConflict(
             f"{entry.key} in {scope.words} of {variables.owner} cannot be a wrapped data key: {error}",
-            f"set it again as it was printed when it was created: vercel env update {entry.key} {scope.typed}",
+            shell(
+                *("vercel", "env", "update", entry.key, *scope.typed),
+                advice="set it again as it was printed when it was created",
+            ),
         ) from None
 
 

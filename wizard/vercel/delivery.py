@@ -20,7 +20,7 @@ from wizard.core.errors import (
     UsageError,
 )
 from wizard.core.models.delivery import PRODUCTION, AppVariables, Delivered, DeliveryState
-from wizard.core.next_command import wizard
+from wizard.core.next_command import Text, wizard
 from wizard.core.safe_text import clean, quoted
 from wizard.core.variable_ownership import ForeignVariable, OwnValues, VariablesNotOurs, shown
 from wizard.vercel.conflicts import inherited_data_key, names_of
@@ -83,7 +83,7 @@ def refusal(
         except DataKeyConflict as error:
             return error.message
         except ResourceError as error:
-            return f"{error.message}: {error.hint}"
+            return Text(error.message, ": ", error.hint)
         return None
     for delivered_name in delivered_names:
         foreign = foreign_data_key(listed, stored, read, replaceable=replaceable, scope=scope, name=delivered_name)
@@ -183,15 +183,17 @@ def _examine(
         if foreign:
             raise DataKeyConflict(
                 f"{variables.owner}: {foreign}",
-                "find out which records need it; only if none does:"
-                f" {scope.removal([name])}, then run the same command again",
+                Text(
+                    "find out which records need it; only if none does: ",
+                    *(scope.removal([name]), ", then run the same command again"),
+                ),
             )
     states = tuple(state_of(desired, listed, read, before, scope, variables.names) for desired in expected(batch))
     incomplete = {state.expected.key for state in _gaps(states) if not state.shared}
     if unagreed := incomplete - batch.replaces:
         found = _foreign(variables, listed, read, batch.own_values)
         if not_ours := [variable for variable in found if variable.name in unagreed]:
-            raise VariablesNotOurs(not_ours, "push", agreed=batch.replaces)
+            raise VariablesNotOurs(not_ours, wizard("push"), agreed=batch.replaces)
     return states
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from wizard.core.errors import SetupError, Unreachable, Unsupported
 from wizard.core.models.delivery import PRODUCTION, VercelProject
 from wizard.core.models.deployment import Deployment, Redeployed, RedeployState, ReleaseState, RollingRelease
+from wizard.core.next_command import NO_COMMAND, Command, Text
 from wizard.core.retry import Deadline, Reason
 from wizard.core.safe_text import clean, quoted
 from wizard.vercel.http import Api, Endpoint, Response, scope_of
@@ -54,7 +55,7 @@ class _End:
 
     state: RedeployState
     why: str = ""
-    command: str = ""
+    command: Command = NO_COMMAND
     is_shared: bool = False
 
 
@@ -232,7 +233,7 @@ class Deployments:
                     reported, stage = words, self._api.deadline(_stage_seconds(own))
                     tell(f"{deployment.name}: {words}")
                     if until_complete and own.active is not None and own.active.needs_approval:
-                        tell(f"to let it go on: {own.command}")
+                        tell(Text("to let it go on: ", own.command))
                 left = own.seconds_left
                 patient = until_complete or (left is not None and left + STAGE_SPARE_SECONDS <= whole.left)
                 if patient and stage.wait(Reason.ROLLOUT):
@@ -245,7 +246,7 @@ class Deployments:
                 )
             if own is not None and own.state is ReleaseState.ABORTED:
                 again = command(self._project, "start", f"--dpl={deployment.id}")
-                return _End(state=RedeployState.FAILED, why=f"{own.words}; to begin it again: {again}")
+                return _End(state=RedeployState.FAILED, why=Text(f"{own.words}; to begin it again: ", again))
             running = self.running()
             if running is not None and running.id == deployment.id:
                 return _End(state=RedeployState.DONE)

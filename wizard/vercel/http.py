@@ -20,7 +20,7 @@ import urllib3
 
 from wizard.core import call_limit, errors, retry, safe_text
 from wizard.core.models.delivery import VercelProject
-from wizard.core.next_command import VERCEL_LOGIN, WITHOUT_PROXY, Command
+from wizard.core.next_command import VERCEL_LOGIN, WITHOUT_PROXY, Command, shell
 from wizard.core.retry import Clock, Deadline, Once, Reason
 from wizard.core.safe_text import quoted
 from wizard.vercel.connections import TooLarge, make_pool, read_content
@@ -69,7 +69,7 @@ class Service:
 
     @property
     def itself(self) -> Command:
-        return Command(f"unset {self.variable}", advice=f"{self.name} itself is used then")
+        return shell("unset", self.variable, advice=f"{self.name} itself is used then")
 
 
 BASE_URL = "https://api.vercel.com"

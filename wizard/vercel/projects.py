@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from components.settings import VercelIssuerMode
 from wizard.core.errors import CredentialsError, PermissionDenied, SetupError
 from wizard.core.models.delivery import VercelProject
-from wizard.core.next_command import VERCEL_LOGIN
+from wizard.core.next_command import VERCEL_LOGIN, Text
 from wizard.core.safe_text import clean
 from wizard.vercel.http import Api, Endpoint, Response
 from wizard.vercel.variable_state import ListedVariable
@@ -306,8 +306,8 @@ _BARRED = {
     "invalidated": "that team has invalidated the token",
 }
 _FIXES = {
-    "saml": f"sign in to the team at https://vercel.com, then: {VERCEL_LOGIN}",
-    "mfa": f"set up a second factor at https://vercel.com/account/settings/authentication, then: {VERCEL_LOGIN}",
+    "saml": Text("sign in to the team at https://vercel.com, then: ", VERCEL_LOGIN),
+    "mfa": Text("set up a second factor at https://vercel.com/account/settings/authentication, then: ", VERCEL_LOGIN),
 }
 
 

@@ -14,7 +14,7 @@ from wizard.core.data_key import FINGERPRINT
 from wizard.core.errors import PermissionDenied, SetupError, TargetMissing, Unreachable, UnreadableAnswer
 from wizard.core.models.access import VariableEntry
 from wizard.core.models.delivery import FORMER_KEY_VARIABLES, Scope, VercelProject, VercelVariable
-from wizard.core.next_command import Command, quote, shell
+from wizard.core.next_command import Command, shell
 from wizard.core.retry import Deadline, Reason, together
 from wizard.vercel import projects
 from wizard.vercel.http import ITSELF, Api, Endpoint, Response, scope_of
@@ -156,7 +156,7 @@ class Variables:
         path = Endpoint.CUSTOM_ENVIRONMENTS.path(project=self._project.id)
         team = ("--scope", self._project.team_slug) if self._project.team_slug else ()
         call = shell("vercel", "api", path, "--method", "POST", "--input", "-", *team)
-        return Command(f"echo {quote(json.dumps({'slug': slug}))} | {call}", advice="creates it")
+        return Command(shell("echo", json.dumps({"slug": slug})), " | ", call, advice="creates it")
 
     def custom_environments(self) -> Mapping[str, str]:
         """The name of each of the project's custom environments by its id; empty where they cannot be listed."""

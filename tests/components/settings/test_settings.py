@@ -207,7 +207,7 @@ def test_a_key_of_an_earlier_version_is_refused_with_the_command_that_removes_it
         Settings.from_config({**as_the_engine_gives(read()), f"{PROJECT}:{key}": '["application=eonpro"]'})
     ((field, fault),) = refusal.value.faults
     assert (field, "no longer exists" in fault) == (key, True)
-    assert correction(field, "production") == f"pulumi config rm --stack production {PROJECT}:{key}"
+    assert correction(field, "production") == (("pulumi", "config", "rm", "--stack", "production", f"{PROJECT}:{key}"),)
 
 
 def test_the_account_root_user_is_no_administrator_of_new_settings() -> None:

@@ -5,8 +5,6 @@ Touches the fakes only.
 
 from __future__ import annotations
 
-import itertools
-import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -56,12 +54,11 @@ class DoctorFixture(World):
             github=self.github,
         )
         diagnosis = diagnose(deployed_stack.find(self.run()[0], clients), of)
-        commands = [finding.command.split(" && ") for finding in (*diagnosis.findings, *diagnosis.consequences)]
-        for command in itertools.chain(*commands):
-            program, *words = shlex.split(command) or [""]
-            if (program, *words[:2]) == ("python", "-m", "wizard"):
-                # Raises for a command that could not be typed.
-                parser.parse(words[2:])
+        for finding in (*diagnosis.findings, *diagnosis.consequences):
+            for words in finding.command.calls:
+                if words[:3] == ("python", "-m", "wizard"):
+                    # Raises for a command that could not be typed.
+                    parser.parse(words[3:])
         return diagnosis
 
     def first(self, of: Sequence[Judgement] = checks.ACCESS_CHECKS) -> Notice:

@@ -46,8 +46,8 @@ def met(topic: Topic, *without: str) -> list[Notice]:
 def test_an_item_is_done_only_if_each_requirement_that_counts_was_looked_at(requirement: Requirement) -> None:
     topic = requirement.topic
     wanted = settings(cloudwatch_logs=True)
-    assert item_of(topic, met(topic), wanted).state is ItemState.DONE
-    assert item_of(topic, met(topic, requirement.id), wanted).state is ItemState.UNKNOWN
+    assert item_of(topic, met(topic), wanted, "production").state is ItemState.DONE
+    assert item_of(topic, met(topic, requirement.id), wanted, "production").state is ItemState.UNKNOWN
 
 
 @pytest.mark.parametrize("requirement", [each for each in REQUIREMENTS if each.optional], ids=lambda each: each.id)
@@ -64,26 +64,26 @@ def test_an_optional_requirement_counts_only_where_the_settings_ask_for_it(requi
 
 
 def test_an_item_that_the_settings_do_not_ask_for_is_never_done() -> None:
-    item = item_of(Topic.ALERTS, (), settings(alerts=False))
+    item = item_of(Topic.ALERTS, (), settings(alerts=False), "production")
     assert (item.state, item.evidence) == (ItemState.PERSON, "the settings do not ask for it")
 
 
 def test_the_evidence_names_what_is_wrong_first_and_the_command_that_closes_it() -> None:
-    item = item_of(Topic.TRAIL, (*met(Topic.TRAIL, *TRAIL), UNKNOWN, PERSON, WRONG), settings())
+    item = item_of(Topic.TRAIL, (*met(Topic.TRAIL, *TRAIL), UNKNOWN, PERSON, WRONG), settings(), "production")
     assert item.evidence == "the trail T is stopped; the trail T: could not be read: denied; a person decides"
     assert (item.state, item.next) == (ItemState.OPEN, "start")
 
 
 def test_what_is_good_of_one_resource_is_one_sentence() -> None:
     about = [
-        Notice.good(f"the bucket logs-1 {words}", requirements=("key-rotation",))
+        Notice.good(words, subject="the bucket logs-1", requirements=("key-rotation",))
         for words in ("is private", "is versioned")
     ]
     other = Notice.good("the key rotates", requirements=("key-rotation",))
-    item = item_of(Topic.ROTATION, (about[0], other, about[1]), settings())
+    item = item_of(Topic.ROTATION, (about[0], other, about[1]), settings(), "production")
     assert item.evidence == "the bucket logs-1 is private, is versioned; the key rotates"
 
 
 def test_the_evidence_rests_on_the_facts_of_its_notices() -> None:
     notices = [Notice(state=State.GOOD, what="x", requirements=("key-rotation",), facts=("key", "trail"))]
-    assert item_of(Topic.ROTATION, notices, settings()).facts == ("key", "trail")
+    assert item_of(Topic.ROTATION, notices, settings(), "production").facts == ("key", "trail")

@@ -29,7 +29,7 @@ from wizard.cli.parser import flags_of, parse
 from wizard.cli.request import run_of
 from wizard.core import json_documents
 from wizard.core.errors import SetupError, UsageError
-from wizard.core.next_command import DEFAULT_COMMAND, PROGRAM, SCRIPT, Run, wizard
+from wizard.core.next_command import AWS_SERVICES, DEFAULT_COMMAND, PROGRAM, SCRIPT, Command, Run, Text, wizard
 from wizard.pulumi_engine import config
 from wizard.terminal.screen import Screen
 
@@ -42,26 +42,18 @@ PYTHON = shlex.quote(sys.executable)
 
 
 @cache
-def texts() -> list[str]:
+def texts() -> list[Command]:
     """What `_texts` gives, each once. Not while pytest collects: each of its processes would parse the product."""
     return sorted({*_texts()})
 
 
-def _texts() -> Iterator[str]:
-    """Every text of the product that names a wizard command, with X in the place of each value; no docstring."""
+def _texts() -> Iterator[Command]:
+    """Every command of this program that the product names, with X in the place of each value."""
     for file in sorted((ROOT / "wizard").rglob("*.py")):
-        if file in CODE:
-            continue
         source = file.read_text(encoding="utf-8")
-        if PROGRAM not in source and "wizard(" not in source:
-            continue
-        tree = ast.parse(source)
-        docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-        for node in ast.walk(tree):
+        for node in ast.walk(ast.parse(source)) if file not in CODE and "wizard(" in source else ():
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "wizard":
                 yield wizard(*(str(word.value) if isinstance(word, ast.Constant) else VALUE for word in node.args))
-            elif id(node) not in docstrings and (text := _text(node)) is not None and PROGRAM in text:
-                yield text
 
 
 def _text(node: ast.AST) -> str | None:
@@ -72,14 +64,68 @@ def _text(node: ast.AST) -> str | None:
     return None
 
 
-def commands_in(text: str) -> list[list[str]]:
-    """The words of each wizard command in a text, without the program."""
-    return [shlex.split(found)[3:] for found in re.findall(rf"{PROGRAM}[^`|#\n)]*", text)]
+def words_of(command: str) -> list[str]:
+    """The words of a command of this program, without the program."""
+    return shlex.split(command)[3:]
+
+
+PROGRAMS = re.compile(
+    rf"{PROGRAM}(?!ry)|(?<![\w./-])(?:aws (?:{'|'.join(AWS_SERVICES)})|make setup"
+    r"|pulumi (?:up|preview|refresh|destroy|cancel|config (?:set|rm|refresh)"
+    r"|stack (?:ls|rm|output|export|import)|login [a-z-]))\b"
+)
+"""What begins a command that is another one on another machine."""
+
+
+@pytest.mark.parametrize("folder", sorted(path.name for path in (ROOT / "wizard").iterdir() if path.is_dir()))
+def test_no_text_has_a_command_in_it_that_is_not_a_value(folder: str) -> None:
+    found = [
+        f"{file.relative_to(ROOT)}:{node.lineno}: {text}"
+        for file in sorted((ROOT / "wizard" / folder).rglob("*.py"))
+        if file not in CODE
+        for node, text in _prose(ast.parse(file.read_text(encoding="utf-8")))
+        if PROGRAMS.search(text)
+    ]
+    assert found == []
+
+
+def _prose(tree: ast.AST) -> Iterator[tuple[ast.expr, str]]:
+    """The texts of a module, with X in the place of each value; no docstring."""
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.expr) and id(node) not in docstrings and (text := _text(node)) is not None:
+            yield node, text
+
+
+@pytest.mark.parametrize("folder", sorted(path.name for path in (ROOT / "wizard").iterdir() if path.is_dir()))
+def test_no_text_is_made_of_a_command_in_a_way_that_loses_its_words(folder: str) -> None:
+    """An f-string, a `+` or a `join` makes plain text of it, which keeps no flag of the run."""
+    lost = [
+        f"{file.relative_to(ROOT)}:{node.lineno}"
+        for file in sorted((ROOT / "wizard" / folder).rglob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FormattedValue | ast.BinOp)
+        for part in ([node.value] if isinstance(node, ast.FormattedValue) else [node.left, node.right])
+        if _makes_command(part)
+    ]
+    assert lost == []
+
+
+def _makes_command(node: ast.expr) -> bool:
+    if isinstance(node, ast.Attribute):
+        return node.attr in ("hint", "command") and getattr(node.value, "id", "") in (
+            "error",
+            "notice",
+            "each",
+            "finding",
+        )
+    called = getattr(node.func, "id", getattr(node.func, "attr", "")) if isinstance(node, ast.Call) else ""
+    return called in ("wizard", "shell", "chain", "Command", "Text", "plus", "pulumi_up")
 
 
 def test_a_command_in_a_message_keeps_the_flags_of_the_run() -> None:
     run = replace(run_of(GIVEN), program=PROGRAM, project=None)
-    for words in (words for text in texts() for words in commands_in(run.complete(text))):
+    for words in (words_of(run.complete(text)) for text in texts()):
         name = words[0] if words and not words[0].startswith("-") else DEFAULT_COMMAND
         if name not in COMMANDS or {"--help", "--all"} & set(words):
             continue
@@ -91,8 +137,7 @@ def test_a_command_in_a_message_keeps_the_flags_of_the_run() -> None:
 def test_nobody_signs_or_saves_under_a_word_that_stands_for_a_value() -> None:
     with_placeholders = {
         (words[0], flag, word)
-        for text in texts()
-        for words in commands_in(text.replace("{", ""))
+        for words in map(words_of, texts())
         for flag, word in pairwise(words)
         if flag.startswith("--") and re.fullmatch(r"[A-Z][A-Z/-]+", word)
     }
@@ -103,13 +148,13 @@ def test_nobody_signs_or_saves_under_a_word_that_stands_for_a_value() -> None:
 
 
 def test_a_message_names_commands_that_there_are() -> None:
-    for words in (words for text in texts() for words in commands_in(text)):
+    for words in map(words_of, texts()):
         known = (*COMMANDS, "COMMAND")
         assert not words or words[0].startswith(("-", VALUE)) or words[0].rstrip(",;.)") in known, words
 
 
 def test_a_message_names_no_flag_that_its_command_would_refuse() -> None:
-    for name, *words in (words for text in texts() for words in commands_in(text) if words):
+    for name, *words in filter(None, map(words_of, texts())):
         flags = {word.partition("=")[0] for word in words if word.startswith("--")}
         # What is added where the message is printed may be the words that a flag needs.
         assert name not in COMMANDS or VALUE in words or flags <= flags_of(name, words), (name, words)
@@ -117,11 +162,11 @@ def test_a_message_names_no_flag_that_its_command_would_refuse() -> None:
 
 def test_terminal_and_json_complete_every_command_that_they_print() -> None:
     run, out = run_of(GIVEN), io.StringIO()
-    error = SetupError("see `python -m wizard doctor`", wizard("push", advice="or `python -m wizard restore`"))
+    error = SetupError(Text("see ", wizard("doctor")), wizard("push", advice=Text("or ", wizard("restore"))))
     screen = Screen(out=out, width=200, run=run)
     screen.error(error)
-    screen.section("Delivery", "if it stops: `python -m wizard push`")
-    screen.table([("next", "python -m wizard status")])
+    screen.section("Delivery", Text("if it stops: ", wizard("push")))
+    screen.table([("next", wizard("status"))])
     screen.verbatim(wizard("verify"))
     document = run.complete_all(json_documents.failure(error, command="setup"))
     printed = [line for line in out.getvalue().splitlines() if "--stack" in line]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wizard.core.next_command import Command, Run, document, shell, wizard
+from wizard.core.next_command import Command, Run, Text, chain, document, shell, wizard
 
 RUN = Run(
     flags={
@@ -33,14 +33,12 @@ def test_a_command_keeps_the_flags_of_the_run_that_it_takes() -> None:
 
 
 def test_no_command_is_the_default_command() -> None:
-    assert RUN.complete("python -m wizard") == (
-        "python -m wizard --stack staging --from production --target ecs,vercel --yes"
-    )
+    assert RUN.complete(wizard()) == ("python -m wizard --stack staging --from production --target ecs,vercel --yes")
 
 
 def test_a_flag_that_is_there_is_not_added_again() -> None:
-    text = "python -m wizard push --stack=prod --target 'ecs' --yes"
-    assert RUN.complete(text) == text
+    command = wizard("push", "--stack=prod", "--target", "ecs", "--yes")
+    assert RUN.complete(command) == command
     assert RUN.complete(RUN.complete(wizard("push"))) == RUN.complete(wizard("push"))
 
 
@@ -49,23 +47,38 @@ def test_every_stack_needs_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after"),
+    ("before", "command", "after"),
     [
-        ('printf %s "$KEY" | python -m wizard adopt --encryption-key', ""),
-        ("python -m wizard policy operator", " > policy.json"),
-        ("python -m wizard push", "   # again"),
-        ("type `python -m wizard push", "` and wait"),
-        ("first python -m wizard push", "\nthen wait"),
-        ("python -m wizard review --sign 'Ada; Lovelace'", ""),
+        ('printf %s "$KEY" | ', wizard("adopt", "--encryption-key"), ""),
+        ("", wizard("policy", "operator"), " > policy.json"),
+        ("type `", wizard("push"), "` and wait"),
+        ("first ", wizard("push"), "\nthen wait"),
+        ("", wizard("review", "--sign", "Ada; Lovelace"), ""),
     ],
 )
-def test_the_flags_stand_at_the_end_of_the_command(before, after) -> None:
-    assert RUN.complete(before + after) == f"{before} --stack staging --target ecs,vercel --yes{after}"
+def test_the_flags_stand_at_the_end_of_the_command(before, command, after) -> None:
+    completed = f"{before}{command} --stack staging --target ecs,vercel --yes{after}"
+    assert RUN.complete(Text(before, command, after)) == RUN.complete(Command(before, command, after)) == completed
 
 
-def test_what_names_no_command_stays_as_it_is() -> None:
-    for text in ("run the same command again", "aws sso login --profile clinic", "python -m wizardry", ""):
-        assert RUN.complete(text) == text
+def test_what_names_no_command_stays_as_it_is_however_much_it_looks_like_one() -> None:
+    for text in ("run the same command again", "aws sso login --profile clinic", "python -m wizard push", ""):
+        assert RUN.complete(text) == RUN.complete(Text(text)) == text
+
+
+def test_each_command_of_a_chain_gets_its_own_flags() -> None:
+    line = chain(shell("unset", "KEY"), "", wizard("push"), wizard("schema", "push"))
+    assert RUN.complete(line) == (
+        "unset KEY && python -m wizard push --stack staging --target ecs,vercel --yes && python -m wizard schema push"
+    )
+    assert line.calls[1:] == (("python", "-m", "wizard", "push"), ("python", "-m", "wizard", "schema", "push"))
+    assert chain() == "" and not chain(Command())
+
+
+def test_a_command_with_more_words_keeps_what_stands_before_it() -> None:
+    piped = Command('printf %s "$KEY" | ', wizard("adopt"), advice="once").plus("--confirm", "a b")
+    assert piped == "printf %s \"$KEY\" | python -m wizard adopt --confirm 'a b'"
+    assert piped.calls == (("python", "-m", "wizard", "adopt", "--confirm", "a b"),) and piped.advice == ""
 
 
 def test_words_are_quoted_for_a_shell() -> None:
@@ -90,21 +103,26 @@ ANYWHERE = Run(
     ("written", "printed"),
     [
         (wizard("push"), "/srv/kms/.venv/bin/eonpro-kms push --stack dev"),
-        ("python -m wizard policy --help", "/srv/kms/.venv/bin/eonpro-kms policy --help"),
-        ("python -m phi reencrypt", "PYTHONPATH=/srv/kms /srv/kms/.venv/bin/python -P -m phi reencrypt"),
+        (wizard("policy", "--help"), "/srv/kms/.venv/bin/eonpro-kms policy --help"),
+        (
+            shell("python", "-m", "phi", "reencrypt"),
+            "PYTHONPATH=/srv/kms /srv/kms/.venv/bin/python -P -m phi reencrypt",
+        ),
         (shell("make", "setup"), "make -C /srv/kms setup"),
         (shell("aws", "kms", "list-aliases"), "'/srv/k m s/aws' kms list-aliases"),
-        ("aws s3 ls s3://bucket/ --recursive", "'/srv/k m s/aws' s3 ls s3://bucket/ --recursive"),
+        (shell("aws", "s3", "ls", "s3://bucket/", "--recursive"), "'/srv/k m s/aws' s3 ls s3://bucket/ --recursive"),
         ("the aws provider, and aws login", "the aws provider, and aws login"),
-        ("pulumi login file://~", "/srv/kms/bin/pulumi login file://~"),
+        (shell("pulumi", "login", "s3://b"), "/srv/kms/bin/pulumi login s3://b"),
+        (shell("aws", "login"), "aws login"),
         (shell("pulumi", "stack", "ls"), "/srv/kms/bin/pulumi -C /srv/kms stack ls"),
         (shell("pulumi", "up", "--stack", "other"), "/srv/kms/bin/pulumi -C /srv/kms up --stack other"),
         (
-            "pulumi config set eonpro-kms:ecsCluster NAME, then pulumi up",
+            Text(shell("pulumi", "config", "set", "eonpro-kms:ecsCluster", "NAME"), ", then ", shell("pulumi", "up")),
             "/srv/kms/bin/pulumi -C /srv/kms config set --stack dev eonpro-kms:ecsCluster NAME, then "
             "/srv/kms/bin/pulumi -C /srv/kms up --stack dev",
         ),
         ("the program pulumi and its stack", "the program pulumi and its stack"),
+        (shell("/opt/a b/tool", "x"), "'/opt/a b/tool' x"),
     ],
 )
 def test_a_printed_command_acts_on_the_stack_of_this_run_in_any_folder(written, printed) -> None:
@@ -121,10 +139,12 @@ def test_a_command_and_its_advice_are_apart() -> None:
     assert document(command) == {"command": "python -m wizard restore", "advice": "it lists the versions"}
     assert document("ask the owner") == {"command": None, "advice": "ask the owner"}
     assert document("") == {"command": None, "advice": None}
+    of_two = wizard("restore", advice=Text("or ", wizard("push")))
+    assert RUN.complete_all(document(of_two))["advice"].endswith("push --stack staging --target ecs,vercel --yes")
     completed = RUN.complete(command)
     assert isinstance(completed, Command) and completed.advice == "it lists the versions"
     for same in (copy.deepcopy(command), pickle.loads(pickle.dumps(command))):
-        assert (same, same.advice) == (command, command.advice)
+        assert (same, same.advice, same.calls) == (command, command.advice, command.calls)
 
 
 def test_every_text_of_a_document_is_completed() -> None:

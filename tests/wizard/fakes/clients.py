@@ -83,7 +83,7 @@ from wizard.core.models.trail import (
     RuleFact,
     TopicFact,
 )
-from wizard.core.next_command import VERCEL_LOGIN
+from wizard.core.next_command import VERCEL_LOGIN, wizard
 from wizard.core.variable_ownership import ForeignVariable, OwnValues, VariablesNotOurs
 
 ACCOUNT = "111122223333"
@@ -919,7 +919,7 @@ class FakeVercelClient:
         if conflict := self._foreign_in(batch, replaceable, scope):
             raise DataKeyConflict(conflict, "vercel env ls production")
         if not_ours := [variable for variable in self.foreign if variable.name not in batch.replaces]:
-            raise VariablesNotOurs(not_ours, "push")
+            raise VariablesNotOurs(not_ours, wizard("push"))
         same = dict(batch.values).items() <= self._of(scope).items()
         self._of(scope).update(dict(batch.values))
         return Delivered(

@@ -242,7 +242,7 @@ def _create(file: Path, value: Mapping[str, Any]) -> bool:
         return files.create(file, f"{json.dumps(value, indent=2, sort_keys=True)}\n".encode())
     except OSError as error:
         raise SetupError(
-            f"the review cannot be written to {file}: {error}", "python -m wizard review --out FOLDER"
+            f"the review cannot be written to {file}: {error}", wizard("review", "--out", "FOLDER")
         ) from error
 
 

@@ -18,6 +18,7 @@ from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StackState
 from wizard.core.models.trail import RuleFact, TopicFact
+from wizard.core.next_command import Text, chain
 
 codes.declare(
     "alerts-topic-missing alerts-undelivered alerts-topic-widened alerts-rule-off alerts-unreceived",
@@ -150,14 +151,16 @@ def _unreceived(facts: StackFacts, topics: list[TopicFact]) -> Notice:
         "alerts-unreceived" if settings.alert_emails else "alerts-without-address",
         what=f"nobody receives the alerts of {names}: no subscription is confirmed",
         why=BY_ID["alerts"].reason,
-        command=" && ".join(
-            fixes.aws(facts, *subscribe, fact.topic.arn, "--notification-endpoint", email)
-            for fact in topics
-            for email in settings.alert_emails
+        command=chain(
+            *(
+                fixes.aws(facts, *subscribe, fact.topic.arn, "--notification-endpoint", email)
+                for fact in topics
+                for email in settings.alert_emails
+            )
         ),
         advice="AWS sends a message to each address, one for each topic: its owner has to open the link in it"
         if settings.alert_emails
-        else f"name who gets them: {fixes.wizard(facts, 'setup', '--alert-emails', 'ADDRESS')}",
+        else Text("name who gets them: ", fixes.wizard(facts, "setup", "--alert-emails", "ADDRESS")),
     )
 
 

@@ -13,6 +13,7 @@ from wizard.account.notices import Judgement, Notice, State, judgement
 from wizard.core.errors import SetupError, UsageError
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import S3, LastBackup, file_name_of
+from wizard.core.next_command import Command
 from wizard.core.safe_text import quoted
 from wizard.data_key.last_backup import NotOnThisMachine
 
@@ -50,7 +51,7 @@ def check_drill(facts: StackFacts) -> Iterator[Notice]:
     last = facts.last_backup
     if not isinstance(last, LastBackup):
         return  # Reported by check_backup.
-    drill, command = facts.last_drill, fixes.wizard(facts, "backup drill")
+    drill, command = facts.last_drill, fixes.wizard(facts, "backup", action="drill")
     longest = timedelta(days=facts.settings.backup_max_age_days)
     if isinstance(drill, SetupError):
         yield Notice.unread("the last restore drill", drill)
@@ -101,7 +102,7 @@ def _unusable(facts: StackFacts, last: LastBackup, why: str) -> Notice:
     )
 
 
-def _again(facts: StackFacts, last: LastBackup, *, beside: bool = False) -> str:
+def _again(facts: StackFacts, last: LastBackup, *, beside: bool = False) -> Command:
     """The command that makes the backup again, in the same place or beside what is there."""
     where, _, name = last.place.partition(":")
     if not last.place.startswith(S3) and name.startswith(facts.settings.names.parameter_prefix):

@@ -10,6 +10,7 @@ from wizard.account import codes, fixes
 from wizard.account.diagnosis import first_of
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Judgement, Notice, judgement
+from wizard.core.next_command import NO_COMMAND, Command
 
 codes.declare("variable-shared", after="region-wrong")
 codes.declare("region-shared", after="variable-shared", category=codes.Category.DECISION)
@@ -41,7 +42,7 @@ def check_other_readers(facts: StackFacts) -> Iterator[Notice]:
             cause,
             what=f"other code of the application reads {' and '.join(shared)}",
             why=first_of([other.line for other in readers], _MOST_NAMED, separator="; "),
-            command=_other_names(facts, shared) if is_harmed else "",
+            command=_other_names(facts, shared) if is_harmed else NO_COMMAND,
             advice=(
                 "have the code of the data key read the new names, deploy it, and give the other code its value back "
                 "(docs/application.md)"
@@ -54,7 +55,7 @@ def check_other_readers(facts: StackFacts) -> Iterator[Notice]:
         yield Notice.good("no other code of the application reads the variables")
 
 
-def _other_names(facts: StackFacts, shared: tuple[str, ...]) -> str:
+def _other_names(facts: StackFacts, shared: tuple[str, ...]) -> Command:
     """The set-up that gives the stack's variables other names than these. What was delivered before stays there."""
     names, guides = facts.settings.delivered_names, VariableNames()
     given = {variable: names[variable] for variable in names.guides.values() if names[variable] != guides[variable]}

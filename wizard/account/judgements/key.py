@@ -20,6 +20,7 @@ from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import DataKeyConflict, SetupError
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StoredDataKey
+from wizard.core.next_command import Command, Text, chain, shell
 
 codes.declare(
     "region-of-settings key-pending-deletion key-missing key-unavailable key-disabled alias-missing alias-moved",
@@ -59,7 +60,7 @@ def check_region(facts: StackFacts) -> Iterator[Notice]:
         "region-of-settings",
         what=f"the settings name {settings.region}, but the stack was deployed in {built_in}",
         why=f"KMS in {settings.region} has no key of {built_in}: it returns NotFoundException or AccessDeniedException",
-        command=f"pulumi config set aws:region {built_in} --stack {facts.stack}",
+        command=shell("pulumi", "config", "set", "aws:region", built_in, "--stack", facts.stack),
     )
 
 
@@ -106,7 +107,7 @@ def _state(facts: StackFacts, key: KeyFact) -> Notice:
             what=f"the key {key.arn} is scheduled for deletion",
             why="KMS returns KMSInvalidStateException for every use; when it is deleted, every record is lost",
             command=_saved(facts, key),
-            advice=f"find out who scheduled it, then {RESTART}",
+            advice=Text("find out who scheduled it, then ", RESTART),
         )
     if key.state == "Disabled":
         return Notice.wrong(
@@ -124,7 +125,7 @@ def _state(facts: StackFacts, key: KeyFact) -> Notice:
     )
 
 
-def _saved(facts: StackFacts, key: KeyFact) -> str:
+def _saved(facts: StackFacts, key: KeyFact) -> Command:
     """The command that saves a key from its deletion, and guards it again unless its policy was left as found."""
     reading = next((each for each in facts.key_readings if each.arn == key.arn), None)
     if reading is None or key_access.is_kept(facts.settings):
@@ -133,12 +134,14 @@ def _saved(facts: StackFacts, key: KeyFact) -> str:
     return usable_and_guarded(facts, key, reading.policy, wanted=wanted, resource=resource)
 
 
-def usable_again(facts: StackFacts, key: KeyFact) -> str:
+def usable_again(facts: StackFacts, key: KeyFact) -> Command:
     """The command that enables a disabled key, or saves one from its deletion; that shows it in any other state."""
     calls = {"PendingDeletion": ("cancel-key-deletion", "enable-key"), "Disabled": ("enable-key",)}
-    return " && ".join(
-        fixes.aws(facts, "kms", call, "--key-id", key.arn, region=Arn.parse(key.arn).region)
-        for call in calls.get(key.state, ("describe-key",))
+    return chain(
+        *(
+            fixes.aws(facts, "kms", call, "--key-id", key.arn, region=Arn.parse(key.arn).region)
+            for call in calls.get(key.state, ("describe-key",))
+        )
     )
 
 
@@ -149,7 +152,7 @@ def usable_and_guarded(
     *,
     wanted: Mapping[str, object],
     resource: str,
-) -> str:
+) -> Command:
     """The command that makes a key of the stack usable again.
 
     Where its policy no longer denies the deletion, the update of the `resource` (the end of its URN) is added: whoever
@@ -160,7 +163,7 @@ def usable_and_guarded(
     if key.state != key_access.PENDING or isinstance(policy, SetupError):
         return command
     beyond = widening(policy, wanted, resource=key.arn, account=Arn.parse(key.arn).account)
-    return f"{command} && {fixes.pulumi_up(facts, resource)}" if beyond.undenied else command
+    return chain(command, fixes.pulumi_up(facts, resource)) if beyond.undenied else command
 
 
 # --- AWS_KMS_KEY_ID
@@ -283,7 +286,10 @@ def check_rotation(facts: StackFacts) -> Iterator[Notice]:
             what=f"the key {arn} rotates every {key.rotation_period_days} days",
             why=f"the settings say every {period} days",
             command=rotate,
-            advice="if the settings were changed but not applied, the next `pulumi up` updates Pulumi's state",
+            advice=Text(
+                "if the settings were changed but not applied, the next `",
+                *(shell("pulumi", "up"), "` updates Pulumi's state"),
+            ),
         )
     else:
         yield Notice.good(f"the key rotates every {period} days")

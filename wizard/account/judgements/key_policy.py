@@ -19,6 +19,7 @@ from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import SetupError
 from wizard.core.models.access import documents_of, not_strict
 from wizard.core.models.account import Difference, KeyFact
+from wizard.core.next_command import Command, Text, chain
 
 codes.declare("primary-moved replica-foreign key-policy-not-strict deletion-unguarded", after="alias-moved")
 codes.declare("key-policy-changed", after="wrong-principal")
@@ -229,14 +230,17 @@ def _replica_elsewhere(facts: StackFacts, reading: KeyReading) -> Iterator[Notic
             why="a replica has a policy and grants of its own: whoever may use it there, and has the wrapped data key, "
             "can read every record",
             command=_deletion(facts, reading),
-            advice="it can be cancelled until the waiting period ends. To keep the replica, name its Region in the "
-            f"settings instead: {fixes.wizard(facts, 'setup', '--replica-regions', names)}",
+            advice=Text(
+                "it can be cancelled until the waiting period ends. To keep the replica, name its Region in the "
+                "settings instead: ",
+                fixes.wizard(facts, "setup", "--replica-regions", names),
+            ),
         )
     if not surplus and isinstance(reading.key, KeyFact):
         yield Notice.good(f"the replica in {region}, which the settings do not name, is going to be deleted")
 
 
-def _deletion(facts: StackFacts, reading: KeyReading) -> str:
+def _deletion(facts: StackFacts, reading: KeyReading) -> Command:
     """The command that deletes a replica; the primary and the other replicas keep the key material."""
     waits = ("--pending-window-in-days", "7")
     schedule = fixes.aws(facts, "kms", "schedule-key-deletion", "--key-id", reading.arn, *waits, region=reading.region)
@@ -247,7 +251,7 @@ def _deletion(facts: StackFacts, reading: KeyReading) -> str:
         return schedule
     document = {**policy, "Statement": kept}
     put = ("kms", "put-key-policy", "--key-id", reading.arn, "--policy-name", "default", "--policy", document)
-    return f"{fixes.aws(facts, *put, region=reading.region)} && {schedule}"
+    return chain(fixes.aws(facts, *put, region=reading.region), schedule)
 
 
 _MAX_LISTED = 3

@@ -10,6 +10,7 @@ from wizard.account import codes, evidence, fixes
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import SetupError
+from wizard.core.next_command import NO_COMMAND
 
 codes.declare("logs-changed", after="alerts-without-address")
 
@@ -42,7 +43,7 @@ def check_log_files(facts: StackFacts) -> Iterator[Notice]:
                 f"{each.digests:,} digests and {each.logs:,} log files are as CloudTrail signed them"
             )
         for why in each.unread:
-            command = "" if each.since else fixes.wizard(facts, "doctor")
+            command = NO_COMMAND if each.since else fixes.wizard(facts, "doctor")
             yield Notice.unknown(f"the audit logs of {each.region}", why, command=command)
     if left := sum(each.left for each in validations):
         yield Notice.unknown(

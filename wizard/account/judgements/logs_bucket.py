@@ -21,6 +21,7 @@ from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import SetupError
 from wizard.core.models.account import Retention
 from wizard.core.models.trail import BUCKET_REQUIREMENTS, bucket_met, gap_of
+from wizard.core.next_command import Command, Text
 from wizard.core.retry import together
 
 codes.declare("bucket-missing", after="trail-validation-off")
@@ -146,18 +147,19 @@ def _met(facts: StackFacts, bucket: LogsBucket, retention: Retention, id_: str, 
         words = BY_ID[id_].met
         if id_ == "bucket-retention":
             words = f"keeps its records {f'{days} days' if days else 'forever'}"
-        return Notice.good(f"{bucket.title} {words}", requirements=(id_,))
+        return Notice.good(words, subject=bucket.title, requirements=(id_,))
     gap = gap_of(id_, days=days)
     return Notice.wrong(
         CODES[id_],
-        what=f"{bucket.title}: {gap.text}",
+        what=gap.text,
+        subject=f"{bucket.title}:",
         why=gap.requirement.reason,
         command=_command(facts, bucket, id_),
         requirements=(id_,),
     )
 
 
-def _command(facts: StackFacts, bucket: LogsBucket, id_: str) -> str:
+def _command(facts: StackFacts, bucket: LogsBucket, id_: str) -> Command:
     on = ("--bucket", bucket.name)
     match id_:
         case "bucket-private":
@@ -229,7 +231,7 @@ def _lock(facts: StackFacts, bucket: LogsBucket, retention: Retention) -> Iterat
     elif retention.lock != mode and mode == "COMPLIANCE":
         cause, what = "bucket-lock-short", f"it locks new records in {retention.lock} mode, not in {mode} mode"
     else:
-        yield Notice.good(f"{bucket.title} locks new records for {locked} days", requirements=requirement)
+        yield Notice.good(f"locks new records for {locked} days", subject=bucket.title, requirements=requirement)
         return
     configuration = {
         "ObjectLockEnabled": "Enabled",
@@ -237,7 +239,8 @@ def _lock(facts: StackFacts, bucket: LogsBucket, retention: Retention) -> Iterat
     }
     yield Notice.wrong(
         cause,
-        what=f"{bucket.title}: {what}",
+        what=what,
+        subject=f"{bucket.title}:",
         why=BY_ID["bucket-lock"].reason,
         command=fixes.aws(
             facts,
@@ -305,12 +308,11 @@ def _policy(facts: StackFacts, bucket: LogsBucket, retention: Retention) -> Iter
         )
     repair = ""
     if ImportGroup.BUCKET in settings.kept_as_found:
-        repair = (
-            f"; it was left as it was found: {fixes.wizard(facts, 'setup', '--repair', ImportGroup.BUCKET, '--yes')}"
-        )
+        again = fixes.wizard(facts, "setup", "--repair", ImportGroup.BUCKET, "--yes")
+        repair = Text("; it was left as it was found: ", again)
     for each in surplus:
         if each not in wrong and not _is_usual(settings, each):
-            yield Notice.person(f"{whose} {each.what}{repair}")
+            yield Notice.person(Text(f"{whose} {each.what}", repair))
     if not wrong:
         yield Notice.good(f"{whose} lets nobody read, change or delete the records beyond the settings")
 
@@ -334,7 +336,7 @@ def _is_usual(settings: Settings, surplus: BucketSurplus) -> bool:
     return writes and settings.existing_trail_arn is not None
 
 
-def _without(facts: StackFacts, bucket: LogsBucket, retention: Retention, surplus: list[BucketSurplus]) -> str:
+def _without(facts: StackFacts, bucket: LogsBucket, retention: Retention, surplus: list[BucketSurplus]) -> Command:
     """The command that takes these principals out of the Allow statements; all others stay."""
     document = bucket_access.without(retention.policy, {each.principal for each in surplus})
     if not document["Statement"]:

@@ -22,6 +22,7 @@ from wizard.account.key_access import foreign
 from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import CredentialsError, SetupError
 from wizard.core.models.access import SignOff
+from wizard.core.next_command import NO_COMMAND, Command, Text, chain
 
 codes.declare("role-trusts-other-account", after="grant-widened")
 codes.declare("key-use-by-others", after="role-trusts-other-account", category=codes.Category.DECISION)
@@ -103,8 +104,10 @@ def open_role(facts: StackFacts, role: PrincipalRights) -> Notice:
         f"{others}{more}",
         why="whoever assumes it and has the wrapped data key can read every record; the settings do not name it",
         command=command,
-        advice="it denies the role the use of this key only. To allow the use of the key to the application "
-        f"alone: {fixes.wizard(facts, 'setup', '--exclusive-use', 'yes')}",
+        advice=Text(
+            "it denies the role the use of this key only. To allow the use of the key to the application alone: ",
+            fixes.wizard(facts, "setup", "--exclusive-use", "yes"),
+        ),
     )
 
 
@@ -134,7 +137,7 @@ def _unknown(facts: StackFacts, rights: KeyRights) -> Iterator[Notice]:
 # --- the command that removes a right
 
 
-def removal(facts: StackFacts, principal: PrincipalRights) -> tuple[str, str]:
+def removal(facts: StackFacts, principal: PrincipalRights) -> tuple[Command, str]:
     """The command that takes from a principal its rights beyond the settings, or empty; and what else to do."""
     ways = [way for way in principal.ways if way.rights & {*principal.surplus}]
     # A replica that the settings do not name has a finding of its own, with the command that deletes it.
@@ -167,7 +170,8 @@ def removal(facts: StackFacts, principal: PrincipalRights) -> tuple[str, str]:
         advice.append("IAM Identity Center or AWS manages this role: change its permission set there")
     advice += [f"it ends when the replica in {region} is deleted" for region in elsewhere]
     accept = fixes.wizard(facts, "review", "--sign", "NAME")
-    return " && ".join(dict.fromkeys(commands)), "; ".join((*advice, f"to accept the right instead: {accept}"))
+    ends = "".join(f"{each}; " for each in advice)
+    return chain(*dict.fromkeys(commands)), Text(ends, "to accept the right instead: ", accept)
 
 
 def is_changeable(principal: PrincipalRights) -> bool:
@@ -194,7 +198,7 @@ def _assumed(facts: StackFacts, ways: Sequence[Way]) -> Iterator[PrincipalRights
     return (role for arn in roles if not isinstance(rights, SetupError) and (role := rights.find(arn)))
 
 
-def _revocations(facts: StackFacts, grantee: str) -> Iterator[str]:
+def _revocations(facts: StackFacts, grantee: str) -> Iterator[Command]:
     for reading in facts.key_readings:
         for grant in () if isinstance(reading.grants, SetupError) else reading.grants:
             if grant.grantee == grantee:
@@ -204,7 +208,7 @@ def _revocations(facts: StackFacts, grantee: str) -> Iterator[str]:
 
 def _denial(
     facts: StackFacts, principal: PrincipalRights, denied: Sequence[tuple[Sequence[str], Sequence[str]]]
-) -> str:
+) -> Command:
     statements = [
         {"Effect": "Deny", "Action": list(actions), "Resource": list(resources)} for actions, resources in denied
     ]
@@ -213,16 +217,17 @@ def _denial(
     return fixes.aws(facts, *put, "--policy-document", {"Version": "2012-10-17", "Statement": statements})
 
 
-def _without(facts: StackFacts, role: PrincipalRights, principal: str) -> str:
+def _without(facts: StackFacts, role: PrincipalRights, principal: str) -> Command:
     """The command that takes a principal out of the trust policy of a role; empty where it is not in it."""
     iam = facts.iam
     holder = None if isinstance(iam, SetupError) else iam.find(role.arn)
     statements = [path.statement for path in role.paths if path.principal == principal and not path.through]
     if holder is None or holder.trust is None or not statements:
-        return ""
+        return NO_COMMAND
     kept = [rest for each in written_statements(holder.trust) if (rest := _narrowed(each, principal, statements))]
     update = ("iam", "update-assume-role-policy", "--role-name", holder.name)
-    return fixes.aws(facts, *update, "--policy-document", {**holder.trust, "Statement": kept}) if kept else ""
+    document = {**holder.trust, "Statement": kept}
+    return fixes.aws(facts, *update, "--policy-document", document) if kept else NO_COMMAND
 
 
 def _narrowed(

@@ -26,7 +26,7 @@ from wizard.core.models.access import TokenSubject
 from wizard.core.models.account import DiscoveredResource, DiscoveredSetup, KeyFact
 from wizard.core.models.delivery import VercelProject
 from wizard.core.retry import together
-from wizard.targets.vercel import tokens_off
+from wizard.targets.vercel import enable_tokens, tokens_off
 
 codes.declare(
     "vercel-oidc-off vercel-issuer-changed provider-missing provider-audience trust-changed trust-widened"
@@ -237,7 +237,7 @@ def _outdated_trust(
             command=fixes.use_default_subject(name),
         )
     if any("*" in subject or "?" in subject for subject in trusted[former]):
-        command = fixes.wizard(facts, "policy ci", "--repository", sent.repository)
+        command = fixes.wizard(facts, "policy", "--repository", sent.repository, action="ci")
     else:
         settings = facts.settings
         trust = ci.github_trust_policy(
@@ -297,8 +297,8 @@ def check_vercel_tokens(facts: StackFacts) -> Iterator[Notice]:
     mode = project.issuer_mode
     issuer = policies.vercel_issuer(team=settings.vercel_team or "", is_global=mode is VercelIssuerMode.GLOBAL)
     if project.gives_tokens is False:
-        off = tokens_off(settings, project)
-        yield Notice.wrong("vercel-oidc-off", what=off.what, why=off.why, command=off.next, advice=RESTART)
+        off, tokens = tokens_off(settings, project), enable_tokens(project, settings)
+        yield Notice.wrong("vercel-oidc-off", what=off.what, why=off.why, command=tokens, advice=RESTART)
     elif mode is not None and issuer != trusted:
         yield Notice.wrong(
             "vercel-issuer-changed",

@@ -26,7 +26,7 @@ from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import SetupError
 from wizard.core.models.access import Ruling, StatementEvaluation
 from wizard.core.models.delivery import VercelProject
-from wizard.core.next_command import wizard
+from wizard.core.next_command import Command, Text, chain, shell, wizard
 
 codes.declare("service-control-policy resource-control-policy principal-missing", after="deletion-unguarded")
 codes.declare(
@@ -58,7 +58,9 @@ ATTACHMENTS = (
     "aws:iam/userPolicyAttachment:UserPolicyAttachment::app-access",
 )
 
-RESTART = f"restart the application, which caches a failed load of its key: {wizard('push', '--redeploy', '--yes')}"
+RESTART = Text(
+    "restart the application, which caches a failed load of its key: ", wizard("push", "--redeploy", "--yes")
+)
 
 REFUSED = "KMS returns AccessDeniedException"
 
@@ -87,7 +89,14 @@ def _missing(facts: StackFacts, arn: str) -> Notice:
         command=fixes.aws(facts, "iam", "list-roles", "--query", "Roles[].Arn")
         if is_theirs
         else fixes.pulumi_up(facts, *endings, is_missing=True),
-        advice="choose another: pulumi config set appPrincipalArn ARN, then pulumi up" if is_theirs else RESTART,
+        advice=Text(
+            "choose another: ",
+            shell("pulumi", "config", "set", "appPrincipalArn", "ARN"),
+            ", then ",
+            shell("pulumi", "up"),
+        )
+        if is_theirs
+        else RESTART,
     )
 
 
@@ -182,7 +191,7 @@ def _denying(facts: StackFacts, principal: IamPrincipal, policy: IamPolicy) -> N
     )
 
 
-def _removal(facts: StackFacts, principal: IamPrincipal, policy: IamPolicy) -> str:
+def _removal(facts: StackFacts, principal: IamPrincipal, policy: IamPolicy) -> Command:
     """The command that takes a policy from a role or a user."""
     name, of = principal.name, "role" if principal.is_role else "user"
     inline, _, holder = policy.name.partition(" of ")
@@ -234,7 +243,7 @@ def _lacking(facts: StackFacts, principal: IamPrincipal, actions: list[str], key
 
 def _former_version(
     facts: StackFacts, arn: str, principal: IamPrincipal, versions: Mapping[str, Mapping[str, object]] | SetupError
-) -> str | None:
+) -> Command | None:
     """The command that makes the stack's policy version the default again; None if there is no such version."""
     if isinstance(versions, SetupError) or facts.outputs is None:
         return None
@@ -310,10 +319,15 @@ def organization_denies(facts: StackFacts, kind: str, actions: str) -> Notice:
         what=f"a {kind} control policy of the organization does not allow the account {account} {actions}",
         why=f"{REFUSED} to everybody, whatever IAM and the key allow; only the organization's administrators can "
         "read and change it",
-        command=f"aws organizations list-policies-for-target --target-id {account} "
-        f"--filter {kind.upper()}_CONTROL_POLICY",
-        advice="run the command in the organization's management account, whose administrators detach or change the "
-        f"policy; then {RESTART}",
+        command=shell(
+            *("aws", "organizations", "list-policies-for-target", "--target-id", account),
+            *("--filter", f"{kind.upper()}_CONTROL_POLICY"),
+        ),
+        advice=Text(
+            "run the command in the organization's management account, whose administrators detach or change the "
+            "policy; then ",
+            RESTART,
+        ),
     )
 
 
@@ -373,7 +387,7 @@ def check_access_key(facts: StackFacts) -> Iterator[Notice]:
             "access-key-deleted",
             what=f"{place} has the access key {pushed}, but {user} has no such key",
             why="AWS returns UnrecognizedClientException or InvalidClientTokenId: it was deleted, or is another user's",
-            command=f"{fixes.wizard(facts, 'access-key rotate')} && {fixes.push(facts)}",
+            command=chain(fixes.wizard(facts, "access-key", action="rotate"), fixes.push(facts)),
         )
     elif not mine.active:
         arguments = ("--user-name", user, "--access-key-id", mine.id, "--status", "Active")

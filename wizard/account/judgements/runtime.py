@@ -14,6 +14,7 @@ from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import SetupError
 from wizard.core.models.deployment import Deployment, Instances, Service
 from wizard.core.models.trail import KeyCall
+from wizard.core.next_command import Command, Text
 from wizard.core.variable_ownership import OwnValues
 from wizard.targets.ecs.service import (
     ExpectedDefinition,
@@ -51,9 +52,9 @@ def check_deployments(facts: StackFacts) -> Iterator[Notice]:
     for instances in facts.instances:
         place = deploy_target(instances.target).runtime(facts.settings)
         if not instances.is_inspected:
-            yield Notice.person(f"{place}: {instances.why}")
+            yield Notice.person(Text(f"{place}: ", instances.why))
         elif instances.deployment is None and (instances.is_absent or instances.stale is False):
-            yield Notice.good(f"{place}: {instances.why}")
+            yield Notice.good(Text(f"{place}: ", instances.why))
         elif instances.deployment is None:
             yield Notice.unknown(f"whether {place} has the delivered values", why=instances.why)
         else:
@@ -125,11 +126,13 @@ def _remembered(facts: StackFacts, runs: Deployment, place: str, failed: list[Ke
     )
 
 
-def _redeploy(facts: StackFacts, *words: str) -> str:
+def _redeploy(facts: StackFacts, *words: str) -> Command:
     return fixes.wizard(facts, "push", "--redeploy", "--yes", *words)
 
 
-def _completion(facts: StackFacts, service: Service, expected: ExpectedDefinition, foreign: Sequence[str] = ()) -> str:
+def _completion(
+    facts: StackFacts, service: Service, expected: ExpectedDefinition, foreign: Sequence[str] = ()
+) -> Command:
     """`foreign`: the variables with a value of somebody else, which the finding names."""
     words = [word for name in foreign for word in ("--replace-variable", name)]
     return express_commands(expected, service) if service.is_express else _redeploy(facts, *words)

@@ -11,7 +11,7 @@ from wizard.account.facts import StackFacts
 from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import SetupError
 from wizard.core.models.access import SignIn
-from wizard.core.next_command import wizard
+from wizard.core.next_command import NO_COMMAND, Text, shell, wizard
 from wizard.targets.vercel.access_key import OLDEST
 
 codes.declare("mfa-missing root-access-key access-key-old", after="records-not-encrypted")
@@ -28,7 +28,7 @@ def check_sign_ins(facts: StackFacts) -> Iterator[Notice]:
         yield from _problems(facts, each)
         if each.mfa is None:
             is_elsewhere = not each.is_in_iam(facts.settings.account_id)
-            command = wizard("review", "--stack", facts.stack) if is_elsewhere else ""
+            command = wizard("review", "--stack", facts.stack) if is_elsewhere else NO_COMMAND
             yield Notice.unknown(f"the MFA of {each.arn}", each.why, command=command)
     seen = sum(each.mfa is not None for each in sign_ins)
     keys = sum(key.active for each in sign_ins for key in each.access_keys)
@@ -53,7 +53,7 @@ def _problems(facts: StackFacts, each: SignIn) -> Iterator[Notice]:
             what=f"{each.arn} has no MFA device",
             why="whoever learns the password or the key can use the KMS key",
             command=summary if is_root else fixes.aws(facts, "iam", "create-virtual-mfa-device", *device),
-            advice="" if is_root else "the user scans it, then: aws iam enable-mfa-device",
+            advice="" if is_root else Text("the user scans it, then: ", shell("aws", "iam", "enable-mfa-device")),
         )
     if each.has_root_keys:
         yield Notice.wrong(
@@ -70,7 +70,7 @@ def _problems(facts: StackFacts, each: SignIn) -> Iterator[Notice]:
                 "access-key-old",
                 what=f"the access key {key.id} of {each.arn} is {key.age_days} days old",
                 why=f"an access key is at most {OLDEST.days} days old",
-                command=fixes.wizard(facts, "access-key rotate")
+                command=fixes.wizard(facts, "access-key", action="rotate")
                 if is_own
                 else fixes.aws(facts, "iam", "update-access-key", *off),
                 advice="" if is_own else "after its user has a new one",

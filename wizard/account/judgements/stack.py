@@ -16,6 +16,7 @@ from wizard.core.errors import CredentialsError, DamagedState, NoBackend, SetupE
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.stack import Drift, DriftKind
+from wizard.core.next_command import Text, chain, shell
 
 codes.declare("operator-credentials", after="", category=codes.Category.CREDENTIALS)
 codes.declare("account-unreachable", after="operator-credentials", category=codes.Category.UNREAD)
@@ -84,7 +85,7 @@ def check_stack(facts: StackFacts) -> Iterator[Notice]:
             "stack-locked",
             what=f"a lock holds the stack {name}: {state.stale_lock}",
             why="its process has ended, or it is older than any update takes; nothing can be changed while it is there",
-            command=f"pulumi cancel --yes --stack {name}",
+            command=shell("pulumi", "cancel", "--yes", "--stack", name),
         )
     if (second := _second_key(facts, state)) is not None:
         yield second
@@ -112,13 +113,16 @@ def _second_key(facts: StackFacts, state: StackState) -> Notice | None:
     if not state.resources or state.pending or {alias.arn, Arn.parse(alias.arn).name} & {*state.owned}:
         return None
     keys = ", ".join(entry.id for entry in state.resources if entry.type == "aws:kms/key:Key")
-    empty = fixes.typed("pulumi", "stack", "rm", "--force", "--yes", "--preserve-config", "--stack", name)
+    empty = shell("pulumi", "stack", "rm", "--force", "--yes", "--preserve-config", "--stack", name)
     return Notice.wrong(
         "stack-second-key",
         what=f"{stored.parameter} is wrapped by {alias.arn}, and the state of {name} has other resources than that key",
         why="an update of an emptied stack created them: the first key, its alias and the trail were retained",
-        command=f"{empty} && {fixes.wizard(facts, 'setup', '--adopt', '--repair', 'all', '--yes')}",
-        advice=f"the first ones are the stack's again; no record needs the keys {keys}: aws kms schedule-key-deletion",
+        command=chain(empty, fixes.wizard(facts, "setup", "--adopt", "--repair", "all", "--yes")),
+        advice=Text(
+            f"the first ones are the stack's again; no record needs the keys {keys}: ",
+            shell("aws", "kms", "schedule-key-deletion"),
+        ),
     )
 
 
@@ -134,7 +138,7 @@ def _no_key(facts: StackFacts) -> Notice:
             what=f"{facts.settings.names.alias} points to {alias.arn}, but the state of {facts.stack} has no key",
             why="the state was lost, or is kept in another backend than this one",
             command=fixes.wizard(facts, "setup", "--adopt", "--repair", "all", "--yes"),
-            advice="if the state is in another backend: pulumi login to that one instead",
+            advice=Text("if the state is in another backend: ", shell("pulumi", "login"), " to that one instead"),
         )
     return Notice.wrong(
         "stack-not-built",
@@ -144,7 +148,7 @@ def _no_key(facts: StackFacts) -> Notice:
     )
 
 
-COMPARISON = "comparison of settings, state and account (pulumi preview --refresh)"
+COMPARISON = Text("comparison of settings, state and account (", shell("pulumi", "preview", "--refresh"), ")")
 
 _MAX_LISTED = 6
 """The most resources in one sentence."""
@@ -168,7 +172,11 @@ def check_drift(facts: StackFacts, others: Sequence[Notice] = ()) -> Iterator[No
         yield Notice.wrong(
             "stack-drifted",
             what=f"changed outside the stack: {_summary(drifted)}",
-            why="the account differs from Pulumi's state; `pulumi preview --refresh --diff` shows each value",
+            why=Text(
+                "the account differs from Pulumi's state; `",
+                shell("pulumi", "preview", "--refresh", "--diff"),
+                "` shows each value",
+            ),
             command=fixes.pulumi_up_urns(facts, [drift.urn for drift in drifted]),
         )
     lost = [*_lost(facts)] if unknown else []
@@ -184,7 +192,11 @@ def check_drift(facts: StackFacts, others: Sequence[Notice] = ()) -> Iterator[No
         yield Notice.wrong(
             "stack-behind",
             what=f"the settings were changed but not applied: {_summary(behind)}",
-            why="the account is as it was before the change; `pulumi preview --diff` shows each value",
+            why=Text(
+                "the account is as it was before the change; `",
+                shell("pulumi", "preview", "--diff"),
+                "` shows each value",
+            ),
             command=fixes.pulumi_up_urns(facts, ()),
         )
     if not compared:

@@ -18,6 +18,7 @@ from wizard.core.models.access import FormerText, VariableEntry
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import AppVariables, ChildResult, StoredDataKey
 from wizard.core.models.rotation import S3, LastBackup, file_name_of
+from wizard.core.next_command import NO_COMMAND, Command, Text, chain
 from wizard.core.safe_text import quoted
 from wizard.targets.port import DeployTarget, deploy_targets
 
@@ -84,7 +85,7 @@ def _missing(facts: StackFacts) -> Iterator[Notice]:
     )
 
 
-def _recovery(facts: StackFacts) -> tuple[str, str] | None:
+def _recovery(facts: StackFacts) -> tuple[Command, str] | None:
     """The command and the advice for the first copy of the data key that exists; None where there never was one.
 
     In this order: its versions, a replica's Region, the history of the versions, the target, the last backup.
@@ -120,7 +121,7 @@ def _recovery(facts: StackFacts) -> tuple[str, str] | None:
     if not is_known and not _was_delivered(facts):
         return None
     variable_name = facts.settings.names.variable
-    return f"{read_from_application(variable_name)} && {from_target}", advice or (
+    return chain(read_from_application(variable_name), from_target), advice or (
         "no version and no backup is known: the running application has the only copy; take the value of "
         f"{variable_name} from its environment, and do not redeploy it before"
     )
@@ -151,7 +152,7 @@ def _lost_version(facts: StackFacts, entry: str, in_use: str) -> Notice:
     fingerprint, former, last = _version_of(entry), _former(facts, entry), facts.last_backup
     # The name of a new data key, which is not in use yet, is a number.
     known = [fingerprint] if FINGERPRINT.fullmatch(fingerprint) else [*former][-1:]
-    command, advice = "", ""
+    command, advice = NO_COMMAND, ""
     if known and known[0] in former:
         command = _from_history(facts, entry, former, known[0])
     elif fingerprint == in_use:
@@ -238,20 +239,20 @@ def _conflict(facts: StackFacts, conflict: DataKeyConflict) -> Notice:
     )
 
 
-def restore_previous(facts: StackFacts, now: WrappedDataKey) -> str:
+def restore_previous(facts: StackFacts, now: WrappedDataKey) -> Command:
     """The command that restores the data key before this one, or a backup if there was no other."""
     former = _former(facts)
     before = [name for name in former if name != now.fingerprint] or [
         name for name in _versions(facts.version_fingerprints) if name != now.fingerprint
     ]
     back = _back(facts, before[-1] if before else None, former)
-    if not back or " restore " in back:
+    if any("restore" in words for words in back.calls) or not back:
         return back
     # The store's own history has only the value: the tags have to be written again.
-    return f"{back} && {_tag(facts, WrappedDataKey(value=former[before[-1]].text))}"
+    return chain(back, _tag(facts, WrappedDataKey(value=former[before[-1]].text)))
 
 
-def _tag(facts: StackFacts, wrapped: WrappedDataKey) -> str:
+def _tag(facts: StackFacts, wrapped: WrappedDataKey) -> Command:
     name, pair = facts.settings.names.stored_data_key, f"Key=eonpro:fingerprint,Value={wrapped.fingerprint}"
     if facts.settings.secret_store is SecretStore.SECRETS_MANAGER:
         return fixes.aws(facts, "secretsmanager", "tag-resource", "--secret-id", name, "--tags", pair)
@@ -279,13 +280,13 @@ def _fingerprint(value: str | None) -> str | None:
         return None
 
 
-def _from_backup(facts: StackFacts, fingerprint: str | None) -> tuple[str, str]:
+def _from_backup(facts: StackFacts, fingerprint: str | None) -> tuple[Command, str]:
     """The command that restores the last backup of that data key, and an advice; both empty without a backup."""
     last, settings = facts.last_backup, facts.settings
     if fingerprint is not None and (file := Path(file_name_of(settings.environment, fingerprint)).resolve()).is_file():
         return fixes.wizard(facts, "restore", "--from-backup", str(file), "--confirm", facts.stack), ""
     if not isinstance(last, LastBackup) or fingerprint not in (None, last.fingerprint):
-        return "", ""
+        return NO_COMMAND, ""
     where, _, name = last.place.partition(":")
     if not name.startswith(settings.names.parameter_prefix):
         return _from_place(facts, last, "--confirm", facts.stack)
@@ -294,26 +295,27 @@ def _from_backup(facts: StackFacts, fingerprint: str | None) -> tuple[str, str]:
     words = secret if settings.secret_store is SecretStore.SECRETS_MANAGER else parameter
     read = fixes.aws(facts, *words, "--output", "text", region=where)
     from_target = fixes.wizard(facts, "restore", "--from-target", "--confirm", facts.stack)
-    return f'{input_variable(settings.names.variable)}="$({read})" {from_target}', f"the backup of {last.at:%Y-%m-%d}"
+    variable = input_variable(settings.names.variable)
+    return Command(f'{variable}="$(', read, ')" ', from_target), f"the backup of {last.at:%Y-%m-%d}"
 
 
-def _from_place(facts: StackFacts, last: LastBackup, *words: str) -> tuple[str, str]:
+def _from_place(facts: StackFacts, last: LastBackup, *words: str) -> tuple[Command, str]:
     """The command that restores the backup, and an advice; no command where its file is on another machine."""
     made, (where, _, name) = f"the backup of {last.at:%Y-%m-%d}", last.place.partition(":")
     if last.place.startswith(S3) or (where == platform.node() and Path(name).is_file()):
         place = last.place if last.place.startswith(S3) else name
         return fixes.wizard(facts, "restore", "--from-backup", place, *words), made
-    return "", f"{made} is the file {quoted(name)} of the machine {quoted(where)}: copy it here, and restore it"
+    return NO_COMMAND, f"{made} is the file {quoted(name)} of the machine {quoted(where)}: copy it here, and restore it"
 
 
 def _backup_advice(facts: StackFacts) -> str:
-    return _from_backup(facts, None)[1] or (
-        "no version of the data key is known here; restore it from a backup: "
-        + fixes.wizard(facts, "restore", "--from-backup", "FILE", "--confirm", facts.stack)
+    return _from_backup(facts, None)[1] or Text(
+        "no version of the data key is known here; restore it from a backup: ",
+        fixes.wizard(facts, "restore", "--from-backup", "FILE", "--confirm", facts.stack),
     )
 
 
-def _back(facts: StackFacts, fingerprint: str | None, former: dict[str, FormerText]) -> str:
+def _back(facts: StackFacts, fingerprint: str | None, former: dict[str, FormerText]) -> Command:
     """The command that restores that data key: from a kept version, the store's history, or a backup."""
     if fingerprint is None:
         return _from_backup(facts, _on_vercel(_vercel_variable(facts)))[0]
@@ -325,7 +327,7 @@ def _back(facts: StackFacts, fingerprint: str | None, former: dict[str, FormerTe
     return _from_history(facts, facts.settings.names.stored_data_key, former, fingerprint)
 
 
-def _from_history(facts: StackFacts, name: str, former: dict[str, FormerText], fingerprint: str) -> str:
+def _from_history(facts: StackFacts, name: str, former: dict[str, FormerText], fingerprint: str) -> Command:
     """The command that makes a former value of the parameter or secret its value again."""
     version = former[fingerprint].version
     if facts.settings.secret_store is SecretStore.SECRETS_MANAGER:
@@ -340,10 +342,13 @@ def _from_history(facts: StackFacts, name: str, former: dict[str, FormerText], f
         *("ssm", "get-parameter-history", "--name", name, "--with-decryption", "--query", query, "--output", "json"),
     )
     write = fixes.aws(facts, "ssm", "put-parameter", "--overwrite")
-    return f'version=$(mktemp) && {read} > "$version" && {write} --cli-input-json "file://$version" && rm "$version"'
+    return Command(
+        *("version=$(mktemp) && ", read, ' > "$version" && ', write),
+        ' --cli-input-json "file://$version" && rm "$version"',
+    )
 
 
-def _restore(facts: StackFacts, fingerprint: str) -> str:
+def _restore(facts: StackFacts, fingerprint: str) -> Command:
     words = ("--version", fingerprint, "--confirm", facts.stack, fixes.redeploy_flag(facts))
     return fixes.wizard(facts, "restore", *words)
 

@@ -23,6 +23,7 @@ from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact, TrailFact
 from wizard.core.models.trail import TRAIL_REQUIREMENTS, Gap, gap_of, trail_met
+from wizard.core.next_command import Command
 
 codes.declare(
     "trail-missing trail-stopped trail-excludes-kms trail-other-bucket trail-single-region"
@@ -109,12 +110,13 @@ def _met(facts: StackFacts, trail: TrailFact, id_: str, is_met: bool | None) -> 
             f"of {name}, {what}", why="CloudTrail does not return it", is_denied=True, requirements=(id_,)
         )
     if is_met:
-        return Notice.good(f"{name} {BY_ID[id_].met}", requirements=(id_,))
+        return Notice.good(BY_ID[id_].met, subject=name, requirements=(id_,))
     gap = gap_of(id_)
     left = "; it was left as it was found" if ImportGroup.TRAIL in facts.settings.kept_as_found else ""
     return Notice.wrong(
         _TRAIL_CODES[id_],
-        what=f"{name}: {gap.text}{left}",
+        what=f"{gap.text}{left}",
+        subject=f"{name}:",
         why=gap.requirement.reason,
         command=_command(facts, trail, gap),
         requirements=(id_,),
@@ -136,7 +138,7 @@ def _missing(facts: StackFacts, arn: str) -> Notice:
     )
 
 
-def _command(facts: StackFacts, trail: TrailFact, gap: Gap) -> str:
+def _command(facts: StackFacts, trail: TrailFact, gap: Gap) -> Command:
     home = Arn.parse(trail.arn).region
     if gap.requirement.id == "trail-logging":
         return fixes.aws(facts, "cloudtrail", "start-logging", "--name", trail.arn, region=home)
@@ -151,7 +153,7 @@ def _command(facts: StackFacts, trail: TrailFact, gap: Gap) -> str:
     return fixes.aws(facts, "cloudtrail", "update-trail", "--name", trail.arn, *flags, region=home)
 
 
-def _selecting(facts: StackFacts, trail: TrailFact, home: str) -> str:
+def _selecting(facts: StackFacts, trail: TrailFact, home: str) -> Command:
     """The command that adds all management events to the trail's selectors."""
     current = facts.once("selectors", lambda: facts.aws.audit.selectors(trail.arn))
     put = ("cloudtrail", "put-event-selectors", "--trail-name", trail.arn)
@@ -195,7 +197,8 @@ def _copied(facts: StackFacts, trail: TrailFact) -> Iterator[Notice]:
     if not owns_trail(facts.settings) or not facts.settings.cloudwatch_logs:
         return
     if trail.log_group == group:
-        yield Notice.good(f"the audit trail {trail.name} copies its events to {group}", requirements=requirement)
+        copies = f"copies its events to {group}"
+        yield Notice.good(copies, subject=f"the audit trail {trail.name}", requirements=requirement)
         return
     yield Notice.wrong(
         "trail-copy-off",
@@ -366,7 +369,7 @@ def _logs_key_grants(facts: StackFacts, reading: KeyReading) -> Iterator[Notice]
         )
 
 
-def _logs_key_again(facts: StackFacts, key: KeyFact) -> str:
+def _logs_key_again(facts: StackFacts, key: KeyFact) -> Command:
     """The command that makes the key of the logs usable; one of the stack is guarded again, too."""
     if not _owns_key(facts.settings):
         return usable_again(facts, key)

@@ -18,6 +18,7 @@ from wizard.core.errors import CredentialsError, DataKeyConflict, MissingAnswers
 from wizard.core.models.access import VariableEntry
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, Scope, StoredDataKey
 from wizard.core.models.rotation import VersionOrigin
+from wizard.core.next_command import Command, Text, chain
 from wizard.core.variable_ownership import OwnValues, is_own
 from wizard.data_key.delivery import variables_of
 from wizard.inputs.application_readers import before_removal
@@ -165,7 +166,7 @@ def check_vercel_access(facts: StackFacts) -> Iterator[Notice]:
                 "target-missing",
                 what=problem.message,
                 why="the application does not run there any more, and its variables are lost with it",
-                command=f"{step['command']} && {fixes.wizard(facts, 'push', '--yes', '--redeploy')}",
+                command=chain(step["command"] or "", fixes.wizard(facts, "push", "--yes", "--redeploy")),
                 advice=step["advice"] or "",
             )
         elif problem is not None:
@@ -285,7 +286,7 @@ def _damaged(
     )
 
 
-def delivery(facts: StackFacts, variable: Expected) -> str:
+def delivery(facts: StackFacts, variable: Expected) -> Command:
     """The push of the three; a variable that other environments read too is left to them, with its value."""
     entry = variable.entry
     if entry is not None and entry.elsewhere:
@@ -313,7 +314,7 @@ def _replacement(facts: StackFacts, variable: Expected) -> tuple[str, ...]:
     return () if is_own_value else ("--replace-variable", variable.name)
 
 
-def _rename_existing(facts: StackFacts, entry: VariableEntry) -> str:
+def _rename_existing(facts: StackFacts, entry: VariableEntry) -> Command:
     """The command that renames the variable with its value, and delivers ours."""
     return fixes.push(facts, "--rename-existing", entry.id, "--confirm", facts.stack)
 
@@ -337,7 +338,7 @@ def _by_comment(facts: StackFacts, variable: Expected, entry: VariableEntry, our
     return _another(facts, variable, entry, entry.claimed, ours)
 
 
-def _changed(variable: Expected, *, command: str, advice: str) -> Notice:
+def _changed(variable: Expected, *, command: Command, advice: str) -> Notice:
     return Notice.wrong(
         "variable-changed",
         what=f"{variable.name} in {variable.place} was changed since it was delivered",
@@ -394,9 +395,10 @@ def former_key(facts: StackFacts, place: str) -> Notice:
         return Notice.good(f"{what}; the data key was wrapped from such a key")
     why = "it writes a record with the one that it has when it writes: there may be records of both"
     first, search = before_removal(facts.code)
-    removal = (
+    removal = Text(
         f"when every record is under the data key, and the application loads it at its start, remove "
-        f"{FORMER_KEY_VARIABLE} from {place}. {first}{f' {search}' if search else ''}"
+        f"{FORMER_KEY_VARIABLE} from {place}. {first}{' ' if search else ''}",
+        search,
     )
     if adopted:
         kept = ", ".join(version.fingerprint for version in adopted)
@@ -404,15 +406,16 @@ def former_key(facts: StackFacts, place: str) -> Notice:
             "former-key-beside",
             what=what,
             why=why,
-            command="",
-            advice=f"re-encrypt its records from the version that was adopted ({kept}), with phi reencrypt; {removal}",
+            advice=Text(
+                f"re-encrypt its records from the version that was adopted ({kept}), with phi reencrypt; ", removal
+            ),
         )
     return Notice.wrong(
         "former-key-beside",
         what=f"{what}, and it is not kept anywhere",
         why=why,
         command=fixes.wizard(facts, "adopt", "--encryption-key", "--confirm", facts.stack),
-        advice=f"asks for it, and keeps it as a version of the data key; then re-encrypt its records; {removal}",
+        advice=Text("asks for it, and keeps it as a version of the data key; then re-encrypt its records; ", removal),
     )
 
 

@@ -15,7 +15,7 @@ from wizard.aws.auth.http import BoundedSession, watch
 from wizard.aws.auth.profiles import SignIn, profile_fact, profile_facts, renewal_of, sign_in_of
 from wizard.core.errors import CredentialsError
 from wizard.core.models.account import ProfileFact, ProfileKind
-from wizard.core.next_command import Command, quote
+from wizard.core.next_command import Command, shell
 
 FALLBACK_REGION = "us-east-1"
 """The Region that is asked for the caller's identity while no Region is named."""
@@ -101,9 +101,9 @@ def resolve(*, profile: str | None, region: str | None, environ: Mapping[str, st
             near = get_close_matches(chosen, session.available_profiles, 1) if profile is None else ()
             raise CredentialsError(
                 f"there is no AWS profile {chosen} (the files have {known})",
-                Command(f"export AWS_PROFILE={quote(near[0])}")
+                shell("export", f"AWS_PROFILE={near[0]}")
                 if near
-                else Command(f"aws login --profile {quote(chosen)}", advice="creates it; or name another"),
+                else shell("aws", "login", "--profile", chosen, advice="creates it; or name another"),
             )
         config = session.full_config
     except BotoCoreError as error:

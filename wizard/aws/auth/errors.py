@@ -12,7 +12,7 @@ from botocore.parsers import ResponseParserError
 
 from wizard.aws.auth.http import UnreadableResponse, wrong_clock
 from wizard.aws.auth.limits import CHECK_PROXY, EndlessAnswer
-from wizard.aws.auth.profiles import SignIn
+from wizard.aws.auth.profiles import BY_LOGIN, BY_SSO, SignIn
 from wizard.core.errors import (
     CredentialsError,
     PermissionDenied,
@@ -25,7 +25,7 @@ from wizard.core.errors import (
     Unsupported,
     UsageError,
 )
-from wizard.core.next_command import WITHOUT_PROXY, Command
+from wizard.core.next_command import WITHOUT_PROXY, Command, shell
 from wizard.core.safe_text import clean, quoted
 
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
@@ -80,7 +80,7 @@ BOTOCORE_ERRORS = (boto.BotoCoreError, boto.ClientError, ResponseParserError)
 """The exceptions of botocore, which have no common base class."""
 
 
-LOGIN = Command("aws login", advice="with IAM Identity Center: aws configure sso, then set AWS_PROFILE")
+LOGIN = shell("aws", "login", advice="with IAM Identity Center: aws configure sso, then set AWS_PROFILE")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,10 +125,10 @@ def translate(error: Exception, *, action: str, origin: ErrorSource) -> SetupErr
         return _sign_in_needed(error, origin)
     if isinstance(error, boto.MissingDependencyException):
         # The sign-in of `aws login` uses a key pair, for which botocore needs another library.
-        by_profile = f" --profile {origin.profile}" if origin.profile else ""
+        by_profile = ("--profile", origin.profile) if origin.profile else ()
         return CredentialsError(
             f"the credentials from {origin.source} can only be loaded by the AWS CLI",
-            f'eval "$(aws configure export-credentials{by_profile} --format env)"',
+            Command('eval "$(', shell("aws", "configure", "export-credentials", *by_profile, "--format", "env"), ')"'),
         )
     if isinstance(error, boto.RefreshWithMFAUnsupportedError):
         return CredentialsError(
@@ -144,7 +144,7 @@ def translate(error: Exception, *, action: str, origin: ErrorSource) -> SetupErr
     if isinstance(error, boto.ProfileNotFound):
         return CredentialsError(
             f"there is no AWS profile {error.kwargs.get('profile')}",
-            Command("aws configure list-profiles", advice="then set AWS_PROFILE to one of them"),
+            shell("aws", "configure", "list-profiles", advice="then set AWS_PROFILE to one of them"),
         )
     if isinstance(error, boto.NoCredentialsError):
         return SignInNeeded("no AWS credentials were found", origin.renewal, origin.profile or "default")
@@ -261,8 +261,9 @@ def _unreachable(error: Exception, action: str, origin: ErrorSource) -> Unreacha
     host = urlsplit(url).netloc if url else ""
     where = f"{origin.endpoint_variable}={origin.endpoint}" if origin.endpoint else (host or f"AWS in {origin.region}")
     hint = (
-        Command(
-            f"unset {origin.endpoint_variable}",
+        shell(
+            "unset",
+            origin.endpoint_variable,
             advice="AWS itself is used then; to use that endpoint, start its server instead",
         )
         if origin.endpoint
@@ -272,7 +273,7 @@ def _unreachable(error: Exception, action: str, origin: ErrorSource) -> Unreacha
 
 
 def _sign_in_needed(error: Exception, origin: ErrorSource) -> SignInNeeded:
-    command = "login" if isinstance(error, boto.LoginError) else "sso login"
+    command = BY_LOGIN if isinstance(error, boto.LoginError) else BY_SSO
     needed = origin.sign_in or SignIn(profile=origin.profile or "default", command=command)
     return SignInNeeded(f"there is no sign-in for {origin.source}, or it has expired", needed.line, needed.profile)
 

@@ -31,7 +31,7 @@ from botocore.utils import parse_timestamp
 
 from wizard.aws.auth.limits import limit_client, send
 from wizard.core.errors import CredentialsError, UsageError
-from wizard.core.next_command import Command
+from wizard.core.next_command import shell
 
 TOLERATED = 5 * 60
 """Seconds by which a clock may be off; S3 accepts 15 minutes.
@@ -60,7 +60,7 @@ def wrong_clock(response: Mapping[str, Any]) -> CredentialsError | None:
     return CredentialsError(
         f"this machine's clock is wrong: it says {ours:%Y-%m-%d %H:%M:%S} UTC, AWS says {theirs:%Y-%m-%d %H:%M:%S} UTC,"
         " and AWS refuses a request that is off by more than 5 minutes",
-        Command("timedatectl set-ntp true", advice="then run the same command again"),
+        shell("timedatectl", "set-ntp", "true", advice="then run the same command again"),
     )
 
 

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from wizard.core.models.account import ProfileFact, ProfileKind
-from wizard.core.next_command import Command, quote
+from wizard.core.next_command import NO_COMMAND, Command, Text, chain, shell
 
 Config = Mapping[str, Any]
 """Both files as botocore parses them (`Session.full_config`); ~/.aws/credentials takes precedence."""
+
+
+BY_SSO, BY_LOGIN = ("sso", "login"), ("login",)
+"""The sign-ins, as words of the AWS CLI."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,13 +23,13 @@ class SignIn:
     """A sign-in with the AWS CLI that a profile's credentials depend on."""
 
     profile: str
-    command: str
+    command: tuple[str, ...]
     """`sso login` for IAM Identity Center, `login` for a console sign-in."""
 
     @property
-    def line(self) -> str:
+    def line(self) -> Command:
         """The command to type."""
-        return f"aws {self.command} --profile {quote(self.profile)}"
+        return shell("aws", *self.command, "--profile", self.profile)
 
 
 def profile_facts(config: Config) -> tuple[ProfileFact, ...]:
@@ -51,7 +55,7 @@ def sign_in_of(config: Config, name: str) -> SignIn | None:
     """The sign-in behind a profile: its own, or that of the profile whose credentials it assumes its role with."""
     for profile in _chain(config, name):
         if _kind(profile) is ProfileKind.SIGN_IN:
-            return SignIn(profile=profile["name"], command="sso login" if _by_sso(profile) else "login")
+            return SignIn(profile=profile["name"], command=BY_SSO if _by_sso(profile) else BY_LOGIN)
     return None
 
 
@@ -62,18 +66,25 @@ def renewal_of(config: Config, name: str, *, instead_of_keys: bool = False) -> C
     https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-sign-in.html
     """
     last = [*_chain(config, name)][-1]
-    by_name = "" if last["name"] == "default" else f" --profile {quote(last['name'])}"
-    kind, then, command = _kind(last), "then run the same command again", ""
+    by_name = () if last["name"] == "default" else ("--profile", last["name"])
+    kind, then, command = _kind(last), "then run the same command again", NO_COMMAND
     if needed := sign_in_of(config, name):
         command = needed.line
     elif kind is ProfileKind.NONE:
-        command, then = f"aws login{by_name}", f"with IAM Identity Center instead: aws configure sso{by_name}"
+        command = shell("aws", *BY_LOGIN, *by_name)
+        then = Text("with IAM Identity Center instead: ", shell("aws", "configure", "sso", *by_name))
     elif kind is ProfileKind.KEYS and not instead_of_keys:
-        command, then = f"aws configure{by_name}", "it asks for a new access key; then run the same command again"
+        command, then = (
+            shell("aws", "configure", *by_name),
+            "it asks for a new access key; then run the same command again",
+        )
     elif not instead_of_keys:
-        command, then = f"aws sts get-caller-identity{by_name}", "its source may say why it gives no credentials"
-    dropped = ("unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN",) if instead_of_keys else ()
-    return Command(" && ".join((*dropped, *filter(None, (command,)))), advice=then)
+        command, then = (
+            shell("aws", "sts", "get-caller-identity", *by_name),
+            "its source may say why it gives no credentials",
+        )
+    keys = shell("unset", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    return chain(keys if instead_of_keys else NO_COMMAND, command, advice=then)
 
 
 def sso_region_of(config: Config, name: str) -> str | None:

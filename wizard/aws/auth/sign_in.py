@@ -37,8 +37,9 @@ from botocore.utils import JSONFileCache, create_nested_client
 from wizard.aws.auth.credentials import FALLBACK_REGION, botocore_session
 from wizard.aws.auth.errors import ErrorSource, translate
 from wizard.aws.auth.limits import limit_providers
-from wizard.aws.auth.profiles import SignIn, sign_in_of
+from wizard.aws.auth.profiles import BY_LOGIN, BY_SSO, SignIn, sign_in_of
 from wizard.core.errors import CredentialsError, SetupError
+from wizard.core.next_command import Command, shell
 
 AskCode = Callable[[str], str]
 """Asks a person for the code that the MFA device of that serial number shows."""
@@ -125,11 +126,14 @@ class Chain:
         """botocore calls this with `Enter MFA code for <serial>: `; its own prompt would read the terminal."""
         serial = text.removeprefix("Enter MFA code for ").removesuffix(": ")
         if self.ask_code is None:
-            profile = f" --profile {self.profile}" if self.profile else ""
+            profile = ("--profile", self.profile) if self.profile else ()
             raise CredentialsError(
                 f"the profile {self.profile or 'default'} needs a code of the MFA device {serial},"
                 " and nobody can be asked for it here",
-                f"in a terminal: aws sts get-caller-identity{profile}   # its session is valid here, too, for an hour",
+                shell(
+                    *("aws", "sts", "get-caller-identity", *profile),
+                    advice="in a terminal: its session is valid here, too, for an hour",
+                ),
             )
         code = self.ask_code(serial).strip()
         if len(code) != _DIGITS or not code.isdecimal():
@@ -190,14 +194,16 @@ def problem(profile: str, environ: Mapping[str, str]) -> SetupError | None:
     version = ".".join(map(str, least)) if least > _SSO_LOGIN else "2"
     install = f"install it ({_INSTALL}), or sign in elsewhere and export the keys"
     if least > _SSO_LOGIN and _program(environ, _SSO_LOGIN) is not None:
-        return SetupError(f"the AWS CLI on PATH is older than {version}, and has no `aws {needed.command}`", install)
+        return SetupError(
+            f"the AWS CLI on PATH is older than {version}, and has no `aws {needed.command[-1]}`", install
+        )
     return SetupError(
         f"version {version} of the AWS CLI is not on PATH; it is needed to sign in ({needed.line})", install
     )
 
 
 def _least(needed: SignIn) -> tuple[int, ...]:
-    return _SSO_LOGIN if needed.command == "sso login" else _LOGIN
+    return _SSO_LOGIN if needed.command == BY_SSO else _LOGIN
 
 
 def sign_in(profile: str, environ: Mapping[str, str]) -> None:
@@ -211,15 +217,13 @@ def sign_in(profile: str, environ: Mapping[str, str]) -> None:
     program = _program(environ, _least(needed))
     assert program is not None
     try:
-        done = subprocess.run(
-            [program, *needed.command.split(), "--profile", needed.profile], env=dict(environ), check=False
-        )
+        done = subprocess.run([program, *needed.command, "--profile", needed.profile], env=dict(environ), check=False)
     except OSError as error:
         raise SetupError(f"{program} could not be started ({type(error).__name__})", needed.line) from error
     if done.returncode != 0:
         raise SetupError(
             f"the sign-in failed: `{needed.line}` ended with {done.returncode}",
-            f"{needed.line}   # read its message, then run the same command again",
+            Command(needed.line, advice="read its message, then run the same command again"),
         )
 
 
@@ -228,7 +232,7 @@ def _sign_in_of(profile: str, environ: Mapping[str, str]) -> SignIn:
         configured = sign_in_of(botocore_session(None, environ).full_config, profile)
     except BotoCoreError as error:
         raise translate(error, action="profile", origin=ErrorSource(region=FALLBACK_REGION, profile=profile)) from error
-    return configured or SignIn(profile=profile, command="login")
+    return configured or SignIn(profile=profile, command=BY_LOGIN)
 
 
 def _program(environ: Mapping[str, str], least: tuple[int, ...]) -> str | None:

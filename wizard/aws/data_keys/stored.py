@@ -12,7 +12,7 @@ from wizard.core import retry
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError
 from wizard.core.models.delivery import AppVariables, Delivered, DeliveryState, StoredDataKey
-from wizard.core.next_command import Command, wizard
+from wizard.core.next_command import Command, Text, wizard
 from wizard.core.retry import Reason
 from wizard.core.safe_text import quoted
 from wizard.core.variable_ownership import ForeignVariable, OwnValues, VariablesNotOurs, is_own, shown
@@ -63,7 +63,7 @@ class StoredDataKeys(SessionClient):
                 return claimed.value
         raise ResourceError(
             f"{name} exists, but cannot be read: it says which stack the environment belongs to",
-            Command(own_store.history_command(name)),
+            own_store.history_command(name),
         )
 
     def record(self, name: str, text: str, *, tags: Mapping[str, str]) -> None:
@@ -124,7 +124,9 @@ def read_stored_data_key(store: stores.Store, name: str) -> StoredDataKey | None
     stored, tags = stores.read_with_tags(store, name)
     if stored is None:
         return None
-    back = wizard("doctor", advice=f"names the command that puts it back; its history: {store.history_command(name)}")
+    back = wizard(
+        "doctor", advice=Text("names the command that puts it back; its history: ", store.history_command(name))
+    )
     try:
         wrapped = WrappedDataKey(value=stored.value)
     except MalformedDataKey as error:
@@ -204,7 +206,7 @@ def deliver(
         if name not in written and name.rpartition("/")[2] not in batch.replaces
     }
     if not_ours := foreign(store, prefix, batch.own_values, differing):
-        raise VariablesNotOurs(not_ours, "push", agreed=batch.replaces)
+        raise VariablesNotOurs(not_ours, wizard("push"), agreed=batch.replaces)
     for name, value in others.items():
         if name not in existing or existing[name].value != value:
             written.add(name)
@@ -212,7 +214,7 @@ def deliver(
     if not _reads_back(store, prefix, batch):
         raise ResourceError(
             f"the {store.noun}s under {prefix} do not have the values that were just written",
-            f"{store.listing_command(prefix)}   # then run the same command again",
+            Command(store.listing_command(prefix), advice="then run the same command again"),
         )
     return Delivered(
         target=target,

@@ -16,7 +16,7 @@ from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.session import Session, tags_of, utc
 from wizard.core import retry
 from wizard.core.errors import OutcomeUnknown, PermissionDenied, ResourceError, Unreachable, Unsupported
-from wizard.core.next_command import Command
+from wizard.core.next_command import Command, shell
 from wizard.core.retry import Clock, Reason
 
 KEY_ARN_TAG = "eonpro:key-arn"
@@ -96,10 +96,10 @@ class Store(Protocol):
     def untag(self, name: str, keys: Sequence[str]) -> None:
         """Remove tags; a tag that it does not have is no error."""
 
-    def history_command(self, name: str) -> str:
+    def history_command(self, name: str) -> Command:
         """The command that lists the name's earlier values."""
 
-    def listing_command(self, prefix: str) -> str:
+    def listing_command(self, prefix: str) -> Command:
         """The command that lists the names under the prefix."""
 
 
@@ -221,13 +221,13 @@ class ParameterStore(_OfSession):
             "ssm", "RemoveTagsFromResource", ResourceType="Parameter", ResourceId=name, TagKeys=list(keys)
         )
 
-    def history_command(self, name: str) -> str:
+    def history_command(self, name: str) -> Command:
         """The command that lists the parameter's versions."""
-        return f"aws ssm get-parameter-history --name {name}"
+        return shell("aws", "ssm", "get-parameter-history", "--name", name)
 
-    def listing_command(self, prefix: str) -> str:
+    def listing_command(self, prefix: str) -> Command:
         """The command that lists the parameters under the prefix."""
-        return f"aws ssm get-parameters-by-path --path {prefix}"
+        return shell("aws", "ssm", "get-parameters-by-path", "--path", prefix)
 
 
 def _values(parameters: Iterable[Mapping[str, Any]]) -> Mapping[str, StoredValue]:
@@ -352,16 +352,16 @@ class SecretsManager(_OfSession):
     def _scheduled_for_deletion(self, name: str) -> ResourceError:
         return ResourceError(
             f"the secret {name} is scheduled for deletion; nothing was overwritten and no other secret was created",
-            Command(
-                f"aws secretsmanager restore-secret --secret-id {name} --region {self.session.region}",
+            shell(
+                *("aws", "secretsmanager", "restore-secret", "--secret-id", name, "--region", self.session.region),
                 advice="then run the same command again",
             ),
         )
 
-    def history_command(self, name: str) -> str:
+    def history_command(self, name: str) -> Command:
         """The command that lists the secret's versions."""
-        return f"aws secretsmanager list-secret-version-ids --secret-id {name} --include-deprecated"
+        return shell("aws", "secretsmanager", "list-secret-version-ids", "--secret-id", name, "--include-deprecated")
 
-    def listing_command(self, prefix: str) -> str:
+    def listing_command(self, prefix: str) -> Command:
         """The command that lists the secrets under the prefix."""
-        return f"aws secretsmanager list-secrets --filters Key=name,Values={prefix}/"
+        return shell("aws", "secretsmanager", "list-secrets", "--filters", f"Key=name,Values={prefix}/")

@@ -28,6 +28,7 @@ from wizard.core import retry
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict
 from wizard.core.models.rotation import DataKeyVersion, StoredKey, VersionOrigin
+from wizard.core.next_command import Command
 from wizard.core.retry import Reason
 
 NEW_FOLDER = "new"
@@ -145,7 +146,9 @@ class DataKeyVersions:
                 raise DataKeyConflict(
                     f"the {self.store.noun} {name} does not hold the data key that its name says: somebody replaced "
                     "its value; nothing was overwritten",
-                    f"{self.store.history_command(name)}   # find out who wrote it, and restore its first version",
+                    Command(
+                        self.store.history_command(name), advice="find out who wrote it, and restore its first version"
+                    ),
                 )
             return self._entry(name, wrapped, stored_key, at=entry.at)
         if stored_key.wrapped is not None and stored_key.wrapped.fingerprint == fingerprint:
@@ -212,7 +215,7 @@ class DataKeyVersions:
             raise DataKeyConflict(
                 f"the {self.store.noun} {name} does not hold the data key {fingerprint}, which its name says; "
                 "nothing was overwritten",
-                f"{self.store.history_command(name)}   # find out what wrote it",
+                Command(self.store.history_command(name), advice="find out what wrote it"),
             )
         return self._entry(name, wrapped, self.stored_key(), at=entry.at)
 
@@ -261,7 +264,7 @@ class DataKeyVersions:
                 return wrapped
         raise DataKeyConflict(
             f"the {self.store.noun} {name} does not hold a wrapped data key; nothing was overwritten",
-            f"{self.store.history_command(name)}   # find out what wrote it, and restore its first version",
+            Command(self.store.history_command(name), advice="find out what wrote it, and restore its first version"),
         )
 
     def _read_back(self, name: str, wrapped: WrappedDataKey) -> StoredValue | None:
@@ -309,8 +312,10 @@ class DataKeyVersions:
                 raise DataKeyConflict(
                     f"somebody else wrote to {self.stored_data_key} at the same moment; "
                     f"it holds {version.fingerprint} now",
-                    f"{self.store.history_command(self.stored_data_key)}   "
-                    "# find out what was written, then run the same command again",
+                    Command(
+                        self.store.history_command(self.stored_data_key),
+                        advice="find out what was written, then run the same command again",
+                    ),
                 )
         tags = self.store.tags(self.stored_data_key)
         if any(tags.get(name) != text for name, text in final.items()):
@@ -335,7 +340,10 @@ class DataKeyVersions:
             raise DataKeyConflict(
                 f"{self.stored_data_key} does not hold {version.fingerprint}, which was just written: "
                 "somebody else writes to it",
-                f"{self.store.history_command(self.stored_data_key)}   # find out who, then run the same command again",
+                Command(
+                    self.store.history_command(self.stored_data_key),
+                    advice="find out who, then run the same command again",
+                ),
             )
         return stored.version
 

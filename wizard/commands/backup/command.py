@@ -25,7 +25,7 @@ from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError,
 from wizard.core.models.delivery import AppCredentials, AppVariables, StoredDataKey
 from wizard.core.models.inputs import Mark, is_region
 from wizard.core.models.rotation import S3, DataKeyVersion, LastBackup, RestoreDrill, VersionOrigin, file_name_of
-from wizard.core.next_command import wizard
+from wizard.core.next_command import Text, shell, wizard
 from wizard.core.ports.run import AwsClient, TargetContext, UserInterface
 from wizard.data_key import delivery
 from wizard.data_key.backup_document import Backup, backup_of
@@ -151,7 +151,9 @@ def drill(options: BackupOptions, request: Request, clients: Clients) -> tuple[i
         raise PermissionDenied(
             f"the backup was not opened: the credentials of {principal} are not available here "
             f"({'; '.join(search.tried)})",
-            f"set EONPRO_APP_WEB_IDENTITY_TOKEN_FILE, EONPRO_APP_PROFILE or EONPRO_APP_ACCESS_KEY_ID, then: {again}",
+            Text(
+                "set EONPRO_APP_WEB_IDENTITY_TOKEN_FILE, EONPRO_APP_PROFILE or EONPRO_APP_ACCESS_KEY_ID, then: ", again
+            ),
         )
     clients.ui.working("opening it as the application")
     # A version that another KMS key wraps needs a grant on that key, which the application does not have any more.
@@ -379,7 +381,7 @@ def copy_to_region(
     if region == settings.region:
         raise UsageError(
             f"the stored data key is in {region} already",
-            "choose another Region: --to-region REGION   (aws account list-regions)",
+            Text("choose another Region: --to-region REGION   (", shell("aws", "account", "list-regions"), ")"),
         )
     regional_aws = aws.with_region(region)
     replica = _replica(region, backup, replica_arns)

@@ -11,7 +11,7 @@ from pathlib import Path
 from wizard.core import files
 from wizard.core.errors import ResourceError, SetupError, UsageError
 from wizard.core.models.rotation import S3, BucketLock, StoredObject
-from wizard.core.next_command import Command, shell
+from wizard.core.next_command import chain, shell
 from wizard.core.ports.aws import BackupStorage
 from wizard.data_key.backup_document import Backup, is_same, parse, text_of
 
@@ -59,7 +59,7 @@ def read(place: str, backup_storage: BackupStorage) -> Backup:
         bucket, key = _bucket_and_key(place)
         stored = backup_storage.read(bucket, key)
         if stored is None:
-            listing = Command(f"aws s3 ls {S3}{bucket}/ --recursive", advice="list the objects of the bucket")
+            listing = shell("aws", "s3", "ls", f"{S3}{bucket}/", "--recursive", advice="list the objects of the bucket")
             raise UsageError(f"{place} does not exist", listing)
         return parse(stored.body, place)
     return parse(_content(Path(place).expanduser()), place)
@@ -113,15 +113,15 @@ def _content(path: Path) -> bytes:
 
 def required_lock(bucket: str, backup_storage: BackupStorage, retention_days: int) -> BucketLock:
     """The Object Lock of a bucket for evidence. Raises ResourceError for a bucket without one."""
-    lock = backup_storage.lock_of(bucket)
+    lock, on = backup_storage.lock_of(bucket), ("--bucket", bucket)
     if lock is None:
+        locked = f"ObjectLockEnabled=Enabled,Rule={{DefaultRetention={{Mode=GOVERNANCE,Days={retention_days}}}}}"
         raise ResourceError(
             f"the bucket {bucket} has no Object Lock, so everybody who can write there could delete what is copied "
             "there; nothing was written",
-            Command(
-                f"aws s3api put-bucket-versioning --bucket {bucket} --versioning-configuration Status=Enabled && "
-                f"aws s3api put-object-lock-configuration --bucket {bucket} --object-lock-configuration "
-                f"'ObjectLockEnabled=Enabled,Rule={{DefaultRetention={{Mode=GOVERNANCE,Days={retention_days}}}}}'",
+            chain(
+                shell("aws", "s3api", "put-bucket-versioning", *on, "--versioning-configuration", "Status=Enabled"),
+                shell("aws", "s3api", "put-object-lock-configuration", *on, "--object-lock-configuration", locked),
                 advice="an Object Lock cannot be switched off again; then run the same command again",
             ),
         )
@@ -138,7 +138,8 @@ def _to_object(place: str, backup: Backup, backup_storage: BackupStorage, retent
     stored = backup_storage.read(bucket, key)
     if stored is None:
         raise ResourceError(
-            f"{name} was written but cannot be read", Command(f"aws s3api head-object --bucket {bucket} --key {key}")
+            f"{name} was written but cannot be read",
+            shell("aws", "s3api", "head-object", "--bucket", bucket, "--key", key),
         )
     existing = parse(stored.body, name)
     if written:

@@ -26,7 +26,7 @@ from wizard.core.clients import Clients, Request
 from wizard.core.errors import CredentialsError, SetupError, StackNotFound
 from wizard.core.models.delivery import Verification, VerificationState
 from wizard.core.models.inputs import Mark
-from wizard.core.next_command import Command, wizard
+from wizard.core.next_command import Command, Text, lines, wizard
 from wizard.core.ports.run import UserInterface
 from wizard.core.retry import Threads
 from wizard.data_key import delivery
@@ -103,7 +103,8 @@ def _show_decisions(ui: UserInterface, diagnosis: Diagnosis) -> None:
         same = [each for each in diagnosis.advisories if each.code == code]
         show_findings(ui, same[:_MOST_DECISIONS], mark=Mark.WARN)
         if len(same) > _MOST_DECISIONS:
-            ui.line(f"and {len(same) - _MOST_DECISIONS} more: {wizard('doctor', '--json')}", mark=Mark.WARN)
+            more = f"and {len(same) - _MOST_DECISIONS} more: "
+            ui.line(Text(more, wizard("doctor", "--json")), mark=Mark.WARN)
 
 
 def show_not_checked(ui: UserInterface, diagnosis: Diagnosis) -> None:
@@ -111,9 +112,9 @@ def show_not_checked(ui: UserInterface, diagnosis: Diagnosis) -> None:
     if diagnosis.not_checked:
         ui.section("Not checked", "so nothing is known about it")
     for not_checked in diagnosis.not_checked:
-        ui.line(f"{not_checked.what}: {not_checked.why}", mark=Mark.WARN)
+        ui.line(Text(not_checked.what, ": ", not_checked.why), mark=Mark.WARN)
     for step in _next(diagnosis):
-        ui.line(f"{step.advice}:")
+        ui.line(Text(step.advice, ":"))
         ui.verbatim(step)
 
 
@@ -128,11 +129,11 @@ def _next(diagnosis: Diagnosis) -> tuple[Command, ...]:
 def show_findings(ui: UserInterface, findings: Sequence[Notice], *, mark: Mark = Mark.FAIL) -> None:
     for finding in findings:
         ui.line(finding.what, mark=mark)
-        ui.line(f"  {finding.why} ({finding.code})")
+        ui.line(Text("  ", finding.why, f" ({finding.code})"))
         if finding.command:
             ui.verbatim(finding.command)
         if finding.advice:
-            ui.line(f"  {'then: ' if finding.command else ''}{finding.advice}")
+            ui.line(Text("  then: " if finding.command else "  ", finding.advice))
 
 
 def document(diagnosis: Diagnosis, explained: Sequence[denied.Explained] = ()) -> json_documents.Document:
@@ -202,7 +203,7 @@ def _event(kind: str, result: dict[str, Any], stack: str, settings: Settings, at
             **({"requirements": list(SECTIONS[cause])} if cause in SECTIONS else {}),
             **{"status_id": status, "status": _STATUSES[status], "status_code": kind},
         },
-        **({"remediation": {"desc": "\n".join(fix)}} if fix else {}),
+        **({"remediation": {"desc": lines(fix)}} if fix else {}),
         "resources": [
             {
                 **{"uid": place, "name": stack, "type": "Pulumi stack"},
@@ -272,5 +273,5 @@ def verify(request: Request, clients: Clients, *, full: bool = False) -> Verifie
     clients.ui.section("What is wrong", "the root causes first")
     show_findings(clients.ui, diagnosis.findings)
     if not diagnosis.findings:
-        clients.ui.line(f"these checks found no cause: python -m wizard doctor --stack {facts.stack}")
+        clients.ui.line(Text("these checks found no cause: ", wizard("doctor", "--stack", facts.stack)))
     return Verified(stack=facts.stack, proofs=proofs, diagnosis=diagnosis)

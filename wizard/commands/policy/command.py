@@ -23,7 +23,7 @@ from wizard.commands.policy import PolicyOptions, operator
 from wizard.commands.policy.operator import in_parts, statements_of
 from wizard.core import json_documents
 from wizard.core.errors import MissingAnswers, SetupError, UsageError
-from wizard.core.next_command import Result, wizard
+from wizard.core.next_command import Result, Text, shell, wizard
 from wizard.core.ports.run import GitHub, Offline
 from wizard.core.required_permissions.resources import LOGS_KEY, REPLICAS_ELSEWHERE, Setup, resources_of, variables_of
 from wizard.core.required_permissions.table import load, measured_actions, read_elsewhere
@@ -142,7 +142,7 @@ SUBJECTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 _NAMES = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,38}){at}/[A-Za-z0-9._-]{1,100}{at}"
 _REPOSITORY = re.compile("|".join(_NAMES.replace("{at}", ids) for ids in ("", r"@[1-9][0-9]{0,19}")))
-_COMMAND = "python -m wizard policy ci --repository OWNER/NAME --account 111122223333"
+_COMMAND = wizard("policy", "ci", "--repository", "OWNER/NAME", "--account", "111122223333")
 
 
 def for_repository(repository: str | None, *, account_id: str | None, partition: str = "aws") -> dict[str, Policy]:
@@ -169,10 +169,18 @@ def for_repository(repository: str | None, *, account_id: str | None, partition:
 def _next_steps(account_id: str) -> tuple[str, ...]:
     """The commands that use the documents; each trust policy is saved in a file with the role's name."""
     return (
-        f"aws iam create-open-id-connect-provider --url https://{GITHUB_ISSUER} --client-id-list {GITHUB_AUDIENCE}"
-        f"   # once in the account {account_id}",
+        Text(
+            shell(
+                *("aws", "iam", "create-open-id-connect-provider", "--url", f"https://{GITHUB_ISSUER}"),
+                *("--client-id-list", GITHUB_AUDIENCE),
+            ),
+            f"   # once in the account {account_id}",
+        ),
         *(
-            f"aws iam create-role --role-name {role} --assume-role-policy-document file://{role}.json"
+            shell(
+                *("aws", "iam", "create-role", "--role-name", role),
+                *("--assume-role-policy-document", f"file://{role}.json"),
+            )
             for role in SUBJECTS
         ),
         f"then attach the output of `policy auditor` to {READ_ROLE}, and that of `policy operator` to {APPLY_ROLE}",
@@ -230,11 +238,12 @@ def _table(protection: organization.Protection) -> Iterator[str]:
     yield "Not limited: service-linked roles, by either; the management account and AWS services, by the SCP."
     yield "The pair finds keys by their tag Application=EONPRO, and trails, buckets and stored keys by their names."
     for kind, name in (("SERVICE_CONTROL_POLICY", "SCP"), ("RESOURCE_CONTROL_POLICY", "RCP")):
-        yield (
-            f"aws organizations create-policy --type {kind} --name EONPROProtection{name} "
-            f"--description 'EONPRO key, trail and stored key' --content file://{name}.json"
+        yield shell(
+            *("aws", "organizations", "create-policy", "--type", kind, "--name", f"EONPROProtection{name}"),
+            *("--description", "EONPRO key, trail and stored key", "--content", f"file://{name}.json"),
         )
-    yield "then attach both, first in a test account: aws organizations attach-policy --policy-id ID --target-id ID"
+    attach = shell("aws", "organizations", "attach-policy", "--policy-id", "ID", "--target-id", "ID")
+    yield Text("then attach both, first in a test account: ", attach)
 
 
 def run(options: PolicyOptions, offline: Offline) -> Result:
@@ -291,7 +300,7 @@ def _as_sent(repository: str | None, github: GitHub | None) -> tuple[str | None,
     if not repository or not _REPOSITORY.fullmatch(repository):
         return repository, ""  # `for_repository` refuses it.
     name = ci.without_ids(repository)
-    question = f"gh api repos/{name}/actions/oidc/customization/sub"
+    question = shell("gh", "api", f"repos/{name}/actions/oidc/customization/sub")
     why = "there is no GH_TOKEN"
     if github is not None:
         try:
@@ -311,7 +320,8 @@ def _as_sent(repository: str | None, github: GitHub | None) -> tuple[str | None,
         if name == repository
         else f"an older repository sends its names: --repository {name}"
     )
-    return repository, (
+    return repository, Text(
         f"only the subject repo:{repository}:… is trusted. Whether GitHub sends it was not checked ({why}); {other}. "
-        f"To see it: {question}"
+        "To see it: ",
+        question,
     )

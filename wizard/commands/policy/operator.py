@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from wizard.core.errors import MissingAnswers
 from wizard.core.models.account import Identity
 from wizard.core.models.inputs import CALLER, CREATE
-from wizard.core.next_command import wizard
+from wizard.core.next_command import Command, wizard
 from wizard.inputs import answers
 from wizard.inputs.registry import by_key
 from wizard.targets.port import free_values
@@ -46,7 +46,7 @@ def for_values(
     adopt: bool = False,
     with_removal: bool = False,
     build: Callable[[Setup], Mapping[str, Policy]] | None = None,
-    command: str = _COMMAND,
+    command: Command = _COMMAND,
 ) -> dict[str, Any]:
     """The policy for the setup of these answers; several by their names if one would be too long for IAM.
 
@@ -78,11 +78,8 @@ def for_values(
         lines = "\n".join(f"  {spec.key}: {', or '.join(spec.sources)}" for spec in lacking)
         raise MissingAnswers(
             f"the policy contains names of the account, and AWS is not called to read them; missing:\n{lines}",
-            " ".join(
-                [
-                    command,
-                    *(f"{spec.flag} {_EXAMPLES.get(spec.key, spec.metavar)}" for spec in lacking),
-                ]
+            command.plus(
+                *(word for spec in lacking for word in (spec.flag, _EXAMPLES.get(spec.key, spec.metavar))),
             ),
             tuple(spec.key for spec in lacking),
         )

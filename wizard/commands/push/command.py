@@ -37,7 +37,7 @@ def run(options: PushOptions, request: Request, clients: Clients) -> tuple[int, 
     if options.rename_existing:
         _confirm(options.rename_existing, request, clients)
     values = {key: answer.value for key, answer in request.answers.items()}
-    repeated = "push --redeploy" if request.redeploy else "push"
+    repeated = wizard("push", "--redeploy") if request.redeploy else wizard("push")
     context = foreign_variables.agreed_context(
         clients.ui,
         context,

@@ -17,7 +17,7 @@ from wizard.core.errors import DataKeyConflict, PermissionDenied, UsageError
 from wizard.core.models.delivery import Delivered, Scope, StoredDataKey, Verification, VerificationState
 from wizard.core.models.deployment import Deployment, Instances, Redeployed, RedeployState
 from wizard.core.models.inputs import Mark
-from wizard.core.next_command import wizard
+from wizard.core.next_command import Command, Text, chain, wizard
 from wizard.core.ports.run import TargetContext
 from wizard.core.retry import Threads
 from wizard.data_key import delivery, guard
@@ -269,11 +269,14 @@ def _warnings(context: TargetContext, scopes: tuple[Scope, ...]) -> tuple[str, .
     if not others or not any(deploy_target(target).has_environments for target in context.targets):
         return ()
     places, settings, own = ", ".join(scope.words for scope in others), context.settings, context.scope.words
-    warnings = []
+    warnings: list[str] = []
     if settings.environment == "production":
         warnings.append(
-            f"{places} now has {own}'s data key: who can deploy there can read {own}'s records; give each environment "
-            f"a data key of its own: {' && '.join(_instead(context, scope) for scope in others)}"
+            Text(
+                f"{places} now has {own}'s data key: who can deploy there can read {own}'s records; give each "
+                "environment a data key of its own: ",
+                chain(*(_instead(context, scope) for scope in others)),
+            )
         )
     if settings.makes_user:
         warnings.append(
@@ -283,14 +286,17 @@ def _warnings(context: TargetContext, scopes: tuple[Scope, ...]) -> tuple[str, .
         named = sorted({*settings.vercel_environments, *(scope.environment for scope in untrusted)})
         also = wizard("setup", "--stack", context.stack, "--vercel-environments", ",".join(named))
         warnings.append(
-            f"the role {settings.names.app_role} trusts only the deployments of "
-            f"{', '.join((own, *settings.vercel_environments))}: in "
-            f"{', '.join(scope.words for scope in untrusted)} it cannot decrypt the data key. To trust them too: {also}"
+            Text(
+                f"the role {settings.names.app_role} trusts only the deployments of "
+                f"{', '.join((own, *settings.vercel_environments))}: in "
+                f"{', '.join(scope.words for scope in untrusted)} it cannot decrypt the data key. To trust them too: ",
+                also,
+            )
         )
     return tuple(warnings)
 
 
-def _instead(context: TargetContext, scope: Scope) -> str:
+def _instead(context: TargetContext, scope: Scope) -> Command:
     """The commands that take the delivered keys away, beside which a setup makes no other, and set up a stack."""
     names = context.settings.delivered_names
-    return f"{scope.removal(names[key] for key in context.settings.wrapped_keys)} && {own_stack(context, scope)}"
+    return chain(scope.removal(names[key] for key in context.settings.wrapped_keys), own_stack(context, scope))

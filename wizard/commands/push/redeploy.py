@@ -13,7 +13,7 @@ from wizard.core.clients import Clients
 from wizard.core.errors import SetupError
 from wizard.core.models.deployment import Instances, Redeployed, RedeployState, RollingRelease
 from wizard.core.models.inputs import Mark
-from wizard.core.next_command import wizard
+from wizard.core.next_command import Text, wizard
 from wizard.core.ports.run import TargetContext, UserInterface
 from wizard.targets.port import deploy_target
 
@@ -74,9 +74,9 @@ def _show(ui: UserInterface, instances: Instances, settings: Settings) -> None:
     if deployment is None or instances.stale is None:
         mark = Mark.WARN if instances.stale is None and target.can_redeploy else Mark.INFO
         if instances.stale is False:
-            ui.line(f"{place}: {instances.why}", mark=mark)
+            ui.line(Text(f"{place}: ", instances.why), mark=mark)
         else:
-            ui.line(f"whether {place} has the new values is not known: {instances.why}", mark=mark)
+            ui.line(Text(f"whether {place} has the new values is not known: ", instances.why), mark=mark)
     elif instances.stale and instances.why:
         name = f"{deployment.name} ({deployment.id})"
         ui.line(f"{place} does not have the values: {name}: {instances.why}", mark=Mark.WARN)
@@ -161,7 +161,7 @@ def _redeploy(
             until_complete=until_complete,
         )
     except SetupError as error:
-        why = f"{error.message} ({error.hint})" if error.hint else error.message
+        why = Text(error.message, " (", error.hint, ")") if error.hint else error.message
         return Redeployed(
             target=instances.target, state=RedeployState.FAILED, before=instances.deployment, after=None, why=why
         )
@@ -174,9 +174,10 @@ def _show_result(ui: UserInterface, context: TargetContext, done: Redeployed) ->
         case RedeployState.DONE:
             ui.line(f"{place} runs {name}, with the new values, after {done.seconds:.0f} s", mark=Mark.OK)
         case RedeployState.FAILED:
-            ui.line(f"{place} was not redeployed: {done.why}; the former deployment keeps running", mark=Mark.FAIL)
+            said = Text(f"{place} was not redeployed: ", done.why, "; the former deployment keeps running")
+            ui.line(said, mark=Mark.FAIL)
         case RedeployState.ROLLED_BACK:
-            ui.line(f"{place} was rolled back to the former deployment: {done.why}", mark=Mark.FAIL)
+            ui.line(Text(f"{place} was rolled back to the former deployment: ", done.why), mark=Mark.FAIL)
         case RedeployState.WAITING:
             ui.line(f"the deployment of {place} is healthy and not complete: {done.why}", mark=Mark.WARN)
             ui.verbatim(done.command)

@@ -27,7 +27,7 @@ from wizard.account.notices import State
 from wizard.commands.report import facts
 from wizard.core import files
 from wizard.core.errors import UsageError
-from wizard.core.next_command import Run, shell, wizard
+from wizard.core.next_command import shell, wizard
 from wizard.core.safe_text import parse_json
 from wizard.targets.port import all_targets, deploy_targets
 
@@ -77,14 +77,13 @@ _SECRET_CALLS = ("secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue
 
 def checklist_of(diagnosis: Diagnosis, settings: Settings, stack: str, at: datetime) -> Iterator[facts.ChecklistItem]:
     """Every item, as the notices of the diagnosis say it."""
-    of_stack = Run(flags={"--stack": ("--stack", stack)})
     by_state = {
         ItemState.OPEN: wizard("doctor", "--stack", stack),
         ItemState.UNKNOWN: wizard("policy", "auditor", "--stack", stack),
     }
     in_secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
     for number, topic in enumerate(Topic, start=1):
-        entry = item_of(topic, diagnosis.notices, settings)
+        entry = item_of(topic, diagnosis.notices, settings, stack)
         yield facts.ChecklistItem(
             number=number,
             title=entry.title,
@@ -96,7 +95,7 @@ def checklist_of(diagnosis: Diagnosis, settings: Settings, stack: str, at: datet
             sections=tuple(facts.Section(section=section, name=SECTIONS[section]) for section in sections_of(topic)),
             prowler_checks=prowler_checks_of(topic),
             proposed_rule=PROPOSED.get(topic, ""),
-            next=of_stack.complete(entry.next) or by_state.get(entry.state, ""),
+            next=entry.next or by_state.get(entry.state, ""),
             facts=entry.facts,
         )
 

@@ -35,7 +35,7 @@ from wizard.core.errors import SetupError
 from wizard.core.models.access import FormerText, Unread
 from wizard.core.models.rotation import KeyRotations, LastBackup, RestoreDrill
 from wizard.core.models.trail import Usage
-from wizard.core.next_command import plain_name, wizard
+from wizard.core.next_command import Text, plain_name, wizard
 from wizard.core.retry import Threads
 
 T = TypeVar("T")
@@ -240,7 +240,7 @@ def _dollars(amount: Decimal) -> float:
 
 def _doctor(diagnosis: Diagnosis, stack: str) -> facts.DoctorFacts:
     # A check with a preview of the engine is too slow for a report.
-    later = Unread(what=COMPARISON, why=f"not part of a report: {wizard('doctor', '--stack', stack)}")
+    later = Unread(what=COMPARISON, why=Text("not part of a report: ", wizard("doctor", "--stack", stack)))
     # Who else can use the key is an item of the checklist, with everybody in the table of the access.
     decisions = (notice for notice in diagnosis.advisories if notice.topic != "others")
     return facts.DoctorFacts(

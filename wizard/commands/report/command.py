@@ -28,7 +28,7 @@ from wizard.core.clients import Clients, Request
 from wizard.core.errors import ResourceError, SetupError, UsageError
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import S3
-from wizard.core.next_command import Command, Sealed, plain_name, wizard
+from wizard.core.next_command import Sealed, plain_name, shell, wizard
 from wizard.core.ports.run import UserInterface
 from wizard.core.safe_text import counted
 
@@ -232,7 +232,7 @@ def _copy(place: str, texts: dict[str, str], stack: StackFacts) -> None:
         if stored is None or stored.body != text.encode():
             raise ResourceError(
                 f"{S3}{bucket}/{key} differs from what was written",
-                Command(f"aws s3api head-object --bucket {bucket} --key {key}"),
+                shell("aws", "s3api", "head-object", "--bucket", bucket, "--key", key),
             )
 
 

@@ -38,9 +38,7 @@ def run(options: ReviewOptions, request: Request, clients: Clients) -> tuple[int
             wizard("review", "--days", str(DAYS.stop - 1)),
         )
     if options.sign is not None and not options.sign.strip():
-        raise UsageError(
-            "--sign needs the name of the person who signs", "python -m wizard review --sign 'Ada Lovelace'"
-        )
+        raise UsageError("--sign needs the name of the person who signs", wizard("review", "--sign", "Ada Lovelace"))
     if options.sign and not clients.ui.interactive:
         _require_confirmation(options, request)
     deployed = deployed_stack.find(request, clients)

@@ -16,7 +16,7 @@ from wizard.commands.review.differences import Differences
 from wizard.core import json_documents, next_command
 from wizard.core.models.access import AccessKeyAge, AccessReview, PrincipalAccess, SignOff
 from wizard.core.models.inputs import Mark
-from wizard.core.next_command import Command, wizard
+from wizard.core.next_command import Command, Text, wizard
 from wizard.core.ports.run import UserInterface
 from wizard.core.safe_text import clean, counted
 
@@ -195,11 +195,11 @@ def _show_result(ui: UserInterface, result: "ReviewResult", signs: bool) -> None
     for notice in result.not_good:
         # A signature accepts a right, and makes no unknown one known.
         ui.line(notice.what, mark=Mark.WARN if signs or notice.state is State.UNKNOWN else Mark.FAIL)
-        ui.line(f"  {notice.why}")
+        ui.line(Text("  ", notice.why))
         if notice.command and not signs:
             ui.verbatim(notice.command)
         if notice.advice and not signs:
-            ui.line(f"  {'then: ' if notice.command else ''}{notice.advice}")
+            ui.line(Text("  then: " if notice.command else "  ", notice.advice))
     for notice in result.notices:
         if notice.state is State.GOOD:
             ui.line(notice.what, mark=Mark.OK)
@@ -208,11 +208,11 @@ def _show_result(ui: UserInterface, result: "ReviewResult", signs: bool) -> None
     if (result.not_accepted or result.not_accepted_keys) and signs:
         ui.line("your signature accepts these rights")
     if result.review.undecided:
-        ui.line(f"{AUDITOR.advice}:")
+        ui.line(Text(AUDITOR.advice, ":"))
         ui.verbatim(AUDITOR)
     if (result.not_accepted or result.not_accepted_keys) and not signs:
         ui.line("or accept the rights by signing this review:")
-        ui.verbatim(f"python -m wizard review --stack {result.review.stack} --sign NAME")
+        ui.verbatim(wizard("review", "--stack", result.review.stack, "--sign", "NAME"))
 
 
 @dataclass(frozen=True, kw_only=True)

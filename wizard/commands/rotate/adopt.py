@@ -24,7 +24,7 @@ from wizard.core.clients import Clients, Request
 from wizard.core.errors import Cancelled
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
-from wizard.core.next_command import Command
+from wizard.core.next_command import Command, wizard
 from wizard.data_key import guard
 from wizard.setup import confirmation
 from wizard.setup.deliver_and_verify import wrap_former_key
@@ -34,7 +34,7 @@ def adopt(request: Request, clients: Clients) -> RotateResult:
     """Store the former key as the data key if there never was one, else only as a version."""
     data_keys = read_stack(request, clients)
     refuse_other_store(data_keys)
-    ui, command = clients.ui, f"adopt --encryption-key --stack {data_keys.stack}"
+    ui, command = clients.ui, wizard("adopt", "--encryption-key", "--stack", data_keys.stack)
     stored_key = data_keys.stored_key()
     # After an interrupted run of this command there may be a version, but no record uses it yet.
     decision = None if stored_key.exists else may_create(data_keys, importing=True)
@@ -51,7 +51,7 @@ def adopt(request: Request, clients: Clients) -> RotateResult:
     if not confirmation.typed(request, ui, why=why):
         raise Cancelled(
             "nothing was changed: confirm with the stack's name",
-            Command(f'printf %s "$ENCRYPTION_KEY" | python -m wizard {command} --confirm {request.stack}'),
+            Command('printf %s "$ENCRYPTION_KEY" | ', command.plus("--confirm", request.stack)),
         )
     deployed, outputs = data_keys.deployed, data_keys.outputs
     wrapped = wrap_former_key(clients, deployed.aws, data_keys.settings, deployed.identity, outputs, data_keys.stack)

@@ -38,7 +38,7 @@ from wizard.core.errors import Cancelled, PolicyRefusal, ResourceError, SetupErr
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
-from wizard.core.next_command import Command, shell, wizard
+from wizard.core.next_command import Command, Text, quote, shell, wizard
 from wizard.core.ports.run import TargetContext
 from wizard.setup import confirmation, foreign_variables
 
@@ -61,7 +61,7 @@ def make_new(request: Request, clients: Clients) -> RotateResult:
         confirm_by_name(
             request,
             clients,
-            f"rotate --data-key --stack {data_keys.stack}",
+            wizard("rotate", "--data-key", "--stack", data_keys.stack),
             why="The records then have to be re-encrypted with the new data key. Both are kept forever.",
         )
     with data_keys.deployed.engine.alone(request.stack):
@@ -92,14 +92,13 @@ def next_steps(data_keys: DataKeyStore, *, old: str, new: DataKeyVersion) -> tup
     tables = record_tables(data_keys)
     return (
         fetch_command(data_keys, old=old, new=new),
-        *(Command(reencrypt_command(table), advice="with the application's AWS credentials") for table in tables),
+        *(reencrypt_command(table, advice="with the application's AWS credentials") for table in tables),
         *(
             ()
             if tables
             else (
-                Command(
-                    "python -m phi reencrypt --dsn postgresql://HOST/DATABASE --table TABLE --columns COLUMN,COLUMN "
-                    "--key-column id --dry-run",
+                shell(
+                    *(*_REENCRYPT, "--table", "TABLE", "--columns", "COLUMN,COLUMN", "--key-column", "id", "--dry-run"),
                     advice="with the application's AWS credentials, for each table with records; then again without "
                     "--dry-run. The application's search hashes too: --hash-columns email:emailHash,dob:dobHash",
                 ),
@@ -119,13 +118,13 @@ def fetch_command(data_keys: DataKeyStore, *, old: str, new: DataKeyVersion) -> 
     assert former is not None
     # With their own key the search hashes are compared with it, and none changes.
     stored = [other.settings.names for other in data_keys.others]
-    others = "".join(f" {names.variable}={_read_command(data_keys, names.stored_data_key)}" for names in stored)
+    wrapped = {DATA_KEY_VARIABLE: former.parameter, f"NEW_{DATA_KEY_VARIABLE}": new.parameter}
+    wrapped |= {names.variable: names.stored_data_key for names in stored}
     # These are the usual names, whatever the application's own environment calls them.
     usual = "" if data_keys.settings.delivered_names.are_guides else "PHI_VARIABLE_NAMES= "
     return Command(
-        f"export {usual}AWS_REGION={data_keys.own.region} AWS_KMS_KEY_ID={data_keys.own.key_arn} "
-        f"{DATA_KEY_VARIABLE}={_read_command(data_keys, former.parameter)} "
-        f"NEW_{DATA_KEY_VARIABLE}={_read_command(data_keys, new.parameter)}{others}",
+        f"export {usual}AWS_REGION={data_keys.own.region} AWS_KMS_KEY_ID={data_keys.own.key_arn}",
+        *(part for name, stored in wrapped.items() for part in (f' {name}="$(', _read(data_keys, stored), ')"')),
         advice=f"the wrapped {old} and {new.fingerprint}; only the KMS key decrypts them",
     )
 
@@ -135,15 +134,16 @@ def record_tables(data_keys: DataKeyStore) -> tuple[RecordTable, ...]:
     return tuple(map(RecordTable.parse, data_keys.settings.record_tables))
 
 
-def reencrypt_command(table: RecordTable) -> str:
+_REENCRYPT = ("python", "-m", "phi", "reencrypt", "--dsn", "postgresql://HOST/DATABASE")
+
+
+def reencrypt_command(table: RecordTable, *, advice: str) -> Command:
     """The command that re-encrypts a table and carries its hashes; its result goes to a file."""
     hashes = ",".join(f"{column}:{name}" for column, name in table.hashes.items())
-    return (
-        f"python -m phi reencrypt --dsn postgresql://HOST/DATABASE --table {table.table} "
-        f"--columns {','.join(table.columns)} --key-column {table.key_column} "
-        + (f"--hash-columns {hashes}" if hashes else "--no-hash-columns")
-        + f" --json > {_result_file(table)}"
-    )
+    words = ("--table", table.table, "--columns", ",".join(table.columns), "--key-column", table.key_column)
+    carried = ("--hash-columns", hashes) if hashes else ("--no-hash-columns",)
+    call = shell(*_REENCRYPT, *words, *carried, "--json")
+    return Command(call, f" > {quote(_result_file(table))}", advice=advice)
 
 
 def _result_file(table: RecordTable) -> str:
@@ -192,7 +192,7 @@ def require_carried(
             raise PolicyRefusal(
                 f"{table.table}: no result of phi reencrypt says that {', '.join(sorted(missing))} is under "
                 f"{version.fingerprint}; nothing was changed",
-                Command(reencrypt_command(table), advice="with the wrapped keys in the environment; then promote"),
+                reencrypt_command(table, advice="with the wrapped keys in the environment; then promote"),
             )
     if not results and not record_tables(data_keys):
         raise PolicyRefusal(
@@ -202,7 +202,7 @@ def require_carried(
         )
 
 
-_RESULT_HINT = "python -m phi reencrypt … --json > FILE writes it; without --dry-run"
+_RESULT_HINT = Text(shell("python", "-m", "phi", "reencrypt"), " … --json > FILE writes it; without --dry-run")
 
 
 def _result(file: Path) -> dict[str, Any]:
@@ -224,13 +224,12 @@ def _incomplete(result: dict[str, Any], fingerprints: Collection[str]) -> str | 
     return None
 
 
-def _read_command(data_keys: DataKeyStore, name: str) -> str:
-    """The shell expression that reads the wrapped key of that name from the store."""
+def _read(data_keys: DataKeyStore, name: str) -> Command:
+    """The command that reads the wrapped key of that name from the store."""
+    what: tuple[str, ...] = ("ssm", "get-parameter", "--name", name, "--with-decryption", "--query", "Parameter.Value")
     if data_keys.settings.secret_store is SecretStore.SECRETS_MANAGER:
-        what = f"secretsmanager get-secret-value --secret-id {name} --query SecretString"
-    else:
-        what = f"ssm get-parameter --name {name} --with-decryption --query Parameter.Value"
-    return f'"$(aws {what} --output text --region {data_keys.own.region})"'
+        what = ("secretsmanager", "get-secret-value", "--secret-id", name, "--query", "SecretString")
+    return shell("aws", *what, "--output", "text", "--region", data_keys.own.region)
 
 
 def promote(
@@ -245,7 +244,7 @@ def promote(
 ) -> RotateResult:
     """Make the version the current one after a typed confirmation; deliver and verify it."""
     data_keys = read_stack(request, clients)
-    command = f"python -m wizard rotate --promote FINGERPRINT --stack {data_keys.stack}"
+    command = wizard("rotate", "--promote", "FINGERPRINT", "--stack", data_keys.stack)
     current = stored(data_keys)
     assert current.wrapped is not None
     version = version_of(data_keys, fingerprint, command=command)
@@ -274,7 +273,7 @@ def promote(
         version,
         action=Action.PROMOTE,
         warnings=(*_accepted(scans), *_warnings(data_keys, version, old=current.wrapped.fingerprint)),
-        command=shell("rotate", "--promote", version.fingerprint, *evidence, "--stack", data_keys.stack),
+        command=wizard("rotate", "--promote", version.fingerprint, *evidence, "--stack", data_keys.stack),
     )
     return replace(result, scans=scans)
 
@@ -294,7 +293,7 @@ def _warnings(data_keys: DataKeyStore, version: DataKeyVersion, *, old: str) -> 
     return (
         f"the application can no longer read records of {old} that were not re-encrypted before, nor find anything by "
         "search hashes that were not carried",
-        f"{old} is kept: python -m wizard restore --version {old} makes it current again",
+        Text(f"{old} is kept: ", wizard("restore", "--version", old), " makes it current again"),
     )
 
 
@@ -306,7 +305,7 @@ def put_in_place(
     *,
     action: Action,
     warnings: tuple[str, ...],
-    command: str,
+    command: Command,
     trusted: bool = True,
 ) -> RotateResult:
     """Make the version current in every Region, deliver and verify it, and offer the redeploy.
@@ -346,8 +345,8 @@ def put_in_place(
         )
     delivery = replace_version.deliver_to_targets(clients, data_keys, to, version.wrapped, replaceable)
     redeploys = offer(to, clients, redeploy=request.redeploy, running=running(to), until_complete=True)
-    again = Command(
-        f"python -m wizard {command} --confirm {data_keys.stack} --redeploy",
+    again = command.plus(
+        *("--confirm", data_keys.stack, "--redeploy"),
         advice="a part of the traffic still has the former data key: it is complete when the rolling release is. "
         "The same command goes on with it",
     )
@@ -385,8 +384,11 @@ def _rolling_release_warning(to: TargetContext) -> tuple[str, ...]:
     team = ("--scope", to.project.team_slug) if to.project.team_slug else ()
     off = shell("vercel", "rolling-release", "configure", "--disable", "--project", to.project.name, *team)
     return (
-        "the project has rolling releases: while one is under way two deployments run, each with another data key, and "
-        f"neither reads what the other writes. To move all traffic at once, before you confirm: {off}",
+        Text(
+            "the project has rolling releases: while one is under way two deployments run, each with another data key, "
+            "and neither reads what the other writes. To move all traffic at once, before you confirm: ",
+            off,
+        ),
     )
 
 
@@ -400,17 +402,19 @@ def _other_environments(data_keys: DataKeyStore, to: TargetContext) -> tuple[str
             f"which other Vercel environments have the variables is unknown ({environments.message}): vercel env ls",
         )
     return tuple(
-        f"{words}: it keeps its data key; to deliver this one, unless it has a stack of its own: "
-        f"python -m wizard push --to ENVIRONMENT --stack {data_keys.stack}"
+        Text(
+            f"{words}: it keeps its data key; to deliver this one, unless it has a stack of its own: ",
+            wizard("push", "--to", "ENVIRONMENT", "--stack", data_keys.stack),
+        )
         for words in environments
         if data_keys.settings.delivered_names.data_key in words
     )
 
 
-def confirm_by_name(request: Request, clients: Clients, command: str, *, why: str) -> None:
+def confirm_by_name(request: Request, clients: Clients, command: Command, *, why: str) -> None:
     """Ask for the stack's name, unless `--confirm` has it. Raises Cancelled without it."""
     if not confirmation.typed(request, clients.ui, why=why):
         raise Cancelled(
             "nothing was changed: confirm with the stack's name",
-            Command(f"python -m wizard {command} --confirm {request.stack}"),
+            command.plus("--confirm", request.stack),
         )

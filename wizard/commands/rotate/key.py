@@ -16,7 +16,7 @@ from wizard.core.errors import Cancelled, ResourceError, SetupError, UsageError,
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import KeyRotations
 from wizard.core.models.stack import Progress, Step
-from wizard.core.next_command import Command, plain_name, wizard
+from wizard.core.next_command import Command, plain_name, shell, wizard
 from wizard.setup import plan
 
 KEY_TYPE = "aws:kms/key:Key"
@@ -42,21 +42,23 @@ def rotate_material(request: Request, clients: Clients) -> RotateResult:
     if before.on_demand_started is not None:
         raise ResourceError(
             "a rotation on demand is in progress; nothing was changed",
-            Command(
-                f"aws kms get-key-rotation-status --key-id {own.key_arn}",
+            shell(
+                *("aws", "kms", "get-key-rotation-status", "--key-id", own.key_arn),
                 advice="shows when it has ended; then run the same command again",
             ),
         )
     if before.on_demand_left == 0:
         raise ResourceError(
             f"the key has used all of its {before.on_demand_limit} rotations on demand; nothing was changed",
-            f"python -m wizard rotate --schedule DAYS --stack {data_keys.stack}   # automatic rotations have no limit",
+            wizard(
+                "rotate", "--schedule", "DAYS", "--stack", data_keys.stack, advice="automatic rotations have no limit"
+            ),
         )
     ui.line(f"cost: {cost_of_another(before)}", mark=Mark.INFO)
     if len(data_keys.region_stores) > 1:
         ui.line("KMS copies the new material to the replicas", mark=Mark.INFO)
     ui.line("records and the wrapped data key do not change: the key still decrypts what its old material encrypted")
-    _confirm(request, clients, "Rotate the key's material now?", f"rotate --cmk --stack {data_keys.stack}")
+    _confirm(request, clients, "Rotate the key's material now?", wizard("rotate", "--cmk", "--stack", data_keys.stack))
     with data_keys.deployed.engine.alone(request.stack):
         own.key_rotation.rotate_on_demand(own.key_arn, before=before)
     after = own.key_rotation.rotations(own.key_arn)
@@ -78,11 +80,7 @@ def _rotated(data_keys: DataKeyStore, rotations: KeyRotations, *, changed: bool)
         rotations=rotations,
         next=(
             wizard(
-                "rotate",
-                "--reencrypt",
-                data_keys.own.key_arn,
-                "--stack",
-                data_keys.stack,
+                *("rotate", "--reencrypt", data_keys.own.key_arn, "--stack", data_keys.stack),
                 advice="optional: wraps the data key with the new material, too",
             ),
         ),
@@ -122,8 +120,8 @@ def change_schedule(request: Request, clients: Clients, days: int) -> RotateResu
     if not after.enabled or after.period_days not in (days, None):
         raise ResourceError(
             f"the stack was updated, but the key is still rotated every {after.period_days} days",
-            Command(
-                f"aws kms get-key-rotation-status --key-id {own.key_arn}",
+            shell(
+                *("aws", "kms", "get-key-rotation-status", "--key-id", own.key_arn),
                 advice="shows the period; find out who else sets it",
             ),
         )
@@ -150,7 +148,7 @@ def _with_period(settings: Settings, days: int, stack: str) -> Settings:
 
 def _update(request: Request, clients: Clients, data_keys: DataKeyStore, settings: Settings) -> None:
     ui, engine = clients.ui, data_keys.deployed.engine
-    again = f"rotate --schedule {settings.rotation_period_days} --stack {data_keys.stack}"
+    again = wizard("rotate", "--schedule", str(settings.rotation_period_days), "--stack", data_keys.stack)
     ui.section("Plan")
     ui.working("Pulumi previews the update")
     engine.prepare(request.stack, settings)
@@ -188,9 +186,9 @@ def _is_rotation_period(step: Step) -> bool:
     return step.op == "update" and step.type == KEY_TYPE and set(step.changed) <= {"rotationPeriodInDays"}
 
 
-def _confirm(request: Request, clients: Clients, prompt: str, command: str) -> None:
+def _confirm(request: Request, clients: Clients, prompt: str, command: Command) -> None:
     """Ask yes or no, unless `--yes` is set. Raises Cancelled without a yes."""
-    again = Command(f"python -m wizard {command} --yes")
+    again = command.plus("--yes")
     if request.yes:
         return
     if not clients.ui.interactive:

@@ -24,7 +24,7 @@ from wizard.core.errors import Cancelled, PermissionDenied, ResourceError, Setup
 from wizard.core.models.account import KeyFact
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
-from wizard.core.next_command import Command
+from wizard.core.next_command import Command, shell, wizard
 from wizard.setup.deliver_and_verify import temporary_grant
 
 
@@ -50,7 +50,7 @@ def reencrypt(request: Request, clients: Clients, key: str) -> RotateResult:
     destination = _destination(data_keys, key)
     own = destination.arn == data_keys.outputs.key_arn
     source = old.key_arn or data_keys.outputs.key_arn
-    command = f"rotate --reencrypt {key} --stack {data_keys.stack}"
+    command = wizard("rotate", "--reencrypt", key, "--stack", data_keys.stack)
     ui.section("Re-encryption")
     ui.line(f"{old.fingerprint}, wrapped by {source}")
     ui.line(f"KMS wraps it with {destination.arn}, too: it stays the same data key, and no record changes")
@@ -105,13 +105,13 @@ def _reencrypt_beside(clients: Clients, data_keys: DataKeyStore, destination: De
         make_current(data_keys, new, former=stored_keys(data_keys), at=clients.now())
 
 
-def _confirm(request: Request, clients: Clients, command: str, *, own: bool) -> None:
+def _confirm(request: Request, clients: Clients, command: Command, *, own: bool) -> None:
     if own:
         confirm_by_name(request, clients, command, why="The new wrapped key replaces the stored data key.")
     elif request.yes or request.confirmed == request.stack:
         return
     elif not (clients.ui.interactive and clients.ui.confirm("Wrap it with that key, too?", default=False)):
-        raise Cancelled("nothing was changed", Command(f"python -m wizard {command} --yes"))
+        raise Cancelled("nothing was changed", command.plus("--yes"))
 
 
 def _keep_reencrypted(
@@ -179,7 +179,7 @@ def _destination(data_keys: DataKeyStore, key: str) -> Destination:
     if fact is None:
         raise UsageError(
             f"the KMS key {key} does not exist in {region}",
-            Command(f"aws kms list-aliases --region {region}", advice="lists the keys with an alias"),
+            shell("aws", "kms", "list-aliases", "--region", region, advice="lists the keys with an alias"),
         )
     _refuse_unfit(fact)
     if region == data_keys.settings.region:
@@ -188,8 +188,10 @@ def _destination(data_keys: DataKeyStore, key: str) -> Destination:
         raise UsageError(
             f"{fact.arn} is in {region}, but ReEncrypt works inside one Region ({data_keys.settings.region}): use the "
             f"replica of a multi-Region key of {data_keys.settings.region}",
-            f"aws kms replicate-key --key-id KEY --replica-region {region}   # of a multi-Region key of "
-            f"{data_keys.settings.region}; then --reencrypt the replica's ARN",
+            shell(
+                *("aws", "kms", "replicate-key", "--key-id", "KEY", "--replica-region", region),
+                advice=f"of a multi-Region key of {data_keys.settings.region}; then --reencrypt the replica's ARN",
+            ),
         )
     region_store = RegionStore(region=region, key_arn=fact.arn, key_rotation=aws.with_region(region).key_rotation)
     return Destination(arn=fact.replica_of, copy_to=region_store, copy_arn=fact.arn)
@@ -199,7 +201,7 @@ def _refuse_unfit(fact: KeyFact) -> None:
     if fact.state != "Enabled":
         raise ResourceError(
             f"{fact.arn} is {fact.state}; nothing was changed",
-            Command(f"aws kms enable-key --key-id {fact.arn}", advice="or choose another key"),
+            shell("aws", "kms", "enable-key", "--key-id", fact.arn, advice="or choose another key"),
         )
     if fact.spec != "SYMMETRIC_DEFAULT" or fact.usage != "ENCRYPT_DECRYPT":
         raise UsageError(

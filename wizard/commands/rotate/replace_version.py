@@ -21,7 +21,7 @@ from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, PermissionDenied, Unreachable, Unsupported
 from wizard.core.models.delivery import AppVariables, ChildResult, Delivered, Verification
 from wizard.core.models.rotation import DataKeyVersion, StoredKey
-from wizard.core.next_command import wizard
+from wizard.core.next_command import Text, wizard
 from wizard.core.ports.run import TargetContext
 from wizard.data_key import delivery
 from wizard.setup import deliver_and_verify
@@ -67,7 +67,7 @@ def deliver_to_targets(
 ) -> RotationDelivery:
     """Deliver the data key to every target in every Region, and verify that the application can decrypt it there."""
     ui = clients.ui
-    ui.section("Delivery", f"if this fails: python -m wizard push --stack {data_keys.stack}")
+    ui.section("Delivery", Text("if this fails: ", wizard("push", "--stack", data_keys.stack)))
     ui.working("delivering the variables")
     delivered = delivery.deliver(
         context,

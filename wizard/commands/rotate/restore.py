@@ -25,26 +25,26 @@ from wizard.core.errors import DataKeyConflict, UsageError
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import S3, DataKeyVersion, VersionOrigin
-from wizard.core.next_command import Command, shell, wizard
+from wizard.core.next_command import Command, Text, wizard
 from wizard.data_key import guard
 from wizard.data_key.backup_document import refuse_foreign
 from wizard.setup.importing.data_key import imported_data_key
 from wizard.setup.importing.discovery import entered_data_key
 
 
-def _restore(data_keys: DataKeyStore, *words: str | Path) -> str:
+def _restore(data_keys: DataKeyStore, *words: str | Path, advice: str = "") -> Command:
     """`restore WORDS` of the stored value, for this stack."""
-    return str(shell("restore", *guard.key_option(data_keys.settings), *words, "--stack", data_keys.stack))
+    return wizard("restore", *guard.key_option(data_keys.settings), *words, "--stack", data_keys.stack, advice=advice)
 
 
-def listing(request: Request, clients: Clients, *, variable: str | None) -> tuple[tuple[DataKeyVersion, ...], str]:
+def listing(request: Request, clients: Clients, *, variable: str | None) -> tuple[tuple[DataKeyVersion, ...], Command]:
     """Show the versions and the command that restores one. Changes nothing."""
     data_keys = read_stack(request, clients, variable=variable)
     clients.ui.section("Kept versions")
     versions = data_keys.versions()
     show_versions(clients.ui, versions, data_keys.outputs.key_arns)
     warn_of_altered(clients.ui, data_keys.own.key_rotation.altered(data_keys.settings))
-    again = f"python -m wizard {_restore(data_keys, '--version', 'FINGERPRINT')} --confirm {data_keys.stack}"
+    again = _restore(data_keys, "--version", "FINGERPRINT").plus("--confirm", data_keys.stack)
     if not versions:
         again = wizard("doctor", "--stack", data_keys.stack)
     clients.ui.line(again)
@@ -55,7 +55,7 @@ def restore_version(request: Request, clients: Clients, fingerprint: str, *, var
     """Make a kept version the stored data key, whatever is stored now."""
     data_keys = read_stack(request, clients, variable=variable)
     refuse_other_store(data_keys)
-    command = f"python -m wizard {_restore(data_keys, '--version', 'FINGERPRINT')}"
+    command = _restore(data_keys, "--version", "FINGERPRINT")
     version = version_of(data_keys, fingerprint, command=command)
     return _put_back(
         request,
@@ -209,14 +209,14 @@ def _put_back(
     data_keys: DataKeyStore,
     version: DataKeyVersion,
     *,
-    command: str,
+    command: Command,
     others: tuple[DataKeyVersion, ...] = (),
     trusted: bool = True,
 ) -> RotateResult:
     if any(version.fingerprint == known.fingerprint for other in data_keys.others for known in other.versions()):
         raise DataKeyConflict(
             f"{version.fingerprint} is no {data_keys.settings.names.noun}: it is the other key; nothing was changed",
-            wizard(*_restore(data_keys).split(), advice="lists the versions"),
+            _restore(data_keys, advice="lists the versions"),
         )
     stored_key = data_keys.stored_key()
     replaced = (
@@ -224,8 +224,10 @@ def _put_back(
         if not stored_key.exists
         else f"{stored_key.parameter} has a value that is not a data key; the store's history keeps it"
         if stored_key.wrapped is None
-        else f"{stored_key.wrapped.fingerprint} is replaced; undo: "
-        + _restore(data_keys, "--version", stored_key.wrapped.fingerprint)
+        else Text(
+            f"{stored_key.wrapped.fingerprint} is replaced; undo: ",
+            _restore(data_keys, "--version", stored_key.wrapped.fingerprint),
+        )
     )
     restored = put_in_place(
         request,

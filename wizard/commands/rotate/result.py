@@ -19,7 +19,7 @@ from wizard.core.models.delivery import Delivered, VerificationState
 from wizard.core.models.deployment import Redeployed, RedeployState
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, VersionOrigin
-from wizard.core.next_command import Result
+from wizard.core.next_command import Result, Text
 from wizard.core.ports.run import UserInterface
 
 
@@ -189,10 +189,10 @@ def show_next(ui: UserInterface, steps: Sequence[str]) -> None:
         ui.section("Next steps")
     for number, step in enumerate(steps, 1):
         if isinstance(step, next_command.Command):
-            ui.line(f"{number}. {step.advice}:" if step.advice else f"{number}.")
+            ui.line(Text(f"{number}. ", step.advice, ":") if step.advice else f"{number}.")
             ui.verbatim(step)
         else:
-            ui.line(f"{number}. {step}")
+            ui.line(Text(f"{number}. ", step))
 
 
 def show_rotations(ui: UserInterface, key_rotations: KeyRotations) -> None:

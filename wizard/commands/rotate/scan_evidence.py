@@ -16,7 +16,7 @@ from wizard.commands.rotate.versions import DataKeyStore
 from wizard.core import safe_text
 from wizard.core.errors import PolicyRefusal, UsageError
 from wizard.core.models.rotation import DataKeyVersion
-from wizard.core.next_command import Command
+from wizard.core.next_command import Command, shell
 
 SCAN_FILE = "scanned.json"
 VALID = timedelta(hours=24)
@@ -56,8 +56,9 @@ class ScanEvidence:
 def scan_command(*, advice: str) -> Command:
     """The command that looks for records of the former data key, with both wrapped keys in the environment."""
     return Command(
-        f'ENCRYPTED_PHI_KEYS_FOR_READING="${DATA_KEY_VARIABLE}" {DATA_KEY_VARIABLE}="$NEW_{DATA_KEY_VARIABLE}" '
-        f"python -m phi scan --dsn postgresql://HOST/DATABASE --rows 0 --json > {SCAN_FILE}",
+        f'ENCRYPTED_PHI_KEYS_FOR_READING="${DATA_KEY_VARIABLE}" {DATA_KEY_VARIABLE}="$NEW_{DATA_KEY_VARIABLE}" ',
+        shell("python", "-m", "phi", "scan", "--dsn", "postgresql://HOST/DATABASE", "--rows", "0", "--json"),
+        f" > {SCAN_FILE}",
         advice=advice,
     )
 

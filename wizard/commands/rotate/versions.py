@@ -18,7 +18,7 @@ from wizard.core.clients import Clients, Request
 from wizard.core.data_key import FINGERPRINT, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError, StackNotFound, UsageError
 from wizard.core.models.rotation import DataKeyVersion, StoredKey, VersionOrigin
-from wizard.core.next_command import wizard
+from wizard.core.next_command import Command, Text, wizard
 from wizard.core.ports.aws import KeyRotation
 from wizard.data_key import delivery, guard
 
@@ -154,11 +154,13 @@ def _require_replaceable(decision: guard.Decision) -> None:
         raise DataKeyConflict(f"{decision.what}; nothing was changed", decision.next)
 
 
-def version_of(data_keys: DataKeyStore, typed: str, *, command: str) -> DataKeyVersion:
+def version_of(data_keys: DataKeyStore, typed: str, *, command: Command) -> DataKeyVersion:
     """The kept version with the fingerprint that was typed. Raises UsageError with the existing ones."""
     fingerprint = typed if typed.startswith("sha256:") else f"sha256:{typed}"
     option = guard.key_option(data_keys.settings)
-    listing = wizard("restore", *option, "--stack", data_keys.stack, advice=f"lists the kept versions; then: {command}")
+    listing = wizard(
+        "restore", *option, "--stack", data_keys.stack, advice=Text("lists the kept versions; then: ", command)
+    )
     if not FINGERPRINT.fullmatch(fingerprint):
         raise UsageError(f"{typed!r} is not a fingerprint: sha256: and 16 hex digits", listing)
     version = data_keys.version(fingerprint)

@@ -24,7 +24,7 @@ from components.settings import (
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.models.account import UnrecordedResource
 from wizard.core.models.stack import StateResource, Step
-from wizard.core.next_command import shell
+from wizard.core.next_command import Command, chain, shell
 from wizard.core.variable_ownership import OwnValues
 
 _PRODUCTION, _PREVIEW = "production", "preview"
@@ -62,13 +62,13 @@ class Scope:
         return f"the custom environment {self.environment}" if self.is_custom else self.environment
 
     @property
-    def typed(self) -> str:
-        """The scope as an argument of the Vercel CLI: `vercel env rm NAME preview feature`."""
-        return f"{self.environment} {self.branch}" if self.branch else self.environment
+    def typed(self) -> tuple[str, ...]:
+        """The scope as arguments of the Vercel CLI: `vercel env rm NAME preview feature`."""
+        return (self.environment, self.branch) if self.branch else (self.environment,)
 
-    def removal(self, names: Iterable[str]) -> str:
+    def removal(self, names: Iterable[str]) -> Command:
         """The commands that remove the variables there."""
-        return " && ".join(shell("vercel", "env", "rm", name, *self.typed.split(" ")) for name in names)
+        return chain(*(shell("vercel", "env", "rm", name, *self.typed) for name in names))
 
     @property
     def fields(self) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from components.settings.arn import Arn
+from wizard.core.next_command import NO_COMMAND, Command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,7 @@ class RollingRelease:
     """The id of a deployment whose own release begins when this one is complete."""
     updated: datetime | None = None
     """UTC: when the stage or the state last changed."""
-    command: str = ""
+    command: Command = NO_COMMAND
     """The command that continues an active release, or shows one that continues by itself."""
 
     @property
@@ -172,7 +173,7 @@ class Redeployed:
     after: Deployment | None
     why: str = ""
     """In the platform's words, where it failed; how far it is, where it waits."""
-    command: str = ""
+    command: Command = NO_COMMAND
     """The command that continues or shows a waiting one; else empty."""
     seconds: float = 0.0
     is_shared: bool = False

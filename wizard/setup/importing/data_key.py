@@ -11,7 +11,7 @@ from wizard.core.data_key import WrappedDataKey, input_variable
 from wizard.core.errors import DataKeyConflict, Problem, Unreachable
 from wizard.core.models.account import DiscoveredDataKey, DiscoveredSetup
 from wizard.core.models.delivery import AppVariables, StoredDataKey
-from wizard.core.next_command import Command
+from wizard.core.next_command import Command, shell
 from wizard.core.ports.run import AwsClient, DecryptVerifier
 from wizard.setup.importing.obstacles import OTHER_ENVIRONMENT
 from wizard.targets.port import deploy_target
@@ -48,8 +48,8 @@ def data_key_obstacle(
             what=f"the data key entered ({entered.fingerprint}) is not the one on Vercel "
             f"({data_key.wrapped.fingerprint})",
             why="the records are encrypted under one of them, and it is not known which",
-            next=Command(
-                f"unset {DATA_KEY_INPUT_VARIABLE}", advice="Vercel shows its value, which the application uses now"
+            next=shell(
+                "unset", DATA_KEY_INPUT_VARIABLE, advice="Vercel shows its value, which the application uses now"
             ),
             exit_code=2,
         )
@@ -63,8 +63,7 @@ def data_key_obstacle(
         return Problem(
             what=f"AWS_KMS_KEY_ID on Vercel names {data_key.key_arn}, and the alias points to {discovered.key.arn}",
             why=f"{DATA_KEY_VARIABLE} on Vercel is wrapped by the first key, and the second cannot decrypt it",
-            next=f"point the alias to the key in use: aws kms update-alias --alias-name {_alias(discovered)} "
-            f"--target-key-id {data_key.key_arn}   or {OTHER_ENVIRONMENT}",
+            next=_use(discovered, data_key.key_arn),
         )
     if application_key is not None and data_key.claimed not in (None, application_key.fingerprint):
         return Problem(
@@ -128,10 +127,16 @@ def _conflict_with_stored(
             what=f"{stored_data_key.parameter} holds a data key wrapped by {stored_data_key.key_arn}, "
             f"and the alias points to {discovered.key.arn}",
             why="the imported key could not open it",
-            next=f"point the alias to the key in use: aws kms update-alias --alias-name {_alias(discovered)} "
-            f"--target-key-id {stored_data_key.key_arn}   or {OTHER_ENVIRONMENT}",
+            next=_use(discovered, stored_data_key.key_arn),
         )
     return None
+
+
+def _use(discovered: DiscoveredSetup, key_arn: str) -> Command:
+    return shell(
+        *("aws", "kms", "update-alias", "--alias-name", _alias(discovered), "--target-key-id", key_arn),
+        advice=f"points the alias to the key in use; or {OTHER_ENVIRONMENT}",
+    )
 
 
 def _without_key(data_key: DiscoveredDataKey) -> Problem:
@@ -139,8 +144,10 @@ def _without_key(data_key: DiscoveredDataKey) -> Problem:
     return Problem(
         what=f"an {DATA_KEY_VARIABLE} exists already, and no alias of this stack points to the key that wrapped it",
         why="a new key could not open it, and the records under it would be lost",
-        next="point an alias to the key that wrapped it: "
-        f"aws kms create-alias --alias-name ALIAS --target-key-id {key}   and run this again",
+        next=shell(
+            *("aws", "kms", "create-alias", "--alias-name", "ALIAS", "--target-key-id", key),
+            advice="points an alias to the key that wrapped it; then run this again",
+        ),
     )
 
 

@@ -11,6 +11,7 @@ from wizard.account.comparison.trail import bucket_of
 from wizard.core.errors import Problem
 from wizard.core.models.account import DiscoveredSetup, KeyFact
 from wizard.core.models.delivery import StackState
+from wizard.core.next_command import NO_COMMAND, Command, Text, chain, shell
 from wizard.core.safe_text import quoted
 
 OTHER_ENVIRONMENT = "set up another environment: --environment NAME --stack NAME"
@@ -68,12 +69,14 @@ def repair_conflicts(
 def _key(key: KeyFact, settings: Settings, state: StackState) -> Iterator[Problem]:
     alias, region = settings.names.alias, settings.region
     named = f"the key {key.arn} of {alias}"
-    about = f"--key-id {key.arn} --region {region}"
+    about = ("--key-id", key.arn, "--region", region)
     if state.has_key:
         yield Problem(
             what=f"{alias} points to the key {key.arn}, and the stack has another key already",
             why="a stack has one PHI key, and its alias would be moved away from the key that has it now",
-            next=f"find its owner: aws kms describe-key {about}   or use another stack: --stack NAME",
+            next=shell(
+                "aws", "kms", "describe-key", *about, advice="to find its owner; or use another stack: --stack NAME"
+            ),
         )
         return
     if Arn.parse(key.arn).account != settings.account_id:
@@ -108,8 +111,11 @@ def _wrong_kind(key: KeyFact, named: str, settings: Settings) -> Iterator[Proble
         yield Problem(
             what=f"{named} is of the spec {key.spec} for {key.usage}",
             why="a data key needs a symmetric key for ENCRYPT_DECRYPT, and the spec of a key never changes",
-            next=f"point the alias to the right key: aws kms update-alias --alias-name {settings.names.alias} "
-            f"--target-key-id KEY --region {settings.region}   or {OTHER_ENVIRONMENT}",
+            next=shell(
+                *("aws", "kms", "update-alias", "--alias-name", settings.names.alias, "--target-key-id", "KEY"),
+                *("--region", settings.region),
+                advice=f"points the alias to the right key; or {OTHER_ENVIRONMENT}",
+            ),
         )
     multi_region = Arn.parse(key.arn).name.startswith("mrk-")
     if multi_region != settings.multi_region:
@@ -129,31 +135,31 @@ def _wrong_kind(key: KeyFact, named: str, settings: Settings) -> Iterator[Proble
         )
 
 
-def _wrong_state(key: KeyFact, named: str, about: str, settings: Settings) -> Iterator[Problem]:
+def _wrong_state(key: KeyFact, named: str, about: tuple[str, ...], settings: Settings) -> Iterator[Problem]:
     if key.state == "Enabled":
         return
-    enable = f"aws kms enable-key {about}"
+    enable = shell("aws", "kms", "enable-key", *about)
     if key.state in ("PendingDeletion", "PendingReplicaDeletion"):
         yield Problem(
             what=f"{named} is going to be deleted ({key.state})",
             why="without it everything encrypted under its data keys is lost; it cannot be imported",
-            next=f"cancel the deletion: aws kms cancel-key-deletion {about} && {enable}",
+            next=chain(shell("aws", "kms", "cancel-key-deletion", *about), enable, advice="cancels the deletion"),
         )
     elif key.state == "Disabled":
         yield Problem(
             what=f"{named} is disabled",
             why="somebody may have disabled it on purpose; a disabled key decrypts no data key",
-            next=f"if it should be used: {enable}",
+            next=Command(enable, advice="if it should be used"),
         )
     else:
         yield Problem(
             what=f"{named} is not enabled: {key.state}",
             why="only an enabled key decrypts a data key",
-            next=f"inspect it: aws kms describe-key {about}   or {OTHER_ENVIRONMENT}",
+            next=shell("aws", "kms", "describe-key", *about, advice=f"shows it; or {OTHER_ENVIRONMENT}"),
         )
 
 
-def _wrong_owner(key: KeyFact, named: str, about: str, settings: Settings) -> Iterator[Problem]:
+def _wrong_owner(key: KeyFact, named: str, about: tuple[str, ...], settings: Settings) -> Iterator[Problem]:
     for tag, desired in settings.tags.items():
         actual = key.tags.get(tag)
         # A difference in case only is repaired; it does not show another owner.
@@ -162,8 +168,10 @@ def _wrong_owner(key: KeyFact, named: str, about: str, settings: Settings) -> It
                 what=f"{named} has the tag of another owner: {tag}={quoted(actual)}, "
                 f"and this stack's is {tag}={desired}",
                 why="two environments or applications under one key can read each other's records",
-                next=f"if the tag is wrong: aws kms tag-resource {about} --tags TagKey={tag},TagValue={desired}"
-                f"   else {OTHER_ENVIRONMENT}",
+                next=shell(
+                    *("aws", "kms", "tag-resource", *about, "--tags", f"TagKey={tag},TagValue={desired}"),
+                    advice=f"if the tag is wrong; else {OTHER_ENVIRONMENT}",
+                ),
             )
 
 
@@ -181,8 +189,13 @@ def _policy(arn: str, settings: Settings) -> Iterator[Problem]:
         yield Problem(
             what=f"the policy {arn} has a path",
             why=f"a path never changes, and a second policy {settings.names.app_policy} cannot exist",
-            next=f"who uses it: aws iam list-entities-for-policy --policy-arn {arn}   "
-            f"then detach and delete it (aws iam delete-policy --policy-arn {arn}), or {OTHER_ENVIRONMENT}",
+            next=shell(
+                *("aws", "iam", "list-entities-for-policy", "--policy-arn", arn),
+                advice=Text(
+                    "shows who uses it; then detach and delete it (",
+                    *(shell("aws", "iam", "delete-policy", "--policy-arn", arn), f"), or {OTHER_ENVIRONMENT}"),
+                ),
+            ),
         )
 
 
@@ -208,20 +221,27 @@ def _trail(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Problem]
             what=f"the trail {trail.arn} writes to the bucket {trail.bucket}, "
             "which is not in this account, or does not exist",
             why="the stack protects the logs, and cannot protect the bucket of another account",
-            next=f"give it a bucket of this account: aws cloudtrail update-trail --name {trail.arn} "
-            f"--s3-bucket-name NAME --region {settings.region}   or {as_it_is}",
+            next=shell(
+                *("aws", "cloudtrail", "update-trail", "--name", trail.arn, "--s3-bucket-name", "NAME"),
+                *("--region", settings.region),
+                advice=f"gives it a bucket of this account; or {as_it_is}",
+            ),
         )
 
 
 def _logs_key(key: KeyFact, settings: Settings) -> Iterator[Problem]:
     alias = settings.names.trail_key_alias
     if key.state != "Enabled":
-        about = f"--key-id {key.arn} --region {settings.region}"
-        cancel = f"aws kms cancel-key-deletion {about} && " if key.state.startswith("Pending") else ""
+        about = ("--key-id", key.arn, "--region", settings.region)
+        cancel = shell("aws", "kms", "cancel-key-deletion", *about)
         yield Problem(
             what=f"the key {key.arn} of {alias} is not enabled: {key.state}",
             why="the audit log is encrypted under it: without it the log can be neither read nor written",
-            next=f"if it should be used: {cancel}aws kms enable-key {about}",
+            next=chain(
+                cancel if key.state.startswith("Pending") else NO_COMMAND,
+                shell("aws", "kms", "enable-key", *about),
+                advice="if it should be used",
+            ),
         )
 
 
@@ -231,8 +251,10 @@ def _bucket(bucket: str, discovered: DiscoveredSetup, settings: Settings) -> Ite
         yield Problem(
             what=f"the bucket {bucket} is in {discovered.bucket_region}, and this stack in {settings.region}",
             why="a bucket never moves, and the stack manages what is in its own Region",
-            next=f"use the trail as it is: --trail {trail} --trail-bucket {bucket}   "
-            f"or give it another bucket: aws cloudtrail update-trail --name {trail} --s3-bucket-name NAME",
+            next=Text(
+                f"use the trail as it is: --trail {trail} --trail-bucket {bucket}   or give it another bucket: ",
+                shell("aws", "cloudtrail", "update-trail", "--name", trail, "--s3-bucket-name", "NAME"),
+            ),
         )
     try:
         Settings.read({**settings.model_dump(), "trail_bucket": bucket})
@@ -240,5 +262,8 @@ def _bucket(bucket: str, discovered: DiscoveredSetup, settings: Settings) -> Ite
         yield Problem(
             what=f"the bucket {bucket} cannot be imported: {dict(error.faults).get('trailBucket', error)}",
             why="a bucket's name never changes",
-            next="let the trail write to another: aws cloudtrail update-trail --s3-bucket-name NAME",
+            next=Text(
+                "let the trail write to another: ",
+                shell("aws", "cloudtrail", "update-trail", "--s3-bucket-name", "NAME"),
+            ),
         )

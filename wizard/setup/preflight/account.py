@@ -16,7 +16,7 @@ from wizard.core.models.account import Existing, Identity
 from wizard.core.models.delivery import Scope, StoredDataKey
 from wizard.core.models.inputs import CALLER, CREATE
 from wizard.core.models.trail import gaps, unread
-from wizard.core.next_command import Command, shell, wizard
+from wizard.core.next_command import Command, Text, shell, wizard
 from wizard.core.ports.run import AwsClient
 from wizard.core.retry import Threads
 from wizard.data_key.delivery import find_data_key
@@ -88,7 +88,7 @@ SKEW_TO_STOP_SECONDS = 240.0
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
 """
 
-_SET_THE_CLOCK = Command("timedatectl set-ntp true", advice="on macOS: sudo sntp -sS time.apple.com")
+_SET_THE_CLOCK = shell("timedatectl", "set-ntp", "true", advice="on macOS: sudo sntp -sS time.apple.com")
 _NAMED = 8
 """How many of the unknown actions are named; the policy has all of them."""
 
@@ -103,19 +103,21 @@ class Rights(CheckResult):
 
 def rights(settings: Settings, aws: AwsClient, stack: str) -> Rights:
     """The permissions that the caller lacks, as one problem; unknown ones as a note."""
-    policy = wizard("policy", "operator") + ("" if stack == "production" else f" --stack {stack}")
+    policy = wizard("policy", "operator", *(() if stack == "production" else ("--stack", stack)))
     fact, error = attempt(aws.permissions.check_permissions, settings)
     if fact is None:
         # Not a problem: AWS itself will refuse what is not allowed.
         why = error.message if error else ""
-        return Rights(notes=(f"your permissions could not be checked ({why}); what is needed: {policy}",))
+        return Rights(notes=(Text(f"your permissions could not be checked ({why}); what is needed: ", policy),))
     problems = []
     if fact.denied:
         problems.append(
             Problem(
                 what=f"you are not allowed to do: {', '.join(fact.denied)}",
                 why="the set-up would stop half-way",
-                next=f"{policy}   prints the permissions to ask for; or use other credentials: --profile NAME",
+                next=Command(
+                    policy, advice="prints the permissions to ask for; or use other credentials: --profile NAME"
+                ),
                 exit_code=CredentialsError.exit_code,
             )
         )
@@ -124,7 +126,7 @@ def rights(settings: Settings, aws: AwsClient, stack: str) -> Rights:
         why = f" ({fact.why_unknown})" if fact.why_unknown else ""
         more = len(fact.unknown) - _NAMED
         listed = ", ".join(fact.unknown[:_NAMED]) + (f" and {more} more" if more > 0 else "")
-        notes.append(f"some permissions could not be checked{why}; needed are: {listed}; in full: {policy}")
+        notes.append(Text(f"some permissions could not be checked{why}; needed are: {listed}; in full: ", policy))
     return Rights(problems=tuple(problems), notes=tuple(notes), denied=fact.denied)
 
 
@@ -154,7 +156,12 @@ def clock(aws: AwsClient) -> CheckResult:
     off = f"this machine's clock is {abs(skew):.0f} seconds {'ahead of' if skew > 0 else 'behind'} AWS's"
     if abs(skew) <= SKEW_TO_STOP_SECONDS:
         return CheckResult(
-            notes=(f"{off}; from 300 seconds AWS refuses every request: {_SET_THE_CLOCK}, or {_SET_THE_CLOCK.advice}",)
+            notes=(
+                Text(
+                    f"{off}; from 300 seconds AWS refuses every request: ",
+                    *(_SET_THE_CLOCK, ", or ", _SET_THE_CLOCK.advice),
+                ),
+            )
         )
     far = Problem(
         what=off, why="AWS refuses every request that was signed more than 300 seconds off", next=_SET_THE_CLOCK
@@ -286,12 +293,15 @@ def _limited(
 
 
 def _notes(settings: Settings, saved: Settings | None) -> tuple[str, ...]:
-    notes = []
+    notes: list[str] = []
     if saved is not None and saved.makes_user and not settings.makes_user:
         notes.append(
-            f"this update deletes the user {settings.names.app_user} and its access keys: the application on "
-            "Vercel has no access until it is redeployed with Vercel's own token; then remove the key's two variables: "
-            + Scope.of(settings).removal(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
+            Text(
+                f"this update deletes the user {settings.names.app_user} and its access keys: the application on "
+                "Vercel has no access until it is redeployed with Vercel's own token; then remove the key's two "
+                "variables: ",
+                Scope.of(settings).removal(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")),
+            )
         )
     if settings.makes_user:
         notes.append(

@@ -475,10 +475,7 @@ def vercel_advice(project: VercelProject, settings: Settings) -> str:
             "restore", *option, "--from-target", advice="stores the one of the application; then set up again"
         )
     return shell(
-        "vercel",
-        "env",
-        "ls",
-        project.scope.typed,
+        *("vercel", "env", "ls", *project.scope.typed),
         advice=f"shows it (project {project.name}); a data key there may be the only key to records that exist: "
         "remove it only if there are none",
     )

@@ -15,6 +15,7 @@ from wizard.core.errors import PolicyRefusal, Problem
 from wizard.core.models.access import PolicyFindingKind, PolicyJudgement
 from wizard.core.models.account import Identity, Principal
 from wizard.core.models.inputs import CALLER, Mark
+from wizard.core.next_command import shell
 from wizard.core.ports.run import AwsClient
 from wizard.inputs.answers import sso_pattern
 from wizard.inputs.registry import by_key
@@ -74,8 +75,10 @@ def _missing(inputs: Mapping[str, str], aws: AwsClient) -> list[Problem]:
                     why="KMS refuses a key policy that names a missing principal"
                     if key != "ecs_execution_role"
                     else "nothing can be attached to it",
-                    next=f"aws iam get-{kind} --{kind}-name {Principal(arn=arn).name}   "
-                    f"then the right ARN: {by_key[key].flag}",
+                    next=shell(
+                        *("aws", "iam", f"get-{kind}", f"--{kind}-name", Principal(arn=arn).name),
+                        advice=f"then the right ARN: {by_key[key].flag}",
+                    ),
                 )
             )
     return problems

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType
+from wizard.core.next_command import Command, Text, shell, wizard
 from wizard.targets.port import NextStep, OnMessage, StoreTarget, TargetDescription
 
 if TYPE_CHECKING:
@@ -119,11 +120,11 @@ class Ecs(StoreTarget):
         services, settings = context.aws.ecs_services, context.settings
         cluster, name = settings.ecs_cluster, settings.ecs_service
         if cluster is None:
-            why = (
-                "the stack's settings do not name the ECS cluster of the application "
-                "(pulumi config set eonpro-kms:ecsCluster NAME)"
+            unnamed = Text(
+                "the stack's settings do not name the ECS cluster of the application (",
+                *(shell("pulumi", "config", "set", "eonpro-kms:ecsCluster", "NAME"), ")"),
             )
-            return Instances(target=NAME, deployment=None, why=why, is_inspected=False)
+            return Instances(target=NAME, deployment=None, why=unnamed, is_inspected=False)
         deployment = service.running(services, settings)
         if deployment is None:
             is_absent = not (services.service(cluster, name) if name else services.services(cluster))
@@ -208,11 +209,13 @@ class Ecs(StoreTarget):
                 "Region: the same names, with that Region in each valueFrom."
             )
         service = _service(settings)
-        named = "" if settings.ecs_cluster else "pulumi config set eonpro-kms:ecsCluster CLUSTER\n"
+        named = shell("pulumi", "config", "set", "eonpro-kms:ecsCluster", "CLUSTER")
         yield NextStep(
             what=f"Restart the tasks{f' of {service}' if service else ''}: values are read when a task starts. "
             "This registers that revision, waits until it runs, and rolls back if it does not:",
-            verbatim=f"{named}python -m wizard push --redeploy --stack {stack}",
+            verbatim=Command(
+                *(() if settings.ecs_cluster else (named, "\n")), wizard("push", "--redeploy", "--stack", stack)
+            ),
         )
 
 

@@ -15,7 +15,7 @@ from components.settings import SecretStore, Settings
 from components.settings.arn import resource_name
 from wizard.core.errors import PermissionDenied, SetupError, StackNotFound
 from wizard.core.models.deployment import Redeployed, RedeployState, Rollout, RolloutState, Service, TaskDefinition
-from wizard.core.next_command import Command, shell, wizard
+from wizard.core.next_command import NO_COMMAND, Command, Text, shell, wizard
 from wizard.core.ports.aws import EcsServices
 from wizard.core.ports.run import TargetContext
 from wizard.core.variable_ownership import OwnValues, VariablesNotOurs
@@ -141,7 +141,7 @@ def with_rights(error: PermissionDenied, settings: Settings, *, task_role: str) 
     """The same error, with the whole policy in its hint: the user requests the permissions only once."""
     document = json.dumps(redeploy_policy(settings, task_role=task_role), indent=2)
     return PermissionDenied(
-        error.message, f"{error.hint}\nthe redeploy needs these permissions and no others:\n{document}"
+        error.message, Text(error.hint, "\nthe redeploy needs these permissions and no others:\n", document)
     )
 
 
@@ -206,7 +206,7 @@ def _require_own_variables(
     container, own = container_of(current, expected, service), OwnValues.of(context.settings, context.outputs)
     found = foreign_in(current, container, service, context.settings, own)
     if foreign := [variable for variable in found if variable.name not in context.replaces]:
-        raise VariablesNotOurs(foreign, "push --redeploy", agreed=context.replaces)
+        raise VariablesNotOurs(foreign, wizard("push", "--redeploy"), agreed=context.replaces)
 
 
 def _require_no_other(ecs_services: EcsServices, service: Service) -> None:
@@ -234,7 +234,7 @@ def _current_definition(ecs_services: EcsServices, service: Service) -> TaskDefi
         raise SetupError(
             f"the task definition {service.task_definition} of {service.cluster}/{service.name} does not exist; "
             "nothing was changed",
-            Command(f"aws ecs describe-services --cluster {service.cluster} --services {service.name}"),
+            shell("aws", "ecs", "describe-services", "--cluster", service.cluster, "--services", service.name),
         )
     return present
 
@@ -246,7 +246,7 @@ def _former(service: Service) -> Rollout:
     if former is None:
         raise SetupError(
             f"the service {service.cluster}/{service.name} has no deployment; nothing was changed",
-            Command(f"aws ecs describe-services --cluster {service.cluster} --services {service.name}"),
+            shell("aws", "ecs", "describe-services", "--cluster", service.cluster, "--services", service.name),
         )
     return former
 
@@ -311,7 +311,7 @@ class _Outcome:
     state: RedeployState
     service: Service
     why: str = ""
-    command: str = ""
+    command: Command = NO_COMMAND
 
 
 def _waiting(ended: EndedRollout, stack: str) -> _Outcome:
@@ -360,8 +360,8 @@ def _after_rollback(
             ecs_services.update(ended.service, back, force=False)
         returned = watch.until_back(ended.service, back)
     except SetupError as error:
-        lost = f"and the rollback to {resource_name(back)} failed: {error.message}; {error.hint}"
-        return _Outcome(state=RedeployState.FAILED, service=ended.service, why=f"{ended.why}; {lost}")
+        why = Text(f"{ended.why}; and the rollback to {resource_name(back)} failed: {error.message}; ", error.hint)
+        return _Outcome(state=RedeployState.FAILED, service=ended.service, why=why)
     if returned.end is RolloutEnd.STEADY:
         return _Outcome(state=RedeployState.ROLLED_BACK, service=returned.service, why=ended.why)
     lost = f"and {resource_name(back)} is not steady either ({returned.why})"

@@ -14,7 +14,7 @@ from enum import StrEnum
 from components.settings.arn import resource_name
 from wizard.core.errors import CredentialsError, ResourceError, SetupError, Unreachable
 from wizard.core.models.deployment import Rollout, RolloutState, Service, ServiceDeployment
-from wizard.core.next_command import Command
+from wizard.core.next_command import shell
 from wizard.core.ports.aws import EcsServices
 from wizard.core.retry import Clock, Reason, attempts
 from wizard.core.safe_text import quoted
@@ -149,7 +149,7 @@ class RolloutWatch:
                 if polled is None:
                     raise ResourceError(
                         f"the ECS service {service.cluster}/{service.name} was deleted meanwhile",
-                        Command(f"aws ecs list-services --cluster {service.cluster}"),
+                        shell("aws", "ecs", "list-services", "--cluster", service.cluster),
                     )
                 yield polled
 

@@ -25,7 +25,7 @@ from wizard.core.models.deployment import (
     ServiceDeployment,
     TaskDefinition,
 )
-from wizard.core.next_command import Command
+from wizard.core.next_command import Command, Text, shell
 from wizard.core.ports.aws import EcsServices
 from wizard.core.safe_text import quoted
 from wizard.core.variable_ownership import ForeignVariable, OwnValues, is_own, shown
@@ -33,6 +33,9 @@ from wizard.targets.ecs import NAME
 
 CLOCKS = timedelta(seconds=5)
 """Between the times of a rollout and of its service deployment."""
+
+
+_NAME_SERVICE = shell("pulumi", "config", "set", "eonpro-kms:ecsService", "NAME")
 
 
 def locate(ecs_services: EcsServices, settings: Settings) -> Service:
@@ -44,16 +47,19 @@ def locate(ecs_services: EcsServices, settings: Settings) -> Service:
     if cluster is None:
         raise SetupError(
             "the stack's settings do not name the ECS cluster of the application",
-            "pulumi config set eonpro-kms:ecsCluster NAME   # and eonpro-kms:ecsService; aws ecs list-clusters",
+            shell(
+                *("pulumi", "config", "set", "eonpro-kms:ecsCluster", "NAME"),
+                advice=Text("and eonpro-kms:ecsService; ", shell("aws", "ecs", "list-clusters"), " lists the clusters"),
+            ),
         )
     if name is not None:
         service = ecs_services.service(cluster, name)
         if service is None:
             raise SetupError(
                 f"the ECS service {cluster}/{name} does not exist in {settings.region}",
-                Command(
-                    f"aws ecs list-services --cluster {cluster} --region {settings.region}",
-                    advice="then: pulumi config set eonpro-kms:ecsService NAME",
+                shell(
+                    *("aws", "ecs", "list-services", "--cluster", cluster, "--region", settings.region),
+                    advice=Text("then: ", _NAME_SERVICE),
                 ),
             )
         return service
@@ -67,7 +73,7 @@ def locate(ecs_services: EcsServices, settings: Settings) -> Service:
     )
     raise SetupError(
         f"the application's service in the ECS cluster {cluster} is not known: {named} ({what})",
-        "pulumi config set eonpro-kms:ecsService NAME",
+        _NAME_SERVICE,
     )
 
 
@@ -306,34 +312,40 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any], container: str)
     return tuple(lines)
 
 
-def _manual_commands(definition: TaskDefinition, expected: ExpectedDefinition, service: Service) -> str:
+def _manual_commands(definition: TaskDefinition, expected: ExpectedDefinition, service: Service) -> Command:
     """The commands that add one secret to a container, which makes it known as the application's."""
     fields = ", ".join(f"{name}: {name}" for name in definition.body if name != "tags")
     secret = expected.secrets[0] if expected.secrets else (APPLICATION_VARIABLES[0], "…")
-    return (
-        f"aws ecs describe-task-definition --task-definition {definition.arn} "
-        f"--query 'taskDefinition.{{{fields}}}' > task.json\n"
+    query, cluster = ("--query", f"taskDefinition.{{{fields}}}"), ("--cluster", service.cluster)
+    of_family = ("--service", service.name, "--task-definition", definition.family)
+    return Command(
+        shell("aws", "ecs", "describe-task-definition", "--task-definition", definition.arn, *query),
+        " > task.json\n"
         f'  # add to the "secrets" of the application\'s container: '
         f'{{"name": "{secret[0]}", "valueFrom": "{secret[1]}"}}\n'
-        f'  # set "executionRoleArn" to {expected.execution_role}\n'
-        "aws ecs register-task-definition --cli-input-json file://task.json\n"
-        f"aws ecs update-service --cluster {service.cluster} --service {service.name} "
-        f"--task-definition {definition.family}   # then run the same command again"
+        f'  # set "executionRoleArn" to {expected.execution_role}\n',
+        shell("aws", "ecs", "register-task-definition", "--cli-input-json", "file://task.json"),
+        "\n",
+        shell("aws", "ecs", "update-service", *cluster, *of_family),
+        advice="then run the same command again",
     )
 
 
-def express_commands(expected: ExpectedDefinition, service: Service) -> str:
+def express_commands(expected: ExpectedDefinition, service: Service) -> Command:
     """The commands that give an Express service the variables: ECS itself registers its task definitions.
 
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateExpressGatewayService.html
     """
-    names = f"--service-arn {service.arn} --region {service.region}"
+    names = ("--service-arn", service.arn, "--region", service.region)
+    query = ("--query", "service.activeConfigurations[0].primaryContainer")
+    roles = ("--task-role-arn", expected.task_role, "--execution-role-arn", expected.execution_role)
     secrets = json.dumps([{"name": name, "valueFrom": source} for name, source in expected.secrets])
-    return (
-        f"aws ecs describe-express-gateway-service {names} "
-        "--query 'service.activeConfigurations[0].primaryContainer' > container.json\n"
-        f'  # set its "secrets" to these, beside those that it has: {secrets}\n'
-        f'  # and remove these names from its "environment"\n'
-        f"aws ecs update-express-gateway-service {names} --primary-container file://container.json "
-        f"--task-role-arn {expected.task_role} --execution-role-arn {expected.execution_role}"
+    return Command(
+        shell("aws", "ecs", "describe-express-gateway-service", *names, *query),
+        f' > container.json\n  # set its "secrets" to these, beside those that it has: {secrets}\n'
+        f'  # and remove these names from its "environment"\n',
+        shell(
+            *("aws", "ecs", "update-express-gateway-service", *names),
+            *("--primary-container", "file://container.json", *roles),
+        ),
     )

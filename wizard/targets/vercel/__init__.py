@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
-from functools import partial
 from typing import TYPE_CHECKING
 
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType
-from wizard.core.next_command import VERCEL_LOGIN, Command, plain_name, quote, shell, wizard
+from wizard.core.next_command import VERCEL_LOGIN, Command, plain_name, shell, wizard
 from wizard.targets.port import Consent, DeployTarget, NextStep, OnMessage, TargetDescription
 
 if TYPE_CHECKING:
@@ -225,8 +224,11 @@ class Vercel(DeployTarget):
             if conflict:
                 return DataKeyConflict(
                     conflict,
-                    f"list the variables: vercel env ls {scope.environment} (project {project.name}). A data key there "
-                    "may be the only one that opens existing records: remove it only if there are none",
+                    shell(
+                        *("vercel", "env", "ls", scope.environment),
+                        advice=f"lists the variables (project {project.name}). A data key there may be the only one "
+                        "that opens existing records: remove it only if there are none",
+                    ),
                 )
         return None
 
@@ -263,17 +265,16 @@ class Vercel(DeployTarget):
 
         vercel, project = project_of(context)
         user = context.settings.names.app_user
-        of_stack = partial(access_key.of_stack, stack=context.stack)
         delivered = access_key.AccessKeys(
             aws=context.aws,
             vercel=vercel,
             project=project,
             user=user,
-            on_message=lambda line: on_message(of_stack(line)),
+            on_message=on_message,
             consent=consent,
         ).ensure()
         if warning := access_key.age_warning(context.aws.iam.list_access_keys(user), datetime.now(UTC)):
-            on_warning(of_stack(warning))
+            on_warning(warning)
         return delivered
 
     def has_credentials(self, context: TargetContext) -> bool:
@@ -426,8 +427,8 @@ def enable_tokens(project: VercelProject, settings: Settings) -> Command:
 
     content = json.dumps({"oidcTokenConfig": {"enabled": True, "issuerMode": settings.vercel_issuer_mode}})
     call = shell("vercel", "api", f"/v9/projects/{project.id}", "--method", "PATCH", "--input", "-")
-    team = f" --scope {quote(project.team_slug)}" if project.team_slug else ""
-    return Command(f"echo {quote(content)} | {call}{team}")
+    team = ("--scope", project.team_slug) if project.team_slug else ()
+    return Command(shell("echo", content), " | ", call.plus(*team))
 
 
 def client_code(settings: Settings, outputs: Outputs) -> str:

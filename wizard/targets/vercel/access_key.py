@@ -14,7 +14,7 @@ from enum import StrEnum
 from wizard.core.errors import OutcomeUnknown, ResourceError, SetupError, Unsupported
 from wizard.core.models.delivery import AccessKey, AccessKeyFact, VercelProject
 from wizard.core.models.deployment import Deployment
-from wizard.core.next_command import Command, wizard
+from wizard.core.next_command import Command, Text, chain, shell, wizard
 from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.targets.port import Consent, OnMessage
 
@@ -26,6 +26,7 @@ DELIVERY_TIME = timedelta(minutes=5)
 ROTATE = wizard("access-key", "rotate")
 RETIRE = wizard("access-key", "retire")
 REDEPLOY = wizard("push", "--redeploy")
+_AGAIN = "then run the same command again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +140,7 @@ class AccessKeys:
         )
         if old := done.old_id:
             self.on_message(
-                f"the access key {old} stays active for the deployments that use it; when none does: {RETIRE}"
+                Text(f"the access key {old} stays active for the deployments that use it; when none does: ", RETIRE)
             )
         return done
 
@@ -174,19 +175,22 @@ class AccessKeys:
             raise ResourceError(
                 f"the access key {old.id} is in use: {self.project.scope.words} runs {deployment.name}, which was "
                 f"deployed before {current.id} was created and cannot have it",
-                Command(REDEPLOY, advice=f"then, an hour later: {RETIRE}"),
+                Command(REDEPLOY, advice=Text("then, an hour later: ", RETIRE)),
             )
         if not force and (why := _possible_use(old, current, self.clock())):
             raise ResourceError(
                 f"the access key {old.id} may still be in use: {why}",
                 Command(
-                    RETIRE, advice=f"an hour after vercel redeploy; or at once, even if it is in use: {RETIRE} --yes"
+                    RETIRE,
+                    advice=Text(
+                        "an hour after vercel redeploy; or at once, even if it is in use: ", RETIRE.plus("--yes")
+                    ),
                 ),
             )
         self.aws.iam.retire_access_key(self.user, old.id)
         activate = _status_command(self.user, old.id, "Active")
-        self.on_message(f"the access key {old.id} is deactivated; if the application still needs it: {activate}")
-        self.on_message(f"if it does not, delete the key: {RETIRE}")
+        self.on_message(Text(f"the access key {old.id} is deactivated; if the application still needs it: ", activate))
+        self.on_message(Text("if it does not, delete the key: ", RETIRE))
         return RetiredAccessKey(key_id=old.id, done=Retirement.DEACTIVATED)
 
     def _deployed_before(self, current: AccessKeyFact) -> Deployment | None:
@@ -235,10 +239,8 @@ class AccessKeys:
             self.aws.iam.retire_access_key(self.user, key.id)
             self.aws.iam.delete_access_key(self.user, key.id)
         except SetupError as error:
-            self.on_message(
-                f"the access key {key.id}, whose secret nobody has, could not be deleted ({error.message}):"
-                f" {_deletion(self.user, key.id)}"
-            )
+            what = f"the access key {key.id}, whose secret nobody has, could not be deleted ({error.message}): "
+            self.on_message(Text(what, _deletion(self.user, key.id)))
 
     def _with_room(
         self, keys: Sequence[AccessKeyFact], candidates: Sequence[AccessKeyFact], named: str | None, now: datetime
@@ -254,7 +256,7 @@ class AccessKeys:
             return keys
         limit = f"the user {self.user} has two access keys, which is IAM's limit: {_described(keys, named)}"
         if orphans:
-            raise ResourceError(limit, f"{_removal(self.user, orphans[0].id)}   # then run the same command again")
+            raise ResourceError(limit, Command(_removal(self.user, orphans[0].id), advice=_AGAIN))
         unused = [key.made for key in candidates if key.id != named and key.last_used is None]
         if unused:
             raise ResourceError(
@@ -262,8 +264,8 @@ class AccessKeys:
                 f"wait until {min(unused) + DELIVERY_TIME:%H:%M:%S} UTC, then run the same command again",
             )
         is_known = any(key.id == named and key.active for key in keys)
-        hint = f"{RETIRE}   # then run the same command again" if is_known else _manual_commands(self.user, keys, named)
-        raise ResourceError(limit, hint)
+        retired = Command(RETIRE, advice=_AGAIN)
+        raise ResourceError(limit, retired if is_known else _manual_commands(self.user, keys, named))
 
     def _delete_orphan(self, keys: Sequence[AccessKeyFact], orphan: AccessKeyFact) -> tuple[AccessKeyFact, ...]:
         if orphan.active:
@@ -287,7 +289,7 @@ class AccessKeys:
         if not self.consent(f"Delete the access key {orphan.id}, whose secret nobody has?", needed=True):
             raise ResourceError(
                 f"IAM created the access key {orphan.id}, whose secret nobody has: its answer was lost; it is active",
-                f"{_removal(self.user, orphan.id)}   # then run the same command again",
+                Command(_removal(self.user, orphan.id), advice=_AGAIN),
             )
         self._delete_orphan((orphan,), orphan)
         return self.aws.iam.make_access_key(self.user)
@@ -299,7 +301,7 @@ class AccessKeys:
                 continue
             if not key.active or key.last_used is not None or self._may_be_deployed(key):
                 state = "is active" if key.active else "is inactive"
-                self.on_message(f"the access key {key.id} {state} and is not on Vercel: {RETIRE}")
+                self.on_message(Text(f"the access key {key.id} {state} and is not on Vercel: ", RETIRE))
             elif now - key.made < DELIVERY_TIME:
                 self.on_message(
                     f"the access key {key.id} is active, was never used and is not on Vercel: an interrupted run "
@@ -308,10 +310,8 @@ class AccessKeys:
                 )
             elif self.consent(_orphan_question(key, "Deactivate"), needed=True):
                 self.aws.iam.retire_access_key(self.user, key.id)
-                self.on_message(
-                    f"the access key {key.id} was never used and is not on Vercel; it is deactivated. "
-                    f"To delete it: {RETIRE}"
-                )
+                done = f"the access key {key.id} was never used and is not on Vercel; it is deactivated. To delete it: "
+                self.on_message(Text(done, RETIRE))
 
     def _may_be_deployed(self, key: AccessKeyFact) -> bool:
         """Whether what runs may have the key: it was deployed after the key was created, or that is unknown."""
@@ -328,14 +328,7 @@ def age_warning(facts: Sequence[AccessKeyFact], now: datetime) -> str | None:
     if not old:
         return None
     ages = ", ".join(f"{key.id} is {(now - key.made).days} days old" for key in old)
-    return f"access keys have to be rotated every {OLDEST.days} days (CIS 1.14), but {ages}: {ROTATE}"
-
-
-def of_stack(line: str, stack: str) -> str:
-    """The line with `--stack` added to its commands about the access key."""
-    for command in (ROTATE, RETIRE):
-        line = line.replace(command, f"{command} --stack {stack}")
-    return line
+    return Text(f"access keys have to be rotated every {OLDEST.days} days (CIS 1.14), but {ages}: ", ROTATE)
 
 
 # --- which key is in use
@@ -377,27 +370,25 @@ def _described(keys: Iterable[AccessKeyFact], named: str | None) -> str:
     )
 
 
-def _manual_commands(user: str, keys: Sequence[AccessKeyFact], named: str | None) -> str:
+def _manual_commands(user: str, keys: Sequence[AccessKeyFact], named: str | None) -> Command:
     """The commands that delete one of two keys when it is not known which key is in use."""
     off = next((key for key in keys if not key.active and key.id != named), None)
     if off is not None:
-        return f"{_deletion(user, off.id)}   # then run the same command again"
+        return Command(_deletion(user, off.id), advice=_AGAIN)
     first = min((key for key in keys if key.id != named), key=lambda key: key.last_used or key.made)
-    return (
-        f"find out who uses {first.id}; if nobody does: {_removal(user, first.id)}   # then run the same command again"
-    )
+    return Command(_removal(user, first.id), advice=f"only if nobody uses {first.id}: find out first; {_AGAIN}")
 
 
-def _removal(user: str, key_id: str) -> str:
-    return f"{_status_command(user, key_id, 'Inactive')} && {_deletion(user, key_id)}"
+def _removal(user: str, key_id: str) -> Command:
+    return chain(_status_command(user, key_id, "Inactive"), _deletion(user, key_id))
 
 
-def _status_command(user: str, key_id: str, status: str) -> str:
-    return f"aws iam update-access-key --user-name {user} --access-key-id {key_id} --status {status}"
+def _status_command(user: str, key_id: str, status: str) -> Command:
+    return shell("aws", "iam", "update-access-key", "--user-name", user, "--access-key-id", key_id, "--status", status)
 
 
-def _deletion(user: str, key_id: str) -> str:
-    return f"aws iam delete-access-key --user-name {user} --access-key-id {key_id}"
+def _deletion(user: str, key_id: str) -> Command:
+    return shell("aws", "iam", "delete-access-key", "--user-name", user, "--access-key-id", key_id)
 
 
 def _possible_use(old: AccessKeyFact, current: AccessKeyFact, now: datetime) -> str | None:

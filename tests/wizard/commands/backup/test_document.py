@@ -95,7 +95,7 @@ def test_it_holds_every_version_and_says_which_is_current() -> None:
 
 def test_it_says_in_words_what_is_needed_to_restore_it() -> None:
     words = " ".join(to_restore(backup()))
-    for needed in (KEY, "python -m wizard restore --stack production --from-backup", "kms:Decrypt", "us-east-1"):
+    for needed in (KEY, "eonpro-kms restore --stack production --from-backup", "kms:Decrypt", "us-east-1"):
         assert needed in words
     assert wrapped().value not in words
 

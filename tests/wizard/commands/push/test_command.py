@@ -38,7 +38,7 @@ def test_a_custom_environment_is_known_by_its_slug_and_set_by_its_id() -> None:
 def test_a_branch_narrows_preview() -> None:
     (branch,) = chosen(["preview"], "feature/a", {})
     assert branch.fields == {"target": ["preview"], "gitBranch": "feature/a"}
-    assert (branch.words, branch.typed) == ("the branch feature/a of preview", "preview feature/a")
+    assert (branch.words, branch.typed) == ("the branch feature/a of preview", ("preview", "feature/a"))
 
 
 @pytest.mark.parametrize("names", [["production"], ["staging"], ["preview", "production"]])

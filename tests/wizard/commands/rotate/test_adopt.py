@@ -151,7 +151,7 @@ def test_a_denial_names_the_right_and_how_to_give_and_take_it(world: World) -> N
         world.run("adopt", "--encryption-key")
     name = IDENTITY.principal_arn.rpartition("/")[2]
     assert f"aws iam put-role-policy --role-name {name}" in refused.value.hint
-    assert f"aws iam delete-role-policy --role-name {name}" in refused.value.hint
+    assert f"aws iam delete-role-policy --role-name {name}" in refused.value.hint.advice
 
 
 def test_one_that_the_application_cannot_open_does_not_become_current(empty: World) -> None:
