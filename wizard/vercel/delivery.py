@@ -97,7 +97,7 @@ def refusal(
         for variable in shared
         if variable.key == variables.names.region and region and not same(variable, region, read)
     ]
-    return f"{shared_reason(variables, blocking)}: {shared_fix(variables, blocking)}" if blocking else None
+    return Text(shared_reason(variables, blocking), ": ", shared_fix(variables, blocking)) if blocking else None
 
 
 def deliver(

@@ -171,12 +171,12 @@ def check_grants(facts: StackFacts) -> Iterator[Notice]:
         is_read = True
         beyond += key_access.grants_beyond(reading, facts.settings)
     for surplus in beyond:
-        yield grant_notice(facts, surplus)
+        yield _grant(facts, surplus)
     if is_read and not beyond:
         yield Notice.good("no grant gives anybody more than the settings")
 
 
-def grant_notice(facts: StackFacts, surplus: Surplus) -> Notice:
+def _grant(facts: StackFacts, surplus: Surplus) -> Notice:
     """The notice of a grant beyond the settings, with the command that revokes it."""
     assert surplus.grant is not None
     revoke = ("kms", "revoke-grant", "--key-id", surplus.key.arn, "--grant-id", surplus.grant.id)

@@ -234,7 +234,7 @@ def _refuse_conflicts(
         if conflict and (replaceable := _version_fingerprints(context)):
             conflict = delivery.conflict(target, context, existing.wrapped, replaceable=replaceable, scopes=scopes)
         if conflict:
-            raise DataKeyConflict(f"{conflict.message}; nothing was changed", conflict.hint)
+            raise DataKeyConflict(Text(conflict.message, "; nothing was changed"), conflict.hint)
     return replaceable
 
 

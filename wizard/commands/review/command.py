@@ -8,19 +8,18 @@ from dataclasses import replace
 from typing import Any
 
 from wizard import PROJECT_FOLDER
-from wizard.account import key_access
 from wizard.account.access import review as access_review
 from wizard.account.access import stored_reviews
 from wizard.account.access.stored_reviews import REVIEWS, StoredReview
 from wizard.account.facts import StackFacts
 from wizard.account.judgements import key_policy, others
-from wizard.account.notices import Notice
+from wizard.account.notices import Notice, State
 from wizard.commands import deployed_stack
 from wizard.commands.review import ReviewOptions, differences, output
 from wizard.commands.review.output import ReviewResult, document
 from wizard.core.clients import Clients, Request
 from wizard.core.errors import Cancelled, UsageError
-from wizard.core.models.access import AccessReview, SignOff
+from wizard.core.models.access import SignOff
 from wizard.core.models.inputs import InputType, Question
 from wizard.core.next_command import Command, wizard
 from wizard.core.retry import ahead
@@ -61,7 +60,7 @@ def run(options: ReviewOptions, request: Request, clients: Clients) -> tuple[int
         else None,
         accepted=accepted,
         faults=earlier.faults,
-        notices=tuple(_notices(facts, accepted)),
+        notices=tuple(_notices(facts)),
     )
     output.show(clients.ui, result, signs=options.sign is not None)
     if options.sign:
@@ -72,17 +71,14 @@ def run(options: ReviewOptions, request: Request, clients: Clients) -> tuple[int
     return int(not content["ok"]), content
 
 
-def _notices(facts: StackFacts, accepted: AccessReview | None) -> Iterator[Notice]:
-    """Who else has a right on the key, as doctor says it, and the grants and replicas that nobody accepted."""
+def _notices(facts: StackFacts) -> Iterator[Notice]:
+    """Who else has a right on the key, and the grants and replicas beyond the settings, as `doctor` says it.
+
+    A signature accepts who has a right; it makes no grant and no replica one of the settings.
+    """
     yield from others.check_others(facts)
-    known = {grant.id for grant in accepted.grants or ()} if accepted else set()
-    listed = accepted.elsewhere if accepted else ()
-    for reading in facts.key_readings:
-        for surplus in key_access.grants_beyond(reading, facts.settings):
-            if surplus.grant and surplus.grant.id not in known:
-                yield key_policy.grant_notice(facts, surplus)
-    if any(reading.arn not in (*facts.key_arns, *listed) for reading in facts.key_readings):
-        yield from key_policy.check_regions_of_key(facts)
+    for check in (key_policy.check_grants, key_policy.check_regions_of_key):
+        yield from (notice for notice in check(facts) if notice.state is State.WRONG)
 
 
 def _again(options: ReviewOptions, *more: str) -> Command:

@@ -275,8 +275,16 @@ def test_a_new_grant_of_somebody_whose_right_was_accepted_comes_with_the_command
     world.review(sign="Ada", confirmed="production")
     world.aws.who_has_access.granted = {KEY: (replace(grant(STRANGER, "Decrypt"), id="new", key_arn=KEY),)}
     assert ["--grant-id new" in each["command"] for each in world.review()[1]["next"]] == [True]
+
+
+def test_a_signature_accepts_the_grantee_and_makes_no_grant_one_of_the_settings(world):
+    world.aws.who_has_access.granted = {KEY: (replace(grant(STRANGER, "Decrypt"), id="new", key_arn=KEY),)}
     world.review(sign="Ada", confirmed="production")
-    assert world.review()[1]["next"] == []
+    code, told = world.review()
+    assert (code, told["notAccepted"]) == (0, [])
+    by_state = {each["cause"]: each["state"] for each in told["notices"]}
+    assert by_state == {"grant-foreign": "wrong"}, "as verify and doctor say it, which know no signature"
+    assert ["--grant-id new" in each["command"] for each in told["next"]] == [True]
 
 
 def test_a_right_by_a_policy_that_nobody_accepted_comes_with_a_command(world):
