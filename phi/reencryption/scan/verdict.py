@@ -36,7 +36,7 @@ def evaluate(
     current: str,
     every_row: bool = False,
     dsn: str = "",
-    program: str = "python -m phi",
+    program: str = "python -P -m phi",
 ) -> Verdict:
     """Whether all PHI that was seen is under the `current` key, and the lines to print.
 
@@ -60,12 +60,12 @@ def evaluate(
     not_looked_into = tuple(entry for table in tables for entry in table.not_looked_into)
     if clear:
         lines.append(
-            f"In the clear: {', '.join(clear)}. Encrypt them (python -m phi encrypt), or remove the copy; for a column "
+            f"In the clear: {', '.join(clear)}. Encrypt them ({program} encrypt), or remove the copy; for a column "
             "that holds no PHI: --no-phi TABLE.COLUMN"
         )
     if others:
         lines.append(
-            "Records under another key than the current one: python -m phi reencrypt, with their wrapped key in "
+            f"Records under another key than the current one: {program} reencrypt, with their wrapped key in "
             "ENCRYPTED_PHI_KEY and the current one in NEW_ENCRYPTED_PHI_KEY:"
         )
         lines += [remedy for table in tables if (remedy := _remedy(table, current, dsn, program))]
