@@ -102,7 +102,7 @@ def test_a_third_access_key_is_refused_with_the_way_out(script, retrying):
     with pytest.raises(ResourceError, match="already has two access keys") as refusal:
         aws.iam.make_access_key(USER)
     assert f"aws iam list-access-keys --user-name {USER}" in refusal.value.hint
-    assert f"aws iam delete-access-key --user-name {USER}" in refusal.value.hint
+    assert f"aws iam delete-access-key --user-name {USER}" in refusal.value.hint.advice
     assert (script.calls, waited) == (["CreateAccessKey"], [])
 
 

@@ -83,8 +83,14 @@ from wizard.core.models.trail import (
     RuleFact,
     TopicFact,
 )
-from wizard.core.next_command import VERCEL_LOGIN, wizard
+from wizard.core.next_command import VERCEL_LOGIN, document, wizard
 from wizard.core.variable_ownership import ForeignVariable, OwnValues, VariablesNotOurs
+
+
+def advice_of(problem: Problem) -> str:
+    """What a problem says to do, beside a command or in its place."""
+    return document(problem.next)["advice"] or ""
+
 
 ACCOUNT = "111122223333"
 OTHER_ACCOUNT = "999988887777"

@@ -21,7 +21,7 @@ from pulumi.automation.errors import CommandError, StackNotFoundError
 from tools.bootstrap.packages import shebang
 from wizard.cli import request
 from wizard.core.errors import SetupError
-from wizard.core.next_command import shell
+from wizard.core.next_command import Text, shell
 from wizard.pulumi_engine import config
 from wizard.pulumi_engine.backend import list_stacks
 from wizard.pulumi_engine.process import EngineProcess, start_early
@@ -133,7 +133,7 @@ def test_a_command_that_an_engine_too_old_refuses_is_run_by_the_one_that_make_se
 
 def test_a_printed_command_calls_the_engine_where_it_is(chosen, monkeypatch) -> None:
     folder = shlex.split(request.run_of(()).project or "")[0]
-    text = "`pulumi` of Pulumi: " + shell("pulumi", "stack", "ls")
+    text = Text("`pulumi` of Pulumi: ", shell("pulumi", "stack", "ls"))
     assert request.run_of(()).complete(text) == f"`pulumi` of Pulumi: {chosen.folder}/bin/pulumi -C {folder} stack ls"
     monkeypatch.setenv("PATH", str(chosen.folder / "bin"))
     assert request.run_of(()).complete(text) == f"`pulumi` of Pulumi: pulumi -C {folder} stack ls"
