@@ -24,12 +24,6 @@ from components.settings import (
 )
 from components.settings.arn import Arn
 
-APPLICATION_POLICIES: Mapping[str, str] = {"EONPROKMSAccess": "eonpro:kms:AppAccess"}
-"""The managed policies of the application's principals by name, each with the type of the component that attaches it.
-
-A name may end with the environment.
-"""
-
 
 def key_policy_of(settings: Settings, app_principal_arns: Sequence[str] | None = None) -> policies.Policy:
     """The policy of the key and of each replica; the application's ARNs are those of the settings by default."""

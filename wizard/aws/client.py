@@ -6,91 +6,54 @@ Calls STS, IAM, Account Management and EC2 itself, for the caller and the Region
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
 
 from wizard.aws import iam
+from wizard.aws.access import AwsAccessReader
+from wizard.aws.access_diagnostics import AwsAccessDiagnostics
+from wizard.aws.application_credentials import ApplicationCredentials
 from wizard.aws.auth.session import Session
 from wizard.aws.auth.sign_in import AskCode
-from wizard.core import retry
-from wizard.core.models.account import Identity, RegionFact
+from wizard.aws.data_keys.stored import StoredDataKeys
+from wizard.aws.ecs import Ecs
+from wizard.aws.existing_resources import ExistingResources
+from wizard.aws.import_discovery import ImportDiscovery
+from wizard.aws.key_rotation import AwsKeyRotation
+from wizard.aws.kms import KmsKeys
+from wizard.aws.permissions import Permissions, PolicyAnalyzer, ServiceQuotas
+from wizard.aws.s3 import S3BackupStorage, StateStorage
+from wizard.aws.trail import AwsAuditReader, CloudTrail
+from wizard.aws.unrecorded import UnrecordedResources
+from wizard.aws.usage_metrics import CloudWatchUsage
+from wizard.core.models.account import Identity, ProfileFact, RegionFact
 from wizard.core.retry import SYSTEM_CLOCK, Clock
-
-if TYPE_CHECKING:
-    from wizard.aws.access import AwsAccessReader
-    from wizard.aws.access_diagnostics import AwsAccessDiagnostics
-    from wizard.aws.application_credentials import ApplicationCredentials
-    from wizard.aws.data_keys.stored import StoredDataKeys
-    from wizard.aws.ecs import Ecs
-    from wizard.aws.existing_resources import ExistingResources
-    from wizard.aws.import_discovery import ImportDiscovery
-    from wizard.aws.key_rotation import AwsKeyRotation
-    from wizard.aws.kms import KmsKeys
-    from wizard.aws.permissions import Permissions, PolicyAnalyzer, ServiceQuotas
-    from wizard.aws.s3 import S3BackupStorage, StateStorage
-    from wizard.aws.trail import AwsAuditReader, CloudTrail
-    from wizard.aws.unrecorded import UnrecordedResources
-    from wizard.aws.usage_metrics import CloudWatchUsage
-    from wizard.core.models.account import ProfileFact
-
-LOADERS: Mapping[str, Callable[[], Any]] = {
-    "kms": lambda: import_module("wizard.aws.kms").KmsKeys,
-    "iam": lambda: import_module("wizard.aws.iam").Iam,
-    "permissions": lambda: import_module("wizard.aws.permissions").Permissions,
-    "policy_analyzer": lambda: import_module("wizard.aws.permissions").PolicyAnalyzer,
-    "application_credentials": lambda: import_module("wizard.aws.application_credentials").ApplicationCredentials,
-    "cloudtrail": lambda: import_module("wizard.aws.trail").CloudTrail,
-    "stored_data_keys": lambda: import_module("wizard.aws.data_keys.stored").StoredDataKeys,
-    "key_rotation": lambda: import_module("wizard.aws.key_rotation").AwsKeyRotation,
-    "existing_resources": lambda: import_module("wizard.aws.existing_resources").ExistingResources,
-    "unrecorded_resources": lambda: import_module("wizard.aws.unrecorded").UnrecordedResources,
-    "import_discovery": lambda: import_module("wizard.aws.import_discovery").ImportDiscovery,
-    "service_quotas": lambda: import_module("wizard.aws.permissions").ServiceQuotas,
-    "state_storage": lambda: import_module("wizard.aws.s3").StateStorage,
-    "backup_storage": lambda: import_module("wizard.aws.s3").S3BackupStorage,
-    "ecs_services": lambda: import_module("wizard.aws.ecs").Ecs,
-    "access": lambda: import_module("wizard.aws.access").AwsAccessReader,
-    "access_diagnostics": lambda: import_module("wizard.aws.access_diagnostics").AwsAccessDiagnostics,
-    "audit": lambda: import_module("wizard.aws.trail").AwsAuditReader,
-    "usage_metrics": lambda: import_module("wizard.aws.usage_metrics").CloudWatchUsage,
-}
-"""The class of each attribute of `Aws` for a service, imported with its first use: a command uses a few."""
 
 
 class Aws:
     """AWS with one set of credentials in one Region: a `wizard.core.ports.run.AwsClient`; the port lists the errors."""
 
-    kms: KmsKeys
-    iam: iam.Iam
-    permissions: Permissions
-    policy_analyzer: PolicyAnalyzer
-    application_credentials: ApplicationCredentials
-    cloudtrail: CloudTrail
-    stored_data_keys: StoredDataKeys
-    key_rotation: AwsKeyRotation
-    existing_resources: ExistingResources
-    unrecorded_resources: UnrecordedResources
-    import_discovery: ImportDiscovery
-    service_quotas: ServiceQuotas
-    state_storage: StateStorage
-    backup_storage: S3BackupStorage
-    ecs_services: Ecs
-    access: AwsAccessReader
-    access_diagnostics: AwsAccessDiagnostics
-    audit: AwsAuditReader
-    usage_metrics: CloudWatchUsage
-
     def __init__(self, session: Session) -> None:
         self._session = session
         self.region = session.region
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in LOADERS:
-            raise AttributeError(name)
-        calls = LOADERS[name]()(self._session)
-        setattr(self, name, calls)
-        return calls
+        self.kms = KmsKeys(session)
+        self.iam = iam.Iam(session)
+        self.permissions = Permissions(session)
+        self.policy_analyzer = PolicyAnalyzer(session)
+        self.application_credentials = ApplicationCredentials(session)
+        self.cloudtrail = CloudTrail(session)
+        self.stored_data_keys = StoredDataKeys(session)
+        self.key_rotation = AwsKeyRotation(session)
+        self.existing_resources = ExistingResources(session)
+        self.unrecorded_resources = UnrecordedResources(session)
+        self.import_discovery = ImportDiscovery(session)
+        self.service_quotas = ServiceQuotas(session)
+        self.state_storage = StateStorage(session)
+        self.backup_storage = S3BackupStorage(session)
+        self.ecs_services = Ecs(session)
+        self.access = AwsAccessReader(session)
+        self.access_diagnostics = AwsAccessDiagnostics(session)
+        self.audit = AwsAuditReader(session)
+        self.usage_metrics = CloudWatchUsage(session)
 
     def __repr__(self) -> str:
         return f"Aws(region={self.region!r}, source={self.source!r})"
@@ -147,21 +110,6 @@ class Aws:
         """The caller's account; asked once, and before anything else."""
         return iam.account_of(self._session)
 
-    def ask_ahead(self, services: Sequence[str]) -> None:
-        """Begin to ask for the account, and to make the clients of the services that are asked next, in threads.
-
-        Not where a person is asked for a code first. An answer's error is left to whoever asks for the account. Raises
-        CredentialsError where there are no credentials.
-        """
-        if self._session.can_ask_for_code:
-            return
-        # Made here: in a thread it would share the processor with what is loaded next.
-        self._session.client("sts")
-        retry.ahead(
-            self.account_id,
-            lambda: [self.kms, self.stored_data_keys, *map(self._session.client, services)],
-        )
-
     def identify(self) -> Identity:
         """The caller's identity; read once."""
         return iam.identify(self._session)
@@ -186,14 +134,13 @@ def connect(
     environ: Mapping[str, str] | None = None,
     ask_code: AskCode | None = None,
     clock: Clock = SYSTEM_CLOCK,
-    asks_once: bool = False,
     reads_only: bool = False,
 ) -> Aws:
     """AWS with credentials and Region resolved once; calls nothing yet.
 
     `ask_code` gets the serial number of an MFA device and returns the code that it shows. It is called once, before the
     first call with a profile that needs a code. Without it such a profile is refused, unless the AWS CLI has cached a
-    session for it. `asks_once`, `reads_only`: as `Session.open` says.
+    session for it. `reads_only`: as `Session.open` says.
 
     Raises CredentialsError for a profile that does not exist or files that cannot be read.
     """
@@ -205,7 +152,6 @@ def connect(
             environ=environ,
             ask_code=ask_code,
             clock=clock,
-            asks_once=asks_once,
             reads_only=reads_only,
         )
     )

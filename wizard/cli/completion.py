@@ -5,12 +5,17 @@ but argcomplete: a person who presses TAB waits for it.
 """
 
 import argparse
+import configparser
 import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+import argcomplete
+from argcomplete.shell_integration import shellcode
 
 from wizard import PROJECT_FOLDER
 from wizard.cli.commands import COMMANDS, TABLE
@@ -29,15 +34,11 @@ def script(shell: str) -> str:
 
     Completion for `python` itself would take it away from everything else.
     """
-    from argcomplete.shell_integration import shellcode
-
     return shellcode([SCRIPT], shell=shell)
 
 
 def complete() -> None:
     """Answer the shell and end the process."""
-    import argcomplete
-
     argcomplete.autocomplete(tree(os.environ, PROJECT_FOLDER))
 
 
@@ -145,8 +146,6 @@ def stacks(folder: Path) -> Iterator[tuple[str, str]]:
 
 def profiles(environ: Mapping[str, str]) -> list[tuple[str, str]]:
     """The profiles of the AWS configuration files, each with its Region and how it gets credentials."""
-    import configparser
-
     home = Path(environ.get("HOME") or "~").expanduser()
     found: dict[str, str] = {}
     for variable, name in (("AWS_CONFIG_FILE", "config"), ("AWS_SHARED_CREDENTIALS_FILE", "credentials")):
@@ -179,8 +178,6 @@ _WAYS = {
 
 def regions() -> list[tuple[str, str]]:
     """The Regions that botocore knows, with their names. AWS is not asked, and of botocore one small file is read."""
-    from importlib.util import find_spec
-
     spec = find_spec("botocore")
     if spec is None or not spec.submodule_search_locations:
         return []

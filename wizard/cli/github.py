@@ -13,6 +13,7 @@ from typing import Any
 from wizard.core.errors import CredentialsError, ResourceError, SetupError, TargetMissing
 from wizard.core.models.access import TokenSubject
 from wizard.core.next_command import Command, shell
+from wizard.vercel.http import Api, Service
 
 BASE_URL = "https://api.github.com"
 SECONDS = 10.0
@@ -35,9 +36,6 @@ def subject_of(repository: str, *, token: str, base_url: str = BASE_URL) -> Toke
 
     https://docs.github.com/en/rest/actions/oidc#get-the-customization-template-for-an-oidc-subject-claim-for-a-repository
     """
-    # Loaded here: most runs ask GitHub nothing.
-    from wizard.vercel.http import Api, Service
-
     github = Service(name="GitHub", base_url=BASE_URL, variable="GITHUB_API_URL", login=LOGIN, redirects=True)
     api = Api(token=token, base_url=base_url, timeout=SECONDS, sleep=time.sleep, now=time.monotonic, service=github)
 

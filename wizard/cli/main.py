@@ -18,6 +18,8 @@ from wizard.cli import parser, request, shortage
 from wizard.cli.parser import INTERRUPTED
 from wizard.core.errors import Cancelled, PreflightFailed, SetupError, UsageError
 from wizard.core.next_command import PROGRAM, Command, Result, Run, RunOptions
+from wizard.pulumi_engine import config
+from wizard.terminal.text import ignore_broken_pipe, lost, print_text
 
 if TYPE_CHECKING:
     from wizard.cli.parser import CommandLine
@@ -57,8 +59,6 @@ def _main(argv: list[str] | None) -> int:
     words = sys.argv[1:] if argv is None else argv
     try:
         if (text := parser.answered(words)) is not None:
-            from wizard.terminal.text import print_text
-
             print_text(text.removesuffix("\n"))
             return 0
         line = parser.parse(words)
@@ -68,7 +68,6 @@ def _main(argv: list[str] | None) -> int:
     try:
         from wizard.terminal.keyboard import Keyboard
         from wizard.terminal.terminal import Terminal
-        from wizard.terminal.text import ignore_broken_pipe
 
         asks = not (options.non_interactive or options.json) and _is_terminal(sys.stdin) and _is_terminal(sys.stdout)
         out = sys.stderr if options.json else sys.stdout
@@ -173,8 +172,6 @@ def run_command(line: CommandLine, terminal: Terminal, log: Log | None = None) -
 def _offline(options: RunOptions) -> Offline:
     from wizard.cli import github
     from wizard.core.ports.run import Offline
-    from wizard.pulumi_engine import config
-    from wizard.terminal.text import print_text
 
     return Offline(
         run=options,
@@ -208,7 +205,6 @@ def _refused(words: Sequence[str], error: UsageError) -> int:
 
 def _stderr(run: Run) -> Screen:
     from wizard.terminal.screen import Screen
-    from wizard.terminal.text import ignore_broken_pipe
 
     return Screen(out=ignore_broken_pipe(sys.stderr), run=run)
 
@@ -240,8 +236,6 @@ def _print(error: SetupError, log: str | None, run: Run) -> None:
 def _print_document(document: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
     import json
 
-    from wizard.terminal.text import print_text
-
     print_text(json.dumps(document, indent=2))
 
 
@@ -251,8 +245,6 @@ def _leave(code: int) -> NoReturn:
     Nor does a call that nobody waits for any more hold the end up.
     """
     atexit._run_exitfuncs()
-    text = sys.modules.get("wizard.terminal.text")
-    lost: list[OSError] = text.lost if text is not None else []
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:

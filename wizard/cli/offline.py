@@ -10,6 +10,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wizard.cli.commands import COMMANDS, SCHEMAS
+from wizard.cli.completion import script
+from wizard.cli.parser import help_of
 from wizard.core import json_documents
 from wizard.core.errors import SetupError
 from wizard.core.next_command import Result, shell
@@ -27,8 +30,6 @@ class SchemaOptions:
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
-        from wizard.cli.commands import SCHEMAS
-
         parser.add_argument(
             "name", choices=SCHEMAS, metavar="NAME", help="a command, report-verify, failure, or answers"
         )
@@ -58,8 +59,6 @@ class CompletionOptions:
         )
 
     def run_offline(self, offline: Offline) -> Result:
-        from wizard.cli.completion import script
-
         text = script(self.shell)
         offline.print(text)
         return 0, json_documents.completion(self.shell, text)
@@ -71,14 +70,10 @@ class HelpOptions:
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
-        from wizard.cli.commands import COMMANDS
-
         topics = (*COMMANDS, "inputs")
         parser.add_argument("topic", nargs="?", choices=topics, metavar="COMMAND", help="a command, or inputs")
 
     def run_offline(self, offline: Offline) -> Result:
-        from wizard.cli.parser import help_of
-
         text = help_of(self.topic)
         offline.print(text.rstrip("\n"))
         return 0, json_documents.help_text(self.topic, text)

@@ -7,6 +7,7 @@ import argparse
 import dataclasses
 import os
 import sys
+import textwrap
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -256,8 +257,6 @@ def help_of(topic: str | None) -> str:
 
 def overview() -> str:
     """`--help` without a command: the commands in groups, one line each, and the exit codes."""
-    import textwrap
-
     lines = [
         f"usage: {PROGRAM} [COMMAND] [options]",
         "",

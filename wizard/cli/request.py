@@ -115,13 +115,7 @@ def _load_meanwhile() -> None:
 def _load() -> None:
     import wizard.cli.clients
     import wizard.pulumi_engine.automation
-    import wizard.pulumi_engine.engine
-    import wizard.setup.workflow
-    import wizard.vercel.client  # noqa: F401
-    from wizard.aws.client import LOADERS
-
-    for load in LOADERS.values():
-        load()
+    import wizard.setup.workflow  # noqa: F401
 
 
 # --- answers ---------------------------------------------------------------------------------------------------

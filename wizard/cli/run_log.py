@@ -159,8 +159,6 @@ log begins before the first question."""
 KEPT = 20
 """Logs that stay in the folder; older ones are removed."""
 CALLS = ("eonpro.aws", "eonpro.vercel", "eonpro.github", "eonpro.engine")
-OUTPUT = "eonpro.engine.output"
-"""What the engine itself says, line by line: for `--debug` and the file."""
 WIZARD = logging.getLogger("eonpro.wizard")
 
 _SECRET_FILES = ("TOKEN_FILE", "PASSWORD_FILE", "PASSPHRASE_FILE", "PHI_KEY_FILE")

@@ -5,18 +5,15 @@ Pure. Imports no library: `python -m wizard --help` is printed from this table.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from wizard.core.models import inputs
 from wizard.inputs.key import KEY_INPUTS
 from wizard.inputs.trail import TRAIL_INPUTS
 from wizard.targets.port import all_targets
-
-if TYPE_CHECKING:
-    import argparse
 
 TARGET = inputs.Input(
     key="target",
@@ -235,14 +232,12 @@ def add_flags(
     `keys`: the inputs to add, None for all. `helps`: the help texts by key, the other inputs hidden; None for all
     inputs with their own texts.
     """
-    from argparse import SUPPRESS
-
     for entry in INPUTS:
         if keys is not None and entry.key not in keys:
             continue
         text = f"{entry.flag_takes} [{entry.variable}]".replace("%", "%%")
         if helps is not None:
-            text = helps.get(entry.key, SUPPRESS)
+            text = helps.get(entry.key, argparse.SUPPRESS)
         action = "append" if entry.many else "store"
         metavar = "FILE" if entry.secret else entry.metavar
         parser.add_argument(entry.flag, dest=entry.file_key, metavar=metavar, default=None, action=action, help=text)

@@ -1,7 +1,7 @@
 """The state backend: which one the engine would use, its stacks, and the repair of a local one.
 
 Part of the client of Pulumi: reads the CLI's login and two files of the project's folder, runs `pulumi stack ls`, and
-removes empty sidecar files of one stack in a local backend. Imports YAML only when a file needs it.
+removes empty sidecar files of one stack in a local backend.
 """
 
 import json
@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
+import yaml
+
+from components.settings import PROJECT
 from wizard.core import safe_text
 from wizard.core.child_environment import of_pulumi
 from wizard.core.errors import DamagedState, SetupError, Unreachable
@@ -104,8 +107,6 @@ def _document(file: Path) -> dict[str, Any]:
 
 
 def _parsed(text: str) -> dict[str, Any]:
-    import yaml
-
     try:
         content = safe_text.parse(yaml.safe_load, text)
     except (yaml.YAMLError, ValueError):
@@ -178,8 +179,6 @@ def _damage_in_bucket(backend: str, stack: str) -> DamagedState | None:
     place, _, query = backend.partition("?")
     if not place.startswith("s3://"):
         return None
-    from components.settings import PROJECT
-
     state = f"{place.rstrip('/')}/.pulumi/stacks/{PROJECT}/{stack}.json"
     region = dict(parse_qsl(query)).get("region")
     words = ("aws", "s3", "cp", f"{state}.bak", state, *(("--region", region) if region else ()))

@@ -9,7 +9,7 @@ import importlib
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -248,8 +248,6 @@ class StoreTarget(DeployTarget):
         scopes: tuple[Scope, ...] = (),
     ) -> Iterator[Delivered]:
         """Write the other variables to each Region's store; the data key is stored there already."""
-        from dataclasses import replace
-
         settings = context.settings
         for region, values in variables.items():
             result = context.aws.with_region(region).stored_data_keys.deliver_parameters(
@@ -266,8 +264,6 @@ class StoreTarget(DeployTarget):
         self, context: TargetContext, own: OwnValues, *, scopes: tuple[Scope, ...] = (), redeploys: bool = False
     ) -> tuple[ForeignVariable, ...]:
         """Those of the store in each Region."""
-        from dataclasses import replace
-
         settings = context.settings
         found: list[ForeignVariable] = []
         for region in settings.regions:

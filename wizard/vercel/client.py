@@ -70,15 +70,12 @@ class Vercel:
         deadline: float = 60.0,
         sleep: Callable[[float], None] = time.sleep,
         now: Callable[[], float] = time.monotonic,
-        asks_once: bool = False,
     ) -> None:
         """`timeout` is for one request, `deadline` for one delivery with all its repeats; both in seconds.
 
-        `asks_once`: as `Api` says.
-
         Raises CredentialsError for an impossible token, UsageError for an address to which no token may be sent.
         """
-        self._api = Api(token=token, base_url=base_url, timeout=timeout, sleep=sleep, now=now, asks_once=asks_once)
+        self._api = Api(token=token, base_url=base_url, timeout=timeout, sleep=sleep, now=now)
         self._deadline = deadline
 
     def __repr__(self) -> str:

@@ -145,12 +145,11 @@ class Api:
         timeout: float,
         sleep: Callable[[float], None],
         now: Callable[[], float],
-        asks_once: bool = False,
         service: Service = VERCEL,
     ) -> None:
-        """`asks_once`: a run that changes nothing gets the same answer to the same GET, without another request."""
         self.base_url = base_url.rstrip("/")
-        self._answers = Once() if asks_once else None
+        self._answers: Once | None = None
+        """The answer to each GET, where none is sent twice; None where it may be."""
         self.values: dict[tuple[str, int | None], str] = {}
         """The values that were read, by the id and the last change of the variable, until the next write."""
         self._clock = Clock(now=now, sleep=sleep)
@@ -168,7 +167,7 @@ class Api:
         return f"Api({self.base_url!r})"
 
     def asking_once(self) -> "Api":
-        """The same endpoint and connections, and the same answer to the same GET from now on, until the first write."""
+        """The same endpoint and connections. Until the first write a GET is sent once."""
         other = copy(self)
         other._answers = Once()
         return other

@@ -11,7 +11,6 @@ import pytest
 
 from components.settings import SecretStore
 from wizard.aws import Aws, connect
-from wizard.aws.client import LOADERS
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import AppVariables
 from wizard.core.ports.run import AwsClient
@@ -108,12 +107,6 @@ def test_a_run_that_changes_something_sees_each_change(scripted: Aws, script):
     scripted.access.grants(KEY)
     scripted.access.grants(KEY)
     assert script.calls == ["ListGrants"] * 2
-
-
-def test_each_service_of_the_client_is_the_one_that_its_type_says():
-    assert {name: load().__name__ for name, load in LOADERS.items()} == {
-        name: kind.rpartition(".")[2] for name, kind in Aws.__annotations__.items()
-    }
 
 
 def test_a_client_looks_into_the_folder_of_its_own_service(aws: Aws, monkeypatch: pytest.MonkeyPatch):

@@ -704,62 +704,10 @@ def test_a_command_that_reads_loads_nothing_of_the_sdk_of_pulumi() -> None:
     assert {"pulumi", "grpc", "opentelemetry"} & loaded == set()
 
 
-def test_the_status_loads_of_aws_what_it_asks() -> None:
-    loaded = loaded_with("cli.clients", "aws", "vercel.client", "commands.status.command")
-    assert {name for name in loaded if name.startswith("wizard.aws.")} == {
-        "wizard.aws.iam",
-        "wizard.aws.client",
-        *(
-            f"wizard.aws.auth{name}"
-            for name in (
-                "",
-                ".credentials",
-                ".errors",
-                ".http",
-                ".limits",
-                ".profiles",
-                ".scope",
-                ".session",
-                ".sign_in",
-            )
-        ),
-    }
-
-
 def loaded_with(*modules: str) -> set[str]:
     """What a new process has loaded with these modules of the wizard."""
     code = f"import sys, {', '.join(f'wizard.{name}' for name in modules)}; print(*sys.modules)"
     return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
-
-
-def test_who_the_caller_is_is_asked_before_the_rest_of_the_wizard_is_loaded(tmp_path) -> None:
-    code = """
-import sys
-from pathlib import Path
-from wizard.aws.client import Aws
-from wizard.cli.clients import build_clients
-from wizard.core.next_command import RunOptions
-from wizard.core.models.answers import Answer, Source
-from wizard.inputs.application_folder import ApplicationFolder
-from wizard.inputs.saved_progress import DraftFiles
-from wizard.terminal.terminal import Terminal
-
-Aws.ask_ahead = lambda self, services: print(self.region, *sys.modules)
-region, here = Answer(value="eu-west-1", source=Source.FLAG, where="the settings"), Path.cwd()
-clients = build_clients(
-    RunOptions(command="verify"), Terminal(interactive=False, out=sys.stderr), lambda value, name: None,
-    project=here, folder=here, drafts=DraftFiles(here), application=ApplicationFolder(), resolved={"region": region},
-)
-assert clients.connect(None, "eu-west-1") is not clients.connect(None, "eu-west-1")
-"""
-    keys = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "secret", "PYTHONPATH": str(wizard.PROJECT_FOLDER)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, **keys}, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    region, *loaded = done.stdout.split()
-    assert region == "eu-west-1"
-    assert {"wizard.setup.steps", "wizard.pulumi_engine.engine", "wizard.vercel.client"} & set(loaded) == set()
 
 
 def test_nobody_waits_for_what_a_command_left_behind_but_for_what_has_to_be_cleared() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -74,18 +72,6 @@ def test_a_login_that_says_nothing_is_none(home, content) -> None:
 def test_a_project_that_says_nothing_of_use_is_passed_over(home, content) -> None:
     (home / "Pulumi.yaml").write_text(content)
     assert detected(home) is None
-
-
-def test_looking_for_it_loads_no_library() -> None:
-    """It runs before the first prompt."""
-    asked = (
-        "import sys; from pathlib import Path; from wizard.pulumi_engine import backend; "
-        "backend.detect({'HOME': '/nowhere'}, Path.cwd()); "
-        "print(*sorted({'yaml', 'pulumi', 'pydantic', 'boto3', 'cryptography'} & set(sys.modules)))"
-    )
-    root = Path(__file__).resolve().parents[3]
-    done = subprocess.run([sys.executable, "-c", asked], cwd=root, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == ""
 
 
 @pytest.mark.parametrize(

@@ -863,21 +863,14 @@ def test_a_value_is_read_once_in_a_run_and_again_when_somebody_changed_it(vercel
     assert "AWS_REGION" in (edge.check(project, BATCH) or ""), "the same comment, another value"
 
 
-def test_a_run_that_changes_nothing_asks_vercel_once(vercel: Place):
-    project = vercel.project()
-    vercel.edge().deliver(project, BATCH)
-    edge = vercel.edge(asks_once=True)
-    assert edge.check(project, BATCH) is None
-    vercel.api.delete("/_sandbox/calls")
-    assert edge.check(project, BATCH) is None
-    assert vercel.api.get("/_sandbox/calls").json()["calls"] == {}
-
-
 def test_checks_that_belong_together_ask_vercel_once_and_a_delivery_after_them_asks_again(vercel: Place):
     edge, project = vercel.edge(), vercel.project()
     edge.deliver(project, BATCH)
     checks = edge.asking_once()
     assert checks.check(project, BATCH) is None
+    vercel.api.delete("/_sandbox/calls")
+    assert checks.check(project, BATCH) is None
+    assert vercel.api.get("/_sandbox/calls").json()["calls"] == {}
     region = vercel.envs()["AWS_REGION"]["id"]
     vercel.api.patch(f"/v9/projects/eonpro/env/{region}?slug=clinic", json={"value": "eu-west-1"})
     assert checks.check(project, BATCH) is None

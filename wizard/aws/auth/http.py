@@ -18,6 +18,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from boto3.session import Session
 from botocore import UNSIGNED, exceptions, parsers
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -98,10 +99,8 @@ class BoundedSession(Botocore):  # type: ignore[misc]
         self._environ = environ
 
     @cached_property
-    def boto3(self) -> Any:
-        """boto3's session over this one, which makes the clients; loaded for the first of them."""
-        from boto3.session import Session
-
+    def boto3(self) -> Session:
+        """boto3's session over this one, which makes the clients."""
         return Session(botocore_session=self)
 
     def create_client(self, service_name: str, *arguments: Any, **parameters: Any) -> Any:

@@ -78,7 +78,7 @@ class Session:
     `given`, the keys that were narrowed."""
     _once: retry.Once = field(default_factory=retry.Once, repr=False)
     _answers: retry.Once | None = field(default=None, repr=False)
-    """The answer to each request, where a run sends none twice; None where it may."""
+    """The answer to each reading request, where none is sent twice; None where it may be."""
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
@@ -91,29 +91,20 @@ class Session:
         environ: Mapping[str, str],
         ask_code: AskCode | None = None,
         clock: Clock = SYSTEM_CLOCK,
-        asks_once: bool = False,
         reads_only: bool = False,
     ) -> "Session":
         """Resolve once; calls nothing. Raises CredentialsError for a profile that does not exist.
 
-        `asks_once`: a run that changes nothing gets the same answer to the same question, without another request.
-        `reads_only`: where the credentials are temporary, AWS is asked to refuse every call of them that writes.
+        `reads_only`: a run that changes nothing. It sends each reading request once, as `asking_once`, and where the
+        credentials are temporary, AWS is asked to refuse every call of them that writes.
         """
-        answers = retry.Once() if asks_once else None
         resolved = sources.resolve(profile=profile, region=region, environ=environ)
         botocore = sources.botocore_session(resolved.profile, environ)
-        keys = resolved.keys
+        chain, keys = None, resolved.keys
         if keys is not None:
             botocore.set_credentials(keys.access_key, keys.secret_key, keys.token)
-            return cls(
-                resolved=resolved,
-                environ=dict(environ),
-                clock=clock,
-                reads_only=reads_only,
-                _botocore=botocore,
-                _answers=answers,
-            )
-        chain = _chain_in(botocore, resolved.profile, resolved.region, environ, ask_code)
+        else:
+            chain = _chain_in(botocore, resolved.profile, resolved.region, environ, ask_code)
         return cls(
             resolved=resolved,
             environ=dict(environ),
@@ -121,7 +112,7 @@ class Session:
             reads_only=reads_only,
             _botocore=botocore,
             _chain=chain,
-            _answers=answers,
+            _answers=retry.Once() if reads_only else None,
         )
 
     @property
@@ -134,7 +125,7 @@ class Session:
         return replace(self, resolved=replace(self.resolved, region=region, region_source=source))
 
     def asking_once(self) -> "Session":
-        """The same session, which gets the same answer to the same question without another request, from now on."""
+        """The same session. From now on a reading request is sent once; the same request gets the same answer."""
         return replace(self, _answers=retry.Once())
 
     @cached_property

@@ -11,20 +11,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from components.policies import Policy, Statement
+from components.policies.documents import policy
+from components.settings import ContractError, Settings, partition_of
 from wizard.core.errors import MissingAnswers
 from wizard.core.models.account import Identity
 from wizard.core.models.inputs import CALLER, CREATE
 from wizard.core.next_command import Command, wizard
+from wizard.core.required_permissions.resources import Setup, resources_of
+from wizard.core.required_permissions.table import condition_of, measured_actions, operator_actions
 from wizard.inputs import answers
 from wizard.inputs.registry import by_key
 from wizard.targets.port import free_values
-
-if TYPE_CHECKING:
-    from components.policies import Policy, Statement
-    from components.settings import Settings
-    from wizard.core.required_permissions.resources import Setup
 
 LONGEST_POLICY = 6144
 """Characters of a managed policy without white space.
@@ -54,9 +54,6 @@ def for_values(
     same answers, for another `command`; `with_removal` adds the permissions that remove resources. Raises UsageError
     for answers that contradict each other, MissingAnswers without the account's id, the Region or the target.
     """
-    from components.settings import ContractError, partition_of
-    from wizard.core.required_permissions.resources import Setup
-
     resolved = answers.resolve(
         flags=values,
         environ=environ,
@@ -123,7 +120,6 @@ def policies_of(setup: Setup, *, with_removal: bool = False) -> dict[str, Policy
 
 def removal_statements(setup: Setup) -> list[Statement]:
     """What removing an e-mail address, deleting an old policy version and `destroy` need; keys are retained."""
-    from wizard.core.required_permissions.table import measured_actions
 
     def actions_on(setup: Setup, resource: str) -> set[str]:
         return measured_actions(setup, "removal", resource)
@@ -144,8 +140,6 @@ def in_parts(role: str, setup: Setup, statements: Iterable[Statement]) -> dict[s
 
 
 def _parts(statements: Iterable[Statement]) -> Iterator[Policy]:
-    from components.policies.documents import policy
-
     part: list[Statement] = []
     for statement in statements:
         if part and characters(policy([*part, statement])) > LONGEST_POLICY:
@@ -170,9 +164,6 @@ def statements_of(
 
     `known` has the ARNs of the resources, `actions_on` returns the actions on each; both default to the operator's.
     """
-    from wizard.core.required_permissions.resources import resources_of
-    from wizard.core.required_permissions.table import condition_of, operator_actions
-
     known = resources_of(setup) if known is None else known
     needed_on = actions_on or operator_actions
     # Resources with the same actions share a statement.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from wizard.core.errors import SetupError
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType
 from wizard.core.next_command import Command, Text, shell, wizard
 from wizard.targets.port import NextStep, OnMessage, StoreTarget, TargetDescription
@@ -84,7 +85,6 @@ class Ecs(StoreTarget):
         self, context: TargetContext, own: OwnValues, *, scopes: tuple[Scope, ...] = (), redeploys: bool = False
     ) -> tuple[ForeignVariable, ...]:
         """Those of the store, and those of the service's task definition, which a redeploy replaces."""
-        from wizard.core.errors import SetupError
         from wizard.targets.ecs import service
 
         stored = super().foreign_variables(context, own)

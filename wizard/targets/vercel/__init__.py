@@ -6,9 +6,11 @@ Acts through the clients of the context; imports a library only in the method th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
+from wizard.core.errors import DataKeyConflict, MissingAnswers, Problem, SetupError, SharedSecretRefused
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType
 from wizard.core.next_command import VERCEL_LOGIN, Command, plain_name, shell, wizard
 from wizard.targets.port import Consent, DeployTarget, NextStep, OnMessage, TargetDescription
@@ -16,7 +18,6 @@ from wizard.targets.port import Consent, DeployTarget, NextStep, OnMessage, Targ
 if TYPE_CHECKING:
     from components.settings import Outputs, Settings
     from wizard.core.data_key import WrappedDataKey
-    from wizard.core.errors import DataKeyConflict, Problem, SetupError
     from wizard.core.models.delivery import AppVariables, Delivered, Scope, VercelProject
     from wizard.core.models.deployment import Instances, Redeployed
     from wizard.core.ports.run import TargetContext, VercelClient
@@ -160,10 +161,6 @@ class Vercel(DeployTarget):
         scopes: tuple[Scope, ...] = (),
     ) -> Iterator[Delivered]:
         """Write the variables of the stack's own Region to each environment."""
-        from dataclasses import replace
-
-        from wizard.core.errors import SharedSecretRefused
-
         vercel, project = project_of(context)
         region = context.settings.region
         for scope in scopes or (project.scope,):
@@ -186,8 +183,6 @@ class Vercel(DeployTarget):
 
     def access_problem(self, context: TargetContext) -> SetupError | None:
         """MissingAnswers without a token; else the error of reading the project."""
-        from wizard.core.errors import MissingAnswers, SetupError
-
         if context.vercel is None:
             return MissingAnswers(
                 f"the stack {context.stack} delivers to Vercel, and {_NO_TOKEN}",
@@ -211,7 +206,6 @@ class Vercel(DeployTarget):
     ) -> DataKeyConflict | None:
         """The conflict in the first environment that has one."""
         from components.settings import DATA_KEY_VARIABLE
-        from wizard.core.errors import DataKeyConflict
 
         vercel, project = project_of(context)
         name = context.settings.names.variable
@@ -330,8 +324,6 @@ class Vercel(DeployTarget):
         until_complete: bool = False,
     ) -> Redeployed:
         """Deploy the same code to the environment again."""
-        from wizard.core.errors import SetupError
-
         if context.vercel is None or context.project is None or running.deployment is None:
             what = self.runtime(context.settings)
             raise SetupError(f"the deployment of {what} is not known: {running.why}", "")
@@ -453,8 +445,6 @@ TARGET = Vercel()
 
 def tokens_off(settings: Settings, project: VercelProject) -> Problem:
     """A project on Vercel that gives its deployments no token."""
-    from wizard.core.errors import Problem
-
     return Problem(
         what=f"the Vercel project {project.name} gives its deployments no OIDC token",
         why="the application assumes its role with that token: without it it has no AWS credentials",
