@@ -94,7 +94,7 @@ def test_a_stack_lives_in_the_bucket_and_the_accounts_key_guards_its_secrets(pla
     engine = place.engine(state)
     assert engine.check_backend(STACK) == f"s3://{bucket_name(ACCOUNT, REGION)}"
     engine.prepare(STACK, settings())
-    engine.preview(STACK, quiet)
+    engine.preview(STACK)
     assert engine.up(STACK, quiet) == OUTPUTS
     assert yaml.safe_load(place.settings.read_text())["secretsprovider"] == KMS
     listed = place.deployment.client("s3").list_objects_v2(Bucket=bucket_name(ACCOUNT, REGION))["Contents"]
@@ -125,7 +125,7 @@ def test_a_passphrase_made_once_opens_the_stack_again_and_no_other_does(place) -
     lines = place.settings.read_text().splitlines(keepends=True)
     place.settings.write_text("".join(line for line in lines if "encryptionsalt" not in line))
     anew = place.engine(again, **{VARIABLE: "another"})
-    anew.preview(STACK, quiet)
+    anew.preview(STACK)
     assert anew.up(STACK, quiet) == OUTPUTS
     assert "encryptionsalt" in place.settings.read_text()
 
@@ -163,10 +163,10 @@ def test_a_login_is_found_again_by_whoever_comes_later(place) -> None:
 def test_an_update_does_only_what_its_preview_showed(place) -> None:
     engine = place.engine(place.state(key_found=True))
     engine.prepare(STACK, settings())
-    engine.preview(STACK, quiet)
+    engine.preview(STACK)
     place.program(EXPORTING + "pulumi.export('moved', 'something else')\n")
     with pytest.raises(StalePlan) as refused:
         engine.up(STACK, quiet)
     assert "outputs" in refused.value.message
-    engine.preview(STACK, quiet)
+    engine.preview(STACK)
     assert engine.up(STACK, quiet), "a plan that is looked at again is carried out"

@@ -6,15 +6,13 @@ Touches the `pulumi` program, the stack's backend and `Pulumi.<stack>.yaml` in t
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from components.settings import PROJECT, ContractError, Outputs, Settings
 from wizard.core import retry
@@ -44,47 +42,11 @@ from wizard.pulumi_engine.workspace import EngineWorkspace
 if TYPE_CHECKING:
     from pulumi.automation import EngineEvent
 
-    from wizard.pulumi_engine.automation import MinimalStack
-
 T = TypeVar("T")
 
 READ_AT_ONCE = 16
 """Resources that a refresh reads at the same time: each waits for one to ten answers of AWS. The engine's own number is
 four for each processor."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Begun(Generic[T]):
-    """The result of a preview that runs in its own thread and process."""
-
-    result: Future[T]
-    process: EngineProcess
-
-    def end(self) -> None:
-        """End the preview and ignore its result."""
-        self.process.end()
-        self.result.exception()
-
-
-@dataclass(frozen=True, kw_only=True)
-class _BegunPreview:
-    """A preview with a refresh, of a copy of the settings, that nobody has asked for yet."""
-
-    stack: str
-    settings: config.PreparedSettings
-    plan: engine_plan.StoredPlan
-    steps: _Begun[tuple[Step, ...]]
-
-
-def _compare(handle: MinimalStack, watch: Watch) -> tuple[Drift, ...]:
-    comparison = Comparison()
-
-    def listen(event: EngineEvent) -> None:
-        watch(event)
-        comparison(event)
-
-    handle.preview(on_event=listen, refresh=True, parallel=READ_AT_ONCE)
-    return comparison.drifts
 
 
 class PulumiEngine:
@@ -117,10 +79,10 @@ class PulumiEngine:
         """The settings file as it was when the copy was prepared."""
         self._created = False
         """Whether the stack was created for a plan that is not confirmed yet."""
-        self._begun: _BegunPreview | None = None
-        self._readings: dict[str, Future[Mapping[str, Any]]] = {}
+        self._refreshed = retry.Once()
+        """The previews with a refresh, by stack and settings: each is made once until it is used or discarded."""
+        self._reading = retry.Once()
         """The states that are being read now."""
-        self._reading_lock = threading.Lock()
 
     # --- reading -----------------------------------------------------------------------------------------
 
@@ -183,17 +145,12 @@ class PulumiEngine:
 
     def _exported(self, stack: str) -> Mapping[str, Any]:
         """The stack's state; who asks while it is being read waits for that answer."""
-        with self._reading_lock:
-            answer, is_first = self._readings.get(stack), stack not in self._readings
-            answer = answer or self._readings.setdefault(stack, Future())
-        if is_first:
-            try:
-                answer.set_result(self._read(stack, lambda: self._project.export(stack).get("deployment") or {}))
-            except BaseException as error:  # noqa: BLE001 - `result` raises it, here and for whoever waits
-                answer.set_exception(error)
-            finally:
-                del self._readings[stack]
-        return answer.result()
+        try:
+            return self._reading(
+                stack, lambda: self._read(stack, lambda: self._project.export(stack).get("deployment") or {})
+            )
+        finally:
+            self._reading = retry.Once()
 
     def _read(self, stack: str, action: Callable[[], T]) -> T:
         """Run an action that reads the state; again, where a file was corrupt and is readable now."""
@@ -212,29 +169,18 @@ class PulumiEngine:
         from wizard.pulumi_engine.automation import ReadOnlyStack
 
         def read_drift() -> tuple[Drift, ...]:
-            with self._project.watched(stack, None) as watch:
-                return _compare(ReadOnlyStack(stack, self._project.open()), watch)
+            comparison = Comparison()
+            with self._project.watched(stack) as watch:
+
+                def listen(event: EngineEvent) -> None:
+                    watch(event)
+                    comparison(event)
+
+                handle = ReadOnlyStack(stack, self._project.open())
+                handle.preview(on_event=listen, refresh=True, parallel=READ_AT_ONCE)
+            return comparison.drifts
 
         return self._read(stack, read_drift)
-
-    @property
-    def _shows_previews(self) -> bool:
-        """Whether people see each preview of a stack: in Pulumi Cloud, which is the backend where none is named."""
-        place = backend.detect(self._project.environment, self._project.folder)
-        return place is None or place.kind is BackendKind.CLOUD
-
-    def _begin(self, stack: str, preview: Callable[[MinimalStack, Watch], T]) -> _Begun[T]:
-        """Begin a preview that nobody has asked for yet. It changes nothing and shows nothing."""
-        from wizard.pulumi_engine.automation import ReadOnlyStack
-
-        opened, process = self._project.apart()
-        pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="preview")
-        result = pool.submit(preview, ReadOnlyStack(stack, opened), Watch(None))
-        pool.shutdown(wait=False)
-        # What this process does next would take the processor from what has to prepare the command.
-        result.add_done_callback(lambda _: process.started.set())
-        process.started.wait()
-        return _Begun(result=result, process=process)
 
     # --- changes ------------------------------------------------------------------------------------------
 
@@ -297,7 +243,7 @@ class PulumiEngine:
     def discard(self, stack: str) -> None:
         """Drop the prepared copy, and remove the stack that was created for it: the plan was not confirmed."""
         self._plan.forget()
-        self._end_begun()
+        self._refreshed = retry.Once()
         if self._settings.take(stack) is not None and self._created:
             self._created = False
             self._change(stack, None, lambda watch: self._project.remove_empty(stack))
@@ -323,7 +269,7 @@ class PulumiEngine:
             self._run(stack, "refresh", "--yes", "--skip-preview", "--clear-pending-creates")
 
         self._plan.forget()
-        self._end_begun()
+        self._refreshed = retry.Once()
         self._change(stack, None, import_pending)
 
     def renew(self, environment: Mapping[str, str]) -> None:
@@ -331,71 +277,55 @@ class PulumiEngine:
         self._project.renew(environment)
 
     def begin_preview(self, stack: str) -> None:
-        """Begin a preview with a refresh of the settings as they are; `preview` waits for it, `discard` ends it.
+        """Start the preview with a refresh of the settings as they are, in the background. `preview` of the same
+        settings waits for it.
 
-        Not in Pulumi Cloud.
+        Not in Pulumi Cloud, which shows each preview to people.
         """
-        if self._begun is not None or self._shows_previews:
-            return
-        settings, plan = config.PreparedSettings(), engine_plan.StoredPlan()
-        settings.file(stack).write_bytes(self._project.settings_file(stack).read_bytes())
-        steps = self._begin(stack, partial(self._plan_steps, plan=plan, settings=settings, refresh=True))
-        self._begun = _BegunPreview(stack=stack, settings=settings, plan=plan, steps=steps)
+        place = backend.detect(self._project.environment, self._project.folder)
+        if place is not None and place.kind is not BackendKind.CLOUD:
+            content = self._project.settings_file(stack).read_bytes()
+            retry.ahead(
+                partial(self._refreshed, (stack, content), partial(self._make_plan, stack, content, refresh=True))
+            )
 
-    def _take_begun(self, stack: str) -> tuple[Step, ...] | None:
-        """The steps of the preview that was begun; None where there is none, of other settings, or one that failed."""
-        begun, copy = self._begun, self._settings.existing(stack)
-        if begun is None or begun.stack != stack or copy is None:
-            return None
-        is_same = begun.settings.file(stack).read_bytes() == Path(copy).read_bytes()
-        if not is_same or begun.steps.result.exception() is not None:
-            return None
-        self._begun, self._plan = None, begun.plan
-        return begun.steps.result.result()
-
-    def _end_begun(self) -> None:
-        """End a preview that is no longer needed."""
-        if (begun := self._begun) is not None:
-            self._begun = None
-            begun.steps.end()
-
-    def preview(self, stack: str, on_progress: OnProgress, *, refresh: bool = False) -> tuple[Step, ...]:
+    def preview(self, stack: str, *, refresh: bool = False) -> tuple[Step, ...]:
         """The steps of an update, one for each resource, unchanged ones too. `up` is bound to them.
 
         `refresh` plans from the account's current resources; the state in the backend does not change.
         """
-        if refresh and (steps := self._take_begun(stack)) is not None:
-            return steps
-        # One that failed is made again, and its failure is explained.
-        self._end_begun()
+        self._plan.forget()
+        copy = self._settings.existing(stack)
+        content = Path(copy).read_bytes() if copy else None
+        make = partial(self._make_plan, stack, content, refresh=refresh)
+        # A second one is of an account that may have changed.
+        begun, self._refreshed = self._refreshed, retry.Once()
+        self._plan, steps = begun((stack, content), make) if refresh else make()
+        return steps
+
+    def _make_plan(
+        self, stack: str, content: bytes | None, *, refresh: bool
+    ) -> tuple[engine_plan.StoredPlan, tuple[Step, ...]]:
+        """The plan and its steps, by settings of this content; None: those of the stack."""
+        from wizard.pulumi_engine.automation import ReadOnlyStack
+
+        plan, settings = engine_plan.StoredPlan(), config.PreparedSettings()
+        if content is not None:
+            settings.file(stack).write_bytes(content)
 
         def plan_steps() -> tuple[Step, ...]:
-            with self._project.watched(stack, on_progress) as watch:
-                return self._plan_steps(
-                    self._project.stack(stack), watch, plan=self._plan, settings=self._settings, refresh=refresh
+            with self._project.watched(stack) as watch, plan.written(stack) as file:
+                ReadOnlyStack(stack, self._project.open()).preview(
+                    on_event=watch,
+                    policy_packs=self._policy_packs(),
+                    plan=file,
+                    config_file=settings.existing(stack),
+                    refresh=refresh,
+                    parallel=READ_AT_ONCE if refresh else None,
                 )
+            return tuple(watch.planned.values())
 
-        return self._read(stack, plan_steps)
-
-    def _plan_steps(
-        self,
-        handle: MinimalStack,
-        watch: Watch,
-        *,
-        plan: engine_plan.StoredPlan,
-        settings: config.PreparedSettings,
-        refresh: bool,
-    ) -> tuple[Step, ...]:
-        with plan.written(handle.name) as file:
-            handle.preview(
-                on_event=watch,
-                policy_packs=self._policy_packs(),
-                plan=file,
-                config_file=settings.existing(handle.name),
-                refresh=refresh,
-                parallel=READ_AT_ONCE if refresh else None,
-            )
-        return tuple(watch.planned.values())
+        return plan, self._read(stack, plan_steps)
 
     def up(self, stack: str, on_progress: OnProgress) -> Outputs:
         """Apply. A Ctrl-C is passed on once and waited for; then Cancelled is raised.

@@ -14,9 +14,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from copy import copy
 from functools import cached_property, partial
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
@@ -24,7 +22,6 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from wizard.core.child_environment import of_pulumi
 from wizard.core.errors import SetupError, Unreachable
 from wizard.core.next_command import shell
-from wizard.core.retry import ahead
 from wizard.pulumi_engine import config
 
 if TYPE_CHECKING:
@@ -42,7 +39,7 @@ else:
 
     pulumi_errors = _Errors()
 
-__all__ = ["EngineProcess", "pulumi_errors", "start_early"]
+__all__ = ["EngineProcess", "pulumi_errors"]
 
 _LOGGER = logging.getLogger("eonpro.engine")
 _OUTPUT = logging.getLogger("eonpro.engine.output")
@@ -81,25 +78,8 @@ class EngineProcess:
     def __init__(self) -> None:
         """Raises SetupError without a program."""
         config.find_engine(os.environ)
-        self.code = 0
-        """Exit code of the last command (https://www.pulumi.com/docs/iac/cli/exit-codes/)."""
         self.interrupted = False
-        self.started = threading.Event()
-        """Whether a command has begun."""
         self._process: subprocess.Popen[str] | None = None
-        self._is_unwanted = False
-
-    def apart(self) -> EngineProcess:
-        """The same program for a command that may be ended by itself, while others run."""
-        other = copy(self)
-        other.started = threading.Event()
-        return other
-
-    def end(self) -> None:
-        """End the command, which only reads, or the one that begins next."""
-        self._is_unwanted = True
-        if self._process is not None:
-            _end(self._process)
 
     @cached_property
     def version(self) -> Any:
@@ -132,7 +112,7 @@ class EngineProcess:
         try:
             return self._run(args, cwd, additional_env, on_output, on_error)
         except (OSError, pulumi_errors.CommandError):
-            if is_checked or self._is_unwanted or self.version is None or os.environ.get("PATH") == path:
+            if is_checked or self.version is None or os.environ.get("PATH") == path:
                 raise
             return self._run(args, cwd, additional_env, on_output, on_error)
 
@@ -144,75 +124,63 @@ class EngineProcess:
         on_output: OnOutput | None,
         on_error: OnOutput | None,
     ) -> Ended:
-        command = [self.command, "--non-interactive", *args]
-        environment = {**of_pulumi(os.environ), **additional_env, "PULUMI_AUTOMATION_API": "true"}
         line, began = shlex.join(("pulumi", *args)), time.monotonic()
         _LOGGER.debug("%s", line)
         out: list[str] = []
         err: list[str] = []
         with subprocess.Popen(
-            command,
+            [self.command, "--non-interactive", *args],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=cwd,
-            env=environment,
+            env={**of_pulumi(os.environ), **additional_env, "PULUMI_AUTOMATION_API": "true"},
             encoding="utf-8",
             errors="replace",
             process_group=0,
         ) as process:
-            self._process = process
-            # A command that only reads, beside others: after a Ctrl-C the wizard may end before it.
-            end = partial(_end, process, kills=True)
-            if threading.current_thread() is not threading.main_thread():
-                atexit.register(end)
-            self.started.set()
-            if self._is_unwanted:
-                _end(process)
             assert process.stdout is not None and process.stderr is not None
-            readers = [
-                threading.Thread(
-                    target=_read, args=(process.stdout, out, on_output, args[0] in _LOGGED_COMMANDS), daemon=True
-                ),
-                threading.Thread(target=_read, args=(process.stderr, err, on_error, True), daemon=True),
-            ]
-            for reader in readers:
-                reader.start()
-            given_up = threading.Event()
-
-            def give_up() -> None:
-                given_up.set()
-                _end(process, kills=True)
-
-            limit = threading.Timer(READING_SECONDS, give_up)
-            limit.daemon = True
-            if not _READING.isdisjoint((args[0], " ".join(args[:2]))):
-                limit.start()
-            try:
-                for reader in readers:
-                    reader.join()
-                # Commands run concurrently: each needs its own exit code.
-                code = self.code = process.wait()
-            except KeyboardInterrupt:
-                # Interrupts are not deferred where nothing is being changed: the command may end in any way.
-                _end(process)
-                for reader in readers:
-                    reader.join()
-                raise
-            finally:
-                limit.cancel()
-                atexit.unregister(end)
+            readers = (
+                _reader(process.stdout, out, on_output, args[0] in _LOGGED_COMMANDS),
+                _reader(process.stderr, err, on_error, True),
+            )
+            is_reading = not _READING.isdisjoint((args[0], " ".join(args[:2])))
+            with self._current(process), _limited(process, READING_SECONDS if is_reading else None) as given_up:
+                try:
+                    for reader in readers:
+                        reader.join()
+                    code = process.wait()
+                except KeyboardInterrupt:
+                    # Interrupts are not deferred where nothing is being changed: the command may end in any way.
+                    _end(process)
+                    for reader in readers:
+                        reader.join()
+                    raise
         if given_up.is_set():
-            self._process = None
             raise Unreachable(
                 f"Pulumi's backend did not answer `{line}` within {READING_SECONDS:g} s",
                 shell("pulumi", "whoami", "-v", advice="it shows which backend Pulumi uses"),
             )
         _LOGGER.debug("%s ended with exit code %d after %.1f s", line, code, time.monotonic() - began)
-        self._process = None
         if code != 0:
             raise _failure("\n".join(out), "\n".join(err), code)
         return Ended("\n".join(out), "\n".join(err), code)
+
+    @contextmanager
+    def _current(self, process: subprocess.Popen[str]) -> Iterator[None]:
+        """The command that gets a Ctrl-C, if the main thread waits for it; another is ended with this process."""
+        end = partial(_end, process, kills=True)
+        if threading.current_thread() is threading.main_thread():
+            self._process = process
+        else:
+            # A command that only reads, beside others: after a Ctrl-C the wizard may end before it.
+            atexit.register(end)
+        try:
+            yield
+        finally:
+            atexit.unregister(end)
+            if self._process is process:
+                self._process = None
 
     def log_in(self, url: str, cwd: str, environment: Mapping[str, str], *, asks: bool) -> None:
         """`pulumi login URL`, in this terminal where it asks. Raises the Automation API's CommandError."""
@@ -223,7 +191,6 @@ class EngineProcess:
         done = subprocess.run(
             [self.command, "login", url], cwd=cwd, env={**of_pulumi(os.environ), **environment}, check=False, text=True
         )
-        self.code = done.returncode
         if done.returncode != 0:
             raise _failure("", "pulumi login failed", done.returncode)
 
@@ -249,28 +216,6 @@ class EngineProcess:
             signal.signal(signal.SIGINT, previous)
 
 
-def start_early() -> Callable[[], EngineProcess]:
-    """Start to look for the program in the background; the returned function waits for it and for the SDK.
-
-    It raises SetupError without a program. A wrong version is refused when the version is read. The SDK and `pulumi
-    version` take a third of a second. Called a second time, the function looks again: a program that was missing or too
-    old may have been installed since.
-    """
-
-    def look() -> EngineProcess:
-        process = EngineProcess()
-        import pulumi.automation  # noqa: F401
-
-        # A preview that is begun ahead does not wait for it; the checks do.
-        ahead(lambda: process.version)
-        return process
-
-    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pulumi")
-    first = [pool.submit(look).result]
-    pool.shutdown(wait=False)
-    return lambda: first.pop()() if first else EngineProcess()
-
-
 def _failure(stdout: str, stderr: str, code: int) -> pulumi_errors.CommandError:
     from pulumi.automation import CommandResult
 
@@ -290,6 +235,31 @@ def _end(process: subprocess.Popen[str], *, kills: bool = False) -> None:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+@contextmanager
+def _limited(process: subprocess.Popen[str], seconds: float | None) -> Iterator[threading.Event]:
+    """End the command after this time, or never; the event says that it was ended."""
+    given_up = threading.Event()
+
+    def give_up() -> None:
+        given_up.set()
+        _end(process, kills=True)
+
+    limit = threading.Timer(seconds or 0.0, give_up)
+    limit.daemon = True
+    if seconds is not None:
+        limit.start()
+    try:
+        yield given_up
+    finally:
+        limit.cancel()
+
+
+def _reader(stream: IO[str], lines: list[str], callback: OnOutput | None, logged: bool) -> threading.Thread:
+    thread = threading.Thread(target=_read, args=(stream, lines, callback, logged), daemon=True)
+    thread.start()
+    return thread
 
 
 def _read(stream: IO[str], lines: list[str], callback: OnOutput | None, logged: bool) -> None:

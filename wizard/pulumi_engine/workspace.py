@@ -50,7 +50,8 @@ class EngineWorkspace:
         self._secrets_provider = secrets_provider
         self._on_message = on_message
         self._program = program
-        self._process: EngineProcess | None = None
+        self._once = retry.Once()
+        """Several threads may need the program and the workspace first."""
         self._workspace: LocalWorkspace | None = None
         self._handle: MinimalStack | None = None
 
@@ -62,9 +63,7 @@ class EngineWorkspace:
     @property
     def process(self) -> EngineProcess:
         """The program. Raises SetupError without one."""
-        if self._process is None:
-            self._process = self._program()
-        return self._process
+        return self._once("process", self._program)
 
     def run(self, *arguments: str) -> str:
         """The output of a command of the CLI. Raises the Automation API's CommandError."""
@@ -85,26 +84,20 @@ class EngineWorkspace:
 
     def open(self) -> LocalWorkspace:
         """The Automation API's workspace. Raises SetupError as `process` does, and for an unsupported version."""
-        if self._workspace is None:
-            _ = self.process.version
-            self._workspace = self._opened(self.process)
-        return self._workspace
+        return self._once("workspace", self._open)
 
-    def apart(self) -> tuple[LocalWorkspace, EngineProcess]:
-        """A workspace for one command that may be ended by itself, and its program."""
-        process = self.process.apart()
-        return self._opened(process), process
-
-    def _opened(self, process: EngineProcess) -> LocalWorkspace:
+    def _open(self) -> LocalWorkspace:
         from pulumi.automation import LocalWorkspace
 
-        return LocalWorkspace(
+        _ = self.process.version
+        self._workspace = LocalWorkspace(
             work_dir=str(self.folder),
             env_vars=self._variables,
             # Its version is looked at when it is needed, so it cannot be one by inheritance.
-            pulumi_command=cast("PulumiCommand", process),
+            pulumi_command=cast("PulumiCommand", self.process),
             secrets_provider=self._secrets_provider,
         )
+        return self._workspace
 
     def renew(self, environment: Mapping[str, str]) -> None:
         """Environment variables for the next programs: credentials may have been renewed."""
@@ -176,7 +169,7 @@ class EngineWorkspace:
                 file.unlink(missing_ok=True)
 
     @contextmanager
-    def watched(self, stack: str, on_progress: OnProgress | None) -> Iterator[Watch]:
+    def watched(self, stack: str, on_progress: OnProgress | None = None) -> Iterator[Watch]:
         """A Watch for one run of the engine; a failure is explained by its events."""
         watch = Watch(on_progress)
         try:
@@ -184,7 +177,8 @@ class EngineWorkspace:
         except (pulumi_errors.StackNotFoundError, pulumi_errors.ConcurrentUpdateError):
             raise
         except pulumi_errors.CommandError as error:
-            is_silent = self.process.code == 1 and str(error).rstrip().endswith("stderr:")
+            text = str(error).strip()
+            is_silent = text.startswith("code: 1\n") and text.endswith("stderr:")
             failure = run_error(stack, watch, was_interrupted=self.process.interrupted, is_silent=is_silent)
             if failure is not None:
                 raise failure from error

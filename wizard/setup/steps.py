@@ -253,33 +253,7 @@ def check(
         agreed = foreign_variables.ask(ui, foreign, agreed, wizard("setup"))
     assert findings.settings is not None and isinstance(interview.identity, Identity) and interview.aws is not None
     identity = (full_identity and full_identity.result()[0]) or interview.identity
-    if not ui.interactive:
-        # The interview has shown it to a person.
-        ui.line(f"{identity.arn}, by {identity.source}", mark=Mark.OK)
-    ui.line(
-        f"account {identity.account_id}, {findings.settings.region}, Pulumi {findings.engine_version}",
-        mark=Mark.OK,
-    )
-    if findings.backend:
-        content = "with the key in it" if findings.state.has_key else "nothing built yet"
-        ui.line(f"state in {findings.backend}: stack {request.stack}, {content}", mark=Mark.OK)
-    if findings.state.has_key:
-        ui.line(f"{request.stack} is deployed: what follows is an update of it. To set up another stack beside it:")
-        ui.verbatim(wizard("--stack", "NAME", "--from", plain_name(request.stack)))
-    if findings.project:
-        ui.line(f"Vercel project {findings.settings.vercel_team}/{findings.project.name}", mark=Mark.OK)
-    if findings.stored_data_key:
-        ui.line(f"ENCRYPTED_PHI_KEY exists ({findings.stored_data_key.wrapped.fingerprint}) and is kept", mark=Mark.OK)
-    if findings.state.pending:
-        ui.line(
-            f"an earlier run did not finish; {counted(len(findings.state.pending), 'operation')} of it will be resumed",
-            mark=Mark.WARN,
-        )
-    if findings.unrecorded:
-        names = ", ".join(resource.arn for resource in findings.unrecorded)
-        ui.line(
-            f"AWS made these for an earlier run, and its state lacks them; they are imported: {names}", mark=Mark.WARN
-        )
+    _show_findings(ui, request.stack, findings, findings.settings, identity)
     has_data_key = findings.stored_data_key is not None or findings.imported_data_key is not None
     ready = PreparedRun(
         stack=request.stack,
@@ -297,6 +271,39 @@ def check(
         code=clients.read_code(findings.settings),
     )
     return ready, import_request
+
+
+def _show_findings(
+    ui: UserInterface, stack: str, findings: checks.Findings, settings: Settings, identity: Identity
+) -> None:
+    """What the checks found, where there is no problem."""
+    if not ui.interactive:
+        # The interview has shown it to a person.
+        ui.line(f"{identity.arn}, by {identity.source}", mark=Mark.OK)
+    ui.line(
+        f"account {identity.account_id}, {settings.region}, Pulumi {findings.engine_version}",
+        mark=Mark.OK,
+    )
+    if findings.backend:
+        content = "with the key in it" if findings.state.has_key else "nothing built yet"
+        ui.line(f"state in {findings.backend}: stack {stack}, {content}", mark=Mark.OK)
+    if findings.state.has_key:
+        ui.line(f"{stack} is deployed: what follows is an update of it. To set up another stack beside it:")
+        ui.verbatim(wizard("--stack", "NAME", "--from", plain_name(stack)))
+    if findings.project:
+        ui.line(f"Vercel project {settings.vercel_team}/{findings.project.name}", mark=Mark.OK)
+    if findings.stored_data_key:
+        ui.line(f"ENCRYPTED_PHI_KEY exists ({findings.stored_data_key.wrapped.fingerprint}) and is kept", mark=Mark.OK)
+    if findings.state.pending:
+        ui.line(
+            f"an earlier run did not finish; {counted(len(findings.state.pending), 'operation')} of it will be resumed",
+            mark=Mark.WARN,
+        )
+    if findings.unrecorded:
+        names = ", ".join(resource.arn for resource in findings.unrecorded)
+        ui.line(
+            f"AWS made these for an earlier run, and its state lacks them; they are imported: {names}", mark=Mark.WARN
+        )
 
 
 def _import_request(values: Mapping[str, Any]) -> ImportRequest:
@@ -380,10 +387,10 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
             engine.recover(request.stack, findings.orphaned_creations, findings.unrecorded)
         # With the settings of the last update one preview tells whether settings, state and account agree.
         is_compared = is_built and ready.settings == request.saved
-        steps = engine.preview(request.stack, _quiet, refresh=is_compared)
+        steps = engine.preview(request.stack, refresh=is_compared)
         if is_compared and plan.changing(steps):
             # An update is bound to a plan that was made from the state.
-            is_compared, steps = False, engine.preview(request.stack, _quiet)
+            is_compared, steps = False, engine.preview(request.stack)
         if is_built and not is_compared and not plan.changing(steps):
             steps = _after_comparison(request.stack, ui, engine, to_apply) or steps
     policies = judged.result()
@@ -434,10 +441,6 @@ def show_details(ui: UserInterface, request: Request, ready: PreparedRun, planne
         ui.line(line)
 
 
-def _quiet(progress: Progress) -> None:
-    """A preview shows no progress."""
-
-
 def _after_comparison(stack: str, ui: UserInterface, engine: Engine, to_apply: bool) -> tuple[Step, ...]:
     """The steps that repair what was changed outside the stack, which the state does not know; empty for none."""
     ui.working("Pulumi compares the account with its state")
@@ -448,7 +451,7 @@ def _after_comparison(stack: str, ui: UserInterface, engine: Engine, to_apply: b
         return ()
     if to_apply:
         engine.recover(stack, {})
-    return engine.preview(stack, _quiet, refresh=not to_apply)
+    return engine.preview(stack, refresh=not to_apply)
 
 
 def _claim_environment(ready: PreparedRun) -> None:

@@ -1010,7 +1010,7 @@ class FakeEngine:
     def begin_preview(self, stack: str) -> None:
         self._call("begin_preview")
 
-    def preview(self, stack: str, on_progress: OnProgress, *, refresh: bool = False) -> tuple[Step, ...]:
+    def preview(self, stack: str, *, refresh: bool = False) -> tuple[Step, ...]:
         self._call("preview")
         self.log += ["engine.reads_the_account"] * refresh
         if self.steps_after_refresh is not None and (refresh or self.recovered is not None):

@@ -13,9 +13,8 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -41,6 +40,7 @@ from wizard.core.errors import (
 )
 from wizard.core.models.inputs import StepState
 from wizard.core.models.stack import Progress
+from wizard.core.retry import together
 from wizard.core.state_backend import ENTER_PASSPHRASE
 from wizard.pulumi_engine import backend as engine_backend
 from wizard.pulumi_engine import workspace
@@ -172,7 +172,7 @@ def test_a_plan_that_is_not_confirmed_leaves_the_settings_byte_for_byte(place) -
     before = file.read_bytes()
     engine = place.engine()
     engine.prepare(STACK, BOTH)
-    engine.preview(STACK, quiet)
+    engine.preview(STACK)
     assert file.read_bytes() == before
     engine.discard(STACK)
     assert file.read_bytes() == before
@@ -187,7 +187,7 @@ def test_the_policy_pack_is_found_in_a_folder_whose_name_pulumi_would_take_apart
     (pack / "__main__.py").write_text(REFUSING_PACK)
     place.built()
     with pytest.raises(PolicyRefusal, match="refused by the pack"):
-        place.engine(policy_pack=pack).preview(STACK, quiet)
+        place.engine(policy_pack=pack).preview(STACK)
 
 
 def test_the_preview_runs_with_the_settings_that_are_planned(place) -> None:
@@ -196,14 +196,14 @@ def test_the_preview_runs_with_the_settings_that_are_planned(place) -> None:
     engine = place.engine()
     engine.prepare(STACK, BOTH)
     with pytest.raises(ResourceError, match=BOTH.ecs_cluster):
-        engine.preview(STACK, quiet)
+        engine.preview(STACK)
 
 
 def test_a_new_stack_whose_plan_is_not_confirmed_leaves_nothing(place) -> None:
     engine = place.engine()
     assert not engine.state(STACK).exists
     engine.prepare(STACK, settings())
-    engine.preview(STACK, quiet)
+    engine.preview(STACK)
     assert not (place.folder / f"Pulumi.{STACK}.yaml").exists()
     engine.discard(STACK)
     assert not place.engine().state(STACK).exists
@@ -308,7 +308,7 @@ def test_a_stack_that_is_not_there_is_a_fact_and_one_that_is_has_no_key_yet(plac
 
 def test_an_update_gives_the_contracts_outputs(place) -> None:
     made = place.built()
-    steps = made.preview(STACK, quiet)
+    steps = made.preview(STACK)
     assert [(each.op, each.type) for each in steps] == [("create", "pulumi:pulumi:Stack")]
     assert made.up(STACK, quiet) == OUTPUTS
     assert place.engine().state(STACK).outputs == OUTPUTS
@@ -364,7 +364,7 @@ def test_the_program_runs_in_the_environment_of_the_callers_credentials(place) -
     made = place.engine(AWS_ACCESS_KEY_ID="the-callers")
     made.prepare(STACK, settings())
     with pytest.raises(ResourceError, match="the-callers"):
-        made.preview(STACK, quiet)
+        made.preview(STACK)
 
 
 def test_an_update_without_the_outputs_is_an_error(place) -> None:
@@ -378,7 +378,7 @@ def test_a_program_that_refuses_its_settings_is_told_in_its_words_alone(place, c
     place.program("import pulumi\nraise pulumi.RunError('accountId: is missing')\n")
     made = place.built()
     with pytest.raises(ResourceError) as refused:
-        getattr(made, command)(STACK, quiet)
+        made.preview(STACK) if command == "preview" else made.up(STACK, quiet)
     assert "accountId: is missing" in refused.value.message
     assert "Traceback" not in refused.value.message
     assert refused.value.exit_code == 4
@@ -415,7 +415,7 @@ def test_a_wrong_passphrase_is_a_usage_error(place, monkeypatch) -> None:
     place.built()
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "another")
     with pytest.raises(UsageError, match="passphrase") as refused:
-        place.engine().preview(STACK, quiet)
+        place.engine().preview(STACK)
     assert refused.value.hint == ENTER_PASSPHRASE
 
 
@@ -601,7 +601,7 @@ def test_the_update_is_bound_to_the_plan_that_was_begun_during_the_checks(place,
     engine = place.engine()
     engine.begin_preview(STACK)
     engine.prepare(STACK, settings())
-    assert [step.op for step in engine.preview(STACK, quiet, refresh=True)] == ["same"]
+    assert [step.op for step in engine.preview(STACK, refresh=True)] == ["same"]
     assert len(previews) == 1
     place.program(f"{GOOD}pulumi.export('another', 1)\n")
     with pytest.raises(StalePlan, match="the stack's outputs would differ"):
@@ -613,46 +613,34 @@ def test_a_plan_of_other_settings_than_the_confirmed_ones_is_never_shown(place, 
     engine = place.engine()
     engine.begin_preview(STACK)
     engine.prepare(STACK, BOTH)
-    engine.preview(STACK, quiet, refresh=True)
+    engine.preview(STACK, refresh=True)
     assert BOTH.ecs_cluster is not None
     assert [BOTH.ecs_cluster in text for text in previews] == [False, True]
 
 
-def test_a_preview_that_failed_during_the_checks_is_made_again_and_its_failure_told(place, previews) -> None:
+def test_the_failure_of_a_preview_that_began_during_the_checks_is_explained(place) -> None:
     place.built()
     place.program("import pulumi\nraise pulumi.RunError('accountId: is missing')\n")
     engine = place.engine()
     engine.begin_preview(STACK)
     engine.prepare(STACK, settings())
     with pytest.raises(ResourceError, match="accountId: is missing"):
-        engine.preview(STACK, quiet, refresh=True)
-    assert len(previews) == 2
+        engine.preview(STACK, refresh=True)
 
 
-@contextmanager
-def ended(place: Place) -> Iterator[Callable[[], None]]:
-    """A program that does not end by itself; the block waits until it runs, and it has ended after the block."""
-    place.built()
-    place.program("import os, time\nopen('running', 'w').write(str(os.getpid()))\nwhile True:\n    time.sleep(0.05)\n")
-    running = place.folder / "running"
+def test_threads_that_need_pulumi_at_the_same_time_get_one_program(tmp_path) -> None:
+    """An interrupt is passed on to the command of that program."""
+    others, made = threading.Barrier(2), list[EngineProcess]()
 
-    def wait() -> None:
-        while not (running.exists() and running.read_text()):
-            time.sleep(0.05)
+    def program() -> EngineProcess:
+        with suppress(threading.BrokenBarrierError):
+            others.wait(0.5)
+        made.append(EngineProcess())
+        return made[-1]
 
-    yield wait
-    with pytest.raises(ProcessLookupError):
-        while True:
-            os.kill(int(running.read_text()), 0)
-            time.sleep(0.05)
-
-
-def test_checks_that_fail_leave_no_pulumi_running(place) -> None:
-    with ended(place) as wait:
-        engine = place.engine()
-        engine.begin_preview(STACK)
-        wait()
-        engine.discard(STACK)
+    engine = PulumiEngine(tmp_path, environment={}, on_message=print, program=program)
+    assert len(set(together(*[engine.check] * 4))) == 1
+    assert len(made) == 1
 
 
 def test_pulumi_cloud_gets_no_preview_that_nobody_asked_for(place, previews) -> None:

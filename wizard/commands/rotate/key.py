@@ -153,7 +153,7 @@ def _update(request: Request, clients: Clients, data_keys: DataKeyStore, setting
     ui.working("Pulumi previews the update")
     engine.prepare(request.stack, settings)
     try:
-        steps = [step for step in engine.preview(request.stack, lambda progress: None) if step.op not in plan.QUIET]
+        steps = [step for step in engine.preview(request.stack) if step.op not in plan.QUIET]
         for step in steps:
             note = f" ({', '.join(step.changed)})" if step.changed else ""
             remark = "" if _is_rotation_period(step) else "   not the rotation: a pending change of the stack"

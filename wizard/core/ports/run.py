@@ -279,7 +279,7 @@ class Engine(Protocol):
         """Make the prepared copy the stack's settings file: the plan is confirmed. Without a copy, nothing is done."""
 
     def discard(self, stack: str) -> None:
-        """Forget the prepared copy, remove the stack that was made for it, and end a preview that was begun."""
+        """Forget the prepared copy, and remove the stack that was made for it."""
 
     def recover(self, stack: str, created: Mapping[str, str], unrecorded: Sequence[UnrecordedResource] = ()) -> None:
         """Resolve a crashed run's pending operations: `created` maps the URN of each completed creation to its id.
@@ -291,9 +291,9 @@ class Engine(Protocol):
         """Replace the credentials by newer ones of the same caller."""
 
     def begin_preview(self, stack: str) -> None:
-        """Begin the preview with `refresh` of the settings as they are; `preview` waits for it, `discard` ends it."""
+        """Start the preview with `refresh` of the settings as they are, in the background; `preview` waits for it."""
 
-    def preview(self, stack: str, on_progress: OnProgress, *, refresh: bool = False) -> tuple[Step, ...]:
+    def preview(self, stack: str, *, refresh: bool = False) -> tuple[Step, ...]:
         """The steps of an update; with `refresh`, from the account's current resources. Stores no state."""
 
     def up(self, stack: str, on_progress: OnProgress) -> Outputs:
