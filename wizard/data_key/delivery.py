@@ -131,7 +131,14 @@ def ensure_data_key(
     Raises DataKeyConflict when a stored data key is wrapped by another KMS key, or is another data key.
     """
     name, store = settings.names.stored_data_key, settings.secret_store
-    stored_data_key, needs_entries = read_data_key(aws, settings, outputs, keeps_versions=keeps_versions, known=known)
+    # Both ask for the stored data key's value.
+    once = aws.asking_once()
+    stored_data_key: StoredDataKey | None
+    needs_entries: bool
+    stored_data_key, needs_entries = together(
+        lambda: once.stored_data_keys.read_stored_data_key(name, store=store, known=known),
+        lambda: keeps_versions and not _are_kept(_key_rotations(once, outputs), settings),
+    )
     if stored_data_key is None:
         needs_entries = True
         elsewhere = find_data_key(aws, settings, outputs)
@@ -163,26 +170,6 @@ def ensure_data_key(
     if needs_entries:
         keep_versions(_key_rotations(aws, outputs), settings, at=datetime.now(UTC))
     return stored_data_key
-
-
-def read_data_key(
-    aws: AwsClient,
-    settings: Settings,
-    outputs: Outputs,
-    *,
-    keeps_versions: bool = True,
-    known: StoredDataKey | None = None,
-) -> tuple[StoredDataKey | None, bool]:
-    """The stored data key, and whether a version lacks an entry in a Region, which `keeps_versions` asks about."""
-    # Both ask for the stored data key's value.
-    aws = aws.asking_once()
-    stored_data_key, needs_entries = together(
-        lambda: aws.stored_data_keys.read_stored_data_key(
-            settings.names.stored_data_key, store=settings.secret_store, known=known
-        ),
-        lambda: keeps_versions and not _are_kept(_key_rotations(aws, outputs), settings),
-    )
-    return stored_data_key, needs_entries
 
 
 def _key_rotations(aws: AwsClient, outputs: Outputs) -> dict[str, KeyRotation]:

@@ -13,7 +13,7 @@ from wizard.core.errors import Cancelled, PreflightFailed, ResourceError, StaleP
 from wizard.core.models.inputs import Choice, InputType, Mark, Question
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import Engine, UserInterface
-from wizard.setup import plan, steps
+from wizard.setup import plan, saved_plan, steps
 from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.steps import PreparedRun
 from wizard.targets.port import Consent
@@ -139,11 +139,10 @@ def _decide(request: Request, ui: UserInterface, ready: PreparedRun, planned: pl
             "nothing was changed: resources created manually would be replaced, not imported",
             "exclude the part from --repair, or fix the resources above manually",
         )
-    if request.plan is not None:
-        from wizard.setup import saved_plan
-
-        if changes := saved_plan.changes(request.plan, planned, ready.findings.state, version=planned.engine):
-            raise _stale_plan(request, changes)
+    if request.plan is not None and (
+        changes := saved_plan.changes(request.plan, planned, ready.findings.state, version=planned.engine)
+    ):
+        raise _stale_plan(request, changes)
     _agree_to_unread_values(request, ui, ready)
     irreversible = plan.irreversible(planned)
     for text in irreversible:
@@ -228,11 +227,7 @@ def consent(ui: UserInterface, *, yes: bool) -> Consent:
 
 def _refuse_other_settings(request: Request, ready: PreparedRun) -> None:
     """Refuse a saved plan with other settings before they are prepared."""
-    if request.plan is None:
-        return
-    from wizard.setup import saved_plan
-
-    if changes := saved_plan.settings_changes(request.plan, ready.settings):
+    if request.plan is not None and (changes := saved_plan.settings_changes(request.plan, ready.settings)):
         raise _stale_plan(request, changes)
 
 

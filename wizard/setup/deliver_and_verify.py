@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 
 from components.settings import Outputs, Settings
 from components.settings.arn import Arn
+from wizard.account.facts import StackFacts
 from wizard.core.clients import Clients
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.errors import PermissionDenied, SetupError, UsageError
+from wizard.core.errors import PermissionDenied, SetupError, UsageError, known
 from wizard.core.models import delivery as models
 from wizard.core.models.account import Identity
 from wizard.core.models.inputs import Mark
@@ -36,24 +37,6 @@ def context_of(ready: PreparedRun, outputs: Outputs) -> TargetContext:
         project=ready.findings.project,
         replaces=ready.replaces,
     )
-
-
-@dataclass(frozen=True)
-class EarlyProof:
-    """Verifications of deliveries that had nothing to write."""
-
-    delivered: tuple[models.Delivered, ...]
-    wrapped: WrappedDataKey
-    proofs: tuple[models.Verification, ...]
-
-    def answers(self, delivered: tuple[models.Delivered, ...], wrapped: WrappedDataKey) -> bool:
-        """Whether they are of this data key, at these places, where this run wrote nothing."""
-
-        def places(each: tuple[models.Delivered, ...]) -> list[tuple[str, str]]:
-            return [(delivery_.target, delivery_.region) for delivery_ in each]
-
-        is_unchanged = all(delivery_.state is models.DeliveryState.UNCHANGED for delivery_ in delivered)
-        return is_unchanged and wrapped == self.wrapped and places(delivered) == places(self.delivered)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,12 +64,11 @@ def deliver_and_verify(
     outputs: Outputs,
     *,
     yes: bool,
-    early: Callable[[], EarlyProof | None] | None,
+    facts: StackFacts | None,
 ) -> DeliveryResult:
     """Store the data key, deliver it to every target, and verify each delivery.
 
-    `early`: of `prove_early`, which was begun before, of a stack that this run has not changed; what it does not answer
-    is verified now.
+    `facts`: of a stack that this run has not changed; their `proofs_ahead` count, as far as they are still true.
     """
     ui, settings = clients.ui, ready.settings
     ui.section("Data key")
@@ -105,27 +87,47 @@ def deliver_and_verify(
     beside = ensure_values_beside(ui, ready.aws, settings, outputs, known=ready.findings.beside)
     delivered = delivery.deliver(context, stored.wrapped, on_delivered=lambda result: show_delivered(ui, result))
     key = ensure_credentials(clients, context, yes=yes)
-    proofs = prove(clients, context, delivered, stored.wrapped, access_key=key, early=early)
+    proofs = prove(clients, context, delivered, stored.wrapped, access_key=key, facts=facts)
     return DeliveryResult(stored_data_key=stored, beside=beside, delivered=delivered, proofs=proofs, access_key=key)
 
 
-def prove_early(clients: Clients, context: TargetContext) -> EarlyProof | None:
-    """Whether the application can decrypt the stored data key as it is; None where not everything is known to be well.
+def proofs_ahead(clients: Clients, facts: StackFacts, context: TargetContext) -> tuple[models.Verification, ...]:
+    """Whether the application can decrypt the stored data key as it is, asked once, and a refusal not again.
 
-    For a run that most likely changes nothing, beside its preview: it asks once, shows nothing and raises nothing.
+    Empty without a stored data key. Raises SetupError.
     """
+
+    def verify() -> tuple[models.Verification, ...]:
+        stored = known(facts.stored_data_key)
+        if stored is None:
+            return ()
+        delivered, unread = delivery.deliveries_of(context, stored), replace(context, vercel=None)
+        return delivery.prove(unread, delivered, stored.wrapped, prover=clients.prover, waits=False)
+
+    return known(facts.once("proofs", verify))
+
+
+def _still_true(
+    clients: Clients,
+    facts: StackFacts,
+    context: TargetContext,
+    delivered: tuple[models.Delivered, ...],
+    wrapped: WrappedDataKey,
+) -> tuple[models.Verification, ...]:
+    """`proofs_ahead`, if all are good and of this data key, and this run wrote nothing; else empty."""
     try:
-        stored, needs_entries = delivery.read_data_key(context.aws, context.settings, context.require_outputs())
-        if stored is None or needs_entries:
-            return None
-        delivered = delivery.deliveries_of(context, stored)
-        proofs = delivery.prove(
-            replace(context, vercel=None), delivered, stored.wrapped, prover=clients.prover, waits=False
-        )
+        proofs, stored = proofs_ahead(clients, facts, context), known(facts.stored_data_key)
     except SetupError:
-        return None
-    known = (models.VerificationState.PROVED, models.VerificationState.SIMULATED)
-    return EarlyProof(delivered, stored.wrapped, proofs) if all(proof.state in known for proof in proofs) else None
+        return ()
+    good = (models.VerificationState.PROVED, models.VerificationState.SIMULATED)
+    is_true = (
+        stored is not None
+        and stored.wrapped == wrapped
+        and all(each.state is models.DeliveryState.UNCHANGED for each in delivered)
+        and all(proof.state in good for proof in proofs)
+        and [proof.target for proof in proofs] == [each.target for each in delivered]
+    )
+    return proofs if is_true else ()
 
 
 def wrap_former_key(
@@ -273,29 +275,25 @@ def prove(
     check_again: bool = False,
     full: bool = False,
     credentials: Callable[[], delivery.Searches] | None = None,
-    early: Callable[[], EarlyProof | None] | None = None,
+    facts: StackFacts | None = None,
 ) -> tuple[models.Verification, ...]:
     """Whether the application can decrypt what was delivered.
 
     `check_again`: read the variables of the targets again, which a delivery of this run has just done. `full`: a round
-    trip with the data key, for what was not written now, too. `credentials`: as `delivery.prove` takes them. `early`:
-    of `prove_early`; it counts if it is of these deliveries.
+    trip with the data key, for what was not written now, too. `credentials`: as `delivery.prove` takes them. `facts`:
+    of a stack that this run has not changed.
     """
     clients.ui.section("Proof")
     clients.ui.working("becoming the application, and opening the key")
-    known = early() if early and not access_key else None
-    proofs = (
-        known.proofs
-        if known and known.answers(delivered, wrapped)
-        else delivery.prove(
-            context if check_again else replace(context, vercel=None),
-            delivered,
-            wrapped,
-            prover=clients.prover,
-            access_key=access_key.key if access_key else None,
-            full=full,
-            credentials=credentials,
-        )
+    proofs = _still_true(clients, facts, context, delivered, wrapped) if facts and not access_key else ()
+    proofs = proofs or delivery.prove(
+        context if check_again else replace(context, vercel=None),
+        delivered,
+        wrapped,
+        prover=clients.prover,
+        access_key=access_key.key if access_key else None,
+        full=full,
+        credentials=credentials,
     )
     for proof in proofs:
         clients.ui.line(f"{proof.target}: {proof.state}, {proof.detail}", mark=report.PROOF_MARKS[proof.state])

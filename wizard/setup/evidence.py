@@ -5,6 +5,7 @@ Reads the account through the facts of the stack, and changes nothing.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from components.policies.requirements import Topic
 from components.settings import Outputs, Settings
@@ -13,8 +14,11 @@ from wizard.account.checklist import ChecklistEntry, item_of, judgements_of
 from wizard.account.diagnosis import Diagnosis, diagnose
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Notice, State
+from wizard.core import retry
 from wizard.core.clients import Clients
+from wizard.core.errors import known
 from wizard.core.models.delivery import Verification, VerificationState
+from wizard.setup import deliver_and_verify
 from wizard.setup.steps import PreparedRun
 
 TOPICS = (
@@ -30,11 +34,11 @@ TOPICS = (
 """The items that the account, and the signed reviews, decide."""
 
 
-def read(clients: Clients, ready: PreparedRun, outputs: Outputs) -> Diagnosis:
-    """What the account says of the items that it decides."""
+def facts_of(clients: Clients, ready: PreparedRun, outputs: Outputs) -> StackFacts:
+    """The facts of the stack after the update."""
     # As the update has left it: reading it again would take seconds.
     state = replace(ready.findings.state, exists=True, has_key=True, outputs=outputs)
-    facts = StackFacts(
+    return StackFacts(
         stack=ready.stack,
         settings=ready.settings,
         aws=ready.aws,
@@ -43,7 +47,27 @@ def read(clients: Clients, ready: PreparedRun, outputs: Outputs) -> Diagnosis:
         vercel=ready.vercel,
         readers={"state": lambda: state, "project": lambda: ready.findings.project},
     )
-    return diagnose(facts, judgements_of(TOPICS, judgements.ALL_CHECKS))
+
+
+def read_ahead(clients: Clients, ready: PreparedRun, outputs: Outputs) -> StackFacts:
+    """The facts of a stack that this run does not change. Those that its end needs are read in the background."""
+    facts, context = facts_of(clients, ready, outputs), deliver_and_verify.context_of(ready, outputs)
+
+    def read_all() -> None:
+        retry.give_way()
+        retry.together(
+            lambda: facts.last_backup,
+            partial(read, facts),
+            partial(deliver_and_verify.proofs_ahead, clients, facts, context),
+        )
+
+    retry.ahead(read_all)
+    return facts
+
+
+def read(facts: StackFacts) -> Diagnosis:
+    """What the account says of the items that it decides; judged once."""
+    return known(facts.once("evidence", lambda: diagnose(facts, judgements_of(TOPICS, judgements.ALL_CHECKS))))
 
 
 def is_all_good(diagnosis: Diagnosis) -> bool:

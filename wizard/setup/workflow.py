@@ -3,15 +3,13 @@
 Changes AWS, Vercel and the stack through their ports, each only after the confirmation.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any
 
 from components import policies
 from components.settings import Outputs, SecretStore, Settings
 from components.settings.arn import Arn
 from wizard.account import claim
+from wizard.account.facts import StackFacts
 from wizard.account.resource_conflicts import crashed_creations
 from wizard.core.clients import Clients, Request
 from wizard.core.cost.drivers import options
@@ -22,10 +20,8 @@ from wizard.core.models.inputs import LATER, Choice, Mark
 from wizard.core.models.rotation import LastBackup
 from wizard.core.next_command import Command, plain_name, shell, wizard
 from wizard.core.ports.run import Engine, TargetContext, UserInterface
-from wizard.core.retry import Threads, give_way
-from wizard.data_key.delivery import find_last_backup
 from wizard.inputs.registry import BACKUP_TO
-from wizard.setup import confirmation, deliver_and_verify, evidence, plan, report, steps
+from wizard.setup import confirmation, deliver_and_verify, evidence, plan, report, saved_plan, steps
 from wizard.setup.preflight import account, services
 from wizard.setup.report import has_backup
 from wizard.targets.port import deploy_target
@@ -99,37 +95,31 @@ def ending(settings: Settings, key_id: str) -> Command:
 
 def setup(request: Request, clients: Clients) -> report.Report:
     """The whole set-up; on a deployed stack only the changes."""
-    started = clients.clock()
-    with Threads(max_workers=3, initializer=give_way) as pool:
-        begun: list[Callable[[], Any]] = []
+    started, ahead = clients.clock(), list[StackFacts]()
 
-        def begin(ready: steps.PreparedRun) -> None:
-            # Nobody is asked about the plan, and it will most likely change nothing that is read here.
-            outputs = ready.findings.state.outputs
-            if outputs is not None and request.yes and ready.settings == request.saved:
-                begun.extend(pool.submit(read).result for read in _readings(clients, ready, outputs))
+    def read_ahead(ready: steps.PreparedRun) -> None:
+        # Nobody is asked about the plan, and it will most likely change nothing that is read here.
+        outputs = ready.findings.state.outputs
+        if outputs is not None and request.yes and ready.settings == request.saved:
+            ahead.append(evidence.read_ahead(clients, ready, outputs))
 
-        with confirmation.confirmed(request, clients, on_checked=begin) as confirmed_plan:
-            ready, planned = confirmed_plan.ready, confirmed_plan.planned
-            outputs = steps.update(request, clients, ready, planned)
-        is_new, ui = bool(planned.changes), clients.ui
-        readings: Sequence[Callable[[], Any]] = _readings(clients, ready, outputs)
-        # What this run has changed is read when the proof has waited until AWS knows it everywhere.
-        if not is_new:
-            readings = begun or [pool.submit(read).result for read in readings]
-        read_last_backup, read_evidence, early = readings
-        delivery = deliver_and_verify.deliver_and_verify(
-            clients, ready, outputs, yes=request.yes, early=None if is_new else early
-        )
+    with confirmation.confirmed(request, clients, on_checked=read_ahead) as confirmed_plan:
+        ready, planned = confirmed_plan.ready, confirmed_plan.planned
+        outputs = steps.update(request, clients, ready, planned)
+    # What this run has changed is read when the proof has waited until AWS knows it everywhere.
+    facts = None if planned.changes else ahead[0] if ahead else evidence.read_ahead(clients, ready, outputs)
+    ui = clients.ui
+    delivery = deliver_and_verify.deliver_and_verify(clients, ready, outputs, yes=request.yes, facts=facts)
     last_backup, refused_backup = _backed_up(
-        request, clients, ready, outputs, delivery.stored_data_key, last=read_last_backup()[0]
+        *(request, clients, ready, outputs, delivery.stored_data_key),
+        last=(facts or evidence.facts_of(clients, ready, outputs)).last_backup,
     )
     ui.section("Evidence", "the compliance checklist, read from the account just now")
     ui.working("reading the account")
-    diagnosis = read_evidence()
-    if not is_new and not (delivery.wrote_nothing and evidence.is_all_good(diagnosis)):
+    diagnosis = evidence.read(facts) if facts and delivery.wrote_nothing else None
+    if diagnosis is None or not evidence.is_all_good(diagnosis):
         # It was read before this run wrote to the store or a target.
-        diagnosis = evidence.read(clients, ready, outputs)
+        diagnosis = evidence.read(evidence.facts_of(clients, ready, outputs))
     done = report.Report(
         stack=request.stack,
         settings=ready.settings,
@@ -155,16 +145,6 @@ def setup(request: Request, clients: Clients) -> report.Report:
     return done
 
 
-def _readings(clients: Clients, ready: steps.PreparedRun, outputs: Outputs) -> tuple[Callable[[], Any], ...]:
-    """What is read of a stack that this run does not change: the last backup, the account, the proof."""
-    context = deliver_and_verify.context_of(ready, outputs)
-    return (
-        partial(services.attempt, find_last_backup, ready.aws, ready.settings),
-        partial(evidence.read, clients, ready, outputs),
-        partial(deliver_and_verify.prove_early, clients, context),
-    )
-
-
 def _backed_up(
     request: Request,
     clients: Clients,
@@ -172,9 +152,10 @@ def _backed_up(
     outputs: Outputs,
     stored: StoredDataKey,
     *,
-    last: LastBackup | None,
+    last: LastBackup | SetupError | None,
 ) -> tuple[LastBackup | None, report.RefusedBackup | None]:
     """The last backup, after one to the place that was answered; and that one if it failed. A first run asks for it."""
+    last = None if isinstance(last, SetupError) else last
     if clients.back_up is None:
         return last, None
     answer = ready.answers.get(BACKUP_TO.key)
@@ -208,8 +189,6 @@ def preview(request: Request, clients: Clients) -> plan.Plan:
     with confirmation.confirmed(request, clients, confirmed=False) as prepared:
         planned = prepared.planned
         if clients.save_plan is not None:
-            from wizard.setup import saved_plan
-
             state = prepared.ready.findings.state
             clients.save_plan(saved_plan.document(planned, state, at=clients.now(), version=planned.engine))
         if clients.save_answers is not None:

@@ -80,7 +80,6 @@ from wizard.core.models.inputs import Mark, Question
 from wizard.core.models.rotation import LastBackup, VersionOrigin
 from wizard.core.models.stack import Drift, DriftKind, SavedPlan, StateResource
 from wizard.core.next_command import VERCEL_LOGIN
-from wizard.core.retry import SCHEDULES, Reason
 from wizard.data_key.delivery import find_stored_data_key
 from wizard.inputs import answers_file
 from wizard.inputs.answers import from_settings, resolve
@@ -778,27 +777,6 @@ def test_a_proof_made_early_holds_only_for_what_was_found_again_unchanged(world,
     done = world.setup()
     assert [proof.state for proof in done.proofs] == [VerificationState.PROVED]
     assert world.calls.count("prover.prove") == (1 if other == "unreadable" else 2)
-
-
-def test_no_proof_is_made_early_where_a_version_still_has_to_be_kept(world) -> None:
-    world.stand()
-    ring, asked, shown = world.aws.key_rotation, threading.Event(), world.engine.preview
-    fingerprints = ring.fingerprints
-
-    def signalling(of: Settings) -> Any:
-        try:
-            return fingerprints(of)
-        finally:
-            asked.set()
-
-    def preview(*given: Any, **named: Any) -> Any:
-        assert asked.wait(10.0)
-        return shown(*given, **named)
-
-    ring.fingerprints, world.engine.preview = signalling, preview
-    done = world.setup()
-    assert world.prover.retry_seconds == [SCHEDULES[Reason.PROPAGATION].seconds]
-    assert [proof.state for proof in done.proofs] == [VerificationState.PROVED]
 
 
 def test_nobody_waits_for_the_interpreter_of_the_proof_after_the_plan(world) -> None:
