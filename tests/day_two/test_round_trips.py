@@ -26,7 +26,7 @@ from wizard.vercel.http import Api
 REQUESTS = {
     "status": (13, 4, 4),
     "verify": (40, 4, 6),
-    "doctor --quick": (57, 5, 6),
+    "doctor --quick": (60, 5, 6),
     "push --no-redeploy": (12, 8, 8),
     "review": (12, 1, 6),
     "report": (80, 5, 9),

@@ -67,9 +67,6 @@ def confirmed(
                 ready, import_request = steps.check(request, clients, interview, engine, state_location, import_request)
                 _refuse_other_settings(request, ready)
                 _show_missing_parts(clients, ready)
-                if confirmed:
-                    # The proof is the last step, or runs beside the preview; its interpreter starts meanwhile.
-                    clients.prover.warm_up()
                 on_checked(ready)
                 planned = steps.make_plan(request, clients, ready, to_apply=confirmed)
                 decision = _decide(request, clients.ui, ready, planned) if confirmed else Decision.APPLY

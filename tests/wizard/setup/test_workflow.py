@@ -779,13 +779,6 @@ def test_a_proof_made_early_holds_only_for_what_was_found_again_unchanged(world,
     assert world.calls.count("prover.prove") == (1 if other == "unreadable" else 2)
 
 
-def test_nobody_waits_for_the_interpreter_of_the_proof_after_the_plan(world) -> None:
-    world.stand()
-    world.prover.warm_up = lambda: world.log.append("prover.warm_up")
-    world.setup()
-    assert world.calls.index("prover.warm_up") < world.calls.index("engine.preview")
-
-
 def test_nothing_pending_is_nothing_to_recover(world) -> None:
     world.setup()
     assert "engine.recover" not in world.calls

@@ -27,7 +27,6 @@ from wizard.targets.vercel import own_stack
 def run(options: PushOptions, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
     """Deliver the stored data key, and offer the redeploy. Raises SetupError."""
     clients.ui.working("reading the stack")
-    clients.prover.warm_up()
     stack = deployed_stack.find(request, clients)
     stack.read("state", "project", "stored_data_key")
     deployed_stack.outputs_of(stack)
