@@ -276,3 +276,27 @@ def test_an_execution_role_that_was_deleted_is_made_again(on_ecs: Deployment):
 def test_all_that_was_fixed_is_well(on_vercel: Deployment):
     found = diagnosis(on_vercel, expect=0)
     assert (found["ok"], found["findings"], found["notChecked"]) == (True, [], [])
+
+
+# --- a caller who may not read
+
+
+def test_the_doctor_names_the_statement_that_kept_it_from_reading(on_vercel: Deployment):
+    iam, name = on_vercel.client("iam"), "a-reader"
+    no_roles = {"Sid": "NoRoles", "Effect": "Deny", "Action": "iam:GetRole", "Resource": "*"}
+    iam.create_user(UserName=name)
+    iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=document(EVERYTHING, no_roles))
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    env = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+    try:
+        ended = on_vercel.wizard(
+            "doctor", "--quick", "--explain-denied", "--json", "--stack", "production", env=env, expect=None
+        )
+    finally:
+        iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
+        iam.delete_user_policy(UserName=name, PolicyName="p")
+        iam.delete_user(UserName=name)
+    [entry] = [each for each in ended.document["denied"] if each["action"] == "iam:GetRole"]
+    assert (entry["layer"], entry["explicit"]) == ("principal", True)
+    assert entry["statements"] == [{"policy": f"inline policy of arn:aws:iam::{ACCOUNT}:user/{name}", "sid": "NoRoles"}]
+    assert "authorization-details" not in ended.out + ended.err

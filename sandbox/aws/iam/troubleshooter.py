@@ -30,22 +30,24 @@ def details_of(
     """The end of the message of a denied request, with a new authorization id; empty for another service than IAM.
 
     `limit`: None for the caller's identity-based policies. `sid`: of the denying statement; None: nothing allows it.
-    AWS has the details some seconds later; here they are there at once.
+    AWS has the details some seconds later; here they are there at once, and each policy of the caller is an inline one.
     """
     if call.service != "iam":
         return ""
     id_ = secrets.token_hex(20)
     effect = "IMPLICIT_DENY" if sid is None else "EXPLICIT_DENY"
-    uri = secrets.token_hex(16)
+    is_inline = limit is None or limit is Limit.SESSION
+    kind = "PRINCIPAL" if limit is None else _CHECKS[limit]
+    uri = secrets.token_hex(16) if is_inline else f"arn:aws:organizations::{ACCOUNT}:policy/{kind.lower()}/p-1"
     statement = {"sid": sid, "evaluatedEffect": "DENY"}
     check = {
-        "checkType": _CHECKS[limit] if limit else "PRINCIPAL",
+        "checkType": kind,
         "evaluatedEffect": effect,
         **({"targetArn": f"arn:aws:organizations::{ACCOUNT}:account/o-sandboxclinic/{ACCOUNT}"}
            if limit in (Limit.ORGANIZATION, Limit.RESOURCES) else {}),
         "matchedPolicies": [] if sid is None else [{"uri": uri, "matchedStatements": [statement]}],
     }  # fmt: skip
-    policies = [] if sid is None else [{"uri": uri, "inline": True, "attachedTo": [{"arn": caller.identity}]}]
+    policies = [] if sid is None else [{"uri": uri, "inline": is_inline, "attachedTo": [{"arn": caller.identity}]}]
     evaluation = {"action": action, "resource": resource, "evaluatedEffect": effect, "checks": [check]}
     _evaluations[call.region, id_] = {
         "requestContext": {"aws:PrincipalArn": caller.identity},

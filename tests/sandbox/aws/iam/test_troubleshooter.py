@@ -70,6 +70,8 @@ def test_a_service_control_policy_is_named_with_what_it_is_attached_to(cloud: An
     found = details(user("iam-toolbox"), refused(lambda: user("iam").list_users()))
     [check] = found["checks"]
     assert check["checkType"] == "SERVICE_CONTROL_POLICY" and ":organizations:" in check["targetArn"]
+    [matched] = check["matchedPolicies"]
+    assert matched["uri"].startswith("arn:aws:organizations:") and matched["matchedStatements"][0]["sid"] == "NoUsers"
 
 
 def test_only_who_may_ask_gets_the_details_and_only_in_the_region_of_the_request(cloud: Any, user: Any) -> None:
