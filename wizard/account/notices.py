@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import wraps
-from typing import TYPE_CHECKING, ParamSpec
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from components.policies.requirements import BY_ID
 from wizard.account import codes
@@ -23,6 +23,23 @@ if TYPE_CHECKING:
     from wizard.account.facts import StackFacts
 
 P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Unread(Exception):
+    """A judgement ends, because `what` it needs could not be read."""
+
+    def __init__(self, what: str, error: SetupError) -> None:
+        super().__init__(what)
+        self.what, self.error = what, error
+
+
+def needed(what: str, value: T | SetupError) -> T:
+    """The value of a fact without which a judgement says nothing else. Where it is an error, the judgement ends: it is
+    unknown."""
+    if isinstance(value, SetupError):
+        raise Unread(what, value)
+    return value
 
 
 class State(StrEnum):
@@ -205,6 +222,8 @@ def judgement(
             with facts_read() as names:
                 try:
                     notices = list(function(*given, **named))
+                except Unread as unread:
+                    notices = [Notice.unread(unread.what, unread.error)]
                 except SetupError as error:
                     notices = [Notice.unread(function.__name__.replace("_", " "), error)]
             for notice in notices:

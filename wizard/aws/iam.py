@@ -234,19 +234,12 @@ class Iam(SessionClient):
         except errors.ResourceError as error:
             if code_of(error.__cause__) not in _FULL:
                 raise
+            delete = shell("aws", "iam", "delete-access-key", "--user-name", user)
             raise errors.ResourceError(
                 f"the user {user} already has two access keys, which is IAM's limit",
                 shell(
-                    "aws",
-                    "iam",
-                    "list-access-keys",
-                    "--user-name",
-                    user,
-                    advice=Text(
-                        "then switch off and delete the key that nobody uses: ",
-                        shell("aws", "iam", "delete-access-key", "--user-name", user),
-                        " --access-key-id …",
-                    ),
+                    *("aws", "iam", "list-access-keys", "--user-name", user),
+                    advice=Text("then switch off and delete the key that nobody uses: ", delete, " --access-key-id …"),
                 ),
             ) from error.__cause__
 
@@ -266,15 +259,8 @@ class Iam(SessionClient):
             raise errors.UsageError(
                 f"the access key {key_id} of the user {user} is active; it was not deleted",
                 shell(
-                    "aws",
-                    "iam",
-                    "update-access-key",
-                    "--user-name",
-                    user,
-                    "--access-key-id",
-                    key_id,
-                    "--status",
-                    "Inactive",
+                    *("aws", "iam", "update-access-key", "--user-name", user, "--access-key-id", key_id),
+                    *("--status", "Inactive"),
                     advice="and check that nothing fails without it",
                 ),
             )

@@ -13,7 +13,7 @@ from wizard.account.comparison.policies import widening
 from wizard.account.diagnosis import first_of
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.trail import TRAIL_KEY
-from wizard.account.notices import Judgement, Notice, judgement
+from wizard.account.notices import Judgement, Notice, judgement, needed
 from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StackState
@@ -36,10 +36,7 @@ def check_alerts(facts: StackFacts) -> Iterator[Notice]:
     if not settings.alerts:
         yield Notice.person("no alert is sent when the key, the access to it or the audit trail changes: `--alerts no`")
         return
-    alerts = facts.once("alerts", lambda: facts.aws.audit.alerts(settings))
-    if isinstance(alerts, SetupError):
-        yield Notice.unread("the alerts", alerts)
-        return
+    alerts = needed("the alerts", facts.once("alerts", lambda: facts.aws.audit.alerts(settings)))
     faults = [
         *(notice for fact in alerts.topics for notice in _topic(facts, fact)),
         *(notice for fact in alerts.rules for notice in _rule(facts, fact)),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from wizard.account import codes, fixes
 from wizard.account.facts import StackFacts
-from wizard.account.notices import Judgement, Notice, State, judgement
+from wizard.account.notices import Judgement, Notice, State, judgement, needed
 from wizard.core.errors import SetupError, UsageError
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import S3, LastBackup, file_name_of
@@ -23,16 +23,14 @@ codes.declare("backup-missing backup-unusable", after="data-key-version-lost")
 @judgement("data-key-backup")
 def check_backup(facts: StackFacts) -> Iterator[Notice]:
     """Whether the last backup has the key in use, is recent and still at its place, and was opened in a drill."""
-    last, stored = facts.last_backup, facts.stored_data_key
+    stored = facts.stored_data_key
     if not isinstance(stored, StoredDataKey):
         why = stored.message if isinstance(stored, SetupError) else f"no {facts.settings.names.noun} is stored"
         yield Notice.unknown(f"whether the last backup has the {facts.settings.names.noun} in use", why)
         return
     settings, noun, fingerprint = facts.settings, facts.settings.names.noun, stored.wrapped.fingerprint
     again = fixes.wizard(facts, "backup", "--to", file_name_of(settings.environment, fingerprint))
-    if isinstance(last, SetupError):
-        yield Notice.unread(f"the last backup of the {noun}", last)
-        return
+    last = needed(f"the last backup of the {noun}", facts.last_backup)
     if last is None:
         yield Notice.person(f"the account records no backup of the {noun}", command=again)
         return

@@ -16,7 +16,7 @@ from wizard.account.facts import StackFacts
 from wizard.account.judgements.key_policy import key_resource, unread_key
 from wizard.account.judgements.principal import RESTART
 from wizard.account.judgements.variables import Expected, delivery, expected, surrounding_fault
-from wizard.account.notices import Judgement, Notice, judgement
+from wizard.account.notices import Judgement, Notice, judgement, needed
 from wizard.core.errors import DataKeyConflict, SetupError
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StoredDataKey
@@ -226,10 +226,8 @@ def _shown(value: str) -> str:
 @judgement("key-enabled")
 def check_alias(facts: StackFacts) -> Iterator[Notice]:
     """Whether the alias points to the stack's key."""
-    outputs, target, alias = facts.outputs, facts.alias_target, facts.settings.names.alias
-    if isinstance(target, SetupError):
-        yield Notice.unread(f"the alias {alias}", target)
-        return
+    outputs, alias = facts.outputs, facts.settings.names.alias
+    target = needed(f"the alias {alias}", facts.alias_target)
     if outputs is None:
         if target is None:
             yield Notice.wrong(

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from components.policies.stack import trail_arn_of
 from wizard.account import codes, evidence, fixes
 from wizard.account.facts import StackFacts
-from wizard.account.notices import Judgement, Notice, judgement
-from wizard.core.errors import SetupError
+from wizard.account.notices import Judgement, Notice, judgement, needed
 from wizard.core.next_command import NO_COMMAND
 
 codes.declare("logs-changed", after="alerts-without-address")
@@ -21,10 +20,7 @@ _MOST = 3
 @judgement("audit-logs-signed")
 def check_log_files(facts: StackFacts) -> Iterator[Notice]:
     """Whether no log file was changed or deleted, and all are signed."""
-    validations = evidence.log_validations(facts)
-    if isinstance(validations, SetupError):
-        yield Notice.unread("the digests of the audit logs", validations)
-        return
+    validations = needed("the digests of the audit logs", evidence.log_validations(facts))
     if faults := [fault for each in validations for fault in each.faults]:
         more = f"; and {len(faults) - _MOST:,} more, all in report.json" if len(faults) > _MOST else ""
         start = ("--start-time", f"{evidence.since(facts):%Y-%m-%dT%H:%M:%SZ}")

@@ -19,7 +19,7 @@ from wizard.account.facts import StackFacts
 from wizard.account.judgements.key_policy import key_resource
 from wizard.account.judgements.principal import ROLE
 from wizard.account.key_access import foreign
-from wizard.account.notices import Judgement, Notice, judgement
+from wizard.account.notices import Judgement, Notice, judgement, needed
 from wizard.core.errors import CredentialsError, SetupError
 from wizard.core.models.access import SignOff
 from wizard.core.next_command import NO_COMMAND, Command, Text, chain
@@ -43,10 +43,7 @@ _DENIAL = "NoUseOfTheEonproKey"
 @judgement("key-use-by-others", opens="others")
 def check_others(facts: StackFacts) -> Iterator[Notice]:
     """Who has a right on the key that the settings do not give, and whether a signed review accepts it."""
-    rights = facts.rights
-    if isinstance(rights, SetupError):
-        yield Notice.unread("who else can use the key", rights)
-        return
+    rights = needed("who else can use the key", facts.rights)
     reviews, others = facts.reviews, rights.surplus
     acceptance = Acceptance(reviews.accepted(facts.at), rights.principals)
     accepted = []

@@ -20,7 +20,7 @@ from wizard.account.comparison.differences import differences_of
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.key_policy import summary, unread_key
 from wizard.account.judgements.principal import KEY, POLICY, REFUSED, RESTART, ROLE, surplus_of
-from wizard.account.notices import Judgement, Notice, judgement
+from wizard.account.notices import Judgement, Notice, judgement, needed
 from wizard.core.errors import SetupError
 from wizard.core.models.access import TokenSubject
 from wizard.core.models.account import DiscoveredResource, DiscoveredSetup, KeyFact
@@ -118,10 +118,7 @@ def check_application_policy(facts: StackFacts) -> Iterator[Notice]:
     if not isinstance(key, KeyFact):
         yield from unread_key(str(facts.key_arn), key)
         return
-    if isinstance(policy, SetupError):
-        # check_principals reports a missing policy.
-        yield Notice.unread(f"the application's policy {arn}", policy)
-        return
+    policy = needed(f"the application's policy {arn}", policy)  # check_principals reports a missing policy.
     attached = DiscoveredResource(thing=ResourceKind.POLICY_ATTACHMENT, id=arn, arn=arn)
     discovered = DiscoveredSetup(things=(attached,), key=key, policy_arn=arn, policy=policy)
     differences = [

@@ -10,7 +10,7 @@ from components.settings.arn import resource_name
 from wizard.account import codes, fixes
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.variables import former_key
-from wizard.account.notices import Judgement, Notice, judgement
+from wizard.account.notices import Judgement, Notice, judgement, needed
 from wizard.core.errors import SetupError
 from wizard.core.models.deployment import Deployment, Instances, Service
 from wizard.core.models.trail import KeyCall
@@ -153,10 +153,8 @@ def check_task_definition(facts: StackFacts) -> Iterator[Notice]:
     if service is None or isinstance(service, SetupError):
         return
     arn = service.task_definition
-    definition = facts.once("task definition", lambda: facts.aws.ecs_services.task_definition(arn))
-    if isinstance(definition, SetupError):
-        yield Notice.unread(f"the task definition {arn}", definition)
-        return
+    read = facts.once("task definition", lambda: facts.aws.ecs_services.task_definition(arn))
+    definition = needed(f"the task definition {arn}", read)
     if definition is None:
         yield Notice.unknown(f"the task definition {arn}", why="ECS has no such task definition")
         return

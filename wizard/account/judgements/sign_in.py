@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from components.settings.arn import Arn, resource_name
 from wizard.account import codes, evidence, fixes
 from wizard.account.facts import StackFacts
-from wizard.account.notices import Judgement, Notice, judgement
-from wizard.core.errors import SetupError
+from wizard.account.notices import Judgement, Notice, judgement, needed
 from wizard.core.models.access import SignIn
 from wizard.core.next_command import NO_COMMAND, Text, shell, wizard
 from wizard.targets.vercel.access_key import OLDEST
@@ -20,10 +19,7 @@ codes.declare("mfa-missing root-access-key access-key-old", after="records-not-e
 @judgement("sign-in")
 def check_sign_ins(facts: StackFacts) -> Iterator[Notice]:
     """Whether everybody who reaches the key has MFA, and no access key is too old."""
-    sign_ins = evidence.sign_ins(facts)
-    if isinstance(sign_ins, SetupError):
-        yield Notice.unread("how those who can use the key sign in", sign_ins)
-        return
+    sign_ins = needed("how those who can use the key sign in", evidence.sign_ins(facts))
     for each in sign_ins:
         yield from _problems(facts, each)
         if each.mfa is None:

@@ -10,7 +10,7 @@ from wizard.account import codes, fixes
 from wizard.account.claim import claim_of, claimed_elsewhere
 from wizard.account.diagnosis import first_of
 from wizard.account.facts import StackFacts
-from wizard.account.notices import Judgement, Notice, State, judgement
+from wizard.account.notices import Judgement, Notice, State, judgement, needed
 from wizard.account.resource_conflicts import resource_conflicts, with_existing_provider
 from wizard.core.errors import CredentialsError, DamagedState, NoBackend, SetupError, StackBusy
 from wizard.core.models.account import KeyFact
@@ -159,10 +159,7 @@ def check_drift(facts: StackFacts, others: Sequence[Notice] = ()) -> Iterator[No
     """Whether settings, state and account agree in all that the other findings do not explain."""
     if facts.outputs is None:
         return  # Reported by check_stack.
-    drifts = facts.drifts
-    if isinstance(drifts, SetupError):
-        yield Notice.unread(COMPARISON, drifts)
-        return
+    drifts = needed(COMPARISON, facts.drifts)
     found = [notice for notice in others if notice.state is State.WRONG]
     compared = [drift for drift in drifts if not _explain(found, drift)]
     drifted = [drift for drift in compared if drift.kind in (DriftKind.GONE, DriftKind.CHANGED)]

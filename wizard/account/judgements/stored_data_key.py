@@ -11,7 +11,7 @@ from components.settings import SecretStore
 from wizard.account import codes, fixes
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.principal import RESTART, organization_denies
-from wizard.account.notices import Judgement, Notice, judgement
+from wizard.account.notices import Judgement, Notice, judgement, needed
 from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey, input_variable, read_from_application
 from wizard.core.errors import DataKeyConflict, SetupError
 from wizard.core.models.access import FormerText, VariableEntry
@@ -138,10 +138,8 @@ def check_versions(facts: StackFacts) -> Iterator[Notice]:
     # the history.
     known = {fingerprint, *(_former(facts) if stored.version > 1 else ())}
     known |= {*last.versions} if isinstance(last, LastBackup) else set()
-    lost = facts.once("lost", lambda: facts.aws.key_rotation.altered(settings, known=known))
-    if isinstance(lost, SetupError):
-        yield Notice.unread(f"the versions of {settings.names.stored_data_key}", lost)
-        return
+    altered = facts.once("lost", lambda: facts.aws.key_rotation.altered(settings, known=known))
+    lost = needed(f"the versions of {settings.names.stored_data_key}", altered)
     for entry in lost:
         yield _lost_version(facts, entry, fingerprint)
     if not lost:

@@ -19,7 +19,7 @@ from wizard.account.judgements import logs_bucket
 from wizard.account.judgements.key import usable_again, usable_and_guarded
 from wizard.account.judgements.logs_bucket import owns_bucket, with_statements
 from wizard.account.key_access import KeyReading
-from wizard.account.notices import Judgement, Notice, judgement
+from wizard.account.notices import Judgement, Notice, judgement, needed
 from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact, TrailFact
 from wizard.core.models.trail import TRAIL_REQUIREMENTS, Gap, gap_of, trail_met
@@ -276,10 +276,7 @@ def check_logs_key_rotation(facts: StackFacts) -> Iterator[Notice]:
     arn, days = facts.logs_key_arn, LOGS_KEY_ROTATION_DAYS
     if arn is None or not _owns_key(facts.settings):
         return
-    key = facts.replica(arn)
-    if isinstance(key, SetupError):
-        yield Notice.unread("the rotation of the key of the logs", key)
-        return
+    key = needed("the rotation of the key of the logs", facts.replica(arn))
     if key is None or key.state != "Enabled":
         return  # Reported by check_logs_key.
     words = ("kms", "enable-key-rotation", "--key-id", key.arn, "--rotation-period-in-days", str(days))

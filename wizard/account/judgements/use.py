@@ -10,8 +10,7 @@ from typing import Any
 from wizard.account import codes, evidence
 from wizard.account.access.stored_reviews import VALID_DAYS
 from wizard.account.facts import StackFacts
-from wizard.account.notices import Judgement, Notice, judgement
-from wizard.core.errors import SetupError
+from wizard.account.notices import Judgement, Notice, judgement, needed
 from wizard.core.models.access import PrincipalAccess
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.next_command import shell
@@ -22,10 +21,8 @@ codes.declare("records-not-encrypted", after="logs-changed")
 @judgement("application-tested")
 def check_use(facts: StackFacts) -> Iterator[Notice]:
     """Whether the application itself used the key in the period; this product's verifications do not count."""
-    review, what = evidence.access_review(facts), "whether the application used the key"
-    if isinstance(review, SetupError):
-        yield Notice.unread(what, review)
-        return
+    what = "whether the application used the key"
+    review = needed(what, evidence.access_review(facts))
     own = [each for each in review.principals if each.arn in facts.principals]
     if not own or any(each.events is None or each.verifications is None for each in own):
         yield Notice.unknown(what, why="CloudTrail's event history does not tell")
