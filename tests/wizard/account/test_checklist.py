@@ -10,12 +10,13 @@ from components.policies.requirements import REQUIREMENTS, Requirement, Topic
 from tests.wizard.fakes.clients import settings
 from wizard.account.checklist import ItemState, counts, item_of, state_of
 from wizard.account.notices import Notice, State
+from wizard.core.next_command import shell
 
 TRAIL = ("trail-logging",)
 GOOD = Notice.good("the trail T is logging", requirements=TRAIL)
-PERSON = Notice.person("a person decides", command="decide", requirements=TRAIL)
+PERSON = Notice.person("a person decides", command=shell("decide"), requirements=TRAIL)
 UNKNOWN = Notice.unknown("the trail T", "denied", requirements=TRAIL)
-WRONG = Notice.wrong("trail-stopped", "the trail T is stopped", why="", command="start", requirements=TRAIL)
+WRONG = Notice.wrong("trail-stopped", "the trail T is stopped", why="", command=shell("start"), requirements=TRAIL)
 
 
 @pytest.mark.parametrize(

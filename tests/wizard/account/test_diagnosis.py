@@ -18,13 +18,14 @@ from wizard.account.facts import StackFacts
 from wizard.account.notices import Notice, judgement
 from wizard.commands.doctor.command import document, show
 from wizard.core.errors import PermissionDenied, ResourceError
+from wizard.core.next_command import shell
 from wizard.terminal.terminal import Terminal
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "check-codes.md"
 
 
 def finding(cause: str) -> Notice:
-    return Notice.wrong(cause, what=f"what {cause}", why="why", command="true")
+    return Notice.wrong(cause, what=f"what {cause}", why="why", command=shell("true"))
 
 
 def test_the_names_of_the_causes_are_one_each_and_explain_only_each_other() -> None:
@@ -199,7 +200,9 @@ def test_what_could_not_be_checked_is_printed_before_what_is_wrong(name: str) ->
 def test_decisions_are_shown_with_their_commands_and_the_last_of_many_are_counted() -> None:
     out = io.StringIO()
     people = [
-        Notice.wrong("key-use-by-others", what=f"role/{number} can use the key", why="IAM", command=f"remove {number}")
+        Notice.wrong(
+            "key-use-by-others", what=f"role/{number} can use the key", why="IAM", command=shell("remove", str(number))
+        )
         for number in range(200)
     ]
     diagnosis = build_diagnosis("production", people)

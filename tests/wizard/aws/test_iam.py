@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.wizard.aws.conftest import with_pause
+from tests.wizard.fakes.clients import advice_of
 from wizard.aws import Aws
 from wizard.core.errors import PermissionDenied, ResourceError, UsageError
 from wizard.core.models.delivery import AccessKey
@@ -102,7 +103,7 @@ def test_a_third_access_key_is_refused_with_the_way_out(script, retrying):
     with pytest.raises(ResourceError, match="already has two access keys") as refusal:
         aws.iam.make_access_key(USER)
     assert f"aws iam list-access-keys --user-name {USER}" in refusal.value.hint
-    assert f"aws iam delete-access-key --user-name {USER}" in refusal.value.hint.advice
+    assert f"aws iam delete-access-key --user-name {USER}" in advice_of(refusal.value.hint)
     assert (script.calls, waited) == (["CreateAccessKey"], [])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.wizard.fakes.clients import advice_of
 from wizard.core.models.account import QuotaFact
 
 ACCOUNT = "123456789012"
@@ -123,7 +124,7 @@ def test_a_fifth_trail_fits_and_a_sixth_does_not(account, scripted, settings):
     account.answer("DescribeTrails", trails("1", "2", "3", "4", "5"))
     (told,) = exceeded(scripted.service_quotas.check_quotas(settings)).items()
     assert told[0] == "trails in us-east-1"
-    assert "--trail ARN" in told[1].advice and told[1].startswith("aws cloudtrail describe-trails")
+    assert "--trail ARN" in advice_of(told[1]) and told[1].startswith("aws cloudtrail describe-trails")
 
 
 def test_a_limit_that_can_be_raised_is_told_with_the_command_and_the_number(account, scripted, settings):

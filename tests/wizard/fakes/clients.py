@@ -87,9 +87,9 @@ from wizard.core.next_command import VERCEL_LOGIN, document, wizard
 from wizard.core.variable_ownership import ForeignVariable, OwnValues, VariablesNotOurs
 
 
-def advice_of(problem: Problem) -> str:
-    """What a problem says to do, beside a command or in its place."""
-    return document(problem.next)["advice"] or ""
+def advice_of(step: str) -> str:
+    """What a next step says beside a command, or in its place."""
+    return document(step)["advice"] or ""
 
 
 ACCOUNT = "111122223333"

@@ -17,9 +17,11 @@ from wizard.core.errors import PermissionDenied
 from wizard.core.models.delivery import StackState
 from wizard.core.models.deployment import Deployment, ReleaseStage, ReleaseState, RollingRelease
 from wizard.core.models.trail import KeyCall
+from wizard.core.next_command import shell
 
 NOW = datetime.now(UTC)
 DENIED = PermissionDenied("you may not", "ask for it")
+GO_ON = shell("vercel", "rolling-release", "approve")
 
 
 def deployed(hours_ago: float) -> Deployment:
@@ -161,7 +163,7 @@ def rolling(state: ReleaseState, *, hours_ago: float) -> RollingRelease:
     )
     canary = replace(deployed(hours_ago), id="dpl_2", name="portal-2.vercel.app")
     active = stages[0] if state is ReleaseState.ACTIVE else None
-    return RollingRelease(state=state, canary=canary, stages=stages, active=active, command="vercel rolling-release …")
+    return RollingRelease(state=state, canary=canary, stages=stages, active=active, command=GO_ON)
 
 
 def test_a_healthy_rolling_release_of_the_new_values_has_its_stage_and_its_command(stand: CheckedStack):
@@ -169,7 +171,7 @@ def test_a_healthy_rolling_release_of_the_new_values_has_its_stage_and_its_comma
     stand.vercel.release = rolling(ReleaseState.ACTIVE, hours_ago=0.5)
     found = finding(stand.notices(check_deployments), "deployment-rolling")
     assert "portal-2.vercel.app has the new ones: its rolling release is at stage 1 of 3, 10 %" in found.what
-    assert found.command == "vercel rolling-release …"
+    assert found.command == GO_ON
     assert "deployment-stale" not in causes(stand.notices(check_deployments))
 
 

@@ -556,7 +556,9 @@ def test_many_resources_are_not_named_one_by_one(stand: CheckedStack):
 
 # --- the comparison beside other findings
 
-ROTATION_OFF = Notice.wrong("rotation-off", what="it does not rotate", why="so", command="aws kms enable-key-rotation")
+ROTATION_OFF = Notice.wrong(
+    "rotation-off", what="it does not rotate", why="so", command=shell("aws", "kms", "enable-key-rotation")
+)
 KEY_URN, POLICY_URN = RESOURCES[4], RESOURCES[2]
 
 
@@ -592,7 +594,7 @@ def test_another_change_of_the_same_resource_is_reported(stand: CheckedStack, pr
 def test_two_findings_together_explain_the_two_properties_of_one_resource(stand: CheckedStack):
     def stopped(facts: StackFacts) -> tuple[Notice, ...]:
         codes = ("trail-stopped", "trail-validation-off")
-        return tuple(Notice.wrong(code, what=code, why="so", command="aws cloudtrail") for code in codes)
+        return tuple(Notice.wrong(code, what=code, why="so", command=shell("aws", "cloudtrail")) for code in codes)
 
     stand.engine.drifts = (drift(DriftKind.CHANGED, "enableLogging", "enableLogFileValidation", urn=RESOURCES[0]),)
     assert [each.code for each in compared(stand, stopped).findings] == ["trail-stopped", "trail-validation-off"]

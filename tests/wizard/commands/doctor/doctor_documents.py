@@ -11,15 +11,18 @@ from wizard.account.notices import Notice
 from wizard.commands.doctor.command import document
 from wizard.core import json_documents
 from wizard.core.models.delivery import VerificationState
+from wizard.core.next_command import shell
 
 DISABLED = Notice.wrong(
     "key-disabled",
     what="the key is disabled",
     why="KMS returns DisabledException",
-    command="aws kms enable-key --key-id 1234",
+    command=shell("aws", "kms", "enable-key", "--key-id", "1234"),
     advice="start the application anew",
 )
-PROOF = Notice.wrong("proof-failed", what="it does not open", why="it says so", command="aws cloudtrail lookup-events")
+PROOF = Notice.wrong(
+    "proof-failed", what="it does not open", why="it says so", command=shell("aws", "cloudtrail", "lookup-events")
+)
 DENIED = Notice.unknown("the trail", why="the caller is not allowed cloudtrail:DescribeTrails", is_denied=True)
 
 DIAGNOSES: dict[str, Diagnosis] = {

@@ -18,6 +18,7 @@ from wizard.account.notices import Notice
 from wizard.commands.doctor import command
 from wizard.commands.doctor.command import document, ocsf
 from wizard.core.json_documents import Document
+from wizard.core.next_command import wizard
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -126,7 +127,7 @@ def test_who_reads_the_siem_has_the_command_that_fixes_it() -> None:
 
 
 def test_a_fault_of_the_trail_names_the_sections_of_the_law() -> None:
-    stopped = Notice.wrong("trail-stopped", what="it does not log", why="no record", command="")
+    stopped = Notice.wrong("trail-stopped", what="it does not log", why="no record")
     (event,) = events(document(build_diagnosis("production", [stopped])))
     assert tuple(event["compliance"]["requirements"]) == BY_ID["trail-logging"].sections
     assert "remediation" not in event
@@ -142,7 +143,7 @@ def told(monkeypatch, tmp_path):
 
     def run(options, request, clients):
         clients.ui.line("for a person")
-        fixed = Notice.wrong("key-disabled", what="it is", why="so", command="python -m wizard push")
+        fixed = Notice.wrong("key-disabled", what="it is", why="so", command=wizard("push"))
         return 1, document(build_diagnosis(request.stack, [fixed]))
 
     monkeypatch.setattr(command, "run", run)

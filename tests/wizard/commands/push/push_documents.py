@@ -14,6 +14,7 @@ from wizard.account.notices import Notice
 from wizard.commands.push.deliver import Pushed, document
 from wizard.core.models.delivery import PRODUCTION, Scope, StoredDataKey, VerificationState
 from wizard.core.models.deployment import Deployment, Instances, Redeployed, RedeployState
+from wizard.core.next_command import shell
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RUNS = Deployment(target="vercel", id="dpl_1", name="portal-1.vercel.app", made=AT, state="READY")
@@ -32,7 +33,9 @@ BESIDE = Pushed(
 STALE = Instances(target=Target.VERCEL, deployment=RUNS, changed=AT, stale=True)
 UNKNOWN = Instances(target=Target.EKS, deployment=None, why="pods read the values when they start")
 
-STRANGER = Notice.wrong("grant-foreign", what="a grant allows ada Decrypt", why="she reads records", command="aws kms")
+STRANGER = Notice.wrong(
+    "grant-foreign", what="a grant allows ada Decrypt", why="she reads records", command=shell("aws", "kms")
+)
 
 
 def _told(pushed: Pushed = PUSHED, **more: Any) -> dict[str, Any]:

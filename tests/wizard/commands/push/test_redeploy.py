@@ -14,6 +14,7 @@ from tests.wizard.fakes.clients import settings
 from wizard.core.errors import PermissionDenied, Unsupported
 from wizard.core.models.deployment import ReleaseStage, ReleaseState, RollingRelease
 from wizard.core.models.inputs import Mark
+from wizard.core.next_command import shell
 
 LATER = AT + timedelta(hours=1)
 
@@ -173,7 +174,10 @@ STAGES = (
     ReleaseStage(index=0, percentage=10, needs_approval=True, seconds=None),
     ReleaseStage(index=1, percentage=100, needs_approval=False, seconds=None),
 )
-APPROVE = "vercel rolling-release approve --currentStageIndex=0 --dpl=dpl_2 --project eonpro --scope clinic"
+APPROVE = shell(
+    *("vercel", "rolling-release", "approve", "--currentStageIndex=0", "--dpl=dpl_2"),
+    *("--project", "eonpro", "--scope", "clinic"),
+)
 
 
 def release(state: ReleaseState, *, hours_after_change: float = 1) -> RollingRelease:

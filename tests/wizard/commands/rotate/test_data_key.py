@@ -52,7 +52,7 @@ from wizard.core.models.deployment import (
 )
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import VersionOrigin
-from wizard.core.next_command import Command
+from wizard.core.next_command import Command, shell
 
 OLD = wrapped().fingerprint
 DENIED = PermissionDenied("the caller may not do kms:ReEncryptFrom", "have it allowed")
@@ -648,7 +648,10 @@ def test_nobody_confirms_what_is_then_asked_again(world: World, ways, monkeypatc
 CANARY = Deployment(target="vercel", id="dpl_2", name="eonpro-2.vercel.app", made=NOW, state="READY")
 STAGE = ReleaseStage(index=0, percentage=10, needs_approval=True, seconds=None)
 UNDER_WAY = RollingRelease(
-    state=ReleaseState.ACTIVE, canary=CANARY, active=STAGE, command="vercel rolling-release approve --dpl=dpl_2"
+    state=ReleaseState.ACTIVE,
+    canary=CANARY,
+    active=STAGE,
+    command=shell("vercel", "rolling-release", "approve", "--dpl=dpl_2"),
 )
 
 

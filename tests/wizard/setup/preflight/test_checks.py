@@ -807,7 +807,7 @@ def hand(world: World) -> World:
 
 def test_without_the_wish_to_adopt_what_is_in_the_way_is_a_problem_that_names_the_wish(hand) -> None:
     findings = hand.check()
-    assert [("--adopt" in advice_of(problem)) for problem in findings.problems[:4]] == [True] * 4
+    assert [("--adopt" in advice_of(problem.next)) for problem in findings.problems[:4]] == [True] * 4
     assert findings.discovered.key is not None
     assert [difference.part for difference in findings.differences if "rotation" in difference.what] == [
         ImportGroup.KEY

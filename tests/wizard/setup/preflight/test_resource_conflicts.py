@@ -131,7 +131,7 @@ def test_a_bucket_that_is_left_as_found_brings_no_readers_log_and_needs_no_name_
 def test_a_key_of_the_logs_that_is_there_is_told_with_the_tags_of_an_earlier_stack() -> None:
     (problem,) = resource_conflicts(VERCEL, Existing(trail_key=key_fact(OTHER_KEY)), EMPTY, {})
     assert f"aws kms list-resource-tags --key-id {OTHER_KEY}" in problem.next
-    advice = advice_of(problem)
+    advice = advice_of(problem.next)
     assert "Purpose=AuditLogs" in advice and "--adopt" in advice and "--trail-key no" in advice
 
 
@@ -145,7 +145,7 @@ def test_what_is_adopted_is_the_stacks() -> None:
 
 def test_whoever_made_it_by_hand_is_told_of_the_adoption() -> None:
     problems = resource_conflicts(ECS, Existing(alias_target=key_fact(), found={"app_role": APP}), EMPTY, {})
-    assert [("--adopt" in advice_of(problem)) for problem in problems] == [True, True]
+    assert [("--adopt" in advice_of(problem.next)) for problem in problems] == [True, True]
 
 
 def test_a_trail_that_is_there_may_be_used_instead() -> None:
