@@ -178,15 +178,15 @@ def temporary_grant(
     document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
     of = (f"--{kind}-name", principal_name, "--policy-name", name)
     put = shell("aws", "iam", f"put-{kind}-policy", *of, "--policy-document", document)
-    advice = Text("run the same command again, then: ", shell("aws", "iam", f"delete-{kind}-policy", *of))
+    then = ("   # run the same command again, then: ", shell("aws", "iam", f"delete-{kind}-policy", *of))
     if not settings.exclusive_use:
-        return Command(put, advice=advice)
-    return chain(
+        return Text(put, *then)
+    opened = chain(
         shell("pulumi", "config", "set", "--stack", stack, "eonpro-kms:exclusiveUse", "false"),
         shell("pulumi", "up", "--stack", stack),
-        put,
-        advice=Text("the key's policy allows its use only to the application; undo it afterwards; ", advice),
     )
+    first = "the key's policy allows its use only to the application: first "
+    return Text(first, opened, " (and undo it afterwards), then ", put, *then)
 
 
 def ensure_values_beside(

@@ -24,7 +24,7 @@ from wizard.core.errors import Cancelled, PermissionDenied, ResourceError, Setup
 from wizard.core.models.account import KeyFact
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
-from wizard.core.next_command import Command, shell, wizard
+from wizard.core.next_command import Command, Text, shell, wizard
 from wizard.setup.deliver_and_verify import temporary_grant
 
 
@@ -188,9 +188,9 @@ def _destination(data_keys: DataKeyStore, key: str) -> Destination:
         raise UsageError(
             f"{fact.arn} is in {region}, but ReEncrypt works inside one Region ({data_keys.settings.region}): use the "
             f"replica of a multi-Region key of {data_keys.settings.region}",
-            shell(
-                *("aws", "kms", "replicate-key", "--key-id", "KEY", "--replica-region", region),
-                advice=f"of a multi-Region key of {data_keys.settings.region}; then --reencrypt the replica's ARN",
+            Text(
+                shell("aws", "kms", "replicate-key", "--key-id", "KEY", "--replica-region", region),
+                f"   # of a multi-Region key of {data_keys.settings.region}; then --reencrypt the replica's ARN",
             ),
         )
     region_store = RegionStore(region=region, key_arn=fact.arn, key_rotation=aws.with_region(region).key_rotation)

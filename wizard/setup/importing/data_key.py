@@ -11,7 +11,7 @@ from wizard.core.data_key import WrappedDataKey, input_variable
 from wizard.core.errors import DataKeyConflict, Problem, Unreachable
 from wizard.core.models.account import DiscoveredDataKey, DiscoveredSetup
 from wizard.core.models.delivery import AppVariables, StoredDataKey
-from wizard.core.next_command import Command, shell
+from wizard.core.next_command import Text, shell
 from wizard.core.ports.run import AwsClient, DecryptVerifier
 from wizard.setup.importing.obstacles import OTHER_ENVIRONMENT
 from wizard.targets.port import deploy_target
@@ -132,10 +132,11 @@ def _conflict_with_stored(
     return None
 
 
-def _use(discovered: DiscoveredSetup, key_arn: str) -> Command:
-    return shell(
-        *("aws", "kms", "update-alias", "--alias-name", _alias(discovered), "--target-key-id", key_arn),
-        advice=f"points the alias to the key in use; or {OTHER_ENVIRONMENT}",
+def _use(discovered: DiscoveredSetup, key_arn: str) -> Text:
+    return Text(
+        "point the alias to the key in use: ",
+        shell("aws", "kms", "update-alias", "--alias-name", _alias(discovered), "--target-key-id", key_arn),
+        f"   or {OTHER_ENVIRONMENT}",
     )
 
 
@@ -144,9 +145,10 @@ def _without_key(data_key: DiscoveredDataKey) -> Problem:
     return Problem(
         what=f"an {DATA_KEY_VARIABLE} exists already, and no alias of this stack points to the key that wrapped it",
         why="a new key could not open it, and the records under it would be lost",
-        next=shell(
-            *("aws", "kms", "create-alias", "--alias-name", "ALIAS", "--target-key-id", key),
-            advice="points an alias to the key that wrapped it; then run this again",
+        next=Text(
+            "point an alias to the key that wrapped it: ",
+            shell("aws", "kms", "create-alias", "--alias-name", "ALIAS", "--target-key-id", key),
+            "   and run this again",
         ),
     )
 

@@ -11,7 +11,7 @@ from wizard.account.comparison.trail import bucket_of
 from wizard.core.errors import Problem
 from wizard.core.models.account import DiscoveredSetup, KeyFact
 from wizard.core.models.delivery import StackState
-from wizard.core.next_command import NO_COMMAND, Command, Text, chain, shell
+from wizard.core.next_command import NO_COMMAND, Text, chain, shell
 from wizard.core.safe_text import quoted
 
 OTHER_ENVIRONMENT = "set up another environment: --environment NAME --stack NAME"
@@ -111,10 +111,10 @@ def _wrong_kind(key: KeyFact, named: str, settings: Settings) -> Iterator[Proble
         yield Problem(
             what=f"{named} is of the spec {key.spec} for {key.usage}",
             why="a data key needs a symmetric key for ENCRYPT_DECRYPT, and the spec of a key never changes",
-            next=shell(
-                *("aws", "kms", "update-alias", "--alias-name", settings.names.alias, "--target-key-id", "KEY"),
-                *("--region", settings.region),
-                advice=f"points the alias to the right key; or {OTHER_ENVIRONMENT}",
+            next=Text(
+                "point the alias to the right key: ",
+                shell("aws", "kms", "update-alias", "--alias-name", settings.names.alias, "--target-key-id", "KEY"),
+                f" --region {settings.region}   or {OTHER_ENVIRONMENT}",
             ),
         )
     multi_region = Arn.parse(key.arn).name.startswith("mrk-")
@@ -149,7 +149,7 @@ def _wrong_state(key: KeyFact, named: str, about: tuple[str, ...], settings: Set
         yield Problem(
             what=f"{named} is disabled",
             why="somebody may have disabled it on purpose; a disabled key decrypts no data key",
-            next=Command(enable, advice="if it should be used"),
+            next=Text("if it should be used: ", enable),
         )
     else:
         yield Problem(
@@ -168,9 +168,10 @@ def _wrong_owner(key: KeyFact, named: str, about: tuple[str, ...], settings: Set
                 what=f"{named} has the tag of another owner: {tag}={quoted(actual)}, "
                 f"and this stack's is {tag}={desired}",
                 why="two environments or applications under one key can read each other's records",
-                next=shell(
-                    *("aws", "kms", "tag-resource", *about, "--tags", f"TagKey={tag},TagValue={desired}"),
-                    advice=f"if the tag is wrong; else {OTHER_ENVIRONMENT}",
+                next=Text(
+                    "if the tag is wrong: ",
+                    shell("aws", "kms", "tag-resource", *about, "--tags", f"TagKey={tag},TagValue={desired}"),
+                    f"   else {OTHER_ENVIRONMENT}",
                 ),
             )
 
@@ -221,10 +222,10 @@ def _trail(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Problem]
             what=f"the trail {trail.arn} writes to the bucket {trail.bucket}, "
             "which is not in this account, or does not exist",
             why="the stack protects the logs, and cannot protect the bucket of another account",
-            next=shell(
-                *("aws", "cloudtrail", "update-trail", "--name", trail.arn, "--s3-bucket-name", "NAME"),
-                *("--region", settings.region),
-                advice=f"gives it a bucket of this account; or {as_it_is}",
+            next=Text(
+                "give it a bucket of this account: ",
+                shell("aws", "cloudtrail", "update-trail", "--name", trail.arn, "--s3-bucket-name", "NAME"),
+                f" --region {settings.region}   or {as_it_is}",
             ),
         )
 
@@ -237,10 +238,11 @@ def _logs_key(key: KeyFact, settings: Settings) -> Iterator[Problem]:
         yield Problem(
             what=f"the key {key.arn} of {alias} is not enabled: {key.state}",
             why="the audit log is encrypted under it: without it the log can be neither read nor written",
-            next=chain(
-                cancel if key.state.startswith("Pending") else NO_COMMAND,
-                shell("aws", "kms", "enable-key", *about),
-                advice="if it should be used",
+            next=Text(
+                "if it should be used: ",
+                chain(
+                    cancel if key.state.startswith("Pending") else NO_COMMAND, shell("aws", "kms", "enable-key", *about)
+                ),
             ),
         )
 

@@ -35,7 +35,7 @@ CLOCKS = timedelta(seconds=5)
 """Between the times of a rollout and of its service deployment."""
 
 
-_NAME_SERVICE = shell("pulumi", "config", "set", "eonpro-kms:ecsService", "NAME")
+_NAME_SERVICE = Text(shell("pulumi", "config", "set", "eonpro-kms:ecsService", "NAME"))
 
 
 def locate(ecs_services: EcsServices, settings: Settings) -> Service:
@@ -47,9 +47,9 @@ def locate(ecs_services: EcsServices, settings: Settings) -> Service:
     if cluster is None:
         raise SetupError(
             "the stack's settings do not name the ECS cluster of the application",
-            shell(
-                *("pulumi", "config", "set", "eonpro-kms:ecsCluster", "NAME"),
-                advice=Text("and eonpro-kms:ecsService; ", shell("aws", "ecs", "list-clusters"), " lists the clusters"),
+            Text(
+                shell("pulumi", "config", "set", "eonpro-kms:ecsCluster", "NAME"),
+                *("   # and eonpro-kms:ecsService; ", shell("aws", "ecs", "list-clusters")),
             ),
         )
     if name is not None:

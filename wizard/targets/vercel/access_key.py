@@ -370,13 +370,13 @@ def _described(keys: Iterable[AccessKeyFact], named: str | None) -> str:
     )
 
 
-def _manual_commands(user: str, keys: Sequence[AccessKeyFact], named: str | None) -> Command:
+def _manual_commands(user: str, keys: Sequence[AccessKeyFact], named: str | None) -> Text:
     """The commands that delete one of two keys when it is not known which key is in use."""
     off = next((key for key in keys if not key.active and key.id != named), None)
     if off is not None:
         return Command(_deletion(user, off.id), advice=_AGAIN)
     first = min((key for key in keys if key.id != named), key=lambda key: key.last_used or key.made)
-    return Command(_removal(user, first.id), advice=f"only if nobody uses {first.id}: find out first; {_AGAIN}")
+    return Text(f"find out who uses {first.id}; if nobody does: ", _removal(user, first.id), f"; {_AGAIN}")
 
 
 def _removal(user: str, key_id: str) -> Command:
