@@ -15,6 +15,7 @@ from components.buckets import TrailBuckets
 from components.configuration import import_options
 from components.lockout import no_lockout
 from components.policies.stack import log_role_policies_of, logs_to_cloudwatch, trail_key_policy_of
+from components.policies.trail import LOGS_KEY_TAGS
 from components.settings import DELETION_WINDOW_DAYS, LOGS_KEY_ROTATION_DAYS, ImportGroup, ResourceKind, Settings
 
 AUDIT_KEY_DESCRIPTION = "EONPRO audit log encryption key, not for PHI"
@@ -136,7 +137,7 @@ class AuditTrail(pulumi.ComponentResource):
             enable_key_rotation=True,
             rotation_period_in_days=LOGS_KEY_ROTATION_DAYS,
             deletion_window_in_days=DELETION_WINDOW_DAYS,
-            tags={**settings.tags, "Purpose": "AuditLogs"},
+            tags={**settings.tags, **LOGS_KEY_TAGS},
             opts=pulumi.ResourceOptions.merge(
                 pulumi.ResourceOptions.merge(self._retained, import_options(settings, ResourceKind.LOGS_KEY)),
                 no_lockout(f"{name}-key", settings),

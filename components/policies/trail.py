@@ -16,6 +16,9 @@ from components.policies.key import (
 )
 from components.settings.arn import Arn
 
+LOGS_KEY_TAGS = {"Purpose": "AuditLogs"}
+"""The tags of the key of the audit logs besides the stack's, by which an IAM policy tells it from the PHI key."""
+
 
 def trail_arn(*, account_id: str, region: str, name: str, partition: str = "aws") -> str:
     """The ARN that a trail of this name has, or will have."""

@@ -30,6 +30,7 @@ class Names:
     secrets_role: str
     parameter_policy: str
     secret_policy: str
+    boundary: str
     trail: str
     trail_bucket: str
     trail_key_alias: str
@@ -74,6 +75,7 @@ class Names:
             secrets_role=f"eonpro-secrets-role{suffix}",
             parameter_policy=f"EONPROParameterAccess{suffix}",
             secret_policy=f"EONPROSecretAccess{suffix}",
+            boundary=f"EONPROBoundary{suffix}",
             trail=f"eonpro-audit-trail{suffix}",
             trail_bucket=trail_bucket or f"eonpro-cloudtrail-logs{ending}",
             trail_key_alias=f"alias/eonpro-audit-key{suffix}",

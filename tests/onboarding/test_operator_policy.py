@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 from urllib.parse import quote
@@ -22,12 +22,14 @@ from sandbox.aws.iam.policy import Decision, Request, evaluate
 from tests.onboarding.deployment import ACCOUNT, BUCKET, Deployment, onboarding, running_deployment
 from tools.documents.permissions import operator as operator_permissions
 from tools.documents.permissions.operator import SCENARIOS, leaves, saved_settings
-from wizard.commands.policy.operator import for_values, policies_of
+from wizard.commands.policy.operator import boundary_policies, for_values, policies_of
 from wizard.core.required_permissions.resources import Setup, resources_of
 from wizard.core.required_permissions.table import load, operator_actions
 
 NAME = "onboarding-operator"
 OPERATOR = f"arn:aws:iam::{ACCOUNT}:user/{NAME}"
+BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/EONPROBoundary"
+BOUNDED = ("--permissions-boundary", BOUNDARY)
 ANSWERS: Mapping[str, Mapping[str, str]] = {
     "vercel": {"target": "vercel", "vercel_team": "eonpro"},
     "ecs": {"target": "ecs"},
@@ -42,9 +44,21 @@ def printed(example: str) -> dict[str, Any]:
     return {"EONPROOperator": document} if "Statement" in document else document
 
 
-def an_operator(deployment: Deployment, policies: Mapping[str, Any], name: str = NAME) -> dict[str, str]:
-    """An IAM user with these managed policies and nothing else; the variables of its access key."""
+def boundary_of(example: str, **changes: str) -> dict[str, Any]:
+    """What `policy boundary` prints for an example."""
+    values = {"account": ACCOUNT, "region": "us-east-1", **(changes or ANSWERS[example])}
+    return for_values(values, {}, build=boundary_policies)
+
+
+def an_operator(
+    deployment: Deployment, policies: Mapping[str, Any], boundary: Mapping[str, Any], name: str = NAME
+) -> dict[str, str]:
+    """An IAM user with these managed policies and nothing else; the variables of its access key.
+
+    An administrator has made the boundary of what the user will make.
+    """
     iam = deployment.client("iam")
+    iam.create_policy(PolicyName=BOUNDARY.rpartition("/")[2], PolicyDocument=json.dumps(boundary))
     iam.create_user(UserName=name)
     for policy, document in policies.items():
         made = iam.create_policy(PolicyName=f"{name}-{policy}", PolicyDocument=json.dumps(document))
@@ -82,9 +96,11 @@ def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str
 
 def set_up(example: str, deployment: Deployment) -> Operated:
     """First run, second run, delivery, proof, preview and a change of the rotation, all by the operator."""
-    env = an_operator(deployment, printed(example))
-    operator_permissions.prepare(deployment, SCENARIOS[example])
-    operator_permissions.run(deployment, SCENARIOS[example], env=env)
+    env = an_operator(deployment, printed(example), boundary_of(example))
+    scenario = SCENARIOS[example]
+    scenario = replace(scenario, options=(*scenario.options, *BOUNDED))
+    operator_permissions.prepare(deployment, scenario)
+    operator_permissions.run(deployment, scenario, env=env)
     return Operated(
         deployment=deployment, example=example, settings=saved_settings(deployment), leaves=tuple(leaves(deployment))
     )
@@ -149,8 +165,8 @@ def test_the_printed_policy_with_removal_is_enough_to_remove_the_stack(deploymen
     answers = as_user if example == "vercel-user" else ANSWERS[example]
     document = for_values({"account": ACCOUNT, "region": "us-east-1", **answers}, {}, with_removal=True)
     policies = {"EONPROOperator": document} if "Statement" in document else document
-    env = an_operator(deployment, policies)
-    deployment.wizard(*onboarding(example), env=env)
+    env = an_operator(deployment, policies, boundary_of(example, **answers))
+    deployment.wizard(*onboarding(example), *BOUNDED, env=env)
     deployment.wizard("destroy", "--stack", "production", "--confirm", "production", "--non-interactive", env=env)
     # The real provider asks for all that a user may sign in with before it deletes the user.
     asked = {"iam:ListGroupsForUser", "iam:ListVirtualMFADevices", "iam:ListServiceSpecificCredentials"}
@@ -178,9 +194,9 @@ def test_a_set_up_without_one_of_the_actions_is_refused_before_anything_is_made(
         }
         for policy, document in printed("ecs").items()
     }
-    env = an_operator(bare, policies, name)
+    env = an_operator(bare, policies, boundary_of("ecs"), name)
     before = bare.inventory()
-    ended = bare.wizard(*onboarding("ecs"), env=env, expect=3)
+    ended = bare.wizard(*onboarding("ecs"), *BOUNDED, env=env, expect=3)
     assert action in ended.output
     assert bare.inventory() == before
 
@@ -192,6 +208,24 @@ REFUSED: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
         lambda it: it.attach_role_policy(
             RoleName="eonpro-app-role", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess"
         ),
+    ),
+    "a role without the boundary": (
+        "iam",
+        lambda it: it.create_role(RoleName="eonpro-trail-logs-role", AssumeRolePolicyDocument="{}"),
+    ),
+    "a role with another boundary": (
+        "iam",
+        lambda it: it.put_role_permissions_boundary(
+            RoleName="eonpro-app-role", PermissionsBoundary="arn:aws:iam::aws:policy/AdministratorAccess"
+        ),
+    ),
+    "the application's role without its boundary": (
+        "iam",
+        lambda it: it.delete_role_permissions_boundary(RoleName="eonpro-app-role"),
+    ),
+    "more in the boundary": (
+        "iam",
+        lambda it: it.create_policy_version(PolicyArn=BOUNDARY, PolicyDocument="{}", SetAsDefault=True),
     ),
     "more for itself": (
         "iam",

@@ -111,7 +111,9 @@ def _simulate(
         )
     }
     refused = {
-        action: tuple(results.get(action.lower(), {}).get("MissingContextValues", ()))
+        action: tuple(
+            key for key in results.get(action.lower(), {}).get("MissingContextValues", ()) if key.lower() not in _ABSENT
+        )
         for action in actions
         if results.get(action.lower(), {}).get("EvalDecision") != "allowed"
     }
@@ -121,6 +123,9 @@ def _simulate(
         context=tuple(sorted({key for missing in refused.values() for key in missing})),
     )
 
+
+_ABSENT = frozenset({"iam:permissionsboundary", "kms:resourcealiases"})
+"""The condition keys, in lower case, that a request of the set-up lacks where they are not in its context."""
 
 MAKE_DATA_KEY = "kms:GenerateDataKeyWithoutPlaintext"
 

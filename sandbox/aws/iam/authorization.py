@@ -101,7 +101,7 @@ def _and_tagging(
 
 def _iam_actions(call: Call) -> Iterator[RequiredAction]:
     parameters, context = call.parameters, _named_tags(call)
-    if boundary := parameters.get("PermissionsBoundary"):
+    if boundary := parameters.get("PermissionsBoundary") or _boundary_of(call):
         context["iam:PermissionsBoundary"] = (str(boundary),)
     if "PolicyArn" in parameters and call.operation.startswith(("Attach", "Detach")):
         context["iam:PolicyARN"] = (str(parameters["PolicyArn"]),)
@@ -109,6 +109,23 @@ def _iam_actions(call: Call) -> Iterator[RequiredAction]:
     yield RequiredAction(action=f"iam:{call.operation}", resource=resource, context=context)
     if call.operation.startswith("Create") and any("Tags.member" in name for name in parameters):
         yield RequiredAction(action=f"iam:Tag{kind}", resource=resource, context=context)
+
+
+_OF_THE_BOUNDED = re.compile("(Attach|Detach|Put|Delete)(Role|User)(Policy|PermissionsBoundary)")
+
+
+def _boundary_of(call: Call) -> str | None:
+    """The boundary of the role or user whose policies a call changes, which its condition key has.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
+    """
+    if not _OF_THE_BOUNDED.fullmatch(call.operation):
+        return None
+    parameters, iam = call.parameters, iam_backends[ACCOUNT]["aws"]
+    roles = (role for role in iam.get_roles() if role.name == parameters.get("RoleName"))
+    holder = next(roles, None) or iam.users.get(parameters.get("UserName", ""))
+    boundary = getattr(holder, "permissions_boundary", None)
+    return str(boundary["PermissionsBoundaryArn"]) if boundary else None
 
 
 def _iam_resource(call: Call) -> tuple[str, str]:

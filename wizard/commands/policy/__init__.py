@@ -1,4 +1,4 @@
-"""`policy`: the IAM policies for operator, auditor, delivery and CI, and the pair for an organization.
+"""`policy`: the IAM policies for operator, auditor, delivery and CI, a boundary, and the pair for an organization.
 
 Pure: the options only; `command` is imported when it runs.
 """
@@ -16,7 +16,7 @@ from wizard.inputs.registry import INPUTS
 if TYPE_CHECKING:
     from wizard.core.ports.run import Offline
 
-ACTIONS = ("operator", "auditor", "delivery", "ci", "organization")
+ACTIONS = ("operator", "boundary", "auditor", "delivery", "ci", "organization")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +34,16 @@ class PolicyOptions:
     with_removal: bool = False
     """Whether the operator's policy also grants what removes resources."""
 
+    with_pull_requests: bool = False
+    """Whether the reading role also trusts the jobs of pull requests that a reviewer of their environment let run."""
+
     NEEDS: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "--repository": ("ci",),
         "--organization": ("organization",),
         "--exempt": ("organization",),
         "--with-removal": ("operator",),
-        "--adopt": ("operator",),
+        "--with-pull-requests": ("ci",),
+        "--adopt": ("operator", "boundary"),
     }
     """Flags that do something only beside one of these words."""
     CONFLICTS: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -67,6 +71,11 @@ class PolicyOptions:
             "--with-removal",
             action="store_true",
             help="with operator: what removes an e-mail address or an old policy version, and what destroy needs",
+        )
+        parser.add_argument(
+            "--with-pull-requests",
+            action="store_true",
+            help="with ci: the reading role for previews of pull requests, after a reviewer's approval; see docs/commands.md",
         )
         parser.add_argument("--adopt", action="store_true", help="with operator: what an import needs, too")
 

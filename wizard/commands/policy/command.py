@@ -1,4 +1,4 @@
-"""`policy`: the least IAM policies for operator, auditor and delivery, CI's trust, and an organization's SCP and RCP.
+"""`policy`: the least IAM policies for operator, auditor and delivery, a boundary, CI's trust, an organization's pair.
 
 Reads the answers, the environment and the stack's settings, prints documents, calls no AWS API. The measured
 permissions are in `wizard.core.required_permissions`; the auditor can run status, verify, doctor, review, report, cost.
@@ -10,7 +10,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -132,20 +132,28 @@ def _statements(setup: Setup) -> Iterator[Statement]:
 
 SUBJECTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        # A pull request runs unreviewed code, so this role can only read.
-        READ_ROLE: ("pull_request", "ref:refs/heads/main"),
+        # A pull request runs unreviewed code, so it gets no role at all.
+        READ_ROLE: ("ref:refs/heads/main",),
         # The GitHub environment has to be protected: with reviewers, and main as the only branch.
         APPLY_ROLE: ("environment:production",),
     }
 )
 """The workflows that can assume each role; examples/ci/github has them."""
 
+PULL_REQUESTS = "environment:pull-requests"
+"""The subject of a pull request's job that the reviewers of this GitHub environment let run.
+
+GitHub makes an environment without reviewers when a workflow first names it: so it is trusted on request only.
+"""
+
 _NAMES = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,38}){at}/[A-Za-z0-9._-]{1,100}{at}"
 _REPOSITORY = re.compile("|".join(_NAMES.replace("{at}", ids) for ids in ("", r"@[1-9][0-9]{0,19}")))
 _COMMAND = wizard("policy", "ci", "--repository", "OWNER/NAME", "--account", "111122223333")
 
 
-def for_repository(repository: str | None, *, account_id: str | None, partition: str = "aws") -> dict[str, Policy]:
+def for_repository(
+    repository: str | None, *, account_id: str | None, partition: str = "aws", with_pull_requests: bool = False
+) -> dict[str, Policy]:
     """The trust policies by the names of the roles. Raises MissingAnswers without repository or account."""
     values = {"repository": repository, "account": account_id}
     if missing := tuple(name for name, value in values.items() if not value):
@@ -160,8 +168,11 @@ def for_repository(repository: str | None, *, account_id: str | None, partition:
             _COMMAND,
         )
     provider = ci.github_oidc_provider_arn(account_id=account_id, partition=partition)
+    more = {READ_ROLE: (PULL_REQUESTS,)} if with_pull_requests else {}
     return {
-        role: ci.github_trust_policy(oidc_provider_arn=provider, repository=repository, subjects=subjects)
+        role: ci.github_trust_policy(
+            oidc_provider_arn=provider, repository=repository, subjects=(*subjects, *more.get(role, ()))
+        )
         for role, subjects in SUBJECTS.items()
     }
 
@@ -187,7 +198,18 @@ def _next_steps(account_id: str) -> tuple[str, ...]:
     )
 
 
-_OTHERS = {"auditor": auditor_policies, "delivery": delivery_policies}
+_REMARKS: Mapping[str, Callable[[Setup], tuple[str, ...]]] = {"auditor": remarks, "operator": operator.remarks}
+
+_REVIEWERS = (
+    f"before the role exists, protect the GitHub environment {PULL_REQUESTS.partition(':')[2]} with required reviewers: "
+    "without them, code that nobody has read takes the role"
+)
+
+_OTHERS = {
+    "auditor": auditor_policies,
+    "boundary": operator.boundary_policies,
+    "delivery": delivery_policies,
+}
 
 _ORGANIZATION = wizard("policy", "organization", "--organization", "o-exampleorgid", "--administrators", "ARN")
 
@@ -257,8 +279,10 @@ def _for_principal(options: PolicyOptions, offline: Offline) -> Mapping[str, obj
     def policies(setup: Setup) -> Mapping[str, Policy]:
         if options.action == "organization":
             return for_organization(setup, options.organization, tuple(options.exempt))
-        for remark in remarks(setup) if options.action == "auditor" else ():
+        for remark in _REMARKS.get(options.action, lambda setup: ())(setup):
             print(remark, file=sys.stderr)
+        if options.action == "operator":
+            return operator.policies_of(setup, with_removal=options.with_removal)
         return _OTHERS[options.action](setup)
 
     document = operator.for_values(
@@ -269,8 +293,7 @@ def _for_principal(options: PolicyOptions, offline: Offline) -> Mapping[str, obj
         saved=offline.saved(),
         saved_name=offline.saved_name,
         adopt=offline.run.adopt,
-        with_removal=options.with_removal,
-        build=None if options.action == "operator" else policies,
+        build=policies,
         command=wizard("policy", options.action),
     )
     if "Statement" not in document and options.action != "organization":
@@ -286,8 +309,13 @@ def _for_ci(options: PolicyOptions, offline: Offline) -> Mapping[str, object]:
     account = offline.run.inputs["account"] or os.environ.get(by_key["account"].variable)
     account = account or (saved.account_id if saved else None)
     repository, remark = _as_sent(options.repository, offline.github)
-    documents = for_repository(repository, account_id=account, partition=saved.partition if saved else "aws")
-    for line in (remark, *_next_steps(str(account))):
+    documents = for_repository(
+        repository,
+        account_id=account,
+        partition=saved.partition if saved else "aws",
+        with_pull_requests=options.with_pull_requests,
+    )
+    for line in (remark, *_next_steps(str(account)), *([_REVIEWERS] if options.with_pull_requests else [])):
         print(line, file=sys.stderr)
     return documents
 

@@ -3,13 +3,15 @@
 Pure: answers in, documents out; calls no AWS API. The permissions are in `wizard.core.required_permissions.table`.
 
 An operator who is an administrator of the keys has the permissions on them from the key policies. Any other operator
-gets them on keys with this stack's tags: whoever can tag keys can then reach each key whose policy delegates to IAM.
+gets them on keys with this stack's tags, and can tag a key only while it is made. What the operator makes has a permissions
+boundary (`components.policies.boundary`), which the operator cannot change.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -113,9 +115,42 @@ _DEFAULTS: dict[str, Any] = {
 
 
 def policies_of(setup: Setup, *, with_removal: bool = False) -> dict[str, Policy]:
-    """The operator's policy by its name; several if one would be too long for IAM."""
+    """The operator's policy by its name; several if one would be too long for IAM.
+
+    Every role and user that it lets the operator make needs a permissions boundary: that of the settings, or the
+    stack's own, which `policy boundary` prints.
+    """
+    from components.policies.boundary import boundary_arn_of, keeping_statements
+
+    settings = setup.settings
+    bounded = settings.model_copy(update={"permissions_boundary_arn": boundary_arn_of(settings)})
+    setup = replace(setup, settings=bounded)
     removal = removal_statements(setup) if with_removal else []
-    return in_parts("EONPROOperator", setup, [*statements_of(setup), *removal])
+    return in_parts("EONPROOperator", setup, [*statements_of(setup), *removal, *keeping_statements(bounded)])
+
+
+def remarks(setup: Setup) -> tuple[str, ...]:
+    """What an administrator has to create before the operator can make anything, in words."""
+    from components.policies.boundary import boundary_arn_of
+
+    settings = setup.settings
+    boundary = boundary_arn_of(settings)
+    if settings.permissions_boundary_arn:
+        return (f"what it makes needs the permissions boundary {boundary}, which the settings name",)
+    name = settings.names.boundary
+    return (
+        f"what it makes needs the permissions boundary {name}, which an administrator creates once: save what "
+        f"`policy boundary` prints, with the same answers, as {name}.json, and then",
+        f"aws iam create-policy --policy-name {name} --policy-document file://{name}.json",
+        f"the operator names it in the set-up: --permissions-boundary {boundary}",
+    )
+
+
+def boundary_policies(setup: Setup) -> dict[str, Policy]:
+    """The boundary of the stack's roles and user by its name."""
+    from components.policies.boundary import boundary_of
+
+    return {setup.settings.names.boundary: boundary_of(setup.settings)}
 
 
 def removal_statements(setup: Setup) -> list[Statement]:

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from components.policies.boundary import tagged
 from components.policies.stack import trail_arn_of
 from components.settings import ResourceKind, Settings
 from components.settings.arn import Arn
@@ -44,14 +45,35 @@ UNCHECKED = frozenset(
         "access-analyzer:CheckNoNewAccess",
         "access-analyzer:CheckNoPublicAccess",
         "access-analyzer:ValidatePolicy",
+        "iam:PutRolePermissionsBoundary",
+        "iam:PutUserPermissionsBoundary",
         "kms:ListGrants",
         "kms:ListKeys",
     }
 )
 """Actions of the operator's policy that the set-up can do without: the preflight does not ask for them.
 
-The keys are listed only after a run that was interrupted.
+The keys are listed only after a run that was interrupted; a boundary is put on a role only where it had none or another.
 """
+
+BOUNDED = frozenset(
+    {
+        "iam:AttachRolePolicy",
+        "iam:AttachUserPolicy",
+        "iam:CreateRole",
+        "iam:CreateUser",
+        "iam:PutRolePermissionsBoundary",
+        "iam:PutRolePolicy",
+        "iam:PutUserPermissionsBoundary",
+    }
+)
+"""The operator's actions that make a role or a user, or give it permissions: only where it has the settings' boundary.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html#access_policies_boundaries-delegate
+"""
+
+_TAGGING = frozenset({"iam:TagOpenIDConnectProvider", "iam:TagPolicy", "iam:TagRole", "iam:TagUser"})
+"""Tags of a role or a user are conditions of other policies of the account (aws:PrincipalTag): only the stack's own."""
 
 
 def read_elsewhere() -> frozenset[tuple[str, str]]:
@@ -140,17 +162,27 @@ def condition_of(setup: Setup, resource: str, action: str) -> dict[str, Any]:
         return {"StringEquals": {"iam:PassedToService": f"{service}.amazonaws.com"}}
     if action == "iam:CreateServiceLinkedRole":
         return {"StringEquals": {"iam:AWSServiceName": "mrk.kms.amazonaws.com"}}
-    if action in ("iam:AttachRolePolicy", "iam:AttachUserPolicy"):
-        return {"ArnEquals": {"iam:PolicyARN": _policy_arns(setup)}}
-    if action in ("iam:CreateRole", "iam:CreateUser") and settings.permissions_boundary_arn:
-        return {"StringEquals": {"iam:PermissionsBoundary": settings.permissions_boundary_arn}}
+    if action in BOUNDED:
+        return _bounded(setup, resource, action)
+    if action in _TAGGING:
+        # A repair sends only the tags that differ.
+        return {
+            "StringEqualsIfExists": tagged(settings, "RequestTag"),
+            "ForAllValues:StringEquals": {"aws:TagKeys": list(settings.tags)},
+        }
     if action == "kms:CreateKey":
         regions = list(settings.regions) if len(settings.regions) > 1 else settings.region
-        return {"StringEquals": {**_tags(settings, "RequestTag"), "aws:RequestedRegion": regions}}
+        return {"StringEquals": {**tagged(settings, "RequestTag"), "aws:RequestedRegion": regions}}
     if resource == "new keys":
-        return {"StringEquals": _tags(settings, "RequestTag")}
+        # CreateKey with tags needs kms:TagResource on every key. A key that exists has an alias, or the tags of its
+        # owner; a new one has neither. https://docs.aws.amazon.com/kms/latest/developerguide/tag-permissions.html
+        return {
+            "StringEquals": tagged(settings, "RequestTag"),
+            "StringEqualsIfExists": tagged(settings, "ResourceTag"),
+            "Null": {"kms:ResourceAliases": "true"},
+        }
     if resource == "keys":
-        return {"StringEquals": _tags(settings, "ResourceTag")}
+        return {"StringEquals": tagged(settings, "ResourceTag")}
     if resource == LOGS_KEY:
         # CloudTrail names the trail, and S3 the object:
         # https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-kms-key-policy-for-cloudtrail.html
@@ -168,8 +200,20 @@ def condition_of(setup: Setup, resource: str, action: str) -> dict[str, Any]:
     return {}
 
 
-def _tags(settings: Settings, key: str) -> dict[str, str]:
-    return {f"aws:{key}/{name}": value for name, value in settings.tags.items()}
+_OF_OTHERS = ("existing application role", "existing application user", "existing execution role")
+"""Principals that the stack did not make, and does not bound."""
+
+
+def _bounded(setup: Setup, resource: str, action: str) -> dict[str, Any]:
+    """The condition of an action that gives a principal permissions: the policies to attach, and its boundary.
+
+    Without a boundary in the settings there is none: so an administrator without one can still set up a stack.
+    """
+    boundary = setup.settings.permissions_boundary_arn
+    attached = {"ArnEquals": {"iam:PolicyARN": _policy_arns(setup)}} if action.startswith("iam:Attach") else {}
+    if boundary is None or resource in _OF_OTHERS:
+        return attached
+    return {**attached, "StringEquals": {"iam:PermissionsBoundary": boundary}}
 
 
 def _policy_arns(setup: Setup) -> list[str]:
@@ -206,15 +250,21 @@ def _required(setup: Setup) -> Iterator[RequiredPermission]:
 _A_VERSION = "0123456789abcdef"
 """The name of a version of a wrapped key in its folder: any fingerprint."""
 
+_SENT = ("ArnEquals", "StringEquals", "StringLike")
+"""The operators whose keys a request of the set-up has."""
+
 _READERS = frozenset({"execution role", "existing execution role", "role that reads the variables"})
 """The roles that get the second of the two policies, which reads the variables."""
 
 
 def _context(setup: Setup, resource: str, action: str) -> dict[str, str]:
     """The condition of an action as one request carries it, one value for each key; its Region is passed separately."""
-    conditions = condition_of(setup, resource, action).values()
     values = {
-        key: value for condition in conditions for key, value in condition.items() if key != "aws:RequestedRegion"
+        key: value
+        for operator, condition in condition_of(setup, resource, action).items()
+        for key, value in condition.items()
+        # The others are about what a new resource does not have.
+        if operator in _SENT and key != "aws:RequestedRegion"
     }
     position = -1 if resource in _READERS else 0
     return {key: value if isinstance(value, str) else value[position] for key, value in values.items()}

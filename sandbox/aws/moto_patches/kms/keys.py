@@ -207,6 +207,7 @@ def _context(call: Call, key: Key) -> dict[str, tuple[str, ...]]:
         **{f"aws:ResourceTag/{name}": (str(value),) for name, value in tags.items()},
         **({"kms:EncryptionContextKeys": tuple(parameters)} if parameters else {}),
         **({"kms:ResourceAliases": tuple(key.aliases)} if key.aliases else {}),
+        **_tags_of(call),
         "kms:KeySpec": (key.key_spec,),
         "kms:KeyUsage": (key.key_usage or "ENCRYPT_DECRYPT",),
         "kms:KeyOrigin": (key.origin,),
@@ -214,6 +215,14 @@ def _context(call: Call, key: Key) -> dict[str, tuple[str, ...]]:
         "kms:ScheduleKeyDeletionPendingWindowInDays": (str(window),),
         "kms:TrailingDaysWithoutKeyUsage": (str(event_history.days_without_use(call, key)),),
     }
+
+
+def _tags_of(call: Call) -> dict[str, tuple[str, ...]]:
+    """The tags that TagResource gives a key, or that UntagResource takes from it."""
+    tags = [tag for tag in call.parameters.get("Tags") or () if isinstance(tag, dict)]
+    names = call.parameters.get("TagKeys") or [tag["TagKey"] for tag in tags]
+    values = {f"aws:RequestTag/{tag['TagKey']}": (str(tag.get("TagValue", "")),) for tag in tags}
+    return {**values, "aws:TagKeys": tuple(names)} if names else {}
 
 
 def enforce_key_state(call: Call, caller: Principal | None) -> None:

@@ -1,0 +1,147 @@
+"""The permissions boundary of the roles and the user of a stack: the most that each of them ever needs.
+
+Pure. An administrator creates it once; whoever makes a role with it can give the role no more, whatever its policies say.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html#access_policies_boundaries-delegate
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from components.policies import stack
+from components.policies.access import application_policy
+from components.policies.documents import Policy, Statement, policy
+from components.policies.key import APPLICATION_ACTIONS
+from components.policies.named_resources import ROLE, USER, named_resources
+from components.policies.trail import LOGS_KEY_TAGS
+from components.settings import ResourceKind, Settings
+
+
+def boundary_arn_of(settings: Settings) -> str:
+    """The ARN of the settings' boundary, or the one that the stack's own has, or will have."""
+    return settings.permissions_boundary_arn or settings.arn("iam", f"policy/{settings.names.boundary}")
+
+
+def boundary_of(settings: Settings) -> Policy:
+    """The boundary's document, with the most that each principal that the stack makes may do, and only that principal.
+
+    One policy bounds all of them, so each statement names its principal: a log role that is given the application's
+    policy can still not decrypt.
+    """
+    return policy(_statements(settings))
+
+
+def _statements(settings: Settings) -> Iterator[Statement]:
+    names = settings.names
+    application = [
+        *([settings.arn("iam", f"role/{names.app_role}")] if settings.makes_role else []),
+        *([settings.arn("iam", f"user/{names.app_user}")] if settings.makes_user else []),
+    ]
+    if application:
+        yield from _only_for(application, "Application", [application_statement(settings)])
+    reading = stack.reading_policy_of(settings)[1]["Statement"] if settings.uses_store else []
+    for reader in stack.readers_of(settings):
+        if isinstance(reader.role, stack.NewRole):
+            inline = reader.role.inline_policy
+            own = inline[1]["Statement"] if inline else []
+            yield from _only_for([reader.arn], reader.target.title(), [*own, *reading])
+    if settings.makes_trail and stack.logs_to_cloudwatch(settings):
+        document = stack.log_role_policies_of(settings)[1]
+        yield from _only_for([settings.arn("iam", f"role/{names.log_role}")], "Trail", document["Statement"])
+    if any(rule.region != settings.region for rule in stack.alert_rules_of(settings)):
+        document = stack.forwarding_policies_of(settings)[1]
+        yield from _only_for([settings.arn("iam", f"role/{names.forwarding_role}")], "Alerts", document["Statement"])
+
+
+def application_statement(settings: Settings) -> Statement:
+    """APPLICATION_ACTIONS on the stack's key, which has no ARN yet when the boundary is created: by its tags.
+
+    A key that was imported has its id already, and perhaps no tags.
+    """
+    imported = dict(entry.split("=", 1) for entry in settings.adopted).get(ResourceKind.KEY)
+    if imported:
+        key = imported.rpartition("/")[2]
+        return application_policy(
+            key_arns=[settings.arn("kms", f"key/{key}", region=region) for region in settings.regions]
+        )["Statement"][0]
+    return {
+        "Sid": "UseThePhiKey",
+        "Effect": "Allow",
+        "Action": list(APPLICATION_ACTIONS),
+        "Resource": [settings.arn("kms", "key/*", region=region) for region in settings.regions],
+        "Condition": {
+            "StringEquals": tagged(settings, "ResourceTag"),
+            # The key of the audit logs has the stack's tags, too.
+            "StringNotEquals": {f"aws:ResourceTag/{name}": value for name, value in LOGS_KEY_TAGS.items()},
+        },
+    }
+
+
+def tagged(settings: Settings, key: str) -> dict[str, str]:
+    """The condition keys of the stack's tags: `aws:RequestTag/…` or `aws:ResourceTag/…`, by `key`."""
+    return {f"aws:{key}/{name}": value for name, value in settings.tags.items()}
+
+
+def _only_for(arns: Sequence[str], whose: str, statements: Sequence[Statement]) -> Iterator[Statement]:
+    names = {"aws:PrincipalArn": arns[0] if len(arns) == 1 else list(arns)}
+    for statement in statements:
+        # The documents of the roles have conditions of other operators only.
+        yield {
+            **statement,
+            "Sid": f"{whose}{statement['Sid']}",
+            "Condition": {"ArnEquals": names, **statement.get("Condition", {})},
+        }
+
+
+def keeping_statements(settings: Settings) -> list[Statement]:
+    """Denies whoever makes the bounded principals to change the boundary, to take it away, and to use the key.
+
+    They hold whatever other policies allow, and whatever the key policy says that a key administrator may rewrite.
+    """
+    boundary, made = boundary_arn_of(settings), _made(settings)
+    key = application_statement(settings)
+    by_tags = {"Condition": key["Condition"]} if "Condition" in key else {}
+    deny = {"Effect": "Deny"}
+    of_principals: list[Statement] = [
+        {
+            "Sid": "KeepTheBoundaries",
+            **deny,
+            "Action": ["iam:DeleteRolePermissionsBoundary", "iam:DeleteUserPermissionsBoundary"],
+            "Resource": made,
+        },
+        {
+            "Sid": "NoOtherBoundary",
+            **deny,
+            "Action": ["iam:PutRolePermissionsBoundary", "iam:PutUserPermissionsBoundary"],
+            "Resource": made,
+            "Condition": {"StringNotEquals": {"iam:PermissionsBoundary": boundary}},
+        },
+    ]
+    return [
+        {"Sid": "KeepTheBoundary", **deny, "Action": list(_CHANGES_OF_A_POLICY), "Resource": boundary},
+        *(of_principals if made else []),
+        {"Sid": "NoUseOfTheKey", **deny, "Action": list(OPENING_ACTIONS), "Resource": key["Resource"], **by_tags},
+    ]
+
+
+_CHANGES_OF_A_POLICY = (
+    "iam:CreatePolicy",
+    "iam:CreatePolicyVersion",
+    "iam:DeletePolicy",
+    "iam:DeletePolicyVersion",
+    "iam:SetDefaultPolicyVersion",
+)
+
+OPENING_ACTIONS = (
+    "kms:CreateGrant",
+    "kms:Decrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyPair",
+    "kms:ReEncryptFrom",
+)
+"""The actions that return plaintext, hand a data key to another KMS key, or give one of these rights away."""
+
+
+def _made(settings: Settings) -> list[str]:
+    """The ARNs of the roles and the user that the stack makes."""
+    return [row.arn for row in named_resources(settings) if row.is_made and row.type in (ROLE, USER)]

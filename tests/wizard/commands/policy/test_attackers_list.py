@@ -1,0 +1,274 @@
+"""The attacker's list: what whoever holds a printed policy cannot come to, and the few things that nobody can keep from it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import pytest
+
+from components.policies import ci
+from components.policies.boundary import boundary_of
+from components.policies.evaluation.statements import Request, match_statement
+from components.policies.statements import statements_of
+from components.settings import Settings
+from tests.linters.configurations import CALLER, configurations
+from tests.wizard.commands.policy import attacker
+from tests.wizard.commands.policy.attacker import BECOME, END, READ, RULE, Answer, Holder
+from wizard.commands.policy import command, operator
+from wizard.core.required_permissions.resources import Setup
+
+ACCOUNT = "123456789012"
+OPERATOR = f"arn:aws:iam::{ACCOUNT}:user/operator"
+OFFICER = f"arn:aws:iam::{ACCOUNT}:user/officer"
+READER = f"arn:aws:iam::{ACCOUNT}:role/{ci.READ_ROLE}"
+APPLIER = f"arn:aws:iam::{ACCOUNT}:role/{ci.APPLY_ROLE}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """What cannot be kept from some holders, by design. docs/reliability.md has the reason under the same name."""
+
+    name: str
+    of: Callable[[Holding], bool]
+    permits: Mapping[str, tuple[str, ...]]
+    """By the goal: the attacks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holding:
+    """A printed policy, whose it is, and the account it is used in."""
+
+    name: str
+    settings: Settings
+    who: str
+    documents: tuple[Any, ...]
+    is_deployed: bool = True
+    kind: str = "operator"
+    removes: bool = False
+    imports: bool = False
+
+    @property
+    def administers(self) -> bool:
+        return self.who in self.settings.administrators
+
+
+REMAKES = (
+    "ecr:BatchGetImage",
+    "logs:PutLogEvents",
+)
+"""What the role that starts ECS tasks needs, and a role made under its name can have."""
+
+LIMITS: tuple[Limit, ...] = (
+    Limit(
+        name="what is set up can be set up differently",
+        of=lambda held: held.kind == "operator" and held.is_deployed,
+        permits={
+            END: (
+                "s3:PutBucketPolicy",
+                "s3:PutLifecycleConfiguration",
+                "s3:PutBucketVersioning",
+                "s3:PutBucketObjectLockConfiguration",
+                "s3:PutBucketPublicAccessBlock",
+                "s3:PutEncryptionConfiguration",
+                "logs:PutRetentionPolicy",
+                "events:PutRule",
+                "events:PutTargets",
+                "events:PutEvents",
+                "sns:SetTopicAttributes",
+                "cloudwatch:PutMetricAlarm",
+            )
+        },
+    ),
+    Limit(
+        name="the first set-up writes the trusts",
+        of=lambda held: held.kind == "operator" and not held.is_deployed,
+        permits={RULE: REMAKES},
+    ),
+    Limit(
+        name="an administrator of the keys administers them",
+        of=lambda held: held.kind == "operator" and held.administers,
+        permits={
+            READ: (
+                "kms:PutKeyPolicy of key",
+                "kms:PutKeyPolicy of logs' key",
+                *(f"{action} with logs' key {how}" for action in attacker.READING for how in attacker.LOGS),
+                "kms:CreateGrant of key",
+                "kms:CreateGrant of logs' key",
+            ),
+            END: (
+                *(f"kms:{action} of {key}" for action in ("DisableKey", "ScheduleKeyDeletion") for key in ("key", "logs' key")),
+                "kms:PutKeyPolicy of logs' key",
+            ),
+        },
+    ),
+    Limit(
+        name="who removes the stack can make it again",
+        of=lambda held: held.removes,
+        permits={
+            BECOME: ("act as it",),
+            RULE: REMAKES,
+            END: (
+                "logs:DeleteLogGroup",
+                "logs:PutLogEvents",
+                "events:DeleteRule",
+                "events:RemoveTargets",
+                "sns:DeleteTopic",
+                "sns:Unsubscribe",
+                "cloudwatch:DeleteAlarms",
+            ),
+        },
+    ),
+    Limit(
+        name="the access key of the application's user is made by the wizard",
+        of=lambda held: held.kind == "operator" and held.settings.makes_user,
+        permits={BECOME: ("act as it",)},
+    ),
+    Limit(
+        name="an import and another target change what exists",
+        of=lambda held: held.imports or (held.kind == "operator" and len(held.settings.deploy_targets) > 1),
+        permits={BECOME: ("act as it",), END: ("cloudtrail:UpdateTrail",)},
+    ),
+    Limit(
+        name="who deploys the application runs as it",
+        of=lambda held: held.kind == "delivery",
+        permits={BECOME: ("act as it",), RULE: REMAKES},
+    ),
+)  # fmt: skip
+
+
+@cache
+def every_settings() -> dict[str, Settings]:
+    """The examples, and what no example has."""
+    examples = configurations()
+    changes: dict[str, tuple[str, dict[str, Any]]] = {
+        "several targets": ("vercel", {"deploy_targets": ("vercel", "ecs"), "cloudwatch_logs": True}),
+        "roles of others": (
+            "ecs",
+            {
+                "app_principal_arn": f"arn:aws:iam::{ACCOUNT}:role/their-task",
+                "ecs_execution_role_arn": f"arn:aws:iam::{ACCOUNT}:role/their-execution",
+            },
+        ),
+        "an ECS service": ("ecs", {"ecs_cluster": "clinic", "ecs_service": "portal"}),
+        "e-mails": ("vercel", {"alert_emails": ("security@clinic.example",)}),
+    }
+    return examples | {
+        name: Settings.read({**examples[example].model_dump(), **change}) for name, (example, change) in changes.items()
+    }
+
+
+def holdings() -> Iterator[Holding]:
+    """Every policy that `policy` prints, for each settings, in an account with the stack and in an empty one."""
+    for name, settings in every_settings().items():
+        others = settings.model_copy(update={"administrators": (OFFICER,)})
+        for who, of in ((CALLER, settings), (OPERATOR, others), (APPLIER, others)):
+            for removes in (False, True):
+                for imports in {False, bool(of.adopted)} | ({True} if name == "vercel" else set()):
+                    setup = Setup(settings=of, operator=who, imports=imports)
+                    documents = tuple(operator.policies_of(setup, with_removal=removes).values())
+                    for is_deployed in (True, False):
+                        yield Holding(
+                            name=f"{name}, {'an administrator' if who == CALLER else who.rpartition('/')[2]}"
+                            f"{', with removal' * removes}{', importing' * imports}{', before' * (not is_deployed)}",
+                            settings=of,
+                            who=who,
+                            documents=documents,
+                            is_deployed=is_deployed,
+                            removes=removes,
+                            imports=imports,
+                        )
+        setup = Setup(settings=others, operator=READER)
+        for kind, printed in (("auditor", command.auditor_policies), ("delivery", command.delivery_policies)):
+            documents = tuple(printed(setup).values())
+            yield Holding(name=f"{name}, {kind}", settings=others, who=READER, documents=documents, kind=kind)
+
+
+HOLDINGS = {holding.name: holding for holding in holdings()}
+
+
+def answers_of(held: Holding, *, boundary: Any = None, documents: Any = None) -> tuple[Answer, ...]:
+    """All that the attacker reaches."""
+    account = attacker.deployed_account if held.is_deployed else attacker.empty_account
+    holder = Holder(arn=held.who, inline=tuple(documents or held.documents))
+    return account(held.settings, holder, boundary=boundary).attack(held.who)
+
+
+def permitted(held: Holding) -> set[tuple[str, str]]:
+    return {
+        (goal, attack)
+        for limit in LIMITS
+        if limit.of(held)
+        for goal, attacks in limit.permits.items()
+        for attack in attacks
+    }
+
+
+@pytest.mark.parametrize("name", HOLDINGS)
+def test_the_answer_to_every_attack_is_no(name: str) -> None:
+    held = HOLDINGS[name]
+    allowed = permitted(held)
+    assert [str(each) for each in answers_of(held) if (each.goal, each.attack) not in allowed] == []
+
+
+def test_nobody_who_does_not_administer_the_keys_reads_a_data_key() -> None:
+    for held in HOLDINGS.values():
+        if not held.administers:
+            assert not [each for each in answers_of(held) if each.goal == READ], held.name
+
+
+def test_no_role_of_an_operator_reads_the_data_key_even_where_the_operator_writes_the_keys_policy() -> None:
+    for held in HOLDINGS.values():
+        reads = {each.attack for each in answers_of(held) if each.goal == READ}
+        assert not {attack for attack in reads if attack.startswith("kms:Decrypt with key")}, held.name
+
+
+def test_every_limit_is_one_that_some_policy_has() -> None:
+    for limit in LIMITS:
+        used = {
+            (each.goal, each.attack) for held in HOLDINGS.values() if limit.of(held) for each in answers_of(held)
+        }
+        for goal, attacks in limit.permits.items():
+            unused = [attack for attack in attacks if (goal, attack) not in used]
+            assert unused == [], f"{limit.name}: {unused}"
+
+
+@pytest.mark.parametrize("with_pull_requests", [False, True])
+@pytest.mark.parametrize("subject", ["pull_request", "ref:refs/heads/feature", "environment:staging", "ref:refs/pull/7/merge"])
+def test_code_that_nobody_has_read_takes_no_role(subject: str, with_pull_requests: bool) -> None:
+    trusts = command.for_repository("clinic/eonpro", account_id=ACCOUNT, with_pull_requests=with_pull_requests)
+    context = {
+        f"{ci.GITHUB_ISSUER}:aud": (ci.GITHUB_AUDIENCE,),
+        f"{ci.GITHUB_ISSUER}:sub": (f"repo:clinic/eonpro:{subject}",),
+    }
+    request = Request(action="sts:AssumeRoleWithWebIdentity", resource="*", context=context)
+    for role, trust in trusts.items():
+        assert [match_statement(each, request, source=role) for each in statements_of(trust)] == [None]
+
+
+# --- the list can say yes: each limit of a policy that is taken away turns an answer
+
+
+def mutants(document: Any) -> Iterator[tuple[str, Any]]:
+    """The document without one condition, or without one Deny, each by a name."""
+    for position, statement in enumerate(document["Statement"]):
+        sid = statement["Sid"]
+        if statement["Effect"] == "Deny":
+            changed = copy.deepcopy(document)
+            del changed["Statement"][position]
+            yield f"without {sid}", changed
+        for test, keys in statement.get("Condition", {}).items():
+            for key in keys:
+                changed = copy.deepcopy(document)
+                del changed["Statement"][position]["Condition"][test][key]
+                # An operator without a key is no condition.
+                if not changed["Statement"][position]["Condition"][test]:
+                    del changed["Statement"][position]["Condition"][test]
+                yield f"{sid} without {test} {key}", changed
+
+
+def reached(answers: tuple[Answer, ...]) -> set[tuple[str, str, str]]:
+    return {(each.goal, each.attack, each.by) for each in answers}
