@@ -1,6 +1,6 @@
 """The permissions boundary of the roles and the user of a stack: the most that each of them ever needs.
 
-Pure. An administrator creates it once; whoever makes a role with it can give the role no more, whatever its policies say.
+Pure. An administrator creates it once. A role that is made with it can do no more, whatever its policies say.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html#access_policies_boundaries-delegate
 """
 

@@ -240,7 +240,7 @@ def cast(on_vercel: Deployment, request: pytest.FixtureRequest) -> Iterator[Cast
     provider = iam.create_open_id_connect_provider(
         Url=f"https://{GITHUB_ISSUER}", ClientIDList=[GITHUB_AUDIENCE], ThumbprintList=["0" * 40]
     )["OpenIDConnectProviderArn"]
-    trusts = json.loads(on_vercel.wizard("policy", "ci", "--repository", request.param).out)
+    trusts = json.loads(on_vercel.wizard("policy", "ci", "--repository", request.param, "--with-pull-requests").out)
     for role, trust in trusts.items():
         iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(trust))
     yield Cast(deployment=on_vercel, repository=request.param)
@@ -251,9 +251,10 @@ def cast(on_vercel: Deployment, request: pytest.FixtureRequest) -> Iterator[Cast
 
 READ, APPLY = "eonpro-ci-read", "eonpro-ci-apply"
 PULL_REQUEST, MAIN, ENVIRONMENT = "pull_request", "ref:refs/heads/main", "environment:production"
+REVIEWED = "environment:pull-requests"
 
 
-@pytest.mark.parametrize(("role", "subject"), [(READ, PULL_REQUEST), (READ, MAIN), (APPLY, ENVIRONMENT)])
+@pytest.mark.parametrize(("role", "subject"), [(READ, REVIEWED), (READ, MAIN), (APPLY, ENVIRONMENT)])
 def test_a_workflow_takes_the_role_that_is_meant_for_it(cast: Cast, role: str, subject: str) -> None:
     cast.take(role, subject)
 
@@ -262,12 +263,14 @@ def test_a_workflow_takes_the_role_that_is_meant_for_it(cast: Cast, role: str, s
     ("role", "subject", "more"),
     [
         (APPLY, PULL_REQUEST, {}),
+        (APPLY, REVIEWED, {}),
+        (READ, PULL_REQUEST, {}),
         (APPLY, MAIN, {}),
         (APPLY, "environment:staging", {}),
         (APPLY, "environment:production-2", {}),
         (READ, "ref:refs/heads/feature", {}),
         (READ, "ref:refs/tags/v1", {}),
-        (READ, PULL_REQUEST, {"repository": "somebody/eonpro"}),
+        (READ, REVIEWED, {"repository": "somebody/eonpro"}),
         (READ, MAIN, {"repository": "clinic/eonpro-fork"}),
         (READ, MAIN, {"repository": "clinic@101/eonpro@303"}),
         (APPLY, ENVIRONMENT, {"repository": "somebody/else"}),
@@ -286,7 +289,7 @@ def test_the_other_form_of_the_same_repository_takes_no_role(cast: Cast) -> None
 
 
 def test_the_recipes_ask_for_the_roles_that_their_subject_may_take() -> None:
-    # A pull request's token says so; a job with an environment says that; all others run on main, by their condition.
+    # A job with an environment says so in its token, and waits for its reviewers; all others run on main.
     for recipe in RECIPES.values():
         for job in recipe.jobs.values():
             roles = re.findall(r"vars\.AWS_(READ|APPLY)_ROLE", json.dumps(job))
@@ -295,5 +298,6 @@ def test_the_recipes_ask_for_the_roles_that_their_subject_may_take() -> None:
                 continue
             (role,) = roles
             on_main = "refs/heads/main" in job.get("if", "") or "needs" in job
-            assert (role == "APPLY") == ("environment" in job)
-            assert on_main or set(recipe.triggers) == {"pull_request"}
+            assert (role == "APPLY") == (job.get("environment") == "production")
+            assert on_main or job.get("environment") == "pull-requests"
+            assert set(recipe.triggers) != {"pull_request"} or not on_main

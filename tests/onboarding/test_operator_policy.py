@@ -58,7 +58,9 @@ def an_operator(
     An administrator has made the boundary of what the user will make.
     """
     iam = deployment.client("iam")
-    iam.create_policy(PolicyName=BOUNDARY.rpartition("/")[2], PolicyDocument=json.dumps(boundary))
+    # One account may have several operators.
+    if all(each["Arn"] != BOUNDARY for each in iam.list_policies(Scope="Local")["Policies"]):
+        iam.create_policy(PolicyName=BOUNDARY.rpartition("/")[2], PolicyDocument=json.dumps(boundary))
     iam.create_user(UserName=name)
     for policy, document in policies.items():
         made = iam.create_policy(PolicyName=f"{name}-{policy}", PolicyDocument=json.dumps(document))

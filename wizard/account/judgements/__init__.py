@@ -71,6 +71,7 @@ ALL_CHECKS: tuple[Judgement, ...] = (
     *key_policy.OTHER_CHECKS,
     *others.OTHER_CHECKS,
     *review.OTHER_CHECKS,
+    *principal.OTHER_CHECKS,
     *policies.OTHER_CHECKS,
     *trail.OTHER_CHECKS,
     *alerts.OTHER_CHECKS,

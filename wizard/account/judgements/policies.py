@@ -30,7 +30,7 @@ from wizard.targets.vercel import enable_tokens, tokens_off
 
 codes.declare(
     "vercel-oidc-off vercel-issuer-changed provider-missing provider-audience trust-changed trust-widened"
-    " ci-trust-outdated",
+    " ci-trust-unreviewed ci-trust-outdated",
     after="principal-missing",
 )
 codes.declare("key-policy-denies key-policy-without-application", after="policy-edited")
@@ -194,6 +194,10 @@ def _trust(
         yield Notice.good(f"{arn} trusts its platform and nobody else")
 
 
+_UNREVIEWED = "pull_request"
+"""The subject of a pull request's job without an environment."""
+
+
 @judgement()
 def check_ci_trust(facts: StackFacts) -> Iterator[Notice]:
     """Whether the roles of CI trust the subject that GitHub sends: names, or since 2026-07-15 names with ids."""
@@ -204,6 +208,15 @@ def check_ci_trust(facts: StackFacts) -> Iterator[Notice]:
     github = facts.sources.github
     for role in roles:
         trusted = ci.github_subjects(role.trust or {})
+        for repository, subjects in trusted.items():
+            if _UNREVIEWED in subjects:
+                yield Notice.wrong(
+                    "ci-trust-unreviewed",
+                    what=f"the role {role.name} trusts every pull request of {repository}",
+                    why="a pull request runs code that nobody has read yet, with all that the role may read",
+                    command=_trusting(facts, role, repository, subjects),
+                    advice="docs/commands.md says how a pull request that was reviewed gets its preview",
+                )
         for name in dict.fromkeys(map(ci.without_ids, trusted)):
             if github is None:
                 yield Notice.person(f"whether GitHub sends the subject that {role.name} trusts: there is no GH_TOKEN")
@@ -233,23 +246,24 @@ def _outdated_trust(
             why=why,
             command=fixes.use_default_subject(name),
         )
-    if any("*" in subject or "?" in subject for subject in trusted[former]):
-        command = fixes.wizard(facts, "policy", "--repository", sent.repository, action="ci")
-    else:
-        settings = facts.settings
-        trust = ci.github_trust_policy(
-            oidc_provider_arn=ci.github_oidc_provider_arn(account_id=settings.account_id, partition=settings.partition),
-            repository=sent.repository,
-            subjects=trusted[former],
-        )
-        update = ("iam", "update-assume-role-policy", "--role-name", role.name, "--policy-document", trust)
-        command = fixes.aws(facts, *update)
     return Notice.wrong(
         "ci-trust-outdated",
         what=f"the role {role.name} trusts repo:{former}, but GitHub sends repo:{sent.repository}",
         why=why,
-        command=command,
+        command=_trusting(facts, role, sent.repository, trusted[former]),
     )
+
+
+def _trusting(facts: StackFacts, role: IamPrincipal, repository: str, trusted: Sequence[str]) -> str:
+    """The command that trusts these subjects of the repository, but no pull request that nobody has read."""
+    subjects = [each for each in trusted if each != _UNREVIEWED]
+    if not subjects or any("*" in each or "?" in each for each in subjects):
+        return fixes.wizard(facts, "policy ci", "--repository", repository)
+    settings = facts.settings
+    provider = ci.github_oidc_provider_arn(account_id=settings.account_id, partition=settings.partition)
+    trust = ci.github_trust_policy(oidc_provider_arn=provider, repository=repository, subjects=subjects)
+    update = ("iam", "update-assume-role-policy", "--role-name", role.name, "--policy-document", trust)
+    return fixes.aws(facts, *update)
 
 
 @judgement("application-tested")

@@ -11,6 +11,9 @@ from components import policies
 from components.policies.evaluation import KeyPolicyDecision
 from components.policies.evaluation.account import IamPolicy, IamPrincipal
 from components.policies.evaluation.statements import Request, evaluate_policies
+from components.policies.named_resources import ROLE as ROLE_TYPE
+from components.policies.named_resources import USER as USER_TYPE
+from components.policies.named_resources import named_resources
 from components.policies.stack import decide_by_key_policy_of
 from components.settings import ImportGroup
 from wizard.account import codes, fixes
@@ -30,7 +33,7 @@ from wizard.core.next_command import Command, Text, chain, shell, wizard
 
 codes.declare("service-control-policy resource-control-policy principal-missing", after="deletion-unguarded")
 codes.declare(
-    "policy-foreign boundary-denies explicit-deny policy-missing policy-detached policy-edited",
+    "policy-foreign boundary-denies boundary-missing explicit-deny policy-missing policy-detached policy-edited",
     after="ci-trust-outdated",
 )
 codes.declare(
@@ -44,7 +47,9 @@ codes.implies(
 codes.implies("identity-denied access-key-missing access-key-deleted access-key-inactive", codes.DENIED)
 codes.implies("principal-missing", "trust-changed policy-detached boundary-denies")
 codes.implies("policy-missing", "policy-detached")
-codes.about("boundary-denies", "role:Role:: user:User::", "permissionsBoundary")
+# The command that puts the boundary of the settings in its place solves both.
+codes.implies("boundary-denies", "boundary-missing")
+codes.about("boundary-denies boundary-missing", "role:Role:: user:User::", "permissionsBoundary")
 codes.about("explicit-deny policy-foreign", "role:Role::", "managedPolicyArns inlinePolicies")
 codes.about("policy-detached", "PolicyAttachment::")
 codes.about("policy-edited", "policy:Policy::app-access")
@@ -338,15 +343,7 @@ def _boundary(facts: StackFacts, principal: IamPrincipal, boundary: IamPolicy) -
         command = fixes.aws(facts, "iam", "list-policy-versions", "--policy-arn", boundary.name)
         advice = "it is the boundary of the settings: its owner has to allow the use of the key"
     elif expected:
-        put = (
-            "iam",
-            f"put-{of}-permissions-boundary",
-            f"--{of}-name",
-            principal.name,
-            "--permissions-boundary",
-            expected,
-        )
-        command, advice = fixes.aws(facts, *put), RESTART
+        command, advice = _put_boundary(facts, principal, expected), RESTART
     else:
         command = fixes.aws(facts, "iam", f"delete-{of}-permissions-boundary", f"--{of}-name", principal.name)
         advice = RESTART
@@ -358,6 +355,40 @@ def _boundary(facts: StackFacts, principal: IamPrincipal, boundary: IamPolicy) -
         command=command,
         advice=advice,
     )
+
+
+def _put_boundary(facts: StackFacts, principal: IamPrincipal, boundary: str) -> str:
+    of = "role" if principal.is_role else "user"
+    put = ("iam", f"put-{of}-permissions-boundary", f"--{of}-name", principal.name, "--permissions-boundary", boundary)
+    return fixes.aws(facts, *put)
+
+
+@judgement("application-policy")
+def check_boundaries(facts: StackFacts) -> Iterator[Notice]:
+    """Whether the roles and the user of the stack have the permissions boundary that the settings name."""
+    settings = facts.settings
+    expected, iam = settings.permissions_boundary_arn, facts.iam
+    if expected is None or isinstance(iam, SetupError):
+        return  # check_others reports what could not be read.
+    kept = {settings.arn("iam", f"role/{settings.names.app_role}")}
+    kept = kept if ImportGroup.APPLICATION_ROLE in settings.kept_as_found else set()
+    made = [row.arn for row in named_resources(settings) if row.is_made and row.type in (ROLE_TYPE, USER_TYPE)]
+    without = [
+        principal
+        for arn in made
+        if arn not in kept and (principal := iam.find(arn)) is not None
+        if principal.boundary is None or principal.boundary.name != expected
+    ]
+    for principal in without:
+        has = f"has the boundary {principal.boundary.name}" if principal.boundary else "has no permissions boundary"
+        yield Notice.wrong(
+            "boundary-missing",
+            what=f"{principal.arn} {has}; the settings name {expected}",
+            why="whoever may write its policies can give it any permission",
+            command=_put_boundary(facts, principal, expected),
+        )
+    if not without:
+        yield Notice.good(f"every role and user of the stack has the permissions boundary {expected}")
 
 
 @judgement("application-tested")
@@ -403,3 +434,4 @@ def check_access_key(facts: StackFacts) -> Iterator[Notice]:
 
 
 ACCESS_CHECKS: tuple[Judgement, ...] = (check_principals, check_surplus, check_permission_limits, check_access_key)
+OTHER_CHECKS: tuple[Judgement, ...] = (check_boundaries,)

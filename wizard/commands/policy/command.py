@@ -201,8 +201,8 @@ def _next_steps(account_id: str) -> tuple[str, ...]:
 _REMARKS: Mapping[str, Callable[[Setup], tuple[str, ...]]] = {"auditor": remarks, "operator": operator.remarks}
 
 _REVIEWERS = (
-    f"before the role exists, protect the GitHub environment {PULL_REQUESTS.partition(':')[2]} with required reviewers: "
-    "without them, code that nobody has read takes the role"
+    f"first protect the GitHub environment {PULL_REQUESTS.partition(':')[2]} with required reviewers: without them, "
+    "code that nobody has read takes the role"
 )
 
 _OTHERS = {

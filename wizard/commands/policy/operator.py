@@ -3,8 +3,8 @@
 Pure: answers in, documents out; calls no AWS API. The permissions are in `wizard.core.required_permissions.table`.
 
 An operator who is an administrator of the keys has the permissions on them from the key policies. Any other operator
-gets them on keys with this stack's tags, and can tag a key only while it is made. What the operator makes has a permissions
-boundary (`components.policies.boundary`), which the operator cannot change.
+gets them on keys with this stack's tags, and can tag a key only while it is made. What the operator makes has a
+permissions boundary (`components.policies.boundary`), which the operator cannot change.
 """
 
 from __future__ import annotations

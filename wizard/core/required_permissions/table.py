@@ -53,7 +53,7 @@ UNCHECKED = frozenset(
 )
 """Actions of the operator's policy that the set-up can do without: the preflight does not ask for them.
 
-The keys are listed only after a run that was interrupted; a boundary is put on a role only where it had none or another.
+The keys are listed only after a run that was interrupted. A boundary is put on a role that had none or another.
 """
 
 BOUNDED = frozenset(

@@ -23,6 +23,7 @@ from wizard.account.judgements import principal
 from wizard.account.judgements.key import check_keys
 from wizard.account.judgements.key_policy import check_key_policies
 from wizard.account.judgements.policies import check_ci_trust, check_reader_surplus, check_readers, check_vercel_tokens
+from wizard.account.judgements.principal import check_boundaries
 from wizard.commands.doctor import DoctorOptions, command
 from wizard.core.errors import PermissionDenied, Unreachable
 from wizard.core.models.access import Ruling, TokenSubject, VariableEntry
@@ -737,7 +738,11 @@ def test_tokens_that_the_role_trusts_and_an_endpoint_that_says_nothing_are_no_fa
 # --- CI
 
 
-def trusted_by_ci(fixture: DoctorFixture, *repositories: str) -> None:
+def trusted_by_ci(
+    fixture: DoctorFixture,
+    *repositories: str,
+    subjects: tuple[str, ...] = ("environment:previews", "ref:refs/heads/main"),
+) -> None:
     """The role that reads exists, and trusts these."""
     statements = [
         statement
@@ -745,7 +750,7 @@ def trusted_by_ci(fixture: DoctorFixture, *repositories: str) -> None:
         for statement in ci.github_trust_policy(
             oidc_provider_arn=ci.github_oidc_provider_arn(account_id=ACCOUNT),
             repository=repository,
-            subjects=("pull_request", "ref:refs/heads/main"),
+            subjects=subjects,
         )["Statement"]
     ]
     role = IamPrincipal(arn=f"arn:aws:iam::{ACCOUNT}:role/eonpro-ci-read", trust={"Statement": statements})
@@ -765,7 +770,44 @@ def test_ci_that_nobody_lets_in_any_more_after_a_rename_is_named_with_the_new_tr
     words = shlex.split(found.command)
     assert words[:5] == ["aws", "iam", "update-assume-role-policy", "--role-name", "eonpro-ci-read"]
     document = json.loads(words[words.index("--policy-document") + 1])
-    assert ci.github_subjects(document) == {"clinic@123/eonpro@456": ("pull_request", "ref:refs/heads/main")}
+    assert ci.github_subjects(document) == {"clinic@123/eonpro@456": ("environment:previews", "ref:refs/heads/main")}
+
+
+def test_a_role_that_trusts_pull_requests_is_named_and_its_new_trust_has_none(fixture: DoctorFixture) -> None:
+    trusted_by_ci(fixture, "clinic/eonpro", subjects=("pull_request", "ref:refs/heads/main"))
+    fixture.github = lambda name: TokenSubject(repository="clinic/eonpro")
+    found = fixture.first([check_ci_trust])
+    words = shlex.split(found.command)
+    document = json.loads(words[words.index("--policy-document") + 1])
+    assert found.code == "ci-trust-unreviewed"
+    assert ci.github_subjects(document) == {"clinic/eonpro": ("ref:refs/heads/main",)}
+
+    fixture.github = lambda name: TokenSubject(repository="clinic@123/eonpro@456")
+    outdated = next(each for each in fixture.diagnosis([check_ci_trust]).findings if each.code == "ci-trust-outdated")
+    assert "pull_request" not in outdated.command and "ref:refs/heads/main" in outdated.command
+
+
+def test_each_role_without_the_boundary_of_the_settings_is_named_with_the_command(fixture: DoctorFixture) -> None:
+    edge = f"arn:aws:iam::{ACCOUNT}:policy/EONPROBoundary"
+    fixture.settings = settings(permissions_boundary_arn=edge)
+    bounded = IamPrincipal(arn=APP, boundary=IamPolicy(name=edge, document=None))
+    fixture.aws.access.account = AccountIam(principals=(bounded,))
+    assert fixture.diagnosis([check_boundaries]).passed == (
+        f"every role and user of the stack has the permissions boundary {edge}",
+    )
+
+    for boundary in (None, IamPolicy(name=f"arn:aws:iam::{ACCOUNT}:policy/Other", document=None)):
+        fixture.aws.access.account = AccountIam(principals=(replace(bounded, boundary=boundary),))
+        found = fixture.first([check_boundaries])
+        assert found.code == "boundary-missing"
+        assert (
+            f"put-role-permissions-boundary --role-name eonpro-app-role --permissions-boundary {edge}" in found.command
+        )
+
+
+def test_a_stack_whose_settings_name_no_boundary_is_asked_for_none(fixture: DoctorFixture) -> None:
+    fixture.aws.access.account = AccountIam(principals=(IamPrincipal(arn=APP),))
+    assert fixture.diagnosis([check_boundaries]).notices == ()
 
 
 def test_ci_that_github_lets_in_passes_and_a_second_form_is_said(fixture: DoctorFixture) -> None:
@@ -798,7 +840,7 @@ def test_a_template_of_the_repositorys_own_and_a_wildcard_get_a_command_that_run
     assert fixture.first([check_ci_trust]).command.startswith("gh api --method PUT repos/clinic/eonpro/actions/oidc")
 
     (role,) = fixture.aws.access.account.principals
-    wide = json.loads(json.dumps(role.trust).replace("pull_request", "*"))
+    wide = json.loads(json.dumps(role.trust).replace("environment:previews", "*"))
     fixture.aws.access.account = AccountIam(principals=(replace(role, trust=wide),))
     fixture.github = lambda name: TokenSubject(repository="clinic@123/eonpro@456")
     assert "policy ci" in fixture.first([check_ci_trust]).command

@@ -1,4 +1,4 @@
-"""An attacker with a printed policy, in an account that stands or is still empty: what it can come to, in several steps.
+"""An attacker with a printed policy, in an empty account or in one with the stack: what it comes to, in several steps.
 
 Pure. The answers come from the product's evaluator; a condition that is not known counts as the attacker wants it. What
 the attacker does, and what counts as harm, are the tables here: the product knows neither.
@@ -37,7 +37,12 @@ ADMINISTRATOR_ACCESS = "arn:aws:iam::aws:policy/AdministratorAccess"
 
 # --- what the attacker does
 
-CREDENTIALS = ("iam:CreateAccessKey", "iam:CreateLoginProfile", "iam:UpdateLoginProfile", "iam:CreateServiceSpecificCredential")
+CREDENTIALS = (
+    "iam:CreateAccessKey",
+    "iam:CreateLoginProfile",
+    "iam:UpdateLoginProfile",
+    "iam:CreateServiceSpecificCredential",
+)
 """On a user: the attacker signs in as it."""
 
 OWN_POLICIES = {"user": ("iam:PutUserPolicy",), "role": ("iam:PutRolePolicy",)}
@@ -71,19 +76,33 @@ SERVICES: Mapping[str, tuple[str, ...]] = {
 
 # --- what counts as harm
 
-READ, BECOME, END, RULE = "read a data key", "become the application", "end trail, logs, alerts or lock", "rule the account"
+READ, BECOME, END, RULE = (
+    "read a data key",
+    "become the application",
+    "end trail, logs, alerts or lock",
+    "rule the account",
+)
 READING = ("kms:Decrypt", "kms:ReEncryptFrom")
 GIVING = ("kms:PutKeyPolicy", "kms:CreateGrant")
 """On a key: a principal of another account can then decrypt."""
 
-KEYS_OF_OTHERS = ("kms:CreateAlias", "kms:EnableKeyRotation", "kms:ReplicateKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:TagResource")
+KEYS_OF_OTHERS = (
+    "kms:GetKeyPolicy",
+    "kms:CreateAlias",
+    "kms:EnableKeyRotation",
+    "kms:ReplicateKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:TagResource",
+)
 """On a key that is not the stack's."""
 
 LOGS: Mapping[str, Context] = {
     "outside S3": {"kms:viaservice": ()},
-    "of another trail": {"kms:encryptioncontext:aws:cloudtrail:arn": ("arn:aws:cloudtrail:us-east-1:{account}:trail/another",)},
+    "of another trail": {
+        "kms:encryptioncontext:aws:cloudtrail:arn": ("arn:aws:cloudtrail:us-east-1:{account}:trail/another",)
+    },
     "of another bucket": {"kms:encryptioncontext:aws:s3:arn": ("arn:aws:s3:::somebodys-bucket/file",)},
-}  # fmt: skip
+}
 """Requests to decrypt with the key of the audit logs that are not the reading of this trail's logs."""
 
 
@@ -96,19 +115,80 @@ class Harm:
 
 
 ENDS: tuple[Harm, ...] = (
-    Harm(of="trail", actions=("cloudtrail:StopLogging", "cloudtrail:DeleteTrail", "cloudtrail:UpdateTrail", "cloudtrail:PutEventSelectors", "cloudtrail:PutInsightSelectors")),
-    Harm(of="bucket", actions=("s3:DeleteBucket", "s3:DeleteBucketPolicy", "s3:PutBucketPolicy", "s3:PutLifecycleConfiguration", "s3:PutBucketVersioning", "s3:PutBucketObjectLockConfiguration", "s3:PutBucketPublicAccessBlock", "s3:PutReplicationConfiguration", "s3:PutEncryptionConfiguration", "s3:PutBucketAcl")),
-    Harm(of="logs", actions=("s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObject", "s3:PutObjectRetention", "s3:PutObjectLegalHold", "s3:BypassGovernanceRetention")),
-    Harm(of="log group", actions=("logs:DeleteLogGroup", "logs:PutRetentionPolicy", "logs:DeleteRetentionPolicy", "logs:DeleteLogStream", "logs:DisassociateKmsKey")),
+    Harm(
+        of="trail",
+        actions=(
+            "cloudtrail:StopLogging",
+            "cloudtrail:DeleteTrail",
+            "cloudtrail:UpdateTrail",
+            "cloudtrail:PutEventSelectors",
+            "cloudtrail:PutInsightSelectors",
+        ),
+    ),
+    Harm(
+        of="bucket",
+        actions=(
+            "s3:DeleteBucket",
+            "s3:DeleteBucketPolicy",
+            "s3:PutBucketPolicy",
+            "s3:PutLifecycleConfiguration",
+            "s3:PutBucketVersioning",
+            "s3:PutBucketObjectLockConfiguration",
+            "s3:PutBucketPublicAccessBlock",
+            "s3:PutReplicationConfiguration",
+            "s3:PutEncryptionConfiguration",
+            "s3:PutBucketAcl",
+        ),
+    ),
+    Harm(
+        of="logs",
+        actions=(
+            "s3:DeleteObject",
+            "s3:DeleteObjectVersion",
+            "s3:PutObject",
+            "s3:PutObjectRetention",
+            "s3:PutObjectLegalHold",
+            "s3:BypassGovernanceRetention",
+        ),
+    ),
+    Harm(
+        of="log group",
+        actions=(
+            "logs:DeleteLogGroup",
+            "logs:PutRetentionPolicy",
+            "logs:DeleteRetentionPolicy",
+            "logs:DeleteLogStream",
+            "logs:DisassociateKmsKey",
+        ),
+    ),
     Harm(of="log stream", actions=("logs:PutLogEvents",)),
     Harm(of="event bus", actions=("events:PutEvents",)),
-    Harm(of="rule", actions=("events:DeleteRule", "events:DisableRule", "events:RemoveTargets", "events:PutRule", "events:PutTargets")),
-    Harm(of="topic", actions=("sns:DeleteTopic", "sns:SetTopicAttributes", "sns:RemovePermission", "sns:AddPermission")),
+    Harm(
+        of="rule",
+        actions=(
+            "events:DeleteRule",
+            "events:DisableRule",
+            "events:RemoveTargets",
+            "events:PutRule",
+            "events:PutTargets",
+        ),
+    ),
+    Harm(
+        of="topic", actions=("sns:DeleteTopic", "sns:SetTopicAttributes", "sns:RemovePermission", "sns:AddPermission")
+    ),
     Harm(of="subscription", actions=("sns:Unsubscribe", "sns:SetSubscriptionAttributes")),
-    Harm(of="alarm", actions=("cloudwatch:DeleteAlarms", "cloudwatch:DisableAlarmActions", "cloudwatch:SetAlarmState", "cloudwatch:PutMetricAlarm")),
+    Harm(
+        of="alarm",
+        actions=(
+            "cloudwatch:DeleteAlarms",
+            "cloudwatch:DisableAlarmActions",
+            "cloudwatch:SetAlarmState",
+            "cloudwatch:PutMetricAlarm",
+        ),
+    ),
     Harm(of="logs' key", actions=("kms:DisableKey", "kms:ScheduleKeyDeletion", "kms:PutKeyPolicy")),
     Harm(of="key", actions=("kms:DisableKey", "kms:ScheduleKeyDeletion")),
-)  # fmt: skip
+)
 
 RULES: tuple[tuple[str, str, Context], ...] = (
     *(
@@ -136,7 +216,27 @@ RULES: tuple[tuple[str, str, Context], ...] = (
             ("iam:CreateSAMLProvider", "saml-provider/of-the-attacker"),
         )
     ),
-    # A stack's principal with the boundary, and somebody else's policy.
+    # A stack's principal without the boundary, and a policy whose content the attacker may have written.
+    *(
+        (action, resource, {"iam:permissionsboundary": (), "iam:policyarn": (policy,)})
+        for action, resource in (
+            ("iam:AttachRolePolicy", "role/{names.app_role}"),
+            ("iam:AttachRolePolicy", "role/{names.execution_role}"),
+            ("iam:AttachRolePolicy", "role/{names.secrets_role}"),
+            ("iam:AttachUserPolicy", "user/{names.app_user}"),
+        )
+        for policy in (
+            "arn:aws:iam::{account}:policy/{names.app_policy}",
+            "arn:aws:iam::{account}:policy/{names.parameter_policy}",
+            "arn:aws:iam::{account}:policy/{names.secret_policy}",
+        )
+    ),
+    # A stack's principal with the boundary, or a role of somebody else, and somebody else's policy.
+    (
+        "iam:AttachRolePolicy",
+        "role/their-task",
+        {"iam:permissionsboundary": (), "iam:policyarn": (ADMINISTRATOR_ACCESS,)},
+    ),
     *(
         (action, resource, {"iam:permissionsboundary": ("{boundary}",), "iam:policyarn": (ADMINISTRATOR_ACCESS,)})
         for action, resource in (
@@ -160,12 +260,24 @@ RULES: tuple[tuple[str, str, Context], ...] = (
         (action, resource, context)
         for action, resource in (
             ("iam:TagRole", "role/{names.app_role}"),
+            ("iam:TagRole", "role/{names.execution_role}"),
+            ("iam:TagRole", "role/{names.log_role}"),
             ("iam:TagUser", "user/{names.app_user}"),
             ("iam:TagPolicy", "policy/{names.app_policy}"),
+            ("iam:TagOpenIDConnectProvider", "oidc-provider/oidc.vercel.com/eonpro"),
         )
         for context in (
             {"aws:tagkeys": ("Department",), "aws:requesttag/application": (), "aws:requesttag/environment": ()},
-            {"aws:tagkeys": ("Application",), "aws:requesttag/application": ("Payroll",), "aws:requesttag/environment": ()},
+            {
+                "aws:tagkeys": ("Application",),
+                "aws:requesttag/application": ("Payroll",),
+                "aws:requesttag/environment": (),
+            },
+            {
+                "aws:tagkeys": ("Environment",),
+                "aws:requesttag/application": (),
+                "aws:requesttag/environment": ("Another",),
+            },
         )
     ),
     *(
@@ -177,7 +289,7 @@ RULES: tuple[tuple[str, str, Context], ...] = (
         "role/aws-service-role/mrk.kms.amazonaws.com/AWSServiceRoleForKeyManagementServiceMultiRegionKeys",
         {"iam:awsservicename": ("somebodys.amazonaws.com",)},
     ),
-)  # fmt: skip
+)
 """Actions of IAM that let somebody in, each with the request's keys; an empty one is absent."""
 
 ELSEWHERE: tuple[tuple[str, str, Context], ...] = (
@@ -187,10 +299,59 @@ ELSEWHERE: tuple[tuple[str, str, Context], ...] = (
     ("dynamodb:Scan", "arn:aws:dynamodb:us-east-1:{account}:table/somebodys", {}),
     ("logs:PutLogEvents", "arn:aws:logs:us-east-1:{account}:log-group:somebodys:log-stream:one", {}),
     ("ecr:BatchGetImage", "arn:aws:ecr:us-east-1:{account}:repository/somebodys", {}),
-    ("sns:Subscribe", "arn:aws:sns:{region}:{account}:{names.alert_topic}", {"sns:protocol": ("https",), "sns:endpoint": ("https://of.the.attacker",)}),
-    ("kms:CreateKey", "*", {"aws:requesttag/application": ("Payroll",), "aws:requestedregion": ("{region}",)}),
-    ("kms:CreateKey", "*", {"aws:requesttag/application": ("EONPRO",), "aws:requestedregion": ("ap-south-1",)}),
-)  # fmt: skip
+    *(
+        (
+            "sns:Subscribe",
+            "arn:aws:sns:{region}:{account}:{names.alert_topic}",
+            {"sns:protocol": (protocol,), "sns:endpoint": (endpoint,)},
+        )
+        for protocol, endpoint in (("email", "of@the.attacker"), ("https", "{email}"))
+    ),
+    *(
+        (
+            "kms:CreateKey",
+            "*",
+            {
+                "aws:requesttag/application": (application,),
+                "aws:requesttag/environment": (environment,),
+                "aws:requestedregion": (region,),
+            },
+        )
+        for application, environment, region in (
+            ("Payroll", "{environment}", "{region}"),
+            ("EONPRO", "Another", "{region}"),
+            ("EONPRO", "{environment}", "ap-south-1"),
+        )
+    ),
+    # A key without an alias: the tags that are asked for, and those that it has.
+    *(
+        (
+            "kms:TagResource",
+            "arn:aws:kms:{region}:{account}:key/new",
+            {
+                "kms:resourcealiases": aliases,
+                "aws:requesttag/application": (asked[0],),
+                "aws:requesttag/environment": (asked[1],),
+                "aws:resourcetag/application": (has[0],),
+                "aws:resourcetag/environment": (has[1],),
+            },
+        )
+        for asked, has, aliases in (
+            (("Payroll", "{environment}"), ("EONPRO", "{environment}"), ()),
+            (("EONPRO", "Another"), ("EONPRO", "{environment}"), ()),
+            (("EONPRO", "{environment}"), ("Payroll", "{environment}"), ()),
+            (("EONPRO", "{environment}"), ("EONPRO", "Another"), ()),
+            (("EONPRO", "{environment}"), ("EONPRO", "{environment}"), ("alias/somebodys",)),
+        )
+    ),
+    ("ecs:ListServices", "*", {"ecs:cluster": ("arn:aws:ecs:{region}:{account}:cluster/somebodys",)}),
+    (
+        "ecs:ListTasks",
+        "arn:aws:ecs:{region}:{account}:container-instance/{cluster}/*",
+        {"ecs:cluster": ("arn:aws:ecs:{region}:{account}:cluster/somebodys",)},
+    ),
+    ("ecs:TagResource", "arn:aws:ecs:{region}:{account}:task-definition/somebodys:1", {"ecs:createaction": ()}),
+)
 """What is not the stack's."""
 
 
@@ -230,7 +391,9 @@ class Answer:
     steps: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.goal}: {self.attack}, as {self.by.rpartition(':')[2]} after {' > '.join(self.steps) or 'nothing'}"
+        return (
+            f"{self.goal}: {self.attack}, as {self.by.rpartition(':')[2]} after {' > '.join(self.steps) or 'nothing'}"
+        )
 
 
 @dataclass(kw_only=True)
@@ -418,6 +581,8 @@ class Account:
                 yield RULE, action
 
     def _reads(self, arn: str, is_application: bool) -> Iterator[tuple[str, str]]:
+        if is_application and any(self.may(arn, action, each) for action, each in self._stored()):
+            yield READ, "the stored key, and decrypt it"
         for name, key in self.keys.items():
             requests = LOGS if name == "logs' key" else {"": {}}
             for how, context in requests.items():
@@ -435,6 +600,16 @@ class Account:
                 if self.may_on_key(arn, action, key, asked):
                     yield RULE, f"{action} of {name}"
 
+    def _stored(self) -> Iterator[tuple[str, str]]:
+        settings = self.settings
+        for variable in settings.wrapped_keys:
+            name = f"{settings.names.parameter_prefix}/{variable}"
+            yield "ssm:GetParameters", settings.arn("ssm", f"parameter{name}", region=settings.region)
+            yield (
+                "secretsmanager:GetSecretValue",
+                settings.arn("secretsmanager", f"secret:{name}-AbCdEf", region=settings.region),
+            )
+
     def _filled(self, text: str) -> str:
         settings = self.settings
         return text.format(
@@ -442,6 +617,9 @@ class Account:
             region=settings.region,
             names=settings.names,
             boundary=boundary_arn_of(settings),
+            environment=settings.environment.capitalize(),
+            email=next(iter(settings.alert_emails), ""),
+            cluster=settings.ecs_cluster,
         )
 
     def _context(self, context: Context) -> Context:
@@ -461,10 +639,16 @@ def _everything(settings: Settings) -> Iterator[Any]:
 
 
 def _policy_arns(settings: Settings) -> list[str]:
-    return [settings.arn("iam", f"policy/{name}") for name in (
-        settings.names.app_policy, settings.names.parameter_policy, settings.names.secret_policy,
-        settings.names.boundary, "OfTheAttacker",
-    )]  # fmt: skip
+    return [
+        settings.arn("iam", f"policy/{name}")
+        for name in (
+            settings.names.app_policy,
+            settings.names.parameter_policy,
+            settings.names.secret_policy,
+            settings.names.boundary,
+            "OfTheAttacker",
+        )
+    ]
 
 
 # --- two accounts: an empty one, and one with the stack
@@ -494,6 +678,12 @@ def empty_account(settings: Settings, attacker: Holder, *, boundary: Document | 
             policy=delegating,
             tags=others,
             aliases=("alias/eonpro-phi-key-another",),
+        ),
+        "another application's key": Key(
+            arn=arn("kms", "key/payroll", region=settings.region),
+            policy=delegating,
+            tags={**settings.tags, "Application": "Payroll"},
+            aliases=("alias/payroll",),
         ),
         "somebody's key": Key(
             arn=arn("kms", "key/somebodys", region=settings.region), policy=delegating, aliases=("alias/somebodys",)

@@ -1,4 +1,4 @@
-"""The attacker's list: what whoever holds a printed policy cannot come to, and the few things that nobody can keep from it."""
+"""The attacker's list: what the holder of a printed policy cannot come to, and the few things that it can by design."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from components import policies
 from components.policies import ci
-from components.policies.boundary import boundary_of
+from components.policies.boundary import application_statement, boundary_arn_of, boundary_of
 from components.policies.evaluation.statements import Request, match_statement
+from components.policies.named_resources import ROLE, USER, named_resources
 from components.policies.statements import statements_of
 from components.settings import Settings
 from tests.linters.configurations import CALLER, configurations
@@ -100,7 +102,11 @@ LIMITS: tuple[Limit, ...] = (
                 "kms:CreateGrant of logs' key",
             ),
             END: (
-                *(f"kms:{action} of {key}" for action in ("DisableKey", "ScheduleKeyDeletion") for key in ("key", "logs' key")),
+                *(
+                    f"kms:{action} of {key}"
+                    for action in ("DisableKey", "ScheduleKeyDeletion")
+                    for key in ("key", "logs' key")
+                ),
                 "kms:PutKeyPolicy of logs' key",
             ),
         },
@@ -137,7 +143,7 @@ LIMITS: tuple[Limit, ...] = (
         of=lambda held: held.kind == "delivery",
         permits={BECOME: ("act as it",), RULE: REMAKES},
     ),
-)  # fmt: skip
+)
 
 
 @cache
@@ -165,7 +171,8 @@ def holdings() -> Iterator[Holding]:
     """Every policy that `policy` prints, for each settings, in an account with the stack and in an empty one."""
     for name, settings in every_settings().items():
         others = settings.model_copy(update={"administrators": (OFFICER,)})
-        for who, of in ((CALLER, settings), (OPERATOR, others), (APPLIER, others)):
+        applier = ((APPLIER, others),) if name == "vercel" else ()
+        for who, of in ((CALLER, settings), (OPERATOR, others), *applier):
             for removes in (False, True):
                 for imports in {False, bool(of.adopted)} | ({True} if name == "vercel" else set()):
                     setup = Setup(settings=of, operator=who, imports=imports)
@@ -181,10 +188,25 @@ def holdings() -> Iterator[Holding]:
                             removes=removes,
                             imports=imports,
                         )
+        setup = Setup(settings=others, operator=OPERATOR)
+        documents = (*operator.policies_of(setup).values(), more_for(others))
+        yield Holding(name=f"{name}, operator with more", settings=others, who=OPERATOR, documents=documents)
         setup = Setup(settings=others, operator=READER)
         for kind, printed in (("auditor", command.auditor_policies), ("delivery", command.delivery_policies)):
             documents = tuple(printed(setup).values())
             yield Holding(name=f"{name}, {kind}", settings=others, who=READER, documents=documents, kind=kind)
+
+
+def more_for(settings: Settings) -> Any:
+    """What another policy of an operator may allow by mistake: to change boundaries, and to use the key."""
+    made = [row.arn for row in named_resources(settings) if row.is_made and row.type in (ROLE, USER)]
+    return policies.policy(
+        [
+            {"Effect": "Allow", "Action": "iam:*PolicyVersion", "Resource": boundary_arn_of(settings)},
+            {"Effect": "Allow", "Action": "iam:*PermissionsBoundary", "Resource": made},
+            {**application_statement(settings), "Action": "kms:Decrypt"},
+        ]
+    )
 
 
 HOLDINGS = {holding.name: holding for holding in holdings()}
@@ -195,6 +217,11 @@ def answers_of(held: Holding, *, boundary: Any = None, documents: Any = None) ->
     account = attacker.deployed_account if held.is_deployed else attacker.empty_account
     holder = Holder(arn=held.who, inline=tuple(documents or held.documents))
     return account(held.settings, holder, boundary=boundary).attack(held.who)
+
+
+@cache
+def baseline(name: str) -> tuple[Answer, ...]:
+    return answers_of(HOLDINGS[name])
 
 
 def permitted(held: Holding) -> set[tuple[str, str]]:
@@ -211,25 +238,25 @@ def permitted(held: Holding) -> set[tuple[str, str]]:
 def test_the_answer_to_every_attack_is_no(name: str) -> None:
     held = HOLDINGS[name]
     allowed = permitted(held)
-    assert [str(each) for each in answers_of(held) if (each.goal, each.attack) not in allowed] == []
+    assert [str(each) for each in baseline(name) if (each.goal, each.attack) not in allowed] == []
 
 
 def test_nobody_who_does_not_administer_the_keys_reads_a_data_key() -> None:
     for held in HOLDINGS.values():
         if not held.administers:
-            assert not [each for each in answers_of(held) if each.goal == READ], held.name
+            assert not [each for each in baseline(held.name) if each.goal == READ], held.name
 
 
 def test_no_role_of_an_operator_reads_the_data_key_even_where_the_operator_writes_the_keys_policy() -> None:
     for held in HOLDINGS.values():
-        reads = {each.attack for each in answers_of(held) if each.goal == READ}
+        reads = {each.attack for each in baseline(held.name) if each.goal == READ}
         assert not {attack for attack in reads if attack.startswith("kms:Decrypt with key")}, held.name
 
 
 def test_every_limit_is_one_that_some_policy_has() -> None:
     for limit in LIMITS:
         used = {
-            (each.goal, each.attack) for held in HOLDINGS.values() if limit.of(held) for each in answers_of(held)
+            (each.goal, each.attack) for held in HOLDINGS.values() if limit.of(held) for each in baseline(held.name)
         }
         for goal, attacks in limit.permits.items():
             unused = [attack for attack in attacks if (goal, attack) not in used]
@@ -237,7 +264,9 @@ def test_every_limit_is_one_that_some_policy_has() -> None:
 
 
 @pytest.mark.parametrize("with_pull_requests", [False, True])
-@pytest.mark.parametrize("subject", ["pull_request", "ref:refs/heads/feature", "environment:staging", "ref:refs/pull/7/merge"])
+@pytest.mark.parametrize(
+    "subject", ["pull_request", "ref:refs/heads/feature", "environment:staging", "ref:refs/pull/7/merge"]
+)
 def test_code_that_nobody_has_read_takes_no_role(subject: str, with_pull_requests: bool) -> None:
     trusts = command.for_repository("clinic/eonpro", account_id=ACCOUNT, with_pull_requests=with_pull_requests)
     context = {
@@ -260,7 +289,9 @@ def mutants(document: Any) -> Iterator[tuple[str, Any]]:
             changed = copy.deepcopy(document)
             del changed["Statement"][position]
             yield f"without {sid}", changed
-        for test, keys in statement.get("Condition", {}).items():
+        # A Deny without one of its conditions denies more.
+        conditions = statement.get("Condition", {}) if statement["Effect"] == "Allow" else {}
+        for test, keys in conditions.items():
             for key in keys:
                 changed = copy.deepcopy(document)
                 del changed["Statement"][position]["Condition"][test][key]
@@ -272,3 +303,43 @@ def mutants(document: Any) -> Iterator[tuple[str, Any]]:
 
 def reached(answers: tuple[Answer, ...]) -> set[tuple[str, str, str]]:
     return {(each.goal, each.attack, each.by) for each in answers}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mutant:
+    """A printed policy, or the boundary, with less protection."""
+
+    name: str
+    held: Holding
+    documents: tuple[Any, ...]
+    boundary: Any = None
+
+    @property
+    def is_noticed(self) -> bool:
+        """Whether an answer turns to yes."""
+        answers = answers_of(self.held, boundary=self.boundary, documents=self.documents)
+        return bool(reached(answers) - reached(baseline(self.held.name)))
+
+
+def every_mutant() -> Iterator[Mutant]:
+    """Every mutant of every policy. One whose protection several settings have comes once for each of them."""
+    for held in HOLDINGS.values():
+        for position, document in enumerate(held.documents):
+            if "Sid" not in document["Statement"][0]:
+                continue
+            for name, changed in mutants(document):
+                documents = (*held.documents[:position], changed, *held.documents[position + 1 :])
+                yield Mutant(name=f"{held.kind}: {name}", held=held, documents=documents)
+        if held.kind == "operator":
+            for name, changed in mutants(boundary_of(held.settings)):
+                yield Mutant(name=f"boundary: {name}", held=held, documents=held.documents, boundary=changed)
+
+
+@pytest.mark.thorough
+def test_without_any_one_condition_or_denial_an_answer_turns_to_yes() -> None:
+    noticed: dict[str, bool] = {}
+    for mutant in every_mutant():
+        if not noticed.get(mutant.name):
+            noticed[mutant.name] = mutant.is_noticed
+    assert [name for name, is_noticed in noticed.items() if not is_noticed] == []
+    assert len(noticed) >= 85

@@ -49,9 +49,7 @@ def test_a_managed_users_name_may_have_an_underscore() -> None:
 
 def test_a_repository_with_ids_is_trusted_by_them_alone() -> None:
     documents = command.for_repository("clinic@123/eonpro@456", account_id=ACCOUNT)
-    assert ci.github_subjects(documents[READ_ROLE]) == {
-        "clinic@123/eonpro@456": ("pull_request", "ref:refs/heads/main")
-    }
+    assert ci.github_subjects(documents[READ_ROLE]) == {"clinic@123/eonpro@456": ("ref:refs/heads/main",)}
 
 
 class Asked:

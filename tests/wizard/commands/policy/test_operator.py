@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -37,11 +38,17 @@ def listed(value: object) -> list[str]:
     return [str(one) for one in value] if isinstance(value, list) else [str(value)]
 
 
+def denied(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The statements that deny."""
+    return [statement for statement in each_statement(document) if statement["Effect"] == "Deny"]
+
+
 def granted(document: dict[str, Any]) -> set[tuple[str, str]]:
     """Every action with every resource it is granted on."""
     return {
         (action, resource)
         for statement in each_statement(document)
+        if statement["Effect"] == "Allow"
         for action in listed(statement["Action"])
         for resource in listed(statement["Resource"])
     }
@@ -85,7 +92,9 @@ def test_a_document_that_is_too_long_comes_in_parts_that_say_the_same() -> None:
     parts = policies_of(setup)
     assert len(parts) > 1
     assert list(parts) == [f"EONPROOperator-{number}" for number in range(1, len(parts) + 1)]
-    assert each_statement(dict(parts)) == statements_of(setup)
+    bounded = settings.model_copy(update={"permissions_boundary_arn": f"arn:aws:iam::{ACCOUNT}:policy/EONPROBoundary"})
+    allowed = statements_of(replace(setup, settings=bounded))
+    assert each_statement(dict(parts)) == [*allowed, *denied(dict(parts))]
 
 
 @pytest.mark.parametrize("changes", [{}, EVERYTHING])
@@ -140,13 +149,58 @@ def test_only_the_products_own_policies_can_be_attached() -> None:
     )
 
 
-def test_a_permissions_boundary_is_asked_for_where_the_set_up_has_one() -> None:
-    boundary = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
-    making = [
-        one for one in each_statement(asked(permissions_boundary=boundary)) if "iam:CreateRole" in listed(one["Action"])
+GIVING = frozenset(
+    {
+        "iam:AttachRolePolicy",
+        "iam:AttachUserPolicy",
+        "iam:CreateRole",
+        "iam:CreateUser",
+        "iam:PutRolePermissionsBoundary",
+        "iam:PutRolePolicy",
+        "iam:PutUserPermissionsBoundary",
+    }
+)
+"""What makes a principal, or gives it permissions."""
+
+
+@pytest.mark.parametrize("changes", [{}, {"target": "ecs"}, {"vercel_access": "user"}, EVERYTHING])
+@pytest.mark.parametrize("boundary", [None, f"arn:aws:iam::{ACCOUNT}:policy/TheClinics"])
+def test_what_is_made_or_given_permissions_has_a_boundary_always(changes: dict[str, Any], boundary: str | None) -> None:
+    document = asked(**changes, permissions_boundary=boundary)
+    giving = [
+        each for each in each_statement(document) if each["Effect"] == "Allow" and GIVING & {*listed(each["Action"])}
     ]
-    assert making
-    assert all(one["Condition"] == {"StringEquals": {"iam:PermissionsBoundary": boundary}} for one in making)
+    assert giving
+    for each in giving:
+        expected = boundary or f"arn:aws:iam::{ACCOUNT}:policy/EONPROBoundary"
+        assert each["Condition"]["StringEquals"]["iam:PermissionsBoundary"] == expected
+
+
+def test_the_boundary_is_not_the_operators_to_change() -> None:
+    document = asked()
+    boundary = f"arn:aws:iam::{ACCOUNT}:policy/EONPROBoundary"
+    assert boundary not in {resource for _, resource in granted(document)}
+    (kept,) = [each for each in denied(document) if each["Resource"] == boundary]
+    assert {"iam:CreatePolicyVersion", "iam:SetDefaultPolicyVersion", "iam:DeletePolicy"} <= {*kept["Action"]}
+
+
+@pytest.mark.parametrize("changes", [{}, {"target": "ecs"}, {"vercel_access": "user"}, EVERYTHING])
+def test_the_boundary_fits_into_a_managed_policy_and_names_a_principal_in_each_statement(
+    changes: dict[str, Any],
+) -> None:
+    document = for_values({**GIVEN, **changes}, {}, build=operator.boundary_policies)
+    assert characters(document) <= LONGEST_POLICY
+    assert all(each["Condition"]["ArnEquals"]["aws:PrincipalArn"] for each in document["Statement"])
+
+
+def test_an_environment_has_a_boundary_of_its_own() -> None:
+    (document,) = [asked(environment="staging")]
+    names = {
+        each["Condition"]["StringEquals"]["iam:PermissionsBoundary"]
+        for each in each_statement(document)
+        if "iam:CreateRole" in listed(each["Action"])
+    }
+    assert names == {f"arn:aws:iam::{ACCOUNT}:policy/EONPROBoundary-staging"}
 
 
 @pytest.mark.parametrize(
@@ -196,7 +250,10 @@ def test_an_administrator_of_the_keys_gets_nothing_on_keys_from_iam() -> None:
 def test_without_being_an_administrator_only_keys_with_the_stacks_tags_can_be_reached() -> None:
     for statement in each_statement(asked(administrators=OFFICER)):
         if any(":key/" in one for one in listed(statement["Resource"])):
-            kind = "Request" if listed(statement["Action"]) == ["kms:TagResource"] else "Resource"
+            is_tagging = listed(statement["Action"]) == ["kms:TagResource"]
+            # What has an alias is no new key.
+            assert not is_tagging or statement["Condition"]["Null"] == {"kms:ResourceAliases": "true"}
+            kind = "Request" if is_tagging else "Resource"
             assert statement["Condition"]["StringEquals"] == {
                 f"aws:{kind}Tag/Application": "EONPRO",
                 f"aws:{kind}Tag/Environment": "Production",
