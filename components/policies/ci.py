@@ -20,6 +20,9 @@ GITHUB_AUDIENCE = "sts.amazonaws.com"
 READ_ROLE, APPLY_ROLE = "eonpro-ci-read", "eonpro-ci-apply"
 """The role that CI previews and checks with, and the role that it applies with."""
 
+UNREVIEWED = "pull_request"
+"""The subject of a pull request's job without an environment: of code that nobody has read."""
+
 
 def github_oidc_provider_arn(*, account_id: str, partition: str = "aws") -> str:
     """The ARN that the account's OIDC provider for GitHub has, or will have: one for each URL and account."""

@@ -194,10 +194,6 @@ def _trust(
         yield Notice.good(f"{arn} trusts its platform and nobody else")
 
 
-_UNREVIEWED = "pull_request"
-"""The subject of a pull request's job without an environment."""
-
-
 @judgement()
 def check_ci_trust(facts: StackFacts) -> Iterator[Notice]:
     """Whether the roles of CI trust the subject that GitHub sends: names, or since 2026-07-15 names with ids."""
@@ -208,15 +204,14 @@ def check_ci_trust(facts: StackFacts) -> Iterator[Notice]:
     github = facts.sources.github
     for role in roles:
         trusted = ci.github_subjects(role.trust or {})
-        for repository, subjects in trusted.items():
-            if _UNREVIEWED in subjects:
-                yield Notice.wrong(
-                    "ci-trust-unreviewed",
-                    what=f"the role {role.name} trusts every pull request of {repository}",
-                    why="a pull request runs code that nobody has read yet, with all that the role may read",
-                    command=_trusting(facts, role, repository, subjects),
-                    advice="docs/commands.md says how a pull request that was reviewed gets its preview",
-                )
+        for repository in (name for name, subjects in trusted.items() if ci.UNREVIEWED in subjects):
+            yield Notice.wrong(
+                "ci-trust-unreviewed",
+                what=f"the role {role.name} trusts every pull request of {repository}",
+                why="a pull request runs code that nobody has read yet, with all that the role may read",
+                command=_trusting(facts, role, repository, trusted[repository]),
+                advice="docs/commands.md says how a pull request that was reviewed gets its preview",
+            )
         for name in dict.fromkeys(map(ci.without_ids, trusted)):
             if github is None:
                 yield Notice.person(f"whether GitHub sends the subject that {role.name} trusts: there is no GH_TOKEN")
@@ -235,9 +230,7 @@ def check_ci_trust(facts: StackFacts) -> Iterator[Notice]:
 def _outdated_trust(
     facts: StackFacts, role: IamPrincipal, name: str, trusted: Mapping[str, Sequence[str]], sent: TokenSubject
 ) -> Notice:
-    why = (
-        "STS returns AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity; CI cannot preview or apply"
-    )
+    why = "STS returns AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity; CI cannot run"
     former = next(repository for repository in trusted if ci.without_ids(repository) == name)
     if not sent.is_default:
         return Notice.wrong(
@@ -256,14 +249,13 @@ def _outdated_trust(
 
 def _trusting(facts: StackFacts, role: IamPrincipal, repository: str, trusted: Sequence[str]) -> str:
     """The command that trusts these subjects of the repository, but no pull request that nobody has read."""
-    subjects = [each for each in trusted if each != _UNREVIEWED]
+    subjects = [each for each in trusted if each != ci.UNREVIEWED]
     if not subjects or any("*" in each or "?" in each for each in subjects):
         return fixes.wizard(facts, "policy ci", "--repository", repository)
     settings = facts.settings
     provider = ci.github_oidc_provider_arn(account_id=settings.account_id, partition=settings.partition)
     trust = ci.github_trust_policy(oidc_provider_arn=provider, repository=repository, subjects=subjects)
-    update = ("iam", "update-assume-role-policy", "--role-name", role.name, "--policy-document", trust)
-    return fixes.aws(facts, *update)
+    return fixes.aws(facts, "iam", "update-assume-role-policy", "--role-name", role.name, "--policy-document", trust)
 
 
 @judgement("application-tested")

@@ -111,12 +111,18 @@ def rights(settings: Settings, aws: AwsClient, stack: str) -> Rights:
         return Rights(notes=(Text(f"your permissions could not be checked ({why}); what is needed: ", policy),))
     problems = []
     if fact.denied:
+        # The printed policy makes only what has a boundary.
+        is_unbounded = settings.permissions_boundary_arn is None and {"iam:CreateRole", "iam:CreateUser"} & {
+            *fact.denied
+        }
+        name = ", or name the boundary that your policy requires: --permissions-boundary ARN" if is_unbounded else ""
         problems.append(
             Problem(
                 what=f"you are not allowed to do: {', '.join(fact.denied)}",
                 why="the set-up would stop half-way",
                 next=Command(
-                    policy, advice="prints the permissions to ask for; or use other credentials: --profile NAME"
+                    policy,
+                    advice=f"prints the permissions to ask for; or use other credentials: --profile NAME{name}",
                 ),
                 exit_code=CredentialsError.exit_code,
             )

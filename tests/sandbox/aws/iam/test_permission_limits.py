@@ -126,3 +126,63 @@ def test_a_resource_control_policy_denies_what_the_simulator_still_allows(cloud:
         assert simulated(iam, arn)["EvalDecision"] == "allowed"
     finally:
         cloud.ask("PUT", "resource-control-policies", {"policies": []})
+
+
+def delegate(cloud: Any, iam: Any, *statements: Any) -> Any:
+    """A user with these statements alone: makes clients with its access key."""
+    name = f"user-{uuid.uuid4().hex}"
+    iam.create_user(UserName=name)
+    document = {"Version": "2012-10-17", "Statement": list(statements)}
+    iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=json.dumps(document))
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    named = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+    return lambda service: cloud.client(service, **named)
+
+
+def test_the_boundary_of_a_role_is_a_condition_of_what_changes_its_policies(cloud: Any, iam: Any) -> None:
+    made = iam.create_policy(PolicyName=f"boundary-{uuid.uuid4().hex}", PolicyDocument=json.dumps(NO_KMS))
+    boundary = made["Policy"]["Arn"]
+    allowed = {
+        "Effect": "Allow",
+        "Action": ["iam:CreateRole", "iam:PutRolePolicy", "iam:DeleteRolePermissionsBoundary"],
+        "Resource": "*",
+        "Condition": {"StringEquals": {"iam:PermissionsBoundary": boundary}},
+    }
+    by = delegate(cloud, iam, allowed)("iam")
+    trust = json.dumps({"Version": "2012-10-17", "Statement": []})
+    bounded, unbounded = (f"role-{uuid.uuid4().hex}" for _ in range(2))
+    by.create_role(RoleName=bounded, AssumeRolePolicyDocument=trust, PermissionsBoundary=boundary)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        by.create_role(RoleName=unbounded, AssumeRolePolicyDocument=trust)
+    iam.create_role(RoleName=unbounded, AssumeRolePolicyDocument=trust)
+    own = {"PolicyName": "all", "PolicyDocument": json.dumps(ALLOW_ALL)}
+    by.put_role_policy(RoleName=bounded, **own)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        by.put_role_policy(RoleName=unbounded, **own)
+    by.delete_role_permissions_boundary(RoleName=bounded)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        by.put_role_policy(RoleName=bounded, **own)
+
+
+def test_tags_are_given_to_a_new_key_and_to_no_key_with_an_alias(cloud: Any, iam: Any) -> None:
+    tag = {"TagKey": "Application", "TagValue": "EONPRO"}
+    creating = {"Effect": "Allow", "Action": ["kms:CreateKey", "kms:CreateAlias"], "Resource": "*"}
+    tagging = {
+        "Effect": "Allow",
+        "Action": "kms:TagResource",
+        "Resource": "*",
+        "Condition": {
+            "StringEquals": {"aws:RequestTag/Application": "EONPRO"},
+            "Null": {"kms:ResourceAliases": "true"},
+        },
+    }
+    by, other = delegate(cloud, iam, creating, tagging)("kms"), cloud.client("kms")
+    by.create_key(Tags=[tag])
+    theirs = other.create_key()["KeyMetadata"]["KeyId"]
+    other.create_alias(AliasName=f"alias/{uuid.uuid4().hex}", TargetKeyId=theirs)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        by.tag_resource(KeyId=theirs, Tags=[tag])
+    bare = other.create_key()["KeyMetadata"]["KeyId"]
+    with pytest.raises(ClientError, match="AccessDenied"):
+        by.tag_resource(KeyId=bare, Tags=[{**tag, "TagValue": "Payroll"}])
+    by.tag_resource(KeyId=bare, Tags=[tag])
