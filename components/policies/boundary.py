@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from components.policies import stack
-from components.policies.access import application_policy
+from components.policies.access import application_statements
 from components.policies.documents import Policy, Statement, policy
 from components.policies.key import APPLICATION_ACTIONS
 from components.policies.named_resources import ROLE, USER, named_resources
@@ -61,9 +61,9 @@ def application_statement(settings: Settings) -> Statement:
     imported = dict(entry.split("=", 1) for entry in settings.adopted).get(ResourceKind.KEY)
     if imported:
         key = imported.rpartition("/")[2]
-        return application_policy(
+        return application_statements(
             key_arns=[settings.arn("kms", f"key/{key}", region=region) for region in settings.regions]
-        )["Statement"][0]
+        )[0]
     return {
         "Sid": "UseThePhiKey",
         "Effect": "Allow",

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from components.settings import Settings
 from sandbox.aws.iam.policy import Decision, Request, evaluate
-from tests.onboarding.deployment import ACCOUNT, BUCKET, Deployment, onboarding, running_deployment
+from tests.onboarding.deployment import ACCOUNT, BUCKET, CALLER, Deployment, onboarding, running_deployment
 from tools.documents.permissions import operator as operator_permissions
 from tools.documents.permissions.operator import SCENARIOS, leaves, saved_settings
 from wizard.commands.policy.operator import boundary_policies, for_values, policies_of
@@ -201,6 +201,20 @@ def test_a_set_up_without_one_of_the_actions_is_refused_before_anything_is_made(
     ended = bare.wizard(*onboarding("ecs"), *BOUNDED, env=env, expect=3)
     assert action in ended.output
     assert bare.inventory() == before
+
+
+@pytest.mark.thorough
+def test_a_stack_without_a_boundary_is_bounded_by_the_operator_and_nothing_is_replaced(deployment: Deployment) -> None:
+    both = ("--administrators", f"{CALLER},{OPERATOR}")
+    env = an_operator(deployment, printed("vercel"), boundary_of("vercel"))
+    deployment.wizard(*onboarding("vercel"), *both)
+    iam = deployment.client("iam")
+    before = iam.get_role(RoleName="eonpro-app-role")["Role"]
+    deployment.wizard(*onboarding("vercel"), *both, *BOUNDED, env=env)
+    after = iam.get_role(RoleName="eonpro-app-role")["Role"]
+    assert "PermissionsBoundary" not in before
+    assert after["PermissionsBoundary"]["PermissionsBoundaryArn"] == BOUNDARY
+    assert (before["RoleId"], before["CreateDate"]) == (after["RoleId"], after["CreateDate"])
 
 
 REFUSED: Mapping[str, tuple[str, Callable[[Any], Any]]] = {

@@ -279,7 +279,7 @@ def _for_principal(options: PolicyOptions, offline: Offline) -> Mapping[str, obj
     def policies(setup: Setup) -> Mapping[str, Policy]:
         if options.action == "organization":
             return for_organization(setup, options.organization, tuple(options.exempt))
-        for remark in _REMARKS.get(options.action, lambda setup: ())(setup):
+        for remark in _REMARKS[options.action](setup) if options.action in _REMARKS else ():
             print(remark, file=sys.stderr)
         if options.action == "operator":
             return operator.policies_of(setup, with_removal=options.with_removal)

@@ -17,9 +17,11 @@ from components.policies.evaluation.statements import Request, match_statement
 from components.policies.named_resources import ROLE, USER, named_resources
 from components.policies.statements import statements_of
 from components.settings import Settings
-from tests.linters.configurations import CALLER, configurations
-from tests.wizard.commands.policy import attacker
-from tests.wizard.commands.policy.attacker import BECOME, END, READ, RULE, Answer, Holder
+from tests.linters.configurations import configurations
+from tests.onboarding.deployment import CALLER
+from tests.wizard.commands.policy import attacker, attacks
+from tests.wizard.commands.policy.attacker import Answer, Holder
+from tests.wizard.commands.policy.attacks import BECOME, END, READ, RULE
 from wizard.commands.policy import command, operator
 from wizard.core.required_permissions.resources import Setup
 
@@ -97,7 +99,7 @@ LIMITS: tuple[Limit, ...] = (
             READ: (
                 "kms:PutKeyPolicy of key",
                 "kms:PutKeyPolicy of logs' key",
-                *(f"{action} with logs' key {how}" for action in attacker.READING for how in attacker.LOGS),
+                *(f"{action} with logs' key {how}" for action in attacks.READING for how in attacks.LOGS),
                 "kms:CreateGrant of key",
                 "kms:CreateGrant of logs' key",
             ),
@@ -229,8 +231,8 @@ def permitted(held: Holding) -> set[tuple[str, str]]:
         (goal, attack)
         for limit in LIMITS
         if limit.of(held)
-        for goal, attacks in limit.permits.items()
-        for attack in attacks
+        for goal, names in limit.permits.items()
+        for attack in names
     }
 
 
@@ -258,8 +260,8 @@ def test_every_limit_is_one_that_some_policy_has() -> None:
         used = {
             (each.goal, each.attack) for held in HOLDINGS.values() if limit.of(held) for each in baseline(held.name)
         }
-        for goal, attacks in limit.permits.items():
-            unused = [attack for attack in attacks if (goal, attack) not in used]
+        for goal, names in limit.permits.items():
+            unused = [attack for attack in names if (goal, attack) not in used]
             assert unused == [], f"{limit.name}: {unused}"
 
 
