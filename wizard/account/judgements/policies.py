@@ -25,6 +25,7 @@ from wizard.core.errors import SetupError
 from wizard.core.models.access import TokenSubject
 from wizard.core.models.account import DiscoveredResource, DiscoveredSetup, KeyFact
 from wizard.core.models.delivery import VercelProject
+from wizard.core.next_command import Command
 from wizard.core.retry import together
 from wizard.targets.vercel import enable_tokens, tokens_off
 
@@ -247,11 +248,11 @@ def _outdated_trust(
     )
 
 
-def _trusting(facts: StackFacts, role: IamPrincipal, repository: str, trusted: Sequence[str]) -> str:
+def _trusting(facts: StackFacts, role: IamPrincipal, repository: str, trusted: Sequence[str]) -> Command:
     """The command that trusts these subjects of the repository, but no pull request that nobody has read."""
     subjects = [each for each in trusted if each != ci.UNREVIEWED]
     if not subjects or any("*" in each or "?" in each for each in subjects):
-        return fixes.wizard(facts, "policy ci", "--repository", repository)
+        return fixes.wizard(facts, "policy", "--repository", repository, action="ci")
     settings = facts.settings
     provider = ci.github_oidc_provider_arn(account_id=settings.account_id, partition=settings.partition)
     trust = ci.github_trust_policy(oidc_provider_arn=provider, repository=repository, subjects=subjects)

@@ -357,7 +357,7 @@ def _boundary(facts: StackFacts, principal: IamPrincipal, boundary: IamPolicy) -
     )
 
 
-def _put_boundary(facts: StackFacts, principal: IamPrincipal, boundary: str) -> str:
+def _put_boundary(facts: StackFacts, principal: IamPrincipal, boundary: str) -> Command:
     of = "role" if principal.is_role else "user"
     put = ("iam", f"put-{of}-permissions-boundary", f"--{of}-name", principal.name, "--permissions-boundary", boundary)
     return fixes.aws(facts, *put)

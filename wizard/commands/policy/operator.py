@@ -21,7 +21,7 @@ from components.settings import ContractError, Settings, partition_of
 from wizard.core.errors import MissingAnswers
 from wizard.core.models.account import Identity
 from wizard.core.models.inputs import CALLER, CREATE
-from wizard.core.next_command import Command, wizard
+from wizard.core.next_command import Command, shell, wizard
 from wizard.core.required_permissions.resources import Setup, resources_of
 from wizard.core.required_permissions.table import condition_of, measured_actions, operator_actions
 from wizard.inputs import answers
@@ -141,7 +141,7 @@ def remarks(setup: Setup) -> tuple[str, ...]:
     return (
         f"what it makes needs the permissions boundary {name}, which an administrator creates once: save what "
         f"`policy boundary` prints, with the same answers, as {name}.json, and then",
-        f"aws iam create-policy --policy-name {name} --policy-document file://{name}.json",
+        shell("aws", "iam", "create-policy", "--policy-name", name, "--policy-document", f"file://{name}.json"),
         f"the operator names it in the set-up: --permissions-boundary {boundary}",
     )
 
