@@ -87,6 +87,7 @@ class KeyFact:
     usage: str
     description: str
     tags: Mapping[str, str]
+    """Empty, too, where they were not read: `KmsKeys.describe_key` does not read them."""
     rotation_enabled: bool | None = None
     rotation_period_days: int | None = None
     """Days between rotations; None if the service does not give it."""
