@@ -15,7 +15,7 @@ from tests.wizard.fakes.clients import settings
 from wizard.account import codes as check_codes
 from wizard.account.diagnosis import build_diagnosis
 from wizard.account.facts import StackFacts
-from wizard.account.notices import Notice, judgement
+from wizard.account.notices import Notice, judgement, needed
 from wizard.commands.doctor.command import document, show
 from wizard.core.errors import PermissionDenied, ResourceError
 from wizard.core.next_command import shell
@@ -139,6 +139,18 @@ def test_a_check_that_is_refused_is_unknown_and_the_others_go_on() -> None:
     diagnosis = DoctorFixture(settings()).diagnosis((what_may_not_be_seen, the_rest))
     assert [each.what for each in diagnosis.not_checked] == ["what may not be seen"]
     assert diagnosis.passed == ("the rest",) and diagnosis.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("opens", "leaves_open"), [("key", True), ("account", True), ("logs", True), ("others", False), ("", False)]
+)
+def test_whoever_may_be_let_in_unseen_counts_as_let_in_but_for_what_iam_gives_others(opens, leaves_open) -> None:
+    @judgement(opens=opens)
+    def what_is_refused(facts: StackFacts) -> Iterator[Notice]:
+        yield Notice.good(needed("the policy", PermissionDenied("you may not look", "ask")))
+
+    [unknown] = DoctorFixture(settings()).diagnosis((what_is_refused,)).not_checked
+    assert (unknown.what, unknown.is_denied, unknown.leaves_open) == ("the policy", True, leaves_open)
 
 
 def test_each_thing_is_read_once_and_its_error_kept() -> None:
