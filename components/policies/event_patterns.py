@@ -66,7 +66,7 @@ WATCHES = (
     Watch(rule=ACCESS_RULE, services=("ssm",), parameter="resourceId", names=VALUE),
     Watch(rule=ACCESS_RULE, services=("ssm",), parameter="resourceArn", names=SECRET),
     Watch(rule=ACCESS_RULE, services=("secretsmanager",), parameter="secretId", names=SECRET),
-    # The rule of alert changes cannot tell of its own end.
+    # Neither rule of the alerts can tell of its own end, nor of the other's once it is disabled.
     Watch(rule=ACCESS_RULE, services=("events",), parameter="name", names=CHANGES_RULE),
     Watch(rule=ACCESS_RULE, services=("events",), parameter="rule", names=CHANGES_RULE),
     Watch(rule=TRAIL_RULE, services=("cloudtrail",), parameter="name", names=TRAIL),
@@ -131,9 +131,11 @@ def access_changes_pattern(
     policy_arns: Sequence[str],
     provider_arns: Sequence[str] = (),
     prefix: str,
-    alert_changes_rule: str,
+    alert_rules: Sequence[str],
 ) -> Pattern:
     """Every call that changes the trust or the permissions of these roles and users, or a value under the prefix.
+
+    `alert_rules`: those that watch the alerts.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html
     https://docs.aws.amazon.com/secretsmanager/latest/userguide/cloudtrail_log_entries.html
@@ -150,7 +152,7 @@ def access_changes_pattern(
             {"wildcard": f"*:secret:{prefix}/*"},
             {"wildcard": f"*:parameter{prefix}/*"},
         ],
-        CHANGES_RULE: [alert_changes_rule],
+        CHANGES_RULE: alert_rules,
     }
     return _watching(ACCESS_RULE, names)
 

@@ -357,7 +357,7 @@ def access_changes_pattern_of(settings: Settings) -> event_patterns.Pattern:
         ],
         provider_arns=[provider] if provider else [],
         prefix=names.parameter_prefix,
-        alert_changes_rule=names.alert_changes_rule,
+        alert_rules=[names.alert_changes_rule, names.fallback_rule],
     )
 
 

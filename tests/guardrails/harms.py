@@ -708,6 +708,21 @@ OWN: tuple[Harm, ...] = (
         config={"alertEmails": ["ops@clinic.example"]},
     ),
     Harm(
+        name="the second way of the alerts through the topic of the first",
+        before='change("EventTarget", "alerts-fallback", arn=f"arn:aws:sns:us-east-1:{ACCOUNT}:eonpro-alerts")',
+    ),
+    Harm(
+        name="the second way without the key of the first",
+        before=(
+            'change("EventRule", "alerts-fallback", event_pattern=edit(lambda parsed: parsed["detail"].update({"$or": '
+            '[each for each in parsed["detail"]["$or"] if "eventSource" in each]})))'
+        ),
+    ),
+    Harm(
+        name="a key for the topic of the second way",
+        before='change("Topic", "fallback-alerts", kms_master_key_id="alias/aws/sns")',
+    ),
+    Harm(
         name="the topic under a foreign key",
         before='change("Topic", "alerts", kms_master_key_id="arn:aws:kms:us-east-1:999999999999:key/'
         '11111111-2222-3333-4444-555555555555")',

@@ -252,6 +252,7 @@ def _access_changes(settings: Settings) -> Events:
     if settings.makes_secrets_role:
         principals.append(Arn.parse(settings.arn("iam", f"role/{names.secrets_role}")))
     stored = f"{names.parameter_prefix}/ENCRYPTED_PHI_KEY"
+    watching = [names.alert_changes_rule, names.fallback_rule]
     return {
         **_of_each(
             "iam",
@@ -274,9 +275,9 @@ def _access_changes(settings: Settings) -> Events:
         ),
         **_each("ssm", "PutParameter DeleteParameter", name=stored),
         **_each("secretsmanager", "PutSecretValue UpdateSecret DeleteSecret PutResourcePolicy", secretId=stored),
-        # The rule of the changes of alerts cannot tell of its own end.
-        **_each("events", "DisableRule DeleteRule PutRule", name=names.alert_changes_rule),
-        **_each("events", "RemoveTargets PutTargets", rule=names.alert_changes_rule),
+        # Neither rule of the alerts can tell of its own end.
+        **_of_each("events", "DisableRule DeleteRule PutRule", "name", watching),
+        **_of_each("events", "RemoveTargets PutTargets", "rule", watching),
     }
 
 

@@ -157,8 +157,6 @@ ENDING_THE_ALERTS = [
 ]
 """What breaks the way of the alerts."""
 OF_THE_SECOND_WAY = [
-    ("events", "DisableRule", {"name": "eonpro-fallback-alerts"}),
-    ("events", "RemoveTargets", {"rule": "eonpro-fallback-alerts"}),
     ("sns", "DeleteTopic", {"topicArn": FALLBACK_TOPIC}),
     ("sns", "SetTopicAttributes", {"topicArn": FALLBACK_TOPIC}),
     ("sns", "Unsubscribe", {"subscriptionArn": f"{FALLBACK_TOPIC}:12345678-1234-1234-1234-123456789012"}),
@@ -187,9 +185,22 @@ def test_nobody_ends_an_alert_without_an_alert(call: tuple[str, str, Mapping[str
     assert told(settings(**ELSEWHERE), *call) == {"alert-changes"}
 
 
-def test_the_rule_of_alert_changes_is_told_of_by_two_others() -> None:
-    for call in (("DisableRule", {"name": "eonpro-alert-changes"}), ("PutTargets", {"rule": "eonpro-alert-changes"})):
-        assert told(settings(), "events", *call) == {"alert-changes", "access-changes", "fallback"}
+@pytest.mark.parametrize("call", [("DisableRule", "name"), ("DeleteRule", "name"), ("PutTargets", "rule")])
+def test_each_rule_that_watches_the_alerts_is_watched_by_two_others(call: tuple[str, str]) -> None:
+    operation, parameter = call
+    watched = {
+        kind: told(settings(), "events", operation, {parameter: name}) - {kind}
+        for kind, name in (
+            ("alert-changes", "eonpro-alert-changes"),
+            ("fallback", "eonpro-fallback-alerts"),
+            ("access-changes", "eonpro-access-changes"),
+        )
+    }
+    assert watched == {
+        "alert-changes": {"access-changes", "fallback"},
+        "fallback": {"access-changes", "alert-changes"},
+        "access-changes": {"alert-changes", "fallback"},
+    }
 
 
 TO_THE_AUDIT_KEY = (
