@@ -205,8 +205,12 @@ def test_a_set_up_without_one_of_the_actions_is_refused_before_anything_is_made(
 
 @pytest.mark.thorough
 def test_a_stack_without_a_boundary_is_bounded_by_the_operator_and_nothing_is_replaced(deployment: Deployment) -> None:
-    both = ("--administrators", f"{CALLER},{OPERATOR}")
-    env = an_operator(deployment, printed("vercel"), boundary_of("vercel"))
+    administrators = f"{CALLER},{OPERATOR}"
+    both = ("--administrators", administrators)
+    values = {"account": ACCOUNT, "region": "us-east-1", **ANSWERS["vercel"], "administrators": administrators}
+    document = for_values(values, {})
+    policies = {"EONPROOperator": document} if "Statement" in document else document
+    env = an_operator(deployment, policies, boundary_of("vercel"))
     deployment.wizard(*onboarding("vercel"), *both)
     iam = deployment.client("iam")
     before = iam.get_role(RoleName="eonpro-app-role")["Role"]
