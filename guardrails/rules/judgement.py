@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -74,7 +75,8 @@ def title(resource: Resource) -> str:
 
 def set_it(resource: Resource, setting: str) -> str:
     """The command that changes a setting of the stack."""
-    command = correction(setting, resource.stack) if setting in CONFIG_KEYS or setting == "region" else None
+    calls = correction(setting, resource.stack) if setting in CONFIG_KEYS or setting == "region" else ()
+    command = " && ".join(map(shlex.join, calls))
     return f"to change that: {command}" if command else f"see the setting {setting}"
 
 
