@@ -62,7 +62,8 @@ BEFORE_ALL_IS_BUILT = (
     Phase(name="stored data key", call="ssm:PutParameter"),
 )
 PROOF = Phase(name="proof", call="kms:Decrypt")
-EVIDENCE = Phase(name="evidence", call="s3:GetBucketLogging")
+# Of the trail there is one; both buckets are read at the same time.
+EVIDENCE = Phase(name="evidence", call="cloudtrail:GetEventSelectors")
 PHASES: Mapping[str, tuple[Phase, ...]] = {
     "vercel": (
         *BEFORE_ALL_IS_BUILT,
