@@ -26,7 +26,7 @@ AGAIN = (
     *("iam:AttachRolePolicy", "s3:PutBucketPolicy", "s3:PutBucketVersioning", "s3:PutPublicAccessBlock"),
     *("s3:PutBucketLogging", "s3:PutBucketOwnershipControls", "s3:PutBucketLifecycleConfiguration"),
     *("s3:PutBucketEncryption", "s3:PutObjectLockConfiguration", "s3:PutBucketTagging", "kms:EnableKeyRotation"),
-    *("sns:SetTopicAttributes", "events:PutRule", "events:PutTargets", "cloudwatch:PutMetricAlarm"),
+    *("sns:SetTopicAttributes", "events:PutRule", "events:PutTargets", "monitoring:PutMetricAlarm"),
     "cloudtrail:StartLogging",
 )
 """What is the same when it is done twice."""
