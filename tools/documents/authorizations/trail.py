@@ -249,7 +249,7 @@ FALLBACK_TOPIC = Table(
     resource=_FALLBACK_TOPIC,
     rows=(
         *may(EVENTS, "sns:Publish", by="PublishEvents", how="for any rule"),
-        *may_not(ALARMS, "sns:Publish", because={"aws:SourceArn": _ALARM}),
+        *may_not(ALARMS, "sns:Publish", how="for the stack's alarm", context={"aws:SourceArn": _ALARM}),
         *may_not(
             EVENTS, "sns:Publish", by="DenyPlainHttp", how="over plain HTTP", context={"aws:SecureTransport": "false"}
         ),
