@@ -324,7 +324,7 @@ def check_logs_key_policy(facts: StackFacts) -> Iterator[Notice]:
         )
     yield from _logs_key_grants(facts, reading)
     if not wider.allowed:
-        yield Notice.good(f"{whose} gives nobody more than the settings")
+        yield Notice.good("gives nobody more than the settings", subject=whose)
 
 
 @judgement("key-deletion-window")
@@ -347,7 +347,7 @@ def check_logs_key_guard(facts: StackFacts) -> Iterator[Notice]:
             command=fixes.pulumi_up(facts, TRAIL_KEY),
         )
     else:
-        yield Notice.good(f"{whose} has every denial of the settings")
+        yield Notice.good("has every denial of the settings", subject=whose)
 
 
 def _logs_key_grants(facts: StackFacts, reading: KeyReading) -> Iterator[Notice]:
