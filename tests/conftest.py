@@ -25,6 +25,9 @@ from tools.bootstrap import programs
 # the wizard that it starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# So does `nohup` with SIGHUP: a terminal that is closed would end nothing.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 LEFT_OUT: pytest.StashKey[dict[str, list[str]]] = pytest.StashKey()
 """Missing program to the tests that need it; a worker of xdist hands its own to the process that prints the summary."""
