@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
+import wizard.aws.auth.sign_in
 import wizard.cli.main
 import wizard.cli.request
+import wizard.inputs.vercel_cli
+from wizard.core.next_command import Text
+
+_PACKAGE = Path(wizard.__file__).parent
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +26,23 @@ def _no_stack_of_this_checkout(tmp_path_factory: pytest.TempPathFactory, monkeyp
         (empty / "schemas").symlink_to(wizard.PROJECT_FOLDER / "schemas")
     monkeypatch.setattr(wizard.cli.main, "PROJECT_FOLDER", empty)
     monkeypatch.setattr(wizard.cli.request, "PROJECT_FOLDER", empty)
+
+
+@pytest.fixture(autouse=True)
+def _no_command_loses_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An f-string makes plain text of a message: a command in it is shown without the flags of the run."""
+
+    # A sign-in tells what it ran, word for word.
+    ran = {Path(module.__file__ or "") for module in (wizard.aws.auth.sign_in, wizard.inputs.vercel_cli)}
+
+    def refused(self: Text, spec: str) -> str:
+        caller = sys._getframe(1).f_code
+        file = Path(caller.co_filename)
+        if self.calls and file.is_relative_to(_PACKAGE) and file not in ran:
+            pytest.fail(f"{file}, {caller.co_name}: an f-string of {self!r}")
+        return str.__format__(self, spec)
+
+    monkeypatch.setattr(Text, "__format__", refused, raising=False)
 
 
 @pytest.fixture

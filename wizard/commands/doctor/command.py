@@ -79,7 +79,7 @@ def show(ui: UserInterface, diagnosis: Diagnosis, *, quiet: bool = False) -> Non
         for what in diagnosis.passed:
             ui.line(what, mark=Mark.OK)
     for what in diagnosis.undecided:
-        ui.line(f"not checked: {what}", mark=Mark.INFO)
+        ui.line(Text("not checked: ", what), mark=Mark.INFO)
     _show_decisions(ui, diagnosis)
     show_not_checked(ui, diagnosis)
     if diagnosis.findings:
