@@ -44,10 +44,13 @@ def listing(request: Request, clients: Clients, *, variable: str | None) -> tupl
     versions = data_keys.versions()
     show_versions(clients.ui, versions, data_keys.outputs.key_arns)
     warn_of_altered(clients.ui, data_keys.own.key_rotation.altered(data_keys.settings))
-    again = _restore(data_keys, "--version", "FINGERPRINT").plus("--confirm", data_keys.stack)
-    if not versions:
-        again = wizard("doctor", "--stack", data_keys.stack)
-    clients.ui.line(again)
+    again = wizard("doctor", "--stack", data_keys.stack)
+    if versions:
+        # The one before the stored one; where there is none, the stored one, which then is delivered again.
+        chosen = next((each for each in reversed(versions) if each.was_current and not each.current), versions[-1])
+        again = _restore(data_keys, "--version", chosen.fingerprint)
+        again = again.plus("--confirm", data_keys.stack, advice="or another version of this list")
+    clients.ui.verbatim(again)
     return versions, again
 
 

@@ -57,12 +57,15 @@ def test_without_a_version_it_lists_what_there_is_and_changes_nothing(world: Wor
     assert (code, told["ok"], told["action"]) == (0, True, "list")
     assert {each["fingerprint"]: each["current"] for each in told["versions"]} == {OLD: False, promoted: True}
     assert world.changes() == []
-    assert "restore --version" in str(told["next"][0])
+    (step,) = told["next"]
+    assert f"restore --version {OLD} --stack production --confirm production" in str(step["command"])
 
 
 def test_before_any_rotation_the_list_has_the_stored_data_keys_own(world: World) -> None:
     _, told = world.ended("restore", confirm=None)
     assert [(each["fingerprint"], each["kept"]) for each in told["versions"]] == [(OLD, False)]
+    (step,) = told["next"]
+    assert f"--version {OLD} " in str(step["command"]), "a command that runs as it is, and changes nothing"
 
 
 def test_a_version_that_does_not_exist_comes_with_the_command_that_lists_those_that_do(world: World) -> None:
