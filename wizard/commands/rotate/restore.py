@@ -46,10 +46,14 @@ def listing(request: Request, clients: Clients, *, variable: str | None) -> tupl
     warn_of_altered(clients.ui, data_keys.own.key_rotation.altered(data_keys.settings))
     again = wizard("doctor", "--stack", data_keys.stack)
     if versions:
-        # The one before the stored one; where there is none, the stored one, which then is delivered again.
-        chosen = next((each for each in reversed(versions) if each.was_current and not each.current), versions[-1])
+        # The stored one, which is then only delivered again; where it is lost, the last that was. To read records with
+        # another one is a person's decision: no command for that is ready to be pasted.
+        chosen = next(
+            (each for each in versions if each.current),
+            next((each for each in reversed(versions) if each.was_current), versions[-1]),
+        )
         again = _restore(data_keys, "--version", chosen.fingerprint)
-        again = again.plus("--confirm", data_keys.stack, advice="or another version of this list")
+        again = again.plus("--confirm", data_keys.stack, advice="or with another version of this list")
     clients.ui.verbatim(again)
     return versions, again
 

@@ -58,7 +58,8 @@ def test_without_a_version_it_lists_what_there_is_and_changes_nothing(world: Wor
     assert {each["fingerprint"]: each["current"] for each in told["versions"]} == {OLD: False, promoted: True}
     assert world.changes() == []
     (step,) = told["next"]
-    assert f"restore --version {OLD} --stack production --confirm production" in str(step["command"])
+    command = f"restore --version {promoted} --stack production --confirm production"
+    assert command in str(step["command"]), "no command that reads the records with another key can be pasted"
 
 
 def test_before_any_rotation_the_list_has_the_stored_data_keys_own(world: World) -> None:
