@@ -88,6 +88,8 @@ def test_enter_that_was_pressed_more_than_once_at_an_earlier_question_applies_no
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (60, 20), (40, 10)])
 def test_the_details_are_a_page_of_their_own_with_paging(watch: Watch, columns: int, rows: int) -> None:
     person = at_the_plan(watch, columns=columns, rows=rows)
+    # The line of the keys is the last that is drawn.
+    person.see("Cancel", "Esc")
     before = person.transcript
     person.type("d")
     first = person.see("Review", "lines 1 to")
@@ -105,7 +107,7 @@ def test_the_details_are_a_page_of_their_own_with_paging(watch: Watch, columns: 
     person.type("g")
     assert person.see("lines 1 to") == first
     person.type("q")
-    person.see("Apply this plan?", "» Apply")
+    person.see("Apply this plan?", "» Apply", "Cancel", "Esc")
     assert person.transcript == before, "the screen before it does not come back"
     person.type("n" + ENTER)
     assert person.leave() == 8
