@@ -3,7 +3,6 @@
 Touches the Pulumi engine only: it reads the configuration and warns.
 """
 
-import shlex
 from collections.abc import Sequence
 
 import pulumi
@@ -26,7 +25,7 @@ def read_settings() -> contract.Settings:
 
 def advice(field: str) -> str:
     """The command that corrects the field, on its own line; empty for a fault between fields, which names them."""
-    command = " && ".join(map(shlex.join, contract.correction(field, pulumi.get_stack())))
+    command = contract.correction_line(field, pulumi.get_stack())
     return f"\n      {command}" if command else ""
 
 

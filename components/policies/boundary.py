@@ -22,6 +22,11 @@ def boundary_arn_of(settings: Settings) -> str:
     return settings.permissions_boundary_arn or settings.arn("iam", f"policy/{settings.names.boundary}")
 
 
+def bounded_arns(settings: Settings) -> list[str]:
+    """The ARNs of the roles and the user that the stack makes."""
+    return [row.arn for row in named_resources(settings) if row.is_made and row.type in (ROLE, USER)]
+
+
 def boundary_of(settings: Settings) -> Policy:
     """The boundary's document, with the most that each principal that the stack makes may do, and only that principal.
 
@@ -48,7 +53,7 @@ def _statements(settings: Settings) -> Iterator[Statement]:
     if settings.makes_trail and stack.logs_to_cloudwatch(settings):
         document = stack.log_role_policies_of(settings)[1]
         yield from _only_for([settings.arn("iam", f"role/{names.log_role}")], "Trail", document["Statement"])
-    if any(rule.region != settings.region for rule in stack.alert_rules_of(settings)):
+    if stack.forwards_events(settings):
         document = stack.forwarding_policies_of(settings)[1]
         yield from _only_for([settings.arn("iam", f"role/{names.forwarding_role}")], "Alerts", document["Statement"])
 
@@ -98,7 +103,7 @@ def keeping_statements(settings: Settings) -> list[Statement]:
 
     They hold whatever other policies allow, and whatever the key policy says that a key administrator may rewrite.
     """
-    boundary, made = boundary_arn_of(settings), _made(settings)
+    boundary, made = boundary_arn_of(settings), bounded_arns(settings)
     key = application_statement(settings)
     by_tags = {"Condition": key["Condition"]} if "Condition" in key else {}
     deny = {"Effect": "Deny"}
@@ -140,8 +145,3 @@ OPENING_ACTIONS = (
     "kms:ReEncryptFrom",
 )
 """The actions that return plaintext, hand a data key to another KMS key, or give one of these rights away."""
-
-
-def _made(settings: Settings) -> list[str]:
-    """The ARNs of the roles and the user that the stack makes."""
-    return [row.arn for row in named_resources(settings) if row.is_made and row.type in (ROLE, USER)]

@@ -7,7 +7,7 @@ Keys and aliases are no rows: they are found by tags and by their target.
 from dataclasses import dataclass
 
 from components.policies.stack import (
-    alert_rules_of,
+    forwards_events,
     log_group_arn_of,
     logs_to_cloudwatch,
     reading_policy_of,
@@ -52,7 +52,7 @@ def named_resources(settings: Settings) -> tuple[NamedResource, ...]:
     """The rows for these settings, those too that they do not make."""
     names, makes_trail = settings.names, settings.makes_trail
     provider = vercel_provider_arn_of(settings)
-    is_forwarding = settings.alerts and any(rule.region != settings.region for rule in alert_rules_of(settings))
+    is_forwarding = forwards_events(settings)
     logs = makes_trail and logs_to_cloudwatch(settings)
     logs_reads = makes_trail and settings.access_logging and ImportGroup.BUCKET not in settings.kept_as_found
 

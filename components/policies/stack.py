@@ -335,6 +335,11 @@ def alert_rules_of(settings: Settings) -> tuple[AlertRule, ...]:
     )
 
 
+def forwards_events(settings: Settings) -> bool:
+    """Whether rules of another Region send their events to the stack's, which takes a role."""
+    return any(rule.region != settings.region for rule in alert_rules_of(settings))
+
+
 def has_trail_here(settings: Settings) -> bool:
     """Whether the trail's changes are events of the stack's Region and account."""
     trail = Arn.parse(trail_arn_of(settings))
@@ -368,7 +373,7 @@ def alert_changes_pattern_of(settings: Settings) -> event_patterns.Pattern:
         rules=list(dict.fromkeys(rule.name for rule in rules)),
         topic_arns=[topic.arn for topic in alert_topics_of(settings)],
         alarm=settings.names.denied_use_rule,
-        roles=[settings.names.forwarding_role] if any(rule.region != settings.region for rule in rules) else [],
+        roles=[settings.names.forwarding_role] if forwards_events(settings) else [],
     )
 
 
@@ -500,7 +505,7 @@ def policies_of(settings: Settings, *, key_arns: Sequence[str]) -> Iterator[Stac
     if settings.alerts:
         for topic in alert_topics_of(settings):
             yield _policy(f"the topic {topic.name}", PolicyKind.TOPIC, topic.policy)
-        if any(rule.region != settings.region for rule in alert_rules_of(settings)):
+        if forwards_events(settings):
             trust, document = forwarding_policies_of(settings)
             yield _policy(f"the trust of {names.forwarding_role}", PolicyKind.TRUST, trust)
             yield _policy(f"the inline policy of {names.forwarding_role}", PolicyKind.IDENTITY, document)

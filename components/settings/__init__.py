@@ -18,6 +18,7 @@ from components.settings.settings import ROTATION_DAYS as ROTATION_DAYS
 from components.settings.settings import SHORTEST_RETENTION_DAYS as SHORTEST_RETENTION_DAYS
 from components.settings.settings import Settings as Settings
 from components.settings.settings import correction as correction
+from components.settings.settings import correction_line as correction_line
 from components.settings.settings import partition_of as partition_of
 from components.settings.stored_values import DATA_KEY_VARIABLE as DATA_KEY_VARIABLE
 from components.settings.stored_values import OPTIONAL_VALUES as OPTIONAL_VALUES

@@ -5,6 +5,7 @@ Pure. Every rule about a value is checked here, and all faults are reported toge
 
 import difflib
 import json
+import shlex
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -517,6 +518,11 @@ def correction(field: str, stack: str, value: str | None = None) -> tuple[tuple[
     key = "aws:region" if field == "region" else f"{PROJECT}:{field}"
     where = ("--path", f"{key}[N]") if field in LISTS else (key,)
     return (("pulumi", "config", "set", "--stack", stack, *where, "VALUE"),)
+
+
+def correction_line(field: str, stack: str) -> str:
+    """The same commands as one line of a shell; empty for none."""
+    return " && ".join(map(shlex.join, correction(field, stack)))
 
 
 def partition_of(region: str) -> str:

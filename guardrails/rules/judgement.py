@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from pulumi_policy.proxy import UnknownValueError
 
 from components.policies.statements import PolicyStatement
-from components.settings import Settings, correction
+from components.settings import Settings, correction_line
 from components.settings.settings import CONFIG_KEYS
 
 from . import documents
@@ -75,8 +74,8 @@ def title(resource: Resource) -> str:
 
 def set_it(resource: Resource, setting: str) -> str:
     """The command that changes a setting of the stack."""
-    calls = correction(setting, resource.stack) if setting in CONFIG_KEYS or setting == "region" else ()
-    command = " && ".join(map(shlex.join, calls))
+    is_configured = setting in CONFIG_KEYS or setting == "region"
+    command = correction_line(setting, resource.stack) if is_configured else ""
     return f"to change that: {command}" if command else f"see the setting {setting}"
 
 

@@ -8,12 +8,10 @@ https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html
 from collections.abc import Iterator, Mapping
 
 from components import policies
+from components.policies.boundary import bounded_arns
 from components.policies.evaluation import KeyPolicyDecision
 from components.policies.evaluation.account import IamPolicy, IamPrincipal
 from components.policies.evaluation.statements import Request, evaluate_policies
-from components.policies.named_resources import ROLE as ROLE_TYPE
-from components.policies.named_resources import USER as USER_TYPE
-from components.policies.named_resources import named_resources
 from components.policies.stack import decide_by_key_policy_of
 from components.settings import ImportGroup
 from wizard.account import codes, fixes
@@ -372,10 +370,9 @@ def check_boundaries(facts: StackFacts) -> Iterator[Notice]:
         return  # check_others reports what could not be read.
     kept = {settings.arn("iam", f"role/{settings.names.app_role}")}
     kept = kept if ImportGroup.APPLICATION_ROLE in settings.kept_as_found else set()
-    made = [row.arn for row in named_resources(settings) if row.is_made and row.type in (ROLE_TYPE, USER_TYPE)]
     without = [
         principal
-        for arn in made
+        for arn in bounded_arns(settings)
         if arn not in kept and (principal := iam.find(arn)) is not None
         if principal.boundary is None or principal.boundary.name != expected
     ]
