@@ -19,7 +19,6 @@ from sandbox.aws.iam.policy import (
     Request,
     UnsupportedCondition,
     evaluate,
-    matches,
     names_principal,
     statements,
     without_resource,
@@ -66,9 +65,10 @@ def deliver_events() -> None:
     """
     while _pending:
         region, event = _pending.popleft()
+        flat = _with_lists(event)
         for rule in tuple(events_backends[ACCOUNT][region].event_buses["default"].rules.values()):
-            pattern = rule.event_pattern.get_pattern()
-            if rule.state.startswith("ENABLED") and pattern and _fits(pattern, event):
+            pattern = rule.event_pattern
+            if rule.state.startswith("ENABLED") and pattern.get_pattern() and pattern.matches_event(flat):
                 for target in rule.targets:
                     _send(region, event, target)
 
@@ -86,37 +86,15 @@ def _is_logged(region: str) -> bool:
     )
 
 
-def _fits(pattern: Mapping[str, Any], event: Any) -> bool:
-    """Whether an event matches a pattern, with the operators prefix, suffix, wildcard and anything-but.
-
-    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
-    """
-    if isinstance(event, list):
-        return any(_fits(pattern, each) for each in event)
-    if not isinstance(event, Mapping):
-        return False
-    return all(
-        any(_fits(each, event) for each in expected)
-        if name == "$or"
-        else _fits(expected, event.get(name))
-        if isinstance(expected, Mapping)
-        else any(_is_one(each, value) for each in expected for value in _values(event.get(name)))
-        for name, expected in pattern.items()
-    )
-
-
-def _values(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]
-
-
-def _is_one(expected: Any, value: Any) -> bool:
-    if not isinstance(expected, Mapping):
-        return bool(expected == value)
-    ((operator, text),) = expected.items()
-    if operator == "anything-but":
-        return not any(_is_one(each, value) for each in (text if isinstance(text, list) else [text]))
-    glob = {"prefix": f"{text}*", "suffix": f"*{text}", "wildcard": text}[operator]
-    return isinstance(value, str) and matches(glob, value)
+def _with_lists(event: Any) -> Any:
+    """The event with the objects of a list as one object of lists, as `resources.ARN` means any of them: to moto a list
+    has no fields."""
+    if isinstance(event, Mapping):
+        return {name: _with_lists(value) for name, value in event.items()}
+    if not isinstance(event, list) or not all(isinstance(each, Mapping) for each in event):
+        return event
+    names = dict.fromkeys(name for each in event for name in each)
+    return {name: [each[name] for each in event if name in each] for name in names}
 
 
 def _send(region: str, event: dict[str, Any], target: Mapping[str, Any]) -> None:
