@@ -41,11 +41,9 @@ codes.implies(
     " trail-other-bucket trail-single-region trail-stopped trail-validation-off",
 )
 codes.implies("logs-key-unusable trail-other-bucket", "trail-delivery-failing")
-# To the AWS provider a key that is going to be deleted is gone: first it is saved.
-codes.implies("logs-key-unusable", "logs-key-policy-widened logs-key-unguarded")
 # To AWS's provider a key that is going to be deleted is gone: an update would make another one, and what was recorded
-# under the first could be read for as long as that waits.
-codes.implies("logs-key-unusable", "stack-behind")
+# under the first could be read for as long as that waits. So first it is saved.
+codes.implies("logs-key-unusable", "logs-key-policy-widened logs-key-unguarded stack-behind")
 codes.implies("trail-single-region", "trail-global-events-off")
 codes.implies("trail-delivery-failing", "bucket-tls-policy-missing")
 codes.about("trail-stopped", "Trail::audit-trail", "enableLogging")

@@ -75,7 +75,7 @@ class Session:
     """None where the credentials come from the environment."""
     _cache: dict[str, Any] = field(default_factory=dict, repr=False)
     """For all Regions: `loaded`, True once the credentials were loaded or else the error; `renewed`, `skew`;
-    `given`, the keys that were narrowed."""
+    `given`, the keys that were narrowed; `refusals`, the denied requests."""
     _once: retry.Once = field(default_factory=retry.Once, repr=False)
     _answers: retry.Once | None = field(default=None, repr=False)
     """The answer to each reading request, where none is sent twice; None where it may be."""

@@ -16,6 +16,7 @@ from itertools import groupby
 from typing import Any
 
 from components.policies import Policy, Statement
+from components.policies.boundary import boundary_arn_of, boundary_of, keeping_statements
 from components.policies.documents import policy
 from components.settings import ContractError, Settings, partition_of
 from wizard.core.errors import MissingAnswers
@@ -120,8 +121,6 @@ def policies_of(setup: Setup, *, with_removal: bool = False) -> dict[str, Policy
     Every role and user that it lets the operator make needs a permissions boundary: that of the settings, or the
     stack's own, which `policy boundary` prints.
     """
-    from components.policies.boundary import boundary_arn_of, keeping_statements
-
     settings = setup.settings
     bounded = settings.model_copy(update={"permissions_boundary_arn": boundary_arn_of(settings)})
     setup = replace(setup, settings=bounded)
@@ -131,8 +130,6 @@ def policies_of(setup: Setup, *, with_removal: bool = False) -> dict[str, Policy
 
 def remarks(setup: Setup) -> tuple[str, ...]:
     """What an administrator has to create before the operator can make anything, in words."""
-    from components.policies.boundary import boundary_arn_of
-
     settings = setup.settings
     boundary = boundary_arn_of(settings)
     if settings.permissions_boundary_arn:
@@ -148,8 +145,6 @@ def remarks(setup: Setup) -> tuple[str, ...]:
 
 def boundary_policies(setup: Setup) -> dict[str, Policy]:
     """The boundary of the stack's roles and user by its name."""
-    from components.policies.boundary import boundary_of
-
     return {setup.settings.names.boundary: boundary_of(setup.settings)}
 
 

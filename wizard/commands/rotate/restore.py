@@ -48,10 +48,7 @@ def listing(request: Request, clients: Clients, *, variable: str | None) -> tupl
     if versions:
         # The stored one, which is then only delivered again; where it is lost, the last that was. To read records with
         # another one is a person's decision: no command for that is ready to be pasted.
-        chosen = next(
-            (each for each in versions if each.current),
-            next((each for each in reversed(versions) if each.was_current), versions[-1]),
-        )
+        chosen = max(reversed(versions), key=lambda each: (each.current, each.was_current))
         again = _restore(data_keys, "--version", chosen.fingerprint)
         again = again.plus("--confirm", data_keys.stack, advice="or with another version of this list")
     clients.ui.verbatim(again)
