@@ -97,6 +97,12 @@ def test_no_command_is_printed_first_that_another_fault_refuses(causes: tuple[st
     assert [each.code for each in diagnosis.findings] == printed
 
 
+@pytest.mark.parametrize("cause", ["key-pending-deletion", "logs-key-unusable"])
+def test_no_update_that_would_make_another_key_is_printed_while_one_is_to_be_saved(cause: str) -> None:
+    diagnosis = build_diagnosis("production", [finding(cause), finding("stack-behind")])
+    assert [each.code for each in diagnosis.findings] == [cause]
+
+
 def test_what_two_checks_tell_is_told_once() -> None:
     diagnosis = build_diagnosis(
         "production", [DISABLED, DISABLED, DENIED, DENIED, Notice.good("it"), Notice.good("it")]

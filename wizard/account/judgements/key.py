@@ -37,8 +37,8 @@ codes.implies(
     " stack-behind stack-drifted",
 )
 codes.implies("key-pending-deletion key-missing key-unavailable key-disabled", codes.WITHOUT_KEY)
-# The command that saves the key guards it again.
-codes.implies("key-pending-deletion", "key-disabled deletion-unguarded")
+# The command that saves the key guards it again. To AWS's provider it is gone: an update would make another one.
+codes.implies("key-pending-deletion", "key-disabled deletion-unguarded stack-behind")
 codes.implies("key-missing", "alias-missing alias-moved")
 codes.implies("rotation-off", "rotation-period")
 codes.about("key-pending-deletion key-missing key-unavailable", ":PhiKey$ :AppAccess$ :Delivery$ :Alerts$")
