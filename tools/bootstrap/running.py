@@ -15,7 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -140,14 +140,14 @@ class Processes:
 
 def _end(process: subprocess.Popen[str]) -> None:
     """End a process and its group: SIGTERM first, then SIGKILL."""
-    for number, grace in ((signal.SIGTERM, 3), (signal.SIGKILL, 3)):
-        if process.poll() is not None:
-            return
-        try:
+    if process.poll() is not None:
+        return
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        # SIGKILL also where the process itself ended: a child of it may ignore SIGTERM.
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
-            process.wait(timeout=grace)
-        except (ProcessLookupError, subprocess.TimeoutExpired):
-            continue
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=3)
 
 
 @contextmanager
