@@ -29,7 +29,7 @@ IN_SANDBOX = EONPRO_CALLER_PATH="$$PATH"; export EONPRO_CALLER_PATH; unset AWS_P
 	NO_PROXY="127.0.0.1,localhost,::1$${NO_PROXY:+,$$NO_PROXY}"; no_proxy="$$NO_PROXY"; export NO_PROXY no_proxy; \
 	$(V) -m sandbox start && exports="$$($(V) -m sandbox env)" && eval "$$exports" &&
 
-.PHONY: help setup test-setup demo wizard test unit check chaos blind views bench mutation spark-tests django6-tests vercel-cli-tests measure recording lock clean
+.PHONY: help setup test-setup demo wizard test unit check chaos blind views bench mutation spark-tests django6-tests vercel-cli-tests measure recording release lock clean
 
 help:
 	@echo 'make setup      set this checkout up: packages, Pulumi engine, AWS CLI (ENGINE=auto|path|download|build)'
@@ -48,6 +48,7 @@ help:
 	@echo 'make vercel-cli-tests  the stand-in for Vercel under Vercel'"'"'s own CLI (Node.js 18 or newer)'
 	@echo 'make measure    the size and shape of the code, and old words left in it (ARGS="--before REVISION")'
 	@echo 'make recording  record an onboarding for the README, and one repair (ARGS=night for that alone)'
+	@echo 'make release    wheels, source distributions, SBOM, checksums and notes of HEAD in dist/ (ARGS=--snapshot to try it)'
 	@echo 'make lock       write uv.lock and requirements.txt from pyproject.toml (ARGS=--upgrade for newer versions)'
 	@echo 'make clean      stop the sandbox and remove all that the set-up, the sandbox and the tools made'
 	@echo
@@ -173,6 +174,10 @@ measure: setup
 recording: setup
 	@$(V) -m tools.documents.recording $(ARGS)
 
+# Publishes nothing: docs/releasing.md.
+release: setup
+	@$(V) -m tools.release $(ARGS)
+
 lock:
 	@$(PYTHON) -m tools.bootstrap --lock $(ARGS)
 
@@ -182,5 +187,5 @@ clean:
 	@for one in .sandboxes/*; do \
 		if [ -x $(V) ] && [ -d "$$one" ]; then EONPRO_SANDBOX_DIR="$$one" $(V) -m sandbox stop; fi; done
 	@if [ -d .cache/go-path ]; then chmod -R u+w .cache/go-path; fi
-	rm -rf .venv .cache .sandbox .sandboxes .artefacts .hypothesis .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .cache .sandbox .sandboxes .artefacts dist .hypothesis .pytest_cache .mypy_cache .ruff_cache
 	@find . -name __pycache__ -type d -not -path './node_modules/*' -prune -exec rm -rf {} +

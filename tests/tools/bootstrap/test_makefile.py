@@ -25,6 +25,7 @@ COMMANDS = (
     "spark-tests",
     "measure",
     "recording",
+    "release",
     "lock",
     "clean",
 )
@@ -143,6 +144,7 @@ def used(tmp_path: Path) -> Path:
         ".cache/go-path/mod/m/x",
         ".cache/logs/x",
         ".sandboxes/eks/aws/x",
+        "dist/x",
         ".mypy_cache/x",
         "phi/__pycache__/x",
     ):

@@ -1,0 +1,79 @@
+"""The source of a release: a commit, or for a snapshot the working tree, copied into a folder of its own.
+
+Reads the repository through git; writes the folder that is passed to it.
+"""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import tarfile
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SHOWN = 5
+
+
+class Refused(Exception):
+    """The release would say something untrue. The message says what, and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A repository whose HEAD is released; `snapshot` takes the working tree as it is, for tests and development."""
+
+    project: Path
+    snapshot: bool = False
+
+    def written_at(self) -> int:
+        """When HEAD was committed, in seconds since 1970: the time of every file in the release (SOURCE_DATE_EPOCH)."""
+        return int(self._git("log", "-1", "--format=%ct"))
+
+    def metadata(self) -> Mapping[str, Any]:
+        """The table `[project]` of pyproject.toml."""
+        table: dict[str, Any] = tomllib.loads((self.project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        return table
+
+    def check(self) -> None:
+        """Raise Refused where a commit would not be what is released, or where the version was released before."""
+        changed = self._git("status", "--porcelain").splitlines()
+        if changed:
+            names = ", ".join(line[3:] for line in changed[:SHOWN]) + (", …" if len(changed) > SHOWN else "")
+            raise Refused(f"the working tree has what no commit has: {names}. Commit it, or put it away: git stash -u")
+        name, version = self.metadata()["name"], self.metadata()["version"]
+        lock = tomllib.loads((self.project / "uv.lock").read_text(encoding="utf-8"))
+        locked = next((each.get("version") for each in lock["package"] if each["name"] == name), None)
+        # The bill of materials is made from the lock.
+        if locked != version:
+            raise Refused(f"uv.lock has {name} {locked}, and pyproject.toml {version}. Write the lock again: make lock")
+        tag = f"v{version}"
+        tagged = self._git("tag", "--list", tag) and self._git("rev-parse", f"{tag}^{{commit}}")
+        if tagged and tagged != self._git("rev-parse", "HEAD"):
+            raise Refused(
+                f"{tag} is the commit {tagged[:12]}, and HEAD is another. Raise the version in pyproject.toml, or "
+                f"build the tag: git switch --detach {tag}"
+            )
+
+    def export(self, folder: Path) -> None:
+        """Write the files into the folder, and nothing that git ignores."""
+        if not self.snapshot:
+            with tarfile.open(fileobj=io.BytesIO(self._octets("archive", "--format=tar", "HEAD"))) as archive:
+                archive.extractall(folder, filter="data")
+            return
+        for name in self._git("ls-files", "--cached", "--others", "--exclude-standard", "-z").split("\0"):
+            file = self.project / name
+            # A file that was removed and is still in the index has nothing to copy.
+            if name and file.is_file():
+                copy = folder / name
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.write_bytes(file.read_bytes())
+                copy.chmod(0o755 if file.stat().st_mode & 0o100 else 0o644)
+
+    def _git(self, *arguments: str) -> str:
+        return self._octets(*arguments).decode().rstrip("\n")
+
+    def _octets(self, *arguments: str) -> bytes:
+        return subprocess.run(["git", *arguments], cwd=self.project, check=True, capture_output=True).stdout
