@@ -18,10 +18,9 @@ from components.policies.stack import trail_arn_of
 from components.settings import Outputs, Settings, Target
 from components.settings.arn import Arn
 from wizard.account.access import rights, stored_reviews
-from wizard.account.access.expectation import Expectation, expectation_of
 from wizard.account.access.rights import KeyRights
 from wizard.account.access.stored_reviews import StoredReviews
-from wizard.account.key_access import KeyReading, arns_of, read_keys
+from wizard.account.key_access import Expectation, KeyReading, arns_of, expectation_of, read_keys
 from wizard.account.notices import facts_read, rests_on
 from wizard.core.clients import ApplicationCode, ReadCode
 from wizard.core.errors import SetupError, Unsupported, attempted, known

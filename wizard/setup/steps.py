@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from components.settings import ImportGroup, Outputs, Settings, StoredValue, Target
-from wizard.account import claim
+from wizard.account.resource_conflicts import claim_of, foreign_claim
 from wizard.core.clients import ApplicationCode, Clients, Request, StatePlaces
 from wizard.core.cost.account import read_account
 from wizard.core.cost.drivers import Assumptions
@@ -462,9 +462,9 @@ def _claim_environment(ready: PreparedRun) -> None:
     settings, findings = ready.settings, ready.findings
     if findings.state.has_key:
         return
-    own = claim.claim_of(ready.stack, findings.backend)
+    own = claim_of(ready.stack, findings.backend)
     owner = ready.aws.stored_data_keys.claim(settings.names.claim, own, tags=settings.tags)
-    if problem := claim.foreign_claim(settings, owner, own):
+    if problem := foreign_claim(settings, owner, own):
         raise ResourceError(f"nothing was created: {problem.what}", problem.next)
 
 

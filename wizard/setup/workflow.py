@@ -8,9 +8,8 @@ from dataclasses import replace
 from components import policies
 from components.settings import Outputs, SecretStore, Settings
 from components.settings.arn import Arn
-from wizard.account import claim
 from wizard.account.facts import StackFacts
-from wizard.account.resource_conflicts import crashed_creations
+from wizard.account.resource_conflicts import claim_of, crashed_creations
 from wizard.core.clients import Clients, Request
 from wizard.core.cost.drivers import options
 from wizard.core.errors import Cancelled, PreflightFailed, SetupError, StackNotFound, UsageError
@@ -291,7 +290,7 @@ def destroy(request: Request, clients: Clients) -> tuple[tuple[str, str], ...]:
         unrecorded: tuple[UnrecordedResource, ...] = ()
         if state.outputs is None:
             # Of a first set-up that did not end, AWS may have made what the state lacks.
-            own_claim = claim.claim_of(request.stack, engine.check_backend(request.stack))
+            own_claim = claim_of(request.stack, engine.check_backend(request.stack))
             unrecorded, failed = services.unrecorded_resources(settings, state, stack.aws, own_claim, importing=True)
             if failed:
                 raise PreflightFailed(tuple(failed))

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from components.policies.key import DENY_DISABLING_IN_USE
 from components.policies.statements import statements_of
 from components.settings.arn import Arn
-from wizard.account.access.expectation import Expectation
 from wizard.account.access.rights import KeyRights, is_ending
 from wizard.account.facts import StackFacts
+from wizard.account.key_access import Expectation
 from wizard.core.errors import PermissionDenied, ResourceError, SetupError, Unreachable, Unsupported, known
 from wizard.core.models import access as models
 from wizard.core.next_command import plain_name

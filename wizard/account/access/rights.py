@@ -27,8 +27,7 @@ from components.policies.evaluation.principals import (
 from components.policies.evaluation.statements import Request, evaluate_policies
 from components.policies.evaluation.trust import AssumePath
 from components.settings.arn import Arn, resource_name
-from wizard.account.access.expectation import Expectation
-from wizard.account.key_access import PENDING, KeyReading, foreign
+from wizard.account.key_access import PENDING, Expectation, KeyReading, foreign
 from wizard.core.errors import SetupError
 from wizard.core.models.access import PrincipalAccess
 from wizard.core.models.account import KeyFact

@@ -15,8 +15,8 @@ from components.policies.evaluation.account import IamPrincipal
 from components.policies.evaluation.statements import Request, evaluate_policies
 from components.settings import DATA_KEY_VARIABLE, ImportGroup, ResourceKind, SecretStore, VercelIssuerMode
 from wizard.account import codes, fixes
-from wizard.account.application_access import application_trust, compare_trust, own_readers
 from wizard.account.comparison.differences import differences_of
+from wizard.account.comparison.policies import application_trust, compare_trust, own_readers
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.key_policy import summary, unread_key
 from wizard.account.judgements.principal import KEY, POLICY, REFUSED, RESTART, ROLE, surplus_of

@@ -15,7 +15,7 @@ from components.policies.evaluation.statements import Request, evaluate_policies
 from components.policies.stack import decide_by_key_policy_of
 from components.settings import ImportGroup
 from wizard.account import codes, fixes
-from wizard.account.application_access import (
+from wizard.account.comparison.policies import (
     OwnPrincipal,
     is_foreign,
     own_principals,

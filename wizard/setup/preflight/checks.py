@@ -10,8 +10,13 @@ from typing import Any
 
 from components.policies.stack import vercel_issuer_of
 from components.settings import DATA_KEY_VARIABLE, ImportGroup, Settings, Target, VercelIssuerMode
-from wizard.account import claim
-from wizard.account.resource_conflicts import certain_conflicts, resource_conflicts, with_existing_provider
+from wizard.account.resource_conflicts import (
+    certain_conflicts,
+    claim_of,
+    claimed_elsewhere,
+    resource_conflicts,
+    with_existing_provider,
+)
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, PermissionDenied, Problem, SetupError, Unsupported
 from wizard.core.models.account import (
@@ -173,7 +178,7 @@ def check(
         )
         elsewhere = None
         if is_same_place:
-            own = claim.claim_of(stack, pulumi.backend)
+            own = claim_of(stack, pulumi.backend)
             unrecorded, failed = services.unrecorded_resources(
                 settings, state, aws, own, importing=import_request is not None
             )
@@ -186,8 +191,8 @@ def check(
                 settings, on_aws.existing, state, aws, vercel, on_vercel.project, on_aws.stored_data_key, import_request
             )
             is_taken = not state.has_key and (conflicts.problems or import_request)
-            own = claim.claim_of(stack, pulumi.backend)
-            elsewhere = claim.claimed_elsewhere(aws, settings, own) if is_taken else None
+            own = claim_of(stack, pulumi.backend)
+            elsewhere = claimed_elsewhere(aws, settings, own) if is_taken else None
             # The resources of another stack's environment are no conflicts to solve here.
             problems += (elsewhere,) if elsewhere else conflicts.problems
             settings = conflicts.settings or settings

@@ -10,8 +10,7 @@ from typing import Any, TypeVar
 
 from components.settings import DATA_KEY_VARIABLE, OPTIONAL_VALUES, SecretStore, Settings, VariableNames
 from components.settings.arn import Arn
-from wizard.account import claim
-from wizard.account.resource_conflicts import crashed_creations
+from wizard.account.resource_conflicts import claimed_elsewhere, crashed_creations
 from wizard.core import errors
 from wizard.core.models.account import Existing, Identity, UnrecordedResource
 from wizard.core.models.delivery import PRODUCTION, StackState, VercelProject
@@ -188,7 +187,7 @@ def unrecorded_resources(
     unrecorded, error = attempt(aws.unrecorded_resources.find_unrecorded, settings, state)
     if error is not None:
         return (), [problem(error, "the resources of an interrupted run must be known before more are created")]
-    if not unrecorded or claim.claimed_elsewhere(aws, settings, own_claim):
+    if not unrecorded or claimed_elsewhere(aws, settings, own_claim):
         return (), []
     return unrecorded, []
 

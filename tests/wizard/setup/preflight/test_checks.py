@@ -38,7 +38,7 @@ from tests.wizard.fakes.clients import (
     wrapped,
 )
 from tests.wizard.setup.preflight.test_account import ABSENT, VALUES
-from wizard.account import claim
+from wizard.account.resource_conflicts import claim_of
 from wizard.core.errors import (
     CredentialsError,
     PermissionDenied,
@@ -706,7 +706,7 @@ def torn(world: World) -> UnrecordedResource:
     alias = interrupted(world)
     world.engine.stack_state = StackState(exists=False, has_key=False)
     world.aws.stored_keys.clear()
-    own = claim.claim_of("production", world.engine.check_backend("production"))
+    own = claim_of("production", world.engine.check_backend("production"))
     world.aws.claims = {settings().names.claim: own}
     key = UnrecordedResource(type="aws:kms/key:Key", name="", region="us-east-1", id=KEY_ID, arn=KEY)
     world.aws.unrecorded = (key, alias)

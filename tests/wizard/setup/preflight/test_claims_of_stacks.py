@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 
 from tests.wizard.fakes.clients import settings
-from wizard.account.claim import claim_of, foreign_claim
+from wizard.account.resource_conflicts import claim_of, foreign_claim
 
 HERE = "s3://state"
 
