@@ -9,20 +9,16 @@ from wizard.account.facts import StackFacts
 from wizard.account.judgements import (
     alerts,
     backup,
-    code,
     key,
     key_policy,
-    log_files,
     others,
+    period,
     policies,
     principal,
-    review,
     runtime,
-    sign_in,
     stack,
     stored_data_key,
     trail,
-    use,
     variables,
 )
 from wizard.account.notices import Judgement, Notice, judgement, opening
@@ -70,19 +66,15 @@ ALL_CHECKS: tuple[Judgement, ...] = (
     *key.OTHER_CHECKS,
     *key_policy.OTHER_CHECKS,
     *others.OTHER_CHECKS,
-    *review.OTHER_CHECKS,
     *principal.OTHER_CHECKS,
     *policies.OTHER_CHECKS,
     *trail.OTHER_CHECKS,
     *alerts.OTHER_CHECKS,
     *runtime.OTHER_CHECKS,
-    *code.OTHER_CHECKS,
 )
 
 REPORT_CHECKS: tuple[Judgement, ...] = (
-    *log_files.REPORT_CHECKS,
-    *use.REPORT_CHECKS,
-    *sign_in.REPORT_CHECKS,
+    *period.REPORT_CHECKS,
     *ALL_CHECKS,
 )
 """All checks, with those of a period: the event history and the log files of it are read, which takes a while."""

@@ -1,7 +1,7 @@
 """Who else can use the key: those with a right that the settings do not give, each with the command that removes it.
 
 Reads through the facts. The key policy and the grants are judged in `key_policy`; here IAM counts too, and a person
-can accept a right by signing a review of this key.
+can accept a right by signing a review of this key. A review of another key, stack or account counts for nothing.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from components.policies.statements import PolicyStatement, as_tuple, normalized
 from components.settings.arn import Arn
 from wizard.account import codes, fixes
 from wizard.account.access.rights import KeyRights, PrincipalRights, Way
-from wizard.account.access.stored_reviews import Acceptance
+from wizard.account.access.stored_reviews import VALID_DAYS, Acceptance
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.key_policy import key_resource
 from wizard.account.judgements.principal import ROLE
@@ -240,4 +240,29 @@ def _narrowed(
     return {**statement, "Principal": named} if named else None
 
 
-OTHER_CHECKS: tuple[Judgement, ...] = (check_others,)
+@judgement("access-review")
+def check_review(facts: StackFacts) -> Iterator[Notice]:
+    """Whether a person has signed a review of the key, and recently enough."""
+    reviews = facts.reviews
+    sign = fixes.wizard(facts, "review", "--sign", "NAME")
+    folder = facts.sources.reviews
+    for fault in reviews.faults:
+        # A report has no path of this machine.
+        told = fault.replace(f"{folder.parent}/", "") if folder else fault
+        yield Notice.person(f"a saved review is damaged: {told}", command=sign)
+    signed, age = reviews.signed, reviews.age_days(facts.at)
+    if signed is None or signed.sign_off is None or age is None:
+        yield Notice.person(
+            "no review of this key is signed yet: every three months a person reviews who can use it, and signs",
+            command=sign,
+        )
+        return
+    when = {0: "today", 1: "yesterday"}.get(max(age, 0), f"{age} days ago")
+    what = f"signed by {signed.sign_off.signer} {when}"
+    if reviews.accepted(facts.at) is None:
+        yield Notice.person(f"{what}: a review is valid for {VALID_DAYS} days", command=sign)
+    else:
+        yield Notice.good(what)
+
+
+OTHER_CHECKS: tuple[Judgement, ...] = (check_others, check_review)

@@ -1,20 +1,22 @@
-"""The checks of the running instances: outdated values, a cached failure of the key, and the ECS task definition.
+"""The checks of the application: its running instances, the ECS task definition, and other readers of the variables.
 
-Reads through the facts.
+Reads through the facts. The code is in the folder that the command was started in, or EONPRO_APP_FOLDER.
 """
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
+from components.settings import DATA_KEY_VARIABLE, KEY_ID_VARIABLE, REGION_VARIABLE, VariableNames
 from components.settings.arn import resource_name
 from wizard.account import codes, fixes
+from wizard.account.diagnosis import first_of
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.variables import former_key
 from wizard.account.notices import Judgement, Notice, judgement, needed
 from wizard.core.errors import SetupError
 from wizard.core.models.deployment import Deployment, Instances, Service
 from wizard.core.models.trail import KeyCall
-from wizard.core.next_command import Command, Text
+from wizard.core.next_command import NO_COMMAND, Command, Text
 from wizard.core.variable_ownership import OwnValues
 from wizard.targets.ecs.service import (
     ExpectedDefinition,
@@ -26,6 +28,9 @@ from wizard.targets.ecs.service import (
     with_variables,
 )
 from wizard.targets.port import deploy_target
+
+codes.declare("variable-shared", after="region-wrong")
+codes.declare("region-shared", after="variable-shared", category=codes.Category.DECISION)
 
 codes.declare("wrong-principal", after="execution-role-denied")
 codes.declare("task-definition-behind", after="parameter-wrong")
@@ -39,6 +44,15 @@ codes.implies(
     " parameter-missing parameter-wrong task-definition-behind",
     "failure-remembered deployment-stale deployment-rolling",
 )
+
+_MOST_NAMED = 6
+_SUGGESTED = {
+    REGION_VARIABLE: "EONPRO_AWS_REGION",
+    KEY_ID_VARIABLE: "EONPRO_KMS_KEY_ID",
+    DATA_KEY_VARIABLE: "EONPRO_PHI_KEY",
+}
+"""Names that nothing else has."""
+
 
 _HISTORY = timedelta(days=90)
 """How far back CloudTrail's event history goes."""
@@ -191,5 +205,46 @@ def check_task_definition(facts: StackFacts) -> Iterator[Notice]:
         yield Notice.good(f"the service {cluster}/{name} runs as the application, with the stack's variables")
 
 
+@judgement()
+def check_other_readers(facts: StackFacts) -> Iterator[Notice]:
+    """Whether other code reads the variables; nothing is said without the application's folder."""
+    code = facts.code
+    if code is None:
+        return
+    for why in code.unread:
+        yield Notice.person(f"the rest of the application's code: {why}")
+    others = code.others(facts.settings)
+    for cause, is_harmed in (("variable-shared", True), ("region-shared", False)):
+        readers = [other for other in others if other.is_harmed is is_harmed]
+        if not readers:
+            continue
+        shared = tuple(dict.fromkeys(other.variable for other in readers))
+        yield Notice.wrong(
+            cause,
+            what=f"other code of the application reads {' and '.join(shared)}",
+            why=first_of([other.line for other in readers], _MOST_NAMED, separator="; "),
+            command=_other_names(facts, shared) if is_harmed else NO_COMMAND,
+            advice=(
+                "have the code of the data key read the new names, deploy it, and give the other code its value back "
+                "(docs/application.md)"
+            )
+            if is_harmed
+            else "if its Region differs, give it a variable of its own, or the stack's another name "
+            "(docs/application.md)",
+        )
+    if not others:
+        yield Notice.good("no other code of the application reads the variables")
+
+
+def _other_names(facts: StackFacts, shared: tuple[str, ...]) -> Command:
+    """The set-up that gives the stack's variables other names than these. What was delivered before stays there."""
+    names, guides = facts.settings.delivered_names, VariableNames()
+    given = {variable: names[variable] for variable in names.guides.values() if names[variable] != guides[variable]}
+    # The Region goes with the key: what reads the one for S3 mostly reads the other.
+    given |= {names.guides[name]: _SUGGESTED[names.guides[name]] for name in (*shared, names.region)}
+    pairs = ",".join(f"{variable}={name}" for variable, name in given.items())
+    return fixes.wizard(facts, "setup", "--variable-names", pairs, "--yes")
+
+
 ACCESS_CHECKS: tuple[Judgement, ...] = (check_task_definition,)
-OTHER_CHECKS: tuple[Judgement, ...] = (check_deployments,)
+OTHER_CHECKS: tuple[Judgement, ...] = (check_deployments, check_other_readers)

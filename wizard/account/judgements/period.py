@@ -1,0 +1,204 @@
+"""The checks of a report's period: log files, uses of the key, columns of the database by a scan, and sign-ins.
+
+Reads through the facts.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from components.policies.stack import trail_arn_of
+from components.settings.arn import Arn, resource_name
+from wizard.account import codes, evidence, fixes
+from wizard.account.access.stored_reviews import VALID_DAYS
+from wizard.account.facts import StackFacts
+from wizard.account.notices import Judgement, Notice, judgement, needed
+from wizard.core.models.access import PrincipalAccess, SignIn
+from wizard.core.models.delivery import StoredDataKey
+from wizard.core.next_command import NO_COMMAND, Text, shell, wizard
+from wizard.targets.vercel.access_key import OLDEST
+
+codes.declare("logs-changed", after="alerts-without-address")
+codes.declare("records-not-encrypted", after="logs-changed")
+codes.declare("mfa-missing root-access-key access-key-old", after="records-not-encrypted")
+
+_MOST = 3
+"""The most faults in one sentence."""
+_UNDONE = {"clear", "unreadable", "unread"}
+"""States of a scanned column."""
+
+
+@judgement("sign-in")
+def check_sign_ins(facts: StackFacts) -> Iterator[Notice]:
+    """Whether everybody who reaches the key has MFA, and no access key is too old (CIS AWS Foundations 1.5, 1.14)."""
+    sign_ins = needed("how those who can use the key sign in", evidence.sign_ins(facts))
+    for each in sign_ins:
+        yield from _sign_in_problems(facts, each)
+        if each.mfa is None:
+            is_elsewhere = not each.is_in_iam(facts.settings.account_id)
+            command = wizard("review", "--stack", facts.stack) if is_elsewhere else NO_COMMAND
+            yield Notice.unknown(f"the MFA of {each.arn}", each.why, command=command)
+    seen = sum(each.mfa is not None for each in sign_ins)
+    keys = sum(key.active for each in sign_ins for key in each.access_keys)
+    yield Notice.good(
+        f"users with a right on the key, the root user among them: {seen}; their active access keys: {keys}"
+    )
+
+
+def _sign_in_problems(facts: StackFacts, each: SignIn) -> Iterator[Notice]:
+    """What is wrong with how somebody signs in, and the command for it."""
+    user = resource_name(each.arn)
+    active = [key for key in each.access_keys if key.active]
+    arn = Arn.find(each.arn)
+    is_root = arn is not None and arn.resource == "root"
+    summary = fixes.aws(facts, "iam", "get-account-summary")
+    # The application has an access key for a program, which no MFA device can confirm.
+    is_program = each.arn in facts.principals and not each.has_password
+    if each.mfa is False and (each.has_password or active) and not is_program:
+        device = ("--virtual-mfa-device-name", user, "--bootstrap-method", "QRCodePNG", "--outfile", f"{user}.png")
+        yield Notice.wrong(
+            "mfa-missing",
+            what=f"{each.arn} has no MFA device",
+            why="whoever learns the password or the key can use the KMS key",
+            command=summary if is_root else fixes.aws(facts, "iam", "create-virtual-mfa-device", *device),
+            advice="" if is_root else Text("the user scans it, then: ", shell("aws", "iam", "enable-mfa-device")),
+        )
+    if each.has_root_keys:
+        yield Notice.wrong(
+            "root-access-key",
+            what=f"{each.arn} has access keys",
+            why="no policy limits the root user, and no second factor is asked for",
+            command=summary,
+        )
+    for key in active:
+        if key.age_days > OLDEST.days:
+            off = ("--user-name", user, "--access-key-id", key.id, "--status", "Inactive")
+            is_own = user == facts.settings.names.app_user
+            yield Notice.wrong(
+                "access-key-old",
+                what=f"the access key {key.id} of {each.arn} is {key.age_days} days old",
+                why=f"an access key is at most {OLDEST.days} days old",
+                command=fixes.wizard(facts, "access-key", action="rotate")
+                if is_own
+                else fixes.aws(facts, "iam", "update-access-key", *off),
+                advice="" if is_own else "after its user has a new one",
+            )
+
+
+@judgement("audit-logs-signed")
+def check_log_files(facts: StackFacts) -> Iterator[Notice]:
+    """Whether no log file was changed or deleted, and all are signed."""
+    validations = needed("the digests of the audit logs", evidence.log_validations(facts))
+    if faults := [fault for each in validations for fault in each.faults]:
+        more = f"; and {len(faults) - _MOST:,} more, all in report.json" if len(faults) > _MOST else ""
+        start = ("--start-time", f"{evidence.since(facts):%Y-%m-%dT%H:%M:%SZ}")
+        yield Notice.wrong(
+            "logs-changed",
+            what=f"{'; '.join(faults[:_MOST])}{more}",
+            why="nobody can say any more who used the key in that time",
+            command=fixes.aws(
+                facts, "cloudtrail", "validate-logs", "--trail-arn", trail_arn_of(facts.settings), *start
+            ),
+        )
+    for each in validations:
+        if each.since and each.until:
+            yield Notice.good(
+                f"{each.region}: from {each.since:%Y-%m-%d %H:%M} to {each.until:%Y-%m-%d %H:%M} UTC "
+                f"{each.digests:,} digests and {each.logs:,} log files are as CloudTrail signed them"
+            )
+        for why in each.unread:
+            command = NO_COMMAND if each.since else fixes.wizard(facts, "doctor")
+            yield Notice.unknown(f"the audit logs of {each.region}", why, command=command)
+    if left := sum(each.left for each in validations):
+        yield Notice.unknown(
+            "the older log files",
+            f"{left:,} older log files were not compared",
+            command=fixes.wizard(facts, "report", "--all-logs"),
+        )
+
+
+@judgement("application-tested")
+def check_use(facts: StackFacts) -> Iterator[Notice]:
+    """Whether the application itself used the key in the period; this product's verifications do not count."""
+    what = "whether the application used the key"
+    review = needed(what, evidence.access_review(facts))
+    own = [each for each in review.principals if each.arn in facts.principals]
+    if not own or any(each.events is None or each.verifications is None for each in own):
+        yield Notice.unknown(what, why="CloudTrail's event history does not tell")
+        return
+    verifications = sum(each.verifications or 0 for each in own)
+    besides = f"; verified by eonpro-kms {_times(verifications)}, which does not count" if verifications else ""
+    used = [each for each in own if _own_uses(each)]
+    if not used:
+        yield Notice.person(
+            f"CloudTrail has no use of the key by the application itself in {review.window_days} days{besides}"
+        )
+    for each in used:
+        last = f", the last time at {each.last_use:%Y-%m-%d %H:%M} UTC" if each.last_use and not verifications else ""
+        refused = f", and was refused {_times(each.refused)}" if each.refused else ""
+        times = _times(_own_uses(each))
+        yield Notice.good(f"{each.arn} used the key {times} in {review.window_days} days{last}{refused}{besides}")
+
+
+def _own_uses(principal: PrincipalAccess) -> int:
+    return (principal.events or 0) - (principal.verifications or 0)
+
+
+def _times(number: int | None) -> str:
+    return "once" if number == 1 else f"{number:,} times"
+
+
+@judgement("application-tested")
+def check_scan(facts: StackFacts) -> Iterator[Notice]:
+    """Whether the database has columns that are not encrypted: a key beside them protects nothing."""
+    scan = evidence.scan(facts)
+    if scan is None:
+        return
+    at, by_state = datetime.fromisoformat(scan["at"]), _columns(scan)
+    rows = sum(table["rowsRead"] for table in scan["tables"])
+    text = f"phi scan of {at:%Y-%m-%d} ({rows:,} rows): {len(by_state.get('records', ())):,} columns of records"
+    problems = [*_scan_problems(facts, scan, at, by_state)]
+    if not problems:
+        yield Notice.good(f"{text}, none in the clear")
+        return
+    yield Notice.wrong(
+        "records-not-encrypted",
+        what=f"{text}, but {'; '.join(problems)}",
+        why="a record that is not encrypted under the data key is not protected by it",
+        command=shell("python", "-m", "phi", "encrypt" if "clear" in by_state else "scan", "--help"),
+    )
+
+
+def _columns(scan: Mapping[str, Any]) -> dict[str, list[str]]:
+    by_state: dict[str, list[str]] = {}
+    for table in scan["tables"]:
+        for column in table["columns"]:
+            by_state.setdefault(column["state"], []).append(f"{table['table']}.{column['column']}")
+    return by_state
+
+
+def _scan_problems(
+    facts: StackFacts, scan: Mapping[str, Any], at: datetime, by_state: Mapping[str, list[str]]
+) -> Iterator[str]:
+    stored = facts.stored_data_key
+    in_use = stored.wrapped.fingerprint if isinstance(stored, StoredDataKey) else None
+    for state, words in (
+        ("clear", "in the clear"),
+        ("unreadable", "under an unknown key"),
+        ("unread", "not looked into"),
+    ):
+        if state in by_state:
+            yield f"{words}: {', '.join(by_state[state])}"
+    if not scan["complete"] and "unread" not in by_state:
+        yield "not every table was read"
+    if "records" not in by_state:
+        yield "no column of records was found"
+    if in_use != scan["keys"][0]:
+        yield f"it is about the data key {scan['keys'][0]}, not {in_use}"
+    if facts.at - at > timedelta(days=VALID_DAYS):
+        yield f"it is older than {VALID_DAYS} days"
+    if not scan["succeeded"] and not by_state.keys() & _UNDONE:
+        yield "records are under a former key"
+
+
+REPORT_CHECKS: tuple[Judgement, ...] = (check_log_files, check_use, check_scan, check_sign_ins)
