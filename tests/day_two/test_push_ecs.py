@@ -17,7 +17,7 @@ import pytest
 from components.settings import Outputs, Settings
 from tests.day_two.the_service import BREAKER, NAME, OnEcs, service_of
 from tests.onboarding.deployment import Deployment, RunningCommand, until
-from wizard.aws import Aws, connect
+from wizard.aws.client import Aws, connect
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.deployment import RedeployState
 from wizard.core.ports.run import TargetContext

@@ -15,7 +15,7 @@ import yaml
 
 from tests.onboarding.deployment import ACCOUNT, Deployment, running_deployment
 from tests.wizard.fakes.clients import EXPORTING, OUTPUTS, settings
-from wizard import aws
+from wizard.aws import client as aws
 from wizard.core.errors import SetupError, StalePlan, UsageError
 from wizard.core.models.inputs import FILE_VARIABLE, VARIABLE
 from wizard.core.models.stack import Progress

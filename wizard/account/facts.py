@@ -42,8 +42,8 @@ from wizard.core.next_command import plain_name, shell
 from wizard.core.ports.aws import AccessDiagnostics
 from wizard.core.ports.run import AwsClient, DecryptVerifier, Engine, GitHub, TargetContext, VercelClient
 from wizard.core.retry import Once, together
+from wizard.data_key.backup_document import fingerprint_of
 from wizard.data_key.delivery import find_data_key, find_last_backup, find_last_drill, find_stored_data_key
-from wizard.data_key.last_backup import fingerprint_of
 from wizard.targets.port import deploy_target
 
 T = TypeVar("T")

@@ -1,6 +1,7 @@
-"""`Aws`: the session's facts, and one attribute for each service, as `wizard.core.ports.run.AwsClient` names them.
+"""AWS, as the wizard needs it: the edge that implements `wizard.core.ports.run.AwsClient` over botocore.
 
-Calls STS, IAM, Account Management and EC2 itself, for the caller and the Regions; the attributes call the rest.
+`Aws` has the session's facts, and one attribute for each service; it calls STS, IAM, Account Management and EC2 itself,
+for the caller and the Regions. Touches AWS (or what AWS_ENDPOINT_URL names), and the AWS configuration files.
 """
 
 from __future__ import annotations

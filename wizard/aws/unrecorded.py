@@ -15,8 +15,7 @@ from components.settings import Settings
 from components.settings.arn import Arn
 from wizard.aws import kms
 from wizard.aws.auth.session import Session, SessionClient
-from wizard.aws.existing_resources import PURPOSE
-from wizard.aws.named_resources import is_untagged_by_a_crash, tags
+from wizard.aws.existing_resources import PURPOSE, is_untagged_by_a_crash, tags
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.account import KeyFact, UnrecordedResource
 from wizard.core.models.delivery import StackState

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from components.settings import Settings
-from wizard import aws
 from wizard.account.access.stored_reviews import REVIEWS
+from wizard.aws import client as aws
 from wizard.aws.auth import sign_in
 from wizard.cli import github
 from wizard.cli.commands import READ_ONLY

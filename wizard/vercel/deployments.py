@@ -1,7 +1,8 @@
 """Reads the current deployment of an environment on Vercel; redeploys the same code, waits for it and checks it.
 
 Touches the network through `wizard/vercel/http.py` only. Where a deployment fails, the former one continues to run.
-Shapes: https://vercel.com/docs/rest-api/deployments.
+Shapes: https://vercel.com/docs/rest-api/deployments, https://vercel.com/docs/rest-api/rolling-release; the commands for
+a rolling release: https://vercel.com/docs/cli/rolling-release.
 """
 
 import secrets
@@ -12,13 +13,19 @@ from typing import Any
 
 from wizard.core.errors import SetupError, Unreachable, Unsupported
 from wizard.core.models.delivery import PRODUCTION, VercelProject
-from wizard.core.models.deployment import Deployment, Redeployed, RedeployState, ReleaseState, RollingRelease
-from wizard.core.next_command import NO_COMMAND, Command, Text
+from wizard.core.models.deployment import (
+    Deployment,
+    Redeployed,
+    RedeployState,
+    ReleaseStage,
+    ReleaseState,
+    RollingRelease,
+)
+from wizard.core.next_command import NO_COMMAND, Command, Text, shell
 from wizard.core.retry import Deadline, Reason
 from wizard.core.safe_text import clean, quoted
 from wizard.vercel.http import Api, Endpoint, Response, scope_of
 from wizard.vercel.projects import read_entries, text
-from wizard.vercel.rolling_release import command, deployment_of, parse
 from wizard.vercel.variable_state import ACCESS_KEY_VARIABLES, entries_of
 from wizard.vercel.variables import Variables
 
@@ -35,6 +42,73 @@ STAGE_SPARE_SECONDS = 60.0
 _MARK = "eonproKms"
 """In a deployment's `meta`: identifies a deployment whose creation was never answered."""
 _UNKNOWN = frozenset({404, 405, 501})
+
+
+def deployment_of(body: Any) -> Deployment | None:
+    """A deployment in any of the API's shapes; None for anything else."""
+    if not isinstance(body, dict):
+        return None
+    id, at = text(body.get("id")) or text(body.get("uid")), body.get("createdAt", body.get("created"))
+    made = _time(at)
+    if id is None or made is None:
+        return None
+    return Deployment(
+        target="vercel",
+        id=id,
+        name=clean(text(body.get("url")) or id),
+        made=made,
+        state=text(body.get("readyState")) or text(body.get("state")) or text(body.get("status")) or "QUEUED",
+        substate=text(body.get("readySubstate")) or "",
+    )
+
+
+def parse_release(body: Any, project: VercelProject) -> RollingRelease | None:
+    """The rolling release of an answer; None where there is none, or one of an unknown shape."""
+    fields = body.get("rollingRelease") if isinstance(body, dict) else None
+    if not isinstance(fields, dict) or fields.get("state") not in tuple(ReleaseState):
+        return None
+    canary = deployment_of(fields.get("canaryDeployment"))
+    if canary is None:
+        return None
+    listed, active = fields.get("stages"), fields.get("activeStage")
+    stages = tuple(_stage(entry) for entry in listed if isinstance(entry, dict)) if isinstance(listed, list) else ()
+    stage = _stage(active) if isinstance(active, dict) else None
+    return RollingRelease(
+        state=ReleaseState(fields["state"]),
+        canary=canary,
+        current=deployment_of(fields.get("currentDeployment")),
+        stages=stages,
+        active=stage,
+        queued=text(fields.get("queuedDeploymentId")),
+        updated=_time(fields.get("updatedAt")),
+        command=_continuation(stage, canary, project),
+    )
+
+
+def _stage(entry: Mapping[str, Any]) -> ReleaseStage:
+    index, percentage, seconds = entry.get("index"), entry.get("targetPercentage"), entry.get("duration")
+    return ReleaseStage(
+        index=index if isinstance(index, int) else 0,
+        percentage=float(percentage) if isinstance(percentage, (int, float)) else 0.0,
+        needs_approval=bool(entry.get("requireApproval")),
+        seconds=float(seconds) if isinstance(seconds, (int, float)) else None,
+    )
+
+
+def _time(at: Any) -> datetime | None:
+    return datetime.fromtimestamp(at / 1000, UTC) if isinstance(at, (int, float)) else None
+
+
+def _continuation(stage: ReleaseStage | None, canary: Deployment, project: VercelProject) -> Command:
+    if stage is not None and stage.needs_approval:
+        return release_command(project, "approve", f"--currentStageIndex={stage.index}", f"--dpl={canary.id}")
+    return release_command(project, "fetch")
+
+
+def release_command(project: VercelProject, action: str, *words: str) -> Command:
+    """A command of the Vercel CLI for the project's rolling releases, for any folder."""
+    team = ("--scope", project.team_slug or project.team_id) if project.team_slug or project.team_id else ()
+    return shell("vercel", "rolling-release", action, *words, "--project", project.name, *team)
 
 
 def last_change(variables: Variables) -> datetime | None:
@@ -98,7 +172,7 @@ class Deployments:
         path = Endpoint.ROLLING_RELEASE.path(project=self._project.id)
         answer = self._api.persist("GET", path, query=self._scope, deadline=self._api.deadline(READING_SECONDS))
         # An endpoint, or a plan of Vercel's, without rolling releases.
-        return parse(answer.body, self._project) if answer.ok else None
+        return parse_release(answer.body, self._project) if answer.ok else None
 
     def redeploy(
         self,
@@ -224,7 +298,10 @@ class Deployments:
                     continue
                 why = f"it is ready; how far its rolling release is is unknown: {error.message}"
                 return _End(
-                    state=RedeployState.WAITING, why=why, command=command(self._project, "fetch"), is_shared=True
+                    state=RedeployState.WAITING,
+                    why=why,
+                    command=release_command(self._project, "fetch"),
+                    is_shared=True,
                 )
             own = release if release is not None and release.canary.id == deployment.id else None
             if own is not None and own.is_active:
@@ -245,7 +322,7 @@ class Deployments:
                     is_shared=True,
                 )
             if own is not None and own.state is ReleaseState.ABORTED:
-                again = command(self._project, "start", f"--dpl={deployment.id}")
+                again = release_command(self._project, "start", f"--dpl={deployment.id}")
                 return _End(state=RedeployState.FAILED, why=Text(f"{own.words}; to begin it again: ", again))
             running = self.running()
             if running is not None and running.id == deployment.id:
@@ -268,7 +345,7 @@ class Deployments:
         if is_rolling:
             # Vercel says so and shows no release: a promotion would end it.
             why = "it gets a part of the traffic, and Vercel does not show its rolling release"
-            shows = command(self._project, "fetch")
+            shows = release_command(self._project, "fetch")
             return _End(state=RedeployState.WAITING, why=why, command=shows, is_shared=True)
         return _End(
             state=RedeployState.FAILED,

@@ -11,9 +11,9 @@ import pytest
 
 from components.policies.evaluation.account import IamPolicy
 from tests.wizard.aws.conftest import with_pause
-from wizard.aws import Aws
 from wizard.aws.access import MAX_PAGES, AwsAccessReader, history_pages, principal_of
 from wizard.aws.auth import http
+from wizard.aws.client import Aws
 from wizard.core.errors import PermissionDenied, UnreadableAnswer, Unsupported
 from wizard.core.models.access import KeyEvents, KeyUse, SignIn
 from wizard.core.retry import Clock

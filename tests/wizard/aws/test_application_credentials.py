@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from wizard.aws import connect
+from wizard.aws.client import connect
 
 ACCOUNT = "123456789012"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/service/eonpro-app-role"

@@ -10,7 +10,7 @@ from operator import attrgetter
 import pytest
 
 from components.settings import SecretStore
-from wizard.aws import Aws, connect
+from wizard.aws.client import Aws, connect
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import AppVariables
 from wizard.core.ports.run import AwsClient

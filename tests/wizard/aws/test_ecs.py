@@ -10,7 +10,7 @@ import pytest
 
 from components.settings import SecretStore
 from tests.wizard.aws.conftest import Script
-from wizard.aws import Aws
+from wizard.aws.client import Aws
 from wizard.aws.ecs import Ecs
 from wizard.core.errors import PermissionDenied, ResourceError
 from wizard.core.models.deployment import RolloutState, Service

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from wizard.aws import connect
+from wizard.aws.client import connect
 from wizard.core.errors import PermissionDenied, Unreachable
 from wizard.core.models.account import Existing
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.wizard.aws.conftest import with_pause
 from tests.wizard.fakes.clients import advice_of
-from wizard.aws import Aws
+from wizard.aws.client import Aws
 from wizard.core.errors import PermissionDenied, ResourceError, UsageError
 from wizard.core.models.delivery import AccessKey
 

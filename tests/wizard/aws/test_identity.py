@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from wizard.aws import connect
 from wizard.aws.auth import http
+from wizard.aws.client import connect
 from wizard.core.errors import CredentialsError, PermissionDenied, Unreachable, Unsupported
 from wizard.core.models.account import Principal, RegionFact
 

@@ -12,7 +12,7 @@ import pytest
 from components.settings import ResourceKind
 from wizard.account.comparison.differences import differences_of
 from wizard.account.comparison.trail import bucket_of, sharers
-from wizard.aws import Aws, connect
+from wizard.aws.client import Aws, connect
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.account import DiscoveredSetup

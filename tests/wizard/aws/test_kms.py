@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.wizard.aws.conftest import with_pause
-from wizard.aws import Aws
+from wizard.aws.client import Aws
 from wizard.core.errors import PermissionDenied, ResourceError
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"

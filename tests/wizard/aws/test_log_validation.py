@@ -18,8 +18,9 @@ import pytest
 from sandbox.aws.digests import delivered, public_key
 from tests.wizard.aws.conftest import KEYS, files
 from tests.wizard.fakes.clients import ACCOUNT, BUCKET, REGION, TRAIL, trail_fact
-from wizard.aws import connect, log_validation
+from wizard.aws import log_validation
 from wizard.aws.auth.http import PARALLEL_OBJECTS
+from wizard.aws.client import connect
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.account import TrailFact
 from wizard.core.models.trail import LogValidation

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.wizard.aws.conftest import with_pause
-from wizard.aws import Aws, connect
+from wizard.aws.client import Aws, connect
 from wizard.core.errors import SetupError, UsageError
 
 ACCOUNT = "123456789012"

@@ -15,7 +15,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError
 
 from tests.wizard.aws.conftest import with_pause
-from wizard.aws import Aws
+from wizard.aws.client import Aws
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import OutcomeUnknown
 from wizard.core.models.rotation import KeyRotations, VersionOrigin

@@ -10,8 +10,8 @@ from typing import Any
 import boto3
 import pytest
 
-from wizard.aws import connect
 from wizard.aws.access import USES
+from wizard.aws.client import connect
 from wizard.aws.usage_metrics import CloudWatchUsage
 from wizard.core.errors import Unreachable
 from wizard.core.models.trail import Usage

@@ -17,8 +17,7 @@ from wizard.core.errors import Unreachable
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.deployment import Redeployed, RedeployState
 from wizard.vercel.client import Vercel
-from wizard.vercel.deployments import APPROVAL_SECONDS
-from wizard.vercel.rolling_release import parse
+from wizard.vercel.deployments import APPROVAL_SECONDS, parse_release
 
 PROJECT = VercelProject(id="prj_1", name="eonpro", team_id=None, team_slug="clinic")
 
@@ -239,13 +238,15 @@ def test_a_project_without_rolling_releases_costs_no_request_more(vercel: World)
 
 @pytest.mark.parametrize("body", [None, [], "x", {}, {"rollingRelease": None}, {"rollingRelease": {"state": "NEW"}}])
 def test_an_answer_of_another_shape_is_no_release(body: Any) -> None:
-    assert parse(body, PROJECT) is None
+    assert parse_release(body, PROJECT) is None
 
 
 def test_names_of_somebody_else_are_quoted_in_the_command() -> None:
     active = {"index": 0, "targetPercentage": 10, "requireApproval": True}
     canary = {"id": "dpl_1; rm -rf x", "url": "a\nb\x1b[31m", "createdAt": 1_700_000_000_000}
-    release = parse({"rollingRelease": {"state": "ACTIVE", "canaryDeployment": canary, "activeStage": active}}, PROJECT)
+    release = parse_release(
+        {"rollingRelease": {"state": "ACTIVE", "canaryDeployment": canary, "activeStage": active}}, PROJECT
+    )
     assert release is not None
     assert shlex.split(release.command)[4] == "--dpl=dpl_1; rm -rf x" and "\n" not in release.canary.name
 

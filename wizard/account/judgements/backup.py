@@ -15,7 +15,7 @@ from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import S3, LastBackup, file_name_of
 from wizard.core.next_command import Command
 from wizard.core.safe_text import quoted
-from wizard.data_key.last_backup import NotOnThisMachine
+from wizard.data_key.backup_document import NotOnThisMachine
 
 codes.declare("backup-missing backup-unusable", after="data-key-version-lost")
 

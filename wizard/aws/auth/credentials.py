@@ -3,6 +3,7 @@
 Reads the environment that it gets and the AWS configuration files it names; calls no service.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -19,6 +20,40 @@ from wizard.core.next_command import Command, shell
 
 FALLBACK_REGION = "us-east-1"
 """The Region that is asked for the caller's identity while no Region is named."""
+
+LONGEST_POLICY = 2048
+"""Characters of a scope down policy: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetScopedCredentials.html"""
+
+READING_SESSION = "eonpro-kms, a command that only reads"
+"""The name that CloudTrail records with the request."""
+
+_VERBS = {
+    "Get": (
+        "access-analyzer account cloudtrail cloudwatch codedeploy ecs elasticloadbalancing events iam kms logs "
+        "organizations s3 secretsmanager servicequotas sns ssm sso sts"
+    ),
+    "List": (
+        "access-analyzer account account-access cloudtrail cloudwatch codedeploy ecs eks events iam kms logs "
+        "organizations s3 secretsmanager servicequotas sns ssm sso"
+    ),
+    "Describe": (
+        "cloudtrail cloudwatch ec2 ecs eks elasticloadbalancing events kms logs organizations secretsmanager ssm sso"
+    ),
+}
+"""The services whose operations begin with each verb; each operation that does so changes nothing."""
+
+_OTHERS = (
+    "access-analyzer:Check*",
+    "access-analyzer:Validate*",
+    "cloudtrail:LookupEvents",
+    "iam:Simulate*",
+    # Of the stack's secrets in Pulumi's state, and of the logs; the data key is opened as the application.
+    "kms:Decrypt",
+    "sts:AssumeRole",
+)
+
+_LOCKS = "arn:*:s3:::*/.pulumi/locks/*"
+"""Pulumi's locks in a bucket, which its preview takes, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,3 +224,13 @@ def child_environment(resolved: Resolved, environ: Mapping[str, str], keys: Cred
         passed |= {"AWS_PROFILE": resolved.profile, "AWS_DEFAULT_PROFILE": resolved.profile}
         passed |= {} if keys else dict.fromkeys(_KEYS, "")
     return passed
+
+
+def reading_policy() -> str:
+    """The policy as JSON without white space, at most LONGEST_POLICY characters."""
+    reads = [f"{service}:{verb}*" for verb, services in _VERBS.items() for service in services.split()]
+    statements = [
+        {"Effect": "Allow", "Action": [*reads, *_OTHERS], "Resource": "*"},
+        {"Effect": "Allow", "Action": ["s3:PutObject", "s3:DeleteObject"], "Resource": _LOCKS},
+    ]
+    return json.dumps({"Version": "2012-10-17", "Statement": statements}, separators=(",", ":"))

@@ -20,7 +20,6 @@ from botocore.paginate import Paginator
 from botocore.session import Session as Botocore
 
 from wizard.aws.auth import credentials as sources
-from wizard.aws.auth import scope
 from wizard.aws.auth.errors import BOTOCORE_ERRORS, THROTTLED, ErrorSource, code_of, translate
 from wizard.aws.auth.http import (
     ObjectReader,
@@ -231,7 +230,7 @@ class Session:
             try:
                 with self.translating("sts", "GetScopedCredentials"):
                     answer = sts.get_scoped_credentials(
-                        Policy=scope.reading_policy(), ScopedSessionDescription=scope.DESCRIPTION
+                        Policy=sources.reading_policy(), ScopedSessionDescription=sources.READING_SESSION
                     )
                 narrowed = answer["Credentials"]
                 self._botocore.set_credentials(

@@ -15,7 +15,7 @@ import pytest
 from botocore.utils import JSONFileCache
 
 from tests.wizard.aws.conftest import files
-from wizard.aws import Aws, connect
+from wizard.aws.client import Aws, connect
 from wizard.core.errors import CredentialsError, PermissionDenied, SignInNeeded
 
 ACCOUNT = "123456789012"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from wizard.aws import connect
 from wizard.aws.auth.credentials import resolve
+from wizard.aws.client import connect
 from wizard.core.errors import CredentialsError, UsageError
 
 CONFIG = """\

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.wizard.aws.conftest import files
-from wizard.aws import connect
 from wizard.aws.auth.profiles import sign_in_of
+from wizard.aws.client import connect
 from wizard.core.errors import CredentialsError
 from wizard.core.models.account import ProfileFact, ProfileKind
 

@@ -10,7 +10,7 @@ import pytest
 
 from components.settings import SecretStore
 from tests.wizard.aws.conftest import with_pause
-from wizard.aws import Aws
+from wizard.aws.client import Aws
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.delivery import AppVariables

@@ -15,7 +15,7 @@ import pytest
 
 from components.settings import SecretStore, Settings
 from tests.wizard.aws.conftest import with_pause
-from wizard.aws import Aws
+from wizard.aws.client import Aws
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin

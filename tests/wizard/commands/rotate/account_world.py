@@ -26,7 +26,7 @@ from phi.__main__ import prove
 from phi.environment import FOR_READING
 from tests.onboarding.deployment import _request
 from tests.wizard.fakes.clients import FakeAwsClient, FakeEngine, FakeUserInterface
-from wizard.aws import Aws, connect
+from wizard.aws.client import Aws, connect
 from wizard.cli.parser import flags_of, parse
 from wizard.commands.push import PushOptions
 from wizard.commands.push import command as push
