@@ -47,7 +47,7 @@ help:
 	@echo 'make django6-tests  the model field of phi under Django 6.1 (PYTHON=python3.13: it needs 3.12 or newer)'
 	@echo 'make vercel-cli-tests  the stand-in for Vercel under Vercel'"'"'s own CLI (Node.js 18 or newer)'
 	@echo 'make measure    the size and shape of the code, and old words left in it (ARGS="--before REVISION")'
-	@echo 'make recording  record an onboarding for the README, and one repair (ARGS=night for that alone)'
+	@echo 'make recording  film an onboarding for the README, and one repair; take the pictures (ARGS=night for one)'
 	@echo 'make release    wheels, source distributions, SBOM, checksums and notes of HEAD in dist/ (ARGS=--snapshot to try it)'
 	@echo 'make lock       write uv.lock and requirements.txt from pyproject.toml (ARGS=--upgrade for newer versions)'
 	@echo 'make clean      stop the sandbox and remove all that the set-up, the sandbox and the tools made'

@@ -1,16 +1,29 @@
-"""The recording in the documentation: its picture says what its text says, and needs nothing from elsewhere."""
+"""The pictures in the documentation: a film says what its text says, plays by itself, and needs nothing else."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+from tests.browsing.browser import Browser, opened_browser
 from tests.onboarding.deployment import PROJECT
+from tools.documents.film import CELL_HEIGHT, CELL_WIDTH, MARGIN
+from tools.documents.recording import COLUMNS, ROWS, STILLS
 
-NAMES = pytest.mark.parametrize("name", ["recording", "night"])
+PICTURES = PROJECT / "docs" / "pictures"
+SVG = "{http://www.w3.org/2000/svg}"
+FILMS = pytest.mark.parametrize("name", ["recording", "night"])
+DRAWINGS = pytest.mark.parametrize("name", ["recording", "night", *STILLS])
+MOST_OCTETS = 300_000
+
+
+def file(name: str, ending: str) -> str:
+    """The text of a recording, or of its picture."""
+    return (PICTURES / f"{name}.{ending}").read_text(encoding="utf-8")
 
 
 def drawn(svg: str) -> str:
@@ -18,25 +31,68 @@ def drawn(svg: str) -> str:
     return "".join("".join(ElementTree.fromstring(svg).itertext()).split())
 
 
-def file(name: str, ending: str) -> str:
-    """The text of a recording, or of its picture."""
-    return (PROJECT / "docs" / f"{name}.{ending}").read_text()
-
-
-@NAMES
-def test_the_picture_shows_what_the_text_says(name: str) -> None:
+@FILMS
+def test_the_film_shows_what_the_text_says(name: str) -> None:
     picture = drawn(file(name, "svg"))
     missing = [line for line in file(name, "txt").splitlines() if "".join(line.split()) not in picture]
     assert not missing
 
 
-@NAMES
-def test_the_picture_asks_nobody_for_anything(name: str) -> None:
+@FILMS
+def test_every_row_of_a_film_is_shown_in_a_frame_and_every_frame_has_its_time(name: str) -> None:
+    root = ElementTree.fromstring(file(name, "svg"))
+    rows = {f"#{row.get('id')}" for row in root.findall(f".//{SVG}defs/{SVG}g")}
+    frames = root.findall(f".//{SVG}g[@class='film']/{SVG}g")
+    assert rows == {use.get("href") for frame in frames for use in frame}
+    style = root.findtext(f"{SVG}style") or ""
+    stops = re.findall(r"([\d.]+)%\{transform:translateY\(-(\d+)px\)\}", style)
+    assert [int(place) for _, place in stops] == [number * ROWS * CELL_HEIGHT for number in range(len(frames))]
+    assert [float(share) for share, _ in stops] == sorted(float(share) for share, _ in stops)
+    # What stands for those who asked for no motion, and where nothing can move.
+    assert f".film{{transform:translateY(-{stops[-1][1]}px);" in style
+    assert "@media (prefers-reduced-motion:reduce){.film{animation:none}}" in style
+
+
+@FILMS
+def test_a_film_is_a_terminal_of_100_columns_and_30_rows_and_small_enough_for_a_page(name: str) -> None:
+    svg = file(name, "svg")
+    inner = ElementTree.fromstring(svg).find(f"{SVG}svg")
+    assert inner is not None
+    assert (float(inner.get("width", 0)), float(inner.get("height", 0))) == (COLUMNS * CELL_WIDTH, ROWS * CELL_HEIGHT)
+    assert len(svg.encode()) < MOST_OCTETS
+
+
+@DRAWINGS
+def test_letters_are_large_enough_where_the_picture_is_800_pixels_wide(name: str) -> None:
+    root = ElementTree.fromstring(file(name, "svg"))
+    style = root.findtext(f"{SVG}style") or ""
+    size, width = re.search(r"font:(\d+)px", style), float(root.get("viewBox", "").split()[2])
+    assert size and width == COLUMNS * CELL_WIDTH + 2 * MARGIN
+    assert int(size[1]) * 800 / width >= 12
+
+
+@DRAWINGS
+def test_those_who_do_not_see_a_picture_are_told_what_it_shows(name: str) -> None:
+    root = ElementTree.fromstring(file(name, "svg"))
+    told = [root.find(f"{SVG}title"), root.find(f"{SVG}desc")]
+    assert root.get("role") == "img"
+    assert root.get("aria-labelledby", "").split() == [each.get("id") for each in told if each is not None]
+    assert all(each is not None and len((each.text or "").split()) > 2 for each in told)
+
+
+@DRAWINGS
+def test_a_picture_asks_nobody_for_anything_and_has_no_script(name: str) -> None:
     svg = file(name, "svg")
     # What a run printed may name one in its text.
     addresses = set(re.findall(r"[\"'(](https?://[^\"')]+)", svg))
     assert addresses == {"http://www.w3.org/2000/svg"}, "the name space alone is no request"
-    assert not re.search(r"@import|@font-face|<image|<script|xlink|url\((?!#)", svg)
+    assert not re.search(r"@import|@font-face|<image|<script|xlink|\son\w+=|url\((?!#)", svg)
+    assert [use for use in re.findall(r'href="([^"]*)"', svg) if not use.startswith("#r")] == []
+
+
+@pytest.mark.parametrize(("name", "question"), [(name, question) for name, (question, _) in STILLS.items()])
+def test_a_still_shows_the_moment_at_which_its_question_waits(name: str, question: str) -> None:
+    assert "".join(question.split()) in drawn(file(name, "svg"))
 
 
 def test_a_key_a_variable_and_a_state_that_were_broken_are_well_by_what_the_doctor_printed() -> None:
@@ -45,8 +101,54 @@ def test_a_key_a_variable_and_a_state_that_were_broken_are_well_by_what_the_doct
     assert night.splitlines()[-1].startswith("✓ healthy")
 
 
-@NAMES
-def test_the_recording_tells_nothing_of_the_machine_it_was_made_on(name: str) -> None:
-    for text in (file(name, "txt"), file(name, "svg")):
+@DRAWINGS
+def test_the_pictures_tell_nothing_of_the_machine_they_were_made_on(name: str) -> None:
+    for text in (file(name, ending) for ending in ("txt", "svg") if (PICTURES / f"{name}.{ending}").exists()):
         assert str(PROJECT) not in text and str(Path.home()) not in text
         assert "/tmp" not in text and "127.0.0.1" not in text and "localhost" not in text
+
+
+# In a browser.
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with opened_browser(tmp_path_factory.mktemp("browser")) as opened:
+        yield opened
+
+
+# The rows whose place is inside the terminal's window, from top to bottom.
+SHOWN = """
+const inner = document.querySelector("svg svg"), to = inner.getScreenCTM();
+const [top, bottom] = [0, inner.height.baseVal.value].map(y => to.f + y * to.d);
+return [...document.querySelectorAll(".film use")].map(use => [use.getBoundingClientRect(), use.href.baseVal])
+  .filter(([box]) => box.top >= top - 1 && box.bottom <= bottom + 1)
+  .map(([, name]) => document.querySelector(name).textContent).join("\\n").replaceAll("\\u00a0", " ");
+"""
+AT = "const film = document.getAnimations()[0]; film.pause(); film.currentTime = arguments[0] * 1000;"
+SECONDS = "return document.getAnimations()[0].effect.getComputedTiming().duration / 1000"
+
+
+@pytest.mark.needs("chromium", "chromedriver")
+@pytest.mark.parametrize("width", [800, 1280])
+def test_the_film_plays_from_the_command_to_the_next_steps_and_begins_again(browser: Browser, width: int) -> None:
+    browser.open(PICTURES / "recording.svg", width=width)
+    seconds = browser.ask(SECONDS)
+    moments = []
+    for at in (0.5, seconds - 1, seconds + 0.5):
+        browser.driver.execute_script(AT, at)
+        moments.append(browser.ask(SHOWN))
+    assert moments[0] == moments[2] == "$ python -m wizard"
+    assert "Next steps" in moments[1] and moments[1].endswith("--yes --non-interactive")
+    assert browser.complaints() == []
+    assert browser.requests() == [(PICTURES / "recording.svg").as_uri()]
+
+
+@pytest.mark.needs("chromium", "chromedriver")
+@FILMS
+def test_who_asked_for_no_motion_sees_the_last_frame_stand(browser: Browser, name: str) -> None:
+    browser.open(PICTURES / f"{name}.svg")
+    browser.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-reduced-motion", "value": "reduce"}])
+    assert browser.ask("return document.getAnimations().length") == 0
+    last = file(name, "txt").splitlines()[-1].split()
+    assert "".join(last) in "".join(browser.ask(SHOWN).split())

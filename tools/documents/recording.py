@@ -1,28 +1,26 @@
-"""`python -m tools.documents.recording` runs the wizard in a terminal as a person does, and records the screen.
+"""`python -m tools.documents.recording` runs the wizard in a terminal as a person does, and films the screen.
 
-`recording` is one onboarding. `night` is one repair: the key is disabled, a variable edited by hand, the state cut off.
-Writes `docs/NAME.txt` and `docs/NAME.svg`; uses a temporary folder and its own sandbox.
+`recording` is one onboarding, with three stills. `night` is one repair: the key is disabled, a variable edited by hand,
+the state cut off. `report` is the page of a report, by Chromium. Writes `docs/pictures/`; uses a temporary folder and
+its own sandbox.
 """
 
 import argparse
 import base64
 import sys
 import tempfile
-from itertools import groupby
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import pyte
-from rich.console import Console
-from rich.style import Style
-from rich.text import Text
 
 from tests.onboarding.deployment import Deployment, running_deployment
 from tests.terminal.person import ENTER, SPACE, WIZARD, Person, take_what_was_detected, with_own_home
+from tools.documents.film import film, still
+from tools.documents.takes import Film, Take, normalised, played
 
-FOLDER = Path(__file__).resolve().parents[2] / "docs"
-COLUMNS = 100
-ROWS = 400
-"""More than a run prints, so that nothing scrolls away."""
+FOLDER = Path(__file__).resolve().parents[2] / "docs" / "pictures"
+COLUMNS, ROWS = 100, 30
+QUIET_SECONDS = 0.5
+"""So long nothing new shows when a question waits: a key that was pressed sooner would cut its screen in two."""
 
 COMMAND = "python -m wizard"
 PROMPT, MARK = "$ ", "\x1b[0m\x1b[0m"
@@ -30,77 +28,117 @@ PROMPT, MARK = "$ ", "\x1b[0m\x1b[0m"
 SHOWN_FOLDER = "/home/ada/eonpro-kms"
 MOST_COMMANDS = 8
 
-# Rich's own template without the fonts, which it would download.
-SVG = """\
-<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
-    <style>
-    .{unique_id}-matrix {{
-        font-family: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
-        font-size: {char_height}px;
-        line-height: {line_height}px;
-    }}
-    .{unique_id}-title {{
-        font-size: 18px;
-        font-weight: bold;
-        font-family: sans-serif;
-    }}
-    {styles}
-    </style>
-    <defs>
-    <clipPath id="{unique_id}-clip-terminal">
-      <rect x="0" y="0" width="{terminal_width}" height="{terminal_height}" />
-    </clipPath>
-    {lines}
-    </defs>
-    {chrome}
-    <g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">
-    {backgrounds}
-    <g class="{unique_id}-matrix">
-    {matrix}
-    </g>
-    </g>
-</svg>
-"""
+STILLS = {
+    "question": ("Where does the application run?", "The first question: Vercel, ECS or EKS, one or several."),
+    "plan": (
+        "Apply this plan?",
+        "The last page before anything is created: every answer with its source, plan and cost.",
+    ),
+    "proof": (
+        "Back up the wrapped data key now?",
+        "The data key is stored and delivered, and the application decrypts.",
+    ),
+}
+"""Name to the question that waits at this moment, and what the picture shows."""
+
+TITLES = {
+    "recording": (
+        "An onboarding in a terminal",
+        "The wizard asks six questions, shows the plan, creates 41 resources in AWS, delivers the data key to Vercel, "
+        "verifies that the application can decrypt with it, and prints the compliance checklist and the next steps.",
+    ),
+    "night": (
+        "A repair in a terminal",
+        "The key is disabled, a variable on Vercel was edited by hand, and the stack's state is cut off. The command "
+        "doctor names each cause and the command that repairs it, until nothing is wrong.",
+    ),
+}
+"""Name to the title of the film, and what it shows, for those who do not see it."""
+
+
+class Filmed(Person):
+    """A person whose keys can be found again in what the program sent."""
+
+    def __init__(self, command: Sequence[str], *, folder: Path, environment: Mapping[str, str]) -> None:
+        super().__init__(command, folder=folder, environment=environment, columns=COLUMNS, rows=ROWS)
+        self.typed_at: list[int] = []
+        """How many octets had been received when each key was pressed."""
+
+    def type(self, keys: str) -> None:
+        """Press keys, once the screen has come to rest."""
+        while self.goes_on(QUIET_SECONDS):
+            pass
+        self.typed_at.append(len(self.received))
+        super().type(keys)
+
+    @property
+    def take(self) -> Take:
+        """All that was received, in the pieces between the keys."""
+        ends = [0, *self.typed_at, len(self.received)]
+        return [self.received[start:end].decode() for start, end in zip(ends, ends[1:], strict=False)]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Record one onboarding to Vercel, or one repair; the exit code."""
+    """Record what is asked for; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.documents.recording", description=__doc__)
-    parser.add_argument("names", nargs="*", default=["recording", "night"], help="recording, night: both by default")
+    every = ("recording", "night", "report")
+    parser.add_argument("names", nargs="*", default=every, help=f"{', '.join(every)}: all by default")
     for name in parser.parse_args(arguments).names:
-        with (
-            tempfile.TemporaryDirectory(prefix="eonpro-recording-") as root,
-            running_deployment(Path(root)) as deployment,
-        ):
-            with_own_home(deployment)
-            screen, text = {"recording": _onboarding, "night": _night}[name](deployment)
-        (FOLDER / f"{name}.txt").write_text(f"{text}\n")
-        (FOLDER / f"{name}.svg").write_text(drawing(screen))
-        print(f"docs/{name}.txt and docs/{name}.svg: {len(text.splitlines())} lines")
+        if name == "report":
+            written = {"report.webp": _report()}
+        else:
+            written = {file: text.encode() for file, text in _filmed(name).items()}
+        for file, content in written.items():
+            (FOLDER / file).write_bytes(content)
+            print(f"docs/pictures/{file}: {len(content):,} bytes")
     return 0
 
 
-def _onboarding(deployment: Deployment) -> tuple[pyte.Screen, str]:
-    person = Person(WIZARD, folder=deployment.folder, environment=deployment.environment, columns=COLUMNS, rows=ROWS)
+def _filmed(name: str) -> dict[str, str]:
+    """The film and the text of a run, and the stills of an onboarding: file to content."""
+    with (
+        tempfile.TemporaryDirectory(prefix="eonpro-recording-") as root,
+        running_deployment(Path(root)) as deployment,
+    ):
+        with_own_home(deployment)
+        take = {"recording": _onboarding, "night": _night}[name](deployment)
+        # The state's own path is told, and is that of this machine.
+        take = [piece.replace(str(deployment.folder), SHOWN_FOLDER) for piece in take]
+    typed = f"{PROMPT}{COMMAND}" if name == "recording" else ""
+    shown = played(normalised(take), columns=COLUMNS, rows=ROWS, typed=typed, prompt=PROMPT)
+    title, description = TITLES[name]
+    files = {
+        f"{name}.svg": film(shown.frames, columns=COLUMNS, title=title, description=description),
+        f"{name}.txt": f"{shown.text.removesuffix(PROMPT.strip()).rstrip()}\n",
+    }
+    return files | (_stills(shown) if name == "recording" else {})
+
+
+def _stills(shown: Film) -> dict[str, str]:
+    files = {}
+    for name, (question, description) in STILLS.items():
+        waits = next(frame for frame in shown.waiting if question in frame.text)
+        files[f"{name}.svg"] = still(waits, columns=COLUMNS, title=question, description=description)
+    return files
+
+
+def _onboarding(deployment: Deployment) -> Take:
+    person = Filmed(WIZARD, folder=deployment.folder, environment=deployment.environment)
     try:
-        person.screen.draw(f"$ {COMMAND}")
-        person.screen.index()
-        person.screen.carriage_return()
         onboard(person)
         code = person.leave()
     finally:
         person.kill()
     assert code == 0, f"the recorded run ended with exit code {code}:\n{person.transcript}"
-    return person.screen, person.transcript
+    return person.take
 
 
-def _night(deployment: Deployment) -> tuple[pyte.Screen, str]:
+def _night(deployment: Deployment) -> Take:
     deployment.set_up("vercel")
     deployment.wizard("push", "--redeploy", "--yes")
     _break(deployment)
     shell = ("bash", "--norc", "--noprofile", "--noediting")
-    environment = {**deployment.environment, "PS1": f"{MARK}{PROMPT}"}
-    person = Person(shell, folder=deployment.folder, environment=environment, columns=COLUMNS, rows=ROWS)
+    person = Filmed(shell, folder=deployment.folder, environment={**deployment.environment, "PS1": f"{MARK}{PROMPT}"})
     try:
         person.see_at_cursor(PROMPT)
         for _ in range(MOST_COMMANDS):
@@ -113,11 +151,7 @@ def _night(deployment: Deployment) -> tuple[pyte.Screen, str]:
             raise AssertionError(f"it did not get well:\n{person.transcript}")
     finally:
         person.kill()
-    # The state's own path is told, and is that of this machine.
-    screen = pyte.Screen(COLUMNS, ROWS)
-    pyte.ByteStream(screen).feed(person.received.replace(str(deployment.folder).encode(), SHOWN_FOLDER.encode()))
-    rows = [row.rstrip() for row in screen.display]
-    return screen, "\n".join(rows).rstrip().removesuffix(PROMPT.strip()).rstrip()
+    return person.take
 
 
 def _break(deployment: Deployment) -> None:
@@ -147,41 +181,21 @@ def onboard(person: Person) -> None:
     person.answer("Back up the wrapped data key now?", "» Later")
 
 
-def drawing(screen: pyte.Screen) -> str:
-    """The screen as an SVG without external files."""
-    rows = [_row(screen, number) for number in range(screen.lines)]
-    while rows and not rows[-1].plain.strip():
-        rows.pop()
-    # Only the recording is used, not the printed text.
-    with tempfile.TemporaryFile("w+") as discarded:
-        console = Console(
-            record=True, width=screen.columns, file=discarded, force_terminal=True, color_system="truecolor"
-        )
-        for row in rows:
-            console.print(row, no_wrap=True, crop=False)
-    return console.export_svg(title=COMMAND, code_format=SVG, unique_id="recording")
+def _report() -> bytes:
+    """The first page of the report of a stack in full, as a person with a window of 1280 pixels sees it; WebP."""
+    from tests.browsing.browser import opened_browser
+    from tests.wizard.commands.report.samples import FILES, STATES
+    from wizard.commands.report.document import document
+    from wizard.commands.report.render import page
 
-
-def _row(screen: pyte.Screen, number: int) -> Text:
-    text = Text()
-    cells = [screen.buffer[number][column] for column in range(screen.columns)]
-    # Neighbouring characters of the same style are one element; one element for each would make the file ten times
-    # as large.
-    for (fg, bg, bold, italic), same in groupby(cells, key=lambda cell: (cell.fg, cell.bg, cell.bold, cell.italics)):
-        style = Style(color=_colour(fg), bgcolor=_colour(bg), bold=bold, italic=italic)
-        text.append("".join(cell.data for cell in same), style)
-    text.rstrip()
-    return text
-
-
-def _colour(name: str) -> str | None:
-    """Rich's name for a colour of pyte's, which calls yellow brown and writes the others in hexadecimal."""
-    if name == "default":
-        return None
-    if len(name) == 6 and all(digit in "0123456789abcdef" for digit in name):
-        return f"#{name}"
-    plain = name.removeprefix("bright").replace("brown", "yellow")
-    return f"bright_{plain}" if name.startswith("bright") else plain
+    with tempfile.TemporaryDirectory(prefix="eonpro-report-") as root:
+        file = Path(root) / "report.html"
+        file.write_text(page(document(STATES["in full"], files=FILES)), encoding="utf-8")
+        (Path(root) / "browser").mkdir()
+        with opened_browser(Path(root) / "browser") as browser:
+            browser.open(file)
+            taken = browser.command("Page.captureScreenshot", format="webp", quality=80)
+    return base64.b64decode(taken["data"])
 
 
 if __name__ == "__main__":
