@@ -58,7 +58,7 @@ def proof_fields(proof: Verification) -> Document:
 
 
 def status(rows: Document) -> Document:
-    """The document of the stacks (`wizard.commands.status.command.document`); `ok` is whether nothing is known to be
+    """The document of the stacks (`wizard.commands.status.document`); `ok` is whether nothing is known to be
     wrong.
     """
     return {**head("status"), **rows}

@@ -28,8 +28,8 @@ from tools.documents import commands as commands_page
 from wizard.account.checklist import ChecklistEntry, ItemState
 from wizard.cli.commands import COMMANDS
 from wizard.cli.parser import EXIT_CODES
+from wizard.commands import status
 from wizard.commands.doctor import command as doctor
-from wizard.commands.status import command as status
 from wizard.core.clients import Request
 from wizard.core.errors import (
     Cancelled,

@@ -27,9 +27,9 @@ from tests.wizard.fakes.clients import ACCOUNT, IDENTITY, settings, step, wrappe
 from tests.wizard.setup.test_report import REPORTS, proof, report
 from wizard.cli.commands import COMMANDS, SCHEMAS
 from wizard.cli.parser import EXIT_CODES
+from wizard.commands import status
 from wizard.commands.report.command import verified_document
 from wizard.commands.report.document import document as report_document
-from wizard.commands.status import command
 from wizard.core import json_documents
 from wizard.core.errors import (
     Cancelled,
@@ -134,9 +134,9 @@ DOCUMENTS: dict[str, dict[str, dict[str, Any]]] = {
         "changed": verified_document(Path("report.json"), REPORT_DOCUMENT, forms=(), faults=("its digest differs",)),
     },
     "status": {
-        "in full": json_documents.status(command.document(STACKS)),
-        "wrong": json_documents.status(command.document([replace(STACKS[0], status=HealthStatus.WRONG)])),
-        "none": json_documents.status(command.document(())),
+        "in full": json_documents.status(status.document(STACKS)),
+        "wrong": json_documents.status(status.document([replace(STACKS[0], status=HealthStatus.WRONG)])),
+        "none": json_documents.status(status.document(())),
     },
     "access-key": {
         "rotate": json_documents.access_key("production", {"id": "AKIANEW", "old": None}),

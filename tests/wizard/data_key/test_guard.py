@@ -20,7 +20,7 @@ from tests.wizard.fakes.clients import (
     settings,
     wrapped,
 )
-from wizard.commands.push import PushOptions
+from wizard.commands.options import PushOptions
 from wizard.commands.push import command as push_command
 from wizard.core.clients import Request
 from wizard.core.errors import PermissionDenied, SetupError, StackNotFound, Unreachable, UsageError

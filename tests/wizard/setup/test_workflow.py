@@ -49,8 +49,8 @@ from tests.wizard.fakes.clients import (
 )
 from tests.wizard.fakes.rotation import FakeWrapper
 from tests.wizard.inputs.test_interview import GIVEN
-from wizard.commands.doctor import VerifyOptions
 from wizard.commands.doctor import command as doctor
+from wizard.commands.options import VerifyOptions
 from wizard.core.clients import Clients, Request
 from wizard.core.errors import (
     Cancelled,

@@ -17,8 +17,9 @@ from components.settings import OPTIONAL_VALUES, Outputs, Settings
 from components.settings.arn import Arn
 from wizard.account.facts import StackFacts
 from wizard.commands import deployed_stack
-from wizard.commands.backup import BackupOptions, destination
+from wizard.commands.backup import destination
 from wizard.commands.backup.destination import BackupCopy, DestinationKind, State
+from wizard.commands.options import BackupOptions
 from wizard.core import json_documents
 from wizard.core.clients import Clients, Request
 from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, SetupError, UsageError

@@ -19,7 +19,8 @@ from wizard.account.judgements.stack import COMPARISON, check_drift
 from wizard.account.judgements.trail import SECTIONS
 from wizard.account.notices import Notice
 from wizard.commands import deployed_stack
-from wizard.commands.doctor import DoctorOptions, VerifyOptions, denied
+from wizard.commands.doctor import denied
+from wizard.commands.options import DoctorOptions, VerifyOptions
 from wizard.commands.push.deliver import targets_of
 from wizard.core import json_documents, next_command
 from wizard.core.clients import Clients, Request

@@ -19,7 +19,8 @@ from components.policies import ci, organization
 from components.policies.ci import APPLY_ROLE, GITHUB_AUDIENCE, GITHUB_ISSUER, READ_ROLE
 from components.policies.documents import Policy
 from wizard.account.fixes import use_default_subject
-from wizard.commands.policy import PolicyOptions, operator
+from wizard.commands.options import PolicyOptions
+from wizard.commands.policy import operator
 from wizard.commands.policy.operator import in_parts, statements_of
 from wizard.core import json_documents
 from wizard.core.errors import MissingAnswers, SetupError, UsageError

@@ -10,7 +10,8 @@ from components.settings import DATA_KEY_VARIABLE
 from wizard.account.diagnosis import Diagnosis, diagnose
 from wizard.account.judgements import KEY_RIGHTS_CHECKS
 from wizard.commands import deployed_stack
-from wizard.commands.push import PushOptions, deliver, redeploy
+from wizard.commands.options import PushOptions
+from wizard.commands.push import deliver, redeploy
 from wizard.commands.push.deliver import document
 from wizard.core.clients import Clients, Request
 from wizard.core.errors import Cancelled, UsageError

@@ -22,7 +22,7 @@ from wizard.account.facts import StackFacts
 from wizard.account.judgements.stack import COMPARISON
 from wizard.account.notices import Notice
 from wizard.commands import deployed_stack
-from wizard.commands.cost.command import reasons
+from wizard.commands.cost import reasons
 from wizard.commands.report import facts
 from wizard.commands.report.claims import agreements_of, checklist_of, safeguards_of
 from wizard.commands.report.drawing import architecture_facts

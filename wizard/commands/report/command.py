@@ -17,8 +17,9 @@ from wizard.account.access.stored_reviews import REVIEWS
 from wizard.account.facts import StackFacts
 from wizard.commands import deployed_stack
 from wizard.commands.backup.destination import required_lock
-from wizard.commands.cost.command import assumptions_of
-from wizard.commands.report import ReportOptions, document
+from wizard.commands.cost import assumptions_of
+from wizard.commands.options import ReportOptions
+from wizard.commands.report import document
 from wizard.commands.report.claims import agreement_of, read_scan
 from wizard.commands.report.collect import Inputs, gather
 from wizard.commands.report.facts import Agreement

@@ -15,7 +15,8 @@ from wizard.account.facts import StackFacts
 from wizard.account.judgements import key_policy, others
 from wizard.account.notices import Notice, State
 from wizard.commands import deployed_stack
-from wizard.commands.review import ReviewOptions, differences, output
+from wizard.commands.options import ReviewOptions
+from wizard.commands.review import differences, output
 from wizard.commands.review.output import ReviewResult, document
 from wizard.core.clients import Clients, Request
 from wizard.core.errors import Cancelled, UsageError

@@ -24,7 +24,8 @@ from wizard.account.judgements.key import check_keys
 from wizard.account.judgements.key_policy import check_key_policies
 from wizard.account.judgements.policies import check_ci_trust, check_reader_surplus, check_readers, check_vercel_tokens
 from wizard.account.judgements.principal import check_boundaries
-from wizard.commands.doctor import DoctorOptions, command
+from wizard.commands.doctor import command
+from wizard.commands.options import DoctorOptions
 from wizard.core.errors import PermissionDenied, Unreachable
 from wizard.core.models.access import Ruling, TokenSubject, VariableEntry
 from wizard.core.models.delivery import AccessKey, ChildResult, StoredDataKey

@@ -29,7 +29,8 @@ from tests.wizard.fakes.clients import (
     settings,
     wrapped,
 )
-from wizard.commands.backup import BackupOptions, command, destination
+from wizard.commands.backup import command, destination
+from wizard.commands.options import BackupOptions
 from wizard.core.clients import Clients, Request
 from wizard.core.errors import (
     DataKeyConflict,

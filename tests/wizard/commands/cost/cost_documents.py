@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.wizard.core.cost.test_account import GIVEN, account, usage
 from tests.wizard.fakes.clients import settings
-from wizard.commands.cost.command import document
+from wizard.commands.cost import document
 from wizard.core.cost.account import AccountFacts, cost_by_use, not_asked
 from wizard.core.cost.drivers import Assumptions, estimate, growth
 

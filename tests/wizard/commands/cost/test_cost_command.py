@@ -22,7 +22,8 @@ from tests.wizard.fakes.clients import (
     trail_fact,
 )
 from tests.wizard.fakes.clients import settings as settings_
-from wizard.commands.cost import CostOptions, command
+from wizard.commands import cost
+from wizard.commands.options import CostOptions
 from wizard.core.clients import Clients, Request
 from wizard.core.errors import (
     CredentialsError,
@@ -61,7 +62,7 @@ class World:
             prover=FakeDecryptVerifier(aws=self.aws),
             now=lambda: NOW,
         )
-        code, document = command.run(CostOptions(**options), self.request, clients)
+        code, document = cost.run(CostOptions(**options), self.request, clients)
         assert code == 0
         return dict(document)
 
@@ -107,7 +108,7 @@ def test_the_settings_may_be_answers_alone_and_need_no_account() -> None:
 
 def test_an_answer_changes_what_is_saved_and_targets_add_up() -> None:
     request = World(target=("eks",), secret_store="secrets-manager", trail=TRAIL, trail_bucket="clinic-logs").request
-    changed = command.settings_of(request)
+    changed = cost.settings_of(request)
     assert set(changed.deploy_targets) == {"vercel", "eks"} and changed.existing_trail_arn == TRAIL
 
 

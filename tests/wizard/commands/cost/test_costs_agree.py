@@ -19,8 +19,8 @@ from tests.wizard.fakes.clients import (
     settings,
     trail_fact,
 )
-from wizard.commands.cost import CostOptions
-from wizard.commands.cost import command as cost
+from wizard.commands import cost
+from wizard.commands.options import CostOptions
 from wizard.core.clients import Request
 from wizard.core.models.answers import Answer, Source
 from wizard.core.models.rotation import KeyRotations, Rotation

@@ -6,7 +6,8 @@ import pytest
 
 from tests.wizard.account.doctor_fixture import DoctorFixture
 from tests.wizard.fakes.clients import FakeUserInterface, settings
-from wizard.commands.doctor import DoctorOptions, command, denied
+from wizard.commands.doctor import command, denied
+from wizard.commands.options import DoctorOptions
 from wizard.core.errors import PermissionDenied, SetupError
 from wizard.core.models.access import DenyingCheck, DenyingStatement
 from wizard.core.models.account import Refusal

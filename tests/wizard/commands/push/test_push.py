@@ -24,7 +24,8 @@ from tests.wizard.fakes.clients import (
 )
 from tests.wizard.inputs.test_interview import GIVEN
 from tests.wizard.setup.test_workflow import WRITES, World
-from wizard.commands.push import PushOptions, command
+from wizard.commands.options import PushOptions
+from wizard.commands.push import command
 from wizard.core.errors import (
     Cancelled,
     CredentialsError,

@@ -40,7 +40,8 @@ from tests.wizard.fakes.clients import (
     built,
 )
 from wizard.account.access import stored_reviews
-from wizard.commands.review import ReviewOptions, command
+from wizard.commands.options import ReviewOptions
+from wizard.commands.review import command
 from wizard.commands.review.output import short
 from wizard.core.clients import Clients, Request
 from wizard.core.errors import Cancelled, PermissionDenied, StackNotFound, UsageError

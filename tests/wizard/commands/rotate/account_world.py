@@ -28,7 +28,7 @@ from tests.onboarding.deployment import _request
 from tests.wizard.fakes.clients import FakeAwsClient, FakeEngine, FakeUserInterface
 from wizard.aws.client import Aws, connect
 from wizard.cli.parser import flags_of, parse
-from wizard.commands.push import PushOptions
+from wizard.commands.options import PushOptions
 from wizard.commands.push import command as push
 from wizard.core.clients import Clients, Request
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey

@@ -43,7 +43,7 @@ from tests.wizard.fakes.clients import (
 from wizard.account.diagnosis import diagnose
 from wizard.account.facts import StackFacts
 from wizard.account.judgements import ALL_CHECKS
-from wizard.commands.status import command
+from wizard.commands import status
 from wizard.core.clients import Clients
 from wizard.core.errors import (
     CredentialsError,
@@ -125,7 +125,7 @@ class World:
         return self.backend
 
     def read(self, stack: str = "production", *, all_stacks: bool = False, **more: Any) -> tuple[StackStatus, ...]:
-        return command.read(
+        return status.read(
             self.clients,
             self.settings,
             all_stacks=all_stacks,
@@ -327,7 +327,7 @@ def test_what_is_wrong_is_told_and_nothing_else(world: World, fault: Callable[[W
     row = world.one()
     assert {what for what, standing in standings(row).items() if standing is HealthStatus.WRONG} == wrong
     assert row.status is HealthStatus.WRONG
-    assert command.document((row,))["ok"] is False
+    assert status.document((row,))["ok"] is False
 
 
 @pytest.mark.parametrize(
@@ -552,7 +552,7 @@ def screen(rows: tuple[StackStatus, ...], encoding: str = "utf-8") -> list[str]:
     out = io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True)
     ui = Screen(out=out, width=80, colour=False)
     ui.title("EONPRO KMS · status")
-    command.show(ui, rows)  # type: ignore[arg-type]
+    status.show(ui, rows)  # type: ignore[arg-type]
     out.seek(0)
     return out.read().splitlines()
 
@@ -599,13 +599,13 @@ def test_one_stack_is_told_in_full(world: World) -> None:
 
 def test_without_any_stack_the_way_to_one_is_told(world: World) -> None:
     world.settings, world.backend = {}, ()
-    command.show(world.ui, world.read(all_stacks=True))
+    status.show(world.ui, world.read(all_stacks=True))
     assert world.ui.said[-1] == "python -m wizard setup"
     assert [mark for mark, _ in world.ui.marked] == [Mark.INFO, None]
 
 
 def test_the_document_has_all_that_was_read(world: World) -> None:
-    document = command.document(world.read(all_stacks=True))
+    document = status.document(world.read(all_stacks=True))
     (stack,) = document["stacks"]
     assert document["ok"] is True
     assert {key: stack[key] for key in ("stack", "status", "account", "region", "targets", "resources")} == {
@@ -628,7 +628,7 @@ def test_the_document_has_all_that_was_read(world: World) -> None:
 def test_no_secret_is_told(world: World, secret: str) -> None:
     with_another_data_key_on_vercel(world)
     rows = world.read(all_stacks=True)
-    assert secret not in "\n".join((repr(rows), str(command.document(rows)), *screen(rows)))
+    assert secret not in "\n".join((repr(rows), str(status.document(rows)), *screen(rows)))
 
 
 # --- the list of the backend's stacks --------------------------------------------------------------------------------

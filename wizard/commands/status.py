@@ -14,7 +14,7 @@ from wizard.account.diagnosis import judge
 from wizard.account.facts import StackFacts
 from wizard.account.judgements import key, key_policy, policies, stored_data_key, trail, variables
 from wizard.account.notices import Judgement, Notice, State
-from wizard.commands.status import StatusOptions
+from wizard.commands.options import StatusOptions
 from wizard.core import json_documents
 from wizard.core.clients import Clients, ListStacks, Request
 from wizard.core.errors import SetupError, StackNotFound, Unsupported

@@ -11,8 +11,7 @@ from typing import Any
 from components.settings import ContractError, Settings
 from wizard.account.facts import StackFacts
 from wizard.commands import deployed_stack
-from wizard.commands.cost import CostOptions
-from wizard.commands.report import ReportOptions
+from wizard.commands.options import CostOptions, ReportOptions
 from wizard.core import json_documents
 from wizard.core.clients import Clients, Request
 from wizard.core.cost.account import AccountFacts, CostByUse, cost_by_use, not_asked, read_account

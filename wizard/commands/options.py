@@ -1,0 +1,349 @@
+"""The options of the commands for a deployed stack: what each takes on the command line, and which module runs it.
+
+Pure. The parser imports them for a help or a usage error, too: the module of a command is imported when it runs. Those
+of `rotate`, `restore` and `adopt` are in `rotate`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from wizard.core.errors import UsageError
+from wizard.core.next_command import Result, wizard
+from wizard.inputs.registry import INPUTS
+
+if TYPE_CHECKING:
+    from wizard.core.clients import Clients, Request
+    from wizard.core.ports.run import Offline
+
+POLICIES = ("operator", "boundary", "auditor", "delivery", "ci", "organization")
+"""The policies that `policy` prints."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushOptions:
+    to: str | None = None
+    """Vercel environments, separated by commas; None: the stack's own."""
+    branch: str | None = None
+    rename_existing: str | None = None
+    """The id of an ENCRYPTED_PHI_KEY on Vercel that is renamed."""
+
+    NEEDS: ClassVar[Mapping[str, tuple[str, ...]]] = {"--confirm": ("--rename-existing",)}
+    """Flags that do something only beside one of these words."""
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--to", metavar="NAMES", help="Vercel environments, with commas (default: the stack's own)")
+        parser.add_argument("--branch", metavar="NAME", help="with --to preview: one git branch only")
+        parser.add_argument("--rename-existing", metavar="ID", help="rename the ENCRYPTED_PHI_KEY of that id first")
+
+    def run(self, request: Request, clients: Clients) -> Result:
+        from wizard.commands.push import command
+
+        return command.run(self, request, clients)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorOptions:
+    quick: bool = False
+    quiet: bool = False
+    """Without what passed."""
+    explain_denied: bool = False
+    """Ask AWS which policy denied the requests of this run."""
+    format: str | None = None
+    """`ocsf`: the document is an array of events."""
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--quick", action="store_true", help="without Pulumi's own comparison (seconds)")
+        parser.add_argument("--quiet", action="store_true", help="without what passed")
+        parser.add_argument(
+            "--explain-denied",
+            action="store_true",
+            help="ask AWS which layer and statement denied a request of this run (IAM Access Troubleshooter)",
+        )
+        parser.add_argument(
+            "--format", choices=("ocsf",), action=_Form, help="the document as OCSF events, for a SIEM; implies --json"
+        )
+
+    def run(self, request: Request, clients: Clients) -> Result:
+        from wizard.commands.doctor import command
+
+        code, document = command.run(self, request, clients)
+        if self.format is None:
+            return code, document
+        assert request.saved is not None  # else StackNotFound
+        return code, command.ocsf(document, request.saved, clients.now())
+
+
+class _Form(argparse.Action):
+    """A form of the document: it is on standard output, as with `--json`."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object, option: str | None = None
+    ) -> None:
+        setattr(namespace, self.dest, values)
+        namespace.json = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyOptions:
+    full: bool = False
+    """Decrypt the data key as the application, and encrypt and decrypt a record with it."""
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "--full",
+            action="store_true",
+            help="decrypt the data key in a child process and use it; without it a dry run of KMS, no plaintext",
+        )
+
+    def run(self, request: Request, clients: Clients) -> Result:
+        from wizard.commands.doctor import command
+
+        return command.run_verify(self, request, clients)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusOptions:
+    all_stacks: bool = False
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--all", action="store_true", dest="all_stacks", help="every stack")
+
+    def run(self, request: Request, clients: Clients) -> Result:
+        from wizard.commands import status
+
+        return status.run(self, request, clients)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewOptions:
+    sign: str | None = None
+    """The name of the person who signs the review."""
+    days: int | None = None
+    out: Path | None = None
+
+    NEEDS: ClassVar[Mapping[str, tuple[str, ...]]] = {"--confirm": ("--sign",)}
+    """Flags that do something only beside one of these words."""
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--sign", metavar="NAME", help="sign the review with that name")
+        parser.add_argument("--days", type=int, metavar="DAYS", help="how far back use is read (default: 90)")
+        parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the files go (default: reviews/)")
+
+    def run(self, request: Request, clients: Clients) -> Result:
+        from wizard.commands.review import command
+
+        return command.run(self, request, clients)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions:
+    out: Path | None = None
+    phi_scan: Path | None = None
+    """What `python -m phi scan --json` printed."""
+    all_logs: bool = False
+    """Compare every log file of the period with its signed digest."""
+    requests: int | None = None
+    instances: int | None = None
+    cache_minutes: float | None = None
+    format: str | None = None
+    """`oscal`: the assessment results, too."""
+    since: str | None = None
+    """`2026-01-31`: compare with the newest report of that day or before."""
+    to: str | None = None
+    """`s3://BUCKET/PREFIX`, for a copy that nobody can delete."""
+    action: str | None = None
+    """`verify`, or None: make a report."""
+    file: Path | None = None
+    """The `report.json` that is verified."""
+    prepared_by: str | None = None
+    reviewed_by: str | None = None
+    agreement: tuple[str, ...] = ()
+    """`AWS=2026-01-15:aws-baa.pdf`: a business associate agreement that a person confirms."""
+
+    CONFLICTS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "verify": tuple(
+            "--prepared-by --reviewed-by --agreement --out --since --phi-scan --to --format --all-logs --requests "
+            "--instances --cache-minutes".split()
+        )
+    }
+    """Flags that do nothing beside a word."""
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("action", nargs="?", metavar="verify", help="check a report against its digest and facts")
+        parser.add_argument(
+            "file", nargs="?", type=Path, metavar="FILE", help="with verify: a report.json, or its folder"
+        )
+        parser.add_argument("--prepared-by", metavar="NAME", help="who prepared the report")
+        parser.add_argument("--reviewed-by", metavar="NAME", help="who reviews it")
+        parser.add_argument(
+            "--agreement",
+            action="append",
+            default=[],
+            metavar="AWS=DATE:FILE",
+            help="a business associate agreement that you confirm, with AWS or Vercel; later reports keep it",
+        )
+        parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the files go (default: reports/)")
+        parser.add_argument("--since", metavar="DATE", help="what changed since the report of that day")
+        parser.add_argument(
+            "--phi-scan",
+            type=Path,
+            metavar="FILE",
+            help="what `python -m phi scan --json` printed",
+        )
+        parser.add_argument(
+            "--to", metavar="s3://BUCKET/PREFIX", help="a copy there, too; the bucket must lock objects"
+        )
+        parser.add_argument("--format", choices=("oscal",), help="NIST's OSCAL assessment results, too")
+        parser.add_argument("--all-logs", action="store_true", help="compare all audit logs, not the newest 500")
+        _add_assumptions(parser)
+
+    def run(self, request: Request, clients: Clients) -> Result:
+        from wizard.commands.report import command
+
+        # Not by `choices`: the value after a flag that report does not have would be reported instead of the flag.
+        if self.action not in (None, "verify") or (self.action is None) != (self.file is None):
+            raise UsageError("report takes nothing, or `verify FILE`", wizard("report", "--help"))
+        return command.verify(self.file, clients) if self.file else command.run(self, request, clients)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostOptions:
+    used: bool = False
+    days: int | None = None
+    requests: int | None = None
+    instances: int | None = None
+    cache_minutes: float | None = None
+
+    NEEDS: ClassVar[Mapping[str, tuple[str, ...]]] = {"--days": ("--used",)}
+    """Flags that do something only beside one of these words."""
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--used", action="store_true", help="from what was used, as AWS counts it")
+        parser.add_argument("--days", type=int, metavar="DAYS", help="with --used: how far back (default: 90)")
+        _add_assumptions(parser)
+
+    def run(self, request: Request, clients: Clients) -> Result:
+        from wizard.commands import cost
+
+        return cost.run(self, request, clients)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackupOptions:
+    to: str | None = None
+    """A file or `s3://…`."""
+    to_region: str | None = None
+    action: str | None = None
+    """`drill`, or None: make a copy."""
+    from_backup: str | None = None
+    """The backup that the drill opens; None: the newest one that the account records."""
+
+    NEEDS: ClassVar[Mapping[str, tuple[str, ...]]] = {"--from-backup": ("drill",)}
+    """Flags that do something only beside one of these words."""
+    CONFLICTS: ClassVar[Mapping[str, tuple[str, ...]]] = {"drill": ("--to", "--to-region")}
+    """Flags that do nothing beside a word."""
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "action",
+            nargs="?",
+            metavar="drill",
+            help="open the newest backup as the application, measure the time, and record it",
+        )
+        parser.add_argument("--from-backup", metavar="PLACE", help="with drill: another backup than the newest")
+        parser.add_argument("--to", metavar="PLACE", help="FILE, or s3://BUCKET/KEY with Object Lock")
+        parser.add_argument("--to-region", metavar="REGION", help="a copy in the parameter store of that Region")
+
+    def run(self, request: Request, clients: Clients) -> Result:
+        from wizard.commands.backup import command
+
+        # Not by `choices`: the value after a flag that backup does not have would be reported instead of the flag.
+        if self.action not in (None, "drill"):
+            raise UsageError(f"backup has no {self.action!r}: it makes a copy, or `drill`", wizard("backup", "--help"))
+        return command.run(self, request, clients)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyOptions:
+    action: str
+    repository: str | None = None
+    """The GitHub repository that CI's roles trust: OWNER/NAME, or with its ids OWNER@OWNER_ID/NAME@REPOSITORY_ID."""
+
+    organization: str | None = None
+    """The id of the AWS organization that the pair of policies protects, `o-` and at least ten characters."""
+
+    exempt: tuple[str, ...] = ()
+    """ARNs, or patterns of them, that the pair excepts besides the administrators: CI's role, for example."""
+
+    with_removal: bool = False
+    """Whether the operator's policy also grants what removes resources."""
+
+    with_pull_requests: bool = False
+    """Whether the reading role also trusts the jobs of pull requests that a reviewer of their environment let run."""
+
+    NEEDS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "--repository": ("ci",),
+        "--organization": ("organization",),
+        "--exempt": ("organization",),
+        "--with-removal": ("operator",),
+        "--with-pull-requests": ("ci",),
+        "--adopt": ("operator", "boundary"),
+    }
+    """Flags that do something only beside one of these words."""
+    CONFLICTS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "ci": ("--answers", *(each.flag for each in INPUTS if each.key != "account"))
+    }
+    """Flags that do nothing beside a word."""
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("action", choices=POLICIES, metavar="WHO", help=", ".join(POLICIES))
+        parser.add_argument(
+            "--repository",
+            metavar="OWNER/NAME",
+            help="with ci: the repository on GitHub; as OWNER@ID/NAME@ID if its tokens have ids",
+        )
+        parser.add_argument("--organization", metavar="ID", help="with organization: its id, such as o-exampleorgid")
+        parser.add_argument(
+            "--exempt",
+            metavar="ARN",
+            action="append",
+            default=[],
+            help="with organization: another principal that may change what is protected, such as CI's role",
+        )
+        parser.add_argument(
+            "--with-removal",
+            action="store_true",
+            help="with operator: what removes an e-mail address or an old policy version, and what destroy needs",
+        )
+        parser.add_argument(
+            "--with-pull-requests",
+            action="store_true",
+            help="with ci: the reading role also for pull requests that a reviewer let run; see docs/commands.md",
+        )
+        parser.add_argument("--adopt", action="store_true", help="with operator: what an import needs, too")
+
+    def run_offline(self, offline: Offline) -> Result:
+        from wizard.commands.policy import command
+
+        return command.run(self, offline)
+
+
+def _add_assumptions(parser: argparse.ArgumentParser) -> None:
+    """Add the assumptions of a cost, for what the account does not tell."""
+    parser.add_argument("--requests", type=int, metavar="N", help="assume this many KMS requests a month")
+    parser.add_argument("--instances", type=int, metavar="N", help="assume this many running instances")
+    parser.add_argument("--cache-minutes", type=float, metavar="M", help="assume this lifetime of the key cache")
