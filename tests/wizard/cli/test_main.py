@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import importlib
 import inspect
 import json
 import os
@@ -676,11 +677,17 @@ def test_each_command_has_options_of_its_own_that_nobody_can_change(name) -> Non
 @pytest.mark.parametrize("name", COMMANDS)
 def test_no_command_takes_an_option_that_its_package_never_reads(name) -> None:
     options = COMMANDS[name].options
-    nodes = [
-        node
-        for file in Path(inspect.getfile(options)).parent.glob("*.py")
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-    ]
+    own = [*ast.walk(ast.parse(inspect.getsource(options)))]
+    modules = {
+        importlib.import_module(f"{node.module}.{each.name}")
+        for node in own
+        if isinstance(node, ast.ImportFrom) and node.module != "wizard.core"
+        for each in node.names
+    }
+    files = {Path(module.__file__ or "") for module in modules}
+    # A command that is more than one module has a folder.
+    files |= {each for file in files if file.parent.name != "commands" for each in file.parent.glob("*.py")}
+    nodes = [*own, *(node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))))]
     read = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     # `assumptions_of` of cost reads these by their names.
     read |= {"requests", "instances", "cache_minutes"} if name in ("cost", "report") else set()

@@ -16,7 +16,7 @@ from wizard.account.judgements import key_policy, others
 from wizard.account.notices import Notice, State
 from wizard.commands import deployed_stack
 from wizard.commands.options import ReviewOptions
-from wizard.commands.review import differences, output
+from wizard.commands.review import output
 from wizard.commands.review.output import ReviewResult, document
 from wizard.core.clients import Clients, Request
 from wizard.core.errors import Cancelled, UsageError
@@ -56,7 +56,7 @@ def run(options: ReviewOptions, request: Request, clients: Clients) -> tuple[int
         review=review,
         file=str(stored.file),
         digest=stored.digest,
-        differences=differences.between(before.review, review, since=before.file.name)
+        differences=output.differences_between(before.review, review, since=before.file.name)
         if before is not None and before.review is not None
         else None,
         accepted=accepted,

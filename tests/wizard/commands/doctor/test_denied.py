@@ -6,7 +6,7 @@ import pytest
 
 from tests.wizard.account.doctor_fixture import DoctorFixture
 from tests.wizard.fakes.clients import FakeUserInterface, settings
-from wizard.commands.doctor import command, denied
+from wizard.commands.doctor import command
 from wizard.commands.options import DoctorOptions
 from wizard.core.errors import PermissionDenied, SetupError
 from wizard.core.models.access import DenyingCheck, DenyingStatement
@@ -77,7 +77,7 @@ def test_a_layer_that_aws_adds_later_is_shown_by_its_name(fixture: DoctorFixture
 def test_a_request_without_an_authorization_id_is_listed_as_not_explained(fixture: DoctorFixture) -> None:
     fixture.access_diagnostics.denied = {WITHOUT_ID: ()}
     lines, entries, _ = told(fixture)
-    assert entries == [{"action": "kms:ListAliases", "why": denied.NO_ID}]
+    assert entries == [{"action": "kms:ListAliases", "why": command.NO_ID}]
     assert any("kms:ListAliases" in line for line in lines)
     assert "access_diagnostics.denying_checks" not in fixture.aws.log
 
@@ -99,11 +99,11 @@ def test_a_caller_of_another_organization_reads_why_there_is_no_layer(fixture: D
 def test_no_more_than_a_few_requests_are_explained(fixture: DoctorFixture) -> None:
     many: dict[Refusal, tuple[DenyingCheck, ...]] = {
         Refusal(action=f"iam:Get{number}", region="us-east-1", authorization_id=f"{number}"): (BY_BOUNDARY,)
-        for number in range(denied.MOST + 3)
+        for number in range(command.MOST_EXPLAINED + 3)
     }
     fixture.access_diagnostics.denied = many
     _, entries, _ = told(fixture)
-    assert sum("why" in entry for entry in entries) == 3 and len(entries) == denied.MOST + 3
+    assert sum("why" in entry for entry in entries) == 3 and len(entries) == command.MOST_EXPLAINED + 3
 
 
 def test_nothing_is_asked_and_nothing_is_shown_without_the_option(fixture: DoctorFixture) -> None:

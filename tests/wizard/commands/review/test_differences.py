@@ -16,8 +16,8 @@ from tests.wizard.account.access.reviews import (
     trust_statements,
 )
 from tests.wizard.fakes.clients import ADMIN, APP, KEY, FakeAwsClient
-from wizard.commands.review import differences
-from wizard.commands.review.differences import Differences, PrincipalChange
+from wizard.commands.review import output
+from wizard.commands.review.output import Differences, PrincipalChange
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.access import KeyEvents
 
@@ -26,7 +26,7 @@ SINCE = "2026-04-02.json"
 
 
 def between(before: FakeAwsClient, now: FakeAwsClient) -> Differences:
-    return differences.between(review(before, BEFORE), review(now), since=SINCE)
+    return output.differences_between(review(before, BEFORE), review(now), since=SINCE)
 
 
 def without(*names: str, cloud_: FakeAwsClient) -> FakeAwsClient:
