@@ -145,7 +145,7 @@ def test_the_film_plays_from_the_command_to_the_next_steps_and_begins_again(brow
 
 
 @pytest.mark.needs("chromium", "chromedriver")
-@FILMS
+@pytest.mark.parametrize("name", ["recording", pytest.param("night", marks=pytest.mark.thorough)])
 def test_who_asked_for_no_motion_sees_the_last_frame_stand(browser: Browser, name: str) -> None:
     browser.open(PICTURES / f"{name}.svg")
     browser.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-reduced-motion", "value": "reduce"}])

@@ -1,6 +1,6 @@
 """The results of the benchmarks: JSON, and the page and the chart of the documentation, which are generated from it.
 
-Touches docs/benchmarks.md and docs/benchmarks/.
+Touches docs/reference/benchmarks.md and docs/reference/benchmarks/.
 """
 
 import json
@@ -52,7 +52,7 @@ def today() -> str:
 def stored_parts(folder: Path) -> dict[str, Part]:
     """The parts of the last runs, by name."""
     try:
-        document = json.loads((folder / "docs/benchmarks/results.json").read_text())
+        document = json.loads((folder / "docs/reference/benchmarks/results.json").read_text())
     except FileNotFoundError:
         return {}
     return {
@@ -83,9 +83,9 @@ def files(parts: Mapping[str, Part]) -> dict[str, str]:
         for part in ordered
     }
     return {
-        "docs/benchmarks/results.json": json.dumps(document, indent=2, ensure_ascii=False) + "\n",
-        "docs/benchmarks/chart.svg": draw(ordered),
-        "docs/benchmarks.md": written(ordered),
+        "docs/reference/benchmarks/results.json": json.dumps(document, indent=2, ensure_ascii=False) + "\n",
+        "docs/reference/benchmarks/chart.svg": draw(ordered),
+        "docs/reference/benchmarks.md": written(ordered),
     }
 
 
@@ -116,8 +116,8 @@ _HEADING = """\
 
 Written by `make bench`, which measures every row again and exits with 1 when one is short; `make bench ARGS="phi"`
 measures one part. What is compared with what, and how, is in
-[decision 0026](decisions/0026-what-the-benchmarks-compare.md). A figure holds for the machine that is named; what a row
-promises is its ratio, the median of the ratios of many interleaved rounds. Next to it is the A/A control, the other
+[decision 0026](../decisions/0026-what-the-benchmarks-compare.md). A figure holds for the machine that is named; what a
+row promises is its ratio, the median of the ratios of many interleaved rounds. Next to it is the A/A control, the other
 side compared with itself in the same rounds: its distance from 1 is the uncertainty of the ratio.
 
 ![Time of one field by library, and what each row uses of its bound](benchmarks/chart.svg)

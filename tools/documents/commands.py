@@ -1,4 +1,4 @@
-"""`python -m tools.documents.commands` writes the table of commands in docs/ARCHITECTURE.md.
+"""`python -m tools.documents.commands` writes the table of commands in docs/reference/commands.md.
 
 Writes that page, between its two marks. A test compares it with the table in `wizard/cli/commands.py`.
 """
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wizard.cli.commands import TABLE, Command
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "ARCHITECTURE.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "commands.md"
 
 BEGIN = "<!-- Every command: written by `python -m tools.documents.commands`. Do not edit it here. -->"
 END = "<!-- Every command: the end. -->"

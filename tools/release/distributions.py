@@ -12,9 +12,7 @@ import tomllib
 from pathlib import Path
 
 from tools.bootstrap.environment import cleaned
-
-FOLDERS = (".", "phi")
-"""Where a distribution has its pyproject.toml, from the root of the source."""
+from tools.release.source import FOLDERS
 
 
 def built_by_hatchling(folder: Path) -> bool:

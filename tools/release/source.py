@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 SHOWN = 5
+FOLDERS = (".", "phi")
+"""Where a distribution has its pyproject.toml, from the root of the source."""
 
 
 class Refused(Exception):
@@ -56,6 +58,23 @@ class Source:
                 f"{tag} is the commit {tagged[:12]}, and HEAD is another. Raise the version in pyproject.toml, or "
                 f"build the tag: git switch --detach {tag}"
             )
+
+        self._check_packages()
+
+    def _check_packages(self) -> None:
+        """Raise Refused where a package has other code than the last release, under the same version."""
+        commits = int(self._git("rev-list", "--count", "HEAD"))
+        earlier = self._git("tag", "--merged", "HEAD^", "--list", "v*", "--sort=-creatordate") if commits > 1 else ""
+        last = earlier.partition("\n")[0]
+        for folder in (name for name in FOLDERS if name != "." and last):
+            file = f"{folder}/pyproject.toml"
+            then = tomllib.loads(self._git("show", f"{last}:{file}"))["project"]
+            now = tomllib.loads((self.project / file).read_text(encoding="utf-8"))["project"]
+            if then["version"] == now["version"] and self._git("diff", "--name-only", last, "HEAD", "--", folder):
+                raise Refused(
+                    f"{folder}/ has changed since {last}, and {now['name']} is {now['version']} as it was then. Raise "
+                    f"the version in {file}"
+                )
 
     def export(self, folder: Path) -> None:
         """Write the files into the folder, and nothing that git ignores."""

@@ -1,7 +1,7 @@
 """The table of commands: name, group, help, where its options are, which shared options it takes, what it touches.
 
-Pure. Parser, entry point, help, completion and the table in docs/ARCHITECTURE.md are made from it. It loads no command:
-the package of a command is loaded when its options are asked for, and what runs when it runs.
+Pure. Parser, entry point, help, completion and docs/reference/commands.md are made from it. It loads no command: the
+package of a command is loaded when its options are asked for, and what runs when it runs.
 """
 
 from collections.abc import Callable, Mapping

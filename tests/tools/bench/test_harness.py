@@ -139,7 +139,7 @@ def test_the_committed_results_are_judged_by_the_promised_bounds_and_say_what_is
 def test_the_chart_is_a_drawing_that_marks_what_is_short():
     held, short = (results.files({"phi": part(replace(ROW, ratio=ratio))}) for ratio in (1.0, 1.2))
     for files, marked in ((held, False), (short, True)):
-        drawing = files["docs/benchmarks/chart.svg"]
+        drawing = files["docs/reference/benchmarks/chart.svg"]
         assert ElementTree.fromstring(drawing).tag.endswith("svg")
-        assert ('class="short"' in drawing) == marked == ("SHORT" in files["docs/benchmarks.md"])
-        assert json.loads(files["docs/benchmarks/results.json"])["phi"]["machine"] == {"processor": "Abacus"}
+        assert ('class="short"' in drawing) == marked == ("SHORT" in files["docs/reference/benchmarks.md"])
+        assert json.loads(files["docs/reference/benchmarks/results.json"])["phi"]["machine"] == {"processor": "Abacus"}

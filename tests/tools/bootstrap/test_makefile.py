@@ -25,6 +25,7 @@ COMMANDS = (
     "spark-tests",
     "measure",
     "recording",
+    "docs",
     "release",
     "lock",
     "clean",
@@ -120,10 +121,10 @@ def test_only_who_runs_the_tests_waits_for_what_they_need():
     assert {command for command, waited in waits.items() if waited} == {"test", "check"}
 
 
-def test_each_tool_is_waited_for_by_the_one_command_that_needs_it():
+def test_each_tool_is_waited_for_by_the_commands_that_need_it_alone():
     lines = {command: make("--dry-run", command).stdout for command in COMMANDS}
     waits = {tool: [one for one in COMMANDS if f"-m tools.bootstrap --tool {tool}\n" in lines[one]] for tool in TOOLS}
-    assert waits == {"bench": ["bench"], "mutation": ["mutation"], "spark": ["spark-tests"]}
+    assert waits == {"bench": ["bench"], "docs": ["check", "docs"], "mutation": ["mutation"], "spark": ["spark-tests"]}
 
 
 def test_the_interactive_wizard_is_given_no_answers():

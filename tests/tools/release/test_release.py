@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,14 +20,15 @@ from pathlib import Path
 
 import pytest
 
+from tools.bootstrap import go
 from tools.bootstrap.installer import Installer
 from tools.bootstrap.machine import Machine
 from tools.bootstrap.places import HERE
 from tools.bootstrap.running import Processes
 from tools.release.__main__ import release
-from tools.release.distributions import FOLDERS, built_by_hatchling
+from tools.release.distributions import built_by_hatchling
 from tools.release.notes import notes, sections, snapshot_notes
-from tools.release.source import Refused, Source
+from tools.release.source import FOLDERS, Refused, Source
 
 COMMITTED = "2026-11-29T12:00:00+00:00"
 CHANGELOG = """\
@@ -186,6 +188,8 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "one"\nversion = "1.1.0"\n')
     (tmp_path / "uv.lock").write_text('[[package]]\nname = "one"\nversion = "1.1.0"\n')
     (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
+    (tmp_path / "phi").mkdir()
+    (tmp_path / "phi" / "pyproject.toml").write_text('[project]\nname = "two"\nversion = "0.1.0"\n')
     return committed(tmp_path)
 
 
@@ -228,6 +232,18 @@ def test_a_version_of_an_earlier_commit_is_refused(project: Path):
     assert "v1.1.0 is the commit" in refused(project)
 
 
+def test_another_package_with_other_code_under_the_same_version_is_refused(project: Path):
+    git(project, "tag", "v1.0.9")
+    (project / "phi" / "new.py").touch()
+    committed(project)
+    assert "phi/ has changed since v1.0.9, and two is 0.1.0 as it was then" in refused(project)
+    pyproject = project / "phi" / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text().replace("0.1.0", "0.2.0"))
+    committed(project)
+    git(project, "tag", "v1.1.0")
+    Source(project=project).check()
+
+
 def test_changes_without_a_version_are_refused():
     with pytest.raises(Refused, match="under \\[Unreleased\\]"):
         notes(CHANGELOG.replace("## [Unreleased]\n", "## [Unreleased]\n\n- Not yet.\n"), "1.1.0")
@@ -254,5 +270,23 @@ def test_a_snapshot_takes_the_tree_as_it_is_and_says_that_it_is_none_to_publish(
     copy = tmp_path / "copy"
     copy.mkdir()
     Source(project=project, snapshot=True).export(copy)
-    assert sorted(file.name for file in copy.iterdir()) == ["new.py", "pyproject.toml", "uv.lock"]
+    assert sorted(file.name for file in copy.iterdir()) == ["new.py", "phi", "pyproject.toml", "uv.lock"]
     assert snapshot_notes(CHANGELOG, "1.1.0").startswith("A snapshot of the work on 1.1.0: do not publish it.")
+
+
+# How it is published.
+
+
+def test_the_workflow_of_the_page_is_sound_and_pins_what_it_uses(tmp_path: Path):
+    page = (HERE.project / "docs" / "releasing.md").read_text()
+    (workflow,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    file = tmp_path / "release.yml"
+    file.write_text(workflow)
+    command = [go.actionlint(HERE), "-shellcheck=", "-pyflakes=", "-no-color", file]
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+    used = re.findall(r"uses: (\S+)", workflow)
+    assert used and [each for each in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", each)] == []
+    build, publish = workflow.split("  publish:")
+    assert "make release" in build and "id-token" not in build
+    assert "make" not in publish and "environment: pypi" in publish

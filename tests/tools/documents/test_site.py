@@ -1,0 +1,169 @@
+"""The site of the documentation: no page is lost, and no link leads nowhere. Most tests are on small made-up trees.
+
+Touches folders of its own; one thorough test starts the generator in the environment that `make docs` installs.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tools.bootstrap.places import PROJECT, tool
+from tools.documents.site import links, navigation
+from tools.documents.site.__main__ import build
+from tools.documents.site.pages import Pages
+
+
+def test_every_page_is_in_the_navigation_once_and_every_name_in_it_is_a_page() -> None:
+    assert navigation.faults(PROJECT) == []
+
+
+def test_a_page_that_is_not_in_the_navigation_is_named(tmp_path: Path) -> None:
+    for name in navigation.named(PROJECT):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert navigation.faults(tmp_path) == []
+    (tmp_path / "docs" / "new.md").touch()
+    (tmp_path / "docs" / "phi.md").unlink()
+    assert [fault.partition(":")[0] for fault in navigation.faults(tmp_path)] == [
+        "docs/new.md is not in the navigation",
+        "the navigation names docs/phi.md, which is not there",
+    ]
+
+
+def test_the_pages_of_this_project_have_no_fault(tmp_path: Path) -> None:
+    pages = Pages(project=PROJECT, into=tmp_path)
+    pages.write(navigation.named(PROJECT))
+    assert pages.faults == []
+    assert {"examples/ci/github", "examples/drills"} <= set(pages.linked)
+
+
+# Small projects.
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    for name, text in {
+        "README.md": "[phi](docs/phi.md#keys), [a](docs/a/b.md) ![p](docs/p.svg)\n",
+        "docs/phi.md": "# Keys\n[home](../README.md) [one](../examples/one.sh) [all](../examples) [why](decisions)\n",
+        "docs/a/b.md": "[phi](../phi.md) [file](../../Pulumi.yaml)\n",
+        "docs/decisions/README.md": "# Decisions\n",
+        "docs/p.svg": "<svg/>",
+        "examples/one.sh": "echo 1\n",
+        "examples/two/three.yml": "a: 1\n",
+        "Pulumi.yaml": "name: one\n",
+    }.items():
+        (tmp_path / "project" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "project" / name).write_text(text)
+    return tmp_path / "project"
+
+
+NAMES = ["README.md", "docs/phi.md", "docs/a/b.md", "docs/decisions/README.md"]
+
+
+def written(project: Path, names: list[str] = NAMES) -> tuple[Path, list[str]]:
+    pages = Pages(project=project, into=project.parent / "pages")
+    pages.write(names)
+    return pages.into, pages.faults
+
+
+def test_a_link_leads_to_the_page_of_the_site_that_stands_for_what_it_leads_to_in_the_project(project: Path) -> None:
+    pages, faults = written(project)
+    assert faults == []
+    assert (pages / "index.md").read_text() == "[phi](phi.md#keys), [a](a/b.md) ![p](p.svg)\n"
+    assert (pages / "phi.md").read_text().splitlines()[1] == (
+        "[home](index.md) [one](files/examples/one.sh.md) [all](files/examples.md) [why](decisions/README.md)"
+    )
+    assert (pages / "a" / "b.md").read_text() == "[phi](../phi.md) [file](../files/Pulumi.yaml.md)\n"
+    assert (pages / "p.svg").exists()
+
+
+def test_what_a_page_links_to_outside_of_the_documentation_is_a_page_with_its_text(project: Path) -> None:
+    pages, _ = written(project)
+    assert (pages / "files/examples/one.sh.md").read_text() == "# examples/one.sh\n\n````bash\necho 1\n````\n"
+    folder = (pages / "files/examples.md").read_text()
+    assert "## one.sh\n" in folder and "## two/three.yml\n\n````yaml\na: 1\n" in folder
+
+
+@pytest.mark.parametrize("link", ["nope.md", "../nope.sh", "../../outside.md", "img/nope.png"])
+def test_a_link_to_nothing_is_named_with_its_line(project: Path, link: str) -> None:
+    (project.parent / "outside.md").touch()
+    (project / "docs" / "phi.md").write_text(f"# Keys\n\nsee [x]({link})\n")
+    assert written(project)[1] == [f"docs/phi.md:3: {link} is not there"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "`[x](nope.md)`",
+        "```\n[x](nope.md)\n```",
+        "[x](https://example.org/a.md)",
+        "[x](mailto:a@example.org)",
+        "[x](#a)",
+    ],
+)
+def test_code_and_addresses_are_left_as_they_are(project: Path, text: str) -> None:
+    (project / "docs" / "phi.md").write_text(f"{text}\n")
+    pages, faults = written(project)
+    assert (faults, (pages / "phi.md").read_text()) == ([], f"{text}\n")
+
+
+def test_a_list_that_the_generator_would_take_for_text_is_named(project: Path) -> None:
+    (project / "docs" / "phi.md").write_text("text:\n- one\n- two\n\n- three\n```\ntext\n- code\n```\n")
+    assert written(project)[1] == ["docs/phi.md:2: an empty line is missing before the list"]
+
+
+# Small sites.
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "index.html").write_text('<h1 id="top"></h1><a href="a/b.html#x">b</a><a href="#top">top</a>')
+    (tmp_path / "a" / "b.html").write_text('<p id="x"></p><a href="../">up</a><a href="https://example.org/">out</a>')
+    return tmp_path
+
+
+def test_a_site_whose_links_are_there_has_no_fault(site: Path) -> None:
+    assert links.faults(site) == []
+
+
+@pytest.mark.parametrize(
+    ("html", "fault"),
+    [
+        ('<a href="c.html">c</a>', "leads to c.html, which is not there"),
+        ('<a href="b.html#y">y</a>', "leads to b.html#y, and a/b.html has no such anchor"),
+        ('<img src="p.png">', "leads to p.png, which is not there"),
+        ('<script src="https://unpkg.com/x"></script>', "loads https://unpkg.com/x"),
+        ('<link rel="stylesheet" href="//fonts.example.org/f.css">', "loads //fonts.example.org/f.css"),
+        ('<link rel="preconnect" href="https://fonts.example.org">', "loads https://fonts.example.org"),
+    ],
+)
+def test_what_is_not_there_and_what_is_loaded_from_elsewhere_is_a_fault(site: Path, html: str, fault: str) -> None:
+    (site / "a" / "c d.html").write_text(html)
+    assert links.faults(site) == [f"a/c d.html {fault}"]
+
+
+def test_a_style_that_loads_a_font_from_elsewhere_is_a_fault(site: Path) -> None:
+    (site / "s.css").write_text('@font-face{src:url("https://fonts.example.org/f.woff2")} a{background:url(own.svg)}')
+    assert links.faults(site) == ["s.css loads https://fonts.example.org/f.woff2"]
+
+
+# The real generator.
+
+
+@pytest.mark.thorough
+def test_the_site_builds_without_a_fault_and_an_anchor_that_is_not_there_fails_it(tmp_path: Path) -> None:
+    python = tool("docs")
+    assert build(PROJECT, python, tmp_path / "right") == []
+    copy = tmp_path / "copy"
+    for name in ("docs", "examples", "schemas", "guardrails"):
+        shutil.copytree(PROJECT / name, copy / name, ignore=shutil.ignore_patterns("node_modules", "__pycache__"))
+    for name in ("README.md", "CHANGELOG.md", "Pulumi.yaml"):
+        shutil.copy(PROJECT / name, copy / name)
+    with (copy / "docs" / "phi.md").open("a") as page:
+        page.write("\nSee [nothing](reliability.md#no-such-heading).\n")
+    (fault,) = build(copy, python, tmp_path / "wrong")
+    assert "anchor does not exist" in fault and "phi.md" in fault

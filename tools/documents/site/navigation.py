@@ -1,0 +1,64 @@
+"""Where each page of the site stands: tutorial, how-to, reference or explanation (Diátaxis).
+
+Reads the names of the files in `docs/`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+Section = dict[str, str]
+"""Title in the navigation to file, from the folder of the project."""
+
+DECISIONS = "Decisions"
+NAVIGATION: dict[str, Section] = {
+    "Tutorial": {"Overview": "README.md", "A first onboarding, in the sandbox": "docs/tutorial.md"},
+    "How-to": {
+        "Set up a real account": "docs/real-account.md",
+        "Work with a deployed stack": "docs/commands.md",
+        "Use plain Pulumi, remove a stack": "docs/pulumi.md",
+        "Connect a Next.js application": "docs/application.md",
+        "Encrypt in a Python service": "docs/phi.md",
+        "Work on the project": "docs/development.md",
+        "Release a version": "docs/releasing.md",
+    },
+    "Reference": {
+        "Commands": "docs/reference/commands.md",
+        "Inputs": "docs/reference/inputs.md",
+        "Who may do what": "docs/reference/authorizations.md",
+        "Check codes of the doctor": "docs/reference/check-codes.md",
+        "Alerts": "docs/reference/alerts.md",
+        "Claims of the report": "docs/reference/claims.md",
+        "Benchmarks": "docs/reference/benchmarks.md",
+        "Mutation testing": "docs/reference/mutation.md",
+        "Glossary": "docs/GLOSSARY.md",
+        "Changelog": "CHANGELOG.md",
+    },
+    "Explanation": {"Architecture": "docs/ARCHITECTURE.md", "Reliability": "docs/reliability.md"},
+}
+"""Every page but the decisions, which are listed by their numbers."""
+
+
+def decisions(project: Path) -> list[str]:
+    """The decisions, after the page that introduces them."""
+    names = sorted(file.name for file in (project / "docs" / "decisions").glob("*.md"))
+    return [f"docs/decisions/{name}" for name in ("README.md", *(name for name in names if name != "README.md"))]
+
+
+def named(project: Path) -> list[str]:
+    """Every page that the navigation names, in its order."""
+    return [*(file for section in NAVIGATION.values() for file in section.values()), *decisions(project)]
+
+
+def faults(project: Path) -> list[str]:
+    """What the navigation lacks, what it has twice, and what it names although it is not there; as sentences."""
+    pages = {file.relative_to(project).as_posix() for file in (project / "docs").rglob("*.md")}
+    names = named(project)
+    return [
+        *(
+            f"{page} is not in the navigation: tools/documents/site/navigation.py"
+            for page in sorted(pages - set(names))
+        ),
+        *(f"the navigation names {name}, which is not there" for name in names if not (project / name).is_file()),
+        *(f"the navigation names {name} twice" for name in sorted(set(names)) if names.count(name) > 1),
+    ]
