@@ -100,9 +100,10 @@ def certain_conflicts(settings: Settings, existing: Existing, *, is_importing: b
     """The conflicts that are certain without the stack's state."""
     problems = []
     target = existing.alias_target
-    # The stack's own key has its tags, unless it is imported.
+    # The stack's own key has its tags, unless it is imported; without the tags nothing is certain.
     if (
         target is not None
+        and target.tags is not None
         and not (is_importing or settings.adopted)
         and not settings.tags.items() <= target.tags.items()
     ):
@@ -113,7 +114,7 @@ def certain_conflicts(settings: Settings, existing: Existing, *, is_importing: b
 
 def _alias(target: KeyFact, settings: Settings) -> Problem:
     alias = settings.names.alias
-    tags = (f"{k}={v}" for k, v in sorted(target.tags.items()))
+    tags = (f"{k}={v}" for k, v in sorted((target.tags or {}).items()))
     about = ", ".join(filter(None, (target.state, target.description, *tags)))
     return Problem(
         what=f"{alias} already points to the key {target.arn} ({about})",
@@ -206,7 +207,7 @@ def _own_key(step: Step, settings: Settings, state: StackState, aws: AwsClient) 
     keys = [
         key
         for key in aws.kms.find_keys(settings.tags)
-        if key.arn not in state.owned and key.state == "Enabled" and ("Purpose" in key.tags) == for_logs
+        if key.arn not in state.owned and key.state == "Enabled" and ("Purpose" in (key.tags or {})) == for_logs
     ]
     # With two such keys it is not known which is the stack's: none is used.
     return Arn.parse(keys[0].arn).name if len(keys) == 1 else None

@@ -181,7 +181,7 @@ def logs_key(session: Session, settings: Settings) -> KeyFact | None:
 
 def logs_key_resources(key: KeyFact | None, settings: Settings) -> tuple[DiscoveredResource, ...]:
     """The key and its alias; none unless the key has the stack's tags."""
-    if key is None or not {**settings.tags, **PURPOSE}.items() <= key.tags.items():
+    if key is None or not {**settings.tags, **PURPOSE}.items() <= (key.tags or {}).items():
         return ()
     alias = settings.names.trail_key_alias
     return (

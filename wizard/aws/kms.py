@@ -13,7 +13,7 @@ from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.session import Session, SessionClient, or_none, tags_of
 from wizard.core import retry, safe_text
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.errors import PermissionDenied, ResourceError, SetupError, Unsupported
+from wizard.core.errors import PermissionDenied, ResourceError, SetupError, Unsupported, attempted, known
 from wizard.core.models.account import KeyFact
 from wizard.core.next_command import shell
 from wizard.core.retry import Reason
@@ -34,8 +34,10 @@ class KmsKeys(SessionClient):
     def describe_key(self, key: str, *, with_tags: bool = False) -> KeyFact | None:
         """A key by id, ARN or alias; None when there is none. Its tags are read only where they are wanted."""
 
-        def read_details(arn: str) -> tuple[Mapping[str, Any], Mapping[str, str]]:
-            return _details(self._session, arn) if with_tags else (_rotation(self._session, arn), {})
+        def read_details(arn: str) -> tuple[Mapping[str, Any], Mapping[str, str] | None]:
+            if not with_tags:
+                return _rotation(self._session, arn), None
+            return self._session.together(lambda: _rotation(self._session, arn), lambda: _tags(self._session, arn))
 
         def describe() -> Mapping[str, Any] | None:
             answer = self._session.find("kms", "DescribeKey", absent=_ABSENT, KeyId=key)
@@ -83,17 +85,9 @@ class KmsKeys(SessionClient):
             listed = self._session.pages("kms", "ListAliases", "Aliases")
             return any(entry["AliasName"] == alias and entry.get("TargetKeyId") for entry in listed)
 
-        def describe() -> KeyFact | SetupError | None:
-            try:
-                return self.describe_key(alias, with_tags=True)
-            except SetupError as error:
-                return error
-
         # Asked for together. Without the alias KMS may say so, or that the caller is not allowed to know.
-        exists, key = self._session.together(has_target, describe)
-        if exists and isinstance(key, SetupError):
-            raise key
-        return key if exists else None
+        exists, key = self._session.together(has_target, lambda: attempted(self.describe_key, alias, with_tags=True))
+        return known(key) if exists else None
 
     def aliases_of(self, key_arn: str) -> tuple[str, ...]:
         """The names of the key's aliases: `alias/…`."""
@@ -120,17 +114,11 @@ class KmsKeys(SessionClient):
         return retry.call(generate, clock=self._session.clock, seconds=_SECONDS, reason=reason)
 
 
-def _details(session: Session, key: str) -> tuple[Mapping[str, Any], Mapping[str, str]]:
-    """The rotation and the tags of a key by its ARN or ID; None for each that cannot be read."""
-    rotation, tags = session.together(lambda: _rotation(session, key), lambda: _tags(session, key) or {})
-    return rotation, tags
-
-
 def _rotation(session: Session, key: str) -> Mapping[str, Any]:
     return _tolerated(session, "GetKeyRotationStatus", key) or {}
 
 
-def _fact(metadata: Mapping[str, Any], rotation: Mapping[str, Any], tags: Mapping[str, str]) -> KeyFact:
+def _fact(metadata: Mapping[str, Any], rotation: Mapping[str, Any], tags: Mapping[str, str] | None) -> KeyFact:
     return KeyFact(
         arn=str(metadata["Arn"]),
         state=str(metadata.get("KeyState", "Enabled")),

@@ -99,8 +99,13 @@ def _keys(session: Session, settings: Settings, state: StackState) -> tuple[Unre
         free = [key for key in tagged if key.arn not in state.owned and key.state == "Enabled" and not key.replica_of]
         free = [key for key in free if _has_own_policy(session, settings, key)]
         for purpose, alias in wanted:
-            own += _key(session, settings, [key for key in free if key.tags.get("Purpose", "") == purpose], alias)
+            own += _key(session, settings, [key for key in free if _purpose(key) == purpose], alias)
     return (*own, *_replicas(session, settings, names, (*state.owned, *(key.arn for key in own))))
+
+
+def _purpose(key: KeyFact) -> str:
+    """The key of the logs has one more tag than the key of the data key."""
+    return (key.tags or {}).get("Purpose", "")
 
 
 def _has_own_policy(session: Session, settings: Settings, key: KeyFact) -> bool:
@@ -109,7 +114,7 @@ def _has_own_policy(session: Session, settings: Settings, key: KeyFact) -> bool:
     Anybody can make a key with the same tags, an account that was set up by the guide has one: its policy would be
     overwritten by the stack's.
     """
-    is_trail_key = key.tags.get("Purpose") == PURPOSE["Purpose"]
+    is_trail_key = _purpose(key) == PURPOSE["Purpose"]
     expected = trail_key_policy_of(settings) if is_trail_key else key_policy_of(settings)
     try:
         actual = kms.KmsKeys(session).key_policy(key.arn)
@@ -131,7 +136,7 @@ def _key(session: Session, settings: Settings, keys: list[KeyFact], alias: str) 
         target = kms.KmsKeys(session).alias_target(alias)
         keys = [key for key in keys if target is not None and key.arn == target.arn]
     for key in keys[:1]:
-        purpose, id_ = key.tags.get("Purpose", ""), Arn.parse(key.arn).name
+        purpose, id_ = _purpose(key), Arn.parse(key.arn).name
         yield UnrecordedResource(type=KEY, name=purpose, region=settings.region, id=id_, arn=key.arn)
 
 

@@ -51,7 +51,18 @@ def test_a_key_that_shows_neither_tags_nor_rotation_is_described_all_the_same(sc
     script.refuse("GetKeyRotationStatus", "KMSInvalidStateException")
     script.refuse("ListResourceTags", "AccessDeniedException")
     key = scripted.kms.describe_key(KEY, with_tags=True)
-    assert (key.state, key.tags, key.rotation_enabled, key.rotation_period_days) == ("PendingDeletion", {}, None, None)
+    assert (key.state, key.tags, key.rotation_enabled, key.rotation_period_days) == (
+        "PendingDeletion",
+        None,
+        None,
+        None,
+    )
+
+
+def test_tags_that_were_not_read_are_not_called_absent(boto, aws):
+    arn = make_key(boto, **TAGS)
+    assert aws.kms.describe_key(arn).tags is None
+    assert aws.kms.describe_key(make_key(boto), with_tags=True).tags == {}
 
 
 def test_a_key_that_may_not_be_described_is_denied_and_never_called_absent(script, scripted):

@@ -480,7 +480,8 @@ class FakeAwsClient:
     def describe_key(self, key: str) -> KeyFact | None:
         self._call("describe_key")
         arn = key if key.startswith("arn:") else f"arn:aws:kms:{self.region}:{ACCOUNT}:key/{key}"
-        return self.keys.get(self.aliases.get(key, arn))
+        fact = self.keys.get(self.aliases.get(key, arn))
+        return None if fact is None else replace(fact, tags=None)
 
     def aliases_of(self, key_arn: str) -> tuple[str, ...]:
         self._call("aliases_of")
@@ -496,7 +497,7 @@ class FakeAwsClient:
 
     def find_keys(self, tags: Mapping[str, str]) -> tuple[KeyFact, ...]:
         self._call("find_keys")
-        return tuple(key for key in self.keys.values() if tags.items() <= key.tags.items())
+        return tuple(key for key in self.keys.values() if tags.items() <= (key.tags or {}).items())
 
     def bucket_retention(self, bucket: str) -> Retention | None:
         self._call("bucket_retention")

@@ -75,6 +75,9 @@ def _properties(key: KeyFact, settings: Settings) -> Iterator[DifferenceRow]:
 
 def _tags(key: KeyFact, settings: Settings) -> Iterator[DifferenceRow]:
     desired = settings.tags
+    if key.tags is None:
+        yield ("key, tags", "not known", ", ".join(f"{name}={value}" for name, value in desired.items()))
+        return
     for name in sorted({*key.tags, *desired}):
         # Nobody can change the tags of AWS.
         if key.tags.get(name) != desired.get(name) and not name.startswith("aws:"):

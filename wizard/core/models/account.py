@@ -86,8 +86,8 @@ class KeyFact:
     spec: str
     usage: str
     description: str
-    tags: Mapping[str, str]
-    """Empty, too, where they were not read: `KmsKeys.describe_key` does not read them."""
+    tags: Mapping[str, str] | None
+    """None: they were not read, as by `KmsKeys.describe_key`, or cannot be read."""
     rotation_enabled: bool | None = None
     rotation_period_days: int | None = None
     """Days between rotations; None if the service does not give it."""

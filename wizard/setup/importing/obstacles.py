@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from components.settings import ContractError, ImportGroup, Settings
 from components.settings.arn import Arn
 from wizard.account.comparison.trail import bucket_of
-from wizard.core.errors import Problem
+from wizard.core.errors import CredentialsError, Problem
 from wizard.core.models.account import DiscoveredSetup, KeyFact
 from wizard.core.models.delivery import StackState
 from wizard.core.next_command import NO_COMMAND, Text, chain, shell
@@ -160,6 +160,14 @@ def _wrong_state(key: KeyFact, named: str, about: tuple[str, ...], settings: Set
 
 
 def _wrong_owner(key: KeyFact, named: str, about: tuple[str, ...], settings: Settings) -> Iterator[Problem]:
+    if key.tags is None:
+        yield Problem(
+            what=f"the tags of {named} cannot be read",
+            why="they show whose key it is; two environments under one key can read each other's records",
+            next=shell("aws", "kms", "list-resource-tags", *about, advice="shows why; it needs kms:ListResourceTags"),
+            exit_code=CredentialsError.exit_code,
+        )
+        return
     for tag, desired in settings.tags.items():
         actual = key.tags.get(tag)
         # A difference in case only is repaired; it does not show another owner.

@@ -203,6 +203,7 @@ def test_nothing_by_hand_is_nothing_at_all() -> None:
         ({"spec": "RSA_4096", "usage": "ENCRYPT_DECRYPT"}, "of the spec RSA_4096", "aws kms update-alias"),
         ({"spec": "HMAC_256", "usage": "GENERATE_VERIFY_MAC"}, "for GENERATE_VERIFY_MAC", "aws kms update-alias"),
         ({"tags": {"Application": "Billing"}}, "Application=“Billing”", "aws kms tag-resource"),
+        ({"tags": None}, "the tags of the key", "aws kms list-resource-tags"),
         ({"tags": {"Environment": "Staging"}}, "Environment=“Staging”", "--environment NAME"),
         ({"arn": KEY.replace(ACCOUNT, OTHER_ACCOUNT)}, "another account", "--account ID"),
         ({"arn": KEY.replace(KEY_ID, f"mrk-{KEY_ID.replace('-', '')}")}, "is a multi-Region key", "--multi-region yes"),
@@ -472,6 +473,8 @@ def test_rotation_description_and_tags_are_told() -> None:
         ("key, tag Environment", "none", "Production"),
         ("key, tag Owner", "ada", "none"),
     ]
+    unread = replace(AS_WANTED, key=key_fact(tags=None))
+    assert told(unread, ImportGroup.KEY) == [("key, tags", "not known", "Application=EONPRO, Environment=Production")]
     slow = replace(AS_WANTED, key=key_fact(rotation_period_days=700))
     assert told(slow, ImportGroup.KEY) == [("key, rotation", "every 700 days", "every 365 days")]
 

@@ -28,7 +28,12 @@ from tests.wizard.fakes.clients import (
     settings,
     step,
 )
-from wizard.account.resource_conflicts import crashed_creations, resource_conflicts, with_existing_provider
+from wizard.account.resource_conflicts import (
+    certain_conflicts,
+    crashed_creations,
+    resource_conflicts,
+    with_existing_provider,
+)
 from wizard.core.models.account import Existing
 from wizard.core.models.delivery import StackState
 
@@ -63,6 +68,16 @@ def test_an_alias_of_another_key_is_told_with_whose_it_is() -> None:
     )
     assert "were not changed" in problem.why
     assert "aws kms describe-key --key-id alias/eonpro-phi-key --region us-east-1" in problem.next
+
+
+def test_the_target_of_an_alias_is_surely_another_key_only_if_its_tags_were_read() -> None:
+    other = Existing(alias_target=key_fact(OTHER_KEY, tags={"Owner": "ada"}))
+    unread = Existing(alias_target=key_fact(OTHER_KEY, tags=None))
+    assert len(certain_conflicts(VERCEL, other, is_importing=False)) == 1
+    assert certain_conflicts(VERCEL, unread, is_importing=False) == []
+    # The state shows that the key is not the stack's, whatever its tags are.
+    (problem,) = resource_conflicts(VERCEL, unread, EMPTY, {})
+    assert f"{OTHER_KEY} (Enabled, EONPRO PHI encryption key for HIPAA compliance)" in problem.what
 
 
 @pytest.mark.parametrize(
@@ -361,7 +376,7 @@ def test_of_two_keys_that_could_be_it_neither_is_taken() -> None:
 
 
 def test_the_key_of_the_logs_is_told_from_the_phi_key_by_the_one_tag_more() -> None:
-    logs = key_fact(OTHER_KEY, tags={**key_fact().tags, "Purpose": "AuditLogs"})
+    logs = key_fact(OTHER_KEY, tags={**VERCEL.tags, "Purpose": "AuditLogs"})
     aws = cloud_with(key_fact(), logs)
     assert found(Existing(), THE_KEY, LOGS_KEY, aws=aws) == {
         THE_KEY.urn: KEY_ID,
@@ -371,7 +386,7 @@ def test_the_key_of_the_logs_is_told_from_the_phi_key_by_the_one_tag_more() -> N
 
 @pytest.mark.parametrize("pending", [THE_KEY, LOGS_KEY])
 def test_neither_key_is_ever_taken_for_the_other(pending) -> None:
-    tags = key_fact().tags if pending is LOGS_KEY else {**key_fact().tags, "Purpose": "AuditLogs"}
+    tags = VERCEL.tags if pending is LOGS_KEY else {**VERCEL.tags, "Purpose": "AuditLogs"}
     assert found(Existing(), pending, aws=cloud_with(key_fact(tags=tags))) == {}
 
 
