@@ -1,6 +1,6 @@
 """The site of the documentation: no page is lost, and no link leads nowhere. Most tests are on small made-up trees.
 
-Touches folders of its own; one thorough test starts the generator in the environment that `make docs` installs.
+Touches folders of its own; thorough tests start Chromium and the generator, in the environment that `make docs` installs.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.browsing.browser import opened_browser
 from tools.bootstrap.places import PROJECT, tool
 from tools.documents.site import links, navigation
 from tools.documents.site.__main__ import build
-from tools.documents.site.pages import Pages
+from tools.documents.site.pages import Pages, place
 
 
 def test_every_page_is_in_the_navigation_once_and_every_name_in_it_is_a_page() -> None:
@@ -154,10 +155,33 @@ def test_a_style_that_loads_a_font_from_elsewhere_is_a_fault(site: Path) -> None
 # The real generator.
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site of this project, as `make docs` builds it."""
+    work = tmp_path_factory.mktemp("site")
+    assert build(PROJECT, tool("docs"), work) == []
+    return work / "site"
+
+
 @pytest.mark.thorough
-def test_the_site_builds_without_a_fault_and_an_anchor_that_is_not_there_fails_it(tmp_path: Path) -> None:
-    python = tool("docs")
-    assert build(PROJECT, python, tmp_path / "right") == []
+def test_every_page_is_built(built: Path) -> None:
+    pages = {place(name) for name in navigation.named(PROJECT)}
+    there = {file.relative_to(built).with_suffix(".md").as_posix() for file in built.rglob("*.html")}
+    assert pages - there == {"decisions/README.md"} and "decisions/index.md" in there
+
+
+@pytest.mark.thorough
+@pytest.mark.needs("chromium", "chromedriver")
+def test_a_browser_asks_nobody_else_for_a_page(built: Path, tmp_path: Path) -> None:
+    with opened_browser(tmp_path) as browser:
+        for name in ("index", "tutorial", "reference/inputs", "decisions/index", "files/examples/drills"):
+            browser.open(built / f"{name}.html")
+            asked = [address for address in browser.requests() if not address.startswith("data:")]
+            assert asked and [each for each in asked if not each.startswith(built.as_uri())] == []
+
+
+@pytest.mark.thorough
+def test_an_anchor_that_is_not_there_fails_the_build(tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     for name in ("docs", "examples", "schemas", "guardrails"):
         shutil.copytree(PROJECT / name, copy / name, ignore=shutil.ignore_patterns("node_modules", "__pycache__"))
@@ -165,5 +189,5 @@ def test_the_site_builds_without_a_fault_and_an_anchor_that_is_not_there_fails_i
         shutil.copy(PROJECT / name, copy / name)
     with (copy / "docs" / "phi.md").open("a") as page:
         page.write("\nSee [nothing](reliability.md#no-such-heading).\n")
-    (fault,) = build(copy, python, tmp_path / "wrong")
+    (fault,) = build(copy, tool("docs"), tmp_path / "work")
     assert "anchor does not exist" in fault and "phi.md" in fault
