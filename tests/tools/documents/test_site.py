@@ -1,6 +1,7 @@
 """The site of the documentation: no page is lost, and no link leads nowhere. Most tests are on small made-up trees.
 
-Touches folders of its own; thorough tests start Chromium and the generator, in the environment that `make docs` installs.
+Touches folders of its own; thorough tests start Chromium, and the generator in the environment that `make docs`
+installs.
 """
 
 from __future__ import annotations
