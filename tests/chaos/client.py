@@ -11,7 +11,6 @@ import functools
 import importlib
 import json
 import os
-import pkgutil
 import re
 import runpy
 import signal
@@ -27,7 +26,7 @@ import semver
 import wizard
 from tests.chaos import baseline
 from tests.chaos.processes import kill_session
-from tests.onboarding.loaded import make_clients, to_its_end
+from tests.onboarding.loaded import make_clients, modules_of, to_its_end
 
 _SLEEP, _MONOTONIC = time.sleep, time.monotonic
 _jumped = 0.0
@@ -50,11 +49,8 @@ def _monotonic() -> float:
 setattr(time, "sleep", _sleep)  # noqa: B010 - an assignment would not be typed
 setattr(time, "monotonic", _monotonic)  # noqa: B010
 
-for _found in pkgutil.walk_packages(wizard.__path__, "wizard."):
-    if not _found.name.endswith("__main__"):
-        importlib.import_module(_found.name)
-
-for _module in ("phi.kms", "phi.environment", "phi.wrapping", "phi.cipher", "phi.reencryption.options"):
+_OF_PHI = ("phi.kms", "phi.environment", "phi.wrapping", "phi.cipher", "phi.reencryption.options")
+for _module in (*modules_of(wizard), *_OF_PHI):
     importlib.import_module(_module)
 
 make_clients()

@@ -14,7 +14,6 @@ import importlib
 import io
 import json
 import os
-import pkgutil
 import runpy
 import select
 import shutil
@@ -25,7 +24,7 @@ import sys
 import tempfile
 import termios
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
@@ -232,15 +231,22 @@ def loaded_engine(chosen: Path) -> Path:
 # --- the process that is forked from
 
 
+def modules_of(package: ModuleType) -> Iterator[str]:
+    """The names of a package's modules, also of those in folders without an `__init__.py`; none for a module."""
+    for place in getattr(package, "__path__", ()):
+        for file in sorted(Path(place).rglob("*.py")):
+            name = ".".join((package.__name__, *file.relative_to(place).with_suffix("").parts))
+            if file.name != "__main__.py":
+                yield name.removesuffix(".__init__")
+
+
 class Product:
     """A finder of the product's modules, loaded here: a copy of the product has them, unless a file of it differs."""
 
     def __init__(self, names: Sequence[str]) -> None:
         for name in names:
-            package = importlib.import_module(name)
-            for found in pkgutil.walk_packages(getattr(package, "__path__", ()), f"{name}."):
-                if not found.name.endswith("__main__"):
-                    importlib.import_module(found.name)
+            for module in modules_of(importlib.import_module(name)):
+                importlib.import_module(module)
         self._roots = {name.partition(".")[0] for name in names}
         of_it = [name for name in sys.modules if name.partition(".")[0] in self._roots]
         self._modules = {name: sys.modules.pop(name) for name in of_it}

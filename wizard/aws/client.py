@@ -19,8 +19,7 @@ from wizard.aws.data_keys.stored import StoredDataKeys
 from wizard.aws.ecs import Ecs
 from wizard.aws.existing_resources import ExistingResources
 from wizard.aws.import_discovery import ImportDiscovery
-from wizard.aws.key_rotation import AwsKeyRotation
-from wizard.aws.kms import KmsKeys
+from wizard.aws.kms import AwsKeyRotation, KmsKeys
 from wizard.aws.permissions import Permissions, PolicyAnalyzer, ServiceQuotas
 from wizard.aws.s3 import S3BackupStorage, StateStorage
 from wizard.aws.trail import AwsAuditReader, CloudTrail

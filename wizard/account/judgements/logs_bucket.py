@@ -14,8 +14,8 @@ from components.policies.requirements import BY_ID
 from components.policies.stack import access_log_bucket_policy_of, trail_bucket_policy_of
 from components.policies.statements import written_statements
 from components.settings import SHORTEST_RETENTION_DAYS, ImportGroup, ObjectLock, Settings
-from wizard.account import bucket_access, codes, fixes
-from wizard.account.bucket_access import BucketRight, BucketSurplus
+from wizard.account import codes, fixes
+from wizard.account.comparison.trail import BucketRight, BucketSurplus, bucket_surplus, policy_without
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import SetupError
@@ -292,7 +292,7 @@ def check_bucket_policies(facts: StackFacts) -> Iterator[Notice]:
 
 def _policy(facts: StackFacts, bucket: LogsBucket, retention: Retention) -> Iterator[Notice]:
     settings, arn = facts.settings, f"arn:{facts.settings.partition}:s3:::{bucket.name}"
-    surplus = bucket_access.beyond(retention.policy, bucket.policy, bucket_arn=arn, account=settings.account_id)
+    surplus = bucket_surplus(retention.policy, bucket.policy, bucket_arn=arn, account=settings.account_id)
     whose = f"the policy of {bucket.title}"
     wrong = [each for each in surplus if owns_bucket(settings) or _is_wrong_anywhere(settings, each)]
     if wrong:
@@ -338,7 +338,7 @@ def _is_usual(settings: Settings, surplus: BucketSurplus) -> bool:
 
 def _without(facts: StackFacts, bucket: LogsBucket, retention: Retention, surplus: list[BucketSurplus]) -> Command:
     """The command that takes these principals out of the Allow statements; all others stay."""
-    document = bucket_access.without(retention.policy, {each.principal for each in surplus})
+    document = policy_without(retention.policy, {each.principal for each in surplus})
     if not document["Statement"]:
         return fixes.aws(facts, "s3api", "delete-bucket-policy", "--bucket", bucket.name)
     put = ("put-bucket-policy", "--bucket", bucket.name, "--policy", document)

@@ -200,11 +200,11 @@ class AdoptOptions:
         parser.add_argument("--encryption-key", action="store_true", help="64 hex digits, from stdin or a prompt")
 
     def run(self, request: Request, clients: Clients) -> Result:
-        from wizard.commands.rotate import adopt, result
+        from wizard.commands.rotate import restore, result
 
         if not self.encryption_key:
             raise UsageError(
                 "adopt needs --encryption-key: the key that the application used before",
                 wizard("adopt", "--encryption-key"),
             )
-        return result.finish(clients.ui, adopt.adopt(request, clients))
+        return result.finish(clients.ui, restore.adopt(request, clients))

@@ -194,7 +194,7 @@ class StateStorage(Protocol):
 
 
 class KeyRotation(Protocol):
-    """The KMS keys and the versions of the data key of one Region (`wizard/aws/key_rotation.py`).
+    """The KMS keys and the versions of the data key of one Region (`wizard/aws/kms.py`).
 
     Methods raise errors of `wizard.core.errors` only. None of them returns, or asks KMS for, a data key's plaintext.
     """
