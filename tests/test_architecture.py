@@ -222,6 +222,17 @@ def test_tests_are_no_package() -> None:
     assert [file.as_posix() for file in python_files(ROOT / "tests") if file.name == "__init__.py"] == []
 
 
+def test_a_folder_of_the_wizard_has_a_package_file_only_for_code() -> None:
+    """What a folder holds, the table of docs/ARCHITECTURE.md says."""
+    files = [ROOT / file for file in python_files(ROOT) if file.parts[0] == "wizard" and file.name == "__init__.py"]
+    code = {file: [node for node in ast.parse(file.read_text("utf-8")).body if not is_text(node)] for file in files}
+    assert [file for file, nodes in code.items() if not nodes] == []
+
+
+def is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
 def test_no_file_hides_behind_a_name_that_means_nothing() -> None:
     named = [file for file in python_files(ROOT) for part in file.with_suffix("").parts if nameless(part)]
     assert named == []

@@ -1,1 +1,0 @@
-"""Credentials, sessions and calls of botocore."""

@@ -1,1 +1,0 @@
-"""The stored data key and its versions in Parameter Store or Secrets Manager."""

@@ -1,1 +1,0 @@
-"""The command line: entry point, parser, clients of a run, completion, run log."""

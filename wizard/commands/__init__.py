@@ -1,1 +1,0 @@
-"""The commands for a deployed stack, a package each."""

@@ -1,1 +1,0 @@
-"""The base of all parts of the wizard: errors, models, ports. Pure."""

@@ -1,1 +1,0 @@
-"""The frozen records that clients return and steps pass on. Pure."""

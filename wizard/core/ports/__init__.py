@@ -1,1 +1,0 @@
-"""Protocols of the wizard's clients of AWS, Vercel, Pulumi and the terminal. Pure."""

@@ -1,1 +1,0 @@
-"""The laws of the data key: store once, deliver, verify as the application."""

@@ -1,1 +1,0 @@
-"""The Pulumi engine, run as a child process."""

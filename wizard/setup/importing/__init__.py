@@ -1,1 +1,0 @@
-"""Resources that were created manually become the stack's."""

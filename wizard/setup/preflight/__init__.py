@@ -1,1 +1,0 @@
-"""The checks before the plan; they change nothing."""

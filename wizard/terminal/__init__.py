@@ -1,1 +1,0 @@
-"""The terminal: what a person reads and types."""
