@@ -52,7 +52,9 @@ CHANGELOG = """\
 
 def git(folder: Path, *arguments: str) -> str:
     own = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "init.defaultBranch=main")
-    environment = os.environ | {"GIT_COMMITTER_DATE": COMMITTED, "GIT_AUTHOR_DATE": COMMITTED}
+    # A person's own settings may sign commits, or leave files out.
+    settings = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    environment = os.environ | settings | {"GIT_COMMITTER_DATE": COMMITTED, "GIT_AUTHOR_DATE": COMMITTED}
     done = subprocess.run(
         ["git", *own, *arguments], cwd=folder, env=environment, check=True, capture_output=True, text=True
     )
@@ -88,20 +90,23 @@ def uv() -> Path:
     return Installer(machine).program
 
 
+MADE = shutil.ignore_patterns(
+    ".git", ".venv", ".cache", ".*_cache", ".artefacts", ".hypothesis", ".sandbox*", ".wizard", "__pycache__", "dist"
+)
+"""What is in a checkout and in no commit. It is left out by name: not every checkout that is tested is a repository."""
+
+
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
-    """Two clones of this project whose changelog is complete: in other folders, with other times and another umask."""
-    folders = tmp_path_factory.mktemp("first"), tmp_path_factory.mktemp("a second") / "with a longer name"
+    """Two repositories of one commit, with a complete changelog: in other folders, with other times and modes."""
+    folders = tmp_path_factory.mktemp("first") / "one", tmp_path_factory.mktemp("a second") / "with a longer name"
     for folder, umask in zip(folders, (0o022, 0o077), strict=True):
-        before = os.umask(umask)
-        try:
-            Source(project=HERE.project, snapshot=True).export(folder)
-            as_version(folder, "9.0.0")
-            for file in folder.rglob("*.py"):
-                os.utime(file, (umask, umask))
-            committed(folder)
-        finally:
-            os.umask(before)
+        shutil.copytree(HERE.project, folder, ignore=MADE)
+        as_version(folder, "9.0.0")
+        for file in folder.rglob("*"):
+            file.chmod(file.stat().st_mode & ~umask)
+            os.utime(file, (umask, umask))
+        committed(folder)
     yield folders
     for folder in folders:
         shutil.rmtree(folder)
