@@ -26,9 +26,13 @@ def notes(changelog: str, version: str) -> str:
     """The notes of this version; raises Refused where there are none, or where changes have no version yet."""
     found = sections(changelog)
     if found.get(UNRELEASED):
+        own = f"Put the heading `## [{version}] - DATE` above them"
+        raised = (
+            f"{version} has its section already: raise the version in pyproject.toml, and put its heading above them"
+        )
         raise Refused(
-            f"CHANGELOG.md has changes under [{UNRELEASED}], which this release would hold and not name. Move them "
-            f"under the heading `## [{version}] - DATE`, or under that of a higher version and raise pyproject.toml"
+            f"CHANGELOG.md has changes under [{UNRELEASED}], which this release would hold and not name. "
+            f"{raised if found.get(version) else own}"
         )
     if not found.get(version):
         raise Refused(

@@ -95,4 +95,8 @@ class Source:
         return self._octets(*arguments).decode().rstrip("\n")
 
     def _octets(self, *arguments: str) -> bytes:
-        return subprocess.run(["git", *arguments], cwd=self.project, check=True, capture_output=True).stdout
+        done = subprocess.run(["git", *arguments], cwd=self.project, capture_output=True)
+        if done.returncode:
+            said = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
+            raise Refused(f"a release is made from a commit, and `git {arguments[0]}` says: {said.rstrip('.')}")
+        return done.stdout

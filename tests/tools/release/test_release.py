@@ -249,9 +249,18 @@ def test_another_package_with_other_code_under_the_same_version_is_refused(proje
     Source(project=project).check()
 
 
-def test_changes_without_a_version_are_refused():
-    with pytest.raises(Refused, match="under \\[Unreleased\\]"):
-        notes(CHANGELOG.replace("## [Unreleased]\n", "## [Unreleased]\n\n- Not yet.\n"), "1.1.0")
+@pytest.mark.parametrize(
+    ("version", "advice"),
+    [("1.1.0", "1.1.0 has its section already: raise the version"), ("1.2.0", "`## \\[1.2.0\\] - DATE` above them")],
+)
+def test_changes_without_a_version_are_refused_with_what_is_to_be_done(version: str, advice: str):
+    with pytest.raises(Refused, match=f"under \\[Unreleased\\].*{advice}"):
+        notes(CHANGELOG.replace("## [Unreleased]\n", "## [Unreleased]\n\n- Not yet.\n"), version)
+
+
+def test_a_folder_that_is_no_repository_is_refused_in_gits_words(tmp_path: Path):
+    with pytest.raises(Refused, match="`git status` says: fatal: not a git repository"):
+        Source(project=tmp_path).check()
 
 
 def test_a_section_without_a_date_is_none():
