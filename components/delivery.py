@@ -11,9 +11,10 @@ import pulumi
 import pulumi_aws as aws
 
 from components.configuration import import_options
-from components.policies.stack import NewRole, readers_of, reading_policy_of, variable_arns_of
+from components.policies.stack import readers_of, reading_policy_of, variable_arns_of
 from components.principal import AppPrincipal
 from components.settings import ResourceKind, SecretStore, Settings, Target
+from components.targets.platform import NewRole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +50,9 @@ class Delivery(pulumi.ComponentResource):
             made = self._role(name, role, settings) if isinstance(role, NewRole) else None
             role_name: pulumi.Output[str] = made.name if made else pulumi.Output.from_input(str(role))
             readers.append((reader.attachment, role_name))
-            if reader.target is Target.ECS:
+            if reader.target == Target.ECS:
                 self.execution_role = role_name
-            elif made is not None and reader.target is Target.EKS:
+            elif made is not None and reader.target == Target.EKS:
                 self.secrets_role_arn = made.arn
         if readers:
             self._grant_reading(name, readers, settings)

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components import policies
 from components.configuration import import_options
-from components.policies.stack import application_trust_of, vercel_issuer_of, vercel_provider_arn_of
+from components.policies.stack import application_trust_of
 from components.settings import ImportGroup, ResourceKind, Settings
 from components.settings.arn import Arn
+from components.targets import vercel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ class AppPrincipal(pulumi.ComponentResource):
 
     def _role(self, name: str, settings: Settings) -> aws.iam.Role:
         providers: list[pulumi.Resource] = []
-        if settings.trusts_vercel and settings.vercel_team and settings.vercel_oidc_provider_arn is None:
+        if settings.makes_vercel_provider and settings.vercel_team:
             providers.append(self._oidc_provider(name, settings, settings.vercel_team))
         child = pulumi.ResourceOptions(parent=self, depends_on=providers)
         imported = import_options(
@@ -78,9 +78,7 @@ class AppPrincipal(pulumi.ComponentResource):
             name,
             name=settings.names.app_role,
             description="The EONPRO application: uses its PHI key and nothing else",
-            assume_role_policy=json.dumps(
-                application_trust_of(settings, vercel_provider_arn=vercel_provider_arn_of(settings))
-            ),
+            assume_role_policy=json.dumps(application_trust_of(settings)),
             permissions_boundary=settings.permissions_boundary_arn,
             tags=settings.tags,
             opts=pulumi.ResourceOptions.merge(child, imported),
@@ -103,8 +101,8 @@ class AppPrincipal(pulumi.ComponentResource):
     def _oidc_provider(self, name: str, settings: Settings, team: str) -> aws.iam.OpenIdConnectProvider:
         return aws.iam.OpenIdConnectProvider(
             f"{name}-vercel",
-            url=f"https://{vercel_issuer_of(settings)}",
-            client_id_lists=[policies.vercel_audience(team=team)],
+            url=f"https://{vercel.issuer_of(settings)}",
+            client_id_lists=[vercel.vercel_audience(team=team)],
             tags=settings.tags,
             # An account has one provider for each issuer: other environments, and roles of others, may trust this one.
             opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from components.policies.documents import Policy, Statement, policy
 from components.policies.key import APPLICATION_ACTIONS
-from components.settings.arn import Arn
 
 
 def application_policy(*, key_arns: Sequence[str]) -> Policy:
@@ -31,139 +30,6 @@ def application_statements(*, key_arns: Sequence[str]) -> list[Statement]:
             "Effect": "Allow",
             "Action": list(APPLICATION_ACTIONS),
             "Resource": key_arns[0] if len(key_arns) == 1 else list(key_arns),
-        }
-    ]
-
-
-def vercel_trust_statements(
-    *, oidc_provider_arn: str, team: str, project: str, vercel_environments: Sequence[str] = ("production",)
-) -> list[Statement]:
-    """Allows environments of one Vercel project to assume the role, with the token that Vercel gives its functions.
-
-    A custom environment has its slug in the subject, as `VERCEL_TARGET_ENV` has it.
-    Audience and subject are both compared in full. The condition keys begin with the issuer, which is the name of the
-    provider: with Vercel's team issuer `oidc.vercel.com/<team>`, with its global one `oidc.vercel.com`.
-    https://vercel.com/docs/oidc/aws
-    """
-    issuer = Arn.parse(oidc_provider_arn).path
-    subjects = [f"owner:{team}:project:{project}:environment:{environment}" for environment in vercel_environments]
-    return [
-        {
-            "Sid": "TrustVercel",
-            "Effect": "Allow",
-            "Principal": {"Federated": oidc_provider_arn},
-            "Action": "sts:AssumeRoleWithWebIdentity",
-            "Condition": {
-                "StringEquals": {
-                    f"{issuer}:aud": vercel_audience(team=team),
-                    f"{issuer}:sub": subjects[0] if len(subjects) == 1 else subjects,
-                }
-            },
-        }
-    ]
-
-
-VERCEL_ISSUER = "oidc.vercel.com"
-"""Host of Vercel's OIDC issuers: of the global one, and with a path of each team's."""
-
-
-def vercel_issuer(*, team: str, is_global: bool = False) -> str:
-    """Host and path of the OIDC issuer of the team's tokens; its URL without the scheme."""
-    return VERCEL_ISSUER if is_global else f"{VERCEL_ISSUER}/{team}"
-
-
-def vercel_audience(*, team: str) -> str:
-    """The audience of the tokens that Vercel gives to the team's functions."""
-    return f"https://vercel.com/{team}"
-
-
-def vercel_oidc_provider_arn(*, account_id: str, team: str, is_global: bool = False, partition: str = "aws") -> str:
-    """The ARN that the account's OIDC provider for the team's issuer has, or will have."""
-    return f"arn:{partition}:iam::{account_id}:oidc-provider/{vercel_issuer(team=team, is_global=is_global)}"
-
-
-def ecs_trust_statements(*, account_id: str, regions: Sequence[str], partition: str = "aws") -> list[Statement]:
-    """Allows the account's ECS tasks in these Regions to assume the role, and no task of another account.
-
-    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
-    """
-    sources = [f"arn:{partition}:ecs:{region}:{account_id}:*" for region in regions]
-    return [
-        {
-            "Sid": "TrustEcsTasks",
-            "Effect": "Allow",
-            "Principal": {"Service": "ecs-tasks.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-            "Condition": {
-                "StringEquals": {"aws:SourceAccount": account_id},
-                "ArnLike": {"aws:SourceArn": sources[0] if len(sources) == 1 else sources},
-            },
-        }
-    ]
-
-
-def execution_trust_policy() -> Policy:
-    """Trust of the execution role: the ECS agent that starts the account's tasks.
-
-    No condition on the source: AWS documents it for task roles only.
-    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html
-    """
-    return policy(
-        [
-            {
-                "Sid": "TrustEcsTasks",
-                "Effect": "Allow",
-                "Principal": {"Service": "ecs-tasks.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-            }
-        ]
-    )
-
-
-def irsa_trust_statements(*, oidc_provider_arn: str, namespace: str, service_account: str) -> list[Statement]:
-    """Allows the pods of one service account of one EKS cluster to assume the role, with the cluster's token.
-
-    https://docs.aws.amazon.com/eks/latest/userguide/associate-service-account-role.html
-    """
-    issuer = Arn.parse(oidc_provider_arn).path
-    return [
-        {
-            "Sid": "TrustServiceAccount",
-            "Effect": "Allow",
-            "Principal": {"Federated": oidc_provider_arn},
-            "Action": "sts:AssumeRoleWithWebIdentity",
-            "Condition": {
-                "StringEquals": {
-                    f"{issuer}:aud": "sts.amazonaws.com",
-                    f"{issuer}:sub": f"system:serviceaccount:{namespace}:{service_account}",
-                }
-            },
-        }
-    ]
-
-
-def pod_identity_trust_statements(
-    *, account_id: str, region: str, cluster: str, namespace: str, service_account: str, partition: str = "aws"
-) -> list[Statement]:
-    """Allows the pods of one service account of one EKS cluster to assume the role, through EKS Pod Identity.
-
-    The service sets the session tags, so that an association for another namespace gets no access.
-    https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html
-    """
-    return [
-        {
-            "Sid": "TrustPodIdentity",
-            "Effect": "Allow",
-            "Principal": {"Service": "pods.eks.amazonaws.com"},
-            "Action": ["sts:AssumeRole", "sts:TagSession"],
-            "Condition": {
-                "StringEquals": {
-                    "aws:SourceAccount": account_id,
-                    "aws:RequestTag/kubernetes-namespace": namespace,
-                    "aws:RequestTag/kubernetes-service-account": service_account,
-                },
-                "ArnEquals": {"aws:SourceArn": f"arn:{partition}:eks:{region}:{account_id}:cluster/{cluster}"},
-            },
         }
     ]
 
@@ -216,31 +82,3 @@ def secret_arn(*, account_id: str, region: str, name: str, partition: str = "aws
 def parameter_arn(*, account_id: str, region: str, name: str, partition: str = "aws") -> str:
     """The ARN of an SSM parameter, whose name begins with the slash that the ARN needs."""
     return f"arn:{partition}:ssm:{region}:{account_id}:parameter/{name.removeprefix('/')}"
-
-
-def task_start_policy(*, account_id: str, partition: str = "aws") -> Policy:
-    """The permissions of the AWS managed AmazonECSTaskExecutionRolePolicy, for this account: pull the image, write the
-    log.
-
-    Copied, so that the role does not change when AWS changes that policy, and limited to the account's own repositories
-    and log groups: for an image of another account, use an existing execution role.
-    https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonECSTaskExecutionRolePolicy.html
-    """
-    return policy(
-        [
-            # It returns a login for the registry, and has no resource.
-            {"Sid": "LogIn", "Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
-            {
-                "Sid": "PullTheImage",
-                "Effect": "Allow",
-                "Action": ["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"],
-                "Resource": f"arn:{partition}:ecr:*:{account_id}:repository/*",
-            },
-            {
-                "Sid": "WriteTheLog",
-                "Effect": "Allow",
-                "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
-                "Resource": f"arn:{partition}:logs:*:{account_id}:log-group:*",
-            },
-        ]
-    )

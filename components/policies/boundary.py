@@ -15,6 +15,7 @@ from components.policies.key import APPLICATION_ACTIONS
 from components.policies.named_resources import ROLE, USER, named_resources
 from components.policies.trail import LOGS_KEY_TAGS
 from components.settings import ResourceKind, Settings
+from components.targets.platform import NewRole
 
 
 def boundary_arn_of(settings: Settings) -> str:
@@ -42,11 +43,12 @@ def _statements(settings: Settings) -> Iterator[Statement]:
         *([settings.arn("iam", f"role/{names.app_role}")] if settings.makes_role else []),
         *([settings.arn("iam", f"user/{names.app_user}")] if settings.makes_user else []),
     ]
-    if application:
-        yield from _only_for(application, "Application", [application_statement(settings)])
     reading = stack.reading_policy_of(settings)[1]["Statement"] if settings.uses_store else []
+    if application:
+        own = reading if stack.reads_itself(settings) else []
+        yield from _only_for(application, "Application", [application_statement(settings), *own])
     for reader in stack.readers_of(settings):
-        if isinstance(reader.role, stack.NewRole):
+        if isinstance(reader.role, NewRole):
             inline = reader.role.inline_policy
             own = inline[1]["Statement"] if inline else []
             yield from _only_for([reader.arn], reader.target.title(), [*own, *reading])

@@ -12,10 +12,10 @@ from components.policies.stack import (
     logs_to_cloudwatch,
     reading_policy_of,
     trail_arn_of,
-    vercel_provider_arn_of,
 )
 from components.settings import ImportGroup, ResourceKind, Settings
 from components.settings.arn import Arn
+from components.targets import vercel
 
 ROLE, USER, POLICY = "aws:iam/role:Role", "aws:iam/user:User", "aws:iam/policy:Policy"
 OIDC_PROVIDER = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
@@ -51,7 +51,7 @@ class NamedResource:
 def named_resources(settings: Settings) -> tuple[NamedResource, ...]:
     """The rows for these settings, those too that they do not make."""
     names, makes_trail = settings.names, settings.makes_trail
-    provider = vercel_provider_arn_of(settings)
+    provider = vercel.provider_arn_of(settings)
     is_forwarding = forwards_events(settings)
     logs = makes_trail and logs_to_cloudwatch(settings)
     logs_reads = makes_trail and settings.access_logging and ImportGroup.BUCKET not in settings.kept_as_found

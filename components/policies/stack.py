@@ -13,16 +13,10 @@ from typing import Any
 from components import policies
 from components.policies import event_patterns
 from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
-from components.settings import (
-    EksIdentity,
-    ImportGroup,
-    ResourceKind,
-    SecretStore,
-    Settings,
-    Target,
-    VercelIssuerMode,
-)
+from components.settings import ImportGroup, ResourceKind, SecretStore, Settings
 from components.settings.arn import Arn
+from components.targets import vercel
+from components.targets.platform import NewRole, Reader, platforms_of
 
 
 def key_policy_of(settings: Settings, app_principal_arns: Sequence[str] | None = None) -> policies.Policy:
@@ -67,150 +61,19 @@ def trail_arn_of(settings: Settings) -> str:
     )
 
 
-def vercel_provider_arn_of(settings: Settings) -> str | None:
-    """The OIDC provider of the settings' Vercel team: an existing one, or the stack's; None without a team."""
-    if settings.vercel_team is None:
-        return None
-    return settings.vercel_oidc_provider_arn or policies.vercel_oidc_provider_arn(
-        account_id=settings.account_id,
-        team=settings.vercel_team,
-        is_global=settings.vercel_issuer_mode is VercelIssuerMode.GLOBAL,
-        partition=settings.partition,
-    )
-
-
-def vercel_issuer_of(settings: Settings) -> str | None:
-    """The issuer whose tokens the application's role trusts, its URL without the scheme; None without a team."""
-    arn = vercel_provider_arn_of(settings)
-    return Arn.parse(arn).path if arn else None
-
-
-def application_trust_of(settings: Settings, *, vercel_provider_arn: str | None) -> policies.Policy:
+def application_trust_of(settings: Settings) -> policies.Policy:
     """Trust of the application's role: each deploy target of the settings, and nobody else."""
-    trust: list[policies.Statement] = []
-    takes_role = Target.VERCEL in settings.deploy_targets and not settings.makes_user
-    if takes_role and vercel_provider_arn and settings.vercel_team and settings.vercel_project:
-        trust += policies.vercel_trust_statements(
-            oidc_provider_arn=vercel_provider_arn,
-            team=settings.vercel_team,
-            project=settings.vercel_project,
-            vercel_environments=(settings.vercel_environment, *settings.vercel_environments),
-        )
-    if Target.ECS in settings.deploy_targets:
-        trust += policies.ecs_trust_statements(
-            account_id=settings.account_id, regions=settings.regions, partition=settings.partition
-        )
-    if Target.EKS in settings.deploy_targets:
-        trust += eks_trust_of(settings, namespace=settings.eks_namespace, service_account=settings.eks_service_account)
-    return policies.policy(trust)
-
-
-SECRETS_NAMESPACE = "external-secrets"
-SECRETS_SERVICE_ACCOUNT = "external-secrets"
-"""Namespace and service account of the External Secrets controller, as its chart installs it."""
-
-
-def secrets_trust_of(settings: Settings) -> policies.Policy:
-    """Trust of the role that reads the variables for a pod: the External Secrets controller."""
-    return policies.policy(eks_trust_of(settings, namespace=SECRETS_NAMESPACE, service_account=SECRETS_SERVICE_ACCOUNT))
-
-
-def eks_trust_of(settings: Settings, *, namespace: str, service_account: str) -> list[policies.Statement]:
-    """Trust in one service account of the settings' cluster, by Pod Identity or IRSA."""
-    if settings.eks_identity is EksIdentity.IRSA and settings.eks_oidc_provider_arn:
-        return policies.irsa_trust_statements(
-            oidc_provider_arn=settings.eks_oidc_provider_arn, namespace=namespace, service_account=service_account
-        )
-    return policies.pod_identity_trust_statements(
-        account_id=settings.account_id,
-        region=settings.region,
-        cluster=settings.eks_cluster or "",
-        namespace=namespace,
-        service_account=service_account,
-        partition=settings.partition,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewRole:
-    """A role of the stack that reads the variables for a platform."""
-
-    name: str
-    logical_name: str
-    """The end of the logical name, after the component's name."""
-    description: str
-    trust: policies.Policy
-    kind: ResourceKind
-    inline_policy: tuple[str, policies.Policy] | None = None
-    """Name and document of the role's inline policy."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reader:
-    """The role that reads the variables from the stack's store for a deploy target."""
-
-    target: Target
-    role: NewRole | str | None = None
-    """The role of the stack, or the name of an existing one; None: the application's own principal."""
-    arn: str = ""
-    """Name of the role; empty for the application's own principal."""
-    title: str = ""
-    """The role's name in messages."""
-    without: str = ""
-    """The consequence if it cannot read the variables."""
-    attachment: str = ""
-    """The end of the attachment's logical name."""
-    one_by_one: bool = False
-    """Whether it reads each parameter in a request of its own."""
+    return policies.policy([statement for each in platforms_of(settings) for statement in each.trust(settings)])
 
 
 def readers_of(settings: Settings) -> tuple[Reader, ...]:
     """The readers of the settings' deploy targets; Vercel keeps the variables itself."""
-    readers = []
-    if Target.ECS in settings.deploy_targets:
-        existing = settings.ecs_execution_role_arn
-        start = policies.task_start_policy(account_id=settings.account_id, partition=settings.partition)
-        role = NewRole(
-            name=settings.names.execution_role,
-            logical_name="execution",
-            description="Starts the tasks of the EONPRO application",
-            trust=policies.execution_trust_policy(),
-            kind=ResourceKind.EXECUTION_ROLE,
-            inline_policy=("StartTasks", start),
-        )
-        name = Arn.parse(existing).name if existing else role
-        readers.append(
-            Reader(
-                target=Target.ECS,
-                role=name,
-                arn=settings.execution_role_arn or "",
-                title="execution role",
-                without="ECS starts no task whose secrets it cannot read: ResourceInitializationError, "
-                "AccessDeniedException",
-            )
-        )
-    if Target.EKS in settings.deploy_targets:
-        role = NewRole(
-            name=settings.names.secrets_role,
-            logical_name="secrets",
-            description="Reads the variables of the EONPRO application for its pods",
-            trust=secrets_trust_of(settings),
-            kind=ResourceKind.SECRETS_ROLE,
-        )
-        arn = settings.arn("iam", f"role/{role.name}")
-        readers.append(
-            Reader(
-                target=Target.EKS,
-                role=role,
-                arn=arn,
-                title="role of External Secrets",
-                without="External Secrets cannot read them, and a pod keeps old values or does not start: "
-                "SecretSyncedError, AccessDeniedException",
-                attachment="-eks",
-                one_by_one=True,
-            )
-        )
-    return tuple(readers)
+    return tuple(filter(None, (each.reader(settings) for each in platforms_of(settings))))
+
+
+def reads_itself(settings: Settings) -> bool:
+    """Whether the application's own principal reads the variables, for a target without a role for that."""
+    return any(reader.role is None for reader in readers_of(settings))
 
 
 def reading_policy_of(settings: Settings) -> tuple[str, policies.Policy]:
@@ -349,7 +212,7 @@ def has_trail_here(settings: Settings) -> bool:
 def access_changes_pattern_of(settings: Settings) -> event_patterns.Pattern:
     """The calls that change the trust or permissions of the application and its readers, or a stored value."""
     names = settings.names
-    provider = vercel_provider_arn_of(settings)
+    provider = vercel.provider_arn_of(settings)
     readers = (reader.arn for reader in readers_of(settings) if reader.role)
     principals = [Arn.parse(arn) for arn in (*settings.app_principal_arns, *readers)]
     return event_patterns.access_changes_pattern(
@@ -489,7 +352,7 @@ def policies_of(settings: Settings, *, key_arns: Sequence[str]) -> Iterator[Stac
         document = policies.application_policy(key_arns=key_arns)
         yield _policy(f"the policy {names.app_policy}", PolicyKind.IDENTITY, document)
     if settings.makes_role and ImportGroup.APPLICATION_ROLE not in kept:
-        trust = application_trust_of(settings, vercel_provider_arn=vercel_provider_arn_of(settings))
+        trust = application_trust_of(settings)
         yield _policy(f"the trust of {names.app_role}", PolicyKind.TRUST, trust)
     readers = readers_of(settings)
     for role in (reader.role for reader in readers):

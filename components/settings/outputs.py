@@ -9,8 +9,9 @@ from typing import Any, Self
 
 from pydantic.alias_generators import to_camel
 
+from components.settings.application import Target
 from components.settings.arn import Arn
-from components.settings.values import ContractError, Target
+from components.settings.values import ContractError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,11 @@ import shlex
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from components.settings import values as fields
+from components.settings.application import ApplicationSettings, partition_of
 from components.settings.arn import Arn
 from components.settings.names import Names
 from components.settings.stored_values import BY_VARIABLE, DATA_KEY_VARIABLE, OPTIONAL_VALUES, STORED_VALUES
@@ -30,9 +31,6 @@ They are delivered together: without the third it would create a new data key.
 POSSIBLE_VARIABLES = (*APPLICATION_VARIABLES, *(value.variable for value in OPTIONAL_VALUES))
 """All variables that an application may have."""
 
-ROTATION_DAYS = range(90, 2561)
-"""Rotation periods that KMS accepts, in days (EnableKeyRotation, RotationPeriodInDays)."""
-
 LOGS_KEY_ROTATION_DAYS = 365
 """Rotation period of the key of the audit logs, in days: the one that auditors expect."""
 
@@ -46,87 +44,8 @@ DEFAULT_RETENTION_DAYS = 2557
 """Seven years: one more than required."""
 
 
-class Settings(BaseModel):
+class Settings(ApplicationSettings):
     """The intended state of one environment. Frozen; the same before and after the stack's configuration."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
-
-    account_id: fields.AccountId
-    """The AWS account, 12 digits; set aws:allowedAccountIds to it too, so that no other account is changed."""
-    region: fields.Region
-    """The AWS Region of the key."""
-    environment: fields.Environment = "production"
-    """The environment; except for production it is appended to every name, so that one account can have several."""
-
-    # The key.
-    administrators: tuple[fields.AdministratorArn, ...] = ()
-    """ARNs of the IAM users and roles that administer the key; the key policy does not let them use or delete it."""
-    administrator_patterns: tuple[fields.RolePattern, ...] = ()
-    """Patterns of role ARNs that administer the key too, for the roles of IAM Identity Center, whose names have random
-    endings."""
-    deletion_administrators: tuple[fields.PrincipalArn, ...] = ()
-    """ARNs of those who may schedule the key's deletion; empty means nobody, until the key's policy is changed."""
-    usage_guard_days: int = Field(default=90, ge=0, le=3650)
-    """Days without any use before the key can be disabled or its deletion scheduled; 0 for no such rule."""
-    incident_responders: tuple[fields.PrincipalArn, ...] = ()
-    """ARNs of those who may disable the key although it is in use; empty means nobody, until its policy is changed."""
-    strict_key_policy: bool = False
-    """Whether IAM policies have no effect on the key, only its own policy; needs two administrators."""
-    exclusive_use: bool = False
-    """Whether everybody except the application is denied the use of the key, also where IAM allows it."""
-    rotation_period_days: int = Field(default=365, ge=ROTATION_DAYS.start, lt=ROTATION_DAYS.stop)
-    """Days between two rotations of the key by KMS, 90 to 2560."""
-    multi_region: bool = False
-    """Whether the key can be replicated to other Regions; it cannot be changed after the key is created."""
-    replica_regions: tuple[fields.Region, ...] = ()
-    """Regions with a replica of the key, and of the wrapped data key."""
-
-    # The application.
-    deploy_targets: tuple[fields.Target, ...] = Field(min_length=1)
-    """The platforms on which the application runs, one or several."""
-    app_principal_arn: fields.ApplicationArn | None = None
-    """ARN of an existing IAM role or user the application runs as; empty creates the role eonpro-app-role."""
-    permissions_boundary_arn: fields.PolicyArn | None = None
-    """ARN of the managed policy that is the permissions boundary of the roles and the user of this stack."""
-    secret_store: fields.SecretStore = fields.SecretStore.PARAMETER_STORE
-    """The store of the wrapped data key, from which a platform in AWS reads the variables."""
-    vercel_team: fields.VercelSlug | None = None
-    """Slug of the Vercel team."""
-    vercel_project: fields.VercelSlug | None = None
-    """Name of the Vercel project."""
-    vercel_access: fields.VercelAccess = fields.VercelAccess.OIDC
-    """The AWS credentials of the application on Vercel: oidc (its role, by Vercel's token) or user (an IAM user with an
-    access key).
-    """
-    vercel_environment: fields.VercelEnvironment = "production"
-    """Environment of the Vercel project that the stack is for: production, preview, or the slug of a custom one; it
-    cannot be changed after the key is created."""
-    vercel_environments: tuple[fields.OtherVercelEnvironment, ...] = ()
-    """Further environments of the Vercel project whose deployments may use the key: preview, or slugs of custom
-    environments.
-    """
-    vercel_issuer_mode: fields.VercelIssuerMode = fields.VercelIssuerMode.TEAM
-    """The issuer of the Vercel project's tokens: team (oidc.vercel.com/<team>) or global (oidc.vercel.com), as the
-    project is set on Vercel.
-    """
-    vercel_oidc_provider_arn: fields.OidcProviderArn | None = None
-    """ARN of the account's IAM OIDC provider for the Vercel team, if there is one; empty creates it."""
-    ecs_cluster: fields.EcsName | None = None
-    """Name of the ECS cluster the application runs in."""
-    ecs_service: fields.EcsName | None = None
-    """Name of the ECS service the application runs as."""
-    ecs_execution_role_arn: fields.RoleArn | None = None
-    """ARN of the tasks' execution role; empty creates the role eonpro-execution-role."""
-    eks_cluster: fields.EksCluster | None = None
-    """Name of the EKS cluster the application runs in."""
-    eks_identity: fields.EksIdentity = fields.EksIdentity.POD_IDENTITY
-    """The AWS credentials of a pod: pod-identity, or irsa."""
-    eks_oidc_provider_arn: fields.ClusterProviderArn | None = None
-    """ARN of the IAM OIDC provider of the EKS cluster, for irsa."""
-    eks_namespace: fields.KubernetesName = "eonpro"
-    """Kubernetes namespace of the application."""
-    eks_service_account: fields.KubernetesName = "eonpro"
-    """Kubernetes service account of the application."""
 
     variable_names: tuple[fields.VariableNameText, ...] = ()
     """Other names for the application's variables, each as NAME=OTHER, such as AWS_KMS_KEY_ID=EONPRO_KMS_KEY_ID, where
@@ -173,50 +92,23 @@ class Settings(BaseModel):
     _variable: str = PrivateAttr(default=DATA_KEY_VARIABLE)
     """The wrapped key that `names` belong to."""
 
-    @field_validator(
-        "administrators",
-        "administrator_patterns",
-        "deletion_administrators",
-        "incident_responders",
-        "replica_regions",
-        "deploy_targets",
-        "vercel_environments",
-        "alert_emails",
-        "variable_names",
-        "record_tables",
-        "adopted",
-        "kept_as_found",
-    )
-    @classmethod
-    def _sorted_without_duplicates(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        # Sorted, so that another order of the same principals is no change of the key policy.
-        return tuple(sorted(set(values)))
-
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
-        faults = [*self._account_faults(), *self._key_faults(), *self._application_faults(), *self._trail_faults()]
+        faults = [*self._account_faults(), *self._key_faults(), *self.target_faults(), *self._trail_faults()]
         if faults:
             raise ValueError("; ".join(faults))
         return self
 
     def _account_faults(self) -> list[str]:
         faults = []
-        for name in (
-            "administrators",
-            "administrator_patterns",
-            "deletion_administrators",
-            "incident_responders",
-            "app_principal_arn",
-            "permissions_boundary_arn",
-            "ecs_execution_role_arn",
-            "vercel_oidc_provider_arn",
-            "eks_oidc_provider_arn",
-        ):
-            value = getattr(self, name)
-            for arn in filter(None, (value,) if isinstance(value, str) else value or ()):
-                if Arn.parse(arn).account != self.account_id:
+        for name, value in self:
+            for arn in (value,) if isinstance(value, str) else value if isinstance(value, tuple) else ():
+                # An organization's trail belongs to another account.
+                if name == "existing_trail_arn" or not (named := Arn.find(arn)):
+                    continue
+                if named.account != self.account_id:
                     faults.append(f"{to_camel(name)}: {arn} belongs to another account than {self.account_id}")
-                elif Arn.parse(arn).partition != self.partition:
+                elif named.partition != self.partition:
                     faults.append(
                         f"{to_camel(name)}: {arn} is in another partition than {self.region} ({self.partition})"
                     )
@@ -245,28 +137,8 @@ class Settings(BaseModel):
                 faults.append(f"replicaRegions: {region} is in another partition than {self.region}")
         return faults
 
-    def _application_faults(self) -> list[str]:
-        faults = []
-        if fields.Target.VERCEL in self.deploy_targets and not (self.vercel_team and self.vercel_project):
-            faults.append("the deploy target vercel needs vercelTeam and vercelProject")
-        if self.vercel_environment in self.vercel_environments:
-            faults.append(f"vercelEnvironments: {self.vercel_environment} is the stack's own vercelEnvironment")
-        if self.vercel_access is fields.VercelAccess.USER and self.app_principal_arn:
-            faults.append(
-                "vercelAccess user creates an IAM user for the application, but appPrincipalArn names another principal"
-            )
-        faults += faults_between(self.variable_names)
-        if self.ecs_service and not self.ecs_cluster:
-            faults.append("ecsService needs ecsCluster")
-        if fields.Target.EKS in self.deploy_targets and not self.eks_cluster:
-            faults.append("the deploy target eks needs eksCluster")
-        needs_provider = fields.Target.EKS in self.deploy_targets and self.eks_identity is fields.EksIdentity.IRSA
-        if needs_provider and not self.eks_oidc_provider_arn:
-            faults.append("eksIdentity irsa needs eksOidcProviderArn, the IAM OIDC provider of the cluster")
-        return faults
-
     def _trail_faults(self) -> list[str]:
-        faults = []
+        faults = list(faults_between(self.variable_names))
         if self.existing_trail_arn and not self.trail_bucket:
             faults.append("existingTrailArn needs trailBucket, the bucket that this trail writes to")
         if len(self.names.trail_bucket) > 63:
@@ -281,22 +153,12 @@ class Settings(BaseModel):
         return faults
 
     @property
-    def partition(self) -> str:
-        """The AWS partition of the Region."""
-        return partition_of(self.region)
-
-    @property
     def iam_region(self) -> str:
         """The Region of the requests to IAM and of their events; it does not depend on the stack's Region.
 
         https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html
         """
         return {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}[self.partition]
-
-    @property
-    def regions(self) -> tuple[str, ...]:
-        """Every Region of the key: its own first, then those of the replicas."""
-        return (self.region, *self.replica_regions)
 
     @property
     def names(self) -> Names:
@@ -348,68 +210,6 @@ class Settings(BaseModel):
         return self.existing_trail_arn is None
 
     @property
-    def makes_user(self) -> bool:
-        """Whether the stack creates an IAM user for the application on Vercel."""
-        return fields.Target.VERCEL in self.deploy_targets and self.vercel_access is fields.VercelAccess.USER
-
-    @property
-    def makes_role(self) -> bool:
-        """Whether the stack creates a role for the application: for every target except Vercel with an IAM user."""
-        others = set(self.deploy_targets) - ({fields.Target.VERCEL} if self.makes_user else set())
-        return self.app_principal_arn is None and bool(others)
-
-    @property
-    def trusts_vercel(self) -> bool:
-        """Whether the application's role trusts Vercel's tokens."""
-        return fields.Target.VERCEL in self.deploy_targets and self.makes_role and not self.makes_user
-
-    @property
-    def makes_vercel_provider(self) -> bool:
-        """Whether the stack creates the IAM OIDC provider of the Vercel team."""
-        return self.trusts_vercel and self.vercel_oidc_provider_arn is None
-
-    @property
-    def vercel_place(self) -> tuple[str, str, str]:
-        """The Vercel team, its project and the project's environment; empty texts without the target."""
-        return self.vercel_team or "", self.vercel_project or "", self.vercel_environment
-
-    @property
-    def uses_store(self) -> bool:
-        """Whether something in AWS reads the variables from the store: at every target except Vercel."""
-        return bool(set(self.deploy_targets) - {fields.Target.VERCEL})
-
-    def arn(self, service: str, resource: str, *, region: str | None = None) -> str:
-        """The ARN of a resource of the stack's account: in its own Region, in another, in none for a global service."""
-        is_global, is_bucket = service in ("iam", "s3"), service == "s3"
-        return str(
-            Arn(
-                partition=self.partition,
-                service=service,
-                region="" if is_global else region or self.region,
-                account="" if is_bucket else self.account_id,
-                resource=resource,
-            )
-        )
-
-    @property
-    def execution_role_arn(self) -> str | None:
-        """The role that reads the variables for ECS, existing or created by the stack; None without ECS."""
-        if fields.Target.ECS not in self.deploy_targets:
-            return None
-        created = self.arn("iam", f"role/{self.names.execution_role}")
-        return self.ecs_execution_role_arn or created
-
-    @property
-    def makes_execution_role(self) -> bool:
-        """Whether the stack creates a task execution role for ECS."""
-        return fields.Target.ECS in self.deploy_targets and self.ecs_execution_role_arn is None
-
-    @property
-    def makes_secrets_role(self) -> bool:
-        """Whether the stack creates a role for External Secrets, which reads the variables for pods on EKS."""
-        return fields.Target.EKS in self.deploy_targets
-
-    @property
     def app_principal_arns(self) -> tuple[str, ...]:
         """The ARNs of the application's principals, also before they are created; the role before the user."""
         return tuple(
@@ -422,11 +222,6 @@ class Settings(BaseModel):
                 ),
             )
         )
-
-    @property
-    def tags(self) -> dict[str, str]:
-        """The tags of every resource that supports tags."""
-        return {"Application": "EONPRO", "Environment": self.environment.capitalize()}
 
     @classmethod
     def read(cls, values: Mapping[str, Any], *, deployed: bool = False) -> Self:
@@ -523,11 +318,6 @@ def correction(field: str, stack: str, value: str | None = None) -> tuple[tuple[
 def correction_line(field: str, stack: str) -> str:
     """The same commands as one line of a shell; empty for none."""
     return " && ".join(map(shlex.join, correction(field, stack)))
-
-
-def partition_of(region: str) -> str:
-    """The AWS partition of a Region."""
-    return {"us-gov": "aws-us-gov", "cn": "aws-cn"}.get(region.rsplit("-", 2)[0], "aws")
 
 
 def _from_json(text: str | None) -> list[Any] | None:

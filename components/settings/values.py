@@ -57,42 +57,6 @@ def in_words(detail: Mapping[str, Any]) -> str:
     return f"{value!r} is not {needed}" if needed else str(detail["msg"]).removeprefix("Value error, ")
 
 
-class Target(StrEnum):
-    """The platform on which the application runs."""
-
-    VERCEL = "vercel"
-    ECS = "ecs"
-    EKS = "eks"
-
-
-class VercelAccess(StrEnum):
-    """The AWS credentials of the application on Vercel."""
-
-    OIDC = "oidc"
-    """It assumes its role with Vercel's OIDC token: no secret that could leak, and a patch of five lines."""
-    USER = "user"
-    """It is an IAM user with an access key, which needs no change of the application; the key never expires."""
-
-
-class VercelIssuerMode(StrEnum):
-    """The issuer of a Vercel project's tokens (`oidcTokenConfig.issuerMode`).
-
-    https://vercel.com/docs/oidc/reference
-    """
-
-    TEAM = "team"
-    """`oidc.vercel.com/<team>`, which no other team's tokens have."""
-    GLOBAL = "global"
-    """`oidc.vercel.com`, one for all teams: the audience and the subject name the team."""
-
-
-class EksIdentity(StrEnum):
-    """The AWS credentials of a pod."""
-
-    POD_IDENTITY = "pod-identity"
-    IRSA = "irsa"
-
-
 class SecretStore(StrEnum):
     """The AWS store of the wrapped data key, from which ECS and EKS read the variables."""
 
@@ -154,6 +118,12 @@ class ResourceKind(StrEnum):
     FALLBACK_TOPIC = "fallback-topic"
     LOG_GROUP = "log-group"
     LOG_ROLE = "log-role"
+
+
+def iam_resource(arn: str) -> str:
+    """The kind and the name of a resource of IAM, `role/NAME`; empty for another text than its ARN."""
+    named = _ARN.fullmatch(arn)
+    return named["rest"] if named and named["service"] == "iam" and not named["region"] else ""
 
 
 def _account(value: str) -> str:
@@ -223,48 +193,14 @@ def _trail(value: str) -> str:
     return value
 
 
-def _oidc_provider(value: str) -> str:
-    arn = _ARN.fullmatch(value)
-    if arn is None or arn["service"] != "iam" or not re.match(r"oidc-provider/oidc\.vercel\.com(/|$)", arn["rest"]):
-        raise ValueError(f"{value!r} is not the ARN of an IAM OIDC provider for Vercel (oidc.vercel.com/<team>)")
-    return value
-
-
 def _bucket(value: str) -> str:
     if not _BUCKET.fullmatch(value):
         raise ValueError(f"{value!r} is not an S3 bucket name: 3 to 63 lower-case letters, digits and hyphens")
     return value
 
 
-def _slug(value: str) -> str:
-    if not re.fullmatch(r"[a-z0-9](?:[a-z0-9._-]{0,98}[a-z0-9])?", value):
-        raise ValueError(f"{value!r} is not a Vercel slug: lower-case letters, digits, '.', '_' and '-'")
-    return value
-
-
-def _other_vercel_environment(value: str) -> str:
-    if value == "production":
-        raise ValueError("production uses the key of its own stack: name the other environments only")
-    return _vercel_environment(value)
-
-
-def _vercel_environment(value: str) -> str:
-    if value == "development":
-        raise ValueError("development may not use the key: its tokens are on the developers' machines")
-    if not re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?", value):
-        raise ValueError(f"{value!r} is not an environment on Vercel: production, preview, or a custom one's slug")
-    return value
-
-
-def _ecs_name(value: str) -> str:
-    if value in PLACEHOLDERS or not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", value):
-        raise ValueError(f"{value!r} is not an ECS name: letters, digits, '-' and '_'")
-    return value
-
-
 def _role_pattern(value: str) -> str:
-    arn = _ARN.fullmatch(value)
-    if arn is None or arn["service"] != "iam" or arn["region"] or not _ROLE_PATTERN.fullmatch(arn["rest"]):
+    if not _ROLE_PATTERN.fullmatch(iam_resource(value)):
         raise ValueError(
             f"{value!r} is not a pattern of role ARNs in one account, such as "
             "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/*AWSReservedSSO_KeyAdmin_????????????????"
@@ -273,31 +209,8 @@ def _role_pattern(value: str) -> str:
 
 
 def _policy(value: str) -> str:
-    arn = _ARN.fullmatch(value)
-    if arn is None or arn["service"] != "iam" or not re.fullmatch(r"policy/[\w+=,.@/-]+", arn["rest"], re.ASCII):
+    if not re.fullmatch(r"policy/[\w+=,.@/-]+", iam_resource(value), re.ASCII):
         raise ValueError(f"{value!r} is not the ARN of a managed IAM policy of one account")
-    return value
-
-
-def _cluster_provider(value: str) -> str:
-    arn = _ARN.fullmatch(value)
-    shape = r"oidc-provider/oidc\.eks\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/id/[A-Za-z0-9]+"
-    if arn is None or arn["service"] != "iam" or not re.fullmatch(shape, arn["rest"]):
-        raise ValueError(
-            f"{value!r} is not the ARN of an EKS cluster's IAM OIDC provider (oidc.eks.<region>.amazonaws.com/id/…)"
-        )
-    return value
-
-
-def _kubernetes_name(value: str) -> str:
-    if not re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", value):
-        raise ValueError(f"{value!r} is not a Kubernetes name: up to 63 lower-case letters, digits and hyphens")
-    return value
-
-
-def _eks_cluster(value: str) -> str:
-    if value in PLACEHOLDERS or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", value):
-        raise ValueError(f"{value!r} is not the name of an EKS cluster: up to 100 letters, digits, '-' and '_'")
     return value
 
 
@@ -364,15 +277,7 @@ ApplicationArn = Annotated[str, AfterValidator(_application)]
 RoleArn = Annotated[str, AfterValidator(_role)]
 PolicyArn = Annotated[str, AfterValidator(_policy)]
 TrailArn = Annotated[str, AfterValidator(_trail)]
-OidcProviderArn = Annotated[str, AfterValidator(_oidc_provider)]
-ClusterProviderArn = Annotated[str, AfterValidator(_cluster_provider)]
 BucketName = Annotated[str, AfterValidator(_bucket)]
-VercelSlug = Annotated[str, AfterValidator(_slug)]
-VercelEnvironment = Annotated[str, AfterValidator(_vercel_environment)]
-OtherVercelEnvironment = Annotated[str, AfterValidator(_other_vercel_environment)]
-EcsName = Annotated[str, AfterValidator(_ecs_name)]
-EksCluster = Annotated[str, AfterValidator(_eks_cluster)]
-KubernetesName = Annotated[str, AfterValidator(_kubernetes_name)]
 Email = Annotated[str, AfterValidator(_email)]
 RecordTableText = Annotated[str, AfterValidator(_record_table)]
 VariableNameText = Annotated[str, AfterValidator(_variable_name)]

@@ -18,7 +18,7 @@ import pytest
 from pulumi.runtime import mocks, rpc, set_all_config, stack
 from pulumi.runtime.settings import set_root_resource
 
-from components.settings.settings import partition_of
+from components.settings import partition_of
 from tests.components.configurations import ACCOUNT, CONFIG, CONFIGURATIONS, REGION, as_text
 
 PROGRAM = Path(__file__).parents[2] / "__main__.py"

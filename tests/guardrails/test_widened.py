@@ -24,6 +24,8 @@ import pytest
 import components
 from components.policies import access, documents, key, trail
 from components.settings import Settings
+from components.targets import ecs, eks
+from components.targets.platform import platforms
 from tests.components import conftest
 from tests.components.configurations import ACCOUNT, CONFIG, CONFIGURATIONS
 from tests.components.conftest import Recording
@@ -157,28 +159,29 @@ def test_every_statement_that_is_widened_is_refused(
 
 
 def writers() -> dict[str, Callable[..., Any]]:
-    """Every function of `components.policies` that writes statements, by its name."""
-    return {
+    """Every function of `components.policies` and `components.targets` that writes statements, by its name."""
+    of_modules = {
         f"{module.__name__.rpartition('.')[2]}.{name}": function
-        for module in (access, key, trail, documents)
+        for module in (access, key, trail, documents, ecs, eks)
         for name, function in vars(module).items()
         if inspect.isfunction(function) and function.__module__ == module.__name__ and name != "policy"
         if function.__annotations__.get("return") in ("Statement", "list[Statement]", "Policy")
     }
+    return {**of_modules, **{f"{name}.trust": platform.trust for name, platform in platforms().items()}}
 
 
 WRITERS = writers()
 USED_BY = {
-    "access.vercel_trust_statements": "vercel",
-    "access.irsa_trust_statements": "eks-irsa",
+    "vercel.trust": "vercel",
+    "eks.trust": "eks-irsa",
     "access.secret_policy": "ecs-secrets-manager",
     "access.secret_statements": "ecs-secrets-manager",
     "access.parameter_policy": "ecs",
     "access.parameter_statements": "ecs",
-    "access.ecs_trust_statements": "ecs",
-    "access.execution_trust_policy": "ecs",
-    "access.task_start_policy": "ecs",
-    "access.pod_identity_trust_statements": "eks-pod-identity",
+    "ecs.execution_trust_policy": "ecs",
+    "ecs.task_start_policy": "ecs",
+    "eks.secrets_trust_of": "eks-pod-identity",
+    "eks.trust_of": "eks-pod-identity",
     "key.exclusive_use_statement": "guarded",
     "key.usage_guard_statements": "guarded",
     "key.pattern_administration_statement": "strict, by pattern",
@@ -230,6 +233,9 @@ def test_the_program_with_a_wider_writer_is_refused(writer: str, monkeypatch: py
                 for name, value in vars(module).copy().items():
                     if value is wider.function:
                         patches.setattr(module, name, wider)
+            for platform in platforms().values():
+                if platform.trust == wider.function:
+                    patches.setattr(platform, "trust", wider)
             recording = Recording()
             contextvars.copy_context().run(conftest._run, {**CONFIG, **_named(changes)}, recording)
         assert wider.is_called, f"{writer} is not called"
@@ -296,6 +302,8 @@ def test_the_verdict_is_the_same_where_no_writer_can_be_called() -> None:
     script = """
 import sys, components.policies as p
 from components.policies import access, key, trail, documents
+from components.targets import ecs, eks
+from components.targets.platform import platforms
 def no(*args, **more):
     raise AssertionError("a function that writes policies was called")
 for module in (p, access, key, trail, documents):

@@ -17,6 +17,7 @@ import yaml
 from pydantic.alias_generators import to_camel
 
 from components.settings import LISTS, Settings
+from components.settings.application import ApplicationSettings
 from wizard.targets.port import all_targets
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,15 +31,20 @@ def descriptions() -> dict[str, str]:
 
     Python keeps no docstring of a field, so they are read from the source.
     """
-    (settings,) = ast.parse(textwrap.dedent(inspect.getsource(Settings))).body
-    body = settings.body if isinstance(settings, ast.ClassDef) else []
     by_key = {}
-    for field, text in zip(body, body[1:], strict=False):
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and field.target.id[0] != "_":
+    for part in Settings.__mro__:
+        if not issubclass(part, ApplicationSettings):
+            continue
+        (settings,) = ast.parse(textwrap.dedent(inspect.getsource(part))).body
+        body = settings.body if isinstance(settings, ast.ClassDef) else []
+        for field, text in zip(body, body[1:], strict=False):
+            name = field.target.id if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) else ""
+            if name not in Settings.model_fields:
+                continue
             if not (isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)):
-                raise SystemExit(f"components/settings/settings.py: {field.target.id} has no docstring")
+                raise SystemExit(f"{part.__module__}: {name} has no docstring")
             description = " ".join(str(text.value.value).split()).removesuffix(".")
-            by_key[to_camel(field.target.id)] = _with_choices(description, field.target.id)
+            by_key[to_camel(name)] = _with_choices(description, name)
     return by_key
 
 

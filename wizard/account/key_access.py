@@ -14,7 +14,7 @@ from components.policies.evaluation import GrantFact
 from components.policies.evaluation.conditions import matches
 from components.policies.evaluation.principals import PrincipalKind
 from components.policies.evaluation.trust import AssumePath
-from components.policies.stack import application_trust_of, vercel_provider_arn_of
+from components.policies.stack import application_trust_of
 from components.policies.statements import PolicyStatement, statements_of
 from components.settings import ImportGroup, Outputs, Settings
 from components.settings.arn import Arn
@@ -67,7 +67,7 @@ def expectation_of(settings: Settings, outputs: Outputs | None) -> Expectation:
         # The statement that delegates to IAM names the account, and so its root user.
         root = settings.arn("iam", "root")
         rights[root] = frozenset(("use", "administer", "delete"))
-    trust = application_trust_of(settings, vercel_provider_arn=vercel_provider_arn_of(settings))
+    trust = application_trust_of(settings)
     return Expectation(
         rights=rights,
         patterns=settings.administrator_patterns,

@@ -146,8 +146,8 @@ def external_secret(settings: Settings) -> str:
     """
     import yaml
 
-    from components.policies.stack import SECRETS_NAMESPACE, SECRETS_SERVICE_ACCOUNT
     from components.settings import EksIdentity, SecretStore
+    from components.targets.eks import SECRETS_NAMESPACE, SECRETS_SERVICE_ACCOUNT
 
     service = "SecretsManager" if settings.secret_store is SecretStore.SECRETS_MANAGER else "ParameterStore"
     aws: dict[str, Any] = {"service": service, "region": settings.region}
@@ -180,8 +180,8 @@ def external_secret(settings: Settings) -> str:
 
 def associations(settings: Settings, *, app_role_arn: str, secrets_role_arn: str) -> Command:
     """The commands that give the two service accounts their roles."""
-    from components.policies.stack import SECRETS_NAMESPACE, SECRETS_SERVICE_ACCOUNT
     from components.settings import EksIdentity
+    from components.targets.eks import SECRETS_NAMESPACE, SECRETS_SERVICE_ACCOUNT
 
     accounts = (
         (settings.eks_namespace, settings.eks_service_account, app_role_arn),

@@ -14,7 +14,7 @@ from components.settings.arn import Arn
 from .. import types
 from ..events import call, missed
 from ..row import Check, Denied, Document, May, Row, unless_set
-from .application import inline_policy, role
+from .application import inline_policy, readers_of, role
 from .keys import AUDIT_KEY, phi_keys
 from .places import trail_arn
 
@@ -246,11 +246,8 @@ def _trail_changes(settings: Settings) -> Events:
 
 def _access_changes(settings: Settings) -> Events:
     names = settings.names
-    principals = [Arn.parse(each) for each in settings.app_principal_arns]
-    if settings.execution_role_arn:
-        principals.append(Arn.parse(settings.execution_role_arn))
-    if settings.makes_secrets_role:
-        principals.append(Arn.parse(settings.arn("iam", f"role/{names.secrets_role}")))
+    readers = [settings.arn("iam", f"role/{name}") for name in readers_of(settings).values()]
+    principals = [Arn.parse(each) for each in (*settings.app_principal_arns, *readers)]
     stored = f"{names.parameter_prefix}/ENCRYPTED_PHI_KEY"
     watching = [names.alert_changes_rule, names.fallback_rule]
     return {

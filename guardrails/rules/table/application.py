@@ -173,17 +173,23 @@ def _access(settings: Settings) -> Iterator[Row]:
         yield Row(type=type_, name="app-access", must=must, rule="listed-access")
 
 
+def readers_of(settings: Settings) -> dict[str, str]:
+    """The names of the roles that read the variables from the store, by the end of their attachment's logical name."""
+    execution_role, names = settings.execution_role_arn, settings.names
+    return {
+        **({"": resource_name(execution_role)} if execution_role else {}),
+        **({"-eks": names.secrets_role} if settings.makes_secrets_role else {}),
+    }
+
+
 def _delivery(settings: Settings) -> Iterator[Row]:
-    names, readers = settings.names, {}
-    if Target.ECS in settings.deploy_targets:
-        readers[""] = resource_name(settings.execution_role_arn or "")
-        if settings.makes_execution_role:
-            # AWS documents a condition on the source for the tasks' own role only.
-            trust = May(who=(("Service", "ecs-tasks.amazonaws.com"),), actions=("sts:AssumeRole",))
-            yield role(settings, "delivery-execution", names.execution_role, Document(may=(trust,)))
-            yield inline_policy("delivery-execution", "StartTasks", names.execution_role, _start_of_tasks(settings))
-    if Target.EKS in settings.deploy_targets:
-        readers["-eks"] = names.secrets_role
+    names, readers = settings.names, readers_of(settings)
+    if settings.makes_execution_role:
+        # AWS documents a condition on the source for the tasks' own role only.
+        trust = May(who=(("Service", "ecs-tasks.amazonaws.com"),), actions=("sts:AssumeRole",))
+        yield role(settings, "delivery-execution", names.execution_role, Document(may=(trust,)))
+        yield inline_policy("delivery-execution", "StartTasks", names.execution_role, _start_of_tasks(settings))
+    if settings.makes_secrets_role:
         trust = _pods(settings, "external-secrets", "external-secrets")
         yield role(settings, "delivery-secrets", names.secrets_role, Document(may=(trust,)))
     if not readers:

@@ -11,6 +11,9 @@ import pytest
 
 from components import policies
 from components.policies import trail
+from components.policies.stack import application_trust_of
+from components.settings import Settings, Target
+from components.targets import ecs
 from tests.golden import as_json, base_of, compare, policy_differences
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -39,25 +42,25 @@ def _key(**changes: Any) -> policies.Policy:
     )
 
 
-def _vercel(**changes: Any) -> list[policies.Statement]:
-    provider = policies.vercel_oidc_provider_arn(account_id=ACCOUNT, team="acme")
-    return policies.vercel_trust_statements(
-        **{"oidc_provider_arn": provider, "team": "acme", "project": "portal", **changes}
-    )
+SETTINGS = Settings(account_id=ACCOUNT, region="us-east-1", administrators=(ADMIN,), deploy_targets=(Target.ECS,))
 
 
-def _ecs(*regions: str) -> list[policies.Statement]:
-    return policies.ecs_trust_statements(account_id=ACCOUNT, regions=regions or ("us-east-1",))
+def _trust(*targets: str, **changes: Any) -> policies.Policy:
+    """The trust of the application's role on these targets."""
+    settings = {
+        "account_id": ACCOUNT,
+        "region": "us-east-1",
+        "administrators": (ADMIN,),
+        "deploy_targets": targets,
+        "vercel_team": "acme",
+        "vercel_project": "portal",
+        "eks_cluster": "clinic",
+        **changes,
+    }
+    return application_trust_of(Settings.read(settings))
 
 
-def _irsa() -> list[policies.Statement]:
-    return policies.irsa_trust_statements(oidc_provider_arn=CLUSTER, namespace="eonpro", service_account="eonpro")
-
-
-def _pods() -> list[policies.Statement]:
-    return policies.pod_identity_trust_statements(
-        account_id=ACCOUNT, region="us-east-1", cluster="clinic", namespace="eonpro", service_account="eonpro"
-    )
+TWO_REGIONS = {"multi_region": True, "replica_regions": ("us-west-2",)}
 
 
 VARIABLES = ("AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY")
@@ -120,19 +123,17 @@ DOCUMENTS: dict[str, Callable[[], policies.Policy]] = {
     ),
     "application": lambda: policies.application_policy(key_arns=(KEY,)),
     "application-replicas": lambda: policies.application_policy(key_arns=(KEY, REPLICA)),
-    "trust-vercel": lambda: policies.policy(_vercel()),
-    "trust-vercel-preview": lambda: policies.policy(_vercel(vercel_environments=("preview",))),
-    "trust-vercel-global-issuer": lambda: policies.policy(
-        _vercel(oidc_provider_arn=f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com")
-    ),
-    "trust-ecs": lambda: policies.policy(_ecs()),
-    "trust-ecs-two-regions": lambda: policies.policy(_ecs("us-east-1", "us-west-2")),
-    "trust-irsa": lambda: policies.policy(_irsa()),
-    "trust-pod-identity": lambda: policies.policy(_pods()),
-    "trust-vercel-and-ecs": lambda: policies.policy([*_vercel(), *_ecs()]),
-    "trust-every-target": lambda: policies.policy([*_vercel(), *_ecs("us-east-1", "us-west-2"), *_pods()]),
-    "trust-execution": lambda: policies.execution_trust_policy(),
-    "task-start": lambda: policies.task_start_policy(account_id=ACCOUNT),
+    "trust-vercel": lambda: _trust("vercel"),
+    "trust-vercel-preview": lambda: _trust("vercel", vercel_environment="preview"),
+    "trust-vercel-global-issuer": lambda: _trust("vercel", vercel_issuer_mode="global"),
+    "trust-ecs": lambda: _trust("ecs"),
+    "trust-ecs-two-regions": lambda: _trust("ecs", **TWO_REGIONS),
+    "trust-irsa": lambda: _trust("eks", eks_identity="irsa", eks_oidc_provider_arn=CLUSTER),
+    "trust-pod-identity": lambda: _trust("eks"),
+    "trust-vercel-and-ecs": lambda: _trust("vercel", "ecs"),
+    "trust-every-target": lambda: _trust("vercel", "ecs", "eks", **TWO_REGIONS),
+    "trust-execution": lambda: ecs.execution_trust_policy(),
+    "task-start": lambda: ecs.task_start_policy(SETTINGS),
     "parameters": lambda: policies.parameter_policy(parameter_arns=_parameters("us-east-1", "aws")),
     "parameters-one-by-one": lambda: policies.parameter_policy(
         parameter_arns=_parameters("us-east-1", "aws"), one_by_one=True

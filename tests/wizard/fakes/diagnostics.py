@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from components import policies
 from components.policies.evaluation.account import IamPolicy, IamPrincipal
-from components.policies.stack import NewRole, application_trust_of, readers_of, reading_policy_of
+from components.policies.stack import application_trust_of, readers_of, reading_policy_of
 from components.settings import SecretStore, Settings, Target
+from components.targets import vercel
+from components.targets.platform import NewRole
 from wizard.core.models.access import DenyingCheck, FormerText, Ruling, StatementEvaluation
 from wizard.core.models.account import Refusal
 
@@ -91,10 +93,10 @@ class FakeAccessDiagnostics:
         self.versions[APP_POLICY] = {"v1": document}
         provider = None
         if Target.VERCEL in wanted.deploy_targets and wanted.vercel_team:
-            provider = policies.vercel_oidc_provider_arn(account_id=ACCOUNT, team=wanted.vercel_team)
-            audience = policies.vercel_audience(team=wanted.vercel_team)
+            provider = vercel.vercel_oidc_provider_arn(account_id=ACCOUNT, team=wanted.vercel_team)
+            audience = vercel.vercel_audience(team=wanted.vercel_team)
             self.providers[provider] = (audience,)
-        trust: Any = application_trust_of(wanted, vercel_provider_arn=provider)
+        trust: Any = application_trust_of(wanted)
         for arn in wanted.app_principal_arns:
             self.principals[arn] = IamPrincipal(
                 arn=arn,

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from components.policies.evaluation import GrantFact, IamPrincipal
-from components.policies.stack import application_trust_of, key_policy_of, vercel_provider_arn_of
+from components.policies.stack import application_trust_of, key_policy_of
 from components.settings import ImportGroup, Settings
 from tests.wizard.fakes.clients import (
     ACCOUNT,
@@ -1475,7 +1475,7 @@ def test_a_full_verification_names_the_key_material_and_a_dry_run_says_nothing(w
 
 def test_verify_does_not_end_well_while_another_account_can_become_the_application(world) -> None:
     world.stand()
-    trust = application_trust_of(world.saved, vercel_provider_arn=vercel_provider_arn_of(world.saved))
+    trust = application_trust_of(world.saved)
     stranger = {"AWS": "arn:aws:iam::999988887777:root"}
     trust["Statement"].append({"Effect": "Allow", "Principal": stranger, "Action": "sts:AssumeRole"})
     world.aws.access_diagnostics.principals[APP] = IamPrincipal(arn=APP, trust=trust)

@@ -5,6 +5,7 @@ Pure.
 
 from components import policies
 from components.settings import APPLICATION_VARIABLES
+from components.targets.ecs import task_start_policy
 from tools.documents.authorizations.principals import (
     ACCOUNT,
     APPLICATION,
@@ -13,6 +14,7 @@ from tools.documents.authorizations.principals import (
     KEY,
     REGION,
     REPLICA,
+    settings,
 )
 from tools.documents.authorizations.rows import Kind, Table, Who, may, may_not
 
@@ -149,7 +151,7 @@ START = Table(
     title="The execution role's own policy",
     about="Pull the image from the account's own repositories, and write the log to its own log groups.",
     kind=Kind.IDENTITY,
-    policy=policies.task_start_policy(account_id=ACCOUNT),
+    policy=task_start_policy(settings()),
     resource=_IMAGE,
     rows=(
         *may(EXECUTION, "ecr:GetAuthorizationToken", by="LogIn", on="*"),

@@ -8,6 +8,7 @@ from typing import Any
 from components import policies
 from components.settings import Settings
 from components.settings.arn import Arn, resource_name
+from components.targets import vercel
 from tools.documents.authorizations.rows import Statement, Who
 
 ACCOUNT = "111122223333"
@@ -139,8 +140,8 @@ def _token(name: str, provider: str, audience: str, subject: str) -> Who:
     return Who(name=name, identity=provider, kind="Federated", context=context)
 
 
-VERCEL = policies.vercel_oidc_provider_arn(account_id=ACCOUNT, team=TEAM)
-VERCEL_AUDIENCE = policies.vercel_audience(team=TEAM)
+VERCEL = vercel.vercel_oidc_provider_arn(account_id=ACCOUNT, team=TEAM)
+VERCEL_AUDIENCE = vercel.vercel_audience(team=TEAM)
 
 
 def vercel_token(name: str, *, project: str = PROJECT, environment: str = "production") -> Who:
@@ -150,8 +151,8 @@ def vercel_token(name: str, *, project: str = PROJECT, environment: str = "produ
 
 OTHER_TEAM = _token(
     "a function of another team's project of the same name",
-    policies.vercel_oidc_provider_arn(account_id=ACCOUNT, team="evil"),
-    policies.vercel_audience(team="evil"),
+    vercel.vercel_oidc_provider_arn(account_id=ACCOUNT, team="evil"),
+    vercel.vercel_audience(team="evil"),
     f"owner:evil:project:{PROJECT}:environment:production",
 )
 GITHUB = _token(

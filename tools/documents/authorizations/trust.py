@@ -6,8 +6,11 @@ Pure.
 from dataclasses import replace
 
 from components import policies
-from components.policies.stack import application_trust_of, secrets_trust_of
+from components.policies.stack import application_trust_of
 from components.settings.arn import Arn
+from components.targets import vercel
+from components.targets.ecs import execution_trust_policy
+from components.targets.eks import secrets_trust_of
 from tools.documents.authorizations.principals import (
     ACCOUNT,
     CLUSTER,
@@ -28,7 +31,6 @@ from tools.documents.authorizations.principals import (
     SECRETS_POD,
     STRANGER,
     TEAM,
-    VERCEL,
     service_account_token,
     settings,
     vercel_token,
@@ -38,12 +40,12 @@ from tools.documents.authorizations.rows import Kind, Table, may, may_not
 ASSUME = "sts:AssumeRole"
 WEB = "sts:AssumeRoleWithWebIdentity"
 ROLE = f"{IAM}:role/eonpro-app-role"
-_ISSUER = policies.vercel_issuer(team=TEAM)
+_ISSUER = vercel.vercel_issuer(team=TEAM)
 _CLUSTER = Arn.parse(EKS).path
 
 
 def _trust(**changes: object) -> policies.Policy:
-    return application_trust_of(settings(**changes), vercel_provider_arn=VERCEL)
+    return application_trust_of(settings(**changes))
 
 
 VERCEL_TRUST = Table(
@@ -128,7 +130,7 @@ EXECUTION_TRUST = Table(
     title="Who can assume the execution role of ECS",
     about="It starts the tasks and passes them their variables; it may not use the key.",
     kind=Kind.TRUST,
-    policy=policies.execution_trust_policy(),
+    policy=execution_trust_policy(),
     resource=f"{IAM}:role/eonpro-execution-role",
     rows=(
         *may(replace(ECS_TASKS, name="the ECS agent"), ASSUME, by="TrustEcsTasks"),

@@ -17,9 +17,9 @@ from typing import Any
 
 import yaml
 
-from components.policies import execution_trust_policy
 from components.settings import PROJECT as NAMESPACE
 from components.settings import Settings
+from components.targets.ecs import execution_trust_policy
 from tests.onboarding.deployment import CALLER, Deployment, onboarding, running_deployment
 from wizard.core.required_permissions.resources import FEATURES, Setup, resources_of
 from wizard.core.required_permissions.table import OPTIONAL, TABLE

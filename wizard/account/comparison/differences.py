@@ -12,7 +12,6 @@ from components.policies.stack import (
     application_trust_of,
     decide_by_key_policy_of,
     key_policy_of,
-    vercel_provider_arn_of,
 )
 from components.policies.statements import statements_of
 from components.settings import KEY_DESCRIPTION, ImportGroup, ResourceKind, Settings
@@ -245,7 +244,7 @@ def _role(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Differenc
     if boundary != settings.permissions_boundary_arn:
         desired = settings.permissions_boundary_arn
         yield ("role, permissions boundary", resource_of(boundary or "none"), resource_of(desired or "none"))
-    trust = application_trust_of(settings, vercel_provider_arn=vercel_provider_arn_of(settings))
+    trust = application_trust_of(settings)
     if same(discovered.role_trust, trust):
         return
     differences = [*_trust(discovered.role_trust, trust)]

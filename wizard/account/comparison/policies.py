@@ -14,6 +14,7 @@ from components.policies import stack as of_stack
 from components.policies.evaluation.account import IamPolicy, IamPrincipal
 from components.policies.statements import PolicyStatement, Principal, Test, canonical_principal, statements_of
 from components.settings import ImportGroup, Outputs, Settings
+from components.targets.platform import NewRole
 
 KEY_ACTIONS = tuple(
     sorted(
@@ -188,7 +189,8 @@ class OwnPrincipal:
 def own_principals(settings: Settings, outputs: Outputs) -> tuple[OwnPrincipal, ...]:
     """The role and the user that the stack makes for the application, and the roles that read the variables."""
     kept, iam = settings.kept_as_found, settings.arn("iam", "")
-    own = None if ImportGroup.APPLICATION_POLICY in kept else {outputs.app_policy_arn: None}
+    reading = _reading(settings) if of_stack.reads_itself(settings) else {}
+    own = None if ImportGroup.APPLICATION_POLICY in kept else {outputs.app_policy_arn: None, **reading}
     trust = None if ImportGroup.APPLICATION_ROLE in kept else application_trust(settings)
     role = OwnPrincipal(arn=f"{iam}role/{settings.names.app_role}", trust=trust, policies=own)
     user = OwnPrincipal(arn=f"{iam}user/{settings.names.app_user}", policies=own)
@@ -198,8 +200,7 @@ def own_principals(settings: Settings, outputs: Outputs) -> tuple[OwnPrincipal, 
 
 def own_readers(settings: Settings) -> tuple[OwnPrincipal, ...]:
     """The roles that the stack makes for those who read the variables."""
-    name, document = of_stack.reading_policy_of(settings)
-    reading = {settings.arn("iam", f"policy/{name}"): document}
+    reading = _reading(settings)
     return tuple(
         OwnPrincipal(
             arn=reader.arn,
@@ -207,13 +208,19 @@ def own_readers(settings: Settings) -> tuple[OwnPrincipal, ...]:
             policies={**reading, **dict([reader.role.inline_policy] if reader.role.inline_policy else [])},
         )
         for reader in of_stack.readers_of(settings)
-        if isinstance(reader.role, of_stack.NewRole)
+        if isinstance(reader.role, NewRole)
     )
+
+
+def _reading(settings: Settings) -> dict[str, Mapping[str, Any] | None]:
+    """The policy that reads the variables, by its ARN."""
+    name, document = of_stack.reading_policy_of(settings)
+    return {settings.arn("iam", f"policy/{name}"): document}
 
 
 def application_trust(settings: Settings) -> Mapping[str, Any]:
     """Who may assume the application's role."""
-    return of_stack.application_trust_of(settings, vercel_provider_arn=of_stack.vercel_provider_arn_of(settings))
+    return of_stack.application_trust_of(settings)
 
 
 def compare_trust(trust: Mapping[str, Any] | None, wanted: Mapping[str, Any] | None) -> TrustComparison:

@@ -7,13 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from components import policies
 from components.policies import ci
 from components.policies import stack as of_stack
 from components.policies.evaluation import KeyPolicyDecision
 from components.policies.evaluation.account import IamPrincipal
 from components.policies.evaluation.statements import Request, evaluate_policies
+from components.policies.key import APPLICATION_ACTIONS
 from components.settings import DATA_KEY_VARIABLE, ImportGroup, ResourceKind, SecretStore, VercelIssuerMode
+from components.targets.platform import NewRole, Reader
+from components.targets.vercel import issuer_of, provider_arn_of, vercel_audience, vercel_issuer
 from wizard.account import codes, fixes
 from wizard.account.comparison.differences import differences_of
 from wizard.account.comparison.policies import application_trust, compare_trust, own_readers
@@ -69,7 +71,7 @@ def check_application_grants(facts: StackFacts) -> Iterator[Notice]:
 
 
 def _granted(facts: StackFacts, arn: str, policy: Mapping[str, Any], expected: Mapping[str, Any]) -> Notice:
-    actions = policies.APPLICATION_ACTIONS
+    actions = APPLICATION_ACTIONS
     decisions = {action: of_stack.decide_by_key_policy_of(facts.settings, policy, arn, action) for action in actions}
     denied = [action for action, grant in decisions.items() if grant is KeyPolicyDecision.DENIED]
     if denied:
@@ -262,11 +264,11 @@ def _trusting(facts: StackFacts, role: IamPrincipal, repository: str, trusted: S
 @judgement("application-tested")
 def check_oidc_provider(facts: StackFacts) -> Iterator[Notice]:
     """Whether the account has the OIDC provider of Vercel, with the audience of its tokens."""
-    settings, arn = facts.settings, of_stack.vercel_provider_arn_of(facts.settings)
+    settings, arn = facts.settings, provider_arn_of(facts.settings)
     if not settings.trusts_vercel or arn is None or settings.vercel_team is None:
         return
     audiences = facts.once("provider", lambda: facts.access_diagnostics.audiences(arn))
-    audience = policies.vercel_audience(team=settings.vercel_team)
+    audience = vercel_audience(team=settings.vercel_team)
     if isinstance(audiences, SetupError):
         yield Notice.unread(f"the OIDC provider {arn}", audiences)
     elif audiences is None:
@@ -295,11 +297,11 @@ def check_oidc_provider(facts: StackFacts) -> Iterator[Notice]:
 def check_vercel_tokens(facts: StackFacts) -> Iterator[Notice]:
     """Whether the project on Vercel gives its deployments a token, from the issuer that the role trusts."""
     settings, project = facts.settings, facts.project
-    trusted = of_stack.vercel_issuer_of(settings)
+    trusted = issuer_of(settings)
     if not settings.trusts_vercel or trusted is None or not isinstance(project, VercelProject):
         return  # check_vercel reports a project that cannot be read.
     mode = project.issuer_mode
-    issuer = policies.vercel_issuer(team=settings.vercel_team or "", is_global=mode is VercelIssuerMode.GLOBAL)
+    issuer = vercel_issuer(team=settings.vercel_team or "", is_global=mode is VercelIssuerMode.GLOBAL)
     if project.gives_tokens is False:
         off, tokens = tokens_off(settings, project), enable_tokens(project, settings)
         yield Notice.wrong("vercel-oidc-off", what=off.what, why=off.why, command=tokens, advice=RESTART)
@@ -348,12 +350,12 @@ def check_reader_surplus(facts: StackFacts) -> Iterator[Notice]:
         yield from surplus_of(facts, role, own[reader.arn], *endings)
 
 
-def _endings(facts: StackFacts, reader: of_stack.Reader) -> tuple[str, ...]:
+def _endings(facts: StackFacts, reader: Reader) -> tuple[str, ...]:
     """The ends of the URNs of the role, its inline policy, the policy that reads the variables and its attachment."""
     is_secret = facts.settings.secret_store is SecretStore.SECRETS_MANAGER
     logical = "delivery-secrets" if is_secret else "delivery-parameters"
     # The stack has no resource of an existing role.
-    role = f"delivery-{reader.role.logical_name if isinstance(reader.role, of_stack.NewRole) else ''}"
+    role = f"delivery-{reader.role.logical_name if isinstance(reader.role, NewRole) else ''}"
     return (
         f"aws:iam/role:Role::{role}",
         f"aws:iam/rolePolicy:RolePolicy::{role}",
@@ -363,7 +365,7 @@ def _endings(facts: StackFacts, reader: of_stack.Reader) -> tuple[str, ...]:
 
 
 def _reading(
-    facts: StackFacts, reader: of_stack.Reader, role: IamPrincipal | None, endings: tuple[str, ...]
+    facts: StackFacts, reader: Reader, role: IamPrincipal | None, endings: tuple[str, ...]
 ) -> Iterator[Notice]:
     settings, arn = facts.settings, reader.arn
     if role is None:

@@ -6,11 +6,14 @@ Pure. The actions are in `wizard.core.required_permissions.table`.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 
 from components import policies
 from components.policies.named_resources import named_resources
-from components.policies.stack import alert_rules_of, vercel_provider_arn_of
-from components.settings import ObjectLock, ResourceKind, Settings
+from components.policies.stack import alert_rules_of
+from components.settings import ObjectLock, ResourceKind, Settings, Target
+from components.targets import vercel
+from components.targets.platform import platforms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,10 @@ class Setup:
         )
 
 
+def _runs_on(target: Target, setup: Setup) -> bool:
+    return target in setup.settings.deploy_targets
+
+
 FEATURES: Mapping[str, Callable[[Setup], bool]] = {
     "import": lambda setup: setup.imports or bool(setup.settings.adopted),
     "access logs": lambda setup: setup.settings.access_logging,
@@ -38,8 +45,7 @@ FEATURES: Mapping[str, Callable[[Setup], bool]] = {
     "Object Lock": lambda setup: setup.settings.trail_lock is not ObjectLock.NONE,
     "Parameter Store": lambda setup: not _in_secrets(setup.settings),
     "Secrets Manager": lambda setup: _in_secrets(setup.settings),
-    "ECS": lambda setup: setup.settings.execution_role_arn is not None,
-    "EKS": lambda setup: setup.settings.makes_secrets_role,
+    **{each.feature: partial(_runs_on, name) for name, each in platforms().items() if each.feature},
     "existing trail": lambda setup: not setup.settings.makes_trail,
     "multi-Region": lambda setup: setup.settings.multi_region,
     "replicas": lambda setup: bool(setup.settings.replica_regions),
@@ -119,14 +125,13 @@ def _principals(settings: Settings) -> dict[str, list[str]]:
     existing = settings.app_principal_arn
     user = existing if existing and ":user/" in existing else None
     role = existing if existing and ":role/" in existing else None
-    provider = vercel_provider_arn_of(settings)
+    provider = vercel.provider_arn_of(settings)
     return {
         **_named(settings),
         "existing application user": [user] if user else [],
         "existing application role": [role] if role else [],
         "Vercel's identity provider": [provider] if settings.trusts_vercel and provider else [],
-        "cluster's identity provider": [settings.eks_oidc_provider_arn] if settings.eks_oidc_provider_arn else [],
-        "existing execution role": [settings.ecs_execution_role_arn] if settings.ecs_execution_role_arn else [],
+        **{name: [arn] for each in platforms().values() for name, arn in each.existing(settings).items() if arn},
         # The operator's own name is not known here, and the simulator tells nothing that its policies do not grant.
         "callers": [settings.arn("iam", "user/*"), settings.arn("iam", "role/*")],
     }

@@ -16,6 +16,7 @@ from components.policies.boundary import tagged
 from components.policies.stack import trail_arn_of
 from components.settings import ResourceKind, Settings
 from components.settings.arn import Arn
+from components.targets.platform import platforms
 from wizard.core.required_permissions.resources import FEATURES, LOGS_KEY, REPLICAS_ELSEWHERE, Setup, resources_of
 
 TABLE = Path(__file__).with_name("measured.json")
@@ -23,9 +24,7 @@ TABLE = Path(__file__).with_name("measured.json")
 OPTIONAL = frozenset(
     {
         "account:ListRegions",
-        # Whether the application's task definition has an ENCRYPTION_KEY.
-        "ecs:DescribeServices",
-        "ecs:DescribeTaskDefinition",
+        *(action for each in platforms().values() for action in each.optional_actions),
         "iam:GetAccountSummary",
         "iam:ListAccountAliases",
         "s3:ListAllMyBuckets",

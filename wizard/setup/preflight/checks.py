@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from components.policies.stack import vercel_issuer_of
 from components.settings import DATA_KEY_VARIABLE, ImportGroup, Settings, Target, VercelIssuerMode
+from components.targets.vercel import issuer_of
 from wizard.account.resource_conflicts import (
     certain_conflicts,
     claim_of,
@@ -263,7 +263,7 @@ def _with_issuer(
     """The settings with the issuer that the project on Vercel is set to, and what exists under the names they give."""
     arn = settings.vercel_oidc_provider_arn
     changed = settings.model_copy(update={"vercel_issuer_mode": mode, "vercel_oidc_provider_arn": None})
-    if arn is not None and arn.endswith(f"/{vercel_issuer_of(changed)}"):
+    if arn is not None and arn.endswith(f"/{issuer_of(changed)}"):
         changed = changed.model_copy(update={"vercel_oidc_provider_arn": arn})
     if on_aws.existing is None or aws is None or not changed.makes_vercel_provider:
         return changed, on_aws

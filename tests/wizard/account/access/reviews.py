@@ -56,7 +56,7 @@ def application(**more: Any) -> IamPrincipal:
     values: dict[str, Any] = {
         "arn": APP,
         "policies": (IamPolicy(name=APP_POLICY, document=document(use)),),
-        "trust": application_trust_of(SETTINGS, vercel_provider_arn=PROVIDER),
+        "trust": application_trust_of(SETTINGS),
     }
     return IamPrincipal(**values | more)
 
@@ -80,7 +80,7 @@ def aws(*more: IamPrincipal, **access: Any) -> FakeAwsClient:
 
 def trust_statements() -> list[Any]:
     """The statements by which one becomes the application, as the settings mean them."""
-    return list(application_trust_of(SETTINGS, vercel_provider_arn=PROVIDER)["Statement"])
+    return list(application_trust_of(SETTINGS)["Statement"])
 
 
 def key_statements(made: FakeAwsClient) -> list[Any]:

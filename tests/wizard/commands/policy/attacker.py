@@ -26,6 +26,8 @@ from components.policies.evaluation.trust import assume_paths
 from components.policies.named_resources import ROLE, USER, named_resources
 from components.policies.trail import LOGS_KEY_TAGS
 from components.settings import Settings
+from components.targets import ecs
+from components.targets.platform import NewRole
 from tests.wizard.commands.policy.attacks import (
     ADMINISTRATOR_ACCESS,
     ANYTHING,
@@ -410,7 +412,7 @@ def deployed_account(settings: Settings, attacker: Holder, *, boundary: Document
     app_policy = arn("iam", f"policy/{names.app_policy}")
     account.managed[app_policy] = policies.application_policy(key_arns=key_arns)
     bound = boundary_arn_of(settings)
-    trust = stack.application_trust_of(settings, vercel_provider_arn=stack.vercel_provider_arn_of(settings))
+    trust = stack.application_trust_of(settings)
     made = {row.arn for row in named_resources(settings) if row.is_made and row.type in (ROLE, USER)}
 
     def add(name: str, *, bounded: bool = True, **parts: Any) -> None:
@@ -424,8 +426,8 @@ def deployed_account(settings: Settings, attacker: Holder, *, boundary: Document
         account.managed[arn("iam", f"policy/{name}")] = document
         for reader in stack.readers_of(settings):
             role = reader.role
-            inline = (role.inline_policy[1],) if isinstance(role, stack.NewRole) and role.inline_policy else ()
-            trusted = role.trust if isinstance(role, stack.NewRole) else policies.execution_trust_policy()
+            inline = (role.inline_policy[1],) if isinstance(role, NewRole) and role.inline_policy else ()
+            trusted = role.trust if isinstance(role, NewRole) else ecs.execution_trust_policy()
             attached = (arn("iam", f"policy/{name}"),)
             add(reader.arn, bounded=reader.arn in made, attached=attached, inline=inline, trust=trusted)
     for role_name, (role_trust, document) in (

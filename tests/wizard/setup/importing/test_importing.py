@@ -154,7 +154,7 @@ GUIDE = DiscoveredSetup(
 AS_WANTED = replace(
     GUIDE,
     key_policy=key_policy_of(VERCEL),
-    role_trust=application_trust_of(VERCEL, vercel_provider_arn=PROVIDER),
+    role_trust=application_trust_of(VERCEL),
     policy=policies.application_policy(key_arns=[KEY]),
     trail=trail_fact(bucket=BUCKET, kms_events=True),
     retention=Retention(
