@@ -5,6 +5,7 @@ Touches the Pulumi engine only, through the components.
 
 import pulumi
 
+import installation
 from components.access import AppAccess, AppAccessArgs
 from components.alerts import Alerts, AlertsArgs
 from components.configuration import read_settings
@@ -35,6 +36,7 @@ outputs: dict[str, object] = {
     "appUserArn": principal.user_arn,
     "secretsRoleArn": delivery.secrets_role_arn,
     "replicaKeyArns": key.replica_arns,
+    "programVersion": installation.version(),
 }
 for name, value in outputs.items():
     if value is not None and value != []:

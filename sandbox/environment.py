@@ -6,14 +6,16 @@ Reads the environment and the engine's choice in `.cache/`; changes nothing.
 import json
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.state import APP_ROLE, LOOPBACK, PASSPHRASE, PROJECT, REGION, SandboxPaths, State, sandbox_paths
+import installation
+from sandbox.state import APP_ROLE, LOOPBACK, PASSPHRASE, PROJECT, REGION, SOURCE, SandboxPaths, State, sandbox_paths
 
-CACHE = PROJECT / ".cache"
+CACHE = Path(installation.CACHE)
 
 _IN_URL = {ord(character): f"%{ord(character):02X}" for character in "%?#"}
 SCRIPT = "eonpro-sandbox"
@@ -37,7 +39,7 @@ class Engine:
 
 
 def engine(environment: Mapping[str, str] | None = None) -> Engine | None:
-    """The chosen Pulumi CLI: `EONPRO_ENGINE`, else the one that `make setup` recorded, else None."""
+    """The chosen Pulumi CLI: `EONPRO_ENGINE`, else the one that was recorded, else an installed sandbox's on PATH."""
     environment = os.environ if environment is None else environment
     if named := environment.get("EONPRO_ENGINE"):
         return Engine(path=Path(named).absolute(), kind="environment", version="")
@@ -46,12 +48,14 @@ def engine(environment: Mapping[str, str] | None = None) -> Engine | None:
         path = PROJECT / choice["path"]
         return Engine(path=path, kind=str(choice.get("kind", "")), version=str(choice.get("version", "")))
     except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None
+        found = shutil.which("pulumi", path=environment.get("PATH")) if installation.IS_INSTALLED else None
+        # The language host goes next to the program itself.
+        return Engine(path=Path(found).resolve(), kind="path", version="") if found else None
 
 
 def interpreter() -> Path:
-    """The Python with the project's dependencies: that of `.venv`, else the current one."""
-    venv_python = PROJECT / ".venv" / "bin" / "python"
+    """The Python with the sandbox's dependencies: that of a checkout's `.venv`, else the current one."""
+    venv_python = SOURCE / ".venv" / "bin" / "python"
     return venv_python if venv_python.exists() else Path(sys.executable)
 
 
@@ -60,9 +64,10 @@ def program(paths: SandboxPaths | None = None) -> str:
     script = interpreter().with_name(SCRIPT)
     called = shlex.quote(str(script))
     if not script.exists():
-        called = f"PYTHONPATH={shlex.quote(str(PROJECT))} {shlex.quote(str(interpreter()))} -P -m sandbox"
+        called = f"PYTHONPATH={shlex.quote(str(SOURCE))} {shlex.quote(str(interpreter()))} -P -m sandbox"
     root = (paths or sandbox_paths()).root
-    return called if root == PROJECT / ".sandbox" else f"EONPRO_SANDBOX_DIR={shlex.quote(str(root))} {called}"
+    is_default = root == PROJECT / ".sandbox" and not installation.IS_INSTALLED
+    return called if is_default else f"EONPRO_SANDBOX_DIR={shlex.quote(str(root))} {called}"
 
 
 def eval_line(paths: SandboxPaths | None = None) -> str:

@@ -14,11 +14,14 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import installation
 from sandbox import environment
 from sandbox import state as processes
 
 START_SECONDS = 60.0
-_SET_UP = f"make -C {shlex.quote(str(processes.PROJECT))} setup"
+_SET_UP = f"make -C {shlex.quote(str(processes.SOURCE))} setup"
+if installation.IS_INSTALLED:
+    _SET_UP = "install the Pulumi CLI, https://www.pulumi.com/docs/install/, then run the same command again"
 
 
 class SandboxError(Exception):
@@ -136,7 +139,7 @@ def _launch(paths: processes.SandboxPaths) -> processes.State:
     with open(paths.log, "wb") as log:
         server = subprocess.Popen(
             [str(environment.interpreter()), "-m", "sandbox.server", str(paths.root), str(ready_writer)],
-            cwd=processes.PROJECT, env=server_environment(os.environ), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            cwd=processes.SOURCE, env=server_environment(os.environ), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             pass_fds=(ready_writer,), start_new_session=True,
         )  # fmt: skip
     os.close(ready_writer)

@@ -15,7 +15,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parent.parent
+import installation
+
+PROJECT = Path(installation.PROJECT)
+SOURCE = Path(installation.SOURCE)
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 SERVICES = (

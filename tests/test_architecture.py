@@ -39,9 +39,9 @@ class Row:
 
 # The first row that fits a file is its row. Everybody may import the standard library, but pure rows not its EFFECTS.
 TABLE = (
-    Row(files=("__main__.py",), outside=("pulumi",), ours=("components.*",), lines=60),
+    Row(files=("__main__.py",), outside=("pulumi",), ours=("installation", "components.*"), lines=60),
     # The first import of a program: it has to be readable by a Python that is too old.
-    Row(files=("required_python.py",), lines=60),
+    Row(files=("installation.py",), lines=100),
     Row(files=("components/settings/*.py",), outside=("pydantic",), ours=("components.settings.*",), pure=True),
     # The registry finds the targets in its package, so that a new one is one file.
     Row(
@@ -64,10 +64,14 @@ TABLE = (
         ours=("wizard.*", *PURE_COMPONENTS),
         pure=True,
     ),
-    Row(files=("wizard/__main__.py",), ours=("required_python", "wizard.cli.*")),
-    Row(files=("wizard/cli/*.py",), outside=("argcomplete",), ours=("wizard.*", *PURE_COMPONENTS)),
-    Row(files=("wizard/__init__.py",), ours=("required_python", "wizard.project"), pure=True),
-    Row(files=("wizard/project.py",), pure=True),
+    Row(files=("wizard/__main__.py",), ours=("installation", "wizard.cli.*")),
+    Row(
+        files=("wizard/cli/*.py",),
+        outside=("argcomplete", "packaging"),
+        ours=("installation", "wizard.*", *PURE_COMPONENTS),
+    ),
+    Row(files=("wizard/__init__.py",), ours=("installation", "wizard.project"), pure=True),
+    Row(files=("wizard/project.py",), ours=("installation",), pure=True),
     # The sockets of both HTTP clients, which know neither each other nor another's library.
     Row(files=("wizard/core/call_limit.py",), ours=CORE),
     Row(files=("wizard/core/*.py",), ours=CORE, pure=True),
@@ -81,7 +85,7 @@ TABLE = (
     Row(
         files=("wizard/pulumi_engine/*.py",),
         outside=("pulumi", "yaml", "cryptography"),
-        ours=("wizard.pulumi_engine.*", *CORE),
+        ours=("installation", "wizard.pulumi_engine.*", *CORE),
     ),
     # The registry finds the targets in its package, so that a new one is one file.
     Row(
@@ -117,7 +121,7 @@ TABLE = (
     Row(files=("phi/adapters/*.py",), ours=("phi.adapters.*", "phi.errors"), pure=True),
     Row(files=("phi/reencryption/*.py",), outside=("psycopg", "cryptography", "pybase64"), ours=("phi.*",)),
     Row(files=("phi/*.py",), outside=("cryptography", "pybase64"), ours=("phi.*",)),
-    Row(files=("sandbox/*.py",), outside=ANY, ours=("required_python", "sandbox.*")),
+    Row(files=("sandbox/*.py",), outside=ANY, ours=("installation", "sandbox.*")),
     # The engine runs the pack's directory as a program, so that its own files are top-level modules there.
     Row(
         files=("guardrails/*.py",),
@@ -129,6 +133,12 @@ TABLE = (
             "components.policies.evaluation.*",
             "components.policies.statements",
         ),
+    ),
+    # The customer's project, and the two files that the wheel adds.
+    Row(
+        files=("examples/project/*.py", "tools/release/eonpro_kms/*.py"),
+        outside=("eonpro_kms",),
+        ours=("wizard.*", "sandbox.*"),
     ),
     # It runs before anything is installed.
     Row(files=("tools/bootstrap/*.py",), ours=("tools.bootstrap.*",)),

@@ -6,6 +6,7 @@ Runs copies of the programs with each Python that this machine has, from 2.7 on,
 from __future__ import annotations
 
 import ast
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from tools.bootstrap.machine import base_python
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = ("wizard", "sandbox", "phi")
 READ_BY_ANY_PYTHON = (
-    *("required_python.py", "wizard/__init__.py", "sandbox/__init__.py", "phi/__init__.py", "phi/interpreter.py"),
+    *("installation.py", "wizard/__init__.py", "sandbox/__init__.py", "phi/__init__.py", "phi/interpreter.py"),
     *("tools/__init__.py", "tools/bootstrap/__init__.py", "tools/bootstrap/__main__.py"),
 )
 
@@ -38,7 +39,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ignored = shutil.ignore_patterns("__pycache__")
     for name in ("components", "wizard", "sandbox", "phi", "tools"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
-    shutil.copy(ROOT / "required_python.py", folder)
+    shutil.copy(ROOT / "installation.py", folder)
     shutil.copy(ROOT / "pyproject.toml", folder)
     return folder
 
@@ -48,7 +49,9 @@ def set_up(checkout: Path):
     """The checkout with its environment."""
     python = checkout / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
-    python.symlink_to(sys.executable)
+    # Not a link: which Python finds its packages through one is a matter of its build.
+    python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    python.chmod(0o755)
     yield checkout
     shutil.rmtree(checkout / ".venv")
 

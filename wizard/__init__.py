@@ -3,11 +3,11 @@
 Touches nothing itself.
 """
 
-import required_python
+import installation
 
 # Before the first module that a Python which is too old cannot even read.
-required_python.require_version("wizard")
+installation.require_version("wizard")
 
-from wizard.project import PROJECT_FOLDER, version
+from wizard.project import PROJECT_FOLDER, SOURCE_FOLDER, version
 
-__all__ = ["PROJECT_FOLDER", "version"]
+__all__ = ["PROJECT_FOLDER", "SOURCE_FOLDER", "version"]

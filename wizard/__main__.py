@@ -9,11 +9,13 @@ import gc
 # Until the first question shows all that is loaded stays: there is nothing to collect. `cli.request` turns it on again.
 gc.disable()
 
-import required_python
+import installation
 
-required_python.require_package("wizard", "pydantic")
+installation.require_package("wizard", "pydantic")
 
 from wizard.cli.main import run as main
+
+__all__ = ["main"]
 
 if __name__ == "__main__":
     main()

@@ -1,4 +1,4 @@
-"""The folder of the project, and its version.
+"""The folders of the project and of this program, and its version.
 
 Reads `pyproject.toml`.
 """
@@ -6,13 +6,13 @@ Reads `pyproject.toml`.
 from functools import cache
 from pathlib import Path
 
-PROJECT_FOLDER = Path(__file__).resolve().parent.parent
+import installation
+
+PROJECT_FOLDER = Path(installation.PROJECT)
 """The folder of Pulumi.yaml, where the stacks' settings, reviews and reports are kept."""
+SOURCE_FOLDER = Path(installation.SOURCE)
+"""The folder of this program: its packages, schemas and examples. A checkout is its own project."""
 
 
-@cache
-def version() -> str:
-    """The version of the project, as pyproject.toml has it."""
-    import tomllib
-
-    return str(tomllib.loads((PROJECT_FOLDER / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
+version = cache(installation.version)
+"""The version of this program, as pyproject.toml has it."""

@@ -68,7 +68,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         return language_pb2.AboutResponse(executable=sys.executable, version=platform.python_version())
 
     def RuntimeOptionsPrompts(self, request: Any, context: Any) -> Any:
-        """No options: programs run with this interpreter; `virtualenv` is ignored."""
+        """No questions. Of the options, `virtualenv` is read: programs run with its interpreter, where it exists."""
         return language_pb2.RuntimeOptionsResponse()
 
     def InstallDependencies(self, request: Any, context: Any) -> Iterator[Any]:
@@ -88,7 +88,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         directory = request.info.program_directory or request.pwd
         entry = request.info.entry_point or request.program or "."
         command = [
-            *(sys.executable, "-u", str(_EXECUTOR)),
+            *(str(_interpreter(request.info)), "-u", str(_EXECUTOR)),
             *("--project", request.project, "--stack", request.stack, "--organization", request.organization),
             *("--root-directory", request.info.root_directory or directory),
             *("--monitor", request.monitor_address, "--engine", self._engine),
@@ -150,6 +150,13 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
     def _forget(self, child: subprocess.Popen[bytes]) -> None:
         with self._lock:
             self._children.discard(child)
+
+
+def _interpreter(program: Any) -> Path:
+    """The Python of the project's `virtualenv`, as the official host takes it; without one, this interpreter."""
+    name = dict(program.options).get("virtualenv")
+    python = Path(program.root_directory, str(name), "bin", "python")
+    return python if name and python.exists() else Path(sys.executable)
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

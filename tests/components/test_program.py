@@ -10,6 +10,7 @@ from typing import Any
 import pulumi
 import pytest
 
+import installation
 from components.policies.stack import key_policy_of, policies_of
 from components.settings import Outputs, Settings
 from tests.components.configurations import (
@@ -176,6 +177,7 @@ TOLD = {
     "trailArn": f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/eonpro-audit-trail",
     "trailBucket": f"eonpro-cloudtrail-logs-{ACCOUNT}-us-east-1",
     "parameterPrefix": "/eonpro/production",
+    "programVersion": installation.version(),
 }
 PARAMETERS = [
     {"name": name, "valueFrom": f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/eonpro/production/{name}"}

@@ -45,7 +45,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 PARTS = (
     "Pulumi.yaml",
     "__main__.py",
-    "required_python.py",
+    "installation.py",
     "components",
     "wizard",
     "phi",

@@ -81,7 +81,7 @@ class PinnedEnvironment:
         if stamp is None or not self._fits(stamp):
             remove(self.folder)
         remove(self._stamp_file)
-        uv.sync(self.folder, *(("--only-group", self.group) if self.group else ()), log=self.log)
+        uv.sync(self.folder, *(("--only-group", self.group) if self.group else ("--extra", "sandbox")), log=self.log)
         for name, target in self._scripts().items():
             module, _, function = target.partition(":")
             script = self.folder / "bin" / name
@@ -109,7 +109,7 @@ class PinnedEnvironment:
         # uv installs the scripts of packages, and the project is not one.
         if self.group:
             return {}
-        scripts: dict[str, str] = tomllib.loads(self.places.pyproject.read_text())["project"]["scripts"]
+        scripts: dict[str, str] = tomllib.loads(self.places.pyproject.read_text())["tool"]["checkout"]["scripts"]
         return scripts
 
     def _interpreter(self) -> dict[str, str]:

@@ -105,8 +105,9 @@ def test_each_package_asked_for_has_its_reason_beside_it():
     ("script", "says"), [("eonpro-kms", "exit codes:"), ("eonpro-sandbox", "bin/eonpro-sandbox env")]
 )
 def test_the_console_scripts_start_the_wizard_and_the_sandbox(script: str, says: str):
-    scripts = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["scripts"]
-    assert scripts.keys() == {"eonpro-kms", "eonpro-sandbox"}
+    pyproject = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+    scripts = pyproject["tool"]["checkout"]["scripts"]
+    assert scripts.keys() == pyproject["project"]["scripts"].keys() == {"eonpro-kms", "eonpro-sandbox"}
     module, _, function = scripts[script].partition(":")
     command = [sys.executable, "-c", f"import sys; from {module} import {function}; sys.exit({function}())", "--help"]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=60)

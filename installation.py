@@ -1,0 +1,89 @@
+"""Where this program is installed, which project it serves, and whether this Python can run it.
+
+Reads pyproject.toml, and Pulumi.yaml of the current folder and those above it; writes to standard error. Its syntax is
+also valid for Python 2.7, which can then print the sentence.
+"""
+
+import os
+import sys
+
+MINIMUM = (3, 11)
+# Not the file itself, which may be a link into the cache of an installer.
+SOURCE = os.path.realpath(os.path.dirname(os.path.abspath(__file__)))
+"""The folder of the packages: a checkout, or `eonpro_kms` in site-packages."""
+IS_INSTALLED = os.path.basename(SOURCE) == "eonpro_kms" and not os.path.exists(os.path.join(SOURCE, "Pulumi.yaml"))
+"""Whether this is the wheel and not a checkout. A checkout is its own project, with its own environment and caches."""
+
+
+def is_project(folder):  # type: (str) -> bool
+    """Whether the folder has the Pulumi.yaml of a project of this program."""
+    try:
+        with open(os.path.join(folder, "Pulumi.yaml"), "rb") as file:
+            return b"name: eonpro-kms" in file.read().splitlines()
+    except (IOError, OSError):
+        return False
+
+
+def _project():  # type: () -> str
+    # The environment of a project serves that project, wherever the command is typed.
+    own = os.path.realpath(os.path.dirname(sys.prefix))
+    if not IS_INSTALLED or is_project(own):
+        return own if IS_INSTALLED else SOURCE
+    try:
+        folder = here = os.path.realpath(os.getcwd())
+    except OSError:
+        return os.path.expanduser("~")
+    while not is_project(folder):
+        folder, below = os.path.dirname(folder), folder
+        if folder == below:
+            return here
+    return folder
+
+
+PROJECT = _project()
+"""The folder of Pulumi.yaml, of the stacks' settings, reviews and reports; where there is none, the current folder."""
+VENV = os.path.join(PROJECT, ".venv")
+CACHE = os.path.join(PROJECT, ".cache")
+"""Where the engine of `make setup` is; of the wheel, the user's own folder for caches."""
+if IS_INSTALLED:
+    CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "eonpro-kms")
+
+
+def version():  # type: () -> str
+    """The version of this program, as pyproject.toml has it."""
+    import tomllib
+
+    with open(os.path.join(SOURCE, "pyproject.toml"), "rb") as file:
+        return str(tomllib.load(file)["project"]["version"])
+
+
+def require_version(module):  # type: (str) -> None
+    """End the process where this Python is too old for `python -m MODULE`."""
+    if sys.version_info < MINIMUM:
+        _refuse(module, "and this program needs Python 3.11 or newer")
+
+
+def require_package(module, package):  # type: (str, str) -> None
+    """End the process where this Python lacks a package that `python -m MODULE` always needs."""
+    from importlib.util import find_spec
+
+    if find_spec(package) is None:
+        _refuse(module, "without the packages of this program")
+
+
+def _refuse(module, why):  # type: (str, str) -> None
+    python = os.path.join(VENV, "bin", "python")
+    command = " ".join(_quoted(word) for word in [python, "-m", module] + sys.argv[1:])
+    if not os.path.exists(python) or os.path.realpath(sys.prefix) == os.path.realpath(VENV):
+        command = "make -C " + _quoted(PROJECT) + " setup && " + command
+    if IS_INSTALLED:
+        command = "uv tool install --force 'eonpro-kms[sandbox]'"
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    sys.stderr.write("{} is Python {}, {}; run: {}\n".format(sys.executable, version, why, command))
+    sys.exit(1)
+
+
+def _quoted(word):  # type: (str) -> str
+    # As shlex.quote, which Python 2.7 does not have.
+    plain = word and not set(word) - set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./-_")
+    return word if plain else "'" + word.replace("'", "'\"'\"'") + "'"
