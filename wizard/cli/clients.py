@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from components.settings import Settings
+from wizard import SOURCE_FOLDER
 from wizard.account.access.stored_reviews import REVIEWS
 from wizard.aws import client as aws
 from wizard.aws.auth import sign_in
 from wizard.cli import github
 from wizard.cli.commands import READ_ONLY
+from wizard.cli.project_environment import changes_since, check_version, stage, upgrade
 from wizard.commands.backup.command import after_setup
 from wizard.core import retry
 from wizard.core.clients import Clients
@@ -34,7 +36,7 @@ from wizard.inputs.registry import by_key
 from wizard.inputs.saved_progress import DraftFiles
 from wizard.pulumi_engine import config
 from wizard.pulumi_engine.backend import StatePlaces, list_stacks
-from wizard.pulumi_engine.engine import PulumiEngine
+from wizard.pulumi_engine.engine import PulumiEngine, Upgrade
 from wizard.pulumi_engine.process import EngineProcess
 from wizard.setup import saved_plan
 from wizard.terminal.terminal import Terminal
@@ -55,8 +57,12 @@ def build_clients(
     drafts: DraftFiles,
     application: ApplicationFolder,
     resolved: Mapping[str, Answer],
+    is_upgrade: bool = False,
 ) -> Clients:
-    """The edges of a run. `project` is the project's folder, `folder` the application's."""
+    """The edges of a run. `project` is the project's folder, `folder` the application's.
+
+    `is_upgrade`: the project has an older version of this program, until its next update.
+    """
     is_read_only = options.command in READ_ONLY
     clock = retry.Clock(on_wait=terminal.working)
     places = StatePlaces(project, os.environ)
@@ -90,10 +96,10 @@ def build_clients(
         ui=terminal,
         connect=connect,
         vercel=vercel,
-        engine=partial(_engine, project, terminal, secret, program),
+        engine=partial(_engine, project, terminal, secret, program, is_upgrade),
         start_engine=load_engine,
-        prover=ChildDecryptVerifier(project, clock=clock),
-        wrapper=ChildWrapper(project),
+        prover=ChildDecryptVerifier(SOURCE_FOLDER, clock=clock),
+        wrapper=ChildWrapper(SOURCE_FOLDER),
         github=github.reader(os.environ, secret),
         linked=vercel_cli.linked_by_environment()
         or (vercel_cli.linked(application.linked) if application.linked else None),
@@ -109,6 +115,7 @@ def build_clients(
         back_up=partial(_back_up, terminal),
         saved_settings=partial(_saved_settings, project),
         list_stacks=partial(list_stacks, project),
+        changes_since=changes_since,
         reviews=project / REVIEWS,
         save_plan=partial(_save_plan, options.save_plan, terminal) if options.save_plan else None,
         save_answers=partial(_save_answers, options.save_answers, terminal) if options.save_answers else None,
@@ -120,6 +127,7 @@ def _engine(
     terminal: Terminal,
     secret: Secret,
     program: Callable[[], EngineProcess],
+    is_upgrade: bool,
     environment: Mapping[str, str],
     *,
     secrets_provider: str | None = None,
@@ -134,9 +142,11 @@ def _engine(
         project,
         environment=environment,
         on_message=tell,
-        policy_pack=project / "guardrails",
+        policy_pack=SOURCE_FOLDER / "guardrails",
         secrets_provider=secrets_provider,
         program=program,
+        check_version=check_version,
+        upgrade=Upgrade(program=stage(project), install=partial(upgrade, project)) if is_upgrade else None,
     )
 
 

@@ -96,6 +96,16 @@ TABLE: tuple[Command, ...] = (
         writes="resources in AWS, Pulumi state",
     ),
     Command(
+        name="init",
+        group=SET_UP,
+        help="make a project of your own for the settings, and its environment",
+        load_options=lambda: import_module("wizard.cli.init").InitOptions,
+        shared=(),
+        reads="the package index, a checkout, with --from",
+        writes="the project's files and its .venv",
+        is_offline=True,
+    ),
+    Command(
         name="push",
         group=DELIVER,
         help="deliver the stored data key again, and offer the redeploy",

@@ -13,15 +13,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
-from wizard import PROJECT_FOLDER
+import installation
+from wizard import PROJECT_FOLDER, version
 from wizard.cli import parser, request, shortage
 from wizard.cli.parser import INTERRUPTED
+from wizard.core import next_command
 from wizard.core.errors import Cancelled, PreflightFailed, SetupError, UsageError
-from wizard.core.next_command import PROGRAM, Command, Result, Run, RunOptions
+from wizard.core.next_command import PROGRAM, SCRIPT, Command, Result, Run, RunOptions
 from wizard.pulumi_engine import config
 from wizard.terminal.text import ignore_broken_pipe, lost, print_text
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from wizard.cli.parser import CommandLine
     from wizard.cli.run_log import Log
     from wizard.core.ports.run import Offline
@@ -73,10 +77,18 @@ def _main(argv: list[str] | None) -> int:
         out = sys.stderr if options.json else sys.stdout
         keyboard = Keyboard(sys.stdin if asks else None)
         terminal = Terminal(interactive=asks, out=out if asks else ignore_broken_pipe(out), run=run_, keyboard=keyboard)
+        is_upgrade = False
+        if installation.IS_INSTALLED and not line.command.is_offline:
+            with keyboard.held():
+                program, is_upgrade = _in_project(line, terminal)
+            if program is not None:
+                os.execv(program, [str(program), *words])
         with keyboard.held(), logging_of(line, terminal, words) as log:
-            code, document = _run(line, terminal, log, run_)
+            code, document = _run(line, terminal, log, run_, is_upgrade=is_upgrade)
             if log:
                 log.ended(code)
+    except SetupError as error:
+        return _refused(words, error)
     except KeyboardInterrupt:  # before anything began, or a second time
         code, document = _interrupted(options, _stderr(Run()))
     if options.json:
@@ -84,7 +96,7 @@ def _main(argv: list[str] | None) -> int:
     return code
 
 
-def _run(line: CommandLine, terminal: Terminal, log: Log | None, run: Run) -> Result:
+def _run(line: CommandLine, terminal: Terminal, log: Log | None, run: Run, *, is_upgrade: bool) -> Result:
     options = line.run
     path = str(log.path) if log and log.path else None
     if log and log.warning:
@@ -92,7 +104,7 @@ def _run(line: CommandLine, terminal: Terminal, log: Log | None, run: Run) -> Re
     if path and (options.verbose or options.debug):
         _stderr(run).line(f"the log: {request.near(path)}")
     try:
-        return run_command(line, terminal, log)
+        return run_command(line, terminal, log, is_upgrade=is_upgrade)
     except KeyboardInterrupt:
         return _interrupted(options, terminal)
     except SetupError as error:
@@ -152,8 +164,41 @@ def logging_of(line: CommandLine, terminal: Terminal, words: Sequence[str]) -> I
         yield log
 
 
-def run_command(line: CommandLine, terminal: Terminal, log: Log | None = None) -> Result:
-    """One command to its end. Raises SetupError. The log is given every secret that the run reads, to leave it out."""
+def _in_project(line: CommandLine, terminal: Terminal) -> tuple[Path | None, bool]:
+    """Of the wheel: the program of the project's own environment, where it is to run the command instead of this one.
+
+    And whether this version is newer than the project's. Raises SetupError where there is no project.
+    """
+    from wizard.cli import init, project_environment
+
+    project = PROJECT_FOLDER
+    if not installation.is_project(str(project)):
+        if any(not path.name.startswith(".") for path in project.iterdir()):
+            project /= SCRIPT
+        command = next_command.wizard("init", project)
+        if installation.is_project(str(project)) or line.command.name != "setup" or not terminal.interactive:
+            raise UsageError(
+                f"{PROJECT_FOLDER} is in no project of {SCRIPT}, which holds the settings of its stacks", command
+            )
+        terminal.title("EONPRO KMS · a new project")
+        terminal.line(
+            "A small project keeps the settings of the stacks, the access reviews and the version of this program."
+        )
+        if not terminal.confirm(f"Make it in {project}?", why="Everything in it can be committed; it holds no secret."):
+            raise Cancelled("nothing was changed", command)
+        terminal.working("installing the packages")
+        init.make(project)
+        terminal.settle()
+    program = project_environment.program_of(project, line.command.name, terminal.working)
+    terminal.settle()
+    return program, program is None and project_environment.pinned(project) != version()
+
+
+def run_command(line: CommandLine, terminal: Terminal, log: Log | None = None, *, is_upgrade: bool = False) -> Result:
+    """One command to its end. Raises SetupError. The log is given every secret that the run reads, to leave it out.
+
+    `is_upgrade`: this version of the program is newer than the project's.
+    """
     if line.command.is_offline:
         result: Result = line.options.run_offline(_offline(line.run))
         return result
@@ -164,6 +209,7 @@ def run_command(line: CommandLine, terminal: Terminal, log: Log | None = None) -
         terminal,
         log.secret if log is not None else lambda value, name: None,
         tolerates_settings=line.command.tolerates_settings,
+        is_upgrade=is_upgrade,
     )
     result = line.options.run(asked, clients)
     return result
@@ -191,7 +237,7 @@ def _interrupted(options: RunOptions, screen: Screen) -> Result:
     return INTERRUPTED, json_documents.interrupted(command=options.command, exit_code=INTERRUPTED)
 
 
-def _refused(words: Sequence[str], error: UsageError) -> int:
+def _refused(words: Sequence[str], error: SetupError) -> int:
     """A command line that cannot be read: told as every failure is."""
     from wizard.core import json_documents
 

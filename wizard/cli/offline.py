@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wizard import SOURCE_FOLDER
 from wizard.cli.commands import COMMANDS, SCHEMAS
 from wizard.cli.completion import script
 from wizard.cli.parser import help_of
@@ -35,12 +36,12 @@ class SchemaOptions:
         )
 
     def run_offline(self, offline: Offline) -> Result:
-        path = offline.project / "schemas" / f"{self.name}.schema.json"
+        path = SOURCE_FOLDER / "schemas" / f"{self.name}.schema.json"
         try:
             schema = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             message = f"the schema {path} cannot be read: {error}"
-            raise SetupError(message, shell("git", "-C", offline.project, "checkout", "--", "schemas")) from error
+            raise SetupError(message, shell("git", "-C", SOURCE_FOLDER, "checkout", "--", "schemas")) from error
         offline.print(json.dumps(schema, indent=2))
         return 0, json_documents.schema(self.name, schema)
 

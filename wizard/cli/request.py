@@ -17,7 +17,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wizard import PROJECT_FOLDER
+import installation
+from wizard import PROJECT_FOLDER, SOURCE_FOLDER
 from wizard.cli import first_prompt, parser
 from wizard.core import files
 from wizard.core.clients import Clients, Request
@@ -40,11 +41,17 @@ Secret = Callable[[str | None, str], None]
 
 
 def build_request(
-    options: RunOptions, terminal: Terminal, secret: Secret, *, tolerates_settings: bool = False
+    options: RunOptions,
+    terminal: Terminal,
+    secret: Secret,
+    *,
+    tolerates_settings: bool = False,
+    is_upgrade: bool = False,
 ) -> tuple[Request, Clients]:
     """What the run was asked to do, and its clients. Raises UsageError with each answer that cannot be used.
 
-    `tolerates_settings`: settings of the stack that cannot be used are as none.
+    `tolerates_settings`: settings of the stack that cannot be used are as none. `is_upgrade`: this version of the
+    program is newer than the project's, and becomes the project's with the update.
     """
     drafts = saved_progress.DraftFiles(PROJECT_FOLDER)
     application = application_folder.detect(_application_folder())
@@ -73,6 +80,7 @@ def build_request(
         drafts=drafts,
         application=application,
         resolved=resolved,
+        is_upgrade=is_upgrade,
     )
     return _request(options, resolved, saved, opened, plan), clients
 
@@ -245,6 +253,7 @@ def run_of(argv: Sequence[str]) -> Run:
         pulumi=pulumi(),
         aws=aws(),
         project=quote(str(PROJECT_FOLDER)),
+        source=quote(str(SOURCE_FOLDER)),
     )
 
 
@@ -266,11 +275,19 @@ def program() -> str:
     if (found := which(SCRIPT)) and _starts_this_project(Path(found)):
         return SCRIPT
     beside = Path(sys.executable).with_name(SCRIPT)
+    if installation.IS_INSTALLED and (own := Path(installation.VENV, "bin", SCRIPT)).exists():
+        beside = own
     return quote(str(beside)) if _starts_this_project(beside) else PROGRAM
 
 
 def _starts_this_project(script: Path) -> bool:
-    """Whether a script is the one that `make setup` wrote for this folder: another checkout has other stacks."""
+    """Whether a script is the one that `make setup` wrote for this folder: another checkout has other stacks.
+
+    Of the wheel, whether it is the one in the environment of this project.
+    """
+    if installation.IS_INSTALLED:
+        own = Path(installation.VENV)
+        return script.exists() and script.parent.parent == (own if own.exists() else Path(sys.prefix))
     try:
         return repr(str(PROJECT_FOLDER)) in script.read_text(encoding="utf-8", errors="replace")
     except OSError:

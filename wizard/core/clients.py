@@ -145,6 +145,8 @@ class Clients:
     """Begins to load Pulumi's SDK, for a command that reads all else without it."""
     back_up: Callable[[str, TargetContext], LastBackup] | None = None
     """Backs the data key up to a file, an S3 object or a Region. Raises SetupError."""
+    changes_since: Callable[[str], tuple[str, ...]] = lambda applied: ()
+    """What this version of the program changes in a stack that another version has updated, as lines; empty if none."""
     reviews: Path | None = None
     """The folder of the signed reviews; None: there is none."""
     clock: Callable[[], float] = time.monotonic

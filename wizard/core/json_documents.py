@@ -91,6 +91,10 @@ def completion(shell: str, script: str) -> Document:
     return {**head("completion"), "shell": shell, "script": script}
 
 
+def init(folder: str, written: Sequence[str], present: Sequence[str]) -> Document:
+    return {**head("init"), "folder": folder, "written": list(written), "present": list(present)}
+
+
 def failure(error: SetupError, *, command: str | None, log: str | None = None) -> Document:
     """The document of a failed run. `command` is None where the command line could not be read."""
     document: Document = {

@@ -194,6 +194,8 @@ class Run:
     """The AWS CLI's name or path for any folder."""
     project: str | None = None
     """The project's folder, quoted for a shell; None for commands that are typed in it."""
+    source: str | None = None
+    """The folder of this program's packages, quoted for a shell; None: the project's."""
 
     def complete(self, text: str) -> str:
         """The text as it is shown: each of its commands with the flags of this run that it takes and lacks."""
@@ -224,7 +226,7 @@ class Run:
                 program, words = f"{self.pulumi} -C {self.project}", self._of_stack(words)
             elif program == "python":
                 # -P: otherwise a json.py of the folder where it is typed would be imported first.
-                program = f"PYTHONPATH={self.project} {self.python} -P"
+                program = f"PYTHONPATH={self.source or self.project} {self.python} -P"
             elif program == "aws" and words[0] in AWS_SERVICES:
                 program = self.aws
             elif program == "make":
@@ -236,7 +238,7 @@ class Run:
         present = {word.partition("=")[0] for word in words}
         program, flags = self.program, {} if "--help" in present else self.flags or {}
         if program == PROGRAM and self.project is not None:
-            program = f"PYTHONPATH={self.project} {self.python} -P -m wizard"
+            program = f"PYTHONPATH={self.source or self.project} {self.python} -P -m wizard"
         takes = self.takes(command, words[1:])
         missing = [
             typed

@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import installation
 from wizard.core import files, safe_text
 from wizard.core.errors import SetupError, UsageError
 from wizard.core.next_command import Text, chain, plain_name, shell
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 Value = str | int | bool | list[str]
 """A configuration value as `Settings.to_config` gives it."""
 
-CHOICE = Path(__file__).resolve().parents[2] / ".cache" / "engine" / "choice.json"
+CHOICE = Path(installation.CACHE, "engine", "choice.json")
 """File in which `make setup` records its choice of the engine."""
 
 

@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -44,6 +44,17 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+
+@dataclass(frozen=True, kw_only=True)
+class Upgrade:
+    """The project gets a newer version of the program with its next update."""
+
+    program: Path
+    """A folder with the newer program, for previews."""
+    install: Callable[[], None]
+    """Makes it the project's own. Raises SetupError."""
+
+
 READ_AT_ONCE = 16
 """Resources that a refresh reads at the same time: each waits for one to ten answers of AWS. The engine's own number is
 four for each processor."""
@@ -62,11 +73,15 @@ class PulumiEngine:
         sleep: Callable[[float], None] = time.sleep,
         secrets_provider: str | None = None,
         program: Callable[[], EngineProcess] = EngineProcess,
+        check_version: Callable[[str], None] = lambda version: None,
+        upgrade: Upgrade | None = None,
     ) -> None:
         """`secrets_provider` is for a new stack; None leaves it to the backend.
 
-        `program` starts the CLI, when it is first needed.
+        `program` starts the CLI, when it is first needed. `check_version` raises
+        SetupError for a stack that was updated by a version which this program does not know.
         """
+        self._check_version, self._upgrade = check_version, upgrade
         self._project = EngineWorkspace(
             folder, environment=environment, secrets_provider=secrets_provider, on_message=on_message, program=program
         )
@@ -141,7 +156,10 @@ class PulumiEngine:
             raise damage
         locks = backend.locks(*place)
         stale = ", ".join(lock.words for lock in locks if lock.has_ended or lock.is_stale)
-        return replace(stack_state(deployment), stale_lock=stale)
+        state = stack_state(deployment)
+        if state.outputs is not None:
+            self._check_version(state.outputs.program_version)
+        return replace(state, stale_lock=stale)
 
     def _exported(self, stack: str) -> Mapping[str, Any]:
         """The stack's state; who asks while it is being read waits for that answer."""
@@ -176,7 +194,7 @@ class PulumiEngine:
                     watch(event)
                     comparison(event)
 
-                handle = ReadOnlyStack(stack, self._project.open())
+                handle = ReadOnlyStack(stack, self._project.open(self._program))
                 handle.preview(on_event=listen, refresh=True, parallel=READ_AT_ONCE)
             return comparison.drifts
 
@@ -315,11 +333,11 @@ class PulumiEngine:
 
         def plan_steps() -> tuple[Step, ...]:
             with self._project.watched(stack) as watch, plan.written(stack) as file:
-                ReadOnlyStack(stack, self._project.open()).preview(
+                ReadOnlyStack(stack, self._project.open(self._program)).preview(
                     on_event=watch,
                     policy_packs=self._policy_packs(),
                     plan=file,
-                    config_file=settings.existing(stack),
+                    config_file=settings.existing(stack) or self._settings_elsewhere(stack),
                     refresh=refresh,
                     parallel=READ_AT_ONCE if refresh else None,
                 )
@@ -333,6 +351,9 @@ class PulumiEngine:
         Raises StalePlan, before the first step that this engine's preview of the stack did not show.
         """
         self.write_settings(stack)
+        if self._upgrade is not None:
+            self._upgrade.install()
+            self._upgrade = None
         outputs: list[Mapping[str, Any]] = []
 
         def update(watch: Watch) -> None:
@@ -382,6 +403,16 @@ class PulumiEngine:
 
         self._plan.forget()
         self._change(stack, on_progress, delete_resources)
+
+    @property
+    def _program(self) -> Path | None:
+        """The folder of the program, where it is not the project's own."""
+        return self._upgrade.program if self._upgrade else None
+
+    def _settings_elsewhere(self, stack: str) -> str | None:
+        """The stack's settings file, where the program is in another folder than the settings."""
+        file = self._project.settings_file(stack)
+        return str(file) if self._upgrade and file.exists() else None
 
     # --- inside ------------------------------------------------------------------------------------------------
 

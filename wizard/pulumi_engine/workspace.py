@@ -52,7 +52,7 @@ class EngineWorkspace:
         self._program = program
         self._once = retry.Once()
         """Several threads may need the program and the workspace first."""
-        self._workspace: LocalWorkspace | None = None
+        self._workspaces: list[LocalWorkspace] = []
         self._handle: MinimalStack | None = None
 
     @property
@@ -82,28 +82,32 @@ class EngineWorkspace:
     def _variables(self) -> dict[str, str]:
         return {**self.extra_environment, "PULUMI_SKIP_UPDATE_CHECK": "true"}
 
-    def open(self) -> LocalWorkspace:
-        """The Automation API's workspace. Raises SetupError as `process` does, and for an unsupported version."""
-        return self._once("workspace", self._open)
+    def open(self, program: Path | None = None) -> LocalWorkspace:
+        """The Automation API's workspace; `program`: for previews of a program in another folder.
 
-    def _open(self) -> LocalWorkspace:
+        Raises SetupError as `process` does, and for an unsupported version.
+        """
+        return self._once(("workspace", program), lambda: self._open(program or self.folder))
+
+    def _open(self, folder: Path) -> LocalWorkspace:
         from pulumi.automation import LocalWorkspace
 
         _ = self.process.version
-        self._workspace = LocalWorkspace(
-            work_dir=str(self.folder),
+        workspace = LocalWorkspace(
+            work_dir=str(folder),
             env_vars=self._variables,
             # Its version is looked at when it is needed, so it cannot be one by inheritance.
             pulumi_command=cast("PulumiCommand", self.process),
             secrets_provider=self._secrets_provider,
         )
-        return self._workspace
+        self._workspaces.append(workspace)
+        return workspace
 
     def renew(self, environment: Mapping[str, str]) -> None:
         """Environment variables for the next programs: credentials may have been renewed."""
         self.extra_environment = {**self.extra_environment, **environment}
-        if self._workspace is not None:
-            self._workspace.env_vars = self._variables
+        for workspace in self._workspaces:
+            workspace.env_vars = self._variables
 
     def settings_file(self, stack: str) -> Path:
         """`Pulumi.<stack>.yaml`, whether or not it exists."""

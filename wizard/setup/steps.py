@@ -253,7 +253,7 @@ def check(
         agreed = foreign_variables.ask(ui, foreign, agreed, wizard("setup"))
     assert findings.settings is not None and isinstance(interview.identity, Identity) and interview.aws is not None
     identity = (full_identity and full_identity.result()[0]) or interview.identity
-    _show_findings(ui, request.stack, findings, findings.settings, identity)
+    _show_findings(clients, request.stack, findings, findings.settings, identity)
     has_data_key = findings.stored_data_key is not None or findings.imported_data_key is not None
     ready = PreparedRun(
         stack=request.stack,
@@ -274,9 +274,10 @@ def check(
 
 
 def _show_findings(
-    ui: UserInterface, stack: str, findings: checks.Findings, settings: Settings, identity: Identity
+    clients: Clients, stack: str, findings: checks.Findings, settings: Settings, identity: Identity
 ) -> None:
     """What the checks found, where there is no problem."""
+    ui = clients.ui
     if not ui.interactive:
         # The interview has shown it to a person.
         ui.line(f"{identity.arn}, by {identity.source}", mark=Mark.OK)
@@ -290,6 +291,8 @@ def _show_findings(
     if findings.state.has_key:
         ui.line(f"{stack} is deployed: what follows is an update of it. To set up another stack beside it:")
         ui.verbatim(wizard("--stack", "NAME", "--from", plain_name(stack)))
+        for line in clients.changes_since(findings.state.outputs.program_version if findings.state.outputs else ""):
+            ui.line(line)
     if findings.project:
         ui.line(f"Vercel project {settings.vercel_team}/{findings.project.name}", mark=Mark.OK)
     if findings.stored_data_key:

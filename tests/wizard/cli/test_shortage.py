@@ -81,7 +81,7 @@ def test_another_exception_stays_a_bug(bug: BaseException) -> None:
 def test_a_shortage_in_the_middle_of_a_command_is_one_message(monkeypatch, capsys, tmp_path, code, as_json) -> None:
     from wizard.cli import main as cli
 
-    def lacking(*_: object) -> None:
+    def lacking(*_: object, **__: object) -> None:
         raise OSError(code, os.strerror(code), "/somewhere")
 
     monkeypatch.setattr(cli, "run_command", lacking)

@@ -152,6 +152,7 @@ DOCUMENTS: dict[str, dict[str, dict[str, Any]]] = {
     "destroy": {"left": json_documents.destroy("production", [("the key", "records")])},
     "schema": {"failure": json_documents.schema("failure", schema("failure"))},
     "help": {"of all": json_documents.help_text(None, "usage"), "of push": json_documents.help_text("push", "usage")},
+    "init": {"new": json_documents.init("/home/clinic/kms", ["Pulumi.yaml"], ["README.md"])},
     "completion": {"bash": json_documents.completion("bash", "complete -F _it it")},
     "failure": {
         **{name: json_documents.failure(error, command="setup", log="/a.log") for name, error in FAILURES.items()},

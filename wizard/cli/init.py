@@ -1,0 +1,118 @@
+"""`init`: makes a customer's project, a small folder with the settings of stacks, for the installed program.
+
+Writes the folder's files and its `.venv`; reads the files of a checkout, with --from. Replaces no file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import installation
+from wizard import SOURCE_FOLDER, version
+from wizard.cli import project_environment
+from wizard.core import files, json_documents
+from wizard.core.errors import UsageError
+from wizard.core.next_command import Result, Text, shell, wizard
+
+if TYPE_CHECKING:
+    from wizard.core.ports.run import Offline
+
+TEMPLATE = SOURCE_FOLDER / "examples" / "project"
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitOptions:
+    directory: Path
+    source: Path | None = None
+    """The checkout whose stacks move into the project."""
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            *("directory",), type=Path, nargs="?", default=Path(), metavar="DIR", help="its folder (default: this one)"
+        )
+        parser.add_argument(
+            *("--from",),
+            dest="source",
+            type=Path,
+            metavar="CHECKOUT",
+            help="a checkout of eonpro-kms whose stacks move",
+        )
+
+    def run_offline(self, offline: Offline) -> Result:
+        folder = self.directory.expanduser().absolute()
+        written, present = make(folder, self.source.expanduser().absolute() if self.source else None)
+        offline.print(f"{folder} is a project of eonpro-kms {version()}:")
+        for name in written:
+            offline.print(f"  + {name}")
+        for name in present:
+            offline.print(f"  = {name} is there already, and stays")
+        return 0, json_documents.init(str(folder), written, present)
+
+
+def make(folder: Path, source: Path | None = None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Make the project, and its environment; the files that were written, and those that were there before.
+
+    `source`: a checkout, whose settings and reviews are copied. Raises UsageError for a folder of other things, and
+    SetupError where the packages cannot be installed; the same command then goes on.
+    """
+    if not installation.IS_INSTALLED:
+        raise UsageError(
+            "this is a checkout of eonpro-kms, which is its own project",
+            shell("uvx", "eonpro-kms", "init", "DIR", advice="makes a project of the installed program"),
+        )
+    if (folder / "Pulumi.yaml").exists() and not installation.is_project(str(folder)):
+        raise UsageError(f"{folder} has the Pulumi project of another program", wizard("init", folder / "eonpro-kms"))
+    written: list[str] = []
+    present: list[str] = []
+    for name, content in (*_template(source), *(_of_checkout(source) if source else ())):
+        path = folder / name
+        if path.exists():
+            if path.read_bytes() != content:
+                present.append(name)
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.create(path, content, private=False)
+        written.append(name)
+    if not (folder / project_environment.REQUIREMENTS).exists():
+        project_environment.write_requirements(folder)
+        written.append(project_environment.REQUIREMENTS)
+    if project_environment.installed(folder) != project_environment.pinned(folder):
+        project_environment.install(folder)
+    return tuple(written), tuple(present)
+
+
+def _template(source: Path | None) -> Iterator[tuple[str, bytes]]:
+    for path in sorted(TEMPLATE.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            content = path.read_bytes()
+            if path.name == "Pulumi.yaml" and source is not None:
+                content += _backend(source)
+            yield str(path.relative_to(TEMPLATE)), content
+
+
+def _backend(source: Path) -> bytes:
+    """The lines of a checkout's Pulumi.yaml that say where the state is; empty without them."""
+    text = files.read_text(source / "Pulumi.yaml")
+    found = re.search(r"(?m)^backend:.*\n(?:[ \t]+.*\n)*", f"{text}\n")
+    return found.group().encode() if found else b""
+
+
+def _of_checkout(source: Path) -> Iterator[tuple[str, bytes]]:
+    """The settings of the stacks, and the reviews."""
+    if not (source / "wizard").is_dir() or not installation.is_project(str(source)):
+        raise UsageError(f"{source} is not a checkout of eonpro-kms", wizard("init", "DIR", "--from", "CHECKOUT"))
+    stacks = sorted(source.glob("Pulumi.*.yaml"))
+    if not stacks:
+        raise UsageError(
+            Text(f"{source} has no settings of a stack, Pulumi.<stack>.yaml: they are kept elsewhere"),
+            wizard("init", "DIR", advice="makes a project without them"),
+        )
+    for path in (*stacks, *sorted((source / "reviews").rglob("*"))):
+        if path.is_file():
+            yield str(path.relative_to(source)), files.read(path, links=False)

@@ -1,0 +1,231 @@
+"""The environment of a customer's project, `.venv`: made from requirements.txt, and the program in it takes over.
+
+Of the wheel only: a checkout is its own project. Starts uv, or Python's venv and pip; writes `.venv/`,
+requirements.txt and a folder in `.cache/`; replaces this process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import installation
+from wizard import SOURCE_FOLDER, version
+from wizard.core import files
+from wizard.core.child_environment import inherited
+from wizard.core.errors import SetupError, UsageError
+from wizard.core.next_command import SCRIPT, Command, chain, shell
+
+PACKAGE = "eonpro-kms"
+REQUIREMENTS = "requirements.txt"
+CHANGING = ("setup", "preview")
+"""The commands that a newer program runs itself, in a project of an older version: they show what it would change."""
+INSTALL_SECONDS = 900.0
+FIRST = "1.0.0"
+"""The version of a stack that records none."""
+
+_PINNED = re.compile(rf"^{PACKAGE}==(\S+)", re.MULTILINE)
+
+
+def pinned(project: Path) -> str:
+    """The version of this program in the project's requirements.txt; empty without one."""
+    try:
+        found = _PINNED.search(files.read_text(project / REQUIREMENTS))
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return found.group(1) if found else ""
+
+
+def installed(project: Path) -> str:
+    """The version of this program in the project's `.venv`; empty without one."""
+    found = (project / ".venv").glob("lib/python3.*/site-packages/eonpro_kms-*.dist-info")
+    names = sorted(path.name for path in found if script(project).exists())
+    return names[-1].removeprefix("eonpro_kms-").removesuffix(".dist-info") if names else ""
+
+
+def script(project: Path) -> Path:
+    return project / ".venv" / "bin" / SCRIPT
+
+
+def is_newer(one: str, other: str) -> bool:
+    """Whether a version is newer than another one (https://packaging.python.org/en/latest/specifications/version-specifiers/)."""
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return Version(one) > Version(other)
+    except InvalidVersion:
+        return False
+
+
+def check_version(applied: str) -> None:
+    """Raises UsageError for a stack that a newer version of this program has updated: this one would undo that."""
+    if applied and is_newer(applied, version()):
+        raise UsageError(
+            f"the stack was updated by {PACKAGE} {applied}; this is {version()}, which would undo what is new in it",
+            _newer(applied),
+        )
+
+
+def changes_since(applied: str) -> tuple[str, ...]:
+    """What the versions after the applied one change in a stack, as CHANGELOG.md says under "Upgrade".
+
+    Empty where this is the version that was applied. `applied`: empty for one that did not record it.
+    """
+    before = applied or FIRST
+    if not is_newer(version(), before):
+        return ()
+    lines = [f"the last update was made by {PACKAGE} {before}; this is {version()}"]
+    for part in re.split(r"(?m)^## ", files.read_text(SOURCE_FOLDER / "CHANGELOG.md"))[1:]:
+        name = part.partition("]")[0].removeprefix("[")
+        upgrade_notes = re.search(r"(?ms)^### Upgrade\n(.*?)(?=^### |\Z)", part)
+        if upgrade_notes and is_newer(name, before) and not is_newer(name, version()):
+            notes = re.findall(r"(?m)^- (.*(?:\n  .*)*)", upgrade_notes[1])
+            lines += [f"{name}: {' '.join(note.split())}" for note in notes]
+    return tuple(lines)
+
+
+def _newer(applied: str) -> Command:
+    if installation.IS_INSTALLED:
+        return shell(
+            "uvx", f"{PACKAGE}@{applied}", "status", advice="runs that version; or pull the newer requirements.txt"
+        )
+    return chain(
+        shell("git", "-C", SOURCE_FOLDER, "pull"),
+        shell("make", "setup"),
+        advice="or check out the version that updated it",
+    )
+
+
+def program_of(project: Path, command: str, tell: Callable[[str], None]) -> Path | None:
+    """The program of the project's own environment, which runs the command; the environment is made where it lacks it.
+
+    None where this process is to run it: it is that program, or it is newer, and the command shows what that changes.
+    Raises SetupError where the environment cannot be made.
+    """
+    wanted = pinned(project)
+    if not wanted:
+        raise UsageError(
+            f"{project / REQUIREMENTS} does not name a version of {PACKAGE}",
+            shell("git", "-C", project, "checkout", "--", REQUIREMENTS, advice="brings back the committed one"),
+        )
+    is_own = os.path.realpath(sys.prefix) == os.path.realpath(project / ".venv")
+    if (is_own and wanted == version()) or (not is_own and is_newer(version(), wanted) and command in CHANGING):
+        return None
+    if installed(project) != wanted:
+        tell(f"installing {PACKAGE} {wanted} and its packages into {project / '.venv'}, as {REQUIREMENTS} says")
+        install(project)
+    return script(project)
+
+
+def install(project: Path) -> None:
+    """Make `.venv` hold what requirements.txt says, hashes checked. Raises SetupError."""
+    uv, environment = _uv(), project / ".venv"
+    python = environment / "bin" / "python"
+    if not python.exists():
+        shutil.rmtree(environment, ignore_errors=True)
+        base = getattr(sys, "_base_executable", None) or sys.executable
+        make = [uv, "venv", "--quiet", "--python", base] if uv else [base, "-m", "venv"]
+        _run(*make, str(environment))
+    requirements = str(project / REQUIREMENTS)
+    if uv:
+        _run(uv, "pip", "sync", "--quiet", "--python", str(python), "--require-hashes", requirements)
+    else:
+        _run(str(python), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", requirements)
+
+
+def write_requirements(project: Path) -> None:
+    """Write requirements.txt for this version: the package itself, and the packages that it was tested with.
+
+    Raises SetupError where no index that pip or uv is configured for has this version.
+    """
+    line = f"{PACKAGE}=={version()}"
+    if not (hashes := _hashes(line)):
+        raise SetupError(
+            f"no package index names a hash of {line}, so {REQUIREMENTS} could not say which files are meant",
+            "configure pip or uv for an index that has this version (UV_INDEX, PIP_INDEX_URL)",
+        )
+    head = (
+        f"# {PACKAGE} and every package below it, with hashes. `{SCRIPT} setup` of another version writes it again.\n"
+    )
+    own = " \\\n    ".join((line, *(f"--hash=sha256:{digest}" for digest in hashes)))
+    # Without the line that says how the repository makes it.
+    tested = files.read_text(SOURCE_FOLDER / REQUIREMENTS).partition("\n")[2]
+    files.replace(project / REQUIREMENTS, f"{head}{own}\n{tested}".encode(), private=False)
+
+
+def upgrade(project: Path) -> None:
+    """Make this version the project's. Raises SetupError; then the files are as they were."""
+    before = files.read(project / REQUIREMENTS)
+    try:
+        write_requirements(project)
+        install(project)
+    except SetupError:
+        files.replace(project / REQUIREMENTS, before, private=False)
+        raise
+
+
+def stage(project: Path) -> Path:
+    """A folder with the project's program under this version, for previews before it is the project's."""
+    folder = project / ".cache" / f"program-{version()}"
+    files.make_folder(folder)
+    text = files.read_text(project / "Pulumi.yaml")
+    # In double quotes JSON's escapes are YAML's.
+    import json
+
+    changed, count = re.subn(r"(?m)^(\s*virtualenv:).*$", lambda found: f"{found[1]} {json.dumps(sys.prefix)}", text)
+    if count != 1:
+        raise UsageError(
+            f"{project / 'Pulumi.yaml'} has no line `virtualenv: .venv`",
+            "add it under runtime, options; then run the same command again",
+        )
+    files.replace(folder / "Pulumi.yaml", changed.encode(), private=False)
+    files.replace(folder / "__main__.py", files.read(project / "__main__.py"), private=False)
+    return folder
+
+
+def _hashes(line: str) -> tuple[str, ...]:
+    """The SHA-256 of each file of this version that the index has."""
+    with TemporaryDirectory(prefix="eonpro-kms-") as folder:
+        asked, answer = Path(folder, "requirements.in"), Path(folder, REQUIREMENTS)
+        asked.write_text(f"{line}\n", encoding="utf-8")
+        if uv := _uv():
+            options = ("--quiet", "--no-deps", "--generate-hashes", "--python", sys.executable, "--no-header")
+            _run(uv, "pip", "compile", *options, "-o", str(answer), str(asked))
+            return tuple(re.findall(r"--hash=sha256:([0-9a-f]{64})", answer.read_text(encoding="utf-8")))
+        base = getattr(sys, "_base_executable", None) or sys.executable
+        _run(base, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, line)
+        return tuple(hashlib.sha256(each.read_bytes()).hexdigest() for each in Path(folder).glob("eonpro_kms*"))
+
+
+def _uv() -> str | None:
+    """uv itself: of `uvx` and `uv run` the one that runs this."""
+    return os.environ.get("UV") or shutil.which("uv")
+
+
+def _run(*words: str) -> None:
+    environment = {
+        name: value
+        for name, value in inherited(os.environ, "UV_", "PIP_", "XDG_", "NETRC").items()
+        if name not in _MISLEADING
+    }
+    command = shell(*words)
+    try:
+        done = subprocess.run(
+            words, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=INSTALL_SECONDS
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SetupError(f"`{command}` did not run: {error}", command) from error
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip()
+        raise SetupError(f"`{words[0]}` ended with {done.returncode}: {said[-2000:]}", Command(*command.parts))
+
+
+_MISLEADING = frozenset(("PIP_TARGET", "PIP_PREFIX", "PIP_USER", "PIP_REQUIRE_VIRTUALENV", "UV_PROJECT_ENVIRONMENT"))
+"""Options for another environment: `.venv` alone is meant."""
