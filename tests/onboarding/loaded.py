@@ -39,7 +39,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 _OF_THE_WIZARD = (
     *("pulumi.automation", "botocore.session", "botocore.client", "botocore.credentials", "botocore.args"),
     *("botocore.endpoint", "botocore.handlers", "botocore.waiter", "urllib3", "pydantic.types", "yaml"),
-    *("rich.console", "rich.table", "rich.live", "rich.markup", "asyncio", "argparse", "ssl", "uuid", "zoneinfo"),
+    *("asyncio", "argparse", "ssl", "uuid", "zoneinfo"),
     *("pydantic.functional_validators", "pydantic.alias_generators", "difflib", "secrets"),
 )
 LIBRARIES: Mapping[str, tuple[str, ...]] = {

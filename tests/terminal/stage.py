@@ -23,8 +23,8 @@ from unittest import mock
 import prompt_toolkit  # noqa: F401
 import questionary  # noqa: F401
 
-import wizard.aws
 import wizard.aws.auth.sign_in
+import wizard.aws.client
 import wizard.data_key.verification
 import wizard.inputs.vercel_cli
 import wizard.pulumi_engine.engine
@@ -115,7 +115,7 @@ def _replaced(world: World, folder: Path) -> tuple[tuple[Any, str, Any], ...]:
     return (
         (request, "PROJECT_FOLDER", folder),
         (cli, "PROJECT_FOLDER", folder),
-        (wizard.aws, "connect", world.connect),
+        (wizard.aws.client, "connect", world.connect),
         (wizard.aws.auth.sign_in, "sign_in", world.sign_in),
         (wizard.aws.auth.sign_in, "problem", lambda profile, environ: None),
         (wizard.vercel.client, "Vercel", world.open_vercel),

@@ -1,0 +1,256 @@
+"""The wheel in an empty folder: a project of one's own, the whole onboarding, plain Pulumi, a colleague, an upgrade.
+
+Builds two wheels, serves them, installs them with uv into folders of its own, and runs a sandbox of the wheel.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from tests.installed import customer
+from tests.installed.customer import PROJECT, Person
+from wizard import version
+
+NEXT = "7.0.0"
+ARCHIVE = "trail_archive_days: int = Field(default=365"
+NOTE = "Audit logs move to cheaper storage after 400 days: reviews look back thirteen months."
+ANSWERS = str(PROJECT / "examples" / "vercel.yaml")
+UNATTENDED = ("--yes", "--non-interactive")
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A package index with this version, and with a later one that has another default."""
+    root = tmp_path_factory.mktemp("wheels")
+    changes = {
+        "pyproject.toml": (f'version = "{version()}"', f'version = "{NEXT}"'),
+        "components/settings/settings.py": (ARCHIVE, ARCHIVE.replace("365", "400")),
+        "CHANGELOG.md": ("## [Unreleased]\n", f"## [{NEXT}] - 2030-01-01\n\n### Upgrade\n\n- {NOTE}\n"),
+    }
+    wheels = [
+        customer.build(customer.copy(root / name, each), root / f"wheel-{name}")
+        for name, each in (("this", {}), ("next", changes))
+    ]
+    with customer.served(wheels, root / "index") as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def newcomer(index: str, tmp_path_factory: pytest.TempPathFactory) -> Person:
+    return customer.newcomer(tmp_path_factory.mktemp("customer"), index)
+
+
+def uvx(one: str = version()) -> tuple[str, ...]:
+    return ("uvx", "--quiet", f"eonpro-kms@{one}")
+
+
+@pytest.fixture(scope="module")
+def clinic(newcomer: Person) -> Iterator[Person]:
+    """A person with a project, in the shell of a sandbox that came with the wheel; everything is set up."""
+    sandbox = ("uvx", "--quiet", "--from", f"eonpro-kms[sandbox]=={version()}", "eonpro-sandbox")
+    newcomer.types(*uvx(), "init")
+    newcomer.types(*sandbox, "start")
+    person = newcomer.with_variables(newcomer.types(*sandbox, "env"))
+    person.types(str(person.folder / ".venv/bin/eonpro-kms"), "--answers", ANSWERS, *UNATTENDED)
+    yield person
+    newcomer.types(*sandbox, "stop")
+
+
+def program(person: Person) -> str:
+    return str(person.folder / ".venv" / "bin" / "eonpro-kms")
+
+
+def commit(person: Person) -> None:
+    if not (person.folder / ".git").exists():
+        person.types("git", "init", "--quiet")
+    person.types("git", "add", "--all")
+    person.types("git", "commit", "--quiet", "--allow-empty", "--message", "the key for PHI")
+
+
+# --- before there is a project
+
+
+def test_outside_of_a_project_nothing_is_written_and_the_command_for_one_is_printed(newcomer: Person, tmp_path: Path):
+    stranger = newcomer.at(tmp_path)
+    assert stranger.types(*uvx(), "--version") == f"eonpro-kms {version()}\n"
+    printed = stranger.types(*uvx(), "status", code=2)
+    assert f"{tmp_path} is in no project of eonpro-kms" in " ".join(printed.split()) and " init " in printed
+    document = json.loads(stranger.types(*uvx(), "doctor", "--json", code=2).partition("{")[2].join(("{", "")))
+    assert document["exitCode"] == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_in_an_empty_folder_the_wizard_offers_a_project_and_goes_on_in_it(newcomer: Person, tmp_path: Path):
+    folder = tmp_path / "an empty folder"
+    folder.mkdir()
+    run = pexpect.spawn(
+        "uvx",
+        list(uvx()[1:]),
+        cwd=str(folder),
+        env={**newcomer.environment, "TERM": "xterm"},
+        dimensions=(40, 100),
+        timeout=customer.SECONDS,
+        encoding="utf-8",
+    )
+    run.expect("Make it in")
+    assert list(folder.iterdir()) == []
+    run.send("y\r")
+    run.expect("Where does the application run")
+    run.sendcontrol("c")
+    run.expect(pexpect.EOF)
+    run.close()
+    assert run.exitstatus == 130
+    assert (folder / "Pulumi.yaml").exists() and (folder / ".venv/bin/eonpro-kms").exists()
+
+
+def test_a_folder_with_other_things_stays_as_it_is(newcomer: Person, tmp_path: Path):
+    (tmp_path / "package.json").write_text("{}")
+    printed = newcomer.at(tmp_path).types(*uvx(), *UNATTENDED, code=2)
+    assert str(tmp_path / "eonpro-kms") in " ".join(printed.split())
+    assert [path.name for path in tmp_path.iterdir()] == ["package.json"]
+
+
+def test_the_pulumi_project_of_another_program_is_not_touched(newcomer: Person, tmp_path: Path):
+    (tmp_path / "Pulumi.yaml").write_text("name: website\nruntime: nodejs\n")
+    printed = newcomer.at(tmp_path).types(*uvx(), "init", code=2)
+    assert "the Pulumi project of another program" in " ".join(printed.split())
+    assert [path.name for path in tmp_path.iterdir()] == ["Pulumi.yaml"]
+
+
+def test_what_was_changed_by_hand_stays_when_a_project_is_made_again(newcomer: Person, tmp_path: Path):
+    person = newcomer.at(tmp_path)
+    person.types(*uvx(), "init")
+    (tmp_path / "README.md").write_text("ours")
+    (tmp_path / ".gitignore").unlink()
+    printed = person.types(program(person), "init")
+    assert "+ .gitignore" in printed and "= README.md is there already, and stays" in printed
+    assert (tmp_path / "README.md").read_text() == "ours"
+
+
+# --- the project
+
+
+def test_only_what_a_person_wants_to_commit_is_left_by_the_onboarding(clinic: Person):
+    commit(clinic)
+    assert set(clinic.types("git", "ls-files").splitlines()) == {
+        *(".gitignore", "Pulumi.yaml", "Pulumi.production.yaml", "README.md", "__main__.py", "requirements.txt"),
+        "reviews/README.md",
+    }
+
+
+def test_every_package_is_pinned_with_its_hash(clinic: Person):
+    text = (clinic.folder / "requirements.txt").read_text()
+    packages = re.findall(r"(?m)^([A-Za-z0-9_.\[\]-]+)==\S+( ; .*?)?(?: \\)?$", text)
+    blocks = re.split(r"(?m)^(?=[A-Za-z])", text)[1:]
+    assert len(packages) == len(blocks) > 30 and all("--hash=sha256:" in block for block in blocks)
+    assert blocks[0].startswith(f"eonpro-kms=={version()} ")
+
+
+def test_plain_pulumi_finds_nothing_to_change_and_the_guardrails_of_the_package(clinic: Person):
+    package = clinic.types(
+        *(str(clinic.folder / ".venv/bin/python"), "-c", "import eonpro_kms; print(eonpro_kms.__path__[0])")
+    ).strip()
+    printed = clinic.types(
+        *("pulumi", "preview", "--stack", "production", "--expect-no-changes", "--non-interactive"),
+        *("--policy-pack", f'"{package}/guardrails"'),
+    )
+    assert "eonpro-kms-guardrails" in printed
+    outputs = json.loads(clinic.types("pulumi", "stack", "output", "--json", "--stack", "production"))
+    assert outputs["programVersion"] == version()
+
+
+def test_printed_commands_run_in_any_folder(clinic: Person, tmp_path: Path):
+    elsewhere = clinic.at(tmp_path)
+    assert "vercel: has the three variables" in " ".join(elsewhere.types(program(clinic), "status").split())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_of_it_is_written_into_the_installed_package(clinic: Person):
+    site = next((clinic.folder / ".venv").glob("lib/python3.*/site-packages/eonpro_kms"))
+    recorded = next(site.parent.glob("eonpro_kms-*.dist-info")).joinpath("RECORD").read_text()
+    present = {
+        str(path.relative_to(site.parent))
+        for path in site.rglob("*")
+        if path.is_file() and path.suffix != ".pyc"  # Python's own cache
+    }
+    assert present == {line.split(",")[0] for line in recorded.splitlines() if line.startswith("eonpro_kms/")}
+
+
+def test_a_colleague_with_a_clone_and_another_home_goes_on(clinic: Person, tmp_path: Path):
+    commit(clinic)
+    home, clone = tmp_path / "home", tmp_path / "clone of it"
+    home.mkdir()
+    clinic.types("git", "clone", "--quiet", str(clinic.folder), str(clone))
+    colleague = clinic.at(clone, HOME=str(home))
+    assert "has the three variables" in " ".join(colleague.types(*uvx(), "status").split())
+    colleague.types(program(colleague), "verify")
+    assert "stored data key" in colleague.types(program(colleague), "doctor", "--quick", code=1)
+    colleague.types(program(colleague), "push", "--no-redeploy", *UNATTENDED)
+    assert colleague.types("git", "status", "--short") == ""
+
+
+# --- another version
+
+
+def test_a_newer_version_says_what_it_changes_and_becomes_the_projects_with_the_update(clinic: Person, tmp_path: Path):
+    commit(clinic)
+    before = tmp_path / "before"
+    shutil.copytree(clinic.folder, before, ignore=shutil.ignore_patterns(".venv", ".sandbox"))
+    shown = " ".join(clinic.types(*uvx(NEXT), "preview", "--non-interactive").split())
+    assert f"the last update was made by eonpro-kms {version()}; this is {NEXT}" in shown and NOTE in shown
+    assert "~ update BucketLifecycleConfiguration audit-trail" in shown and "1 to update" in shown
+    assert clinic.types("git", "status", "--short") == ""
+    assert version() in clinic.types(program(clinic), "--version")
+
+    clinic.types(*uvx(NEXT), "setup", *UNATTENDED)
+    assert clinic.types("git", "status", "--short").split() == ["M", "requirements.txt"]
+    assert NEXT in clinic.types(program(clinic), "--version")
+    clinic.types("pulumi", "preview", "--stack", "production", "--expect-no-changes", "--non-interactive")
+
+    # An older program in the project: the project's own version runs.
+    assert "has the three variables" in " ".join(clinic.types(*uvx(), "status").split())
+    # A clone from before, whose version is the older one: it is refused.
+    old = clinic.at(before)
+    refused = " ".join(old.types(*uvx(), "preview", "--non-interactive", code=2).split())
+    assert f"the stack was updated by eonpro-kms {NEXT}; this is {version()}" in refused
+
+
+def test_a_stack_of_a_checkout_moves_into_a_project_without_a_change(clinic: Person, tmp_path: Path):
+    checkout = customer.copy(tmp_path / "checkout", {})
+    shutil.copy(clinic.folder / "Pulumi.production.yaml", checkout)
+    (checkout / "reviews").mkdir()
+    (checkout / "reviews" / "2026-11-01.json").write_text("{}")
+    person = clinic.at(tmp_path)
+    printed = person.types(*uvx(NEXT), "init", "moved", "--from", str(checkout))
+    assert "+ Pulumi.production.yaml" in printed and "+ reviews/2026-11-01.json" in printed
+    moved = clinic.at(tmp_path / "moved")
+    moved.types("pulumi", "preview", "--stack", "production", "--expect-no-changes", "--non-interactive")
+    shown = " ".join(moved.types(program(moved), "preview", "--non-interactive").split())
+    assert "keep the data key sha256:" in shown and "to replace" not in shown and "to delete" not in shown
+
+
+def other_pythons() -> list[str]:
+    """The other Pythons of this machine that the program supports."""
+    names = [f"3.{minor}" for minor in range(11, 15) if minor != sys.version_info.minor]
+    of_pyenv = (sorted(Path.home().glob(f".pyenv/versions/{name}.*/bin/python")) for name in names)
+    on_path = (shutil.which(f"python{name}") for name in names)
+    found = [*(str(paths[-1]) for paths in of_pyenv if paths), *(path for path in on_path if path)]
+    return [path for path in found if ".pyenv/shims" not in path]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("python", other_pythons())
+def test_another_python_runs_it(newcomer: Person, tmp_path: Path, python: str):
+    person = newcomer.at(tmp_path, UV_PYTHON=python)
+    person.types(*uvx(), "init")
+    wanted = person.types(python, "--version")
+    assert person.types(str(tmp_path / ".venv/bin/python"), "--version") == wanted
+    assert "does not exist" in person.types(program(person), "status")
