@@ -104,7 +104,7 @@ def test_five_questions_lead_from_nothing_to_vercel(
     assert opened(deployment, deployment.parameters()[STORED_KEY]) == 32
     assert deployment.environment["VERCEL_TOKEN"].encode() not in person.received
 
-    recording = (PROJECT / "docs" / "recording.txt").read_text()
+    recording = (PROJECT / "docs" / "pictures" / "recording.txt").read_text()
     recorded = recording.splitlines()
     assert plain or len(person.headings) > 8
     missing = [each for each in person.headings if not any(line.startswith(each) for line in recorded)]
