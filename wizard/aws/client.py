@@ -49,6 +49,7 @@ class Aws:
         self.service_quotas = ServiceQuotas(session)
         self.state_storage = StateStorage(session)
         self.backup_storage = S3BackupStorage(session)
+        self.requests = session
         self.ecs_services = Ecs(session)
         self.access = AwsAccessReader(session)
         self.access_diagnostics = AwsAccessDiagnostics(session)

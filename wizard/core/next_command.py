@@ -32,11 +32,8 @@ _OF_STACK = frozenset(("up", "preview", "refresh", "destroy", "cancel"))
 """Commands of Pulumi about one stack; so are those of `config` that change it."""
 
 _OF_CONFIG = frozenset(("set", "rm", "refresh"))
-AWS_SERVICES = (
-    *("account", "cloudtrail", "cloudwatch", "ecs", "eks", "events", "iam", "kms", "logs", "organizations", "s3"),
-    *("s3api", "secretsmanager", "service-quotas", "sns", "ssm", "sts"),
-)
-"""Commands that every AWS CLI has. `aws login` needs version 2, which `make setup` cannot install: it stays `aws`."""
+AWS_VERSION_2 = ("configure", "login", "sso")
+"""Commands of the AWS CLI that need its version 2, which `make setup` cannot install: they stay `aws`."""
 
 
 @dataclass(frozen=True)
@@ -227,7 +224,7 @@ class Run:
             elif program == "python":
                 # -P: otherwise a json.py of the folder where it is typed would be imported first.
                 program = f"PYTHONPATH={self.source or self.project} {self.python} -P"
-            elif program == "aws" and words[0] in AWS_SERVICES:
+            elif program == "aws" and words[0] not in AWS_VERSION_2:
                 program = self.aws
             elif program == "make":
                 program = f"make -C {self.project}"

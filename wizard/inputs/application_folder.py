@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from wizard.core import safe_text
+from wizard.targets.port import all_targets
 
 LARGEST = 256 * 1024
 """Bytes. A larger file is ignored."""
-MOST_MANIFESTS = 20
-
-VERCEL, ECS, EKS = "vercel", "ecs", "eks"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,15 +62,15 @@ _REQUIREMENT = (
     r"""(?im)(?:^|["'])[ \t]*(django|fastapi|flask)(?![\w.-])(?:\[[^\]\n]*\])?[ \t="'{a-z~^><!]*(\d+(?:\.\d+)?)?"""
 )
 _VERSION = r"[\^~>=v\s]*(\d+(?:\.\d+)?)"
-_WORKLOAD = r"""(?m)^kind:\s*["']?(?:Deployment|StatefulSet|DaemonSet|Rollout)["']?\s*$"""
-_TASK_DEFINITIONS = ("taskdef.json", "task-definition.json", ".aws/task-definition.json", "ecs/task-definition.json")
 
 
 def detect(folder: Path) -> ApplicationFolder:
     """Inspect the folder; nothing for a missing or unreadable one."""
     files = _Files(folder)
     linked = _link(files)
-    return ApplicationFolder(framework=_framework(files), linked=linked, targets=tuple(_targets(files, linked)))
+    link = (("vercel", linked.source),) if linked else ()
+    found = ((target.name, name) for target in all_targets() for name in target.evidence(files))
+    return ApplicationFolder(framework=_framework(files), linked=linked, targets=(*link, *found))
 
 
 def is_application(folder: Path) -> bool:
@@ -184,32 +182,6 @@ def _framework(files: _Files) -> str | None:
             name = _PYTHON[required[1].lower()]
             return f"{name} {required[2]}" if required[2] else name
     return None
-
-
-def _targets(files: _Files, linked: FolderLink | None) -> Iterator[tuple[str, str]]:
-    if linked is not None:
-        yield VERCEL, linked.source
-    for name in ("vercel.json", "vercel.ts"):
-        if files.has(name):
-            yield VERCEL, name
-    for name in _TASK_DEFINITIONS:
-        if "containerDefinitions" in files.content(name):
-            dockerfile = " and a Dockerfile" if files.has("Dockerfile") else ""
-            yield ECS, f"{name}{dockerfile}"
-    for name in ("ecs-params.yml", "ecs-params.yaml"):
-        if files.has(name):
-            yield ECS, name
-    if files.has("copilot/.workspace"):
-        yield ECS, "copilot/"
-    for name in ("skaffold.yaml", "skaffold.yml", "Chart.yaml", "chart/Chart.yaml", "helm/Chart.yaml"):
-        if files.has(name):
-            yield EKS, name
-    for below in ("k8s", "kubernetes"):
-        manifests = sorted(name for name in files.names(below) if name.endswith((".yaml", ".yml")))[:MOST_MANIFESTS]
-        for manifest in (f"{below}/{name}" for name in manifests):
-            if re.search(_WORKLOAD, files.content(manifest)):
-                yield EKS, manifest
-                break
 
 
 def _text(value: object) -> str | None:

@@ -15,6 +15,7 @@ from wizard.core.models.inputs import CREATE, Choice, Input, InputType, Question
 from wizard.core.models.trail import gaps
 from wizard.core.next_command import Text, wizard
 from wizard.core.ports.run import AwsClient, VercelClient
+from wizard.inputs.registry import INPUTS, by_key
 from wizard.targets.port import all_targets
 
 SEVERAL = Choice(value="several", title="Several Regions", note="a multi-Region key; cannot be changed later")
@@ -23,8 +24,7 @@ SEVERAL = Choice(value="several", title="Several Regions", note="a multi-Region 
 PRIMARY = "Which Region is the primary?"
 """Follows `SEVERAL`: of a multi-Region key one Region has the primary key, the others have replicas of it."""
 
-RECOMMENDED = {"app_principal": CREATE, "vercel_access": "oidc", "ecs_execution_role": CREATE}
-"""Used without a question; shown on the summary, where they can be changed."""
+RECOMMENDED = {entry.key: entry.recommended for entry in INPUTS if entry.recommended}
 
 
 def detected(value: Any, where: str) -> Answer:
@@ -108,19 +108,16 @@ def choices_for(key: str, aws: AwsClient, values: Mapping[str, Any]) -> Offer:
         return _regions(aws), aws.region if aws.region_source else None
     if key == "trail":
         return _trails(aws), CREATE
-    if key in ("app_principal", "ecs_execution_role"):
-        return (), CREATE
+    if recommendation := RECOMMENDED.get(key):
+        return (), recommendation
     if key == "replica_regions":
         key_region = values.get("region")
         return tuple(choice for choice in _regions(aws) if choice.value != key_region and not choice.disabled), None
-    if key == "vercel_access":
-        return (), "oidc"
     for target in all_targets():
         if places := listed(partial(target.places, key, aws)):
-            return (
-                (*(Choice(value=place, title=place) for place in places), Choice(value="", title="None yet")),
-                places[0] if len(places) == 1 else "",
-            )
+            none = (Choice(value="", title="None yet"),) if by_key[key].optional else ()
+            default = places[0] if none == () or len(places) == 1 else ""
+            return (*(Choice(value=place, title=place) for place in places), *none), default
     return (), None
 
 

@@ -408,7 +408,7 @@ class Interviewer:
     def _offer(self, entry: Input) -> choices.Offer:
         if entry.key in BEFORE_THE_ACCOUNT:
             return (), None
-        if entry.key in ("replica_regions", "trail", "ecs_cluster"):
+        if entry.is_listed:
             self.ui.working("asking AWS what there is in the account")
         return choices.choices_for(entry.key, self._connected(), self._values)
 

@@ -74,6 +74,7 @@ KEY_INPUTS: tuple[Input, ...] = (
     ),
     Input(
         key="replica_regions",
+        is_listed=True,
         kind=InputType.CHECKBOX,
         prompt="Which other Regions get a replica?",
         why="Each gets a replica of the key and a copy of the wrapped data key; a replica costs as much as a key.",

@@ -48,6 +48,7 @@ APPLICATION_INPUTS: tuple[inputs.Input, ...] = (
         help=f"ARN of the IAM role or user that the application runs as; `{inputs.CREATE}`: a new role",
         metavar="ARN",
         words=(inputs.CREATE,),
+        recommended=inputs.CREATE,
         choices=(inputs.Choice(value=inputs.CREATE, title="Create a role for it (recommended)"),),
         free_text=True,
     ),

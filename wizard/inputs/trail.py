@@ -8,6 +8,7 @@ from wizard.core.models.inputs import CREATE, Choice, Input, InputType
 TRAIL_INPUTS: tuple[Input, ...] = (
     Input(
         key="trail",
+        is_listed=True,
         saved_as="existing_trail_arn",
         kind=InputType.SELECT,
         prompt="Which trail records the use of the key?",

@@ -5,22 +5,28 @@ Acts through the clients of the context; imports a library only in the method th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from wizard.core.models.inputs import Choice, Input, InputType
 from wizard.core.next_command import Command, Text, lines, shell
-from wizard.targets.port import NextStep, StoreTarget, TargetDescription
+from wizard.targets.port import Files, NextStep, StoreTarget, TargetDescription
 
 if TYPE_CHECKING:
     from components.settings import Outputs, Settings
     from wizard.core.models.deployment import Instances
-    from wizard.core.ports.run import TargetContext
+    from wizard.core.ports.run import AwsClient, TargetContext
 
 NAME = "eks"
 SECRET_NAME = "eonpro-phi"
 """Name of the ClusterSecretStore, of the ExternalSecret, and of the Kubernetes Secret that it creates."""
 _IRSA = "irsa"
+_CHARTS = ("skaffold.yaml", "skaffold.yml", "Chart.yaml", "chart/Chart.yaml", "helm/Chart.yaml")
+_MOST_MANIFESTS = 20
+# Not compiled on import: that takes long, and most folders need none.
+_WORKLOAD = r"""(?m)^kind:\s*["']?(?:Deployment|StatefulSet|DaemonSet|Rollout)["']?\s*$"""
 
 
 class Eks(StoreTarget):
@@ -41,6 +47,7 @@ class Eks(StoreTarget):
             help="name of the EKS cluster",
             metavar="NAME",
             own=True,
+            is_listed=True,
         ),
         Input(
             key="eks_identity",
@@ -90,6 +97,20 @@ class Eks(StoreTarget):
             default="eonpro",
         ),
     )
+
+    def evidence(self, files: Files) -> Iterator[str]:
+        """A chart, or the first manifest of a workload in each usual folder."""
+        yield from filter(
+            files.has, ("skaffold.yaml", "skaffold.yml", "Chart.yaml", "chart/Chart.yaml", "helm/Chart.yaml")
+        )
+        for below in ("k8s", "kubernetes"):
+            names = sorted(name for name in files.names(below) if name.endswith((".yaml", ".yml")))[:_MOST_MANIFESTS]
+            manifests = (f"{below}/{name}" for name in names)
+            yield from islice((name for name in manifests if re.search(_WORKLOAD, files.content(name))), 1)
+
+    def places(self, key: str, aws: AwsClient) -> tuple[str, ...]:
+        """The clusters of the Region."""
+        return tuple(aws.requests.pages("eks", "ListClusters", "clusters")) if key == "eks_cluster" else ()
 
     def running(self, context: TargetContext) -> Instances:
         """Not inspected: the wizard has no access to the cluster."""

@@ -36,6 +36,15 @@ class Consent(Protocol):
     def __call__(self, question: str, *, needed: bool) -> bool: ...
 
 
+class Files(Protocol):
+    """The folder of the application. A file's name may contain a folder: `helm/Chart.yaml`."""
+
+    def names(self, below: str = "") -> tuple[str, ...]: ...
+    def has(self, name: str) -> bool: ...
+    def content(self, name: str) -> str:
+        """The text of a file; empty for one that is missing or cannot be read."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NextStep:
     """One thing that the user still has to do."""
@@ -89,6 +98,10 @@ class DeployTarget(ABC):
     def places(self, key: str, aws: AwsClient) -> tuple[str, ...]:
         """The values to choose from for one of its inputs; empty where it has no list of them. Raises SetupError."""
         return ()
+
+    def evidence(self, files: Files) -> Iterator[str]:
+        """The files that say that the application in this folder runs here, the strongest first."""
+        yield from ()
 
     # --- the delivery
 

@@ -20,6 +20,7 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
+import botocore.session
 import pytest
 
 from tools.bootstrap.packages import shebang
@@ -29,7 +30,7 @@ from wizard.cli.parser import flags_of, parse
 from wizard.cli.request import run_of
 from wizard.core import json_documents
 from wizard.core.errors import SetupError, UsageError
-from wizard.core.next_command import AWS_SERVICES, DEFAULT_COMMAND, PROGRAM, SCRIPT, Command, Run, Text, wizard
+from wizard.core.next_command import AWS_VERSION_2, DEFAULT_COMMAND, PROGRAM, SCRIPT, Command, Run, Text, wizard
 from wizard.pulumi_engine import config
 from wizard.terminal.screen import Screen
 
@@ -69,8 +70,9 @@ def words_of(command: str) -> list[str]:
     return shlex.split(command)[3:]
 
 
+AWS_SERVICES = {"s3api", *botocore.session.get_session().get_available_services()} - set(AWS_VERSION_2)
 PROGRAMS = re.compile(
-    rf"{PROGRAM}(?!ry)|(?<![\w./-])(?:aws (?:{'|'.join(AWS_SERVICES)})|make setup"
+    rf"{PROGRAM}(?!ry)|(?<![\w./-])(?:aws (?:{'|'.join(sorted(AWS_SERVICES))})|make setup"
     r"|pulumi (?:up|preview|refresh|destroy|cancel|config (?:set|rm|refresh)"
     r"|stack (?:ls|rm|output|export|import)|login [a-z-]))\b"
 )

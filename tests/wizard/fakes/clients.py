@@ -22,6 +22,7 @@ from tests.wizard.fakes.access import FakeAccess
 from tests.wizard.fakes.backup import FakeBackupStorage
 from tests.wizard.fakes.diagnostics import FakeAccessDiagnostics
 from tests.wizard.fakes.ecs import FakeEcsServices
+from tests.wizard.fakes.requests import FakeRequests
 from tests.wizard.fakes.rotation import FakeKeyRotation
 from tests.wizard.fakes.usage import FakeUsageMetrics
 from wizard.core.data_key import WrappedDataKey
@@ -229,6 +230,7 @@ class FakeAwsClient:
     log: list[str] = field(default_factory=list)
     failures: dict[str, SetupError] = field(default_factory=dict)
     """The error that a method raises, by the method's name."""
+    requests: FakeRequests = field(default_factory=FakeRequests)
     identity: Identity = IDENTITY
     region: str = REGION
     region_source: str | None = "AWS_REGION"

@@ -179,6 +179,22 @@ def test_everything_that_can_be_asked_has_its_place_in_the_order(session) -> Non
     assert (interview.values["multi_region"], interview.values["replica_regions"]) == (True, ("eu-central-1",))
 
 
+def test_the_clusters_of_eks_are_offered_and_another_can_be_typed(session) -> None:
+    session.aws.requests.answers["eks:ListClusters"] = {"clusters": ["clinic", "laboratory"]}
+    session.ui.answers = {"multi_region": ["no"], "target": [("eks",)], "eks_cluster": ["laboratory"]}
+    assert session.run({}).values["eks_cluster"] == "laboratory"
+    asked = next(question for question in session.ui.asked if question.key == "eks_cluster")
+    assert ([choice.value for choice in asked.choices], asked.default) == (["clinic", "laboratory"], "clinic")
+    assert asked.free_text
+
+
+def test_clusters_that_may_not_be_listed_are_typed(session) -> None:
+    session.aws.requests.answers["eks:ListClusters"] = PermissionDenied("eks:ListClusters is not allowed", "")
+    session.ui.answers = {"multi_region": ["no"], "target": [("eks",)], "eks_cluster": ["clinic"]}
+    assert session.run({}).values["eks_cluster"] == "clinic"
+    assert next(question for question in session.ui.asked if question.key == "eks_cluster").choices == ()
+
+
 def test_each_answer_says_where_it_comes_from(session) -> None:
     session.ui.answers = {"multi_region": ["no"], "target": [("ecs",)], "ecs_cluster": [""]}
     answers = session.run({}).answers

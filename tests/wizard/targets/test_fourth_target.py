@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import pytest
 
 from components.settings import Outputs, Settings, Target
+from components.targets.platform import Platform, platforms
 from tests.wizard.commands.push.test_push import PushWorld
 from tests.wizard.commands.status.test_command import World as StatusWorld
 from tests.wizard.fakes.clients import FakeAwsClient, settings
@@ -83,14 +84,21 @@ class Nomad(DeployTarget):
         yield NextStep(what="Restart the job.", verbatim="nomad job restart portal")
 
 
+class OnNomad(Platform):
+    """What the stack has for it: nothing of its own."""
+
+    name: ClassVar[Any] = NAME
+
+
 @pytest.fixture
 def nomad(monkeypatch: pytest.MonkeyPatch) -> Iterator[Nomad]:
-    """The target, known to the settings and to the registry."""
+    """The target, known to the settings, to the stack and to the wizard."""
     made = Nomad()
     member: Any = str.__new__(Target, NAME)
     member._name_, member._value_ = NAME.upper(), NAME
     with monkeypatch.context() as patch:
-        # Its one line in `components.settings.values`.
+        patch.setitem(cast(dict[str, Platform], platforms()), NAME, OnNomad())
+        # Its one line in `components.settings.application`.
         patch.setitem(Target._member_map_, NAME.upper(), member)
         patch.setitem(Target._value2member_map_, NAME, member)
         patch.setattr(Target, "_member_names_", [*Target._member_names_, NAME.upper()])

@@ -29,18 +29,19 @@ READING_SESSION = "eonpro-kms, a command that only reads"
 
 _VERBS = {
     "Get": (
-        "access-analyzer account cloudtrail cloudwatch codedeploy ecs elasticloadbalancing events iam kms logs "
-        "organizations s3 secretsmanager servicequotas sns ssm sso sts"
+        "access-analyzer account cloudtrail cloudwatch events iam kms logs organizations "
+        "s3 secretsmanager servicequotas sns ssm sso sts"
     ),
     "List": (
-        "access-analyzer account account-access cloudtrail cloudwatch codedeploy ecs eks events iam kms logs "
-        "organizations s3 secretsmanager servicequotas sns ssm sso"
+        "access-analyzer account account-access cloudtrail cloudwatch events iam kms logs organizations "
+        "s3 secretsmanager servicequotas sns ssm sso"
     ),
-    "Describe": (
-        "cloudtrail cloudwatch ec2 ecs eks elasticloadbalancing events kms logs organizations secretsmanager ssm sso"
-    ),
+    "Describe": ("cloudtrail cloudwatch ec2 events kms logs organizations secretsmanager ssm sso"),
 }
-"""The services whose operations begin with each verb; each operation that does so changes nothing."""
+"""The services whose operations begin with each verb; each operation that does so changes nothing.
+
+Those of the deploy targets come beside them.
+"""
 
 _OTHERS = (
     "access-analyzer:Check*",
@@ -228,7 +229,10 @@ def child_environment(resolved: Resolved, environ: Mapping[str, str], keys: Cred
 
 def reading_policy() -> str:
     """The policy as JSON without white space, at most LONGEST_POLICY characters."""
-    reads = [f"{service}:{verb}*" for verb, services in _VERBS.items() for service in services.split()]
+    from components.targets.platform import platforms  # Needed for the first request only.
+
+    of_targets = [service for platform in platforms().values() for service in platform.services]
+    reads = [f"{service}:{verb}*" for verb, services in _VERBS.items() for service in (*services.split(), *of_targets)]
     statements = [
         {"Effect": "Allow", "Action": [*reads, *_OTHERS], "Resource": "*"},
         {"Effect": "Allow", "Action": ["s3:PutObject", "s3:DeleteObject"], "Resource": _LOCKS},

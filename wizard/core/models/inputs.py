@@ -123,6 +123,12 @@ class Input:
     choices: tuple[Choice, ...] = ()
     """The choices that do not depend on the account."""
     free_text: bool = False
+    is_listed: bool = False
+    """Whether AWS is asked for its choices."""
+    recommended: str = ""
+    """The value that is used without a question; the summary shows it, where it can be changed."""
+    principal: str = ""
+    """What the principal is that it names: `execution role`; empty: it names none."""
     another: str = ""
     """The prompt for one more value after the ticked ones."""
     follows: str | None = None

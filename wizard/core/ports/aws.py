@@ -3,7 +3,7 @@
 Pure. Methods raise errors of `wizard.core.errors` only, above all those that `wizard.core.ports.run.AwsClient` names.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -35,6 +35,17 @@ class KmsKeys(Protocol):
 
     def make_data_key(self, key_arn: str) -> WrappedDataKey:
         """GenerateDataKeyWithoutPlaintext, AES_256, no encryption context."""
+
+
+class AwsRequests(Protocol):
+    """Requests of a deploy target to a service that nobody else asks. Raises errors of `wizard.core.errors` only."""
+
+    def call(self, service: str, operation: str, /, **parameters: Any) -> Any: ...
+    def find(self, service: str, operation: str, /, *, absent: Collection[str], **parameters: Any) -> Any | None:
+        """None where the service answers with one of the codes in `absent`."""
+
+    def pages(self, service: str, operation: str, key: str, /, **parameters: Any) -> Iterator[Any]:
+        """The entries under `key` on all pages of a listing."""
 
 
 class StoredDataKeys(Protocol):

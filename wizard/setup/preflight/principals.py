@@ -20,27 +20,22 @@ from wizard.core.ports.run import AwsClient
 from wizard.inputs.answers import sso_pattern
 from wizard.inputs.registry import by_key
 from wizard.setup.preflight.services import attempt, problem
+from wizard.targets.port import all_targets
 
 ROLES = {
     "incident_responders": "incident responder",
     "deletion_administrators": "deletion administrator",
     "administrators": "administrator",
     "app_principal": "application principal",
-    "ecs_execution_role": "execution role",
+    **{entry.key: entry.principal for target in all_targets() for entry in target.inputs if entry.principal},
 }
 """The role of a principal, by the input that names it; the last one counts."""
 
 
 def principals(settings: Settings, identity: Identity, aws: AwsClient) -> list[Problem]:
     """The principals of the settings that do not exist; the caller itself is not checked."""
-    named = {
-        "incident_responders": settings.incident_responders,
-        "deletion_administrators": settings.deletion_administrators,
-        "administrators": settings.administrators,
-        "app_principal": (settings.app_principal_arn,),
-        "ecs_execution_role": (settings.ecs_execution_role_arn,),
-    }
-    inputs = {arn: key for key in ROLES for arn in named[key] if arn}
+    named = {key: getattr(settings, by_key[key].field or key) or () for key in ROLES}
+    inputs = {arn: key for key, arns in named.items() for arn in ((arns,) if isinstance(arns, str) else arns)}
     return _missing({arn: key for arn, key in inputs.items() if _needs_check(arn, key, identity)}, aws)
 
 
@@ -73,7 +68,7 @@ def _missing(inputs: Mapping[str, str], aws: AwsClient) -> list[Problem]:
                 Problem(
                     what=f"the {role} {arn} does not exist",
                     why="KMS refuses a key policy that names a missing principal"
-                    if key != "ecs_execution_role"
+                    if not by_key[key].principal
                     else "nothing can be attached to it",
                     next=shell(
                         *("aws", "iam", f"get-{kind}", f"--{kind}-name", Principal(arn=arn).name),

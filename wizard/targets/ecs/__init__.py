@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from wizard.core.errors import SetupError
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType
 from wizard.core.next_command import Command, Text, shell, wizard
-from wizard.targets.port import NextStep, OnMessage, StoreTarget, TargetDescription
+from wizard.targets.port import Files, NextStep, OnMessage, StoreTarget, TargetDescription
 
 if TYPE_CHECKING:
     from components.settings import Outputs, Settings
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from wizard.core.variable_ownership import ForeignVariable, OwnValues
 
 NAME = "ecs"
+_TASK_DEFINITIONS = ("taskdef.json", "task-definition.json", ".aws/task-definition.json", "ecs/task-definition.json")
 
 
 class Ecs(StoreTarget):
@@ -44,6 +45,7 @@ class Ecs(StoreTarget):
             help="name of the ECS cluster",
             metavar="NAME",
             rest="ecs_service",
+            is_listed=True,
             own=True,
             optional=True,
         ),
@@ -72,10 +74,21 @@ class Ecs(StoreTarget):
             metavar="ARN",
             optional=True,
             words=(CREATE,),
+            recommended=CREATE,
+            principal="execution role",
             choices=(Choice(value=CREATE, title="Create a role for it (recommended)"),),
             free_text=True,
         ),
     )
+
+    def evidence(self, files: Files) -> Iterator[str]:
+        """A task definition, or the files of a tool that writes one."""
+        for name in _TASK_DEFINITIONS:
+            if "containerDefinitions" in files.content(name):
+                yield f"{name}{' and a Dockerfile' if files.has('Dockerfile') else ''}"
+        yield from filter(files.has, ("ecs-params.yml", "ecs-params.yaml"))
+        if files.has("copilot/.workspace"):
+            yield "copilot/"
 
     def places(self, key: str, aws: AwsClient) -> tuple[str, ...]:
         """The services of the Region, each as CLUSTER/SERVICE."""

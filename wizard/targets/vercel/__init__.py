@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from wizard.core.errors import DataKeyConflict, MissingAnswers, Problem, SetupError, SharedSecretRefused
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType
 from wizard.core.next_command import VERCEL_LOGIN, Command, plain_name, shell, wizard
-from wizard.targets.port import Consent, DeployTarget, NextStep, OnMessage, TargetDescription
+from wizard.targets.port import Consent, DeployTarget, Files, NextStep, OnMessage, TargetDescription
 
 if TYPE_CHECKING:
     from components.settings import Outputs, Settings
@@ -85,6 +85,7 @@ class Vercel(DeployTarget):
             link="https://vercel.com/docs/oidc/aws",
             help="oidc: by Vercel's token, with five lines of code (default); user: by an IAM user's access key",
             metavar="HOW",
+            recommended="oidc",
             needed=lambda values: values.get("app_principal") == CREATE,
             optional=True,
             choices=(
@@ -151,6 +152,10 @@ class Vercel(DeployTarget):
     )
 
     # --- the delivery
+
+    def evidence(self, files: Files) -> Iterator[str]:
+        """Vercel's own settings of a project."""
+        yield from filter(files.has, ("vercel.json", "vercel.ts"))
 
     def deliver(
         self,
