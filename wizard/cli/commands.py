@@ -48,10 +48,22 @@ class Command:
     locks: bool = False
     """Whether it holds the stack's lock while it changes something."""
     writes: str = ""
+    writes_files_only: bool = False
+    """Whether all that it writes are files on this machine, or a new object where an option names the place."""
     is_offline: bool = False
     """Whether it asks no service; then it also writes no log."""
     tolerates_settings: bool = False
     """Whether it runs although the stack's settings file cannot be used."""
+
+    @property
+    def asks(self) -> bool:
+        """Whether it may ask a question in a terminal, besides a code for the credentials."""
+        return not {Shared.START, Shared.YES, Shared.CONFIRM, Shared.REDEPLOY}.isdisjoint(self.shared)
+
+    @property
+    def changes(self) -> bool:
+        """Whether it can change the account, a target, the stored data key or the state."""
+        return bool(self.writes) and not self.writes_files_only
 
     @property
     def options(self) -> Any:
@@ -84,6 +96,7 @@ TABLE: tuple[Command, ...] = (
         shared=(STACK, ACCOUNT, INPUTS, START, YES),
         reads="AWS, Vercel, Pulumi state, the stack's settings, saved answers",
         writes="the plan's file, with --save-plan; the answers file, with --save-answers",
+        writes_files_only=True,
     ),
     Command(
         name="destroy",
@@ -103,6 +116,7 @@ TABLE: tuple[Command, ...] = (
         shared=(),
         reads="the package index, a checkout, with --from",
         writes="the project's files and its .venv",
+        writes_files_only=True,
         is_offline=True,
     ),
     Command(
@@ -145,6 +159,7 @@ TABLE: tuple[Command, ...] = (
         shared=(STACK, ACCOUNT, CONFIRM),
         reads="AWS, Pulumi state, the stack's settings, earlier reviews",
         writes="files in reviews/",
+        writes_files_only=True,
     ),
     Command(
         name="report",
@@ -152,7 +167,8 @@ TABLE: tuple[Command, ...] = (
         help="the compliance report, as a page, as text and as data",
         load_options=lambda: import_module("wizard.commands.options").ReportOptions,
         reads="AWS, Vercel, Pulumi state, the stack's settings, reviews",
-        writes="files in reports/",
+        writes="files in reports/; a new object in a bucket, with --to",
+        writes_files_only=True,
     ),
     Command(
         name="cost",
@@ -225,6 +241,14 @@ TABLE: tuple[Command, ...] = (
         load_options=lambda: import_module("wizard.cli.offline").SchemaOptions,
         shared=(),
         reads="schemas/",
+        is_offline=True,
+    ),
+    Command(
+        name="manifest",
+        group=HELP,
+        help="print every command and option, and what each reads and writes",
+        load_options=lambda: import_module("wizard.cli.manifest").ManifestOptions,
+        shared=(),
         is_offline=True,
     ),
     Command(

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from wizard.core.errors import UsageError
 from wizard.core.next_command import Result, Text, wizard
 
 if TYPE_CHECKING:
@@ -28,18 +27,13 @@ class SetupOptions:
     save_answers: Path | None = None
     plan: Path | None = None
 
+    NEEDS: ClassVar[Mapping[str, tuple[str, ...]]] = {"--save-answers": ("--dry-run", "--save-plan")}
+    """Flags that do something only beside one of these words."""
     CONFLICTS: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "--dry-run": ("--confirm", "--plan"),
         "--save-plan": ("--confirm", "--plan"),
     }
     """Flags that do nothing beside a word."""
-
-    def __post_init__(self) -> None:
-        if self.save_answers and not (self.dry_run or self.save_plan):
-            raise UsageError(
-                "--save-answers writes the answers of a run that applies nothing",
-                wizard("setup", "--dry-run", "--save-answers", self.save_answers),
-            )
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
