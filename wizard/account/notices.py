@@ -206,7 +206,7 @@ def judgement(
 ) -> Callable[[Callable[P, Iterable[Notice]]], Callable[P, Iterator[Notice]]]:
     """Make a judgement of a function: its notices get its topic, these requirements and the facts that were read.
 
-    A notice that names requirements itself keeps them. A SetupError that the function does not handle is its one
+    A notice that names requirements itself keeps them. A SetupError that the function does not handle is its last
     notice: unknown. `opens`: it finds what lets somebody in beyond the settings. `key`: the key itself lets somebody
     use it; `account`: IAM lets somebody become the application, or it more than it needs; `others`: IAM lets others
     use the key; `logs`: somebody can read or delete the audit logs. Raises KeyError for an unknown id.
@@ -219,13 +219,16 @@ def judgement(
 
         @wraps(function)
         def judged(*given: P.args, **named: P.kwargs) -> Iterator[Notice]:
+            notices: list[Notice] = []
             with facts_read() as names:
                 try:
-                    notices = list(function(*given, **named))
-                except Unread as unread:
-                    notices = [Notice.unread(unread.what, unread.error)]
-                except SetupError as error:
-                    notices = [Notice.unread(function.__name__.replace("_", " "), error)]
+                    notices.extend(function(*given, **named))
+                except (Unread, SetupError) as error:
+                    what = error.what if isinstance(error, Unread) else function.__name__.replace("_", " ")
+                    cause = error.error if isinstance(error, Unread) else error
+                    # A judgement that ends early has found out what is wrong, and not that all else is good.
+                    notices = [notice for notice in notices if notice.state is not State.GOOD]
+                    notices.append(Notice.unread(what, cause))
             for notice in notices:
                 yield replace(
                     notice,

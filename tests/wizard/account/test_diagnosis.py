@@ -147,6 +147,21 @@ def test_a_check_that_is_refused_is_unknown_and_the_others_go_on() -> None:
     assert diagnosis.passed == ("the rest",) and diagnosis.exit_code == 3
 
 
+@pytest.mark.parametrize("end", [PermissionDenied("you may not look", "ask"), None])
+def test_a_fault_that_was_found_before_a_check_was_refused_is_still_a_finding(end: PermissionDenied | None) -> None:
+    @judgement()
+    def what_may_not_be_seen(context: StackFacts) -> Iterator[Notice]:
+        yield DISABLED
+        yield Notice.good("so far")
+        if end is not None:
+            raise end
+        yield Notice.good(needed("the policy", PermissionDenied("you may not look", "ask")))
+
+    diagnosis = DoctorFixture(settings()).diagnosis((what_may_not_be_seen,))
+    assert [each.code for each in diagnosis.findings] == [DISABLED.code]
+    assert len(diagnosis.not_checked) == 1 and diagnosis.passed == () and diagnosis.exit_code == 1
+
+
 @pytest.mark.parametrize(
     ("opens", "leaves_open"), [("key", True), ("account", True), ("logs", True), ("others", False), ("", False)]
 )
