@@ -29,16 +29,16 @@ T = TypeVar("T")
 class Unread(Exception):
     """A judgement ends, because `what` it needs could not be read."""
 
-    def __init__(self, what: str, error: SetupError) -> None:
+    def __init__(self, what: str, error: SetupError, requirements: tuple[str, ...]) -> None:
         super().__init__(what)
-        self.what, self.error = what, error
+        self.what, self.error, self.requirements = what, error, requirements
 
 
-def needed(what: str, value: T | SetupError) -> T:
+def needed(what: str, value: T | SetupError, *, requirements: tuple[str, ...] = ()) -> T:
     """The value of a fact without which a judgement says nothing else. Where it is an error, the judgement ends: it is
-    unknown."""
+    unknown. `requirements`: those that the notice of that bears on, in place of the judgement's."""
     if isinstance(value, SetupError):
-        raise Unread(what, value)
+        raise Unread(what, value, requirements)
     return value
 
 
@@ -223,12 +223,12 @@ def judgement(
             with facts_read() as names:
                 try:
                     notices.extend(function(*given, **named))
-                except (Unread, SetupError) as error:
-                    what = error.what if isinstance(error, Unread) else function.__name__.replace("_", " ")
-                    cause = error.error if isinstance(error, Unread) else error
+                except (Unread, SetupError) as ended:
+                    if isinstance(ended, SetupError):
+                        ended = Unread(function.__name__.replace("_", " "), ended, ())
                     # A judgement that ends early has found out what is wrong, and not that all else is good.
                     notices = [notice for notice in notices if notice.state is not State.GOOD]
-                    notices.append(Notice.unread(what, cause))
+                    notices.append(Notice.unread(ended.what, ended.error, requirements=ended.requirements))
             for notice in notices:
                 yield replace(
                     notice,

@@ -49,11 +49,10 @@ def check_drill(facts: StackFacts) -> Iterator[Notice]:
     last = facts.last_backup
     if not isinstance(last, LastBackup):
         return  # Reported by check_backup.
-    drill, command = facts.last_drill, fixes.wizard(facts, "backup", action="drill")
+    drill = needed("the last restore drill", facts.last_drill)
+    command = fixes.wizard(facts, "backup", action="drill")
     longest = timedelta(days=facts.settings.backup_max_age_days)
-    if isinstance(drill, SetupError):
-        yield Notice.unread("the last restore drill", drill)
-    elif drill is None or (drill.fingerprint, drill.place) != (last.fingerprint, last.place):
+    if drill is None or (drill.fingerprint, drill.place) != (last.fingerprint, last.place):
         yield Notice.person("no drill has opened the last backup", command=command)
     elif not drill.opened:
         yield Notice.person(f"a drill on {drill.at:%Y-%m-%d} could not open the last backup", command=command)

@@ -76,8 +76,8 @@ def check_keys(facts: StackFacts) -> Iterator[Notice]:
             yield _missing(facts, arn)
         else:
             yield _state(facts, key)
-    if not arns and isinstance(target := facts.alias_target, SetupError):
-        yield Notice.unread("the key", target)
+    if not arns:
+        needed("the key", facts.alias_target)
 
 
 def _missing(facts: StackFacts, arn: str) -> Notice:

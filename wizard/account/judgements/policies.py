@@ -267,11 +267,10 @@ def check_oidc_provider(facts: StackFacts) -> Iterator[Notice]:
     settings, arn = facts.settings, provider_arn_of(facts.settings)
     if not settings.trusts_vercel or arn is None or settings.vercel_team is None:
         return
-    audiences = facts.once("provider", lambda: facts.access_diagnostics.audiences(arn))
+    read = facts.once("provider", lambda: facts.access_diagnostics.audiences(arn))
+    audiences = needed(f"the OIDC provider {arn}", read)
     audience = vercel_audience(team=settings.vercel_team)
-    if isinstance(audiences, SetupError):
-        yield Notice.unread(f"the OIDC provider {arn}", audiences)
-    elif audiences is None:
+    if audiences is None:
         yield Notice.wrong(
             "provider-missing",
             what=f"the OIDC provider {arn} does not exist",

@@ -90,10 +90,8 @@ _ENCRYPTED = ("trail-encryption",)
 @judgement(*TRAIL_REQUIREMENTS, "trail-cloudwatch", *_ENCRYPTED)
 def check_trail(facts: StackFacts) -> Iterator[Notice]:
     """Whether the trail exists, logs, records every Region and KMS, and delivers."""
-    arn, trail = trail_arn_of(facts.settings), facts.trail
-    if isinstance(trail, SetupError):
-        yield Notice.unread(f"the audit trail {arn}", trail, requirements=TRAIL_REQUIREMENTS)
-        return
+    arn = trail_arn_of(facts.settings)
+    trail = needed(f"the audit trail {arn}", facts.trail, requirements=TRAIL_REQUIREMENTS)
     if trail is None:
         yield _missing(facts, arn)
         return
@@ -310,10 +308,8 @@ def check_logs_key_policy(facts: StackFacts) -> Iterator[Notice]:
     if not isinstance(reading.key, KeyFact):
         return  # Reported by check_logs_key.
     whose = f"the policy of the key of the logs {reading.arn}"
-    if isinstance(reading.policy, SetupError):
-        yield Notice.unread(whose, reading.policy)
-        return
-    wider = widening(reading.policy, trail_key_policy_of(settings), resource=reading.arn, account=settings.account_id)
+    policy = needed(whose, reading.policy)
+    wider = widening(policy, trail_key_policy_of(settings), resource=reading.arn, account=settings.account_id)
     if wider.allowed:
         given = sorted({f"{right.principal} may {right.action}" for right in wider.allowed})
         yield Notice.wrong(
