@@ -6,7 +6,7 @@ The drill reads a backup, starts a child process as the application, and writes 
 
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -26,11 +26,11 @@ from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError,
 from wizard.core.models.delivery import AppCredentials, AppVariables, StoredDataKey
 from wizard.core.models.inputs import Mark, is_region
 from wizard.core.models.rotation import S3, DataKeyVersion, LastBackup, RestoreDrill, VersionOrigin, file_name_of
-from wizard.core.next_command import Text, shell, wizard
+from wizard.core.next_command import Text, wizard
 from wizard.core.ports.run import AwsClient, TargetContext, UserInterface
 from wizard.data_key import delivery
 from wizard.data_key.backup_document import Backup, backup_of
-from wizard.targets.port import deploy_targets
+from wizard.targets.port import DeployTarget, deploy_targets
 
 
 def run(options: BackupOptions, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
@@ -78,7 +78,7 @@ def _back_up(
     if options.to_region:
         replicas, last_copies = context.outputs.replica_key_arns if context.outputs else (), []
         for settings, of_key in by_key:
-            copy = copy_to_region(options.to_region, of_key, context.aws, settings, replica_arns=replicas)
+            copy = destination.copy_to_region(options.to_region, of_key, context.aws, settings, replica_arns=replicas)
             _show(ui, of_key, copy)
             last_copies.append(copy)
         copies += last_copies
@@ -123,39 +123,18 @@ def drill(options: BackupOptions, request: Request, clients: Clients) -> tuple[i
     """
     clients.ui.working("reading the backup")
     deployed = deployed_stack.find(request, clients)
-    settings, aws, again = deployed.settings, deployed.aws, wizard("backup", "drill", "--stack", request.stack)
+    settings, aws = deployed.settings, deployed.aws
     stored = delivery.find_stored_data_key(aws, settings)
     last = None if options.from_backup else _newest(deployed)
     place = last.place if last else _place_of(str(options.from_backup))
     started = time.monotonic()
     backup = _read_backup(place, deployed, at=last.at if last else clients.now())
     _require_values_beside(backup, place, deployed)
-    if stored is None or backup.fingerprint != stored.wrapped.fingerprint:
-        raise DataKeyConflict(
-            f"{place} holds the data key {backup.fingerprint}, but the application uses "
-            f"{stored.wrapped.fingerprint if stored else 'none: the stored data key is missing'}",
-            wizard(
-                "backup",
-                "--stack",
-                request.stack,
-                "--to",
-                file_name_of(settings.environment, stored.wrapped.fingerprint),
-            )
-            if stored
-            else _restoring(place, request.stack),
-        )
+    _require_data_key(backup, place, deployed, stored)
     outputs = deployed_stack.outputs_of(deployed)
     target = deploy_targets(settings.deploy_targets)[0]
     principal = outputs.principal_of(target.name)
-    search = aws.application_credentials.app_credentials(principal, container_first=target.container_credentials_first)
-    if search.credentials is None:
-        raise PermissionDenied(
-            f"the backup was not opened: the credentials of {principal} are not available here "
-            f"({'; '.join(search.tried)})",
-            Text(
-                "set EONPRO_APP_WEB_IDENTITY_TOKEN_FILE, EONPRO_APP_PROFILE or EONPRO_APP_ACCESS_KEY_ID, then: ", again
-            ),
-        )
+    credentials = _credentials_of(principal, target, deployed)
     clients.ui.working("opening it as the application")
     # A version that another KMS key wraps needs a grant on that key, which the application does not have any more.
     versions = [
@@ -164,7 +143,7 @@ def drill(options: BackupOptions, request: Request, clients: Clients) -> tuple[i
         for version in versions
         if version.current or version.key_arn in outputs.key_arns
     ]
-    faults = [fault for version in versions if (fault := _fault(version, search.credentials, clients))]
+    faults = [fault for version in versions if (fault := _fault(version, credentials, clients))]
     record = RestoreDrill(
         at=clients.now().replace(microsecond=0),
         fingerprint=backup.fingerprint,
@@ -182,6 +161,39 @@ def drill(options: BackupOptions, request: Request, clients: Clients) -> tuple[i
     ui.line(f"recorded in {settings.names.last_drill}; the next report shows it")
     document_ = document(request.stack, backup, ())
     return 0, {**document_, "drill": json_documents.plain(record)}
+
+
+def _require_data_key(backup: Backup, place: str, deployed: StackFacts, stored: StoredDataKey | None) -> None:
+    """Raises DataKeyConflict where the backup is of another data key than the stored one, or none is stored."""
+    if stored is None:
+        raise DataKeyConflict(
+            f"{place} holds the data key {backup.fingerprint}, but the application uses none: the stored data key is "
+            "missing",
+            _restoring(place, deployed.stack),
+        )
+    in_use = stored.wrapped.fingerprint
+    if backup.fingerprint != in_use:
+        raise DataKeyConflict(
+            f"{place} holds the data key {backup.fingerprint}, but the application uses {in_use}",
+            wizard("backup", "--stack", deployed.stack, "--to", file_name_of(deployed.settings.environment, in_use)),
+        )
+
+
+def _credentials_of(principal: str, target: DeployTarget, deployed: StackFacts) -> AppCredentials:
+    """The application's credentials. Raises PermissionDenied where they are not available here."""
+    search = deployed.aws.application_credentials.app_credentials(
+        principal, container_first=target.container_credentials_first
+    )
+    if search.credentials is None:
+        raise PermissionDenied(
+            f"the backup was not opened: the credentials of {principal} are not available here "
+            f"({'; '.join(search.tried)})",
+            Text(
+                "set EONPRO_APP_WEB_IDENTITY_TOKEN_FILE, EONPRO_APP_PROFILE or EONPRO_APP_ACCESS_KEY_ID, then: ",
+                wizard("backup", "drill", "--stack", deployed.stack),
+            ),
+        )
+    return search.credentials
 
 
 def _require_values_beside(backup: Backup, place: str, deployed: StackFacts) -> None:
@@ -369,52 +381,3 @@ def document(stack: str, backup: Backup, copies: tuple[BackupCopy, ...]) -> json
         "kept": entries,
         "drill": None,
     }
-
-
-def copy_to_region(
-    region: str, backup: Backup, aws: AwsClient, settings: Settings, *, replica_arns: Sequence[str]
-) -> BackupCopy:
-    """Write the current version to the store of that Region, under the stored data key's name if it has a replica.
-
-    Without a replica only the first Region's key decrypts it, so it gets another name, with the fingerprint in it,
-    which no task reads. Raises DataKeyConflict if the name holds another data key, which stays unchanged.
-    """
-    if region == settings.region:
-        raise UsageError(
-            f"the stored data key is in {region} already",
-            Text("choose another Region: --to-region REGION   (", shell("aws", "account", "list-regions"), ")"),
-        )
-    regional_aws = aws.with_region(region)
-    replica = _replica(region, backup, replica_arns)
-    hex_digits = backup.fingerprint.removeprefix("sha256:")
-    own_name = f"{settings.names.parameter_prefix}/backups/{hex_digits}/{settings.names.variable}"
-    name = settings.names.stored_data_key if replica else own_name
-    opens_with = replica or backup.key_arn
-    written = regional_aws.stored_data_keys.store_data_key(
-        name, backup.wrapped, key_arn=opens_with, tags=settings.tags, store=settings.secret_store
-    )
-    stored = regional_aws.stored_data_keys.read_stored_data_key(name, store=settings.secret_store)
-    if stored is None:
-        raise ResourceError(
-            f"{name} was written in {region} but cannot be read there",
-            wizard("backup", "--stack", backup.stack, "--to-region", region),
-        )
-    if stored.wrapped != backup.wrapped:
-        raise DataKeyConflict(
-            f"{name} in {region} holds the data key {stored.wrapped.fingerprint}, not {backup.fingerprint}; nothing "
-            "was overwritten",
-            f"find out with which of the two data keys the application in {region} encrypted its records",
-        )
-    return BackupCopy(
-        place=name,
-        kind=DestinationKind.STORE,
-        state=State.WRITTEN if written else State.EXISTING,
-        region=region,
-        opens_with=opens_with,
-    )
-
-
-def _replica(region: str, backup: Backup, replica_arns: Sequence[str]) -> str | None:
-    """The replica of the key that wraps it; replicas have the id of their primary (`mrk-…`)."""
-    replica = str(Arn.parse(backup.key_arn).with_region(region))
-    return replica if replica in replica_arns else None

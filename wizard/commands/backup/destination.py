@@ -1,18 +1,22 @@
-"""The places for a backup: a file that only its owner can read, or an S3 object; created, never overwritten.
+"""The places for a backup: a file that only its owner can read, an S3 object, or another Region's store.
 
-Reads and writes that file, and S3 through the port `BackupStorage`.
+Reads and writes that file, S3 through the port `BackupStorage`, and the store; what exists is never overwritten.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
+from components.settings import Settings
+from components.settings.arn import Arn
 from wizard.core import files
-from wizard.core.errors import ResourceError, SetupError, UsageError
+from wizard.core.errors import DataKeyConflict, ResourceError, SetupError, UsageError
 from wizard.core.models.rotation import S3, BucketLock, StoredObject
-from wizard.core.next_command import chain, shell
+from wizard.core.next_command import Text, chain, shell, wizard
 from wizard.core.ports.aws import BackupStorage
+from wizard.core.ports.run import AwsClient
 from wizard.data_key.backup_document import Backup, is_same, parse, text_of
 
 
@@ -184,3 +188,52 @@ def _refuse_another(actual: Backup, expected: Backup, name: str) -> None:
             f"of {actual.created_at:%Y-%m-%d}); a backup is never overwritten",
             "choose another destination: --to FILE, or --to s3://BUCKET/KEY",
         )
+
+
+def copy_to_region(
+    region: str, backup: Backup, aws: AwsClient, settings: Settings, *, replica_arns: Sequence[str]
+) -> BackupCopy:
+    """Write the current version to the store of that Region, under the stored data key's name if it has a replica.
+
+    Without a replica only the first Region's key decrypts it, so it gets another name, with the fingerprint in it,
+    which no task reads. Raises DataKeyConflict if the name holds another data key, which stays unchanged.
+    """
+    if region == settings.region:
+        raise UsageError(
+            f"the stored data key is in {region} already",
+            Text("choose another Region: --to-region REGION   (", shell("aws", "account", "list-regions"), ")"),
+        )
+    regional_aws = aws.with_region(region)
+    replica = _replica(region, backup, replica_arns)
+    hex_digits = backup.fingerprint.removeprefix("sha256:")
+    own_name = f"{settings.names.parameter_prefix}/backups/{hex_digits}/{settings.names.variable}"
+    name = settings.names.stored_data_key if replica else own_name
+    opens_with = replica or backup.key_arn
+    written = regional_aws.stored_data_keys.store_data_key(
+        name, backup.wrapped, key_arn=opens_with, tags=settings.tags, store=settings.secret_store
+    )
+    stored = regional_aws.stored_data_keys.read_stored_data_key(name, store=settings.secret_store)
+    if stored is None:
+        raise ResourceError(
+            f"{name} was written in {region} but cannot be read there",
+            wizard("backup", "--stack", backup.stack, "--to-region", region),
+        )
+    if stored.wrapped != backup.wrapped:
+        raise DataKeyConflict(
+            f"{name} in {region} holds the data key {stored.wrapped.fingerprint}, not {backup.fingerprint}; nothing "
+            "was overwritten",
+            f"find out with which of the two data keys the application in {region} encrypted its records",
+        )
+    return BackupCopy(
+        place=name,
+        kind=DestinationKind.STORE,
+        state=State.WRITTEN if written else State.EXISTING,
+        region=region,
+        opens_with=opens_with,
+    )
+
+
+def _replica(region: str, backup: Backup, replica_arns: Sequence[str]) -> str | None:
+    """The replica of the key that wraps it; replicas have the id of their primary (`mrk-…`)."""
+    replica = str(Arn.parse(backup.key_arn).with_region(region))
+    return replica if replica in replica_arns else None

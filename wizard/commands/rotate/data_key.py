@@ -5,15 +5,24 @@ Acts through the ports. KMS creates the data key wrapped; every version is kept.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from components.settings import DATA_KEY_VARIABLE, RecordTable, SecretStore
+from components.settings import DATA_KEY_VARIABLE, SecretStore
 from wizard.account.facts import running
 from wizard.commands.push.redeploy import may_follow, offer
 from wizard.commands.rotate import replace_version
+from wizard.commands.rotate.evidence import (
+    REENCRYPT,
+    ScanEvidence,
+    promote_command,
+    record_tables,
+    reencrypt_command,
+    require_carried,
+    require_scanned,
+    scan_command,
+)
 from wizard.commands.rotate.replace_version import (
     is_current_everywhere,
     make_current,
@@ -21,7 +30,6 @@ from wizard.commands.rotate.replace_version import (
     stored_keys,
 )
 from wizard.commands.rotate.result import Action, RotateResult, show_versions, warn_of_altered
-from wizard.commands.rotate.scan_evidence import SCAN_FILE, ScanEvidence, require_scanned, scan_command
 from wizard.commands.rotate.versions import (
     DataKeyStore,
     keep_everywhere,
@@ -32,13 +40,12 @@ from wizard.commands.rotate.versions import (
     stored,
     version_of,
 )
-from wizard.core import files, safe_text
 from wizard.core.clients import Clients, Request
-from wizard.core.errors import Cancelled, PolicyRefusal, ResourceError, SetupError, UsageError, attempted
+from wizard.core.errors import Cancelled, ResourceError, SetupError, attempted
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.inputs import Mark
-from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
-from wizard.core.next_command import Command, Text, quote, shell, wizard
+from wizard.core.models.rotation import DataKeyVersion, StoredKey, VersionOrigin
+from wizard.core.next_command import Command, Text, shell, wizard
 from wizard.core.ports.run import TargetContext
 from wizard.setup import confirmation, foreign_variables
 
@@ -98,7 +105,7 @@ def next_steps(data_keys: DataKeyStore, *, old: str, new: DataKeyVersion) -> tup
             if tables
             else (
                 shell(
-                    *(*_REENCRYPT, "--table", "TABLE", "--columns", "COLUMN,COLUMN", "--key-column", "id", "--dry-run"),
+                    *(*REENCRYPT, "--table", "TABLE", "--columns", "COLUMN,COLUMN", "--key-column", "id", "--dry-run"),
                     advice="with the application's AWS credentials, for each table with records; then again without "
                     "--dry-run. The application's search hashes too: --hash-columns email:emailHash,dob:dobHash",
                 ),
@@ -127,101 +134,6 @@ def fetch_command(data_keys: DataKeyStore, *, old: str, new: DataKeyVersion) -> 
         *(part for name, stored in wrapped.items() for part in (f' {name}="$(', _read(data_keys, stored), ')"')),
         advice=f"the wrapped {old} and {new.fingerprint}; only the KMS key decrypts them",
     )
-
-
-def record_tables(data_keys: DataKeyStore) -> tuple[RecordTable, ...]:
-    """The application's tables with records, as the settings name them."""
-    return tuple(map(RecordTable.parse, data_keys.settings.record_tables))
-
-
-_REENCRYPT = ("python", "-m", "phi", "reencrypt", "--dsn", "postgresql://HOST/DATABASE")
-
-
-def reencrypt_command(table: RecordTable, *, advice: str) -> Command:
-    """The command that re-encrypts a table and carries its hashes; its result goes to a file."""
-    hashes = ",".join(f"{column}:{name}" for column, name in table.hashes.items())
-    words = ("--table", table.table, "--columns", ",".join(table.columns), "--key-column", table.key_column)
-    carried = ("--hash-columns", hashes) if hashes else ("--no-hash-columns",)
-    call = shell(*_REENCRYPT, *words, *carried, "--json")
-    return Command(call, f" > {quote(_result_file(table))}", advice=advice)
-
-
-def _result_file(table: RecordTable) -> str:
-    return f"reencrypted-{table.table}.json"
-
-
-def promote_command(data_keys: DataKeyStore, fingerprint: str, *, advice: str) -> Command:
-    """The command that promotes a version after its tables were re-encrypted."""
-    stack, tables = data_keys.stack, record_tables(data_keys)
-    evidence = [word for table in tables for word in ("--reencrypted", _result_file(table))]
-    words = ("rotate", "--promote", fingerprint, *(evidence or ["--no-hash-columns"]), "--scanned", SCAN_FILE)
-    if not tables:
-        advice += "; only if no table has search hashes, else --reencrypted FILE for each table in its place"
-    return wizard(*words, "--stack", stack, "--confirm", stack, advice=advice)
-
-
-def require_carried(
-    data_keys: DataKeyStore, version: DataKeyVersion, *, files: Sequence[Path], no_hash_columns: bool
-) -> None:
-    """Raises PolicyRefusal unless each table of the settings was re-encrypted for this version, with its search hashes.
-
-    What the application derives from the data key changes with it: a hash under the former one matches nothing, and no
-    error says so. `files` are the results of `phi reencrypt --json`.
-    """
-    again = promote_command(data_keys, version.fingerprint, advice="after that")
-    hashes = [f"{table.table}.{name}" for table in record_tables(data_keys) for name in table.hashes.values()]
-    if no_hash_columns:
-        if not hashes:
-            return
-        raise PolicyRefusal(
-            f"the settings name hash columns ({', '.join(hashes)}), --no-hash-columns says there are none; "
-            "nothing was changed",
-            again,
-        )
-    results = {str(result.get("table")): result for result in map(_result, files)}
-    same = {entry.fingerprint for entry in data_keys.versions() if entry.same_as == version.same_as}
-    for name, document in results.items():
-        if problem := _incomplete(document, same | {version.fingerprint}):
-            raise PolicyRefusal(f"{name}: {problem}; nothing was changed", again)
-    for table in record_tables(data_keys):
-        result = results.get(table.table, {})
-        carried = result.get("hashColumns") or {}
-        missing = {*table.columns} - {*(result.get("columns") or ())}
-        missing |= {name for column, name in table.hashes.items() if carried.get(name) != column}
-        if missing:
-            raise PolicyRefusal(
-                f"{table.table}: no result of phi reencrypt says that {', '.join(sorted(missing))} is under "
-                f"{version.fingerprint}; nothing was changed",
-                reencrypt_command(table, advice="with the wrapped keys in the environment; then promote"),
-            )
-    if not results and not record_tables(data_keys):
-        raise PolicyRefusal(
-            "whether search hashes (EONPRO's emailHash and dobHash) were carried is not known: they are derived from "
-            "the data key, and under the former one they match nothing; nothing was changed",
-            again,
-        )
-
-
-_RESULT_HINT = Text(shell("python", "-m", "phi", "reencrypt"), " … --json > FILE writes it; without --dry-run")
-
-
-def _result(file: Path) -> dict[str, Any]:
-    try:
-        document = safe_text.parse_json(files.read_text(file, streams=True))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"--reencrypted {file} cannot be read: {error}", _RESULT_HINT) from error
-    if not isinstance(document, dict) or not {"table", "to", "complete", "hashColumns"} <= document.keys():
-        raise UsageError(f"--reencrypted {file} is not what `phi reencrypt --json` printed", _RESULT_HINT)
-    return document
-
-
-def _incomplete(result: dict[str, Any], fingerprints: Collection[str]) -> str | None:
-    """Why a result is no evidence; None for one that is."""
-    if result["to"] not in fingerprints:
-        return f"it was re-encrypted with {result['to']}, which is another data key"
-    if result.get("dryRun") or not result["complete"] or not result.get("succeeded"):
-        return "phi reencrypt did not finish it; run it again"
-    return None
 
 
 def _read(data_keys: DataKeyStore, name: str) -> Command:
@@ -332,12 +244,7 @@ def put_in_place(
         for warning in (*warnings, *_rolling_release_warning(to)):
             ui.line(warning, mark=Mark.WARN)
         confirm_by_name(request, clients, command, why=f"{version.fingerprint} replaces the stored data key.")
-        with data_keys.deployed.engine.alone(request.stack):
-            ui.working("replacing the stored data key")
-            version = make_current(data_keys, version, former=former, at=clients.now())
-        ui.line(
-            f"{version.fingerprint} is in {data_keys.settings.names.stored_data_key}; all others are kept", mark=Mark.OK
-        )
+        version = _replace_stored(clients, data_keys, version, former)
     else:
         keep_stored_keys(data_keys, at=clients.now())
         ui.line(
@@ -361,6 +268,18 @@ def put_in_place(
         redeploys=redeploys,
         next=(*((again,) if any(done.is_shared for done in redeploys) else ()), *_other_environments(data_keys, to)),
     )
+
+
+def _replace_stored(
+    clients: Clients, data_keys: DataKeyStore, version: DataKeyVersion, former: dict[str, StoredKey]
+) -> DataKeyVersion:
+    """Replace the stored data key, alone with the stack. Returns the version as it is then."""
+    with data_keys.deployed.engine.alone(data_keys.stack):
+        clients.ui.working("replacing the stored data key")
+        current = make_current(data_keys, version, former=former, at=clients.now())
+    name = data_keys.settings.names.stored_data_key
+    clients.ui.line(f"{current.fingerprint} is in {name}; all others are kept", mark=Mark.OK)
+    return current
 
 
 def _refuse_under_rolling_release(to: TargetContext) -> None:

@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from wizard.commands.backup import destination
-from wizard.commands.rotate.data_key import fetch_command, promote_command, put_in_place
+from wizard.commands.rotate.data_key import fetch_command, put_in_place
+from wizard.commands.rotate.evidence import promote_command, scan_command
 from wizard.commands.rotate.replace_version import same_version
 from wizard.commands.rotate.result import Action, RotateResult, show_versions, warn_of_altered
-from wizard.commands.rotate.scan_evidence import scan_command
 from wizard.commands.rotate.versions import (
     DataKeyStore,
     keep_everywhere,

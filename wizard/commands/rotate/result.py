@@ -12,8 +12,8 @@ from enum import StrEnum
 from typing import Any
 
 from wizard.commands.push.deliver import redeploy_fields
+from wizard.commands.rotate.evidence import ScanEvidence
 from wizard.commands.rotate.replace_version import DecryptProof, RotationDelivery
-from wizard.commands.rotate.scan_evidence import ScanEvidence
 from wizard.core import json_documents, next_command
 from wizard.core.models.delivery import Delivered, VerificationState
 from wizard.core.models.deployment import Redeployed, RedeployState

@@ -27,8 +27,7 @@ from tests.wizard.fakes.clients import (
     wrapped,
 )
 from wizard.commands.backup import destination
-from wizard.commands.backup.command import copy_to_region
-from wizard.commands.backup.destination import BackupCopy, DestinationKind, State
+from wizard.commands.backup.destination import BackupCopy, DestinationKind, State, copy_to_region
 from wizard.core.errors import DataKeyConflict, ResourceError, UsageError
 from wizard.core.models.rotation import BucketLock
 from wizard.core.next_command import Command

@@ -1,4 +1,4 @@
-"""The evidence for a promotion that no record is left behind: the results of `python -m phi scan` over the databases.
+"""The evidence for a promotion: the results of `python -m phi reencrypt` and `scan` over the databases.
 
 Reads the files that the person names. The wizard does not connect to a database: the result is a file.
 """
@@ -15,8 +15,9 @@ from components.settings import DATA_KEY_VARIABLE, RecordTable
 from wizard.commands.rotate.versions import DataKeyStore
 from wizard.core import safe_text
 from wizard.core.errors import PolicyRefusal, UsageError
+from wizard.core.files import read_text
 from wizard.core.models.rotation import DataKeyVersion
-from wizard.core.next_command import Command, shell
+from wizard.core.next_command import Command, Text, quote, shell, wizard
 
 SCAN_FILE = "scanned.json"
 VALID = timedelta(hours=24)
@@ -25,6 +26,8 @@ VALID = timedelta(hours=24)
 _CLOCKS = timedelta(hours=1)
 """How much the clocks of two machines may differ."""
 
+REENCRYPT = ("python", "-m", "phi", "reencrypt", "--dsn", "postgresql://HOST/DATABASE")
+_RESULT_HINT = Text(shell("python", "-m", "phi", "reencrypt"), " … --json > FILE writes it; without --dry-run")
 _SHOWN = 5
 _FIELDS = frozenset({"at", "keys", "everyRow", "notLookedInto", "acceptedColumns", "tables"})
 
@@ -53,6 +56,99 @@ class ScanEvidence:
         }
 
 
+def record_tables(data_keys: DataKeyStore) -> tuple[RecordTable, ...]:
+    """The application's tables with records, as the settings name them."""
+    return tuple(map(RecordTable.parse, data_keys.settings.record_tables))
+
+
+def reencrypt_command(table: RecordTable, *, advice: str) -> Command:
+    """The command that re-encrypts a table and carries its hashes; its result goes to a file."""
+    hashes = ",".join(f"{column}:{name}" for column, name in table.hashes.items())
+    words = ("--table", table.table, "--columns", ",".join(table.columns), "--key-column", table.key_column)
+    carried = ("--hash-columns", hashes) if hashes else ("--no-hash-columns",)
+    call = shell(*REENCRYPT, *words, *carried, "--json")
+    return Command(call, f" > {quote(_result_file(table))}", advice=advice)
+
+
+def _result_file(table: RecordTable) -> str:
+    return f"reencrypted-{table.table}.json"
+
+
+def promote_command(data_keys: DataKeyStore, fingerprint: str, *, advice: str) -> Command:
+    """The command that promotes a version after its tables were re-encrypted."""
+    stack, tables = data_keys.stack, record_tables(data_keys)
+    evidence = [word for table in tables for word in ("--reencrypted", _result_file(table))]
+    words = ("rotate", "--promote", fingerprint, *(evidence or ["--no-hash-columns"]), "--scanned", SCAN_FILE)
+    if not tables:
+        advice += "; only if no table has search hashes, else --reencrypted FILE for each table in its place"
+    return wizard(*words, "--stack", stack, "--confirm", stack, advice=advice)
+
+
+def require_carried(
+    data_keys: DataKeyStore, version: DataKeyVersion, *, files: Sequence[Path], no_hash_columns: bool
+) -> None:
+    """Raises PolicyRefusal unless each table of the settings was re-encrypted for this version, with its search hashes.
+
+    What the application derives from the data key changes with it: a hash under the former one matches nothing, and no
+    error says so. `files` are the results of `phi reencrypt --json`.
+    """
+    again = promote_command(data_keys, version.fingerprint, advice="after that")
+    hashes = [f"{table.table}.{name}" for table in record_tables(data_keys) for name in table.hashes.values()]
+    if no_hash_columns:
+        if not hashes:
+            return
+        raise PolicyRefusal(
+            f"the settings name hash columns ({', '.join(hashes)}), --no-hash-columns says there are none; "
+            "nothing was changed",
+            again,
+        )
+    results = {str(result.get("table")): result for result in map(_result, files)}
+    same = {entry.fingerprint for entry in data_keys.versions() if entry.same_as == version.same_as}
+    for name, document in results.items():
+        if problem := _incomplete(document, same | {version.fingerprint}):
+            raise PolicyRefusal(f"{name}: {problem}; nothing was changed", again)
+    for table in record_tables(data_keys):
+        result = results.get(table.table, {})
+        carried = result.get("hashColumns") or {}
+        missing = {*table.columns} - {*(result.get("columns") or ())}
+        missing |= {name for column, name in table.hashes.items() if carried.get(name) != column}
+        if missing:
+            raise PolicyRefusal(
+                f"{table.table}: no result of phi reencrypt says that {', '.join(sorted(missing))} is under "
+                f"{version.fingerprint}; nothing was changed",
+                reencrypt_command(table, advice="with the wrapped keys in the environment; then promote"),
+            )
+    if not results and not record_tables(data_keys):
+        raise PolicyRefusal(
+            "whether search hashes (EONPRO's emailHash and dobHash) were carried is not known: they are derived from "
+            "the data key, and under the former one they match nothing; nothing was changed",
+            again,
+        )
+
+
+def _json(flag: str, file: Path, hint: str) -> Any:
+    try:
+        return safe_text.parse_json(read_text(file, streams=True))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{flag} {file} cannot be read: {error}", hint) from error
+
+
+def _result(file: Path) -> dict[str, Any]:
+    document = _json("--reencrypted", file, _RESULT_HINT)
+    if not isinstance(document, dict) or not {"table", "to", "complete", "hashColumns"} <= document.keys():
+        raise UsageError(f"--reencrypted {file} is not what `phi reencrypt --json` printed", _RESULT_HINT)
+    return document
+
+
+def _incomplete(result: dict[str, Any], fingerprints: Collection[str]) -> str | None:
+    """Why a result is no evidence; None for one that is."""
+    if result["to"] not in fingerprints:
+        return f"it was re-encrypted with {result['to']}, which is another data key"
+    if result.get("dryRun") or not result["complete"] or not result.get("succeeded"):
+        return "phi reencrypt did not finish it; run it again"
+    return None
+
+
 def scan_command(*, advice: str) -> Command:
     """The command that looks for records of the former data key, with both wrapped keys in the environment."""
     return Command(
@@ -79,18 +175,8 @@ def require_scanned(
     `former` is the fingerprint of the data key in use; `tables` are those of the settings. With `no_records` the person
     says that nothing is stored under it.
     """
-    if no_records and files:
-        raise UsageError(
-            "--scanned and --no-records contradict each other",
-            scan_command(advice="where a database has records; else --no-records alone"),
-        )
     if no_records:
-        if tables:
-            raise PolicyRefusal(
-                f"the settings name tables with records ({', '.join(table.table for table in tables)}), --no-records "
-                "says there are none; nothing was changed",
-                scan_command(advice="with the wrapped keys in the environment; then promote with --scanned"),
-            )
+        _refuse_records(tables, files)
         return ()
     again = scan_command(advice="with the wrapped keys in the environment, for each database; then promote")
     if not files:
@@ -122,12 +208,24 @@ def require_scanned(
     return evidence
 
 
+def _refuse_records(tables: Sequence[RecordTable], files: Sequence[Path]) -> None:
+    """Refuse what says that there are records although --no-records says that there are none."""
+    if files:
+        raise UsageError(
+            "--scanned and --no-records contradict each other",
+            scan_command(advice="where a database has records; else --no-records alone"),
+        )
+    if tables:
+        raise PolicyRefusal(
+            f"the settings name tables with records ({', '.join(table.table for table in tables)}), --no-records "
+            "says there are none; nothing was changed",
+            scan_command(advice="with the wrapped keys in the environment; then promote with --scanned"),
+        )
+
+
 def _read(file: Path) -> Mapping[str, Any]:
     hint = scan_command(advice="writes it, with the wrapped keys in the environment")
-    try:
-        document = safe_text.parse_json(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"--scanned {file} cannot be read: {error}", hint) from error
+    document = _json("--scanned", file, hint)
     try:
         is_scan = document["command"] == "scan" and document.keys() >= _FIELDS and bool(document["keys"])
         datetime.fromisoformat(document["at"]).astimezone()
