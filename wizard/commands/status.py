@@ -143,15 +143,20 @@ def read(
         else:
             status = accounts[stack_name].result()
             status = replace(status, stack=stack_name, why=status.why or why_unlisted)
-        return replace(
-            status,
-            in_backend=None if listed is None else row is not None,
-            last_update=row.last_update if row else None,
-            resources=row.resources if row else None,
-            updating=bool(row and row.updating),
-        )
+        return _in_backend(status, row, is_listed=listed is not None)
 
     return tuple(map(status_of, sorted({*local, *by_name}) if all_stacks else local))
+
+
+def _in_backend(status: StackStatus, row: ListedStack | None, *, is_listed: bool) -> StackStatus:
+    """The status with what the state's backend says of the stack; `is_listed`: whether the backend was read."""
+    return replace(
+        status,
+        in_backend=row is not None if is_listed else None,
+        last_update=row.last_update if row else None,
+        resources=row.resources if row else None,
+        updating=bool(row and row.updating),
+    )
 
 
 def _caller(clients: Clients, profile: str | None, region: str | None, token: str | None) -> _Caller:

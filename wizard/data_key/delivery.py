@@ -141,35 +141,44 @@ def ensure_data_key(
     )
     if stored_data_key is None:
         needs_entries = True
-        elsewhere = find_data_key(aws, settings, outputs)
-        if elsewhere is not None:
-            _refuse_another(elsewhere, outputs)
-        else:
-            # Minutes have passed since the preflight.
-            is_known = adopted is not None
-            guard.may_create(aws, settings, saved=settings, outputs=outputs, is_known=is_known).require()
-        wrapped = elsewhere.wrapped if elsewhere else adopted or aws.kms.make_data_key(outputs.key_arn)
-        stored_data_key = _store(aws, settings, wrapped, outputs.key_arn, is_new=elsewhere is None and adopted is None)
+        stored_data_key = _store_first(aws, settings, outputs, adopted)
         if is_former and stored_data_key.wrapped == adopted:
             aws.key_rotation.keep(
                 settings, adopted, key_arn=outputs.key_arn, origin=VersionOrigin.ADOPTED, at=datetime.now(UTC)
             )
     _refuse_another(stored_data_key, outputs)
     for arn in outputs.replica_key_arns:
-        region = Arn.parse(arn).region
-        regional = aws.with_region(region)
-        copy = regional.stored_data_keys.read_stored_data_key(name, store=store) or _store(
-            regional, settings, stored_data_key.wrapped, arn, is_new=False
-        )
-        if copy.wrapped != stored_data_key.wrapped:
-            raise DataKeyConflict(
-                f"{name} in {region} holds {copy.wrapped.fingerprint}, "
-                f"not the data key {stored_data_key.wrapped.fingerprint}",
-                "nothing was overwritten; find out which of the two encrypts the application's records",
-            )
+        _copy_to_replica(aws, settings, stored_data_key.wrapped, arn)
     if needs_entries:
         keep_versions(_key_rotations(aws, outputs), settings, at=datetime.now(UTC))
     return stored_data_key
+
+
+def _store_first(aws: AwsClient, settings: Settings, outputs: Outputs, adopted: WrappedDataKey | None) -> StoredDataKey:
+    """Store the data key that is stored elsewhere, the adopted one, or if there never was one, a new one."""
+    elsewhere = find_data_key(aws, settings, outputs)
+    if elsewhere is not None:
+        _refuse_another(elsewhere, outputs)
+    else:
+        # Minutes have passed since the preflight.
+        is_known = adopted is not None
+        guard.may_create(aws, settings, saved=settings, outputs=outputs, is_known=is_known).require()
+    wrapped = elsewhere.wrapped if elsewhere else adopted or aws.kms.make_data_key(outputs.key_arn)
+    return _store(aws, settings, wrapped, outputs.key_arn, is_new=elsewhere is None and adopted is None)
+
+
+def _copy_to_replica(aws: AwsClient, settings: Settings, wrapped: WrappedDataKey, key_arn: str) -> None:
+    """Store the data key in the Region of a replica. Raises DataKeyConflict where another one is stored there."""
+    name, region = settings.names.stored_data_key, Arn.parse(key_arn).region
+    regional = aws.with_region(region)
+    copy = regional.stored_data_keys.read_stored_data_key(name, store=settings.secret_store) or _store(
+        regional, settings, wrapped, key_arn, is_new=False
+    )
+    if copy.wrapped != wrapped:
+        raise DataKeyConflict(
+            f"{name} in {region} holds {copy.wrapped.fingerprint}, not the data key {wrapped.fingerprint}",
+            "nothing was overwritten; find out which of the two encrypts the application's records",
+        )
 
 
 def _key_rotations(aws: AwsClient, outputs: Outputs) -> dict[str, KeyRotation]:
@@ -405,10 +414,9 @@ def prove(
         principal = outputs.principal_of(delivery.target)
         created = access_key if principal == outputs.app_user_arn else None
         # What the target gives to the application decides, whatever the stored data key is.
-        state, detail, key_material = (
-            (VerificationState.FAILED, gap, "")
-            if gap
-            else _verify(
+        state, detail, key_material = VerificationState.FAILED, gap, ""
+        if not gap:
+            state, detail, key_material = _verify(
                 context.aws.with_region(region),
                 context.settings,
                 prover,
@@ -419,15 +427,12 @@ def prove(
                 seconds=(NEW_KEY_SECONDS if created else SCHEDULES[Reason.PROPAGATION].seconds) if waits else 0.0,
                 full=full or delivery.state is DeliveryState.WRITTEN,
             )
-        )
-        if len(variables) > 1:
-            detail = f"in {region}: {detail}"
         proofs.append(
             Verification(
                 target=delivery.target,
                 state=state,
                 principal=principal,
-                detail=detail,
+                detail=f"in {region}: {detail}" if len(variables) > 1 else detail,
                 at=now,
                 key_material=key_material,
             )

@@ -6,7 +6,7 @@ rotate, restore, import. An unknown answer counts as no.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -184,36 +184,47 @@ def _by_account(
         used = set(SecretStore)
     try:
         for regional, store in product(_regions(aws, settings, saved, outputs), SecretStore):
-            trace, stored = None, None
             has_record = store is SecretStore.PARAMETER_STORE and not is_known
             names = [name for name in settings.names.written_after if has_record or name != backup]
-            versions: tuple[DataKeyVersion, ...] = ()
-            altered: tuple[str, ...] = ()
             in_store = settings.model_copy(update={"secret_store": store})
-            try:
-                written = (name for name in names if regional.stored_data_keys.variable_exists(name, store=store))
-                trace = next(written, None)
-                stored = regional.stored_data_keys.read_stored_data_key(name, store=store)
-                versions = regional.key_rotation.versions(in_store)
-                altered = () if versions else regional.key_rotation.altered(in_store)
-            except SetupError as error:
-                # The caller needs no access to a store that this stack never used. A variable is proof enough where
-                # the versions cannot be listed.
-                is_closed = isinstance(error, PermissionDenied | Unsupported) and store not in used
-                if not is_closed and not trace:
-                    raise
-            if stored is not None:
-                return _stored(stored, regional.region, settings)
-            if counted := [version for version in versions if not (importing and _is_leftover(version))]:
-                return _has_versions(settings, len(counted))
-            if altered:
-                return _altered(settings, altered)
-            if trace:
-                return _lost(settings, trace)
+            found = _in_store(regional, in_store, names, importing=importing, is_used=store in used)
+            if found is not None:
+                return found
     except SetupError as error:
         noun = settings.names.noun
         return _unknown(error, f"it must be known whether {name} ever existed before another {noun} is made")
     return ALLOWED
+
+
+def _in_store(
+    regional: AwsClient, settings: Settings, names: Sequence[str], *, importing: bool, is_used: bool
+) -> Decision | None:
+    """By what the store of these settings has in one Region; None: it has no trace of a data key.
+
+    `names`: the variables that are written after a data key. Raises SetupError where it cannot be known.
+    """
+    store, trace, stored = settings.secret_store, None, None
+    versions: tuple[DataKeyVersion, ...] = ()
+    altered: tuple[str, ...] = ()
+    try:
+        written = (name for name in names if regional.stored_data_keys.variable_exists(name, store=store))
+        trace = next(written, None)
+        stored = regional.stored_data_keys.read_stored_data_key(settings.names.stored_data_key, store=store)
+        versions = regional.key_rotation.versions(settings)
+        altered = () if versions else regional.key_rotation.altered(settings)
+    except SetupError as error:
+        # The caller needs no access to a store that this stack never used. A variable is proof enough where the
+        # versions cannot be listed.
+        is_closed = isinstance(error, PermissionDenied | Unsupported) and not is_used
+        if not is_closed and not trace:
+            raise
+    if stored is not None:
+        return _stored(stored, regional.region, settings)
+    if counted := [version for version in versions if not (importing and _is_leftover(version))]:
+        return _has_versions(settings, len(counted))
+    if altered:
+        return _altered(settings, altered)
+    return _lost(settings, trace) if trace else None
 
 
 def _by_target(

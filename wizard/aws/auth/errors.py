@@ -121,6 +121,17 @@ def translate(error: Exception, *, action: str, origin: ErrorSource) -> SetupErr
         )
     if isinstance(error, (boto.HTTPClientError, boto.ConnectionError)):
         return _unreachable(error, action, origin)
+    if (credentials_error := _of_credentials(error, origin)) is not None:
+        return credentials_error
+    if isinstance(error, (boto.InvalidRegionError, boto.NoRegionError)):
+        return UsageError(f"{origin.region!r} is not an AWS Region", "set AWS_REGION to a Region such as us-east-1")
+    if isinstance(error, (ResponseParserError, boto.UnknownServiceError)):
+        return Unsupported(f"{action}: {_endpoint_name(origin)} did not answer as AWS does", _other_endpoint(origin))
+    return ResourceError(f"{action} failed: {quoted(str(error))}", "read the message; this call changed nothing else")
+
+
+def _of_credentials(error: Exception, origin: ErrorSource) -> SetupError | None:
+    """The error where credentials are missing, unusable or at their end; None for any other."""
     if isinstance(error, (boto.SSOError, boto.TokenRetrievalError, boto.LoginError)):
         return _sign_in_needed(error, origin)
     if isinstance(error, boto.MissingDependencyException):
@@ -165,11 +176,7 @@ def translate(error: Exception, *, action: str, origin: ErrorSource) -> SetupErr
             f"credentials could not be loaded from {origin.source} ({type(error).__name__})",
             origin.renewal,
         )
-    if isinstance(error, (boto.InvalidRegionError, boto.NoRegionError)):
-        return UsageError(f"{origin.region!r} is not an AWS Region", "set AWS_REGION to a Region such as us-east-1")
-    if isinstance(error, (ResponseParserError, boto.UnknownServiceError)):
-        return Unsupported(f"{action}: {_endpoint_name(origin)} did not answer as AWS does", _other_endpoint(origin))
-    return ResourceError(f"{action} failed: {quoted(str(error))}", "read the message; this call changed nothing else")
+    return None
 
 
 def _unreadable(error: UnreadableResponse | boto.IncompleteReadError) -> str:

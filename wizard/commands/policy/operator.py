@@ -73,16 +73,7 @@ def for_values(
     if not answered.get("administrators") and not answered.get("administrator_patterns"):
         answered["administrators"] = (CALLER,)
     answered = {**_DEFAULTS, **answered}
-    lacking = tuple(spec for spec in answers.missing(answered) if not spec.secret)
-    if lacking:
-        lines = "\n".join(f"  {spec.key}: {', or '.join(spec.sources)}" for spec in lacking)
-        raise MissingAnswers(
-            f"the policy contains names of the account, and AWS is not called to read them; missing:\n{lines}",
-            command.plus(
-                *(word for spec in lacking for word in (spec.flag, _EXAMPLES.get(spec.key, spec.metavar))),
-            ),
-            tuple(spec.key for spec in lacking),
-        )
+    _require(answered, command)
     operator = f"arn:{partition_of(answered['region'])}:iam::{answered['account']}:user/operator"
     identity = Identity(
         account_id=answered["account"],
@@ -100,6 +91,20 @@ def for_values(
     setup = Setup(settings=settings, operator=operator, imports=adopt or bool(saved and saved.adopted))
     documents = build(setup) if build else policies_of(setup, with_removal=with_removal)
     return dict(next(iter(documents.values()))) if len(documents) == 1 else dict(documents)
+
+
+def _require(answered: Mapping[str, Any], command: Command) -> None:
+    """Raises MissingAnswers where an answer is missing that is no secret."""
+    lacking = tuple(spec for spec in answers.missing(answered) if not spec.secret)
+    if lacking:
+        lines = "\n".join(f"  {spec.key}: {', or '.join(spec.sources)}" for spec in lacking)
+        raise MissingAnswers(
+            f"the policy contains names of the account, and AWS is not called to read them; missing:\n{lines}",
+            command.plus(
+                *(word for spec in lacking for word in (spec.flag, _EXAMPLES.get(spec.key, spec.metavar))),
+            ),
+            tuple(spec.key for spec in lacking),
+        )
 
 
 _EXAMPLES = {"account": "111122223333", "region": "us-east-1", "target": "vercel"}

@@ -138,63 +138,22 @@ def oscal(report: json_documents.Document) -> json_documents.Document:
     https://pages.nist.gov/OSCAL/resources/concepts/layer/assessment/assessment-results/
     """
 
-    def identifier(*names: object) -> str:
-        return str(uuid5(_NAMESPACE, "/".join(map(str, (report["digest"], *names)))))
-
-    def control(section: str) -> str:
-        # A token: letters, digits, hyphens and dots.
-        return "hipaa-" + re.sub(r"[^0-9A-Za-z.]+", "-", section).strip("-")
-
-    observations = [
-        {
-            "uuid": identifier("observation", item["number"]),
-            "title": item["title"],
-            "description": item["evidence"] or item["title"],
-            "methods": ["TEST"],
-            "relevant-evidence": [{"description": f"AWS API: {', '.join(item['calls'])}"}],
-            "collected": item["readAt"],
-            "remarks": f"state: {item['state']}",
-        }
-        for item in report["checklist"]
-    ]
+    observations = [_observation(report, item) for item in report["checklist"]]
     by_title = {observation["title"]: observation["uuid"] for observation in observations}
-    findings = [
-        {
-            "uuid": identifier("finding", safeguard["section"]),
-            "title": f"{safeguard['section']} {safeguard['name']}",
-            "description": f"45 CFR {safeguard['section']}, {safeguard['name']}: {safeguard['state']}",
-            "target": {
-                "type": "objective-id",
-                "target-id": control(safeguard["section"]),
-                # OSCAL knows only these two: what nobody saw is not satisfied, and says why.
-                "status": {
-                    "state": "satisfied" if safeguard["state"] == "done" else "not-satisfied",
-                    "reason": {"done": "pass", "open": "fail"}.get(safeguard["state"], "other"),
-                    "remarks": safeguard["state"],
-                },
-            },
-            **(
-                {"related-observations": [{"observation-uuid": by_title[title]} for title in evidence]}
-                if (evidence := [title for title in safeguard["evidence"] if title in by_title])
-                else {}
-            ),
-        }
-        for safeguard in report["safeguards"]
-    ]
-    controls = [{"control-id": control(safeguard["section"])} for safeguard in report["safeguards"]]
+    controls = [{"control-id": _control(safeguard["section"])} for safeguard in report["safeguards"]]
     result = {
-        "uuid": identifier("result"),
+        "uuid": _identifier(report, "result"),
         "title": f"Technical safeguards of the stack {report['stack']}",
         "description": f"Read in the AWS account {report['account']} by {report['createdBy']}",
         "start": report["since"],
         "end": report["createdAt"],
         "reviewed-controls": {"control-selections": [{"include-controls": controls}]},
         "observations": observations,
-        "findings": findings,
+        "findings": [_finding(report, safeguard, by_title) for safeguard in report["safeguards"]],
     }
     return {
         "assessment-results": {
-            "uuid": identifier("results"),
+            "uuid": _identifier(report, "results"),
             "metadata": {
                 "title": f"Compliance report of {report['stack']}",
                 "last-modified": report["createdAt"],
@@ -205,6 +164,52 @@ def oscal(report: json_documents.Document) -> json_documents.Document:
             "import-ap": {"href": "https://www.ecfr.gov/current/title-45/part-164/subpart-C"},
             "results": [result],
         }
+    }
+
+
+def _identifier(report: json_documents.Document, *names: object) -> str:
+    """The UUID of a part of the report: the same in each rendering of it."""
+    return str(uuid5(_NAMESPACE, "/".join(map(str, (report["digest"], *names)))))
+
+
+def _control(section: str) -> str:
+    # A token: letters, digits, hyphens and dots.
+    return "hipaa-" + re.sub(r"[^0-9A-Za-z.]+", "-", section).strip("-")
+
+
+def _observation(report: json_documents.Document, item: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "uuid": _identifier(report, "observation", item["number"]),
+        "title": item["title"],
+        "description": item["evidence"] or item["title"],
+        "methods": ["TEST"],
+        "relevant-evidence": [{"description": f"AWS API: {', '.join(item['calls'])}"}],
+        "collected": item["readAt"],
+        "remarks": f"state: {item['state']}",
+    }
+
+
+def _finding(
+    report: json_documents.Document, safeguard: Mapping[str, Any], by_title: Mapping[str, str]
+) -> dict[str, Any]:
+    """`by_title`: the UUIDs of the observations."""
+    section, state = safeguard["section"], safeguard["state"]
+    related = [{"observation-uuid": by_title[title]} for title in safeguard["evidence"] if title in by_title]
+    return {
+        "uuid": _identifier(report, "finding", section),
+        "title": f"{section} {safeguard['name']}",
+        "description": f"45 CFR {section}, {safeguard['name']}: {state}",
+        "target": {
+            "type": "objective-id",
+            "target-id": _control(section),
+            # OSCAL knows only these two: what nobody saw is not satisfied, and says why.
+            "status": {
+                "state": "satisfied" if state == "done" else "not-satisfied",
+                "reason": {"done": "pass", "open": "fail"}.get(state, "other"),
+                "remarks": state,
+            },
+        },
+        **({"related-observations": related} if related else {}),
     }
 
 
