@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from components.policies.stack import (
     forwards_events,
-    log_group_arn_of,
     logs_to_cloudwatch,
     reading_policy_of,
     trail_arn_of,
@@ -21,6 +20,15 @@ ROLE, USER, POLICY = "aws:iam/role:Role", "aws:iam/user:User", "aws:iam/policy:P
 OIDC_PROVIDER = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
 BUCKET, LOG_GROUP = "aws:s3/bucket:Bucket", "aws:cloudwatch/logGroup:LogGroup"
 TOPIC, TRAIL = "aws:sns/topic:Topic", "aws:cloudtrail/trail:Trail"
+
+_TYPES = {
+    ROLE: ("iam", "role/"),
+    USER: ("iam", "user/"),
+    POLICY: ("iam", "policy/"),
+    LOG_GROUP: ("logs", "log-group:"),
+    TOPIC: ("sns", ""),
+}
+"""The service of each type's ARN, and what stands before the name there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,106 +58,80 @@ class NamedResource:
 
 def named_resources(settings: Settings) -> tuple[NamedResource, ...]:
     """The rows for these settings, those too that they do not make."""
-    names, makes_trail = settings.names, settings.makes_trail
-    provider = vercel.provider_arn_of(settings)
-    is_forwarding = forwards_events(settings)
-    logs = makes_trail and logs_to_cloudwatch(settings)
-    logs_reads = makes_trail and settings.access_logging and ImportGroup.BUCKET not in settings.kept_as_found
+    names, kind, makes_trail = settings.names, ResourceKind, settings.makes_trail
 
-    def principal(
-        field: str, is_made: bool, permission: str, imported_as: ResourceKind | None = None, type_: str = ROLE
+    def row(
+        field: str,
+        type_: str,
+        noun: str,
+        is_made: bool,
+        permission: str = "",
+        imported_as: ResourceKind | None = None,
+        *,
+        name: str = "",
+        arn: str = "",
     ) -> NamedResource:
-        name, noun = getattr(names, field), "user" if type_ == USER else "role"
+        name = name or getattr(names, field)
+        if not arn:
+            service, before = _TYPES[type_]
+            arn = settings.arn(service, f"{before}{name}")
         return NamedResource(
             field=field,
             type=type_,
             noun=noun,
             name=name,
-            arn=settings.arn("iam", f"{noun}/{name}"),
+            arn=arn,
             is_made=is_made,
             permission=permission,
             imported_as=imported_as,
-        )
-
-    def policy(field: str, is_made: bool, permission: str, imported_as: ResourceKind | None = None) -> NamedResource:
-        name = getattr(names, field)
-        return NamedResource(
-            field=field,
-            type=POLICY,
-            noun="policy",
-            name=name,
-            arn=settings.arn("iam", f"policy/{name}"),
-            is_made=is_made,
-            permission=permission,
-            imported_as=imported_as,
-        )
-
-    def bucket(field: str, is_made: bool) -> NamedResource:
-        name = getattr(names, field)
-        return NamedResource(
-            field=field, type=BUCKET, noun="bucket", name=name, arn=name, is_made=is_made, permission=""
         )
 
     reading, reads = reading_policy_of(settings)[0] if settings.uses_store else "", "policy that reads the variables"
+    provider = vercel.provider_arn_of(settings) if settings.trusts_vercel else None
+    logs = makes_trail and logs_to_cloudwatch(settings)
+    logs_reads = makes_trail and settings.access_logging and ImportGroup.BUCKET not in settings.kept_as_found
     return (
-        principal("app_role", settings.makes_role, "application's role"),
-        principal("app_user", settings.makes_user, "application's user", ResourceKind.APPLICATION_USER, USER),
-        principal("execution_role", settings.makes_execution_role, "execution role", ResourceKind.EXECUTION_ROLE),
-        policy("app_policy", True, "application's policy"),
-        principal(
-            "secrets_role", settings.makes_secrets_role, "role that reads the variables", ResourceKind.SECRETS_ROLE
+        row("app_role", ROLE, "role", settings.makes_role, "application's role"),
+        row("app_user", USER, "user", settings.makes_user, "application's user", kind.APPLICATION_USER),
+        row("execution_role", ROLE, "role", settings.makes_execution_role, "execution role", kind.EXECUTION_ROLE),
+        row("app_policy", POLICY, "policy", True, "application's policy"),
+        row(
+            "secrets_role",
+            ROLE,
+            "role",
+            settings.makes_secrets_role,
+            "role that reads the variables",
+            kind.SECRETS_ROLE,
         ),
-        policy("parameter_policy", reading == names.parameter_policy, reads, ResourceKind.VARIABLES_POLICY),
-        policy("secret_policy", reading == names.secret_policy, reads, ResourceKind.VARIABLES_POLICY),
+        row("parameter_policy", POLICY, "policy", reading == names.parameter_policy, reads, kind.VARIABLES_POLICY),
+        row("secret_policy", POLICY, "policy", reading == names.secret_policy, reads, kind.VARIABLES_POLICY),
         *(
-            NamedResource(
-                field="oidc_provider",
-                type=OIDC_PROVIDER,
-                noun="OIDC provider",
-                name=Arn.parse(arn).path,
-                arn=arn,
-                is_made=settings.makes_vercel_provider,
-                permission="",
-            )
-            for arn in filter(None, [provider if settings.trusts_vercel else None])
+            [
+                row(
+                    "oidc_provider",
+                    OIDC_PROVIDER,
+                    "OIDC provider",
+                    settings.makes_vercel_provider,
+                    name=Arn.parse(provider).path,
+                    arn=provider,
+                )
+            ]
+            if provider
+            else []
         ),
-        principal("log_role", logs, "log role", ResourceKind.LOG_ROLE),
-        NamedResource(
-            field="log_group",
-            type=LOG_GROUP,
-            noun="log group",
-            name=names.log_group,
-            arn=log_group_arn_of(settings),
-            is_made=logs,
-            permission="",
-            imported_as=ResourceKind.LOG_GROUP,
+        row("log_role", ROLE, "role", logs, "log role", kind.LOG_ROLE),
+        row("log_group", LOG_GROUP, "log group", logs, imported_as=kind.LOG_GROUP),
+        row("alert_topic", TOPIC, "alert topic", settings.alerts, "alerts' topic", kind.ALERT_TOPIC),
+        row(
+            "fallback_topic",
+            TOPIC,
+            "fallback topic of the alerts",
+            settings.alerts,
+            "alerts' topic",
+            kind.FALLBACK_TOPIC,
         ),
-        *(
-            NamedResource(
-                field=field,
-                type=TOPIC,
-                noun=noun,
-                name=getattr(names, field),
-                arn=settings.arn("sns", getattr(names, field)),
-                is_made=settings.alerts,
-                permission="alerts' topic",
-                imported_as=kind,
-            )
-            for field, noun, kind in (
-                ("alert_topic", "alert topic", ResourceKind.ALERT_TOPIC),
-                ("fallback_topic", "fallback topic of the alerts", ResourceKind.FALLBACK_TOPIC),
-            )
-        ),
-        principal("forwarding_role", is_forwarding, "forwarding role"),
-        NamedResource(
-            field="trail",
-            type=TRAIL,
-            noun="trail",
-            name=names.trail,
-            arn=trail_arn_of(settings),
-            is_made=makes_trail,
-            permission="trail",
-        ),
-        bucket("trail_bucket", makes_trail),
-        bucket("access_log_bucket", logs_reads),
+        row("forwarding_role", ROLE, "role", forwards_events(settings), "forwarding role"),
+        row("trail", TRAIL, "trail", makes_trail, "trail", arn=trail_arn_of(settings)),
+        row("trail_bucket", BUCKET, "bucket", makes_trail, arn=names.trail_bucket),
+        row("access_log_bucket", BUCKET, "bucket", logs_reads, arn=names.access_log_bucket),
     )

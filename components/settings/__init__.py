@@ -10,6 +10,8 @@ from components.settings.application import VercelAccess as VercelAccess
 from components.settings.application import VercelIssuerMode as VercelIssuerMode
 from components.settings.application import partition_of as partition_of
 from components.settings.names import KEY_DESCRIPTION as KEY_DESCRIPTION
+from components.settings.names import ImportGroup as ImportGroup
+from components.settings.names import ResourceKind as ResourceKind
 from components.settings.outputs import Outputs as Outputs
 from components.settings.settings import APPLICATION_VARIABLES as APPLICATION_VARIABLES
 from components.settings.settings import CONFIG_KEYS as CONFIG_KEYS
@@ -30,10 +32,8 @@ from components.settings.stored_values import STORED_VALUES as STORED_VALUES
 from components.settings.stored_values import WRAPPED_KEYS as WRAPPED_KEYS
 from components.settings.stored_values import StoredValue as StoredValue
 from components.settings.values import ContractError as ContractError
-from components.settings.values import ImportGroup as ImportGroup
 from components.settings.values import ObjectLock as ObjectLock
 from components.settings.values import RecordTable as RecordTable
-from components.settings.values import ResourceKind as ResourceKind
 from components.settings.values import SecretStore as SecretStore
 from components.settings.values import in_words as in_words
 from components.settings.variables import KEY_ID_VARIABLE as KEY_ID_VARIABLE

@@ -1,9 +1,10 @@
-"""The names of the resources in the account.
+"""The kinds of resources that the stack imports, and the names of the resources in the account.
 
 Pure.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Self
 
 from components.settings.stored_values import DATA_KEY, StoredValue
@@ -16,6 +17,52 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/gpbucketnamespaces.html
 
 KEY_DESCRIPTION = "EONPRO PHI encryption key for HIPAA compliance"
 """The description in the guide."""
+
+
+class ImportGroup(StrEnum):
+    """A group of resources created manually that the stack can import and leave unchanged."""
+
+    KEY = "key"
+    APPLICATION_ROLE = "application-role"
+    APPLICATION_POLICY = "application-policy"
+    TRAIL = "trail"
+    BUCKET = "bucket"
+
+
+class ResourceKind(StrEnum):
+    """A kind of resource that the stack imports from an existing set-up, by its import id."""
+
+    KEY = "key"
+    ALIAS = "alias"
+    APPLICATION_ROLE = "application-role"
+    APPLICATION_POLICY = "application-policy"
+    POLICY_ATTACHMENT = "policy-attachment"
+    TRAIL = "trail"
+    BUCKET = "bucket"
+    BUCKET_POLICY = "bucket-policy"
+    BUCKET_VERSIONING = "bucket-versioning"
+    BUCKET_ENCRYPTION = "bucket-encryption"
+    BUCKET_PUBLIC_ACCESS = "bucket-public-access"
+    BUCKET_OWNERSHIP = "bucket-ownership"
+    BUCKET_LIFECYCLE = "bucket-lifecycle"
+    # Not part of a manual set-up: an earlier stack of the same settings left it, with the stack's own tags.
+    LOGS_KEY = "logs-key"
+    LOGS_KEY_ALIAS = "logs-key-alias"
+    ACCESS_LOG_BUCKET = "access-log-bucket"
+    ACCESS_LOG_BUCKET_POLICY = "access-log-bucket-policy"
+    ACCESS_LOG_BUCKET_VERSIONING = "access-log-bucket-versioning"
+    ACCESS_LOG_BUCKET_ENCRYPTION = "access-log-bucket-encryption"
+    ACCESS_LOG_BUCKET_PUBLIC_ACCESS = "access-log-bucket-public-access"
+    ACCESS_LOG_BUCKET_OWNERSHIP = "access-log-bucket-ownership"
+    ACCESS_LOG_BUCKET_LIFECYCLE = "access-log-bucket-lifecycle"
+    APPLICATION_USER = "application-user"
+    EXECUTION_ROLE = "execution-role"
+    SECRETS_ROLE = "secrets-role"
+    VARIABLES_POLICY = "variables-policy"
+    ALERT_TOPIC = "alert-topic"
+    FALLBACK_TOPIC = "fallback-topic"
+    LOG_GROUP = "log-group"
+    LOG_ROLE = "log-role"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_camel
 from components.settings import values as fields
 from components.settings.application import ApplicationSettings, partition_of
 from components.settings.arn import Arn
-from components.settings.names import Names
+from components.settings.names import ImportGroup, Names
 from components.settings.stored_values import BY_VARIABLE, DATA_KEY_VARIABLE, OPTIONAL_VALUES, STORED_VALUES
 from components.settings.variables import KEY_ID_VARIABLE, REGION_VARIABLE, VariableNames, faults_between
 
@@ -86,7 +86,7 @@ class Settings(ApplicationSettings):
     # What existed before the stack and was imported.
     adopted: tuple[fields.Adopted, ...] = ()
     """Existing resources that the stack imports instead of creating them, as kind=id."""
-    kept_as_found: tuple[fields.ImportGroup, ...] = ()
+    kept_as_found: tuple[ImportGroup, ...] = ()
     """Imported groups of resources that no update changes."""
 
     _variable: str = PrivateAttr(default=DATA_KEY_VARIABLE)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, ValidationInfo
 
+from components.settings.names import ResourceKind
 from components.settings.variables import fault_of_pair
 
 _ARN = re.compile(
@@ -72,52 +73,6 @@ class ObjectLock(StrEnum):
     """Records can be deleted only with the permission s3:BypassGovernanceRetention."""
     COMPLIANCE = "compliance"
     """Nobody can delete records, not even the account's root or AWS. It cannot be undone."""
-
-
-class ImportGroup(StrEnum):
-    """A group of resources created manually that the stack can import and leave unchanged."""
-
-    KEY = "key"
-    APPLICATION_ROLE = "application-role"
-    APPLICATION_POLICY = "application-policy"
-    TRAIL = "trail"
-    BUCKET = "bucket"
-
-
-class ResourceKind(StrEnum):
-    """A kind of resource that the stack imports from an existing set-up, by its import id."""
-
-    KEY = "key"
-    ALIAS = "alias"
-    APPLICATION_ROLE = "application-role"
-    APPLICATION_POLICY = "application-policy"
-    POLICY_ATTACHMENT = "policy-attachment"
-    TRAIL = "trail"
-    BUCKET = "bucket"
-    BUCKET_POLICY = "bucket-policy"
-    BUCKET_VERSIONING = "bucket-versioning"
-    BUCKET_ENCRYPTION = "bucket-encryption"
-    BUCKET_PUBLIC_ACCESS = "bucket-public-access"
-    BUCKET_OWNERSHIP = "bucket-ownership"
-    BUCKET_LIFECYCLE = "bucket-lifecycle"
-    # Not part of a manual set-up: an earlier stack of the same settings left it, with the stack's own tags.
-    LOGS_KEY = "logs-key"
-    LOGS_KEY_ALIAS = "logs-key-alias"
-    ACCESS_LOG_BUCKET = "access-log-bucket"
-    ACCESS_LOG_BUCKET_POLICY = "access-log-bucket-policy"
-    ACCESS_LOG_BUCKET_VERSIONING = "access-log-bucket-versioning"
-    ACCESS_LOG_BUCKET_ENCRYPTION = "access-log-bucket-encryption"
-    ACCESS_LOG_BUCKET_PUBLIC_ACCESS = "access-log-bucket-public-access"
-    ACCESS_LOG_BUCKET_OWNERSHIP = "access-log-bucket-ownership"
-    ACCESS_LOG_BUCKET_LIFECYCLE = "access-log-bucket-lifecycle"
-    APPLICATION_USER = "application-user"
-    EXECUTION_ROLE = "execution-role"
-    SECRETS_ROLE = "secrets-role"
-    VARIABLES_POLICY = "variables-policy"
-    ALERT_TOPIC = "alert-topic"
-    FALLBACK_TOPIC = "fallback-topic"
-    LOG_GROUP = "log-group"
-    LOG_ROLE = "log-role"
 
 
 def iam_resource(arn: str) -> str:
