@@ -26,9 +26,9 @@ from tests.wizard.fakes.clients import (
     trail_fact,
 )
 from tests.wizard.setup.test_plan import FRESH, child
+from wizard.core.clients import Answer, Source
 from wizard.core.errors import ResourceError, SetupError, SignInNeeded
 from wizard.core.models.account import Identity, ProfileFact, ProfileKind, RegionFact
-from wizard.core.models.answers import Answer, Source
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.inputs import StepState
 from wizard.core.models.stack import OnProgress, Progress

@@ -20,9 +20,8 @@ from wizard.cli.commands import READ_ONLY
 from wizard.cli.project_environment import changes_since, check_version, stage, upgrade
 from wizard.commands.backup.command import after_setup
 from wizard.core import retry
-from wizard.core.clients import Clients
+from wizard.core.clients import Answer, Clients
 from wizard.core.errors import SetupError
-from wizard.core.models.answers import Answer
 from wizard.core.models.inputs import InputType, Question
 from wizard.core.models.rotation import LastBackup
 from wizard.core.next_command import RunOptions, wizard

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from wizard.core.models.answers import Draft
+from wizard.core.clients import Draft
 from wizard.core.models.inputs import Choice, InputType, Question
 from wizard.inputs import saved_progress
 from wizard.inputs.registry import by_key, heading

@@ -21,9 +21,8 @@ import installation
 from wizard import PROJECT_FOLDER, SOURCE_FOLDER
 from wizard.cli import first_prompt, parser
 from wizard.core import files
-from wizard.core.clients import Clients, Request
+from wizard.core.clients import Answer, Clients, Request, Source
 from wizard.core.errors import UsageError
-from wizard.core.models.answers import Answer, Source
 from wizard.core.next_command import CALLER_PATH, PROGRAM, SCRIPT, Run, RunOptions, quote, wizard
 from wizard.inputs import answers, application_folder, saved_progress
 from wizard.inputs.answers_file import read_answers

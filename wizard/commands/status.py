@@ -10,10 +10,10 @@ from typing import Any
 
 from components.settings import Settings, Target
 from wizard.account import codes
-from wizard.account.diagnosis import judge
 from wizard.account.facts import StackFacts
 from wizard.account.judgements import key, key_policy, policies, stored_data_key, trail, variables
 from wizard.account.notices import Judgement, Notice, State
+from wizard.account.views import judge
 from wizard.commands.options import StatusOptions
 from wizard.core import json_documents
 from wizard.core.clients import Clients, ListStacks, Request

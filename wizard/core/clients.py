@@ -1,6 +1,7 @@
-"""The input of a run: its request, with the answers, and the clients that it uses.
+"""The input of a run: its answers, its request, the draft that it leaves, and the clients that it uses.
 
-Pure. `wizard/cli` builds both; every command takes them.
+Pure. `wizard/cli` builds them; every command takes them. Holds secrets: an answer's `repr` hides them, and a draft has
+none.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from components.settings import Settings
     from wizard.core.errors import SetupError
-    from wizard.core.models.answers import Answer, Draft
     from wizard.core.models.delivery import Linked
     from wizard.core.models.rotation import LastBackup
     from wizard.core.models.stack import ListedStack, SavedPlan
@@ -30,6 +31,48 @@ if TYPE_CHECKING:
         VercelClient,
     )
     from wizard.core.state_backend import Circumstances
+
+
+class Source(StrEnum):
+    """The source of an answer, the highest rank first."""
+
+    FLAG = "flag"
+    ENVIRONMENT = "environment"
+    FILE = "file"
+    DRAFT = "draft"
+    SAVED = "saved"
+    COPIED = "copied"
+    DETECTED = "detected"
+    DEFAULT = "default"
+    ASKED = "asked"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Answer:
+    """A value with its source. None is the answer `none` to an optional input."""
+
+    value: Any
+    source: Source
+    where: str
+    """The exact source: `--region`, `EONPRO_REGION`, a file's name, `sts`."""
+    secret: bool = False
+
+    def __repr__(self) -> str:
+        value = "<hidden>" if self.secret else repr(self.value)
+        return f"Answer(value={value}, source={self.source.value!r}, where={self.where!r})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """The answers of a run when it ended."""
+
+    stage: str
+    at: datetime
+    """The time of the last answer; UTC."""
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    """Values by the key of their input; None is the answer `none`."""
+    asked: tuple[str, ...] = ()
+    """The questions that were answered, in order."""
 
 
 class StatePlaces(Protocol):

@@ -11,8 +11,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from wizard.core.clients import Answer, Source
 from wizard.core.errors import MissingAnswers, UsageError
-from wizard.core.models.answers import Answer, Source
 from wizard.core.models.inputs import CALLER, CREATE, Input
 from wizard.core.next_command import VERCEL_LOGIN, Text, wizard
 from wizard.inputs.answers_file import listed

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from wizard.core.clients import Answer, Source
 from wizard.core.errors import PermissionDenied, SetupError, Unsupported
 from wizard.core.models.account import Identity, Principal, ProfileFact, ProfileKind, TrailFact
-from wizard.core.models.answers import Answer, Source
 from wizard.core.models.delivery import Linked, VercelProject
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType, Question
 from wizard.core.models.trail import gaps

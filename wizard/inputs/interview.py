@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from wizard.core.clients import Answer, Source
 from wizard.core.errors import CredentialsError, PermissionDenied, SetupError, SignInNeeded
 from wizard.core.models.account import Identity
-from wizard.core.models.answers import Answer, Source
 from wizard.core.models.delivery import Linked
 from wizard.core.models.inputs import CALLER, CREATE, Back, Choice, Input, InputType, Mark, Question
 from wizard.core.next_command import Text, plain_name

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from wizard.core import files, safe_text
-from wizard.core.models.answers import Answer, Draft, Source
+from wizard.core.clients import Answer, Draft, Source
 from wizard.inputs.registry import by_key
 
 ANSWERING = "answering"

@@ -10,10 +10,9 @@ from functools import partial
 from components.policies.requirements import Topic
 from components.settings import Outputs, Settings
 from wizard.account import judgements
-from wizard.account.checklist import ChecklistEntry, item_of, judgements_of
-from wizard.account.diagnosis import Diagnosis, diagnose
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Notice, State
+from wizard.account.views import ChecklistEntry, Diagnosis, diagnose, item_of, judgements_of
 from wizard.core import retry
 from wizard.core.clients import Clients
 from wizard.core.errors import known

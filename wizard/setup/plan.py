@@ -11,11 +11,11 @@ from itertools import groupby
 from components.settings import ImportGroup, ObjectLock, SecretStore, Settings, StoredValue, Target
 from components.settings.arn import Arn
 from wizard.core import json_documents
+from wizard.core.clients import Answer
 from wizard.core.cost.drivers import Assumptions, estimate, growth
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.models.access import PolicyJudgement
 from wizard.core.models.account import Identity, Principal
-from wizard.core.models.answers import Answer
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey, StoredDataKey
 from wizard.core.models.stack import Step
 from wizard.inputs import choices

@@ -12,7 +12,7 @@ from components.policies.requirements import Topic
 from components.settings import Outputs, Settings
 from components.settings.arn import Arn
 from components.settings.stored_values import BY_VARIABLE, DATA_KEY
-from wizard.account.checklist import ChecklistEntry, ItemState
+from wizard.account.views import ChecklistEntry, ItemState
 from wizard.core import json_documents
 from wizard.core.clients import ApplicationCode
 from wizard.core.errors import SetupError

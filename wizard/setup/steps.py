@@ -12,12 +12,11 @@ from typing import Any
 
 from components.settings import ImportGroup, Outputs, Settings, StoredValue, Target
 from wizard.account.resource_conflicts import claim_of, foreign_claim
-from wizard.core.clients import ApplicationCode, Clients, Request, StatePlaces
+from wizard.core.clients import Answer, ApplicationCode, Clients, Request, Source, StatePlaces
 from wizard.core.cost.account import read_account
 from wizard.core.cost.drivers import Assumptions
 from wizard.core.errors import DamagedState, PreflightFailed, Problem, ResourceError, SetupError, StackNotFound
 from wizard.core.models.account import Identity
-from wizard.core.models.answers import Answer, Source
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey
 from wizard.core.models.inputs import FILE_VARIABLE, Choice, Mark
 from wizard.core.models.stack import Progress, Step

@@ -13,8 +13,8 @@ from tests.wizard.commands.test_deployed_stack import World
 from tests.wizard.fakes.clients import APP, KEY, OUTPUTS, FakeDecryptVerifier, FakeUserInterface, wrapped
 from tests.wizard.fakes.diagnostics import FakeAccessDiagnostics
 from wizard.account import judgements as checks
-from wizard.account.diagnosis import Diagnosis, diagnose
 from wizard.account.notices import Judgement, Notice
+from wizard.account.views import Diagnosis, diagnose
 from wizard.cli import parser
 from wizard.commands import deployed_stack
 from wizard.core.clients import Clients

@@ -8,8 +8,8 @@ import pytest
 
 from components.policies.requirements import REQUIREMENTS, Requirement, Topic
 from tests.wizard.fakes.clients import settings
-from wizard.account.checklist import ItemState, counts, item_of, state_of
 from wizard.account.notices import Notice, State
+from wizard.account.views import ItemState, counts, item_of, state_of
 from wizard.core.next_command import shell
 
 TRAIL = ("trail-logging",)

@@ -13,9 +13,9 @@ from tests.wizard.account.doctor_fixture import DoctorFixture
 from tests.wizard.commands.doctor.doctor_documents import DENIED, DIAGNOSES, DISABLED, DOCTOR, PROOF
 from tests.wizard.fakes.clients import settings
 from wizard.account import codes as check_codes
-from wizard.account.diagnosis import build_diagnosis
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Notice, judgement, needed
+from wizard.account.views import build_diagnosis
 from wizard.commands.doctor.command import document, show
 from wizard.core.errors import PermissionDenied, ResourceError
 from wizard.core.next_command import shell

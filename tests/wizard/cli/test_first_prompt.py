@@ -12,7 +12,7 @@ import pytest
 from tests.wizard.fakes.clients import FakeUserInterface
 from wizard.cli import first_prompt
 from wizard.cli.first_prompt import EarlyAnswers, first_question
-from wizard.core.models.answers import Draft
+from wizard.core.clients import Draft
 from wizard.inputs.saved_progress import ANSWERING, PLANNED
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -26,12 +26,12 @@ from components.policies.requirements import Topic
 from tests.wizard.fakes.clients import IDENTITY, TOKEN, settings, step, wrapped
 from tests.wizard.setup.test_report import proof, report
 from tools.documents import commands as commands_page
-from wizard.account.checklist import ChecklistEntry, ItemState
+from wizard.account.views import ChecklistEntry, ItemState
 from wizard.cli.commands import COMMANDS
 from wizard.cli.parser import EXIT_CODES
 from wizard.commands import status
 from wizard.commands.doctor import command as doctor
-from wizard.core.clients import Request
+from wizard.core.clients import Request, Source
 from wizard.core.errors import (
     Cancelled,
     CredentialsError,
@@ -49,7 +49,6 @@ from wizard.core.errors import (
     Unsupported,
     UsageError,
 )
-from wizard.core.models.answers import Source
 from wizard.core.models.delivery import VerificationState
 from wizard.core.models.stack import HealthStatus, StackStatus
 from wizard.core.next_command import wizard as wizard_command

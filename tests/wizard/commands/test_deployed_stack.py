@@ -30,7 +30,7 @@ from tests.wizard.fakes.clients import (
 from tests.wizard.fakes.rotation import FakeKeyRotation
 from wizard.account.facts import StackFacts
 from wizard.commands import deployed_stack
-from wizard.core.clients import Clients, Request
+from wizard.core.clients import Answer, Clients, Request, Source
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import (
     CredentialsError,
@@ -41,7 +41,6 @@ from wizard.core.errors import (
     Unreachable,
     attempted,
 )
-from wizard.core.models.answers import Answer, Source
 from wizard.core.models.delivery import StackState
 from wizard.core.models.rotation import StoredKey, VersionOrigin
 from wizard.core.next_command import Command

@@ -12,8 +12,8 @@ from components.policies.evaluation import AccountIam, IamPolicy, IamPrincipal, 
 from tests.wizard.commands.report.test_collect import World
 from tests.wizard.fakes.clients import ADMIN, SECOND, settings
 from wizard.account.access import review as access_review
-from wizard.account.diagnosis import diagnose
 from wizard.account.judgements.others import check_others
+from wizard.account.views import diagnose
 from wizard.commands import deployed_stack
 from wizard.core.clients import Request
 from wizard.core.errors import PermissionDenied

@@ -22,10 +22,9 @@ from tests.wizard.fakes.clients import (
 )
 from wizard.commands.options import PushOptions
 from wizard.commands.push import command as push_command
-from wizard.core.clients import Request
+from wizard.core.clients import Answer, Request, Source
 from wizard.core.errors import PermissionDenied, SetupError, StackNotFound, Unreachable, UsageError
 from wizard.core.models.account import Existing
-from wizard.core.models.answers import Answer, Source
 from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.rotation import VersionOrigin
 from wizard.core.ports.run import TargetContext

@@ -25,6 +25,7 @@ from tests.wizard.fakes.ecs import FakeEcsServices
 from tests.wizard.fakes.requests import FakeRequests
 from tests.wizard.fakes.rotation import FakeKeyRotation
 from tests.wizard.fakes.usage import FakeUsageMetrics
+from wizard.core.clients import Draft
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import (
     CredentialsError,
@@ -53,7 +54,6 @@ from wizard.core.models.account import (
     TrailFact,
     UnrecordedResource,
 )
-from wizard.core.models.answers import Draft
 from wizard.core.models.delivery import (
     PRODUCTION,
     AccessKey,

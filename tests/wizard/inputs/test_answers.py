@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from components.settings import ContractError, Settings
+from wizard.core.clients import Answer, Source
 from wizard.core.errors import MissingAnswers, UsageError
 from wizard.core.models.account import Identity
-from wizard.core.models.answers import Answer, Source
 from wizard.core.next_command import VERCEL_LOGIN
 from wizard.inputs.answers import from_settings, missing, missing_error, refused, resolve, sso_pattern, to_settings
 from wizard.inputs.answers_file import read_answers, read_file, write

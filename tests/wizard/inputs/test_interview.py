@@ -20,6 +20,7 @@ from tests.wizard.fakes.clients import (
     settings,
     trail_fact,
 )
+from wizard.core.clients import Answer, Source
 from wizard.core.errors import (
     CredentialsError,
     MissingAnswers,
@@ -28,7 +29,6 @@ from wizard.core.errors import (
     SignInNeeded,
     Unreachable,
 )
-from wizard.core.models.answers import Answer, Source
 from wizard.core.models.delivery import Linked, VercelProject
 from wizard.core.models.inputs import Back, Mark
 from wizard.inputs.answers import from_settings

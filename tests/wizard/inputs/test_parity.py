@@ -13,8 +13,8 @@ import pytest
 from tests.wizard.inputs.values import CHANNELS, by_flag, by_json, by_variable, by_yaml, good, resolved, together
 from tools.documents.inputs import members
 from wizard.cli import parser
+from wizard.core.clients import Source
 from wizard.core.errors import UsageError
-from wizard.core.models.answers import Source
 from wizard.core.models.inputs import Input, InputType
 from wizard.inputs.registry import INPUTS
 

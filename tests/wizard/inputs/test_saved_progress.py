@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wizard.core.models.answers import Answer, Draft, Source
+from wizard.core.clients import Answer, Draft, Source
 from wizard.inputs import saved_progress
 from wizard.inputs.saved_progress import ANSWERING, PLANNED, DraftFiles
 

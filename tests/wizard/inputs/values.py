@@ -12,7 +12,7 @@ from typing import Any
 
 from tools.documents.inputs import schema
 from wizard.cli import parser
-from wizard.core.models.answers import Answer
+from wizard.core.clients import Answer
 from wizard.core.models.inputs import Input, InputType
 from wizard.inputs.answers import resolve
 from wizard.inputs.answers_file import read_file

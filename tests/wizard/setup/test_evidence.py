@@ -30,8 +30,7 @@ from tests.wizard.fakes.clients import (
     wrapped,
 )
 from wizard.account import judgements
-from wizard.account.checklist import ChecklistEntry, ItemState, judgements_of
-from wizard.account.diagnosis import diagnose
+from wizard.account.views import ChecklistEntry, ItemState, diagnose, judgements_of
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.delivery import Verification, VerificationState
 from wizard.core.models.rotation import VersionOrigin

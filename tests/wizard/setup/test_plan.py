@@ -27,8 +27,8 @@ from tests.wizard.fakes.clients import (
     step,
     wrapped,
 )
+from wizard.core.clients import Answer, Source
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.models.answers import Answer, Source
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.stack import Step
 from wizard.setup.plan import Plan, irreversible, lines, word

@@ -36,10 +36,9 @@ from tests.wizard.fakes.clients import (
     step,
     wrapped,
 )
-from wizard.account.checklist import ChecklistEntry, ItemState
+from wizard.account.views import ChecklistEntry, ItemState
 from wizard.cli.parser import CommandLine, parse
-from wizard.core.clients import Request
-from wizard.core.models.answers import Answer, Source
+from wizard.core.clients import Answer, Request, Source
 from wizard.core.models.delivery import (
     AccessKey,
     AppVariables,

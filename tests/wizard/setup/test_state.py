@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.wizard.fakes.clients import ACCOUNT, IDENTITY, FakeAwsClient, FakeUserInterface, key_fact
+from wizard.core.clients import Answer, Source
 from wizard.core.errors import CredentialsError, PermissionDenied, SetupError
-from wizard.core.models.answers import Answer, Source
 from wizard.core.state_backend import KEY_ALIAS, BackendFact, Circumstances
 from wizard.inputs.interview import Interview
 from wizard.setup.steps import StateLocation, settle

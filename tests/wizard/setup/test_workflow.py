@@ -51,7 +51,7 @@ from tests.wizard.fakes.rotation import FakeWrapper
 from tests.wizard.inputs.test_interview import GIVEN
 from wizard.commands.doctor import command as doctor
 from wizard.commands.options import VerifyOptions
-from wizard.core.clients import Clients, Request
+from wizard.core.clients import Answer, Clients, Request, Source
 from wizard.core.errors import (
     Cancelled,
     CredentialsError,
@@ -67,7 +67,6 @@ from wizard.core.errors import (
 )
 from wizard.core.models.access import PolicyFinding, PolicyFindingKind, PolicyJudgement
 from wizard.core.models.account import Existing, UnrecordedResource
-from wizard.core.models.answers import Answer, Source
 from wizard.core.models.delivery import (
     AccessKey,
     AccessKeyFact,

@@ -10,10 +10,9 @@ from components.policies.stack import trail_key_policy_of
 from components.settings.arn import Arn
 from wizard.account import codes, fixes
 from wizard.account.comparison.policies import widening
-from wizard.account.diagnosis import first_of
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.trail import TRAIL_KEY
-from wizard.account.notices import Judgement, Notice, judgement, needed
+from wizard.account.notices import Judgement, Notice, first_of, judgement, needed
 from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StackState

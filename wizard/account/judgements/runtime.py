@@ -9,10 +9,9 @@ from datetime import UTC, datetime, timedelta
 from components.settings import DATA_KEY_VARIABLE, KEY_ID_VARIABLE, REGION_VARIABLE, VariableNames
 from components.settings.arn import resource_name
 from wizard.account import codes, fixes
-from wizard.account.diagnosis import first_of
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.variables import former_key
-from wizard.account.notices import Judgement, Notice, judgement, needed
+from wizard.account.notices import Judgement, Notice, first_of, judgement, needed
 from wizard.core.errors import SetupError
 from wizard.core.models.deployment import Deployment, Instances, Service
 from wizard.core.models.trail import KeyCall

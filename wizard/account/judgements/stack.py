@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from components.settings.arn import Arn
 from wizard.account import codes, fixes
-from wizard.account.diagnosis import first_of
 from wizard.account.facts import StackFacts
-from wizard.account.notices import Judgement, Notice, State, judgement, needed
+from wizard.account.notices import Judgement, Notice, State, first_of, judgement, needed
 from wizard.account.resource_conflicts import claim_of, claimed_elsewhere, resource_conflicts, with_existing_provider
 from wizard.core.errors import CredentialsError, DamagedState, NoBackend, SetupError, StackBusy
 from wizard.core.models.account import KeyFact

@@ -13,13 +13,12 @@ from components.settings import LOGS_KEY_ROTATION_DAYS, ImportGroup, Settings
 from components.settings.arn import Arn
 from wizard.account import codes, fixes
 from wizard.account.comparison.policies import widening
-from wizard.account.diagnosis import first_of
 from wizard.account.facts import StackFacts
 from wizard.account.judgements import logs_bucket
 from wizard.account.judgements.key import usable_again, usable_and_guarded
 from wizard.account.judgements.logs_bucket import owns_bucket, with_statements
 from wizard.account.key_access import KeyReading
-from wizard.account.notices import Judgement, Notice, judgement, needed
+from wizard.account.notices import Judgement, Notice, first_of, judgement, needed
 from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact, TrailFact
 from wizard.core.models.trail import TRAIL_REQUIREMENTS, Gap, gap_of, trail_met

@@ -14,11 +14,11 @@ from components.policies.requirements import LAW
 from components.settings import Settings
 from wizard import version
 from wizard.account import judgements as checks
-from wizard.account.diagnosis import Diagnosis, build_diagnosis, diagnose, plain, unread
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.stack import COMPARISON, check_drift
 from wizard.account.judgements.trail import SECTIONS
 from wizard.account.notices import Notice
+from wizard.account.views import Diagnosis, build_diagnosis, diagnose, plain, unread
 from wizard.commands import deployed_stack
 from wizard.commands.options import DoctorOptions, VerifyOptions
 from wizard.commands.push.deliver import targets_of

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components.settings import DATA_KEY_VARIABLE
-from wizard.account.diagnosis import Diagnosis, diagnose
 from wizard.account.judgements import KEY_RIGHTS_CHECKS
+from wizard.account.views import Diagnosis, diagnose
 from wizard.commands import deployed_stack
 from wizard.commands.options import PushOptions
 from wizard.commands.push import deliver, redeploy

@@ -9,8 +9,8 @@ from typing import Any
 
 from components.settings import Target
 from wizard.account import facts
-from wizard.account.diagnosis import Diagnosis, plain, unread
 from wizard.account.facts import StackFacts
+from wizard.account.views import Diagnosis, plain, unread
 from wizard.core import json_documents
 from wizard.core.clients import Clients, Request
 from wizard.core.errors import DataKeyConflict, PermissionDenied, UsageError

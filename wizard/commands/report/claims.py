@@ -21,9 +21,8 @@ from components.policies.requirements import (
     sections_of,
 )
 from components.settings import SecretStore, Settings
-from wizard.account.checklist import ItemState, counts, item_of, state_of
-from wizard.account.diagnosis import Diagnosis
 from wizard.account.notices import State
+from wizard.account.views import Diagnosis, ItemState, counts, item_of, state_of
 from wizard.commands.report import facts
 from wizard.core import files
 from wizard.core.errors import UsageError

@@ -17,10 +17,10 @@ from typing import Any, TypeVar
 from components.settings import Outputs, SecretStore, Settings
 from wizard.account import evidence, judgements
 from wizard.account.access.stored_reviews import VALID_DAYS
-from wizard.account.diagnosis import Diagnosis, diagnose
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.stack import COMPARISON
 from wizard.account.notices import Notice
+from wizard.account.views import Diagnosis, diagnose
 from wizard.commands import deployed_stack
 from wizard.commands.cost import reasons
 from wizard.commands.report import facts

@@ -18,7 +18,7 @@ from uuid import UUID, uuid5
 from components.policies.evaluation.account import GrantFact
 from components.policies.requirements import LAW
 from wizard.account.access.stored_reviews import digest_of
-from wizard.account.checklist import ItemState
+from wizard.account.views import ItemState
 from wizard.commands.report.facts import ReportFacts
 from wizard.core import json_documents
 from wizard.core.models import access

@@ -14,10 +14,9 @@ from markupsafe import Markup
 from components import settings as contract
 from components.settings.arn import Arn
 from wizard.account import evidence
-from wizard.account.checklist import state_of
-from wizard.account.diagnosis import Diagnosis
 from wizard.account.facts import StackFacts
 from wizard.account.notices import State
+from wizard.account.views import Diagnosis, state_of
 from wizard.commands.report.document import Fact, Form
 from wizard.commands.report.facts import ApplicationFacts, Architecture, DataKeyFacts, RegionKey, TrailDetails
 from wizard.core.errors import SetupError

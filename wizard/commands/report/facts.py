@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from components.settings import SHORTEST_RETENTION_DAYS, Outputs, Settings
-from wizard.account.checklist import ItemState
+from wizard.account.views import ItemState
 from wizard.core.errors import SetupError
 from wizard.core.models.access import AccessReview, SignIn, SignOff, Unread
 from wizard.core.models.account import Retention

@@ -10,8 +10,8 @@ from datetime import datetime
 from components.policies.evaluation import KeyPermission
 from components.settings.arn import Arn
 from wizard.account.access.stored_reviews import Acceptance
-from wizard.account.diagnosis import plain
 from wizard.account.notices import Notice, State
+from wizard.account.views import plain
 from wizard.core import json_documents, next_command
 from wizard.core.models.access import AccessKeyAge, AccessReview, PrincipalAccess, SignOff
 from wizard.core.models.inputs import Mark

@@ -18,12 +18,12 @@ from components.settings import ResourceKind, VercelIssuerMode
 from tests.wizard.account.doctor_fixture import APP, KEY, DoctorFixture, wrapped
 from tests.wizard.account.stacks import CheckedStack, all_passed, finding
 from tests.wizard.fakes.clients import ACCOUNT, APP_POLICY, CREDENTIALS, OTHER_KEY, key_fact, settings
-from wizard.account.diagnosis import build_diagnosis
 from wizard.account.judgements import principal
 from wizard.account.judgements.key import check_keys
 from wizard.account.judgements.key_policy import check_key_policies
 from wizard.account.judgements.policies import check_ci_trust, check_reader_surplus, check_readers, check_vercel_tokens
 from wizard.account.judgements.principal import check_boundaries
+from wizard.account.views import build_diagnosis
 from wizard.commands.doctor import command
 from wizard.commands.options import DoctorOptions
 from wizard.core.errors import PermissionDenied, Unreachable

@@ -34,7 +34,6 @@ from tests.wizard.fakes.clients import (
 )
 from tests.wizard.fakes.diagnostics import FakeAccessDiagnostics
 from wizard.account import fixes
-from wizard.account.diagnosis import Diagnosis, diagnose
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.key import check_alias, check_replica_data_keys, check_rotation
 from wizard.account.judgements.key_policy import check_grants, check_key_policies, check_key_surplus
@@ -44,6 +43,7 @@ from wizard.account.judgements.stored_data_key import check_stored_data_key, che
 from wizard.account.judgements.variables import check_vercel_access
 from wizard.account.notices import Judgement, Notice, State
 from wizard.account.resource_conflicts import claim_of
+from wizard.account.views import Diagnosis, diagnose
 from wizard.core.data_key import MalformedDataKey
 from wizard.core.errors import (
     DamagedState,

@@ -23,7 +23,6 @@ from tests.wizard.fakes.clients import (
     settings,
     trail_fact,
 )
-from wizard.account.diagnosis import build_diagnosis
 from wizard.account.judgements.alerts import check_alerts
 from wizard.account.judgements.logs_bucket import check_buckets
 from wizard.account.judgements.trail import (
@@ -34,6 +33,7 @@ from wizard.account.judgements.trail import (
     check_trail,
 )
 from wizard.account.notices import State
+from wizard.account.views import build_diagnosis
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.account import Retention
 from wizard.core.models.trail import BucketDocuments

@@ -24,7 +24,7 @@ from tests.wizard.fakes.clients import (
 from tests.wizard.fakes.clients import settings as settings_
 from wizard.commands import cost
 from wizard.commands.options import CostOptions
-from wizard.core.clients import Clients, Request
+from wizard.core.clients import Answer, Clients, Request, Source
 from wizard.core.errors import (
     CredentialsError,
     MissingAnswers,
@@ -34,7 +34,6 @@ from wizard.core.errors import (
     Unreachable,
     UsageError,
 )
-from wizard.core.models.answers import Answer, Source
 from wizard.core.models.trail import Usage
 from wizard.inputs.answers import from_settings
 

@@ -21,8 +21,7 @@ from tests.wizard.fakes.clients import (
 )
 from wizard.commands import cost
 from wizard.commands.options import CostOptions
-from wizard.core.clients import Request
-from wizard.core.models.answers import Answer, Source
+from wizard.core.clients import Answer, Request, Source
 from wizard.core.models.rotation import KeyRotations, Rotation
 from wizard.core.models.trail import Usage
 from wizard.inputs.answers import from_settings

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from tests.wizard.setup.test_report import proof
-from wizard.account.diagnosis import Diagnosis, build_diagnosis, plain
 from wizard.account.notices import Notice
+from wizard.account.views import Diagnosis, build_diagnosis, plain
 from wizard.commands.doctor.command import document
 from wizard.core import json_documents
 from wizard.core.models.delivery import VerificationState

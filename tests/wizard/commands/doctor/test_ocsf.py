@@ -13,8 +13,8 @@ import wizard.cli.main as cli
 from components.policies.requirements import BY_ID
 from tests.wizard.commands.doctor.doctor_documents import DIAGNOSES, DISABLED, DOCTOR
 from tests.wizard.fakes.clients import settings
-from wizard.account.diagnosis import build_diagnosis
 from wizard.account.notices import Notice
+from wizard.account.views import build_diagnosis
 from wizard.commands.doctor import command
 from wizard.commands.doctor.command import document, ocsf
 from wizard.core.json_documents import Document

@@ -9,8 +9,8 @@ from typing import Any
 from components.settings import Target
 from tests.wizard.fakes.clients import KEY, STORED_KEY, wrapped
 from tests.wizard.setup.test_report import delivered, proof
-from wizard.account.diagnosis import Diagnosis
 from wizard.account.notices import Notice
+from wizard.account.views import Diagnosis
 from wizard.commands.push.deliver import Pushed, document
 from wizard.core.models.delivery import PRODUCTION, Scope, StoredDataKey, VerificationState
 from wizard.core.models.deployment import Deployment, Instances, Redeployed, RedeployState

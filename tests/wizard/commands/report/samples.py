@@ -24,7 +24,7 @@ from tests.wizard.fakes.clients import (
     TRAIL,
     wrapped,
 )
-from wizard.account.checklist import ItemState
+from wizard.account.views import ItemState
 from wizard.commands.report.facts import (
     AccessFacts,
     Agreement,

@@ -24,10 +24,9 @@ from tests.wizard.commands.report.test_collect import NOW, OTHER, PLACE, World, 
 from tests.wizard.fakes.backup import VAULT_BUCKET
 from tests.wizard.fakes.clients import ACCOUNT, ADMIN, APP, APP_POLICY, KEY, LOGS_KEY, STORED_KEY, settings, wrapped
 from wizard.account import evidence, judgements
-from wizard.account.checklist import counts, state_of
-from wizard.account.diagnosis import Diagnosis, diagnose
 from wizard.account.facts import StackFacts
 from wizard.account.notices import State
+from wizard.account.views import Diagnosis, counts, diagnose, state_of
 from wizard.commands.report.claims import CALLS, agreements_of, checklist_of, safeguards_of
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.access import AccessKeyAge, KeyEvents, SignIn

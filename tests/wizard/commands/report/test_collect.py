@@ -41,21 +41,20 @@ from tests.wizard.fakes.clients import (
 )
 from wizard.account.access import stored_reviews as storage
 from wizard.account.access.stored_reviews import VALID_DAYS, digest_of
-from wizard.account.checklist import ItemState
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.stack import COMPARISON
+from wizard.account.views import ItemState
 from wizard.commands import deployed_stack
 from wizard.commands.report.claims import agreement_of, read_scan
 from wizard.commands.report.collect import Inputs, gather
 from wizard.commands.report.document import document, faults
 from wizard.commands.report.facts import Agreement, ChecklistItem, ReportFacts
 from wizard.commands.report.render import markdown, page
-from wizard.core.clients import Clients, Request
+from wizard.core.clients import Answer, Clients, Request, Source
 from wizard.core.cost.drivers import Assumptions
 from wizard.core.errors import PermissionDenied, StackNotFound, Unreachable, UsageError
 from wizard.core.models.access import AccessKeyAge, KeyEvents, KeyUse, SignIn
 from wizard.core.models.account import Retention
-from wizard.core.models.answers import Answer, Source
 from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.rotation import KeyRotations, LastBackup, RestoreDrill, Rotation, VersionOrigin
 from wizard.core.models.trail import LogValidation

@@ -27,9 +27,8 @@ from tests.wizard.fakes.clients import (
 from wizard.cli import parser
 from wizard.commands.report import command
 from wizard.commands.report.render import markdown, page
-from wizard.core.clients import Clients, Request
+from wizard.core.clients import Answer, Clients, Request, Source
 from wizard.core.errors import ResourceError, SetupError, StackNotFound, UsageError
-from wizard.core.models.answers import Answer, Source
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.next_command import Run as RunOptions
 

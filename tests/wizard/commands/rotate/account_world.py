@@ -30,10 +30,9 @@ from wizard.aws.client import Aws, connect
 from wizard.cli.parser import flags_of, parse
 from wizard.commands.options import PushOptions
 from wizard.commands.push import command as push
-from wizard.core.clients import Clients, Request
+from wizard.core.clients import Answer, Clients, Request, Source
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import SetupError
-from wizard.core.models.answers import Answer, Source
 from wizard.core.models.delivery import AppCredentials, AppVariables, ChildResult, StackState
 from wizard.core.retry import Clock
 from wizard.data_key import backup_document as document

@@ -20,9 +20,8 @@ from tests.wizard.fakes.clients import (
 )
 from tests.wizard.fakes.rotation import FakeKeyRotation, FakeWrapper
 from wizard.cli.parser import flags_of, parse
-from wizard.core.clients import Clients, Request
+from wizard.core.clients import Answer, Clients, Request, Source
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.models.answers import Answer, Source
 from wizard.core.models.rotation import DataKeyVersion
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

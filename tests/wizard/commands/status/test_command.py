@@ -40,9 +40,9 @@ from tests.wizard.fakes.clients import (
     trail_fact,
     wrapped,
 )
-from wizard.account.diagnosis import diagnose
 from wizard.account.facts import StackFacts
 from wizard.account.judgements import ALL_CHECKS
+from wizard.account.views import diagnose
 from wizard.commands import status
 from wizard.core.clients import Clients
 from wizard.core.errors import (
