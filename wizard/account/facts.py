@@ -23,7 +23,7 @@ from wizard.account.access.stored_reviews import StoredReviews
 from wizard.account.key_access import Expectation, KeyReading, arns_of, expectation_of, read_keys
 from wizard.account.notices import facts_read, rests_on
 from wizard.core.clients import ApplicationCode, ReadCode
-from wizard.core.errors import SetupError, Unsupported, attempted, known
+from wizard.core.errors import SetupError, Unsupported, attempted, known, known_or
 from wizard.core.models.access import (
     AccessKeyAge,
     History,
@@ -276,7 +276,7 @@ class StackFacts:
     def key_readings(self) -> tuple[KeyReading, ...]:
         """The key and its replicas, each with its policy and grants, those that the settings do not name last."""
         readings = self.once("keys", lambda: read_keys(self.key_arns, self.key_reading))
-        return () if isinstance(readings, SetupError) else readings
+        return known_or(readings, ())
 
     @property
     def key_arns(self) -> tuple[str, ...]:
@@ -334,7 +334,7 @@ class StackFacts:
     def reviews(self) -> StoredReviews:
         """The stored reviews of the stack; of another key or stack only the files are in it."""
         read = self.once("reviews", self._read_reviews)
-        return StoredReviews() if isinstance(read, SetupError) else read
+        return known_or(read, StoredReviews())
 
     def _read_reviews(self) -> StoredReviews:
         folder = self.sources.reviews
@@ -483,13 +483,13 @@ class StackFacts:
     def code(self) -> ApplicationCode | None:
         """The application's code, as far as it reads the variables; None where its folder is not known."""
         code = self.once("code", lambda: self.sources.read_code(self.settings))
-        return None if isinstance(code, SetupError) else code
+        return known_or(code, None)
 
     @property
     def instances(self) -> tuple[Instances, ...]:
         """What runs at each target, and whether it has outdated values."""
         instances = self.once("instances", lambda: running(self.context()))
-        return () if isinstance(instances, SetupError) else instances
+        return known_or(instances, ())
 
 
 def _same(value: T) -> T:

@@ -19,7 +19,7 @@ from components.policies.statements import PolicyStatement, statements_of
 from components.settings import ImportGroup, Outputs, Settings
 from components.settings.arn import Arn
 from wizard.account.comparison.differences import key_policy_differences
-from wizard.core.errors import SetupError
+from wizard.core.errors import SetupError, known_or
 from wizard.core.models.account import Difference, KeyFact
 from wizard.core.retry import together
 
@@ -173,7 +173,7 @@ def in_words(differences: Sequence[Difference], most: int = 3) -> str:
 
 def grants_beyond(reading: KeyReading, settings: Settings) -> Iterator[Surplus]:
     """The grants that give somebody more than the settings, by their operations or by who can retire them."""
-    for grant in () if isinstance(reading.grants, SetupError) else reading.grants:
+    for grant in known_or(reading.grants, ()):
         operations = operations_beyond(grant, settings)
         retiring = grant.retiring if grant.retiring and not _is_known(grant.retiring, settings) else None
         if operations or retiring:

@@ -158,6 +158,7 @@ class PreflightFailed(SetupError):
 
 
 T = TypeVar("T")
+Default = TypeVar("Default")
 
 
 def attempted(call: Callable[..., T], *arguments: Any, **options: Any) -> T | SetupError:
@@ -173,3 +174,8 @@ def known(value: T | SetupError) -> T:
     if isinstance(value, SetupError):
         raise value
     return value
+
+
+def known_or(value: T | SetupError, default: Default) -> T | Default:
+    """The value; the default where it is a SetupError instead."""
+    return default if isinstance(value, SetupError) else value

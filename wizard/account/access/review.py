@@ -13,7 +13,7 @@ from components.settings.arn import Arn
 from wizard.account.access.rights import KeyRights, is_ending
 from wizard.account.facts import StackFacts
 from wizard.account.key_access import Expectation
-from wizard.core.errors import PermissionDenied, ResourceError, SetupError, Unreachable, Unsupported, known
+from wizard.core.errors import PermissionDenied, ResourceError, SetupError, Unreachable, Unsupported, known, known_or
 from wizard.core.models import access as models
 from wizard.core.next_command import plain_name
 from wizard.core.retry import MAX_PARALLEL, Threads
@@ -50,7 +50,7 @@ def review(facts: StackFacts, *, window_days: int) -> models.AccessReview:
     unread = tuple(_unread(facts, rights, counts, last_uses, keys))
     own, *replicas = readings
     grants = [reading.grants for reading in readings]
-    use, *replica_uses = [None if isinstance(each, SetupError) else each for each in last_uses]
+    use, *replica_uses = [known_or(each, None) for each in last_uses]
     return models.AccessReview(
         stack=plain_name(facts.stack),
         key_arn=own.arn,
@@ -107,7 +107,7 @@ def _unread(
         ):
             if isinstance(answer, SetupError):
                 yield _not_read(f"{what} of {reading.arn}", answer)
-        policy = {} if isinstance(reading.policy, SetupError) else reading.policy
+        policy = known_or(reading.policy, {})
         sids = [statement.sid for statement in statements_of(policy)]
         if isinstance(last_use, Unsupported) and DENY_DISABLING_IN_USE in sids:
             why = "this Region does not count the days since the last use: whoever may disable the key can always do it"

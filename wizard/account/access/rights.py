@@ -28,7 +28,7 @@ from components.policies.evaluation.statements import Request, evaluate_policies
 from components.policies.evaluation.trust import AssumePath
 from components.settings.arn import Arn, resource_name
 from wizard.account.key_access import PENDING, Expectation, KeyReading, foreign
-from wizard.core.errors import SetupError
+from wizard.core.errors import SetupError, known_or
 from wizard.core.models.access import PrincipalAccess
 from wizard.core.models.account import KeyFact
 
@@ -191,11 +191,7 @@ def is_ending(reading: KeyReading, named: Collection[str]) -> bool:
 
 def with_people(rights: KeyRights, people: Mapping[str, tuple[str, ...] | SetupError]) -> KeyRights:
     """The same, with the people who reach roles through AWS account access, by the role's ARN."""
-    names = tuple(
-        f"{person} as {role}"
-        for role, assigned in people.items()
-        for person in (() if isinstance(assigned, SetupError) else assigned)
-    )
+    names = tuple(f"{person} as {role}" for role, assigned in people.items() for person in known_or(assigned, ()))
     principals = [replace(each, people=names) if each.arn == ACCOUNT_ACCESS else each for each in rights.principals]
     return replace(rights, principals=tuple(principals)) if names else rights
 

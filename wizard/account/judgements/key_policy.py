@@ -16,7 +16,7 @@ from wizard.account.facts import StackFacts
 from wizard.account.judgements.principal import KEY
 from wizard.account.key_access import KeyReading, Surplus
 from wizard.account.notices import Judgement, Notice, judgement
-from wizard.core.errors import SetupError
+from wizard.core.errors import SetupError, known_or
 from wizard.core.models.access import documents_of, not_strict
 from wizard.core.models.account import Difference, KeyFact
 from wizard.core.next_command import Command, Text, chain
@@ -244,7 +244,7 @@ def _deletion(facts: StackFacts, reading: KeyReading) -> Command:
     """The command that deletes a replica; the primary and the other replicas keep the key material."""
     waits = ("--pending-window-in-days", "7")
     schedule = fixes.aws(facts, "kms", "schedule-key-deletion", "--key-id", reading.arn, *waits, region=reading.region)
-    policy = {} if isinstance(reading.policy, SetupError) else reading.policy
+    policy = known_or(reading.policy, {})
     statements = written_statements(policy)
     kept = [each for each in statements if each.get("Sid") not in policies.DELETION_DENIALS]
     if len(kept) == len(statements):

@@ -20,7 +20,7 @@ from wizard.account.judgements.key_policy import key_resource
 from wizard.account.judgements.principal import ROLE
 from wizard.account.key_access import foreign
 from wizard.account.notices import Judgement, Notice, judgement, needed
-from wizard.core.errors import CredentialsError, SetupError
+from wizard.core.errors import CredentialsError, SetupError, known_or
 from wizard.core.models.access import SignOff
 from wizard.core.next_command import NO_COMMAND, Command, Text, chain
 
@@ -197,7 +197,7 @@ def _assumed(facts: StackFacts, ways: Sequence[Way]) -> Iterator[PrincipalRights
 
 def _revocations(facts: StackFacts, grantee: str) -> Iterator[Command]:
     for reading in facts.key_readings:
-        for grant in () if isinstance(reading.grants, SetupError) else reading.grants:
+        for grant in known_or(reading.grants, ()):
             if grant.grantee == grantee:
                 revoke = ("kms", "revoke-grant", "--key-id", reading.arn, "--grant-id", grant.id)
                 yield fixes.aws(facts, *revoke, region=reading.region)

@@ -13,7 +13,7 @@ from wizard.account.facts import StackFacts
 from wizard.account.judgements.principal import RESTART, organization_denies
 from wizard.account.notices import Judgement, Notice, judgement, needed
 from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey, input_variable, read_from_application
-from wizard.core.errors import DataKeyConflict, SetupError
+from wizard.core.errors import DataKeyConflict, SetupError, known_or
 from wizard.core.models.access import FormerText, VariableEntry
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import AppVariables, ChildResult, StoredDataKey
@@ -97,7 +97,7 @@ def _recovery(facts: StackFacts) -> tuple[Command, str] | None:
     versions = facts.versions
     candidates = [
         version.fingerprint
-        for version in (() if isinstance(versions, SetupError) else versions)
+        for version in known_or(versions, ())
         if version.fingerprint == in_use or (in_use is None and version.was_current)
     ]
     if len(candidates) == 1:
@@ -107,7 +107,7 @@ def _recovery(facts: StackFacts) -> tuple[Command, str] | None:
     if isinstance(copy, StoredDataKey):
         return fixes.push(facts), f"copies {in_use} back, which the Region of a replica has"
     altered = facts.once("altered", lambda: facts.aws.key_rotation.altered(facts.settings))
-    for entry in () if isinstance(altered, SetupError) else altered:
+    for entry in known_or(altered, ()):
         fingerprint, former = _version_of(entry), _former(facts, entry)
         if fingerprint in former and in_use in (None, fingerprint):
             return _from_history(facts, entry, former, fingerprint), "puts the version back; then ask doctor again"
@@ -263,7 +263,7 @@ def _former(facts: StackFacts, name: str | None = None) -> dict[str, FormerText]
     name, store = name or facts.settings.names.stored_data_key, facts.settings.secret_store
     history = facts.once(f"history {name}", lambda: facts.access_diagnostics.history(name, store))
     former: dict[str, FormerText] = {}
-    for former_text in () if isinstance(history, SetupError) else history:
+    for former_text in known_or(history, ()):
         if (fingerprint := _fingerprint(former_text.text)) is not None:
             # A restored value counts from the time of its restoration.
             former.pop(fingerprint, None)

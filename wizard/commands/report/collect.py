@@ -31,7 +31,7 @@ from wizard.core.clients import Clients
 from wizard.core.cost.account import AccountFacts, CostByUse, cost_by_use, read_account
 from wizard.core.cost.drivers import Assumptions, CostItem, estimate
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
-from wizard.core.errors import SetupError
+from wizard.core.errors import SetupError, known_or
 from wizard.core.models.access import FormerText, Unread
 from wizard.core.models.rotation import KeyRotations, LastBackup, RestoreDrill
 from wizard.core.models.trail import Usage
@@ -103,8 +103,8 @@ def gather(stack: StackFacts, clients: Clients, inputs: Inputs) -> facts.ReportF
         access=access,
         rotation=_rotation(stack),
         retention=facts.retention(stack.retention(outputs.trail_bucket), settings, outputs, at=stack.at),
-        logs=_if_read(evidence.log_validations(stack)),
-        sign_ins=_if_read(evidence.sign_ins(stack)),
+        logs=known_or(evidence.log_validations(stack), ()),
+        sign_ins=known_or(evidence.sign_ins(stack), ()),
         cost=cost,
         doctor=_doctor(read.diagnosis, stack.stack),
         agreements=agreements,
@@ -145,17 +145,12 @@ def _read(stack: StackFacts, outputs: Outputs) -> Read:
         )
 
 
-def _if_read(answer: tuple[T, ...] | SetupError) -> tuple[T, ...]:
-    """What was read; nothing where it could not be, which is among the unread."""
-    return () if isinstance(answer, SetupError) else answer
-
-
 # --- the other parts
 
 
 def _access(stack: StackFacts, reviews: Path) -> facts.AccessFacts:
     saved, answer = stack.reviews, evidence.access_review(stack)
-    live = None if isinstance(answer, SetupError) else answer
+    live = known_or(answer, None)
     newest = saved.newest
     former = newest.review if newest else None
     sign_off = saved.signed.sign_off if saved.signed else None
@@ -182,11 +177,11 @@ def _below(file: str, reviews: Path) -> str:
 
 def _rotation(stack: StackFacts) -> facts.RotationTimeline:
     answer, versions = evidence.rotations(stack), stack.versions
-    rotations = None if isinstance(answer, SetupError) else answer
+    rotations = known_or(answer, None)
     return facts.RotationTimeline(
         rotations=rotations,
         on_demand_left=rotations.on_demand_left if rotations else None,
-        versions=None if isinstance(versions, SetupError) else versions,
+        versions=known_or(versions, None),
         why="; ".join(each.message for each in (answer, versions) if isinstance(each, SetupError)),
     )
 

@@ -12,7 +12,7 @@ from components.settings import ContractError, Settings
 from wizard.commands.rotate.result import Action, RotateResult, cost_of_another, show_rotations
 from wizard.commands.rotate.versions import DataKeyStore, read_stack
 from wizard.core.clients import Clients, Request
-from wizard.core.errors import Cancelled, ResourceError, SetupError, UsageError, attempted
+from wizard.core.errors import Cancelled, ResourceError, SetupError, UsageError, attempted, known_or
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import KeyRotations
 from wizard.core.models.stack import Progress, Step
@@ -107,7 +107,7 @@ def change_schedule(request: Request, clients: Clients, days: int) -> RotateResu
         ui.line(f"its past rotations cannot be read: {past.message}", mark=Mark.WARN)
     else:
         show_rotations(ui, past)
-    known = None if isinstance(past, SetupError) else past
+    known = known_or(past, None)
     if not pending and settings == data_keys.settings and before.enabled and before.period_days == days:
         ui.line(f"the period is {days} days already", mark=Mark.OK)
         return RotateResult(action=Action.SCHEDULE, stack=data_keys.stack, changed=False, rotations=known)

@@ -13,7 +13,7 @@ from components.policies.evaluation.administrators import other_policy_changers
 from components.policies.evaluation.key_access import key_context
 from components.settings import Settings
 from components.settings.arn import Arn
-from wizard.core.errors import SetupError
+from wizard.core.errors import SetupError, known_or
 from wizard.core.models.account import KeyFact
 
 
@@ -344,13 +344,13 @@ def documents_of(
     return KeyAccessDocuments(
         arn=arn,
         account=Arn.parse(arn).account,
-        policy=None if isinstance(policy, SetupError) else policy,
-        grants=None if isinstance(grants, SetupError) else grants,
-        iam=None if isinstance(iam, SetupError) else iam,
+        policy=known_or(policy, None),
+        grants=known_or(grants, None),
+        iam=known_or(iam, None),
         context=key_context(
             arn,
             tags=key.tags if isinstance(key, KeyFact) else None,
-            aliases=None if isinstance(aliases, SetupError) else aliases,
+            aliases=known_or(aliases, None),
         ),
     )
 
