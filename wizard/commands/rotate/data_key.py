@@ -11,7 +11,7 @@ from pathlib import Path
 
 from components.settings import DATA_KEY_VARIABLE, SecretStore
 from wizard.account.facts import running
-from wizard.commands.push.redeploy import may_follow, offer
+from wizard.commands.push.command import may_follow, offer
 from wizard.commands.rotate import replace_version
 from wizard.commands.rotate.evidence import (
     REENCRYPT,
