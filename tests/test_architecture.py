@@ -95,7 +95,11 @@ TABLE = (
         pure=True,
     ),
     Row(files=("wizard/targets/*.py",), outside=("yaml",), ours=("wizard.targets.*", *CORE), pure=True),
-    Row(files=("wizard/inputs/*.py",), outside=("yaml",), ours=("wizard.inputs.*", "wizard.targets.*", *CORE)),
+    Row(
+        files=("wizard/inputs/*.py",),
+        outside=("yaml",),
+        ours=("installation", "wizard.inputs.*", "wizard.targets.*", *CORE),
+    ),
     # The application's side (phi) is reached as a child process, never imported.
     Row(files=("wizard/data_key/*.py",), ours=("wizard.data_key.*", "wizard.targets.*", *CORE)),
     # How a deployed stack is, and whether that is good. The edges are reached through their ports.
@@ -141,7 +145,7 @@ TABLE = (
         ours=("wizard.*", "sandbox.*"),
     ),
     # It runs before anything is installed.
-    Row(files=("tools/bootstrap/*.py",), ours=("tools.bootstrap.*",)),
+    Row(files=("tools/bootstrap/*.py",), ours=("installation", "tools.bootstrap.*")),
     Row(files=("tests/*.py", "tools/*.py"), outside=ANY, ours=ANY),
 )
 

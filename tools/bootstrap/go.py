@@ -36,12 +36,9 @@ def find_go(machine: Machine, uv: Installer) -> Go:
     """The machine's Go if it is new enough, with its caches; else the pinned one, with caches under `.cache/`."""
     needed = go_needed(machine.places.engine_module / "go.mod")
     environment = build_environment(machine.environment)
-    rejected: list[str] = []
-    for path in machine.on_path("go"):
-        version = _version(machine, path, environment)
-        if version is not None and version >= needed:
-            return Go(program=path, environment=environment, described=f"Go {version}, {path}, with its own caches")
-        rejected.append(f"{path} is {version or 'not working'}, {needed} or newer is needed")
+    go, rejected = own_go(machine, environment, needed)
+    if go is not None:
+        return go
     cache = machine.places.cache
     folders = {
         "GOPATH": str(cache / "go-path"),
@@ -60,6 +57,18 @@ def find_go(machine: Machine, uv: Installer) -> Go:
     leftovers = (cache / "go-path", cache / "go-build")
     program = _own(machine, uv)
     return Go(program=program, environment=environment | folders, described=described, leftovers=leftovers)
+
+
+def own_go(machine: Machine, environment: Mapping[str, str], needed: Version) -> tuple[Go | None, tuple[str, ...]]:
+    """The machine's own Go, if it is new enough; and why each other one on PATH is not used."""
+    rejected: list[str] = []
+    for path in machine.on_path("go"):
+        version = _version(machine, path, environment)
+        if version is not None and version >= needed:
+            described = f"Go {version}, {path}, with its own caches"
+            return Go(program=path, environment=environment, described=described), tuple(rejected)
+        rejected.append(f"{path} is {version or 'not working'}, {needed} or newer is needed")
+    return None, tuple(rejected)
 
 
 def build_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -120,6 +120,16 @@ TABLE: tuple[Command, ...] = (
         is_offline=True,
     ),
     Command(
+        name="engine",
+        group=SET_UP,
+        help="install the Pulumi CLI, for who has none",
+        load_options=lambda: import_module("wizard.cli.engine").EngineOptions,
+        shared=(),
+        reads="the download site of Pulumi; with --build, Go's module proxy",
+        writes="the user's folder for caches",
+        is_offline=True,
+    ),
+    Command(
         name="push",
         group=DELIVER,
         help="deliver the stored data key again, and offer the redeploy",

@@ -22,7 +22,7 @@ from wizard import PROJECT_FOLDER, SOURCE_FOLDER
 from wizard.cli import first_prompt, parser
 from wizard.core import files
 from wizard.core.clients import Answer, Clients, Request, Source
-from wizard.core.errors import UsageError
+from wizard.core.errors import SetupError, UsageError
 from wizard.core.next_command import CALLER_PATH, PROGRAM, SCRIPT, Run, RunOptions, quote, wizard
 from wizard.inputs import answers, application_folder, saved_progress
 from wizard.inputs.answers_file import read_answers
@@ -60,7 +60,7 @@ def build_request(
     opened = first_prompt.EarlyAnswers()
     if terminal.interactive and options.command in ("setup", "preview"):
         # What is certain to be refused is refused before the first question.
-        config.find_engine(os.environ)
+        _find_engine(terminal)
         resolve(opened, {})
         opened = _opened(options, terminal, drafts, application)
     gc.enable()
@@ -82,6 +82,19 @@ def build_request(
         is_upgrade=is_upgrade,
     )
     return _request(options, resolved, saved, opened, plan), clients
+
+
+def _find_engine(terminal: Terminal) -> None:
+    """The engine, on the PATH of this process; of the wheel, a person may have it installed now."""
+    try:
+        config.find_engine(os.environ)
+    except SetupError:
+        if not installation.IS_INSTALLED:
+            raise
+        from wizard.cli import engine
+
+        engine.offer(terminal)
+        config.find_engine(os.environ)
 
 
 # --- the first question ----------------------------------------------------------------------------------------

@@ -100,6 +100,10 @@ def init(folder: str, written: Sequence[str], present: Sequence[str]) -> Documen
     return {**head("init"), "folder": folder, "written": list(written), "present": list(present)}
 
 
+def engine(path: str) -> Document:
+    return {**head("engine"), "path": path}
+
+
 def failure(error: SetupError, *, command: str | None, log: str | None = None) -> Document:
     """The document of a failed run. `command` is None where the command line could not be read."""
     document: Document = {

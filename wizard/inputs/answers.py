@@ -11,6 +11,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import installation
 from wizard.core.clients import Answer, Source
 from wizard.core.errors import MissingAnswers, UsageError
 from wizard.core.models.inputs import CALLER, CREATE, Input
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from components.settings import ContractError, Settings
     from wizard.core.models.account import Identity
 
+
+_FILES = f"{installation.SOURCE}/examples/" if installation.IS_INSTALLED else "examples/"
+"""The folder of the complete answers files."""
 
 _FIELD = r"\b[a-z]+(?:[A-Z][a-z]+)+\b"
 """The name of a field in a message about two fields."""
@@ -248,7 +252,7 @@ def missing_error(inputs: Sequence[Input]) -> MissingAnswers:
     ]
     return MissingAnswers(
         listed(f"{count}, and the run is not interactive", lines)
-        + "\nComplete answers files to start from: examples/vercel.yaml, examples/ecs.yaml",
+        + f"\nComplete answers files to start from: {_FILES}vercel.yaml, {_FILES}ecs.yaml",
         wizard(*flags),
         tuple(entry.key for entry in inputs),
     )

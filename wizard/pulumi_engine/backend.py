@@ -325,7 +325,7 @@ def list_stacks(folder: Path, environment: Mapping[str, str]) -> tuple[ListedSta
             timeout=TIMEOUT_SECONDS,
         )
     except OSError as error:
-        raise SetupError(f"the `pulumi` program on the PATH does not run: {error}", shell("make", "setup")) from error
+        raise SetupError(f"the `pulumi` program on the PATH does not run: {error}", config.INSTALLS_ENGINE) from error
     except subprocess.TimeoutExpired as error:
         raise Unreachable(f"Pulumi's backend did not answer within {TIMEOUT_SECONDS:.0f} s", command) from error
     if done.returncode != 0:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import installation
 from wizard.core import files, safe_text
 from wizard.core.errors import SetupError, UsageError
-from wizard.core.next_command import Text, chain, plain_name, shell
+from wizard.core.next_command import Text, chain, plain_name, shell, wizard
 
 if TYPE_CHECKING:
     from components.settings import Settings
@@ -27,6 +27,10 @@ Value = str | int | bool | list[str]
 
 CHOICE = Path(installation.CACHE, "engine", "choice.json")
 """File in which `make setup` records its choice of the engine."""
+
+
+INSTALLS_ENGINE = wizard("engine") if installation.IS_INSTALLED else shell("make", "setup")
+"""The command that installs the engine."""
 
 
 def chosen_engine() -> Path | None:
@@ -41,8 +45,9 @@ def chosen_engine() -> Path | None:
 def find_engine(environ: MutableMapping[str, str]) -> None:
     """Add the folder of the chosen engine to a PATH that has no `pulumi`. Raises SetupError where there is neither."""
     if shutil.which("pulumi", path=environ.get("PATH")) is None and not prefer_chosen_engine(environ):
-        make = shell("make", "setup")
-        raise SetupError(Text("there is no `pulumi` program on the PATH, nor one of `", make, "`"), make)
+        raise SetupError(
+            Text("there is no `pulumi` program on the PATH, nor one of `", INSTALLS_ENGINE, "`"), INSTALLS_ENGINE
+        )
 
 
 def prefer_chosen_engine(environ: MutableMapping[str, str]) -> bool:

@@ -94,7 +94,7 @@ class EngineProcess:
             fault = (
                 "has an unsupported version" if isinstance(error, pulumi_errors.InvalidVersionError) else "does not run"
             )
-            raise SetupError(f"the `pulumi` program on the PATH {fault}: {error}", shell("make", "setup")) from error
+            raise SetupError(f"the `pulumi` program on the PATH {fault}: {error}", config.INSTALLS_ENGINE) from error
 
     def run(
         self,

@@ -155,6 +155,7 @@ DOCUMENTS: dict[str, dict[str, dict[str, Any]]] = {
     "help": {"of all": json_documents.help_text(None, "usage"), "of push": json_documents.help_text("push", "usage")},
     "init": {"new": json_documents.init("/home/clinic/kms", ["Pulumi.yaml"], ["README.md"])},
     "manifest": {"of this program": json_documents.manifest(manifest.content())},
+    "engine": {"installed": json_documents.engine("/home/clinic/.cache/eonpro-kms/engine/official/bin/pulumi")},
     "completion": {"bash": json_documents.completion("bash", "complete -F _it it")},
     "failure": {
         **{name: json_documents.failure(error, command="setup", log="/a.log") for name, error in FAILURES.items()},
