@@ -46,6 +46,7 @@ PARTS = (
     "Pulumi.yaml",
     "__main__.py",
     "installation.py",
+    "pyproject.toml",
     "components",
     "wizard",
     "phi",

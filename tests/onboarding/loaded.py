@@ -448,6 +448,8 @@ def _become(program: str, wanted: dict[str, Any], streams: Sequence[int]) -> Non
     os.environ.clear()
     os.environ.update(wanted["environment"])
     os.chdir(wanted["folder"])
+    # It knows the folder that it was read from.
+    sys.modules.pop("installation", None)
     if program == "sandbox.server":
         os.setsid()
         _shuffle()

@@ -15,7 +15,9 @@ import pytest
 
 from tests.onboarding.deployment import ALIAS, BUCKET, STORED_KEY, Deployment
 
-CONTRACT = set("keyArn keyId aliasName appPolicyArn appPrincipalArn trailArn trailBucket parameterPrefix".split())
+CONTRACT = set(
+    "keyArn keyId aliasName appPolicyArn appPrincipalArn trailArn trailBucket parameterPrefix programVersion".split()
+)
 
 
 def fingerprint(value: str) -> str:
