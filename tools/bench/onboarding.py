@@ -20,7 +20,17 @@ from wizard.aws.client import connect
 from wizard.inputs.answers import resolve, to_settings
 from wizard.inputs.answers_file import read_file
 
-PARTS = ("Pulumi.yaml", "__main__.py", "installation.py", "components", "wizard", "phi", "guardrails", "examples")
+PARTS = (
+    "Pulumi.yaml",
+    "__main__.py",
+    "installation.py",
+    "pyproject.toml",
+    "components",
+    "wizard",
+    "phi",
+    "guardrails",
+    "examples",
+)
 STACK = "production"
 
 stack_creation_seconds: list[float] = []

@@ -15,6 +15,7 @@ NAVIGATION: dict[str, Section] = {
     "Tutorial": {"Overview": "README.md", "A first onboarding, in the sandbox": "docs/tutorial.md"},
     "How-to": {
         "Set up a real account": "docs/real-account.md",
+        "Keep a project of your own": "docs/project.md",
         "Work with a deployed stack": "docs/commands.md",
         "Use plain Pulumi, remove a stack": "docs/pulumi.md",
         "Connect a Next.js application": "docs/application.md",
