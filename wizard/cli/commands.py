@@ -127,6 +127,7 @@ TABLE: tuple[Command, ...] = (
         shared=(),
         reads="the download site of Pulumi; with --build, Go's module proxy",
         writes="the user's folder for caches",
+        writes_files_only=True,
         is_offline=True,
     ),
     Command(
