@@ -22,6 +22,7 @@ from wizard.account.comparison.differences import key_policy_differences
 from wizard.core.errors import SetupError, known_or
 from wizard.core.models.account import Difference, KeyFact
 from wizard.core.retry import together
+from wizard.core.safe_text import first_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,10 +166,9 @@ def in_words(differences: Sequence[Difference], most: int = 3) -> str:
     """The first differences of a key policy in one line, and how many more there are."""
     words = [
         f"{difference.what.removeprefix('key policy, ')}: {difference.actual} (settings: {difference.desired})"
-        for difference in differences[:most]
+        for difference in differences
     ]
-    more = len(differences) - len(words)
-    return "; ".join([*words, *([f"and {more} more"] if more > 0 else [])])
+    return first_of(words, most, separator="; ")
 
 
 def grants_beyond(reading: KeyReading, settings: Settings) -> Iterator[Surplus]:
@@ -220,8 +220,7 @@ def replica_beyond(reading: KeyReading, settings: Settings) -> Iterator[Surplus]
         if difference.actual.startswith("may ") and difference.what != "key policy, deletion"
     ]
     given += [grant.what for grant in grants_beyond(reading, settings)]
-    more = f"; {'; '.join(given[:3])}" if given else ""
-    more += f"; and {len(given) - 3} more" if len(given) > 3 else ""
+    more = f"; {first_of(given, 3, separator='; ')}" if given else ""
     what = f"the key has a replica in {reading.region}, which the settings do not name: {reading.arn}{more}"
     yield Surplus(key=reading, what=what)
 

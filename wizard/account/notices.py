@@ -5,7 +5,7 @@ Pure. A judgement makes notices of facts; each view of a stack is a choice of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -170,11 +170,6 @@ class Notice:
     def person(cls, what: str, *, command: Command = NO_COMMAND, requirements: tuple[str, ...] = ()) -> Notice:
         """It cannot be checked from here, was not requested, or is a person's decision; not a fault."""
         return cls(state=State.PERSON, what=what, command=command, requirements=requirements)
-
-
-def first_of(words: Sequence[str], most: int, *, separator: str = ", ") -> str:
-    """The first of them in one sentence, and how many more there are."""
-    return separator.join([*words[:most], *([f"and {len(words) - most} more"] if len(words) > most else [])])
 
 
 Judgement = Callable[["StackFacts"], Iterable[Notice]]

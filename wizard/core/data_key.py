@@ -75,19 +75,20 @@ class Damage(StrEnum):
 
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
-_AROUND = " \t\r\n\"'`"
+AROUND = " \t\r\n\"'`"
+"""Characters around a value that was pasted with them; they are no part of it."""
 _SHORTEST_BEGINNING = 16
 """Characters, twelve bytes: too many to agree by chance."""
 
 
 def damage(value: str, *, of: WrappedDataKey | None) -> Damage | None:
     """The fault of a value that should be a wrapped data key; None if it is one."""
-    if not value.strip(_AROUND):
+    if not value.strip(AROUND):
         return Damage.EMPTY
     try:
         WrappedDataKey(value=value)
     except MalformedDataKey:
-        bare = value.strip(_AROUND)
+        bare = value.strip(AROUND)
         if bare != value and damage(bare, of=of) is None:
             return Damage.QUOTED
         if is_beginning(value, of=of) or len(bare) * 3 // 4 < SHORTEST_BLOB and _BASE64.fullmatch(bare):
@@ -98,7 +99,7 @@ def damage(value: str, *, of: WrappedDataKey | None) -> Damage | None:
 
 def is_beginning(value: str, *, of: WrappedDataKey | None) -> bool:
     """Whether the value is a cut-off beginning of that data key."""
-    bare = value.strip(_AROUND)
+    bare = value.strip(AROUND)
     return (
         of is not None
         and len(bare) >= _SHORTEST_BEGINNING
@@ -109,7 +110,7 @@ def is_beginning(value: str, *, of: WrappedDataKey | None) -> bool:
 
 def is_remnant(value: str, *, of: WrappedDataKey) -> bool:
     """Whether the value can be overwritten without a loss: it is empty, or a part of that data key."""
-    bare = value.strip(_AROUND)
+    bare = value.strip(AROUND)
     return not bare or bare == of.value or is_beginning(value, of=of)
 
 

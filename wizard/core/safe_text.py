@@ -6,7 +6,7 @@ terminal and a log. `quoted` is for a text inside a message of ours. Data keeps 
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 _SPACES = frozenset("\t\n\v\f\r\x85\u2028\u2029")
@@ -100,3 +100,14 @@ def _is_shown(character: str, spaces: frozenset[str] | str) -> bool:
 def counted(number: int, noun: str) -> str:
     """A number with its noun in the singular or the plural: `1 finding`, `2 findings`; in thousands with commas."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def all_of(words: Sequence[str]) -> str:
+    """An enumeration: `a`, `a and b`, `a, b and c`; empty for none."""
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+def first_of(words: Sequence[str], most: int, *, separator: str = ", ") -> str:
+    """The first of them, and how many more there are: `a, b and 3 more`, `a; b; and 3 more`."""
+    more = f"{separator.rstrip(', ')} and {len(words) - most:,} more" if len(words) > most else ""
+    return separator.join(words[:most]) + more

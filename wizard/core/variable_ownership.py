@@ -10,11 +10,9 @@ from dataclasses import dataclass
 
 from components.settings import KEY_ID_VARIABLE, REGION_VARIABLE, Outputs, Settings
 from components.settings.arn import Arn
+from wizard.core.data_key import AROUND
 from wizard.core.errors import UsageError
 from wizard.core.next_command import Command
-
-AROUND = " \t\r\n\"'`"
-"""Characters around a value that was pasted with them; they are no part of it."""
 
 
 def value_fingerprint(value: str) -> str:

@@ -15,7 +15,7 @@ from wizard.core.models.account import DiscoveredDataKey
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, Scope
 from wizard.core.next_command import shell, wizard
 from wizard.core.retry import together
-from wizard.core.safe_text import clean
+from wizard.core.safe_text import all_of, clean
 from wizard.vercel import variable_state as state
 from wizard.vercel.variables import Variables
 
@@ -62,7 +62,7 @@ class _Places:
     def of(self, entries: Iterable[state.ListedVariable], *, own: bool = False) -> str:
         """The environments of all entries as one enumeration, the scope only where `own` is set."""
         names = list(dict.fromkeys(place for entry in entries for place in self._of_one(entry, own)))
-        return " and ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else "".join(names)
+        return all_of(names)
 
     def _of_one(self, entry: state.ListedVariable, own: bool) -> Iterable[str]:
         if own and self._scope.sees(entry):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 import yaml
 
-from wizard.core.safe_text import QUOTED_LENGTH, clean, lines, parse, quoted
+from wizard.core.safe_text import QUOTED_LENGTH, all_of, clean, first_of, lines, parse, quoted
 
 
 @pytest.mark.parametrize(
@@ -91,3 +91,17 @@ def test_a_refusal_is_shown_without_its_authorization_id(show: Callable[[str], s
     shown = show(f"{REFUSAL}{end}{DETAILS}\nsecond line")
     assert "0a1b2c3d4e" not in shown and "http" not in shown
     assert REFUSAL in shown and "second line" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "all_words", "first_two"),
+    [
+        ([], "", ""),
+        (["a"], "a", "a"),
+        (["a", "b"], "a and b", "a; b"),
+        (["a", "b", "c"], "a, b and c", "a; b; and 1 more"),
+    ],
+)
+def test_an_enumeration_says_how_many_it_leaves_out(words: list[str], all_words: str, first_two: str) -> None:
+    assert (all_of(words), first_of(words, 2, separator="; ")) == (all_words, first_two)
+    assert first_of(["column"] * 1234, 1) == "column and 1,233 more"

@@ -22,6 +22,7 @@ from components.settings import ObjectLock, ResourceKind, Settings
 from components.settings.arn import resource_of
 from wizard.account.comparison.policies import DELETED, Right, covers, names_of, rights, rights_of
 from wizard.core.models.account import DiscoveredSetup, Retention
+from wizard.core.safe_text import first_of
 
 DifferenceRow = tuple[str, str, str]
 """What, the actual value, the desired value."""
@@ -229,7 +230,7 @@ class BucketSurplus:
     def what(self) -> str:
         """In words, without the policy: `lets the account 999988887777 read the records`."""
         who = "everybody" if self.kind is PrincipalKind.EVERYBODY else self.principal
-        shown = ", ".join(self.actions[:4]) + (f" and {len(self.actions) - 4} more" if len(self.actions) > 4 else "")
+        shown = first_of(self.actions, 4)
         terms = f" if {' and '.join(self.terms)}" if self.terms else ""
         return f"lets {who} {', '.join(self.rights)} the records ({shown}){terms}"
 

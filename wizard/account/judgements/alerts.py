@@ -12,12 +12,13 @@ from wizard.account import codes, fixes
 from wizard.account.comparison.policies import widening
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.trail import TRAIL_KEY
-from wizard.account.notices import Judgement, Notice, first_of, judgement, needed
+from wizard.account.notices import Judgement, Notice, judgement, needed
 from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StackState
 from wizard.core.models.trail import RuleFact, TopicFact
 from wizard.core.next_command import Text, chain
+from wizard.core.safe_text import first_of
 
 codes.declare(
     "alerts-topic-missing alerts-undelivered alerts-topic-widened alerts-rule-off alerts-unreceived",

@@ -23,6 +23,7 @@ from wizard.core.models.account import Retention
 from wizard.core.models.trail import BUCKET_REQUIREMENTS, bucket_met, gap_of
 from wizard.core.next_command import Command, Text
 from wizard.core.retry import together
+from wizard.core.safe_text import first_of
 
 codes.declare("bucket-missing", after="trail-validation-off")
 codes.declare(
@@ -296,10 +297,9 @@ def _policy(facts: StackFacts, bucket: LogsBucket, retention: Retention) -> Iter
     whose = f"the policy of {bucket.title}"
     wrong = [each for each in surplus if owns_bucket(settings) or _is_wrong_anywhere(settings, each)]
     if wrong:
-        more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         yield Notice.wrong(
             "bucket-policy-widened",
-            what=f"{whose} {'; '.join(each.what for each in wrong[:3])}{more}",
+            what=f"{whose} {first_of([each.what for each in wrong], 3, separator='; ')}",
             why="the audit records say who used the key; the settings let CloudTrail write them, and nobody else "
             "read, change or delete them",
             command=fixes.pulumi_up(facts, bucket.resource("BucketPolicy"))

@@ -23,6 +23,7 @@ from wizard.account.notices import Judgement, Notice, judgement, needed
 from wizard.core.errors import CredentialsError, SetupError, known_or
 from wizard.core.models.access import SignOff
 from wizard.core.next_command import NO_COMMAND, Command, Text, chain
+from wizard.core.safe_text import all_of, first_of
 
 codes.declare("role-trusts-other-account", after="grant-widened")
 codes.declare("key-use-by-others", after="role-trusts-other-account", category=codes.Category.DECISION)
@@ -73,7 +74,7 @@ def not_accepted(facts: StackFacts, principal: PrincipalRights) -> Notice:
     command, advice = removal(facts, principal)
     return Notice.wrong(
         "key-use-by-others",
-        what=f"{principal.arn} can {_and(principal.surplus)} the key, {beyond}",
+        what=f"{principal.arn} can {all_of(principal.surplus)} the key, {beyond}",
         why="; ".join(way.text for way in principal.ways[:_MOST]),
         command=command,
         advice=advice,
@@ -86,19 +87,13 @@ def _is_other(facts: StackFacts, principal: PrincipalRights) -> bool:
     return facts.settings.exclusive_use and "use" not in principal.surplus
 
 
-def _and(words: Sequence[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
-
-
 def open_role(facts: StackFacts, role: PrincipalRights) -> Notice:
-    paths = foreign(role.paths)
-    others = "; ".join(path.description for path in paths[:_MOST])
-    more = f" and {len(paths) - _MOST} more" if len(paths) > _MOST else ""
+    others = first_of([path.description for path in foreign(role.paths)], _MOST, separator="; ")
     command, _ = removal(facts, role)
     return Notice.wrong(
         "role-trusts-other-account",
-        what=f"the role {role.arn} can {_and(role.surplus)} the key ({role.ways[0].text}), and can be assumed by "
-        f"{others}{more}",
+        what=f"the role {role.arn} can {all_of(role.surplus)} the key ({role.ways[0].text}), and can be assumed by "
+        f"{others}",
         why="whoever assumes it and has the wrapped data key can read every record; the settings do not name it",
         command=command,
         advice=Text(
@@ -109,9 +104,8 @@ def open_role(facts: StackFacts, role: PrincipalRights) -> Notice:
 
 
 def _accepted(accepted: Sequence[PrincipalRights], sign_off: SignOff) -> Notice:
-    names = ", ".join(f"{each.arn} ({', '.join(each.surplus)})" for each in accepted[:_MOST])
-    more = f" and {len(accepted) - _MOST} more" if len(accepted) > _MOST else ""
-    return Notice.good(f"{sign_off.signer} accepted on {sign_off.at:%Y-%m-%d} the rights of {names}{more}")
+    names = first_of([f"{each.arn} ({', '.join(each.surplus)})" for each in accepted], _MOST)
+    return Notice.good(f"{sign_off.signer} accepted on {sign_off.at:%Y-%m-%d} the rights of {names}")
 
 
 def _unknown(facts: StackFacts, rights: KeyRights) -> Iterator[Notice]:
@@ -123,9 +117,8 @@ def _unknown(facts: StackFacts, rights: KeyRights) -> Iterator[Notice]:
         parts += [(f"the policy of {reading.arn}", reading.policy), (f"the grants of {reading.arn}", reading.grants)]
     unread = [(what, answer) for what, answer in parts if isinstance(answer, SetupError)]
     why = "; ".join(f"{what} could not be read: {error.message}" for what, error in unread[:_MOST])
-    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
     yield Notice.unknown(
-        f"what {', '.join(names[:_MOST])}{more} can do with the key",
+        f"what {first_of(names, _MOST)} can do with the key",
         why or "a policy could not be read",
         is_denied=any(isinstance(error, CredentialsError) for _, error in unread) or not unread,
     )

@@ -16,6 +16,7 @@ from wizard.account.notices import Judgement, Notice, judgement, needed
 from wizard.core.models.access import PrincipalAccess, SignIn
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.next_command import NO_COMMAND, Text, shell, wizard
+from wizard.core.safe_text import first_of
 from wizard.targets.vercel.access_key import OLDEST
 
 codes.declare("logs-changed", after="alerts-without-address")
@@ -90,11 +91,11 @@ def check_log_files(facts: StackFacts) -> Iterator[Notice]:
     """Whether no log file was changed or deleted, and all are signed."""
     validations = needed("the digests of the audit logs", evidence.log_validations(facts))
     if faults := [fault for each in validations for fault in each.faults]:
-        more = f"; and {len(faults) - _MOST:,} more, all in report.json" if len(faults) > _MOST else ""
+        all_ = ", all in report.json" if len(faults) > _MOST else ""
         start = ("--start-time", f"{evidence.since(facts):%Y-%m-%dT%H:%M:%SZ}")
         yield Notice.wrong(
             "logs-changed",
-            what=f"{'; '.join(faults[:_MOST])}{more}",
+            what=f"{first_of(faults, _MOST, separator='; ')}{all_}",
             why="nobody can say any more who used the key in that time",
             command=fixes.aws(
                 facts, "cloudtrail", "validate-logs", "--trail-arn", trail_arn_of(facts.settings), *start

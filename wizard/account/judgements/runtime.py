@@ -11,11 +11,12 @@ from components.settings.arn import resource_name
 from wizard.account import codes, fixes
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.variables import former_key
-from wizard.account.notices import Judgement, Notice, first_of, judgement, needed
+from wizard.account.notices import Judgement, Notice, judgement, needed
 from wizard.core.errors import SetupError
 from wizard.core.models.deployment import Deployment, Instances, Service
 from wizard.core.models.trail import KeyCall
 from wizard.core.next_command import NO_COMMAND, Command, Text
+from wizard.core.safe_text import first_of
 from wizard.core.variable_ownership import OwnValues
 from wizard.targets.ecs.service import (
     ExpectedDefinition,

@@ -8,13 +8,14 @@ from collections.abc import Iterator, Sequence
 from components.settings.arn import Arn
 from wizard.account import codes, fixes
 from wizard.account.facts import StackFacts
-from wizard.account.notices import Judgement, Notice, State, first_of, judgement, needed
+from wizard.account.notices import Judgement, Notice, State, judgement, needed
 from wizard.account.resource_conflicts import claim_of, claimed_elsewhere, resource_conflicts, with_existing_provider
 from wizard.core.errors import CredentialsError, DamagedState, NoBackend, SetupError, StackBusy
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.stack import Drift, DriftKind
 from wizard.core.next_command import Text, chain, shell
+from wizard.core.safe_text import first_of
 
 codes.declare("operator-credentials", after="", category=codes.Category.CREDENTIALS)
 codes.declare("account-unreachable", after="operator-credentials", category=codes.Category.UNREAD)

@@ -18,11 +18,12 @@ from wizard.account.judgements import logs_bucket
 from wizard.account.judgements.key import usable_again, usable_and_guarded
 from wizard.account.judgements.logs_bucket import owns_bucket, with_statements
 from wizard.account.key_access import KeyReading
-from wizard.account.notices import Judgement, Notice, first_of, judgement, needed
+from wizard.account.notices import Judgement, Notice, judgement, needed
 from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact, TrailFact
 from wizard.core.models.trail import TRAIL_REQUIREMENTS, Gap, gap_of, trail_met
 from wizard.core.next_command import Command
+from wizard.core.safe_text import first_of
 
 codes.declare(
     "trail-missing trail-stopped trail-excludes-kms trail-other-bucket trail-single-region"

@@ -13,7 +13,7 @@ from wizard.account import codes, fixes
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core import next_command
-from wizard.core.data_key import Damage, WrappedDataKey, damage, is_remnant
+from wizard.core.data_key import AROUND, Damage, WrappedDataKey, damage, is_remnant
 from wizard.core.errors import CredentialsError, DataKeyConflict, MissingAnswers, SetupError, TargetMissing
 from wizard.core.models.access import VariableEntry
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, Scope, StoredDataKey
@@ -43,8 +43,6 @@ codes.implies(
 codes.implies("variable-wrong-environment", "variable-missing")
 
 THEN = "redeploy: a variable takes effect at the next start, and a failed load of the key is cached"
-
-AROUND = " \t\r\n\"'`"
 
 
 @dataclass(frozen=True, kw_only=True)

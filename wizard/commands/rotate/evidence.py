@@ -18,6 +18,7 @@ from wizard.core.errors import PolicyRefusal, UsageError
 from wizard.core.files import read_text
 from wizard.core.models.rotation import DataKeyVersion
 from wizard.core.next_command import Command, Text, quote, shell, wizard
+from wizard.core.safe_text import first_of
 
 SCAN_FILE = "scanned.json"
 VALID = timedelta(hours=24)
@@ -264,17 +265,13 @@ def _problems(scan: Mapping[str, Any], ours: Set[str], theirs: Set[str], *, now:
     if not scan["everyRow"]:
         yield "it read a sample; --rows 0 reads every row"
     if under_others := [name for name, column in _columns(scan) if column["underKeys"].keys() - ours]:
-        yield f"records under another data key: {_shown(under_others)}"
+        yield f"records under another data key: {first_of(under_others, _SHOWN)}"
     closed = [name for name, column in _columns(scan) if column["underNoKey"] and not column.get("contentsAccepted")]
     if closed:
-        yield f"records that no key of the scan decrypts: {_shown(closed)}"
+        yield f"records that no key of the scan decrypts: {first_of(closed, _SHOWN)}"
     if unread := [f"{entry['column']} ({entry['why']})" for entry in scan["notLookedInto"]]:
-        yield f"not looked into: {_shown(unread)}; for a column without records, scan with --accept-column TABLE.COLUMN"
-
-
-def _shown(names: Sequence[str]) -> str:
-    more = [f"and {len(names) - _SHOWN} more"] if len(names) > _SHOWN else []
-    return ", ".join([*names[:_SHOWN], *more])
+        shown = first_of(unread, _SHOWN)
+        yield f"not looked into: {shown}; for a column without records, scan with --accept-column TABLE.COLUMN"
 
 
 def _missing(tables: Sequence[RecordTable], scans: Collection[Mapping[str, Any]]) -> Iterator[str]:
