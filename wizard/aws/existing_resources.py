@@ -25,7 +25,7 @@ from components.settings.names import in_account_namespace
 from wizard.aws import kms
 from wizard.aws import trail as trails
 from wizard.aws.auth.session import Session, SessionClient, tags_of
-from wizard.core.errors import PermissionDenied, SetupError, Unsupported
+from wizard.core.errors import PermissionDenied, SetupError, Unsupported, attempted, known_or
 from wizard.core.models.account import DiscoveredResource, Existing, KeyFact
 
 _NO_ENTITY = ("NoSuchEntity",)
@@ -121,24 +121,16 @@ class ExistingResources(SessionClient):
         """
         session, names = self._session, settings.names
         rows = [row for row in named_resources.named_resources(settings) if row.is_made or row.field == "oidc_provider"]
-        answers = session.together(
-            lambda: _answer(lambda: kms.KmsKeys(session).alias_target(names.alias)),
-            lambda: _answer(lambda: logs_key(session, settings)),
-            *(partial(_answer, partial(find, session, settings, row)) for row in rows),
+        answers: tuple[Any, ...] = session.together(
+            lambda: attempted(kms.KmsKeys(session).alias_target, names.alias),
+            lambda: attempted(logs_key, session, settings),
+            *(partial(attempted, find, session, settings, row) for row in rows),
         )
-        _raise_failures(tuple(answer for answer in answers if isinstance(answer, SetupError)))
-        alias_target, trail_key, *found = answers
+        failures = [answer for answer in answers if isinstance(answer, SetupError)]
+        _raise_failures(tuple(failure for failure in failures if not isinstance(failure, Unsupported)))
+        alias_target, trail_key, *found = (known_or(answer, None) for answer in answers)
         by_field = {row.field: answer for row, answer in zip(rows, found, strict=True) if answer}
         return Existing(alias_target=alias_target, trail_key=trail_key, found=by_field)
-
-
-def _answer(lookup: Callable[[], Any]) -> Any:
-    try:
-        return lookup()
-    except Unsupported:
-        return None
-    except SetupError as error:
-        return error
 
 
 def _raise_failures(failures: tuple[SetupError, ...]) -> None:

@@ -16,7 +16,7 @@ from components.settings.arn import Arn
 from wizard.aws import kms
 from wizard.aws.auth.session import Session, SessionClient, or_none
 from wizard.aws.iam import identify
-from wizard.core.errors import PermissionDenied, ResourceError, SetupError, Unsupported
+from wizard.core.errors import PermissionDenied, ResourceError, SetupError, Unsupported, attempted
 from wizard.core.models.access import PolicyFinding, PolicyFindingKind, PolicyJudgement
 from wizard.core.models.account import Identity, PermissionsFact, Principal, QuotaFact
 from wizard.core.models.delivery import Simulation
@@ -172,7 +172,7 @@ class PolicyAnalyzer(SessionClient):
         answers: tuple[list[PolicyFinding] | SetupError, ...] = ()
         begin = max(1, len(checks) - MAX_PARALLEL)
         for part in (checks[:begin], checks[begin:]):
-            answers += self._session.together(*(partial(_answer, check) for check in part))
+            answers += self._session.together(*(partial(attempted, check) for check in part))
             if isinstance(answers[0], SetupError):
                 break
         return PolicyJudgement(
@@ -220,13 +220,6 @@ class PolicyAnalyzer(SessionClient):
             raise Unsupported(f"access-analyzer:{operation} answered neither PASS nor FAIL", "use another endpoint")
         reasons = [str(reason.get("description")) for reason in answer.get("reasons") or ()]
         return [PolicyFinding(policy=policy.name, kind=kind, text="; ".join(reasons) or str(answer.get("message")))]
-
-
-def _answer(check: Callable[[], list[PolicyFinding]]) -> list[PolicyFinding] | SetupError:
-    try:
-        return check()
-    except SetupError as error:
-        return error
 
 
 _VALIDATED_TYPES = (PolicyKind.BUCKET, PolicyKind.TRUST)
