@@ -297,12 +297,8 @@ class Deployments:
                 if assigning.wait(Reason.ROLLOUT):
                     continue
                 why = f"it is ready; how far its rolling release is is unknown: {error.message}"
-                return _End(
-                    state=RedeployState.WAITING,
-                    why=why,
-                    command=release_command(self._project, "fetch"),
-                    is_shared=True,
-                )
+                shows = release_command(self._project, "fetch")
+                return _End(state=RedeployState.WAITING, why=why, command=shows, is_shared=True)
             own = release if release is not None and release.canary.id == deployment.id else None
             if own is not None and own.is_active:
                 words = own.words
@@ -315,12 +311,7 @@ class Deployments:
                 patient = until_complete or (left is not None and left + STAGE_SPARE_SECONDS <= whole.left)
                 if patient and stage.wait(Reason.ROLLOUT):
                     continue
-                return _End(
-                    state=RedeployState.WAITING,
-                    why=words,
-                    command=own.command,
-                    is_shared=True,
-                )
+                return _End(state=RedeployState.WAITING, why=words, command=own.command, is_shared=True)
             if own is not None and own.state is ReleaseState.ABORTED:
                 again = release_command(self._project, "start", f"--dpl={deployment.id}")
                 return _End(state=RedeployState.FAILED, why=Text(f"{own.words}; to begin it again: ", again))

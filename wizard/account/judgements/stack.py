@@ -50,26 +50,8 @@ def check_stack(facts: StackFacts) -> Iterator[Notice]:
     """Whether the state can be read, has the key, and has no pending operations."""
     state = facts.state
     name = facts.stack
-    if isinstance(state, (CredentialsError, StackBusy)):
-        yield Notice.unread(f"the state of the stack {name}", state)
-        return
-    if isinstance(state, DamagedState):
-        yield Notice.wrong(
-            "stack-state-damaged",
-            what=state.message,
-            why="the state lists the stack's resources; without it nothing can be changed or repaired",
-            hint=state.hint,
-        )
-        return
     if isinstance(state, SetupError):
-        # Where this machine does not say where the state is, the environment's claim in the account does.
-        owner = claimed_elsewhere(facts.aws, facts.settings, "") if isinstance(state, NoBackend) else None
-        yield Notice.wrong(
-            "backend-unreachable",
-            what=f"Pulumi's state of the stack {name} cannot be read: {state.message}",
-            why="the state lists the stack's resources; without it nothing can be changed or repaired",
-            hint=owner.next if owner else state.hint,
-        )
+        yield _unread_state(facts, state)
         return
     opened = facts.backend
     if isinstance(opened, SetupError):
@@ -102,6 +84,22 @@ def check_stack(facts: StackFacts) -> Iterator[Notice]:
         )
         return
     yield Notice.good(f"the state of the stack {name} exists, and no update was interrupted")
+
+
+def _unread_state(facts: StackFacts, error: SetupError) -> Notice:
+    why = "the state lists the stack's resources; without it nothing can be changed or repaired"
+    if isinstance(error, (CredentialsError, StackBusy)):
+        return Notice.unread(f"the state of the stack {facts.stack}", error)
+    if isinstance(error, DamagedState):
+        return Notice.wrong("stack-state-damaged", what=error.message, why=why, hint=error.hint)
+    # Where this machine does not say where the state is, the environment's claim in the account does.
+    owner = claimed_elsewhere(facts.aws, facts.settings, "") if isinstance(error, NoBackend) else None
+    return Notice.wrong(
+        "backend-unreachable",
+        what=f"Pulumi's state of the stack {facts.stack} cannot be read: {error.message}",
+        why=why,
+        hint=owner.next if owner else error.hint,
+    )
 
 
 def _second_key(facts: StackFacts, state: StackState) -> Notice | None:

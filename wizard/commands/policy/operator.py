@@ -75,17 +75,13 @@ def for_values(
     answered = {**_DEFAULTS, **answered}
     _require(answered, command)
     operator = f"arn:{partition_of(answered['region'])}:iam::{answered['account']}:user/operator"
+    account = answered["account"]
     identity = Identity(
-        account_id=answered["account"],
-        arn=operator,
-        principal_arn=operator,
-        account_alias=None,
-        source="not asked",
+        account_id=account, arn=operator, principal_arn=operator, account_alias=None, source="not asked"
     )
+    retained = saved.deploy_targets if saved else ()
     try:
-        settings = answers.to_settings(
-            answered, identity=identity, retained_targets=saved.deploy_targets if saved else ()
-        )
+        settings = answers.to_settings(answered, identity=identity, retained_targets=retained)
     except ContractError as error:
         raise answers.refused(error) from error
     setup = Setup(settings=settings, operator=operator, imports=adopt or bool(saved and saved.adopted))

@@ -156,23 +156,9 @@ def push(
     ui.section("Data key")
     ui.working("reading the stored data key")
     existing = stored or delivery.find_data_key(aws, settings, outputs)
-    all_scopes = tuple(dict.fromkeys((context.scope, *scopes)))
-    if existing is None:
-        guard.may_create_in(context, scopes=all_scopes).require()
-    for of_key in settings.of_each_key[1:]:
-        if delivery.find_data_key(aws, of_key, outputs) is None:
-            guard.may_create_in(replace(context, settings=of_key), scopes=all_scopes).require()
+    _require_creatable(context, scopes, existing)
     renamed = _rename_existing(clients, context, rename_existing, existing) if rename_existing else None
     replaceable = _refuse_conflicts(context, scopes, existing)
-    # What runs in other environments is redeployed by a push to a branch, or by their own stack.
-    deployed = replace(
-        context,
-        targets=tuple(
-            target
-            for target in context.targets
-            if context.scope in scopes or not deploy_target(target).has_environments
-        ),
-    )
     with Threads(max_workers=2) as pool:
         credentials = pool.submit(delivery.find_credentials, context, context.targets)
         stored = delivery.ensure_data_key(aws, settings, outputs, keeps_versions=False)
@@ -189,7 +175,7 @@ def push(
         for warning in warnings:
             ui.line(warning, mark=Mark.WARN)
         key = _access_key(clients, context, yes) if context.scope in scopes else None
-        running = pool.submit(facts.running, deployed)
+        running = pool.submit(facts.running, _redeployable(context, scopes))
         own = tuple(delivery_ for delivery_ in delivered if delivery_.environment in ("", context.scope.words))
         proofs = (
             deliver_and_verify.prove(
@@ -206,6 +192,26 @@ def push(
         warnings=warnings,
         renamed=renamed,
     )
+
+
+def _require_creatable(context: TargetContext, scopes: tuple[Scope, ...], existing: StoredDataKey | None) -> None:
+    """Raises the error of the guard where a key that is not stored may not be made."""
+    all_scopes = tuple(dict.fromkeys((context.scope, *scopes)))
+    if existing is None:
+        guard.may_create_in(context, scopes=all_scopes).require()
+    for of_key in context.settings.of_each_key[1:]:
+        if delivery.find_data_key(context.aws, of_key, context.require_outputs()) is None:
+            guard.may_create_in(replace(context, settings=of_key), scopes=all_scopes).require()
+
+
+def _redeployable(context: TargetContext, scopes: tuple[Scope, ...]) -> TargetContext:
+    """The targets without those whose other environments alone get the data key.
+
+    What runs there is redeployed by a push to a branch, or by their own stack.
+    """
+    is_own = context.scope in scopes
+    targets = (target for target in context.targets if is_own or not deploy_target(target).has_environments)
+    return replace(context, targets=tuple(targets))
 
 
 def _rename_existing(clients: Clients, context: TargetContext, id: str, existing: StoredDataKey | None) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from wizard.commands.backup import destination
@@ -288,17 +289,8 @@ def adopt(request: Request, clients: Clients) -> RotateResult:
     with data_keys.deployed.engine.alone(request.stack):
         # KMS wraps the same key differently each time: an earlier run, perhaps an interrupted one, may have kept it.
         same = same_version(clients, data_keys, wrapped)
-        is_in_use = same is not None and same.current
-        now = clients.now()
-        keep_stored_keys(data_keys, at=now)
-        version = keep_everywhere(
-            data_keys,
-            same.wrapped if same else wrapped,
-            key_arn=data_keys.outputs.key_arn,
-            origin=same.origin if same else VersionOrigin.ADOPTED,
-            at=now,
-            same_as=same.same_as if same else None,
-        )
+        version = _keep_former(data_keys, wrapped, same, at=clients.now())
+    is_in_use = same is not None and same.current
     ui.line(
         f"{version.fingerprint} is this key, and the data key in use"
         if is_in_use
@@ -322,6 +314,21 @@ def adopt(request: Request, clients: Clients) -> RotateResult:
         versions=data_keys.versions(),
         subject=version,
         next=() if is_in_use else (decision.next,) if decision else _promote(data_keys, version),
+    )
+
+
+def _keep_former(
+    data_keys: DataKeyStore, wrapped: WrappedDataKey, same: DataKeyVersion | None, *, at: datetime
+) -> DataKeyVersion:
+    """Keep the former key as a version in every Region, or again the version that is the same key."""
+    keep_stored_keys(data_keys, at=at)
+    return keep_everywhere(
+        data_keys,
+        same.wrapped if same else wrapped,
+        key_arn=data_keys.outputs.key_arn,
+        origin=same.origin if same else VersionOrigin.ADOPTED,
+        at=at,
+        same_as=same.same_as if same else None,
     )
 
 
