@@ -135,6 +135,28 @@ def test_what_was_changed_by_hand_stays_when_a_project_is_made_again(newcomer: P
     assert (tmp_path / "README.md").read_text() == "ours"
 
 
+def test_an_installation_that_was_killed_is_made_whole(newcomer: Person, tmp_path: Path):
+    person = newcomer.at(tmp_path)
+    person.types(*uvx(), "init")
+    package = next((tmp_path / ".venv").glob("lib/python3.*/site-packages/pydantic"))
+    shutil.rmtree(package)
+    shutil.rmtree(next(package.parent.glob("pydantic-*.dist-info")))
+    (tmp_path / ".venv" / "eonpro-kms.unfinished").touch()
+    assert "does not exist" in person.types(*uvx(), "status")
+    assert package.exists() and not (tmp_path / ".venv" / "eonpro-kms.unfinished").exists()
+
+
+def test_another_file_than_the_pinned_one_is_not_installed(newcomer: Person, tmp_path: Path):
+    person = newcomer.at(tmp_path)
+    person.types(*uvx(), "init")
+    shutil.rmtree(tmp_path / ".venv")
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text(re.sub(r"(--hash=sha256:)....", r"\g<1>0000", requirements.read_text(), count=1))
+    printed = " ".join(person.types(*uvx(), "status", code=1).split())
+    assert "Hash mismatch for `eonpro-kms==" in printed
+    assert not list((tmp_path / ".venv").glob("lib/python3.*/site-packages/eonpro_kms"))
+
+
 # --- the project
 
 

@@ -31,6 +31,9 @@ INSTALL_SECONDS = 900.0
 FIRST = "1.0.0"
 """The version of a stack that records none."""
 
+_UNFINISHED = ".venv/eonpro-kms.unfinished"
+"""A file that is there while the packages are being installed: a run that was killed is repeated."""
+
 _PINNED = re.compile(rf"^{PACKAGE}==(\S+)", re.MULTILINE)
 
 
@@ -44,7 +47,9 @@ def pinned(project: Path) -> str:
 
 
 def installed(project: Path) -> str:
-    """The version of this program in the project's `.venv`; empty without one."""
+    """The version of this program in the project's `.venv`; empty without one, and where it is not whole."""
+    if (project / _UNFINISHED).exists():
+        return ""
     found = (project / ".venv").glob("lib/python3.*/site-packages/eonpro_kms-*.dist-info")
     names = sorted(path.name for path in found if script(project).exists())
     return names[-1].removeprefix("eonpro_kms-").removesuffix(".dist-info") if names else ""
@@ -133,11 +138,13 @@ def install(project: Path) -> None:
         base = getattr(sys, "_base_executable", None) or sys.executable
         make = [uv, "venv", "--quiet", "--python", base] if uv else [base, "-m", "venv"]
         _run(*make, str(environment))
+    (project / _UNFINISHED).touch()
     requirements = str(project / REQUIREMENTS)
     if uv:
         _run(uv, "pip", "sync", "--quiet", "--python", str(python), "--require-hashes", requirements)
     else:
         _run(str(python), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", requirements)
+    (project / _UNFINISHED).unlink()
 
 
 def write_requirements(project: Path) -> None:
