@@ -70,8 +70,7 @@ TABLE = (
         outside=("argcomplete", "packaging"),
         ours=("installation", "wizard.*", *PURE_COMPONENTS),
     ),
-    Row(files=("wizard/__init__.py",), ours=("installation", "wizard.project"), pure=True),
-    Row(files=("wizard/project.py",), ours=("installation",), pure=True),
+    Row(files=("wizard/__init__.py",), ours=("installation",), pure=True),
     # The sockets of both HTTP clients, which know neither each other nor another's library.
     Row(files=("wizard/core/call_limit.py",), ours=CORE),
     Row(files=("wizard/core/*.py",), ours=CORE, pure=True),

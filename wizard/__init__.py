@@ -8,6 +8,14 @@ import installation
 # Before the first module that a Python which is too old cannot even read.
 installation.require_version("wizard")
 
-from wizard.project import PROJECT_FOLDER, SOURCE_FOLDER, version
+from functools import cache
+from pathlib import Path
+
+PROJECT_FOLDER = Path(installation.PROJECT)
+"""The folder of Pulumi.yaml, where the stacks' settings, reviews and reports are kept."""
+SOURCE_FOLDER = Path(installation.SOURCE)
+"""The folder of this program: its packages, schemas and examples. A checkout is its own project."""
+version = cache(installation.version)
+"""The version of this program, as pyproject.toml has it."""
 
 __all__ = ["PROJECT_FOLDER", "SOURCE_FOLDER", "version"]
