@@ -253,7 +253,8 @@ def item_of(topic: Topic, notices: Sequence[Notice], settings: Settings, stack: 
         return ChecklistEntry(topic=topic, state=ItemState.PERSON, evidence="the settings do not ask for it")
     bearing = [notice for notice in notices if not {*ids}.isdisjoint(notice.requirements)]
     state = STATES[worst(state_of(id_, bearing) for id_ in ids)]
-    others = sorted((each for each in bearing if each.state is not State.GOOD), key=_weight)
+    others = [each for each in bearing if each.state is not State.GOOD]
+    others.sort(key=lambda notice: WORST_FIRST.index(notice.state))
     kept = [part for part in _PARTS.get(topic, ()) if part in settings.kept_as_found]
     is_kept = state is ItemState.OPEN and bool(kept)
     sentences = [*_in_words(others or bearing)] or ["nothing of it could be read"]
@@ -283,7 +284,3 @@ def _in_words(notices: Iterable[Notice]) -> Iterator[str]:
         said.setdefault(subject or what, {})[what] = None
     for subject, words in said.items():
         yield subject if subject in words else f"{subject} {', '.join(words)}"
-
-
-def _weight(notice: Notice) -> int:
-    return WORST_FIRST.index(notice.state)

@@ -38,7 +38,8 @@ def review(facts: StackFacts, *, window_days: int) -> models.AccessReview:
             jobs.setdefault(reading.arn, pool.submit(facts.events, reading.arn, since))
             uses.setdefault(reading.arn, pool.submit(facts.last_use, reading.arn))
         rights = known(facts.rights)
-        access_keys = {arn: pool.submit(facts.access_keys, arn) for arn in _users(facts, rights)}
+        users = [principal.arn for principal in rights.principals if facts.is_user(principal.arn)]
+        access_keys = {arn: pool.submit(facts.access_keys, arn) for arn in users}
         counts = UseCounts([jobs[reading.arn].result() for reading in readings])
         principals = [_with_use(each.listed, counts) for each in rights.principals]
         principals += other_callers(principals, counts, rights, facts.expectation)
@@ -72,10 +73,6 @@ def review(facts: StackFacts, *, window_days: int) -> models.AccessReview:
         history=counts.history,
         unread=unread,
     )
-
-
-def _users(facts: StackFacts, rights: KeyRights) -> Iterator[str]:
-    return (principal.arn for principal in rights.principals if facts.is_user(principal.arn))
 
 
 def _unread(

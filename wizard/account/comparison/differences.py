@@ -302,7 +302,7 @@ def _policy(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Differe
     if discovered.key is None:
         yield ("application policy, key", "another key, or a deleted one", "the key that the stack creates")
         return
-    keys = [_replica(discovered.key.arn, region) for region in settings.regions]
+    keys = [str(Arn.parse(discovered.key.arn).with_region(region)) for region in settings.regions]
     actual_rights, desired_rights = rights(discovered.policy), rights(policies.application_policy(key_arns=keys))
     for effect, resource in sorted({(right.effect, right.resource) for right in actual_rights | desired_rights}):
         on = "" if resource == keys[0] else f", {resource}"
@@ -318,7 +318,3 @@ def _policy(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Differe
             yield (f"application policy{on}", f"{_VERBS.get(effect, effect)} {_actions(more)}", "no such statement")
         if less:
             yield (f"application policy{on}", "no such statement", f"allows {_actions(less)}")
-
-
-def _replica(key_arn: str, region: str) -> str:
-    return str(Arn.parse(key_arn).with_region(region))

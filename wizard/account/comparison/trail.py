@@ -255,7 +255,8 @@ def bucket_surplus(
             name, kind = next(statement_principals(part, account), ("", PrincipalKind.ROOT))
             if kind is PrincipalKind.ROOT or name.startswith(DELETED):
                 continue
-            caller = caller_of(name, account=account, kind=kind, context=_known(account))
+            context = {"aws:securetransport": ("true",), "aws:resourceaccount": (account,)}
+            caller = caller_of(name, account=account, kind=kind, context=context)
             actions, terms = _allowed(part, denials, caller, bucket_arn, account)
             if actions:
                 former = found.get((name, terms))
@@ -267,10 +268,6 @@ def bucket_surplus(
 def _by_principal(statement: PolicyStatement) -> tuple[PolicyStatement, ...]:
     """The statement, once for each of its principals."""
     return tuple(replace(statement, principals=(principal,)) for principal in statement.principals) or (statement,)
-
-
-def _known(account: str) -> Mapping[str, tuple[str, ...]]:
-    return {"aws:securetransport": ("true",), "aws:resourceaccount": (account,)}
 
 
 def _allowed(

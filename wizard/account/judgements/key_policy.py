@@ -114,13 +114,17 @@ def _widened(facts: StackFacts, surplus: Surplus) -> Iterator[Notice]:
     if guards:
         yield _unguarded(facts, guards, whose, resource)
     if others:
-        yield Notice.wrong(
-            "key-policy-changed",
-            what=f"{whose} gives more than the settings: {summary(others)}",
-            why=_CHANGED,
-            command=fixes.pulumi_up(facts, resource),
-            requirements=_POLICY,
-        )
+        yield _changed(facts, f"{whose} gives more than the settings: {summary(others)}", resource)
+
+
+def _changed(facts: StackFacts, what: str, resource: str) -> Notice:
+    return Notice.wrong(
+        "key-policy-changed",
+        what=what,
+        why=_CHANGED,
+        command=fixes.pulumi_up(facts, resource),
+        requirements=_POLICY,
+    )
 
 
 def _unguarded(facts: StackFacts, guards: Sequence[Difference], whose: str, resource: str) -> Notice:
@@ -294,13 +298,7 @@ def _compare_policy(
     else:
         yield _guarded(facts, whose)
     if changed:
-        yield Notice.wrong(
-            "key-policy-changed",
-            what=f"{whose} differs from the settings: {summary(changed)}",
-            why=_CHANGED,
-            command=fixes.pulumi_up(facts, resource),
-            requirements=_POLICY,
-        )
+        yield _changed(facts, f"{whose} differs from the settings: {summary(changed)}", resource)
     if not changed and not any(difference.widens for difference in unguarded):
         gives = "allows those whom the settings name, and nobody else" if differences else "is as in the settings"
         yield Notice.good(f"{whose} {gives}", requirements=_POLICY)

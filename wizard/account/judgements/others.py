@@ -141,7 +141,8 @@ def removal(facts: StackFacts, principal: PrincipalRights) -> tuple[Command, str
     if any(way.kind is SourceKind.GRANT for way in own):
         commands += _revocations(facts, principal.arn)
     if any(way.kind is SourceKind.IAM for way in own):
-        denied.append((_actions(principal), facts.key_arns))
+        actions = tuple(action for right in principal.surplus for action in _DENIED[right])
+        denied.append((actions, facts.key_arns))
     for role in _assumed(facts, own):
         if role.arn in facts.expectation.application:
             commands.append(fixes.pulumi_up(facts, ROLE))
@@ -176,10 +177,6 @@ def _is_named(facts: StackFacts, way: Way) -> bool:
 
 def _resource(facts: StackFacts, key_arn: str) -> str:
     return next(key_resource(facts, reading) for reading in facts.key_readings if reading.arn == key_arn)
-
-
-def _actions(principal: PrincipalRights) -> tuple[str, ...]:
-    return tuple(action for right in principal.surplus for action in _DENIED[right])
 
 
 def _assumed(facts: StackFacts, ways: Sequence[Way]) -> Iterator[PrincipalRights]:

@@ -175,10 +175,6 @@ def _version_of(entry: str) -> str:
     return f"sha256:{entry.rpartition('/')[2]}"
 
 
-def _versions(fingerprints: frozenset[str] | SetupError) -> tuple[str, ...]:
-    return () if isinstance(fingerprints, SetupError) else tuple(sorted(fingerprints))
-
-
 def _vercel_variable(facts: StackFacts) -> VariableEntry | None:
     variables = facts.vercel_variables
     entries = () if variables is None or isinstance(variables, SetupError) else variables
@@ -241,7 +237,7 @@ def restore_previous(facts: StackFacts, now: WrappedDataKey) -> Command:
     """The command that restores the data key before this one, or a backup if there was no other."""
     former = _former(facts)
     before = [name for name in former if name != now.fingerprint] or [
-        name for name in _versions(facts.version_fingerprints) if name != now.fingerprint
+        name for name in sorted(known_or(facts.version_fingerprints, frozenset())) if name != now.fingerprint
     ]
     back = _back(facts, before[-1] if before else None, former)
     if any("restore" in words for words in back.calls) or not back:

@@ -134,18 +134,11 @@ def read_stored_data_key(store: stores.Store, name: str) -> StoredDataKey | None
             f"the {store.noun} {name} holds a value that is not a wrapped data key ({error}); nothing was overwritten",
             back,
         ) from error
+    tagged, key_arn_tag = tags.get(stores.FINGERPRINT_TAG), stores.KEY_ARN_TAG
     if tags.get(stores.NEXT_FINGERPRINT_TAG) == wrapped.fingerprint:
         # A replacement was interrupted after the value and before its tags.
-        return StoredDataKey(
-            parameter=name,
-            wrapped=wrapped,
-            key_arn=tags.get(stores.NEXT_KEY_ARN_TAG),
-            version=stored.version,
-            store=store.kind,
-            type=stored.type,
-        )
-    tagged = tags.get(stores.FINGERPRINT_TAG)
-    if tagged is not None and tagged != wrapped.fingerprint:
+        key_arn_tag = stores.NEXT_KEY_ARN_TAG
+    elif tagged is not None and tagged != wrapped.fingerprint:
         raise DataKeyConflict(
             f"the {store.noun} {name} holds the data key {wrapped.fingerprint}, but its tag says {quoted(tagged)}: "
             "somebody replaced its value; nothing was overwritten",
@@ -154,7 +147,7 @@ def read_stored_data_key(store: stores.Store, name: str) -> StoredDataKey | None
     return StoredDataKey(
         parameter=name,
         wrapped=wrapped,
-        key_arn=tags.get(stores.KEY_ARN_TAG),
+        key_arn=tags.get(key_arn_tag),
         version=stored.version,
         store=store.kind,
         type=stored.type,
