@@ -1,4 +1,4 @@
-"""The policies of the application and of the roles that read its variables: permissions and trust.
+"""The policies of the application and of the roles that read its variables.
 
 Pure. Ids go in, a dict that is ready for `json.dumps` comes out.
 """
@@ -35,50 +35,29 @@ def application_statements(*, key_arns: Sequence[str]) -> list[Statement]:
 
 
 def parameter_policy(*, parameter_arns: Sequence[str], one_by_one: bool = False) -> Policy:
-    """EONPROParameterAccess: the permission to read the variables for a starting task or pod."""
-    return policy(parameter_statements(parameter_arns=parameter_arns, one_by_one=one_by_one))
+    """EONPROParameterAccess: reads exactly these parameters, for a starting task or pod.
 
-
-def parameter_statements(*, parameter_arns: Sequence[str], one_by_one: bool = False) -> list[Statement]:
-    """Permission to read exactly these parameters; External Secrets reads them `one_by_one`, ECS all in one call.
-
+    External Secrets reads them `one_by_one`, ECS all in one call.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-ssm-paramstore.html
     """
-    return [
-        {
-            "Sid": "ReadTheParameters",
-            "Effect": "Allow",
-            "Action": ["ssm:GetParameters", *(["ssm:GetParameter"] if one_by_one else [])],
-            "Resource": list(parameter_arns),
-        }
-    ]
+    statement = {
+        "Sid": "ReadTheParameters",
+        "Effect": "Allow",
+        "Action": ["ssm:GetParameters", *(["ssm:GetParameter"] if one_by_one else [])],
+        "Resource": list(parameter_arns),
+    }
+    return policy([statement])
 
 
 def secret_policy(*, secret_arns: Sequence[str]) -> Policy:
-    """EONPROSecretAccess: the same for variables in Secrets Manager."""
-    return policy(secret_statements(secret_arns=secret_arns))
-
-
-def secret_statements(*, secret_arns: Sequence[str]) -> list[Statement]:
-    """Permission to read exactly these secrets, whose ARNs end in six random characters.
+    """EONPROSecretAccess: reads exactly these secrets, whose ARNs end in six random characters.
 
     https://docs.aws.amazon.com/secretsmanager/latest/userguide/auth-and-access_iam-policies.html
     """
-    return [
-        {
-            "Sid": "ReadTheSecrets",
-            "Effect": "Allow",
-            "Action": ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"],
-            "Resource": [f"{arn}-??????" for arn in secret_arns],
-        }
-    ]
-
-
-def secret_arn(*, account_id: str, region: str, name: str, partition: str = "aws") -> str:
-    """The ARN of a secret without its six random characters; Secrets Manager finds the secret by it."""
-    return f"arn:{partition}:secretsmanager:{region}:{account_id}:secret:{name}"
-
-
-def parameter_arn(*, account_id: str, region: str, name: str, partition: str = "aws") -> str:
-    """The ARN of an SSM parameter, whose name begins with the slash that the ARN needs."""
-    return f"arn:{partition}:ssm:{region}:{account_id}:parameter/{name.removeprefix('/')}"
+    statement = {
+        "Sid": "ReadTheSecrets",
+        "Effect": "Allow",
+        "Action": ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"],
+        "Resource": [f"{arn}-??????" for arn in secret_arns],
+    }
+    return policy([statement])

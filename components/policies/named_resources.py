@@ -30,6 +30,9 @@ _TYPES = {
 }
 """The service of each type's ARN, and what stands before the name there."""
 
+SERVICES = tuple(dict.fromkeys(service for service, _ in _TYPES.values()))
+"""Their services: a command that only reads may read them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class NamedResource:
@@ -87,7 +90,11 @@ def named_resources(settings: Settings) -> tuple[NamedResource, ...]:
         )
 
     reading, reads = reading_policy_of(settings)[0] if settings.uses_store else "", "policy that reads the variables"
-    provider = vercel.provider_arn_of(settings) if settings.trusts_vercel else None
+    provider = (vercel.provider_arn_of(settings) if settings.trusts_vercel else None) or ""
+    of_vercel = [
+        row(field, OIDC_PROVIDER, "OIDC provider", settings.makes_vercel_provider, name=Arn.parse(arn).path, arn=arn)
+        for field, arn in ({"oidc_provider": provider} if provider else {}).items()
+    ]
     logs = makes_trail and logs_to_cloudwatch(settings)
     logs_reads = makes_trail and settings.access_logging and ImportGroup.BUCKET not in settings.kept_as_found
     return (
@@ -105,20 +112,7 @@ def named_resources(settings: Settings) -> tuple[NamedResource, ...]:
         ),
         row("parameter_policy", POLICY, "policy", reading == names.parameter_policy, reads, kind.VARIABLES_POLICY),
         row("secret_policy", POLICY, "policy", reading == names.secret_policy, reads, kind.VARIABLES_POLICY),
-        *(
-            [
-                row(
-                    "oidc_provider",
-                    OIDC_PROVIDER,
-                    "OIDC provider",
-                    settings.makes_vercel_provider,
-                    name=Arn.parse(provider).path,
-                    arn=provider,
-                )
-            ]
-            if provider
-            else []
-        ),
+        *of_vercel,
         row("log_role", ROLE, "role", logs, "log role", kind.LOG_ROLE),
         row("log_group", LOG_GROUP, "log group", logs, imported_as=kind.LOG_GROUP),
         row("alert_topic", TOPIC, "alert topic", settings.alerts, "alerts' topic", kind.ALERT_TOPIC),

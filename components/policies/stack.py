@@ -53,12 +53,7 @@ def request_context_of(settings: Settings) -> Mapping[str, tuple[str, ...]]:
 
 def trail_arn_of(settings: Settings) -> str:
     """The ARN of the trail that records the use of the key: an existing one, or the one that the stack creates."""
-    return settings.existing_trail_arn or policies.trail_arn(
-        account_id=settings.account_id,
-        region=settings.region,
-        name=settings.names.trail,
-        partition=settings.partition,
-    )
+    return settings.existing_trail_arn or settings.arn("cloudtrail", f"trail/{settings.names.trail}")
 
 
 def application_trust_of(settings: Settings) -> policies.Policy:
@@ -86,18 +81,14 @@ def reading_policy_of(settings: Settings) -> tuple[str, policies.Policy]:
 
 
 def variable_arns_of(settings: Settings, region: str) -> dict[str, str]:
-    """The ARN of each variable's parameter or secret in a Region, by the variable's name."""
+    """The ARN of each variable's parameter or secret in a Region, by the variable's name.
+
+    A secret's is without its six random characters; Secrets Manager finds the secret by it.
+    """
     in_secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
-    arn = policies.secret_arn if in_secrets else policies.parameter_arn
-    return {
-        variable: arn(
-            account_id=settings.account_id,
-            region=region,
-            name=f"{settings.names.parameter_prefix}/{variable}",
-            partition=settings.partition,
-        )
-        for variable in settings.variables
-    }
+    service, kind = ("secretsmanager", "secret:") if in_secrets else ("ssm", "parameter")
+    prefix = f"{kind}{settings.names.parameter_prefix}"
+    return {variable: settings.arn(service, f"{prefix}/{variable}", region=region) for variable in settings.variables}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,12 +287,7 @@ def log_role_policies_of(settings: Settings) -> tuple[policies.Policy, policies.
 
 def log_group_arn_of(settings: Settings) -> str:
     """The ARN of the log group of the audit trail."""
-    return policies.log_group_arn(
-        account_id=settings.account_id,
-        region=settings.region,
-        name=settings.names.log_group,
-        partition=settings.partition,
-    )
+    return settings.arn("logs", f"log-group:{settings.names.log_group}")
 
 
 def logs_to_cloudwatch(settings: Settings) -> bool:

@@ -20,11 +20,6 @@ LOGS_KEY_TAGS = {"Purpose": "AuditLogs"}
 """The tags of the key of the audit logs besides the stack's, by which an IAM policy tells it from the PHI key."""
 
 
-def trail_arn(*, account_id: str, region: str, name: str, partition: str = "aws") -> str:
-    """The ARN that a trail of this name has, or will have."""
-    return f"arn:{partition}:cloudtrail:{region}:{account_id}:trail/{name}"
-
-
 def trail_bucket_policy(*, bucket: str, account_id: str, trail_arn: str, partition: str = "aws") -> Policy:
     """The trail bucket's policy: this one trail may write, and every request needs TLS 1.2."""
     return policy(
@@ -215,11 +210,6 @@ def access_log_bucket_policy(*, bucket: str, source_bucket: str, account_id: str
             *secure_transport_statements(bucket=bucket, partition=partition),
         ]
     )
-
-
-def log_group_arn(*, account_id: str, region: str, name: str, partition: str = "aws") -> str:
-    """The ARN that a log group of this name has, or will have."""
-    return f"arn:{partition}:logs:{region}:{account_id}:log-group:{name}"
 
 
 def log_role_trust_policy(*, account_id: str, trail_arn: str) -> Policy:

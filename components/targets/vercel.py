@@ -10,9 +10,6 @@ from components.settings import Settings, Target, VercelIssuerMode
 from components.settings.arn import Arn
 from components.targets.platform import Platform
 
-VERCEL_ISSUER = "oidc.vercel.com"
-"""Host of Vercel's OIDC issuers: of the global one, and with a path of each team's."""
-
 
 class Vercel(Platform):
     """Functions on Vercel, which stores the variables itself."""
@@ -52,12 +49,9 @@ def provider_arn_of(settings: Settings) -> str | None:
     """The OIDC provider of the settings' Vercel team: an existing one, or the stack's; None without a team."""
     if settings.vercel_team is None:
         return None
-    return settings.vercel_oidc_provider_arn or vercel_oidc_provider_arn(
-        account_id=settings.account_id,
-        team=settings.vercel_team,
-        is_global=settings.vercel_issuer_mode is VercelIssuerMode.GLOBAL,
-        partition=settings.partition,
-    )
+    is_global = settings.vercel_issuer_mode is VercelIssuerMode.GLOBAL
+    issuer = vercel_issuer(team=settings.vercel_team, is_global=is_global)
+    return settings.vercel_oidc_provider_arn or settings.arn("iam", f"oidc-provider/{issuer}")
 
 
 def issuer_of(settings: Settings) -> str | None:
@@ -68,17 +62,12 @@ def issuer_of(settings: Settings) -> str | None:
 
 def vercel_issuer(*, team: str, is_global: bool = False) -> str:
     """Host and path of the OIDC issuer of the team's tokens; its URL without the scheme."""
-    return VERCEL_ISSUER if is_global else f"{VERCEL_ISSUER}/{team}"
+    return "oidc.vercel.com" if is_global else f"oidc.vercel.com/{team}"
 
 
 def vercel_audience(*, team: str) -> str:
     """The audience of the tokens that Vercel gives to the team's functions."""
     return f"https://vercel.com/{team}"
-
-
-def vercel_oidc_provider_arn(*, account_id: str, team: str, is_global: bool = False, partition: str = "aws") -> str:
-    """The ARN that the account's OIDC provider for the team's issuer has, or will have."""
-    return f"arn:{partition}:iam::{account_id}:oidc-provider/{vercel_issuer(team=team, is_global=is_global)}"
 
 
 TARGET = Vercel()

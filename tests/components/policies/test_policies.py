@@ -27,7 +27,7 @@ USER = f"arn:aws:iam::{ACCOUNT}:user/eonpro-app-user"
 KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/mrk-1234abcd12ab34cd56ef1234567890ab"
 REPLICA = KEY.replace("us-east-1", "us-west-2")
 TRAIL = f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/eonpro-audit-trail"
-GROUP = policies.log_group_arn(account_id=ACCOUNT, region="us-east-1", name="/aws/cloudtrail/eonpro-audit-trail")
+GROUP = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:/aws/cloudtrail/eonpro-audit-trail"
 TOPIC = f"arn:aws:sns:us-east-1:{ACCOUNT}:eonpro-alerts"
 CLUSTER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE"
 
@@ -67,19 +67,11 @@ VARIABLES = ("AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY")
 
 
 def _parameters(region: str, partition: str) -> list[str]:
-    return [
-        policies.parameter_arn(
-            account_id=ACCOUNT, region=region, name=f"/eonpro/production/{name}", partition=partition
-        )
-        for name in VARIABLES
-    ]
+    return [f"arn:{partition}:ssm:{region}:{ACCOUNT}:parameter/eonpro/production/{name}" for name in VARIABLES]
 
 
 def _secrets() -> list[str]:
-    return [
-        policies.secret_arn(account_id=ACCOUNT, region="us-east-1", name=f"/eonpro/production/{name}")
-        for name in VARIABLES
-    ]
+    return [f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:/eonpro/production/{name}" for name in VARIABLES]
 
 
 def _bucket(**changes: str) -> policies.Policy:
@@ -143,9 +135,7 @@ DOCUMENTS: dict[str, Callable[[], policies.Policy]] = {
     "trail-bucket": _bucket,
     "trail-bucket-gov": lambda: _bucket(
         partition="aws-us-gov",
-        trail_arn=policies.trail_arn(
-            account_id=ACCOUNT, region="us-gov-west-1", name="eonpro-audit-trail", partition="aws-us-gov"
-        ),
+        trail_arn=_gov(TRAIL),
     ),
     "access-log-bucket": lambda: policies.access_log_bucket_policy(
         bucket="eonpro-access", source_bucket="eonpro-logs", account_id=ACCOUNT

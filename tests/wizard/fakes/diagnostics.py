@@ -93,7 +93,8 @@ class FakeAccessDiagnostics:
         self.versions[APP_POLICY] = {"v1": document}
         provider = None
         if Target.VERCEL in wanted.deploy_targets and wanted.vercel_team:
-            provider = vercel.vercel_oidc_provider_arn(account_id=ACCOUNT, team=wanted.vercel_team)
+            provider = vercel.provider_arn_of(wanted.model_copy(update={"vercel_oidc_provider_arn": None}))
+            assert provider is not None
             audience = vercel.vercel_audience(team=wanted.vercel_team)
             self.providers[provider] = (audience,)
         trust: Any = application_trust_of(wanted)

@@ -23,12 +23,10 @@ READER = Who(name="the role of External Secrets", identity=f"{IAM}:role/eonpro-s
 ALIAS = f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/eonpro-phi-key"
 OTHER_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/99999999-12ab-34cd-56ef-1234567890ab"
 PARAMETERS = tuple(
-    policies.parameter_arn(account_id=ACCOUNT, region=REGION, name=f"/eonpro/production/{name}")
-    for name in APPLICATION_VARIABLES
+    f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/eonpro/production/{name}" for name in APPLICATION_VARIABLES
 )
 SECRETS = tuple(
-    policies.secret_arn(account_id=ACCOUNT, region=REGION, name=f"/eonpro/production/{name}")
-    for name in APPLICATION_VARIABLES
+    f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:/eonpro/production/{name}" for name in APPLICATION_VARIABLES
 )
 STORED_KEY = PARAMETERS[2]
 SECRET = f"{SECRETS[2]}-AbCdEf"

@@ -5,7 +5,6 @@ Pure.
 
 from typing import Any
 
-from components import policies
 from components.settings import Settings
 from components.settings.arn import Arn, resource_name
 from components.targets import vercel
@@ -18,7 +17,7 @@ IAM = f"arn:aws:iam::{ACCOUNT}"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 REPLICA = KEY.replace(REGION, "us-west-2")
 TEAM, PROJECT, CLUSTER = "acme", "portal", "clinic"
-TRAIL = policies.trail_arn(account_id=ACCOUNT, region=REGION, name="eonpro-audit-trail")
+TRAIL = f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/eonpro-audit-trail"
 
 EVERYTHING: tuple[Statement, ...] = ({"Effect": "Allow", "Action": "*", "Resource": "*"},)
 
@@ -140,7 +139,7 @@ def _token(name: str, provider: str, audience: str, subject: str) -> Who:
     return Who(name=name, identity=provider, kind="Federated", context=context)
 
 
-VERCEL = vercel.vercel_oidc_provider_arn(account_id=ACCOUNT, team=TEAM)
+VERCEL = f"{IAM}:oidc-provider/oidc.vercel.com/{TEAM}"
 VERCEL_AUDIENCE = vercel.vercel_audience(team=TEAM)
 
 
@@ -151,7 +150,7 @@ def vercel_token(name: str, *, project: str = PROJECT, environment: str = "produ
 
 OTHER_TEAM = _token(
     "a function of another team's project of the same name",
-    vercel.vercel_oidc_provider_arn(account_id=ACCOUNT, team="evil"),
+    f"{IAM}:oidc-provider/oidc.vercel.com/evil",
     vercel.vercel_audience(team="evil"),
     f"owner:evil:project:{PROJECT}:environment:production",
 )

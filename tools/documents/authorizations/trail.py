@@ -41,7 +41,7 @@ _FOREIGN_TRAIL = TRAIL.replace(ACCOUNT, FOREIGN)
 _OWNED = {"s3:x-amz-acl": "bucket-owner-full-control"}
 _OLD_TLS = {"s3:TlsVersion": "1.1"}
 _PLAIN_HTTP = {"aws:SecureTransport": "false", "s3:TlsVersion": None}
-_GROUP = policies.log_group_arn(account_id=ACCOUNT, region=REGION, name=_NAMES.log_group)
+_GROUP = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{_NAMES.log_group}"
 _TRAIL_CONTEXT = "kms:EncryptionContext:aws:cloudtrail:arn"
 _GROUP_CONTEXT = "kms:EncryptionContext:aws:logs:arn"
 _TOPIC_CONTEXT = "kms:EncryptionContext:aws:sns:topicArn"

@@ -150,12 +150,7 @@ def _sources(right: Right) -> Sequence[str]:
 def _trail_arn(discovered: DiscoveredSetup, settings: Settings) -> str:
     if discovered.trail is not None:
         return discovered.trail.arn
-    return policies.trail_arn(
-        account_id=settings.account_id,
-        region=settings.region,
-        name=settings.names.trail,
-        partition=settings.partition,
-    )
+    return settings.arn("cloudtrail", f"trail/{settings.names.trail}")
 
 
 def bucket_of(discovered: DiscoveredSetup) -> str | None:

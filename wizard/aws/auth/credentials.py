@@ -28,19 +28,15 @@ READING_SESSION = "eonpro-kms, a command that only reads"
 """The name that CloudTrail records with the request."""
 
 _VERBS = {
-    "Get": (
-        "access-analyzer account cloudtrail cloudwatch events iam kms logs organizations "
-        "s3 secretsmanager servicequotas sns ssm sso sts"
-    ),
-    "List": (
-        "access-analyzer account account-access cloudtrail cloudwatch events iam kms logs organizations "
-        "s3 secretsmanager servicequotas sns ssm sso"
-    ),
-    "Describe": ("cloudtrail cloudwatch ec2 events kms logs organizations secretsmanager ssm sso"),
+    "Get": "access-analyzer account cloudtrail cloudwatch events kms organizations s3 secretsmanager servicequotas ssm "
+    "sso sts",
+    "List": "access-analyzer account account-access cloudtrail cloudwatch events kms organizations s3 secretsmanager "
+    "servicequotas ssm sso",
+    "Describe": "cloudtrail cloudwatch ec2 events kms organizations secretsmanager ssm sso",
 }
 """The services whose operations begin with each verb; each operation that does so changes nothing.
 
-Those of the deploy targets come beside them.
+Those of the deploy targets and of the stack's named resources come beside them.
 """
 
 _OTHERS = (
@@ -229,10 +225,12 @@ def child_environment(resolved: Resolved, environ: Mapping[str, str], keys: Cred
 
 def reading_policy() -> str:
     """The policy as JSON without white space, at most LONGEST_POLICY characters."""
-    from components.targets.platform import platforms  # Needed for the first request only.
+    # Needed for the first request only.
+    from components.policies.named_resources import SERVICES
+    from components.targets.platform import platforms
 
-    of_targets = [service for platform in platforms().values() for service in platform.services]
-    reads = [f"{service}:{verb}*" for verb, services in _VERBS.items() for service in (*services.split(), *of_targets)]
+    of_stack = (*SERVICES, *(service for platform in platforms().values() for service in platform.services))
+    reads = [f"{service}:{verb}*" for verb, services in _VERBS.items() for service in (*services.split(), *of_stack)]
     statements = [
         {"Effect": "Allow", "Action": [*reads, *_OTHERS], "Resource": "*"},
         {"Effect": "Allow", "Action": ["s3:PutObject", "s3:DeleteObject"], "Resource": _LOCKS},

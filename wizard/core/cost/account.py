@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from components import policies
 from components.settings import Settings
 from wizard.core.cost import drivers as costs
 from wizard.core.cost.prices import STORAGE
@@ -67,12 +66,7 @@ def read_account(
         fact = aws.kms.describe_key(key)
         return len(aws.key_rotation.rotations(fact.arn).rotations) if fact else 0
 
-    own = trail_arn or policies.trail_arn(
-        account_id=settings.account_id,
-        region=settings.region,
-        name=settings.names.trail,
-        partition=settings.partition,
-    )
+    own = trail_arn or settings.arn("cloudtrail", f"trail/{settings.names.trail}")
 
     def other_trails() -> int:
         # Only the management account can read the status of an organization's trail; it counts as logging.

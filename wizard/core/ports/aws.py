@@ -38,7 +38,7 @@ class KmsKeys(Protocol):
 
 
 class AwsRequests(Protocol):
-    """Requests of a deploy target to a service that nobody else asks. Raises errors of `wizard.core.errors` only."""
+    """Requests to a service that only one target or judgement asks. Raises errors of `wizard.core.errors` only."""
 
     def call(self, service: str, operation: str, /, **parameters: Any) -> Any: ...
     def find(self, service: str, operation: str, /, *, absent: Collection[str], **parameters: Any) -> Any | None:

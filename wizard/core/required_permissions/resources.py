@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
 
-from components import policies
 from components.policies.named_resources import named_resources
-from components.policies.stack import alert_rules_of
+from components.policies.stack import alert_rules_of, variable_arns_of
 from components.settings import ObjectLock, ResourceKind, Settings, Target
 from components.targets import vercel
 from components.targets.platform import platforms
@@ -187,20 +186,9 @@ def _others(settings: Settings) -> list[str]:
 
 
 def _variables(settings: Settings, names: Sequence[str], regions: Sequence[str]) -> list[str]:
-    is_secret = _in_secrets(settings)
-    arn = policies.secret_arn if is_secret else policies.parameter_arn
-    arns = [
-        arn(
-            account_id=settings.account_id,
-            region=region,
-            name=f"{settings.names.parameter_prefix}/{name}",
-            partition=settings.partition,
-        )
-        for region in regions
-        for name in names
-    ]
+    arns = [variable_arns_of(settings, region)[name] for region in regions for name in names]
     # Secrets Manager adds six random characters to a secret's ARN.
-    return [f"{name}-??????" for name in arns] if is_secret else arns
+    return [f"{name}-??????" for name in arns] if _in_secrets(settings) else arns
 
 
 def _trail(setup: Setup) -> dict[str, list[str]]:

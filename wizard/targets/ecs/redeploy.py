@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from components.policies import parameter_arn, secret_arn
+from components.policies.stack import variable_arns_of
 from components.settings import SecretStore, Settings
 from components.settings.arn import resource_name
 from wizard.core.errors import PermissionDenied, SetupError, StackNotFound
@@ -118,16 +118,7 @@ def redeploy_statements(settings: Settings, *, task_role: str) -> list[Statement
 def _times(settings: Settings) -> Statement:
     """Read when the values were written, to compare that with the deployment's time."""
     in_secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
-    arn = secret_arn if in_secrets else parameter_arn
-    names = [
-        arn(
-            account_id=settings.account_id,
-            region=settings.region,
-            name=f"{settings.names.parameter_prefix}/{variable}",
-            partition=settings.partition,
-        )
-        for variable in settings.variables
-    ]
+    names = list(variable_arns_of(settings, settings.region).values())
     return {
         "Sid": "SeeWhenTheValuesWereWritten",
         "Effect": "Allow",
