@@ -434,6 +434,18 @@ def test_only_the_targets_and_the_components_tell_deploy_targets_apart() -> None
     assert found == []
 
 
+def test_a_new_target_changes_no_file_of_the_stack_but_its_settings_and_its_own() -> None:
+    """The outputs of Vercel, ECS and EKS are contracts of their own; another target has none of them."""
+    own = {"components/settings/application.py", "components/settings/outputs.py", "components/delivery.py"}
+    naming = {
+        file.as_posix()
+        for file in python_files(ROOT)
+        if file.parts[0] == "components"
+        if any(" names Target." in each for each in target_comparisons(file, (ROOT / file).read_text(), frozenset()))
+    }
+    assert {file for file in naming if not file.startswith("components/targets/")} == own
+
+
 @pytest.mark.parametrize(
     "source",
     [

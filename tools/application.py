@@ -226,9 +226,13 @@ def main(arguments: Sequence[str]) -> int:
     return max(_show(target, settings, stack) for target in settings.deploy_targets)
 
 
+_PLATFORMS = ("vercel", "ecs")
+"""The deploy targets whose credentials the sandbox gives to a program of this machine."""
+
+
 def _show(target: str, settings: Settings, stack: str) -> int:
-    if target == "eks":
-        print("  as on eks: not started, because no pod runs here")
+    if target not in _PLATFORMS:
+        print(f"  as on {target}: not started, because that platform does not run here")
         return 0
     platform = delivered(target, settings, stack, os.environ)
     try:

@@ -11,12 +11,16 @@ from typing import Any, ClassVar, cast
 
 import pytest
 
+from components.policies.boundary import boundary_of
+from components.policies.documents import Statement
+from components.policies.stack import application_trust_of
 from components.settings import Outputs, Settings, Target
-from components.targets.platform import Platform, platforms
+from components.targets.platform import Platform, Reader, platforms
 from tests.wizard.commands.push.test_push import PushWorld
 from tests.wizard.commands.status.test_command import World as StatusWorld
-from tests.wizard.fakes.clients import FakeAwsClient, settings
+from tests.wizard.fakes.clients import OUTPUTS, FakeAwsClient, settings
 from tests.wizard.setup.test_workflow import World
+from wizard.account.comparison.policies import own_principals
 from wizard.core.errors import CredentialsError, DataKeyConflict, SetupError
 from wizard.core.models.delivery import AppVariables, Delivered, DeliveryState
 from wizard.core.models.deployment import Deployment, Instances, Redeployed, RedeployState
@@ -85,9 +89,22 @@ class Nomad(DeployTarget):
 
 
 class OnNomad(Platform):
-    """What the stack has for it: nothing of its own."""
+    """What the stack has for it: a trust, and the application's own role as the reader of the variables."""
 
     name: ClassVar[Any] = NAME
+
+    def trust(self, settings: Settings) -> list[Statement]:
+        return [
+            {
+                "Sid": "TrustNomad",
+                "Effect": "Allow",
+                "Principal": {"Service": "nomad.example"},
+                "Action": "sts:AssumeRole",
+            }
+        ]
+
+    def reader(self, settings: Settings) -> Reader:
+        return Reader(target=self.name, attachment="-nomad", one_by_one=True)
 
 
 @pytest.fixture
@@ -135,6 +152,18 @@ def test_the_settings_and_the_summary_name_it(nomad: Nomad) -> None:
     assert wanted.deploy_targets == (Target(NAME),)
     world, _ = set_up(nomad)
     assert ("Nomad", "the job portal", "") in plan.rows(wanted, world.aws.identity, "production", wanted.deploy_targets)
+
+
+def test_the_application_s_role_trusts_it_and_reads_the_variables_itself(nomad: Nomad) -> None:
+    wanted = settings(deploy_targets=(NAME,), vercel_team=None, vercel_project=None)
+    assert [each["Sid"] for each in application_trust_of(wanted)["Statement"]] == ["TrustNomad"]
+    assert [each["Sid"] for each in boundary_of(wanted)["Statement"][:2]] == [
+        "ApplicationUseThePhiKey",
+        "ApplicationReadTheParameters",
+    ]
+    [application] = own_principals(wanted, OUTPUTS)
+    reading = wanted.arn("iam", "policy/EONPROParameterAccess")
+    assert application.policies is not None and set(application.policies) == {OUTPUTS.app_policy_arn, reading}
 
 
 def test_push_delivers_and_redeploys(nomad: Nomad) -> None:
