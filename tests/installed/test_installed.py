@@ -82,7 +82,8 @@ def test_outside_of_a_project_nothing_is_written_and_the_command_for_one_is_prin
     stranger = newcomer.at(tmp_path)
     assert stranger.types(*uvx(), "--version") == f"eonpro-kms {version()}\n"
     printed = stranger.types(*uvx(), "status", code=2)
-    assert f"{tmp_path} is in no project of eonpro-kms" in " ".join(printed.split()) and " init " in printed
+    assert f"{tmp_path} is in no project of eonpro-kms" in " ".join(printed.split())
+    assert f"    uvx eonpro-kms init {tmp_path}" in printed.splitlines()
     document = json.loads(stranger.types(*uvx(), "doctor", "--json", code=2).partition("{")[2].join(("{", "")))
     assert document["exitCode"] == 2
     assert list(tmp_path.iterdir()) == []
@@ -268,6 +269,19 @@ def other_pythons() -> list[str]:
     on_path = (shutil.which(f"python{name}") for name in names)
     found = [*(str(paths[-1]) for paths in of_pyenv if paths), *(path for path in on_path if path)]
     return [path for path in found if ".pyenv/shims" not in path]
+
+
+@pytest.mark.thorough
+def test_without_uv_pip_does_the_same(newcomer: Person, index: str, tmp_path: Path):
+    path = "/usr/local/bin:/usr/bin:/bin"
+    person = newcomer.at(tmp_path, PATH=path, PIP_EXTRA_INDEX_URL=index, PIP_DISABLE_PIP_VERSION_CHECK="1")
+    person.types(sys.executable, "-m", "venv", "environment")
+    person.types("environment/bin/pip", "install", "--quiet", f"eonpro-kms=={version()}")
+    (tmp_path / "project").mkdir()
+    at_home = person.at(tmp_path / "project")
+    at_home.types(str(tmp_path / "environment/bin/eonpro-kms"), "init")
+    assert "--hash=sha256:" in (at_home.folder / "requirements.txt").read_text().splitlines()[2]
+    assert "does not exist" in at_home.types(program(at_home), "status")
 
 
 @pytest.mark.thorough

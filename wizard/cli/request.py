@@ -284,22 +284,26 @@ def program() -> str:
 
     Without such a script it is a module of the project's folder, which `Run` adds.
     """
+    if installation.IS_INSTALLED:
+        return _installed_program()
     if (found := which(SCRIPT)) and _starts_this_project(Path(found)):
         return SCRIPT
     beside = Path(sys.executable).with_name(SCRIPT)
-    if installation.IS_INSTALLED and (own := Path(installation.VENV, "bin", SCRIPT)).exists():
-        beside = own
     return quote(str(beside)) if _starts_this_project(beside) else PROGRAM
 
 
-def _starts_this_project(script: Path) -> bool:
-    """Whether a script is the one that `make setup` wrote for this folder: another checkout has other stacks.
+def _installed_program() -> str:
+    """How the program of the wheel is called: that of the project's own environment, which knows its project."""
+    own = Path(installation.VENV, "bin", SCRIPT)
+    beside = own if own.exists() else Path(sys.executable).with_name(SCRIPT)
+    # The environment of `uvx` is in a cache, and on the PATH of this process alone.
+    if any(part.startswith("archive-v") for part in beside.parts):
+        return f"uvx {SCRIPT}"
+    return SCRIPT if which(SCRIPT) == str(beside) else quote(str(beside))
 
-    Of the wheel, whether it is the one in the environment of this project.
-    """
-    if installation.IS_INSTALLED:
-        own = Path(installation.VENV)
-        return script.exists() and script.parent.parent == (own if own.exists() else Path(sys.prefix))
+
+def _starts_this_project(script: Path) -> bool:
+    """Whether a script is the one that `make setup` wrote for this folder: another checkout has other stacks."""
     try:
         return repr(str(PROJECT_FOLDER)) in script.read_text(encoding="utf-8", errors="replace")
     except OSError:
