@@ -1,6 +1,6 @@
-"""The recipes for CI, read: their files, jobs and steps.
+"""The recipes for CI and the action that they use, read: their files, jobs and steps.
 
-Reads `examples/ci`, nothing else.
+Reads `examples/ci`, `action.yml` and the version, nothing else.
 """
 
 from __future__ import annotations
@@ -12,7 +12,17 @@ from typing import Any
 
 import yaml
 
-FOLDER = Path(__file__).resolve().parents[2] / "examples" / "ci" / "github"
+from wizard import version
+
+PROJECT = Path(__file__).resolve().parents[2]
+FOLDER = PROJECT / "examples" / "ci" / "github"
+GITLAB = PROJECT / "examples" / "ci" / "gitlab" / "eonpro-kms.yml"
+ACTION_FILE = PROJECT / "action.yml"
+ACTION: dict[str, Any] = yaml.safe_load(ACTION_FILE.read_text())
+OURS = "eonpro/eonpro-kms"
+"""The name that stands for the repository of the action."""
+USES = f"{OURS}@v{version()}"
+"""How a recipe uses the action of this version."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +52,10 @@ class Recipe:
     def steps(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Every step with its job's name."""
         return ((name, step) for name, job in self.jobs.items() for step in job["steps"])
+
+    def runs_of_the_action(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The inputs of each step that uses the action, with its job's name."""
+        return ((name, step["with"]) for name, step in self.steps() if step.get("uses") == USES)
 
 
 def recipes() -> dict[str, Recipe]:

@@ -1,4 +1,4 @@
-"""The recipes for GitHub Actions: sound by actionlint, pinned, with the least rights, and no key of anybody's."""
+"""The recipes for CI and the action: sound by actionlint, pinned, with the least rights, and no key of anybody's."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from tests.linters.recipes import FOLDER, Recipe, recipes
+from tests.linters.recipes import ACTION, ACTION_FILE, FOLDER, GITLAB, OURS, PROJECT, USES, Recipe, recipes
 from tools.bootstrap import go
 from tools.bootstrap.places import HERE
 
@@ -20,6 +21,7 @@ EACH = [pytest.param(recipe, id=name) for name, recipe in RECIPES.items()]
 PROPOSES = "pull-request"
 """The job of the review that writes to the repository."""
 PINNED = re.compile(r"uses: [\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+STEPS: list[dict[str, Any]] = ACTION["runs"]["steps"]
 
 
 def with_token(recipe: Recipe) -> dict[str, dict[str, Any]]:
@@ -27,9 +29,10 @@ def with_token(recipe: Recipe) -> dict[str, dict[str, Any]]:
     return {name: job for name, job in recipe.jobs.items() if "id-token" in job["permissions"]}
 
 
-def actionlint(*files: Path) -> subprocess.CompletedProcess[str]:
+def actionlint(*files: Path, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(go.actionlint(HERE)), "-shellcheck=", "-pyflakes=", "-no-color", *map(str, files)],
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=60,
@@ -37,42 +40,81 @@ def actionlint(*files: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def repository(folder: Path) -> Path:
+    """A repository with the action, and with workflows that use it from there: the inputs are then compared."""
+    subprocess.run(["git", "init", "--quiet", str(folder)], check=True)
+    workflows = folder / ".github" / "workflows"
+    workflows.mkdir(parents=True)
+    (folder / "action.yml").write_text(ACTION_FILE.read_text())
+    for recipe in RECIPES.values():
+        (workflows / recipe.file.name).write_text(recipe.file.read_text().replace(f"uses: {USES}", "uses: ./"))
+    # The steps of an action are checked as those of a workflow with the same inputs.
+    inputs = {name: {"type": "string", "default": "", **each} for name, each in ACTION["inputs"].items()}
+    called = {
+        "name": "the steps of the action",
+        "on": {"workflow_call": {"inputs": {name: {**each, "required": False} for name, each in inputs.items()}}},
+        "permissions": {},
+        "jobs": {"action": {"runs-on": "ubuntu-24.04", "steps": STEPS}},
+    }
+    (workflows / "steps.yml").write_text(yaml.safe_dump(called, sort_keys=False))
+    return folder
+
+
 def test_there_is_a_recipe_for_each_occasion() -> None:
     assert set(RECIPES) == {"preview", "apply", "doctor", "review"}
 
 
-def test_actionlint_has_nothing_to_say() -> None:
+def test_actionlint_has_nothing_to_say(tmp_path: Path) -> None:
     done = actionlint(*(recipe.file for recipe in RECIPES.values()))
+    assert (done.returncode, done.stdout) == (0, "")
+    # And of the action: its inputs, where a recipe uses it, and its steps.
+    done = actionlint(folder=repository(tmp_path))
     assert (done.returncode, done.stdout) == (0, "")
 
 
 @pytest.mark.parametrize(
-    ("sound", "broken", "said"),
+    ("file", "sound", "broken", "said"),
     [
-        ("runs-on: ubuntu-24.04", "runs-on: ubuntu-42", "[runner-label]"),
-        ("needs: plan", "needs: nothing", "[job-needs]"),
-        ("github.ref == 'refs/heads/main'", "github.branch == 'main'", "[expression]"),
-        ("id-token: write", "id-token: maybe", "[permissions]"),
+        ("apply.yml", "runs-on: ubuntu-24.04", "runs-on: ubuntu-42", "[runner-label]"),
+        ("apply.yml", "needs: plan", "needs: nothing", "[job-needs]"),
+        ("apply.yml", "github.ref == 'refs/heads/main'", "github.branch == 'main'", "[expression]"),
+        ("apply.yml", "id-token: write", "id-token: maybe", "[permissions]"),
+        ("apply.yml", "backend-url:", "backend:", "[action]"),
+        ("apply.yml", "command: pulumi up", "commands: pulumi up", "[action]"),
+        ("doctor.yml", "steps.doctor.outputs.document", "steps.doctor.outputs.documents", "[expression]"),
+        ("steps.yml", "steps.command.outputs.text", "steps.commands.outputs.text", "[expression]"),
+        ("steps.yml", "inputs.python-version", "inputs.version", "[expression]"),
     ],
 )
-def test_actionlint_would_have_said_it(sound: str, broken: str, said: str, tmp_path: Path) -> None:
-    text = RECIPES["apply"].file.read_text()
+def test_actionlint_would_have_said_it(file: str, sound: str, broken: str, said: str, tmp_path: Path) -> None:
+    workflow = repository(tmp_path) / ".github" / "workflows" / file
+    text = workflow.read_text()
     assert sound in text
-    (tmp_path / "apply.yml").write_text(text.replace(sound, broken))
-    done = actionlint(tmp_path / "apply.yml")
+    workflow.write_text(text.replace(sound, broken))
+    done = actionlint(folder=tmp_path)
     assert done.returncode == 1 and said in done.stdout
 
 
-@pytest.mark.parametrize("recipe", EACH)
-def test_every_action_is_pinned_to_a_commit_with_its_version_beside_it(recipe: Recipe) -> None:
-    used = [line.strip().removeprefix("- ") for line in recipe.file.read_text().splitlines() if "uses:" in line]
+@pytest.mark.parametrize(
+    "file",
+    [*(pytest.param(each.file, id=name) for name, each in RECIPES.items()), pytest.param(ACTION_FILE, id="action")],
+)
+def test_every_action_is_pinned_to_a_commit_with_its_version_beside_it(file: Path) -> None:
+    used = [line.strip().removeprefix("- ") for line in file.read_text().splitlines() if "uses:" in line]
     assert used
-    assert [line for line in used if not PINNED.fullmatch(line)] == []
+    assert [line for line in used if not PINNED.fullmatch(line) and line != f"uses: {USES}"] == []
 
 
 def test_one_version_of_an_action_is_used_everywhere() -> None:
     used = {step["uses"] for recipe in RECIPES.values() for _, step in recipe.steps() if "uses" in step}
+    used |= {step["uses"] for step in STEPS if "uses" in step}
     assert len({each.partition("@")[0] for each in used}) == len(used)
+
+
+def test_the_engine_is_of_the_version_that_the_packages_are_tested_with() -> None:
+    found = re.search(r"(?m)^pulumi==(\S+)", (PROJECT / "requirements.txt").read_text())
+    assert found and ACTION["inputs"]["pulumi-version"]["default"] == found[1]
+    assert yaml.safe_load(GITLAB.read_text())[".eonpro"]["image"]["name"] == f"pulumi/pulumi-python:{found[1]}"
 
 
 @pytest.mark.parametrize("recipe", EACH)
@@ -85,22 +127,44 @@ def test_a_recipe_has_no_right_but_to_read_the_code_and_to_ask_for_its_token_or_
 
 @pytest.mark.parametrize("recipe", EACH)
 def test_credentials_come_by_a_role_and_by_nothing_else(recipe: Recipe) -> None:
-    configured = [step["with"] for _, step in recipe.steps() if "configure-aws" in step.get("uses", "")]
-    assert len(configured) == len(with_token(recipe))
-    for each in configured:
-        assert set(each) == {"aws-region", "role-to-assume", "role-session-name"}
+    taken = [name for name, given in recipe.runs_of_the_action() if "role-to-assume" in given]
+    # Once in each job that has a token: the steps after it have the credentials.
+    assert taken == list(with_token(recipe))
     text = recipe.file.read_text()
     assert re.findall(r"secrets\.(?!VERCEL_TOKEN\b)\w+", text) == []
     assert "AWS_SECRET_ACCESS_KEY" not in text and "pull_request_target" not in recipe.triggers
 
 
+def test_the_action_takes_its_role_with_the_token_of_the_job() -> None:
+    (configured,) = (step for step in STEPS if "configure-aws" in step.get("uses", ""))
+    assert set(configured["with"]) == {"aws-region", "role-to-assume", "role-session-name"}
+    assert "AWS_SECRET_ACCESS_KEY" not in ACTION_FILE.read_text()
+
+
 @pytest.mark.parametrize("recipe", EACH)
 def test_only_an_approved_job_takes_the_role_of_changes(recipe: Recipe) -> None:
     for name, job in with_token(recipe).items():
-        roles = {step["with"]["role-to-assume"] for step in job["steps"] if "configure-aws" in step.get("uses", "")}
+        roles = {
+            each["role-to-assume"]
+            for of, each in recipe.runs_of_the_action()
+            if of == name and "role-to-assume" in each
+        }
         changes = roles == {"${{ vars.AWS_APPLY_ROLE }}"}
         assert changes or roles == {"${{ vars.AWS_READ_ROLE }}"}
         assert changes == (job.get("environment") == "production") == ((recipe.name, name) == ("apply", "apply"))
+
+
+def test_only_the_command_gets_a_secret_and_only_the_comment_a_token_of_github() -> None:
+    secret = {"inputs.vercel-token": "Run the command", "inputs.passphrase": "Run the command"}
+    for text, name in {**secret, "github.token": "Comment on the pull request"}.items():
+        assert [step.get("name") for step in STEPS if text in str(step)] == [name]
+
+
+def test_no_expression_reaches_a_shell_of_the_action() -> None:
+    runs = [step for step in STEPS if "run" in step]
+    assert runs and [step["run"] for step in runs if "${{" in step["run"]] == []
+    # With a name, GitHub adds -eo pipefail.
+    assert {step["shell"] for step in runs} == {"bash"}
 
 
 @pytest.mark.parametrize("recipe", EACH)
@@ -238,3 +302,43 @@ def test_each_variable_that_a_recipe_takes_is_told_at_its_head(recipe: Recipe) -
 
 def test_nothing_else_lies_in_the_folder() -> None:
     assert sorted(path.name for path in FOLDER.iterdir()) == sorted(f"{name}.yml" for name in RECIPES)
+
+
+def test_a_recipe_says_that_the_name_of_the_repository_stands_for_another() -> None:
+    for recipe in RECIPES.values():
+        assert f"{OURS} below stands for the repository" in recipe.file.read_text()
+
+
+# --- GitLab
+
+
+def gitlab_jobs() -> dict[str, dict[str, Any]]:
+    """The jobs of the recipe for GitLab with what they extend."""
+    content = yaml.safe_load(GITLAB.read_text())
+    return {
+        name: {**content[job["extends"]], **job} for name, job in content.items() if "extends" in job and name[0] != "."
+    }
+
+
+def test_a_job_of_gitlab_has_a_token_a_time_and_its_occasion() -> None:
+    assert list(gitlab_jobs()) == [f"eonpro {name}" for name in ("preview", "plan", "apply", "doctor", "review")]
+    for job in gitlab_jobs().values():
+        assert job["id_tokens"] == {"EONPRO_ID_TOKEN": {"aud": "sts.amazonaws.com"}}
+        assert job["timeout"] and job["rules"] and all("if" in rule for rule in job["rules"])
+    text = GITLAB.read_text()
+    assert "AWS_SECRET_ACCESS_KEY" not in text and "AWS_ACCESS_KEY_ID" not in text
+
+
+def test_on_gitlab_only_a_job_that_a_person_starts_takes_the_role_of_changes() -> None:
+    roles = {name: job["variables"]["AWS_ROLE_ARN"] for name, job in gitlab_jobs().items()}
+    assert {name for name, role in roles.items() if role != "$AWS_READ_ROLE"} == {"eonpro apply"}
+    apply = gitlab_jobs()["eonpro apply"]
+    assert [rule["when"] for rule in apply["rules"]] == ["manual"]
+    assert apply["environment"] == "production" and apply["interruptible"] is False and apply["resource_group"]
+
+
+def test_on_gitlab_no_fork_and_no_open_branch_gets_a_role() -> None:
+    (rule,) = gitlab_jobs()["eonpro preview"]["rules"]
+    assert "CI_MERGE_REQUEST_SOURCE_PROJECT_ID == $CI_PROJECT_ID" in rule["if"] and "/^eonpro\\//" in rule["if"]
+    others = [rule["if"] for name, job in gitlab_jobs().items() if name != "eonpro preview" for rule in job["rules"]]
+    assert all('$CI_COMMIT_BRANCH == "main"' in condition for condition in others)

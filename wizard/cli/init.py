@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from wizard.core.ports.run import Offline
 
 TEMPLATE = SOURCE_FOLDER / "examples" / "project"
+RECIPES = SOURCE_FOLDER / "examples" / "ci" / "github"
+WORKFLOWS = Path(".github") / "workflows"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +96,8 @@ def _template(source: Path | None) -> Iterator[tuple[str, bytes]]:
             if path.name == "Pulumi.yaml" and source is not None:
                 content += _backend(source)
             yield str(path.relative_to(TEMPLATE)), content
+    for path in sorted(RECIPES.glob("*.yml")):
+        yield str(WORKFLOWS / f"eonpro-{path.name}"), path.read_bytes()
 
 
 def _backend(source: Path) -> bytes:
