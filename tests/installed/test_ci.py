@@ -177,8 +177,8 @@ def test_the_exit_code_of_a_command_that_fails_is_kept(
 
 
 def test_a_command_whose_only_text_is_its_document_is_shown(runner: Runner) -> None:
-    assert runner.action(command="policy auditor", **inputs(runner)) == 0, runner.log[-1]
-    assert "kms:DescribeKey" in runner.summary
+    assert runner.action(command="schema doctor", stack="") == 0, runner.log[-1]
+    assert "urn:eonpro-kms:schema:doctor" in runner.summary
 
 
 @pytest.mark.parametrize(
@@ -189,20 +189,21 @@ def test_nothing_of_an_input_is_run_by_the_shell(runner: Runner, words: str) -> 
     assert not (runner.folder / "injected").exists()
 
 
-def test_a_change_of_a_hash_is_refused_before_anything_runs(runner: Runner) -> None:
+def test_a_file_that_is_not_the_one_of_its_hash_is_refused_before_anything_runs(runner: Runner) -> None:
     requirements = runner.folder / "requirements.txt"
-    requirements.write_text(
-        re.sub(r"(?m)^(eonpro-kms==\S+ \\\n\s+--hash=sha256:)\w{64}", r"\g<1>" + "0" * 64, requirements.read_text())
-    )
+    text = requirements.read_text()
+    changed, times = re.subn(r"(?m)^(eonpro-kms==\S+ \\\n\s+--hash=sha256:)\w{64}", r"\g<1>" + "0" * 64, text)
+    assert times == 1
     fresh = runner.folder.parent / "fresh"
     shutil.copytree(runner.folder, fresh, ignore=shutil.ignore_patterns(".venv"))
-    assert (
-        Runner(
-            folder=fresh, temporary=runner.temporary, environment=runner.environment, contexts=runner.contexts
-        ).action(command="status", **inputs(runner))
-        != 0
-    )
-    assert "exit-code" not in str(runner.contexts.get("outputs.exit-code", "")) and runner.summary == ""
+    (fresh / "requirements.txt").write_text(changed)
+    runner.folder, checkout = fresh, runner.folder
+    try:
+        assert runner.action(command="status", **inputs(runner)) == 1
+    finally:
+        runner.folder = checkout
+    assert runner.contexts["outputs.exit-code"] == "" and runner.summary == ""
+    assert "THESE PACKAGES DO NOT MATCH THE HASHES" in runner.log[-1]
 
 
 def test_what_the_account_says_is_no_command_to_the_runner(runner: Runner) -> None:
@@ -295,6 +296,12 @@ def test_a_quarter_ends_with_a_review_and_a_report_to_be_signed(runner: Runner) 
 # --- GitLab
 
 
+def gitlab_token(branch: str) -> str:
+    """The token of a job on a branch."""
+    subject = f"project_path:clinic/kms:ref_type:branch:ref:{branch}"
+    return token(issuer="https://gitlab.com", subject=subject, audience="sts.amazonaws.com")
+
+
 @pytest.fixture
 def gitlab_roles(onboarded: Deployment) -> Iterator[dict[str, str]]:
     """The two roles, as the recipe's head says that they trust, and the token of a job on main."""
@@ -316,7 +323,7 @@ def gitlab_roles(onboarded: Deployment) -> Iterator[dict[str, str]]:
         iam.put_role_policy(RoleName=role, PolicyName="all", PolicyDocument=json.dumps(everything))
     yield {
         **{name: f"arn:aws:iam::{ACCOUNT}:role/{role}" for name, role in roles.items()},
-        "EONPRO_ID_TOKEN": token(issuer="https://gitlab.com", subject=subject, audience="sts.amazonaws.com"),
+        "EONPRO_ID_TOKEN": gitlab_token("main"),
     }
     for role in roles.values():
         iam.delete_role_policy(RoleName=role, PolicyName="all")
@@ -329,26 +336,37 @@ def gitlab_job(name: str) -> dict[str, Any]:
     return {**content[".eonpro"], **content[f"eonpro {name}"]}
 
 
-@pytest.mark.parametrize("names", [("preview",), ("plan", "apply"), ("doctor",), ("review",)])
-def test_a_job_of_gitlab_runs_with_the_role_of_its_token(
-    onboarded: Deployment,
-    checkout: Path,
-    environment: dict[str, str],
-    gitlab_roles: dict[str, str],
-    names: tuple[str, ...],
-) -> None:
+@pytest.fixture
+def gitlab_environment(
+    onboarded: Deployment, environment: dict[str, str], gitlab_roles: dict[str, str], tmp_path: Path
+) -> dict[str, str]:
+    """Of a job: without a key of AWS, in a home where no other job left its session."""
     keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-    job = {
+    return {
         **{name: value for name, value in environment.items() if name not in keys},
         **gitlab_roles,
+        "HOME": str(tmp_path),
         "PULUMI_BACKEND_URL": onboarded.environment["PULUMI_BACKEND_URL"],
         "VERCEL_TOKEN": onboarded.environment["VERCEL_TOKEN"],
         "CI_JOB_ID": "11",
         "STACK": "production",
     }
+
+
+@pytest.mark.parametrize("names", [("preview",), ("plan", "apply"), ("doctor",), ("review",)])
+def test_a_job_of_gitlab_runs_with_the_role_of_its_token(
+    checkout: Path, gitlab_environment: dict[str, str], names: tuple[str, ...]
+) -> None:
     for name in names:
-        code, log = gitlab_script(gitlab_job(name), checkout, job)
+        code, log = gitlab_script(gitlab_job(name), checkout, gitlab_environment)
+        # The doctor and the review may find something in this account.
         assert code in ((0, 1) if name in ("doctor", "review") else (0,)), log
     if names == ("doctor",):
         assert json.loads((checkout / "doctor.json").read_text())["command"] == "doctor"
-    run(["git", "checkout", "--quiet", "--", "."], checkout, os.environ)
+
+
+def test_a_job_of_gitlab_on_another_branch_gets_nothing(checkout: Path, gitlab_environment: dict[str, str]) -> None:
+    on_a_branch = {**gitlab_environment, "EONPRO_ID_TOKEN": gitlab_token("feature")}
+    code, log = gitlab_script(gitlab_job("doctor"), checkout, on_a_branch)
+    assert code == 3, log
+    assert "AssumeRoleWithWebIdentity" in log

@@ -134,8 +134,13 @@ def _expanded(value: str, known: Callable[[str], str | None]) -> str:
 
 
 def _filled(text: str, contexts: Mapping[str, str]) -> str:
-    """A text with the values of its expressions. An expression that nobody gave is a KeyError."""
-    return _EXPRESSION.sub(lambda found: contexts[found[1]], text)
+    """A text with the values of its expressions; the output of a step that did not end is empty, as on GitHub.
+
+    Another expression that nobody gave is a KeyError.
+    """
+    return _EXPRESSION.sub(
+        lambda found: contexts.get(found[1], "") if found[1].startswith("steps.") else contexts[found[1]], text
+    )
 
 
 def _holds(condition: str, contexts: Mapping[str, str]) -> bool:
