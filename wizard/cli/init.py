@@ -57,6 +57,14 @@ class InitOptions:
         return 0, json_documents.init(str(folder), written, present)
 
 
+def is_empty(folder: Path) -> bool:
+    """Whether a folder has nothing but hidden files; one that cannot be read is not."""
+    try:
+        return all(path.name.startswith(".") for path in folder.iterdir())
+    except OSError:
+        return False
+
+
 def make(folder: Path, source: Path | None = None) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Make the project, and its environment; the files that were written, and those that were there before.
 

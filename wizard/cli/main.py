@@ -173,7 +173,7 @@ def _in_project(line: CommandLine, terminal: Terminal) -> tuple[Path | None, boo
 
     project = PROJECT_FOLDER
     if not installation.is_project(str(project)):
-        if any(not path.name.startswith(".") for path in project.iterdir()):
+        if not init.is_empty(project):
             project /= SCRIPT
         command = next_command.wizard("init", project)
         if installation.is_project(str(project)) or line.command.name != "setup" or not terminal.interactive:
@@ -191,7 +191,8 @@ def _in_project(line: CommandLine, terminal: Terminal) -> tuple[Path | None, boo
         terminal.settle()
     program = project_environment.program_of(project, line.command.name, terminal.working)
     terminal.settle()
-    return program, program is None and project_environment.pinned(project) != version()
+    is_newer = project_environment.is_newer(version(), project_environment.pinned(project))
+    return program, program is None and is_newer
 
 
 def run_command(line: CommandLine, terminal: Terminal, log: Log | None = None, *, is_upgrade: bool = False) -> Result:

@@ -28,6 +28,8 @@ REQUIREMENTS = "requirements.txt"
 CHANGING = ("setup", "preview")
 """The commands that a newer program runs itself, in a project of an older version: they show what it would change."""
 INSTALL_SECONDS = 900.0
+INSTALLED_FOR = "EONPRO_INSTALLED_FOR"
+"""The variable in which this program tells the one that it starts which version it was started for."""
 FIRST = "1.0.0"
 """The version of a stack that records none."""
 
@@ -121,11 +123,14 @@ def program_of(project: Path, command: str, tell: Callable[[str], None]) -> Path
             shell("git", "-C", project, "checkout", "--", REQUIREMENTS, advice="brings back the committed one"),
         )
     is_own = os.path.realpath(sys.prefix) == os.path.realpath(project / ".venv")
-    if (is_own and wanted == version()) or (not is_own and is_newer(version(), wanted) and command in CHANGING):
+    # Another spelling of a version is the same one: what was installed for it is not installed again.
+    is_current = wanted in (version(), os.environ.get(INSTALLED_FOR))
+    if (is_own and is_current) or (not is_own and is_newer(version(), wanted) and command in CHANGING):
         return None
     if installed(project) != wanted:
         tell(f"installing {PACKAGE} {wanted} and its packages into {project / '.venv'}, as {REQUIREMENTS} says")
         install(project)
+    os.environ[INSTALLED_FOR] = wanted
     return script(project)
 
 
