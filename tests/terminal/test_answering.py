@@ -161,7 +161,8 @@ def test_without_a_person_the_same_problems_end_the_run(untouched: Deployment, s
 
 
 def test_nothing_is_coloured_for_a_person_who_wants_no_colour(untouched: Deployment, sit: Sit) -> None:
-    coloured, plain = sit(untouched), sit(untouched, NO_COLOR="1")
+    # Two stacks: what the first leaves behind when it ends is none of the second's, however late that one begins.
+    coloured, plain = sit(untouched), sit(untouched, "--stack", "plain", NO_COLOR="1")
     for person in (coloured, plain):
         up_to_the_account(person)
         left(person)
