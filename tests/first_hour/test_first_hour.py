@@ -237,6 +237,8 @@ ELSEWHERE = {
     # Sign-in needs a browser; these are other people's programs, or take what the rest has made away.
     "aws login", "aws sso login --profile clinic", "make test", "make wizard", "make clean", "make", "pulumi", "aws",
     "make recording", "pulumi up", "pulumi preview", "apk add go", "exit", "python -m wizard", ".venv/bin/eonpro-kms",
+    # Have tests of their own: tests/installed, tests/tools/documents/test_site.py.
+    "uvx eonpro-kms", "make docs",
     ".venv/bin/eonpro-sandbox stop", "git clone <this repository> && cd eonpro-kms",
 }  # fmt: skip
 
