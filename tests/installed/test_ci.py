@@ -52,8 +52,8 @@ def project(onboarded: Deployment, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="module")
 def checkout(project: tuple[Path, dict[str, str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One clone for all jobs: to install the packages takes half a minute."""
-    folder = tmp_path_factory.mktemp("checkout") / "work"
+    """One clone for all jobs, in a folder that has to be quoted: to install the packages takes half a minute."""
+    folder = tmp_path_factory.mktemp("checkout") / "the clinic's keys, main"
     done = run(["git", "clone", "--quiet", str(project[0]), str(folder)], folder.parent, os.environ)
     assert done.returncode == 0, done.stdout
     return folder
@@ -179,6 +179,23 @@ def test_the_exit_code_of_a_command_that_fails_is_kept(
 def test_a_command_whose_only_text_is_its_document_is_shown(runner: Runner) -> None:
     assert runner.action(command="schema doctor", stack="") == 0, runner.log[-1]
     assert "urn:eonpro-kms:schema:doctor" in runner.summary
+
+
+@pytest.mark.parametrize("words", ["", " ", "--yes", "'' status"])
+def test_without_a_command_nothing_is_set_up(runner: Runner, onboarded: Deployment, words: str) -> None:
+    onboarded.forget_calls()
+    assert runner.action(command=words, **inputs(runner)) == 2
+    assert "::error::the input `command` has to begin with a command" in runner.log[-1]
+    assert onboarded.changes() == {}
+
+
+def test_a_project_may_be_a_folder_of_a_larger_repository(runner: Runner) -> None:
+    runner.folder, folder = runner.folder.parent, runner.folder
+    try:
+        assert runner.action(command="status", working_directory=folder.name, **inputs(runner)) == 0, runner.log[-1]
+    finally:
+        runner.folder = folder
+    assert "stack production: exit code 0" in runner.summary
 
 
 @pytest.mark.parametrize(
