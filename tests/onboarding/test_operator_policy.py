@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 from urllib.parse import quote
 from urllib.request import ProxyHandler, build_opener
@@ -165,7 +165,9 @@ def without(statement: dict[str, Any], action: str) -> dict[str, Any]:
 def test_the_printed_policy_with_removal_is_enough_to_remove_the_stack(deployment: Deployment, example: str) -> None:
     as_user = {"target": "vercel", "vercel_team": "eonpro", "vercel_access": "user"}
     answers = as_user if example == "vercel-user" else ANSWERS[example]
-    document = for_values({"account": ACCOUNT, "region": "us-east-1", **answers}, {}, with_removal=True)
+    document = for_values(
+        {"account": ACCOUNT, "region": "us-east-1", **answers}, {}, build=partial(policies_of, with_removal=True)
+    )
     policies = {"EONPROOperator": document} if "Statement" in document else document
     env = an_operator(deployment, policies, boundary_of(example, **answers))
     deployment.wizard(*onboarding(example), *BOUNDED, env=env)

@@ -50,15 +50,15 @@ QUOTED_LENGTH = 500
 """Characters of a text in a message: AWS's longest refusals, and a comment of Vercel."""
 
 
-def quoted(text: str, length: int = QUOTED_LENGTH) -> str:
-    """A text that somebody else wrote, for a message: in quotation marks, on one line, cut at `length` characters.
+def quoted(text: str) -> str:
+    """A text that somebody else wrote, for a message: in quotation marks, on one line, cut at QUOTED_LENGTH characters.
 
     It cannot look like a line of ours, nor end its own quotation.
     """
     # Nobody waits for the cleaning of megabytes: what follows is not shown.
-    shown = " ".join(clean(text[: 4 * length]).split()).replace("“", '"').replace("”", '"')
-    is_cut = len(shown) > length or len(text) > 4 * length
-    return f"“{shown[: length - 1]}…”" if is_cut else f"“{shown}”"
+    shown = " ".join(clean(text[: 4 * QUOTED_LENGTH]).split()).replace("“", '"').replace("”", '"')
+    is_cut = len(shown) > QUOTED_LENGTH or len(text) > 4 * QUOTED_LENGTH
+    return f"“{shown[: QUOTED_LENGTH - 1]}…”" if is_cut else f"“{shown}”"
 
 
 def lines(text: str) -> str:

@@ -119,9 +119,9 @@ class Session:
         """The Region of every regional call."""
         return self.resolved.region
 
-    def with_region(self, region: str, source: str = "the answer") -> "Session":
+    def with_region(self, region: str) -> "Session":
         """The same credentials in another Region."""
-        return replace(self, resolved=replace(self.resolved, region=region, region_source=source))
+        return replace(self, resolved=replace(self.resolved, region=region, region_source="the answer"))
 
     def asking_once(self) -> "Session":
         """The same session. From now on a reading request is sent once; the same request gets the same answer."""

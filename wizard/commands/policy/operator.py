@@ -47,15 +47,14 @@ def for_values(
     saved: Settings | None = None,
     saved_name: str = "",
     adopt: bool = False,
-    with_removal: bool = False,
     build: Callable[[Setup], Mapping[str, Policy]] | None = None,
     command: Command = _COMMAND,
 ) -> dict[str, Any]:
     """The policy for the setup of these answers; several by their names if one would be too long for IAM.
 
     `values` are the unparsed flags by the key of their input. `build` makes another policy than the operator's from the
-    same answers, for another `command`; `with_removal` adds the permissions that remove resources. Raises UsageError
-    for answers that contradict each other, MissingAnswers without the account's id, the Region or the target.
+    same answers, for another `command`. Raises UsageError for answers that contradict each other, MissingAnswers
+    without the account's id, the Region or the target.
     """
     resolved = answers.resolve(
         flags=values,
@@ -85,7 +84,7 @@ def for_values(
     except ContractError as error:
         raise answers.refused(error) from error
     setup = Setup(settings=settings, operator=operator, imports=adopt or bool(saved and saved.adopted))
-    documents = build(setup) if build else policies_of(setup, with_removal=with_removal)
+    documents = (build or policies_of)(setup)
     return dict(next(iter(documents.values()))) if len(documents) == 1 else dict(documents)
 
 

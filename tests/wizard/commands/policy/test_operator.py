@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from wizard.core.required_permissions.table import load
 ACCOUNT = "111122223333"
 GIVEN = {"account": ACCOUNT, "region": "us-east-1", "target": "vercel", "vercel_team": "eonpro"}
 OFFICER = f"arn:aws:iam::{ACCOUNT}:user/officer"
+WITH_REMOVAL = partial(policies_of, with_removal=True)
 READS = ("Get", "List", "Describe", "Head", "Simulate", "Check", "Validate")
 
 
@@ -342,7 +344,7 @@ def test_what_removes_is_granted_by_statements_of_its_own_that_an_option_asks_fo
     changes: dict[str, Any], action: str
 ) -> None:
     without = asked(**changes)
-    document = for_values({**GIVEN, **changes}, {}, with_removal=True)
+    document = for_values({**GIVEN, **changes}, {}, build=WITH_REMOVAL)
     assert action not in {name for name, _ in granted(without)}
     assert action in {name for name, _ in granted(document)}
     added = [each for each in each_statement(document) if each not in each_statement(without)]
@@ -351,7 +353,7 @@ def test_what_removes_is_granted_by_statements_of_its_own_that_an_option_asks_fo
 
 
 def test_removal_never_reaches_a_key_the_trail_a_bucket_or_the_data_key() -> None:
-    removed = granted(for_values({**GIVEN, **EVERYTHING}, {}, with_removal=True)) - granted(asked(**EVERYTHING))
+    removed = granted(for_values({**GIVEN, **EVERYTHING}, {}, build=WITH_REMOVAL)) - granted(asked(**EVERYTHING))
     services = {action.partition(":")[0] for action, _ in removed if action.partition(":")[2].startswith(REMOVALS)}
     assert services == {"cloudwatch", "events", "iam", "logs", "sns"}
 
