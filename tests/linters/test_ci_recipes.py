@@ -304,6 +304,10 @@ def test_nothing_else_lies_in_the_folder() -> None:
     assert sorted(path.name for path in FOLDER.iterdir()) == sorted(f"{name}.yml" for name in RECIPES)
 
 
+def test_the_documentation_uses_the_action_of_this_version() -> None:
+    assert f"uses: {USES} " in (PROJECT / "docs" / "commands.md").read_text()
+
+
 def test_a_recipe_says_that_the_name_of_the_repository_stands_for_another() -> None:
     for recipe in RECIPES.values():
         assert f"{OURS} below stands for the repository" in recipe.file.read_text()
