@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from dataclasses import replace
 from datetime import timedelta
@@ -576,6 +577,16 @@ def test_a_file_that_is_no_result_of_a_scan_is_refused(
         file.write_text(text)
     with pytest.raises(UsageError, match="--scanned"):
         world.run("rotate", "--promote", new, "--no-hash-columns", "--scanned", str(file))
+
+
+@pytest.mark.parametrize("option", ["--scanned", "--reencrypted"])
+def test_a_named_pipe_is_no_evidence_and_nobody_waits_for_its_writer(
+    world: World, new: str, tmp_path: Path, option: str
+) -> None:
+    pipe, hashes = tmp_path / "scanned.json", () if option == "--reencrypted" else ("--no-hash-columns",)
+    os.mkfifo(pipe)
+    with pytest.raises(UsageError, match=f"{option} .* it is a named pipe, not a file"):
+        world.run("rotate", "--promote", new, *hashes, option, str(pipe))
 
 
 @pytest.mark.parametrize(
