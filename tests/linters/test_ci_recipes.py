@@ -222,6 +222,8 @@ def checkout(tmp_path: Path) -> Path:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(json.dumps({"digest": f"sha256:{day}"}))
 
+    # It keeps reports out of the repository: the JSON of a quarter is there to be signed.
+    (folder / ".gitignore").write_text((PROJECT / "examples/project/.gitignore").read_text())
     evidence("2026-01-01")
     author = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
     for words in (["remote", "add", "origin", str(origin)], ["add", "."], [*author, "commit", "--quiet", "-m", "Q1"]):
