@@ -226,7 +226,11 @@ def checkout(tmp_path: Path) -> Path:
     (folder / ".gitignore").write_text((PROJECT / "examples/project/.gitignore").read_text())
     evidence("2026-01-01")
     author = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
-    for words in (["remote", "add", "origin", str(origin)], ["add", "."], [*author, "commit", "--quiet", "-m", "Q1"]):
+    for words in (
+        ["remote", "add", "origin", str(origin)],
+        ["add", "--force", "."],
+        [*author, "commit", "--quiet", "-m", "Q1"],
+    ):
         subprocess.run(["git", *words], cwd=folder, check=True)
     evidence("2026-04-01")
     (folder / "review.json").write_text("{}")
