@@ -4,6 +4,8 @@ Touches nothing on import; AWS is called by `phi.kms` only, which loads botocore
 
     fields = PhiFields.from_environment()
     record = fields.encrypt("text")
+    stored = fields.encrypt_bytes(pdf, place("PatientDocument", "data", 7))
+    fields.encrypt_file("scan.tiff", "scan.tiff.phi")
 """
 
 from phi import interpreter
@@ -18,9 +20,11 @@ from phi.errors import (
     AlreadyEncrypted,
     CipherUnsupported,
     DecryptionError,
+    InvalidBytes,
     InvalidDataKey,
     InvalidText,
     InvalidValues,
+    NotBytes,
     NotText,
     PhiError,
     TerminalUnwrapError,
@@ -32,7 +36,7 @@ from phi.failover import FailoverKeySource
 from phi.fields import PhiFields
 from phi.key_cache import CachedKey, KeySource
 from phi.kms import KmsKeySource, KmsTimeouts
-from phi.record import Record
+from phi.record import Record, place
 
 __all__ = [
     "PHI_FIELDS",
@@ -42,6 +46,7 @@ __all__ = [
     "Credentials",
     "DecryptionError",
     "FailoverKeySource",
+    "InvalidBytes",
     "InvalidDataKey",
     "InvalidText",
     "InvalidValues",
@@ -51,6 +56,7 @@ __all__ = [
     "KeyUnwrapped",
     "KmsKeySource",
     "KmsTimeouts",
+    "NotBytes",
     "NotText",
     "PhiCipher",
     "PhiError",
@@ -64,5 +70,6 @@ __all__ = [
     "UnwrapFailed",
     "WrappedKey",
     "WrappedKeys",
+    "place",
     "require_sixteen_byte_ivs",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 
 from phi.batches import PHI_FIELDS, map_fields, map_values
 from phi.cipher import PhiCipher
-from phi.errors import DecryptionError, TransientUnwrapError, UnwrapError
+from phi.errors import DecryptionError, PhiError, TransientUnwrapError, UnwrapError
 from phi.record import V2, Record, RecordV2
 
 RETRY_DELAYS_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
@@ -170,6 +170,9 @@ class _PartialCipher(PhiCipher):
                 raise DecryptionError
             raise self._failure.copy()
         raise DecryptionError
+
+    def _no_such_key(self) -> PhiError:
+        return self._failure.copy()
 
     def decrypt_many(self, values: Any) -> Any:
         return map_values(values, self._decrypt_each)

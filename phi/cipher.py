@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pybase64 import b64decode
 
 from phi.batches import PHI_FIELDS, Column, map_fields, map_values
+from phi.binary.cipher import BinaryCipher, binary_keys
 from phi.errors import AlreadyEncrypted, CipherUnsupported, DecryptionError, InvalidDataKey, InvalidText, NotText
 from phi.record import (
     BEFORE_ONE_PAD,
@@ -62,7 +63,7 @@ _DECRYPTION_FAILURES = (InvalidTag, ValueError, LookupError, TypeError, Attribut
 """The libraries' errors for a text that is not a record of the key; base64's and UTF-8's are ValueErrors."""
 
 
-class PhiCipher:
+class PhiCipher(BinaryCipher):
     """Encrypts texts to records and back; immutable, safe between threads and after a fork, never pickled or copied.
 
     Some code is repeated inline: `make bench` shows what a function call would cost.
@@ -91,10 +92,13 @@ class PhiCipher:
         for data_key in (key, *reading_keys):
             if not isinstance(data_key, bytes) or len(data_key) != DATA_KEY_BYTES:
                 raise InvalidDataKey
+        keys = {data_key: AESGCM(data_key) for data_key in (*reading_keys, key)}
         for name, value in {
-            "_aead": AESGCM(key),
+            "_aead": keys[key],
             "_reading": tuple(AESGCM(reading_key).decrypt for reading_key in reading_keys),
-            "_by_id": {key_id(data_key): AESGCM(data_key) for data_key in (*reading_keys, key)},
+            "_by_id": {key_id(data_key): aead for data_key, aead in keys.items()},
+            "_binary_keys": binary_keys(keys),
+            "_binary_id": bytes.fromhex(key_id(key)),
             "_id": key_id(key),
             "_usage": usage_of(key),
             "_lenient": lenient,

@@ -43,6 +43,20 @@ class NotText(InvalidText, TypeError):
         super().__init__("Only text can be encrypted. Convert the value to text first.")
 
 
+class InvalidBytes(PhiError):
+    """Bytes that cannot be encrypted: more than AES-GCM accepts at once (2 GiB), or for a place that is not UTF-8."""
+
+    def __init__(self, message: str = "The bytes exceed 2 GiB, or their context cannot be encoded as UTF-8.") -> None:
+        super().__init__(message)
+
+
+class NotBytes(InvalidBytes, TypeError):
+    """A value that is neither bytes, a bytearray nor a memoryview."""
+
+    def __init__(self) -> None:
+        super().__init__("Only bytes can be encrypted as bytes. For a text there is `encrypt`.")
+
+
 class AlreadyEncrypted(InvalidText):
     """A field that holds a record of this key."""
 

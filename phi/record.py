@@ -56,6 +56,18 @@ def key_id(data_key: bytes) -> str:
     return hmac.digest(data_key, b"eonpro-phi-record-v2 key id", "sha256")[:8].hex()
 
 
+def place(table: str, column: str, row: object = None) -> str:
+    """The context that binds a record to a column, or to one row of it: no two places have the same one.
+
+    The row is named by the text of its key, as the database shows it. `phi reencrypt` knows these contexts.
+
+    >>> place("PatientDocument", "data"), place("PatientDocument", "data", 7)
+    ('PatientDocument.data', 'PatientDocument.data:7')
+    """
+    parts = ['"' + name.replace('"', '""') + '"' if set(name) & set('.:"') else name for name in (table, column)]
+    return ".".join(parts) + ("" if row is None else f":{row}")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordV2:
     """The parts of a record of version 2."""
