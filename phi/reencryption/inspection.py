@@ -226,6 +226,7 @@ def _column_problems(
         for column in selection.hashes
         if column.source not in selection.columns
     ]
+    needed = {"record": "text, varchar or bytea" if first_time else "text or varchar", "hash": "text or varchar"}
     json_columns = {column.name for column in selection.json_columns}
     for name in dict.fromkeys(selection.names):
         what, shortest = ("record", SHORTEST_RECORD) if name in selection.columns else ("hash", HASH_CHARACTERS)
@@ -237,9 +238,10 @@ def _column_problems(
         if contents[name] is Contents.HIDDEN:
             problems.append(f"{name} is {type_name}; bytes inside another type are not read")
         elif contents[name] is Contents.NEITHER or (
-            not is_text and (what == "hash" or (first_time and name not in json_columns))
+            not is_text
+            and (what == "hash" or (first_time and name not in json_columns and contents[name] is not Contents.BYTES))
         ):
-            problems.append(f"{name} is {type_name}; a {what} needs text or varchar")
+            problems.append(f"{name} is {type_name}; a {what} needs {needed[what]}")
         if length is not None and length < shortest:
             problems.append(f"{name} is {type_name}, which is too short: the shortest {what} has {shortest} characters")
         if generated:

@@ -20,6 +20,7 @@ from pybase64 import b64decode
 from phi.cipher import CIPHERTEXT, RAW_CIPHERTEXT, RAW_IV, RAW_TAG, TAG, PhiCipher, join_parts
 from phi.errors import DecryptionError
 from phi.record import BEFORE_ONE_PAD, BEFORE_TWO_PADS, IV_BYTES, V2, looks_like_a_record
+from phi.reencryption.binary import FAULTY, BinaryReencryptor, BytesPlace
 from phi.reencryption.embedded import embedded_records, is_damaged, may_hold_records, replaced
 from phi.reencryption.errors import ReencryptionError
 from phi.reencryption.json_fields import texts_of_fields
@@ -29,7 +30,6 @@ from phi.usage import usage_of
 _split_ivs = Struct(f"{IV_BYTES}s").iter_unpack
 _ZEROS = (b"", b"\0", b"\0\0")
 _PAD_AS_ZERO = bytes.maketrans(b"=", b"A")
-_FAULTY = "A new record cannot be decrypted again: this machine's memory or CPU is faulty."
 _DECRYPTION_FAILURES = (ValueError, IndexError, InvalidTag, OverflowError)
 
 
@@ -82,6 +82,47 @@ class RecordReencryptor:
         if column.counts.old != column.counts.new:
             self._mostly_new = column.counts.new > column.counts.old
         return column
+
+    def reencrypt_bytes(
+        self, values: Sequence[str | None], keys: Sequence[str], where: BytesPlace, *, write: bool = True
+    ) -> ReencryptedColumn:
+        """A column of bytea, with one character a byte: binary records, and text records inside other bytes.
+
+        A binary record keeps its place, where that is its column or its row; one of another place is listed. Without
+        an old key whole values become binary records. Else as `reencrypt`; the texts are always there.
+        """
+        binary = BinaryReencryptor(old=self._old_cipher, new=self._new_cipher, renew=self._renewed_content)
+        taken = [bool(value) and binary.takes(value or "", has_records=self._has_records) for value in values]
+        mine = [at for at, is_mine in enumerate(taken) if is_mine]
+        others = [at for at, is_mine in enumerate(taken) if not is_mine]
+        columns = (
+            (mine, binary.reencrypt([values[at] or "" for at in mine], [keys[at] for at in mine], where, write=write)),
+            (
+                others,
+                self.reencrypt(
+                    [values[at] for at in others],
+                    [keys[at] for at in others],
+                    write=write,
+                    texts=True,
+                    documents=True,
+                ),
+            ),
+        )
+        records, texts, counts = [UNCHANGED] * len(values), list[str | None]([None]) * len(values), ColumnCounts()
+        for places, column in columns:
+            counts += column.counts
+            for at, record, text in zip(places, column.records, column.texts, strict=True):
+                records[at], texts[at] = record, text
+        return ReencryptedColumn(records=records, counts=counts, texts=texts)
+
+    def _renewed_content(self, content: str, *, write: bool) -> tuple[str, ColumnCounts]:
+        if not self._may_hold_old(content):
+            return content, ColumnCounts()
+        inside = self._renewed(content, write=write)
+        return inside.text, inside.counts
+
+    def _has_records(self, value: str) -> bool:
+        return looks_like_a_record(value) or bool(embedded_records(value, self._opened))
 
     def _fast_path(self, values: Sequence[str | None], *, write: bool, texts: bool) -> ReencryptedColumn | None:
         """A column whose records are all under the key that most records had before; None for any other."""
@@ -251,7 +292,7 @@ class RecordReencryptor:
     def _encrypt_v2(self, text: str | None) -> str:
         record = self._new_cipher.encrypt_v2(text)
         if record is None or self._new_cipher.decrypt(record) != text:
-            raise ReencryptionError(_FAULTY)
+            raise ReencryptionError(FAULTY)
         return record
 
     def _old_text(self, value: str) -> str | None:
@@ -298,7 +339,7 @@ class RecordReencryptor:
         except (ValueError, InvalidTag):
             correct = False
         if not correct:
-            raise ReencryptionError(_FAULTY)
+            raise ReencryptionError(FAULTY)
         return records
 
     def __repr__(self) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
+from phi.reencryption.binary import BytesPlace
 from phi.reencryption.database import Database
 from phi.reencryption.errors import ConnectionLost, LockConflict, ReencryptionError
 from phi.reencryption.hashing import HashCarrier
@@ -108,10 +109,15 @@ class Worker:
         stored = dict(zip(selection.names, rows.values, strict=True))
         sources = {column.source for column in selection.hashes}
         documents = {column.name for column in self._table.documents}
+        in_bytes = {column.name for column in self._table.documents if column.is_bytes}
         fields = {column.name: frozenset(column.fields) for column in selection.json_columns}
         columns = {
             name: self._reencryptor.encrypt_fields(values, rows.keys, fields[name], write=self.write)
             if name in fields
+            else self._reencryptor.reencrypt_bytes(
+                values, rows.keys, BytesPlace(table=self._table.name, column=name), write=self.write
+            )
+            if name in in_bytes
             else self._reencryptor.reencrypt(
                 values, rows.keys, write=self.write, texts=name in sources, documents=name in documents
             )

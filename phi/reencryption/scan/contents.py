@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from psycopg import sql
 
 from phi.batches import PHI_FIELDS
+from phi.binary.record import MAGIC, looks_binary
 from phi.cipher import PhiCipher
 from phi.errors import DecryptionError
 from phi.hashes import IS_HASH
@@ -53,7 +54,8 @@ _DOCUMENTS_AT_A_TIME = 20
 
 # For bytes that hold nothing like a record PostgreSQL sends the beginning alone: see `may_hold_records`.
 _BYTES = (
-    "case when position('\\x3d3a'::bytea in {0}) > 0 or position('\\x76323a'::bytea in {0}) > 0 "
+    f"case when substring({{0}} from 1 for {len(MAGIC)}) = '\\x{MAGIC.hex()}'::bytea"
+    " or position('\\x3d3a'::bytea in {0}) > 0 or position('\\x76323a'::bytea in {0}) > 0 "
     f"or position('\\x75303033'::bytea in {{0}}) > 0 then {{0}} else substring({{0}} from 1 for {_HEAD_BYTES}) end"
 )
 _FORMS = {Contents.BYTES: _BYTES, Contents.HIDDEN: "case when {0} is not null then ''::bytea end"}
@@ -133,6 +135,18 @@ class _Opener:
                     return fingerprint, ""
         return None
 
+    def binary(self, data: bytes) -> tuple[str, bytes] | None:
+        """The same for a binary record or a stream; without a content where it is bound to its place, or where only
+        its beginning was read: then its key id says whose it is.
+        """
+        for fingerprint, cipher in self._ciphers.items():
+            if cipher.holds_bytes(data):
+                try:
+                    return fingerprint, cipher.decrypt_bytes(data) or b""
+                except DecryptionError:
+                    return fingerprint, b""
+        return None
+
 
 def _count(columns: Sequence[ScannedColumn], row: Sequence[Value], opener: _Opener) -> None:
     """Count one row. Its plain texts are also compared with the texts of its records, to find copies in the clear."""
@@ -143,6 +157,8 @@ def _count(columns: Sequence[ScannedColumn], row: Sequence[Value], opener: _Open
             column.bytes_ += value is not None
         elif not value:
             continue
+        elif isinstance(value, bytes) and looks_binary(value):
+            _count_binary(column, value, opener, texts)
         elif isinstance(value, bytes):
             # One character a byte: a record is ASCII, whatever the other bytes are.
             rest = _count_inside(column, value.decode("latin-1"), opener, texts)
@@ -182,6 +198,19 @@ def _count_inside(column: ScannedColumn, value: str, opener: _Opener, texts: lis
             texts += _count_record(column, each.opened, opener, shortest=_SHORTEST_INSIDE)
     column.documents += bool(found)
     return replaced(value, [(each.start, each.end, "") for each in found]) if found else None
+
+
+def _count_binary(column: ScannedColumn, value: bytes, opener: _Opener, texts: list[str]) -> None:
+    """Count a binary record or a stream, and the text records inside its content."""
+    if opened := opener.binary(value):
+        fingerprint, content = opened
+        text = _as_utf8(content)
+        # Other bytes are no copy of a text: they are searched for records, and not compared.
+        shortest = _SHORTEST if text is not None else len(content) + 1
+        found = (fingerprint, content.decode("latin-1") if text is None else text)
+        texts += _count_record(column, found, opener, shortest=shortest)
+    else:
+        column.unreadable += 1
 
 
 def _count_record(column: ScannedColumn, opened: tuple[str, str], opener: _Opener, *, shortest: int) -> Iterator[str]:
