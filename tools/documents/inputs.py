@@ -15,9 +15,8 @@ from typing import Any, get_args
 
 from components.settings import Settings
 from wizard.core.models.inputs import Input, InputType
-from wizard.inputs.key import KEY_INPUTS
+from wizard.inputs.key import KEY_INPUTS, TRAIL_INPUTS
 from wizard.inputs.registry import APPLICATION_INPUTS, BACKUP_TO, INPUTS, STATE_INPUTS, TARGET
-from wizard.inputs.trail import TRAIL_INPUTS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reference" / "inputs.md"

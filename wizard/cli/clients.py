@@ -29,10 +29,10 @@ from wizard.core.ports.run import TargetContext
 from wizard.core.state_backend import BackendFact, in_words
 from wizard.data_key.verification import ChildDecryptVerifier, ChildWrapper
 from wizard.inputs import answers_file, vercel_cli
+from wizard.inputs.answers_file import DraftFiles
 from wizard.inputs.application_folder import ApplicationFolder, missing_parts
 from wizard.inputs.application_readers import read_code
 from wizard.inputs.registry import by_key
-from wizard.inputs.saved_progress import DraftFiles
 from wizard.pulumi_engine import config
 from wizard.pulumi_engine.backend import StatePlaces, list_stacks
 from wizard.pulumi_engine.engine import PulumiEngine, Upgrade

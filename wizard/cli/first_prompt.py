@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from wizard.core.clients import Draft
 from wizard.core.models.inputs import Choice, InputType, Question
-from wizard.inputs import saved_progress
+from wizard.inputs import answers_file
 from wizard.inputs.registry import by_key, heading
 
 AFRESH = "\0afresh"
@@ -64,7 +64,7 @@ def begin(
     if is_first:
         ui.line(INTRODUCTION)
     opening = EarlyAnswers()
-    if draft is not None and draft.stage in (saved_progress.REVIEWED, saved_progress.PLANNED):
+    if draft is not None and draft.stage in (answers_file.REVIEWED, answers_file.PLANNED):
         # What could be saved is saved: there is nothing to offer but the rest.
         opening = EarlyAnswers(draft=draft.answers)
     elif (

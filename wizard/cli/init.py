@@ -1,12 +1,16 @@
-"""`init`: makes a customer's project, a small folder with the settings of stacks, for the installed program.
+"""What the installed program needs beside it: `init` makes a customer's project, `engine` installs the Pulumi CLI.
 
-Writes the folder's files and its `.venv`; reads the files of a checkout, with --from. Replaces no file.
+Writes the project's files and its `.venv`, replacing none; reads a checkout, with --from. Starts
+`tools.bootstrap.installed`, which writes the user's folder for caches.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +20,15 @@ import installation
 from wizard import SOURCE_FOLDER, version
 from wizard.cli import project_environment
 from wizard.core import files, json_documents
-from wizard.core.errors import UsageError
+from wizard.core.child_environment import inherited
+from wizard.core.errors import SetupError, UsageError
 from wizard.core.next_command import Result, Text, shell, wizard
+from wizard.pulumi_engine import config
 
 if TYPE_CHECKING:
     from wizard.core.ports.run import Offline
+    from wizard.terminal.terminal import Terminal
+
 
 TEMPLATE = SOURCE_FOLDER / "examples" / "project"
 RECIPES = SOURCE_FOLDER / "examples" / "ci" / "github"
@@ -128,3 +136,52 @@ def _of_checkout(source: Path) -> Iterator[tuple[str, bytes]]:
     for path in (*stacks, *sorted((source / "reviews").rglob("*"))):
         if path.is_file():
             yield str(path.relative_to(source)), files.read(path, links=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    build: bool
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "--build", action="store_true", help="build it from its source, with Go; two to four minutes (default: no)"
+        )
+
+    def run_offline(self, offline: Offline) -> Result:
+        if not installation.IS_INSTALLED:
+            raise UsageError(
+                "this is a checkout of eonpro-kms, whose set-up installs the engine", shell("make", "setup")
+            )
+        install_engine(build=self.build)
+        path = str(config.chosen_engine())
+        offline.print(path)
+        return 0, json_documents.engine(path)
+
+
+def install_engine(*, build: bool) -> None:
+    """Install the official CLI, or build it. Raises SetupError; the reason has been said on standard error."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "tools.bootstrap.installed", *(("--build",) if build else ())],
+        env={**inherited(os.environ, "XDG_", "GO", "PULUMI_HOME"), "PYTHONPATH": str(SOURCE_FOLDER)},
+        stdin=subprocess.DEVNULL,
+        stdout=sys.stderr,
+        check=False,
+    )
+    if done.returncode != 0:
+        official = "install the official one: https://www.pulumi.com/docs/install/"
+        way_out = official if build else wizard("engine", "--build", advice=f"builds it, with Go; or {official}")
+        raise SetupError("the Pulumi CLI was not installed", way_out)
+
+
+def offer_engine(terminal: Terminal) -> None:
+    """Ask a person whether it is to be installed; where that fails, whether it is to be built. Raises SetupError."""
+    terminal.line("There is no Pulumi CLI on this machine; it makes the resources and keeps their state.")
+    if not terminal.confirm("Install the official one, for this user?"):
+        return
+    try:
+        install_engine(build=False)
+    except SetupError:
+        if not terminal.confirm("Build it from its source? It takes two to four minutes, and Go.", default=False):
+            raise
+        install_engine(build=True)

@@ -24,7 +24,7 @@ from wizard.core import files
 from wizard.core.clients import Answer, Clients, Request, Source
 from wizard.core.errors import SetupError, UsageError
 from wizard.core.next_command import CALLER_PATH, PROGRAM, SCRIPT, Run, RunOptions, quote, wizard
-from wizard.inputs import answers, application_folder, saved_progress
+from wizard.inputs import answers, answers_file, application_folder
 from wizard.inputs.answers_file import read_answers
 from wizard.inputs.registry import by_key
 from wizard.pulumi_engine import config
@@ -52,7 +52,7 @@ def build_request(
     `tolerates_settings`: settings of the stack that cannot be used are as none. `is_upgrade`: this version of the
     program is newer than the project's, and becomes the project's with the update.
     """
-    drafts = saved_progress.DraftFiles(PROJECT_FOLDER)
+    drafts = answers_file.DraftFiles(PROJECT_FOLDER)
     application = application_folder.detect(_application_folder())
     saved, plan = _saved(options, tolerates_settings), _saved_plan(options)
     # A pipe, such as `--answers <(sops -d FILE)`, can be read only once.
@@ -91,9 +91,9 @@ def _find_engine(terminal: Terminal) -> None:
     except SetupError:
         if not installation.IS_INSTALLED:
             raise
-        from wizard.cli import engine
+        from wizard.cli import init
 
-        engine.offer(terminal)
+        init.offer_engine(terminal)
         config.find_engine(os.environ)
 
 
@@ -103,7 +103,7 @@ def _find_engine(terminal: Terminal) -> None:
 def _opened(
     options: RunOptions,
     terminal: Terminal,
-    drafts: saved_progress.DraftFiles,
+    drafts: answers_file.DraftFiles,
     application: application_folder.ApplicationFolder,
 ) -> first_prompt.EarlyAnswers:
     given = options.inputs.get("target") is not None or os.environ.get(by_key["target"].variable)

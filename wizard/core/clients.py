@@ -96,7 +96,7 @@ ListStacks = Callable[[Mapping[str, str]], "tuple[ListedStack, ...]"]
 
 
 class Drafts(Protocol):
-    """The port to the answers of unfinished runs (`wizard/inputs/saved_progress.py`)."""
+    """The port to the answers of unfinished runs (`wizard/inputs/answers_file.py`)."""
 
     def load(self, stack: str) -> Draft | None:
         """The stack's draft; None where none can be read."""

@@ -88,7 +88,7 @@ def help_text(topic: str | None, text: str) -> Document:
 
 
 def manifest(content: Mapping[str, Any]) -> Document:
-    """The document of the command line itself (`wizard.cli.manifest.content`)."""
+    """The document of the command line itself (`wizard.cli.offline.content`)."""
     return {**head("manifest"), **content}
 
 

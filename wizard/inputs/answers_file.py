@@ -1,16 +1,20 @@
-"""The answers file: YAML or JSON, with all values as text and all faults reported at once.
+"""Answers on disk: the answers file of a person, and the draft of a run that was left.
 
-Reads or creates the one file that it is given. No error holds a value of the file: it may be a secret put there by
-mistake.
+Reads or creates the one file that it is given; reads and writes `.wizard/STACK.json` in the project's folder. No error
+holds a value of the answers file: it may be a secret put there by mistake. A draft never holds a secret.
 """
 
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from wizard.core import files, safe_text
+from wizard.core.clients import Answer, Draft, Source
 from wizard.core.errors import UsageError
 from wizard.core.next_command import wizard
 from wizard.inputs.registry import INPUTS, by_key
@@ -200,3 +204,84 @@ def listed(heading: str, lines: Sequence[str]) -> str:
     half = _LONGEST // 2
     shortened = (line if len(line) <= _LONGEST else f"{line[:half]} … {line[-half:]}" for line in lines)
     return "\n".join([f"{heading}:", *(f"  {line}" for line in shortened)])
+
+
+ANSWERING = "answering"
+"""The questions were being answered."""
+REVIEWED = "reviewed"
+"""Everything is answered, and the plan is shown, but not confirmed."""
+PLANNED = "planned"
+"""The plan was made: the settings are in the stack's configuration."""
+
+_SAVED_SOURCES = (Source.FLAG, Source.ENVIRONMENT, Source.FILE, Source.DRAFT, Source.COPIED, Source.ASKED)
+"""Detected and default answers are found again by the next run; saved ones are saved already."""
+
+
+def progress_from_answers(answers: Mapping[str, Answer], *, stage: str, at: datetime, asked: tuple[str, ...]) -> Draft:
+    """The saved answers; after the plan only those that the stack's configuration does not have."""
+    return Draft(
+        stage=stage,
+        at=at,
+        answers={
+            key: answer.value
+            for key, answer in answers.items()
+            if answer.source in _SAVED_SOURCES
+            and not by_key[key].secret
+            and not (stage == PLANNED and by_key[key].field is not None)
+        },
+        asked=tuple(key for key in asked if not by_key[key].secret),
+    )
+
+
+def draft_text(draft: Draft) -> str:
+    answers = {key: list(value) if isinstance(value, tuple) else value for key, value in draft.answers.items()}
+    document = {"stage": draft.stage, "at": draft.at.isoformat(), "asked": list(draft.asked), "answers": answers}
+    import json
+
+    return json.dumps(document, indent=2) + "\n"
+
+
+def read_draft(content: str) -> Draft | None:
+    """The draft in a text; None for anything else, since a bad draft must not stop a run."""
+    try:
+        document = safe_text.parse_json(content)
+        return Draft(
+            stage=str(document["stage"]),
+            at=datetime.fromisoformat(document["at"]),
+            asked=tuple(key for key in document["asked"] if key in by_key),
+            # The values are checked with all other answers.
+            answers={
+                key: tuple(value) if isinstance(value, list) else value
+                for key, value in document["answers"].items()
+                if key in by_key and not by_key[key].secret
+            },
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+class DraftFiles:
+    """The drafts of one project, as files. Implements `Drafts`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / ".wizard"
+
+    def load(self, stack: str) -> Draft | None:
+        try:
+            return read_draft(files.read_text(self._file(stack), links=False))
+        except (OSError, UnicodeDecodeError):
+            return None
+
+    def save(self, stack: str, draft: Draft) -> None:
+        """Replace the stack's draft atomically."""
+        with contextlib.suppress(OSError):
+            files.make_folder(self._folder, own=True)
+            files.replace(self._file(stack), draft_text(draft).encode())
+
+    def remove(self, stack: str) -> None:
+        with contextlib.suppress(OSError):
+            self._file(stack).unlink()
+
+    def _file(self, stack: str) -> Path:
+        # A stack may be called `organization/project/name`.
+        return self._folder / f"{quote(stack, safe='')}.json"

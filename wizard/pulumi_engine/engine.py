@@ -34,9 +34,8 @@ from wizard.core.state_backend import BackendKind
 from wizard.pulumi_engine import backend, config, passphrase, workspace
 from wizard.pulumi_engine import plan as engine_plan
 from wizard.pulumi_engine.events import Comparison, Watch, interrupted
-from wizard.pulumi_engine.plan import stack_state, with_imports
+from wizard.pulumi_engine.plan import Creations, stack_state, with_imports, with_unrecorded
 from wizard.pulumi_engine.process import EngineProcess
-from wizard.pulumi_engine.unrecorded import Creations, with_unrecorded
 from wizard.pulumi_engine.workspace import EngineWorkspace
 
 if TYPE_CHECKING:

@@ -6,19 +6,21 @@ Part of the client of Pulumi: touches nothing but its arguments.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wizard.core import errors
 from wizard.core.models.inputs import StepState
 from wizard.core.models.stack import Drift, DriftKind, OnProgress, Progress, Step
 from wizard.core.next_command import Text, shell, wizard
+from wizard.core.safe_text import without_authorization_id
 from wizard.core.state_backend import ENTER_PASSPHRASE
-from wizard.pulumi_engine import failures, plan
+from wizard.pulumi_engine import plan
 from wizard.pulumi_engine.passphrase import LOST
 
 if TYPE_CHECKING:
     from pulumi.automation import EngineEvent
+
 
 _COLOUR = re.compile(r"<\{%[^%]*%\}>")
 
@@ -163,8 +165,8 @@ def run_error(stack: str, watch: Watch, *, was_interrupted: bool, is_silent: boo
         return stale
     if watch.bound and is_silent and not watch.complaints:
         return plan.changed_outputs(stack)
-    if lines := failures.causes(watch.failures):
-        return errors.ResourceError("\n".join(lines), failures.next_step(lines))
+    if lines := causes(watch.failures):
+        return errors.ResourceError("\n".join(lines), next_step(lines))
     return None
 
 
@@ -203,7 +205,7 @@ def _of_backend(message: str) -> errors.SetupError | None:
     if "pulumi login" in message or "PULUMI_ACCESS_TOKEN" in message:
         return errors.NoBackend(f"Pulumi has no state backend to work with: {message}", _LOG_IN)
     if "no space left on device" in message:
-        return errors.ResourceError(f"{failures.DISK_FULL}: {message}", failures.MAKE_ROOM)
+        return errors.ResourceError(f"{DISK_FULL}: {message}", MAKE_ROOM)
     said = f"Pulumi's state backend does not answer: {message}"
     if "NoSuchBucket" in message:
         return errors.SetupError(
@@ -232,3 +234,65 @@ def _of_backend(message: str) -> errors.SetupError | None:
     if re.search(r"dial tcp|request send failed|performing HTTP request|no such host|i/o timeout", message):
         return errors.Unreachable(said, shell("pulumi", "whoami", "-v", advice="it shows which backend Pulumi uses"))
     return None
+
+
+_FOLLOWS = re.compile(r"expected resource operations for \S+ but none were seen")
+"""After any failure the rest of the plan is not applied."""
+_SOURCE = re.compile(r"^\S+\.go:\d+: (?:sdk\.[\w.]+: )?")
+"""A source position that the bridged provider prints: `sdk-v2/provider2.go:572: sdk.helper_schema: `."""
+_PROVIDER = re.compile(r": provider=aws@\S+$")
+_WRAPPER = re.compile(r"\d+ errors? occurred:\s*\* |(?:creating|updating|deleting|reading) urn:pulumi:\S+: ")
+_NOISE = re.compile(
+    r"(?:https response error )?StatusCode: \d+, |RequestID: [^\s,]*, |HostID: [^\s,]*, |,? ?status code: \d+"
+    r"|, request id: [^\s,:]+"
+)
+_SPACE = re.compile(r"\s+")
+_DIED = re.compile(
+    r"error reading from server: |transport: Error while dialing|exited prematurely|code = Unavailable|plugin exited"
+    r"|transport is closing|could not connect to plugin|the provider process"
+)
+"""A plug-in that is gone: the call under way, those after it, and the engine's own remark."""
+_FULL = re.compile(r"failed to save snapshot: .*?(?:blob .*?: )?(?:\w+ )?(\S+): no space left on device", re.DOTALL)
+
+DISK_FULL = "the disk with the stack's state is full"
+MAKE_ROOM = "make room there, then run the same command again: what AWS has made becomes part of the stack"
+PLUGIN_DIED = (
+    "Pulumi's plug-in for AWS was killed or crashed in the middle of the update, as for lack of memory; AWS may have "
+    "carried out what it was asked for last"
+)
+
+
+def causes(failures: Sequence[str]) -> list[str]:
+    """The failures without those that only follow, each once and on one line, as the service says it."""
+    lines: list[str] = []
+    for failure in failures:
+        if _FOLLOWS.search(failure):
+            continue
+        if _DIED.search(failure):
+            lines.append(PLUGIN_DIED)
+        elif full := _FULL.search(failure):
+            # The name of the file is of a temporary one beside the state.
+            folder = full.group(1).rpartition("/")[0]
+            lines.append(f"{DISK_FULL}: {folder or full.group(1)}")
+        else:
+            lines += _parts(failure)
+    return list(dict.fromkeys(lines))
+
+
+def next_step(lines: Sequence[str]) -> str:
+    """The advice for these causes."""
+    if PLUGIN_DIED in lines:
+        return "run the same command again: what AWS has made becomes part of the stack"
+    if any(line.startswith(DISK_FULL) for line in lines):
+        return MAKE_ROOM
+    return "fix the cause, then run the same command again: existing resources stay"
+
+
+def _parts(failure: str) -> Iterator[str]:
+    """Each error of a failure. The provider reports its error twice, the second time with the URN."""
+    text = _PROVIDER.sub("", _SOURCE.sub("", without_authorization_id(failure).strip()))
+    for part in re.split(r"\n\s*\* ", _WRAPPER.sub("", text)):
+        line = _SPACE.sub(" ", _NOISE.sub("", part)).strip()
+        line = _PROVIDER.sub("", _SOURCE.sub("", line))
+        if line:
+            yield line

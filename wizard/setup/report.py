@@ -1,10 +1,12 @@
-"""The report of a run: what exists, the checklist, the next steps, and the non-interactive command.
+"""The end of a run: the checklist of what the account says now, what exists, the next steps, and the command without
+questions.
 
-Pure. Holds no secret.
+Reads the account through the facts of the stack, and changes nothing. Holds no secret.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +14,23 @@ from components.policies.requirements import Topic
 from components.settings import Outputs, Settings
 from components.settings.arn import Arn
 from components.settings.stored_values import BY_VARIABLE, DATA_KEY
-from wizard.account.views import ChecklistEntry, ItemState
-from wizard.core import json_documents
-from wizard.core.clients import ApplicationCode
-from wizard.core.errors import SetupError
+from wizard.account import judgements
+from wizard.account.facts import StackFacts
+from wizard.account.notices import Notice, State
+from wizard.account.views import ChecklistEntry, Diagnosis, ItemState, diagnose, item_of, judgements_of
+from wizard.core import json_documents, retry
+from wizard.core.clients import ApplicationCode, Clients
+from wizard.core.errors import SetupError, known
 from wizard.core.models import delivery as models
 from wizard.core.models.account import Identity
+from wizard.core.models.delivery import Verification, VerificationState
 from wizard.core.models.inputs import Mark, is_region
 from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import Step
 from wizard.core.next_command import Command, plain_name, wizard
 from wizard.inputs.application_readers import before_removal
+from wizard.setup import deliver_and_verify
+from wizard.setup.steps import PreparedRun
 from wizard.targets.port import NextStep, deploy_targets
 from wizard.targets.vercel.access_key import DeliveredAccessKey
 
@@ -280,3 +288,81 @@ def document(report: Report) -> json_documents.Document:
         "seconds": round(report.seconds, 1),
         "repeat": repeat_command(report),
     }
+
+
+TOPICS = (
+    Topic.KEY,
+    Topic.KEY_POLICY,
+    Topic.OTHERS,
+    Topic.APPLICATION_POLICY,
+    Topic.ROTATION,
+    Topic.TRAIL,
+    Topic.DATA_KEY,
+    Topic.REVIEW,
+)
+"""The items that the account, and the signed reviews, decide."""
+
+
+def facts_of(clients: Clients, ready: PreparedRun, outputs: Outputs) -> StackFacts:
+    """The facts of the stack after the update."""
+    # As the update has left it: reading it again would take seconds.
+    state = replace(ready.findings.state, exists=True, has_key=True, outputs=outputs)
+    return StackFacts(
+        stack=ready.stack,
+        settings=ready.settings,
+        aws=ready.aws,
+        sources=clients,
+        open_engine=lambda: ready.engine,
+        vercel=ready.vercel,
+        readers={"state": lambda: state, "project": lambda: ready.findings.project},
+    )
+
+
+def read_ahead(clients: Clients, ready: PreparedRun, outputs: Outputs) -> StackFacts:
+    """The facts of a stack that this run does not change. Those that its end needs are read in the background."""
+    facts, context = facts_of(clients, ready, outputs), deliver_and_verify.context_of(ready, outputs)
+
+    def read_all() -> None:
+        retry.give_way()
+        retry.together(
+            lambda: facts.last_backup,
+            partial(diagnosis_of, facts),
+            partial(deliver_and_verify.proofs_ahead, clients, facts, context),
+        )
+
+    retry.ahead(read_all)
+    return facts
+
+
+def diagnosis_of(facts: StackFacts) -> Diagnosis:
+    """What the account says of the items that it decides; judged once."""
+    return known(facts.once("evidence", lambda: diagnose(facts, judgements_of(TOPICS, judgements.ALL_CHECKS))))
+
+
+def is_all_good(diagnosis: Diagnosis) -> bool:
+    """Whether nothing in it is wrong or unknown."""
+    return not any(notice.state in (State.WRONG, State.UNKNOWN) for notice in diagnosis.notices)
+
+
+def checklist(diagnosis: Diagnosis, proofs: Sequence[Verification], settings: Settings) -> tuple[ChecklistEntry, ...]:
+    """The nine items of a set-up."""
+    notices = (*diagnosis.notices, *_of_this_run(proofs))
+    return tuple(
+        item_of(topic, notices, settings, diagnosis.stack) for topic in (*TOPICS[:-1], Topic.APPLICATION, Topic.REVIEW)
+    )
+
+
+def _of_this_run(proofs: Sequence[Verification]) -> Iterator[Notice]:
+    """What the run has verified itself: no verification replaces the application's own use of the key."""
+    bears_on = ("application-tested",)
+    rest = "deploy, and save a record in the application"
+    failed = [proof for proof in proofs if proof.state is VerificationState.FAILED]
+    incomplete = [proof for proof in proofs if proof.state is not VerificationState.PROVED]
+    if failed:
+        yield Notice.wrong("proof-failed", failed[0].detail, why="", requirements=bears_on)
+    elif incomplete:
+        yield Notice.person(f"{incomplete[0].target}: {incomplete[0].detail}; {rest}", requirements=bears_on)
+    elif proofs:
+        yield Notice.person(f"verified as {proofs[0].principal} at {proofs[0].at}; now {rest}", requirements=bears_on)
+    else:
+        yield Notice.person(f"nothing was delivered in this run; {rest}", requirements=bears_on)

@@ -30,7 +30,7 @@ from wizard.core.ports.run import (
 from wizard.core.retry import Threads, give_way
 from wizard.core.safe_text import counted
 from wizard.core.state_backend import KEY_ALIAS, Circumstances, StateBackend, in_words, resolve
-from wizard.inputs import saved_progress
+from wizard.inputs import answers_file
 from wizard.inputs.interview import Interview, Interviewer
 from wizard.inputs.registry import STEPS, by_key, heading
 from wizard.setup import foreign_variables, plan
@@ -144,7 +144,7 @@ def _save_draft(
     request: Request, clients: Clients, stage: str, answers: Mapping[str, Answer], asked: tuple[str, ...] = ()
 ) -> None:
     if clients.drafts is not None:
-        draft = saved_progress.progress_from_answers(answers, stage=stage, at=clients.now(), asked=asked)
+        draft = answers_file.progress_from_answers(answers, stage=stage, at=clients.now(), asked=asked)
         clients.drafts.save(request.stack, draft)
 
 
@@ -165,7 +165,7 @@ def interviewer(request: Request, clients: Clients, *, unasked: tuple[str, ...] 
         is_first=request.saved is None and not request.yes,
         asked=request.asked,
         unasked=unasked,
-        save_progress=partial(_save_draft, request, clients, saved_progress.ANSWERING),
+        save_progress=partial(_save_draft, request, clients, answers_file.ANSWERING),
     )
 
 
@@ -384,7 +384,7 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
         engine.prepare(request.stack, ready.settings)
         if ui.interactive:
             # After a cancellation the next run asks only for the confirmation.
-            _save_draft(request, clients, saved_progress.REVIEWED, ready.answers)
+            _save_draft(request, clients, answers_file.REVIEWED, ready.answers)
         if findings.state.pending or findings.unrecorded:
             engine.recover(request.stack, findings.orphaned_creations, findings.unrecorded)
         # With the settings of the last update one preview tells whether settings, state and account agree.
@@ -475,7 +475,7 @@ def update(request: Request, clients: Clients, ready: PreparedRun, planned: plan
     _claim_environment(ready)
     ready.engine.write_settings(request.stack)
     # The stack's configuration holds the answers now; in the draft they would override later changes of it.
-    _save_draft(request, clients, saved_progress.PLANNED, ready.answers)
+    _save_draft(request, clients, answers_file.PLANNED, ready.answers)
     outputs = ready.findings.state.outputs
     if not planned.changes and outputs is not None:
         clients.ui.line("no resource has to be changed", mark=Mark.OK)

@@ -20,7 +20,7 @@ from wizard.core.models.rotation import LastBackup
 from wizard.core.next_command import Command, plain_name, shell, wizard
 from wizard.core.ports.run import Engine, TargetContext, UserInterface
 from wizard.inputs.registry import BACKUP_TO
-from wizard.setup import confirmation, deliver_and_verify, evidence, plan, report, saved_plan, steps
+from wizard.setup import confirmation, deliver_and_verify, plan, report, saved_plan, steps
 from wizard.setup.preflight import account, services
 from wizard.setup.report import has_backup
 from wizard.targets.port import deploy_target
@@ -100,25 +100,25 @@ def setup(request: Request, clients: Clients) -> report.Report:
         # Nobody is asked about the plan, and it will most likely change nothing that is read here.
         outputs = ready.findings.state.outputs
         if outputs is not None and request.yes and ready.settings == request.saved:
-            ahead.append(evidence.read_ahead(clients, ready, outputs))
+            ahead.append(report.read_ahead(clients, ready, outputs))
 
     with confirmation.confirmed(request, clients, on_checked=read_ahead) as confirmed_plan:
         ready, planned = confirmed_plan.ready, confirmed_plan.planned
         outputs = steps.update(request, clients, ready, planned)
     # What this run has changed is read when the proof has waited until AWS knows it everywhere.
-    facts = None if planned.changes else ahead[0] if ahead else evidence.read_ahead(clients, ready, outputs)
+    facts = None if planned.changes else ahead[0] if ahead else report.read_ahead(clients, ready, outputs)
     ui = clients.ui
     delivery = deliver_and_verify.deliver_and_verify(clients, ready, outputs, yes=request.yes, facts=facts)
     last_backup, refused_backup = _backed_up(
         *(request, clients, ready, outputs, delivery.stored_data_key),
-        last=(facts or evidence.facts_of(clients, ready, outputs)).last_backup,
+        last=(facts or report.facts_of(clients, ready, outputs)).last_backup,
     )
     ui.section("Evidence", "the compliance checklist, read from the account just now")
     ui.working("reading the account")
-    diagnosis = evidence.read(facts) if facts and delivery.wrote_nothing else None
-    if diagnosis is None or not evidence.is_all_good(diagnosis):
+    diagnosis = report.diagnosis_of(facts) if facts and delivery.wrote_nothing else None
+    if diagnosis is None or not report.is_all_good(diagnosis):
         # It was read before this run wrote to the store or a target.
-        diagnosis = evidence.read(evidence.facts_of(clients, ready, outputs))
+        diagnosis = report.diagnosis_of(report.facts_of(clients, ready, outputs))
     done = report.Report(
         stack=request.stack,
         settings=ready.settings,
@@ -130,7 +130,7 @@ def setup(request: Request, clients: Clients) -> report.Report:
         delivered=delivery.delivered,
         proofs=delivery.proofs,
         access_key=delivery.access_key,
-        checklist=evidence.checklist(diagnosis, delivery.proofs, ready.settings),
+        checklist=report.checklist(diagnosis, delivery.proofs, ready.settings),
         last_backup=last_backup,
         refused_backup=refused_backup,
         former_key=ready.former_key,

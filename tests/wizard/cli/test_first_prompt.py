@@ -13,7 +13,7 @@ from tests.wizard.fakes.clients import FakeUserInterface
 from wizard.cli import first_prompt
 from wizard.cli.first_prompt import EarlyAnswers, first_question
 from wizard.core.clients import Draft
-from wizard.inputs.saved_progress import ANSWERING, PLANNED
+from wizard.inputs.answers_file import ANSWERING, PLANNED
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LEFT = Draft(
@@ -139,7 +139,7 @@ def test_a_run_that_was_left_is_not_started_from_another_stack(session) -> None:
 
 
 def test_the_opening_loads_nothing_heavy() -> None:
-    program = "import sys, wizard.cli.first_prompt, wizard.inputs.saved_progress; print(*sys.modules)"
+    program = "import sys, wizard.cli.first_prompt, wizard.inputs.answers_file; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     heavy = (
         "json",

@@ -12,13 +12,13 @@ import pytest
 from _pytest.mark import ParameterSet
 
 import wizard.cli.main as cli
-from wizard.cli import manifest, parser
+from wizard.cli import offline, parser
 from wizard.cli.commands import COMMANDS, READ_ONLY, SCHEMAS, TABLE
 from wizard.core.errors import UsageError
 from wizard.core.next_command import RunOptions
 from wizard.inputs.registry import INPUTS
 
-COMMANDS_TOLD: dict[str, dict[str, Any]] = {each["name"]: each for each in manifest.content()["commands"]}
+COMMANDS_TOLD: dict[str, dict[str, Any]] = {each["name"]: each for each in offline.manifest_content()["commands"]}
 EACH = [(name, option) for name, command in COMMANDS_TOLD.items() for option in command["options"]]
 
 
@@ -112,13 +112,13 @@ def test_a_command_that_only_reads_changes_nothing() -> None:
 
 def test_each_command_has_its_schema_and_no_schema_is_left_out() -> None:
     named = [name for command in COMMANDS_TOLD.values() for name in command["schemas"]]
-    assert sorted([*named, manifest.FAILURE, "answers"]) == sorted(SCHEMAS)
+    assert sorted([*named, offline.FAILURE, "answers"]) == sorted(SCHEMAS)
 
 
 def test_the_table_is_for_people_and_fits_its_width(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["manifest"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines)) <= manifest.WIDTH
+    assert max(map(len, lines)) <= offline.WIDTH
     assert {line.split()[0] for line in lines if line and not line.startswith(" ")} >= set(COMMANDS)
 
 

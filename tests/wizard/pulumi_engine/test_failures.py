@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wizard.pulumi_engine.failures import MAKE_ROOM, PLUGIN_DIED, causes, next_step
+from wizard.pulumi_engine.events import MAKE_ROOM, PLUGIN_DIED, causes, next_step
 
 KEY = "urn:pulumi:production::eonpro-kms::eonpro:kms:PhiKey$aws:kms/key:Key::phi-key"
 REFUSED = "creating KMS Key (7f2c): key rotation: AccessDeniedException: User is not authorized to perform this"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wizard.pulumi_engine.failures import causes
+from wizard.pulumi_engine.events import causes
 from wizard.pulumi_engine.plan import StoredPlan, deviation
 
 URN = "urn:pulumi:production::eonpro-kms::eonpro:kms:PhiKey$aws:kms/key:Key::phi-key"

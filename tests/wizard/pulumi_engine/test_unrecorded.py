@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from wizard.core.models.account import UnrecordedResource
-from wizard.pulumi_engine.plan import with_imports
-from wizard.pulumi_engine.unrecorded import Creations, with_unrecorded
+from wizard.pulumi_engine.plan import Creations, with_imports, with_unrecorded
 
 STACK = "urn:pulumi:production::eonpro-kms::pulumi:pulumi:Stack::eonpro-kms-production"
 PART = "urn:pulumi:production::eonpro-kms::eonpro:kms:PhiKey::phi-key"

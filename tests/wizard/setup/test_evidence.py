@@ -34,7 +34,7 @@ from wizard.account.views import ChecklistEntry, ItemState, diagnose, judgements
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.delivery import Verification, VerificationState
 from wizard.core.models.rotation import VersionOrigin
-from wizard.setup.evidence import TOPICS, checklist
+from wizard.setup.report import TOPICS, checklist
 
 ALIAS, POLICY, OTHERS, IAM, ROTATION, TRAIL, DATA_KEY, TESTED, REVIEWED = range(9)
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"

@@ -1,21 +1,30 @@
-"""The checks of a report's period: log files, uses of the key, columns of the database by a scan, and sign-ins.
+"""The evidence of a report's period: the facts that only it needs, and the checks of log files, uses of the key,
+columns of the database by a scan, and sign-ins.
 
-Reads through the facts.
+Reads through the facts of the stack; each is read once.
 """
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from components.policies.evaluation.principals import ACCOUNT_ACCESS
 from components.policies.stack import trail_arn_of
+from components.settings import SecretStore
 from components.settings.arn import Arn, resource_name
-from wizard.account import codes, evidence, fixes
+from wizard.account import codes, fixes
+from wizard.account.access.review import review as read_review
 from wizard.account.access.stored_reviews import VALID_DAYS
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Judgement, Notice, judgement, needed
-from wizard.core.models.access import PrincipalAccess, SignIn
+from wizard.core.errors import ResourceError, SetupError, attempted, known
+from wizard.core.models.access import AccessReview, FormerText, PrincipalAccess, SignIn
+from wizard.core.models.account import TrailFact
 from wizard.core.models.delivery import StoredDataKey
+from wizard.core.models.rotation import KeyRotations
+from wizard.core.models.trail import LogValidation, Usage
 from wizard.core.next_command import NO_COMMAND, Text, shell, wizard
+from wizard.core.retry import Threads
 from wizard.core.safe_text import first_of
 from wizard.targets.vercel.access_key import OLDEST
 
@@ -32,15 +41,15 @@ _UNDONE = {"clear", "unreadable", "unread"}
 @judgement("sign-in")
 def check_sign_ins(facts: StackFacts) -> Iterator[Notice]:
     """Whether everybody who reaches the key has MFA, and no access key is too old (CIS AWS Foundations 1.5, 1.14)."""
-    sign_ins = needed("how those who can use the key sign in", evidence.sign_ins(facts))
-    for each in sign_ins:
+    people = needed("how those who can use the key sign in", sign_ins(facts))
+    for each in people:
         yield from _sign_in_problems(facts, each)
         if each.mfa is None:
             is_elsewhere = not each.is_in_iam(facts.settings.account_id)
             command = wizard("review", "--stack", facts.stack) if is_elsewhere else NO_COMMAND
             yield Notice.unknown(f"the MFA of {each.arn}", each.why, command=command)
-    seen = sum(each.mfa is not None for each in sign_ins)
-    keys = sum(key.active for each in sign_ins for key in each.access_keys)
+    seen = sum(each.mfa is not None for each in people)
+    keys = sum(key.active for each in people for key in each.access_keys)
     yield Notice.good(
         f"users with a right on the key, the root user among them: {seen}; their active access keys: {keys}"
     )
@@ -89,10 +98,10 @@ def _sign_in_problems(facts: StackFacts, each: SignIn) -> Iterator[Notice]:
 @judgement("audit-logs-signed")
 def check_log_files(facts: StackFacts) -> Iterator[Notice]:
     """Whether no log file was changed or deleted, and all are signed."""
-    validations = needed("the digests of the audit logs", evidence.log_validations(facts))
+    validations = needed("the digests of the audit logs", log_validations(facts))
     if faults := [fault for each in validations for fault in each.faults]:
         all_ = ", all in report.json" if len(faults) > _MOST else ""
-        start = ("--start-time", f"{evidence.since(facts):%Y-%m-%dT%H:%M:%SZ}")
+        start = ("--start-time", f"{since(facts):%Y-%m-%dT%H:%M:%SZ}")
         yield Notice.wrong(
             "logs-changed",
             what=f"{first_of(faults, _MOST, separator='; ')}{all_}",
@@ -122,7 +131,7 @@ def check_log_files(facts: StackFacts) -> Iterator[Notice]:
 def check_use(facts: StackFacts) -> Iterator[Notice]:
     """Whether the application itself used the key in the period; this product's verifications do not count."""
     what = "whether the application used the key"
-    review = needed(what, evidence.access_review(facts))
+    review = needed(what, access_review(facts))
     own = [each for each in review.principals if each.arn in facts.principals]
     if not own or any(each.events is None or each.verifications is None for each in own):
         yield Notice.unknown(what, why="CloudTrail's event history does not tell")
@@ -152,13 +161,13 @@ def _times(number: int | None) -> str:
 @judgement("application-tested")
 def check_scan(facts: StackFacts) -> Iterator[Notice]:
     """Whether the database has columns that are not encrypted: a key beside them protects nothing."""
-    scan = evidence.scan(facts)
-    if scan is None:
+    scanned = scan(facts)
+    if scanned is None:
         return
-    at, by_state = datetime.fromisoformat(scan["at"]), _columns(scan)
-    rows = sum(table["rowsRead"] for table in scan["tables"])
+    at, by_state = datetime.fromisoformat(scanned["at"]), _columns(scanned)
+    rows = sum(table["rowsRead"] for table in scanned["tables"])
     text = f"phi scan of {at:%Y-%m-%d} ({rows:,} rows): {len(by_state.get('records', ())):,} columns of records"
-    problems = [*_scan_problems(facts, scan, at, by_state)]
+    problems = [*_scan_problems(facts, scanned, at, by_state)]
     if not problems:
         yield Notice.good(f"{text}, none in the clear")
         return
@@ -203,3 +212,95 @@ def _scan_problems(
 
 
 REPORT_CHECKS: tuple[Judgement, ...] = (check_log_files, check_use, check_scan, check_sign_ins)
+
+WINDOW_DAYS = 90
+"""How far back the use of the key is read: a quarter, as far as CloudTrail's event history goes."""
+
+LOG_FILES = 500
+"""Log files that are compared with their signed digests, the newest; a busy account writes some 25,000 a quarter."""
+
+SCAN, MOST_LOG_FILES = "phi scan", "log files to compare"
+"""The names of the two facts that a person gives."""
+
+
+def since(facts: StackFacts) -> datetime:
+    """UTC; begin of the period, which ends when the facts are read."""
+    return facts.at - timedelta(days=WINDOW_DAYS)
+
+
+def access_review(facts: StackFacts) -> AccessReview | SetupError:
+    """Who can use and who can administer the key, and who did in the period."""
+    return facts.once("access review", lambda: read_review(facts, window_days=WINDOW_DAYS))
+
+
+def sign_ins(facts: StackFacts) -> tuple[SignIn, ...] | SetupError:
+    """Of everybody who can, or may be able to, use or administer the key; not of programs."""
+    return facts.once("sign-ins", lambda: _sign_ins(facts))
+
+
+def _sign_ins(facts: StackFacts) -> tuple[SignIn, ...]:
+    account, review = facts.settings.account_id, known(access_review(facts))
+
+    def sign_in(principal: PrincipalAccess) -> SignIn | None:
+        arn = principal.arn
+        if SignIn(arn=arn).is_in_iam(account):
+            answer = attempted(facts.aws.access.sign_in, arn, now=facts.at)
+            return SignIn(arn=arn, why=answer.message) if isinstance(answer, SetupError) else answer
+        why = _other_sign_in(principal, account)
+        return SignIn(arn=arn, why=why) if why else None
+
+    reaching = [principal for principal in review.principals if principal.rights or not principal.is_known]
+    with Threads(max_workers=8, thread_name_prefix="sign-in") as pool:
+        return tuple(filter(None, pool.map(sign_in, reaching)))
+
+
+def _other_sign_in(principal: PrincipalAccess, account: str) -> str:
+    """Where its MFA is decided, if not in IAM; empty for a role of users that are listed, or of a program."""
+    if principal.arn == ACCOUNT_ACCESS:
+        return "IAM Identity Center decides the MFA of the people who are assigned in AWS account access"
+    if "/aws-reserved/sso.amazonaws.com/" in principal.arn:
+        return "IAM Identity Center decides its MFA"
+    if any(":saml-provider/" in text for text in principal.assumed_by):
+        return "its identity provider decides its MFA"
+    if f"::{account}:role/" in principal.arn or principal.arn.endswith(".amazonaws.com"):
+        return ""
+    return "it is not a user or a role of this account"
+
+
+def log_validations(facts: StackFacts) -> tuple[LogValidation, ...] | SetupError:
+    """The validation of the audit logs of the period, of each Region that has the key."""
+    return facts.once("signed logs", lambda: _log_validations(facts))
+
+
+def _log_validations(facts: StackFacts) -> tuple[LogValidation, ...]:
+    trail, outputs = known(facts.trail), facts.outputs
+    if not isinstance(trail, TrailFact) or outputs is None:
+        raise ResourceError("there is no audit trail", wizard("doctor"))
+    most = known(facts.once(MOST_LOG_FILES, lambda: LOG_FILES))
+    return tuple(
+        facts.aws.audit.validate_logs(trail, region, since=since(facts), until=facts.at, most=most)
+        for region in outputs.regions
+    )
+
+
+def scan(facts: StackFacts) -> Mapping[str, Any] | None:
+    """What `python -m phi scan --json` printed; None if it was not given."""
+    return known(facts.once(SCAN, lambda: None))
+
+
+def rotations(facts: StackFacts) -> KeyRotations | SetupError:
+    """The past and future rotations of the key."""
+    return facts.once("rotations", lambda: facts.aws.key_rotation.rotations(str(facts.key_arn)))
+
+
+def usage(facts: StackFacts) -> Usage | SetupError:
+    """The counts of the period."""
+    key, bucket = str(facts.key_arn), facts.settings.names.trail_bucket
+    return facts.once(
+        "usage", lambda: facts.aws.usage_metrics.read(key_arn=key, bucket=bucket, since=since(facts), until=facts.at)
+    )
+
+
+def history(facts: StackFacts, name: str, store: SecretStore) -> tuple[FormerText, ...] | SetupError:
+    """The former values of a parameter or secret, the oldest first."""
+    return facts.once(f"history {name}", lambda: facts.access_diagnostics.history(name, store))

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from components.settings import Outputs, SecretStore, Settings
-from wizard.account import evidence, judgements
+from wizard.account import judgements
 from wizard.account.access.stored_reviews import VALID_DAYS
 from wizard.account.facts import StackFacts
+from wizard.account.judgements import period
 from wizard.account.judgements.stack import COMPARISON
 from wizard.account.notices import Notice
 from wizard.account.views import Diagnosis, diagnose
@@ -56,7 +57,7 @@ class Inputs:
     reviewed_by: str | None = None
     scan: Mapping[str, Any] | None = None
     """The document of `read_scan`; without it the report says nothing of the columns of the database."""
-    log_files: int | None = evidence.LOG_FILES
+    log_files: int | None = period.LOG_FILES
     """How many are compared; None: all."""
 
 
@@ -72,7 +73,7 @@ class Read:
     @property
     def records(self) -> Mapping[str, tuple[FormerText, ...] | SetupError]:
         """The earlier values of the records of backups and drills, and of the stored data key, by parameter."""
-        return {name: evidence.history(self.stack, name, store) for name, store in _records(self.stack.settings)}
+        return {name: period.history(self.stack, name, store) for name, store in _records(self.stack.settings)}
 
 
 def gather(stack: StackFacts, clients: Clients, inputs: Inputs) -> facts.ReportFacts:
@@ -81,7 +82,7 @@ def gather(stack: StackFacts, clients: Clients, inputs: Inputs) -> facts.ReportF
     Raises StackNotFound for a stack that is not deployed, or the error that prevented reading its state.
     """
     settings, outputs = stack.settings, deployed_stack.outputs_of(stack)
-    given = {evidence.SCAN: inputs.scan, evidence.MOST_LOG_FILES: inputs.log_files}
+    given = {period.SCAN: inputs.scan, period.MOST_LOG_FILES: inputs.log_files}
     stack = stack.otherwise(sources=replace(clients, reviews=inputs.reviews), given=given)
     read = _read(stack, outputs)
     access = _access(stack, inputs.reviews)
@@ -95,7 +96,7 @@ def gather(stack: StackFacts, clients: Clients, inputs: Inputs) -> facts.ReportF
         region=settings.region,
         created_at=stack.at,
         created_by=stack.identity.arn,
-        since=evidence.since(stack),
+        since=period.since(stack),
         prepared_by=inputs.prepared_by,
         reviewed_by=inputs.reviewed_by,
         checklist=tuple(checklist_of(read.diagnosis, settings, stack.stack, stack.at)),
@@ -103,8 +104,8 @@ def gather(stack: StackFacts, clients: Clients, inputs: Inputs) -> facts.ReportF
         access=access,
         rotation=_rotation(stack),
         retention=facts.retention(stack.retention(outputs.trail_bucket), settings, outputs, at=stack.at),
-        logs=known_or(evidence.log_validations(stack), ()),
-        sign_ins=known_or(evidence.sign_ins(stack), ()),
+        logs=known_or(period.log_validations(stack), ()),
+        sign_ins=known_or(period.sign_ins(stack), ()),
         cost=cost,
         doctor=_doctor(read.diagnosis, stack.stack),
         agreements=agreements,
@@ -131,8 +132,8 @@ def _read(stack: StackFacts, outputs: Outputs) -> Read:
         identity = pool.submit(aws.identify)
         account = pool.submit(read_account, aws, settings, key_arn=outputs.key_arn, trail_arn=outputs.trail_arn)
         others: list[Future[object]] = []
-        others += [pool.submit(evidence.rotations, stack), pool.submit(evidence.usage, stack)]
-        others += [pool.submit(evidence.history, stack, name, store) for name, store in _records(settings)]
+        others += [pool.submit(period.rotations, stack), pool.submit(period.usage, stack)]
+        others += [pool.submit(period.history, stack, name, store) for name, store in _records(settings)]
         others += [pool.submit(lambda: stack.versions)]
         diagnosis = diagnose(stack, judgements.REPORT_CHECKS)
         for other in others:
@@ -149,7 +150,7 @@ def _read(stack: StackFacts, outputs: Outputs) -> Read:
 
 
 def _access(stack: StackFacts, reviews: Path) -> facts.AccessFacts:
-    saved, answer = stack.reviews, evidence.access_review(stack)
+    saved, answer = stack.reviews, period.access_review(stack)
     live = known_or(answer, None)
     newest = saved.newest
     former = newest.review if newest else None
@@ -176,7 +177,7 @@ def _below(file: str, reviews: Path) -> str:
 
 
 def _rotation(stack: StackFacts) -> facts.RotationTimeline:
-    answer, versions = evidence.rotations(stack), stack.versions
+    answer, versions = period.rotations(stack), stack.versions
     rotations = known_or(answer, None)
     return facts.RotationTimeline(
         rotations=rotations,
@@ -188,7 +189,7 @@ def _rotation(stack: StackFacts) -> facts.RotationTimeline:
 
 def cost_facts(read: Read, assumptions: Assumptions) -> facts.CostFacts:
     """A month's cost: the estimate, and what was used where it could be counted. What-ifs belong to `cost`."""
-    settings, used = read.stack.settings, evidence.usage(read.stack)
+    settings, used = read.stack.settings, period.usage(read.stack)
     by_use = cost_by_use(settings, assumptions, used, read.account) if isinstance(used, Usage) else None
     bill = estimate(settings, read.account.applied(assumptions))
     planned = {item.driver for item in bill.items}
@@ -279,7 +280,7 @@ def _history(read: Read, reports: Path) -> Iterator[facts.Event]:
     for file in sorted(reports.glob("*/report.json")):
         if event := _report_event(file):
             yield event
-    rotations = evidence.rotations(read.stack)
+    rotations = period.rotations(read.stack)
     if isinstance(rotations, KeyRotations):
         for rotation in rotations.rotations:
             kind = "on demand" if rotation.on_demand else "automatic"
@@ -314,13 +315,13 @@ def _record_events(parameter: str, values: Iterable[FormerText]) -> Iterator[fac
 
 def _unread(read: Read, access: facts.AccessFacts, cost: facts.CostFacts) -> Iterator[Unread]:
     """Everything that was not read, wherever the report tells it: the one count of the summary."""
-    stack, rotations = read.stack, evidence.rotations(read.stack)
+    stack, rotations = read.stack, period.rotations(read.stack)
     yield from (Unread(what=notice.what, why=notice.why) for notice in read.diagnosis.not_checked)
     parts = {
         "the key's rotations": rotations,
         "the versions of the data key": stack.versions,
-        "the access to the key": evidence.access_review(stack),
-        "the usage": evidence.usage(stack),
+        "the access to the key": period.access_review(stack),
+        "the usage": period.usage(stack),
         **{f"the history of {parameter}": values for parameter, values in read.records.items()},
     }
     for what, answer in parts.items():

@@ -12,9 +12,9 @@ from pathlib import Path
 from jinja2 import UndefinedError
 
 from wizard import PROJECT_FOLDER
-from wizard.account import evidence
 from wizard.account.access.stored_reviews import REVIEWS
 from wizard.account.facts import StackFacts
+from wizard.account.judgements import period
 from wizard.commands import deployed_stack
 from wizard.commands.backup.destination import required_lock
 from wizard.commands.cost import assumptions_of
@@ -63,7 +63,7 @@ def run(options: ReportOptions, request: Request, clients: Clients) -> tuple[int
         prepared_by=options.prepared_by,
         reviewed_by=options.reviewed_by,
         scan=scan,
-        log_files=None if options.all_logs else evidence.LOG_FILES,
+        log_files=None if options.all_logs else period.LOG_FILES,
     )
     if options.to:
         bucket = options.to.removeprefix(S3).partition("/")[0]

@@ -13,8 +13,8 @@ from markupsafe import Markup
 
 from components import settings as contract
 from components.settings.arn import Arn
-from wizard.account import evidence
 from wizard.account.facts import StackFacts
+from wizard.account.judgements import period
 from wizard.account.notices import State
 from wizard.account.views import Diagnosis, state_of
 from wizard.commands.report.document import Fact, Form
@@ -87,7 +87,7 @@ _STORES: Mapping[contract.SecretStore, str] = {
 
 def architecture_facts(stack: StackFacts, outputs: contract.Outputs, diagnosis: Diagnosis) -> Architecture:
     """The deployed stack, as it was read."""
-    settings, scan = stack.settings, evidence.scan(stack)
+    settings, scan = stack.settings, period.scan(stack)
     columns = [column["state"] for table in scan["tables"] for column in table["columns"]] if scan else []
     guarded = state_of("key-deletion-window", diagnosis.notices) is State.GOOD
     return Architecture(

@@ -18,7 +18,7 @@ from sandbox.pulumi_plugins.provider.documents import equivalent_documents
 from sandbox.pulumi_plugins.provider.values import UNKNOWN, from_struct, to_struct
 from tests.sandbox.pulumi_plugins.engine_project import ACCOUNT, CREDENTIALS, REGION, client
 from tests.sandbox.pulumi_plugins.provider_client import ProviderClient, ProviderFailure
-from wizard.pulumi_engine.failures import causes
+from wizard.pulumi_engine.events import causes
 
 KEY = "aws:kms/key:Key"
 TRAIL = "aws:cloudtrail/trail:Trail"

@@ -23,8 +23,9 @@ from tests.wizard.account.judgements.test_backup import document as backup_docum
 from tests.wizard.commands.report.test_collect import NOW, OTHER, PLACE, World, scan
 from tests.wizard.fakes.backup import VAULT_BUCKET
 from tests.wizard.fakes.clients import ACCOUNT, ADMIN, APP, APP_POLICY, KEY, LOGS_KEY, STORED_KEY, settings, wrapped
-from wizard.account import evidence, judgements
+from wizard.account import judgements
 from wizard.account.facts import StackFacts
+from wizard.account.judgements import period
 from wizard.account.notices import State
 from wizard.account.views import Diagnosis, counts, diagnose, state_of
 from wizard.commands.report.claims import CALLS, agreements_of, checklist_of, safeguards_of
@@ -338,7 +339,7 @@ def facts_of(world: World, diagnosis: Diagnosis) -> dict[str, frozenset[str]]:
     return found
 
 
-NEVER_UNREAD = frozenset({"state", "keys", "code", "instances", evidence.SCAN, evidence.MOST_LOG_FILES})
+NEVER_UNREAD = frozenset({"state", "keys", "code", "instances", period.SCAN, period.MOST_LOG_FILES})
 """Without the state there is no report, `keys` is made of facts that are values, the others are read for the words of a
 command, or are given by a person."""
 

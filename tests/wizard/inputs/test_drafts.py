@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from wizard.core.clients import Answer, Draft, Source
-from wizard.inputs import saved_progress
-from wizard.inputs.saved_progress import ANSWERING, PLANNED, DraftFiles
+from wizard.inputs import answers_file
+from wizard.inputs.answers_file import ANSWERING, PLANNED, DraftFiles
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECRET = "vercel-token-of-the-clinic"
@@ -44,7 +44,7 @@ def files(tmp_path: Path) -> DraftFiles:
 
 
 def test_what_somebody_said_is_kept_and_what_is_found_anew_is_not() -> None:
-    draft = saved_progress.progress_from_answers(
+    draft = answers_file.progress_from_answers(
         ANSWERS, stage=ANSWERING, at=AT, asked=("target", "profile", "vercel_token")
     )
     assert draft.answers == {"target": ("vercel",), "profile": "clinic", "region": "us-east-1"}
@@ -52,15 +52,11 @@ def test_what_somebody_said_is_kept_and_what_is_found_anew_is_not() -> None:
 
 
 def test_once_the_plan_is_drawn_the_configuration_holds_the_rest() -> None:
-    assert saved_progress.progress_from_answers(ANSWERS, stage=PLANNED, at=AT, asked=()).answers == {
-        "profile": "clinic"
-    }
+    assert answers_file.progress_from_answers(ANSWERS, stage=PLANNED, at=AT, asked=()).answers == {"profile": "clinic"}
 
 
 def test_no_secret_is_kept(files, tmp_path: Path) -> None:
-    files.save(
-        "production", saved_progress.progress_from_answers(ANSWERS, stage=ANSWERING, at=AT, asked=tuple(ANSWERS))
-    )
+    files.save("production", answers_file.progress_from_answers(ANSWERS, stage=ANSWERING, at=AT, asked=tuple(ANSWERS)))
     assert [file for file in tmp_path.rglob("*") if file.is_file() and SECRET in file.read_text()] == []
 
 
@@ -101,8 +97,8 @@ def test_what_is_no_draft_is_none(files, tmp_path: Path, content: str) -> None:
 
 
 def test_a_secret_in_a_draft_is_not_read() -> None:
-    text = saved_progress.text(DRAFT).replace('"multi_region": false', f'"vercel_token": "{SECRET}"')
-    draft = saved_progress.read(text)
+    text = answers_file.draft_text(DRAFT).replace('"multi_region": false', f'"vercel_token": "{SECRET}"')
+    draft = answers_file.read_draft(text)
     assert draft is not None and "vercel_token" not in draft.answers
 
 
