@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from phi.record import looks_like_a_record
@@ -39,7 +39,7 @@ class EmbeddedRecord(Generic[T]):
     start: int
     end: int
     """The first and the last character's index in the text, the last exclusive; with its escapes."""
-    opened: T | None
+    opened: T | None = field(repr=False)
     """The result of its decryption; None if no key decrypts it."""
     record: str = ""
     """The record without the escapes of its place."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 EVERY_FIELD = "*"
 """In place of a field's name: every text of the document."""
@@ -24,7 +24,7 @@ class JsonText:
     start: int
     end: int
     """Its place in the document, between the quotes."""
-    text: str
+    text: str = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,7 +4,7 @@ Touches nothing; psycopg composes the statements, so no name and no value is eve
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from psycopg import sql
@@ -50,7 +50,7 @@ class Rows:
 
     keys: Sequence[str]
     versions: Sequence[str]
-    values: Sequence[Sequence[str | None]]
+    values: Sequence[Sequence[str | None]] = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.keys)
