@@ -13,10 +13,10 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from phi import call_limit, errors
+from phi import call_limit, errors, vercel
 from phi.aws_errors import ERRORS_BY_CODE as ERRORS_BY_CODE
 from phi.aws_errors import error_for as error_for
 from phi.cipher import DATA_KEY_BYTES
@@ -212,6 +212,7 @@ def _create_client(
         session.register_component("data_loader", _data_loader())
         if credentials is None:
             _limit_metadata_services(session)
+            _add_vercel(session, region)
         return session.create_client(service, region_name=region, config=config, **arguments)
     except BotoCoreError as error:
         raise _local_error(error, f"{service} in {region}") from error
@@ -267,6 +268,39 @@ def _limit_metadata_services(session: Any) -> None:
     for http in (fetcher._session for fetcher in fetchers):
         http._pool_classes_by_scheme = http._manager.pool_classes_by_scheme = _limited_pools()
         http.send = call_limit.within(METADATA_SECONDS, http.send)
+
+
+def _add_vercel(session: Any, region: str) -> None:
+    """Have the chain assume the role of a deployment on Vercel, after the credentials of the environment."""
+    from botocore import credentials
+    from botocore.exceptions import TokenRetrievalError
+
+    arn = vercel.role_arn()
+    if arn is None:
+        return
+
+    def token() -> str:
+        if found := vercel.oidc_token():
+            return found
+        raise TokenRetrievalError(provider="vercel-oidc", error_msg="there is no token now")
+
+    class Vercel(credentials.CredentialProvider):  # type: ignore[misc]
+        METHOD = "vercel-oidc"
+
+        def load(self) -> Any:
+            if not vercel.oidc_token():
+                return None
+            fetcher = credentials.AssumeRoleWithWebIdentityCredentialFetcher(
+                client_creator=partial(session.create_client, region_name=region),
+                web_identity_token_loader=token,
+                role_arn=arn,
+                extra_args={"RoleSessionName": "eonpro-phi"},
+            )
+            return credentials.DeferredRefreshableCredentials(
+                method=self.METHOD, refresh_using=fetcher.fetch_credentials
+            )
+
+    session.get_component("credential_provider").insert_after("assume-role-with-web-identity", Vercel())
 
 
 @cache

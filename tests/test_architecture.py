@@ -111,6 +111,7 @@ TABLE = (
         pure=True,
     ),
     Row(files=("phi/kms.py",), outside=("boto3", "botocore"), ours=("phi.*",)),
+    Row(files=("phi/vercel.py",), outside=("vercel",), ours=("phi.*",)),
     # An adapter knows the errors and what it was given, never a key or a cipher.
     *(
         Row(files=(files,), outside=libraries, ours=("phi.adapters.*", "phi.errors"))
