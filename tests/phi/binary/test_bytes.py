@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import random
+import subprocess
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -195,3 +196,26 @@ def test_a_shared_vector_of_a_fault_is_refused(vector: dict[str, Any]) -> None:
         stored = base64.b64decode(vector["stored"])
     with pytest.raises(DecryptionError):
         PhiCipher(base64.b64decode(vector["dataKey"])).decrypt_bytes(stored, vector["context"])
+
+
+@pytest.mark.needs("node")
+def test_node_agrees_on_every_vector_and_reads_what_is_written_here(tmp_path: Path) -> None:
+    stream = BytesIO()
+    CIPHER.encrypt_stream(BytesIO(b"ab" * 2**17), stream, PLACE, chunk_bytes=2**16)
+    written = [(sealed(b"%PDF", PLACE), b"%PDF"), (stream.getvalue(), b"ab" * 2**17)]
+    accepted = [
+        {
+            "name": f"written {number}",
+            "dataKey": base64.b64encode(KEY).decode(),
+            "context": PLACE,
+            "content": base64.b64encode(content).decode(),
+            "stored": base64.b64encode(stored).decode(),
+        }
+        for number, (stored, content) in enumerate(written)
+    ]
+    (tmp_path / "vectors.json").write_text(json.dumps({**VECTORS, "accepted": VECTORS["accepted"] + accepted}))
+    program = Path(__file__).parents[1] / "vectors" / "read.mjs"
+    command = ["node", str(program), str(tmp_path / "vectors.json")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == []
