@@ -24,6 +24,12 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, place)
+        if hasattr(os, "O_DIRECTORY"):  # the new name, too, is on the disk
+            folder = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
     except BaseException:
         with suppress(FileNotFoundError):
             os.unlink(draft)

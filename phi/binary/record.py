@@ -45,7 +45,7 @@ def header(form: int, key_id: bytes) -> bytes:
 
 def key_id_of(data: bytes) -> bytes | None:
     """The id of the key that a record or a stream is under; None for anything else. Nothing is proved by it."""
-    if looks_binary(data) and len(data) >= HEADER_BYTES and data[len(MAGIC)] in (RECORD, STREAM):
+    if looks_binary(data) and len(data) > OVERHEAD_BYTES and data[len(MAGIC)] in (RECORD, STREAM):
         return data[len(MAGIC) + 1 : HEADER_BYTES]
     return None
 

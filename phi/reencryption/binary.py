@@ -84,7 +84,12 @@ class BinaryReencryptor:
                 text, inside = self.renew(content.decode("latin-1"), write=write)
                 content = text.encode("latin-1")
             is_new = is_new and not inside.old
-            counts += ColumnCounts(new=int(is_new), old=int(not is_new), foreign=inside.foreign)
+            counts += ColumnCounts(
+                new=int(is_new),
+                old=int(not is_new),
+                foreign=inside.foreign,
+                example_rows=(key,) if inside.foreign else (),
+            )
             texts.append(_text(content))
             if not is_new and write:
                 records[at] = self._sealed(data, content, opened.context).decode("latin-1")

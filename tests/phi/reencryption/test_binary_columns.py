@@ -112,6 +112,14 @@ def test_text_records_inside_a_binary_record_change_with_it() -> None:
         assert new.decrypt(json.loads(opened)["name"]) == "Jane"
 
 
+def test_a_text_record_of_an_unknown_key_inside_a_binary_one_is_listed() -> None:
+    inner = json.dumps({"name": PhiCipher(THIRD).encrypt("Jane")}).encode()
+    values = as_text(PhiCipher(OLD).encrypt_bytes(inner))
+    found = RecordReencryptor(old=[OLD], new=NEW).reencrypt_bytes(values, ["7"], WHERE)
+    assert (found.counts.old, found.counts.foreign, found.counts.example_rows) == (1, 1, ("7",))
+    assert PhiCipher(NEW).decrypt_bytes(found.records[0].encode("latin-1")) == inner
+
+
 @needs_postgresql
 def test_a_column_of_binary_records_is_found_under_its_key_and_moved_to_the_new(operator: Operator) -> None:
     fill(operator, 60)
@@ -134,7 +142,7 @@ def test_damaged_records_and_copies_of_their_texts_are_seen_by_a_scan(operator: 
     operator.patients.run(CREATE)
     record = PhiCipher(OLD).encrypt_bytes("Befund: Jöhn Dœ".encode()) or b""
     operator.patients.run("insert into \"PatientDocument\" values (1, 'befund: jöhn dœ', %s)", record)
-    operator.patients.run('insert into "PatientDocument" values (2, null, %s)', record[:12])
+    operator.patients.run('insert into "PatientDocument" values (2, null, %s)', record[:40])
     done = scan(operator, "--json")
     data = column(done, "PatientDocument", "data")
     assert (list(data["underKeys"].values()), data["underNoKey"], done.code) == ([1], 1, 1)
