@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from Crypto.Cipher import AES
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from phi import CachedKey, DecryptionError, InvalidBytes, NotBytes, PhiCipher, PhiError, PhiFields, place
@@ -35,6 +35,7 @@ def sealed(data: bytes, context: str = "", key: bytes = KEY) -> bytes:
 
 
 @given(some.binary(min_size=1), some.text())
+@settings(max_examples=50)
 def test_any_bytes_come_back_from_their_own_place(data: bytes, context: str) -> None:
     record = sealed(data, context)
     assert len(record) == len(data) + OVERHEAD_BYTES and looks_binary(record)
@@ -42,6 +43,7 @@ def test_any_bytes_come_back_from_their_own_place(data: bytes, context: str) -> 
 
 
 @given(some.binary(min_size=1))
+@settings(max_examples=50)
 def test_bytes_of_any_driver_are_taken(data: bytes) -> None:
     for same in (data, bytearray(data), memoryview(data), memoryview(data + data)[: len(data)]):
         assert CIPHER.decrypt_bytes(memoryview(sealed(bytes(same)))) == data
@@ -99,6 +101,7 @@ def test_a_record_opens_in_its_own_row_of_its_own_column_alone() -> None:
 
 
 @given(*[some.tuples(some.text(), some.text(), some.none() | some.text())] * 2)
+@settings(max_examples=50)
 def test_two_places_never_have_the_same_name(
     one: tuple[str, str, str | None], other: tuple[str, str, str | None]
 ) -> None:
