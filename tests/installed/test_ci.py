@@ -27,6 +27,9 @@ from tests.onboarding.deployment import ACCOUNT, Deployment
 from tests.tools.github import GitHub, github_api
 from wizard import version
 
+# Each waits for pip, as a job does: three minutes together.
+pytestmark = pytest.mark.thorough
+
 RECIPES = recipes()
 NOT_EXECUTED = {
     *("actions/checkout", "actions/setup-python", "actions/upload-artifact", "actions/download-artifact"),

@@ -136,6 +136,7 @@ def test_what_was_changed_by_hand_stays_when_a_project_is_made_again(newcomer: P
     assert (tmp_path / "README.md").read_text() == "ours"
 
 
+@pytest.mark.thorough
 def test_an_installation_that_was_killed_is_made_whole(newcomer: Person, tmp_path: Path):
     person = newcomer.at(tmp_path)
     person.types(*uvx(), "init")
@@ -147,6 +148,7 @@ def test_an_installation_that_was_killed_is_made_whole(newcomer: Person, tmp_pat
     assert package.exists() and not (tmp_path / ".venv" / "eonpro-kms.unfinished").exists()
 
 
+@pytest.mark.thorough
 def test_another_file_than_the_pinned_one_is_not_installed(newcomer: Person, tmp_path: Path):
     person = newcomer.at(tmp_path)
     person.types(*uvx(), "init")
