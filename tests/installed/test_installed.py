@@ -119,6 +119,7 @@ def test_a_folder_with_other_things_stays_as_it_is(newcomer: Person, tmp_path: P
     assert [path.name for path in tmp_path.iterdir()] == ["package.json"]
 
 
+@pytest.mark.thorough
 def test_the_pulumi_project_of_another_program_is_not_touched(newcomer: Person, tmp_path: Path):
     (tmp_path / "Pulumi.yaml").write_text("name: website\nruntime: nodejs\n")
     printed = newcomer.at(tmp_path).types(*uvx(), "init", code=2)
@@ -126,6 +127,7 @@ def test_the_pulumi_project_of_another_program_is_not_touched(newcomer: Person, 
     assert [path.name for path in tmp_path.iterdir()] == ["Pulumi.yaml"]
 
 
+@pytest.mark.thorough
 def test_what_was_changed_by_hand_stays_when_a_project_is_made_again(newcomer: Person, tmp_path: Path):
     person = newcomer.at(tmp_path)
     person.types(*uvx(), "init")
@@ -210,6 +212,7 @@ def test_nothing_of_it_is_written_into_the_installed_package(clinic: Person):
     assert present == {line.split(",")[0] for line in recorded.splitlines() if line.startswith("eonpro_kms/")}
 
 
+@pytest.mark.thorough
 def test_a_colleague_with_a_clone_and_another_home_goes_on(clinic: Person, tmp_path: Path):
     commit(clinic)
     home, clone = tmp_path / "home", tmp_path / "clone of it"
@@ -250,6 +253,7 @@ def test_a_newer_version_says_what_it_changes_and_becomes_the_projects_with_the_
     assert f"the stack was updated by eonpro-kms {NEXT}; this is {version()}" in refused
 
 
+@pytest.mark.thorough
 def test_a_stack_of_a_checkout_moves_into_a_project_without_a_change(clinic: Person, tmp_path: Path):
     checkout = customer.copy(tmp_path / "checkout", {})
     shutil.copy(clinic.folder / "Pulumi.production.yaml", checkout)

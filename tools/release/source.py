@@ -80,7 +80,9 @@ class Source:
         """Write the files into the folder, and nothing that git ignores."""
         if not self.snapshot:
             with tarfile.open(fileobj=io.BytesIO(self._octets("archive", "--format=tar", "HEAD"))) as archive:
-                archive.extractall(folder, filter="data")
+                # Python 3.11.4 and later; what an earlier one writes comes from git as well.
+                archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
+                archive.extractall(folder)
             return
         for name in self._git("ls-files", "--cached", "--others", "--exclude-standard", "-z").split("\0"):
             file = self.project / name
