@@ -46,7 +46,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Upgrade:
-    """The project gets a newer version of the program with its next update."""
+    """The project gets a newer version of the program with the next plan that is confirmed."""
 
     program: Path
     """A folder with the newer program, for previews."""
@@ -246,7 +246,13 @@ class PulumiEngine:
         self._project.run("config", command, "--stack", stack, "--config-file", copy, *arguments)
 
     def write_settings(self, stack: str) -> None:
-        """Replace the stack's settings file by the prepared copy, if there is one."""
+        """The plan is confirmed: replace the stack's settings file by the prepared copy, if there is one.
+
+        A newer version of the program becomes the project's before that. Raises SetupError; then the file is as it was.
+        """
+        if self._upgrade is not None:
+            self._upgrade.install()
+            self._upgrade = None
         if (content := self._settings.take(stack)) is not None:
             file = self._project.settings_file(stack)
             if (file.read_bytes() if file.exists() else None) != self._before:
@@ -350,9 +356,6 @@ class PulumiEngine:
         Raises StalePlan, before the first step that this engine's preview of the stack did not show.
         """
         self.write_settings(stack)
-        if self._upgrade is not None:
-            self._upgrade.install()
-            self._upgrade = None
         outputs: list[Mapping[str, Any]] = []
 
         def update(watch: Watch) -> None:

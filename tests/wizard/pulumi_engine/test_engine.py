@@ -44,7 +44,7 @@ from wizard.core.retry import together
 from wizard.core.state_backend import ENTER_PASSPHRASE
 from wizard.pulumi_engine import backend as engine_backend
 from wizard.pulumi_engine import workspace
-from wizard.pulumi_engine.engine import PulumiEngine
+from wizard.pulumi_engine.engine import PulumiEngine, Upgrade
 from wizard.pulumi_engine.events import Watch
 from wizard.pulumi_engine.plan import digest, pending_step, pending_steps, with_imports
 from wizard.pulumi_engine.process import EngineProcess
@@ -93,11 +93,14 @@ class Place:
     def program(self, text: str) -> None:
         (self.folder / "__main__.py").write_text(text)
 
-    def engine(self, *, policy_pack: Path | None = None, **environment: str) -> PulumiEngine:
+    def engine(
+        self, *, policy_pack: Path | None = None, upgrade: Upgrade | None = None, **environment: str
+    ) -> PulumiEngine:
         return PulumiEngine(
             self.folder,
             environment=environment,
             policy_pack=policy_pack,
+            upgrade=upgrade,
             on_message=self.said.append,
             sleep=self.sleep,
         )
@@ -1023,3 +1026,33 @@ def test_the_torn_sidecar_of_a_lock_does_not_keep_a_run_from_waiting_for_it(plac
     with pytest.raises(SetupError) as refused:
         engine.up(STACK, lambda progress: None)
     assert isinstance(refused.value, StackBusy)
+
+
+# --- a newer version of the program becomes the project's
+
+
+def test_a_newer_version_that_cannot_be_installed_leaves_the_settings_as_they_were(place) -> None:
+    place.built()
+
+    def fails() -> None:
+        raise SetupError("the index does not answer", "")
+
+    made = place.engine(upgrade=Upgrade(program=place.folder, install=fails))
+    made.prepare(STACK, BOTH)
+    before = place.config
+    with pytest.raises(SetupError, match="the index does not answer"):
+        made.write_settings(STACK)
+    assert place.config == before
+
+
+def test_a_newer_version_is_installed_once_when_its_plan_is_confirmed_also_if_it_changes_no_resource(place) -> None:
+    place.built()
+    installed: list[str] = []
+    made = place.engine(upgrade=Upgrade(program=place.folder, install=lambda: installed.append("now")))
+    made.preview(STACK)
+    assert installed == []
+    # With these settings nothing is prepared, and nothing has to be applied.
+    made.write_settings(STACK)
+    assert installed == ["now"]
+    made.up(STACK, lambda progress: None)
+    assert installed == ["now"]

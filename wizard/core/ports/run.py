@@ -278,7 +278,10 @@ class Engine(Protocol):
         """Create the stack where it is missing, and a copy of its settings file for the preview; the file stays."""
 
     def write_settings(self, stack: str) -> None:
-        """Make the prepared copy the stack's settings file: the plan is confirmed. Without a copy, nothing is done."""
+        """Make the prepared copy, if there is one, the stack's settings file: the plan is confirmed.
+
+        A newer version of the program becomes the project's before that. Raises SetupError; then the file is as it was.
+        """
 
     def discard(self, stack: str) -> None:
         """Forget the prepared copy, and remove the stack that was made for it."""
