@@ -25,8 +25,9 @@ from sandbox import environment
 from sandbox.lifecycle import server_environment
 from sandbox.state import SandboxPaths, State
 from tests.chaos.processes import kill_session
-from tests.onboarding.deployment import PARTS, PROJECT, clean_environment, plugins
+from tests.onboarding.deployment import PROJECT, clean_environment, plugins
 from tests.onboarding.loaded import Loaded, answered
+from tools.bootstrap.places import PARTS
 
 PASSPHRASE = "canary-passphrase-6f1d2c"
 VERCEL_TOKEN = "canaryVercelToken9f27d1c4"

@@ -39,21 +39,10 @@ from sandbox.state import SandboxPaths, load_state, stop_process
 from tests.onboarding.loaded import loaded, loaded_aws, loaded_engine, loaded_python
 from tests.onboarding.shipped_schemas import fits
 from tools.bootstrap.packages import shebang
+from tools.bootstrap.places import PARTS
 from wizard.core.next_command import SCRIPT
 
 PROJECT = Path(__file__).resolve().parents[2]
-PARTS = (
-    "Pulumi.yaml",
-    "__main__.py",
-    "installation.py",
-    "pyproject.toml",
-    "components",
-    "wizard",
-    "phi",
-    "guardrails",
-    "examples",
-    "schemas",
-)
 ACCOUNT = "123456789012"
 CALLER = f"arn:aws:iam::{ACCOUNT}:user/clinic-admin"
 STORED_KEY = "/eonpro/production/ENCRYPTED_PHI_KEY"

@@ -7,7 +7,6 @@ import fcntl
 import os
 import pty
 import select
-import shutil
 import statistics
 import struct
 import subprocess
@@ -36,13 +35,7 @@ def product() -> Iterator[Path]:
     """A copy of the product that never ran: no stack, no saved progress, byte code as after an installation."""
     with tempfile.TemporaryDirectory(prefix="eonpro-bench-") as name:
         folder = Path(name)
-        for part in onboarding.PARTS:
-            source = PROJECT / part
-            if source.is_dir():
-                shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy(source, folder / part)
-        onboarding.run([sys.executable, "-m", "compileall", "-q", "."], folder, os.environ)
+        onboarding.copy_product(folder)
         yield folder
 
 

@@ -15,22 +15,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from tools.bootstrap.places import PROJECT
+from tools.bootstrap.places import PARTS, PROJECT
 from wizard.aws.client import connect
 from wizard.inputs.answers import resolve, to_settings
 from wizard.inputs.answers_file import read_file
 
-PARTS = (
-    "Pulumi.yaml",
-    "__main__.py",
-    "installation.py",
-    "pyproject.toml",
-    "components",
-    "wizard",
-    "phi",
-    "guardrails",
-    "examples",
-)
 STACK = "production"
 
 stack_creation_seconds: list[float] = []
@@ -42,21 +31,25 @@ def fresh() -> Iterator[tuple[Path, dict[str, str]]]:
     """A copy of the product and a sandbox of its own: (folder, environment)."""
     with tempfile.TemporaryDirectory(prefix="eonpro-bench-") as name:
         folder = Path(name) / "project"
-        folder.mkdir()
-        for part in PARTS:
-            source = PROJECT / part
-            if source.is_dir():
-                shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy(source, folder / part)
+        copy_product(folder)
         base = {**os.environ, "EONPRO_SANDBOX_DIR": str(Path(name) / "sandbox")}
         run([sys.executable, "-m", "sandbox", "start"], PROJECT, base)
         try:
-            # A first import writes the byte code; that is the installation's cost, not the run's.
-            run([sys.executable, "-m", "compileall", "-q", "."], folder, base)
             yield folder, base | sandbox_environment(base)
         finally:
             run([sys.executable, "-m", "sandbox", "stop"], PROJECT, base)
+
+
+def copy_product(folder: Path) -> None:
+    """Copy the product into the folder, with its byte code: to write that is the installation's cost, not a run's."""
+    folder.mkdir(exist_ok=True)
+    for part in PARTS:
+        source = PROJECT / part
+        if source.is_dir():
+            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / part)
+    run([sys.executable, "-m", "compileall", "-q", "."], folder, os.environ)
 
 
 def sandbox_environment(base: Mapping[str, str]) -> dict[str, str]:

@@ -9,6 +9,12 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+PARTS = (
+    *("Pulumi.yaml", "__main__.py", "installation.py", "pyproject.toml"),
+    *("components", "wizard", "phi", "guardrails", "examples", "schemas"),
+)
+"""What of a checkout the wizard, the program and the guardrails run from: files and folders of its root."""
+
 
 class NotSetUp(RuntimeError):
     """Something that the set-up installs is missing; the message ends with the command to type."""
