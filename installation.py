@@ -13,6 +13,9 @@ SOURCE = os.path.realpath(os.path.dirname(os.path.abspath(__file__)))
 """The folder of the packages: a checkout, or `eonpro_kms` in site-packages."""
 IS_INSTALLED = os.path.basename(SOURCE) == "eonpro_kms" and not os.path.exists(os.path.join(SOURCE, "Pulumi.yaml"))
 """Whether this is the wheel and not a checkout. A checkout is its own project, with its own environment and caches."""
+# uvx makes its environments in the cache of uv.
+IS_TEMPORARY = IS_INSTALLED and any(part.startswith("archive-v") for part in sys.prefix.split(os.sep))
+"""Whether this is the wheel in an environment of `uvx`: it may be gone tomorrow, and is on this run's PATH alone."""
 
 
 def is_project(folder):  # type: (str) -> bool

@@ -62,9 +62,8 @@ def interpreter() -> Path:
 def program(paths: SandboxPaths | None = None) -> str:
     """The command line of this sandbox for any folder, quoted for a shell."""
     script = interpreter().with_name(SCRIPT)
-    # The folder of uvx is a cache, which may be gone tomorrow.
-    is_uvx = installation.IS_INSTALLED and "archive-v" in str(script)
-    called = "uvx --from 'eonpro-kms[sandbox]' eonpro-sandbox" if is_uvx else shlex.quote(str(script))
+    by_uvx = "uvx --from 'eonpro-kms[sandbox]' eonpro-sandbox"
+    called = by_uvx if installation.IS_TEMPORARY else shlex.quote(str(script))
     if not script.exists():
         called = f"PYTHONPATH={shlex.quote(str(SOURCE))} {shlex.quote(str(interpreter()))} -P -m sandbox"
     root = (paths or sandbox_paths()).root

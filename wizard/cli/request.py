@@ -294,12 +294,12 @@ def program() -> str:
 
 def _installed_program() -> str:
     """How the program of the wheel is called: that of the project's own environment, which knows its project."""
-    own = Path(installation.VENV, "bin", SCRIPT)
-    beside = own if own.exists() else Path(sys.executable).with_name(SCRIPT)
-    # The environment of `uvx` is in a cache, and on the PATH of this process alone.
-    if any(part.startswith("archive-v") for part in beside.parts):
-        return f"uvx {SCRIPT}"
-    return SCRIPT if which(SCRIPT) == str(beside) else quote(str(beside))
+    script = Path(installation.VENV, "bin", SCRIPT)
+    if not script.exists():
+        if installation.IS_TEMPORARY:
+            return f"uvx {SCRIPT}"
+        script = Path(sys.executable).with_name(SCRIPT)
+    return SCRIPT if which(SCRIPT) == str(script) else quote(str(script))
 
 
 def _starts_this_project(script: Path) -> bool:
