@@ -5,7 +5,7 @@ and nothing added: the chunk's number and whether it is the last one are in its 
 """
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from os import urandom
 from typing import BinaryIO, Protocol
 
@@ -73,13 +73,8 @@ def seal(source: BinaryIO, write: Callable[[bytes], None], key: KeyedHash, start
     chunk_bytes = 2 ** start[HEADER_BYTES]
     aead, place = _own_key(key, start), start + context.encode()
     write(start)
-    number, chunk = 0, read_full(source, chunk_bytes)
-    while True:
-        following = read_full(source, chunk_bytes) if len(chunk) == chunk_bytes else b""
-        write(aead.encrypt(_iv(start, number, last=not following), chunk, place))
-        if not following:
-            return
-        number, chunk = number + 1, following
+    for _, iv, chunk in _chunks(source, chunk_bytes, start):
+        write(aead.encrypt(iv, chunk, place))
 
 
 def unseal(source: BinaryIO, write: Callable[[bytes], None], key: KeyedHash, start: bytes, context: str) -> None:
@@ -88,14 +83,20 @@ def unseal(source: BinaryIO, write: Callable[[bytes], None], key: KeyedHash, sta
     """
     sealed_bytes = 2 ** start[HEADER_BYTES] + TAG_BYTES
     aead, place = _own_key(key, start), start + context.encode()
-    number, chunk = 0, read_full(source, sealed_bytes)
-    while True:
-        following = read_full(source, sealed_bytes) if len(chunk) == sealed_bytes else b""
-        content = _opened(aead, _iv(start, number, last=not following), chunk, place)
+    for number, iv, chunk in _chunks(source, sealed_bytes, start):
+        content = _opened(aead, iv, chunk, place)
         # Only an empty stream has an empty chunk.
         if content is None or (number and not content):
             raise DecryptionError
         write(content)
+
+
+def _chunks(source: BinaryIO, size: int, start: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """Number, IV and content of each piece of the source; each but the last has this size."""
+    number, chunk = 0, read_full(source, size)
+    while True:
+        following = read_full(source, size) if len(chunk) == size else b""
+        yield number, _iv(start, number, last=not following), chunk
         if not following:
             return
         number, chunk = number + 1, following
