@@ -185,9 +185,16 @@ def _is_marked(code: CodeType) -> bool:
 
 
 def _related(error: BaseException) -> list[BaseException]:
-    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    inside = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
-    return [each for each in (before, *inside) if each is not None]
+    return [each for each in (_before(error), *_inside(error)) if each is not None]
+
+
+def _before(error: BaseException) -> BaseException | None:
+    """The exception that Python shows before this one: its cause, or its context."""
+    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _inside(error: BaseException) -> tuple[BaseException, ...]:
+    return error.exceptions if isinstance(error, BaseExceptionGroup) else ()
 
 
 def _family(error: BaseException, seen: set[int]) -> Iterator[BaseException]:
@@ -200,7 +207,7 @@ def _family(error: BaseException, seen: set[int]) -> Iterator[BaseException]:
 
 def _lines(error: BaseException, *, hidden: bool, seen: set[int]) -> Iterator[str]:
     seen.add(id(error))
-    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    before = _before(error)
     if before is not None and id(before) not in seen:
         yield from _lines(before, hidden=hidden, seen=seen)
         yield ""
@@ -220,7 +227,7 @@ def _lines(error: BaseException, *, hidden: bool, seen: set[int]) -> Iterator[st
         yield f"{module}{kind.__qualname__}: {REMOVED}"
     else:
         yield shortened("".join(traceback.format_exception_only(error)).rstrip("\n"))
-    for number, each in enumerate(error.exceptions if isinstance(error, BaseExceptionGroup) else (), 1):
+    for number, each in enumerate(_inside(error), 1):
         if id(each) not in seen:
             yield f"  --- {number} ---"
             yield from (f"  {line}" for line in _lines(each, hidden=hidden, seen=seen))
