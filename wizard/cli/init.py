@@ -44,14 +44,10 @@ class InitOptions:
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
-            *("directory",), type=Path, nargs="?", default=Path(), metavar="DIR", help="its folder (default: this one)"
+            "directory", type=Path, nargs="?", default=Path(), metavar="DIR", help="its folder (default: this one)"
         )
         parser.add_argument(
-            *("--from",),
-            dest="source",
-            type=Path,
-            metavar="CHECKOUT",
-            help="a checkout of eonpro-kms whose stacks move",
+            "--from", dest="source", type=Path, metavar="CHECKOUT", help="a checkout of eonpro-kms whose stacks move"
         )
 
     def run_offline(self, offline: Offline) -> Result:

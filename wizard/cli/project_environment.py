@@ -7,6 +7,7 @@ requirements.txt and a folder in `.cache/`; replaces this process.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -63,6 +64,9 @@ def script(project: Path) -> Path:
 
 def is_newer(one: str, other: str) -> bool:
     """Whether a version is newer than another one (https://packaging.python.org/en/latest/specifications/version-specifiers/)."""
+    # Nearly always: then nothing has to be loaded.
+    if one == other:
+        return False
     from packaging.version import InvalidVersion, Version
 
     try:
@@ -140,7 +144,7 @@ def install(project: Path) -> None:
     python = environment / "bin" / "python"
     if not python.exists():
         shutil.rmtree(environment, ignore_errors=True)
-        base = getattr(sys, "_base_executable", None) or sys.executable
+        base = _base_python()
         make = [uv, "venv", "--quiet", "--python", base] if uv else [base, "-m", "venv"]
         _run(*make, str(environment))
     (project / _UNFINISHED).touch()
@@ -189,8 +193,6 @@ def stage(project: Path) -> Path:
     files.make_folder(folder)
     text = files.read_text(project / "Pulumi.yaml")
     # In double quotes JSON's escapes are YAML's.
-    import json
-
     changed, count = re.subn(r"(?m)^(\s*virtualenv:).*$", lambda found: f"{found[1]} {json.dumps(sys.prefix)}", text)
     if count != 1:
         raise UsageError(
@@ -211,9 +213,13 @@ def _hashes(line: str) -> tuple[str, ...]:
             options = ("--quiet", "--no-deps", "--generate-hashes", "--python", sys.executable, "--no-header")
             _run(uv, "pip", "compile", *options, "-o", str(answer), str(asked))
             return tuple(re.findall(r"--hash=sha256:([0-9a-f]{64})", answer.read_text(encoding="utf-8")))
-        base = getattr(sys, "_base_executable", None) or sys.executable
-        _run(base, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, line)
+        _run(_base_python(), "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, line)
         return tuple(hashlib.sha256(each.read_bytes()).hexdigest() for each in Path(folder).glob("eonpro_kms*"))
+
+
+def _base_python() -> str:
+    """The interpreter below any virtual environment."""
+    return str(getattr(sys, "_base_executable", None) or sys.executable)
 
 
 def _uv() -> str | None:
@@ -236,7 +242,7 @@ def _run(*words: str) -> None:
         raise SetupError(f"`{command}` did not run: {error}", command) from error
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip()
-        raise SetupError(f"`{words[0]}` ended with {done.returncode}: {said[-2000:]}", Command(*command.parts))
+        raise SetupError(f"`{words[0]}` ended with {done.returncode}: {said[-2000:]}", command)
 
 
 _MISLEADING = frozenset(("PIP_TARGET", "PIP_PREFIX", "PIP_USER", "PIP_REQUIRE_VIRTUALENV", "UV_PROJECT_ENVIRONMENT"))
