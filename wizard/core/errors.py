@@ -20,12 +20,16 @@ class Problem:
     next: str
     """The next command to type, or the next thing to do."""
     exit_code: int = 1
+    action: str = ""
+    """The call of AWS that failed, in IAM's spelling; empty for any other fault."""
 
 
 class SetupError(Exception):
     """A failure with its message and the next step. Subclasses set `exit_code`."""
 
     exit_code = 1
+    action = ""
+    """The call of AWS that failed, in IAM's spelling: `kms:CreateKey`. Empty for any other failure."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)

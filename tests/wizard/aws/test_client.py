@@ -74,8 +74,10 @@ def test_clients_are_made_once_even_by_several_threads(aws: Aws):
 @pytest.mark.parametrize("call", ["identify", "list_regions", "iam.list_principals", "cloudtrail.list_trails"])
 def test_an_endpoint_that_is_gone_raises_the_wizards_own_errors_only(environ, call):
     gone = connect(environ={**environ, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"})
-    with pytest.raises(SetupError, match="AWS_ENDPOINT_URL=http://127.0.0.1:1 does not answer"):
+    with pytest.raises(SetupError, match="AWS_ENDPOINT_URL=http://127.0.0.1:1 does not answer") as raised:
         attrgetter(call)(gone)()
+    # The preflight reports the endpoint once, whichever call it did not answer.
+    assert raised.value.action and raised.value.message.endswith(f" ({raised.value.action})")
 
 
 @pytest.fixture

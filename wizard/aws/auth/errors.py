@@ -112,6 +112,13 @@ def translate(error: Exception, *, action: str, origin: ErrorSource) -> SetupErr
     if isinstance(error, boto.ClientError):
         # botocore may assume a role before any call.
         action = _CREDENTIAL_ACTIONS.get(str(error.operation_name), action)
+    translated = _translated(error, action, origin)
+    translated.action = action
+    return translated
+
+
+def _translated(error: Exception, action: str, origin: ErrorSource) -> SetupError:
+    if isinstance(error, boto.ClientError):
         return _from_response(error, action, origin)
     if isinstance(error, EndlessAnswer):
         return Unreachable(f"{action}: {_endpoint_name(origin)} was not waited for any longer: {error}", CHECK_PROXY)

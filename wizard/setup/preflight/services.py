@@ -3,7 +3,6 @@
 Reads Pulumi, Vercel and AWS through their ports.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -23,10 +22,6 @@ from wizard.targets.vercel import tokens_off
 
 T = TypeVar("T")
 
-_ACTION = re.compile(r"\b[a-z0-9-]+:[A-Z]\w+")
-_CALL_SUFFIX = re.compile(rf" \({_ACTION.pattern}\)$")
-"""The call that an endpoint did not answer, at the end of a message."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
@@ -45,25 +40,22 @@ def attempt(call: Callable[..., T], *args: Any) -> tuple[T | None, errors.SetupE
 
 
 def problem(error: errors.SetupError, why: str) -> errors.Problem:
-    return errors.Problem(what=error.message, why=why, next=error.hint, exit_code=error.exit_code)
+    return errors.Problem(what=error.message, why=why, next=error.hint, exit_code=error.exit_code, action=error.action)
 
 
 def deduplicate(problems: Iterable[errors.Problem]) -> tuple[errors.Problem, ...]:
     """Each problem once; for example, an endpoint that does not answer is reported once."""
     by_text: dict[str, errors.Problem] = {}
     for entry in problems:
-        by_text.setdefault(_CALL_SUFFIX.sub("", entry.what), entry)
+        by_text.setdefault(entry.what.removesuffix(f" ({entry.action})"), entry)
     return tuple(by_text.values())
 
 
 def drop_covered(problems: Iterable[errors.Problem], denied: Iterable[str]) -> list[errors.Problem]:
     """The problems without refusals of `denied` actions, which are reported together."""
     known = set(denied)
-
-    def refused(entry: errors.Problem) -> set[str]:
-        return set(_ACTION.findall(entry.what)) if entry.exit_code == errors.CredentialsError.exit_code else set()
-
-    return [entry for entry in problems if not refused(entry) or not refused(entry) <= known]
+    refused = errors.CredentialsError.exit_code
+    return [entry for entry in problems if entry.exit_code != refused or entry.action not in known]
 
 
 def _did_not_end(aws: AwsClient, settings: Settings, own: str) -> bool:

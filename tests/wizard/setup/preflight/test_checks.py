@@ -274,23 +274,29 @@ def test_a_stack_that_would_move_is_not_also_told_that_its_data_key_is_foreign(w
     assert "deployed in the region us-east-1" in what
 
 
+def _of_call(kind: type[SetupError], action: str, message: str) -> SetupError:
+    """The error of a call, as `wizard.aws.auth.errors.translate` makes it."""
+    error = kind(message.format(action), "ask for it")
+    error.action = action
+    return error
+
+
 def test_an_endpoint_that_does_not_answer_is_told_once_whatever_it_was_asked(world) -> None:
     world.aws.failures = {
-        "list_regions": Unreachable("kms.example does not answer (account:ListRegions)", "curl it"),
-        "find_existing": Unreachable("kms.example does not answer (iam:GetRole)", "curl it"),
+        "list_regions": _of_call(Unreachable, "account:ListRegions", "kms.example does not answer ({})"),
+        "find_existing": _of_call(Unreachable, "iam:GetRole", "kms.example does not answer ({})"),
     }
     assert world.whats() == ["kms.example does not answer (account:ListRegions)"]
 
 
 def test_an_action_that_is_denied_is_told_among_the_others_and_not_again(world) -> None:
-    denied = PermissionDenied("the caller may not do iam:GetRole: not authorized to perform iam:GetRole", "ask for it")
-    world.aws.failures["find_existing"] = denied
+    world.aws.failures["find_existing"] = _of_call(PermissionDenied, "iam:GetRole", "the caller may not do {}: no")
     world.aws.lacking = ("iam:CreateRole", "iam:GetRole")
     assert world.whats() == ["you are not allowed to do: iam:CreateRole, iam:GetRole"]
 
 
 def test_an_action_that_is_denied_and_not_among_the_others_is_told(world) -> None:
-    world.aws.failures["find_existing"] = PermissionDenied("the caller may not do iam:GetRole", "ask for it")
+    world.aws.failures["find_existing"] = _of_call(PermissionDenied, "iam:GetRole", "the caller may not do {}")
     world.aws.lacking = ("iam:CreateRole",)
     assert len(world.whats()) == 2
 
