@@ -155,10 +155,10 @@ def test_spark_does_not_reuse_an_encryption(spark: SparkSession, executors: Modu
 def test_the_job_of_the_usage_page_runs_unchanged(
     spark: SparkSession, executors: ModuleType, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ):
-    page = (PROJECT / "docs" / "phi.md").read_text()
+    page = (PROJECT / "docs" / "phi" / "rotate.md").read_text()
     job = next(block for block in page.split("```python\n") if block.startswith("# on Spark\n")).split("```")[0]
     monkeypatch.setitem(sys.modules, "clinic_keys", executors)
     frame(spark, executors.old_key().encrypt_many(["a", "b", "c"])).toDF("id", "email").createTempView("patients")
-    exec(compile(job, "docs/phi.md", "exec"), {"spark": spark})
+    exec(compile(job, "docs/phi/rotate.md", "exec"), {"spark": spark})
     table = [line.replace(" ", "") for line in capfd.readouterr().out.splitlines() if line.startswith("|")]
     assert table[1:] == ["|old|3|", table[2], "|new|3|"]
