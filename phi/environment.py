@@ -1,4 +1,4 @@
-"""The application's environment variables: the three of the wrapped key, three optional ones, and AWS credentials.
+"""The application's environment variables: the three of the wrapped key, the optional ones, and AWS credentials.
 
 Touches the mapping passed to it and nothing else; reports all problems at once.
 """
@@ -18,14 +18,18 @@ WRAPPED = "ENCRYPTED_PHI_KEY"
 HASH_KEY = "ENCRYPTED_PHI_HASH_KEY"
 FOR_READING = "ENCRYPTED_PHI_KEYS_FOR_READING"
 FALLBACK_REGIONS = "AWS_KMS_FALLBACK_REGIONS"
+CHECK_VALUE = "_CHECK_VALUE"
+"""After the name of a variable with a wrapped key: the one with the check value of that key, `phi.record.key_id`."""
 NAMES = "PHI_VARIABLE_NAMES"
-"""`AWS_KMS_KEY_ID=EONPRO_KMS_KEY_ID,…`: other names for the first four, as the set-up's `variableNames` has them."""
+"""`AWS_KMS_KEY_ID=EONPRO_KMS_KEY_ID,…`: other names for the first four and the check values, as the set-up's
+`variableNames` has them."""
 ACCESS_KEY_ID = "AWS_ACCESS_KEY_ID"
 SECRET_ACCESS_KEY = "AWS_SECRET_ACCESS_KEY"
 
 KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]+):[0-9]{12}:key/(?:mrk-[0-9a-f]{32}|[0-9a-f-]{36})")
 """A key's ARN; an alias or a key id is refused, because the response of KMS has the ARN to compare with."""
 
+_RENAMED = (REGION, KEY_ID, WRAPPED, HASH_KEY, WRAPPED + CHECK_VALUE, HASH_KEY + CHECK_VALUE)
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-[0-9]+")
 _BLOB_LIMIT = 6144  # https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html, CiphertextBlob
 
@@ -42,6 +46,8 @@ class WrappedKey:
     region: str
     key_arn: str
     blob: bytes = field(repr=False)
+    check_value: str | None = None
+    """The check value of the data key that it has to open to; None: not known, and not compared."""
 
     @property
     def fingerprint(self) -> str:
@@ -68,7 +74,7 @@ class WrappedKey:
     def from_environment(cls, environment: Mapping[str, str]) -> "WrappedKey":
         """Read the three variables; raises MissingVariable or MalformedVariable naming all that are wrong.
 
-        They may have other names: `PHI_VARIABLE_NAMES`.
+        `ENCRYPTED_PHI_KEY_CHECK_VALUE` is read where it is set. They may have other names: `PHI_VARIABLE_NAMES`.
         """
         with _reading_by_name(environment) as environment:
             return cls._read(environment)
@@ -88,9 +94,10 @@ class WrappedKey:
             problems.append(f"{KEY_ID} is not the ARN of a KMS key{_mistake(key_arn)}")
         if blob is None or not 0 < len(blob) <= _BLOB_LIMIT:
             problems.append(f"{WRAPPED} is not the base64 of a wrapped key{_mistake(wrapped)}")
+        check_value = _check_value(environment, WRAPPED, problems)
         if problems or blob is None:
             raise MalformedVariable("; ".join(problems) + ".")
-        return cls(region=region, key_arn=key_arn, blob=blob)
+        return cls(region=region, key_arn=key_arn, blob=blob, check_value=check_value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +118,9 @@ class WrappedKeys:
 
         `AWS_KMS_FALLBACK_REGIONS`: Regions separated by commas, tried in this order where the key's own Region does not
         answer. `ENCRYPTED_PHI_KEYS_FOR_READING`: wrapped keys separated by white space. `ENCRYPTED_PHI_HASH_KEY`: the
-        wrapped key of the search hashes. `PHI_VARIABLE_NAMES`: other names of the three and of the hash key. Raises
-        MissingVariable or MalformedVariable naming all that are wrong.
+        wrapped key of the search hashes. `ENCRYPTED_PHI_KEY_CHECK_VALUE`, `ENCRYPTED_PHI_HASH_KEY_CHECK_VALUE`: the
+        check values that the two keys have to have. `PHI_VARIABLE_NAMES`: other names of these but the first two.
+        Raises MissingVariable or MalformedVariable naming all that are wrong.
         """
         with _reading_by_name(environment) as environment:
             return cls._read(environment)
@@ -131,6 +139,10 @@ class WrappedKeys:
         hash_key = strict_base64(environment.get(HASH_KEY, ""))
         if environment.get(HASH_KEY) and (hash_key is None or len(hash_key) > _BLOB_LIMIT):
             problems.append(f"{HASH_KEY} is not the base64 of a wrapped key{_mistake(environment[HASH_KEY])}")
+        hash_check_value = _check_value(environment, HASH_KEY, problems)
+        if hash_check_value and not hash_key:
+            # A hash key derived from the data key would find nothing by the hashes of the one that is meant.
+            problems.append(f"{HASH_KEY}{CHECK_VALUE} is set, but {HASH_KEY} is not")
         regions = _regions(environment.get(FALLBACK_REGIONS, ""), problems)
         if regions and "key/mrk-" not in environment[KEY_ID]:
             problems.append(f"{FALLBACK_REGIONS} is set, but {KEY_ID} is not a multi-Region key (mrk-…)")
@@ -140,9 +152,13 @@ class WrappedKeys:
         return cls(
             current=current.with_replicas(others),
             reading_keys=tuple(
-                replace(current, blob=blob).with_replicas(others) for blob in blobs if blob != current.blob
+                replace(current, blob=blob, check_value=None).with_replicas(others)
+                for blob in blobs
+                if blob != current.blob
             ),
-            hash_key=replace(current, blob=hash_key).with_replicas(others) if hash_key else (),
+            hash_key=replace(current, blob=hash_key, check_value=hash_check_value).with_replicas(others)
+            if hash_key
+            else (),
         )
 
 
@@ -180,12 +196,10 @@ def with_usual_names(environment: Mapping[str, str]) -> Mapping[str, str]:
 def _names(value: str) -> dict[str, str]:
     """The name of each variable that has another than the usual one, by the usual one."""
     pairs = [pair.strip() for pair in value.split(",") if pair.strip()]
-    if not all(
-        re.fullmatch(rf"(?:{REGION}|{KEY_ID}|{WRAPPED}|{HASH_KEY})=[A-Za-z_][A-Za-z0-9_]*", pair) for pair in pairs
-    ):
+    if not all(re.fullmatch(rf"(?:{'|'.join(_RENAMED)})=[A-Za-z_][A-Za-z0-9_]*", pair) for pair in pairs):
         raise MalformedVariable(f"{NAMES} is not a list such as {KEY_ID}=EONPRO_KMS_KEY_ID, separated by commas.")
     names = dict(pair.split("=") for pair in pairs)
-    read = {usual: usual for usual in (REGION, KEY_ID, WRAPPED, HASH_KEY)} | names
+    read = {usual: usual for usual in _RENAMED} | names
     if len(names) < len(pairs) or len(set(read.values())) < len(read):
         raise MalformedVariable(f"{NAMES} names a variable twice, or two variables alike.")
     return {usual: name for usual, name in names.items() if usual != name}
@@ -210,6 +224,15 @@ def _require(environment: Mapping[str, str], *names: str) -> None:
     ]
     if missing:
         raise MissingVariable("; ".join(missing) + ".")
+
+
+def _check_value(environment: Mapping[str, str], wrapped: str, problems: list[str]) -> str | None:
+    """The check value of the wrapped key in that variable; None where none is set."""
+    name = wrapped + CHECK_VALUE
+    value = environment.get(name, "")
+    if value and not re.fullmatch("[0-9a-f]{16}", value):
+        problems.append(f"{name} is not a key check value, 16 hex digits{_mistake(value)}")
+    return value or None
 
 
 def _blobs(value: str, problems: list[str]) -> tuple[bytes, ...]:

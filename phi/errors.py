@@ -171,6 +171,10 @@ class WrongLength(TerminalUnwrapError):
     """The wrapped key can be decrypted, but holds something else than 32 bytes."""
 
 
+class WrongKeyCheckValue(TerminalUnwrapError):
+    """The wrapped key opens to another key than the one whose check value the environment has."""
+
+
 class Unreachable(TransientUnwrapError):
     """The endpoint did not answer in time, or not at all."""
 

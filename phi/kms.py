@@ -21,6 +21,7 @@ from phi.aws_errors import ERRORS_BY_CODE as ERRORS_BY_CODE
 from phi.aws_errors import error_for as error_for
 from phi.cipher import DATA_KEY_BYTES
 from phi.environment import Credentials, WrappedKey
+from phi.record import key_id
 
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
@@ -114,6 +115,13 @@ class KmsKeySource:
             length = len(key)
             del key
             raise errors.WrongLength(f"The wrapped key holds {length} bytes; a data key is {DATA_KEY_BYTES}.")
+        if wrapped.check_value not in (None, key_id(key)):
+            check_value = key_id(key)
+            del key
+            raise errors.WrongKeyCheckValue(
+                f"The wrapped key opens to another key: its check value is {check_value}, and the environment says "
+                f"{wrapped.check_value}."
+            )
         material = str(response.get("KeyMaterialId"))
         self.key_material_id = material if _KEY_MATERIAL_ID.fullmatch(material) else ""
         return key

@@ -51,8 +51,11 @@ def looks_like_a_record(text: str) -> bool:
     return _PREFIX.match(text) is not None
 
 
-def key_id(data_key: bytes) -> str:
-    """16 hex digits that name a data key in records of version 2, whichever KMS key wraps it; they reveal nothing."""
+def key_id(data_key: bytes | bytearray) -> str:
+    """16 hex digits that name a data key in records of version 2, whichever KMS key wraps it; they reveal nothing.
+
+    For people it is the key check value, of a hash key too: docs/decisions/0059.
+    """
     return hmac.digest(data_key, b"eonpro-phi-record-v2 key id", "sha256")[:8].hex()
 
 

@@ -15,6 +15,7 @@ from phi.cipher import DATA_KEY_BYTES
 from phi.environment import KEY_ARN, KEY_ID, REGION
 from phi.errors import InvalidEncryptionKey, MalformedVariable, MissingVariable, PhiError, UnwrapError
 from phi.kms import encrypt
+from phi.record import key_id
 
 PROMPT = b"ENCRYPTION_KEY (64 hex digits, not shown): "
 MAX_BYTES = 4096
@@ -38,6 +39,7 @@ def wrap(environment: Mapping[str, str], read: Callable[[], bytearray]) -> dict[
         finally:
             _wipe(digits)
         try:
+            check_value = key_id(key)
             blob = encrypt(region, key_arn, key)
         finally:
             _wipe(key)
@@ -45,7 +47,8 @@ def wrap(environment: Mapping[str, str], read: Callable[[], bytearray]) -> dict[
         cause = error.cause if isinstance(error, UnwrapError) else type(error).__name__
         return {"wrapped": None, "cause": cause, "message": str(error)}
     fingerprint = f"sha256:{hashlib.sha256(blob).hexdigest()[:16]}"
-    return {"wrapped": base64.b64encode(blob).decode(), "fingerprint": fingerprint, "keyArn": key_arn}
+    wrapped = base64.b64encode(blob).decode()
+    return {"wrapped": wrapped, "fingerprint": fingerprint, "keyArn": key_arn, "keyCheckValue": check_value}
 
 
 def from_stdin() -> bytearray:

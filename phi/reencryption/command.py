@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from phi.environment import HASH_KEY, KEY_ID, REGION, WRAPPED, WrappedKey
+from phi.environment import CHECK_VALUE, HASH_KEY, KEY_ID, REGION, WRAPPED, WrappedKey
 from phi.errors import MalformedVariable, MissingVariable, PhiError
 from phi.hashes import NORMALISATIONS
 from phi.kms import KmsKeySource
@@ -161,6 +161,7 @@ def keys_from(environment: Mapping[str, str], *, old: Sequence[str], new: str, h
     hash_key = (HASH_KEY,) if hashes and environment.get(HASH_KEY) else ()
     for name in (*old, new, *hash_key):
         values = {REGION: environment.get(REGION), KEY_ID: environment.get(KEY_ID), WRAPPED: environment.get(name)}
+        values[WRAPPED + CHECK_VALUE] = environment.get(name + CHECK_VALUE)
         try:
             wrapped[name] = WrappedKey.from_environment({variable: text for variable, text in values.items() if text})
         except (MissingVariable, MalformedVariable) as error:

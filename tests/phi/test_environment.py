@@ -37,6 +37,38 @@ def test_keys_of_every_partition_and_replicas_are_accepted(arn: str) -> None:
     assert WrappedKey.from_environment(environment).key_arn == arn
 
 
+def test_a_check_value_belongs_to_the_current_key_alone() -> None:
+    values = {"ENCRYPTED_PHI_KEY_CHECK_VALUE": "0" * 16, "ENCRYPTED_PHI_HASH_KEY_CHECK_VALUE": "f" * 16}
+    more = {"ENCRYPTED_PHI_HASH_KEY": "aGFzaA==", "ENCRYPTED_PHI_KEYS_FOR_READING": "b2xk"}
+    keys = WrappedKeys.from_environment({**GOOD, **values, **more})
+    assert [key.check_value for (key,) in (keys.current, *keys.reading_keys, keys.hash_key)] == [
+        "0" * 16,
+        None,
+        "f" * 16,
+    ]
+    # An empty variable is one that is not set, as with the other optional ones.
+    assert WrappedKeys.from_environment({**GOOD, "ENCRYPTED_PHI_KEY_CHECK_VALUE": ""}).current[0].check_value is None
+
+
+@pytest.mark.parametrize("value", ["0" * 15, "0" * 17, "A" * 16, "'" + "0" * 16 + "'", "0" * 16 + "\n"])
+def test_a_malformed_check_value_is_an_error_and_never_counts_as_not_set(value: str) -> None:
+    with pytest.raises(MalformedVariable, match="ENCRYPTED_PHI_KEY_CHECK_VALUE is not a key check value"):
+        WrappedKeys.from_environment({**GOOD, "ENCRYPTED_PHI_KEY_CHECK_VALUE": value})
+
+
+def test_a_check_value_without_its_hash_key_is_an_error() -> None:
+    # The hash key would be derived from the data key, and no search would find anything.
+    with pytest.raises(MalformedVariable, match="HASH_KEY_CHECK_VALUE is set, but ENCRYPTED_PHI_HASH_KEY is not"):
+        WrappedKeys.from_environment({**GOOD, "ENCRYPTED_PHI_HASH_KEY_CHECK_VALUE": "0" * 16})
+
+
+def test_a_check_value_has_the_name_that_the_setup_gave_it() -> None:
+    names = {"PHI_VARIABLE_NAMES": "ENCRYPTED_PHI_KEY_CHECK_VALUE=EONPRO_CHECK"}
+    foreign = {"ENCRYPTED_PHI_KEY_CHECK_VALUE": "somebody else's"}
+    keys = WrappedKeys.from_environment({**GOOD, **names, **foreign, "EONPRO_CHECK": "0" * 16})
+    assert keys.current[0].check_value == "0" * 16
+
+
 def test_the_hash_key_is_optional_and_checked_with_the_others() -> None:
     assert WrappedKeys.from_environment({**GOOD, "ENCRYPTED_PHI_HASH_KEY": ""}).hash_key == ()
     other = base64.b64encode(b"hash key").decode()

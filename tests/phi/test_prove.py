@@ -20,6 +20,7 @@ from typing import Any
 import boto3
 import pytest
 
+from phi.record import key_id
 from tests.onboarding.loaded import loaded_python
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -155,8 +156,29 @@ def test_an_application_with_all_it_needs_is_proved(cloud: Cloud) -> None:
         "keyArn": cloud.key_arn,
         "keyBytes": 32,
         "fingerprint": "sha256:" + hashlib.sha256(cloud.blob).hexdigest()[:16],
+        "keyCheckValues": {"sha256:" + hashlib.sha256(cloud.blob).hexdigest()[:16]: key_id(cloud.plaintext)},
         "record": "round trip",
     }
+
+
+def test_the_verdict_has_the_check_value_of_every_key_that_was_opened(cloud: Cloud) -> None:
+    others = {
+        "ENCRYPTED_PHI_KEYS_FOR_READING": base64.b64encode(cloud.older_blob).decode(),
+        "ENCRYPTED_PHI_HASH_KEY": base64.b64encode(cloud.same_blob).decode(),
+    }
+    _, verdict, _ = prove({**cloud.environment, **others})
+    fingerprints = [f"sha256:{hashlib.sha256(blob).hexdigest()[:16]}" for blob in (cloud.blob, cloud.same_blob)]
+    assert len(verdict["keyCheckValues"]) == 3 and len(set(verdict["keyCheckValues"].values())) == 2
+    assert {verdict["keyCheckValues"][fingerprint] for fingerprint in fingerprints} == {key_id(cloud.plaintext)}
+
+
+@pytest.mark.parametrize("variable", ["ENCRYPTED_PHI_KEY", "ENCRYPTED_PHI_HASH_KEY"])
+def test_another_key_than_the_check_value_says_is_refused_before_it_is_used(cloud: Cloud, variable: str) -> None:
+    wrapped = {"ENCRYPTED_PHI_HASH_KEY": base64.b64encode(cloud.older_blob).decode()}
+    check_value = {f"{variable}_CHECK_VALUE": "0123456789abcdef"}
+    code, verdict, _ = prove({**cloud.environment, **wrapped, **check_value})
+    assert (code, verdict["proved"], verdict["cause"]) == (1, False, "WrongKeyCheckValue")
+    assert "0123456789abcdef" in verdict["message"] and "record" not in verdict
 
 
 @pytest.fixture

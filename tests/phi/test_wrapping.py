@@ -18,6 +18,7 @@ import pytest
 
 from phi import wrapping
 from phi.errors import InvalidEncryptionKey
+from phi.record import key_id
 from tests.onboarding.loaded import loaded_python
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,6 +77,7 @@ def test_the_key_comes_back_wrapped_and_opens_to_the_same_bytes(cloud: Cloud) ->
     result = json.loads(done.stdout)
     assert (done.returncode, result["keyArn"]) == (0, cloud.key_arn)
     assert cloud.unwrap(result["wrapped"]) == key
+    assert result["keyCheckValue"] == key_id(key)
 
 
 def test_capitals_are_as_good(cloud: Cloud) -> None:

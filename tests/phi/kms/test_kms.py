@@ -13,8 +13,9 @@ from types import TracebackType
 import pytest
 
 from phi import Credentials, KmsKeySource, KmsTimeouts, UnwrapError, WrappedKey
-from phi.errors import InvalidResponse, WrongLength
+from phi.errors import InvalidResponse, TerminalUnwrapError, WrongLength
 from phi.kms import _data_loader, caller_arn, prepare_clients
+from phi.record import key_id
 from tests.phi.scripted_kms import Fault, ScriptedKms, serving
 
 ARN = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
@@ -55,6 +56,16 @@ def unwrapper(endpoint: ScriptedKms) -> KmsKeySource:
 def source(credentials: Credentials | None = CREDENTIALS, timeouts: KmsTimeouts | None = None) -> KmsKeySource:
     wrapped = WrappedKey(region="us-east-1", key_arn=ARN, blob=b"wrapped")
     return KmsKeySource(wrapped, credentials=credentials, timeouts=timeouts)
+
+
+def test_a_key_with_another_check_value_is_refused_and_is_no_transient_failure(kms: ScriptedKms) -> None:
+    wrapped = WrappedKey(region="us-east-1", key_arn=ARN, blob=b"wrapped", check_value=key_id(KEY))
+    assert KmsKeySource(wrapped, credentials=CREDENTIALS, timeouts=ONCE).data_key() == KEY
+    flipped = bytes((KEY[0] ^ 1, *KEY[1:]))
+    kms.keys = {b"wrapped": flipped}
+    error = error_of(KmsKeySource(wrapped, credentials=CREDENTIALS, timeouts=ONCE))
+    assert isinstance(error, TerminalUnwrapError) and error.cause == "WrongKeyCheckValue"
+    assert key_id(KEY) in str(error) and flipped.hex() not in repr(error)
 
 
 def error_of(key_source: KmsKeySource) -> UnwrapError:

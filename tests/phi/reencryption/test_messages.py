@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from phi.environment import HASH_KEY
-from phi.errors import InvalidCiphertext
+from phi.errors import InvalidCiphertext, WrongKeyCheckValue
 from phi.reencryption import command, options
 from phi.reencryption.checkpoint import Checkpoint, CheckpointScope
 from phi.reencryption.command import evaluate, keys_from
@@ -96,6 +96,12 @@ def test_a_data_key_is_never_taken_for_a_hash_key(variables: dict[str, str]) -> 
 def test_an_error_of_kms_is_passed_on(variables: dict[str, str]) -> None:
     with pytest.raises(InvalidCiphertext):
         keys_from(variables, old=("OLD",), new="INVALID")
+
+
+@pytest.mark.parametrize("name", ["OLD", "NEW"])
+def test_a_re_encryption_refuses_a_key_of_another_check_value(variables: dict[str, str], name: str) -> None:
+    with pytest.raises(WrongKeyCheckValue):
+        keys_from({**variables, f"{name}_CHECK_VALUE": "0" * 16}, old=("OLD",), new="NEW")
 
 
 @pytest.mark.parametrize(
