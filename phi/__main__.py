@@ -46,7 +46,8 @@ def prove(environment: Mapping[str, str], *, dry_run: bool = False) -> dict[str,
         wrapped = keys.current[0]
         facts |= {"keyArn": wrapped.key_arn, "fingerprint": wrapped.fingerprint}
         credentials = Credentials.from_environment(environment)
-        additional = (*keys.current[1:], *chain.from_iterable(keys.reading_keys), *keys.hash_key)
+        others_in_use = chain.from_iterable((*keys.reading_keys, *keys.former_hash_keys))
+        additional = (*keys.current[1:], *others_in_use, *keys.hash_key)
         others = {"otherKeys": len(additional)} if additional else {}
         source = KmsKeySource(wrapped, credentials=credentials)
         with ThreadPoolExecutor(max_workers=1) as pool:

@@ -5,7 +5,7 @@ Touches the mapping passed to it and nothing else; reports all problems at once.
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -17,6 +17,9 @@ KEY_ID = "AWS_KMS_KEY_ID"
 WRAPPED = "ENCRYPTED_PHI_KEY"
 HASH_KEY = "ENCRYPTED_PHI_HASH_KEY"
 FOR_READING = "ENCRYPTED_PHI_KEYS_FOR_READING"
+HASH_KEYS_FOR_READING = "ENCRYPTED_PHI_HASH_KEYS_FOR_READING"
+DERIVED = "derived"
+"""In place of a wrapped key there: the hash keys that are derived from the data keys."""
 FALLBACK_REGIONS = "AWS_KMS_FALLBACK_REGIONS"
 CHECK_VALUE = "_CHECK_VALUE"
 """After the name of a variable with a wrapped key: the one with the check value of that key, `phi.record.key_id`."""
@@ -111,6 +114,10 @@ class WrappedKeys:
     reading_keys: tuple[tuple[WrappedKey, ...], ...]
     hash_key: tuple[WrappedKey, ...] = ()
     """The key of the search hashes; empty where they are derived from the data key."""
+    former_hash_keys: tuple[tuple[WrappedKey, ...], ...] = ()
+    """Other keys that search values may be under: lookups try them too."""
+    derived_hash_keys: bool = False
+    """Whether, although there is a hash key, search values may still be under those that the data keys give."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "WrappedKeys":
@@ -118,9 +125,11 @@ class WrappedKeys:
 
         `AWS_KMS_FALLBACK_REGIONS`: Regions separated by commas, tried in this order where the key's own Region does not
         answer. `ENCRYPTED_PHI_KEYS_FOR_READING`: wrapped keys separated by white space. `ENCRYPTED_PHI_HASH_KEY`: the
-        wrapped key of the search hashes. `ENCRYPTED_PHI_KEY_CHECK_VALUE`, `ENCRYPTED_PHI_HASH_KEY_CHECK_VALUE`: the
-        check values that the two keys have to have. `PHI_VARIABLE_NAMES`: other names of these but the first two.
-        Raises MissingVariable or MalformedVariable naming all that are wrong.
+        wrapped key of the search hashes. `ENCRYPTED_PHI_HASH_KEYS_FOR_READING`: further wrapped keys for lookups, and
+        the word "derived" where values may still be under the keys that the data keys give.
+        `ENCRYPTED_PHI_KEY_CHECK_VALUE`, `ENCRYPTED_PHI_HASH_KEY_CHECK_VALUE`: the check values that the two keys have
+        to have. `PHI_VARIABLE_NAMES`: other names of the three, the hash key and the check values. Raises
+        MissingVariable or MalformedVariable naming all that are wrong.
         """
         with _reading_by_name(environment) as environment:
             return cls._read(environment)
@@ -135,7 +144,9 @@ class WrappedKeys:
             raise
         except MalformedVariable as error:
             problems.append(str(error).removesuffix("."))
-        blobs = _blobs(environment.get(FOR_READING, ""), problems)
+        blobs = _blobs(FOR_READING, environment.get(FOR_READING, "").split(), problems)
+        former = environment.get(HASH_KEYS_FOR_READING, "").split()
+        former_blobs = _blobs(HASH_KEYS_FOR_READING, [word for word in former if word != DERIVED], problems)
         hash_key = strict_base64(environment.get(HASH_KEY, ""))
         if environment.get(HASH_KEY) and (hash_key is None or len(hash_key) > _BLOB_LIMIT):
             problems.append(f"{HASH_KEY} is not the base64 of a wrapped key{_mistake(environment[HASH_KEY])}")
@@ -159,6 +170,12 @@ class WrappedKeys:
             hash_key=replace(current, blob=hash_key, check_value=hash_check_value).with_replicas(others)
             if hash_key
             else (),
+            former_hash_keys=tuple(
+                replace(current, blob=blob, check_value=None).with_replicas(others)
+                for blob in former_blobs
+                if blob != hash_key
+            ),
+            derived_hash_keys=DERIVED in former,
         )
 
 
@@ -235,13 +252,13 @@ def _check_value(environment: Mapping[str, str], wrapped: str, problems: list[st
     return value or None
 
 
-def _blobs(value: str, problems: list[str]) -> tuple[bytes, ...]:
+def _blobs(name: str, values: Sequence[str], problems: list[str]) -> tuple[bytes, ...]:
     """The wrapped keys of the variable, without duplicates."""
     blobs = dict[bytes, None]()
-    for number, wrapped in enumerate(value.split(), 1):
+    for number, wrapped in enumerate(values, 1):
         blob = strict_base64(wrapped)
         if blob is None or not 0 < len(blob) <= _BLOB_LIMIT:
-            problems.append(f"{FOR_READING}: number {number} is not the base64 of a wrapped key{_mistake(wrapped)}")
+            problems.append(f"{name}: number {number} is not the base64 of a wrapped key{_mistake(wrapped)}")
         else:
             blobs[blob] = None
     return tuple(blobs)

@@ -11,7 +11,7 @@ Touches what its cached key touches: KMS, at the first use and every few minutes
 import os
 import time
 from binascii import b2a_base64
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, BinaryIO, NoReturn, TypeVar, overload
 
 from phi.batches import PHI_FIELDS, Column
@@ -24,6 +24,8 @@ from phi.failover import FailoverKeySource
 from phi.hashes import NORMALISATIONS, derived_hash_key, text_hash
 from phi.key_cache import GRACE_SECONDS, TTL_SECONDS, CachedKey, KeySource
 from phi.kms import KmsKeySource, KmsTimeouts
+from phi.search.indexes import ExactIndex, WordIndex
+from phi.search.keys import Clinic, exact_value, exact_values, row_tokens, token_groups
 
 Name = TypeVar("Name")
 
@@ -45,12 +47,25 @@ class PhiFields:
     'Jane'
     """
 
-    __slots__ = ("_clock", "_hash_key", "_key")
+    __slots__ = ("_clock", "_derived_hash_keys", "_former_hash_keys", "_hash_key", "_key")
 
-    def __init__(self, key: CachedKey, *, hash_key: CachedKey | None = None) -> None:
-        """Use these cached keys. Without a `hash_key` it is derived from the data key."""
+    def __init__(
+        self,
+        key: CachedKey,
+        *,
+        hash_key: CachedKey | None = None,
+        former_hash_keys: Sequence[CachedKey] = (),
+        derived_hash_keys: bool = False,
+    ) -> None:
+        """Use these cached keys. Without a `hash_key` it is derived from the data key.
+
+        Lookups try the `former_hash_keys` too, and with `derived_hash_keys` those that the data keys give; without a
+        `hash_key` they always try those.
+        """
         self._key = key
         self._hash_key = hash_key
+        self._former_hash_keys = tuple(former_hash_keys)
+        self._derived_hash_keys = derived_hash_keys or hash_key is None
         self._clock = key._clock
 
     @classmethod
@@ -69,7 +84,8 @@ class PhiFields:
         """Read the variables (by default the process's) and check them all; no request before the first use or `ready`.
 
         `AWS_REGION`, `AWS_KMS_KEY_ID` and `ENCRYPTED_PHI_KEY` are required, `ENCRYPTED_PHI_KEYS_FOR_READING`,
-        `ENCRYPTED_PHI_HASH_KEY` and `AWS_KMS_FALLBACK_REGIONS` optional: see WrappedKeys. Credentials: the argument,
+        `ENCRYPTED_PHI_HASH_KEY`, `ENCRYPTED_PHI_HASH_KEYS_FOR_READING` and `AWS_KMS_FALLBACK_REGIONS` optional: see
+        WrappedKeys. Credentials: the argument,
         else `AWS_ACCESS_KEY_ID` and the variables that belong to it in `environ`, else those of botocore's own chain.
 
         Raises MissingVariable or MalformedVariable, and CipherUnsupported where the cryptography library refuses
@@ -97,20 +113,22 @@ class PhiFields:
                 on_event=on_event,
             )
 
-        hash_key = cached(keys.hash_key) if keys.hash_key else None
-        return cls(cached(keys.current, *keys.reading_keys), hash_key=hash_key)
+        return cls(
+            cached(keys.current, *keys.reading_keys),
+            hash_key=cached(keys.hash_key) if keys.hash_key else None,
+            former_hash_keys=[cached(key) for key in keys.former_hash_keys],
+            derived_hash_keys=keys.derived_hash_keys,
+        )
 
     async def ready(self) -> None:
         """Get the keys without blocking the event loop."""
-        await self._key.ready()
-        if self._hash_key is not None:
-            await self._hash_key.ready()
+        for key in self._keys():
+            await key.ready()
 
     def forget(self) -> None:
         """Drop all keys now; the next use unwraps again."""
-        self._key.forget()
-        if self._hash_key is not None:
-            self._hash_key.forget()
+        for key in self._keys():
+            key.forget()
 
     def search_hash(self, field: str, text: str | None) -> str | None:
         """The value that the application stores in `emailHash` (field "email") or `dobHash` ("dob"); None for a
@@ -118,9 +136,50 @@ class PhiFields:
 
         Raises KeyError for another field.
         """
-        if self._hash_key is None:
-            return text_hash(derived_hash_key(self._key.data_key()), text, NORMALISATIONS[field])
-        return text_hash(self._hash_key.data_key(), text, NORMALISATIONS[field])
+        return text_hash(self._current_hash_key(), text, NORMALISATIONS[field])
+
+    def search_hashes(self, field: str, text: str | None) -> list[str]:
+        """The values of `emailHash` or `dobHash` to look up, one for each hash key in use; none for a placeholder."""
+        hashes = (text_hash(key, text, NORMALISATIONS[field]) for key in self._all_hash_keys())
+        return list(dict.fromkeys(each for each in hashes if each is not None))
+
+    def search_value(self, index: ExactIndex, text: str | None, clinic: Clinic = "") -> str | None:
+        """The value to store for a row; None for nothing to hash. Raises NotText and InvalidText."""
+        return exact_value(self._current_hash_key(), index, text, clinic)
+
+    def search_values(self, index: ExactIndex, text: str | None, clinic: Clinic = "") -> list[str]:
+        """The values to look up, under each hash key in use: `column = ANY(values)`. None for nothing to hash: then no
+        row is the wanted one.
+
+        Raises as `search_value`, and the UnwrapError of any of the keys: without one of them rows would be missing.
+        """
+        return exact_values(self._all_hash_keys(), index, text, clinic)
+
+    def search_tokens(self, index: WordIndex, texts: Iterable[str | None], clinic: Clinic = "") -> list[int]:
+        """The tokens to store for a row, from the texts of its searched columns: sorted, each once. Raises NotText."""
+        return row_tokens(self._current_hash_key(), index, texts, clinic)
+
+    def search_groups(self, index: WordIndex, query: str, clinic: Clinic = "") -> list[list[int]]:
+        """For each word of a query the tokens of which a row has to have one: `column && group` for each, joined by
+        AND. Decrypt the rows, and keep those that `index.matches`. No group: the query finds nothing.
+
+        Raises as `search_values`.
+        """
+        return token_groups(self._all_hash_keys(), index, query, clinic)
+
+    def _current_hash_key(self) -> bytes:
+        return derived_hash_key(self._key.data_key()) if self._hash_key is None else self._hash_key.data_key()
+
+    def _all_hash_keys(self) -> list[bytes]:
+        """The current hash key, then the former ones."""
+        derived = [derived_hash_key(key) for key in self._key.data_keys()] if self._derived_hash_keys else []
+        own = [] if self._hash_key is None else [self._hash_key.data_key()]
+        former = [key.data_key() for key in self._former_hash_keys]
+        # Where there is none of its own, the current one is the derived key of the current data key.
+        return list(dict.fromkeys([*own, *derived, *former]))
+
+    def _keys(self) -> list[CachedKey]:
+        return [self._key, *([] if self._hash_key is None else [self._hash_key]), *self._former_hash_keys]
 
     # The next two repeat CachedKey.cipher inline: one call less for each field. The clock gets a local name because
     # Python looks `self._clock()` up as a method first, which takes as long as the clock itself.

@@ -17,8 +17,9 @@ IS_HASH = re.compile(r"[0-9a-f]{64}").fullmatch
 
 _CONTEXT = b"patient-dedup-v1"
 # Those of JavaScript's String.prototype.trim; Python's own differ in U+001C to U+001F, U+0085 and U+FEFF.
-_WHITE_SPACE = "\t\n\v\f\r \xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029"
-_WHITE_SPACE += "\u202f\u205f\u3000\ufeff"
+WHITE_SPACE = "\t\n\v\f\r \xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029"
+WHITE_SPACE += "\u202f\u205f\u3000\ufeff"
+"""The characters that JavaScript's `trim` removes."""
 _NO_EMAILS = frozenset({"", "unknown@example.com", "unknown@intake.local", "noemail@placeholder.local"})
 _NO_EMAIL_DOMAINS = ("@intake.local", "@placeholder.local")
 _NO_DATES = frozenset({"", "1900-01-01"})
@@ -34,13 +35,18 @@ def derived_hash_key(data_key: bytes) -> bytes:
     return hmac.digest(data_key, _CONTEXT, "sha256")
 
 
+def trimmed(text: str) -> str:
+    """The text without white space at its ends, as JavaScript's `trim` leaves it."""
+    return text.strip(WHITE_SPACE)
+
+
 def normalised_email(text: str) -> str | None:
     """The text that is hashed for an e-mail address; None for a placeholder, which has no hash.
 
     >>> normalised_email(" Jane@Example.org ")
     'jane@example.org'
     """
-    normalised = text.lower().strip(_WHITE_SPACE)
+    normalised = trimmed(text.lower())
     return None if normalised in _NO_EMAILS or normalised.endswith(_NO_EMAIL_DOMAINS) else normalised
 
 
@@ -50,7 +56,7 @@ def normalised_date(text: str) -> str | None:
     >>> normalised_date("4/5/1980"), normalised_date("1980-04-05T00:00:00Z")
     ('1980-04-05', '1980-04-05')
     """
-    normalised = text.strip(_WHITE_SPACE)
+    normalised = trimmed(text)
     if american := _AMERICAN_DATE.fullmatch(normalised):
         month, day, year = american.groups()
         normalised = f"{year}-{month:0>2}-{day:0>2}"

@@ -112,6 +112,18 @@ class CachedKey:
             return snapshot.key
         return self._usable_entry().current.key
 
+    def data_keys(self) -> tuple[bytes, ...]:
+        """The current data key, then the reading keys. Blocks as `data_key`, and raises the UnwrapError of any of
+        them: without one of the keys a search would find fewer rows, and nobody would know.
+        """
+        entry = self._usable_entry()
+        keys = [entry.current.key]
+        for reading in entry.reading_keys:
+            if reading.unwrapped is None:
+                raise reading.failure.copy() if reading.failure else Unreachable("A key has not been asked for yet.")
+            keys.append(reading.unwrapped.key)
+        return tuple(keys)
+
     def cipher(self) -> PhiCipher:
         """The cipher of the current key and the reading keys, the same object while they are the same.
 

@@ -112,9 +112,9 @@ TABLE = (
     ),
     Row(files=("phi/kms.py",), outside=("boto3", "botocore"), ours=("phi.*",)),
     Row(files=("phi/vercel.py",), outside=("vercel",), ours=("phi.*",)),
-    # An adapter knows the errors and what it was given, never a key or a cipher.
+    # An adapter knows the errors, the definitions of indexes and what it was given, never a key or a cipher.
     *(
-        Row(files=(files,), outside=libraries, ours=("phi.adapters.*", "phi.errors"))
+        Row(files=(files,), outside=libraries, ours=("phi.adapters.*", "phi.errors", "phi.search.indexes"))
         for files, libraries in (
             ("phi/adapters/sqlalchemy/*.py", ("sqlalchemy",)),
             ("phi/adapters/django/*.py", ("django",)),
@@ -122,7 +122,7 @@ TABLE = (
             ("phi/adapters/spark.py", ("pyspark", "pandas")),
         )
     ),
-    Row(files=("phi/adapters/*.py",), ours=("phi.adapters.*", "phi.errors"), pure=True),
+    Row(files=("phi/adapters/*.py",), ours=("phi.adapters.*", "phi.errors", "phi.search.indexes"), pure=True),
     Row(files=("phi/reencryption/*.py",), outside=("psycopg", "cryptography", "pybase64"), ours=("phi.*",)),
     Row(files=("phi/*.py",), outside=("cryptography", "pybase64"), ours=("phi.*",)),
     Row(files=("sandbox/*.py",), outside=ANY, ours=("installation", "sandbox.*")),

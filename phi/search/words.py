@@ -1,0 +1,118 @@
+"""The words of a row and the terms of a query: what stands for a text in an index of words.
+
+Touches nothing. A term finds the rows that have a word which begins with it, or a phone number that ends with it.
+"""
+
+import re
+from collections.abc import Iterable
+
+from phi.hashes import trimmed
+from phi.search.rules import SPACES, folded, phone_digits
+
+LONGEST_PREFIX = 10
+"""Characters (code points) of a word's longest prefix. A longer term is looked up by its first ten."""
+
+ENDS = range(4, 11)
+"""Digits of the ends of a phone number that are indexed."""
+
+SHORTEST_PHONE = 7
+"""Digits; a shorter number has no ends, and is a word as any other."""
+
+PREFIX, END = "p:", "e:"
+
+_WORD = re.compile(r"[^\W_]+")
+_APOSTROPHES = re.compile("['`´\u02b9\u02bb\u02bc\u2018\u2019\u201b\u2032\u05f3\uff07]")
+_HYPHENS = re.compile("[-\u2010-\u2015\u2212\u00ad]")
+# Only what stands in a phone number; an extension may follow.
+_PHONE = re.compile(r"[+0-9 ().\-/\u2010-\u2015\u2212]+(?:[, ]*(?:ext|x|#)[. ]*[0-9]+)?")
+
+
+def words(text: str) -> set[str]:
+    """The words of a text, folded. With an apostrophe or a hyphen: its parts, and the word without.
+
+    >>> sorted(words("Mary-Jane O'Brien"))
+    ['brien', 'jane', 'mary', 'maryjane', 'o', 'obrien']
+    """
+    plain = folded(text)
+    found = set(_WORD.findall(plain))
+    if not plain.isalnum():
+        joined = _APOSTROPHES.sub("", plain)
+        found.update(_WORD.findall(joined), _WORD.findall(_HYPHENS.sub("", joined)))
+    return found
+
+
+def phone(text: str) -> str | None:
+    """The digits of a text that is a phone number and nothing else; None for another."""
+    if not _PHONE.fullmatch(trimmed(folded(text))):
+        return None
+    digits = phone_digits(text)
+    return digits if len(digits) >= SHORTEST_PHONE else None
+
+
+def row_terms(texts: Iterable[str | None]) -> set[str]:
+    """What a row's tokens are made of: `p:` and each prefix of each word, `e:` and each end of each phone number.
+
+    >>> sorted(row_terms(["Jö", "555-0102"]))[:3]
+    ['e:0102', 'e:50102', 'e:550102']
+    """
+    all_words, numbers = _words_and_numbers(texts)
+    terms = {PREFIX + word[:length] for word in all_words for length in range(1, min(len(word), LONGEST_PREFIX) + 1)}
+    terms.update(END + number[-length:] for number in numbers for length in ENDS if length <= len(number))
+    return terms
+
+
+def query_terms(query: str) -> list[tuple[str, ...]]:
+    """For each word of a query the terms of which a row has to have one; none for a query without a letter or digit.
+
+    >>> query_terms("jane 2345")
+    [('p:jane',), ('p:2345', 'e:2345')]
+    """
+    return [
+        (PREFIX + word[:LONGEST_PREFIX], END + word[-ENDS[-1] :])
+        if _may_be_end(word)
+        else (PREFIX + word[:LONGEST_PREFIX],)
+        for word in query_words(query)
+    ]
+
+
+def query_words(query: str) -> list[str]:
+    """The words of a query, each once. A phone number is one word; an apostrophe separates nothing."""
+    if number := phone(query):
+        return [number]
+    found: dict[str, None] = {}
+    for chunk in SPACES.split(query):
+        number = phone(chunk)
+        found.update(dict.fromkeys([number] if number else _WORD.findall(_APOSTROPHES.sub("", folded(chunk)))))
+    return list(found)
+
+
+def row_matches(query: str, texts: Iterable[str | None]) -> bool:
+    """Whether every word of the query begins a word of the row, or ends one of its phone numbers."""
+    wanted = query_words(query)
+    all_words, numbers = _words_and_numbers(texts)
+    return bool(wanted) and all(
+        any(word.startswith(each) for word in all_words)
+        or (_may_be_end(each) and any(number.endswith(each) for number in numbers))
+        for each in wanted
+    )
+
+
+def _words_and_numbers(texts: Iterable[str | None]) -> tuple[set[str], set[str]]:
+    """The words of a row, its phone numbers among them, and the phone numbers."""
+    all_words: set[str] = set()
+    numbers: set[str] = set()
+    for text in texts:
+        if text:
+            all_words |= words(text)
+            if number := phone(text):
+                numbers.add(number)
+    numbers |= {word for word in all_words if len(word) >= SHORTEST_PHONE and _is_number(word)}
+    return all_words | numbers, numbers
+
+
+def _may_be_end(word: str) -> bool:
+    return len(word) >= ENDS[0] and _is_number(word)
+
+
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.isdigit()
