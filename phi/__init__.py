@@ -22,6 +22,7 @@ from phi.errors import (
     DecryptionError,
     InvalidBytes,
     InvalidDataKey,
+    InvalidTenant,
     InvalidText,
     InvalidValues,
     NotBytes,
@@ -37,6 +38,7 @@ from phi.fields import PhiFields
 from phi.key_cache import CachedKey, KeySource
 from phi.kms import KmsKeySource, KmsTimeouts
 from phi.record import Record, place
+from phi.tenants import TenantFields
 
 __all__ = [
     "PHI_FIELDS",
@@ -48,6 +50,7 @@ __all__ = [
     "FailoverKeySource",
     "InvalidBytes",
     "InvalidDataKey",
+    "InvalidTenant",
     "InvalidText",
     "InvalidValues",
     "KeyDropped",
@@ -64,6 +67,7 @@ __all__ = [
     "Record",
     "RegionFailed",
     "StaleServed",
+    "TenantFields",
     "TerminalUnwrapError",
     "TransientUnwrapError",
     "UnwrapError",

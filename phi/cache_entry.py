@@ -174,6 +174,9 @@ class _PartialCipher(PhiCipher):
     def _no_such_key(self) -> PhiError:
         return self._failure.copy()
 
+    def _with_keys(self, keys: Sequence[bytes]) -> PhiCipher:
+        return _PartialCipher(keys[0], keys[1:], self._lenient, self._failure)
+
     def decrypt_many(self, values: Any) -> Any:
         return map_values(values, self._decrypt_each)
 

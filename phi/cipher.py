@@ -30,6 +30,7 @@ from phi.record import (
     key_id,
     looks_like_a_record,
 )
+from phi.tenants import TenantFields, TenantKeys
 from phi.usage import AtomicCounter, KeyUsage, usage_of
 
 DATA_KEY_BYTES = 32
@@ -74,13 +75,14 @@ class PhiCipher(BinaryCipher):
     'Jane'
     """
 
-    __slots__ = ("_aead", "_by_id", "_id", "_lenient", "_passed_through", "_reading", "_usage")
+    __slots__ = ("_aead", "_by_id", "_id", "_lenient", "_passed_through", "_reading", "_tenants", "_usage")
     _aead: AESGCM
     _by_id: Mapping[str, AESGCM]
     _id: str
     _lenient: bool
     _passed_through: AtomicCounter
     _reading: tuple[Callable[[bytes, bytes, None], bytes], ...]
+    _tenants: TenantKeys
     _usage: KeyUsage
 
     def __init__(self, key: bytes, *, reading_keys: Sequence[bytes] = (), lenient: bool = False) -> None:
@@ -100,6 +102,7 @@ class PhiCipher(BinaryCipher):
             "_binary_keys": binary_keys(keys),
             "_binary_id": bytes.fromhex(key_id(key)),
             "_id": key_id(key),
+            "_tenants": TenantKeys((key, *reading_keys)),
             "_usage": usage_of(key),
             "_lenient": lenient,
             "_passed_through": AtomicCounter(),
@@ -269,6 +272,17 @@ class PhiCipher(BinaryCipher):
     def decrypt_fields(self, patient: Mapping[str, Any], fields: Iterable[str] = PHI_FIELDS) -> dict[str, Any]:
         """A copy of the mapping with these fields decrypted, where they exist; the others are unchanged."""
         return map_fields(patient, fields, self._decrypt_list)
+
+    def for_tenant(self, tenant: str) -> TenantFields:
+        """Encryption for one tenant, under a key that is derived from the data key. Raises InvalidTenant."""
+        return TenantFields(tenant, lambda: self)
+
+    def derived(self, tenant: str) -> "PhiCipher":
+        """The cipher of a tenant's keys, for one use; a service calls `for_tenant`."""
+        return self._tenants.cipher(tenant, self._with_keys)
+
+    def _with_keys(self, keys: Sequence[bytes]) -> "PhiCipher":
+        return PhiCipher(keys[0], reading_keys=keys[1:], lenient=self._lenient)
 
     @property
     def encryptions(self) -> int:

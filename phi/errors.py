@@ -57,6 +57,13 @@ class NotBytes(InvalidBytes, TypeError):
         super().__init__("Only bytes can be encrypted as bytes. For a text there is `encrypt`.")
 
 
+class InvalidTenant(PhiError):
+    """A tenant's id that is empty or no text in UTF-8; a number is converted by the caller, always in the same way."""
+
+    def __init__(self) -> None:
+        super().__init__("The id of a tenant is a text that is not empty: for_tenant(str(clinic.id)).")
+
+
 class AlreadyEncrypted(InvalidText):
     """A field that holds a record of this key."""
 

@@ -26,6 +26,7 @@ from phi.key_cache import GRACE_SECONDS, TTL_SECONDS, CachedKey, KeySource
 from phi.kms import KmsKeySource, KmsTimeouts
 from phi.search.indexes import ExactIndex, WordIndex
 from phi.search.keys import Clinic, exact_value, exact_values, row_tokens, token_groups
+from phi.tenants import TenantFields
 
 Name = TypeVar("Name")
 
@@ -290,6 +291,17 @@ class PhiFields:
     def decrypt_file(self, source: str | os.PathLike[str], target: str | os.PathLike[str], context: str = "") -> None:
         """Decrypt a file into another, which appears when all of it is proved: see PhiCipher.decrypt_file."""
         self._key.cipher().decrypt_file(source, target, context)
+
+    def for_tenant(self, tenant: str) -> TenantFields:
+        """Encryption for one tenant, under a key of its own that is derived from the data key: its records open with no
+        other tenant's key. `tenant` is an id that never changes. Raises InvalidTenant.
+
+        >>> from phi import PhiCipher
+        >>> clinic = PhiCipher(bytes(32)).for_tenant("clinic-7")
+        >>> clinic.decrypt(clinic.encrypt("Jane", "Patient.firstName"), "Patient.firstName")
+        'Jane'
+        """
+        return TenantFields(tenant, self._key.cipher)
 
     @property
     def encryptions(self) -> int:

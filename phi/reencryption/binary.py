@@ -15,7 +15,7 @@ from phi.cipher import PhiCipher
 from phi.errors import DecryptionError
 from phi.record import place
 from phi.reencryption.errors import ReencryptionError
-from phi.reencryption.models import UNCHANGED, ColumnCounts, ReencryptedColumn
+from phi.reencryption.models import UNCHANGED, Bind, ColumnCounts, ReencryptedColumn
 
 FAULTY = "A new record cannot be decrypted again: this machine's memory or CPU is faulty."
 
@@ -27,15 +27,23 @@ class Renew(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class BytesPlace:
+class ColumnPlace:
     """The column of a table, which a record can be bound to, with or without its row."""
 
     table: str
     column: str
+    bind: Bind | None = None
+    """What new records are bound to; None keeps the place of each."""
 
     def contexts(self, row: str) -> tuple[str, ...]:
         """The contexts that a record of the row may have."""
         return "", place(self.table, self.column), place(self.table, self.column, row)
+
+    def context(self, row: str, before: str = "") -> str:
+        """The context of the row's new record, which was bound to the one `before`."""
+        if self.bind is None:
+            return before
+        return place(self.table, self.column, row if self.bind is Bind.ROW else None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +69,7 @@ class BinaryReencryptor:
         return is_binary(value) or (self.old is None and bool(value) and not has_records(value))
 
     def reencrypt(
-        self, values: Sequence[str], keys: Sequence[str], where: BytesPlace, *, write: bool
+        self, values: Sequence[str], keys: Sequence[str], where: ColumnPlace, *, write: bool
     ) -> ReencryptedColumn:
         """The values that `takes` accepts. A record keeps its form and its context."""
         records = [UNCHANGED] * len(values)
@@ -83,7 +91,8 @@ class BinaryReencryptor:
             if self.old is not None:
                 text, inside = self.renew(content.decode("latin-1"), write=write)
                 content = text.encode("latin-1")
-            is_new = is_new and not inside.old
+            context = where.context(key, opened.context)
+            is_new = is_new and not inside.old and context == opened.context
             counts += ColumnCounts(
                 new=int(is_new),
                 old=int(not is_new),
@@ -92,7 +101,7 @@ class BinaryReencryptor:
             )
             texts.append(_text(content))
             if not is_new and write:
-                records[at] = self._sealed(data, content, opened.context).decode("latin-1")
+                records[at] = self._sealed(data, content, context).decode("latin-1")
         return ReencryptedColumn(records=records, counts=counts, texts=texts)
 
     def _sealed(self, before: bytes, content: bytes, context: str) -> bytes:

@@ -35,6 +35,8 @@ class CheckpointScope:
             # Without hash columns as it was before there were any: a checkpoint of an earlier version stays valid.
             **({"hashColumns": hashes, "hashKey": self.hash_key} if hashes else {}),
             **({"jsonFields": fields} if fields else {}),
+            **({"tenantColumn": self.selection.tenant_column} if self.selection.tenant_column else {}),
+            **({"bind": self.selection.bind.value} if self.selection.bind else {}),
             "table": self.selection.table,
             "columns": sorted(self.selection.columns),
             "keyColumn": self.selection.key_column,

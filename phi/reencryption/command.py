@@ -22,7 +22,7 @@ from phi.reencryption.database import Database, reject_passwords
 from phi.reencryption.errors import UsageError
 from phi.reencryption.hashing import HashCarrier
 from phi.reencryption.inspection import inspect
-from phi.reencryption.models import MAX_LISTED_ROWS, ColumnSelection, HashColumn, JsonColumn, RunResult
+from phi.reencryption.models import MAX_LISTED_ROWS, Bind, ColumnSelection, HashColumn, JsonColumn, RunResult
 from phi.reencryption.progress import Progress, duration, printable, report_failure
 
 _COUNTED = ("new", "old", "empty", "foreign", "no_record")
@@ -81,10 +81,18 @@ def _reencrypt(
         key_column=options.key_column,
         hashes=tuple(_hash_column(text) for text in _names(options.hash_columns)),
         json_columns=tuple(_json_column(text) for texts in options.json_fields for text in _names(texts)),
+        tenant_column=options.tenant_column,
+        bind=Bind(options.bind) if options.bind else None,
     )
     first_time = options.command == "encrypt"
     old = () if first_time else tuple(options.old or (WRAPPED,))
-    keys = keys_from(environment, old=old, new=options.new, hashes=bool(selection.hashes))
+    keys = keys_from(
+        environment,
+        old=old,
+        new=options.new,
+        hashes=bool(selection.hashes),
+        same_key=bool(selection.tenant_column or selection.bind),
+    )
     database = Database(options.dsn, read_only=True)
     try:
         table = inspect(
@@ -150,11 +158,13 @@ def _json_column(text: str) -> JsonColumn:
     return JsonColumn(name=column, fields=names)
 
 
-def keys_from(environment: Mapping[str, str], *, old: Sequence[str], new: str, hashes: bool = False) -> DataKeys:
+def keys_from(
+    environment: Mapping[str, str], *, old: Sequence[str], new: str, hashes: bool = False, same_key: bool = False
+) -> DataKeys:
     """The keys in these variables, unwrapped by KMS; with `hashes` the hash key too, where the variable is set.
 
-    Raises UsageError for variables that are missing, malformed or hold the same key, and an UnwrapError where KMS
-    returns no key.
+    Raises UsageError for variables that are missing or malformed, or hold the same key unless `same_key` says that this has a use,
+    and an UnwrapError where KMS returns no key.
     """
     wrapped: dict[str, WrappedKey] = {}
     problems: dict[str, None] = {}
@@ -170,7 +180,7 @@ def keys_from(environment: Mapping[str, str], *, old: Sequence[str], new: str, h
         raise UsageError(tuple(problems), "`eonpro-kms rotate --data-key` prints where the wrapped keys are stored.")
     keys = {name: KmsKeySource(key).data_key() for name, key in wrapped.items()}
     same = [name for name in old if name == new or hmac.compare_digest(keys[name], keys[new])]
-    if same:
+    if same and not same_key:
         raise UsageError([f"{same[0]} and {new} hold the same data key: there is nothing to re-encrypt"])
     if hash_key and any(hmac.compare_digest(keys[name], keys[HASH_KEY]) for name in (*old, new)):
         raise UsageError([f"{HASH_KEY} holds a data key: a hash key is another one"])

@@ -118,14 +118,18 @@ class Database:
         """At most `limit` rows by ascending key, after one key and up to another."""
         query, arguments = select_batch(table, after=after, until=until, limit=limit)
         rows = self._run(lambda connection: connection.execute(query, arguments).fetchall())
-        keys, versions, *values = zip(*rows, strict=True) if rows else ((),) * (2 + len(table.selection.names))
+        has_tenants = table.selection.tenant_column is not None
+        keys, versions, *values = (
+            zip(*rows, strict=True) if rows else ((),) * (2 + len(table.selection.names) + has_tenants)
+        )
+        tenants = values.pop() if has_tenants else ()
         in_hex = {column.name for column in table.documents if column.is_bytes}
         # One character a byte: a record is ASCII, whatever the other bytes are.
         texts = [
             [value and bytes.fromhex(value).decode("latin-1") for value in column] if name in in_hex else column
             for name, column in zip(table.selection.names, values, strict=True)
         ]
-        return Rows(keys=keys, versions=versions, values=texts)
+        return Rows(keys=keys, versions=versions, values=texts, tenants=tenants)
 
     def sizes(self, table: Table, *, after: str | None, limit: int) -> list[tuple[str, int]]:
         """The keys of at most `limit` rows after one key, and about how many bytes the documents of each have."""

@@ -16,6 +16,9 @@ from phi.reencryption.statements import DocumentColumn, Table
 SHORTEST_RECORD = 24 + 1 + 24 + 1 + 4
 """Characters of the record of one byte."""
 
+V2_PREFIX = 3 + 16 + 1
+"""Characters of a record of version 2 before its base64, which has 28 bytes beside those of the text."""
+
 HASH_ENDINGS = ("hash", "_hash")
 """Endings of a column's name, in lower case, after the name of the column whose texts it has the hashes of."""
 
@@ -150,6 +153,7 @@ def inspect(
         *([f"{name} has tables that inherit from it; re-encrypt each of them by its own name"] if has_children else []),
         *([f"{name} has a rule for UPDATE, which changes what is written"] if has_rules else []),
         *_key_problems(selection, columns),
+        *_tenant_problems(selection, columns),
         *_column_problems(selection, columns, contents, write=write, first_time=first_time),
         *_json_problems(selection, columns, types, first_time=first_time),
         *([] if hash_columns_named else _forgotten_hashes(selection, columns)),
@@ -203,6 +207,22 @@ def _key_problems(selection: ColumnSelection, columns: dict[str, tuple[Any, ...]
         *(
             [f"{key} is also in --columns; the column that identifies the rows cannot be encrypted"]
             if key in selection.columns
+            else []
+        ),
+    ]
+
+
+def _tenant_problems(selection: ColumnSelection, columns: dict[str, tuple[Any, ...]]) -> list[str]:
+    name = selection.tenant_column
+    if name is None:
+        return []
+    if name not in columns:
+        return [f"there is no column {name}" + _similar_column(name, columns)]
+    return [
+        *([f"this role has no SELECT on {name}"] if not columns[name][6] else []),
+        *(
+            [f"{name} is also in --columns; the column of the tenants cannot be encrypted"]
+            if name in selection.names
             else []
         ),
     ]
@@ -292,8 +312,10 @@ def _too_long(
     whole = [column for column in selection.columns if column not in {each.name for each in selection.json_columns}]
     limits = {column: columns[column][4] for column in whole if columns[column][4] is not None}
     problems = []
+    is_v2 = selection.tenant_column or selection.bind
     for (column, limit), bytes_ in zip(limits.items(), database.longest(schema, name, tuple(limits)), strict=True):
-        if (needed := SHORTEST_RECORD - 4 + 4 * -(-bytes_ // 3)) > limit:
+        needed = V2_PREFIX + 4 * -(-(bytes_ + 28) // 3) if is_v2 else SHORTEST_RECORD - 4 + 4 * -(-bytes_ // 3)
+        if needed > limit:
             problems.append(
                 f"{column} is {columns[column][1]}, and its longest text needs a record of {needed} characters: "
                 f"alter table … alter column {column} type text"

@@ -3,8 +3,10 @@
 Touches nothing. Of a row they hold the value of its key column, and nothing of the other columns.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Self
 
 MAX_LISTED_ROWS = 10
 """Most rows that are listed, for each column, whose value no key decrypts."""
@@ -14,6 +16,13 @@ UNCHANGED = ""
 
 REMOVED = "-"
 """In place of a hash: the text has none, and the column gets NULL."""
+
+
+class Bind(StrEnum):
+    """What a record of version 2, or a binary one, is bound to."""
+
+    COLUMN = "column"
+    ROW = "row"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +58,10 @@ class ColumnSelection:
     """The hash columns that are carried in the same statement as the records."""
     json_columns: tuple[JsonColumn, ...] = ()
     """Those of the columns that are not encrypted as a whole."""
+    tenant_column: str | None = None
+    """The column with the tenant of each row, whose key its records get; None for the data key itself."""
+    bind: Bind | None = None
+    """What the new records are bound to; None keeps the place of each."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -121,6 +134,18 @@ class ReencryptedColumn:
     counts: ColumnCounts
     texts: list[str | None] = field(default_factory=list, repr=False)
     """The texts of the rows, on request, "" for no text, None where no key decrypts the record."""
+
+    @classmethod
+    def merged(cls, rows: int, parts: Iterable[tuple[Sequence[int], "ReencryptedColumn"]]) -> Self:
+        """One column of several, each with the numbers of its rows."""
+        records, texts, counts = [UNCHANGED] * rows, list[str | None]([None]) * rows, ColumnCounts()
+        for places, column in parts:
+            counts += column.counts
+            for at, record in zip(places, column.records, strict=True):
+                records[at] = record
+            for at, text in zip(places, column.texts, strict=False):
+                texts[at] = text
+        return cls(records=records, counts=counts, texts=texts)
 
 
 @dataclass(frozen=True, kw_only=True)

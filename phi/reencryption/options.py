@@ -11,6 +11,7 @@ from pathlib import Path
 
 from phi.environment import HASH_KEY, KEY_ID, REGION, WRAPPED
 from phi.hashes import NORMALISATIONS
+from phi.reencryption.models import Bind
 
 BATCH = 2000
 """Rows that are read at a time. A transaction has a fourth of them, and locks them for some 5 ms."""
@@ -96,6 +97,13 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="columns that hold no records, although the scan cannot look into them: files, foreign data; TABLE.* for "
         "all of a table; the result names them",
     )
+    parser.add_argument(
+        "--tenant-column",
+        action="append",
+        default=[],
+        metavar="TABLE.COLUMN,...",
+        help="columns that name the tenant of each row, whose key its records are under",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
 
 
@@ -115,6 +123,17 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--columns", required=True, help="the columns that hold records, separated by commas")
     parser.add_argument(
         "--key-column", required=True, help="a unique column that is never NULL, such as the primary key"
+    )
+    parser.add_argument(
+        "--tenant-column",
+        metavar="NAME",
+        help="the column that names each row's tenant (clinic): the records get the key of that tenant, as "
+        "fields.for_tenant() has it; those of the data key itself are moved to it",
+    )
+    parser.add_argument(
+        "--bind",
+        choices=[*Bind],
+        help="bind each record to its column or its row, as place(table, column, row): version 2 for texts",
     )
     hashes = parser.add_mutually_exclusive_group()
     hashes.add_argument(

@@ -20,17 +20,28 @@ from pybase64 import b64decode
 from phi.cipher import CIPHERTEXT, RAW_CIPHERTEXT, RAW_IV, RAW_TAG, TAG, PhiCipher, join_parts
 from phi.errors import DecryptionError
 from phi.record import BEFORE_ONE_PAD, BEFORE_TWO_PADS, IV_BYTES, V2, looks_like_a_record
-from phi.reencryption.binary import FAULTY, BinaryReencryptor, BytesPlace
+from phi.reencryption.binary import FAULTY, BinaryReencryptor, ColumnPlace
 from phi.reencryption.embedded import embedded_records, is_damaged, may_hold_records, replaced
 from phi.reencryption.errors import ReencryptionError
 from phi.reencryption.json_fields import texts_of_fields
 from phi.reencryption.models import MAX_LISTED_ROWS, UNCHANGED, ColumnCounts, ReencryptedColumn
+from phi.tenants import tenant_key
 from phi.usage import usage_of
 
 _split_ivs = Struct(f"{IV_BYTES}s").iter_unpack
 _ZEROS = (b"", b"\0", b"\0\0")
 _PAD_AS_ZERO = bytes.maketrans(b"=", b"A")
 _DECRYPTION_FAILURES = (ValueError, IndexError, InvalidTag, OverflowError)
+_MOST_TENANTS = 1000
+"""Tenants whose keys are kept between batches."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Opened:
+    """The text of a whole value, and the place that its record is bound to."""
+
+    text: str = field(repr=False)
+    context: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,17 +60,44 @@ class RecordReencryptor:
     converted to str. Any other column goes through PhiCipher, record by record.
     """
 
-    __slots__ = ("_mostly_new", "_new_cipher", "_new_key", "_old_cipher", "_old_key", "_usage")
+    __slots__ = (
+        "_keys",
+        "_mostly_new",
+        "_new_cipher",
+        "_new_key",
+        "_old_cipher",
+        "_old_key",
+        "_tenants",
+        "_usage",
+        "_v2",
+    )
 
-    def __init__(self, *, old: Sequence[bytes], new: bytes) -> None:
+    def __init__(self, *, old: Sequence[bytes], new: bytes, version_2: bool = False) -> None:
         """Take data keys of 32 bytes; raises InvalidDataKey for others. Without an old key the values are texts that
         were never encrypted; one that looks like a record and is under another key is not encrypted again.
+
+        With `version_2` every new record of a text is of version 2; else it has the version that it had.
         """
+        self._keys = (*old, new)
+        self._tenants: dict[str, RecordReencryptor] = {}
+        self._v2 = version_2
         self._old_cipher = PhiCipher(old[0], reading_keys=old[1:]) if old else None
         self._new_cipher = PhiCipher(new)
         self._old_key, self._new_key = AESGCM(old[0]) if old else None, AESGCM(new)
         self._usage = usage_of(new)
         self._mostly_new = False
+
+    def of_tenant(self, tenant: str) -> RecordReencryptor:
+        """That of a tenant: its new records are under the tenant's key. Records of the data keys themselves count as
+        old ones: they were written before there were tenants.
+        """
+        if (found := self._tenants.get(tenant)) is None:
+            *old, new = (tenant_key(key, tenant) for key in self._keys)
+            found = RecordReencryptor(old=(*old, *self._keys) if old else (), new=new, version_2=True)
+            if len(self._tenants) >= _MOST_TENANTS:
+                self._tenants.clear()
+            self._tenants[tenant] = found
+        return found
 
     def reencrypt(
         self,
@@ -69,22 +107,25 @@ class RecordReencryptor:
         write: bool = True,
         texts: bool = False,
         documents: bool = False,
+        where: ColumnPlace | None = None,
     ) -> ReencryptedColumn:
         """A column of values; `keys` are the key column's values of the rows, to name those that no key decrypts.
 
         Every new record was decrypted again with the new key, and compared with the text of the old one. Without
         `write` nothing is encrypted: every value is UNCHANGED. With `texts` the column has the texts too. A column of
-        `documents` is of a type whose values need not be records.
+        `documents` is of a type whose values need not be records. A record of version 2 that is bound to `where` it is
+        stays bound as it was, unless `where` says otherwise.
         """
-        column = self._fast_path(values, write=write, texts=texts) or self._record_by_record(
-            values, keys, write=write, texts=texts, documents=documents
-        )
+        fast = None
+        if not self._v2 and not (where and where.bind):
+            fast = self._fast_path(values, write=write, texts=texts)
+        column = fast or self._record_by_record(values, keys, where, write=write, texts=texts, documents=documents)
         if column.counts.old != column.counts.new:
             self._mostly_new = column.counts.new > column.counts.old
         return column
 
     def reencrypt_bytes(
-        self, values: Sequence[str | None], keys: Sequence[str], where: BytesPlace, *, write: bool = True
+        self, values: Sequence[str | None], keys: Sequence[str], where: ColumnPlace, *, write: bool = True
     ) -> ReencryptedColumn:
         """A column of bytea, with one character a byte: binary records, and text records inside other bytes.
 
@@ -108,12 +149,7 @@ class RecordReencryptor:
                 ),
             ),
         )
-        records, texts, counts = [UNCHANGED] * len(values), list[str | None]([None]) * len(values), ColumnCounts()
-        for places, column in columns:
-            counts += column.counts
-            for at, record, text in zip(places, column.records, column.texts, strict=True):
-                records[at], texts[at] = record, text
-        return ReencryptedColumn(records=records, counts=counts, texts=texts)
+        return ReencryptedColumn.merged(len(values), columns)
 
     def _renewed_content(self, content: str, *, write: bool) -> tuple[str, ColumnCounts]:
         if not self._may_hold_old(content):
@@ -168,50 +204,66 @@ class RecordReencryptor:
         return ReencryptedColumn(records=records, counts=counts, texts=decoded)
 
     def _record_by_record(
-        self, values: Sequence[str | None], keys: Sequence[str], *, write: bool, texts: bool, documents: bool
+        self,
+        values: Sequence[str | None],
+        keys: Sequence[str],
+        where: ColumnPlace | None,
+        *,
+        write: bool,
+        texts: bool,
+        documents: bool,
     ) -> ReencryptedColumn:
         records = [UNCHANGED] * len(values)
         counts = ColumnCounts()
         empty = new = 0
         example_rows: list[str] = []
-        positions: list[int] = []
-        encoded: list[bytes] = []
+        version_1: dict[int, bytes] = {}
+        version_2: dict[int, _Opened] = {}
         decoded: list[str | None] = []
         for at, value in enumerate(values):
-            text: str | None = ""
+            opened: _Opened | None = _Opened(text="")
             if not value:
                 empty += 1
-            elif (text := self._decrypt(self._new_cipher, value)) is not None and not self._may_hold_old(text):
+            elif (opened := self._whole(self._new_cipher, value, where, keys[at])) and self._is_done(
+                value, opened, where, keys[at]
+            ):
                 new += 1
-            elif text is None and (text := self._old_text(value)) is not None and not self._may_hold_old(text):
-                positions.append(at)
-                encoded.append(text.encode())
-            else:
-                inside = self._renewed(value, write=write)
-                found = inside.counts
-                if text is None and (is_damaged(value, found.records) or self._old_cipher is None):
-                    is_record = looks_like_a_record(value)
-                    found = ColumnCounts(foreign=is_record, no_record=not is_record)
-                elif not found.records:
-                    found = ColumnCounts(without_records=documents, no_record=not documents)
+            elif (opened := opened or self._old_text(value, where, keys[at])) and not self._may_hold_old(opened.text):
+                if self._v2 or (where and where.bind) or value.startswith(V2):  # else the version stays
+                    context = where.context(keys[at], opened.context) if where else opened.context
+                    version_2[at] = _Opened(text=opened.text, context=context)
                 else:
-                    found += ColumnCounts(documents=text is None)
-                if found.old and write:
-                    records[at] = inside.text
+                    version_1[at] = opened.text.encode()
+            else:
+                records[at], found = self._records_inside(
+                    value, is_record=opened is not None, documents=documents, write=write
+                )
                 counts += found
                 if found.undecryptable and len(example_rows) < MAX_LISTED_ROWS:
                     example_rows.append(keys[at])
             if texts:
-                decoded.append(text)
+                decoded.append(opened.text if opened else None)
         if write:
-            for at, record in zip(positions, self._encrypt(encoded), strict=True):
+            for at, record in zip(version_1, self._encrypt([*version_1.values()]), strict=True):
                 records[at] = record
-            for at in positions:
-                value = values[at] or ""
-                if value.startswith(V2):  # the version stays
-                    records[at] = self._encrypt_v2(self._old_text(value))
-        counts += ColumnCounts(empty=empty, new=new, old=len(positions), example_rows=tuple(example_rows))
+            for at, found_text in version_2.items():
+                records[at] = self._encrypt_v2(found_text.text, found_text.context)
+        old = len(version_1) + len(version_2)
+        counts += ColumnCounts(empty=empty, new=new, old=old, example_rows=tuple(example_rows))
         return ReencryptedColumn(records=records, counts=counts, texts=decoded)
+
+    def _records_inside(self, value: str, *, is_record: bool, documents: bool, write: bool) -> tuple[str, ColumnCounts]:
+        """The new value, or UNCHANGED, and the counts of the records in a value that changes in parts if at all."""
+        inside = self._renewed(value, write=write)
+        found = inside.counts
+        if not is_record and (is_damaged(value, found.records) or self._old_cipher is None):
+            like_one = looks_like_a_record(value)
+            found = ColumnCounts(foreign=like_one, no_record=not like_one)
+        elif not found.records:
+            found = ColumnCounts(without_records=documents, no_record=not documents)
+        else:
+            found += ColumnCounts(documents=not is_record)
+        return inside.text if found.old and write else UNCHANGED, found
 
     def encrypt_fields(
         self, values: Sequence[str | None], keys: Sequence[str], fields: Set[str], *, write: bool
@@ -241,7 +293,7 @@ class RecordReencryptor:
                     of_value += ColumnCounts(old=1)
                     plain.append(each)
             if plain and write:
-                new = self._encrypt([each.text.encode() for each in plain])
+                new = self._encrypt_texts([each.text for each in plain])
                 places = [(each.start, each.end, record) for each, record in zip(plain, new, strict=True)]
                 records[at] = replaced(value, places)
             counts += of_value + ColumnCounts(documents=bool(of_value.records), without_records=not of_value.records)
@@ -274,8 +326,7 @@ class RecordReencryptor:
             if not is_new:
                 old[each.record] = text
         if old and write:
-            texts = [text.encode() for text in old.values()]
-            new = dict(zip(old, self._encrypt(texts), strict=True))
+            new = dict(zip(old, self._encrypt_texts([*old.values()]), strict=True))
             new |= {record: self._encrypt_v2(text) for record, text in old.items() if record.startswith(V2)}
             places = [(each.start, each.end, new[each.record]) for each in found if each.record in new]
             value = replaced(value, places)
@@ -289,22 +340,45 @@ class RecordReencryptor:
             return False, text
         return None
 
-    def _encrypt_v2(self, text: str | None) -> str:
-        record = self._new_cipher.encrypt_v2(text)
-        if record is None or self._new_cipher.decrypt(record) != text:
+    def _encrypt_v2(self, text: str, context: str = "") -> str:
+        record = self._new_cipher.encrypt_v2(text, context)
+        if record is None or self._new_cipher.decrypt(record, context) != text:
             raise ReencryptionError(FAULTY)
         return record
 
-    def _old_text(self, value: str) -> str | None:
+    def _encrypt_texts(self, texts: Sequence[str]) -> list[str]:
+        """The records of texts that are part of a value, in the version of this run."""
+        return [*map(self._encrypt_v2, texts)] if self._v2 else self._encrypt([text.encode() for text in texts])
+
+    def _is_done(self, value: str, opened: _Opened, where: ColumnPlace | None, key: str) -> bool:
+        """Whether a record of the new key stays as it is."""
+        if self._may_hold_old(opened.text):
+            return False
+        if where is None or where.bind is None:
+            return not self._v2 or value.startswith(V2)
+        return value.startswith(V2) and opened.context == where.context(key)
+
+    def _old_text(self, value: str, where: ColumnPlace | None, key: str) -> _Opened | None:
         """The text to encrypt; None for a value that does not change."""
         if self._old_cipher is None:
             # What holds a record is not encrypted again, nor is what only looks like one.
-            return None if looks_like_a_record(value) or embedded_records(value, self._opened) else value
-        return self._decrypt(self._old_cipher, value)
+            is_plain = not looks_like_a_record(value) and not embedded_records(value, self._opened)
+            return _Opened(text=value) if is_plain else None
+        return self._whole(self._old_cipher, value, where, key)
 
-    def _decrypt(self, cipher: PhiCipher, value: str) -> str | None:
+    def _whole(self, cipher: PhiCipher, value: str, where: ColumnPlace | None, key: str) -> _Opened | None:
+        """The text of a value that is a record of this key; a record of version 2 may be bound to its place."""
+        if (text := self._decrypt(cipher, value)) is not None:
+            return _Opened(text=text)
+        if where and value.startswith(V2) and cipher.holds(value):
+            for context in where.contexts(key):
+                if (text := self._decrypt(cipher, value, context)) is not None:
+                    return _Opened(text=text, context=context)
+        return None
+
+    def _decrypt(self, cipher: PhiCipher, value: str, context: str = "") -> str | None:
         try:
-            return cipher.decrypt(value)
+            return cipher.decrypt(value, context)
         except DecryptionError:
             return None
 

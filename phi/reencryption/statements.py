@@ -51,6 +51,8 @@ class Rows:
     keys: Sequence[str]
     versions: Sequence[str]
     values: Sequence[Sequence[str | None]] = field(repr=False)
+    tenants: Sequence[str | None] = ()
+    """Of each row, where the table has a column of tenants."""
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -80,12 +82,18 @@ def _relation(table: Table) -> sql.Composable:
 
 
 def _values(table: Table) -> sql.Composed:
-    """The selected columns as texts; bytes as hex digits."""
+    """The selected columns as texts, bytes as hex digits; then the tenant, where there is one."""
     documents = {column.name: column for column in table.documents}
     forms = {True: "encode({}, 'hex')", False: "{}::text"}
+    tenant = table.selection.tenant_column
     return sql.SQL(", ").join(
-        sql.SQL(forms[documents[name].is_bytes] if name in documents else "{}").format(_identifier("t", name))
-        for name in table.selection.names
+        [
+            *(
+                sql.SQL(forms[documents[name].is_bytes] if name in documents else "{}").format(_identifier("t", name))
+                for name in table.selection.names
+            ),
+            *([sql.SQL("{}::text").format(_identifier("t", tenant))] if tenant else []),
+        ]
     )
 
 

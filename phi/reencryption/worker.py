@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
-from phi.reencryption.binary import BytesPlace
+from phi.reencryption.binary import ColumnPlace
 from phi.reencryption.database import Database
 from phi.reencryption.errors import ConnectionLost, LockConflict, ReencryptionError
 from phi.reencryption.hashing import HashCarrier
-from phi.reencryption.models import RowCounts
+from phi.reencryption.models import MAX_LISTED_ROWS, UNCHANGED, ColumnCounts, ReencryptedColumn, RowCounts
 from phi.reencryption.reencryptor import RecordReencryptor
 from phi.reencryption.statements import Rows, Table
 
@@ -107,20 +107,10 @@ class Worker:
         """The counts of the rows, and of those with records under an old key the rows and records to write."""
         selection = self._table.selection
         stored = dict(zip(selection.names, rows.values, strict=True))
-        sources = {column.source for column in selection.hashes}
-        documents = {column.name for column in self._table.documents}
-        in_bytes = {column.name for column in self._table.documents if column.is_bytes}
-        fields = {column.name: frozenset(column.fields) for column in selection.json_columns}
         columns = {
-            name: self._reencryptor.encrypt_fields(values, rows.keys, fields[name], write=self.write)
-            if name in fields
-            else self._reencryptor.reencrypt_bytes(
-                values, rows.keys, BytesPlace(table=self._table.name, column=name), write=self.write
-            )
-            if name in in_bytes
-            else self._reencryptor.reencrypt(
-                values, rows.keys, write=self.write, texts=name in sources, documents=name in documents
-            )
+            name: self._of_tenants(name, values, rows)
+            if selection.tenant_column
+            else self._column(self._reencryptor, name, values, rows.keys)
             for name, values in zip(selection.columns, rows.values, strict=False)
         }
         for column in selection.hashes:
@@ -137,6 +127,50 @@ class Worker:
         keys, versions = ([part[at] for at in changed] for part in (rows.keys, rows.versions))
         changed_rows = Rows(keys=keys, versions=versions, values=())
         return counts, changed_rows, [[column[at] for at in changed] for column in records]
+
+    def _column(
+        self, reencryptor: RecordReencryptor, name: str, values: Sequence[str | None], keys: Sequence[str]
+    ) -> ReencryptedColumn:
+        selection = self._table.selection
+        for json_column in selection.json_columns:
+            if json_column.name == name:
+                return reencryptor.encrypt_fields(values, keys, frozenset(json_column.fields), write=self.write)
+        where = ColumnPlace(table=self._table.name, column=name, bind=selection.bind)
+        documents = {column.name: column for column in self._table.documents}
+        if name in documents and documents[name].is_bytes:
+            return reencryptor.reencrypt_bytes(values, keys, where, write=self.write)
+        return reencryptor.reencrypt(
+            values,
+            keys,
+            write=self.write,
+            texts=name in {column.source for column in selection.hashes},
+            documents=name in documents,
+            where=where,
+        )
+
+    def _of_tenants(self, name: str, values: Sequence[str | None], rows: Rows) -> ReencryptedColumn:
+        """A column whose rows have the keys of their tenants. The values of a row without a tenant stay."""
+        by_tenant: dict[str, list[int]] = {}
+        for at, tenant in enumerate(rows.tenants):
+            by_tenant.setdefault(tenant or "", []).append(at)
+        nobody = [at for at in by_tenant.pop("", []) if values[at]]
+        keys = tuple(rows.keys[at] for at in nobody[:MAX_LISTED_ROWS])
+        columns = [
+            (
+                numbers,
+                self._column(
+                    self._reencryptor.of_tenant(tenant),
+                    name,
+                    [values[at] for at in numbers],
+                    [rows.keys[at] for at in numbers],
+                ),
+            )
+            for tenant, numbers in by_tenant.items()
+        ]
+        left = ReencryptedColumn(
+            records=[UNCHANGED] * len(nobody), counts=ColumnCounts(foreign=len(nobody), example_rows=keys)
+        )
+        return ReencryptedColumn.merged(len(values), [*columns, (nobody, left)])
 
 
 def transactions(rows: Rows, records: Records) -> Iterator[tuple[Rows, Records]]:

@@ -43,11 +43,17 @@ select a.attrelid, c.relkind::text, a.attname, a.atttypid, format_type(a.atttypi
 _NO_ACCESS = "this role cannot read all of its columns and rows"
 
 
-def read_tables(database: Database, *, no_phi: frozenset[str], accepted: frozenset[str]) -> list[ScannedTable]:
+def read_tables(
+    database: Database,
+    *,
+    no_phi: frozenset[str],
+    accepted: frozenset[str],
+    tenants: frozenset[str] = frozenset(),
+) -> list[ScannedTable]:
     """Every table with columns, and the large objects where there are any.
 
-    `no_phi` and `accepted` name columns, as TABLE.COLUMN with or without the schema, or TABLE.*. Raises UsageError for
-    one that does not exist.
+    `no_phi`, `accepted` and `tenants` name columns, as TABLE.COLUMN with or without the schema; the first two also as
+    TABLE.*. Raises UsageError for one that does not exist.
     """
     types = read_types(database)
     columns: dict[int, list[ScannedColumn]] = {}
@@ -93,7 +99,7 @@ def read_tables(database: Database, *, no_phi: frozenset[str], accepted: frozens
         tables.append(
             ScannedTable(schema=schema, table=table, kind=TableKind.LARGE_OBJECTS, rows=-1, columns=(column,))
         )
-    _mark(tables, no_phi=no_phi, accepted=accepted)
+    _mark(tables, no_phi=no_phi, accepted=accepted, tenants=tenants)
     return tables
 
 
@@ -111,7 +117,9 @@ def _empty(columns: Iterable[ScannedColumn]) -> Iterator[ScannedColumn]:
         yield ScannedColumn(name=column.name, type_name=column.type_name, contents=Contents.NEITHER)
 
 
-def _mark(tables: Iterable[ScannedTable], *, no_phi: frozenset[str], accepted: frozenset[str]) -> None:
+def _mark(
+    tables: Iterable[ScannedTable], *, no_phi: frozenset[str], accepted: frozenset[str], tenants: frozenset[str]
+) -> None:
     names: set[str] = set()
     for table in tables:
         for column in table.columns:
@@ -121,7 +129,10 @@ def _mark(tables: Iterable[ScannedTable], *, no_phi: frozenset[str], accepted: f
             names |= spellings
             column.is_accepted = bool(spellings & no_phi)
             column.contents_accepted = bool(spellings & accepted)
+            if {name for name in spellings if not name.endswith(".*")} & tenants:
+                table.tenant_column = column.name
     problems = [f"--no-phi {name}: there is no such text column" for name in sorted(no_phi - names)]
     problems += [f"--accept-column {name}: there is no such column" for name in sorted(accepted - names)]
+    problems += [f"--tenant-column {name}: there is no such column" for name in sorted(tenants - names)]
     if problems:
         raise UsageError(problems)

@@ -32,7 +32,9 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         ciphers = _ciphers(environment)
         database = Database(options.dsn, read_only=True)
         try:
-            tables = read_tables(database, no_phi=_names([options.no_phi]), accepted=accepted)
+            tables = read_tables(
+                database, no_phi=_names([options.no_phi]), accepted=accepted, tenants=_names(options.tenant_column)
+            )
             others = other_databases(database)
             for number, table in enumerate(tables, 1):
                 if sys.stderr.isatty():
@@ -61,6 +63,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
             "succeeded": verdict.succeeded,
             "notLookedInto": [{"column": name, "why": why} for name, why in verdict.not_looked_into],
             "acceptedColumns": sorted(accepted),
+            "tenantColumns": sorted(_names(options.tenant_column)),
             "otherDatabases": list(others),
             "tables": [table.as_json() for table in tables],
         }

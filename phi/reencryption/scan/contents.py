@@ -76,7 +76,11 @@ def scan_table(database: Database, table: ScannedTable, ciphers: Mapping[str, Ph
             _large_objects(database, rows) if table.kind is TableKind.LARGE_OBJECTS else _rows(database, table, rows)
         ):
             table.sampled += 1
-            _count(table.readable, row, opener)
+            if table.tenant_column:
+                *row, tenant = row
+                _count(table.readable, row, opener.of_tenant(tenant))
+            else:
+                _count(table.readable, row, opener)
         if table.rows < 0:
             table.rows = table.sampled
     except ReencryptionError as error:
@@ -91,6 +95,8 @@ def _rows(database: Database, table: ScannedTable, rows: int) -> Iterator[Sequen
         sql.SQL(_FORMS.get(column.contents, "{0}::text")).format(sql.Identifier(column.name))
         for column in table.readable
     ]
+    if table.tenant_column:
+        columns.append(sql.SQL("{}::text").format(sql.Identifier(table.tenant_column)))
     every = sql.SQL("select {} from {}").format(sql.SQL(", ").join(columns), name)
     at_a_time = 200 if all(column.contents is Contents.TEXT for column in table.readable) else _DOCUMENTS_AT_A_TIME
     first = sql.SQL("{} limit {}").format(every, sql.Literal(rows)) if rows else every
@@ -121,11 +127,19 @@ class _Opener:
     """Tries the keys of a scan on a record."""
 
     def __init__(self, ciphers: Mapping[str, PhiCipher]) -> None:
-        self._ciphers = ciphers
+        self._ciphers = [*ciphers.items()]
+
+    def of_tenant(self, tenant: Value) -> _Opener:
+        """The same with the keys of a row's tenant, which count as the data keys that they are derived from."""
+        if not isinstance(tenant, str) or not tenant:
+            return self
+        opener = _Opener({})
+        opener._ciphers = [*((name, cipher.derived(tenant)) for name, cipher in self._ciphers), *self._ciphers]
+        return opener
 
     def __call__(self, record: str) -> tuple[str, str] | None:
         """The fingerprint of the wrapped key that decrypts a record, and its text; None where no key does."""
-        for fingerprint, cipher in self._ciphers.items():
+        for fingerprint, cipher in self._ciphers:
             try:
                 if text := cipher.decrypt(record):
                     return fingerprint, text
@@ -139,7 +153,7 @@ class _Opener:
         """The same for a binary record or a stream; without a content where it is bound to its place, or where only
         its beginning was read: then its key id says whose it is.
         """
-        for fingerprint, cipher in self._ciphers.items():
+        for fingerprint, cipher in self._ciphers:
             if cipher.holds_bytes(data):
                 try:
                     return fingerprint, cipher.decrypt_bytes(data) or b""

@@ -110,6 +110,8 @@ class ScannedTable:
     rows: int
     """An estimate of the statistics, or counted where there are none."""
     columns: tuple[ScannedColumn, ...]
+    tenant_column: str | None = None
+    """The column with the tenant of each row, whose key its records are under; None where there are no tenants."""
     key_column: str | None = None
     """A column that identifies the rows, for a re-encryption; None where no single one does."""
     takes_samples: bool = True

@@ -71,8 +71,9 @@ def evaluate(
         lines += [remedy for table in tables if (remedy := _remedy(table, current, dsn, program))]
     if unreadable:
         lines.append(
-            "Records that no key of this run decrypts: name a former key in ENCRYPTED_PHI_KEYS_FOR_READING, and find "
-            "out which key they are under before it is lost."
+            "Records that no key of this run decrypts: name a former key in ENCRYPTED_PHI_KEYS_FOR_READING, or the "
+            "column of their tenants in --tenant-column TABLE.COLUMN, and find out which key they are under before it "
+            "is lost."
         )
     if not_looked_into:
         shown = [f"{name} ({why})" for name, why in not_looked_into[:_SHOWN]]
@@ -120,6 +121,7 @@ def _remedy(table: ScannedTable, current: str, dsn: str, program: str) -> str | 
         "--key-column",
         table.key_column or "UNIQUE_COLUMN",
         *(["--hash-columns", ",".join(hashes)] if hashes else []),
+        *(["--tenant-column", table.tenant_column] if table.tenant_column else []),
     ]
     return f"  {program} reencrypt {shlex.join(words)}"
 

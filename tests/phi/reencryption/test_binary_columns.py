@@ -12,7 +12,7 @@ from io import BytesIO
 import pytest
 
 from phi import PhiCipher, place
-from phi.reencryption.binary import BytesPlace
+from phi.reencryption.binary import ColumnPlace
 from phi.reencryption.reencryptor import RecordReencryptor
 from tests.phi.reencryption.command_process import Operator, kill, wait_for, wait_until
 from tests.phi.reencryption.patients import NEW, OLD, THIRD
@@ -21,7 +21,7 @@ from tests.phi.reencryption.test_documents import NEW_ALONE, column, reencrypt, 
 needs_postgresql = pytest.mark.needs("postgresql")
 
 CREATE = 'create table "PatientDocument" (id int primary key, title text, data bytea)'
-WHERE = BytesPlace(table="PatientDocument", column="data")
+WHERE = ColumnPlace(table="PatientDocument", column="data")
 
 
 def content(number: int) -> bytes:

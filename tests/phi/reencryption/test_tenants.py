@@ -1,0 +1,105 @@
+"""Tenants and places in a table: moved to their keys, bound, rotated and scanned, and nothing else is touched.
+
+Touches a database of its own and processes that it starts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from phi import PhiCipher
+from phi.record import place
+from phi.reencryption.binary import ColumnPlace
+from phi.reencryption.errors import UsageError
+from phi.reencryption.models import Bind
+from phi.reencryption.reencryptor import RecordReencryptor
+from tests.phi.reencryption.command_process import Operator, wait_for
+from tests.phi.reencryption.patients import COLUMNS, NEW, OLD, SELECTION, THIRD, texts
+from tests.phi.reencryption.test_scan import scan
+
+TENANT = ("--tenant-column", "clinic")
+SAME_KEY = ("--to", "ENCRYPTED_PHI_KEY")
+
+
+def tenants_read(operator: Operator, *, key: bytes, bind: Bind | None = None) -> int:
+    """Asserts that every row reads with its tenant's key alone, in its place; returns how many there are."""
+    rows = operator.patients.run('select id, clinic::text, "firstName", "lastName", email, phone from "Patient"')
+    for number, clinic, *records in rows:
+        cipher = PhiCipher(key).for_tenant(clinic)
+        for column, record, text in zip(COLUMNS, records, texts(number), strict=True):
+            context = place("Patient", column, number if bind is Bind.ROW else None) if bind else ""
+            assert cipher.decrypt(record, context) == text
+            assert record is None or record.startswith("v2:")
+    return len(rows)
+
+
+def test_a_table_moves_to_the_tenants_keys_and_through_a_rotation_and_a_scan_knows_them(operator: Operator) -> None:
+    operator.patients.fill(300)
+    assert operator.run(*TENANT, *SAME_KEY, "--json").code == 0
+    assert tenants_read(operator, key=OLD) == 300
+    document = operator.run(*TENANT, "--bind", "row", "--json").document
+    assert document["succeeded"] is True and document["rowsWritten"] == 300
+    assert tenants_read(operator, key=NEW, bind=Bind.ROW) == 300
+
+    rotated = {"ENCRYPTED_PHI_KEY": operator.environment["NEW_ENCRYPTED_PHI_KEY"]}
+    known = scan(operator, "--rows", "0", "--tenant-column", "Patient.clinic", "--json", **rotated)
+    column = next(each for each in known.document["tables"][0]["columns"] if each["column"] == "email")
+    assert (known.code, known.document["succeeded"], [*column["underKeys"].values()]) == (0, True, [300])
+    unknown = scan(operator, "--rows", "0", **rotated)
+    assert unknown.code == 1 and "--tenant-column TABLE.COLUMN" in unknown.stdout
+
+
+def test_rows_of_another_tenant_or_of_none_are_listed_and_left(operator: Operator) -> None:
+    operator.patients.run('alter table "Patient" alter clinic drop not null')
+    operator.patients.fill(5)
+    foreign = PhiCipher(OLD).for_tenant("8").encrypt("Jane")
+    operator.patients.run('update "Patient" set email = %s where id = 2', foreign)
+    operator.patients.run('update "Patient" set clinic = null where id = 3')
+    before = operator.patients.run('select email from "Patient" where id in (2, 3) order by id')
+    done = operator.run(*TENANT, "--json")
+    counts = done.document["passes"][-1]["columns"]["email"]
+    assert (done.code, counts["underNeitherKey"], sorted(counts["exampleRows"])) == (1, 2, ["2", "3"])
+    assert operator.patients.run('select email from "Patient" where id in (2, 3) order by id') == before
+
+
+def test_the_tenants_have_a_column_of_their_own(operator: Operator) -> None:
+    for name, message in {"ward": "there is no column ward", "email": "email is also in --columns"}.items():
+        with pytest.raises(UsageError, match=message):
+            operator.patients.table(replace(SELECTION, tenant_column=name))
+
+
+def test_a_first_encryption_writes_bound_records_of_the_tenants(operator: Operator) -> None:
+    rows = [(number, 7 + number % 2, *texts(number)) for number in range(1, 21)]
+    columns = ", ".join(f'"{name}"' for name in COLUMNS)
+    for row in rows:
+        operator.patients.run(f'insert into "Patient" (id, clinic, {columns}) values (%s, %s, %s, %s, %s, %s)', *row)
+    common = ("--dsn", operator.patients.dsn, "--table", "Patient", "--columns", ",".join(COLUMNS))
+    done = wait_for(operator.start_bare(*common, "--key-column", "id", *TENANT, "--bind", "column", command="encrypt"))
+    assert done.code == 0, done.stderr
+    assert tenants_read(operator, key=OLD, bind=Bind.COLUMN) == 20
+
+
+@pytest.mark.parametrize("context", ["", place("Patient", "email"), place("Patient", "email", 7)])
+def test_a_text_record_keeps_its_place_when_its_key_changes(context: str) -> None:
+    record = PhiCipher(OLD).encrypt_v2("Jane", context)
+    where = ColumnPlace(table="Patient", column="email")
+    column = RecordReencryptor(old=[OLD], new=NEW).reencrypt([record], ["7"], where=where, texts=True)
+    assert PhiCipher(NEW).decrypt(column.records[0], context) == column.texts[0] == "Jane"
+    elsewhere = RecordReencryptor(old=[OLD], new=NEW).reencrypt([record], ["8"], where=where)
+    assert (elsewhere.counts.foreign, elsewhere.records) == (
+        (1, [""]) if context.endswith(":7") else (0, elsewhere.records)
+    )
+
+
+def test_binding_changes_the_records_of_the_current_key_too_and_only_once() -> None:
+    where = ColumnPlace(table="Patient", column="email", bind=Bind.ROW)
+    values = [PhiCipher(NEW).encrypt("one"), PhiCipher(OLD).encrypt_v2("two"), PhiCipher(THIRD).encrypt("three")]
+    reencryptor = RecordReencryptor(old=[OLD], new=NEW)
+    column = reencryptor.reencrypt(values, ["1", "2", "3"], where=where)
+    assert (column.counts.old, column.counts.foreign, column.records[2]) == (2, 1, "")
+    for number, text in ((1, "one"), (2, "two")):
+        assert PhiCipher(NEW).decrypt(column.records[number - 1], place("Patient", "email", number)) == text
+    again = reencryptor.reencrypt(column.records[:2], ["1", "2"], where=where)
+    assert (again.counts.new, again.counts.old) == (2, 0)
