@@ -163,7 +163,7 @@ def keys_from(
 ) -> DataKeys:
     """The keys in these variables, unwrapped by KMS; with `hashes` the hash key too, where the variable is set.
 
-    Raises UsageError for variables that are missing or malformed, or hold the same key unless `same_key` says that this has a use,
+    Raises UsageError for variables that are missing or malformed, or hold the same key and may not (`same_key`),
     and an UnwrapError where KMS returns no key.
     """
     wrapped: dict[str, WrappedKey] = {}
