@@ -21,17 +21,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tools.bootstrap.machine import put_in_place, temporary
-from tools.bootstrap.pins import fingerprint
-from tools.bootstrap.places import CACHE, PROJECT
-from tools.bootstrap.running import exclusive
+from tools.bootstrap.places import PROJECT
+from tools.node_package import NpmFailed, packages
 
 if TYPE_CHECKING:
     from components.settings import Settings
 
 EXAMPLE = PROJECT / "examples" / "application"
-LOCK = "package-lock.json"
-INSTALL_SECONDS = 300
 TEXT = "Made-up patient, Jöhn Dœ"
 
 _PHI = """
@@ -44,7 +40,7 @@ print(json.dumps([getattr(fields, sys.argv[1])(*given, text) for text in json.lo
 
 
 class NotStarted(RuntimeError):
-    """The example could not be installed, or did not start; the message says why."""
+    """The example did not start; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,27 +57,9 @@ class Platform:
     """Vercel's OIDC token: in the headers of each request, and nowhere else."""
 
 
-def packages(source: Path = EXAMPLE) -> Path:
-    """The folder with exactly the packages of a lock file, installed when they are missing; raises NotStarted."""
-    for program in ("node", "npm"):
-        if shutil.which(program) is None:
-            raise NotStarted(f"{program} is not installed")
-    folder = CACHE / f"{source.name}-{fingerprint(source / LOCK)}" / "node_modules"
-    with exclusive(CACHE / "application.lock", print):
-        if not folder.is_dir():
-            new = temporary(folder.parent)
-            new.mkdir()
-            for name in ("package.json", LOCK):
-                shutil.copy(source / name, new)
-            # No script of a package runs: none of them needs one.
-            command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-            try:
-                subprocess.run(command, cwd=new, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS)
-            except (subprocess.SubprocessError, OSError) as error:
-                reason = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[0]
-                raise NotStarted(f"npm could not install its packages ({reason})") from error
-            put_in_place(new, folder.parent)
-    return folder
+def modules() -> Path:
+    """The example's packages, installed as its lock file says. Raises NpmFailed."""
+    return packages(EXAMPLE)
 
 
 @contextmanager
@@ -90,7 +68,7 @@ def folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="eonpro-application-") as name:
         copy = Path(name) / "application"
         shutil.copytree(EXAMPLE, copy, ignore=shutil.ignore_patterns("node_modules"))
-        (copy / "node_modules").symlink_to(packages())
+        (copy / "node_modules").symlink_to(modules())
         yield copy
 
 
@@ -217,8 +195,8 @@ def main(arguments: Sequence[str]) -> int:
     stack = parser.parse_args(arguments).stack
     print("\nThe application (examples/application, in TypeScript)")
     try:
-        packages()
-    except NotStarted as error:
+        modules()
+    except NpmFailed as error:
         print(f"  not started: {error}. The rest of the demo is complete.")
         return 0
     settings = saved_settings(PROJECT, stack)

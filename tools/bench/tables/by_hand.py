@@ -48,7 +48,7 @@ def script(dsn: str, *, old: bytes, new: bytes, columns: tuple[str, ...], batch:
 def application(dsn: str) -> float:
     """An application's loop in Node: a page of rows, then one UPDATE for each."""
     # Here, for the memory of the process that re-encrypts, and imports this module, is measured.
-    from tools.application import packages
+    from tools.node_package import packages
 
     parameters = conninfo_to_dict(dsn)
     program = packages(FOLDER).parent / "row_by_row.mjs"

@@ -1,0 +1,41 @@
+/** Whether this environment can start the application: its variables are there, well-formed and of one key. */
+
+import { type Environment, fingerprint, problemsOf, wrappedKeys } from "./environment.js";
+import { PhiError } from "./errors.js";
+import { type FieldsOptions, PhiFields } from "./fields.js";
+
+/** The verdict of `phi check`, as `--json` prints it. */
+export interface Verdict {
+  readonly checked: boolean;
+  /** All of them, one sentence each; no value of a variable is in it. */
+  readonly problems: readonly string[];
+  readonly keyArn?: string;
+  readonly fingerprint?: string;
+  /** With `unwrap`: those of the unwrapped keys. */
+  readonly keyCheckValue?: string;
+  readonly hashKeyCheckValue?: string;
+}
+
+/** All problems at once. No network, but with `unwrap`: then KMS is asked for each key. */
+export async function check(environment: Environment = process.env, unwrap = false, options: FieldsOptions = {}): Promise<Verdict> {
+  const problems = problemsOf(environment);
+  if (problems.length > 0) return { checked: false, problems };
+  const [current] = wrappedKeys(environment).current;
+  const facts = { keyArn: current!.keyArn, fingerprint: fingerprint(current!) };
+  if (!unwrap) return { checked: true, problems, ...facts };
+  try {
+    const fields = PhiFields.fromEnvironment(environment, options);
+    await fields.ready();
+    return { checked: true, problems, ...facts, keyCheckValue: fields.keyCheckValue(), hashKeyCheckValue: fields.hashKeyCheckValue() };
+  } catch (error) {
+    if (!(error instanceof PhiError)) throw error;
+    return { checked: false, problems: [error.message.replace(/\.$/, "")], ...facts };
+  }
+}
+
+/** The verdict for a person. */
+export function text({ checked, problems, keyArn, keyCheckValue }: Verdict): string {
+  if (checked && keyCheckValue) return `The data key of ${keyArn} opens; its check value is ${keyCheckValue}.`;
+  if (checked) return `The variables are there and well-formed, for ${keyArn}. KMS was not asked (--unwrap).`;
+  return ["The application would start without its data key:", ...problems.map((problem) => `  ${problem}.`)].join("\n");
+}

@@ -1,0 +1,155 @@
+/** KMS: the only module of this package that talks to AWS. It loads the SDK at the first request. */
+
+import type { DecryptCommandOutput, KMSClient, KMSClientConfig } from "@aws-sdk/client-kms";
+import { errorFor } from "./aws-errors.js";
+import { type Environment, type WrappedKey, variable } from "./environment.js";
+import { InvalidResponse, MissingVariable, TransientUnwrapError, Unreachable, WrongKey, WrongKeyCheckValue, WrongLength } from "./errors.js";
+import type { EventHook } from "./events.js";
+import { keyId } from "./record.js";
+
+/** Anything that returns the 32 bytes of a data key; it rejects with an UnwrapError, transient or terminal. */
+export interface KeySource {
+  dataKey(): Promise<Uint8Array>;
+}
+
+/** What gives the AWS SDK its credentials. */
+export type Credentials = NonNullable<KMSClientConfig["credentials"]>;
+
+const CONNECT_MS = 2_000;
+const READ_MS = 3_000;
+const TOTAL_MS = 12_000; // one unwrap with its two attempts
+const ROLE_ARN = "AWS_ROLE_ARN";
+
+/** A deployment on Vercel whose AWS principal is a role: its token exists only in a request. */
+export function isOnVercelByRole(environment: Environment): boolean {
+  return Boolean(environment["VERCEL"]) && !environment["AWS_ACCESS_KEY_ID"];
+}
+
+/** Whether Vercel's OIDC token is here: in the request that is being answered, or in a build's variables. https://vercel.com/docs/oidc/reference */
+export function hasVercelToken(environment: Environment): boolean {
+  type Context = { get?: () => { headers?: Record<string, unknown> } | undefined };
+  const context = (globalThis as Record<symbol, Context | undefined>)[Symbol.for("@vercel/request-context")];
+  return Boolean(context?.get?.()?.headers?.["x-vercel-oidc-token"] || environment["VERCEL_OIDC_TOKEN"]);
+}
+
+/** The clients of one environment, one a Region: they share connections and credentials. */
+export class Clients {
+  readonly #byRegion = new Map<string, Promise<KMSClient>>();
+
+  constructor(
+    readonly environment: Environment,
+    readonly credentials?: Credentials,
+  ) {}
+
+  in(region: string): Promise<KMSClient> {
+    const made = this.#byRegion.get(region) ?? this.#create(region);
+    this.#byRegion.set(region, made);
+    made.catch(() => this.#byRegion.delete(region)); // the next attempt tries again
+    return made;
+  }
+
+  async #create(region: string): Promise<KMSClient> {
+    const sdk = await import("@aws-sdk/client-kms");
+    const credentials = this.credentials ?? (await vercelCredentials(this.environment, region));
+    return new sdk.KMSClient({
+      region,
+      maxAttempts: 2,
+      requestHandler: { connectionTimeout: CONNECT_MS, requestTimeout: READ_MS },
+      // Elsewhere the SDK finds them: the task role of ECS, the pod's identity on EKS, or an IAM user's access key.
+      ...(credentials && { credentials }),
+    });
+  }
+}
+
+async function vercelCredentials(environment: Environment, region: string): Promise<Credentials | undefined> {
+  if (!isOnVercelByRole(environment)) return undefined;
+  const roleArn = variable(environment, ROLE_ARN);
+  if (!roleArn) throw new MissingVariable(`${ROLE_ARN} is not set.`);
+  try {
+    // An application elsewhere has not installed it, and its bundler must not look for it.
+    const { awsCredentialsProvider } = await import(
+      /* webpackIgnore: true */ /* turbopackIgnore: true */ "@vercel/oidc-aws-credentials-provider"
+    );
+    return awsCredentialsProvider({ roleArn, clientConfig: { region } });
+  } catch {
+    throw new MissingVariable("The package @vercel/oidc-aws-credentials-provider is not installed: on Vercel it brings the token.");
+  }
+}
+
+/** Asks KMS for every key; put a CachedKey in front of it. */
+export class KmsKeySource implements KeySource {
+  readonly #wrapped: WrappedKey;
+  readonly #clients: Clients;
+
+  constructor(wrapped: WrappedKey, clients: Clients) {
+    this.#wrapped = wrapped;
+    this.#clients = clients;
+  }
+
+  /** Decrypts the wrapped key, without an encryption context. */
+  async dataKey(): Promise<Uint8Array> {
+    const { region, keyArn, blob, checkValue } = this.#wrapped;
+    let answer: DecryptCommandOutput;
+    try {
+      const kms = await this.#clients.in(region);
+      const { DecryptCommand } = await import("@aws-sdk/client-kms");
+      answer = await within(TOTAL_MS, region, (abortSignal) =>
+        kms.send(new DecryptCommand({ KeyId: keyArn, CiphertextBlob: blob }), { abortSignal }),
+      );
+    } catch (error) {
+      throw errorFor(error, region);
+    }
+    const key = answer.Plaintext;
+    if (!(key instanceof Uint8Array) || !answer.KeyId) {
+      throw new InvalidResponse(`The response of kms in ${region} has no key in it.`);
+    }
+    if (answer.KeyId !== keyArn) throw new WrongKey("The wrapped key was wrapped by another KMS key.");
+    if (key.length !== 32) throw new WrongLength(`The wrapped key holds ${key.length} bytes; a data key is 32.`);
+    if (checkValue && checkValue !== keyId(key)) {
+      throw new WrongKeyCheckValue(
+        `The wrapped key opens to another key: its check value is ${keyId(key)}, and the environment says ${checkValue}.`,
+      );
+    }
+    return key;
+  }
+}
+
+/** Asks the next Region of a multi-Region key only where the one before failed transiently: a denial is final. */
+export class FailoverKeySource implements KeySource {
+  constructor(
+    readonly sources: ReadonlyMap<string, KeySource>,
+    readonly onEvent: EventHook,
+  ) {}
+
+  async dataKey(): Promise<Uint8Array> {
+    const failures: TransientUnwrapError[] = [];
+    for (const [region, source] of this.sources) {
+      try {
+        return await source.dataKey();
+      } catch (error) {
+        if (!(error instanceof TransientUnwrapError)) throw error;
+        failures.push(error);
+        this.onEvent({ type: "RegionFailed", region, cause: error.reason });
+      }
+    }
+    const kind = failures[0]!.constructor as new (message: string) => TransientUnwrapError;
+    throw new kind(failures.map((failure) => failure.message).join(" "));
+  }
+}
+
+/** One time for a request with all its attempts, credentials included. */
+async function within<T>(ms: number, region: string, request: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      controller.abort();
+      reject(new Unreachable(`kms in ${region} did not answer within ${ms / 1000} seconds.`));
+    }, ms);
+  });
+  try {
+    return await Promise.race([request(controller.signal), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,67 @@
+/** The text form of one encrypted field: `base64(iv):base64(tag):base64(ciphertext)`, or `v2:<key id>:base64(…)`. */
+
+import { createHmac } from "node:crypto";
+import { DecryptionError } from "./errors.js";
+
+export const TAG_BYTES = 16;
+export const V2 = "v2:";
+export const V2_IV_BYTES = 12;
+const IV_BYTES = 16;
+
+const V2_FORM = /^v2:([0-9a-f]{16}):([A-Za-z0-9+/]+={0,2})$/;
+const PREFIX = /^(?:[A-Za-z0-9+/_-]{22}={0,2}:|.{24}:.{24}:|v2:[0-9a-f]{16}:)/s;
+
+/** The parts of a record, in the form that AES-GCM takes. */
+export interface Parts {
+  readonly iv: Buffer;
+  readonly ciphertext: Buffer;
+  readonly tag: Buffer;
+}
+
+/** Decodes canonical standard base64; null for anything that would not encode to the same text again. */
+export function strictBase64(text: string): Buffer | null {
+  // The decoder skips unknown characters and ignores pad bits, so one record would have several text forms.
+  const decoded = Buffer.from(text, "base64");
+  return decoded.toString("base64") === text ? decoded : null;
+}
+
+/** Whether a text starts like a record. The rest may be damaged: such a record was never a plain text. */
+export function looksLikeARecord(text: string): boolean {
+  return PREFIX.test(text);
+}
+
+/** 16 hex digits that name a data key in records of version 2 and in binary records: the key check value. */
+export function keyId(dataKey: Uint8Array): string {
+  return createHmac("sha256", dataKey).update("eonpro-phi-record-v2 key id").digest("hex").slice(0, 16);
+}
+
+/**
+ * The context that binds a record to a column, or to one row of it: no two places have the same one. The row is the text
+ * of its key, as the database shows it. `place("PatientDocument", "data", 7)` is `PatientDocument.data:7`.
+ */
+export function place(table: string, column: string, row?: string | number | bigint): string {
+  const parts = [table, column].map((name) => (/[.:"]/.test(name) ? `"${name.replaceAll('"', '""')}"` : name));
+  return parts.join(".") + (row === undefined ? "" : `:${row}`);
+}
+
+/** Splits a record of version 1; null unless it is the canonical form of one. */
+export function parse(text: string): Parts | null {
+  const texts = text.split(":", 4);
+  if (texts.length !== 3) return null;
+  const [iv, tag, ciphertext] = texts.map(strictBase64);
+  // An empty text is stored as NULL, so no record has an empty ciphertext.
+  return iv?.length === IV_BYTES && tag?.length === TAG_BYTES && ciphertext?.length ? { iv, tag, ciphertext } : null;
+}
+
+/** Splits a record of version 2. Throws DecryptionError unless it is the canonical form of one. */
+export function parseV2(text: string): Parts & { readonly keyId: string } {
+  const [, id, body] = V2_FORM.exec(text) ?? [];
+  const raw = body === undefined ? null : strictBase64(body);
+  if (id === undefined || raw === null || raw.length <= V2_IV_BYTES + TAG_BYTES) throw new DecryptionError();
+  return {
+    keyId: id,
+    iv: raw.subarray(0, V2_IV_BYTES),
+    ciphertext: raw.subarray(V2_IV_BYTES, -TAG_BYTES),
+    tag: raw.subarray(-TAG_BYTES),
+  };
+}

@@ -1,0 +1,81 @@
+"""`@eonpro/phi` as npm packs it, and the packages of a lock file: both built once and kept in `.cache/`.
+
+Runs npm and Node; npm asks its registry for what its own cache does not have.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from tools.bootstrap.machine import put_in_place, temporary
+from tools.bootstrap.pins import fingerprint
+from tools.bootstrap.places import CACHE, PROJECT
+from tools.bootstrap.running import exclusive
+
+PACKAGE = PROJECT / "phi" / "node"
+LOCK = "package-lock.json"
+NPM_SECONDS = 300
+_NOT_SOURCES = shutil.ignore_patterns("node_modules", "dist", "*.tgz")
+
+
+class NpmFailed(RuntimeError):
+    """npm or Node is missing, or did not do its work; the message says why."""
+
+
+def packages(source: Path, tarballs: Sequence[Path] = ()) -> Path:
+    """The folder with exactly the packages of a lock file, installed if it is missing; raises NpmFailed.
+
+    `tarballs` are packages that the lock file names by their file, beside it.
+    """
+    folder = CACHE / f"{source.name}-{fingerprint(source / LOCK, *tarballs)}" / "node_modules"
+    with exclusive(CACHE / "application.lock", print):
+        if not folder.is_dir():
+            new = temporary(folder.parent)
+            new.mkdir()
+            for file in (source / "package.json", source / LOCK, *tarballs):
+                shutil.copy(file, new)
+            # No script of a package runs: none of them needs one.
+            npm("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", folder=new)
+            put_in_place(new, folder.parent)
+    return folder
+
+
+def built() -> Path:
+    """A copy of the package beside its development packages, with `dist/`; raises NpmFailed."""
+    modules = packages(PACKAGE)
+    sources = sorted(file for file in (*(PACKAGE / "src").iterdir(), *PACKAGE.iterdir()) if file.is_file())
+    folder = CACHE / f"eonpro-phi-{fingerprint(*sources)}"
+    with exclusive(CACHE / "application.lock", print):
+        if not folder.is_dir():
+            new = temporary(folder)
+            shutil.copytree(PACKAGE, new, ignore=_NOT_SOURCES)
+            (new / "node_modules").symlink_to(modules)
+            npm("run", "--silent", "build", folder=new)
+            npm("pack", "--ignore-scripts", "--silent", folder=new)
+            put_in_place(new, folder)
+    return folder
+
+
+def tarball() -> Path:
+    """The package as npm publishes it: `eonpro-phi-<version>.tgz`; raises NpmFailed."""
+    [file] = built().glob("eonpro-phi-*.tgz")
+    return file
+
+
+def npm(*arguments: str, folder: Path) -> str:
+    """npm's standard output; raises NpmFailed with its first line of errors."""
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            raise NpmFailed(f"{program} is not installed")
+    try:
+        done = subprocess.run(
+            ["npm", *arguments], cwd=folder, check=True, capture_output=True, text=True, timeout=NPM_SECONDS
+        )
+    except (subprocess.SubprocessError, OSError) as error:
+        written = [getattr(error, name, None) or "" for name in ("stderr", "stdout")]
+        reason = ("".join(written) or str(error)).strip().splitlines()[0]
+        raise NpmFailed(f"npm {arguments[0]}: {reason}") from error
+    return done.stdout
