@@ -57,6 +57,10 @@ class NotBytes(InvalidBytes, TypeError):
         super().__init__("Only bytes can be encrypted as bytes. For a text there is `encrypt`.")
 
 
+class InvalidValue(PhiError, ValueError):
+    """A value of another type than its field's, or a stored text that is not of that type; never with the value."""
+
+
 class InvalidTenant(PhiError):
     """A tenant's id that is empty or no text in UTF-8; a number is converted by the caller, always in the same way."""
 

@@ -94,6 +94,9 @@ class TenantFields:
         """A record of version 2; None and "" return None."""
         return self.cipher().encrypt_v2(text, context)
 
+    encrypt_v2 = encrypt
+    """The name that PhiFields's has, for an adapter that is given a tenant."""
+
     def decrypt(self, record: str | None, context: str = "") -> str | None:
         """The text of one of the tenant's records; None returns None."""
         return self.cipher().decrypt(record, context)

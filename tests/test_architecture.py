@@ -24,6 +24,8 @@ PURE_COMPONENTS = ("components.settings.*", "components.targets.*", "components.
 CORE = ("wizard.core.*", *PURE_COMPONENTS)
 BELOW_ACCOUNT = (*CORE, "wizard.inputs.*", "wizard.data_key.*", "wizard.targets.*")
 STEPS = (*BELOW_ACCOUNT, "wizard.account.*")
+FOR_ADAPTERS = ("phi.adapters.*", "phi.errors", "phi.record", "phi.search.indexes")
+"""An adapter knows the errors, places, the definitions of indexes and what it was given, never a key or a cipher."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,9 +114,10 @@ TABLE = (
     ),
     Row(files=("phi/kms.py",), outside=("boto3", "botocore"), ours=("phi.*",)),
     Row(files=("phi/vercel.py",), outside=("vercel",), ours=("phi.*",)),
-    # An adapter knows the errors, the definitions of indexes and what it was given, never a key or a cipher.
     *(
-        Row(files=(files,), outside=libraries, ours=("phi.adapters.*", "phi.errors", "phi.search.indexes"))
+        Row(
+            files=(files,), outside=libraries, ours=("phi.adapters.*", "phi.errors", "phi.record", "phi.search.indexes")
+        )
         for files, libraries in (
             ("phi/adapters/sqlalchemy/*.py", ("sqlalchemy",)),
             ("phi/adapters/django/*.py", ("django",)),
@@ -122,7 +125,11 @@ TABLE = (
             ("phi/adapters/spark.py", ("pyspark", "pandas")),
         )
     ),
-    Row(files=("phi/adapters/*.py",), ours=("phi.adapters.*", "phi.errors", "phi.search.indexes"), pure=True),
+    Row(
+        files=("phi/adapters/*.py",),
+        ours=("phi.adapters.*", "phi.errors", "phi.record", "phi.search.indexes"),
+        pure=True,
+    ),
     Row(files=("phi/reencryption/*.py",), outside=("psycopg", "cryptography", "pybase64"), ours=("phi.*",)),
     Row(files=("phi/*.py",), outside=("cryptography", "pybase64"), ours=("phi.*",)),
     Row(files=("sandbox/*.py",), outside=ANY, ours=("installation", "sandbox.*")),

@@ -1,4 +1,4 @@
-"""A model field for Django: texts in Python, records in the database.
+"""Model fields for Django: values in Python, records in the database.
 
 Touches Django's settings, and what the PhiFields in them touches: encryption where a value is saved, decryption where a
 row is read.
@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from django.conf import settings
 from django.core.checks import CheckMessage
-from django.core.exceptions import FieldError, ImproperlyConfigured
+from django.core.exceptions import FieldError, ImproperlyConfigured, ValidationError
 from django.db import models
 from django.db.models.lookups import Lookup
 from django.utils.functional import cached_property
@@ -17,28 +17,44 @@ from django.utils.module_loading import import_string
 
 from phi.adapters.django.checks import check_field
 from phi.adapters.django.queries import EXPRESSION, READABLE, EncryptedCol, require_texts
-from phi.adapters.injected import FieldCipher, resolve
+from phi.adapters.injected import BOUND, FieldCipher, opened, resolve, sealed
+from phi.adapters.values import BYTES, DATE, DATETIME, DECIMAL, INTEGER, JSON, ValueForm
+from phi.record import place
 
 SETTING = "EONPRO_PHI_FIELDS"
 """The setting with the cipher: a PhiFields, a callable that returns one, or the dotted path of either."""
 
 
-class EncryptedTextField(models.TextField):  # type: ignore[misc]  # Django comes without types
-    """A PHI field in a column of type text, encrypted with the cipher in `settings.EONPRO_PHI_FIELDS`.
+class EncryptedField(models.Field):  # type: ignore[misc]  # Django comes without types
+    """What the encrypted fields have in common; each is also one of Django's fields, whose column is of type text.
 
-    None and "" are stored as NULL, and read as None: set `null=True` where a field may stay empty. The only lookups are
-    `isnull` and an exact None. Other lookups, an ordering, a grouping, a function or an aggregate of the field, and an
-    expression in its place raise FieldError. Saving raises InvalidText or an UnwrapError, reading DecryptionError. A
-    migration holds only the path of this class: no key, and nothing that leads to one.
+    None is stored as NULL: set `null=True` where a field may stay empty. The only lookups are `isnull` and an exact
+    None. Other lookups, an ordering, a grouping, a function or an aggregate of the field, and an expression in its
+    place raise FieldError. Saving raises InvalidValue, InvalidText or an UnwrapError, reading DecryptionError. A
+    migration holds only the path of the class: no key, and nothing that leads to one.
     """
 
-    description = "Text that is encrypted in the database"
     encrypted_text = True
     """The mark by which the checks know the field."""
+    form: ValueForm | None = None
+    """How values become texts; None for texts."""
 
-    def __init__(self, *args: Any, fields: str | Callable[[], FieldCipher] = SETTING, **kwargs: Any) -> None:
-        """Take Django's own options; for a column with another key, the name of another setting, or a callable."""
+    def __init__(
+        self,
+        *args: Any,
+        fields: str | Callable[[], FieldCipher] = SETTING,
+        bound: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """Take Django's own options; for a column with another key, the name of another setting, or a callable.
+
+        `bound` binds each record to its table and column: version 2, which opens nowhere else. Records of version 1 are
+        still read. Raises ValueError for anything else: the row is not known where Django converts a value.
+        """
         super().__init__(*args, **kwargs)
+        if not isinstance(bound, bool):
+            raise ValueError(BOUND)
+        self.bound = bound
         if not (isinstance(fields, str) or callable(fields)):
             raise TypeError(
                 "fields must be the name of a setting or a callable: a migration cannot store an object with a key."
@@ -48,7 +64,12 @@ class EncryptedTextField(models.TextField):  # type: ignore[misc]  # Django come
     def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
         """For migrations: they store the name of the setting, never the key."""
         name, path, args, kwargs = super().deconstruct()
-        return name, path, args, kwargs if self.fields == SETTING else {**kwargs, "fields": self.fields}
+        kwargs |= {"fields": self.fields} if self.fields != SETTING else {}
+        return name, path, args, kwargs | ({"bound": True} if self.bound else {})
+
+    def get_internal_type(self) -> str:
+        """A column of type text, whatever the values are."""
+        return "TextField"
 
     def check(self, **kwargs: Any) -> list[CheckMessage]:
         """Django's own checks; and no index or uniqueness, which records cannot have."""
@@ -68,16 +89,33 @@ class EncryptedTextField(models.TextField):  # type: ignore[misc]  # Django come
         require_texts(self, value)
         return super().get_db_prep_save(value, connection)
 
+    def get_prep_value(self, value: Any) -> Any:
+        """The value unchanged: Django's conversions repeat it in their errors, and TextField's takes any value."""
+        return value
+
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
         """The record to store; an expression is passed on unchanged."""
-        # Without the conversion of TextField, which turns any value into text.
-        return value if hasattr(value, "as_sql") else self._cipher().encrypt(value)
+        if hasattr(value, "as_sql"):
+            return value
+        if self.form is not None and self.form is not BYTES and value is not None:
+            value = self._converted(value)
+        return sealed(self._cipher(), value, self.form, self._context())
 
-    def from_db_value(self, value: str | None, expression: object, connection: object) -> str | None:
-        """The text of a stored record. Raises FieldError for a value that the database computed from records."""
+    def from_db_value(self, value: Any, expression: object, connection: object) -> Any:
+        """The value of a stored record. Raises FieldError for one that the database computed from records."""
         if not isinstance(expression, READABLE):
             raise FieldError(EXPRESSION.format(name=self.name or "the field"))
-        return self._cipher().decrypt(value)
+        return opened(self._cipher(), value, self.form, self._context())
+
+    def _converted(self, value: Any) -> Any:
+        """As Django converts it: a date may be written as text."""
+        try:
+            return self.to_python(value)
+        except (ValidationError, TypeError, ValueError, ArithmeticError):
+            return value  # refused by the form, with a message that does not repeat it
+
+    def _context(self) -> str:
+        return place(self.model._meta.db_table, self.column) if self.bound else ""
 
     def get_lookup(self, lookup_name: str) -> Any:
         """`isnull`, and `exact` for None only."""
@@ -93,6 +131,59 @@ class EncryptedTextField(models.TextField):  # type: ignore[misc]  # Django come
         if setting is None:
             raise ImproperlyConfigured(f"settings.{self.fields} must be a PhiFields, or a callable that returns one.")
         return resolve(import_string(setting) if isinstance(setting, str) else setting)
+
+
+class EncryptedTextField(EncryptedField, models.TextField):  # type: ignore[misc]
+    """A text. "" is stored as NULL too, and read as None."""
+
+    description = "Text that is encrypted in the database"
+
+
+class EncryptedBinaryField(EncryptedField, models.BinaryField):  # type: ignore[misc]
+    """Bytes, in a column of type bytea. b"" is stored as NULL too, and read as None."""
+
+    description = "Bytes that are encrypted in the database"
+    form = BYTES
+
+    def get_internal_type(self) -> str:
+        """A column of bytes."""
+        return "BinaryField"
+
+
+class EncryptedDateField(EncryptedField, models.DateField):  # type: ignore[misc]
+    """A date."""
+
+    description = "Date that is encrypted in the database"
+    form = DATE
+
+
+class EncryptedDateTimeField(EncryptedField, models.DateTimeField):  # type: ignore[misc]
+    """A datetime with a time zone, which is read in UTC: the setting USE_TZ has to be on."""
+
+    description = "Date and time that are encrypted in the database"
+    form = DATETIME
+
+
+class EncryptedIntegerField(EncryptedField, models.IntegerField):  # type: ignore[misc]
+    """A whole number of any size."""
+
+    description = "Whole number that is encrypted in the database"
+    form = INTEGER
+    validators = models.Field.validators  # without the limits of the database's own numbers
+
+
+class EncryptedDecimalField(EncryptedField, models.DecimalField):  # type: ignore[misc]
+    """A Decimal, with the digits after the point that it has."""
+
+    description = "Decimal that is encrypted in the database"
+    form = DECIMAL
+
+
+class EncryptedJSONField(EncryptedField, models.JSONField):  # type: ignore[misc]
+    """A JSON value, encrypted as a whole. None is NULL: JSON's null inside a list or an object only."""
+
+    description = "JSON that is encrypted in the database"
+    form = JSON
 
 
 class _NoneLookup(Lookup):  # type: ignore[misc]

@@ -90,7 +90,9 @@ def _is_texts(field: Any, value: Any) -> bool:
     if isinstance(value, Value):
         output = value._output_field_or_none
         return value.value is None or (
-            getattr(output, "encrypted_text", False) and getattr(output, "fields", None) == field.fields
+            getattr(output, "encrypted_text", False)
+            and (output.fields, output.form, output.bound) == (field.fields, field.form, field.bound)
+            and (not field.bound or output == field)
         )
     if isinstance(value, Cast):
         return all(_is_texts(field, source) for source in value.get_source_expressions())

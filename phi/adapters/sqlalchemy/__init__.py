@@ -1,4 +1,4 @@
-"""A column type for SQLAlchemy: texts in Python, records in the database.
+"""Column types for SQLAlchemy: values in Python, records in the database.
 
 Touches what the injected cipher touches: encryption where a value is bound, decryption where a row is read. Inspects
 the statements of this process's engines (`statements.py`).
@@ -7,21 +7,23 @@ the statements of this process's engines (`statements.py`).
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Dialect, Text
-from sqlalchemy.exc import DontWrapMixin, InvalidRequestError
+from sqlalchemy import ColumnElement, Dialect, LargeBinary, Text
+from sqlalchemy.exc import ArgumentError, DontWrapMixin, InvalidRequestError
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import Null
 from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeDecorator
 
-from phi.adapters.injected import CipherProvider, resolve
+from phi.adapters.injected import BOUND, CipherProvider, opened, resolve, sealed
 from phi.adapters.sqlalchemy import statements
+from phi.adapters.values import BYTES, DATE, DATETIME, DECIMAL, INTEGER, JSON, ValueForm
 from phi.errors import PhiError
+from phi.record import place
 
 _NULL_OPERATORS = (operators.eq, operators.ne, operators.is_, operators.is_not)
 
 
-class NullComparator(TypeDecorator.Comparator[str]):
+class NullComparator(TypeDecorator.Comparator[Any]):
     """The operators of an encrypted column: comparison with NULL. Others raise InvalidRequestError."""
 
     def operate(self, op: OperatorType, *other: Any, **kwargs: Any) -> ColumnElement[Any]:
@@ -44,14 +46,14 @@ class NullComparator(TypeDecorator.Comparator[str]):
         return isinstance(other, ColumnElement) and hash(other) == hash(self.expr)
 
 
-class EncryptedText(TypeDecorator[str]):
-    """`Column(EncryptedText(PhiFields.from_environment))`: a PHI field in a column of type TEXT.
+class EncryptedType(TypeDecorator[Any]):
+    """What the encrypted types have in common; each is a column of type TEXT, of bytes for EncryptedBytes.
 
     A comparison but with None, an ordering, a grouping, a function of the column and an expression in its place raise
     InvalidRequestError; an index or uniqueness raises ArgumentError where the table is declared.
 
-    None and "" are stored as NULL, and read as None. Raises what the cipher raises: InvalidText or an UnwrapError for a
-    write, DecryptionError for a read. SQLAlchemy does not wrap them: its own errors show the statement's parameters in
+    None is stored as NULL. Raises InvalidValue or what the cipher raises: InvalidText or an UnwrapError for a write,
+    DecryptionError for a read. SQLAlchemy does not wrap them: its own errors show the statement's parameters in
     plain text. For the same reason create the engine with `hide_parameters=True`: an error about another column would
     show them.
     """
@@ -61,26 +63,97 @@ class EncryptedText(TypeDecorator[str]):
     encrypted_text = True
     """The mark by which statements know the column."""
     comparator_factory = NullComparator
+    form: ValueForm | None = None
+    """How values become texts; None for texts."""
 
-    def __init__(self, fields: CipherProvider) -> None:
-        """Take a PhiFields, or a callable that returns one and is called at the first use."""
+    def __init__(self, fields: CipherProvider, *, bound: bool = False) -> None:
+        """Take a PhiFields, or a callable that returns one and is called at the first use.
+
+        `bound` binds each record to its table and column: version 2, which opens nowhere else. Records of version 1 are
+        still read. Such a type is for one column. Raises ArgumentError for anything else.
+        """
         super().__init__()
+        if not isinstance(bound, bool):
+            raise ArgumentError(BOUND)
+        self.bound: bool | str = bound
+        """Once it is in a table, the place that the records are bound to."""
         # A public attribute is part of SQLAlchemy's cache key: two columns with two keys never share a statement.
         self.fields = fields
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         """The record to store."""
-        return _unwrapped_errors(lambda: resolve(self.fields).encrypt(value))
+        return _unwrapped_errors(lambda: sealed(resolve(self.fields), value, self.form, self._context()))
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
-        """The text of a stored record."""
-        return _unwrapped_errors(lambda: resolve(self.fields).decrypt(value))
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        """The value of a stored record."""
+        return _unwrapped_errors(lambda: opened(resolve(self.fields), value, self.form, self._context()))
+
+    def attach(self, table: str, column: str) -> None:
+        """Bind the records to this column. Raises ArgumentError where they are bound to another one."""
+        here = place(table, column)
+        if self.bound not in (True, here):
+            raise ArgumentError(f"The type of {here} is bound to {self.bound}: give each column one of its own.")
+        self.bound = here
+
+    def _context(self) -> str:
+        if self.bound is True:
+            raise InvalidRequestError("A bound type encrypts and decrypts in its own column only.")
+        return self.bound or ""
 
     def __repr__(self) -> str:
-        return "EncryptedText()"
+        return f"{type(self).__name__}()"
 
 
-def _unwrapped_errors(call: Callable[[], str | None]) -> str | None:
+class EncryptedText(EncryptedType):
+    """`Column(EncryptedText(PhiFields.from_environment))`: a text. "" is stored as NULL too, and read as None."""
+
+    cache_ok = True
+
+
+class EncryptedBytes(EncryptedType):
+    """Bytes, as a binary record. b"" is stored as NULL too, and read as None."""
+
+    impl = LargeBinary  # type: ignore[assignment]
+    cache_ok = True
+    form = BYTES
+
+
+class EncryptedDate(EncryptedType):
+    """A date."""
+
+    cache_ok = True
+    form = DATE
+
+
+class EncryptedDateTime(EncryptedType):
+    """A datetime with a time zone, which is read in UTC."""
+
+    cache_ok = True
+    form = DATETIME
+
+
+class EncryptedInteger(EncryptedType):
+    """A whole number of any size."""
+
+    cache_ok = True
+    form = INTEGER
+
+
+class EncryptedDecimal(EncryptedType):
+    """A Decimal, with the digits after the point that it has."""
+
+    cache_ok = True
+    form = DECIMAL
+
+
+class EncryptedJSON(EncryptedType):
+    """A JSON value, encrypted as a whole. None is NULL: JSON's null inside a list or an object only."""
+
+    cache_ok = True
+    form = JSON
+
+
+def _unwrapped_errors(call: Callable[[], Any]) -> Any:
     """The result of the call; an error of this package passes SQLAlchemy without being wrapped."""
     try:
         return call()

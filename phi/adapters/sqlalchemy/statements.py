@@ -91,6 +91,8 @@ def _before_execute(connection: Any, statement: Any, *_: Any) -> None:
 
 
 def _after_attach(part: Any, table: Any) -> None:
+    if isinstance(part, Column) and is_encrypted(part) and getattr(part.type, "bound", False):
+        part.type.attach(table.name, part.name)  # type: ignore[attr-defined]
     is_key = isinstance(part, Column) and part.primary_key
     columns: Iterable[Any] = (part,) if is_key else getattr(part, "columns", ())
     for column in columns:
@@ -126,12 +128,15 @@ def _is_expression(value: Any, column: Any) -> bool:
         return False
     if isinstance(value, BindParameter):
         # One without a type gets the column's; another type's value is written as it is.
-        return not (
-            value.type._isnull or (is_encrypted(value) and getattr(value.type, "fields", None) == column.type.fields)
-        )
+        return not (value.type._isnull or (is_encrypted(value) and _same(value.type, column.type)))
     # `excluded.name` of an upsert is the record that was just made for the same column.
     is_excluded = getattr(getattr(value, "table", None), "name", None) == "excluded"
     return not (is_excluded and is_encrypted(value) and _name(value) == _name(column))
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two types make the same records of a value."""
+    return (one.fields, one.form, one.bound) == (other.fields, other.form, other.bound)
 
 
 def _check_selected(statement: Any) -> None:
