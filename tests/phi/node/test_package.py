@@ -14,12 +14,16 @@ from pathlib import Path
 import pytest
 
 from tools import node_package
+from tools.bootstrap.places import PROJECT
 
 pytestmark = [pytest.mark.needs("node"), pytest.mark.needs("npm")]
 
 
+VECTORS = PROJECT / "tests" / "phi" / "vectors" / "shared.json"
+
+
 def node(folder: Path, *arguments: str, program: Sequence[str] = ("node",)) -> subprocess.CompletedProcess[str]:
-    own = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
+    own = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ} | {"PHI_VECTORS": str(VECTORS)}
     return subprocess.run(
         [*program, *arguments], cwd=folder, env=own, capture_output=True, text=True, timeout=300, check=False
     )
