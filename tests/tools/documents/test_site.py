@@ -184,7 +184,7 @@ def test_a_browser_asks_nobody_else_for_a_page(built: Path, tmp_path: Path) -> N
 @pytest.mark.thorough
 def test_an_anchor_that_is_not_there_fails_the_build(tmp_path: Path) -> None:
     copy = tmp_path / "copy"
-    for name in ("docs", "examples", "schemas", "guardrails"):
+    for name in ("docs", "examples", "schemas", "guardrails", "phi"):
         shutil.copytree(PROJECT / name, copy / name, ignore=shutil.ignore_patterns("node_modules", "__pycache__"))
     for name in ("README.md", "CHANGELOG.md", "Pulumi.yaml", "action.yml"):
         shutil.copy(PROJECT / name, copy / name)
