@@ -1,5 +1,5 @@
-"""The command line `python -m phi`: `prove` that this environment can encrypt and decrypt, `wrap` a key, `reencrypt`
-and `encrypt` a table, `scan` a database.
+"""The command line `python -m phi`: `check` an environment before a start, `prove` that it can encrypt and decrypt,
+`wrap` a key, `reencrypt` and `encrypt` a table, `scan` a database.
 
 Touches its own environment, standard input or the terminal, STS and KMS; prints one line of JSON that never holds a key
 or a record. `phi.reencryption` has the commands for tables.
@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 
 from phi import wrapping
+from phi.check import check, text_of
 from phi.cipher import DATA_KEY_BYTES, PhiCipher, require_sixteen_byte_ivs
 from phi.environment import WRAPPED, Credentials, WrappedKey, WrappedKeys, with_usual_names
 from phi.errors import PhiError, UnwrapError
@@ -161,8 +162,24 @@ def main(arguments: list[str] | None = None) -> int:
         "AWS environment or profile. Prints one line of JSON with the wrapped key.",
     )
     wrap_parser.add_argument("--prompt", action="store_true", help="ask for the key at the terminal, without echo")
+    check_parser = commands.add_parser(
+        "check",
+        help="exit with 1 unless the variables of the data key are there, well-formed and of one key",
+        description="For a build, and for a container before it starts. Names all problems at once; asks nobody.",
+    )
+    check_parser.add_argument(
+        "--unwrap",
+        action="store_true",
+        help="have KMS unwrap the keys, with this environment's AWS credentials, and compare their check values",
+    )
+    check_parser.add_argument("--json", action="store_true", help="one line of JSON")
     reencryption.add_to(commands)
     options = parser.parse_args(arguments)
+    if options.command == "check":
+        checked = check(os.environ, unwrap=options.unwrap)
+        shown = json.dumps(checked) if options.json else text_of(checked)
+        print(shown, file=sys.stdout if options.json or checked["checked"] else sys.stderr)
+        return 0 if checked["checked"] else 1
     try:
         environment = with_usual_names(os.environ)
     except PhiError as error:

@@ -203,14 +203,14 @@ def with_usual_names(environment: Mapping[str, str]) -> Mapping[str, str]:
 
     Then a variable of the usual name is somebody else's, and is not read. Raises MalformedVariable.
     """
-    names = _names(environment.get(NAMES, ""))
+    names = renamed_variables(environment.get(NAMES, ""))
     if not names:
         return environment
     others = {name: value for name, value in environment.items() if name not in (*names, NAMES)}
     return others | {usual: environment[name] for usual, name in names.items() if name in environment}
 
 
-def _names(value: str) -> dict[str, str]:
+def renamed_variables(value: str) -> dict[str, str]:
     """The name of each variable that has another than the usual one, by the usual one."""
     pairs = [pair.strip() for pair in value.split(",") if pair.strip()]
     if not all(re.fullmatch(rf"(?:{'|'.join(_RENAMED)})=[A-Za-z_][A-Za-z0-9_]*", pair) for pair in pairs):
@@ -225,7 +225,7 @@ def _names(value: str) -> dict[str, str]:
 @contextmanager
 def _reading_by_name(environment: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
     """The environment with the usual names; the errors have the names that the variables have."""
-    names = _names(environment.get(NAMES, ""))
+    names = renamed_variables(environment.get(NAMES, ""))
     try:
         yield with_usual_names(environment)
     except (MissingVariable, MalformedVariable) as error:

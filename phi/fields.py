@@ -24,6 +24,7 @@ from phi.failover import FailoverKeySource
 from phi.hashes import NORMALISATIONS, derived_hash_key, text_hash
 from phi.key_cache import GRACE_SECONDS, TTL_SECONDS, CachedKey, KeySource
 from phi.kms import KmsKeySource, KmsTimeouts
+from phi.record import key_id
 from phi.search.indexes import ExactIndex, WordIndex
 from phi.search.keys import Clinic, exact_value, exact_values, row_tokens, token_groups
 from phi.tenants import TenantFields
@@ -130,6 +131,14 @@ class PhiFields:
         """Drop all keys now; the next use unwraps again."""
         for key in self._keys():
             key.forget()
+
+    def key_check_values(self) -> tuple[str, str]:
+        """The key check values of the data key and of the hash key: 16 hex digits, which tell keys apart and reveal
+        nothing. Raises the UnwrapError of any of the keys, of one for reading too.
+        """
+        for key in self._keys():
+            key.data_keys()
+        return key_id(self._key.data_key()), key_id(self._current_hash_key())
 
     def search_hash(self, field: str, text: str | None) -> str | None:
         """The value that the application stores in `emailHash` (field "email") or `dobHash` ("dob"); None for a

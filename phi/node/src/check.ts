@@ -26,6 +26,7 @@ export async function check(environment: Environment = process.env, unwrap = fal
   try {
     const fields = PhiFields.fromEnvironment(environment, options);
     await fields.ready();
+    fields.requireAllKeys();
     return { checked: true, problems, ...facts, keyCheckValue: fields.keyCheckValue(), hashKeyCheckValue: fields.hashKeyCheckValue() };
   } catch (error) {
     if (!(error instanceof PhiError)) throw error;
@@ -37,5 +38,5 @@ export async function check(environment: Environment = process.env, unwrap = fal
 export function text({ checked, problems, keyArn, keyCheckValue }: Verdict): string {
   if (checked && keyCheckValue) return `The data key of ${keyArn} opens; its check value is ${keyCheckValue}.`;
   if (checked) return `The variables are there and well-formed, for ${keyArn}. KMS was not asked (--unwrap).`;
-  return ["The application would start without its data key:", ...problems.map((problem) => `  ${problem}.`)].join("\n");
+  return ["The application cannot use its data key:", ...problems.map((problem) => `  ${problem}.`)].join("\n");
 }

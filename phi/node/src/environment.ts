@@ -106,10 +106,10 @@ export function problemsOf(environment: Environment): string[] {
 }
 
 function withStandIns(environment: Environment): Environment {
-  const named = (usual: string) => names(environment[NAMES] ?? "").get(usual) ?? usual;
-  const arn = KEY_ARN.exec(environment[named(KEY_ID)] ?? "");
-  const region = environment[named(REGION)] || arn?.[1] || "us-east-1";
-  const place = REGION_FORM.test(region) ? region : "us-east-1";
+  const renamed = names(environment[NAMES] ?? "");
+  const named = (usual: string) => renamed.get(usual) ?? usual;
+  const region = environment[named(REGION)] || KEY_ARN.exec(environment[named(KEY_ID)] ?? "")?.[1] || "us-east-1";
+  const place = /^[a-z0-9-]+$/.test(region) ? region : "us-east-1";
   const standIns = { [REGION]: region, [KEY_ID]: `arn:aws:kms:${place}:000000000000:key/mrk-${"0".repeat(32)}`, [WRAPPED]: "AA==" };
   const added = Object.entries(standIns).map(([usual, value]) => [named(usual), environment[named(usual)] || value]);
   return { ...environment, ...(Object.fromEntries(added) as Environment) };

@@ -85,6 +85,11 @@ export class PhiFields {
     return keyId(this.#currentHashKey());
   }
 
+  /** Throws the UnwrapError of any of the keys, of one for reading too. @internal */
+  requireAllKeys(): void {
+    for (const key of this.#keys()) key.dataKeys();
+  }
+
   /** The HMAC of a text that the caller has normalised, under the hash key. */
   lookupHash(normalised: string): string {
     return hash(this.#currentHashKey(), normalised);

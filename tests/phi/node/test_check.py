@@ -1,0 +1,158 @@
+"""`phi check` of Python and of Node: every fault of the variables at once, in the same words, and exit code 1."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from phi import PHI_FIELDS
+from phi.aws_errors import ERRORS_BY_CODE
+from phi.check import check, text_of
+from phi.record import key_id
+from tests.onboarding.loaded import loaded_python
+from tools import node_package
+from tools.bootstrap.places import PROJECT
+
+pytestmark = [pytest.mark.needs("node"), pytest.mark.needs("npm")]
+
+ARN = "arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012"
+REPLICATED = f"arn:aws:kms:us-east-1:123456789012:key/mrk-{'0a' * 16}"
+BLOB, OTHER = (base64.b64encode(bytes([number]) * 184).decode() for number in (1, 2))
+GOOD = {"AWS_REGION": "us-east-1", "AWS_KMS_KEY_ID": ARN, "ENCRYPTED_PHI_KEY": BLOB}
+NAMES = "AWS_REGION=EONPRO_AWS_REGION,AWS_KMS_KEY_ID=EONPRO_KMS_KEY_ID"
+COMMANDS = {"python": [loaded_python(), "-m", "phi"], "node": ["node", "dist/esm/cli.js"]}
+
+VALUES: dict[str, tuple[str | None, ...]] = {
+    "AWS_REGION": ("us-east-1", None, "", "us-East-1", "eu-west-1", " us-east-1", "'us-east-1'", "us-east-1\n"),
+    "AWS_KMS_KEY_ID": (ARN, None, "", REPLICATED, "alias/eonpro-phi-key", f'"{ARN}"', f"{ARN}\x1c", ARN.upper()),
+    "ENCRYPTED_PHI_KEY": (BLOB, None, "", "AB==", f" {BLOB}", BLOB[:-1], "-_-_", "A" * 9000),
+}
+OTHERS: tuple[dict[str, str], ...] = (
+    {},
+    {"ENCRYPTED_PHI_KEYS_FOR_READING": f"{OTHER}\u2003{BLOB}\x85'{OTHER} x"},
+    {"ENCRYPTED_PHI_HASH_KEY": "none", "ENCRYPTED_PHI_HASH_KEYS_FOR_READING": f"derived none {OTHER}"},
+    {"ENCRYPTED_PHI_HASH_KEY": OTHER, "ENCRYPTED_PHI_HASH_KEY_CHECK_VALUE": "0123456789abcdef"},
+    {"ENCRYPTED_PHI_HASH_KEY_CHECK_VALUE": "0123456789abcdef", "ENCRYPTED_PHI_KEY_CHECK_VALUE": "0123456789ABCDEF"},
+    {"AWS_KMS_FALLBACK_REGIONS": "us-west-2, eu-central-1,"},
+    {"AWS_KMS_FALLBACK_REGIONS": "us-west-2 eu-central-1"},
+    {"PHI_VARIABLE_NAMES": NAMES, "EONPRO_AWS_REGION": "us-east-1"},
+    {"PHI_VARIABLE_NAMES": NAMES, "EONPRO_AWS_REGION": "eu-west-1", "EONPRO_KMS_KEY_ID": ARN},
+    {"PHI_VARIABLE_NAMES": "AWS_REGION=EONPRO-REGION"},
+    {"PHI_VARIABLE_NAMES": "AWS_REGION=A,AWS_KMS_KEY_ID=A"},
+    {"PHI_VARIABLE_NAMES": "AWS_REGION=A,AWS_REGION=B"},
+    {"PHI_VARIABLE_NAMES": " ENCRYPTED_PHI_KEY_CHECK_VALUE=V , ", "V": "x", "ENCRYPTED_PHI_KEY_CHECK_VALUE": "y"},
+)
+
+
+def environments() -> list[dict[str, str]]:
+    """Every value of each of the three variables with every other, and each further fault with some of them."""
+    three = [
+        {name: value for name, value in zip(VALUES, values, strict=True) if value is not None}
+        for values in product(*VALUES.values())
+    ]
+    return three + [
+        {**some, **other} for other in OTHERS for some in (GOOD, {}, {**GOOD, "AWS_KMS_KEY_ID": REPLICATED})
+    ]
+
+
+def run(name: str, *arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """The command line of one side, with this environment and no other."""
+    folder = PROJECT if name == "python" else node_package.built()
+    return subprocess.run(
+        [*COMMANDS[name], *arguments],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_both_find_the_same_faults_at_once_in_the_same_words() -> None:
+    folder = node_package.built()
+    program = Path(__file__).with_name("environments.mjs").read_text().replace("./dist", f"{folder.as_uri()}/dist")
+    done = subprocess.run(
+        ["node", "--input-type=module", "-e", program],
+        input=json.dumps(environments()),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    assert len(found["verdicts"]) == len(environments())
+    for environment, (verdict, text) in zip(environments(), found["verdicts"], strict=True):
+        ours = check(environment)
+        assert (verdict, text) == (ours, text_of(ours)), environment
+        shown = json.dumps(verdict)
+        secrets = [value for name, value in environment.items() if "ENCRYPTED" in name and len(value) > 20]
+        assert not [value for value in secrets if value.strip() in shown]
+    assert {verdict["checked"] for verdict, _ in found["verdicts"]} == {True, False}
+    assert max(len(verdict["problems"]) for verdict, _ in found["verdicts"]) >= 4
+    # The rows that exist twice, because each language has its own.
+    assert dict(found["errors"]) == {
+        code: [kind.__name__, f"{message} ({code} from Decrypt in us-east-1).", kind("").transient, kind("").cause]
+        for code, (kind, message) in ERRORS_BY_CODE.items()
+    }
+    assert found["fields"] == [*PHI_FIELDS]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_command_asks_nobody_and_ends_with_1_for_a_fault(name: str) -> None:
+    nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+    good = run(name, "check", environment={**GOOD, **nowhere})
+    assert (good.returncode, good.stderr) == (0, "") and "KMS was not asked" in good.stdout
+    wrong = run(name, "check", "--json", environment={**nowhere, "AWS_REGION": "x"})
+    assert (wrong.returncode, wrong.stderr) == (1, "")
+    assert len(json.loads(wrong.stdout)["problems"]) == 3
+    told = run(name, "check", environment={**GOOD, "ENCRYPTED_PHI_KEY": ""})
+    assert (told.returncode, told.stdout) == (1, "")
+    assert told.stderr == "The application cannot use its data key:\n  ENCRYPTED_PHI_KEY is empty.\n"
+    unreachable = run(name, "check", "--unwrap", environment={**GOOD, **nowhere, **CREDENTIALS})
+    assert unreachable.returncode == 1 and "did not answer" in unreachable.stderr
+    for arguments in (("check", "--none"), ("check", "more")):
+        assert run(name, *arguments, environment=GOOD).returncode == 2
+
+
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "s3cret"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_with_unwrap_the_key_opens_and_another_check_value_is_refused(name: str, moto_url: str) -> None:
+    kms = boto3.client(
+        "kms", region_name="us-east-1", endpoint_url=moto_url, aws_access_key_id="x", aws_secret_access_key="x"
+    )
+    arn, other = (kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2))
+    key, hash_key, foreign = (kms.generate_data_key(KeyId=each, KeySpec="AES_256") for each in (arn, arn, other))
+    wrapped, of_hashes, of_other = (
+        base64.b64encode(each["CiphertextBlob"]).decode() for each in (key, hash_key, foreign)
+    )
+    good = {
+        **CREDENTIALS,
+        "AWS_ENDPOINT_URL": moto_url,
+        "AWS_REGION": "us-east-1",
+        "AWS_KMS_KEY_ID": arn,
+        "ENCRYPTED_PHI_KEY": wrapped,
+        "ENCRYPTED_PHI_KEY_CHECK_VALUE": key_id(key["Plaintext"]),
+        "ENCRYPTED_PHI_HASH_KEY": of_hashes,
+    }
+    opened = json.loads(run(name, "check", "--unwrap", "--json", environment=good).stdout)
+    assert opened["keyCheckValue"] == key_id(key["Plaintext"])
+    assert opened["hashKeyCheckValue"] == key_id(hash_key["Plaintext"])
+    wrong = run(name, "check", "--unwrap", environment={**good, "ENCRYPTED_PHI_KEY": of_hashes})
+    assert wrong.returncode == 1 and "opens to another key" in wrong.stderr
+    for variable in ("ENCRYPTED_PHI_KEY", "ENCRYPTED_PHI_KEYS_FOR_READING", "ENCRYPTED_PHI_HASH_KEYS_FOR_READING"):
+        refused = run(name, "check", "--unwrap", "--json", environment={**good, variable: of_other})
+        assert refused.returncode == 1, variable
+        [problem] = json.loads(refused.stdout)["problems"]
+        assert "another key wrapped the data key" in problem or "wrapped by another KMS key" in problem
