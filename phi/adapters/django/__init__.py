@@ -15,9 +15,14 @@ from django.db.models.lookups import Lookup
 from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
 
+from phi.adapters.django import search
 from phi.adapters.django.checks import check_field
 from phi.adapters.django.queries import EXPRESSION, READABLE, EncryptedCol, require_texts
+from phi.adapters.django.search import ExactSearchField as ExactSearchField
+from phi.adapters.django.search import WordSearchField as WordSearchField
+from phi.adapters.django.search import true_hits as true_hits
 from phi.adapters.injected import BOUND, FieldCipher, opened, resolve, sealed
+from phi.adapters.lookups import InClinic as InClinic
 from phi.adapters.values import BYTES, DATE, DATETIME, DECIMAL, INTEGER, JSON, ValueForm
 from phi.record import place
 
@@ -118,8 +123,10 @@ class EncryptedField(models.Field):  # type: ignore[misc]  # Django comes withou
         return place(self.model._meta.db_table, self.column) if self.bound else ""
 
     def get_lookup(self, lookup_name: str) -> Any:
-        """`isnull`, and `exact` for None only."""
-        return super().get_lookup(lookup_name) if lookup_name == "isnull" else _NoneLookup
+        """`isnull`, those of the model's search fields, and `exact` for None only."""
+        if lookup_name == "isnull":
+            return super().get_lookup(lookup_name)
+        return search.lookup(self, lookup_name) or _NoneLookup
 
     def get_transform(self, lookup_name: str) -> None:
         """None: a function of a record says nothing about its text."""
@@ -195,7 +202,8 @@ class _NoneLookup(Lookup):  # type: ignore[misc]
         if rhs is not None:
             raise FieldError(
                 "An encrypted field can be looked up by None or isnull only. Equal texts are different records: a "
-                "comparison or a search would silently match nothing."
+                "comparison or a search would silently match nothing. To look up texts, add an ExactSearchField or a "
+                "WordSearchField."
             )
         super().__init__(lhs, rhs)
 

@@ -13,12 +13,14 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import F, Q
 
+from phi.adapters.django.search import lookup
+
 INDEX = "Equal texts are different records: {what} has no effect on the encrypted field {field}."
-INDEX_HINT = "Remove it. To find equal texts, store a keyed hash (HMAC) of each in a column of its own, and index that."
+INDEX_HINT = "Remove it. To find equal texts, add an ExactSearchField, and index that."
 ORDER = "{what} orders by the encrypted field {field}: the order of records says nothing about their texts."
 ORDER_HINT = "Order by a column that is not encrypted, or sort the texts in Python."
 SEARCH = "{what} compares the encrypted field {field}, which matches nothing."
-SEARCH_HINT = "Use a column that is not encrypted, or a keyed hash (HMAC) of the text in a column of its own."
+SEARCH_HINT = "Use a column that is not encrypted, or email__exact and name__search with a search field."
 DEFAULT = "{what} would write a plain text into the encrypted field {field}."
 DEFAULT_HINT = "Use default= instead: it is encrypted."
 SORTABLE = "{what} lets a click order by the encrypted field {field}, which is refused."
@@ -108,7 +110,10 @@ def check_model_admin(model: Any, options: Any) -> Iterator[CheckMessage]:
     kind = type(options)
     for id, name, entries, text, hint in declared:
         for path in _paths(entries):
-            if field := encrypted_in(model, path):
+            field = encrypted_in(model, path)
+            # With a sign before it another lookup is added.
+            is_search = id == "E006" and field and path[0] not in "^=@" and lookup(field, path.split("__")[-1])
+            if field and not is_search:
                 yield _error(id, text, hint, what=f"{kind.__name__}.{name}", field=field, obj=kind)
     sortable = options.list_display if options.sortable_by is None else options.sortable_by
     for path in _paths(sortable):

@@ -15,7 +15,12 @@ from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeDecorator
 
 from phi.adapters.injected import BOUND, CipherProvider, opened, resolve, sealed
-from phi.adapters.sqlalchemy import statements
+from phi.adapters.lookups import InClinic as InClinic
+from phi.adapters.sqlalchemy import search, statements
+from phi.adapters.sqlalchemy.search import ExactSearch as ExactSearch
+from phi.adapters.sqlalchemy.search import WordSearch as WordSearch
+from phi.adapters.sqlalchemy.search import searchable as searchable
+from phi.adapters.sqlalchemy.search import true_hits as true_hits
 from phi.adapters.values import BYTES, DATE, DATETIME, DECIMAL, INTEGER, JSON, ValueForm
 from phi.errors import PhiError
 from phi.record import place
@@ -32,14 +37,24 @@ class NullComparator(TypeDecorator.Comparator[Any]):
             value is None or isinstance(value, Null) or self._is_same_column(value) for value in other
         ):
             return super().operate(op, *other, **kwargs)
+        texts = self._texts(*other) if op in (operators.eq, operators.in_op) else None
+        if texts is not None and (condition := search.same_text(self.expr, texts)) is not None:
+            return condition
         raise InvalidRequestError(
             "An encrypted column can be compared with None only. Equal texts are different records: a comparison, a "
-            "search or an ordering would silently return wrong rows."
+            "search or an ordering would silently return wrong rows. To look up texts, add a column of ExactSearch or "
+            "WordSearch."
         )
 
     def reverse_operate(self, op: OperatorType, other: Any, **kwargs: Any) -> ColumnElement[Any]:
         """The same, with the column as the right operand."""
         return self.operate(op, other, **kwargs)
+
+    def _texts(self, other: Any) -> list[Any] | None:
+        """The texts that a column is compared with; None for expressions and other values."""
+        texts = [other] if isinstance(other, (str, InClinic)) else other
+        is_list = isinstance(texts, (list, tuple, set, frozenset))
+        return [*texts] if is_list and all(isinstance(each, (str, InClinic)) for each in texts) else None
 
     def _is_same_column(self, other: object) -> bool:
         # SQLAlchemy uses columns as keys of dictionaries, which compare a column with itself.
@@ -170,3 +185,4 @@ def _with_dont_wrap(kind: type[PhiError]) -> type[PhiError]:
 
 
 statements.listen()
+search.listen()

@@ -18,9 +18,12 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import ArgumentError, InvalidRequestError
 from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.dml import Insert, UpdateBase
-from sqlalchemy.sql.elements import BinaryExpression, BindParameter, Null, Over
+from sqlalchemy.sql.elements import BinaryExpression, BindParameter, Null, Over, UnaryExpression
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import CompoundSelect, Select
+
+from phi.adapters.lookups import NEGATED
+from phi.adapters.sqlalchemy.search import IN_STEP, Candidates, search_columns
 
 ORDERING = (
     "An encrypted column cannot be ordered by: the database has records, whose order says nothing about their texts. "
@@ -40,7 +43,7 @@ WRITING = (
 )
 INDEXING = (
     "{name} is encrypted: equal texts are different records, so uniqueness or an index has no effect. Remove it. To "
-    "find equal texts, store a keyed hash (HMAC) of each in a column of its own, and index that."
+    "find equal texts, add a column of ExactSearch, and index that."
 )
 
 
@@ -66,6 +69,9 @@ def check(statement: Any) -> None:
             _check_selected(element)
         elif isinstance(element, (FunctionElement, BinaryExpression)) and not _is_harmless(element):
             _refuse((column for part in _parts(element) for column in _columns(part)), EXPRESSION)
+        elif isinstance(element, UnaryExpression) and element.operator in (operators.inv, operators.is_false):
+            if any(isinstance(part, Candidates) for part in visitors.iterate(element)):
+                raise InvalidRequestError(NEGATED)
         elif isinstance(element, Over):
             _refuse(_columns(element.partition_by), GROUPING)
             _refuse(_columns(element.order_by), ORDERING)
@@ -76,9 +82,11 @@ _good: dict[Any, None] = {}
 _MAX_GOOD = 1000
 
 
-def _before_execute(connection: Any, statement: Any, *_: Any) -> None:
+def _before_execute(connection: Any, statement: Any, multiparams: Any, params: Any, execution_options: Any) -> None:
     if not hasattr(statement, "get_children"):
         return
+    if isinstance(statement, UpdateBase) and search_columns(statement.table):
+        _check_in_step(statement, [*(multiparams or ()), *([params] if params else [])])
     made = statement._generate_cache_key() if hasattr(statement, "_generate_cache_key") else None
     key = None if made is None else made.key
     if key is not None and key in _good:
@@ -103,14 +111,29 @@ def _after_attach(part: Any, table: Any) -> None:
             raise ArgumentError(INDEXING.format(name=_name(found)))
 
 
-def _check_written(statement: Any) -> None:
-    """An insert, an update or an upsert: only values that are bound as this column's are encrypted."""
+def _written_rows(statement: Any) -> list[dict[Any, Any]]:
+    """The values of an insert or an update, by columns or their names, and those that an upsert sets."""
     rows = [dict(statement._values or {})] if getattr(statement, "_values", None) else []
     rows += [row for rows_ in getattr(statement, "_multi_values", ()) or () for row in rows_ if isinstance(row, dict)]
     after = getattr(statement, "_post_values_clause", None)
     if (upserted := getattr(after, "update_values_to_set", None)) is not None:
         rows.append(dict(upserted))
-    for row in rows:
+    return rows
+
+
+def _check_in_step(statement: Any, parameters: list[Any]) -> None:
+    """A statement that writes a source writes its search columns too."""
+    for row in [*_written_rows(statement), *(row for row in parameters if isinstance(row, dict))]:
+        keys = {getattr(key, "key", key) for key in row}
+        for column in search_columns(statement.table):
+            forgotten = next((name for name in column.type.sources if name in keys), None)
+            if forgotten and column.key not in keys:
+                raise InvalidRequestError(IN_STEP.format(source=forgotten, search=column.name))
+
+
+def _check_written(statement: Any) -> None:
+    """An insert, an update or an upsert: only values that are bound as this column's are encrypted."""
+    for row in _written_rows(statement):
         for key, value in row.items():
             column = key if isinstance(key, ColumnElement) else statement.table.columns.get(getattr(key, "key", key))
             if column is not None and is_encrypted(column) and _is_expression(value, column):

@@ -388,4 +388,4 @@ def test_the_checks_are_registered_with_django_and_say_what_to_use() -> None:
             app_label = "clinic"
 
     (error,) = [error for error in Hinted.check() if error.id == "phi.E001"]
-    assert isinstance(error, Error) and "keyed hash" in error.hint
+    assert isinstance(error, Error) and "ExactSearchField" in error.hint

@@ -1,0 +1,318 @@
+"""Search fields for Django: the columns of `phi.search` beside encrypted fields, kept in step with them, and lookups.
+
+Touches what the PhiFields of the settings touch. `get_placeholder` (Django 5.2) and `get_placeholder_sql` (6.1) are
+Django's own hooks, half documented; nothing else sees which columns a statement writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+from django.core.exceptions import EmptyResultSet, FieldError
+from django.db import models
+from django.db.models.lookups import Lookup
+from django.db.models.signals import class_prepared
+from django.db.models.sql.subqueries import InsertQuery, UpdateQuery
+
+from phi.adapters.lookups import CERTAIN_BITS, NEGATED, SearchCipher, clinic_text, question
+from phi.search.indexes import ExactIndex, WordIndex
+
+IN_STEP = (
+    "{source} is searched by {search}, which this statement does not write: the row would be found by its former text. "
+    "Name {search} too, in update_fields or in the list of bulk_update(). For an update() read the rows, and use "
+    "bulk_update()."
+)
+
+
+class _Computed:
+    """The attribute of a search field: computed from its sources whenever it is read, whatever was read or assigned."""
+
+    def __init__(self, field: SearchField) -> None:
+        self.field = field
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else self.field.value_of(instance)
+
+    def __set__(self, instance: Any, value: object) -> None:
+        # Django takes an attribute that is not there for a deferred one.
+        instance.__dict__[self.field.attname] = None
+
+
+class SearchField(models.Field):  # type: ignore[misc]  # Django comes without types
+    """What the search fields have in common."""
+
+    descriptor_class = _Computed
+
+    def __init__(self, *sources: str, clinic: str = "", bits: int, **kwargs: Any) -> None:
+        """`sources` are the names of encrypted text fields of the model. `clinic` is the name of the attribute with the
+        clinic of a row, such as `clinic_id`: each clinic then has search keys of its own.
+        """
+        super().__init__(**{**kwargs, "editable": False, "null": True})
+        self.sources, self.clinic, self.bits = sources, clinic, bits
+
+    def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
+        """For migrations: no key."""
+        name, path, _, kwargs = super().deconstruct()
+        del kwargs["editable"], kwargs["null"]
+        kwargs |= {"clinic": self.clinic} if self.clinic else {}
+        return name, path, [*self.sources], {**kwargs, "bits": self.bits}
+
+    def pre_save(self, model_instance: Any, add: bool) -> Any:
+        """The value; update_or_create() saves the fields that have this method of their own."""
+        return self.value_of(model_instance)
+
+    def cipher(self) -> SearchCipher:
+        """That of the sources."""
+        return cast(SearchCipher, self.model._meta.get_field(self.sources[0])._cipher())
+
+    def texts(self, instance: Any) -> list[str | None]:
+        """The texts of a row's sources."""
+        return [getattr(instance, name) for name in self.sources]
+
+    def clinic_of(self, instance: Any) -> str:
+        """The clinic of a row. Raises FieldError where it has none, and there is something to find."""
+        value = getattr(instance, self.clinic) if self.clinic and any(self.texts(instance)) else ""
+        return clinic_text(value, self.name, self.clinic, FieldError)
+
+    def asked(self, value: Any) -> tuple[Any, str]:
+        """The text of a lookup and its clinic. Raises FieldError."""
+        return question(value, self.name, self.clinic, FieldError)
+
+
+class ExactSearchField(SearchField):
+    """A column of text: `filter(email=…)` and `filter(email__in=[…])` find the rows with the same text, under a rule.
+
+    `email_search = ExactSearchField("email", rule="email")`; index it in `Meta.indexes`.
+    """
+
+    def __init__(self, source: str, *, rule: str, bits: int = 128, **kwargs: Any) -> None:
+        """`rule` is a key of `phi.search.rules.RULES`: email, phone, last4, date, id, text. Raises ValueError."""
+        super().__init__(source, bits=bits, **kwargs)
+        self.rule = rule
+        ExactIndex(table="", column="", rule=rule, bits=bits)
+
+    def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
+        """For migrations."""
+        name, path, args, kwargs = super().deconstruct()
+        return name, path, args, {**kwargs, "rule": self.rule}
+
+    def db_type(self, connection: Any) -> str:
+        """Text, in every database."""
+        return "text"
+
+    @property
+    def index(self) -> ExactIndex:
+        """The definition, as `phi index` has it."""
+        return ExactIndex(table=self.model._meta.db_table, column=self.column, rule=self.rule, bits=self.bits)
+
+    def value_of(self, instance: Any) -> str | None:
+        """The value to store."""
+        return self.cipher().search_value(self.index, self.texts(instance)[0], self.clinic_of(instance))
+
+    def values(self, wanted: Any) -> list[str]:
+        """The values to look up."""
+        text, clinic = self.asked(wanted)
+        return self.cipher().search_values(self.index, text, clinic)
+
+    def finds(self, instance: Any, wanted: Any) -> bool:
+        """Whether a row of the result is no false hit."""
+        return self.index.matches(self.asked(wanted)[0], self.texts(instance)[0])
+
+
+class WordSearchField(SearchField):
+    """A column of integer[] (PostgreSQL): `filter(name__search="ja 2345")` finds the rows with words that begin so, or
+    a phone number that ends so, in any of the sources; and some others, which `true_hits` leaves out.
+
+    `tokens = WordSearchField("name", "phone")`; index it by `GinIndex` in `Meta.indexes`.
+    """
+
+    def __init__(self, *sources: str, bits: int = 16, **kwargs: Any) -> None:
+        """Raises ValueError for bits that are not from 8 to 31."""
+        super().__init__(*sources, bits=bits, **kwargs)
+        WordIndex(table="", column="", bits=bits)
+
+    def db_type(self, connection: Any) -> str:
+        """An array, which SQLite and MySQL do not have. Raises FieldError there."""
+        if connection.vendor != "postgresql":
+            raise FieldError(f"{self.name} needs PostgreSQL: its column is an integer[].")
+        return "integer[]"
+
+    def get_placeholder(self, value: Any, compiler: Any, connection: Any) -> str:
+        """The driver takes small numbers for smallint."""
+        return "%s::integer[]"
+
+    def get_placeholder_sql(self, value: Any, compiler: Any, connection: Any) -> tuple[str, Any]:
+        """The same for Django 6.1."""
+        return with_parameters("%s::integer[]", value, compiler)
+
+    @property
+    def index(self) -> WordIndex:
+        """The definition, as `phi index` has it."""
+        return WordIndex(table=self.model._meta.db_table, column=self.column, bits=self.bits)
+
+    def value_of(self, instance: Any) -> list[int]:
+        """The tokens to store."""
+        return self.cipher().search_tokens(self.index, self.texts(instance), self.clinic_of(instance))
+
+    def groups(self, wanted: Any) -> list[list[int]]:
+        """The tokens to look up."""
+        text, clinic = self.asked(wanted)
+        return self.cipher().search_groups(self.index, text, clinic)
+
+    def finds(self, instance: Any, wanted: Any) -> bool:
+        """Whether a row of the result is no false hit."""
+        return self.index.matches(self.asked(wanted)[0], self.texts(instance))
+
+
+def true_hits(rows: Iterable[Any], **wanted: Any) -> Iterator[Any]:
+    """The rows without false hits: `true_hits(Patient.objects.filter(name__search="ja"), name="ja")`.
+
+    `wanted` has what was looked up, by the name of the encrypted field; where that has both indexes, by its words.
+    """
+    for row in rows:
+        if all(_found_by(type(row), name).finds(row, value) for name, value in wanted.items()):
+            yield row
+
+
+def _found_by(model: Any, name: str) -> SearchField:
+    for kind in (WordSearchField, ExactSearchField):
+        if (found := search_field(model, name, kind)) is not None:
+            return found
+    raise FieldError(f"{model.__name__}.{name} has no search field.")
+
+
+def search_field(model: Any, source: str, kind: type[SearchField]) -> SearchField | None:
+    """The search field of this kind for an encrypted field; None where there is none."""
+    fields = model._meta.concrete_fields
+    return next((each for each in fields if isinstance(each, kind) and source in each.sources), None)
+
+
+class CandidateLookup(Lookup):  # type: ignore[misc]
+    """A lookup by a search field, in the place of one of its source. `may_be_others`: whether there are false hits."""
+
+    prepare_rhs = False
+    kind: type[SearchField]
+    may_be_others = True
+
+    def __init__(self, lhs: Any, rhs: Any) -> None:
+        source = lhs.target
+        self.search: Any = cast(Any, search_field(source.model, source.name, self.kind))
+        texts = rhs if isinstance(rhs, (list, tuple, set, frozenset)) else [rhs]
+        if any(hasattr(text, "resolve_expression") or hasattr(text, "as_sql") for text in texts):
+            raise FieldError(f"{source.name} is encrypted: it is looked up by texts, not by an expression or a column.")
+        super().__init__(self.search.get_col(lhs.alias), rhs)
+
+    def get_prep_lookup(self) -> Any:
+        """The texts unchanged."""
+        return self.rhs
+
+    def column(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        """The search column. Raises FieldError where the condition is negated and would leave out too many rows."""
+        if self.may_be_others and negated_candidates(compiler.query.where):
+            raise FieldError(NEGATED)
+        sql, parameters = self.process_lhs(compiler, connection)
+        return sql, [*parameters]
+
+
+class ExactLookup(CandidateLookup):
+    """`exact` and `in`: a row has one of the values of the texts, under any hash key in use."""
+
+    lookup_name = "exact"
+    kind = ExactSearchField
+
+    @property
+    def may_be_others(self) -> bool:  # type: ignore[override]
+        return bool(self.search.bits < CERTAIN_BITS)
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        texts = [*self.rhs] if isinstance(self.rhs, (list, tuple, set, frozenset)) else [self.rhs]
+        values = list(dict.fromkeys(value for text in texts for value in self.search.values(text)))
+        if not values:
+            raise EmptyResultSet
+        column, parameters = self.column(compiler, connection)
+        # Never NULL, so that a negation has the rows without a value.
+        places = ", ".join(["%s"] * len(values))
+        return f"({column} IS NOT NULL AND {column} IN ({places}))", [*parameters, *parameters, *values]
+
+
+class WordsLookup(CandidateLookup):
+    """`search`: a row has a token of each word."""
+
+    lookup_name = "search"
+    kind = WordSearchField
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        groups = self.search.groups(self.rhs)
+        if not groups:
+            raise EmptyResultSet
+        column, parameters = self.column(compiler, connection)
+        condition = " AND ".join([f"{column} && %s::integer[]"] * len(groups))
+        return f"({condition})", [value for group in groups for value in (*parameters, group)]
+
+
+def lookup(field: Any, name: str) -> type[CandidateLookup] | None:
+    """The lookup of an encrypted field by its search fields; None where it has none for this name."""
+    kinds = {"exact": ExactLookup, "in": ExactLookup, "search": WordsLookup}
+    kind = kinds.get(name)
+    return kind if kind is not None and search_field(field.model, field.name, kind.kind) else None
+
+
+def negated_candidates(node: Any, negated: bool = False) -> bool:
+    """Whether a condition negates a lookup that finds others too."""
+    negated ^= getattr(node, "negated", False)
+    return any(
+        negated_candidates(child, negated)
+        if hasattr(child, "children")
+        else negated and isinstance(child, CandidateLookup) and child.may_be_others
+        for child in getattr(node, "children", ())
+    )
+
+
+def with_parameters(placeholder: str, value: Any, compiler: Any) -> tuple[str, Any]:
+    """The SQL of a value or an expression in this placeholder, and its parameters."""
+    if hasattr(value, "as_sql"):
+        sql, parameters = compiler.compile(value)
+        return placeholder % sql, parameters
+    return placeholder, (value,)
+
+
+@dataclass(frozen=True)
+class _InStep:
+    """The placeholder of a source's value. Raises FieldError for a statement that leaves one of its search fields."""
+
+    source: Any
+
+    def __call__(self, value: Any, compiler: Any, connection: Any) -> str:
+        query, source = compiler.query, self.source
+        written: set[str] = set()
+        if isinstance(query, UpdateQuery):
+            written = {field.name for field, _, _ in query.values}
+        elif isinstance(query, InsertQuery) and query.update_fields:
+            written = {getattr(field, "name", field) for field in query.update_fields}
+        for field in source.model._meta.concrete_fields:
+            is_searched = isinstance(field, SearchField) and source.name in field.sources
+            if is_searched and source.name in written and field.name not in written:
+                raise FieldError(IN_STEP.format(source=source.name, search=field.name))
+        return "%s"
+
+    def with_parameters(self, value: Any, compiler: Any, connection: Any) -> tuple[str, Any]:
+        """The same for Django 6.1."""
+        return with_parameters(self(value, compiler, connection), value, compiler)
+
+
+def _watch_sources(sender: Any, **_: Any) -> None:
+    """Have the sources of search fields ask at each write. A migration's model may lack one for a moment."""
+    sources = {field.name: field for field in sender._meta.local_fields}
+    for field in sender._meta.local_fields:
+        for name in field.sources if isinstance(field, SearchField) else ():
+            source: Any = sources.get(name)
+            if getattr(source, "encrypted_text", False) and source.form is None:
+                source.get_placeholder = in_step = _InStep(source)
+                source.get_placeholder_sql = in_step.with_parameters
+            elif sender.__module__ != "__fake__":
+                raise FieldError(f"{field.name} searches {name}, which is no EncryptedTextField of {sender.__name__}.")
+
+
+class_prepared.connect(_watch_sources)

@@ -1,0 +1,236 @@
+"""Search columns for SQLAlchemy: types for the columns of `phi.search`, kept in step by the ORM, and comparisons.
+
+Touches what the injected cipher touches. Listens to the mappers of this process; a statement that writes a source and
+not its search columns is refused (`statements.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, cast
+
+from sqlalchemy import ARRAY, Column, ColumnElement, Integer, Table, Text, and_, event, false, inspect
+from sqlalchemy import cast as sql_cast
+from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy.orm import Mapper
+from sqlalchemy.orm.attributes import flag_modified
+from sqlalchemy.sql.elements import Grouping
+from sqlalchemy.types import TypeDecorator
+
+from phi.adapters.injected import resolve
+from phi.adapters.lookups import CERTAIN_BITS, InClinic, SearchCipher, clinic_text, question
+from phi.search.indexes import ExactIndex, WordIndex
+
+IN_STEP = (
+    "{source} is searched by {search}, which this statement does not write: the row would be found by its former text. "
+    "Change rows through the ORM's session, or pass {search} too: searchable(TABLE, ROW) adds it to a row's values."
+)
+
+
+class Candidates(Grouping[bool]):
+    """A condition that also holds for other rows: a statement that negates it is refused."""
+
+    inherit_cache = True
+    operator = None  # that of its element would let and_() take it apart
+
+
+class SearchType(TypeDecorator[Any]):
+    """What the types of search columns have in common."""
+
+    cache_ok = True
+
+    def __init__(self, *sources: str, bits: int, clinic: str | None = None) -> None:
+        """`sources` are the names of EncryptedText columns of the table, `clinic` that of the column with the clinic of
+        a row: each clinic then has search keys of its own.
+        """
+        super().__init__()
+        self.sources, self.bits, self.clinic = sources, bits, clinic
+
+    def asked(self, value: Any) -> tuple[Any, str]:
+        """The text of a lookup and its clinic. Raises InvalidRequestError."""
+        return question(value, ", ".join(self.sources), self.clinic, InvalidRequestError)
+
+    def index(self, column: Column[Any]) -> Any:
+        """The definition, as `phi index` has it."""
+        raise NotImplementedError
+
+    def value_of(self, column: Column[Any], texts: list[str | None], clinic: str) -> Any:
+        """The value to store for a row."""
+        raise NotImplementedError
+
+    def finds(self, column: Column[Any], wanted: Any, texts: list[str | None]) -> bool:
+        """Whether a row of the result is no false hit."""
+        raise NotImplementedError
+
+
+class ExactSearch(SearchType):
+    """`mapped_column(ExactSearch("email", rule="email"), index=True)`: `Patient.email == "…"` and `in_([…])` find the
+    rows with the same text, under a rule.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, source: str, *, rule: str, bits: int = 128, clinic: str | None = None) -> None:
+        """`rule` is a key of `phi.search.rules.RULES`: email, phone, last4, date, id, text. Raises ValueError."""
+        super().__init__(source, bits=bits, clinic=clinic)
+        ExactIndex(table="", column="", rule=rule, bits=bits)
+        self.source, self.rule = source, rule
+
+    def index(self, column: Column[Any]) -> ExactIndex:
+        """The definition."""
+        return ExactIndex(table=column.table.name, column=column.name, rule=self.rule, bits=self.bits)
+
+    def value_of(self, column: Column[Any], texts: list[str | None], clinic: str) -> str | None:
+        """The value."""
+        return _cipher(column).search_value(self.index(column), texts[0], clinic)
+
+    def finds(self, column: Column[Any], wanted: Any, texts: list[str | None]) -> bool:
+        """By the rule."""
+        return self.index(column).matches(self.asked(wanted)[0], texts[0])
+
+
+class _WordComparator(TypeDecorator.Comparator[Any]):
+    def search(self, query: str | InClinic) -> ColumnElement[bool]:
+        """The rows with words that begin as those of the query, or a phone number that ends so; and some others, which
+        `true_hits` leaves out.
+        """
+        column = root(self.expr)
+        kind = cast(WordSearch, column.type)
+        text, clinic = kind.asked(query)
+        groups = _cipher(column).search_groups(kind.index(column), text, clinic)
+        if not groups:
+            return false()
+        tokens = ARRAY(Integer)
+        own = sql_cast(self.expr, tokens)
+        return Candidates(and_(*(own.op("&&", is_comparison=True)(sql_cast(group, tokens)) for group in groups)))
+
+
+class WordSearch(SearchType):
+    """`mapped_column(WordSearch("name", "phone"))`, with a GIN index, in PostgreSQL: `Patient.tokens.search("ja")`."""
+
+    impl = ARRAY(Integer)
+    cache_ok = True
+    comparator_factory = _WordComparator
+
+    def __init__(self, *sources: str, bits: int = 16, clinic: str | None = None) -> None:
+        """Raises ValueError for bits that are not from 8 to 31."""
+        super().__init__(*sources, bits=bits, clinic=clinic)
+        WordIndex(table="", column="", bits=bits)
+
+    def index(self, column: Column[Any]) -> WordIndex:
+        """The definition."""
+        return WordIndex(table=column.table.name, column=column.name, bits=self.bits)
+
+    def value_of(self, column: Column[Any], texts: list[str | None], clinic: str) -> list[int]:
+        """The tokens."""
+        return _cipher(column).search_tokens(self.index(column), texts, clinic)
+
+    def finds(self, column: Column[Any], wanted: Any, texts: list[str | None]) -> bool:
+        """By the words."""
+        return self.index(column).matches(self.asked(wanted)[0], texts)
+
+
+def same_text(expression: Any, wanted: Iterable[Any]) -> ColumnElement[bool] | None:
+    """The condition that an encrypted column has one of these texts; None where it has no ExactSearch."""
+    column = root(expression)
+    columns = search_columns(column.table, column.key)
+    found = next((each for each in columns if isinstance(each.type, ExactSearch)), None)
+    if found is None:
+        return None
+    kind = cast(ExactSearch, found.type)
+    here = expression.table.columns.get(found.key)
+    if here is None:
+        raise InvalidRequestError(f"Select {found.name} too, where {column.name} is compared outside of its subquery.")
+    cipher, index = _cipher(found), kind.index(found)
+    values = [value for each in wanted for value in cipher.search_values(index, *kind.asked(each))]
+    # Never NULL, so that a negation has the rows without a value.
+    condition = and_(here.is_not(None), here.in_(list(dict.fromkeys(values)))) if values else false()
+    return condition if kind.bits >= CERTAIN_BITS else Candidates(condition)
+
+
+def true_hits(rows: Iterable[Any], **wanted: Any) -> Iterator[Any]:
+    """The objects without false hits: `true_hits(session.scalars(…), tokens="ja")`; `wanted` has what was looked up, by
+    the attribute of the search column, for each of them.
+    """
+    for row in rows:
+        mapper = inspect(row).mapper
+        if all(_finds(mapper, row, name, value) for name, value in wanted.items()):
+            yield row
+
+
+def searchable(table: Any, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a row with those of its search columns, for a statement of Core: `searchable(patients, {…})`.
+
+    `table` is a Table or a mapped class. Raises InvalidRequestError where the row lacks a source or the clinic of one,
+    because the value needs all.
+    """
+    table = table if isinstance(table, Table) else inspect(table).local_table
+    values = dict(row)
+    for column in search_columns(table):
+        needed = [*column.type.sources, *([column.type.clinic] if column.type.clinic else [])]
+        if not any(name in row for name in needed):
+            continue
+        if missing := [name for name in needed if name not in row]:
+            raise InvalidRequestError(f"{column.name} needs {', '.join(missing)} of the row too.")
+        clinic = _clinic(column, row.get(column.type.clinic, ""))
+        values[column.key] = column.type.value_of(column, [row[name] for name in column.type.sources], clinic)
+    return values
+
+
+def root(expression: Any) -> Column[Any]:
+    """The column of a table that an expression is of."""
+    return cast(Column[Any], next(iter(expression.base_columns)))
+
+
+def search_columns(table: Any, source: str | None = None) -> list[Any]:
+    """The search columns of a table, or those of one source."""
+    columns = [column for column in getattr(table, "columns", ()) if isinstance(column.type, SearchType)]
+    return columns if source is None else [column for column in columns if source in column.type.sources]
+
+
+def _cipher(column: Column[Any]) -> SearchCipher:
+    """That of its sources. Raises InvalidRequestError for a source that is no encrypted text."""
+    table, kind = column.table, cast(SearchType, column.type)
+    types: list[Any] = [getattr(table.columns.get(name), "type", None) for name in kind.sources]
+    for name, type_ in zip(kind.sources, types, strict=True):
+        if not getattr(type_, "encrypted_text", False) or type_.form is not None:
+            raise InvalidRequestError(f"{column.name} searches {name}, which is no EncryptedText of {table.name}.")
+    return cast(SearchCipher, resolve(types[0].fields))
+
+
+def _clinic(column: Column[Any], value: object) -> str:
+    return clinic_text(value, column.name, cast(SearchType, column.type).clinic or "", InvalidRequestError)
+
+
+def _texts(mapper: Any, row: Any, column: Any) -> list[str | None]:
+    return [getattr(row, mapper.get_property_by_column(column.table.columns[name]).key) for name in column.type.sources]
+
+
+def _finds(mapper: Any, row: Any, name: str, wanted: Any) -> bool:
+    column = mapper.columns[name]
+    return bool(column.type.finds(column, wanted, _texts(mapper, row, column)))
+
+
+def _keep_in_step(mapper: Mapper[Any], connection: object, row: Any) -> None:
+    """Before a row is written: its search columns get their values, where a source was changed."""
+    for column in [column for column in mapper.columns if isinstance(column.type, SearchType)]:
+        kind, table, state = cast(SearchType, column.type), column.table, inspect(row)
+        names = [*kind.sources, *([kind.clinic] if kind.clinic else [])]
+        keys = [mapper.get_property_by_column(table.columns[name]).key for name in names]
+        if state.persistent and not any(state.attrs[key].history.has_changes() for key in keys):
+            continue
+        texts = _texts(mapper, row, column)
+        # Where there is nothing to find, the clinic may be unknown still.
+        clinic = _clinic(column, getattr(row, keys[-1])) if kind.clinic and any(texts) else ""
+        key = mapper.get_property_by_column(column).key
+        setattr(row, key, kind.value_of(column, texts, clinic))
+        # Written with its source even where it stays the same: the statement shows that it was not forgotten.
+        flag_modified(row, key)
+
+
+def listen() -> None:
+    """Keep the search columns of every mapper in step."""
+    if not event.contains(Mapper, "before_insert", _keep_in_step):
+        for name in ("before_insert", "before_update"):
+            event.listen(Mapper, name, _keep_in_step)

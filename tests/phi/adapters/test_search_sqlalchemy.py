@@ -1,0 +1,231 @@
+"""Search columns for SQLAlchemy: in step with their sources in every kind of write, comparisons, refusals.
+
+Touches memory, and a database server of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased, defer, mapped_column
+
+from phi import CachedKey, PhiFields
+from phi.adapters.sqlalchemy import EncryptedText, ExactSearch, InClinic, WordSearch, searchable, true_hits
+from phi.search import ExactIndex
+from tests.phi.key_sources import CountingSource
+from tests.phi.reencryption.postgres import Server, running
+
+FORMER, CURRENT = b"1" * 32, b"2" * 32
+SOURCE = CountingSource(FORMER)
+FIELDS = PhiFields(CachedKey(SOURCE, reading_keys=[CountingSource(FORMER)]))
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Person(Base):
+    __tablename__ = "person"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    mail: Mapped[str | None] = mapped_column("email", EncryptedText(FIELDS))
+    phone: Mapped[str | None] = mapped_column(EncryptedText(FIELDS))
+    clinic_id: Mapped[int | None] = mapped_column(default=7)
+    mail_search: Mapped[str | None] = mapped_column("emailSearch", ExactSearch("email", rule="email"), index=True)
+    last4: Mapped[str | None] = mapped_column(ExactSearch("phone", rule="last4", bits=16, clinic="clinic_id"))
+
+
+class Named(Base):
+    __tablename__ = "named"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str | None] = mapped_column(EncryptedText(FIELDS))
+    phone: Mapped[str | None] = mapped_column(EncryptedText(FIELDS))
+    tokens: Mapped[list[int] | None] = mapped_column(WordSearch("name", "phone", bits=8))
+
+
+TABLE: Any = Person.__table__
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    SOURCE.key = FORMER
+    FIELDS.forget()
+    engine = sa.create_engine("sqlite://", hide_parameters=True)
+    TABLE.create(engine)
+    with Session(engine) as session:
+        yield session
+    engine.dispose()
+
+
+def mails(session: Session, condition: Any) -> list[str | None]:
+    return [*session.scalars(sa.select(Person.mail).where(condition).order_by(Person.id))]
+
+
+def test_a_row_of_the_session_is_found_by_its_text_after_each_change(session: Session) -> None:
+    session.add_all([Person(mail="jane@example.org"), Person(mail="joe@example.org"), Person()])
+    session.commit()
+    assert mails(session, Person.mail == " JANE@Example.org ") == ["jane@example.org"]
+    assert mails(session, Person.mail.in_(["joe@example.org", "none@example.org"])) == ["joe@example.org"]
+    other = aliased(Person)
+    assert session.scalars(sa.select(other.mail).where(other.mail == "joe@example.org")).all() == ["joe@example.org"]
+    person = session.scalars(sa.select(Person).where(Person.mail == "jane@example.org")).one()
+    person.mail = "JANE@example.org"  # another text with the same value
+    session.commit()
+    person.mail = "janet@example.org"
+    session.commit()
+    assert mails(session, Person.mail == "jane@example.org") == []
+    assert mails(session, Person.mail == "janet@example.org") == ["janet@example.org"]
+    stored = session.connection().exec_driver_sql('select "emailSearch" from person order by id').scalars().all()
+    index = ExactIndex(table="person", column="emailSearch", rule="email")
+    assert stored == [
+        FIELDS.search_value(index, "janet@example.org"),
+        FIELDS.search_value(index, "joe@example.org"),
+        None,
+    ]
+
+
+def test_a_row_that_was_read_in_part_stays_in_step(session: Session) -> None:
+    session.add(Person(id=1, phone="555 010 2345", clinic_id=7))
+    session.commit()
+    person = session.scalars(sa.select(Person).options(defer(Person.phone), defer(Person.last4))).one()
+    person.clinic_id = 8  # the clinic is part of the key
+    session.commit()
+    condition = Person.phone == InClinic(8, "2345")
+    assert session.scalars(sa.select(Person.clinic_id).where(condition)).all() == [8]
+    session.refresh(person)
+    before = session.connection().exec_driver_sql("select last4 from person").scalar_one()
+    person.mail = "jane@example.org"
+    session.commit()
+    assert session.connection().exec_driver_sql("select last4 from person").scalar_one() == before
+
+
+WRITES: dict[str, Callable[[], Any]] = {
+    "insert": lambda: TABLE.insert().values(email="x"),
+    "insert of many": lambda: TABLE.insert().values([{"email": "x"}, {"email": "y"}]),
+    "update": lambda: TABLE.update().values(email="x"),
+    "update by column": lambda: TABLE.update().values({TABLE.c.email: "x"}),
+    "update of the ORM": lambda: sa.update(Person).values(mail="x"),
+    "upsert": lambda: (
+        upsert(TABLE)
+        .values(searchable(TABLE, {"id": 1, "email": "x"}))
+        .on_conflict_do_update(index_elements=["id"], set_={"email": "y"})
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_statement_that_leaves_the_search_value_is_refused_with_what_to_do(session: Session, name: str) -> None:
+    with pytest.raises(InvalidRequestError, match="searchable"):
+        session.execute(WRITES[name]())
+
+
+def test_parameters_count_as_values_and_searchable_adds_what_they_lack(session: Session) -> None:
+    rows = [{"email": f"{name}@example.org", "phone": "555 010 2345", "clinic_id": 7} for name in ("jane", "joe")]
+    for statement in (TABLE.insert(), sa.insert(Person)):
+        with pytest.raises(InvalidRequestError, match="emailSearch"):
+            session.connection().execute(statement, rows)
+    session.execute(TABLE.insert(), [searchable(Person, row) for row in rows])
+    assert mails(session, Person.mail == "joe@example.org") == ["joe@example.org"]
+    with pytest.raises(InvalidRequestError, match="last4 needs clinic_id of the row too"):
+        searchable(TABLE, {"phone": "2345"})
+    assert searchable(TABLE, {"id": 7}) == {"id": 7}
+
+
+def test_comparisons_find_rows_of_the_former_key_while_it_changes(session: Session) -> None:
+    session.add(Person(mail="jane@example.org"))
+    session.commit()
+    SOURCE.key = CURRENT
+    FIELDS.forget()
+    session.add(Person(mail="jane@example.org"))
+    session.commit()
+    assert mails(session, Person.mail == "jane@example.org") == ["jane@example.org"] * 2
+
+
+def test_each_clinic_is_asked_by_itself_and_others_hits_are_dropped(session: Session) -> None:
+    session.add_all([Person(phone="+1 555 010 2345", clinic_id=clinic) for clinic in (7, 8)])
+    session.commit()
+    wanted = InClinic(7, "2345")
+    hits = session.scalars(sa.select(Person).where(Person.phone == wanted))
+    assert [person.clinic_id for person in true_hits(hits, last4=wanted)] == [7]
+    unclear: list[Callable[[], Any]] = [
+        lambda: Person.phone == "2345",
+        lambda: Person.mail == InClinic(7, "jane@example.org"),
+    ]
+    for wrong in unclear:
+        with pytest.raises(InvalidRequestError, match="is looked up by"):
+            wrong()
+    with pytest.raises(InvalidRequestError, match="clinic_id is None"), session.begin_nested():
+        session.add(Person(phone="2345", clinic_id=None))
+        session.flush()
+    session.expunge_all()
+    for negated in (~(Person.phone == wanted), sa.not_(sa.and_(Person.id == 1, Person.phone == wanted))):
+        with pytest.raises(InvalidRequestError, match="true_hits"):
+            session.execute(sa.select(Person.id).where(negated))
+
+
+def test_negations_are_whole_and_what_has_no_value_is_found_by_nothing(session: Session) -> None:
+    session.add_all([Person(mail="unknown@example.com"), Person(mail="jane@example.org"), Person()])
+    session.commit()
+    assert mails(session, Person.mail == "unknown@example.com") == []
+    assert mails(session, ~(Person.mail == "jane@example.org")) == ["unknown@example.com", None]
+    refused: list[Callable[[], Any]] = [
+        lambda: Person.mail != "x",
+        lambda: Person.mail.like("x"),
+        lambda: Person.mail == Person.phone,
+        lambda: Person.mail.in_(sa.select(Person.mail)),
+        lambda: Person.mail == 7,
+        lambda: sa.select(TABLE.c.email).subquery().c.email == "x",
+    ]
+    for wrong in refused:
+        with pytest.raises(InvalidRequestError):
+            wrong()
+
+
+def test_a_search_column_is_over_encrypted_texts_of_its_own_table() -> None:
+    wrong = sa.Table("t", sa.MetaData(), sa.Column("a", sa.Text), sa.Column("b", ExactSearch("a", rule="text")))
+    with pytest.raises(InvalidRequestError, match="which is no EncryptedText of t"):
+        searchable(wrong, {"a": "x"})
+    builds: list[Callable[[], Any]] = [lambda: ExactSearch("a", rule="names"), lambda: WordSearch("a", bits=40)]
+    for build in builds:
+        with pytest.raises(ValueError, match="rule is|bits is"):
+            build()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with running("fsync=off") as server:
+        yield server
+
+
+@pytest.mark.needs("postgresql")
+def test_words_are_found_and_stay_in_step_in_postgresql(server: Server) -> None:
+    url = sa.URL.create(
+        "postgresql+psycopg", username="postgres", database="postgres", query={"host": str(server.folder)}
+    )
+    engine = sa.create_engine(url, hide_parameters=True)
+    Named.__table__.create(engine)  # type: ignore[attr-defined]
+    with Session(engine) as session:
+        first = Named(name="Jöhn O'Brien", phone="+1 (555) 010-2345")
+        many = [{"name": f"Mary Smith {n}", "phone": f"555 030 {n:04}"} for n in range(200)]
+        session.add(first)
+        session.execute(sa.insert(Named), [searchable(Named, row) for row in many])
+        session.commit()
+
+        def hits(query: str) -> list[Named]:
+            return [*session.scalars(sa.select(Named).where(Named.tokens.search(query)))]
+
+        for query, expected in {"jo": 1, "obri 2345": 1, "MARY smi": 200, "mary 0007": 1, "zzz": 0, "--": 0}.items():
+            assert len([*true_hits(hits(query), tokens=query)]) == expected <= len(hits(query))
+        first.name = "Mary"
+        session.commit()
+        assert first not in true_hits(hits("brien"), tokens="brien")
+        assert first in true_hits(hits("mary 2345"), tokens="mary 2345")
+        with pytest.raises(InvalidRequestError, match="true_hits"):
+            session.execute(sa.select(Named.id).where(~Named.tokens.search("mary")))
+    engine.dispose()
