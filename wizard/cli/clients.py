@@ -30,7 +30,8 @@ from wizard.core.state_backend import BackendFact, in_words
 from wizard.data_key.verification import ChildDecryptVerifier, ChildWrapper
 from wizard.inputs import answers_file, vercel_cli
 from wizard.inputs.answers_file import DraftFiles
-from wizard.inputs.application_folder import ApplicationFolder, missing_parts
+from wizard.inputs.application.parts import KeyUse, missing_parts
+from wizard.inputs.application_folder import ApplicationFolder, is_application
 from wizard.inputs.application_readers import read_code
 from wizard.inputs.registry import by_key
 from wizard.pulumi_engine import config
@@ -103,7 +104,8 @@ def build_clients(
         linked=vercel_cli.linked_by_environment()
         or (vercel_cli.linked(application.linked) if application.linked else None),
         detected=tuple(_found(application, folder, resolved, backend)),
-        missing_parts=partial(_missing_parts, folder),
+        application=folder if is_application(folder) else None,
+        missing_parts=lambda settings: missing_parts(folder, KeyUse.of(settings)),
         read_code=partial(read_code, folder),
         sign_in=partial(_sign_in, terminal),
         sign_in_problem=lambda profile: sign_in.problem(profile, os.environ),
@@ -173,11 +175,6 @@ def _sign_in_to_vercel(terminal: Terminal) -> Answer:
 
 def _back_up(terminal: Terminal, place: str, context: TargetContext) -> LastBackup:
     return after_setup(place, terminal, context, at=datetime.now(UTC))
-
-
-def _missing_parts(folder: Path, settings: Settings) -> tuple[str, ...]:
-    names = settings.delivered_names
-    return missing_parts(folder, by_oidc=settings.trusts_vercel, variables=(names.region, names.key_id, names.data_key))
 
 
 def _found(

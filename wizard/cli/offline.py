@@ -38,7 +38,10 @@ class SchemaOptions:
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
-            "name", choices=SCHEMAS, metavar="NAME", help="a command, report-verify, failure, or answers"
+            "name",
+            choices=SCHEMAS,
+            metavar="NAME",
+            help=f"a command, {', '.join(SCHEMAS[len(COMMANDS) : -1])}, or answers",
         )
 
     def run_offline(self, offline: Offline) -> Result:

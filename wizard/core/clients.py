@@ -162,6 +162,8 @@ class Clients:
     linked: Linked | None = None
     detected: tuple[str, ...] = ()
     """Lines to show with the account: the application, the login to Vercel, the state's backend."""
+    application: Path | None = None
+    """The folder of the application; None if it is not known."""
     missing_parts: Callable[[Settings], tuple[str, ...]] = lambda settings: ()
     """The changes that the code in the application's folder needs to use its data key, each with file and line."""
     read_code: ReadCode = lambda settings: None

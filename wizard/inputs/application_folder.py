@@ -6,7 +6,7 @@ Reads a few files of that folder by name. Loaded before the first prompt: import
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -161,8 +161,8 @@ def _link(files: _Files) -> FolderLink | None:
     return FolderLink(project_id=project, team_id=team, project_name=_text(linked.get("projectName")), source=source)
 
 
-def _framework(files: _Files) -> str | None:
-    package = files.object("package.json") or {}
+def framework_of(package: Mapping[str, Any]) -> str | None:
+    """The framework that a package.json depends on, as in `ApplicationFolder.framework`."""
     dependencies: dict[str, object] = {}
     for group in ("devDependencies", "dependencies"):
         listed = package.get(group)
@@ -171,6 +171,12 @@ def _framework(files: _Files) -> str | None:
         if name in dependencies:
             version = re.match(_VERSION, str(dependencies[name]))
             return f"{framework} {version[1]}" if version else framework
+    return None
+
+
+def _framework(files: _Files) -> str | None:
+    if of_node := framework_of(files.object("package.json") or {}):
+        return of_node
     for file in ("pyproject.toml", "requirements.txt"):
         content = files.content(file)
         # This project itself is not an application, though its tests use frameworks.
@@ -186,106 +192,3 @@ def _framework(files: _Files) -> str | None:
 
 def _text(value: object) -> str | None:
     return value.strip() or None if isinstance(value, str) else None
-
-
-# --- what its code lacks
-
-
-CODE = (".ts", ".tsx", ".js", ".mjs")
-MOST_FILES = 8_000
-_NO_CODE = frozenset(
-    {"node_modules", "dist", "build", "coverage", "out", "tests", "test", "__tests__", "e2e", "scripts"}
-)
-NAMES_VARIABLE = "PHI_VARIABLE_NAMES"
-"""Has other names for the variables, for code that takes them from there."""
-_OWN_KEY = r"\bGenerateDataKeyCommand\s*\("
-_FORMER_KEY = r"process\.env\.ENCRYPTION_KEY\b"
-_CLIENT = r"\bnew\s+KMSClient\s*\("
-_BY_OIDC = ("awsCredentialsProvider", "fromWebToken", "AssumeRoleWithWebIdentity")
-
-
-def missing_parts(
-    folder: Path,
-    *,
-    by_oidc: bool,
-    variables: tuple[str, str, str] = ("AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY"),
-) -> tuple[str, ...]:
-    """The changes that the code of a Next.js application needs to use its data key, each as `FILE:LINE: text`;
-    docs/application.md.
-
-    Judged by the text of its files. `by_oidc`: the application takes its role by Vercel's OIDC token. `variables`: the
-    names of the Region, of the KMS key and of the data key.
-    """
-    framework = _framework(_Files(folder))
-    if framework is None or not framework.startswith("Next.js"):
-        return ()
-    data_key = variables[-1]
-    code = dict(_code(folder, data_key))
-    loaders = {
-        name: text
-        for name, text in code.items()
-        if re.search(rf"(?<!\w){data_key}(?!\w)", text) or NAMES_VARIABLE in text
-    }
-    if not loaders:
-        return (f"{folder.name}: no file reads {data_key}",)
-    default = rf"process\.env\.(?:{'|'.join(variables)})\s*(?:\|\||\?\?)"
-    ciphers = {name: text for name, text in code.items() if "createDecipheriv" in text and _imports(text, loaders)}
-    parts = loaders | ciphers
-    found = [*_at_the_start(code, parts)]
-    for name, text in parts.items():
-        found += _first(name, text, _OWN_KEY, "can make a data key of its own, which decrypts no earlier record")
-        found += _first(name, text, _FORMER_KEY, "uses ENCRYPTION_KEY: records may be written under either key")
-        found += _first(name, text, default, "goes on without a variable that it needs")
-        if by_oidc and not any(word in text for word in _BY_OIDC):
-            found += _first(name, text, _CLIENT, "takes no role by Vercel's OIDC token")
-    if not any("ENCRYPTED_PHI_KEYS_FOR_READING" in text for text in parts.values()):
-        for name, text in parts.items():
-            found += _first(
-                name, text, r"createDecipheriv\(", "reads with one key only: not the other one in a rotation"
-            )
-    return tuple(found)
-
-
-def _at_the_start(code: dict[str, str], parts: dict[str, str]) -> Iterator[str]:
-    """Next.js runs the instrumentation file of the root, or of `src`, before the first request."""
-    names = [name for name in code if re.fullmatch(r"(?:src/)?instrumentation\.(?:ts|js|mjs)", name)]
-    if not names:
-        yield "instrumentation.ts: does not exist; nothing loads the data key before the first request"
-    for name in names:
-        if not _imports(code[name], parts):
-            what = "register() does not load the data key"
-            yield next(_first(name, code[name], r"\bregister\b", what), f"{name}:1: {what}")
-
-
-def _imports(text: str, modules: dict[str, str]) -> bool:
-    stems = "|".join(re.escape(os.path.basename(name).partition(".")[0]) for name in modules)
-    return (
-        re.search(rf"""(?:\bfrom|\bimport\s*\(|\brequire\s*\()\s*["'][^"']*/(?:{stems})(?:\.\w+)?["']""", text)
-        is not None
-    )
-
-
-def _first(name: str, text: str, pattern: str, what: str) -> Iterator[str]:
-    """The first line of a file that has the pattern outside a comment."""
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.lstrip().startswith(("//", "*", "/*")) and re.search(pattern, line):
-            yield f"{name}:{number}: {what}"
-            return
-
-
-def _code(folder: Path, data_key: str) -> Iterator[tuple[str, str]]:
-    """(name relative to the folder, text) of the files that may concern the key; at most `MOST_FILES` are opened."""
-    opened = 0
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(each for each in folders if each not in _NO_CODE and not each.startswith("."))
-        files, below = _Files(Path(place)), os.path.relpath(place, folder)
-        for name in sorted(names):
-            if not name.endswith(CODE) or name.endswith(".d.ts") or ".test." in name or ".spec." in name:
-                continue
-            opened += 1
-            if opened > MOST_FILES:
-                return
-            text = files.content(name)
-            named = (data_key, NAMES_VARIABLE, "createDecipheriv")
-            if name.startswith("instrumentation.") or any(word in text for word in named):
-                yield (name if below == "." else f"{below}/{name}"), text

@@ -20,6 +20,8 @@ from wizard.inputs.variable_readers import FoundReaders, How, Reader, find_reade
 
 if TYPE_CHECKING:
     from components.settings import Settings
+    from components.settings.variables import VariableNames
+    from wizard.inputs.application.parts import KeyUse
 
 FORMER_KEYS = ("ENCRYPTION_KEY", "PHI_ENCRYPTION_KEY")
 _KMS = re.compile(r"client-kms|KMSClient|\bKMS\b|boto3\.client\(\s*[\"']kms|PhiFields|DecryptCommand")
@@ -57,16 +59,22 @@ class ApplicationCode:
         """Whether any of its code reads the variable, by name or through `phi`."""
         return self.uses_phi or any(reader.how in (How.READS, How.DECLARES) for reader in self.found.of(variable))
 
-    def others(self, settings: Settings) -> tuple[OtherReader, ...]:
+    def others(self, settings: Settings | KeyUse) -> tuple[OtherReader, ...]:
         """The other readers of the stack's variables, in the order of the files."""
-        names = settings.delivered_names
-        files = {reader.file for reader in self.found.of(names.data_key)}
         return tuple(
             _other(reader, what, is_harmed=is_harmed)
+            for reader in self.foreign(settings.delivered_names)
+            for what, is_harmed in _changes(reader, settings)
+        )
+
+    def foreign(self, names: VariableNames) -> tuple[Reader, ...]:
+        """The places outside of the key's own code that read a variable of the stack."""
+        files = {reader.file for reader in self.found.of(names.data_key)}
+        return tuple(
+            reader
             for reader in self.found.readers
             if reader.variable in (names.region, names.key_id, names.data_key)
             if not _is_own(reader, files)
-            for what, is_harmed in _changes(reader, settings)
         )
 
     def readers_of_former_key(self) -> tuple[OtherReader, ...]:
@@ -94,10 +102,10 @@ def _other(reader: Reader, what: str, *, is_harmed: bool = True) -> OtherReader:
 
 def _is_own(reader: Reader, files: set[str]) -> bool:
     """Whether it is the code of the wrapped key itself: it has the data key's variable, or a client of KMS."""
-    return reader.file in files or _KMS.search(reader.text) is not None and _use(reader) is None
+    return reader.file in files or _KMS.search(reader.text) is not None and service_of(reader) is None
 
 
-def _use(reader: Reader) -> str | None:
+def service_of(reader: Reader) -> str | None:
     """The AWS service that the file uses: `S3`, `SES`, `another AWS client`; None if unknown, or KMS."""
     stem = os.path.basename(reader.file)
     text = f"{stem}\n{reader.text}"
@@ -105,9 +113,9 @@ def _use(reader: Reader) -> str | None:
     return None if use == _USES[-1][0] and _KMS.search(reader.text) else use
 
 
-def _changes(reader: Reader, settings: Settings) -> list[tuple[str, bool]]:
+def _changes(reader: Reader, settings: Settings | KeyUse) -> list[tuple[str, bool]]:
     """(the effect on a reader, whether it is harmed); None for a reader that only lists the name."""
-    names, use, name = settings.delivered_names, _use(reader), reader.variable
+    names, use, name = settings.delivered_names, service_of(reader), reader.variable
     if reader.how is How.DECLARES:
         return []
     if reader.how is How.PUBLISHES:
@@ -143,9 +151,7 @@ def _key_change(reader: Reader, use: str | None) -> str:
 
 def _without(reader: Reader) -> str:
     """The behaviour of a reader of a former key without its variable."""
-    text = f"{reader.file}\n{reader.text}"
-    purpose = next((purpose for purpose, pattern in _PURPOSES if pattern.search(text)), "what it encrypted")
-    name = reader.variable
+    name, purpose = reader.variable, purpose_of(reader)
     match reader.how:
         case How.DECLARES:
             return f"requires {name}: without it the check of the environment fails, unless it is optional there"
@@ -162,6 +168,14 @@ def _without(reader: Reader) -> str:
                 "goes on with another value": "it goes on with another key",
             }.get(reader.without, "it fails")
             return f"reads {name}, for {purpose}: without it {then}, and {purpose} stay encrypted"
+
+
+def purpose_of(reader: Reader) -> str:
+    """What a reader of a former key encrypts with it: `two-factor secrets`; `what it encrypted` if that is unknown."""
+    # The name of a file says more than a word somewhere in it.
+    texts = (reader.file, reader.text)
+    found = (purpose for text in texts for purpose, pattern in _PURPOSES if pattern.search(text))
+    return next(found, "what it encrypted")
 
 
 MOST_NAMED = 12

@@ -7,7 +7,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -92,20 +92,39 @@ def find_readers(
 
     A folder that is missing or unreadable has none.
     """
-    names, until = [name.encode() for name in variables], clock() + MOST_SECONDS
-    readers: list[Reader] = []
-    large: list[str] = []
-    for number, name in enumerate(_files(folder)):
+    content, unread = read_files(folder, clock=clock)
+    names = [name.encode() for name in variables]
+    named = {name: each for name, each in content.items() if any(variable in each for variable in names)}
+    files = {name: each.decode("utf-8", errors="replace") for name, each in named.items()}
+    return FoundReaders(readers=tuple(readers_in(files, variables)), unread=unread)
+
+
+def readers_in(files: Mapping[str, str], variables: Collection[str]) -> Iterator[Reader]:
+    """The readers of the variables in these files, by their names relative to the folder; none in a test."""
+    for name, text in files.items():
+        if any(variable in text for variable in variables) and not _is_test(name):
+            yield from _readers(name, text, variables)
+
+
+def read_files(
+    folder: Path, more: Collection[str] = (), *, tests: bool = False, clock: Callable[[], float] = time.monotonic
+) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """The bytes of the files that may read a variable, by their names, and why some were not read.
+
+    `more`: the names of other files that are read, too. `tests`: also the application's tests.
+    """
+    until, content, large = clock() + MOST_SECONDS, dict[str, bytes](), list[str]()
+    for number, name in enumerate(_files(folder, more, tests)):
         if number >= MOST_FILES:
-            return FoundReaders(readers=tuple(readers), unread=(*_too_large(large), _rest(f"{MOST_FILES:,} files")))
+            return content, (*_too_large(large), _rest(f"{MOST_FILES:,} files"))
         if clock() > until:
-            return FoundReaders(readers=tuple(readers), unread=(*_too_large(large), _rest(f"{MOST_SECONDS:.0f} s")))
-        content = _content(folder, name)
-        if content is None:
+            return content, (*_too_large(large), _rest(f"{MOST_SECONDS:.0f} s"))
+        each = _content(folder, name)
+        if each is None:
             large.append(name)
-        elif any(variable in content for variable in names):
-            readers += _readers(name, content.decode("utf-8", errors="replace"), variables)
-    return FoundReaders(readers=tuple(readers), unread=_too_large(large))
+        else:
+            content[name] = each
+    return content, _too_large(large)
 
 
 def _rest(limit: str) -> str:
@@ -122,20 +141,23 @@ def _too_large(files: list[str]) -> tuple[str, ...]:
 # --- the files
 
 
-def _files(folder: Path) -> Iterator[str]:
+def _files(folder: Path, more: Collection[str], tests: bool) -> Iterator[str]:
     """The names of the files that may read a variable, relative to the folder, sorted; none behind a link."""
+    left_out = _GENERATED if tests else _GENERATED | _TESTS
     for place, folders, names in os.walk(folder, followlinks=False):
         below = os.path.relpath(place, folder)
         if below != "." and _is_this_project(place, names):
             folders[:] = []
             continue
-        folders[:] = sorted(
-            name for name in folders if name not in _GENERATED and name not in _TESTS and not name.startswith(".")
-        )
+        folders[:] = sorted(name for name in folders if name not in left_out and not name.startswith("."))
         for name in sorted(names):
             path = name if below == "." else f"{below}/{name}".replace(os.sep, "/")
-            if _kind(name) is not None and not _TEST_FILE.search(path):
+            if path in more or _kind(name) is not None and (tests or not _is_test(path)):
                 yield path
+
+
+def _is_test(name: str) -> bool:
+    return _TEST_FILE.search(name) is not None or not _TESTS.isdisjoint(name.split("/")[:-1])
 
 
 def _is_this_project(place: str, names: list[str]) -> bool:
@@ -184,9 +206,10 @@ def _kind(name: str) -> str | None:
 # --- comments
 
 _QUOTED = r""""(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`"""
-# A slash after a colon or a backslash is one of an address, or of a regular expression.
-_C_COMMENT = rf"{_QUOTED}|(?P<comment>(?<![:\\/])//[^\n]*|/\*.*?(?:\*/|\Z)|<!--.*?(?:-->|\Z))"
-_HASH_COMMENT = rf"""\"\"\".*?\"\"\"|'''.*?'''|{_QUOTED}|(?P<comment>(?:(?<=\s)|(?<=^)|\A)\#[^\n]*)"""
+# A slash after a colon or a backslash is one of an address, or of a regular expression. Each alternative begins with a
+# literal: then the search skips all other characters.
+_C_COMMENT = rf"{_QUOTED}|/(?:/(?<![:\\/]//)[^\n]*|\*.*?(?:\*/|\Z))|<!--.*?(?:-->|\Z)"
+_HASH_COMMENT = rf"""\"\"\".*?\"\"\"|'''.*?'''|{_QUOTED}|\#(?:(?<=\s\#)|(?<=^\#))[^\n]*"""
 
 
 @cache
@@ -194,13 +217,14 @@ def _comment(kind: str) -> re.Pattern[str]:
     return re.compile(_C_COMMENT if kind == "javascript" else _HASH_COMMENT, re.DOTALL | re.MULTILINE)
 
 
-def _without_comments(text: str, kind: str) -> str:
+def without_comments(text: str, kind: str = "javascript") -> str:
     """The text with blanks in place of its comments: every line keeps its number."""
+    return _comment(kind).sub(lambda match: blank(match[0]) if match[0][0] in "/<#" else match[0], text)
 
-    def blank(match: re.Match[str]) -> str:
-        return re.sub(r"[^\n]", " ", match[0]) if match["comment"] is not None else match[0]
 
-    return _comment(kind).sub(blank, text)
+def blank(text: str) -> str:
+    """As many blanks, with the same line breaks."""
+    return "\n".join(" " * len(line) for line in text.split("\n"))
 
 
 # --- the lines
@@ -214,7 +238,7 @@ _SCHEMA = re.compile(
 
 def _readers(file: str, original: str, variables: Collection[str]) -> Iterator[Reader]:
     kind = _kind(os.path.basename(file)) or ""
-    text = _without_comments(original, kind)
+    text = without_comments(original, kind)
     for variable in variables:
         found = next(iter(sorted(_uses(file, text, kind, variable))), None)
         if found is not None:

@@ -84,6 +84,8 @@ class DeployTarget(ABC):
     """Whether it stores the variables itself, and so can hold the only copy of a data key."""
     has_environments: ClassVar[bool] = False
     """Whether it has environments beside the stack's own (`--to`, `--branch`)."""
+    builds_with_variables: ClassVar[bool] = False
+    """Whether the application is built where it runs, with its variables."""
     can_redeploy: ClassVar[bool] = False
     """Whether the wizard can restart what runs there."""
     container_credentials_first: ClassVar[bool] = False

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from wizard.inputs.application_folder import LARGEST, ApplicationFolder, FolderLink, detect, missing_parts
+from wizard.inputs.application_folder import LARGEST, ApplicationFolder, FolderLink, detect
 
 ROOT = Path(__file__).resolve().parents[3]
 DEPLOYMENT = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: eonpro\n"
@@ -168,67 +168,3 @@ def test_nothing_heavy_is_loaded_and_nothing_is_waited_for(tmp_path: Path) -> No
         detect(tmp_path)
     # Of the processor, so that a busy machine fails nothing: 3 ms each.
     assert time.process_time() - started < 20 * 0.003
-
-
-# --- what its code lacks
-
-LOADER = """import { DecryptCommand, GenerateDataKeyCommand, KMSClient } from '@aws-sdk/client-kms';
-const region = process.env.AWS_REGION || 'us-east-1';
-const kms = new KMSClient({ region });
-export async function initializeEncryption() {
-  const wrapped = process.env.ENCRYPTED_PHI_KEY;
-  // Not here: new GenerateDataKeyCommand(
-  if (!wrapped) return kms.send(new GenerateDataKeyCommand({}));
-}
-"""
-"""The interface of an application that makes itself a key, written for this test."""
-CIPHER = """import { initializeEncryption } from './kms';
-export const key = () => Buffer.from(process.env.ENCRYPTION_KEY ?? '', 'hex');
-export const decryptPHI = (iv) => crypto.createDecipheriv('aes-256-gcm', key(), iv);
-"""
-EXAMPLE = ROOT / "examples" / "application" / "src"
-NEXT = json.dumps({"dependencies": {"next": "^16.2.3"}})
-
-
-def application(folder: Path, files: dict[str, str]) -> Path:
-    for name, text in {"package.json": NEXT, **files}.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    return folder
-
-
-def test_an_application_that_would_write_under_another_key_is_told_each_file_and_line(tmp_path: Path) -> None:
-    files = {
-        "src/instrumentation.ts": "import { logger } from '@/lib/logger';\nexport async function register() {}\n",
-        "src/lib/security/kms.ts": LOADER,
-        "src/lib/security/phi-encryption.ts": CIPHER,
-        "node_modules/x/index.js": LOADER,
-        "src/lib/security/kms.test.ts": LOADER,
-    }
-    assert missing_parts(application(tmp_path, files), by_oidc=True) == (
-        "src/instrumentation.ts:2: register() does not load the data key",
-        "src/lib/security/kms.ts:7: can make a data key of its own, which decrypts no earlier record",
-        "src/lib/security/kms.ts:2: goes on without a variable that it needs",
-        "src/lib/security/kms.ts:3: takes no role by Vercel's OIDC token",
-        "src/lib/security/phi-encryption.ts:2: uses ENCRYPTION_KEY: records may be written under either key",
-        "src/lib/security/phi-encryption.ts:3: reads with one key only: not the other one in a rotation",
-    )
-    assert not any("OIDC" in part for part in missing_parts(tmp_path, by_oidc=False))
-
-
-def test_the_example_lacks_nothing_and_without_its_start_it_lacks_that(tmp_path: Path) -> None:
-    files = {f"src/{name}": (EXAMPLE / name).read_text() for name in ("instrumentation.ts", "phi.ts")}
-    assert missing_parts(application(tmp_path, files), by_oidc=True) == ()
-    (tmp_path / "src" / "instrumentation.ts").unlink()
-    [part] = missing_parts(tmp_path, by_oidc=True)
-    assert part.startswith("instrumentation.ts: does not exist")
-
-
-def test_an_application_that_reads_no_wrapped_key_is_told_so_and_another_framework_is_left_alone(
-    tmp_path: Path,
-) -> None:
-    assert missing_parts(application(tmp_path, {"src/page.tsx": "export default null"}), by_oidc=True) == (
-        f"{tmp_path.name}: no file reads ENCRYPTED_PHI_KEY",
-    )
-    (tmp_path / "package.json").write_text(json.dumps({"dependencies": {"express": "5"}}))
-    assert missing_parts(tmp_path, by_oidc=True) == ()

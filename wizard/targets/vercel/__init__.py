@@ -39,6 +39,7 @@ class Vercel(DeployTarget):
     free_inputs = ("vercel_project",)
     has_own_copy = True
     has_environments = True
+    builds_with_variables = True
     can_redeploy = True
     proof_note = "with the stored data key: Vercel does not show the one that was delivered"
     repeat_note = "with VERCEL_TOKEN in the environment"
