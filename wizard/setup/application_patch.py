@@ -23,6 +23,8 @@ from wizard.inputs.registry import TARGET
 from wizard.targets.port import deploy_targets
 
 DEFAULT_FILE = "application.patch"
+MOST_LINES = 30
+"""The most reasons that are printed; the patch has all of them."""
 
 
 def write(request: Request, clients: Clients, file: Path) -> json_documents.Document:
@@ -65,8 +67,11 @@ def _written(ui: UserInterface, patch: Patch, file: Path) -> json_documents.Docu
         write_patch(file, patch)
         count = len({reason.file for reason in patch.reasons})
         ui.line(f"{file}: {count} files change, each hunk with its reason; nothing was changed yet", mark=Mark.OK)
-        for name in dict.fromkeys(reason.file for reason in patch.reasons):
-            ui.line(f"  {name}: {'; '.join(dict.fromkeys(each.text for each in patch.reasons if each.file == name))}")
+        lines = dict.fromkeys(f"  {reason.file}: {reason.text}" for reason in patch.reasons)
+        for line in [*lines][:MOST_LINES]:
+            ui.line(line)
+        if len(lines) > MOST_LINES:
+            ui.line(f"  and {len(lines) - MOST_LINES} more")
     else:
         ui.line("the application's code needs no patch", mark=Mark.OK)
     if patch.by_hand:
