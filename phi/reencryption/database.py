@@ -120,14 +120,14 @@ class Database:
         rows = self._run(lambda connection: connection.execute(query, arguments).fetchall())
         has_tenants = table.selection.tenant_column is not None
         keys, versions, *values = (
-            zip(*rows, strict=True) if rows else ((),) * (2 + len(table.selection.names) + has_tenants)
+            zip(*rows, strict=True) if rows else ((),) * (2 + len(table.selection.read_names) + has_tenants)
         )
         tenants = values.pop() if has_tenants else ()
         in_hex = {column.name for column in table.documents if column.is_bytes}
         # One character a byte: a record is ASCII, whatever the other bytes are.
         texts = [
             [value and bytes.fromhex(value).decode("latin-1") for value in column] if name in in_hex else column
-            for name, column in zip(table.selection.names, values, strict=True)
+            for name, column in zip(table.selection.read_names, values, strict=True)
         ]
         return Rows(keys=keys, versions=versions, values=texts, tenants=tenants)
 

@@ -4,6 +4,8 @@ Touches PostgreSQL's catalog, through a Database.
 """
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from phi.hashes import HASH_CHARACTERS
@@ -99,23 +101,55 @@ def name_parts(name: str) -> tuple[str | None, str]:
     raise UsageError([f"--table {name}: expected TABLE or SCHEMA.TABLE"])
 
 
-def inspect(
-    database: Database,
-    selection: ColumnSelection,
-    *,
-    write: bool,
-    first_time: bool = False,
-    hash_columns_named: bool = False,
-) -> Table:
-    """The table, ready to be re-encrypted. Raises UsageError with all problems; reads none of its rows.
+@dataclass(frozen=True, kw_only=True)
+class Relation:
+    """A table as the catalog has it, and what keeps any command from reading and writing its rows."""
 
-    The `first_time`, when plain texts are encrypted, it reads how long they are. With `hash_columns_named` the person
-    has said that no column holds search hashes, whatever its name.
-    """
-    schema, name = name_parts(selection.table)
+    oid: int
+    schema: str
+    name: str
+    partitioned: bool
+    rows: int | None
+    columns: dict[str, tuple[Any, ...]]
+    """The rows of _COLUMNS, by the column's name."""
+    types: ColumnTypes
+    triggers: tuple[str, ...]
+    problems: tuple[str, ...]
+
+    def contents(self, column: str) -> Contents:
+        """The possible content of one of its columns."""
+        return self.types.contents(self.columns[column][2])
+
+    def table(self, selection: ColumnSelection, *, documents: Iterable[str], indexes: tuple[str, ...] = ()) -> Table:
+        """The table with these columns; `documents` are those that hold no plain text."""
+        return Table(
+            selection=selection,
+            schema=self.schema,
+            name=self.name,
+            key_type=self.columns[selection.key_column][1].replace("%", "%%"),
+            partitioned=self.partitioned,
+            read_back=bool(self.triggers),
+            triggers=self.triggers,
+            indexes=indexes,
+            rows=self.rows,
+            documents=tuple(
+                DocumentColumn(
+                    name=column,
+                    # A percent sign would begin a placeholder.
+                    type_name=self.columns[column][9].replace("%", "%%"),
+                    is_bytes=self.contents(column) is Contents.BYTES,
+                )
+                for column in documents
+            ),
+        )
+
+
+def find_relation(database: Database, table: str) -> Relation:
+    """The table of that name. Raises UsageError where there is none, or it has no rows of its own."""
+    schema, name = name_parts(table)
     relations = database.query(_FIND, name, schema, schema)
     if not relations:
-        raise UsageError([f"there is no table {selection.table}" + _similar_table(database, schema, name)])
+        raise UsageError([f"there is no table {table}" + _similar_table(database, schema, name)])
     (
         oid,
         schema,
@@ -131,12 +165,7 @@ def inspect(
         rows_of_partitions,
     ) = relations[0]
     if kind not in "rp":
-        raise UsageError(
-            [f"{selection.table} is {_RELATION_KINDS.get(kind, 'no table')}, which has no rows of its own"]
-        )
-    columns = {row[0]: row for row in database.query(_COLUMNS, oid)}
-    types = read_types(database)
-    contents = {column: types.contents(row[2]) for column, row in columns.items()}
+        raise UsageError([f"{table} is {_RELATION_KINDS.get(kind, 'no table')}, which has no rows of its own"])
     problems = [
         *([f"this role has no USAGE on the schema {schema}"] if not schema_usable else []),
         *([f"row-level security hides rows of {name} from this role: it needs BYPASSRLS"] if rows_hidden else []),
@@ -152,45 +181,61 @@ def inspect(
         ),
         *([f"{name} has tables that inherit from it; re-encrypt each of them by its own name"] if has_children else []),
         *([f"{name} has a rule for UPDATE, which changes what is written"] if has_rules else []),
-        *_key_problems(selection, columns),
-        *_tenant_problems(selection, columns),
-        *_column_problems(selection, columns, contents, write=write, first_time=first_time),
-        *_json_problems(selection, columns, types, first_time=first_time),
-        *([] if hash_columns_named else _forgotten_hashes(selection, columns)),
     ]
-    if first_time and not problems:
-        problems += _too_long(database, schema, name, selection, columns)
-    if problems:
-        raise UsageError(problems, "Nothing was written.")
-    triggers = tuple(row[0] for row in database.query(_TRIGGERS, oid, oid))
     estimate = rows_of_partitions if kind == "p" else rows
-    return Table(
-        selection=selection,
+    return Relation(
+        oid=oid,
         schema=schema,
         name=name,
-        key_type=columns[selection.key_column][1].replace("%", "%%"),
         partitioned=kind == "p",
-        read_back=bool(triggers),
-        triggers=triggers,
-        indexes=tuple(row[0] for row in database.query(_INDEXES, oid, list(selection.columns))),
         rows=estimate if estimate >= 0 else None,
-        documents=tuple(
-            DocumentColumn(
-                name=column,
-                # A percent sign would begin a placeholder.
-                type_name=columns[column][9].replace("%", "%%"),
-                is_bytes=contents[column] is Contents.BYTES,
-            )
-            for column in selection.columns
-            if contents[column] is not Contents.TEXT
-        ),
+        columns={row[0]: row for row in database.query(_COLUMNS, oid)},
+        types=read_types(database),
+        triggers=tuple(row[0] for row in database.query(_TRIGGERS, oid, oid)),
+        problems=tuple(problems),
     )
 
 
-def _key_problems(selection: ColumnSelection, columns: dict[str, tuple[Any, ...]]) -> list[str]:
+def inspect(
+    database: Database,
+    selection: ColumnSelection,
+    *,
+    write: bool,
+    first_time: bool = False,
+    hash_columns_named: bool = False,
+) -> Table:
+    """The table, ready to be re-encrypted. Raises UsageError with all problems; reads none of its rows.
+
+    The `first_time`, when plain texts are encrypted, it reads how long they are. With `hash_columns_named` the person
+    has said that no column holds search hashes, whatever its name.
+    """
+    relation = find_relation(database, selection.table)
+    columns = relation.columns
+    contents = {column: relation.contents(column) for column in columns}
+    problems = [
+        *relation.problems,
+        *key_problems(selection, columns),
+        *_tenant_problems(selection, columns),
+        *_column_problems(selection, columns, contents, write=write, first_time=first_time),
+        *_json_problems(selection, columns, relation.types, first_time=first_time),
+        *([] if hash_columns_named else _forgotten_hashes(selection, columns)),
+    ]
+    if first_time and not problems:
+        problems += _too_long(database, relation.schema, relation.name, selection, columns)
+    if problems:
+        raise UsageError(problems, "Nothing was written.")
+    return relation.table(
+        selection,
+        documents=[column for column in selection.columns if contents[column] is not Contents.TEXT],
+        indexes=tuple(row[0] for row in database.query(_INDEXES, relation.oid, list(selection.columns))),
+    )
+
+
+def key_problems(selection: ColumnSelection, columns: dict[str, tuple[Any, ...]]) -> list[str]:
+    """What keeps a column from identifying the rows."""
     key = selection.key_column
     if key not in columns:
-        return [f"there is no column {key}" + _similar_column(key, columns)]
+        return [f"there is no column {key}" + similar_column(key, columns)]
     _, _, _, not_null, _, _, readable, _, unique, _ = columns[key]
     return [
         *(
@@ -217,7 +262,7 @@ def _tenant_problems(selection: ColumnSelection, columns: dict[str, tuple[Any, .
     if name is None:
         return []
     if name not in columns:
-        return [f"there is no column {name}" + _similar_column(name, columns)]
+        return [f"there is no column {name}" + similar_column(name, columns)]
     return [
         *([f"this role has no SELECT on {name}"] if not columns[name][6] else []),
         *(
@@ -251,7 +296,7 @@ def _column_problems(
     for name in dict.fromkeys(selection.names):
         what, shortest = ("record", SHORTEST_RECORD) if name in selection.columns else ("hash", HASH_CHARACTERS)
         if name not in columns:
-            problems.append(f"there is no column {name}" + _similar_column(name, columns))
+            problems.append(f"there is no column {name}" + similar_column(name, columns))
             continue
         _, type_name, _, _, length, generated, readable, writable, _, _ = columns[name]
         is_text = contents[name] is Contents.TEXT
@@ -323,7 +368,8 @@ def _too_long(
     return problems
 
 
-def _similar_column(name: str, columns: dict[str, tuple[Any, ...]]) -> str:
+def similar_column(name: str, columns: dict[str, tuple[Any, ...]]) -> str:
+    """A column of the same name in other letters, in brackets; "" for none."""
     similar = [column for column in columns if column.lower() == name.lower()]
     return f" (did you mean {similar[0]}?)" if similar else ""
 

@@ -62,6 +62,13 @@ class ColumnSelection:
     """The column with the tenant of each row, whose key its records get; None for the data key itself."""
     bind: Bind | None = None
     """What the new records are bound to; None keeps the place of each."""
+    sources: tuple[str, ...] = ()
+    """Columns that are read, and never written."""
+
+    @property
+    def read_names(self) -> tuple[str, ...]:
+        """Every column that is read: those that are written, then the sources."""
+        return (*self.names, *self.sources)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -10,8 +10,9 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from itertools import pairwise
 
 from phi.reencryption.checkpoint import Checkpoint
@@ -22,7 +23,7 @@ from phi.reencryption.options import BATCH, PASSES
 from phi.reencryption.progress import Progress
 from phi.reencryption.reencryptor import RecordReencryptor
 from phi.reencryption.statements import Table
-from phi.reencryption.worker import WorkerConfig, with_retries
+from phi.reencryption.worker import Worker, WorkerConfig, with_retries
 from phi.reencryption.worker_pool import WorkerPool
 
 
@@ -49,24 +50,50 @@ def reencrypt(
     progress: Progress,
     first_time: bool = False,
 ) -> RunResult:
-    """Re-encrypt every record from the old keys to the new one, or the `first_time` every plain text.
+    """Re-encrypt every record from the old keys to the new one, or the `first_time` every plain text: see `run`."""
+    reencryptor = RecordReencryptor(old=old, new=new)
 
-    A dry run reads once and writes nothing.
+    def worker(database: Database, pause: Callable[[float], None]) -> Worker:
+        return Worker(database, table, reencryptor, hashes, size=batch, write=not dry_run, pause=pause)
+
+    result = run(
+        WorkerConfig(dsn=dsn, write=not dry_run, worker=worker),
+        table,
+        work="encrypting" if first_time else "re-encrypting",
+        processes=processes,
+        batch=batch,
+        passes=passes,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
+    return replace(result, first_time=first_time)
+
+
+def run(
+    config: WorkerConfig,
+    table: Table,
+    *,
+    work: str,
+    processes: int,
+    batch: int,
+    passes: int,
+    checkpoint: Checkpoint | None,
+    progress: Progress,
+) -> RunResult:
+    """Run passes over the table until one finds nothing to write; one that does not write reads once.
 
     Raises a ReencryptionError, after which the same call continues: every row is either written or unchanged.
     """
     started = time.monotonic()
-    reencryptor = RecordReencryptor(old=old, new=new)
-    config = WorkerConfig(dsn=dsn, table=table, reencryptor=reencryptor, hashes=hashes, size=batch, write=not dry_run)
+    dry_run = not config.write
     results: list[RowCounts] = []
     ends = [started]
     resumed_after = checkpoint.read() if checkpoint and not dry_run else None
     after, expected = resumed_after, table.rows
-    database = Database(dsn)
+    database = Database(config.dsn)
     with closing(database), WorkerPool(config, processes=processes) as pool:
         for number in range(1, (1 if dry_run else passes) + 1):
             active = checkpoint if checkpoint and number == 1 and not dry_run else None
-            work = "encrypting" if first_time else "re-encrypting"
             progress.begin("reading" if dry_run else work if number == 1 else f"verifying ({number - 1})", expected)
 
             def on_batch(counts: RowCounts, until: str | None, active: Checkpoint | None = active) -> None:
@@ -91,7 +118,6 @@ def reencrypt(
         selection=table.selection,
         passes=tuple(results),
         dry_run=dry_run,
-        first_time=first_time,
         # The memory of the workers is known only after they have ended.
         peak_mib=(_mib(resource.RUSAGE_SELF), _mib(resource.RUSAGE_CHILDREN)),
         seconds=time.monotonic() - started,

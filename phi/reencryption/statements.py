@@ -90,7 +90,7 @@ def _values(table: Table) -> sql.Composed:
         [
             *(
                 sql.SQL(forms[documents[name].is_bytes] if name in documents else "{}").format(_identifier("t", name))
-                for name in table.selection.names
+                for name in table.selection.read_names
             ),
             *([sql.SQL("{}::text").format(_identifier("t", tenant))] if tenant else []),
         ]

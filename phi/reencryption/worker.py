@@ -103,8 +103,8 @@ class Worker:
                 return key
         return None
 
-    def _reencrypt(self, rows: Rows) -> tuple[RowCounts, Rows, list[list[str]]]:
-        """The counts of the rows, and of those with records under an old key the rows and records to write."""
+    def _columns(self, rows: Rows) -> dict[str, ReencryptedColumn]:
+        """The written columns of a batch, in the order of the selection."""
         selection = self._table.selection
         stored = dict(zip(selection.names, rows.values, strict=True))
         columns = {
@@ -117,6 +117,11 @@ class Worker:
             assert self._hashes is not None
             texts = columns[column.source].texts
             columns[column.name] = self._hashes.carry(column.field, texts, stored[column.name], rows.keys)
+        return columns
+
+    def _reencrypt(self, rows: Rows) -> tuple[RowCounts, Rows, list[list[str]]]:
+        """The counts of the rows, and of those with records under an old key the rows and records to write."""
+        columns = self._columns(rows)
         counts = RowCounts(rows=len(rows), columns={name: column.counts for name, column in columns.items()})
         if not self.write or not any(column.counts.old for column in columns.values()):
             return counts, Rows(keys=(), versions=(), values=()), []
@@ -211,12 +216,9 @@ class WorkerConfig:
     """The arguments that every worker of a pool gets before it starts."""
 
     dsn: str
-    table: Table
-    reencryptor: RecordReencryptor
-    hashes: HashCarrier | None
-    size: int
-    """Rows of a batch."""
     write: bool
+    worker: Callable[[Database, Callable[[float], None]], Worker]
+    """Makes the worker, in its process, of a connection and of the function for its pauses."""
 
 
 def run_worker(config: WorkerConfig, pipe: Connection, others: Sequence[Connection]) -> None:
@@ -234,15 +236,7 @@ def run_worker(config: WorkerConfig, pipe: Connection, others: Sequence[Connecti
         if pipe.poll(seconds):
             raise Stopped
 
-    worker = Worker(
-        database,
-        config.table,
-        config.reencryptor,
-        config.hashes,
-        size=config.size,
-        write=config.write,
-        pause=pause,
-    )
+    worker = config.worker(database, pause)
     try:
         while (message := pipe.recv())[0] != STOP:
             pipe.send((FINISHED, worker.process(message[1], lambda until: pipe.send((LAST_KEY, until)))))
