@@ -9,7 +9,7 @@ import hmac
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from phi.environment import CHECK_VALUE, HASH_KEY, KEY_ID, REGION, WRAPPED, WrappedKey
@@ -131,6 +131,8 @@ def _reencrypt(
         progress=progress,
         first_time=first_time,
     )
+    if not environment.get(HASH_KEY) and not first_time:
+        result = replace(result, search_columns=table.search_columns)
     return result, {"to": keys.new_fingerprint, "hashKey": keys.hash_fingerprint}
 
 
@@ -247,4 +249,9 @@ def evaluate(result: RunResult, *, allowed: int) -> tuple[bool, list[str]]:
     elif result.complete and tolerable:
         done = "Every text of these columns is encrypted." if result.first_time else _DONE
         lines.append(done)
+        if result.search_columns:
+            lines.append(
+                f"{', '.join(result.search_columns)}: if `phi index` fills it, its values are still under the former "
+                "key. Keep that key for reading, promote the new one, and run `phi index` for it again."
+            )
     return tolerable and (result.dry_run or result.complete), lines

@@ -21,6 +21,9 @@ SHORTEST_RECORD = 24 + 1 + 24 + 1 + 4
 V2_PREFIX = 3 + 16 + 1
 """Characters of a record of version 2 before its base64, which has 28 bytes beside those of the text."""
 
+SEARCH_ENDINGS = ("search", "tokens")
+"""Endings of a search column's name, in lower case: `phi index` fills it."""
+
 HASH_ENDINGS = ("hash", "_hash")
 """Endings of a column's name, in lower case, after the name of the column whose texts it has the hashes of."""
 
@@ -132,6 +135,11 @@ class Relation:
             triggers=self.triggers,
             indexes=indexes,
             rows=self.rows,
+            search_columns=tuple(
+                name
+                for name, row in self.columns.items()
+                if name not in selection.read_names and (row[1] == "integer[]" or name.lower().endswith(SEARCH_ENDINGS))
+            ),
             documents=tuple(
                 DocumentColumn(
                     name=column,

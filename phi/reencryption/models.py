@@ -210,6 +210,8 @@ class RunResult:
     dry_run: bool
     first_time: bool = False
     """Whether plain texts were encrypted: `old` counts those."""
+    search_columns: tuple[str, ...] = ()
+    """Columns whose search values may be under the former key."""
     seconds: float
     pass_seconds: tuple[float, ...]
     """The duration of each pass."""

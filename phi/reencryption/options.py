@@ -115,15 +115,20 @@ def _add_dsn(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_common(parser: argparse.ArgumentParser) -> None:
+def add_table_options(parser: argparse.ArgumentParser) -> None:
+    """The options that say which table, and which of its columns identifies the rows."""
     _add_dsn(parser)
     parser.add_argument(
         "--table", required=True, help="TABLE or SCHEMA.TABLE, in upper and lower case as in the database"
     )
-    parser.add_argument("--columns", required=True, help="the columns that hold records, separated by commas")
     parser.add_argument(
         "--key-column", required=True, help="a unique column that is never NULL, such as the primary key"
     )
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    add_table_options(parser)
+    parser.add_argument("--columns", required=True, help="the columns that hold records, separated by commas")
     parser.add_argument(
         "--tenant-column",
         metavar="NAME",
@@ -151,6 +156,11 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also write hashes where there are none, and replace those that are not of the row's text",
     )
+    add_run_options(parser)
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """The options of a run in passes."""
     parser.add_argument("--dry-run", action="store_true", help="count the values of each kind, and write nothing")
     parser.add_argument(
         "--processes",

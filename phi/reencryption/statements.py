@@ -42,6 +42,8 @@ class Table:
     """The estimate of the statistics; None where there are none."""
     documents: tuple[DocumentColumn, ...] = ()
     """Those of the selected columns that hold no plain text."""
+    search_columns: tuple[str, ...] = ()
+    """Other columns that look like search columns, by their type or name."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ as soon as it has read it, so that another worker can read on, and the counts wh
 from __future__ import annotations
 
 import signal
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
@@ -50,13 +51,11 @@ class Stopped(Exception):
 
 
 @dataclass(frozen=True)
-class Worker:
+class BatchWorker(ABC):
     """Processes one batch after another."""
 
     _database: Database
     _table: Table
-    _reencryptor: RecordReencryptor
-    _hashes: HashCarrier | None = None
     size: int = field(kw_only=True)
     write: bool = field(kw_only=True)
     pause: Callable[[float], None] = field(kw_only=True)
@@ -103,8 +102,34 @@ class Worker:
                 return key
         return None
 
-    def _columns(self, rows: Rows) -> dict[str, ReencryptedColumn]:
+    @abstractmethod
+    def columns(self, rows: Rows) -> dict[str, ReencryptedColumn]:
         """The written columns of a batch, in the order of the selection."""
+
+    def _reencrypt(self, rows: Rows) -> tuple[RowCounts, Rows, list[list[str]]]:
+        """The counts of the rows, and of those with records under an old key the rows and records to write."""
+        columns = self.columns(rows)
+        counts = RowCounts(rows=len(rows), columns={name: column.counts for name, column in columns.items()})
+        if not self.write or not any(column.counts.old for column in columns.values()):
+            return counts, Rows(keys=(), versions=(), values=()), []
+        records = [column.records for column in columns.values()]
+        changed = [at for at, row in enumerate(zip(*records, strict=True)) if any(row)]
+        if len(changed) == len(rows):
+            return counts, rows, records
+        keys, versions = ([part[at] for at in changed] for part in (rows.keys, rows.versions))
+        changed_rows = Rows(keys=keys, versions=versions, values=())
+        return counts, changed_rows, [[column[at] for at in changed] for column in records]
+
+
+@dataclass(frozen=True)
+class Worker(BatchWorker):
+    """Re-encrypts batches."""
+
+    _reencryptor: RecordReencryptor
+    _hashes: HashCarrier | None = None
+
+    def columns(self, rows: Rows) -> dict[str, ReencryptedColumn]:
+        """The records and hashes of a batch."""
         selection = self._table.selection
         stored = dict(zip(selection.names, rows.values, strict=True))
         columns = {
@@ -118,20 +143,6 @@ class Worker:
             texts = columns[column.source].texts
             columns[column.name] = self._hashes.carry(column.field, texts, stored[column.name], rows.keys)
         return columns
-
-    def _reencrypt(self, rows: Rows) -> tuple[RowCounts, Rows, list[list[str]]]:
-        """The counts of the rows, and of those with records under an old key the rows and records to write."""
-        columns = self._columns(rows)
-        counts = RowCounts(rows=len(rows), columns={name: column.counts for name, column in columns.items()})
-        if not self.write or not any(column.counts.old for column in columns.values()):
-            return counts, Rows(keys=(), versions=(), values=()), []
-        records = [column.records for column in columns.values()]
-        changed = [at for at, row in enumerate(zip(*records, strict=True)) if any(row)]
-        if len(changed) == len(rows):
-            return counts, rows, records
-        keys, versions = ([part[at] for at in changed] for part in (rows.keys, rows.versions))
-        changed_rows = Rows(keys=keys, versions=versions, values=())
-        return counts, changed_rows, [[column[at] for at in changed] for column in records]
 
     def _column(
         self, reencryptor: RecordReencryptor, name: str, values: Sequence[str | None], keys: Sequence[str]
@@ -217,7 +228,7 @@ class WorkerConfig:
 
     dsn: str
     write: bool
-    worker: Callable[[Database, Callable[[float], None]], Worker]
+    worker: Callable[[Database, Callable[[float], None]], BatchWorker]
     """Makes the worker, in its process, of a connection and of the function for its pauses."""
 
 

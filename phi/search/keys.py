@@ -28,10 +28,15 @@ def exact_value(hash_key: bytes, index: ExactIndex, text: str | None, clinic: Cl
 
     Raises NotText, and InvalidText for a text that UTF-8 cannot encode.
     """
+    return value_under(search_key(hash_key, index, clinic), index, text)
+
+
+def value_under(key: bytes, index: ExactIndex, text: str | None) -> str | None:
+    """The value of a text under a search key: see `exact_value`."""
     normalised = index.normalised(text)
     if normalised is None:
         return None
-    return hmac.digest(search_key(hash_key, index, clinic), _utf8(normalised), "sha256").hex()[: index.bits // 4]
+    return hmac.digest(key, _utf8(normalised), "sha256").hex()[: index.bits // 4]
 
 
 def exact_values(hash_keys: Iterable[bytes], index: ExactIndex, text: str | None, clinic: Clinic = "") -> list[str]:

@@ -1,0 +1,168 @@
+"""Makes the search values of a batch of rows, from texts that are encrypted or plain.
+
+Touches nothing. Texts stay in local variables; the tokens of the last terms are kept, because names repeat.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NoReturn
+
+from phi.cipher import PhiCipher
+from phi.errors import DecryptionError
+from phi.indexing.models import IndexSelection, SearchColumn
+from phi.record import V2, looks_like_a_record, place
+from phi.reencryption.models import MAX_LISTED_ROWS, REMOVED, UNCHANGED, ColumnCounts, ReencryptedColumn
+from phi.reencryption.statements import Rows
+from phi.reencryption.worker import BatchWorker
+from phi.search.indexes import ExactIndex, WordIndex
+from phi.search.keys import search_key, token, value_under
+from phi.search.words import row_terms
+
+
+class Unreadable(Enum):
+    """In place of a text: the record is under another key."""
+
+    RECORD = "record"
+
+
+Text = str | Unreadable | None
+_MOST_TOKENS = 200_000
+"""Tokens that are kept, some 25 MB."""
+_HEX = re.compile(r"[0-9a-f]+").fullmatch
+
+
+class RowIndexer:
+    """The keys of a run, and what it makes of a batch."""
+
+    __slots__ = ("_cipher", "_columns", "_hash_key", "_keys", "_table", "_tokens")
+
+    def __init__(self, cipher: PhiCipher, hash_key: bytes, *, table: str, selection: IndexSelection) -> None:
+        """`cipher` opens the records with any key that they may be under; `table` is without its schema."""
+        self._cipher = cipher
+        self._hash_key = hash_key
+        self._table = table
+        self._columns = selection.columns
+        self._keys: dict[tuple[str, str], bytes] = {}
+        self._tokens: dict[bytes, dict[str, int]] = {}
+
+    def texts(self, values: Sequence[str | None], source: str, keys: Sequence[str]) -> list[Text]:
+        """The texts of a column, of records and of plain values."""
+        try:
+            if all(not value or looks_like_a_record(value) for value in values):
+                return list(self._cipher.decrypt_many(values))
+        except DecryptionError:
+            pass
+        return [self._text(value, source, key) for value, key in zip(values, keys, strict=True)]
+
+    def column(
+        self,
+        column: SearchColumn,
+        texts: Sequence[Sequence[Text]],
+        clinics: Sequence[str | None],
+        stored: Sequence[str | None],
+        keys: Sequence[str],
+    ) -> ReencryptedColumn:
+        """The values of one search column. `texts`: of each source; `stored`: what the column holds now, as text.
+
+        What is neither NULL nor has the form of a value of this index is never replaced.
+        """
+        records = [UNCHANGED] * len(stored)
+        empty = new = old = foreign = strange = 0
+        example_rows: list[str] = []
+        for at, value in enumerate(stored):
+            of_row = [text for source in texts if not isinstance(text := source[at], Unreadable)]
+            is_value = not value or _has_form(value, column.index)
+            if not is_value or len(of_row) < len(texts):
+                foreign, strange = foreign + is_value, strange + (not is_value)
+                if len(example_rows) < MAX_LISTED_ROWS:
+                    example_rows.append(keys[at])
+                continue
+            expected = self._value(column.index, of_row, clinics[at] or "")
+            if value == expected:
+                new, empty = new + (value is not None), empty + (value is None)
+            else:
+                old, records[at] = old + 1, REMOVED if expected is None else expected
+        counts = ColumnCounts(
+            empty=empty, new=new, old=old, foreign=foreign, no_record=strange, example_rows=tuple(example_rows)
+        )
+        return ReencryptedColumn(records=records, counts=counts)
+
+    def _text(self, value: str | None, source: str, key: str) -> Text:
+        if not value or not looks_like_a_record(value):
+            return value
+        # A record of version 2 may be bound to its column or to its row.
+        contexts = ("", place(self._table, source), place(self._table, source, key)) if value.startswith(V2) else ("",)
+        for context in contexts:
+            try:
+                return self._cipher.decrypt(value, context)
+            except DecryptionError:
+                continue
+        return Unreadable.RECORD
+
+    def _value(self, index: ExactIndex | WordIndex, texts: Sequence[str | None], clinic: str) -> str | None:
+        """The value of a row as PostgreSQL writes it."""
+        if isinstance(index, ExactIndex):
+            return value_under(self._key(index, clinic), index, texts[0])
+        key = self._key(index, clinic)
+        known = self._tokens.setdefault(key, {})
+        if len(known) > _MOST_TOKENS // len(self._keys):
+            known.clear()
+        tokens = set()
+        for term in row_terms(texts):
+            if (number := known.get(term)) is None:
+                number = known[term] = token(key, term, index.bits)
+            tokens.add(number)
+        return "{" + ",".join(map(str, sorted(tokens))) + "}"
+
+    def _key(self, index: ExactIndex | WordIndex, clinic: str) -> bytes:
+        where = (index.column, clinic)
+        if where not in self._keys:
+            self._keys[where] = search_key(self._hash_key, index, clinic)
+        return self._keys[where]
+
+    def __repr__(self) -> str:
+        return "RowIndexer(HMAC-SHA-256)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("A RowIndexer cannot be copied or pickled: it holds keys.")
+
+
+def _has_form(value: str, index: ExactIndex | WordIndex) -> bool:
+    """Whether a stored value may be one of this index: so many hex digits, or ascending numbers of so many bits."""
+    if isinstance(index, ExactIndex):
+        return len(value) == index.bits // 4 and _HEX(value) is not None
+    try:
+        numbers = [int(number) for number in value[1:-1].split(",")] if value != "{}" else []
+    except ValueError:
+        return False
+    return all(a < b for a, b in zip([-1, *numbers], [*numbers, 2**index.bits], strict=True))
+
+
+@dataclass(frozen=True)
+class IndexWorker(BatchWorker):
+    """Reads a batch and writes its search values where they differ."""
+
+    selection: IndexSelection = field(kw_only=True)
+    indexer: RowIndexer = field(kw_only=True)
+
+    def columns(self, rows: Rows) -> dict[str, ReencryptedColumn]:
+        selection = self._table.selection
+        values = dict(zip(selection.read_names, rows.values, strict=True))
+        texts = {name: self.indexer.texts(values[name], name, rows.keys) for name in self.selection.sources}
+        clinic = self.selection.clinic_column
+        clinics = values[clinic] if clinic else [""] * len(rows)
+        by_name = {column.name: column for column in self.selection.columns}
+        return {
+            name: self.indexer.column(
+                by_name[name], [texts[source] for source in by_name[name].sources], clinics, values[name], rows.keys
+            )
+            for name in selection.names
+        }
+
+    def _end_of_documents(self, after: str | None) -> str | None:
+        # Tokens are small.
+        return None
