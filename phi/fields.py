@@ -158,7 +158,7 @@ class PhiFields:
         return exact_value(self._current_hash_key(), index, text, clinic)
 
     def search_values(self, index: ExactIndex, text: str | None, clinic: Clinic = "") -> list[str]:
-        """The values to look up, under each hash key in use: `column = ANY(values)`. None for nothing to hash: then no
+        """The values to look up, under each hash key in use: `column IN (values)`. None for nothing to hash: then no
         row is the wanted one.
 
         Raises as `search_value`, and the UnwrapError of any of the keys: without one of them rows would be missing.

@@ -20,13 +20,16 @@ from phi.indexing.models import IndexScope, IndexSelection, run_as_json, search_
 from phi.indexing.plan import IndexPlan, plan
 from phi.indexing.rows import IndexWorker, RowIndexer
 from phi.kms import KmsKeySource
-from phi.reencryption import passes
 from phi.reencryption.checkpoint import Checkpoint
 from phi.reencryption.database import Database, reject_passwords
 from phi.reencryption.errors import UsageError
 from phi.reencryption.inspection import name_parts
 from phi.reencryption.models import MAX_LISTED_ROWS, RunResult
+from phi.reencryption.options import BATCH, PASSES
+from phi.reencryption.passes import default_processes
+from phi.reencryption.passes import run as run_passes
 from phi.reencryption.progress import Progress, duration, printable, report_failure
+from phi.reencryption.statements import Table
 from phi.reencryption.worker import WorkerConfig
 
 _COUNTS = "{new:,} current, {old:,} to be written, {empty:,} without, {foreign:,} of texts that no key decrypts, "
@@ -118,18 +121,13 @@ def _index(
     table = inspected.table
     if table.triggers and write:
         progress.say(f"For every row that is written, the database runs these triggers: {', '.join(table.triggers)}.")
-    indexer = _indexer(keys, table.name, selection)
-
-    def worker(database: Database, pause: Callable[[float], None]) -> IndexWorker:
-        return IndexWorker(
-            database, table, size=options.batch, write=write, pause=pause, selection=selection, indexer=indexer
-        )
-
-    result = passes.run(
-        WorkerConfig(dsn=options.dsn, write=write, worker=worker),
+    result = fill(
+        options.dsn,
         table,
-        work="indexing",
-        processes=options.processes or passes.default_processes(),
+        selection,
+        _indexer(keys, table.name, selection),
+        dry_run=options.dry_run,
+        processes=options.processes or default_processes(),
         batch=options.batch,
         passes=options.passes,
         checkpoint=Checkpoint(
@@ -143,6 +141,38 @@ def _index(
         lines += [f"There is no index for it yet: {statement}" for statement in inspected.missing_indexes]
         lines.append(_next_step(keys))
     return succeeded, {"hashKey": keys.fingerprint, **run_as_json(selection, result)}, lines
+
+
+def fill(
+    dsn: str,
+    table: Table,
+    selection: IndexSelection,
+    indexer: RowIndexer,
+    *,
+    processes: int,
+    batch: int = BATCH,
+    passes: int = PASSES,
+    dry_run: bool = False,
+    checkpoint: Checkpoint | None = None,
+    progress: Progress,
+) -> RunResult:
+    """Write the search values of a table where they differ, in passes: see `phi.reencryption.passes.run`."""
+
+    def worker(database: Database, pause: Callable[[float], None]) -> IndexWorker:
+        return IndexWorker(
+            database, table, size=batch, write=not dry_run, pause=pause, selection=selection, indexer=indexer
+        )
+
+    return run_passes(
+        WorkerConfig(dsn=dsn, write=not dry_run, worker=worker),
+        table,
+        work="indexing",
+        processes=processes,
+        batch=batch,
+        passes=passes,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
 
 
 def _plan(

@@ -40,7 +40,7 @@ def value_under(key: bytes, index: ExactIndex, text: str | None) -> str | None:
 
 
 def exact_values(hash_keys: Iterable[bytes], index: ExactIndex, text: str | None, clinic: Clinic = "") -> list[str]:
-    """The values to look up, one for each hash key; none for nothing to hash: `column = ANY(values)`."""
+    """The values to look up, one for each hash key; none for nothing to hash: `column IN (values)`."""
     values = (exact_value(key, index, text, clinic) for key in hash_keys)
     return list(dict.fromkeys(value for value in values if value is not None))
 

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from tools.bench import commands, latency, phi, reencryption, results
+from tools.bench import commands, latency, phi, reencryption, results, search
 from tools.bench.rows import HEADING, Measured, Part, line
 
 Rows = Callable[[int], Iterator[Measured]]
@@ -18,6 +18,7 @@ PARTS: Mapping[str, Sequence[Rows]] = {
     "phi": (phi.field_rows, phi.import_rows),
     "reencryption": (reencryption.rows,),
     "most": (reencryption.most_rows,),
+    "search": (search.rows,),
     "commands": (commands.rows,),
     "onboarding": (commands.onboarding_rows,),
     "latency": (latency.rows,),
@@ -26,6 +27,7 @@ LIBRARIES: Mapping[str, Callable[[], Mapping[str, str]]] = {
     "phi": phi.versions,
     "reencryption": reencryption.versions,
     "most": reencryption.versions,
+    "search": search.versions,
     "commands": lambda: results.versions("questionary", "pulumi"),
     "onboarding": lambda: results.versions("pulumi", "pulumi-aws", "boto3"),
     "latency": lambda: results.versions("pulumi", "botocore", "urllib3"),

@@ -20,7 +20,7 @@ from tools.bootstrap.places import PROJECT
 PLACE = PROJECT
 """The project whose documentation is written."""
 
-ORDER = ("phi", "reencryption", "most", "commands", "onboarding", "latency")
+ORDER = ("phi", "reencryption", "most", "search", "commands", "onboarding", "latency")
 """The parts of the benchmarks, in the order of the page."""
 
 
@@ -106,6 +106,7 @@ TITLES = {
     "phi": "One field, and the key behind it",
     "reencryption": "Re-encryption of a table",
     "most": "Re-encryption of ten million rows, by hand",
+    "search": "Search without plain text, in a million patients",
     "commands": "The wizard's commands",
     "onboarding": "The whole onboarding",
     "latency": "Commands on a distant account: 80 ms a request, 160 ms a new connection",

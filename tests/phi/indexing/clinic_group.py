@@ -182,7 +182,7 @@ def candidates(connection: psycopg.Connection[Any], fields: PhiFields, search: S
     columns = ", ".join(f'"{name}"' for name in SOURCES)
     where = " and ".join('"searchTokens" && %s::integer[]' for _ in groups)
     query = f'select id, {columns} from "Patient" where clinic = %s and {where} order by id'
-    return connection.execute(query, (search.clinic, *groups)).fetchall()  # type: ignore[arg-type]
+    return connection.execute(query, (search.clinic, *groups)).fetchall()
 
 
 def by_tokens(connection: psycopg.Connection[Any], fields: PhiFields, search: Search) -> list[int]:

@@ -198,7 +198,7 @@ def writes(patients: Patients, count: int, done: threading.Event, key: bytes) ->
             if generator.random() < 0.5:
                 columns, arguments = [*columns, "emailSearch", "searchTokens"], [*arguments, *values]
             assigned = ", ".join(f'"{name}" = %s' for name in columns)
-            connection.execute(f'update "Patient" set {assigned} where id = %s', (*arguments, number))  # type: ignore[arg-type]
+            connection.execute(f'update "Patient" set {assigned} where id = %s', (*arguments, number))
 
 
 def indexed_rows(patients: Patients) -> int:
