@@ -5,6 +5,7 @@ Touches nothing. Texts stay in local variables; the tokens of the last terms are
 
 from __future__ import annotations
 
+import hmac
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from phi.reencryption.models import MAX_LISTED_ROWS, REMOVED, UNCHANGED, ColumnC
 from phi.reencryption.statements import Rows
 from phi.reencryption.worker import BatchWorker
 from phi.search.indexes import ExactIndex, WordIndex
-from phi.search.keys import search_key, token, value_under
+from phi.search.keys import search_key, value_under
 from phi.search.words import row_terms
 
 
@@ -75,17 +76,18 @@ class RowIndexer:
         example_rows: list[str] = []
         for at, value in enumerate(stored):
             of_row = [text for source in texts if not isinstance(text := source[at], Unreadable)]
-            is_value = not value or _has_form(value, column.index)
-            if not is_value or len(of_row) < len(texts):
-                foreign, strange = foreign + is_value, strange + (not is_value)
-                if len(example_rows) < MAX_LISTED_ROWS:
-                    example_rows.append(keys[at])
-                continue
-            expected = self._value(column.index, of_row, clinics[at] or "")
-            if value == expected:
+            is_readable = len(of_row) == len(texts)
+            expected = self._value(column.index, of_row, clinics[at] or "") if is_readable else None
+            if is_readable and value == expected:
                 new, empty = new + (value is not None), empty + (value is None)
-            else:
+                continue
+            is_value = not value or _has_form(value, column.index)
+            if is_readable and is_value:
                 old, records[at] = old + 1, REMOVED if expected is None else expected
+                continue
+            foreign, strange = foreign + is_value, strange + (not is_value)
+            if len(example_rows) < MAX_LISTED_ROWS:
+                example_rows.append(keys[at])
         counts = ColumnCounts(
             empty=empty, new=new, old=old, foreign=foreign, no_record=strange, example_rows=tuple(example_rows)
         )
@@ -111,11 +113,12 @@ class RowIndexer:
         known = self._tokens.setdefault(key, {})
         if len(known) > _MOST_TOKENS // len(self._keys):
             known.clear()
-        tokens = set()
-        for term in row_terms(texts):
-            if (number := known.get(term)) is None:
-                number = known[term] = token(key, term, index.bits)
-            tokens.add(number)
+        # `token`, repeated inline: most terms of a row are its own.
+        digest, number, shift = hmac.digest, int.from_bytes, 32 - index.bits
+        terms = row_terms(texts)
+        new = terms - known.keys()
+        known.update((term, number(digest(key, term.encode(), "sha256")[:4], "big") >> shift) for term in new)
+        tokens = {known[term] for term in terms}
         return "{" + ",".join(map(str, sorted(tokens))) + "}"
 
     def _key(self, index: ExactIndex | WordIndex, clinic: str) -> bytes:

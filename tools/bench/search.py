@@ -7,7 +7,6 @@ clinics, five encrypted columns, and beside them in the clear `searchIndex` and 
 from the typed text to the decrypted rows, without the false ones; it is one of 2,000.
 """
 
-import hmac
 import io
 import statistics
 import time
@@ -25,8 +24,6 @@ from phi.indexing.rows import RowIndexer
 from phi.reencryption.database import Database
 from phi.reencryption.passes import default_processes
 from phi.reencryption.progress import Progress
-from phi.search.keys import search_key
-from phi.search.words import row_terms
 from tests.phi.indexing import clinic_group
 from tests.phi.indexing.clinic_group import EMAIL, SOURCES, WORDS, Search
 from tests.phi.reencryption.postgres import Server, running
@@ -114,17 +111,14 @@ def _index(postgres: Server, name: str) -> None:
 
 
 def _script(postgres: Server, name: str) -> None:
-    """A careful script: a server-side cursor, executemany, one process, and a commit for each batch; no proof."""
-    cipher, hash_key = PhiCipher(KEY), derived_hash_key(KEY)
-    word_keys = [search_key(hash_key, WORDS, clinic) for clinic in range(clinic_group.CLINICS)]
-    email_keys = [search_key(hash_key, EMAIL, clinic) for clinic in range(clinic_group.CLINICS)]
+    """A careful script with the library: a server-side cursor, executemany, one process, a commit for each batch; no
+    proof.
+    """
+    fields = clinic_group.fields_of(KEY)
 
     def values(number: int, clinic: int, *records: str) -> tuple[object, ...]:
-        texts = [cipher.decrypt(record) for record in records]
-        digests = (hmac.digest(word_keys[clinic], term.encode(), "sha256") for term in row_terms(texts))
-        tokens = sorted({int.from_bytes(digest[:4], "big") >> (32 - WORDS.bits) for digest in digests})
-        email = hmac.digest(email_keys[clinic], (EMAIL.normalised(texts[2]) or "").encode(), "sha256").hex()[:32]
-        return email, tokens, number
+        texts = fields.decrypt_many(records)
+        return fields.search_value(EMAIL, texts[2], clinic), fields.search_tokens(WORDS, texts, clinic), number
 
     update = b'update "Patient" set "emailSearch" = %s, "searchTokens" = %s where id = %s'
     with (
