@@ -53,16 +53,15 @@ class Settings(ApplicationSettings):
     hash_key: bool = False
     """Whether the search hashes have a wrapped key of their own, ENCRYPTED_PHI_HASH_KEY: then a rotation of the data
     key changes none of them."""
+    hash_keys_for_reading: bool = False
+    """Whether the application has ENCRYPTED_PHI_HASH_KEYS_FOR_READING, the hash keys that a search tries beside the
+    current one; before `rotate --hash-key`, and only where the application reads it."""
+    key_check_value: bool = False
+    """Whether the application has the key check value of each wrapped key (ENCRYPTED_PHI_KEY_CHECK_VALUE), with which
+    phi refuses another key before it encrypts anything."""
     record_tables: tuple[fields.RecordTableText, ...] = ()
     """Tables of the application with PHI records, as SCHEMA.TABLE.KEY=COLUMN+COLUMN:HASH, where HASH is the column of
     its search hashes; a rotation of the data key waits for all of them."""
-
-    # The application's documents in S3.
-    document_buckets: tuple[fields.BucketName, ...] = ()
-    """Names of the application's buckets with documents of patients. They stay the application's: the stack changes
-    none of them."""
-    documents_key: bool = False
-    """Whether the documents have a KMS key of their own, which the application uses through S3 alone."""
 
     # The audit trail.
     existing_trail_arn: fields.TrailArn | None = None
@@ -150,11 +149,8 @@ class Settings(ApplicationSettings):
             faults.append("existingTrailArn needs trailBucket, the bucket that this trail writes to")
         if len(self.names.trail_bucket) > 63:
             faults.append(f"the bucket name {self.names.trail_bucket} is longer than 63 characters: set trailBucket")
-        if self.documents_key and not self.document_buckets:
-            faults.append("documentsKey needs documentBuckets, the buckets whose objects it encrypts")
-        for bucket in self.document_buckets:
-            if bucket in (self.names.trail_bucket, self.names.access_log_bucket):
-                faults.append(f"documentBuckets: {bucket} is a bucket of the audit trail")
+        if self.hash_keys_for_reading and not self.hash_key:
+            faults.append("hashKeysForReading needs hashKey")
         if self.alert_emails and not self.alerts:
             faults.append("alertEmails needs alerts")
         kinds = [adopted.partition("=")[0] for adopted in self.adopted]
@@ -204,7 +200,10 @@ class Settings(ApplicationSettings):
         """The variables that the application reads, delivered together, by the guide's names; their parameters have
         these names too.
         """
-        return (*APPLICATION_VARIABLES, *self.wrapped_keys[1:])
+        values = [BY_VARIABLE[variable] for variable in self.wrapped_keys]
+        checks = [value.check_value for value in values if self.key_check_value]
+        lists = [value.reading for value in values if value.reading and getattr(self, value.reading_setting)]
+        return (*APPLICATION_VARIABLES, *self.wrapped_keys[1:], *checks, *lists)
 
     @property
     def delivered_names(self) -> VariableNames:

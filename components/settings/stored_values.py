@@ -53,11 +53,20 @@ class StoredValue:
     opens: str = ""
     """What it is the key of, for a backup's instructions."""
     carrying: Carrying | None = None
+    reading: str = ""
+    """The variable with the versions that the application tries beside the current one; empty where there is none."""
+    reading_setting: str = ""
+    """The field of the settings that asks for that variable."""
 
     @property
     def option(self) -> str:
         """The option that asks for it, and that names it: `--hash-key`; empty for the data key."""
         return f"--{self.setting.replace('_', '-')}" if self.setting else ""
+
+    @property
+    def check_value(self) -> str:
+        """The variable with its key check value."""
+        return f"{self.variable}_CHECK_VALUE"
 
     @property
     def versions(self) -> str:
@@ -107,6 +116,8 @@ HASH_KEY = StoredValue(
         short="the search hashes (emailHash, dobHash) that exist match nothing under it: carry them with phi reencrypt "
         "--hash-columns before the application is deployed with it",
     ),
+    reading="ENCRYPTED_PHI_HASH_KEYS_FOR_READING",
+    reading_setting="hash_keys_for_reading",
 )
 
 STORED_VALUES = (DATA_KEY, HASH_KEY)

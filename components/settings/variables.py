@@ -56,6 +56,9 @@ class VariableNames:
     key_id: str = KEY_ID_VARIABLE
     data_key: str = DATA_KEY.variable
     hash_key: str = HASH_KEY.variable
+    data_key_check_value: str = DATA_KEY.check_value
+    hash_key_check_value: str = HASH_KEY.check_value
+    hash_keys_for_reading: str = HASH_KEY.reading
 
     @classmethod
     def of(cls, pairs: Sequence[str]) -> Self:
@@ -79,6 +82,11 @@ class VariableNames:
         return tuple(self[value.variable] for value in STORED_VALUES)
 
     @property
+    def optional(self) -> tuple[str, ...]:
+        """The names of the key check values and of the keys for reading, which not every stack delivers."""
+        return tuple(name for name in self.every if name not in (self.region, self.key_id, *self.wrapped_keys))
+
+    @property
     def guides(self) -> dict[str, str]:
         """The guide's name of each variable, by its name."""
         return {self[variable]: variable for variable in _FIELDS}
@@ -93,15 +101,22 @@ _FIELDS = {
     REGION_VARIABLE: "region",
     KEY_ID_VARIABLE: "key_id",
     **{value.variable: value.variable_field for value in STORED_VALUES},
+    **{value.check_value: f"{value.variable_field}_check_value" for value in STORED_VALUES},
+    **{value.reading: value.reading_setting for value in STORED_VALUES if value.reading},
 }
 """The field of each variable, by the guide's name."""
+
+
+_LISTS = tuple(value.reading for value in STORED_VALUES if value.reading)
 
 
 def fault_of_pair(pair: str) -> str | None:
     """The fault of one member of `variableNames`, in words; None without one."""
     variable, equals, name = pair.partition("=")
+    if equals and variable in _LISTS:
+        return f"{variable} is a list of keys, which has no other name"
     if not equals or variable not in _FIELDS:
-        return f"{pair!r} is not {'=NAME, '.join(_FIELDS)}=NAME"
+        return f"{pair!r} is not {'=NAME, '.join(name for name in _FIELDS if name not in _LISTS)}=NAME"
     if not name:
         return f"{variable} has no name: the variables are delivered together, each under a name"
     if not _NAME.fullmatch(name):

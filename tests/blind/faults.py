@@ -6,6 +6,7 @@ Each is done to the world of the night that it is given.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import re
@@ -528,6 +529,16 @@ def _stored_as(value: Callable[[Night], str], **more: Any) -> Does:
     return do
 
 
+def _stored_with_tags(night: Night) -> None:
+    """Only the key check value shows it: the tags name the data key that is stored."""
+    other = _another(night)
+    _stored_as(lambda night: other)(night)
+    fingerprint = f"sha256:{hashlib.sha256(base64.b64decode(other)).hexdigest()[:16]}"
+    night.cloud.client("ssm").add_tags_to_resource(
+        ResourceType="Parameter", ResourceId=STORED_KEY, Tags=[{"Key": "eonpro:fingerprint", "Value": fingerprint}]
+    )
+
+
 def _no_tags(night: Night) -> None:
     ssm = night.cloud.client("ssm")
     tags = ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=STORED_KEY)["TagList"]
@@ -968,6 +979,7 @@ IN_THE_STORE = (
     Fault(name="claim-deleted", do=deleted("*/claim"), whole=True),
     Fault(name="stored-key-overwritten", do=_stored_as(lambda night: "changeme")),
     Fault(name="stored-key-replaced-by-another-data-key", do=_stored_as(_another), stays=KEPT),
+    Fault(name="stored-key-of-another-stack-with-its-tags", do=_stored_with_tags, stays=KEPT),
     Fault(name="stored-key-without-tags", do=_no_tags),
     Fault(name="version-of-before-the-rotation-deleted", do=_first_version_gone, world="promoted"),
     Fault(name="versions-deleted", do=deleted("*/data-keys/*")),

@@ -89,7 +89,14 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "eks-pod-identity": EKS_ONLY,
     "eks-irsa": {**EKS_ONLY, "eksIdentity": "irsa", "eksOidcProviderArn": CLUSTER_PROVIDER},
     "eks-secrets-manager": {**EKS_ONLY, "secretStore": "secrets-manager"},
-    "every-target": {"deployTargets": ["ecs", "eks", "vercel"], "eksCluster": "clinic", "hashKey": True, **USER},
+    "every-target": {
+        "deployTargets": ["ecs", "eks", "vercel"],
+        "eksCluster": "clinic",
+        "hashKey": True,
+        "hashKeysForReading": True,
+        "keyCheckValue": True,
+        **USER,
+    },
     "replicas": {**BOTH, **REPLICAS},
     "existing-role": {"appPrincipalArn": EXISTING_ROLE},
     "existing-user": {"appPrincipalArn": EXISTING_USER},
@@ -121,5 +128,4 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
         "keptAsFound": ["key", "application-role", "application-policy", "trail", "bucket"],
     },
     "staging": {**BOTH, "environment": "staging"},
-    "documents": {**BOTH, "documentBuckets": ["clinic-documents", "clinic-scans"], "documentsKey": True},
 }

@@ -187,6 +187,14 @@ HASH_KEY = {
     "name": "ENCRYPTED_PHI_HASH_KEY",
     "valueFrom": f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/eonpro/production/ENCRYPTED_PHI_HASH_KEY",
 }
+OPTIONAL = [
+    {"name": name, "valueFrom": HASH_KEY["valueFrom"].replace("ENCRYPTED_PHI_HASH_KEY", name)}
+    for name in (
+        "ENCRYPTED_PHI_KEY_CHECK_VALUE",
+        "ENCRYPTED_PHI_HASH_KEY_CHECK_VALUE",
+        "ENCRYPTED_PHI_HASH_KEYS_FOR_READING",
+    )
+]
 SECRETS = [
     {"name": name, "valueFrom": f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:/eonpro/production/{name}"}
     for name in VARIABLES
@@ -203,12 +211,11 @@ OUTPUTS: dict[str, dict[str, Any]] = {
     "eks-pod-identity": SECRETS_ROLE,
     "eks-irsa": SECRETS_ROLE,
     "eks-secrets-manager": SECRETS_ROLE,
-    "every-target": {"appUserArn": USER_ARN, "taskSecrets": [*PARAMETERS, HASH_KEY], **SECRETS_ROLE},
+    "every-target": {"appUserArn": USER_ARN, "taskSecrets": [*PARAMETERS, HASH_KEY, *OPTIONAL], **SECRETS_ROLE},
     "replicas": {
         "taskSecrets": PARAMETERS,
         "replicaKeyArns": [KEY_ARN.replace("us-east-1", region) for region in ("eu-west-1", "us-west-2")],
     },
-    "documents": {"taskSecrets": PARAMETERS, "documentsKeyArn": KEY_ARN.replace("1234abcd", "9012cdef")},
     "existing-role": {"appPrincipalArn": EXISTING_ROLE},
     "existing-user": {"appPrincipalArn": EXISTING_USER},
     "boundary": {"appUserArn": USER_ARN, "taskSecrets": PARAMETERS},

@@ -46,7 +46,7 @@ class ImportDiscovery(SessionClient):
             lambda: _tolerant(lambda: _role(self._session, settings)),
             lambda: _tolerant(lambda: _policy(self._session, settings)),
             lambda: _tolerant(lambda: _trail(self._session, settings)),
-            lambda: _tolerant(lambda: _other_keys(self._session, settings)),
+            lambda: _tolerant(lambda: _logs_key(self._session, settings)),
             *(
                 lambda lookup=lookup: _tolerant(lambda: _Answer(resources=lookup()))
                 for lookup in existing_resources.tagged_lookups(self._session, settings)
@@ -112,15 +112,9 @@ def _data_key(session: Session, key_arn: str, alias: str) -> DiscoveredDataKey |
     return DiscoveredDataKey(wrapped=wrapped, exists=True, key_arn=named_key)
 
 
-def _other_keys(session: Session, settings: Settings) -> _Answer:
-    found = existing_resources.other_keys(session, settings)
-    return _Answer(
-        resources=existing_resources.other_key_resources(found, settings),
-        facts={
-            "logs_key": found.get(settings.names.trail_key_alias),
-            "documents_key": found.get(settings.names.documents_key_alias),
-        },
-    )
+def _logs_key(session: Session, settings: Settings) -> _Answer:
+    key = existing_resources.logs_key(session, settings)
+    return _Answer(resources=existing_resources.logs_key_resources(key, settings), facts={"logs_key": key})
 
 
 # --- the application ----------------------------------------------------------------------------------------------
@@ -233,7 +227,7 @@ def _bucket(session: Session, settings: Settings, bucket: str) -> _Answer:
             return None
 
     location = ask("GetBucketLocation") or {}
-    home = region_of_location(location.get("LocationConstraint"))
+    home = _region_of(location.get("LocationConstraint"))
     if location and home != session.region:
         # Only its own Region describes the rest of it.
         return _Answer(
@@ -252,7 +246,6 @@ def _bucket(session: Session, settings: Settings, bucket: str) -> _Answer:
     )
 
 
-def region_of_location(constraint: str | None) -> str:
-    """The Region of a bucket, by the LocationConstraint of GetBucketLocation."""
+def _region_of(constraint: str | None) -> str:
     # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html: the oldest names are still in use.
     return {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}.get(constraint, constraint or "us-east-1")

@@ -353,7 +353,7 @@ class AwsKeyRotation:
                     wizard("restore", advice="lists the kept versions, each with the key that wraps it"),
                 ) from error
             raise
-        return WrappedDataKey.from_blob(answer["CiphertextBlob"])
+        return replace(WrappedDataKey.from_blob(answer["CiphertextBlob"]), check_value=wrapped.check_value)
 
     # --- the data key's versions -------------------------------------------------------------------------------
 
@@ -362,6 +362,7 @@ class AwsKeyRotation:
     altered = _of_versions(DataKeyVersions.altered)
     version = _of_versions(DataKeyVersions.version)
     keep = _of_versions(DataKeyVersions.keep)
+    record_check_value = _of_versions(DataKeyVersions.record_check_value)
     reserve_new = _of_versions(DataKeyVersions.reserve_new)
     stored_key = _of_versions(DataKeyVersions.stored_key)
 

@@ -15,6 +15,9 @@ from wizard.core.next_command import Command
 FINGERPRINT = re.compile(r"sha256:[0-9a-f]{16}")
 """The form of a fingerprint in a parameter's tag or a variable's comment."""
 
+CHECK_VALUE = re.compile(r"[0-9a-f]{16}")
+"""The form of a key check value."""
+
 SHORTEST_BLOB = 64
 """Bytes. KMS wraps 32 bytes into about 184, emulators into fewer; less than twice the key is cut off or no data key."""
 
@@ -28,6 +31,8 @@ class WrappedDataKey:
     """The data key as KMS wrapped it, in the base64 the application reads."""
 
     value: str = field(repr=False)
+    check_value: str | None = field(default=None, compare=False)
+    """The key check value of the key that it opens to (`phi.record.key_id`), 16 hex digits; None: not known."""
 
     def __post_init__(self) -> None:
         _decode(self.value)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from components.settings import KEY_ID_VARIABLE, REGION_VARIABLE, Outputs, Settings
+from components.settings import KEY_ID_VARIABLE, REGION_VARIABLE, WRAPPED_KEYS, Outputs, Settings
 from components.settings.arn import Arn
 from wizard.core.data_key import AROUND
 from wizard.core.errors import UsageError
@@ -29,6 +29,8 @@ class OwnValues:
     """The ARNs of its key, in each Region; empty before it is created."""
     alias: str = ""
     """`alias/…` of its key."""
+    variables: tuple[str, ...] = (KEY_ID_VARIABLE, REGION_VARIABLE)
+    """The guide's names of the variables that the stack delivers beside its wrapped keys."""
 
     @classmethod
     def of(cls, settings: Settings, outputs: Outputs | None, *, region: str | None = None) -> "OwnValues":
@@ -37,6 +39,7 @@ class OwnValues:
             region=region or settings.region,
             key_arns=outputs.key_arns if outputs else (),
             alias=settings.names.alias if outputs else "",
+            variables=tuple(name for name in settings.variables if name not in WRAPPED_KEYS),
         )
 
     def has(self, variable: str, value: str) -> bool:

@@ -14,18 +14,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from components.settings import OPTIONAL_VALUES, SecretStore, Settings, StoredValue
+from components.settings import OPTIONAL_VALUES, STORED_VALUES, SecretStore, Settings, StoredValue
 from components.settings.arn import Arn
 from wizard.core import files, safe_text
-from wizard.core.data_key import MalformedDataKey, WrappedDataKey
+from wizard.core.data_key import CHECK_VALUE, MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError, Unsupported, UsageError
 from wizard.core.models.rotation import S3, DataKeyVersion, LastBackup, VersionOrigin, file_name_of
 from wizard.core.next_command import Text, plain_name, shell, wizard
 from wizard.core.ports.run import AwsClient
 
 FORMAT = "eonpro-kms-backup"
-VERSION = "1"
-"""Of the document's format: another number when a field changes its meaning."""
+VERSION, WITH_CHECK_VALUES = "1", "2"
+"""Of the document's format; with key check values another one, because an earlier release would refuse the fields."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,9 +121,11 @@ def text_of(backup: Backup) -> str:
 
 def document(backup: Backup) -> dict[str, Any]:
     """The document as JSON values; its digest covers all other fields."""
+    versions = [version for value in STORED_VALUES for version in backup.versions_of(value)]
+    has_check_values = any(version.wrapped.check_value for version in versions)
     fields: dict[str, Any] = {
         "format": FORMAT,
-        "version": VERSION,
+        "version": WITH_CHECK_VALUES if has_check_values else VERSION,
         "madeAt": _iso(backup.created_at),
         "stack": backup.stack,
         "environment": backup.environment,
@@ -151,6 +153,7 @@ def _version_fields(version: DataKeyVersion) -> dict[str, Any]:
         "keptAt": _iso(version.kept_at) if version.kept_at else None,
         "current": version.current,
         "wasCurrent": version.was_current,
+        **({"keyCheckValue": version.wrapped.check_value} if version.wrapped.check_value else {}),
     }
 
 
@@ -219,9 +222,10 @@ def parse(text: bytes | str, name: str) -> Backup:
     fields = _json(text, name)
     if fields.get("format") != FORMAT:
         raise UsageError(f"{name} is not a backup of eonpro-kms", _INSTEAD)
-    if fields.get("version") != VERSION:
+    if fields.get("version") not in (VERSION, WITH_CHECK_VALUES):
         raise UsageError(
-            f"{name} has the format version {fields.get('version')!r}, but this eonpro-kms reads only {VERSION}",
+            f"{name} has the format version {fields.get('version')!r}, but this eonpro-kms reads only {VERSION} and "
+            f"{WITH_CHECK_VALUES}",
             "use the eonpro-kms release that made it, or a later one",
         )
     if fields.get("digest") != digest(fields):
@@ -286,7 +290,7 @@ def _read(fields: Mapping[str, Any]) -> Backup:
 
 def _read_version(fields: Any) -> DataKeyVersion:
     return DataKeyVersion(
-        wrapped=WrappedDataKey(value=_text(fields["wrappedKey"])),
+        wrapped=WrappedDataKey(value=_text(fields["wrappedKey"]), check_value=_check_value(fields)),
         key_arn=None if fields["keyArn"] is None else _text(fields["keyArn"]),
         parameter=_text(fields["parameter"]),
         origin=VersionOrigin(fields["origin"]),
@@ -295,6 +299,13 @@ def _read_version(fields: Any) -> DataKeyVersion:
         current=fields["current"] is True,
         was_current=fields["wasCurrent"] is True,
     )
+
+
+def _check_value(fields: Mapping[str, Any]) -> str | None:
+    value = fields.get("keyCheckValue")
+    if value is not None and not CHECK_VALUE.fullmatch(_text(value)):
+        raise ValueError("a keyCheckValue in it is not 16 hex digits")
+    return value
 
 
 def _list(entries: Any) -> Sequence[Any]:

@@ -5,7 +5,7 @@ Reads and writes AWS and the targets through their ports.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -15,11 +15,11 @@ from components.policies.evaluation import KeyPolicyDecision
 from components.policies.stack import decide_by_key_policy_of
 from components.settings import DATA_KEY_VARIABLE, Outputs, SecretStore, Settings
 from components.settings.arn import Arn
+from components.settings.stored_values import BY_VARIABLE
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, SetupError, Unsupported
+from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, SetupError, Unsupported, attempted
 from wizard.core.models.delivery import (
     AccessKey,
-    AppCredentials,
     AppVariables,
     CredentialsSearch,
     Delivered,
@@ -36,7 +36,7 @@ from wizard.core.ports.aws import KeyRotation
 from wizard.core.ports.run import AwsClient, DecryptVerifier, TargetContext
 from wizard.core.retry import SCHEDULES, Reason, together
 from wizard.core.variable_ownership import OwnValues
-from wizard.data_key import guard
+from wizard.data_key import guard, opening
 from wizard.targets.port import DeployTarget, deploy_target
 
 NEW_KEY_SECONDS = 40.0
@@ -120,6 +120,7 @@ def ensure_data_key(
     is_former: bool = False,
     keeps_versions: bool = True,
     known: StoredDataKey | None = None,
+    open_key: opening.OpenKey | None = None,
 ) -> StoredDataKey:
     """The stored key that the settings name: the existing one, the `adopted` one, or a new one. Two runs end with one.
 
@@ -127,7 +128,8 @@ def ensure_data_key(
     replica gets a copy too. It is kept among the versions of every Region at once, because a
     deletion of a parameter is final. `is_former`: `adopted` is the application's ENCRYPTION_KEY, wrapped just now.
     `keeps_versions`: also one that exists already, which `policy delivery` does not
-    allow. `known`: what an earlier step has read; its value is read again, its tags are not.
+    allow. `known`: what an earlier step has read; its value is read again, its tags are not. `open_key`: adds its key
+    check value to a wrapped key, where the application can open it from here; asked only where it is not recorded.
     Raises DataKeyConflict when a stored data key is wrapped by another KMS key, or is another data key.
     """
     name, store = settings.names.stored_data_key, settings.secret_store
@@ -146,11 +148,16 @@ def ensure_data_key(
             aws.key_rotation.keep(
                 settings, adopted, key_arn=outputs.key_arn, origin=VersionOrigin.ADOPTED, at=datetime.now(UTC)
             )
+    elif open_key is not None and stored_data_key.wrapped.check_value is None:
+        _refuse_foreign(aws, settings, stored_data_key, open_key)
     _refuse_another(stored_data_key, outputs)
     for arn in outputs.replica_key_arns:
         _copy_to_replica(aws, settings, stored_data_key.wrapped, arn)
     if needs_entries:
         keep_versions(_key_rotations(aws, outputs), settings, at=datetime.now(UTC))
+    if settings.key_check_value and open_key is not None:
+        wrapped = opening.require_check_value(aws, settings, outputs, stored_data_key.wrapped, open_key)
+        return replace(stored_data_key, wrapped=wrapped)
     return stored_data_key
 
 
@@ -221,6 +228,17 @@ def _are_kept(key_rotations: Mapping[str, KeyRotation], settings: Settings) -> b
     return all(region.get(fingerprint) for region in regions for other in regions for fingerprint in other)
 
 
+def _refuse_foreign(aws: AwsClient, settings: Settings, stored: StoredDataKey, open_key: opening.OpenKey) -> None:
+    """Raises DataKeyConflict where somebody stored a data key that is no version, and opens to the key of none."""
+    versions = attempted(aws.key_rotation.versions, settings)
+    if isinstance(versions, SetupError):
+        return  # `policy delivery` does not allow it.
+    is_kept = any(version.kept and version.wrapped == stored.wrapped for version in versions)
+    if not is_kept and any(version.wrapped.check_value for version in versions):
+        problem = opening.another_key(open_key(stored.wrapped), versions, is_new=True)
+        opening.refuse(problem and f"{stored.parameter}: {problem}", settings)
+
+
 def _refuse_another(stored_data_key: StoredDataKey, outputs: Outputs) -> None:
     if stored_data_key.key_arn not in (None, outputs.key_arn):
         raise DataKeyConflict(
@@ -277,6 +295,7 @@ def variables_of(
     `key_arns`: of the key in each Region, where the stack's outputs are not at hand.
     """
     keys = keys_beside(context, wrapped)
+    optional = tuple(_optional(context, keys))
     data_key = keys.pop(DATA_KEY_VARIABLE)
     return {
         Arn.parse(arn).region: AppVariables(
@@ -284,12 +303,49 @@ def variables_of(
             key_arn=arn,
             wrapped=data_key,
             beside=tuple(keys.items()),
+            optional=optional,
             names=context.settings.delivered_names,
             own=OwnValues.of(context.settings, context.outputs, region=Arn.parse(arn).region),
             replaces=context.replaces,
         )
         for arn in key_arns or context.require_outputs().key_arns
     }
+
+
+READING_CHARACTERS = 4000
+"""Of the variable with the keys for reading; a parameter holds 4,096: some sixteen keys."""
+
+
+def _optional(context: TargetContext, keys: Mapping[str, WrappedDataKey]) -> Iterator[tuple[str, str]]:
+    """The key check values and the keys for reading that the settings ask for, as far as they are known.
+
+    Keys that the caller is not allowed to list are left out: the delivery leaves those that are delivered.
+    """
+    settings = context.settings
+    for variable, wrapped in keys.items():
+        value = BY_VARIABLE[variable]
+        if settings.key_check_value and wrapped.check_value:
+            yield value.check_value, wrapped.check_value
+        if not value.reading or not getattr(settings, value.reading_setting):
+            continue
+        versions = attempted(context.aws.key_rotation.versions, settings.of_key(variable))
+        if not isinstance(versions, SetupError):
+            yield value.reading, " ".join(reading_keys(wrapped, versions))
+
+
+def reading_keys(current: WrappedDataKey, versions: Sequence[DataKeyVersion]) -> list[str]:
+    """The wrapped keys that the application tries beside the current one: what comes next, and what was in use before.
+
+    Without any it is the current one: a parameter cannot be empty.
+    """
+    mine = next((version for version in versions if version.wrapped == current), None)
+    found = dict[str, str]()
+    for version in reversed(versions):
+        is_used = version.was_current or version.origin is VersionOrigin.MADE
+        if mine and is_used and version.same_as != mine.same_as and version.key_arn == mine.key_arn:
+            found.setdefault(version.same_as, version.wrapped.value)
+    longest = READING_CHARACTERS // (1 + max(map(len, found.values()), default=0))
+    return [*found.values()][:longest] or [current.value]
 
 
 def conflict(
@@ -395,12 +451,14 @@ def prove(
 ) -> tuple[Verification, ...]:
     """One verification for each delivery: as the application, or else by its policies.
 
-    As the application it is a dry run of KMS; a full round trip for what was written now, and for all if `full`.
+    As the application it is a dry run of KMS; a full round trip for what was written now, for all if `full`, and where
+    the key check value of a stored value is not known yet, which is then recorded.
     `access_key`: the application's, created in this run. `credentials`: of `find_credentials`, which was begun earlier.
     `waits`: ask a refusal again for as long as AWS may still be applying a change.
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
     outputs, variables = context.require_outputs(), variables_of(context, wrapped)
+    record = partial(_record, context, outputs)
     regions = [delivery.region or context.settings.region for delivery in delivered]
     searches, *gaps = together(
         credentials or partial(find_credentials, context, [delivery.target for delivery in delivered]),
@@ -423,9 +481,10 @@ def prove(
                 principal,
                 variables[region],
                 deploy_target(delivery.target),
-                _created(created) if created else searches[delivery.target, principal],
+                opening.created(created) if created else searches[delivery.target, principal],
+                record=record,
                 seconds=(NEW_KEY_SECONDS if created else SCHEDULES[Reason.PROPAGATION].seconds) if waits else 0.0,
-                full=full or delivery.state is DeliveryState.WRITTEN,
+                full=full or delivery.state is DeliveryState.WRITTEN or not _has_check_values(variables[region]),
             )
         proofs.append(
             Verification(
@@ -440,11 +499,6 @@ def prove(
     return tuple(proofs)
 
 
-def _created(key: AccessKey) -> CredentialsSearch:
-    how = f"its access key {key.id}, created just now"
-    return CredentialsSearch(credentials=AppCredentials(how=how, access_key_id=key.id, secret_access_key=key.secret))
-
-
 def _verify(
     aws: AwsClient,
     settings: Settings,
@@ -454,6 +508,7 @@ def _verify(
     target: DeployTarget,
     search: CredentialsSearch,
     *,
+    record: Callable[[AppVariables, Mapping[str, str]], str],
     seconds: float,
     full: bool,
 ) -> tuple[VerificationState, str, str]:
@@ -476,6 +531,8 @@ def _verify(
                 f"the application opened {result.fingerprint}, not {app_variables.wrapped.fingerprint}",
                 "",
             )
+        if problem := record(app_variables, result.check_values):
+            return VerificationState.FAILED, f"as {result.principal}: {problem}", ""
         return (
             VerificationState.PROVED,
             f"as {result.principal}, by {credentials.how}: {_DONE.get(result.how, 'KMS decrypts the data key')}"
@@ -483,6 +540,30 @@ def _verify(
             result.key_material,
         )
     return (*_simulated(aws, settings, principal, app_variables.key_arn, search.tried), "")
+
+
+def _has_check_values(app_variables: AppVariables) -> bool:
+    return all(wrapped.check_value for _, wrapped in app_variables.wrapped_keys)
+
+
+def _record(
+    context: TargetContext, outputs: Outputs, app_variables: AppVariables, check_values: Mapping[str, str]
+) -> str:
+    """Record the key check values that were not known; why a key is another one than what is recorded says, or ""."""
+    for variable, wrapped in app_variables.wrapped_keys:
+        opened = opening.opened(wrapped, check_values)
+        if opened.check_value != wrapped.check_value and wrapped.check_value:
+            return f"{variable} opens to the key {opened.check_value}, but its key check value is {wrapped.check_value}"
+        if opened.check_value and not wrapped.check_value:
+            of_key = context.settings.of_key(variable)
+            versions = attempted(context.aws.key_rotation.versions, of_key)
+            if isinstance(versions, SetupError):
+                continue
+            is_kept = any(version.fingerprint == wrapped.fingerprint and version.kept for version in versions)
+            if problem := opening.another_key(opened, versions, is_new=not is_kept):
+                return problem
+            opening.record(context.aws, of_key, outputs, opened)
+    return ""
 
 
 _DONE: Mapping[Proof | None, str] = {

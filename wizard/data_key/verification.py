@@ -109,7 +109,8 @@ class ChildWrapper:
             )
         if answer.get("wrapped"):
             try:
-                return WrappedDataKey(value=str(answer["wrapped"]))
+                check_value = str(answer.get("keyCheckValue") or "") or None
+                return WrappedDataKey(value=str(answer["wrapped"]), check_value=check_value)
             except MalformedDataKey as error:
                 raise ResourceError(
                     f"the answer of KMS is not a wrapped data key ({error}); nothing was changed",
@@ -176,7 +177,8 @@ class ChildDecryptVerifier:
         variables = dict(batch.values) | ({} if full else {DRY_RUN_VARIABLE: "yes"})
         if not batch.names.are_guides:
             # The child reads them as the application does, by the names that were delivered.
-            pairs = [f"{variable}={batch.names[variable]}" for variable, _ in batch.stored_values]
+            names = {variable: batch.names[variable] for variable, _ in batch.stored_values}
+            pairs = [f"{variable}={name}" for variable, name in names.items() if name != variable]
             variables[NAMES_VARIABLE] = ",".join(pairs)
         if reading:
             variables[READING_VARIABLE] = " ".join(key.value for key in reading)
@@ -255,6 +257,7 @@ class ChildDecryptVerifier:
             how=next((proof for proof in Proof if proof == answer.get("record")), None),
             key_material=str(answer.get("keyMaterialId") or ""),
             same=tuple(map(str, answer.get("sameKeys") or ())),
+            check_values={str(key): str(value) for key, value in (answer.get("keyCheckValues") or {}).items()},
         )
 
     def _environment(self) -> dict[str, str]:

@@ -18,11 +18,11 @@ from wizard.core.models.account import Identity
 from wizard.core.models.inputs import Mark
 from wizard.core.next_command import Command, Text, chain, shell, wizard
 from wizard.core.ports.run import AwsClient, TargetContext, UserInterface
-from wizard.data_key import delivery
+from wizard.data_key import delivery, opening
 from wizard.setup import confirmation, report
 from wizard.setup.importing.data_key import verify_before_storing
 from wizard.setup.steps import PreparedRun
-from wizard.targets.port import deploy_target
+from wizard.targets.port import deploy_target, deploy_targets
 from wizard.targets.vercel.access_key import DeliveredAccessKey
 
 
@@ -79,14 +79,23 @@ def deliver_and_verify(
         ui.line("a child process reads the ENCRYPTION_KEY, and KMS wraps it; it is never shown")
         adopted = wrap_former_key(clients, ready.aws, settings, ready.identity, outputs, ready.stack)
     if adopted is not None:
-        _verify_imported_data_key(clients, ready, outputs, adopted)
+        adopted = _verify_imported_data_key(clients, ready, outputs, adopted)
+    # The check value is delivered with the key, and nobody else opens it.
+    key = ensure_credentials(clients, context, yes=yes) if settings.key_check_value else None
+    open_key = opener(clients, context, access_key=key)
     stored = delivery.ensure_data_key(
-        ready.aws, settings, outputs, adopted=adopted, is_former=is_former, known=ready.findings.stored_data_key
+        ready.aws,
+        settings,
+        outputs,
+        adopted=adopted,
+        is_former=is_former,
+        known=ready.findings.stored_data_key,
+        open_key=open_key,
     )
     show_stored_data_key(ui, stored, outputs)
-    beside = ensure_values_beside(ui, ready.aws, settings, outputs, known=ready.findings.beside)
+    beside = ensure_values_beside(ui, ready.aws, settings, outputs, known=ready.findings.beside, open_key=open_key)
     delivered = delivery.deliver(context, stored.wrapped, on_delivered=lambda result: show_delivered(ui, result))
-    key = ensure_credentials(clients, context, yes=yes)
+    key = key or ensure_credentials(clients, context, yes=yes)
     proofs = prove(clients, context, delivered, stored.wrapped, access_key=key, facts=facts)
     return DeliveryResult(stored_data_key=stored, beside=beside, delivered=delivered, proofs=proofs, access_key=key)
 
@@ -189,6 +198,27 @@ def temporary_grant(
     return Text(first, opened, " (and undo it afterwards), then ", put, *then)
 
 
+def opener(
+    clients: Clients, context: TargetContext, *, access_key: DeliveredAccessKey | None = None
+) -> opening.OpenKey:
+    """How the application opens a wrapped key of the stack, at the first target whose credentials are at hand."""
+
+    def open_key(wrapped: WrappedDataKey) -> WrappedDataKey:
+        answer = opening.as_application(
+            context.aws,
+            clients.prover,
+            context.settings,
+            context.require_outputs(),
+            wrapped,
+            targets=deploy_targets(context.settings.deploy_targets),
+            access_key=access_key.key if access_key else None,
+            unchanged="nothing was delivered",
+        )
+        return opening.opened(wrapped, answer[1].check_values) if answer else wrapped
+
+    return open_key
+
+
 def ensure_values_beside(
     ui: UserInterface,
     aws: AwsClient,
@@ -197,16 +227,22 @@ def ensure_values_beside(
     *,
     keeps_versions: bool = True,
     known: Mapping[str, models.StoredDataKey] | None = None,
+    open_key: opening.OpenKey | None = None,
 ) -> Mapping[str, models.StoredDataKey]:
     """The other stored values that the settings ask for, by their variables, each made where there never was one.
 
-    Prints where they are. `keeps_versions`, `known`: as `ensure_data_key` takes them.
+    Prints where they are. `keeps_versions`, `known`, `open_key`: as `ensure_data_key` takes them.
     """
     beside = {}
     for of_key in settings.of_each_key[1:]:
         variable = of_key.names.variable
         beside[variable] = delivery.ensure_data_key(
-            aws, of_key, outputs, keeps_versions=keeps_versions, known=(known or {}).get(variable)
+            aws,
+            of_key,
+            outputs,
+            keeps_versions=keeps_versions,
+            known=(known or {}).get(variable),
+            open_key=open_key,
         )
         show_stored_data_key(ui, beside[variable], outputs)
     return beside
@@ -232,8 +268,10 @@ def show_delivered(ui: UserInterface, result: models.Delivered) -> None:
         )
 
 
-def _verify_imported_data_key(clients: Clients, ready: PreparedRun, outputs: Outputs, wrapped: WrappedDataKey) -> None:
-    """Verify that the key opens the imported data key, before it is stored for good."""
+def _verify_imported_data_key(
+    clients: Clients, ready: PreparedRun, outputs: Outputs, wrapped: WrappedDataKey
+) -> WrappedDataKey:
+    """Verify that the key opens the imported data key, before it is stored for good; the key with its check value."""
     verification = verify_before_storing(
         aws=ready.aws,
         prover=clients.prover,
@@ -246,6 +284,7 @@ def _verify_imported_data_key(clients: Clients, ready: PreparedRun, outputs: Out
     if ready.findings.data_key_hidden and ready.vercel is not None and ready.findings.project is not None:
         # Before it is stored: after a crash between the two, the next run asks for the same data key.
         ready.vercel.name_data_key(ready.findings.project, wrapped)
+    return verification.wrapped
 
 
 def ensure_credentials(clients: Clients, context: TargetContext, *, yes: bool) -> DeliveredAccessKey | None:

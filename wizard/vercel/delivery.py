@@ -210,7 +210,7 @@ def _foreign(
     # One that serves other environments too is not written: `shared_fix` has the way to a variable of its own.
     entries = [
         entry
-        for name in (names.region, names.key_id)
+        for name in (names[variable] for variable in reversed(own.variables))
         for entry in entries_of(listed, name, scope)
         if not scope.beside(entry)
     ]
@@ -369,7 +369,7 @@ def roll_back(
     undone = False
     try:
         # The KMS key first: the application would create a new data key if it found the KMS key alone.
-        order = (fresh.names.key_id, fresh.names.region, *fresh.names.wrapped_keys)
+        order = (fresh.names.key_id, fresh.names.region, *fresh.names.optional, *fresh.names.wrapped_keys)
         for desired in sorted(written, key=lambda variable: order.index(variable.key)):
             for variable in entries_of(fresh.list(), desired.key, fresh.scope):
                 changed = _undo(fresh, snapshot, desired, ids, variable)

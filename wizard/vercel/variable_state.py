@@ -109,7 +109,7 @@ def is_changed(
     if entry.updated_at is None or not entry.comment.startswith(MARK) or _ENTERED in entry.comment:
         return False
     # In the order in which one delivery writes them.
-    deliveries = ((*names.wrapped_keys, names.key_id, names.region), ACCESS_KEY_VARIABLES)
+    deliveries = ((*names.wrapped_keys, names.key_id, names.region, *names.optional), ACCESS_KEY_VARIABLES)
     written = next(together for together in deliveries if entry.key in together)
     for position, name in enumerate(written):
         is_next = position > written.index(entry.key)

@@ -87,8 +87,8 @@ EACH: dict[str, dict[str, Any]] = {
     "backup_max_age_days": {"backup_max_age_days": 31},
     "alert_emails": {"alert_emails": ("security@clinic.example", "ops@clinic.example")},
     "hash_key": {"hash_key": True},
-    "document_buckets": {"document_buckets": ("clinic-documents", "clinic-scans")},
-    "documents_key": {"document_buckets": ("clinic-documents",), "documents_key": True},
+    "hash_keys_for_reading": {"hash_key": True, "hash_keys_for_reading": True},
+    "key_check_value": {"key_check_value": True},
     "variable_names": {"variable_names": ("AWS_REGION=EONPRO_AWS_REGION", "AWS_KMS_KEY_ID=EONPRO_KMS_KEY_ID")},
     "record_tables": {"record_tables": ("Patient.id=firstName+email:emailHash", "clinic.Lead.id=email")},
     "adopted": {"adopted": ("key=1234abcd-12ab-34cd-56ef-1234567890ab", "alias=alias/eonpro-phi-key")},
@@ -570,6 +570,21 @@ def test_no_name_of_another_environment_is_one_of_productions() -> None:
     assert [field for field, name in names.items() if name in others.values()] == ["value"]
 
 
+def test_the_check_values_and_the_keys_for_reading_are_variables_where_the_settings_ask_for_them() -> None:
+    assert read(key_check_value=True).variables[-1] == "ENCRYPTED_PHI_KEY_CHECK_VALUE"
+    assert read(hash_key=True, hash_keys_for_reading=True, key_check_value=True).variables[-3:] == (
+        "ENCRYPTED_PHI_KEY_CHECK_VALUE",
+        "ENCRYPTED_PHI_HASH_KEY_CHECK_VALUE",
+        "ENCRYPTED_PHI_HASH_KEYS_FOR_READING",
+    )
+    with pytest.raises(ContractError, match="hashKeysForReading needs hashKey"):
+        read(hash_keys_for_reading=True)
+    renamed = read(variable_names=("ENCRYPTED_PHI_KEY_CHECK_VALUE=EONPRO_CHECK",), key_check_value=True)
+    assert "EONPRO_CHECK" in renamed.delivered_variables
+    with pytest.raises(ContractError, match="a list of keys, which has no other name"):
+        read(variable_names=("ENCRYPTED_PHI_HASH_KEYS_FOR_READING=OTHER",))
+
+
 def test_the_names_of_the_hash_key_are_its_own_and_nothing_else_differs() -> None:
     settings = read(hash_key=True)
     data_key, hash_key = (settings.of_key(variable).names for variable in settings.wrapped_keys)
@@ -617,15 +632,3 @@ def test_all_faults_of_the_variables_names_are_told_at_once() -> None:
         read(variable_names=("AWS_REGION=EONPRO_KEY", "AWS_KMS_KEY_ID=EONPRO_KEY"))
     with pytest.raises(ContractError, match="the guide's name of another variable"):
         read(variable_names=("AWS_REGION=AWS_KMS_KEY_ID", "AWS_KMS_KEY_ID=AWS_REGION"))
-
-
-def test_a_key_of_the_documents_needs_the_buckets_that_it_is_for() -> None:
-    assert faults(documents_key=True) == (
-        ("settings", "documentsKey needs documentBuckets, the buckets whose objects it encrypts"),
-    )
-
-
-def test_a_bucket_of_the_audit_trail_holds_no_documents() -> None:
-    settings = read()
-    for bucket in (settings.names.trail_bucket, settings.names.access_log_bucket):
-        assert faults(document_buckets=(bucket,)) == (("documentBuckets", f"{bucket} is a bucket of the audit trail"),)

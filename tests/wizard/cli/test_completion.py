@@ -94,8 +94,7 @@ def test_first_come_the_commands_with_what_they_do(folder: Path) -> None:
     ("command", "actions"),
     [
         ("access-key", {"rotate", "retire"}),
-        ("documents", {"encrypt"}),
-        ("policy", {"operator", "boundary", "auditor", "delivery", "documents", "ci", "organization"}),
+        ("policy", {"operator", "boundary", "auditor", "delivery", "ci", "organization"}),
         ("completion", set(SHELLS)),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -284,21 +285,70 @@ def test_a_proof_of_another_data_key_is_no_proof(aws) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "full", "is_full"),
+    ("state", "full", "is_known", "is_full"),
     [
-        (DeliveryState.UNCHANGED, False, False),
-        (DeliveryState.UNCHANGED, True, True),
-        (DeliveryState.WRITTEN, False, True),
+        (DeliveryState.UNCHANGED, False, True, False),
+        (DeliveryState.UNCHANGED, False, False, True),
+        (DeliveryState.UNCHANGED, True, True, True),
+        (DeliveryState.WRITTEN, False, True, True),
     ],
 )
-def test_the_data_key_is_decrypted_only_after_a_change_or_when_somebody_asks_for_it(aws, state, full, is_full) -> None:
+def test_the_data_key_is_decrypted_only_after_a_change_if_asked_or_without_a_check_value(
+    aws, state, full, is_known, is_full
+) -> None:
     aws.credentials, of = CREDENTIALS, stored_data_key(aws)
     aws.parameters |= {"/eonpro/production/AWS_REGION": "us-east-1", "/eonpro/production/AWS_KMS_KEY_ID": KEY}
     there = Delivered(target="vercel", place="there", state=state, fingerprint=of.wrapped.fingerprint, checked_by="it")
     prover = FakeDecryptVerifier(aws=aws)
-    (proof,) = prove(context(aws), (there,), of.wrapped, prover=prover, full=full)
+    known = replace(of.wrapped, check_value=aws.check_value(of.wrapped) if is_known else None)
+    (proof,) = prove(context(aws), (there,), known, prover=prover, full=full)
     assert prover.full == [is_full]
     assert ("32 bytes unwrapped" in proof.detail, "dry run, no plaintext" in proof.detail) == (is_full, not is_full)
+
+
+def test_the_first_proof_that_opens_a_data_key_records_its_check_value_and_the_next_one_compares(aws) -> None:
+    aws.credentials, of = CREDENTIALS, stored_data_key(aws)
+    aws.parameters |= {"/eonpro/production/AWS_REGION": "us-east-1", "/eonpro/production/AWS_KMS_KEY_ID": KEY}
+    state = DeliveryState.UNCHANGED
+    there = Delivered(target="vercel", place="it", state=state, fingerprint=of.wrapped.fingerprint, checked_by="it")
+
+    def proof_of(wrapped: Any) -> Any:
+        return prove(context(aws), (there,), wrapped, prover=FakeDecryptVerifier(aws=aws), full=True)[0]
+
+    assert proof_of(of.wrapped).state is VerificationState.PROVED
+    recorded = aws.stored_keys[of.parameter].wrapped
+    assert recorded.check_value == aws.check_value(of.wrapped)
+    assert proof_of(recorded).state is VerificationState.PROVED
+    # Another key, under the same wrapped bytes as far as the store knows.
+    proof = proof_of(replace(recorded, check_value="0" * 16))
+    assert proof.state is VerificationState.FAILED and "but its key check value is 0000000000000000" in proof.detail
+
+
+def test_a_caller_who_may_not_write_tags_proves_and_records_nothing(aws) -> None:
+    aws.credentials, of = CREDENTIALS, stored_data_key(aws)
+    aws.key_rotation.failures["record_check_value"] = PermissionDenied("ssm:AddTagsToResource is denied", "ask")
+    there = Delivered(
+        target="vercel",
+        place="there",
+        state=DeliveryState.UNCHANGED,
+        fingerprint=of.wrapped.fingerprint,
+        checked_by="it",
+    )
+    (proof,) = prove(context(aws), (there,), of.wrapped, prover=FakeDecryptVerifier(aws=aws))
+    assert proof.state is VerificationState.PROVED and aws.stored_keys[of.parameter].wrapped.check_value is None
+
+
+def test_check_values_and_keys_for_reading_are_delivered_where_the_settings_ask(aws) -> None:
+    of = stored_data_key(aws)
+    known = replace(of.wrapped, check_value="0123456789abcdef")
+    (plain,) = variables_of(context(aws), known).values()
+    assert plain.optional == ()
+    asked = replace(context(aws), settings=settings(key_check_value=True))
+    (with_value,) = variables_of(asked, known).values()
+    assert with_value.optional == (("ENCRYPTED_PHI_KEY_CHECK_VALUE", "0123456789abcdef"),)
+    # What is not known is not delivered: an application that compares with nothing is right, one with a guess is not.
+    (unknown,) = variables_of(asked, of.wrapped).values()
+    assert unknown.optional == ()
 
 
 @pytest.mark.parametrize("cause", ["Throttled", "Unreachable", "InvalidResponse"])

@@ -180,6 +180,34 @@ def test_a_data_key_that_was_stored_by_a_run_that_then_ended_is_kept_by_the_next
     assert calls(aws).count("cloud.make_data_key") == 1
 
 
+def test_another_data_key_in_the_store_is_refused_before_it_is_kept_or_delivered(aws) -> None:
+    """Somebody wrote it there without tags: it is wrapped by the stack's key, and no version opens to it."""
+    first = ensure_data_key(aws, settings(), OUTPUTS)
+    aws.key_rotation.record_check_value(settings(), replace(first.wrapped, check_value="1" * 16))
+    foreign = replace(first, wrapped=wrapped("another stack's"))
+    aws.stored_keys[foreign.parameter] = foreign
+    before = dict(aws.key_rotation.entries)
+
+    with pytest.raises(DataKeyConflict, match="and no version in this environment does"):
+        ensure_data_key(aws, settings(), OUTPUTS, open_key=lambda key: replace(key, check_value="2" * 16))
+
+    assert aws.key_rotation.entries == before
+    # Where nobody here can open it, it is not known, and never wrong.
+    assert ensure_data_key(aws, settings(), OUTPUTS, open_key=lambda key: key).wrapped == foreign.wrapped
+
+
+def test_a_check_value_that_the_settings_ask_for_is_made_before_anything_is_delivered(aws) -> None:
+    asked = settings(key_check_value=True)
+    with pytest.raises(ResourceError, match="only the application opens it"):
+        ensure_data_key(aws, asked, OUTPUTS, open_key=lambda key: key)
+
+    stored = ensure_data_key(aws, asked, OUTPUTS, open_key=lambda key: replace(key, check_value="1" * 16))
+
+    assert stored.wrapped.check_value == "1" * 16
+    (entry,) = aws.key_rotation.entries.values()
+    assert entry.wrapped.check_value == "1" * 16 and calls(aws).count("cloud.make_data_key") == 1
+
+
 def test_an_adopted_data_key_is_kept_too(aws) -> None:
     ensure_data_key(aws, settings(), OUTPUTS, adopted=wrapped("by hand"))
     (version,) = aws.key_rotation.entries.values()

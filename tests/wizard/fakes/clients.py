@@ -24,7 +24,6 @@ from tests.wizard.fakes.diagnostics import FakeAccessDiagnostics
 from tests.wizard.fakes.ecs import FakeEcsServices
 from tests.wizard.fakes.requests import FakeRequests
 from tests.wizard.fakes.rotation import FakeKeyRotation
-from tests.wizard.fakes.s3_documents import FakeS3Documents
 from tests.wizard.fakes.usage import FakeUsageMetrics
 from wizard.core.clients import Draft
 from wizard.core.data_key import WrappedDataKey
@@ -295,7 +294,7 @@ class FakeAwsClient:
     wrapped_by: dict[str, str] = field(default_factory=dict)
     """Fingerprint → ARN of the key that wrapped it."""
     holds: dict[str, str] = field(default_factory=dict)
-    """Which former ENCRYPTION_KEY is in a wrapped key, by its fingerprint."""
+    """Which key is in a wrapped key, by its fingerprint; each other one holds a key of its own."""
     credentials: AppCredentials | None = None
     credentials_from: tuple[str, ...] = ("token", "container")
     """Where the application's credentials can be had."""
@@ -315,11 +314,15 @@ class FakeAwsClient:
     who_has_access: FakeAccess = field(default_factory=FakeAccess)
     ships: FakeEcsServices = field(default_factory=FakeEcsServices)
     buckets_held: FakeBackupStorage = field(default_factory=FakeBackupStorage)
-    s3_documents: FakeS3Documents = field(default_factory=FakeS3Documents)
     measured_usage: FakeUsageMetrics = field(default_factory=FakeUsageMetrics)
     noted: FakeAccessDiagnostics | None = None
     keys_held: FakeKeyRotation | None = None
     """Of this Region, as are the four above."""
+
+    def check_value(self, wrapped: WrappedDataKey) -> str:
+        """The check value of the key that KMS would unwrap."""
+        held = self.holds.get(wrapped.fingerprint, wrapped.fingerprint)
+        return hashlib.sha256(held.encode()).hexdigest()[:16]
 
     def _call(self, name: str, detail: str = "") -> None:
         self.log.append(f"cloud.{name}" + (f" {detail}" if detail else ""))
@@ -1098,8 +1101,13 @@ class FakeDecryptVerifier:
             same=tuple(
                 key.fingerprint
                 for key in reading
-                if full and self.aws.holds.get(key.fingerprint, key) == self.aws.holds.get(fingerprint)
+                if full and self.aws.check_value(key) == self.aws.check_value(batch.wrapped)
             ),
+            check_values={
+                key.fingerprint: self.aws.check_value(key)
+                for key in (*dict(batch.wrapped_keys).values(), *reading)
+                if full and opens
+            },
         )
 
 

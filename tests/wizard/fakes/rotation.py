@@ -67,7 +67,8 @@ class FakeKeyRotation:
         seed = f"{wrapped.fingerprint} under {destination} {len(self.aws.wrapped_by)}".ljust(160).encode()
         made = WrappedDataKey(value=base64.b64encode(seed).decode())
         self.aws.wrapped_by[made.fingerprint] = destination
-        return made
+        self.aws.holds[made.fingerprint] = self.aws.holds.get(wrapped.fingerprint, wrapped.fingerprint)
+        return replace(made, check_value=wrapped.check_value)
 
     def versions(self, settings: Settings) -> tuple[DataKeyVersion, ...]:
         self._call("versions")
@@ -126,6 +127,14 @@ class FakeKeyRotation:
             ),
         )
         return self._marked(self.entries[wrapped.fingerprint], self._stored_key(settings))
+
+    def record_check_value(self, settings: Settings, wrapped: WrappedDataKey) -> None:
+        self._call("record_check_value", wrapped.fingerprint)
+        if (entry := self.entries.get(wrapped.fingerprint)) is not None:
+            self.entries[wrapped.fingerprint] = replace(entry, wrapped=wrapped)
+        stored_keys, name = self._stored_keys(settings), settings.names.stored_data_key
+        if (stored := stored_keys.get(name)) is not None and stored.wrapped == wrapped:
+            stored_keys[name] = replace(stored, wrapped=wrapped)
 
     def reserve_new(self, settings: Settings, wrapped: WrappedDataKey, *, key_arn: str, at: datetime) -> WrappedDataKey:
         self._call("reserve_new", wrapped.fingerprint)
@@ -217,7 +226,7 @@ class FakeWrapper:
         made = WrappedDataKey(value=base64.b64encode(seed).decode())
         self.aws.holds[made.fingerprint] = self.key
         self.aws.wrapped_by[made.fingerprint] = key_arn
-        return made
+        return replace(made, check_value=self.aws.check_value(made))
 
 
 def _value_of(version: DataKeyVersion) -> StoredValue:

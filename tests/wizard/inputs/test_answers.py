@@ -364,6 +364,8 @@ def good_values() -> dict[str, Any]:
         "strict_key_policy": True,
         "exclusive_use": True,
         "hash_key": True,
+        "hash_keys_for_reading": True,
+        "key_check_value": True,
         "multi_region": True,
         "replica_regions": ("eu-central-1", "eu-west-2"),
         "former_key": "wrap",
@@ -390,8 +392,6 @@ def good_values() -> dict[str, Any]:
         "replace_variable": ("AWS_REGION",),
         "variable_names": ("AWS_KMS_KEY_ID=EONPRO_KMS_KEY_ID",),
         "record_tables": ("Patient.id=email:emailHash",),
-        "document_buckets": ("clinic-documents",),
-        "documents_key": True,
     }
 
 

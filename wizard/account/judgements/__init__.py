@@ -16,7 +16,6 @@ from wizard.account.judgements import (
     policies,
     principal,
     runtime,
-    s3_documents,
     stack,
     stored_data_key,
     trail,
@@ -71,7 +70,6 @@ ALL_CHECKS: tuple[Judgement, ...] = (
     *policies.OTHER_CHECKS,
     *trail.OTHER_CHECKS,
     *alerts.OTHER_CHECKS,
-    *s3_documents.OTHER_CHECKS,
     *runtime.OTHER_CHECKS,
 )
 

@@ -20,6 +20,7 @@ from wizard.core.models.delivery import AppVariables, ChildResult, StoredDataKey
 from wizard.core.models.rotation import S3, LastBackup, file_name_of
 from wizard.core.next_command import NO_COMMAND, Command, Text, chain
 from wizard.core.safe_text import quoted
+from wizard.data_key import opening
 from wizard.targets.port import DeployTarget, deploy_targets
 
 codes.declare(
@@ -28,6 +29,7 @@ codes.declare(
     after="target-missing",
 )
 codes.declare("data-key-wrong-length unwrap-failed data-key-version-lost", after="stored-key-replica-differs")
+codes.declare("key-check-value-differs", after="unwrap-failed")
 codes.declare("access-denied proof-failed", after="task-definition-behind")
 codes.implies("stored-key-of-another-kms-key", codes.UNPROVEN)
 # Without a data key at hand only the permission is asked: a denial has a cause of its own.
@@ -39,7 +41,7 @@ codes.implies("stored-key-missing", "parameter-missing variable-missing")
 codes.implies("data-key-not-created", "variable-missing parameter-missing")
 # What differs from a wrong stored value may be right, and a value that is no data key has no version to lose.
 codes.implies(
-    "stored-key-of-another-kms-key data-key-wrong-length unwrap-failed",
+    "stored-key-of-another-kms-key data-key-wrong-length unwrap-failed key-check-value-differs",
     "data-key-foreign variable-outdated parameter-wrong data-key-version-lost",
 )
 
@@ -390,12 +392,50 @@ def check_decryption(facts: StackFacts) -> Iterator[Notice]:
             )
         elif result.proved and variables is None:
             yield Notice.good(f"{result.principal} may decrypt with the key; no data key was at hand to verify it with")
+        elif result.proved and (problem := _another_key(facts, result)):
+            stored_key = stored.wrapped if stored else None
+            yield _differs(problem, restore_previous(facts, stored_key) if stored_key else NO_COMMAND)
         elif result.proved:
             yield Notice.good(f"{result.principal} can decrypt the data key {result.fingerprint}")
         elif result.cause == "Unsupported":
             yield Notice.unknown(f"whether {arn} may decrypt, without the stored data key", why=result.message)
         else:
             yield _failed(facts, arn, result, stored)
+
+
+def _another_key(facts: StackFacts, result: ChildResult) -> str | None:
+    """Why a stored value that was opened is another key than it should be; None where it was not opened."""
+    for each in (facts, *facts.beside):
+        stored = each.stored_data_key
+        if not result.check_values or not isinstance(stored, StoredDataKey):
+            continue
+        versions = known_or(each.versions, ())
+        is_new = not any(version.kept and version.wrapped == stored.wrapped for version in versions)
+        wrapped = opening.opened(stored.wrapped, result.check_values)
+        if problem := opening.another_key(wrapped, versions, is_new=is_new):
+            return problem
+    return None
+
+
+def _differs(problem: str, command: Command) -> Notice:
+    why = "what is encrypted from now on is under another key than the records: neither opens the other's"
+    return Notice.wrong("key-check-value-differs", what=problem, why=why, command=command, advice=RESTART)
+
+
+@judgement("data-key-stored")
+def check_check_values(facts: StackFacts) -> Iterator[Notice]:
+    """Whether what is recorded of the key says that the stored one, and each version, is the key that it should be."""
+    stored = facts.stored_data_key
+    if not isinstance(stored, StoredDataKey):
+        return  # Reported by check_stored_data_key.
+    versions = needed(f"the versions of {facts.settings.names.stored_data_key}", facts.versions)
+    others = [version for other in facts.beside for version in known_or(other.versions, ())]
+    same_as = next((version.same_as for version in versions if version.wrapped == stored.wrapped), None)
+    if problem := opening.another_key(stored.wrapped, versions, same_as=same_as, others=others):
+        # Which of them is right is not known: nothing is replaced.
+        yield _differs(problem, fixes.wizard(facts, "verify", "--full"))
+    elif stored.wrapped.check_value:
+        yield Notice.good(f"{stored.wrapped.fingerprint} opens to the key {stored.wrapped.check_value}, as recorded")
 
 
 def _verdict(
@@ -436,6 +476,7 @@ def _is_unknown(facts: StackFacts, wrapped: WrappedDataKey) -> bool:
 _BY_VERDICT = {
     "WrongLength": "data-key-wrong-length",
     "WrongKey": "unwrap-failed",
+    "WrongKeyCheckValue": "key-check-value-differs",
     "InvalidCiphertext": "unwrap-failed",
     "AccessDenied": "access-denied",
 }
@@ -461,4 +502,4 @@ def _failed(facts: StackFacts, arn: str, result: ChildResult, stored: StoredData
 
 
 ACCESS_CHECKS: tuple[Judgement, ...] = (check_decryption, check_stored_data_key)
-OTHER_CHECKS: tuple[Judgement, ...] = (check_versions,)
+OTHER_CHECKS: tuple[Judgement, ...] = (check_versions, check_check_values)

@@ -5,7 +5,7 @@ Calls SSM and Secrets Manager. The stored data key is only created here; only `v
 
 from collections.abc import Mapping
 
-from components.settings import KEY_ID_VARIABLE, REGION_VARIABLE, WRAPPED_KEYS, SecretStore
+from components.settings import WRAPPED_KEYS, SecretStore
 from wizard.aws.auth.session import Session, SessionClient
 from wizard.aws.data_keys import stores
 from wizard.core import retry
@@ -108,7 +108,7 @@ class StoredDataKeys(SessionClient):
     ) -> tuple[ForeignVariable, ...]:
         """Those whose value is not the stack's and whose tags do not say that this program made them."""
         target_store = store_of(self._session, store)
-        return foreign(target_store, prefix, own, target_store.read([f"{prefix}/{name}" for name in _COMPANIONS]))
+        return foreign(target_store, prefix, own, target_store.read([f"{prefix}/{name}" for name in own.variables]))
 
     def check_parameters(
         self, prefix: str, batch: AppVariables, *, store: SecretStore = SecretStore.PARAMETER_STORE
@@ -146,7 +146,7 @@ def read_stored_data_key(store: stores.Store, name: str) -> StoredDataKey | None
         )
     return StoredDataKey(
         parameter=name,
-        wrapped=wrapped,
+        wrapped=stores.with_check_value(wrapped, tags),
         key_arn=tags.get(key_arn_tag),
         version=stored.version,
         store=store.kind,
@@ -162,6 +162,7 @@ def store_data_key(
         stores.KEY_ARN_TAG: key_arn,
         stores.FINGERPRINT_TAG: wrapped.fingerprint,
         stores.CREATED_BY_TAG: stores.CREATED_BY,
+        **stores.check_value_tag(wrapped),
     }
     return store.create(
         name,
@@ -217,9 +218,6 @@ def deliver(
         checked_by="values read back",
         plain=next((stored.type for stored in stored_keys if stored.type not in ("", stores.SECURE)), ""),
     )
-
-
-_COMPANIONS = (KEY_ID_VARIABLE, REGION_VARIABLE)
 
 
 def foreign(

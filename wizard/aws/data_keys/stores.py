@@ -5,7 +5,7 @@ Calls SSM and Secrets Manager.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import uuid4
@@ -15,6 +15,7 @@ from components.settings.stored_values import DATA_KEY
 from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.session import Session, tags_of, utc
 from wizard.core import retry
+from wizard.core.data_key import CHECK_VALUE, WrappedDataKey
 from wizard.core.errors import OutcomeUnknown, PermissionDenied, ResourceError, Unreachable, Unsupported
 from wizard.core.next_command import Command, shell
 from wizard.core.retry import Clock, Reason
@@ -25,6 +26,7 @@ NEXT_KEY_ARN_TAG = "eonpro:next-key-arn"
 NEXT_FINGERPRINT_TAG = "eonpro:next-fingerprint"
 """The value that a replacement in progress is about to write (`wizard.aws.data_keys.versions`). Until it has ended, the
 old and the new value are both right."""
+CHECK_VALUE_TAG = "eonpro:key-check-value"
 CREATED_BY_TAG = "eonpro:made-by"
 CREATED_BY = "eonpro-kms wizard"
 SECURE = "SecureString"
@@ -37,6 +39,21 @@ def description_of(name: str) -> str:
     return (
         f"EONPRO PHI {value.noun}, wrapped; the tags say by which key. Never delete or overwrite it: {value.without}."
     )
+
+
+def check_value_tag(wrapped: WrappedDataKey) -> dict[str, str]:
+    """The tag with the key check value of the wrapped key; none where that is not known.
+
+    It names the wrapped key too: beside a newer value, which another version of this program wrote, it says nothing.
+    """
+    return {CHECK_VALUE_TAG: f"{wrapped.check_value} of {wrapped.fingerprint}"} if wrapped.check_value else {}
+
+
+def with_check_value(wrapped: WrappedDataKey, tags: Mapping[str, str]) -> WrappedDataKey:
+    """The wrapped key with the key check value that the tags have of it, if any."""
+    value, _, fingerprint = tags.get(CHECK_VALUE_TAG, "").partition(" of ")
+    is_known = fingerprint == wrapped.fingerprint and CHECK_VALUE.fullmatch(value)
+    return replace(wrapped, check_value=value) if is_known else wrapped
 
 
 BACKUP_DESCRIPTION = "When and where eonpro-kms last backed up the data key of this environment."

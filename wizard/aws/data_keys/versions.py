@@ -12,6 +12,7 @@ from functools import partial
 from components.settings.names import Names
 from wizard.aws.data_keys.stored import store_data_key
 from wizard.aws.data_keys.stores import (
+    CHECK_VALUE_TAG,
     CREATED_BY,
     CREATED_BY_TAG,
     FINGERPRINT_TAG,
@@ -21,14 +22,16 @@ from wizard.aws.data_keys.stores import (
     READ_BACK_SECONDS,
     Store,
     StoredValue,
+    check_value_tag,
     description_of,
     read_with_tags,
+    with_check_value,
 )
 from wizard.core import retry
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict
 from wizard.core.models.rotation import DataKeyVersion, StoredKey, VersionOrigin
-from wizard.core.next_command import Command
+from wizard.core.next_command import Command, wizard
 from wizard.core.retry import Reason
 
 NEW_FOLDER = "new"
@@ -78,7 +81,7 @@ class DataKeyVersions:
             parameter=self.stored_data_key,
             version=stored.version,
             value=stored.value,
-            wrapped=wrapped,
+            wrapped=wrapped and with_check_value(wrapped, tags),
             key_arn=key_arn,
             tagged=tagged,
             at=stored.at,
@@ -172,7 +175,7 @@ class DataKeyVersions:
         tags = self.store.tags(name)
         origin = tags.get(ORIGIN_TAG, "")
         return DataKeyVersion(
-            wrapped=wrapped,
+            wrapped=with_check_value(wrapped, tags),
             key_arn=tags.get(KEY_ARN_TAG),
             parameter=name,
             origin=VersionOrigin(origin) if origin in set(VersionOrigin) else VersionOrigin.UNKNOWN,
@@ -194,7 +197,7 @@ class DataKeyVersions:
         same_as: str | None = None,
         was_current: bool = False,
     ) -> DataKeyVersion:
-        """Create an entry for a version and read it back. An existing entry is left unchanged, whoever created it.
+        """Create an entry for a version and read it back. The value of an existing entry stays, whoever created it.
 
         `was_current`: it was the stored data key, and is no longer.
         """
@@ -205,6 +208,7 @@ class DataKeyVersions:
                 SAME_AS_TAG: same_as or fingerprint,
                 **({KEY_ARN_TAG: key_arn} if key_arn else {}),
                 **({REPLACED_AT_TAG: at.isoformat(timespec="seconds")} if was_current else {}),
+                **check_value_tag(wrapped),
             }
             description = (
                 f"EONPRO PHI {self.names.noun} {fingerprint}, {origin.value}; a kept version. "
@@ -275,6 +279,24 @@ class DataKeyVersions:
                     return stored
         return None
 
+    def record_check_value(self, wrapped: WrappedDataKey) -> None:
+        """Tag the version's entry, and the stored key where it holds this version, with its key check value.
+
+        Raises DataKeyConflict where another one is recorded for it.
+        """
+        tag = check_value_tag(wrapped)
+        for name in (self.name_of(wrapped.fingerprint), self.stored_data_key):
+            stored, tags = read_with_tags(self.store, name)
+            if stored is None or stored.value != wrapped.value or tag.items() <= tags.items():
+                continue
+            if (recorded := with_check_value(wrapped, {**tags}).check_value) not in (None, wrapped.check_value):
+                raise DataKeyConflict(
+                    f"{name} opens to the key {wrapped.check_value}, and its tag {CHECK_VALUE_TAG} says {recorded}; "
+                    "nothing was changed",
+                    wizard("doctor"),
+                )
+            self.store.tag(name, tag)
+
     # --- the one replacement -----------------------------------------------------------------------------------
 
     def replace_current(self, version: DataKeyVersion, *, key_arn: str, expected: StoredKey, at: datetime) -> None:
@@ -286,7 +308,7 @@ class DataKeyVersions:
         write is noticed afterwards by the version number and reported. It is in the parameter's history.
         """
         self._require_entries(version, expected)
-        final = {FINGERPRINT_TAG: version.fingerprint, KEY_ARN_TAG: key_arn}
+        final = {FINGERPRINT_TAG: version.fingerprint, KEY_ARN_TAG: key_arn, **check_value_tag(version.wrapped)}
         if not expected.exists:
             if not store_data_key(self.store, self.stored_data_key, version.wrapped, key_arn=key_arn, tags=self.tags):
                 raise self._changed_meanwhile(expected)

@@ -15,6 +15,7 @@ from typing import Any
 
 from components.settings import OPTIONAL_VALUES, Outputs, Settings
 from components.settings.arn import Arn
+from components.settings.stored_values import DATA_KEY
 from wizard.account.facts import StackFacts
 from wizard.commands import deployed_stack
 from wizard.commands.backup import destination
@@ -177,6 +178,13 @@ def _require_data_key(backup: Backup, place: str, deployed: StackFacts, stored: 
             f"{place} holds the data key {backup.fingerprint}, but the application uses {in_use}",
             wizard("backup", "--stack", deployed.stack, "--to", file_name_of(deployed.settings.environment, in_use)),
         )
+    recorded = stored.wrapped.check_value
+    if recorded and backup.wrapped.check_value not in (None, recorded):
+        raise DataKeyConflict(
+            f"{place} says that {in_use} opens to the key {backup.wrapped.check_value}, but the key check value of the "
+            f"stored one is {recorded}",
+            wizard("verify", "--stack", deployed.stack, "--full"),
+        )
 
 
 def _credentials_of(principal: str, target: DeployTarget, deployed: StackFacts) -> AppCredentials:
@@ -293,8 +301,13 @@ def _read_copy(name: str, region: str, deployed: StackFacts) -> DataKeyVersion:
 
 def _fault(version: DataKeyVersion, credentials: AppCredentials, clients: Clients) -> str:
     """Why the application does not open a version; empty if it does."""
+    # The child compares: another key than the one that was backed up is not opened.
+    check_value = version.wrapped.check_value
     variables = AppVariables(
-        region=Arn.parse(version.key_arn or "").region, key_arn=version.key_arn or "", wrapped=version.wrapped
+        region=Arn.parse(version.key_arn or "").region,
+        key_arn=version.key_arn or "",
+        wrapped=version.wrapped,
+        optional=((DATA_KEY.check_value, check_value),) if check_value else (),
     )
     result = clients.prover.prove(credentials, variables, retry_seconds=0, full=True)
     is_same = result.fingerprint == version.fingerprint

@@ -161,9 +161,10 @@ def push(
     replaceable = _refuse_conflicts(context, scopes, existing)
     with Threads(max_workers=2) as pool:
         credentials = pool.submit(delivery.find_credentials, context, context.targets)
-        stored = delivery.ensure_data_key(aws, settings, outputs, keeps_versions=False)
+        open_key = deliver_and_verify.opener(clients, context)
+        stored = delivery.ensure_data_key(aws, settings, outputs, keeps_versions=False, open_key=open_key)
         deliver_and_verify.show_stored_data_key(ui, stored, outputs)
-        deliver_and_verify.ensure_values_beside(ui, aws, settings, outputs, keeps_versions=False)
+        deliver_and_verify.ensure_values_beside(ui, aws, settings, outputs, keeps_versions=False, open_key=open_key)
         delivered = delivery.deliver(
             context,
             stored.wrapped,

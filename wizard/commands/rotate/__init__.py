@@ -28,6 +28,7 @@ class RotateOptions:
     reencrypt: str | None = None
     """The ARN of the KMS key that wraps the data key from then on."""
     data_key: bool = False
+    hash_key: bool = False
     promote: str | None = None
     """The fingerprint of the data key that becomes the current one."""
     reencrypted: Sequence[Path] = ()
@@ -41,13 +42,13 @@ class RotateOptions:
 
     NEEDS: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "--yes": ("--cmk", "--schedule", "--reencrypt"),
-        "--confirm": ("--data-key", "--promote", "--reencrypt"),
+        "--confirm": ("--data-key", "--hash-key", "--promote", "--reencrypt"),
         "--reencrypted": ("--promote",),
         "--no-hash-columns": ("--promote",),
         "--scanned": ("--promote",),
         "--no-records": ("--promote",),
-        "--redeploy": ("--promote", "--reencrypt"),
-        "--no-redeploy": ("--promote", "--reencrypt"),
+        "--redeploy": ("--promote", "--reencrypt", "--hash-key"),
+        "--no-redeploy": ("--promote", "--reencrypt", "--hash-key"),
     }
     """Flags that do something only beside one of these words."""
 
@@ -57,14 +58,18 @@ class RotateOptions:
         parser.add_argument("--schedule", type=int, metavar="DAYS", help="days between automatic rotations")
         parser.add_argument("--reencrypt", metavar="KEY", help="wrap the data key under another KMS key (its ARN)")
         parser.add_argument("--data-key", action="store_true", help="a new data key; the old one stays current")
-        parser.add_argument("--promote", metavar="FINGERPRINT", help="make the new data key the current one")
+        parser.add_argument("--hash-key", action="store_true", help="a new hash key; the old one stays current")
+        parser.add_argument(
+            "--promote", metavar="FINGERPRINT", help="make the new data key, or hash key, the current one"
+        )
         parser.add_argument(
             "--reencrypted",
             type=Path,
             action="append",
             metavar="FILE",
             default=[],
-            help="with --promote: what `phi reencrypt --json` printed for a table; for each table",
+            help="with --promote: what `phi reencrypt --json` printed for a table (of a hash key: `phi index --json`); "
+            "for each table",
         )
         parser.add_argument(
             "--no-hash-columns",
@@ -86,13 +91,14 @@ class RotateOptions:
         )
 
     def run(self, request: Request, clients: Clients) -> Result:
-        from wizard.commands.rotate import data_key, key, reencrypt, result
+        from wizard.commands.rotate import data_key, hash_key, key, reencrypt, result
 
         actions = {
             "--cmk": self.cmk,
             "--schedule DAYS": self.schedule is not None,
             "--reencrypt KEY": self.reencrypt is not None,
             "--data-key": self.data_key,
+            "--hash-key": self.hash_key,
             "--promote FINGERPRINT": self.promote is not None,
         }
         if (count := sum(actions.values())) != 1:
@@ -109,6 +115,8 @@ class RotateOptions:
             return result.finish(clients.ui, done)
         if self.data_key:
             return result.finish(clients.ui, data_key.make_new(request, clients))
+        if self.hash_key:
+            return result.finish(clients.ui, hash_key.make_new(request, clients))
         done = data_key.promote(
             request,
             clients,

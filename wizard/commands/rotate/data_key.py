@@ -5,14 +5,14 @@ Acts through the ports. KMS creates the data key wrapped; every version is kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from components.settings import DATA_KEY_VARIABLE, SecretStore
+from components.settings import DATA_KEY_VARIABLE, STORED_VALUES, SecretStore
 from wizard.account.facts import running
 from wizard.commands.push.command import may_follow, offer
-from wizard.commands.rotate import replace_version
+from wizard.commands.rotate import hash_evidence, replace_version
 from wizard.commands.rotate.evidence import (
     REENCRYPT,
     ScanEvidence,
@@ -34,6 +34,7 @@ from wizard.commands.rotate.versions import (
     DataKeyStore,
     keep_everywhere,
     keep_stored_keys,
+    of_version,
     pending,
     read_stack,
     refuse_another_key,
@@ -41,7 +42,7 @@ from wizard.commands.rotate.versions import (
     version_of,
 )
 from wizard.core.clients import Clients, Request
-from wizard.core.errors import Cancelled, ResourceError, SetupError, attempted
+from wizard.core.errors import Cancelled, ResourceError, SetupError, UsageError, attempted
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, StoredKey, VersionOrigin
@@ -53,24 +54,39 @@ from wizard.setup import confirmation, foreign_variables
 def make_new(request: Request, clients: Clients) -> RotateResult:
     """Create a data key as another version. An earlier one that is not in use yet is shown instead."""
     data_keys = read_stack(request, clients)
-    ui = clients.ui
+    why = "The records then have to be re-encrypted with the new data key. Both are kept forever."
+    old, new, changed = make_version(request, clients, data_keys, wizard("rotate", "--data-key"), why=why)
+    return RotateResult(
+        action=Action.DATA_KEY,
+        stack=data_keys.stack,
+        changed=changed,
+        versions=data_keys.versions(),
+        subject=new,
+        next=next_steps(data_keys, old=old, new=new),
+    )
+
+
+def make_version(
+    request: Request, clients: Clients, data_keys: DataKeyStore, command: Command, *, why: str
+) -> tuple[str, DataKeyVersion, bool]:
+    """The fingerprint of the stored key, the version that comes next, and whether this run created it.
+
+    One that is not in use yet is not created again. `why`: what has to be done then.
+    """
+    ui, noun = clients.ui, data_keys.settings.names.noun
     current = stored(data_keys)
     assert current.wrapped is not None
-    ui.section("Data keys")
+    ui.section(f"{noun.capitalize()}s")
     waiting = pending(data_keys.versions())
     if waiting:
         show_versions(ui, data_keys.versions(), data_keys.outputs.key_arns)
         ui.line(f"{waiting[0].fingerprint} exists already and is not in use yet; no other is created", mark=Mark.INFO)
     else:
-        ui.line(f"{current.wrapped.fingerprint} stays the current data key; a new one is kept as another version")
+        ui.line(f"{current.wrapped.fingerprint} stays the current {noun}; a new one is kept as another version")
         for value in (other.settings.names.value for other in data_keys.others):
-            ui.line(f"the {value.noun} stays as it is: {value.unchanged}", mark=Mark.INFO)
-        confirm_by_name(
-            request,
-            clients,
-            wizard("rotate", "--data-key", "--stack", data_keys.stack),
-            why="The records then have to be re-encrypted with the new data key. Both are kept forever.",
-        )
+            if value.unchanged:
+                ui.line(f"the {value.noun} stays as it is: {value.unchanged}", mark=Mark.INFO)
+        confirm_by_name(request, clients, command.plus("--stack", data_keys.stack), why=why)
     with data_keys.deployed.engine.alone(request.stack):
         now = clients.now()
         keep_stored_keys(data_keys, at=now)
@@ -82,16 +98,13 @@ def make_new(request: Request, clients: Clients) -> RotateResult:
             reserved = data_keys.own.key_rotation.reserve_new(data_keys.settings, wrapped, key_arn=key_arn, at=now)
         changed = not waiting and reserved == wrapped
         new = keep_everywhere(data_keys, reserved, key_arn=key_arn, origin=VersionOrigin.MADE, at=now)
-    versions = data_keys.versions()
+        new = replace_version.with_check_value(clients, data_keys, new)
     if reserved != wrapped:
         ui.line(f"another run created {new.fingerprint} at the same time; no other is created", mark=Mark.INFO)
     if changed:
         ui.line(f"{new.fingerprint} created, wrapped by the key, and kept in {new.parameter}", mark=Mark.OK)
-        show_versions(ui, versions, data_keys.outputs.key_arns)
-    steps = next_steps(data_keys, old=current.wrapped.fingerprint, new=new)
-    return RotateResult(
-        action=Action.DATA_KEY, stack=data_keys.stack, changed=changed, versions=versions, subject=new, next=steps
-    )
+        show_versions(ui, data_keys.versions(), data_keys.outputs.key_arns)
+    return current.wrapped.fingerprint, new, changed
 
 
 def next_steps(data_keys: DataKeyStore, *, old: str, new: DataKeyVersion) -> tuple[str, ...]:
@@ -127,12 +140,22 @@ def fetch_command(data_keys: DataKeyStore, *, old: str, new: DataKeyVersion) -> 
     stored = [other.settings.names for other in data_keys.others]
     wrapped = {DATA_KEY_VARIABLE: former.parameter, f"NEW_{DATA_KEY_VARIABLE}": new.parameter}
     wrapped |= {names.variable: names.stored_data_key for names in stored}
-    # These are the usual names, whatever the application's own environment calls them.
+    return export_command(
+        data_keys, wrapped, advice=f"the wrapped {old} and {new.fingerprint}; only the KMS key decrypts them"
+    )
+
+
+def export_command(data_keys: DataKeyStore, wrapped: Mapping[str, str], *, advice: str) -> Command:
+    """The command that puts the wrapped keys of these names in the store into these variables, for `phi`."""
+    # These are the usual names, whatever the application's own environment calls them. A check value would be that of
+    # the key in use.
     usual = "" if data_keys.settings.delivered_names.are_guides else "PHI_VARIABLE_NAMES= "
+    if data_keys.settings.key_check_value:
+        usual += "".join(f"{value.check_value}= " for value in STORED_VALUES)
     return Command(
         f"export {usual}AWS_REGION={data_keys.own.region} AWS_KMS_KEY_ID={data_keys.own.key_arn}",
         *(part for name, stored in wrapped.items() for part in (f' {name}="$(', _read(data_keys, stored), ')"')),
-        advice=f"the wrapped {old} and {new.fingerprint}; only the KMS key decrypts them",
+        advice=advice,
     )
 
 
@@ -154,8 +177,12 @@ def promote(
     scanned: Sequence[Path] = (),
     no_records: bool = False,
 ) -> RotateResult:
-    """Make the version the current one after a typed confirmation; deliver and verify it."""
-    data_keys = read_stack(request, clients)
+    """Make the version the current one after a typed confirmation; deliver and verify it.
+
+    It may be one of the hash key.
+    """
+    data_keys = of_version(read_stack(request, clients), fingerprint)
+    is_hash_key = bool(data_keys.settings.names.value.reading)
     command = wizard("rotate", "--promote", "FINGERPRINT", "--stack", data_keys.stack)
     current = stored(data_keys)
     assert current.wrapped is not None
@@ -163,7 +190,13 @@ def promote(
     former = data_keys.own.key_rotation.version(data_keys.settings, current.wrapped.fingerprint)
     scans: tuple[ScanEvidence, ...] = ()
     # The same data key, wrapped again or current already, changes no record and no hash.
-    if former is None or former.same_as != version.same_as:
+    if is_hash_key:
+        if scanned or no_records:
+            raise UsageError(
+                "--scanned and --no-records are about records, and a hash key has none; nothing was changed", command
+            )
+        hash_evidence.require_promotable(data_keys, version, former, files=reencrypted, no_hash_columns=no_hash_columns)
+    elif former is None or former.same_as != version.same_as:
         require_carried(data_keys, version, files=reencrypted, no_hash_columns=no_hash_columns)
         scans = require_scanned(
             data_keys,
@@ -202,6 +235,8 @@ def _warnings(data_keys: DataKeyStore, version: DataKeyVersion, *, old: str) -> 
     former = data_keys.own.key_rotation.version(data_keys.settings, old)
     if former is not None and former.same_as == version.same_as:
         return ("it is the same data key, wrapped again: no record has to be re-encrypted",)
+    if data_keys.settings.names.value.reading:
+        return hash_evidence.warnings(data_keys, old=old)
     return (
         f"the application can no longer read records of {old} that were not re-encrypted before, nor find anything by "
         "search hashes that were not carried",
@@ -240,6 +275,7 @@ def put_in_place(
         _refuse_under_rolling_release(to)
         ui.working("checking that the key decrypts it")
         opened = prove_opening(clients, data_keys, version, trusted=trusted)
+        version = opened.version
         ui.line(f"{version.fingerprint} is {opened.words}", mark=Mark.OK)
         for warning in (*warnings, *_rolling_release_warning(to)):
             ui.line(warning, mark=Mark.WARN)

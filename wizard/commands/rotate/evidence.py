@@ -127,7 +127,8 @@ def require_carried(
         )
 
 
-def _json(flag: str, file: Path, hint: str) -> Any:
+def read_json(flag: str, file: Path, hint: str) -> Any:
+    """The JSON of a file that an option names. Raises UsageError."""
     try:
         return safe_text.parse_json(read_text(file, streams=True))
     except (OSError, ValueError) as error:
@@ -135,7 +136,7 @@ def _json(flag: str, file: Path, hint: str) -> Any:
 
 
 def _result(file: Path) -> dict[str, Any]:
-    document = _json("--reencrypted", file, _RESULT_HINT)
+    document = read_json("--reencrypted", file, _RESULT_HINT)
     if not isinstance(document, dict) or not {"table", "to", "complete", "hashColumns"} <= document.keys():
         raise UsageError(f"--reencrypted {file} is not what `phi reencrypt --json` printed", _RESULT_HINT)
     return document
@@ -226,7 +227,7 @@ def _refuse_records(tables: Sequence[RecordTable], files: Sequence[Path]) -> Non
 
 def _read(file: Path) -> Mapping[str, Any]:
     hint = scan_command(advice="writes it, with the wrapped keys in the environment")
-    document = _json("--scanned", file, hint)
+    document = read_json("--scanned", file, hint)
     try:
         is_scan = document["command"] == "scan" and document.keys() >= _FIELDS and bool(document["keys"])
         datetime.fromisoformat(document["at"]).astimezone()

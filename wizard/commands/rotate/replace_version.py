@@ -6,7 +6,7 @@ Acts through the ports.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -18,12 +18,12 @@ from wizard.commands.rotate.versions import (
 )
 from wizard.core.clients import Clients
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.errors import DataKeyConflict, PermissionDenied, Unreachable, Unsupported
-from wizard.core.models.delivery import AppVariables, ChildResult, Delivered, Verification
+from wizard.core.errors import DataKeyConflict, PermissionDenied, SetupError, Unsupported, attempted
+from wizard.core.models.delivery import ChildResult, Delivered, Verification
 from wizard.core.models.rotation import DataKeyVersion, StoredKey
 from wizard.core.next_command import Text, wizard
 from wizard.core.ports.run import TargetContext
-from wizard.data_key import delivery
+from wizard.data_key import delivery, opening
 from wizard.setup import deliver_and_verify
 from wizard.targets.port import deploy_target, deploy_targets
 
@@ -96,18 +96,24 @@ class DecryptProof:
 
     how: ProofMethod
     words: str
+    version: DataKeyVersion
+    """The version; with its key check value, where that is known."""
 
 
 def same_version(clients: Clients, data_keys: DataKeyStore, wrapped: WrappedDataKey) -> DataKeyVersion | None:
-    """The version, the current one first, that opens to the same data key, as far as the application can decrypt it.
+    """The version, the current one first, that opens to the same data key: by their key check values, else as far as
+    the application can decrypt it.
 
     None where there is none, or where the application's credentials are not at hand. Raises Unreachable.
     """
     key_arn = data_keys.outputs.key_arn
     ours = [version for version in data_keys.versions() if version.key_arn == key_arn]
-    if not ours:
-        return None
     ours.sort(key=lambda version: not version.current)
+    known = [version.wrapped.check_value for version in ours]
+    if wrapped.check_value and wrapped.check_value in known:
+        return ours[known.index(wrapped.check_value)]
+    if not ours or (wrapped.check_value and None not in known):
+        return None
     answer = _as_application(clients, data_keys, wrapped, reading=[version.wrapped for version in ours])
     same = answer[1].same if answer else ()
     return next((version for version in ours if version.fingerprint in same), None)
@@ -116,36 +122,51 @@ def same_version(clients: Clients, data_keys: DataKeyStore, wrapped: WrappedData
 def _as_application(
     clients: Clients, data_keys: DataKeyStore, wrapped: WrappedDataKey, *, reading: Sequence[WrappedDataKey] = ()
 ) -> tuple[str, ChildResult] | None:
-    """The principal of the first target whose credentials are at hand, and its answer after a round trip; else None.
+    return opening.as_application(
+        data_keys.deployed.aws,
+        clients.prover,
+        data_keys.settings,
+        data_keys.outputs,
+        wrapped,
+        targets=deploy_targets(data_keys.settings.deploy_targets),
+        reading=reading,
+    )
 
-    Raises Unreachable where KMS does not answer.
+
+def with_check_value(clients: Clients, data_keys: DataKeyStore, version: DataKeyVersion) -> DataKeyVersion:
+    """The version with its key check value, recorded, where the application can open it from here; else as it is."""
+    if version.wrapped.check_value:
+        return version
+    answer = attempted(_as_application, clients, data_keys, version.wrapped)
+    if answer is None or isinstance(answer, SetupError):
+        return version
+    wrapped = opening.opened(version.wrapped, answer[1].check_values)
+    if wrapped.check_value:
+        opening.record(data_keys.deployed.aws, data_keys.settings, data_keys.outputs, wrapped)
+    return replace(version, wrapped=wrapped)
+
+
+def refuse_another_data_key(data_keys: DataKeyStore, version: DataKeyVersion, *, is_new: bool) -> None:
+    """Raises DataKeyConflict where the key check values say that the version opens to another key than it should.
+
+    `is_new`: it comes from outside, and has to be the key of a version.
     """
-    variables = AppVariables(region=data_keys.settings.region, key_arn=data_keys.outputs.key_arn, wrapped=wrapped)
-    for target in deploy_targets(data_keys.settings.deploy_targets):
-        principal = data_keys.outputs.principal_of(target.name)
-        credentials = data_keys.deployed.aws.application_credentials.app_credentials(
-            principal, container_first=target.container_credentials_first
-        ).credentials
-        if credentials is None:
-            continue
-        verdict = clients.prover.prove(credentials, variables, full=True, reading=reading)
-        if not verdict.is_answer:
-            raise Unreachable(
-                f"whether the application can decrypt {wrapped.fingerprint} could not be verified: KMS did "
-                f"not answer ({verdict.cause}: {verdict.message}); nothing was changed",
-                "wait a minute, then run the same command again",
-            )
-        return principal, verdict
-    return None
+    others = [each for other in data_keys.others for each in other.versions()]
+    problem = opening.another_key(
+        version.wrapped, data_keys.versions(), same_as=version.same_as, others=others, is_new=is_new
+    )
+    opening.refuse(problem, data_keys.settings)
 
 
 def prove_opening(clients: Clients, data_keys: DataKeyStore, version: DataKeyVersion, *, trusted: bool) -> DecryptProof:
     """Prove that the stack's key decrypts the version: as the application, else by a ReEncrypt to the same key.
 
-    Raises DataKeyConflict if it does not, and if neither is possible and the version is not `trusted`: one that was in
-    this store since KMS created it.
+    Raises DataKeyConflict if it does not, if it opens to another key than it should, and if neither is possible and the
+    version is not `trusted`: one that was in this store since KMS created it.
     """
     refuse_another_key(data_keys, version)
+    # By what is recorded already; after it was opened, once more.
+    refuse_another_data_key(data_keys, version, is_new=not trusted)
     key_arn = data_keys.outputs.key_arn
     answer = _as_application(clients, data_keys, version.wrapped)
     if answer is not None:
@@ -159,7 +180,17 @@ def prove_opening(clients: Clients, data_keys: DataKeyStore, version: DataKeyVer
                 "nothing was changed",
                 wizard("doctor", "--stack", data_keys.stack, advice="checks the key; or choose another version"),
             )
-        return DecryptProof(how=ProofMethod.APPLICATION, words=f"decrypted by the key, as {principal}")
+        wrapped = opening.opened(version.wrapped, verdict.check_values)
+        if version.wrapped.check_value not in (None, wrapped.check_value):
+            problem = (
+                f"{version.fingerprint} opens to the key {wrapped.check_value}, and its own key check value is "
+                f"{version.wrapped.check_value}"
+            )
+            opening.refuse(problem, data_keys.settings)
+        version = replace(version, wrapped=wrapped)
+        refuse_another_data_key(data_keys, version, is_new=not trusted)
+        words = f"decrypted by the key, as {principal}"
+        return DecryptProof(how=ProofMethod.APPLICATION, words=words, version=version)
     try:
         data_keys.own.key_rotation.reencrypt(version.wrapped, source=key_arn, destination=key_arn)
     except (PermissionDenied, Unsupported) as error:
@@ -167,6 +198,7 @@ def prove_opening(clients: Clients, data_keys: DataKeyStore, version: DataKeyVer
             return DecryptProof(
                 how=ProofMethod.KEPT_VERSION,
                 words="wrapped by the stack's key, as its tags say; this could not be proved from here",
+                version=version,
             )
         raise DataKeyConflict(
             f"it could not be proved from here that the key decrypts {version.fingerprint} ({error.message}); "
@@ -174,7 +206,8 @@ def prove_opening(clients: Clients, data_keys: DataKeyStore, version: DataKeyVer
             "set the application's credentials (EONPRO_APP_PROFILE, or EONPRO_APP_ACCESS_KEY_ID and "
             "EONPRO_APP_SECRET_ACCESS_KEY), or get the permissions kms:ReEncryptFrom and kms:ReEncryptTo",
         ) from error
-    return DecryptProof(how=ProofMethod.REENCRYPTED, words="decrypted by the key in KMS (ReEncrypt)")
+    words = "decrypted by the key in KMS (ReEncrypt)"
+    return DecryptProof(how=ProofMethod.REENCRYPTED, words=words, version=version)
 
 
 def is_current_everywhere(data_keys: DataKeyStore, version: DataKeyVersion) -> bool:

@@ -28,6 +28,7 @@ class Action(StrEnum):
     SCHEDULE = "schedule"
     REENCRYPT = "reencrypt"
     DATA_KEY = "data-key"
+    HASH_KEY = "hash-key"
     PROMOTE = "promote"
     RESTORE = "restore"
     ADOPT = "adopt"
@@ -119,6 +120,7 @@ def versions(kept_versions: Sequence[DataKeyVersion]) -> list[dict[str, Any]]:
             "current": version.current,
             "wasCurrent": version.was_current,
             "kept": version.kept,
+            "keyCheckValue": version.wrapped.check_value,
         }
         for version in kept_versions
     ]

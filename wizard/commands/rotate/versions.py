@@ -170,6 +170,15 @@ def version_of(data_keys: DataKeyStore, typed: str, *, command: Command) -> Data
     return version
 
 
+def of_version(data_keys: DataKeyStore, fingerprint: str) -> DataKeyStore:
+    """The store of the hash key, if the version is one of it; else the data key's."""
+    typed = fingerprint if fingerprint.startswith("sha256:") else f"sha256:{fingerprint}"
+    for other in data_keys.others:
+        if any(version.fingerprint == typed for version in other.versions()):
+            return other
+    return data_keys
+
+
 def keep_everywhere(
     data_keys: DataKeyStore,
     wrapped: WrappedDataKey,

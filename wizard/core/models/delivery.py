@@ -120,13 +120,17 @@ class StoredDataKey:
 
 @dataclass(frozen=True, kw_only=True)
 class AppVariables:
-    """The variables of the application: three, and one more for each optional stored value. They travel together."""
+    """The variables of the application: three, one more for each optional stored value, and those that go with them.
+    They travel together.
+    """
 
     region: str
     key_arn: str
     wrapped: WrappedDataKey
     beside: tuple[tuple[str, WrappedDataKey], ...] = ()
     """(the guide's name, wrapped key) of each stored value beside the data key."""
+    optional: tuple[tuple[str, str], ...] = ()
+    """(the guide's name, value) of the key check values and the keys for reading, where the settings ask for them."""
     names: VariableNames = VariableNames()
     """The names of the variables where the application runs."""
     own: OwnValues | None = field(default=None, compare=False)
@@ -151,6 +155,7 @@ class AppVariables:
             *((name, key.value) for name, key in self.wrapped_keys),
             (KEY_ID_VARIABLE, self.key_arn),
             (REGION_VARIABLE, self.region),
+            *self.optional,
         )
 
     @property
@@ -286,6 +291,8 @@ class ChildResult:
     """Id of the key material of the KMS key that opened the data key; empty after a dry run, or if not known."""
     same: tuple[str, ...] = ()
     """Fingerprints of the keys for reading that open to the same data key; none after a dry run."""
+    check_values: Mapping[str, str] = field(default_factory=dict)
+    """The key check value of each wrapped key that was opened, by fingerprint; none after a dry run."""
 
     @property
     def is_answer(self) -> bool:

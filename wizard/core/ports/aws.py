@@ -15,7 +15,6 @@ from wizard.core.models import access, account, delivery
 from wizard.core.models.account import PermissionsFact, QuotaFact
 from wizard.core.models.deployment import Rollout, Service, ServiceDeployment, TaskDefinition
 from wizard.core.models.rotation import BucketLock, DataKeyVersion, KeyRotations, StoredKey, StoredObject, VersionOrigin
-from wizard.core.models.s3_documents import DocumentBucket, ObjectSample, ObjectState, ObjectVersion
 from wizard.core.models.trail import AlertsFact, BucketDocuments, KeyCalls, LogValidation, Usage
 from wizard.core.variable_ownership import ForeignVariable, OwnValues
 
@@ -257,10 +256,16 @@ class KeyRotation(Protocol):
         same_as: str | None = None,
         was_current: bool = False,
     ) -> DataKeyVersion:
-        """Create an entry for a version and read it back; an existing entry is left unchanged.
+        """Create an entry for a version and read it back; the value of an existing entry stays.
 
         `was_current`: it was the stored data key, and is no longer.
         Raises DataKeyConflict when its name holds anything else.
+        """
+
+    def record_check_value(self, settings: Settings, /, wrapped: WrappedDataKey) -> None:
+        """Record the key check value of a version with its entry, and with the stored key where it holds this version.
+
+        Raises DataKeyConflict where another one is recorded.
         """
 
     def reserve_new(
@@ -284,7 +289,8 @@ class Wrapper(Protocol):
     """The child process (`wizard/data_key/verification.py`) that reads an ENCRYPTION_KEY: only it sees plaintext."""
 
     def wrap(self, environment: Mapping[str, str], *, key_arn: str, prompt: bool) -> WrappedDataKey:
-        """The wrapped key; with `prompt` the child process asks at the terminal, masked, else it reads standard input.
+        """The wrapped key, with its key check value; with `prompt` the child process asks at the terminal, masked, else
+        it reads standard input.
 
         `environment` has the operator's credentials. Raises UsageError unless the key is 64 hex digits,
         PermissionDenied without kms:Encrypt.
@@ -438,25 +444,6 @@ class AccessDiagnostics(Protocol):
 
     def history(self, name: str, store: SecretStore) -> tuple[access.FormerText, ...]:
         """Every stored version of the value, the oldest first."""
-
-
-class S3Documents(Protocol):
-    """The application's buckets of documents (`wizard/aws/s3_documents.py`). No content of an object is read."""
-
-    def bucket(self, name: str) -> DocumentBucket | None:
-        """How a bucket is set up; None where the account has none of that name."""
-
-    def sample(self, bucket: DocumentBucket, *, most: int) -> ObjectSample:
-        """Under which key at most so many of its objects are."""
-
-    def versions(self, bucket: DocumentBucket, *, every: bool, prefix: str = "") -> Iterator[tuple[ObjectVersion, ...]]:
-        """Its objects, page by page: every version, or the current ones."""
-
-    def state(self, bucket: DocumentBucket, version: ObjectVersion) -> ObjectState | None:
-        """How an object is encrypted and locked; None for one that is gone."""
-
-    def encrypt(self, bucket: DocumentBucket, version: ObjectVersion, key_arn: str) -> str | None:
-        """Encrypt an object under this key, in place. None: done; else why S3 refuses it."""
 
 
 class UsageMetrics(Protocol):

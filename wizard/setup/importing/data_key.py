@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from components.settings import DATA_KEY_VARIABLE, Outputs, ResourceKind, Settings, Target
 from components.settings.arn import Arn
 from wizard.core.data_key import WrappedDataKey, input_variable
-from wizard.core.errors import DataKeyConflict, Problem, Unreachable
+from wizard.core.errors import DataKeyConflict, Problem
 from wizard.core.models.account import DiscoveredDataKey, DiscoveredSetup
-from wizard.core.models.delivery import AppVariables, StoredDataKey
+from wizard.core.models.delivery import StoredDataKey
 from wizard.core.next_command import Text, shell
 from wizard.core.ports.run import AwsClient, DecryptVerifier
+from wizard.data_key import opening
 from wizard.setup.importing.obstacles import OTHER_ENVIRONMENT
 from wizard.targets.port import deploy_target
 
@@ -172,6 +173,8 @@ class ImportVerification:
     proved: bool
     """False where the application's credentials are not available; the data key is stored all the same."""
     message: str
+    wrapped: WrappedDataKey
+    """The data key; with its key check value, where it was opened."""
 
 
 def verify_before_storing(
@@ -187,33 +190,23 @@ def verify_before_storing(
 
     Raises DataKeyConflict if the application cannot decrypt it; then nothing is written.
     """
-    app_variables = AppVariables(region=settings.region, key_arn=outputs.key_arn, wrapped=wrapped)
-    for target in map(deploy_target, targets):
-        principal = outputs.principal_of(target.name)
-        credentials = aws.application_credentials.app_credentials(
-            principal, container_first=target.container_credentials_first
-        ).credentials
-        if credentials is None:
-            continue
-        result = prover.prove(credentials, app_variables, full=True)
-        if not result.is_answer:
-            raise Unreachable(
-                f"whether the application can open the data key {wrapped.fingerprint} could not be verified: KMS did "
-                f"not answer ({result.cause}: {result.message}); it was not stored, and nothing was delivered",
-                "wait a minute, then run the same command again",
-            )
-        if not result.proved or result.fingerprint != wrapped.fingerprint:
-            cause = f"{result.cause}: {result.message}" if not result.proved else f"it opened {result.fingerprint}"
-            raise DataKeyConflict(
-                f"the application cannot open the data key {wrapped.fingerprint} with the key {outputs.key_arn} "
-                f"({cause}); it was not stored, and nothing was delivered",
-                f"if it belongs to another key: unset {DATA_KEY_INPUT_VARIABLE}, or copy the whole ENCRYPTED_PHI_KEY "
-                "from where the application gets it; if the application is not allowed to use the key: --repair all; "
-                "then run the same command again",
-            )
-        return ImportVerification(proved=True, message=f"{wrapped.fingerprint} is opened by the key, as {principal}")
-    return ImportVerification(
-        proved=False,
-        message=f"{wrapped.fingerprint} is stored without a verification: the application's credentials are not "
-        "available here",
+    unchanged = "it was not stored, and nothing was delivered"
+    answer = opening.as_application(
+        aws, prover, settings, outputs, wrapped, targets=map(deploy_target, targets), unchanged=unchanged
     )
+    if answer is None:
+        why = "the application's credentials are not available here"
+        message = f"{wrapped.fingerprint} is stored without a verification: {why}"
+        return ImportVerification(proved=False, message=message, wrapped=wrapped)
+    principal, result = answer
+    if not result.proved or result.fingerprint != wrapped.fingerprint:
+        cause = f"{result.cause}: {result.message}" if not result.proved else f"it opened {result.fingerprint}"
+        raise DataKeyConflict(
+            f"the application cannot open the data key {wrapped.fingerprint} with the key {outputs.key_arn} "
+            f"({cause}); {unchanged}",
+            f"if it belongs to another key: unset {DATA_KEY_INPUT_VARIABLE}, or copy the whole ENCRYPTED_PHI_KEY "
+            "from where the application gets it; if the application is not allowed to use the key: --repair all; "
+            "then run the same command again",
+        )
+    message = f"{wrapped.fingerprint} is opened by the key, as {principal}"
+    return ImportVerification(proved=True, message=message, wrapped=opening.opened(wrapped, result.check_values))

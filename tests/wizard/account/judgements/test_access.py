@@ -18,7 +18,7 @@ from components.settings import ResourceKind, VercelIssuerMode
 from tests.wizard.account.doctor_fixture import APP, KEY, DoctorFixture, wrapped
 from tests.wizard.account.stacks import CheckedStack, all_passed, finding
 from tests.wizard.fakes.clients import ACCOUNT, APP_POLICY, CREDENTIALS, OTHER_KEY, key_fact, settings
-from wizard.account.judgements import principal
+from wizard.account.judgements import principal, stored_data_key
 from wizard.account.judgements.key import check_keys
 from wizard.account.judgements.key_policy import check_key_policies
 from wizard.account.judgements.policies import check_ci_trust, check_reader_surplus, check_readers, check_vercel_tokens
@@ -523,6 +523,43 @@ def test_a_parameter_beside_the_stored_data_key_that_is_gone(on_ecs: DoctorFixtu
 
 
 # --- the stored data key, and the proof
+
+
+def kept_and_opened(fixture: DoctorFixture) -> None:
+    """The data key has its entry, and its key check value, as after a first proof."""
+    aws, of = fixture.aws, settings()
+    value = replace(wrapped(), check_value=aws.check_value(wrapped()))
+    at = datetime(2026, 11, 1, tzinfo=UTC)
+    aws.key_rotation.keep(of, value, key_arn=KEY, origin=VersionOrigin.FIRST, at=at, was_current=True)
+    aws.key_rotation.record_check_value(of, value)
+
+
+def test_another_data_key_in_the_store_with_fitting_tags_is_seen_by_its_check_value(fixture: DoctorFixture) -> None:
+    kept_and_opened(fixture)
+    fixture.aws.credentials = CREDENTIALS
+    name, other = "/eonpro/production/ENCRYPTED_PHI_KEY", wrapped("another stack's")
+    fixture.aws.wrapped_by[other.fingerprint] = KEY
+    fixture.aws.stored_keys[name] = StoredDataKey(parameter=name, wrapped=other, key_arn=KEY, version=2)
+    found = fixture.first()
+    assert found.code == "key-check-value-differs" and fixture.aws.check_value(other) in found.what
+    assert f"--version {wrapped().fingerprint}" in found.command
+
+
+def test_a_recorded_check_value_that_another_version_of_the_same_key_contradicts(fixture: DoctorFixture) -> None:
+    kept_and_opened(fixture)
+    again = replace(wrapped("wrapped again"), check_value="0" * 16)
+    at = datetime(2026, 11, 2, tzinfo=UTC)
+    of_first = {"origin": VersionOrigin.REENCRYPTED, "same_as": wrapped().fingerprint, "key_arn": KEY, "at": at}
+    fixture.aws.key_rotation.keep(settings(), again, **of_first)  # type: ignore[arg-type]
+    found = next(each for each in fixture.diagnosis(stored_data_key.OTHER_CHECKS).findings)
+    assert found.code == "key-check-value-differs" and "should be the same key" in found.what
+    # Which of the two is right is not known: no command that replaces the data key can be pasted.
+    assert "verify --stack production --full" in found.command
+
+
+def test_a_stack_of_before_check_values_is_well(fixture: DoctorFixture) -> None:
+    assert all(version.wrapped.check_value is None for version in fixture.aws.key_rotation.versions(settings()))
+    assert "key-check-value-differs" not in [each.code for each in fixture.diagnosis().findings]
 
 
 def test_a_stored_data_key_of_another_kms_key(fixture: DoctorFixture) -> None:

@@ -412,3 +412,52 @@ def test_more_versions_than_a_page_holds_are_all_found(place):
     for each in made:
         place.keep(each)
     assert {each.wrapped for each in place.versions()} == set(made)
+
+
+# --- the key check value
+
+KNOWN = replace(ONE, check_value="0123456789abcdef")
+
+
+def test_a_check_value_is_a_tag_of_the_version_and_of_the_stored_key_and_is_never_changed(place: Place) -> None:
+    place.begin()
+    place.keep(ONE, VersionOrigin.FIRST)
+    assert place.ring.stored_key(place.settings).wrapped.check_value is None
+    place.ring.record_check_value(place.settings, KNOWN)
+    (version,) = place.versions()
+    stored = place.aws.stored_data_keys.read_stored_data_key(place.stored_data_key, store=place.store)
+    assert stored is not None
+    assert {each.check_value for each in (version.wrapped, stored.wrapped)} == {"0123456789abcdef"}
+    with pytest.raises(DataKeyConflict, match="0123456789abcdef; nothing was changed"):
+        place.ring.record_check_value(place.settings, replace(ONE, check_value="f" * 16))
+    assert place.versions()[0].wrapped.check_value == "0123456789abcdef"
+
+
+def test_a_version_that_is_kept_with_its_check_value_brings_it_to_the_stored_key(place: Place) -> None:
+    place.begin()
+    place.keep(ONE, VersionOrigin.FIRST)
+    place.ring.record_check_value(place.settings, KNOWN)
+    place.replace(place.keep(replace(TWO, check_value="f" * 16)))
+    assert place.ring.stored_key(place.settings).wrapped.check_value == "f" * 16
+
+
+def test_after_a_replacement_by_an_earlier_release_the_old_check_value_says_nothing(place: Place) -> None:
+    """That release knows no check value: its tag stays beside the new key, which it does not name."""
+    place.begin()
+    place.keep(ONE, VersionOrigin.FIRST)
+    place.ring.record_check_value(place.settings, KNOWN)
+    place.replace(place.keep(TWO))
+    assert place.ring.stored_key(place.settings).wrapped == TWO
+    assert place.ring.stored_key(place.settings).wrapped.check_value is None
+
+
+def test_a_run_that_ended_between_the_two_tags_is_completed_by_the_next(place: Place) -> None:
+    place.begin()
+    place.keep(ONE, VersionOrigin.FIRST)
+    ring = place.ring._data_key_versions(place.settings)
+    ring.store.tag(
+        ring.name_of(ONE.fingerprint), {"eonpro:key-check-value": f"{KNOWN.check_value} of {ONE.fingerprint}"}
+    )
+    assert place.ring.stored_key(place.settings).wrapped.check_value is None
+    place.ring.record_check_value(place.settings, KNOWN)
+    assert place.ring.stored_key(place.settings).wrapped.check_value == KNOWN.check_value

@@ -143,7 +143,7 @@ def test_what_is_too_long_is_not_even_read() -> None:
 
 
 def test_a_backup_of_a_later_form_is_told() -> None:
-    assert "'2'" in refusal(altered(version="2"))
+    assert "'3'" in refusal(altered(version="3"))
 
 
 @given(data=some.data())

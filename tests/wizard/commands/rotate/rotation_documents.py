@@ -49,7 +49,7 @@ def _told(action: Action, **more: Any) -> dict[str, Any]:
 
 def _put_in_place(action: Action, how: ProofMethod, **more: Any) -> dict[str, Any]:
     given: dict[str, Any] = {"versions": VERSIONS, "subject": VERSIONS[1], "delivery": HANDED}
-    return _told(action, opened=DecryptProof(how=how, words="opened"), **(given | more))
+    return _told(action, opened=DecryptProof(how=how, words="opened", version=VERSIONS[1]), **(given | more))
 
 
 DOCUMENTS: dict[str, dict[str, dict[str, Any]]] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.wizard.commands.rotate.stack_world import World
@@ -113,9 +115,19 @@ def test_another_key_is_kept_beside_the_first(world: World) -> None:
     assert set(world.kept()) == {OLD, first, second}
 
 
-def test_without_the_applications_credentials_it_is_kept_rather_twice_than_not_at_all(world: World) -> None:
+def test_the_same_key_is_recognized_by_its_check_value_without_the_applications_credentials(world: World) -> None:
     world.aws.credentials = None
-    fingerprints = {world.run("adopt", "--encryption-key")["fingerprint"] for _ in range(2)}
+    first, second = (world.run("adopt", "--encryption-key")["fingerprint"] for _ in range(2))
+    assert first == second and set(world.kept()) == {OLD, first}
+
+
+def test_without_credentials_and_check_value_it_is_kept_rather_twice_than_not_at_all(world: World) -> None:
+    world.aws.credentials = None
+    first = world.run("adopt", "--encryption-key")["fingerprint"]
+    # A version of before this program knew check values.
+    entry = world.kept()[first]
+    world.kept()[first] = replace(entry, wrapped=replace(entry.wrapped, check_value=None))
+    fingerprints = {first, world.run("adopt", "--encryption-key")["fingerprint"]}
     assert set(world.kept()) == {OLD, *fingerprints} and len(fingerprints) == 2
 
 

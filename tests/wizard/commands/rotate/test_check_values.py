@@ -1,0 +1,126 @@
+"""The key check value over fakes: recorded by the first proof, and another key refused before anything is written."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.wizard.commands.rotate.stack_world import NOW, World
+from tests.wizard.commands.rotate.test_restore import backup_of
+from tests.wizard.fakes.clients import KEY, wrapped
+from wizard.core.data_key import WrappedDataKey
+from wizard.core.errors import DataKeyConflict, UsageError
+from wizard.core.models.rotation import VersionOrigin
+from wizard.data_key import backup_document
+
+OLD = wrapped().fingerprint
+
+
+@pytest.fixture
+def world() -> World:
+    """A stack whose data key was opened once: its check value is recorded."""
+    world = World()
+    value = replace(world.current, check_value=world.aws.check_value(world.current))
+    at = {"key_arn": KEY, "origin": VersionOrigin.FIRST, "at": NOW}
+    world.key_rotation.keep(world.settings, value, **at)  # type: ignore[arg-type]
+    world.key_rotation.record_check_value(world.settings, value)
+    return world
+
+
+def foreign(world: World, seed: str = "another stack's") -> WrappedDataKey:
+    """Another data key that the same KMS key wraps."""
+    key = wrapped(seed)
+    world.aws.wrapped_by[key.fingerprint] = KEY
+    return key
+
+
+def refused(world: World, *words: str) -> str:
+    before = (dict(world.kept()), dict(world.aws.stored_keys), dict(world.vercel.variables))
+    with pytest.raises(DataKeyConflict) as caught:
+        world.run(*words)
+    assert (dict(world.kept()), dict(world.aws.stored_keys), dict(world.vercel.variables)) == before
+    assert not [call for call in world.changes() if not call.startswith("keyring.fingerprints")]
+    return caught.value.message
+
+
+def test_the_backup_of_another_data_key_is_not_restored(world: World, tmp_path: Path) -> None:
+    other = World()
+    other.aws.stored_keys[other.settings.names.stored_data_key] = replace(
+        other.aws.stored_keys[other.settings.names.stored_data_key], wrapped=foreign(world)
+    )
+    file = backup_of(other, tmp_path)
+    message = refused(world, "restore", "--from-backup", str(file))
+    assert world.aws.check_value(foreign(world)) in message and world.aws.check_value(world.current) in message
+
+
+def test_a_backup_whose_key_is_not_the_one_of_its_own_check_value_is_not_restored(world: World, tmp_path: Path) -> None:
+    other = World()
+    name = other.settings.names.stored_data_key
+    # The document says that it is the stack's data key; what it holds opens to another one.
+    claimed = replace(foreign(world), check_value=world.aws.check_value(world.current))
+    other.aws.stored_keys[name] = replace(other.aws.stored_keys[name], wrapped=claimed)
+    assert "its own key check value" in refused(world, "restore", "--from-backup", str(backup_of(other, tmp_path)))
+
+
+def test_a_version_of_another_stack_is_not_promoted_as_the_same_key_wrapped_again(world: World) -> None:
+    theirs = foreign(world)
+    at = {"key_arn": KEY, "origin": VersionOrigin.REENCRYPTED, "at": NOW, "same_as": OLD}
+    world.key_rotation.keep(world.settings, theirs, **at)  # type: ignore[arg-type]
+    message = refused(world, "rotate", "--promote", theirs.fingerprint)
+    assert "should be the same key" in message and world.aws.check_value(theirs) in message
+
+
+def test_the_applications_key_with_one_bit_flipped_is_not_taken_over(world: World) -> None:
+    world.delete_stored_key()
+    flipped = foreign(world, "the same key, with one bit flipped")
+    world.vercel.sensitive, world.vercel.variables["ENCRYPTED_PHI_KEY"] = False, flipped.value
+    assert "no version in this environment does" in refused(world, "restore", "--from-target")
+
+
+def test_a_data_key_of_before_check_values_is_not_known_and_never_wrong(tmp_path: Path) -> None:
+    world = World()
+    file = backup_of(world, tmp_path)
+    assert '"version": "1"' in file.read_text() and "keyCheckValue" not in file.read_text()
+    assert world.run("restore", "--from-backup", str(file))["ok"]
+
+
+def test_a_lost_version_of_another_key_is_restored_in_two_steps(world: World, tmp_path: Path) -> None:
+    other = World()
+    name = other.settings.names.stored_data_key
+    other.aws.stored_keys[name] = replace(other.aws.stored_keys[name], wrapped=foreign(world))
+    file = str(backup_of(other, tmp_path))
+    refused(world, "restore", "--from-backup", file)
+    world.run("restore", "--from-backup", file, "--versions-only")
+    assert world.run("restore", "--version", foreign(world).fingerprint)["fingerprint"] == foreign(world).fingerprint
+
+
+def test_a_new_data_key_gets_its_check_value_when_it_is_created_and_keeps_it(world: World) -> None:
+    new = world.run("rotate", "--data-key")
+    entry = world.kept()[str(new["fingerprint"])]
+    assert entry.wrapped.check_value == world.aws.check_value(entry.wrapped)
+    (created,) = [version for version in new["versions"] if version["fingerprint"] == new["fingerprint"]]
+    assert created["keyCheckValue"] == entry.wrapped.check_value
+
+
+def test_a_backup_carries_the_check_values_and_an_earlier_release_says_that_it_needs_a_later_one(
+    world: World, tmp_path: Path
+) -> None:
+    file = backup_of(world, tmp_path)
+    backup = backup_document.parse(file.read_bytes(), str(file))
+    assert backup.wrapped.check_value == world.aws.check_value(world.current)
+    assert '"version": "2"' in file.read_text()
+    # The format is an addition: a document without check values is still the first one.
+    bare = replace(backup, versions=tuple(replace(v, wrapped=wrapped()) for v in backup.versions))
+    assert backup_document.document(bare)["version"] == "1"
+
+
+def test_a_check_value_in_a_backup_that_is_none_is_refused(world: World, tmp_path: Path) -> None:
+    text = backup_of(world, tmp_path).read_text()
+    value = world.aws.check_value(world.current)
+    fields = json.loads(text.replace(value, "not a value"))
+    fields["digest"] = backup_document.digest(fields)
+    with pytest.raises(UsageError, match="16 hex digits"):
+        backup_document.parse(json.dumps(fields), "a file")
