@@ -151,6 +151,7 @@ def patch_moto() -> None:
     """Change the parts of moto that no request or response carries: ciphertexts, new buckets, locks, metrics."""
     ciphertext.keep_multi_region_key_ids()
     storage.protect_new_buckets()
+    storage.refuse_key_id_without_kms()
     storage.keep_blocked_encryption_types()
     storage.allow_object_lock_on_existing_buckets()
     storage.apply_default_retention()

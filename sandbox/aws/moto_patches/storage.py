@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from moto.core.responses import ActionResult
-from moto.s3.exceptions import InvalidBucketState
+from moto.s3.exceptions import InvalidArgumentError, InvalidBucketState
 from moto.s3.models import FakeBucket, PublicAccessBlock, S3Backend
 from moto.s3.responses import S3Response
 from moto.secretsmanager.models import secretsmanager_backends
@@ -54,6 +54,26 @@ def _sse_s3() -> dict[str, Any]:
             "BlockedEncryptionTypes": {"EncryptionType": "SSE-C"},
         }
     }
+
+
+def refuse_key_id_without_kms() -> None:
+    """S3 refuses an upload that names a KMS key together with SSE-S3, or with no encryption. Moto stores it.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html#API_PutObject_RequestSyntax
+    """
+    put = S3Backend.put_object
+
+    def put_object(backend: Any, *arguments: Any, **named: Any) -> Any:
+        key_id, encryption = named.get("kms_key_id"), named.get("encryption")
+        if key_id and not str(encryption).startswith("aws:kms"):
+            message = (
+                "Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : "
+                "aws:kms"
+            )
+            raise InvalidArgumentError(message, "x-amz-server-side-encryption", str(encryption))
+        return put(backend, *arguments, **named)
+
+    setattr(S3Backend, "put_object", put_object)  # noqa: B010 - an assignment would not be typed
 
 
 def keep_blocked_encryption_types() -> None:

@@ -308,3 +308,12 @@ def test_a_log_group_takes_its_tags_with_it(cloud: Any) -> None:
         logs.list_tags_for_resource(resourceArn=arn)
     logs.create_log_group(logGroupName=name)
     assert logs.list_tags_for_resource(resourceArn=arn)["tags"] == {}
+
+
+def test_an_upload_that_names_a_kms_key_without_kms_is_refused(s3: Any, bucket: str) -> None:
+    key = {"SSEKMSKeyId": "alias/aws/s3"}
+    for encryption in ({"ServerSideEncryption": "AES256"}, {}):
+        with pytest.raises(ClientError, match="InvalidArgument.*aws:kms"):
+            s3.put_object(Bucket=bucket, Key="a", Body=b"a", **encryption, **key)
+    s3.put_object(Bucket=bucket, Key="a", Body=b"a", ServerSideEncryption="aws:kms", **key)
+    s3.put_object(Bucket=bucket, Key="b", Body=b"b", ServerSideEncryption="AES256")
