@@ -28,7 +28,7 @@ REPLICATED = f"arn:aws:kms:us-east-1:123456789012:key/mrk-{'0a' * 16}"
 BLOB, OTHER = (base64.b64encode(bytes([number]) * 184).decode() for number in (1, 2))
 GOOD = {"AWS_REGION": "us-east-1", "AWS_KMS_KEY_ID": ARN, "ENCRYPTED_PHI_KEY": BLOB}
 NAMES = "AWS_REGION=EONPRO_AWS_REGION,AWS_KMS_KEY_ID=EONPRO_KMS_KEY_ID"
-COMMANDS = {"python": [loaded_python(), "-m", "phi"], "node": ["node", "dist/esm/cli.js"]}
+COMMANDS: dict[str, list[str]] = {"python": [str(loaded_python()), "-m", "phi"], "node": ["node", "dist/esm/cli.js"]}
 
 VALUES: dict[str, tuple[str | None, ...]] = {
     "AWS_REGION": ("us-east-1", None, "", "us-East-1", "eu-west-1", " us-east-1", "'us-east-1'", "us-east-1\n"),
