@@ -129,6 +129,14 @@ class ApplicationCode(Protocol):
     @property
     def folder(self) -> Path: ...
     @property
+    def checks_key(self) -> bool:
+        """Whether its build or its start runs `phi check`."""
+
+    @property
+    def lacks_check(self) -> bool:
+        """Whether it could check its key before it starts, and does not."""
+
+    @property
     def unread(self) -> tuple[str, ...]:
         """Why some files were not read, one sentence each; empty if all were."""
 
@@ -141,6 +149,12 @@ class ApplicationCode(Protocol):
     def readers_of_former_key(self) -> tuple[OtherReader, ...]:
         """The code that reads the former key, each place with its behaviour without that variable."""
 
+
+CHECK_ADVICE = (
+    "a build or start that fails without it runs `npx @eonpro/phi check`, in Python `python -m phi check` "
+    "(docs/application.md)"
+)
+"""The way to have a deployment without its key fail at once."""
 
 ReadCode = Callable[["Settings"], ApplicationCode | None]
 """Returns the application's code for the settings; None if its folder is unknown."""

@@ -56,6 +56,7 @@ _NODE = (
     ("express", "Express"),
 )
 """A framework comes before the one it is built on: NestJS depends on Express."""
+_STARTS = frozenset({"package.json", "vercel.json", "Procfile", "Makefile", "entrypoint.sh", "docker-entrypoint.sh"})
 _PYTHON = {"django": "Django", "fastapi": "FastAPI", "flask": "Flask"}
 # Not compiled on import: that takes long, and most folders need none of them.
 _REQUIREMENT = (
@@ -83,9 +84,16 @@ def is_application(folder: Path) -> bool:
 
 
 def requires(folder: Path, package: str) -> bool:
-    """Whether a Python application names the package among its requirements."""
+    """Whether an application names the package among its requirements."""
     files = _Files(folder)
-    return any(package in files.content(name) for name in ("requirements.txt", "pyproject.toml"))
+    return any(package in files.content(name) for name in ("requirements.txt", "pyproject.toml", "package.json"))
+
+
+def checks_key(folder: Path) -> bool:
+    """Whether a file of its build or of its start runs `phi check`."""
+    files = _Files(folder)
+    named = (name for name in files.names() if name in _STARTS or name.startswith("Dockerfile"))
+    return any(re.search(r"(?:@eonpro/|\b)phi[\"', ]+check\b", files.content(name)) for name in named)
 
 
 class _Files:

@@ -15,7 +15,8 @@ from wizard.core import clients
 from wizard.core.clients import OtherReader
 from wizard.core.next_command import NO_COMMAND, Command, shell
 from wizard.core.safe_text import clean
-from wizard.inputs.application_folder import is_application, requires
+from wizard.inputs.application.sources import PACKAGE
+from wizard.inputs.application_folder import checks_key, is_application, requires
 from wizard.inputs.variable_readers import FoundReaders, How, Reader, find_readers
 
 if TYPE_CHECKING:
@@ -49,6 +50,14 @@ class ApplicationCode:
     found: FoundReaders
     uses_phi: bool = False
     """Whether it depends on the library `phi`, which reads the variables itself."""
+
+    checks_key: bool = False
+    """Whether its build or its start runs `phi check`."""
+
+    @property
+    def lacks_check(self) -> bool:
+        """Whether it could check its key before it starts, and does not. Without the library it is not known."""
+        return self.uses_phi and not self.checks_key
 
     @property
     def unread(self) -> tuple[str, ...]:
@@ -92,7 +101,8 @@ def read_code(folder: Path, settings: Settings) -> ApplicationCode | None:
     return ApplicationCode(
         folder=folder,
         found=find_readers(folder, (*names.every, *FORMER_KEYS)),
-        uses_phi=requires(folder, "eonpro-phi"),
+        uses_phi=requires(folder, "eonpro-phi") or requires(folder, PACKAGE),
+        checks_key=checks_key(folder),
     )
 
 

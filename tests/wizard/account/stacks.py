@@ -21,7 +21,7 @@ from tests.wizard.fakes.clients import (
 )
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Notice, State, requirements_of
-from wizard.core.clients import Clients
+from wizard.core.clients import Clients, ReadCode
 from wizard.core.errors import SetupError, known
 from wizard.core.models.delivery import StackState
 from wizard.core.models.stack import StateResource
@@ -50,6 +50,7 @@ class CheckedStack:
     """None: as it was built."""
     project: SetupError | None = None
     """Why the project cannot be read; None: it can."""
+    read_code: ReadCode = lambda settings: None
     engine: FakeEngine = field(init=False)
 
     def __post_init__(self) -> None:
@@ -66,6 +67,7 @@ class CheckedStack:
             engine=lambda environment, *, secrets_provider=None: self.engine,
             prover=FakeDecryptVerifier(aws=self.aws),
             drafts=FakeSavedProgress(),
+            read_code=self.read_code,
         )
         return StackFacts(
             stack="production",

@@ -104,3 +104,34 @@ def test_whether_anything_reads_the_hash_key_is_known(tmp_path: Path) -> None:
 def test_a_file_name_of_somebody_else_is_one_line(tmp_path: Path) -> None:
     [other] = code(tmp_path, {"package.json": "{}", "a\nb.ts": "sign(process.env.AWS_KMS_KEY_ID)"}).others(settings())
     assert "\n" not in other.line
+
+
+PHI = '{"dependencies": {"@eonpro/phi": "0.2.0"}, "scripts": {"build": "next build"}}'
+
+
+def test_the_library_reads_every_variable_by_itself_in_node_as_in_python(tmp_path: Path) -> None:
+    for name, file in (("package.json", PHI), ("requirements.txt", "eonpro-phi==0.2.0\n")):
+        folder = tmp_path / name
+        folder.mkdir()
+        assert code(folder, {name: file}).reads("ENCRYPTED_PHI_HASH_KEY")
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"package.json": PHI.replace("next build", "npx @eonpro/phi check && next build")},
+        {"package.json": PHI, "Dockerfile": 'CMD ["sh", "-c", "npx @eonpro/phi check && exec node server.js"]'},
+        {"package.json": PHI, "Dockerfile.web": 'RUN ["phi", "check"]'},
+        {"requirements.txt": "eonpro-phi\n", "entrypoint.sh": "python -m phi check && exec gunicorn clinic\n"},
+        {"requirements.txt": "eonpro-phi\n", "Procfile": "web: python -m phi check && gunicorn clinic\n"},
+    ],
+)
+def test_a_check_of_the_key_before_the_start_is_seen_where_it_stands(tmp_path: Path, files: dict[str, str]) -> None:
+    read = code(tmp_path, files)
+    assert (read.checks_key, read.lacks_check) == (True, False)
+
+
+def test_without_the_library_it_is_not_known_whether_a_check_is_missing(tmp_path: Path) -> None:
+    read = code(tmp_path, {"package.json": '{"scripts": {"build": "graphi checkout"}}'})
+    assert (read.checks_key, read.lacks_check) == (False, False)
+    assert code(tmp_path, {"package.json": PHI}).lacks_check

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,22 @@ def test_push_asks_before_it_delivers_and_unattended_names_all() -> None:
     assert "--replace-variable AWS_REGION --replace-variable AWS_KMS_KEY_ID" in str(refused.value.hint)
     world.push(request={"replace_variable": ("AWS_REGION", "AWS_KMS_KEY_ID")})
     assert world.code == 0
+
+
+class PushBeside(CodeWorld, PushWorld):
+    """A push beside an application's folder."""
+
+
+@pytest.mark.parametrize("build", ["next build", "npx @eonpro/phi check && next build"])
+def test_push_says_how_a_build_without_its_key_fails_where_nothing_checks_it(tmp_path: Path, build: str) -> None:
+    world = PushBeside()
+    world.folder = tmp_path
+    world.stand()
+    package = {"dependencies": {"@eonpro/phi": "0.2.0"}, "scripts": {"build": build}}
+    world.have({"package.json": json.dumps(package)})
+    world.push()
+    assert world.code == 0
+    assert any("npx @eonpro/phi check" in line for _, line in world.ui.marked) is (build == "next build")
 
 
 # --- other readers

@@ -12,6 +12,7 @@ from wizard.account import codes, fixes
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.variables import former_key
 from wizard.account.notices import Judgement, Notice, judgement, needed
+from wizard.core.clients import CHECK_ADVICE
 from wizard.core.errors import SetupError
 from wizard.core.models.deployment import Deployment, Instances, Service
 from wizard.core.models.trail import KeyCall
@@ -236,6 +237,18 @@ def check_other_readers(facts: StackFacts) -> Iterator[Notice]:
         yield Notice.good("no other code of the application reads the variables")
 
 
+@judgement()
+def check_start(facts: StackFacts) -> Iterator[Notice]:
+    """Whether a build or start without the key fails; nothing is said where it cannot be known."""
+    code = facts.code
+    if code is None:
+        return
+    if code.checks_key:
+        yield Notice.good("the application checks its key before it starts")
+    elif code.lacks_check:
+        yield Notice.person(f"the application does not check its key before it starts: {CHECK_ADVICE}")
+
+
 def _other_names(facts: StackFacts, shared: tuple[str, ...]) -> Command:
     """The set-up that gives the stack's variables other names than these. What was delivered before stays there."""
     names, guides = facts.settings.delivered_names, VariableNames()
@@ -247,4 +260,4 @@ def _other_names(facts: StackFacts, shared: tuple[str, ...]) -> Command:
 
 
 ACCESS_CHECKS: tuple[Judgement, ...] = (check_task_definition,)
-OTHER_CHECKS: tuple[Judgement, ...] = (check_deployments, check_other_readers)
+OTHER_CHECKS: tuple[Judgement, ...] = (check_deployments, check_other_readers, check_start)

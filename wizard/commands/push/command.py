@@ -17,7 +17,7 @@ from wizard.commands import deployed_stack
 from wizard.commands.options import PushOptions
 from wizard.commands.push import deliver
 from wizard.commands.push.deliver import document
-from wizard.core.clients import Clients, Request
+from wizard.core.clients import CHECK_ADVICE, Clients, Request
 from wizard.core.errors import Cancelled, SetupError, UsageError
 from wizard.core.models.delivery import PRODUCTION, Scope
 from wizard.core.models.deployment import Instances, Redeployed, RedeployState, RollingRelease
@@ -67,6 +67,9 @@ def run(options: PushOptions, request: Request, clients: Clients) -> tuple[int, 
         )
     access = beyond.result()
     _show_access(clients, access, context.stack)
+    code = clients.read_code(context.settings)
+    if code is not None and code.lacks_check:
+        clients.ui.line(f"The application does not check its key before it starts: {CHECK_ADVICE}.")
     redeploys = offer(context, clients, redeploy=request.redeploy, running=pushed.running) if pushed.running else ()
     result = document(
         context.stack,

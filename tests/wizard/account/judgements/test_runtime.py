@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -11,13 +14,14 @@ from tests.wizard.account.stacks import CheckedStack, all_passed, causes, findin
 from tests.wizard.fakes.clients import ADMIN, APP, settings
 from tests.wizard.fakes.ecs import BEGAN
 from wizard.account import codes as table
-from wizard.account.judgements.runtime import check_deployments, check_task_definition
+from wizard.account.judgements.runtime import check_deployments, check_start, check_task_definition
 from wizard.account.notices import State
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.delivery import StackState
 from wizard.core.models.deployment import Deployment, ReleaseStage, ReleaseState, RollingRelease
 from wizard.core.models.trail import KeyCall
 from wizard.core.next_command import shell
+from wizard.inputs.application_readers import read_code
 
 NOW = datetime.now(UTC)
 DENIED = PermissionDenied("you may not", "ask for it")
@@ -198,3 +202,19 @@ def test_a_rolling_release_between_two_that_have_the_values_is_no_fault(stand: C
 
 def test_the_release_is_a_consequence_where_its_variables_are_wrong():
     assert {"deployment-rolling", "deployment-stale"} <= set(table.implied_by(["variable-truncated"]))
+
+
+@pytest.mark.parametrize(
+    ("scripts", "state"), [("npx @eonpro/phi check && next build", State.GOOD), ("next build", State.PERSON)]
+)
+def test_a_build_that_does_not_check_its_key_is_a_notice_and_no_fault(tmp_path: Path, scripts: str, state: State):
+    package = {"dependencies": {"@eonpro/phi": "0.2.0"}, "scripts": {"build": scripts}}
+    (tmp_path / "package.json").write_text(json.dumps(package))
+    stand = CheckedStack(read_code=partial(read_code, tmp_path))
+    [notice] = stand.notices(check_start)
+    assert notice.state is state and not notice.code
+    assert ("npx @eonpro/phi check" in notice.what) is (state is State.PERSON)
+
+
+def test_without_the_application_s_folder_nothing_is_said_of_its_check(stand: CheckedStack):
+    assert stand.notices(check_start) == ()
