@@ -1,8 +1,8 @@
 """`python -m tools.application`: the TypeScript example, started in the sandbox with the variables that the stack
 delivered.
 
-Installs the example's packages into `.cache/` with npm; starts Node and `phi` as the application, with its credentials
-and no others; reads the stack's settings and outputs, and the sandbox.
+Installs the example's packages into `.cache/` with npm, `@eonpro/phi` from its tarball; starts Node and `phi` as the
+application, with its credentials and no others; reads the stack's settings and outputs, and the sandbox.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools.bootstrap.places import PROJECT
-from tools.node_package import NpmFailed, packages
+from tools.node_package import NpmFailed, packages, tarball
 
 if TYPE_CHECKING:
     from components.settings import Settings
@@ -58,8 +58,8 @@ class Platform:
 
 
 def modules() -> Path:
-    """The example's packages, installed as its lock file says. Raises NpmFailed."""
-    return packages(EXAMPLE)
+    """The example's packages, `@eonpro/phi` among them: installed from its tarball. Raises NpmFailed."""
+    return packages(EXAMPLE, [tarball()])
 
 
 @contextmanager
@@ -193,7 +193,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.application", description=__doc__)
     parser.add_argument("--stack", required=True)
     stack = parser.parse_args(arguments).stack
-    print("\nThe application (examples/application, in TypeScript)")
+    print("\nThe application (examples/application, in TypeScript), with @eonpro/phi from its tarball")
     try:
         modules()
     except NpmFailed as error:

@@ -79,11 +79,14 @@ TO_VERCEL = {"VERCEL_TOKEN": TOKEN}
 LEAVE = DOWN + DOWN + ENTER
 """At the last page."""
 
-APPLICATION = Path(__file__).parents[2] / "examples" / "application" / "src"
+APPLICATION = Path(__file__).parents[2] / "examples" / "application"
+_PACKAGES = json.loads((APPLICATION / "package.json").read_text())["dependencies"]
 LINKED = {
-    **{f"portal/src/{name}": (APPLICATION / name).read_text() for name in ("instrumentation.ts", "phi.ts")},
+    "portal/src/instrumentation.ts": (APPLICATION / "src" / "instrumentation.ts").read_text(),
     "portal/.vercel/project.json": json.dumps({"projectId": "prj_1", "orgId": "team_1", "projectName": "portal"}),
-    "portal/package.json": json.dumps({"dependencies": {"next": "^15.1.0"}}),
+    "portal/package.json": json.dumps(
+        {"scripts": {"prebuild": "npx @eonpro/phi check"}, "dependencies": {**_PACKAGES, "next": "^15.1.0"}}
+    ),
 }
 DRAFT = {
     "stage": "answering",

@@ -5,8 +5,8 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { json } from "node:stream/consumers";
+import { decryptPHI, encryptPHI, lookupHash, withKey } from "@eonpro/phi";
 import { register } from "./instrumentation";
-import { decryptPHI, encryptPHI, lookupHash, withKey } from "./phi";
 
 // On Vercel the token is in the headers of each request, and nowhere else.
 const requests = new AsyncLocalStorage<{ headers: IncomingMessage["headers"] }>();

@@ -6,30 +6,164 @@ thorough tests ask a registry.
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from tools import node_package
+from tools.application import EXAMPLE, modules
 from tools.bootstrap.places import PROJECT
 
 pytestmark = [pytest.mark.needs("node"), pytest.mark.needs("npm")]
 
 
+ROUND_TRIP = """
+  const cipher = new phi.PhiCipher(Buffer.alloc(32, 1));
+  const record = cipher.encrypt("Jane");
+  const opened = cipher.decryptBytes(cipher.encryptBytes(Buffer.from("x")));
+  const right = cipher.decrypt(record) === "Jane" && opened.toString() === "x";
+  console.log(JSON.stringify({ right, names: Object.keys(phi).sort() }));
+"""
+
+CONSUMER = """
+import { decryptPHI, encryptPHI, ExactIndex, PhiError, place, searchValues, withKey } from "@eonpro/phi";
+
+const index = new ExactIndex({ table: "Patient", column: "emailSearch", rule: "email" });
+export const POST = withKey(async (request: Request, { id }: { id: number }): Promise<string[]> => {
+  const record: string | null = encryptPHI(await request.text());
+  const text: string | null = decryptPHI(record, place("Patient", "email", id));
+  return searchValues(index, text, "clinic-7");
+});
+export const answer: (request: Request, of: { id: number }) => Promise<string[]> = POST;
+export const name = (error: PhiError): string => error.name;
+// @ts-expect-error There is no such rule.
+new ExactIndex({ table: "Patient", column: "x", rule: "none" });
+// @ts-expect-error A number is no text.
+encryptPHI(7);
+"""
+
 VECTORS = PROJECT / "tests" / "phi" / "vectors" / "shared.json"
 
 
-def node(folder: Path, *arguments: str, program: Sequence[str] = ("node",)) -> subprocess.CompletedProcess[str]:
+def node(folder: Path, *arguments: str, program: str = "node") -> subprocess.CompletedProcess[str]:
     own = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ} | {"PHI_VECTORS": str(VECTORS)}
     return subprocess.run(
-        [*program, *arguments], cwd=folder, env=own, capture_output=True, text=True, timeout=300, check=False
+        [program, *arguments], cwd=folder, env=own, capture_output=True, text=True, timeout=300, check=False
     )
 
 
+@pytest.fixture(scope="module")
+def application(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example beside its packages, which npm installed as its lock file says, `@eonpro/phi` from its tarball."""
+    folder = tmp_path_factory.mktemp("package") / "application"
+    shutil.copytree(EXAMPLE, folder)
+    (folder / "node_modules").symlink_to(modules())
+    return folder
+
+
 def test_its_own_tests_pass() -> None:
-    done = node(node_package.built(), "--test", "--test-reporter", "spec", "test/")
+    folder = node_package.built()
+    done = node(folder, "--test", "--test-reporter", "spec", *map(str, sorted(folder.glob("test/*.test.mjs"))))
     assert done.returncode == 0, done.stdout
     assert "tests 0" not in done.stdout
+
+
+def test_an_application_imports_the_tarball_as_a_module_of_either_kind(application: Path) -> None:
+    assert_both_kinds(application, "node")
+
+
+def assert_both_kinds(application: Path, program: str) -> None:
+    imported = node(
+        application,
+        *("--input-type=module", "-e", f'const phi = await import("@eonpro/phi"); {ROUND_TRIP}'),
+        program=program,
+    )
+    required = node(
+        application, "--input-type=commonjs", "-e", f'const phi = require("@eonpro/phi"); {ROUND_TRIP}', program=program
+    )
+    assert imported.stderr == required.stderr == ""
+    assert json.loads(imported.stdout)["right"] and imported.stdout == required.stdout
+    prisma = 'import { withPhi } from "@eonpro/phi/prisma"; console.log(typeof withPhi);'
+    assert node(application, "--input-type=module", "-e", prisma, program=program).stdout == "function\n"
+
+
+def test_the_tarball_holds_what_is_built_and_nothing_else(application: Path) -> None:
+    folder = application / "node_modules" / "@eonpro" / "phi"
+    assert {each.name for each in folder.iterdir()} == {"LICENSE", "README.md", "dist", "package.json"}
+    manifest = json.loads((folder / "package.json").read_text())
+    assert "dependencies" not in manifest
+    assert {*manifest["peerDependencies"]} == {"@aws-sdk/client-kms", "@vercel/oidc-aws-credentials-provider"}
+    locked = json.loads((EXAMPLE / node_package.LOCK).read_text())["packages"]["node_modules/@eonpro/phi"]
+    assert locked == {**locked, **{name: manifest[name] for name in ("version", "bin", "engines", "peerDependencies")}}
+
+
+def test_npx_runs_the_check_of_the_installed_package(application: Path) -> None:
+    checked = node(application, "--yes=false", "@eonpro/phi", "check", program="npx")
+    assert (checked.returncode, checked.stdout) == (1, "")
+    assert checked.stderr.count("is not set") == 3
+
+
+def test_its_types_are_those_of_a_module_of_either_kind(application: Path) -> None:
+    for name in ("consumer.mts", "consumer.cts"):
+        (application / name).write_text(CONSUMER)
+    compiler = node_package.packages(node_package.PACKAGE) / "typescript" / "bin" / "tsc"
+    options = ("--noEmit", "--strict", "--exactOptionalPropertyTypes", "--skipLibCheck", "--ignoreConfig")
+    checked = node(
+        application,
+        *(str(compiler), *options, "--module", "nodenext", "--lib", "es2022,dom", "consumer.mts", "consumer.cts"),
+    )
+    assert (checked.stdout, checked.returncode) == ("", 0)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'import { encryptPHI } from "@eonpro/phi"; console.log(encryptPHI("Jane"));',
+        'import * as phi from "@eonpro/phi"; console.log(phi);',
+        'import "@eonpro/phi";',
+        'import("@eonpro/phi").then(console.log);',
+        'import { withPhi } from "@eonpro/phi/prisma"; console.log(withPhi);',
+        'console.log(require("@eonpro/phi"));',
+    ],
+)
+def test_code_for_browsers_that_imports_it_cannot_be_built(application: Path, source: str) -> None:
+    (application / "client.js").write_text(source)
+    built = bundle(application, "client.js", "--platform=browser", "--outfile=client.out.js")
+    assert built.returncode == 1
+    assert "must-not-be-in-code-for-browsers" in built.stderr
+    assert not (application / "client.out.js").exists()
+
+
+def test_the_bundle_of_a_server_is_small_and_runs_without_the_provider_of_vercel(application: Path) -> None:
+    (application / "server.ts").write_text(
+        'import { KeyNotLoaded, withKey } from "@eonpro/phi"; console.log(typeof withKey, new KeyNotLoaded().name);'
+    )
+    options = ("--platform=node", "--format=esm", "--minify", "--external:@aws-sdk/*", "--external:@vercel/*")
+    built = bundle(application, "server.ts", *options, "--outfile=server.mjs")
+    assert built.returncode == 0, built.stderr
+    assert (application / "server.mjs").stat().st_size < 30_000
+    assert node(application, "server.mjs").stdout == "function KeyNotLoaded\n"
+
+
+def bundle(application: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    esbuild = node_package.packages(node_package.PACKAGE) / "esbuild" / "bin" / "esbuild"
+    return node(application, str(esbuild), *arguments, "--bundle", "--log-level=error")
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("version", ["20.20.2", "22.23.3", "24.21.0"])
+def test_it_runs_on_every_node_that_is_maintained(application: Path, version: str, tmp_path: Path) -> None:
+    node_package.npm(
+        "install", "--prefix", str(tmp_path), "--no-audit", "--no-fund", f"node@{version}", folder=tmp_path
+    )
+    program = str(tmp_path / "node_modules" / "node" / "bin" / "node")
+    assert node(application, "--version", program=program).stdout.strip() == f"v{version}"
+    assert_both_kinds(application, program)
+    folder = node_package.built()
+    tests = map(str, sorted(folder.glob("test/*.test.mjs")))
+    done = node(folder, "--test", "--test-reporter", "spec", *tests, program=program)
+    assert done.returncode == 0, done.stdout
