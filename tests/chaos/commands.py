@@ -20,6 +20,9 @@ Check = Callable[[World, Account, Account], list[str]]
 PHI, LOGS = "EONPRO PHI encryption key for HIPAA compliance", "EONPRO audit log encryption key, not for PHI"
 PLACE = "us-east-1/eonpro/production"
 STORED, VERSIONS = f"{PLACE}/ENCRYPTED_PHI_KEY", f"{PLACE}/data-keys/"
+CHECK_VALUES = tuple(f"{PLACE}/ENCRYPTED_PHI_{name}_CHECK_VALUE" for name in ("KEY", "HASH_KEY"))
+READING = "ENCRYPTED_PHI_HASH_KEYS_FOR_READING"
+HASH_KEY = ("--hash-key", "yes", "--hash-keys-for-reading", "yes", "--key-check-value", "yes")
 DELIVERED = ("AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY")
 FORMER_KEY = "4f" * 32
 """The ENCRYPTION_KEY that is adopted."""
@@ -165,6 +168,30 @@ def rewrapped(world: World, account: Account, template: Account) -> list[str]:
     )
 
 
+def check_values(world: World, account: Account, template: Account) -> list[str]:
+    """Both check values are beside the keys, and neither without the other for good."""
+    return [f"{place} was not delivered" for place in CHECK_VALUES if not account["parameters"].get(place)] + stored(
+        world, account, template
+    )
+
+
+def another_hash_key(world: World, account: Account, template: Account) -> list[str]:
+    """There is one more hash key, the stored one is what it was, and a search tries the new one."""
+    before, now = ({*_hash_keys(each)} for each in (template, account))
+    stored_key = f"{PLACE}/ENCRYPTED_PHI_HASH_KEY"
+    changed = account["parameters"][stored_key] != template["parameters"][stored_key]
+    on_vercel = account["deployed"].get(READING)
+    tried = on_vercel or account["parameters"].get(f"{PLACE}/{READING}")
+    wrong = [f"the hash keys were {len(before)} and are {len(now)}"] * (len(now) != len(before) + 1 or not now > before)
+    wrong += ["the stored hash key changed"] * changed
+    return wrong + ["a search does not try the new one"] * ({tried} != now - before)
+
+
+def _hash_keys(account: Account) -> list[str]:
+    entries = account["parameters"].items()
+    return [value for place, value in entries if place.startswith(f"{PLACE}/hash-keys/") and "/new/" not in place]
+
+
 def backed_up(world: World, account: Account, template: Account) -> list[str]:
     """The backup can be read, and every version is in it."""
     found = [*world.root.glob("*/backup.json")]
@@ -291,6 +318,18 @@ COMMANDS = {
             typed=FORMER_KEY,
             check=adopted,
             new_keys=1,
+        ),
+        *(
+            Command(
+                name=f"{kind}rotate-hash-key",
+                words=("rotate", "--hash-key", "--no-redeploy", *CONFIRMED),
+                world=f"{kind}hash-key",
+                check=another_hash_key,
+            )
+            for kind in ("", "ecs-")
+        ),
+        Command(
+            name="ecs-push-check-values", words=("push", "--no-redeploy"), world="ecs-unchecked", check=check_values
         ),
         Command(
             name="access-key-rotate",

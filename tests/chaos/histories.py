@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.commands import ANSWERS, COMMANDS, CONFIRMED, Command
+from tests.chaos.commands import ANSWERS, CHECK_VALUES, COMMANDS, CONFIRMED, HASH_KEY, Command
 from tests.chaos.judge import Judge, Verdict
 from tests.chaos.server import TIME_OUT_SECONDS
 from tests.chaos.world import SECONDS, World
@@ -122,6 +122,9 @@ WORLDS: Mapping[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
             ("review", "--sign", "The first", "--confirm", "production"),
         ),
     ),
+    "hash-key": ("vercel", (("setup", *ANSWERS, *HASH_KEY),)),
+    "ecs-hash-key": ("", (("setup", "--answers", "examples/ecs.yaml", "--yes", *HASH_KEY),)),
+    "ecs-unchecked": ("ecs-hash-key", tuple(("by hand", place) for place in CHECK_VALUES)),
     "undelivered": ("vercel", (("by hand", "vercel/all"),)),
     "pending": ("vercel", (("rotate", "--data-key", *CONFIRMED),)),
     "promoted": (

@@ -42,6 +42,8 @@ ONCE_MORE = (
     "faults:push-redeploy/2/time-out",
     "slow:slow-body/doctor/2",
     "slow:pages/access-key-rotate/3",
+    *(f"crashes:rotate-hash-key/http{effect}/during" for effect in (1, 2, 3)),
+    "crashes:ecs-push-check-values/http0/after",
 )
 
 

@@ -6,18 +6,21 @@ Touches a deployment that is set up once for Vercel and ECS; each test takes it 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import secrets
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pexpect
 import pytest
 
 from phi import PhiCipher
+from phi.record import key_id
 from tests.day_two import the_application
 from tests.day_two.doctor_fixture import typed
 from tests.onboarding.deployment import (
@@ -31,7 +34,9 @@ from tests.onboarding.deployment import (
 )
 from tests.onboarding.loaded import loaded_python
 from tests.onboarding.shipped_schemas import fits, next_step
+from wizard.data_key import backup_document
 
+READING = "ENCRYPTED_PHI_HASH_KEYS_FOR_READING"
 LEDGER = "/eonpro/production/data-keys/"
 SURE = ("--confirm", "production", "--no-redeploy", "--json")
 
@@ -88,6 +93,55 @@ def test_a_rotation_of_the_data_key_and_back_again_loses_no_record(life: Deploym
     assert the_application.read(life, variables(life, ledger(life)[new]), after) == ["after the rotation"]
     assert life.stored_key_versions() == [old_value, new_value, old_value]
     assert set(Counter(written(life)).values()) == {1}
+
+
+def flipped(deployment: Deployment) -> tuple[str, str]:
+    """The data key in use with one bit flipped, wrapped by the same KMS key; and its fingerprint."""
+    kms = deployment.client("kms")
+    key = kms.decrypt(CiphertextBlob=base64.b64decode(deployment.parameters()[STORED_KEY]))["Plaintext"]
+    blob = kms.encrypt(KeyId=deployment.keys()[0], Plaintext=bytes((key[0] ^ 1, *key[1:])))["CiphertextBlob"]
+    return base64.b64encode(blob).decode(), f"sha256:{hashlib.sha256(blob).hexdigest()[:16]}"
+
+
+def test_another_data_key_is_refused_by_its_check_value_before_anything_is_written(life: Deployment) -> None:
+    stored, in_use = life.parameters()[STORED_KEY], current(life)
+    other, fingerprint = flipped(life)
+    was = life.parameters(), life.deployed()
+
+    def refused(*words: str) -> str:
+        message = str(life.wizard(*words, *SURE, expect=1).document["message"])
+        assert (life.parameters(), life.deployed()) == was
+        return message
+
+    # A backup of another data key, as the release before check values wrote it.
+    backup = life.root / "wrong.backup.json"
+    life.wizard("backup", "--to", str(backup))
+    text = backup.read_text().replace(stored, other).replace(in_use, fingerprint)
+    fields = json.loads(text.replace(in_use.removeprefix("sha256:"), fingerprint.removeprefix("sha256:")))
+    fields |= {"version": "1", "versions": [each for each in fields["versions"] if each["fingerprint"] == fingerprint]}
+    fields["versions"][0].pop("keyCheckValue")
+    backup.write_text(json.dumps({**fields, "digest": backup_document.digest(fields)}))
+    was = life.parameters(), life.deployed()
+    assert "no version in this environment does" in refused("restore", "--from-backup", str(backup))
+
+    # A version that another stack's data key is behind, which says that it is this one, wrapped again.
+    ssm, name = life.client("ssm"), LEDGER + fingerprint.removeprefix("sha256:")
+    tags = {"eonpro:key-arn": life.keys()[0], "eonpro:origin": "rewrapped", "eonpro:same-as": in_use}
+    pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
+    ssm.put_parameter(Name=name, Value=other, Type="SecureString", Tags=pairs)
+    was = life.parameters(), life.deployed()
+    assert "should be the same key" in refused("rotate", "--promote", fingerprint)
+    ssm.delete_parameter(Name=name)
+
+    # The application's own key, taken over.
+    entry = life.variables()["ENCRYPTED_PHI_KEY"]
+    path = f"/v9/projects/eonpro/env/{entry['id']}"
+    life.vercel("PATCH", path, {"type": "encrypted", "value": other, "comment": ""})
+    was = life.parameters(), life.deployed()
+    assert "no version in this environment does" in refused("restore", "--from-target")
+    back = {"type": entry["type"], "value": stored, "comment": entry["comment"]}
+    life.vercel("PATCH", path, back)
+    assert life.deployed()["ENCRYPTED_PHI_KEY"] == stored == life.parameters()[STORED_KEY]
 
 
 def written(deployment: Deployment) -> list[str]:
@@ -193,6 +247,46 @@ def test_a_backup_and_a_rewrapping_know_the_hash_key(life: Deployment) -> None:
     assert len(plain) == 1, "it is the same key, wrapped again"
     life.wizard("restore", "--hash-key", "--from-backup", backup, *SURE)
     assert life.parameters()[HASH_KEY] == life.deployed()["ENCRYPTED_PHI_HASH_KEY"] == was
+
+
+@pytest.mark.thorough
+def test_the_hash_key_is_rotated_and_the_check_values_follow_on_every_target(life: Deployment, tmp_path: Path) -> None:
+    asked = ("--hash-keys-for-reading", "yes", "--key-check-value", "yes")
+    life.wizard("setup", *asked, "--yes", "--json")
+    first, kms = life.deployed(), life.client("kms")
+
+    def opened(wrapped: str) -> bytes:
+        return bytes(kms.decrypt(CiphertextBlob=base64.b64decode(wrapped))["Plaintext"])
+
+    def delivered() -> dict[str, str]:
+        """What the application has on Vercel, and the same in the store, where its check values fit its keys."""
+        on_vercel, stored = life.deployed(), life.parameters()
+        for name in ("ENCRYPTED_PHI_KEY", "ENCRYPTED_PHI_HASH_KEY"):
+            check = f"{name}_CHECK_VALUE"
+            assert on_vercel[check] == stored[f"/eonpro/production/{check}"] == key_id(opened(on_vercel[name]))
+        assert on_vercel[READING] == stored[f"/eonpro/production/{READING}"]
+        return on_vercel
+
+    assert delivered()[READING] == first["ENCRYPTED_PHI_HASH_KEY"]
+    new = str(life.wizard("rotate", "--hash-key", *SURE).document["fingerprint"])
+    staged = delivered()
+    assert staged["ENCRYPTED_PHI_HASH_KEY"] == first["ENCRYPTED_PHI_HASH_KEY"] != staged[READING]
+    result = {
+        "table": "Patient",
+        "hashKey": new,
+        "complete": True,
+        "succeeded": True,
+        "searchColumns": {"emailSearch": {}},
+    }
+    (tmp_path / "hashed.json").write_text(json.dumps(result))
+    life.wizard("rotate", "--promote", new, "--reencrypted", str(tmp_path / "hashed.json"), *SURE)
+    assert delivered()["ENCRYPTED_PHI_HASH_KEY"] == staged[READING]
+    assert delivered()[READING] == first["ENCRYPTED_PHI_HASH_KEY"]
+    assert life.wizard("verify", "--json").document["ok"]
+    # The application refuses another key than that of its variable, before it encrypts anything.
+    wrong = {**life.deployed(), "ENCRYPTED_PHI_KEY": flipped(life)[0]}
+    with pytest.raises(AssertionError, match="WrongKeyCheckValue"):
+        the_application.write(life, wrong, "under another key")
 
 
 @pytest.mark.thorough

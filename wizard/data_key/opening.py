@@ -112,10 +112,10 @@ def another_key(
 def record(aws: AwsClient, settings: Settings, outputs: Outputs, wrapped: WrappedDataKey) -> None:
     """Record the key check value of a stored value, which the settings name, in every Region with the key.
 
-    A caller who is not allowed to write tags records nothing: it stays unknown. Raises DataKeyConflict where another
-    one is recorded.
+    The stack's own comes last: until then it is not known, and the next proof goes on. A caller who is not allowed to
+    write tags records nothing. Raises DataKeyConflict where another one is recorded.
     """
-    for arn in outputs.key_arns:
+    for arn in reversed(outputs.key_arns):
         region = Arn.parse(arn).region
         regional = aws if region == aws.region else aws.with_region(region)
         try:

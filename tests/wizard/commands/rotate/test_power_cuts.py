@@ -25,6 +25,7 @@ WRITES = (
     "vercel.deliver",
     "engine.up",
     "keyring.keep",
+    "keyring.record_check_value",
     "keyring.reencrypt",
     "keyring.replace_current",
     "keyring.reserve_new",
@@ -77,7 +78,7 @@ class CutWorld(World):
         return {
             "versions": {
                 name: sorted(
-                    (version.origin, version.current, version.was_current)
+                    (version.origin, version.current, version.was_current, version.wrapped.check_value is not None)
                     for version in region.key_rotation.versions(self.settings)
                 )
                 for name, region in regions.items()
