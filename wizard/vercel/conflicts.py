@@ -9,7 +9,7 @@ from datetime import date
 
 from components.settings import DATA_KEY_VARIABLE, KEY_ID_VARIABLE
 from components.settings.stored_values import BY_VARIABLE
-from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey
+from wizard.core.data_key import CHECK_VALUE, FINGERPRINT, MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError, UsageError
 from wizard.core.models.account import DiscoveredDataKey
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, Scope
@@ -244,8 +244,14 @@ def find_data_key(variables: Variables, *, name: str = DATA_KEY_VARIABLE) -> Dis
     named = _entries_of(variables, listed, KEY_ID_VARIABLE)
     key_arn = _value(variables, named[0]) if len(named) == 1 else None
     claim = FINGERPRINT.search(entries[0].comment) if entries and wrapped is None else None
+    beside = _entries_of(variables, listed, BY_VARIABLE[name].check_value) if entries else ()
+    check_value = _value(variables, beside[0]) if len(beside) == 1 else None
     return DiscoveredDataKey(
-        wrapped=wrapped, exists=bool(entries), key_arn=key_arn, claimed=claim[0] if claim is not None else None
+        wrapped=wrapped,
+        exists=bool(entries),
+        key_arn=key_arn,
+        claimed=claim[0] if claim is not None else None,
+        check_value=check_value if check_value and CHECK_VALUE.fullmatch(check_value) else None,
     )
 
 

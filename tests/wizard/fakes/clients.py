@@ -814,6 +814,7 @@ class FakeVercelClient:
             wrapped=None if value is None or self.sensitive else WrappedDataKey(value=value),
             exists=value is not None,
             key_arn=None if self.sensitive else self.variables.get("AWS_KMS_KEY_ID"),
+            check_value=self.variables.get(f"{name}_CHECK_VALUE"),
         )
 
     def former_key(self, project: VercelProject) -> str | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from components.settings import KEY_ID_VARIABLE, REGION_VARIABLE, SecretStore
 from components.settings.arn import Arn
-from components.settings.stored_values import BY_VARIABLE, DATA_KEY
+from components.settings.stored_values import BY_VARIABLE, DATA_KEY, STORED_VALUES
 from wizard.account import codes, fixes
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Judgement, Notice, judgement
@@ -443,6 +443,35 @@ def check_companion_variables(facts: StackFacts) -> Iterator[Notice]:
                 yield _region(facts, variable, variable.value, variable.expected_value)
 
 
+@judgement("application-tested")
+def check_delivered_check_values(facts: StackFacts) -> Iterator[Notice]:
+    """Whether every target has the variables that the settings ask for beside those that all stacks have."""
+    settings = facts.settings
+    values = {value.check_value: value.variable for value in STORED_VALUES}
+    for name in settings.variables:
+        if name in (KEY_ID_VARIABLE, REGION_VARIABLE, *settings.wrapped_keys):
+            continue
+        each = next((each for each in (facts, *facts.beside) if each.settings.names.variable == values.get(name)), None)
+        stored = each.stored_data_key if each else None
+        known = stored.wrapped.check_value if isinstance(stored, StoredDataKey) else None
+        for variable in expected(facts, name):
+            if not variable.exists:
+                why = "phi does not compare its key" if name in values else "a search tries the current hash key alone"
+                if variable.in_store:
+                    yield _no_parameter(facts, variable)
+                else:
+                    what = f"{variable.name} is not set in {Scope.of(settings).words} of {variable.place}"
+                    yield _push(facts, "variable-missing", what, why)
+            elif known and variable.value and variable.value != known:
+                yield Notice.wrong(
+                    "key-check-value-differs",
+                    what=f"{variable.name} in {variable.place} is not {known}, the key check value of the stored key",
+                    why="the application refuses its key: WrongKeyCheckValue",
+                    command=delivery(facts, variable),
+                    advice=THEN,
+                )
+
+
 def _unreadable(facts: StackFacts, variable: Expected) -> Notice:
     """The result for a sensitive variable: only its comment can be read."""
     stored_data_key = facts.stored_data_key
@@ -501,5 +530,6 @@ ACCESS_CHECKS: tuple[Judgement, ...] = (
     check_data_key_on_vercel,
     check_former_key,
     check_companion_variables,
+    check_delivered_check_values,
     check_parameters,
 )

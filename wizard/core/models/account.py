@@ -209,6 +209,8 @@ class DiscoveredDataKey:
     """AWS_KMS_KEY_ID, where it can be read."""
     claimed: str | None = None
     """The fingerprint that an earlier run wrote in the comment of a hidden value."""
+    check_value: str | None = None
+    """The key check value that was delivered beside it, if any."""
 
     @property
     def hidden(self) -> bool:

@@ -3,12 +3,12 @@
 `verify_before_storing` decrypts as the application; everything else is pure.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from components.settings import DATA_KEY_VARIABLE, Outputs, ResourceKind, Settings, Target
 from components.settings.arn import Arn
 from wizard.core.data_key import WrappedDataKey, input_variable
-from wizard.core.errors import DataKeyConflict, Problem
+from wizard.core.errors import DataKeyConflict, Problem, SetupError, attempted
 from wizard.core.models.account import DiscoveredDataKey, DiscoveredSetup
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.next_command import Text, shell
@@ -107,9 +107,12 @@ def unknown_data_key(discovered: DiscoveredSetup) -> Problem:
 
 
 def imported_data_key(data_key: DiscoveredDataKey | None, entered: WrappedDataKey | None) -> WrappedDataKey | None:
-    """The data key to store; None if there is none, or if `data_key_obstacle` returns a problem."""
+    """The data key to store, with the key check value that the application has; None if there is none, or if
+    `data_key_obstacle` returns a problem.
+    """
     wrapped = data_key.wrapped if data_key is not None else None
-    return None if wrapped is not None and entered not in (None, wrapped) else wrapped or entered
+    found = None if wrapped is not None and entered not in (None, wrapped) else wrapped or entered
+    return replace(found, check_value=data_key.check_value) if found and data_key else found
 
 
 def _conflict_with_stored(
@@ -208,5 +211,18 @@ def verify_before_storing(
             "from where the application gets it; if the application is not allowed to use the key: --repair all; "
             "then run the same command again",
         )
+    opened = opening.opened(wrapped, result.check_values)
+    versions = attempted(aws.key_rotation.versions, settings)
+    # What an interrupted import left was never in use.
+    known = [] if isinstance(versions, SetupError) else [each for each in versions if each.was_current]
+    problem = opening.another_key(opened, known, is_new=True)
+    if wrapped.check_value not in (None, opened.check_value):
+        problem = (
+            f"{wrapped.fingerprint} opens to the key {opened.check_value}, and the application's key check value is "
+            f"{wrapped.check_value}"
+        )
+    if problem:
+        hint = f"find out which key the records are under; if another one: export {DATA_KEY_INPUT_VARIABLE}=…"
+        raise DataKeyConflict(f"{problem}; {unchanged}", hint)
     message = f"{wrapped.fingerprint} is opened by the key, as {principal}"
-    return ImportVerification(proved=True, message=message, wrapped=opening.opened(wrapped, result.check_values))
+    return ImportVerification(proved=True, message=message, wrapped=opened)

@@ -18,7 +18,7 @@ from components.settings import ResourceKind, VercelIssuerMode
 from tests.wizard.account.doctor_fixture import APP, KEY, DoctorFixture, wrapped
 from tests.wizard.account.stacks import CheckedStack, all_passed, finding
 from tests.wizard.fakes.clients import ACCOUNT, APP_POLICY, CREDENTIALS, OTHER_KEY, key_fact, settings
-from wizard.account.judgements import principal, stored_data_key
+from wizard.account.judgements import principal, stored_data_key, variables
 from wizard.account.judgements.key import check_keys
 from wizard.account.judgements.key_policy import check_key_policies
 from wizard.account.judgements.policies import check_ci_trust, check_reader_surplus, check_readers, check_vercel_tokens
@@ -555,6 +555,21 @@ def test_a_recorded_check_value_that_another_version_of_the_same_key_contradicts
     assert found.code == "key-check-value-differs" and "should be the same key" in found.what
     # Which of the two is right is not known: no command that replaces the data key can be pasted.
     assert "verify --stack production --full" in found.command
+
+
+def test_a_check_value_that_the_settings_ask_for_is_looked_for_and_compared_at_the_target() -> None:
+    fixture = CheckedStack(settings=settings(key_check_value=True))
+    checks = variables.check_delivered_check_values
+    (missing,) = fixture.notices(checks)
+    assert missing.code == "variable-missing" and "ENCRYPTED_PHI_KEY_CHECK_VALUE is not set" in missing.what
+    name = "/eonpro/production/ENCRYPTED_PHI_KEY"
+    stored = fixture.aws.stored_keys[name]
+    fixture.aws.stored_keys[name] = replace(stored, wrapped=replace(stored.wrapped, check_value="0" * 16))
+    fixture.vercel.variables["ENCRYPTED_PHI_KEY_CHECK_VALUE"] = "f" * 16
+    (wrong,) = fixture.notices(checks)
+    assert wrong.code == "key-check-value-differs" and " push " in wrong.command
+    fixture.vercel.variables["ENCRYPTED_PHI_KEY_CHECK_VALUE"] = "0" * 16
+    assert fixture.notices(checks) == ()
 
 
 def test_a_stack_of_before_check_values_is_well(fixture: DoctorFixture) -> None:

@@ -6,6 +6,7 @@ import copy
 import io
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -53,6 +54,7 @@ from wizard.core.models.delivery import (
     StackState,
     StoredDataKey,
 )
+from wizard.core.models.rotation import DataKeyVersion
 from wizard.setup.importing import data_key, discovery
 from wizard.setup.importing.data_key import data_key_obstacle, imported_data_key, in_use, unknown_data_key
 from wizard.setup.importing.obstacles import obstacles, repair_conflicts
@@ -834,18 +836,60 @@ class Application:
         return CredentialsSearch(credentials=self._found)
 
     def prove(
-        self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = 20.0, full: bool = False
+        self,
+        credentials: AppCredentials,
+        batch: AppVariables,
+        *,
+        retry_seconds: float = 20.0,
+        full: bool = False,
+        reading: Sequence[WrappedDataKey] = (),
     ) -> ChildResult:
         proved = batch.wrapped in self._opens
         cause = "" if proved else "NotOurs"
-        return ChildResult(proved=proved, principal=APP, fingerprint=batch.wrapped.fingerprint, cause=cause)
+        check_values = {batch.wrapped.fingerprint: CHECK_VALUE}
+        return ChildResult(
+            proved=proved,
+            principal=APP,
+            fingerprint=batch.wrapped.fingerprint,
+            cause=cause,
+            check_values=check_values if proved else {},
+        )
+
+    @property
+    def key_rotation(self) -> Application:
+        return self
+
+    def versions(self, settings: Settings) -> tuple[DataKeyVersion, ...]:
+        return ()
 
 
-def beforehand(application: Application) -> data_key.ImportVerification:
+CHECK_VALUE = "0123456789abcdef"
+"""Of the key that the application opens."""
+
+
+def beforehand(application: Application, *, check_value: str | None = None) -> data_key.ImportVerification:
     both: Any = application
     return data_key.verify_before_storing(
-        aws=both, prover=both, settings=VERCEL, outputs=outputs_of(VERCEL), targets=(Target.VERCEL,), wrapped=ONE
+        aws=both,
+        prover=both,
+        settings=VERCEL,
+        outputs=outputs_of(VERCEL),
+        targets=(Target.VERCEL,),
+        wrapped=replace(ONE, check_value=check_value),
     )
+
+
+def test_another_key_than_that_of_the_applications_own_check_value_is_not_stored() -> None:
+    """The same key with one bit flipped, wrapped by the same KMS key: it opens as well."""
+    assert beforehand(Application(ONE), check_value=CHECK_VALUE).wrapped.check_value == CHECK_VALUE
+    with pytest.raises(DataKeyConflict, match="the application's key check value is f{16}; it was not stored"):
+        beforehand(Application(ONE), check_value="f" * 16)
+
+
+def test_the_check_value_that_the_application_has_goes_with_the_key_that_is_entered() -> None:
+    hidden = DiscoveredDataKey(wrapped=None, exists=True, key_arn=KEY, check_value=CHECK_VALUE)
+    entered = data_key.imported_data_key(hidden, ONE)
+    assert entered is not None and entered.check_value == CHECK_VALUE
 
 
 def test_a_data_key_that_the_application_opens_is_proved() -> None:
