@@ -23,7 +23,7 @@ from tests.wizard.fakes.clients import KEY, MULTI_OUTPUTS, OTHER_KEY, REPLICA_RE
 from tests.wizard.fakes.clients import wrapped as wrapped_key
 from tests.wizard.setup.test_workflow import World
 from wizard.account.judgements import check_values_beside
-from wizard.core.errors import DataKeyConflict, PreflightFailed, UsageError
+from wizard.core.errors import DataKeyConflict, PreflightFailed, ResourceError, UsageError
 from wizard.core.models.delivery import StoredDataKey
 from wizard.data_key.delivery import find_last_backup
 from wizard.setup import plan
@@ -321,3 +321,25 @@ def test_a_target_without_its_hash_key_gets_it_by_a_push() -> None:
     stack.vercel.variables.pop(HASH_KEY_VARIABLE)
     told = finding(stack.notices(check_values_beside), "variable-missing")
     assert "push" in told.command and "search hashes" in told.why
+
+
+# --- the key check values, delivered on request
+
+
+@pytest.mark.parametrize("access", ["oidc", "user"])
+def test_a_first_set_up_delivers_the_check_values_with_the_keys(access: str) -> None:
+    """With an access key of its own, too, which only this run can use before the first delivery."""
+    world = World()
+    world.setup(hash_key=True, key_check_value=True, vercel_access=access)
+    for variable in (DATA_KEY_VARIABLE, HASH_KEY_VARIABLE):
+        wrapped = world.aws.stored_keys[f"/eonpro/production/{variable}"].wrapped
+        value = world.aws.check_value(wrapped)
+        assert world.vercel.variables[f"{variable}_CHECK_VALUE"] == value == wrapped.check_value
+
+
+def test_where_nobody_can_open_the_key_nothing_is_delivered_without_its_check_value() -> None:
+    world = World()
+    world.aws.credentials_from = ()
+    with pytest.raises(ResourceError, match="only the application opens it"):
+        world.setup(key_check_value=True)
+    assert DATA_KEY_VARIABLE not in world.vercel.variables and STORED_KEY in world.aws.stored_keys
