@@ -19,12 +19,14 @@ from phi.adapters.django import search
 from phi.adapters.django.checks import check_field
 from phi.adapters.django.queries import EXPRESSION, READABLE, EncryptedCol, require_texts
 from phi.adapters.django.search import ExactSearchField as ExactSearchField
+from phi.adapters.django.search import PlainColumn as PlainColumn
 from phi.adapters.django.search import WordSearchField as WordSearchField
+from phi.adapters.django.search import encrypted_column as encrypted_column
 from phi.adapters.django.search import true_hits as true_hits
 from phi.adapters.injected import BOUND, FieldCipher, opened, resolve, sealed
 from phi.adapters.lookups import InClinic as InClinic
 from phi.adapters.values import BYTES, DATE, DATETIME, DECIMAL, INTEGER, JSON, ValueForm
-from phi.record import place
+from phi.record import looks_like_a_record, place
 
 SETTING = "EONPRO_PHI_FIELDS"
 """The setting with the cipher: a PhiFields, a callable that returns one, or the dotted path of either."""
@@ -43,6 +45,8 @@ class EncryptedField(models.Field):  # type: ignore[misc]  # Django comes withou
     """The mark by which the checks know the field."""
     form: ValueForm | None = None
     """How values become texts; None for texts."""
+    plain_column: Any = None
+    """The PlainColumn that is read where this one is NULL, while a plain column is moved."""
 
     def __init__(
         self,
@@ -110,6 +114,8 @@ class EncryptedField(models.Field):  # type: ignore[misc]  # Django comes withou
         """The value of a stored record. Raises FieldError for one that the database computed from records."""
         if not isinstance(expression, READABLE):
             raise FieldError(EXPRESSION.format(name=self.name or "the field"))
+        if self.plain_column is not None and isinstance(value, str) and not looks_like_a_record(value):
+            return value or None
         return opened(self._cipher(), value, self.form, self._context())
 
     def _converted(self, value: Any) -> Any:

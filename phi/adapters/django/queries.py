@@ -48,7 +48,13 @@ class EncryptedCol(Col):  # type: ignore[misc]  # Django comes without types
             setattr(compiler, _CHECKED, True)
             for error in refusals(compiler):
                 raise error
-        return super().as_sql(compiler, connection)
+        sql, parameters = super().as_sql(compiler, connection)
+        if (plain := self.target.plain_column) is None:
+            return sql, parameters
+        both = [(sql, parameters), plain.get_col(self.alias).as_sql(compiler, connection)]
+        # Before the switch an instance that knows the plain column only may have written it last.
+        (first, one), (second, two) = both if plain.switched else reversed(both)
+        return f"COALESCE({first}, {second})", [*one, *two]
 
 
 def refusals(compiler: Any) -> Iterator[FieldError]:

@@ -12,24 +12,27 @@ from typing import Any, cast
 
 from django.core.exceptions import EmptyResultSet, FieldError
 from django.db import models
+from django.db.migrations.operations import AddField, AlterField, RenameField, SeparateDatabaseAndState
+from django.db.migrations.operations.base import Operation
 from django.db.models.lookups import Lookup
 from django.db.models.signals import class_prepared
 from django.db.models.sql.subqueries import InsertQuery, UpdateQuery
+from django.utils.module_loading import import_string
 
 from phi.adapters.lookups import CERTAIN_BITS, NEGATED, SearchCipher, clinic_text, question
 from phi.search.indexes import ExactIndex, WordIndex
 
 IN_STEP = (
-    "{source} is searched by {search}, which this statement does not write: the row would be found by its former text. "
-    "Name {search} too, in update_fields or in the list of bulk_update(). For an update() read the rows, and use "
+    "{companion} follows {source}, and this statement does not write it: it would be that of the former text. "
+    "Name {companion} too, in update_fields or in the list of bulk_update(). For an update() read the rows, and use "
     "bulk_update()."
 )
 
 
 class _Computed:
-    """The attribute of a search field: computed from its sources whenever it is read, whatever was read or assigned."""
+    """The attribute of a companion: computed from its sources whenever it is read, whatever was read or assigned."""
 
-    def __init__(self, field: SearchField) -> None:
+    def __init__(self, field: Companion) -> None:
         self.field = field
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
@@ -40,36 +43,56 @@ class _Computed:
         instance.__dict__[self.field.attname] = None
 
 
-class SearchField(models.Field):  # type: ignore[misc]  # Django comes without types
-    """What the search fields have in common."""
+class Companion(models.Field):  # type: ignore[misc]  # Django comes without types
+    """A field whose value follows from encrypted text fields of its row. A statement that writes one of those writes it
+    too, or is refused.
+    """
 
     descriptor_class = _Computed
+    sources: tuple[str, ...]
 
-    def __init__(self, *sources: str, clinic: str = "", bits: int, **kwargs: Any) -> None:
-        """`sources` are the names of encrypted text fields of the model. `clinic` is the name of the attribute with the
-        clinic of a row, such as `clinic_id`: each clinic then has search keys of its own.
-        """
+    def __init__(self, **kwargs: Any) -> None:
+        """Take Django's own options."""
         super().__init__(**{**kwargs, "editable": False, "null": True})
-        self.sources, self.clinic, self.bits = sources, clinic, bits
 
     def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
         """For migrations: no key."""
         name, path, _, kwargs = super().deconstruct()
         del kwargs["editable"], kwargs["null"]
-        kwargs |= {"clinic": self.clinic} if self.clinic else {}
-        return name, path, [*self.sources], {**kwargs, "bits": self.bits}
+        return name, path, [*self.sources], kwargs
 
     def pre_save(self, model_instance: Any, add: bool) -> Any:
         """The value; update_or_create() saves the fields that have this method of their own."""
         return self.value_of(model_instance)
 
-    def cipher(self) -> SearchCipher:
-        """That of the sources."""
-        return cast(SearchCipher, self.model._meta.get_field(self.sources[0])._cipher())
+    def value_of(self, instance: Any) -> Any:
+        """The value to store."""
+        raise NotImplementedError
 
     def texts(self, instance: Any) -> list[str | None]:
         """The texts of a row's sources."""
         return [getattr(instance, name) for name in self.sources]
+
+
+class SearchField(Companion):
+    """What the search fields have in common."""
+
+    def __init__(self, *sources: str, clinic: str = "", bits: int, **kwargs: Any) -> None:
+        """`sources` are the names of encrypted text fields of the model. `clinic` is the name of the attribute with the
+        clinic of a row, such as `clinic_id`: each clinic then has search keys of its own.
+        """
+        super().__init__(**kwargs)
+        self.sources, self.clinic, self.bits = sources, clinic, bits
+
+    def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
+        """For migrations: no key."""
+        name, path, args, kwargs = super().deconstruct()
+        kwargs |= {"clinic": self.clinic} if self.clinic else {}
+        return name, path, args, {**kwargs, "bits": self.bits}
+
+    def cipher(self) -> SearchCipher:
+        """That of the sources."""
+        return cast(SearchCipher, self.model._meta.get_field(self.sources[0])._cipher())
 
     def clinic_of(self, instance: Any) -> str:
         """The clinic of a row. Raises FieldError where it has none, and there is something to find."""
@@ -79,6 +102,49 @@ class SearchField(models.Field):  # type: ignore[misc]  # Django comes without t
     def asked(self, value: Any) -> tuple[Any, str]:
         """The text of a lookup and its clinic. Raises FieldError."""
         return question(value, self.name, self.clinic, FieldError)
+
+
+class PlainColumn(Companion, models.TextField):  # type: ignore[misc]
+    """The plain column of a field that is moved to an encrypted one: docs/phi/migrate.md has the steps.
+
+    `email_plain = PlainColumn("email", db_column="email")`: each write of `email` writes both, and a read takes the
+    plain one, or where there is none the encrypted one. `switched=True`: a write empties the plain one, and a read
+    takes the encrypted one first.
+    """
+
+    def __init__(self, source: str, *, switched: bool = False, **kwargs: Any) -> None:
+        """`source` is the name of the EncryptedTextField."""
+        super().__init__(**kwargs)
+        self.sources, self.switched = (source,), switched
+
+    def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
+        """For migrations."""
+        name, path, args, kwargs = super().deconstruct()
+        return name, path, args, kwargs | ({"switched": True} if self.switched else {})
+
+    def value_of(self, instance: Any) -> str | None:
+        """The text, or nothing."""
+        return None if self.switched else self.texts(instance)[0]
+
+
+def encrypted_column(model: str, name: str, plain: models.Field) -> list[Operation]:
+    """The operations of a migration that puts an encrypted column beside a plain one, which `makemigrations` would take
+    for it: `encrypted_column("patient", "email", models.TextField(null=True))`, with the field as it is.
+
+    The model then has `email = EncryptedTextField(null=True, db_column="email_encrypted")` and
+    `email_plain = PlainColumn("email", db_column="email")`.
+    """
+    kept = plain.clone()
+    kept.db_column = plain.db_column or name
+    companion = PlainColumn(name, db_column=kept.db_column)
+    path = import_string("phi.adapters.django.EncryptedTextField")
+    return [
+        # By its column it stays where it is when its name changes.
+        AlterField(model, name, kept),
+        RenameField(model, name, f"{name}_plain"),
+        AddField(model, name, path(null=True, db_column=f"{kept.db_column}_encrypted")),
+        SeparateDatabaseAndState(state_operations=[AlterField(model, f"{name}_plain", companion)]),
+    ]
 
 
 class ExactSearchField(SearchField):
@@ -292,9 +358,9 @@ class _InStep:
         elif isinstance(query, InsertQuery) and query.update_fields:
             written = {getattr(field, "name", field) for field in query.update_fields}
         for field in source.model._meta.concrete_fields:
-            is_searched = isinstance(field, SearchField) and source.name in field.sources
-            if is_searched and source.name in written and field.name not in written:
-                raise FieldError(IN_STEP.format(source=source.name, search=field.name))
+            follows = isinstance(field, Companion) and source.name in field.sources
+            if follows and source.name in written and field.name not in written:
+                raise FieldError(IN_STEP.format(source=source.name, companion=field.name))
         return "%s"
 
     def with_parameters(self, value: Any, compiler: Any, connection: Any) -> tuple[str, Any]:
@@ -306,13 +372,15 @@ def _watch_sources(sender: Any, **_: Any) -> None:
     """Have the sources of search fields ask at each write. A migration's model may lack one for a moment."""
     sources = {field.name: field for field in sender._meta.local_fields}
     for field in sender._meta.local_fields:
-        for name in field.sources if isinstance(field, SearchField) else ():
+        for name in field.sources if isinstance(field, Companion) else ():
             source: Any = sources.get(name)
             if getattr(source, "encrypted_text", False) and source.form is None:
+                if isinstance(field, PlainColumn):
+                    source.plain_column = field
                 source.get_placeholder = in_step = _InStep(source)
                 source.get_placeholder_sql = in_step.with_parameters
             elif sender.__module__ != "__fake__":
-                raise FieldError(f"{field.name} searches {name}, which is no EncryptedTextField of {sender.__name__}.")
+                raise FieldError(f"{field.name} follows {name}, which is no EncryptedTextField of {sender.__name__}.")
 
 
 class_prepared.connect(_watch_sources)

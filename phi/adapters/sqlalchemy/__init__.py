@@ -7,7 +7,7 @@ the statements of this process's engines (`statements.py`).
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Dialect, LargeBinary, Text
+from sqlalchemy import ColumnElement, Dialect, LargeBinary, Text, and_, func, or_
 from sqlalchemy.exc import ArgumentError, DontWrapMixin, InvalidRequestError
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import Null
@@ -18,12 +18,13 @@ from phi.adapters.injected import BOUND, CipherProvider, opened, resolve, sealed
 from phi.adapters.lookups import InClinic as InClinic
 from phi.adapters.sqlalchemy import search, statements
 from phi.adapters.sqlalchemy.search import ExactSearch as ExactSearch
+from phi.adapters.sqlalchemy.search import PlainColumn as PlainColumn
 from phi.adapters.sqlalchemy.search import WordSearch as WordSearch
 from phi.adapters.sqlalchemy.search import searchable as searchable
 from phi.adapters.sqlalchemy.search import true_hits as true_hits
 from phi.adapters.values import BYTES, DATE, DATETIME, DECIMAL, INTEGER, JSON, ValueForm
 from phi.errors import PhiError
-from phi.record import place
+from phi.record import looks_like_a_record, place
 
 _NULL_OPERATORS = (operators.eq, operators.ne, operators.is_, operators.is_not)
 
@@ -36,10 +37,14 @@ class NullComparator(TypeDecorator.Comparator[Any]):
         if op in _NULL_OPERATORS and all(
             value is None or isinstance(value, Null) or self._is_same_column(value) for value in other
         ):
-            return super().operate(op, *other, **kwargs)
+            condition = super().operate(op, *other, **kwargs)
+            if self._is_same_column(*other) or (plain := search.plain_column(self.expr)) is None:
+                return condition
+            is_null = op in (operators.eq, operators.is_)
+            return and_(condition, plain.is_(None)) if is_null else or_(condition, plain.is_not(None))
         texts = self._texts(*other) if op in (operators.eq, operators.in_op) else None
-        if texts is not None and (condition := search.same_text(self.expr, texts)) is not None:
-            return condition
+        if texts is not None and (same := search.same_text(self.expr, texts)) is not None:
+            return same
         raise InvalidRequestError(
             "An encrypted column can be compared with None only. Equal texts are different records: a comparison, a "
             "search or an ordering would silently return wrong rows. To look up texts, add a column of ExactSearch or "
@@ -88,6 +93,7 @@ class EncryptedType(TypeDecorator[Any]):
         still read. Such a type is for one column. Raises ArgumentError for anything else.
         """
         super().__init__()
+        self.is_moved = False
         if not isinstance(bound, bool):
             raise ArgumentError(BOUND)
         self.bound: bool | str = bound
@@ -100,8 +106,18 @@ class EncryptedType(TypeDecorator[Any]):
         return _unwrapped_errors(lambda: sealed(resolve(self.fields), value, self.form, self._context()))
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        """The value of a stored record."""
+        """The value of a stored record; while a plain column is moved, a text that is no record is from there."""
+        if self.is_moved and isinstance(value, str) and not looks_like_a_record(value):
+            return value or None
         return _unwrapped_errors(lambda: opened(resolve(self.fields), value, self.form, self._context()))
+
+    def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """While a plain column is moved: both are read."""
+        if (plain := search.plain_column(column)) is None:
+            return column
+        # Before the switch an instance that knows the plain column only may have written it last.
+        both = (column, plain) if plain.type.switched else (plain, column)
+        return func.coalesce(*both, type_=self)
 
     def attach(self, table: str, column: str) -> None:
         """Bind the records to this column. Raises ArgumentError where they are bound to another one."""

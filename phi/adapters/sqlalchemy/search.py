@@ -22,8 +22,8 @@ from phi.adapters.lookups import CERTAIN_BITS, InClinic, SearchCipher, clinic_te
 from phi.search.indexes import ExactIndex, WordIndex
 
 IN_STEP = (
-    "{source} is searched by {search}, which this statement does not write: the row would be found by its former text. "
-    "Change rows through the ORM's session, or pass {search} too: searchable(TABLE, ROW) adds it to a row's values."
+    "{companion} follows {source}, and this statement does not write it: it would be that of the former text. Change "
+    "rows through the ORM's session, or pass {companion} too: searchable(TABLE, ROW) adds it to a row's values."
 )
 
 
@@ -34,7 +34,52 @@ class Candidates(Grouping[bool]):
     operator = None  # that of its element would let and_() take it apart
 
 
-class SearchType(TypeDecorator[Any]):
+class Companion(TypeDecorator[Any]):
+    """The type of a column whose value follows from encrypted text columns of its row. A statement that writes one of
+    those writes it too, or is refused.
+    """
+
+    cache_ok = True
+    sources: tuple[str, ...]
+    clinic: str | None = None
+
+    def value_of(self, column: Column[Any], texts: list[str | None], clinic: str) -> Any:
+        """The value to store for a row."""
+        raise NotImplementedError
+
+
+class PlainColumn(Companion):
+    """The plain column of one that is moved to an encrypted one: docs/phi/migrate.md has the steps.
+
+    `email = mapped_column("email_encrypted", EncryptedText(…))` and `email_plain = mapped_column("email",
+    PlainColumn("email_encrypted"))`: each write of `email` writes both, and a read takes the
+    plain one, or where there is none the encrypted one. `switched=True`: a write empties the plain one, and a read
+    takes the encrypted one first.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, source: str, *, switched: bool = False) -> None:
+        """`source` is the name of the encrypted column."""
+        super().__init__()
+        self.source, self.sources, self.switched = source, (source,), switched
+
+    def value_of(self, column: Column[Any], texts: list[str | None], clinic: str) -> str | None:
+        """The text, or nothing."""
+        return None if self.switched else texts[0]
+
+
+def plain_column(expression: Any) -> Any:
+    """The plain column beside an encrypted one, of the same table or alias; None where there is none."""
+    base = next(iter(getattr(expression, "base_columns", ())), None)
+    for column in companions(getattr(base, "table", None), getattr(base, "key", "")):
+        if isinstance(column.type, PlainColumn):
+            return expression.table.columns.get(column.key)
+    return None
+
+
+class SearchType(Companion):
     """What the types of search columns have in common."""
 
     cache_ok = True
@@ -52,10 +97,6 @@ class SearchType(TypeDecorator[Any]):
 
     def index(self, column: Column[Any]) -> Any:
         """The definition, as `phi index` has it."""
-        raise NotImplementedError
-
-    def value_of(self, column: Column[Any], texts: list[str | None], clinic: str) -> Any:
-        """The value to store for a row."""
         raise NotImplementedError
 
     def finds(self, column: Column[Any], wanted: Any, texts: list[str | None]) -> bool:
@@ -134,7 +175,7 @@ class WordSearch(SearchType):
 def same_text(expression: Any, wanted: Iterable[Any]) -> ColumnElement[bool] | None:
     """The condition that an encrypted column has one of these texts; None where it has no ExactSearch."""
     column = root(expression)
-    columns = search_columns(column.table, column.key)
+    columns = companions(column.table, column.key)
     found = next((each for each in columns if isinstance(each.type, ExactSearch)), None)
     if found is None:
         return None
@@ -167,7 +208,7 @@ def searchable(table: Any, row: Mapping[str, Any]) -> dict[str, Any]:
     """
     table = table if isinstance(table, Table) else inspect(table).local_table
     values = dict(row)
-    for column in search_columns(table):
+    for column in companions(table):
         needed = [*column.type.sources, *([column.type.clinic] if column.type.clinic else [])]
         if not any(name in row for name in needed):
             continue
@@ -183,9 +224,9 @@ def root(expression: Any) -> Column[Any]:
     return cast(Column[Any], next(iter(expression.base_columns)))
 
 
-def search_columns(table: Any, source: str | None = None) -> list[Any]:
-    """The search columns of a table, or those of one source."""
-    columns = [column for column in getattr(table, "columns", ()) if isinstance(column.type, SearchType)]
+def companions(table: Any, source: str | None = None) -> list[Any]:
+    """The companions of a table, or those of one source."""
+    columns = [column for column in getattr(table, "columns", ()) if isinstance(column.type, Companion)]
     return columns if source is None else [column for column in columns if source in column.type.sources]
 
 
@@ -213,9 +254,9 @@ def _finds(mapper: Any, row: Any, name: str, wanted: Any) -> bool:
 
 
 def _keep_in_step(mapper: Mapper[Any], connection: object, row: Any) -> None:
-    """Before a row is written: its search columns get their values, where a source was changed."""
-    for column in [column for column in mapper.columns if isinstance(column.type, SearchType)]:
-        kind, table, state = cast(SearchType, column.type), column.table, inspect(row)
+    """Before a row is written: its companions get their values, where a source was changed."""
+    for column in [column for column in mapper.columns if isinstance(column.type, Companion)]:
+        kind, table, state = cast(Companion, column.type), column.table, inspect(row)
         names = [*kind.sources, *([kind.clinic] if kind.clinic else [])]
         keys = [mapper.get_property_by_column(table.columns[name]).key for name in names]
         if state.persistent and not any(state.attrs[key].history.has_changes() for key in keys):

@@ -23,7 +23,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import CompoundSelect, Select
 
 from phi.adapters.lookups import NEGATED
-from phi.adapters.sqlalchemy.search import IN_STEP, Candidates, search_columns
+from phi.adapters.sqlalchemy.search import IN_STEP, Candidates, PlainColumn, companions
 
 ORDERING = (
     "An encrypted column cannot be ordered by: the database has records, whose order says nothing about their texts. "
@@ -85,7 +85,7 @@ _MAX_GOOD = 1000
 def _before_execute(connection: Any, statement: Any, multiparams: Any, params: Any, execution_options: Any) -> None:
     if not hasattr(statement, "get_children"):
         return
-    if isinstance(statement, UpdateBase) and search_columns(statement.table):
+    if isinstance(statement, UpdateBase) and companions(statement.table):
         _check_in_step(statement, [*(multiparams or ()), *([params] if params else [])])
     made = statement._generate_cache_key() if hasattr(statement, "_generate_cache_key") else None
     key = None if made is None else made.key
@@ -101,6 +101,8 @@ def _before_execute(connection: Any, statement: Any, multiparams: Any, params: A
 def _after_attach(part: Any, table: Any) -> None:
     if isinstance(part, Column) and is_encrypted(part) and getattr(part.type, "bound", False):
         part.type.attach(table.name, part.name)  # type: ignore[attr-defined]
+    if isinstance(part, Column):
+        _mark_moved(part, table)
     is_key = isinstance(part, Column) and part.primary_key
     columns: Iterable[Any] = (part,) if is_key else getattr(part, "columns", ())
     for column in columns:
@@ -109,6 +111,15 @@ def _after_attach(part: Any, table: Any) -> None:
     for expression in getattr(part, "expressions", ()):
         if (found := next(_columns(expression), None)) is not None:
             raise ArgumentError(INDEXING.format(name=_name(found)))
+
+
+def _mark_moved(column: Any, table: Any) -> None:
+    """Let the type of an encrypted column know that a plain one is read beside it, whichever was declared first."""
+    for plain in companions(table):
+        if isinstance(plain.type, PlainColumn) and column.name in (plain.name, plain.type.source):
+            source = column if column.name == plain.type.source else table.columns.get(plain.type.source)
+            if source is not None and is_encrypted(source):
+                source.type.is_moved = True
 
 
 def _written_rows(statement: Any) -> list[dict[Any, Any]]:
@@ -125,10 +136,10 @@ def _check_in_step(statement: Any, parameters: list[Any]) -> None:
     """A statement that writes a source writes its search columns too."""
     for row in [*_written_rows(statement), *(row for row in parameters if isinstance(row, dict))]:
         keys = {getattr(key, "key", key) for key in row}
-        for column in search_columns(statement.table):
+        for column in companions(statement.table):
             forgotten = next((name for name in column.type.sources if name in keys), None)
             if forgotten and column.key not in keys:
-                raise InvalidRequestError(IN_STEP.format(source=forgotten, search=column.name))
+                raise InvalidRequestError(IN_STEP.format(source=forgotten, companion=column.name))
 
 
 def _check_written(statement: Any) -> None:
