@@ -1,5 +1,5 @@
 """The command line `python -m phi`: `check` an environment before a start, `prove` that it can encrypt and decrypt,
-`wrap` a key, `reencrypt` and `encrypt` a table, `index` its texts, `scan` a database.
+`wrap` a key, `reencrypt` and `encrypt` a table, `index` its texts, `migrate` plain columns, `scan` a database.
 
 Touches its own environment, standard input or the terminal, STS and KMS; prints one line of JSON that never holds a key
 or a record. `phi.reencryption` has the commands for tables.
@@ -20,6 +20,7 @@ from phi.environment import WRAPPED, Credentials, WrappedKey, WrappedKeys, with_
 from phi.errors import PhiError, UnwrapError
 from phi.indexing import options as indexing
 from phi.kms import KmsKeySource, caller_arn, may_decrypt, prepare_clients
+from phi.migration import options as migration
 from phi.record import key_id
 from phi.reencryption import options as reencryption
 
@@ -176,6 +177,7 @@ def main(arguments: list[str] | None = None) -> int:
     check_parser.add_argument("--json", action="store_true", help="one line of JSON")
     reencryption.add_to(commands)
     indexing.add_to(commands)
+    migration.add_to(commands)
     options = parser.parse_args(arguments)
     if options.command == "check":
         checked = check(os.environ, unwrap=options.unwrap)
@@ -187,10 +189,11 @@ def main(arguments: list[str] | None = None) -> int:
     except PhiError as error:
         print(f"phi {options.command}: {error}", file=sys.stderr)
         return 1
-    if options.command in ("reencrypt", "encrypt", "scan", "index"):
+    if options.command in ("reencrypt", "encrypt", "scan", "index", "migrate"):
         # Imported here: the other commands need no database.
         try:
             from phi.indexing import command as index
+            from phi.migration import command as migrate
             from phi.reencryption import command, scan
         except ModuleNotFoundError as error:
             if error.name != "psycopg":
@@ -203,6 +206,8 @@ def main(arguments: list[str] | None = None) -> int:
             return scan.run(options, environment)
         if options.command == "index":
             return index.run(options, environment)
+        if options.command == "migrate":
+            return migrate.run(options, environment)
         return command.run(options, environment)
     if options.command == "wrap":
         result = wrapping.wrap(environment, wrapping.from_terminal if options.prompt else wrapping.from_stdin)
