@@ -388,7 +388,11 @@ def deliver(
     """
     done: list[Delivered] = []
     variables = variables_of(context, wrapped)
-    data_key = variables[context.settings.region].wrapped
+    own = variables[context.settings.region]
+    for variable, key in own.wrapped_keys:
+        # An outdated one, left beside another key, would make the application refuse that.
+        opening.refuse_unknown(context.settings.of_key(variable), key)
+    data_key = own.wrapped
     for target in context.targets:
         for result in deploy_target(target).deliver(context, variables, replaceable=replaceable, scopes=scopes):
             if result.fingerprint != data_key.fingerprint:

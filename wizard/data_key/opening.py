@@ -131,17 +131,22 @@ def require_check_value(
 ) -> WrappedDataKey:
     """The wrapped key with its key check value, which is recorded. Raises ResourceError where nobody here opens it."""
     known = wrapped if wrapped.check_value else open_key(wrapped)
-    if known.check_value is None:
+    refuse_unknown(settings, known)
+    if known is not wrapped:
+        record(aws, settings, outputs, known)
+    return known
+
+
+def refuse_unknown(settings: Settings, wrapped: WrappedDataKey) -> None:
+    """Raises ResourceError where the settings ask for the key check value of a wrapped key, and it is not known."""
+    if settings.key_check_value and wrapped.check_value is None:
         raise ResourceError(
             f"the settings ask for the key check value of the {settings.names.noun} {wrapped.fingerprint}, which is "
             "not known: only the application opens it, and its credentials are not available here; nothing was "
             "delivered",
             "set EONPRO_APP_PROFILE, or EONPRO_APP_ACCESS_KEY_ID and EONPRO_APP_SECRET_ACCESS_KEY, and run the same "
-            "command again; or set --key-check-value no",
+            "command again",
         )
-    if known is not wrapped:
-        record(aws, settings, outputs, known)
-    return known
 
 
 def refuse(problem: str | None, settings: Settings) -> None:

@@ -326,6 +326,17 @@ def test_a_target_without_its_hash_key_gets_it_by_a_push() -> None:
 # --- the key check values, delivered on request
 
 
+@pytest.mark.parametrize("field", ["key_check_value", "hash_keys_for_reading"])
+def test_the_set_up_does_not_stop_the_delivery_of_what_the_application_compares(field: str) -> None:
+    world = World()
+    world.stand(with_hash_key(**{field: True}))
+    store(world)
+    with pytest.raises(PreflightFailed) as refused:
+        world.setup(hash_key=True, **{field: False})
+    (problem,) = refused.value.problems
+    assert f"keep it: --{field.replace('_', '-')} yes" in problem.next and world.written == set()
+
+
 @pytest.mark.parametrize("access", ["oidc", "user"])
 def test_a_first_set_up_delivers_the_check_values_with_the_keys(access: str) -> None:
     """With an access key of its own, too, which only this run can use before the first delivery."""

@@ -48,6 +48,7 @@ from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, StoredKey, VersionOrigin
 from wizard.core.next_command import Command, Text, shell, wizard
 from wizard.core.ports.run import TargetContext
+from wizard.data_key import opening
 from wizard.setup import confirmation, foreign_variables
 
 
@@ -276,6 +277,7 @@ def put_in_place(
         ui.working("checking that the key decrypts it")
         opened = prove_opening(clients, data_keys, version, trusted=trusted)
         version = opened.version
+        opening.refuse_unknown(data_keys.settings, version.wrapped)
         ui.line(f"{version.fingerprint} is {opened.words}", mark=Mark.OK)
         for warning in (*warnings, *_rolling_release_warning(to)):
             ui.line(warning, mark=Mark.WARN)

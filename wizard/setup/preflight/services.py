@@ -184,6 +184,13 @@ def unrecorded_resources(
     return unrecorded, []
 
 
+_DELIVERED_ON_REQUEST = (
+    ("key_check_value", "--key-check-value", "the application refuses the new key"),
+    ("hash_keys_for_reading", "--hash-keys-for-reading", "a search does not try the former hash key"),
+)
+"""Field, flag, and what the variables do that a delivery no longer writes."""
+
+
 def forbidden_changes(settings: Settings, saved: Settings, stack: str, state: StackState) -> list[errors.Problem]:
     """Changes that a deployed stack does not allow: Region, environments, multi-Region key, a removed replica.
 
@@ -212,6 +219,16 @@ def forbidden_changes(settings: Settings, saved: Settings, stack: str, state: St
         )
         for value in OPTIONAL_VALUES
         if value.variable in {*saved.wrapped_keys} - {*settings.wrapped_keys}
+    ]
+    problems += [
+        errors.Problem(
+            what=f"the stack {stack} delivers the variables of {flag}, and the set-up takes none away",
+            why=f"one that stays where the application runs is outdated after the next rotation: {after}",
+            next=f"keep it: {flag} yes",
+            exit_code=2,
+        )
+        for field, flag, after in _DELIVERED_ON_REQUEST
+        if getattr(saved, field) and not getattr(settings, field)
     ]
     was, desired = saved.vercel_environment, settings.vercel_environment
     if was != desired and any(deploy_target(name).has_environments for name in saved.deploy_targets):

@@ -10,9 +10,9 @@ import pytest
 
 from tests.wizard.commands.rotate.stack_world import NOW, World
 from tests.wizard.commands.rotate.test_restore import backup_of
-from tests.wizard.fakes.clients import KEY, wrapped
+from tests.wizard.fakes.clients import KEY, settings, wrapped
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.errors import DataKeyConflict, UsageError
+from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, UsageError
 from wizard.core.models.rotation import VersionOrigin
 from wizard.data_key import backup_document
 
@@ -124,3 +124,31 @@ def test_a_check_value_in_a_backup_that_is_none_is_refused(world: World, tmp_pat
     fields["digest"] = backup_document.digest(fields)
     with pytest.raises(UsageError, match="16 hex digits"):
         backup_document.parse(json.dumps(fields), "a file")
+
+
+def test_where_the_application_compares_no_key_takes_its_place_that_nobody_here_can_open() -> None:
+    """The former check value would stay beside it, and the application would refuse the new key."""
+    world = World(settings(key_check_value=True))
+    world.key_rotation.failures["record_check_value"] = PermissionDenied("no tags", "ask")
+    new = str(world.run("rotate", "--data-key")["fingerprint"])
+    world.aws.credentials = None
+    before = dict(world.aws.stored_keys), dict(world.vercel.variables)
+    with pytest.raises(ResourceError, match="only the application opens it"):
+        world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records")
+    assert (dict(world.aws.stored_keys), dict(world.vercel.variables)) == before
+
+
+def test_the_delivered_check_value_follows_a_rotation_and_its_way_back() -> None:
+    world = World(settings(key_check_value=True))
+    world.run("push", confirm=None)
+
+    def is_right() -> bool:
+        value = world.aws.check_value(WrappedDataKey(value=world.vercel.variables["ENCRYPTED_PHI_KEY"]))
+        return bool(world.vercel.variables["ENCRYPTED_PHI_KEY_CHECK_VALUE"] == value)
+
+    assert is_right()
+    new = str(world.run("rotate", "--data-key")["fingerprint"])
+    world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records")
+    assert world.current.fingerprint == new and is_right()
+    world.run("restore", "--version", OLD)
+    assert world.current.fingerprint == OLD and is_right()
