@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from tools.bench import commands, latency, phi, reencryption, results, search
+from tools.bench import commands, latency, node, phi, reencryption, results, search
 from tools.bench.rows import HEADING, Measured, Part, line
 
 Rows = Callable[[int], Iterator[Measured]]
@@ -16,6 +16,7 @@ Rows = Callable[[int], Iterator[Measured]]
 
 PARTS: Mapping[str, Sequence[Rows]] = {
     "phi": (phi.field_rows, phi.import_rows),
+    "node": (node.rows,),
     "reencryption": (reencryption.rows,),
     "most": (reencryption.most_rows,),
     "search": (search.rows,),
@@ -25,6 +26,7 @@ PARTS: Mapping[str, Sequence[Rows]] = {
 }
 LIBRARIES: Mapping[str, Callable[[], Mapping[str, str]]] = {
     "phi": phi.versions,
+    "node": node.versions,
     "reencryption": reencryption.versions,
     "most": reencryption.versions,
     "search": search.versions,

@@ -20,7 +20,7 @@ from tools.bootstrap.places import PROJECT
 PLACE = PROJECT
 """The project whose documentation is written."""
 
-ORDER = ("phi", "reencryption", "most", "search", "commands", "onboarding", "latency")
+ORDER = ("phi", "node", "reencryption", "most", "search", "commands", "onboarding", "latency")
 """The parts of the benchmarks, in the order of the page."""
 
 
@@ -104,6 +104,7 @@ LONGEST_NOTE = 80
 
 TITLES = {
     "phi": "One field, and the key behind it",
+    "node": "One field in Node, its start and its bundle",
     "reencryption": "Re-encryption of a table",
     "most": "Re-encryption of ten million rows, by hand",
     "search": "Search without plain text, in a million patients",

@@ -52,8 +52,9 @@ export class PhiCipher {
     if (!checked(text)) return null;
     const iv = randomBytes(16);
     const cipher = createCipheriv("aes-256-gcm", this.#current.key, iv, TAG);
-    const ciphertext = cipher.update(text, "utf8", "base64") + cipher.final("base64");
-    return `${iv.toString("base64")}:${cipher.getAuthTag().toString("base64")}:${ciphertext}`;
+    const ciphertext = cipher.update(text, "utf8");
+    cipher.final(); // GCM has no padding: this adds nothing
+    return `${iv.toString("base64")}:${cipher.getAuthTag().toString("base64")}:${ciphertext.toString("base64")}`;
   }
 
   /** A record of version 2, which opens only with the same context, such as `place("Patient", "email")`. */
