@@ -12,6 +12,7 @@ from components.configuration import read_settings
 from components.delivery import Delivery, DeliveryArgs
 from components.key import PhiKey, PhiKeyArgs
 from components.principal import AppPrincipal, AppPrincipalArgs
+from components.s3_documents import DocumentsKey, DocumentsKeyArgs
 from components.trail import AuditTrail, AuditTrailArgs
 
 settings = read_settings()
@@ -20,7 +21,14 @@ key = PhiKey("phi-key", PhiKeyArgs(settings=settings, principal=principal))
 key_arns = [key.key_arn, *key.replica_arns]
 access = AppAccess("app-access", AppAccessArgs(settings=settings, key_arns=key_arns, principal=principal))
 trail = AuditTrail("audit-trail", AuditTrailArgs(settings=settings))
-alerts = Alerts("alerts", AlertsArgs(settings=settings, key_arns=key_arns, trail=trail)) if settings.alerts else None
+documents_key = (
+    DocumentsKey("documents-key", DocumentsKeyArgs(settings=settings, principal=principal))
+    if settings.documents_key
+    else None
+)
+other_keys = [documents_key.key_arn] if documents_key else []
+alerts_args = AlertsArgs(settings=settings, key_arns=key_arns, other_key_arns=other_keys, trail=trail)
+alerts = Alerts("alerts", alerts_args) if settings.alerts else None
 delivery = Delivery("delivery", DeliveryArgs(settings=settings, principal=principal))
 
 outputs: dict[str, object] = {
@@ -36,6 +44,7 @@ outputs: dict[str, object] = {
     "appUserArn": principal.user_arn,
     "secretsRoleArn": delivery.secrets_role_arn,
     "replicaKeyArns": key.replica_arns,
+    "documentsKeyArn": documents_key.key_arn if documents_key else None,
     "programVersion": installation.version(),
 }
 for name, value in outputs.items():

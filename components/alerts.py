@@ -66,6 +66,8 @@ class AlertsArgs:
     key_arns: Sequence[pulumi.Input[str]]
     """The key's and its replicas'."""
     trail: AuditTrail
+    other_key_arns: Sequence[pulumi.Input[str]] = ()
+    """The key of the application's documents, if the stack has one."""
 
 
 class Alerts(pulumi.ComponentResource):
@@ -101,12 +103,13 @@ class Alerts(pulumi.ComponentResource):
         settings, names = self._settings, self._settings.names
         audit_key = [] if args.trail.key_arn is None else [args.trail.key_arn]
         text = event_patterns.text_of
-        key_changes = pulumi.Output.all(*args.key_arns, *audit_key).apply(
-            lambda arns: text(
-                event_patterns.key_changes_pattern(
-                    key_arns=arns, aliases=[names.alias, *([names.trail_key_alias] if audit_key else [])]
-                )
-            )
+        aliases = [
+            names.alias,
+            *([names.trail_key_alias] if audit_key else []),
+            *([names.documents_key_alias] if settings.documents_key else []),
+        ]
+        key_changes = pulumi.Output.all(*args.key_arns, *audit_key, *args.other_key_arns).apply(
+            lambda arns: text(event_patterns.key_changes_pattern(key_arns=arns, aliases=aliases))
         )
         denied_use = pulumi.Output.all(*args.key_arns).apply(
             lambda arns: text(event_patterns.denied_use_pattern(key_arns=arns, aliases=[names.alias]))

@@ -11,7 +11,7 @@ import pulumi_aws as aws
 
 from components.policies.evaluation import KeyPolicyDecision
 from components.policies.evaluation.principals import role_of_session
-from components.policies.stack import decide_by_key_policy_of, key_policy_of, trail_key_policy_of
+from components.policies.stack import decide_by_key_policy_of, key_policy_of, other_keys_of
 from components.settings import PROJECT, Settings
 
 
@@ -40,8 +40,7 @@ def no_lockout(name: str, settings: Settings) -> pulumi.ResourceOptions:
 
 
 def _policies(settings: Settings) -> list[Mapping[str, Any]]:
-    makes_trail_key = settings.makes_trail and settings.trail_key
-    return [key_policy_of(settings), *([trail_key_policy_of(settings)] if makes_trail_key else [])]
+    return [key_policy_of(settings), *(other.policy for other in other_keys_of(settings))]
 
 
 def _can_change(policy: Mapping[str, Any], arns: list[str], settings: Settings) -> bool:

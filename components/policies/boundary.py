@@ -13,6 +13,7 @@ from components.policies.access import application_statements
 from components.policies.documents import Policy, Statement, policy
 from components.policies.key import APPLICATION_ACTIONS
 from components.policies.named_resources import ROLE, USER, named_resources
+from components.policies.s3_documents import DOCUMENT_USE_ACTIONS, DOCUMENTS_KEY_TAGS, through_s3_condition
 from components.policies.trail import LOGS_KEY_TAGS
 from components.settings import ResourceKind, Settings
 from components.targets.platform import NewRole
@@ -46,7 +47,8 @@ def _statements(settings: Settings) -> Iterator[Statement]:
     reading = stack.reading_policy_of(settings)[1]["Statement"] if settings.uses_store else []
     if application:
         own = reading if stack.reads_itself(settings) else []
-        yield from _only_for(application, "Application", [application_statement(settings), *own])
+        documents = _document_statements(settings)
+        yield from _only_for(application, "Application", [_without_documents(settings), *own, *documents])
     for reader in stack.readers_of(settings):
         if isinstance(reader.role, NewRole):
             inline = reader.role.inline_policy
@@ -82,6 +84,45 @@ def application_statement(settings: Settings) -> Statement:
             "StringNotEquals": {f"aws:ResourceTag/{name}": value for name, value in LOGS_KEY_TAGS.items()},
         },
     }
+
+
+def _without_documents(settings: Settings) -> Statement:
+    """The same, without the key of the documents, which the application uses through S3 alone."""
+    statement = application_statement(settings)
+    if not settings.documents_key or "Condition" not in statement:
+        return statement
+    others = {f"aws:ResourceTag/{name}": [LOGS_KEY_TAGS[name], value] for name, value in DOCUMENTS_KEY_TAGS.items()}
+    return {**statement, "Condition": {**statement["Condition"], "StringNotEquals": others}}
+
+
+def _document_statements(settings: Settings) -> list[Statement]:
+    """The objects of the application's buckets, for which an administrator gives it the permissions, and their key."""
+    if not settings.document_buckets:
+        return []
+    arns = [settings.arn("s3", bucket) for bucket in settings.document_buckets]
+    objects: Statement = {
+        "Sid": "UseTheDocuments",
+        "Effect": "Allow",
+        "Action": ["s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject"],
+        "Resource": [*arns, *(f"{arn}/*" for arn in arns)],
+    }
+    if not settings.documents_key:
+        return [objects]
+    through_s3 = through_s3_condition(
+        account_id=settings.account_id,
+        region=settings.region,
+        buckets=settings.document_buckets,
+        partition=settings.partition,
+    )
+    tags = {**tagged(settings, "ResourceTag"), **{f"aws:ResourceTag/{k}": v for k, v in DOCUMENTS_KEY_TAGS.items()}}
+    key: Statement = {
+        "Sid": "UseTheDocumentsKey",
+        "Effect": "Allow",
+        "Action": list(DOCUMENT_USE_ACTIONS),
+        "Resource": settings.arn("kms", "key/*"),
+        "Condition": {**through_s3, "StringEquals": {**through_s3["StringEquals"], **tags}},
+    }
+    return [objects, key]
 
 
 def tagged(settings: Settings, key: str) -> dict[str, str]:

@@ -101,6 +101,8 @@ class Topic(StrEnum):
     LOGS = "Audit logs as CloudTrail signed them"
     SIGN_IN = "MFA and recent access keys"
     ALERTS = "Alerts sent and received"
+    DOCUMENTS = "Documents in S3 encrypted and private"
+    """Only of a stack whose settings name buckets of documents."""
 
 
 _NOT_FINAL = "RIN 0945-AA22, not final"
@@ -375,6 +377,34 @@ REQUIREMENTS = (
         "the root user has none.",
         sections=("164.312(d)", "164.308(a)(5)(ii)(D)"),
         prowler=("iam_root_mfa_enabled", "iam_no_root_access_key", "iam_user_mfa_enabled_console_access"),
+    ),
+    Requirement(
+        id="documents-private",
+        topic=Topic.DOCUMENTS,
+        text="Buckets of documents block public access, and nobody outside the account can read, change or delete a "
+        "document.",
+        sections=("164.312(a)(1)", "164.308(a)(4)(ii)(B)"),
+        reason="a policy or an ACL could open the documents of patients to everybody",
+        prowler=("s3_bucket_level_public_access_block", "s3_bucket_policy_public_write_access"),
+        optional=True,
+    ),
+    Requirement(
+        id="documents-encrypted",
+        topic=Topic.DOCUMENTS,
+        text="Documents in S3 are encrypted, under a key of their own where the settings ask for it.",
+        sections=("164.312(a)(2)(iv)",),
+        reason="with read access to the bucket alone a document could be read; the settings ask for a key as well",
+        prowler=("s3_bucket_kms_encryption",),
+        optional=True,
+    ),
+    Requirement(
+        id="documents-tls",
+        topic=Topic.DOCUMENTS,
+        text="Buckets of documents deny plain HTTP and TLS older than 1.2 for everybody.",
+        sections=("164.312(e)(1)", "164.312(e)(2)(ii)"),
+        reason="a document could be read in transit",
+        prowler=("s3_bucket_secure_transport_policy",),
+        optional=True,
     ),
 )
 

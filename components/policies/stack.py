@@ -11,8 +11,9 @@ from enum import StrEnum
 from typing import Any
 
 from components import policies
-from components.policies import event_patterns
+from components.policies import event_patterns, s3_documents
 from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
+from components.policies.trail import LOGS_KEY_TAGS
 from components.settings import ImportGroup, ResourceKind, SecretStore, Settings
 from components.settings.arn import Arn
 from components.targets import vercel
@@ -255,6 +256,59 @@ def trail_key_policy_of(settings: Settings) -> policies.Policy:
     )
 
 
+def documents_key_policy_of(settings: Settings) -> policies.Policy:
+    """The policy of the key of the application's documents in S3."""
+    return s3_documents.documents_key_policy(
+        **_administration_of(settings),
+        region=settings.region,
+        app_principal_arns=settings.app_principal_arns,
+        buckets=settings.document_buckets,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherKey:
+    """A KMS key of the stack besides the PHI key; all have the stack's tags, and one more that says what for."""
+
+    logical_name: str
+    alias: str
+    purpose: str
+    """The value of its tag `Purpose`; the PHI key has none."""
+    noun: str
+    policy: policies.Policy
+    flag: str
+    """The option that does without it."""
+    imported_as: tuple[ResourceKind, ResourceKind]
+    """The key and its alias."""
+
+
+def other_keys_of(settings: Settings) -> tuple[OtherKey, ...]:
+    """The keys besides the PHI key that the stack of these settings makes."""
+    of_logs = OtherKey(
+        logical_name="audit-trail-key",
+        alias=settings.names.trail_key_alias,
+        purpose=LOGS_KEY_TAGS["Purpose"],
+        noun="key of the audit logs",
+        policy=trail_key_policy_of(settings),
+        flag="--trail-key no",
+        imported_as=(ResourceKind.LOGS_KEY, ResourceKind.LOGS_KEY_ALIAS),
+    )
+    made = [of_logs] if settings.makes_trail and settings.trail_key else []
+    if settings.documents_key:
+        made.append(
+            OtherKey(
+                logical_name="documents-key",
+                alias=settings.names.documents_key_alias,
+                purpose=s3_documents.DOCUMENTS_KEY_TAGS["Purpose"],
+                noun="key of the documents",
+                policy=documents_key_policy_of(settings),
+                flag="--documents-key no",
+                imported_as=(ResourceKind.DOCUMENTS_KEY, ResourceKind.DOCUMENTS_KEY_ALIAS),
+            )
+        )
+    return tuple(made)
+
+
 def trail_bucket_policy_of(settings: Settings) -> policies.Policy:
     """The policy of the bucket of the audit trail."""
     return policies.trail_bucket_policy(
@@ -349,6 +403,8 @@ def policies_of(settings: Settings, *, key_arns: Sequence[str]) -> Iterator[Stac
     if readers:
         name, document = reading_policy_of(settings)
         yield _policy(f"the policy {name}", PolicyKind.IDENTITY, document)
+    for other in other_keys_of(settings):
+        yield _policy(f"the key {other.alias}", PolicyKind.KEY, other.policy)
     if settings.makes_trail:
         yield from _trail_policies(settings)
     if settings.alerts:
@@ -362,8 +418,6 @@ def policies_of(settings: Settings, *, key_arns: Sequence[str]) -> Iterator[Stac
 
 def _trail_policies(settings: Settings) -> Iterator[StackPolicy]:
     names = settings.names
-    if settings.trail_key:
-        yield _policy(f"the key {names.trail_key_alias}", PolicyKind.KEY, trail_key_policy_of(settings))
     if ImportGroup.BUCKET not in settings.kept_as_found:
         yield _policy(f"the bucket {names.trail_bucket}", PolicyKind.BUCKET, trail_bucket_policy_of(settings))
         if settings.access_logging:

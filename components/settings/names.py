@@ -48,6 +48,8 @@ class ResourceKind(StrEnum):
     # Not part of a manual set-up: an earlier stack of the same settings left it, with the stack's own tags.
     LOGS_KEY = "logs-key"
     LOGS_KEY_ALIAS = "logs-key-alias"
+    DOCUMENTS_KEY = "documents-key"
+    DOCUMENTS_KEY_ALIAS = "documents-key-alias"
     ACCESS_LOG_BUCKET = "access-log-bucket"
     ACCESS_LOG_BUCKET_POLICY = "access-log-bucket-policy"
     ACCESS_LOG_BUCKET_VERSIONING = "access-log-bucket-versioning"
@@ -81,6 +83,7 @@ class Names:
     trail: str
     trail_bucket: str
     trail_key_alias: str
+    documents_key_alias: str
     access_log_bucket: str
     log_group: str
     log_role: str
@@ -126,6 +129,7 @@ class Names:
             trail=f"eonpro-audit-trail{suffix}",
             trail_bucket=trail_bucket or f"eonpro-cloudtrail-logs{ending}",
             trail_key_alias=f"alias/eonpro-audit-key{suffix}",
+            documents_key_alias=f"alias/eonpro-documents-key{suffix}",
             access_log_bucket=f"eonpro-access-logs{ending}",
             log_group=f"/aws/cloudtrail/eonpro-audit-trail{suffix}",
             log_role=f"eonpro-trail-logs-role{suffix}",

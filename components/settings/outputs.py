@@ -31,6 +31,8 @@ class Outputs:
     secrets_role_arn: str | None = None
     """The role that External Secrets reads the variables with; None without EKS."""
     replica_key_arns: tuple[str, ...] = ()
+    documents_key_arn: str | None = None
+    """The key of the application's documents in S3; None without one."""
     program_version: str = ""
     """The version of this program that made the last update; empty for one before 1.1.0."""
 
@@ -68,6 +70,7 @@ class Outputs:
             app_user_arn=outputs.get("appUserArn") or None,
             secrets_role_arn=outputs.get("secretsRoleArn") or None,
             replica_key_arns=tuple(outputs.get("replicaKeyArns") or ()),
+            documents_key_arn=outputs.get("documentsKeyArn") or None,
             program_version=str(outputs.get("programVersion") or ""),
         )
 

@@ -63,6 +63,13 @@ class Settings(ApplicationSettings):
     """Tables of the application with PHI records, as SCHEMA.TABLE.KEY=COLUMN+COLUMN:HASH, where HASH is the column of
     its search hashes; a rotation of the data key waits for all of them."""
 
+    # The application's documents in S3.
+    document_buckets: tuple[fields.BucketName, ...] = ()
+    """Names of the application's buckets with documents of patients. They stay the application's: the stack changes
+    none of them."""
+    documents_key: bool = False
+    """Whether the documents have a KMS key of their own, which the application uses through S3 alone."""
+
     # The audit trail.
     existing_trail_arn: fields.TrailArn | None = None
     """ARN of a CloudTrail trail that already records management events; empty creates eonpro-audit-trail."""
@@ -151,6 +158,11 @@ class Settings(ApplicationSettings):
             faults.append(f"the bucket name {self.names.trail_bucket} is longer than 63 characters: set trailBucket")
         if self.hash_keys_for_reading and not self.hash_key:
             faults.append("hashKeysForReading needs hashKey")
+        if self.documents_key and not self.document_buckets:
+            faults.append("documentsKey needs documentBuckets, the buckets whose objects it encrypts")
+        for bucket in self.document_buckets:
+            if bucket in (self.names.trail_bucket, self.names.access_log_bucket):
+                faults.append(f"documentBuckets: {bucket} is a bucket of the audit trail")
         if self.alert_emails and not self.alerts:
             faults.append("alertEmails needs alerts")
         kinds = [adopted.partition("=")[0] for adopted in self.adopted]

@@ -128,4 +128,5 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
         "keptAsFound": ["key", "application-role", "application-policy", "trail", "bucket"],
     },
     "staging": {**BOTH, "environment": "staging"},
+    "documents": {**BOTH, "documentBuckets": ["clinic-documents", "clinic-scans"], "documentsKey": True},
 }

@@ -24,6 +24,7 @@ from tests.components.configurations import ACCOUNT, CONFIG, CONFIGURATIONS, REG
 PROGRAM = Path(__file__).parents[2] / "__main__.py"
 KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
 TRAIL_KEY_ID = "5678efab-12ab-34cd-56ef-1234567890ab"
+DOCUMENTS_KEY_ID = "9012cdef-12ab-34cd-56ef-1234567890ab"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +95,8 @@ class _Cloud(mocks.Mocks):
         name = args.inputs.get("name", args.name)
         region = args.inputs.get("region") or pulumi.runtime.get_config("aws:region") or REGION
         aws = f"arn:{partition_of(region)}"
-        key_id = TRAIL_KEY_ID if args.name == "audit-trail-key" else KEY_ID
+        others = {"audit-trail-key": TRAIL_KEY_ID, "documents-key": DOCUMENTS_KEY_ID}
+        key_id = others.get(args.name, KEY_ID)
         regional = f"{region}:{ACCOUNT}"
         arn = {
             "aws:kms/key:Key": f"{aws}:kms:{regional}:key/{key_id}",

@@ -20,6 +20,7 @@ COMPONENTS = {
     "eonpro:kms:AppPrincipal": "app-principal",
     "eonpro:kms:PhiKey": "phi-key",
     "eonpro:kms:AppAccess": "app-access",
+    "eonpro:kms:DocumentsKey": "documents-key",
     "eonpro:kms:AuditTrail": "audit-trail",
     "eonpro:kms:Alerts": "alerts",
     "eonpro:kms:Delivery": "delivery",

@@ -13,6 +13,8 @@ READS = f"eonpro-access-logs-{ACCOUNT}-us-east-1"
 LEFT = {
     "logs-key": "2345abcd-12ab-34cd-56ef-1234567890ab",
     "logs-key-alias": "alias/eonpro-audit-key",
+    "documents-key": "3456abcd-12ab-34cd-56ef-1234567890ab",
+    "documents-key-alias": "alias/eonpro-documents-key",
     "access-log-bucket": READS,
     "access-log-bucket-policy": READS,
     "access-log-bucket-versioning": READS,
@@ -35,6 +37,8 @@ EVERYTHING = {
     "deployTargets": ["ecs", "eks", "vercel"],
     "eksCluster": "clinic",
     "cloudwatchLogs": True,
+    "documentBuckets": ["clinic-documents"],
+    "documentsKey": True,
     "adopted": [f"{thing}={id_}" for thing, id_ in LEFT.items()],
 }
 

@@ -216,6 +216,7 @@ OUTPUTS: dict[str, dict[str, Any]] = {
         "taskSecrets": PARAMETERS,
         "replicaKeyArns": [KEY_ARN.replace("us-east-1", region) for region in ("eu-west-1", "us-west-2")],
     },
+    "documents": {"taskSecrets": PARAMETERS, "documentsKeyArn": KEY_ARN.replace("1234abcd", "9012cdef")},
     "existing-role": {"appPrincipalArn": EXISTING_ROLE},
     "existing-user": {"appPrincipalArn": EXISTING_USER},
     "boundary": {"appUserArn": USER_ARN, "taskSecrets": PARAMETERS},

@@ -31,6 +31,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "aws:region": "cn-north-1",
         "administrators": ["arn:aws-cn:iam::111122223333:role/admin"],
         **CONFIGURATIONS["ecs"],
+        "documentBuckets": ["clinic-documents"],
+        "documentsKey": True,
     },
     "bucket in the account's namespace": {
         "trailBucket": "eonpro-cloudtrail-logs-111122223333-us-east-1-an",
@@ -54,7 +56,7 @@ def test_everything_that_the_program_registers_passes_every_rule(variant: str, b
     assert stack and list(refusals(stack)) == []
 
 
-@pytest.mark.parametrize("variant", ["every-target", "replicas", "full-audit", "least-audit"])
+@pytest.mark.parametrize("variant", ["every-target", "replicas", "full-audit", "least-audit", "documents"])
 def test_no_resource_of_the_program_can_be_left_out(variant: str, built: Callable[[str], Stack]) -> None:
     stack = built(variant)
     for resource in stack:

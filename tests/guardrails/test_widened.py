@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 import components
-from components.policies import access, documents, key, trail
+from components.policies import access, documents, key, s3_documents, trail
 from components.settings import Settings
 from components.targets import ecs, eks
 from components.targets.platform import platforms
@@ -162,7 +162,7 @@ def writers() -> dict[str, Callable[..., Any]]:
     """Every function of `components.policies` and `components.targets` that writes statements, by its name."""
     of_modules = {
         f"{module.__name__.rpartition('.')[2]}.{name}": function
-        for module in (access, key, trail, documents, ecs, eks)
+        for module in (access, key, trail, s3_documents, documents, ecs, eks)
         for name, function in vars(module).items()
         if inspect.isfunction(function) and function.__module__ == module.__name__ and name != "policy"
         if function.__annotations__.get("return") in ("Statement", "list[Statement]", "Policy")
@@ -183,6 +183,7 @@ USED_BY = {
     "key.exclusive_use_statement": "guarded",
     "key.usage_guard_statements": "guarded",
     "key.pattern_administration_statement": "strict, by pattern",
+    "s3_documents.documents_key_policy": "documents",
     "trail.log_encryption_statement": "full-audit",
     "trail.log_role_policy": "full-audit",
     "trail.log_role_trust_policy": "full-audit",

@@ -7,6 +7,7 @@ import platform
 from collections.abc import Mapping
 
 from components.policies.named_resources import BUCKET, OIDC_PROVIDER, TOPIC, TRAIL, named_resources
+from components.policies.stack import OtherKey, other_keys_of
 from components.settings import SecretStore, Settings
 from components.settings.arn import Arn, resource_name
 from wizard.core.errors import Problem, ResourceError, SetupError, attempted
@@ -76,19 +77,23 @@ def resource_conflicts(
     ours = {*state.owned, *orphaned_creations.values(), *adopted}
     if existing.alias_target is not None and names.alias not in ours:
         problems.append(_alias(existing.alias_target, settings))
-    trail_key = existing.trail_key if settings.makes_trail else None
-    found = [("key", trail_key.arn, Arn.parse(trail_key.arn).name)] if trail_key else []
+    found = [
+        ("key", key.arn, Arn.parse(key.arn).name, _next_of_key(other, key, settings))
+        for other in other_keys_of(settings)
+        if (key := existing.other_keys.get(other.alias)) is not None
+    ]
     for row in named_resources(settings):
         if row.is_made and row.type not in (BUCKET, OIDC_PROVIDER) and row.field in existing.found:
-            found.append((row.noun, existing.found[row.field], row.id))
-    for what, arn, id_ in found:
+            arn = existing.found[row.field]
+            found.append((row.noun, arn, row.id, _next(row.noun, arn)))
+    for what, arn, id_, next_step in found:
         # The state has the name or id of a role, a user, a log group and a key, and the ARN of all others.
         if arn not in ours and id_ not in {*orphaned_creations.values(), *adopted}:
             problems.append(
                 Problem(
                     what=f"the {what} {arn} exists already and is not in this stack",
                     why="the stack would create one of that name; it was not changed",
-                    next=_next(what, arn, settings),
+                    next=next_step,
                 )
             )
     return problems + [
@@ -145,14 +150,16 @@ def _bucket(bucket: str, owner: str, settings: Settings) -> Problem:
     )
 
 
-def _next(what: str, arn: str, settings: Settings) -> str:
-    if what == "key":
-        tags = " ".join(f"{name}={value}" for name, value in {**settings.tags, "Purpose": "AuditLogs"}.items())
-        return shell(
-            *("aws", "kms", "list-resource-tags", "--key-id", arn, "--region", settings.region),
-            advice=f"to find its owner; if it has the tags {tags}, of an earlier stack: --adopt   "
-            "or do without: --trail-key no",
-        )
+def _next_of_key(other: OtherKey, key: KeyFact, settings: Settings) -> str:
+    tags = " ".join(f"{name}={value}" for name, value in {**settings.tags, "Purpose": other.purpose}.items())
+    return shell(
+        *("aws", "kms", "list-resource-tags", "--key-id", key.arn, "--region", settings.region),
+        advice=f"to find its owner; if it has the tags {tags}, of an earlier stack: --adopt   "
+        f"or do without: {other.flag}",
+    )
+
+
+def _next(what: str, arn: str) -> str:
     trail = f"   or use that trail: --trail {arn} --trail-bucket NAME" if what == "trail" else ""
     return f"remove or rename it if nobody needs it, {_ALTERNATIVES}{trail}"
 
@@ -191,7 +198,7 @@ def _created_id(step: Step, settings: Settings, existing: Existing, state: Stack
         region = _region_of(step, settings)
         if region != settings.region:
             return name if aws.with_region(region).kms.describe_key(name) else None
-        target = existing.trail_key if name == names.trail_key_alias else existing.alias_target
+        target = existing.alias_target if name == names.alias else existing.other_keys.get(name or "")
         return name if target else None
     for row in named_resources(settings):
         # The inputs of a provider have its URL, not a name. Of these three a stack has one.
@@ -202,12 +209,13 @@ def _created_id(step: Step, settings: Settings, existing: Existing, state: Stack
 
 
 def _own_key(step: Step, settings: Settings, state: StackState, aws: AwsClient) -> str | None:
-    """The id of the key with the stack's tags: the PHI key, or the key of the logs, which has one more tag."""
-    for_logs = step.urn.rsplit("::", 1)[-1] != "phi-key"
+    """The id of the key with the stack's tags: the PHI key, or another one, which has one more tag."""
+    purposes = {other.logical_name: other.purpose for other in other_keys_of(settings)}
+    purpose = purposes.get(step.urn.rsplit("::", 1)[-1])
     keys = [
         key
         for key in aws.kms.find_keys(settings.tags)
-        if key.arn not in state.owned and key.state == "Enabled" and ("Purpose" in (key.tags or {})) == for_logs
+        if key.arn not in state.owned and key.state == "Enabled" and (key.tags or {}).get("Purpose") == purpose
     ]
     # With two such keys it is not known which is the stack's: none is used.
     return Arn.parse(keys[0].arn).name if len(keys) == 1 else None

@@ -19,6 +19,7 @@ from components.policies.named_resources import (
     USER,
     NamedResource,
 )
+from components.policies.stack import other_keys_of
 from components.settings import ResourceKind, Settings
 from components.settings.arn import Arn
 from components.settings.names import in_account_namespace
@@ -123,14 +124,14 @@ class ExistingResources(SessionClient):
         rows = [row for row in named_resources.named_resources(settings) if row.is_made or row.field == "oidc_provider"]
         answers: tuple[Any, ...] = session.together(
             lambda: attempted(kms.KmsKeys(session).alias_target, names.alias),
-            lambda: attempted(logs_key, session, settings),
+            lambda: attempted(other_keys, session, settings),
             *(partial(attempted, find, session, settings, row) for row in rows),
         )
         failures = [answer for answer in answers if isinstance(answer, SetupError)]
         _raise_failures(tuple(failure for failure in failures if not isinstance(failure, Unsupported)))
-        alias_target, trail_key, *found = (known_or(answer, None) for answer in answers)
+        alias_target, others, *found = (known_or(answer, None) for answer in answers)
         by_field = {row.field: answer for row, answer in zip(rows, found, strict=True) if answer}
-        return Existing(alias_target=alias_target, trail_key=trail_key, found=by_field)
+        return Existing(alias_target=alias_target, other_keys=others or {}, found=by_field)
 
 
 def _raise_failures(failures: tuple[SetupError, ...]) -> None:
@@ -145,9 +146,6 @@ def _raise_failures(failures: tuple[SetupError, ...]) -> None:
     if failures:
         raise failures[0]
 
-
-PURPOSE = {"Purpose": "AuditLogs"}
-"""The tag that distinguishes the logs' key from the PHI key."""
 
 BUCKET_SETTINGS = (
     # GetBucketVersioning answers for every bucket, so versioning always counts as set.
@@ -164,21 +162,24 @@ setting, and the error code of a bucket without it."""
 Lookup = Callable[[], tuple[DiscoveredResource, ...]]
 
 
-def logs_key(session: Session, settings: Settings) -> KeyFact | None:
-    """The key that the alias of the logs' key points to."""
-    if not settings.trail_key or not settings.makes_trail:
-        return None
-    return kms.KmsKeys(session).alias_target(settings.names.trail_key_alias)
+def other_keys(session: Session, settings: Settings) -> dict[str, KeyFact]:
+    """The keys that the aliases of the stack's other keys point to, by the alias."""
+    keys = kms.KmsKeys(session)
+    targets = {other.alias: keys.alias_target(other.alias) for other in other_keys_of(settings)}
+    return {alias: key for alias, key in targets.items() if key is not None}
 
 
-def logs_key_resources(key: KeyFact | None, settings: Settings) -> tuple[DiscoveredResource, ...]:
-    """The key and its alias; none unless the key has the stack's tags."""
-    if key is None or not {**settings.tags, **PURPOSE}.items() <= (key.tags or {}).items():
-        return ()
-    alias = settings.names.trail_key_alias
-    return (
-        DiscoveredResource(thing=ResourceKind.LOGS_KEY, id=Arn.parse(key.arn).name, arn=key.arn),
-        DiscoveredResource(thing=ResourceKind.LOGS_KEY_ALIAS, id=alias, arn=alias),
+def other_key_resources(found: Mapping[str, KeyFact], settings: Settings) -> tuple[DiscoveredResource, ...]:
+    """Each of these keys and its alias; none of a key without the stack's tags."""
+    return tuple(
+        resource
+        for other in other_keys_of(settings)
+        if (key := found.get(other.alias)) is not None
+        and {**settings.tags, "Purpose": other.purpose}.items() <= (key.tags or {}).items()
+        for resource in (
+            DiscoveredResource(thing=other.imported_as[0], id=Arn.parse(key.arn).name, arn=key.arn),
+            DiscoveredResource(thing=other.imported_as[1], id=other.alias, arn=other.alias),
+        )
     )
 
 

@@ -46,7 +46,7 @@ class ImportDiscovery(SessionClient):
             lambda: _tolerant(lambda: _role(self._session, settings)),
             lambda: _tolerant(lambda: _policy(self._session, settings)),
             lambda: _tolerant(lambda: _trail(self._session, settings)),
-            lambda: _tolerant(lambda: _logs_key(self._session, settings)),
+            lambda: _tolerant(lambda: _other_keys(self._session, settings)),
             *(
                 lambda lookup=lookup: _tolerant(lambda: _Answer(resources=lookup()))
                 for lookup in existing_resources.tagged_lookups(self._session, settings)
@@ -112,9 +112,15 @@ def _data_key(session: Session, key_arn: str, alias: str) -> DiscoveredDataKey |
     return DiscoveredDataKey(wrapped=wrapped, exists=True, key_arn=named_key)
 
 
-def _logs_key(session: Session, settings: Settings) -> _Answer:
-    key = existing_resources.logs_key(session, settings)
-    return _Answer(resources=existing_resources.logs_key_resources(key, settings), facts={"logs_key": key})
+def _other_keys(session: Session, settings: Settings) -> _Answer:
+    found = existing_resources.other_keys(session, settings)
+    return _Answer(
+        resources=existing_resources.other_key_resources(found, settings),
+        facts={
+            "logs_key": found.get(settings.names.trail_key_alias),
+            "documents_key": found.get(settings.names.documents_key_alias),
+        },
+    )
 
 
 # --- the application ----------------------------------------------------------------------------------------------

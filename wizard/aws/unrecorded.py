@@ -9,13 +9,13 @@ from functools import partial
 
 from components import policies
 from components.policies.named_resources import BUCKET, NamedResource, named_resources
-from components.policies.stack import key_policy_of, trail_key_policy_of
+from components.policies.stack import key_policy_of, other_keys_of
 from components.policies.trail import trail_encryption_statements
 from components.settings import Settings
 from components.settings.arn import Arn
 from wizard.aws import kms
 from wizard.aws.auth.session import Session, SessionClient
-from wizard.aws.existing_resources import PURPOSE, is_untagged_by_a_crash, tags
+from wizard.aws.existing_resources import is_untagged_by_a_crash, tags
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.account import KeyFact, UnrecordedResource
 from wizard.core.models.delivery import StackState
@@ -88,8 +88,7 @@ def _keys(session: Session, settings: Settings, state: StackState) -> tuple[Unre
     wanted = []
     if "phi-key" not in names:
         wanted.append(("", settings.names.alias))
-    if settings.makes_trail and settings.trail_key and "audit-trail-key" not in names:
-        wanted.append((PURPOSE["Purpose"], settings.names.trail_key_alias))
+    wanted += [(key.purpose, key.alias) for key in other_keys_of(settings) if key.logical_name not in names]
     own: list[UnrecordedResource] = []
     if wanted:
         try:
@@ -104,7 +103,7 @@ def _keys(session: Session, settings: Settings, state: StackState) -> tuple[Unre
 
 
 def _purpose(key: KeyFact) -> str:
-    """The key of the logs has one more tag than the key of the data key."""
+    """Every key of the stack but the PHI key has one more tag."""
     return (key.tags or {}).get("Purpose", "")
 
 
@@ -114,8 +113,8 @@ def _has_own_policy(session: Session, settings: Settings, key: KeyFact) -> bool:
     Anybody can make a key with the same tags, an account that was set up by the guide has one: its policy would be
     overwritten by the stack's.
     """
-    is_trail_key = _purpose(key) == PURPOSE["Purpose"]
-    expected = trail_key_policy_of(settings) if is_trail_key else key_policy_of(settings)
+    others = {other.purpose: other.policy for other in other_keys_of(settings)}
+    expected = others.get(_purpose(key)) or key_policy_of(settings)
     try:
         actual = kms.KmsKeys(session).key_policy(key.arn)
     except (PermissionDenied, ResourceError):
@@ -159,8 +158,7 @@ def _aliases(session: Session, settings: Settings, owned: set[str]) -> Iterator[
     """An alias is the stack's if it points to a key of the stack."""
     names = settings.names
     aliases = [(names.alias, region) for region in settings.regions]
-    if settings.makes_trail and settings.trail_key:
-        aliases.append((names.trail_key_alias, settings.region))
+    aliases += [(key.alias, settings.region) for key in other_keys_of(settings)]
 
     def points_to_own(name: str, region: str) -> bool:
         target = kms.KmsKeys(session.with_region(region)).alias_target(name)

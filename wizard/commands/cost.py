@@ -28,6 +28,7 @@ from wizard.targets.port import free_values
 FACT_NAMES = {
     "rotations": "how often the key has rotated",
     "trail_key_rotations": "how often the key of the audit logs has rotated",
+    "documents_key_rotations": "how often the key of the documents has rotated",
     "other_trails": "how many other trails there are",
 }
 
@@ -243,9 +244,9 @@ def _account(request: Request, clients: Clients) -> AccountFacts:
         aws = clients.connect(profile.value if profile else None, settings.region)
         account = aws.account_id()
     except SetupError as error:
-        return not_asked(error.message)
+        return not_asked(error.message, settings)
     if account != settings.account_id:
-        return not_asked(f"the credentials are for the account {account}, not {settings.account_id}")
+        return not_asked(f"the credentials are for the account {account}, not {settings.account_id}", settings)
     return read_account(aws, settings)
 
 
@@ -283,7 +284,8 @@ _PLACEHOLDERS: Mapping[str, Any] = {
 }
 _PRICED = frozenset(
     "region environment deploy_targets multi_region replica_regions secret_store existing_trail_arn trail_bucket "
-    "trail_retention_days trail_key trail_lock trail_archive_days access_logging cloudwatch_logs alerts".split()
+    "trail_retention_days trail_key trail_lock trail_archive_days access_logging cloudwatch_logs alerts "
+    "document_buckets documents_key".split()
 )
 """The fields that change the cost."""
 

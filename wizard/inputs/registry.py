@@ -116,6 +116,28 @@ APPLICATION_INPUTS: tuple[inputs.Input, ...] = (
         optional=True,
         many=True,
     ),
+    inputs.Input(
+        key="document_buckets",
+        prompt="Which S3 buckets hold documents of patients?",
+        why="Their encryption, and who can read them, is part of every check; the stack changes no bucket.",
+        safeguard="164.312(a)(2)(iv), encryption and decryption",
+        help="names of the application's S3 buckets with documents of patients, with commas (default: none)",
+        metavar="NAME,...",
+        asked=False,
+        optional=True,
+        many=True,
+    ),
+    inputs.Input(
+        key="documents_key",
+        kind=inputs.InputType.CONFIRM,
+        prompt="Give the documents in S3 a KMS key of their own?",
+        why="Then access to the bucket alone is not enough to read a document, and each reading is in the trail.",
+        safeguard="164.312(a)(2)(iv), encryption and decryption",
+        help="whether the documents have a KMS key of their own, for S3 only; never the PHI key (default: no; $1 a "
+        "month)",
+        asked=False,
+        default=False,
+    ),
     *(_of_target(target.name, entry) for target in all_targets() for entry in target.inputs),
 )
 

@@ -362,6 +362,9 @@ def _application(settings: Settings, asked: tuple[Target, ...]) -> list[tuple[st
         table.append((value.title, "under a key of their own", value.setting))
     if settings.record_tables:
         table.append(("its tables", ", ".join(settings.record_tables), "record_tables"))
+    if settings.document_buckets:
+        key = f", under {settings.names.documents_key_alias}" if settings.documents_key else ""
+        table.append(("its documents", ", ".join(settings.document_buckets) + key, "document_buckets"))
     if settings.kept_as_found:
         table.append(("left as found", ", ".join(settings.kept_as_found), "repair"))
     return table

@@ -48,6 +48,8 @@ def retained_resources(settings: Settings, outputs: Outputs) -> tuple[tuple[str,
                 for arn in outputs.replica_key_arns
             ),
         ]
+    if outputs.documents_key_arn:
+        retained.append((f"the key {outputs.documents_key_arn}", "without it the documents under it cannot be read"))
     if settings.makes_vercel_provider:
         retained.append(("the OIDC provider of the Vercel team", "other roles of the account may trust it"))
     if settings.makes_trail:

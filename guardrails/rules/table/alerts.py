@@ -15,7 +15,7 @@ from .. import types
 from ..events import call, missed
 from ..row import Check, Denied, Document, May, Row, unless_set
 from .application import inline_policy, readers_of, role
-from .keys import AUDIT_KEY, phi_keys
+from .keys import AUDIT_KEY, DOCUMENTS_KEY, phi_keys
 from .places import trail_arn
 
 Events = Mapping[str, tuple[Mapping[str, Any], ...]]
@@ -114,10 +114,11 @@ def _event_rules(settings: Settings, topic: str, fallback: str) -> Iterator[Row]
     home, everywhere = settings.region, tuple(dict.fromkeys((*settings.regions, settings.iam_region)))
     names, keys = settings.names, phi_keys(settings)
     audit_key = (AUDIT_KEY,) if settings.makes_trail and settings.trail_key else ()
+    changed = (*keys, *audit_key, *([DOCUMENTS_KEY] if settings.documents_key else []))
     trail = Arn.parse(trail_arn(settings))
     is_here = (trail.region, trail.account) == (home, settings.account_id)
     kinds = (
-        ("key-changes", names.key_changes_rule, settings.regions, _key_changes(settings), (*keys, *audit_key)),
+        ("key-changes", names.key_changes_rule, settings.regions, _key_changes(settings), changed),
         ("trail-changes", names.trail_changes_rule, (home,) if is_here else (), _trail_changes(settings), ()),
         ("denied-use", names.denied_use_rule, settings.regions, _denied_use(settings), keys),
         ("access-changes", names.access_changes_rule, everywhere, _access_changes(settings), ()),

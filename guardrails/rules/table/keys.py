@@ -1,4 +1,4 @@
-"""The rows of the two keys, their aliases and the PHI key's replicas: who may do what with each.
+"""The rows of the keys, their aliases and the PHI key's replicas: who may do what with each.
 
 Pure.
 """
@@ -17,6 +17,7 @@ from .places import trail_arn
 
 PHI_KEY = (KEY, "phi-key")
 AUDIT_KEY = (KEY, "audit-trail-key")
+DOCUMENTS_KEY = (KEY, "documents-key")
 
 ADMINISTRATION = (
     *("kms:CreateAlias", "kms:UpdateAlias", "kms:DeleteAlias", "kms:EnableKey", "kms:DisableKey", "kms:DescribeKey"),
@@ -54,7 +55,7 @@ _KEY: Mapping[str, Any] = {
 
 
 def rows(settings: Settings) -> Iterator[Row]:
-    """The PHI key; its alias and, for each replica, another one; the key of the audit logs and the alerts."""
+    """The PHI key; its alias and, for each replica, another one; the keys of the audit logs and of the documents."""
     period = By(setting="rotationPeriodDays", value=settings.rotation_period_days)
     multi_region = By(setting="multiRegion", value=True if settings.multi_region else OneOf(values=(None, False)))
     left = {"policy", "description", "tags", "enableKeyRotation", "rotationPeriodInDays"}
@@ -99,6 +100,18 @@ def rows(settings: Settings) -> Iterator[Row]:
             rules=RULES,
         )
         yield _alias("audit-trail-key", settings.names.trail_key_alias, settings.region, AUDIT_KEY)
+    if settings.documents_key:
+        yield Row(
+            type=KEY,
+            name="documents-key",
+            must={**_KEY, "rotationPeriodInDays": 365},
+            documents={"policy": documents_key_policy(settings)},
+            tags={**settings.tags, "Purpose": "Documents"},
+            region=settings.region,
+            protected=True,
+            rules=RULES,
+        )
+        yield _alias("documents-key", settings.names.documents_key_alias, settings.region, DOCUMENTS_KEY)
 
 
 def _alias(name: str, alias: str, region: str, key: tuple[str, str]) -> Row:
@@ -157,6 +170,28 @@ def audit_key_policy(settings: Settings) -> Document:
             ),
         )
     return Document(may=may, denied=denied)
+
+
+def documents_key_policy(settings: Settings) -> Document:
+    """The application uses the key through S3, for the objects of its own buckets."""
+    may, denied = _administration(settings, through_iam=True)
+    buckets = [settings.arn("s3", bucket) for bucket in settings.document_buckets]
+    suffix = ".cn" if settings.partition == "aws-cn" else ""
+    through_s3: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+        "StringEquals": {
+            "kms:ViaService": (f"s3.{settings.region}.amazonaws.com{suffix}",),
+            "kms:CallerAccount": (settings.account_id,),
+        },
+        "StringLike": {"kms:EncryptionContext:aws:s3:arn": (*buckets, *(f"{bucket}/*" for bucket in buckets))},
+    }
+    use = May(
+        who=_named(settings.app_principal_arns),
+        actions=("kms:Decrypt", "kms:GenerateDataKey"),
+        on=("*",),
+        when=through_s3,
+        setting="documentBuckets",
+    )
+    return Document(may=(*may, use), denied=denied)
 
 
 def _administration(settings: Settings, *, through_iam: bool) -> tuple[tuple[May, ...], tuple[Denied, ...]]:

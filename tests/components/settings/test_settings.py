@@ -89,6 +89,8 @@ EACH: dict[str, dict[str, Any]] = {
     "hash_key": {"hash_key": True},
     "hash_keys_for_reading": {"hash_key": True, "hash_keys_for_reading": True},
     "key_check_value": {"key_check_value": True},
+    "document_buckets": {"document_buckets": ("clinic-documents", "clinic-scans")},
+    "documents_key": {"document_buckets": ("clinic-documents",), "documents_key": True},
     "variable_names": {"variable_names": ("AWS_REGION=EONPRO_AWS_REGION", "AWS_KMS_KEY_ID=EONPRO_KMS_KEY_ID")},
     "record_tables": {"record_tables": ("Patient.id=firstName+email:emailHash", "clinic.Lead.id=email")},
     "adopted": {"adopted": ("key=1234abcd-12ab-34cd-56ef-1234567890ab", "alias=alias/eonpro-phi-key")},
@@ -632,3 +634,15 @@ def test_all_faults_of_the_variables_names_are_told_at_once() -> None:
         read(variable_names=("AWS_REGION=EONPRO_KEY", "AWS_KMS_KEY_ID=EONPRO_KEY"))
     with pytest.raises(ContractError, match="the guide's name of another variable"):
         read(variable_names=("AWS_REGION=AWS_KMS_KEY_ID", "AWS_KMS_KEY_ID=AWS_REGION"))
+
+
+def test_a_key_of_the_documents_needs_the_buckets_that_it_is_for() -> None:
+    assert faults(documents_key=True) == (
+        ("settings", "documentsKey needs documentBuckets, the buckets whose objects it encrypts"),
+    )
+
+
+def test_a_bucket_of_the_audit_trail_holds_no_documents() -> None:
+    settings = read()
+    for bucket in (settings.names.trail_bucket, settings.names.access_log_bucket):
+        assert faults(document_buckets=(bucket,)) == (("documentBuckets", f"{bucket} is a bucket of the audit trail"),)

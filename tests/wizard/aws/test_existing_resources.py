@@ -60,7 +60,7 @@ def test_every_name_that_is_taken_is_told(full, aws, settings):
     assert found.found.get("oidc_provider") == f"{IAM}:oidc-provider/oidc.vercel.com/eonpro"
     assert found.found["trail"] == f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/eonpro-audit-trail"
     assert found.found["trail_bucket"] == "ours"
-    assert (found.trail_key.arn, found.found.get("access_log_bucket")) == (full, "ours")
+    assert (found.other_keys["alias/eonpro-audit-key"].arn, found.found.get("access_log_bucket")) == (full, "ours")
     assert found.found.get("alert_topic") == f"arn:aws:sns:us-east-1:{ACCOUNT}:eonpro-alerts"
     assert found.found.get("fallback_topic") == f"arn:aws:sns:us-east-1:{ACCOUNT}:eonpro-fallback-alerts"
 
@@ -73,7 +73,7 @@ def look(full, aws, settings_of):
 
 def test_what_nobody_asked_for_is_not_looked_up(look):
     found = look(trail_key=False, access_logging=False, alerts=False)
-    assert (found.trail_key, found.found.get("access_log_bucket"), found.found.get("alert_topic")) == (None, None, None)
+    assert (found.other_keys, found.found.get("access_log_bucket"), found.found.get("alert_topic")) == ({}, None, None)
     assert (found.found.get("log_group"), found.found.get("log_role")) == (None, None)
     assert (found.found.get("app_user"), found.found.get("secrets_role"), found.found.get("secret_policy")) == (
         None,
@@ -148,7 +148,7 @@ def test_what_the_settings_bring_along_is_not_looked_up(full, aws, settings_of):
         found.found.get("trail_bucket"),
     ) == (None, None, None, None)
     assert found.found.get("oidc_provider") is None
-    assert (found.trail_key, found.found.get("access_log_bucket")) == (None, None)
+    assert (found.other_keys, found.found.get("access_log_bucket")) == ({}, None)
     assert found.found.get("alert_topic") is not None
     assert found.alias_target.arn == full
 

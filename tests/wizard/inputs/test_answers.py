@@ -392,6 +392,8 @@ def good_values() -> dict[str, Any]:
         "replace_variable": ("AWS_REGION",),
         "variable_names": ("AWS_KMS_KEY_ID=EONPRO_KMS_KEY_ID",),
         "record_tables": ("Patient.id=email:emailHash",),
+        "document_buckets": ("clinic-documents",),
+        "documents_key": True,
     }
 
 

@@ -37,7 +37,7 @@ def test_the_inputs_are_asked_in_this_order() -> None:
         "encrypted_phi_key encrypted_phi_hash_key hash_key hash_keys_for_reading "
         "key_check_value former_key repair rotation_period_days "
         "app_principal permissions_boundary secret_store variable_names replace_variable record_tables "
-        "vercel_token vercel_team vercel_project "
+        "document_buckets documents_key vercel_token vercel_team vercel_project "
         "vercel_access vercel_environment vercel_environments vercel_issuer_mode vercel_oidc_provider "
         "ecs_cluster ecs_service ecs_execution_role eks_cluster eks_identity eks_oidc_provider eks_namespace "
         "eks_service_account trail trail_bucket trail_retention_days trail_key trail_lock trail_archive_days "

@@ -66,6 +66,7 @@ _NAMED: Mapping[str, tuple[str, str]] = {
     "variable_names": ("AWS_REGION=EONPRO_AWS_REGION, AWS_KMS_KEY_ID=EONPRO_KEY", "ENCRYPTED_PHI_KEY=EONPRO_PHI_KEY"),
     "replace_variable": ("AWS_REGION, AWS_KMS_KEY_ID", "AWS_REGION"),
     "record_tables": ("Patient.id=email:emailHash, clinic.Lead.id=email", "Patient.id=dob"),
+    "document_buckets": ("clinic-documents, clinic-scans", "clinic-photos"),
     "alert_emails": ("security@clinic.example, ops@clinic.example", "ada@clinic.example"),
     "vercel_token": ("first-token-nobody-may-see", "second-token-nobody-may-see"),
     "encrypted_phi_key": (WRAPPED, WRAPPED.replace("A", "B")),

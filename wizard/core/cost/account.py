@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
+from components.policies.stack import other_keys_of
 from components.settings import Settings
 from wizard.core.cost import drivers as costs
 from wizard.core.cost.prices import STORAGE
@@ -25,6 +26,7 @@ class AccountFacts:
 
     rotations: int | None = None
     trail_key_rotations: int | None = None
+    documents_key_rotations: int | None = None
     other_trails: int | None = None
     unknown: Mapping[str, str] = field(default_factory=dict)
     """Why, by the name of a field that was asked for and could not be read."""
@@ -37,13 +39,16 @@ class AccountFacts:
 FACTS: Mapping[str, tuple[str, tuple[costs.Driver, ...]]] = {
     "rotations": ("kms:ListKeyRotations", (costs.Driver.KEY, costs.Driver.REPLICAS)),
     "trail_key_rotations": ("kms:ListKeyRotations", (costs.Driver.TRAIL_KEY,)),
+    "documents_key_rotations": ("kms:ListKeyRotations", (costs.Driver.DOCUMENTS_KEY,)),
     "other_trails": ("cloudtrail:DescribeTrails", (costs.Driver.TRAIL_EVENTS,)),
 }
 """The field, the call that it is read from, and the drivers that depend on it."""
 
 
-def not_asked(why: str) -> AccountFacts:
-    return AccountFacts(unknown=dict.fromkeys(FACTS, why))
+def not_asked(why: str, settings: Settings) -> AccountFacts:
+    """None of the facts of a stack with these settings."""
+    asked = [name for name in FACTS if name != "documents_key_rotations" or settings.documents_key]
+    return AccountFacts(unknown=dict.fromkeys(asked, why))
 
 
 def read_account(
@@ -72,16 +77,26 @@ def read_account(
         # Only the management account can read the status of an organization's trail; it counts as logging.
         return sum(trail.arn != own and trail.logging is not False for trail in aws.cloudtrail.list_trails())
 
-    has_trail_key = settings.makes_trail and settings.trail_key
-    with Threads(max_workers=3) as pool:
+    aliases = {other.alias for other in other_keys_of(settings)}
+
+    def rotations_of(alias: str) -> int:
+        return rotations(alias) if alias in aliases else 0
+
+    with Threads(max_workers=4) as pool:
         key = pool.submit(ask, "rotations", lambda: rotations(key_arn or settings.names.alias))
-        trail_key = pool.submit(
-            ask, "trail_key_rotations", lambda: rotations(settings.names.trail_key_alias) if has_trail_key else 0
+        trail_key = pool.submit(ask, "trail_key_rotations", lambda: rotations_of(settings.names.trail_key_alias))
+        documents_key = pool.submit(
+            lambda: (
+                ask("documents_key_rotations", lambda: rotations_of(settings.names.documents_key_alias))
+                if settings.documents_key
+                else None
+            )
         )
         trails = pool.submit(ask, "other_trails", other_trails)
     return AccountFacts(
         rotations=key.result(),
         trail_key_rotations=trail_key.result(),
+        documents_key_rotations=documents_key.result(),
         other_trails=trails.result(),
         unknown=unknown,
     )

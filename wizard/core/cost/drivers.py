@@ -50,6 +50,8 @@ class Assumptions:
     """Rotations that the key and its replicas have had."""
     trail_key_rotations: int = 0
     """Rotations that the key of the audit logs has had."""
+    documents_key_rotations: int = 0
+    """Rotations that the key of the documents has had."""
     replicas: int | None = None
     """Number of replicas; None: as many as the settings name."""
     other_trails: int = 0
@@ -137,6 +139,7 @@ class Driver(StrEnum):
     KEY = "key"
     REPLICAS = "replicas"
     TRAIL_KEY = "trail-key"
+    DOCUMENTS_KEY = "documents-key"
     REQUESTS = "requests"
     TRAIL_EVENTS = "trail-events"
     LOG_WRITES = "log-writes"
@@ -182,6 +185,11 @@ TABLE = MappingProxyType(
             name="KMS key of the audit logs",
             price=prices.KEY,
             quantity=_if_trail(lambda s, a: _key_months(a.trail_key_rotations) if s.trail_key else 0),
+        ),
+        Driver.DOCUMENTS_KEY: DriverRow(
+            name="KMS key of the documents",
+            price=prices.KEY,
+            quantity=lambda s, a: _key_months(a.documents_key_rotations) if s.documents_key else 0,
         ),
         Driver.REQUESTS: DriverRow(
             name="KMS requests",
@@ -316,7 +324,10 @@ def growth(settings: Settings, assumptions: Assumptions | None = None) -> tuple[
     return tuple(
         Point(
             value=number,
-            monthly=estimate(settings, replace(assumed, rotations=number, trail_key_rotations=number)).monthly,
+            monthly=estimate(
+                settings,
+                replace(assumed, rotations=number, trail_key_rotations=number, documents_key_rotations=number),
+            ).monthly,
         )
         for number in range(prices.PAID_ROTATIONS + 1)
     )
@@ -357,6 +368,7 @@ def options(settings: Settings) -> tuple[Option, ...]:
             "--trail-archive-days DAYS",
             archives(settings),
         ),
+        ("a key of the documents in S3", prices.KEY.text, "--documents-key yes", settings.documents_key),
         ("a key of the audit logs", prices.KEY.text, "--trail-key yes", own and settings.trail_key),
         (
             "Object Lock",

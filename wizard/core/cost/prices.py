@@ -71,6 +71,7 @@ STORAGE = Price(dollars=Decimal("0.023"), unit="GB", page=_S3)
 ARCHIVE = Price(dollars=Decimal("0.004"), unit="GB", page=_S3, note="S3 Glacier Instant Retrieval")
 ARCHIVE_TRANSITION = Price(dollars=Decimal("0.02"), per=1_000, unit="object", page=_S3)
 WRITE = Price(dollars=Decimal("0.005"), per=1_000, unit="object", page=_S3)
+READ = Price(dollars=Decimal("0.0004"), per=1_000, unit="object", page=_S3)
 LOG_INGESTION = Price(
     dollars=Decimal("0.50"), unit="GB", page=_CLOUDWATCH, note="the account's first 5 GB a month are free"
 )

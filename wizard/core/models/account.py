@@ -162,8 +162,8 @@ class Existing:
     """The account's resources under the stack's names."""
 
     alias_target: KeyFact | None = None
-    trail_key: KeyFact | None = None
-    """The key that the alias of the trail's key points to."""
+    other_keys: Mapping[str, KeyFact] = field(default_factory=dict)
+    """By its alias: the key that the alias of a key besides the PHI key points to."""
     found: Mapping[str, str] = field(default_factory=dict)
     """By the field of `components.policies.named_resources`: the ARN; of a bucket `ours`, or `foreign` when another
     account owns it. A name that is free is not there."""
@@ -239,6 +239,7 @@ class DiscoveredSetup:
     bucket_region: str | None = None
     """The bucket's Region, where it is not the stack's."""
     logs_key: KeyFact | None = None
+    documents_key: KeyFact | None = None
     """The key that the alias of the logs' key points to."""
     data_key: DiscoveredDataKey | None = None
     """The data key in Parameter Store under the guide's names."""

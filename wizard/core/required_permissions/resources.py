@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 
 from components.policies.named_resources import named_resources
-from components.policies.stack import alert_rules_of, variable_arns_of
+from components.policies.stack import alert_rules_of, other_keys_of, variable_arns_of
 from components.settings import ObjectLock, ResourceKind, Settings, Target
 from components.targets import vercel
 from components.targets.platform import platforms
@@ -65,6 +65,7 @@ def resources_of(setup: Setup) -> dict[str, tuple[str, ...]]:
         **_stores(setup),
         **_trail(setup),
         **_alerts(setup.settings),
+        "documents' buckets": [setup.settings.arn("s3", bucket) for bucket in setup.settings.document_buckets],
         "account": ("*",),
     }
     return {name: tuple(arns) for name, arns in arns_by_name.items() if arns}
@@ -86,7 +87,7 @@ def _keys(setup: Setup) -> dict[str, list[str]]:
         "keys": [] if setup.administers else _regional(settings, "kms", "key/*", everywhere=True),
         "key aliases": [
             *(arn for arn in _regional(settings, "kms", names.alias, everywhere=True) if arn != imported_alias),
-            *(_regional(settings, "kms", names.trail_key_alias) if settings.makes_trail and settings.trail_key else []),
+            *(arn for key in other_keys_of(settings) for arn in _regional(settings, "kms", key.alias)),
         ],
         REPLICAS_ELSEWHERE: _replicas_elsewhere(settings),
         "role of the replicas": [settings.arn("iam", f"role/{linked}")] if settings.multi_region else [],

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from components.policies.boundary import tagged
-from components.policies.stack import trail_arn_of
+from components.policies.stack import other_keys_of, trail_arn_of
 from components.settings import ResourceKind, Settings
 from components.settings.arn import Arn
 from components.targets.platform import platforms
@@ -135,7 +135,7 @@ _CREATIONS: Mapping[str, tuple[ResourceKind, str]] = {
 def _existing_creations(settings: Settings, resource: str) -> set[str]:
     """The creating actions of a resource that was imported or that belongs to somebody else."""
     imported = {entry.partition("=")[0] for entry in settings.adopted}
-    creates_other_key = bool(settings.replica_regions) or (settings.trail_key and settings.makes_trail)
+    creates_other_key = bool(settings.replica_regions or other_keys_of(settings))
     creations = set()
     if resource == "Vercel's identity provider" and settings.vercel_oidc_provider_arn:
         creations |= {"iam:CreateOpenIDConnectProvider", "iam:TagOpenIDConnectProvider"}

@@ -31,8 +31,12 @@ def obstacles(discovered: DiscoveredSetup, settings: Settings, state: StackState
         problems += _trail(discovered, settings)
     if (bucket := bucket_of(discovered)) is not None and bucket not in owned:
         problems += _bucket(bucket, discovered, settings)
-    if discovered.logs_key is not None and discovered.logs_key.arn not in owned:
-        problems += _logs_key(discovered.logs_key, settings)
+    for key, alias, why in (
+        (discovered.logs_key, settings.names.trail_key_alias, _LOGS_NEED_IT),
+        (discovered.documents_key, settings.names.documents_key_alias, _DOCUMENTS_NEED_IT),
+    ):
+        if key is not None and key.arn not in owned:
+            problems += _other_key(key, alias, why, settings)
     return tuple(problems)
 
 
@@ -238,14 +242,17 @@ def _trail(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Problem]
         )
 
 
-def _logs_key(key: KeyFact, settings: Settings) -> Iterator[Problem]:
-    alias = settings.names.trail_key_alias
+_LOGS_NEED_IT = "the audit log is encrypted under it: without it the log can be neither read nor written"
+_DOCUMENTS_NEED_IT = "documents are encrypted under it: without it they can be neither read nor written"
+
+
+def _other_key(key: KeyFact, alias: str, why: str, settings: Settings) -> Iterator[Problem]:
     if key.state != "Enabled":
         about = ("--key-id", key.arn, "--region", settings.region)
         cancel = shell("aws", "kms", "cancel-key-deletion", *about)
         yield Problem(
             what=f"the key {key.arn} of {alias} is not enabled: {key.state}",
-            why="the audit log is encrypted under it: without it the log can be neither read nor written",
+            why=why,
             next=Text(
                 "if it should be used: ",
                 chain(

@@ -19,7 +19,7 @@ def _of(settings_: Any, facts: AccountFacts, used: Any = None) -> dict[str, Any]
 
 _EVERYTHING = settings(secret_store="secrets-manager", cloudwatch_logs=True)
 _NOTHING = replace(usage(), kms_requests=None, key_requests=None, trail_bytes=None, unknown={"kms_requests": "denied"})
-_DENIED = not_asked("denied")
+_DENIED = not_asked("denied", settings())
 
 DOCUMENTS: dict[str, dict[str, Any]] = {
     "by the settings": _of(settings(), AccountFacts()),

@@ -108,7 +108,7 @@ def test_a_count_that_could_not_be_read_is_unknown_with_its_reason_and_not_in_th
 
 
 def test_an_account_that_could_not_be_asked_leaves_keys_and_a_second_trail_unknown() -> None:
-    cost = by_use(facts=not_asked("denied"))
+    cost = by_use(facts=not_asked("denied", settings()))
     assert cost.unknown == dict.fromkeys((Driver.KEY, Driver.TRAIL_KEY, Driver.TRAIL_EVENTS), "denied")
     assert cost.estimate.of(Driver.KEY) == 0
 

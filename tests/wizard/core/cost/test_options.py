@@ -21,6 +21,7 @@ OPTIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "--trail create": ({}, EXISTING),
     "--trail ARN": (EXISTING, {}),
     "--trail-archive-days DAYS": ({}, {"trail_archive_days": 0}),
+    "--documents-key yes": ({"document_buckets": ("clinic-documents",), "documents_key": True}, {}),
     "--trail-key yes": ({}, {"trail_key": False}),
     "--trail-lock governance|compliance": ({"trail_lock": "compliance"}, {"trail_lock": "none"}),
     "--access-logging yes": ({}, {"access_logging": False}),

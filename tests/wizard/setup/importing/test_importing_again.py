@@ -66,7 +66,7 @@ def test_a_wish_to_adopt_is_told_its_own_reasons_and_not_what_it_would_take_in(h
 
 def test_a_strangers_thing_in_the_way_is_told_beside_them(hand: World) -> None:
     by_hand(hand.aws, key=key_fact(spec="RSA_2048"))
-    hand.aws.existing = replace(hand.aws.existing, trail_key=key_fact(OTHER_KEY))
+    hand.aws.existing = replace(hand.aws.existing, other_keys={"alias/eonpro-audit-key": key_fact(OTHER_KEY)})
     whats = hand.whats(adoption=ALL)
     assert len(whats) == 2 and any(OTHER_KEY in what for what in whats)
 

@@ -113,7 +113,12 @@ def test_a_name_that_something_else_has_is_told(existing, named) -> None:
             SECRETS,
             SECRETS,
         ),
-        ({}, Existing(trail_key=key_fact(OTHER_KEY)), OTHER_KEY, OTHER_KEY.rsplit("/", 1)[-1]),
+        (
+            {},
+            Existing(other_keys={"alias/eonpro-audit-key": key_fact(OTHER_KEY)}),
+            OTHER_KEY,
+            OTHER_KEY.rsplit("/", 1)[-1],
+        ),
         ({"cloudwatch_logs": True}, Existing(found={"log_role": LOG_ROLE}), LOG_ROLE, "eonpro-trail-logs-role"),
         ({"cloudwatch_logs": True}, Existing(found={"log_group": LOG_GROUP_ARN}), LOG_GROUP_ARN, LOG_GROUP),
         ({}, Existing(found={"alert_topic": TOPIC}), TOPIC, TOPIC),
@@ -144,7 +149,9 @@ def test_a_bucket_that_is_left_as_found_brings_no_readers_log_and_needs_no_name_
 
 
 def test_a_key_of_the_logs_that_is_there_is_told_with_the_tags_of_an_earlier_stack() -> None:
-    (problem,) = resource_conflicts(VERCEL, Existing(trail_key=key_fact(OTHER_KEY)), EMPTY, {})
+    (problem,) = resource_conflicts(
+        VERCEL, Existing(other_keys={"alias/eonpro-audit-key": key_fact(OTHER_KEY)}), EMPTY, {}
+    )
     assert f"aws kms list-resource-tags --key-id {OTHER_KEY}" in problem.next
     advice = advice_of(problem.next)
     assert "Purpose=AuditLogs" in advice and "--adopt" in advice and "--trail-key no" in advice
@@ -193,7 +200,7 @@ def test_all_names_that_are_taken_are_told_in_one_pass() -> None:
 def test_what_the_stack_would_not_make_is_no_problem() -> None:
     found = {"app_role": APP, "execution_role": EXECUTION, "trail": TRAIL, "trail_bucket": "ours"}
     found |= {"access_log_bucket": "ours", "log_role": LOG_ROLE}
-    existing = Existing(trail_key=key_fact(OTHER_KEY), found=found)
+    existing = Existing(other_keys={"alias/eonpro-audit-key": key_fact(OTHER_KEY)}, found=found)
     wanted = settings(app_principal_arn=APP, existing_trail_arn=TRAIL, trail_bucket=BUCKET)
     assert whats(wanted, existing) == []
     assert whats(settings(**{**ECS.model_dump(), "ecs_execution_role_arn": EXECUTION}), Existing()) == []
@@ -270,7 +277,7 @@ def cloud_with(*keys) -> FakeAwsClient:
     ("pending", "existing", "id_"),
     [
         (ALIAS, Existing(alias_target=key_fact()), "alias/eonpro-phi-key"),
-        (LOGS_ALIAS, Existing(trail_key=key_fact(OTHER_KEY)), "alias/eonpro-audit-key"),
+        (LOGS_ALIAS, Existing(other_keys={"alias/eonpro-audit-key": key_fact(OTHER_KEY)}), "alias/eonpro-audit-key"),
         (
             step("creating", "aws:s3/bucket:Bucket", "bucket", physical_name=BUCKET),
             Existing(found={"trail_bucket": "ours"}),
