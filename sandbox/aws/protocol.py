@@ -64,7 +64,8 @@ def read_call(environ: dict[str, Any]) -> Call:
     authorization = environ.get("HTTP_AUTHORIZATION", "")
     credential = _CREDENTIAL.search(authorization)
     key, region, service = credential.groups() if credential else ("", "", "")
-    query = {name: values[0] for name, values in parse_qs(environ.get("QUERY_STRING", "")).items()}
+    asked = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+    query = {name: values[0] for name, values in asked.items()}
     if not credential and (signed := _PRESIGNED.match(query.get("X-Amz-Credential", ""))):
         key, region, service = signed.groups()
     token = environ.get("HTTP_X_AMZ_SECURITY_TOKEN", query.get("X-Amz-Security-Token", ""))
@@ -77,13 +78,16 @@ def read_call(environ: dict[str, Any]) -> Call:
         # It is signed as IAM.
         service, operation = "iam-toolbox", "GetRequestAuthorizationDetails"
     operation = operation or _REST_JSON_ROUTES.get((service, environ.get("PATH_INFO", "")), "")
+    if service == "s3" and environ["REQUEST_METHOD"] == "PUT" and "encryption" in query and "/" in _key(environ):
+        operation, parameters = "UpdateObjectEncryption", _new_encryption(query, read_body(environ))
     return Call(
         service=service,
         operation=operation or _routed(service, environ),
         region=region,
         access_key_id=key,
         session_token=token,
-        path=environ.get("PATH_INFO", ""),
+        # WSGI gives the bytes of a path as Latin-1.
+        path=environ.get("PATH_INFO", "").encode("latin-1", "replace").decode("utf-8", "replace"),
         user_agent=environ.get("HTTP_USER_AGENT", ""),
         parameters=parameters,
     )
@@ -136,6 +140,19 @@ def error_response(call: Call, error: AwsError) -> Response:
         content_type="application/x-amz-json-1.1",
         headers=(("x-amzn-ErrorType", error.code), ("x-amzn-RequestId", request_id)),
     )
+
+
+def _key(environ: dict[str, Any]) -> str:
+    """`BUCKET/KEY` of a request to S3; `BUCKET` of one about the bucket."""
+    return str(environ.get("PATH_INFO", "")).strip("/")
+
+
+def _new_encryption(query: dict[str, str], body: bytes) -> dict[str, Any]:
+    """The parameters of UpdateObjectEncryption: the version, the key and the flag in its query and its body."""
+    text = body.decode("utf-8", "replace")
+    found = {name: re.search(rf"<{name}>([^<]*)</{name}>", text) for name in ("KMSKeyArn", "BucketKeyEnabled")}
+    version = {"VersionId": query["versionId"]} if query.get("versionId") else {}
+    return {**{name: match[1] for name, match in found.items() if match}, **version}
 
 
 def _parameters(environ: dict[str, Any]) -> dict[str, Any]:

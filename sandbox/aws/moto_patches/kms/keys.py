@@ -164,18 +164,33 @@ def enforce_key_of_object(call: Call, caller: Principal | None) -> None:
     item = stored.keys.get(name) if stored else None
     if caller is None or not isinstance(item, FakeKey) or not str(item.kms_key_id).startswith("arn:"):
         return  # Nobody reads it, there is no object, or it is under a key of S3's own.
-    region = parse_arn(str(item.kms_key_id)).region
-    context = {"aws:s3:arn": f"arn:aws:s3:::{bucket}/{name}", **vars(item).get(CONTEXT_OF_OBJECT, {})}
-    decrypt = replace(
+    enforce_through_s3(call, caller, ("kms:Decrypt",), str(item.kms_key_id), item)
+
+
+def enforce_through_s3(call: Call, caller: Principal, actions: tuple[str, ...], key_arn: str, item: FakeKey) -> None:
+    """S3 uses a key in the caller's name, with the object as the encryption context, or its bucket with a Bucket Key.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html
+    """
+    region, bucket = parse_arn(key_arn).region, f"arn:aws:s3:::{item.bucket_name}"
+    of_bucket = str(item.bucket_key_enabled).lower() == "true"
+    context = {
+        "aws:s3:arn": bucket if of_bucket else f"{bucket}/{item.name}",
+        **vars(item).get(CONTEXT_OF_OBJECT, {}),
+    }
+    request = replace(
         call, service="kms", operation="Decrypt", region=region, parameters={"EncryptionContext": context}
     )
     # Its writer may have named an alias.
-    key = named_key(replace(decrypt, parameters={"KeyId": item.kms_key_id}))
+    key = named_key(replace(request, parameters={"KeyId": key_arn}))
     if key is None:
         return
-    via = {"kms:ViaService": (f"s3.{region}.amazonaws.com",)}
+    via = {"kms:ViaService": (f"s3.{region}.amazonaws.com",), "kms:CallerAccount": (ACCOUNT,)}
+    if not key.enabled:
+        raise AwsError("KMS.DisabledException", f"{key.arn} is disabled.")
     try:
-        _enforce(decrypt, caller, "kms:Decrypt", key, _context(decrypt, key) | via)
+        for action in actions:
+            _enforce(request, caller, action, key, _context(request, key) | via)
     except AwsError as error:
         raise AwsError("AccessDenied", error.message, 403) from error
 
