@@ -37,6 +37,7 @@ from wizard.core.models.account import Identity, KeyFact, Retention, TrailFact
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.models.deployment import Instances
 from wizard.core.models.rotation import DataKeyVersion, LastBackup, RestoreDrill
+from wizard.core.models.s3_documents import DocumentBucket, ObjectSample
 from wizard.core.models.stack import Drift
 from wizard.core.next_command import plain_name, shell
 from wizard.core.ports.aws import AccessDiagnostics
@@ -47,6 +48,9 @@ from wizard.data_key.delivery import find_data_key, find_last_backup, find_last_
 from wizard.targets.port import deploy_target
 
 T = TypeVar("T")
+
+SAMPLE = 25
+"""The most objects of a bucket whose key is asked for: each is one HeadObject."""
 
 
 class FactSources(Protocol):
@@ -290,13 +294,18 @@ class StackFacts:
         if arn == self.key_arn:
             key, policy, grants = together(lambda: self.key, lambda: self.key_policy, lambda: self.grants)
         else:
-            regional = self.aws.with_region(Arn.parse(arn).region)
             key, policy, grants = together(
-                lambda: self.replica(arn),
-                lambda: self.once(f"policy {arn}", lambda: regional.kms.key_policy(arn)),
-                lambda: self.once(f"grants {arn}", lambda: regional.access.grants(arn)),
+                lambda: self.replica(arn), lambda: self.policy_of(arn), lambda: self.grants_of(arn)
             )
         return KeyReading(arn=arn, key=key, policy=policy, grants=grants)
+
+    def policy_of(self, arn: str) -> Mapping[str, object] | SetupError:
+        """The policy of another key than the stack's PHI key, in the key's own Region."""
+        return self.once(f"policy {arn}", lambda: self._in_region_of(arn).kms.key_policy(arn))
+
+    def grants_of(self, arn: str) -> tuple[GrantFact, ...] | SetupError:
+        """The grants of another key than the stack's PHI key, in the key's own Region."""
+        return self.once(f"grants {arn}", lambda: self._in_region_of(arn).access.grants(arn))
 
     def _no_key(self) -> SetupError:
         return Unsupported(
@@ -419,6 +428,23 @@ class StackFacts:
         """The ARN of the key of the logs; None if the trail has none, or is not known."""
         trail = self.trail
         return trail.key_arn if isinstance(trail, TrailFact) else None
+
+    # --- the application's documents in S3
+
+    def document_bucket(self, name: str) -> DocumentBucket | SetupError | None:
+        """One of the application's buckets; None if the account has no such bucket."""
+        return self.once(f"bucket {name}", lambda: self.aws.s3_documents.bucket(name))
+
+    def document_sample(self, bucket: DocumentBucket) -> ObjectSample | SetupError:
+        """Under which key a sample of a bucket's objects is. It takes the right to read the objects."""
+        return self.once(f"objects of {bucket.name}", lambda: self.aws.s3_documents.sample(bucket, most=SAMPLE))
+
+    @property
+    def documents_key(self) -> KeyFact | SetupError | None:
+        """The key of the documents: by the outputs, else by its alias; None if it does not exist."""
+        arn = self.outputs.documents_key_arn if self.outputs else None
+        name = arn or self.settings.names.documents_key_alias
+        return self.once("documents key", lambda: self.aws.kms.describe_key(name))
 
     # --- the data key, the variables
 

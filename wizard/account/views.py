@@ -212,6 +212,10 @@ _ASKED: Mapping[str, Callable[[Settings], bool]] = MappingProxyType(
         "alerts": lambda settings: settings.alerts,
         "bucket-access-logs": lambda settings: settings.makes_trail and settings.access_logging,
         "bucket-lock": lambda settings: settings.makes_trail and settings.trail_lock is not ObjectLock.NONE,
+        **dict.fromkeys(
+            ("documents-encrypted", "documents-private", "documents-tls"),
+            lambda settings: bool(settings.document_buckets),
+        ),
         "trail-cloudwatch": lambda settings: settings.makes_trail and settings.cloudwatch_logs,
         "trail-encryption": lambda settings: settings.makes_trail and settings.trail_key,
     }
@@ -227,6 +231,11 @@ _PARTS: Mapping[Topic, tuple[ImportGroup, ...]] = MappingProxyType(
     }
 )
 """The parts of an import that decide an item."""
+
+
+def topics_of(settings: Settings) -> tuple[Topic, ...]:
+    """The items of the report's checklist: that of the documents only where the settings name their buckets."""
+    return tuple(topic for topic in Topic if topic is not Topic.DOCUMENTS or settings.document_buckets)
 
 
 def counts(requirement: Requirement, settings: Settings) -> bool:

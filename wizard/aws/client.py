@@ -22,6 +22,7 @@ from wizard.aws.import_discovery import ImportDiscovery
 from wizard.aws.kms import AwsKeyRotation, KmsKeys
 from wizard.aws.permissions import Permissions, PolicyAnalyzer, ServiceQuotas
 from wizard.aws.s3 import S3BackupStorage, StateStorage
+from wizard.aws.s3_documents import S3Documents
 from wizard.aws.trail import AwsAuditReader, CloudTrail
 from wizard.aws.unrecorded import UnrecordedResources
 from wizard.aws.usage_metrics import CloudWatchUsage
@@ -49,6 +50,7 @@ class Aws:
         self.service_quotas = ServiceQuotas(session)
         self.state_storage = StateStorage(session)
         self.backup_storage = S3BackupStorage(session)
+        self.s3_documents = S3Documents(session)
         self.requests = session
         self.ecs_services = Ecs(session)
         self.access = AwsAccessReader(session)

@@ -9,7 +9,7 @@ import pytest
 from components.policies.requirements import REQUIREMENTS, Requirement, Topic
 from tests.wizard.fakes.clients import settings
 from wizard.account.notices import Notice, State
-from wizard.account.views import ItemState, counts, item_of, state_of
+from wizard.account.views import ItemState, counts, item_of, state_of, topics_of
 from wizard.core.next_command import shell
 
 TRAIL = ("trail-logging",)
@@ -46,7 +46,7 @@ def met(topic: Topic, *without: str) -> list[Notice]:
 @pytest.mark.parametrize("requirement", REQUIREMENTS, ids=lambda requirement: requirement.id)
 def test_an_item_is_done_only_if_each_requirement_that_counts_was_looked_at(requirement: Requirement) -> None:
     topic = requirement.topic
-    wanted = settings(cloudwatch_logs=True)
+    wanted = settings(cloudwatch_logs=True, document_buckets=("clinic-documents",))
     assert item_of(topic, met(topic), wanted, "production").state is ItemState.DONE
     assert item_of(topic, met(topic, requirement.id), wanted, "production").state is ItemState.UNKNOWN
 
@@ -59,8 +59,9 @@ def test_an_optional_requirement_counts_only_where_the_settings_ask_for_it(requi
         "bucket-lock": {"trail_lock": "none"},
         "trail-cloudwatch": {"cloudwatch_logs": False},
         "trail-encryption": {"trail_key": False},
+        **{f"documents-{part}": {"document_buckets": ()} for part in ("encrypted", "private", "tls")},
     }
-    assert counts(requirement, settings(cloudwatch_logs=True))
+    assert counts(requirement, settings(cloudwatch_logs=True, document_buckets=("clinic-documents",)))
     assert not counts(requirement, settings(**without[requirement.id]))
 
 
@@ -88,3 +89,8 @@ def test_what_is_good_of_one_resource_is_one_sentence() -> None:
 def test_the_evidence_rests_on_the_facts_of_its_notices() -> None:
     notices = [Notice(state=State.GOOD, what="x", requirements=("key-rotation",), facts=("key", "trail"))]
     assert item_of(Topic.ROTATION, notices, settings(), "production").facts == ("key", "trail")
+
+
+def test_the_report_has_an_item_for_documents_only_where_the_settings_name_their_buckets() -> None:
+    assert Topic.DOCUMENTS not in topics_of(settings())
+    assert topics_of(settings(document_buckets=("clinic-documents",))) == tuple(Topic)

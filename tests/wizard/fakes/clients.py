@@ -24,6 +24,7 @@ from tests.wizard.fakes.diagnostics import FakeAccessDiagnostics
 from tests.wizard.fakes.ecs import FakeEcsServices
 from tests.wizard.fakes.requests import FakeRequests
 from tests.wizard.fakes.rotation import FakeKeyRotation
+from tests.wizard.fakes.s3_documents import FakeS3Documents
 from tests.wizard.fakes.usage import FakeUsageMetrics
 from wizard.core.clients import Draft
 from wizard.core.data_key import WrappedDataKey
@@ -314,6 +315,7 @@ class FakeAwsClient:
     who_has_access: FakeAccess = field(default_factory=FakeAccess)
     ships: FakeEcsServices = field(default_factory=FakeEcsServices)
     buckets_held: FakeBackupStorage = field(default_factory=FakeBackupStorage)
+    s3_documents: FakeS3Documents = field(default_factory=FakeS3Documents)
     measured_usage: FakeUsageMetrics = field(default_factory=FakeUsageMetrics)
     noted: FakeAccessDiagnostics | None = None
     keys_held: FakeKeyRotation | None = None

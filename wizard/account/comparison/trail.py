@@ -216,6 +216,7 @@ class BucketSurplus:
     """Without `s3:`."""
     terms: tuple[str, ...] = ()
     """The conditions that it depends on, in words."""
+    noun: str = "records"
 
     @property
     def rights(self) -> tuple[BucketRight, ...]:
@@ -227,11 +228,11 @@ class BucketSurplus:
         who = "everybody" if self.kind is PrincipalKind.EVERYBODY else self.principal
         shown = first_of(self.actions, 4)
         terms = f" if {' and '.join(self.terms)}" if self.terms else ""
-        return f"lets {who} {', '.join(self.rights)} the records ({shown}){terms}"
+        return f"lets {who} {', '.join(self.rights)} the {self.noun} ({shown}){terms}"
 
 
 def bucket_surplus(
-    policy: Document | None, wanted: Document | None, *, bucket_arn: str, account: str
+    policy: Document | None, wanted: Document | None, *, bucket_arn: str, account: str, noun: str = "records"
 ) -> list[BucketSurplus]:
     """What the policy of the account's bucket gives, and the wanted one does not, and no Deny takes away for sure.
 
@@ -256,7 +257,7 @@ def bucket_surplus(
             if actions:
                 former = found.get((name, terms))
                 names = tuple(dict.fromkeys((*(former.actions if former else ()), *actions)))
-                found[name, terms] = BucketSurplus(principal=name, kind=kind, actions=names, terms=terms)
+                found[name, terms] = BucketSurplus(principal=name, kind=kind, actions=names, terms=terms, noun=noun)
     return [*found.values()]
 
 

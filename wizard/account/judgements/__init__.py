@@ -16,6 +16,7 @@ from wizard.account.judgements import (
     policies,
     principal,
     runtime,
+    s3_documents,
     stack,
     stored_data_key,
     trail,
@@ -70,6 +71,7 @@ ALL_CHECKS: tuple[Judgement, ...] = (
     *policies.OTHER_CHECKS,
     *trail.OTHER_CHECKS,
     *alerts.OTHER_CHECKS,
+    *s3_documents.OTHER_CHECKS,
     *runtime.OTHER_CHECKS,
 )
 

@@ -22,7 +22,7 @@ from components.policies.requirements import (
 )
 from components.settings import SecretStore, Settings
 from wizard.account.notices import State
-from wizard.account.views import Diagnosis, ItemState, counts, item_of, state_of
+from wizard.account.views import Diagnosis, ItemState, counts, item_of, state_of, topics_of
 from wizard.commands.report import facts
 from wizard.core import files
 from wizard.core.errors import UsageError
@@ -67,6 +67,14 @@ CALLS: Mapping[Topic, tuple[str, ...]] = {
     ),
     Topic.LOGS: ("cloudtrail:ListPublicKeys", "s3:ListObjectsV2", "s3:GetObject"),
     Topic.ALERTS: ("events:DescribeRule", "events:ListTargetsByRule", "sns:GetTopicAttributes"),
+    Topic.DOCUMENTS: (
+        "s3:GetBucketEncryption",
+        "s3:GetPublicAccessBlock",
+        "s3:GetBucketPolicy",
+        "s3:GetBucketVersioning",
+        "s3:GetObjectLockConfiguration",
+        "s3:HeadObject",
+    ),
 }
 """The calls that return the evidence of each item."""
 
@@ -81,7 +89,7 @@ def checklist_of(diagnosis: Diagnosis, settings: Settings, stack: str, at: datet
         ItemState.UNKNOWN: wizard("policy", "auditor", "--stack", stack),
     }
     in_secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
-    for number, topic in enumerate(Topic, start=1):
+    for number, topic in enumerate(topics_of(settings), start=1):
         entry = item_of(topic, diagnosis.notices, settings, stack)
         yield facts.ChecklistItem(
             number=number,

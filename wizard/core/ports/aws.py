@@ -15,6 +15,7 @@ from wizard.core.models import access, account, delivery
 from wizard.core.models.account import PermissionsFact, QuotaFact
 from wizard.core.models.deployment import Rollout, Service, ServiceDeployment, TaskDefinition
 from wizard.core.models.rotation import BucketLock, DataKeyVersion, KeyRotations, StoredKey, StoredObject, VersionOrigin
+from wizard.core.models.s3_documents import DocumentBucket, ObjectSample, ObjectState, ObjectVersion
 from wizard.core.models.trail import AlertsFact, BucketDocuments, KeyCalls, LogValidation, Usage
 from wizard.core.variable_ownership import ForeignVariable, OwnValues
 
@@ -444,6 +445,25 @@ class AccessDiagnostics(Protocol):
 
     def history(self, name: str, store: SecretStore) -> tuple[access.FormerText, ...]:
         """Every stored version of the value, the oldest first."""
+
+
+class S3Documents(Protocol):
+    """The application's buckets of documents (`wizard/aws/s3_documents.py`). No content of an object is read."""
+
+    def bucket(self, name: str) -> DocumentBucket | None:
+        """How a bucket is set up; None where the account has none of that name."""
+
+    def sample(self, bucket: DocumentBucket, *, most: int) -> ObjectSample:
+        """Under which key at most so many of its objects are."""
+
+    def versions(self, bucket: DocumentBucket, *, every: bool, prefix: str = "") -> Iterator[tuple[ObjectVersion, ...]]:
+        """Its objects, page by page: every version, or the current ones."""
+
+    def state(self, bucket: DocumentBucket, version: ObjectVersion) -> ObjectState | None:
+        """How an object is encrypted and locked; None for one that is gone."""
+
+    def encrypt(self, bucket: DocumentBucket, version: ObjectVersion, key_arn: str) -> str | None:
+        """Encrypt an object under this key, in place. None: done; else why S3 refuses it."""
 
 
 class UsageMetrics(Protocol):

@@ -20,6 +20,12 @@ import pytest
 from components.policies.evaluation.account import GrantFact
 from components.policies.requirements import ORGANIZATIONAL, REQUIREMENTS, Topic
 from tests.wizard.account.judgements.test_backup import document as backup_document
+from tests.wizard.account.judgements.test_s3_documents import BUCKET as DOCUMENTS
+from tests.wizard.account.judgements.test_s3_documents import (
+    DOCUMENTS_KEY,
+    documents_as_they_should_be,
+)
+from tests.wizard.account.judgements.test_s3_documents import GOOD as DOCUMENTS_POLICY
 from tests.wizard.commands.report.test_collect import NOW, OTHER, PLACE, World, scan
 from tests.wizard.fakes.backup import VAULT_BUCKET
 from tests.wizard.fakes.clients import ACCOUNT, ADMIN, APP, APP_POLICY, KEY, LOGS_KEY, STORED_KEY, settings, wrapped
@@ -33,12 +39,25 @@ from wizard.core.errors import PermissionDenied
 from wizard.core.models.access import AccessKeyAge, KeyEvents, SignIn
 from wizard.core.models.account import Retention
 from wizard.core.models.rotation import LastBackup, RestoreDrill
+from wizard.core.models.s3_documents import DocumentBucket, Encryption, ObjectState, ObjectVersion
 from wizard.core.models.trail import LogValidation
 
 ROOT = Path(__file__).resolve().parents[4]
 Mutation = Callable[[World], None]
 MAINTAINER = f"arn:aws:iam::{ACCOUNT}:user/maintainer"
 ROOT_USER = f"arn:aws:iam::{ACCOUNT}:root"
+OPEN_TO_ANOTHER: dict[str, Any] = {
+    **DOCUMENTS_POLICY,
+    "Statement": [
+        *DOCUMENTS_POLICY["Statement"],
+        {
+            "Effect": "Allow",
+            "Principal": {"AWS": "arn:aws:iam::999988887777:root"},
+            "Action": "s3:GetObject",
+            "Resource": f"arn:aws:s3:::{DOCUMENTS}/*",
+        },
+    ],
+}
 OLD_KEY = AccessKeyAge(id="AKIAOLD", active=True, age_days=91, last_used=None)
 
 
@@ -49,7 +68,9 @@ def done(tmp_path: Path) -> World:
 
 def whole_world(folder: Path) -> World:
     """A stack of which every claim is done."""
-    world = World(settings(administrators=(ADMIN, MAINTAINER)), folder / "reviews")
+    with_documents = {"document_buckets": (DOCUMENTS,), "documents_key": True}
+    world = World(settings(administrators=(ADMIN, MAINTAINER), **with_documents), folder / "reviews")
+    documents_as_they_should_be(world.aws, world.settings)
     names, fingerprint = world.settings.names, wrapped().fingerprint
     world.aws.who_has_access.told = {KEY: (KeyEvents(principal=APP, uses=3, verifications=1, last_use=NOW),)}
     last = LastBackup(at=NOW - timedelta(days=1), fingerprint=fingerprint, place=PLACE)
@@ -60,6 +81,29 @@ def whole_world(folder: Path) -> World:
     world.aws.backup_storage.create(VAULT_BUCKET, "production.json", backup_document().encode(), until=None)
     world.signed(1)
     return world
+
+
+def documents(**changes: Any) -> Mutation:
+    """The bucket of the documents, changed."""
+
+    def mutate(world: World) -> None:
+        bucket = world.aws.s3_documents.buckets[DOCUMENTS]
+        assert isinstance(bucket, DocumentBucket)
+        world.aws.s3_documents.buckets[DOCUMENTS] = replace(bucket, **changes)
+
+    return mutate
+
+
+def document_elsewhere(world: World) -> None:
+    state = ObjectState(encryption=Encryption(algorithm="AES256"))
+    world.aws.s3_documents.objects[DOCUMENTS] = {ObjectVersion(key="scan"): state}
+
+
+def documents_key(**changes: Any) -> Mutation:
+    def mutate(world: World) -> None:
+        world.aws.keys[DOCUMENTS_KEY] = replace(world.aws.keys[DOCUMENTS_KEY], **changes)
+
+    return mutate
 
 
 def key(**changes: Any) -> Mutation:
@@ -277,6 +321,15 @@ MUTATIONS: Mapping[str, tuple[Mutation, tuple[Topic, ...]]] = {
     "a rule of the alerts is off": (rule_off, (Topic.ALERTS,)),
     "nobody receives the alerts": (unreceived, (Topic.ALERTS,)),
     "the second way of the alerts is gone": (fallback_gone, (Topic.ALERTS,)),
+    "a bucket of documents can be public": (documents(public_access_blocked=False), (Topic.DOCUMENTS,)),
+    "another account can read the documents": (documents(policy=OPEN_TO_ANOTHER), (Topic.DOCUMENTS,)),
+    "documents are encrypted under another key": (
+        documents(encryption=Encryption(algorithm="AES256")),
+        (Topic.DOCUMENTS,),
+    ),
+    "a bucket of documents allows plain HTTP": (documents(tls_only=False), (Topic.DOCUMENTS,)),
+    "a document is under another key": (document_elsewhere, (Topic.DOCUMENTS,)),
+    "the key of the documents is disabled": (documents_key(state="Disabled"), (Topic.DOCUMENTS,)),
 }
 
 
