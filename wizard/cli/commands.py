@@ -238,6 +238,15 @@ TABLE: tuple[Command, ...] = (
         writes="the access keys of the IAM user, two variables on Vercel",
     ),
     Command(
+        name="documents",
+        group=CHANGE,
+        help="move the application's documents in S3 to a KMS key of their own",
+        load_options=lambda: import_module("wizard.commands.documents").DocumentsOptions,
+        shared=(STACK, ACCOUNT, YES),
+        reads="AWS, Pulumi state, the stack's settings",
+        writes="how objects in the application's S3 buckets are encrypted",
+    ),
+    Command(
         name="policy",
         group=HELP,
         help="print the least IAM policies, or the pair for an organization",

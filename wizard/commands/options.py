@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wizard.core.clients import Clients, Request
     from wizard.core.ports.run import Offline
 
-POLICIES = ("operator", "boundary", "auditor", "delivery", "ci", "organization")
+POLICIES = ("operator", "boundary", "auditor", "delivery", "documents", "ci", "organization")
 """The policies that `policy` prints."""
 
 
@@ -288,6 +288,9 @@ class PolicyOptions:
     exempt: tuple[str, ...] = ()
     """ARNs, or patterns of them, that the pair excepts besides the administrators: CI's role, for example."""
 
+    documents_key_arn: str | None = None
+    """The key under which the buckets of documents take uploads; None: their policies are not printed."""
+
     with_removal: bool = False
     """Whether the operator's policy also grants what removes resources."""
 
@@ -298,6 +301,7 @@ class PolicyOptions:
         "--repository": ("ci",),
         "--organization": ("organization",),
         "--exempt": ("organization",),
+        "--documents-key-arn": ("documents",),
         "--with-removal": ("operator",),
         "--with-pull-requests": ("ci",),
         "--adopt": ("operator", "boundary"),
@@ -323,6 +327,11 @@ class PolicyOptions:
             action="append",
             default=[],
             help="with organization: another principal that may change what is protected, such as CI's role",
+        )
+        parser.add_argument(
+            "--documents-key-arn",
+            metavar="ARN",
+            help="with documents: also what to add to the policy of each bucket, for this key of the stack's outputs",
         )
         parser.add_argument(
             "--with-removal",

@@ -94,7 +94,8 @@ def test_first_come_the_commands_with_what_they_do(folder: Path) -> None:
     ("command", "actions"),
     [
         ("access-key", {"rotate", "retire"}),
-        ("policy", {"operator", "boundary", "auditor", "delivery", "ci", "organization"}),
+        ("documents", {"encrypt"}),
+        ("policy", {"operator", "boundary", "auditor", "delivery", "documents", "ci", "organization"}),
         ("completion", set(SHELLS)),
     ],
 )

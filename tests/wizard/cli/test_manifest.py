@@ -106,7 +106,7 @@ def test_no_value_of_a_secret_is_taken_on_a_command_line() -> None:
 def test_a_command_that_only_reads_changes_nothing() -> None:
     changing = {name for name, command in COMMANDS_TOLD.items() if command["changes"]}
     assert changing.isdisjoint((*READ_ONLY, "preview", "init"))
-    assert {"setup", "destroy", "push", "rotate", "restore", "adopt", "backup", "access-key"} == changing
+    assert {"setup", "destroy", "push", "rotate", "restore", "adopt", "backup", "access-key", "documents"} == changing
     assert all(COMMANDS[name].writes for name in changing)
 
 

@@ -19,6 +19,7 @@ from tests.wizard.cli.test_main import PROBLEMS
 from tests.wizard.commands.backup import backup_documents
 from tests.wizard.commands.cost import cost_documents
 from tests.wizard.commands.doctor import doctor_documents
+from tests.wizard.commands.documents.move_documents import documents_of_moves
 from tests.wizard.commands.push import push_documents
 from tests.wizard.commands.report.samples import FILES as REPORT_FILES
 from tests.wizard.commands.report.samples import STATES as REPORT_STATES
@@ -152,6 +153,7 @@ DOCUMENTS: dict[str, dict[str, dict[str, Any]]] = {
         "rotate": json_documents.access_key("production", {"id": "AKIANEW", "old": None}),
         "retire": json_documents.access_key("production", {"id": "AKIAOLD", "done": "switched off"}),
     },
+    "documents": documents_of_moves(),
     "policy": {
         "one": json_documents.policy(POLICY),
         "several": json_documents.policy({"first": POLICY, "second": POLICY}),

@@ -15,9 +15,10 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from components.policies import ci, organization
+from components.policies import ci, document_buckets, organization
 from components.policies.ci import APPLY_ROLE, GITHUB_AUDIENCE, GITHUB_ISSUER, READ_ROLE
-from components.policies.documents import Policy
+from components.policies.documents import Policy, policy
+from components.settings.arn import Arn
 from wizard.account.fixes import use_default_subject
 from wizard.commands.options import PolicyOptions
 from wizard.commands.policy import operator
@@ -199,7 +200,21 @@ def _next_steps(account_id: str) -> tuple[str, ...]:
     )
 
 
-_REMARKS: Mapping[str, Callable[[Setup], tuple[str, ...]]] = {"auditor": remarks, "operator": operator.remarks}
+def documents_remarks(setup: Setup) -> tuple[str, ...]:
+    """What the policies of the documents are for, in words."""
+    return (
+        "EONPRODocuments opens the documents: attach it for the time of `documents encrypt`, to nobody who runs the "
+        "platform",
+        "the buckets are the application's: add the statements to the policy that each has. `doctor` prints the "
+        "command with both",
+    )
+
+
+_REMARKS: Mapping[str, Callable[[Setup], tuple[str, ...]]] = {
+    "auditor": remarks,
+    "documents": documents_remarks,
+    "operator": operator.remarks,
+}
 
 _REVIEWERS = (
     f"first protect the GitHub environment {PULL_REQUESTS.partition(':')[2]} with required reviewers: without them, "
@@ -269,6 +284,38 @@ def _table(protection: organization.Protection) -> Iterator[str]:
     yield Text("then attach both, first in a test account: ", attach)
 
 
+def for_documents(setup: Setup, key_arn: str | None) -> dict[str, Policy]:
+    """What `documents encrypt` needs, and with a key what to add to the policy of each bucket. Raises UsageError."""
+    settings = setup.settings
+    if not settings.documents_key:
+        raise UsageError(
+            "the settings ask for no key of the documents",
+            wizard("setup", "--document-buckets", "NAME", "--documents-key", "yes"),
+        )
+    moving = document_buckets.moving_policy(
+        account_id=settings.account_id,
+        region=settings.region,
+        buckets=settings.document_buckets,
+        key_alias=settings.names.documents_key_alias,
+        partition=settings.partition,
+    )
+    if key_arn is None:
+        return {"EONPRODocuments": moving}
+    arn = Arn.find(key_arn)
+    if arn is None or arn.service != "kms" or not arn.resource.startswith("key/"):
+        raise UsageError(
+            f"--documents-key-arn: {key_arn!r} is not the ARN of a KMS key",
+            shell("pulumi", "stack", "output", "documentsKeyArn"),
+        )
+    statements = {
+        f"bucket {name}": policy(
+            document_buckets.bucket_statements(bucket=name, key_arn=key_arn, partition=settings.partition)
+        )
+        for name in settings.document_buckets
+    }
+    return {"EONPRODocuments": moving, **statements}
+
+
 def run(options: PolicyOptions, offline: Offline) -> Result:
     """Print the policy. Raises SetupError."""
     document = _for_ci(options, offline) if options.action == "ci" else _for_principal(options, offline)
@@ -280,6 +327,8 @@ def _for_principal(options: PolicyOptions, offline: Offline) -> Mapping[str, obj
     def policies(setup: Setup) -> Mapping[str, Policy]:
         if options.action == "organization":
             return for_organization(setup, options.organization, tuple(options.exempt))
+        if options.action == "documents":
+            return for_documents(setup, options.documents_key_arn)
         for remark in _REMARKS[options.action](setup) if options.action in _REMARKS else ():
             print(remark, file=sys.stderr)
         if options.action == "operator":
@@ -297,7 +346,7 @@ def _for_principal(options: PolicyOptions, offline: Offline) -> Mapping[str, obj
         build=policies,
         command=wizard("policy", options.action),
     )
-    if "Statement" not in document and options.action != "organization":
+    if "Statement" not in document and options.action not in ("organization", "documents"):
         print(
             f"too long for one managed policy: attach all {len(document)} documents to the {options.action}",
             file=sys.stderr,

@@ -1,0 +1,200 @@
+"""`documents encrypt`: count what is in a bucket, ask, move it to the key of the documents, and count again.
+
+Changes how objects are encrypted, in place, one call for each. Before that it makes sure that the application can read
+them afterwards. What it leaves, it names.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from components.policies.document_buckets import MOVE_ACTIONS
+from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
+from components.policies.s3_documents import DOCUMENT_USE_ACTIONS, through_s3_condition
+from wizard.account.facts import StackFacts
+from wizard.commands import deployed_stack
+from wizard.commands.documents import DocumentsOptions, output
+from wizard.commands.documents.output import Outcome
+from wizard.commands.documents.survey import Calls, Documents, Survey
+from wizard.core.clients import Clients, Request
+from wizard.core.cost import prices
+from wizard.core.errors import Cancelled, PermissionDenied, ResourceError, SetupError, UsageError, known
+from wizard.core.models.s3_documents import DocumentBucket
+from wizard.core.next_command import Command, Text, wizard
+from wizard.core.ports.run import UserInterface
+
+
+def run(options: DocumentsOptions, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
+    """Exit code 1 if an object is not under the key at the end. Raises UsageError, ResourceError, Cancelled."""
+    facts = deployed_stack.find(request, clients)
+    deployed_stack.outputs_of(facts)
+    bucket, key_arn = _bucket(facts, options), _key(facts)
+    if options.batch is not None:
+        return 0, output.show_batch(clients.ui, facts, bucket, key_arn, role=options.batch, prefix=options.prefix)
+    _require_readable(facts, bucket, key_arn)
+    documents = Documents(
+        s3=facts.aws.s3_documents,
+        bucket=bucket,
+        key_arn=key_arn,
+        every=_every_version(options, request, clients.ui, bucket),
+        prefix=options.prefix,
+        leaving=frozenset((*options.from_key, *facts.key_arns)) - {key_arn},
+    )
+    clients.ui.section("Documents", f"{bucket.name}, under {key_arn}")
+    before = _survey(documents, clients.ui, facts)
+    outcome = Outcome(stack=request.stack, documents=documents, before=before, is_dry_run=options.dry_run)
+    output.show_plan(clients.ui, outcome, cost=cost_of(before, documents.calls))
+    if options.dry_run or not before.to_move:
+        output.show_left(clients.ui, outcome)
+        return outcome.exit_code, outcome.document
+    _confirm(options, request, clients.ui, before)
+    refused = _move(documents, before, clients.ui, facts)
+    outcome = replace(outcome, after=_survey(documents, clients.ui, facts), refused=refused)
+    output.show_result(clients.ui, outcome)
+    return outcome.exit_code, outcome.document
+
+
+# --- what has to be so before
+
+
+def _bucket(facts: StackFacts, options: DocumentsOptions) -> DocumentBucket:
+    names = facts.settings.document_buckets
+    name = options.bucket or (names[0] if len(names) == 1 else None)
+    if name is None:
+        listed = ", ".join(names) or "none"
+        raise UsageError(
+            f"documents encrypt needs --bucket NAME; the settings name {listed}",
+            wizard("documents", "encrypt", "--bucket", names[0] if names else "NAME", "--stack", facts.stack),
+        )
+    if name not in names:
+        # The key's policy lets the application use it for the buckets of the settings alone.
+        raise UsageError(
+            f"the settings do not name the bucket {name}: the application could not read its objects afterwards",
+            wizard("setup", "--stack", facts.stack, "--document-buckets", ",".join((*names, name))),
+        )
+    bucket = known(facts.document_bucket(name))
+    if bucket is None:
+        raise ResourceError(f"the account has no bucket {name}", wizard("doctor", "--stack", facts.stack))
+    if bucket.region != facts.settings.region:
+        raise UsageError(
+            f"the bucket {name} is in {bucket.region}: S3 takes a key of the bucket's own Region only, and the key of "
+            f"the documents is in {facts.settings.region}",
+            "keep the documents of one Region under a key of that Region: a stack for each",
+        )
+    return bucket
+
+
+def _key(facts: StackFacts) -> str:
+    setup = wizard("setup", "--stack", facts.stack, "--documents-key", "yes")
+    outputs = facts.outputs
+    if outputs is None or outputs.documents_key_arn is None:
+        raise UsageError(f"the stack {facts.stack} has no key of the documents", setup)
+    key = known(facts.documents_key)
+    if key is None or key.state != "Enabled":
+        state = "is gone" if key is None else f"is {key.state}"
+        doctor = wizard("doctor", "--stack", facts.stack)
+        raise ResourceError(f"the key of the documents {state}; nothing was changed", doctor)
+    return key.arn
+
+
+def _require_readable(facts: StackFacts, bucket: DocumentBucket, key_arn: str) -> None:
+    """Raises ResourceError unless the key's policy, as it is now, lets the application read what is moved."""
+    settings = facts.settings
+    policy = known(facts.policy_of(key_arn))
+    condition = through_s3_condition(
+        account_id=settings.account_id,
+        region=settings.region,
+        buckets=(bucket.name,),
+        partition=settings.partition,
+    )
+    sent = {name.lower(): (str(value),) for name, value in condition["StringEquals"].items()}
+    of_object = {"kms:encryptioncontext:aws:s3:arn": (settings.arn("s3", bucket.name),)}
+    for arn in facts.principals:
+        for action in DOCUMENT_USE_ACTIONS:
+            decision = decide_by_key_policy(policy, arn, action, known={**sent, **of_object})
+            if decision is not KeyPolicyDecision.NAMED:
+                raise ResourceError(
+                    f"the policy of the key of the documents does not let {arn} use it for {bucket.name}: the "
+                    "application could not read its documents afterwards; nothing was changed",
+                    wizard("setup", "--stack", facts.stack),
+                )
+
+
+def _every_version(options: DocumentsOptions, request: Request, ui: UserInterface, bucket: DocumentBucket) -> bool:
+    if not bucket.versioned:
+        return False
+    if options.versions is not None:
+        return options.versions == "all"
+    if options.dry_run:
+        return True
+    if not ui.interactive or request.yes:
+        raise UsageError(
+            f"the bucket {bucket.name} has versions: --versions all moves each, --versions current leaves the earlier "
+            "ones under their key",
+            _again(options, request, "--versions", "all"),
+        )
+    why = "An earlier version that stays under another key can be read with access to the bucket alone."
+    return ui.confirm("Move the earlier versions, too?", why=why)
+
+
+def _confirm(options: DocumentsOptions, request: Request, ui: UserInterface, before: Survey) -> None:
+    if request.yes:
+        return
+    prompt = f"Move {len(before.to_move):,} objects to the key of the documents?"
+    why = "Afterwards nobody reads them without the use of that key; S3 does not change them back in place."
+    if not (ui.interactive and ui.confirm(prompt, default=False, why=why)):
+        raise Cancelled("nothing was changed", _again(options, request, "--yes"))
+
+
+def _again(options: DocumentsOptions, request: Request, *more: str) -> Command:
+    words = ["--bucket", options.bucket] if options.bucket else []
+    words += ["--prefix", options.prefix] if options.prefix else []
+    words += ["--versions", options.versions] if options.versions else []
+    words += [word for arn in options.from_key for word in ("--from-key", arn)]
+    return wizard("documents", options.action, "--stack", request.stack, *words, *more)
+
+
+# --- what is done
+
+
+def _survey(documents: Documents, ui: UserInterface, facts: StackFacts) -> Survey:
+    ui.working("counting the objects")
+    try:
+        survey = documents.survey(lambda done: ui.working(f"{done:,} objects counted"))
+    except PermissionDenied as error:
+        raise _denied(error, facts) from error
+    denied = [each for each in survey.left if each.place == "denied"]
+    if denied and len(denied) == survey.total:
+        raise _denied(PermissionDenied(denied[0].why, ""), facts)
+    return survey
+
+
+def _move(documents: Documents, before: Survey, ui: UserInterface, facts: StackFacts) -> Any:
+    total = len(before.to_move)
+    try:
+        return documents.move(before.to_move, lambda done: ui.working(f"{done:,} of {total:,} objects moved"))
+    except PermissionDenied as error:
+        raise _denied(error, facts) from error
+    except SetupError as error:
+        error.hint = Text(error.hint, "; what was moved stays so: the same command goes on with the rest")
+        raise
+
+
+def _denied(error: PermissionDenied, facts: StackFacts) -> PermissionDenied:
+    """The right to read and to move documents is in no policy of an operator: it is given for the time of the move."""
+    actions = f"s3:ListBucket, s3:GetObject, s3:UpdateObjectEncryption and {', '.join(MOVE_ACTIONS)}"
+    return PermissionDenied(
+        f"the caller may not read or move the documents ({error.message}); it takes {actions} through S3",
+        Text(wizard("policy", "documents", "--stack", facts.stack), "   prints the policy; detach it afterwards"),
+    )
+
+
+def cost_of(before: Survey, calls: Calls) -> Decimal:
+    """US dollars of the move and of the count after it, by S3's price of a PUT for what is no HEAD; KMS's calls too.
+
+    AWS lists no price of UpdateObjectEncryption of its own: as a PUT it is counted too high rather than too low.
+    """
+    moves = len(before.to_move)
+    writes = Decimal(moves + 2 * calls.list)
+    return prices.WRITE.of(writes) + prices.READ.of(Decimal(2 * before.total)) + prices.KMS_REQUEST.of(Decimal(moves))
