@@ -233,7 +233,7 @@ def _bucket(session: Session, settings: Settings, bucket: str) -> _Answer:
             return None
 
     location = ask("GetBucketLocation") or {}
-    home = _region_of(location.get("LocationConstraint"))
+    home = region_of_location(location.get("LocationConstraint"))
     if location and home != session.region:
         # Only its own Region describes the rest of it.
         return _Answer(
@@ -252,6 +252,7 @@ def _bucket(session: Session, settings: Settings, bucket: str) -> _Answer:
     )
 
 
-def _region_of(constraint: str | None) -> str:
+def region_of_location(constraint: str | None) -> str:
+    """The Region of a bucket, by the LocationConstraint of GetBucketLocation."""
     # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html: the oldest names are still in use.
     return {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}.get(constraint, constraint or "us-east-1")

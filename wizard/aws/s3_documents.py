@@ -17,6 +17,7 @@ from wizard.aws import trail as trails
 from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.session import Session, utc
 from wizard.aws.iam import account_of
+from wizard.aws.import_discovery import region_of_location
 from wizard.core.errors import PermissionDenied, ResourceError, SetupError
 from wizard.core.models.s3_documents import (
     CUSTOMER_PROVIDED,
@@ -44,10 +45,11 @@ class S3Documents:
     def bucket(self, name: str) -> DocumentBucket | None:
         """How a bucket is set up; None where the account has none of that name. Raises PermissionDenied."""
         target = self._target(name)
-        found = self.session.find("s3", "HeadBucket", absent=_NO_BUCKET, **target)
+        # Not HeadBucket: its permission, s3:ListBucket, also lists the names of the documents.
+        found = self.session.find("s3", "GetBucketLocation", absent=_NO_BUCKET, **target)
         if found is None:
             return None
-        region = str(found.get("BucketRegion") or self.session.region)
+        region = region_of_location(found.get("LocationConstraint"))
         home = self._in(region)
 
         def ask(operation: str, *absent: str) -> Mapping[str, Any]:

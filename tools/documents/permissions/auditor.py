@@ -72,7 +72,8 @@ def measure(name: str, folder: Path) -> Measured:
         measured = needed_permissions(
             name, setup, leaves(deployment), known=resources_read(setup), optional=OPTIONAL - REPORTED
         )
-        return replace(measured, needed=frozenset((_whose(thing, action), action) for thing, action in measured.needed))
+        needed = ((_whose(thing, action), action) for thing, action in measured.needed)
+        return replace(measured, needed=frozenset(needed) - OPENING)
 
 
 def _whose(thing: str, action: str) -> str:
@@ -84,6 +85,9 @@ def _whose(thing: str, action: str) -> str:
         return "users"
     return LOGS_KEY if action == "kms:Decrypt" else "secrets" if thing == "delivered secrets" else thing
 
+
+OPENING = frozenset({("documents' buckets", "s3:ListBucket")})
+"""Names of documents and documents: under which key they are is a question to whoever may read them."""
 
 REPORTED = frozenset(
     {"ecs:DescribeServices", "ecs:DescribeTaskDefinition", "iam:GetAccountSummary", "iam:ListAccountAliases"}

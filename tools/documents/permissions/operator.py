@@ -27,6 +27,7 @@ from wizard.core.required_permissions.table import OPTIONAL, TABLE
 OFFICER = "arn:aws:iam::123456789012:user/security-officer"
 PLATFORM = "arn:aws:iam::123456789012:role/platform-admin"
 ROLE = "arn:aws:iam::123456789012:role/"
+DOCUMENTS = "clinic-documents"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,8 @@ class Scenario:
     imports: bool = False
     roles: tuple[str, ...] = ()
     """Existing roles of the account that trust ECS."""
+    buckets: tuple[str, ...] = ()
+    """Existing buckets of the application."""
     then: tuple[tuple[str, ...], ...] = ()
     """Further commands, each with its options."""
     later: str = ""
@@ -65,6 +68,9 @@ SCENARIOS: Mapping[str, Scenario] = {
     ),
     "administered-by-another-in-one-region": Scenario(example="vercel", options=("--administrators", OFFICER)),
     "as-little-as-possible": Scenario(example="vercel", options=("--access-logging", "no", "--trail-lock", "none")),
+    "documents": Scenario(
+        example="vercel", options=("--document-buckets", DOCUMENTS, "--documents-key", "yes"), buckets=(DOCUMENTS,)
+    ),
     "roles-of-their-own": Scenario(
         example="ecs",
         roles=("their-task", "their-execution"),
@@ -108,6 +114,8 @@ def prepare(deployment: Deployment, scenario: Scenario) -> None:
         if scenario.before == "trail.sh":
             with (deployment.folder / "examples" / f"{scenario.example}.yaml").open("a") as answers:
                 answers.write(output)
+    for bucket in scenario.buckets:
+        deployment.client("s3").create_bucket(Bucket=bucket)
     _ask(deployment, "DELETE", "permissions")
 
 

@@ -383,6 +383,7 @@ def test_every_resource_and_feature_of_the_table_is_one_that_a_setup_can_have() 
         multi_region=True,
         replica_regions=("us-west-2",),
         cloudwatch_logs=True,
+        document_buckets=("theirs-too",),
     )
     others = (
         everything.model_copy(update={"vercel_access": VercelAccess.USER}),
