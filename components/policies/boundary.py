@@ -13,7 +13,12 @@ from components.policies.access import application_statements
 from components.policies.documents import Policy, Statement, policy
 from components.policies.key import APPLICATION_ACTIONS
 from components.policies.named_resources import ROLE, USER, named_resources
-from components.policies.s3_documents import DOCUMENT_USE_ACTIONS, DOCUMENTS_KEY_TAGS, through_s3_condition
+from components.policies.s3_documents import (
+    DOCUMENT_ACTIONS,
+    DOCUMENT_USE_ACTIONS,
+    DOCUMENTS_KEY_TAGS,
+    through_s3_condition,
+)
 from components.policies.trail import LOGS_KEY_TAGS
 from components.settings import ResourceKind, Settings
 from components.targets.platform import NewRole
@@ -103,7 +108,7 @@ def _document_statements(settings: Settings) -> list[Statement]:
     objects: Statement = {
         "Sid": "UseTheDocuments",
         "Effect": "Allow",
-        "Action": ["s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject"],
+        "Action": list(DOCUMENT_ACTIONS),
         "Resource": [*arns, *(f"{arn}/*" for arn in arns)],
     }
     if not settings.documents_key:

@@ -403,7 +403,6 @@ REQUIREMENTS = (
         text="Buckets of documents deny plain HTTP and TLS older than 1.2 for everybody.",
         sections=("164.312(e)(1)", "164.312(e)(2)(ii)"),
         reason="a document could be read in transit",
-        prowler=("s3_bucket_secure_transport_policy",),
         optional=True,
     ),
 )

@@ -26,6 +26,10 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html#re
 """
 
 
+DOCUMENT_ACTIONS = (*("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject"),)
+"""What the application may be given on the buckets that the settings name; the stack itself gives it none of them."""
+
+
 def documents_key_policy(
     *,
     account_id: str,

@@ -3,7 +3,7 @@
 Pure. One comparison of the stack's own role and user with the settings, for the evidence of setup, verify and doctor.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import product
@@ -12,6 +12,7 @@ from typing import Any
 from components import policies
 from components.policies import stack as of_stack
 from components.policies.evaluation.account import IamPolicy, IamPrincipal
+from components.policies.s3_documents import DOCUMENT_ACTIONS
 from components.policies.statements import PolicyStatement, Principal, Test, canonical_principal, statements_of
 from components.settings import ImportGroup, Outputs, Settings
 from components.targets.platform import NewRole
@@ -255,6 +256,23 @@ def surplus_policies(principal: IamPrincipal, own: OwnPrincipal) -> tuple[IamPol
 def is_foreign(policy: IamPolicy, own: OwnPrincipal) -> bool:
     """Whether the settings give the principal no policy of this name."""
     return own.policies is not None and policy.name.partition(" of ")[0] not in own.policies
+
+
+def uses_documents_alone(policy: IamPolicy, bucket_arns: Sequence[str]) -> bool:
+    """Whether a policy allows nothing but to read and write the objects of these buckets of documents."""
+    allowed = {action.lower() for action in DOCUMENT_ACTIONS}
+
+    def is_of_a_bucket(resource: str) -> bool:
+        return any(resource == arn or resource.startswith(f"{arn}/") for arn in bucket_arns)
+
+    return policy.document is not None and all(
+        {action.lower() for action in each.actions} <= allowed
+        and each.not_actions is None
+        and each.resources is not None
+        and all(map(is_of_a_bucket, each.resources))
+        for each in policy.statements
+        if each.allows
+    )
 
 
 def _allows_more(policy: IamPolicy, own: OwnPrincipal) -> bool:

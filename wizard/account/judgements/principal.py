@@ -21,6 +21,7 @@ from wizard.account.comparison.policies import (
     own_principals,
     own_readers,
     surplus_policies,
+    uses_documents_alone,
 )
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Judgement, Notice, judgement
@@ -148,11 +149,15 @@ def check_surplus(facts: StackFacts) -> Iterator[Notice]:
 
 def surplus_of(facts: StackFacts, principal: IamPrincipal, own: OwnPrincipal, *endings: str) -> Iterator[Notice]:
     """The policies that give a principal of the stack more than the settings; `endings` of what updates its own."""
+    arn = facts.settings.arn
     for policy in surplus_policies(principal, own):
         if policy.document is None:
             yield Notice.unknown(f"the policies of {principal.arn}", why=f"{policy.name} could not be read")
             continue
         foreign = is_foreign(policy, own)
+        if foreign and uses_documents_alone(policy, [arn("s3", name) for name in facts.settings.document_buckets]):
+            yield Notice.good(f"the policy {policy.name} of {principal.arn} is about the documents in S3 alone")
+            continue
         yield Notice.wrong(
             "policy-foreign" if foreign else "policy-widened",
             what=f"{principal.arn} also has the policy {policy.name}, which the settings do not give it"

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from components.policies.document_buckets import bucket_statements
+from components.policies.evaluation.account import IamPolicy
 from components.policies.stack import documents_key_policy_of
 from components.settings import Settings
 from tests.wizard.account.stacks import CheckedStack, all_passed, causes, finding, not_checked
 from tests.wizard.fakes.clients import ACCOUNT, APP, KEY, FakeAwsClient, key_fact, settings
+from wizard.account.comparison.policies import uses_documents_alone
 from wizard.account.judgements import RIGHTS_CHECKS
 from wizard.account.judgements.s3_documents import (
     OTHER_CHECKS,
@@ -287,3 +289,23 @@ def test_a_denial_for_some_or_for_a_part_of_the_bucket_refuses_nothing() -> None
     for change in ({"Principal": {"AWS": APP}}, {"Resource": f"{ARN}/uploads/*"}, {"Action": "s3:GetObject"}):
         narrower = {**GOOD, "Statement": [{**each, **change} for each in GOOD["Statement"]]}
         assert not refuses_other_encryption(narrower, ARN, DOCUMENTS_KEY), change
+
+
+@pytest.mark.parametrize(
+    ("change", "is_of_documents"),
+    [
+        ({}, True),
+        ({"Action": "s3:*"}, False),
+        ({"Resource": f"{ARN}*"}, False),
+        ({"Resource": "*"}, False),
+        ({"Action": ["s3:GetObject", "kms:Decrypt"]}, False),
+        ({"Resource": "arn:aws:s3:::another/*"}, False),
+    ],
+)
+def test_the_application_may_be_given_the_objects_of_the_named_buckets_and_nothing_else(
+    change: dict[str, Any], is_of_documents: bool
+) -> None:
+    statement = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": OBJECTS, **change}
+    policy = IamPolicy(name="documents", document={"Version": "2012-10-17", "Statement": [statement]})
+    assert uses_documents_alone(policy, [ARN]) is is_of_documents
+    assert not uses_documents_alone(policy, [])
