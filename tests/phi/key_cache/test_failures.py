@@ -48,7 +48,7 @@ def error_classes() -> list[type[UnwrapError]]:
 def test_every_kind_of_unwrap_error_is_either_transient_or_terminal() -> None:
     bases = (UnwrapError, TransientUnwrapError, TerminalUnwrapError)
     leaves = [each for each in error_classes() if each not in bases]
-    assert len(leaves) == 14
+    assert len(leaves) == 15
     for leaf in leaves:
         assert issubclass(leaf, TransientUnwrapError) != issubclass(leaf, TerminalUnwrapError)
         assert leaf("x").transient is issubclass(leaf, TransientUnwrapError)
