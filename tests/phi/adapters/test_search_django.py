@@ -132,6 +132,31 @@ def test_a_partly_read_row_is_saved_in_step_or_not_at_all() -> None:
     assert emails(email="jane@example.org", clinic_id=9) == ["jane@example.org"]
 
 
+class Regular(Contact):
+    class Meta:
+        app_label = "clinic"
+
+
+def test_shortcuts_fixtures_and_inherited_models_stay_in_step() -> None:
+    Contact.objects.get_or_create(email="jane@example.org")
+    assert Contact.objects.get_or_create(email="JANE@example.org")[1] is False
+    Contact.objects.update_or_create(email="jane@example.org", defaults={"email": "joe@example.org"})
+    assert emails(email="jane@example.org") == [] != emails(email="joe@example.org")
+    contact = Contact.objects.get()
+    contact.email = "jim@example.org"
+    contact.save_base(raw=True)  # as loaddata does
+    assert emails(email="jim@example.org") == ["jim@example.org"]
+    with connection.schema_editor() as editor:
+        editor.create_model(Regular)
+    Regular.objects.create(email="jill@example.org")
+    assert [regular.email for regular in Regular.objects.filter(email="jill@example.org")] == ["jill@example.org"]
+    with pytest.raises(FieldError, match="email_search"):
+        Regular.objects.update(email="x")
+    Regular.objects.all().delete()
+    with connection.schema_editor() as editor:
+        editor.delete_model(Regular)
+
+
 def test_lookups_find_rows_of_the_former_key_while_it_changes() -> None:
     Contact.objects.create(email="jane@example.org")
     SOURCE.key = CURRENT

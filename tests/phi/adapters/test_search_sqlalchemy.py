@@ -137,6 +137,22 @@ def test_parameters_count_as_values_and_searchable_adds_what_they_lack(session: 
     assert searchable(TABLE, {"id": 7}) == {"id": 7}
 
 
+def test_writes_of_the_session_that_skip_its_events_are_refused_and_merge_is_not(session: Session) -> None:
+    for skip in (
+        lambda: session.bulk_save_objects([Person(mail="x")]),
+        lambda: session.bulk_insert_mappings(sa.inspect(Person), [{"mail": "x"}]),
+        lambda: session.execute(sa.update(Person), [{"id": 1, "mail": "x"}]),
+        lambda: session.query(Person).update({"mail": "x"}),
+    ):
+        with pytest.raises(InvalidRequestError, match="searchable"):
+            skip()
+        session.rollback()
+    session.merge(Person(id=1, mail="jane@example.org"))
+    session.merge(Person(id=1, mail="joe@example.org"))
+    session.commit()
+    assert mails(session, Person.mail == "joe@example.org") == ["joe@example.org"]
+
+
 def test_comparisons_find_rows_of_the_former_key_while_it_changes(session: Session) -> None:
     session.add(Person(mail="jane@example.org"))
     session.commit()
