@@ -5,6 +5,7 @@ Touches a database of its own and processes that it starts.
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -15,6 +16,7 @@ from phi.reencryption.binary import ColumnPlace
 from phi.reencryption.errors import UsageError
 from phi.reencryption.models import Bind
 from phi.reencryption.reencryptor import RecordReencryptor
+from tests.phi.fields.test_tenants import opens
 from tests.phi.reencryption.command_process import Operator, wait_for
 from tests.phi.reencryption.patients import COLUMNS, NEW, OLD, SELECTION, THIRD, texts
 from tests.phi.reencryption.test_scan import scan
@@ -101,3 +103,31 @@ def test_binding_changes_the_records_of_the_current_key_too_and_only_once() -> N
         assert PhiCipher(NEW).decrypt(column.records[number - 1], place("Patient", "email", number)) == text
     again = reencryptor.reencrypt(column.records[:2], ["1", "2"], where=where)
     assert (again.counts.new, again.counts.old) == (2, 0)
+
+
+def test_bytes_and_records_inside_documents_get_the_key_of_their_tenant() -> None:
+    where = ColumnPlace(table="PatientDocument", column="data")
+    both = RecordReencryptor(old=[OLD], new=NEW)
+    here, elsewhere = PhiCipher(NEW).for_tenant("7"), PhiCipher(NEW).for_tenant("8")
+    context = place("PatientDocument", "data", 1)
+    stored = [
+        PhiCipher(OLD).encrypt_bytes(b"%PDF", context),  # from before there were tenants
+        PhiCipher(OLD).for_tenant("7").encrypt_bytes(b"%PDF"),
+        PhiCipher(OLD).for_tenant("8").encrypt_bytes(b"%PDF"),
+    ]
+    texts = [data.decode("latin-1") for data in stored if data]
+    column = both.of_tenant("7").reencrypt_bytes(texts, ["1", "2", "3"], where)
+    assert (column.counts.old, column.counts.foreign, column.records[2]) == (2, 1, "")
+    for record, bound in zip(column.records[:2], (context, ""), strict=True):
+        assert here.decrypt_bytes(record.encode("latin-1"), bound) == b"%PDF"
+        assert not opens(elsewhere.decrypt_bytes, record.encode("latin-1"), bound)
+
+    document = json.dumps({"name": PhiCipher(OLD).encrypt("Jane"), "plan": "basic"})
+    moved = both.of_tenant("7").reencrypt([document], ["1"], documents=True, where=where)
+    record = json.loads(moved.records[0])["name"]
+    assert record.startswith("v2:") and here.decrypt(record) == "Jane"
+    again = both.of_tenant("7").reencrypt(moved.records, ["1"], documents=True, where=where)
+    assert (again.counts.new, again.counts.old) == (1, 0)
+    first = RecordReencryptor(old=(), new=NEW).of_tenant("7")
+    plain = first.encrypt_fields(['{"name": "Jane"}'], ["1"], frozenset({"name"}), write=True)
+    assert here.decrypt(json.loads(plain.records[0])["name"]) == "Jane"
