@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
+import sys
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +22,6 @@ from wizard.inputs.application.patch import make_patch, write_patch
 
 FIXTURES = PROJECT / "tests" / "wizard" / "inputs" / "application" / "fixtures"
 ON_VERCEL = KeyUse(region="us-east-1")
-ON_ECS = KeyUse(region="us-east-1", trusts_vercel=False, builds_with_variables=False)
 
 EXPRESS = """// A stand-in for express: JSON in and out, and a router.
 const { createServer } = require("node:http");
@@ -50,7 +51,8 @@ module.exports = () => {
 module.exports.json = () => undefined;
 module.exports.Router = router;
 """
-NEXT = "#!/bin/sh\n# A stand-in for Next.js: it says that it was started.\necho built\n"
+PACKAGE_NAME = "dependencies.@eonpro/phi"
+NEXT = "#!/bin/sh\n# A stand-in for Next.js: it leaves a sign that it was started.\ntouch built\n"
 S3 = """// A stand-in for the AWS SDK's client of S3: it prints what it would send.
 export class S3Client { async send({ input }) { console.log(JSON.stringify(input)); return {}; } }
 export class PutObjectCommand { constructor(input) { this.input = input; } }
@@ -63,6 +65,42 @@ def application(name: str, folder: Path) -> Path:
     shutil.copytree(FIXTURES / name, copy)
     install(copy)
     return copy
+
+
+def commands(section: str) -> list[str]:
+    """The commands of a section of docs/application.md, as they are typed."""
+    page = (PROJECT / "docs" / "application.md").read_text()
+    text = page.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    return re.findall(r"(?m)^\$ (.+)$", text)
+
+
+PREPARED = "exit 0"
+"""A stand-in for `npm install`: the packages are there already."""
+
+
+def from_registry(npm: str) -> str:
+    """`npm install`, with the tarball in place of the library, which is not published."""
+    tarball = node_package.tarball()
+    return f"{npm} pkg set '{PACKAGE_NAME}=file:{tarball}' && exec {npm} install --no-audit --no-fund --ignore-scripts"
+
+
+def followed(folder: Path, *sections: str, variables: Mapping[str, str], install: str = PREPARED) -> list[str]:
+    """Types the commands of these sections, in this order: [the first that failed, its errors]; empty if none did."""
+    programs = folder.parent / "programs"
+    programs.mkdir(exist_ok=True)
+    texts = {
+        "eonpro-kms": f'PYTHONPATH={PROJECT} exec {sys.executable} -m wizard "$@"\n',
+        "npm": f'if [ "$1" = install ]; then {install}; fi\nexec {shutil.which("npm")} "$@"\n',
+    }
+    for name, text in texts.items():
+        (programs / name).write_text(f"#!/bin/sh\n{text}")
+        (programs / name).chmod(0o755)
+    path = {"PATH": f"{programs}:{os.environ['PATH']}"}
+    for command in (command for section in sections for command in commands(section)):
+        done = run(folder, "sh", "-c", command, variables={**variables, **path})
+        if done.returncode:
+            return [command, done.stderr]
+    return []
 
 
 def patched(name: str, folder: Path, use: KeyUse) -> Path:

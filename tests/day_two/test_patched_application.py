@@ -8,22 +8,33 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 import subprocess
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from tests.day_two import patched_application as fixture
-from tests.day_two.patched_application import ON_ECS, ON_VERCEL, S3, answers, application, driven, patched, run
+from tests.day_two.patched_application import (
+    ON_VERCEL,
+    S3,
+    answers,
+    application,
+    commands,
+    driven,
+    followed,
+    patched,
+    run,
+)
 from tests.onboarding.deployment import Deployment
 from tools import application as platforms
 from tools.application import Platform
-from tools.bootstrap.places import PROJECT
 
 pytestmark = [pytest.mark.needs("node"), pytest.mark.needs("npm")]
 
@@ -36,6 +47,11 @@ console.log(JSON.stringify(await Promise.all(values)));
 """
 UPLOAD = """import { upload } from '@/lib/integrations/aws/s3Service';
 await upload('a-document', new Uint8Array([1]));
+"""
+
+LAYOUT = """export default function Layout({ children }: { children: React.ReactNode }) {
+  return <html lang="en"><body>{children}</body></html>;
+}
 """
 
 
@@ -73,7 +89,8 @@ def started(folder: Path, variables: Mapping[str, str]) -> Iterator[str]:
     assert child.stdout is not None
     try:
         lines = iter(child.stdout.readline, "")
-        yield next(line.strip() for line in lines if line.startswith("http://"))
+        # Next.js prints it behind a name.
+        yield next(found[0] for line in lines if (found := re.search(r"http://(?:localhost|127\.0\.0\.1):\d+", line)))
     finally:
         subprocess.run(["kill", "--", f"-{child.pid}"], check=False)
         child.wait()
@@ -87,37 +104,29 @@ def ask(address: str, route: str, *texts: str) -> list[str]:
         return found
 
 
-def commands(section: str) -> list[str]:
-    """The commands of a section of docs/application.md, as they are typed."""
-    page = (PROJECT / "docs" / "application.md").read_text()
-    text = page.split(f"\n## {section}\n")[1].split("\n## ")[0]
-    return re.findall(r"(?m)^\$ (.+)$", text)
-
-
 def test_its_types_are_right_before_and_after(tmp_path: Path) -> None:
     for folder in (application("next", tmp_path / "before"), patched("next", tmp_path / "after", ON_VERCEL)):
         checked = run(folder, "node", "node_modules/typescript/bin/tsc", "--noEmit")
         assert (checked.stdout, checked.returncode) == ("", 0)
 
 
-def test_the_build_fails_without_the_key_and_is_made_with_it(onboarded: Deployment, tmp_path: Path) -> None:
-    folder = patched("next", tmp_path, ON_VERCEL)
-    [build] = commands("Build and run it on Vercel")
-    variables = onboarded.deployed()
+def test_the_page_is_followed_and_the_build_fails_without_the_key(onboarded: Deployment, tmp_path: Path) -> None:
+    folder, variables = application("next", tmp_path), onboarded.deployed()
+    built = folder / "built"
+    assert followed(folder, "Patch it", variables={}) == []
     for lost in variables:
-        without = run(folder, *build.split(), variables={**variables, lost: ""})
-        assert without.returncode == 1 and "built" not in without.stdout.split() and lost in without.stderr
-    done = run(folder, *build.split(), variables=variables)
-    assert done.returncode == 0 and "built" in done.stdout.split(), done.stderr
+        command, error = followed(folder, "Build and run it on Vercel", variables={**variables, lost: ""})
+        assert (command, built.exists()) == ("npm run build", False) and lost in error
+    assert followed(folder, "Build and run it on Vercel", variables=variables) == [] and built.exists()
 
 
 def test_a_container_starts_with_its_key_alone_and_its_records_survive_a_rotation(
     on_ecs: Deployment, on_task: Platform, tmp_path: Path
 ) -> None:
-    folder = patched("express", tmp_path, ON_ECS)
-    [command] = commands("Run it in a container")
-    lost = run(folder, *command.split(), variables={**on_task.variables, "ENCRYPTED_PHI_KEY": ""})
-    assert lost.returncode == 1 and "http://" not in lost.stdout and "ENCRYPTED_PHI_KEY" in lost.stderr
+    folder = application("express", tmp_path)
+    lost = {**on_task.variables, "ENCRYPTED_PHI_KEY": ""}
+    command, error = followed(folder, "Patch it", "Run it in a container", variables=lost)
+    assert command == "npm start" and "ENCRYPTED_PHI_KEY" in error
     with started(folder, on_task.variables) as address:
         records = ask(address, "encrypt", *TEXTS)
     after = rotated(on_task, on_ecs)
@@ -172,3 +181,35 @@ def test_the_upload_that_s3_refused_is_accepted(
         s3.delete_object(Bucket=bucket, Key="a-document")
     finally:
         s3.delete_bucket(Bucket=bucket)
+
+
+@pytest.mark.thorough
+def test_next_itself_builds_it_with_the_packages_of_the_registry_and_serves_patients(
+    on_task: Platform, tmp_path: Path
+) -> None:
+    folder = tmp_path / "clinic"
+    shutil.copytree(fixture.FIXTURES / "next", folder)
+    shutil.rmtree(folder / "types")  # The packages' own types take their place.
+    (folder / "src" / "app" / "layout.tsx").write_text(LAYOUT)
+    packages = json.loads((folder / "package.json").read_text())
+    packages["dependencies"]["react-dom"] = packages["dependencies"]["react"]
+    packages["devDependencies"] = {"typescript": "5.9.3", "@types/node": "20.19.0", "@types/react": "^19.0.0"}
+    (folder / "package.json").write_text(json.dumps(packages, indent=2))
+    install = fixture.from_registry(shutil.which("npm") or "npm")
+    quiet = {"NEXT_TELEMETRY_DISABLED": "1", "CI": "1"}
+    command, error = followed(folder, "Patch it", "Build and run it on Vercel", variables=quiet, install=install)
+    assert command == "npm run build" and "ENCRYPTED_PHI_KEY" in error, error
+    variables = {**on_task.variables, **quiet}
+    assert followed(folder, "Build and run it on Vercel", variables=variables) == []
+    for chunk in (folder / ".next" / "static").rglob("*.js"):
+        assert "createDecipheriv" not in chunk.read_text() and "ENCRYPTED_PHI_KEY" not in chunk.read_text()
+    with started(folder, {**variables, "PORT": "0", "NODE_ENV": "production"}) as address:
+        assert patients(address, b'{"email": "jane@example.org"}') == {"added": True}
+        assert [patient["email"] for patient in patients(address)] == ["jane@example.org"]
+
+
+def patients(address: str, data: bytes | None = None) -> Any:
+    headers = {"x-user": "doctor", "content-type": "application/json"}
+    request = urllib.request.Request(f"{address}/api/patients", data=data, headers=headers)
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
+        return json.loads(answer.read())

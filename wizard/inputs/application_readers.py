@@ -183,9 +183,12 @@ def _without(reader: Reader) -> str:
 def purpose_of(reader: Reader) -> str:
     """What a reader of a former key encrypts with it: `two-factor secrets`; `what it encrypted` if that is unknown."""
     # The name of a file says more than a word somewhere in it.
-    texts = (reader.file, reader.text)
-    found = (purpose for text in texts for purpose, pattern in _PURPOSES if pattern.search(text))
-    return next(found, "what it encrypted")
+    return purpose_in(reader.file) or purpose_in(reader.text) or "what it encrypted"
+
+
+def purpose_in(text: str) -> str | None:
+    """The purpose that a text names first; None for none."""
+    return next((purpose for purpose, pattern in _PURPOSES if pattern.search(text)), None)
 
 
 MOST_NAMED = 12

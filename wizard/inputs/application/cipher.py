@@ -19,15 +19,21 @@ from wizard.inputs.application.sources import (
     is_balanced,
     is_module,
     line_bounds,
+    statement_end,
     statements,
+    without_comments,
 )
-from wizard.inputs.variable_readers import without_comments
 
 _RECORDS = {"encryptPHI": "makeRecord", "decryptPHI": "openRecord"}
 _ALIASES = {**_RECORDS, "initializeEncryption": "loadKey"}
 """The library's names in a module that defines the same ones."""
 _CONTEXT = "patient-dedup-v1"
 """Of the key that the application derives for its search hashes from the data key, as the library does."""
+_RECORD = re.compile(
+    r"\[\s*(?P<iv>\w+)[^,\[\]]*,\s*(?P<tag>\w+)(?P<of_tag>[^,\[\]]*),\s*\w[^,\[\]]*,?\s*\]"
+    r"[^;]{0,120}?\.join\(\s*[\"'`]:[\"'`]"
+)
+"""The list that a record is joined from."""
 _CIPHER = re.compile(r"\bcreate(?:C|Dec)ipheriv\s*\(")
 _SOURCE = re.compile(r"process\.env(?:\.|\[\s*[\"'])(?:(?:PHI_)?ENCRYPTION_KEY|ENCRYPTED_PHI_KEY)\b")
 _INITIALIZES = re.compile(r"(?:init|initialize|load|warmUp)(?:PHI)?(?:Encryption|Crypto|(?:Data|Encryption)?Keys?)")
@@ -52,6 +58,8 @@ def move(file: str, text: str, loader_names: frozenset[str]) -> list[Edit]:
     `loader_names`: what it imports from the files that read the wrapped key.
     """
     module = _module(file, text, loader_names)
+    if not _has_record_format(without_comments(text)):
+        return []
     edits, used = list[Edit](), set[str]()
     for statement in module.statements:
         if (found := _of_function(module, statement)) is not None:
@@ -61,9 +69,24 @@ def move(file: str, text: str, loader_names: frozenset[str]) -> list[Edit]:
     if not used & set(_RECORDS):
         return []
     edits += _without_dead_code(module, edits)
+    remaining = _remaining(module, edits)
+    if _SOURCE.search(remaining) or any(re.search(rf"(?<![\w.]){name}\b", remaining) for name in loader_names):
+        return []  # All of it or nothing: of a half, the one would not read what the other writes.
     imported = ", ".join(f"{name}{_alias(is_module(file, text), name)}" for name in sorted(used))
     what = "records are made and opened by the library, under the data key that KMS unwraps"
     return [import_edit(file, text, f"{{ {imported} }}", PACKAGE, what), *edits]
+
+
+def _has_record_format(text: str) -> bool:
+    """Whether its records are those of the library: AES-256-GCM, base64 of a 16-byte IV, tag, ciphertext; no AAD."""
+    listed = _RECORD.search(text)
+    if listed is None or "base64" not in listed[0] or "aes-256-gcm" not in text or "setAAD" in text:
+        return False
+    made = re.search(rf"\b{listed['iv']}\s*=\s*[\w.]*\brandomBytes\(\s*(\w+)\s*\)", text)
+    length = made[1] if made else ""
+    number = re.search(rf"\b{length}\s*=\s*(\d+)\b", text) if length and not length.isdigit() else None
+    is_tag = "getAuthTag(" in listed["of_tag"] or re.search(rf"\b{listed['tag']}\s*=\s*\w+\.getAuthTag\(", text)
+    return (number[1] if number else length) == "16" and bool(is_tag)
 
 
 def _alias(is_esm: bool, name: str) -> str:
@@ -150,7 +173,9 @@ def _region(module: _Module, statement: Statement, work: re.Pattern[str]) -> tup
     end = closing(inert(text), first)
     if end is None or not work.search(code, first, end) or not re.search(r"\breturn\b", code[first:end]):
         return None
-    rest = code[end:]
+    rest, outside = code[end:], code[opening:first] + code[end:]
+    if module.names_key(outside) or work.search(outside) or not _is_only_work(text[first:end]):
+        return None
     while (above := _declaration_above(text, opening, first)) is not None:
         start, names = above
         if any(re.search(rf"\b{name}\b", rest) for name in names):
@@ -159,6 +184,17 @@ def _region(module: _Module, statement: Statement, work: re.Pattern[str]) -> tup
     region = text[first:end]
     start = first + len(region) - len(region.lstrip())
     return statement.start + start, statement.start + first + len(region.rstrip())
+
+
+def _is_only_work(region: str) -> bool:
+    """Whether each statement declares something, sets the tag, or returns: another one would be lost."""
+    code, position = inert(region), 0
+    while position < len(code.rstrip()):
+        position += len(code[position:]) - len(code[position:].lstrip(" \t\r\n;"))
+        if not re.match(r"(?:const|let|return)\b|\w+\.setAuthTag\(|\Z", code[position:]):
+            return False
+        position = max(statement_end(code, position), position + 1)
+    return True
 
 
 def _declaration_above(text: str, opening: int, first: int) -> tuple[int, list[str]] | None:

@@ -7,8 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from wizard.inputs.application.sources import inert, is_module, line_break, quote, statement_end
-from wizard.inputs.variable_readers import without_comments
+from wizard.inputs.application.sources import inert, is_module, line_break, quote, statement_end, without_comments
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 from components.settings.variables import VariableNames
 from wizard.core import safe_text
 from wizard.inputs.application.handlers import Handler, Wrapper, find_handlers, find_wrappers
-from wizard.inputs.application.sources import PACKAGE, Sources, imported, inert, line_of, read_sources
+from wizard.inputs.application.sources import PACKAGE, Sources, imported, inert, line_of, read_sources, without_comments
 from wizard.inputs.application_folder import framework_of
-from wizard.inputs.variable_readers import without_comments
 from wizard.targets.port import deploy_targets
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from wizard.inputs.application.edits import Edit
 from wizard.inputs.application.parts import Application
-from wizard.inputs.application_readers import FORMER_KEYS, ApplicationCode, purpose_of, service_of
+from wizard.inputs.application_readers import FORMER_KEYS, ApplicationCode, purpose_in, service_of
 from wizard.inputs.variable_readers import How, Reader
 
 OWN_KEYS = {
@@ -37,7 +37,7 @@ def changes(application: Application, code: ApplicationCode) -> Iterator[Edit]:
             why = f"{names.region} becomes {application.use.region}: set {own} before the deployment"
             yield from _chained(reader, text, own, why)
     for reader in _former(code):
-        own = OWN_KEYS.get(purpose_of(reader), "")
+        own = OWN_KEYS.get(purpose_in(reader.file) or "", "")
         if own and reader.file in sources.code and _shares_key(application, reader):
             yield from _preferred(reader, sources.files[reader.file], own)
 
@@ -88,10 +88,14 @@ def _chained(reader: Reader, text: str, name: str, reason: str) -> Iterator[Edit
 
 
 def _preferred(reader: Reader, text: str, name: str) -> Iterator[Edit]:
+    places = _places(reader, text)
+    if any(text[: match.start()].rstrip().endswith("!") for match in places):
+        return  # TypeScript knows afterwards that this one variable is there, not that one of two is.
     reason = f"a way off {reader.variable}: set {name} to the same value, then {reader.variable} can go"
-    for match in _places(reader, text):
+    for match in places:
         both = f"{match[0].replace(reader.variable, name)} || {match[0]}"
-        new = both if re.match(r"\s*(?:\|\||[;,)])", text[match.end() :]) else f"({both})"
+        is_alone = re.search(r"(?:[(=,]|\|\||\breturn)\s*\Z", text[: match.start()])
+        new = both if is_alone and re.match(r"\s*(?:\|\||[;,)])", text[match.end() :]) else f"({both})"
         yield Edit(file=reader.file, start=match.start(), end=match.end(), new=new, reason=reason)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 
-from wizard.inputs.variable_readers import FoundReaders, blank, read_files, readers_in, without_comments
+from wizard.inputs.variable_readers import FoundReaders, blank, read_files, readers_in
 
 CODE = (".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs")
 PACKAGE = "@eonpro/phi"
@@ -20,13 +20,15 @@ CONFIGURATION = ("tsconfig.json", "jsconfig.json")
 """Files with the short names of folders in imports."""
 _NO_APPLICATION = re.compile(r"(?:^|/)scripts/|\.d\.[cm]?ts$")
 
-_QUOTED = r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`"
+_QUOTED = r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|`(?:\\.|\$\{(?:[^`{}]|`[^`]*`)*\}|[^`\\])*`"
 _BEFORE_PATTERN = r"[=(,:!&|?;{\[]"
 _PATTERN = (
     rf"/(?:(?<={_BEFORE_PATTERN}/)|(?<={_BEFORE_PATTERN} /))(?![/*])"
     r"(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n\[])+/[a-z]*"
 )
-_INERT = re.compile(rf"{_PATTERN}|{_QUOTED}", re.DOTALL)
+# A slash after a colon or a backslash is one of an address. Each alternative begins with a literal, which is fast.
+_COMMENT = r"/(?:/(?<![:\\/]//)[^\n]*|\*.*?(?:\*/|\Z))"
+_TOKEN = re.compile(rf"{_PATTERN}|{_QUOTED}|{_COMMENT}", re.DOTALL)
 _IMPORT = re.compile(r"(?:\bfrom|\bimport|\bimport\s*\(|\brequire\s*\()\s*[\"']([^\"'\n]+)[\"']")
 _NO_IMPORT = re.compile(r"\s*(?://|\*|/\*|import\s+type\b|export\s+type\b)")
 IMPORTED = re.compile(
@@ -183,9 +185,20 @@ def imported(text: str) -> Mapping[str, str]:
 
 
 @cache
+def without_comments(text: str) -> str:
+    """The text with blanks in place of its comments; every other character keeps its place."""
+    return _TOKEN.sub(lambda match: blank(match[0]) if match[0].startswith(("//", "/*")) else match[0], text)
+
+
+@cache
 def inert(text: str) -> str:
-    """The text with blanks in place of comments, and in strings and regular expressions; all else keeps its place."""
-    return _INERT.sub(lambda match: match[0][0] + blank(match[0][1:-1]) + match[0][-1], without_comments(text))
+    """The same with blanks in strings and in regular expressions, too."""
+    return _TOKEN.sub(_inert, text)
+
+
+def _inert(match: re.Match[str]) -> str:
+    token = match[0]
+    return blank(token) if token.startswith(("//", "/*")) else token[0] + blank(token[1:-1]) + token[-1]
 
 
 def closing(code: str, start: int) -> int | None:

@@ -198,6 +198,15 @@ def test_without_git_its_names_start_from_the_application(tmp_path: Path) -> Non
         ),
         ("package.json", '"scripts": {', '"scripts": {,', "package.json"),
         ("src/lib/auth/two-factor.ts", "process.env.ENCRYPTION_KEY!", "env('ENCRYPTION_KEY')", "two-factor.ts:5"),
+        # What TypeScript knows after this condition, it would not know of two variables.
+        (
+            "src/lib/auth/two-factor.ts",
+            "const key = Buffer.from(process.env.ENCRYPTION_KEY!",
+            "if (!process.env.ENCRYPTION_KEY) return '';\n  const key = Buffer.from(process.env.ENCRYPTION_KEY",
+            "two-factor.ts:5",
+        ),
+        # Not the name of the file says that these are cards.
+        ("src/lib/log.ts", "console.error(text", "console.error(process.env.ENCRYPTION_KEY, 'cards', text", "log.ts:2"),
     ],
 )
 def test_what_has_another_shape_is_named_for_a_person_and_not_guessed(
