@@ -566,7 +566,9 @@ def _record(
             is_kept = any(version.fingerprint == wrapped.fingerprint and version.kept for version in versions)
             if problem := opening.another_key(opened, versions, is_new=not is_kept):
                 return problem
-            opening.record(context.aws, of_key, outputs, opened)
+            recorded = attempted(opening.record, context.aws, of_key, outputs, opened)
+            if isinstance(recorded, SetupError):
+                return recorded.message
     return ""
 
 
