@@ -6,9 +6,10 @@ Touches the mapping passed to it; with `unwrap`, KMS. `@eonpro/phi` gives the sa
 import re
 from collections.abc import Mapping
 
-from phi.environment import KEY_ARN, KEY_ID, NAMES, REGION, WRAPPED, WrappedKeys, renamed_variables
+from phi.environment import ACCESS_KEY_ID, KEY_ARN, KEY_ID, NAMES, REGION, WRAPPED, WrappedKeys, renamed_variables
 from phi.errors import MalformedVariable, MissingVariable, PhiError
 from phi.fields import PhiFields
+from phi.vercel import ROLE_ARN
 
 
 def check(environment: Mapping[str, str], *, unwrap: bool = False) -> dict[str, object]:
@@ -36,6 +37,8 @@ def problems_of(environment: Mapping[str, str]) -> list[str]:
     if is_missing:
         # A missing variable hides what is wrong with the others: look again with stand-ins that fit to them.
         problems += _attempt(_with_stand_ins(environment))[0]
+    if environment.get("VERCEL") and not environment.get(ACCESS_KEY_ID) and not environment.get(ROLE_ARN):
+        problems.append(f"{ROLE_ARN} is not set: on Vercel the application takes this role")
     return list(dict.fromkeys(problems))
 
 

@@ -3,6 +3,7 @@
 import { type Environment, fingerprint, problemsOf, wrappedKeys } from "./environment.js";
 import { PhiError } from "./errors.js";
 import { type FieldsOptions, PhiFields } from "./fields.js";
+import { ROLE_ARN, isOnVercelByRole } from "./kms.js";
 
 /** The verdict of `phi check`, as `--json` prints it. */
 export interface Verdict {
@@ -19,6 +20,9 @@ export interface Verdict {
 /** All problems at once. No network, but with `unwrap`: then KMS is asked for each key. */
 export async function check(environment: Environment = process.env, unwrap = false, options: FieldsOptions = {}): Promise<Verdict> {
   const problems = problemsOf(environment);
+  if (isOnVercelByRole(environment) && !environment[ROLE_ARN]) {
+    problems.push(`${ROLE_ARN} is not set: on Vercel the application takes this role`);
+  }
   if (problems.length > 0) return { checked: false, problems };
   const [current] = wrappedKeys(environment).current;
   const facts = { keyArn: current!.keyArn, fingerprint: fingerprint(current!) };

@@ -115,11 +115,6 @@ function withStandIns(environment: Environment): Environment {
   return { ...environment, ...(Object.fromEntries(added) as Environment) };
 }
 
-/** A variable under the name that it has here; undefined where it is missing or empty. */
-export function variable(environment: Environment, usual: string): string | undefined {
-  return environment[names(environment[NAMES] ?? "").get(usual) ?? usual] || undefined;
-}
-
 /**
  * The variables under their usual names, where PHI_VARIABLE_NAMES gives them others: then one of the usual name is
  * somebody else's, and is not read. The errors have the names that the variables have.

@@ -2,7 +2,7 @@
 
 import type { DecryptCommandOutput, KMSClient, KMSClientConfig } from "@aws-sdk/client-kms";
 import { errorFor } from "./aws-errors.js";
-import { type Environment, type WrappedKey, variable } from "./environment.js";
+import type { Environment, WrappedKey } from "./environment.js";
 import { InvalidResponse, MissingVariable, TransientUnwrapError, Unreachable, WrongKey, WrongKeyCheckValue, WrongLength } from "./errors.js";
 import type { EventHook } from "./events.js";
 import { keyId } from "./record.js";
@@ -18,7 +18,7 @@ export type Credentials = NonNullable<KMSClientConfig["credentials"]>;
 const CONNECT_MS = 2_000;
 const READ_MS = 3_000;
 const TOTAL_MS = 12_000; // one unwrap with its two attempts
-const ROLE_ARN = "AWS_ROLE_ARN";
+export const ROLE_ARN = "AWS_ROLE_ARN";
 
 /** A deployment on Vercel whose AWS principal is a role: its token exists only in a request. */
 export function isOnVercelByRole(environment: Environment): boolean {
@@ -63,7 +63,7 @@ export class Clients {
 
 async function vercelCredentials(environment: Environment, region: string): Promise<Credentials | undefined> {
   if (!isOnVercelByRole(environment)) return undefined;
-  const roleArn = variable(environment, ROLE_ARN);
+  const roleArn = environment[ROLE_ARN];
   if (!roleArn) throw new MissingVariable(`${ROLE_ARN} is not set.`);
   try {
     // An application elsewhere has not installed it, and its bundler must not look for it.
