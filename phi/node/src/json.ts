@@ -19,7 +19,8 @@ export function mapTexts<T>(value: T, fields: readonly string[] | "*", apply: (t
   return walk(value, fields === "*") as T;
 }
 
-function isPlain(value: object): boolean {
+/** Whether it is an object of JSON, and not of a class. */
+export function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
 }

@@ -4,6 +4,7 @@
  */
 
 import { type HashField, type PhiFields, type ExactIndex, PhiError, fields as fieldsOfProcess } from "./index.js";
+import { isPlain } from "./json.js";
 
 /** What of one model is encrypted. */
 export interface EncryptedModel {
@@ -112,7 +113,7 @@ class Mapped {
     const { cipher } = this.fields();
     const inside = encrypted.json && Object.hasOwn(encrypted.json, name) ? encrypted.json[name] : undefined;
     // Prisma's markers of a JSON null are objects of its own classes.
-    if (inside) return isObject(value) || Array.isArray(value) || typeof value === "string" ? cipher.encryptJson(value, inside) : value;
+    if (inside) return isObject(value) && !isPlain(value) ? value : cipher.encryptJson(value, inside);
     if (encrypted.bytes?.includes(name)) return cipher.encryptBytes(plain(value) as Uint8Array | null);
     if (encrypted.fields?.includes(name)) return cipher.encryptFields({ text: plain(value) }, ["text"]).text;
     return value;
@@ -134,7 +135,7 @@ class Mapped {
   #related(model: string, chosen: unknown): unknown {
     if (!isObject(chosen)) return chosen;
     const entries = Object.entries(chosen).map(([name, args]) => {
-      const related = this.relations.get(model)?.get(name);
+      const related = name === "_count" ? model : this.relations.get(model)?.get(name);
       return [name, related && isObject(args) ? this.written(related, args) : args];
     });
     return Object.fromEntries(entries) as unknown;

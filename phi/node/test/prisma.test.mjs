@@ -85,6 +85,9 @@ test("a record is not encrypted twice, and a value that is no text is refused", 
   const email = fields.cipher.encrypt("a@b.c");
   await assert.rejects(sent("Patient", { data: { email } }), { name: "AlreadyEncrypted" });
   for (const value of [7, { increment: 1 }, new Date()]) await assert.rejects(sent("Patient", { data: { email: value } }), { name: "NotText" });
+  class JsonNull {}
+  const nothing = new JsonNull();
+  assert.equal((await sent("Patient", { data: { answers: nothing } })).data.answers, nothing);
   await assert.rejects(sent("Patient", { data: { scan: "text" } }), { name: "NotBytes" });
   await assert.rejects(sent("Patient", { data: { answers: { text: 7 } } }), { name: "NotText" });
 });
@@ -105,6 +108,8 @@ test("a filter, an order or a group by an encrypted field says what to use", asy
     { having: { email: { equals: "x" } } },
     { include: { clinic: { include: { patients: { where: { email: "a" } } } } } },
     { select: { clinic: { select: { patients: { orderBy: { dob: "asc" } } } } } },
+    { include: { clinic: { select: { _count: { select: { patients: { where: { email: "a" } } } } } } } },
+    { where: { id_email: { id: 1, email: "a" } } },
   ]) {
     await assert.rejects(sent("Patient", args), (error) => error instanceof EncryptedFieldUse && !error.message.includes("a@b.c"), JSON.stringify(args));
   }
