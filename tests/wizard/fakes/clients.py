@@ -1091,7 +1091,14 @@ class FakeDecryptVerifier:
             return by == batch.key_arn or "/mrk-" in by and by.rpartition("/")[2] == batch.key_arn.rpartition("/")[2]
 
         opens = all(is_opened(key) for _, key in batch.wrapped_keys)
+        expected = dict(batch.optional)
+        is_another = full and any(
+            expected.get(f"{variable}_CHECK_VALUE") not in (None, self.aws.check_value(key))
+            for variable, key in batch.wrapped_keys
+        )
         cause = "" if opens else "InvalidCiphertext"
+        if opens and is_another:
+            opens, cause = False, "WrongKeyCheckValue"
         principal = APP_USER if credentials.access_key_id.startswith("AKIAMADE") else APP
         how = (Proof.ROUND_TRIP if full else Proof.DRY_RUN) if opens else None
         return ChildResult(

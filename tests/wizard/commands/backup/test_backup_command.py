@@ -283,6 +283,21 @@ def test_without_the_applications_credentials_nothing_counts_as_opened() -> None
     assert find_last_drill(world.aws, world.settings) is None
 
 
+@pytest.mark.parametrize("is_known", [False, True])
+def test_a_drill_fails_where_the_backup_is_of_another_key_than_its_check_value(tmp_path: Path, is_known: bool) -> None:
+    """The account may know the right one already, or the application's own process sees it."""
+    world, place = World(), str(tmp_path / "a.backup.json")
+    world.aws.credentials = CREDENTIALS
+    stored = world.aws.stored_keys[STORED_KEY]
+    world.aws.stored_keys[STORED_KEY] = replace(stored, wrapped=replace(stored.wrapped, check_value="f" * 16))
+    world.run(to=place)
+    right = world.aws.check_value(stored.wrapped) if is_known else None
+    world.aws.stored_keys[STORED_KEY] = replace(stored, wrapped=replace(stored.wrapped, check_value=right))
+    error, said = (DataKeyConflict, f"is {right}") if is_known else (ResourceError, "WrongKeyCheckValue")
+    with pytest.raises(error, match=said):
+        world.run(action="drill")
+
+
 def test_a_drill_without_a_backup_says_how_to_make_one() -> None:
     with pytest.raises(UsageError, match="records no backup") as refused:
         World().run(action="drill")
