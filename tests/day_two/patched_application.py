@@ -14,6 +14,7 @@ import sys
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tools import node_package
 from tools.bootstrap.places import PROJECT
@@ -53,6 +54,9 @@ module.exports.Router = router;
 """
 PACKAGE_NAME = "dependencies.@eonpro/phi"
 NEXT = "#!/bin/sh\n# A stand-in for Next.js: it leaves a sign that it was started.\ntouch built\n"
+NEXT_SERVER = """// A stand-in for next/server.
+export class NextResponse extends Response { static json(body, init) { return Response.json(body, init); } }
+"""
 S3 = """// A stand-in for the AWS SDK's client of S3: it prints what it would send.
 export class S3Client { async send({ input }) { console.log(JSON.stringify(input)); return {}; } }
 export class PutObjectCommand { constructor(input) { this.input = input; } }
@@ -128,6 +132,9 @@ def install(folder: Path) -> None:
     (modules / ".bin" / "phi").symlink_to(check)
     (modules / ".bin" / "next").write_text(NEXT)
     (modules / ".bin" / "next").chmod(0o755)
+    (modules / "next").mkdir()
+    (modules / "next" / "package.json").write_text('{"exports": {"./server": "./server.mjs"}}')
+    (modules / "next" / "server.mjs").write_text(NEXT_SERVER)
     (modules / "express").mkdir()
     (modules / "express" / "index.js").write_text(EXPRESS)
 
@@ -156,9 +163,9 @@ def driven(folder: Path, program: str, name: str = "drive") -> Path:
     return folder / f"{name}.mjs"
 
 
-def answers(folder: Path, program: Path, *arguments: str, variables: Mapping[str, str]) -> list[str | None]:
+def answers(folder: Path, program: Path, *arguments: str, variables: Mapping[str, str]) -> list[Any]:
     """What a driven program prints."""
     done = run(folder, "node", str(program), *arguments, variables=variables)
     assert done.returncode == 0, done.stderr
-    found: list[str | None] = json.loads(done.stdout.splitlines()[-1])
+    found: list[Any] = json.loads(done.stdout.splitlines()[-1])
     return found

@@ -32,6 +32,7 @@ from tests.day_two.patched_application import (
     patched,
     run,
 )
+from tests.day_two.the_application import ROLE
 from tests.onboarding.deployment import Deployment
 from tools import application as platforms
 from tools.application import Platform
@@ -44,6 +45,18 @@ if (process.env.ENCRYPTED_PHI_KEY) await module.initializeEncryption();
 const [name, ...texts] = process.argv.slice(2);
 const values = texts.map((text) => (module as unknown as Record<string, (text: string) => unknown>)[name](text));
 console.log(JSON.stringify(await Promise.all(values)));
+"""
+SERVE = """import { register } from '@/instrumentation';
+import { GET, POST } from '@/app/api/patients/route';
+const headers = { 'x-user': 'doctor', 'x-vercel-oidc-token': process.env.TOKEN };
+let context: unknown;
+Object.assign(globalThis, { [Symbol.for('@vercel/request-context')]: { get: () => context } });
+const request = () => new Request('http://clinic', { method: 'POST', headers, body: '{"email": "jane@example.org"}' });
+await register(); // It has no token, and leaves the key to the first request.
+context = { headers };
+const added = await POST(request() as never);
+const read = (await (await GET(new Request('http://clinic', { headers }) as never)).json()) as { email: string }[];
+console.log(JSON.stringify([added.status, ...read.map((patient) => patient.email)]));
 """
 UPLOAD = """import { upload } from '@/lib/integrations/aws/s3Service';
 await upload('a-document', new Uint8Array([1]));
@@ -154,6 +167,15 @@ def test_records_hashes_and_plain_text_of_before_are_read_after_it(
     for name in ("encryptPHI", "encryptPHIAsync"):
         made = answers(after, new, name, *TEXTS, variables=given)
         assert platforms.phi(on_task, "decrypt", *map(str, made)) == [*TEXTS]
+
+
+def test_on_vercel_the_key_is_loaded_by_the_first_request_that_has_a_token(
+    onboarded: Deployment, tmp_path: Path
+) -> None:
+    platform = platforms.on_vercel(onboarded.deployed(), ROLE, onboarded.environment)
+    folder = patched("next", tmp_path, ON_VERCEL)
+    given = {**platform.variables, "NEXT_RUNTIME": "nodejs", "TOKEN": platform.token or ""}
+    assert answers(folder, driven(folder, SERVE), variables=given) == [201, "jane@example.org"]
 
 
 @pytest.mark.parametrize("own_key", ["", "the key of documents"])
