@@ -156,6 +156,9 @@ def evaluate(result: RunResult, relation: Relation, options: argparse.Namespace)
         lines.append(f"{plain} and {name}: " + _COUNTS.format(**vars(counts), undecryptable=counts.undecryptable))
         if counts.example_rows:
             lines.append(f"  {result.selection.key_column}: {', '.join(counts.example_rows)}")
+    if needed := [name for name in result.selection.sources if relation.columns[name][3]]:
+        changes = ", ".join(f"alter column {_quoted(name)} drop not null" for name in needed)
+        lines.append(f"An encrypted column has NULL where there is no text: alter table {_name(relation)} {changes};")
     total = sum(last.columns.values(), ColumnCounts())
     if is_fill and not result.dry_run:
         lines.append(f"Rows written: {sum(counts.written for counts in result.passes):,}; read: {last.rows:,}.")
@@ -185,10 +188,6 @@ def _next_steps(relation: Relation, selection: ColumnSelection, *, is_switched: 
             "Every text has its record. Switch the application to the encrypted columns (PlainColumn: switched=True). "
             "Once every instance is switched, run this command again, then drop the plain columns:"
         )
-        needed = [name for name in selection.sources if relation.columns[name][3]]
-        if needed:
-            changes = ", ".join(f"alter column {_quoted(name)} drop not null" for name in needed)
-            yield f"  before the switch: alter table {_name(relation)} {changes};"
     else:
         yield "No plain text is left. Drop the columns:"
     for plain, name in zip(selection.sources, selection.columns, strict=True):

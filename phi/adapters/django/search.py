@@ -136,6 +136,8 @@ def encrypted_column(model: str, name: str, plain: models.Field) -> list[Operati
     """
     kept = plain.clone()
     kept.db_column = plain.db_column or name
+    # No text is NULL in an encrypted column, and the plain one follows it.
+    kept.null = True
     companion = PlainColumn(name, db_column=kept.db_column)
     path = import_string("phi.adapters.django.EncryptedTextField")
     return [
@@ -268,6 +270,7 @@ class CandidateLookup(Lookup):  # type: ignore[misc]
         texts = rhs if isinstance(rhs, (list, tuple, set, frozenset)) else [rhs]
         if any(hasattr(text, "resolve_expression") or hasattr(text, "as_sql") for text in texts):
             raise FieldError(f"{source.name} is encrypted: it is looked up by texts, not by an expression or a column.")
+        self.source = source
         super().__init__(self.search.get_col(lhs.alias), rhs)
 
     def get_prep_lookup(self) -> Any:
@@ -295,12 +298,21 @@ class ExactLookup(CandidateLookup):
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
         texts = [*self.rhs] if isinstance(self.rhs, (list, tuple, set, frozenset)) else [self.rhs]
         values = list(dict.fromkeys(value for text in texts for value in self.search.values(text)))
-        if not values:
+        found = [(self.column(compiler, connection), values)]
+        plain = self.source.plain_column
+        if plain is not None and not plain.switched:
+            # While a plain column is moved, some rows have no search value yet.
+            column = plain.get_col(self.lhs.alias).as_sql(compiler, connection)
+            found.append((column, [self.search.asked(text)[0] for text in texts if text]))
+        conditions, parameters = [], []
+        for (column, more), values in found:
+            if values:
+                # Never NULL, so that a negation has the rows without a value.
+                conditions.append(f"({column} IS NOT NULL AND {column} IN ({', '.join(['%s'] * len(values))}))")
+                parameters += [*more, *more, *values]
+        if not conditions:
             raise EmptyResultSet
-        column, parameters = self.column(compiler, connection)
-        # Never NULL, so that a negation has the rows without a value.
-        places = ", ".join(["%s"] * len(values))
-        return f"({column} IS NOT NULL AND {column} IN ({places}))", [*parameters, *parameters, *values]
+        return f"({' OR '.join(conditions)})", parameters
 
 
 class WordsLookup(CandidateLookup):

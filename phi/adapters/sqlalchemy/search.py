@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
-from sqlalchemy import ARRAY, Column, ColumnElement, Integer, Table, Text, and_, event, false, inspect
+from sqlalchemy import ARRAY, Column, ColumnElement, Integer, Table, Text, and_, event, false, inspect, or_
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import Mapper
@@ -184,9 +184,17 @@ def same_text(expression: Any, wanted: Iterable[Any]) -> ColumnElement[bool] | N
     if here is None:
         raise InvalidRequestError(f"Select {found.name} too, where {column.name} is compared outside of its subquery.")
     cipher, index = _cipher(found), kind.index(found)
-    values = [value for each in wanted for value in cipher.search_values(index, *kind.asked(each))]
+    asked = [kind.asked(each) for each in wanted]
+    values = [value for text, clinic in asked for value in cipher.search_values(index, text, clinic)]
+    found = [(here, values)]
+    plain = plain_column(expression)
+    if plain is not None and not plain.type.switched:
+        # While a plain column is moved, some rows have no search value yet.
+        found.append((plain, [text for text, _ in asked if text]))
     # Never NULL, so that a negation has the rows without a value.
-    condition = and_(here.is_not(None), here.in_(list(dict.fromkeys(values)))) if values else false()
+    condition = or_(
+        false(), *(and_(each.is_not(None), each.in_(list(dict.fromkeys(texts)))) for each, texts in found if texts)
+    )
     return condition if kind.bits >= CERTAIN_BITS else Candidates(condition)
 
 

@@ -18,11 +18,19 @@ from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.pool import StaticPool
 
-from phi import DecryptionError
-from phi.adapters.django import EncryptedTextField, PlainColumn, encrypted_column
-from phi.adapters.sqlalchemy import EncryptedText, searchable
+from phi import CachedKey, DecryptionError, PhiFields
+from phi.adapters.django import EncryptedTextField, ExactSearchField, PlainColumn, encrypted_column
+from phi.adapters.sqlalchemy import EncryptedText, ExactSearch
 from phi.adapters.sqlalchemy import PlainColumn as PlainColumnType
+from phi.adapters.sqlalchemy import searchable as with_companions
 from tests.phi.adapters.django_settings import CIPHER, cipher
+from tests.phi.key_sources import CountingSource
+
+SEARCHABLE = PhiFields(CachedKey(CountingSource(bytes(range(32)))))
+
+
+def searchable() -> PhiFields:
+    return SEARCHABLE
 
 
 class Guest(models.Model):  # type: ignore[misc]  # Django comes without types
@@ -147,7 +155,7 @@ def test_each_write_writes_both_and_an_older_instance_s_write_is_read(
     session.add(GuestRow(email="jim@example.org"))
     session.get_one(GuestRow, 2).email = "two@example.org"
     session.commit()
-    row = searchable(GuestRow, {"email_encrypted": "x@example.org", "visits": 0})
+    row = with_companions(GuestRow, {"email_encrypted": "x@example.org", "visits": 0})
     session.execute(GUESTS.insert(), [row])
     texts = ["janet@example.org", "two@example.org", "joe@example.org", None, "jim@example.org", "x@example.org"]
     assert stored() == [(text, text) for text in texts]
@@ -187,3 +195,58 @@ def test_a_damaged_record_is_an_error_and_not_read_as_a_text(session: Session) -
             guests.get(pk=1)
     with pytest.raises(DecryptionError):
         session.get(GuestRow, 1)
+
+
+def test_a_column_that_had_the_empty_text_may_be_null_after_the_migration() -> None:
+    state = ProjectState()
+    fields = [("id", models.AutoField(primary_key=True)), ("email", models.CharField(max_length=200, default=""))]
+    state.add_model(ModelState("clinic", "Other", fields, {"db_table": "other"}))
+    with connection.schema_editor() as editor:
+        editor.create_model(state.apps.get_model("clinic", "Other"))
+    sql("insert into other (email) values ('')")
+    for operation in encrypted_column("other", "email", models.CharField(max_length=200, default="")):
+        after = state.clone()
+        operation.state_forwards("clinic", after)
+        with connection.schema_editor() as editor:
+            operation.database_forwards("clinic", editor, state, after)
+        state = after
+    moved = state.apps.get_model("clinic", "Other")
+    other = moved.objects.get()
+    assert other.email is None
+    other.save()
+    assert sql("select email, email_encrypted from other") == [(None, None)]
+    sql("drop table other")
+
+
+class Lodger(models.Model):  # type: ignore[misc]
+    email = EncryptedTextField(null=True, db_column="email_encrypted", fields=searchable)
+    email_plain = PlainColumn("email", db_column="email")
+    email_search = ExactSearchField("email", rule="email")
+
+    class Meta:
+        app_label = "clinic"
+        db_table = "lodger"
+
+
+class LodgerRow(Base):
+    __tablename__ = "lodger"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    email: Mapped[str | None] = mapped_column("email_encrypted", EncryptedText(searchable))
+    email_plain: Mapped[str | None] = mapped_column("email", PlainColumnType("email_encrypted"))
+    email_search: Mapped[str | None] = mapped_column(ExactSearch("email_encrypted", rule="email"))
+
+
+def test_a_row_that_is_not_indexed_yet_is_found_by_its_plain_text(session: Session) -> None:
+    with connection.schema_editor() as editor:
+        editor.create_model(Lodger)
+    sql("insert into lodger (email) values ('jane@example.org'), (null)")
+    Lodger.objects.create(email="joe@example.org")
+    for email, keys in {"jane@example.org": [1], "JOE@example.org": [3], "none@example.org": []}.items():
+        assert [*Lodger.objects.filter(email=email).values_list("pk", flat=True)] == keys
+        assert [*session.scalars(sa.select(LodgerRow.id).where(LodgerRow.email == email))] == keys
+    assert [*Lodger.objects.exclude(email="jane@example.org").order_by("pk").values_list("pk", flat=True)] == [2, 3]
+    other = sa.select(LodgerRow.id).where(~LodgerRow.email.in_(["jane@example.org"])).order_by(LodgerRow.id)
+    assert session.scalars(other).all() == [2, 3]
+    with connection.schema_editor() as editor:
+        editor.delete_model(Lodger)
