@@ -157,8 +157,8 @@ def plan(
     progress.begin("reading", table.rows)
     while batch := database.read(table, after=after, until=None, limit=BATCH):
         values = dict(zip(table.selection.read_names, batch.values, strict=True))
-        texts = {name: indexer.texts(values[name], name, batch.keys) for name in selection.sources}
         clinics = values[selection.clinic_column] if selection.clinic_column else [""] * len(batch)
+        texts = {name: indexer.texts(values[name], name, batch.keys, clinics) for name in selection.sources}
         for column in counts:
             of_column = [texts[source] for source in column.column.sources]
             for clinic, *of_row in zip(clinics, *of_column, strict=True):

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import product
 from typing import NoReturn
 
 from phi.cipher import PhiCipher
@@ -50,14 +51,16 @@ class RowIndexer:
         self._keys: dict[tuple[str, str], bytes] = {}
         self._tokens: dict[bytes, dict[str, int]] = {}
 
-    def texts(self, values: Sequence[str | None], source: str, keys: Sequence[str]) -> list[Text]:
-        """The texts of a column, of records and of plain values."""
+    def texts(
+        self, values: Sequence[str | None], source: str, keys: Sequence[str], clinics: Sequence[str | None]
+    ) -> list[Text]:
+        """The texts of a column, of records and of plain values; a record may be under the key of its row's clinic."""
         try:
             if all(not value or looks_like_a_record(value) for value in values):
                 return list(self._cipher.decrypt_many(values))
         except DecryptionError:
             pass
-        return [self._text(value, source, key) for value, key in zip(values, keys, strict=True)]
+        return [self._text(value, source, *row) for value, *row in zip(values, keys, clinics, strict=True)]
 
     def column(
         self,
@@ -93,14 +96,16 @@ class RowIndexer:
         )
         return ReencryptedColumn(records=records, counts=counts)
 
-    def _text(self, value: str | None, source: str, key: str) -> Text:
+    def _text(self, value: str | None, source: str, key: str | None, clinic: str | None) -> Text:
         if not value or not looks_like_a_record(value):
             return value
-        # A record of version 2 may be bound to its column or to its row.
-        contexts = ("", place(self._table, source), place(self._table, source, key)) if value.startswith(V2) else ("",)
-        for context in contexts:
+        # A record of version 2 may be bound to its column or to its row, and under the key of a tenant.
+        is_v2 = value.startswith(V2)
+        contexts = ("", place(self._table, source), place(self._table, source, key)) if is_v2 else ("",)
+        ciphers = (self._cipher, self._cipher.for_tenant(clinic)) if is_v2 and clinic else (self._cipher,)
+        for cipher, context in product(ciphers, contexts):
             try:
-                return self._cipher.decrypt(value, context)
+                return cipher.decrypt(value, context)
             except DecryptionError:
                 continue
         return Unreadable.RECORD
@@ -155,9 +160,9 @@ class IndexWorker(BatchWorker):
     def columns(self, rows: Rows) -> dict[str, ReencryptedColumn]:
         selection = self._table.selection
         values = dict(zip(selection.read_names, rows.values, strict=True))
-        texts = {name: self.indexer.texts(values[name], name, rows.keys) for name in self.selection.sources}
         clinic = self.selection.clinic_column
         clinics = values[clinic] if clinic else [""] * len(rows)
+        texts = {name: self.indexer.texts(values[name], name, rows.keys, clinics) for name in self.selection.sources}
         by_name = {column.name: column for column in self.selection.columns}
         return {
             name: self.indexer.column(
