@@ -202,8 +202,8 @@ def _next_step(keys: IndexKeys) -> str:
             "data key run this command again, and only then remove the former key from the application."
         )
     return (
-        "Every search value is under the current hash key. Once all tables are, remove the former ones from "
-        f"{HASH_KEYS_FOR_READING}."
+        "Every search value is under this hash key. Once every service writes with it, run this command once more; "
+        f"then remove the former ones from {HASH_KEYS_FOR_READING}."
     )
 
 

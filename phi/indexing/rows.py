@@ -23,6 +23,7 @@ from phi.reencryption.worker import BatchWorker
 from phi.search.indexes import ExactIndex, WordIndex
 from phi.search.keys import search_key, value_under
 from phi.search.words import row_terms
+from phi.tenants import TenantFields
 
 
 class Unreadable(Enum):
@@ -102,7 +103,9 @@ class RowIndexer:
         # A record of version 2 may be bound to its column or to its row, and under the key of a tenant.
         is_v2 = value.startswith(V2)
         contexts = ("", place(self._table, source), place(self._table, source, key)) if is_v2 else ("",)
-        ciphers = (self._cipher, self._cipher.for_tenant(clinic)) if is_v2 and clinic else (self._cipher,)
+        ciphers: list[PhiCipher | TenantFields] = [self._cipher]
+        if is_v2 and clinic:
+            ciphers.append(self._cipher.for_tenant(clinic))
         for cipher, context in product(ciphers, contexts):
             try:
                 return cipher.decrypt(value, context)
