@@ -1,4 +1,4 @@
-"""Columns for Spark, for data on more than one machine: pandas UDFs that encrypt, decrypt and re-encrypt.
+"""Columns for Spark, for data on more than one machine: pandas UDFs that encrypt, decrypt, re-encrypt and index.
 
 Touches what the injected functions touch, on the executors: each task gets its key from them once; no key is sent.
 
@@ -18,6 +18,7 @@ from pyspark.sql.functions import pandas_udf
 
 from phi.adapters import columns
 from phi.adapters.injected import FieldCipher
+from phi.search.indexes import ExactIndex, WordIndex
 
 CipherFactory = Callable[[], FieldCipher]
 """A function that an executor calls for its cipher, such as `PhiFields.from_environment`."""
@@ -47,10 +48,42 @@ def record_state(*, new: CipherFactory, old: CipherFactory) -> Any:
     return _udf(lambda batches: columns.record_states(new(), old(), batches), new, old)
 
 
+def search_value(fields: CipherFactory, index: ExactIndex, *, clinic: bool = False) -> Any:
+    """A function of a column of texts: the values of its search column. With `clinic` the column of the clinics, as
+    strings, is its second argument.
+    """
+    return _search_udf(fields, "string", lambda source, texts, of: source.search_value(index, texts[0], of), clinic)
+
+
+def search_tokens(fields: CipherFactory, index: WordIndex, *, clinic: bool = False) -> Any:
+    """A function of the searched columns of texts: the tokens of each row. With `clinic` the column of the clinics, as
+    strings, is its last argument.
+    """
+    return _search_udf(fields, "array<int>", lambda source, texts, of: source.search_tokens(index, texts, of), clinic)
+
+
+def _search_udf(
+    fields: CipherFactory, kind: str, make: Callable[[Any, list[str | None], str], Any], clinic: bool
+) -> Any:
+    _require_factories(fields)
+
+    def apply(batches: Iterator[tuple[pd.Series, ...]]) -> Iterator[pd.Series]:
+        source = fields()
+        for batch in batches:
+            values = []
+            for row in zip(*batch, strict=True):
+                texts = [value if isinstance(value, str) else None for value in row]
+                if clinic and texts[-1] is None and pd.notna(row[-1]):
+                    raise TypeError("Cast the clinic to a string: as a number it may arrive as 7.0.")
+                of = (texts.pop() or "") if clinic else ""
+                values.append(make(source, texts, of))
+            yield pd.Series(values, dtype=object)
+
+    return pandas_udf(apply, kind)
+
+
 def _udf(transform: Callable[[Iterable[columns.Batch]], Iterator[Any]], *factories: CipherFactory) -> Any:
-    for factory in factories:
-        if not callable(factory):
-            raise TypeError("Pass a function that returns a PhiFields: each executor calls it to get its own key.")
+    _require_factories(*factories)
 
     def apply(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
         # NULL arrives as None or as NaN, depending on the version of pandas; dtype=object keeps None in the result.
@@ -58,3 +91,9 @@ def _udf(transform: Callable[[Iterable[columns.Batch]], Iterator[Any]], *factori
         return (pd.Series(values, dtype=object) for values in transform(lists))
 
     return pandas_udf(apply, "string")
+
+
+def _require_factories(*factories: CipherFactory) -> None:
+    for factory in factories:
+        if not callable(factory):
+            raise TypeError("Pass a function that returns a PhiFields: each executor calls it to get its own key.")

@@ -21,8 +21,9 @@ if importlib.util.find_spec("pyspark") is None:
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
-from phi.adapters.spark import decrypt, encrypt, record_state, reencrypt
+from phi.adapters.spark import decrypt, encrypt, record_state, reencrypt, search_tokens, search_value
 from phi.errors import DecryptionError
+from phi.search import ExactIndex, WordIndex
 
 pytestmark = pytest.mark.thorough
 
@@ -125,6 +126,34 @@ def test_a_bad_record_fails_the_job_and_shows_no_text(spark: SparkSession, execu
         names(frame(spark, records).withColumn("name", decrypt(executors.new_key)("name")))
     assert DecryptionError.__name__ in str(caught.value)
     assert "Secret" not in str(caught.value)
+
+
+def test_a_table_is_indexed_with_the_values_that_the_library_looks_up(spark: SparkSession, executors: ModuleType):
+    rows = [(n, None if n % 5 == 0 else f"Jöhn {n}", f"j.{n}@example.org", n % 3 or None) for n in range(200)]
+    data = spark.createDataFrame(rows, "id long, name string, email string, clinic long").repartition(PARTITIONS, "id")
+    email = ExactIndex(table="Patient", column="emailSearch", rule="email")
+    words = WordIndex(table="Patient", column="searchTokens")
+    clinic = data.clinic.cast("string")
+    exact = search_value(executors.new_key, email, clinic=True)("email", clinic)
+    tokens = search_tokens(executors.new_key, words, clinic=True)("name", "email", clinic)
+    indexed = data.select(
+        "id",
+        exact.alias("exact"),
+        tokens.alias("tokens"),
+        search_tokens(executors.new_key, words)("name").alias("alone"),
+    ).collect()
+    fields = executors.new_key()
+    assert sorted((row.id, row.exact, row.tokens, row.alone) for row in indexed) == [
+        (
+            n,
+            fields.search_value(email, address, of or ""),
+            fields.search_tokens(words, [name, address], of or ""),
+            fields.search_tokens(words, [name]),
+        )
+        for n, name, address, of in rows
+    ]
+    with pytest.raises(PySparkException, match="Cast the clinic to a string"):
+        data.select(search_value(executors.new_key, email, clinic=True)("email", "clinic")).collect()
 
 
 def test_a_key_of_the_driver_cannot_be_sent(spark: SparkSession, executors: ModuleType):
