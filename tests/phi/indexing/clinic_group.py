@@ -189,7 +189,11 @@ def candidates(connection: psycopg.Connection[Any], fields: PhiFields, search: S
 
 def by_tokens(connection: psycopg.Connection[Any], fields: PhiFields, search: Search) -> list[int]:
     """The ids that the tokens find, after the false hits were dropped."""
-    rows = candidates(connection, fields, search)
+    return true_hits(fields, search, candidates(connection, fields, search))
+
+
+def true_hits(fields: PhiFields, search: Search, rows: Sequence[tuple[Any, ...]]) -> list[int]:
+    """The ids of those candidates that match."""
     return [row[0] for row in rows if WORDS.matches(search.query, [_text(fields, record) for record in row[1:]])]
 
 

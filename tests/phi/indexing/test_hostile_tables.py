@@ -1,0 +1,75 @@
+"""`phi index` on tables of other shapes: odd names, partitions, triggers, long texts, clinics that change."""
+
+from __future__ import annotations
+
+import pytest
+
+from phi.hashes import derived_hash_key
+from phi.search import ExactIndex, WordIndex
+from phi.search.keys import exact_value, row_tokens
+from tests.phi.reencryption.command_process import CommandResult, Operator, wait_for
+from tests.phi.reencryption.patients import OLD
+
+pytestmark = pytest.mark.needs("postgresql")
+
+HASH_KEY = derived_hash_key(OLD)
+TABLE = 'Pa"t%i ent'
+WORDS = WordIndex(table=TABLE, column="tok%ens")
+EXACT = ExactIndex(table=TABLE, column='ex"act', rule="text")
+
+
+def run(operator: Operator, *more: str) -> CommandResult:
+    columns = ("--words", "no%tes:tok%ens", "--exact", 'no%tes:ex"act:text', "--clinic-column", "clinic")
+    where = ("--dsn", operator.patients.dsn, "--table", '"Pa""t%i ent"', "--key-column", "k%ey")
+    return wait_for(operator.start_bare(*where, *columns, "--processes", "2", *more, command="index"))
+
+
+LONG = "x" * 30 + " " + " ".join(f"w{number}ö" for number in range(3000))
+ROWS = (("a", "11111111-2222-3333-4444-555555555555", 'Jane, \\ "quoted" {O\'Brien}'), ("b,{}\"'%s", None, LONG))
+
+
+def expected(clinic_of_a: str) -> list[tuple[object, ...]]:
+    return [
+        (key, row_tokens(HASH_KEY, WORDS, [text], clinic), exact_value(HASH_KEY, EXACT, text, clinic))
+        for (key, _, text), clinic in zip(ROWS, (clinic_of_a, ""), strict=True)
+    ]
+
+
+def test_names_and_values_with_every_sign_and_partitions_are_indexed(operator: Operator) -> None:
+    patients = operator.patients
+    quoted = '"Pa""t%i ent"'
+    patients.run(
+        f'create table {quoted} ("k%ey" text primary key, clinic uuid, "no%tes" text, "tok%ens" integer[], "ex""act" '
+        'varchar(32)) partition by hash ("k%ey")'
+    )
+    for part in range(2):
+        patients.run(f"create table part{part} partition of {quoted} for values with (modulus 2, remainder {part})")
+    for row in ROWS:
+        patients.connection.execute(f"insert into {quoted.replace('%', '%%')} values (%s, %s, %s)", row)
+    query = f'select "k%ey", "tok%ens", "ex""act" from {quoted} order by 1'
+    done = run(operator)
+    assert done.code == 0, done.stdout + done.stderr
+    assert patients.run(query) == expected(str(ROWS[0][1]))
+    assert f'create index on "public".{quoted} using gin ("tok%ens");' in done.stdout, "not concurrently, of partitions"
+    moved = "99999999-2222-3333-4444-555555555555"
+    patients.run(f"update {quoted} set clinic = '{moved}' where clinic is not null")
+    assert run(operator).code == 0
+    assert patients.run(query) == expected(moved), "a patient who changes the clinic"
+
+
+def test_a_trigger_that_changes_a_search_value_is_found_before_the_commit(operator: Operator) -> None:
+    patients = operator.patients
+    quoted = '"Pa""t%i ent"'
+    patients.run(
+        f'create table {quoted} ("k%ey" int primary key, clinic int, "no%tes" text, "tok%ens" integer[], '
+        '"ex""act" text)'
+    )
+    patients.run(f"insert into {quoted} values (1, 7, 'Jane')")
+    patients.run(
+        "create function spoil() returns trigger language plpgsql as "
+        "$$ begin new.\"tok%ens\" = '{1}'; return new; end $$"
+    )
+    patients.run(f"create trigger spoils before update on {quoted} for each row execute function spoil()")
+    done = run(operator)
+    assert done.code == 1 and "spoils" in done.stderr
+    assert patients.run(f'select "tok%ens", "ex""act" from {quoted}') == [(None, None)]
