@@ -53,16 +53,18 @@ def rows(rounds: int) -> Iterator[Measured]:
     with running() as postgres, postgres.connect() as connection:
         clinic_group.fill(connection, MANY, key=KEY)
         connection.execute(clinic_group.ADD_COLUMNS)
+        connection.execute('alter table "Patient" add "plainEmail" text')
+        connection.execute(
+            """update "Patient" set "plainEmail" = (regexp_match("searchIndex", '[^ ]+@[^ ]+'))[1]""",
+        )
         _index(postgres, "postgres")
         for statement in (
+            'vacuum full analyze "Patient"',
             *clinic_group.CREATE_INDEXES,
             'create index on "Patient" (clinic)',
-            'alter table "Patient" add "plainEmail" text',
-            'update "Patient" set "plainEmail" = (regexp_match("searchIndex", \'[^ ]+@[^ ]+\'))[1]',
             'create index on "Patient" ("plainEmail")',
             "create extension pg_trgm",
             'create index on "Patient" using gin ("searchIndex" gin_trgm_ops)',
-            'vacuum full analyze "Patient"',
         ):
             connection.execute(statement.encode())
         yield _exact(connection, max(rounds, 5))
@@ -174,9 +176,8 @@ def _plain(connection: Connection, search: Search) -> list[int]:
     return [row[0] for row in connection.execute(query.encode(), (search.clinic, *(f"%{word}%" for word in words)))]
 
 
-def _wanted(connection: Connection, search: Search) -> list[int]:
-    """The rows of `_plain` that have the words at the beginning of a word, or at the end of a phone number."""
-    found = _plain(connection, search)
+def _wanted(connection: Connection, search: Search, found: list[int]) -> list[int]:
+    """Those of `_plain` that have the words at the beginning of a word, or at the end of a phone number."""
     query = 'select id from "Patient" where id = any(%s) and "searchIndex" ~ %s order by id'
     return [row[0] for row in connection.execute(query, (found, search.plain))]
 
@@ -189,14 +190,15 @@ def _words(connection: Connection) -> Iterator[Measured]:
     missed = hits = candidates = 0
     for search in searches:
         started = time.perf_counter()
-        found = clinic_group.by_tokens(connection, fields, search)
+        rows = clinic_group.candidates(connection, fields, search)
+        found = clinic_group.true_hits(fields, search, rows)
         ours.append((time.perf_counter() - started) * 1000)
         started = time.perf_counter()
-        _plain(connection, search)
+        plain = _plain(connection, search)
         theirs.append((time.perf_counter() - started) * 1000)
-        missed += len(set(_wanted(connection, search)) ^ set(found))
+        missed += len(set(_wanted(connection, search, plain)) ^ set(found))
         hits += len(found)
-        candidates += len(clinic_group.candidates(connection, fields, search))
+        candidates += len(rows)
     p95 = statistics.quantiles(ours, n=20)[-1]
     yield _ratio(
         f"a search of words in {MANY:,} patients, p95, of those allowed", "ms", p95, ALLOWED_MS, Bound(at_most=1)
