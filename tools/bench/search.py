@@ -61,7 +61,6 @@ def rows(rounds: int) -> Iterator[Measured]:
         for statement in (
             'vacuum full analyze "Patient"',
             *clinic_group.CREATE_INDEXES,
-            'create index on "Patient" (clinic)',
             'create index on "Patient" ("plainEmail")',
             "create extension pg_trgm",
             'create index on "Patient" using gin ("searchIndex" gin_trgm_ops)',

@@ -37,6 +37,7 @@ ADD_COLUMNS = 'alter table "Patient" add "emailSearch" text, add "searchTokens" 
 CREATE_INDEXES = (
     'create index on "Patient" ("emailSearch")',
     'create index on "Patient" using gin ("searchTokens")',
+    'create index on "Patient" (clinic)',
 )
 
 _SYLLABLES = (
