@@ -35,6 +35,7 @@ def expected(clinic_of_a: str) -> list[tuple[object, ...]]:
     ]
 
 
+@pytest.mark.thorough
 def test_names_and_values_with_every_sign_and_partitions_are_indexed(operator: Operator) -> None:
     patients = operator.patients
     quoted = '"Pa""t%i ent"'

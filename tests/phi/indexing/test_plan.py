@@ -46,6 +46,7 @@ def test_the_plan_counts_what_somebody_with_the_table_sees(operator: Operator) -
     assert "rows share their value with another" in done.stderr
 
 
+@pytest.mark.thorough
 def test_the_plan_says_what_it_could_not_read_and_warns_of_too_few_bits(operator: Operator) -> None:
     patients = operator.patients
     patients.run('drop table "Patient"')
