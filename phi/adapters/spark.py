@@ -71,7 +71,8 @@ def _search_udf(
         source = fields()
         for batch in batches:
             values = []
-            for row in zip(*batch, strict=True):
+            # Of one column Spark gives the series itself.
+            for row in zip(*((batch,) if isinstance(batch, pd.Series) else batch), strict=True):
                 texts = [value if isinstance(value, str) else None for value in row]
                 if clinic and texts[-1] is None and pd.notna(row[-1]):
                     raise TypeError("Cast the clinic to a string: as a number it may arrive as 7.0.")
