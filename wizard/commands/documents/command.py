@@ -4,7 +4,8 @@ Changes how objects are encrypted, in place, one call for each. Before that it m
 them afterwards. What it leaves, it names.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -16,7 +17,7 @@ from wizard.account.facts import StackFacts
 from wizard.commands import deployed_stack
 from wizard.commands.documents import DocumentsOptions, output
 from wizard.commands.documents.output import Outcome
-from wizard.commands.documents.survey import Calls, Documents, Survey
+from wizard.commands.documents.survey import Calls, Documents, Left, Survey
 from wizard.core.clients import Clients, Request
 from wizard.core.cost import prices
 from wizard.core.errors import Cancelled, PermissionDenied, ResourceError, SetupError, UsageError, known
@@ -42,15 +43,18 @@ def run(options: DocumentsOptions, request: Request, clients: Clients) -> tuple[
         leaving=frozenset((*options.from_key, *facts.key_arns)) - {key_arn},
     )
     clients.ui.section("Documents", f"{bucket.name}, under {key_arn}")
-    before = _survey(documents, clients.ui, facts)
+    # Who has consented already needs no plan of all of it first.
+    before = _survey(documents, clients.ui, facts, moving=request.yes)
     outcome = Outcome(stack=request.stack, documents=documents, before=before, is_dry_run=options.dry_run)
-    output.show_plan(clients.ui, outcome, cost=cost_of(before, documents.calls))
+    if not request.yes:
+        output.show_plan(clients.ui, outcome, cost=cost_of(before, documents.calls))
     if options.dry_run or not before.to_move:
         output.show_left(clients.ui, outcome)
         return outcome.exit_code, outcome.document
-    _confirm(options, request, clients.ui, before)
-    refused = _move(documents, before, clients.ui, facts)
-    outcome = replace(outcome, after=_survey(documents, clients.ui, facts), refused=refused)
+    if not request.yes:
+        _confirm(options, request, clients.ui, before)
+        before.refused += _move(documents, before, clients.ui, facts)
+    outcome = replace(outcome, after=_survey(documents, clients.ui, facts))
     output.show_result(clients.ui, outcome)
     return outcome.exit_code, outcome.document
 
@@ -139,8 +143,6 @@ def _every_version(options: DocumentsOptions, request: Request, ui: UserInterfac
 
 
 def _confirm(options: DocumentsOptions, request: Request, ui: UserInterface, before: Survey) -> None:
-    if request.yes:
-        return
     prompt = f"Move {len(before.to_move):,} objects to the key of the documents?"
     why = "Afterwards nobody reads them without the use of that key; S3 does not change them back in place."
     if not (ui.interactive and ui.confirm(prompt, default=False, why=why)):
@@ -158,22 +160,28 @@ def _again(options: DocumentsOptions, request: Request, *more: str) -> Command:
 # --- what is done
 
 
-def _survey(documents: Documents, ui: UserInterface, facts: StackFacts) -> Survey:
+def _survey(documents: Documents, ui: UserInterface, facts: StackFacts, *, moving: bool = False) -> Survey:
+    verb = "counted and moved" if moving else "counted"
     ui.working("counting the objects")
-    try:
-        survey = documents.survey(lambda done: ui.working(f"{done:,} objects counted"))
-    except PermissionDenied as error:
-        raise _denied(error, facts) from error
+    with _going_on(facts):
+        survey = documents.survey(lambda done: ui.working(f"{done:,} objects {verb}"), moving=moving)
     denied = [each for each in survey.left if each.place == "denied"]
     if denied and len(denied) == survey.total:
         raise _denied(PermissionDenied(denied[0].why, ""), facts)
     return survey
 
 
-def _move(documents: Documents, before: Survey, ui: UserInterface, facts: StackFacts) -> Any:
+def _move(documents: Documents, before: Survey, ui: UserInterface, facts: StackFacts) -> tuple[Left, ...]:
     total = len(before.to_move)
-    try:
+    with _going_on(facts):
         return documents.move(before.to_move, lambda done: ui.working(f"{done:,} of {total:,} objects moved"))
+
+
+@contextmanager
+def _going_on(facts: StackFacts) -> Iterator[None]:
+    """An error in the middle says what it takes, and that the same command goes on with the rest."""
+    try:
+        yield
     except PermissionDenied as error:
         raise _denied(error, facts) from error
     except SetupError as error:

@@ -29,7 +29,6 @@ class Outcome:
     is_dry_run: bool = False
     after: Survey | None = None
     """The count after the move; None: nothing was moved."""
-    refused: tuple[Left, ...] = ()
 
     @property
     def last(self) -> Survey:
@@ -38,7 +37,7 @@ class Outcome:
     @property
     def left(self) -> tuple[Left, ...]:
         """What is not under the key, each with why; what S3 refused, with its own words."""
-        refused = {each.version: each for each in self.refused}
+        refused = {each.version: each for each in self.before.refused}
         moved_not = [
             refused.get(version, Left(version=version, place=Place.REFUSED, why="it came after the move began"))
             for version in (self.after.to_move if self.after else [])

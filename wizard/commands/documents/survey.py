@@ -85,6 +85,8 @@ class Survey:
     counts: Counter[Place] = field(default_factory=Counter)
     to_move: list[ObjectVersion] = field(default_factory=list)
     left: list[Left] = field(default_factory=list)
+    refused: list[Left] = field(default_factory=list)
+    """Of those to be moved: what S3 refused."""
 
     @property
     def total(self) -> int:
@@ -109,14 +111,20 @@ class Documents:
     """ARNs of the KMS keys whose objects are moved, besides S3's own."""
     calls: Calls = field(default_factory=Calls)
 
-    def survey(self, on_progress: OnProgress) -> Survey:
-        """Where every object is: one call for each, and one for each 1,000."""
+    def survey(self, on_progress: OnProgress, *, moving: bool = False) -> Survey:
+        """Where every object is: one call for each, and one for each 1,000.
+
+        `moving`: each page is moved before the next one is read, so that a run that is killed has not read in vain.
+        """
         survey = Survey()
         for page in self.s3.versions(self.bucket, every=self.every, prefix=self.prefix):
             self.calls.list += 1
             self.calls.head += len(page)
+            start = len(survey.to_move)
             for version, state in zip(page, _each(page, partial(_state, self.s3, self.bucket)), strict=True):
                 self._count(survey, version, state)
+            if moving:
+                survey.refused += self.move(survey.to_move[start:])
             on_progress(survey.total)
         return survey
 
@@ -141,15 +149,15 @@ class Documents:
             return Place.OTHER_KEY, state.encryption.text
         return (Place.LOCKED, state.lock) if state.lock else (Place.TO_MOVE, "")
 
-    def move(self, versions: list[ObjectVersion], on_progress: OnProgress) -> tuple[Left, ...]:
-        """Move these objects. Returns those that S3 refused. Raises PermissionDenied where it denies all of a chunk."""
+    def move(self, versions: list[ObjectVersion], on_progress: OnProgress = lambda done: None) -> tuple[Left, ...]:
+        """Move these objects. Returns those that S3 refused. Raises PermissionDenied where it denies all of the first."""
         left: list[Left] = []
         for start in range(0, len(versions), _CHUNK):
             chunk = versions[start : start + _CHUNK]
             self.calls.update += len(chunk)
             answers = list(_each(chunk, partial(_encrypt, self.s3, self.bucket, self.key_arn)))
             denials = [answer for answer in answers if isinstance(answer, PermissionDenied)]
-            if len(denials) == len(chunk):
+            if len(denials) == len(chunk) == self.calls.update:
                 raise denials[0]
             for version, answer in zip(chunk, answers, strict=True):
                 if answer is not None:

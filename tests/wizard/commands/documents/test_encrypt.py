@@ -140,6 +140,15 @@ def test_a_plan_counts_and_changes_nothing() -> None:
     assert any("about $0.00" in line for line in world.ui.said)
 
 
+def test_a_person_sees_the_plan_and_consents() -> None:
+    world = world_of(versioned=True, a=S3_MANAGED)
+    world.ui.interactive = True
+    world.ui.confirms = [True, True]
+    code, told = encrypt(world, yes=False)
+    assert (code, told["moved"], told["versions"]) == (0, 1, "all")
+    assert any("more calls to S3" in line for line in world.ui.said)
+
+
 def test_nothing_is_moved_without_consent() -> None:
     world = world_of(a=S3_MANAGED)
     with pytest.raises(Cancelled) as declined:
@@ -174,6 +183,13 @@ def test_a_caller_who_may_not_is_told_the_policy_and_nothing_is_changed() -> Non
     world.aws.s3_documents.refusals["a"] = PermissionDenied("not authorized to perform kms:ReEncryptTo", "")
     with pytest.raises(PermissionDenied, match="ReEncryptTo"):
         encrypt(world)
+
+
+def test_one_object_that_a_policy_keeps_from_the_caller_stops_none_of_the_others() -> None:
+    world = world_of(a=S3_MANAGED, b=S3_MANAGED)
+    world.aws.s3_documents.refusals["b"] = PermissionDenied("an explicit deny in a resource-based policy", "")
+    code, told = encrypt(world)
+    assert (code, told["counts"]["underKey"], told["left"][0]["place"]) == (1, 1, "refused")
 
 
 # --- what is refused before anything is asked of an object
