@@ -16,11 +16,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from components.policies.document_buckets import bucket_statements
 from components.policies.key import DELETION_DENIALS, DENY_SHORT_WINDOW
 from tests.blind.night import Night
 from tests.blind.outcomes import IN_THE_APPLICATION, Fault
 from tests.chaos.world import PASSPHRASE
 from tests.onboarding.deployment import ACCESS_LOG_BUCKET, ACCOUNT, ALIAS, BUCKET, STORED_KEY, until
+from wizard.account.judgements.s3_documents import default_encryption
 from wizard.vercel.variable_state import ONE_REQUEST
 
 Does = Callable[[Night], None]
@@ -39,6 +41,9 @@ KEPT = ("parameter /eonpro/production/data-keys/",)
 """A data key that is replaced is kept as a version, and so is one that is taken in."""
 DEAD_PROXY = {"HTTP_PROXY": UNREACHABLE, "HTTPS_PROXY": UNREACHABLE, "NO_PROXY": None, "no_proxy": None}
 NOBODY = {"Effect": "Deny", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"}, "Action": "kms:Decrypt"}
+DOCUMENTS, OBJECTS = "clinic-documents", "arn:aws:s3:::clinic-documents"
+OF_DOCUMENTS = ("alias", "bucket clinic-documents", "key ", "rule", "settings", "state")
+"""What the key of the documents adds."""
 ANSWERS = ("--answers", "examples/vercel.yaml", "--yes")
 
 
@@ -182,6 +187,33 @@ def shell(command: str) -> Does:
         night.paste(command, folder=night.cloud.folder)
 
     return do
+
+
+def documents(change: Callable[[Any, str], object]) -> Does:
+    """A stack with a bucket of documents and their key, as it should be, and then what somebody did to the bucket."""
+
+    def do(night: Night) -> None:
+        s3 = night.cloud.client("s3")
+        s3.create_bucket(Bucket=DOCUMENTS)
+        words = ("setup", "--stack", "production", "--document-buckets", DOCUMENTS, "--documents-key", "yes", "--yes")
+        night.wizard(*words, "--non-interactive")
+        key: str = night.cloud.outputs()["documentsKeyArn"]
+        s3.put_bucket_encryption(Bucket=DOCUMENTS, ServerSideEncryptionConfiguration=dict(default_encryption(key)))
+        statements = bucket_statements(bucket=DOCUMENTS, key_arn=key)
+        s3.put_bucket_policy(Bucket=DOCUMENTS, Policy=policy(*statements))
+        change(s3, key)
+
+    return do
+
+
+def _documents_open(s3: Any, key: str) -> None:
+    reads = {"Effect": "Allow", "Principal": {"AWS": STRANGER}, "Action": "s3:GetObject", "Resource": f"{OBJECTS}/*"}
+    s3.put_bucket_policy(Bucket=DOCUMENTS, Policy=policy(reads, *bucket_statements(bucket=DOCUMENTS, key_arn=key)))
+
+
+def _documents_under_s3_s_keys(s3: Any, key: str) -> None:
+    by_s3 = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    s3.put_bucket_encryption(Bucket=DOCUMENTS, ServerSideEncryptionConfiguration={"Rules": [by_s3]})
 
 
 def settings(change: Callable[[str], str]) -> Does:
@@ -864,6 +896,13 @@ EVIDENCE = (
         ),
     ),
     Fault(name="bucket-open-to-another-account", do=_bucket_open(BUCKET)),
+    Fault(
+        name="documents-public",
+        do=documents(lambda s3, key: s3.delete_public_access_block(Bucket=DOCUMENTS)),
+        stays=OF_DOCUMENTS,
+    ),
+    Fault(name="documents-open-to-another-account", do=documents(_documents_open), stays=OF_DOCUMENTS),
+    Fault(name="documents-under-s3s-keys", do=documents(_documents_under_s3_s_keys), stays=OF_DOCUMENTS),
     Fault(name="access-logs-open-to-another-account", do=_bucket_open(ACCESS_LOG_BUCKET)),
     Fault(
         name="bucket-of-old-tls",

@@ -60,6 +60,7 @@ NAMES: Mapping[Topic, str] = {
     Topic.LOGS: "logs",
     Topic.SIGN_IN: "sign-in",
     Topic.ALERTS: "alerts",
+    Topic.DOCUMENTS: "documents",
 }
 _BY_TITLE = {str(topic): name for topic, name in NAMES.items()}
 _STATES = {GOOD: GOOD, WRONG: WRONG, UNKNOWN: UNKNOWN, "needs a person": PERSON}

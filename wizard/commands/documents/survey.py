@@ -150,7 +150,7 @@ class Documents:
         return (Place.LOCKED, state.lock) if state.lock else (Place.TO_MOVE, "")
 
     def move(self, versions: list[ObjectVersion], on_progress: OnProgress = lambda done: None) -> tuple[Left, ...]:
-        """Move these objects. Returns those that S3 refused. Raises PermissionDenied where it denies all of the first."""
+        """Move these objects. Returns those that S3 refused. Raises PermissionDenied where all of the first are."""
         left: list[Left] = []
         for start in range(0, len(versions), _CHUNK):
             chunk = versions[start : start + _CHUNK]
