@@ -29,6 +29,14 @@ _REST_JSON_ROUTES = {
 }
 
 
+_ENCRYPTION_OF_UPLOAD = {
+    "ServerSideEncryption": "HTTP_X_AMZ_SERVER_SIDE_ENCRYPTION",
+    "SSEKMSKeyId": "HTTP_X_AMZ_SERVER_SIDE_ENCRYPTION_AWS_KMS_KEY_ID",
+    "SSECustomerAlgorithm": "HTTP_X_AMZ_SERVER_SIDE_ENCRYPTION_CUSTOMER_ALGORITHM",
+}
+"""The parameters of an upload to S3 that a bucket's policy may have conditions on, by their headers."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Call:
     """One AWS call: service, operation, caller and parameters."""
@@ -80,6 +88,8 @@ def read_call(environ: dict[str, Any]) -> Call:
     operation = operation or _REST_JSON_ROUTES.get((service, environ.get("PATH_INFO", "")), "")
     if service == "s3" and environ["REQUEST_METHOD"] == "PUT" and "encryption" in query and "/" in _key(environ):
         operation, parameters = "UpdateObjectEncryption", _new_encryption(query, read_body(environ))
+    elif service == "s3":
+        parameters = {name: environ[header] for name, header in _ENCRYPTION_OF_UPLOAD.items() if header in environ}
     return Call(
         service=service,
         operation=operation or _routed(service, environ),

@@ -95,6 +95,7 @@ REQUEST_PATCHES: tuple[Patch[RequestPatch], ...] = (
     _request(cloudtrail.delete_trail_by_arn, "cloudtrail", "DeleteTrail"),
     _request(cloudtrail.replace_advanced_selectors, "cloudtrail", "PutEventSelectors"),
     _request(keys.enforce_key_of_object, "s3", "GetObject"),
+    _request(object_encryption.refuse_other_encryption, "s3", "PutObject"),
     _request(object_encryption.update_object_encryption, "s3", "UpdateObjectEncryption"),
     _request(keys.refuse_arn_of_other_region, "kms"),
     _request(keys.enforce_key_policy, "kms"),

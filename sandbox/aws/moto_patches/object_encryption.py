@@ -5,13 +5,15 @@ Reads and changes moto's objects in this process.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from moto.s3.models import FakeDeleteMarker, FakeKey, s3_backends
 
 from sandbox.arns import parse as parse_arn
+from sandbox.aws.iam.policy import Request, applies, statements
 from sandbox.aws.iam.principals import Principal
 from sandbox.aws.moto_patches.kms import keys
 from sandbox.aws.protocol import AwsError, Call, Response
@@ -58,6 +60,35 @@ def update_object_encryption(call: Call, caller: Principal | None) -> Response:
     item.encryption, item.kms_key_id = "aws:kms", arn
     item.bucket_key_enabled = call.parameters.get("BucketKeyEnabled") == "true"
     return Response(status=200, body=b"", content_type="application/xml")
+
+
+_CONDITIONS = {
+    "ServerSideEncryption": "s3:x-amz-server-side-encryption",
+    "SSEKMSKeyId": "s3:x-amz-server-side-encryption-aws-kms-key-id",
+    "SSECustomerAlgorithm": "s3:x-amz-server-side-encryption-customer-algorithm",
+}
+
+
+def refuse_other_encryption(call: Call, caller: Principal | None) -> None:
+    """A bucket's policy may deny an upload by the encryption that it asks for. Moto ignores conditions.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/amazon-s3-policy-keys.html
+    """
+    bucket, _, name = call.path.lstrip("/").partition("/")
+    stored = s3_backends[ACCOUNT]["aws"].buckets.get(bucket)
+    if stored is None or stored.policy is None:
+        return
+    context = {key: (call.parameters[field],) for field, key in _CONDITIONS.items() if field in call.parameters}
+    request = Request(action="s3:PutObject", resource=f"arn:aws:s3:::{bucket}/{name}", context=context)
+    for statement in statements(json.loads(stored.policy)):
+        if statement.get("Effect") == "Deny" and is_about_encryption(statement) and applies(statement, request):
+            raise AwsError("AccessDenied", "Access Denied, with an explicit deny in a resource-based policy", 403)
+
+
+def is_about_encryption(statement: Mapping[str, Any]) -> bool:
+    """Whether a statement of a bucket's policy has conditions on the encryption of an upload, and no others."""
+    keys = {key.lower() for operands in (statement.get("Condition") or {}).values() for key in operands}
+    return bool(keys) and keys <= {*_CONDITIONS.values()}
 
 
 def _needed(item: FakeKey, arn: str) -> Iterator[tuple[str, tuple[str, ...]]]:

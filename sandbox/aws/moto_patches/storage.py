@@ -15,6 +15,7 @@ from moto.s3.models import FakeBucket, PublicAccessBlock, S3Backend
 from moto.s3.responses import S3Response
 from moto.secretsmanager.models import secretsmanager_backends
 
+from sandbox.aws.moto_patches.object_encryption import is_about_encryption
 from sandbox.aws.protocol import Call, Response, json_response
 from sandbox.state import ACCOUNT
 
@@ -147,7 +148,12 @@ def treat_endpoint_as_tls() -> None:
         document = json.loads(bucket.policy)
         statements = document["Statement"]
         statements = statements if isinstance(statements, list) else [statements]
-        others = [statement for statement in statements if not _is_about_transport(statement.get("Condition", {}))]
+        others = [
+            statement
+            for statement in statements
+            # Those about the encryption of an upload are in `object_encryption.refuse_other_encryption`.
+            if not _is_about_transport(statement.get("Condition", {})) and not is_about_encryption(statement)
+        ]
         # A stand-in for the bucket, which other requests use at the same time: only its policy is read.
         without_transport: Any = SimpleNamespace(
             policy=json.dumps({**document, "Statement": others}).encode() if others else None

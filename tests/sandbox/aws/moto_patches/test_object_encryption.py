@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from components.policies.document_buckets import bucket_statements
+
 ACCOUNT = "123456789012"
 ROOT = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*", "Resource": "*"}
 
@@ -100,6 +102,24 @@ def test_a_key_of_another_account_is_refused(s3: Any, bucket: str, key: str) -> 
     s3.put_object(Bucket=bucket, Key="scan", Body=b"x")
     code, message = refusal(s3, bucket, "scan", key.replace(ACCOUNT, "999988887777"))
     assert code == "AccessDenied" and "same account" in message
+
+
+def test_a_bucket_s_policy_refuses_uploads_by_the_encryption_that_they_ask_for(s3: Any, bucket: str, key: str) -> None:
+    statements = bucket_statements(bucket=bucket, key_arn=key)
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": statements}))
+    accepted: tuple[dict[str, Any], ...] = ({}, {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key})
+    refused: tuple[dict[str, Any], ...] = (
+        {"ServerSideEncryption": "AES256"},
+        {"ServerSideEncryption": "aws:kms"},
+        {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key[:-4] + "0000"},
+        {"ServerSideEncryption": "aws:kms:dsse", "SSEKMSKeyId": key},
+    )
+    for how in accepted:
+        s3.put_object(Bucket=bucket, Key="scan", Body=b"x", **how)
+    for how in refused:
+        with pytest.raises(ClientError, match="AccessDenied"):
+            s3.put_object(Bucket=bucket, Key="scan", Body=b"x", **how)
+    assert s3.get_object(Bucket=bucket, Key="scan")["Body"].read() == b"x"
 
 
 def test_a_key_is_used_through_s3_only_where_its_policy_says_so(cloud: Any, s3: Any, bucket: str) -> None:
