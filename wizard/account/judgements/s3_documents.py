@@ -203,7 +203,6 @@ def check_document_buckets(facts: StackFacts) -> Iterator[Notice]:
         else:
             yield from _encryption(facts, bucket)
             yield from _transport(facts, bucket)
-            yield _kept(bucket)
 
 
 def _without_bucket(facts: StackFacts, name: str) -> str:
@@ -287,13 +286,18 @@ def _transport(facts: StackFacts, bucket: DocumentBucket) -> Iterator[Notice]:
     )
 
 
-def _kept(bucket: DocumentBucket) -> Notice:
+@judgement()
+def check_document_versions(facts: StackFacts) -> Iterator[Notice]:
     """What is kept of a document that is overwritten or deleted: the application's own decision."""
-    subject = f"the bucket of documents {bucket.name}"
-    lock = f", {bucket.lock}" if bucket.lock else ""
-    if bucket.versioned:
-        return Notice.good(f"keeps earlier versions{lock}", subject=subject)
-    return Notice.person(f"{subject} keeps no earlier versions: a document that is overwritten or deleted is lost")
+    for _, bucket in _buckets(facts):
+        if isinstance(bucket, DocumentBucket):
+            subject = f"the bucket of documents {bucket.name}"
+            lock = f", {bucket.lock}" if bucket.lock else ""
+            if bucket.versioned:
+                yield Notice.good(f"keeps earlier versions{lock}", subject=subject)
+            else:
+                lost = "a document that is overwritten or deleted is lost"
+                yield Notice.person(f"{subject} keeps no earlier versions: {lost}")
 
 
 # --- the objects
@@ -398,5 +402,6 @@ OTHER_CHECKS: tuple[Judgement, ...] = (
     check_documents_key_policy,
     check_document_access,
     check_document_buckets,
+    check_document_versions,
     check_document_objects,
 )

@@ -22,6 +22,7 @@ from wizard.account.judgements.s3_documents import (
     check_document_access,
     check_document_buckets,
     check_document_objects,
+    check_document_versions,
     check_documents_key,
     check_documents_key_policy,
     default_encryption,
@@ -212,6 +213,11 @@ def test_a_sample_that_takes_the_right_to_read_documents_is_not_demanded(stack: 
     stack.aws.s3_documents.samples[BUCKET] = DENIED
     [notice] = stack.notices(check_document_objects)
     assert notice.state is State.PERSON and "--dry-run" in notice.command
+
+
+def test_a_bucket_without_versions_is_the_application_s_decision_and_turns_no_requirement(stack: CheckedStack) -> None:
+    [notice] = with_bucket(stack, versioned=False).notices(check_document_versions)
+    assert (notice.state, notice.requirements) == (State.PERSON, ())
 
 
 @pytest.mark.parametrize("check", [check_document_access, check_document_buckets])
