@@ -69,6 +69,9 @@ ITEMS: dict[str, set[str]] = {
     "backup-deleted": {"backup"},
     "backup-of-junk": {"backup"},
     "alerts-that-nobody-receives": {"alerts"},
+    "documents-public": {"documents"},
+    "documents-open-to-another-account": {"documents"},
+    "documents-under-s3s-keys": {"documents"},
     "role-of-a-vendor": {"others"},
 }
 """The items of the evidence that are wrong or unknown with a fault, and no other. Who can delete the key is a question
@@ -86,8 +89,10 @@ OPENING = (
     "access-logs-open-to-another-account",
     "logs-key-of-another-account",
     "logs-key-grant-of-another-account",
+    "documents-public",
+    "documents-open-to-another-account",
 )
-"""The faults that let somebody use the key, become the application, or read or delete the logs."""
+"""The faults that let somebody use the key, become the application, or read or delete the logs or documents."""
 
 
 NONE_DONE = Fault(name="none", do=NOTHING)
