@@ -16,6 +16,7 @@ from wizard.inputs.application.sources import PACKAGE, imported, read_sources
 from wizard.inputs.application_readers import FORMER_KEYS, ApplicationCode
 
 Change = Edit | Whole
+_KMS = re.compile(r"client-kms|\bKMSClient\b")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,7 @@ def _changes(application: Application, parts: tuple[Part, ...]) -> Iterator[Chan
         return
     if Kind.MODULE in kinds:
         yield from _moved(application)
-    if Kind.START in kinds:
+    if kinds & {Kind.START, Kind.MODULE}:
         yield from start.changes(application)
     yield from _around_handlers(application)
     if application.library == PACKAGE:
@@ -88,8 +89,9 @@ def _moved(application: Application) -> Iterator[Change]:
     kept, after = _fitting(application, [*edits])
     moved = {change.file for change in kept}
     for loader in sorted(application.loaders - moved):
-        before = {name for name in sources.code if sources.imports_any(name, (loader,))}
-        if not before & moved or any(after.sources.imports_any(name, (loader,)) for name in after.sources.code):
+        before = {name for name in sources.imports if sources.imports_any(name, (loader,))}
+        is_used = any(after.sources.imports_any(name, (loader,)) for name in after.sources.imports)
+        if not before & moved or is_used or not _KMS.search(sources.files[loader]):
             continue
         yield Whole(
             file=loader,
@@ -113,7 +115,9 @@ def _around_handlers(application: Application) -> Iterator[Edit]:
     library = application.library
     for name in dict.fromkeys(handler.file for handler in application.handlers):
         text = application.sources.files[name]
-        handlers = [handler for handler in application.handlers if handler.file == name and handler.edits]
+        # A file that encrypts itself gets its import from there.
+        changes = () if name in application.ciphers else application.handlers
+        handlers = [handler for handler in changes if handler.file == name and handler.edits]
         for handler in handlers:
             reason = f"{handler.name}: on Vercel the key can be loaded only in a request"
             yield from (

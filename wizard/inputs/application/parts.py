@@ -290,7 +290,7 @@ class Application:
             yield Part(kind=Kind.STORAGE, file=name, line=line, what=what)
 
     def _packages(self) -> Iterator[Part]:
-        if not self.users:
+        if self.library != PACKAGE or not (self.users or any(self._modules())):
             return
         if self.packages:
             yield Part(kind=Kind.PACKAGES, file="package.json", what=f"does not name {', '.join(self.packages)}")

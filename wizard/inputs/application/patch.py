@@ -55,8 +55,9 @@ def make_patch(folder: Path, use: KeyUse) -> Patch:
     """The patch of the application in a folder. Raises UsageError where no application on Node is in it."""
     application = read_application(folder, use)
     if application.framework is None:
-        message = f"{clean(str(folder))} has no package.json of a framework on Node that is known"
-        raise UsageError(message, "name the application's folder by EONPRO_APP_FOLDER")
+        file, has_file = folder / "package.json", (folder / "package.json").exists()
+        what = "cannot be read, or names no framework that is known" if has_file else "does not exist"
+        raise UsageError(f"{clean(str(file))} {what}", "name the folder of an application on Node by EONPRO_APP_FOLDER")
     changes = changes_of(application)
     root = _root(folder)
     below = os.path.relpath(folder.resolve(), root)

@@ -241,6 +241,33 @@ def test_a_module_that_others_use_stays_and_its_faults_are_named(tmp_path: Path)
     assert any("kms.ts:21: can make a data key of its own" in line for line in patch.by_hand)
 
 
+def test_a_file_that_is_more_than_the_loading_of_the_key_stays(tmp_path: Path) -> None:
+    folder = copy("next", tmp_path)
+    module, environment = folder / "src/lib/security/phi-encryption.ts", folder / "src/lib/env.ts"
+    environment.write_text("export const env = { wrapped: process.env.ENCRYPTED_PHI_KEY, port: process.env.PORT };\n")
+    text = module.read_text().replace("import { encryptionKey", "import { env } from '../env';\nimport { encryptionKey")
+    module.write_text(text.replace("  loadedKey ??= await", "  log(`${env.wrapped?.length}`);\n  loadedKey ??= await"))
+    (folder / "scripts").mkdir()
+    (folder / "scripts/key.ts").write_text("import { usesKms } from '../src/lib/security/kms';\nusesKms();\n")
+    apply(make_patch(folder, ON_VERCEL), tmp_path / "a.patch")
+    assert environment.exists() and (folder / "src/lib/security/kms.ts").exists()
+    assert "env" not in module.read_text().split("export function")[0].replace("process.env", "")
+
+
+def test_an_application_without_any_code_for_its_key_gets_the_start_the_packages_and_the_check(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/page.tsx").write_text("export default function Page() { return null; }\n")
+    (tmp_path / "package.json").write_text('{"scripts":{"build":"next build"},"dependencies":{"next":"14.2.0"}}')
+    (tmp_path / "tsconfig.json").write_text("{}")
+    patch = make_patch(tmp_path, ON_VERCEL)
+    apply(patch, tmp_path / "a.patch")
+    assert "await startWithKey();" in (tmp_path / "instrumentation.ts").read_text()
+    assert json.loads((tmp_path / "package.json").read_text())["scripts"]["prebuild"] == "npx @eonpro/phi check"
+    # Next.js 14 does not run it without a setting.
+    [left] = patch.by_hand
+    assert "instrumentationHook" in left and make_patch(tmp_path, ON_VERCEL).text == ""
+
+
 def test_of_two_files_of_one_shape_each_is_moved_and_of_two_servers_none_is_guessed(tmp_path: Path) -> None:
     folder = copy("express", tmp_path)
     shutil.copy(folder / "lib/records.js", folder / "lib/records2.js")
@@ -305,5 +332,5 @@ def test_no_place_but_a_plain_file_outside_of_git_is_written(tmp_path: Path, pla
 
 
 def test_a_folder_without_an_application_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no package.json of a framework"):
+    with pytest.raises(UsageError, match="package.json does not exist"):
         make_patch(tmp_path, ON_VERCEL)
