@@ -92,8 +92,16 @@ def requires(folder: Path, package: str) -> bool:
 def checks_key(folder: Path) -> bool:
     """Whether a file of its build or of its start runs `phi check`."""
     files = _Files(folder)
-    named = (name for name in files.names() if name in _STARTS or name.startswith("Dockerfile"))
-    return any(re.search(r"(?:@eonpro/|\b)phi[\"', ]+check\b", files.content(name)) for name in named)
+    return any(runs_check(name, files.content(name)) for name in files.names() if _starts(name))
+
+
+def runs_check(name: str, text: str) -> bool:
+    """Whether a file of the folder builds or starts the application, and runs `phi check`."""
+    return _starts(name) and re.search(r"(?:@eonpro/|\b)phi[\"', ]+check\b", text) is not None
+
+
+def _starts(name: str) -> bool:
+    return name in _STARTS or name.startswith("Dockerfile")
 
 
 class _Files:

@@ -25,7 +25,7 @@ def changes(application: Application) -> Iterator[Edit]:
         edits += _added(text, "dependencies", name, version, reason)
         wanted.setdefault("dependencies", {})[name] = version
     scripts = application.package.get("scripts")
-    if application.script and isinstance(scripts, dict) and f"{PACKAGE} check" not in json.dumps(scripts):
+    if application.script and isinstance(scripts, dict) and not application.checks_key:
         for name, command in _checked(application, scripts).items():
             reason = "a deployment without its key fails here, not with the first patient"
             edits += _changed(text, scripts, name, command, reason)

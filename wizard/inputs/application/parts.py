@@ -3,7 +3,6 @@
 Judges by the text of the files. The patch is made from the same parts: what it names is what the patch adds.
 """
 
-import json
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
@@ -17,7 +16,7 @@ from components.settings.variables import VariableNames
 from wizard.core import safe_text
 from wizard.inputs.application.handlers import Handler, Wrapper, find_handlers, find_wrappers
 from wizard.inputs.application.sources import PACKAGE, Sources, imported, inert, line_of, read_sources, without_comments
-from wizard.inputs.application_folder import framework_of
+from wizard.inputs.application_folder import framework_of, runs_check
 from wizard.targets.port import deploy_targets
 
 if TYPE_CHECKING:
@@ -196,6 +195,11 @@ class Application:
         return next((name for name in names if isinstance(self._scripts.get(name), str)), None)
 
     @cached_property
+    def checks_key(self) -> bool:
+        """Whether its build or its start runs `phi check`."""
+        return any(runs_check(name, text) for name, text in self.sources.files.items())
+
+    @cached_property
     def dependencies(self) -> frozenset[str]:
         """The packages that it names."""
         groups = (self.package.get(group) for group in ("dependencies", "devDependencies", "optionalDependencies"))
@@ -294,7 +298,7 @@ class Application:
             return
         if self.packages:
             yield Part(kind=Kind.PACKAGES, file="package.json", what=f"does not name {', '.join(self.packages)}")
-        if self.script and f"{PACKAGE} check" not in json.dumps(self._scripts):
+        if self.script and not self.checks_key:
             when = "build" if self.use.builds_with_variables else "start"
             what = f"the {when} does not check the variables of the key ({CHECK})"
             yield Part(kind=Kind.CHECK, file="package.json", what=what)

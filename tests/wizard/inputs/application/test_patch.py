@@ -268,6 +268,15 @@ def test_an_application_without_any_code_for_its_key_gets_the_start_the_packages
     assert "instrumentationHook" in left and make_patch(tmp_path, ON_VERCEL).text == ""
 
 
+def test_a_check_in_the_image_is_enough(tmp_path: Path) -> None:
+    folder = copy("express", tmp_path)
+    image = folder / "Dockerfile"
+    image.write_text(image.read_text().replace('"npm", "start"', '"sh", "-c", "npx @eonpro/phi check && npm start"'))
+    apply(make_patch(folder, ON_ECS), tmp_path / "a.patch")
+    assert list(json.loads((folder / "package.json").read_text())["scripts"]) == ["start"]
+    assert missing_parts(folder, ON_ECS) == ()
+
+
 def test_of_two_files_of_one_shape_each_is_moved_and_of_two_servers_none_is_guessed(tmp_path: Path) -> None:
     folder = copy("express", tmp_path)
     shutil.copy(folder / "lib/records.js", folder / "lib/records2.js")
