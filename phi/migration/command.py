@@ -78,7 +78,7 @@ def _run(options: argparse.Namespace, environment: Mapping[str, str], progress: 
     database = Database(options.dsn, read_only=True)
     try:
         relation = find_relation(database, options.table)
-        table = _inspected(relation, selection, write=write)
+        table = inspected(relation, selection, write=write)
     finally:
         # Before the workers are forked: they must not share a connection.
         database.close()
@@ -122,7 +122,7 @@ def _selection(options: argparse.Namespace) -> ColumnSelection:
     )
 
 
-def _inspected(relation: Relation, selection: ColumnSelection, *, write: bool) -> Table:
+def inspected(relation: Relation, selection: ColumnSelection, *, write: bool) -> Table:
     """The table, ready for a run. Raises UsageError with all problems, and the SQL for a column that is missing."""
     missing = [name for name in selection.columns if name not in relation.columns]
     problems = [*relation.problems, *key_problems(selection, relation.columns)]

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from phi.adapters.django import EncryptedTextField
 from phi.adapters.sqlalchemy import EncryptedText
 from tests.phi.adapters.django_settings import CIPHER, cipher
-from tests.phi.reencryption.postgres import Server, running
+from tests.phi.reencryption.postgres import Server
 
 pytestmark = pytest.mark.needs("postgresql")
 
@@ -39,12 +39,11 @@ class PatientOfPostgres(models.Model):  # type: ignore[misc]  # Django comes wit
         managed = False
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with running("fsync=off") as server:
-        connections["postgresql"].settings_dict["HOST"] = str(server.folder)
-        yield server
-        connections["postgresql"].close()
+@pytest.fixture(autouse=True)
+def django_connection(server: Server) -> Iterator[None]:
+    connections["postgresql"].settings_dict["HOST"] = str(server.folder)
+    yield
+    connections["postgresql"].close()
 
 
 @pytest.mark.thorough

@@ -19,7 +19,7 @@ from phi.adapters.django import EncryptedTextField, ExactSearchField, InClinic, 
 from phi.adapters.django.checks import check_model_admin
 from tests.phi.adapters import django_settings as django_settings
 from tests.phi.key_sources import CountingSource
-from tests.phi.reencryption.postgres import Server, running
+from tests.phi.reencryption.postgres import Server
 
 FORMER, CURRENT = b"1" * 32, b"2" * 32
 SOURCE, READING = CountingSource(FORMER), CountingSource(FORMER)
@@ -237,19 +237,21 @@ def test_the_admin_may_search_by_what_the_model_can_look_up() -> None:
     assert errors("email", "=email__exact", "email__icontains", "email__search") == ["phi.E006"] * 4
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with running("fsync=off") as server:
-        connections["postgresql"].settings_dict["HOST"] = str(server.folder)
-        with connections["postgresql"].schema_editor() as editor:
-            editor.create_model(Named)
-        yield server
-        connections["postgresql"].close()
+@pytest.fixture
+def postgresql(server: Server) -> Iterator[str]:
+    """The name of Django's connection to the server, with the table."""
+    connections["postgresql"].settings_dict["HOST"] = str(server.folder)
+    with connections["postgresql"].schema_editor() as editor:
+        editor.create_model(Named)
+    yield "postgresql"
+    with connections["postgresql"].schema_editor() as editor:
+        editor.delete_model(Named)
+    connections["postgresql"].close()
 
 
 @pytest.mark.needs("postgresql")
-def test_words_are_found_and_stay_in_step_in_postgresql(server: Server) -> None:
-    named = Named.objects.using("postgresql")
+def test_words_are_found_and_stay_in_step_in_postgresql(postgresql: str) -> None:
+    named = Named.objects.using(postgresql)
     first = named.create(name="Jöhn O'Brien", phone="+1 (555) 010-2345")
     named.bulk_create([Named(name=f"Mary Smith {n}", phone=f"555 030 {n:04}", person=first) for n in range(200)])
     for query, expected in {"jo": 1, "obri 2345": 1, "MARY smi": 200, "mary 0007": 1, "zzz": 0, "--": 0}.items():

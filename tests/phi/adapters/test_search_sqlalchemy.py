@@ -18,7 +18,7 @@ from phi import CachedKey, PhiFields
 from phi.adapters.sqlalchemy import EncryptedText, ExactSearch, InClinic, WordSearch, searchable, true_hits
 from phi.search import ExactIndex
 from tests.phi.key_sources import CountingSource
-from tests.phi.reencryption.postgres import Server, running
+from tests.phi.reencryption.postgres import Server
 
 FORMER, CURRENT = b"1" * 32, b"2" * 32
 SOURCE = CountingSource(FORMER)
@@ -213,12 +213,6 @@ def test_a_search_column_is_over_encrypted_texts_of_its_own_table() -> None:
             build()
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with running("fsync=off") as server:
-        yield server
-
-
 @pytest.mark.needs("postgresql")
 def test_words_are_found_and_stay_in_step_in_postgresql(server: Server) -> None:
     url = sa.URL.create(
@@ -244,4 +238,5 @@ def test_words_are_found_and_stay_in_step_in_postgresql(server: Server) -> None:
         assert first in true_hits(hits("mary 2345"), tokens="mary 2345")
         with pytest.raises(InvalidRequestError, match="true_hits"):
             session.execute(sa.select(Named.id).where(~Named.tokens.search("mary")))
+    Named.__table__.drop(engine)  # type: ignore[attr-defined]
     engine.dispose()
