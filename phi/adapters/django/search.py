@@ -14,6 +14,7 @@ from django.core.exceptions import EmptyResultSet, FieldError
 from django.db import models
 from django.db.migrations.operations import AddField, AlterField, RenameField, SeparateDatabaseAndState
 from django.db.migrations.operations.base import Operation
+from django.db.models.expressions import NegatedExpression
 from django.db.models.lookups import Lookup
 from django.db.models.signals import class_prepared
 from django.db.models.sql.subqueries import InsertQuery, UpdateQuery
@@ -279,7 +280,8 @@ class CandidateLookup(Lookup):  # type: ignore[misc]
 
     def column(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
         """The search column. Raises FieldError where the condition is negated and would leave out too many rows."""
-        if self.may_be_others and negated_candidates(compiler.query.where):
+        query = compiler.query
+        if self.may_be_others and any(map(negated_candidates, (query.where, *query.annotations.values()))):
             raise FieldError(NEGATED)
         sql, parameters = self.process_lhs(compiler, connection)
         return sql, [*parameters]
@@ -338,14 +340,12 @@ def lookup(field: Any, name: str) -> type[CandidateLookup] | None:
 
 
 def negated_candidates(node: Any, negated: bool = False) -> bool:
-    """Whether a condition negates a lookup that finds others too."""
-    negated ^= getattr(node, "negated", False)
-    return any(
-        negated_candidates(child, negated)
-        if hasattr(child, "children")
-        else negated and isinstance(child, CandidateLookup) and child.may_be_others
-        for child in getattr(node, "children", ())
-    )
+    """Whether a condition, or an expression with conditions, negates a lookup that finds others too."""
+    negated ^= getattr(node, "negated", False) or isinstance(node, NegatedExpression)
+    if isinstance(node, CandidateLookup):
+        return negated and node.may_be_others
+    parts = node.get_source_expressions() if hasattr(node, "get_source_expressions") else ()
+    return any(negated_candidates(part, negated) for part in parts)
 
 
 def with_parameters(placeholder: str, value: Any, compiler: Any) -> tuple[str, Any]:

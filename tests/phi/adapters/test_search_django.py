@@ -12,7 +12,7 @@ import pytest
 from django.contrib import admin
 from django.core.exceptions import FieldError
 from django.db import connection, connections, models
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, When
 
 from phi import CachedKey, PhiFields
 from phi.adapters.django import EncryptedTextField, ExactSearchField, InClinic, WordSearchField, true_hits
@@ -186,8 +186,14 @@ def test_what_has_no_value_is_found_by_nothing_and_negations_are_whole() -> None
     rest = Contact.objects.exclude(email="jane@example.org").order_by("id")
     assert [contact.email for contact in rest] == ["unknown@example.com", None]
     assert Contact.objects.filter(email=None).count() == 1 == Contact.objects.filter(~Q(email=None), pk=2).count()
-    with pytest.raises(FieldError, match="true_hits"):
-        Contact.objects.exclude(phone=InClinic(7, "2345")).count()
+    wanted = Q(phone=InClinic(7, "2345"))
+    for negation in (~wanted, ~(wanted & Q(pk=1)), Q(pk=1) | ~wanted):
+        with pytest.raises(FieldError, match="true_hits"):
+            Contact.objects.filter(negation).count()
+        with pytest.raises(FieldError, match="true_hits"):
+            [*Contact.objects.annotate(other=Case(When(negation, then=1), default=0)).values("other")]
+    asked = Contact.objects.annotate(hit=Case(When(wanted, then=1), default=0)).order_by("id")
+    assert [*asked.values_list("hit", flat=True)] == [0, 0, 0]
 
 
 @pytest.mark.parametrize(
