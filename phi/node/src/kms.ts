@@ -66,10 +66,9 @@ async function vercelCredentials(environment: Environment, region: string): Prom
   const roleArn = environment[ROLE_ARN];
   if (!roleArn) throw new MissingVariable(`${ROLE_ARN} is not set.`);
   try {
-    // An application elsewhere has not installed it, and its bundler must not look for it.
-    const { awsCredentialsProvider } = await import(
-      /* webpackIgnore: true */ /* turbopackIgnore: true */ "@vercel/oidc-aws-credentials-provider"
-    );
+    // Only inside of `try` a bundler takes a package that is not installed for a warning: an application elsewhere has
+    // none. And only a plain import is traced: a deployment on Vercel has the files that the build found.
+    const { awsCredentialsProvider } = await import("@vercel/oidc-aws-credentials-provider");
     return awsCredentialsProvider({ roleArn, clientConfig: { region } });
   } catch {
     throw new MissingVariable("The package @vercel/oidc-aws-credentials-provider is not installed: on Vercel it brings the token.");

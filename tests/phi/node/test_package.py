@@ -149,6 +149,24 @@ def test_the_bundle_of_a_server_is_small_and_runs_without_the_provider_of_vercel
     assert node(application, "server.mjs").stdout == "function KeyNotLoaded\n"
 
 
+def test_a_bundle_holds_the_provider_of_vercel_where_it_is_installed_and_is_made_without_it(
+    application: Path, tmp_path: Path
+) -> None:
+    """A deployment on Vercel has the files that its build found, and no others."""
+    source = 'import { withKey } from "@eonpro/phi"; console.log(typeof withKey);'
+    options = ("--platform=node", "--format=esm", "--external:@aws-sdk/*", "--outfile=server.mjs")
+    (application / "server.ts").write_text(source)
+    assert bundle(application, "server.ts", *options).returncode == 0
+    assert "getVercelOidcToken" in (application / "server.mjs").read_text()
+    (tmp_path / "node_modules").mkdir()
+    (tmp_path / "node_modules" / "@eonpro").symlink_to(modules() / "@eonpro")
+    (tmp_path / "server.ts").write_text(source)
+    built = bundle(tmp_path, "server.ts", *options, "--preserve-symlinks")
+    assert built.returncode == 0, built.stderr
+    assert "getVercelOidcToken" not in (tmp_path / "server.mjs").read_text()
+    assert node(tmp_path, "server.mjs").stdout == "function\n"
+
+
 def bundle(application: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     esbuild = node_package.packages(node_package.PACKAGE) / "esbuild" / "bin" / "esbuild"
     return node(application, str(esbuild), *arguments, "--bundle", "--log-level=error")
