@@ -13,6 +13,7 @@ from typing import Any
 from components.policies.document_buckets import MOVE_ACTIONS
 from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
 from components.policies.s3_documents import DOCUMENT_USE_ACTIONS, through_s3_condition
+from components.settings.arn import Arn
 from wizard.account.facts import StackFacts
 from wizard.commands import deployed_stack
 from wizard.commands.documents import DocumentsOptions, output
@@ -22,18 +23,24 @@ from wizard.core.clients import Clients, Request
 from wizard.core.cost import prices
 from wizard.core.errors import Cancelled, PermissionDenied, ResourceError, SetupError, UsageError, known
 from wizard.core.models.s3_documents import DocumentBucket
-from wizard.core.next_command import Command, Text, wizard
+from wizard.core.next_command import Command, Text, shell, wizard
 from wizard.core.ports.run import UserInterface
 
 
 def run(options: DocumentsOptions, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
     """Exit code 1 if an object is not under the key at the end. Raises UsageError, ResourceError, Cancelled."""
+    if wrong := [each for each in options.from_key if (arn := Arn.find(each)) is None or arn.service != "kms"]:
+        listed = shell("aws", "kms", "list-keys")
+        raise UsageError(f"--from-key: {wrong[0]!r} is not the ARN of a KMS key, as S3 names it", listed)
     facts = deployed_stack.find(request, clients)
     deployed_stack.outputs_of(facts)
     bucket, key_arn = _bucket(facts, options), _key(facts)
     if options.batch is not None:
         return 0, output.show_batch(clients.ui, facts, bucket, key_arn, role=options.batch, prefix=options.prefix)
     _require_readable(facts, bucket, key_arn)
+    if not (request.yes or options.dry_run or clients.ui.interactive):
+        # Before thousands of calls, and not after them.
+        raise Cancelled("nothing was changed: nobody can be asked", _again(options, request, "--yes"))
     documents = Documents(
         s3=facts.aws.s3_documents,
         bucket=bucket,
@@ -132,7 +139,7 @@ def _every_version(options: DocumentsOptions, request: Request, ui: UserInterfac
         return options.versions == "all"
     if options.dry_run:
         return True
-    if not ui.interactive or request.yes:
+    if request.yes:
         raise UsageError(
             f"the bucket {bucket.name} has versions: --versions all moves each, --versions current leaves the earlier "
             "ones under their key",
@@ -145,7 +152,7 @@ def _every_version(options: DocumentsOptions, request: Request, ui: UserInterfac
 def _confirm(options: DocumentsOptions, request: Request, ui: UserInterface, before: Survey) -> None:
     prompt = f"Move {len(before.to_move):,} objects to the key of the documents?"
     why = "Afterwards nobody reads them without the use of that key; S3 does not change them back in place."
-    if not (ui.interactive and ui.confirm(prompt, default=False, why=why)):
+    if not ui.confirm(prompt, default=False, why=why):
         raise Cancelled("nothing was changed", _again(options, request, "--yes"))
 
 

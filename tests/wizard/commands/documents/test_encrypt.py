@@ -151,9 +151,15 @@ def test_a_person_sees_the_plan_and_consents() -> None:
 
 def test_nothing_is_moved_without_consent() -> None:
     world = world_of(a=S3_MANAGED)
-    with pytest.raises(Cancelled) as declined:
+    with pytest.raises(Cancelled) as unasked:
         encrypt(world, yes=False)
-    assert moves(world) == [] and declined.value.hint.endswith("--yes")
+    assert unasked.value.hint.endswith("--yes")
+    assert world.aws.s3_documents.log == [f"bucket {BUCKET}"], "nothing is counted for nobody"
+    world.ui.interactive = True
+    world.ui.confirms = [False]
+    with pytest.raises(Cancelled):
+        encrypt(world, yes=False)
+    assert moves(world) == []
 
 
 def test_of_a_versioned_bucket_a_person_decides_about_the_earlier_versions() -> None:
@@ -235,6 +241,12 @@ def test_a_bucket_of_another_region_is_refused() -> None:
     world.aws.s3_documents.buckets[BUCKET] = replace(bucket, region="eu-west-1")
     with pytest.raises(UsageError, match="own Region only"):
         encrypt(world)
+
+
+@pytest.mark.parametrize("name", ["alias/clinic", "1234abcd-12ab-34cd-56ef-1234567890ab", ROLE])
+def test_a_former_key_is_named_as_s3_names_it(name: str) -> None:
+    with pytest.raises(UsageError, match="not the ARN of a KMS key"):
+        encrypt(world_of(a=S3_MANAGED), "--from-key", name)
 
 
 # --- millions: S3 Batch Operations
