@@ -16,6 +16,7 @@ import pytest
 
 from tests.day_two import in_this_process, the_application
 from tests.onboarding.deployment import Deployment, RunningCommand, until
+from tools.documents.permissions.auditor import an_auditor
 
 BUCKET = "clinic-documents"
 ENCRYPT = ("documents", "encrypt", "--bucket", BUCKET, "--versions", "all", "--yes", "--json")
@@ -91,6 +92,17 @@ def killed_after(deployment: Deployment, moves: int, log: str) -> None:
     deployment.no_more_faults()
 
 
+def a_mover(deployment: Deployment) -> dict[str, str | None]:
+    """The environment of a user with the printed policies of an auditor and of `documents`, and nothing else."""
+    auditor, moving = (
+        in_this_process.run(deployment, "policy", name, "--json").document["policy"]
+        for name in ("auditor", "documents")
+    )
+    documents = [auditor, moving] if "Statement" in auditor else [*auditor.values(), moving]
+    statements = [statement for document in documents for statement in document["Statement"]]
+    return an_auditor(deployment, {"Version": "2012-10-17", "Statement": statements}, "mover")
+
+
 def moved_with_kills(deployment: Deployment, *, count: int, kills: int, before: Callable[[], None]) -> None:
     """Move so many documents with so many kills: all under the key, none lost, none done twice but those on the way."""
     key = with_documents_key(deployment)
@@ -103,7 +115,7 @@ def moved_with_kills(deployment: Deployment, *, count: int, kills: int, before: 
         killed_after(deployment, min(len(contents) // (2 * kills), 150), f"killed-{kill}")
         calls += deployment.calls()
     deployment.forget_calls()
-    last = in_this_process.run(deployment, *ENCRYPT, expect=1).document
+    last = in_this_process.run(deployment, *ENCRYPT, env=a_mover(deployment), expect=1).document
     calls += deployment.calls()
     after = stored(deployment)
     assert after.keys() == earlier.keys()
