@@ -129,3 +129,21 @@ def test_bytes_and_records_inside_documents_get_the_key_of_their_tenant() -> Non
     first = RecordReencryptor(old=(), new=NEW).of_tenant("7")
     plain = first.encrypt_fields(['{"name": "Jane"}'], ["1"], frozenset({"name"}), write=True)
     assert here.decrypt(json.loads(plain.records[0])["name"]) == "Jane"
+
+
+def test_a_row_that_changes_its_tenant_meanwhile_is_read_again_and_gets_the_key_of_the_new_one(
+    operator: Operator,
+) -> None:
+    patients = operator.patients
+    patients.fill(20)
+    worker = patients.worker(table=patients.table(replace(SELECTION, tenant_column="clinic")))
+    moved: list[int] = []
+
+    def on_read(_: str | None) -> None:
+        for number, clinic in ((2, 70), (3, 80)):
+            patients.run('update "Patient" set clinic = %s where id = %s', clinic, number)
+            moved.append(number)
+
+    counts = worker.process(None, on_read)
+    assert (counts.rereads, counts.remaining, moved) == (1, 0, [2, 3])
+    assert tenants_read(operator, key=NEW) == 20
