@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from components.settings.stored_values import HASH_KEY
+from wizard.account.facts import running
 from wizard.commands.rotate.evidence import read_json, record_tables
 from wizard.commands.rotate.versions import DataKeyStore
 from wizard.core.errors import PolicyRefusal, UsageError
 from wizard.core.models.rotation import DataKeyVersion
 from wizard.core.next_command import Command, Text, quote, shell, wizard
+from wizard.data_key import delivery
+from wizard.targets.port import deploy_target
 
 _DSN = ("--dsn", "postgresql://HOST/DATABASE")
 
@@ -41,8 +44,31 @@ def require_promotable(
     if former is not None and former.same_as == version.same_as:
         return  # The same key, wrapped again, or current already.
     require_reading(data_keys)
+    _require_tried(data_keys, former)
     again = hash_command(data_keys, version, advice="with the application's AWS credentials; then promote")
     _require_hashed(data_keys, version, files=files, no_hash_columns=no_hash_columns, again=again)
+
+
+def _require_tried(data_keys: DataKeyStore, current: DataKeyVersion | None) -> None:
+    """Raises PolicyRefusal where the application does not try the new key yet: until its next deployment it would not
+    find the rows under it.
+    """
+    if current is None:
+        return
+    context = data_keys.deployed.reachable()
+    variables = delivery.variables_of(context, current.wrapped)
+    targets = [deploy_target(name) for name in context.targets]
+    problems = [problem for target in targets if (problem := target.missing(context, variables))]
+    problems += [
+        f"{deploy_target(instances.target).runtime(context.settings)} runs with outdated values"
+        for instances in running(context)
+        if instances.stale
+    ]
+    if problems:
+        raise PolicyRefusal(
+            f"the application does not try the new hash key yet: {'; '.join(problems)}; nothing was changed",
+            wizard("push", "--redeploy", "--stack", data_keys.stack),
+        )
 
 
 def _require_hashed(

@@ -104,6 +104,19 @@ def test_an_application_that_tries_one_key_alone_keeps_it() -> None:
     assert not [version for version in world.kept().values() if version.origin.value == "made"]
 
 
+def test_it_is_not_promoted_before_every_search_tries_it(world: World, tmp_path: Path) -> None:
+    """A run that ended before its delivery: until the next deployment a search would not find the rows under it."""
+    new = str(world.run("rotate", "--hash-key")["fingerprint"])
+    world.vercel.variables[READING] = HASH_KEY.value
+    words = ("rotate", "--promote", new, "--reencrypted", result(tmp_path, new))
+    with pytest.raises(PolicyRefusal, match="does not try the new hash key yet") as refused:
+        world.run(*words)
+    assert world.aws.stored_keys[HASH].wrapped == HASH_KEY and "push --redeploy" in refused.value.hint
+    # The same command as before delivers it.
+    world.run("rotate", "--hash-key")
+    assert world.run(*words)["fingerprint"] == new
+
+
 def test_a_data_key_is_no_hash_key_whatever_wraps_it() -> None:
     """A version of the hash key that opens to the data key: whoever has a hash could guess texts under that key."""
     world = deployed(record_tables=())
