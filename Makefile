@@ -44,7 +44,7 @@ help:
 	@echo 'make bench      measure this product beside the plain tools (ARGS="phi" for some rows)'
 	@echo 'make mutation   change the cipher and the key cache in small ways; each change must fail a test'
 	@echo 'make spark-tests  the tests of the re-encryption on Spark (Java 17 or newer)'
-	@echo 'make django6-tests  the model field of phi under Django 6.1 (PYTHON=python3.13: it needs 3.12 or newer)'
+	@echo 'make django6-tests  the fields of phi under Django 6.1 (PYTHON=python3.13: it needs 3.12 or newer)'
 	@echo 'make vercel-cli-tests  the stand-in for Vercel under Vercel'"'"'s own CLI (Node.js 18 or newer)'
 	@echo 'make measure    the size and shape of the code, and old words left in it (ARGS="--before REVISION")'
 	@echo 'make recording  film an onboarding for the README, and one repair; take the pictures (ARGS=night for one)'
@@ -142,6 +142,7 @@ spark-tests: setup tool-spark
 # The model field under the other version of Django, in its own environment, by a Python that it runs on.
 DJANGO6 := .cache/tools/django6
 DJANGO6_PINS := tests/phi/adapters/requirements-django6.txt
+DJANGO6_TESTS := django django_queries search_django moving_columns typed_fields
 
 $(DJANGO6)/installed: $(DJANGO6_PINS)
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 12) else "Django 6.1 needs Python 3.12: make django6-tests PYTHON=python3.13")'
@@ -150,7 +151,7 @@ $(DJANGO6)/installed: $(DJANGO6_PINS)
 	@touch $@
 
 django6-tests: $(DJANGO6)/installed
-	@$(DJANGO6)/bin/python -m pytest --confcutdir=tests/phi tests/phi/adapters/test_django.py tests/phi/adapters/test_django_queries.py $(ARGS)
+	@$(DJANGO6)/bin/python -m pytest --confcutdir=tests/phi $(DJANGO6_TESTS:%=tests/phi/adapters/test_%.py) $(ARGS)
 
 # Vercel's own CLI against the stand-in; npm installs it (160 MB) as its lock file says, with hashes. Not by npm ci: that
 # asks for optional programs of other machines, which the lock does not have.
