@@ -54,7 +54,7 @@ export class Clients {
     return new sdk.KMSClient({
       region,
       maxAttempts: 2,
-      requestHandler: { connectionTimeout: CONNECT_MS, requestTimeout: READ_MS },
+      requestHandler: { connectionTimeout: CONNECT_MS, requestTimeout: READ_MS, throwOnRequestTimeout: true },
       // Elsewhere the SDK finds them: the task role of ECS, the pod's identity on EKS, or an IAM user's access key.
       ...(credentials && { credentials }),
     });

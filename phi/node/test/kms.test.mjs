@@ -17,8 +17,9 @@ const server = createServer(async (request, response) => {
   const body = JSON.parse(Buffer.concat(await request.toArray()).toString());
   const region = /\/([a-z0-9-]+)\/kms\//.exec(request.headers.authorization)[1];
   requests.push({ ...body, region });
-  const { status = 200, content, cut } = answer({ ...body, region });
+  const { status = 200, content, cut, silent } = answer({ ...body, region });
   if (cut) return request.socket.destroy();
+  if (silent) return;
   response.writeHead(status, { "content-type": "application/x-amz-json-1.1" });
   response.end(typeof content === "string" ? content : JSON.stringify(content));
 });
@@ -82,6 +83,13 @@ test("each answer that is no key is an error of its own, and no message has AWS'
       return error instanceof phi.UnwrapError && error.cause === undefined;
     });
   }
+});
+
+test("a request that gets no answer is sent once more", async (t) => {
+  t.mock.method(console, "warn", () => assert.fail("the SDK writes into the application's log"));
+  answer = () => (requests.length === 1 ? { silent: true } : opened(KEY));
+  await ready();
+  assert.equal(requests.length, 2);
 });
 
 test("a key of another check value is refused before anything is encrypted", async () => {
