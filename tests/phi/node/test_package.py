@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -108,13 +109,19 @@ def test_npx_runs_the_check_of_the_installed_package(application: Path) -> None:
 
 
 def test_its_types_are_those_of_a_module_of_either_kind(application: Path) -> None:
-    for name in ("consumer.mts", "consumer.cts"):
-        (application / name).write_text(CONSUMER)
+    page = (node_package.PACKAGE / "README.md").read_text()
+    # The page's own examples; the one for Prisma needs a generated client.
+    examples = [code for code in re.findall(r"```ts\n(.*?)```", page, re.DOTALL) if "PrismaClient" not in code]
+    assert len(examples) == 2
+    sources = {"consumer.mts": CONSUMER, "consumer.cts": CONSUMER}
+    sources |= {f"example{number}.mts": code for number, code in enumerate(examples)}
+    for name, source in sources.items():
+        (application / name).write_text(source)
     compiler = node_package.packages(node_package.PACKAGE) / "typescript" / "bin" / "tsc"
     options = ("--noEmit", "--strict", "--exactOptionalPropertyTypes", "--skipLibCheck", "--ignoreConfig")
     checked = node(
         application,
-        *(str(compiler), *options, "--module", "nodenext", "--lib", "es2022,dom", "consumer.mts", "consumer.cts"),
+        *(str(compiler), *options, "--module", "nodenext", "--lib", "es2022,dom", "--types", "node", *sources),
     )
     assert (checked.stdout, checked.returncode) == ("", 0)
 
