@@ -59,17 +59,14 @@ class RotateOptions:
         parser.add_argument("--reencrypt", metavar="KEY", help="wrap the data key under another KMS key (its ARN)")
         parser.add_argument("--data-key", action="store_true", help="a new data key; the old one stays current")
         parser.add_argument("--hash-key", action="store_true", help="a new hash key; the old one stays current")
-        parser.add_argument(
-            "--promote", metavar="FINGERPRINT", help="make the new data key, or hash key, the current one"
-        )
+        parser.add_argument("--promote", metavar="FINGERPRINT", help="make the new key the current one")
         parser.add_argument(
             "--reencrypted",
             type=Path,
             action="append",
             metavar="FILE",
             default=[],
-            help="with --promote: what `phi reencrypt --json` printed for a table (of a hash key: `phi index --json`); "
-            "for each table",
+            help="with --promote: what `phi reencrypt --json` (or `phi index`) printed; for each table",
         )
         parser.add_argument(
             "--no-hash-columns",
