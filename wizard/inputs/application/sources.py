@@ -20,11 +20,13 @@ CONFIGURATION = ("tsconfig.json", "jsconfig.json")
 """Files with the short names of folders in imports."""
 _NO_APPLICATION = re.compile(r"(?:^|/)scripts/|\.d\.[cm]?ts$")
 
-_QUOTED = r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|`(?:\\.|\$\{(?:[^`{}]|`[^`]*`)*\}|[^`\\])*`"
+# Possessive: a text with a bracket that nobody closes is read once, not in every way that it could be read.
+_TEMPLATE = r"`(?>\\.|\$\{(?>[^`{}]|`[^`]*+`|\{[^`{}]*+\})*+\}|[^`\\])*+`"
+_QUOTED = rf"\"(?:\\.|[^\"\\\n])*+\"|'(?:\\.|[^'\\\n])*+'|{_TEMPLATE}"
 _BEFORE_PATTERN = r"[=(,:!&|?;{\[]"
 _PATTERN = (
     rf"/(?:(?<={_BEFORE_PATTERN}/)|(?<={_BEFORE_PATTERN} /))(?![/*])"
-    r"(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n\[])+/[a-z]*"
+    r"(?>\\.|\[(?>\\.|[^\]\\\n]){0,100}+\]|[^/\\\n\[]){1,200}+/[a-z]*"
 )
 # A slash after a colon or a backslash is one of an address. Each alternative begins with a literal, which is fast.
 _COMMENT = r"/(?:/(?<![:\\/]//)[^\n]*|\*.*?(?:\*/|\Z))"
@@ -32,7 +34,7 @@ _TOKEN = re.compile(rf"{_PATTERN}|{_QUOTED}|{_COMMENT}", re.DOTALL)
 _IMPORT = re.compile(r"(?:\bfrom|\bimport|\bimport\s*\(|\brequire\s*\()\s*[\"']([^\"'\n]+)[\"']")
 _NO_IMPORT = re.compile(r"\s*(?://|\*|/\*|import\s+type\b|export\s+type\b)")
 IMPORTED = re.compile(
-    r"(?m)^(?:import\s+(?!type\b)(?P<esm>[\w*{}\s,$]+?)\s+from\s*|(?:const|let|var)\s+(?P<cjs>\w+|\{[^{}]*\})\s*=\s*require\(\s*)"
+    r"(?m)^(?:import\s+(?!type\b)(?P<esm>[\w*{}\s,$]{1,1000}?)\s+from\s*|(?:const|let|var)\s+(?P<cjs>\w+|\{[^{}]*\})\s*=\s*require\(\s*)"
     r"(?P<specifier>[\"'][^\"'\n]+[\"'])\)?;?[ \t]*(?:\r?\n|\Z)"
 )
 """An import of names, as a whole statement with its line break."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -163,3 +164,13 @@ def test_a_file_behind_a_link_and_one_that_is_no_text_are_not_read(tmp_path: Pat
     (folder / "kms.ts").symlink_to(tmp_path / "elsewhere" / "kms.ts")
     (folder / "other.ts").write_bytes(LOADER.encode("utf-16"))
     assert missing_parts(folder, KeyUse()) == ("app: no file reads ENCRYPTED_PHI_KEY",)
+
+
+@pytest.mark.parametrize("text", ["`" + "${a} " * 20_000, "/[" * 20_000, "/*" * 20_000, "import {a, b\n" * 5_000])
+def test_a_text_with_a_bracket_that_nobody_closes_is_read_once(tmp_path: Path, text: str) -> None:
+    started = time.process_time()
+    missing_parts(
+        application(tmp_path, {"phi.ts": f"process.env.ENCRYPTED_PHI_KEY; createDecipheriv {text}"}), KeyUse()
+    )
+    # Of the processor; each takes some 0.2 s. With backtracking it would be minutes.
+    assert time.process_time() - started < 5
