@@ -125,7 +125,9 @@ def moved_with_kills(deployment: Deployment, *, count: int, kills: int, before: 
         calls += deployment.calls()
     deployment.forget_calls()
     last = in_this_process.run(deployment, *ENCRYPT, env=a_mover(deployment), expect=1).document
-    calls += deployment.calls()
+    told = last["calls"]["update"]
+    # The sandbox remembers its last 20,000 calls.
+    assert deployment.calls()["s3:UpdateObjectEncryption"] == told or count > 2_000
     after = stored(deployment)
     assert after.keys() == earlier.keys()
     for name, head in after.items():
@@ -137,7 +139,7 @@ def moved_with_kills(deployment: Deployment, *, count: int, kills: int, before: 
         for same in ("ETag", "LastModified", "ContentLength", "VersionId"):
             assert head[same] == earlier[name][same], name
     # S3 carries out what was on its way at a kill, and a later run asks for none of it again.
-    assert len(contents) <= calls["s3:UpdateObjectEncryption"] <= len(contents) + kills * 8
+    assert len(contents) <= calls["s3:UpdateObjectEncryption"] + told <= len(contents) + kills * 8
     assert last["counts"]["underKey"] == len(contents) and last["objects"] == len(contents) + len(special)
     assert {left["key"]: left["place"] for left in last["left"]} == special
 
