@@ -124,7 +124,8 @@ class RowIndexer:
         # `token`, repeated inline: most terms of a row are its own.
         digest, number, shift = hmac.digest, int.from_bytes, 32 - index.bits
         terms = row_terms(texts)
-        new = terms - known.keys()
+        # Not `terms - known.keys()`, which reads all that is known.
+        new = [term for term in terms if term not in known]
         known.update((term, number(digest(key, term.encode(), "sha256")[:4], "big") >> shift) for term in new)
         tokens = {known[term] for term in terms}
         return "{" + ",".join(map(str, sorted(tokens))) + "}"

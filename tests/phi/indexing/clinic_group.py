@@ -125,8 +125,8 @@ class Search:
         """
         words = self.query.lower().split()
         return "".join(
-            f"(?=.*(?:(?:^|[^a-z0-9']){word}"
-            + (f"|(?:^|[^a-z0-9'])[0-9]+{word}(?: |$)" if word.isdigit() and len(word) >= 4 else "")
+            f"(?=.*(?:(?:^|[^a-z0-9]){word}"
+            + (f"|(?:^|[^a-z0-9])[0-9]+{word}(?: |$)" if word.isdigit() and len(word) >= 4 else "")
             + "))"
             for word in words
         )
