@@ -23,6 +23,7 @@ NAVIGATION: dict[str, Section] = {
         "Encrypt texts, bytes and files": "docs/phi/encrypt.md",
         "Fields of SQLAlchemy and Django": "docs/phi/adapters.md",
         "Move off a plain column": "docs/phi/migrate.md",
+        "Search without plain text": "docs/phi/search.md",
         "Rotate the data key": "docs/phi/rotate.md",
         "Work on the project": "docs/development.md",
         "Release a version": "docs/releasing.md",
