@@ -770,7 +770,7 @@ def test_a_proof_made_early_holds_only_for_what_was_found_again_unchanged(world,
             world.aws.wrapped_by[wrapped("other").fingerprint] = KEY
             # Promoted on another machine: one that is no version would be refused.
             made = {"key_arn": KEY, "origin": VersionOrigin.MADE, "at": datetime(2026, 11, 24, tzinfo=UTC)}
-            world.aws.key_rotation.keep(settings(), wrapped("other"), **made)  # type: ignore[arg-type]
+            world.aws.key_rotation.keep(settings(), wrapped("other"), **made)
         if other == "written again":
             del world.vercel.variables["ENCRYPTED_PHI_KEY"]
         return shown(*given, **named)
