@@ -124,7 +124,7 @@ def install(folder: Path) -> None:
         if package.name not in (".bin", ".package-lock.json"):
             (modules / package.name).symlink_to(package)
     with tarfile.open(node_package.tarball()) as packed:
-        packed.extractall(modules / "@eonpro", filter="data")
+        packed.extractall(modules / "@eonpro")
     (modules / "@eonpro" / "package").rename(modules / "@eonpro" / "phi")
     check = modules / "@eonpro" / "phi" / "dist" / "esm" / "cli.js"
     check.chmod(0o755)
