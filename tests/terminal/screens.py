@@ -36,6 +36,8 @@ _VOLATILE = (
     (r"\bmrk-[0-9a-f]{32}", "mrk-" + "0" * 32),
     (r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "00000000-0000-0000-0000-000000000000"),
     (r"\bsha256:[0-9a-f]{16}", "sha256:" + "0" * 16),
+    # A key check value, also on the next line.
+    (r"(\bkey\s+)[0-9a-f]{16}\b", r"\g<1>" + "0" * 16),
     (r"-\d{8}T\d{6}Z\b", "-20260102T030405Z"),
     (r"\b\d+\.\d s\b", "0.0 s"),
     # How long something has been under way, and the sign that turns meanwhile.
