@@ -149,10 +149,14 @@ def pages(script, action: str, key: str, entry: object, token: str = "NextToken"
 @pytest.fixture
 def scripted(script, tmp_path) -> Aws:
     place = {"AWS_ENDPOINT_URL": script.url, "AWS_REGION": "us-east-1"}
-    return connect(environ={**files(tmp_path), **KEYS, **place, "EONPRO_CALL_SECONDS": "0.2"})
+    return connect(environ={**files(tmp_path), **KEYS, **place, "EONPRO_CALL_SECONDS": "10"})
 
 
-def test_a_listing_of_parameters_with_a_new_token_on_each_page_is_given_up(scripted, script, settings) -> None:
+def test_a_listing_of_parameters_with_a_new_token_on_each_page_is_given_up(
+    scripted, script, settings, monkeypatch
+) -> None:
+    # One second for the listing, and ten for each of its calls: on a busy machine none of them is given up instead.
+    monkeypatch.setattr(retry, "LISTING_CALLS", 0.1)
     script.answer("GetParameters", {"Parameters": [], "InvalidParameters": []})
     entry = {"Name": "/eonpro/production/x", "Type": "SecureString", "Value": "y", "Version": 1}
     pages(script, "GetParametersByPath", "Parameters", entry)
