@@ -97,8 +97,37 @@ def key_policy(
 
     `strict` omits the delegation to IAM; `exclusive_use` denies the use to everybody except the application.
     """
-    statements = [] if strict else [account_root_statement(account_id=account_id, partition=partition)]
-    actions = (*ADMINISTRATOR_ACTIONS, *(MULTI_REGION_ACTIONS if multi_region else ()))
+    statements = key_administration_statements(
+        account_id=account_id,
+        administrators=administrators,
+        administrator_patterns=administrator_patterns,
+        deletion_administrators=deletion_administrators,
+        usage_guard_days=usage_guard_days,
+        incident_responders=incident_responders,
+        actions=(*ADMINISTRATOR_ACTIONS, *(MULTI_REGION_ACTIONS if multi_region else ())),
+        delegates_to_iam=not strict,
+        partition=partition,
+    )
+    statements.append(application_use_statement(app_principal_arns=app_principal_arns))
+    if exclusive_use:
+        statements.append(exclusive_use_statement(app_principal_arns=app_principal_arns))
+    return policy(statements)
+
+
+def key_administration_statements(
+    *,
+    account_id: str,
+    administrators: Sequence[str],
+    administrator_patterns: Sequence[str],
+    deletion_administrators: Sequence[str],
+    usage_guard_days: int,
+    incident_responders: Sequence[str],
+    partition: str,
+    actions: Sequence[str] = ADMINISTRATOR_ACTIONS,
+    delegates_to_iam: bool = True,
+) -> list[Statement]:
+    """The first statements of every key of a stack: who may administer it, who may end it, and nobody's use of it."""
+    statements = [account_root_statement(account_id=account_id, partition=partition)] if delegates_to_iam else []
     if administrators:
         statements.append(administration_statement(administrators=administrators, actions=actions))
     if administrator_patterns:
@@ -109,10 +138,7 @@ def key_policy(
         )
     statements += deletion_statements(deletion_administrators=deletion_administrators)
     statements += usage_guard_statements(days=usage_guard_days, incident_responders=incident_responders)
-    statements.append(application_use_statement(app_principal_arns=app_principal_arns))
-    if exclusive_use:
-        statements.append(exclusive_use_statement(app_principal_arns=app_principal_arns))
-    return policy(statements)
+    return statements
 
 
 def administration_statement(

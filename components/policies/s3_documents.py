@@ -8,13 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from components.policies.documents import Policy, account_root_statement, policy
-from components.policies.key import (
-    administration_statement,
-    deletion_statements,
-    pattern_administration_statement,
-    usage_guard_statements,
-)
+from components.policies.documents import Policy, policy
+from components.policies.key import key_administration_statements
 
 DOCUMENTS_KEY_TAGS = {"Purpose": "Documents"}
 """The tags of the key of the documents besides the stack's, by which an IAM policy tells it from the PHI key."""
@@ -47,18 +42,15 @@ def documents_key_policy(
 
     It always delegates to IAM: whoever moves the documents to this key has to be allowed to, for that time alone.
     """
-    statements = [
-        account_root_statement(account_id=account_id, partition=partition),
-        *([administration_statement(administrators=administrators)] if administrators else []),
-    ]
-    if administrator_patterns:
-        statements.append(
-            pattern_administration_statement(
-                account_id=account_id, patterns=administrator_patterns, partition=partition
-            )
-        )
-    statements += deletion_statements(deletion_administrators=deletion_administrators)
-    statements += usage_guard_statements(days=usage_guard_days, incident_responders=incident_responders)
+    statements = key_administration_statements(
+        account_id=account_id,
+        administrators=administrators,
+        administrator_patterns=administrator_patterns,
+        deletion_administrators=deletion_administrators,
+        usage_guard_days=usage_guard_days,
+        incident_responders=incident_responders,
+        partition=partition,
+    )
     through_s3 = through_s3_condition(account_id=account_id, region=region, buckets=buckets, partition=partition)
     statements.append(
         {

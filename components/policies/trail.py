@@ -7,13 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from components.policies.documents import Policy, Statement, account_root_statement, policy
-from components.policies.key import (
-    administration_statement,
-    deletion_statements,
-    pattern_administration_statement,
-    usage_guard_statements,
-)
+from components.policies.documents import Policy, Statement, policy
+from components.policies.key import key_administration_statements
 from components.settings.arn import Arn
 
 LOGS_KEY_TAGS = {"Purpose": "AuditLogs"}
@@ -99,18 +94,15 @@ def trail_key_policy(
     It always delegates to IAM: auditors who may read the bucket have to be able to decrypt the logs.
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-kms-key-policy-for-cloudtrail.html
     """
-    statements = [
-        account_root_statement(account_id=account_id, partition=partition),
-        *([administration_statement(administrators=administrators)] if administrators else []),
-    ]
-    if administrator_patterns:
-        statements.append(
-            pattern_administration_statement(
-                account_id=account_id, patterns=administrator_patterns, partition=partition
-            )
-        )
-    statements += deletion_statements(deletion_administrators=deletion_administrators)
-    statements += usage_guard_statements(days=usage_guard_days, incident_responders=incident_responders)
+    statements = key_administration_statements(
+        account_id=account_id,
+        administrators=administrators,
+        administrator_patterns=administrator_patterns,
+        deletion_administrators=deletion_administrators,
+        usage_guard_days=usage_guard_days,
+        incident_responders=incident_responders,
+        partition=partition,
+    )
     statements += trail_encryption_statements(trail_arn=trail_arn)
     if log_group_arn:
         statements.append(log_encryption_statement(log_group_arn=log_group_arn))
