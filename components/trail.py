@@ -13,10 +13,9 @@ import pulumi_aws as aws
 
 from components.buckets import TrailBuckets
 from components.configuration import import_options
-from components.lockout import no_lockout
-from components.policies.stack import log_role_policies_of, logs_to_cloudwatch, trail_key_policy_of
-from components.policies.trail import LOGS_KEY_TAGS
-from components.settings import DELETION_WINDOW_DAYS, LOGS_KEY_ROTATION_DAYS, ImportGroup, ResourceKind, Settings
+from components.other_key import make_other_key
+from components.policies.stack import log_role_policies_of, logs_key_of, logs_to_cloudwatch
+from components.settings import ImportGroup, ResourceKind, Settings
 
 AUDIT_KEY_DESCRIPTION = "EONPRO audit log encryption key, not for PHI"
 
@@ -128,29 +127,13 @@ class AuditTrail(pulumi.ComponentResource):
         return group, role, permissions
 
     def _key(self, name: str, settings: Settings) -> pulumi.Output[str]:
-        key = aws.kms.Key(
+        return make_other_key(
             f"{name}-key",
+            settings,
+            logs_key_of(settings),
             description=AUDIT_KEY_DESCRIPTION,
-            customer_master_key_spec="SYMMETRIC_DEFAULT",
-            key_usage="ENCRYPT_DECRYPT",
-            policy=json.dumps(trail_key_policy_of(settings)),
-            enable_key_rotation=True,
-            rotation_period_in_days=LOGS_KEY_ROTATION_DAYS,
-            deletion_window_in_days=DELETION_WINDOW_DAYS,
-            tags={**settings.tags, **LOGS_KEY_TAGS},
-            opts=pulumi.ResourceOptions.merge(
-                pulumi.ResourceOptions.merge(self._retained, import_options(settings, ResourceKind.LOGS_KEY)),
-                no_lockout(f"{name}-key", settings),
-            ),
+            retained=self._retained,
         )
-        aws.kms.Alias(
-            f"{name}-key",
-            name=settings.names.trail_key_alias,
-            target_key_id=key.key_id,
-            opts=pulumi.ResourceOptions.merge(self._retained, import_options(settings, ResourceKind.LOGS_KEY_ALIAS)),
-        )
-        arn: pulumi.Output[str] = key.arn
-        return arn
 
 
 _TRAIL_PROPERTIES = (

@@ -282,9 +282,9 @@ class OtherKey:
     """The key and its alias."""
 
 
-def other_keys_of(settings: Settings) -> tuple[OtherKey, ...]:
-    """The keys besides the PHI key that the stack of these settings makes."""
-    of_logs = OtherKey(
+def logs_key_of(settings: Settings) -> OtherKey:
+    """The key of the audit logs and of the alerts."""
+    return OtherKey(
         logical_name="audit-trail-key",
         alias=settings.names.trail_key_alias,
         purpose=LOGS_KEY_TAGS["Purpose"],
@@ -293,20 +293,25 @@ def other_keys_of(settings: Settings) -> tuple[OtherKey, ...]:
         flag="--trail-key no",
         imported_as=(ResourceKind.LOGS_KEY, ResourceKind.LOGS_KEY_ALIAS),
     )
-    made = [of_logs] if settings.makes_trail and settings.trail_key else []
-    if settings.documents_key:
-        made.append(
-            OtherKey(
-                logical_name="documents-key",
-                alias=settings.names.documents_key_alias,
-                purpose=s3_documents.DOCUMENTS_KEY_TAGS["Purpose"],
-                noun="key of the documents",
-                policy=documents_key_policy_of(settings),
-                flag="--documents-key no",
-                imported_as=(ResourceKind.DOCUMENTS_KEY, ResourceKind.DOCUMENTS_KEY_ALIAS),
-            )
-        )
-    return tuple(made)
+
+
+def documents_key_of(settings: Settings) -> OtherKey:
+    """The key of the application's documents in S3."""
+    return OtherKey(
+        logical_name="documents-key",
+        alias=settings.names.documents_key_alias,
+        purpose=s3_documents.DOCUMENTS_KEY_TAGS["Purpose"],
+        noun="key of the documents",
+        policy=documents_key_policy_of(settings),
+        flag="--documents-key no",
+        imported_as=(ResourceKind.DOCUMENTS_KEY, ResourceKind.DOCUMENTS_KEY_ALIAS),
+    )
+
+
+def other_keys_of(settings: Settings) -> tuple[OtherKey, ...]:
+    """The keys besides the PHI key that the stack of these settings makes."""
+    logs = (logs_key_of(settings),) if settings.makes_trail and settings.trail_key else ()
+    return (*logs, documents_key_of(settings)) if settings.documents_key else logs
 
 
 def trail_bucket_policy_of(settings: Settings) -> policies.Policy:
