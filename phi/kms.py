@@ -20,7 +20,7 @@ from phi import call_limit, errors, vercel
 from phi.aws_errors import ERRORS_BY_CODE as ERRORS_BY_CODE
 from phi.aws_errors import error_for as error_for
 from phi.cipher import DATA_KEY_BYTES
-from phi.environment import Credentials, WrappedKey
+from phi.environment import Credentials, WrappedKey, WrappedKeys
 from phi.record import key_id
 
 if TYPE_CHECKING:
@@ -136,6 +136,12 @@ class KmsKeySource:
 
     def __repr__(self) -> str:
         return f"KmsKeySource(key_arn={self._wrapped.key_arn!r}, fingerprint={self._wrapped.fingerprint!r})"
+
+
+def data_keys(keys: WrappedKeys) -> tuple[bytes, ...]:
+    """The current data key, then those for reading: each unwrapped in its first Region, with botocore's credentials."""
+    wrapped = (keys.current[0], *(replicas[0] for replicas in keys.reading_keys))
+    return tuple(KmsKeySource(key).data_key() for key in wrapped)
 
 
 def encrypt(region: str, key_arn: str, key: bytearray) -> bytes:

@@ -5,30 +5,27 @@ Touches the environment, KMS through `phi.kms`, standard output and standard err
 
 import argparse
 import hmac
-import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from phi.cipher import PhiCipher
 from phi.environment import HASH_KEY, HASH_KEYS_FOR_READING, WrappedKeys
-from phi.errors import PhiError
 from phi.hashes import derived_hash_key
 from phi.indexing.inspection import IndexTable, inspect
 from phi.indexing.models import IndexScope, IndexSelection, run_as_json, search_columns
 from phi.indexing.plan import IndexPlan, plan
 from phi.indexing.rows import IndexWorker, RowIndexer
-from phi.kms import KmsKeySource
+from phi.kms import KmsKeySource, data_keys
 from phi.reencryption.checkpoint import Checkpoint
 from phi.reencryption.database import Database, reject_passwords
 from phi.reencryption.errors import UsageError
 from phi.reencryption.inspection import name_parts
-from phi.reencryption.models import MAX_LISTED_ROWS, RunResult
+from phi.reencryption.models import RunResult
 from phi.reencryption.options import BATCH, PASSES
 from phi.reencryption.passes import default_processes
 from phi.reencryption.passes import run as run_passes
-from phi.reencryption.progress import Progress, duration, printable, report_failure
+from phi.reencryption.progress import Progress, example_rows, report, rows_written
 from phi.reencryption.statements import Table
 from phi.reencryption.worker import WorkerConfig
 
@@ -51,23 +48,8 @@ class IndexKeys:
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Run the command. Exit code 0: all done, 1: not all done, 2: usage error, 130: Ctrl-C, 143: SIGTERM."""
     progress = Progress(sys.stderr)
-    try:
-        succeeded, document, lines = (
-            _plan(options, environment, progress) if options.plan else _index(options, environment, progress)
-        )
-    except PhiError as error:
-        progress.end()
-        return report_failure(error, "index", as_json=options.json)
-    except KeyboardInterrupt:
-        progress.end()
-        print("phi index: interrupted; no batch was in progress", file=sys.stderr)
-        return 130
-    if options.json:
-        facts = {"command": "index", "at": datetime.now(UTC).isoformat(timespec="seconds")}
-        print(json.dumps({**facts, **document, "succeeded": succeeded, "message": " ".join(lines)}))
-    for line in lines:
-        print(printable(line), file=sys.stderr if options.json else sys.stdout)
-    return 0 if succeeded else 1
+    work = _plan if options.plan else _index
+    return report("index", lambda: work(options, environment, progress), progress, as_json=options.json)
 
 
 def selection_of(options: argparse.Namespace) -> IndexSelection:
@@ -87,19 +69,18 @@ def keys_from(environment: Mapping[str, str]) -> IndexKeys:
     data key.
     """
     keys = WrappedKeys.from_environment(environment)
-    wrapped = (keys.current[0], *(replicas[0] for replicas in keys.reading_keys))
-    data_keys = tuple(KmsKeySource(key).data_key() for key in wrapped)
+    unwrapped = data_keys(keys)
     if not keys.hash_key:
         return IndexKeys(
-            data_keys=data_keys,
-            hash_key=derived_hash_key(data_keys[0]),
-            fingerprint=wrapped[0].fingerprint,
+            data_keys=unwrapped,
+            hash_key=derived_hash_key(unwrapped[0]),
+            fingerprint=keys.current[0].fingerprint,
             is_derived=True,
         )
     hash_key = KmsKeySource(keys.hash_key[0]).data_key()
-    if any(hmac.compare_digest(hash_key, key) for key in data_keys):
+    if any(hmac.compare_digest(hash_key, key) for key in unwrapped):
         raise UsageError([f"{HASH_KEY} holds a data key: a hash key is another one"])
-    return IndexKeys(data_keys=data_keys, hash_key=hash_key, fingerprint=keys.hash_key[0].fingerprint, is_derived=False)
+    return IndexKeys(data_keys=unwrapped, hash_key=hash_key, fingerprint=keys.hash_key[0].fingerprint, is_derived=False)
 
 
 def _inspected(options: argparse.Namespace, inspector: Callable[[Database], IndexTable]) -> IndexTable:
@@ -214,21 +195,14 @@ def evaluate(result: RunResult, *, allowed: int) -> tuple[bool, list[str]]:
     for name, counts in last.columns.items():
         lines.append(f"{name}: " + _COUNTS.format(**vars(counts)))
         if counts.undecryptable:
-            unlisted = counts.undecryptable - len(counts.example_rows)
-            more = f" and {unlisted:,} more" if unlisted > 0 else ""
-            rows = f"  {result.selection.key_column}: {', '.join(counts.example_rows)}{more}"
-            lines.append(rows[: 200 * MAX_LISTED_ROWS])
+            lines.append(example_rows(result.selection.key_column, counts))
     if any(counts.no_record for counts in last.columns.values()):
         lines.append(
             "A search column holds what is no value of its index, and was left unchanged. If it is of this index with "
             "other bits, set it to NULL first."
         )
     if not result.dry_run:
-        written = sum(counts.written for counts in result.passes)
-        lines.append(
-            f"Rows written: {written:,}; read: {last.rows:,}; passes: {len(result.passes)}; "
-            f"time: {duration(result.seconds)}"
-        )
+        lines.append(rows_written(result))
     tolerable = result.undecryptable <= allowed
     if not result.dry_run and not result.complete:
         lines.append(

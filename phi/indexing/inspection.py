@@ -13,7 +13,7 @@ from phi.indexing.models import IndexSelection, SearchColumn
 from phi.reencryption.column_types import Contents
 from phi.reencryption.database import Database
 from phi.reencryption.errors import UsageError
-from phi.reencryption.inspection import Relation, find_relation, key_problems, similar_column
+from phi.reencryption.inspection import Relation, find_relation, key_problems, quoted, similar_column
 from phi.reencryption.statements import Table
 
 _INDEXED = """
@@ -69,8 +69,8 @@ def inspect(
 
 def add_columns(relation: Relation, columns: Iterable[SearchColumn]) -> str:
     """The statement that adds search columns."""
-    added = ", ".join(f"add column {_quoted(column.name)} {column.type_name}" for column in columns)
-    return f"alter table {_quoted(relation.schema)}.{_quoted(relation.name)} {added};"
+    added = ", ".join(f"add column {quoted(column.name)} {column.type_name}" for column in columns)
+    return f"alter table {relation.quoted} {added};"
 
 
 def create_index(relation: Relation, column: SearchColumn) -> str:
@@ -78,7 +78,7 @@ def create_index(relation: Relation, column: SearchColumn) -> str:
     # On a partitioned table an index cannot be made concurrently.
     how = "" if relation.partitioned else "concurrently "
     method = "" if column.is_exact else "using gin "
-    return f"create index {how}on {_quoted(relation.schema)}.{_quoted(relation.name)} {method}({_quoted(column.name)});"
+    return f"create index {how}on {relation.quoted} {method}({quoted(column.name)});"
 
 
 def _name_problems(selection: IndexSelection) -> Iterator[str]:
@@ -125,7 +125,3 @@ def _search_problems(selection: IndexSelection, relation: Relation, *, write: bo
             yield f"this role has no SELECT on {column.name}"
         if write and not writable:
             yield f"this role has no UPDATE on {column.name}"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

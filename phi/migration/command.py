@@ -6,26 +6,23 @@ Touches the environment, KMS through `phi.kms`, standard output and standard err
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 
 from phi.cipher import PhiCipher
 from phi.environment import WrappedKeys
-from phi.errors import PhiError
-from phi.kms import KmsKeySource
+from phi.kms import data_keys
 from phi.migration.rows import MigrationWorker
 from phi.reencryption.checkpoint import Checkpoint, CheckpointScope
 from phi.reencryption.column_types import Contents
 from phi.reencryption.database import Database, reject_passwords
 from phi.reencryption.errors import UsageError
-from phi.reencryption.inspection import Relation, find_relation, key_problems, similar_column
+from phi.reencryption.inspection import Relation, find_relation, key_problems, quoted, similar_column
 from phi.reencryption.models import Bind, ColumnCounts, ColumnSelection, RunResult
 from phi.reencryption.passes import default_processes
 from phi.reencryption.passes import run as run_passes
-from phi.reencryption.progress import Progress, printable, report_failure
+from phi.reencryption.progress import Progress, report
 from phi.reencryption.statements import Table
 from phi.reencryption.worker import WorkerConfig
 
@@ -35,45 +32,31 @@ _COUNTS += "{documents:,} encrypted only, {empty:,} empty, {undecryptable:,} tha
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Run the command. Exit code 0: filled, or safe to drop; 1: not yet, 2: usage error, 130: Ctrl-C, 143: SIGTERM."""
-    progress, command = Progress(sys.stderr), f"migrate {options.step}"
-    try:
+    progress = Progress(sys.stderr)
+
+    def work() -> tuple[bool, dict[str, object], list[str]]:
         result, relation = _run(options, environment, progress)
-    except PhiError as error:
-        progress.end()
-        return report_failure(error, command, as_json=options.json)
-    except KeyboardInterrupt:
-        progress.end()
-        print(f"phi {command}: interrupted; no batch was in progress", file=sys.stderr)
-        return 130
-    is_fill = options.step == "fill"
-    succeeded, lines = evaluate(result, relation, options)
-    if options.json:
+        succeeded, lines = evaluate(result, relation, options)
         document = {
-            "command": command,
-            "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "table": options.table,
             "columns": {
                 name: _as_json(plain, result.passes[-1].columns[name])
                 for plain, name in zip(result.selection.sources, result.selection.columns, strict=True)
             },
             "rowsWritten": sum(counts.written for counts in result.passes),
-            "complete": result.complete if is_fill else succeeded,
-            "succeeded": succeeded,
-            "message": " ".join(lines),
+            "complete": result.complete if options.step == "fill" else succeeded,
         }
-        print(json.dumps(document))
-    for line in lines:
-        print(printable(line), file=sys.stderr if options.json else sys.stdout)
-    return 0 if succeeded else 1
+        return succeeded, document, lines
+
+    return report(f"migrate {options.step}", work, progress, as_json=options.json)
 
 
 def _run(options: argparse.Namespace, environment: Mapping[str, str], progress: Progress) -> tuple[RunResult, Relation]:
     reject_passwords(options.dsn)
     write = options.step == "fill" and not options.dry_run
     keys = WrappedKeys.from_environment(environment)
-    wrapped = (keys.current[0], *(replicas[0] for replicas in keys.reading_keys))
-    data_keys = [KmsKeySource(key).data_key() for key in wrapped]
-    cipher = PhiCipher(data_keys[0], reading_keys=data_keys[1:])
+    current, *reading_keys = data_keys(keys)
+    cipher = PhiCipher(current, reading_keys=reading_keys)
     selection = _selection(options)
     database = Database(options.dsn, read_only=True)
     try:
@@ -101,7 +84,7 @@ def _run(options: argparse.Namespace, environment: Mapping[str, str], progress: 
         processes=options.processes or default_processes(),
         batch=options.batch,
         passes=options.passes,
-        checkpoint=Checkpoint(options.checkpoint, CheckpointScope(selection=selection, to=wrapped[0].fingerprint)),
+        checkpoint=Checkpoint(options.checkpoint, CheckpointScope(selection=selection, to=keys.current[0].fingerprint)),
         progress=progress,
     )
     return result, relation
@@ -140,8 +123,8 @@ def inspected(relation: Relation, selection: ColumnSelection, *, write: bool) ->
         if write and name in selection.columns and not writable:
             problems.append(f"this role has no UPDATE on {name}")
     if problems:
-        added = ", ".join(f"add column {_quoted(name)} text" for name in missing)
-        hint = f"Add what is missing: alter table {_name(relation)} {added};" if missing else "Nothing was written."
+        added = ", ".join(f"add column {quoted(name)} text" for name in missing)
+        hint = f"Add what is missing: alter table {relation.quoted} {added};" if missing else "Nothing was written."
         raise UsageError(problems, hint)
     return relation.table(selection, documents=())
 
@@ -157,8 +140,8 @@ def evaluate(result: RunResult, relation: Relation, options: argparse.Namespace)
         if counts.example_rows:
             lines.append(f"  {result.selection.key_column}: {', '.join(counts.example_rows)}")
     if needed := [name for name in result.selection.sources if relation.columns[name][3]]:
-        changes = ", ".join(f"alter column {_quoted(name)} drop not null" for name in needed)
-        lines.append(f"An encrypted column has NULL where there is no text: alter table {_name(relation)} {changes};")
+        changes = ", ".join(f"alter column {quoted(name)} drop not null" for name in needed)
+        lines.append(f"An encrypted column has NULL where there is no text: alter table {relation.quoted} {changes};")
     total = sum(last.columns.values(), ColumnCounts())
     if is_fill and not result.dry_run:
         lines.append(f"Rows written: {sum(counts.written for counts in result.passes):,}; read: {last.rows:,}.")
@@ -197,12 +180,12 @@ def _next_steps(relation: Relation, selection: ColumnSelection, *, is_switched: 
 
 def drop_statement(relation: Relation, plain: str, encrypted: str) -> str:
     """The statement that drops a plain column, unless a row has its text there only."""
-    table = _name(relation)
+    table = relation.quoted
     return (
         f"do $$ begin lock table {table} in access exclusive mode; "
-        f"if exists (select from {table} where {_quoted(plain)} <> '' and {_quoted(encrypted)} is null) then "
+        f"if exists (select from {table} where {quoted(plain)} <> '' and {quoted(encrypted)} is null) then "
         "raise exception 'a row has no record: run phi migrate fill'; end if; "
-        f"alter table {table} drop column {_quoted(plain)}; end $$;"
+        f"alter table {table} drop column {quoted(plain)}; end $$;"
     )
 
 
@@ -225,11 +208,3 @@ def _as_json(plain: str, counts: ColumnCounts) -> dict[str, object]:
         "undecryptable": counts.undecryptable,
         "exampleRows": list(counts.example_rows),
     }
-
-
-def _name(relation: Relation) -> str:
-    return f"{_quoted(relation.schema)}.{_quoted(relation.name)}"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -6,14 +6,12 @@ nor wrapped keys are arguments: every user of a machine can see those.
 
 import argparse
 import hmac
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 
 from phi.environment import CHECK_VALUE, HASH_KEY, KEY_ID, REGION, WRAPPED, WrappedKey
-from phi.errors import MalformedVariable, MissingVariable, PhiError
+from phi.errors import MalformedVariable, MissingVariable
 from phi.hashes import NORMALISATIONS
 from phi.kms import KmsKeySource
 from phi.reencryption import passes
@@ -22,8 +20,8 @@ from phi.reencryption.database import Database, reject_passwords
 from phi.reencryption.errors import UsageError
 from phi.reencryption.hashing import HashCarrier
 from phi.reencryption.inspection import inspect
-from phi.reencryption.models import MAX_LISTED_ROWS, Bind, ColumnSelection, HashColumn, JsonColumn, RunResult
-from phi.reencryption.progress import Progress, duration, printable, report_failure
+from phi.reencryption.models import Bind, ColumnSelection, HashColumn, JsonColumn, RunResult
+from phi.reencryption.progress import Progress, example_rows, report, rows_written
 
 _COUNTED = ("new", "old", "empty", "foreign", "no_record")
 _RECORDS = "{new:,} under the new key, {old:,} under the old key, {empty:,} empty, {foreign:,} under neither key, "
@@ -51,23 +49,13 @@ class DataKeys:
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Run the command. Exit code 0: all done, 1: not all done, 2: usage error, 130: Ctrl-C, 143: SIGTERM."""
     progress = Progress(sys.stderr)
-    try:
+
+    def work() -> tuple[bool, dict[str, object], list[str]]:
         result, keys = _reencrypt(options, environment, progress)
-    except PhiError as error:
-        progress.end()
-        return report_failure(error, options.command, as_json=options.json)
-    except KeyboardInterrupt:
-        # While workers run, the worker pool handles the signal; this is before or after.
-        progress.end()
-        print(f"phi {options.command}: interrupted; no batch was in progress", file=sys.stderr)
-        return 130
-    succeeded, lines = evaluate(result, allowed=options.allow_unreadable)
-    if options.json:
-        facts = {"command": options.command, "at": datetime.now(UTC).isoformat(timespec="seconds"), **keys}
-        print(json.dumps({**facts, **result.as_json(), "succeeded": succeeded, "message": " ".join(lines)}))
-    for line in lines:
-        print(printable(line), file=sys.stderr if options.json else sys.stdout)
-    return 0 if succeeded else 1
+        succeeded, lines = evaluate(result, allowed=options.allow_unreadable)
+        return succeeded, {**keys, **result.as_json()}, lines
+
+    return report(options.command, work, progress, as_json=options.json)
 
 
 def _reencrypt(
@@ -208,16 +196,9 @@ def evaluate(result: RunResult, *, allowed: int) -> tuple[bool, list[str]]:
         if counts.documents or counts.without_records:
             lines[-1] += f"; {counts.documents:,} values with records inside, {counts.without_records:,} without"
         if counts.undecryptable:
-            unlisted = counts.undecryptable - len(counts.example_rows)
-            more = f" and {unlisted:,} more" if unlisted > 0 else ""
-            rows = f"  {result.selection.key_column}: {', '.join(counts.example_rows)}{more}"
-            lines.append(rows[: 200 * MAX_LISTED_ROWS])
+            lines.append(example_rows(result.selection.key_column, counts))
     if not result.dry_run:
-        written = sum(counts.written for counts in result.passes)
-        lines.append(
-            f"Rows written: {written:,}; read: {last.rows:,}; passes: {len(result.passes)}; "
-            f"time: {duration(result.seconds)}"
-        )
+        lines.append(rows_written(result))
     tolerable = result.undecryptable <= allowed
     if not result.dry_run and last.remaining:
         lines.append(

@@ -104,6 +104,11 @@ def name_parts(name: str) -> tuple[str | None, str]:
     raise UsageError([f"--table {name}: expected TABLE or SCHEMA.TABLE"])
 
 
+def quoted(name: str) -> str:
+    """A name of the database in a statement that is printed."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 @dataclass(frozen=True, kw_only=True)
 class Relation:
     """A table as the catalog has it, and what keeps any command from reading and writing its rows."""
@@ -118,6 +123,11 @@ class Relation:
     types: ColumnTypes
     triggers: tuple[str, ...]
     problems: tuple[str, ...]
+
+    @property
+    def quoted(self) -> str:
+        """Its name in a statement that is printed."""
+        return f"{quoted(self.schema)}.{quoted(self.name)}"
 
     def contents(self, column: str) -> Contents:
         """The possible content of one of its columns."""

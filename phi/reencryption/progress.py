@@ -8,12 +8,13 @@ import json
 import sys
 import time
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import TextIO
 
 from phi.errors import PhiError
 from phi.reencryption.errors import ReencryptionError, UsageError
-from phi.reencryption.models import RowCounts
+from phi.reencryption.models import MAX_LISTED_ROWS, ColumnCounts, RowCounts, RunResult
 
 _REDRAW_SECONDS = 0.2
 _LINE_SECONDS = 15.0
@@ -44,6 +45,52 @@ def report_failure(error: PhiError, command: str, *, as_json: bool) -> int:
         document = {"cause": type(error).__name__, "message": str(error), "hint": hint, "problems": list(problems)}
         print(json.dumps({"complete": False, **document}))
     return error.exit_code if isinstance(error, ReencryptionError) else 1
+
+
+def report(
+    command: str,
+    work: Callable[[], tuple[bool, Mapping[str, object], list[str]]],
+    progress: "Progress",
+    *,
+    as_json: bool,
+) -> int:
+    """Do the work of a command for tables and print its result; the exit code: 0 all done, 1 not all done, 2 usage
+    error, 130 Ctrl-C.
+
+    `work` returns whether it succeeded, the document for `as_json`, and the lines for a person.
+    """
+    try:
+        succeeded, document, lines = work()
+    except PhiError as error:
+        progress.end()
+        return report_failure(error, command, as_json=as_json)
+    except KeyboardInterrupt:
+        # While workers run, the worker pool handles the signal; this is before or after.
+        progress.end()
+        print(f"phi {command}: interrupted; no batch was in progress", file=sys.stderr)
+        return 130
+    if as_json:
+        facts = {"command": command, "at": datetime.now(UTC).isoformat(timespec="seconds")}
+        print(json.dumps({**facts, **document, "succeeded": succeeded, "message": " ".join(lines)}))
+    for line in lines:
+        print(printable(line), file=sys.stderr if as_json else sys.stdout)
+    return 0 if succeeded else 1
+
+
+def example_rows(key_column: str, counts: ColumnCounts) -> str:
+    """The line with the keys of rows that hold what cannot be decrypted."""
+    unlisted = counts.undecryptable - len(counts.example_rows)
+    more = f" and {unlisted:,} more" if unlisted > 0 else ""
+    return f"  {key_column}: {', '.join(counts.example_rows)}{more}"[: 200 * MAX_LISTED_ROWS]
+
+
+def rows_written(result: RunResult) -> str:
+    """The line with the counts and the time of a run that writes."""
+    written = sum(counts.written for counts in result.passes)
+    return (
+        f"Rows written: {written:,}; read: {result.passes[-1].rows:,}; passes: {len(result.passes)}; "
+        f"time: {duration(result.seconds)}"
+    )
 
 
 class Progress:
