@@ -12,11 +12,10 @@ import os
 import time
 from binascii import b2a_base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, BinaryIO, NoReturn, TypeVar, overload
+from typing import Any, NoReturn, TypeVar, overload
 
 from phi.batches import PHI_FIELDS, Column
-from phi.binary.record import Bytes
-from phi.binary.stream import DEFAULT_CHUNK_BYTES
+from phi.binary.fields import BinaryFields
 from phi.cipher import CIPHERTEXT, TAG, join_parts, random_bytes, require_sixteen_byte_ivs, utf8
 from phi.environment import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Credentials, WrappedKey, WrappedKeys
 from phi.events import KeyEvent
@@ -32,7 +31,7 @@ from phi.tenants import TenantFields
 Name = TypeVar("Name")
 
 
-class PhiFields:
+class PhiFields(BinaryFields):
     """Encrypts texts to records and back with a key that is fetched, cached and refreshed automatically.
 
     Safe between threads and after a fork; never pickled or copied. Every method but `ready` blocks for an unwrap at the
@@ -65,6 +64,7 @@ class PhiFields:
         `hash_key` they always try those.
         """
         self._key = key
+        self._cipher = key.cipher
         self._hash_key = hash_key
         self._former_hash_keys = tuple(former_hash_keys)
         self._derived_hash_keys = derived_hash_keys or hash_key is None
@@ -263,43 +263,6 @@ class PhiFields:
     def decrypt_fields(self, patient: Mapping[str, Any], fields: Iterable[str] = PHI_FIELDS) -> dict[str, Any]:
         """A copy of the mapping with these fields decrypted, where they exist; the others are unchanged."""
         return self._key.cipher().decrypt_fields(patient, fields)
-
-    def encrypt_bytes(self, data: Bytes | None, context: str = "") -> bytes | None:
-        """A binary record of bytes, bound to the context; None and b"" return None: see PhiCipher.encrypt_bytes."""
-        return self._key.cipher().encrypt_bytes(data, context)
-
-    def decrypt_bytes(self, record: Bytes | None, context: str = "") -> bytes | None:
-        """The bytes of a binary record, or of a whole stream; None returns None. Raises as `decrypt`."""
-        return self._key.cipher().decrypt_bytes(record, context)
-
-    def encrypt_stream(
-        self, source: BinaryIO, target: BinaryIO, context: str = "", *, chunk_bytes: int = DEFAULT_CHUNK_BYTES
-    ) -> None:
-        """Encrypt a source of any length in bounded memory; the target is whole when this returns. One key for all of
-        it, also where the cache changes meanwhile: see PhiCipher.encrypt_stream.
-        """
-        self._key.cipher().encrypt_stream(source, target, context, chunk_bytes=chunk_bytes)
-
-    def decrypt_stream(self, source: BinaryIO, target: BinaryIO, context: str = "") -> None:
-        """Decrypt a stream; each chunk is written when it is authenticated, and the target is whole only when this
-        returns: see PhiCipher.decrypt_stream. Raises as `decrypt`.
-        """
-        self._key.cipher().decrypt_stream(source, target, context)
-
-    def encrypt_file(
-        self,
-        source: str | os.PathLike[str],
-        target: str | os.PathLike[str],
-        context: str = "",
-        *,
-        chunk_bytes: int = DEFAULT_CHUNK_BYTES,
-    ) -> None:
-        """Encrypt a file into another, which appears when it is whole: see PhiCipher.encrypt_file."""
-        self._key.cipher().encrypt_file(source, target, context, chunk_bytes=chunk_bytes)
-
-    def decrypt_file(self, source: str | os.PathLike[str], target: str | os.PathLike[str], context: str = "") -> None:
-        """Decrypt a file into another, which appears when all of it is proved: see PhiCipher.decrypt_file."""
-        self._key.cipher().decrypt_file(source, target, context)
 
     def for_tenant(self, tenant: str) -> TenantFields:
         """Encryption for one tenant, under a key of its own that is derived from the data key: its records open with no

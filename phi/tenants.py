@@ -5,13 +5,11 @@ Touches what the cipher of the data key touches. docs/decisions/0060 says what t
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from phi.batches import map_values
-from phi.binary.record import Bytes
-from phi.binary.stream import DEFAULT_CHUNK_BYTES
+from phi.binary.fields import BinaryFields
 from phi.derivation import derived_key
 from phi.errors import InvalidTenant
 
@@ -63,7 +61,7 @@ class TenantKeys:
         return "TenantKeys()"
 
 
-class TenantFields:
+class TenantFields(BinaryFields):
     """Encrypts and decrypts for one tenant: `fields.for_tenant("clinic-7")`.
 
     Records are of version 2, or binary, and carry the id of the tenant's key. The former data keys give the tenant's
@@ -79,16 +77,17 @@ class TenantFields:
     phi.errors.DecryptionError: The record cannot be decrypted.
     """
 
-    __slots__ = ("_base", "_tenant")
+    __slots__ = ("_tenant",)
 
     def __init__(self, tenant: str, base: Callable[[], PhiCipher]) -> None:
         """`base` returns the data key's cipher; it is called for each use. Raises InvalidTenant."""
         self._tenant = require_tenant(tenant)
-        self._base = base
+        # No bound method of its own: a tenant's object ends with its last use, not with the next search for cycles.
+        self._cipher = lambda: base().derived(tenant)
 
     def cipher(self) -> PhiCipher:
         """The tenant's cipher, for one use: it is dropped together with the data key."""
-        return self._base().derived(self._tenant)
+        return self._cipher()
 
     def encrypt(self, text: str | None, context: str = "") -> str | None:
         """A record of version 2; None and "" return None."""
@@ -110,39 +109,6 @@ class TenantFields:
         """Several records of one context, in the same forms."""
         decrypt = self.cipher().decrypt
         return map_values(values, lambda records: [decrypt(record, context) for record in records])
-
-    def encrypt_bytes(self, data: Bytes | None, context: str = "") -> bytes | None:
-        """A binary record; None and b"" return None."""
-        return self.cipher().encrypt_bytes(data, context)
-
-    def decrypt_bytes(self, record: Bytes | None, context: str = "") -> bytes | None:
-        """The bytes of one of the tenant's binary records or streams; None returns None."""
-        return self.cipher().decrypt_bytes(record, context)
-
-    def encrypt_stream(
-        self, source: BinaryIO, target: BinaryIO, context: str = "", *, chunk_bytes: int = DEFAULT_CHUNK_BYTES
-    ) -> None:
-        """A source of any length, in bounded memory."""
-        self.cipher().encrypt_stream(source, target, context, chunk_bytes=chunk_bytes)
-
-    def decrypt_stream(self, source: BinaryIO, target: BinaryIO, context: str = "") -> None:
-        """A stream of the tenant; the target is whole only when this returns."""
-        self.cipher().decrypt_stream(source, target, context)
-
-    def encrypt_file(
-        self,
-        source: str | os.PathLike[str],
-        target: str | os.PathLike[str],
-        context: str = "",
-        *,
-        chunk_bytes: int = DEFAULT_CHUNK_BYTES,
-    ) -> None:
-        """A file into another, which appears when it is whole."""
-        self.cipher().encrypt_file(source, target, context, chunk_bytes=chunk_bytes)
-
-    def decrypt_file(self, source: str | os.PathLike[str], target: str | os.PathLike[str], context: str = "") -> None:
-        """A file of the tenant into another, which appears when all of it is proved."""
-        self.cipher().decrypt_file(source, target, context)
 
     def __repr__(self) -> str:
         return f"TenantFields({self._tenant!r})"
