@@ -7,16 +7,16 @@ the statements of this process's engines (`statements.py`).
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Dialect, LargeBinary, Text, and_, func, or_
+from sqlalchemy import Column, ColumnElement, Dialect, LargeBinary, Text, and_, func, or_
 from sqlalchemy.exc import ArgumentError, DontWrapMixin, InvalidRequestError
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import Null
 from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeDecorator
 
-from phi.adapters.injected import BOUND, CipherProvider, opened, resolve, sealed
+from phi.adapters.injected import CipherProvider, contexts, opened, resolve, sealed
 from phi.adapters.lookups import InClinic as InClinic
-from phi.adapters.sqlalchemy import search, statements
+from phi.adapters.sqlalchemy import rows, sealing, search, statements
 from phi.adapters.sqlalchemy.search import ExactSearch as ExactSearch
 from phi.adapters.sqlalchemy.search import PlainColumn as PlainColumn
 from phi.adapters.sqlalchemy.search import WordSearch as WordSearch
@@ -42,6 +42,9 @@ class NullComparator(TypeDecorator.Comparator[Any]):
                 return condition
             is_null = op in (operators.eq, operators.is_)
             return and_(condition, plain.is_(None)) if is_null else or_(condition, plain.is_not(None))
+        if op is operators.eq and isinstance(other[0], Column) and "parententity" not in other[0]._annotations:
+            # SQLAlchemy looks columns up in lists when it compiles RETURNING. A statement with it is refused.
+            return super().operate(op, *other, **kwargs)
         texts = self._texts(*other) if op in (operators.eq, operators.in_op) else None
         if texts is not None and (same := search.same_text(self.expr, texts)) is not None:
             return same
@@ -86,50 +89,83 @@ class EncryptedType(TypeDecorator[Any]):
     form: ValueForm | None = None
     """How values become texts; None for texts."""
 
-    def __init__(self, fields: CipherProvider, *, bound: bool = False) -> None:
+    def __init__(self, fields: CipherProvider, *, bound: bool | str = False, tenant: str | None = None) -> None:
         """Take a PhiFields, or a callable that returns one and is called at the first use.
 
-        `bound` binds each record to its table and column: version 2, which opens nowhere else. Records of version 1 are
-        still read. Such a type is for one column. Raises ArgumentError for anything else.
+        `bound=True` binds each record to its table and column, `bound="row"` to its row too, by the primary key:
+        version 2, which opens nowhere else. Such a type is for one column. `tenant` is the name of the table's column
+        with the id of a row's tenant, under whose key the record then is. Former records, of version 1, of the column
+        or under the data key itself, are still read. Raises ArgumentError.
         """
         super().__init__()
         self.is_moved = False
-        if not isinstance(bound, bool):
-            raise ArgumentError(BOUND)
+        if not isinstance(bound, bool) and bound != "row":
+            raise ArgumentError('bound is False, True for the column of a record, or "row" for its row too.')
         self.bound: bool | str = bound
         """Once it is in a table, the place that the records are bound to."""
+        self.tenant = tenant
+        self.per_row = bound == "row"
+        self.place: tuple[str, str] | None = None
         # A public attribute is part of SQLAlchemy's cache key: two columns with two keys never share a statement.
         self.fields = fields
 
+    @property
+    def needs_row(self) -> bool:
+        """Whether a record depends on its row: `rows.py` makes and opens it."""
+        return self.per_row or self.tenant is not None
+
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         """The record to store."""
-        return _unwrapped_errors(lambda: sealed(resolve(self.fields), value, self.form, self._context()))
+        if not self.needs_row:
+            return self.seal(value)
+        if value is None or isinstance(value, rows.Sealed):
+            return value and value.record
+        raise rows.RowUnknown(sealing.WRITING.format(name=self._name))
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        """The value of a stored record; while a plain column is moved, a text that is no record is from there."""
-        if self.is_moved and isinstance(value, str) and not looks_like_a_record(value):
-            return value or None
-        return _unwrapped_errors(lambda: opened(resolve(self.fields), value, self.form, self._context()))
+        """The value of a stored record."""
+        if self.needs_row and value is not None:
+            raise rows.RowUnknown(rows.READING.format(name=self._name, needed="the key and the tenant"))
+        return self.open(value)
 
     def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
-        """While a plain column is moved: both are read."""
-        if (plain := search.plain_column(column)) is None:
-            return column
-        # Before the switch an instance that knows the plain column only may have written it last.
-        both = (column, plain) if plain.type.switched else (plain, column)
-        return func.coalesce(*both, type_=self)
+        """The record; while a plain column is moved both, and with its row where the record depends on it."""
+        read = column
+        if (plain := search.plain_column(column)) is not None:
+            # Before the switch an instance that knows the plain column only may have written it last.
+            read = func.coalesce(*((column, plain) if plain.type.switched else (plain, column)), type_=self)
+        return rows.with_row(self, column, read) if self.needs_row else read
+
+    def seal(self, value: Any, row: str = "", tenant: str | None = None) -> Any:
+        """The record of a value, for the row with this key and tenant. Raises what the cipher raises."""
+        context, *_ = self._contexts(row)
+        return _unwrapped_errors(lambda: sealed(resolve(self.fields), value, self.form, context, tenant))
+
+    def open(self, record: Any, row: str = "", tenant: str | None = None) -> Any:
+        """The value of a record of that row; while a plain column is moved, a text that is no record is from there."""
+        if self.is_moved and isinstance(record, str) and not looks_like_a_record(record):
+            return record or None
+        contexts = self._contexts(row)
+        return _unwrapped_errors(lambda: opened(resolve(self.fields), record, self.form, *contexts, tenant=tenant))
 
     def attach(self, table: str, column: str) -> None:
         """Bind the records to this column. Raises ArgumentError where they are bound to another one."""
         here = place(table, column)
-        if self.bound not in (True, here):
+        if self.bound not in (True, "row", here):
             raise ArgumentError(f"The type of {here} is bound to {self.bound}: give each column one of its own.")
-        self.bound = here
+        self.bound, self.place = here, (table, column)
 
-    def _context(self) -> str:
-        if self.bound is True:
-            raise InvalidRequestError("A bound type encrypts and decrypts in its own column only.")
-        return self.bound or ""
+    @property
+    def _name(self) -> str:
+        """For messages."""
+        return self.place[1] if self.place else "The column"
+
+    def _contexts(self, row: str) -> tuple[str, ...]:
+        if self.place is None:
+            if self.bound:
+                raise InvalidRequestError("A bound type encrypts and decrypts in its own column only.")
+            return ("",)
+        return contexts(*self.place, "row" if self.per_row else True, row=row, has_tenant=self.tenant is not None)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -201,4 +237,5 @@ def _with_dont_wrap(kind: type[PhiError]) -> type[PhiError]:
 
 
 statements.listen()
+rows.listen()
 search.listen()

@@ -14,7 +14,7 @@ from sqlalchemy import cast as sql_cast
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import Mapper
 from sqlalchemy.orm.attributes import flag_modified
-from sqlalchemy.sql.elements import Grouping
+from sqlalchemy.sql.elements import Grouping, Label
 from sqlalchemy.types import TypeDecorator
 
 from phi.adapters.injected import resolve
@@ -72,6 +72,8 @@ class PlainColumn(Companion):
 
 def plain_column(expression: Any) -> Any:
     """The plain column beside an encrypted one, of the same table or alias; None where there is none."""
+    while isinstance(expression, Label):
+        expression = expression.element
     base = next(iter(getattr(expression, "base_columns", ())), None)
     for column in companions(getattr(base, "table", None), getattr(base, "key", "")):
         if isinstance(column.type, PlainColumn):

@@ -23,6 +23,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import CompoundSelect, Select
 
 from phi.adapters.lookups import NEGATED
+from phi.adapters.sqlalchemy import sealing
 from phi.adapters.sqlalchemy.search import IN_STEP, Candidates, PlainColumn, companions
 
 ORDERING = (
@@ -50,7 +51,7 @@ INDEXING = (
 def listen() -> None:
     """Inspect every statement of this process's engines, and every table that is declared from now on."""
     if not event.contains(Engine, "before_execute", _before_execute):
-        event.listen(Engine, "before_execute", _before_execute)
+        event.listen(Engine, "before_execute", _before_execute, retval=True)
         for kind in (Column, Index, UniqueConstraint):
             event.listen(kind, "after_parent_attach", _after_attach)
 
@@ -82,11 +83,21 @@ _good: dict[Any, None] = {}
 _MAX_GOOD = 1000
 
 
-def _before_execute(connection: Any, statement: Any, multiparams: Any, params: Any, execution_options: Any) -> None:
+def _before_execute(connection: Any, statement: Any, multiparams: Any, params: Any, options: Any) -> tuple[Any, ...]:
+    """The statement and its parameters, with the records that depend on their rows."""
     if not hasattr(statement, "get_children"):
-        return
+        return statement, multiparams, params
+    given = [*(multiparams or ()), *([params] if params else [])]
     if isinstance(statement, UpdateBase) and companions(statement.table):
-        _check_in_step(statement, [*(multiparams or ()), *([params] if params else [])])
+        _check_in_step(statement, given)
+    _check_once(statement)
+    changed, parameters = sealing.sealed(connection, statement, given, options)
+    return (
+        (statement, multiparams, params) if parameters is given and changed is statement else (changed, parameters, {})
+    )
+
+
+def _check_once(statement: Any) -> None:
     made = statement._generate_cache_key() if hasattr(statement, "_generate_cache_key") else None
     key = None if made is None else made.key
     if key is not None and key in _good:
@@ -124,12 +135,12 @@ def _mark_moved(column: Any, table: Any) -> None:
 
 def _written_rows(statement: Any) -> list[dict[Any, Any]]:
     """The values of an insert or an update, by columns or their names, and those that an upsert sets."""
-    rows = [dict(statement._values or {})] if getattr(statement, "_values", None) else []
-    rows += [row for rows_ in getattr(statement, "_multi_values", ()) or () for row in rows_ if isinstance(row, dict)]
+    found = [dict(statement._values or {})] if getattr(statement, "_values", None) else []
+    found += [row for many in getattr(statement, "_multi_values", ()) or () for row in many if isinstance(row, dict)]
     after = getattr(statement, "_post_values_clause", None)
     if (upserted := getattr(after, "update_values_to_set", None)) is not None:
-        rows.append(dict(upserted))
-    return rows
+        found.append(dict(upserted))
+    return found
 
 
 def _check_in_step(statement: Any, parameters: list[Any]) -> None:
