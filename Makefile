@@ -142,7 +142,8 @@ spark-tests: setup tool-spark
 # The model field under the other version of Django, in its own environment, by a Python that it runs on.
 DJANGO6 := .cache/tools/django6
 DJANGO6_PINS := tests/phi/adapters/requirements-django6.txt
-DJANGO6_TESTS := django django_queries search_django moving_columns typed_fields
+DJANGO6_TESTS := django django_queries search_django moving_columns typed_fields rows_django rows_django_writes \
+	rows_django_declared
 
 $(DJANGO6)/installed: $(DJANGO6_PINS)
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 12) else "Django 6.1 needs Python 3.12: make django6-tests PYTHON=python3.13")'

@@ -15,7 +15,7 @@ from django.db.models.lookups import Lookup
 from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
 
-from phi.adapters.django import search
+from phi.adapters.django import rows, search
 from phi.adapters.django.checks import check_field
 from phi.adapters.django.queries import EXPRESSION, READABLE, EncryptedCol, require_texts
 from phi.adapters.django.search import ExactSearchField as ExactSearchField
@@ -23,10 +23,10 @@ from phi.adapters.django.search import PlainColumn as PlainColumn
 from phi.adapters.django.search import WordSearchField as WordSearchField
 from phi.adapters.django.search import encrypted_column as encrypted_column
 from phi.adapters.django.search import true_hits as true_hits
-from phi.adapters.injected import BOUND, FieldCipher, opened, resolve, sealed
+from phi.adapters.injected import FieldCipher, contexts, opened, resolve, sealed
 from phi.adapters.lookups import InClinic as InClinic
 from phi.adapters.values import BYTES, DATE, DATETIME, DECIMAL, INTEGER, JSON, ValueForm
-from phi.record import looks_like_a_record, place
+from phi.record import looks_like_a_record
 
 SETTING = "EONPRO_PHI_FIELDS"
 """The setting with the cipher: a PhiFields, a callable that returns one, or the dotted path of either."""
@@ -52,18 +52,20 @@ class EncryptedField(models.Field):  # type: ignore[misc]  # Django comes withou
         self,
         *args: Any,
         fields: str | Callable[[], FieldCipher] = SETTING,
-        bound: bool = False,
+        bound: bool | str = False,
+        tenant: str = "",
         **kwargs: Any,
     ) -> None:
         """Take Django's own options; for a column with another key, the name of another setting, or a callable.
 
-        `bound` binds each record to its table and column: version 2, which opens nowhere else. Records of version 1 are
-        still read. Raises ValueError for anything else: the row is not known where Django converts a value.
+        `bound=True` binds each record to its table and column, "row" to its row too: version 2, which opens nowhere
+        else. `tenant` is the name of the model's field with the tenant of a row, such as "clinic_id", whose key its
+        records are under. The former forms of the same column are still read. Raises ValueError for another `bound`.
         """
         super().__init__(*args, **kwargs)
-        if not isinstance(bound, bool):
-            raise ValueError(BOUND)
-        self.bound = bound
+        if not isinstance(bound, bool) and bound != "row":
+            raise ValueError('bound is False, True for the column, or "row".')
+        self.bound, self.tenant = bound, tenant
         if not (isinstance(fields, str) or callable(fields)):
             raise TypeError(
                 "fields must be the name of a setting or a callable: a migration cannot store an object with a key."
@@ -74,7 +76,13 @@ class EncryptedField(models.Field):  # type: ignore[misc]  # Django comes withou
         """For migrations: they store the name of the setting, never the key."""
         name, path, args, kwargs = super().deconstruct()
         kwargs |= {"fields": self.fields} if self.fields != SETTING else {}
-        return name, path, args, kwargs | ({"bound": True} if self.bound else {})
+        kwargs |= {"tenant": self.tenant} if self.tenant else {}
+        return name, path, args, kwargs | ({"bound": self.bound} if self.bound else {})
+
+    @property
+    def for_row(self) -> bool:
+        """Whether the records are encrypted for their row, by its primary key or its tenant."""
+        return self.bound == "row" or bool(self.tenant)
 
     def get_internal_type(self) -> str:
         """A column of type text, whatever the values are."""
@@ -93,9 +101,19 @@ class EncryptedField(models.Field):  # type: ignore[misc]  # Django comes withou
         """The same, for Django's own use."""
         return EncryptedCol(self.model._meta.db_table, self)
 
+    def record_of(self, model_instance: Any, add: bool) -> Any:
+        """The record for the row of this instance. Raises FieldError for an expression, and a row without a key."""
+        value = type(self).pre_save(self, model_instance, add)
+        require_texts(self, value)
+        return value if hasattr(value, "as_sql") else rows.of_instance(self, model_instance, value)
+
     def get_db_prep_save(self, value: Any, connection: Any) -> Any:
         """The record to store. Raises FieldError for an expression, of whose result nothing would be known."""
+        if isinstance(value, rows.RowRecord):
+            return value
         require_texts(self, value)
+        if self.for_row and hasattr(value, "as_sql"):
+            return rows.ChosenByRow(self, value)
         return super().get_db_prep_save(value, connection)
 
     def get_prep_value(self, value: Any) -> Any:
@@ -106,17 +124,27 @@ class EncryptedField(models.Field):  # type: ignore[misc]  # Django comes withou
         """The record to store; an expression is passed on unchanged."""
         if hasattr(value, "as_sql"):
             return value
+        if self.for_row and value is not None:
+            raise FieldError(rows.NOT_WRITTEN.format(name=self.name))
+        return self.sealed(value, self._contexts()[0])
+
+    def sealed(self, value: Any, context: str, tenant: str | None = None) -> str | bytes | None:
+        """The record of a value."""
         if self.form is not None and self.form is not BYTES and value is not None:
             value = self._converted(value)
-        return sealed(self._cipher(), value, self.form, self._context())
+        return sealed(self._cipher(), value, self.form, context, tenant)
 
     def from_db_value(self, value: Any, expression: object, connection: object) -> Any:
         """The value of a stored record. Raises FieldError for one that the database computed from records."""
         if not isinstance(expression, READABLE):
             raise FieldError(EXPRESSION.format(name=self.name or "the field"))
-        if self.plain_column is not None and isinstance(value, str) and not looks_like_a_record(value):
-            return value or None
-        return opened(self._cipher(), value, self.form, self._context())
+        if self.for_row:
+            return rows.read(self, value, expression)
+        return (value or None) if self.is_plain(value) else opened(self._cipher(), value, self.form, *self._contexts())
+
+    def is_plain(self, value: Any) -> bool:
+        """Whether it is a text of the plain column that is moved."""
+        return self.plain_column is not None and isinstance(value, str) and not looks_like_a_record(value)
 
     def _converted(self, value: Any) -> Any:
         """As Django converts it: a date may be written as text."""
@@ -125,8 +153,8 @@ class EncryptedField(models.Field):  # type: ignore[misc]  # Django comes withou
         except (ValidationError, TypeError, ValueError, ArithmeticError):
             return value  # refused by the form, with a message that does not repeat it
 
-    def _context(self) -> str:
-        return place(self.model._meta.db_table, self.column) if self.bound else ""
+    def _contexts(self) -> tuple[str, ...]:
+        return contexts(self.model._meta.db_table, self.column, self.bound)
 
     def get_lookup(self, lookup_name: str) -> Any:
         """`isnull`, those of the model's search fields, and `exact` for None only."""

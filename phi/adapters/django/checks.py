@@ -12,6 +12,7 @@ from django.apps import apps
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import F, Q
+from django.db.models.fields import AutoFieldMixin
 
 from phi.adapters.django.search import lookup
 
@@ -23,6 +24,18 @@ SEARCH = "{what} compares the encrypted field {field}, which matches nothing."
 SEARCH_HINT = "Use a column that is not encrypted, or email__exact and name__search with a search field."
 DEFAULT = "{what} would write a plain text into the encrypted field {field}."
 DEFAULT_HINT = "Use default= instead: it is encrypted."
+KEYS = (
+    *("SmallIntegerField", "IntegerField", "BigIntegerField", "PositiveSmallIntegerField", "PositiveIntegerField"),
+    *("PositiveBigIntegerField", "SmallAutoField", "AutoField", "BigAutoField"),
+    *("CharField", "SlugField", "TextField", "UUIDField"),
+)
+"""Types whose values have one text in every database."""
+KEY_HINT = (
+    "{hint} of the same model that the application sets before it saves, that is never NULL, and that holds a whole "
+    "number, a text or a UUID."
+)
+ROW_KEY = "A primary key such as id = models.UUIDField(primary_key=True, default=uuid.uuid4): one"
+TENANT_KEY = "Name a field"
 SORTABLE = "{what} lets a click order by the encrypted field {field}, which is refused."
 SORTABLE_HINT = "Set sortable_by on the ModelAdmin to the columns that are not encrypted."
 
@@ -43,7 +56,9 @@ def encrypted_in(model: Any, path: str) -> Any | None:
 
 
 def check_field(field: Any) -> list[CheckMessage]:
-    """The declarations of one field: E001 an index or uniqueness, E002 a default of the database."""
+    """The declarations of one field: E001 an index or uniqueness, E002 a default of the database, E010 a primary key
+    that its records cannot be bound to, E011 a tenant that cannot have a key.
+    """
     options = ("primary_key", "unique", "db_index", "unique_for_date", "unique_for_month", "unique_for_year")
     found = [
         _error("E001", INDEX, INDEX_HINT, what=f"{name}=…" if name.startswith("unique_for") else name, field=field)
@@ -53,7 +68,38 @@ def check_field(field: Any) -> list[CheckMessage]:
     # Without one it is the class NOT_PROVIDED.
     if not isinstance(getattr(field, "db_default", type), type):
         found.append(_error("E002", DEFAULT, DEFAULT_HINT, what="db_default", field=field))
+    if field.bound == "row" and (fault := _key_fault(field, field.model._meta.pk)):
+        text = 'bound="row" of the encrypted field {field} needs another primary key: {what} ' + fault
+        hint = KEY_HINT.format(hint=ROW_KEY)
+        found.append(_error("E010", text, hint, what=field.model._meta.pk.name, field=field))
+    if field.tenant and (fault := _tenant_fault(field)):
+        text = 'tenant="{what}" of the encrypted field {field} ' + fault
+        found.append(_error("E011", text, KEY_HINT.format(hint=TENANT_KEY), what=field.tenant, field=field))
     return found
+
+
+def _tenant_fault(field: Any) -> str:
+    try:
+        return _key_fault(field, field.model._meta.get_field(field.tenant))
+    except FieldDoesNotExist:
+        return "is no field of the model."
+
+
+def _key_fault(field: Any, key: Any) -> str:
+    """Why a field cannot name the row or the tenant of an encrypted field's records; empty if it can."""
+    if key not in field.model._meta.local_concrete_fields:
+        return "is no column of the same table."
+    if getattr(key, "encrypted_text", False):
+        return "is encrypted itself."
+    if key.null:
+        return "may be NULL."
+    is_default = not isinstance(getattr(key, "db_default", type), type)
+    if is_default or getattr(key, "generated", False) or isinstance(key, AutoFieldMixin):
+        return "is made by the database, so it is not known before the row is inserted."
+    while key.remote_field is not None and not isinstance(key.remote_field.model, str):
+        key = key.target_field
+    has_text = key.get_internal_type() in KEYS and not hasattr(key, "from_db_value")
+    return "" if has_text else "is of a type without one text in every database."
 
 
 @register(Tags.models)  # type: ignore[untyped-decorator]  # Django comes without types

@@ -16,6 +16,8 @@ from django.db.models.functions import Cast
 from django.db.models.lookups import IsNull
 from django.db.models.sql.query import Query
 
+from phi.adapters.django import rows
+
 READABLE = (Col, Ref, Subquery, Query, Value)
 """The expressions that return a stored record unchanged."""
 
@@ -41,6 +43,14 @@ WRITING = (
 
 class EncryptedCol(Col):  # type: ignore[misc]  # Django comes without types
     """A column of an encrypted field, which inspects the query that it is compiled for."""
+
+    has_keys = False
+    """Whether a query selects it with the keys of its row."""
+
+    def select_format(self, compiler: Any, sql: str, params: Any) -> tuple[str, Any]:
+        """The column, with the keys of its row where it is encrypted for that."""
+        self.has_keys = self.target.for_row
+        return rows.with_keys(self, compiler, sql, params) if self.has_keys else (sql, params)
 
     def as_sql(self, compiler: Any, connection: Any) -> Any:
         """Django's own. Raises FieldError where the query orders, groups, compares or computes with the column."""
@@ -98,7 +108,7 @@ def _is_texts(field: Any, value: Any) -> bool:
         return value.value is None or (
             getattr(output, "encrypted_text", False)
             and (output.fields, output.form, output.bound) == (field.fields, field.form, field.bound)
-            and (not field.bound or output == field)
+            and (not (field.bound or field.for_row) or output == field)
         )
     if isinstance(value, Cast):
         return all(_is_texts(field, source) for source in value.get_source_expressions())

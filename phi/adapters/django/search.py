@@ -17,9 +17,9 @@ from django.db.migrations.operations.base import Operation
 from django.db.models.expressions import NegatedExpression
 from django.db.models.lookups import Lookup
 from django.db.models.signals import class_prepared
-from django.db.models.sql.subqueries import InsertQuery, UpdateQuery
 from django.utils.module_loading import import_string
 
+from phi.adapters.django.rows import RowRecord, written_by
 from phi.adapters.lookups import CERTAIN_BITS, NEGATED, SearchCipher, clinic_text, question
 from phi.search.indexes import ExactIndex, WordIndex
 
@@ -72,7 +72,9 @@ class Companion(models.Field):  # type: ignore[misc]  # Django comes without typ
 
     def texts(self, instance: Any) -> list[str | None]:
         """The texts of a row's sources."""
-        return [getattr(instance, name) for name in self.sources]
+        values = [getattr(instance, name) for name in self.sources]
+        # While a fixture is saved the attribute is the record.
+        return [value.value if isinstance(value, RowRecord) else value for value in values]
 
 
 class SearchField(Companion):
@@ -363,12 +365,7 @@ class _InStep:
     source: Any
 
     def __call__(self, value: Any, compiler: Any, connection: Any) -> str:
-        query, source = compiler.query, self.source
-        written: set[str] = set()
-        if isinstance(query, UpdateQuery):
-            written = {field.name for field, _, _ in query.values}
-        elif isinstance(query, InsertQuery) and query.update_fields:
-            written = {getattr(field, "name", field) for field in query.update_fields}
+        source, written = self.source, written_by(compiler.query)
         for field in source.model._meta.concrete_fields:
             follows = isinstance(field, Companion) and source.name in field.sources
             if follows and source.name in written and field.name not in written:
