@@ -50,12 +50,6 @@ class BindingCipher(FieldCipher, Protocol):
 CipherProvider = FieldCipher | Callable[[], FieldCipher]
 """The argument of a column's declaration: `PhiFields.from_environment`, a function of the application, or an object."""
 
-BOUND = (
-    "bound is True or False. An ORM converts a value without its row, so a record can be bound to its table and "
-    "column. To bind it to its row, encrypt it where the row is known, into a field of plain text: "
-    "fields.encrypt_v2(text, place(table, column, row.pk))."
-)
-
 _ciphers: dict[Callable[[], FieldCipher], FieldCipher] = {}
 
 
