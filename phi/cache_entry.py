@@ -9,7 +9,7 @@ from typing import Any
 
 from phi.batches import PHI_FIELDS, map_fields, map_values
 from phi.cipher import PhiCipher
-from phi.errors import DecryptionError, PhiError, TransientUnwrapError, UnwrapError
+from phi.errors import DecryptionError, PhiError, TransientUnwrapError, Unreachable, UnwrapError
 from phi.record import V2, Record, RecordV2
 
 RETRY_DELAYS_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
@@ -79,6 +79,17 @@ class CacheEntry:
     reading_keys: tuple[ReadingKey, ...]
     lenient: bool
     cipher: PhiCipher = field(repr=False)
+    derived: dict[object, Any] = field(repr=False)
+    """What was made of the keys by `CachedKey.derived`; it ends with the cipher."""
+
+    def data_keys(self) -> tuple[bytes, ...]:
+        """The current key, then the reading keys. Raises the UnwrapError of one that is not available."""
+        keys = [self.current.key]
+        for reading in self.reading_keys:
+            if reading.unwrapped is None:
+                raise reading.failure.copy() if reading.failure else Unreachable("A key has not been asked for yet.")
+            keys.append(reading.unwrapped.key)
+        return tuple(keys)
 
     def expiry_times(self) -> list[float]:
         """The times at which one of its keys expires or becomes unusable."""
@@ -122,14 +133,15 @@ def _build_entry(
     """The entry of these keys; it keeps the previous cipher while the keys are the same."""
     reading_keys = tuple(reading)
     if previous is not None and _identity(current, reading_keys) == _identity(previous.current, previous.reading_keys):
-        cipher = previous.cipher
+        cipher, derived = previous.cipher, previous.derived
     else:
+        derived = {}
         keys = [key.unwrapped.key for key in reading_keys if key.unwrapped]
         failures = [key.failure for key in reading_keys if key.failure and not key.unwrapped]
         cipher = PhiCipher(current.key, reading_keys=keys, lenient=lenient)
         if failures:
             cipher = _PartialCipher(current.key, keys, lenient, failures[0])
-    return CacheEntry(current=current, reading_keys=reading_keys, lenient=lenient, cipher=cipher)
+    return CacheEntry(current=current, reading_keys=reading_keys, lenient=lenient, cipher=cipher, derived=derived)
 
 
 def retry_delay(failures: int, jitter: float) -> float:

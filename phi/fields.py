@@ -25,10 +25,12 @@ from phi.key_cache import GRACE_SECONDS, TTL_SECONDS, CachedKey, KeySource
 from phi.kms import KmsKeySource, KmsTimeouts
 from phi.record import key_id
 from phi.search.indexes import ExactIndex, WordIndex
-from phi.search.keys import Clinic, exact_value, exact_values, row_tokens, token_groups
+from phi.search.keys import Clinic, ExactKey, WordKey, exact_values, token_groups
 from phi.tenants import TenantFields
 
 Name = TypeVar("Name")
+Index = TypeVar("Index", ExactIndex, WordIndex)
+SearchKey = TypeVar("SearchKey", ExactKey, WordKey)
 
 
 class PhiFields(BinaryFields):
@@ -155,7 +157,7 @@ class PhiFields(BinaryFields):
 
     def search_value(self, index: ExactIndex, text: str | None, clinic: Clinic = "") -> str | None:
         """The value to store for a row; None for nothing to hash. Raises NotText and InvalidText."""
-        return exact_value(self._current_hash_key(), index, text, clinic)
+        return self._search_keys(ExactKey, index, clinic, of_all=False)[0].value(text)
 
     def search_values(self, index: ExactIndex, text: str | None, clinic: Clinic = "") -> list[str]:
         """The values to look up, under each hash key in use: `column IN (values)`. None for nothing to hash: then no
@@ -163,11 +165,11 @@ class PhiFields(BinaryFields):
 
         Raises as `search_value`, and the UnwrapError of any of the keys: without one of them rows would be missing.
         """
-        return exact_values(self._all_hash_keys(), index, text, clinic)
+        return exact_values(self._search_keys(ExactKey, index, clinic, of_all=True), text)
 
     def search_tokens(self, index: WordIndex, texts: Iterable[str | None], clinic: Clinic = "") -> list[int]:
         """The tokens to store for a row, from the texts of its searched columns: sorted, each once. Raises NotText."""
-        return row_tokens(self._current_hash_key(), index, texts, clinic)
+        return self._search_keys(WordKey, index, clinic, of_all=False)[0].row_tokens(texts)
 
     def search_groups(self, index: WordIndex, query: str, clinic: Clinic = "") -> list[list[int]]:
         """For each word of a query the tokens of which a row has to have one: `column && group` for each, joined by
@@ -175,7 +177,29 @@ class PhiFields(BinaryFields):
 
         Raises as `search_values`.
         """
-        return token_groups(self._all_hash_keys(), index, query, clinic)
+        return token_groups(self._search_keys(WordKey, index, clinic, of_all=True), query)
+
+    def _search_keys(
+        self, kind: Callable[[bytes, Index, Clinic], SearchKey], index: Index, clinic: Clinic, *, of_all: bool
+    ) -> tuple[SearchKey, ...]:
+        """The search keys of an index and a clinic: of the current hash key, then `of_all` the former ones."""
+
+        def own(keys: tuple[bytes, ...]) -> tuple[SearchKey, ...]:
+            return tuple(kind(key, index, clinic) for key in keys)
+
+        def of_data_keys(keys: tuple[bytes, ...]) -> tuple[SearchKey, ...]:
+            return tuple(kind(derived_hash_key(key), index, clinic) for key in keys)
+
+        name = (index, str(clinic))
+        if self._hash_key is None and not (of_all and self._former_hash_keys):
+            return self._key.derived(name, of_data_keys, of_all=of_all)
+        if not of_all:
+            assert self._hash_key is not None
+            return self._hash_key.derived(name, own, of_all=False)
+        found = () if self._hash_key is None else self._hash_key.derived(name, own, of_all=False)
+        if self._derived_hash_keys:
+            found += self._key.derived(name, of_data_keys, of_all=True)
+        return sum((key.derived(name, own, of_all=False) for key in self._former_hash_keys), found)
 
     def _current_hash_key(self) -> bytes:
         return derived_hash_key(self._key.data_key()) if self._hash_key is None else self._hash_key.data_key()

@@ -13,9 +13,9 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextvars import copy_context
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -38,13 +38,20 @@ REFRESH_AHEAD = 0.2
 """The share of the TTL, at its end, for the refresh: it starts after four to four and a half minutes."""
 
 
+_MOST_DERIVED = 5000
+"""Values that are kept, for each name: some 1 kB each."""
+
+T = TypeVar("T")
+
+
 class _Snapshot:
     """The values that callers read without a lock, until the next refresh or expiry is due."""
 
-    __slots__ = ("aead", "cipher", "key", "steps", "usage", "valid_until")
+    __slots__ = ("aead", "cipher", "derived", "key", "steps", "usage", "valid_until")
     if TYPE_CHECKING:
         cipher: PhiCipher
         key: bytes
+        derived: dict[object, Any]  # see CachedKey.derived
         aead: AESGCM  # the cipher's own, as is its usage: for PhiFields.encrypt
         usage: KeyUsage
         steps: Iterator[None]  # of that usage; where it ends, the usage goes on with another
@@ -116,13 +123,23 @@ class CachedKey:
         """The current data key, then the reading keys. Blocks as `data_key`, and raises the UnwrapError of any of
         them: without one of the keys a search would find fewer rows, and nobody would know.
         """
+        return self._usable_entry().data_keys()
+
+    def derived(self, name: Hashable, derive: Callable[[tuple[bytes, ...]], T], *, of_all: bool) -> T:
+        """What `derive` makes of the current key, or `of_all` keys; it is kept under its name while the keys are, and
+        ends with them. Blocks and raises as `data_key`, or as `data_keys`.
+        """
+        snapshot = self._snapshot
+        if self._clock() < snapshot.valid_until:
+            found: T | None = snapshot.derived.get((name, of_all))
+            if found is not None:
+                return found
         entry = self._usable_entry()
-        keys = [entry.current.key]
-        for reading in entry.reading_keys:
-            if reading.unwrapped is None:
-                raise reading.failure.copy() if reading.failure else Unreachable("A key has not been asked for yet.")
-            keys.append(reading.unwrapped.key)
-        return tuple(keys)
+        made = derive(entry.data_keys() if of_all else (entry.current.key,))
+        if len(entry.derived) >= _MOST_DERIVED:
+            entry.derived.clear()
+        entry.derived[name, of_all] = made
+        return made
 
     def cipher(self) -> PhiCipher:
         """The cipher of the current key and the reading keys, the same object while they are the same.
@@ -207,6 +224,7 @@ class CachedKey:
             times.append(self._next_attempt)
         snapshot = _Snapshot()
         snapshot.cipher, snapshot.key, snapshot.valid_until = entry.cipher, entry.current.key, min(times)
+        snapshot.derived = entry.derived
         snapshot.aead, snapshot.usage = entry.cipher._aead, entry.cipher._usage
         snapshot.steps = entry.cipher._usage.steps
         return snapshot

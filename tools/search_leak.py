@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 
 from phi.search.indexes import WordIndex
-from phi.search.keys import search_key, token
+from phi.search.keys import WordKey
 from phi.search.words import PREFIX, row_terms
 from tests.phi.indexing.clinic_group import CLINICS, Patient, patient
 
@@ -65,12 +65,13 @@ def exact_shares(rows: Sequence[Patient], public: Sequence[Patient]) -> Shares:
 
 def word_shares(rows: Sequence[Patient], public: Sequence[Patient], bits: int, clinic: str = "") -> Shares:
     """By a column of tokens."""
-    key = search_key(KEY, WordIndex(table="Patient", column="searchTokens", bits=bits), clinic)
+    key = WordKey(KEY, WordIndex(table="Patient", column="searchTokens", bits=bits), clinic)
     hashed: dict[str, int] = {}
 
     def tokens(row: Patient) -> frozenset[int]:
         terms = row_terms(row.texts)
-        hashed.update((term, token(key, term, bits)) for term in terms if term not in hashed)
+        new = [term for term in terms if term not in hashed]
+        hashed.update(zip(new, key.tokens(new), strict=True))
         return frozenset(hashed[term] for term in terms)
 
     stored = [tokens(row) for row in rows]

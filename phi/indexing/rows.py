@@ -1,11 +1,10 @@
 """Makes the search values of a batch of rows, from texts that are encrypted or plain.
 
-Touches nothing. Texts stay in local variables; the tokens of the last terms are kept, because names repeat.
+Touches nothing. Texts stay in local variables; the tokens of the last words are kept, because names repeat.
 """
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,8 +20,8 @@ from phi.reencryption.models import MAX_LISTED_ROWS, REMOVED, UNCHANGED, ColumnC
 from phi.reencryption.statements import Rows
 from phi.reencryption.worker import BatchWorker
 from phi.search.indexes import ExactIndex, WordIndex
-from phi.search.keys import search_key, value_under
-from phi.search.words import row_terms
+from phi.search.keys import ExactKey, WordKey
+from phi.search.words import ends, prefixes, words_and_numbers
 from phi.tenants import TenantFields
 
 
@@ -33,15 +32,48 @@ class Unreadable(Enum):
 
 
 Text = str | Unreadable | None
-_MOST_TOKENS = 200_000
-"""Tokens that are kept, some 25 MB."""
+_MOST_WORDS = 60_000
+"""Words whose tokens are kept, some 25 MB."""
+_DIGITS = "0123456789"
 _HEX = re.compile(r"[0-9a-f]+").fullmatch
+
+
+class KnownWords:
+    """The tokens of the words that came before, under one key."""
+
+    __slots__ = ("_key", "_known")
+
+    def __init__(self, key: WordKey) -> None:
+        self._key = key
+        self._known: dict[str, list[int]] = {}
+
+    def tokens(self, texts: Sequence[str | None], most: int) -> set[int]:
+        """The tokens of a row: those of `WordKey.row_tokens`. `most`: words that are kept."""
+        known, tokens = self._known, self._key.tokens
+        found: set[int] = set()
+        terms: list[str] = []
+        words, numbers = words_and_numbers(texts)
+        for word in words:
+            # The letters of "jane1980" are a name; its digits hardly come again.
+            name = word.rstrip(_DIGITS)
+            if name:
+                if (of_name := known.get(name)) is None:
+                    if len(known) >= most:
+                        known.clear()
+                    of_name = known[name] = tokens(prefixes(name))
+                found.update(of_name)
+            if name != word:
+                terms += prefixes(word, longer_than=len(name))
+        for number in numbers:
+            terms += ends(number)
+        found.update(tokens(terms))
+        return found
 
 
 class RowIndexer:
     """The keys of a run, and what it makes of a batch."""
 
-    __slots__ = ("_cipher", "_columns", "_hash_key", "_keys", "_table", "_tokens")
+    __slots__ = ("_cipher", "_columns", "_exact", "_hash_key", "_table", "_words")
 
     def __init__(self, cipher: PhiCipher, hash_key: bytes, *, table: str, selection: IndexSelection) -> None:
         """`cipher` opens the records with any key that they may be under; `table` is without its schema."""
@@ -49,8 +81,8 @@ class RowIndexer:
         self._hash_key = hash_key
         self._table = table
         self._columns = selection.columns
-        self._keys: dict[tuple[str, str], bytes] = {}
-        self._tokens: dict[bytes, dict[str, int]] = {}
+        self._exact: dict[tuple[str, str], ExactKey] = {}
+        self._words: dict[tuple[str, str], KnownWords] = {}
 
     def texts(
         self, values: Sequence[str | None], source: str, keys: Sequence[str], clinics: Sequence[str | None]
@@ -115,26 +147,14 @@ class RowIndexer:
 
     def _value(self, index: ExactIndex | WordIndex, texts: Sequence[str | None], clinic: str) -> str | None:
         """The value of a row as PostgreSQL writes it."""
-        if isinstance(index, ExactIndex):
-            return value_under(self._key(index, clinic), index, texts[0])
-        key = self._key(index, clinic)
-        known = self._tokens.setdefault(key, {})
-        if len(known) > _MOST_TOKENS // len(self._keys):
-            known.clear()
-        # `token`, repeated inline: most terms of a row are its own.
-        digest, number, shift = hmac.digest, int.from_bytes, 32 - index.bits
-        terms = row_terms(texts)
-        # Not `terms - known.keys()`, which reads all that is known.
-        new = [term for term in terms if term not in known]
-        known.update((term, number(digest(key, term.encode(), "sha256")[:4], "big") >> shift) for term in new)
-        tokens = {known[term] for term in terms}
-        return "{" + ",".join(map(str, sorted(tokens))) + "}"
-
-    def _key(self, index: ExactIndex | WordIndex, clinic: str) -> bytes:
         where = (index.column, clinic)
-        if where not in self._keys:
-            self._keys[where] = search_key(self._hash_key, index, clinic)
-        return self._keys[where]
+        if isinstance(index, ExactIndex):
+            if (key := self._exact.get(where)) is None:
+                key = self._exact[where] = ExactKey(self._hash_key, index, clinic)
+            return key.value(texts[0])
+        if (words := self._words.get(where)) is None:
+            words = self._words[where] = KnownWords(WordKey(self._hash_key, index, clinic))
+        return "{" + ",".join(map(str, sorted(words.tokens(texts, _MOST_WORDS // len(self._words))))) + "}"
 
     def __repr__(self) -> str:
         return "RowIndexer(HMAC-SHA-256)"

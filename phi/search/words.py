@@ -33,7 +33,12 @@ def words(text: str) -> set[str]:
     >>> sorted(words("Mary-Jane O'Brien"))
     ['brien', 'jane', 'mary', 'maryjane', 'o', 'obrien']
     """
-    plain = folded(text)
+    return _words(folded(text))
+
+
+def _words(plain: str) -> set[str]:
+    if plain.isascii() and plain.isalnum():
+        return {plain}
     found = set(_WORD.findall(plain))
     if not plain.isalnum():
         joined = _APOSTROPHES.sub("", plain)
@@ -43,10 +48,25 @@ def words(text: str) -> set[str]:
 
 def phone(text: str) -> str | None:
     """The digits of a text that is a phone number and nothing else; None for another."""
-    if not _PHONE.fullmatch(trimmed(folded(text))):
+    return _phone(folded(text))
+
+
+def _phone(plain: str) -> str | None:
+    if not _PHONE.fullmatch(trimmed(plain)):
         return None
-    digits = phone_digits(text)
+    # What is folded stays as it is when it is folded again.
+    digits = phone_digits(plain)
     return digits if len(digits) >= SHORTEST_PHONE else None
+
+
+def prefixes(word: str, longer_than: int = 0) -> list[str]:
+    """The terms of a word: of each of its prefixes, or of those that are longer."""
+    return [PREFIX + word[:length] for length in range(longer_than + 1, min(len(word), LONGEST_PREFIX) + 1)]
+
+
+def ends(number: str) -> list[str]:
+    """The terms of a phone number's ends."""
+    return [END + number[-length:] for length in ENDS if length <= len(number)]
 
 
 def row_terms(texts: Iterable[str | None]) -> set[str]:
@@ -55,10 +75,8 @@ def row_terms(texts: Iterable[str | None]) -> set[str]:
     >>> sorted(row_terms(["Jö", "555-0102"]))[:3]
     ['e:0102', 'e:50102', 'e:550102']
     """
-    all_words, numbers = _words_and_numbers(texts)
-    terms = {PREFIX + word[:length] for word in all_words for length in range(1, min(len(word), LONGEST_PREFIX) + 1)}
-    terms.update(END + number[-length:] for number in numbers for length in ENDS if length <= len(number))
-    return terms
+    all_words, numbers = words_and_numbers(texts)
+    return {term for word in all_words for term in prefixes(word)}.union(*map(ends, numbers))
 
 
 def query_terms(query: str) -> list[tuple[str, ...]]:
@@ -89,7 +107,7 @@ def query_words(query: str) -> list[str]:
 def row_matches(query: str, texts: Iterable[str | None]) -> bool:
     """Whether every word of the query begins a word of the row, or ends one of its phone numbers."""
     wanted = query_words(query)
-    all_words, numbers = _words_and_numbers(texts)
+    all_words, numbers = words_and_numbers(texts)
     return bool(wanted) and all(
         any(word.startswith(each) for word in all_words)
         or (_may_be_end(each) and any(number.endswith(each) for number in numbers))
@@ -97,14 +115,15 @@ def row_matches(query: str, texts: Iterable[str | None]) -> bool:
     )
 
 
-def _words_and_numbers(texts: Iterable[str | None]) -> tuple[set[str], set[str]]:
+def words_and_numbers(texts: Iterable[str | None]) -> tuple[set[str], set[str]]:
     """The words of a row, its phone numbers among them, and the phone numbers."""
     all_words: set[str] = set()
     numbers: set[str] = set()
     for text in texts:
         if text:
-            all_words |= words(text)
-            if number := phone(text):
+            plain = folded(text)
+            all_words |= _words(plain)
+            if number := _phone(plain):
                 numbers.add(number)
     numbers |= {word for word in all_words if len(word) >= SHORTEST_PHONE and _is_number(word)}
     return all_words | numbers, numbers

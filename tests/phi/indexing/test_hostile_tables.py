@@ -6,7 +6,7 @@ import pytest
 
 from phi.hashes import derived_hash_key
 from phi.search import ExactIndex, WordIndex
-from phi.search.keys import exact_value, row_tokens
+from phi.search.keys import ExactKey, WordKey
 from tests.phi.reencryption.command_process import CommandResult, Operator, wait_for
 from tests.phi.reencryption.patients import OLD
 
@@ -30,7 +30,7 @@ ROWS = (("a", "11111111-2222-3333-4444-555555555555", 'Jane, \\ "quoted" {O\'Bri
 
 def expected(clinic_of_a: str) -> list[tuple[object, ...]]:
     return [
-        (key, row_tokens(HASH_KEY, WORDS, [text], clinic), exact_value(HASH_KEY, EXACT, text, clinic))
+        (key, WordKey(HASH_KEY, WORDS, clinic).row_tokens([text]), ExactKey(HASH_KEY, EXACT, clinic).value(text))
         for (key, _, text), clinic in zip(ROWS, (clinic_of_a, ""), strict=True)
     ]
 

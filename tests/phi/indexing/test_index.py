@@ -16,7 +16,7 @@ from phi.indexing.inspection import inspect
 from phi.indexing.models import IndexSelection, search_columns
 from phi.reencryption.database import Database
 from phi.reencryption.errors import UsageError
-from phi.search.keys import exact_value, row_tokens
+from phi.search.keys import ExactKey, WordKey
 from tests.phi.indexing import clinic_group
 from tests.phi.indexing.clinic_group import ARGUMENTS, EMAIL, SOURCES, WORDS, Search, fields_of, patient
 from tests.phi.reencryption.command_process import CommandResult, Operator, kill, wait_for, wait_until, wrapped
@@ -47,8 +47,8 @@ def expected(count: int, key: bytes = OLD) -> list[tuple[Any, ...]]:
         (
             row.id,
             row.clinic,
-            exact_value(hash_key, EMAIL, row.texts[2], row.clinic),
-            row_tokens(hash_key, WORDS, row.texts, row.clinic),
+            ExactKey(hash_key, EMAIL, row.clinic).value(row.texts[2]),
+            WordKey(hash_key, WORDS, row.clinic).row_tokens(row.texts),
         )
         for row in map(patient, range(1, count + 1))
     ]
@@ -95,7 +95,7 @@ def test_plain_and_encrypted_texts_may_stand_beside_one_another(operator: Operat
     assert index(operator).code == 0
     assert rows_of(patients)[:3] + rows_of(patients)[4:] == expected(20)[:3] + expected(20)[4:]
     texts = (*patient(4).texts[:2], None, "", patient(4).texts[4])
-    tokens = row_tokens(derived_hash_key(OLD), WORDS, texts, patient(4).clinic)
+    tokens = WordKey(derived_hash_key(OLD), WORDS, patient(4).clinic).row_tokens(texts)
     assert rows_of(patients)[3][2:] == (None, tokens)
 
 

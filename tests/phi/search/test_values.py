@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
 from collections.abc import Sequence
@@ -15,8 +16,8 @@ from phi.environment import WrappedKeys
 from phi.errors import AccessDenied, InvalidText, MalformedVariable, NotText, UnwrapError
 from phi.hashes import derived_hash_key
 from phi.search import ExactIndex, WordIndex
-from phi.search.keys import exact_value, exact_values, row_tokens, search_key, token, token_groups
-from tests.phi.key_sources import CountingSource
+from phi.search.keys import ExactKey, WordKey, exact_values, search_key, token_groups
+from tests.phi.key_sources import Clock, CountingSource
 
 HASH_KEY = bytes(range(32))
 EMAIL = ExactIndex(table="Patient", column="emailSearch", rule="email")
@@ -49,21 +50,22 @@ def hmac_by_openssl(key: str, text: str) -> str:
 def test_a_value_is_what_openssl_makes_of_the_same_parts(clinic: str) -> None:
     key = key_by_openssl("eonpro-phi-search-v1", "exact", "email", "Patient", "emailSearch", clinic)
     assert search_key(HASH_KEY, EMAIL, clinic).hex() == key
-    assert exact_value(HASH_KEY, EMAIL, " Jane@Example.ORG", clinic) == hmac_by_openssl(key, "jane@example.org")[:32]
+    assert ExactKey(HASH_KEY, EMAIL, clinic).value(" Jane@Example.ORG") == hmac_by_openssl(key, "jane@example.org")[:32]
 
 
 def test_a_token_is_what_openssl_makes_of_the_same_parts() -> None:
     key = key_by_openssl("eonpro-phi-search-v1", "words", "words", "Patient", "searchTokens", "")
     numbers = {int(hmac_by_openssl(key, term)[:4], 16) for term in ("p:j", "p:jö", "p:jo", "p:joe")}
-    ours = row_tokens(HASH_KEY, WORDS, ["Joe", None])
+    ours = WordKey(HASH_KEY, WORDS).row_tokens(["Joe", None])
     assert ours == sorted(ours) and set(ours) == numbers - {int(hmac_by_openssl(key, "p:jö")[:4], 16)}
     narrow = int(hmac_by_openssl(key, "p:j")[:8], 16) >> 1
-    assert token(bytes.fromhex(key), "p:j", 31) == narrow < 2**31
+    thirty_one = WordIndex(table="Patient", column="searchTokens", bits=31)
+    assert WordKey(HASH_KEY, thirty_one).tokens(["p:j"]) == [narrow] and narrow < 2**31
 
 
 def test_a_value_is_known() -> None:
-    assert exact_value(HASH_KEY, EMAIL, "jane@example.org") == EMAIL_VALUE
-    assert row_tokens(HASH_KEY, WORDS, ["Jo"], clinic="7") == JO_OF_CLINIC_7
+    assert ExactKey(HASH_KEY, EMAIL).value("jane@example.org") == EMAIL_VALUE
+    assert WordKey(HASH_KEY, WORDS, "7").row_tokens(["Jo"]) == JO_OF_CLINIC_7
 
 
 def test_equal_texts_are_unequal_in_another_clinic_table_column_and_rule() -> None:
@@ -71,35 +73,36 @@ def test_equal_texts_are_unequal_in_another_clinic_table_column_and_rule() -> No
     for clinic in ("", "1", "2"):
         for table, column in (("Patient", "a"), ("Patient", "b"), ("Patienta", ""), ("User", "a")):
             for rule in ("phone", "id", "text", "last4"):
-                values.add(exact_value(HASH_KEY, ExactIndex(table=table, column=column, rule=rule), text, clinic))
+                index = ExactIndex(table=table, column=column, rule=rule)
+                values.add(ExactKey(HASH_KEY, index, clinic).value(text))
     assert len(values) == 3 * 4 * 4
     assert parts("ab", "c") != parts("a", "bc") and derived_key(HASH_KEY, "ab", "c") != derived_key(HASH_KEY, "abc")
 
 
 def test_the_clinic_may_be_a_number_as_in_the_database() -> None:
-    assert exact_value(HASH_KEY, EMAIL, "a@b.org", clinic=7) == exact_value(HASH_KEY, EMAIL, "a@b.org", clinic="7")
+    assert ExactKey(HASH_KEY, EMAIL, 7).value("a@b.org") == ExactKey(HASH_KEY, EMAIL, "7").value("a@b.org")
 
 
 @pytest.mark.parametrize("text", [None, "", "unknown@example.com", " "])
 def test_what_is_no_address_has_no_value_and_finds_no_row(text: str | None) -> None:
-    assert exact_value(HASH_KEY, EMAIL, text) is None
-    assert exact_values([HASH_KEY], EMAIL, text) == []
+    key = ExactKey(HASH_KEY, EMAIL)
+    assert key.value(text) is None and exact_values([key], text) == []
     assert not EMAIL.matches(text, text)
 
 
 def test_what_cannot_be_encrypted_cannot_be_indexed_and_no_error_holds_it() -> None:
-    id_index = ExactIndex(table="Patient", column="idSearch", rule="id")
+    id_index, words = ExactIndex(table="Patient", column="idSearch", rule="id"), WordKey(HASH_KEY, WORDS)
     with pytest.raises(InvalidText) as raised:
-        exact_value(HASH_KEY, id_index, "secret\ud800")
+        ExactKey(HASH_KEY, id_index).value("secret\ud800")
     assert raised.value.__context__ is None and "secret" not in str(raised.value)
-    assert row_tokens(HASH_KEY, WORDS, ["a\ud800b"]) == row_tokens(HASH_KEY, WORDS, ["a b"])
+    assert words.row_tokens(["a\ud800b"]) == words.row_tokens(["a b"])
     for wrong in (7, b"7"):
         with pytest.raises(NotText):
-            exact_value(HASH_KEY, id_index, wrong)  # type: ignore[arg-type]
+            ExactKey(HASH_KEY, id_index).value(wrong)  # type: ignore[arg-type]
         with pytest.raises(NotText):
-            row_tokens(HASH_KEY, WORDS, [wrong])  # type: ignore[list-item]
+            words.row_tokens([wrong])  # type: ignore[list-item]
     with pytest.raises(NotText):
-        row_tokens(HASH_KEY, WORDS, "Jane")
+        words.row_tokens("Jane")
 
 
 @pytest.mark.parametrize("bits", [0, 4, 7, 129, 260])
@@ -149,10 +152,10 @@ def test_a_lookup_tries_the_current_and_every_former_hash_key(
         derived_hash_keys=derived,
     )
     values = fields.search_values(EMAIL, "jane@example.org", clinic="7")
-    assert values == [exact_value(key, EMAIL, "jane@example.org", "7") for key in tried]
+    assert values == [ExactKey(key, EMAIL, "7").value("jane@example.org") for key in tried]
     assert values[0] == fields.search_value(EMAIL, "jane@example.org", clinic="7")
     (group,) = fields.search_groups(WORDS, "jane")
-    assert group == [token(search_key(key, WORDS), "p:jane", 16) for key in tried]
+    assert group == [token for key in tried for token in WordKey(key, WORDS).tokens(["p:jane"])]
     assert group[0] in fields.search_tokens(WORDS, ["Jane", "Doe"])
     assert fields.search_hashes("email", "jane@example.org")[0] == fields.search_hash("email", "jane@example.org")
     assert len(fields.search_hashes("email", "jane@example.org")) == len(tried)
@@ -172,6 +175,39 @@ def test_without_a_former_key_a_lookup_fails_instead_of_finding_less() -> None:
     missing.failure = None
     as_hash_key.forget()
     assert len(as_hash_key.search_values(EMAIL, "jane@example.org")) == 2
+
+
+def test_a_search_key_ends_with_the_key_that_it_is_of() -> None:
+    """It is kept for the next lookup: never longer than its key, and never under a key that KMS refuses."""
+    clock, data, own, former = Clock(), CountingSource(ONE), CountingSource(OWN), CountingSource(NEXT)
+    key, hash_key = CachedKey(data, clock=clock), CachedKey(own, clock=clock)
+    fields = PhiFields(
+        key, hash_key=hash_key, former_hash_keys=[CachedKey(former, clock=clock)], derived_hash_keys=True
+    )
+
+    def values_under(*keys: bytes) -> list[str | None]:
+        return [ExactKey(each, EMAIL, "7").value("a@b.org") for each in keys]
+
+    for _ in range(2):
+        assert fields.search_values(EMAIL, "a@b.org", 7) == values_under(OWN, derived_hash_key(ONE), NEXT)
+    assert (data.unwraps, own.unwraps, former.unwraps) == (1, 1, 1)
+    data.key, own.key = TWO, NEXT
+    fields.forget()
+    for _ in range(2):
+        assert fields.search_values(EMAIL, "a@b.org", 7) == values_under(NEXT, derived_hash_key(TWO))
+        assert fields.search_value(EMAIL, "a@b.org", 7) == values_under(NEXT)[0]
+    own.key = OWN
+    clock.now += 301  # past the TTL, after idle minutes: asked again before the next use
+    assert fields.search_value(EMAIL, "a@b.org", 7) == values_under(OWN)[0]
+    own.failure = AccessDenied("no")
+    clock.now += 301
+    with pytest.raises(AccessDenied):
+        fields.search_value(EMAIL, "a@b.org", 7)
+    with pytest.raises(AccessDenied):
+        fields.search_tokens(WORDS, ["Jane"], 7)
+    with pytest.raises(TypeError, match="cannot be copied or pickled"):
+        copy.copy(WordKey(ONE, WORDS))
+    assert ONE.hex() not in repr(WordKey(ONE, WORDS))
 
 
 ENVIRONMENT = {
@@ -215,10 +251,10 @@ def test_node_makes_the_same_values_and_tokens() -> None:
         for rule, text in (("email", "a@b.org"), ("id", "mrn1"), ("text", "doe, jane"), ("phone", "5550102345")):
             index = ExactIndex(table='Pa"tient', column="é", rule=rule, bits=256)
             purpose = ["eonpro-phi-search-v1", "exact", rule, index.table, index.column, clinic]
-            cases.append((purpose, text, exact_value(HASH_KEY, index, text, clinic), lambda hex_: hex_))
+            cases.append((purpose, text, ExactKey(HASH_KEY, index, clinic).value(text), lambda hex_: hex_))
         purpose = ["eonpro-phi-search-v1", "words", "words", WORDS.table, WORDS.column, clinic]
         for term in ("p:j", "e:2345", "p:患"):
-            ours = token(search_key(HASH_KEY, WORDS, clinic), term, 16)
+            (ours,) = WordKey(HASH_KEY, WORDS, clinic).tokens([term])
             cases.append((purpose, term, ours, lambda hex_: int(hex_[:4], 16)))
     program = ["node", "-e", NODE]
     asked = json.dumps([HASH_KEY.hex(), [[purpose, text] for purpose, text, *_ in cases]])
@@ -229,8 +265,8 @@ def test_node_makes_the_same_values_and_tokens() -> None:
 
 
 def test_a_query_of_several_words_needs_a_token_of_each() -> None:
-    groups = token_groups([ONE, TWO], WORDS, "Jane 2345 jane")
+    groups = token_groups([WordKey(ONE, WORDS), WordKey(TWO, WORDS)], "Jane 2345 jane")
     assert [len(group) for group in groups] == [2, 4]
-    row = set(row_tokens(TWO, WORDS, ["Jane Doe", "(555) 010-2345"]))
+    row = set(WordKey(TWO, WORDS).row_tokens(["Jane Doe", "(555) 010-2345"]))
     assert all(row & set(group) for group in groups)
-    assert token_groups([ONE], WORDS, " .-' ") == [] and not WORDS.matches(" .-' ", ["Jane"])
+    assert token_groups([WordKey(ONE, WORDS)], " .-' ") == [] and not WORDS.matches(" .-' ", ["Jane"])
