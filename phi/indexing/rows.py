@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import product
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
 from phi.cipher import PhiCipher
 from phi.errors import DecryptionError
@@ -180,6 +180,7 @@ class IndexWorker(BatchWorker):
 
     selection: IndexSelection = field(kw_only=True)
     indexer: RowIndexer = field(kw_only=True)
+    proves_by_versions: ClassVar[bool] = True
 
     def columns(self, rows: Rows) -> dict[str, ReencryptedColumn]:
         selection = self._table.selection

@@ -23,6 +23,7 @@ from phi.reencryption.statements import (
     lock_any_row,
     select_batch,
     select_sizes,
+    select_versions,
     update_batch,
 )
 
@@ -137,15 +138,30 @@ class Database:
         rows = self._run(lambda connection: connection.execute(query, arguments).fetchall())
         return [(str(key), int(size)) for key, size in rows]
 
-    def write(self, table: Table, rows: Rows, records: Sequence[Sequence[str]]) -> int:
-        """Write records over the rows' values in one transaction; "" leaves a value unchanged. Returns the count.
+    def versions(
+        self, table: Table, *, after: str | None, until: str | None, limit: int
+    ) -> tuple[Sequence[str], Sequence[str]]:
+        """The keys and versions of at most `limit` rows by ascending key, after one key and up to another."""
+        query, arguments = select_versions(table, after=after, until=until)
+        rows = self._run(lambda connection: connection.execute(query, (*arguments, limit)).fetchall())
+        keys, versions = zip(*rows, strict=True) if rows else ((), ())
+        return keys, versions
+
+    def session(self) -> tuple[Any, ...]:
+        """What is the same as long as the server has not crashed: its process for this connection, and its start."""
+        [session] = self.query("select pid, backend_start from pg_stat_activity where pid = pg_backend_pid()")
+        return session
+
+    def write(self, table: Table, rows: Rows, records: Sequence[Sequence[str]]) -> tuple[int, str]:
+        """Write records over the rows' values in one transaction; "" leaves a value unchanged. Returns the count, and
+        the version that those rows have now.
 
         A row that was changed since it was read has another version, and is not updated. Before the commit the database
         compares what it holds with what was sent: raises WriteMismatch, and commits nothing, where they differ.
         """
         arguments, arrays = batch_arguments(table, rows, records)
 
-        def update(connection: psycopg.Connection[tuple[Any, ...]]) -> tuple[int, int]:
+        def update(connection: psycopg.Connection[tuple[Any, ...]]) -> tuple[int, int, str]:
             with connection.transaction():
                 result = connection.execute(update_batch(table, arrays), arguments).fetchone()
                 assert result is not None
@@ -154,13 +170,13 @@ class Database:
                     # After all triggers have run.
                     connection.execute("set constraints all immediate")
                     query = count_different(table, arrays)
-                    different = connection.execute(query, (*arguments, array(result[2]))).fetchone()
+                    different = connection.execute(query, (*arguments, array(result[3]))).fetchone()
                     equal -= int(different[0]) if different else 0
                 if updated != equal:
                     raise psycopg.Rollback
-            return updated, equal
+            return updated, equal, str(result[2])
 
-        updated, equal = self._run(update)
+        updated, equal, version = self._run(update)
         if updated != equal:
             raise errors.WriteMismatch(
                 f"{updated - equal} of {updated} rows of {table.selection.table}, from the key {rows.keys[0]} to "
@@ -169,7 +185,7 @@ class Database:
                 + (", ".join(table.triggers) or "a new trigger or rule")
                 + ". Disable it for these columns, then run the same command again.",
             )
-        return updated
+        return updated, version
 
     def flush(self, table: Table) -> None:
         """Return when every earlier commit is on the server's disk, and on its synchronous standbys."""

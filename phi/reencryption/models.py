@@ -156,6 +156,27 @@ class ReencryptedColumn:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BatchProof:
+    """That the rows of a batch were right when this run wrote or checked them, and what they then were.
+
+    A row that has not been written since has the same version: xmin, the number of the transaction that wrote it.
+    """
+
+    versions: bytes
+    """A digest of the keys and versions of all its rows."""
+    counts: "RowCounts"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchEnd:
+    """Where a batch of a pass ended, in the order of the keys."""
+
+    until: str | None
+    """Its last key; None for the last batch."""
+    proof: BatchProof | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RowCounts:
     """The counts of one batch, or of all batches of a pass."""
 
@@ -168,6 +189,8 @@ class RowCounts:
     rereads: int = 0
     """Times that a batch was read again because another transaction had changed its rows."""
     columns: Mapping[str, ColumnCounts] = field(default_factory=dict)
+    proof: BatchProof | None = None
+    """Of one batch; a sum has none."""
 
     def __add__(self, other: "RowCounts") -> "RowCounts":
         names = {**self.columns, **other.columns}

@@ -2,6 +2,8 @@
 
 Touches what the worker pool and the checkpoint touch. Every pass reads all rows, tries each record with the new key and
 re-encrypts those of an old key. So the last pass is the proof, and each covers what was written since the one before.
+Workers that prove by versions (`BatchWorker.proves_by_versions`) read of the rows that were not written since nothing
+else.
 """
 
 from __future__ import annotations
@@ -13,12 +15,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
-from itertools import pairwise
+from itertools import count, pairwise
 
 from phi.reencryption.checkpoint import Checkpoint
 from phi.reencryption.database import Database
 from phi.reencryption.hashing import HashCarrier
-from phi.reencryption.models import RowCounts, RunResult
+from phi.reencryption.models import BatchEnd, RowCounts, RunResult
 from phi.reencryption.options import BATCH, PASSES
 from phi.reencryption.progress import Progress
 from phi.reencryption.reencryptor import RecordReencryptor
@@ -92,7 +94,9 @@ def run(
     after, expected = resumed_after, table.rows
     database = Database(config.dsn)
     with closing(database), WorkerPool(config, processes=processes) as pool:
-        for number in range(1, (1 if dry_run else passes) + 1):
+        before: list[BatchEnd] = []
+        for number in count(1):
+            session = with_retries(database.session, time.sleep)
             active = checkpoint if checkpoint and number == 1 and not dry_run else None
             progress.begin("reading" if dry_run else work if number == 1 else f"verifying ({number - 1})", expected)
 
@@ -101,7 +105,7 @@ def run(
                 if active:
                     active.write(until)
 
-            counts = pool.run_pass(after, on_batch)
+            counts = pool.run_pass(after, on_batch, before)
             if counts.written:
                 # Commits do not wait for the disk: without this, a crash of the server after the pass that proves them
                 # could take them back.
@@ -110,8 +114,13 @@ def run(
             ends.append(time.monotonic())
             if active:
                 active.delete()
-            if counts.complete and after is None:
+            # A crash of the server could give the number of a commit that it lost to another transaction: the versions
+            # of rows prove something only without one.
+            proves = with_retries(database.session, time.sleep) == session
+            is_proven = proves or not before
+            if is_proven and ((counts.complete and after is None) or number >= (1 if dry_run else passes)):
                 break
+            before = pool.ends if proves and any(end.proof for end in pool.ends) else []
             after, expected = None, counts.rows if after is None else table.rows
     progress.end()
     return RunResult(

@@ -125,6 +125,15 @@ def select_batch(
     return query, (*arguments, limit)
 
 
+def select_versions(table: Table, *, after: str | None, until: str | None) -> tuple[sql.Composed, tuple[object, ...]]:
+    """The keys and versions of rows in the order of their keys, after one key and up to another."""
+    where, arguments = _bounds(table, after=after, until=until)
+    query = sql.SQL("select {key}::text, t.xmin from {table} t {where} order by {key} limit %s").format(
+        key=_identifier("t", table.selection.key_column), table=_relation(table), where=where
+    )
+    return query, arguments
+
+
 def select_sizes(table: Table, *, after: str | None, limit: int) -> tuple[sql.Composed, tuple[object, ...]]:
     """The keys of the next rows, and about how many bytes the documents of each have."""
     where, arguments = _bounds(table, after=after)
@@ -206,7 +215,8 @@ def _changes(table: Table) -> tuple[sql.Composed, sql.Composed]:
 
 @lru_cache(maxsize=8)
 def update_batch(table: Table, arrays: frozenset[int] = frozenset()) -> sql.SQL:
-    """A statement that updates rows by key and version, and counts the rows that equal the values sent.
+    """A statement that updates rows by key and version, counts the rows that equal the values sent, and returns the
+    version that the rows have now.
 
     `version` is xmin, the number of the transaction that wrote the row: a row that was written since has another
     number. `arrays` are the numbers of the columns that are sent as arrays.
@@ -218,7 +228,7 @@ def update_batch(table: Table, arrays: frozenset[int] = frozenset()) -> sql.SQL:
         "from ({sent}) as v "
         "where {key} = v.key and t.xmin = v.version "
         "returning {equal} as equal{returned}"
-        ") select count(*), count(*) filter (where equal){keys} from written"
+        ") select count(*), count(*) filter (where equal), (txid_current() %% 4294967296)::text{keys} from written"
     ).format(
         returned=sql.SQL(", v.key::text as key" if table.read_back else ""),
         keys=sql.SQL(", array_agg(key)" if table.read_back else ""),

@@ -8,16 +8,26 @@ from __future__ import annotations
 
 import signal
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from multiprocessing.connection import Connection
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from phi.reencryption.binary import ColumnPlace
 from phi.reencryption.database import Database
 from phi.reencryption.errors import ConnectionLost, LockConflict, ReencryptionError
 from phi.reencryption.hashing import HashCarrier
-from phi.reencryption.models import MAX_LISTED_ROWS, UNCHANGED, ColumnCounts, ReencryptedColumn, RowCounts
+from phi.reencryption.models import (
+    MAX_LISTED_ROWS,
+    REMOVED,
+    UNCHANGED,
+    BatchEnd,
+    BatchProof,
+    ColumnCounts,
+    ReencryptedColumn,
+    RowCounts,
+)
 from phi.reencryption.reencryptor import RecordReencryptor
 from phi.reencryption.statements import Rows, Table
 
@@ -42,8 +52,12 @@ Records = Sequence[Sequence[str]]
 
 _T = TypeVar("_T")
 
-# Messages of the pipe. To a worker: (START, key or None), STOP. To the parent: LAST_KEY, FINISHED, FAILED.
+# Messages of the pipe. To a worker: (START, key or None, BatchEnd), STOP. To the parent: LAST_KEY, FINISHED, FAILED.
 START, STOP, LAST_KEY, FINISHED, FAILED = "start", "stop", "last key", "finished", "failed"
+
+
+NOT_BEFORE = BatchEnd(until=None)
+"""The batch was not read in the pass before, as one."""
 
 
 class Stopped(Exception):
@@ -59,19 +73,32 @@ class BatchWorker(ABC):
     size: int = field(kw_only=True)
     write: bool = field(kw_only=True)
     pause: Callable[[float], None] = field(kw_only=True)
+    proves_by_versions: ClassVar[bool] = False
+    """Whether a pass reads only the versions of rows that the pass before wrote or checked: the database compared what
+    it stored then. Otherwise every pass reads and tries every value."""
 
-    def process(self, after: str | None, on_read: Callable[[str | None], None]) -> RowCounts:
+    def process(
+        self, after: str | None, on_read: Callable[[str | None], None], before: BatchEnd = NOT_BEFORE
+    ) -> RowCounts:
         """The batch after a key; `on_read` gets its last key as soon as it is known, None where it is the last batch.
 
-        Raises a ReencryptionError; every row is then written or unchanged.
+        `before`: the end of the batch after that key in the pass before, where it is known; this one goes no further.
+        With its proof, and no row written since, nothing else is read. Raises a ReencryptionError; every row is then
+        written or unchanged.
         """
-        end = with_retries(lambda: self._end_of_documents(after), self.pause) if self._table.documents else None
+        end, proof = before.until, before.proof
+        if proof and with_retries(lambda: self._holds(proof, after, end), self.pause):
+            on_read(end)
+            return replace(proof.counts, proof=proof)
+        if end is None and self._table.documents:
+            end = with_retries(lambda: self._end_of_documents(after), self.pause)
         rows = with_retries(lambda: self._read(after, end), self.pause)
         # Rows that came meanwhile may keep others from this batch: those belong to the next one.
         until = rows.keys[-1] if len(rows) == self.size else end
         on_read(until)
         first: RowCounts | None = None
         written = rereads = remaining = 0
+        proven: BatchProof | None = None
         for attempt in range(MAX_READS):
             if attempt:
                 rereads += 1
@@ -79,15 +106,24 @@ class BatchWorker(ABC):
                 rows = with_retries(lambda: self._read(after, until), self.pause)
             counts, changed, records = self._reencrypt(rows)
             first = first or counts
+            versions: dict[str, str] = {}
             remaining = len(changed)
             if remaining:
-                updated = _write(self._database, self._table, changed, records)
+                updated, versions = _write(self._database, self._table, changed, records)
                 written += updated
                 remaining -= updated
             if not remaining:
+                # A trigger may have changed what the values were made of, in the same transaction.
+                if self.proves_by_versions and not self._table.triggers:
+                    proven = _proof(rows, counts, records, versions)
                 break
         assert first is not None
-        return replace(first, written=written, rereads=rereads, remaining=remaining)
+        return replace(first, written=written, rereads=rereads, remaining=remaining, proof=proven)
+
+    def _holds(self, proof: BatchProof, after: str | None, until: str | None) -> bool:
+        """Whether the rows of a batch are those of its proof, and none was written since."""
+        limit = proof.counts.rows + 1
+        return proof.versions == _digest(*self._database.versions(self._table, after=after, until=until, limit=limit))
 
     def _read(self, after: str | None, until: str | None) -> Rows:
         return self._database.read(self._table, after=after, until=until, limit=self.size)
@@ -197,19 +233,37 @@ def transactions(rows: Rows, records: Records) -> Iterator[tuple[Rows, Records]]
         yield some, [column[part] for column in records]
 
 
-def _write(database: Database, table: Table, rows: Rows, records: Records) -> int:
-    """Write the records of a batch, in TRANSACTIONS; how many rows were written.
+def _digest(keys: Sequence[str], versions: Sequence[str]) -> bytes:
+    return blake2b(repr((tuple(keys), tuple(versions))).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _proof(rows: Rows, counts: RowCounts, records: Records, written: Mapping[str, str]) -> BatchProof:
+    """That a batch is right: `written` has the new versions of its rows with these records."""
+    columns = {}
+    for at, (name, column) in enumerate(counts.columns.items()):
+        removed = records[at].count(REMOVED) if records else 0
+        columns[name] = replace(column, new=column.new + column.old - removed, empty=column.empty + removed, old=0)
+    versions = [written.get(key, version) for key, version in zip(rows.keys, rows.versions, strict=True)]
+    return BatchProof(versions=_digest(rows.keys, versions), counts=replace(counts, columns=columns))
+
+
+def _write(database: Database, table: Table, rows: Rows, records: Records) -> tuple[int, dict[str, str]]:
+    """Write the records of a batch, in TRANSACTIONS; how many rows were written, and their versions by key where
+    all were.
 
     Raises WriteMismatch; the transactions before it are committed.
     """
     written = 0
+    versions: dict[str, str] = {}
     for some_rows, some_records in transactions(rows, records):
         try:
-            written += database.write(table, some_rows, some_records)
+            updated, version = database.write(table, some_rows, some_records)
+            written += updated
+            versions |= dict.fromkeys(some_rows.keys, version)
         except (LockConflict, ConnectionLost):
             # Rolled back, or committed without an answer: the next read shows which.
             continue
-    return written
+    return written, versions
 
 
 def with_retries(attempt: Callable[[], _T], pause: Callable[[float], None]) -> _T:
@@ -250,7 +304,7 @@ def run_worker(config: WorkerConfig, pipe: Connection, others: Sequence[Connecti
     worker = config.worker(database, pause)
     try:
         while (message := pipe.recv())[0] != STOP:
-            pipe.send((FINISHED, worker.process(message[1], lambda until: pipe.send((LAST_KEY, until)))))
+            pipe.send((FINISHED, worker.process(message[1], lambda until: pipe.send((LAST_KEY, until)), message[2])))
     except ReencryptionError as error:
         pipe.send((FAILED, error))
     except (Stopped, EOFError, BrokenPipeError, ConnectionResetError):

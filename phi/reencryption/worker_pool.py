@@ -1,14 +1,14 @@
 """The worker pool: starts the worker processes, distributes the batches, and notices when a worker dies.
 
-Touches processes, pipes and signals. It holds only one key of the table at a time for the next batch, so its memory
-does not grow with the table.
+Touches processes, pipes and signals. Of the table it holds the last key of each batch, some 100 bytes, and where
+workers prove by versions some 1 kB: memory for a batch, not for a row.
 """
 
 import multiprocessing
 import signal
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -17,8 +17,8 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 from phi.reencryption.errors import Interrupted, ReencryptionError, WorkerDied
-from phi.reencryption.models import RowCounts
-from phi.reencryption.worker import FINISHED, LAST_KEY, START, STOP, WorkerConfig, run_worker
+from phi.reencryption.models import BatchEnd, BatchProof, RowCounts
+from phi.reencryption.worker import FINISHED, LAST_KEY, NOT_BEFORE, START, STOP, WorkerConfig, run_worker
 
 _POLL_SECONDS = 0.25
 """Longest time until a signal is noticed."""
@@ -31,6 +31,7 @@ class _Batch:
     """A batch in progress: the rows after the batch before it, up to `until`."""
 
     until: str | None = None
+    proof: BatchProof | None = None
     finished: bool = False
 
 
@@ -54,6 +55,8 @@ class WorkerPool:
         self._failure: ReencryptionError | None = None
         self._signal: int | None = None
         self._stopping = self._killed = False
+        self.ends: list[BatchEnd] = []
+        """The ends of the batches of the last pass, in the order of the keys."""
 
     def __enter__(self) -> Self:
         # By fork, so that the keys reach the workers through memory only: no pipe, no argument, no file.
@@ -83,9 +86,11 @@ class WorkerPool:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
-    def run_pass(self, after: str | None, on_batch: Callable[[RowCounts, str | None], None]) -> RowCounts:
+    def run_pass(
+        self, after: str | None, on_batch: Callable[[RowCounts, str | None], None], before: Sequence[BatchEnd] = ()
+    ) -> RowCounts:
         """Process all rows after a key once; None for all rows. `on_batch` is called for each batch: its counts, and
-        the key up to which every batch is finished.
+        the key up to which every batch is finished. `before`: the ends of the pass before, which was over all rows.
 
         Raises the error of a worker, WorkerDied or Interrupted, once the others have finished their batches.
         """
@@ -93,6 +98,10 @@ class WorkerPool:
         batches: deque[_Batch] = deque()
         # The next batch starts after `start`, which is known once the batch before it was read.
         start, start_known, finished_until = after, True, after
+        # `end`: where the next batch ends at the latest.
+        ends = deque(before)
+        end = ends.popleft() if ends else NOT_BEFORE
+        self.ends = [BatchEnd(until=after)] if after is not None else []
         while True:
             if self._signal or self._failure:
                 self._stop()
@@ -101,7 +110,7 @@ class WorkerPool:
                 if start_known and worker.batch is None and not worker.died:
                     worker.batch = _Batch()
                     batches.append(worker.batch)
-                    self._send(worker, (START, start))
+                    self._send(worker, (START, start, end))
                     start_known = False
             busy = [worker for worker in self._workers if worker.batch is not None]
             if not busy:
@@ -112,11 +121,18 @@ class WorkerPool:
                 if kind == LAST_KEY:
                     worker.batch.until = value
                     start, start_known = value, value is not None
+                    if value != end.until:
+                        end = BatchEnd(until=end.until)
+                    elif ends:
+                        end = ends.popleft()
                 elif kind == FINISHED:
+                    worker.batch.proof = value.proof
                     worker.batch.finished, worker.batch = True, None
                     total += value
                     while batches and batches[0].finished:
-                        finished_until = batches.popleft().until
+                        batch = batches.popleft()
+                        finished_until = batch.until
+                        self.ends.append(BatchEnd(until=batch.until, proof=batch.proof))
                     on_batch(value, finished_until)
                 else:
                     worker.batch = None
@@ -157,7 +173,7 @@ class WorkerPool:
             "Run the same command again: it continues from there.",
         )
 
-    def _send(self, worker: _WorkerHandle, message: tuple[str, object]) -> None:
+    def _send(self, worker: _WorkerHandle, message: tuple[object, ...]) -> None:
         # Where it has died, the next receive finds out.
         with suppress(OSError):
             worker.pipe.send(message)
