@@ -220,7 +220,7 @@ def test_forms_and_validation_are_those_of_the_type() -> None:
 
 
 def test_the_key_of_the_tenant_of_a_request_serves_a_field() -> None:
-    """As on the page: a cipher that asks for the tenant at each use."""
+    """A cipher that asks for the tenant at each use."""
     clinic: ContextVar[str] = ContextVar("clinic")
 
     class OfRequest:
