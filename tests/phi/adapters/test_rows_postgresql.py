@@ -125,8 +125,9 @@ def test_a_change_waits_for_the_one_that_moves_the_row_to_another_tenant(engine:
         other.flush()
         session.execute(sa.text("SET lock_timeout = '20ms'"))
         chart.name = "Joe"
-        with pytest.raises(OperationalError, match="lock timeout"):
+        with pytest.raises(OperationalError, match="lock timeout") as caught:
             session.flush()
+        assert str(caught.value.statement).startswith("SELECT"), "the text was sealed before the row was locked"
         session.rollback()
         other.commit()
         chart.name = "Joe"
