@@ -137,16 +137,20 @@ def installed(kind: str, server: Callable[[], Server], tables: tuple[Any, ...]) 
     if kind == "postgresql":
         connections["postgresql"].settings_dict["HOST"] = str(server().folder)
         connections["default"] = connections["postgresql"]
-    with override_settings(INSTALLED_APPS=[f"{__name__}.RowsApp"]):
-        with connection.schema_editor() as editor:
-            for model in tables:
-                editor.create_model(model)
-        yield
-        with connection.schema_editor() as editor:
-            for model in reversed(tables):
-                editor.delete_model(model)
-    connections["default"] = before
-    connections["postgresql"].close()
+    try:
+        with override_settings(INSTALLED_APPS=[f"{__name__}.RowsApp"]):
+            with connection.schema_editor() as editor:
+                for model in tables:
+                    editor.create_model(model)
+            try:
+                yield
+            finally:
+                with connection.schema_editor() as editor:
+                    for model in reversed(tables):
+                        editor.delete_model(model)
+    finally:
+        connections["default"] = before
+        connections["postgresql"].close()
 
 
 def sql(statement: str, *arguments: object) -> list[tuple[Any, ...]]:
