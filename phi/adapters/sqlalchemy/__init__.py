@@ -5,7 +5,7 @@ the statements of this process's engines (`statements.py`).
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Column, ColumnElement, Dialect, LargeBinary, Text, and_, func, or_
 from sqlalchemy.exc import ArgumentError, DontWrapMixin, InvalidRequestError
@@ -89,7 +89,9 @@ class EncryptedType(TypeDecorator[Any]):
     form: ValueForm | None = None
     """How values become texts; None for texts."""
 
-    def __init__(self, fields: CipherProvider, *, bound: bool | str = False, tenant: str | None = None) -> None:
+    def __init__(
+        self, fields: CipherProvider, *, bound: bool | Literal["row"] = False, tenant: str | None = None
+    ) -> None:
         """Take a PhiFields, or a callable that returns one and is called at the first use.
 
         `bound=True` binds each record to its table and column, `bound="row"` to its row too, by the primary key:

@@ -48,7 +48,11 @@ def sealed(connection: Any, statement: Any, rows: list[Any], options: Mapping[st
     has no row, and StaleDataError for a row that is gone.
     """
     columns = row_columns(getattr(statement, "table", None))
-    if not columns or not isinstance(statement, (Insert, Update)) or statement._multi_values:
+    if not columns or not isinstance(statement, (Insert, Update)):
+        return statement, rows
+    after = getattr(statement, "_post_values_clause", None)
+    _refuse(columns, getattr(after, "update_values_to_set", None), UPSERT)
+    if statement._multi_values:
         return statement, rows
     literals: Row = {str(getattr(key, "key", key)): value for key, value in (statement._values or {}).items()}
     # Without parameters there is one row: that of the statement's own values.
@@ -57,7 +61,6 @@ def sealed(connection: Any, statement: Any, rows: list[Any], options: Mapping[st
         {name: _value(value, row) for name, value in {**literals, **row}.items()} for row in given
     ]
     if isinstance(statement, Insert):
-        _refuse_upsert(statement, columns)
         changes = [_inserted(columns, row, connection.dialect) for row in written]
     else:
         changes = _updated(connection, statement, columns, given, written, options)
@@ -173,12 +176,17 @@ def _record(column: Any, row: Row, dialect: Any) -> Sealed:
     )
 
 
-def _refuse_upsert(statement: Any, columns: list[Any]) -> None:
-    after = getattr(statement, "_post_values_clause", None)
-    names = {getattr(key, "key", key) for key in dict(getattr(after, "update_values_to_set", None) or {})}
+def refuse_inside(statement: Any) -> None:
+    """Raises RowUnknown for a write inside of another statement, which gets no records."""
+    _refuse(row_columns(statement.table), getattr(statement, "_values", None), WRITING)
+
+
+def _refuse(columns: list[Any], values: Any, reason: str) -> None:
+    """Raises RowUnknown where one of the values is of these columns, or of what their records depend on."""
+    names = {getattr(key, "key", key) for key in dict(values or {})}
     for column in columns:
         if not names.isdisjoint(part.key for part in (*needed(column), column)):
-            raise RowUnknown(UPSERT.format(name=column.name))
+            raise RowUnknown(reason.format(name=column.name))
 
 
 def _value(value: Any, row: Row) -> Any:

@@ -66,6 +66,8 @@ def check(statement: Any) -> None:
     for element in visitors.iterate(statement):
         if isinstance(element, UpdateBase):
             _check_written(element)
+            if element is not statement:
+                sealing.refuse_inside(element)
         elif isinstance(element, (Select, CompoundSelect)):
             _check_selected(element)
         elif isinstance(element, (FunctionElement, BinaryExpression)) and not _is_harmless(element):
@@ -87,14 +89,13 @@ def _before_execute(connection: Any, statement: Any, multiparams: Any, params: A
     """The statement and its parameters, with the records that depend on their rows."""
     if not hasattr(statement, "get_children"):
         return statement, multiparams, params
-    given = [*(multiparams or ()), *([params] if params else [])]
-    if isinstance(statement, UpdateBase) and companions(statement.table):
+    is_write = isinstance(statement, UpdateBase)
+    given = [*(multiparams or ()), *([params] if params else [])] if is_write else []
+    if is_write and companions(statement.table):
         _check_in_step(statement, given)
     _check_once(statement)
-    changed, parameters = sealing.sealed(connection, statement, given, options)
-    return (
-        (statement, multiparams, params) if parameters is given and changed is statement else (changed, parameters, {})
-    )
+    changed, rows = sealing.sealed(connection, statement, given, options) if is_write else (statement, given)
+    return (statement, multiparams, params) if rows is given else (changed, rows, {})
 
 
 def _check_once(statement: Any) -> None:

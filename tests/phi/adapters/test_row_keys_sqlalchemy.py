@@ -222,4 +222,4 @@ def test_a_declaration_that_cannot_work_is_refused(match: str) -> None:
     with pytest.raises(ArgumentError, match=match):
         sa.Table("t", sa.MetaData(), *(column._copy() for column in columns), sa.Column("t", kind))
     with pytest.raises(ArgumentError, match="True for the column"):
-        EncryptedText(cipher, bound="column")
+        EncryptedText(cipher, bound="column")  # type: ignore[arg-type]

@@ -34,7 +34,6 @@ from phi.adapters.sqlalchemy import (
     EncryptedDate,
     EncryptedJSON,
     EncryptedText,
-    searchable,
 )
 from tests.phi.key_sources import CountingSource
 
@@ -381,8 +380,8 @@ def test_rows_in_parameters_are_sealed_each_for_itself(session: Session) -> None
     assert [row.phone for row in session.scalars(sa.select(Patient).order_by(Patient.id))][:3] == ["555", "557", "555"]
 
 
-def upserted(**values: Any) -> Any:
-    insert = upsert(TABLE).values(searchable(TABLE, {"id": 1, "clinic_id": 8, "email": "x"}))
+def upserted(*, many: bool = False, **values: Any) -> Any:
+    insert = upsert(TABLE).values([{"id": 1}, {"id": 2}] if many else {"id": 1, "clinic_id": 8, "email": "x"})
     return insert.on_conflict_do_update(index_elements=["id"], set_=values)
 
 
@@ -392,6 +391,10 @@ def insert(**values: Any) -> Any:
 
 def update(*condition: Any, **values: Any) -> Any:
     return sa.update(Patient).where(*condition).values(values)
+
+
+def moved_inside() -> Any:
+    return update(Patient.id == 1, clinic_id=8).returning(Patient.id).cte()
 
 
 TWO = [{"id": 8, "note": "x"}, {"id": 9, "note": "y"}]
@@ -413,6 +416,8 @@ REFUSED: dict[str, tuple[str, Callable[[Session], Any]]] = {
     "moved in bulk": ("session", lambda s: s.execute(update(clinic_id=8))),
     "moved to nobody": ("clinic_id", lambda s: setattr(s.get_one(Patient, 1), "clinic_id", None)),
     "upsert": ("merge", lambda s: s.execute(upserted(email="y"))),
+    "upsert of many": ("merge", lambda s: s.execute(upserted(many=True, clinic_id=8))),
+    "inside of a statement": ("session", lambda s: s.execute(sa.select(moved_inside().c.id))),
     "upsert of a tenant": ("merge", lambda s: s.execute(upserted(clinic_id=8))),
 }
 
