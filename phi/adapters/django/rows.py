@@ -311,17 +311,22 @@ def _watch_keys(sender: Any, **_: Any) -> None:
                 key.pre_save = hook.pre_save
 
 
+def _saved_raw(instance: Any) -> list[Any]:
+    """The fields of its own table that are encrypted for their row: `loaddata` saves no parent's."""
+    own = instance._meta.concrete_model._meta.local_concrete_fields
+    return [each for each in own if getattr(each, "for_row", False)]
+
+
 def _seal_raw(sender: Any, instance: Any, raw: bool = False, **_: Any) -> None:
     """`loaddata` asks no field for what it saves: it takes the attributes."""
-    for encrypted in instance._meta.concrete_fields if raw else ():
-        if getattr(encrypted, "for_row", False):
-            value = getattr(instance, encrypted.attname)
-            instance.__dict__[encrypted.attname] = of_instance(encrypted, instance, value)
+    for encrypted in _saved_raw(instance) if raw else ():
+        value = getattr(instance, encrypted.attname)
+        instance.__dict__[encrypted.attname] = of_instance(encrypted, instance, value)
 
 
 def _unseal_raw(sender: Any, instance: Any, raw: bool = False, **_: Any) -> None:
     """The attributes as they were."""
-    for encrypted in instance._meta.concrete_fields if raw else ():
+    for encrypted in _saved_raw(instance) if raw else ():
         if isinstance(sealed := instance.__dict__.get(encrypted.attname), RowRecord):
             instance.__dict__[encrypted.attname] = sealed.value
 

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 from tests.phi.adapters import django_settings as django_settings  # isort: skip
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.db import connection, connections, models
 from django.test.utils import override_settings
 
@@ -139,6 +139,7 @@ def installed(kind: str, server: Callable[[], Server], tables: tuple[Any, ...]) 
         connections["default"] = connections["postgresql"]
     try:
         with override_settings(INSTALLED_APPS=[f"{__name__}.RowsApp"]):
+            apps.clear_cache()  # what the models related to before they were installed
             with connection.schema_editor() as editor:
                 for model in tables:
                     editor.create_model(model)
