@@ -5,7 +5,9 @@ Touches a database server of its own, in a temporary folder.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -13,8 +15,8 @@ from django.core.exceptions import FieldError
 from django.db import connections, models
 from sqlalchemy.dialects.postgresql import insert
 
-from phi.adapters.django import EncryptedTextField
-from phi.adapters.sqlalchemy import EncryptedText
+from phi.adapters.django import EncryptedBinaryField, EncryptedTextField
+from phi.adapters.sqlalchemy import EncryptedBytes, EncryptedText
 from tests.phi.adapters.django_settings import CIPHER, cipher
 from tests.phi.reencryption.postgres import Server
 
@@ -39,6 +41,29 @@ class PatientOfPostgres(models.Model):  # type: ignore[misc]  # Django comes wit
         managed = False
 
 
+OF_ROW: dict[str, Any] = {"bound": "row", "tenant": "clinic_id"}
+CHARTS = sa.Table(
+    "sealed_charts",
+    sa.MetaData(),
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("clinic_id", sa.Text, nullable=False),
+    sa.Column("email", EncryptedText(cipher, **OF_ROW)),
+    sa.Column("scan", EncryptedBytes(cipher, **OF_ROW)),
+)
+
+
+class ChartOfPostgres(models.Model):  # type: ignore[misc]
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    clinic_id = models.TextField()
+    email = EncryptedTextField(null=True, **OF_ROW)
+    scan = EncryptedBinaryField(null=True, **OF_ROW)
+
+    class Meta:
+        app_label = "clinic"
+        db_table = "sealed_charts"
+        managed = False
+
+
 @pytest.fixture(autouse=True)
 def django_connection(server: Server) -> Iterator[None]:
     connections["postgresql"].settings_dict["HOST"] = str(server.folder)
@@ -46,12 +71,40 @@ def django_connection(server: Server) -> Iterator[None]:
     connections["postgresql"].close()
 
 
-@pytest.mark.thorough
-def test_sqlalchemy_and_django_read_each_others_records(server: Server):
+def engine_of(server: Server) -> sa.Engine:
     url = sa.URL.create(
         "postgresql+psycopg", username="postgres", database="postgres", query={"host": str(server.folder)}
     )
-    engine = sa.create_engine(url, hide_parameters=True)
+    return sa.create_engine(url, hide_parameters=True)
+
+
+def test_each_reads_the_rows_that_the_other_sealed_for_their_key_and_tenant(server: Server) -> None:
+    charts = ChartOfPostgres.objects.using("postgresql")
+    engine = engine_of(server)
+    with engine.begin() as connection:
+        CHARTS.create(connection)
+        of_sqlalchemy = {"id": uuid.uuid4(), "clinic_id": "north", "email": "jane@example.org", "scan": b"\x00"}
+        connection.execute(CHARTS.insert(), of_sqlalchemy)
+    of_django = charts.create(clinic_id="south", email="joe@example.org", scan=b"\xff")
+    read = charts.get(pk=of_sqlalchemy["id"])
+    assert (read.email, bytes(read.scan)) == ("jane@example.org", b"\x00")
+    read.clinic_id = "south"
+    read.save()
+    with engine.begin() as connection:
+        rows = connection.execute(sa.select(CHARTS.c.id, CHARTS.c.email, CHARTS.c.scan)).all()
+        assert sorted(rows, key=lambda row: row.scan) == [
+            (read.pk, "jane@example.org", b"\x00"),
+            (of_django.pk, "joe@example.org", b"\xff"),
+        ]
+        connection.execute(CHARTS.update().where(CHARTS.c.id == of_django.pk).values(clinic_id="west"))
+    assert charts.get(pk=of_django.pk).email == "joe@example.org"
+    CHARTS.drop(engine)
+    engine.dispose()
+
+
+@pytest.mark.thorough
+def test_sqlalchemy_and_django_read_each_others_records(server: Server):
+    engine = engine_of(server)
     with engine.begin() as connection:
         PATIENTS.create(connection)
         many = [{"id": n, "email": f"jöhn.{n}@example.org", "phone": "" if n % 2 else None} for n in range(50)]
