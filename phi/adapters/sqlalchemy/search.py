@@ -265,17 +265,24 @@ def _finds(mapper: Any, row: Any, name: str, wanted: Any) -> bool:
 
 def _keep_in_step(mapper: Mapper[Any], connection: object, row: Any) -> None:
     """Before a row is written: its companions get their values, where a source was changed."""
+    state, changed = inspect(row), list[tuple[Any, list[str]]]()
     for column in [column for column in mapper.columns if isinstance(column.type, Companion)]:
-        kind, table, state = cast(Companion, column.type), column.table, inspect(row)
+        kind = cast(Companion, column.type)
         names = [*kind.sources, *([kind.clinic] if kind.clinic else [])]
-        keys = [mapper.get_property_by_column(table.columns[name]).key for name in names]
-        if state.persistent and not any(state.attrs[key].history.has_changes() for key in keys):
-            continue
+        keys = [mapper.get_property_by_column(column.table.columns[name]).key for name in names]
+        if not state.persistent or any(state.attrs[key].history.has_changes() for key in keys):
+            changed.append((column, keys))
+    unchanged = {key for _, keys in changed for key in keys if not state.attrs[key].history.has_changes()}
+    if state.persistent and unchanged:
+        # What was read earlier may have been changed by others since.
+        tables = list(dict.fromkeys(column.table for column, _ in changed))
+        state.session.refresh(row, sorted(unchanged), with_for_update={"of": tables})
+    for column, keys in changed:
         texts = _texts(mapper, row, column)
         # Where there is nothing to find, the clinic may be unknown still.
-        clinic = _clinic(column, getattr(row, keys[-1])) if kind.clinic and any(texts) else ""
+        clinic = _clinic(column, getattr(row, keys[-1])) if column.type.clinic and any(texts) else ""
         key = mapper.get_property_by_column(column).key
-        setattr(row, key, kind.value_of(column, texts, clinic))
+        setattr(row, key, column.type.value_of(column, texts, clinic))
         # Written with its source even where it stays the same: the statement shows that it was not forgotten.
         flag_modified(row, key)
 

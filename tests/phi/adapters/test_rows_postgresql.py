@@ -51,6 +51,27 @@ class Chart(Base):
     tokens: Mapped[list[int] | None] = mapped_column(WordSearch("name", clinic="clinic_id"))
 
 
+class Person(Base):
+    """Read with the tables of its subclasses, by outer joins."""
+
+    __tablename__ = "person"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    kind: Mapped[str]
+    clinic_id: Mapped[int]
+    email: Mapped[str | None] = mapped_column(EncryptedText(FIELDS, bound="row", tenant="clinic_id"))
+    email_search: Mapped[str | None] = mapped_column(ExactSearch("email", rule="email", clinic="clinic_id"))
+    __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "person", "with_polymorphic": "*"}
+
+
+class Doctor(Person):
+    __tablename__ = "doctor"
+
+    id: Mapped[int] = mapped_column(sa.ForeignKey("person.id"), primary_key=True)
+    title: Mapped[str | None] = mapped_column(EncryptedText(FIELDS, bound="row"))
+    __mapper_args__ = {"polymorphic_identity": "doctor"}
+
+
 ALL = {"email": "jane@example.org", "name": "Jane O'Brien", "scan": b"\x00\xff"}
 
 
@@ -114,6 +135,21 @@ def test_every_form_of_a_read_and_a_write_works_and_records_are_bound_as_the_dat
         words = InClinic("south", "obri")
         found = session.scalars(sa.select(Chart).where(Chart.tokens.search(words)))
         assert {*true_hits(found, tokens=words)} == {charts[0], charts[1]}
+
+
+def test_rows_of_joined_tables_are_locked_read_and_found(engine: sa.Engine) -> None:
+    with Session(engine) as session:
+        people = [Person(id=1, clinic_id=7, email="1@example.org"), Doctor(id=2, clinic_id=7, title="Dr.", email="x")]
+        session.add_all(people)
+        session.commit()
+        for number, person in enumerate(people, 1):
+            person.email = f"{number}@example.org"
+            session.commit()
+            person.clinic_id = 8
+            session.commit()
+            wanted = InClinic(8, f"{number}@example.org")
+            assert session.scalars(sa.select(Person).where(Person.email == wanted)).all() == [person]
+        assert session.scalars(sa.select(Doctor.title)).all() == ["Dr."]
 
 
 def test_a_change_waits_for_the_one_that_moves_the_row_to_another_tenant(engine: sa.Engine) -> None:

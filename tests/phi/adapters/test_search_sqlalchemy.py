@@ -105,6 +105,21 @@ def test_a_row_that_was_read_in_part_stays_in_step(session: Session) -> None:
     assert session.connection().exec_driver_sql("select last4 from person").scalar_one() == before
 
 
+def test_a_change_is_indexed_with_what_another_session_wrote_meanwhile(session: Session) -> None:
+    session.add(Person(id=1, phone="555 010 2345", clinic_id=7))
+    session.commit()
+    session.expire_on_commit = False
+    person = session.get_one(Person, 1)
+    session.commit()
+    with Session(session.connection()) as other:
+        other.get_one(Person, 1).phone = "555 010 6789"
+        other.commit()
+    person.clinic_id = 8  # with the phone of before, as this session knows it
+    session.commit()
+    assert len(session.scalars(sa.select(Person).where(Person.phone == InClinic(8, "6789"))).all()) == 1
+    assert person.phone == "555 010 6789"
+
+
 WRITES: dict[str, Callable[[], Any]] = {
     "insert": lambda: TABLE.insert().values(email="x"),
     "insert of many": lambda: TABLE.insert().values([{"email": "x"}, {"email": "y"}]),
