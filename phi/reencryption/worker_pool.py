@@ -45,6 +45,53 @@ class _WorkerHandle:
     died: bool = False
 
 
+class _Pass:
+    """Where a pass stands: its batches, in the order of the keys."""
+
+    def __init__(self, after: str | None, before: Sequence[BatchEnd]) -> None:
+        self.total = RowCounts()
+        self.finished_until = after
+        """The key up to which every batch is finished."""
+        self.ends = [BatchEnd(until=after)] if after is not None else []
+        self._batches: deque[_Batch] = deque()
+        # The next batch starts after this key, which is known once the batch before it was read.
+        self._start, self._start_known = after, True
+        self._before = deque(before)
+        self._end = self._before.popleft() if before else NOT_BEFORE
+        """Where the next batch ends at the latest."""
+
+    def next_batch(self) -> tuple[_Batch, tuple[object, ...]] | None:
+        """A batch and the message that starts it; None where its first key is not known yet."""
+        if not self._start_known:
+            return None
+        self._start_known = False
+        batch = _Batch()
+        self._batches.append(batch)
+        return batch, (START, self._start, self._end)
+
+    def on_read(self, batch: _Batch, until: str | None) -> None:
+        """A batch was read up to its last key, None for the last batch: the next one can begin."""
+        batch.until = self._start = until
+        self._start_known = until is not None
+        if until != self._end.until:
+            self._end = BatchEnd(until=self._end.until)
+        elif self._before:
+            self._end = self._before.popleft()
+
+    def on_finished(self, batch: _Batch, counts: RowCounts) -> None:
+        """A batch is finished."""
+        batch.finished, batch.proof = True, counts.proof
+        self.total += counts
+        while self._batches and self._batches[0].finished:
+            first = self._batches.popleft()
+            self.finished_until = first.until
+            self.ends.append(BatchEnd(until=first.until, proof=first.proof))
+
+    def end(self) -> None:
+        """Begin no batch any more."""
+        self._start_known = False
+
+
 class WorkerPool:
     """Workers that process the table together, pass by pass; a context manager, which ends them."""
 
@@ -94,24 +141,15 @@ class WorkerPool:
 
         Raises the error of a worker, WorkerDied or Interrupted, once the others have finished their batches.
         """
-        total = RowCounts()
-        batches: deque[_Batch] = deque()
-        # The next batch starts after `start`, which is known once the batch before it was read.
-        start, start_known, finished_until = after, True, after
-        # `end`: where the next batch ends at the latest.
-        ends = deque(before)
-        end = ends.popleft() if ends else NOT_BEFORE
-        self.ends = [BatchEnd(until=after)] if after is not None else []
+        state = _Pass(after, before)
         while True:
             if self._signal or self._failure:
                 self._stop()
-                start_known = False
+                state.end()
             for worker in self._workers:
-                if start_known and worker.batch is None and not worker.died:
-                    worker.batch = _Batch()
-                    batches.append(worker.batch)
-                    self._send(worker, (START, start, end))
-                    start_known = False
+                if worker.batch is None and not worker.died and (begun := state.next_batch()):
+                    worker.batch, message = begun
+                    self._send(worker, message)
             busy = [worker for worker in self._workers if worker.batch is not None]
             if not busy:
                 break
@@ -119,24 +157,15 @@ class WorkerPool:
                 kind, value = self._receive(worker)
                 assert worker.batch is not None
                 if kind == LAST_KEY:
-                    worker.batch.until = value
-                    start, start_known = value, value is not None
-                    if value != end.until:
-                        end = BatchEnd(until=end.until)
-                    elif ends:
-                        end = ends.popleft()
+                    state.on_read(worker.batch, value)
                 elif kind == FINISHED:
-                    worker.batch.proof = value.proof
-                    worker.batch.finished, worker.batch = True, None
-                    total += value
-                    while batches and batches[0].finished:
-                        batch = batches.popleft()
-                        finished_until = batch.until
-                        self.ends.append(BatchEnd(until=batch.until, proof=batch.proof))
-                    on_batch(value, finished_until)
+                    state.on_finished(worker.batch, value)
+                    worker.batch = None
+                    on_batch(value, state.finished_until)
                 else:
                     worker.batch = None
                     self._failure = self._failure or value
+        self.ends = state.ends
         if self._failure:
             raise self._failure
         if self._signal:
@@ -148,7 +177,7 @@ class WorkerPool:
                 "Run the same command again: it continues from there.",
                 exit_code=128 + self._signal,
             )
-        return total
+        return state.total
 
     def _ready(self, busy: list[_WorkerHandle]) -> list[_WorkerHandle]:
         by_pipe = {worker.pipe: worker for worker in busy}
