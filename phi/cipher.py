@@ -19,6 +19,7 @@ from pybase64 import b64decode
 
 from phi.batches import PHI_FIELDS, Column, map_fields, map_values
 from phi.binary.cipher import BinaryCipher, binary_keys
+from phi.binary.record import RECORD, header
 from phi.errors import AlreadyEncrypted, CipherUnsupported, DecryptionError, InvalidDataKey, InvalidText, NotText
 from phi.record import (
     BEFORE_ONE_PAD,
@@ -101,6 +102,7 @@ class PhiCipher(BinaryCipher):
             "_by_id": {key_id(data_key): aead for data_key, aead in keys.items()},
             "_binary_keys": binary_keys(keys),
             "_binary_id": bytes.fromhex(key_id(key)),
+            "_binary_start": header(RECORD, bytes.fromhex(key_id(key))),
             "_id": key_id(key),
             "_tenants": TenantKeys((key, *reading_keys)),
             "_usage": usage_of(key),

@@ -15,7 +15,18 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from phi.binary import stream
 from phi.binary.files import whole_file
-from phi.binary.record import HEADER_BYTES, MAGIC, STREAM, BinaryRecord, Bytes, as_view, key_id_of, looks_binary
+from phi.binary.record import (
+    HEADER_BYTES,
+    IV_END,
+    MAGIC,
+    OVERHEAD_BYTES,
+    STREAM,
+    BinaryRecord,
+    Bytes,
+    as_view,
+    key_id_of,
+    looks_binary,
+)
 from phi.binary.stream import DEFAULT_CHUNK_BYTES, KeyedHash, keyed_hash
 from phi.errors import DecryptionError, InvalidBytes, NotBytes, PhiError
 from phi.record import V2_IV_BYTES, key_id
@@ -25,9 +36,11 @@ from phi.usage import AtomicCounter, KeyUsage
 class BinaryCipher:
     """The methods of PhiCipher for bytes and files."""
 
-    __slots__ = ("_binary_id", "_binary_keys")
+    __slots__ = ("_binary_id", "_binary_keys", "_binary_start")
     _aead: AESGCM
     _binary_id: bytes
+    _binary_start: bytes
+    """The header of a record under the current key."""
     _binary_keys: Mapping[bytes, tuple[AESGCM, KeyedHash]]
     _lenient: bool
     _passed_through: AtomicCounter
@@ -45,21 +58,26 @@ class BinaryCipher:
         >>> cipher.decrypt_bytes(cipher.encrypt_bytes(b"%PDF", "PatientDocument.data"), "PatientDocument.data")
         b'%PDF'
         """
-        if data is None:
+        if type(data) is not bytes:
+            if data is None:
+                return None
+            if not isinstance(data, Bytes):
+                raise NotBytes
+            data = as_view(data)
+        if not data:
             return None
-        if not isinstance(data, Bytes):
-            raise NotBytes
-        if not (view := as_view(data)):
-            return None
-        record = BinaryRecord(key_id=self._binary_id, iv=urandom(V2_IV_BYTES), sealed=b"")
+        # BinaryRecord, repeated inline: its objects take longer than the encryption of a short text.
+        start, iv = self._binary_start, urandom(V2_IV_BYTES)
         try:
-            place = record.associated_data(context)
-            sealed = self._aead.encrypt(record.iv, view, place)
+            sealed = self._aead.encrypt(iv, data, start + context.encode())
         except (UnicodeEncodeError, OverflowError):
             pass
         else:
-            self._usage.add(1)
-            return bytes(BinaryRecord(key_id=record.key_id, iv=record.iv, sealed=sealed))
+            for _ in self._usage.steps:
+                break
+            else:
+                self._usage.add(1)
+            return b"".join((start, iv, sealed))
         # Outside the handler, whose error may hold the context.
         raise InvalidBytes
 
@@ -70,6 +88,15 @@ class BinaryCipher:
         anything else, and for a record of another context. A lenient cipher returns bytes that are neither unchanged,
         and counts them.
         """
+        start = self._binary_start
+        if type(record) is bytes and record.startswith(start) and len(record) > OVERHEAD_BYTES:
+            # The rest of this method, repeated inline for a record of the current key.
+            try:
+                sealed = memoryview(record)[IV_END:]
+                return self._aead.decrypt(record[HEADER_BYTES:IV_END], sealed, start + context.encode())
+            except (InvalidTag, ValueError, OverflowError):
+                pass
+            raise DecryptionError
         if record is None:
             return None
         if not isinstance(record, Bytes):

@@ -23,7 +23,10 @@ KEY_ID_BYTES = 8
 HEADER_BYTES = len(MAGIC) + 1 + KEY_ID_BYTES
 """Length of what is before the IV."""
 
-OVERHEAD_BYTES = HEADER_BYTES + V2_IV_BYTES + TAG_BYTES
+IV_END = HEADER_BYTES + V2_IV_BYTES
+"""Where ciphertext and tag begin."""
+
+OVERHEAD_BYTES = IV_END + TAG_BYTES
 """A record has so many bytes more than its content."""
 
 
@@ -63,17 +66,13 @@ class BinaryRecord:
     sealed: bytes | memoryview
     """Ciphertext and tag."""
 
-    def __bytes__(self) -> bytes:
-        """The record as the database stores it."""
-        return b"".join((header(RECORD, self.key_id), self.iv, self.sealed))
-
     @classmethod
     def parse(cls, data: Bytes) -> "BinaryRecord":
         """Split stored bytes; raises DecryptionError unless they have the form of a record. Nothing is copied but the
         first bytes.
         """
         view = as_view(data)
-        start = bytes(view[: HEADER_BYTES + V2_IV_BYTES])
+        start = bytes(view[:IV_END])
         # No record has an empty content.
         if len(view) > OVERHEAD_BYTES and start.startswith(MAGIC) and start[len(MAGIC)] == RECORD:
             return cls(key_id=start[len(MAGIC) + 1 : HEADER_BYTES], iv=start[HEADER_BYTES:], sealed=view[len(start) :])

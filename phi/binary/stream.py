@@ -75,6 +75,7 @@ def seal(source: BinaryIO, write: Callable[[bytes], None], key: KeyedHash, start
     write(start)
     for _, iv, chunk in _chunks(source, chunk_bytes, start):
         write(aead.encrypt(iv, chunk, place))
+        del chunk  # its memory is in the processor's caches: the next one is read into it
 
 
 def unseal(source: BinaryIO, write: Callable[[bytes], None], key: KeyedHash, start: bytes, context: str) -> None:
@@ -85,6 +86,7 @@ def unseal(source: BinaryIO, write: Callable[[bytes], None], key: KeyedHash, sta
     aead, place = _own_key(key, start), start + context.encode()
     for number, iv, chunk in _chunks(source, sealed_bytes, start):
         content = _opened(aead, iv, chunk, place)
+        del chunk
         # Only an empty stream has an empty chunk.
         if content is None or (number and not content):
             raise DecryptionError
@@ -93,10 +95,11 @@ def unseal(source: BinaryIO, write: Callable[[bytes], None], key: KeyedHash, sta
 
 def _chunks(source: BinaryIO, size: int, start: bytes) -> Iterator[tuple[int, bytes, bytes]]:
     """Number, IV and content of each piece of the source; each but the last has this size."""
+    prefix = start[-PREFIX_BYTES:]
     number, chunk = 0, read_full(source, size)
     while True:
         following = read_full(source, size) if len(chunk) == size else b""
-        yield number, _iv(start, number, last=not following), chunk
+        yield number, prefix + number.to_bytes(4) + (b"\0" if following else b"\1"), chunk
         if not following:
             return
         number, chunk = number + 1, following
@@ -106,9 +109,11 @@ def read_full(source: BinaryIO, size: int) -> bytes:
     """The next bytes, fewer only at the end: a pipe or a socket returns what it has. Raises NotBytes for a source of
     text, BlockingIOError for one that does not wait.
     """
+    part: object = source.read(size)
+    if type(part) is bytes and len(part) == size:
+        return part
     parts, missing = [], size
     while missing:
-        part: object = source.read(missing)
         if part is None:
             raise BlockingIOError("The source of a stream must wait for its data.")
         if not isinstance(part, bytes | bytearray | memoryview):
@@ -117,6 +122,8 @@ def read_full(source: BinaryIO, size: int) -> bytes:
             break
         parts.append(part)
         missing -= len(part)
+        if missing:
+            part = source.read(missing)
     return bytes(parts[0]) if len(parts) == 1 else b"".join(parts)
 
 
@@ -124,12 +131,11 @@ def writer(target: BinaryIO) -> Callable[[bytes], None]:
     """Writes all of some bytes: an unbuffered file may take fewer at once."""
 
     def write(data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            written: int | None = target.write(view)
+        left: bytes | memoryview = data
+        while (written := target.write(left)) != len(left):
             if written is None:
                 raise BlockingIOError("The target of a stream must wait until it has taken the data.")
-            view = view[written:]
+            left = memoryview(left)[written:]
 
     return write
 
@@ -146,7 +152,3 @@ def _own_key(key: KeyedHash, start: bytes) -> AESGCM:
     derived = key.copy()
     derived.update(_LABEL + start)
     return AESGCM(derived.digest())
-
-
-def _iv(start: bytes, number: int, *, last: bool) -> bytes:
-    return start[-PREFIX_BYTES:] + number.to_bytes(4) + last.to_bytes()
