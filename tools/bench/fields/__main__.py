@@ -11,7 +11,7 @@ from itertools import chain
 
 from cryptography.hazmat.backends.openssl import backend
 
-from tools.bench.fields import cipher, key
+from tools.bench.fields import binary, cipher, key
 from tools.bench.fields.rounds import Rounds
 
 COMPARED = ("cryptography", "pybase64", "tink", "aws-encryption-sdk")
@@ -38,7 +38,7 @@ def main() -> None:
     gc.collect()
     gc.freeze()  # the collector does not scan the objects of the libraries while a side runs
     rounds = Rounds(count=options.rounds, texts=options.texts)
-    for row in chain(cipher.rows(rounds), key.rows(rounds)):
+    for row in chain(cipher.rows(rounds), binary.rows(rounds), key.rows(rounds)):
         print(json.dumps(row.document()), flush=True)
 
 

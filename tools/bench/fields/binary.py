@@ -1,0 +1,91 @@
+"""The rows of bytes and streams: `phi` compared with the same calls in functions of one's own.
+
+Touches memory, and the operating system's random source.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from io import BytesIO
+from os import urandom
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from phi import PhiCipher
+from phi.binary.record import HEADER_BYTES, IV_END
+from phi.binary.stream import DEFAULT_CHUNK_BYTES
+from tools.bench.fields.rounds import Rounds, Side, compare
+from tools.bench.rows import Bound, Measured
+
+DOCUMENT_BYTES, SHORT_BYTES, STREAM_BYTES = 100_000, 200, 2**23
+FLOOR = Bound(at_least=0.97)
+PLACE = "PatientDocument.data"
+
+Blocks = Sequence[bytes]
+
+
+def rows(rounds: Rounds) -> Iterator[Measured]:
+    """Documents and short values both ways, then a stream of 32 chunks."""
+    key = urandom(32)
+    cipher = PhiCipher(key)
+    aead, start = AESGCM(key), (cipher.encrypt_bytes(b"?") or b"")[:HEADER_BYTES]
+
+    def seal(data: bytes, context: str) -> bytes:
+        iv = urandom(12)
+        return b"".join((start, iv, aead.encrypt(iv, data, start + context.encode())))
+
+    def unseal(record: bytes, context: str) -> bytes:
+        return aead.decrypt(record[HEADER_BYTES:IV_END], memoryview(record)[IV_END:], start + context.encode())
+
+    for size, words, bound in ((DOCUMENT_BYTES, "a document of 100 kB", FLOOR), (SHORT_BYTES, "200 bytes", Bound())):
+        few = Rounds(count=rounds.count, texts=50)
+
+        def plain(texts: Sequence[str], size: int = size) -> Blocks:
+            return [urandom(size) for _ in texts]
+
+        def sealed(texts: Sequence[str], size: int = size) -> Blocks:
+            return [seal(urandom(size), PLACE) for _ in texts]
+
+        for name, ours, theirs, prepare in (
+            ("encrypt_bytes", cipher.encrypt_bytes, seal, plain),
+            ("decrypt_bytes", cipher.decrypt_bytes, unseal, sealed),
+        ):
+            yield compare(
+                f"{name} of {words}, times as fast as the same calls in a function of one's own",
+                Side(run=_each(ours), prepare=prepare),
+                Side(run=_each(theirs), prepare=prepare),
+                bound=bound,
+                rates=True,
+                rounds=few,
+            )
+    yield _stream(cipher, aead, rounds)
+
+
+def _each(call: Callable[[bytes, str], bytes | None]) -> Callable[[Blocks], None]:
+    """The call in a loop. Each result ends with the next one: none makes the process grow for the other side."""
+
+    def loop(blocks: Blocks) -> None:
+        for block in blocks:
+            call(block, PLACE)
+
+    return loop
+
+
+def _stream(cipher: PhiCipher, aead: AESGCM, rounds: Rounds) -> Measured:
+    content = urandom(STREAM_BYTES)
+
+    def by_hand(source: BytesIO) -> None:
+        target, prefix, number = BytesIO(), urandom(7), 0
+        target.write(prefix)
+        chunk = source.read(DEFAULT_CHUNK_BYTES)
+        while chunk:  # whether it is the last one is known from the one after it
+            following = source.read(DEFAULT_CHUNK_BYTES)
+            target.write(aead.encrypt(prefix + number.to_bytes(4) + (not following).to_bytes(), chunk, prefix))
+            chunk, number = following, number + 1
+
+    return compare(
+        "encrypt_stream of 8 MiB, times as fast as a loop of the same calls, chunk by chunk",
+        Side(run=lambda source: cipher.encrypt_stream(source, BytesIO(), PLACE), prepare=lambda _: BytesIO(content)),
+        Side(run=by_hand, prepare=lambda _: BytesIO(content)),
+        bound=FLOOR,
+        rates=True,
+        rounds=Rounds(count=rounds.count // 2, texts=1),
+    )
