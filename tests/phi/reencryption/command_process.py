@@ -134,16 +134,18 @@ def operator(patients: Patients, kms: str) -> Operator:
     )
 
 
-def wait_for(process: subprocess.Popen[str]) -> CommandResult:
+def wait_for(process: subprocess.Popen[str], *, seconds: float = TIMEOUT_SECONDS) -> CommandResult:
     """The result of a command; a traceback fails the test."""
-    stdout, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
+    stdout, stderr = process.communicate(timeout=seconds)
     assert "Traceback" not in stderr, stderr
     return CommandResult(code=process.returncode, stdout=stdout, stderr=stderr)
 
 
-def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+def wait_until(
+    condition: Callable[[], bool], process: subprocess.Popen[str], *, seconds: float = TIMEOUT_SECONDS
+) -> None:
     """Wait until the condition is true or the command ends; fails after a timeout."""
-    limit = time.monotonic() + TIMEOUT_SECONDS
+    limit = time.monotonic() + seconds
     while not condition() and process.poll() is None:
         assert time.monotonic() < limit
         time.sleep(0.002)
