@@ -245,7 +245,7 @@ def assert_found_during(
 @pytest.mark.parametrize(
     ("count", "queries", "kills"),
     [
-        (2500, 40, 1),
+        (1500, 40, 1),
         pytest.param(1_000_000, 2000, 20, marks=[pytest.mark.thorough, pytest.mark.timeout(3 * MOST_SECONDS)]),
     ],
 )
