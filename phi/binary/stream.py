@@ -97,12 +97,10 @@ def _chunks(source: BinaryIO, size: int, start: bytes) -> Iterator[tuple[int, by
     """Number, IV and content of each piece of the source; each but the last has this size."""
     prefix = start[-PREFIX_BYTES:]
     number, chunk = 0, read_full(source, size)
-    while True:
-        following = read_full(source, size) if len(chunk) == size else b""
-        yield number, prefix + number.to_bytes(4) + (b"\0" if following else b"\1"), chunk
-        if not following:
-            return
+    while len(chunk) == size and (following := read_full(source, size)):
+        yield number, prefix + number.to_bytes(4) + b"\0", chunk
         number, chunk = number + 1, following
+    yield number, prefix + number.to_bytes(4) + b"\1", chunk
 
 
 def read_full(source: BinaryIO, size: int) -> bytes:
