@@ -31,6 +31,7 @@ from phi.tenants import TenantFields
 Name = TypeVar("Name")
 Index = TypeVar("Index", ExactIndex, WordIndex)
 SearchKey = TypeVar("SearchKey", ExactKey, WordKey)
+Derive = Callable[[tuple[bytes, ...]], tuple[SearchKey, ...]]
 
 
 class PhiFields(BinaryFields):
@@ -183,14 +184,10 @@ class PhiFields(BinaryFields):
         self, kind: Callable[[bytes, Index, Clinic], SearchKey], index: Index, clinic: Clinic, *, of_all: bool
     ) -> tuple[SearchKey, ...]:
         """The search keys of an index and a clinic: of the current hash key, then `of_all` the former ones."""
-
-        def own(keys: tuple[bytes, ...]) -> tuple[SearchKey, ...]:
-            return tuple(kind(key, index, clinic) for key in keys)
-
-        def of_data_keys(keys: tuple[bytes, ...]) -> tuple[SearchKey, ...]:
-            return tuple(kind(derived_hash_key(key), index, clinic) for key in keys)
-
         name = (index, str(clinic))
+        # No `def`: its annotations would be evaluated at each lookup.
+        own: Derive[SearchKey] = lambda keys: tuple([kind(key, index, clinic) for key in keys])  # noqa: E731
+        of_data_keys: Derive[SearchKey] = lambda keys: own(tuple(map(derived_hash_key, keys)))  # noqa: E731
         if self._hash_key is None and not (of_all and self._former_hash_keys):
             return self._key.derived(name, of_data_keys, of_all=of_all)
         if not of_all:

@@ -107,7 +107,10 @@ def exact_values(keys: Sequence[ExactKey], text: str | None) -> list[str]:
     `column IN (values)`. Raises as `ExactKey.value`.
     """
     normalised = keys[0].index.normalised(text)
-    return [] if normalised is None else list(dict.fromkeys([key.value_of(normalised) for key in keys]))
+    if normalised is None:
+        return []
+    values = [key.value_of(normalised) for key in keys]
+    return values if len(values) == 1 else list(dict.fromkeys(values))
 
 
 def token_groups(keys: Sequence[WordKey], query: str) -> list[list[int]]:
