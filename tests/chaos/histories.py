@@ -393,5 +393,5 @@ def races(names: list[str], chance: random.Random | None, count: int) -> list[st
 def _meet(first: str, second: str) -> bool:
     kinds = {COMMANDS[name].world for name in (first, second)}
     # The others are judged by what is on Vercel.
-    is_on_ecs = any(kind.startswith(("replica", "secrets")) for kind in kinds)
+    is_on_ecs = any(kind.startswith(("ecs", "replica", "secrets")) for kind in kinds)
     return len(kinds if is_on_ecs else kinds - {"vercel"}) <= 1
