@@ -11,7 +11,7 @@ Touches what its cached key touches: KMS, at the first use and every few minutes
 import os
 import time
 from binascii import b2a_base64
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar, overload
 
 from phi.batches import PHI_FIELDS, Column
@@ -29,9 +29,8 @@ from phi.search.keys import Clinic, ExactKey, WordKey, exact_values, token_group
 from phi.tenants import TenantFields
 
 Name = TypeVar("Name")
-Index = TypeVar("Index", ExactIndex, WordIndex)
-SearchKey = TypeVar("SearchKey", ExactKey, WordKey)
-Derive = Callable[[tuple[bytes, ...]], tuple[SearchKey, ...]]
+Made = TypeVar("Made")
+Derive = Callable[[tuple[bytes, ...]], tuple[Made, ...]]
 
 
 class PhiFields(BinaryFields):
@@ -158,7 +157,7 @@ class PhiFields(BinaryFields):
 
     def search_value(self, index: ExactIndex, text: str | None, clinic: Clinic = "") -> str | None:
         """The value to store for a row; None for nothing to hash. Raises NotText and InvalidText."""
-        return self._search_keys(ExactKey, index, clinic, of_all=False)[0].value(text)
+        return self._exact_keys(index, clinic, of_all=False)[0].value(text)
 
     def search_values(self, index: ExactIndex, text: str | None, clinic: Clinic = "") -> list[str]:
         """The values to look up, under each hash key in use: `column IN (values)`. None for nothing to hash: then no
@@ -166,11 +165,11 @@ class PhiFields(BinaryFields):
 
         Raises as `search_value`, and the UnwrapError of any of the keys: without one of them rows would be missing.
         """
-        return exact_values(self._search_keys(ExactKey, index, clinic, of_all=True), text)
+        return exact_values(self._exact_keys(index, clinic, of_all=True), text)
 
     def search_tokens(self, index: WordIndex, texts: Iterable[str | None], clinic: Clinic = "") -> list[int]:
         """The tokens to store for a row, from the texts of its searched columns: sorted, each once. Raises NotText."""
-        return self._search_keys(WordKey, index, clinic, of_all=False)[0].row_tokens(texts)
+        return self._word_keys(index, clinic, of_all=False)[0].row_tokens(texts)
 
     def search_groups(self, index: WordIndex, query: str, clinic: Clinic = "") -> list[list[int]]:
         """For each word of a query the tokens of which a row has to have one: `column && group` for each, joined by
@@ -178,16 +177,28 @@ class PhiFields(BinaryFields):
 
         Raises as `search_values`.
         """
-        return token_groups(self._search_keys(WordKey, index, clinic, of_all=True), query)
+        return token_groups(self._word_keys(index, clinic, of_all=True), query)
 
-    def _search_keys(
-        self, kind: Callable[[bytes, Index, Clinic], SearchKey], index: Index, clinic: Clinic, *, of_all: bool
-    ) -> tuple[SearchKey, ...]:
-        """The search keys of an index and a clinic: of the current hash key, then `of_all` the former ones."""
-        name = (index, str(clinic))
+    def _exact_keys(self, index: ExactIndex, clinic: Clinic, *, of_all: bool) -> tuple[ExactKey, ...]:
+        return self._of_hash_keys((index, str(clinic)), lambda key: ExactKey(key, index, clinic), of_all=of_all)
+
+    def _word_keys(self, index: WordIndex, clinic: Clinic, *, of_all: bool) -> tuple[WordKey, ...]:
+        return self._of_hash_keys((index, str(clinic)), lambda key: WordKey(key, index, clinic), of_all=of_all)
+
+    def _current_hash_key(self) -> bytes:
+        return self._of_hash_keys("hash key", bytes, of_all=False)[0]
+
+    def _all_hash_keys(self) -> list[bytes]:
+        """The current hash key, then the former ones."""
+        return list(dict.fromkeys(self._of_hash_keys("hash key", bytes, of_all=True)))
+
+    def _of_hash_keys(self, name: Hashable, make: Callable[[bytes], Made], *, of_all: bool) -> tuple[Made, ...]:
+        """What `make` makes of the current hash key, then `of_all` the former ones: each is kept, under the name, with
+        the key that it is of. Without a hash key of its own, the current one is derived from the current data key.
+        """
         # No `def`: its annotations would be evaluated at each lookup.
-        own: Derive[SearchKey] = lambda keys: tuple([kind(key, index, clinic) for key in keys])  # noqa: E731
-        of_data_keys: Derive[SearchKey] = lambda keys: own(tuple(map(derived_hash_key, keys)))  # noqa: E731
+        own: Derive[Made] = lambda keys: tuple([make(key) for key in keys])  # noqa: E731
+        of_data_keys: Derive[Made] = lambda keys: own(tuple(map(derived_hash_key, keys)))  # noqa: E731
         if self._hash_key is None and not (of_all and self._former_hash_keys):
             return self._key.derived(name, of_data_keys, of_all=of_all)
         if not of_all:
@@ -197,17 +208,6 @@ class PhiFields(BinaryFields):
         if self._derived_hash_keys:
             found += self._key.derived(name, of_data_keys, of_all=True)
         return sum((key.derived(name, own, of_all=False) for key in self._former_hash_keys), found)
-
-    def _current_hash_key(self) -> bytes:
-        return derived_hash_key(self._key.data_key()) if self._hash_key is None else self._hash_key.data_key()
-
-    def _all_hash_keys(self) -> list[bytes]:
-        """The current hash key, then the former ones."""
-        derived = [derived_hash_key(key) for key in self._key.data_keys()] if self._derived_hash_keys else []
-        own = [] if self._hash_key is None else [self._hash_key.data_key()]
-        former = [key.data_key() for key in self._former_hash_keys]
-        # Where there is none of its own, the current one is the derived key of the current data key.
-        return list(dict.fromkeys([*own, *derived, *former]))
 
     def _keys(self) -> list[CachedKey]:
         return [self._key, *([] if self._hash_key is None else [self._hash_key]), *self._former_hash_keys]
