@@ -106,7 +106,7 @@ def _index(
         options.dsn,
         table,
         selection,
-        _indexer(keys, table.name, selection),
+        _indexer(keys, table.name),
         dry_run=options.dry_run,
         processes=options.processes or default_processes(),
         batch=options.batch,
@@ -165,15 +165,15 @@ def _plan(
     database = Database(options.dsn, read_only=True)
     try:
         table = inspect(database, selection, write=False, search_columns_exist=False).table
-        made: IndexPlan = plan(database, table, selection, _indexer(keys, table.name, selection), progress)
+        made: IndexPlan = plan(database, table, selection, _indexer(keys, table.name), progress)
     finally:
         database.close()
     return True, made.as_json(), made.lines()
 
 
-def _indexer(keys: IndexKeys, table: str, selection: IndexSelection) -> RowIndexer:
+def _indexer(keys: IndexKeys, table: str) -> RowIndexer:
     cipher = PhiCipher(keys.data_keys[0], reading_keys=keys.data_keys[1:])
-    return RowIndexer(cipher, keys.hash_key, table=table, selection=selection)
+    return RowIndexer(cipher, keys.hash_key, table=table)
 
 
 def _next_step(keys: IndexKeys) -> str:

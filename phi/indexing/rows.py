@@ -73,14 +73,13 @@ class KnownWords:
 class RowIndexer:
     """The keys of a run, and what it makes of a batch."""
 
-    __slots__ = ("_cipher", "_columns", "_exact", "_hash_key", "_table", "_words")
+    __slots__ = ("_cipher", "_exact", "_hash_key", "_table", "_words")
 
-    def __init__(self, cipher: PhiCipher, hash_key: bytes, *, table: str, selection: IndexSelection) -> None:
+    def __init__(self, cipher: PhiCipher, hash_key: bytes, *, table: str) -> None:
         """`cipher` opens the records with any key that they may be under; `table` is without its schema."""
         self._cipher = cipher
         self._hash_key = hash_key
         self._table = table
-        self._columns = selection.columns
         self._exact: dict[tuple[str, str], ExactKey] = {}
         self._words: dict[tuple[str, str], KnownWords] = {}
 

@@ -142,8 +142,8 @@ class Database:
         self, table: Table, *, after: str | None, until: str | None, limit: int
     ) -> tuple[Sequence[str], Sequence[str]]:
         """The keys and versions of at most `limit` rows by ascending key, after one key and up to another."""
-        query, arguments = select_versions(table, after=after, until=until)
-        rows = self._run(lambda connection: connection.execute(query, (*arguments, limit)).fetchall())
+        query, arguments = select_versions(table, after=after, until=until, limit=limit)
+        rows = self._run(lambda connection: connection.execute(query, arguments).fetchall())
         keys, versions = zip(*rows, strict=True) if rows else ((), ())
         return keys, versions
 

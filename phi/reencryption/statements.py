@@ -125,13 +125,15 @@ def select_batch(
     return query, (*arguments, limit)
 
 
-def select_versions(table: Table, *, after: str | None, until: str | None) -> tuple[sql.Composed, tuple[object, ...]]:
+def select_versions(
+    table: Table, *, after: str | None, until: str | None, limit: int
+) -> tuple[sql.Composed, tuple[object, ...]]:
     """The keys and versions of rows in the order of their keys, after one key and up to another."""
     where, arguments = _bounds(table, after=after, until=until)
     query = sql.SQL("select {key}::text, t.xmin from {table} t {where} order by {key} limit %s").format(
         key=_identifier("t", table.selection.key_column), table=_relation(table), where=where
     )
-    return query, arguments
+    return query, (*arguments, limit)
 
 
 def select_sizes(table: Table, *, after: str | None, limit: int) -> tuple[sql.Composed, tuple[object, ...]]:

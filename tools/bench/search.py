@@ -112,7 +112,7 @@ def _index(postgres: Server, name: str) -> None:
     database = Database(postgres.dsn(name), read_only=True)
     table = inspect(database, _SELECTION, write=True).table
     database.close()
-    indexer = RowIndexer(PhiCipher(KEY), derived_hash_key(KEY), table="Patient", selection=_SELECTION)
+    indexer = RowIndexer(PhiCipher(KEY), derived_hash_key(KEY), table="Patient")
     progress, processes = Progress(io.StringIO()), default_processes()
     result = fill(postgres.dsn(name), table, _SELECTION, indexer, processes=processes, progress=progress)
     assert result.complete and not result.undecryptable

@@ -50,7 +50,7 @@ def table_of(dsn: str) -> Table:
 
 
 def indexer() -> RowIndexer:
-    return RowIndexer(PhiCipher(OLD), HASH_KEY, table="Patient", selection=SELECTION)
+    return RowIndexer(PhiCipher(OLD), HASH_KEY, table="Patient")
 
 
 class BetweenPasses(Progress):
