@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from tests.phi.adapters import django_settings as django_settings  # isort: skip
 from django.apps import AppConfig, apps
 from django.db import connection, connections, models
@@ -152,6 +154,13 @@ def installed(kind: str, server: Callable[[], Server], tables: tuple[Any, ...]) 
     finally:
         connections["default"] = before
         connections["postgresql"].close()
+
+
+@pytest.fixture(autouse=True, params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgresql"))])
+def database(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each of the databases, with the tables."""
+    with installed(request.param, lambda: request.getfixturevalue("server"), MODELS):
+        yield
 
 
 def sql(statement: str, *arguments: object) -> list[tuple[Any, ...]]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Iterator
 from datetime import date
 from itertools import product
 from uuid import UUID, uuid4
@@ -25,27 +24,19 @@ from phi.record import place
 from tests.phi.adapters.row_models import (
     ALL,
     CIPHER,
-    MODELS,
     Clinic,
     Member,
     Record,
     Regular,
     Stay,
     fields,
-    installed,
     member,
     sql,
     stored,
     text_of,
     values,
 )
-
-
-@pytest.fixture(autouse=True, params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgresql"))])
-def database(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Each of the databases, with the tables."""
-    with installed(request.param, lambda: request.getfixturevalue("server"), MODELS):
-        yield
+from tests.phi.adapters.row_models import database as database  # a fixture of every test here
 
 
 def test_every_way_of_reading_has_the_values_of_every_type() -> None:

@@ -5,7 +5,7 @@ Touches memory, Django's settings of this process, and a database server of its 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -19,24 +19,16 @@ from django.forms import model_to_dict
 from phi.adapters.django import InClinic, true_hits
 from tests.phi.adapters.row_models import (
     ALL,
-    MODELS,
     Member,
     Record,
     Regular,
     Searched,
-    installed,
     member,
     sql,
     text_of,
     values,
 )
-
-
-@pytest.fixture(autouse=True, params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgresql"))])
-def database(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Each of the databases, with the tables."""
-    with installed(request.param, lambda: request.getfixturevalue("server"), MODELS):
-        yield
+from tests.phi.adapters.row_models import database as database  # a fixture of every test here
 
 
 def test_a_row_that_changes_its_tenant_is_encrypted_again_by_that_save() -> None:
