@@ -95,8 +95,8 @@ def run(
     database = Database(config.dsn)
     with closing(database), WorkerPool(config, processes=processes) as pool:
         before: list[BatchEnd] = []
+        session = with_retries(database.session, time.sleep)
         for number in count(1):
-            session = with_retries(database.session, time.sleep)
             active = checkpoint if checkpoint and number == 1 and not dry_run else None
             progress.begin("reading" if dry_run else work if number == 1 else f"verifying ({number - 1})", expected)
 
@@ -116,7 +116,8 @@ def run(
                 active.delete()
             # A crash of the server could give the number of a commit that it lost to another transaction: the versions
             # of rows prove something only without one.
-            proves = with_retries(database.session, time.sleep) == session
+            session_before, session = session, with_retries(database.session, time.sleep)
+            proves = session == session_before
             is_proven = proves or not before
             if is_proven and ((counts.complete and after is None) or number >= (1 if dry_run else passes)):
                 break

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from multiprocessing.connection import Connection
@@ -49,6 +49,9 @@ _SMALL = 100
 
 Records = Sequence[Sequence[str]]
 """The new values, column by column: see ReencryptedColumn."""
+
+WrittenPart = tuple[Sequence[str], str]
+"""The keys of rows that one transaction wrote, and the version that they have now."""
 
 _T = TypeVar("_T")
 
@@ -106,16 +109,16 @@ class BatchWorker(ABC):
                 rows = with_retries(lambda: self._read(after, until), self.pause)
             counts, changed, records = self._reencrypt(rows)
             first = first or counts
-            versions: dict[str, str] = {}
+            parts: list[WrittenPart] = []
             remaining = len(changed)
             if remaining:
-                updated, versions = _write(self._database, self._table, changed, records)
+                updated, parts = _write(self._database, self._table, changed, records)
                 written += updated
                 remaining -= updated
             if not remaining:
                 # A trigger may have changed what the values were made of, in the same transaction.
                 if self.proves_by_versions and not self._table.triggers:
-                    proven = _proof(rows, counts, records, versions)
+                    proven = _proof(rows, counts, records, parts)
                 break
         assert first is not None
         return replace(first, written=written, rereads=rereads, remaining=remaining, proof=proven)
@@ -237,9 +240,9 @@ def _digest(keys: Sequence[str], versions: Sequence[str]) -> bytes:
     return blake2b(repr((tuple(keys), tuple(versions))).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def _proof(rows: Rows, counts: RowCounts, records: Records, written: Mapping[str, str]) -> BatchProof:
-    """That a batch is right: `written` has the new versions of its rows with these records."""
-    columns = {}
+def _proof(rows: Rows, counts: RowCounts, records: Records, parts: Sequence[WrittenPart]) -> BatchProof:
+    """That a batch is right: `parts` are its rows that got these records."""
+    columns, written = {}, {key: version for keys, version in parts for key in keys}
     for at, (name, column) in enumerate(counts.columns.items()):
         removed = records[at].count(REMOVED) if records else 0
         columns[name] = replace(column, new=column.new + column.old - removed, empty=column.empty + removed, old=0)
@@ -247,23 +250,22 @@ def _proof(rows: Rows, counts: RowCounts, records: Records, written: Mapping[str
     return BatchProof(versions=_digest(rows.keys, versions), counts=replace(counts, columns=columns))
 
 
-def _write(database: Database, table: Table, rows: Rows, records: Records) -> tuple[int, dict[str, str]]:
-    """Write the records of a batch, in TRANSACTIONS; how many rows were written, and their versions by key where
-    all were.
+def _write(database: Database, table: Table, rows: Rows, records: Records) -> tuple[int, list[WrittenPart]]:
+    """Write the records of a batch, in TRANSACTIONS; how many rows were written, and the parts, if all were.
 
     Raises WriteMismatch; the transactions before it are committed.
     """
     written = 0
-    versions: dict[str, str] = {}
+    parts: list[WrittenPart] = []
     for some_rows, some_records in transactions(rows, records):
         try:
             updated, version = database.write(table, some_rows, some_records)
             written += updated
-            versions |= dict.fromkeys(some_rows.keys, version)
+            parts.append((some_rows.keys, version))
         except (LockConflict, ConnectionLost):
             # Rolled back, or committed without an answer: the next read shows which.
             continue
-    return written, versions
+    return written, parts
 
 
 def with_retries(attempt: Callable[[], _T], pause: Callable[[float], None]) -> _T:
