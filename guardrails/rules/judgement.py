@@ -180,7 +180,7 @@ def _properties(resource: Resource, row: Row) -> Iterator[str]:
     yield from row.must
     known = {*row.must, *row.documents, *row.keys, *_FREE}
     yield from (name for name in ("region", "tags") if name not in known)
-    yield from sorted(set(resource.props) - known - {"region", "tags"})
+    yield from sorted(name for name in set(resource.props) - known - {"region", "tags"} if not name.startswith("__"))
     yield from (name for name in row.keys if name not in row.documents and name not in row.must)
 
 

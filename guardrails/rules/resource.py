@@ -62,9 +62,13 @@ class Resource:
 
 
 def plain(value: Any) -> Any:
-    """A value of the engine's as plain lists and dictionaries. Raises UnknownValueError for an unknown part."""
+    """A value of the engine's as plain lists and dictionaries. Raises UnknownValueError for an unknown part.
+
+    Without names that begin with `__`: Pulumi's bridge writes `__defaults` into every object of the inputs, and the
+    engine removes such names at the top only.
+    """
     if isinstance(value, Mapping):
-        return {name: plain(value[name]) for name in value}
+        return {name: plain(value[name]) for name in value if not name.startswith("__")}
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [plain(value[index]) for index in range(len(value))]
     return value

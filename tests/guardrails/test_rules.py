@@ -214,6 +214,13 @@ def test_an_unknown_value_neither_passes_nor_hides_what_is_known() -> None:
     ]
 
 
+def test_what_the_provider_writes_for_itself_is_no_part_of_a_value() -> None:
+    own = {"__defaults": [], "versioningConfiguration": {"__defaults": [], "status": "Enabled"}}
+    bucket = SETTINGS.names.trail_bucket
+    versioning = resource(types.VERSIONING, "audit-trail", unknown_checking_proxy({"bucket": bucket, **own}))
+    assert messages(versioning) == []
+
+
 def test_an_unknown_part_of_a_value_is_unknown() -> None:
     rules = [{"id": UNKNOWN_STRING_VALUE, "status": "Enabled"}]
     subject = resource(types.LIFECYCLE, "audit-trail", unknown_checking_proxy({"bucket": "x", "rules": rules}))
