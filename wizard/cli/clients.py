@@ -30,7 +30,6 @@ from wizard.core.state_backend import BackendFact, in_words
 from wizard.data_key.verification import ChildDecryptVerifier, ChildWrapper
 from wizard.inputs import answers_file, vercel_cli
 from wizard.inputs.answers_file import DraftFiles
-from wizard.inputs.application.parts import KeyUse, missing_parts
 from wizard.inputs.application_folder import ApplicationFolder, is_application
 from wizard.inputs.application_readers import read_code
 from wizard.inputs.registry import by_key
@@ -105,7 +104,6 @@ def build_clients(
         or (vercel_cli.linked(application.linked) if application.linked else None),
         detected=tuple(_found(application, folder, resolved, backend)),
         application=folder if is_application(folder) else None,
-        missing_parts=lambda settings: missing_parts(folder, KeyUse.of(settings)),
         read_code=partial(read_code, folder),
         sign_in=partial(_sign_in, terminal),
         sign_in_problem=lambda profile: sign_in.problem(profile, os.environ),

@@ -86,8 +86,7 @@ TABLE: tuple[Command, ...] = (
         shared=(STACK, ACCOUNT, INPUTS, START, YES, CONFIRM),
         reads="AWS, Vercel, Pulumi state, the stack's settings, saved answers",
         locks=True,
-        writes="resources in AWS, the stored data key, the variables at each target, Pulumi state, the settings; "
-        "with --application-patch nothing but that file",
+        writes="resources in AWS, the stored data key, the variables at each target, Pulumi state, the settings",
     ),
     Command(
         name="preview",
@@ -297,5 +296,5 @@ COMMANDS: Mapping[str, Command] = MappingProxyType({command.name: command for co
 READ_ONLY = tuple(command.name for command in TABLE if command.group == INSPECT or command.name == "verify")
 """The commands that change nothing: what one of them has asked AWS or Vercel, it does not ask again."""
 
-SCHEMAS = (*COMMANDS, "setup-application-patch", "report-verify", "failure", "answers")
+SCHEMAS = (*COMMANDS, "report-verify", "failure", "answers")
 """The JSON Schemas in `schemas/`: of each command's document, of every failure's, of an answers file."""

@@ -63,7 +63,7 @@ _SWITCHES = frozenset("--yes --json --non-interactive --verbose --debug --adopt 
 
 _NOT_KEPT = frozenset(
     "--help --json --non-interactive --verbose --debug --log --confirm --redeploy --no-redeploy "
-    "--plan --save-plan --save-answers --application-patch --replace-variable".split()
+    "--plan --save-plan --save-answers --replace-variable".split()
 )
 """Flags that the next command does not repeat."""
 
@@ -238,9 +238,9 @@ def _first_word(argv: Sequence[str]) -> tuple[Sequence[str], str | None, Sequenc
 
 
 def _valued_flags() -> frozenset[str]:
-    return frozenset(
-        "--stack --answers --from --confirm --plan --save-plan --save-answers --application-patch --log".split()
-    ) | {each.flag for each in INPUTS}
+    return frozenset("--stack --answers --from --confirm --plan --save-plan --save-answers --log".split()) | {
+        each.flag for each in INPUTS
+    }
 
 
 # --- help ------------------------------------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ def build_request(
     # A pipe, such as `--answers <(sops -d FILE)`, can be read only once.
     resolve = partial(_resolved, options, saved, plan, cache(read_answers), cache(_secret_in))
     opened = first_prompt.EarlyAnswers()
-    if terminal.interactive and options.command in ("setup", "preview") and not options.application_patch:
+    if terminal.interactive and options.command in ("setup", "preview"):
         # What is certain to be refused is refused before the first question.
         _find_engine(terminal)
         resolve(opened, {})

@@ -178,8 +178,6 @@ class Clients:
     """Lines to show with the account: the application, the login to Vercel, the state's backend."""
     application: Path | None = None
     """The folder of the application; None if it is not known."""
-    missing_parts: Callable[[Settings], tuple[str, ...]] = lambda settings: ()
-    """The changes that the code in the application's folder needs to use its data key, each with file and line."""
     read_code: ReadCode = lambda settings: None
     """Reads the application's code; None where its folder is not known."""
     sign_in: Callable[[str], None] | None = None

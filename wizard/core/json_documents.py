@@ -74,19 +74,6 @@ def policy(document: Any) -> Document:
     return {**head("policy"), "policy": document}
 
 
-def application_patch(
-    file: str | None, *, root: str, changes: Sequence[Mapping[str, str | int]], by_hand: Sequence[str]
-) -> Document:
-    """The document of a patch of the application; `file` is None where no file of it has to be changed."""
-    return {
-        **head("setup"),
-        "patch": file,
-        "root": root,
-        "changes": [dict(change) for change in changes],
-        "byHand": list(by_hand),
-    }
-
-
 def destroy(stack: str, left: Sequence[tuple[str, str]]) -> Document:
     """The document of a removed stack, and of its retained resources."""
     return {**head("destroy"), "stack": stack, "left": [{"what": what, "why": why} for what, why in left]}

@@ -284,8 +284,6 @@ class RunOptions:
     """A saved plan to apply."""
     save_plan: Path | None = None
     save_answers: Path | None = None
-    application_patch: Path | None = None
-    """Where a patch of the application's code is written; then nothing else is done."""
     json: bool = False
     non_interactive: bool = False
     verbose: bool = False

@@ -6,7 +6,6 @@ Reads a few files of that folder by name. Loaded before the first prompt: import
 import os
 import re
 import stat
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,16 +91,8 @@ def requires(folder: Path, package: str) -> bool:
 def checks_key(folder: Path) -> bool:
     """Whether a file of its build or of its start runs `phi check`."""
     files = _Files(folder)
-    return any(runs_check(name, files.content(name)) for name in files.names() if _starts(name))
-
-
-def runs_check(name: str, text: str) -> bool:
-    """Whether a file of the folder builds or starts the application, and runs `phi check`."""
-    return _starts(name) and re.search(r"(?:@eonpro/|\b)phi[\"', ]+check\b", text) is not None
-
-
-def _starts(name: str) -> bool:
-    return name in _STARTS or name.startswith("Dockerfile")
+    starts = (name for name in files.names() if name in _STARTS or name.startswith("Dockerfile"))
+    return any(re.search(r"(?:@eonpro/|\b)phi[\"', ]+check\b", files.content(name)) for name in starts)
 
 
 class _Files:
@@ -177,22 +168,15 @@ def _link(files: _Files) -> FolderLink | None:
     return FolderLink(project_id=project, team_id=team, project_name=_text(linked.get("projectName")), source=source)
 
 
-def framework_of(package: Mapping[str, Any]) -> str | None:
-    """The framework that a package.json depends on, as in `ApplicationFolder.framework`."""
-    dependencies: dict[str, object] = {}
-    for group in ("devDependencies", "dependencies"):
-        listed = package.get(group)
-        dependencies.update(listed if isinstance(listed, dict) else {})
+def _framework(files: _Files) -> str | None:
+    """As in `ApplicationFolder.framework`."""
+    package = files.object("package.json") or {}
+    groups = [package.get(group) for group in ("devDependencies", "dependencies")]
+    dependencies = {name: needed for group in groups if isinstance(group, dict) for name, needed in group.items()}
     for name, framework in _NODE:
         if name in dependencies:
             version = re.match(_VERSION, str(dependencies[name]))
             return f"{framework} {version[1]}" if version else framework
-    return None
-
-
-def _framework(files: _Files) -> str | None:
-    if of_node := framework_of(files.object("package.json") or {}):
-        return of_node
     for file in ("pyproject.toml", "requirements.txt"):
         content = files.content(file)
         # This project itself is not an application, though its tests use frameworks.

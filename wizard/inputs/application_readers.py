@@ -15,15 +15,14 @@ from wizard.core import clients
 from wizard.core.clients import OtherReader
 from wizard.core.next_command import NO_COMMAND, Command, shell
 from wizard.core.safe_text import clean
-from wizard.inputs.application.sources import PACKAGE
 from wizard.inputs.application_folder import checks_key, is_application, requires
 from wizard.inputs.variable_readers import FoundReaders, How, Reader, find_readers
 
 if TYPE_CHECKING:
     from components.settings import Settings
-    from components.settings.variables import VariableNames
-    from wizard.inputs.application.parts import KeyUse
 
+PACKAGE = "@eonpro/phi"
+"""The library of the application on Node (`phi/node`)."""
 FORMER_KEYS = ("ENCRYPTION_KEY", "PHI_ENCRYPTION_KEY")
 _KMS = re.compile(r"client-kms|KMSClient|\bKMS\b|boto3\.client\(\s*[\"']kms|PhiFields|DecryptCommand")
 _USES = (
@@ -68,22 +67,15 @@ class ApplicationCode:
         """Whether any of its code reads the variable, by name or through `phi`."""
         return self.uses_phi or any(reader.how in (How.READS, How.DECLARES) for reader in self.found.of(variable))
 
-    def others(self, settings: Settings | KeyUse) -> tuple[OtherReader, ...]:
+    def others(self, settings: Settings) -> tuple[OtherReader, ...]:
         """The other readers of the stack's variables, in the order of the files."""
-        return tuple(
-            _other(reader, what, is_harmed=is_harmed)
-            for reader in self.foreign(settings.delivered_names)
-            for what, is_harmed in _changes(reader, settings)
-        )
-
-    def foreign(self, names: VariableNames) -> tuple[Reader, ...]:
-        """The places outside of the key's own code that read a variable of the stack."""
+        names = settings.delivered_names
         files = {reader.file for reader in self.found.of(names.data_key)}
         return tuple(
-            reader
+            _other(reader, what, is_harmed=is_harmed)
             for reader in self.found.readers
-            if reader.variable in (names.region, names.key_id, names.data_key)
-            if not _is_own(reader, files)
+            if reader.variable in (names.region, names.key_id, names.data_key) and not _is_own(reader, files)
+            for what, is_harmed in _changes(reader, settings)
         )
 
     def readers_of_former_key(self) -> tuple[OtherReader, ...]:
@@ -112,10 +104,10 @@ def _other(reader: Reader, what: str, *, is_harmed: bool = True) -> OtherReader:
 
 def _is_own(reader: Reader, files: set[str]) -> bool:
     """Whether it is the code of the wrapped key itself: it has the data key's variable, or a client of KMS."""
-    return reader.file in files or _KMS.search(reader.text) is not None and service_of(reader) is None
+    return reader.file in files or _KMS.search(reader.text) is not None and _service(reader) is None
 
 
-def service_of(reader: Reader) -> str | None:
+def _service(reader: Reader) -> str | None:
     """The AWS service that the file uses: `S3`, `SES`, `another AWS client`; None if unknown, or KMS."""
     stem = os.path.basename(reader.file)
     text = f"{stem}\n{reader.text}"
@@ -123,9 +115,9 @@ def service_of(reader: Reader) -> str | None:
     return None if use == _USES[-1][0] and _KMS.search(reader.text) else use
 
 
-def _changes(reader: Reader, settings: Settings | KeyUse) -> list[tuple[str, bool]]:
+def _changes(reader: Reader, settings: Settings) -> list[tuple[str, bool]]:
     """(the effect on a reader, whether it is harmed); None for a reader that only lists the name."""
-    names, use, name = settings.delivered_names, service_of(reader), reader.variable
+    names, use, name = settings.delivered_names, _service(reader), reader.variable
     if reader.how is How.DECLARES:
         return []
     if reader.how is How.PUBLISHES:
@@ -161,7 +153,7 @@ def _key_change(reader: Reader, use: str | None) -> str:
 
 def _without(reader: Reader) -> str:
     """The behaviour of a reader of a former key without its variable."""
-    name, purpose = reader.variable, purpose_of(reader)
+    name, purpose = reader.variable, _purpose(reader)
     match reader.how:
         case How.DECLARES:
             return f"requires {name}: without it the check of the environment fails, unless it is optional there"
@@ -180,15 +172,11 @@ def _without(reader: Reader) -> str:
             return f"reads {name}, for {purpose}: without it {then}, and {purpose} stay encrypted"
 
 
-def purpose_of(reader: Reader) -> str:
+def _purpose(reader: Reader) -> str:
     """What a reader of a former key encrypts with it: `two-factor secrets`; `what it encrypted` if that is unknown."""
     # The name of a file says more than a word somewhere in it.
-    return purpose_in(reader.file) or purpose_in(reader.text) or "what it encrypted"
-
-
-def purpose_in(text: str) -> str | None:
-    """The purpose that a text names first; None for none."""
-    return next((purpose for purpose, pattern in _PURPOSES if pattern.search(text)), None)
+    places = (purpose for text in (reader.file, reader.text) for purpose, pattern in _PURPOSES if pattern.search(text))
+    return next(places, "what it encrypted")
 
 
 MOST_NAMED = 12

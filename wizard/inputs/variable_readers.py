@@ -7,7 +7,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -92,29 +92,18 @@ def find_readers(
 
     A folder that is missing or unreadable has none.
     """
-    content, unread = read_files(folder, clock=clock)
+    content, unread = _read_files(folder, clock)
     names = [name.encode() for name in variables]
     named = {name: each for name, each in content.items() if any(variable in each for variable in names)}
     files = {name: each.decode("utf-8", errors="replace") for name, each in named.items()}
-    return FoundReaders(readers=tuple(readers_in(files, variables)), unread=unread)
+    readers = (reader for name, text in files.items() for reader in _readers(name, text, variables))
+    return FoundReaders(readers=tuple(readers), unread=unread)
 
 
-def readers_in(files: Mapping[str, str], variables: Collection[str]) -> Iterator[Reader]:
-    """The readers of the variables in these files, by their names relative to the folder; none in a test."""
-    for name, text in files.items():
-        if any(variable in text for variable in variables) and not _is_test(name):
-            yield from _readers(name, text, variables)
-
-
-def read_files(
-    folder: Path, more: Collection[str] = (), *, tests: bool = False, clock: Callable[[], float] = time.monotonic
-) -> tuple[dict[str, bytes], tuple[str, ...]]:
-    """The bytes of the files that may read a variable, by their names, and why some were not read.
-
-    `more`: the names of other files that are read, too. `tests`: also the application's tests.
-    """
+def _read_files(folder: Path, clock: Callable[[], float]) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """The bytes of the files that may read a variable, by their names, and why some were not read."""
     until, content, large = clock() + MOST_SECONDS, dict[str, bytes](), list[str]()
-    for number, name in enumerate(_files(folder, more, tests)):
+    for number, name in enumerate(_files(folder)):
         if number >= MOST_FILES:
             return content, (*_too_large(large), _rest(f"{MOST_FILES:,} files"))
         if clock() > until:
@@ -141,23 +130,18 @@ def _too_large(files: list[str]) -> tuple[str, ...]:
 # --- the files
 
 
-def _files(folder: Path, more: Collection[str], tests: bool) -> Iterator[str]:
+def _files(folder: Path) -> Iterator[str]:
     """The names of the files that may read a variable, relative to the folder, sorted; none behind a link."""
-    left_out = _GENERATED if tests else _GENERATED | _TESTS
     for place, folders, names in os.walk(folder, followlinks=False):
         below = os.path.relpath(place, folder)
         if below != "." and _is_this_project(place, names):
             folders[:] = []
             continue
-        folders[:] = sorted(name for name in folders if name not in left_out and not name.startswith("."))
+        folders[:] = sorted(name for name in folders if name not in _GENERATED | _TESTS and not name.startswith("."))
         for name in sorted(names):
             path = name if below == "." else f"{below}/{name}".replace(os.sep, "/")
-            if path in more or _kind(name) is not None and (tests or not _is_test(path)):
+            if _kind(name) is not None and not _TEST_FILE.search(path):
                 yield path
-
-
-def _is_test(name: str) -> bool:
-    return _TEST_FILE.search(name) is not None or not _TESTS.isdisjoint(name.split("/")[:-1])
 
 
 def _is_this_project(place: str, names: list[str]) -> bool:
@@ -219,10 +203,10 @@ def _comment(kind: str) -> re.Pattern[str]:
 
 def without_comments(text: str, kind: str = "javascript") -> str:
     """The text with blanks in place of its comments: every line keeps its number."""
-    return _comment(kind).sub(lambda match: blank(match[0]) if match[0][0] in "/<#" else match[0], text)
+    return _comment(kind).sub(lambda match: _blank(match[0]) if match[0][0] in "/<#" else match[0], text)
 
 
-def blank(text: str) -> str:
+def _blank(text: str) -> str:
     """As many blanks, with the same line breaks."""
     return "\n".join(" " * len(line) for line in text.split("\n"))
 

@@ -26,14 +26,12 @@ class SetupOptions:
     save_plan: Path | None = None
     save_answers: Path | None = None
     plan: Path | None = None
-    application_patch: Path | None = None
 
     NEEDS: ClassVar[Mapping[str, tuple[str, ...]]] = {"--save-answers": ("--dry-run", "--save-plan")}
     """Flags that do something only beside one of these words."""
     CONFLICTS: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "--dry-run": ("--confirm", "--plan"),
         "--save-plan": ("--confirm", "--plan"),
-        "--application-patch": tuple("--adopt --confirm --dry-run --plan --save-answers --save-plan --yes".split()),
     }
     """Flags that do nothing beside a word."""
 
@@ -41,16 +39,11 @@ class SetupOptions:
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="stop after the plan")
         parser.add_argument("--plan", type=Path, metavar="FILE", help="apply a saved plan, if it still fits")
-        parser.add_argument(
-            "--application-patch", type=Path, metavar="FILE", help="only write a patch of the application's code"
-        )
         parser.epilog = INPUTS
 
     def run(self, request: Request, clients: Clients) -> tuple[int, Document]:
-        from wizard.setup import application_patch, plan, report, workflow
+        from wizard.setup import plan, report, workflow
 
-        if self.application_patch:
-            return 0, application_patch.write(request, clients, self.application_patch)
         if self.dry_run or self.save_plan:
             return 0, plan.document(workflow.preview(request, clients), command="setup")
         done = workflow.setup(request, clients)

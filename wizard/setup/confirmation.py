@@ -13,7 +13,7 @@ from wizard.core.errors import Cancelled, PreflightFailed, ResourceError, StaleP
 from wizard.core.models.inputs import Choice, InputType, Mark, Question
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import Engine, UserInterface
-from wizard.setup import application_patch, plan, saved_plan, steps
+from wizard.setup import plan, saved_plan, steps
 from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.steps import PreparedRun
 from wizard.targets.port import Consent
@@ -60,14 +60,14 @@ def confirmed(
     interviewer = steps.interviewer(request, clients)
     interview = interviewer.run()
     import_request: ImportRequest | None = None
-    is_offered = False
     while True:
         engine, state_location = steps.open_engine(request, clients, interview)
         with engine.alone(request.stack), _discarding(engine, request.stack):
             try:
                 ready, import_request = steps.check(request, clients, interview, engine, state_location, import_request)
                 _refuse_other_settings(request, ready)
-                is_offered = _show_missing_parts(clients, ready, may_offer=confirmed and not is_offered) or is_offered
+                if ready.code is not None:
+                    _show_application(clients, ready, ready.code)
                 on_checked(ready)
                 planned = steps.make_plan(request, clients, ready, to_apply=confirmed)
                 decision = _decide(request, clients.ui, ready, planned) if confirmed else Decision.APPLY
@@ -86,29 +86,11 @@ def confirmed(
             interview = interviewer.change()
 
 
-def _show_missing_parts(clients: Clients, ready: PreparedRun, *, may_offer: bool) -> bool:
-    """What the application's code lacks: without it, records are still written under another key, or not at all.
-
-    Whether a patch of it was offered to a person.
-    """
-    missing = clients.missing_parts(ready.settings)
-    if missing:
-        clients.ui.line("the application's code needs more to use its data key (docs/application.md):", mark=Mark.WARN)
-        for part in missing:
-            clients.ui.line(f"  {part}", mark=Mark.WARN)
-    if ready.code is not None:
-        _show_other_readers(clients, ready, ready.code)
-    if not missing or clients.application is None:
-        return False
-    if clients.ui.interactive and may_offer:
-        application_patch.offer(clients.ui, clients.application, ready.settings)
-        return True
-    clients.ui.line("this writes these changes as a patch of the application's files:")
-    clients.ui.verbatim(wizard("setup", "--application-patch", application_patch.DEFAULT_FILE))
-    return False
-
-
-def _show_other_readers(clients: Clients, ready: PreparedRun, code: ApplicationCode) -> None:
+def _show_application(clients: Clients, ready: PreparedRun, code: ApplicationCode) -> None:
+    """The application's code as far as it concerns the stack's variables: no reader of the key, and other readers."""
+    data_key = ready.settings.delivered_names.data_key
+    if not code.reads(data_key):
+        clients.ui.line(f"no file of the application reads {data_key} yet: docs/application.md", mark=Mark.WARN)
     if others := code.others(ready.settings):
         clients.ui.line("other code reads the same variables (remedies: docs/application.md):", mark=Mark.WARN)
         for other in others:

@@ -563,7 +563,6 @@ OF_ALL_TARGETS = (
         (["policy", "operator", "--exempt", "arn"], "--exempt does nothing without organization"),
         (["policy", "ci", "--region", "us-east-1"], "--region does nothing with ci"),
         (["destroy", "--secrets-provider", "passphrase"], "destroy has no --secrets-provider"),
-        (["--application-patch", "a.patch", "--yes"], "--yes does nothing with --application-patch"),
         (["--save-answers", "a.yaml"], "--save-answers does nothing without --dry-run or --save-plan"),
     ],
 )

@@ -131,15 +131,6 @@ DOCUMENTS: dict[str, dict[str, dict[str, Any]]] = {
         state: report_document(REPORT_STATES[state], files=REPORT_FILES)
         for state in ("in full", "nothing could be read")
     },
-    "setup-application-patch": {
-        "a patch": json_documents.application_patch(
-            "/home/clinic/application.patch",
-            root="/home/clinic/app",
-            changes=[{"file": "src/a.ts", "line": 7, "reason": "the library loads the key"}],
-            by_hand=["src/b.ts:2: no withKey() around GET"],
-        ),
-        "nothing to change": json_documents.application_patch(None, root="/home/clinic/app", changes=(), by_hand=()),
-    },
     "report-verify": {
         "unchanged": verified_document(Path("report.json"), REPORT_DOCUMENT, forms=("report.html",), faults=()),
         "changed": verified_document(Path("report.json"), REPORT_DOCUMENT, forms=(), faults=("its digest differs",)),

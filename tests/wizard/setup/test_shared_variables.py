@@ -191,3 +191,18 @@ def test_the_removal_of_the_former_key_comes_after_its_other_readers(beside: Cod
 def test_without_the_folder_the_search_comes_before_the_removal(world: World) -> None:
     said = steps(world)
     assert said.index("grep -rnwE 'ENCRYPTION_KEY|PHI_ENCRYPTION_KEY'") < said.index("Remove ENCRYPTION_KEY")
+
+
+# --- code that does not read the data key yet
+
+
+@pytest.mark.parametrize(
+    ("code", "is_said"),
+    [("const key = process.env.ENCRYPTED_PHI_KEY;", False), ("const region = process.env.AWS_REGION;", True)],
+)
+def test_an_application_that_reads_no_data_key_is_named_before_the_plan(
+    beside: CodeWorld, code: str, is_said: bool
+) -> None:
+    beside.have({"src/key.ts": code})
+    workflow.preview(beside.request(), beside.clients)
+    assert any("no file of the application reads ENCRYPTED_PHI_KEY" in line for _, line in beside.ui.marked) is is_said

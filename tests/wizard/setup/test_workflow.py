@@ -229,20 +229,6 @@ def test_everything_that_can_be_wrong_is_looked_at_before_the_stack_is_touched(w
         assert check in before
 
 
-@pytest.mark.parametrize(("access", "by_oidc"), [("oidc", True), ("user", False)])
-def test_what_the_application_lacks_to_use_the_key_is_said_before_the_plan(world, access, by_oidc) -> None:
-    asked: list[bool] = []
-
-    def missing(settings: Settings) -> tuple[str, ...]:
-        asked.append(settings.trusts_vercel)
-        return ("src/instrumentation.ts:8: register() does not load the data key",)
-
-    request = world.request(vercel_access=access)
-    workflow.preview(request, replace(world.clients, missing_parts=missing))
-    assert asked == [by_oidc] and world.written == set()
-    assert (Mark.WARN, "  src/instrumentation.ts:8: register() does not load the data key") in world.ui.marked
-
-
 def public(policy: str) -> PolicyFinding:
     return PolicyFinding(policy=policy, kind=PolicyFindingKind.PUBLIC, text="everybody may use it")
 
