@@ -264,14 +264,6 @@ TABLE: tuple[Command, ...] = (
         is_offline=True,
     ),
     Command(
-        name="manifest",
-        group=HELP,
-        help="print every command and option, and what each reads and writes",
-        load_options=lambda: import_module("wizard.cli.offline").ManifestOptions,
-        shared=(),
-        is_offline=True,
-    ),
-    Command(
         name="completion",
         group=HELP,
         help="print the line that turns on completion in bash, zsh or fish",

@@ -87,11 +87,6 @@ def help_text(topic: str | None, text: str) -> Document:
     return {**head("help"), "topic": topic, "text": text}
 
 
-def manifest(content: Mapping[str, Any]) -> Document:
-    """The document of the command line itself (`wizard.cli.offline.content`)."""
-    return {**head("manifest"), **content}
-
-
 def completion(shell: str, script: str) -> Document:
     return {**head("completion"), "shell": shell, "script": script}
 

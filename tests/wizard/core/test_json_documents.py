@@ -26,7 +26,6 @@ from tests.wizard.commands.report.samples import STATES as REPORT_STATES
 from tests.wizard.commands.rotate import rotation_documents
 from tests.wizard.fakes.clients import ACCOUNT, IDENTITY, settings, step, wrapped
 from tests.wizard.setup.test_report import REPORTS, proof, report
-from wizard.cli import offline
 from wizard.cli.commands import COMMANDS, SCHEMAS
 from wizard.cli.parser import EXIT_CODES
 from wizard.commands import status
@@ -156,7 +155,6 @@ DOCUMENTS: dict[str, dict[str, dict[str, Any]]] = {
     "schema": {"failure": json_documents.schema("failure", schema("failure"))},
     "help": {"of all": json_documents.help_text(None, "usage"), "of push": json_documents.help_text("push", "usage")},
     "init": {"new": json_documents.init("/home/clinic/kms", ["Pulumi.yaml"], ["README.md"])},
-    "manifest": {"of this program": json_documents.manifest(offline.manifest_content())},
     "engine": {"installed": json_documents.engine("/home/clinic/.cache/eonpro-kms/engine/official/bin/pulumi")},
     "completion": {"bash": json_documents.completion("bash", "complete -F _it it")},
     "failure": {
@@ -309,7 +307,6 @@ def test_a_schema_is_printed_as_it_is_shipped(name, capsys) -> None:
     [
         (["schema", "verify"], "schema"),
         (["completion", "zsh"], "completion"),
-        (["manifest"], "manifest"),
         (["policy", "operator", "--account", ACCOUNT, "--region", "us-east-1", "--target", "ecs"], "policy"),
         (["no-such-command"], "failure"),
         (["--no-such-flag", "push"], "failure"),
