@@ -3,25 +3,25 @@
 Touches the engine, which starts this directory as a program and sends it every resource.
 """
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import pulumi_policy
-
-# The engine starts this directory as a program, so the rules cannot import `components` without this path.
-sys.path.append(str(Path(__file__).resolve().parents[1]))
-
-from rules import RULES, STACK_RULES, Resource, Rule, StackRule  # type: ignore[import-not-found]  # of this directory
-from stack_settings import stack_configuration, stack_settings  # type: ignore[import-not-found]
+from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, UnknownValueError
+from rules import RULES, STACK_RULES, Rule, StackRule  # type: ignore[import-not-found]  # of this directory
+from rules.resource import Resource, UnknownValue  # type: ignore[import-not-found]
+from stack_settings import stack_configuration, stack_settings, values_of  # type: ignore[import-not-found]
 
 
 def resource_policy(rule: Rule) -> pulumi_policy.ResourceValidationPolicy:
     """A rule as a policy of the engine: it reports each violation, and each one stops the deployment."""
 
     def validate(args: pulumi_policy.ResourceValidationArgs, report: pulumi_policy.ReportViolation) -> None:
-        for violation in rule.violations(_resource(args)):
-            report(violation, args.urn)
+        try:
+            for violation in rule.violations(_resource(args)):
+                report(violation, args.urn)
+        except UnknownValue as error:
+            # The engine then says which rule could not be checked yet.
+            raise UnknownValueError(UNKNOWN_STRING_VALUE, [args.name]) from error
 
     return pulumi_policy.ResourceValidationPolicy(
         name=rule.name,
@@ -56,16 +56,18 @@ def stack_resource(resource: pulumi_policy.PolicyResource) -> Resource:
 
 def _resource(sent: Any, **more: Any) -> Resource:
     """What the engine sent of a resource, alone or in the stack, with the settings of its stack."""
+    settings, unreadable = stack_settings()
     return Resource(
         type=sent.resource_type,
         urn=sent.urn,
-        props=sent.props,
+        props=values_of(sent.props),
         protected=sent.opts.protect,
         ignored=frozenset(sent.opts.ignore_changes),
         aliases=tuple(sent.opts.aliases),
         provider=sent.provider.urn if sent.provider else None,
-        settings=stack_settings(),
+        settings=settings,
         configuration=stack_configuration(),
+        unreadable=unreadable,
         **more,
     )
 

@@ -1,17 +1,18 @@
-"""The settings of the stack that the engine checks, which the pack compares the resources with.
+"""The configuration of the stack that the engine checks, and the values of a resource without the SDK's proxies.
 
 Touches `pulumi_policy`: the engine sends the stack's configuration to every pack, and the SDK drops it. So this file
 extends a private class of the SDK; tests/guardrails/test_pack.py fails where a new version of it differs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import pulumi
 from pulumi_policy import policy
-
-from components.settings import ContractError, Settings
+from pulumi_policy.proxy import UnknownValueError
+from rules.resource import UNKNOWN  # type: ignore[import-not-found]  # of this directory
+from rules.settings import Settings, SettingsError, read  # type: ignore[import-not-found]
 
 _configuration: dict[str, Any] = {}
 _configure_stack = policy._PolicyAnalyzerServicer.ConfigureStack
@@ -34,9 +35,25 @@ def stack_configuration() -> Mapping[str, Any]:
 
 
 @cache
-def stack_settings() -> Settings | None:
-    """The settings of the stack; None where the engine sent none that can be used."""
+def stack_settings() -> tuple[Settings | None, str]:
+    """The settings of the stack; None where the engine sent none that can be read, and why."""
     try:
-        return Settings.from_config(stack_configuration())
-    except ContractError:
-        return None
+        return read(stack_configuration()), ""
+    except SettingsError as error:
+        return None, str(error)
+
+
+def values_of(sent: Any) -> Any:
+    """What the engine sent, with UNKNOWN in the place of each value that it does not know yet."""
+    if isinstance(sent, Mapping):
+        return {name: _value(sent, name) for name in sent}
+    if isinstance(sent, Sequence) and not isinstance(sent, str):
+        return [_value(sent, index) for index in range(len(sent))]
+    return sent
+
+
+def _value(sent: Any, name: Any) -> Any:
+    try:
+        return values_of(sent[name])
+    except UnknownValueError:
+        return UNKNOWN

@@ -133,17 +133,12 @@ TABLE = (
     Row(files=("phi/reencryption/*.py",), outside=("psycopg", "cryptography", "pybase64"), ours=("phi.*",)),
     Row(files=("phi/*.py",), outside=("cryptography", "pybase64"), ours=("phi.*",)),
     Row(files=("sandbox/*.py",), outside=ANY, ours=("installation", "sandbox.*")),
+    # What the pack decides by is its own, and the standard library's: no file of the program can widen it.
+    Row(files=("guardrails/rules/*.py",), ours=("guardrails.rules.*",), pure=True),
     # The engine runs the pack's directory as a program, so that its own files are top-level modules there.
     Row(
         files=("guardrails/*.py",),
         outside=("pulumi", "pulumi_policy", "rules", "stack_settings"),
-        # None of the functions that write policies: the pack says by itself what may be.
-        ours=(
-            "guardrails.*",
-            "components.settings.*",
-            "components.policies.evaluation.*",
-            "components.policies.statements",
-        ),
     ),
     # The customer's project, and the two files that the wheel adds.
     Row(
@@ -374,7 +369,14 @@ PLAN, SCREEN, CLIENT = "wizard/setup/plan.py", "wizard/terminal/screen.py", "wiz
         ("sandbox/cloud.py", "import wizard.core\n", "1 imports wizard.core"),
         ("tools/bootstrap/__main__.py", "import rich\n", "1 imports rich"),
         ("tools/bootstrap/__main__.py", "from sandbox import ports\n", "1 imports sandbox.ports"),
-        ("guardrails/rules.py", "import wizard.core\n", "1 imports wizard.core"),
+        ("guardrails/__main__.py", "import wizard.core\n", "1 imports wizard.core"),
+        ("guardrails/stack_settings.py", "from components.settings import Settings\n", "1 imports components.settings"),
+        ("guardrails/rules/judgement.py", "import pulumi_policy\n", "1 imports pulumi_policy"),
+        (
+            "guardrails/rules/table/keys.py",
+            "from components.policies import key\n",
+            "1 imports components.policies.key",
+        ),
     ],
 )
 def test_what_the_table_forbids_is_found(tree: Path, file: str, source: str, finding: str) -> None:
@@ -472,8 +474,8 @@ def test_each_way_of_telling_targets_apart_is_found(source: str) -> None:
 
 # --- ARNs
 
-ARN_MODULES = ("components/settings/arn.py", "sandbox/arns.py")
-"""They alone take an ARN apart."""
+ARN_MODULES = ("components/settings/arn.py", "guardrails/rules/settings.py", "sandbox/arns.py")
+"""They alone take an ARN apart; the guardrails share no code with the program."""
 SPLITS = frozenset({"split", "rsplit", "partition", "rpartition"})
 
 

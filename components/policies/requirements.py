@@ -1,6 +1,6 @@
 """The requirements of the key, the access to it, the audit trail and its bucket: the one list, as data.
 
-Pure. Used by the preflight notes of the plan, the checklist, `doctor`, the guardrails and the report. The sections are
+Pure. Used by the preflight notes of the plan, the checklist, `doctor` and the report. The sections are
 of 45 CFR Part 164, Subpart C, https://www.ecfr.gov/current/title-45/part-164/subpart-C.
 """
 

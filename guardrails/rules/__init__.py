@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from .judgement import violations
-from .resource import Resource as Resource
+from .resource import Resource
 from .stack import required_resources
 
 
@@ -21,7 +21,7 @@ class Rule:
     description: str
 
     def violations(self, resource: Resource) -> Iterator[str]:
-        """A message for each violation. Raises UnknownValueError after all known values were checked."""
+        """A message for each violation. Raises UnknownValue after all known values were checked."""
         return violations(resource, self.name)
 
 

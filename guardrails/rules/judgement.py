@@ -11,15 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pulumi_policy.proxy import UnknownValueError
-
-from components.policies.statements import PolicyStatement
-from components.settings import Settings, correction_line
-from components.settings.settings import CONFIG_KEYS
-
-from . import documents
-from .resource import Resource, check_all, plain
+from . import statements as of_statements
+from . import types
+from .patterns import KEY_ID
+from .resource import UNKNOWN, Resource, UnknownValue, check_all, plain
 from .row import By, Check, Document, May, OneOf, Row
+from .settings import Settings, correction
 from .table import rows_of
 from .table.keys import USE
 
@@ -36,28 +33,34 @@ _REFERENCES = frozenset(
     )
 )
 """Properties that the program takes from other resources of the stack, so that a first preview does not know them."""
-_IMPORTED_USE = ("kms:encrypt", "kms:generatedatakeywithoutplaintext")
+_IMPORTED_USE = ("kms:Encrypt", "kms:GenerateDataKeyWithoutPlaintext")
 """What the application may do besides with a key policy that was left as it was found: neither decrypts anything."""
 
+_OF_A_BUCKET = (
+    *(types.BUCKET_POLICY, types.PUBLIC_ACCESS_BLOCK, types.OWNERSHIP, types.VERSIONING, types.ENCRYPTION),
+    *(types.LIFECYCLE, types.OBJECT_LOCK, types.BUCKET_LOGGING),
+)
+NAMED_BY: Mapping[str, str] = {
+    **dict.fromkeys((types.BUCKET, *_OF_A_BUCKET), "bucket"),
+    **dict.fromkeys((types.LOG_GROUP, types.ALARM), "name"),
+}
+"""The types of which a stack may have others beside its own, and the property that says which one it is.
+
+None of them gives anybody access to a key, the records or the trail, or changes what the stack protects, as long as it
+is not one of the stack's own: S3 takes no policy about another bucket, and a log group and an alarm give nothing.
+"""
+_PLAIN_NAME = re.compile(r"[\w./# -]+", re.ASCII)
+
 NEEDS: Mapping[str, str] = {
-    "aws:kms/replicaKey:ReplicaKey": "replicaRegions",
-    "aws:iam/user:User": "vercelAccess",
-    "aws:iam/userPolicyAttachment:UserPolicyAttachment": "appPrincipalArn",
-    "aws:s3/bucketLogging:BucketLogging": "accessLogging",
-    "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration": "trailLock",
-    "aws:cloudtrail/trail:Trail": "existingTrailArn",
-    "aws:cloudwatch/logGroup:LogGroup": "cloudwatchLogs",
-    "aws:sns/topicSubscription:TopicSubscription": "alertEmails",
-    **dict.fromkeys(
-        (
-            "aws:sns/topic:Topic",
-            "aws:sns/topicPolicy:TopicPolicy",
-            "aws:cloudwatch/eventRule:EventRule",
-            "aws:cloudwatch/eventTarget:EventTarget",
-            "aws:cloudwatch/metricAlarm:MetricAlarm",
-        ),
-        "alerts",
-    ),
+    types.REPLICA_KEY: "replicaRegions",
+    types.USER: "vercelAccess",
+    types.USER_ATTACHMENT: "appPrincipalArn",
+    types.BUCKET_LOGGING: "accessLogging",
+    types.OBJECT_LOCK: "trailLock",
+    types.TRAIL: "existingTrailArn",
+    types.LOG_GROUP: "cloudwatchLogs",
+    types.SUBSCRIPTION: "alertEmails",
+    **dict.fromkeys((types.TOPIC, types.TOPIC_POLICY, types.EVENT_RULE, types.EVENT_TARGET, types.ALARM), "alerts"),
 }
 """The setting that decides whether the stack has a resource of the type, or how many."""
 
@@ -74,34 +77,36 @@ def title(resource: Resource) -> str:
 
 def set_it(resource: Resource, setting: str) -> str:
     """The command that changes a setting of the stack."""
-    is_configured = setting in CONFIG_KEYS or setting == "region"
-    command = correction_line(setting, resource.stack) if is_configured else ""
+    command = correction(setting, resource.stack)
     return f"to change that: {command}" if command else f"see the setting {setting}"
 
 
 def violations(resource: Resource, rule: str) -> Iterator[str]:
-    """What a resource violates of one rule. Raises UnknownValueError after all known values were checked."""
+    """What a resource violates of one rule. Raises UnknownValue after all known values were checked."""
     if is_component(resource):
         return
     settings = resource.settings
     if settings is None:
         if rule == "listed-resources":
-            yield "The stack's settings cannot be read, so that nothing can be checked: correct Pulumi.<stack>.yaml."
+            yield (
+                f"The stack's settings cannot be read ({resource.unreadable}), so that nothing can be checked: correct "
+                f"Pulumi.{resource.stack}.yaml."
+            )
         return
     if resource.type.startswith("pulumi:providers:"):
         if rule == "listed-resources":
-            yield from _provider(resource, settings)
+            yield from _provider(resource)
         return
     row = rows_of(settings).get((resource.type, resource.name))
-    if row is None:
-        if rule == "listed-resources":
-            yield _not_listed(resource, settings)
-        return
     if rule == "listed-resources":
         yield from _options(resource, settings, row)
+        if row is None:
+            yield from _not_of_the_stack(resource, settings)
+    if row is None:
+        return
     if rule == "resource-protection" and row.protected and not resource.protected:
         # The engine does not send retainOnDelete to a policy; `protect` alone prevents the deletion.
-        yield f"{title(resource)} is not protected: set the resource option protect."
+        yield f"{title(resource)}: its option protect is false, wanted true: set it in the program."
     yield from check_all(
         [
             *(_property(resource, row, name) for name in _properties(resource, row) if row.rule_of(name) == rule),
@@ -113,30 +118,60 @@ def violations(resource: Resource, rule: str) -> Iterator[str]:
 # --- what there may be
 
 
-def _not_listed(resource: Resource, settings: Settings) -> str:
-    setting = NEEDS.get(resource.type)
+def _not_of_the_stack(resource: Resource, settings: Settings) -> Iterator[str]:
+    """A resource without a row: harmless if it can be told from everything that the stack has."""
+    if resource.type in NAMED_BY:
+        yield from not_ours(resource, settings)
+        return
+    kind = resource.type.rpartition(":")[2]
     text = f"{title(resource)} ({resource.type}) is not in the table of what this stack may contain"
-    if setting is None and all(type_ != resource.type for type_, _ in rows_of(settings)):
-        return (
-            f"{text}: with it somebody could get access, or change what the stack protects, unseen by the other rules. "
-            "Remove it, or make it in a stack of its own."
+    own = sorted(name for type_, name in rows_of(settings) if type_ == resource.type)
+    setting = NEEDS.get(resource.type)
+    if setting or own:
+        listed = f"found a further {kind}, wanted {', '.join(own) or 'none'}"
+        how = f", or {set_it(resource, setting)}" if setting else ""
+        yield f"{text}: {listed}, as the settings say. Take it out, make it in a stack of its own{how}."
+        return
+    yield (
+        f"{text}: with it somebody could get access, or change what the stack protects, unseen by the other rules. "
+        "Take it out of the program, and make it in a stack of its own."
+    )
+
+
+def not_ours(resource: Resource, settings: Settings, made: Iterable[Resource] = ()) -> Iterator[str]:
+    """What is wrong with a bucket, a setting of one, a log group or an alarm that has no row: it is the stack's own.
+
+    `made`: those of the stack that its name comes from, where the name itself is not known yet.
+    """
+    named_by = NAMED_BY[resource.type]
+    rows = rows_of(settings)
+    own = {row.must.get(named_by) for row in rows.values() if NAMED_BY.get(row.type) == named_by}
+    own |= {settings.own_bucket, settings.access_bucket, *settings.document_buckets}
+    value = resource.known(named_by)
+    if value is UNKNOWN:
+        for source in made:
+            if (source.type, source.name) in rows or source.type != types.BUCKET:
+                yield f"{title(resource)}: its {named_by} comes from {title(source)}, wanted a bucket of your own."
+    elif value in own or not (value is None or (isinstance(value, str) and _PLAIN_NAME.fullmatch(value))):
+        names = ", ".join(sorted(filter(None, own)))
+        yield (
+            f"{title(resource)}: its {named_by} is {value}, wanted another name than {names}: those are the "
+            "stack's, or the application's. Give it a name of its own, or take it out of the program."
         )
-    how = set_it(resource, setting) if setting else "its settings ask for no other one"
-    return f"{text}: a second one of its kind, or one that the settings do not ask for. Remove it, or {how}."
 
 
-def _provider(provider: Resource, settings: Settings) -> Iterator[str]:
+def _provider(provider: Resource) -> Iterator[str]:
     """A provider is the default one of AWS, with the options of the stack's configuration."""
     if provider.type != "pulumi:providers:aws":
         yield (
             f"{title(provider)} ({provider.type}) is not in the table of what this stack may contain: what it makes is "
-            "not checked. Remove what uses it, or make it in a stack of its own."
+            "not checked. Take out what uses it, and make it in a stack of its own."
         )
         return
     if not _DEFAULT_PROVIDER.fullmatch(provider.name):
         yield (
             f"The provider {provider.name} is an explicit one: it could work in another account, or as somebody else. "
-            "Remove it; options of the provider are the stack's configuration, such as aws:assumeRoles."
+            "Take it out; options of the provider are the stack's configuration, such as aws:assumeRoles."
         )
     for name in sorted(set(provider.props) - _HARMLESS_OPTIONS):
         # An option may be a secret: it is not shown.
@@ -152,7 +187,7 @@ def _option(value: Any) -> Any:
         return value
 
 
-def _options(resource: Resource, settings: Settings, row: Row) -> Iterator[str]:
+def _options(resource: Resource, settings: Settings, row: Row | None) -> Iterator[str]:
     provider_type, _, provider = (resource.provider or "").rpartition("::")
     if not provider_type.endswith("pulumi:providers:aws") or not _DEFAULT_PROVIDER.fullmatch(provider):
         yield (
@@ -161,14 +196,14 @@ def _options(resource: Resource, settings: Settings, row: Row) -> Iterator[str]:
         )
     for alias in resource.aliases:
         # A URN has the types of the parents before the resource's own.
-        *_, types, name = alias.split("::")
-        former = (types.rpartition("$")[2], name)
+        *_, parents, name = alias.split("::")
+        former = (parents.rpartition("$")[2], name)
         if former != (resource.type, resource.name) and former in rows_of(settings):
-            yield f"{title(resource)} takes the place of another resource, by the alias {alias}: remove the alias."
-    for name in sorted(resource.ignored - row.ignores - row.kept):
+            yield f"{title(resource)} takes the place of another resource, by the alias {alias}: take the alias out."
+    for name in sorted(resource.ignored - row.ignores - row.kept if row else ()):
         yield (
             f"{title(resource)} ignores changes of {name} (ignoreChanges): what somebody changes there would stay. "
-            "Remove the option, or name the group in keptAsFound."
+            "Take the option out, or name the group in keptAsFound."
         )
 
 
@@ -188,45 +223,43 @@ def _property(resource: Resource, row: Row, name: str) -> Iterator[str]:
     if name in row.kept & resource.ignored:
         return
     try:
-        value = plain(resource.props.get(name))
-    except UnknownValueError:
+        value = resource.value(name)
+    except UnknownValue:
         if name in _REFERENCES or name in row.keys:
             # Known in the update, and nothing that a person needs to read in every preview.
             return
         raise
-    home = resource.settings.region if resource.settings else ""
-    for fault in _faults(row, name, value, home):
+    for fault in _faults(row, name, value, resource.settings):
         setting = row.must[name].setting if isinstance(row.must.get(name), By) else ""
-        yield f"{title(resource)}: its {name} {fault}{f'; {set_it(resource, setting)}' if setting else ''}."
+        how = set_it(resource, setting) if setting else "set it so in the program"
+        yield f"{title(resource)}: its {name} {fault}; {how}."
 
 
-def _faults(row: Row, name: str, value: Any, home: str) -> Iterator[str]:
+def _faults(row: Row, name: str, value: Any, settings: Settings | None) -> Iterator[str]:
+    home, account = (settings.region, settings.account_id) if settings else ("", "")
     expected = row.must.get(name, OneOf(values=(None,)))
     if isinstance(expected, By):
         expected = expected.value
     if name == "region" and name not in row.must:
         # Without a Region of its own it is in the provider's.
         if (value or home) != row.region and (value or row.region):
-            yield f"is {value or home}, and has to be {row.region}"
+            yield f"is {value or home}, wanted {row.region}"
     elif name == "tags" and name not in row.must:
         if missing := {tag: text for tag, text in row.tags.items() if (value or {}).get(tag) != text}:
-            yield f"lack {missing}, by which the stack's resources are known"
+            yield f"are {value or {}}, wanted {missing} too, by which the stack's resources are known"
     elif name in row.keys and name not in row.must:
-        if not isinstance(value, str) or not _KEY_ID.search(value):
-            yield f"is {value!r}, and has to be a key of this stack"
+        if not re.fullmatch(rf"(?:arn:[a-z-]+:kms:[a-z0-9-]+:{account}:key/)?(?:{KEY_ID})", str(value)):
+            yield f"is {_shown(value)}, wanted a key of this stack"
     elif isinstance(expected, Check):
         yield from expected.faults(value)
     elif name not in row.must:
         # An empty value switches nothing on.
         if value:
-            yield f"is {value!r}, and the table has none"
+            yield f"is {_shown(value)}, wanted none: the table has no such property"
     else:
         accepted = expected.values if isinstance(expected, OneOf) else (expected,)
         if not any(_equal(value, each) for each in accepted):
-            yield f"is {_shown(value)}, and has to be {' or '.join(_shown(each) for each in accepted)}"
-
-
-_KEY_ID = re.compile(r"(?:^|:key/)(mrk-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$")
+            yield f"is {_shown(value)}, wanted {' or '.join(_shown(each) for each in accepted)}"
 
 
 def _equal(value: Any, expected: Any) -> bool:
@@ -251,32 +284,35 @@ def document_faults(resource: Resource, row: Row, name: str) -> Iterator[str]:
 
 
 def _document(resource: Resource, settings: Settings, row: Row, name: str, rule: str) -> Iterator[str]:
-    rules = {"listed-access", "no-wildcard-principal", *(each.rule for each in row.documents[name].denied)}
-    if rule not in rules:
+    document = row.documents[name]
+    if rule not in {"listed-access", "no-wildcard-principal", *(each.rule for each in document.denied)}:
         return
     where = f"{title(resource)}: its {name}"
     is_left = name in row.kept & resource.ignored
-    value = plain(resource.props.get(name))
+    value = resource.value(name)
     try:
-        statements = documents.read(value)
-    except documents.DocumentError as error:
+        statements = of_statements.read(value)
+    except of_statements.DocumentError as error:
         if rule == "listed-access":
-            yield f"{where} {error}, so that it cannot be checked."
+            yield f"{where} {error}, so that it cannot be checked: write it as the table has it."
         return
     if rule == "no-wildcard-principal":
-        yield from (f"{where}, {fault}." for fault in documents.everybody(statements))
-    if rule == "listed-access":
-        found = _left_as_found(statements, settings) if is_left else documents.excess(statements, row.documents[name])
-        yield from (f"{where}, {fault}." for fault in found)
-    for denied in () if is_left else row.documents[name].denied:
-        if denied.rule == rule and (somebody := documents.permitted(statements, denied, settings.account_id)):
-            how = f"; {set_it(resource, denied.setting)}" if denied.setting else ""
-            yield f"{where} does not deny {denied.what} to {somebody}: add that denial again{how}."
+        yield from (f"{where}, {fault}." for fault in of_statements.everybody(statements))
+    if rule == "listed-access" and is_left:
+        yield from (f"{where}, {fault}." for fault in _left_as_found(statements, settings))
+    elif rule == "listed-access":
+        yield from (f"{where}, {fault}." for fault in of_statements.excess(statements, document))
+        yield from (f"{where} {fault}." for fault in of_statements.absent(statements, document))
+        yield from (f"{where}, {fault}." for fault in of_statements.overdone(statements, document))
+    for denied in () if is_left else document.denied:
+        if denied.rule == rule:
+            how = set_it(resource, denied.setting) if denied.setting else "add that denial again"
+            yield from (f"{where} {fault}; {how}." for fault in of_statements.undenied(statements, denied))
 
 
-def _left_as_found(statements: Iterable[PolicyStatement], settings: Settings) -> Iterator[str]:
+def _left_as_found(statements: Iterable[of_statements.Statement], settings: Settings) -> Iterator[str]:
     """What the application gets by a document that the settings leave as it was found: the rest is not the stack's."""
-    own = tuple(("AWS", arn) for arn in settings.app_principal_arns)
-    allowed = Document(may=(May(who=own, actions=(*USE, *_IMPORTED_USE), on=("*",)),))
-    of_application = [replace(each, principals=own) for each in statements if set(own) & set(each.principals)]
-    yield from documents.excess(of_application, allowed)
+    own = frozenset(("AWS", arn) for arn in settings.application)
+    allowed = Document(may=(May(who=tuple(own), actions=(*USE, *_IMPORTED_USE), on=("*",)),))
+    of_application = [replace(each, principals=each.principals & own) for each in statements if each.principals & own]
+    yield from of_statements.excess(of_application, allowed)

@@ -9,12 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pulumi_policy.proxy import UnknownValueError
-
-from components.settings import Settings
+from .settings import Settings
 
 UNKNOWN = object()
 """A value that is not known during a preview."""
+
+
+class UnknownValue(Exception):
+    """A rule needs a value that is not known during a preview: it is checked again in the update, before the change."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,13 +24,12 @@ class Resource:
     """A resource of the stack: its inputs as they will be, for a stack rule its outputs.
 
     The engine has already put the old value in the place of an input with `ignoreChanges`, where there is an old one.
-    Reading a value that is unknown during a preview raises UnknownValueError: the engine then reports which rule could
-    not be checked, and checks it again in the update, before it changes the resource.
     """
 
     type: str
     urn: str
     props: Mapping[str, Any]
+    """By name; UNKNOWN, at any depth, for a value that is not known yet."""
     protected: bool = False
     ignored: frozenset[str] = frozenset()
     """Inputs with `ignoreChanges`."""
@@ -42,6 +43,8 @@ class Resource:
     """The settings of the stack; None where they cannot be read."""
     configuration: Mapping[str, str] = field(default_factory=dict)
     """The stack's configuration by full key, which the providers have their options from."""
+    unreadable: str = ""
+    """Why the settings cannot be read."""
 
     @property
     def name(self) -> str:
@@ -53,34 +56,42 @@ class Resource:
         """The name of the stack."""
         return self.urn.split(":")[2]
 
+    def value(self, name: str) -> Any:
+        """The value of a property. Raises UnknownValue."""
+        return plain(self.props.get(name))
+
     def known(self, name: str) -> Any:
         """The value of a property; UNKNOWN where it, or a part of it, is not known during a preview."""
         try:
-            return plain(self.props.get(name))
-        except UnknownValueError:
+            return self.value(name)
+        except UnknownValue:
             return UNKNOWN
 
 
 def plain(value: Any) -> Any:
-    """A value of the engine's as plain lists and dictionaries. Raises UnknownValueError for an unknown part.
+    """A value of the engine's as the table has it. Raises UnknownValue for an unknown part.
 
     Without names that begin with `__`: Pulumi's bridge writes `__defaults` into every object of the inputs, and the
-    engine removes such names at the top only.
+    engine removes such names at the top only. Without members that are null or an empty list, as which the provider
+    records what is not set.
     """
+    if value is UNKNOWN:
+        raise UnknownValue
     if isinstance(value, Mapping):
-        return {name: plain(value[name]) for name in value if not name.startswith("__")}
+        members = {name: plain(value[name]) for name in value if not name.startswith("__")}
+        return {name: member for name, member in members.items() if member is not None and member != []}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [plain(value[index]) for index in range(len(value))]
+        return [plain(each) for each in value]
     return value
 
 
 def check_all(checks: Iterable[Iterable[str]]) -> Iterator[str]:
-    """What every check says; an unknown value hides no other: its UnknownValueError is raised at the end."""
-    unknown: UnknownValueError | None = None
+    """What every check says; an unknown value hides no other: UnknownValue is raised at the end."""
+    is_unknown = False
     for check in checks:
         try:
             yield from check
-        except UnknownValueError as error:
-            unknown = unknown or error
-    if unknown is not None:
-        raise unknown
+        except UnknownValue:
+            is_unknown = True
+    if is_unknown:
+        raise UnknownValue

@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from components.policies.statements import Principal
+Principal = tuple[str, str]
+"""Type and name: ("AWS", "arn:…"), ("Service", "ecs-tasks.amazonaws.com"); everybody is ("*", "*")."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class May:
     """What a policy document may allow at most: one line.
 
-    An identity policy allows it its holder, so that `who` is None; an empty `who` is nobody.
+    An identity policy allows it its holder, so that `who` is None; an empty `who` is nobody. A statement may give less.
     """
 
     actions: tuple[str, ...]
@@ -29,6 +30,17 @@ class May:
     """Whether the document has to name each resource in full, without wildcards."""
     setting: str = ""
     """The setting that names the principals."""
+    without: str = ""
+    """What happens where the document does not give all of it; empty where less is no harm."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bound:
+    """The one condition of a denial besides the principals that it exempts."""
+
+    operator: str
+    key: str
+    value: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +51,9 @@ class Denied:
     on: tuple[str, ...] = ("*",)
     but: tuple[str, ...] = ()
     """ARNs of users and roles that it does not have to be denied to."""
-    requests: tuple[Mapping[str, tuple[str, ...]], ...] = ({},)
-    """What is known of the requests that have to be denied, by condition key in lower case."""
+    bound: Bound | None = None
+    is_least: bool = False
+    """Whether the document may deny more: to fewer exempted principals, with a further numeric bound, or without it."""
     what: str = ""
     """What is denied, in words."""
     setting: str = ""
@@ -83,6 +96,10 @@ class Check:
     faults: Callable[[Any], Iterable[str]]
 
 
+ANY = Check(faults=lambda _: ())
+"""A property whose every value is harmless."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """A resource that the stack has, by its type and its name in the program, and what it has to be.
@@ -111,8 +128,6 @@ class Row:
     """The name of the rule for its properties."""
     rules: Mapping[str, str] = field(default_factory=dict)
     """The names of other rules, by property."""
-    why: str = ""
-    """What the properties are for, in words."""
 
     def rule_of(self, name: str) -> str:
         """The name of the rule that a property belongs to."""

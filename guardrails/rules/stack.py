@@ -6,16 +6,14 @@ Pure. A rule for a resource cannot fail when the resource is removed, and no inp
 from __future__ import annotations
 
 import json
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from .judgement import NEEDS, document_faults, set_it, title
+from .judgement import NAMED_BY, NEEDS, document_faults, is_component, not_ours, set_it, title
+from .patterns import key_ids
 from .resource import UNKNOWN, Resource
 from .row import Row
 from .table import rows_of
-
-_KEY_ID = re.compile(r"\bmrk-[0-9a-f]{32}\b|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
 Stack = Mapping[tuple[str, str], Sequence[Resource]]
 
@@ -26,10 +24,10 @@ def required_resources(resources: Sequence[Resource]) -> Iterator[tuple[str, str
     if settings is None:
         # Then every resource is refused.
         return
-    found = defaultdict(list)
+    rows, found = rows_of(settings), defaultdict(list)
     for each in resources:
         found[each.type, each.name].append(each)
-    for row in rows_of(settings).values():
+    for row in rows.values():
         own = found[row.type, row.name]
         if not own:
             setting = NEEDS.get(row.type)
@@ -37,11 +35,16 @@ def required_resources(resources: Sequence[Resource]) -> Iterator[tuple[str, str
             name = f"{row.type.rpartition(':')[2]} {row.name}"
             yield resources[0].urn, f"The stack has no {name}, which its settings ask for: add it again{how}."
         for second in own[1:]:
-            yield second.urn, f"{title(second)} is there twice: remove one."
+            yield second.urn, f"{title(second)} is there twice: take one out."
         for resource in own[:1]:
             yield from ((resource.urn, fault) for fault in _keys(resource, row, found))
             yield from ((resource.urn, fault) for fault in _kept(resource, row))
             yield from ((resource.urn, fault) for fault in _read(resource, row))
+    by_urn = {each.urn: each for each in resources}
+    for each in resources:
+        if each.type in NAMED_BY and (each.type, each.name) not in rows and not is_component(each):
+            sources = [by_urn[urn] for urn in each.refers_to.get(NAMED_BY[each.type], ()) if urn in by_urn]
+            yield from ((each.urn, fault) for fault in not_ours(each, settings, sources))
 
 
 def _keys(resource: Resource, row: Row, stack: Stack) -> Iterator[str]:
@@ -54,7 +57,7 @@ def _keys(resource: Resource, row: Row, stack: Stack) -> Iterator[str]:
         ids = {key.known("keyId") for key in own}
         if value is not UNKNOWN and UNKNOWN not in ids:
             text = value if isinstance(value, str) else json.dumps(value)
-            is_right = {*_KEY_ID.findall(text)} == ids
+            is_right = key_ids(text) == ids
         else:
             # The engine knows the dependency during a preview, before the value is known.
             is_right = {*resource.refers_to.get(name, ())} == {key.urn for key in own}
@@ -77,5 +80,5 @@ def _kept(resource: Resource, row: Row) -> Iterator[str]:
     if row.kept & resource.ignored and resource.known("arn") is UNKNOWN:
         yield (
             f"{title(resource)} is a new one, and the settings would leave it as it was found: name its id in the "
-            "setting adopted, or remove its group from keptAsFound."
+            "setting adopted, or take its group out of keptAsFound."
         )

@@ -103,7 +103,10 @@ class Harm:
     @property
     def is_known_later(self) -> bool:
         """Whether the value contains the key's ARN, which a first preview does not know."""
-        return 'change("Policy", "app-access"' in self.before and "policy=" in self.before
+        of_rules = (
+            f'"alerts-{kind}", event_pattern' in self.before for kind in ("key-changes", "denied-use", "fallback")
+        )
+        return any(of_rules) or ('change("Policy", "app-access"' in self.before and "policy=" in self.before)
 
     def program(self) -> str:
         """The changed program."""

@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pulumi_policy.proxy import UnknownValueError
-
-from components.settings import Settings
-from guardrails.rules import RULES, STACK_RULES, Resource
+from guardrails.rules import RULES, STACK_RULES
+from guardrails.rules.resource import Resource, UnknownValue
+from guardrails.rules.settings import Settings, SettingsError, read
 from tests.components.configurations import CONFIG, as_text
 from tests.components.conftest import Recording, Registration
 
@@ -27,8 +26,16 @@ Stack = list[Resource]
 def planned(recording: Recording, **changes: Any) -> Stack:
     """The inputs of what a run registered, with the settings that it ran with; `refers_to` as the engine has it."""
     configuration = configuration_of(changes)
-    settings = Settings.from_config(configuration)
-    return [resource_of(each, settings, configuration) for each in recording.resources]
+    settings: Settings | None = None
+    unreadable = ""
+    try:
+        settings = read(configuration)
+    except SettingsError as error:
+        unreadable = str(error)
+    return [
+        replace(resource_of(each, configuration), settings=settings, unreadable=unreadable)
+        for each in recording.resources
+    ]
 
 
 def configuration_of(changes: Mapping[str, Any]) -> dict[str, str]:
@@ -36,7 +43,7 @@ def configuration_of(changes: Mapping[str, Any]) -> dict[str, str]:
     return as_text({**CONFIG, **{key if ":" in key else f"eonpro-kms:{key}": value for key, value in changes.items()}})
 
 
-def resource_of(registration: Registration, settings: Settings, configuration: Mapping[str, str]) -> Resource:
+def resource_of(registration: Registration, configuration: Mapping[str, str]) -> Resource:
     return Resource(
         type=registration.type,
         urn=registration.urn,
@@ -47,7 +54,6 @@ def resource_of(registration: Registration, settings: Settings, configuration: M
         aliases=tuple(f"urn:pulumi:production::eonpro-kms::{each}" for each in registration.aliases),
         provider=None if registration.type.startswith(COMPONENTS) else PROVIDER,
         refers_to=registration.refers_to,
-        settings=settings,
         configuration=configuration,
     )
 
@@ -155,6 +161,6 @@ def unknown_in(resource: Resource, rule: str) -> bool:
     [found] = [each for each in RULES if each.name == rule]
     try:
         list(found.violations(resource))
-    except UnknownValueError:
+    except UnknownValue:
         return True
     return False

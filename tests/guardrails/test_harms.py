@@ -1,4 +1,4 @@
-"""Each harmful change of the program is refused, on a planned stack, by its rule."""
+"""Each harmful change of the program is refused by its rule, and each harmless one passes, on a planned stack."""
 
 from __future__ import annotations
 
@@ -13,15 +13,20 @@ from tests.components import conftest
 from tests.components.configurations import ACCOUNT, CONFIG
 from tests.components.conftest import Recording
 from tests.guardrails.harms import HARMS, LISTED, OWN, Harm
+from tests.guardrails.harms_by_meaning import FURTHER, HARMLESS, WALKED
 from tests.guardrails.planned import Stack, planned, refusals
+
+
+def with_account(value: Any, account: str) -> Any:
+    """A setting of a harm with the account's id."""
+    if isinstance(value, list):
+        return [with_account(each, account) for each in value]
+    return value.replace("{account}", account) if isinstance(value, str) else value
 
 
 def settings_of(harm: Harm) -> dict[str, Any]:
     """The settings of the stack that a harm is done to, with the account's id."""
-    return {
-        name: value.replace("{account}", ACCOUNT) if isinstance(value, str) else value
-        for name, value in harm.config.items()
-    }
+    return {name: with_account(value, ACCOUNT) for name, value in harm.config.items()}
 
 
 def run_changed(harm: Harm) -> Stack:
@@ -43,7 +48,10 @@ def run_changed(harm: Harm) -> Stack:
     return planned(recording, **changes)
 
 
-@pytest.fixture(params=HARMS, ids=lambda harm: harm.name)
+ALL = (*HARMS, *WALKED, *FURTHER)
+
+
+@pytest.fixture(params=ALL, ids=lambda harm: harm.name)
 def harm(request: pytest.FixtureRequest) -> Iterator[Harm]:
     yield request.param
 
@@ -53,6 +61,14 @@ def test_a_harmful_change_of_the_program_is_refused_by_its_rule(harm: Harm) -> N
     assert harm.rule in {rule for rule, _ in found}, found
 
 
-def test_there_are_at_least_72_and_40_of_them_and_no_two_have_one_name() -> None:
-    assert len(LISTED) >= 72 and len(OWN) >= 40
-    assert len({harm.name for harm in HARMS}) == len(HARMS)
+@pytest.mark.parametrize("change", HARMLESS, ids=lambda change: change.name)
+def test_a_harmless_change_of_the_program_passes(change: Harm) -> None:
+    plain = Harm(name="nothing", config=change.config)
+    assert [each.props for each in run_changed(change)] != [each.props for each in run_changed(plain)]
+    assert list(refusals(run_changed(change))) == []
+
+
+def test_there_are_as_many_of_them_as_were_tried_and_no_two_have_one_name() -> None:
+    assert len(LISTED) >= 72 and min(len(OWN), len(FURTHER)) >= 40 and len(HARMLESS) >= 15
+    names = [change.name for change in (*ALL, *HARMLESS)]
+    assert len(set(names)) == len(names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
@@ -9,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from guardrails.rules import statements
+from guardrails.rules.row import Document
+from guardrails.rules.table import rows_of
 from tests.components.configurations import CONFIGURATIONS
 from tests.components.conftest import Recording
 from tests.components.conftest import run_program as run_program
@@ -56,6 +60,53 @@ def test_everything_that_the_program_registers_passes_every_rule(variant: str, b
     assert stack and list(refusals(stack)) == []
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_table_gives_and_denies_no_more_than_the_documents_of_the_program(
+    variant: str, built: Callable[[str], Stack]
+) -> None:
+    """The other way round: each line of the table is in the document, as it stands."""
+    for resource in built(variant):
+        assert resource.settings is not None
+        row = rows_of(resource.settings).get((resource.type, resource.name))
+        for name, table in row.documents.items() if row and not row.kept & resource.ignored else ():
+            found = statements.read(resource.props[name])
+            lines = [replace(line, without="the program") for line in table.may]
+            # Keys that are named in full have their ids from the account.
+            exact = [replace(line, on=tuple(found[0].resources)) if line.in_full else line for line in lines]
+            assert list(statements.absent(found, Document(may=tuple(exact)))) == [], resource.urn
+            for denied in table.denied:
+                assert list(statements.undenied(found, replace(denied, is_least=False))) == [], resource.urn
+
+
+def parts_less(pattern: Any) -> Iterator[Any]:
+    """An event pattern without one value of one list, or without one part."""
+    if isinstance(pattern, dict):
+        for name, value in pattern.items():
+            yield from ({**pattern, name: less} for less in parts_less(value))
+    elif isinstance(pattern, list) and len(pattern) > 1:
+        yield from ([*pattern[:index], *pattern[index + 1 :]] for index in range(len(pattern)))
+        yield from (
+            [*pattern[:index], less, *pattern[index + 1 :]]
+            for index, value in enumerate(pattern)
+            for less in parts_less(value)
+        )
+
+
+@pytest.mark.parametrize("variant", ["every-target", "replicas", "documents", "alerts-without-a-trail-key"])
+def test_no_part_of_an_event_pattern_of_the_program_can_be_left_out(
+    variant: str, built: Callable[[str], Stack]
+) -> None:
+    tried = 0
+    for resource in built(variant):
+        if not resource.type.endswith(":EventRule"):
+            continue
+        for less in parts_less(json.loads(resource.props["eventPattern"])):
+            tried += 1
+            changed = replace(resource, props={**resource.props, "eventPattern": json.dumps(less)})
+            assert list(refusals_of(changed)), (resource.name, less)
+    assert tried > 100
+
+
 @pytest.mark.parametrize("variant", ["every-target", "replicas", "full-audit", "least-audit", "documents"])
 def test_no_resource_of_the_program_can_be_left_out(variant: str, built: Callable[[str], Stack]) -> None:
     stack = built(variant)
@@ -72,7 +123,12 @@ def test_a_resource_that_is_there_twice_is_refused(built: Callable[[str], Stack]
             assert "required-resources" in {rule for rule, _ in refusals([*stack, resource])}, resource.urn
 
 
-FREE = frozenset(("description", "alarmDescription", "tags", "forceDestroy", "rules", "inputTransformer", "state"))
+FREE = frozenset(
+    (
+        *("description", "alarmDescription", "tags", "forceDestroy", "rules", "inputTransformer", "state"),
+        *("threshold", "retentionInDays"),
+    )
+)
 """Properties of which more than one value is right; those of the rest are in `test_harms`."""
 DEFAULTS = ("", None)
 

@@ -1,4 +1,4 @@
-"""Whoever widens a function that writes a policy is refused: the guardrails say by themselves what may be.
+"""Whoever widens a function that writes a policy is refused: the guardrails state what may be, and import nothing.
 
 Each statement of every document that the program writes is widened in every element, on planned stacks; and each
 function of `components.policies` that writes one is replaced by a wider one, and the program run with it.
@@ -6,12 +6,10 @@ function of `components.policies` that writes one is replaced by a wider one, an
 
 from __future__ import annotations
 
-import ast
 import contextvars
 import copy
 import inspect
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -23,11 +21,11 @@ import pytest
 
 import components
 from components.policies import access, documents, key, s3_documents, trail
-from components.settings import Settings
 from components.targets import ecs, eks
 from components.targets.platform import platforms
+from guardrails.rules.settings import Settings, read
 from tests.components import conftest
-from tests.components.configurations import ACCOUNT, CONFIG, CONFIGURATIONS
+from tests.components.configurations import ACCOUNT, AS_TEXT, CONFIG, CONFIGURATIONS
 from tests.components.conftest import Recording
 from tests.components.conftest import run_program as run_program
 from tests.guardrails.planned import Stack, configuration_of, planned, refusals, refusals_of
@@ -223,7 +221,7 @@ ELEMENTS = ("principal", "action", "resource", "condition", "denial")
 @pytest.mark.parametrize("writer", WRITERS)
 def test_the_program_with_a_wider_writer_is_refused(writer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     changes = CONFIGURED[USED_BY.get(writer, "ecs")]
-    settings = Settings.from_config(configuration_of(changes))
+    settings = read(configuration_of(changes))
     tried = []
     for element in ELEMENTS:
         wider = WiderWriter(WRITERS[writer], element, settings)
@@ -267,54 +265,22 @@ class WiderWriter:
 
 
 ROOT = Path(components.__file__).parents[1]
-ALLOWED = ("components.settings", "components.policies.evaluation", "components.policies.statements")
 
-
-def imported_by(file: Path) -> Iterator[str]:
-    package = file.relative_to(ROOT).with_suffix("").parts
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level] if node.level else ()
-            yield ".".join((*base, *filter(None, (node.module,))))
-
-
-def test_the_guardrails_import_none_of_the_functions_that_write_policies_at_any_depth() -> None:
-    pending = [*(ROOT / "guardrails").rglob("*.py")]
-    seen: set[Path] = set()
-    while pending:
-        file = pending.pop()
-        if file in seen:
-            continue
-        seen.add(file)
-        for name in imported_by(file):
-            if name.startswith("components"):
-                assert name.startswith(ALLOWED), f"{file.relative_to(ROOT)} imports {name}"
-                path = ROOT.joinpath(*name.split("."))
-                pending += [each for each in (path.with_suffix(".py"), path / "__init__.py") if each.exists()]
-    assert any(file.name == "key_access.py" or file.name == "conditions.py" for file in seen)
-
-
-def test_the_verdict_is_the_same_where_no_writer_can_be_called() -> None:
-    """The rules are loaded and used in a process in which every function that writes a policy raises."""
-    script = """
-import sys, components.policies as p
-from components.policies import access, key, trail, documents
-from components.targets import ecs, eks
-from components.targets.platform import platforms
-def no(*args, **more):
-    raise AssertionError("a function that writes policies was called")
-for module in (p, access, key, trail, documents):
-    for name, value in list(vars(module).items()):
-        if type(value) is type(no):
-            setattr(module, name, no)
-from components.settings import Settings
-from guardrails.rules.table import rows_of
-from tests.components.configurations import AS_TEXT
-print(len(rows_of(Settings.from_config(AS_TEXT))))
+ALONE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import rules
+from rules import settings, table
+print(len(table.rows_of(settings.read(dict(each.split("=", 1) for each in sys.argv[2:])))))
+print(*sorted({name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names)))
 """
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, env={**os.environ}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0 and int(done.stdout) > 30, done.stderr
+
+
+def test_the_rules_are_loaded_and_used_where_there_is_nothing_but_them(tmp_path: Path) -> None:
+    """No file outside of them is part of the verdict: neither the program's nor a library's."""
+    configuration = [f"{key}={value}" for key, value in AS_TEXT.items()]
+    command = [sys.executable, "-I", "-S", "-c", ALONE, str(ROOT / "guardrails"), *configuration]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    count, modules = done.stdout.splitlines()
+    assert int(count) > 30 and modules.split() == ["__main__", "rules"]

@@ -15,7 +15,9 @@ import yaml
 
 from guardrails.rules import RULES, STACK_RULES
 from tests.guardrails import any_type
-from tests.guardrails.harms import HARMS, Harm
+from tests.guardrails.harms import Harm
+from tests.guardrails.harms_by_meaning import HARMLESS
+from tests.guardrails.test_harms import ALL, with_account
 from tests.onboarding.deployment import ACCOUNT, CompletedCommand, Deployment, running_deployment
 
 PACK = ("--policy-pack", "guardrails", "--stack", "production")
@@ -52,8 +54,7 @@ def run_changed(deployment: Deployment, harm: Harm, *, number: int = 0) -> Compl
         file = folder / "Pulumi.production.yaml"
         settings = yaml.safe_load(file.read_text())
         settings["config"] |= {
-            f"eonpro-kms:{name}": value.replace("{account}", ACCOUNT) if isinstance(value, str) else value
-            for name, value in harm.config.items()
+            f"eonpro-kms:{name}": with_account(value, ACCOUNT) for name, value in harm.config.items()
         }
         file.write_text(yaml.safe_dump(settings))
     deployment.forget_calls()
@@ -102,7 +103,7 @@ FEW = (
     ("number", "harm"),
     [
         pytest.param(number, harm, id=harm.name, marks=() if harm.name in FEW else pytest.mark.thorough)
-        for number, harm in enumerate(HARMS)
+        for number, harm in enumerate(ALL)
         if harm.by_engine
     ],
 )
@@ -115,6 +116,21 @@ def test_the_engine_refuses_a_harmful_change_before_anything_is_made(
     rules = {harm.rule, "listed-resources"} if "ignore_changes" in harm.before else {harm.rule}
     assert refused.code != 0 and refused_by(refused) & rules, refused.output
     assert deployment.changes() == {}
+
+
+@pytest.mark.parametrize(
+    ("number", "change"),
+    [
+        pytest.param(number, change, id=change.name, marks=() if number == 0 else pytest.mark.thorough)
+        for number, change in enumerate(HARMLESS)
+    ],
+)
+def test_the_engine_plans_a_harmless_change(
+    number: int, change: Harm, unmade: Deployment, onboarded: Deployment
+) -> None:
+    deployment = onboarded if change.is_known_later else unmade
+    planned = run_changed(deployment, change, number=2000 + number)
+    assert planned.code == 0 and refused_by(planned) == set(), planned.output
 
 
 @pytest.mark.thorough

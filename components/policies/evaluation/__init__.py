@@ -6,8 +6,7 @@ Pure; standard library only. `conditions` and `statements` evaluate one statemen
 Its callers: setup's preflight (`wizard.setup.preflight.principals`: would the caller be locked out), setup's evidence
 and the report's checklist (`wizard.setup.checklist`), `verify` and `push` (`wizard.data_key.delivery`), import
 (`wizard.account.comparison.differences`), `doctor` (`wizard.account.judgements`), `review` (`wizard.commands.review`),
-the report (through the review), and the guardrails (`guardrails.rules.documents`), whose documents may have values
-that are not known before the update.
+and the report (through the review). The guardrails share nothing with it.
 
 The sandbox has its own evaluator (`sandbox.aws.iam`) on purpose: it simulates AWS, and the tests compare the two.
 """

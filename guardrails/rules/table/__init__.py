@@ -7,9 +7,8 @@ different things, the plan is refused.
 from collections.abc import Mapping
 from functools import lru_cache
 
-from components.settings import Settings
-
 from ..row import Row
+from ..settings import Settings
 from . import alerts, application, keys, trail
 
 

@@ -5,54 +5,77 @@ Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from components.settings import Settings
-from components.settings.arn import Arn
-
 from .. import types
-from ..events import call, missed
-from ..row import Check, Denied, Document, May, Row, unless_set
-from .application import inline_policy, readers_of, role
+from ..patterns import Pattern, narrower
+from ..row import Bound, Check, Denied, Document, May, Row, unless_set
+from ..settings import Settings, last_part
+from .application import inline_policy, readers_of, reading_policy, role, vercel_provider
 from .keys import AUDIT_KEY, DOCUMENTS_KEY, phi_keys
-from .places import trail_arn
 
-Events = Mapping[str, tuple[Mapping[str, Any], ...]]
-"""The events that a rule has to match, by the name of the call."""
+BURST = 5
+"""Denied uses within five minutes that set off the alarm, at most."""
 
 
 def rows(settings: Settings) -> Iterator[Row]:
     """Nothing where the settings want no alerts."""
     if not settings.alerts:
         return
-    names = settings.names
-    topic, fallback = settings.arn("sns", names.alert_topic), settings.arn("sns", names.fallback_topic)
-    common: Mapping[str, Any] = {"region": settings.region}
-    yield from _topic(settings, "alerts", topic, has_key=settings.makes_trail and settings.trail_key, has_alarm=True)
+    topic, fallback = _topics(settings)
+    denied = settings.name("eonpro-denied-use")
+    actions = partial(_actions, settings)
+    yield from _topic(settings, "alerts", topic, has_key=settings.has_audit_key, has_alarm=True)
     # Without a key: it reports the changes of that key.
     yield from _topic(settings, "fallback-alerts", fallback)
     yield Row(
         type=types.ALARM,
         name="alerts-denied-use",
         must={
-            "name": names.denied_use_rule,
+            "name": denied,
             "namespace": "AWS/Events",
             "metricName": "MatchedEvents",
-            "dimensions": {"RuleName": names.denied_use_rule},
+            "dimensions": {"RuleName": denied},
             "statistic": "Sum",
             "period": 300,
             "evaluationPeriods": 1,
-            "threshold": 5,
+            "threshold": Check(faults=_threshold),
             "comparisonOperator": "GreaterThanOrEqualToThreshold",
             "treatMissingData": "notBreaching",
-            "alarmActions": [topic],
+            "alarmActions": Check(faults=partial(actions, needed=topic)),
+            "okActions": Check(faults=actions),
+            "insufficientDataActions": Check(faults=actions),
             "actionsEnabled": unless_set(True),
         },
         tags=settings.tags,
-        **common,
+        region=settings.region,
     )
-    yield from _event_rules(settings, topic, fallback)
+    yield from _event_rules(settings)
+
+
+def _topics(settings: Settings) -> tuple[str, str]:
+    """The ARNs of the topic of all alerts, and of the second way."""
+    first, second = settings.name("eonpro-alerts"), settings.name("eonpro-fallback-alerts")
+    return settings.arn("sns", first), settings.arn("sns", second)
+
+
+def _threshold(value: Any) -> Iterator[str]:
+    # An alarm that is always on notifies nobody again: 0 is no threshold.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= BURST:
+        yield f"is {value}, wanted 1 to {BURST}"
+
+
+def _actions(settings: Settings, value: Any, needed: str = "") -> Iterator[str]:
+    """The topic of the alerts, and no action but other topics of the account: no function, no machine."""
+    given = value or []
+    if needed and needed not in given:
+        yield f"is {given}, wanted {needed} in it: nobody would be told"
+    own = re.compile(re.escape(settings.arn("sns", "")) + r"[\w-]{1,256}", re.ASCII)
+    if others := [each for each in given if not own.fullmatch(str(each))]:
+        yield f"has {', '.join(map(str, others))}, wanted topics of SNS in this account and Region alone"
 
 
 def _topic(
@@ -62,7 +85,7 @@ def _topic(
     yield Row(
         type=types.TOPIC,
         name=name,
-        must={"name": Arn.parse(topic).name},
+        must={"name": topic.rpartition(":")[2]},
         keys={"kmsMasterKeyId": (AUDIT_KEY,)} if has_key else {},
         tags=settings.tags,
         **common,
@@ -90,63 +113,64 @@ def _topic(
 
 def _topic_policy(settings: Settings, topic: str, *, has_alarm: bool) -> Document:
     """EventBridge and the stack's one alarm publish; nobody does so over plain HTTP."""
-    alarm = settings.arn("cloudwatch", f"alarm:{settings.names.denied_use_rule}")
+    alarm = settings.arn("cloudwatch", f"alarm:{settings.name('eonpro-denied-use')}")
     alarms = {
         "StringEquals": {"aws:SourceAccount": (settings.account_id,)},
         "ArnEquals": {"aws:SourceArn": (alarm,)},
     }
-    publish, plain_http = ("sns:Publish",), ({"aws:securetransport": ("false",)},)
+    # SNS supports no condition for EventBridge: with one its messages are lost.
+    publishers: list[tuple[str, Mapping[str, Any]]] = [("events.amazonaws.com", {})]
+    if has_alarm:
+        publishers.append(("cloudwatch.amazonaws.com", alarms))
+    publish, plain_http = ("sns:Publish",), Bound(operator="Bool", key="aws:SecureTransport", value="false")
     return Document(
-        # SNS supports no condition for EventBridge: with one its messages are lost.
-        may=(
-            May(who=(("Service", "events.amazonaws.com"),), actions=publish, on=(topic,)),
-            *(
-                [May(who=(("Service", "cloudwatch.amazonaws.com"),), actions=publish, on=(topic,), when=alarms)]
-                if has_alarm
-                else []
-            ),
+        may=tuple(
+            May(who=(("Service", name),), actions=publish, on=(topic,), when=when, without="no alert is published")
+            for name, when in publishers
         ),
-        denied=(Denied(actions=publish, on=(topic,), requests=plain_http, what="plain HTTP"),),
+        denied=(Denied(actions=publish, on=(topic,), bound=plain_http, what="plain HTTP"),),
     )
 
 
-def _event_rules(settings: Settings, topic: str, fallback: str) -> Iterator[Row]:
+def _event_rules(settings: Settings) -> Iterator[Row]:
     home, everywhere = settings.region, tuple(dict.fromkeys((*settings.regions, settings.iam_region)))
-    names, keys = settings.names, phi_keys(settings)
-    audit_key = (AUDIT_KEY,) if settings.makes_trail and settings.trail_key else ()
-    changed = (*keys, *audit_key, *([DOCUMENTS_KEY] if settings.documents_key else []))
-    trail = Arn.parse(trail_arn(settings))
-    is_here = (trail.region, trail.account) == (home, settings.account_id)
-    kinds = (
-        ("key-changes", names.key_changes_rule, settings.regions, _key_changes(settings), changed),
-        ("trail-changes", names.trail_changes_rule, (home,) if is_here else (), _trail_changes(settings), ()),
-        ("denied-use", names.denied_use_rule, settings.regions, _denied_use(settings), keys),
-        ("access-changes", names.access_changes_rule, everywhere, _access_changes(settings), ()),
-        ("alert-changes", names.alert_changes_rule, everywhere, _alert_changes(settings, topic, fallback), ()),
-        ("fallback", names.fallback_rule, (home,), _fallback(settings, topic), audit_key),
-    )
+    topic, fallback = _topics(settings)
+    audit_key = [AUDIT_KEY] if settings.has_audit_key else []
+    keys = phi_keys(settings)
+    changed = [*keys, *audit_key, *([DOCUMENTS_KEY] if settings.documents_key else [])]
     bus = settings.arn("events", "event-bus/default")
-    sender = settings.arn("iam", f"role/{names.forwarding_role}")
-    for kind, rule, regions, events, named in kinds:
+    forwarding = settings.name("eonpro-alerts-forwarding")
+    for kind, regions, pattern, named in (
+        ("key-changes", settings.regions, _key_changes, changed),
+        ("trail-changes", (home,) if settings.has_trail_here else (), _trail_changes, []),
+        ("denied-use", settings.regions, _denied_use, keys),
+        ("access-changes", everywhere, _access_changes, []),
+        ("alert-changes", everywhere, _alert_changes, []),
+        ("fallback", (home,), _fallback, audit_key),
+    ):
         for region in regions:
             name = f"alerts-{kind}" if region == home else f"alerts-{kind}-{region}"
-            yield _rule(settings, name, rule, region, events, named, reads=kind == "denied-use")
+            rule = settings.name(f"eonpro-{kind}{'-alerts' if kind == 'fallback' else ''}")
+            yield _rule(settings, name, rule, region, pattern, named)
             must = {"rule": rule, "eventBusName": unless_set("default")}
             if region != home:
+                sender = settings.arn("iam", f"role/{forwarding}")
                 must |= {"targetId": "home", "arn": bus, "roleArn": sender}
             elif kind != "denied-use":
                 arn = fallback if kind == "fallback" else topic
-                must |= {"targetId": "alerts", "arn": arn, "inputTransformer": Check(faults=_message)}
+                says = Check(faults=partial(_message, settings))
+                must |= {"targetId": "alerts", "arn": arn, "inputTransformer": says}
             else:
                 # An alarm counts its matches.
                 continue
             yield Row(type=types.EVENT_TARGET, name=name, must=must, region=region)
     if len(everywhere) > 1:
         here = {"StringEquals": {"aws:SourceAccount": (settings.account_id,)}}
-        trust = May(who=(("Service", "events.amazonaws.com"),), actions=("sts:AssumeRole",), when=here)
-        yield role(settings, "alerts-forwarding", names.forwarding_role, Document(may=(trust,)))
-        put = Document(may=(May(actions=("events:PutEvents",), on=(bus,)),))
-        yield inline_policy("alerts-forwarding", names.forwarding_role, names.forwarding_role, put)
+        who, without = (("Service", "events.amazonaws.com"),), "no event of another Region arrives"
+        trust = May(who=who, actions=("sts:AssumeRole",), when=here, without=without)
+        yield role(settings, "alerts-forwarding", forwarding, Document(may=(trust,)))
+        put = Document(may=(May(actions=("events:PutEvents",), on=(bus,), without=without),))
+        yield inline_policy("alerts-forwarding", forwarding, forwarding, put)
 
 
 def _rule(
@@ -154,155 +178,198 @@ def _rule(
     name: str,
     rule: str,
     region: str,
-    events: Events,
-    keys: tuple[tuple[str, str], ...],
-    *,
-    reads: bool,
+    pattern: Callable[[Settings, Sequence[str]], Pattern],
+    keys: Sequence[tuple[str, str]],
 ) -> Row:
-    def misses(pattern: Any) -> Iterator[str]:
-        calls = list(missed(pattern, events))
-        if calls:
-            yield f"miss {', '.join(calls)}: nobody would be told"
-
+    # A replica has its primary's id.
+    ids = sum(type_ != types.REPLICA_KEY for type_, _ in keys)
     return Row(
         type=types.EVENT_RULE,
         name=name,
         must={
             "name": rule,
-            "eventPattern": Check(faults=misses),
+            "eventPattern": Check(faults=lambda text: narrower(text, partial(pattern, settings), ids)),
             # Without it a rule matches no call that only reads, such as Decrypt.
-            "state": "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS" if reads else unless_set("ENABLED"),
+            "state": "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
+            if pattern is _denied_use
+            else unless_set("ENABLED"),
             "isEnabled": unless_set(True),
             "eventBusName": unless_set("default"),
         },
-        keys={"eventPattern": keys} if keys else {},
+        keys={"eventPattern": tuple(keys)} if keys else {},
         tags=settings.tags,
         region=region,
     )
 
 
-_TOLD = {"what": "$.detail.eventName", "who": "$.detail.userIdentity.arn", "when": "$.detail.eventTime"}
-"""What every message says, and the part of the event that it is."""
+# --- the messages
+
+_PATHS = {
+    "what": "$.detail.eventName",
+    "who": "$.detail.userIdentity.arn",
+    "when": "$.detail.eventTime",
+    "address": "$.detail.sourceIPAddress",
+    "region": "$.detail.awsRegion",
+    "error": "$.detail.errorCode",
+    "event": "$.detail.eventID",
+}
+_LINES = (
+    '"Who: <who>"',
+    '"When: <when>, in <region>"',
+    '"From: <address>"',
+    '"Refused with (empty if it was done): <error>"',
+    '"CloudTrail event: <event>"',
+)
+"""The lines of every message after its first, which says what was done to what."""
 
 
-def _message(transformer: Any) -> Iterator[str]:
+def _message(settings: Settings, transformer: Any) -> Iterator[str]:
     given = transformer or {}
-    text, paths = given.get("inputTemplate") or "", given.get("inputPaths") or {}
-    if absent := [name for name, path in _TOLD.items() if f"<{name}>" not in text or paths.get(name) != path]:
-        yield f"does not say {', '.join(absent)}"
+    first, *lines = str(given.get("inputTemplate") or "").split("\n")
+    wanted = f'"EONPRO {settings.environment}: <what> on '
+    if not re.fullmatch(re.escape(wanted) + r'[\w ]+\."', first, re.ASCII) or tuple(lines) != _LINES:
+        yield f"has the text {given.get('inputTemplate')!r}, wanted the lines {wanted}…, {', '.join(_LINES)}"
+    if given.get("inputPaths") != _PATHS or set(given) - {"inputTemplate", "inputPaths"}:
+        yield f"takes {given.get('inputPaths')}, wanted {_PATHS}: it would say something else than what was done"
 
 
-def _each(service: str, operations: str, **parameters: Any) -> Events:
-    return {each: (call(service, each, requestParameters=parameters),) for each in operations.split()}
+# --- the patterns
+
+WRITES = {"readOnly": [False]}
 
 
-def _of_each(service: str, operations: str, parameter: str, values: Iterable[Any]) -> Events:
-    """Each operation on each of the values."""
-    names = list(values)
+def _pattern(services: Iterable[str], detail: Mapping[str, Any]) -> Pattern:
     return {
-        each: tuple(call(service, each, requestParameters={parameter: value}) for value in names)
-        for each in operations.split()
+        "source": [f"aws.{each}" for each in services],
+        "detail-type": ["AWS API Call via CloudTrail"],
+        "detail": detail,
     }
 
 
-def _key_changes(settings: Settings) -> Events:
-    return _kms_changes(settings.names.alias)
-
-
-def _kms_changes(alias: str) -> Events:
+def _call(services: str, parameter: str, values: Sequence[Any], operations: Sequence[Any] = ()) -> Pattern:
+    """A call of one of the services that names one of the values in a parameter of its request."""
+    outer, _, inner = parameter.partition(".")
     return {
-        **_each(
-            "kms",
-            "ScheduleKeyDeletion DisableKey PutKeyPolicy DisableKeyRotation EnableKeyRotation CreateGrant ReplicateKey "
-            "UpdatePrimaryRegion CancelKeyDeletion RevokeGrant TagResource UntagResource",
-            keyId=alias,
-        ),
-        **_each("kms", "UpdateAlias DeleteAlias", aliasName=alias),
+        "eventSource": [f"{each}.amazonaws.com" for each in services.split()],
+        **({"eventName": list(operations)} if operations else {}),
+        "requestParameters": {outer: {inner: list(values)} if inner else list(values)},
     }
 
 
-def _denied_use(settings: Settings) -> Events:
-    denied = {"errorCode": "AccessDenied", "requestParameters": {"keyId": settings.names.alias}, "readOnly": True}
-    operations = ("Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyPair", "ReEncrypt")
-    return {each: (call("kms", each, **denied),) for each in operations}
+def _names_a_key(ids: Sequence[str], aliases: Sequence[str]) -> list[Pattern]:
+    """A record that names a key in one of four ways: KMS takes an id or an ARN, for some calls an alias too."""
+    return [
+        {"resources": {"ARN": [{"suffix": f":{name}"} for name in (*(f"key/{each}" for each in ids), *aliases)]}},
+        {"requestParameters": {"keyId": [{"suffix": name} for name in (*ids, *aliases)]}},
+        {"requestParameters": {"aliasName": list(aliases)}},
+        {"errorMessage": [{"wildcard": f"*{each}*"} for each in ids]},
+    ]
 
 
-def _trail_changes(settings: Settings) -> Events:
-    trail, buckets = trail_arn(settings), [settings.names.trail_bucket]
+def _key_changes(settings: Settings, ids: Sequence[str]) -> Pattern:
+    aliases = [
+        settings.name("alias/eonpro-phi-key"),
+        *([settings.name("alias/eonpro-audit-key")] if settings.has_audit_key else []),
+        *([settings.name("alias/eonpro-documents-key")] if settings.documents_key else []),
+    ]
+    detail = {"eventSource": ["kms.amazonaws.com"], **WRITES, "$or": _names_a_key(ids, aliases)}
+    return _pattern(["kms"], detail)
+
+
+def _denied_use(settings: Settings, ids: Sequence[str]) -> Pattern:
+    # Decrypt needs no key id: the message of such a denial says that the ciphertext refers to a key, and not to which.
+    some_key = {"errorMessage": [{"prefix": "The ciphertext refers to"}]}
+    detail = {
+        "eventSource": ["kms.amazonaws.com"],
+        "eventName": ["Decrypt", "Encrypt", "ReEncrypt", {"prefix": "GenerateDataKey"}],
+        "errorCode": [{"prefix": "AccessDenied"}],
+        "$or": [*_names_a_key(ids, [settings.name("alias/eonpro-phi-key")]), some_key],
+    }
+    return _pattern(["kms"], detail)
+
+
+def _trail_changes(settings: Settings, _: Sequence[str]) -> Pattern:
+    trail = [last_part(settings.trail_arn), settings.trail_arn]
+    buckets = [settings.own_bucket]
     if settings.makes_trail and settings.access_logging:
-        buckets.append(settings.names.access_log_bucket)
-    return {
-        **_each("cloudtrail", "StopLogging DeleteTrail UpdateTrail", name=trail),
-        **_each("cloudtrail", "PutEventSelectors PutInsightSelectors", trailName=trail),
-        **_of_each(
-            "s3",
-            "PutBucketPolicy DeleteBucketPolicy PutBucketLifecycle DeleteBucketLifecycle PutBucketVersioning "
-            "PutObjectLockConfiguration PutBucketPublicAccessBlock DeleteBucketPublicAccessBlock PutBucketEncryption "
-            "DeleteBucketEncryption PutBucketReplication PutBucketAcl PutBucketLogging DeleteBucket",
-            "bucketName",
-            buckets,
-        ),
-    }
+        buckets.append(settings.access_bucket)
+    verbs = [f"{verb}{what}" for verb in ("Put", "Delete") for what in ("Bucket", "PublicAccess")]
+    operations = [{"prefix": each} for each in (*verbs, "PutObjectLock")]
+    calls = [
+        *(_call("cloudtrail", each, trail) for each in ("name", "trailName", "resourceId")),
+        _call("s3", "bucketName", buckets, operations),
+    ]
+    return _pattern(["cloudtrail", "s3"], {**WRITES, "$or": calls})
 
 
-def _access_changes(settings: Settings) -> Events:
-    names = settings.names
-    readers = [settings.arn("iam", f"role/{name}") for name in readers_of(settings).values()]
-    principals = [Arn.parse(each) for each in (*settings.app_principal_arns, *readers)]
-    stored = f"{names.parameter_prefix}/ENCRYPTED_PHI_KEY"
-    watching = [names.alert_changes_rule, names.fallback_rule]
-    return {
-        **_of_each(
-            "iam",
-            "UpdateAssumeRolePolicy AttachRolePolicy PutRolePolicy DeleteRolePolicy PutRolePermissionsBoundary "
-            "DeleteRolePermissionsBoundary",
-            "roleName",
-            (each.name for each in principals if each.kind == "role"),
-        ),
-        **_of_each(
-            "iam",
-            "CreateAccessKey UpdateAccessKey CreateLoginProfile UpdateLoginProfile AttachUserPolicy PutUserPolicy "
-            "AddUserToGroup DeleteUserPermissionsBoundary",
-            "userName",
-            (each.name for each in principals if each.kind == "user"),
-        ),
-        **_each(
-            "iam",
-            "CreatePolicyVersion SetDefaultPolicyVersion",
-            policyArn=settings.arn("iam", f"policy/{names.app_policy}"),
-        ),
-        **_each("ssm", "PutParameter DeleteParameter", name=stored),
-        **_each("secretsmanager", "PutSecretValue UpdateSecret DeleteSecret PutResourcePolicy", secretId=stored),
-        # Neither rule of the alerts can tell of its own end.
-        **_of_each("events", "DisableRule DeleteRule PutRule", "name", watching),
-        **_of_each("events", "RemoveTargets PutTargets", "rule", watching),
-    }
+def _access_changes(settings: Settings, _: Sequence[str]) -> Pattern:
+    readers = list(readers_of(settings).values())
+    roles = [*(last_part(each) for each in settings.application if ":role/" in each), *readers]
+    users = [last_part(each) for each in settings.application if ":user/" in each]
+    names = [settings.name("EONPROKMSAccess"), *([reading_policy(settings)] if readers else [])]
+    stored = [{"prefix": f"{settings.prefix}/"}]
+    # An ARN of a secret or of a parameter has more before the name.
+    stored_arns = [
+        *stored,
+        {"wildcard": f"*:secret:{settings.prefix}/*"},
+        {"wildcard": f"*:parameter{settings.prefix}/*"},
+    ]
+    # Neither rule of the alerts can tell of its own end.
+    watching = [settings.name("eonpro-alert-changes"), settings.name("eonpro-fallback-alerts")]
+    calls = [
+        *([_call("iam", "roleName", roles)] if roles else []),
+        *([_call("iam", "userName", users)] if users else []),
+        _call("iam", "policyArn", [settings.arn("iam", f"policy/{name}") for name in names]),
+        *([_call("iam", "openIDConnectProviderArn", [vercel_provider(settings)])] if settings.vercel_team else []),
+        _call("ssm secretsmanager", "name", stored),
+        _call("ssm", "names", stored),
+        _call("ssm", "resourceId", stored),
+        _call("ssm", "resourceArn", stored_arns),
+        _call("secretsmanager", "secretId", stored_arns),
+        _call("events", "name", watching),
+        _call("events", "rule", watching),
+    ]
+    return _pattern(["iam", "ssm", "secretsmanager", "events"], {**WRITES, "$or": calls})
 
 
-def _way(rules: Iterable[str], topics: Iterable[str]) -> Events:
+def _way(rules: Iterable[str], topics: Sequence[str]) -> list[Pattern]:
     """The changes of the way that alerts take: the rules, the topics, their subscriptions."""
-    names, arns = list(rules), list(topics)
-    return {
-        **_of_each("events", "DisableRule DeleteRule PutRule", "name", names),
-        **_of_each("events", "RemoveTargets PutTargets", "rule", names),
-        **_of_each("sns", "DeleteTopic SetTopicAttributes AddPermission RemovePermission Subscribe", "topicArn", arns),
-        **_of_each("sns", "Unsubscribe SetSubscriptionAttributes", "subscriptionArn", [f"{arn}:1" for arn in arns]),
-    }
+    names = list(rules)
+    return [
+        _call("events", "name", names),
+        _call("events", "rule", names),
+        _call("sns", "topicArn", topics, [{"anything-but": {"prefix": "Publish"}}]),
+        _call("sns", "resourceArn", topics),
+        _call("sns", "subscriptionArn", [{"prefix": f"{each}:"} for each in topics]),
+    ]
 
 
-def _alert_changes(settings: Settings, topic: str, fallback: str) -> Events:
-    names = settings.names
-    rules = [names.key_changes_rule, names.denied_use_rule, names.access_changes_rule, names.fallback_rule]
-    return {
-        **_way(rules, [topic, fallback]),
-        **_each("monitoring", "PutMetricAlarm SetAlarmState", alarmName=names.denied_use_rule),
-        **_each("monitoring", "DeleteAlarms DisableAlarmActions", alarmNames=[names.denied_use_rule]),
-    }
+_KINDS = ("key-changes", "denied-use", "access-changes", "alert-changes")
 
 
-def _fallback(settings: Settings, topic: str) -> Events:
+def _rules(settings: Settings) -> list[str]:
+    kinds = (*_KINDS, *(["trail-changes"] if settings.has_trail_here else []))
+    return [settings.name(f"eonpro-{kind}") for kind in kinds]
+
+
+def _alert_changes(settings: Settings, _: Sequence[str]) -> Pattern:
+    rules = [*_rules(settings), settings.name("eonpro-fallback-alerts")]
+    alarm = [settings.name("eonpro-denied-use")]
+    is_forwarding = len({*settings.regions, settings.iam_region}) > 1
+    calls = [
+        *_way(rules, _topics(settings)),
+        *(_call("monitoring", each, alarm) for each in ("alarmName", "alarmNames", "muteTargets.alarmNames")),
+        *([_call("iam", "roleName", [settings.name("eonpro-alerts-forwarding")])] if is_forwarding else []),
+    ]
+    services = ["events", "sns", "monitoring", *(["iam"] if is_forwarding else [])]
+    return _pattern(services, {**WRITES, "$or": calls})
+
+
+def _fallback(settings: Settings, ids: Sequence[str]) -> Pattern:
     """What breaks the way of the other alerts: their rules, their topic, its key."""
-    names = settings.names
-    rules = [names.key_changes_rule, names.denied_use_rule, names.access_changes_rule, names.alert_changes_rule]
-    has_key = settings.makes_trail and settings.trail_key
-    return {**_way(rules, [topic]), **(_kms_changes(names.trail_key_alias) if has_key else {})}
+    calls = _way(_rules(settings), _topics(settings)[:1])
+    services = ["events", "sns"]
+    if ids:
+        calls += _names_a_key(ids, [settings.name("alias/eonpro-audit-key")])
+        services.append("kms")
+    return _pattern(services, {**WRITES, "$or": calls})

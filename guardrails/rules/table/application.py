@@ -8,13 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from components.settings import EksIdentity, ImportGroup, SecretStore, Settings, Target, VercelIssuerMode
-from components.settings.arn import Arn, resource_name
-
 from ..row import By, Document, May, OneOf, Row, unless_set
+from ..settings import Settings, last_part, rest_of
 from ..types import OIDC_PROVIDER, POLICY, ROLE, ROLE_ATTACHMENT, ROLE_POLICY, USER, USER_ATTACHMENT
 from .keys import USE, phi_keys
-from .places import imported
 
 WEB_IDENTITY = ("sts:AssumeRoleWithWebIdentity",)
 
@@ -35,13 +32,17 @@ def role(settings: Settings, name: str, role_name: str, trust: Document, **more:
             "name": role_name,
             "path": unless_set("/"),
             "maxSessionDuration": unless_set(3600),
-            "permissionsBoundary": By(setting="permissionsBoundaryArn", value=settings.permissions_boundary_arn),
+            "permissionsBoundary": _boundary(settings),
         },
         documents={"assumeRolePolicy": trust},
         tags=settings.tags,
         rule="listed-access",
         **more,
     )
+
+
+def _boundary(settings: Settings) -> By:
+    return By(setting="permissionsBoundaryArn", value=settings.permissions_boundary_arn or None)
 
 
 def inline_policy(name: str, policy_name: str, role_name: str, document: Document) -> Row:
@@ -56,27 +57,25 @@ def inline_policy(name: str, policy_name: str, role_name: str, document: Documen
 
 
 def _principals(settings: Settings) -> Iterator[Row]:
-    names = settings.names
     if settings.makes_role:
         left = {"assumeRolePolicy", "description", "tags", "permissionsBoundary"}
-        is_left = ImportGroup.APPLICATION_ROLE in settings.kept_as_found
+        is_left = "application-role" in settings.kept_as_found
         kept = frozenset(left if is_left else ())
-        yield role(settings, "app-principal", names.app_role, application_trust(settings), kept=kept)
+        yield role(settings, "app-principal", settings.name("eonpro-app-role"), application_trust(settings), kept=kept)
     if settings.makes_user:
-        boundary = By(setting="permissionsBoundaryArn", value=settings.permissions_boundary_arn)
         yield Row(
             type=USER,
             name="app-principal",
             must={
-                "name": names.app_user,
+                "name": settings.name("eonpro-app-user"),
                 "path": unless_set("/"),
-                "permissionsBoundary": boundary,
+                "permissionsBoundary": _boundary(settings),
                 "forceDestroy": OneOf(values=(None, False, True)),
             },
             tags=settings.tags,
             rule="listed-access",
         )
-    if settings.makes_vercel_provider:
+    if settings.trusts_vercel and not settings.vercel_oidc_provider_arn:
         yield Row(
             type=OIDC_PROVIDER,
             name="app-principal-vercel",
@@ -92,9 +91,13 @@ def _principals(settings: Settings) -> Iterator[Row]:
 def vercel_issuer(settings: Settings) -> str:
     """The issuer of Vercel's tokens for the team, without the scheme."""
     if settings.vercel_oidc_provider_arn:
-        return Arn.parse(settings.vercel_oidc_provider_arn).path
-    is_global = settings.vercel_issuer_mode is VercelIssuerMode.GLOBAL
-    return "oidc.vercel.com" if is_global else f"oidc.vercel.com/{settings.vercel_team}"
+        return rest_of(settings.vercel_oidc_provider_arn)
+    return "oidc.vercel.com" if settings.vercel_issuer_mode == "global" else f"oidc.vercel.com/{settings.vercel_team}"
+
+
+def vercel_provider(settings: Settings) -> str:
+    """The account's OIDC provider for Vercel's tokens: an existing one, or the stack's."""
+    return settings.vercel_oidc_provider_arn or settings.arn("iam", f"oidc-provider/{vercel_issuer(settings)}")
 
 
 def application_trust(settings: Settings) -> Document:
@@ -108,9 +111,9 @@ def application_trust(settings: Settings) -> Document:
             f"{issuer}:aud": (f"https://vercel.com/{settings.vercel_team}",),
             f"{issuer}:sub": tuple(f"{project}:environment:{each}" for each in environments),
         }
-        provider = settings.vercel_oidc_provider_arn or settings.arn("iam", f"oidc-provider/{issuer}")
-        may.append(May(who=(("Federated", provider),), actions=WEB_IDENTITY, when={"StringEquals": claims}))
-    if Target.ECS in settings.deploy_targets:
+        who = (("Federated", vercel_provider(settings)),)
+        may.append(May(who=who, actions=WEB_IDENTITY, when={"StringEquals": claims}))
+    if "ecs" in settings.deploy_targets:
         tasks = tuple(settings.arn("ecs", "*", region=region) for region in settings.regions)
         may.append(
             May(
@@ -122,15 +125,15 @@ def application_trust(settings: Settings) -> Document:
                 },
             )
         )
-    if Target.EKS in settings.deploy_targets:
+    if "eks" in settings.deploy_targets:
         may.append(_pods(settings, settings.eks_namespace, settings.eks_service_account))
     return Document(may=tuple(may))
 
 
 def _pods(settings: Settings, namespace: str, service_account: str) -> May:
     """The pods of one service account of the settings' cluster."""
-    if settings.eks_identity is EksIdentity.IRSA and settings.eks_oidc_provider_arn:
-        issuer = Arn.parse(settings.eks_oidc_provider_arn).path
+    if settings.eks_identity == "irsa":
+        issuer = rest_of(settings.eks_oidc_provider_arn)
         claims = {
             f"{issuer}:aud": ("sts.amazonaws.com",),
             f"{issuer}:sub": (f"system:serviceaccount:{namespace}:{service_account}",),
@@ -152,13 +155,13 @@ def _pods(settings: Settings, namespace: str, service_account: str) -> May:
 
 
 def _access(settings: Settings) -> Iterator[Row]:
-    names = settings.names
+    name = settings.name("EONPROKMSAccess")
     keys = tuple(settings.arn("kms", "key/*", region=region) for region in settings.regions)
-    is_left = ImportGroup.APPLICATION_POLICY in settings.kept_as_found
+    is_left = "application-policy" in settings.kept_as_found
     yield Row(
         type=POLICY,
         name="app-access",
-        must={"name": names.app_policy, "path": unless_set("/")},
+        must={"name": name, "path": unless_set("/")},
         documents={"policy": Document(may=(May(actions=USE, on=keys, in_full=True),))},
         keys={"policy": phi_keys(settings)},
         tags=settings.tags,
@@ -166,61 +169,71 @@ def _access(settings: Settings) -> Iterator[Row]:
         ignores=frozenset({"description"}),
         rule="listed-access",
     )
-    policy_arn = imported(settings, "application-policy", settings.arn("iam", f"policy/{names.app_policy}"))
-    for principal in map(Arn.parse, settings.app_principal_arns):
-        type_ = USER_ATTACHMENT if principal.kind == "user" else ROLE_ATTACHMENT
-        must = {principal.kind: principal.name, "policyArn": policy_arn}
+    policy_arn = settings.imported("application-policy", settings.arn("iam", f"policy/{name}"))
+    for principal in settings.application:
+        type_, kind = (USER_ATTACHMENT, "user") if ":user/" in principal else (ROLE_ATTACHMENT, "role")
+        must = {kind: last_part(principal), "policyArn": policy_arn}
         yield Row(type=type_, name="app-access", must=must, rule="listed-access")
 
 
 def readers_of(settings: Settings) -> dict[str, str]:
     """The names of the roles that read the variables from the store, by the end of their attachment's logical name."""
-    execution_role, names = settings.execution_role_arn, settings.names
+    execution = last_part(settings.ecs_execution_role_arn) or settings.name("eonpro-execution-role")
     return {
-        **({"": resource_name(execution_role)} if execution_role else {}),
-        **({"-eks": names.secrets_role} if settings.makes_secrets_role else {}),
+        **({"": execution} if "ecs" in settings.deploy_targets else {}),
+        **({"-eks": settings.name("eonpro-secrets-role")} if "eks" in settings.deploy_targets else {}),
     }
 
 
+def reading_policy(settings: Settings) -> str:
+    """The name of the policy with which they read."""
+    return settings.name("EONPROSecretAccess" if _in_secrets(settings) else "EONPROParameterAccess")
+
+
+def _in_secrets(settings: Settings) -> bool:
+    return settings.secret_store == "secrets-manager"
+
+
 def _delivery(settings: Settings) -> Iterator[Row]:
-    names, readers = settings.names, readers_of(settings)
-    if settings.makes_execution_role:
+    readers = readers_of(settings)
+    if "ecs" in settings.deploy_targets and not settings.ecs_execution_role_arn:
         # AWS documents a condition on the source for the tasks' own role only.
         trust = May(who=(("Service", "ecs-tasks.amazonaws.com"),), actions=("sts:AssumeRole",))
-        yield role(settings, "delivery-execution", names.execution_role, Document(may=(trust,)))
-        yield inline_policy("delivery-execution", "StartTasks", names.execution_role, _start_of_tasks(settings))
-    if settings.makes_secrets_role:
+        yield role(settings, "delivery-execution", readers[""], Document(may=(trust,)))
+        yield inline_policy("delivery-execution", "StartTasks", readers[""], _start_of_tasks(settings))
+    if "eks" in settings.deploy_targets:
         trust = _pods(settings, "external-secrets", "external-secrets")
-        yield role(settings, "delivery-secrets", names.secrets_role, Document(may=(trust,)))
+        yield role(settings, "delivery-secrets", readers["-eks"], Document(may=(trust,)))
     if not readers:
         return
-    in_secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
-    logical = "delivery-secrets" if in_secrets else "delivery-parameters"
-    policy = names.secret_policy if in_secrets else names.parameter_policy
+    logical = "delivery-secrets" if _in_secrets(settings) else "delivery-parameters"
+    policy = reading_policy(settings)
     yield Row(
         type=POLICY,
         name=logical,
         must={"name": policy, "path": unless_set("/")},
-        documents={"policy": Document(may=(_reading(settings, in_secrets=in_secrets),))},
+        documents={"policy": Document(may=(_reading(settings),))},
         tags=settings.tags,
         ignores=frozenset({"description"}),
         rule="listed-access",
     )
-    policy_arn = imported(settings, "variables-policy", settings.arn("iam", f"policy/{policy}"))
+    policy_arn = settings.imported("variables-policy", settings.arn("iam", f"policy/{policy}"))
     for ending, reader in readers.items():
         must = {"role": reader, "policyArn": policy_arn}
         yield Row(type=ROLE_ATTACHMENT, name=f"{logical}{ending}", must=must, rule="listed-access")
 
 
-def _reading(settings: Settings, *, in_secrets: bool) -> May:
+def _reading(settings: Settings) -> May:
     """The application's variables, and no other parameter or secret."""
-    names = [f"{settings.names.parameter_prefix}/{variable}" for variable in settings.variables]
-    if in_secrets:
+    names = [f"{settings.prefix}/{variable}" for variable in settings.variables]
+    if _in_secrets(settings):
         actions = ("secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret")
         # Secrets Manager adds six characters to a name.
         values = [("secretsmanager", f"secret:{name}-??????") for name in names]
     else:
-        actions = ("ssm:GetParameters", "ssm:GetParameter")
+        # External Secrets reads them one by one.
+        one_by_one = ("ssm:GetParameter",) if "eks" in settings.deploy_targets else ()
+        actions = ("ssm:GetParameters", *one_by_one)
         values = [("ssm", f"parameter{name}") for name in names]
     on = tuple(settings.arn(service, rest, region=region) for region in settings.regions for service, rest in values)
     return May(actions=actions, on=on)

@@ -8,12 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from components.policies.statements import Principal
-from components.settings import ImportGroup, Settings
-
-from ..row import By, Denied, Document, May, OneOf, Row, unless_set
+from ..row import Bound, By, Denied, Document, May, OneOf, Principal, Row, unless_set
+from ..settings import Settings
 from ..types import ALIAS, KEY, REPLICA_KEY
-from .places import trail_arn
 
 PHI_KEY = (KEY, "phi-key")
 AUDIT_KEY = (KEY, "audit-trail-key")
@@ -22,11 +19,14 @@ DOCUMENTS_KEY = (KEY, "documents-key")
 ADMINISTRATION = (
     *("kms:CreateAlias", "kms:UpdateAlias", "kms:DeleteAlias", "kms:EnableKey", "kms:DisableKey", "kms:DescribeKey"),
     *("kms:EnableKeyRotation", "kms:DisableKeyRotation", "kms:RotateKeyOnDemand", "kms:UpdateKeyDescription"),
-    *("kms:GetKey*", "kms:ListGrants", "kms:ListKeyPolicies", "kms:ListKeyRotations", "kms:ListResourceTags"),
-    *("kms:PutKeyPolicy", "kms:RevokeGrant", "kms:TagResource", "kms:UntagResource", "kms:CancelKeyDeletion"),
-    *("kms:GenerateDataKeyWithoutPlaintext", "kms:ReplicateKey", "kms:UpdatePrimaryRegion"),
+    *("kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListGrants", "kms:ListKeyPolicies", "kms:ListKeyRotations"),
+    *("kms:ListResourceTags", "kms:PutKeyPolicy", "kms:RevokeGrant", "kms:TagResource", "kms:UntagResource"),
+    *("kms:CancelKeyDeletion", "kms:GenerateDataKeyWithoutPlaintext"),
 )
 """Everything but the use of the key, a grant of its use, and its deletion."""
+
+MULTI_REGION = ("kms:ReplicateKey", "kms:UpdatePrimaryRegion")
+"""What an administrator of a multi-Region key does besides."""
 
 USE = ("kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey")
 
@@ -67,10 +67,11 @@ def rows(settings: Settings) -> Iterator[Row]:
         tags=settings.tags,
         region=settings.region,
         protected=True,
-        kept=frozenset(left if ImportGroup.KEY in settings.kept_as_found else ()),
+        kept=frozenset(left if "key" in settings.kept_as_found else ()),
         rules=RULES,
     )
-    yield _alias("phi-key", settings.names.alias, settings.region, PHI_KEY)
+    alias = settings.name("alias/eonpro-phi-key")
+    yield _alias("phi-key", alias, settings.region, PHI_KEY)
     for region in settings.replica_regions:
         yield Row(
             type=REPLICA_KEY,
@@ -87,8 +88,10 @@ def rows(settings: Settings) -> Iterator[Row]:
             protected=True,
             rules=RULES,
         )
-        yield _alias(f"phi-key-{region}", settings.names.alias, region, (REPLICA_KEY, f"phi-key-{region}"))
-    if settings.makes_trail and settings.trail_key:
+        yield _alias(
+            f"phi-key-{region}", settings.name("alias/eonpro-phi-key"), region, (REPLICA_KEY, f"phi-key-{region}")
+        )
+    if settings.has_audit_key:
         yield Row(
             type=KEY,
             name="audit-trail-key",
@@ -99,7 +102,7 @@ def rows(settings: Settings) -> Iterator[Row]:
             protected=True,
             rules=RULES,
         )
-        yield _alias("audit-trail-key", settings.names.trail_key_alias, settings.region, AUDIT_KEY)
+        yield _alias("audit-trail-key", settings.name("alias/eonpro-audit-key"), settings.region, AUDIT_KEY)
     if settings.documents_key:
         yield Row(
             type=KEY,
@@ -111,7 +114,7 @@ def rows(settings: Settings) -> Iterator[Row]:
             protected=True,
             rules=RULES,
         )
-        yield _alias("documents-key", settings.names.documents_key_alias, settings.region, DOCUMENTS_KEY)
+        yield _alias("documents-key", settings.name("alias/eonpro-documents-key"), settings.region, DOCUMENTS_KEY)
 
 
 def _alias(name: str, alias: str, region: str, key: tuple[str, str]) -> Row:
@@ -125,10 +128,15 @@ def phi_keys(settings: Settings) -> tuple[tuple[str, str], ...]:
 
 def phi_key_policy(settings: Settings) -> Document:
     """The application uses the key, administrators manage it; nobody else does either."""
-    application = settings.app_principal_arns
-    may, denied = _administration(settings, through_iam=not settings.strict_key_policy)
+    application = settings.application
+    may, denied = _administration(
+        settings,
+        actions=(*ADMINISTRATION, *(MULTI_REGION if settings.multi_region else ())),
+        is_strict=settings.strict_key_policy,
+    )
     may += (May(who=_named(application), actions=USE, on=("*",)),)
     if settings.exclusive_use:
+        # Exactly: with fewer exempted the application would be denied its own key.
         what = "the use of the key"
         denied += (Denied(actions=EVERY_USE, but=application, what=what, setting="exclusiveUse"),)
     return Document(may=may, denied=denied)
@@ -136,37 +144,49 @@ def phi_key_policy(settings: Settings) -> Document:
 
 def audit_key_policy(settings: Settings) -> Document:
     """CloudTrail, CloudWatch Logs and the alerts use the key for this account; auditors decrypt through IAM."""
-    trail = trail_arn(settings)
-    from_trail = {"aws:SourceArn": (trail,)}
-    may, denied = _administration(settings, through_iam=True)
-    cloudtrail = _service("cloudtrail.amazonaws.com")
+    from_trail = {"aws:SourceArn": (settings.trail_arn,)}
+    context = {"kms:EncryptionContext:aws:cloudtrail:arn": (settings.trail_arn,)}
+    may, denied = _administration(settings)
+
+    def use(*services: str, actions: tuple[str, ...], when: Mapping[str, Any], without: str) -> May:
+        return May(who=_service(*services), actions=actions, on=("*",), when=when, without=without)
+
+    without = "CloudTrail cannot write its records"
     may += (
-        May(
-            who=cloudtrail,
+        use(
+            "cloudtrail.amazonaws.com",
             actions=("kms:GenerateDataKey*",),
-            on=("*",),
-            when={"StringEquals": {**from_trail, "kms:EncryptionContext:aws:cloudtrail:arn": (trail,)}},
+            when={"StringEquals": {**from_trail, **context}},
+            without=without,
         ),
-        May(who=cloudtrail, actions=("kms:DescribeKey",), on=("*",), when={"StringEquals": from_trail}),
+        use(
+            "cloudtrail.amazonaws.com",
+            actions=("kms:DescribeKey",),
+            when={"StringEquals": from_trail},
+            without=without,
+        ),
     )
-    if settings.cloudwatch_logs:
-        group = settings.arn("logs", f"log-group:{settings.names.log_group}")
+    if settings.logs_to_cloudwatch:
+        group = settings.arn("logs", f"log-group:{settings.name('/aws/cloudtrail/eonpro-audit-trail')}")
         may += (
-            May(
-                who=_service(f"logs.{settings.region}.amazonaws.com"),
-                actions=("kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"),
-                on=("*",),
+            use(
+                f"logs.{settings.region}.amazonaws.com",
+                actions=(
+                    *("kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo"),
+                    *("kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext"),
+                ),
                 when={"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": (group,)}},
+                without="CloudWatch Logs cannot write",
             ),
         )
     if settings.alerts:
         topics = settings.arn("sns", "*", region="*")
         may += (
-            May(
-                who=_service("events.amazonaws.com", "cloudwatch.amazonaws.com"),
+            use(
+                *("events.amazonaws.com", "cloudwatch.amazonaws.com"),
                 actions=("kms:GenerateDataKey*", "kms:Decrypt"),
-                on=("*",),
                 when={"ArnLike": {"kms:EncryptionContext:aws:sns:topicArn": (topics,)}},
+                without="no alert is published",
             ),
         )
     return Document(may=may, denied=denied)
@@ -174,7 +194,7 @@ def audit_key_policy(settings: Settings) -> Document:
 
 def documents_key_policy(settings: Settings) -> Document:
     """The application uses the key through S3, for the objects of its own buckets."""
-    may, denied = _administration(settings, through_iam=True)
+    may, denied = _administration(settings)
     buckets = [settings.arn("s3", bucket) for bucket in settings.document_buckets]
     suffix = ".cn" if settings.partition == "aws-cn" else ""
     through_s3: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -185,7 +205,7 @@ def documents_key_policy(settings: Settings) -> Document:
         "StringLike": {"kms:EncryptionContext:aws:s3:arn": (*buckets, *(f"{bucket}/*" for bucket in buckets))},
     }
     use = May(
-        who=_named(settings.app_principal_arns),
+        who=_named(settings.application),
         actions=("kms:Decrypt", "kms:GenerateDataKey"),
         on=("*",),
         when=through_s3,
@@ -194,36 +214,45 @@ def documents_key_policy(settings: Settings) -> Document:
     return Document(may=(*may, use), denied=denied)
 
 
-def _administration(settings: Settings, *, through_iam: bool) -> tuple[tuple[May, ...], tuple[Denied, ...]]:
+def _administration(
+    settings: Settings, *, actions: tuple[str, ...] = ADMINISTRATION, is_strict: bool = False
+) -> tuple[tuple[May, ...], tuple[Denied, ...]]:
     """Who manages, disables and deletes a key, and to whom that is denied."""
-    root = _named((settings.arn("iam", "root"),))
-    deleters, responders, days = (
-        settings.deletion_administrators,
-        settings.incident_responders,
-        settings.usage_guard_days,
-    )
-    patterns = {"ArnLike": {"aws:PrincipalArn": settings.administrator_patterns}}
+    root, on = _named((settings.arn("iam", "root"),)), ("*",)
+    deleters, responders = settings.deletion_administrators, settings.incident_responders
+    lockout = "nobody can manage the key"
     may = [
-        May(who=_named(settings.administrators), actions=ADMINISTRATION, on=("*",), setting="administrators"),
-        May(who=_named(deleters), actions=("kms:ScheduleKeyDeletion",), on=("*",), setting="deletionAdministrators"),
+        May(
+            who=_named(settings.administrators),
+            actions=actions,
+            on=on,
+            setting="administrators",
+            without=lockout if is_strict else "",
+        ),
+        May(who=_named(deleters), actions=("kms:ScheduleKeyDeletion",), on=on, setting="deletionAdministrators"),
     ]
-    if through_iam:
-        may.append(May(who=root, actions=("kms:*",), on=("*",)))
-    if settings.administrator_patterns:
-        may.append(May(who=root, actions=ADMINISTRATION, on=("*",), when=patterns, setting="administratorPatterns"))
+    if not is_strict:
+        may.append(May(who=root, actions=("kms:*",), on=on, without=lockout))
+    if patterns := settings.administrator_patterns:
+        when = {"ArnLike": {"aws:PrincipalArn": patterns}}
+        may.append(May(who=root, actions=actions, on=on, when=when, setting="administratorPatterns"))
     deletion, what = ("kms:ScheduleKeyDeletion",), "the deletion of the key"
-    denied = [Denied(actions=deletion, but=deleters, what=what, setting="deletionAdministrators")]
-    if days:
-        may.append(May(who=_named(responders), actions=("kms:DisableKey",), on=("*",), setting="incidentResponders"))
-        in_use = tuple({"kms:trailingdayswithoutkeyusage": (str(each),)} for each in (0, days - 1))
-        soon = tuple({"kms:schedulekeydeletionpendingwindowindays": (each,)} for each in ("7", "29"))
+    denied = [Denied(actions=deletion, but=deleters, is_least=True, what=what, setting="deletionAdministrators")]
+    if settings.usage_guard_days:
+        may.append(May(who=_named(responders), actions=("kms:DisableKey",), on=on, setting="incidentResponders"))
+        days = str(settings.usage_guard_days)
+        in_use = Bound(operator="NumericLessThan", key="kms:TrailingDaysWithoutKeyUsage", value=days)
+        soon = Bound(operator="NumericLessThan", key="kms:ScheduleKeyDeletionPendingWindowInDays", value="30")
         denied += [
-            Denied(actions=deletion, requests=in_use, what=f"{what} in use", setting="usageGuardDays"),
-            Denied(actions=deletion, requests=soon, what=f"{what} within 30 days", setting="usageGuardDays"),
+            Denied(actions=deletion, bound=in_use, is_least=True, what=f"{what} in use", setting="usageGuardDays"),
+            Denied(
+                actions=deletion, bound=soon, is_least=True, what=f"{what} within 30 days", setting="usageGuardDays"
+            ),
             Denied(
                 actions=("kms:DisableKey",),
                 but=responders,
-                requests=in_use,
+                bound=in_use,
+                is_least=True,
                 what="the disabling of a key in use",
                 setting="incidentResponders",
             ),

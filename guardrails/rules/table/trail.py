@@ -8,17 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from components.settings import ImportGroup, ObjectLock, Settings
-from components.settings.names import in_account_namespace
-
 from .. import types
-from ..row import By, Check, Denied, Document, May, Row, unless_set
+from ..row import ANY, Bound, By, Check, Denied, Document, May, Row, unless_set
+from ..settings import LEAST_RETENTION_DAYS, Settings
 from .application import inline_policy, role
 from .keys import AUDIT_KEY
-from .places import trail_arn
-
-RETENTION_DAYS = 2192
-"""Six years, with two leap days."""
 
 ARCHIVE = "GLACIER_IR"
 """The only cheaper storage that can be read at once."""
@@ -32,50 +26,53 @@ _LEFT_OF_A_TRAIL = (
 
 def rows(settings: Settings) -> Iterator[Row]:
     """Nothing where the settings name a trail that exists."""
-    if settings.existing_trail_arn is not None:
+    if not settings.makes_trail:
         return
-    names, kept = settings.names, settings.kept_as_found
+    kept, bucket = settings.kept_as_found, settings.own_bucket
     yield from _trail(settings)
-    left = frozenset({"forceDestroy", "tags"} if ImportGroup.BUCKET in kept else ())
-    yield _bucket(settings, "audit-trail", names.trail_bucket, kept=left)
-    if ImportGroup.BUCKET in kept:
+    left = frozenset({"forceDestroy", "tags"} if "bucket" in kept else ())
+    yield _bucket(settings, "audit-trail", bucket, kept=left)
+    if "bucket" in kept:
         return
-    yield from _guards(settings, "audit-trail", names.trail_bucket, _trail_bucket_policy(settings), archived=True)
-    if settings.trail_lock is not ObjectLock.NONE:
+    yield from _guards(settings, "audit-trail", bucket, _trail_bucket_policy(settings), archived=True)
+    if settings.trail_lock != "none":
         yield _setting(
             settings,
             "audit-trail",
             types.OBJECT_LOCK,
-            names.trail_bucket,
+            bucket,
             must={"objectLockEnabled": unless_set("Enabled"), "rule": Check(faults=lambda rule: _lock(settings, rule))},
             rule="trail-object-lock",
         )
     if settings.access_logging:
-        access = names.access_log_bucket
+        access = settings.access_bucket
         yield _bucket(settings, "audit-trail-access", access)
         yield from _guards(settings, "audit-trail-access", access, _access_bucket_policy(settings), archived=False)
         target = {"targetBucket": access, "targetPrefix": "access/"}
-        yield _setting(settings, "audit-trail-access", types.BUCKET_LOGGING, names.trail_bucket, must=target)
+        yield _setting(settings, "audit-trail-access", types.BUCKET_LOGGING, bucket, must=target)
 
 
 def _trail(settings: Settings) -> Iterator[Row]:
-    names = settings.names
-    is_left = ImportGroup.TRAIL in settings.kept_as_found
-    logs = settings.cloudwatch_logs and not is_left
-    group = settings.arn("logs", f"log-group:{names.log_group}")
+    is_left, logs = "trail" in settings.kept_as_found, settings.logs_to_cloudwatch
+    log_group, log_role = settings.name("/aws/cloudtrail/eonpro-audit-trail"), settings.name("eonpro-trail-logs-role")
+    group = settings.arn("logs", f"log-group:{log_group}")
     keys = {"kmsKeyId": (AUDIT_KEY,)} if settings.trail_key else {}
     yield Row(
         type=types.TRAIL,
         name="audit-trail",
         must={
-            "name": names.trail,
-            "s3BucketName": names.trail_bucket,
+            "name": settings.name("eonpro-audit-trail"),
+            "s3BucketName": settings.own_bucket,
             "isMultiRegionTrail": True,
             "enableLogFileValidation": True,
             "enableLogging": unless_set(True),
             "includeGlobalServiceEvents": unless_set(True),
             "cloudWatchLogsGroupArn": By(setting="cloudwatchLogs", value=f"{group}:*" if logs else None),
-            "cloudWatchLogsRoleArn": settings.arn("iam", f"role/{names.log_role}") if logs else None,
+            "cloudWatchLogsRoleArn": settings.arn("iam", f"role/{log_role}") if logs else None,
+            # Both only add records; these of every call on the account stay.
+            "insightSelectors": ANY,
+            "eventSelectors": Check(faults=_selectors),
+            "advancedEventSelectors": Check(faults=_advanced_selectors),
         },
         keys=keys,
         tags=settings.tags,
@@ -88,28 +85,57 @@ def _trail(settings: Settings) -> Iterator[Row]:
         yield Row(
             type=types.LOG_GROUP,
             name="audit-trail-logs",
-            must={"name": names.log_group, "retentionInDays": 365},
+            must={"name": log_group, "retentionInDays": Check(faults=_log_retention)},
             keys=keys,
             tags=settings.tags,
             region=settings.region,
         )
-        here = {"StringEquals": {"aws:SourceAccount": (settings.account_id,), "aws:SourceArn": (trail_arn(settings),)}}
-        trust = May(who=(("Service", "cloudtrail.amazonaws.com"),), actions=("sts:AssumeRole",), when=here)
-        yield role(settings, "audit-trail-logs", names.log_role, Document(may=(trust,)))
+        here = {"StringEquals": {"aws:SourceAccount": (settings.account_id,), "aws:SourceArn": (settings.trail_arn,)}}
+        without = "CloudTrail cannot write to the log group"
+        cloudtrail = (("Service", "cloudtrail.amazonaws.com"),)
+        trust = May(who=cloudtrail, actions=("sts:AssumeRole",), when=here, without=without)
+        yield role(settings, "audit-trail-logs", log_role, Document(may=(trust,)))
         streams = (f"{group}:log-stream:{settings.account_id}_CloudTrail_{settings.region}*",)
-        write = May(actions=("logs:CreateLogStream", "logs:PutLogEvents"), on=streams)
-        yield inline_policy("audit-trail-logs", names.log_role, names.log_role, Document(may=(write,)))
+        write = May(actions=("logs:CreateLogStream", "logs:PutLogEvents"), on=streams, without=without)
+        yield inline_policy("audit-trail-logs", log_role, log_role, Document(may=(write,)))
+
+
+def _selectors(selectors: Any) -> Iterator[str]:
+    """Every management event of every service is recorded; others may be recorded besides."""
+    given = selectors or []
+    if any(each.get("excludeManagementEventSources") for each in given):
+        yield "leave out the events of a service, wanted none in excludeManagementEventSources: take it out"
+    if given and not any(
+        each.get("readWriteType") in (None, "All") and each.get("includeManagementEvents") in (None, True)
+        for each in given
+    ):
+        yield "have none with readWriteType All and includeManagementEvents true, wanted one: add it"
+
+
+def _advanced_selectors(selectors: Any) -> Iterator[str]:
+    management = [{"field": "eventCategory", "equals": ["Management"]}]
+    if selectors and not any(each.get("fieldSelectors") == management for each in selectors):
+        yield f"have none of only {management}, wanted one: add it"
+
+
+def _log_retention(days: Any) -> Iterator[str]:
+    # 0 is for ever.
+    if days != 0 and not (days or 0) >= 365:
+        yield f"is {_shown(days)}, wanted 365 or more, or 0 (for ever)"
+
+
+def _shown(value: Any) -> str:
+    return "not set" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _bucket(settings: Settings, name: str, bucket: str, kept: frozenset[str] = frozenset()) -> Row:
-    own = in_account_namespace(bucket, account_id=settings.account_id, region=settings.region)
     return Row(
         type=types.BUCKET,
         name=name,
         must={
             "bucket": bucket,
             "forceDestroy": unless_set(False),
-            "bucketNamespace": "account-regional" if own else unless_set("global"),
+            "bucketNamespace": "account-regional" if settings.is_regional(bucket) else unless_set("global"),
         },
         tags=settings.tags,
         region=settings.region,
@@ -130,7 +156,8 @@ def _guards(settings: Settings, name: str, bucket: str, policy: Document, *, arc
     yield _setting(settings, name, types.PUBLIC_ACCESS_BLOCK, bucket, must=blocks, rule=private)
     owner = {"rule": {"objectOwnership": "BucketOwnerEnforced"}}
     yield _setting(settings, name, types.OWNERSHIP, bucket, must=owner, rule=private)
-    on = {"versioningConfiguration": {"status": "Enabled"}}
+    # `mfa` is the device with which MFA delete is switched on, and says nothing afterwards.
+    on = {"versioningConfiguration": Check(faults=_versioning), "mfa": ANY}
     yield _setting(settings, name, types.VERSIONING, bucket, must=on, rule="trail-bucket-versioned")
     with_key = settings.trail_key and archived
     encrypted = {"rules": Check(faults=lambda rules: _encryption(rules, with_key=with_key))}
@@ -142,40 +169,51 @@ def _guards(settings: Settings, name: str, bucket: str, policy: Document, *, arc
     yield _setting(settings, name, types.BUCKET_POLICY, bucket, documents={"policy": policy})
 
 
+def _versioning(value: Any) -> Iterator[str]:
+    given = value or {}
+    if given.get("status") != "Enabled" or set(given) - {"status", "mfaDelete"}:
+        yield f"is {given}, wanted {{'status': 'Enabled'}}, with or without mfaDelete"
+
+
 def _trail_bucket_policy(settings: Settings) -> Document:
     """CloudTrail writes the logs of this trail; every request needs TLS 1.2."""
-    bucket = settings.arn("s3", settings.names.trail_bucket)
-    cloudtrail, source = (("Service", "cloudtrail.amazonaws.com"),), {"aws:SourceArn": (trail_arn(settings),)}
+    bucket = settings.arn("s3", settings.own_bucket)
+    cloudtrail, source = (("Service", "cloudtrail.amazonaws.com"),), {"aws:SourceArn": (settings.trail_arn,)}
     owned = {"StringEquals": {**source, "s3:x-amz-acl": ("bucket-owner-full-control",)}}
     logs = f"{bucket}/AWSLogs/{settings.account_id}/*"
-    may = (
-        May(who=cloudtrail, actions=("s3:GetBucketAcl",), on=(bucket,), when={"StringEquals": source}),
-        May(who=cloudtrail, actions=("s3:PutObject",), on=(logs,), when=owned),
+    may = tuple(
+        May(who=cloudtrail, actions=(action,), on=(on,), when=when, without="CloudTrail cannot write its records")
+        for action, on, when in (
+            ("s3:GetBucketAcl", bucket, {"StringEquals": source}),
+            ("s3:PutObject", logs, owned),
+        )
     )
     return Document(may=may, denied=_secure_transport(bucket))
 
 
 def _access_bucket_policy(settings: Settings) -> Document:
     """S3 writes the access logs of the trail's bucket; every request needs TLS 1.2."""
-    bucket = settings.arn("s3", settings.names.access_log_bucket)
+    bucket = settings.arn("s3", settings.access_bucket)
     write = May(
         who=(("Service", "logging.s3.amazonaws.com"),),
         actions=("s3:PutObject",),
         on=(f"{bucket}/*",),
+        without="S3 cannot write the access logs",
         when={
             "StringEquals": {"aws:SourceAccount": (settings.account_id,)},
-            "ArnLike": {"aws:SourceArn": (settings.arn("s3", settings.names.trail_bucket),)},
+            "ArnLike": {"aws:SourceArn": (settings.arn("s3", settings.own_bucket),)},
         },
     )
     return Document(may=(write,), denied=_secure_transport(bucket))
 
 
 def _secure_transport(bucket: str) -> tuple[Denied, ...]:
+    # Exactly: without the bound nobody could write, and CloudTrail may not speak TLS 1.3.
     return tuple(
-        Denied(actions=("s3:*",), on=(bucket, f"{bucket}/*"), requests=(known,), what=what, rule="trail-bucket-tls")
-        for known, what in (
-            ({"aws:securetransport": ("false",)}, "plain HTTP"),
-            ({"s3:tlsversion": ("1.1",)}, "TLS older than 1.2"),
+        Denied(actions=("s3:*",), on=(bucket, f"{bucket}/*"), bound=bound, what=what, rule="trail-bucket-tls")
+        for bound, what in (
+            (Bound(operator="Bool", key="aws:SecureTransport", value="false"), "plain HTTP"),
+            (Bound(operator="NumericLessThan", key="s3:TlsVersion", value="1.2"), "TLS older than 1.2"),
         )
     )
 
@@ -185,11 +223,13 @@ def _encryption(rules: Any, *, with_key: bool) -> Iterator[str]:
     for rule in [each or {} for each in rules or [{}]]:
         default = rule.get("applyServerSideEncryptionByDefault") or {}
         if default.get("sseAlgorithm") != algorithm:
-            yield f"encrypt new objects by default with {default.get('sseAlgorithm') or 'nothing'}, not {algorithm}"
+            yield f"encrypt new objects by default with {default.get('sseAlgorithm') or 'nothing'}, wanted {algorithm}"
         if not with_key and default.get("kmsMasterKeyId"):
-            yield "name a key that the settings do not ask for"
-        if rule.get("blockedEncryptionTypes") not in (None, [], ["SSE-C"]):
-            yield "take objects under keys that only the writer has: block SSE-C"
+            yield f"name the key {default['kmsMasterKeyId']}, wanted none: the settings ask for no key"
+        if rule.get("bucketKeyEnabled"):
+            yield "have bucketKeyEnabled true, wanted false: CloudTrail would have to decrypt"
+        if rule.get("blockedEncryptionTypes", []) not in ([], ["SSE-C"]):
+            yield f"have blockedEncryptionTypes {rule['blockedEncryptionTypes']}, wanted ['SSE-C']"
 
 
 def _lifecycle(settings: Settings, rules: Any, *, archive_days: int) -> Iterator[str]:
@@ -202,35 +242,36 @@ def _lifecycle(settings: Settings, rules: Any, *, archive_days: int) -> Iterator
             continue
         name = f"(rule {str(rule.get('id', ''))!r})"
         if more := sorted(each for each in set(rule) - known if rule[each]):
-            yield f"have {', '.join(more)}, which the table does not have {name}"
+            yield f"have {', '.join(more)}, wanted none {name}"
         for setting, days_name in (("expiration", "days"), ("noncurrentVersionExpiration", "noncurrentDays")):
             yield from _expiry(settings, rule.get(setting) or {}, days_name, f"{setting} {name}")
         moves = [*(rule.get("transitions") or ()), *(rule.get("noncurrentVersionTransitions") or ())]
         for move in moves:
             days = move.get("days") or move.get("noncurrentDays") or 0
             if move.get("storageClass") != ARCHIVE or not 0 < archive_days <= days or move.get("date"):
-                yield f"move records to {move.get('storageClass')} after {days:g} days {name}"
+                least = f"{ARCHIVE} after {archive_days} days or more" if archive_days else "no move"
+                yield f"move records to {move.get('storageClass')} after {days:g} days, wanted {least} {name}"
 
 
 def _expiry(settings: Settings, value: Mapping[str, Any], days_name: str, where: str) -> Iterator[str]:
     # The provider sends 0 for "not set" with a delete marker. A date comes nearer every day, so no date guarantees a
     # retention.
     days = value.get(days_name) or 0
-    least = max(RETENTION_DAYS, settings.trail_retention_days)
+    least = max(LEAST_RETENTION_DAYS, settings.trail_retention_days)
     if (
         (0 < days < least)
         or set(value) - {days_name, "expiredObjectDeleteMarker"}
         and any(value[each] for each in set(value) - {days_name, "expiredObjectDeleteMarker"})
     ):
-        yield f"expire records early, by {dict(value)} in {where}: the settings keep them {least} days"
+        yield f"expire records early, by {dict(value)} in {where}, wanted {least} days or more, and no date"
 
 
 def _lock(settings: Settings, rule: Any) -> Iterable[str]:
     retention = (rule or {}).get("defaultRetention") or {}
-    modes = {ObjectLock.GOVERNANCE: ("GOVERNANCE", "COMPLIANCE"), ObjectLock.COMPLIANCE: ("COMPLIANCE",)}
-    if retention.get("mode") not in modes.get(settings.trail_lock, ()):
-        yield f"lock records in the mode {retention.get('mode')}: the settings ask for {settings.trail_lock}"
+    modes = {"governance": ("GOVERNANCE", "COMPLIANCE"), "compliance": ("COMPLIANCE",)}[settings.trail_lock]
+    if retention.get("mode") not in modes:
+        yield f"locks records in the mode {retention.get('mode')}, wanted {' or '.join(modes)}"
     # S3 does not say how it counts a year; without leap days six of them are two days short.
     days = (retention.get("days") or 0) or (retention.get("years") or 0) * 365
     if days < settings.trail_retention_days:
-        yield f"lock a record for {days:g} days: the settings keep it {settings.trail_retention_days} days"
+        yield f"locks a record for {days:g} days, wanted {settings.trail_retention_days} or more"
