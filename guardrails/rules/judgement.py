@@ -49,7 +49,8 @@ NAMED_BY: Mapping[str, str] = {
 None of them gives anybody access to a key, the records or the trail, or changes what the stack protects, as long as it
 is not one of the stack's own: S3 takes no policy about another bucket, and a log group and an alarm give nothing.
 """
-_PLAIN_NAME = re.compile(r"[\w./# -]+", re.ASCII)
+_BUCKET_NAME = re.compile(r"[a-z0-9.-]+", re.ASCII)
+"""Not an ARN, which can be an access point of any bucket."""
 
 NEEDS: Mapping[str, str] = {
     types.REPLICA_KEY: "replicaRegions",
@@ -145,15 +146,16 @@ def not_ours(resource: Resource, settings: Settings, made: Iterable[Resource] = 
     """
     named_by = NAMED_BY[resource.type]
     rows = rows_of(settings)
-    own = {row.must.get(named_by) for row in rows.values() if NAMED_BY.get(row.type) == named_by}
-    own |= {settings.own_bucket, settings.access_bucket, *settings.document_buckets}
+    own = {row.must[named_by] for row in rows.values() if NAMED_BY.get(row.type) == named_by}
+    if named_by == "bucket":
+        own |= {settings.own_bucket, settings.access_bucket, *settings.document_buckets}
     value = resource.known(named_by)
     if value is UNKNOWN:
         for source in made:
             if (source.type, source.name) in rows or source.type != types.BUCKET:
                 yield f"{title(resource)}: its {named_by} comes from {title(source)}, wanted a bucket of your own."
-    elif value in own or not (value is None or (isinstance(value, str) and _PLAIN_NAME.fullmatch(value))):
-        names = ", ".join(sorted(filter(None, own)))
+    elif value in own or (named_by == "bucket" and value is not None and not _BUCKET_NAME.fullmatch(str(value))):
+        names = ", ".join(sorted(map(str, own)))
         yield (
             f"{title(resource)}: its {named_by} is {value}, wanted another name than {names}: those are the "
             "stack's, or the application's. Give it a name of its own, or take it out of the program."

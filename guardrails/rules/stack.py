@@ -26,7 +26,9 @@ def required_resources(resources: Sequence[Resource]) -> Iterator[tuple[str, str
         return
     rows, found = rows_of(settings), defaultdict(list)
     for each in resources:
-        found[each.type, each.name].append(each)
+        # A component can have any type, and is nothing in the account.
+        if not is_component(each):
+            found[each.type, each.name].append(each)
     for row in rows.values():
         own = found[row.type, row.name]
         if not own:
@@ -42,7 +44,8 @@ def required_resources(resources: Sequence[Resource]) -> Iterator[tuple[str, str
             yield from ((resource.urn, fault) for fault in _read(resource, row))
     by_urn = {each.urn: each for each in resources}
     for each in resources:
-        if each.type in NAMED_BY and (each.type, each.name) not in rows and not is_component(each):
+        is_other = each.type in NAMED_BY and (each.type, each.name) not in rows and not is_component(each)
+        if is_other and each.known(NAMED_BY[each.type]) is UNKNOWN:
             sources = [by_urn[urn] for urn in each.refers_to.get(NAMED_BY[each.type], ()) if urn in by_urn]
             yield from ((each.urn, fault) for fault in not_ours(each, settings, sources))
 

@@ -38,6 +38,8 @@ class Registration:
     inputs: dict[str, Any]
     protected: bool
     retained: bool
+    is_custom: bool
+    """Whether a provider makes it; else it is a component."""
     imported: str | None
     """Id of what is taken in instead of being made."""
     ignored: frozenset[str]
@@ -136,6 +138,7 @@ class _Monitor(mocks.MockMonitor):
                     inputs=rpc.deserialize_properties(request.object),
                     protected=request.protect,
                     retained=request.retainOnDelete,
+                    is_custom=request.custom,
                     imported=request.importId or None,
                     ignored=frozenset(request.ignoreChanges),
                     depends_on=frozenset(self._types.get(urn, urn) for urn in request.dependencies),

@@ -114,6 +114,13 @@ class Harm:
         return f"{docstring}{end}{PRELUDE}\n{self.before}\n{rest}\n{self.after}\n"
 
 
+def with_account(value: Any, account: str) -> Any:
+    """A setting of a harm with the account's id."""
+    if isinstance(value, list):
+        return [with_account(each, account) for each in value]
+    return value.replace("{account}", account) if isinstance(value, str) else value
+
+
 ACCESS, PRESENT, TRAIL = "listed-access", "required-resources", "trail-complete"
 
 

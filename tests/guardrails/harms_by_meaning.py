@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.guardrails.harms import ACCESS, FOREIGN_USE, PRESENT, TRAIL, USER, Harm
+from tests.guardrails.harms import ACCESS, FOREIGN_USE, HARMS, PRESENT, TRAIL, USER, Harm
 
 
 def _policy(
@@ -275,8 +275,6 @@ FURTHER: tuple[Harm, ...] = (
         "a lifecycle of a day for the bucket that the program knows",
         'aws.s3.BucketLifecycleConfiguration("more", bucket=trail.bucket_name, rules=[{"id": "x", "status": "Enabled", '
         '"filter": {"prefix": ""}, "expiration": {"days": 1}}])',
-        # A first preview knows no more than where the name comes from.
-        rule=PRESENT,
     ),
     _more(
         "a second policy of the bucket of the access logs",
@@ -402,6 +400,18 @@ FURTHER: tuple[Harm, ...] = (
         config={"adopted": ["application-policy=arn:aws:iam::aws:policy/AdministratorAccess"]},
     ),
     Harm(
+        name="components in the place of the rules of the alerts",
+        before=(
+            "_rule = aws.cloudwatch.EventRule\n"
+            "def _called_so(logical, *args, **more):\n"
+            "    made = pulumi.ComponentResource('aws:cloudwatch/eventRule:EventRule', logical, {})\n"
+            "    made.name = made.arn = pulumi.Output.from_input(more['name'])\n"
+            "    return made\n"
+            "patch(aws.cloudwatch, 'EventRule', _called_so)"
+        ),
+        rule=PRESENT,
+    ),
+    Harm(
         name="the second way of the alerts taken out with its topic",
         before=(
             "import components.alerts as _alerts\n"
@@ -413,6 +423,9 @@ FURTHER: tuple[Harm, ...] = (
     ),
 )
 """Thought of when the code stood."""
+
+ALL = (*HARMS, *WALKED, *FURTHER)
+"""Every harmful change."""
 
 _OWN = "team-files"
 

@@ -52,7 +52,7 @@ def resource_of(registration: Registration, configuration: Mapping[str, str]) ->
         protected=registration.protected,
         ignored=registration.ignored,
         aliases=tuple(f"urn:pulumi:production::eonpro-kms::{each}" for each in registration.aliases),
-        provider=None if registration.type.startswith(COMPONENTS) else PROVIDER,
+        provider=PROVIDER if registration.is_custom else None,
         refers_to=registration.refers_to,
         configuration=configuration,
     )

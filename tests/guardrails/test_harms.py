@@ -12,16 +12,9 @@ import pytest
 from tests.components import conftest
 from tests.components.configurations import ACCOUNT, CONFIG
 from tests.components.conftest import Recording
-from tests.guardrails.harms import HARMS, LISTED, OWN, Harm
-from tests.guardrails.harms_by_meaning import FURTHER, HARMLESS, WALKED
+from tests.guardrails.harms import LISTED, OWN, Harm, with_account
+from tests.guardrails.harms_by_meaning import ALL, FURTHER, HARMLESS
 from tests.guardrails.planned import Stack, planned, refusals
-
-
-def with_account(value: Any, account: str) -> Any:
-    """A setting of a harm with the account's id."""
-    if isinstance(value, list):
-        return [with_account(each, account) for each in value]
-    return value.replace("{account}", account) if isinstance(value, str) else value
 
 
 def settings_of(harm: Harm) -> dict[str, Any]:
@@ -46,9 +39,6 @@ def run_changed(harm: Harm) -> Stack:
         for owner, name, value in reversed(names.get("_PATCHED", [])):
             setattr(owner, name, value)
     return planned(recording, **changes)
-
-
-ALL = (*HARMS, *WALKED, *FURTHER)
 
 
 @pytest.fixture(params=ALL, ids=lambda harm: harm.name)

@@ -199,6 +199,36 @@ def test_a_key_of_somebody_else_that_the_program_only_reads_is_none_of_the_stack
     assert any("gives the account 999999999999 kms:Decrypt" in text for text in found)
 
 
+# --- what is not ours
+
+
+@pytest.mark.parametrize(
+    ("source", "is_refused"),
+    [((types.BUCKET, "more"), False), ((types.BUCKET, "audit-trail"), True), ((types.TOPIC, "alerts"), True)],
+)
+def test_a_setting_of_a_bucket_that_is_yet_to_be_made_is_told_by_where_its_name_comes_from(
+    source: tuple[str, str], is_refused: bool
+) -> None:
+    made = resource(*source, {"bucket": UNKNOWN})
+    props = {"bucket": UNKNOWN, "versioningConfiguration": {"status": "Suspended"}}
+    setting = resource(types.VERSIONING, "more", props, refers_to={"bucket": (made.urn,)})
+    assert messages(setting) == []
+    found = [text for rule in STACK_RULES for urn, text in rule.check([made, setting]) if urn == setting.urn]
+    assert any("wanted a bucket of your own" in text for text in found) is is_refused
+
+
+@pytest.mark.parametrize("bucket", ["arn:aws:s3:us-east-1:111122223333:accesspoint/x", "arn:aws:s3:::x", "A/b"])
+def test_a_bucket_that_is_not_called_by_its_name_can_be_any(bucket: Any) -> None:
+    [message] = messages(resource(types.BUCKET_POLICY, "more", {"bucket": bucket, "policy": "{}"}))
+    assert f"its bucket is {bucket}, wanted another name than" in message
+
+
+def test_a_component_of_the_same_type_is_nothing_in_the_account() -> None:
+    fake = resource(types.KEY, "phi-key", {"keyId": KEY_ID}, provider=None)
+    found = [text for rule in STACK_RULES for _, text in rule.check([fake])]
+    assert any("The stack has no Key phi-key" in text for text in found)
+
+
 # --- words
 
 

@@ -102,7 +102,7 @@ def _trail(settings: Settings) -> Iterator[Row]:
 
 def _selectors(selectors: Any) -> Iterator[str]:
     """Every management event of every service is recorded; others may be recorded besides."""
-    given = selectors or []
+    given = [each or {} for each in selectors or []]
     if any(each.get("excludeManagementEventSources") for each in given):
         yield "leave out the events of a service, wanted none in excludeManagementEventSources: take it out"
     if given and not any(
@@ -114,7 +114,7 @@ def _selectors(selectors: Any) -> Iterator[str]:
 
 def _advanced_selectors(selectors: Any) -> Iterator[str]:
     management = [{"field": "eventCategory", "equals": ["Management"]}]
-    if selectors and not any(each.get("fieldSelectors") == management for each in selectors):
+    if selectors and not any((each or {}).get("fieldSelectors") == management for each in selectors):
         yield f"have none of only {management}, wanted one: add it"
 
 

@@ -1,0 +1,1 @@
+"""The policy pack of `pulumi up`. The engine runs this folder as a program; the wizard asks `rules` of it."""
