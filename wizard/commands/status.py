@@ -11,7 +11,7 @@ from typing import Any
 from components.settings import Settings, Target
 from wizard.account import codes
 from wizard.account.facts import StackFacts
-from wizard.account.judgements import key, key_policy, policies, stored_data_key, trail, variables
+from wizard.account.judgements import key, key_policy, policies, stored_data_key, strangers, trail, variables
 from wizard.account.notices import Judgement, Notice, State
 from wizard.account.views import judge
 from wizard.commands.options import StatusOptions
@@ -37,6 +37,7 @@ ROWS: Mapping[str, tuple[Judgement, ...]] = {
         key_policy.check_grants,
         key_policy.check_regions_of_key,
         policies.check_application_grants,
+        strangers.check_strangers_of_key,
     ),
     "trail": (trail.check_trail, trail.check_logs_key),
     "stored data key": (stored_data_key.check_stored_data_key,),

@@ -3,16 +3,20 @@
 Reads through the facts.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 
+from components.policies.evaluation.account import KeyPermission
+from components.policies.evaluation.key_access import RIGHTS
 from components.policies.key import DENY_DISABLING_IN_USE
 from components.policies.statements import statements_of
 from components.settings.arn import Arn
 from wizard.account.access.rights import KeyRights, is_ending
 from wizard.account.facts import StackFacts
-from wizard.account.key_access import Expectation
+from wizard.account.key_access import Expectation, KeyReading
+from wizard.account.strangers import Stranger, strangers_in
 from wizard.core.errors import PermissionDenied, ResourceError, SetupError, Unreachable, Unsupported, known, known_or
 from wizard.core.models import access as models
 from wizard.core.next_command import plain_name
@@ -42,6 +46,7 @@ def review(facts: StackFacts, *, window_days: int) -> models.AccessReview:
         access_keys = {arn: pool.submit(facts.access_keys, arn) for arn in users}
         counts = UseCounts([jobs[reading.arn].result() for reading in readings])
         principals = [_with_use(each.listed, counts) for each in rights.principals]
+        principals += _strangers(facts, {each.arn for each in principals})
         principals += other_callers(principals, counts, rights, facts.expectation)
         for principal in principals:
             if principal.arn not in access_keys and facts.is_user(principal.arn):
@@ -75,6 +80,40 @@ def review(facts: StackFacts, *, window_days: int) -> models.AccessReview:
     )
 
 
+def _named(facts: StackFacts, reading: KeyReading) -> tuple[Stranger, ...]:
+    """Whom the policy of a key names beyond the settings, by the rules of the guardrails. Raises ValueError."""
+    policy, region = known_or(reading.policy, None), reading.region
+    is_home = region == facts.settings.region
+    resource = "aws:kms/key:Key::phi-key" if is_home else f"aws:kms/replicaKey:ReplicaKey::phi-key-{region}"
+    return tuple(strangers_in(facts.settings, resource, policy)) if policy else ()
+
+
+def _strangers(facts: StackFacts, listed: Collection[str]) -> Iterator[models.PrincipalAccess]:
+    """Whom the key policies name, and whom no right that was evaluated belongs to."""
+    for reading in facts.key_readings:
+        try:
+            named = _named(facts, reading)
+        except ValueError:
+            continue  # In `unread`.
+        for each in named:
+            if each.name not in listed:
+                can = {
+                    right: KeyPermission.YES
+                    if any(fnmatchcase(action, given) for action in actions for given in each.actions)
+                    else KeyPermission.UNKNOWN
+                    for right, actions in RIGHTS.items()
+                }
+                way = f"key policy: {', '.join(each.actions)}"
+                yield models.PrincipalAccess(
+                    arn=each.name,
+                    ways=(way,),
+                    is_expected=False,
+                    use=can["use"],
+                    administer=can["administer"],
+                    delete=can["delete"],
+                )
+
+
 def _unread(
     facts: StackFacts,
     rights: KeyRights,
@@ -104,6 +143,11 @@ def _unread(
         ):
             if isinstance(answer, SetupError):
                 yield _not_read(f"{what} of {reading.arn}", answer)
+        try:
+            _named(facts, reading)
+        except ValueError as error:
+            why = f"the guardrails cannot read it: {error}"
+            yield models.Unread(what=f"whom the policy of {reading.arn} names", why=why)
         policy = known_or(reading.policy, {})
         sids = [statement.sid for statement in statements_of(policy)]
         if isinstance(last_use, Unsupported) and DENY_DISABLING_IN_USE in sids:

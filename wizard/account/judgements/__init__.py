@@ -19,6 +19,7 @@ from wizard.account.judgements import (
     s3_documents,
     stack,
     stored_data_key,
+    strangers,
     trail,
     variables,
 )
@@ -69,6 +70,7 @@ ALL_CHECKS: tuple[Judgement, ...] = (
     *others.OTHER_CHECKS,
     *principal.OTHER_CHECKS,
     *policies.OTHER_CHECKS,
+    *strangers.OTHER_CHECKS,
     *trail.OTHER_CHECKS,
     *alerts.OTHER_CHECKS,
     *s3_documents.OTHER_CHECKS,
