@@ -23,7 +23,16 @@ from wizard.cli import first_prompt, parser
 from wizard.core import files
 from wizard.core.clients import Answer, Clients, Request, Source
 from wizard.core.errors import SetupError, UsageError
-from wizard.core.next_command import CALLER_PATH, PROGRAM, SCRIPT, Run, RunOptions, quote, wizard
+from wizard.core.next_command import (
+    CALLER_PATH,
+    PROGRAM,
+    SCRIPT,
+    Run,
+    RunOptions,
+    policy_pack_word,
+    quote,
+    wizard,
+)
 from wizard.inputs import answers, answers_file, application_folder
 from wizard.inputs.answers_file import read_answers
 from wizard.inputs.registry import by_key
@@ -266,6 +275,7 @@ def run_of(argv: Sequence[str]) -> Run:
         aws=aws(),
         project=quote(str(PROJECT_FOLDER)),
         source=quote(str(SOURCE_FOLDER)),
+        policy_pack=policy_pack_word(SOURCE_FOLDER / "guardrails"),
     )
 
 

@@ -117,6 +117,12 @@ def shell(*words: str | Path, advice: str = "") -> Command:
     return Command(Call(argv), advice=advice)
 
 
+def policy_pack_word(folder: Path) -> str:
+    """The value of --policy-pack for a folder: Pulumi reads it as CSV, in which a comma or a quote has to be quoted."""
+    path = str(folder)
+    return '"' + path.replace('"', '""') + '"' if set(path) & set(',"\n') else path
+
+
 def chain(*commands: str, advice: str = "") -> Command:
     """Commands of which each runs if the one before it succeeded; an empty one is none."""
     pieces = [piece for command in commands if command for piece in (" && ", command)]
@@ -193,6 +199,8 @@ class Run:
     """The project's folder, quoted for a shell; None for commands that are typed in it."""
     source: str | None = None
     """The folder of this program's packages, quoted for a shell; None: the project's."""
+    policy_pack: str | None = None
+    """The guardrails, as the value of --policy-pack: every printed update has them."""
 
     def complete(self, text: str) -> str:
         """The text as it is shown: each of its commands with the flags of this run that it takes and lacks."""
@@ -246,6 +254,8 @@ class Run:
 
     def _of_stack(self, words: tuple[str, ...]) -> tuple[str, ...]:
         """Pulumi finds the project by the folder; without `--stack` it takes the stack that is selected."""
+        if words[0] == "up" and self.policy_pack is not None:
+            words = (*words, "--policy-pack", self.policy_pack)
         verb = 2 if words[0] == "config" and words[1] in _OF_CONFIG else 1 if words[0] in _OF_STACK else 0
         if not verb or "--stack" in words:
             return words

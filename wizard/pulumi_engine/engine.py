@@ -28,7 +28,7 @@ from wizard.core.errors import (
 from wizard.core.models.account import UnrecordedResource
 from wizard.core.models.delivery import StackState
 from wizard.core.models.stack import Drift, OnProgress, Step
-from wizard.core.next_command import Command, Text, plain_name, shell
+from wizard.core.next_command import Command, Text, plain_name, policy_pack_word, shell
 from wizard.core.retry import Clock, Reason, Threads
 from wizard.core.state_backend import BackendKind
 from wizard.pulumi_engine import backend, config, passphrase, workspace
@@ -446,8 +446,4 @@ class PulumiEngine:
         self._project.run(*arguments, "--stack", stack)
 
     def _policy_packs(self) -> list[str] | None:
-        if self._policy_pack is None:
-            return None
-        # Pulumi reads the flag as a line of CSV: a comma or a quote in the folder's name has to be quoted.
-        path = str(self._policy_pack)
-        return ['"' + path.replace('"', '""') + '"' if set(path) & set(',"\n') else path]
+        return None if self._policy_pack is None else [policy_pack_word(self._policy_pack)]

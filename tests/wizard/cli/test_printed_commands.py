@@ -73,7 +73,7 @@ def words_of(command: str) -> list[str]:
 AWS_SERVICES = {"s3api", *botocore.session.get_session().get_available_services()} - set(AWS_VERSION_2)
 PROGRAMS = re.compile(
     rf"{PROGRAM}(?!ry)|(?<![\w./-])(?:aws (?:{'|'.join(sorted(AWS_SERVICES))})|make setup"
-    r"|pulumi (?:up|preview|refresh|destroy|cancel|config (?:set|rm|refresh)"
+    r"|pulumi (?:up|update|import|preview|refresh|destroy|cancel|config (?:set|rm|refresh)"
     r"|stack (?:ls|rm|output|export|import)|login [a-z-]))\b"
 )
 """What begins a command that is another one on another machine."""

@@ -96,7 +96,9 @@ ANYWHERE = Run(
     pulumi="/srv/kms/bin/pulumi",
     aws="'/srv/k m s/aws'",
     project="/srv/kms",
+    policy_pack='"/srv/k,m,s/guardrails"',
 )
+PACK = """--policy-pack '"/srv/k,m,s/guardrails"'"""
 
 
 @pytest.mark.parametrize(
@@ -115,11 +117,12 @@ ANYWHERE = Run(
         (shell("pulumi", "login", "s3://b"), "/srv/kms/bin/pulumi login s3://b"),
         (shell("aws", "login"), "aws login"),
         (shell("pulumi", "stack", "ls"), "/srv/kms/bin/pulumi -C /srv/kms stack ls"),
-        (shell("pulumi", "up", "--stack", "other"), "/srv/kms/bin/pulumi -C /srv/kms up --stack other"),
+        (shell("pulumi", "up", "--stack", "other"), f"/srv/kms/bin/pulumi -C /srv/kms up --stack other {PACK}"),
+        (shell("pulumi", "preview", "--diff"), "/srv/kms/bin/pulumi -C /srv/kms preview --stack dev --diff"),
         (
             Text(shell("pulumi", "config", "set", "eonpro-kms:ecsCluster", "NAME"), ", then ", shell("pulumi", "up")),
             "/srv/kms/bin/pulumi -C /srv/kms config set --stack dev eonpro-kms:ecsCluster NAME, then "
-            "/srv/kms/bin/pulumi -C /srv/kms up --stack dev",
+            f"/srv/kms/bin/pulumi -C /srv/kms up --stack dev {PACK}",
         ),
         ("the program pulumi and its stack", "the program pulumi and its stack"),
         (shell("/opt/a b/tool", "x"), "'/opt/a b/tool' x"),
