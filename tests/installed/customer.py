@@ -29,7 +29,7 @@ SECONDS = 420.0
 """For one command: a busy machine is no failure."""
 
 
-class _Quiet(SimpleHTTPRequestHandler):
+class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *given: object) -> None:
         """Nothing."""
 
@@ -65,7 +65,7 @@ def served(wheels: list[Path], folder: Path) -> Iterator[str]:
         digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
         links.append(f'<a href="{wheel.name}#sha256={digest}">{wheel.name}</a>')
     (page / "index.html").write_text(f"<!DOCTYPE html><html><body>{' '.join(links)}</body></html>")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield "http://{}:{}/simple".format(*server.server_address)

@@ -96,8 +96,7 @@ def make(folder: Path, source: Path | None = None) -> tuple[tuple[str, ...], tup
     if not (folder / project_environment.REQUIREMENTS).exists():
         project_environment.write_requirements(folder)
         written.append(project_environment.REQUIREMENTS)
-    if project_environment.installed(folder) != project_environment.pinned(folder):
-        project_environment.install(folder)
+    project_environment.install(folder)
     return tuple(written), tuple(present)
 
 

@@ -1,7 +1,7 @@
 """The environment of a customer's project, `.venv`: made from requirements.txt, and the program in it takes over.
 
-Of the wheel only: a checkout is its own project. Starts uv, or Python's venv and pip; writes `.venv/`,
-requirements.txt and a folder in `.cache/`; replaces this process.
+Of the wheel only: a checkout is its own project. Writes requirements.txt, `.venv/` and a folder in `.cache/`; replaces
+this process.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,23 +17,19 @@ from tempfile import TemporaryDirectory
 
 import installation
 from wizard import SOURCE_FOLDER, version
+from wizard.cli import virtual_environment
 from wizard.core import files
-from wizard.core.child_environment import inherited
 from wizard.core.errors import SetupError, UsageError
-from wizard.core.next_command import SCRIPT, Command, chain, shell
+from wizard.core.next_command import SCRIPT, Command, chain, shell, wizard
 
 PACKAGE = "eonpro-kms"
 REQUIREMENTS = "requirements.txt"
 CHANGING = ("setup", "preview")
 """The commands that a newer program runs itself, in a project of an older version: they show what it would change."""
-INSTALL_SECONDS = 900.0
 INSTALLED_FOR = "EONPRO_INSTALLED_FOR"
 """The variable in which this program tells the one that it starts which version it was started for."""
 FIRST = "1.0.0"
 """The version of a stack that records none."""
-
-_UNFINISHED = ".venv/eonpro-kms.unfinished"
-"""A file that is there while the packages are being installed: a run that was killed is repeated."""
 
 _PINNED = re.compile(rf"^{PACKAGE}==(\S+)", re.MULTILINE)
 
@@ -50,9 +44,7 @@ def pinned(project: Path) -> str:
 
 
 def installed(project: Path) -> str:
-    """The version of this program in the project's `.venv`; empty without one, and where it is not whole."""
-    if (project / _UNFINISHED).exists():
-        return ""
+    """The version of this program in the project's `.venv`; empty without one."""
     found = (project / ".venv").glob("lib/python3.*/site-packages/eonpro_kms-*.dist-info")
     names = sorted(path.name for path in found if script(project).exists())
     return names[-1].removeprefix("eonpro_kms-").removesuffix(".dist-info") if names else ""
@@ -124,7 +116,9 @@ def program_of(project: Path, command: str, tell: Callable[[str], None]) -> Path
     if not wanted:
         raise UsageError(
             f"{project / REQUIREMENTS} does not name a version of {PACKAGE}",
-            shell("git", "-C", project, "checkout", "--", REQUIREMENTS, advice="brings back the committed one"),
+            shell("git", "-C", project, "checkout", "--", REQUIREMENTS, advice="brings back the committed one")
+            if (project / REQUIREMENTS).exists()
+            else wizard("init", project, advice="writes it"),
         )
     is_own = os.path.realpath(sys.prefix) == os.path.realpath(project / ".venv")
     # Another spelling of a version is the same one: what was installed for it is not installed again.
@@ -133,27 +127,20 @@ def program_of(project: Path, command: str, tell: Callable[[str], None]) -> Path
         return None
     if installed(project) != wanted:
         tell(f"installing {PACKAGE} {wanted} and its packages into {project / '.venv'}, as {REQUIREMENTS} says")
-        install(project)
+        install(project, tell)
     os.environ[INSTALLED_FOR] = wanted
     return script(project)
 
 
-def install(project: Path) -> None:
-    """Make `.venv` hold what requirements.txt says, hashes checked. Raises SetupError."""
-    uv, environment = _uv(), project / ".venv"
-    python = environment / "bin" / "python"
-    if not python.exists():
-        shutil.rmtree(environment, ignore_errors=True)
-        base = _base_python()
-        make = [uv, "venv", "--quiet", "--python", base] if uv else [base, "-m", "venv"]
-        _run(*make, str(environment))
-    (project / _UNFINISHED).touch()
-    requirements = str(project / REQUIREMENTS)
-    if uv:
-        _run(uv, "pip", "sync", "--quiet", "--python", str(python), "--require-hashes", requirements)
-    else:
-        _run(str(python), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", requirements)
-    (project / _UNFINISHED).unlink()
+def install(project: Path, tell: Callable[[str], None] = lambda text: None) -> None:
+    """Make `.venv` hold what requirements.txt says, hashes checked; nothing where it does. Raises SetupError.
+
+    An environment that is there stays until the new one is whole.
+    """
+    with virtual_environment.held(project, tell) as draft:
+        if installed(project) != pinned(project) or draft.fault_of(project / ".venv"):
+            draft.build(files.read(project / REQUIREMENTS))
+            draft.replace_environment()
 
 
 def write_requirements(project: Path) -> None:
@@ -161,6 +148,19 @@ def write_requirements(project: Path) -> None:
 
     Raises SetupError where no index that pip or uv is configured for has this version.
     """
+    files.replace(project / REQUIREMENTS, _requirements(), private=False)
+
+
+def upgrade(project: Path) -> None:
+    """Make this version the project's. Raises SetupError; then requirements.txt and `.venv` are as they were."""
+    content = _requirements()
+    with virtual_environment.held(project) as draft:
+        draft.build(content)
+        files.replace(project / REQUIREMENTS, content, private=False)
+        draft.replace_environment()
+
+
+def _requirements() -> bytes:
     line = f"{PACKAGE}=={version()}"
     if not (hashes := _hashes(line)):
         raise SetupError(
@@ -173,18 +173,7 @@ def write_requirements(project: Path) -> None:
     own = " \\\n    ".join((line, *(f"--hash=sha256:{digest}" for digest in hashes)))
     # Without the line that says how the repository makes it.
     tested = files.read_text(SOURCE_FOLDER / REQUIREMENTS).partition("\n")[2]
-    files.replace(project / REQUIREMENTS, f"{head}{own}\n{tested}".encode(), private=False)
-
-
-def upgrade(project: Path) -> None:
-    """Make this version the project's. Raises SetupError; then the files are as they were."""
-    before = files.read(project / REQUIREMENTS)
-    try:
-        write_requirements(project)
-        install(project)
-    except SetupError:
-        files.replace(project / REQUIREMENTS, before, private=False)
-        raise
+    return f"{head}{own}\n{tested}".encode()
 
 
 def stage(project: Path) -> Path:
@@ -209,41 +198,11 @@ def _hashes(line: str) -> tuple[str, ...]:
     with TemporaryDirectory(prefix="eonpro-kms-") as folder:
         asked, answer = Path(folder, "requirements.in"), Path(folder, REQUIREMENTS)
         asked.write_text(f"{line}\n", encoding="utf-8")
-        if uv := _uv():
+        if uv := virtual_environment.uv():
             options = ("--quiet", "--no-deps", "--generate-hashes", "--python", sys.executable, "--no-header")
-            _run(uv, "pip", "compile", *options, "-o", str(answer), str(asked))
+            virtual_environment.run(uv, "pip", "compile", *options, "-o", str(answer), str(asked))
             return tuple(re.findall(r"--hash=sha256:([0-9a-f]{64})", answer.read_text(encoding="utf-8")))
-        _run(_base_python(), "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, line)
-        return tuple(hashlib.sha256(each.read_bytes()).hexdigest() for each in Path(folder).glob("eonpro_kms*"))
-
-
-def _base_python() -> str:
-    """The interpreter below any virtual environment."""
-    return str(getattr(sys, "_base_executable", None) or sys.executable)
-
-
-def _uv() -> str | None:
-    """uv itself: of `uvx` and `uv run` the one that runs this."""
-    return os.environ.get("UV") or shutil.which("uv")
-
-
-def _run(*words: str) -> None:
-    environment = {
-        name: value
-        for name, value in inherited(os.environ, "UV_", "PIP_", "XDG_", "NETRC").items()
-        if name not in _MISLEADING
-    }
-    command = shell(*words)
-    try:
-        done = subprocess.run(
-            words, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=INSTALL_SECONDS
+        virtual_environment.run(
+            virtual_environment.base_python(), "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, line
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise SetupError(f"`{command}` did not run: {error}", command) from error
-    if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip()
-        raise SetupError(f"`{words[0]}` ended with {done.returncode}: {said[-2000:]}", command)
-
-
-_MISLEADING = frozenset(("PIP_TARGET", "PIP_PREFIX", "PIP_USER", "PIP_REQUIRE_VIRTUALENV", "UV_PROJECT_ENVIRONMENT"))
-"""Options for another environment: `.venv` alone is meant."""
+        return tuple(hashlib.sha256(each.read_bytes()).hexdigest() for each in Path(folder).glob("eonpro_kms*"))

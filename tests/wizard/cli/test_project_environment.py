@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 
 from wizard.cli import init, project_environment
-from wizard.cli.project_environment import INSTALLED_FOR, changes_since, check_version, is_newer, program_of
+from wizard.cli.project_environment import (
+    INSTALLED_FOR,
+    changes_since,
+    check_version,
+    is_newer,
+    pinned,
+    program_of,
+)
 from wizard.core.errors import UsageError
 
 OWN = "1.5.0"
@@ -25,7 +32,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     # It is set in the process that becomes the other program.
     monkeypatch.setenv(INSTALLED_FOR, "")
     pin(tmp_path, OWN)
-    monkeypatch.setattr(project_environment, "install", lambda folder: has(folder, project_environment.pinned(folder)))
+    monkeypatch.setattr(project_environment, "install", lambda folder, _: has(folder, pinned(folder)))
     return tmp_path
 
 
@@ -70,13 +77,6 @@ def test_an_environment_of_another_version_is_made_anew(project: Path, before: s
     assert project_environment.installed(project) == OWN
 
 
-def test_one_whose_installation_was_killed_is_none(project: Path):
-    has(project, OWN)
-    assert project_environment.installed(project) == OWN
-    (project / ".venv" / "eonpro-kms.unfinished").touch()
-    assert project_environment.installed(project) == ""
-
-
 @pytest.mark.parametrize("command", ["status", "setup"])
 def test_in_its_own_environment_it_runs_itself(project: Path, monkeypatch: pytest.MonkeyPatch, command: str):
     has(project, OWN)
@@ -100,6 +100,11 @@ def test_a_project_without_a_version_says_how_to_get_it_back(project: Path):
     with pytest.raises(UsageError, match="does not name a version of eonpro-kms") as refused:
         taken(project)
     assert refused.value.hint.endswith("checkout -- requirements.txt")
+    # As an `init` without a network leaves it.
+    (project / "requirements.txt").unlink()
+    with pytest.raises(UsageError) as refused:
+        taken(project)
+    assert refused.value.hint.endswith(f"wizard init {project}")
 
 
 @pytest.mark.parametrize(
