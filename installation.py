@@ -32,14 +32,16 @@ def _project():  # type: () -> str
     own = os.path.realpath(os.path.dirname(sys.prefix))
     if not IS_INSTALLED or is_project(own):
         return own if IS_INSTALLED else SOURCE
+    home = os.path.realpath(os.path.expanduser("~"))
     try:
         folder = here = os.path.realpath(os.getcwd())
     except OSError:
-        return os.path.expanduser("~")
+        return home
     while not is_project(folder):
-        folder, below = os.path.dirname(folder), folder
-        if folder == below:
+        # Above a repository, or the home folder, is what somebody else may have put there.
+        if folder in (home, os.path.dirname(folder)) or os.path.exists(os.path.join(folder, ".git")):
             return here
+        folder = os.path.dirname(folder)
     return folder
 
 

@@ -37,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(usage, end="", file=sys.stderr)
         return 2
     try:
+        lifecycle.check_owner()
         return command()
     except SandboxError as error:
         print(f"{error}\n  {error.hint}", file=sys.stderr)

@@ -32,6 +32,13 @@ class SandboxError(Exception):
         self.hint = hint
 
 
+def check_owner() -> None:
+    """Raises SandboxError for the sandbox of another user: its engine's plug-ins would be executed as this one."""
+    root = processes.sandbox_paths().root
+    if root.exists() and root.stat().st_uid != os.geteuid():
+        raise SandboxError(f"{root} belongs to another user", "name one of your own: export EONPRO_SANDBOX_DIR=DIR")
+
+
 def start() -> int:
     """Start a new, empty sandbox unless one already runs; exit 0 in both cases."""
     paths = processes.sandbox_paths()

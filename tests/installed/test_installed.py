@@ -6,6 +6,7 @@ Builds two wheels, serves them, installs them with uv into folders of its own, a
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import sys
@@ -139,15 +140,18 @@ def test_what_was_changed_by_hand_stays_when_a_project_is_made_again(newcomer: P
 
 
 @pytest.mark.thorough
-def test_an_installation_that_was_killed_is_made_whole(newcomer: Person, tmp_path: Path):
+def test_a_damaged_environment_is_made_whole_by_init(newcomer: Person, tmp_path: Path):
     person = newcomer.at(tmp_path)
     person.types(*uvx(), "init")
     package = next((tmp_path / ".venv").glob("lib/python3.*/site-packages/pydantic"))
+    next(package.glob("m*.py")).unlink()
+    person.types(*uvx(), "init")
+    assert list(package.glob("m*.py"))
+    # As `pulumi install` leaves it that was killed.
     shutil.rmtree(package)
     shutil.rmtree(next(package.parent.glob("pydantic-*.dist-info")))
-    (tmp_path / ".venv" / "eonpro-kms.unfinished").touch()
-    assert "does not exist" in person.types(*uvx(), "status")
-    assert package.exists() and not (tmp_path / ".venv" / "eonpro-kms.unfinished").exists()
+    person.types(*uvx(), "init")
+    assert package.exists()
 
 
 @pytest.mark.thorough
@@ -157,9 +161,86 @@ def test_another_file_than_the_pinned_one_is_not_installed(newcomer: Person, tmp
     shutil.rmtree(tmp_path / ".venv")
     requirements = tmp_path / "requirements.txt"
     requirements.write_text(re.sub(r"(--hash=sha256:)....", r"\g<1>0000", requirements.read_text(), count=1))
-    printed = " ".join(person.types(*uvx(), "status", code=1).split())
-    assert "Hash mismatch for `eonpro-kms==" in printed
-    assert not list((tmp_path / ".venv").glob("lib/python3.*/site-packages/eonpro_kms"))
+    assert "requirements.txt changed since you allowed it" in said(person.types(*uvx(), "status", code=2))
+    person.types(*uvx(), "init", "--trust")
+    assert "Hash mismatch for `eonpro-kms==" in said(person.types(*uvx(), "status", code=1))
+    assert not (tmp_path / ".venv").exists()
+
+
+# --- a folder of somebody else
+
+
+def said(printed: str) -> str:
+    return " ".join(printed.split())
+
+
+@pytest.fixture
+def strange(newcomer: Person, tmp_path: Path) -> Person:
+    """A person below a folder in which somebody has laid a project that does its own thing."""
+    below, program = tmp_path / "strange" / "below", tmp_path / "strange" / ".venv" / "bin" / "eonpro-kms"
+    for folder in (below, program.parent):
+        folder.mkdir(parents=True)
+    for name in ("Pulumi.yaml", "__main__.py"):
+        shutil.copy(PROJECT / "examples/project" / name, below.parent)
+    (below.parent / "requirements.txt").write_text(f"eonpro-kms=={version()} \\\n    --hash=sha256:{'0' * 64}\n")
+    program.write_text('#!/bin/sh\necho "executed with $VERCEL_TOKEN"\n')
+    program.chmod(0o755)
+    dist_info = program.parents[1] / "lib/python3.11/site-packages" / f"eonpro_kms-{version()}.dist-info"
+    dist_info.mkdir(parents=True)
+    return newcomer.at(below, VERCEL_TOKEN="a token")
+
+
+COMMANDS: tuple[tuple[str, ...], ...] = (
+    ("status",),
+    ("doctor",),
+    ("cost",),
+    ("report", "verify", "x"),
+    ("push",),
+    ("--yes",),
+)
+
+
+def test_nothing_in_a_folder_is_executed_unasked(strange: Person):
+    folder = strange.folder.parent
+    for words in COMMANDS:
+        printed = said(strange.types(*uvx(), *words, code=2))
+        assert f"nothing in the project {folder} is executed" in printed
+        assert f"uvx eonpro-kms init --trust {folder}" in printed
+    # Nor where that folder belongs to another user, or can be written to by others; that is said first.
+    if os.geteuid() == 0:
+        os.chown(folder, 65534, 65534)
+    else:
+        folder.chmod(0o777)
+    for words in (*COMMANDS, ("policy", "operator"), ("init", "--trust", str(folder)), ("init", str(folder))):
+        printed = said(strange.types(*uvx(), *words, code=2))
+        assert "nothing in the project is executed" in printed and str(folder) in printed
+    # Not looked for above the root of a repository.
+    (strange.folder / ".git").mkdir()
+    assert f"{strange.folder} is in no project" in said(strange.types(*uvx(), "status", code=2))
+
+
+def test_a_person_is_asked_once_whether_a_project_runs(strange: Person):
+    def typed(answer: str) -> str:
+        run = pexpect.spawn(
+            "uvx",
+            [*uvx()[1:], "status"],
+            cwd=str(strange.folder),
+            env={**strange.environment, "TERM": "dumb"},
+            dimensions=(40, 100),
+            timeout=customer.SECONDS,
+            encoding="utf-8",
+        )
+        run.expect("Run it")
+        run.send(f"{answer}\r")
+        run.expect(pexpect.EOF)
+        run.close()
+        return str(run.before)
+
+    assert "nothing in the project was executed" in said(typed("n"))
+    assert "executed with a token" in typed("y")
+    assert strange.types(*uvx(), "status") == "executed with a token\n"
+    (strange.folder.parent / "json.py").write_text("print('executed')")
+    assert "json.py changed since you allowed it" in said(strange.types(*uvx(), "status", code=2))
 
 
 # --- the project
@@ -219,6 +300,8 @@ def test_a_colleague_with_a_clone_and_another_home_goes_on(clinic: Person, tmp_p
     home.mkdir()
     clinic.types("git", "clone", "--quiet", str(clinic.folder), str(clone))
     colleague = clinic.at(clone, HOME=str(home))
+    assert "it is new on this machine" in said(colleague.types(*uvx(), "status", code=2))
+    colleague.types(*uvx(), "init", "--trust")
     assert "has the three variables" in " ".join(colleague.types(*uvx(), "status").split())
     colleague.types(program(colleague), "verify")
     # Nobody has deployed the application since.
@@ -249,6 +332,7 @@ def test_a_newer_version_says_what_it_changes_and_becomes_the_projects_with_the_
     assert "has the three variables" in " ".join(clinic.types(*uvx(), "status").split())
     # A clone from before, whose version is the older one: it is refused.
     old = clinic.at(before)
+    old.types(*uvx(), "init", "--trust")
     refused = " ".join(old.types(*uvx(), "preview", "--non-interactive", code=2).split())
     assert f"the stack was updated by eonpro-kms {NEXT}; this is {version()}" in refused
 

@@ -23,7 +23,7 @@ import boto3
 import pytest
 
 from sandbox.environment import engine, variables
-from sandbox.lifecycle import create_directories, remove_stack_configs
+from sandbox.lifecycle import SandboxError, check_owner, create_directories, remove_stack_configs
 from sandbox.state import STOP_SECONDS, SandboxPaths, State, is_alive
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -162,6 +162,17 @@ def test_stop_does_not_wait_for_connections_that_clients_keep_open(run: Run, dir
     assert [connection.recv(1) for connection in connections] == [b"", b""]
     for connection in connections:
         connection.close()
+
+
+def test_the_sandbox_of_another_user_is_not_used(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EONPRO_SANDBOX_DIR", str(directory))
+    check_owner()
+    directory.mkdir()
+    check_owner()
+    other = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: other)
+    with pytest.raises(SandboxError, match="belongs to another user"):
+        check_owner()
 
 
 def test_stop_without_a_sandbox_creates_nothing(run: Run, directory: Path) -> None:

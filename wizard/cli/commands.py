@@ -115,7 +115,7 @@ TABLE: tuple[Command, ...] = (
         load_options=lambda: import_module("wizard.cli.init").InitOptions,
         shared=(),
         reads="the package index, a checkout, with --from",
-        writes="the project's files and its .venv",
+        writes="the project's files and its .venv; which projects may run, for this user",
         writes_files_only=True,
         is_offline=True,
     ),

@@ -11,18 +11,19 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import installation
 from wizard import SOURCE_FOLDER, version
-from wizard.cli import project_environment
+from wizard.cli import project_environment, project_trust
+from wizard.cli.project_trust import REQUIREMENTS
 from wizard.core import files, json_documents
 from wizard.core.child_environment import inherited
 from wizard.core.errors import SetupError, UsageError
-from wizard.core.next_command import Result, Text, shell, wizard
+from wizard.core.next_command import SCRIPT, Result, Text, shell, wizard
 from wizard.pulumi_engine import config
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ class InitOptions:
     directory: Path
     source: Path | None = None
     """The checkout whose stacks move into the project."""
+    trust: bool = False
+    """Whether the project that is there may be executed on this machine, and nothing else is done."""
+
+    CONFLICTS: ClassVar[Mapping[str, tuple[str, ...]]] = {"--trust": ("--from",)}
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,9 +54,16 @@ class InitOptions:
         parser.add_argument(
             "--from", dest="source", type=Path, metavar="CHECKOUT", help="a checkout of eonpro-kms whose stacks move"
         )
+        parser.add_argument(
+            "--trust",
+            action="store_true",
+            help="let the project that is there run on this machine, as its files are now",
+        )
 
     def run_offline(self, offline: Offline) -> Result:
         folder = self.directory.expanduser().absolute()
+        if self.trust:
+            return _trust(folder, offline)
         written, present = make(folder, self.source.expanduser().absolute() if self.source else None)
         offline.print(f"{folder} is a project of eonpro-kms {version()}:")
         for name in written:
@@ -59,6 +71,17 @@ class InitOptions:
         for name in present:
             offline.print(f"  = {name} is there already, and stays")
         return 0, json_documents.init(str(folder), written, present)
+
+
+def _trust(folder: Path, offline: Offline) -> Result:
+    if not installation.is_project(str(folder)):
+        raise UsageError(f"{folder} is no project of {SCRIPT}", wizard("init", folder, advice="makes one"))
+    project_trust.check_owner(folder)
+    names = project_trust.record(folder)
+    offline.print(f"{folder} runs with your credentials from now on, until one of its files changes:")
+    for name in names:
+        offline.print(f"  = {name}")
+    return 0, json_documents.init(str(folder), (), names)
 
 
 def is_empty(folder: Path) -> bool:
@@ -82,9 +105,13 @@ def make(folder: Path, source: Path | None = None) -> tuple[tuple[str, ...], tup
         )
     if (folder / "Pulumi.yaml").exists() and not installation.is_project(str(folder)):
         raise UsageError(f"{folder} has the Pulumi project of another program", wizard("init", folder / "eonpro-kms"))
+    template = dict(_template(source))
+    if folder.exists():
+        project_trust.check_owner(folder)
+        _refuse_others(folder, template)
     written: list[str] = []
     present: list[str] = []
-    for name, content in (*_template(source), *(_of_checkout(source) if source else ())):
+    for name, content in (*template.items(), *(_of_checkout(source) if source else ())):
         path = folder / name
         if path.exists():
             if path.read_bytes() != content:
@@ -93,11 +120,24 @@ def make(folder: Path, source: Path | None = None) -> tuple[tuple[str, ...], tup
         path.parent.mkdir(parents=True, exist_ok=True)
         files.create(path, content, private=False)
         written.append(name)
-    if not (folder / project_environment.REQUIREMENTS).exists():
+    if not (folder / REQUIREMENTS).exists():
         project_environment.write_requirements(folder)
-        written.append(project_environment.REQUIREMENTS)
+        written.append(REQUIREMENTS)
+    project_trust.record(folder)
     project_environment.install(folder)
     return tuple(written), tuple(present)
+
+
+def _refuse_others(folder: Path, template: Mapping[str, bytes]) -> None:
+    """Raises UsageError for a file that is executed, was not written by this program, and was not allowed."""
+    if project_trust.is_trusted(folder):
+        return
+    for name in project_trust.EXECUTED:
+        if (path := folder / name).exists() and files.read(path) != template.get(name):
+            trust = wizard("init", "--trust", folder, advice="allows it; read its files first, if they are not yours")
+            below = wizard("init", folder / SCRIPT)
+            is_project = installation.is_project(str(folder))
+            raise UsageError(f"{path} would be executed, and {SCRIPT} did not write it", trust if is_project else below)
 
 
 def _template(source: Path | None) -> Iterator[tuple[str, bytes]]:

@@ -26,6 +26,7 @@ from wizard.terminal.text import ignore_broken_pipe, lost, print_text
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from components.settings import Settings
     from wizard.cli.parser import CommandLine
     from wizard.cli.run_log import Log
     from wizard.core.ports.run import Offline
@@ -56,6 +57,9 @@ def _with_advice(step: str) -> str:
 
 def _main(argv: list[str] | None) -> int:
     _open_streams()
+    # A folder of PATH that is not absolute is another one in each folder: its programs are whoever's that folder is.
+    path = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    os.environ["PATH"] = os.pathsep.join(filter(os.path.isabs, path)) or os.defpath
     if "_ARGCOMPLETE" in os.environ:
         from wizard.cli import completion
 
@@ -169,7 +173,7 @@ def _in_project(line: CommandLine, terminal: Terminal) -> tuple[Path | None, boo
 
     And whether this version is newer than the project's. Raises SetupError where there is no project.
     """
-    from wizard.cli import init, project_environment
+    from wizard.cli import init, project_environment, project_trust
 
     project = PROJECT_FOLDER
     if not installation.is_project(str(project)):
@@ -189,6 +193,8 @@ def _in_project(line: CommandLine, terminal: Terminal) -> tuple[Path | None, boo
         terminal.working("installing the packages")
         init.make(project)
         terminal.settle()
+    else:
+        project_trust.require(project, terminal)
     program = project_environment.program_of(project, line.command.name, terminal.working)
     terminal.settle()
     is_newer = project_environment.is_newer(version(), project_environment.pinned(project))
@@ -220,10 +226,17 @@ def _offline(options: RunOptions) -> Offline:
     from wizard.cli import github
     from wizard.core.ports.run import Offline
 
+    def saved() -> Settings | None:
+        if installation.IS_INSTALLED and installation.is_project(str(PROJECT_FOLDER)):
+            from wizard.cli import project_trust
+
+            project_trust.check_owner(PROJECT_FOLDER)
+        return config.saved_settings(PROJECT_FOLDER, options.stack)
+
     return Offline(
         run=options,
         project=PROJECT_FOLDER,
-        saved=lambda: config.saved_settings(PROJECT_FOLDER, options.stack),
+        saved=saved,
         saved_name=config.file_name(options.stack),
         print=(lambda text: None) if options.json else print_text,
         github=github.reader(os.environ, lambda value, name: None),

@@ -17,13 +17,13 @@ from tempfile import TemporaryDirectory
 
 import installation
 from wizard import SOURCE_FOLDER, version
-from wizard.cli import virtual_environment
+from wizard.cli import project_trust, virtual_environment
+from wizard.cli.project_trust import REQUIREMENTS
 from wizard.core import files
 from wizard.core.errors import SetupError, UsageError
 from wizard.core.next_command import SCRIPT, Command, chain, shell, wizard
 
 PACKAGE = "eonpro-kms"
-REQUIREMENTS = "requirements.txt"
 CHANGING = ("setup", "preview")
 """The commands that a newer program runs itself, in a project of an older version: they show what it would change."""
 INSTALLED_FOR = "EONPRO_INSTALLED_FOR"
@@ -148,7 +148,10 @@ def write_requirements(project: Path) -> None:
 
     Raises SetupError where no index that pip or uv is configured for has this version.
     """
-    files.replace(project / REQUIREMENTS, _requirements(), private=False)
+    content = _requirements()
+    # First: whoever is killed between the two is not asked about what this program wrote.
+    project_trust.record(project, requirements=content)
+    files.replace(project / REQUIREMENTS, content, private=False)
 
 
 def upgrade(project: Path) -> None:
@@ -156,6 +159,7 @@ def upgrade(project: Path) -> None:
     content = _requirements()
     with virtual_environment.held(project) as draft:
         draft.build(content)
+        project_trust.record(project, requirements=content)
         files.replace(project / REQUIREMENTS, content, private=False)
         draft.replace_environment()
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import installation
 from wizard import PROJECT_FOLDER, SOURCE_FOLDER
-from wizard.cli import first_prompt, parser
+from wizard.cli import first_prompt, parser, project_trust
 from wizard.core import files
 from wizard.core.clients import Answer, Clients, Request, Source
 from wizard.core.errors import SetupError, UsageError
@@ -303,9 +303,13 @@ def program() -> str:
 
 
 def _installed_program() -> str:
-    """How the program of the wheel is called: that of the project's own environment, which knows its project."""
+    """How the program of the wheel is called: that of the project's own environment, which knows its project.
+
+    Not that of a project that may not run: what is printed is typed.
+    """
     script = Path(installation.VENV, "bin", SCRIPT)
-    if not script.exists():
+    is_own = os.path.realpath(sys.prefix) == os.path.realpath(installation.VENV)
+    if not script.exists() or not (is_own or project_trust.is_trusted(PROJECT_FOLDER)):
         if installation.IS_TEMPORARY:
             return f"uvx {SCRIPT}"
         script = Path(sys.executable).with_name(SCRIPT)
@@ -333,7 +337,7 @@ def pulumi() -> str:
 
 def aws() -> str:
     """How the AWS CLI is called: `aws` where PATH has it, else by the path of the one of `make setup`."""
-    installed = PROJECT_FOLDER / ".cache" / "awscli" / "bin" / "aws"
+    installed = Path(installation.CACHE, "awscli", "bin", "aws")
     return quote(str(installed)) if which("aws") is None and os.access(installed, os.X_OK) else "aws"
 
 

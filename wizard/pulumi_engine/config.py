@@ -93,7 +93,44 @@ def read(path: Path) -> dict[str, str]:
     config = content.get("config") or {} if isinstance(content, dict) else None
     if not isinstance(config, dict):
         raise UsageError(f"{path.name} is not a stack's settings: its `config` is not a list of keys and values", fix)
+    if started := [key for key in config if key in _START_PROGRAMS]:
+        raise UsageError(
+            f"{path.name} has {started[0]}: a file of AWS profiles that a folder names can start any program",
+            shell("pulumi", "config", "rm", "--stack", stack, started[0], advice="AWS_CONFIG_FILE names one"),
+        )
     return {key: as_text(value) for key, value in config.items()}
+
+
+_START_PROGRAMS = ("aws:sharedConfigFiles", "aws:sharedCredentialsFiles")
+"""Options of the AWS provider that name files, in which `credential_process` is a command."""
+
+
+def project_fault(content: bytes) -> str:
+    """What a Pulumi.yaml names that would be executed, as the end of a sentence about it; empty for none.
+
+    Only the Python program of its own folder is, in the environment `.venv`.
+    """
+    import yaml
+
+    try:
+        project = safe_text.parse(yaml.safe_load, content.decode())
+    except (yaml.YAMLError, ValueError) as error:
+        return f"is not YAML: {error}"
+    if not isinstance(project, dict):
+        return "is not the file of a project"
+    if unknown := project.keys() - _PROJECT_KEYS:
+        return f"has the key {min(map(str, unknown))}, which can name another program"
+    runtime = project.get("runtime")
+    if runtime not in _RUNTIMES:
+        return f"has another runtime than Python with pip in .venv: {as_text(runtime)}"
+    return ""
+
+
+_RUNTIMES = tuple(
+    {"name": "python", "options": {"virtualenv": ".venv", **options}} for options in ({"toolchain": "pip"}, {})
+)
+_PROJECT_KEYS = frozenset(("name", "description", "author", "website", "license", "runtime", "backend", "config"))
+"""What a Pulumi.yaml may say. `main`, `plugins` and `packages` name programs, `options` a setting of the engine's."""
 
 
 def file_name(stack: str) -> str:

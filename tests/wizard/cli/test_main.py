@@ -776,3 +776,12 @@ def test_a_wrapped_key_from_the_environment_reaches_the_steps_and_no_output(fold
     (request,) = requests
     assert request.answers["encrypted_phi_key"].value == wrapped().value
     assert wrapped().value not in out + err + repr(request)
+
+
+@pytest.mark.parametrize(
+    ("path", "left"), [("/bin::.:node_modules/.bin:/usr/bin", "/bin:/usr/bin"), (".:", os.defpath)]
+)
+def test_a_program_of_the_current_folder_is_not_found_on_path(monkeypatch, path, left) -> None:
+    monkeypatch.setenv("PATH", path)
+    assert cli.main(["--version"]) == 0
+    assert os.environ["PATH"] == left

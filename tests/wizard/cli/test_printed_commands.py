@@ -23,6 +23,7 @@ from pathlib import Path
 import botocore.session
 import pytest
 
+import installation
 from tools.bootstrap.packages import shebang
 from wizard.cli import request
 from wizard.cli.commands import COMMANDS
@@ -208,6 +209,7 @@ def test_a_program_that_the_readers_own_shell_would_not_find_is_printed_with_its
     (project / "choice.json").write_text(json.dumps({"path": str(project / "bin" / "pulumi")}))
     monkeypatch.setattr(request, "PROJECT_FOLDER", project)
     monkeypatch.setattr(config, "CHOICE", project / "choice.json")
+    monkeypatch.setattr(installation, "CACHE", str(project / ".cache"))
     monkeypatch.setattr(sys, "executable", str(project / "bin" / "python"))
     # What the Makefile does: the sandbox's PATH for the wizard, the caller's own beside it.
     monkeypatch.setenv("PATH", os.pathsep.join([str(project / "bin"), str(project / ".cache/awscli/bin")]))

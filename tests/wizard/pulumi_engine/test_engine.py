@@ -294,6 +294,15 @@ def test_a_file_that_is_no_configuration_is_a_usage_error_with_its_name(tmp_path
     assert refused.value.hint == f"{moved} && pulumi config refresh --stack production"
 
 
+@pytest.mark.parametrize("key", ["aws:sharedConfigFiles", "aws:sharedCredentialsFiles"])
+def test_settings_that_name_a_file_of_aws_profiles_are_refused(tmp_path, key) -> None:
+    """Such a file, in the same folder, starts a program: `credential_process`."""
+    (tmp_path / "Pulumi.production.yaml").write_text(f"config:\n  {key}: [./profiles]\n")
+    with pytest.raises(UsageError, match=key) as refused:
+        PulumiEngine(tmp_path, environment={}, on_message=print).saved_config(STACK)
+    assert refused.value.hint == f"pulumi config rm --stack production {key}"
+
+
 @pytest.mark.parametrize("content", ["", "config:\n", "encryptionsalt: v1:x\n"])
 def test_a_file_without_settings_is_no_configuration(tmp_path, content) -> None:
     (tmp_path / "Pulumi.production.yaml").write_text(content)

@@ -1,0 +1,215 @@
+"""Whether what lies in a project's folder is executed: only if it is this user's own, and they have allowed it.
+
+Of the wheel only: a checkout is its own project. Reads the project's files and their permissions; removes their byte
+code; remembers in the user's folder for state what was allowed, by its hash. Asks the person.
+"""
+
+from __future__ import annotations
+
+import grp
+import hashlib
+import json
+import os
+import pwd
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from importlib.machinery import all_suffixes
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wizard.core import files, requirements_file
+from wizard.core.errors import Cancelled, SetupError, UsageError
+from wizard.core.next_command import SCRIPT, shell, wizard
+from wizard.pulumi_engine import config
+
+if TYPE_CHECKING:
+    from wizard.terminal.terminal import Terminal
+
+REQUIREMENTS = "requirements.txt"
+EXECUTED = ("Pulumi.yaml", "__main__.py", REQUIREMENTS)
+"""The files of a project that say what is executed, and with which packages."""
+VARIABLE = "EONPRO_TRUSTED_PROJECT"
+"""The variable that names a project's folder which is trusted as it is, whoever owns it: in CI, the checkout."""
+
+
+def require(project: Path, terminal: Terminal) -> None:
+    """Return if the project may be executed; a person is asked about one that is new on this machine, or changed.
+
+    Raises UsageError for what another user owns, for files that are refused, and where nobody can be asked.
+    """
+    is_named = _is_named(project)
+    if not is_named:
+        check_owner(project)
+    contents = _contents(project)
+    if _record(project, contents).exists():
+        return
+    _check(project, contents)
+    if is_named:
+        return
+    changed = _changed(project, contents)
+    why = f"{', '.join(changed)} changed since you allowed it" if changed else "it is new on this machine"
+    executed = f"{', '.join(sorted(contents))} and the packages that it installs run with your credentials"
+    allow = wizard("init", "--trust", project, advice="allows it; read these files first, if they are not yours")
+    if not terminal.interactive:
+        raise UsageError(f"nothing in the project {project} is executed: {why}, and {executed}", allow)
+    terminal.title("EONPRO KMS · may this project run?")
+    terminal.line(f"{project}: {why}. {executed}.")
+    if not terminal.confirm("Run it?", why="Read these files first, if they are not yours.", default=False):
+        raise Cancelled("nothing in the project was executed", allow)
+    record(project)
+
+
+def check_owner(project: Path) -> None:
+    """Raises UsageError where another user owns, or can change, what would be executed."""
+    environment = project / ".venv"
+    own = (*(project / name for name in EXECUTED), project / ".cache", environment, environment / "bin")
+    for path in (project, *own, environment / "bin" / SCRIPT):
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read: {error}", shell("ls", "-ld", path)) from error
+        if status.st_uid != os.geteuid():
+            raise UsageError(
+                f"{path} belongs to {_user(status.st_uid)}, not to you: nothing in the project is executed",
+                f"work in a copy of your own; where you trust that user with your credentials: {VARIABLE}={project}",
+            )
+        if _others_write(status):
+            raise UsageError(
+                f"other users can write to {path}: nothing in the project is executed",
+                shell("chmod", "go-w", path, advice="then look at what is in it"),
+            )
+
+
+def record(project: Path, *, requirements: bytes | None = None) -> tuple[str, ...]:
+    """Remember that the project may be executed as it is; the files of that.
+
+    `requirements`: with this content of requirements.txt, which is written next.
+    Raises UsageError for files that are refused, and SetupError where it cannot be remembered.
+    """
+    contents = _contents(project)
+    if requirements is not None:
+        contents[REQUIREMENTS] = requirements
+    _check(project, contents)
+    path = _record(project, contents)
+    try:
+        files.make_folder(path.parent, own=True)
+        files.create(path, json.dumps({"folder": str(project), "files": _digests(contents)}).encode())
+    except OSError as error:
+        raise SetupError(
+            f"that {project} may be executed cannot be remembered: {error}",
+            f"make that folder writable; or, for this shell alone: {VARIABLE}={project}",
+        ) from error
+    return tuple(sorted(contents))
+
+
+def is_trusted(project: Path) -> bool:
+    """Whether the project may be executed as it is."""
+    if _is_named(project):
+        return True
+    try:
+        check_owner(project)
+        return _record(project, _contents(project)).exists()
+    except UsageError:
+        return False
+
+
+def _is_named(project: Path) -> bool:
+    named = os.environ.get(VARIABLE)
+    return bool(named) and os.path.realpath(str(named)) == os.path.realpath(project)
+
+
+def _check(project: Path, contents: Mapping[str, bytes]) -> None:
+    """Raises UsageError where the files name something to execute that is not among them: a program, an index."""
+    for name in ("Pulumi.json", "Pulumi.yml"):
+        if (project / name).exists():
+            raise UsageError(
+                f"{project} has {name}, which Pulumi may take for Pulumi.yaml", shell("rm", project / name)
+            )
+    faults = {
+        "Pulumi.yaml": config.project_fault(contents.get("Pulumi.yaml", b"")),
+        REQUIREMENTS: requirements_file.fault(contents.get(REQUIREMENTS, b"")),
+    }
+    for name, fault in faults.items():
+        if fault:
+            raise UsageError(
+                f"{project / name} {fault}", "take it out, or bring the committed file back; then try again"
+            )
+
+
+def _contents(project: Path) -> dict[str, bytes]:
+    """What is executed of the project's folder, by name: its files, and each module that an import could find there."""
+    try:
+        named = [path for name in EXECUTED if (path := project / name).exists()]
+        return {str(path.relative_to(project)): files.read(path) for path in {*named, *_modules(project)}}
+    except OSError as error:
+        raise UsageError(f"what {project} executes cannot be read: {error}", shell("ls", "-l", project)) from error
+
+
+def _modules(project: Path) -> Iterator[Path]:
+    """The modules below the folder, which is first on the search path of the program in it."""
+    pending, seen = [project], set[str]()
+    while pending:
+        folder = pending.pop()
+        seen.add(os.path.realpath(folder))
+        for path in folder.iterdir():
+            if path.name == "__pycache__":
+                # Byte code is executed in place of the source that is read here. Python writes it again.
+                path.unlink() if path.is_symlink() else shutil.rmtree(path, ignore_errors=True)
+            # A folder without __init__.py can also be imported: the packages of `google` lie in several.
+            elif path.is_dir():
+                if path.name.isidentifier() and path.name != "node_modules" and os.path.realpath(path) not in seen:
+                    pending.append(path)
+            elif path.name.endswith(_SUFFIXES) and path.is_file():
+                yield path
+
+
+_SUFFIXES = tuple(all_suffixes())
+
+
+def _digests(contents: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())}
+
+
+def _folder() -> Path:
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / SCRIPT / "trusted"
+
+
+def _record(project: Path, contents: Mapping[str, bytes]) -> Path:
+    """The file that exists once these contents of this folder have been allowed."""
+    what = json.dumps([os.path.realpath(project), _digests(contents)])
+    return _folder() / hashlib.sha256(what.encode()).hexdigest()
+
+
+def _changed(project: Path, contents: Mapping[str, bytes]) -> list[str]:
+    """The files that are not as they were when the project was allowed last; empty where it never was."""
+    last: dict[str, str] = {}
+    for path in sorted(_folder().glob("*"), key=lambda path: path.stat().st_mtime):
+        allowed = json.loads(files.read_text(path))
+        last = allowed["files"] if allowed["folder"] == str(project) else last
+    now = _digests(contents)
+    return [name for name in sorted({*last, *now}) if last.get(name) != now.get(name)] if last else []
+
+
+def _others_write(status: os.stat_result) -> bool:
+    """Whether a user other than the owner and root can write to it."""
+    by_group = status.st_mode & stat.S_IWGRP and not _is_own_group(status.st_gid)
+    return bool(by_group or status.st_mode & stat.S_IWOTH)
+
+
+def _is_own_group(number: int) -> bool:
+    """Whether a group has this user alone, as Linux distributions make one for each user."""
+    try:
+        group, user = grp.getgrgid(number), pwd.getpwuid(os.geteuid())
+    except KeyError:
+        return False
+    return number == user.pw_gid and group.gr_name == user.pw_name and set(group.gr_mem) <= {user.pw_name}
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"the user {number}"
