@@ -3,11 +3,12 @@
 Pure.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from sandbox.pulumi_plugins.provider import shapes
 from sandbox.pulumi_plugins.provider.resource_type import ResourceType, equivalent
 from sandbox.pulumi_plugins.provider.schema import ResourceSchema
 from sandbox.pulumi_plugins.provider.values import UNKNOWN, Properties, Unknown, is_unknown, is_zero
@@ -30,11 +31,15 @@ class Change:
 
 
 def changes(
-    resource_type: ResourceType, schema: ResourceSchema, state: Properties, inputs: Properties
+    resource_type: ResourceType,
+    schema: ResourceSchema,
+    state: Properties,
+    inputs: Properties,
+    ignored: Collection[str] = (),
 ) -> tuple[Change, ...]:
-    """The changes from the recorded state to the inputs, in the schema's order."""
+    """The changes from the recorded state to the inputs, without the ignored ones, in the schema's order."""
     result: list[Change] = []
-    for name in schema.inputs:
+    for name in (name for name in schema.inputs if name not in ignored):
         old, new = state.get(name), inputs.get(name)
         if new is None and (name in resource_type.computed or name in (resource_type.name_input, "region")):
             continue
@@ -46,6 +51,12 @@ def changes(
                 Change(name=name, path=path, action=action, replaces=replaces)
                 for path, action in _paths(resource_type, name, old, new)
             )
+            if name == "tags":
+                result.extend(
+                    replace(change, name="tagsAll", path=change.path.replace("tags", "tagsAll", 1))
+                    for change in tuple(result)
+                    if change.name == "tags"
+                )
     return tuple(result)
 
 
@@ -74,44 +85,24 @@ def _differences(path: str, old: Any, new: Any) -> Iterator[tuple[str, Action]]:
             yield path, Action.DELETE if new is None else Action.UPDATE
 
 
-def planned_creation(resource_type: ResourceType, schema: ResourceSchema, inputs: Properties) -> Properties:
-    """The outputs of a creation; those that AWS decides are unknown."""
-    outputs: Properties = dict(inputs)
-    for name in schema.outputs:
-        if outputs.get(name) is None and (name not in schema.inputs or name in resource_type.computed):
-            outputs[name] = UNKNOWN
-    if "tagsAll" in schema.outputs:
-        outputs["tagsAll"] = inputs.get("tags") or {}
-    return {name: outputs[name] for name in schema.outputs if outputs.get(name) is not None}
-
-
-def known_creation(resource_type: ResourceType, schema: ResourceSchema, inputs: Properties) -> Properties:
-    """The planned outputs of a creation without those that AWS decides."""
-    planned = planned_creation(resource_type, schema, inputs)
-    return {name: value for name, value in planned.items() if not is_unknown(value)}
-
-
-def planned_update(
-    resource_type: ResourceType, schema: ResourceSchema, state: Properties, inputs: Properties
+def planned(
+    resource_type: ResourceType, schema: ResourceSchema, inputs: Properties, state: Properties | None = None
 ) -> Properties:
-    """The outputs of an update: the recorded ones with the new inputs."""
-    outputs: Properties = {}
-    for name in schema.outputs:
-        keeps_recorded = name not in schema.inputs or name in resource_type.computed or name == resource_type.name_input
-        value = inputs.get(name, state.get(name) if keeps_recorded else None)
-        outputs[name] = UNKNOWN if name in resource_type.changed_by_update else value
-    if "tagsAll" in schema.outputs:
-        outputs["tagsAll"] = inputs.get("tags") or {}
-    return outputs
+    """The outputs that a creation plans, or an update of `state`; what only AWS knows is unknown."""
+    chosen_by_aws = {*schema.outputs.keys() - schema.inputs.keys(), *resource_type.computed, resource_type.prefix_input}
+    given = {**inputs, "tagsAll": inputs.get("tags")}
+    outputs: Properties = {"id": UNKNOWN, **dict.fromkeys(schema.outputs, UNKNOWN)} if state is None else dict(state)
+    for name, expected in schema.outputs.items():
+        is_planned = given.get(name) is not None or name not in chosen_by_aws
+        is_kept = state is not None and resource_type.is_same(name, state.get(name), given.get(name))
+        if is_planned and not is_kept:
+            outputs[name] = shapes.planned(given.get(name), expected)
+    return _with_documents(resource_type, outputs)
 
 
-def known_update(
-    resource_type: ResourceType, schema: ResourceSchema, state: Properties, inputs: Properties
-) -> Properties:
-    """The planned outputs of an update; those that AWS decides are the recorded ones."""
-    planned = planned_update(resource_type, schema, state, inputs)
-    known = {name: state.get(name) if is_unknown(value) else value for name, value in planned.items()}
-    return {name: value for name, value in known.items() if value is not None}
+def known(plan: Properties) -> Properties:
+    """A plan as it is recorded of a creation that failed half-way: without what only AWS knows."""
+    return {name: value for name, value in plan.items() if not is_unknown(value)}
 
 
 def state_to_record(
@@ -119,39 +110,62 @@ def state_to_record(
 ) -> Properties:
     """The state to record: AWS's values, or the known ones where both are equivalent."""
     state: Properties = {}
-    for name in schema.outputs:
-        value = current.get(name)
+    for name, expected in schema.outputs.items():
+        value, known_value = current.get(name), known.get(name)
         if name in resource_type.write_only:
-            value = known.get(name, resource_type.defaults.get(name)) if value is None else value
-        elif (
-            known.get(name) is not None
+            state[name] = known_value if value is None else value
+            continue
+        if (
+            known_value is not None
             and name not in resource_type.rewritten
-            and resource_type.is_same(name, known[name], value)
+            and resource_type.is_same(name, known_value, value)
         ):
-            value = known[name]
-        state[name] = value
+            value = known_value
+        state[name] = shapes.completed(value, expected)
     if "tagsAll" in schema.outputs:
-        state["tags"] = state.get("tags") or None
-        state["tagsAll"] = state["tags"] or {}
-    return {name: value for name, value in state.items() if value is not None}
+        state["tagsAll"] = state["tags"]
+    return _with_documents(resource_type, state)
 
 
-def inputs_from_state(
-    resource_type: ResourceType, schema: ResourceSchema, state: Properties, recorded: Properties
+def _with_documents(resource_type: ResourceType, outputs: Properties) -> Properties:
+    """The outputs with their documents as the provider writes them."""
+    documents = {name: outputs[name] for name in resource_type.documents if isinstance(outputs.get(name), str)}
+    return {**outputs, **{name: resource_type.spelled(text) for name, text in documents.items()}}
+
+
+def with_planned_nulls(state: Properties, plan: Properties) -> Properties:
+    """The state after a change: an empty list or map that was planned as null is null until the next refresh."""
+    nulls = [name for name, value in state.items() if value in ([], {}) and plan.get(name, value) is None]
+    return {**state, **dict.fromkeys(nulls)}
+
+
+def refreshed_inputs(
+    resource_type: ResourceType,
+    schema: ResourceSchema,
+    state: Properties,
+    recorded: Properties,
+    filled_in: frozenset[str],
 ) -> Properties:
-    """The inputs that match AWS's values: the recorded ones corrected, or on import all that are not zero."""
+    """The recorded inputs, corrected by AWS's values; `filled_in`: the names of the provider's own.
+
+    As the real provider: it corrects no document, and nothing that the program does not name.
+    """
+    result: Properties = {}
+    for name, value in recorded.items():
+        is_same = name not in resource_type.rewritten and resource_type.is_same(name, value, state.get(name))
+        is_kept = is_same or name in resource_type.documents | resource_type.write_only
+        result[name] = value if is_kept else shapes.refreshed(value, state[name])
+    result = {name: value for name, value in result.items() if value is not None}
+    return shapes.marked(result, schema.inputs, {name for name in filled_in if result.get(name) == recorded[name]})
+
+
+def imported_inputs(resource_type: ResourceType, schema: ResourceSchema, state: Properties) -> Properties:
+    """The inputs that an import records: what is not empty, and not the provider's default."""
     result: Properties = {}
     for name in schema.inputs:
-        current, recorded_value = state.get(name), recorded.get(name)
-        if name == "arn" and recorded_value is None:
-            continue
-        is_same = name not in resource_type.rewritten and resource_type.is_same(name, recorded_value, current)
-        if recorded_value is not None and name not in resource_type.write_only and not is_same:
-            result[name] = current
-        elif recorded_value is not None:
-            result[name] = recorded_value
-        elif recorded and name in resource_type.computed:
-            continue
-        elif current is not None and (name in resource_type.defaults or not is_zero(current)):
-            result[name] = current
-    return {name: value for name, value in result.items() if value is not None}
+        current, default = state.get(name), resource_type.defaults.get(name)
+        if name in resource_type.defaults and current is None:
+            result[name] = None
+        elif not is_zero(current) and not equivalent(current, default):
+            result[name] = shapes.without_empty(current)
+    return shapes.marked(result, None)

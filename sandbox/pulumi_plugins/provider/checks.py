@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from sandbox.pulumi_plugins.provider import shapes
 from sandbox.pulumi_plugins.provider.documents import is_document, to_text
 from sandbox.pulumi_plugins.provider.resource_type import ResourceType
 from sandbox.pulumi_plugins.provider.schema import Field, ResourceSchema, Type, nested_fields
@@ -44,7 +45,7 @@ def check_inputs(
     region: str,
     seed: bytes,
 ) -> tuple[Properties, tuple[Failure, ...]]:
-    present = {name: value for name, value in inputs.items() if value is not None and not name.startswith("__")}
+    present = {name: value for name, value in inputs.items() if value is not None}
     failures = [
         Failure(name=path, reason=f"{reason} Examine values at '{resource}.{path}'.")
         for path, reason in _input_failures(present, schema.inputs)
@@ -62,8 +63,8 @@ def check_inputs(
             result[name] = to_text(result[name])
             if not is_document(result[name]):
                 failures.append(Failure(name=name, reason=f'"{name}" contains an invalid JSON policy.'))
-    for name, value in resource_type.defaults.items():
-        result.setdefault(name, value)
+    filled_in = {**resource_type.defaults, resource_type.name_input: None}.keys() - result.keys() - {""}
+    result = {**resource_type.defaults, **result}
     if "tags" in schema.inputs and default_tags:
         tags = result.get("tags", {})
         result["tags"] = tags if isinstance(tags, Unknown) else {**default_tags, **tags}
@@ -79,7 +80,7 @@ def check_inputs(
             for name, reason in resource_type.validate(known)
             if not isinstance(result.get(name), Unknown)
         ]
-    return result, tuple(failures)
+    return shapes.marked(result, schema.inputs, filled_in), tuple(failures)
 
 
 def _input_failures(present: Properties, fields: dict[str, Field], path: str = "") -> Iterator[tuple[str, str]]:
@@ -174,8 +175,7 @@ def _name(resource_type: ResourceType, result: Properties, *, resource: str, rec
     if recorded.get(resource_type.name_input) is not None:
         result[resource_type.name_input] = recorded[resource_type.name_input]
         return
-    prefix_input = f"{resource_type.name_input}Prefix"
-    prefix = result.get(prefix_input) or f"{resource_type.name_prefix}{resource}-"
+    prefix = result.get(resource_type.prefix_input) or f"{resource_type.name_prefix}{resource}-"
     if isinstance(prefix, Unknown):
         result[resource_type.name_input] = prefix
         return

@@ -14,7 +14,7 @@ from sandbox.pulumi_plugins.provider.schema import provider_inputs
 from sandbox.pulumi_plugins.provider.values import Properties, Unknown
 
 _UNSUPPORTED = frozenset({"assumeRoles", "assumeRoleWithWebIdentity", "ignoreTags", "tagPolicyCompliance"})
-_ALWAYS_ALLOWED = frozenset({"version", "pluginDownloadURL", "__internal"})
+_ALWAYS_ALLOWED = frozenset({"version", "pluginDownloadURL"})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,6 +30,22 @@ def to_text(document: Any) -> str:
     return document if isinstance(document, str) else json.dumps(document, separators=(",", ":"))
 
 
+def normal_form(text: str) -> str:
+    """The document as Terraform's provider records it: compact, with sorted names, as Go writes JSON."""
+    parsed = _parsed(text)
+    if parsed is None:
+        return text
+    written = json.dumps(parsed, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    return written.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def with_version_first(document: str) -> str:
+    """An inline policy in this form, as Terraform's provider records it."""
+    version = '"Version":"2012-10-17"'
+    others = document.removesuffix(f",{version}}}")
+    return document if others == document else f"{{{version},{others[1:]}}}"
+
+
 def _parsed(text: str) -> Any:
     try:
         return json.loads(text)

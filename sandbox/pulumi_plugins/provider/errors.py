@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from google.protobuf import struct_pb2
+
 from sandbox.pulumi_plugins.provider.values import Properties
 
 Result = TypeVar("Result")
@@ -19,8 +21,8 @@ class ProviderError(Exception):
 class NotReadyError(ProviderError):
     """A resource was created, and a later step of its creation failed."""
 
-    def __init__(self, reason: str, *, resource_id: str, state: Properties, inputs: Properties) -> None:
-        """`state`: the engine records it under `resource_id`."""
+    def __init__(self, reason: str, *, resource_id: str, state: Properties, inputs: struct_pb2.Struct) -> None:
+        """`state` and `inputs`: the engine records them under `resource_id`."""
         super().__init__(reason)
         self.resource_id = resource_id
         self.state = state

@@ -6,7 +6,7 @@ Touches nothing itself; the operations touch the endpoint of the region that is 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
-from sandbox.pulumi_plugins.provider.documents import equivalent_documents, is_document
+from sandbox.pulumi_plugins.provider.documents import equivalent_documents, is_document, normal_form
 from sandbox.pulumi_plugins.provider.endpoint import Region
 from sandbox.pulumi_plugins.provider.errors import none_if_missing
 from sandbox.pulumi_plugins.provider.values import Properties, Unknown, is_zero
@@ -41,13 +41,16 @@ class ResourceType:
     """Inputs that a refresh records in AWS's words, although they mean the same."""
     creation_seconds: ClassVar[float] = 0.0
     """Seconds in which the real provider creates it, its waits included."""
-    changed_by_update: ClassVar[Names] = NONE
-    """Outputs that any update changes."""
     name_input: ClassVar[str] = ""
     """The input that gets a generated name when it is absent."""
     name_prefix: ClassVar[str] = ""
     name_limit: ClassVar[int] = 64
     name_is_lowercase: ClassVar[bool] = False
+
+    @property
+    def prefix_input(self) -> str:
+        """The input that a generated name begins with."""
+        return f"{self.name_input}Prefix"
 
     def create(self, region: Region, inputs: Properties) -> str:
         """Create it and return its id; later steps belong in `complete`."""
@@ -84,6 +87,10 @@ class ResourceType:
     def validate(self, inputs: Properties) -> Iterator[tuple[str, str]]:
         """Failures of inputs with correct types: input and reason. Unknown values are absent."""
         return iter(())
+
+    def spelled(self, document: str) -> str:
+        """A document as the provider records it."""
+        return normal_form(document)
 
     def is_same(self, name: str, old: Any, new: Any) -> bool:
         """Whether two values of an input are equivalent."""

@@ -42,7 +42,7 @@ class ResourceSchema:
     """The inputs and outputs of a resource type, by their names on the wire."""
 
     inputs: dict[str, Field]
-    outputs: tuple[str, ...]
+    outputs: dict[str, Type]
 
 
 class UnknownType(Exception):
@@ -67,10 +67,9 @@ def resource_schema(token: str) -> ResourceSchema:
     state = _class_in(source, f"_{name}State")
     if inputs is None or state is None:
         raise UnknownType(token)
-    names = _wire_names(state)
     return ResourceSchema(
         inputs={field.name: field for field in _fields(inputs, package)},
-        outputs=tuple(names.get(argument.arg, argument.arg) for argument in _arguments(state)),
+        outputs={field.name: field.type for field in _fields(state, package)},
     )
 
 
@@ -102,10 +101,6 @@ def _class_in(source: str, name: str) -> ast.ClassDef | None:
         return None
     definition = ast.parse(spec.group(0)).body[0]
     return definition if isinstance(definition, ast.ClassDef) else None
-
-
-def _arguments(definition: ast.ClassDef) -> list[ast.arg]:
-    return [argument for argument, _ in _arguments_and_defaults(definition)]
 
 
 def _arguments_and_defaults(definition: ast.ClassDef) -> list[tuple[ast.arg, ast.expr | None]]:
@@ -194,7 +189,7 @@ def _json_resource(token: str, types: dict[str, Any]) -> dict[str, Any]:
     return {
         "inputProperties": inputs,
         "requiredInputs": [field.name for field in schema.inputs.values() if field.required],
-        "properties": {name: inputs.get(name, {"type": "string"}) for name in schema.outputs},
+        "properties": {name: _json_type(output, types) for name, output in schema.outputs.items()},
     }
 
 

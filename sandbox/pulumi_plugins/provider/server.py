@@ -35,7 +35,7 @@ from sandbox.pulumi_plugins.provider.errors import (
 from sandbox.pulumi_plugins.provider.resource_type import ResourceType
 from sandbox.pulumi_plugins.provider.resources import find_resource_type
 from sandbox.pulumi_plugins.provider.schema import ResourceSchema, package_schema, resource_schema
-from sandbox.pulumi_plugins.provider.values import Properties, from_struct, to_struct
+from sandbox.pulumi_plugins.provider.values import Properties, defaults_in, from_struct, to_struct
 
 # The engine takes this code as "failed, nothing changed"; after UNKNOWN it doubts its state.
 _FAILED = grpc.StatusCode.FAILED_PRECONDITION
@@ -81,7 +81,7 @@ def _details(error: NotReadyError, reason: str) -> bytes:
         provider_pb2.ErrorResourceInitFailed(
             id=error.resource_id,
             properties=to_struct(error.state),
-            inputs=to_struct(error.inputs),
+            inputs=error.inputs,
             reasons=[reason],
         )
     )
@@ -184,11 +184,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         """The properties that change, and those of them that replace the resource."""
         resource_type, schema = self._resource_type(request.urn)
         state, inputs = from_struct(request.olds), from_struct(request.news)
-        changed = [
-            change
-            for change in changes.changes(resource_type, schema, state, inputs)
-            if change.name not in request.ignoreChanges
-        ]
+        changed = changes.changes(resource_type, schema, state, inputs, request.ignoreChanges)
         replaces = sorted({change.name for change in changed if change.replaces})
         # Two resources cannot have one name: the old one is deleted first when the new one keeps it.
         name = resource_type.name_input
@@ -210,9 +206,9 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         """Create a resource; one whose later steps fail is recorded with an initialization error."""
         resource_type, schema = self._resource_type(request.urn)
         inputs = from_struct(request.properties)
+        plan = changes.planned(resource_type, schema, inputs)
         if request.preview:
-            planned = changes.planned_creation(resource_type, schema, inputs)
-            return provider_pb2.CreateResponse(properties=to_struct(planned))
+            return provider_pb2.CreateResponse(properties=to_struct(plan))
         region = self._region(inputs)
         resource_id = resource_type.create(region, inputs)
         take_time(resource_type)
@@ -220,11 +216,12 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         try:
             resource_type.complete(region, resource_id, inputs)
             state = self._state(resource_type, schema, region, resource_id, inputs)
+            state = changes.with_planned_nulls(state, plan)
         except aws_failures as error:
             reason = error_message(error, action="creating", display_name=resource_type.display_name, name=resource_id)
             # As the real provider: it records the planned values, not AWS's, so the next update finds no difference.
-            state = changes.known_creation(resource_type, schema, inputs)
-            raise NotReadyError(reason, resource_id=resource_id, state=state, inputs=inputs) from error
+            state, sent = changes.known(plan), request.properties
+            raise NotReadyError(reason, resource_id=resource_id, state=state, inputs=sent) from error
         return provider_pb2.CreateResponse(id=resource_id, properties=to_struct(state))
 
     @_translate_errors("reading")
@@ -238,10 +235,14 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
             return provider_pb2.ReadResponse()
         current.setdefault("region", region.name)
         state = changes.state_to_record(resource_type, schema, current, {**recorded, **known})
+        resource_id = resource_type.recorded_id(request.id, state)
+        if recorded:
+            filled_in = defaults_in(request.inputs)
+            inputs = changes.refreshed_inputs(resource_type, schema, state, recorded, filled_in)
+        else:
+            inputs = changes.imported_inputs(resource_type, schema, state)
         return provider_pb2.ReadResponse(
-            id=resource_type.recorded_id(request.id, state),
-            properties=to_struct(state),
-            inputs=to_struct(changes.inputs_from_state(resource_type, schema, state, recorded)),
+            id=resource_id, properties=to_struct({"id": resource_id, **state}), inputs=to_struct(inputs)
         )
 
     @_translate_errors("updating")
@@ -249,11 +250,11 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         """Apply changed inputs."""
         resource_type, schema = self._resource_type(request.urn)
         state, inputs = from_struct(request.olds), from_struct(request.news)
+        plan = changes.planned(resource_type, schema, inputs, state)
         if request.preview:
-            planned = changes.planned_update(resource_type, schema, state, inputs)
-            return provider_pb2.UpdateResponse(properties=to_struct(planned))
-        changed = {change.name for change in changes.changes(resource_type, schema, state, inputs)}
-        changed.difference_update(request.ignoreChanges)
+            return provider_pb2.UpdateResponse(properties=to_struct(plan))
+        difference = changes.changes(resource_type, schema, state, inputs, request.ignoreChanges)
+        changed = {change.name for change in difference} - {"tagsAll"}
         region = self._region(state)
         aws_failures: tuple[type[Exception], ...] = (ProviderError, *aws_errors())
         try:
@@ -262,9 +263,9 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         except aws_failures as error:
             reason = error_message(error, action="updating", display_name=resource_type.display_name, name=request.id)
             # As the real provider: it records the planned values with the error, even if AWS has the old ones.
-            planned = changes.known_update(resource_type, schema, state, inputs)
-            raise NotReadyError(reason, resource_id=request.id, state=planned, inputs=inputs) from error
-        return provider_pb2.UpdateResponse(properties=to_struct(current))
+            state, sent = changes.known(plan), request.news
+            raise NotReadyError(reason, resource_id=request.id, state=state, inputs=sent) from error
+        return provider_pb2.UpdateResponse(properties=to_struct(changes.with_planned_nulls(current, plan)))
 
     @_translate_errors("deleting")
     def Delete(self, request: Any, context: Any) -> Any:
@@ -308,4 +309,4 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         if current is None:
             raise ProviderError(f"reading {resource_type.display_name} ({resource_id}): couldn't find resource")
         current.setdefault("region", region.name)
-        return changes.state_to_record(resource_type, schema, current, inputs)
+        return {"id": resource_id, **changes.state_to_record(resource_type, schema, current, inputs)}

@@ -33,12 +33,23 @@ class Unknown:
 
 UNKNOWN: Final = Unknown()
 
+DEFAULTS: Final = "__defaults"
+"""Pulumi's bridge lists in it, in each object of the inputs, what the provider filled in."""
+
 Properties = dict[str, Any]
 
 
 def from_struct(struct: struct_pb2.Struct) -> Properties:
-    """The properties of a message, secrets unwrapped, whole numbers as `int`, unknown values as UNKNOWN."""
-    return {name: _from_value(value) for name, value in struct.fields.items()}
+    """The properties of a message, secrets unwrapped, whole numbers as `int`, unknown values as UNKNOWN.
+
+    Without names that begin with `__`: they are the engine's, at any depth.
+    """
+    return {name: _from_value(value) for name, value in struct.fields.items() if not name.startswith("__")}
+
+
+def defaults_in(struct: struct_pb2.Struct) -> frozenset[str]:
+    """The names of the inputs of a message that the provider filled in."""
+    return frozenset(_from_value(struct.fields[DEFAULTS]) or ()) if DEFAULTS in struct.fields else frozenset()
 
 
 def _from_value(value: struct_pb2.Value) -> Any:
@@ -66,12 +77,8 @@ def _from_value(value: struct_pb2.Value) -> Any:
 
 
 def to_struct(properties: Properties) -> struct_pb2.Struct:
-    """The message for properties; those that are None are left out."""
-    struct = struct_pb2.Struct()
-    for name, value in properties.items():
-        if value is not None:
-            struct.fields[name].CopyFrom(_to_value(value))
-    return struct
+    """The message for properties, None as null."""
+    return struct_pb2.Struct(fields={name: _to_value(value) for name, value in properties.items()})
 
 
 def _to_value(value: Any) -> struct_pb2.Value:

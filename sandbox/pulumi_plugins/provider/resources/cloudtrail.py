@@ -61,7 +61,11 @@ class Trail(base.ResourceType):
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The trail, whether it logs, and its event selectors."""
-        trail = region.cloudtrail.get_trail(Name=resource_id)["Trail"]
+        trails = region.cloudtrail.describe_trails(trailNameList=[resource_id])["trailList"]
+        # Moto alone describes every trail.
+        trail = next((each for each in trails if resource_id in (each["TrailARN"], each["Name"])), None)
+        if trail is None:
+            return None
         arn = trail["TrailARN"]
         status = region.cloudtrail.get_trail_status(Name=arn)
         tags = region.cloudtrail.list_tags(ResourceIdList=[arn])["ResourceTagList"]
@@ -76,11 +80,9 @@ class Trail(base.ResourceType):
         }
         for name, aws in _SETTINGS.items():
             current.setdefault(name, trail.get(aws))
-        # Not every emulator returns HasCustomEventSelectors: an import, which knows nothing of the trail, reads them.
-        if trail.get("HasCustomEventSelectors") or known.get("eventSelectors") or "name" not in known:
+        if trail.get("HasCustomEventSelectors"):
             selectors = region.cloudtrail.get_event_selectors(TrailName=arn).get("EventSelectors") or []
-            read = [_selector_from_aws(selector) for selector in selectors]
-            current["eventSelectors"] = None if read == [_selector_from_aws({})] and not known else read
+            current["eventSelectors"] = [_selector_from_aws(selector) for selector in selectors]
         return current
 
     def recorded_id(self, resource_id: str, state: Properties) -> str:

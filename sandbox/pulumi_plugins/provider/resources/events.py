@@ -48,6 +48,7 @@ class EventRule(base.ResourceType):
         return {
             **base.from_aws(current),
             "eventBusName": current.get("EventBusName") or _BUS,
+            "isEnabled": current["State"] != "DISABLED",
             "tags": base.tag_map(region.events.list_tags_for_resource(ResourceARN=current["Arn"]).get("Tags")),
         }
 

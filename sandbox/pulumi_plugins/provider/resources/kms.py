@@ -9,6 +9,7 @@ from typing import Any
 
 from sandbox.arns import parse as parse_arn
 from sandbox.pulumi_plugins.provider import resource_type as base
+from sandbox.pulumi_plugins.provider.documents import normal_form
 from sandbox.pulumi_plugins.provider.endpoint import Region
 from sandbox.pulumi_plugins.provider.errors import PAUSES_SECONDS, none_if_missing, retry_unknown_principals
 from sandbox.pulumi_plugins.provider.values import Properties
@@ -139,6 +140,7 @@ class Key(base.ResourceType):
             lambda: region.kms.schedule_key_deletion(KeyId=resource_id, PendingWindowInDays=window),
             "KMSInvalidStateException",
         )
+        region.kms.describe_key(KeyId=resource_id)
 
     def _rotate(self, region: Region, resource_id: str, inputs: Properties) -> None:
         period = inputs.get("rotationPeriodInDays")
@@ -196,7 +198,12 @@ class ReplicaKey(Key):
         current["primaryKeyArn"] = primary or known.get("primaryKeyArn")
         current["keyRotationEnabled"] = bool(current.pop("enableKeyRotation", False))
         current["keySpec"] = metadata.get("KeySpec")
+        current["policy"] = normal_form(current["policy"])
         return current
+
+    def spelled(self, document: str) -> str:
+        """As it was given."""
+        return document
 
 
 def _tags_of(region: Region, key_id: str) -> dict[str, str]:

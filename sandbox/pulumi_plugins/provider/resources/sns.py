@@ -10,7 +10,7 @@ from typing import Any
 from sandbox.arns import parse as parse_arn
 from sandbox.pulumi_plugins.provider import resource_type as base
 from sandbox.pulumi_plugins.provider.endpoint import Region
-from sandbox.pulumi_plugins.provider.errors import retry_unknown_principals
+from sandbox.pulumi_plugins.provider.errors import none_if_missing, retry_unknown_principals
 from sandbox.pulumi_plugins.provider.values import Properties
 
 _NOT_FOUND = ("NotFound", "NotFoundException")
@@ -31,9 +31,13 @@ _SUBSCRIPTION = {
     "redrivePolicy": "RedrivePolicy",
     "subscriptionRoleArn": "SubscriptionRoleArn",
 }
+_PROTOCOLS = ("application", "firehose", "http", "lambda", "sqs")
+_NO_FEEDBACK = dict.fromkeys(
+    (f"{protocol}SuccessFeedbackSampleRate" for protocol in ("Application", "Firehose", "HTTP", "Lambda", "SQS")), "0"
+)
 _FEEDBACK = frozenset(
     f"{protocol}{setting}"
-    for protocol in ("application", "firehose", "http", "lambda", "sqs")
+    for protocol in _PROTOCOLS
     for setting in ("FailureFeedbackRoleArn", "SuccessFeedbackRoleArn", "SuccessFeedbackSampleRate")
 )
 
@@ -43,30 +47,25 @@ class Topic(base.ResourceType):
     display_name = "SNS Topic"
     not_found = _NOT_FOUND
     force_new = frozenset({"fifoTopic", "name", "namePrefix"})
-    computed = frozenset({"deliveryPolicy", "policy", "signatureVersion", "tracingConfig"})
+    computed = frozenset({"policy", "signatureVersion", "tracingConfig"})
+    defaults = {"contentBasedDeduplication": False, "fifoTopic": False}
     documents = frozenset({"deliveryPolicy", "policy"})
     unsupported = _FEEDBACK | {
         "archivePolicy",
-        "contentBasedDeduplication",
         "fifoThroughputScope",
-        "fifoTopic",
         "maximumMessageSize",
     }
     name_input = "name"
     name_limit = 256
 
     def create(self, region: Region, inputs: Properties) -> str:
-        """Create the topic with its encryption; SNS returns the ARN of an existing topic of this name."""
-        attributes = _texts(_TOPIC, inputs, _TOPIC.keys() - {"policy"})
-        response = region.sns.create_topic(
-            Name=inputs["name"], Attributes=attributes, Tags=base.tag_list(inputs.get("tags"))
-        )
+        """Create the topic; SNS returns the ARN of an existing topic of this name."""
+        response = region.sns.create_topic(Name=inputs["name"], Tags=base.tag_list(inputs.get("tags")))
         return str(response["TopicArn"])
 
     def complete(self, region: Region, resource_id: str, inputs: Properties) -> None:
-        """Put the policy on the new topic."""
-        if inputs.get("policy"):
-            _set_policy(region, resource_id, inputs["policy"])
+        """One call for each attribute, as the real provider makes; it sets the five rates of feedback, too."""
+        self._set(region, resource_id, {**_texts(_TOPIC, inputs, _TOPIC.keys()), **_NO_FEEDBACK})
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         attributes = region.sns.get_topic_attributes(TopicArn=resource_id)["Attributes"]
@@ -83,16 +82,20 @@ class Topic(base.ResourceType):
 
     def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: base.Names) -> None:
         """One call for each setting; "" removes it."""
-        for name, text in _texts(_TOPIC, new, changed & _TOPIC.keys(), absent="").items():
-            if name == "Policy":
-                _set_policy(region, resource_id, text)
-            else:
-                region.sns.set_topic_attributes(TopicArn=resource_id, AttributeName=name, AttributeValue=text)
+        self._set(region, resource_id, _texts(_TOPIC, new, changed & _TOPIC.keys(), absent=""))
         if "tags" in changed:
             base.change_tags(old, new, region.sns.untag_resource, region.sns.tag_resource, ResourceArn=resource_id)
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         region.sns.delete_topic(TopicArn=resource_id)
+
+    @staticmethod
+    def _set(region: Region, topic: str, attributes: dict[str, str]) -> None:
+        for name, text in attributes.items():
+            if name == "Policy":
+                _set_policy(region, topic, text)
+            else:
+                region.sns.set_topic_attributes(TopicArn=topic, AttributeName=name, AttributeValue=text)
 
 
 class TopicPolicy(base.ResourceType):
@@ -167,6 +170,7 @@ class TopicSubscription(base.ResourceType):
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         region.sns.unsubscribe(SubscriptionArn=resource_id)
+        none_if_missing(lambda: region.sns.get_subscription_attributes(SubscriptionArn=resource_id), *_NOT_FOUND)
 
 
 def _set_policy(region: Region, topic: str, policy: str) -> None:

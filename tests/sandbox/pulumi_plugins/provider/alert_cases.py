@@ -48,6 +48,7 @@ CASES = (
         inputs={"topic": "{topic}", "protocol": "email", "endpoint": "security@example.com"},
         update={"filterPolicy": json.dumps({"severity": ["high"]})},
         replace={"endpoint": "privacy@example.com"},
+        state_only=frozenset({"confirmationTimeoutInMinutes"}),
     ),
     ResourceCase(
         token="aws:cloudwatch/eventRule:EventRule",
@@ -81,7 +82,7 @@ CASES = (
             "retentionInDays": 2557,
             "tags": {"a": "b"},
         },
-        update={"retentionInDays": 3653, "tags": {"c": "d"}},
+        update={"retentionInDays": 3653, "tags": {"a": "c"}},
         replace={"name": "/eonpro/other"},
     ),
     ResourceCase(

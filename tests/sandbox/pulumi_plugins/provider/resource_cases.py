@@ -26,6 +26,17 @@ SAME_KEY_POLICY = json.dumps(
     }
 )
 TRUST = document({"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"})
+LOGS_POLICY = document(
+    *(
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "cloudtrail.amazonaws.com"},
+            "Action": action,
+            "Resource": f"arn:aws:s3:::surroundings-trail{objects}",
+        }
+        for action, objects in (("s3:GetBucketAcl", ""), ("s3:PutObject", "/AWSLogs/*"))
+    )
+)
 READ = document({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"})
 WRITE = document({"Effect": "Allow", "Action": ["s3:PutObject"], "Resource": "*"})
 

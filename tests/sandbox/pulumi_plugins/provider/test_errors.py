@@ -72,12 +72,6 @@ def provider(endpoint_environment: str) -> ProviderClient:
             "versioning",
             "does not support 'versioning'",
         ),
-        (
-            "aws:ssm/parameter:Parameter",
-            {"type": "SecureString", "insecureValue": "x"},
-            "insecureValue",
-            "cannot be used with the type SecureString",
-        ),
     ],
 )
 def test_inputs_are_validated_by_the_installed_sdk(
@@ -249,7 +243,8 @@ def init_failure(provider: ProviderClient) -> provider_pb2.ErrorResourceInitFail
 
 def refuse_once(provider: ProviderClient, service: str, operation: str) -> None:
     """Let the next call of an operation fail."""
-    events = provider.provider._require_configuration().endpoint.client(service, REGION).meta.events
+    name = {"cloudwatch-logs": "logs"}.get(service, service)
+    events = provider.provider._require_configuration().endpoint.client(name, REGION).meta.events
 
     def refuse(**_: object) -> None:
         events.unregister(f"before-call.{service}.{operation}", refuse)
@@ -261,14 +256,14 @@ def refuse_once(provider: ProviderClient, service: str, operation: str) -> None:
 def test_a_creation_that_fails_half_way_says_which_resource_exists(
     provider: ProviderClient, endpoint_environment: str
 ) -> None:
-    inputs = {
-        "name": "half",
-        "assumeRolePolicy": '{"Version": "2012-10-17", "Statement": []}',
-        "managedPolicyArns": [f"arn:aws:iam::{ACCOUNT}:policy/none"],
-    }
-    with pytest.raises(ProviderFailure, match=r"creating IAM Role \(half\): .* api error NoSuchEntity"):
-        provider.create("aws:iam/role:Role", inputs)
-    assert client(endpoint_environment, "iam").get_role(RoleName="half")["Role"]["RoleName"] == "half"
+    inputs = {"name": "half-logs", "retentionInDays": 731}
+    refuse_once(provider, "cloudwatch-logs", "PutRetentionPolicy")
+    with pytest.raises(
+        ProviderFailure, match=r"creating CloudWatch Logs Log Group \(half-logs\): .* api error Throttling"
+    ):
+        provider.create("aws:cloudwatch/logGroup:LogGroup", inputs)
+    [group] = client(endpoint_environment, "logs").describe_log_groups(logGroupNamePrefix="half-logs")["logGroups"]
+    assert group["logGroupName"] == "half-logs"
 
 
 @pytest.mark.parametrize(

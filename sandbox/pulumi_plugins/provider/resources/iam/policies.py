@@ -6,7 +6,7 @@ Touches IAM at the endpoint of the Region that is passed to it.
 from typing import ClassVar
 
 from sandbox.pulumi_plugins.provider import resource_type as base
-from sandbox.pulumi_plugins.provider.documents import to_text
+from sandbox.pulumi_plugins.provider.documents import normal_form, to_text, with_version_first
 from sandbox.pulumi_plugins.provider.endpoint import Region
 from sandbox.pulumi_plugins.provider.values import Properties
 
@@ -101,6 +101,10 @@ class RolePolicy(base.ResourceType):
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         role, _, name = resource_id.partition(":")
         region.iam.delete_role_policy(RoleName=role, PolicyName=name)
+
+    def spelled(self, document: str) -> str:
+        """With its version first."""
+        return with_version_first(normal_form(document))
 
 
 class _Attachment(base.ResourceType):

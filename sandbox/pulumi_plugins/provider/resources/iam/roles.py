@@ -6,7 +6,7 @@ Touches IAM at the endpoint of the Region that is passed to it.
 from typing import Any
 
 from sandbox.pulumi_plugins.provider import resource_type as base
-from sandbox.pulumi_plugins.provider.documents import equivalent_documents, to_text
+from sandbox.pulumi_plugins.provider.documents import normal_form, to_text, with_version_first
 from sandbox.pulumi_plugins.provider.endpoint import Region
 from sandbox.pulumi_plugins.provider.errors import retry_unknown_principals
 from sandbox.pulumi_plugins.provider.values import Properties
@@ -24,12 +24,11 @@ class Role(base.ResourceType):
     computed = frozenset({"inlinePolicies", "managedPolicyArns"})
     defaults = {"forceDetachPolicies": False, "maxSessionDuration": 3600, "path": "/"}
     documents = frozenset({"assumeRolePolicy"})
-    sets = frozenset({"managedPolicyArns"})
-    write_only = frozenset({"forceDetachPolicies"})
+    # Deprecated in the real provider, which has resources for them.
+    unsupported = frozenset({"inlinePolicies", "managedPolicyArns"})
     name_input = "name"
 
     def create(self, region: Region, inputs: Properties) -> str:
-        """Create the role; its policies follow in `complete`."""
         arguments = base.without_none(
             RoleName=inputs["name"],
             AssumeRolePolicyDocument=inputs["assumeRolePolicy"],
@@ -41,12 +40,6 @@ class Role(base.ResourceType):
         )
         retry_unknown_principals(lambda: region.iam.create_role(**arguments))
         return str(inputs["name"])
-
-    def complete(self, region: Region, resource_id: str, inputs: Properties) -> None:
-        """Inline and managed policies."""
-        self._put_inline(region, resource_id, {}, inputs)
-        for arn in inputs.get("managedPolicyArns") or []:
-            region.iam.attach_role_policy(RoleName=resource_id, PolicyArn=arn)
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         role = region.iam.get_role(RoleName=resource_id)["Role"]
@@ -61,11 +54,12 @@ class Role(base.ResourceType):
             "permissionsBoundary": role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
             "assumeRolePolicy": to_text(role["AssumeRolePolicyDocument"]),
             "tags": base.tag_map(role.get("Tags")),
+            "forceDetachPolicies": bool(known.get("forceDetachPolicies")),
             "managedPolicyArns": _attached(region, resource_id),
             "inlinePolicies": [
                 {
                     "name": name,
-                    "policy": to_text(
+                    "policy": _spelled(
                         region.iam.get_role_policy(RoleName=resource_id, PolicyName=name)["PolicyDocument"]
                     ),
                 }
@@ -92,58 +86,26 @@ class Role(base.ResourceType):
                 region.iam.put_role_permissions_boundary(RoleName=resource_id, PermissionsBoundary=boundary)
             else:
                 region.iam.delete_role_permissions_boundary(RoleName=resource_id)
-        if "inlinePolicies" in changed:
-            self._put_inline(region, resource_id, old, new)
-        if "managedPolicyArns" in changed:
-            requested = set(new.get("managedPolicyArns") or [])
-            attached = set(_attached(region, resource_id))
-            for arn in sorted(attached - requested):
-                region.iam.detach_role_policy(RoleName=resource_id, PolicyArn=arn)
-            for arn in sorted(requested - attached):
-                region.iam.attach_role_policy(RoleName=resource_id, PolicyArn=arn)
         if "tags" in changed:
             base.change_tags(old, new, region.iam.untag_role, region.iam.tag_role, RoleName=resource_id)
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
-        """Delete the role and its recorded policies; other policies only with forceDetachPolicies."""
-        force = bool(state.get("forceDetachPolicies"))
-        own_arns = set(state.get("managedPolicyArns") or [])
-        own_inline = {policy.get("name") for policy in state.get("inlinePolicies") or []}
-        for arn in _attached(region, resource_id):
-            if force or arn in own_arns:
-                region.iam.detach_role_policy(RoleName=resource_id, PolicyArn=arn)
-        for name in _inline(region, resource_id):
-            if force or name in own_inline:
-                region.iam.delete_role_policy(RoleName=resource_id, PolicyName=name)
+        """Delete the role and the policies that it had when it was read, or all with forceDetachPolicies."""
         for page in region.iam.get_paginator("list_instance_profiles_for_role").paginate(RoleName=resource_id):
             for profile in page["InstanceProfiles"]:
                 region.iam.remove_role_from_instance_profile(
                     RoleName=resource_id, InstanceProfileName=profile["InstanceProfileName"]
                 )
+        force = bool(state.get("forceDetachPolicies"))
+        for arn in _attached(region, resource_id) if force or state.get("managedPolicyArns") else ():
+            region.iam.detach_role_policy(RoleName=resource_id, PolicyArn=arn)
+        for name in _inline(region, resource_id) if force or state.get("inlinePolicies") else ():
+            region.iam.delete_role_policy(RoleName=resource_id, PolicyName=name)
         region.iam.delete_role(RoleName=resource_id)
 
-    def is_same(self, name: str, old: Any, new: Any) -> bool:
-        """Inline policies are matched by name and compared by meaning."""
-        if name == "inlinePolicies":
-            before, after = _by_name(old), _by_name(new)
-            return before.keys() == after.keys() and all(
-                equivalent_documents(before[policy], after[policy]) for policy in before
-            )
-        return super().is_same(name, old, new)
 
-    @staticmethod
-    def _put_inline(region: Region, resource_id: str, old: Properties, new: Properties) -> None:
-        before, after = _by_name(old.get("inlinePolicies")), _by_name(new.get("inlinePolicies"))
-        for name in before.keys() - after.keys():
-            region.iam.delete_role_policy(RoleName=resource_id, PolicyName=name)
-        for name, policy in after.items():
-            if before.get(name) != policy:
-                region.iam.put_role_policy(RoleName=resource_id, PolicyName=name, PolicyDocument=policy)
-
-
-def _by_name(policies: Any) -> dict[str, str]:
-    # In the real provider one empty element means "no inline policies".
-    return {policy["name"]: policy.get("policy", "") for policy in policies or [] if policy.get("name")}
+def _spelled(document: Any) -> str:
+    return with_version_first(normal_form(to_text(document)))
 
 
 def _attached(region: Region, role: str) -> list[str]:

@@ -42,7 +42,7 @@ class User(base.ResourceType):
             "path": user["Path"],
             "uniqueId": user["UserId"],
             "permissionsBoundary": user.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
-            "tags": base.tag_map(region.iam.list_user_tags(UserName=resource_id)["Tags"]),
+            "tags": base.tag_map(user.get("Tags")),
         }
 
     def recorded_id(self, resource_id: str, state: Properties) -> str:
@@ -63,11 +63,15 @@ class User(base.ResourceType):
             base.change_tags(old, new, region.iam.untag_user, region.iam.tag_user, UserName=resource_id)
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
-        """Remove the user, with all that it signs in with under forceDestroy: each is asked for, in this order."""
+        """Remove the user, under forceDestroy with all that it has: each is asked for, in this order."""
         user = {"UserName": resource_id}
         for group in region.iam.list_groups_for_user(**user)["Groups"]:
             region.iam.remove_user_from_group(GroupName=group["GroupName"], **user)
         if state.get("forceDestroy"):
+            for name in region.iam.list_user_policies(**user)["PolicyNames"]:
+                region.iam.delete_user_policy(PolicyName=name, **user)
+            for policy in region.iam.list_attached_user_policies(**user)["AttachedPolicies"]:
+                region.iam.detach_user_policy(PolicyArn=policy["PolicyArn"], **user)
             self._delete_credentials(region, user)
         region.iam.delete_user(**user)
 

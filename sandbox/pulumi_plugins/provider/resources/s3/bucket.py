@@ -5,6 +5,7 @@ Touches S3 at the endpoint of the Region that is passed to it.
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from sandbox.pulumi_plugins.provider.endpoint import Region
@@ -15,6 +16,14 @@ from sandbox.pulumi_plugins.provider.values import Properties
 NO_BUCKET = ("404", "NoSuchBucket", "NotFound")
 _NAMESPACES = ("global", "account-regional")
 _NO_TAGS = ("NoSuchTagSet", "NoSuchTagSetError")
+_DEPRECATED = (
+    *("policy", "acl", "cors", "website", "versioning", "accelerate_configuration", "request_payment", "logging"),
+    *("lifecycle_configuration", "replication", "encryption"),
+)
+_NOT_SET = (
+    *("NoSuchBucketPolicy", "NoSuchCORSConfiguration", "NoSuchWebsiteConfiguration", "NoSuchLifecycleConfiguration"),
+    *("ReplicationConfigurationNotFoundError", "ServerSideEncryptionConfigurationNotFoundError"),
+)
 
 
 class Bucket(ResourceType):
@@ -24,27 +33,17 @@ class Bucket(ResourceType):
     display_name = "S3 Bucket"
     not_found = NO_BUCKET
     force_new = frozenset({"bucket", "bucketNamespace", "bucketPrefix", "objectLockEnabled"})
-    computed = frozenset({"bucketNamespace", "objectLockEnabled"})
     defaults = {"forceDestroy": False}
-    write_only = frozenset({"forceDestroy"})
+    write_only = frozenset({"acl", "forceDestroy", "websiteDomain", "websiteEndpoint"})
     # Deprecated in the real provider, which has resources for them.
     unsupported = frozenset(
-        {
-            "accelerationStatus",
-            "acl",
-            "corsRules",
-            "grants",
-            "lifecycleRules",
-            "logging",
-            "objectLockConfiguration",
-            "policy",
-            "replicationConfiguration",
-            "requestPayer",
-            "serverSideEncryptionConfiguration",
-            "versioning",
-            "website",
-        }
+        (
+            *("accelerationStatus", "acl", "corsRules", "grants", "lifecycleRules", "logging"),
+            *("objectLockConfiguration", "policy", "replicationConfiguration", "requestPayer"),
+            *("serverSideEncryptionConfiguration", "versioning", "website"),
+        )
     )
+    computed = unsupported | {"bucketNamespace", "objectLockEnabled"}
     name_input = "bucket"
     name_limit = 63
     name_is_lowercase = True
@@ -70,8 +69,13 @@ class Bucket(ResourceType):
         self._put_tags(region, resource_id, inputs)
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
-        """The bucket, its tags and whether Object Lock is enabled."""
+        """The bucket, its tags and whether Object Lock is enabled.
+
+        The real provider also asks for all that is a resource of its own now, and whose outputs are deprecated.
+        """
         region.s3.head_bucket(Bucket=resource_id)
+        for setting in _DEPRECATED:
+            none_if_missing(partial(getattr(region.s3, f"get_bucket_{setting}"), Bucket=resource_id), *_NOT_SET)
         tags = none_if_missing(lambda: region.s3.get_bucket_tagging(Bucket=resource_id), *_NO_TAGS) or {}
         lock = none_if_missing(
             lambda: region.s3.get_object_lock_configuration(Bucket=resource_id),
@@ -103,6 +107,7 @@ class Bucket(ResourceType):
                 for version in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
                     region.s3.delete_object(Bucket=resource_id, Key=version["Key"], VersionId=version["VersionId"])
         region.s3.delete_bucket(Bucket=resource_id)
+        none_if_missing(lambda: region.s3.head_bucket(Bucket=resource_id), *NO_BUCKET)
 
     @staticmethod
     def _put_tags(region: Region, resource_id: str, inputs: Properties) -> None:

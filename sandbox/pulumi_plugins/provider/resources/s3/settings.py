@@ -6,7 +6,7 @@ Touches S3 at the endpoint of the Region that is passed to it.
 from typing import Any, ClassVar
 
 from sandbox.pulumi_plugins.provider.endpoint import Region
-from sandbox.pulumi_plugins.provider.errors import retry_unknown_principals
+from sandbox.pulumi_plugins.provider.errors import none_if_missing, retry_unknown_principals
 from sandbox.pulumi_plugins.provider.resource_type import ResourceType, from_aws, to_aws, without_none
 from sandbox.pulumi_plugins.provider.resources.s3.bucket import NO_BUCKET
 from sandbox.pulumi_plugins.provider.values import Properties
@@ -21,8 +21,8 @@ class BucketSetting(ResourceType):
     """The argument of put_…, which get_… returns."""
     not_found: ClassVar[tuple[str, ...]] = NO_BUCKET
 
-    force_new = frozenset({"bucket", "expectedBucketOwner"})
-    write_only = frozenset({"expectedBucketOwner"})
+    force_new = frozenset({"bucket"})
+    unsupported = frozenset({"expectedBucketOwner"})
 
     def put(self, region: Region, inputs: Properties) -> None:
         """Set it, in place of the existing value."""
@@ -32,8 +32,10 @@ class BucketSetting(ResourceType):
     def get(self, region: Region, bucket: str) -> Properties | None:
         return dict(from_aws(getattr(region.s3, f"get_{self.call}")(Bucket=bucket)[self.argument]))
 
-    def clear(self, region: Region, bucket: str) -> None:
-        getattr(region.s3, f"delete_{self.call}")(Bucket=bucket)
+    def clear(self, region: Region, state: Properties) -> None:
+        """Remove it, and see that it is gone."""
+        getattr(region.s3, f"delete_{self.call}")(Bucket=state["bucket"])
+        none_if_missing(lambda: self.get(region, state["bucket"]), *self.not_found)
 
     def recorded_id(self, resource_id: str, state: Properties) -> str:
         return str(state["bucket"])
@@ -44,13 +46,13 @@ class BucketSetting(ResourceType):
         return None if current is None else {"bucket": bucket, **current}
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
-        self.clear(region, state["bucket"])
+        self.clear(region, state)
 
 
 class BucketVersioning(BucketSetting):
     token = "aws:s3/bucketVersioning:BucketVersioning"
     display_name = "S3 Bucket Versioning"
-    write_only = BucketSetting.write_only | {"mfa"}
+    write_only = frozenset({"mfa"})
 
     def put(self, region: Region, inputs: Properties) -> None:
         """Enable or suspend; "Disabled" is the status of a bucket without the setting."""
@@ -71,10 +73,10 @@ class BucketVersioning(BucketSetting):
             )
         }
 
-    def clear(self, region: Region, bucket: str) -> None:
+    def clear(self, region: Region, state: Properties) -> None:
         """Enabled versioning can only be suspended."""
-        if region.s3.get_bucket_versioning(Bucket=bucket).get("Status") == "Enabled":
-            region.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+        if state["versioningConfiguration"]["status"] != "Disabled":
+            region.s3.put_bucket_versioning(Bucket=state["bucket"], VersioningConfiguration={"Status": "Suspended"})
 
 
 class BucketServerSideEncryptionConfiguration(BucketSetting):
@@ -95,12 +97,14 @@ class BucketServerSideEncryptionConfiguration(BucketSetting):
         ]
         super().put(region, {**inputs, "rules": rules})
 
+    def clear(self, region: Region, state: Properties) -> None:
+        region.s3.delete_bucket_encryption(Bucket=state["bucket"])
+
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The rule; blocked types that no program declares are S3's own choice, and no difference."""
         current = super().read(region, resource_id, known)
-        declared = [
-            rule["blockedEncryptionTypes"] for rule in known.get("rules") or () if "blockedEncryptionTypes" in rule
-        ]
+        rules = known.get("rules") or ()
+        declared = [rule["blockedEncryptionTypes"] for rule in rules if rule.get("blockedEncryptionTypes")]
         for rule in (current or {}).get("rules", ()):
             blocked = rule.pop("blockedEncryptionTypes", {}).get("encryptionType")
             if declared:
@@ -115,7 +119,6 @@ class BucketPublicAccessBlock(BucketSetting):
     call = "public_access_block"
     argument = "PublicAccessBlockConfiguration"
     not_found = (*NO_BUCKET, "NoSuchPublicAccessBlockConfiguration")
-    force_new = frozenset({"bucket"})
     write_only = frozenset({"skipDestroy"})
     defaults = dict.fromkeys(
         ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"), False
@@ -129,8 +132,6 @@ class BucketOwnershipControls(BucketSetting):
     display_name = "S3 Bucket Ownership Controls"
     call = "bucket_ownership_controls"
     not_found = (*NO_BUCKET, "OwnershipControlsNotFoundError")
-    force_new = frozenset({"bucket"})
-    write_only = frozenset()
 
     def put(self, region: Region, inputs: Properties) -> None:
         controls = {"Rules": [to_aws(inputs["rule"])]}
@@ -146,8 +147,6 @@ class BucketPolicy(BucketSetting):
     display_name = "S3 Bucket Policy"
     call = "bucket_policy"
     not_found = (*NO_BUCKET, "NoSuchBucketPolicy")
-    force_new = frozenset({"bucket"})
-    write_only = frozenset()
     documents = frozenset({"policy"})
 
     def put(self, region: Region, inputs: Properties) -> None:
@@ -177,8 +176,8 @@ class BucketLogging(BucketSetting):
         enabled = region.s3.get_bucket_logging(Bucket=bucket).get("LoggingEnabled")
         return dict(from_aws(enabled)) if enabled else None
 
-    def clear(self, region: Region, bucket: str) -> None:
-        region.s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={})
+    def clear(self, region: Region, state: Properties) -> None:
+        region.s3.put_bucket_logging(Bucket=state["bucket"], BucketLoggingStatus={})
 
 
 class BucketLifecycleConfiguration(BucketSetting):
@@ -190,7 +189,7 @@ class BucketLifecycleConfiguration(BucketSetting):
     call = "bucket_lifecycle"
     not_found = (*NO_BUCKET, "NoSuchLifecycleConfiguration")
     computed = frozenset({"transitionDefaultMinimumObjectSize"})
-    write_only = BucketSetting.write_only | {"timeouts"}
+    write_only = frozenset({"timeouts"})
 
     def put(self, region: Region, inputs: Properties) -> None:
         """Set the rules; a rule without a filter applies to every object."""
@@ -224,7 +223,7 @@ class BucketObjectLockConfiguration(BucketSetting):
     display_name = "S3 Bucket Object Lock Configuration"
     not_found = (*NO_BUCKET, "ObjectLockConfigurationNotFoundError")
     force_new = BucketSetting.force_new | {"objectLockEnabled"}
-    write_only = BucketSetting.write_only | {"token"}
+    write_only = frozenset({"token"})
     defaults = {"objectLockEnabled": "Enabled"}
 
     def put(self, region: Region, inputs: Properties) -> None:
@@ -239,9 +238,11 @@ class BucketObjectLockConfiguration(BucketSetting):
         rule = from_aws(current.get("Rule")) or None
         return {"objectLockEnabled": current.get("ObjectLockEnabled"), "rule": rule}
 
-    def clear(self, region: Region, bucket: str) -> None:
+    def clear(self, region: Region, state: Properties) -> None:
         """Object Lock cannot be disabled: only its rule is removed."""
-        region.s3.put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"})
+        region.s3.put_object_lock_configuration(
+            Bucket=state["bucket"], ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"}
+        )
 
 
 RESOURCE_TYPES = (
