@@ -237,12 +237,20 @@ def digest(deployment: Mapping[str, Any]) -> str:
 
 
 def _normal(entry: Mapping[str, Any], key: str) -> Any:
-    """The value, with a provider's URL as the program has it: a refresh records AWS's form, without the scheme."""
-    value = entry[key]
+    """The value without the engine's names, and with a provider's URL as the program has it: a refresh records AWS's
+    form, without the scheme."""
+    value = _without_engine_names(entry[key])
     if key == "inputs" and entry.get("type") == "aws:iam/openIdConnectProvider:OpenIdConnectProvider":
         url = (value or {}).get("url")
         return {**value, "url": f"https://{url.removeprefix('https://')}"} if isinstance(url, str) else value
     return value
+
+
+def _without_engine_names(value: Any) -> Any:
+    """The value without names that begin with `__`, at any depth: Pulumi's bridge writes `__defaults` into objects."""
+    if isinstance(value, dict):
+        return {name: _without_engine_names(part) for name, part in value.items() if not name.startswith("__")}
+    return [_without_engine_names(part) for part in value] if isinstance(value, list) else value
 
 
 _UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
