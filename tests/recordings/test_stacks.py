@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
+import pulumi.runtime  # noqa: F401  # before the stand-in registers it without its functions
 import pytest
 from google.protobuf.json_format import MessageToDict
 
