@@ -96,7 +96,7 @@ def record(project: Path, *, requirements: bytes | None = None) -> tuple[str, ..
     path = _record(project, contents)
     try:
         files.make_folder(path.parent, own=True)
-        files.create(path, json.dumps({"folder": str(project), "files": _digests(contents)}).encode())
+        files.create(path, json.dumps({"folder": os.path.realpath(project), "files": _digests(contents)}).encode())
     except OSError as error:
         raise SetupError(
             f"that {project} may be executed cannot be remembered: {error}",
@@ -188,7 +188,7 @@ def _changed(project: Path, contents: Mapping[str, bytes]) -> list[str]:
     last: dict[str, str] = {}
     for path in sorted(_folder().glob("*"), key=lambda path: path.stat().st_mtime):
         allowed = json.loads(files.read_text(path))
-        last = allowed["files"] if allowed["folder"] == str(project) else last
+        last = allowed["files"] if allowed["folder"] == os.path.realpath(project) else last
     now = _digests(contents)
     return [name for name in sorted({*last, *now}) if last.get(name) != now.get(name)] if last else []
 
