@@ -228,9 +228,14 @@ def _ssm_actions(call: Call) -> Iterator[RequiredAction]:
     names = parameters.get("Names") or [
         parameters.get("Name") or parameters.get("ResourceId") or parameters.get("Path")
     ]
+    tags = _named_tags(call)
+    # https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-policy-conditions.html
+    overwrite = {"ssm:Overwrite": (str(parameters["Overwrite"]).lower(),)} if "Overwrite" in parameters else {}
     for name in names:
         resource = _arn(call, "ssm", f"parameter/{_parameter(str(name))}") if name else "*"
-        yield from _and_tagging(call, "ssm", resource, _named_tags(call), "PutParameter", "AddTagsToResource")
+        yield RequiredAction(action=f"ssm:{call.operation}", resource=resource, context=tags | overwrite)
+        if call.operation == "PutParameter" and tags:
+            yield RequiredAction(action="ssm:AddTagsToResource", resource=resource, context=tags)
 
 
 def _parameter(name: str) -> str:

@@ -167,6 +167,26 @@ def test_a_permission_is_for_one_resource_and_under_its_conditions(member: Calla
         ssm.get_parameters(Names=["/mine/a", "/theirs/a"])
 
 
+@pytest.mark.parametrize("sent", [{}, {"Overwrite": False}])
+def test_who_may_only_create_a_parameter_does_not_overwrite_it(
+    member: Callable[..., Any], cloud: Any, sent: dict[str, bool]
+) -> None:
+    create = {"StringNotEquals": {"ssm:Overwrite": "true"}}
+    mine, name = ARN.format("ssm", "parameter/mine/*"), f"/mine/created-{len(sent)}"
+    ssm = member("ssm", allow("ssm:PutParameter", mine, **create))
+    ssm.put_parameter(Name=name, Value="first", Type="String", **sent)
+    with pytest.raises(ClientError, match="ParameterAlreadyExists"):
+        ssm.put_parameter(Name=name, Value="second", Type="String", **sent)
+    with pytest.raises(ClientError, match="not authorized to perform: ssm:PutParameter"):
+        ssm.put_parameter(Name=name, Value="second", Type="String", Overwrite=True)
+    # And as AWS's own example denies it, whatever else is allowed.
+    denied = {"Effect": "Deny", "Action": "ssm:PutParameter", "Resource": "*"}
+    ssm = member("ssm", allow("ssm:*", "*"), {**denied, "Condition": {"StringEquals": {"ssm:Overwrite": ["true"]}}})
+    ssm.put_parameter(Name=f"{name}-too", Value="first", Type="String", **sent)
+    with pytest.raises(ClientError, match="explicit deny"):
+        ssm.put_parameter(Name=name, Value="second", Type="String", Overwrite=True)
+
+
 def test_a_deny_is_the_last_word(member: Callable[..., Any]) -> None:
     s3 = member("s3", allow("*", "*"), {"Effect": "Deny", "Action": "s3:*", "Resource": "*"})
     with pytest.raises(ClientError, match="explicit deny"):
