@@ -20,7 +20,7 @@ from components.policies.s3_documents import (
     through_s3_condition,
 )
 from components.policies.trail import LOGS_KEY_TAGS
-from components.settings import ResourceKind, Settings
+from components.settings import ResourceKind, SecretStore, Settings
 from components.targets.platform import NewRole
 
 
@@ -147,7 +147,7 @@ def _only_for(arns: Sequence[str], whose: str, statements: Sequence[Statement]) 
 
 
 def keeping_statements(settings: Settings) -> list[Statement]:
-    """Denies whoever makes the bounded principals to change the boundary, to take it away, and to use the key.
+    """Denies whoever makes the bounded principals to change the boundary, to take it away, to use the key or end it.
 
     They hold whatever other policies allow, and whatever the key policy says that a key administrator may rewrite.
     """
@@ -174,7 +174,38 @@ def keeping_statements(settings: Settings) -> list[Statement]:
         {"Sid": "KeepTheBoundary", **deny, "Action": list(_CHANGES_OF_A_POLICY), "Resource": boundary},
         *(of_principals if made else []),
         {"Sid": "NoUseOfTheKey", **deny, "Action": list(OPENING_ACTIONS), "Resource": key["Resource"], **by_tags},
+        *keeping_key_statements(settings),
     ]
+
+
+def keeping_key_statements(settings: Settings) -> list[Statement]:
+    """Denies the deletion of the stored keys and of their versions, and any change of a version.
+
+    So no holder of such a policy can end the last copy of a wrapped key, whatever other policies allow.
+    """
+    stored, versions = stack.stored_key_arns_of(settings), stack.version_arns_of(settings)
+    in_secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
+    deletion = ["secretsmanager:DeleteSecret"] if in_secrets else ["ssm:DeleteParameter", "ssm:DeleteParameters"]
+    change: Statement = (
+        {"Action": list(_CHANGES_OF_A_SECRET)}
+        if in_secrets
+        # https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-policy-conditions.html
+        else {"Action": "ssm:PutParameter", "Condition": {"StringEquals": {"ssm:Overwrite": "true"}}}
+    )
+    return [
+        {"Sid": "KeepTheKeys", "Effect": "Deny", "Action": deletion, "Resource": [*stored, *versions]},
+        {"Sid": "KeepTheVersions", "Effect": "Deny", "Resource": versions, **change},
+    ]
+
+
+_CHANGES_OF_A_SECRET = (
+    "secretsmanager:PutResourcePolicy",
+    "secretsmanager:PutSecretValue",
+    "secretsmanager:RotateSecret",
+    "secretsmanager:UpdateSecret",
+    "secretsmanager:UpdateSecretVersionStage",
+)
+"""The calls that give a secret another value, or somebody else the right to."""
 
 
 _CHANGES_OF_A_POLICY = (

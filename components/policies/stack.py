@@ -86,10 +86,27 @@ def variable_arns_of(settings: Settings, region: str) -> dict[str, str]:
 
     A secret's is without its six random characters; Secrets Manager finds the secret by it.
     """
+    prefix = settings.names.parameter_prefix
+    return {variable: _in_store(settings, f"{prefix}/{variable}", region) for variable in settings.variables}
+
+
+def stored_key_arns_of(settings: Settings) -> list[str]:
+    """The parameters or secrets with the wrapped keys in use, in every Region of the key."""
+    ending = "-??????" if settings.secret_store is SecretStore.SECRETS_MANAGER else ""
+    names = [each.names.stored_data_key for each in settings.of_each_key]
+    return [f"{_in_store(settings, name, region)}{ending}" for region in settings.regions for name in names]
+
+
+def version_arns_of(settings: Settings) -> list[str]:
+    """The entries of all versions of the wrapped keys, in every Region of the key."""
+    folders = [each.names.versions for each in settings.of_each_key]
+    return [_in_store(settings, f"{folder}/*", region) for region in settings.regions for folder in folders]
+
+
+def _in_store(settings: Settings, name: str, region: str) -> str:
     in_secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
     service, kind = ("secretsmanager", "secret:") if in_secrets else ("ssm", "parameter")
-    prefix = f"{kind}{settings.names.parameter_prefix}"
-    return {variable: settings.arn(service, f"{prefix}/{variable}", region=region) for variable in settings.variables}
+    return settings.arn(service, f"{kind}{name}", region=region)
 
 
 @dataclass(frozen=True, kw_only=True)

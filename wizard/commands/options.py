@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wizard.core.clients import Clients, Request
     from wizard.core.ports.run import Offline
 
-POLICIES = ("operator", "boundary", "auditor", "delivery", "documents", "ci", "organization")
+POLICIES = ("operator", "boundary", "auditor", "delivery", "promotion", "documents", "ci", "organization")
 """The policies that `policy` prints."""
 
 

@@ -77,13 +77,10 @@ def measure(name: str, folder: Path) -> Measured:
 
 
 def _whose(thing: str, action: str) -> str:
-    """The sign-in of any user is read, so there is one pattern; a key is used only to read the logs.
-
-    Every secret of the stack is read, those of the variables too.
-    """
+    """The sign-in of any user is read, so there is one pattern; a key is used only to read the logs."""
     if action in SIGN_IN:
         return "users"
-    return LOGS_KEY if action == "kms:Decrypt" else "secrets" if thing == "delivered secrets" else thing
+    return LOGS_KEY if action == "kms:Decrypt" else thing
 
 
 OPENING = frozenset({("documents' buckets", "s3:ListBucket")})

@@ -1,4 +1,4 @@
-"""`policy`: the least IAM policies for operator, auditor and delivery, a boundary, CI's trust, an organization's pair.
+"""`policy`: the least IAM policies for each role, a boundary, CI's trust, an organization's pair.
 
 Reads the answers, the environment and the stack's settings, prints documents, calls no AWS API. The measured
 permissions are in `wizard.core.required_permissions`; the auditor can run status, verify, doctor, review, report, cost.
@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from components.policies import ci, document_buckets, organization
 from components.policies.ci import APPLY_ROLE, GITHUB_AUDIENCE, GITHUB_ISSUER, READ_ROLE
@@ -21,21 +20,17 @@ from components.policies.documents import Policy, policy
 from components.settings.arn import Arn
 from wizard.account.fixes import use_default_subject
 from wizard.commands.options import PolicyOptions
-from wizard.commands.policy import operator
+from wizard.commands.policy import delivery, operator
 from wizard.commands.policy.operator import in_parts, statements_of
 from wizard.core import json_documents
 from wizard.core.errors import MissingAnswers, SetupError, UsageError
 from wizard.core.next_command import Result, Text, shell, wizard
 from wizard.core.ports.run import GitHub, Offline
-from wizard.core.required_permissions.resources import LOGS_KEY, REPLICAS_ELSEWHERE, Setup, resources_of, variables_of
+from wizard.core.required_permissions.resources import LOGS_KEY, REPLICAS_ELSEWHERE, Setup, resources_of
 from wizard.core.required_permissions.table import load, measured_actions, read_elsewhere
 from wizard.inputs.answers_file import read_answers
 from wizard.inputs.registry import by_key
 from wizard.targets.port import deploy_targets
-
-if TYPE_CHECKING:
-    from components.policies.documents import Statement
-
 
 _NO_READERS = ("new keys",)
 REPAIR_READS = (
@@ -116,20 +111,6 @@ def remarks(setup: Setup) -> tuple[str, ...]:
         "kms:Decrypt on the key that encrypts the stack's secrets"
     )
     return tuple(lines)
-
-
-def delivery_policies(setup: Setup) -> Mapping[str, Policy]:
-    return in_parts("EONPRODelivery", setup, _statements(setup))
-
-
-def _statements(setup: Setup) -> Iterator[Statement]:
-    def actions_on(setup: Setup, resource: str) -> set[str]:
-        extra = {action for name, action in read_elsewhere() if name == resource}
-        return measured_actions(setup, "delivery", resource) | extra
-
-    yield from statements_of(setup, known=variables_of(setup.settings), actions_on=actions_on)
-    for target in deploy_targets(setup.settings.deploy_targets):
-        yield from target.redeploy_statements(setup.settings)
 
 
 SUBJECTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -214,6 +195,7 @@ _REMARKS: Mapping[str, Callable[[Setup], tuple[str, ...]]] = {
     "auditor": remarks,
     "documents": documents_remarks,
     "operator": operator.remarks,
+    "promotion": delivery.promotion_remarks,
 }
 
 _REVIEWERS = (
@@ -224,7 +206,8 @@ _REVIEWERS = (
 _OTHERS = {
     "auditor": auditor_policies,
     "boundary": operator.boundary_policies,
-    "delivery": delivery_policies,
+    "delivery": delivery.delivery_policies,
+    "promotion": delivery.promotion_policies,
 }
 
 _ORGANIZATION = wizard("policy", "organization", "--organization", "o-exampleorgid", "--administrators", "ARN")

@@ -9,7 +9,13 @@ from fnmatch import fnmatchcase
 from functools import partial
 
 from components.policies.named_resources import named_resources
-from components.policies.stack import alert_rules_of, other_keys_of, variable_arns_of
+from components.policies.stack import (
+    alert_rules_of,
+    other_keys_of,
+    stored_key_arns_of,
+    variable_arns_of,
+    version_arns_of,
+)
 from components.settings import ObjectLock, ResourceKind, Settings, Target
 from components.targets import vercel
 from components.targets.platform import platforms
@@ -152,25 +158,40 @@ def _stores(setup: Setup) -> dict[str, list[str]]:
     settings = setup.settings
     prefix = settings.names.parameter_prefix
     guide = [arn for name in GUIDES_PARAMETERS for arn in _regional(settings, "ssm", name)]
+    variables = _variables(settings, _others(settings), settings.regions) if settings.uses_store else []
+    records = {name for each in settings.of_each_key for name in (each.names.last_backup, each.names.last_drill)}
     return {
         "guide's parameters": guide if setup.imports else [],
         "parameters": _regional(settings, "ssm", f"parameter{prefix}/*", everywhere=True),
+        "delivered parameters": [] if _in_secrets(settings) else variables,
+        RECORDS: [arn for name in sorted(records) for arn in _regional(settings, "ssm", f"parameter{name}")],
         "secrets": _regional(settings, "secretsmanager", f"secret:{prefix}/*", everywhere=True),
-        "delivered secrets": _variables(settings, _others(settings), settings.regions)
-        if _in_secrets(settings) and settings.uses_store
-        else [],
+        "delivered secrets": variables if _in_secrets(settings) else [],
     }
+
+
+RECORDS = "records of backups"
+"""What `backup` writes; a set-up does not."""
+STORED_KEYS = "stored keys"
+COPIES = "copies of the keys"
+CREATE_ONLY = frozenset({"parameters", COPIES})
+"""The parameters that are created and not overwritten."""
+
+
+def kept_keys_of(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """The stored keys, and the entries of their versions with the folders in which they are listed."""
+    entries = version_arns_of(settings)
+    folders = [] if _in_secrets(settings) else [entry.removesuffix("/*") for entry in entries]
+    return {STORED_KEYS: tuple(stored_key_arns_of(settings)), "versions": (*folders, *entries)}
 
 
 def variables_of(settings: Settings) -> dict[str, tuple[str, ...]]:
     """The variables that a delivery reads and writes, and the keys, which it only reads.
 
-    A stored key is written only to other Regions.
+    A stored key is only created, in other Regions.
     """
-    written = [
-        *_variables(settings, _others(settings), settings.regions),
-        *_variables(settings, settings.wrapped_keys, settings.replica_regions),
-    ]
+    written = _variables(settings, _others(settings), settings.regions)
+    copies = _variables(settings, settings.wrapped_keys, settings.replica_regions)
     elsewhere = _replicas_elsewhere(settings)
     return {
         "account": ("*",),
@@ -179,6 +200,7 @@ def variables_of(settings: Settings) -> dict[str, tuple[str, ...]]:
         **({REPLICAS_ELSEWHERE: tuple(elsewhere)} if elsewhere else {}),
         "variables": tuple(_variables(settings, settings.variables, settings.regions)),
         **({"delivered variables": tuple(written)} if settings.uses_store else {}),
+        **({COPIES: tuple(copies)} if settings.uses_store and copies else {}),
     }
 
 

@@ -17,7 +17,17 @@ from components.policies.stack import other_keys_of, trail_arn_of
 from components.settings import ResourceKind, Settings
 from components.settings.arn import Arn
 from components.targets.platform import platforms
-from wizard.core.required_permissions.resources import FEATURES, LOGS_KEY, REPLICAS_ELSEWHERE, Setup, resources_of
+from wizard.core.required_permissions.resources import (
+    CREATE_ONLY,
+    FEATURES,
+    LOGS_KEY,
+    RECORDS,
+    REPLICAS_ELSEWHERE,
+    STORED_KEYS,
+    Setup,
+    kept_keys_of,
+    resources_of,
+)
 
 TABLE = Path(__file__).with_name("measured.json")
 
@@ -194,10 +204,17 @@ def condition_of(setup: Setup, resource: str, action: str) -> dict[str, Any]:
             },
             "StringLike": {"kms:EncryptionContext:aws:s3:arn": settings.arn("s3", f"{settings.names.trail_bucket}/*")},
         }
+    if action == "ssm:PutParameter" and resource in CREATE_ONLY:
+        # A request without the key overwrites nothing either.
+        # https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-policy-conditions.html
+        return {"StringNotEquals": {OVERWRITE: "true"}}
     if action == "sns:Subscribe":
         return {"StringEquals": {"sns:Protocol": "email", "sns:Endpoint": list(settings.alert_emails)}}
     return {}
 
+
+OVERWRITE = "ssm:Overwrite"
+"""The condition key of PutParameter: whether the request may replace the value of a parameter that exists."""
 
 _OF_OTHERS = ("existing application role", "existing application user", "existing execution role")
 """Principals that the stack did not make, and does not bound."""
@@ -229,9 +246,20 @@ def required(settings: Settings, caller_arn: str) -> tuple[RequiredPermission, .
     return tuple(_required(setup))
 
 
+def required_to_replace(settings: Settings) -> tuple[RequiredPermission, ...]:
+    """What `policy promotion` grants on the stored keys of these settings, as the requests of a replacement."""
+    setup, resource = Setup(settings=settings, operator=""), STORED_KEYS
+    actions = measured_actions(setup, "promotion", resource)
+    return tuple(
+        RequiredPermission(actions=(action,), resource=arn, region=region, context=_context(setup, resource, action))
+        for arn, region in _requests(setup, resource, kept_keys_of(settings)[resource], sorted(actions))
+        for action in sorted(actions)
+    )
+
+
 def _required(setup: Setup) -> Iterator[RequiredPermission]:
     for resource, arns in resources_of(setup).items():
-        if resource == REPLICAS_ELSEWHERE:
+        if resource in (REPLICAS_ELSEWHERE, RECORDS):
             continue
         by_context: dict[str, list[str]] = {}
         for action in sorted(operator_actions(setup, resource) - UNCHECKED):
@@ -265,6 +293,8 @@ def _context(setup: Setup, resource: str, action: str) -> dict[str, str]:
         # The others are about what a new resource does not have.
         if operator in _SENT and key != "aws:RequestedRegion"
     }
+    if action == "ssm:PutParameter":
+        values[OVERWRITE] = str(resource not in CREATE_ONLY).lower()
     position = -1 if resource in _READERS else 0
     return {key: value if isinstance(value, str) else value[position] for key, value in values.items()}
 

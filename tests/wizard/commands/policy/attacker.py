@@ -34,6 +34,8 @@ from tests.wizard.commands.policy.attacks import (
     ATTACHING,
     BECOME,
     CREDENTIALS,
+    DESTROY,
+    DESTROYING,
     ELSEWHERE,
     END,
     ENDING,
@@ -273,6 +275,10 @@ class Account:
                     yield END, f"{action} of {harm.of}"
                 elif any(self.may(arn, action, each) for each in self.resources.get(harm.of, ())):
                     yield END, action
+        for copy, resource in self._copies():
+            for action, context in DESTROYING:
+                if self.may(arn, action, resource, context):
+                    yield DESTROY, f"{action} of {copy}"
         for action, rest, context in RULES:
             if self.may(arn, action, self.settings.arn("iam", self._filled(rest)), self._context(context)):
                 yield RULE, action
@@ -309,6 +315,20 @@ class Account:
                 "secretsmanager:GetSecretValue",
                 settings.arn("secretsmanager", f"secret:{name}-AbCdEf", region=settings.region),
             )
+
+    def _copies(self) -> Iterator[tuple[str, str]]:
+        """Where the wrapped keys are, in each Region, by the kind of the copy."""
+        in_secrets = self.settings.secret_store == "secrets-manager"
+        service, form = ("secretsmanager", "secret:{}-AbCdEf") if in_secrets else ("ssm", "parameter{}")
+        for each in self.settings.of_each_key:
+            names = {
+                "the stored key": each.names.stored_data_key,
+                "a version": f"{each.names.versions}/0123456789abcdef",
+                "a new version": f"{each.names.versions}/new/1",
+            }
+            for copy, name in names.items():
+                for region in self.settings.regions:
+                    yield copy, self.settings.arn(service, form.format(name), region=region)
 
     def _filled(self, text: str) -> str:
         settings = self.settings

@@ -56,12 +56,30 @@ SERVICES: Mapping[str, tuple[str, ...]] = {
 
 # --- what counts as harm
 
-READ, BECOME, END, RULE = (
+READ, BECOME, END, RULE, DESTROY = (
     "read a data key",
     "become the application",
     "end trail, logs, alerts or lock",
     "rule the account",
+    "destroy the data key",
 )
+DESTROYING: tuple[tuple[str, Context], ...] = (
+    ("ssm:PutParameter", {"ssm:overwrite": ("true",)}),
+    ("ssm:DeleteParameter", {}),
+    ("ssm:DeleteParameters", {}),
+    *(
+        (f"secretsmanager:{action}", {})
+        for action in (
+            "PutSecretValue",
+            "UpdateSecret",
+            "UpdateSecretVersionStage",
+            "RotateSecret",
+            "PutResourcePolicy",
+            "DeleteSecret",
+        )
+    ),
+)
+"""On a copy of a wrapped key: a hundred times more, and the store's history has nothing else either."""
 READING = ("kms:Decrypt", "kms:ReEncryptFrom")
 GIVING = ("kms:PutKeyPolicy", "kms:CreateGrant")
 """On a key: a principal of another account can then decrypt."""

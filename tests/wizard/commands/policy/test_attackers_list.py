@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from components import policies
-from components.policies import ci
+from components.policies import ci, stack
 from components.policies.boundary import application_statement, boundary_arn_of, boundary_of
 from components.policies.evaluation.statements import Request, match_statement
 from components.policies.named_resources import ROLE, USER, named_resources
@@ -21,8 +21,8 @@ from tests.linters.configurations import configurations
 from tests.onboarding.deployment import CALLER
 from tests.wizard.commands.policy import attacker, attacks
 from tests.wizard.commands.policy.attacker import Answer, Holder
-from tests.wizard.commands.policy.attacks import BECOME, END, READ, RULE
-from wizard.commands.policy import command, operator
+from tests.wizard.commands.policy.attacks import BECOME, DESTROY, END, READ, RULE
+from wizard.commands.policy import command, delivery, operator
 from wizard.core.required_permissions.resources import Setup
 
 ACCOUNT = "123456789012"
@@ -141,8 +141,15 @@ LIMITS: tuple[Limit, ...] = (
         permits={BECOME: ("act as it",), END: ("cloudtrail:UpdateTrail",)},
     ),
     Limit(
+        name="a promotion replaces the stored key",
+        of=lambda held: held.kind == "promotion",
+        permits={
+            DESTROY: ("ssm:PutParameter of the stored key", "secretsmanager:PutSecretValue of the stored key"),
+        },
+    ),
+    Limit(
         name="who deploys the application runs as it",
-        of=lambda held: held.kind == "delivery",
+        of=lambda held: held.kind in ("delivery", "promotion"),
         permits={BECOME: ("act as it",), RULE: REMAKES},
     ),
 )
@@ -163,6 +170,7 @@ def every_settings() -> dict[str, Settings]:
         ),
         "an ECS service": ("ecs", {"ecs_cluster": "clinic", "ecs_service": "portal"}),
         "e-mails": ("vercel", {"alert_emails": ("security@clinic.example",)}),
+        "a hash key": ("ecs-secrets-manager", {"hash_key": True}),
     }
     return examples | {
         name: Settings.read({**examples[example].model_dump(), **change}) for name, (example, change) in changes.items()
@@ -194,21 +202,46 @@ def holdings() -> Iterator[Holding]:
         documents = (*operator.policies_of(setup).values(), more_for(others))
         yield Holding(name=f"{name}, operator with more", settings=others, who=OPERATOR, documents=documents)
         setup = Setup(settings=others, operator=READER)
-        for kind, printed in (("auditor", command.auditor_policies), ("delivery", command.delivery_policies)):
+        for kind, printed in PRINTED.items():
             documents = tuple(printed(setup).values())
             yield Holding(name=f"{name}, {kind}", settings=others, who=READER, documents=documents, kind=kind)
+        documents = (*delivery.promotion_policies(setup).values(), policies.policy(more_on_copies(others)))
+        yield Holding(
+            name=f"{name}, promotion with more", settings=others, who=READER, documents=documents, kind="promotion"
+        )
+
+
+PRINTED: Mapping[str, Callable[[Setup], Mapping[str, Any]]] = {
+    "auditor": command.auditor_policies,
+    "delivery": delivery.delivery_policies,
+    "promotion": delivery.promotion_policies,
+}
+"""Every policy besides the operator's. `boundary` and `organization` give nothing, `ci` prints trusts, and who has
+`documents` opens the documents (`test_documents.py`).
+"""
 
 
 def more_for(settings: Settings) -> Any:
-    """What another policy of an operator may allow by mistake: to change boundaries, and to use the key."""
+    """What another policy may allow by mistake: to change boundaries, to use the key, to end what is kept of it."""
     made = [row.arn for row in named_resources(settings) if row.is_made and row.type in (ROLE, USER)]
     return policies.policy(
         [
             {"Effect": "Allow", "Action": "iam:*PolicyVersion", "Resource": boundary_arn_of(settings)},
             {"Effect": "Allow", "Action": "iam:*PermissionsBoundary", "Resource": made},
             {**application_statement(settings), "Action": "kms:Decrypt"},
+            *more_on_copies(settings),
         ]
     )
+
+
+def more_on_copies(settings: Settings) -> list[Any]:
+    """The end of everything that is kept of the wrapped keys, but for another value of the stored ones."""
+    stored, versions = stack.stored_key_arns_of(settings), stack.version_arns_of(settings)
+    store = "secretsmanager" if ":secretsmanager:" in stored[0] else "ssm"
+    return [
+        {"Effect": "Allow", "Action": f"{store}:Delete*", "Resource": stored},
+        {"Effect": "Allow", "Action": f"{store}:*", "Resource": versions},
+    ]
 
 
 HOLDINGS = {holding.name: holding for holding in holdings()}

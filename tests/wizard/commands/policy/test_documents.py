@@ -52,6 +52,8 @@ def test_who_moves_documents_uses_the_key_through_s3_for_these_buckets_only() ->
     for action in ("s3:PutObject", "s3:DeleteObject", "s3:PutBucketPolicy", "s3:BypassGovernanceRetention"):
         assert not is_allowed(document, action, objects), action
     assert not is_allowed(document, "s3:GetObject", "arn:aws:s3:::another/scan")
+    actions = {action for statement in document["Statement"] for action in statement["Action"]}
+    assert {action.partition(":")[0] for action in actions} == {"kms", "s3"}, "no stored key is in its reach"
 
 
 def test_what_is_added_to_a_bucket_s_policy_refuses_every_other_encryption() -> None:
