@@ -21,7 +21,7 @@ from wizard.core.models.access import PolicyFinding, PolicyFindingKind, PolicyJu
 from wizard.core.models.account import Identity, PermissionsFact, Principal, QuotaFact
 from wizard.core.models.delivery import Simulation
 from wizard.core.next_command import Command, shell
-from wizard.core.required_permissions.table import RequiredPermission, required
+from wizard.core.required_permissions.table import RequiredPermission, required, required_to_replace
 from wizard.core.retry import MAX_PARALLEL
 
 
@@ -76,6 +76,14 @@ class Permissions(SessionClient):
             # The policy of a manually created key says so; the set-up replaces that policy.
             unknown = unknown | {MAKE_DATA_KEY}
             why = [*why, f"the present policy of the key {settings.names.alias} does not allow it"]
+        return PermissionsFact(denied=tuple(sorted(denied)), unknown=tuple(sorted(unknown)), why_unknown="; ".join(why))
+
+    def check_replacement(self, settings: Settings) -> PermissionsFact:
+        """Check by IAM's simulator whether the caller may replace the stored keys (`policy promotion`)."""
+        caller = identify(self._session)
+        if Principal(arn=caller.principal_arn).kind == "root":
+            return PermissionsFact()
+        denied, unknown, why = _simulate_all(self._session, caller, required_to_replace(settings))
         return PermissionsFact(denied=tuple(sorted(denied)), unknown=tuple(sorted(unknown)), why_unknown="; ".join(why))
 
 

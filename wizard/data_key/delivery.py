@@ -192,10 +192,13 @@ def _key_rotations(aws: AwsClient, outputs: Outputs) -> dict[str, KeyRotation]:
     return {arn: aws.with_region(Arn.parse(arn).region).key_rotation for arn in outputs.key_arns}
 
 
-def keep_versions(key_rotations: Mapping[str, KeyRotation], settings: Settings, *, at: datetime) -> None:
+def keep_versions(
+    key_rotations: Mapping[str, KeyRotation], settings: Settings, *, at: datetime, repairs: bool = False
+) -> None:
     """Give every version an entry in every Region: the stored data key too, and what one Region lacks.
 
-    `key_rotations` has each Region by the ARN of the key there. An existing entry stays unchanged.
+    `key_rotations` has each Region by the ARN of the key there. An existing entry stays unchanged, unless it has
+    another value than its name says, and this run `repairs` it.
     """
     versions = {
         key_arn: {version.fingerprint: version for version in key_rotation.versions(settings)}
@@ -219,6 +222,7 @@ def keep_versions(key_rotations: Mapping[str, KeyRotation], settings: Settings, 
                     at=version.kept_at or at,
                     same_as=version.same_as,
                     was_current=version.was_current and not version.current,
+                    repairs=repairs,
                 )
 
 

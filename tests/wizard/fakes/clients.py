@@ -648,6 +648,10 @@ class FakeAwsClient:
         why = "the policy simulator may not be asked" if self.unknown_rights else ""
         return PermissionsFact(denied=self.lacking, unknown=self.unknown_rights, why_unknown=why)
 
+    def check_replacement(self, settings: Settings) -> PermissionsFact:
+        self._call("check_replacement")
+        return PermissionsFact(denied=self.lacking)
+
     def check_quotas(self, settings: Settings) -> tuple[QuotaFact, ...]:
         self._call("check_quotas")
         return self.quotas

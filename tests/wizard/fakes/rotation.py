@@ -111,6 +111,7 @@ class FakeKeyRotation:
         at: datetime,
         same_as: str | None = None,
         was_current: bool = False,
+        repairs: bool = False,
     ) -> DataKeyVersion:
         self._call("keep", wrapped.fingerprint)
         self.entries.setdefault(

@@ -5,6 +5,7 @@ Reads through the facts. No value is shown; the fixing commands restore a kept v
 
 import platform
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from components.settings import SecretStore
@@ -12,7 +13,7 @@ from wizard.account import codes, fixes
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.principal import RESTART, organization_denies
 from wizard.account.notices import Judgement, Notice, judgement, needed
-from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey, input_variable, read_from_application
+from wizard.core.data_key import MalformedDataKey, WrappedDataKey, input_variable, read_from_application
 from wizard.core.errors import DataKeyConflict, SetupError, known_or
 from wizard.core.models.access import FormerText, VariableEntry
 from wizard.core.models.account import KeyFact
@@ -25,7 +26,7 @@ from wizard.targets.port import DeployTarget, deploy_targets
 
 codes.declare(
     "stored-key-missing data-key-not-created stored-key-tag-changed stored-key-malformed stored-key-replaced"
-    " stored-key-of-another-kms-key",
+    " stored-key-of-another-kms-key stored-key-overwritten",
     after="target-missing",
 )
 codes.declare("data-key-wrong-length unwrap-failed data-key-version-lost", after="stored-key-replica-differs")
@@ -92,8 +93,7 @@ def _recovery(facts: StackFacts) -> tuple[Command, str] | None:
 
     In this order: its versions, a replica's Region, the history of the versions, the target, the last backup.
     """
-    copy, variable = facts.data_key_copy, _vercel_variable(facts)
-    in_use = _on_vercel(variable)
+    copy, in_use = facts.data_key_copy, _on_vercel(_vercel_variable(facts))
     if isinstance(copy, StoredDataKey):
         in_use = copy.wrapped.fingerprint
     versions = facts.versions
@@ -108,25 +108,38 @@ def _recovery(facts: StackFacts) -> tuple[Command, str] | None:
         return fixes.wizard(facts, "restore"), f"restore the one that the application has: {', '.join(candidates)}"
     if isinstance(copy, StoredDataKey):
         return fixes.push(facts), f"copies {in_use} back, which the Region of a replica has"
-    altered = facts.once("altered", lambda: facts.aws.key_rotation.altered(facts.settings))
-    for entry in known_or(altered, ()):
-        fingerprint, former = _version_of(entry), _former(facts, entry)
-        if fingerprint in former and in_use in (None, fingerprint):
-            return _from_history(facts, entry, former, fingerprint), "puts the version back; then ask doctor again"
-    from_target = fixes.wizard(facts, "restore", "--from-target", "--confirm", facts.stack)
-    if variable is not None and _fingerprint(variable.value):
-        return from_target, ""
-    backup, advice = _from_backup(facts, in_use)
-    if backup:
-        return backup, advice
+    command, advice = _elsewhere(facts, in_use)
+    if command:
+        return command, advice
     is_known = in_use or advice or isinstance(versions, SetupError)
     if not is_known and not _was_delivered(facts):
         return None
-    variable_name = facts.settings.names.variable
-    return chain(read_from_application(variable_name), from_target), advice or (
+    return _from_application(facts), advice or (
         "no version and no backup is known: the running application has the only copy; take the value of "
-        f"{variable_name} from its environment, and do not redeploy it before"
+        f"{facts.settings.names.variable} from its environment, and do not redeploy it before"
     )
+
+
+def _elsewhere(facts: StackFacts, fingerprint: str | None) -> tuple[Command, str]:
+    """The command and the advice for a copy of that data key, or of any, that is neither stored nor kept.
+
+    In this order: the history of the versions, the target, the last backup; no command where there is none.
+    """
+    altered = facts.once("altered", lambda: facts.aws.key_rotation.altered(facts.settings))
+    for entry in known_or(altered, ()):
+        version, former = _version_of(entry), _former(facts, entry)
+        if version in former and fingerprint in (None, version):
+            return _keep_lost(facts), "keeps the version again; then ask doctor again"
+    variable = _vercel_variable(facts)
+    shown = _fingerprint(variable.value) if variable else None
+    if shown and fingerprint in (None, shown):
+        return fixes.wizard(facts, "restore", "--from-target", "--confirm", facts.stack), ""
+    return _from_backup(facts, fingerprint)
+
+
+def _from_application(facts: StackFacts) -> Command:
+    from_target = fixes.wizard(facts, "restore", "--from-target", "--confirm", facts.stack)
+    return chain(read_from_application(facts.settings.names.variable), from_target)
 
 
 @judgement("data-key-stored")
@@ -149,17 +162,12 @@ def check_versions(facts: StackFacts) -> Iterator[Notice]:
 
 
 def _lost_version(facts: StackFacts, entry: str, in_use: str) -> Notice:
-    fingerprint, former, last = _version_of(entry), _former(facts, entry), facts.last_backup
-    # The name of a new data key, which is not in use yet, is a number.
-    known = [fingerprint] if FINGERPRINT.fullmatch(fingerprint) else [*former][-1:]
+    fingerprint, last = _version_of(entry), facts.last_backup
     command, advice = NO_COMMAND, ""
-    if known and known[0] in former:
-        command = _from_history(facts, entry, former, known[0])
-    elif fingerprint == in_use:
-        words = ("--version", fingerprint, "--confirm", facts.stack, "--no-redeploy")
-        command, advice = fixes.wizard(facts, "restore", *words), "the stored data key is a copy of it"
-    elif fingerprint in _former(facts):
-        command, advice = fixes.wizard(facts, "restore", "--versions-only"), "the store's history has its value"
+    if fingerprint == in_use:
+        command, advice = _checked(facts, fingerprint), "the stored data key is a copy of it"
+    elif fingerprint in {*_former(facts), *_former(facts, entry)}:
+        command, advice = _keep_lost(facts), "the store's history has its value"
     elif isinstance(last, LastBackup) and fingerprint in (last.fingerprint, *last.versions):
         # Nothing that the backup has replaces the data key in use.
         command, advice = _from_place(facts, last, "--versions-only")
@@ -170,6 +178,52 @@ def _lost_version(facts: StackFacts, entry: str, in_use: str) -> Notice:
         command=command,
         advice=advice or ("" if command else "no copy of it is known here: look for it in every backup"),
     )
+
+
+@judgement("data-key-stored")
+def check_overwrites(facts: StackFacts) -> Iterator[Notice]:
+    """Whether somebody else has written to the stored data key, or to an entry of a version, and put it back."""
+    stored = facts.stored_data_key
+    if not isinstance(stored, StoredDataKey):
+        return  # Reported by check_stored_data_key.
+    name, in_use = facts.settings.names.stored_data_key, stored.wrapped.fingerprint
+    overwrites = stored.overwrites
+    if overwrites is None:
+        # An earlier version of this program replaced it, or somebody else did: the values that it had tell.
+        overwrites = 0 if stored.version == 1 else _unexplained(facts)
+    versions = [version for version in known_or(facts.versions, ()) if version.overwrites]
+    if overwrites:
+        yield _overwritten(name, overwrites, _checked(facts, in_use))
+    for version in versions:
+        command = _checked(facts, in_use) if version.fingerprint == in_use else _keep_lost(facts)
+        yield _overwritten(version.parameter, version.overwrites, command)
+    if not overwrites and not versions:
+        yield Notice.good(f"nobody but this program has written to {name}, or to a version of it")
+
+
+def _unexplained(facts: StackFacts) -> int:
+    """How many former values of the stored data key were no data key in use, or the same as the one before."""
+    name, store = facts.settings.names.stored_data_key, facts.settings.secret_store
+    history = facts.once(f"history {name}", lambda: facts.access_diagnostics.history(name, store))
+    values = [_fingerprint(former.text) for former in needed(f"the former values of {name}", history)]
+    ours = {version.fingerprint for version in known_or(facts.versions, ()) if version.was_current}
+    return sum(value not in ours or value == before for before, value in zip([None, *values], values, strict=False))
+
+
+def _overwritten(name: str, overwrites: int, command: Command) -> Notice:
+    times = "once" if overwrites == 1 else f"{overwrites} times"
+    return Notice.wrong(
+        "stored-key-overwritten",
+        what=f"somebody else has written to {name}, at least {times}; its value is right again",
+        why="who can overwrite it can end it: a hundred values later the store's history has nothing else either",
+        command=command,
+        advice="checks it, and records that; who wrote it: aws cloudtrail lookup-events",
+    )
+
+
+def _checked(facts: StackFacts, in_use: str) -> Command:
+    """The command that stores the data key in use where it is not, and records that it was checked."""
+    return fixes.wizard(facts, "restore", "--version", in_use, "--confirm", facts.stack, "--no-redeploy")
 
 
 def _version_of(entry: str) -> str:
@@ -216,8 +270,8 @@ def _conflict(facts: StackFacts, conflict: DataKeyConflict) -> Notice:
             "stored-key-malformed",
             what=f"the value of {name} is not a wrapped data key: somebody overwrote it",
             why=f"{_lost(facts)}; running instances keep their key until they restart",
-            command=(command := _back(facts, version, former)),
-            advice=RESTART if command else _backup_advice(facts),
+            command=(back := _back(facts, version, former))[0],
+            advice=_advice(facts, *back),
         )
     if tuple(former) == (stored.wrapped.fingerprint,):
         return Notice.wrong(
@@ -230,8 +284,8 @@ def _conflict(facts: StackFacts, conflict: DataKeyConflict) -> Notice:
         "stored-key-replaced",
         what=f"{name} is the data key {stored.wrapped.fingerprint}, but its tag names {tagged}",
         why="somebody overwrote it with another data key; the right one does not decrypt the records of that one",
-        command=(command := _back(facts, stored.tagged, former)),
-        advice=RESTART if command else _backup_advice(facts),
+        command=(back := _back(facts, stored.tagged, former))[0],
+        advice=_advice(facts, *back),
     )
 
 
@@ -241,11 +295,7 @@ def restore_previous(facts: StackFacts, now: WrappedDataKey) -> Command:
     before = [name for name in former if name != now.fingerprint] or [
         name for name in sorted(known_or(facts.version_fingerprints, frozenset())) if name != now.fingerprint
     ]
-    back = _back(facts, before[-1] if before else None, former)
-    if any("restore" in words for words in back.calls) or not back:
-        return back
-    # The store's own history has only the value: the tags have to be written again.
-    return chain(back, _tag(facts, WrappedDataKey(value=former[before[-1]].text)))
+    return _back(facts, before[-1] if before else None, former)[0]
 
 
 def _tag(facts: StackFacts, wrapped: WrappedDataKey) -> Command:
@@ -304,44 +354,38 @@ def _from_place(facts: StackFacts, last: LastBackup, *words: str) -> tuple[Comma
     return NO_COMMAND, f"{made} is the file {quoted(name)} of the machine {quoted(where)}: copy it here, and restore it"
 
 
-def _backup_advice(facts: StackFacts) -> str:
-    return _from_backup(facts, None)[1] or Text(
+def _advice(facts: StackFacts, command: Command, advice: str) -> str:
+    if command:
+        return advice or RESTART
+    return advice or Text(
         "no version of the data key is known here; restore it from a backup: ",
         fixes.wizard(facts, "restore", "--from-backup", "FILE", "--confirm", facts.stack),
     )
 
 
-def _back(facts: StackFacts, fingerprint: str | None, former: dict[str, FormerText]) -> Command:
-    """The command that restores that data key: from a kept version, the store's history, or a backup."""
-    if fingerprint is None:
-        return _from_backup(facts, _on_vercel(_vercel_variable(facts)))[0]
-    stored_version = facts.once("kept", lambda: facts.aws.key_rotation.version(facts.settings, fingerprint))
-    if stored_version is not None:
-        return _restore(facts, fingerprint)
-    if fingerprint not in former:
-        return _from_backup(facts, fingerprint)[0]
-    return _from_history(facts, facts.settings.names.stored_data_key, former, fingerprint)
+def _back(facts: StackFacts, fingerprint: str | None, former: dict[str, FormerText]) -> tuple[Command, str]:
+    """The command that restores that data key, and an advice.
+
+    In this order: its version, the store's history, a replica's Region, and what `_elsewhere` has.
+    """
+    fingerprint = fingerprint or _on_vercel(_vercel_variable(facts))
+    if fingerprint is not None:
+        if any(version.fingerprint == fingerprint for version in known_or(facts.versions, ())):
+            return _restore(facts, fingerprint), ""
+        if fingerprint in former:
+            return chain(_keep_lost(facts), _restore(facts, fingerprint)), ""
+    for region in facts.outputs.replica_regions if facts.outputs else ():
+        regional = facts.aws.with_region(region).key_rotation
+        versions = facts.once(f"versions in {region}", partial(regional.versions, facts.settings))
+        for version in known_or(versions, ()):
+            if version.fingerprint == fingerprint or (fingerprint is None and version.current):
+                return _restore(facts, version.fingerprint), f"{region} has a copy"
+    return _elsewhere(facts, fingerprint)
 
 
-def _from_history(facts: StackFacts, name: str, former: dict[str, FormerText], fingerprint: str) -> Command:
-    """The command that makes a former value of the parameter or secret its value again."""
-    version = former[fingerprint].version
-    if facts.settings.secret_store is SecretStore.SECRETS_MANAGER:
-        moved = ("--version-stage", "AWSCURRENT", "--move-to-version-id", version)
-        current = [value.version for value in former.values() if value.version != version]
-        away = ("--remove-from-version-id", current[-1]) if current else ()
-        return fixes.aws(facts, "secretsmanager", "update-secret-version-stage", "--secret-id", name, *moved, *away)
-    # Through a temporary file: the wrapped key must not be in a command line.
-    query = f"Parameters[?Version==`{version}`].{{Name: Name, Value: Value, Type: Type}} | [0]"
-    read = fixes.aws(
-        facts,
-        *("ssm", "get-parameter-history", "--name", name, "--with-decryption", "--query", query, "--output", "json"),
-    )
-    write = fixes.aws(facts, "ssm", "put-parameter", "--overwrite")
-    return Command(
-        *("version=$(mktemp) && ", read, ' > "$version" && ', write),
-        ' --cli-input-json "file://$version" && rm "$version"',
-    )
+def _keep_lost(facts: StackFacts) -> Command:
+    """The command that keeps again what the store's history has of lost versions."""
+    return fixes.wizard(facts, "restore", "--versions-only")
 
 
 def _restore(facts: StackFacts, fingerprint: str) -> Command:
@@ -502,4 +546,4 @@ def _failed(facts: StackFacts, arn: str, result: ChildResult, stored: StoredData
 
 
 ACCESS_CHECKS: tuple[Judgement, ...] = (check_decryption, check_stored_data_key)
-OTHER_CHECKS: tuple[Judgement, ...] = (check_versions, check_check_values)
+OTHER_CHECKS: tuple[Judgement, ...] = (check_versions, check_overwrites, check_check_values)

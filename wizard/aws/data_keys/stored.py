@@ -149,6 +149,7 @@ def read_stored_data_key(store: stores.Store, name: str) -> StoredDataKey | None
         wrapped=stores.with_check_value(wrapped, tags),
         key_arn=tags.get(key_arn_tag),
         version=stored.version,
+        overwrites=stores.overwrites_of(stored, wrapped, tags),
         store=store.kind,
         type=stored.type,
     )

@@ -26,6 +26,10 @@ NEXT_KEY_ARN_TAG = "eonpro:next-key-arn"
 NEXT_FINGERPRINT_TAG = "eonpro:next-fingerprint"
 """The value that a replacement in progress is about to write (`wizard.aws.data_keys.versions`). Until it has ended, the
 old and the new value are both right."""
+VERSION_TAG = "eonpro:version"
+"""The number of the parameter's version, or the id of the secret's, that this program stored or checked last: a later
+one is somebody else's.
+"""
 CHECK_VALUE_TAG = "eonpro:key-check-value"
 CREATED_BY_TAG = "eonpro:made-by"
 CREATED_BY = "eonpro-kms wizard"
@@ -71,10 +75,26 @@ class StoredValue:
     value: str = field(repr=False)
     """Empty where it is not text, or where the name exists without a value."""
     version: int = 1
+    id: str = "1"
+    """The version of a parameter, the id of a secret's value."""
     type: str = ""
     """The parameter's type; a secret has none."""
     at: datetime | None = None
     """UTC; when the store got this value."""
+
+
+def overwrites_of(stored: StoredValue, wrapped: WrappedDataKey | None, tags: Mapping[str, str]) -> int | None:
+    """How often somebody else has stored a value since this program did; None where the tags do not say.
+
+    At least: of a secret, whose values have no numbers, 1 stands for any number.
+    """
+    mark = tags.get(VERSION_TAG)
+    if mark is None:
+        return None
+    if mark == stored.id or (wrapped is not None and tags.get(NEXT_FINGERPRINT_TAG) == wrapped.fingerprint):
+        return 0
+    is_counted = mark.isdecimal() and stored.id.isdecimal()
+    return max(1, int(stored.id) - int(mark)) if is_counted else 1
 
 
 class Store(Protocol):
@@ -191,7 +211,7 @@ class ParameterStore(_OfSession):
             Tier="Standard",
             Overwrite=False,
             Description=description,
-            Tags=_pairs(tags),
+            Tags=_pairs({**tags, VERSION_TAG: "1"} if secret else tags),
         )
         self._existing.add((self.session.region, name))
         return answer is not None
@@ -253,6 +273,7 @@ def _values(parameters: Iterable[Mapping[str, Any]]) -> Mapping[str, StoredValue
             value=str(entry["Value"]),
             type=str(entry["Type"]),
             version=int(entry["Version"]),
+            id=str(entry["Version"]),
             at=utc(entry.get("LastModifiedDate")),
         )
         for entry in parameters
@@ -279,7 +300,8 @@ class SecretsManager(_OfSession):
         with self._reporting_deletion(name):
             answer = self.session.find(_SERVICE, "GetSecretValue", absent=_ABSENT, SecretId=name)
         if answer is not None:
-            return StoredValue(value=str(answer.get("SecretString") or ""), at=utc(answer.get("CreatedDate")))
+            text, id = str(answer.get("SecretString") or ""), str(answer.get("VersionId") or "")
+            return StoredValue(value=text, id=id, at=utc(answer.get("CreatedDate")))
         # A secret without a current value gets the same answer as a missing one, but its name exists.
         described = self._describe(name)
         if described is None:
@@ -303,6 +325,9 @@ class SecretsManager(_OfSession):
 
         Raises ResourceError when a secret of that name is scheduled for deletion.
         """
+        # The same token for all tries of this call: a repeat after a lost answer creates no second secret. It is the id
+        # of the secret's value.
+        token = str(uuid4())
         with self._reporting_deletion(name):
             answer = self.session.find(
                 _SERVICE,
@@ -310,10 +335,9 @@ class SecretsManager(_OfSession):
                 absent=("ResourceExistsException",),
                 Name=name,
                 SecretString=value,
-                # The same token for all tries of this call: a repeat after a lost answer creates no second secret.
-                ClientRequestToken=str(uuid4()),
+                ClientRequestToken=token,
                 Description=description,
-                Tags=_pairs(tags),
+                Tags=_pairs({**tags, VERSION_TAG: token} if secret else tags),
             )
         self._await(name)
         return answer is not None

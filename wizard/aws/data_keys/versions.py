@@ -20,16 +20,18 @@ from wizard.aws.data_keys.stores import (
     NEXT_FINGERPRINT_TAG,
     NEXT_KEY_ARN_TAG,
     READ_BACK_SECONDS,
+    VERSION_TAG,
     Store,
     StoredValue,
     check_value_tag,
     description_of,
+    overwrites_of,
     read_with_tags,
     with_check_value,
 )
 from wizard.core import retry
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
-from wizard.core.errors import DataKeyConflict
+from wizard.core.errors import DataKeyConflict, PermissionDenied
 from wizard.core.models.rotation import DataKeyVersion, StoredKey, VersionOrigin
 from wizard.core.next_command import Command, wizard
 from wizard.core.retry import Reason
@@ -85,6 +87,7 @@ class DataKeyVersions:
             key_arn=key_arn,
             tagged=tagged,
             at=stored.at,
+            overwrites=overwrites_of(stored, wrapped, tags),
         )
 
     def versions(self) -> tuple[DataKeyVersion, ...]:
@@ -99,7 +102,7 @@ class DataKeyVersions:
             if not self._is_place(name) or wrapped.fingerprint not in fingerprints
         }
         entries = together(
-            *(partial(self._entry, name, wrapped, stored_key, at=listing[name].at) for name, wrapped in counted.items())
+            *(partial(self._entry, name, wrapped, stored_key, listing[name]) for name, wrapped in counted.items())
         )
         versions = [replace(entry, kept=not self._is_place(name)) for name, entry in zip(counted, entries, strict=True)]
         if stored_key.wrapped is not None and all(not version.current for version in versions):
@@ -132,7 +135,8 @@ class DataKeyVersions:
 
     def altered(self, *, known: Collection[str] = ()) -> tuple[str, ...]:
         entries = self.store.under(self.folder)
-        lost = {name for name, value in entries.items() if self._named(name, value) is None}
+        # The place of a new data key is not its only copy.
+        lost = {name for name, value in entries.items() if not self._is_place(name) and not self._named(name, value)}
         # A list may not show a new entry yet.
         if missing := sorted({*map(self.name_of, known)} - entries.keys()):
             lost |= {*missing} - self.store.read(missing).keys()
@@ -145,15 +149,8 @@ class DataKeyVersions:
         entry = self.store.read([name]).get(name)
         if entry is not None:
             wrapped = self._named(name, entry)
-            if wrapped is None:
-                raise DataKeyConflict(
-                    f"the {self.store.noun} {name} does not hold the data key that its name says: somebody replaced "
-                    "its value; nothing was overwritten",
-                    Command(
-                        self.store.history_command(name), advice="find out who wrote it, and restore its first version"
-                    ),
-                )
-            return self._entry(name, wrapped, stored_key, at=entry.at)
+            if wrapped is not None:
+                return self._entry(name, wrapped, stored_key, entry)
         if stored_key.wrapped is not None and stored_key.wrapped.fingerprint == fingerprint:
             return _without_entry(stored_key, stored_key.wrapped)
         # A run may have ended after it reserved a new data key, and before that got its entry.
@@ -168,21 +165,22 @@ class DataKeyVersions:
     def _is_place(self, name: str) -> bool:
         return name.startswith(f"{self.folder}/{NEW_FOLDER}/")
 
-    def _entry(
-        self, name: str, wrapped: WrappedDataKey, stored_key: StoredKey, *, at: datetime | None
-    ) -> DataKeyVersion:
-        """`at`: when the store got it. An entry is never overwritten, so that is right where its tag does not say."""
+    def _entry(self, name: str, wrapped: WrappedDataKey, stored_key: StoredKey, stored: StoredValue) -> DataKeyVersion:
+        """The version of an entry; where no tag says when it was kept, that is when the store got its value."""
         tags = self.store.tags(name)
+        overwrites = overwrites_of(stored, wrapped, tags)
         origin = tags.get(ORIGIN_TAG, "")
         return DataKeyVersion(
             wrapped=with_check_value(wrapped, tags),
             key_arn=tags.get(KEY_ARN_TAG),
             parameter=name,
             origin=VersionOrigin(origin) if origin in set(VersionOrigin) else VersionOrigin.UNKNOWN,
-            kept_at=_time(tags.get(KEPT_AT_TAG)) or at,
+            kept_at=_time(tags.get(KEPT_AT_TAG)) or stored.at,
             same_as=tags.get(SAME_AS_TAG) or wrapped.fingerprint,
             current=stored_key.wrapped == wrapped,
             was_current=stored_key.wrapped == wrapped or origin == VersionOrigin.FIRST or REPLACED_AT_TAG in tags,
+            # An entry that an earlier version of this program created has no such tag, and is created once.
+            overwrites=stored.version - 1 if overwrites is None else overwrites,
         )
 
     # --- creating an entry -------------------------------------------------------------------------------------
@@ -196,10 +194,13 @@ class DataKeyVersions:
         at: datetime,
         same_as: str | None = None,
         was_current: bool = False,
+        repairs: bool = False,
     ) -> DataKeyVersion:
         """Create an entry for a version and read it back. The value of an existing entry stays, whoever created it.
 
-        `was_current`: it was the stored data key, and is no longer.
+        `was_current`: it was the stored data key, and is no longer. `repairs`: an entry with another value than its
+        name says gets the right one again. An entry of which this program knows from now on that it has its value is
+        tagged so.
         """
         fingerprint = wrapped.fingerprint
         name = self.name_of(fingerprint)
@@ -210,18 +211,42 @@ class DataKeyVersions:
                 **({REPLACED_AT_TAG: at.isoformat(timespec="seconds")} if was_current else {}),
                 **check_value_tag(wrapped),
             }
-            description = (
-                f"EONPRO PHI {self.names.noun} {fingerprint}, {origin.value}; a kept version. "
-                "Never delete or overwrite: PHI may be lost with it."
-            )
-            self._create(name, wrapped, origin, at, own, description)
+            self._create(name, wrapped, origin, at, own, self._description(wrapped, origin.value))
+        elif repairs:
+            self._repair(name, wrapped, at=at)
         if (entry := self._read_back(name, wrapped)) is None:
             raise DataKeyConflict(
                 f"the {self.store.noun} {name} does not hold the data key {fingerprint}, which its name says; "
                 "nothing was overwritten",
                 Command(self.store.history_command(name), advice="find out what wrote it"),
             )
-        return self._entry(name, wrapped, self.stored_key(), at=entry.at)
+        version = self._entry(name, wrapped, self.stored_key(), entry)
+        if version.overwrites:
+            self.store.tag(name, {VERSION_TAG: entry.id})
+        return replace(version, overwrites=0)
+
+    def _repair(self, name: str, wrapped: WrappedDataKey, *, at: datetime) -> None:
+        """Give the entry its value again. Another data key that is in it gets an entry of its own first."""
+        stored = self.store.read([name])[name]
+        if stored.value == wrapped.value:
+            return
+        other = _wrapped(stored)
+        if other is not None and not self.store.read([self.name_of(other.fingerprint)]):
+            self.keep(other, key_arn=None, origin=VersionOrigin.UNKNOWN, at=at)
+        try:
+            self.store.overwrite(name, wrapped.value, stored, description=self._description(wrapped, "restored"))
+        except PermissionDenied as error:
+            raise PermissionDenied(
+                f"{name} has another value than its name says, and the caller may not replace it: no printed policy "
+                f"allows that; nothing was changed ({error.message})",
+                "run the same command as an administrator of the account",
+            ) from error
+
+    def _description(self, wrapped: WrappedDataKey, origin: str) -> str:
+        return (
+            f"EONPRO PHI {self.names.noun} {wrapped.fingerprint}, {origin}; a kept version. "
+            "Never delete or overwrite: PHI may be lost with it."
+        )
 
     def _create(
         self,
@@ -245,7 +270,7 @@ class DataKeyVersions:
         """Reserve the one place for a data key that is not in use yet. Returns the key in that place.
 
         The places are numbered and create-only: of two machines that do this at once, the later one gets the key of the
-        earlier one. A place whose data key was current once is used up, and the next number follows.
+        earlier one. A place whose data key was current once, or that has none, is used up, and the next number follows.
         """
         number = 0
         while True:
@@ -257,19 +282,17 @@ class DataKeyVersions:
             existing = self._read_place(name)
             if existing == wrapped:
                 return wrapped
-            version = self.version(existing.fingerprint)
-            if version is None or not version.was_current:
+            version = self.version(existing.fingerprint) if existing else None
+            if existing and (version is None or not version.was_current):
                 return existing
 
-    def _read_place(self, name: str) -> WrappedDataKey:
+    def _read_place(self, name: str) -> WrappedDataKey | None:
+        """The data key in a place; None where somebody has put anything else there."""
         for _ in retry.attempts(Reason.CONSISTENCY, clock=self.store.clock, seconds=READ_BACK_SECONDS):
             stored = self.store.read([name]).get(name)
             if stored is not None and (wrapped := _wrapped(stored)) is not None:
                 return wrapped
-        raise DataKeyConflict(
-            f"the {self.store.noun} {name} does not hold a wrapped data key; nothing was overwritten",
-            Command(self.store.history_command(name), advice="find out what wrote it, and restore its first version"),
-        )
+        return None
 
     def _read_back(self, name: str, wrapped: WrappedDataKey) -> StoredValue | None:
         with retry.operation(READ_BACK_SECONDS, clock=self.store.clock):
@@ -329,8 +352,7 @@ class DataKeyVersions:
             self.store.overwrite(
                 self.stored_data_key, version.wrapped.value, current, description=description_of(self.stored_data_key)
             )
-            number = self._read_back_or_refuse(version)
-            if number > expected.version + 1:
+            if self._read_back_or_refuse(version).version > expected.version + 1:
                 raise DataKeyConflict(
                     f"somebody else wrote to {self.stored_data_key} at the same moment; "
                     f"it holds {version.fingerprint} now",
@@ -339,7 +361,9 @@ class DataKeyVersions:
                         advice="find out what was written, then run the same command again",
                     ),
                 )
-        tags = self.store.tags(self.stored_data_key)
+        stored, tags = read_with_tags(self.store, self.stored_data_key)
+        if stored is not None and stored.value == version.wrapped.value:
+            final[VERSION_TAG] = stored.id
         if any(tags.get(name) != text for name, text in final.items()):
             self.store.tag(self.stored_data_key, final)
         if NEXT_FINGERPRINT_TAG in tags or NEXT_KEY_ARN_TAG in tags or expected.value != version.wrapped.value:
@@ -356,7 +380,7 @@ class DataKeyVersions:
                     "run the same command again: it stores both versions first",
                 )
 
-    def _read_back_or_refuse(self, version: DataKeyVersion) -> int:
+    def _read_back_or_refuse(self, version: DataKeyVersion) -> StoredValue:
         stored = self._read_back(self.stored_data_key, version.wrapped)
         if stored is None:
             raise DataKeyConflict(
@@ -367,7 +391,7 @@ class DataKeyVersions:
                     advice="find out who, then run the same command again",
                 ),
             )
-        return stored.version
+        return stored
 
     def _changed_meanwhile(self, expected: StoredKey) -> DataKeyConflict:
         was = expected.wrapped.fingerprint if expected.wrapped else "no data key" if expected.exists else "empty"

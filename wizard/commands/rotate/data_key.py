@@ -271,9 +271,11 @@ def put_in_place(
     show_versions(ui, versions, data_keys.outputs.key_arns)
     warn_of_altered(ui, data_keys.own.key_rotation.altered(data_keys.settings))
     former, opened = stored_keys(data_keys), None
-    changed = not is_current_everywhere(data_keys, version)
+    changed = not is_current_everywhere(data_keys, version, repairs=action is Action.RESTORE)
     if changed:
         _refuse_under_rolling_release(to)
+        if any(stored_key.exists for stored_key in former.values()):
+            replace_version.require_rights(data_keys)
         ui.working("checking that the key decrypts it")
         opened = prove_opening(clients, data_keys, version, trusted=trusted)
         version = opened.version
@@ -282,9 +284,9 @@ def put_in_place(
         for warning in (*warnings, *_rolling_release_warning(to)):
             ui.line(warning, mark=Mark.WARN)
         confirm_by_name(request, clients, command, why=f"{version.fingerprint} replaces the stored data key.")
-        version = _replace_stored(clients, data_keys, version, former)
+        version = _replace_stored(clients, data_keys, version, former, repairs=action is Action.RESTORE)
     else:
-        keep_stored_keys(data_keys, at=clients.now())
+        keep_stored_keys(data_keys, at=clients.now(), repairs=action is Action.RESTORE)
         ui.line(
             f"{version.fingerprint} is the stored data key already; this run delivers and verifies it", mark=Mark.OK
         )
@@ -309,12 +311,17 @@ def put_in_place(
 
 
 def _replace_stored(
-    clients: Clients, data_keys: DataKeyStore, version: DataKeyVersion, former: dict[str, StoredKey]
+    clients: Clients,
+    data_keys: DataKeyStore,
+    version: DataKeyVersion,
+    former: dict[str, StoredKey],
+    *,
+    repairs: bool,
 ) -> DataKeyVersion:
     """Replace the stored data key, alone with the stack. Returns the version as it is then."""
     with data_keys.deployed.engine.alone(data_keys.stack):
         clients.ui.working("replacing the stored data key")
-        current = make_current(data_keys, version, former=former, at=clients.now())
+        current = make_current(data_keys, version, former=former, at=clients.now(), repairs=repairs)
     name = data_keys.settings.names.stored_data_key
     clients.ui.line(f"{current.fingerprint} is in {name}; all others are kept", mark=Mark.OK)
     return current

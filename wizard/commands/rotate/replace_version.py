@@ -79,6 +79,20 @@ def deliver_to_targets(
     return RotationDelivery(delivered=delivered, proofs=proofs)
 
 
+def require_rights(data_keys: DataKeyStore) -> None:
+    """Raises PermissionDenied where the caller is known to lack a right to replace the stored key."""
+    rights = attempted(data_keys.deployed.aws.permissions.check_replacement, data_keys.settings)
+    if not isinstance(rights, SetupError) and rights.denied:
+        raise PermissionDenied(
+            f"the caller may not replace the stored {data_keys.settings.names.noun} (not allowed: "
+            f"{', '.join(rights.denied)}); nothing was changed",
+            wizard("policy", "promotion", "--stack", data_keys.stack, advice=RIGHTS),
+        )
+
+
+RIGHTS = "prints the policy that this needs; attach it for the time of the command"
+
+
 class ProofMethod(StrEnum):
     """How it was proved that the stack's key decrypts a version."""
 
@@ -210,27 +224,41 @@ def prove_opening(clients: Clients, data_keys: DataKeyStore, version: DataKeyVer
     return DecryptProof(how=ProofMethod.REENCRYPTED, words=words, version=version)
 
 
-def is_current_everywhere(data_keys: DataKeyStore, version: DataKeyVersion) -> bool:
-    """Whether the version is the stored data key of every Region already, with fitting tags."""
+def is_current_everywhere(data_keys: DataKeyStore, version: DataKeyVersion, *, repairs: bool = False) -> bool:
+    """Whether the version is the stored data key of every Region already, with fitting tags.
+
+    One that `repairs` records it again where somebody else has written to it meanwhile.
+    """
     return all(
-        _is_current(region_store.key_rotation.stored_key(data_keys.settings), version, region_store.key_arn)
+        _is_current(
+            region_store.key_rotation.stored_key(data_keys.settings), version, region_store.key_arn, repairs=repairs
+        )
         for region_store in data_keys.region_stores
     )
 
 
-def _is_current(stored_key: StoredKey, version: DataKeyVersion, key_arn: str) -> bool:
-    return stored_key.wrapped == version.wrapped and stored_key.agrees and stored_key.key_arn == key_arn
+def _is_current(stored_key: StoredKey, version: DataKeyVersion, key_arn: str, *, repairs: bool) -> bool:
+    # What an earlier version of this program stored has no such record, and was not replaced.
+    overwrites = stored_key.version - 1 if stored_key.overwrites is None else stored_key.overwrites
+    is_it = stored_key.wrapped == version.wrapped and stored_key.agrees and stored_key.key_arn == key_arn
+    return is_it and not (repairs and overwrites)
 
 
 def make_current(
-    data_keys: DataKeyStore, version: DataKeyVersion, *, former: dict[str, StoredKey], at: datetime
+    data_keys: DataKeyStore,
+    version: DataKeyVersion,
+    *,
+    former: dict[str, StoredKey],
+    at: datetime,
+    repairs: bool = False,
 ) -> DataKeyVersion:
     """Store the version as the data key of every Region, in place of the `former` one, by Region.
 
-    Before that, both are kept as versions in every Region. The stack's own Region comes last: until then its stored
-    data key is the current one, and the same command continues an interrupted run.
+    Before that, both are kept as versions in every Region; `repairs`: in entries too that have another value. The
+    stack's own Region comes last: until then its stored data key is the current one, and the same command continues an
+    interrupted run.
     """
-    keep_stored_keys(data_keys, at=at)
+    keep_stored_keys(data_keys, at=at, repairs=repairs)
     kept = keep_everywhere(
         data_keys,
         version.wrapped,
@@ -238,9 +266,10 @@ def make_current(
         origin=version.origin,
         at=at,
         same_as=version.same_as,
+        repairs=repairs,
     )
     for region_store in (*data_keys.region_stores[1:], data_keys.own):
-        if not _is_current(former[region_store.region], version, region_store.key_arn):
+        if not _is_current(former[region_store.region], version, region_store.key_arn, repairs=repairs):
             region_store.key_rotation.replace_current(
                 data_keys.settings, kept, key_arn=region_store.key_arn, expected=former[region_store.region]
             )

@@ -125,9 +125,10 @@ def keep_lost(request: Request, clients: Clients, where: str | None, *, variable
         refuse_foreign(backup, settings, where)
         found = backup.versions_of(settings.names.value)
     else:
-        name = settings.names.stored_data_key
-        history = deployed.aws.access_diagnostics.history(name, settings.secret_store)
-        values = dict.fromkeys(former.text for former in history if damage(former.text, of=None) is None)
+        names = (settings.names.stored_data_key, *data_keys.own.key_rotation.altered(settings))
+        read = deployed.aws.access_diagnostics.history
+        history = [former.text for name in names for former in read(name, settings.secret_store)]
+        values = dict.fromkeys(text for text in history if damage(text, of=None) is None)
         found = tuple(_of_history(WrappedDataKey(value=value)) for value in values)
     with deployed.engine.alone(request.stack):
         known = {version.fingerprint: version for version in data_keys.versions()}
@@ -138,6 +139,7 @@ def keep_lost(request: Request, clients: Clients, where: str | None, *, variable
             if (mine := known.get(version.fingerprint)) is None
             or (version.was_current and not mine.kept and not mine.current)
         ]
+        lost += [version for version in known.values() if version.overwrites]
         _keep(data_keys, lost, clients)
     return RotateResult(action=Action.RESTORE, stack=data_keys.stack, changed=bool(lost), versions=data_keys.versions())
 
@@ -165,6 +167,7 @@ def _keep(data_keys: DataKeyStore, versions: Sequence[DataKeyVersion], clients: 
             at=clients.now(),
             same_as=version.same_as,
             was_current=version.was_current and not version.current,
+            repairs=True,
         )
     counted = "1 lost version is" if len(versions) == 1 else f"{len(versions)} lost versions are"
     again = f"{counted} kept again: {', '.join(version.fingerprint for version in versions)}"

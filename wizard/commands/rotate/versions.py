@@ -188,8 +188,11 @@ def keep_everywhere(
     at: datetime,
     same_as: str | None = None,
     was_current: bool = False,
+    repairs: bool = False,
 ) -> DataKeyVersion:
-    """Keep the version in every Region, the stack's own first; an existing entry stays unchanged."""
+    """Keep the version in every Region, the stack's own first; an existing entry stays, unless it is wrong and this
+    run `repairs` it.
+    """
     versions = [
         region_store.key_rotation.keep(
             data_keys.settings,
@@ -199,16 +202,17 @@ def keep_everywhere(
             at=at,
             same_as=same_as,
             was_current=was_current,
+            repairs=repairs,
         )
         for region_store in data_keys.region_stores
     ]
     return versions[0]
 
 
-def keep_stored_keys(data_keys: DataKeyStore, *, at: datetime) -> None:
+def keep_stored_keys(data_keys: DataKeyStore, *, at: datetime, repairs: bool = False) -> None:
     """Keep the stored data key of each Region as a version in all of them, before it is replaced."""
     key_rotations = {region_store.key_arn: region_store.key_rotation for region_store in data_keys.region_stores}
-    delivery.keep_versions(key_rotations, data_keys.settings, at=at)
+    delivery.keep_versions(key_rotations, data_keys.settings, at=at, repairs=repairs)
 
 
 def _in_region(key_arn: str | None, region_store: RegionStore, outputs: Outputs) -> str | None:

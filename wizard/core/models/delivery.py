@@ -112,6 +112,8 @@ class StoredDataKey:
     """The key that wraps it, by the parameter's tags; None where they do not say."""
     version: int
     """Version of the parameter; 1 for a secret, whose versions have no numbers."""
+    overwrites: int | None = 0
+    """How often somebody else has stored a value there since this program did, at least; None: not recorded."""
     is_new: bool = False
     store: SecretStore = SecretStore.PARAMETER_STORE
     type: str = ""

@@ -170,6 +170,8 @@ class DataKeyVersion:
     """Whether it is known to have been the stored data key."""
     kept: bool = True
     """False for a stored or new data key that has no entry yet: a run ended before it got one."""
+    overwrites: int = field(default=0, compare=False)
+    """How often somebody has stored a value in its entry since this program did, at least."""
 
     @property
     def fingerprint(self) -> str:
@@ -193,6 +195,8 @@ class StoredKey:
     """The fingerprint in its tags; None where they have none."""
     at: datetime | None = None
     """UTC; when the store got the value."""
+    overwrites: int | None = 0
+    """How often somebody else has stored a value there since this program did, at least; None: not recorded."""
 
     @property
     def exists(self) -> bool:

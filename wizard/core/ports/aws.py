@@ -138,6 +138,9 @@ class Permissions(Protocol):
     def check_permissions(self, settings: Settings) -> PermissionsFact:
         """The actions of the set-up that the caller lacks: by IAM's simulator, and by dry runs where KMS has them."""
 
+    def check_replacement(self, settings: Settings) -> PermissionsFact:
+        """The actions on the stored keys that the caller lacks to replace one, by IAM's simulator."""
+
 
 class PolicyAnalyzer(Protocol):
     """IAM Access Analyzer (`wizard/aws/permissions.py`)."""
@@ -256,10 +259,12 @@ class KeyRotation(Protocol):
         at: datetime,
         same_as: str | None = None,
         was_current: bool = False,
+        repairs: bool = False,
     ) -> DataKeyVersion:
         """Create an entry for a version and read it back; the value of an existing entry stays.
 
-        `was_current`: it was the stored data key, and is no longer.
+        `was_current`: it was the stored data key, and is no longer. `repairs`: an entry with another value than its
+        name says gets the right one again.
         Raises DataKeyConflict when its name holds anything else.
         """
 

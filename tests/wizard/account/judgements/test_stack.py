@@ -39,7 +39,7 @@ from wizard.account.judgements.key import check_alias, check_replica_data_keys, 
 from wizard.account.judgements.key_policy import check_grants, check_key_policies, check_key_surplus
 from wizard.account.judgements.policies import check_application_policy
 from wizard.account.judgements.stack import COMPARISON, check_drift, check_stack
-from wizard.account.judgements.stored_data_key import check_stored_data_key, check_versions
+from wizard.account.judgements.stored_data_key import check_overwrites, check_stored_data_key, check_versions
 from wizard.account.judgements.variables import check_vercel_access
 from wizard.account.notices import Judgement, Notice, State
 from wizard.account.resource_conflicts import claim_of
@@ -406,7 +406,7 @@ def test_a_version_whose_value_somebody_replaced_is_taken_from_the_history(stand
     stand.aws.key_rotation.altered_entries = (entry,)
     stand.aws.access_diagnostics.former = (wrapped().value,)
     found = recovery(stand)
-    assert f"get-parameter-history --name {entry}" in found.command and "put-parameter --overwrite" in found.command
+    assert found.command == "python -m wizard restore --stack production --versions-only"
 
 
 VERSION = f"/eonpro/production/data-keys/{wrapped().fingerprint.removeprefix('sha256:')}"
@@ -420,15 +420,66 @@ def test_a_version_that_is_lost_is_told_while_the_data_key_is_still_stored(stand
     assert all_passed(stand.notices(check_versions))
 
 
-@pytest.mark.parametrize("entry", [VERSION, "/eonpro/production/data-keys/new/1"])
-def test_a_version_whose_value_somebody_replaced_is_told_while_the_data_key_is_still_stored(
-    stand: CheckedStack, entry: str
-):
+def test_a_version_whose_value_somebody_replaced_is_told_while_the_data_key_is_still_stored(stand: CheckedStack):
+    kept_version(stand, "earlier")
+    entry = f"/eonpro/production/data-keys/{wrapped('earlier').fingerprint[7:]}"
+    stand.aws.key_rotation.altered_entries = (VERSION, entry)
+    stand.aws.access_diagnostics.former = (wrapped("earlier").value,)
+    notices = stand.notices(check_versions)
+    commands = {each.what: str(each.command) for each in notices if each.code == "data-key-version-lost"}
+    of_today, earlier = (next(commands[what] for what in commands if name in what) for name in (VERSION, entry))
+    assert of_today.endswith(f"restore --stack production --version {wrapped().fingerprint} {KEEPS}")
+    assert earlier == "python -m wizard restore --stack production --versions-only"
+
+
+KEEPS = "--confirm production --no-redeploy"
+
+
+def test_what_somebody_else_has_written_and_put_back_is_told(stand: CheckedStack):
     kept_version(stand)
-    stand.aws.key_rotation.altered_entries = (entry,)
-    stand.aws.access_diagnostics.former = (wrapped().value,)
-    found = finding(stand.notices(check_versions), "data-key-version-lost")
-    assert f"get-parameter-history --name {entry}" in found.command and "put-parameter --overwrite" in found.command
+    kept_version(stand, "earlier")
+    assert all_passed(stand.notices(check_overwrites))
+    entries = stand.aws.key_rotation.entries
+    for fingerprint, each in entries.items():
+        name = f"/eonpro/production/data-keys/{fingerprint[7:]}"
+        entries[fingerprint] = replace(each, overwrites=1, parameter=name)
+    stand.aws.stored_keys[STORED_KEY] = replace(stand.aws.stored_keys[STORED_KEY], version=4, overwrites=3)
+    notices = stand.notices(check_overwrites)
+    assert {each.code for each in notices} == {"stored-key-overwritten"}
+    stored, of_today, earlier = sorted(notices, key=lambda it: (STORED_KEY not in it.what, VERSION not in it.what))
+    assert "at least 3 times" in stored.what and "at least once" in of_today.what
+    assert stored.command == of_today.command
+    assert str(stored.command).endswith(f"restore --stack production --version {wrapped().fingerprint} {KEEPS}")
+    assert earlier.command == "python -m wizard restore --stack production --versions-only"
+
+
+@pytest.mark.parametrize(
+    ("values", "is_explained"),
+    [
+        (("earlier", ""), True),
+        (("", "earlier", ""), True),
+        (("", "junk", ""), False),
+        (("", ""), False),
+        (("", "never in use", ""), False),
+    ],
+)
+def test_what_no_tag_says_is_told_by_the_values_that_were_stored(
+    stand: CheckedStack, monkeypatch: pytest.MonkeyPatch, values: tuple[str, ...], is_explained: bool
+):
+    """A release before this one replaced the stored key without a record of it: only by a key that was in use."""
+    kept_version(stand)
+    kept_version(stand, "earlier")
+    kept_version(stand, "never in use")
+    entries = stand.aws.key_rotation.entries
+    never = wrapped("never in use").fingerprint
+    entries[never] = replace(entries[never], was_current=False)
+    keys = {value: (wrapped(value) if value else wrapped()).value for value in values} | {"junk": "junk"}
+    texts = (keys[value] for value in values)
+    history = tuple(FormerText(version=str(number), text=text) for number, text in enumerate(texts, 1))
+    monkeypatch.setattr(FakeAccessDiagnostics, "history", lambda _, name, store: history)
+    stored = replace(stand.aws.stored_keys[STORED_KEY], version=len(values), overwrites=None)
+    stand.aws.stored_keys[STORED_KEY] = stored
+    assert all_passed(stand.notices(check_overwrites)) is is_explained
 
 
 @pytest.mark.parametrize("current", ["other", ""], ids=["of before the rotation", "of today"])

@@ -155,7 +155,9 @@ def test_the_stored_data_keys_own_counts_before_it_has_an_entry(place):
 def test_an_entry_says_in_its_tags_what_it_is(place):
     kept = place.keep(TWO, VersionOrigin.REENCRYPTED, same_as=ONE.fingerprint)
     assert kept.parameter == f"/eonpro/production/data-keys/{TWO.fingerprint.removeprefix('sha256:')}"
-    assert place.tags(kept.parameter) == {
+    tags = place.tags(kept.parameter)
+    assert tags.pop("eonpro:version") and kept.overwrites == 0
+    assert tags == {
         **place.settings.tags,
         "eonpro:key-arn": KEY,
         "eonpro:fingerprint": TWO.fingerprint,
@@ -200,8 +202,54 @@ def test_an_entry_whose_value_was_replaced_is_told_and_is_no_version_any_more(pl
     place.put_by_hand(kept.parameter, THREE.value)
     assert place.ring.altered(place.settings) == (kept.parameter,)
     assert [each.wrapped for each in place.versions()] == [ONE]
-    with pytest.raises(DataKeyConflict, match="somebody replaced its value"):
-        place.ring.version(place.settings, TWO.fingerprint)
+    assert place.ring.version(place.settings, TWO.fingerprint) is None
+    with pytest.raises(DataKeyConflict, match="which its name says"):
+        place.keep(TWO)
+
+
+def test_a_wrong_entry_is_repaired_by_a_restore_alone_and_loses_nothing(place):
+    place.begin()
+    entry = place.keep(ONE, VersionOrigin.FIRST).parameter
+    # Another data key that is nowhere else.
+    place.put_by_hand(entry, THREE.value)
+    assert place.ring.version(place.settings, ONE.fingerprint).kept is False, "the stored key has it"
+    assert place.keep(ONE, repairs=True).overwrites == 0
+    assert {version.wrapped for version in place.versions()} == {ONE, THREE}
+    assert place.ring.altered(place.settings) == ()
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_what_somebody_else_has_written_and_put_back_is_not_forgotten(place, times):
+    """Of a secret, whose values have no numbers, it is known that it was written, and not how often."""
+    place.begin()
+    version = place.keep(ONE, VersionOrigin.FIRST)
+    in_secrets = place.store is SecretStore.SECRETS_MANAGER
+    for name in (place.stored_data_key, version.parameter):
+        for number in range(times):
+            place.put_by_hand(name, f"junk {number}")
+        place.put_by_hand(name, ONE.value)
+    expected = 1 if in_secrets else times + 1
+    assert (place.read().overwrites, place.ring.stored_key(place.settings).overwrites) == (expected, expected)
+    assert [each.overwrites for each in place.versions()] == [expected]
+    # Who has looked at it records that, and the next overwrite is one again.
+    place.replace(place.keep(ONE))
+    assert (place.read().overwrites, [each.overwrites for each in place.versions()]) == (0, [0])
+    place.put_by_hand(place.stored_data_key, ONE.value)
+    assert place.read().overwrites == 1
+
+
+def test_a_replacement_of_our_own_is_no_overwrite_and_an_earlier_programs_is_not_known(place):
+    place.begin()
+    place.keep(ONE, VersionOrigin.FIRST)
+    place.replace(place.keep(TWO))
+    place.replace(place.ring.version(place.settings, ONE.fingerprint))
+    assert place.read().overwrites == 0
+    if place.store is SecretStore.PARAMETER_STORE:
+        of = {"ResourceType": "Parameter", "ResourceId": place.stored_data_key}
+        place.boto("ssm").remove_tags_from_resource(**of, TagKeys=["eonpro:version"])
+    else:
+        place.boto("secretsmanager").untag_resource(SecretId=place.stored_data_key, TagKeys=["eonpro:version"])
+    assert place.read().overwrites is None
 
 
 def new(place: Place, wrapped: WrappedDataKey) -> WrappedDataKey:
@@ -267,12 +315,11 @@ def test_after_a_promotion_another_new_data_key_can_be_made(place):
     assert new(place, ONE) == THREE
 
 
-def test_a_place_of_a_new_data_key_that_holds_something_else_is_a_conflict(place):
+def test_a_place_of_a_new_data_key_that_holds_something_else_is_passed_over(place):
     place.begin()
     place.put_by_hand("/eonpro/production/data-keys/new/1", "garbage")
-    with pytest.raises(DataKeyConflict, match="nothing was overwritten"):
-        new(place, TWO)
-    assert place.ring.altered(place.settings) == ("/eonpro/production/data-keys/new/1",)
+    assert new(place, TWO) == TWO == new(place, THREE)
+    assert place.ring.altered(place.settings) == ()
 
 
 def test_a_replacement_puts_the_version_into_the_stored_data_key_and_says_so(place):

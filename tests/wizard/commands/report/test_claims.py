@@ -219,6 +219,12 @@ def version_lost(world: World) -> None:
     world.aws.key_rotation.altered_entries = (f"/eonpro/production/data-keys/{wrapped().fingerprint[7:]}",)
 
 
+def overwritten(world: World) -> None:
+    """Three other values, and the right one again."""
+    stored = world.aws.stored_keys[STORED_KEY]
+    world.aws.stored_keys[STORED_KEY] = replace(stored, version=5, overwrites=4)
+
+
 def scanned(*states: str) -> Mutation:
     def mutate(world: World) -> None:
         world.scan = scan(*states)
@@ -312,6 +318,7 @@ MUTATIONS: Mapping[str, tuple[Mutation, tuple[Topic, ...]]] = {
     "new logs are locked for a day": (bucket(lock_days=1), (Topic.TRAIL,)),
     "requests to the bucket are not logged": (bucket(access_logged=False), (Topic.TRAIL,)),
     "a kept version is deleted": (version_lost, (Topic.DATA_KEY,)),
+    "the stored data key was overwritten, and put back": (overwritten, (Topic.DATA_KEY,)),
     "the file of the backup is deleted": (lambda world: world.aws.backup_storage.objects.clear(), (Topic.BACKUP,)),
     "a variable of the application is wrong": (
         lambda world: world.vercel.variables.update({"AWS_REGION": "eu-west-9"}),
