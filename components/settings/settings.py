@@ -53,9 +53,9 @@ class Settings(ApplicationSettings):
     hash_key: bool = False
     """Whether the search hashes have a wrapped key of their own, ENCRYPTED_PHI_HASH_KEY: then a rotation of the data
     key changes none of them."""
-    hash_keys_for_reading: bool = False
-    """Whether the application has ENCRYPTED_PHI_HASH_KEYS_FOR_READING, the hash keys that a search tries beside the
-    current one; before `rotate --hash-key`, and only where the application reads it."""
+    keys_for_reading: bool = False
+    """Whether the application has the keys that it tries beside the current one, in ENCRYPTED_PHI_KEYS_FOR_READING and
+    with a hash key in ENCRYPTED_PHI_HASH_KEYS_FOR_READING; before a key is rotated, and only where it reads them."""
     key_check_value: bool = False
     """Whether the application has the key check value of each wrapped key (ENCRYPTED_PHI_KEY_CHECK_VALUE), with which
     phi refuses another key before it encrypts anything."""
@@ -156,8 +156,6 @@ class Settings(ApplicationSettings):
             faults.append("existingTrailArn needs trailBucket, the bucket that this trail writes to")
         if len(self.names.trail_bucket) > 63:
             faults.append(f"the bucket name {self.names.trail_bucket} is longer than 63 characters: set trailBucket")
-        if self.hash_keys_for_reading and not self.hash_key:
-            faults.append("hashKeysForReading needs hashKey")
         if self.documents_key and not self.document_buckets:
             faults.append("documentsKey needs documentBuckets, the buckets whose objects it encrypts")
         for bucket in self.document_buckets:
@@ -214,7 +212,7 @@ class Settings(ApplicationSettings):
         """
         values = [BY_VARIABLE[variable] for variable in self.wrapped_keys]
         checks = [value.check_value for value in values if self.key_check_value]
-        lists = [value.reading for value in values if value.reading and getattr(self, value.reading_setting)]
+        lists = [value.reading for value in values if self.keys_for_reading]
         return (*APPLICATION_VARIABLES, *self.wrapped_keys[1:], *checks, *lists)
 
     @property

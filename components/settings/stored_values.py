@@ -21,6 +21,8 @@ class Carrying:
 class StoredValue:
     variable: str
     """The guide's name of the variable; also the last part of the stored value's name."""
+    reading: str
+    """The variable with the versions that the application tries beside the current one, if it reads that."""
     noun: str
     setting: str | None
     """The field of the settings that asks for it; None: every application has it."""
@@ -53,10 +55,6 @@ class StoredValue:
     opens: str = ""
     """What it is the key of, for a backup's instructions."""
     carrying: Carrying | None = None
-    reading: str = ""
-    """The variable with the versions that the application tries beside the current one; empty where there is none."""
-    reading_setting: str = ""
-    """The field of the settings that asks for that variable."""
 
     @property
     def option(self) -> str:
@@ -76,6 +74,7 @@ class StoredValue:
 
 DATA_KEY = StoredValue(
     variable="ENCRYPTED_PHI_KEY",
+    reading="ENCRYPTED_PHI_KEYS_FOR_READING",
     noun="data key",
     setting=None,
     variable_field="data_key",
@@ -117,7 +116,6 @@ HASH_KEY = StoredValue(
         "--hash-columns before the application is deployed with it",
     ),
     reading="ENCRYPTED_PHI_HASH_KEYS_FOR_READING",
-    reading_setting="hash_keys_for_reading",
 )
 
 STORED_VALUES = (DATA_KEY, HASH_KEY)

@@ -20,7 +20,10 @@ _ARN = re.compile(
 _PRINCIPAL = re.compile(r"root|(user|role)/[\w+=,.@/-]+", re.ASCII)
 _ROLE_PATTERN = re.compile(r"role/(?=[^*?]*[A-Za-z0-9])[\w+=,.@/*?-]+", re.ASCII)
 _BUCKET = re.compile(r"(?!xn--|sthree-)[a-z0-9](?:[a-z0-9-]{1,61})[a-z0-9](?<!-s3alias)")
-_RECORD_TABLE = re.compile(r"(?P<table>\w+(?:\.\w+)?)\.(?P<key>\w+)=(?P<columns>\w+(?::\w+)?(?:\+\w+(?::\w+)?)*)")
+_RECORD_TABLE = re.compile(
+    r"(?P<table>\w+(?:\.\w+)?)\.(?P<key>\w+)=(?P<columns>\w+(?::\w+)?(?:\+\w+(?::\w+)?)*)"
+    r"(?:@(?P<tenant>\w+))?(?:/(?P<bind>row|column))?"
+)
 
 
 class ContractError(ValueError):
@@ -180,13 +183,17 @@ def _adopted(value: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class RecordTable:
-    """A table of the application with PHI records: `SCHEMA.TABLE.KEY=COLUMN+COLUMN:HASH` or without a schema."""
+    """A table of the application with PHI records: `SCHEMA.TABLE.KEY=COLUMN+COLUMN:HASH@TENANT/row` or less of it."""
 
     table: str
     key_column: str
     columns: tuple[str, ...]
     hashes: Mapping[str, str]
     """The column of search hashes, by the column of their texts."""
+    tenant_column: str = ""
+    """The column that names each row's tenant, whose key its records are under; empty without tenants."""
+    bind: str = ""
+    """What its records are bound to: `row`, `column`, or nothing."""
 
     @classmethod
     def parse(cls, value: str) -> Self:
@@ -194,7 +201,8 @@ class RecordTable:
         if not (parts := _RECORD_TABLE.fullmatch(value)):
             raise ValueError(
                 f"{value!r} is not a table with its key column, its columns of records and their hash columns, such as "
-                "Patient.id=firstName+email:emailHash+dob:dobHash"
+                "Patient.id=firstName+email:emailHash+dob:dobHash, perhaps with the column of its tenant and what they "
+                "are bound to: @clinicId/row"
             )
         pairs = [column.partition(":") for column in parts["columns"].split("+")]
         return cls(
@@ -202,6 +210,8 @@ class RecordTable:
             key_column=parts["key"],
             columns=tuple(name for name, _, _ in pairs),
             hashes={name: hash_column for name, _, hash_column in pairs if hash_column},
+            tenant_column=parts["tenant"] or "",
+            bind=parts["bind"] or "",
         )
 
 

@@ -39,7 +39,7 @@ _TAKEN = {
         r"(?:NEXT_PUBLIC|NUXT_PUBLIC|VITE|REACT_APP|EXPO_PUBLIC|GATSBY|PUBLIC|VUE_APP)_\w+", re.ASCII
     ),
     "of another key, or of another list of keys": re.compile(
-        r"ENCRYPTION_KEY|PHI_ENCRYPTION_KEY|(?:NEW_)?ENCRYPTED_PHI_KEYS_FOR_READING|NEW_ENCRYPTED_PHI_KEY"
+        r"ENCRYPTION_KEY|PHI_ENCRYPTION_KEY|NEW_ENCRYPTED_PHI_KEY(?:S_FOR_READING)?"
         r"|AWS_KMS_FALLBACK_REGIONS|PHI_\w+",
         re.ASCII,
     ),
@@ -58,6 +58,7 @@ class VariableNames:
     hash_key: str = HASH_KEY.variable
     data_key_check_value: str = DATA_KEY.check_value
     hash_key_check_value: str = HASH_KEY.check_value
+    data_keys_for_reading: str = DATA_KEY.reading
     hash_keys_for_reading: str = HASH_KEY.reading
 
     @classmethod
@@ -102,12 +103,12 @@ _FIELDS = {
     KEY_ID_VARIABLE: "key_id",
     **{value.variable: value.variable_field for value in STORED_VALUES},
     **{value.check_value: f"{value.variable_field}_check_value" for value in STORED_VALUES},
-    **{value.reading: value.reading_setting for value in STORED_VALUES if value.reading},
+    **{value.reading: f"{value.variable_field}s_for_reading" for value in STORED_VALUES},
 }
 """The field of each variable, by the guide's name."""
 
 
-_LISTS = tuple(value.reading for value in STORED_VALUES if value.reading)
+_LISTS = tuple(value.reading for value in STORED_VALUES)
 
 
 def fault_of_pair(pair: str) -> str | None:

@@ -22,7 +22,7 @@ PLACE = "us-east-1/eonpro/production"
 STORED, VERSIONS = f"{PLACE}/ENCRYPTED_PHI_KEY", f"{PLACE}/data-keys/"
 CHECK_VALUES = tuple(f"{PLACE}/ENCRYPTED_PHI_{name}_CHECK_VALUE" for name in ("KEY", "HASH_KEY"))
 READING = "ENCRYPTED_PHI_HASH_KEYS_FOR_READING"
-HASH_KEY = ("--hash-key", "yes", "--hash-keys-for-reading", "yes", "--key-check-value", "yes")
+HASH_KEY = ("--hash-key", "yes", "--keys-for-reading", "yes", "--key-check-value", "yes")
 DELIVERED = ("AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY")
 FORMER_KEY = "4f" * 32
 """The ENCRYPTION_KEY that is adopted."""

@@ -93,7 +93,7 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
         "deployTargets": ["ecs", "eks", "vercel"],
         "eksCluster": "clinic",
         "hashKey": True,
-        "hashKeysForReading": True,
+        "keysForReading": True,
         "keyCheckValue": True,
         **USER,
     },

@@ -29,8 +29,9 @@ def test_the_next_steps_of_a_new_data_key_are_typed_and_no_record_is_lost(deploy
             patients.execute("insert into patients values (%s, %s)", (number, record))
             patients.execute("insert into drafts values (%s, %s)", (number, json.dumps({"answers": [{"a": record}]})))
 
-        made = deployment.wizard("rotate", "--data-key", "--confirm", "production", "--json").document
-        fetching, moving, scanning, promoting = (each["command"] for each in made["next"])
+        sure = ("--confirm", "production", "--application", "stopped", "--json")
+        made = deployment.wizard("rotate", "--data-key", *sure).document
+        fetching, moving, scanning, promoting, _ = (each["command"] for each in made["next"])
         for words, mine in (
             ("postgresql://HOST/DATABASE", f"'{server.dsn()}'"),
             ("--table TABLE --columns COLUMN,COLUMN", "--table patients --columns email"),

@@ -251,7 +251,7 @@ def test_a_backup_and_a_rewrapping_know_the_hash_key(life: Deployment) -> None:
 
 @pytest.mark.thorough
 def test_the_hash_key_is_rotated_and_the_check_values_follow_on_every_target(life: Deployment, tmp_path: Path) -> None:
-    asked = ("--hash-keys-for-reading", "yes", "--key-check-value", "yes")
+    asked = ("--keys-for-reading", "yes", "--key-check-value", "yes")
     life.wizard("setup", *asked, "--yes", "--json")
     first, kms = life.deployed(), life.client("kms")
 

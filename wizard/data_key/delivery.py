@@ -330,7 +330,7 @@ def _optional(context: TargetContext, keys: Mapping[str, WrappedDataKey]) -> Ite
         value = BY_VARIABLE[variable]
         if settings.key_check_value and wrapped.check_value:
             yield value.check_value, wrapped.check_value
-        if not value.reading or not getattr(settings, value.reading_setting):
+        if not settings.keys_for_reading:
             continue
         versions = attempted(context.aws.key_rotation.versions, settings.of_key(variable))
         if not isinstance(versions, SetupError):
@@ -338,14 +338,15 @@ def _optional(context: TargetContext, keys: Mapping[str, WrappedDataKey]) -> Ite
 
 
 def reading_keys(current: WrappedDataKey, versions: Sequence[DataKeyVersion]) -> list[str]:
-    """The wrapped keys that the application tries beside the current one: what comes next, and what was in use before.
+    """The wrapped keys that the application tries beside the current one: what comes next, what was in use before, and
+    the application's former key.
 
     Without any it is the current one: a parameter cannot be empty.
     """
     mine = next((version for version in versions if version.wrapped == current), None)
     found = dict[str, str]()
     for version in reversed(versions):
-        is_used = version.was_current or version.origin is VersionOrigin.MADE
+        is_used = version.was_current or version.origin in (VersionOrigin.MADE, VersionOrigin.ADOPTED)
         if mine and is_used and version.same_as != mine.same_as and version.key_arn == mine.key_arn:
             found.setdefault(version.same_as, version.wrapped.value)
     longest = READING_CHARACTERS // (1 + max(map(len, found.values()), default=0))

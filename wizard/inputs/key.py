@@ -201,12 +201,13 @@ KEY_INPUTS: tuple[Input, ...] = (
         default=False,
     ),
     Input(
-        key="hash_keys_for_reading",
+        key="keys_for_reading",
         kind=InputType.CONFIRM,
-        prompt="Does the application try further hash keys in a search?",
-        why="While the hash key is rotated, a row is found under the former key or the new one.",
+        prompt="Does the application read further keys beside the current ones?",
+        why="While a key is rotated, a record is under the former key or the new one.",
         safeguard="164.312(c)(1), integrity",
-        help="whether the application reads ENCRYPTED_PHI_HASH_KEYS_FOR_READING; for rotate --hash-key (default: no)",
+        help="whether the application reads ENCRYPTED_PHI_KEYS_FOR_READING, and for a hash key "
+        "ENCRYPTED_PHI_HASH_KEYS_FOR_READING, as phi does; to rotate a key while it runs (default: no)",
         asked=False,
         default=False,
     ),

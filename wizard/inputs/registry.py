@@ -110,7 +110,8 @@ APPLICATION_INPUTS: tuple[inputs.Input, ...] = (
         why="A rotation of the data key has to re-encrypt each of them, with its search hashes, before it ends.",
         safeguard="164.312(a)(2)(iv), encryption and decryption",
         help="tables with PHI records, with commas: SCHEMA.TABLE.KEY=COLUMN+COLUMN:HASH, where HASH is the column of "
-        "its search hashes, such as Patient.id=firstName+email:emailHash+dob:dobHash",
+        "its search hashes, such as Patient.id=firstName+email:emailHash+dob:dobHash; then @COLUMN for the tenant's "
+        "column, and /row or /column for what the records are bound to",
         metavar="TABLE,...",
         asked=False,
         optional=True,

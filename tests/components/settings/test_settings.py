@@ -87,7 +87,7 @@ EACH: dict[str, dict[str, Any]] = {
     "backup_max_age_days": {"backup_max_age_days": 31},
     "alert_emails": {"alert_emails": ("security@clinic.example", "ops@clinic.example")},
     "hash_key": {"hash_key": True},
-    "hash_keys_for_reading": {"hash_key": True, "hash_keys_for_reading": True},
+    "keys_for_reading": {"hash_key": True, "keys_for_reading": True},
     "key_check_value": {"key_check_value": True},
     "document_buckets": {"document_buckets": ("clinic-documents", "clinic-scans")},
     "documents_key": {"document_buckets": ("clinic-documents",), "documents_key": True},
@@ -574,13 +574,13 @@ def test_no_name_of_another_environment_is_one_of_productions() -> None:
 
 def test_the_check_values_and_the_keys_for_reading_are_variables_where_the_settings_ask_for_them() -> None:
     assert read(key_check_value=True).variables[-1] == "ENCRYPTED_PHI_KEY_CHECK_VALUE"
-    assert read(hash_key=True, hash_keys_for_reading=True, key_check_value=True).variables[-3:] == (
+    assert read(hash_key=True, keys_for_reading=True, key_check_value=True).variables[-4:] == (
         "ENCRYPTED_PHI_KEY_CHECK_VALUE",
         "ENCRYPTED_PHI_HASH_KEY_CHECK_VALUE",
+        "ENCRYPTED_PHI_KEYS_FOR_READING",
         "ENCRYPTED_PHI_HASH_KEYS_FOR_READING",
     )
-    with pytest.raises(ContractError, match="hashKeysForReading needs hashKey"):
-        read(hash_keys_for_reading=True)
+    assert read(keys_for_reading=True).variables[3:] == ("ENCRYPTED_PHI_KEYS_FOR_READING",)
     renamed = read(variable_names=("ENCRYPTED_PHI_KEY_CHECK_VALUE=EONPRO_CHECK",), key_check_value=True)
     assert "EONPRO_CHECK" in renamed.delivered_variables
     with pytest.raises(ContractError, match="a list of keys, which has no other name"):

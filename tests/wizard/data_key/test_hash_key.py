@@ -179,7 +179,7 @@ def rotating() -> RotationWorld:
 
 
 def test_a_rotation_of_the_data_key_changes_no_hash_key_and_says_so(rotating: RotationWorld) -> None:
-    told = rotating.run("rotate", "--data-key")
+    told = rotating.run("rotate", "--data-key", "--application", "stopped")
     assert any("the hash key stays as it is" in line for line in rotating.ui.said)
     assert f'{HASH_KEY_VARIABLE}="$(aws ssm get-parameter --name {HASH} ' in told["next"][0]["command"]
     new = rotating.run("rotate", "--promote", told["fingerprint"], "--no-hash-columns", "--no-records")
@@ -326,7 +326,7 @@ def test_a_target_without_its_hash_key_gets_it_by_a_push() -> None:
 # --- the key check values, delivered on request
 
 
-@pytest.mark.parametrize("field", ["key_check_value", "hash_keys_for_reading"])
+@pytest.mark.parametrize("field", ["key_check_value", "keys_for_reading"])
 def test_the_set_up_does_not_stop_the_delivery_of_what_the_application_compares(field: str) -> None:
     world = World()
     world.stand(with_hash_key(**{field: True}))

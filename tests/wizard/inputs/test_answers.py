@@ -364,7 +364,7 @@ def good_values() -> dict[str, Any]:
         "strict_key_policy": True,
         "exclusive_use": True,
         "hash_key": True,
-        "hash_keys_for_reading": True,
+        "keys_for_reading": True,
         "key_check_value": True,
         "multi_region": True,
         "replica_regions": ("eu-central-1", "eu-west-2"),

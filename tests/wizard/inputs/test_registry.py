@@ -34,7 +34,7 @@ def test_the_inputs_are_asked_in_this_order() -> None:
         "target profile account region multi_region replica_regions environment administrators "
         "administrator_patterns deletion_administrators usage_guard_days incident_responders "
         "strict_key_policy exclusive_use "
-        "encrypted_phi_key encrypted_phi_hash_key hash_key hash_keys_for_reading "
+        "encrypted_phi_key encrypted_phi_hash_key hash_key keys_for_reading "
         "key_check_value former_key repair rotation_period_days "
         "app_principal permissions_boundary secret_store variable_names replace_variable record_tables "
         "document_buckets documents_key vercel_token vercel_team vercel_project "

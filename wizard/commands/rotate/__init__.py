@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from components.settings.stored_values import DATA_KEY_VARIABLE, HASH_KEY_VARIABLE
 from wizard.core.errors import UsageError
 from wizard.core.next_command import Result, wizard
 from wizard.inputs.registry import OPTIONAL_KEYS
@@ -29,6 +30,8 @@ class RotateOptions:
     """The ARN of the KMS key that wraps the data key from then on."""
     data_key: bool = False
     hash_key: bool = False
+    application: str | None = None
+    """What the person says of the instances that are not seen from here."""
     promote: str | None = None
     """The fingerprint of the data key that becomes the current one."""
     reencrypted: Sequence[Path] = ()
@@ -47,8 +50,9 @@ class RotateOptions:
         "--no-hash-columns": ("--promote",),
         "--scanned": ("--promote",),
         "--no-records": ("--promote",),
-        "--redeploy": ("--promote", "--reencrypt", "--hash-key"),
-        "--no-redeploy": ("--promote", "--reencrypt", "--hash-key"),
+        "--application": ("--data-key", "--hash-key"),
+        "--redeploy": ("--promote", "--reencrypt", "--data-key", "--hash-key"),
+        "--no-redeploy": ("--promote", "--reencrypt", "--data-key", "--hash-key"),
     }
     """Flags that do something only beside one of these words."""
 
@@ -59,6 +63,12 @@ class RotateOptions:
         parser.add_argument("--reencrypt", metavar="KEY", help="wrap the data key under another KMS key (its ARN)")
         parser.add_argument("--data-key", action="store_true", help="a new data key; the old one stays current")
         parser.add_argument("--hash-key", action="store_true", help="a new hash key; the old one stays current")
+        parser.add_argument(
+            "--application",
+            choices=("deployed", "stopped"),
+            help="with --data-key, --hash-key: every instance runs with the new key for reading (`deployed`), or none "
+            "runs (`stopped`); where that is not seen from here",
+        )
         parser.add_argument("--promote", metavar="FINGERPRINT", help="make the new key the current one")
         parser.add_argument(
             "--reencrypted",
@@ -88,7 +98,7 @@ class RotateOptions:
         )
 
     def run(self, request: Request, clients: Clients) -> Result:
-        from wizard.commands.rotate import data_key, hash_key, key, reencrypt, result
+        from wizard.commands.rotate import data_key, key, reencrypt, result
 
         actions = {
             "--cmk": self.cmk,
@@ -110,10 +120,10 @@ class RotateOptions:
         if self.reencrypt is not None:
             done = reencrypt.reencrypt(request, clients, self.reencrypt)
             return result.finish(clients.ui, done)
-        if self.data_key:
-            return result.finish(clients.ui, data_key.make_new(request, clients))
-        if self.hash_key:
-            return result.finish(clients.ui, hash_key.make_new(request, clients))
+        if self.data_key or self.hash_key:
+            variable = HASH_KEY_VARIABLE if self.hash_key else DATA_KEY_VARIABLE
+            made = data_key.make_new(request, clients, variable=variable, application=self.application)
+            return result.finish(clients.ui, made)
         done = data_key.promote(
             request,
             clients,

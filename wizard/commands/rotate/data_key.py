@@ -1,28 +1,19 @@
-"""`rotate --data-key` and `rotate --promote`: create another data key, and later make it the current one.
+"""`rotate --data-key`, `--hash-key` and `--promote`: create another key, and later make it the current one.
 
 Acts through the ports. KMS creates the data key wrapped; every version is kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from components.settings import DATA_KEY_VARIABLE, STORED_VALUES, SecretStore
+from components.settings import DATA_KEY_VARIABLE
 from wizard.account.facts import running
 from wizard.commands.push.command import may_follow, offer
-from wizard.commands.rotate import hash_evidence, replace_version
-from wizard.commands.rotate.evidence import (
-    REENCRYPT,
-    ScanEvidence,
-    promote_command,
-    record_tables,
-    reencrypt_command,
-    require_carried,
-    require_scanned,
-    scan_command,
-)
+from wizard.commands.rotate import hash_evidence, replace_version, steps
+from wizard.commands.rotate.evidence import ScanEvidence, record_tables, require_carried, require_scanned
 from wizard.commands.rotate.replace_version import (
     is_current_everywhere,
     make_current,
@@ -52,19 +43,40 @@ from wizard.data_key import opening
 from wizard.setup import confirmation, foreign_variables
 
 
-def make_new(request: Request, clients: Clients) -> RotateResult:
-    """Create a data key as another version. An earlier one that is not in use yet is shown instead."""
-    data_keys = read_stack(request, clients)
-    why = "The records then have to be re-encrypted with the new data key. Both are kept forever."
-    old, new, changed = make_version(request, clients, data_keys, wizard("rotate", "--data-key"), why=why)
-    return RotateResult(
-        action=Action.DATA_KEY,
-        stack=data_keys.stack,
-        changed=changed,
-        versions=data_keys.versions(),
-        subject=new,
-        next=next_steps(data_keys, old=old, new=new),
-    )
+def make_new(
+    request: Request, clients: Clients, *, variable: str = DATA_KEY_VARIABLE, application: str | None = None
+) -> RotateResult:
+    """Create a key as another version, and deliver it for reading where the application reads more than one.
+
+    An earlier one that is not in use yet is shown instead. `application`: what the person says of the instances.
+    Raises UsageError for a hash key where the application tries one alone.
+    """
+    data_keys = read_stack(request, clients, variable=None if variable == DATA_KEY_VARIABLE else variable)
+    settings, stack = data_keys.settings, data_keys.stack
+    is_hash_key = variable != DATA_KEY_VARIABLE
+    if is_hash_key:
+        hash_evidence.require_list(data_keys)
+    what = "search values then have to be written again under" if is_hash_key else "records then have to be carried to"
+    why = f"The {what} the new {settings.names.noun}. Both are kept forever."
+    action = Action.HASH_KEY if is_hash_key else Action.DATA_KEY
+    command = wizard("rotate", f"--{action.value}")
+    old, new, changed = make_version(request, clients, data_keys, command, why=why)
+    current = data_keys.version(old)
+    assert current is not None
+    result = RotateResult(action=action, stack=stack, changed=changed, versions=data_keys.versions())
+    if settings.keys_for_reading:
+        # Nothing is replaced: the current one is delivered, with the list.
+        result = put_in_place(
+            replace(request, confirmed=request.stack),
+            clients,
+            data_keys,
+            current,
+            action=action,
+            warnings=(),
+            command=command.plus("--stack", stack),
+        )
+    following = steps.next_steps(data_keys, current=current, new=new, application=application)
+    return replace(result, changed=changed, subject=new, next=(*result.next, *following))
 
 
 def make_version(
@@ -108,66 +120,6 @@ def make_version(
     return current.wrapped.fingerprint, new, changed
 
 
-def next_steps(data_keys: DataKeyStore, *, old: str, new: DataKeyVersion) -> tuple[str, ...]:
-    """The commands between the creation of a data key and its promotion."""
-    tables = record_tables(data_keys)
-    return (
-        fetch_command(data_keys, old=old, new=new),
-        *(reencrypt_command(table, advice="with the application's AWS credentials") for table in tables),
-        *(
-            ()
-            if tables
-            else (
-                shell(
-                    *(*REENCRYPT, "--table", "TABLE", "--columns", "COLUMN,COLUMN", "--key-column", "id", "--dry-run"),
-                    advice="with the application's AWS credentials, for each table with records; then again without "
-                    "--dry-run. The application's search hashes too: --hash-columns email:emailHash,dob:dobHash",
-                ),
-            )
-        ),
-        scan_command(
-            advice="with the application's AWS credentials, for each database: it reads every column of every table, "
-            "and names those that still have records of the old data key, or that it cannot look into"
-        ),
-        promote_command(data_keys, new.fingerprint, advice="when no record needs the old data key; it is still kept"),
-    )
-
-
-def fetch_command(data_keys: DataKeyStore, *, old: str, new: DataKeyVersion) -> Command:
-    """The command that puts both wrapped data keys, and the other stored values, into the environment of `phi`."""
-    former = data_keys.own.key_rotation.version(data_keys.settings, old)
-    assert former is not None
-    # With their own key the search hashes are compared with it, and none changes.
-    stored = [other.settings.names for other in data_keys.others]
-    wrapped = {DATA_KEY_VARIABLE: former.parameter, f"NEW_{DATA_KEY_VARIABLE}": new.parameter}
-    wrapped |= {names.variable: names.stored_data_key for names in stored}
-    return export_command(
-        data_keys, wrapped, advice=f"the wrapped {old} and {new.fingerprint}; only the KMS key decrypts them"
-    )
-
-
-def export_command(data_keys: DataKeyStore, wrapped: Mapping[str, str], *, advice: str) -> Command:
-    """The command that puts the wrapped keys of these names in the store into these variables, for `phi`."""
-    # These are the usual names, whatever the application's own environment calls them. A check value would be that of
-    # the key in use.
-    usual = "" if data_keys.settings.delivered_names.are_guides else "PHI_VARIABLE_NAMES= "
-    if data_keys.settings.key_check_value:
-        usual += "".join(f"{value.check_value}= " for value in STORED_VALUES)
-    return Command(
-        f"export {usual}AWS_REGION={data_keys.own.region} AWS_KMS_KEY_ID={data_keys.own.key_arn}",
-        *(part for name, stored in wrapped.items() for part in (f' {name}="$(', _read(data_keys, stored), ')"')),
-        advice=advice,
-    )
-
-
-def _read(data_keys: DataKeyStore, name: str) -> Command:
-    """The command that reads the wrapped key of that name from the store."""
-    what: tuple[str, ...] = ("ssm", "get-parameter", "--name", name, "--with-decryption", "--query", "Parameter.Value")
-    if data_keys.settings.secret_store is SecretStore.SECRETS_MANAGER:
-        what = ("secretsmanager", "get-secret-value", "--secret-id", name, "--query", "SecretString")
-    return shell("aws", *what, "--output", "text", "--region", data_keys.own.region)
-
-
 def promote(
     request: Request,
     clients: Clients,
@@ -183,7 +135,7 @@ def promote(
     It may be one of the hash key.
     """
     data_keys = of_version(read_stack(request, clients), fingerprint)
-    is_hash_key = bool(data_keys.settings.names.value.reading)
+    is_hash_key = data_keys.settings.names.variable != DATA_KEY_VARIABLE
     command = wizard("rotate", "--promote", "FINGERPRINT", "--stack", data_keys.stack)
     current = stored(data_keys)
     assert current.wrapped is not None
@@ -196,8 +148,12 @@ def promote(
             raise UsageError(
                 "--scanned and --no-records are about records, and a hash key has none; nothing was changed", command
             )
-        hash_evidence.require_promotable(data_keys, version, former, files=reencrypted, no_hash_columns=no_hash_columns)
+        if former is None or former.same_as != version.same_as:
+            hash_evidence.require_list(data_keys)
+            steps.require_reading(data_keys, former)
+            hash_evidence.require_hashed(data_keys, version, files=reencrypted, no_hash_columns=no_hash_columns)
     elif former is None or former.same_as != version.same_as:
+        steps.require_reading(data_keys, former)
         require_carried(data_keys, version, files=reencrypted, no_hash_columns=no_hash_columns)
         scans = require_scanned(
             data_keys,
@@ -236,12 +192,19 @@ def _warnings(data_keys: DataKeyStore, version: DataKeyVersion, *, old: str) -> 
     former = data_keys.own.key_rotation.version(data_keys.settings, old)
     if former is not None and former.same_as == version.same_as:
         return ("it is the same data key, wrapped again: no record has to be re-encrypted",)
-    if data_keys.settings.names.value.reading:
-        return hash_evidence.warnings(data_keys, old=old)
-    return (
+    value = data_keys.settings.names.value
+    meanwhile = (
+        f"what the application writes until its next deployment is still under {old}, which it tries by "
+        f"{value.reading}; carry the tables once more after the deployment"
+    )
+    gone = (
         f"the application can no longer read records of {old} that were not re-encrypted before, nor find anything by "
-        "search hashes that were not carried",
-        Text(f"{old} is kept: ", wizard("restore", "--version", old), " makes it current again"),
+        "search hashes that were not carried"
+    )
+    back = wizard("restore", *filter(None, [value.option]), "--version", old)
+    return (
+        meanwhile if data_keys.settings.keys_for_reading else gone,
+        Text(f"{old} is kept: ", back, " makes it current again"),
     )
 
 
@@ -281,7 +244,9 @@ def put_in_place(
         version = opened.version
         opening.refuse_unknown(data_keys.settings, version.wrapped)
         ui.line(f"{version.fingerprint} is {opened.words}", mark=Mark.OK)
-        for warning in (*warnings, *_rolling_release_warning(to)):
+        # With keys for reading each of the two deployments reads what the other writes.
+        rolling = () if data_keys.settings.keys_for_reading else _rolling_release_warning(to)
+        for warning in (*warnings, *rolling):
             ui.line(warning, mark=Mark.WARN)
         confirm_by_name(request, clients, command, why=f"{version.fingerprint} replaces the stored data key.")
         version = _replace_stored(clients, data_keys, version, former, repairs=action is Action.RESTORE)

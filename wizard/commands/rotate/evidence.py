@@ -65,10 +65,17 @@ def record_tables(data_keys: DataKeyStore) -> tuple[RecordTable, ...]:
 def reencrypt_command(table: RecordTable, *, advice: str) -> Command:
     """The command that re-encrypts a table and carries its hashes; its result goes to a file."""
     hashes = ",".join(f"{column}:{name}" for column, name in table.hashes.items())
-    words = ("--table", table.table, "--columns", ",".join(table.columns), "--key-column", table.key_column)
     carried = ("--hash-columns", hashes) if hashes else ("--no-hash-columns",)
-    call = shell(*REENCRYPT, *words, *carried, "--json")
+    call = shell(*REENCRYPT, *table_words(table), *carried, "--json")
     return Command(call, f" > {quote(_result_file(table))}", advice=advice)
+
+
+def table_words(table: RecordTable) -> tuple[str, ...]:
+    """The options of `phi` that name the table, its columns, its tenants, and what its records are bound to."""
+    tenants = ("--tenant-column", table.tenant_column) if table.tenant_column else ()
+    bound = ("--bind", table.bind) if table.bind else ()
+    columns = ("--columns", ",".join(table.columns), "--key-column", table.key_column)
+    return ("--table", table.table, *columns, *tenants, *bound)
 
 
 def _result_file(table: RecordTable) -> str:
@@ -151,11 +158,13 @@ def _incomplete(result: dict[str, Any], fingerprints: Collection[str]) -> str | 
     return None
 
 
-def scan_command(*, advice: str) -> Command:
+def scan_command(tables: Sequence[RecordTable] = (), *, advice: str) -> Command:
     """The command that looks for records of the former data key, with both wrapped keys in the environment."""
+    tenants = ",".join(f"{table.table}.{table.tenant_column}" for table in tables if table.tenant_column)
+    words = ("--rows", "0", *(("--tenant-column", tenants) if tenants else ()), "--json")
     return Command(
         f'ENCRYPTED_PHI_KEYS_FOR_READING="${DATA_KEY_VARIABLE}" {DATA_KEY_VARIABLE}="$NEW_{DATA_KEY_VARIABLE}" ',
-        shell("python", "-m", "phi", "scan", "--dsn", "postgresql://HOST/DATABASE", "--rows", "0", "--json"),
+        shell("python", "-m", "phi", "scan", "--dsn", "postgresql://HOST/DATABASE", *words),
         f" > {SCAN_FILE}",
         advice=advice,
     )
@@ -180,7 +189,7 @@ def require_scanned(
     if no_records:
         _refuse_records(tables, files)
         return ()
-    again = scan_command(advice="with the wrapped keys in the environment, for each database; then promote")
+    again = scan_command(tables, advice="with the wrapped keys in the environment, for each database; then promote")
     if not files:
         raise PolicyRefusal(
             "whether a record is left under the data key in use is not known: no scan of the database was named "
@@ -195,7 +204,9 @@ def require_scanned(
     in_use = {entry.same_as for entry in versions if entry.fingerprint == former}
     theirs = {entry.fingerprint for entry in versions if entry.same_as in in_use} | {former}
     problems = [
-        f"{file}: {problem}" for file, scan in scans.items() for problem in _problems(scan, ours, theirs, now=now)
+        f"{file}: {problem}"
+        for file, scan in scans.items()
+        for problem in _problems(scan, ours, theirs, reads_both=data_keys.settings.keys_for_reading, now=now)
     ]
     evidence = tuple(_evidence(file, scan, ours) for file, scan in scans.items())
     if not problems:
@@ -221,7 +232,7 @@ def _refuse_records(tables: Sequence[RecordTable], files: Sequence[Path]) -> Non
         raise PolicyRefusal(
             f"the settings name tables with records ({', '.join(table.table for table in tables)}), --no-records "
             "says there are none; nothing was changed",
-            scan_command(advice="with the wrapped keys in the environment; then promote with --scanned"),
+            scan_command(tables, advice="with the wrapped keys in the environment; then promote with --scanned"),
         )
 
 
@@ -251,8 +262,10 @@ def _columns(scan: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]
             yield f"{table['table']}.{column['column']}", column
 
 
-def _problems(scan: Mapping[str, Any], ours: Set[str], theirs: Set[str], *, now: datetime) -> Iterator[str]:
-    """Why a result is no evidence."""
+def _problems(
+    scan: Mapping[str, Any], ours: Set[str], theirs: Set[str], *, reads_both: bool, now: datetime
+) -> Iterator[str]:
+    """Why a result is no evidence. `reads_both`: the application goes on with the data key in use for reading."""
     if scan["keys"][0] not in ours:
         yield f"its current data key was {scan['keys'][0]}, not the one to promote"
         return
@@ -265,7 +278,13 @@ def _problems(scan: Mapping[str, Any], ours: Set[str], theirs: Set[str], *, now:
         yield "it is from the future: the clock of one of the two machines is wrong"
     if not scan["everyRow"]:
         yield "it read a sample; --rows 0 reads every row"
-    if under_others := [name for name, column in _columns(scan) if column["underKeys"].keys() - ours]:
+
+    def is_left(under: Set[str]) -> bool:
+        # A column that was carried, and written meanwhile: the application reads the rest by its keys for reading.
+        was_carried = reads_both and bool(under & ours)
+        return bool(under - (ours | theirs if was_carried else ours))
+
+    if under_others := [name for name, column in _columns(scan) if is_left(column["underKeys"].keys())]:
         yield f"records under another data key: {first_of(under_others, _SHOWN)}"
     closed = [name for name, column in _columns(scan) if column["underNoKey"] and not column.get("contentsAccepted")]
     if closed:

@@ -9,76 +9,33 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from components.settings.stored_values import HASH_KEY
-from wizard.account.facts import running
-from wizard.commands.rotate.evidence import read_json, record_tables
+from wizard.commands.rotate.evidence import read_json, record_tables, table_words
 from wizard.commands.rotate.versions import DataKeyStore
 from wizard.core.errors import PolicyRefusal, UsageError
 from wizard.core.models.rotation import DataKeyVersion
-from wizard.core.next_command import Command, Text, quote, shell, wizard
-from wizard.data_key import delivery
-from wizard.targets.port import deploy_target
+from wizard.core.next_command import Command, quote, shell, wizard
 
 _DSN = ("--dsn", "postgresql://HOST/DATABASE")
 
 
-def require_reading(data_keys: DataKeyStore) -> None:
+def require_list(data_keys: DataKeyStore) -> None:
     """Raises UsageError unless the settings say that the application tries the hash keys of a list."""
-    reading = data_keys.settings.names.value.reading
-    if not data_keys.settings.hash_keys_for_reading:
+    if not data_keys.settings.keys_for_reading:
         raise UsageError(
             "while the tables are hashed again, a row is under the present hash key or under the new one, and the "
-            f"settings do not say that the application reads {reading}; nothing was changed",
-            wizard("setup", "--hash-keys-for-reading", "yes", advice="only where it does: phi does; then deploy it"),
+            f"settings do not say that the application reads {HASH_KEY.reading}; nothing was changed",
+            wizard("setup", "--keys-for-reading", "yes", advice="only where it does: phi does; then deploy it"),
         )
 
 
-def require_promotable(
-    data_keys: DataKeyStore,
-    version: DataKeyVersion,
-    former: DataKeyVersion | None,
-    *,
-    files: Sequence[Path],
-    no_hash_columns: bool,
-) -> None:
-    """Raises PolicyRefusal without the results of the tables, UsageError where a search would try one key alone."""
-    if former is not None and former.same_as == version.same_as:
-        return  # The same key, wrapped again, or current already.
-    require_reading(data_keys)
-    _require_tried(data_keys, former)
-    again = hash_command(data_keys, version, advice="with the application's AWS credentials; then promote")
-    _require_hashed(data_keys, version, files=files, no_hash_columns=no_hash_columns, again=again)
-
-
-def _require_tried(data_keys: DataKeyStore, current: DataKeyVersion | None) -> None:
-    """Raises PolicyRefusal where the application does not try the new key yet: until its next deployment it would not
-    find the rows under it.
-    """
-    if current is None:
-        return
-    context = data_keys.deployed.reachable()
-    variables = delivery.variables_of(context, current.wrapped)
-    targets = [deploy_target(name) for name in context.targets]
-    problems = [problem for target in targets if (problem := target.missing(context, variables))]
-    problems += [
-        f"{deploy_target(instances.target).runtime(context.settings)} runs with outdated values"
-        for instances in running(context)
-        if instances.stale
-    ]
-    if problems:
-        raise PolicyRefusal(
-            f"the application does not try the new hash key yet: {'; '.join(problems)}; nothing was changed",
-            wizard("push", "--redeploy", "--stack", data_keys.stack),
-        )
-
-
-def _require_hashed(
-    data_keys: DataKeyStore, version: DataKeyVersion, *, files: Sequence[Path], no_hash_columns: bool, again: Command
+def require_hashed(
+    data_keys: DataKeyStore, version: DataKeyVersion, *, files: Sequence[Path], no_hash_columns: bool
 ) -> None:
     """Raises PolicyRefusal unless the search values of each table of the settings are under this hash key.
 
-    `files` are the results of `phi index --json`, and of `phi encrypt --hash-columns --json` for hash columns. `again`:
-    the command that hashes a table.
+    `files` are the results of `phi index --json`, and of `phi encrypt --hash-columns --json` for hash columns.
     """
+    again = hash_command(data_keys, version, advice="with the application's AWS credentials; then promote")
     hashes = {table.table: {*table.hashes.values()} for table in record_tables(data_keys) if table.hashes}
     if no_hash_columns and (hashes or files):
         named = f"the settings name hash columns of {', '.join(hashes)}" if hashes else "a result of a table is named"
@@ -106,12 +63,15 @@ def _require_hashed(
         raise PolicyRefusal(f"no result says that {what} is under {version.fingerprint}; nothing was changed", again)
 
 
-def warnings(data_keys: DataKeyStore, *, old: str) -> tuple[str, ...]:
-    """What a person reads before another hash key becomes the current one."""
-    return (
-        f"rows that the application writes until its next deployment are still under {old}: a search finds them by "
-        f"{HASH_KEY.reading}; hash the tables once more after the deployment",
-        Text(f"{old} is kept: ", wizard("restore", HASH_KEY.option, "--version", old), " makes it current again"),
+def promote_hash_command(data_keys: DataKeyStore, version: DataKeyVersion) -> Command:
+    """The command that promotes a hash key after its tables were hashed again."""
+    files = [hashed_file(table.table) for table in record_tables(data_keys) if table.hashes] or [hashed_file("TABLE")]
+    evidence = [word for file in files for word in ("--reencrypted", file)]
+    stack = data_keys.stack
+    return wizard(
+        *("rotate", "--promote", version.fingerprint, *evidence, "--stack", stack, "--confirm", stack),
+        advice="when every table is hashed again; the former hash key is kept, and a search tries it too. It needs the "
+        "rights of `policy promotion`",
     )
 
 
@@ -120,7 +80,7 @@ def hash_command(data_keys: DataKeyStore, version: DataKeyVersion, *, advice: st
     tables = [table for table in record_tables(data_keys) if table.hashes]
     calls: list[str] = []
     for table in tables:
-        columns = ("--table", table.table, "--columns", ",".join(table.columns), "--key-column", table.key_column)
+        columns = table_words(table)
         hashes = ",".join(f"{column}:{name}" for column, name in table.hashes.items())
         carried = ("--hash-columns", hashes, "--replace-hashes", "--json")
         call = shell("python", "-m", "phi", "encrypt", *_DSN, *columns, *carried)

@@ -12,10 +12,11 @@ from datetime import datetime
 from pathlib import Path
 
 from wizard.commands.backup import destination
-from wizard.commands.rotate.data_key import fetch_command, put_in_place
-from wizard.commands.rotate.evidence import promote_command, scan_command
+from wizard.commands.rotate.data_key import put_in_place
+from wizard.commands.rotate.evidence import promote_command, record_tables, scan_command
 from wizard.commands.rotate.replace_version import same_version
 from wizard.commands.rotate.result import Action, RotateResult, show_versions, warn_of_altered
+from wizard.commands.rotate.steps import fetch_command
 from wizard.commands.rotate.versions import (
     DataKeyStore,
     keep_everywhere,
@@ -338,9 +339,12 @@ def _keep_former(
 def _promote(data_keys: DataKeyStore, version: DataKeyVersion) -> tuple[str, ...]:
     current = stored(data_keys)
     assert current.wrapped is not None
+    former = data_keys.version(current.wrapped.fingerprint)
+    assert former is not None
+    advice = "with the application's AWS credentials: which records are under which of the two"
     return (
-        fetch_command(data_keys, old=current.wrapped.fingerprint, new=version),
-        scan_command(advice="with the application's AWS credentials: which records are under which of the two"),
+        fetch_command(data_keys, former=former, new=version),
+        scan_command(record_tables(data_keys), advice=advice),
         promote_command(
             data_keys, version.fingerprint, advice="only if the records use that data key, or were re-encrypted"
         ),

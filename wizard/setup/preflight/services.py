@@ -186,7 +186,7 @@ def unrecorded_resources(
 
 _DELIVERED_ON_REQUEST = (
     ("key_check_value", "--key-check-value", "the application refuses the new key"),
-    ("hash_keys_for_reading", "--hash-keys-for-reading", "a search does not try the former hash key"),
+    ("keys_for_reading", "--keys-for-reading", "the application does not read what is under the former key"),
 )
 """Field, flag, and what the variables do that a delivery no longer writes."""
 

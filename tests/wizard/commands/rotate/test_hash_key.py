@@ -19,7 +19,7 @@ READING = "ENCRYPTED_PHI_HASH_KEYS_FOR_READING"
 
 
 def deployed(**changes: Any) -> World:
-    given = {"hash_key": True, "hash_keys_for_reading": True, "record_tables": ("Patient.id=email:emailHash",)}
+    given = {"hash_key": True, "keys_for_reading": True, "record_tables": ("Patient.id=email:emailHash",)}
     world = World(settings(**(given | changes)))
     store(world)
     world.vercel.variables[HASH_KEY_VARIABLE] = HASH_KEY.value
@@ -97,10 +97,10 @@ def test_without_a_result_nothing_is_promoted_and_no_person_can_say_that_there_a
 
 
 def test_an_application_that_tries_one_key_alone_keeps_it() -> None:
-    world = deployed(hash_keys_for_reading=False)
+    world = deployed(keys_for_reading=False)
     with pytest.raises(UsageError, match="does not|do not say that the application reads") as refused:
         world.run("rotate", "--hash-key")
-    assert "setup --hash-keys-for-reading yes" in refused.value.hint
+    assert "setup --keys-for-reading yes" in refused.value.hint
     assert not [version for version in world.kept().values() if version.origin.value == "made"]
 
 
