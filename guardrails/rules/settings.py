@@ -60,7 +60,7 @@ class Settings:
     eks_service_account: str = "eonpro"
     variable_names: tuple[str, ...] = ()
     hash_key: bool = False
-    hash_keys_for_reading: bool = False
+    keys_for_reading: bool = False
     key_check_value: bool = False
     record_tables: tuple[str, ...] = ()
     document_buckets: tuple[str, ...] = ()
@@ -187,7 +187,7 @@ class Settings:
         """The variables that a platform reads from the store."""
         keys = ["ENCRYPTED_PHI_KEY", *(["ENCRYPTED_PHI_HASH_KEY"] if self.hash_key else [])]
         checks = [f"{each}_CHECK_VALUE" for each in keys if self.key_check_value]
-        lists = ["ENCRYPTED_PHI_HASH_KEYS_FOR_READING"] if self.hash_keys_for_reading else []
+        lists = [f"{each}S_FOR_READING" for each in keys if self.keys_for_reading]
         return ("AWS_REGION", "AWS_KMS_KEY_ID", *keys, *checks, *lists)
 
 
