@@ -48,7 +48,7 @@ _EXCLUSIVE = "Deny use of the key to all but EONPRO"
 _EVIL = 'Condition={"StringNotLike": {"aws:PrincipalArn": "*:role/evil"}}'
 _BUCKET: dict[str, Any] = {"type_": "BucketPolicy", "resource": "audit-trail", "rule": "trail-bucket-tls"}
 # The guards of a key in use deny its deletion as well: without them the first denial is the only one.
-_PLAIN: dict[str, Any] = {"config": {"usageGuardDays": 0}}
+_PLAIN: dict[str, Any] = {"config": {"usageGuardDays": 0, "incidentResponders": []}}
 _RESPONDERS = {"incidentResponders": ["arn:aws:iam::{account}:role/responder"]}
 _DELETERS = {"deletionAdministrators": ["arn:aws:iam::{account}:role/deleter"]}
 
@@ -218,7 +218,8 @@ FURTHER: tuple[Harm, ...] = (
         "p['Statement'][0]['Action'].remove('kms:PutKeyPolicy')",
         config={
             "strictKeyPolicy": True,
-            "administrators": ["arn:aws:iam::{account}:role/admin", "arn:aws:iam::{account}:role/second"],
+            # The caller is one of them, or the program itself would refuse.
+            "administrators": ["arn:aws:iam::{account}:user/clinic-admin", "arn:aws:iam::{account}:role/second"],
         },
     ),
     _policy(

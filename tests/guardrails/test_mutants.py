@@ -13,6 +13,7 @@ import importlib.abc
 import importlib.util
 import json
 import random
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -207,6 +208,15 @@ def says(text: str) -> dict[str, set[str]]:
     return found
 
 
+_DAYS = re.compile(r'(?<="NumericLessThan": \{"kms:TrailingDaysWithoutKeyUsage": \[")[0-9]+')
+
+
+def reaches(line: str, other: str) -> bool:
+    """Whether a denial says what another one says, or for more days of use."""
+    days, least = (float((_DAYS.findall(each) or [0])[0]) for each in (line, other))
+    return _DAYS.sub("", line) == _DAYS.sub("", other) and days >= least
+
+
 def leaves(value: Any, path: str = "") -> set[str]:
     if isinstance(value, Mapping):
         return {leaf for name, each in value.items() for leaf in leaves(each, f"{path}.{name}")}
@@ -234,7 +244,10 @@ def gives_more(resource: Resource, before: Resource) -> str:
         if value == was:
             continue
         if name in ("policy", "assumeRolePolicy"):
-            is_more = not says(value)["Allow"] <= says(was)["Allow"] or not says(was)["Deny"] <= says(value)["Deny"]
+            denied = says(value)["Deny"]
+            is_more = not says(value)["Allow"] <= says(was)["Allow"] or not all(
+                any(reaches(each, line) for each in denied) for line in says(was)["Deny"]
+            )
         elif name == "eventPattern":
             is_more = not leaves(json.loads(was)) <= leaves(json.loads(value))
         elif name == "tags":
