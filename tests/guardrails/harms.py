@@ -106,6 +106,7 @@ class Harm:
         of_rules = (
             f'"alerts-{kind}", event_pattern' in self.before for kind in ("key-changes", "denied-use", "fallback")
         )
+        of_rules = (*of_rules, "bucket_key_enabled" in self.before)
         return any(of_rules) or ('change("Policy", "app-access"' in self.before and "policy=" in self.before)
 
     def program(self) -> str:

@@ -479,6 +479,8 @@ HARMLESS: tuple[Harm, ...] = (
         "Trail",
         "audit-trail",
         'insight_selectors=[{"insight_type": "ApiCallRateInsight"}, {"insight_type": "ApiErrorRateInsight"}]',
+        # The sandbox's provider has no such property, nor the next one but one.
+        by_engine=False,
     ),
     _changed(
         "data events of S3 on the trail",
@@ -494,6 +496,7 @@ HARMLESS: tuple[Harm, ...] = (
         'advanced_event_selectors=[{"field_selectors": [{"field": "eventCategory", "equals": ["Management"]}]}, '
         '{"field_selectors": [{"field": "eventCategory", "equals": ["Data"]}, '
         '{"field": "resources.type", "equals": ["AWS::S3::Object"]}]}]',
+        by_engine=False,
     ),
     _changed(
         "records for ten years",

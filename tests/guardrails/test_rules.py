@@ -88,6 +88,15 @@ def test_a_reference_that_a_first_preview_cannot_know_is_left_to_the_update_in_s
     assert messages(subject) == []
 
 
+@pytest.mark.parametrize("name", ["", "kmsMasterKeyID", "keyId"])
+def test_a_key_that_is_named_elsewhere_encrypts_nothing(name: str) -> None:
+    arn = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/{KEY_ID}"
+    default = {"sseAlgorithm": "aws:kms", name: arn}
+    props = {"bucket": SETTINGS.own_bucket, "rules": [{"applyServerSideEncryptionByDefault": default}]}
+    found = messages(resource(types.ENCRYPTION, "audit-trail", props), "trail-bucket-encrypted")
+    assert any("kmsMasterKeyId not set, wanted that of the audit logs" in text for text in found)
+
+
 # --- providers
 
 

@@ -218,14 +218,21 @@ def _secure_transport(bucket: str) -> tuple[Denied, ...]:
     )
 
 
+_OF_ENCRYPTION = {"applyServerSideEncryptionByDefault", "bucketKeyEnabled", "blockedEncryptionTypes"}
+
+
 def _encryption(rules: Any, *, with_key: bool) -> Iterator[str]:
     algorithm = "aws:kms" if with_key else "AES256"
     for rule in [each or {} for each in rules or [{}]]:
         default = rule.get("applyServerSideEncryptionByDefault") or {}
         if default.get("sseAlgorithm") != algorithm:
             yield f"encrypt new objects by default with {default.get('sseAlgorithm') or 'nothing'}, wanted {algorithm}"
-        if not with_key and default.get("kmsMasterKeyId"):
-            yield f"name the key {default['kmsMasterKeyId']}, wanted none: the settings ask for no key"
+        # Which key it is, the stack rule says.
+        if bool(default.get("kmsMasterKeyId")) is not with_key:
+            wanted = "that of the audit logs" if with_key else "none: the settings ask for no key"
+            yield f"have the kmsMasterKeyId {default.get('kmsMasterKeyId') or 'not set'}, wanted {wanted}"
+        if more := sorted((set(default) - {"sseAlgorithm", "kmsMasterKeyId"}) | (set(rule) - _OF_ENCRYPTION)):
+            yield f"have {', '.join(map(repr, more))}, wanted none"
         if rule.get("bucketKeyEnabled"):
             yield "have bucketKeyEnabled true, wanted false: CloudTrail would have to decrypt"
         if rule.get("blockedEncryptionTypes", []) not in ([], ["SSE-C"]):
