@@ -9,14 +9,15 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from components.policies.evaluation.account import AccountIam, GrantFact, IamPolicy, IamPrincipal
 from components.policies.evaluation.principals import role_of_session
 from components.settings.arn import Arn
 from wizard.aws import iam
-from wizard.aws.auth.limits import CHECK_PROXY
 from wizard.aws.auth.session import Session, SessionClient, utc
 from wizard.core import safe_text
-from wizard.core.errors import UnreadableAnswer, Unsupported
+from wizard.core.errors import Unsupported
 from wizard.core.models.access import AccessKeyAge, History, KeyEvents, KeyUse, SignIn
 from wizard.core.models.delivery import VERIFICATION_NAME
 from wizard.core.next_command import shell
@@ -180,20 +181,13 @@ def history_pages(
     """The newest pages of the calls on a key, each with whether another one follows."""
     by_key = {"AttributeKey": "ResourceName", "AttributeValue": key_arn}
     query: dict[str, Any] = {"LookupAttributes": [by_key], **period}
-    for number in range(pages):
-        if number:
-            session.clock.sleep(PACE_SECONDS)
-        answer = session.call("cloudtrail", "LookupEvents", **query)
-        token = answer.get("NextToken")
-        # A page that was read before would count its events twice.
-        if token is not None and token == query.get("NextToken"):
-            raise UnreadableAnswer(
-                "cloudtrail:LookupEvents names the page as the next one that it has just sent", CHECK_PROXY
-            )
-        yield list(answer["Events"]), bool(token)
-        if not token:
+    for number, page in enumerate(session.whole_pages("cloudtrail", "LookupEvents", **query), start=1):
+        has_more = bool(page.get("NextToken"))
+        yield page["Events"], has_more
+        if number == pages:
             return
-        query["NextToken"] = token
+        if has_more:
+            session.clock.sleep(PACE_SECONDS)
 
 
 # --- grants -------------------------------------------------------------------------------------------------------
@@ -278,38 +272,94 @@ def _parsed(document: Any) -> Mapping[str, Any] | None:
 # --- the event history --------------------------------------------------------------------------------------------
 
 
-def _count(by_principal: dict[str, KeyEvents], event: Mapping[str, Any]) -> None:
-    record = safe_text.json_object(event.get("CloudTrailEvent") or "") or {}
-    name = principal_of(record.get("userIdentity") or {})
-    before = by_principal.get(name, KeyEvents(principal=name))
-    at = utc(event.get("EventTime"))
-    if record.get("errorCode") in _REFUSED:
-        by_principal[name] = replace(before, refused=before.refused + 1)
-    elif not record.get("errorCode") and event.get("EventName") in USES:
-        by_principal[name] = replace(
-            before,
-            uses=before.uses + 1,
-            verifications=before.verifications + is_verification(record),
-            last_use=max(filter(None, (before.last_use, at)), default=None),
-        )
+class _Read(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-def is_verification(record: Mapping[str, Any]) -> bool:
-    """Whether an event is a call of this product's verification as the application: by its session or user agent.
-
-    Anybody can choose these names, so such a call is counted separately and never left out of the review.
-    """
-    arn = str((record.get("userIdentity") or {}).get("arn") or "")
-    return arn.endswith(f"/{VERIFICATION_NAME}") or f"app/{VERIFICATION_NAME}" in str(record.get("userAgent") or "")
+class _Issuer(_Read):
+    arn: str | None = None
 
 
-def principal_of(identity: Mapping[str, Any]) -> str:
-    """The principal of an event: for a session its role, with the issuer's path; else a user, an account or a service.
+class _SessionContext(_Read):
+    sessionIssuer: _Issuer | None = None
+
+
+class UserIdentity(_Read):
+    """The caller of an event.
 
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html
     """
-    issuer = ((identity.get("sessionContext") or {}).get("sessionIssuer") or {}).get("arn")
-    arn = str(issuer or identity.get("arn") or "")
-    if arn:
-        return "/".join(role_of_session(arn) or (arn,))
-    return str(identity.get("invokedBy") or identity.get("accountId") or identity.get("principalId") or "unknown")
+
+    arn: str | None = None
+    invokedBy: str | None = None
+    accountId: str | None = None
+    principalId: str | None = None
+    sessionContext: _SessionContext | None = None
+
+    @property
+    def principal(self) -> str:
+        """For a session its role, with the issuer's path; else a user, an account or a service."""
+        issuer = self.sessionContext.sessionIssuer if self.sessionContext else None
+        arn = (issuer.arn if issuer else None) or self.arn
+        if arn:
+            return "/".join(role_of_session(arn) or (arn,))
+        return self.invokedBy or self.accountId or self.principalId or "unknown"
+
+
+class _Resource(_Read):
+    ARN: str | None = None
+
+
+class EventRecord(_Read):
+    """The text of an event of CloudTrail, with the fields that are read.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
+    """
+
+    eventTime: datetime | None = None
+    eventSource: str | None = None
+    eventName: str | None = None
+    errorCode: str | None = None
+    errorMessage: str | None = None
+    userAgent: str | None = None
+    userIdentity: UserIdentity | None = None
+    resources: tuple[_Resource, ...] | None = None
+    requestParameters: dict[str, Any] | None = None
+
+    @classmethod
+    def of(cls, text: str) -> "EventRecord | None":
+        """The record; None for a text that is none."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError:
+            return None
+
+    @property
+    def principal(self) -> str:
+        """Of the caller."""
+        return (self.userIdentity or UserIdentity()).principal
+
+    @property
+    def is_verification(self) -> bool:
+        """Whether it is a call of this product's verification as the application: by its session or user agent.
+
+        Anybody can choose these names, so such a call is counted separately and never left out of the review.
+        """
+        arn = (self.userIdentity.arn if self.userIdentity else None) or ""
+        return arn.endswith(f"/{VERIFICATION_NAME}") or f"app/{VERIFICATION_NAME}" in (self.userAgent or "")
+
+
+def _count(by_principal: dict[str, KeyEvents], event: Mapping[str, Any]) -> None:
+    record = EventRecord.of(event.get("CloudTrailEvent") or "") or EventRecord()
+    name = record.principal
+    before = by_principal.get(name, KeyEvents(principal=name))
+    at = utc(event.get("EventTime"))
+    if record.errorCode in _REFUSED:
+        by_principal[name] = replace(before, refused=before.refused + 1)
+    elif not record.errorCode and event.get("EventName") in USES:
+        by_principal[name] = replace(
+            before,
+            uses=before.uses + 1,
+            verifications=before.verifications + record.is_verification,
+            last_use=max(filter(None, (before.last_use, at)), default=None),
+        )

@@ -100,9 +100,9 @@ class AwsAccessDiagnostics(SessionClient):
         if self._session.find("iam", "GetPolicy", absent=_ABSENT, PolicyArn=policy_arn) is None:
             return None
         listed = list(self._session.pages("iam", "ListPolicyVersions", "Versions", PolicyArn=policy_arn))
-        listed.sort(
-            key=lambda version: (not version["IsDefaultVersion"], -int(str(version["VersionId"]).removeprefix("v")))
-        )
+        # `v10` is newer than `v9`.
+        listed.sort(key=lambda version: (len(version["VersionId"]), version["VersionId"]), reverse=True)
+        listed.sort(key=lambda version: not version["IsDefaultVersion"])
         names = [str(version["VersionId"]) for version in listed]
         documents = self._session.together(*(lambda name=name: self._version(policy_arn, name) for name in names))
         return {name: document for name, document in zip(names, documents, strict=True) if document is not None}

@@ -102,14 +102,16 @@ def _from_web_identity(session: Session, principal: Principal) -> Credentials | 
     except (OSError, UnicodeDecodeError) as error:
         raise _Unavailable(f"the file {file} cannot be read ({type(error).__name__})") from error
     client = session.make_client("sts", unsigned=True)
-    with session.translating("sts", "AssumeRoleWithWebIdentity"):
-        answer = client.assume_role_with_web_identity(
+    return _from_sts(
+        session.ask(
+            client,
+            *("sts", "AssumeRoleWithWebIdentity"),
             RoleArn=principal.arn,
             RoleSessionName=VERIFICATION_NAME,
             WebIdentityToken=token,
             DurationSeconds=SESSION_SECONDS,
         )
-    return _from_sts(answer)
+    )
 
 
 def _from_container(session: Session, principal: Principal) -> Credentials | None:
@@ -157,17 +159,19 @@ def _check_owner(session: Session, keys: Credentials, principal_arn: str) -> Non
     arn = keys.owner if isinstance(keys, _SessionKeys) else None
     try:
         if arn is None:
-            with session.translating("sts", "GetCallerIdentity"):
-                arn = str(session.make_client("sts", keys=keys).get_caller_identity()["Arn"])
+            client = session.make_client("sts", keys=keys)
+            arn = str(session.ask(client, "sts", "GetCallerIdentity")["Arn"])
     except SetupError as error:
         raise _Unavailable(f"STS did not say whose they are ({type(error).__name__})") from error
     if _owner(arn) != _owner(principal_arn):
         raise _Unavailable(f"they belong to {arn}, not to {principal_arn}")
 
 
-def _owner(arn: str) -> tuple[str, str, str]:
+def _owner(text: str) -> tuple[str, str, str]:
     # A role's name is unique in its account, and the ARN of an assumed role has no path.
-    owner = Arn.parse(arn)
+    owner = Arn.find(text)
+    if owner is None:
+        return "", "", text
     if owner.kind == "assumed-role":
         return owner.account, "role", owner.path.partition("/")[0]
     return owner.account, owner.kind, owner.name

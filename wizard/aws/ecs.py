@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from components.settings import SecretStore
-from components.settings.arn import Arn
+from components.settings.arn import resource_name
 from wizard.aws.auth.session import Session
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.deployment import (
@@ -27,7 +27,6 @@ from wizard.core.next_command import Text, shell
 SERVICES_PER_CALL = 10
 """Services that DescribeServices returns in one call."""
 _MAX_REASONS = 5
-_STATES = frozenset(RolloutState)
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Ecs:
     session: Session
 
     def names(self) -> tuple[str, ...]:
-        clusters = [Arn.parse(arn).name for arn in self.session.pages("ecs", "ListClusters", "clusterArns")]
+        clusters = [resource_name(arn) for arn in self.session.pages("ecs", "ListClusters", "clusterArns")]
         services = self.session.together(
             *(
                 lambda cluster=cluster: list(self.session.pages("ecs", "ListServices", "serviceArns", cluster=cluster))
@@ -45,7 +44,7 @@ class Ecs:
             )
         )
         return tuple(
-            f"{cluster}/{Arn.parse(arn).name}" for cluster, arns in zip(clusters, services, strict=True) for arn in arns
+            f"{cluster}/{resource_name(arn)}" for cluster, arns in zip(clusters, services, strict=True) for arn in arns
         )
 
     def services(self, cluster: str) -> tuple[Service, ...]:
@@ -173,7 +172,7 @@ def _service(service: Mapping[str, Any]) -> Service:
     rollouts = sorted(service.get("deployments") or (), key=lambda rollout: rollout["createdAt"], reverse=True)
     rollouts.sort(key=lambda rollout: rollout.get("status") != "PRIMARY")
     return Service(
-        cluster=Arn.parse(str(service["clusterArn"])).name,
+        cluster=resource_name(str(service["clusterArn"])),
         name=str(service["serviceName"]),
         task_definition=str(service.get("taskDefinition") or ""),
         rollouts=tuple(_rollout(rollout) for rollout in rollouts),
@@ -227,11 +226,10 @@ def _service_deployment(deployment: Mapping[str, Any]) -> ServiceDeployment:
 
 
 def _rollout(deployment: Mapping[str, Any]) -> Rollout:
-    state = str(deployment.get("rolloutState") or "")
     return Rollout(
         id=str(deployment["id"]),
         task_definition=str(deployment.get("taskDefinition") or ""),
-        state=RolloutState(state) if state in _STATES else RolloutState.UNKNOWN,
+        state=RolloutState(str(deployment.get("rolloutState") or "")),
         reason=str(deployment.get("rolloutStateReason") or ""),
         made=deployment["createdAt"].astimezone(UTC),
         desired=int(deployment.get("desiredCount") or 0),

@@ -21,7 +21,7 @@ from components.policies.named_resources import (
 )
 from components.policies.stack import other_keys_of
 from components.settings import ResourceKind, Settings
-from components.settings.arn import Arn
+from components.settings.arn import resource_name, resource_of
 from components.settings.names import in_account_namespace
 from wizard.aws import kms
 from wizard.aws import trail as trails
@@ -41,7 +41,9 @@ def find(session: Session, settings: Settings, row: NamedResource) -> str | None
         return row.arn if session.find("iam", "GetPolicy", absent=_NO_ENTITY, PolicyArn=row.arn) else None
     if row.type == OIDC_PROVIDER:
         providers = session.call("iam", "ListOpenIDConnectProviders")["OpenIDConnectProviderList"]
-        return next((str(each["Arn"]) for each in providers if Arn.parse(each["Arn"]).path == row.name), None)
+        return next(
+            (arn for each in providers if resource_of(arn := str(each["Arn"])) == f"oidc-provider/{row.name}"), None
+        )
     if row.type == TOPIC:
         return row.arn if session.find("sns", "GetTopicAttributes", absent=("NotFound",), TopicArn=row.arn) else None
     if row.type == LOG_GROUP:
@@ -177,7 +179,7 @@ def other_key_resources(found: Mapping[str, KeyFact], settings: Settings) -> tup
         if (key := found.get(other.alias)) is not None
         and {**settings.tags, "Purpose": other.purpose}.items() <= (key.tags or {}).items()
         for resource in (
-            DiscoveredResource(thing=other.imported_as[0], id=Arn.parse(key.arn).name, arn=key.arn),
+            DiscoveredResource(thing=other.imported_as[0], id=resource_name(key.arn), arn=key.arn),
             DiscoveredResource(thing=other.imported_as[1], id=other.alias, arn=other.alias),
         )
     )

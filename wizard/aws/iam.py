@@ -89,7 +89,9 @@ def _in_known_region(session: Session, ask: Callable[[Session], T]) -> T:
 
 def _principal_arn(session: Session, arn: str) -> tuple[str, str]:
     """The principal's own ARN, and in words which part of it is assumed; empty where IAM confirmed it all."""
-    caller = Arn.parse(arn)
+    caller = Arn.find(arn)
+    if caller is None:
+        raise session.unreadable("its Arn is none", "sts", "GetCallerIdentity")
     iam = replace(caller, service="iam")
     if caller.kind == "assumed-role":
         role = caller.path.rpartition("/")[0]
@@ -234,12 +236,12 @@ class Iam(SessionClient):
         except errors.ResourceError as error:
             if code_of(error.__cause__) not in _FULL:
                 raise
-            delete = shell("aws", "iam", "delete-access-key", "--user-name", user)
+            delete = shell("aws", "iam", "delete-access-key", "--user-name", user, "--access-key-id", "KEY-ID")
             raise errors.ResourceError(
                 f"the user {user} already has two access keys, which is IAM's limit",
                 shell(
                     *("aws", "iam", "list-access-keys", "--user-name", user),
-                    advice=Text("then switch off and delete the key that nobody uses: ", delete, " --access-key-id …"),
+                    advice=Text("then switch off and delete the key that nobody uses: ", delete),
                 ),
             ) from error.__cause__
 

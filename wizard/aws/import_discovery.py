@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from components.settings import ResourceKind, Settings
-from components.settings.arn import Arn
+from components.settings.arn import Arn, resource_name
 from wizard.aws import existing_resources, iam, kms
 from wizard.aws import trail as trails
 from wizard.aws.auth.errors import code_of
@@ -80,7 +80,7 @@ def _key(session: Session, settings: Settings) -> _Answer:
     )
     return _Answer(
         resources=(
-            DiscoveredResource(thing=ResourceKind.KEY, id=Arn.parse(key.arn).name, arn=key.arn),
+            DiscoveredResource(thing=ResourceKind.KEY, id=resource_name(key.arn), arn=key.arn),
             DiscoveredResource(thing=ResourceKind.ALIAS, id=alias, arn=alias),
         ),
         facts={"key": key, "key_policy": policy, "data_key": data_key},

@@ -17,12 +17,13 @@ from wizard.aws import kms
 from wizard.aws.auth.session import Session, SessionClient, or_none
 from wizard.aws.iam import identify
 from wizard.core.errors import PermissionDenied, ResourceError, SetupError, Unsupported, attempted
-from wizard.core.models.access import PolicyFinding, PolicyFindingKind, PolicyJudgement
+from wizard.core.models.access import PolicyFinding, PolicyFindingKind, PolicyJudgement, Ruling
 from wizard.core.models.account import Identity, PermissionsFact, Principal, QuotaFact
 from wizard.core.models.delivery import Simulation
 from wizard.core.next_command import Command, shell
 from wizard.core.required_permissions.table import RequiredPermission, required, required_to_replace
 from wizard.core.retry import MAX_PARALLEL
+from wizard.core.safe_text import quoted
 
 
 class Permissions(SessionClient):
@@ -119,17 +120,23 @@ def _simulate(
         )
     }
     refused = {
-        action: tuple(
-            key for key in results.get(action.lower(), {}).get("MissingContextValues", ()) if key.lower() not in _ABSENT
-        )
+        action: _open_questions(results.get(action.lower(), {}))
         for action in actions
-        if results.get(action.lower(), {}).get("EvalDecision") != "allowed"
+        if results.get(action.lower(), {}).get("EvalDecision") != Ruling.ALLOWED
     }
     return _Decisions(
         denied=tuple(action for action, missing in refused.items() if not missing),
         unclear=tuple(action for action, missing in refused.items() if missing),
         context=tuple(sorted({key for missing in refused.values() for key in missing})),
     )
+
+
+def _open_questions(result: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a denial depends on; none for one that is final."""
+    decision = str(result.get("EvalDecision") or Ruling.IMPLICIT_DENY)
+    if Ruling(decision) is Ruling.UNKNOWN:
+        return (f"IAM's decision {quoted(decision)}, which this version does not know",)
+    return tuple(key for key in result.get("MissingContextValues") or () if key.lower() not in _ABSENT)
 
 
 _ABSENT = frozenset({"iam:permissionsboundary", "kms:resourcealiases"})

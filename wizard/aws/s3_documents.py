@@ -18,7 +18,7 @@ from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.session import Session, utc
 from wizard.aws.iam import account_of
 from wizard.aws.import_discovery import region_of_location
-from wizard.core.errors import PermissionDenied, ResourceError, SetupError
+from wizard.core.errors import PermissionDenied, SetupError
 from wizard.core.models.s3_documents import (
     CUSTOMER_PROVIDED,
     S3_MANAGED,
@@ -98,27 +98,15 @@ class S3Documents:
         A page is asked for when the former one is done with: a listing may take as long as the work on it.
         """
         home, target = self._in(bucket.region), {**self._target(bucket.name), "Prefix": prefix, "MaxKeys": _PAGE}
-        marker: dict[str, Any] = {}
-        while True:
-            if every:
-                page = home.call("s3", "ListObjectVersions", **target, **marker)
+        if every:
+            for page in home.whole_pages("s3", "ListObjectVersions", has_end=False, **target):
                 yield tuple(
                     ObjectVersion(key=each["Key"], version=each["VersionId"], is_current=bool(each.get("IsLatest")))
                     for each in page.get("Versions") or ()
                 )
-                following = {"KeyMarker": page.get("NextKeyMarker"), "VersionIdMarker": page.get("NextVersionIdMarker")}
-            else:
-                page = home.call("s3", "ListObjectsV2", **target, **marker)
+        else:
+            for page in home.whole_pages("s3", "ListObjectsV2", has_end=False, **target):
                 yield tuple(ObjectVersion(key=each["Key"]) for each in page.get("Contents") or ())
-                following = {"ContinuationToken": page.get("NextContinuationToken")}
-            if not page.get("IsTruncated"):
-                return
-            if following == marker:
-                raise ResourceError(
-                    f"S3 names a page of {bucket.name} as the next one that it has sent already",
-                    "check the endpoint, then run the same command again",
-                )
-            marker = {name: value for name, value in following.items() if value is not None}
 
     def state(self, bucket: DocumentBucket, version: ObjectVersion) -> ObjectState | None:
         """How an object is encrypted and locked; None for one that is gone. Raises PermissionDenied.

@@ -4,14 +4,14 @@ Asks CloudTrail, EventBridge, SNS and S3; changes nothing.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from components.policies.stack import AlertRule, AlertTopic, alert_rules_of, alert_topics_of
 from components.policies.statements import PolicyStatement, Test, statements_of
 from components.settings import Settings
-from components.settings.arn import Arn, resource_of
-from wizard.aws.access import is_verification, principal_of
+from components.settings.arn import Arn, resource_name, resource_of
+from wizard.aws.access import EventRecord
 from wizard.aws.auth.session import Session, SessionClient, or_none, utc
 from wizard.aws.iam import account_of
 from wizard.core import safe_text
@@ -108,7 +108,7 @@ def _details(session: Session, arn: str) -> tuple[Mapping[str, Any] | None, Mapp
 
 def _log_group(arn: str | None) -> str | None:
     """The name in `arn:aws:logs:REGION:ACCOUNT:log-group:NAME:*`."""
-    return Arn.parse(arn).resource.removeprefix("log-group:").removesuffix(":*") if arn else None
+    return resource_of(arn).removeprefix("log-group:").removesuffix(":*") if arn else None
 
 
 def _fact(trail: Mapping[str, Any], status: Mapping[str, Any] | None, selectors: Mapping[str, Any] | None) -> TrailFact:
@@ -365,10 +365,10 @@ class AwsAuditReader(SessionClient):
         if answer is None:
             return TopicFact(topic=topic, is_there=False)
         attributes = answer.get("Attributes") or {}
-        confirmed = attributes.get("SubscriptionsConfirmed")
+        confirmed = attributes.get("SubscriptionsConfirmed", "")
         return TopicFact(
             topic=topic,
-            receivers=int(confirmed) if confirmed is not None else None,
+            receivers=int(confirmed) if confirmed.isdigit() else None,
             policy=safe_text.json_object(attributes.get("Policy") or ""),
             key=attributes.get("KmsMasterKeyId") or None,
         )
@@ -398,30 +398,24 @@ class AwsAuditReader(SessionClient):
             if number >= MAX_EVENTS:
                 complete = False
                 break
-            record = safe_text.json_object(event["CloudTrailEvent"])
-            if record is None:
+            record = EventRecord.of(event["CloudTrailEvent"])
+            if record is None or record.eventTime is None:
                 complete = False
                 continue
-            if (
-                record.get("eventSource") == "kms.amazonaws.com"
-                and _is_of(record, key_arn)
-                and not is_verification(record)
-            ):
-                calls.append(_call(record))
+            if record.eventSource == "kms.amazonaws.com" and _is_of(record, key_arn) and not record.is_verification:
+                calls.append(
+                    KeyCall(
+                        at=record.eventTime,
+                        operation=record.eventName or "Decrypt",
+                        principal=record.principal,
+                        error=record.errorCode,
+                    )
+                )
         return KeyCalls(calls=tuple(calls), complete=complete)
 
 
-def _is_of(record: Mapping[str, Any], key_arn: str) -> bool:
-    key_id = Arn.parse(key_arn).name
-    resources = [str(resource.get("ARN") or "") for resource in record.get("resources") or ()]
-    requested = str((record.get("requestParameters") or {}).get("keyId") or "")
-    return any(key_id in text for text in (*resources, requested, str(record.get("errorMessage") or "")))
-
-
-def _call(record: Mapping[str, Any]) -> KeyCall:
-    return KeyCall(
-        at=datetime.strptime(str(record["eventTime"]), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC),
-        operation=str(record["eventName"]),
-        principal=principal_of(record.get("userIdentity") or {}),
-        error=str(record["errorCode"]) if record.get("errorCode") else None,
-    )
+def _is_of(record: EventRecord, key_arn: str) -> bool:
+    key_id = resource_name(key_arn)
+    requested = str((record.requestParameters or {}).get("keyId") or "")
+    resources = (resource.ARN or "" for resource in record.resources or ())
+    return any(key_id in text for text in (*resources, requested, record.errorMessage or ""))

@@ -12,7 +12,7 @@ from components.policies.named_resources import BUCKET, NamedResource, named_res
 from components.policies.stack import key_policy_of, other_keys_of
 from components.policies.trail import trail_encryption_statements
 from components.settings import Settings
-from components.settings.arn import Arn
+from components.settings.arn import resource_name
 from wizard.aws import kms
 from wizard.aws.auth.session import Session, SessionClient
 from wizard.aws.existing_resources import is_untagged_by_a_crash, tags
@@ -135,14 +135,14 @@ def _key(session: Session, settings: Settings, keys: list[KeyFact], alias: str) 
         target = kms.KmsKeys(session).alias_target(alias)
         keys = [key for key in keys if target is not None and key.arn == target.arn]
     for key in keys[:1]:
-        purpose, id_ = _purpose(key), Arn.parse(key.arn).name
+        purpose, id_ = _purpose(key), resource_name(key.arn)
         yield UnrecordedResource(type=KEY, name=purpose, region=settings.region, id=id_, arn=key.arn)
 
 
 def _replicas(
     session: Session, settings: Settings, names: set[str], owned: tuple[str, ...]
 ) -> Iterator[UnrecordedResource]:
-    ids = sorted({Arn.parse(each).name for each in owned if ":key/mrk-" in each})
+    ids = sorted({resource_name(each) for each in owned if ":key/mrk-" in each})
     for region in settings.replica_regions:
         if f"phi-key-{region}" in names:
             continue

@@ -1,4 +1,4 @@
-"""Limits the total time and size of one call over HTTP, also for an answer that trickles in.
+"""Limits the total time and size of one call over HTTP, also for an answer that trickles in; and those of a listing.
 
 A time-out of a socket begins anew with every byte. So an answer of one byte each second, headers or interim answers
 (1xx) without an end, and endless chunks are never given up. The sockets of this module ask the limit of their call
@@ -15,7 +15,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wizard.core import retry
+from wizard.core.errors import UnreadableAnswer
+from wizard.core.next_command import Command
+from wizard.core.retry import Deadline
 
+CHECK_PROXY = Command("env | grep -i _proxy", advice="if no proxy is in the way, run the same command again")
+
+MAX_PAGES = 1_000
+"""Most pages of one listing. The longest one that is read, a key's 50,000 grants, has as many, of 50 each."""
+LISTING_BYTES = 16 * 64 * 2**20
+"""The most that all calls of one listing receive."""
 ANSWER_BYTES = 64 * 2**20
 """The most that one call receives. IAM's page of 1,000 principals with their policies has some 10 MB."""
 
@@ -42,7 +51,8 @@ class CallLimit:
     def timeout(self, wanted: float | None) -> float:
         """Seconds that a socket may wait now, at most `wanted`. Raises TimeoutError when the time is over."""
         if self.outer is not None:
-            wanted = self.outer.timeout(wanted)
+            with self._of(self.outer):
+                wanted = self.outer.timeout(wanted)
         left = self._ends - time.perf_counter()
         if self.exceeded or left <= 0:
             self.exceeded = self.exceeded or f"its answer was not complete after {self.seconds:g} s"
@@ -52,11 +62,20 @@ class CallLimit:
     def received(self, octets: int) -> None:
         """Count received bytes. Raises OSError above the limit."""
         if self.outer is not None:
-            self.outer.received(octets)
+            with self._of(self.outer):
+                self.outer.received(octets)
         self._received += octets
         if self._received > self.octets:
             self.exceeded = f"its answer is larger than {size(self.octets)}"
             raise OSError(self.exceeded)
+
+    @contextmanager
+    def _of(self, outer: "CallLimit") -> Iterator[None]:
+        """What is beyond the outer limit is beyond this one."""
+        try:
+            yield
+        finally:
+            self.exceeded = self.exceeded or outer.exceeded
 
 
 def size(octets: int) -> str:
@@ -75,12 +94,62 @@ def limited(seconds: float | None = None) -> Iterator[CallLimit]:
     """
     outer = _current.get()
     wanted = retry.CALL_SECONDS if seconds is None else seconds
-    limit = CallLimit(seconds=wanted, octets=ANSWER_BYTES, outer=outer)
+    with _within(CallLimit(seconds=wanted, octets=ANSWER_BYTES, outer=outer)) as limit:
+        yield limit
+
+
+@contextmanager
+def _within(limit: CallLimit) -> Iterator[CallLimit]:
     token = _current.set(limit)
     try:
         yield limit
     finally:
         _current.reset(token)
+
+
+@dataclass(kw_only=True)
+class Pages:
+    """The limit of one listing: it sends no page twice, has no more pages than there can be, and one time and size."""
+
+    name: str
+    """The call and its endpoint, for a message."""
+    deadline: Deadline
+    """A page is asked for within it."""
+    most: int = MAX_PAGES
+    hint: str = CHECK_PROXY
+    octets: int = LISTING_BYTES
+    _asked: set[str] = field(default_factory=set, init=False)
+    _last: list[Any] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
+        # Its time is that of the deadline, and of the last page.
+        seconds = self.deadline.seconds + 2 * retry.CALL_SECONDS
+        self._limit = CallLimit(seconds=seconds, octets=self.octets, outer=_current.get())
+
+    @contextmanager
+    def page(self, token: str) -> Iterator[None]:
+        """The request for the page that a token names. Raises UnreadableAnswer for a page beyond the limit."""
+        if token in self._asked:
+            raise self.endless("names a page as the next one that it has sent already")
+        if len(self._asked) >= self.most:
+            raise self.endless(f"has sent {self.most} pages and names another one, more than there can be")
+        if self._asked and self.deadline.left <= 0:
+            raise self.endless(
+                f"has sent {len(self._asked)} pages in {self.deadline.seconds:g} s and names another one"
+            )
+        self._asked.add(token)
+        with _within(self._limit):
+            yield
+
+    def check(self, entries: list[Any]) -> None:
+        """Raises UnreadableAnswer for a page with the entries of the page before."""
+        if entries and entries == self._last:
+            raise self.endless("has sent the same entries on two pages")
+        self._last = entries
+
+    def endless(self, why: str) -> UnreadableAnswer:
+        """The error for a listing without an end."""
+        return UnreadableAnswer(f"{self.name} {why}", self.hint)
 
 
 def current() -> CallLimit | None:

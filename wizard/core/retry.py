@@ -86,8 +86,6 @@ CALL_SECONDS_VARIABLE = "EONPRO_CALL_SECONDS"
 """The environment variable for another number than CALL_SECONDS, for a slow network."""
 LISTING_CALLS = 5
 """The pages of one listing are asked for in the time of so many calls."""
-MAX_PAGES = 2_000
-"""Longest time of one listing. The largest one has a key's grants: 50,000 in pages of at least 50."""
 
 
 def call_seconds(environ: Mapping[str, str], default: float | None = None) -> float:

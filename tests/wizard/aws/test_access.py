@@ -11,7 +11,7 @@ import pytest
 
 from components.policies.evaluation.account import IamPolicy
 from tests.wizard.aws.conftest import with_pause
-from wizard.aws.access import MAX_PAGES, AwsAccessReader, history_pages, principal_of
+from wizard.aws.access import MAX_PAGES, AwsAccessReader, UserIdentity, history_pages
 from wizard.aws.auth import http
 from wizard.aws.client import Aws
 from wizard.core.errors import PermissionDenied, UnreadableAnswer, Unsupported
@@ -260,7 +260,7 @@ def test_pages_are_read_on_with_a_pause_between(script, scripted):
     script.answer_in_turn(
         "LookupEvents",
         json.dumps({"Events": [event("Decrypt", USER)], "NextToken": "t"}),
-        json.dumps({"Events": [event("Decrypt", USER)]}),
+        json.dumps({"Events": [{**event("Decrypt", USER), "EventId": "2"}]}),
     )
     pauses: list[float] = []
     session = replace(scripted.access._session, clock=Clock(sleep=pauses.append))
@@ -270,7 +270,8 @@ def test_pages_are_read_on_with_a_pause_between(script, scripted):
 
 
 def test_a_history_without_end_is_cut_off_and_says_so(script, scripted):
-    pages = (json.dumps({"Events": [event("Decrypt", USER)], "NextToken": f"t{number}"}) for number in range(200))
+    events = ({**event("Decrypt", USER), "EventId": str(number)} for number in range(200))
+    pages = (json.dumps({"Events": [event], "NextToken": f"t{event['EventId']}"}) for event in events)
     script.answer_in_turn("LookupEvents", *pages)
     session = replace(scripted.access._session, clock=Clock(sleep=lambda seconds: None))
     history, _ = AwsAccessReader(session).events(KEY, since=NOW)
@@ -291,7 +292,7 @@ def test_a_history_without_end_is_cut_off_and_says_so(script, scripted):
     ],
 )
 def test_an_event_is_of_a_role_a_user_an_account_or_a_service(identity, expected):
-    assert principal_of(identity) == expected
+    assert UserIdentity.model_validate(identity).principal == expected
 
 
 def test_a_verification_is_a_use_that_is_also_counted_separately_whatever_its_credentials(script, scripted):

@@ -15,7 +15,7 @@ from botocore.utils import ContainerMetadataFetcher
 
 from tests import endless
 from tests.wizard.aws.conftest import KEYS, files
-from wizard.aws.auth import limits
+from wizard.aws.auth import limits, session
 from wizard.aws.client import Aws, connect
 from wizard.core import call_limit, retry
 from wizard.core.errors import OutcomeUnknown, SetupError, Unreachable, UnreadableAnswer, UsageError
@@ -131,14 +131,15 @@ def test_a_log_file_that_unpacks_to_gigabytes_takes_no_memory_and_is_not_as_it_w
 
 
 class Turn:
-    """Answers in turn, of which each names another page."""
+    """Answers in turn, of which each names another page. `{n}` in the entry counts."""
 
     def __init__(self, key: str, entry: object, token: str) -> None:
-        self._key, self._entry, self._token, self._number = key, entry, token, 0
+        self._key, self._entry, self._token, self._number = key, json.dumps(entry), token, 0
 
     def pop(self, _: int) -> str:
         self._number += 1
-        return json.dumps({self._key: [self._entry], self._token: f"page {self._number}", "Truncated": True})
+        entry = json.loads(self._entry.replace("{n}", str(self._number)))
+        return json.dumps({self._key: [entry], self._token: f"page {self._number}", "Truncated": True})
 
 
 def pages(script, action: str, key: str, entry: object, token: str = "NextToken") -> None:
@@ -158,7 +159,7 @@ def test_a_listing_of_parameters_with_a_new_token_on_each_page_is_given_up(
     # One second for the listing, and ten for each of its calls: on a busy machine none of them is given up instead.
     monkeypatch.setattr(retry, "LISTING_CALLS", 0.1)
     script.answer("GetParameters", {"Parameters": [], "InvalidParameters": []})
-    entry = {"Name": "/eonpro/production/x", "Type": "SecureString", "Value": "y", "Version": 1}
+    entry = {"Name": "/eonpro/production/x{n}", "Type": "SecureString", "Value": "y", "Version": 1}
     pages(script, "GetParametersByPath", "Parameters", entry)
     began = time.monotonic()
     with pytest.raises(UnreadableAnswer, match=r"ssm:GetParametersByPath.*pages in 1 s and names another one"):
@@ -167,19 +168,38 @@ def test_a_listing_of_parameters_with_a_new_token_on_each_page_is_given_up(
 
 
 def test_a_listing_of_grants_with_a_new_token_on_each_page_is_given_up(scripted, script, monkeypatch) -> None:
-    monkeypatch.setattr(retry, "MAX_PAGES", 40)
-    grant = {"GrantId": "g-1", "GranteePrincipal": "arn:aws:iam::123456789012:role/other"}
+    monkeypatch.setattr(session, "MAX_PAGES", 40)
+    grant = {"GrantId": "g-{n}", "GranteePrincipal": "arn:aws:iam::123456789012:role/other"}
     pages(script, "ListGrants", "Grants", grant, "NextMarker")
     with pytest.raises(UnreadableAnswer, match="kms:ListGrants.*has sent 40 pages"):
         scripted.access.grants(KEY)
     assert len(script.calls) == 40
 
 
-def test_what_aws_limits_to_a_few_entries_has_few_pages(scripted, script, monkeypatch) -> None:
-    monkeypatch.setattr(limits, "FEW_PAGES", 7)
-    pages(script, "ListResourceTags", "Tags", {"TagKey": "a", "TagValue": "b"}, "NextMarker")
-    with pytest.raises(UnreadableAnswer, match="kms:ListResourceTags.*has sent 7 pages"):
-        list(scripted._session.pages("kms", "ListResourceTags", "Tags", KeyId=KEY))
+@pytest.mark.parametrize(
+    ("operation", "key", "entry"),
+    [
+        ("ListAliases", "Aliases", {"AliasName": "alias/other", "TargetKeyId": "k"}),
+        ("ListResourceTags", "Tags", {"TagKey": "a", "TagValue": "b"}),
+        ("ListGrants", "Grants", {"GrantId": "g", "GranteePrincipal": "x"}),
+    ],
+)
+def test_the_same_entries_under_a_new_token_are_noticed_at_the_second_page(
+    scripted, script, operation, key, entry
+) -> None:
+    pages(script, operation, key, entry, "NextMarker")
+    with pytest.raises(UnreadableAnswer, match=f"kms:{operation}: .* has sent the same entries on two pages"):
+        list(scripted._session.pages("kms", operation, key, KeyId=KEY))
+    assert len(script.calls) == 2
+
+
+def test_a_listing_is_given_up_at_its_largest_size(scripted, script, monkeypatch) -> None:
+    monkeypatch.setattr(session, "LISTING_BYTES", 2**20)
+    grant = {"GrantId": "g-{n}", "GranteePrincipal": "x" * 2**18}
+    pages(script, "ListGrants", "Grants", grant, "NextMarker")
+    with pytest.raises(Unreachable, match="kms:ListGrants: .* larger than 1 MB"):
+        scripted.access.grants(KEY)
+    assert len(script.calls) <= 5
 
 
 def test_pages_that_name_each_other_in_turn_are_noticed_at_the_first_repetition(scripted, script) -> None:

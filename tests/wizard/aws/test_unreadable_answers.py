@@ -107,3 +107,89 @@ def test_a_web_page_is_never_printed_and_an_endpoint_that_sends_one_is_not_silen
     with pytest.raises(SetupError, match="a web page") as caught:
         aws.access.grants(KEY)
     assert "hotel" not in caught.value.message and "does not answer" not in caught.value.message
+
+
+# --- bodies of another shape, in each protocol of AWS
+
+QUESTIONS: dict[str, tuple[str, dict[str, object]]] = {
+    "DescribeKey": ("kms", {"KeyId": KEY}),
+    "GetParameters": ("ssm", {"Names": ["/eonpro/production/ENCRYPTED_PHI_KEY"]}),
+    "GetCallerIdentity": ("sts", {}),
+    "GetRole": ("iam", {"RoleName": "eonpro-app-role"}),
+    "ListRegions": ("account", {}),
+    "ListClusters": ("eks", {}),
+}
+"""JSON, query, REST with JSON. Of S3 botocore asks again by itself, and says that the call failed."""
+OTHER_SHAPES = (
+    "null",
+    "[]",
+    "[null]",
+    "7",
+    "true",
+    '"text"',
+    '{"KeyMetadata": 7}',
+    '{"Parameters": "x"}',
+    "[" * 100_000,
+)
+
+
+def asked_for(script, operation: str, body: str) -> str:
+    """The body answers the operation, and the name of its call."""
+    service, parameters = QUESTIONS[operation]
+    del parameters
+    paths = {"ListRegions": "POST /listRegions", "ListClusters": "GET /clusters"}
+    script.answer(paths.get(operation, operation), body)
+    return f"{service}:{operation}"
+
+
+@pytest.mark.parametrize("body", OTHER_SHAPES)
+@pytest.mark.parametrize("operation", QUESTIONS)
+def test_a_body_of_another_shape_is_the_one_error_that_names_the_call(aws, script, operation, body) -> None:
+    call = asked_for(script, operation, body)
+    service, parameters = QUESTIONS[operation]
+    with pytest.raises(UnreadableAnswer, match=f"{call}: the answer of http.* cannot be read"):
+        aws._session.call(service, operation, **parameters)
+    assert len(script.calls) > 1, "it is asked for again"
+
+
+@pytest.mark.parametrize(
+    ("answer", "what"),
+    [
+        ({"Grants": [{"GrantId": 7}]}, "Grants has a value of another type"),
+        ({"Grants": [None]}, "Grants has a value of another type"),
+        ({"Grants": [{"GrantId": "g", "Operations": "Decrypt"}]}, "cannot be read"),
+        ({"Grants": [{"GrantId": "g", "CreationDate": 1e300}]}, "cannot be read"),
+        ({"Grants": [{"GranteePrincipal": "x"}]}, "GrantId is missing"),
+    ],
+)
+def test_a_member_that_is_missing_or_of_another_type_is_that_error_too(aws, script, answer, what) -> None:
+    script.answer("ListGrants", answer)
+    with pytest.raises(UnreadableAnswer, match=f"kms:ListGrants: .*{what}"):
+        aws.access.grants(KEY)
+
+
+@pytest.mark.parametrize("missing", ["GrantId", "GranteePrincipal", "Operations", "CreationDate"])
+def test_a_member_that_nobody_needs_may_be_missing(aws, script, missing) -> None:
+    grant = {"GrantId": "g", "GranteePrincipal": "x", "Operations": ["Decrypt"], "CreationDate": 1}
+    script.answer("ListGrants", {"Grants": [{name: each for name, each in grant.items() if name != missing}]})
+    if missing == "GrantId":
+        with pytest.raises(UnreadableAnswer, match="GrantId is missing"):
+            aws.access.grants(KEY)
+    else:
+        assert [each.id for each in aws.access.grants(KEY)] == ["g"]
+
+
+@pytest.mark.parametrize("status", [400, 403, 500])
+@pytest.mark.parametrize("body", ["null", "[]", "7", '"text"'])
+def test_a_refusal_of_another_shape_is_an_error_with_a_message(aws, script, status, body) -> None:
+    script.answer("ListGrants", body, status=status)
+    with pytest.raises(SetupError, match="kms:ListGrants"):
+        aws.access.grants(KEY)
+
+
+def test_an_answer_that_is_kept_is_not_changed_by_one_of_its_readers(aws, script) -> None:
+    script.answer("ListGrants", GRANTS)
+    once = aws._session.asking_once()
+    once.call("kms", "ListGrants", KeyId=KEY)["Grants"][0]["GrantId"] = "changed"
+    assert once.call("kms", "ListGrants", KeyId=KEY)["Grants"][0]["GrantId"] == "g-1"
+    assert script.calls == ["ListGrants"]

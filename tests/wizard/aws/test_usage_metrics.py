@@ -77,7 +77,7 @@ def test_calls_that_use_the_key_are_counted_and_calls_that_describe_it_are_not(a
 
 
 def test_the_history_is_read_to_its_end(account, scripted):
-    pages = [{"Events": [event("Decrypt")] * 50, "NextToken": f"page {number}"} for number in (2, 3, 4)]
+    pages = [{"Events": [event("Decrypt", minutes=number)] * 50, "NextToken": f"page {number}"} for number in (2, 3, 4)]
     account.answer_in_turn("LookupEvents", *map(json.dumps, pages), json.dumps({"Events": [event("Decrypt")]}))
     PAUSED.clear()
     usage = usage_of(scripted)

@@ -284,6 +284,10 @@ def _limits_of(facts: StackFacts, principal: IamPrincipal) -> Iterator[Notice]:
         if facts.key_arn is not None:
             yield Notice.unread(f"IAM's policy simulation of {principal.arn}", simulation)
         simulation = ()
+    if any(evaluation.ruling is Ruling.UNKNOWN for evaluation in simulation):
+        what = f"whether IAM's policy simulator allows {principal.arn} to use the key"
+        yield Notice.unknown(what, "it gives a decision that this version of the program does not know")
+        return
     if denied := [evaluation.action for evaluation in simulation if evaluation.by_organization is False]:
         yield organization_denies(facts, "service", ", ".join(denied))
     if principal.boundary is not None and not _passes(facts, principal, principal.boundary, simulation):

@@ -11,8 +11,9 @@ from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
 from wizard.aws.auth.http import UnreadableResponse, wrong_clock
-from wizard.aws.auth.limits import CHECK_PROXY, EndlessAnswer
+from wizard.aws.auth.limits import EndlessAnswer
 from wizard.aws.auth.profiles import BY_LOGIN, BY_SSO, SignIn
+from wizard.core.call_limit import CHECK_PROXY
 from wizard.core.errors import (
     CredentialsError,
     PermissionDenied,
@@ -125,6 +126,10 @@ def _translated(error: Exception, action: str, origin: ErrorSource) -> SetupErro
     if isinstance(error, (UnreadableResponse, boto.IncompleteReadError)):
         return UnreadableAnswer(
             f"{action}: the answer of {_endpoint_name(origin)} cannot be read: {_unreadable(error)}", CHECK_PROXY
+        )
+    if isinstance(error, boto.PaginationError):
+        return UnreadableAnswer(
+            f"{action}: {_endpoint_name(origin)} names the page as the next one that it has just sent", CHECK_PROXY
         )
     if isinstance(error, (boto.HTTPClientError, boto.ConnectionError)):
         return _unreachable(error, action, origin)

@@ -9,13 +9,13 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote, urlsplit
 
 from boto3.session import Session
@@ -29,9 +29,10 @@ from botocore.exceptions import ConnectionError as BotocoreConnectionError
 from botocore.parsers import ResponseParserError
 from botocore.session import Session as Botocore
 from botocore.utils import parse_timestamp
+from botocore.validate import ParamValidator
 
 from wizard.aws.auth.limits import limit_client, send
-from wizard.core.errors import CredentialsError, UsageError
+from wizard.core.errors import CredentialsError, SetupError, UsageError
 from wizard.core.next_command import shell
 
 TOLERATED = 5 * 60
@@ -229,15 +230,85 @@ class UnreadableResponse(BotoCoreError):  # type: ignore[misc]
     fmt = "the answer cannot be read: {what}"
 
 
+class Answer(dict[str, Any]):
+    """A structure of an answer. To read a member that it lacks raises the error that the call has for this.
+
+    botocore's models call some nested members required that a service leaves out. So a member is asked for where it is
+    read: an answer without one that nobody reads is good.
+    """
+
+    unreadable: Callable[[str], SetupError]
+    """The error of the call for a fault of its answer, in words."""
+
+    @classmethod
+    def of(cls, value: Any, unreadable: Callable[[str], SetupError]) -> Any:
+        """A copy of the value, in which each structure is an Answer."""
+        if isinstance(value, dict):
+            answer = cls((name, cls.of(member, unreadable)) for name, member in value.items())
+            answer.unreadable = unreadable
+            return answer
+        return [cls.of(member, unreadable) for member in value] if isinstance(value, list) else value
+
+    def __missing__(self, name: str) -> NoReturn:
+        raise self.unreadable(f"{name} is missing")
+
+
+class _Parsers(parsers.ResponseParserFactory):  # type: ignore[misc]
+    """botocore's parsers, which say of every body that is not of their protocol that it cannot be read."""
+
+    def create_parser(self, protocol_name: str) -> Any:
+        """The parser of a protocol."""
+        parser = super().create_parser(protocol_name)
+        parse, read_list = parser.parse, parser._handle_list
+
+        def is_list(shape: Any, node: Any) -> Any:
+            # It would take a text for a list of its letters.
+            if isinstance(parser, parsers.BaseJSONParser) and not isinstance(node, list):
+                raise TypeError
+            return read_list(shape, node)
+
+        def checked(response: Mapping[str, Any], shape: Any) -> dict[str, Any]:
+            try:
+                parsed = parse(response, shape)
+                if isinstance(parsed, dict):
+                    if response["status_code"] < 300 and shape is not None and (what := _wrong_type(parsed, shape)):
+                        raise UnreadableResponse(what=what)
+                    return parsed
+                fault = type(parsed).__name__
+            except _NOT_OF_THE_PROTOCOL as error:
+                fault = type(error).__name__
+            # In no `from`, and with no words of the parser's error, which quotes the body.
+            if response["status_code"] >= 300:
+                raise parsers.ResponseParserError(f"not {protocol_name} ({fault})")
+            raise UnreadableResponse(what=f"it is not {protocol_name} ({fault})")
+
+        parser.parse, parser._handle_list = checked, is_list
+        return parser
+
+
+_NOT_OF_THE_PROTOCOL = (
+    *(parsers.ResponseParserError, LookupError, ValueError, TypeError, AttributeError),
+    # Of a time that is none, and of one structure inside the other without an end.
+    *(ArithmeticError, RuntimeError),
+)
+
+
 def watch_answers(session: Botocore) -> None:
     """Make the session's clients raise UnreadableResponse for a response that cannot be read."""
 
-    def check(operation_model: Any, response_dict: Mapping[str, Any], **_: Any) -> None:
-        if what := _wrong(operation_model, response_dict, session):
+    def check_body(operation_model: Any, response_dict: Mapping[str, Any], **_: Any) -> None:
+        if what := _wrong_body(operation_model, response_dict):
             raise UnreadableResponse(what=what)
 
-    session.register("before-parse", check)
-    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
+    def check_content(http_response: Any, parsed: Mapping[str, Any], model: Any, **_: Any) -> None:
+        if http_response.status_code < 300 and (what := _wrong_content(model, parsed, session)):
+            raise UnreadableResponse(what=what)
+
+    session.register("before-parse", check_body)
+    session.register("after-call", check_content)
+    factory = _Parsers()
+    factory.set_parser_defaults(timestamp_parser=_timestamp)
+    session.register_component("response_parser_factory", factory)
 
 
 def _timestamp(value: Any) -> datetime:
@@ -249,31 +320,36 @@ def _timestamp(value: Any) -> datetime:
     return parsed
 
 
-def _wrong(operation: Any, response: Mapping[str, Any], session: Botocore) -> str | None:
-    """The fault of the response; None for a readable one and for a stream."""
+def _wrong_body(operation: Any, response: Mapping[str, Any]) -> str | None:
+    """The fault of a body that is no answer of AWS; None for a readable one and for a stream."""
     body = response["body"]
     if not isinstance(body, bytes) or operation.http.get("method") == "HEAD":
         return None
     length = str(response["headers"].get("content-length") or "")
     if length.isdigit() and int(length) != len(body):
         return f"it ended after {len(body)} of {length} bytes"
-    if response["status_code"] >= 300:
-        return None
-    if body.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
+    if response["status_code"] < 300 and body.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
         return "it is a web page, perhaps of a proxy or of a network that wants a sign-in"
+    return None
+
+
+def _wrong_type(parsed: dict[str, Any], shape: Any) -> str | None:
+    """The member of an answer that has a value of another type than its model says; None without one."""
+    for reason, path, _ in ParamValidator().validate(parsed, shape)._errors:
+        if reason == "invalid type":
+            # What follows may be a key of a map, which AWS did not name.
+            return f"{path.split('.')[1].split('[')[0]} has a value of another type"
+    return None
+
+
+def _wrong_content(operation: Any, parsed: Mapping[str, Any], session: Botocore) -> str | None:
+    """The fault of an answer by the model of its operation; None without one."""
     shape = operation.output_shape
-    if shape is None or not shape.members:
+    if shape is None or not shape.members or operation.http.get("method") == "HEAD":
         return None
-    protocol = operation.service_model.resolved_protocol
-    try:
-        parser = session.get_component("response_parser_factory").create_parser(protocol)
-        parsed = parser.parse(dict(response), shape)
-    except (parsers.ResponseParserError, LookupError, ValueError, TypeError, AttributeError) as error:
-        # The parser's errors quote the body.
-        return f"it is not {protocol} ({type(error).__name__})"
     if missing := sorted({name for name in _always(operation, session) if name not in parsed}):
         return f"{', '.join(missing)} is missing"
-    if protocol not in _CAN_BE_EMPTY and not any(name in parsed for name in shape.members):
+    if operation.service_model.resolved_protocol not in _CAN_BE_EMPTY and not shape.members.keys() & parsed.keys():
         return "it is empty"
     return None
 

@@ -1,10 +1,10 @@
-"""The connections of botocore's clients, limited: each call has one time and one size, a listing its pages.
+"""The connections of botocore's clients, limited: each call has one time and one size.
 
 Changes the connections of a client that botocore made, because botocore itself has a time-out for each read only. It
 has no public name for a client's endpoint and connections: the private ones are used here, and in no other module.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,24 +18,6 @@ from botocore.awsrequest import (
 from botocore.httpsession import URLLib3Session
 
 from wizard.core import call_limit, retry
-from wizard.core.errors import UnreadableAnswer
-from wizard.core.next_command import Command
-from wizard.core.retry import Deadline
-
-CHECK_PROXY = Command("env | grep -i _proxy", advice="if no proxy is in the way, run the same command again")
-
-FEW_PAGES = 100
-"""Above every AWS quota of some dozens of entries."""
-_FEW = frozenset(
-    (
-        # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-        *("ListMFADevices", "ListAccessKeys", "ListGroupsForUser", "ListPolicyVersions"),
-        *("ListAttachedRolePolicies", "ListAttachedUserPolicies", "ListAttachedGroupPolicies"),
-        *("ListRolePolicies", "ListUserPolicies", "ListGroupPolicies"),
-        # 50 tags of a key, 100 versions of a parameter, some dozens of Regions.
-        *("ListResourceTags", "GetParameterHistory", "ListRegions"),
-    )
-)
 
 
 class _Http(call_limit.LimitedConnection, AWSHTTPConnection):  # type: ignore[misc]
@@ -143,29 +125,3 @@ def _raising(seconds: float) -> Iterator[None]:
 def _is_over(**_: Any) -> bool | None:
     limit = call_limit.current()
     return False if limit is not None and limit.exceeded else None
-
-
-def limit_pages(ask: Callable[..., Any], operation: str, *, deadline: Deadline, name: str) -> Callable[..., Any]:
-    """`ask` for the pages of one listing, which raises UnreadableAnswer for a listing without an end.
-
-    That is a page that is asked for twice, more pages than AWS can have, and pages after the deadline. `name`: the call
-    and its endpoint, for a message.
-    """
-    asked = set[str]()
-    most = FEW_PAGES if operation in _FEW else retry.MAX_PAGES
-
-    def page(**parameters: Any) -> Any:
-        question = repr(sorted(parameters.items()))
-        why = ""
-        if question in asked:
-            why = "names a page as the next one that it has sent already"
-        elif len(asked) == most:
-            why = f"has sent {most} pages and names another one, more than AWS can have"
-        elif asked and deadline.left <= 0:
-            why = f"has sent {len(asked)} pages in {deadline.seconds:g} s and names another one"
-        if why:
-            raise UnreadableAnswer(f"{name} {why}", CHECK_PROXY)
-        asked.add(question)
-        return ask(**parameters)
-
-    return page

@@ -4,10 +4,11 @@ Calls AWS (or what AWS_ENDPOINT_URL names) through botocore; starts threads for 
 """
 
 import logging
+import math
+import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -22,17 +23,19 @@ from botocore.session import Session as Botocore
 from wizard.aws.auth import credentials as sources
 from wizard.aws.auth.errors import BOTOCORE_ERRORS, THROTTLED, ErrorSource, code_of, translate
 from wizard.aws.auth.http import (
+    Answer,
     ObjectReader,
+    UnreadableResponse,
     endpoint_of,
     endpoint_variable,
     is_sent_once,
     make_client,
     may_have_happened,
 )
-from wizard.aws.auth.limits import limit_pages
 from wizard.aws.auth.profiles import sso_region_of
 from wizard.aws.auth.sign_in import MARGIN, AskCode, Chain
 from wizard.core import errors, retry
+from wizard.core.call_limit import LISTING_BYTES, MAX_PAGES, Pages
 from wizard.core.models.account import ProfileFact, Refusal
 from wizard.core.retry import SYSTEM_CLOCK, Clock, Reason
 from wizard.core.safe_text import authorization_id_of
@@ -228,10 +231,8 @@ class Session:
             given = Credentials(keys.access_key, keys.secret_key, keys.token)
             sts = self.make_client("sts", keys=given)
             try:
-                with self.translating("sts", "GetScopedCredentials"):
-                    answer = sts.get_scoped_credentials(
-                        Policy=sources.reading_policy(), ScopedSessionDescription=sources.READING_SESSION
-                    )
+                policy, name = sources.reading_policy(), sources.READING_SESSION
+                answer = self.ask(sts, "sts", "GetScopedCredentials", Policy=policy, ScopedSessionDescription=name)
                 narrowed = answer["Credentials"]
                 self._botocore.set_credentials(
                     narrowed["AccessKeyId"], narrowed["SecretAccessKey"], narrowed["SessionToken"]
@@ -298,9 +299,21 @@ class Session:
         """
         # An object's content is a stream, which is read once.
         if self._answers is None or not operation.startswith(_READS) or operation == "GetObject":
-            return self._send(service, operation, parameters)
-        question = repr((service, operation, self.region, sorted(parameters.items())))
-        return deepcopy(self._answers(question, lambda: self._send(service, operation, parameters)))
+            answer = self._send(service, operation, parameters)
+        else:
+            question = repr((service, operation, self.region, sorted(parameters.items())))
+            answer = self._answers(question, lambda: self._send(service, operation, parameters))
+        return Answer.of(answer, lambda what: self.unreadable(what, service, operation))
+
+    def ask(self, client: Any, service: str, operation: str, /, **parameters: Any) -> Any:
+        """Send one request with another client (`make_client`)."""
+        with self.translating(service, operation):
+            answer = getattr(client, xform_name(operation))(**parameters)
+        return Answer.of(answer, lambda what: self.unreadable(what, service, operation))
+
+    def unreadable(self, what: str, service: str, operation: str) -> errors.SetupError:
+        """The error for an answer with a fault, in words, that is found where it is read."""
+        return self.translation(UnreadableResponse(what=what), service, operation)
 
     def _send(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Any:
         client = self.client(service)
@@ -339,23 +352,28 @@ class Session:
         for page in self.whole_pages(service, operation, **parameters):
             yield from page.get(key) or ()
 
-    def whole_pages(self, service: str, operation: str, /, **parameters: Any) -> Iterator[Any]:
-        """The pages of a listing; each is one call."""
+    def whole_pages(self, service: str, operation: str, /, *, has_end: bool = True, **parameters: Any) -> Iterator[Any]:
+        """The pages of a listing; each is one call. `has_end`: False where it may be as long as a bucket is large."""
         model = self.client(service).meta.service_model.operation_model(operation)
         with self._lock:
             config = self._botocore.get_paginator_model(service).get_paginator(operation)
 
-        def page(**of_page: Any) -> Any:
-            return self.call(service, operation, **of_page)
-
-        limited = limit_pages(
-            page,
-            operation,
-            deadline=retry.new_deadline(retry.listing_seconds(self.environ), clock=self.clock),
+        seconds = retry.listing_seconds(self.environ) if has_end else math.inf
+        limit = Pages(
             name=f"{service}:{operation}: {self.endpoint(service) or f'AWS in {self.region}'}",
+            deadline=retry.new_deadline(seconds, clock=self.clock),
+            most=MAX_PAGES if has_end else sys.maxsize,
+            octets=LISTING_BYTES if has_end else sys.maxsize,
         )
+
+        def page(**of_page: Any) -> Any:
+            with limit.page(repr(sorted(of_page.items()))):
+                answer = self.call(service, operation, **of_page)
+            limit.check([entry for member in answer.values() if isinstance(member, list) for entry in member])
+            return answer
+
         with self.translating(service, operation):
-            yield from Paginator(limited, config, model).paginate(**parameters)
+            yield from Paginator(page, config, model).paginate(**parameters)
 
     def object_reader(self, bucket: str, owner: str) -> ObjectReader:
         """A reader of a bucket that belongs to this account."""

@@ -277,6 +277,12 @@ class Ruling(StrEnum):
     ALLOWED = "allowed"
     IMPLICIT_DENY = "implicitDeny"
     EXPLICIT_DENY = "explicitDeny"
+    UNKNOWN = "unknown"
+    """A decision that AWS did not have when this was written."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Ruling":
+        return cls.UNKNOWN
 
 
 @dataclass(frozen=True, kw_only=True)

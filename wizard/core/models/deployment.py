@@ -188,7 +188,12 @@ class RolloutState(StrEnum):
     FAILED = "FAILED"
     """Only where the service's circuit breaker is on: without it, ECS retries forever."""
     UNKNOWN = ""
-    """ECS does not report it for a service behind a Classic Load Balancer, or deployed by another controller."""
+    """ECS does not report it for a service behind a Classic Load Balancer, or deployed by another controller; or it
+    reports a state that it did not have when this was written."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> "RolloutState":
+        return cls.UNKNOWN
 
 
 @dataclass(frozen=True, kw_only=True)
