@@ -8,16 +8,17 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from wizard.core.errors import CredentialsError, ResourceError, SetupError, TargetMissing
 from wizard.core.models.access import TokenSubject
 from wizard.core.next_command import Command, shell
-from wizard.vercel.http import Api, Service
+from wizard.vercel import answers
+from wizard.vercel.http import Api, Service, Shape
 
 BASE_URL = "https://api.github.com"
 SECONDS = 10.0
 LOGIN = shell("gh", "auth", "status")
+
 _PREFIX = re.compile(r"repo:([\w.-]+(?:@\d+)?/[\w.-]+(?:@\d+)?)")
 
 
@@ -39,27 +40,24 @@ def subject_of(repository: str, *, token: str, base_url: str = BASE_URL) -> Toke
     github = Service(name="GitHub", base_url=BASE_URL, variable="GITHUB_API_URL", login=LOGIN, redirects=True)
     api = Api(token=token, base_url=base_url, timeout=SECONDS, sleep=time.sleep, now=time.monotonic, service=github)
 
-    def get(path: str) -> Mapping[str, Any]:
+    def get(path: str, shape: type[Shape]) -> Shape:
         answer = api.attempt("GET", path, query={})
         if not answer.ok:
             raise _refusal(answer.status, repository)
-        if not isinstance(answer.body, dict):
-            raise api.not_the_service(answer.status)
-        return answer.body
+        return answer.read(shape)
 
-    template = get(f"/repos/{repository}/actions/oidc/customization/sub")
-    has_own_template = template.get("use_default") is False and bool(template.get("include_claim_keys"))
-    prefix = _PREFIX.fullmatch(str(template.get("sub_claim_prefix") or ""))
+    template = get(f"/repos/{repository}/actions/oidc/customization/sub", answers.SubjectTemplate)
+    has_own_template = template.use_default is False and bool(template.include_claim_keys)
+    prefix = _PREFIX.fullmatch(template.sub_claim_prefix or "")
     if prefix:
         return TokenSubject(repository=prefix[1], is_default=not has_own_template)
-    details = get(f"/repos/{repository}")
-    owner, _, name = str(details.get("full_name") or repository).partition("/")
+    details = get(f"/repos/{repository}", answers.Repository)
+    owner, _, name = (details.full_name or repository).partition("/")
     # An endpoint that does not know the immutable form sends the names.
-    if template.get("use_immutable_subject") is True:
-        owner_id, id = (details.get("owner") or {}).get("id"), details.get("id")
-        if not (isinstance(owner_id, int) and isinstance(id, int)):
+    if template.use_immutable_subject:
+        if details.id is None or details.owner is None:
             raise ResourceError(f"GitHub does not say the ids of {repository}", _see(repository))
-        owner, name = f"{owner}@{owner_id}", f"{name}@{id}"
+        owner, name = f"{owner}@{details.owner.id}", f"{name}@{details.id}"
     return TokenSubject(repository=f"{owner}/{name}", is_default=not has_own_template)
 
 

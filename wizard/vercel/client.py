@@ -10,20 +10,21 @@ import time
 from collections.abc import Callable, Mapping
 from copy import copy
 from datetime import datetime
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from wizard.core.errors import SetupError, TargetMissing
 from wizard.core.models.delivery import PRODUCTION, Scope, VercelProject
 from wizard.core.models.deployment import Deployment, Redeployed, RollingRelease
 from wizard.core.next_command import shell
 from wizard.core.retry import Deadline
+from wizard.vercel import answers
 from wizard.vercel.access_key import deliver as deliver_access_key
 from wizard.vercel.access_key import delivered_id
 from wizard.vercel.conflicts import find_data_key, former_key, name_data_key, overlaps, rename_variable
 from wizard.vercel.delivery import deliver, foreign_variables, missing, refusal
 from wizard.vercel.deployments import Deployments, last_change
 from wizard.vercel.http import BASE_URL, Api, Endpoint, scope_of
-from wizard.vercel.projects import label, list_projects, no_access, owner, read_entries, read_project
+from wizard.vercel.projects import list_projects, no_access, read_project
 from wizard.vercel.variables import Variables, list_entries
 
 READING_SECONDS = 20.0
@@ -179,33 +180,29 @@ class Vercel:
             raise no_access(self._api, team, answer)
         if answer.status == 404:
             raise self._no_such_project(team, project, scope, deadline)
-        if not answer.ok or not isinstance(answer.body, dict):
+        if not answer.ok:
             raise self._api.refusal(answer, f"see the project {project}")
-        details: Mapping[str, Any] = answer.body.get("project") or answer.body
-        team_id = team if team.startswith("team_") else owner(details)
+        details = answer.read(answers.Project)
+        team_id = team if team.startswith("team_") else details.owner
         slug = team if team and team != team_id else self._slug(team_id, details, deadline)
         named = read_project(details, fallback=project, team_id=team_id, team_slug=slug)
         named = named.at(Scope(environment=environment))
         return named.at(Variables(self._api, named, deadline).scope)
 
-    def _slug(self, team_id: str | None, project: Mapping[str, Any], deadline: Deadline) -> str | None:
+    def _slug(self, team_id: str | None, project: answers.Project, deadline: Deadline) -> str | None:
         if team_id is None:
             return None
         answer = self._api.persist("GET", Endpoint.TEAM.path(id=team_id), query={}, deadline=deadline)
-        team = project.get("team")
+        named = answer.read(answers.Named).slug if answer.ok else None
         # Not every endpoint has the API of teams; some return the team with the project.
-        return (
-            label(answer.fields.get("slug"))
-            or label(project.get("teamSlug"))
-            or (label(team.get("slug")) if isinstance(team, dict) else None)
-        )
+        return named or project.team_slug or (project.team.slug if project.team else None)
 
     def _no_such_project(self, team: str, project: str, scope: Mapping[str, str], deadline: Deadline) -> SetupError:
         answer = self._api.persist("GET", Endpoint.PROJECTS.path(), query={**scope, "limit": "100"}, deadline=deadline)
         if answer.bad_token or answer.status == 403:
             return no_access(self._api, team, answer)
-        listed = read_entries(answer.body if answer.ok else None, "projects")
-        names = [name for entry in listed if (name := label(entry.get("name")))]
+        listed = answer.read(answers.Projects).projects if answer.ok else ()
+        names = [entry.name for entry in listed if entry.name]
         near = difflib.get_close_matches(project, names, n=5, cutoff=0.4) or names[:10]
         similar = f"; it has {', '.join(near)}" if near else ""
         return TargetMissing(

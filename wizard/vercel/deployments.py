@@ -24,8 +24,8 @@ from wizard.core.models.deployment import (
 from wizard.core.next_command import NO_COMMAND, Command, Text, shell
 from wizard.core.retry import Deadline, Reason
 from wizard.core.safe_text import clean, quoted
+from wizard.vercel import answers
 from wizard.vercel.http import Api, Endpoint, Response, scope_of
-from wizard.vercel.projects import read_entries, text
 from wizard.vercel.variable_state import ACCESS_KEY_VARIABLES, entries_of
 from wizard.vercel.variables import Variables
 
@@ -44,59 +44,42 @@ _MARK = "eonproKms"
 _UNKNOWN = frozenset({404, 405, 501})
 
 
-def deployment_of(body: Any) -> Deployment | None:
-    """A deployment in any of the API's shapes; None for anything else."""
-    if not isinstance(body, dict):
-        return None
-    id, at = text(body.get("id")) or text(body.get("uid")), body.get("createdAt", body.get("created"))
-    made = _time(at)
-    if id is None or made is None:
-        return None
+def deployment_of(reported: answers.ReportedDeployment) -> Deployment:
     return Deployment(
         target="vercel",
-        id=id,
-        name=clean(text(body.get("url")) or id),
-        made=made,
-        state=text(body.get("readyState")) or text(body.get("state")) or text(body.get("status")) or "QUEUED",
-        substate=text(body.get("readySubstate")) or "",
+        id=reported.id,
+        name=clean(reported.url or reported.id),
+        made=reported.created,
+        state=reported.state or "QUEUED",
+        substate=reported.ready_substate or "",
     )
 
 
-def parse_release(body: Any, project: VercelProject) -> RollingRelease | None:
-    """The rolling release of an answer; None where there is none, or one of an unknown shape."""
-    fields = body.get("rollingRelease") if isinstance(body, dict) else None
-    if not isinstance(fields, dict) or fields.get("state") not in tuple(ReleaseState):
+def parse_release(release: answers.Release | None, project: VercelProject) -> RollingRelease | None:
+    """The rolling release of an answer; None where there is none, or in a state that this version does not know."""
+    if release is None or release.state not in tuple(ReleaseState) or release.canary_deployment is None:
         return None
-    canary = deployment_of(fields.get("canaryDeployment"))
-    if canary is None:
-        return None
-    listed, active = fields.get("stages"), fields.get("activeStage")
-    stages = tuple(_stage(entry) for entry in listed if isinstance(entry, dict)) if isinstance(listed, list) else ()
-    stage = _stage(active) if isinstance(active, dict) else None
+    canary, current = deployment_of(release.canary_deployment), release.current_deployment
+    active = _stage(release.active_stage) if release.active_stage else None
     return RollingRelease(
-        state=ReleaseState(fields["state"]),
+        state=ReleaseState(release.state),
         canary=canary,
-        current=deployment_of(fields.get("currentDeployment")),
-        stages=stages,
-        active=stage,
-        queued=text(fields.get("queuedDeploymentId")),
-        updated=_time(fields.get("updatedAt")),
-        command=_continuation(stage, canary, project),
+        current=deployment_of(current) if current else None,
+        stages=tuple(map(_stage, release.stages or ())),
+        active=active,
+        queued=release.queued_deployment_id,
+        updated=release.updated_at,
+        command=_continuation(active, canary, project),
     )
 
 
-def _stage(entry: Mapping[str, Any]) -> ReleaseStage:
-    index, percentage, seconds = entry.get("index"), entry.get("targetPercentage"), entry.get("duration")
+def _stage(stage: answers.Stage) -> ReleaseStage:
     return ReleaseStage(
-        index=index if isinstance(index, int) else 0,
-        percentage=float(percentage) if isinstance(percentage, (int, float)) else 0.0,
-        needs_approval=bool(entry.get("requireApproval")),
-        seconds=float(seconds) if isinstance(seconds, (int, float)) else None,
+        index=stage.index,
+        percentage=stage.target_percentage,
+        needs_approval=stage.require_approval,
+        seconds=stage.duration,
     )
-
-
-def _time(at: Any) -> datetime | None:
-    return datetime.fromtimestamp(at / 1000, UTC) if isinstance(at, (int, float)) else None
 
 
 def _continuation(stage: ReleaseStage | None, canary: Deployment, project: VercelProject) -> Command:
@@ -155,12 +138,12 @@ class Deployments:
         if self._is_production:
             answer = self._get(Endpoint.PROJECT.path(project=self._project.id), deadline)
             # After a rollback the latest deployment is not the one that runs: the project names it.
-            targets = answer.fields.get("targets")
-            if isinstance(targets, dict) and (deployment := deployment_of(targets.get(self._environment))):
+            if named := (answer.read(answers.Targets).targets or {}).get(self._environment):
+                deployment = deployment_of(named)
                 release = self.rolling_release() if deployment.substate == "ROLLING" else None
                 # A part of the traffic is not production: most of it goes to the former one.
                 return release.current if release is not None and release.current is not None else deployment
-        latest = filter(None, map(deployment_of, self._latest(deadline, state="READY")))
+        latest = map(deployment_of, self._latest(deadline, state="READY"))
         # Only production's are promoted: the others of an environment have it as long as they exist.
         served = (entry for entry in latest if not self._is_production or entry.substate not in ("STAGED", "ROLLING"))
         return next(served, None)
@@ -172,7 +155,7 @@ class Deployments:
         path = Endpoint.ROLLING_RELEASE.path(project=self._project.id)
         answer = self._api.persist("GET", path, query=self._scope, deadline=self._api.deadline(READING_SECONDS))
         # An endpoint, or a plan of Vercel's, without rolling releases.
-        return parse_release(answer.body, self._project) if answer.ok else None
+        return parse_release(answer.read(answers.ReportedRelease).rolling_release, self._project) if answer.ok else None
 
     def redeploy(
         self,
@@ -235,42 +218,38 @@ class Deployments:
         while True:
             try:
                 answer = self._api.attempt("POST", Endpoint.REDEPLOY.path(), query=query, content=content)
+                if answer.ok:
+                    return deployment_of(answer.read(answers.ReportedDeployment))
             except Unreachable as error:
                 failure: SetupError = error
                 wait = None
             else:
-                if answer.ok and (deployment := deployment_of(answer.body)) is not None:
-                    return deployment
                 failure, wait = self._api.refusal(answer, doing), answer.retry_after
                 if not answer.is_temporary:
                     raise failure
             # It may have been created anyway, and a second one would only cost a build.
             for entry in self._latest(deadline):
-                meta = entry.get("meta")
-                if (
-                    isinstance(meta, dict)
-                    and meta.get(_MARK) == mark
-                    and (existing := deployment_of(entry)) is not None
-                ):
-                    return existing
+                if (entry.meta or {}).get(_MARK) == mark:
+                    return deployment_of(entry)
             if not deadline.wait(Reason.THROTTLED if wait else Reason.NETWORK, at_least=wait):
                 raise failure
 
     def _refresh(self, deployment: Deployment) -> Deployment:
         try:
-            return deployment_of(self._fields(deployment)) or deployment
+            return deployment_of(self._reported(deployment))
         except Unreachable:
             # The build continues, and is checked again.
             return deployment
 
-    def _fields(self, deployment: Deployment) -> Mapping[str, Any]:
-        return self._get(Endpoint.DEPLOYMENT.path(id=deployment.id), self._api.deadline(READING_SECONDS)).fields
+    def _reported(self, deployment: Deployment) -> answers.ReportedDeployment:
+        answer = self._get(Endpoint.DEPLOYMENT.path(id=deployment.id), self._api.deadline(READING_SECONDS))
+        return answer.read(answers.ReportedDeployment)
 
     def _why(self, deployment: Deployment) -> str:
-        reported = self._fields(deployment)
-        said = text(reported.get("errorMessage"))
+        reported = self._reported(deployment)
+        said = reported.error_message
         words = quoted(said) if said else f"it ended as {clean(deployment.state)}"
-        return f"{words}; its log: {clean(text(reported.get('inspectorUrl')) or '') or f'https://{deployment.name}'}"
+        return f"{words}; its log: {clean(reported.inspector_url or '') or f'https://{deployment.name}'}"
 
     # --- production's traffic
 
@@ -330,7 +309,7 @@ class Deployments:
     def _is_left_alone(self, deployment: Deployment) -> bool:
         """Whether production will not run it by itself: it is staged, where no release in stages can begin yet."""
         is_staged = deployment.substate == "STAGED" and not self._project.has_rolling_releases
-        return is_staged or bool(self._fields(deployment).get("aliasError"))
+        return is_staged or bool(self._reported(deployment).alias_error)
 
     def _not_served(self, deployment: Deployment, *, is_rolling: bool) -> "_End":
         if is_rolling:
@@ -359,11 +338,11 @@ class Deployments:
             return {"customEnvironmentSlugOrId": self._environment}
         return {"target": self._environment} if self._is_production else {}
 
-    def _latest(self, deadline: Deadline, **more: str) -> tuple[Mapping[str, Any], ...]:
+    def _latest(self, deadline: Deadline, **more: str) -> tuple[answers.ReportedDeployment, ...]:
         query = {"projectId": self._project.id, "target": self._environment, "limit": "20", **more}
-        entries = read_entries(self._get(Endpoint.DEPLOYMENTS.path(), deadline, query).body, "deployments")
+        entries = self._get(Endpoint.DEPLOYMENTS.path(), deadline, query).read(answers.Deployments).deployments
         # An endpoint without the filter lists production's too.
-        return tuple(entry for entry in entries if self._is_production or entry.get("target") != PRODUCTION.environment)
+        return tuple(entry for entry in entries if self._is_production or entry.target != PRODUCTION.environment)
 
     def _get(self, path: str, deadline: Deadline, query: Mapping[str, str] | None = None) -> Response:
         answer = self._api.persist("GET", path, query={**self._scope, **(query or {})}, deadline=deadline)

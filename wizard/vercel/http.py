@@ -13,12 +13,14 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import urllib3
+from pydantic import BaseModel, ValidationError
 
 from wizard.core import call_limit, errors, retry, safe_text
+from wizard.core.call_limit import CHECK_PROXY
 from wizard.core.models.delivery import VercelProject
 from wizard.core.next_command import VERCEL_LOGIN, WITHOUT_PROXY, Command, shell
 from wizard.core.retry import Clock, Deadline, Once, Reason
@@ -82,6 +84,9 @@ ATTEMPT_TIMEOUTS = 2.0
 """Limit of one request, as a multiple of its time-out. The time-out itself starts again with every byte."""
 
 
+Shape = TypeVar("Shape", bound=BaseModel)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Response:
     """An answer of the endpoint."""
@@ -90,6 +95,18 @@ class Response:
     body: Any = field(repr=False)
     retry_after: float | None = None
     """Seconds."""
+    unreadable: Callable[[str], errors.UnreadableAnswer] = field(repr=False)
+    """The error of this call for a fault of its answer, in words."""
+
+    def read(self, shape: type[Shape]) -> Shape:
+        """The body, which has to be of this shape. Raises UnreadableAnswer."""
+        try:
+            return shape.model_validate(self.body)
+        except ValidationError as error:
+            place = ".".join(str(step) for step in error.errors(include_url=False, include_input=False)[0]["loc"])
+            what = f"{place} is missing, or of another type" if place else "it is not what was asked for"
+            # In no `from`: the cause quotes the body.
+            raise self.unreadable(what) from None
 
     @property
     def ok(self) -> bool:
@@ -111,11 +128,6 @@ class Response:
         """The body's `error`, or nothing."""
         error = self.body.get("error") if isinstance(self.body, dict) else None
         return error if isinstance(error, dict) else {}
-
-    @property
-    def fields(self) -> Mapping[str, Any]:
-        """The body's fields; none where the request failed or the body is not an object."""
-        return self.body if self.ok and isinstance(self.body, dict) else {}
 
     @property
     def words(self) -> str:
@@ -231,7 +243,17 @@ class Api:
         if 300 <= response.status < 400 and not self._service.redirects:
             raise self.not_the_service(response.status)
         self._has_answered = True
-        return Response(status=response.status, body=body, retry_after=_seconds(response.headers.get("Retry-After")))
+
+        def unreadable(what: str) -> errors.UnreadableAnswer:
+            whole = f"{method} {path}: the answer of {self.base_url} cannot be read: {what}"
+            return errors.UnreadableAnswer(whole, CHECK_PROXY if self._is_the_service else self._service.itself)
+
+        return Response(
+            status=response.status,
+            body=body,
+            retry_after=_seconds(response.headers.get("Retry-After")),
+            unreadable=unreadable,
+        )
 
     def persist(
         self,
@@ -316,10 +338,13 @@ class Api:
         return self._unreachable(f"{self.base_url} cannot be reached ({method} {path}: {reason})")
 
     def _unreachable(self, message: str) -> errors.Unreachable:
-        is_ours = self.base_url in (BASE_URL, self._service.base_url)
-        return errors.Unreachable(
-            message, "check the network, then run the same command again" if is_ours else self._service.itself
-        )
+        network = "check the network, then run the same command again"
+        return errors.Unreachable(message, network if self._is_the_service else self._service.itself)
+
+    @property
+    def _is_the_service(self) -> bool:
+        """Whether no other endpoint takes its place."""
+        return self.base_url in (BASE_URL, self._service.base_url)
 
     def not_the_service(self, status: int) -> errors.SetupError:
         """The error for an answer that the service does not give."""

@@ -1,157 +1,73 @@
-"""Parses Vercel's answers; lists the projects and teams that a token reaches, and the reasons for a refusal.
+"""Variables and projects of Vercel's answers; lists the projects and teams that a token reaches, and explains refusals.
 
-Reads from the network through `wizard/vercel/http.py`. An unknown shape is refused: a listing misread as empty
-would let a data key be overwritten.
+Reads from the network through `wizard/vercel/http.py`.
 """
 
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from components.settings import VercelIssuerMode
+from wizard.core.call_limit import Pages
 from wizard.core.errors import CredentialsError, PermissionDenied, SetupError
 from wizard.core.models.delivery import VercelProject
 from wizard.core.next_command import VERCEL_LOGIN, Text
-from wizard.core.safe_text import clean
+from wizard.vercel import answers
 from wizard.vercel.http import Api, Endpoint, Response
 from wizard.vercel.variable_state import ListedVariable
 
-MAX_LABEL = 100
-"""Characters of a name; Vercel's limit for a project."""
+
+def read_listing(listing: answers.VariableListing) -> tuple[ListedVariable, ...]:
+    """The variables of one page."""
+    return tuple(map(_variable, listing.envs))
 
 
-class Unreadable(ValueError):
-    """The answer has no known shape. The message never holds the answer."""
-
-
-def read_listing(body: Any) -> tuple[ListedVariable, ...]:
-    """The variables of one page. Raises Unreadable."""
-    listing: Any = body
-    if isinstance(body, dict) and "key" not in body:
-        listing = body.get("envs", body.get("env"))
-    entries = listing if isinstance(listing, list) else [listing]
-    return tuple(_variable(entry) for entry in entries)
-
-
-def read_shared(body: Any, project_id: str) -> tuple[ListedVariable, ...]:
-    """The team's shared variables that are linked to the project; none where the answer is no such listing."""
-    entries = body.get("data") if isinstance(body, dict) else None
+def read_shared(listing: answers.SharedListing, project_id: str) -> tuple[ListedVariable, ...]:
+    """The team's shared variables that are linked to the project."""
     return tuple(
-        replace(_variable(entry), every_custom_environment=entry.get("applyToAllCustomEnvironments") is True)
-        for entry in entries or ()
+        replace(_variable(entry), every_custom_environment=entry.apply_to_all_custom_environments is True)
+        for entry in listing.data
         # An endpoint without the filter returns those of other projects too.
-        if isinstance(entry, Mapping) and text(entry.get("key")) and not entry.get("deletedAt")
-        if project_id in (_texts(entry.get("projectId")) or (project_id,))
+        if not entry.deleted_at and project_id in (entry.project_id or (project_id,))
     )
-
-
-def read_environments(body: Any) -> Mapping[str, str]:
-    """The name of each custom environment by its id; empty where the answer is no such listing."""
-    entries = body.get("environments") if isinstance(body, dict) else None
-    environments = [entry for entry in entries or () if isinstance(entry, dict)] if isinstance(entries, list) else []
-    return {entry["id"]: slug for entry in environments if text(entry.get("id")) and (slug := label(entry.get("slug")))}
-
-
-def read_entries(body: Any, collection: str) -> tuple[Mapping[str, Any], ...]:
-    """The members of a collection, which is the body itself or under its name in it."""
-    entries = body.get(collection) if isinstance(body, dict) else body
-    return tuple(entry for entry in entries if isinstance(entry, dict)) if isinstance(entries, list) else ()
 
 
 def read_project(
-    details: Mapping[str, Any], *, fallback: str, team_id: str | None, team_slug: str | None
+    project: answers.Project, *, fallback: str, team_id: str | None, team_slug: str | None
 ) -> VercelProject:
-    """A project; `fallback` is its id and name where the answer has none.
-
-    `oidcTokenConfig`: https://vercel.com/docs/rest-api/projects/find-a-project-by-id-or-name
-    """
-    tokens = details.get("oidcTokenConfig")
-    config = tokens if isinstance(tokens, dict) else {}
-    enabled, mode = config.get("enabled"), config.get("issuerMode")
+    """A project; `fallback` is its id and name where the answer has none."""
+    tokens = project.oidc_token_config
+    mode = tokens.issuer_mode if tokens else None
     return VercelProject(
-        id=text(details.get("id")) or fallback,
-        name=label(details.get("name")) or fallback,
+        id=project.id or fallback,
+        name=project.name or fallback,
         team_id=team_id,
         team_slug=team_slug,
-        framework=text(details.get("framework")),
-        gives_tokens=enabled if isinstance(enabled, bool) else None,
+        framework=project.framework,
+        gives_tokens=tokens.enabled if tokens else None,
         issuer_mode=VercelIssuerMode(mode) if mode in tuple(VercelIssuerMode) else None,
-        has_rolling_releases=isinstance(details.get("rollingRelease"), dict),
+        has_rolling_releases=project.rolling_release is not None,
     )
 
 
-def owner(project: Mapping[str, Any]) -> str | None:
-    """The id of the team that a project belongs to; None for a person's own, and where it is unknown."""
-    account = text(project.get("accountId")) or ""
-    return account if account.startswith("team_") else None
-
-
-def next_page(body: Any) -> str | None:
-    """The value of `until` for the next page; None on the last page."""
-    pagination = body.get("pagination") if isinstance(body, dict) else None
-    following = pagination.get("next") if isinstance(pagination, dict) else None
-    return None if following in (None, "") else str(following)
-
-
-def read_failures(body: Any) -> tuple[tuple[str, str, str], ...]:
-    """(key, code, message) of each entry of `failed`; the key is empty where it is unknown."""
-    failed = body.get("failed") if isinstance(body, dict) else None
-    return tuple(_failure(entry) for entry in failed) if isinstance(failed, list) else ()
-
-
-def read_created(body: Any) -> tuple[str, ...]:
-    """The id of each variable that was stored; none where they are unknown."""
-    created = body.get("created") if isinstance(body, dict) else None
-    entries = created if isinstance(created, list) else [created]
-    return tuple(id for entry in entries if isinstance(entry, dict) and (id := text(entry.get("id"))))
-
-
-def text(value: Any) -> str | None:
-    """A string that is not blank, or None."""
-    return value.strip() or None if isinstance(value, str) else None
-
-
-def label(value: Any) -> str | None:
-    """A name that somebody else gave, on one line and without control characters; None where it is blank."""
-    name = text(value)
-    return clean(name)[:MAX_LABEL] if name else None
-
-
-def _variable(entry: Any) -> ListedVariable:
-    if not isinstance(entry, Mapping) or not text(entry.get("key")):
-        raise Unreadable("it lists something that is no environment variable")
+def _variable(entry: answers.Variable) -> ListedVariable:
     # Vercel shows Config and Secret since its CLI 64; `type` stays: sensitive is a Secret, the others are Config.
-    kind = "sensitive" if entry.get("visibility") == "secret" else text(entry.get("type")) or ""
-    raw = entry.get("value")
-    clear = kind == "plain" or (entry.get("decrypted") is True and kind != "sensitive")
-    updated = entry.get("updatedAt")
+    kind = "sensitive" if entry.visibility == "secret" else entry.type or ""
+    clear = kind == "plain" or (entry.decrypted is True and kind != "sensitive")
     return ListedVariable(
-        id=text(entry.get("id")) or text(entry.get("uid")) or f"{entry['key']}@{entry.get('target')}",
-        key=str(entry["key"]),
+        id=entry.id or entry.uid or f"{entry.key}@{entry.target}",
+        key=entry.key,
         type=kind,
-        targets=_texts(entry.get("target")),
-        comment=text(entry.get("comment")) or "",
-        git_branch=text(entry.get("gitBranch")),
-        value=raw if clear and isinstance(raw, str) else None,
-        updated_at=updated if isinstance(updated, int) else None,
-        custom_environments=_texts(entry.get("customEnvironmentIds")),
-        raw=raw if isinstance(raw, str) else None,
+        targets=entry.target,
+        comment=entry.comment or "",
+        git_branch=entry.git_branch,
+        value=entry.value if clear else None,
+        updated_at=entry.updated_at,
+        custom_environments=entry.custom_environment_ids,
+        raw=entry.value,
     )
-
-
-def _failure(entry: Any) -> tuple[str, str, str]:
-    error = entry.get("error", entry) if isinstance(entry, dict) else None
-    reported = error if isinstance(error, dict) else {"message": str(error or entry)}
-    key = reported.get("envVarKey") or reported.get("key")
-    return (str(key or ""), str(reported.get("code") or ""), str(reported.get("message") or ""))
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    if isinstance(value, str):
-        return (value,)
-    return tuple(str(entry) for entry in value) if isinstance(value, list) else ()
 
 
 LISTING_SECONDS = 8.0
@@ -160,8 +76,6 @@ REQUEST_SECONDS = 4.0
 """Limit of one request. One repeat and its pause stay below LISTING_SECONDS."""
 MAX_PARALLEL = 8
 PAGE = "100"
-MAX_PAGES = 5
-"""Most pages of teams that are read."""
 
 Result = TypeVar("Result")
 
@@ -206,80 +120,79 @@ def list_teams(api: Api) -> tuple[Team, ...]:
     """
     teams: dict[str, Team] = {}
     query = {"limit": PAGE}
-    for _ in range(MAX_PAGES):
-        answer = _ask(api, Endpoint.TEAMS.path(), query)
+    pages = Pages(name="the listing of the teams", deadline=api.deadline(LISTING_SECONDS))
+    while True:
+        with pages.page(query.get("until", "")):
+            answer = _ask(api, Endpoint.TEAMS.path(), query)
         if not answer.ok:
             raise api.refusal(answer, "list the teams")
-        for entry in read_entries(answer.body, "teams"):
-            slug = label(entry.get("slug"))
-            if id := text(entry.get("id")) or slug:
-                teams.setdefault(id, Team(id=id, slug=slug, barred_by=_barred_by(entry)))
-        following = next_page(answer.body)
-        if following is None or following == query.get("until"):
-            break
-        query["until"] = following
-    return tuple(teams.values())
+        page = answer.read(answers.Teams)
+        named = {id: entry for entry in page.teams if (id := entry.id or entry.slug) and id not in teams}
+        teams |= {id: Team(id=id, slug=entry.slug, barred_by=_barred_by(entry)) for id, entry in named.items()}
+        # An endpoint without `until` sends the first page again: nothing is new, so it ends.
+        if page.next_page is None or not named:
+            return tuple(teams.values())
+        query["until"] = page.next_page
 
 
-def _barred_by(entry: Mapping[str, Any]) -> tuple[str, ...]:
-    if entry.get("limited") is not True:
-        return ()
-    reasons = entry.get("limitedBy")
-    return tuple(str(reason) for reason in reasons) if isinstance(reasons, list) and reasons else ("scope",)
+def _barred_by(entry: answers.Named) -> tuple[str, ...]:
+    return (entry.limited_by or ("scope",)) if entry.limited else ()
 
 
 def _default_team(api: Api) -> tuple[Team, ...]:
     answer = _ask(api, Endpoint.USER.path(), {})
-    user = answer.fields.get("user")
-    id = text((user if isinstance(user, dict) else answer.fields).get("defaultTeamId"))
+    user = answer.read(answers.User) if answer.ok else answers.User()
+    id = (user.user or user).default_team_id
     return (Team(id=id),) if id else ()
 
 
 def _token_teams(api: Api) -> tuple[Team, ...]:
     """The teams that the token itself is for (https://vercel.com/docs/rest-api/authentication)."""
     answer = _ask(api, Endpoint.TOKEN.path(), {})
-    token = answer.fields.get("token")
-    ids = [text(scope.get("teamId")) for scope in read_entries(token, "scopes")] if isinstance(token, dict) else []
-    return tuple(Team(id=id) for id in ids if id)
+    token = answer.read(answers.Token).token if answer.ok else None
+    return tuple(Team(id=scope.team_id) for scope in (token.scopes if token else ()) if scope.team_id)
 
 
-def _projects(api: Api, team: str | None) -> tuple[Mapping[str, Any], ...]:
+def _projects(api: Api, team: str | None) -> tuple[answers.Project, ...]:
     query = {"limit": PAGE, **({"teamId" if team.startswith("team_") else "slug": team} if team else {})}
     answer = _ask(api, Endpoint.OLDER_PROJECTS.path(), query)
     if answer.status in (404, 405, 501):
         answer = _ask(api, Endpoint.PROJECTS.path(), query)
-    return read_entries(answer.body, "projects") if answer.ok else ()
+    return answer.read(answers.Projects).projects if answer.ok else ()
 
 
 def _slugs(
     pool: ThreadPoolExecutor,
     api: Api,
     teams: Iterable[Team],
-    entries: Iterable[tuple[str | None, Mapping[str, Any]]],
+    entries: Iterable[tuple[str | None, answers.Project]],
     until: float,
 ) -> Mapping[str, str]:
     slugs = {team.id: team.slug for team in teams if team.slug}
-    expected = {id for team, entry in entries if (id := owner(entry) or team) is not None} - slugs.keys()
-    asked = {id: pool.submit(_ask, api, Endpoint.TEAM.path(id=id), {}) for id in expected if id.startswith("team_")}
+    expected = {id for team, entry in entries if (id := entry.owner or team) is not None} - slugs.keys()
+    asked = {id: pool.submit(_slug, api, id) for id in expected if id.startswith("team_")}
     for id, future in asked.items():
-        answer = _result(future, until)
-        if answer is not None and (slug := label(answer.fields.get("slug"))):
+        if slug := _result(future, until):
             slugs[id] = slug
     return slugs
 
 
+def _slug(api: Api, team: str) -> str | None:
+    answer = _ask(api, Endpoint.TEAM.path(id=team), {})
+    return answer.read(answers.Named).slug if answer.ok else None
+
+
 def _sorted(
-    entries: Iterable[tuple[str | None, Mapping[str, Any]]], slugs: Mapping[str, str]
+    entries: Iterable[tuple[str | None, answers.Project]], slugs: Mapping[str, str]
 ) -> tuple[VercelProject, ...]:
     projects: dict[str, VercelProject] = {}
     for team, entry in entries:
-        id, name = text(entry.get("id")), label(entry.get("name"))
-        if id is None and name is None:
+        if entry.id is None and entry.name is None:
             continue
-        scope = owner(entry) or team
+        scope = entry.owner or team
         team_id = scope if scope and scope.startswith("team_") else None
         slug = slugs.get(scope, None if team_id else scope) if scope else None
-        project = read_project(entry, fallback=id or name or "", team_id=team_id, team_slug=slug)
+        project = read_project(entry, fallback=entry.id or entry.name or "", team_id=team_id, team_slug=slug)
         # Without a team Vercel answers for the default team, so a project may be listed twice.
         projects[project.id] = project
     return tuple(

@@ -10,13 +10,14 @@ from functools import cached_property, partial
 from typing import Any
 
 from components.settings import VariableNames
+from wizard.core.call_limit import Pages
 from wizard.core.data_key import FINGERPRINT
-from wizard.core.errors import PermissionDenied, SetupError, TargetMissing, Unreachable, UnreadableAnswer
+from wizard.core.errors import PermissionDenied, SetupError, TargetMissing, Unreachable
 from wizard.core.models.access import VariableEntry
 from wizard.core.models.delivery import FORMER_KEY_VARIABLES, Scope, VercelProject, VercelVariable
 from wizard.core.next_command import Command, shell
 from wizard.core.retry import Deadline, Reason, together
-from wizard.vercel import projects
+from wizard.vercel import answers, projects
 from wizard.vercel.http import ITSELF, Api, Endpoint, Response, scope_of
 from wizard.vercel.variable_state import MARK, ListedVariable, Read, is_changed, recorded_value
 
@@ -46,7 +47,7 @@ class Variables:
             answer = self._environments()
             if not answer.ok:
                 raise self._api.refusal(answer, f"list the environments of {self.owner}")
-            names = projects.read_environments(answer.body)
+            names = _names(answer)
             ids = [id for id, name in names.items() if name == scope.environment]
             if not ids:
                 raise TargetMissing(
@@ -71,34 +72,22 @@ class Variables:
         return f"Vercel project {team}/{self._project.name}" if team else f"Vercel project {self._project.name}"
 
     def list(self) -> tuple[ListedVariable, ...]:
-        """All of them, page after page. Raises SetupError for a listing that cannot be understood."""
+        """All of them, page after page. Raises SetupError for a listing that cannot be read."""
         listed: dict[str, ListedVariable] = {}
         query = dict(self._scope)
-        asked = set[str]()
+        name = f"the listing of the variables of {self.owner}"
+        pages = Pages(name=name, deadline=self.deadline, most=MAX_PAGES, hint=ITSELF)
         while True:
-            body = self._page(query)
-            try:
-                fresh = {entry.id: entry for entry in projects.read_listing(body) if entry.id not in listed}
-            except projects.Unreadable as error:
-                raise SetupError(
-                    f"the listing of the variables of {self.owner} cannot be understood: {error}",
-                    ITSELF,
-                ) from error
+            with pages.page(query.get("until", "")):
+                page = self._page(query)
+            fresh = {entry.id: entry for entry in projects.read_listing(page) if entry.id not in listed}
             listed.update(fresh)
-            following = projects.next_page(body)
             # An endpoint without `until` returns the first page again: nothing is new, so it ends.
-            if following is None or not fresh:
+            if page.next_page is None or not fresh:
                 return tuple(listed.values())
-            if following in asked or len(asked) == MAX_PAGES or self.deadline.left <= 0:
-                raise UnreadableAnswer(
-                    f"the listing of the variables of {self.owner} has no last page: {len(asked) + 1} pages with "
-                    f"{len(listed)} variables were read, and another one is named",
-                    ITSELF,
-                )
-            asked.add(following)
-            query["until"] = following
+            query["until"] = page.next_page
 
-    def _page(self, query: Mapping[str, str]) -> Any:
+    def _page(self, query: Mapping[str, str]) -> answers.VariableListing:
         answer = self._api.persist(
             "GET", Endpoint.VARIABLES.path(project=self._project.id), query=query, deadline=self.deadline
         )
@@ -112,7 +101,7 @@ class Variables:
             raise SetupError(f"there is no {self.owner} ({answer.reported})", hint)
         if not answer.ok:
             raise self._api.refusal(answer, f"list the variables of {self.owner}")
-        return answer.body
+        return answer.read(answers.VariableListing)
 
     def decrypt(self, variable: VercelVariable) -> str | None:
         """The value of one variable; None where it is unknown."""
@@ -120,13 +109,14 @@ class Variables:
 
     def decrypt_or_empty(self, variable: VercelVariable) -> str | None:
         """The value of one variable, empty where Vercel says so; None where it is unknown."""
-        fields = self._details(variable)
-        is_empty = fields.get("value") == "" and fields.get("decrypted") is True and fields.get("type") != "sensitive"
-        return "" if is_empty else _value(fields)
+        read = self._details(variable)
+        is_empty = read.value == "" and read.decrypted is True and read.type != "sensitive"
+        return "" if is_empty else _value(read)
 
-    def _details(self, variable: VercelVariable) -> Mapping[str, Any]:
+    def _details(self, variable: VercelVariable) -> answers.Value:
         path = Endpoint.VARIABLE_VALUE.path(project=self._project.id, id=variable.id)
-        return self._api.persist("GET", path, query=self._scope, deadline=self.deadline).fields
+        answer = self._api.persist("GET", path, query=self._scope, deadline=self.deadline)
+        return answer.read(answers.Value) if answer.ok else answers.Value()
 
     def shared(self) -> tuple[ListedVariable, ...]:
         """The team's shared variables that are linked to the project; none where they cannot be listed.
@@ -138,14 +128,14 @@ class Variables:
             return ()
         query = {**self._scope, "projectId": self._project.id}
         answer = self._api.persist("GET", Endpoint.SHARED_VARIABLES.path(), query=query, deadline=self.deadline)
-        return projects.read_shared(answer.body, self._project.id) if answer.ok else ()
+        return projects.read_shared(answer.read(answers.SharedListing), self._project.id) if answer.ok else ()
 
     def decrypt_shared(self, variable: VercelVariable) -> str | None:
         """The value of one shared variable; None where it is unknown."""
         answer = self._api.persist(
             "GET", Endpoint.SHARED_VARIABLE.path(id=variable.id), query=self._scope, deadline=self.deadline
         )
-        return _value(answer.fields)
+        return _value(answer.read(answers.Value)) if answer.ok else None
 
     def _environments(self) -> Response:
         path = Endpoint.CUSTOM_ENVIRONMENTS.path(project=self._project.id)
@@ -161,7 +151,7 @@ class Variables:
     def custom_environments(self) -> Mapping[str, str]:
         """The name of each of the project's custom environments by its id; empty where they cannot be listed."""
         answer = self._environments()
-        return projects.read_environments(answer.body) if answer.ok else {}
+        return _names(answer) if answer.ok else {}
 
     def edit(self, variable: VercelVariable, fields: Mapping[str, Any], *, doing: str) -> None:
         """Change a variable's name, environments or comment; its value stays. Raises SetupError where Vercel refuses.
@@ -246,10 +236,15 @@ class Variables:
         return self._api.refusal(answer, f"set the variables of {self.owner}")
 
 
-def _value(fields: Mapping[str, Any]) -> str | None:
-    value = fields.get("value")
+def _names(answer: Response) -> Mapping[str, str]:
+    """The name of each custom environment by its id."""
+    environments = answer.read(answers.Environments).environments
+    return {entry.id: entry.slug for entry in environments if entry.id and entry.slug}
+
+
+def _value(read: answers.Value) -> str | None:
     # An empty value may be one that Vercel does not return: it proves nothing.
-    return value if isinstance(value, str) and value and fields.get("decrypted", True) is not False else None
+    return read.value or None if read.decrypted is not False else None
 
 
 _DEFINITIVE = frozenset({"BAD_REQUEST", "bad_request", "forbidden"})
@@ -326,18 +321,22 @@ def _send(variables: Variables, request: Callable[[], Response]) -> WriteResult:
     """Send one request, without a repeat."""
     try:
         answer = request()
+        return _accepted(answer) if answer.ok else _refused(variables, answer)
     except Unreachable as error:
         # The next listing shows whether it was stored.
         return WriteResult(words=error.message, reason=Reason.NETWORK)
-    return _accepted(answer) if answer.ok else _refused(variables, answer)
 
 
 def _accepted(answer: Response) -> WriteResult:
-    failures = projects.read_failures(answer.body)
-    words = "; ".join(f"{name or 'a variable'}: {code} {message}".strip() for name, code, message in failures)
+    written = answer.read(answers.Written)
+    words = "; ".join(
+        f"{each.env_var_key or each.key or 'a variable'}: {each.code or ''} {each.message or ''}".strip()
+        for each in written.failed
+    )
     # One entry that Vercel never accepts is enough: the batch cannot be completed.
-    final = any(code in _DEFINITIVE for _, code, _ in failures)
-    return WriteResult(is_accepted=not failures, ids=projects.read_created(answer.body), words=words, definitive=final)
+    final = any(each.code in _DEFINITIVE for each in written.failed)
+    ids = tuple(each.id for each in written.created if each.id)
+    return WriteResult(is_accepted=not written.failed, ids=ids, words=words, definitive=final)
 
 
 def _refused(variables: Variables, answer: Response) -> WriteResult:

@@ -92,7 +92,7 @@ def test_the_subject_is_the_one_that_the_repository_sends(
         (301, TargetMissing, "was renamed or transferred"),
         (500, ResourceError, "status 500"),
         (b"<html>", UnreadableAnswer, "is not GitHub's API"),
-        ([], SetupError, "is not GitHub's API"),
+        ([], SetupError, "customization/sub: the answer of .* cannot be read"),
     ],
 )
 def test_what_github_does_not_say_is_an_error_without_the_token(

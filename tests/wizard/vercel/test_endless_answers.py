@@ -149,23 +149,68 @@ def test_an_answer_that_says_nothing_is_an_error_with_a_message_or_nothing_never
     assert canned.requests < 30
 
 
+SHAPES = {
+    "the project": "/v9/projects/eonpro",
+    "the variables": "/v10/projects/prj_1/env",
+    "the data key": "/v10/projects/prj_1/env",
+    "what would be replaced": "/v10/projects/prj_1/env",
+    "the last change": "/v10/projects/prj_1/env",
+    "the custom environments": "/v9/projects/prj_1/custom-environments",
+    "what runs": "/v9/projects/prj_1",
+}
+"""The call that each question makes first."""
+
+
+@pytest.mark.parametrize("body", ["null", "[[]]", "7", '"text"', "true"])
+@pytest.mark.parametrize("question", SHAPES)
+def test_a_body_of_another_shape_is_the_one_error_that_names_the_call(canned, question, body) -> None:
+    canned.body = body
+    with pytest.raises(UnreadableAnswer, match=f"GET {SHAPES[question]}: the answer of .* cannot be read"):
+        QUESTIONS[question](client(canned.url, deadline=0.5))
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"id": 7, "key": "A"},
+        {"id": "env_1", "key": ["A"]},
+        {"id": "env_1"},
+        {"id": "env_1", "key": "A", "target": 7},
+        {"id": "env_1", "key": "A", "value": {"a": 1}},
+        {"id": "env_1", "key": "A", "decrypted": "yes"},
+        {"id": "env_1", "key": "A", "updatedAt": "yesterday"},
+    ],
+)
+def test_a_variable_with_a_member_of_another_type_is_that_error_too(canned, entry) -> None:
+    canned.body = json.dumps({"envs": [{"id": "env_0", "key": "B", "target": ["production"]}, entry]})
+    with pytest.raises(UnreadableAnswer, match="envs.1"):
+        client(canned.url).read_variables(PROJECT)
+
+
+@pytest.mark.parametrize("member", ["type", "target", "comment", "value", "updatedAt", "gitBranch", "unheardOf"])
+def test_a_member_that_is_null_or_new_is_none(canned, member) -> None:
+    canned.body = json.dumps({"envs": [{"id": "env_1", "key": "AWS_REGION", "target": ["production"], member: None}]})
+    [entry] = client(canned.url).read_variables(PROJECT)
+    assert entry.name == "AWS_REGION"
+
+
 @pytest.mark.parametrize("body", ["null", "7", '"text"', "true", '{"envs": null}', "{}"])
 def test_an_answer_that_says_nothing_is_never_taken_for_a_project_without_a_data_key(canned, body) -> None:
     canned.body = body
-    with pytest.raises(SetupError, match="cannot be understood"):
+    with pytest.raises(SetupError, match="GET /v10/projects/prj_1/env: the answer of .* cannot be read: envs"):
         client(canned.url).find_data_key(PROJECT)
 
 
 def test_a_listing_of_variables_with_another_page_each_time_is_given_up(canned) -> None:
     entry = {"id": "env_{n}", "key": "A", "type": "plain", "target": ["production"], "value": "b"}
     canned.body = json.dumps({"envs": [entry], "pagination": {"next": "{n}"}})
-    with pytest.raises(UnreadableAnswer, match="has no last page: 101 pages with 101 variables"):
+    with pytest.raises(UnreadableAnswer, match="has sent 100 pages and names another one"):
         client(canned.url).read_variables(PROJECT)
-    assert canned.requests == 101
+    assert canned.requests == 100
 
 
 def test_a_listing_whose_pages_name_each_other_ends(canned) -> None:
     entry = {"id": "env_{n}", "key": "A", "type": "plain", "target": ["production"], "value": "b"}
     canned.body = json.dumps({"envs": [entry], "pagination": {"next": 17}})
-    with pytest.raises(UnreadableAnswer, match="2 pages with 2 variables"):
+    with pytest.raises(UnreadableAnswer, match="names a page as the next one that it has sent already"):
         client(canned.url).read_variables(PROJECT)

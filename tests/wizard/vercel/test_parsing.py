@@ -14,7 +14,7 @@ from werkzeug.serving import make_server
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import CredentialsError, DataKeyConflict, ResourceError, SetupError
 from wizard.core.models.delivery import AppVariables, DeliveryState, VercelProject
-from wizard.vercel import projects
+from wizard.vercel import answers, projects
 from wizard.vercel.client import Vercel
 
 OURS = WrappedDataKey.from_blob(b"\x01" * 184)
@@ -168,7 +168,7 @@ def test_all_pages_of_a_listing_are_read(edge: Vercel, other: Other) -> None:
 )
 def test_a_listing_that_cannot_be_understood_is_no_empty_listing(edge: Vercel, other: Other, listing: Any) -> None:
     other.listing = lambda envs: listing
-    with pytest.raises(SetupError, match="cannot be understood"):
+    with pytest.raises(SetupError, match="cannot be read"):
         edge.deliver(PROJECT, BATCH)
     assert other.posts == 0
 
@@ -232,7 +232,8 @@ def test_a_value_that_the_answer_repeats_is_not_told_on(edge: Vercel, other: Oth
     ],
 )
 def test_config_and_secret_are_the_types_that_they_were(listed: dict[str, str], kind: str) -> None:
-    (variable,) = projects.read_listing({"envs": [{"key": "A", "value": "x", "target": ["production"], **listed}]})
+    body = {"envs": [{"key": "A", "value": "x", "target": ["production"], **listed}]}
+    (variable,) = projects.read_listing(answers.VariableListing.model_validate(body))
     assert variable.type == kind
     assert (variable.value is None) or kind != "sensitive"
 

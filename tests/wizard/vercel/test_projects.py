@@ -12,7 +12,7 @@ from components.settings import VercelIssuerMode
 from sandbox.vercel import create_app
 from tests.wizard.vercel.test_client import TOKEN, Place, serve
 from wizard.core.errors import CredentialsError
-from wizard.vercel import projects
+from wizard.vercel import answers, projects
 
 
 @pytest.fixture
@@ -61,9 +61,10 @@ def test_who_issues_a_projects_tokens_is_read_as_the_project_is_set(vercel: Plac
     assert (off.gives_tokens, off.issuer_mode) == (False, VercelIssuerMode.GLOBAL)
 
 
-@pytest.mark.parametrize("told", [None, "on", {}, {"enabled": "yes", "issuerMode": "nobody"}])
+@pytest.mark.parametrize("told", [None, {}, {"issuerMode": "nobody"}])
 def test_a_project_that_does_not_say_who_issues_its_tokens_is_not_guessed_at(told: Any) -> None:
-    read = projects.read_project({"oidcTokenConfig": told}, fallback="x", team_id=None, team_slug=None)
+    project = answers.Project.model_validate({"oidcTokenConfig": told})
+    read = projects.read_project(project, fallback="x", team_id=None, team_slug=None)
     assert (read.gives_tokens, read.issuer_mode) == (None, None)
 
 
