@@ -5,6 +5,7 @@ Pure. Loads argparse, the tables of commands and inputs, and the options of the 
 
 import argparse
 import dataclasses
+import errno
 import os
 import sys
 import textwrap
@@ -20,6 +21,7 @@ from wizard import version
 from wizard.cli.commands import COMMANDS, TABLE, Command, Shared
 from wizard.core.errors import UsageError
 from wizard.core.next_command import DEFAULT_COMMAND, PROGRAM, SCRIPT, RunOptions, wizard
+from wizard.core.safe_text import quoted
 from wizard.inputs.registry import INPUTS, TARGET, add_flags
 
 INTERRUPTED = 130
@@ -157,6 +159,7 @@ def parse(argv: Sequence[str]) -> CommandLine:
     namespace, unknown = parser_of(command).parse_known_args(words)
     if unknown:
         raise UsageError(_unknown(command, unknown), wizard(command.name, "--help"))
+    _refuse_impossible_paths(command, vars(namespace))
     given = tuple(_flags_and_actions(command, words))
     without_effect = _without_effect(command, given)
     if idle := [f"{flag} {without_effect[flag]}" for flag in given if flag in without_effect]:
@@ -180,6 +183,41 @@ def _refuse_placeholders(command: Command, words: Sequence[str]) -> None:
         if metavar and value in (metavar, "ENVIRONMENT", "FILE", "STACK"):
             message = f"{flag}: {value} stands for a value; write the value in its place"
             raise UsageError(message, wizard(command.name, "--help"))
+
+
+_PATHS = frozenset(("CHECKOUT", "DIR", "FILE", "FOLDER", "PLACE"))
+"""The metavars of what names a file or a folder."""
+
+
+def _refuse_impossible_paths(command: Command, values: Mapping[str, Any]) -> None:
+    """Raises UsageError for a path that the file system does not take, or below which this user may not look."""
+    for action in parser_of(command)._actions:
+        given = values.get(action.dest) if action.metavar in _PATHS else None
+        for path in map(str, given if isinstance(given, list | tuple) else filter(None, (given,))):
+            if why := "" if path.startswith("s3://") else _why_impossible(path):
+                name = action.option_strings[0] if action.option_strings else str(action.metavar)
+                raise UsageError(
+                    f"{name}: {quoted(path[:_SHOWN])} cannot be used as a file: {why}", wizard(command.name, "--help")
+                )
+
+
+_SHOWN = 80
+"""Characters of such a path in a message."""
+
+
+def _why_impossible(path: str) -> str:
+    """Why no file can have this path; empty where one can, whether it is there or not."""
+    path = os.path.expanduser(path)
+    # Of a name below a folder that is not there yet the file system says nothing: so each is asked for alone, too.
+    for each in (path, *path.split(os.sep)):
+        try:
+            os.stat(each or os.curdir)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (OSError, ValueError) as error:
+            if each == path or getattr(error, "errno", 0) == errno.ENAMETOOLONG:
+                return str(getattr(error, "strerror", None) or error)
+    return ""
 
 
 def _flags_and_actions(command: Command, words: Sequence[str]) -> Iterator[str]:

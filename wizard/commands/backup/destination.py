@@ -83,8 +83,8 @@ def write(place: str, backup: Backup, backup_storage: BackupStorage, *, retentio
 
 
 def _to_file(path: Path, backup: Backup) -> BackupCopy:
-    path = path / backup.file_name if path.is_dir() else path
     try:
+        path = path / backup.file_name if path.is_dir() else path
         is_new = files.create(path, text_of(backup).encode())
     except OSError as error:
         raise ResourceError(f"{path} cannot be written: {error.strerror}", "name another file: --to FILE") from error
