@@ -8,38 +8,24 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
 from components.configuration import import_options
 from components.policies import event_patterns
+from components.policies.alerts import BURST, BURST_SECONDS, READS_TOO, alarm_of, message_of, pattern_of
 from components.policies.stack import (
     FALLBACK,
     AlertRule,
     AlertTopic,
-    access_changes_pattern_of,
-    alert_changes_pattern_of,
     alert_rules_of,
     alert_topics_of,
-    fallback_pattern_of,
     forwarding_policies_of,
-    trail_arn_of,
 )
 from components.settings import Settings
 from components.trail import AuditTrail
-
-BURST = 5
-"""Denied uses of the key within BURST_SECONDS that cause an alert: a single denial may be a typing error."""
-
-BURST_SECONDS = 300
-
-READS_TOO = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
-"""State of a rule that matches read-only calls such as Decrypt too; other rules do not.
-
-https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail-management.html
-"""
-
 
 _DESCRIPTIONS = {
     "key-changes": "Changes of the EONPRO keys",
@@ -49,15 +35,6 @@ _DESCRIPTIONS = {
     "alert-changes": "Changes of the EONPRO alerts",
     FALLBACK: "Changes of the EONPRO alerts and of their key, past that key",
 }
-
-_SUBJECTS = {
-    "key-changes": "an EONPRO key",
-    "trail-changes": "the EONPRO audit trail",
-    "access-changes": "the access to the EONPRO PHI key or its stored data key",
-    "alert-changes": "the EONPRO alerts",
-    FALLBACK: "the EONPRO alerts or their key",
-}
-"""The changed thing that a message names, by the kind of the rule that sends it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,31 +77,23 @@ class Alerts(pulumi.ComponentResource):
 
     def _patterns(self, args: AlertsArgs) -> dict[str, pulumi.Input[str]]:
         """The event pattern of each kind of rule, in JSON."""
-        settings, names = self._settings, self._settings.names
-        audit_key = [] if args.trail.key_arn is None else [args.trail.key_arn]
-        text = event_patterns.text_of
-        aliases = [
-            names.alias,
-            *([names.trail_key_alias] if audit_key else []),
-            *([names.documents_key_alias] if settings.documents_key else []),
-        ]
-        key_changes = pulumi.Output.all(*args.key_arns, *audit_key, *args.other_key_arns).apply(
-            lambda arns: text(event_patterns.key_changes_pattern(key_arns=arns, aliases=aliases))
-        )
-        denied_use = pulumi.Output.all(*args.key_arns).apply(
-            lambda arns: text(event_patterns.denied_use_pattern(key_arns=arns, aliases=[names.alias]))
-        )
-        trail_changes = event_patterns.trail_changes_pattern(
-            trail_arn=trail_arn_of(settings), buckets=_buckets(settings)
-        )
-        return {
-            "key-changes": key_changes,
-            "trail-changes": text(trail_changes),
-            "denied-use": denied_use,
-            "access-changes": text(access_changes_pattern_of(settings)),
-            "alert-changes": text(alert_changes_pattern_of(settings)),
-            FALLBACK: pulumi.Output.all(*audit_key).apply(lambda arns: text(fallback_pattern_of(settings, arns))),
+        settings, text = self._settings, event_patterns.text_of
+        logs_key, documents_key = args.trail.key_arn, next(iter(args.other_key_arns), None)
+        # A rule depends on the keys that its pattern names, and on no other.
+        keys: dict[str, dict[str, Any]] = {
+            "key-changes": {
+                **{"key_arns": args.key_arns, "logs_key_arn": logs_key},
+                "documents_key_arn": documents_key,
+            },
+            "denied-use": {"key_arns": args.key_arns},
+            FALLBACK: {"logs_key_arn": logs_key},
         }
+
+        def by_keys(kind: str) -> pulumi.Output[str]:
+            return pulumi.Output.all(**keys[kind]).apply(lambda arns: text(pattern_of(settings, kind, **arns)))
+
+        kinds = dict.fromkeys(rule.kind for rule in alert_rules_of(settings))
+        return {kind: by_keys(kind) if kind in keys else text(pattern_of(settings, kind)) for kind in kinds}
 
     def _topic(self, topic: AlertTopic, trail: AuditTrail) -> tuple[aws.sns.Topic, pulumi.ResourceOptions]:
         """The topic, and the options of what publishes to it: after its policy."""
@@ -171,32 +140,18 @@ class Alerts(pulumi.ComponentResource):
     def _publish(
         self, rule: AlertRule, created: aws.cloudwatch.EventRule, topic: aws.sns.Topic, opts: pulumi.ResourceOptions
     ) -> None:
+        paths, template = message_of(self._settings, rule.kind)
         aws.cloudwatch.EventTarget(
             rule.logical_name,
             rule=created.name,
             target_id="alerts",
             arn=topic.arn,
-            input_transformer={
-                "input_paths": {
-                    "what": "$.detail.eventName",
-                    "who": "$.detail.userIdentity.arn",
-                    "when": "$.detail.eventTime",
-                    "address": "$.detail.sourceIPAddress",
-                    "region": "$.detail.awsRegion",
-                    "error": "$.detail.errorCode",
-                    "event": "$.detail.eventID",
-                },
-                "input_template": _message(self._settings, _SUBJECTS[rule.kind]),
-            },
+            input_transformer={"input_paths": paths, "input_template": template},
             opts=pulumi.ResourceOptions.merge(pulumi.ResourceOptions(parent=self), opts),
         )
 
     def _alarm(self, name: str, topic: aws.sns.Topic, opts: pulumi.ResourceOptions) -> None:
-        # The rule has no target: a single denial causes no alert. MatchedEvents counts the events that matched a rule;
-        # Invocations counts what was sent to its targets. On the default bus the only dimension is the rule's name.
-        # The metric is not sent when it is zero.
-        # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
-        rule = self._settings.names.denied_use_rule
+        rule, counted = self._settings.names.denied_use_rule, alarm_of(self._settings)
         aws.cloudwatch.MetricAlarm(
             name,
             name=rule,
@@ -205,14 +160,15 @@ class Alerts(pulumi.ComponentResource):
                 f"{BURST_SECONDS // 60} minutes. Who it was: look up Decrypt and GenerateDataKey with an error in "
                 "CloudTrail's event history."
             ),
-            namespace="AWS/Events",
-            metric_name="MatchedEvents",
-            dimensions={"RuleName": rule},
-            statistic="Sum",
-            period=BURST_SECONDS,
-            evaluation_periods=1,
-            threshold=BURST,
-            comparison_operator="GreaterThanOrEqualToThreshold",
+            namespace=counted["Namespace"],
+            metric_name=counted["MetricName"],
+            dimensions={each["Name"]: each["Value"] for each in counted["Dimensions"]},
+            statistic=counted["Statistic"],
+            period=counted["Period"],
+            evaluation_periods=counted["EvaluationPeriods"],
+            threshold=counted["Threshold"],
+            comparison_operator=counted["ComparisonOperator"],
+            # The metric is not sent when it is zero.
             treat_missing_data="notBreaching",
             alarm_actions=[topic.arn],
             tags=self._settings.tags,
@@ -266,22 +222,3 @@ class _Forwarder:
     bus: str
     role: aws.iam.Role
     permissions: aws.iam.RolePolicy
-
-
-def _buckets(settings: Settings) -> list[str]:
-    if settings.existing_trail_arn is None and settings.access_logging:
-        return [settings.names.trail_bucket, settings.names.access_log_bucket]
-    return [settings.names.trail_bucket]
-
-
-def _message(settings: Settings, subject: str) -> str:
-    # EventBridge takes text as quoted lines; a path that an event does not have is left empty.
-    lines = (
-        f"EONPRO {settings.environment}: <what> on {subject}.",
-        "Who: <who>",
-        "When: <when>, in <region>",
-        "From: <address>",
-        "Refused with (empty if it was done): <error>",
-        "CloudTrail event: <event>",
-    )
-    return "\n".join(f'"{line}"' for line in lines)

@@ -185,6 +185,25 @@ def fallback_pattern(
     return {**pattern, "source": [*pattern["source"], "aws.kms"], "detail": detail}
 
 
+def covers(pattern: Any, expected: Any) -> bool:
+    """Whether a pattern matches every event that the expected one matches, by its own words.
+
+    Each of its conditions has to be one of the expected pattern's, with at least the values of that one: a pattern
+    without a condition matches more, one with a further condition less.
+    """
+    if isinstance(pattern, Mapping) and isinstance(expected, Mapping):
+        return all(name in expected and _at_least(name, each, expected[name]) for name, each in pattern.items())
+    return bool(pattern == expected)
+
+
+def _at_least(name: str, pattern: Any, expected: Any) -> bool:
+    if not (isinstance(pattern, Sequence) and isinstance(expected, Sequence)):
+        return covers(pattern, expected)
+    # Of the values of a condition, and of the alternatives of `$or`, one is enough.
+    same = covers if name == "$or" else lambda one, other: bool(one == other)
+    return all(any(same(each, wanted) for each in pattern) for wanted in expected)
+
+
 def text_of(pattern: Pattern) -> str:
     """The pattern in JSON, as short as it can be."""
     return json.dumps(pattern, separators=(",", ":"))

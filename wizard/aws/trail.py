@@ -4,6 +4,7 @@ Asks CloudTrail, EventBridge, SNS and S3; changes nothing.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -352,11 +353,15 @@ class AwsAuditReader(SessionClient):
     def alerts(self, settings: Settings) -> AlertsFact:
         """The alerts' topics and rules."""
         topics, rules = alert_topics_of(settings), alert_rules_of(settings)
-        facts = self._session.together(
+        alarm, *facts = self._session.together(
+            lambda: self._session.call("cloudwatch", "DescribeAlarms", AlarmNames=[settings.names.denied_use_rule]),
             *(lambda topic=topic: self._topic(topic) for topic in topics),
             *(lambda rule=rule: self._rule(rule) for rule in rules),
         )
-        return AlertsFact(topics=tuple(facts[: len(topics)]), rules=tuple(facts[len(topics) :]))
+        alarms = alarm.get("MetricAlarms") or ()
+        return AlertsFact(
+            topics=tuple(facts[: len(topics)]), rules=tuple(facts[len(topics) :]), alarm=next(iter(alarms), None)
+        )
 
     def _topic(self, topic: AlertTopic) -> TopicFact:
         answer = self._session.find(
@@ -378,12 +383,19 @@ class AwsAuditReader(SessionClient):
         current = session.find("events", "DescribeRule", absent=_NO_RULE, Name=rule.name)
         if current is None:
             return RuleFact(rule=rule, state=None)
+        fact = RuleFact(
+            rule=rule,
+            state=str(current["State"]),
+            pattern=safe_text.json_object(current.get("EventPattern") or ""),
+        )
         try:
-            targets = session.find("events", "ListTargetsByRule", absent=_NO_RULE, Rule=rule.name) or {}
+            answer = session.find("events", "ListTargetsByRule", absent=_NO_RULE, Rule=rule.name) or {}
         except (PermissionDenied, Unsupported, ResourceError):
-            return RuleFact(rule=rule, state=str(current["State"]))
-        arns = tuple(str(target["Arn"]) for target in targets.get("Targets") or ())
-        return RuleFact(rule=rule, state=str(current["State"]), targets=arns)
+            return fact
+        targets = answer.get("Targets") or ()
+        own: Mapping[str, Any] = next((target for target in targets if target["Arn"] == rule.target), {})
+        message = {name: own[name] for name in ("Input", "InputPath", "InputTransformer") if name in own}
+        return replace(fact, targets=tuple(str(target["Arn"]) for target in targets), message=message)
 
     def key_calls(self, key_arn: str, *, since: datetime) -> KeyCalls:
         """The Decrypt calls on the key since then, without those of this product's verifications."""

@@ -16,7 +16,15 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from components import policies
-from components.policies.stack import StackPolicy, alert_rules_of, alert_topics_of, key_policy_of, trail_key_policy_of
+from components.policies.alerts import READS_TOO, alarm_of, message_of, pattern_of
+from components.policies.stack import (
+    AlertRule,
+    StackPolicy,
+    alert_rules_of,
+    alert_topics_of,
+    key_policy_of,
+    trail_key_policy_of,
+)
 from components.settings import DATA_KEY_VARIABLE, WRAPPED_KEYS, Outputs, ResourceKind, SecretStore, Settings
 from tests.wizard.fakes.access import FakeAccess
 from tests.wizard.fakes.backup import FakeBackupStorage
@@ -194,14 +202,37 @@ def key_fact(arn: str = KEY, **changes: Any) -> KeyFact:
     return KeyFact(**{**values, **changes})
 
 
-def alerts_fact(settings: Settings) -> AlertsFact:
+def alerts_fact(settings: Settings, logs_key_arn: str | None = None) -> AlertsFact:
     """The alerts as the stack makes them, each topic with one subscriber."""
+    outputs = outputs_of(settings)
+    if logs_key_arn is None and settings.makes_trail and settings.trail_key:
+        logs_key_arn = LOGS_KEY
+
+    def message(rule: AlertRule) -> dict[str, Any]:
+        if rule.region != settings.region or rule.target is None:
+            return {}
+        paths, template = message_of(settings, rule.kind)
+        return {"InputTransformer": {"InputPathsMap": paths, "InputTemplate": template}}
+
     return AlertsFact(
         topics=tuple(TopicFact(topic=topic, receivers=1, policy=topic.policy) for topic in alert_topics_of(settings)),
         rules=tuple(
-            RuleFact(rule=rule, state="ENABLED", targets=tuple(filter(None, [rule.target])))
+            RuleFact(
+                rule=rule,
+                state=READS_TOO if rule.kind == "denied-use" else "ENABLED",
+                pattern=pattern_of(
+                    settings,
+                    rule.kind,
+                    key_arns=outputs.key_arns,
+                    logs_key_arn=logs_key_arn,
+                    documents_key_arn=outputs.documents_key_arn,
+                ),
+                targets=tuple(filter(None, [rule.target])),
+                message=message(rule),
+            )
             for rule in alert_rules_of(settings)
         ),
+        alarm={**alarm_of(settings), "AlarmActions": [settings.arn("sns", settings.names.alert_topic)]},
     )
 
 
@@ -706,7 +737,8 @@ class FakeAuditReader:
 
     def alerts(self, settings: Settings) -> AlertsFact:
         self.aws._call("audit.alerts")
-        return self.aws.alerts or alerts_fact(settings)
+        keys = [trail.key_arn for trail in self.aws.trails if trail.key_arn]
+        return self.aws.alerts or alerts_fact(settings, next(iter(keys), None))
 
     def key_calls(self, key_arn: str, *, since: datetime) -> KeyCalls:
         self.aws._call("audit.key_calls")

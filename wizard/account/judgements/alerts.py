@@ -3,10 +3,14 @@
 Reads through the facts.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from components.policies.alerts import BY_KEYS, READS_TOO, alarm_of, message_of, pattern_of
+from components.policies.event_patterns import covers
 from components.policies.requirements import BY_ID
-from components.policies.stack import trail_key_policy_of
+from components.policies.stack import AlertRule, trail_key_policy_of
 from components.settings.arn import Arn
 from wizard.account import codes, fixes
 from wizard.account.comparison.policies import widening
@@ -40,6 +44,7 @@ def check_alerts(facts: StackFacts) -> Iterator[Notice]:
     faults = [
         *(notice for fact in alerts.topics for notice in _topic(facts, fact)),
         *(notice for fact in alerts.rules for notice in _rule(facts, fact)),
+        *_alarm(facts, alerts.alarm),
     ]
     yield from faults
     there = [fact for fact in alerts.topics if fact.is_there]
@@ -128,7 +133,7 @@ def _key(facts: StackFacts, fact: TopicFact) -> Iterator[Notice]:
 
 
 def _rule(facts: StackFacts, fact: RuleFact) -> Iterator[Notice]:
-    rule, why = fact.rule, _why_silent(fact)
+    rule, why = fact.rule, _why_silent(facts, fact)
     where = "" if rule.region == facts.settings.region else f" in {rule.region}"
     if why:
         yield Notice.wrong(
@@ -161,15 +166,70 @@ def _unreceived(facts: StackFacts, topics: list[TopicFact]) -> Notice:
     )
 
 
-def _why_silent(fact: RuleFact) -> str:
+def _why_silent(facts: StackFacts, fact: RuleFact) -> str:
     """What is wrong with a rule; empty where nothing is."""
+    rule, expected = fact.rule, _pattern(facts, fact.rule)
     if fact.state is None:
         return "does not exist"
     if not fact.state.startswith("ENABLED"):
         return f"is {fact.state}"
-    if fact.rule.target is None or fact.targets is None or fact.rule.target in fact.targets:
+    if rule.kind == "denied-use" and fact.state != READS_TOO:
+        return f"is {fact.state}, and matches no use of the key: that takes {READS_TOO}"
+    if fact.pattern is None or (expected is not None and not covers(fact.pattern, expected)):
+        return "does not match all the events of the settings"
+    if rule.target is None or fact.targets is None:
         return ""
-    return f"does not send its events to {fact.rule.target}" if fact.targets else "notifies nobody: it has no target"
+    if rule.target not in fact.targets:
+        return f"does not send its events to {rule.target}" if fact.targets else "notifies nobody: it has no target"
+    return "" if _says_what_happened(facts, fact) else "sends another message than what happened, who did it, and when"
+
+
+def _pattern(facts: StackFacts, rule: AlertRule) -> Mapping[str, Any] | None:
+    """The event pattern of the settings; None where the keys that it names are not known."""
+    outputs = facts.outputs
+    if rule.kind not in BY_KEYS:
+        return pattern_of(facts.settings, rule.kind)
+    if outputs is None or (facts.settings.makes_trail and facts.settings.trail_key and facts.logs_key_arn is None):
+        return None
+    return pattern_of(
+        facts.settings,
+        rule.kind,
+        key_arns=outputs.key_arns,
+        logs_key_arn=facts.logs_key_arn if facts.settings.makes_trail and facts.settings.trail_key else None,
+        documents_key_arn=outputs.documents_key_arn,
+    )
+
+
+def _says_what_happened(facts: StackFacts, fact: RuleFact) -> bool:
+    """Whether the target gets the whole event, or the message of the settings."""
+    if fact.rule.region != facts.settings.region or not fact.message:
+        return not fact.message
+    paths, template = message_of(facts.settings, fact.rule.kind)
+    return fact.message == {"InputTransformer": {"InputPathsMap": paths, "InputTemplate": template}}
+
+
+def _alarm(facts: StackFacts, alarm: Mapping[str, Any] | None) -> Iterator[Notice]:
+    """Whether the alarm of denied uses counts them, and publishes to the topic of the alerts."""
+    names, expected = facts.settings.names, alarm_of(facts.settings)
+    other = sorted(name for name in expected if name != "Threshold" and (alarm or {}).get(name) != expected[name])
+    if alarm is None:
+        why = "does not exist"
+    elif not alarm.get("ActionsEnabled", True):
+        why = "is switched off: its actions are disabled"
+    elif other:
+        why = f"counts something else: its {', '.join(other)}"
+    elif alarm.get("Threshold", math.inf) > expected["Threshold"]:
+        why = f"waits for {alarm.get('Threshold', math.inf):g} denied uses; the settings say {expected['Threshold']}"
+    elif facts.settings.arn("sns", names.alert_topic) not in (alarm.get("AlarmActions") or ()):
+        why = f"does not publish to {names.alert_topic}"
+    else:
+        return
+    yield Notice.wrong(
+        "alerts-rule-off",
+        what=f"the alarm {names.denied_use_rule} of the alerts {why}",
+        why=BY_ID["alerts"].reason,
+        command=fixes.pulumi_up(facts, "MetricAlarm::alerts-denied-use"),
+    )
 
 
 def _alert_urns(facts: StackFacts) -> list[str]:

@@ -66,7 +66,12 @@ CALLS: Mapping[Topic, tuple[str, ...]] = {
         "iam:GetAccessKeyLastUsed",
     ),
     Topic.LOGS: ("cloudtrail:ListPublicKeys", "s3:ListObjectsV2", "s3:GetObject"),
-    Topic.ALERTS: ("events:DescribeRule", "events:ListTargetsByRule", "sns:GetTopicAttributes"),
+    Topic.ALERTS: (
+        "events:DescribeRule",
+        "events:ListTargetsByRule",
+        "sns:GetTopicAttributes",
+        "cloudwatch:DescribeAlarms",
+    ),
     Topic.DOCUMENTS: (
         "s3:GetBucketEncryption",
         "s3:GetPublicAccessBlock",

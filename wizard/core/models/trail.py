@@ -19,8 +19,12 @@ class RuleFact:
     rule: AlertRule
     state: str | None
     """ENABLED, DISABLED, …; None: there is no such rule."""
+    pattern: Mapping[str, Any] | None = None
+    """Its event pattern; None: it has none."""
     targets: tuple[str, ...] | None = None
     """The ARNs of its targets; None: unknown."""
+    message: Mapping[str, Any] = field(default_factory=dict)
+    """What its target is sent in the place of the event, by EventBridge's names: Input, InputTransformer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +45,8 @@ class AlertsFact:
 
     topics: tuple[TopicFact, ...] = ()
     rules: tuple[RuleFact, ...] = ()
+    alarm: Mapping[str, Any] | None = None
+    """The alarm of denied uses, by CloudWatch's names; None: there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)

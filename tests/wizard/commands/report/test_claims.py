@@ -238,6 +238,31 @@ def rule_off(world: World) -> None:
     world.aws.alerts = replace(fact, rules=(replace(first, state="DISABLED"), *rest))
 
 
+def rule_changed(**changes: Any) -> Mutation:
+    """The rule of the key's changes otherwise."""
+
+    def mutate(world: World) -> None:
+        fact = world.aws.audit.alerts(world.settings)
+        first, *rest = fact.rules
+        world.aws.alerts = replace(fact, rules=(replace(first, **changes), *rest))
+
+    return mutate
+
+
+def rule_narrowed(world: World) -> None:
+    pattern: Any = world.aws.audit.alerts(world.settings).rules[0].pattern
+    detail = {**pattern["detail"], "awsRegion": ["us-east-1"]}
+    rule_changed(pattern={**pattern, "detail": detail})(world)
+
+
+def alarm(**changes: Any) -> Mutation:
+    def mutate(world: World) -> None:
+        fact = world.aws.audit.alerts(world.settings)
+        world.aws.alerts = replace(fact, alarm={**(fact.alarm or {}), **changes})
+
+    return mutate
+
+
 def unreceived(world: World) -> None:
     fact = world.aws.audit.alerts(world.settings)
     world.aws.alerts = replace(fact, topics=tuple(replace(topic, receivers=0) for topic in fact.topics))
@@ -326,6 +351,10 @@ MUTATIONS: Mapping[str, tuple[Mutation, tuple[Topic, ...]]] = {
     ),
     "the scan found a column in the clear": (scanned("records", "clear"), (Topic.APPLICATION,)),
     "a rule of the alerts is off": (rule_off, (Topic.ALERTS,)),
+    "a rule of the alerts is narrower": (rule_narrowed, (Topic.ALERTS,)),
+    "an alert says nothing": (rule_changed(message={"Input": '"all is well"'}), (Topic.ALERTS,)),
+    "the alarm of denied uses is off": (alarm(ActionsEnabled=False), (Topic.ALERTS,)),
+    "the alarm of denied uses waits for a million": (alarm(Threshold=1e6), (Topic.ALERTS,)),
     "nobody receives the alerts": (unreceived, (Topic.ALERTS,)),
     "the second way of the alerts is gone": (fallback_gone, (Topic.ALERTS,)),
     "a bucket of documents can be public": (documents(public_access_blocked=False), (Topic.DOCUMENTS,)),

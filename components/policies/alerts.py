@@ -1,0 +1,116 @@
+"""What the alerts of a stack are: the event pattern of each rule, the alarm, and the messages.
+
+Pure. The program makes them, and `doctor` compares what is deployed with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from components.policies import event_patterns
+from components.policies.event_patterns import Pattern
+from components.policies.stack import (
+    FALLBACK,
+    access_changes_pattern_of,
+    alert_changes_pattern_of,
+    fallback_pattern_of,
+    trail_arn_of,
+)
+from components.settings import Settings
+
+BURST = 5
+"""Denied uses of the key within BURST_SECONDS that cause an alert: a single denial may be a typing error."""
+
+BURST_SECONDS = 300
+
+READS_TOO = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
+"""State of a rule that matches read-only calls such as Decrypt too; other rules do not.
+
+https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail-management.html
+"""
+
+BY_KEYS = frozenset(("key-changes", "denied-use", FALLBACK))
+"""The kinds of rules whose pattern names keys, which AWS gives their ids."""
+
+_SUBJECTS = {
+    "key-changes": "an EONPRO key",
+    "trail-changes": "the EONPRO audit trail",
+    "access-changes": "the access to the EONPRO PHI key or its stored data key",
+    "alert-changes": "the EONPRO alerts",
+    FALLBACK: "the EONPRO alerts or their key",
+}
+"""The changed thing that a message names, by the kind of the rule that sends it."""
+
+
+def pattern_of(
+    settings: Settings,
+    kind: str,
+    *,
+    key_arns: Sequence[str] = (),
+    logs_key_arn: str | None = None,
+    documents_key_arn: str | None = None,
+) -> Pattern:
+    """The event pattern of a kind of rule; the keys are those of BY_KEYS. `key_arns`: the key's and its replicas'."""
+    names = settings.names
+    logs_key = [] if logs_key_arn is None else [logs_key_arn]
+    documents_key = [] if documents_key_arn is None else [documents_key_arn]
+    if kind == "key-changes":
+        aliases = [
+            names.alias,
+            *([names.trail_key_alias] if logs_key else []),
+            *([names.documents_key_alias] if settings.documents_key else []),
+        ]
+        return event_patterns.key_changes_pattern(key_arns=[*key_arns, *logs_key, *documents_key], aliases=aliases)
+    if kind == "denied-use":
+        return event_patterns.denied_use_pattern(key_arns=key_arns, aliases=[names.alias])
+    if kind == "trail-changes":
+        buckets = [names.trail_bucket]
+        if settings.makes_trail and settings.access_logging:
+            buckets.append(names.access_log_bucket)
+        return event_patterns.trail_changes_pattern(trail_arn=trail_arn_of(settings), buckets=buckets)
+    if kind == FALLBACK:
+        return fallback_pattern_of(settings, logs_key)
+    return {"access-changes": access_changes_pattern_of, "alert-changes": alert_changes_pattern_of}[kind](settings)
+
+
+def message_of(settings: Settings, kind: str) -> tuple[Mapping[str, str], str]:
+    """The paths into an event and the template of the message that a kind of rule publishes to its topic."""
+    paths = {
+        "what": "$.detail.eventName",
+        "who": "$.detail.userIdentity.arn",
+        "when": "$.detail.eventTime",
+        "address": "$.detail.sourceIPAddress",
+        "region": "$.detail.awsRegion",
+        "error": "$.detail.errorCode",
+        "event": "$.detail.eventID",
+    }
+    # EventBridge takes text as quoted lines; a path that an event does not have is left empty.
+    lines = (
+        f"EONPRO {settings.environment}: <what> on {_SUBJECTS[kind]}.",
+        "Who: <who>",
+        "When: <when>, in <region>",
+        "From: <address>",
+        "Refused with (empty if it was done): <error>",
+        "CloudTrail event: <event>",
+    )
+    return paths, "\n".join(f'"{line}"' for line in lines)
+
+
+def alarm_of(settings: Settings) -> Mapping[str, Any]:
+    """What the alarm of denied uses counts, by CloudWatch's names; it publishes to the topic of the alerts.
+
+    The rule has no target: a single denial causes no alert. MatchedEvents counts the events that matched a rule;
+    Invocations counts what was sent to its targets. On the default bus the only dimension is the rule's name.
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
+    """
+    return {
+        "Namespace": "AWS/Events",
+        "MetricName": "MatchedEvents",
+        "Dimensions": [{"Name": "RuleName", "Value": settings.names.denied_use_rule}],
+        "Statistic": "Sum",
+        "Period": BURST_SECONDS,
+        "EvaluationPeriods": 1,
+        "Threshold": BURST,
+        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+    }
