@@ -11,7 +11,17 @@ from typing import Any
 from components.settings import Settings, Target
 from wizard.account import codes
 from wizard.account.facts import StackFacts
-from wizard.account.judgements import key, key_policy, policies, stored_data_key, strangers, trail, variables
+from wizard.account.judgements import (
+    KEY_RIGHTS_CHECKS,
+    RIGHTS_CHECKS,
+    key,
+    key_policy,
+    policies,
+    principal,
+    stored_data_key,
+    trail,
+    variables,
+)
 from wizard.account.notices import Judgement, Notice, State
 from wizard.account.views import judge
 from wizard.commands.options import StatusOptions
@@ -32,17 +42,26 @@ from wizard.inputs.registry import by_key
 ROWS: Mapping[str, tuple[Judgement, ...]] = {
     "key": (key.check_keys, key.check_alias),
     "rotation": (key.check_rotation, trail.check_logs_key_rotation),
-    "access": (
-        key_policy.check_key_policies,
-        key_policy.check_grants,
-        key_policy.check_regions_of_key,
-        policies.check_application_grants,
-        strangers.check_strangers_of_key,
-    ),
+    "access": (key_policy.check_key_policies, policies.check_application_grants, *KEY_RIGHTS_CHECKS),
     "trail": (trail.check_trail, trail.check_logs_key),
     "stored data key": (stored_data_key.check_stored_data_key,),
 }
 """The judgements of each row; the deploy targets follow."""
+
+
+def _state_is_read(facts: StackFacts) -> Iterator[Notice]:
+    """Who the application is, and its policy, are in the state: without it the others have nothing to judge."""
+    if isinstance(facts.state, SetupError):
+        yield Notice.unread("the state of the stack", facts.state)
+
+
+IN_FULL: Mapping[str, tuple[Judgement, ...]] = {
+    **ROWS,
+    "access": (*ROWS["access"], *(check for check in RIGHTS_CHECKS if check not in KEY_RIGHTS_CHECKS)),
+    "application": (_state_is_read, *principal.ACCESS_CHECKS, *policies.ACCESS_CHECKS),
+}
+"""Those of one stack alone: of many, the principals of each account would be evaluated for each key."""
+_LEFT_OUT = "not asked here: who else has access, and the application's own"
 
 _TARGET_CHECKS: tuple[Judgement, ...] = (
     variables.check_vercel_access,
@@ -65,10 +84,15 @@ class _Caller:
     """None before it is asked for."""
     vercel: VercelClient | None = None
     why: str = ""
+    exit_code: int = 0
+    """Of the error that it cannot be had for."""
 
 
 def run(options: StatusOptions, request: Request, clients: Clients) -> Result:
-    """Show the state of the stacks; exit code 1 if something is known to be wrong. Raises SetupError."""
+    """Show the state of the stacks; exit code 1 if something is known to be wrong. Raises SetupError.
+
+    Where the account cannot be asked, it is the exit code of the reason: 3 for expired credentials.
+    """
     saved = clients.saved_settings()
     values = {key: answer.value for key, answer in request.answers.items()}
     # `s3` means the account's own bucket, whose name is not known yet: then the Pulumi CLI's backend is used.
@@ -88,7 +112,8 @@ def run(options: StatusOptions, request: Request, clients: Clients) -> Result:
     )
     show(clients.ui, rows)
     result = json_documents.status(document(rows))
-    return int(not result["ok"]), result
+    unasked = max((row.exit_code for row in rows), default=0)
+    return unasked or int(not result["ok"]), result
 
 
 def read(
@@ -117,14 +142,18 @@ def read(
     caller = _caller(clients, profile, region, vercel_token)
     with Threads(max_workers=1) as listing, Threads(max_workers=8) as pool:
         # Vercel and the account are asked at the same time; the backend needs the caller's credentials.
-        facts = {each: _facts(each, settings, caller, clients, backend or {}) for each, settings in here.items()}
+        facts = {
+            each: _facts(each, settings, caller, clients, backend or {}, in_full=not all_stacks)
+            for each, settings in here.items()
+        }
         for each in facts.values():
             if each is not None:
                 pool.submit(lambda each=each: each.vercel_variables)
         caller = _identified(caller)
         listed_stacks = listing.submit(_listed, list_stacks, caller)
         accounts = {
-            each: pool.submit(_read_account, here[each], caller, stack_facts) for each, stack_facts in facts.items()
+            each: pool.submit(_read_account, here[each], caller, stack_facts, ROWS if all_stacks else IN_FULL)
+            for each, stack_facts in facts.items()
         }
     listed, why_unlisted = listed_stacks.result()
     by_name = {row.name: row for row in listed or ()}
@@ -164,14 +193,18 @@ def _caller(clients: Clients, profile: str | None, region: str | None, token: st
     try:
         return _Caller(aws=clients.connect(profile, region), vercel=clients.vercel(token) if token else None)
     except SetupError as error:
-        return _Caller(why=f"AWS is not reachable: {error.message}")
+        return _no_caller(error)
+
+
+def _no_caller(error: SetupError) -> _Caller:
+    return _Caller(why=f"AWS is not reachable: {error.message}", exit_code=error.exit_code)
 
 
 def _identified(caller: _Caller) -> _Caller:
     try:
         return replace(caller, account=caller.aws.account_id()) if caller.aws else caller
     except SetupError as error:
-        return _Caller(why=f"AWS is not reachable: {error.message}")
+        return _no_caller(error)
 
 
 def _listed(list_stacks: ListStacks, caller: _Caller) -> tuple[tuple[ListedStack, ...] | None, str]:
@@ -193,7 +226,7 @@ def _unread(stack: str, settings: Settings) -> StackStatus:
 
 
 def _facts(
-    stack: str, settings: Settings, caller: _Caller, clients: Clients, backend: Mapping[str, str]
+    stack: str, settings: Settings, caller: _Caller, clients: Clients, backend: Mapping[str, str], *, in_full: bool
 ) -> StackFacts | None:
     """The facts of a stack in its own Region; None without a client of AWS."""
     if caller.aws is None:
@@ -207,7 +240,7 @@ def _facts(
         sources=clients,
         open_engine=lambda: clients.engine({**aws.environment(), **backend}),
         vercel=caller.vercel if is_used else None,
-        readers={"state": lambda: _state(facts)},
+        readers={} if in_full else {"state": lambda: _state(facts)},
     )
     return facts
 
@@ -224,20 +257,22 @@ def _state(facts: StackFacts) -> StackState:
     return facts.engine.state(facts.stack)
 
 
-def _read_account(settings: Settings, caller: _Caller, facts: StackFacts | None) -> StackStatus:
+def _read_account(
+    settings: Settings, caller: _Caller, facts: StackFacts | None, rows: Mapping[str, tuple[Judgement, ...]]
+) -> StackStatus:
     status = _unread("", settings)
     if facts is None or caller.account is None:
-        return replace(status, why=caller.why)
+        return replace(status, why=caller.why, exit_code=caller.exit_code)
     if caller.account != settings.account_id:
         why = f"your credentials belong to the account {caller.account}"
         return replace(status, status=HealthStatus.ELSEWHERE, why=why)
     targets = [(target, facts.for_target(target)) for target in settings.deploy_targets]
-    judgements = [_every(row, facts) for row in ROWS.values()]
+    judgements = [_every(row, facts) for row in rows.values()]
     judgements += [_every(_TARGET_CHECKS, of_target) for _, of_target in targets]
     *notices, _ = judge(facts, [*judgements, _backup])
     checks = (
-        *(_check(what, found) for what, found in zip(ROWS, notices, strict=False)),
-        *(_target_check(*target, found) for target, found in zip(targets, notices[len(ROWS) :], strict=True)),
+        *(_check(what, found) for what, found in zip(rows, notices, strict=False)),
+        *(_target_check(*target, found) for target, found in zip(targets, notices[len(rows) :], strict=True)),
     )
     stored, backup = facts.stored_data_key, facts.last_backup
     worst = [
@@ -356,6 +391,7 @@ def show(ui: UserInterface, rows: Sequence[StackStatus]) -> None:
         row.why for row in rows if row.why and row.status is not HealthStatus.ELSEWHERE and row.account
     ):
         ui.line(_cut(why, WIDTH - _SPARE), mark=Mark.WARN)
+    ui.line(_LEFT_OUT, mark=Mark.INFO)
     open_rows = [row for status in (HealthStatus.WRONG, HealthStatus.UNKNOWN) for row in rows if row.status is status]
     if open_rows:
         ui.line(f"details of {open_rows[0].stack}:")
@@ -436,9 +472,9 @@ def _in_full(ui: UserInterface, row: StackStatus) -> None:
 
 
 def document(rows: Sequence[StackStatus]) -> dict[str, Any]:
-    """The JSON fields; `ok` is false if something is known to be wrong."""
+    """The JSON fields; `ok` is false if something is known to be wrong, or a stack's account could not be asked."""
     return {
-        "ok": all(row.status is not HealthStatus.WRONG for row in rows),
+        "ok": all(row.status is not HealthStatus.WRONG and not row.exit_code for row in rows),
         "stacks": [
             {
                 "stack": row.stack,

@@ -58,9 +58,7 @@ def proof_fields(proof: Verification) -> Document:
 
 
 def status(rows: Document) -> Document:
-    """The document of the stacks (`wizard.commands.status.document`); `ok` is whether nothing is known to be
-    wrong.
-    """
+    """The document of the stacks (`wizard.commands.status.document`)."""
     return {**head("status"), **rows}
 
 

@@ -12,8 +12,9 @@ from wizard.account.access import review as access_review
 from wizard.account.access import stored_reviews
 from wizard.account.access.stored_reviews import REVIEWS, StoredReview
 from wizard.account.facts import StackFacts
-from wizard.account.judgements import key_policy, others, s3_documents
-from wizard.account.notices import Notice, State
+from wizard.account.judgements import RIGHTS_CHECKS, others, s3_documents
+from wizard.account.notices import Notice
+from wizard.account.views import diagnose
 from wizard.commands import deployed_stack
 from wizard.commands.options import ReviewOptions
 from wizard.commands.review import output
@@ -73,14 +74,13 @@ def run(options: ReviewOptions, request: Request, clients: Clients) -> tuple[int
 
 
 def _notices(facts: StackFacts) -> Iterator[Notice]:
-    """Who else has a right on the key, the grants and replicas beyond the settings, and the documents in S3, as
-    `doctor` says it.
+    """Who else has a right on the key, all else that lets somebody in, and the documents in S3, as `doctor` says it.
 
-    A signature accepts who has a right; it makes no grant and no replica one of the settings.
+    A signature accepts who has a right on the key; it makes no grant, no replica and no trust one of the settings.
     """
     yield from others.check_others(facts)
-    for check in (key_policy.check_grants, key_policy.check_regions_of_key, *s3_documents.OTHER_CHECKS):
-        yield from (notice for notice in check(facts) if notice.state is State.WRONG)
+    checks = dict.fromkeys((*RIGHTS_CHECKS, *s3_documents.OTHER_CHECKS))
+    yield from diagnose(facts, [check for check in checks if check is not others.check_others]).findings
 
 
 def _again(options: ReviewOptions, *more: str) -> Command:

@@ -348,8 +348,10 @@ class ReviewResult:
 
     @property
     def ok(self) -> bool:
-        """Whether no right and no replica is unaccepted or unknown, and no stored file was changed."""
-        return not (self.not_accepted or self.not_accepted_keys or self.review.undecided or self.faults)
+        """Whether no right and no replica is unaccepted or unknown, nothing else is open, no stored file changed."""
+        # Of the key itself a signature accepts the principals and the replicas.
+        is_wide = any(each.state is State.WRONG and each.opens not in ("others", "key") for each in self.notices)
+        return not (self.not_accepted or self.not_accepted_keys or self.review.undecided or self.faults or is_wide)
 
 
 def document(result: ReviewResult) -> json_documents.Document:

@@ -99,6 +99,8 @@ class StackStatus:
     status: HealthStatus = HealthStatus.UNKNOWN
     why: str = ""
     """The reason of the status, where no check says it."""
+    exit_code: int = 0
+    """Of the error because of which the account could not be asked; 0 if it was asked."""
 
     def of(self, status: HealthStatus) -> tuple[StatusCheck, ...]:
         return tuple(check for check in self.checks if check.status is status)

@@ -159,7 +159,8 @@ def standings(row: StackStatus) -> dict[str, HealthStatus]:
 def test_a_stack_in_order_is_good_in_every_look(world: World) -> None:
     row = world.one()
     assert set(standings(row).values()) == {HealthStatus.GOOD}
-    assert list(standings(row)) == ["key", "rotation", "access", "trail", "stored data key", "ecs", "vercel"]
+    looks = ["key", "rotation", "access", "trail", "stored data key", "application", "ecs", "vercel"]
+    assert list(standings(row)) == looks
     assert (row.status, row.why, row.fingerprint) == (HealthStatus.GOOD, "", wrapped().fingerprint)
     assert (row.account, row.region, row.targets) == (ACCOUNT, "us-east-1", ("ecs", "vercel"))
     assert (row.last_update, row.resources, row.in_backend) == (UPDATED, 31, True)
@@ -312,7 +313,7 @@ def test_a_key_policy_that_was_left_as_it_was_found_is_told_and_not_wrong(world:
         (with_a_trail_of_one_region, {"trail"}),
         (with_a_trail_that_cannot_deliver, {"trail"}),
         (with_a_disabled_key_of_the_logs, {"trail"}),
-        (without_the_application_in_the_key_policy, {"access"}),
+        (without_the_application_in_the_key_policy, {"access", "application"}),
         (without_a_trail, {"trail"}),
         (with_a_trail_that_stands_still, {"trail"}),
         (without_a_stored_key, {"stored data key"}),
@@ -333,7 +334,7 @@ def test_what_is_wrong_is_told_and_nothing_else(world: World, fault: Callable[[W
 @pytest.mark.parametrize(
     ("method", "unknown"),
     [
-        ("describe_key", {"key", "rotation", "access", "trail", "ecs", "vercel"}),
+        ("describe_key", {"key", "rotation", "access", "trail", "application"}),
         ("find_trail", {"trail"}),
         ("read_stored_data_key", {"stored data key", "ecs", "vercel"}),
         ("access_diagnostics.held", {"ecs"}),
@@ -432,11 +433,11 @@ def test_a_trail_of_one_region_that_an_import_left_says_so(world: World) -> None
     assert check.what == "trail" and "one Region only" in check.detail and "left as it was found" in check.detail
 
 
-def test_the_state_is_read_only_where_alias_and_data_key_name_different_keys(world: World) -> None:
-    world.one()
+def test_of_many_the_state_is_read_only_where_alias_and_data_key_name_different_keys(world: World) -> None:
+    world.read(all_stacks=True)
     assert world.engine.log == []
     with_the_alias_on_another_key(world)
-    [check] = world.one().of(HealthStatus.WRONG)
+    [check] = world.read(all_stacks=True)[0].of(HealthStatus.WRONG)
     assert f"points to {OTHER_KEY}" in check.detail and world.engine.log == ["engine.state"]
 
 
@@ -580,6 +581,7 @@ def test_the_screen_of_several_stacks_tells_each_ones_standing(world: World) -> 
         f"    {wrapped().fingerprint}  ✓ key access trail ecs  ✗ rotation  ? vercel",
         "· staging     111122223333  us-east-1  vercel      never       0",
         "    not deployed yet",
+        "· not asked here: who else has access, and the application's own",
         "details of production:",
         "    python -m wizard status --stack production",
         "to deploy staging:",
