@@ -176,8 +176,8 @@ def temporary_grant(
             {**statement, "Principal": {"AWS": identity.principal_arn}, "Resource": "*"} for statement in statements
         ]
         return Text(
-            "the key's policy delegates nothing to IAM (strict): an administrator adds to it with ",
-            *(shell("aws", "kms", "put-key-policy"), f": {json.dumps(added)}; run the same command again; "),
+            "the key's policy delegates nothing to IAM (strict): an administrator adds to it with kms:PutKeyPolicy: "
+            f"{json.dumps(added)}; run the same command again; ",
             *(shell("pulumi", "up", "--stack", stack), " removes it"),
         )
     kind, principal_name = (

@@ -66,12 +66,15 @@ def _sign_in_problems(facts: StackFacts, each: SignIn) -> Iterator[Notice]:
     is_program = each.arn in facts.principals and not each.has_password
     if each.mfa is False and (each.has_password or active) and not is_program:
         device = ("--virtual-mfa-device-name", user, "--bootstrap-method", "QRCodePNG", "--outfile", f"{user}.png")
+        serial = str(arn.with_resource(f"mfa/{user}")) if arn else user
+        codes_of = ("--authentication-code1", "FIRST-CODE", "--authentication-code2", "SECOND-CODE")
+        enable = shell("aws", "iam", "enable-mfa-device", "--user-name", user, "--serial-number", serial, *codes_of)
         yield Notice.wrong(
             "mfa-missing",
             what=f"{each.arn} has no MFA device",
             why="whoever learns the password or the key can use the KMS key",
             command=summary if is_root else fixes.aws(facts, "iam", "create-virtual-mfa-device", *device),
-            advice="" if is_root else Text("the user scans it, then: ", shell("aws", "iam", "enable-mfa-device")),
+            advice="" if is_root else Text("the user scans it, then: ", enable),
         )
     if each.has_root_keys:
         yield Notice.wrong(

@@ -109,17 +109,17 @@ def _second_key(facts: StackFacts, state: StackState) -> Notice | None:
         return None
     if not state.resources or state.pending or {alias.arn, Arn.parse(alias.arn).name} & {*state.owned}:
         return None
-    keys = ", ".join(entry.id for entry in state.resources if entry.type == "aws:kms/key:Key")
+    keys = [entry.id for entry in state.resources if entry.type == "aws:kms/key:Key"]
+    deletions = chain(*(fixes.aws(facts, "kms", "schedule-key-deletion", "--key-id", key) for key in keys))
     empty = shell("pulumi", "stack", "rm", "--force", "--yes", "--preserve-config", "--stack", name)
     return Notice.wrong(
         "stack-second-key",
         what=f"{stored.parameter} is wrapped by {alias.arn}, and the state of {name} has other resources than that key",
         why="an update of an emptied stack created them: the first key, its alias and the trail were retained",
         command=chain(empty, fixes.wizard(facts, "setup", "--adopt", "--repair", "all", "--yes")),
-        advice=Text(
-            f"the first ones are the stack's again; no record needs the keys {keys}: ",
-            shell("aws", "kms", "schedule-key-deletion"),
-        ),
+        advice=Text(f"the first ones are the stack's again; no record needs the keys {', '.join(keys)}: ", deletions)
+        if keys
+        else "the first ones are the stack's again",
     )
 
 

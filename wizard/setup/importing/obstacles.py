@@ -236,8 +236,11 @@ def _trail(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Problem]
             why="the stack protects the logs, and cannot protect the bucket of another account",
             next=Text(
                 "give it a bucket of this account: ",
-                shell("aws", "cloudtrail", "update-trail", "--name", trail.arn, "--s3-bucket-name", "NAME"),
-                f" --region {settings.region}   or {as_it_is}",
+                shell(
+                    *("aws", "cloudtrail", "update-trail", "--name", trail.arn, "--s3-bucket-name", "NAME"),
+                    *("--region", settings.region),
+                ),
+                f"   or {as_it_is}",
             ),
         )
 
@@ -263,8 +266,8 @@ def _other_key(key: KeyFact, alias: str, why: str, settings: Settings) -> Iterat
 
 
 def _bucket(bucket: str, discovered: DiscoveredSetup, settings: Settings) -> Iterator[Problem]:
+    trail = discovered.trail.arn if discovered.trail else "ARN"
     if discovered.bucket_region is not None:
-        trail = discovered.trail.arn if discovered.trail else "ARN"
         yield Problem(
             what=f"the bucket {bucket} is in {discovered.bucket_region}, and this stack in {settings.region}",
             why="a bucket never moves, and the stack manages what is in its own Region",
@@ -281,6 +284,6 @@ def _bucket(bucket: str, discovered: DiscoveredSetup, settings: Settings) -> Ite
             why="a bucket's name never changes",
             next=Text(
                 "let the trail write to another: ",
-                shell("aws", "cloudtrail", "update-trail", "--s3-bucket-name", "NAME"),
+                shell("aws", "cloudtrail", "update-trail", "--name", trail, "--s3-bucket-name", "NAME"),
             ),
         )

@@ -165,7 +165,7 @@ def test_where_iam_has_no_say_the_keys_policy_has_to_be_changed() -> None:
     world.key_rotation.failures["reencrypt"] = DENIED
     with pytest.raises(PermissionDenied) as refused:
         world.run("rotate", "--reencrypt", KEY)
-    assert "put-key-policy" in refused.value.hint and "aws iam put" not in refused.value.hint
+    assert "kms:PutKeyPolicy" in refused.value.hint and "aws iam put" not in refused.value.hint
 
 
 def test_where_use_is_exclusive_that_has_to_be_lifted_first() -> None:
