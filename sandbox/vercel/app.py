@@ -115,6 +115,7 @@ def _add_projects(app: flask.Flask, account: Account, deployments: Deployments) 
             **project,
             "targets": {"production": production_target(running)} if running else {},
             "rollingRelease": None if configuration is None else configuration.to_json(),
+            "lastAliasRequest": deployments.last_request(project["id"]),
         }
 
     @app.get("/v<int:version>/projects")

@@ -37,6 +37,7 @@ class Deployments:
         self._by_project: dict[str, tuple[Deployment, ...]] = {}
         self._running: dict[str, str] = {}
         self._rolled_back: set[str] = set()
+        self._requests: dict[str, dict[str, Any]] = {}
         self.rolling = RollingReleases()
         for team in account.teams:
             for project in team.projects():
@@ -122,9 +123,21 @@ class Deployments:
             elif active is not None:
                 self.follow(project, active.completed())
                 return False
+            self._requests[project] = {
+                "fromDeploymentId": self._running.get(project),
+                "toDeploymentId": matching.id,
+                "jobStatus": "succeeded",
+                "requestedAt": now(),
+                "type": "rollback" if back else "promote",
+            }
             self._promote(matching.id, project)
             (self._rolled_back.add if back else self._rolled_back.discard)(project)
             return False
+
+    def last_request(self, project: str) -> dict[str, Any] | None:
+        """The latest promotion or rollback that was asked for, by which the CLI tells when it is done."""
+        with self._lock:
+            return self._requests.get(project)
 
     def release(self, project: str) -> RollingRelease | None:
         """The latest rolling release of a project, at the stage that it has reached by now; None without one."""

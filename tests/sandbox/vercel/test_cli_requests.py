@@ -25,7 +25,7 @@ READ: dict[str, dict[str, list[str]]] = {
     "/v13/deployments": {"": ["id", "url", "readyState", "inspectorUrl", "projectId", "aliasAssigned"], "team": ["id"]},
     "/custom-environments": {"environments": []},
     "/v3/env/pull/": {"env": [], "buildEnv": []},
-    "/v9/projects/PROJECT": {"": ["id", "name", "accountId", "rollingRelease"]},
+    "/v9/projects/PROJECT": {"": ["id", "name", "accountId", "rollingRelease", "lastAliasRequest"]},
 }
 """The fields that the CLI reads of an answer, by a part of the path; "" is the answer itself."""
 
@@ -37,7 +37,9 @@ def api() -> Iterator[httpx.Client]:
 
 def test_every_request_of_the_cli_is_answered_with_the_fields_that_it_reads(api: httpx.Client) -> None:
     commands = [entry["command"] for entry in RECORDED]
-    assert {words.split()[0] for words in commands} == {"whoami", "link", "env", "redeploy", "rolling-release"}
+    assert {words.split()[0] for words in commands} == {
+        *("whoami", "link", "env", "redeploy", "promote", "rollback", "rolling-release"),
+    }
     assert {words.split()[1] for words in commands if words.startswith("env ")} == {"ls", "add", "pull", "rm"}
     for entry in RECORDED:
         # What is read comes first, as the CLI does it: its order within a command differs from run to run.

@@ -171,6 +171,17 @@ def test_the_cli_removes_a_variable_and_redeploys(cli: Cli) -> None:
     assert cli.running()["deployment"] != former and cli.running()["environment"] == {"GREETING": "hello"}
 
 
+def test_the_cli_promotes_and_says_that_it_is_done(cli: Cli) -> None:
+    former, latest = str(cli.deployments()[1]["uid"]), cli.running()["deployment"]
+    said = cli.run("promote", former, "--yes")
+    assert cli.running()["deployment"] == former
+    assert "Success" in said and "No deployment promotion in progress" not in said
+    said = cli.run("rollback", latest, "--yes")
+    assert cli.running()["deployment"] == latest
+    assert "Success" in said and "No deployment rollback in progress" not in said
+    cli.run("promote", latest, "--yes")
+
+
 def test_the_cli_leads_a_rolling_release_to_its_end(cli: Cli) -> None:
     kind = ("--advancement-type=manual-approval", "--stage=10", "--stage=50")
     cli.run("rolling-release", "configure", "--enable", *kind)
