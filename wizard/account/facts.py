@@ -29,7 +29,7 @@ from wizard.core.models.access import (
     History,
     KeyEvents,
     KeyUse,
-    StatementEvaluation,
+    Simulation,
     VariableEntry,
     documents_of,
 )
@@ -390,13 +390,13 @@ class StackFacts:
     def principal(self, arn: str) -> IamPrincipal | SetupError | None:
         return self.once(f"principal {arn}", lambda: self.access_diagnostics.principal(arn))
 
-    def simulate(self, arn: str) -> tuple[StatementEvaluation, ...] | SetupError:
+    def simulate(self, arn: str) -> Simulation | SetupError:
         """The result of IAM's policy simulator for the principal and the stack's key."""
         key = self.key_arn
         if key is None:
             return self._no_key()
         actions = policies.APPLICATION_ACTIONS
-        return self.once(f"simulation {arn}", lambda: self.access_diagnostics.simulate(arn, actions, key))
+        return self.once(f"simulation {arn}", lambda: self.aws.permissions.simulate(arn, actions, key))
 
     @property
     def application_policy(self) -> Mapping[str, object] | SetupError | None:

@@ -19,8 +19,6 @@ from wizard.core.models.access import (
     DenyingCheck,
     DenyingStatement,
     FormerText,
-    Ruling,
-    StatementEvaluation,
 )
 from wizard.core.models.account import Refusal
 from wizard.core.retry import Reason
@@ -79,21 +77,6 @@ class AwsAccessDiagnostics(SessionClient):
     def audiences(self, arn: str) -> tuple[str, ...] | None:
         answer = self._session.find("iam", "GetOpenIDConnectProvider", absent=_ABSENT, OpenIDConnectProviderArn=arn)
         return None if answer is None else tuple(map(str, answer.get("ClientIDList") or ()))
-
-    def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> tuple[StatementEvaluation, ...]:
-        """SimulatePrincipalPolicy, with the decision of each limit.
-
-        https://docs.aws.amazon.com/IAM/latest/APIReference/API_EvaluationResult.html
-        """
-        results = self._session.pages(
-            "iam",
-            "SimulatePrincipalPolicy",
-            "EvaluationResults",
-            PolicySourceArn=principal_arn,
-            ActionNames=list(actions),
-            ResourceArns=[resource],
-        )
-        return tuple(_evaluation(result) for result in results)
 
     def policy_versions(self, policy_arn: str) -> Mapping[str, Mapping[str, object]] | None:
         """The documents of a managed policy by version: the default version first, then the newest."""
@@ -235,15 +218,3 @@ def _name_of(uri: str, policies: Mapping[str, Mapping[str, Any]]) -> str:
         return uri
     holders = [str(each["arn"]) for each in policy.get("attachedTo") or () if each.get("arn")]
     return f"inline policy of {', '.join(holders)}" if holders else "inline policy"
-
-
-def _evaluation(result: Mapping[str, Any]) -> StatementEvaluation:
-    boundary = result.get("PermissionsBoundaryDecisionDetail") or {}
-    organization = result.get("OrganizationsDecisionDetail") or {}
-    return StatementEvaluation(
-        action=str(result["EvalActionName"]),
-        ruling=Ruling(str(result["EvalDecision"])),
-        by_boundary=boundary.get("AllowedByPermissionsBoundary"),
-        by_organization=organization.get("AllowedByOrganizations"),
-        depends_on=tuple(map(str, result.get("MissingContextValues") or ())),
-    )

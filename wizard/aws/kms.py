@@ -60,7 +60,9 @@ class KmsKeys(SessionClient):
         def read_details(arn: str) -> tuple[Mapping[str, Any], Mapping[str, str] | None]:
             if not with_tags:
                 return _rotation(self._session, arn), None
-            return self._session.together(lambda: _rotation(self._session, arn), lambda: _tags(self._session, arn))
+            return self._session.together(
+                lambda: _rotation(self._session, arn), lambda: tags_of_key(self._session, arn)
+            )
 
         def describe() -> Mapping[str, Any] | None:
             answer = self._session.find("kms", "DescribeKey", absent=_ABSENT, KeyId=key)
@@ -89,7 +91,7 @@ class KmsKeys(SessionClient):
         """The Region's customer managed keys with all these tags, by ARN; without keys whose tags cannot be read."""
 
         def matching(key: str) -> KeyFact | None:
-            key_tags = _tags(self._session, key)
+            key_tags = tags_of_key(self._session, key)
             if key_tags is None or not tags.items() <= key_tags.items():
                 return None
             answer = self._session.find("kms", "DescribeKey", absent=_ABSENT, KeyId=key)
@@ -175,7 +177,8 @@ def _tolerated(session: Session, operation: str, key: str) -> Mapping[str, Any] 
     return or_none(lambda: session.find("kms", operation, absent=_ABSENT, KeyId=key))
 
 
-def _tags(session: Session, key: str) -> dict[str, str] | None:
+def tags_of_key(session: Session, key: str) -> dict[str, str] | None:
+    """The tags of a key; None where they cannot be read."""
     pairs = or_none(lambda: list(session.pages("kms", "ListResourceTags", "Tags", KeyId=key)))
     return None if pairs is None else tags_of(pairs, key="TagKey", value="TagValue")
 

@@ -4,10 +4,9 @@ Asks IAM, Access Analyzer, KMS, Service Quotas, CloudTrail and S3; changes nothi
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from components.policies.stack import PolicyKind, StackPolicy
@@ -16,53 +15,42 @@ from components.settings.arn import Arn
 from wizard.aws import kms
 from wizard.aws.auth.session import Session, SessionClient, or_none
 from wizard.aws.iam import identify
+from wizard.aws.simulation import context_of_key, simulate
 from wizard.core.errors import PermissionDenied, ResourceError, SetupError, Unsupported, attempted
-from wizard.core.models.access import PolicyFinding, PolicyFindingKind, PolicyJudgement, Ruling
+from wizard.core.models.access import PolicyFinding, PolicyFindingKind, PolicyJudgement, Simulation
 from wizard.core.models.account import Identity, PermissionsFact, Principal, QuotaFact
-from wizard.core.models.delivery import Simulation
 from wizard.core.next_command import Command, shell
 from wizard.core.required_permissions.table import RequiredPermission, required, required_to_replace
 from wizard.core.retry import MAX_PARALLEL
-from wizard.core.safe_text import quoted
 
 
 class Permissions(SessionClient):
     """Reads the permissions of a principal: a `wizard.core.ports.aws.Permissions`."""
 
-    def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> Simulation:
-        """Whether the principal's own policies, boundary included, allow all the actions on the resource.
+    def simulate(
+        self, principal_arn: str, actions: Sequence[str], key_arn: str, *, tags: Mapping[str, str] | None = None
+    ) -> Simulation:
+        context = context_of_key(self._session, key_arn, tags)
+        return simulate(self._session, principal_arn, actions, key_arn, context)
 
-        The simulator does not evaluate key policies
-        (https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_testing-policies.html).
-        """
-        try:
-            decisions = _simulate(self._session, principal_arn, actions, resource)
-        except (Unsupported, PermissionDenied, ResourceError) as error:
-            return Simulation(allowed=None, detail=f"the policy simulator could not be asked: {error.message}")
-        if decisions.denied:
-            denied = ", ".join(decisions.denied)
-            return Simulation(
-                allowed=False, detail=f"the policies of {principal_arn} do not allow {denied} on {resource}"
-            )
-        if decisions.unclear:
-            unclear = ", ".join(decisions.unclear)
-            return Simulation(
-                allowed=None,
-                detail=f"whether {principal_arn} is allowed {unclear} depends on {', '.join(decisions.context)}",
-            )
-        return Simulation(
-            allowed=True, detail=f"the policies of {principal_arn} allow {', '.join(actions)} on {resource}"
-        )
-
-    def check_permissions(self, settings: Settings) -> PermissionsFact:
+    def check_permissions(self, settings: Settings, *, only: Collection[str] = ()) -> PermissionsFact:
         """Check which of the set-up's actions the caller is allowed, by IAM's simulator, and by a dry run if the key
         exists.
 
-        Each action is simulated on its own resource, so that a caller with narrow policies passes.
+        Each action is simulated on its own resource, so that a caller with narrow policies passes. `only`: these
+        actions, of a stack that exists; none: all of them.
         """
         if Principal(arn=identify(self._session).principal_arn).kind == "root":
             return PermissionsFact()
         requirements = required(settings, identify(self._session).principal_arn)
+        if only:
+            requirements = tuple(requirement for requirement in requirements if {*only} & {*requirement.actions})
+            denied, unknown, why = _simulate_all(self._session, identify(self._session), requirements)
+            return PermissionsFact(
+                denied=tuple(sorted(denied & {*only})),
+                unknown=tuple(sorted(unknown & {*only})),
+                why_unknown="; ".join(why),
+            )
         (denied, unknown, why), dry_run = self._session.together(
             lambda: _simulate_all(self._session, identify(self._session), requirements),
             lambda: kms.simulate_make_data_key(self._session, settings.names.alias),
@@ -88,60 +76,6 @@ class Permissions(SessionClient):
         return PermissionsFact(denied=tuple(sorted(denied)), unknown=tuple(sorted(unknown)), why_unknown="; ".join(why))
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Decisions:
-    denied: tuple[str, ...]
-    unclear: tuple[str, ...]
-    """Not allowed as simulated, but a condition key was unknown: it may be allowed with MFA or from another network."""
-    context: tuple[str, ...]
-
-
-def _simulate(
-    session: Session,
-    principal_arn: str,
-    actions: Sequence[str],
-    resource: str,
-    context: Mapping[str, str] = MappingProxyType({}),
-) -> _Decisions:
-    entries = [
-        {"ContextKeyName": key, "ContextKeyType": "string", "ContextKeyValues": [value]}
-        for key, value in context.items()
-    ]
-    results = {
-        str(result["EvalActionName"]).lower(): result
-        for result in session.pages(
-            "iam",
-            "SimulatePrincipalPolicy",
-            "EvaluationResults",
-            PolicySourceArn=principal_arn,
-            ActionNames=list(actions),
-            ResourceArns=[resource],
-            **({"ContextEntries": entries} if entries else {}),
-        )
-    }
-    refused = {
-        action: _open_questions(results.get(action.lower(), {}))
-        for action in actions
-        if results.get(action.lower(), {}).get("EvalDecision") != Ruling.ALLOWED
-    }
-    return _Decisions(
-        denied=tuple(action for action, missing in refused.items() if not missing),
-        unclear=tuple(action for action, missing in refused.items() if missing),
-        context=tuple(sorted({key for missing in refused.values() for key in missing})),
-    )
-
-
-def _open_questions(result: Mapping[str, Any]) -> tuple[str, ...]:
-    """What a denial depends on; none for one that is final."""
-    decision = str(result.get("EvalDecision") or Ruling.IMPLICIT_DENY)
-    if Ruling(decision) is Ruling.UNKNOWN:
-        return (f"IAM's decision {quoted(decision)}, which this version does not know",)
-    return tuple(key for key in result.get("MissingContextValues") or () if key.lower() not in _ABSENT)
-
-
-_ABSENT = frozenset({"iam:permissionsboundary", "kms:resourcealiases"})
-"""The condition keys, in lower case, that a request of the set-up lacks where they are not in its context."""
-
 MAKE_DATA_KEY = "kms:GenerateDataKeyWithoutPlaintext"
 
 
@@ -150,21 +84,19 @@ def _simulate_all(
 ) -> tuple[frozenset[str], frozenset[str], list[str]]:
     """The denied actions, the unknown ones, and the reason."""
 
-    def simulate(requirement: RequiredPermission) -> _Decisions:
-        context = {"aws:RequestedRegion": requirement.region, **requirement.context}
-        return _simulate(session, caller.principal_arn, requirement.actions, requirement.resource, context)
+    def ask(requirement: RequiredPermission) -> Simulation:
+        context = {"aws:RequestedRegion": (requirement.region,), **requirement.context}
+        return simulate(session, caller.principal_arn, requirement.actions, requirement.resource, context)
 
     try:
-        decisions = session.together(
-            *(lambda requirement=requirement: simulate(requirement) for requirement in requirements)
-        )
+        simulations = session.together(*(partial(ask, requirement) for requirement in requirements))
     except (Unsupported, PermissionDenied, ResourceError) as error:
         everything = frozenset(action for requirement in requirements for action in requirement.actions)
         return frozenset(), everything, [f"IAM's policy simulator could not be asked: {error.message}"]
-    denied = frozenset(action for decision in decisions for action in decision.denied)
-    unclear = frozenset(action for decision in decisions for action in decision.unclear) - denied
-    context = sorted({key for decision in decisions for key in decision.context})
-    return denied, unclear, [f"it depends on {', '.join(context)}"] if unclear else []
+    denied = frozenset(action for simulation in simulations for action in simulation.denied)
+    unknown = frozenset(action for simulation in simulations for action in simulation.unknown) - denied
+    terms = sorted({term for simulation in simulations for term in simulation.depends_on})
+    return denied, unknown, [f"it depends on {', '.join(terms)}"] if terms and unknown else []
 
 
 class PolicyAnalyzer(SessionClient):

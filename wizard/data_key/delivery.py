@@ -612,6 +612,6 @@ def _simulated(
     if simulation.allowed is None:
         return (
             VerificationState.UNPROVEN,
-            f"{reason}; the key policy allows it ({key_decision}), IAM was not simulated ({simulation.detail})",
+            f"{reason}; the key policy allows it ({key_decision}), what IAM allows is not known: {simulation.detail}",
         )
     return VerificationState.SIMULATED, f"{reason}; IAM's policy simulator and the key policy ({key_decision}) allow it"

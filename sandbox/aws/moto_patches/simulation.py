@@ -5,13 +5,13 @@ Reads moto's IAM in this process.
 
 import json
 import re
+from collections.abc import Collection, Iterable, Mapping
 from xml.sax.saxutils import escape
 
 from sandbox.aws.iam import permission_limits
-from sandbox.aws.iam.policy import Decision, Request, Statement, UnsupportedCondition, applies, evaluate, statements
+from sandbox.aws.iam.policy import Decision, Request, Statement, UnsupportedCondition, evaluate, statements
 from sandbox.aws.iam.principals import Principal, find, identity_statements
 from sandbox.aws.protocol import AwsError, Call, Response, xml_response
-from sandbox.state import ACCOUNT
 
 ORGANIZATION, BOUNDARY = permission_limits.Limit.ORGANIZATION, permission_limits.Limit.BOUNDARY
 _NOT_SIMULATED = ("ResourcePolicy", "PermissionsBoundaryPolicyInputList", "CallerArn")
@@ -21,10 +21,13 @@ def simulate_principal_policy(call: Call, caller: Principal | None) -> Response:
     """AWS returns the decision of a user's or role's identity policies on actions and resources.
 
     It evaluates managed, inline and group policies, PolicyInputList, the source's permissions boundary, and its
-    service control policies, and returns what each decided. It also returns the condition keys without a value,
-    because a value could change the decision. The sandbox does not simulate, and rejects: resource policies,
+    service control policies, and returns what each decided: once for each action, with a part for each resource. Only
+    ContextEntries have values for condition keys. The keys without one are returned: those of all statements,
+    whatever these are about (https://github.com/boto/boto3/issues/3111), but not those of an organization
+    (https://github.com/aws/aws-cli/issues/10525). The sandbox does not simulate, and rejects: resource policies,
     other boundaries, a caller other than the source.
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_EvaluationResult.html
     """
     for name in _NOT_SIMULATED:
         if any(parameter.split(".")[0] == name for parameter in call.parameters):
@@ -38,12 +41,11 @@ def simulate_principal_policy(call: Call, caller: Principal | None) -> Response:
     actions, resources = _members(call, "ActionNames"), _members(call, "ResourceArns") or ("*",)
     if not actions:
         raise AwsError("InvalidInput", "ActionNames must not be empty.")
-    context = {"aws:PrincipalArn": (source,), "aws:PrincipalAccount": (ACCOUNT,)} | _context(call)
+    context = _context(call)
     try:
         results = "".join(
-            _result(source, policy, Request(action=action, resource=resource, context=context))
+            _result(source, policy, [Request(action=action, resource=each, context=context) for each in resources])
             for action in actions
-            for resource in resources
         )
     except UnsupportedCondition as unknown:
         message = f"The sandbox does not simulate the condition operator {unknown}."
@@ -74,7 +76,46 @@ def _context(call: Call) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _result(source: str, policy: list[Statement], request: Request) -> str:
+def _result(source: str, policy: list[Statement], requests: list[Request]) -> str:
+    """The element of one action on some resources: the most restrictive decision, and that on each resource."""
+    decided = [(request, *_decide(source, policy, request)) for request in requests]
+    decisions = {decision for _, decision, _ in decided}
+    worst = next(
+        each for each in (Decision.EXPLICIT_DENY, Decision.IMPLICIT_DENY, Decision.ALLOWED) if each in decisions
+    )
+    denying = {limit for _, _, limits in decided for limit in limits}
+    boundary = permission_limits.boundary_of(source)
+    missing = "".join(
+        f"<member>{escape(key)}</member>" for key in _missing_keys([*policy, *(boundary or ())], requests[0].context)
+    )
+    rest = f"<MatchedStatements/><MissingContextValues>{missing}</MissingContextValues>"
+
+    def by_boundary(limits: Collection[permission_limits.Limit]) -> str:
+        if boundary is None:
+            return ""
+        return _detail("PermissionsBoundaryDecisionDetail", "AllowedByPermissionsBoundary", BOUNDARY not in limits)
+
+    organization = ""
+    if permission_limits.is_member():
+        organization = _detail("OrganizationsDecisionDetail", "AllowedByOrganizations", ORGANIZATION not in denying)
+    parts = "".join(
+        f"<member><EvalResourceName>{escape(request.resource)}</EvalResourceName>"
+        f"<EvalResourceDecision>{decision}</EvalResourceDecision>{by_boundary(limits)}{rest}</member>"
+        for request, decision, limits in decided
+        if request.resource != "*"
+    )
+    return (
+        f"<member><EvalActionName>{escape(requests[0].action)}</EvalActionName>"
+        f"<EvalResourceName>{escape(requests[0].resource)}</EvalResourceName>"
+        f"<EvalDecision>{worst}</EvalDecision>{by_boundary(denying)}{organization}{rest}"
+        f"<ResourceSpecificResults>{parts}</ResourceSpecificResults></member>"
+    )
+
+
+def _decide(
+    source: str, policy: list[Statement], request: Request
+) -> tuple[Decision, frozenset[permission_limits.Limit]]:
+    """The decision on one resource, and the limits that deny it."""
     # AWS's simulator does not evaluate resource control policies.
     denied = {
         entry.limit: entry.decision
@@ -86,27 +127,15 @@ def _result(source: str, policy: list[Statement], request: Request) -> str:
         decision = Decision.EXPLICIT_DENY
     elif denied and decision is Decision.ALLOWED:
         decision = Decision.IMPLICIT_DENY
-    details = ""
-    if permission_limits.boundary_of(source) is not None:
-        details += _detail("PermissionsBoundaryDecisionDetail", "AllowedByPermissionsBoundary", BOUNDARY not in denied)
-    if permission_limits.is_member():
-        details += _detail("OrganizationsDecisionDetail", "AllowedByOrganizations", ORGANIZATION not in denied)
-    members = "".join(f"<member>{escape(key)}</member>" for key in _missing_keys(policy, request))
-    return (
-        f"<member><EvalActionName>{escape(request.action)}</EvalActionName>"
-        f"<EvalResourceName>{escape(request.resource)}</EvalResourceName>"
-        f"<EvalDecision>{decision}</EvalDecision>{details}"
-        f"<MatchedStatements/><MissingContextValues>{members}</MissingContextValues></member>"
-    )
+    return decision, frozenset(denied)
 
 
 def _detail(name: str, of: str, allowed: bool) -> str:
     return f"<{name}><{of}>{str(allowed).lower()}</{of}></{name}>"
 
 
-def _missing_keys(policy: list[Statement], request: Request) -> tuple[str, ...]:
-    """The condition keys without a value in the statements about the action and the resource."""
-    present = {name.lower() for name in request.context}
-    applying = (entry for entry in policy if applies({**entry, "Condition": {}}, request))
-    keys = {key for entry in applying for tested in (entry.get("Condition") or {}).values() for key in tested}
+def _missing_keys(policy: Iterable[Statement], context: Mapping[str, object]) -> tuple[str, ...]:
+    """The condition keys of the statements that have no value."""
+    present = {name.lower() for name in context}
+    keys = {key for entry in policy for tested in (entry.get("Condition") or {}).values() for key in tested}
     return tuple(sorted(key for key in keys if key.lower() not in present))

@@ -10,7 +10,7 @@ import pytest
 from components.settings import SecretStore
 from wizard.aws.access_diagnostics import AwsAccessDiagnostics
 from wizard.core.errors import PermissionDenied, ResourceError
-from wizard.core.models.access import DenyingStatement, Ruling, StatementEvaluation
+from wizard.core.models.access import DenyingStatement
 from wizard.core.retry import Clock
 
 ACCOUNT = "123456789012"
@@ -82,37 +82,6 @@ def test_the_versions_of_a_policy_come_with_the_default_one_first(boto, aws):
         ("v1", document("kms:Decrypt")),
     ]
     assert aws.access_diagnostics.policy_versions(f"{arn}x") is None
-
-
-def result(inner: str) -> str:
-    return (
-        "<SimulatePrincipalPolicyResponse><SimulatePrincipalPolicyResult><EvaluationResults><member>"
-        f"<EvalActionName>kms:Decrypt</EvalActionName>{inner}"
-        "</member></EvaluationResults><IsTruncated>false</IsTruncated>"
-        "</SimulatePrincipalPolicyResult></SimulatePrincipalPolicyResponse>"
-    )
-
-
-BOUNDED = (
-    "<PermissionsBoundaryDecisionDetail><AllowedByPermissionsBoundary>false</AllowedByPermissionsBoundary>"
-    "</PermissionsBoundaryDecisionDetail>"
-)
-MEMBER = (
-    "<OrganizationsDecisionDetail><AllowedByOrganizations>true</AllowedByOrganizations></OrganizationsDecisionDetail>"
-)
-
-
-def test_the_simulator_tells_which_limit_had_the_say(script, scripted):
-    script.answer("SimulatePrincipalPolicy", result(f"<EvalDecision>implicitDeny</EvalDecision>{BOUNDED}{MEMBER}"))
-    assert scripted.access_diagnostics.simulate(ROLE, ["kms:Decrypt"], "*") == (
-        StatementEvaluation(action="kms:Decrypt", ruling=Ruling.IMPLICIT_DENY, by_boundary=False, by_organization=True),
-    )
-
-
-def test_where_there_is_no_limit_none_is_told(script, scripted):
-    script.answer("SimulatePrincipalPolicy", result("<EvalDecision>allowed</EvalDecision>"))
-    (told,) = scripted.access_diagnostics.simulate(ROLE, ["kms:Decrypt"], "*")
-    assert (told.ruling, told.by_boundary, told.by_organization) == (Ruling.ALLOWED, None, None)
 
 
 def test_what_is_in_the_stores_is_read_whatever_it_is(boto, aws):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,9 +14,8 @@ from tests.wizard.commands.policy.test_operator import listed
 from wizard.commands.policy.operator import policies_of
 from wizard.core.errors import ResourceError
 from wizard.core.models.account import PermissionsFact
-from wizard.core.models.delivery import Simulation
 from wizard.core.required_permissions.resources import Setup
-from wizard.core.required_permissions.table import UNCHECKED
+from wizard.core.required_permissions.table import UNCHECKED, load
 
 ACCOUNT = "123456789012"
 ADMIN = f"arn:aws:iam::{ACCOUNT}:user/admin"
@@ -24,7 +24,13 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role"
 KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1"
 
 
-def decisions(**by_action: str) -> str:
+ACTIONS = {
+    action for role in ("operator", "provider reads", "unmeasured") for row in load(role).values() for action in row
+}
+
+
+def decisions(otherwise: str = "implicitDeny", **by_action: str) -> str:
+    by_action = {**{action.replace(":", "_"): otherwise for action in ACTIONS}, **by_action}
     members = "".join(
         f"<member><EvalActionName>{action.replace('_', ':')}</EvalActionName>"
         f"<EvalDecision>{decision}</EvalDecision></member>"
@@ -54,32 +60,17 @@ def allow(action: str) -> dict[str, str]:
     return {"Effect": "Allow", "Action": action, "Resource": "*"}
 
 
-def test_what_the_policies_allow_is_allowed(script, scripted):
-    script.answer("SimulatePrincipalPolicy", decisions(kms_Decrypt="allowed", kms_DescribeKey="allowed"))
-    simulation = scripted.permissions.simulate(ROLE, ["kms:Decrypt", "kms:DescribeKey"], KEY)
-    assert simulation.allowed is True
-    assert script.requests[0]["PolicySourceArn"] == [ROLE]
-    assert script.requests[0]["ResourceArns.member.1"] == [KEY]
+def entries_of(form: dict[str, list[str]]) -> Iterator[tuple[str, str]]:
+    """The context entries of a simulation, each with its first value."""
+    for name, key in form.items():
+        if name.endswith(".ContextKeyName"):
+            yield key[0], form[name.replace(".ContextKeyName", ".ContextKeyValues.member.1")][0]
 
 
-@pytest.mark.parametrize("decision", ["implicitDeny", "explicitDeny"])
-def test_one_action_that_is_denied_denies_all_and_is_named(script, scripted, decision):
-    script.answer("SimulatePrincipalPolicy", decisions(kms_Decrypt=decision, kms_DescribeKey="allowed"))
-    simulation = scripted.permissions.simulate(ROLE, ["kms:Decrypt", "kms:DescribeKey"], KEY)
-    assert simulation.allowed is False
-    assert "kms:Decrypt" in simulation.detail and "kms:DescribeKey" not in simulation.detail
-
-
-UNCLEAR = decisions(kms_CreateKey="implicitDeny").replace(
+UNCLEAR = decisions("allowed", kms_CreateKey="implicitDeny").replace(
     "</EvalDecision>",
     "</EvalDecision><MissingContextValues><member>aws:MultiFactorAuthPresent</member></MissingContextValues>",
 )
-
-
-def test_a_denial_that_hangs_on_an_unknown_condition_is_no_finding(script, scripted):
-    script.answer("SimulatePrincipalPolicy", UNCLEAR)
-    simulation = scripted.permissions.simulate(ADMIN, ["kms:CreateKey"], "*")
-    assert (simulation.allowed, "aws:MultiFactorAuthPresent" in simulation.detail) == (None, True)
 
 
 def test_a_right_that_hangs_on_an_unknown_condition_is_not_called_missing(script, scripted, settings):
@@ -89,25 +80,6 @@ def test_a_right_that_hangs_on_an_unknown_condition_is_not_called_missing(script
     assert "kms:CreateKey" not in found.denied
     assert "kms:CreateKey" in found.unknown
     assert found.why_unknown == "it depends on aws:MultiFactorAuthPresent"
-
-
-def test_an_action_that_the_simulator_passes_over_is_not_allowed(script, scripted):
-    script.answer("SimulatePrincipalPolicy", decisions(kms_DescribeKey="allowed"))
-    assert scripted.permissions.simulate(ROLE, ["kms:Decrypt", "kms:DescribeKey"], KEY).allowed is False
-
-
-@pytest.mark.parametrize(
-    ("code", "status"), [("AccessDenied", 403), ("NoSuchEntity", 404), ("InvalidInput", 400), ("InternalFailure", 501)]
-)
-def test_a_simulator_that_will_not_say_leaves_it_open(script, scripted, code, status):
-    script.refuse("SimulatePrincipalPolicy", code, "not implemented", status=status)
-    assert scripted.permissions.simulate(ROLE, ["kms:Decrypt"], KEY).allowed is None
-
-
-def test_moto_has_no_simulator_and_that_is_said(aws):
-    simulation = aws.permissions.simulate(ROLE, ["kms:Decrypt"], KEY)
-    assert isinstance(simulation, Simulation)
-    assert (simulation.allowed, "could not be asked" in simulation.detail) == (None, True)
 
 
 def test_actions_that_the_caller_lacks_are_listed_once_each(script, scripted, settings):
@@ -142,9 +114,11 @@ def test_each_action_is_weighed_in_the_region_where_it_happens(script, scripted,
     script.answer("SimulatePrincipalPolicy", decisions())
     scripted.permissions.check_permissions(settings_of(multi_region=True, replica_regions=["eu-west-1"]))
     weighed = {
-        (action[0], form["ContextEntries.member.1.ContextKeyValues.member.1"][0])
+        (action[0], region)
         for form in script.requests
-        if form.get("ContextEntries.member.1.ContextKeyName") == ["aws:RequestedRegion"]
+        if "PolicySourceArn" in form
+        for key, region in entries_of(form)
+        if key == "aws:RequestedRegion"
         for name, action in form.items()
         if name.startswith("ActionNames.member.")
     }
@@ -257,13 +231,12 @@ def test_what_the_policys_conditions_ask_for_is_passed_to_the_simulator(script, 
     script.answer("SimulatePrincipalPolicy", decisions())
     scripted.permissions.check_permissions(settings_of(cloudwatch_logs=True))
     passed = {
-        (action[0], form[f"ContextEntries.member.{entry}.ContextKeyName"][0], value[0])
+        (action[0], *entry)
         for form in script.requests
         if "PolicySourceArn" in form
         for name, action in form.items()
         if name.startswith("ActionNames.member.")
-        for entry in range(1, 5)
-        if (value := form.get(f"ContextEntries.member.{entry}.ContextKeyValues.member.1"))
+        for entry in entries_of(form)
     }
     assert {
         ("kms:CreateKey", "aws:RequestTag/Application", "EONPRO"),
@@ -271,6 +244,43 @@ def test_what_the_policys_conditions_ask_for_is_passed_to_the_simulator(script, 
         ("iam:PassRole", "iam:PassedToService", "cloudtrail.amazonaws.com"),
         ("iam:AttachRolePolicy", "iam:PolicyARN", f"arn:aws:iam::{ACCOUNT}:policy/EONPROParameterAccess"),
     } <= passed
+
+
+def test_every_alert_address_is_simulated(script, scripted, settings_of):
+    """The policy that an administrator gave names the addresses of then."""
+    script.say_who(SOMEBODY)
+    script.answer("SimulatePrincipalPolicy", decisions())
+    scripted.permissions.check_permissions(settings_of(alert_emails=["a@clinic.example", "b@clinic.example"]))
+    asked = [
+        dict(entries_of(form))["sns:Endpoint"]
+        for form in script.requests
+        if "PolicySourceArn" in form and ["sns:Subscribe"] in form.values()
+    ]
+    assert set(asked) == {"a@clinic.example", "b@clinic.example"}
+
+
+def test_an_action_that_the_policy_lacks_is_denied_although_aws_lists_the_keys_of_all_its_statements(
+    script, scripted, settings_of
+):
+    settings = settings_of(
+        alert_emails=["a@clinic.example"],
+        cloudwatch_logs=True,
+        permissions_boundary_arn=f"arn:aws:iam::{ACCOUNT}:policy/Edge",
+    )
+    documents = policies_of(Setup(settings=settings, operator=SOMEBODY)).values()
+    conditions = [each.get("Condition", {}) for document in documents for each in document["Statement"]]
+    keys = {key for condition in conditions for tested in condition.values() for key in tested}
+    listed_keys = "".join(f"<member>{key}</member>" for key in sorted(keys))
+    script.say_who(SOMEBODY)
+    script.answer(
+        "SimulatePrincipalPolicy",
+        decisions().replace(
+            "</EvalDecision>", f"</EvalDecision><MissingContextValues>{listed_keys}</MissingContextValues>"
+        ),
+    )
+    found = scripted.permissions.check_permissions(settings)
+    assert {"kms:CreateKey", "s3:CreateBucket", "sns:Subscribe", "iam:CreateRole"} <= set(found.denied)
+    assert found.unknown == ()
 
 
 # --- what KMS itself says, by a dry run --------------------------------------------------------------------------

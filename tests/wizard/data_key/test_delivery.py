@@ -14,6 +14,7 @@ from tests.wizard.fakes.clients import (
     APP,
     APP_USER,
     CREDENTIALS,
+    DENIED,
     KEY,
     MATERIAL,
     MULTI_KEY,
@@ -24,6 +25,7 @@ from tests.wizard.fakes.clients import (
     REPLICA_REGION,
     SECRET_OF_ACCESS_KEY,
     STORED_KEY,
+    UNDECIDED,
     USER_OUTPUTS,
     FakeAwsClient,
     FakeDecryptVerifier,
@@ -40,7 +42,6 @@ from wizard.core.models.delivery import (
     ChildResult,
     Delivered,
     DeliveryState,
-    Simulation,
     StoredDataKey,
     Verification,
     VerificationState,
@@ -376,16 +377,16 @@ def test_policies_that_cannot_be_read_leave_it_unproven(aws, missing) -> None:
 
 
 def test_a_simulator_that_is_not_to_be_had_leaves_it_unproven(aws) -> None:
-    aws.simulation = Simulation(allowed=None, detail="no such operation")
+    aws.evaluation = UNDECIDED
     assert proofs(aws)[0].state is VerificationState.UNPROVEN
     aws.failures["simulate"] = Unsupported("no such operation", "none")
     assert proofs(aws)[0].state is VerificationState.UNPROVEN
 
 
 def test_iam_policies_that_refuse_the_application_have_failed(aws) -> None:
-    aws.simulation = Simulation(allowed=False, detail="denied by a boundary")
+    aws.evaluation = DENIED
     (proof,) = proofs(aws)
-    assert (proof.state, "denied by a boundary" in proof.detail) == (VerificationState.FAILED, True)
+    assert (proof.state, "do not allow kms:Decrypt" in proof.detail) == (VerificationState.FAILED, True)
 
 
 def test_a_key_policy_without_the_application_has_failed(aws) -> None:

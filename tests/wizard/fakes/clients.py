@@ -9,7 +9,7 @@ They touch nothing. None of them has a door that gives the data key in the clear
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -45,7 +45,7 @@ from wizard.core.errors import (
     SetupError,
     TargetMissing,
 )
-from wizard.core.models.access import PolicyJudgement, VariableEntry
+from wizard.core.models.access import PolicyJudgement, Ruling, Simulation, StatementEvaluation, VariableEntry
 from wizard.core.models.account import (
     DiscoveredDataKey,
     DiscoveredResource,
@@ -75,7 +75,6 @@ from wizard.core.models.delivery import (
     DeliveryState,
     Proof,
     Scope,
-    Simulation,
     StackState,
     StoredDataKey,
     VercelProject,
@@ -101,6 +100,11 @@ def advice_of(step: str) -> str:
     """What a next step says beside a command, or in its place."""
     return document(step)["advice"] or ""
 
+
+ALLOWED = StatementEvaluation(action="", ruling=Ruling.ALLOWED)
+DENIED = replace(ALLOWED, ruling=Ruling.IMPLICIT_DENY)
+UNDECIDED = replace(DENIED, depends_on=("aws:SourceVpc",))
+"""What IAM's simulator can say of an action."""
 
 ACCOUNT = "111122223333"
 OTHER_ACCOUNT = "999988887777"
@@ -331,7 +335,8 @@ class FakeAwsClient:
     credentials_from: tuple[str, ...] = ("token", "container")
     """Where the application's credentials can be had."""
     lacking: tuple[str, ...] = ()
-    simulation: Simulation = Simulation(allowed=True, detail="allowed")
+    evaluation: StatementEvaluation = ALLOWED
+    """What IAM's simulator says of every action."""
     event_selectors: Mapping[str, Any] = field(default_factory=dict)
     bucket_documents: BucketDocuments = BucketDocuments(policy=None)
     log_validation: LogValidation | None = None
@@ -674,10 +679,11 @@ class FakeAwsClient:
         found = self.credentials if source in self.credentials_from else None
         return CredentialsSearch(credentials=found, tried=() if found else ("no token was given",))
 
-    def check_permissions(self, settings: Settings) -> PermissionsFact:
-        self._call("check_permissions")
+    def check_permissions(self, settings: Settings, *, only: Collection[str] = ()) -> PermissionsFact:
+        self._call("check_permissions", " ".join(only))
         why = "the policy simulator may not be asked" if self.unknown_rights else ""
-        return PermissionsFact(denied=self.lacking, unknown=self.unknown_rights, why_unknown=why)
+        denied = tuple(action for action in self.lacking if not only or action in only)
+        return PermissionsFact(denied=denied, unknown=self.unknown_rights, why_unknown=why)
 
     def check_replacement(self, settings: Settings) -> PermissionsFact:
         self._call("check_replacement")
@@ -710,9 +716,12 @@ class FakeAwsClient:
         self.judged = (tuple(planned), tuple(before))
         return self.judgement
 
-    def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> Simulation:
+    def simulate(
+        self, principal_arn: str, actions: Sequence[str], key_arn: str, *, tags: Mapping[str, str] | None = None
+    ) -> Simulation:
         self._call("simulate", f"{principal_arn} {','.join(actions)}")
-        return self.simulation
+        evaluations = tuple(replace(self.evaluation, action=action) for action in actions)
+        return Simulation(principal=principal_arn, resource=key_arn, evaluations=evaluations)
 
 
 @dataclass(kw_only=True)

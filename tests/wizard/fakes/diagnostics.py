@@ -15,7 +15,7 @@ from components.policies.stack import application_trust_of, readers_of, reading_
 from components.settings import SecretStore, Settings, Target
 from components.targets import vercel
 from components.targets.platform import NewRole
-from wizard.core.models.access import DenyingCheck, FormerText, Ruling, StatementEvaluation
+from wizard.core.models.access import DenyingCheck, FormerText
 from wizard.core.models.account import Refusal
 
 if TYPE_CHECKING:
@@ -31,9 +31,6 @@ class FakeAccessDiagnostics:
     providers: dict[str, tuple[str, ...]] = field(default_factory=dict)
     versions: dict[str, dict[str, Mapping[str, object]]] = field(default_factory=dict)
     """Of managed policies, by ARN and version, the default one first."""
-    ruling: Ruling = Ruling.ALLOWED
-    by_boundary: bool | None = None
-    by_organization: bool | None = None
     texts: dict[str, str] = field(default_factory=dict)
     """What is under a name instead of what the fake cloud says."""
     denied: dict[Refusal, tuple[DenyingCheck, ...]] = field(default_factory=dict)
@@ -48,18 +45,6 @@ class FakeAccessDiagnostics:
     def audiences(self, arn: str) -> tuple[str, ...] | None:
         self.aws._call("access_diagnostics.provider")
         return self.providers.get(arn)
-
-    def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> tuple[StatementEvaluation, ...]:
-        self.aws._call("access_diagnostics.weigh")
-        return tuple(
-            StatementEvaluation(
-                action=action,
-                ruling=self.ruling,
-                by_boundary=self.by_boundary,
-                by_organization=self.by_organization,
-            )
-            for action in actions
-        )
 
     def refusals(self) -> tuple[Refusal, ...]:
         return tuple(self.denied)

@@ -25,8 +25,8 @@ from wizard.account.comparison.policies import (
 )
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Judgement, Notice, judgement
-from wizard.core.errors import SetupError
-from wizard.core.models.access import Ruling, StatementEvaluation
+from wizard.core.errors import SetupError, known_or
+from wizard.core.models.access import StatementEvaluation
 from wizard.core.models.delivery import VercelProject
 from wizard.core.next_command import Command, Text, chain, shell, wizard
 
@@ -279,48 +279,46 @@ def check_permission_limits(facts: StackFacts) -> Iterator[Notice]:
 
 
 def _limits_of(facts: StackFacts, principal: IamPrincipal) -> Iterator[Notice]:
-    simulation = facts.simulate(principal.arn)
-    if isinstance(simulation, SetupError):
-        if facts.key_arn is not None:
-            yield Notice.unread(f"IAM's policy simulation of {principal.arn}", simulation)
-        simulation = ()
-    if any(evaluation.ruling is Ruling.UNKNOWN for evaluation in simulation):
-        what = f"whether IAM's policy simulator allows {principal.arn} to use the key"
-        yield Notice.unknown(what, "it gives a decision that this version of the program does not know")
-        return
-    if denied := [evaluation.action for evaluation in simulation if evaluation.by_organization is False]:
+    simulated = facts.simulate(principal.arn)
+    if isinstance(simulated, SetupError) and facts.key_arn is not None:
+        yield Notice.unread(f"IAM's policy simulation of {principal.arn}", simulated)
+    simulation = known_or(simulated, None)
+    evaluations = simulation.evaluations if simulation else ()
+    refused = [evaluation for evaluation in evaluations if evaluation.allowed is False]
+    if denied := [evaluation.action for evaluation in refused if evaluation.by_organization is False]:
         yield organization_denies(facts, "service", ", ".join(denied))
-    if principal.boundary is not None and not _passes(facts, principal, principal.boundary, simulation):
+    if principal.boundary is not None and _boundary_denies(facts, principal, principal.boundary, evaluations):
         yield _boundary(facts, principal, principal.boundary)
-    refused = [
-        evaluation for evaluation in simulation if evaluation.ruling is not Ruling.ALLOWED and not evaluation.depends_on
-    ]
-    if simulation and not refused:
+    if simulation is None:
+        return
+    if simulation.allowed:
         yield Notice.good(f"IAM's simulator allows {principal.arn} to use the key")
     elif refused:
         # codes.table() hides it if one of the causes above was found.
         yield Notice.wrong(
             "identity-denied",
-            what=f"the policies of {principal.arn} do not allow {', '.join(entry.action for entry in refused)}",
-            why=f"IAM's policy simulator says {', '.join(sorted({evaluation.ruling for evaluation in refused}))}",
+            what=f"the policies of {principal.arn} do not allow {', '.join(simulation.denied)}",
+            why=f"IAM's policy simulator says {', '.join(sorted({str(entry.ruling) for entry in refused}))}",
             command=fixes.pulumi_up(facts, POLICY, *ATTACHMENTS),
             advice=RESTART,
         )
+    else:
+        yield Notice.unknown(f"IAM's policy simulation of {principal.arn}", why=simulation.detail)
 
 
-def _passes(
-    facts: StackFacts, principal: IamPrincipal, boundary: IamPolicy, simulation: tuple[StatementEvaluation, ...]
+def _boundary_denies(
+    facts: StackFacts, principal: IamPrincipal, boundary: IamPolicy, evaluations: tuple[StatementEvaluation, ...]
 ) -> bool:
-    rulings = [evaluation.by_boundary for evaluation in simulation if evaluation.by_boundary is not None]
-    if rulings:
-        return all(rulings)
+    """By the simulator; by the boundary's document where the simulator does not evaluate boundaries."""
+    if any(evaluation.by_boundary is not None for evaluation in evaluations):
+        return any(evaluation.by_boundary is False and evaluation.allowed is False for evaluation in evaluations)
     key = facts.key_arn
     if boundary.document is None or key is None:
-        return True
+        return False
     says = [
         evaluate_policies((boundary,), request_of(principal, action, key)) for action in policies.APPLICATION_ACTIONS
     ]
-    return all(evaluation.is_allowed for evaluation in says)
+    return not all(evaluation.is_allowed for evaluation in says)
 
 
 def organization_denies(facts: StackFacts, kind: str, actions: str) -> Notice:

@@ -277,12 +277,6 @@ class Ruling(StrEnum):
     ALLOWED = "allowed"
     IMPLICIT_DENY = "implicitDeny"
     EXPLICIT_DENY = "explicitDeny"
-    UNKNOWN = "unknown"
-    """A decision that AWS did not have when this was written."""
-
-    @classmethod
-    def _missing_(cls, value: object) -> "Ruling":
-        return cls.UNKNOWN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,13 +284,60 @@ class StatementEvaluation:
     """The decision of IAM's simulator on one action of one principal; the key policy is not considered."""
 
     action: str
-    ruling: Ruling
+    ruling: Ruling | None
+    """None: the simulator returned no decision on this action, or one that is not known here."""
     by_boundary: bool | None = None
     """Whether the permissions boundary allows it; None: there is no boundary."""
     by_organization: bool | None = None
     """Whether the organization's service control policies allow it; None: no organization, or unknown."""
     depends_on: tuple[str, ...] = ()
-    """Condition keys without a value: with one, the decision might be different."""
+    """Conditions of a denial whose values are not known: with them, the decision might be different."""
+
+    @property
+    def allowed(self) -> bool | None:
+        """Whether the action is allowed; None: unknown."""
+        if self.ruling is None or self.depends_on:
+            return None
+        return self.ruling is Ruling.ALLOWED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulation:
+    """The decisions of IAM's simulator on some actions of one principal on one resource (SimulatePrincipalPolicy)."""
+
+    principal: str
+    resource: str
+    evaluations: tuple[StatementEvaluation, ...]
+
+    @property
+    def denied(self) -> tuple[str, ...]:
+        """The actions that are denied whatever the unknown values are."""
+        return tuple(evaluation.action for evaluation in self.evaluations if evaluation.allowed is False)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        return tuple(evaluation.action for evaluation in self.evaluations if evaluation.allowed is None)
+
+    @property
+    def depends_on(self) -> tuple[str, ...]:
+        """The conditions of which the unknown ones depend."""
+        return tuple(sorted({term for evaluation in self.evaluations for term in evaluation.depends_on}))
+
+    @property
+    def allowed(self) -> bool | None:
+        """Whether all the actions are allowed; None: unknown."""
+        return False if self.denied else None if self.unknown else True
+
+    @property
+    def detail(self) -> str:
+        """The decision in words."""
+        if self.denied:
+            return f"the policies of {self.principal} do not allow {', '.join(self.denied)} on {self.resource}"
+        if self.unknown:
+            terms = ", ".join(self.depends_on) or "what the simulator did not answer"
+            return f"whether {self.principal} is allowed {', '.join(self.unknown)} depends on {terms}"
+        actions = ", ".join(evaluation.action for evaluation in self.evaluations)
+        return f"the policies of {self.principal} allow {actions} on {self.resource}"
 
 
 @dataclass(frozen=True, kw_only=True)

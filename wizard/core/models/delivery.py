@@ -327,15 +327,6 @@ class Verification:
     """The key material of the KMS key, as in ChildResult."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Simulation:
-    """The answer of IAM's policy simulator about one principal (SimulatePrincipalPolicy)."""
-
-    allowed: bool | None
-    """None: the simulator could not decide, or could not be asked."""
-    detail: str
-
-
 # --- Vercel -----------------------------------------------------------------------------------------------------
 
 

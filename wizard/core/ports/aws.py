@@ -133,10 +133,19 @@ class Iam(Protocol):
 class Permissions(Protocol):
     """Reads the permissions of a principal (`wizard/aws/permissions.py`)."""
 
-    def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> delivery.Simulation: ...
+    def simulate(
+        self, principal_arn: str, actions: Sequence[str], key_arn: str, *, tags: Mapping[str, str] | None = None
+    ) -> access.Simulation:
+        """What IAM decides on these actions of a principal on a KMS key, as direct calls without encryption context.
 
-    def check_permissions(self, settings: Settings) -> PermissionsFact:
-        """The actions of the set-up that the caller lacks: by IAM's simulator, and by dry runs where KMS has them."""
+        Key policies are not considered. `tags`: of a key that does not exist yet. Raises the errors of `AccessReader`.
+        """
+
+    def check_permissions(self, settings: Settings, *, only: Collection[str] = ()) -> PermissionsFact:
+        """The actions of the set-up that the caller lacks: by IAM's simulator, and by dry runs where KMS has them.
+
+        `only`: those of these that it lacks; none: of all.
+        """
 
     def check_replacement(self, settings: Settings) -> PermissionsFact:
         """The actions on the stored keys that the caller lacks to replace one, by IAM's simulator."""
@@ -427,11 +436,6 @@ class AccessDiagnostics(Protocol):
 
     def audiences(self, arn: str) -> tuple[str, ...] | None:
         """An OIDC provider; None without one of that ARN."""
-
-    def simulate(
-        self, principal_arn: str, actions: Sequence[str], resource: str
-    ) -> tuple[access.StatementEvaluation, ...]:
-        """The decision of IAM's simulator on each action, and the limit that decided it."""
 
     def refusals(self) -> tuple[account.Refusal, ...]:
         """The requests of this run that AWS denied, each action once in a Region, in their order."""

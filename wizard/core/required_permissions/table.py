@@ -6,13 +6,13 @@ preflight checks them, so that the two cannot differ.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from components.policies.boundary import tagged
+from components.policies.boundary import keeping_statements, tagged
 from components.policies.stack import other_keys_of, trail_arn_of
 from components.settings import ResourceKind, Settings
 from components.settings.arn import Arn
@@ -101,8 +101,9 @@ class RequiredPermission:
     resource: str
     region: str
     """Region of the request: policies may have a condition for it (aws:RequestedRegion)."""
-    context: Mapping[str, str]
-    """The request's other condition keys: the tags of a new key, the service that a role is passed to."""
+    context: Mapping[str, tuple[str, ...]]
+    """The request's other condition keys: the tags of a new key, the service that a role is passed to. One without a
+    value is not in the request."""
 
 
 def load(role: str) -> dict[str, dict[str, Any]]:
@@ -248,30 +249,54 @@ def required(settings: Settings, caller_arn: str) -> tuple[RequiredPermission, .
 
 def required_to_replace(settings: Settings) -> tuple[RequiredPermission, ...]:
     """What `policy promotion` grants on the stored keys of these settings, as the requests of a replacement."""
-    setup, resource = Setup(settings=settings, operator=""), STORED_KEYS
-    actions = measured_actions(setup, "promotion", resource)
-    return tuple(
-        RequiredPermission(actions=(action,), resource=arn, region=region, context=_context(setup, resource, action))
-        for arn, region in _requests(setup, resource, kept_keys_of(settings)[resource], sorted(actions))
-        for action in sorted(actions)
-    )
+    setup = Setup(settings=settings, operator="")
+    actions = sorted(measured_actions(setup, "promotion", STORED_KEYS))
+    return tuple(_of_requests(setup, {STORED_KEYS: (kept_keys_of(settings)[STORED_KEYS], actions)}))
 
 
 def _required(setup: Setup) -> Iterator[RequiredPermission]:
-    for resource, arns in resources_of(setup).items():
-        if resource in (REPLICAS_ELSEWHERE, RECORDS):
-            continue
+    checked = {
+        resource: (arns, sorted(operator_actions(setup, resource) - UNCHECKED))
+        for resource, arns in resources_of(setup).items()
+        if resource not in (REPLICAS_ELSEWHERE, RECORDS)
+    }
+    yield from _of_requests(setup, checked)
+
+
+def _of_requests(
+    setup: Setup, checked: Mapping[str, tuple[tuple[str, ...], list[str]]]
+) -> Iterator[RequiredPermission]:
+    """The actions on each resource, as the requests that need them."""
+    common = _common_context(
+        setup, ((resource, action) for resource, (_, actions) in checked.items() for action in actions)
+    )
+    for resource, (arns, actions) in checked.items():
         by_context: dict[str, list[str]] = {}
-        for action in sorted(operator_actions(setup, resource) - UNCHECKED):
-            by_context.setdefault(json.dumps(_context(setup, resource, action)), []).append(action)
-        for context, actions in by_context.items():
-            for arn, region in _requests(setup, resource, arns, actions):
+        for action in actions:
+            for context in _contexts(setup, resource, action):
+                by_context.setdefault(json.dumps(context), []).append(action)
+        new = dict.fromkeys(tagged(setup.settings, "ResourceTag"), ()) if resource == "new keys" else {}
+        for text, together in by_context.items():
+            sent = {key: (value,) for key, value in json.loads(text).items()}
+            for arn, region in _requests(setup, resource, arns, together):
                 yield RequiredPermission(
-                    actions=tuple(actions),
-                    resource=arn,
-                    region=region,
-                    context=json.loads(context),
+                    actions=tuple(together), resource=arn, region=region, context={**common, **new, **sent}
                 )
+
+
+def _common_context(setup: Setup, actions: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    """The condition keys of the operator's policy as every request has them: the tags are those of the settings, and
+    the others are in those requests only that are conditioned on them.
+    """
+    conditions = [condition_of(setup, *action) for action in actions]
+    conditions += [statement.get("Condition", {}) for statement in keeping_statements(setup.settings)]
+    used = {key for condition in conditions for tested in condition.values() for key in tested}
+    tags = {**tagged(setup.settings, "RequestTag"), **tagged(setup.settings, "ResourceTag")}
+    return {
+        **dict.fromkeys(sorted(used - {"aws:RequestedRegion"}), ()),
+        **{key: (value,) for key, value in tags.items()},
+        "aws:TagKeys": tuple(setup.settings.tags),
+    }
 
 
 _A_VERSION = "0123456789abcdef"
@@ -284,10 +309,13 @@ _READERS = frozenset({"execution role", "existing execution role", "role that re
 """The roles that get the second of the two policies, which reads the variables."""
 
 
-def _context(setup: Setup, resource: str, action: str) -> dict[str, str]:
-    """The condition of an action as one request carries it, one value for each key; its Region is passed separately."""
+def _contexts(setup: Setup, resource: str, action: str) -> Iterator[dict[str, str]]:
+    """The condition of an action as the requests carry it, one value for each key; the Region is passed separately.
+
+    The set-up sends one request for each e-mail address.
+    """
     values = {
-        key: value
+        key: [value] if isinstance(value, str) else value
         for operator, condition in condition_of(setup, resource, action).items()
         for key, value in condition.items()
         # The others are about what a new resource does not have.
@@ -296,7 +324,8 @@ def _context(setup: Setup, resource: str, action: str) -> dict[str, str]:
     if action == "ssm:PutParameter":
         values[OVERWRITE] = str(resource not in CREATE_ONLY).lower()
     position = -1 if resource in _READERS else 0
-    return {key: value if isinstance(value, str) else value[position] for key, value in values.items()}
+    for address in values.get("sns:Endpoint", [""]):
+        yield {key: address if key == "sns:Endpoint" else value[position] for key, value in values.items()}
 
 
 def _requests(setup: Setup, resource: str, arns: tuple[str, ...], actions: list[str]) -> Iterator[tuple[str, str]]:

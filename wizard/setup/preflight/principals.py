@@ -5,6 +5,7 @@ Reads AWS through its port.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from components.policies.evaluation import KeyPolicyDecision
@@ -102,7 +103,7 @@ def lockout(settings: Settings, identity: Identity, aws: AwsClient) -> list[Prob
     why = f"the new key policy names {', '.join(named)}, not you"
     if grant is KeyPolicyDecision.THROUGH_IAM:
         key = settings.arn("kms", "key/*")
-        simulation, error = attempt(aws.permissions.simulate, caller, (action,), key)
+        simulation, error = attempt(partial(aws.permissions.simulate, tags=settings.tags), caller, (action,), key)
         if simulation is not None and simulation.allowed:
             return []
         detail = simulation.detail if simulation else error.message if error else ""

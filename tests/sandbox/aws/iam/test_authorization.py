@@ -227,11 +227,25 @@ def test_a_dry_run_needs_a_permission_and_does_not_record_it(cloud: Any, member:
 
 
 def test_the_simulator_returns_the_condition_keys_without_a_value(cloud: Any, member: Callable[..., Any]) -> None:
-    member("kms", allow("kms:CreateKey", "*", StringEquals={"aws:RequestTag/Application": "EONPRO"}))
+    # Of every statement, whatever it is about; nothing has a value by itself.
+    member(
+        "kms",
+        allow("kms:CreateKey", "*", StringEquals={"aws:RequestTag/Application": "EONPRO"}),
+        allow("s3:GetObject", "*", ArnEquals={"aws:PrincipalArn": "*"}),
+    )
     source = "arn:aws:iam::123456789012:user/authorization-member"
     weigh = cloud.client("iam").simulate_principal_policy
-    found = weigh(PolicySourceArn=source, ActionNames=["kms:CreateKey"])["EvaluationResults"][0]
-    assert (found["EvalDecision"], found["MissingContextValues"]) == ("implicitDeny", ["aws:RequestTag/Application"])
-    entry = {"ContextKeyName": "aws:RequestTag/Application", "ContextKeyType": "string", "ContextKeyValues": ["EONPRO"]}
-    found = weigh(PolicySourceArn=source, ActionNames=["kms:CreateKey"], ContextEntries=[entry])["EvaluationResults"][0]
+    resource = "arn:aws:kms:us-east-1:123456789012:key/1"
+    found = weigh(PolicySourceArn=source, ActionNames=["kms:CreateKey"], ResourceArns=[resource])["EvaluationResults"][
+        0
+    ]
+    [part] = found["ResourceSpecificResults"]
+    missing = ["aws:PrincipalArn", "aws:RequestTag/Application"]
+    assert (found["EvalDecision"], found["MissingContextValues"]) == ("implicitDeny", missing)
+    assert (part["EvalResourceDecision"], part["MissingContextValues"]) == ("implicitDeny", missing)
+    entries = [
+        {"ContextKeyName": name, "ContextKeyType": "string", "ContextKeyValues": [value]}
+        for name, value in {"aws:RequestTag/Application": "EONPRO", "aws:PrincipalArn": source}.items()
+    ]
+    found = weigh(PolicySourceArn=source, ActionNames=["kms:CreateKey"], ContextEntries=entries)["EvaluationResults"][0]
     assert (found["EvalDecision"], found["MissingContextValues"]) == ("allowed", [])

@@ -186,3 +186,19 @@ def test_tags_are_given_to_a_new_key_and_to_no_key_with_an_alias(cloud: Any, iam
     with pytest.raises(ClientError, match="AccessDenied"):
         by.tag_resource(KeyId=bare, Tags=[{**tag, "TagValue": "Payroll"}])
     by.tag_resource(KeyId=bare, Tags=[tag])
+
+
+def test_the_simulator_returns_the_keys_of_a_boundary_without_a_value_and_not_those_of_an_organization(
+    cloud: Any, iam: Any, organization: Any
+) -> None:
+    def only(key: str, value: str) -> dict[str, Any]:
+        condition = {"StringEquals": {key: value}}
+        statement = {"Effect": "Allow", "Action": "kms:*", "Resource": "*", "Condition": condition}
+        return {"Version": "2012-10-17", "Statement": [*NO_KMS["Statement"], statement]}
+
+    organization(only("aws:SourceVpc", "vpc-1"))
+    arn, _ = application(cloud, iam, only("aws:ResourceTag/Application", "EONPRO"))
+    found = simulated(iam, arn)
+    assert found["PermissionsBoundaryDecisionDetail"] == {"AllowedByPermissionsBoundary": False}
+    assert found["OrganizationsDecisionDetail"] == {"AllowedByOrganizations": False}
+    assert found["MissingContextValues"] == ["aws:ResourceTag/Application"]

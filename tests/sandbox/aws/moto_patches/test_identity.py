@@ -300,7 +300,16 @@ def test_identity_policies_decide_a_simulation(cloud: Any, iam: Any) -> None:
         ActionNames=["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt"],
         ResourceArns=[key, f"{key}2"],
     )["EvaluationResults"]
-    found = {(one["EvalActionName"], one["EvalResourceName"]): one["EvalDecision"] for one in results}
+    assert {one["EvalActionName"]: one["EvalDecision"] for one in results} == {
+        "kms:Decrypt": "implicitDeny",
+        "kms:DescribeKey": "explicitDeny",
+        "kms:Encrypt": "implicitDeny",
+    }
+    found = {
+        (one["EvalActionName"], part["EvalResourceName"]): part["EvalResourceDecision"]
+        for one in results
+        for part in one["ResourceSpecificResults"]
+    }
     assert found == {
         ("kms:Decrypt", key): "allowed",
         ("kms:Decrypt", f"{key}2"): "implicitDeny",

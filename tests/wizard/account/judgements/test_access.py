@@ -17,6 +17,7 @@ from components.policies.stack import key_policy_of
 from components.settings import ResourceKind, VercelIssuerMode
 from tests.wizard.account.doctor_fixture import APP, KEY, DoctorFixture, wrapped
 from tests.wizard.account.stacks import CheckedStack, all_passed, finding
+from tests.wizard.fakes import clients
 from tests.wizard.fakes.clients import ACCOUNT, APP_POLICY, CREDENTIALS, OTHER_KEY, key_fact, settings
 from wizard.account.judgements import principal, stored_data_key, variables
 from wizard.account.judgements.key import check_keys
@@ -27,7 +28,7 @@ from wizard.account.views import build_diagnosis
 from wizard.commands.doctor import command
 from wizard.commands.options import DoctorOptions
 from wizard.core.errors import PermissionDenied, Unreachable
-from wizard.core.models.access import Ruling, TokenSubject, VariableEntry
+from wizard.core.models.access import TokenSubject, VariableEntry
 from wizard.core.models.delivery import AccessKey, ChildResult, StoredDataKey
 from wizard.core.models.rotation import VersionOrigin
 from wizard.core.next_command import Command
@@ -252,7 +253,7 @@ def test_what_keeps_the_application_out_is_named(fixture: DoctorFixture, fault: 
 def test_a_boundary_of_the_settings_is_put_back(fixture: DoctorFixture) -> None:
     edge = f"arn:aws:iam::{ACCOUNT}:policy/TheirEdge"
     fixture.settings = settings(permissions_boundary_arn=edge)
-    fixture.access_diagnostics.by_boundary, fixture.access_diagnostics.ruling = False, Ruling.IMPLICIT_DENY
+    fixture.aws.evaluation = replace(clients.DENIED, by_boundary=False)
     fixture.change(boundary=IamPolicy(name=f"arn:aws:iam::{ACCOUNT}:policy/Other", document=None))
     diagnosis = fixture.diagnosis()
     assert [each.code for each in diagnosis.findings] == ["boundary-denies"]
@@ -262,7 +263,7 @@ def test_a_boundary_of_the_settings_is_put_back(fixture: DoctorFixture) -> None:
 
 
 def test_an_organization_explains_the_denial(fixture: DoctorFixture) -> None:
-    fixture.access_diagnostics.by_organization, fixture.access_diagnostics.ruling = False, Ruling.EXPLICIT_DENY
+    fixture.aws.evaluation = replace(clients.DENIED, by_organization=False)
     diagnosis = fixture.diagnosis()
     assert [each.code for each in diagnosis.findings] == ["service-control-policy"]
     assert {each.code for each in diagnosis.consequences} == {"identity-denied"}
@@ -270,7 +271,7 @@ def test_an_organization_explains_the_denial(fixture: DoctorFixture) -> None:
 
 
 def test_what_the_simulator_refuses_and_nothing_explains_is_told(fixture: DoctorFixture) -> None:
-    fixture.access_diagnostics.ruling = Ruling.IMPLICIT_DENY
+    fixture.aws.evaluation = clients.DENIED
     assert [each.code for each in fixture.diagnosis().findings] == ["identity-denied"]
 
 
@@ -301,7 +302,7 @@ def test_no_update_is_offered_for_ever_that_leaves_a_part_as_it_was_found(
 ) -> None:
     fixture.settings = settings(kept_as_found=(part,))
     if fault == "simulator":
-        fixture.access_diagnostics.ruling = Ruling.IMPLICIT_DENY
+        fixture.aws.evaluation = clients.DENIED
     else:
         denial = statement("Deny", "kms:*", Principal={"AWS": APP})["Statement"]
         policy: dict[str, Any] = dict(fixture.aws.key_policies[KEY])
@@ -374,7 +375,7 @@ def test_what_the_account_gives_a_role_of_its_own_is_its_own_business() -> None:
 
 
 @pytest.mark.parametrize(
-    "method", ["access_diagnostics.principal", "access_diagnostics.weigh", "access_diagnostics.provider", "key_policy"]
+    "method", ["access_diagnostics.principal", "simulate", "access_diagnostics.provider", "key_policy"]
 )
 def test_what_may_not_be_looked_at_is_unknown_and_no_fault(fixture: DoctorFixture, method: str) -> None:
     fixture.aws.failures[method] = DENIED

@@ -11,13 +11,16 @@ from components.policies.stack import key_policy_of
 from tests.wizard.fakes.clients import (
     ACCOUNT,
     ADMIN,
+    ALLOWED,
     APP,
     BUCKET,
+    DENIED,
     IDENTITY,
     OTHER_ACCOUNT,
     REGION,
     SECOND,
     TRAIL,
+    UNDECIDED,
     FakeAwsClient,
     settings,
     trail_fact,
@@ -25,7 +28,6 @@ from tests.wizard.fakes.clients import (
 from wizard.core.cost import prices
 from wizard.core.errors import CredentialsError, PermissionDenied, SetupError, Unreachable, Unsupported
 from wizard.core.models.account import Principal, Retention
-from wizard.core.models.delivery import Simulation
 from wizard.inputs.answers import sso_pattern
 from wizard.setup.preflight.account import Account, Rights, inspect
 from wizard.setup.preflight.services import CheckResult
@@ -201,7 +203,7 @@ def test_a_caller_that_iam_lets_manage_keys_is_not_locked_out(aws) -> None:
 
 @pytest.mark.parametrize("allowed", [False, None])
 def test_a_caller_that_iam_is_not_seen_to_let_in_is_locked_out(aws, allowed) -> None:
-    aws.simulation = Simulation(allowed=allowed, detail="the simulator could not be asked")
+    aws.evaluation = UNDECIDED if allowed is None else DENIED
     (problem,) = seen(aws, administrators=(SECOND,)).problems
     assert problem.what == f"the key policy would lock {ADMIN} out of the key it creates"
     assert problem.next == f"add yourself: --administrators {SECOND},{ADMIN}"
@@ -225,7 +227,7 @@ def test_the_root_user_of_a_saved_setting_is_refused_as_an_administrator_with_th
 
 def test_the_account_s_root_cannot_be_locked_out(aws) -> None:
     root = replace(IDENTITY, principal_arn=f"arn:aws:iam::{ACCOUNT}:root")
-    aws.simulation = Simulation(allowed=False, detail="no")
+    aws.evaluation = DENIED
     account = seen(aws, identity=root, administrators=(SECOND,))
     assert account.problems == () and any("IAM user or role" in note for note in account.notes)
 
@@ -247,7 +249,7 @@ def test_a_strict_key_policy_with_two_administrators_of_whom_the_caller_is_one_i
 
 def test_a_strict_key_policy_without_the_caller_is_a_lockout_whatever_iam_says(aws) -> None:
     aws.principals = (ADMIN, SECOND, THIRD)
-    aws.simulation = Simulation(allowed=True, detail="allowed")
+    aws.evaluation = ALLOWED
     (problem,) = seen(aws, administrators=(SECOND, THIRD), strict_key_policy=True).problems
     assert problem.what == f"the strict key policy would lock {ADMIN} out of the key it creates"
     assert problem.next.startswith(f"add yourself: --administrators {SECOND},{THIRD},{ADMIN}")
@@ -286,7 +288,7 @@ def test_a_caller_from_identity_center_administers_through_iam_and_is_simulated(
 
 @pytest.mark.parametrize("allowed", [False, None])
 def test_a_caller_from_identity_center_whom_iam_does_not_let_in_is_told_of_the_permission_set(aws, allowed) -> None:
-    aws.simulation = Simulation(allowed=allowed, detail="the simulator could not be asked")
+    aws.evaluation = UNDECIDED if allowed is None else DENIED
     (problem,) = sso_seen(aws).problems
     assert problem.what == f"the key policy would lock {SSO} out of the key it creates"
     assert "allow kms:PutKeyPolicy on" in problem.next
@@ -492,7 +494,7 @@ def test_a_region_that_cannot_be_used_hides_what_is_asked_in_it_and_nothing_else
 
 
 def test_one_pass_finds_every_problem(aws) -> None:
-    aws.simulation = Simulation(allowed=False, detail="denied")
+    aws.evaluation = DENIED
     aws.failures["read_stored_data_key"] = SetupError("the stored data key cannot be read", "look")
     account = seen(
         aws,

@@ -12,6 +12,7 @@ import pytest
 from components.settings import ImportGroup, ResourceKind, SecretStore, VercelIssuerMode
 from tests.wizard.fakes.clients import (
     ACCOUNT,
+    ALLOWED,
     APP,
     BUCKET,
     IDENTITY,
@@ -49,7 +50,7 @@ from wizard.core.errors import (
     UsageError,
 )
 from wizard.core.models.account import DiscoveredResource, Existing, QuotaFact, UnrecordedResource
-from wizard.core.models.delivery import Simulation, StackState, StoredDataKey, VercelProject
+from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.models.rotation import VersionOrigin
 from wizard.core.models.stack import StateResource
 from wizard.setup.importing.discovery import ImportRequest
@@ -321,7 +322,7 @@ def test_the_account_is_asked_everything_at_once(world) -> None:
     world.aws.trails = (trail_fact(),)
     calls = ("list_regions", "find_existing", "list_trails", "check_permissions", "check_quotas", "simulate")
     meeting(len(calls), world.aws, calls=calls)
-    world.aws.simulation = Simulation(allowed=True, detail="allowed")
+    world.aws.evaluation = ALLOWED
     assert world.whats(administrators=(SECOND,), trail=TRAIL, trail_bucket=BUCKET) == []
 
 

@@ -17,6 +17,7 @@ import pytest
 from tests.wizard.fakes.clients import (
     ACCOUNT,
     APP_POLICY,
+    DENIED,
     IDENTITY,
     OTHER_KEY,
     REGION,
@@ -40,7 +41,7 @@ from wizard.core.errors import (
     UsageError,
 )
 from wizard.core.models.account import Identity, QuotaFact
-from wizard.core.models.delivery import Simulation, StoredDataKey
+from wizard.core.models.delivery import StoredDataKey
 from wizard.core.next_command import VERCEL_LOGIN
 from wizard.setup.preflight import checks
 
@@ -166,7 +167,7 @@ def absent_execution_role(world: Seeded) -> None:
 
 @fault("would lock")
 def locked_out(world: Seeded) -> None:
-    world.aws.simulation = Simulation(allowed=False, detail="denied")
+    world.aws.evaluation = DENIED
     world.values["administrators"] = (SECOND, *(arn for arn in world.values["administrators"] if arn != "caller"))
 
 
