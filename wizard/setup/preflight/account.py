@@ -6,6 +6,7 @@ Reads AWS through its port.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from components.settings import ContractError, Settings, Target
@@ -101,10 +102,24 @@ class Rights(CheckResult):
     """The actions that the caller is denied."""
 
 
-def rights(settings: Settings, aws: AwsClient, stack: str) -> Rights:
-    """The permissions that the caller lacks, as one problem; unknown ones as a note."""
+def _new_rights(settings: Settings, saved: Settings | None) -> tuple[str, ...] | None:
+    """The actions that an update needs and that the policy of its first run may lack; None for none.
+
+    That policy names the e-mail addresses of then.
+    """
+    known = saved.alert_emails if saved else ()
+    return ("sns:Subscribe",) if set(settings.alert_emails) - set(known) else None
+
+
+def rights(settings: Settings, aws: AwsClient, stack: str, only: tuple[str, ...] | None = ()) -> Rights:
+    """The permissions that the caller lacks, as one problem; unknown ones as a note.
+
+    `only`: of these actions; empty: of all that a first run needs; None: of no action.
+    """
+    if only is None:
+        return Rights()
     policy = wizard("policy", "operator", *(() if stack == "production" else ("--stack", stack)))
-    fact, error = attempt(aws.permissions.check_permissions, settings)
+    fact, error = attempt(partial(aws.permissions.check_permissions, only=only), settings)
     if fact is None:
         # Not a problem: AWS itself will refuse what is not allowed.
         why = error.message if error else ""
@@ -233,7 +248,7 @@ def inspect(
         trail_job = pool.submit(trail, settings, aws, first=saved is None)
         clock_job = pool.submit(clock, aws)
         # Last, because these two may wait for the stack's state.
-        rights_job = pool.submit(lambda: rights(settings, aws, stack) if making() else Rights())
+        rights_job = pool.submit(lambda: rights(settings, aws, stack, () if making() else _new_rights(settings, saved)))
         quotas_job = pool.submit(lambda: quotas(settings, aws) if making() else CheckResult())
     clock_result, trail_result, rights_result = clock_job.result(), trail_job.result(), rights_job.result()
     unusable, unlisted = region_job.result()

@@ -74,6 +74,25 @@ def test_rights_and_quotas_are_asked_about_only_where_a_key_is_to_be_made(aws) -
     assert not {"cloud.check_permissions", "cloud.check_quotas"} & set(aws.log)
 
 
+@pytest.mark.parametrize(
+    ("known", "asked"), [((), True), (("a@clinic.example",), True), (("b@clinic.example",), False)]
+)
+def test_a_new_alert_address_of_a_deployed_stack_needs_the_permission_to_subscribe_it(
+    aws, known: tuple[str, ...], asked: bool
+) -> None:
+    aws.lacking = ("kms:CreateKey", "sns:Subscribe")
+    account = inspect(
+        stack="production",
+        values={**VALUES, "alert_emails": ("b@clinic.example",)},
+        saved=settings(alert_emails=known),
+        identity=IDENTITY,
+        aws=aws,
+        making=lambda: False,
+    )
+    assert [problem.what for problem in account.rights.problems] == ["you are not allowed to do: sns:Subscribe"] * asked
+    assert ("cloud.check_permissions sns:Subscribe" in aws.log) is asked
+
+
 # --- quotas
 
 
