@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from tests.onboarding.convergence import converges
-from tests.onboarding.deployment import STORED_KEY, Deployment, until
+from tests.onboarding.deployment import ACCOUNT, CALLER, STORED_KEY, Deployment, onboarding, until
 
 FIRST = {"s3:CreateBucket": 2, "iam:CreateOpenIDConnectProvider": 1, "kms:CreateKey": 1}
 """What nothing stands before."""
@@ -109,6 +109,23 @@ def test_a_second_run_does_not_end_well_without_the_rotation_the_logging_and_the
     assert kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"] == before
     deployment.set_up("vercel", "--administrators", f"caller,{second}")
     assert second in kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"]
+
+
+@pytest.mark.onboarded("vercel")
+def test_a_refused_refresh_names_the_action_its_resource_and_the_policy_that_has_it(deployment: Deployment) -> None:
+    rule = f"arn:aws:events:us-east-1:{ACCOUNT}:rule/eonpro-key-changes"
+    why = f"because no identity-based policy allows the {TAGS} action"
+    message = f"User: {CALLER} is not authorized to perform: {TAGS} on resource: {rule} {why}"
+    service, _, operation = TAGS.partition(":")
+    deployment.fault(service=service, operation=operation, error="AccessDeniedException", message=message, times=99)
+    for command in (("preview",), ()):
+        ended = deployment.wizard(*command, *onboarding("vercel"), expect=3)
+        lines = ended.err.partition("✗")[2].splitlines()
+        assert f"AWS refused {TAGS} on {rule} {why}" in ended.output and len(lines) < 12
+        assert "eonpro-kms policy operator" in ended.output and "read its state" not in ended.output
+
+
+TAGS = "events:ListTagsForResource"
 
 
 def refused(deployment: Deployment, call: str, *, times: int) -> None:

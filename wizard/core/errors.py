@@ -69,6 +69,17 @@ class PermissionDenied(CredentialsError):
     """The service answered that the caller is not allowed to do this."""
 
 
+def limit_of(refusal: str, action: str) -> str:
+    """What to do about a refusal of AWS by a limit that no policy of the caller changes; empty for any other."""
+    if kind := next((kind for kind in ("service", "resource") if f"{kind} control policy" in refusal), None):
+        return f"the organization's {kind} control policy forbids {action}; ask its administrators"
+    if "session policy" in refusal:
+        return f"the policy of the caller's session does not allow {action}; ask who narrowed the session"
+    if "permissions boundary" in refusal:
+        return f"the caller's permissions boundary does not allow {action}; ask who set it"
+    return ""
+
+
 class ResourceError(SetupError):
     """The engine or a service could not create or change a resource."""
 

@@ -289,7 +289,7 @@ class PulumiEngine:
                 handle.preview(on_event=creations, config_file=self._settings.existing(stack))
                 edited = with_unrecorded(edited, creations.resources, unrecorded)
             handle.import_stack(Deployment(version=exported.get("version"), deployment=edited))
-            self._run(stack, "refresh", "--yes", "--skip-preview", "--clear-pending-creates")
+            handle.refresh(clear_pending_creates=True, on_event=watch)
 
         self._plan.forget()
         self._refreshed = retry.Once()

@@ -6,14 +6,14 @@ Part of the client of Pulumi: touches nothing but its arguments.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wizard.core import errors
 from wizard.core.models.inputs import StepState
 from wizard.core.models.stack import Drift, DriftKind, OnProgress, Progress, Step
 from wizard.core.next_command import Text, shell, wizard
-from wizard.core.safe_text import without_authorization_id
+from wizard.core.safe_text import first_of, without_authorization_id
 from wizard.core.state_backend import ENTER_PASSPHRASE
 from wizard.pulumi_engine import plan
 from wizard.pulumi_engine.passphrase import LOST
@@ -34,6 +34,8 @@ class Watch:
         self.complaints: list[tuple[str, str]] = []
         """Every error: the URN of its resource, empty for none, and its text."""
         self.violations: list[str] = []
+        self.failed: list[Step] = []
+        """The steps that failed: creations, updates, deletions."""
         self.bound = False
         """Whether the engine is bound to a plan."""
         self.outputs: Mapping[str, Any] = {}
@@ -56,7 +58,10 @@ class Watch:
                 self.outputs = metadata.new.outputs or {}
             self._report(_step(metadata), StepState.DONE)
         elif event.res_op_failed_event:
-            self._report(_step(event.res_op_failed_event.metadata), StepState.FAILED)
+            step = _step(event.res_op_failed_event.metadata)
+            if step.op not in _UNCHANGED:
+                self.failed.append(step)
+            self._report(step, StepState.FAILED)
         elif event.policy_event and event.policy_event.enforcement_level == "mandatory":
             self.violations.append(plain(event.policy_event.message))
         elif event.diagnostic_event and event.diagnostic_event.severity == "error":
@@ -166,7 +171,9 @@ def run_error(stack: str, watch: Watch, *, was_interrupted: bool, is_silent: boo
     if watch.bound and is_silent and not watch.complaints:
         return plan.changed_outputs(stack)
     if lines := causes(watch.failures):
-        return errors.ResourceError("\n".join(lines), next_step(lines))
+        # A refresh and a preview leave nothing half-made.
+        kind = errors.ResourceError if watch.failed or not denied(lines) else errors.PermissionDenied
+        return kind("\n".join(lines), next_step(lines, deletes=any(step.op == "delete" for step in watch.failed)))
     return None
 
 
@@ -222,7 +229,10 @@ def _of_backend(message: str) -> errors.SetupError | None:
         return errors.CredentialsError(
             f"Pulumi has no AWS credentials for its state: {message}", shell("aws", "sts", "get-caller-identity")
         )
-    if re.search(r"AccessDenied|Forbidden|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken", message):
+    if re.search(r"AccessDenied|Forbidden|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken", message) and (
+        # A provider names the resource that it reads or changes.
+        "urn:pulumi:" not in message
+    ):
         return errors.PermissionDenied(
             f"Pulumi is not allowed to read its state: {message}",
             "allow s3:ListBucket on the bucket, and s3:GetObject, s3:PutObject and s3:DeleteObject on what is in it",
@@ -241,7 +251,9 @@ _FOLLOWS = re.compile(r"expected resource operations for \S+ but none were seen"
 _SOURCE = re.compile(r"^\S+\.go:\d+: (?:sdk\.[\w.]+: )?")
 """A source position that the bridged provider prints: `sdk-v2/provider2.go:572: sdk.helper_schema: `."""
 _PROVIDER = re.compile(r": provider=aws@\S+$")
-_WRAPPER = re.compile(r"\d+ errors? occurred:\s*\* |(?:creating|updating|deleting|reading) urn:pulumi:\S+: ")
+_WRAPPER = re.compile(
+    r"\d+ errors? occurred:\s*\* |(?:\w+ failed: )?(?:creating|updating|deleting|reading|refreshing) urn:pulumi:\S+: "
+)
 _NOISE = re.compile(
     r"(?:https response error )?StatusCode: \d+, |RequestID: [^\s,]*, |HostID: [^\s,]*, |,? ?status code: \d+"
     r"|, request id: [^\s,:]+"
@@ -276,15 +288,53 @@ def causes(failures: Sequence[str]) -> list[str]:
             lines.append(f"{DISK_FULL}: {folder or full.group(1)}")
         else:
             lines += _parts(failure)
-    return list(dict.fromkeys(lines))
+    return _grouped(lines)
 
 
-def next_step(lines: Sequence[str]) -> str:
-    """The advice for these causes."""
+_REFUSED = re.compile(
+    r".*\bis not authorized to perform: (?P<action>[\w-]+:\w+)(?: on resource: \"?(?P<on>[^\s\"]+)\"?)?(?P<why>.*)"
+)
+"""https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html"""
+_REFUSAL = "AWS refused "
+
+
+def _grouped(lines: Iterable[str]) -> list[str]:
+    """The lines, each once; the refusals of one action as one line that names their resources."""
+    grouped: dict[str, list[str]] = {}
+    ends: dict[str, str] = {}
+    for line in lines:
+        found = _REFUSED.fullmatch(line)
+        start = f"{_REFUSAL}{found['action']}" if found else line
+        resources = grouped.setdefault(start, [])
+        if found and found["on"] and found["on"] not in resources:
+            resources.append(found["on"])
+        ends.setdefault(start, found["why"] if found else "")
+    return [
+        f"{start}{' on ' if resources else ''}{first_of(resources, 3)}{ends[start]}"
+        for start, resources in grouped.items()
+    ]
+
+
+def denied(lines: Sequence[str]) -> tuple[str, ...]:
+    """The actions that AWS refused, by these causes."""
+    refusals = (line.removeprefix(_REFUSAL) for line in lines if line.startswith(_REFUSAL))
+    return tuple(dict.fromkeys(refusal.split(" ", 1)[0] for refusal in refusals))
+
+
+def next_step(lines: Sequence[str], *, deletes: bool = False) -> str:
+    """The advice for these causes. `deletes`: a deletion failed."""
     if PLUGIN_DIED in lines:
         return "run the same command again: what AWS has made becomes part of the stack"
     if any(line.startswith(DISK_FULL) for line in lines):
         return MAKE_ROOM
+    if actions := denied(lines):
+        needed = ", ".join(actions)
+        return errors.limit_of(" ".join(lines), needed) or wizard(
+            "policy",
+            "operator",
+            *(["--with-removal"] if deletes else []),
+            advice=f"prints the policy with {needed}, which an administrator gives you; then the same command goes on",
+        )
     return "fix the cause, then run the same command again: existing resources stay"
 
 

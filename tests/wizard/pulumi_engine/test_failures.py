@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from wizard.pulumi_engine.events import MAKE_ROOM, PLUGIN_DIED, causes, next_step
+from wizard.core.errors import PermissionDenied
+from wizard.pulumi_engine.events import MAKE_ROOM, PLUGIN_DIED, Watch, causes, next_step, run_error
 
 KEY = "urn:pulumi:production::eonpro-kms::eonpro:kms:PhiKey$aws:kms/key:Key::phi-key"
 REFUSED = "creating KMS Key (7f2c): key rotation: AccessDeniedException: User is not authorized to perform this"
@@ -64,3 +65,65 @@ def test_a_full_disk_of_the_state_is_named_by_its_folder() -> None:
 
 def test_an_error_without_any_wrapping_stays_as_it_is() -> None:
     assert causes(["AccessDenied: kms:CreateKey"]) == ["AccessDenied: kms:CreateKey"]
+
+
+USER = "User: arn:aws:iam::123456789012:user/op is not authorized to perform:"
+BUCKET, GROUP = "arn:aws:s3:::eonpro-logs", "arn:aws:logs:us-east-1:123456789012:log-group:eonpro"
+OWNERSHIP = (
+    "reading S3 Bucket Ownership Controls (eonpro-logs): operation error S3: GetBucketOwnershipControls, "
+    f"https response error StatusCode: 403, RequestID: 9a1c, HostID: x, api error AccessDenied: {USER} "
+    f's3:GetBucketOwnershipControls on resource: "{BUCKET}" because no identity-based policy allows the '
+    "s3:GetBucketOwnershipControls action"
+)
+TAGS = (
+    f"listing tags for CloudWatch Logs Log Group (eonpro): AccessDeniedException: {USER} logs:ListTagsLogGroup "
+    f"on resource: {GROUP} because no identity-based policy allows the logs:ListTagsLogGroup action\n"
+    "\tstatus code: 400, request id: 9a1c-22"
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        (
+            OWNERSHIP,
+            f"AWS refused s3:GetBucketOwnershipControls on {BUCKET} because no identity-based policy allows the "
+            "s3:GetBucketOwnershipControls action",
+        ),
+        (
+            TAGS,
+            f"AWS refused logs:ListTagsLogGroup on {GROUP} because no identity-based policy allows the "
+            "logs:ListTagsLogGroup action",
+        ),
+    ],
+    ids=["SDK 2", "SDK 1"],
+)
+def test_a_refused_refresh_names_the_action_and_its_resource_and_the_policy_that_has_it(said: str, line: str) -> None:
+    watch = Watch(None)
+    watch.complaints = [
+        (KEY, f"sdk-v2/provider2.go:572: sdk.helper_schema: {said}: provider=aws@7.51.1"),
+        (KEY, f"refreshing {KEY}: 1 error occurred:\n\t* {said}\n\n"),
+        ("", f"Preview failed: refreshing {KEY}: {said}"),
+    ]
+    error = run_error("production", watch, was_interrupted=False, is_silent=False)
+    assert isinstance(error, PermissionDenied) and error.message == line
+    assert str(error.hint).startswith("python -m wizard policy operator") and "--with-removal" not in error.hint
+
+
+def test_the_same_refusal_for_several_resources_is_one_line() -> None:
+    lines = causes([TAGS.replace(GROUP, f"{GROUP}-{number}") for number in range(5)])
+    assert lines == [
+        f"AWS refused logs:ListTagsLogGroup on {GROUP}-0, {GROUP}-1, {GROUP}-2 and 2 more because no identity-based "
+        "policy allows the logs:ListTagsLogGroup action"
+    ]
+
+
+def test_a_refused_deletion_names_the_policy_with_the_removal() -> None:
+    assert "policy operator --with-removal" in next_step(causes([TAGS]), deletes=True)
+
+
+def test_a_refusal_by_the_organization_is_for_its_administrators() -> None:
+    said = TAGS.replace("because no identity-based policy allows", "because no service control policy allows")
+    assert next_step(causes([said])).startswith(
+        "the organization's service control policy forbids logs:ListTagsLogGroup"
+    )

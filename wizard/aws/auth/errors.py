@@ -25,6 +25,7 @@ from wizard.core.errors import (
     UnreadableAnswer,
     Unsupported,
     UsageError,
+    limit_of,
 )
 from wizard.core.next_command import WITHOUT_PROXY, Command, shell
 from wizard.core.safe_text import clean, quoted
@@ -255,13 +256,8 @@ def _from_response(error: boto.ClientError, action: str, origin: ErrorSource) ->
 
 
 def _denied(text: str, action: str, origin: ErrorSource) -> PermissionDenied:
-    hint = f"allow {action} for the caller ({origin.source}), or use a profile that is allowed: AWS_PROFILE=…"
-    if kind := next((kind for kind in ("service", "resource") if f"{kind} control policy" in text), None):
-        hint = f"the organization's {kind} control policy forbids {action}; ask its administrators"
-    elif "session policy" in text:
-        hint = f"the policy of the caller's session does not allow {action}; ask who narrowed the session"
-    elif "permissions boundary" in text:
-        hint = f"the caller's permissions boundary does not allow {action}; ask who set it"
+    allow = f"allow {action} for the caller ({origin.source}), or use a profile that is allowed: AWS_PROFILE=…"
+    hint = limit_of(text, action) or allow
     return PermissionDenied(f"the caller is not allowed {action}" + (f": {quoted(text)}" if text else ""), hint)
 
 
