@@ -103,11 +103,9 @@ class Harm:
     @property
     def is_known_later(self) -> bool:
         """Whether the value contains the key's ARN, which a first preview does not know."""
-        of_rules = (
-            f'"alerts-{kind}", event_pattern' in self.before for kind in ("key-changes", "denied-use", "fallback")
-        )
-        of_rules = (*of_rules, "bucket_key_enabled" in self.before)
-        return any(of_rules) or ('change("Policy", "app-access"' in self.before and "policy=" in self.before)
+        texts = [f'"alerts-{kind}", event_pattern' for kind in ("key-changes", "denied-use", "fallback")]
+        is_named = any(text in self.before for text in (*texts, "bucket_key_enabled"))
+        return is_named or ('change("Policy", "app-access"' in self.before and "policy=" in self.before)
 
     def program(self) -> str:
         """The changed program."""
