@@ -25,8 +25,6 @@ def schema_of(document: dict[str, Any]) -> str:
     """The name of the schema that a document of `--json` has to fit, by what it says of itself."""
     if "exitCode" in document and "message" in document:
         return "failure"
-    if document["command"] == "setup" and "outputs" not in document:
-        return "preview"
     return str(document["command"])
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.onboarding.deployment import ALIAS, CompletedCommand, Deployment, running_deployment
+from tests.onboarding.deployment import ALIAS, CompletedCommand, Deployment, onboarding, running_deployment
 from tests.onboarding.screen_waits import ended, shows
 from tests.onboarding.shipped_schemas import next_step
 from tests.terminal.person import ENTER, WIZARD, Person
@@ -60,7 +60,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planned]:
     with running_deployment(tmp_path_factory.mktemp("planned")) as deployment:
         plan, before = deployment.root / "plan.json", deployment.inventory()
         deployment.forget_calls()
-        completed = deployment.set_up("ecs", "--dry-run", "--save-plan", str(plan), "--json")
+        completed = deployment.wizard("preview", *onboarding("ecs"), "--save-plan", str(plan), "--json")
         changes = deployment.changes()
         yield Planned(
             deployment=deployment,
@@ -266,7 +266,7 @@ def test_both_environments_are_told_in_one_screen(second: Second):
 def test_a_plan_is_not_refused_after_a_refresh_that_changed_nothing(built: Built, tmp_path: Path):
     """The first refresh after an update drops what the plan does not depend on from the state."""
     deployment, plan = built.deployment, tmp_path / "plan.json"
-    deployment.set_up("ecs", "--dry-run", "--save-plan", str(plan))
+    deployment.wizard("preview", *onboarding("ecs"), "--save-plan", str(plan))
     deployment.pulumi("refresh", "--stack", "production", "--yes", "--skip-preview")
     answers = ("--stack", "production", "--answers", "examples/ecs.yaml")
     document = deployment.wizard(*answers, "--plan", str(plan), "--non-interactive", "--json").document
@@ -278,7 +278,7 @@ def test_a_plan_is_applied_after_a_refresh_that_changed_nothing(deployment: Depl
     """AWS gives the URL of an identity provider without its scheme, and a refresh records what AWS gives."""
     plan = deployment.root / "plan.json"
     rotation = ("--rotation-period-days", "180")
-    deployment.set_up("vercel", *rotation, "--dry-run", "--save-plan", str(plan))
+    deployment.wizard("preview", *onboarding("vercel"), *rotation, "--save-plan", str(plan))
     deployment.pulumi("refresh", "--yes", "--skip-preview", "--stack", "production")
     [provider] = [each for each in deployment.state()["resources"] if each["type"].endswith(":OpenIdConnectProvider")]
     assert provider["inputs"]["url"] == "oidc.vercel.com/eonpro"
@@ -287,7 +287,7 @@ def test_a_plan_is_applied_after_a_refresh_that_changed_nothing(deployment: Depl
     assert deployment.client("kms").get_key_rotation_status(KeyId=key)["RotationPeriodInDays"] == 180
     # What was changed since is still refused.
     rotation = ("--rotation-period-days", "200")
-    deployment.set_up("vercel", *rotation, "--dry-run", "--save-plan", str(plan))
+    deployment.wizard("preview", *onboarding("vercel"), *rotation, "--save-plan", str(plan))
     deployment.pulumi("config", "set", "--stack", "production", "rotationPeriodDays", "220")
     deployment.pulumi("up", "--yes", "--skip-preview", "--stack", "production")
     ended = deployment.set_up("vercel", *rotation, "--plan", str(plan), expect=1)

@@ -124,8 +124,6 @@ def fill(parser: argparse.ArgumentParser, command: Command) -> None:
     if Shared.START in command.shared:
         parser.add_argument("--from", dest="from_stack", metavar="STACK", help="start from the settings of that stack")
         parser.add_argument("--adopt", action="store_true", help="import what was created manually")
-        parser.add_argument("--save-plan", type=Path, metavar="FILE", help="write the plan to a file, for --plan")
-        parser.add_argument("--save-answers", type=Path, metavar="FILE", help="write the answers, for --answers")
     stack = parser.add_argument_group("the stack")
     if Shared.STACK in command.shared:
         stack.add_argument(

@@ -6,10 +6,9 @@ Touches nothing; `workflow` is loaded when a command runs.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from wizard.core.next_command import Result, Text, wizard
 
@@ -22,30 +21,16 @@ INPUTS = Text("The inputs (the Region, the trail and others): ", wizard("help", 
 
 @dataclass(frozen=True, kw_only=True)
 class SetupOptions:
-    dry_run: bool = False
-    save_plan: Path | None = None
-    save_answers: Path | None = None
     plan: Path | None = None
-
-    NEEDS: ClassVar[Mapping[str, tuple[str, ...]]] = {"--save-answers": ("--dry-run", "--save-plan")}
-    """Flags that do something only beside one of these words."""
-    CONFLICTS: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "--dry-run": ("--confirm", "--plan"),
-        "--save-plan": ("--confirm", "--plan"),
-    }
-    """Flags that do nothing beside a word."""
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="stop after the plan")
         parser.add_argument("--plan", type=Path, metavar="FILE", help="apply a saved plan, if it still fits")
         parser.epilog = INPUTS
 
     def run(self, request: Request, clients: Clients) -> tuple[int, Document]:
-        from wizard.setup import plan, report, workflow
+        from wizard.setup import report, workflow
 
-        if self.dry_run or self.save_plan:
-            return 0, plan.document(workflow.preview(request, clients), command="setup")
         done = workflow.setup(request, clients)
         return int(not done.ok), report.document(done)
 
@@ -54,6 +39,8 @@ class SetupOptions:
 class PreviewOptions:
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--save-plan", type=Path, metavar="FILE", help="write the plan to a file, for --plan")
+        parser.add_argument("--save-answers", type=Path, metavar="FILE", help="write the answers, for --answers")
         parser.epilog = INPUTS
 
     def run(self, request: Request, clients: Clients) -> Result:

@@ -264,8 +264,8 @@ def _changed(step: Step) -> str:
     return f"  ({', '.join(step.changed)})" if step.changed and word(step) in ("update", "replace") else ""
 
 
-def document(plan: Plan, *, command: str = "preview") -> json_documents.Document:
-    """The JSON document of a plan that was not applied; `command` is `setup` for a `setup --dry-run`."""
+def document(plan: Plan) -> json_documents.Document:
+    """The JSON document of a plan that was not applied."""
     changes = [
         {"op": step.op, "type": step.type, "name": step.name, "changed": list(step.changed)} for step in plan.changes
     ]
@@ -273,7 +273,7 @@ def document(plan: Plan, *, command: str = "preview") -> json_documents.Document
         "findings": [{"policy": one.policy, "kind": one.kind, "text": one.text} for one in plan.policies.findings],
         "notAsked": plan.policies.not_asked or None,
     }
-    return {**json_documents.head(command), "stack": plan.stack, "changes": changes, "policies": policies}
+    return {**json_documents.head("preview"), "stack": plan.stack, "changes": changes, "policies": policies}
 
 
 Row = tuple[str, str, str]

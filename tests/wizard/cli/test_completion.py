@@ -195,7 +195,7 @@ def test_a_list_goes_on_after_its_comma_and_offers_no_member_twice(folder: Path)
     assert "us-west-2,eu-west-1" in completed(folder, "--replica-regions", "us-west-2,eu-w")
 
 
-@pytest.mark.parametrize("flag", ["--answers", "--plan", "--save-plan", "--log", "--vercel-token-file"])
+@pytest.mark.parametrize("flag", ["--answers", "--plan", "--log", "--vercel-token-file"])
 def test_files_are_left_to_the_shell(folder: Path, flag: str) -> None:
     (folder / "example.yaml").write_text("")
     assert set(completed(folder, flag, "exa")) == {"example.yaml"}

@@ -294,18 +294,6 @@ def test_a_stack_that_is_known_to_be_wrong_is_exit_1(folder, monkeypatch, capsys
     assert (more["stack"], more["all_stacks"], list(more["unreadable"])) == ("broken", True, ["broken"])
 
 
-def test_a_dry_run_and_a_saved_plan_stop_after_the_plan(folder, steps, capsys) -> None:
-    planned = Plan(
-        stack="production", settings=settings(), identity=IDENTITY, steps=(), stored_data_key=None, targets=()
-    )
-    made = steps(report("vercel"))
-    drawn = steps(planned, "preview")
-    assert cli.main(["--dry-run", "--json"]) == 0
-    assert cli.main(["--save-plan", "plan.json", "--json"]) == 0
-    assert (len(made), len(drawn)) == (0, 2)
-    assert '"command": "setup"' in capsys.readouterr().out
-
-
 def test_an_interrupt_before_anything_began_is_130_too(folder, monkeypatch, capsys) -> None:
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
@@ -526,7 +514,8 @@ OF_ALL_TARGETS = (
         (["setup", "rotate"], "setup does not take 1 more word"),
         (["destroy", "production"], "destroy does not take 1 more word"),
         (["setup", "one", "two", "three"], "setup does not take 3 more words"),
-        (["verify", "--dry-run"], "verify has no --dry-run; these commands take it: setup"),
+        (["setup", "--dry-run"], "setup has no --dry-run; these commands take it: documents"),
+        (["setup", "--save-plan", "a.json"], "setup has no --save-plan; these commands take it: preview"),
         (["setup", "--all"], "setup has no --all; these commands take it: status"),
         # It would be done for all targets, and in the stack's own Region, all the same.
         *(([*words.split(), "--target", "ecs"], f"{words.split()[0]} has no --target") for words in OF_ALL_TARGETS),
@@ -542,8 +531,6 @@ OF_ALL_TARGETS = (
         (["adopt", "--encryption-key", "--yes"], "adopt has no --yes; these commands take it: setup, "),
         (["access-key", "rotate", "--rotation-period-days", "90"], "access-key has no --rotation-period-days"),
         (["backup", "--confirm", "production"], "backup has no --confirm"),
-        (["--plan", "a.json", "--dry-run"], "--plan does nothing with --dry-run"),
-        (["--dry-run", "--confirm", "production"], "--confirm does nothing with --dry-run"),
         (["rotate", "--data-key", "--yes"], "--yes does nothing without --cmk or --schedule or --reencrypt"),
         (["rotate", "--promote", "sha256:0", "--yes"], "--yes does nothing without --cmk"),
         (["rotate", "--cmk", "--redeploy"], "--redeploy does nothing without --promote or --reencrypt"),
@@ -563,7 +550,6 @@ OF_ALL_TARGETS = (
         (["policy", "operator", "--exempt", "arn"], "--exempt does nothing without organization"),
         (["policy", "ci", "--region", "us-east-1"], "--region does nothing with ci"),
         (["destroy", "--secrets-provider", "passphrase"], "destroy has no --secrets-provider"),
-        (["--save-answers", "a.yaml"], "--save-answers does nothing without --dry-run or --save-plan"),
     ],
 )
 def test_a_command_line_that_makes_no_sense_is_told_with_its_way_out(folder, steps, capsys, argv, said) -> None:
@@ -606,7 +592,6 @@ def test_nothing_is_suggested_that_is_not_near_least_of_all_a_removal(folder, st
         (["stauts"], "status"),
         (["setpu"], "setup"),
         (["--adminstrators", "x"], "--administrators"),
-        (["--dry"], "--dry-run"),
     ],
 )
 def test_a_slip_of_the_fingers_is_named(folder, steps, capsys, argv, meant) -> None:
@@ -690,8 +675,6 @@ def test_no_command_takes_an_option_that_its_package_never_reads(name) -> None:
     read = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     # `assumptions_of` of cost reads these by their names.
     read |= {"requests", "instances", "cache_minutes"} if name in ("cost", "report") else set()
-    # `Clients` is made from the two.
-    read |= {"save_answers"} if name == "setup" else set()
     assert {each.name for each in fields(options)} - read == set()
 
 

@@ -118,7 +118,6 @@ DOCUMENTS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "preview": {
         "changes": plan.document(PLAN),
-        "a dry run": plan.document(PLAN, command="setup"),
         "new access": plan.document(replace(PLAN, policies=PolicyJudgement(findings=NEW_ACCESS))),
         "policies not judged": plan.document(replace(PLAN, policies=PolicyJudgement(not_asked="the Region has none"))),
     },
