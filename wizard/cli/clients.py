@@ -110,7 +110,7 @@ def build_clients(
         sign_in_to_vercel=partial(_sign_in_to_vercel, terminal) if vercel_cli.can_sign_in() else None,
         drafts=drafts,
         state=places,
-        has_state_location=backend is not None or options.command not in ("setup", "preview"),
+        has_state_location=backend is not None or options.command not in ("setup", "preview", "rehearsal"),
         back_up=partial(_back_up, terminal),
         saved_settings=partial(_saved_settings, project),
         list_stacks=partial(list_stacks, project),

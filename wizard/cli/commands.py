@@ -28,11 +28,13 @@ class Shared(StrEnum):
     YES = "yes"
     CONFIRM = "confirm"
     REDEPLOY = "redeploy"
+    PLACE = "place"
+    """Where a rehearsal is, whose credentials it has, and who administers it."""
     REPLACE = "replace"
     """--replace-variable: a variable of somebody else that a delivery may replace."""
 
 
-STACK, ACCOUNT, TARGET, INPUTS, START, YES, CONFIRM, REDEPLOY, REPLACE = Shared
+STACK, ACCOUNT, TARGET, INPUTS, START, YES, CONFIRM, REDEPLOY, PLACE, REPLACE = Shared
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -107,6 +109,17 @@ TABLE: tuple[Command, ...] = (
         reads="AWS, Pulumi state, the stack's settings",
         locks=True,
         writes="resources in AWS, Pulumi state",
+    ),
+    Command(
+        name="rehearsal",
+        group=SET_UP,
+        help="try all of it in an account, and remove it (under a dollar)",
+        load_options=lambda: import_module("wizard.commands.options").RehearsalOptions,
+        shared=(PLACE, YES, CONFIRM),
+        reads="AWS, Pulumi state",
+        locks=True,
+        writes="resources in AWS, a stored data key, Pulumi state, the settings: those of the environment `rehearsal`, "
+        "and deletes them; a file in reports/rehearsal/",
     ),
     Command(
         name="init",

@@ -46,6 +46,9 @@ SHARED_INPUTS: Mapping[Shared, frozenset[str]] = MappingProxyType(
     {
         Shared.ACCOUNT: frozenset(("profile", "vercel_token", "backend", "passphrase")),
         Shared.TARGET: frozenset(("target",)),
+        Shared.PLACE: frozenset(
+            "profile account region administrators permissions_boundary backend passphrase".split()
+        ),
         Shared.REPLACE: frozenset(("replace_variable",)),
     }
 )

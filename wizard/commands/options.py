@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from wizard.core.errors import UsageError
+from wizard.core.models.stack import REHEARSAL
 from wizard.core.next_command import Result, wizard
 from wizard.inputs.registry import INPUTS
 
@@ -107,6 +108,18 @@ class VerifyOptions:
         from wizard.commands.doctor import command
 
         return command.run_verify(self, request, clients)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RehearsalOptions:
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        parser.set_defaults(stack=REHEARSAL)
+
+    def run(self, request: Request, clients: Clients) -> Result:
+        from wizard.commands import rehearsal
+
+        return rehearsal.run(request, clients)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -379,6 +379,28 @@ class PulumiEngine:
                 shell("pulumi", "stack", "output", "--stack", stack),
             ) from error
 
+    def destroy_rehearsal(self, stack: str) -> list[tuple[str, dict[str, list[str]]]]:
+        """Delete all of a rehearsal: keys in 7 days, buckets with their objects, the stack and its settings.
+
+        Returns the names of the inputs and outputs of each resource. Raises ResourceError, before anything is deleted,
+        where the state has a resource of any other environment.
+        """
+        from pulumi.automation import Deployment
+
+        names = []
+
+        def delete_everything(watch: Watch) -> None:
+            handle, exported = self._project.stack(stack), self._project.export(stack)
+            edited = engine_plan.without_protection(stack, exported.get("deployment") or {})
+            names.extend(engine_plan.names_of(edited))
+            handle.import_stack(Deployment(version=exported.get("version"), deployment=edited))
+            handle.destroy(on_event=watch, remove=False)
+            self._run(stack, "stack", "rm", "--yes")
+
+        self._plan.forget()
+        self._change(stack, None, delete_everything)
+        return names
+
     def destroy(self, stack: str, on_progress: OnProgress) -> None:
         """Delete the stack's resources. Retained ones only leave the state: key, alias, trail and buckets.
 

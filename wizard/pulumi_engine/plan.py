@@ -16,10 +16,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from components.settings import ContractError, Outputs
-from wizard.core.errors import StalePlan
+from wizard.core.errors import ResourceError, StalePlan
 from wizard.core.models.account import UnrecordedResource
 from wizard.core.models.delivery import StackState
-from wizard.core.models.stack import StateResource, Step
+from wizard.core.models.stack import REHEARSAL, StateResource, Step
+from wizard.core.next_command import plain_name, wizard
 
 if TYPE_CHECKING:
     from pulumi.automation import EngineEvent
@@ -137,6 +138,41 @@ def stack_state(deployment: Mapping[str, Any]) -> StackState:
         ),
         digest=digest(deployment),
     )
+
+
+_KEYS = ("aws:kms/key:Key", "aws:kms/replicaKey:ReplicaKey")
+_BUCKET = "aws:s3/bucket:Bucket"
+SHORTEST_WINDOW_DAYS = 7
+"""Days between ScheduleKeyDeletion and the loss of a rehearsal's key: the fewest that KMS offers."""
+
+
+def without_protection(stack: str, deployment: Mapping[str, Any]) -> dict[str, Any]:
+    """The state of a rehearsal as one that a removal deletes: keys after 7 days, buckets with their objects.
+
+    Raises ResourceError where the stack or one resource of it belongs to any other environment.
+    """
+    resources = []
+    for resource in deployment.get("resources") or ():
+        type_, tags = resource["type"], (resource.get("inputs") or {}).get("tags") or {}
+        is_own = resource["urn"].startswith(f"urn:pulumi:{REHEARSAL}::") and plain_name(stack) == REHEARSAL
+        # A bucket whose creation was interrupted has no tags yet.
+        is_named = type_ not in _KEYS and (type_ != _BUCKET or REHEARSAL in resource["id"])
+        if not is_own or not (tags.get("Environment") == REHEARSAL.capitalize() or (is_named and not tags)):
+            name = resource["urn"].rsplit("::", 1)[-1]
+            raise ResourceError(f"nothing was deleted: {name} of the stack {stack} is no rehearsal's", wizard("status"))
+        deletion: dict[str, Any] = {"deletionWindowInDays": SHORTEST_WINDOW_DAYS} if type_ in _KEYS else {}
+        deletion |= {"forceDestroy": True} if type_ == _BUCKET else {}
+        values = {part: {**(resource.get(part) or {}), **deletion} for part in ("inputs", "outputs") if deletion}
+        resources.append({**resource, **values, "protect": False, "retainOnDelete": False})
+    return {**deployment, "resources": resources}
+
+
+def names_of(deployment: Mapping[str, Any]) -> list[tuple[str, dict[str, list[str]]]]:
+    """Of each resource its type and the names, without a value, of the inputs and outputs that the provider keeps."""
+    resources = [resource for resource in deployment["resources"] if resource["type"].startswith("aws:")]
+    return [
+        (each["type"], {part: sorted(each.get(part) or ()) for part in ("inputs", "outputs")}) for each in resources
+    ]
 
 
 def pending_steps(deployment: Mapping[str, Any]) -> tuple[Step, ...]:

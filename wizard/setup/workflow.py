@@ -212,12 +212,13 @@ def retire_access_key(request: Request, clients: Clients) -> dict[str, str | Non
     return {"id": done.key_id, "done": done.done}
 
 
-def _find_deployed(
-    request: Request, clients: Clients, *, is_removal: bool = False
+def find_deployed(
+    request: Request, clients: Clients, *, is_removal: bool = False, may_be_empty: bool = False
 ) -> tuple[TargetContext, Engine, StackState]:
     """A deployed stack, for the commands that create nothing in it. Raises PreflightFailed, StackNotFound.
 
     `is_removal`: also a stack whose first set-up was interrupted, which has no outputs yet; nothing on Vercel is asked.
+    `may_be_empty`: also one without any resource.
     No check of a creation is made: it would take what an interrupted removal left in the account for somebody else's.
     """
     settings = steps.settings_of(request, clients)
@@ -234,7 +235,7 @@ def _find_deployed(
     state, aws = pulumi.state, interview.aws
     if problems:
         raise PreflightFailed(tuple(problems))
-    is_there = state is not None and (state.outputs or is_removal and (state.owned or state.pending))
+    is_there = state is not None and (may_be_empty or state.outputs or is_removal and (state.owned or state.pending))
     if state is None or aws is None or not is_there:
         raise StackNotFound(f"the stack {request.stack} is not deployed yet", wizard("setup", "--stack", request.stack))
     clients.ui.line(f"account {settings.account_id}, {settings.region}, state in {pulumi.backend}", mark=Mark.OK)
@@ -251,7 +252,7 @@ def _find_deployed(
 
 
 def _access_keys(request: Request, clients: Clients) -> access_key.AccessKeys:
-    stack, _, _ = _find_deployed(request, clients)
+    stack, _, _ = find_deployed(request, clients)
     settings, vercel = stack.settings, stack.vercel
     if not settings.makes_user:
         raise UsageError(
@@ -273,7 +274,7 @@ def _access_keys(request: Request, clients: Clients) -> access_key.AccessKeys:
 
 def destroy(request: Request, clients: Clients) -> tuple[tuple[str, str], ...]:
     """Remove the stack. What the records depend on is retained in the account: (what, why)."""
-    stack, engine, state = _find_deployed(request, clients, is_removal=True)
+    stack, engine, state = find_deployed(request, clients, is_removal=True)
     ui, settings = clients.ui, stack.settings
     retained = _retained(stack, state)
     ui.section("Retained", "it leaves the stack, and no stack can remove it")

@@ -87,7 +87,9 @@ def completed(folder: Path, *words: str, environ: dict[str, str] | None = None, 
 def test_first_come_the_commands_with_what_they_do(folder: Path) -> None:
     offered = completed(folder, "")
     assert set(COMMANDS) <= offered.keys()
-    assert completed(folder, "re") == {name: COMMANDS[name].help for name in ("review", "report", "restore")}
+    assert completed(folder, "re") == {
+        name: COMMANDS[name].help for name in ("rehearsal", "review", "report", "restore")
+    }
 
 
 @pytest.mark.parametrize(

@@ -550,6 +550,7 @@ OF_ALL_TARGETS = (
         (["policy", "operator", "--exempt", "arn"], "--exempt does nothing without organization"),
         (["policy", "ci", "--region", "us-east-1"], "--region does nothing with ci"),
         (["destroy", "--secrets-provider", "passphrase"], "destroy has no --secrets-provider"),
+        (["rehearsal", "--stack", "production"], "rehearsal has no --stack"),
     ],
 )
 def test_a_command_line_that_makes_no_sense_is_told_with_its_way_out(folder, steps, capsys, argv, said) -> None:

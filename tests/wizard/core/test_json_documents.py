@@ -29,6 +29,7 @@ from tests.wizard.setup.test_report import REPORTS, proof, report
 from wizard.cli.commands import COMMANDS, SCHEMAS
 from wizard.cli.parser import EXIT_CODES
 from wizard.commands import status
+from wizard.commands.rehearsal import NOT_RECORDED
 from wizard.commands.report.command import verified_document
 from wizard.commands.report.document import document as report_document
 from wizard.core import json_documents
@@ -150,6 +151,15 @@ DOCUMENTS: dict[str, dict[str, dict[str, Any]]] = {
     "review": documents_of_reviews(),
     "backup": backup_documents.DOCUMENTS,
     "cost": cost_documents.DOCUMENTS,
+    "rehearsal": {
+        "whole": {
+            **json_documents.head("rehearsal", ok=False),
+            "file": "/home/clinic/kms/reports/rehearsal/20261201T000000Z.json",
+            "steps": [{"step": "setup", "exitCode": 1, "seconds": 61.5}],
+            "differences": ["kms:CreateKey: here only"],
+            "notRecorded": NOT_RECORDED,
+        }
+    },
     "destroy": {"left": json_documents.destroy("production", [("the key", "records")])},
     "schema": {"failure": json_documents.schema("failure", schema("failure"))},
     "help": {"of all": json_documents.help_text(None, "usage"), "of push": json_documents.help_text("push", "usage")},

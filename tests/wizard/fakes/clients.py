@@ -1085,6 +1085,10 @@ class FakeEngine:
         self.stack_state = StackState(exists=True, has_key=True, outputs=self.outputs, owned=owned)
         return self.outputs
 
+    def destroy_rehearsal(self, stack: str) -> list[tuple[str, dict[str, list[str]]]]:
+        self._call("destroy_rehearsal")
+        return []
+
     def destroy(self, stack: str, on_progress: OnProgress) -> None:
         self._call("destroy")
         self.stack_state = StackState(exists=True, has_key=False)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from wizard.core.errors import ResourceError
 from wizard.pulumi_engine.events import causes
-from wizard.pulumi_engine.plan import StoredPlan, deviation
+from wizard.pulumi_engine.plan import StoredPlan, deviation, without_protection
 
 URN = "urn:pulumi:production::eonpro-kms::eonpro:kms:PhiKey$aws:kms/key:Key::phi-key"
 STACK = "production"
@@ -96,3 +98,48 @@ def test_what_another_failure_left_undone_is_no_move_of_the_plan() -> None:
 def test_any_other_complaint_is_no_move_of_the_plan() -> None:
     assert deviation(STACK, [(URN, "the bucket exists")]) is None
     assert deviation(STACK, []) is None
+
+
+KEY, BUCKET, ROLE = "aws:kms/key:Key", "aws:s3/bucket:Bucket", "aws:iam/role:Role"
+REHEARSAL = {"Application": "EONPRO", "Environment": "Rehearsal"}
+
+
+def resource(type_: str, *, stack: str = "rehearsal", tags: dict[str, str] | None = REHEARSAL) -> dict[str, Any]:
+    values = {"tags": tags} if tags is not None else {}
+    return {
+        "urn": f"urn:pulumi:{stack}::eonpro-kms::{type_}::phi-key",
+        "type": type_,
+        "id": f"eonpro-{stack}-123456789012",
+        "protect": True,
+        "retainOnDelete": True,
+        "inputs": {**values, "deletionWindowInDays": 30} if type_ == KEY else values,
+        "outputs": dict(values),
+    }
+
+
+def test_a_removal_of_a_rehearsal_deletes_its_keys_in_seven_days_and_its_buckets_with_their_objects() -> None:
+    before = {
+        "resources": [resource(KEY), resource(BUCKET), resource(ROLE), resource("aws:kms/alias:Alias", tags=None)]
+    }
+    after = without_protection("clinic/eonpro-kms/rehearsal", before)["resources"]
+    assert not any(each["protect"] or each["retainOnDelete"] for each in after)
+    assert after[0]["inputs"]["deletionWindowInDays"] == after[0]["outputs"]["deletionWindowInDays"] == 7
+    assert after[1]["inputs"]["forceDestroy"] is after[1]["outputs"]["forceDestroy"] is True
+    assert before["resources"][0]["inputs"]["deletionWindowInDays"] == 30
+
+
+@pytest.mark.parametrize(
+    ("stack", "other"),
+    [
+        ("production", resource(KEY)),
+        ("rehearsal", resource(KEY, stack="production")),
+        ("rehearsal", resource("aws:kms/alias:Alias", stack="production", tags=None)),
+        ("rehearsal", resource("pulumi:pulumi:Stack", stack="rehearsals", tags=None)),
+        *(("rehearsal", resource(type_, tags=None)) for type_ in (KEY, "aws:kms/replicaKey:ReplicaKey")),
+        ("rehearsal", {**resource(BUCKET, tags=None), "id": "eonpro-cloudtrail-logs-123456789012"}),
+        *(("rehearsal", resource(type_, tags={"Environment": "Production"})) for type_ in (KEY, BUCKET, ROLE)),
+    ],
+)
+def test_the_protection_of_any_other_environment_stays(stack: str, other: dict[str, Any]) -> None:
+    with pytest.raises(ResourceError, match="nothing was deleted"):
+        without_protection(stack, {"resources": [resource(ROLE), other]})

@@ -8,13 +8,14 @@ import ipaddress
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NoReturn
 from urllib.parse import quote, urlsplit
 
@@ -377,6 +378,7 @@ def _always(operation: Any, session: Botocore) -> Iterator[str]:
 
 _LOGGER = logging.getLogger("eonpro.aws")
 _BEGAN = "eonpro_began"
+_PARAMETERS = "eonpro_parameters"
 _SECRET_MEMBERS = frozenset(
     "secretaccesskey sessiontoken accesstoken refreshtoken idtoken plaintext ciphertextblob".split()
 )
@@ -438,6 +440,7 @@ def watch(session: Botocore) -> None:
     watch_answers(session)
     for service, operation in (*SENT_ONCE, OVERWRITE):
         session.register(f"needs-retry.{service}.{operation}", _send_once)
+    session.register("before-parameter-build", lambda params, context, **_: context.update({_PARAMETERS: params}))
     session.register("before-call", _begin)
     session.register("after-call", _end)
     session.register("after-call-error", _fail)
@@ -459,13 +462,41 @@ def _end(http_response: Any, parsed: Mapping[str, Any], model: Any, context: Map
         f" {code}" if code and code != str(http_response.status_code) else "",
         f", tried {about['RetryAttempts'] + 1} times" if about.get("RetryAttempts") else "",
         f", request {about['RequestId']}" if about.get("RequestId") else "",
-        extra={"secrets": dict(_secrets(parsed))},
+        extra={"secrets": dict(_secrets(parsed)), "names": partial(_names, parsed, model, context)},
     )
+
+
+def _names(parsed: Mapping[str, Any], model: Any, context: Mapping[str, Any]) -> dict[str, Any]:
+    """A call without any value: the names of AWS's model in its parameters and its answer, error codes, seconds.
+
+    The keys of a map, as of tags, are values.
+    """
+    code = re.sub(r"[^A-Za-z0-9.]", "", str(parsed.get("Error", {}).get("Code") or ""))
+    return {
+        "operation": f"{model.service_model.service_name}:{model.name}",
+        "parameters": sorted({*_members(context.get(_PARAMETERS) or {}, model.input_shape)}),
+        "answer": sorted({*_members(parsed, model.output_shape)}),
+        "errors": [code] if code else [],
+        "seconds": round(time.monotonic() - context[_BEGAN], 2),
+    }
+
+
+def _members(value: Any, shape: Any, path: str = "") -> Iterator[str]:
+    if shape is not None and shape.type_name == "structure":
+        for name in shape.members.keys() & value.keys():
+            yield from _members(value[name], shape.members[name], f"{path}.{name}".lstrip("."))
+    elif shape is not None and shape.type_name == "list" and value:
+        for each in value:
+            yield from _members(each, shape.member, f"{path}[]")
+    elif path:
+        yield path
 
 
 def _fail(exception: BaseException, context: Mapping[str, Any], **more: Any) -> None:
     name = str(more.get("event_name", "")).removeprefix("after-call-error.").replace(".", ":")
-    _LOGGER.debug("%s%s: %s: %s", name, _where(context), type(exception).__name__, exception)
+    lost: dict[str, Any] = {"operation": name, "parameters": [], "answer": [], "errors": [type(exception).__name__]}
+    extra = {"names": lambda: {**lost, "seconds": round(time.monotonic() - context.get(_BEGAN, 0.0), 2)}}
+    _LOGGER.debug("%s%s: %s: %s", name, _where(context), type(exception).__name__, exception, extra=extra)
 
 
 def _call(model: Any, context: Mapping[str, Any]) -> str:

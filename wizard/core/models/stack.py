@@ -11,6 +11,9 @@ from typing import Any
 
 from wizard.core.models.inputs import StepState
 
+REHEARSAL = "rehearsal"
+"""The stack and the environment of a rehearsal: the only ones of which a removal leaves nothing."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Step:

@@ -306,6 +306,12 @@ class Engine(Protocol):
     def up(self, stack: str, on_progress: OnProgress) -> Outputs:
         """Update the stack. After a preview by this engine, only the steps of that preview are allowed."""
 
+    def destroy_rehearsal(self, stack: str) -> list[tuple[str, dict[str, list[str]]]]:
+        """Delete all of a rehearsal; of each resource its type, `inputs` and `outputs` by name.
+
+        Raises ResourceError for the state of any other environment.
+        """
+
     def destroy(self, stack: str, on_progress: OnProgress) -> None:
         """Delete the stack's resources; retained ones only leave its state and stay in the account."""
 
