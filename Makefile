@@ -10,6 +10,10 @@ TARGET ?= vercel
 STACK ?= production
 # Where the Pulumi engine is taken from: auto, path, download or build.
 ENGINE ?= auto
+# The AWS plug-in that the engine has in the sandbox: standin, official (Pulumi's own; downloaded where the user has none),
+# or the path of a program that was built.
+PROVIDER ?= standin
+export EONPRO_PROVIDER = $(PROVIDER)
 # More arguments for the command: make test ARGS="-k rotation"
 ARGS ?=
 
@@ -34,6 +38,7 @@ IN_SANDBOX = EONPRO_CALLER_PATH="$$PATH"; export EONPRO_CALLER_PATH; unset AWS_P
 help:
 	@echo 'make setup      set this checkout up: packages, Pulumi engine, AWS CLI (ENGINE=auto|path|download|build)'
 	@echo 'make demo       set up, then the whole onboarding, unattended, in the sandbox (TARGET=vercel|ecs|…: examples/)'
+	@echo '                with PROVIDER=official by Pulumi'"'"'s own AWS plug-in; PROVIDER=PATH by another; wizard, test, chaos too'
 	@echo 'make wizard     set up, then the same with its questions, in the sandbox'
 	@echo 'make test       set up, then the tests (ARGS="-k rotation" for some of them)'
 	@echo 'make unit       set up, then the tests that start nothing (under a minute)'
@@ -69,6 +74,12 @@ export EONPRO_SANDBOX_DIR := $(CURDIR)/.sandboxes/$(TARGET)
 demo: STACK = $(TARGET)
 endif
 
+# The default is the one that is tried here: said where a run fails under another.
+ifneq ($(PROVIDER),standin)
+PREPARED = $(V) -m sandbox prepare &&
+OTHERWISE = || { code=$$?; echo 'The AWS plug-in was PROVIDER=$(PROVIDER). The sandbox is tested with its own: PROVIDER=standin' >&2; exit $$code; }
+endif
+
 # What is there before the wizard comes; nothing, for most.
 BEFORE = :
 ifeq ($(TARGET),imported)
@@ -81,14 +92,14 @@ MORE = --trail "arn:aws:cloudtrail:us-east-1:$$(aws sts get-caller-identity --qu
 endif
 
 demo: setup
-	@$(IN_SANDBOX) { $(BEFORE); } \
+	@$(IN_SANDBOX) { { $(BEFORE); } \
 	&& $(V) -m wizard --stack $(STACK) --answers examples/$(TARGET).yaml --yes --non-interactive $(MORE) $(ARGS) \
 	&& pulumi preview --stack $(STACK) --expect-no-changes --non-interactive --policy-pack guardrails \
 	&& $(V) -m tools.application --stack $(STACK) \
-	&& echo && echo 'Nothing is left to change. To look around:' && $(V) -m sandbox status
+	&& echo && echo 'Nothing is left to change. To look around:' && $(V) -m sandbox status $(OTHERWISE); }
 
 wizard: setup
-	@$(IN_SANDBOX) { $(V) -m wizard --stack $(STACK) $(ARGS); code=$$?; echo; $(V) -m sandbox status; exit $$code; }
+	@$(IN_SANDBOX) { $(V) -m wizard --stack $(STACK) $(ARGS); code=$$?; echo; $(V) -m sandbox status; (exit $$code) $(OTHERWISE); }
 
 # On two cores, a file to each: most tests wait for an engine or a server. In the order of their names, for the files
 # with few tests are the long ones: begun last, one of them would run alone at the end.
@@ -96,7 +107,7 @@ PYTEST = $(V) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 
 
 # Without the tests that say again, at length, what others say: `make check` passes those too.
 test: test-setup
-	@$(PYTEST) -m 'not thorough' $(ARGS)
+	@$(PREPARED) { $(PYTEST) -m 'not thorough' $(ARGS) $(OTHERWISE); }
 
 # Without a server, an engine or a terminal: while code is being written.
 UNIT = components/policies components/settings guardrails/test_rules.py wizard/core wizard/inputs wizard/targets \
@@ -118,11 +129,11 @@ check: test-setup tool-docs
 # Histories that break the product, for ten minutes, and one table of what they came to. ARGS="--seed 7", --long,
 # --only races, --history NAME.
 chaos: setup
-	@$(V) -m tests.chaos $(ARGS)
+	@$(PREPARED) { $(V) -m tests.chaos $(ARGS) $(OTHERWISE); }
 
 # Faults of all kinds, and what each command came to that was printed for them. ARGS="--only NAME,NAME", --write.
 blind: setup
-	@$(V) -m tests.blind $(ARGS)
+	@$(PREPARED) { $(V) -m tests.blind $(ARGS) $(OTHERWISE); }
 
 views: setup
 	@$(V) -m tests.blind.views $(ARGS)

@@ -17,6 +17,7 @@ from pathlib import Path
 import installation
 from sandbox import environment
 from sandbox import state as processes
+from sandbox.pulumi_plugins.install import InstallError, install, installed_provider
 
 START_SECONDS = 60.0
 _SET_UP = f"make -C {shlex.quote(str(processes.SOURCE))} setup"
@@ -54,14 +55,15 @@ def start() -> int:
             state = _launch(paths)
             took = time.monotonic() - started
             log(f"the sandbox runs after {took:.1f} s: AWS {state.aws_url}, Vercel {state.vercel_url}")
-        log(f"  to use it in your own shell, type there first:\n    {environment.eval_line(paths)}")
-        if not is_new:
-            log("  it has what earlier runs made in it; to begin anew, delete it and run the same command again:")
-            log(f"    {environment.program(paths)} stop")
         if environment.engine() is None:
             log(f"no Pulumi engine was chosen yet, so `pulumi` is not part of it: {_SET_UP}")
         else:
             _install_plugins(paths)
+            log(f"  Pulumi's AWS plug-in: {installed_provider(paths.pulumi_home)}")
+        log(f"  to use it in your own shell, type there first:\n    {environment.eval_line(paths)}")
+        if not is_new:
+            log("  it has what earlier runs made in it; to begin anew, delete it and run the same command again:")
+            log(f"    {environment.program(paths)} stop")
     return 0
 
 
@@ -99,6 +101,8 @@ def status() -> int:
     print(f"the sandbox runs (process {state.pid}, since {state.started_at})")
     print(f"  AWS     {state.aws_url} (account {processes.ACCOUNT})")
     print(f"  Vercel  {state.vercel_url}")
+    if provider := installed_provider(paths.pulumi_home):
+        print(f"  Pulumi  AWS plug-in: {provider}")
     print(f"  log     {paths.log}")
     print(f"  to use it in your own shell, type there first:\n    {environment.eval_line(paths)}")
     print(f"  to end it, and delete everything in it:\n    {environment.program(paths)} stop")
@@ -220,10 +224,7 @@ def _install_plugins(paths: processes.SandboxPaths) -> None:
         raise SandboxError("no Pulumi engine was chosen yet", _SET_UP)
     if not chosen.path.exists():
         raise SandboxError(f"the chosen Pulumi engine no longer exists: {chosen.path}", _SET_UP)
-    from sandbox.pulumi_plugins.install import InstallError, install
-
-    paths.pulumi_home.mkdir(parents=True, exist_ok=True)
     try:
         install(chosen.path, paths.pulumi_home, environment.interpreter())
     except InstallError as error:
-        raise SandboxError(str(error), _SET_UP) from error
+        raise SandboxError(str(error), error.hint or _SET_UP) from error

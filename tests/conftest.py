@@ -16,6 +16,7 @@ from functools import cache
 
 import pytest
 
+from sandbox.pulumi_plugins.install import CHOICE, STANDIN
 from tests.day_two.the_service import without_service
 from tests.onboarding.deployment import Deployment, Templates
 from tests.onboarding.loaded import remember_descriptions
@@ -40,6 +41,11 @@ remember_descriptions()
 
 # A passphrase is tried with a million rounds, a quarter of a second; few are tried, and often.
 vars(hashlib)["pbkdf2_hmac"] = cache(hashlib.pbkdf2_hmac)
+
+
+def pytest_report_header() -> str:
+    """Which AWS plug-in the engine has in every deployment."""
+    return f"AWS plug-in of the engine: {os.environ.get(CHOICE) or STANDIN}"
 
 
 @pytest.hookimpl(wrapper=True)

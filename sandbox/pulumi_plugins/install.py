@@ -1,78 +1,161 @@
-"""Installs the language host next to an engine, and the AWS provider in its PULUMI_HOME.
+"""Installs the language host next to an engine, and an AWS provider in its PULUMI_HOME: the stand-in, or a real one.
 
-Writes the engine's directory and the PULUMI_HOME that is passed to it; never the user's plug-ins.
+EONPRO_PROVIDER chooses the provider. Writes the engine's directory and the PULUMI_HOME that is passed to it; `official`
+lets the engine add Pulumi's own plug-in to the user's, where it is not among them.
 """
 
 import os
+import platform
 import shlex
 import subprocess
+import sys
 import tempfile
+import urllib.request
 from pathlib import Path
+from typing import Any
 
+import installation
+
+CHOICE = "EONPRO_PROVIDER"
+"""`standin`, `official` (Pulumi's own plug-in), or the path of a program; PROVIDER for `make`."""
+STANDIN, OFFICIAL = "standin", "official"
+PLUGIN = "pulumi-resource-aws"
+_TYPED = CHOICE if installation.IS_INSTALLED else "PROVIDER"
+_DOWNLOADS = "https://get.pulumi.com/releases/plugins"
 _LANGUAGE_HOST = "pulumi-language-python"
-_PROVIDER = "pulumi-resource-aws"
 _PROJECT = Path(__file__).resolve().parents[2]
+_MARK = "# Written by sandbox.pulumi_plugins.install; deleting it is safe, it is written again."
 # -P keeps the program's directory, which is the current one, off the module search path.
-_START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from {module} import main; main()"
-_WRAPPER = """#!/bin/sh
-# Written by sandbox.pulumi_plugins.install; deleting it is safe, it is written again.
-exec {python} -P -c '{start}' {project} "$@"
-"""
+_OURS = (
+    "exec {python} -P -c 'import sys; sys.path.insert(0, sys.argv.pop(1)); from {module} import main; main()' {project}"
+)
+_OTHER = """\
+[ -x {program} ] || {{ echo {missing} >&2; exit 1; }}
+# S3 Control puts the account before the endpoint's name, and no one resolves 123456789012.127.0.0.1. Go asks a proxy
+# for it, as it never does for a loopback address: the endpoint is its own proxy.
+export HTTP_PROXY="$AWS_ENDPOINT_URL"
+exec {program}"""
 
 
 class InstallError(Exception):
-    """A plug-in could not be installed; the message says which and why."""
+    """A plug-in could not be installed: which and why; `hint` is what to do where another set-up does not help."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
-def install(engine: Path, home: Path, python: Path) -> None:
+def install(engine: Path, home: Path, python: Path, *, choice: str | None = None) -> None:
     """Install the language host for `engine`, and the provider in `home` (its PULUMI_HOME); `python` runs both.
 
-    Idempotent. An official language host next to the engine stays. `engine` must not be a symbolic link: the
-    engine looks for its host next to the link's target. Raises InstallError.
+    Idempotent; `choice` overrules the environment. An official language host next to the engine stays. `engine` must
+    not be a symbolic link: the engine looks for its host next to the link's target. Raises InstallError.
     """
     # Not resolved: a virtual environment's interpreter is a link to one without the packages.
     interpreter = Path(os.path.abspath(python))
     host = engine.parent / _LANGUAGE_HOST
     if not host.exists() or _is_ours(host):
-        _write(host, _wrapper("sandbox.pulumi_plugins.language_host", interpreter))
+        _write(host, _wrapper("the sandbox's language host", _ours("language_host", interpreter)))
     version = _installed_sdk(interpreter)
-    directory = home / "plugins" / f"resource-aws-v{version}"
-    wrapper_text = _wrapper("sandbox.pulumi_plugins.provider.__main__", interpreter)
-    installed = directory / _PROVIDER
-    incomplete = directory.with_name(f"{directory.name}.partial")
+    installed = _plugin(home, version)
     if installed.exists() and not _is_ours(installed):
         raise InstallError(f"{installed} is not the sandbox's provider: set another PULUMI_HOME for the sandbox")
-    if installed.exists() and not incomplete.exists():
-        _write(installed, wrapper_text)
+    text = _provider(choice or os.environ.get(CHOICE) or STANDIN, engine, version, interpreter)
+    if _is_whole(installed):
+        _write(installed, text)
         return
-    home.mkdir(parents=True, exist_ok=True)
-    settings = {"PULUMI_HOME": str(home), "PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_BACKEND_URL": "file://~"}
-    command = [str(engine), "plugin", "install", "resource", "aws", version, "--reinstall"]
     # A folder of this run alone: another checkout may install its own at the same time.
     with tempfile.TemporaryDirectory() as folder:
-        wrapper = Path(folder, _PROVIDER)
-        _write(wrapper, wrapper_text)
-        done = subprocess.run(
-            [*command, "--file", str(wrapper)],
-            env=os.environ | settings,
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=folder,
-        )
+        wrapper = Path(folder, PLUGIN)
+        _write(wrapper, text)
+        done = _install(engine, home, version, "--reinstall", "--file", str(wrapper), capture_output=True)
     if done.returncode or not installed.exists():
         raise InstallError(f"the engine did not install the provider {version}: {(done.stderr or done.stdout).strip()}")
 
 
-def _wrapper(module: str, python: Path) -> str:
-    start = _START.format(module=module)
-    return _WRAPPER.format(python=shlex.quote(str(python)), start=start, project=shlex.quote(str(_PROJECT)))
+def installed_provider(home: Path) -> str:
+    """What the AWS provider in a sandbox's PULUMI_HOME is, in a few words; empty where there is none."""
+    found = [path for path in home.glob(f"plugins/resource-aws-v*/{PLUGIN}") if _is_ours(path)]
+    return found[0].read_text(encoding="utf-8").splitlines()[2].removeprefix("# ") if found else ""
+
+
+def _provider(choice: str, engine: Path, version: str, python: Path) -> str:
+    """The wrapper of the chosen provider."""
+    if choice == STANDIN:
+        return _wrapper("the sandbox's stand-in", _ours("provider.__main__", python))
+    program = _official(engine, version) if choice == OFFICIAL else Path(os.path.abspath(choice))
+    if not (program.is_file() and os.access(program, os.X_OK)):
+        hint = f"{_TYPED}={STANDIN}, {_TYPED}={OFFICIAL}, or {_TYPED}=PATH of a program"
+        raise InstallError(f"there is no AWS provider to run at {program}", hint)
+    what = f"Pulumi's own {version}, {program}" if choice == OFFICIAL else str(program)
+    missing = f"{program} is gone. The stand-in: {CHOICE}={STANDIN} {sys.executable} -m sandbox start"
+    return _wrapper(what, _OTHER.format(program=shlex.quote(str(program)), missing=shlex.quote(missing)))
+
+
+def _official(engine: Path, version: str) -> Path:
+    """Pulumi's own plug-in among the user's; the engine downloads it where it is not there."""
+    home = _users_home()
+    program = _plugin(home, version)
+    if _is_whole(program):
+        return program
+    command = f"pulumi plugin install resource aws {version}"
+    hint = f"on a machine that reaches it: {command}; or {_TYPED}={STANDIN}, the sandbox's own"
+    names = {"x86_64": "amd64", "aarch64": "arm64"}
+    kind = f"{platform.system().lower()}-{names.get(platform.machine(), platform.machine())}"
+    request = urllib.request.Request(f"{_DOWNLOADS}/{PLUGIN}-v{version}-{kind}.tar.gz", method="HEAD")
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            size = int(answer.headers["Content-Length"]) / 1e6
+    except (OSError, TypeError, ValueError) as error:
+        why = f"{request.host} does not give it ({getattr(error, 'reason', error)})"
+        raise InstallError(f"Pulumi's AWS plug-in {version} is not in {home}, and {why}", hint) from error
+    print(f"Pulumi's AWS plug-in {version}: {size:.0f} MB to download, into {home}", file=sys.stderr)
+    # To the terminal, where the engine draws its progress bar.
+    done = _install(engine, home, version, stdout=sys.stderr)
+    if done.returncode or not program.exists():
+        raise InstallError(f"the engine could not download Pulumi's AWS plug-in {version}", hint)
+    return program
+
+
+def _users_home() -> Path:
+    """The user's own PULUMI_HOME, also in a shell that uses a sandbox."""
+    named = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
+    return Path.home() / ".pulumi" if installed_provider(named) else named
+
+
+def _plugin(home: Path, version: str) -> Path:
+    return home / "plugins" / f"resource-aws-v{version}" / PLUGIN
+
+
+def _is_whole(plugin: Path) -> bool:
+    """Whether the engine has ended the installation of a plug-in."""
+    return plugin.exists() and not plugin.parent.with_name(f"{plugin.parent.name}.partial").exists()
+
+
+def _install(engine: Path, home: Path, version: str, *options: str, **streams: Any) -> subprocess.CompletedProcess[str]:
+    """`pulumi plugin install`, in a folder without a project."""
+    home.mkdir(parents=True, exist_ok=True)
+    settings = {"PULUMI_HOME": str(home), "PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_BACKEND_URL": "file://~"}
+    command = [str(engine), "plugin", "install", "resource", "aws", version, *options]
+    with tempfile.TemporaryDirectory() as folder:
+        return subprocess.run(command, env=os.environ | settings, text=True, check=False, cwd=folder, **streams)
+
+
+def _ours(module: str, python: Path) -> str:
+    module = f"{__package__}.{module}"
+    return _OURS.format(python=shlex.quote(str(python)), module=module, project=shlex.quote(str(_PROJECT)))
+
+
+def _wrapper(what: str, start: str) -> str:
+    return f'#!/bin/sh\n{_MARK}\n# {what}\n{start} "$@"\n'
 
 
 def _is_ours(path: Path) -> bool:
+    # Pulumi's own plug-in has hundreds of megabytes.
     try:
-        return "# Written by sandbox." in path.read_text(encoding="utf-8")
-    except (UnicodeDecodeError, OSError):
+        with path.open("rb") as file:
+            return b"# Written by sandbox." in file.read(200)
+    except OSError:
         return False
 
 

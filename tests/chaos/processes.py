@@ -9,6 +9,8 @@ import os
 import signal
 from contextlib import suppress
 
+from sandbox.pulumi_plugins.install import PLUGIN
+
 
 def session(sid: int) -> list[int]:
     """The processes of a session, this one left out."""
@@ -32,19 +34,21 @@ def kill_session(sid: int) -> None:
 
 def kill_plugin(sid: int) -> bool:
     """SIGKILL to the session's AWS plug-in alone, as by a kernel without memory; whether there was one."""
-    plugins = [pid for pid in session(sid) if _runs_the_provider(pid)]
+    plugins = [pid for pid in session(sid) if is_plugin(pid)]
     for pid in plugins:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     return bool(plugins)
 
 
-def _runs_the_provider(pid: int) -> bool:
+def is_plugin(pid: int) -> bool:
+    """Whether this is the AWS plug-in: the stand-in, or a program with the name that Pulumi gives it."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as arguments:
-            return b"pulumi_plugins.provider" in arguments.read()
+            program, *rest = arguments.read().split(b"\0")
     except OSError:
         return False
+    return PLUGIN.encode() in program or any(b"pulumi_plugins.provider" in argument for argument in rest)
 
 
 def _is_over(pid: int) -> bool:

@@ -34,7 +34,7 @@ from botocore.config import Config
 
 from sandbox import environment as sandbox_environment
 from sandbox.lifecycle import create_directories, server_environment
-from sandbox.pulumi_plugins.install import install
+from sandbox.pulumi_plugins.install import CHOICE, install
 from sandbox.state import SandboxPaths, load_state, stop_process
 from tests.onboarding.loaded import loaded, loaded_aws, loaded_engine, loaded_python
 from tests.onboarding.shipped_schemas import fits
@@ -61,9 +61,9 @@ _READS = ("Get", "List", "Describe", "Head", "Simulate", "Lookup", "Validate", "
 # The proof: the application takes its role and opens the key. No call of these changes anything.
 _PROOF = ("AssumeRole", "AssumeRoleWithWebIdentity", "Decrypt")
 
-# A person's own settings may not steer a test; the engine that was chosen for it may.
+# A person's own settings may not steer a test; the engine and the AWS plug-in that were chosen for it may.
 _STEERING = ("AWS_", "VERCEL_", "PULUMI_", "EONPRO_")
-_KEPT = ("EONPRO_ENGINE",)
+_KEPT = ("EONPRO_ENGINE", CHOICE)
 
 
 @dataclass(frozen=True, kw_only=True)

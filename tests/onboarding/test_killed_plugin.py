@@ -5,14 +5,12 @@ Touches deployments of its own. The moment of each end is a call that arrived an
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 from collections import Counter
 
 import pytest
 
-from tests.onboarding.deployment import Deployment, RunningCommand, until
+from tests.chaos.processes import kill_plugin
+from tests.onboarding.deployment import Deployment, until
 
 PATIENCE_SECONDS = 240.0
 """For a run that starts the engine six times, on a busy machine."""
@@ -32,20 +30,6 @@ AGAIN = (
 """What is the same when it is done twice."""
 
 
-def plugin_of(running: RunningCommand) -> list[int]:
-    """The processes of the AWS plug-in that the engine of this run has started."""
-    listed = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,args="], capture_output=True, text=True, check=True)
-    found = []
-    for line in listed.stdout.splitlines():
-        pid, _, arguments = line.strip().partition(" ")
-        try:
-            if "pulumi_plugins.provider" in arguments and os.getsid(int(pid)) == running.process.pid:
-                found.append(int(pid))
-        except ProcessLookupError:
-            continue
-    return found
-
-
 def plugin_killed(deployment: Deployment, target: str, call: str, *, log: str, times: int = 1) -> str:
     """A run whose plug-in is killed when the call has arrived; AWS carries it out. What the run printed."""
     service, _, operation = call.partition(":")
@@ -53,8 +37,7 @@ def plugin_killed(deployment: Deployment, target: str, call: str, *, log: str, t
     deployment.fault(service=service, operation=operation, kind="hang", times=times)
     running = deployment.start(target, log=log)
     until(lambda: deployment.calls()[call] >= times, running, what=call)
-    [plugin] = plugin_of(running)
-    os.kill(plugin, signal.SIGKILL)
+    assert kill_plugin(running.process.pid)
     deployment.no_more_faults()
     assert running.process.wait(PATIENCE_SECONDS) == 4, running.output
     return running.output

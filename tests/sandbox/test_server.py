@@ -1,4 +1,4 @@
-"""The server: it reads each of botocore's service descriptions once, and keeps its connections open."""
+"""The server: it reads each service description once, keeps its connections open, and is its own proxy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import boto3
 import pytest
+from botocore.config import Config
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -74,3 +76,28 @@ def test_a_client_that_asks_for_it_gets_its_connection_closed(connection: http.c
     connection.getresponse().read()
 
     assert connection.sock.recv(1) == b""
+
+
+# As its own proxy
+
+
+def test_a_name_of_the_endpoint_that_has_no_address_is_answered_through_the_endpoint(cloud: Any) -> None:
+    """The AWS provider asks S3 Control for a bucket's tags at ACCOUNT.127.0.0.1, by the proxy of its wrapper."""
+    endpoint = cloud.variables["AWS_ENDPOINT_URL"]
+    bucket = "the-tags-of-a-bucket"
+    cloud.client("s3").create_bucket(Bucket=bucket)
+    asked = {"AccountId": "123456789012", "ResourceArn": f"arn:aws:s3:::{bucket}"}
+    control = boto3.client(
+        "s3control",
+        region_name="us-east-1",
+        endpoint_url=endpoint,
+        aws_access_key_id=cloud.variables["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=cloud.variables["AWS_SECRET_ACCESS_KEY"],
+        config=Config(proxies={"http": endpoint}, retries={"total_max_attempts": 1}),
+    )
+    hosts = []
+    control.meta.events.register("before-send.s3-control", lambda request, **_: hosts.append(urlsplit(request.url)))
+    control.tag_resource(**asked, Tags=[{"Key": "Application", "Value": "EONPRO"}])
+    assert control.list_tags_for_resource(**asked)["Tags"] == [{"Key": "Application", "Value": "EONPRO"}]
+    assert {host.hostname for host in hosts} == {"123456789012.127.0.0.1"}
+    assert cloud.client("s3").get_bucket_tagging(Bucket=bucket)["TagSet"][0]["Value"] == "EONPRO"

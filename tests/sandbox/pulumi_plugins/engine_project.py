@@ -17,7 +17,7 @@ import boto3
 import pytest
 
 from sandbox import environment
-from sandbox.pulumi_plugins.install import install
+from sandbox.pulumi_plugins.install import STANDIN, install
 from tests.onboarding.loaded import loaded_python
 
 REGION = "us-east-1"
@@ -107,7 +107,7 @@ class Project:
 
 @pytest.fixture(scope="module")
 def engine_setup(tmp_path_factory: pytest.TempPathFactory, moto_url: str) -> EngineSetup:
-    """The engine in a directory of its own, with the plug-ins installed."""
+    """The engine in a directory of its own, with the sandbox's own plug-ins installed."""
     directory = tmp_path_factory.mktemp("engine")
     engine = directory / "bin" / "pulumi"
     engine.parent.mkdir()
@@ -118,7 +118,7 @@ def engine_setup(tmp_path_factory: pytest.TempPathFactory, moto_url: str) -> Eng
     except OSError:
         shutil.copy2(binary, engine)
     (directory / "state").mkdir()
-    install(engine, directory / "home", loaded_python())
+    install(engine, directory / "home", loaded_python(), choice=STANDIN)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PULUMI_"))}
     variables = {
         **kept,

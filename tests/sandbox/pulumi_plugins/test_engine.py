@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.pulumi_plugins.install import InstallError, install
+from sandbox.pulumi_plugins.install import STANDIN, InstallError, install
 from tests.onboarding.loaded import loaded_python
 from tests.sandbox.pulumi_plugins.engine_project import (
     ACCOUNT,
@@ -218,7 +218,7 @@ def test_installing_again_changes_nothing_and_spares_an_official_host(
     official.write_bytes(b"\x7fELF\xff\xfe")
     before = {path: path.stat().st_mtime_ns for path in home.rglob("pulumi-resource-aws")}
 
-    install(bin_directory / "pulumi", home, loaded_python())
+    install(bin_directory / "pulumi", home, loaded_python(), choice=STANDIN)
 
     assert official.read_bytes() == b"\x7fELF\xff\xfe"
     assert before
@@ -233,14 +233,14 @@ def test_two_checkouts_that_install_at_once_each_get_their_own_provider(tmp_path
 
     def engine(command: list[str], *, env: dict[str, str], **_: object) -> subprocess.CompletedProcess[str]:
         for other in (others.pop() for _ in tuple(others)):  # before it copies the file
-            install(tmp_path / "pulumi", homes[other], tmp_path / other / "bin" / "python")
+            install(tmp_path / "pulumi", homes[other], tmp_path / other / "bin" / "python", choice=STANDIN)
         installed = Path(env["PULUMI_HOME"], "plugins", "resource-aws-v7.0.0", "pulumi-resource-aws")
         installed.parent.mkdir(parents=True)
         shutil.copy(command[-1], installed)
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(subprocess, "run", engine)
-    install(tmp_path / "pulumi", homes["a"], tmp_path / "a" / "bin" / "python")
+    install(tmp_path / "pulumi", homes["a"], tmp_path / "a" / "bin" / "python", choice=STANDIN)
     for name, home in homes.items():
         (provider,) = home.rglob("pulumi-resource-aws")
         assert f"exec {tmp_path}/{name}/bin/python" in provider.read_text(encoding="utf-8")
