@@ -55,20 +55,20 @@ def install(engine: Path, home: Path, python: Path, *, choice: str | None = None
     interpreter = Path(os.path.abspath(python))
     host = engine.parent / _LANGUAGE_HOST
     if not host.exists() or _is_ours(host):
-        _write(host, _wrapper("the sandbox's language host", _ours("language_host", interpreter)))
+        _write(host, wrapper("the sandbox's language host", f"{__package__}.language_host", interpreter))
     version = _installed_sdk(interpreter)
     installed = _plugin(home, version)
     if installed.exists() and not _is_ours(installed):
         raise InstallError(f"{installed} is not the sandbox's provider: set another PULUMI_HOME for the sandbox")
-    text = _provider(choice or os.environ.get(CHOICE) or STANDIN, engine, version, interpreter)
+    text = _provider(choice or os.environ.get(CHOICE) or STANDIN, engine, home, version, interpreter)
     if _is_whole(installed):
         _write(installed, text)
         return
     # A folder of this run alone: another checkout may install its own at the same time.
     with tempfile.TemporaryDirectory() as folder:
-        wrapper = Path(folder, PLUGIN)
-        _write(wrapper, text)
-        done = _install(engine, home, version, "--reinstall", "--file", str(wrapper), capture_output=True)
+        file = Path(folder, PLUGIN)
+        _write(file, text)
+        done = _install(engine, home, version, "--reinstall", "--file", str(file), capture_output=True)
     if done.returncode or not installed.exists():
         raise InstallError(f"the engine did not install the provider {version}: {(done.stderr or done.stdout).strip()}")
 
@@ -79,11 +79,11 @@ def installed_provider(home: Path) -> str:
     return found[0].read_text(encoding="utf-8").splitlines()[2].removeprefix("# ") if found else ""
 
 
-def _provider(choice: str, engine: Path, version: str, python: Path) -> str:
+def _provider(choice: str, engine: Path, home: Path, version: str, python: Path) -> str:
     """The wrapper of the chosen provider."""
     if choice == STANDIN:
-        return _wrapper("the sandbox's stand-in", _ours("provider.__main__", python))
-    program = _official(engine, version) if choice == OFFICIAL else Path(os.path.abspath(choice))
+        return wrapper("the sandbox's stand-in", f"{__package__}.provider.__main__", python)
+    program = _official(engine, _users_home(home), version) if choice == OFFICIAL else Path(os.path.abspath(choice))
     if not (program.is_file() and os.access(program, os.X_OK)):
         hint = f"{_TYPED}={STANDIN}, {_TYPED}={OFFICIAL}, or {_TYPED}=PATH of a program"
         raise InstallError(f"there is no AWS provider to run at {program}", hint)
@@ -92,9 +92,8 @@ def _provider(choice: str, engine: Path, version: str, python: Path) -> str:
     return _wrapper(what, _OTHER.format(program=shlex.quote(str(program)), missing=shlex.quote(missing)))
 
 
-def _official(engine: Path, version: str) -> Path:
-    """Pulumi's own plug-in among the user's; the engine downloads it where it is not there."""
-    home = _users_home()
+def _official(engine: Path, home: Path, version: str) -> Path:
+    """Pulumi's own plug-in in the user's PULUMI_HOME; the engine downloads it where it is not there."""
     program = _plugin(home, version)
     if _is_whole(program):
         return program
@@ -117,10 +116,10 @@ def _official(engine: Path, version: str) -> Path:
     return program
 
 
-def _users_home() -> Path:
-    """The user's own PULUMI_HOME, also in a shell that uses a sandbox."""
+def _users_home(sandboxs: Path) -> Path:
+    """The user's own PULUMI_HOME, also in a shell where it names that of a sandbox."""
     named = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
-    return Path.home() / ".pulumi" if installed_provider(named) else named
+    return Path.home() / ".pulumi" if named == sandboxs or installed_provider(named) else named
 
 
 def _plugin(home: Path, version: str) -> Path:
@@ -141,9 +140,11 @@ def _install(engine: Path, home: Path, version: str, *options: str, **streams: A
         return subprocess.run(command, env=os.environ | settings, text=True, check=False, cwd=folder, **streams)
 
 
-def _ours(module: str, python: Path) -> str:
-    module = f"{__package__}.{module}"
-    return _OURS.format(python=shlex.quote(str(python)), module=module, project=shlex.quote(str(_PROJECT)))
+def wrapper(what: str, module: str, python: Path) -> str:
+    """A program that runs a module of this checkout."""
+    return _wrapper(
+        what, _OURS.format(python=shlex.quote(str(python)), module=module, project=shlex.quote(str(_PROJECT)))
+    )
 
 
 def _wrapper(what: str, start: str) -> str:

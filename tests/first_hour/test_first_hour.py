@@ -237,8 +237,8 @@ ELSEWHERE = {
     # Sign-in needs a browser; these are other people's programs, or take what the rest has made away.
     "aws login", "aws sso login --profile clinic", "make test", "make wizard", "make clean", "make", "pulumi", "aws",
     "make recording", "pulumi up", "pulumi preview", "apk add go", "exit", "python -m wizard", ".venv/bin/eonpro-kms",
-    # Have tests of their own: tests/installed, tests/tools/documents/test_site.py.
-    "uvx eonpro-kms", "make docs",
+    # Have tests of their own: tests/installed, tests/tools/documents/test_site.py, tests/sandbox/pulumi_plugins.
+    "uvx eonpro-kms", "make docs", "make demo PROVIDER=official", "make chaos",
     ".venv/bin/eonpro-sandbox stop", "git clone <this repository> && cd eonpro-kms",
 }  # fmt: skip
 

@@ -19,11 +19,12 @@ from typing import Any
 import pytest
 import yaml
 
+from sandbox.state import SandboxPaths, load_state, stop_process
 from tests.day_two.test_ci_recipes import token
 from tests.installed import customer
 from tests.installed.workflow import Runner, gitlab_script, run
 from tests.linters.recipes import GITLAB, recipes
-from tests.onboarding.deployment import ACCOUNT, Deployment
+from tests.onboarding.deployment import ACCOUNT, Deployment, plugins
 from tests.tools.github import GitHub, github_api
 from wizard import version
 
@@ -263,6 +264,24 @@ def test_the_project_has_the_recipes_as_they_are(project: tuple[Path, dict[str, 
     assert {path.name: path.read_bytes() for path in workflows.iterdir()} == {
         f"eonpro-{name}.yml": recipe.file.read_bytes() for name, recipe in RECIPES.items()
     }
+
+
+def test_a_newer_version_is_tried_in_the_sandbox_with_pulumis_own_plugin(runner: Runner, tmp_path: Path) -> None:
+    """In the place of Pulumi's own, among the user's plug-ins, is the one of these tests."""
+    _, home = plugins()
+    shutil.copytree(home, tmp_path / ".pulumi")
+    paths = SandboxPaths(root=tmp_path / "its sandbox")
+    own = {"HOME": str(tmp_path), "EONPRO_SANDBOX_DIR": str(paths.root), "PULUMI_HOME": ""}
+    runner.environment = {**runner.environment, **own}
+    try:
+        assert runner.job(RECIPES["sandbox"], "onboarding") == 0, runner.log[-1]
+    finally:
+        if state := load_state(paths):
+            stop_process(state.pid)
+        (runner.folder / "Pulumi.sandbox.yaml").unlink(missing_ok=True)
+    said = r"Pulumi's AWS plug-in: Pulumi's own 7\.[\d.]+, " + re.escape(f"{tmp_path}/.pulumi/plugins")
+    assert re.search(said, "".join(runner.log))
+    assert set(runner.not_executed) < NOT_EXECUTED
 
 
 def test_a_pull_request_is_told_what_it_would_change_and_what_that_costs(

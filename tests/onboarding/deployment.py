@@ -53,7 +53,7 @@ ACCESS_LOG_BUCKET = f"eonpro-access-logs-{ACCOUNT}-us-east-1-an"
 _FOR_PHI = "EONPRO PHI encryption key for HIPAA compliance"
 _FOR_LOGS = "EONPRO audit log encryption key, not for PHI"
 
-TIMEOUT_SECONDS = 60.0
+TIMEOUT_SECONDS = 240.0
 """For one command: a busy machine is no failure, a command that never ends is."""
 
 _DRY = "DryRun-"

@@ -1,19 +1,14 @@
-"""Runs whose AWS plug-in alone is killed, as the OOM killer does, while AWS carries out what it was asked for.
+"""Runs whose AWS plug-in is killed alone, as the OOM killer does, while AWS carries a call out; and refused calls.
 
-Touches deployments of its own. The moment of each end is a call that arrived and is held up, never a time.
+Touches deployments of its own.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 
-from tests.chaos.processes import kill_plugin
+from tests.onboarding.convergence import call_refused, converges, plugin_killed
 from tests.onboarding.deployment import Deployment, until
-
-PATIENCE_SECONDS = 240.0
-"""For a run that starts the engine six times, on a busy machine."""
 
 ONCE = (
     *("iam:CreateOpenIDConnectProvider", "iam:CreateRole", "kms:CreateKey", "kms:CreateAlias", "iam:CreatePolicy"),
@@ -30,37 +25,8 @@ AGAIN = (
 """What is the same when it is done twice."""
 
 
-def plugin_killed(deployment: Deployment, target: str, call: str, *, log: str, times: int = 1) -> str:
-    """A run whose plug-in is killed when the call has arrived; AWS carries it out. What the run printed."""
-    service, _, operation = call.partition(":")
-    deployment.forget_calls()
-    deployment.fault(service=service, operation=operation, kind="hang", times=times)
-    running = deployment.start(target, log=log)
-    until(lambda: deployment.calls()[call] >= times, running, what=call)
-    assert kill_plugin(running.process.pid)
-    deployment.no_more_faults()
-    assert running.process.wait(PATIENCE_SECONDS) == 4, running.output
-    return running.output
-
-
-def converges(deployment: Deployment, target: str) -> None:
-    """Type the same command again: one of everything, all of it the stack's, and nothing left to change."""
-    again = deployment.start(target, log="again")
-    assert again.process.wait(PATIENCE_SECONDS) == 0, again.output
-    made = deployment.inventory()
-    assert len(deployment.keys()) == 1 and len(deployment.log_keys()) == 1 and len(deployment.all_keys()) == 2
-    assert deployment.outputs()["keyArn"] == deployment.keys()[0]
-    for kind in ("buckets", "roles", "policies", "topics", "trails", "aliases", "rules", "alarms", "providers"):
-        assert [name for name, count in Counter(map(str, made[kind])).items() if count > 1] == [], kind
-    settings = (deployment.folder / "Pulumi.production.yaml").read_text()
-    assert "adopted" not in settings and "keptAsFound" not in settings and "vercelOidcProviderArn" not in settings
-    unchanged = ("--expect-no-changes", "--policy-pack", "guardrails")
-    deployment.pulumi("preview", "--stack", "production", *unchanged, timeout=PATIENCE_SECONDS)
-    assert not deployment.state().get("pending_operations")
-
-
 def test_the_same_command_goes_on_after_the_plugin_was_killed_while_aws_made_the_alias(deployment: Deployment):
-    printed = plugin_killed(deployment, "vercel", "kms:CreateAlias", log="run", times=2)
+    printed = plugin_killed(deployment, "vercel", "kms:CreateAlias", times=2)
     assert "is killed" not in printed
     converges(deployment, "vercel")
 
@@ -88,7 +54,7 @@ def test_the_same_command_goes_on_after_the_plugin_was_killed_twice(
     ],
 )
 def test_the_same_command_goes_on_with_the_other_targets_too(deployment: Deployment, target: str, call: str) -> None:
-    plugin_killed(deployment, target, call, log="run")
+    plugin_killed(deployment, target, call)
     converges(deployment, target)
     if target == "multi-region":
         assert len(deployment.all_keys("us-west-2")) == 1
@@ -98,7 +64,7 @@ def test_the_same_command_goes_on_with_the_other_targets_too(deployment: Deploym
 @pytest.mark.onboarded("vercel")
 def test_a_stack_that_was_set_up_goes_on_with_what_was_made_for_another_target(deployment: Deployment) -> None:
     before = deployment.stored_key_versions()
-    plugin_killed(deployment, "ecs", "iam:CreateRole", log="run")
+    plugin_killed(deployment, "ecs", "iam:CreateRole")
     converges(deployment, "ecs")
     assert deployment.stored_key_versions() == before
 
@@ -108,7 +74,7 @@ def test_a_stack_that_was_set_up_goes_on_with_what_was_made_for_another_target(d
 def test_a_change_of_the_issuer_goes_on_with_the_provider_that_was_made(deployment: Deployment) -> None:
     """What the state has is the former issuer's provider: the new one takes its place."""
     deployment.vercel("PATCH", "/v9/projects/eonpro", {"oidcTokenConfig": {"issuerMode": "global"}})
-    plugin_killed(deployment, "vercel", "iam:CreateOpenIDConnectProvider", log="run")
+    plugin_killed(deployment, "vercel", "iam:CreateOpenIDConnectProvider")
     converges(deployment, "vercel")
     assert trusted(deployment) == ["oidc.vercel.com"]
 
@@ -119,7 +85,7 @@ def test_a_change_of_the_issuer_goes_on_after_the_whole_run_was_killed(deploymen
     deployment.vercel("PATCH", "/v9/projects/eonpro", {"oidcTokenConfig": {"issuerMode": "global"}})
     deployment.forget_calls()
     deployment.fault(service="iam", operation="CreateOpenIDConnectProvider", kind="hang", times=1)
-    running = deployment.start("vercel", log="run")
+    running = deployment.start("vercel")
     until(lambda: deployment.calls()["iam:CreateOpenIDConnectProvider"] >= 1, running, what="the provider")
     running.kill_tree()
     deployment.no_more_faults()
@@ -139,7 +105,7 @@ def trusted(deployment: Deployment) -> list[str]:
 
 @pytest.mark.thorough
 def test_a_removal_takes_what_the_state_lacks_with_it(deployment: Deployment) -> None:
-    plugin_killed(deployment, "ecs", "iam:CreateRole", log="run", times=2)
+    plugin_killed(deployment, "ecs", "iam:CreateRole", times=2)
     deployment.wizard("destroy", "--stack", "production", "--confirm", "production", "--non-interactive")
     made = deployment.inventory()
     assert [role for role in made["roles"] if role.startswith("eonpro-")] == []
@@ -149,7 +115,7 @@ def test_a_removal_takes_what_the_state_lacks_with_it(deployment: Deployment) ->
 @pytest.mark.thorough
 def test_adopt_takes_nothing_of_the_stack_for_something_that_was_found(deployment: Deployment) -> None:
     """Earlier, key, role and policy were "kept as found", and later updates changed nothing and ended with 0."""
-    plugin_killed(deployment, "vercel", "kms:CreateAlias", log="run", times=2)
+    plugin_killed(deployment, "vercel", "kms:CreateAlias", times=2)
     deployment.set_up("vercel", "--adopt")
     converges(deployment, "vercel")
     deployment.set_up("vercel", "--rotation-period-days", "180")
@@ -158,10 +124,16 @@ def test_adopt_takes_nothing_of_the_stack_for_something_that_was_found(deploymen
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("target", ["vercel", "ecs"])
 @pytest.mark.parametrize("call", [*ONCE, *AGAIN])
-def test_the_same_command_goes_on_after_the_plugin_was_killed(deployment: Deployment, target: str, call: str):
-    if (target, call) == ("ecs", "iam:CreateOpenIDConnectProvider"):
-        call = "iam:PutRolePolicy"
-    plugin_killed(deployment, target, call, log="run")
+def test_the_same_command_goes_on_after_the_plugin_was_killed(deployment: Deployment, call: str) -> None:
+    plugin_killed(deployment, "vercel", call)
+    converges(deployment, "vercel")
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("call", [*ONCE, *AGAIN])
+def test_the_same_command_goes_on_after_a_call_was_refused(deployment: Deployment, call: str) -> None:
+    """The provider records the planned values of a step that fails: by the state alone nothing is left to do."""
+    target = "vercel" if call == "iam:CreateOpenIDConnectProvider" else "ecs"
+    call_refused(deployment, target, call)
     converges(deployment, target)

@@ -6,6 +6,7 @@ Touches temporary directories and a server of its own on loopback; the engine is
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -146,6 +147,10 @@ def test_pulumis_own_is_taken_from_the_users_plugins_which_stay_as_they_are(
     monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "mine"))
     install(engine, tmp_path / "other", Path(sys.executable))
     assert installed_provider(tmp_path / "other").endswith(f", {own}")
+    # Also where its files were removed.
+    shutil.rmtree(tmp_path / "mine")
+    install(engine, tmp_path / "mine", Path(sys.executable))
+    assert installed_provider(tmp_path / "mine").endswith(f", {own}")
     assert own.stat().st_mtime_ns == before
 
 
