@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.onboarding.convergence import converges
 from tests.onboarding.deployment import Deployment, RunningCommand, onboarding, until
 from tests.onboarding.small_disk import SmallDisk, small_disk
-from tests.onboarding.test_killed_plugin import converges
 
 PATIENCE_SECONDS = 500.0
 """The engine (3.259) repeats each write of its state for 26 s, and has one for each operation that is under way: for a
