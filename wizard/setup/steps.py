@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from components.settings import ImportGroup, Outputs, Settings, StoredValue, Target
+from components.settings import PROJECT, ImportGroup, Outputs, Settings, StoredValue, Target
 from wizard.account.resource_conflicts import claim_of, foreign_claim
 from wizard.core.clients import Answer, ApplicationCode, Clients, Request, Source, StatePlaces
 from wizard.core.cost.account import read_account
@@ -20,7 +20,7 @@ from wizard.core.models.account import Identity
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey
 from wizard.core.models.inputs import FILE_VARIABLE, Choice, Mark
 from wizard.core.models.stack import Progress, Step
-from wizard.core.next_command import Command, plain_name, shell, wizard
+from wizard.core.next_command import Command, chain, plain_name, shell, wizard
 from wizard.core.ports.run import (
     AwsClient,
     Engine,
@@ -38,6 +38,7 @@ from wizard.setup.importing import discovery
 from wizard.setup.importing.data_key import NONE_YET
 from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.preflight import checks, principals, services
+from wizard.targets.port import deploy_targets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,6 +254,7 @@ def check(
     assert findings.settings is not None and isinstance(interview.identity, Identity) and interview.aws is not None
     identity = (full_identity and full_identity.result()[0]) or interview.identity
     _show_findings(clients, request.stack, findings, findings.settings, identity)
+    _show_other_targets(ui, findings.settings, tuple(values["target"]))
     has_data_key = findings.stored_data_key is not None or findings.imported_data_key is not None
     ready = PreparedRun(
         stack=request.stack,
@@ -306,6 +308,21 @@ def _show_findings(
         ui.line(
             f"AWS made these for an earlier run, and its state lacks them; they are imported: {names}", mark=Mark.WARN
         )
+
+
+def _show_other_targets(ui: UserInterface, settings: Settings, named: tuple[str, ...]) -> None:
+    """The targets of the stack that this run does not name: they stay, and how each is removed."""
+    for target in deploy_targets(settings.deploy_targets):
+        if target.name not in named:
+            others = [str(name) for name in settings.deploy_targets if name != target.name]
+            ui.line(f"{target.title} stays, as it is: a run adds targets to those of the stack. To remove it:")
+            key = f"{PROJECT}:deployTargets"
+            entries = (
+                shell("pulumi", "config", "set", "--path", f"{key}[{position}]", other)
+                for position, other in enumerate(others)
+            )
+            again = wizard("setup", "--target", ",".join(others))
+            ui.verbatim(chain(shell("pulumi", "config", "rm", key), *entries, again))
 
 
 def _import_request(values: Mapping[str, Any]) -> ImportRequest:
