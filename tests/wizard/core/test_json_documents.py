@@ -104,7 +104,7 @@ STACKS = (
         fingerprint=wrapped().fingerprint,
         checks=tuple(
             StatusCheck(what=what, status=standing, detail="as told")
-            for what in ("key", "rotation", "trail", "stored data key", "vercel", "ecs", "eks")
+            for what in ("key", "rotation", "access", "trail", "stored data key", "application", "vercel", "ecs", "eks")
             for standing in HealthStatus
         ),
         status=HealthStatus.GOOD,
