@@ -70,7 +70,10 @@ def next_steps(
         return (
             push,
             *unknown,
-            Command(seen, advice="when every instance runs with the new key for reading: goes on"),
+            Command(
+                seen,
+                advice="when every instance, of every service with these tables, has the new key for reading: goes on",
+            ),
             LATER,
         )
     return (*_commands(data_keys, current=current, new=new), *_once_more(data_keys))

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from components.policies.evaluation.account import IamPolicy
+from components.policies.evaluation.statements import Request, evaluate_policies
 from components.settings import SecretStore, Settings, Target, VercelAccess
 from wizard.commands.policy import operator
 from wizard.commands.policy.operator import LONGEST_POLICY, characters, for_values, policies_of, statements_of
@@ -184,6 +186,41 @@ def test_the_boundary_is_not_the_operators_to_change() -> None:
     assert boundary not in {resource for _, resource in granted(document)}
     (kept,) = [each for each in denied(document) if each["Resource"] == boundary]
     assert {"iam:CreatePolicyVersion", "iam:SetDefaultPolicyVersion", "iam:DeletePolicy"} <= {*kept["Action"]}
+
+
+PLACE = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/eonpro/production"
+
+
+@pytest.mark.parametrize(
+    ("name", "is_written_again"),
+    [
+        ("AWS_REGION", True),
+        ("ENCRYPTED_PHI_KEYS_FOR_READING", True),
+        ("ENCRYPTED_PHI_KEY_CHECK_VALUE", True),
+        ("backup", True),
+        ("restore-drill", True),
+        ("ENCRYPTED_PHI_KEY", False),
+        ("ENCRYPTED_PHI_HASH_KEY", False),
+        ("data-keys/0123456789abcdef", False),
+        ("hash-keys/0123456789abcdef", False),
+        ("claim", False),
+    ],
+)
+def test_a_stored_key_is_only_created_and_a_variable_beside_it_is_written_again(
+    name: str, is_written_again: bool
+) -> None:
+    optional = {"hash_key": "yes", "keys_for_reading": "yes", "key_check_value": "yes"}
+    statements = each_statement(asked(target="ecs", **optional))
+    documents = (IamPolicy(name="operator", document={"Version": "2012-10-17", "Statement": statements}),)
+
+    def may(action: str, **context: tuple[str, ...]) -> bool:
+        sent = {f"ssm:{key}": value for key, value in context.items()}
+        request = Request(action=action, resource=f"{PLACE}/{name}", context=sent)
+        return evaluate_policies(documents, request).is_allowed
+
+    assert may("ssm:PutParameter", overwrite=("false",)) and may("ssm:PutParameter", overwrite=())
+    assert may("ssm:PutParameter", overwrite=("true",)) is is_written_again
+    assert not may("ssm:DeleteParameter") and not may("ssm:DeleteParameters")
 
 
 @pytest.mark.parametrize("changes", [{}, {"target": "ecs"}, {"vercel_access": "user"}, EVERYTHING])
