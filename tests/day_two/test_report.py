@@ -42,6 +42,8 @@ def created(on_vercel: Deployment) -> CreatedReport:
     on_vercel.forget_calls()
     ended = on_vercel.wizard("report", "--json")
     changes, calls = dict(on_vercel.changes()), set(on_vercel.calls())
+    # CloudWatch signs its requests as `monitoring`.
+    calls |= {call.replace("monitoring:", "cloudwatch:") for call in calls}
     folder = on_vercel.folder / ended.document["files"]["folder"]
     return CreatedReport(deployment=on_vercel, folder=folder, document=ended.document, changes=changes, calls=calls)
 

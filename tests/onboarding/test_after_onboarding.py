@@ -198,7 +198,7 @@ def test_the_wizards_own_update_is_refused_by_the_guardrails(onboarded: Deployme
     contract.write_text(text.replace("DELETION_WINDOW_DAYS = 30", "DELETION_WINDOW_DAYS = 7"))
     onboarded.forget_calls()
     refused = onboarded.set_up("vercel", folder=folder, expect=5)
-    assert "its deletionWindowInDays is 7, and has to be 30" in refused.output
+    assert "its deletionWindowInDays is 7, wanted 30" in refused.output
     assert onboarded.changes() == {}
 
 
