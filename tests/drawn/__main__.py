@@ -21,8 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sandbox.pulumi_plugins.install import STANDIN, install
 from tests.onboarding import deployment as deployments
-from tests.onboarding.deployment import ACCOUNT, CALLER, Deployment, forked, running_deployment
+from tests.onboarding.deployment import ACCOUNT, CALLER, Deployment, forked, plugins, running_deployment
+from tests.onboarding.loaded import loaded_python
 from tests.recordings.stacks import given
 from wizard.core.errors import SetupError
 from wizard.core.models.account import Identity
@@ -31,7 +33,6 @@ from wizard.inputs import answers
 from wizard.inputs.registry import INPUTS
 from wizard.targets.port import all_targets
 
-STAND_IN = "standin"
 COLLEAGUE = f"arn:aws:iam::{ACCOUNT}:user/security-officer"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/portal"
 BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/Boundary"
@@ -220,9 +221,8 @@ def lived(cloud: Deployment, values: Values, changes: Values) -> Result:
 def under(provider: str, template: Deployment, root: Path) -> Iterator[Deployment]:
     """A deployment with an empty cloud, whose engine has this AWS provider."""
     with forked(template, root) as cloud:
-        if provider != STAND_IN:
-            [plugin] = Path(cloud.environment["PULUMI_HOME"]).glob("plugins/resource-aws-v*/pulumi-resource-aws")
-            plugin.write_text(f'#!/bin/sh\nexec "{Path(provider).absolute()}" "$@"\n', encoding="utf-8")
+        engine, _ = plugins()
+        install(engine, Path(cloud.environment["PULUMI_HOME"]), loaded_python(), choice=provider)
         yield cloud
 
 
@@ -231,7 +231,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=4)
     parser.add_argument("--only", type=int, help="the number of one drawn file")
-    parser.add_argument("--provider", action="append", default=[], help="a program to compare the stand-in with")
+    parser.add_argument(
+        "--provider", action="append", default=[], help="official, or a program: what the stand-in is compared with"
+    )
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     # The real provider waits for AWS, and a machine may be busy.
@@ -245,14 +247,14 @@ def main() -> int:
         key, changes = changed(values, chance)
         print(f"{number:3} {json.dumps(values)} then {key} {json.dumps(changes[key])}", flush=True)
         results = {}
-        for provider in (STAND_IN, *options.provider):
+        for provider in (STANDIN, *options.provider):
             with tempfile.TemporaryDirectory() as folder, under(provider, template, Path(folder, "run")) as cloud:
                 results[provider] = lived(cloud, values, changes)
             result = results[provider]
             print(
                 f"{number:3} {Path(provider).name:8.8} {result.seconds:4.0f} s {result.words} {result.said}", flush=True
             )
-        first = results[STAND_IN]
+        first = results[STANDIN]
         for provider, result in results.items():
             different = [each for each in first.recorded if first.recorded[each] != result.recorded.get(each)]
             if any(result.codes.values()) or result.codes != first.codes or different:
