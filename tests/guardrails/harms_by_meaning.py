@@ -43,7 +43,7 @@ def _more(name: str, after: str, **more: Any) -> Harm:
 
 
 _DELETION, _SHORT = "Deny deletion of the key", "Deny a short waiting period of a deletion"
-_USED, _DISABLED = "Deny deletion of a key in use", "Deny disabling of a key in use"
+_DISABLED = "Deny disabling of a key in use"
 _EXCLUSIVE = "Deny use of the key to all but EONPRO"
 _EVIL = 'Condition={"StringNotLike": {"aws:PrincipalArn": "*:role/evil"}}'
 _BUCKET: dict[str, Any] = {"type_": "BucketPolicy", "resource": "audit-trail", "rule": "trail-bucket-tls"}
