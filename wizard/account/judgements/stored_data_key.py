@@ -26,11 +26,12 @@ from wizard.targets.port import DeployTarget, deploy_targets
 
 codes.declare(
     "stored-key-missing data-key-not-created stored-key-tag-changed stored-key-malformed stored-key-replaced"
-    " stored-key-of-another-kms-key stored-key-overwritten",
+    " stored-key-of-another-kms-key",
     after="target-missing",
 )
 codes.declare("data-key-wrong-length unwrap-failed data-key-version-lost", after="stored-key-replica-differs")
 codes.declare("key-check-value-differs", after="unwrap-failed")
+codes.declare("stored-key-overwritten", after="data-key-version-lost")
 codes.declare("access-denied proof-failed", after="task-definition-behind")
 codes.implies("stored-key-of-another-kms-key", codes.UNPROVEN)
 # Without a data key at hand only the permission is asked: a denial has a cause of its own.
