@@ -131,8 +131,8 @@ def run(request: Request, clients: Clients) -> Result:
         raise failure
     if is_whole:
         ui.section("What was otherwise than in the sandbox", NOT_RECORDED)
-    for line in told:
-        ui.line(line)
+        for line in told or ("nothing",):
+            ui.line(line)
     code = int(any(each["exitCode"] for each in done))
     return code, {**json_documents.head("rehearsal", ok=not code), "file": str(file), **page}
 
