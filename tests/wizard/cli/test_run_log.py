@@ -218,7 +218,7 @@ def emit(parsed: dict[str, Any], *, status: int) -> None:
     client = session.create_client("sts", "eu-central-1", aws_access_key_id="a", aws_secret_access_key="b")
     client.meta.events.register_first(
         "before-call.sts.GetCallerIdentity",
-        lambda **_: (AWSResponse("https://sts", status, {}, None), parsed),
+        lambda **_: (AWSResponse("https://sts", status, {}, None), {"Account": "123456789012", **parsed}),
     )
     client.get_caller_identity()
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from components.settings.stored_values import DATA_KEY_VARIABLE, HASH_KEY_VARIABLE
 from wizard.core.errors import UsageError
 from wizard.core.next_command import Result, wizard
 from wizard.inputs.registry import OPTIONAL_KEYS
@@ -98,6 +97,7 @@ class RotateOptions:
         )
 
     def run(self, request: Request, clients: Clients) -> Result:
+        from components.settings import DATA_KEY_VARIABLE, HASH_KEY_VARIABLE
         from wizard.commands.rotate import data_key, key, reencrypt, result
 
         actions = {
