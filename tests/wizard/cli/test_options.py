@@ -105,7 +105,18 @@ def test_no_value_of_a_secret_is_taken_on_a_command_line() -> None:
 def test_a_command_that_only_reads_changes_nothing() -> None:
     changing = {command.name for command in TABLE if command.changes}
     assert changing.isdisjoint((*READ_ONLY, "preview", "init"))
-    assert {"setup", "destroy", "push", "rotate", "restore", "adopt", "backup", "access-key", "documents"} == changing
+    assert {
+        "setup",
+        "rehearsal",
+        "destroy",
+        "push",
+        "rotate",
+        "restore",
+        "adopt",
+        "backup",
+        "access-key",
+        "documents",
+    } == changing
 
 
 def test_each_command_has_its_schema_and_no_schema_is_left_out() -> None:

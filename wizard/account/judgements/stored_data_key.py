@@ -218,7 +218,7 @@ def _overwritten(name: str, overwrites: int, command: Command) -> Notice:
         what=f"somebody else has written to {name}, at least {times}; its value is right again",
         why="who can overwrite it can end it: a hundred values later the store's history has nothing else either",
         command=command,
-        advice="checks it, and records that; who wrote it: aws cloudtrail lookup-events",
+        advice="checks it, and records that; the audit trail has who wrote it (PutParameter, PutSecretValue)",
     )
 
 

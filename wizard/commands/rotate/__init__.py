@@ -65,8 +65,8 @@ class RotateOptions:
         parser.add_argument(
             "--application",
             choices=("deployed", "stopped"),
-            help="with --data-key, --hash-key: every instance runs with the new key for reading (`deployed`), or none "
-            "runs (`stopped`); where that is not seen from here",
+            metavar="STATE",
+            help="deployed: every instance reads the new key; or stopped",
         )
         parser.add_argument("--promote", metavar="FINGERPRINT", help="make the new key the current one")
         parser.add_argument(
@@ -75,12 +75,12 @@ class RotateOptions:
             action="append",
             metavar="FILE",
             default=[],
-            help="with --promote: what `phi reencrypt --json` (or `phi index`) printed; for each table",
+            help="the document of `phi reencrypt` or `phi index`, a table",
         )
         parser.add_argument(
             "--no-hash-columns",
             action="store_true",
-            help="with --promote: no table has search hashes (emailHash, dobHash) under the former data key",
+            help="no table has search hashes under the former key",
         )
         parser.add_argument(
             "--scanned",
@@ -88,16 +88,16 @@ class RotateOptions:
             action="append",
             metavar="FILE",
             default=[],
-            help="with --promote: what `phi scan --rows 0 --json` printed; for each database",
+            help="the document of `phi scan --rows 0`, for a database",
         )
         parser.add_argument(
             "--no-records",
             action="store_true",
-            help="with --promote: no database has records under the former data key",
+            help="no database has records under the former key",
         )
 
     def run(self, request: Request, clients: Clients) -> Result:
-        from components.settings import DATA_KEY_VARIABLE, HASH_KEY_VARIABLE
+        from components.settings import stored_values
         from wizard.commands.rotate import data_key, key, reencrypt, result
 
         actions = {
@@ -121,7 +121,7 @@ class RotateOptions:
             done = reencrypt.reencrypt(request, clients, self.reencrypt)
             return result.finish(clients.ui, done)
         if self.data_key or self.hash_key:
-            variable = HASH_KEY_VARIABLE if self.hash_key else DATA_KEY_VARIABLE
+            variable = stored_values.HASH_KEY_VARIABLE if self.hash_key else stored_values.DATA_KEY_VARIABLE
             made = data_key.make_new(request, clients, variable=variable, application=self.application)
             return result.finish(clients.ui, made)
         done = data_key.promote(
