@@ -353,6 +353,8 @@ def test_whoever_may_not_reencrypt_is_told_what_gives_it_and_takes_it_away(life:
 @pytest.mark.thorough
 def test_a_promotion_that_is_killed_in_the_middle_is_finished_by_the_same_command(life: Deployment) -> None:
     new = life.wizard("rotate", "--data-key", *SURE[:2], "--json").document["fingerprint"]
+    # The application reads both from here on.
+    life.wizard("push", "--redeploy", "--yes")
     held = life.parameters()[STORED_KEY]
     life.fault(service="ssm", operation="PutParameter", kind="hang", seconds=30)
     running = RunningCommand(
