@@ -77,7 +77,6 @@ class Watch:
 
 
 def _step(metadata: Any) -> Step:
-    changed = tuple(sorted(metadata.detailed_diff or metadata.diffs or ()))
     op = getattr(metadata.op, "value", metadata.op)
     if op == "delete" and metadata.old is not None and metadata.old.retain_on_delete:
         # It only leaves the state.
@@ -87,8 +86,14 @@ def _step(metadata: Any) -> Step:
         op=str(op),
         type=metadata.type,
         name=metadata.urn.rsplit("::", 1)[-1],
-        changed=changed,
+        changed=_changed(metadata),
     )
+
+
+def _changed(metadata: Any) -> tuple[str, ...]:
+    """The names of the properties that differ, without `tagsAll`, in which the AWS provider repeats `tags`."""
+    names = sorted(metadata.detailed_diff or metadata.diffs or ())
+    return tuple(name for name in names if not name.startswith(("tagsAll", "__")))
 
 
 def plain(text: str) -> str:
@@ -132,13 +137,12 @@ class Comparison:
 
 
 def _drift(metadata: Any, kind: DriftKind) -> Drift:
-    properties = tuple(sorted(metadata.detailed_diff or metadata.diffs or ()))
     return Drift(
         urn=metadata.urn,
         type=metadata.type,
         name=metadata.urn.rsplit("::", 1)[-1],
         kind=kind,
-        properties=() if kind in (DriftKind.GONE, DriftKind.UNKNOWN) else properties,
+        properties=() if kind in (DriftKind.GONE, DriftKind.UNKNOWN) else _changed(metadata),
     )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from tests.recordings import stacks as recordings
 from wizard.core.models.stack import Drift, DriftKind
 from wizard.pulumi_engine.events import Comparison
 
@@ -58,6 +61,32 @@ def test_what_the_state_does_not_have_is_unknown_to_it():
 def test_a_replacement_is_one_drift_of_one_resource():
     steps = (event(op, "role", diffs=["name"]) for op in ("create-replacement", "replace", "delete-replaced"))
     assert compared(event("refresh", "role"), *steps) == [("role", DriftKind.UNAPPLIED, ("name",))]
+
+
+def test_the_drift_that_the_real_provider_tells_of_an_account_is_what_was_done_to_it():
+    """A recorded preview of the stack of `examples/vercel.yaml`, after eight changes of its account."""
+    told = json.loads((Path(recordings.__file__).with_name("drift.json")).read_text())
+    events = (
+        event(
+            each["op"],
+            each["urn"].rpartition("::")[2],
+            type_=each["type"],
+            new=AN_OBJECT if each["is_there"] else None,
+            diffs=each.get("diffs"),
+            detailed_diff=each.get("detailed_diff"),
+        )
+        for each in told
+    )
+
+    assert sorted(compared(*events)) == [
+        ("alerts-denied-use", DriftKind.CHANGED, ("actionsEnabled",)),
+        ("alerts-key-changes", DriftKind.CHANGED, ("description", "eventPattern")),
+        ("alerts-trail-changes", DriftKind.GONE, ()),
+        ("app-principal", DriftKind.CHANGED, ("tags.Owner",)),
+        ("audit-trail-access", DriftKind.CHANGED, ("versioningConfiguration.status",)),
+        ("phi-key", DriftKind.CHANGED, ("enableKeyRotation", "policy")),
+        ("phi-key", DriftKind.GONE, ()),
+    ]
 
 
 def test_components_and_the_engines_own_are_no_resources():

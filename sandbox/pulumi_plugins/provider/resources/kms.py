@@ -150,11 +150,11 @@ class Key(base.ResourceType):
         status = none_if_missing(
             lambda: region.kms.get_key_rotation_status(KeyId=key_id), "UnsupportedOperationException"
         )
+        # The period of a key that is not rotated is not read, and an emulator may not return it: it stays as it was.
+        period = known.get("rotationPeriodInDays")
         if not status or not status["KeyRotationEnabled"]:
-            return {"enableKeyRotation": False}
-        # An emulator may not return the period: then the state keeps the input.
-        period = status.get("RotationPeriodInDays", known.get("rotationPeriodInDays"))
-        return {"enableKeyRotation": True, "rotationPeriodInDays": period}
+            return {"enableKeyRotation": False, "rotationPeriodInDays": period}
+        return {"enableKeyRotation": True, "rotationPeriodInDays": status.get("RotationPeriodInDays", period)}
 
 
 class ReplicaKey(Key):
