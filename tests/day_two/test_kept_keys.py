@@ -150,3 +150,15 @@ def test_the_data_key_comes_back_when_nothing_but_junk_is_left_of_it_in_the_stor
         name: before[name] for name in (STORED_KEY, version)
     }
     assert life.deployed() == deployed and findings(life) == {}
+
+
+@pytest.mark.thorough
+@pytest.mark.onboarded("multi-region")
+def test_another_region_brings_the_data_key_back(deployment: Deployment) -> None:
+    before, version = deployment.parameters(), entry(deployment)
+    for name in (STORED_KEY, version):
+        overwrite(deployment, name, *(f"junk {number}" for number in range(MORE_THAN_THE_HISTORY)))
+    told = findings(deployment)
+    assert f"restore --stack production --version sha256:{version[len(VERSIONS) :]}" in told["stored-key-malformed"]
+    typed(deployment, told["stored-key-malformed"])
+    assert findings(deployment) == {} and deployment.parameters() == before
