@@ -104,6 +104,8 @@ def _statement(element: Any) -> Statement:
         raise DocumentError(f"has the unknown element {unknown[0]!r} in a statement")
     if element.get("Effect") not in ("Allow", "Deny"):
         raise DocumentError("has a statement whose Effect is neither Allow nor Deny")
+    if "Action" not in element and "NotAction" not in element:
+        raise DocumentError("has a statement without an Action")
     return Statement(
         sid=str(element.get("Sid") or ""),
         effect=element["Effect"],

@@ -13,7 +13,6 @@ import importlib.abc
 import importlib.util
 import json
 import random
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -181,40 +180,62 @@ DEFAULTS: Mapping[str, Any] = {
 }
 
 
-def says(text: str) -> dict[str, set[str]]:
-    """What a policy document allows and denies, a line for each principal, action, resource with all conditions."""
+Line = tuple[tuple[str, str, str, str], dict[tuple[str, str], frozenset[str]]]
+"""Principal, action, resource and the elements that invert; the values of each condition."""
+
+
+def says(text: str) -> dict[str, list[Line]]:
+    """What a policy document allows and denies, a line for each principal, action and resource."""
 
     def several(value: Any) -> list[Any]:
         return value if isinstance(value, list) else [value]
 
-    found: dict[str, set[str]] = {"Allow": set(), "Deny": set()}
+    found: dict[str, list[Line]] = {"Allow": [], "Deny": []}
     for each in several(json.loads(text)["Statement"]):
         principal = each.get("Principal", "")
-        who = (
-            [f"{kind} {name}" for kind, names in principal.items() for name in several(names)]
-            if isinstance(principal, dict)
-            else [f"AWS {principal}"]
-        )
-        where = json.dumps(
-            {
-                operator: {key: sorted(map(str, several(values))) for key, values in keys.items()}
-                for operator, keys in each.get("Condition", {}).items()
-            },
-            sort_keys=True,
-        )
-        rest = {name: each[name] for name in each if name.startswith("Not")}
-        for line in product(who, several(each["Action"]), several(each.get("Resource", ""))):
-            found[each["Effect"]].add(" | ".join((*line, where, json.dumps(rest))))
+        named = principal if isinstance(principal, dict) else {"AWS": principal}
+        who = [f"{kind} {name}" for kind, names in named.items() for name in several(names)]
+        where = {
+            (operator, key): frozenset(map(str, several(values)))
+            for operator, keys in each.get("Condition", {}).items()
+            for key, values in keys.items()
+        }
+        rest = json.dumps({name: each[name] for name in each if name.startswith("Not")})
+        for line in product(who, several(each["Action"]), several(each.get("Resource", "")), [rest]):
+            found[each["Effect"]].append((line, where))
     return found
 
 
-_DAYS = re.compile(r'(?<="NumericLessThan": \{"kms:TrailingDaysWithoutKeyUsage": \[")[0-9]+')
+def gives_no_more(line: Line, before: list[Line]) -> bool:
+    """Whether an Allow was there before, or one of the whole service, with no more conditions and no fewer values."""
+    who, action, *on = line[0]
+    service = f"{action.partition(':')[0]}:*"
+    return any(
+        what in ((who, action, *on), (who, service, *on))
+        and all(line[1].get(test, frozenset("?")) <= values for test, values in where.items())
+        for what, where in before
+    )
 
 
-def reaches(line: str, other: str) -> bool:
-    """Whether a denial says what another one says, or for more days of use."""
-    days, least = (float((_DAYS.findall(each) or [0])[0]) for each in (line, other))
-    return _DAYS.sub("", line) == _DAYS.sub("", other) and days >= least
+_DAYS, _BUT = ("NumericLessThan", "kms:TrailingDaysWithoutKeyUsage"), ("ArnNotEquals", "aws:PrincipalArn")
+_BY_NOBODY = ("kms:ScheduleKeyDeletion", "kms:DisableKey")
+"""What may be denied to those, too, whom the settings exempt: the key stays."""
+
+
+def denies_no_less(line: Line, after: list[Line]) -> bool:
+    """Whether a Deny is still there, as it was, for more days of use, or without an exemption that can be missed."""
+    what, where = line
+    days = [max(map(float, values)) for test, values in where.items() if test == _DAYS]
+    rest = {test: values for test, values in where.items() if test != _DAYS}
+    return any(
+        what == other
+        and (
+            rest == (others := {test: values for test, values in conditions.items() if test != _DAYS})
+            or (what[1] in _BY_NOBODY and others == {test: rest[test] for test in rest if test != _BUT})
+        )
+        and days <= [max(map(float, values)) for test, values in conditions.items() if test == _DAYS]
+        for other, conditions in after
+    )
 
 
 def leaves(value: Any, path: str = "") -> set[str]:
@@ -244,9 +265,9 @@ def gives_more(resource: Resource, before: Resource) -> str:
         if value == was:
             continue
         if name in ("policy", "assumeRolePolicy"):
-            denied = says(value)["Deny"]
-            is_more = not says(value)["Allow"] <= says(was)["Allow"] or not all(
-                any(reaches(each, line) for each in denied) for line in says(was)["Deny"]
+            new_lines, old_lines = says(value), says(was)
+            is_more = not all(gives_no_more(line, old_lines["Allow"]) for line in new_lines["Allow"]) or not all(
+                denies_no_less(line, new_lines["Deny"]) for line in old_lines["Deny"]
             )
         elif name == "eventPattern":
             is_more = not leaves(json.loads(was)) <= leaves(json.loads(value))
