@@ -81,7 +81,7 @@ class Control:
             case "PUT", "resource-control-policies":
                 put_resource_control_policies(json.loads(body)["policies"])
             case "POST", "logs":
-                answer = {"objects": deliver_logs(int(json.loads(body)["hours"]))}
+                answer = {"trails": deliver_logs(int(json.loads(body)["hours"]))}
             case "GET", "messages":
                 answer = {"messages": sent_messages()}
             case "GET", "task-credentials":

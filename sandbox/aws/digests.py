@@ -44,18 +44,32 @@ def public_key() -> tuple[str, bytes]:
 
 
 def delivered(
-    *, bucket: str, prefix: str, trail_arn: str, region: str, until: datetime, hours: int
+    *,
+    bucket: str,
+    prefix: str,
+    trail_arn: str,
+    region: str,
+    until: datetime,
+    hours: int,
+    after: DeliveredObject | None = None,
 ) -> Iterator[DeliveredObject]:
-    """A log file and a digest for each of the hours that end at `until`, the oldest first; the first begins the chain.
+    """A log file and a digest for each of the hours that end at `until`, the oldest first.
 
+    The first follows the digest `after`, and hours up to its end are left out; without one it begins the chain.
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-validation-digest-file-structure.html
     """
     trail = parse_arn(trail_arn)
     home, account, name = trail.region, trail.account, trail.resource
     root = f"{prefix}/AWSLogs/{account}" if prefix else f"AWSLogs/{account}"
     previous: dict[str, Any] = {"key": None, "signature": None, "sha256": None}
+    if after:
+        content = gzip.decompress(after.body)
+        previous = {"key": after.key, "signature": after.metadata["signature"], "sha256": sha256(content).hexdigest()}
+    signed_until = f"{json.loads(content)['digestEndTime']}" if after else ""
     for number in range(hours - 1, -1, -1):
         end = until.replace(minute=0, second=0, microsecond=0) - timedelta(hours=number)
+        if f"{end:%Y-%m-%dT%H:%M:%SZ}" <= signed_until:
+            continue
         day, stamp = f"{end:%Y/%m/%d}", f"{end:%Y%m%dT%H%M%SZ}"
         events = json.dumps({"Records": [{"eventTime": f"{end:%Y-%m-%dT%H:%M:%SZ}"}]}).encode()
         log = f"{root}/CloudTrail/{region}/{day}/{account}_CloudTrail_{region}_{stamp}.json.gz"

@@ -29,10 +29,10 @@ def typed(deployment: Deployment, command: str, *, expect: int | None = 0) -> Co
 
 
 def deliver_logs(deployment: Deployment, hours: int = 2) -> None:
-    """CloudTrail delivers log files and signed digests, as it has in a real account after an hour."""
+    """CloudTrail delivers log files and signed digests, as it has in a real account after an hour; once each hour."""
     url, order = f"{deployment.environment['AWS_ENDPOINT_URL']}/_sandbox/logs", json.dumps({"hours": hours}).encode()
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, order, timeout=60) as answer:
-        assert json.loads(answer.read())["objects"] > 0
+        assert json.loads(answer.read())["trails"] > 0
 
 
 def messages(deployment: Deployment) -> list[dict[str, Any]]:

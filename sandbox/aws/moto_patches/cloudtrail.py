@@ -139,8 +139,13 @@ def list_public_keys(call: Call, caller: Principal | None) -> Response:
     return json_response({"PublicKeyList": [{"Fingerprint": fingerprint, "Value": b64encode(der).decode()}]})
 
 
+_LAST_DIGEST = "last_delivered_digest"
+
+
 def deliver_logs(hours: int) -> int:
-    """Deliver the logs of the last hours for each trail that validates them; returns the number of objects.
+    """Deliver the logs of the last hours for each trail that validates them; returns the number of trails.
+
+    A later delivery goes on after the last digest, as CloudTrail does, and has nothing new within one hour.
 
     AWS delivers by itself: log files every five minutes or so, and a digest every hour. Here no time passes, and a
     trail has none until it is ordered (POST /_sandbox/logs). A log file has one event, which nothing else knows.
@@ -152,6 +157,7 @@ def deliver_logs(hours: int) -> int:
         for trail in backend.trails.values():
             if not (trail.log_validation and trail.status.is_logging):
                 continue
+            number += 1
             for each in digests.delivered(
                 bucket=trail.bucket_name,
                 prefix=trail.s3_key_prefix or "",
@@ -159,8 +165,8 @@ def deliver_logs(hours: int) -> int:
                 region=region,
                 until=datetime.now(UTC),
                 hours=hours,
+                after=vars(trail).get(_LAST_DIGEST),
             ):
-                number += 1
                 key = s3_backends[ACCOUNT]["aws"].put_object(
                     trail.bucket_name,
                     each.key,
@@ -170,6 +176,8 @@ def deliver_logs(hours: int) -> int:
                 )
                 key.set_metadata({f"x-amz-meta-{name}": value for name, value in each.metadata.items()})
                 vars(key)[keys.CONTEXT_OF_OBJECT] = {"aws:cloudtrail:arn": trail.arn}
+                if each.metadata:
+                    vars(trail)[_LAST_DIGEST] = each
     return number
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.aws.digests import delivered, public_key
+from sandbox.aws.digests import DeliveredObject, delivered, public_key
 from tests.wizard.aws.conftest import KEYS, files
 from tests.wizard.fakes.clients import ACCOUNT, BUCKET, REGION, TRAIL, trail_fact
 from wizard.aws import log_validation
@@ -115,6 +115,17 @@ def test_logs_as_they_were_signed_are_counted_with_their_hours(bucket) -> None:
         digests=HOURS,
         logs=HOURS,
     )
+
+
+def test_a_later_delivery_goes_on_after_the_last_digest() -> None:
+    bucket = Bucket()
+    bucket.put(until=NOW - timedelta(hours=2))
+    last = bucket.digests[-1]
+    body, metadata = bucket.objects[last]
+    bucket.put(hours=2, until=NOW - timedelta(hours=1), after=DeliveredObject(key=last, body=body, metadata=metadata))
+    assert (validated(bucket).digests, validated(bucket).faults) == (HOURS + 1, ())
+    bucket.put(hours=2)
+    assert validated(bucket).faults != (), "a chain that begins again"
 
 
 def deleted_log(bucket: Bucket) -> None:
