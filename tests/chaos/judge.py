@@ -59,12 +59,12 @@ class Judge:
         self.allowed["data keys"] += 0 if again else command.new_keys
         self.allowed["rotations"] += command.name == "rotate-cmk"
 
-    def ended(self, command: Command, run: Run) -> Mapping[str, Any]:
-        """A run ended: where it says that all is well, the account says so too."""
+    def ended(self, command: Command, run: Run, *, before: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+        """A run ended: where it says that all is well, the account says so too, beside what it was `before`."""
         account = self.world.account()
         self.faults += account["faults"]
         if run.code in (0, *command.done) and not run.was_killed and run.code == 0:
-            wrong = command.check(self.world, account, self.template)
+            wrong = command.check(self.world, account, before or self.template)
             self.verdict.wrong += [f"{command.name} ended with 0: {each}" for each in wrong]
         # With --debug the causes of an error are part of what was asked for.
         if "Traceback (most recent call last)" in run.output and "--debug" not in run.arguments:

@@ -104,17 +104,17 @@ def _machine(stage: Stage, verdict: Verdict) -> type[RuleBasedStateMachine]:
             if "Traceback" in str(verdict.not_converged):
                 return
             arguments = command.arguments(self.account)
-            client = {} if command.runs_engine else FAST
+            client, before = {} if command.runs_engine else FAST, self.account
             if happens is not None:
                 kind, first, second = happens
                 orders = {"kill": [first, second]} if kind == "kill" else {"seed": first, "probability": second}
                 self.judge.about_to_run(command)
                 ended = self.world.run(*arguments, orders=orders, client=stage.client(**client), typed=command.typed)
-                self.account = self.judge.ended(command, ended)
+                self.account = self.judge.ended(command, ended, before=before)
                 command = replace(command, new_keys=0)
             self.judge.about_to_run(command)
             ended = self.world.run(*arguments, client=stage.client(**client), typed=command.typed)
-            self.account = self.judge.ended(command, ended)
+            self.account = self.judge.ended(command, ended, before=before)
 
         def teardown(self) -> None:
             if hasattr(self, "judge"):
