@@ -76,6 +76,8 @@ def run(request: Request, clients: Clients) -> Result:
         ui.line(line)
     if not (request.yes or confirmation.typed(request, ui, why="Nothing has been changed so far.")):
         raise errors.Cancelled("nothing was changed", wizard("rehearsal", "--yes"))
+    file = PROJECT_FOLDER / "reports" / REHEARSAL / f"{at:%Y%m%dT%H%M%SZ}.json"
+    begin(file)
     request, quiet, step = replace(request, answers=interview.answers), _Quiet(ui), ""
     # Nothing that it does concerns the application's code.
     clients = replace(clients, ui=quiet, read_code=lambda settings: None)
@@ -123,9 +125,7 @@ def run(request: Request, clients: Clients) -> Result:
     is_whole = failure is None and not request.saved
     told = list(differences(names, json.loads(files.read_text(SANDBOX)))) if is_whole else []
     page = {"steps": done, "differences": told, "notRecorded": NOT_RECORDED}
-    file = PROJECT_FOLDER / "reports" / REHEARSAL / f"{at:%Y%m%dT%H%M%SZ}.json"
-    files.make_folder(file.parent)
-    files.create(file, json.dumps({**page, "names": names, "calls": calls}, indent=1).encode())
+    files.replace(file, json.dumps({**page, "names": names, "calls": calls}, indent=1).encode())
     ui.line(f"{file}: {len(calls)} calls, without any value", mark=Mark.OK)
     if failure:
         raise failure
@@ -135,6 +135,17 @@ def run(request: Request, clients: Clients) -> Result:
             ui.line(line)
     code = int(any(each["exitCode"] for each in done))
     return code, {**json_documents.head("rehearsal", ok=not code), "file": str(file), **page}
+
+
+def begin(file: Path) -> None:
+    """Write the file of a rehearsal that has not ended: where that fails, nothing is made that nobody hears of."""
+    try:
+        files.make_folder(file.parent)
+        files.create(file, json.dumps({"steps": []}).encode())
+    except OSError as error:
+        raise errors.SetupError(
+            f"nothing was changed: {file} cannot be written: {error}", wizard("rehearsal")
+        ) from error
 
 
 class _Quiet:

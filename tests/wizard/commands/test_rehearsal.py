@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from components.settings import ObjectLock, Settings, Target
-from wizard.commands.rehearsal import doubts, is_rehearsal
-from wizard.core.errors import PermissionDenied, Unsupported
+from wizard.commands.rehearsal import begin, doubts, is_rehearsal
+from wizard.core.errors import PermissionDenied, SetupError, Unsupported
 from wizard.core.models.access import KeyUse
 
 ACCOUNT = "123456789012"
@@ -90,3 +91,9 @@ def test_anything_more_in_the_store_is_refused(name: str) -> None:
 def test_a_key_that_was_used_or_of_which_it_is_unknown_is_refused(use: Any) -> None:
     [doubt] = doubts(settings(), PARAMETERS, use)
     assert "its key was used" in doubt
+
+
+def test_nothing_is_made_where_its_file_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "reports").write_text("a file")
+    with pytest.raises(SetupError, match="nothing was changed: .* cannot be written"):
+        begin(tmp_path / "reports" / "rehearsal" / "now.json")
