@@ -36,18 +36,19 @@ _REFERENCES = frozenset(
 _IMPORTED_USE = ("kms:Encrypt", "kms:GenerateDataKeyWithoutPlaintext")
 """What the application may do besides with a key policy that was left as it was found: neither decrypts anything."""
 
-_OF_A_BUCKET = (
+OF_A_BUCKET = (
     *(types.BUCKET_POLICY, types.PUBLIC_ACCESS_BLOCK, types.OWNERSHIP, types.VERSIONING, types.ENCRYPTION),
     *(types.LIFECYCLE, types.OBJECT_LOCK, types.BUCKET_LOGGING),
 )
 NAMED_BY: Mapping[str, str] = {
-    **dict.fromkeys((types.BUCKET, *_OF_A_BUCKET), "bucket"),
+    **dict.fromkeys((types.BUCKET, *OF_A_BUCKET), "bucket"),
     **dict.fromkeys((types.LOG_GROUP, types.ALARM), "name"),
 }
 """The types of which a stack may have others beside its own, and the property that says which one it is.
 
 None of them gives anybody access to a key, the records or the trail, or changes what the stack protects, as long as it
-is not one of the stack's own: S3 takes no policy about another bucket, and a log group and an alarm give nothing.
+is not one of the stack's own: S3 takes no policy about another bucket, and a log group and an alarm give nothing. What
+is set of a bucket is of one that the stack makes: the account has others, such as the one of Pulumi's state.
 """
 _BUCKET_NAME = re.compile(r"[a-z0-9.-]+", re.ASCII)
 """Not an ARN, which can be an access point of any bucket."""
@@ -139,22 +140,16 @@ def _not_of_the_stack(resource: Resource, settings: Settings) -> Iterator[str]:
     )
 
 
-def not_ours(resource: Resource, settings: Settings, made: Iterable[Resource] = ()) -> Iterator[str]:
-    """What is wrong with a bucket, a setting of one, a log group or an alarm that has no row: it is the stack's own.
-
-    `made`: those of the stack that its name comes from, where the name itself is not known yet.
-    """
+def not_ours(resource: Resource, settings: Settings) -> Iterator[str]:
+    """What is wrong with a bucket, a setting of one, a log group or an alarm that has no row: it is the stack's own."""
     named_by = NAMED_BY[resource.type]
-    rows = rows_of(settings)
-    own = {row.must[named_by] for row in rows.values() if NAMED_BY.get(row.type) == named_by}
-    if named_by == "bucket":
-        own |= {settings.own_bucket, settings.access_bucket, *settings.document_buckets}
     value = resource.known(named_by)
     if value is UNKNOWN:
-        for source in made:
-            if (source.type, source.name) in rows or source.type != types.BUCKET:
-                yield f"{title(resource)}: its {named_by} comes from {title(source)}, wanted a bucket of your own."
-    elif value in own or (named_by == "bucket" and value is not None and not _BUCKET_NAME.fullmatch(str(value))):
+        return
+    own = {row.must[named_by] for row in rows_of(settings).values() if NAMED_BY.get(row.type) == named_by}
+    if named_by == "bucket":
+        own |= {settings.own_bucket, settings.access_bucket, *settings.document_buckets}
+    if value in own or (named_by == "bucket" and value is not None and not _BUCKET_NAME.fullmatch(str(value))):
         names = ", ".join(sorted(map(str, own)))
         yield (
             f"{title(resource)}: its {named_by} is {value}, wanted another name than {names}: those are the "

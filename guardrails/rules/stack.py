@@ -9,7 +9,8 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from .judgement import NAMED_BY, NEEDS, document_faults, is_component, not_ours, set_it, title
+from . import types
+from .judgement import NEEDS, OF_A_BUCKET, document_faults, is_component, set_it, title
 from .patterns import key_ids
 from .resource import UNKNOWN, Resource
 from .row import Row
@@ -42,12 +43,23 @@ def required_resources(resources: Sequence[Resource]) -> Iterator[tuple[str, str
             yield from ((resource.urn, fault) for fault in _keys(resource, row, found))
             yield from ((resource.urn, fault) for fault in _kept(resource, row))
             yield from ((resource.urn, fault) for fault in _read(resource, row))
-    by_urn = {each.urn: each for each in resources}
-    for each in resources:
-        is_other = each.type in NAMED_BY and (each.type, each.name) not in rows and not is_component(each)
-        if is_other and each.known(NAMED_BY[each.type]) is UNKNOWN:
-            sources = [by_urn[urn] for urn in each.refers_to.get(NAMED_BY[each.type], ()) if urn in by_urn]
-            yield from ((each.urn, fault) for fault in not_ours(each, settings, sources))
+    others = [each for each in resources if (each.type, each.name) not in rows and not is_component(each)]
+    buckets = [each for each in others if each.type == types.BUCKET]
+    for each in others:
+        if each.type in OF_A_BUCKET:
+            yield from ((each.urn, fault) for fault in _foreign(each, buckets))
+
+
+def _foreign(setting: Resource, buckets: Sequence[Resource]) -> Iterator[str]:
+    """What is set of a bucket is of one that the stack makes beside its own."""
+    name = setting.known("bucket")
+    made = {*setting.refers_to.get("bucket", ())} & {each.urn for each in buckets}
+    if not made and (name is UNKNOWN or name not in {each.known("bucket") for each in buckets}):
+        found = "is not one that this program makes" if name is UNKNOWN else f"is {name}"
+        yield (
+            f"{title(setting)}: its bucket {found}, wanted a bucket that this stack makes beside its own: set it where "
+            "the bucket is made, for the account has buckets that are not everybody's, such as the one of the state."
+        )
 
 
 def _keys(resource: Resource, row: Row, stack: Stack) -> Iterator[str]:

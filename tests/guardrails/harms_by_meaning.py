@@ -284,6 +284,12 @@ FURTHER: tuple[Harm, ...] = (
         config={"trailBucket": "eonpro-cloudtrail-logs-{account}-us-east-1"},
     ),
     _more(
+        "the bucket of the state for another account",
+        'aws.s3.BucketPolicy("more", bucket="clinic-pulumi-state", policy=doc({"Principal": {"AWS": FOREIGN}, '
+        '"Action": "s3:GetObject", "Resource": "arn:aws:s3:::clinic-pulumi-state/*"}))',
+        rule="required-resources",
+    ),
+    _more(
         "an alarm of the team with the name of the stack's",
         'aws.cloudwatch.MetricAlarm("more", name="eonpro-denied-use", comparison_operator="GreaterThanThreshold", '
         'evaluation_periods=1, metric_name="x", namespace="x", period=60, statistic="Sum", threshold=1000000)',
@@ -444,7 +450,8 @@ HARMLESS: tuple[Harm, ...] = (
     ),
     _more(
         "its policy",
-        f'aws.s3.BucketPolicy("more", bucket="{_OWN}", policy=doc({{"Principal": {{"AWS": IAM + ":root"}}, '
+        f'_own = aws.s3.Bucket("more", bucket="{_OWN}")\n'
+        f'aws.s3.BucketPolicy("more", bucket=_own.id, policy=doc({{"Principal": {{"AWS": IAM + ":root"}}, '
         f'"Action": "s3:GetObject", "Resource": "arn:aws:s3:::{_OWN}/*"}}))',
     ),
     _more("a log group of the team", 'aws.cloudwatch.LogGroup("more", name="/team/app", retention_in_days=7)'),

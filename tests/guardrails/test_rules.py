@@ -223,7 +223,7 @@ def test_a_setting_of_a_bucket_that_is_yet_to_be_made_is_told_by_where_its_name_
     setting = resource(types.VERSIONING, "more", props, refers_to={"bucket": (made.urn,)})
     assert messages(setting) == []
     found = [text for rule in STACK_RULES for urn, text in rule.check([made, setting]) if urn == setting.urn]
-    assert any("wanted a bucket of your own" in text for text in found) is is_refused
+    assert any("wanted a bucket that this stack makes beside its own" in text for text in found) is is_refused
 
 
 @pytest.mark.parametrize("bucket", ["arn:aws:s3:us-east-1:111122223333:accesspoint/x", "arn:aws:s3:::x", "A/b"])
