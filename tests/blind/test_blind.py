@@ -18,6 +18,7 @@ from tests.blind.night import Ended, Night
 from tests.blind.outcomes import Fault, Look, Outcome, judged, look, printed_by, results
 from tests.day_two.doctor_fixture import redeployed, taken_aside
 from tests.onboarding.deployment import Deployment
+from tests.selection import always
 from wizard.vercel.variable_state import ONE_REQUEST
 
 SAMPLE = (
@@ -35,7 +36,7 @@ KEY = "parameter /eonpro/production/ENCRYPTED_PHI_KEY"
 NOTHING = Ended(command="true", code=0, out="", err="")
 
 
-@pytest.mark.parametrize("name", [*SAMPLE, *(pytest.param(name, marks=pytest.mark.thorough) for name in MORE)])
+@pytest.mark.parametrize("name", always(("key-id-empty", "credentials-half"), [*SAMPLE, *MORE]))
 def test_nobody_is_left_alone_with_a_command_that_does_not_heal(onboarded: Deployment, name: str) -> None:
     redeployed(onboarded)
 

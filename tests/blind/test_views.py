@@ -107,7 +107,8 @@ def right(templates: Templates, tmp_path_factory: pytest.TempPathFactory) -> dic
         return {view.name: asked(night, view, NONE_DONE) for view in VIEWS}
 
 
-@pytest.mark.parametrize("name", [*SAMPLE, *(pytest.param(name, marks=pytest.mark.thorough) for name in MORE)])
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", [*SAMPLE, *MORE])
 def test_every_view_says_the_same_of_a_fault(
     name: str, right: dict[str, Answer], templates: Templates, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -167,6 +167,7 @@ def test_a_role_that_no_longer_trusts_vercel_trusts_it_again(on_vercel: Deployme
     fixed(on_vercel, "trust-changed")
 
 
+@pytest.mark.thorough
 def test_a_role_that_also_lets_in_another_account_fails_verify_and_lets_it_in_no_longer(on_vercel: Deployment):
     iam = on_vercel.client("iam")
     trust = iam.get_role(RoleName=ROLE)["Role"]["AssumeRolePolicyDocument"]

@@ -183,6 +183,7 @@ def test_settings_without_a_stack_are_built_and_then_what_runs_is_started_anew(
     assert diagnosis(deployment, expect=0)["ok"]
 
 
+@pytest.mark.thorough
 def test_a_backend_that_does_not_answer_is_told_and_the_rest_is_looked_at(on_vercel: Deployment, tmp_path: Path):
     away = {"PULUMI_BACKEND_URL": f"file://{tmp_path}/not-there"}
     document = on_vercel.wizard("doctor", "--json", "--quick", env=away, expect=1).document

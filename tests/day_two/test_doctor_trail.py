@@ -67,6 +67,7 @@ def test_logs_without_their_key_are_encrypted_under_it_again(on_vercel: Deployme
     fixed(on_vercel, "trail-encryption-off")
 
 
+@pytest.mark.thorough
 def test_a_trail_that_may_not_write_to_its_bucket_delivers_again(on_vercel: Deployment):
     s3 = on_vercel.client("s3")
     policy = json.loads(s3.get_bucket_policy(Bucket=BUCKET)["Policy"])
@@ -152,6 +153,7 @@ def arrived(deployment: Deployment, since: int = 0) -> list[tuple[str, str]]:
     ]
 
 
+@pytest.mark.thorough
 def test_whoever_takes_the_alerts_statement_from_their_key_is_told_of_by_the_second_way(on_vercel: Deployment):
     kms = on_vercel.client("kms")
     [key] = on_vercel.log_keys()
@@ -177,6 +179,7 @@ def test_whoever_takes_the_alerts_statement_from_their_key_is_told_of_by_the_sec
     assert sorted(arrived(on_vercel, before)) == [(ALERTS, of_the_first), (FALLBACK, line)]
 
 
+@pytest.mark.thorough
 def test_the_end_of_either_way_is_told_by_the_other(on_vercel: Deployment):
     sns = on_vercel.client("sns")
     arn = f"arn:aws:sns:us-east-1:{ACCOUNT}:"

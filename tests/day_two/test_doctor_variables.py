@@ -80,6 +80,7 @@ def test_a_data_key_that_is_set_for_previews_only_is_set_for_production(on_verce
     on_vercel.vercel("DELETE", f"/v9/projects/eonpro/env/{variable['id']}")
 
 
+@pytest.mark.thorough
 def test_a_data_key_of_somebody_elses_is_set_aside_and_kept(on_vercel: Deployment):
     other = base64.b64encode(b"\x07" * 184).decode()
     set_by_hand(on_vercel, other, type="sensitive")

@@ -23,6 +23,7 @@ def causes(document: dict[str, Any]) -> list[str]:
     return [each["cause"] for each in document["findings"]]
 
 
+@pytest.mark.thorough
 def test_another_account_in_the_key_policy_fails_verify_and_is_said_by_push_and_status(on_vercel: Deployment):
     policy = key_policy(on_vercel)
     stranger = {"Effect": "Allow", "Principal": {"AWS": STRANGER}, "Action": "kms:Decrypt", "Resource": "*"}

@@ -117,6 +117,7 @@ def test_half_of_it_for_good_ends_as_it_began(deployment: Deployment, nth: int, 
     assert len(deployment.stored_key_versions()) == 1
 
 
+@pytest.mark.thorough
 def test_a_region_of_somebody_else_is_not_replaced_unattended_before_it_is_named(deployment: Deployment) -> None:
     forget(deployment)
     put(deployment, "AWS_REGION", "eu-west-1", comment="of the uploads")
@@ -127,6 +128,7 @@ def test_a_region_of_somebody_else_is_not_replaced_unattended_before_it_is_named
     assert delivered(deployment) == wanted(deployment)
 
 
+@pytest.mark.thorough
 def test_a_data_key_stored_as_encrypted_becomes_sensitive_and_keeps_its_value(deployment: Deployment) -> None:
     before = deployment.variables()["ENCRYPTED_PHI_KEY"]
     deployment.vercel("DELETE", f"{ENV}/{before['id']}")

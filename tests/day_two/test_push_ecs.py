@@ -86,6 +86,7 @@ def test_a_rollout_that_may_not_read_is_taken_back_and_goes_well_once_it_may(ser
     assert service.revisions() == 2, "the revision of the first try is taken up"
 
 
+@pytest.mark.thorough
 def test_a_container_that_dies_is_taken_back_by_the_circuit_breaker_and_told(service: OnEcs) -> None:
     deployment = service.deployment
     service.ecs.update_service(cluster=NAME, service=NAME, deploymentConfiguration=BREAKER)
@@ -104,6 +105,7 @@ def test_a_container_that_dies_is_taken_back_by_the_circuit_breaker_and_told(ser
     assert service.held() == [{"NODE_ENV": "production", "AWS_REGION": "us-east-1"}] * 2
 
 
+@pytest.mark.thorough
 def test_a_healthy_deployment_that_waits_for_somebodys_consent_is_not_rolled_back(service: OnEcs) -> None:
     deployment = service.deployment
     hook = {"targetType": "PAUSE", "lifecycleStages": ["POST_SCALE_UP"]}

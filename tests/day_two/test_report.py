@@ -184,6 +184,7 @@ def test_the_aws_cli_validates_the_same_digests_and_log_files(created: CreatedRe
     assert f"{logs['logs']}/{logs['logs']} log files valid" in ended.out
 
 
+@pytest.mark.thorough
 @pytest.mark.needs("chromium", "chromedriver")
 def test_the_page_prints_on_twelve_pages_at_most_none_half_empty_and_no_arn_broken(
     created: CreatedReport, browser: Browser

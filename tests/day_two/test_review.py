@@ -162,6 +162,7 @@ SIGNED_IN = {
 }
 
 
+@pytest.mark.thorough
 def test_doctor_and_review_name_the_same_people_and_the_printed_command_takes_the_right_away(
     on_vercel: Deployment, tmp_path: Path
 ) -> None:
@@ -186,6 +187,7 @@ def test_doctor_and_review_name_the_same_people_and_the_printed_command_takes_th
         iam.delete_role(RoleName="stranger")
 
 
+@pytest.mark.thorough
 def test_people_who_reach_a_role_through_aws_account_access_are_listed_and_said_not_to_be_read(
     on_vercel: Deployment, tmp_path: Path
 ) -> None:
@@ -212,6 +214,7 @@ def is_let_decrypt(kms: Any, key: str) -> bool:
     return code != "AccessDeniedException"
 
 
+@pytest.mark.thorough
 def test_what_the_review_says_of_a_user_is_what_kms_does(on_vercel: Deployment, tmp_path: Path) -> None:
     iam, key = on_vercel.client("iam"), on_vercel.keys()[0]
     statements = {

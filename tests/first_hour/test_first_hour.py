@@ -19,6 +19,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from tests.selection import first
 from tools.bootstrap.machine import base_python
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -160,7 +161,7 @@ def eval_line(text: str) -> str:
     return next(line for line in printed_commands(text) if line.startswith("eval "))
 
 
-@pytest.mark.parametrize("command", ["demo", "wizard"])
+@pytest.mark.parametrize("command", first(1, ["wizard", "demo"]))
 def test_the_line_for_the_readers_own_shell_is_printed_first_and_last(
     command: str, request: pytest.FixtureRequest
 ) -> None:
@@ -171,7 +172,7 @@ def test_the_line_for_the_readers_own_shell_is_printed_first_and_last(
     assert places[0] < text.index("EONPRO KMS · setup") < text.index("What exists") < places[1]
 
 
-@pytest.mark.parametrize("command", ["demo", "wizard"])
+@pytest.mark.parametrize("command", first(1, ["wizard", "demo"]))
 def test_every_printed_command_runs_in_a_fresh_shell_from_another_folder(
     shell: Shell, command: str, request: pytest.FixtureRequest
 ) -> None:
@@ -197,6 +198,7 @@ def test_no_program_is_printed_by_a_name_that_the_readers_shell_does_not_find(
     assert bare == []
 
 
+@pytest.mark.thorough
 def test_a_run_that_fails_prints_commands_that_this_shell_finds(shell: Shell, wizard: str) -> None:
     text = in_terminal(shell, "make wizard ARGS=--non-interactive", expect=2)
     commands = [line for line in printed_commands(text) if not line.endswith(" stop")]

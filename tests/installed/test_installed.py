@@ -200,6 +200,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
 )
 
 
+@pytest.mark.thorough
 def test_nothing_in_a_folder_is_executed_unasked(strange: Person):
     folder = strange.folder.parent
     for words in COMMANDS:
@@ -246,6 +247,7 @@ def test_a_person_is_asked_once_whether_a_project_runs(strange: Person):
 # --- the project
 
 
+@pytest.mark.thorough
 def test_only_what_a_person_wants_to_commit_is_left_by_the_onboarding(clinic: Person):
     commit(clinic)
     committed = clinic.types("git", "ls-files").splitlines()
@@ -263,6 +265,7 @@ def test_every_package_is_pinned_with_its_hash(clinic: Person):
     assert blocks[0].startswith(f"eonpro-kms=={version()} ")
 
 
+@pytest.mark.thorough
 def test_plain_pulumi_finds_nothing_to_change_and_the_guardrails_of_the_package(clinic: Person):
     package = clinic.types(
         *(str(clinic.folder / ".venv/bin/python"), "-c", "import eonpro_kms; print(eonpro_kms.__path__[0])")
@@ -313,6 +316,7 @@ def test_a_colleague_with_a_clone_and_another_home_goes_on(clinic: Person, tmp_p
 # --- another version
 
 
+@pytest.mark.thorough
 def test_a_newer_version_says_what_it_changes_and_becomes_the_projects_with_the_update(clinic: Person, tmp_path: Path):
     commit(clinic)
     before = tmp_path / "before"

@@ -24,9 +24,8 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
 }
 
 
-@pytest.mark.parametrize(
-    "example", ["eks", *(pytest.param(name, marks=pytest.mark.thorough) for name in ("vercel-user", "vercel"))]
-)
+@pytest.mark.thorough
+@pytest.mark.parametrize("example", ["eks", "vercel-user", "vercel"])
 def test_a_simulated_verification_knows_all_that_the_boundary_asks(deployment: Deployment, example: str) -> None:
     values = {"account": ACCOUNT, "region": "us-east-1", **EXAMPLES[example]}
     document = json.dumps(for_values(values, {}, build=boundary_policies))

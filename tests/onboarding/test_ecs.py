@@ -104,6 +104,7 @@ def test_on_top_of_vercel_one_key_and_one_data_key_serve_both(deployment: Deploy
     deployment.pulumi("preview", "--stack", "production", "--expect-no-changes")
 
 
+@pytest.mark.thorough
 def test_a_stored_data_key_that_is_lost_is_told_and_no_second_data_key_is_made(on_ecs: Deployment):
     ssm = on_ecs.client("ssm")
     kept = on_ecs.stored_key_versions()[-1]

@@ -105,6 +105,7 @@ def test_a_key_policy_that_nobody_here_could_change_again_is_refused_before_anyt
         assert f"--administrators {everybody}" in next_step(problem) and "--strict-key-policy no" in next_step(problem)
 
 
+@pytest.mark.thorough
 @pytest.mark.onboarded("ecs")
 def test_no_key_policy_is_written_where_one_of_them_would_lock_its_caller_out(deployment: Deployment) -> None:
     for setting in ("administrators[0]=" + OFFICER, "administrators[1]=" + ADMIN_ROLE, "strictKeyPolicy=true"):

@@ -179,9 +179,8 @@ UNCALLED = {
 """Actions of the removal that a run of these examples may not need, and who does."""
 
 
-@pytest.mark.parametrize(
-    "example", [name if name == "vercel-user" else pytest.param(name, marks=pytest.mark.thorough) for name in REMOVED]
-)
+@pytest.mark.thorough
+@pytest.mark.parametrize("example", REMOVED)
 def test_the_printed_policy_with_removal_is_what_a_set_up_a_change_and_the_removal_need(
     deployment: Deployment, example: str
 ) -> None:

@@ -273,6 +273,7 @@ def test_a_plan_is_not_refused_after_a_refresh_that_changed_nothing(built: Built
     assert document["ok"] is True and document["changes"] == []
 
 
+@pytest.mark.thorough
 @pytest.mark.onboarded("vercel")
 def test_a_plan_is_applied_after_a_refresh_that_changed_nothing(deployment: Deployment) -> None:
     """AWS gives the URL of an identity provider without its scheme, and a refresh records what AWS gives."""

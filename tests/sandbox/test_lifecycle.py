@@ -125,6 +125,7 @@ def test_a_second_start_says_so_and_changes_nothing(started: Run, shared: Path) 
     assert state(shared) == before
 
 
+@pytest.mark.thorough
 def test_two_starts_at_once_make_one_sandbox(run: Run) -> None:
     with ThreadPoolExecutor() as pool:
         done = list(pool.map(run, ["start", "start"]))
@@ -228,6 +229,7 @@ def test_the_printed_line_brings_the_sandbox_into_a_shell_in_any_folder(
         assert [Path(program).name for program in programs] == ["eonpro-kms", "pulumi", "aws"]
 
 
+@pytest.mark.thorough
 def test_a_sandbox_that_runs_already_says_how_to_begin_anew(run: Run, directory: Path) -> None:
     assert "begin anew" not in run("start").stderr
     line = run("start").stderr.splitlines()[-1]
@@ -248,6 +250,7 @@ def test_prepare_without_an_engine_says_what_to_type(run: Run, tmp_path: Path) -
     assert said.stderr.splitlines()[-1] == f"  make -C {shlex.quote(str(PROJECT))} setup"
 
 
+@pytest.mark.thorough
 def test_a_fresh_start_is_a_fresh_cloud_that_keeps_the_plugins(run: Run, directory: Path) -> None:
     run("start")
     client(evaluated(run("env").stdout), "kms").create_key()
@@ -261,6 +264,7 @@ def test_a_fresh_start_is_a_fresh_cloud_that_keeps_the_plugins(run: Run, directo
     assert plugin.is_dir()
 
 
+@pytest.mark.thorough
 def test_a_sandbox_that_was_killed_is_replaced(run: Run, directory: Path) -> None:
     run("start")
     killed = state(directory)
@@ -272,6 +276,7 @@ def test_a_sandbox_that_was_killed_is_replaced(run: Run, directory: Path) -> Non
     assert state(directory)["nonce"] != killed["nonce"]
 
 
+@pytest.mark.thorough
 def test_a_process_that_is_not_ours_is_neither_taken_for_the_sandbox_nor_ended(run: Run, directory: Path) -> None:
     run("start")
     left = state(directory)
@@ -282,6 +287,7 @@ def test_a_process_that_is_not_ours_is_neither_taken_for_the_sandbox_nor_ended(r
     assert (said.returncode, "does not run" in said.stderr) == (0, True)
 
 
+@pytest.mark.thorough
 def test_a_state_file_that_cannot_be_read_is_no_sandbox(run: Run, directory: Path) -> None:
     directory.mkdir()
     (directory / "state.json").write_text("{")

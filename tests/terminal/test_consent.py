@@ -37,6 +37,7 @@ def test_these_keys_apply_the_plan(watch: Watch, keys: str) -> None:
     assert wrote(person)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "keys", ["n" + ENTER, "no" + ENTER, "NO" + ENTER, "q" + ENTER, "quit" + ENTER, "cancel" + ENTER, ESC]
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.selection import always, first
 from tests.terminal.audience import PASSPHRASE, Spectator
 from tests.terminal.conftest import Watch
 from tests.terminal.person import CTRL_C, CTRL_D, DOWN, ENTER, SPACE, asked
@@ -51,7 +52,7 @@ def left_clean(person: Spectator, folder: Path) -> None:
     assert not [secret for secret in SECRETS if secret.encode() in person.received]
 
 
-@pytest.mark.parametrize(("scene", "moves"), list(prompts()))
+@pytest.mark.parametrize(("scene", "moves"), always([*prompts()][::8], prompts()))
 def test_ctrl_c_at_a_prompt_ends_the_run_and_keeps_the_answers(
     watch: Watch, tmp_path: Path, scene: str, moves: int
 ) -> None:
@@ -107,7 +108,7 @@ def answer(person: Spectator, first: int, end: int) -> None:
         person.type(keys)
 
 
-@pytest.mark.parametrize("number", QUESTIONS[1:])
+@pytest.mark.parametrize("number", first(2, QUESTIONS[1:]))
 def test_the_next_run_goes_on_at_the_question_where_it_was_left(watch: Watch, tmp_path: Path, number: int) -> None:
     left = watch("many-questions", folder=tmp_path)
     answer(left, 0, number)

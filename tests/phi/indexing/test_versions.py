@@ -232,6 +232,7 @@ def test_a_trigger_may_change_the_texts_so_every_row_is_read_again(
     assert known_before == [0, 0, 0] and result.complete and wrong_rows(patients.connection) == []
 
 
+@pytest.mark.thorough
 def test_after_a_crash_of_the_server_versions_prove_nothing(known_before: list[int]) -> None:
     with running() as server, server.connect() as connection:
         clinic_group.fill(connection, 200, key=OLD)

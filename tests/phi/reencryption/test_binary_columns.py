@@ -199,6 +199,7 @@ def rotate_through_kills(operator: Operator, *, rows: int, kills: int, seed: int
     assert scan(operator, **NEW_ALONE).code == 0
 
 
+@pytest.mark.thorough
 @needs_postgresql
 def test_a_rotation_of_bytes_beside_texts_is_killed_twice_and_loses_nothing(operator: Operator) -> None:
     rotate_through_kills(operator, rows=600, kills=2, seed=1)

@@ -81,6 +81,7 @@ def test_a_dry_run_counts_and_writes_nothing(operator: Operator) -> None:
     assert "jane@example.org" not in done.stdout + done.stderr
 
 
+@pytest.mark.thorough
 def test_undecryptable_values_are_listed_and_can_be_accepted(operator: Operator) -> None:
     patients = operator.patients
     patients.fill(10)

@@ -99,6 +99,7 @@ def test_hash_columns_are_not_lost_because_nobody_thought_of_them(hashed: Operat
     database.close()
 
 
+@pytest.mark.thorough
 def test_a_hash_that_is_not_of_its_text_is_reported_and_left_until_the_person_says_so(hashed: Operator) -> None:
     patients, stale = hashed.patients, hash_of("email", "former@example.org", OLD)
     patients.run('update "Patient" set "emailHash" = %s where id in (2, 5)', stale)
@@ -117,6 +118,7 @@ def test_a_column_thatholds_no_hashes_is_never_overwritten(hashed: Operator) -> 
     assert hashed.patients.run('select distinct phone from "Patient"') == [("-",)]
 
 
+@pytest.mark.thorough
 def test_with_a_hash_key_of_its_own_the_next_rotation_changes_no_hash(hashed: Operator) -> None:
     own = {"ENCRYPTED_PHI_HASH_KEY": wrapped(b"wrapped third")}
     assert hashed.run(*HASHES, **own).code == 0

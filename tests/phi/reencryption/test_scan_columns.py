@@ -73,6 +73,7 @@ def test_every_column_of_every_type_is_reported_with_what_it_can_hold(operator: 
     assert done.code == 0 and done.document["notLookedInto"] == [], "what has no value has nothing to look into"
 
 
+@pytest.mark.thorough
 def test_bytes_without_records_are_named_and_are_not_in_order_until_the_person_accepts_the_column(
     operator: Operator,
 ) -> None:
@@ -182,6 +183,7 @@ def test_what_a_role_may_not_read_is_named_column_by_column(operator: Operator, 
     assert "public.a.number" not in why
 
 
+@pytest.mark.thorough
 def test_large_objects_are_read_and_what_they_hold_is_named(operator: Operator) -> None:
     patients = operator.patients
     patients.run("select lo_from_bytea(0, %s)", f'{{"a": "{record("Jane", NEW)}"}}'.encode())
@@ -223,6 +225,7 @@ def test_the_servers_other_databases_are_named(operator: Operator) -> None:
     assert "clinic" in scan(operator).document["otherDatabases"]
 
 
+@pytest.mark.thorough
 def test_a_record_inside_the_text_of_a_record_is_found_and_moved(operator: Operator) -> None:
     """A form that was encrypted as a whole, with answers that were records already."""
     patients = operator.patients
@@ -251,6 +254,7 @@ def test_a_long_value_takes_no_longer_than_its_length(operator: Operator) -> Non
     assert columns_of(done)["public.notes.note"]["looksLike"] == {"e-mail addresses": 1}
 
 
+@pytest.mark.thorough
 def test_the_printed_command_names_a_table_whatever_its_name_is(operator: Operator) -> None:
     patients = operator.patients
     patients.run('create schema "My.Sch%ema"; create domain "My.Sch%ema"."ty%pe" as jsonb')

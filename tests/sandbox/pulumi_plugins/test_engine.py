@@ -190,6 +190,7 @@ def test_a_policy_pack_sees_the_inputs_and_fails_the_preview(project: Project, t
     assert "a key rotates once a year" in done.stdout
 
 
+@pytest.mark.thorough
 def test_destruction_spares_what_is_protected_and_what_is_retained(project: Project, moto_url: str) -> None:
     kms = client(moto_url, "kms")
     key = project.outputs()["keyId"]

@@ -241,6 +241,7 @@ def test_the_import_option_imports_and_updates_in_one_go(engine_setup: EngineSet
     assert described["KeyId"] == account.key
 
 
+@pytest.mark.thorough
 def test_a_key_that_would_have_to_be_another_one_is_not_adopted(engine_setup: EngineSetup, account: Account) -> None:
     project = engine_setup.project("adopting-wrongly", PROGRAM, {"import": account.ids, "multiRegion": True})
 

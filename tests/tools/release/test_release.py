@@ -130,6 +130,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
+@pytest.mark.thorough
 def test_two_builds_of_one_commit_are_equal_byte_for_byte(built: tuple[Path, Path]):
     first, second = map(contents, built)
     assert {name for name in {*first, *second} if first.get(name) != second.get(name)} == set()

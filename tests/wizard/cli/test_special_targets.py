@@ -43,6 +43,7 @@ def test_a_file_that_is_none_is_refused_in_one_sentence(tmp_path: Path, kind: st
     assert f"{path}: it is {kind}, not a file" in " ".join(done.stderr.split())
 
 
+@pytest.mark.thorough
 def test_answers_come_from_a_pipe_of_the_shell_as_from_a_file() -> None:
     file = wizard("cost", "--answers", "examples/ecs.yaml", "--json")
     stdin = wizard("cost", "--answers", "/dev/stdin", "--json", script='cat examples/ecs.yaml | "$@"')

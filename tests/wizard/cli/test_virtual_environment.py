@@ -24,6 +24,7 @@ from pathlib import Path
 import pytest
 
 from tests.installed.customer import Quiet, uv
+from tests.selection import first
 from wizard.cli import project_environment, virtual_environment
 from wizard.core.errors import SetupError
 
@@ -178,7 +179,7 @@ def test_the_environment_stays_where_the_new_one_cannot_be_made(
         check(project, "1.0.0")
 
 
-@BOTH
+@pytest.mark.parametrize("installer", first(1, ("uv", "pip")))
 def test_neither_settings_nor_modules_of_the_current_folder_are_read(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

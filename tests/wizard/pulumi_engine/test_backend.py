@@ -233,6 +233,7 @@ def test_a_complaint_is_told_with_its_cause_and_the_next_command(complaint, kind
     assert "RequestID" not in failure.message, "noise to a reader"
 
 
+@pytest.mark.thorough
 def test_a_wrong_passphrase_says_what_is_lost_with_it() -> None:
     failure = cli_error("production", "stderr: error: get stack secrets manager: incorrect passphrase")
     assert "this project encrypts nothing there" in failure.message

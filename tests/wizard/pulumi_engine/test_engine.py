@@ -168,6 +168,7 @@ def quiet(progress: Progress) -> None:
 # --- the configuration
 
 
+@pytest.mark.thorough
 def test_a_plan_that_is_not_confirmed_leaves_the_settings_byte_for_byte(place) -> None:
     place.built()
     file = place.folder / f"Pulumi.{STACK}.yaml"
@@ -182,6 +183,7 @@ def test_a_plan_that_is_not_confirmed_leaves_the_settings_byte_for_byte(place) -
     assert sorted(path.name for path in place.folder.glob("*Pulumi.*")) == [f"Pulumi.{STACK}.yaml", "Pulumi.yaml"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ['it\'s a "clinic", in Zürich', "a,b"])
 def test_the_policy_pack_is_found_in_a_folder_whose_name_pulumi_would_take_apart(place: Place, name: str) -> None:
     pack = place.folder / name
@@ -193,6 +195,7 @@ def test_the_policy_pack_is_found_in_a_folder_whose_name_pulumi_would_take_apart
         place.engine(policy_pack=pack).preview(STACK)
 
 
+@pytest.mark.thorough
 def test_the_preview_runs_with_the_settings_that_are_planned(place) -> None:
     place.built()
     place.program("import pulumi\nraise pulumi.RunError(pulumi.Config('eonpro-kms').require('ecsCluster'))\n")
@@ -212,6 +215,7 @@ def test_a_new_stack_whose_plan_is_not_confirmed_leaves_nothing(place) -> None:
     assert not place.engine().state(STACK).exists
 
 
+@pytest.mark.thorough
 def test_an_empty_stack_whose_settings_were_lost_is_made_again(place) -> None:
     place.engine().prepare(STACK, settings())  # killed before its confirmation
     engine = place.built(BOTH)
@@ -219,6 +223,7 @@ def test_an_empty_stack_whose_settings_were_lost_is_made_again(place) -> None:
     assert "encryptionsalt" in place.config
 
 
+@pytest.mark.thorough
 def test_a_built_stack_whose_settings_were_lost_is_not_removed(place) -> None:
     place.built().up(STACK, quiet)
     (place.folder / f"Pulumi.{STACK}.yaml").unlink()
@@ -326,6 +331,7 @@ def test_an_update_gives_the_contracts_outputs(place) -> None:
     assert place.engine().state(STACK).outputs == OUTPUTS
 
 
+@pytest.mark.thorough
 def test_a_stack_that_was_taken_away_is_there_and_empty_and_can_be_built_again(place) -> None:
     engine = place.built()
     engine.up(STACK, quiet)
@@ -350,6 +356,7 @@ def test_a_key_that_the_state_protects_and_does_not_retain_is_not_deleted_with_t
     assert state.read_bytes() == before and "pulumi up --stack production" in str(refused.value.hint)
 
 
+@pytest.mark.thorough
 def test_a_comparison_keeps_nothing_and_selects_no_stack(place) -> None:
     engine = place.built()
     engine.up(STACK, quiet)
@@ -385,6 +392,7 @@ def test_an_update_without_the_outputs_is_an_error(place) -> None:
         place.built().up(STACK, quiet)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("command", ["preview", "up"])
 def test_a_program_that_refuses_its_settings_is_told_in_its_words_alone(place, command) -> None:
     place.program("import pulumi\nraise pulumi.RunError('accountId: is missing')\n")
@@ -620,6 +628,7 @@ def test_the_update_is_bound_to_the_plan_that_was_begun_during_the_checks(place,
         engine.up(STACK, quiet)
 
 
+@pytest.mark.thorough
 def test_a_plan_of_other_settings_than_the_confirmed_ones_is_never_shown(place, previews) -> None:
     place.built()
     engine = place.engine()
@@ -1054,6 +1063,7 @@ def test_a_newer_version_that_cannot_be_installed_leaves_the_settings_as_they_we
     assert place.config == before
 
 
+@pytest.mark.thorough
 def test_a_newer_version_is_installed_once_when_its_plan_is_confirmed_also_if_it_changes_no_resource(place) -> None:
     place.built()
     installed: list[str] = []

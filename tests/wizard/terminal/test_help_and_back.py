@@ -130,6 +130,7 @@ def test_who_waits_for_the_prompt_is_called_once(kind: str, manner: str, request
     assert manner == "typing" or seen[0].endswith((": ", "] ", ") "))
 
 
+@pytest.mark.thorough
 def test_a_confirmation_explains_itself_and_leads_back(typing: Typed) -> None:
     terminal, out = typing("?" + "<" + "n" + ENTER)
     with pytest.raises(Back):

@@ -250,6 +250,7 @@ def test_another_hash_key_is_replaced_only_if_it_is_kept(vercel: Place) -> None:
     assert running(vercel) == dict(FOUR.values)
 
 
+@pytest.mark.thorough
 def test_another_hash_key_is_renamed_with_its_value_and_the_stored_one_is_not(vercel: Place) -> None:
     project, edge, today = vercel.project(), vercel.edge(), date(2026, 11, 24)
     stored = (OURS, HASH_KEY)

@@ -68,6 +68,7 @@ def test_a_delivery_that_cannot_end_leaves_no_kms_key_without_its_data_key(verce
         vercel.edge(deadline=1.0).deliver(project(vercel), RENAMED)
 
 
+@pytest.mark.thorough
 def test_where_another_environment_has_them_is_told_by_these_names(vercel: Place) -> None:
     vercel.put("EONPRO_PHI_KEY", OTHER.value, target=["preview"])
     vercel.put("ENCRYPTED_PHI_KEY", OTHER.value, target=["preview"])

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.browsing.browser import Browser
 from tests.browsing.paper import filled, page_count
+from tests.selection import always, first
 from tests.wizard.commands.report.samples import FILES, STATES
 from wizard.commands.report.document import document
 from wizard.commands.report.render import page
@@ -23,12 +22,6 @@ pytestmark = pytest.mark.needs("chromium", "chromedriver")
 
 FULL = "in full"
 EMPTY, STRANGE, YEARS = "nothing could be read", "strange names", "rotated for years"
-
-
-def also_thorough(always: Sequence[tuple[str, ...]], every: Sequence[tuple[str, ...]]) -> list[Any]:
-    """What every run looks at, and the rest for `make check`: axe takes seconds over a page."""
-    rest = [pytest.param(*each, marks=pytest.mark.thorough) for each in every if each not in always]
-    return [*(pytest.param(*each) for each in always), *rest]
 
 
 BOTH = ("light", "dark")
@@ -72,7 +65,7 @@ def written(folder: Path, name: str) -> Path:
     return file
 
 
-@pytest.mark.parametrize(("name", "scheme"), also_thorough([(FULL, "light"), (FULL, "dark")], EVERY_STATE))
+@pytest.mark.parametrize(("name", "scheme"), always([(FULL, "dark")], [(FULL, "light"), *EVERY_STATE]))
 def test_axe_finds_nothing_wrong(name: str, scheme: str, browser: Browser, tmp_path: Path) -> None:
     browser.open(written(tmp_path, name), scheme=scheme)
     assert browser.faults() == []
@@ -92,7 +85,7 @@ def test_axe_finds_faults_in_a_broken_page(browser: Browser, tmp_path: Path) -> 
     assert {"html-has-lang", "color-contrast", "landmark-one-main"} <= {each["id"] for each in browser.faults()}
 
 
-@pytest.mark.parametrize(("name", "scheme"), also_thorough([(FULL, "light"), (FULL, "dark")], EVERY_STATE))
+@pytest.mark.parametrize(("name", "scheme"), always([(FULL, "dark")], [(FULL, "light"), *EVERY_STATE]))
 def test_every_word_in_a_drawing_has_enough_contrast_to_what_is_under_it(
     name: str, scheme: str, browser: Browser, tmp_path: Path
 ) -> None:
@@ -103,9 +96,7 @@ def test_every_word_in_a_drawing_has_enough_contrast_to_what_is_under_it(
     assert [each for each in texts if each[1] < 4.5] == []
 
 
-@pytest.mark.parametrize(
-    "name", also_thorough([(FULL,), (STRANGE,), (YEARS,), ("three platforms",)], [(name,) for name in STATES])
-)
+@pytest.mark.parametrize("name", always((FULL, STRANGE), STATES))
 def test_no_drawing_is_cut_off(name: str, browser: Browser, tmp_path: Path) -> None:
     browser.open(written(tmp_path, name))
     assert browser.ask(CUT_OFF) == []
@@ -125,7 +116,9 @@ def test_a_request_of_a_page_is_detected(browser: Browser, tmp_path: Path) -> No
     browser.complaints()
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (320, "light")])
+@pytest.mark.parametrize(
+    ("width", "scheme"), first(2, [(1280, "light"), (320, "light"), (390, "light"), (1280, "dark")])
+)
 def test_no_screen_scrolls_sideways(width: int, scheme: str, browser: Browser, file: Path) -> None:
     browser.open(file, width=width, scheme=scheme)
     browser.picture(f"report/{scheme}-{width}")
@@ -140,7 +133,7 @@ def test_light_and_dark_have_different_backgrounds(browser: Browser, file: Path)
     assert seen == ["rgb(255, 255, 255)", "rgb(17, 22, 29)"]
 
 
-@pytest.mark.parametrize("name", [FULL, "two hundred principals"])
+@pytest.mark.parametrize("name", first(1, (FULL, "two hundred principals")))
 def test_it_prints_on_a4_without_anything_over_the_edge(name: str, browser: Browser, tmp_path: Path) -> None:
     browser.open(written(tmp_path, name))
     printed = browser.printed(f"report/{name.replace(' ', '-')}").read_bytes()
@@ -159,9 +152,7 @@ def test_it_prints_on_a4_without_anything_over_the_edge(name: str, browser: Brow
     assert wide == []
 
 
-@pytest.mark.parametrize(
-    "name", also_thorough([(FULL,), ("three platforms",)], [("multi-Region",), (YEARS,), ("ECS",)])
-)
+@pytest.mark.parametrize("name", first(1, (FULL, "three platforms", "multi-Region", YEARS, "ECS")))
 def test_on_paper_no_page_is_half_empty_and_no_arn_is_broken(name: str, browser: Browser, tmp_path: Path) -> None:
     browser.open(written(tmp_path, name))
     printed = browser.printed(f"report/{name.replace(' ', '-')}").read_bytes()

@@ -39,7 +39,7 @@ Many runs make no third change, so that the first two are drawn more often."""
 NUMBERS = st.integers(min_value=0, max_value=9)
 
 SHORT = settings(
-    max_examples=9,
+    max_examples=5,
     stateful_step_count=10,
     deadline=None,
     database=None,
@@ -63,6 +63,7 @@ def test_every_record_can_be_opened_whatever_was_rotated_and_whenever_the_power_
     assert seen["power cut"] and sum(seen[each] for each in Action) >= 20, seen
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("at", range(6))
 def test_a_first_promotion_may_end_after_any_of_its_changes(account, tmp_path, at):
     world = World(account, tmp_path, vercel=False)
