@@ -6,6 +6,7 @@ Touches the mapping passed to it; with `unwrap`, KMS. `@eonpro/phi` gives the sa
 import re
 from collections.abc import Mapping
 
+from phi.development import development_key
 from phi.environment import ACCESS_KEY_ID, KEY_ARN, KEY_ID, NAMES, REGION, WRAPPED, WrappedKeys, renamed_variables
 from phi.errors import MalformedVariable, MissingVariable, PhiError
 from phi.fields import PhiFields
@@ -18,6 +19,11 @@ def check(environment: Mapping[str, str], *, unwrap: bool = False) -> dict[str, 
     No network but with `unwrap`: then KMS is asked for each key, with the credentials of this environment. No value of
     a variable is in it but the KMS key's ARN.
     """
+    try:
+        if development_key(environment):
+            return {"checked": True, "problems": [], "developmentKey": True}
+    except MalformedVariable as error:
+        return {"checked": False, "problems": [str(error).removesuffix(".")]}
     if problems := problems_of(environment):
         return {"checked": False, "problems": problems}
     keys = WrappedKeys.from_environment(environment)
@@ -48,6 +54,8 @@ def text_of(verdict: Mapping[str, object]) -> str:
         problems = verdict["problems"]
         assert isinstance(problems, list)
         return "\n".join(["The application cannot use its data key:", *(f"  {each}." for each in problems)])
+    if verdict.get("developmentKey"):
+        return "The application uses a development key, without AWS: production opens none of its records."
     if value := verdict.get("keyCheckValue"):
         return f"The data key of {verdict['keyArn']} opens; its check value is {value}."
     return f"The variables are there and well-formed, for {verdict['keyArn']}. KMS was not asked (--unwrap)."

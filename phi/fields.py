@@ -8,6 +8,7 @@ Touches what its cached key touches: KMS, at the first use and every few minutes
     record = fields.encrypt("Jane")
 """
 
+import logging
 import os
 import time
 from binascii import b2a_base64
@@ -17,6 +18,8 @@ from typing import Any, NoReturn, TypeVar, overload
 from phi.batches import PHI_FIELDS, Column
 from phi.binary.fields import BinaryFields
 from phi.cipher import CIPHERTEXT, TAG, join_parts, random_bytes, require_sixteen_byte_ivs, utf8
+from phi.development import LOUD
+from phi.development import development_key as key_for_development
 from phi.environment import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Credentials, WrappedKey, WrappedKeys
 from phi.events import KeyEvent
 from phi.failover import FailoverKeySource
@@ -84,6 +87,7 @@ class PhiFields(BinaryFields):
         timeouts: KmsTimeouts | None = None,
         clock: Callable[[], float] = time.monotonic,
         on_event: Callable[[KeyEvent], object] | None = None,
+        development_key: str | None = None,
     ) -> "PhiFields":
         """Read the variables (by default the process's) and check them all; no request before the first use or `ready`.
 
@@ -91,6 +95,7 @@ class PhiFields(BinaryFields):
         `ENCRYPTED_PHI_HASH_KEY`, `ENCRYPTED_PHI_HASH_KEYS_FOR_READING` and `AWS_KMS_FALLBACK_REGIONS` optional: see
         WrappedKeys. Credentials: the argument,
         else `AWS_ACCESS_KEY_ID` and the variables that belong to it in `environ`, else those of botocore's own chain.
+        With a `development_key`, or `PHI_DEVELOPMENT_KEY`, none of them: a key of that text, and no AWS.
 
         Raises MissingVariable or MalformedVariable, and CipherUnsupported where the cryptography library refuses
         16-byte IVs. `ttl`, `grace`, `clock` and `on_event` are CachedKey's, `lenient` is PhiCipher's.
@@ -98,6 +103,9 @@ class PhiFields(BinaryFields):
         require_sixteen_byte_ivs()
         # Not a default argument: `help()` prints those, with every secret of the environment.
         environ = os.environ if environ is None else environ
+        if key := key_for_development(environ, development_key):
+            logging.getLogger("phi").warning(LOUD)
+            return cls(CachedKey(key, ttl=ttl, grace=grace, lenient=lenient, clock=clock, on_event=on_event))
         keys = WrappedKeys.from_environment(environ)
         if credentials is None and (environ.get(ACCESS_KEY_ID) or environ.get(SECRET_ACCESS_KEY)):
             credentials = Credentials.from_environment(environ)

@@ -121,15 +121,20 @@ function withStandIns(environment: Environment): Environment {
  */
 function byName<T>(environment: Environment, read: (usual: Environment) => T): T {
   const found = names(environment[NAMES] ?? "");
-  const usual: Record<string, string | undefined> = { ...environment };
-  for (const [name, other] of found) usual[name] = environment[other];
   try {
-    return read(usual);
+    return read(withUsualNames(environment));
   } catch (error) {
     if (found.size === 0 || !(error instanceof MissingVariable || error instanceof MalformedVariable)) throw error;
     const text = error.message.replace(/\w+/g, (word) => found.get(word) ?? word);
     throw error instanceof MissingVariable ? new MissingVariable(text) : new MalformedVariable(text);
   }
+}
+
+/** The variables under their usual names. Throws MalformedVariable. */
+export function withUsualNames(environment: Environment): Environment {
+  const usual: Record<string, string | undefined> = { ...environment };
+  for (const [name, other] of names(environment[NAMES] ?? "")) usual[name] = environment[other];
+  return usual;
 }
 
 /** The name of each variable that has another than the usual one. */

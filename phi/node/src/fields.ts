@@ -2,6 +2,7 @@
 
 import { CachedKey, type CacheOptions } from "./cache.js";
 import { TenantCipher, type PhiCipher } from "./cipher.js";
+import { LOUD, developmentKey } from "./development.js";
 import { type Environment, type WrappedKey, wrappedKeys } from "./environment.js";
 import { InvalidText } from "./errors.js";
 import { isolated } from "./events.js";
@@ -13,6 +14,8 @@ import { type Clinic, type ExactIndex, type WordIndex, exactValue, rowTokens, to
 export interface FieldsOptions extends CacheOptions {
   /** What gives the AWS SDK its credentials; without it the SDK's own chain, on Vercel by role its OIDC token. */
   readonly credentials?: Credentials;
+  /** A text: the key of development and tests, without AWS. Not where the application is deployed. */
+  readonly developmentKey?: string;
 }
 
 interface HashKeys {
@@ -36,7 +39,12 @@ export class PhiFields {
 
   /** Checks all variables; no request before the first `ready()`. Throws MissingVariable or MalformedVariable. */
   static fromEnvironment(environment: Environment = process.env, options: FieldsOptions = {}): PhiFields {
-    const { credentials, ...cache } = options;
+    const { credentials, developmentKey: text, ...cache } = options;
+    const fixed = developmentKey(environment, text);
+    if (fixed) {
+      console.warn(LOUD);
+      return new PhiFields(new CachedKey(fixed, [], cache));
+    }
     const keys = wrappedKeys(environment);
     const clients = new Clients(environment, credentials);
     const source = (replicas: readonly WrappedKey[]): KeySource => {

@@ -28,6 +28,15 @@ REPLICATED = f"arn:aws:kms:us-east-1:123456789012:key/mrk-{'0a' * 16}"
 BLOB, OTHER = (base64.b64encode(bytes([number]) * 184).decode() for number in (1, 2))
 GOOD = {"AWS_REGION": "us-east-1", "AWS_KMS_KEY_ID": ARN, "ENCRYPTED_PHI_KEY": BLOB}
 NAMES = "AWS_REGION=EONPRO_AWS_REGION,AWS_KMS_KEY_ID=EONPRO_KMS_KEY_ID"
+DEPLOYED: tuple[dict[str, str], ...] = (
+    {"NODE_ENV": "production"},
+    {"VERCEL_ENV": "production"},
+    {"VERCEL_ENV": "preview"},
+    {"ECS_CONTAINER_METADATA_URI": "http://169.254.170.2/v3"},
+    {"ECS_CONTAINER_METADATA_URI_V4": "http://169.254.170.2/v4"},
+    {"KUBERNETES_SERVICE_HOST": "10.0.0.1"},
+    {"AWS_LAMBDA_FUNCTION_NAME": "intake"},
+)
 COMMANDS: dict[str, list[str]] = {"python": [str(loaded_python()), "-m", "phi"], "node": ["node", "dist/esm/cli.js"]}
 
 VALUES: dict[str, tuple[str | None, ...]] = {
@@ -51,6 +60,11 @@ OTHERS: tuple[dict[str, str], ...] = (
     {"VERCEL": "1", "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE"},
     {"PHI_VARIABLE_NAMES": "AWS_REGION=A,AWS_KMS_KEY_ID=A"},
     {"PHI_VARIABLE_NAMES": "AWS_REGION=A,AWS_REGION=B"},
+    {"PHI_DEVELOPMENT_KEY": "a laptop", "ENCRYPTED_PHI_KEY": ""},
+    {"PHI_DEVELOPMENT_KEY": "a laptop"},
+    {"PHI_DEVELOPMENT_KEY": "a laptop", "PHI_VARIABLE_NAMES": NAMES},
+    *({"PHI_DEVELOPMENT_KEY": "a laptop", "ENCRYPTED_PHI_KEY": "", **deployed} for deployed in DEPLOYED),
+    {"PHI_DEVELOPMENT_KEY": "", "VERCEL_ENV": "production"},
     {"PHI_VARIABLE_NAMES": " ENCRYPTED_PHI_KEY_CHECK_VALUE=V , ", "V": "x", "ENCRYPTED_PHI_KEY_CHECK_VALUE": "y"},
 )
 
