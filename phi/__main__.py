@@ -16,6 +16,7 @@ from itertools import chain
 from phi import wrapping
 from phi.check import check, text_of
 from phi.cipher import DATA_KEY_BYTES, PhiCipher, require_sixteen_byte_ivs
+from phi.constraint import statements
 from phi.environment import WRAPPED, Credentials, WrappedKey, WrappedKeys, with_usual_names
 from phi.errors import PhiError, UnwrapError
 from phi.indexing import options as indexing
@@ -175,10 +176,27 @@ def main(arguments: list[str] | None = None) -> int:
         help="have KMS unwrap the keys, with this environment's AWS credentials, and compare their check values",
     )
     check_parser.add_argument("--json", action="store_true", help="one line of JSON")
+    check_parser.add_argument(
+        "--sql",
+        metavar=("TABLE", "COLUMN"),
+        nargs="+",
+        help="print the statements with which PostgreSQL refuses what is no record in these columns of a table, and "
+        "check nothing; data:bytes is a column of bytes, email:v2 one of bound records",
+    )
     reencryption.add_to(commands)
     indexing.add_to(commands)
     migration.add_to(commands)
     options = parser.parse_args(arguments)
+    if options.command == "check" and options.sql:
+        table, *columns = options.sql
+        try:
+            lines = statements(table, columns)
+        except ValueError as error:
+            check_parser.error(str(error))
+        if not lines:
+            check_parser.error("--sql TABLE COLUMN [COLUMN ...]")
+        print("\n".join(lines))
+        return 0
     if options.command == "check":
         checked = check(os.environ, unwrap=options.unwrap)
         shown = json.dumps(checked) if options.json else text_of(checked)

@@ -24,7 +24,7 @@ PURE_COMPONENTS = ("components.settings.*", "components.targets.*", "components.
 CORE = ("wizard.core.*", *PURE_COMPONENTS)
 BELOW_ACCOUNT = (*CORE, "wizard.inputs.*", "wizard.data_key.*", "wizard.targets.*")
 STEPS = (*BELOW_ACCOUNT, "wizard.account.*")
-FOR_ADAPTERS = ("phi.adapters.*", "phi.errors", "phi.record", "phi.search.indexes")
+FOR_ADAPTERS = ("phi.adapters.*", "phi.constraint", "phi.errors", "phi.record", "phi.search.indexes")
 """An adapter knows the errors, places, the definitions of indexes and what it was given, never a key or a cipher."""
 
 
@@ -117,9 +117,7 @@ TABLE = (
     Row(files=("phi/kms.py",), outside=("boto3", "botocore"), ours=("phi.*",)),
     Row(files=("phi/vercel.py",), outside=("vercel",), ours=("phi.*",)),
     *(
-        Row(
-            files=(files,), outside=libraries, ours=("phi.adapters.*", "phi.errors", "phi.record", "phi.search.indexes")
-        )
+        Row(files=(files,), outside=libraries, ours=FOR_ADAPTERS)
         for files, libraries in (
             ("phi/adapters/sqlalchemy/*.py", ("sqlalchemy",)),
             ("phi/adapters/django/*.py", ("django",)),
@@ -129,7 +127,7 @@ TABLE = (
     ),
     Row(
         files=("phi/adapters/*.py",),
-        ours=("phi.adapters.*", "phi.errors", "phi.record", "phi.search.indexes"),
+        ours=FOR_ADAPTERS,
         pure=True,
     ),
     Row(files=("phi/reencryption/*.py",), outside=("psycopg", "cryptography", "pybase64"), ours=("phi.*",)),

@@ -17,6 +17,7 @@ from django.utils.module_loading import import_string
 
 from phi.adapters.django import rows, search
 from phi.adapters.django.checks import check_field
+from phi.adapters.django.constraints import RecordConstraint as RecordConstraint
 from phi.adapters.django.queries import EXPRESSION, READABLE, EncryptedCol, require_texts
 from phi.adapters.django.search import ExactSearchField as ExactSearchField
 from phi.adapters.django.search import PlainColumn as PlainColumn

@@ -7,8 +7,9 @@ the statements of this process's engines (`statements.py`).
 from collections.abc import Callable
 from typing import Any, Literal
 
-from sqlalchemy import Column, ColumnElement, Dialect, LargeBinary, Text, and_, func, or_
+from sqlalchemy import CheckConstraint, Column, ColumnElement, Dialect, LargeBinary, Table, Text, and_, func, or_
 from sqlalchemy.exc import ArgumentError, DontWrapMixin, InvalidRequestError
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import Null
 from sqlalchemy.sql.operators import OperatorType
@@ -23,6 +24,7 @@ from phi.adapters.sqlalchemy.search import WordSearch as WordSearch
 from phi.adapters.sqlalchemy.search import searchable as searchable
 from phi.adapters.sqlalchemy.search import true_hits as true_hits
 from phi.adapters.values import BYTES, DATE, DATETIME, DECIMAL, INTEGER, JSON, ValueForm
+from phi.constraint import is_record
 from phi.errors import PhiError
 from phi.record import looks_like_a_record, place
 
@@ -220,6 +222,38 @@ class EncryptedJSON(EncryptedType):
 
     cache_ok = True
     form = JSON
+
+
+class IsRecord(ColumnElement[bool]):
+    """The condition that a column's value is a record, in the words of each database."""
+
+    inherit_cache = False
+
+    def __init__(self, column: Column[Any]) -> None:
+        self.column = column
+
+
+@compiles(IsRecord)
+def _is_record(element: IsRecord, compiler: Any, **kwargs: Any) -> str:
+    type_: Any = element.column.type
+    has_former = bool(getattr(type_, "reads", ()))
+    return is_record(
+        compiler.preparer.quote(element.column.name),
+        compiler.dialect.name,
+        is_binary=type_.form is BYTES,
+        versions=(2,) if type_.bound and not has_former else (1, 2),
+    )
+
+
+def constrain(table: Table) -> None:
+    """Give each encrypted column of the table a check by which the database refuses what is no record, whoever writes.
+
+    After the class: `constrain(Patient.__table__)`. `create_all` makes them; a migration takes the statements of
+    `python -m phi check --sql`.
+    """
+    for column in table.columns:
+        if isinstance(column.type, EncryptedType):
+            table.append_constraint(CheckConstraint(IsRecord(column), name=f"{table.name}_{column.name}_is_record"))
 
 
 def _unwrapped_errors(call: Callable[[], Any]) -> Any:

@@ -11,7 +11,7 @@ const RECORD = 1;
 const STREAM = 2;
 const HEADER_BYTES = MAGIC.length + 1 + 8;
 const STREAM_HEADER_BYTES = HEADER_BYTES + 1 + 32 + 7;
-const OVERHEAD_BYTES = HEADER_BYTES + V2_IV_BYTES + TAG_BYTES;
+export const OVERHEAD_BYTES = HEADER_BYTES + V2_IV_BYTES + TAG_BYTES;
 const STREAM_KEY = "eonpro-phi-stream-v1 key";
 
 /** The bytes before the IV of a record, which its tag covers. */

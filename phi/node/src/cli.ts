@@ -3,23 +3,27 @@
 
 import { parseArgs } from "node:util";
 import { check, text } from "./check.js";
+import { statements } from "./constraint.js";
 
 const USAGE = `usage: phi check [--unwrap] [--json]
+       phi check --sql TABLE COLUMN [COLUMN...]
 
 Exits with 1 unless the variables of the data key are there, well-formed and of one key. Asks nobody.
 
   --unwrap  have KMS unwrap the keys, with this environment's AWS credentials, and compare their check values
   --json    one line of JSON
+  --sql     print the statements with which PostgreSQL refuses what is no record in these columns of a table, and check
+            nothing; data:bytes is a column of bytes, email:v2 one of bound records
 `;
 
 async function main(args: readonly string[]): Promise<number> {
-  let options: { unwrap?: boolean | undefined; json?: boolean | undefined; help?: boolean | undefined };
+  let options: { sql?: string | undefined; unwrap?: boolean | undefined; json?: boolean | undefined; help?: boolean | undefined };
   let positionals: string[];
   try {
     const found = parseArgs({
       args: [...args],
       allowPositionals: true,
-      options: { unwrap: { type: "boolean" }, json: { type: "boolean" }, help: { type: "boolean", short: "h" } },
+      options: { sql: { type: "string" }, unwrap: { type: "boolean" }, json: { type: "boolean" }, help: { type: "boolean", short: "h" } },
     });
     options = found.values;
     positionals = found.positionals;
@@ -31,9 +35,20 @@ async function main(args: readonly string[]): Promise<number> {
     process.stdout.write(USAGE);
     return 0;
   }
-  if (positionals.length !== 1 || positionals[0] !== "check") {
+  const columns = positionals.slice(1);
+  if (positionals[0] !== "check" || columns.length > 0 !== (options.sql !== undefined)) {
     process.stderr.write(USAGE);
     return 2;
+  }
+  if (options.sql !== undefined) {
+    try {
+      process.stdout.write(`${statements(options.sql, columns).join("\n")}\n`);
+      return 0;
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      process.stderr.write(`phi: ${error.message}\n`);
+      return 2;
+    }
   }
   const verdict = await check(process.env, options.unwrap);
   const shown = options.json ? JSON.stringify(verdict) : text(verdict);

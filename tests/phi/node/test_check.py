@@ -171,3 +171,12 @@ def test_with_unwrap_the_key_opens_and_another_check_value_is_refused(name: str,
         assert refused.returncode == 1, variable
         [problem] = json.loads(refused.stdout)["problems"]
         assert "another key wrapped the data key" in problem or "wrapped by another KMS key" in problem
+
+
+@pytest.mark.parametrize(
+    "words", [["Patient", "email", "dob:v2", "data:bytes"], ['A"b.Pat.ient', 'é"'], ["t", "c:x"], ["t"]]
+)
+def test_both_print_the_same_checks_of_a_table(words: list[str]) -> None:
+    ours, theirs = (run(name, "check", "--sql", *words, environment={}) for name in COMMANDS)
+    assert (ours.returncode, ours.stdout) == (theirs.returncode, theirs.stdout)
+    assert ours.returncode == (0 if words[0] != "t" else 2)

@@ -1,0 +1,30 @@
+/** The condition that a stored value is a record, as SQL of PostgreSQL: it then refuses plain text, whoever writes it. */
+
+import { OVERHEAD_BYTES } from "./binary.js";
+
+/** The statements for the columns of a table, `data:bytes` for bytes, `email:v2` for bound records. Throws RangeError. */
+export function statements(table: string, columns: readonly string[]): string[] {
+  const where = table.split(".").map(quoted).join(".");
+  return columns.flatMap((each) => {
+    const [column, form = ""] = each.split(/:(.*)/s, 2) as [string, string?];
+    const field = quoted(column);
+    const v1 = `substr(${field}, 23, 3) = '==:' and substr(${field}, 48, 3) = '==:' and length(${field}) > 50`;
+    const v2 = `substr(${field}, 1, 3) = 'v2:' and substr(${field}, 20, 1) = ':' and length(${field}) > 57`;
+    const text = (shapes: string) => `(${shapes}) and ${field} !~ '[^A-Za-z0-9+/=:]'`;
+    const condition = new Map([
+      ["", text(`${v1} or ${v2}`)],
+      ["v2", text(v2)],
+      ["bytes", `octet_length(${field}) > ${OVERHEAD_BYTES} and substring(${field} from 1 for 4) = '\\xf7706869'::bytea`],
+    ]).get(form);
+    if (condition === undefined) throw new RangeError(`${each}: after the colon stands bytes or v2`);
+    const name = quoted([...`${table.split(".").at(-1)}_${column}_is_record`].slice(0, 63).join(""));
+    return [
+      `alter table ${where} add constraint ${name} check (${condition}) not valid;`,
+      `alter table ${where} validate constraint ${name};`,
+    ];
+  });
+}
+
+function quoted(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
