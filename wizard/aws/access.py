@@ -175,16 +175,14 @@ class AwsAccessReader(SessionClient):
         return history, tuple(by_principal[name] for name in sorted(by_principal))
 
 
-def history_pages(
-    session: Session, key_arn: str, *, pages: int = MAX_PAGES, **period: datetime
-) -> Iterator[tuple[list[Mapping[str, Any]], bool]]:
+def history_pages(session: Session, key_arn: str, **period: datetime) -> Iterator[tuple[list[Mapping[str, Any]], bool]]:
     """The newest pages of the calls on a key, each with whether another one follows."""
     by_key = {"AttributeKey": "ResourceName", "AttributeValue": key_arn}
     query: dict[str, Any] = {"LookupAttributes": [by_key], **period}
     for number, page in enumerate(session.whole_pages("cloudtrail", "LookupEvents", **query), start=1):
         has_more = bool(page.get("NextToken"))
         yield page["Events"], has_more
-        if number == pages:
+        if number == MAX_PAGES:
             return
         if has_more:
             session.clock.sleep(PACE_SECONDS)

@@ -25,7 +25,6 @@ from wizard.aws.s3 import S3BackupStorage, StateStorage
 from wizard.aws.s3_documents import S3Documents
 from wizard.aws.trail import AwsAuditReader, CloudTrail
 from wizard.aws.unrecorded import UnrecordedResources
-from wizard.aws.usage_metrics import CloudWatchUsage
 from wizard.core.models.account import Identity, ProfileFact, RegionFact
 from wizard.core.retry import SYSTEM_CLOCK, Clock
 
@@ -56,7 +55,6 @@ class Aws:
         self.access = AwsAccessReader(session)
         self.access_diagnostics = AwsAccessDiagnostics(session)
         self.audit = AwsAuditReader(session)
-        self.usage_metrics = CloudWatchUsage(session)
 
     def __repr__(self) -> str:
         return f"Aws(region={self.region!r}, source={self.source!r})"

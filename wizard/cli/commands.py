@@ -197,10 +197,10 @@ TABLE: tuple[Command, ...] = (
     Command(
         name="cost",
         group=INSPECT,
-        help="what it costs: by the settings, or by what was used",
+        help="what it costs a month, estimated from the settings",
         load_options=lambda: import_module("wizard.commands.options").CostOptions,
         shared=(STACK, ACCOUNT, INPUTS),
-        reads="AWS, the stack's settings",
+        reads="the stack's settings",
     ),
     Command(
         name="rotate",

@@ -232,19 +232,12 @@ class ReportOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class CostOptions:
-    used: bool = False
-    days: int | None = None
     requests: int | None = None
     instances: int | None = None
     cache_minutes: float | None = None
 
-    NEEDS: ClassVar[Mapping[str, tuple[str, ...]]] = {"--days": ("--used",)}
-    """Flags that do something only beside one of these words."""
-
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--used", action="store_true", help="from what was used, as AWS counts it")
-        parser.add_argument("--days", type=int, metavar="DAYS", help="with --used: how far back (default: 90)")
         _add_assumptions(parser)
 
     def run(self, request: Request, clients: Clients) -> Result:
@@ -365,7 +358,7 @@ class PolicyOptions:
 
 
 def _add_assumptions(parser: argparse.ArgumentParser) -> None:
-    """Add the assumptions of a cost, for what the account does not tell."""
+    """Add the assumptions of a cost, for what the settings do not tell."""
     parser.add_argument("--requests", type=int, metavar="N", help="assume this many KMS requests a month")
     parser.add_argument("--instances", type=int, metavar="N", help="assume this many running instances")
     parser.add_argument("--cache-minutes", type=float, metavar="M", help="assume this lifetime of the key cache")

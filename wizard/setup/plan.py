@@ -12,7 +12,8 @@ from components.settings import ImportGroup, ObjectLock, SecretStore, Settings, 
 from components.settings.arn import Arn
 from wizard.core import json_documents
 from wizard.core.clients import Answer
-from wizard.core.cost.drivers import Assumptions, estimate, growth
+from wizard.core.cost.drivers import estimate
+from wizard.core.cost.prices import NOT_INCLUDED
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.models.access import PolicyJudgement
 from wizard.core.models.account import Identity, Principal
@@ -74,8 +75,6 @@ class Plan:
     """What becomes of the application's ENCRYPTION_KEY; None if it has none, or already has a data key."""
     engine: str = ""
     """The version of Pulumi that made it."""
-    assumptions: Assumptions = Assumptions()
-    """The assumptions of the cost estimate."""
     policies: PolicyJudgement = PolicyJudgement()
     """What IAM Access Analyzer says about its policies."""
 
@@ -165,11 +164,11 @@ def lines(plan: Plan) -> tuple[str, ...]:
         text.append(f"    to {destination}" + (f", for {' and '.join(readers)}" if readers else ""))
         text += [f"  > {line}" for target in members for line in target.plan(settings)]
     text.append("  > verify: as the application, decrypt the data key, then encrypt and decrypt one invented record")
-    cost = estimate(settings, plan.assumptions)
+    cost = estimate(settings)
     text += ["", f"What it costs: ${cost.monthly:.2f} a month, estimated (details: the command cost):"]
     wide = max(len(item.name) for item in cost.items)
     text += [f"  {item.name:<{wide}}  {f'${item.monthly:.2f}':>6}  {item.price.text}" for item in cost.items]
-    text.append(f"  after two rotations of every key: ${growth(settings, plan.assumptions)[-1].monthly:.2f} a month")
+    text.append(f"  {NOT_INCLUDED}")
     text += ["", f"How long it takes: about {duration(plan)}"]
     return tuple(text)
 
@@ -215,8 +214,7 @@ def brief(plan: Plan) -> tuple[tuple[str, str], ...]:
         if value.variable not in plan.beside:
             data_key += f"; and a {value.noun}"
             data_key += f": {value.carrying.short}" if value.carrying and plan.stored_data_key else ""
-    cost, rotated = estimate(plan.settings, plan.assumptions), growth(plan.settings, plan.assumptions)[-1]
-    price = f"${cost.monthly:.2f} a month, ${rotated.monthly:.2f} after two rotations; takes about {duration(plan)}"
+    price = f"${estimate(plan.settings).monthly:.2f} a month, estimated; takes about {duration(plan)}"
     first = ((value.noun, unread(plan, value)) for value in plan.unread)
     rows = (*first, ("resources", resources), ("data key", data_key), ("cost", price))
     return tuple((f"{what:<{len('administrators')}}", value) for what, value in rows)

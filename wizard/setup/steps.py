@@ -13,8 +13,6 @@ from typing import Any
 from components.settings import PROJECT, ImportGroup, Outputs, Settings, StoredValue, Target
 from wizard.account.resource_conflicts import claim_of, foreign_claim
 from wizard.core.clients import Answer, ApplicationCode, Clients, Request, Source, StatePlaces
-from wizard.core.cost.account import read_account
-from wizard.core.cost.drivers import Assumptions
 from wizard.core.errors import DamagedState, PreflightFailed, Problem, ResourceError, SetupError, StackNotFound
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey
@@ -392,9 +390,7 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
     outputs = ready.findings.state.outputs
     findings = ready.findings
     is_built = outputs is not None and not (findings.state.pending or findings.unrecorded)
-    with Threads(max_workers=2, initializer=give_way) as pool:
-        # Most of it is what the checks have asked.
-        account = pool.submit(read_account, ready.findings.asked or ready.aws, ready.settings)
+    with Threads(max_workers=1, initializer=give_way) as pool:
         judged = pool.submit(
             principals.judge, ready.settings, request.saved, outputs.key_arn if outputs else None, ready.aws
         )
@@ -429,7 +425,6 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
         unread=ready.makes_unread,
         former_key=ready.former_key,
         engine=ready.findings.engine_version,
-        assumptions=account.result().applied(Assumptions()),
         policies=policies.judgement,
     )
     if to_apply and ui.interactive and not request.yes:

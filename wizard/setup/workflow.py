@@ -11,7 +11,6 @@ from components.settings.arn import Arn
 from wizard.account.facts import StackFacts
 from wizard.account.resource_conflicts import claim_of, crashed_creations
 from wizard.core.clients import Clients, Request
-from wizard.core.cost.drivers import options
 from wizard.core.errors import Cancelled, PreflightFailed, SetupError, StackNotFound, UsageError
 from wizard.core.models.account import UnrecordedResource
 from wizard.core.models.delivery import StackState, StoredDataKey
@@ -194,9 +193,6 @@ def preview(request: Request, clients: Clients) -> plan.Plan:
             clients.save_plan(saved_plan.document(planned, state, at=clients.now(), version=planned.engine))
         if clients.save_answers is not None:
             clients.save_answers({key: answer.value for key, answer in prepared.ready.answers.items()})
-    clients.ui.section("Options", "not selected, with their cost")
-    rows = [(option.name, option.price, option.flag) for option in options(planned.settings) if not option.selected]
-    clients.ui.table(rows, headings=("option", "price", "flag"))
     return planned
 
 

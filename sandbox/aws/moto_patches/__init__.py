@@ -151,7 +151,7 @@ RESPONSE_PATCHES: tuple[Patch[ResponsePatch], ...] = (
 
 
 def patch_moto() -> None:
-    """Change the parts of moto that no request or response carries: ciphertexts, new buckets, locks, metrics."""
+    """Change the parts of moto that no request or response carries: ciphertexts, new buckets, locks."""
     ciphertext.keep_multi_region_key_ids()
     storage.protect_new_buckets()
     storage.refuse_key_id_without_kms()
@@ -159,8 +159,6 @@ def patch_moto() -> None:
     storage.allow_object_lock_on_existing_buckets()
     storage.apply_default_retention()
     storage.treat_endpoint_as_tls()
-    event_history.publish_kms_usage_metrics()
-    event_history.compare_all_dimensions()
 
 
 def patch_request(call: Call) -> Response | dict[str, Any] | None:

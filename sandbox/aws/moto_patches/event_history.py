@@ -1,20 +1,17 @@
-"""The record of calls, and AWS's data from it: event history, a key's last usage, usage metrics.
+"""The record of calls, and AWS's data from it: event history, a key's last usage.
 
-Keeps the record in this process, and changes moto's CloudWatch.
+Keeps the record in this process.
 """
 
 import json
 import secrets
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from moto.cloudwatch import models
-from moto.cloudwatch.models import Dimension, MetricDatum
-from moto.core.common_models import CloudWatchMetricProvider
 from moto.kms.models import Key
 
 from sandbox.arns import name_of
@@ -96,13 +93,6 @@ def record_event(call: Call, caller: Principal | None, error: AwsError | None = 
     with _lock:
         _events.append((call.region, event))
     return record
-
-
-def recorded_calls(source: str, region: str) -> tuple[tuple[str, float], ...]:
-    """The name and the time of each recorded call of a service, the oldest first."""
-    with _lock:
-        events = [event for event_region, event in _events if event_region == region]
-    return tuple((event["EventName"], event["EventTime"]) for event in events if event["EventSource"] == source)
 
 
 def _identity(call: Call, caller: Principal) -> dict[str, Any]:
@@ -205,67 +195,3 @@ def lookup_events(call: Call, caller: Principal | None) -> Response:
     start = int(token)
     more = {"NextToken": str(start + size)} if start + size < len(matching) else {}
     return json_response({"Events": matching[start : start + size], **more})
-
-
-_SHARED_QUOTA = "CryptographicOperationsSymmetric"
-_CRYPTOGRAPHIC = frozenset(
-    {"Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "GenerateRandom", "ReEncrypt"}
-)
-_MINUTE = 60
-_providers: list[type] = []
-
-
-def publish_kms_usage_metrics() -> None:
-    """AWS counts the calls of each KMS operation per minute, and the total of those that share a quota.
-
-    Moto asks every subclass of CloudWatchMetricProvider for its metrics.
-    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AWS-API-Usage-Metrics.html
-    https://aws.amazon.com/blogs/security/manage-your-aws-kms-api-request-rates-using-service-quotas-and-amazon-cloudwatch/
-    """
-    if not _providers:
-        details = {"get_cloudwatch_metrics": staticmethod(_metrics)}
-        _providers.append(type("KmsCalls", (CloudWatchMetricProvider,), details))
-
-
-def compare_all_dimensions() -> None:
-    """AWS lists a metric once, and accepts its dimensions in any order.
-
-    Moto compares single dimensions, so that it lists a metric with several dimensions once for each value.
-    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html#Dimension
-    """
-
-    def same(left: Iterable[Dimension], right: Iterable[Dimension]) -> bool:
-        return {(dimension.name, dimension.value) for dimension in left} == {
-            (dimension.name, dimension.value) for dimension in right
-        }
-
-    def before(item: Dimension, right: Dimension) -> bool:
-        return (str(item.name), str(item.value)) < (str(right.name), str(right.value))
-
-    setattr(models, "are_dimensions_same", same)  # noqa: B010 - an assignment would not be typed
-    setattr(Dimension, "__lt__", before)  # noqa: B010 - as above
-
-
-def _metrics(account_id: str, region: str) -> list[MetricDatum]:
-    counted: Counter[tuple[str, int]] = Counter()
-    for name, at in recorded_calls("kms.amazonaws.com", region):
-        minute = int(at) // _MINUTE * _MINUTE
-        counted[name, minute] += 1
-        if name in _CRYPTOGRAPHIC:
-            counted[_SHARED_QUOTA, minute] += 1
-    return [
-        MetricDatum(
-            namespace="AWS/Usage",
-            name="CallCount",
-            value=float(calls),
-            dimensions=[
-                {"Name": "Type", "Value": "API"},
-                {"Name": "Resource", "Value": operation},
-                {"Name": "Service", "Value": "KMS"},
-                {"Name": "Class", "Value": "None"},
-            ],
-            # Moto's times have no time zone.
-            timestamp=datetime.fromtimestamp(minute, UTC).replace(tzinfo=None),
-        )
-        for (operation, minute), calls in sorted(counted.items())
-    ]

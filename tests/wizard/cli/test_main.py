@@ -143,7 +143,7 @@ def test_the_next_command_keeps_the_flags_of_this_run(folder, steps, capsys, giv
     assert shlex.split(command)[-len(given) :] == given
     assert f"    {command}" in err.splitlines()
     taken = [word for word in given if word not in ("--from", "production", "--yes")]
-    assert cli.main(["cost", *taken, "--used", "--days", "900"]) == 2
+    assert cli.main(["cost", *taken, "--requests", "-1"]) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "-m wizard cost" in line]
     assert all(word in line for word in taken)
 
@@ -543,7 +543,6 @@ OF_ALL_TARGETS = (
         (["push", "--confirm", "production"], "--confirm does nothing without --rename-existing"),
         (["backup", "--to", "a.json", "--from-backup", "b.json"], "--from-backup does nothing without drill"),
         (["backup", "drill", "--to", "a.json"], "--to does nothing with drill"),
-        (["cost", "--days", "30"], "--days does nothing without --used"),
         (["cost", "--backup-to", "a.json"], "cost has no --backup-to"),
         (["report", "verify", "report.json", "--since", "2026-01-31"], "--since does nothing with verify"),
         (["policy", "operator", "--profile", "clinic"], "policy has no --profile"),

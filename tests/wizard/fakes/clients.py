@@ -33,7 +33,6 @@ from tests.wizard.fakes.ecs import FakeEcsServices
 from tests.wizard.fakes.requests import FakeRequests
 from tests.wizard.fakes.rotation import FakeKeyRotation
 from tests.wizard.fakes.s3_documents import FakeS3Documents
-from tests.wizard.fakes.usage import FakeUsageMetrics
 from wizard.core.clients import Draft
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import (
@@ -352,7 +351,6 @@ class FakeAwsClient:
     ships: FakeEcsServices = field(default_factory=FakeEcsServices)
     buckets_held: FakeBackupStorage = field(default_factory=FakeBackupStorage)
     s3_documents: FakeS3Documents = field(default_factory=FakeS3Documents)
-    measured_usage: FakeUsageMetrics = field(default_factory=FakeUsageMetrics)
     noted: FakeAccessDiagnostics | None = None
     keys_held: FakeKeyRotation | None = None
     """Of this Region, as are the four above."""
@@ -370,10 +368,6 @@ class FakeAwsClient:
     @property
     def backup_storage(self) -> FakeBackupStorage:
         return self.buckets_held
-
-    @property
-    def usage_metrics(self) -> FakeUsageMetrics:
-        return self.measured_usage
 
     @property
     def access_diagnostics(self) -> FakeAccessDiagnostics:

@@ -36,7 +36,6 @@ AUDITOR = f"arn:aws:iam::{ACCOUNT}:user/auditor"
 _OPTIONS: Mapping[str, tuple[str, ...]] = {
     "review": ("--out", "reviews-of-the-auditor"),
     "report": ("--out", "report-of-the-auditor"),
-    "cost": ("--used",),
 }
 
 COMMANDS: Mapping[str, tuple[str, ...]] = {name: _OPTIONS.get(name, ()) for name in READ_ONLY}

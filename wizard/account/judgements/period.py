@@ -22,7 +22,7 @@ from wizard.core.models.access import AccessReview, FormerText, PrincipalAccess,
 from wizard.core.models.account import TrailFact
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import KeyRotations
-from wizard.core.models.trail import LogValidation, Usage
+from wizard.core.models.trail import LogValidation
 from wizard.core.next_command import NO_COMMAND, Text, shell, wizard
 from wizard.core.retry import Threads
 from wizard.core.safe_text import first_of
@@ -294,14 +294,6 @@ def scan(facts: StackFacts) -> Mapping[str, Any] | None:
 def rotations(facts: StackFacts) -> KeyRotations | SetupError:
     """The past and future rotations of the key."""
     return facts.once("rotations", lambda: facts.aws.key_rotation.rotations(str(facts.key_arn)))
-
-
-def usage(facts: StackFacts) -> Usage | SetupError:
-    """The counts of the period."""
-    key, bucket = str(facts.key_arn), facts.settings.names.trail_bucket
-    return facts.once(
-        "usage", lambda: facts.aws.usage_metrics.read(key_arn=key, bucket=bucket, since=since(facts), until=facts.at)
-    )
 
 
 def history(facts: StackFacts, name: str, store: SecretStore) -> tuple[FormerText, ...] | SetupError:

@@ -23,19 +23,16 @@ from wizard.account.judgements.stack import COMPARISON
 from wizard.account.notices import Notice
 from wizard.account.views import Diagnosis, diagnose
 from wizard.commands import deployed_stack
-from wizard.commands.cost import reasons
 from wizard.commands.report import facts
 from wizard.commands.report.claims import agreements_of, checklist_of, safeguards_of
 from wizard.commands.report.drawing import architecture_facts
 from wizard.core import files, safe_text
 from wizard.core.clients import Clients
-from wizard.core.cost.account import AccountFacts, CostByUse, cost_by_use, read_account
 from wizard.core.cost.drivers import Assumptions, CostItem, estimate
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import SetupError, known_or
 from wizard.core.models.access import FormerText, Unread
 from wizard.core.models.rotation import KeyRotations, LastBackup, RestoreDrill
-from wizard.core.models.trail import Usage
 from wizard.core.next_command import Text, plain_name, wizard
 from wizard.core.retry import Threads
 
@@ -67,7 +64,6 @@ class Read:
 
     stack: StackFacts
     diagnosis: Diagnosis
-    account: AccountFacts
     account_alias: str | None
 
     @property
@@ -86,7 +82,6 @@ def gather(stack: StackFacts, clients: Clients, inputs: Inputs) -> facts.ReportF
     stack = stack.otherwise(sources=replace(clients, reviews=inputs.reviews), given=given)
     read = _read(stack, outputs)
     access = _access(stack, inputs.reviews)
-    cost = cost_facts(read, inputs.assumptions)
     agreements = agreements_of(settings, inputs.agreements)
     return facts.ReportFacts(
         stack=plain_name(stack.stack),
@@ -106,13 +101,13 @@ def gather(stack: StackFacts, clients: Clients, inputs: Inputs) -> facts.ReportF
         retention=facts.retention(stack.retention(outputs.trail_bucket), settings, outputs, at=stack.at),
         logs=known_or(period.log_validations(stack), ()),
         sign_ins=known_or(period.sign_ins(stack), ()),
-        cost=cost,
+        cost=cost_facts(settings, inputs.assumptions),
         doctor=_doctor(read.diagnosis, stack.stack),
         agreements=agreements,
         safeguards=tuple(safeguards_of(read.diagnosis, settings, agreements)),
         history=tuple(sorted(_history(read, inputs.reports / plain_name(stack.stack)), key=lambda event: event.at)),
         policies=tuple(_policies(stack)),
-        unread=tuple(dict.fromkeys(_unread(read, access, cost))),
+        unread=tuple(dict.fromkeys(_unread(read, access))),
     )
 
 
@@ -130,9 +125,8 @@ def _read(stack: StackFacts, outputs: Outputs) -> Read:
     aws, settings = stack.aws, stack.settings
     with Threads(max_workers=8) as pool:
         identity = pool.submit(aws.identify)
-        account = pool.submit(read_account, aws, settings, key_arn=outputs.key_arn, trail_arn=outputs.trail_arn)
         others: list[Future[object]] = []
-        others += [pool.submit(period.rotations, stack), pool.submit(period.usage, stack)]
+        others += [pool.submit(period.rotations, stack)]
         others += [pool.submit(period.history, stack, name, store) for name, store in _records(settings)]
         others += [pool.submit(lambda: stack.versions)]
         diagnosis = diagnose(stack, judgements.REPORT_CHECKS)
@@ -141,7 +135,6 @@ def _read(stack: StackFacts, outputs: Outputs) -> Read:
         return Read(
             stack=stack,
             diagnosis=diagnosis,
-            account=account.result(),
             account_alias=identity.result().account_alias,
         )
 
@@ -187,45 +180,19 @@ def _rotation(stack: StackFacts) -> facts.RotationTimeline:
     )
 
 
-def cost_facts(read: Read, assumptions: Assumptions) -> facts.CostFacts:
-    """A month's cost: the estimate, and what was used where it could be counted. What-ifs belong to `cost`."""
-    settings, used = read.stack.settings, period.usage(read.stack)
-    by_use = cost_by_use(settings, assumptions, used, read.account) if isinstance(used, Usage) else None
-    bill = estimate(settings, read.account.applied(assumptions))
-    planned = {item.driver for item in bill.items}
-    unplanned = [item for item in by_use.estimate.items if item.driver not in planned] if by_use else []
-    return facts.CostFacts(
-        monthly=_dollars(bill.monthly),
-        basis="estimated from the settings and the account",
-        drivers=(
-            *(_driver(item, by_use.of(item.driver) if by_use else None) for item in bill.items),
-            *(replace(_driver(item, item.monthly), monthly=None) for item in unplanned),
-        ),
-        counted=_counted(by_use) if by_use else None,
-    )
+def cost_facts(settings: Settings, assumptions: Assumptions) -> facts.CostFacts:
+    """The estimate of a month's cost, and its drivers."""
+    bill = estimate(settings, assumptions)
+    return facts.CostFacts(monthly=_dollars(bill.monthly), drivers=tuple(map(_driver, bill.items)))
 
 
-def _driver(item: CostItem, by_use: Decimal | None) -> facts.Driver:
+def _driver(item: CostItem) -> facts.Driver:
     return facts.Driver(
         what=item.name[0].upper() + item.name[1:],
         quantity=float(round(item.quantity, 3)),
         unit=item.price.unit if item.price.unit == "GB" else f"{item.price.unit}s",
         price=item.price.text,
         monthly=_dollars(item.monthly),
-        by_use=None if by_use is None else _dollars(by_use),
-    )
-
-
-def _counted(used: CostByUse) -> facts.CountedUse:
-    return facts.CountedUse(
-        since=used.usage.since,
-        until=used.usage.until,
-        monthly=_dollars(used.estimate.monthly),
-        key_requests=used.usage.key_requests,
-        kms_requests=used.usage.kms_requests,
-        trail_bytes=used.usage.trail_bytes,
-        notes=used.notes,
-        unknown=tuple(Unread(what=what, why=why) for what, why in reasons(used)),
     )
 
 
@@ -313,7 +280,7 @@ def _record_events(parameter: str, values: Iterable[FormerText]) -> Iterator[fac
                 yield facts.Event(at=value.at, what=what, detail=WrappedDataKey(value=value.text).fingerprint)
 
 
-def _unread(read: Read, access: facts.AccessFacts, cost: facts.CostFacts) -> Iterator[Unread]:
+def _unread(read: Read, access: facts.AccessFacts) -> Iterator[Unread]:
     """Everything that was not read, wherever the report tells it: the one count of the summary."""
     stack, rotations = read.stack, period.rotations(read.stack)
     yield from (Unread(what=notice.what, why=notice.why) for notice in read.diagnosis.not_checked)
@@ -321,7 +288,6 @@ def _unread(read: Read, access: facts.AccessFacts, cost: facts.CostFacts) -> Ite
         "the key's rotations": rotations,
         "the versions of the data key": stack.versions,
         "the access to the key": period.access_review(stack),
-        "the usage": period.usage(stack),
         **{f"the history of {parameter}": values for parameter, values in read.records.items()},
     }
     for what, answer in parts.items():
@@ -331,5 +297,3 @@ def _unread(read: Read, access: facts.AccessFacts, cost: facts.CostFacts) -> Ite
         yield from access.review.unread
     if isinstance(rotations, KeyRotations) and rotations.on_demand_left is None:
         yield Unread(what="the remaining rotations on demand", why="Service Quotas does not return the limit")
-    if cost.counted is not None:
-        yield from cost.counted.unknown

@@ -240,41 +240,20 @@ def _phase(name: str, first: int, last: int | None, at: datetime, why: str) -> P
 @dataclass(frozen=True, kw_only=True)
 class Driver:
     what: str
-    quantity: float | None
+    quantity: float
     unit: str
     price: str
     """In words, with its unit."""
-    monthly: float | None
-    """US dollars, estimated; None: not part of the estimate."""
-    by_use: float | None
-    """US dollars, by use; None: unknown."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class CountedUse:
-    since: datetime
-    """UTC."""
-    until: datetime
-    """UTC."""
     monthly: float
-    """US dollars, without what is unknown."""
-    key_requests: int | None
-    """Calls on the key in the window."""
-    kms_requests: int | None
-    trail_bytes: int | None
-    notes: tuple[str, ...]
-    unknown: tuple[Unread, ...]
+    """US dollars."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CostFacts:
-    """The cost a month, in US dollars."""
+    """The estimate of a month's cost, in US dollars."""
 
     monthly: float
-    basis: str
     drivers: tuple[Driver, ...]
-    counted: CountedUse | None
-    """None: not available."""
 
 
 @dataclass(frozen=True, kw_only=True)

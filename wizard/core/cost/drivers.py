@@ -4,12 +4,12 @@ Pure: Decimal in and out, nothing is rounded here. Used by the plan, `cost` and 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
 
-from components.settings import ObjectLock, SecretStore, Settings
+from components.settings import SecretStore, Settings
 from wizard.core.cost import prices
 
 # --- quantities
@@ -36,7 +36,7 @@ GB = Decimal(1024**3)
 
 @dataclass(frozen=True, kw_only=True)
 class Assumptions:
-    """The quantities that the settings do not have. `account.AccountFacts` replaces what the account knows."""
+    """The quantities that the settings do not have."""
 
     instances: int = 2
     """Instances of the application that run all month."""
@@ -44,18 +44,6 @@ class Assumptions:
     """Minutes for which an instance keeps the unwrapped data key; the application's default."""
     requests: int | None = None
     """KMS requests of the application in a month; None: one for each instance each time its cache expires."""
-    other_requests: int = 0
-    """KMS requests of the account's other keys, which use up free ones too."""
-    rotations: int = 0
-    """Rotations that the key and its replicas have had."""
-    trail_key_rotations: int = 0
-    """Rotations that the key of the audit logs has had."""
-    documents_key_rotations: int = 0
-    """Rotations that the key of the documents has had."""
-    replicas: int | None = None
-    """Number of replicas; None: as many as the settings name."""
-    other_trails: int = 0
-    """Trails besides the stack's own that record the account's management events too."""
     events: int = 100_000
     """Management events of the account in a month."""
     active_regions: int = 1
@@ -83,9 +71,6 @@ class Assumptions:
             return Decimal(self.requests)
         return Decimal(self.instances * MINUTES) / Decimal(str(self.cache_minutes))
 
-    def replicas_of(self, settings: Settings) -> int:
-        return len(settings.replica_regions) if self.replicas is None else self.replicas
-
 
 def number_of_secrets(settings: Settings) -> int:
     """Secrets in Secrets Manager: Vercel needs the stored data key only, ECS and EKS read all three variables."""
@@ -99,10 +84,6 @@ def trail_requests(settings: Settings, assumed: Assumptions) -> Decimal:
     """
     encrypts = settings.makes_trail and settings.trail_key
     return Decimal(LOG_FILES * assumed.active_regions) if encrypts else Decimal(0)
-
-
-def _key_months(rotations: int) -> Decimal:
-    return Decimal(1 + min(rotations, prices.PAID_ROTATIONS))
 
 
 def _objects(assumed: Assumptions) -> int:
@@ -141,7 +122,6 @@ class Driver(StrEnum):
     TRAIL_KEY = "trail-key"
     DOCUMENTS_KEY = "documents-key"
     REQUESTS = "requests"
-    TRAIL_EVENTS = "trail-events"
     LOG_WRITES = "log-writes"
     LOG_STORAGE = "log-storage"
     ARCHIVE_STORAGE = "archive-storage"
@@ -162,8 +142,6 @@ class DriverRow:
     name: str
     price: prices.Price
     quantity: Quantity
-    other_users: Callable[[Assumptions], int] = lambda assumed: 0
-    """Free units that others in the account use."""
 
 
 def _if_trail(quantity: Quantity) -> Quantity:
@@ -177,31 +155,22 @@ def _if_secrets(quantity: Quantity) -> Quantity:
 
 TABLE = MappingProxyType(
     {
-        Driver.KEY: DriverRow(name="KMS key", price=prices.KEY, quantity=lambda s, a: _key_months(a.rotations)),
-        Driver.REPLICAS: DriverRow(
-            name="replica keys", price=prices.KEY, quantity=lambda s, a: a.replicas_of(s) * _key_months(a.rotations)
-        ),
+        Driver.KEY: DriverRow(name="KMS key", price=prices.KEY, quantity=lambda s, a: 1),
+        Driver.REPLICAS: DriverRow(name="replica keys", price=prices.KEY, quantity=lambda s, a: len(s.replica_regions)),
         Driver.TRAIL_KEY: DriverRow(
             name="KMS key of the audit logs",
             price=prices.KEY,
-            quantity=_if_trail(lambda s, a: _key_months(a.trail_key_rotations) if s.trail_key else 0),
+            quantity=_if_trail(lambda s, a: int(s.trail_key)),
         ),
         Driver.DOCUMENTS_KEY: DriverRow(
             name="KMS key of the documents",
             price=prices.KEY,
-            quantity=lambda s, a: _key_months(a.documents_key_rotations) if s.documents_key else 0,
+            quantity=lambda s, a: int(s.documents_key),
         ),
         Driver.REQUESTS: DriverRow(
             name="KMS requests",
             price=prices.KMS_REQUEST,
             quantity=lambda s, a: a.application_requests + trail_requests(s, a),
-            other_users=lambda a: a.other_requests,
-        ),
-        # The first trail of a Region has the free copy.
-        Driver.TRAIL_EVENTS: DriverRow(
-            name="second copy of the events",
-            price=prices.SECOND_TRAIL_EVENT,
-            quantity=_if_trail(lambda s, a: a.events if a.other_trails else 0),
         ),
         Driver.LOG_WRITES: DriverRow(
             name="audit logs, writing to S3", price=prices.WRITE, quantity=_if_trail(lambda s, a: _objects(a))
@@ -292,97 +261,13 @@ def estimate(settings: Settings, assumptions: Assumptions | None = None) -> Esti
     assumed = assumptions or Assumptions()
     # Key and requests are part of every set-up, however few.
     items = (
-        _item(driver, Decimal(quantity), row, assumed)
+        CostItem(
+            driver=driver,
+            quantity=Decimal(quantity),
+            monthly=row.price.of(Decimal(quantity)),
+            free_value=row.price.free_value(Decimal(quantity)),
+        )
         for driver, row in TABLE.items()
         if (quantity := row.quantity(settings, assumed)) or driver in (Driver.KEY, Driver.REQUESTS)
     )
     return Estimate(assumptions=assumed, items=tuple(items))
-
-
-def _item(driver: Driver, quantity: Decimal, row: DriverRow, assumed: Assumptions) -> CostItem:
-    # Others use up free units; what they cost beyond these is not this stack's cost.
-    others = Decimal(row.other_users(assumed))
-    return CostItem(
-        driver=driver,
-        quantity=quantity,
-        monthly=row.price.of(quantity + others) - row.price.of(others),
-        free_value=row.price.free_value(quantity + others) - row.price.free_value(others),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Point:
-    """One value of the assumption that is varied, and the month's cost with it."""
-
-    value: float
-    monthly: Decimal
-
-
-def growth(settings: Settings, assumptions: Assumptions | None = None) -> tuple[Point, ...]:
-    """The cost after 0, 1 and 2 rotations of every key; later ones change nothing more."""
-    assumed = assumptions or Assumptions()
-    return tuple(
-        Point(
-            value=number,
-            monthly=estimate(
-                settings,
-                replace(assumed, rotations=number, trail_key_rotations=number, documents_key_rotations=number),
-            ).monthly,
-        )
-        for number in range(prices.PAID_ROTATIONS + 1)
-    )
-
-
-# --- options
-
-
-@dataclass(frozen=True, kw_only=True)
-class Option:
-    """An option of the settings, its cost, and the flag that selects it."""
-
-    name: str
-    price: str
-    flag: str
-    selected: bool
-
-
-def options(settings: Settings) -> tuple[Option, ...]:
-    """Every option with a price or without one, in a fixed order."""
-    own, in_secrets = settings.makes_trail, settings.secret_store is SecretStore.SECRETS_MANAGER
-    number = number_of_secrets(settings)
-    secrets = f"Secrets Manager, {number} secret{'s' if number > 1 else ''}"
-    rows = (
-        (
-            "a replica key",
-            prices.KEY.text,
-            "--multi-region yes --replica-regions REGION",
-            bool(settings.replica_regions),
-        ),
-        ("Parameter Store", "nothing", "--secret-store parameter-store", not in_secrets),
-        (secrets, f"{prices.SECRET.text}, {prices.SECRET_READ.text}", "--secret-store secrets-manager", in_secrets),
-        ("a trail of the stack", f"{prices.SECOND_TRAIL_EVENT.text}, unless it is the first", "--trail create", own),
-        ("an existing trail", "nothing", "--trail ARN", not own),
-        (
-            "archived logs",
-            f"{prices.ARCHIVE.text}, {prices.ARCHIVE_TRANSITION.text}",
-            "--trail-archive-days DAYS",
-            archives(settings),
-        ),
-        ("a key of the documents in S3", prices.KEY.text, "--documents-key yes", settings.documents_key),
-        ("a key of the audit logs", prices.KEY.text, "--trail-key yes", own and settings.trail_key),
-        (
-            "Object Lock",
-            "nothing; locked logs cannot be deleted and stay billed",
-            "--trail-lock governance|compliance",
-            own and settings.trail_lock is not ObjectLock.NONE,
-        ),
-        ("server access logs", prices.STORAGE.text, "--access-logging yes", own and settings.access_logging),
-        (
-            "events in CloudWatch Logs",
-            f"{prices.LOG_INGESTION.text}, {prices.LOG_STORAGE.text}",
-            "--cloudwatch-logs yes",
-            own and settings.cloudwatch_logs,
-        ),
-        ("alerts", f"{prices.ALARM.text}, 1,000 e-mails are free", "--alerts yes", settings.alerts),
-    )
-    return tuple(Option(name=name, price=price, flag=flag, selected=on) for name, price, flag, on in rows)

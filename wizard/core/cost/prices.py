@@ -49,8 +49,6 @@ KEY = Price(
     page=_KMS,
     note="the first and the second rotation add the same price again, later ones nothing; a replica is a key",
 )
-PAID_ROTATIONS = 2
-"""Rotations of a key that raise its price; the third and later cost nothing more."""
 
 KMS_REQUEST = Price(
     dollars=Decimal("0.03"),
@@ -79,3 +77,9 @@ LOG_STORAGE = Price(dollars=Decimal("0.03"), unit="GB", page=_CLOUDWATCH)
 ALARM = Price(dollars=Decimal("0.10"), unit="alarm", page=_CLOUDWATCH, note="the account's first ten are free")
 SECRET = Price(dollars=Decimal("0.40"), unit="secret", page=_SECRETS)
 SECRET_READ = Price(dollars=Decimal("0.05"), per=10_000, unit="read", page=_SECRETS)
+
+NOT_INCLUDED = (
+    f"not included: a key's first two rotations (${KEY.dollars} a month each), "
+    f"a second trail ({SECOND_TRAIL_EVENT.text})"
+)
+"""What an estimate leaves out: it depends on the age of the stack, and on the rest of the account."""

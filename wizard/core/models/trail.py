@@ -102,33 +102,6 @@ class LogValidation:
     """The unreadable files, in words."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Usage:
-    """Counts of a window of time; None where one could not be read, and `unknown` says why."""
-
-    since: datetime
-    """UTC."""
-    until: datetime
-    """UTC."""
-    kms_requests: int | None = None
-    """KMS requests of the account in the Region, for all keys (CloudWatch, AWS/Usage)."""
-    key_requests: int | None = None
-    """Cryptographic calls on the PHI key (CloudTrail's event history)."""
-    is_key_requests_cut_off: bool = False
-    """Whether there were more than were counted: then `key_requests` is a lower bound of the window."""
-    key_requests_since: datetime | None = None
-    """UTC; where it was cut off, since when the count is complete."""
-    trail_bytes: int | None = None
-    """Size of the trail's bucket (CloudWatch, AWS/S3 BucketSizeBytes)."""
-    unknown: Mapping[str, str] = field(default_factory=dict)
-    """Why, by the name of each field that is None."""
-
-    @property
-    def days(self) -> float:
-        """The window's length."""
-        return (self.until - self.since).total_seconds() / 86400
-
-
 TRAIL_REQUIREMENTS = (
     "trail-logging",
     "trail-all-regions",

@@ -16,7 +16,7 @@ from wizard.core.models.account import PermissionsFact, QuotaFact
 from wizard.core.models.deployment import Rollout, Service, ServiceDeployment, TaskDefinition
 from wizard.core.models.rotation import BucketLock, DataKeyVersion, KeyRotations, StoredKey, StoredObject, VersionOrigin
 from wizard.core.models.s3_documents import DocumentBucket, ObjectSample, ObjectState, ObjectVersion
-from wizard.core.models.trail import AlertsFact, BucketDocuments, KeyCalls, LogValidation, Usage
+from wizard.core.models.trail import AlertsFact, BucketDocuments, KeyCalls, LogValidation
 from wizard.core.variable_ownership import ForeignVariable, OwnValues
 
 
@@ -473,10 +473,3 @@ class S3Documents(Protocol):
 
     def encrypt(self, bucket: DocumentBucket, version: ObjectVersion, key_arn: str) -> str | None:
         """Encrypt an object under this key, in place. None: done; else why S3 refuses it."""
-
-
-class UsageMetrics(Protocol):
-    """The counts of one Region (`wizard/aws/usage_metrics.py`). Reads only; a denied count is None, with the reason."""
-
-    def read(self, *, key_arn: str, bucket: str, since: datetime, until: datetime) -> Usage:
-        """The counts from `since` to `until`. Raises only where the endpoint itself cannot be reached."""

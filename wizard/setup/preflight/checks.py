@@ -77,8 +77,6 @@ class Findings:
     """The data key on Vercel of a manual set-up."""
     imported_data_key: WrappedDataKey | None = None
     """The data key to store, instead of a new one."""
-    asked: AwsClient | None = None
-    """The client of these checks: it asks nothing a second time."""
     former_keys: tuple[str, ...] = ()
     """Where the application has an ENCRYPTION_KEY, in words; read only if it has no data key yet."""
     foreign: tuple[ForeignVariable, ...] = ()
@@ -247,7 +245,6 @@ def check(
         engine_version=pulumi.version,
         orphaned_creations=conflicts.orphaned_creations,
         unrecorded=unrecorded,
-        asked=aws,
         discovered=conflicts.manual.discovered,
         differences=conflicts.manual.differences,
         data_key=conflicts.manual.data_key,

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-from tests.wizard.core.cost.test_account import GIVEN, account, usage
-from tests.wizard.fakes.clients import settings
+from tests.wizard.fakes.clients import multi_region, settings
 from wizard.commands.cost import document
-from wizard.core.cost.account import AccountFacts, cost_by_use, not_asked
-from wizard.core.cost.drivers import Assumptions, estimate, growth
+from wizard.core.cost.drivers import Assumptions, estimate
 
-
-def _of(settings_: Any, facts: AccountFacts, used: Any = None) -> dict[str, Any]:
-    bill, steps = estimate(settings_, Assumptions(other_trails=1)), growth(settings_)
-    return document("production", bill, steps, facts, used, region="us-east-1")
-
-
-_EVERYTHING = settings(secret_store="secrets-manager", cloudwatch_logs=True)
-_NOTHING = replace(usage(), kms_requests=None, key_requests=None, trail_bytes=None, unknown={"kms_requests": "denied"})
-_DENIED = not_asked("denied", settings())
+EVERYTHING = multi_region(
+    secret_store="secrets-manager",
+    cloudwatch_logs=True,
+    documents_key=True,
+    document_buckets=("clinic-documents",),
+)
+ARCHIVED = Assumptions(requests=7, months=24, events=10_000_000)
 
 DOCUMENTS: dict[str, dict[str, Any]] = {
-    "by the settings": _of(settings(), AccountFacts()),
-    "with everything": _of(_EVERYTHING, account(rotations=1)),
-    "by use": _of(settings(), account(), cost_by_use(settings(), GIVEN, usage(), account(rotations=2))),
-    "by use, nothing known": _of(_EVERYTHING, _DENIED, cost_by_use(_EVERYTHING, GIVEN, _NOTHING, _DENIED)),
+    "by the settings": document("production", estimate(settings()), region="us-east-1"),
+    "with everything": document("production", estimate(EVERYTHING, ARCHIVED), region="us-east-1"),
 }

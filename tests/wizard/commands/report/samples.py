@@ -32,7 +32,6 @@ from wizard.commands.report.facts import (
     Architecture,
     ChecklistItem,
     CostFacts,
-    CountedUse,
     DataKeyFacts,
     DoctorFacts,
     Driver,
@@ -311,38 +310,18 @@ RETENTION = RetentionTimeline(
     ),
 )
 COST = CostFacts(
-    monthly=4.14,
-    basis="estimated from the settings and the assumptions below",
+    monthly=3.02,
     drivers=(
-        Driver(what="PHI key", quantity=1.0, unit="keys", price="$1.00 a month", monthly=1.0, by_use=1.0),
-        Driver(what="Replicas of the key", quantity=1.0, unit="keys", price="$1.00 a month", monthly=1.0, by_use=1.0),
-        Driver(what="Key of the logs", quantity=1.0, unit="keys", price="$1.00 a month", monthly=1.0, by_use=1.0),
+        Driver(what="PHI key", quantity=1.0, unit="keys", price="$1.00 a month", monthly=1.0),
+        Driver(what="Replicas of the key", quantity=1.0, unit="keys", price="$1.00 a month", monthly=1.0),
+        Driver(what="Key of the logs", quantity=1.0, unit="keys", price="$1.00 a month", monthly=1.0),
         Driver(
             what="Requests to KMS",
             quantity=26280.0,
             unit="requests",
             price="$0.03 per 10,000",
             monthly=0.02,
-            by_use=0.02,
         ),
-        Driver(
-            what="Second copy of events",
-            quantity=100000.0,
-            unit="events",
-            price="$2.00 per 100,000",
-            monthly=1.12,
-            by_use=1.12,
-        ),
-    ),
-    counted=CountedUse(
-        since=ago(90),
-        until=AT,
-        monthly=3.05,
-        key_requests=8760,
-        kms_requests=None,
-        trail_bytes=52_428_800,
-        notes=("there were more calls on the key than the 8,760 that were counted",),
-        unknown=(Unread(what="KMS requests in the Region", why="cloudwatch:GetMetricData was denied"),),
     ),
 )
 DOCTOR = DoctorFacts(
@@ -451,7 +430,6 @@ def _nothing_read() -> ReportFacts:
         logs=(),
         sign_ins=(),
         retention=replace(RETENTION, retention_days=None, lock=None, phases=(), why=why),
-        cost=replace(COST, counted=None, drivers=tuple(replace(each, by_use=None) for each in COST.drivers)),
         doctor=DoctorFacts(findings=None, why=why),
     )
 

@@ -16,7 +16,6 @@ from wizard.core.cost.drivers import (
     Assumptions,
     Driver,
     estimate,
-    growth,
     trail_requests,
 )
 
@@ -64,44 +63,14 @@ def test_free_units_have_the_value_that_they_would_cost() -> None:
     assert estimate(BARE, assumed(requests=500_000)).free_value == Decimal("0.06")
 
 
-def test_requests_of_other_keys_use_up_free_ones_and_are_not_part_of_this_cost() -> None:
-    shared = estimate(BARE, assumed(requests=10_000, other_requests=15_000))
-    assert (shared.of(Driver.REQUESTS), shared.free_value) == (Decimal("0.015"), Decimal("0.015"))
-    late = estimate(BARE, assumed(requests=10_000, other_requests=1_000_000))
-    assert (late.of(Driver.REQUESTS), late.free_value) == (Decimal("0.03"), Decimal(0))
-
-
 def test_each_log_file_is_one_kms_request_where_the_logs_have_a_key() -> None:
     assert trail_requests(settings(), assumed(active_regions=3)) == 3 * 8_760 == 3 * LOG_FILES
     assert trail_requests(settings(trail_key=False), assumed()) == 0
     assert trail_requests(BARE, assumed()) == 0
 
 
-@pytest.mark.parametrize(("rotations", "dollars"), [(0, 1), (1, 2), (2, 3), (3, 3), (9, 3)])
-def test_the_first_two_rotations_raise_the_keys_price_and_no_later_one(rotations: int, dollars: int) -> None:
-    assert estimate(BARE, assumed(rotations=rotations)).of(Driver.KEY) == dollars
-
-
-@pytest.mark.parametrize(("rotations", "dollars"), [(0, 1), (1, 2), (2, 3), (3, 3)])
-def test_the_key_of_the_audit_logs_is_billed_by_its_own_rotations(rotations: int, dollars: int) -> None:
-    bill = estimate(settings(), assumed(rotations=9, trail_key_rotations=rotations))
-    assert bill.of(Driver.KEY) == 3 and bill.of(Driver.TRAIL_KEY) == dollars
-
-
-def test_growth_is_the_cost_after_none_one_and_two_rotations() -> None:
-    points = growth(settings(alerts=False), assumed(requests=0, events=0, active_regions=0))
-    assert {point.value: point.monthly for point in points} == {0.0: Decimal(2), 1.0: Decimal(4), 2.0: Decimal(6)}
-
-
 def test_a_replica_costs_what_the_key_costs() -> None:
-    assert estimate(multi_region(), assumed(rotations=1)).of(Driver.REPLICAS) == 2
-    assert estimate(BARE, assumed(replicas=3)).of(Driver.REPLICAS) == 3
-
-
-def test_a_second_trail_is_billed_by_event_and_a_first_one_is_not() -> None:
-    assert estimate(settings(), assumed(events=250_000)).of(Driver.TRAIL_EVENTS) == 0
-    assert estimate(settings(), assumed(events=250_000, other_trails=1)).of(Driver.TRAIL_EVENTS) == 5
-    assert estimate(BARE, assumed(events=250_000, other_trails=1)).of(Driver.TRAIL_EVENTS) == 0
+    assert estimate(multi_region()).of(Driver.REPLICAS) == estimate(multi_region()).of(Driver.KEY) == 1
 
 
 def test_retained_logs_add_up_from_month_to_month() -> None:
@@ -143,7 +112,7 @@ def test_the_ordinary_set_up_for_vercel_costs_two_dollars_and_some_cents() -> No
 
 
 def test_one_assumption_varies_and_the_others_stay() -> None:
-    assert [estimate(BARE, assumed(rotations=1, requests=n)).monthly for n in (0, 30_000)] == [2, Decimal("2.03")]
+    assert [estimate(BARE, assumed(requests=n)).monthly for n in (0, 30_000)] == [1, Decimal("1.03")]
     costs = [estimate(BARE, assumed(instances=10, cache_minutes=minutes)).monthly for minutes in (0.5, 5)]
     assert [round(cost, 4) for cost in costs] == [Decimal("3.568"), Decimal("1.2028")]
 
@@ -163,24 +132,17 @@ def test_every_price_has_its_page_of_aws() -> None:
 COUNTS = some.integers(min_value=0, max_value=10**9)
 
 
-@given(fewer=COUNTS, more=COUNTS, others=COUNTS)
-def test_more_requests_never_cost_less(fewer: int, more: int, others: int) -> None:
-    low, high = (estimate(BARE, assumed(requests=one, other_requests=others)).monthly for one in sorted((fewer, more)))
+@given(fewer=COUNTS, more=COUNTS)
+def test_more_requests_never_cost_less(fewer: int, more: int) -> None:
+    low, high = (estimate(BARE, assumed(requests=one)).monthly for one in sorted((fewer, more)))
     assert low <= high
 
 
-@given(requests=COUNTS, others=COUNTS)
-def test_paid_and_free_requests_are_all_requests(requests: int, others: int) -> None:
-    bill = estimate(BARE, assumed(requests=requests, other_requests=others))
+@given(requests=COUNTS)
+def test_paid_and_free_requests_are_all_requests(requests: int) -> None:
+    bill = estimate(BARE, assumed(requests=requests))
     assert bill.of(Driver.REQUESTS) + bill.free_value == Decimal(requests) * Decimal("0.03") / 10_000
     assert bill.free_value <= Decimal("0.06")
-
-
-@given(others=COUNTS, requests=COUNTS)
-def test_free_requests_are_shared_and_never_counted_twice(others: int, requests: int) -> None:
-    mine = estimate(BARE, assumed(requests=requests, other_requests=others)).of(Driver.REQUESTS)
-    theirs = prices.KMS_REQUEST.of(Decimal(others))
-    assert mine + theirs == prices.KMS_REQUEST.of(Decimal(requests + others))
 
 
 @given(
@@ -194,7 +156,7 @@ def test_a_longer_cache_never_costs_more(shorter: float, longer: float) -> None:
     assert often >= seldom
 
 
-@given(rotations=some.integers(min_value=0, max_value=50), replicas=some.integers(min_value=0, max_value=10))
-def test_the_cost_is_the_sum_of_its_drivers(rotations: int, replicas: int) -> None:
-    bill = estimate(settings(), assumed(rotations=rotations, replicas=replicas, other_trails=1))
+@given(requests=COUNTS, instances=COUNTS, months=some.integers(min_value=0, max_value=99))
+def test_the_cost_is_the_sum_of_its_drivers(requests: int, instances: int, months: int) -> None:
+    bill = estimate(settings(), assumed(requests=requests, instances=instances, months=months))
     assert bill.monthly == sum(bill.of(driver) for driver in Driver)
