@@ -82,9 +82,6 @@ def read_call(environ: dict[str, Any]) -> Call:
     operation = target.rpartition(".")[2] or str(parameters.get("Action", query.get("Action", "")))
     if not service and operation.startswith("AssumeRoleWith"):
         service = "sts"  # The two STS calls that are not signed.
-    if service == "iam" and environ.get("PATH_INFO", "").startswith("/authorization-details/"):
-        # It is signed as IAM.
-        service, operation = "iam-toolbox", "GetRequestAuthorizationDetails"
     operation = operation or _REST_JSON_ROUTES.get((service, environ.get("PATH_INFO", "")), "")
     if service == "s3" and environ["REQUEST_METHOD"] == "PUT" and "encryption" in query and "/" in _key(environ):
         operation, parameters = "UpdateObjectEncryption", _new_encryption(query, read_body(environ))

@@ -3,29 +3,19 @@
 Reads IAM, SSM and Secrets Manager; changes nothing.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components.policies.evaluation.account import IamPolicy, IamPrincipal
 from components.settings import SecretStore
 from components.settings.arn import Arn
 from wizard.aws import iam
-from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.session import SessionClient, utc
 from wizard.aws.data_keys.stored import store_of
-from wizard.core import retry
-from wizard.core.errors import PermissionDenied, ResourceError
-from wizard.core.models.access import (
-    DenyingCheck,
-    DenyingStatement,
-    FormerText,
-)
-from wizard.core.models.account import Refusal
-from wizard.core.retry import Reason
+from wizard.core.errors import PermissionDenied
+from wizard.core.models.access import FormerText
 
 _ABSENT = ("NoSuchEntity", "NoSuchEntityException")
-
-_NO_DETAILS = "ResourceNotFoundException"
 
 
 class AwsAccessDiagnostics(SessionClient):
@@ -94,43 +84,6 @@ class AwsAccessDiagnostics(SessionClient):
         answer = self._session.call("iam", "GetPolicyVersion", PolicyArn=policy_arn, VersionId=name)
         return _read(answer["PolicyVersion"]["Document"])
 
-    # --- the requests of this run that were denied
-
-    def refusals(self) -> tuple[Refusal, ...]:
-        """Each action once in a Region; one with an authorization id rather than one without."""
-        found: dict[tuple[str, str], Refusal] = {}
-        for refusal in self._session.refusals:
-            place = (refusal.action, refusal.region)
-            if place not in found or (refusal.authorization_id and not found[place].authorization_id):
-                found[place] = refusal
-        return tuple(found.values())
-
-    def denying_checks(self, refusal: Refusal) -> tuple[DenyingCheck, ...]:
-        """GetRequestAuthorizationDetails: it has the details seconds after the refusal, and for 24 hours at least.
-
-        https://docs.aws.amazon.com/iam-toolbox/latest/APIReference/API_GetRequestAuthorizationDetails.html
-        """
-        for _ in retry.attempts(Reason.CONSISTENCY, clock=self._session.clock):
-            try:
-                return self._denying_checks(refusal)
-            except ResourceError as error:
-                if code_of(error.__cause__) != _NO_DETAILS:
-                    raise
-        raise ResourceError("AWS has no details of this request, or no longer", "run the same command again")
-
-    def _denying_checks(self, refusal: Refusal) -> tuple[DenyingCheck, ...]:
-        there = self._session.with_region(refusal.region)
-        pages = list(
-            there.whole_pages("iam-toolbox", "GetRequestAuthorizationDetails", authorizationId=refusal.authorization_id)
-        )
-        policies = {str(policy.get("uri")): policy for page in pages for policy in page.get("policies") or ()}
-        return tuple(
-            check
-            for page in pages
-            for evaluation in page.get("evaluations") or ()
-            for check in _denying(evaluation, policies)
-        )
-
     # --- the stores
 
     def read_values(self, names: Sequence[str], store: SecretStore) -> Mapping[str, str]:
@@ -177,44 +130,3 @@ class AwsAccessDiagnostics(SessionClient):
 def _read(document: Any) -> Mapping[str, Any] | None:
     # botocore has decoded it; anything but an object cannot be evaluated.
     return document if isinstance(document, dict) else None
-
-
-def _denying(evaluation: Mapping[str, Any], policies: Mapping[str, Mapping[str, Any]]) -> Iterator[DenyingCheck]:
-    """The checks of an evaluation that denied it; the policies' own types, where AWS names no check."""
-    effect = evaluation.get("evaluatedEffect")
-    if effect not in _DENIALS:
-        return
-    checks = [check for check in evaluation.get("checks") or () if check.get("evaluatedEffect") == effect]
-    for check in checks or _by_policies(evaluation, policies):
-        yield DenyingCheck(
-            action=str(evaluation.get("action") or ""),
-            resource=str(evaluation.get("resource") or ""),
-            layer=str(check["checkType"]),
-            is_explicit=effect == "EXPLICIT_DENY",
-            target=str(check.get("targetArn") or ""),
-            statements=tuple(
-                DenyingStatement(policy=_name_of(matched["uri"], policies), sid=str(statement.get("sid") or ""))
-                for matched in check.get("matchedPolicies") or ()
-                for statement in matched.get("matchedStatements") or ()
-                if statement.get("evaluatedEffect") == "DENY"
-            ),
-        )
-
-
-_DENIALS = ("EXPLICIT_DENY", "IMPLICIT_DENY")
-
-
-def _by_policies(evaluation: Mapping[str, Any], policies: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """A check for each policy with a statement that denies it."""
-    for matched in evaluation.get("matchedPolicies") or ():
-        if any(each.get("evaluatedEffect") == "DENY" for each in matched.get("matchedStatements") or ()):
-            kind = str(policies.get(str(matched["uri"]), {}).get("type") or "")
-            yield {"checkType": kind, "matchedPolicies": [matched]}
-
-
-def _name_of(uri: str, policies: Mapping[str, Mapping[str, Any]]) -> str:
-    policy = policies.get(uri, {})
-    if not policy.get("inline"):
-        return uri
-    holders = [str(each["arn"]) for each in policy.get("attachedTo") or () if each.get("arn")]
-    return f"inline policy of {', '.join(holders)}" if holders else "inline policy"

@@ -53,8 +53,6 @@ class DoctorOptions:
     quick: bool = False
     quiet: bool = False
     """Without what passed."""
-    explain_denied: bool = False
-    """Ask AWS which policy denied the requests of this run."""
     format: str | None = None
     """`ocsf`: the document is an array of events."""
 
@@ -62,11 +60,6 @@ class DoctorOptions:
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--quick", action="store_true", help="without Pulumi's own comparison (seconds)")
         parser.add_argument("--quiet", action="store_true", help="without what passed")
-        parser.add_argument(
-            "--explain-denied",
-            action="store_true",
-            help="ask AWS which layer and statement denied a request of this run (IAM Access Troubleshooter)",
-        )
         parser.add_argument(
             "--format", choices=("ocsf",), action=_Form, help="the document as OCSF events, for a SIEM; implies --json"
         )

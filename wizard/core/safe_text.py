@@ -17,8 +17,7 @@ _UNSAFE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 
 
 _DETAILS = re.compile(
-    r"[. ]*Go to https://\S+?(?:[?&]region=(?P<region>[a-z0-9-]+))?#/authorization-details/\S+ .*?"
-    r"authorization id: (?P<id>[0-9a-zA-Z]+)\.?",
+    r"[. ]*Go to https://\S+?#/authorization-details/\S+ .*?authorization id: [0-9a-zA-Z]+\.?",
     re.S,
 )
 
@@ -30,12 +29,6 @@ def without_authorization_id(text: str) -> str:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied-authorization-id.html
     """
     return _DETAILS.sub("", text) if "authorization-details/" in text else text
-
-
-def authorization_id_of(text: str) -> tuple[str, str | None] | None:
-    """The authorization id of a refusal of AWS, and the Region of its details, if it names one; None without an id."""
-    found = _DETAILS.search(text) if "authorization-details/" in text else None
-    return (found["id"], found["region"]) if found else None
 
 
 def clean(text: str) -> str:

@@ -338,7 +338,6 @@ _SERVICES: Mapping[str, Callable[[Call], Iterator[RequiredAction]]] = {
     "ecs": _ecs_actions,
     "events": _events_actions,
     "iam": _iam_actions,
-    "iam-toolbox": lambda call: iter((RequiredAction(action=f"iam:{call.operation}"),)),
     "kms": _kms_actions,
     "logs": _logs_actions,
     "monitoring": _cloudwatch_actions,

@@ -3,14 +3,13 @@
 Reads moto's IAM and keeps the record in this process.
 """
 
+import secrets
 from dataclasses import dataclass
 
 from sandbox.aws.iam import permission_limits
 from sandbox.aws.iam.authorization import RequiredAction, required_actions
-from sandbox.aws.iam.permission_limits import Limit
-from sandbox.aws.iam.policy import Decision, Request, denying_sid, evaluate
+from sandbox.aws.iam.policy import Decision, Request, evaluate
 from sandbox.aws.iam.principals import Principal, identity_statements
-from sandbox.aws.iam.troubleshooter import details_of
 from sandbox.aws.protocol import AwsError, Call
 
 BY_IAM, BY_KEY_POLICY = "iam", "key-policy"
@@ -66,11 +65,10 @@ def enforce_identity_policies(call: Call, caller: Principal | None) -> None:
         )
         for denial in permission_limits.denials(caller.identity, request, caller.scopes):
             tail = "" if denial.decision is Decision.EXPLICIT_DENY else f" {required.action} action"
-            raise _access_denied(call, caller, required, f"{denial.reason}{tail}", limit=denial.limit, sid=denial.sid)
+            raise _access_denied(call, caller, required, f"{denial.reason}{tail}")
         decision = evaluate(allowing, request)
         if decision is not Decision.ALLOWED:
-            sid = denying_sid(allowing, request)
-            raise _access_denied(call, caller, required, _reason(required, decision), limit=None, sid=sid)
+            raise _access_denied(call, caller, required, _reason(required, decision))
         record_permission(call, caller, action=required.action, resource=required.resource, by=BY_IAM)
 
 
@@ -80,11 +78,22 @@ def _reason(required: RequiredAction, decision: Decision) -> str:
     return f"because no identity-based policy allows the {required.action} action"
 
 
-def _access_denied(
-    call: Call, caller: Principal, required: RequiredAction, reason: str, *, limit: Limit | None, sid: str | None
-) -> AwsError:
+def _access_denied(call: Call, caller: Principal, required: RequiredAction, reason: str) -> AwsError:
     message = (
         f"User: {caller.arn} is not authorized to perform: {required.action} on resource: {required.resource} {reason}"
-        + details_of(call, caller, action=required.action, resource=required.resource, limit=limit, sid=sid)
     )
+    if call.service == "iam":
+        message += _link_to_details(call.region)
     return AwsError(_CODES.get(call.service, "AccessDeniedException"), message, 403 if call.service in _CODES else 400)
+
+
+def _link_to_details(region: str) -> str:
+    """The end of IAM's message: who has the id can read the request's context, so that no output may have it.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied-authorization-id.html
+    """
+    id_ = secrets.token_hex(20)
+    return (
+        f". Go to https://{region}.console.aws.amazon.com/iam/home?region={region}#/authorization-details/{id_} for "
+        f"complete details, or call the GetRequestAuthorizationDetails API with the following authorization id: {id_}"
+    )

@@ -14,7 +14,7 @@ from typing import Any
 
 from moto.iam.models import iam_backends
 
-from sandbox.aws.iam.policy import Decision, Request, Statement, denying_sid, evaluate, statements
+from sandbox.aws.iam.policy import Decision, Request, Statement, evaluate, statements
 from sandbox.aws.iam.principals import find
 from sandbox.state import ACCOUNT
 
@@ -34,8 +34,6 @@ class Denial:
 
     limit: Limit
     decision: Decision
-    sid: str | None = None
-    """Of the statement that denies it; None: no statement allows it."""
 
     @property
     def reason(self) -> str:
@@ -87,16 +85,15 @@ def denials(identity: str, request: Request, scopes: Sequence[tuple[Statement, .
     for policy in _organization:
         decision = evaluate(policy, request)
         if decision is not Decision.ALLOWED:
-            yield Denial(limit=Limit.ORGANIZATION, decision=decision, sid=denying_sid(policy, request))
+            yield Denial(limit=Limit.ORGANIZATION, decision=decision)
             break
     if request.action.startswith(_WITH_RESOURCE_POLICIES) and any(
         evaluate(policy, request) is Decision.EXPLICIT_DENY for policy in _resources
     ):
-        sid = next(filter(None, (denying_sid(policy, request) for policy in _resources)))
-        yield Denial(limit=Limit.RESOURCES, decision=Decision.EXPLICIT_DENY, sid=sid)
+        yield Denial(limit=Limit.RESOURCES, decision=Decision.EXPLICIT_DENY)
     boundary = boundary_of(identity)
     if boundary is not None and (decision := evaluate(boundary, request)) is not Decision.ALLOWED:
-        yield Denial(limit=Limit.BOUNDARY, decision=decision, sid=denying_sid(boundary, request))
+        yield Denial(limit=Limit.BOUNDARY, decision=decision)
     for scope in scopes:
         if (decision := evaluate(scope, request)) is not Decision.ALLOWED:
-            yield Denial(limit=Limit.SESSION, decision=decision, sid=denying_sid(scope, request))
+            yield Denial(limit=Limit.SESSION, decision=decision)

@@ -66,14 +66,6 @@ def evaluate(candidates: Iterable[Statement], request: Request) -> Decision:
     return decision
 
 
-def denying_sid(candidates: Iterable[Statement], request: Request) -> str | None:
-    """The Sid of the first statement that denies a request, or one that AWS would make up; None: no statement does."""
-    for number, statement in enumerate(candidates):
-        if statement.get("Effect") == "Deny" and applies(statement, request):
-            return str(statement.get("Sid") or f"statement-{number}")
-    return None
-
-
 def applies(statement: Statement, request: Request) -> bool:
     """Whether a statement's action, resource and conditions match a request; its principal is ignored."""
     return (

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-from sandbox.aws.iam import enforcement, troubleshooter
+from sandbox.aws.iam import enforcement
 from sandbox.aws.iam.policy import UnsupportedCondition
 from sandbox.aws.iam.principals import Principal
 from sandbox.aws.moto_patches import (
@@ -78,7 +78,6 @@ REQUEST_PATCHES: tuple[Patch[RequestPatch], ...] = (
     _request(iam.put_user_boundary, "iam", "PutUserPermissionsBoundary"),
     _request(iam.delete_user_boundary, "iam", "DeleteUserPermissionsBoundary"),
     _request(iam.list_service_specific_credentials, "iam", "ListServiceSpecificCredentials"),
-    _request(troubleshooter.get_request_authorization_details, "iam-toolbox", "GetRequestAuthorizationDetails"),
     _request(logs.delete_tags_with_group, "logs", "DeleteLogGroup"),
     _request(logs.refuse_tags_of_missing_group, "logs", "ListTagsForResource"),
     _request(event_history.lookup_events, "cloudtrail", "LookupEvents"),

@@ -15,8 +15,7 @@ from components.policies.stack import application_trust_of, readers_of, reading_
 from components.settings import SecretStore, Settings, Target
 from components.targets import vercel
 from components.targets.platform import NewRole
-from wizard.core.models.access import DenyingCheck, FormerText
-from wizard.core.models.account import Refusal
+from wizard.core.models.access import FormerText
 
 if TYPE_CHECKING:
     from tests.wizard.fakes.clients import FakeAwsClient
@@ -33,8 +32,6 @@ class FakeAccessDiagnostics:
     """Of managed policies, by ARN and version, the default one first."""
     texts: dict[str, str] = field(default_factory=dict)
     """What is under a name instead of what the fake cloud says."""
-    denied: dict[Refusal, tuple[DenyingCheck, ...]] = field(default_factory=dict)
-    """What AWS denied, and the layers that did."""
     former: tuple[str, ...] = ()
     """Texts that the stored data key had before what is held now."""
 
@@ -45,13 +42,6 @@ class FakeAccessDiagnostics:
     def audiences(self, arn: str) -> tuple[str, ...] | None:
         self.aws._call("access_diagnostics.provider")
         return self.providers.get(arn)
-
-    def refusals(self) -> tuple[Refusal, ...]:
-        return tuple(self.denied)
-
-    def denying_checks(self, refusal: Refusal) -> tuple[DenyingCheck, ...]:
-        self.aws._call("access_diagnostics.denying_checks")
-        return self.denied[refusal]
 
     def policy_versions(self, policy_arn: str) -> Mapping[str, Mapping[str, object]] | None:
         self.aws._call("access_diagnostics.policy_versions")

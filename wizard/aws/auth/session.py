@@ -36,9 +36,8 @@ from wizard.aws.auth.profiles import sso_region_of
 from wizard.aws.auth.sign_in import MARGIN, AskCode, Chain
 from wizard.core import errors, retry
 from wizard.core.call_limit import LISTING_BYTES, MAX_PAGES, Pages
-from wizard.core.models.account import ProfileFact, Refusal
+from wizard.core.models.account import ProfileFact
 from wizard.core.retry import SYSTEM_CLOCK, Clock, Reason
-from wizard.core.safe_text import authorization_id_of
 
 T = TypeVar("T")
 
@@ -77,7 +76,7 @@ class Session:
     """None where the credentials come from the environment."""
     _cache: dict[str, Any] = field(default_factory=dict, repr=False)
     """For all Regions: `loaded`, True once the credentials were loaded or else the error; `renewed`, `skew`;
-    `given`, the keys that were narrowed; `refusals`, the denied requests."""
+    `given`, the keys that were narrowed."""
     _once: retry.Once = field(default_factory=retry.Once, repr=False)
     _answers: retry.Once | None = field(default=None, repr=False)
     """The answer to each reading request, where none is sent twice; None where it may be."""
@@ -430,18 +429,7 @@ class Session:
             renewal=self.resolved.renewal,
         )
         action = f"{_PREFIXES.get(service, service)}:{operation}"
-        translated = translate(error, action=action, origin=origin)
-        if isinstance(translated, errors.PermissionDenied):
-            # The message has the id no longer.
-            id_, region = authorization_id_of(str(error)) or (None, None)
-            refusal = Refusal(action=action, region=region or self.region, authorization_id=id_)
-            self._cache.setdefault("refusals", []).append(refusal)
-        return translated
-
-    @property
-    def refusals(self) -> tuple[Refusal, ...]:
-        """The denied requests of every Region so far, in their order."""
-        return tuple(self._cache.get("refusals", ()))
+        return translate(error, action=action, origin=origin)
 
     def for_profile(self, profile: str) -> Botocore:
         """A botocore session of another profile, from the same files; nobody is asked for an MFA code."""
@@ -454,7 +442,7 @@ class Session:
         return sources.environment_credentials(self.environ, prefix)[0]
 
 
-_PREFIXES = {"accessanalyzer": "access-analyzer", "iam-toolbox": "iam", "service-quotas": "servicequotas"}
+_PREFIXES = {"accessanalyzer": "access-analyzer", "service-quotas": "servicequotas"}
 """The services whose actions have another prefix than botocore's name."""
 
 

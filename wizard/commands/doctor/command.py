@@ -1,10 +1,9 @@
 """`doctor` and `verify`: run the checks, show the findings with the commands that fix them, build the documents.
 
-Reads through the ports and changes nothing. With `--explain-denied`, AWS's own evaluation names the layer and the
-statement that denied each request of the run.
+Reads through the ports and changes nothing.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -14,7 +13,6 @@ from components.policies.requirements import LAW
 from components.settings import Settings
 from wizard import version
 from wizard.account import judgements as checks
-from wizard.account.facts import StackFacts
 from wizard.account.judgements.stack import COMPARISON, check_drift
 from wizard.account.judgements.trail import SECTIONS
 from wizard.account.notices import Notice
@@ -24,46 +22,14 @@ from wizard.commands.options import DoctorOptions, VerifyOptions
 from wizard.commands.push.deliver import targets_of
 from wizard.core import json_documents, next_command
 from wizard.core.clients import Clients, Request
-from wizard.core.errors import CredentialsError, SetupError, StackNotFound, attempted
-from wizard.core.models.access import DenyingCheck
-from wizard.core.models.account import Refusal
+from wizard.core.errors import CredentialsError, SetupError, StackNotFound
 from wizard.core.models.delivery import Verification, VerificationState
 from wizard.core.models.inputs import Mark
 from wizard.core.next_command import Command, Text, lines, wizard
-from wizard.core.ports.run import AwsClient, UserInterface
-from wizard.core.retry import Threads, together
+from wizard.core.ports.run import UserInterface
+from wizard.core.retry import Threads
 from wizard.data_key import delivery
 from wizard.setup import deliver_and_verify
-
-MOST_EXPLAINED = 20
-"""The most requests that are explained in one run; a caller who may read nothing is denied each of them."""
-
-NO_ID = "AWS gave no authorization ID for it: few services besides IAM do"
-
-_LAYERS = {
-    "SERVICE_CONTROL_POLICY": "the organization's service control policies",
-    "RESOURCE_CONTROL_POLICY": "the organization's resource control policies",
-    "VPC_ENDPOINT": "the policy of the VPC endpoint",
-    "RESOURCE": "the resource's own policy",
-    "PRINCIPAL": "the caller's identity-based policies",
-    "PERMISSIONS_BOUNDARY": "the caller's permissions boundary",
-    "SESSION": "the policy of the caller's session",
-    # The types of policies, where AWS names no check.
-    "IDENTITY_BASED_POLICY": "the caller's identity-based policies",
-    "RESOURCE_BASED_POLICY": "the resource's own policy",
-    "SESSION_POLICY": "the policy of the caller's session",
-    "VPC_ENDPOINT_POLICY": "the policy of the VPC endpoint",
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Explained:
-    """A denied request, and the layers that denied it or why they are not known."""
-
-    refusal: Refusal
-    checks: tuple[DenyingCheck, ...] = ()
-    why_not: str = ""
-    """Empty where AWS named a layer."""
 
 
 def run(options: DoctorOptions, request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
@@ -71,18 +37,12 @@ def run(options: DoctorOptions, request: Request, clients: Clients) -> tuple[int
     clients.ui.working("checking the account, the state and the deploy targets")
     if not options.quick:
         clients.start_engine()
-    facts, diagnosis = _diagnosis(request, clients, compares=not options.quick)
+    diagnosis = _diagnosis(request, clients, compares=not options.quick)
     show(clients.ui, diagnosis, quiet=options.quiet)
-    explained: tuple[Explained, ...] = ()
-    if options.explain_denied and facts is not None:
-        clients.ui.working("asking AWS which policies denied the requests")
-        explained = explain(facts.aws)
-        show_explained(clients.ui, explained)
-    return diagnosis.exit_code, document(diagnosis, explained)
+    return diagnosis.exit_code, document(diagnosis)
 
 
-def _diagnosis(request: Request, clients: Clients, *, compares: bool) -> tuple[StackFacts | None, Diagnosis]:
-    """The diagnosis, and the facts that it rests on; None if the account could not be read."""
+def _diagnosis(request: Request, clients: Clients, *, compares: bool) -> Diagnosis:
     try:
         facts = deployed_stack.find(request, clients)
     except StackNotFound:
@@ -96,10 +56,10 @@ def _diagnosis(request: Request, clients: Clients, *, compares: bool) -> tuple[S
             hint=error.hint,
         )
         everything = Notice.unknown("the stack", why="the account could not be read")
-        return None, build_diagnosis(request.stack, (finding, everything))
+        return build_diagnosis(request.stack, (finding, everything))
     diagnosis = diagnose(facts, checks.ALL_CHECKS, compare=check_drift if compares else None)
     skipped = () if compares else (Notice.person(COMPARISON),)
-    return facts, replace(diagnosis, notices=(*diagnosis.notices, *skipped))
+    return replace(diagnosis, notices=(*diagnosis.notices, *skipped))
 
 
 def show(ui: UserInterface, diagnosis: Diagnosis, *, quiet: bool = False) -> None:
@@ -169,7 +129,7 @@ def show_findings(ui: UserInterface, findings: Sequence[Notice], *, mark: Mark =
             ui.line(Text("  then: " if finding.command else "  ", finding.advice))
 
 
-def document(diagnosis: Diagnosis, explained: Sequence[Explained] = ()) -> json_documents.Document:
+def document(diagnosis: Diagnosis) -> json_documents.Document:
     """The JSON document of a diagnosis; `ok` is true if everything was checked and passed."""
     return {
         **json_documents.head("doctor", ok=diagnosis.healthy),
@@ -183,7 +143,6 @@ def document(diagnosis: Diagnosis, explained: Sequence[Explained] = ()) -> json_
         "skipped": list(diagnosis.skipped),
         "passed": list(diagnosis.passed),
         "requirements": [{"id": id_, "state": str(state)} for id_, state in diagnosis.requirements.items()],
-        "denied": documents(explained),
     }
 
 
@@ -310,71 +269,3 @@ def verify(request: Request, clients: Clients, *, full: bool = False) -> Verifie
     if not diagnosis.findings:
         clients.ui.line(Text("these checks found no cause: ", wizard("doctor", "--stack", facts.stack)))
     return Verified(stack=facts.stack, proofs=proofs, diagnosis=diagnosis)
-
-
-def explain(aws: AwsClient) -> tuple[Explained, ...]:
-    """The requests of this run that AWS denied, each explained as far as the caller may know it."""
-    refusals = aws.access_diagnostics.refusals()
-    known = [refusal for refusal in refusals if refusal.authorization_id][:MOST_EXPLAINED]
-    answers = dict(zip(known, together(*(lambda one=one: _explain(aws, one) for one in known)), strict=True))
-    return tuple(
-        answers.get(refusal)
-        or Explained(
-            refusal=refusal,
-            why_not=f"only {MOST_EXPLAINED} requests are explained in a run" if refusal.authorization_id else NO_ID,
-        )
-        for refusal in refusals
-    )
-
-
-def _explain(aws: AwsClient, refusal: Refusal) -> Explained:
-    checks = attempted(lambda: aws.access_diagnostics.denying_checks(refusal))
-    if isinstance(checks, SetupError):
-        return Explained(refusal=refusal, why_not=checks.message)
-    if not checks:
-        return Explained(refusal=refusal, why_not="AWS does not name the layer to a caller of another organization")
-    return Explained(refusal=refusal, checks=checks)
-
-
-def show_explained(ui: UserInterface, explained: tuple[Explained, ...]) -> None:
-    ui.section("Why AWS denied it", "by the IAM Access Troubleshooter (preview)")
-    if not explained:
-        ui.line("AWS denied no request of this run", mark=Mark.OK)
-    for each in explained:
-        if each.why_not:
-            ui.line(f"{each.refusal.action}: {each.why_not}", mark=Mark.INFO)
-        for line in _lines(each):
-            ui.line(line, mark=Mark.FAIL)
-
-
-def _lines(explained: Explained) -> Iterator[str]:
-    for check in explained.checks:
-        what = check.action + (f" on {check.resource}" if check.resource else "")
-        layer = _LAYERS.get(check.layer, check.layer)
-        where = f", attached to {check.target}" if check.target else ""
-        if not check.is_explicit:
-            yield f"{what}: nothing in {layer}{where} allows it"
-        elif not check.statements:
-            yield f"{what}: {layer}{where} deny it; AWS does not show_explained the statement to this caller"
-        for statement in check.statements:
-            sid = statement.sid or "without Sid"
-            yield f"{what}: the statement {sid} of {statement.policy} denies it ({layer}{where})"
-
-
-def documents(explained: Sequence[Explained]) -> list[json_documents.Document]:
-    """The entries of `denied` in the document of `doctor`."""
-    return [entry for each in explained for entry in _documents(each)]
-
-
-def _documents(explained: Explained) -> Iterator[json_documents.Document]:
-    if explained.why_not:
-        yield {"action": explained.refusal.action, "why": explained.why_not}
-    for check in explained.checks:
-        yield {
-            "action": check.action,
-            "resource": check.resource,
-            "layer": check.layer.lower().replace("_", "-"),
-            "explicit": check.is_explicit,
-            "attachedTo": check.target,
-            "statements": [{"policy": each.policy, "sid": each.sid} for each in check.statements],
-        }

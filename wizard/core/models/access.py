@@ -51,30 +51,6 @@ class PolicyJudgement:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DenyingStatement:
-    policy: str
-    """The ARN of a managed policy; `inline policy of ARN`."""
-    sid: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class DenyingCheck:
-    """A layer of AWS's evaluation that denied a request."""
-
-    action: str
-    resource: str
-    """Empty where the action has none."""
-    layer: str
-    """AWS's name: `SERVICE_CONTROL_POLICY`; a name that is not known here, too."""
-    is_explicit: bool
-    """Whether a statement denies it; else the layer has none that allows it."""
-    target: str = ""
-    """The ARN that the policies of the organization are attached to."""
-    statements: tuple[DenyingStatement, ...] = ()
-    """The statements that deny it, as far as the caller may know them."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class TokenSubject:
     """The name of a GitHub repository in the subject of its tokens: `repo:<repository>:<workflow>`."""
 

@@ -16,18 +16,6 @@ from wizard.core.data_key import WrappedDataKey
 
 
 @dataclass(frozen=True, kw_only=True)
-class Refusal:
-    """A request of this run that AWS denied."""
-
-    action: str
-    """In IAM's spelling: `iam:GetRole`."""
-    region: str
-    """The Region that has the details of the evaluation."""
-    authorization_id: str | None = field(default=None, repr=False)
-    """Whoever has it can read the request's context. None: AWS gave none, as for most services but IAM."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Identity:
     """The owner of the credentials (GetCallerIdentity)."""
 

@@ -437,15 +437,6 @@ class AccessDiagnostics(Protocol):
     def audiences(self, arn: str) -> tuple[str, ...] | None:
         """An OIDC provider; None without one of that ARN."""
 
-    def refusals(self) -> tuple[account.Refusal, ...]:
-        """The requests of this run that AWS denied, each action once in a Region, in their order."""
-
-    def denying_checks(self, refusal: account.Refusal) -> tuple[access.DenyingCheck, ...]:
-        """The layers that denied a request with an authorization id, by AWS's Access Troubleshooter.
-
-        Empty: AWS names none to this caller. Raises also ResourceError: there are no details (any more).
-        """
-
     def policy_versions(self, policy_arn: str) -> Mapping[str, Mapping[str, object]] | None:
         """The documents of a managed policy by their versions, the default one first; None where it does not exist."""
 
