@@ -51,7 +51,7 @@ help:
 	@echo 'make spark-tests  the tests of the re-encryption on Spark (Java 17 or newer)'
 	@echo 'make django6-tests  the fields of phi under Django 6.1 (PYTHON=python3.13: it needs 3.12 or newer)'
 	@echo 'make vercel-cli-tests  the stand-in for Vercel under Vercel'"'"'s own CLI (Node.js 18 or newer)'
-	@echo 'make measure    the size and shape of the code, and old words left in it (ARGS="--before REVISION")'
+	@echo 'make measure    the size and shape of the code (ARGS="--before REVISION")'
 	@echo 'make recording  film an onboarding for the README, and one repair; take the pictures (ARGS=night for one)'
 	@echo 'make docs       the documentation as a site, in .artefacts/site/; a broken link fails it'
 	@echo 'make release    wheels, source distributions, SBOM, checksums and notes of HEAD in dist/ (ARGS=--snapshot to try it)'
@@ -142,7 +142,7 @@ views: setup
 tool-%:
 	@$(PYTHON) -m tools.bootstrap --tool $*
 
-# All parts (20 minutes), or some: make bench ARGS="phi" (a minute), reencryption, commands, onboarding, latency.
+# All parts, or some: make bench ARGS="phi" (a minute), reencryption, commands, onboarding, latency.
 bench: setup tool-bench
 	@$(V) -m tools.bench $(ARGS)
 

@@ -1,4 +1,4 @@
-"""`python -m tools.measure [--before REVISION]`: the size and the structure of the code, and the old words in it.
+"""`python -m tools.measure [--before REVISION]`: the size and the structure of the code.
 
 Reads the working tree or a revision through git; prints the figures and never fails.
 """
@@ -8,42 +8,22 @@ from __future__ import annotations
 import argparse
 import ast
 import io
-import json
 import re
 import subprocess
 import sys
 import tarfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 PROJECT = Path(__file__).resolve().parents[1]
-WORDS = json.loads(Path(__file__).with_name("old_words.json").read_text(encoding="utf-8"))
 PRODUCT = ("__main__.py", "components", "guardrails", "phi", "sandbox", "wizard")
 TOOLS = ("bench", "docs", "setup", "tools")
 """Folders of the tools, in this revision and in earlier ones."""
-SMALL, LARGE_FOLDER, LONG_FUNCTION, EXAMPLES = 80, 18, 50, 3
+SMALL, LARGE_FOLDER, LONG_FUNCTION = 80, 18, 50
 REFERENCE = "docs/reference/"
 """The pages that repeat tables of the program: to look things up, not to read."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Use:
-    """One use of an old word: file, line, and the identifier or the string."""
-
-    file: str
-    line: int
-    text: str
-
-
-@dataclass(kw_only=True)
-class Uses:
-    """The uses of one old word, of one kind."""
-
-    identifiers: list[Use] = field(default_factory=list)
-    strings: list[Use] = field(default_factory=list)
 
 
 class Tree:
@@ -146,28 +126,6 @@ class Tree:
             if PurePosixPath(modules[imported]).stem not in ("__init__", "__main__")
         }
 
-    @cached_property
-    def words(self) -> dict[str, Uses]:
-        """Old word to its uses."""
-        uses: dict[str, Uses] = defaultdict(Uses)
-        for name, source in self.product.items():
-            for word in _words_of_path(PurePosixPath(name)):
-                uses[word].identifiers.append(Use(file=name, line=1, text=f"the name of {name}"))
-            tree = ast.parse(source)
-            for line, identifier in _identifiers(tree):
-                for word in _words_of_identifier(identifier):
-                    uses[word].identifiers.append(Use(file=name, line=line, text=identifier))
-            for line, text in _strings(tree):
-                for word in _PHRASE.findall(text):
-                    uses[_CANONICAL[word.lower()]].strings.append(Use(file=name, line=line, text=text))
-        return uses
-
-
-_CANONICAL = {phrase.lower(): phrase for phrase in WORDS["phrases"]}
-_PHRASE = re.compile(
-    rf"(?i)(?<![\w-])({'|'.join(re.escape(phrase) for phrase in sorted(_CANONICAL, key=len, reverse=True))})(?![\w-])"
-)
-
 
 _LOCK = re.compile(r"(?:-lock\.json|/requirements[\w-]*\.txt)$")
 
@@ -203,35 +161,12 @@ def _imports(name: str, source: str, modules: Mapping[str, str]) -> Iterator[str
                     yield module
 
 
-def _identifiers(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(tree):
-        match node:
-            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name):
-                yield node.lineno, name
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                yield node.lineno, name
-            case ast.keyword(arg=str(name)):
-                yield node.lineno, name
-
-
 def _strings(tree: ast.AST) -> Iterator[tuple[int, str]]:
     # A string that is a statement documents the code before it.
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
             yield node.lineno, node.value
-
-
-def _words_of_identifier(identifier: str) -> set[str]:
-    if identifier in WORDS["classes"] or identifier in WORDS["names"]:
-        return {identifier}
-    parts = set(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", identifier).lower().split("_"))
-    return parts & set(WORDS["words"])
-
-
-def _words_of_path(path: PurePosixPath) -> set[str]:
-    padded = f"_{path.stem}_"
-    return {f"{word} (module)" for word in WORDS["modules"] if f"_{word}_" in padded}
 
 
 def _rows(tree: Tree) -> dict[str, int]:
@@ -262,8 +197,6 @@ def _rows(tree: Tree) -> dict[str, int]:
     rows[f"modules with one importer and under {SMALL} lines"] = len(tree.small)
     rows["entries of the root"] = len(tree.root)
     rows["entries of the root that are hidden"] = sum(entry.startswith(".") for entry in tree.root)
-    rows["old words: uses in identifiers"] = sum(len(uses.identifiers) for uses in tree.words.values())
-    rows["old words: uses in strings"] = sum(len(uses.strings) for uses in tree.words.values())
     return rows
 
 
@@ -273,20 +206,6 @@ def _print_table(heading: str, rows: Mapping[str, Sequence[int]], before: str | 
     for title, numbers in rows.items():
         print(f"{title:{width}}  " + "  ".join(f"{number:>10,}" for number in numbers))
     print()
-
-
-def _print_words(now: Tree, then: Tree | None, before: str | None) -> None:
-    trees = [tree for tree in (then, now) if tree]
-    for kind in ("identifiers", "strings"):
-        counts = {
-            word: [len(getattr(tree.words[word], kind)) if word in tree.words else 0 for tree in trees]
-            for word in sorted({word for tree in trees for word in tree.words}, key=str.lower)
-        }
-        _print_table(f"Old words in {kind}", {word: row for word, row in counts.items() if any(row)}, before)
-        for word in [word for word, row in counts.items() if row[-1]]:
-            places = [f"{use.file}:{use.line} {use.text!r:.60}" for use in getattr(now.words[word], kind)]
-            print(f"  {word}: " + "; ".join(dict.fromkeys(places[:EXAMPLES])))
-        print()
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -313,7 +232,6 @@ def main(arguments: Sequence[str]) -> int:
         ("Entries of the root", [" ".join(sorted(now.root))]),
     ):
         print("\n".join([title, *(f"  {line}" for line in lines or ["none"]), ""]))
-    _print_words(now, then, before)
     return 0
 
 

@@ -22,9 +22,6 @@ from wizard.inputs.answers_file import read_file
 
 STACK = "production"
 
-stack_creation_seconds: list[float] = []
-"""Seconds of each bare run for the stack and its configuration."""
-
 
 @contextmanager
 def fresh() -> Iterator[tuple[Path, dict[str, str]]]:
@@ -90,22 +87,12 @@ def bare_seconds() -> float:
 
     The configuration is ready as one document before the clock starts.
     """
-    return _bare_seconds("--policy-pack", "guardrails")
-
-
-def unguarded_seconds() -> float:
-    """The same without the guardrails, which refuse a key that would fail an audit."""
-    return _bare_seconds()
-
-
-def _bare_seconds(*guarded: str) -> float:
     with fresh() as (folder, environment):
         config = json.dumps({key: _entry(value) for key, value in _config(environment).items()})
         started = time.perf_counter()
         run(["pulumi", "stack", "init", STACK], folder, environment)
         run(["pulumi", "config", "set-all", "--stack", STACK, "--json", config], folder, environment)
-        stack_creation_seconds.append(time.perf_counter() - started)
-        run(["pulumi", "up", "--yes", "--stack", STACK, *guarded], folder, environment)
+        run(["pulumi", "up", "--yes", "--stack", STACK, "--policy-pack", "guardrails"], folder, environment)
         run([sys.executable, str(Path(__file__).with_name("bare_push.py"))], folder, environment)
         return time.perf_counter() - started
 

@@ -6,14 +6,13 @@ is on the disk.
 The table is a clinic's: key, clinic, two times, and four of the application's PHI fields (firstName, lastName, email,
 phone: records of 58 to 86 characters), with a primary key and two more indexes. The database's own UPDATE puts each of
 the four columns' records into another one: as many bytes written, to the same rows, but none of them encrypted, sent
-or checked. It runs over as many connections, in batches, each committed. What people would use instead is in `tables`.
+or checked. It runs in batches, each committed. What people would use instead is in `tables`.
 """
 
 import io
 import json
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -32,12 +31,11 @@ from phi.reencryption.progress import Progress
 from phi.reencryption.statements import Table, batch_arguments, update_batch
 from phi.reencryption.worker import transactions
 from tests.phi.reencryption.postgres import Server, running
-from tools.bench import results
 from tools.bench.rows import Bound, Measured, compared
 from tools.bench.tables import by_hand
 from tools.bootstrap.places import PROJECT
 
-FEW, SOME, MANY, MOST = 10_000, 100_000, 1_000_000, 10_000_000
+FEW, SOME, MANY = 10_000, 100_000, 1_000_000
 """Rows of the tables."""
 
 COMMIT = 1_000
@@ -63,10 +61,9 @@ update patients set "firstName" = "lastName", "lastName" = email, email = phone,
 
 @dataclass(frozen=True, kw_only=True)
 class RunCost:
-    """The cost of a re-encryption: seconds, those of the first pass, MiB of the parent and of the largest worker."""
+    """The cost of a re-encryption: seconds, MiB of the parent and of the largest worker."""
 
     seconds: float
-    first_pass: float
     parent_mib: float
     worker_mib: float
 
@@ -119,36 +116,22 @@ def _copied(of: Server, rows: int | str) -> Iterator[str]:
     of.drop(name)
 
 
-def moved(of: Server, rows: int, *, processes: int | None = None) -> RunCost:
+def moved(of: Server, rows: int) -> RunCost:
     """A re-encryption of this many rows in a separate process, from its first connection to its last pass."""
     with _copied(of, rows) as name:
-        workers = str(processes or default_processes())
+        workers = str(default_processes())
         command = [sys.executable, "-m", "tools.bench.reencryption", of.dsn(name), workers]
         done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
         return RunCost(**json.loads(done.stdout))
 
 
-def updated(of: Server, rows: int, *, connections: int, batch: int = COMMIT) -> float:
-    """Seconds of the database's own UPDATE of this many rows over several connections, with a commit for each batch."""
-    starts = iter(range(0, rows, batch))
-    hand_out = threading.Lock()
-
-    def work(dsn: str) -> None:
-        with psycopg.connect(dsn, autocommit=True) as connection:
-            while True:
-                with hand_out:
-                    start = next(starts, None)
-                if start is None:
-                    return
-                connection.execute(_UPDATE, (start, start + batch))
-
+def updated(of: Server, rows: int) -> float:
+    """Seconds of the database's own UPDATE of this many rows over one connection, with a commit for each batch."""
     with _copied(of, rows) as name:
-        threads = [threading.Thread(target=work, args=(of.dsn(name),)) for _ in range(connections)]
         started = time.perf_counter()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with psycopg.connect(of.dsn(name), autocommit=True) as connection:
+            for start in range(0, rows, COMMIT):
+                connection.execute(_UPDATE, (start, start + COMMIT))
         return time.perf_counter() - started
 
 
@@ -196,28 +179,9 @@ def alternatives(of: Server) -> Mapping[str, tuple[Bound, Callable[[], float]]]:
 def rows(rounds: int) -> Iterator[Measured]:
     """The rows of this part; the long ones have fewer rounds."""
     with server(FEW, SOME, MANY) as of:
-        plain = _plain(of)
         yield from _alternatives(of, min(rounds, 3))
         yield _statement(of, max(rounds, 5))
-        yield from _rates(of, SOME, max(rounds, 5), plain[:1])
-        yield from _rates(of, MANY, min(rounds, 3), plain)
         yield from _growth(of, min(rounds, 3))
-
-
-def most_rows(_: int) -> Iterator[Measured]:
-    """The rows of the largest table, in one round."""
-    with server(MOST) as of:
-        yield from _rates(of, MOST, 1, _plain(of)[:1])
-
-
-def _plain(of: Server) -> list[tuple[str, Callable[[int], float]]]:
-    """The database's own UPDATE, by name, and the function that takes its seconds."""
-    processes = default_processes()
-    return [
-        (f"{processes} connections, a commit per {COMMIT:,} rows", lambda n: updated(of, n, connections=processes)),
-        (f"one connection, a commit per {COMMIT:,} rows", lambda n: updated(of, n, connections=1)),
-        ("one statement", lambda n: updated(of, n, connections=1, batch=n)),
-    ]
 
 
 def _alternatives(of: Server, rounds: int) -> Iterator[Measured]:
@@ -236,7 +200,7 @@ def _alternatives(of: Server, rounds: int) -> Iterator[Measured]:
 
 def _statement(of: Server, rounds: int) -> Measured:
     def plain() -> float:
-        return updated(of, SOME, connections=1)
+        return updated(of, SOME)
 
     ours, theirs, control = zip(*((written(of, SOME), plain(), plain()) for _ in range(rounds)), strict=True)
     return compared(
@@ -248,32 +212,6 @@ def _statement(of: Server, rounds: int) -> Measured:
         unit="s",
         rates=True,
     )
-
-
-def _rates(of: Server, number: int, rounds: int, plain: list[tuple[str, Callable[[int], float]]]) -> Iterator[Measured]:
-    ours: list[RunCost] = []
-    theirs: list[list[float]] = [[] for _ in plain]
-    control: list[float] = []
-    for _ in range(rounds):
-        ours.append(moved(of, number))
-        for seconds, (_, update) in zip(theirs, plain, strict=True):
-            seconds.append(update(number))
-        control.append(plain[0][1](number))
-    for (name, _), update_seconds in zip(plain, theirs, strict=True):
-        own = update_seconds is theirs[0]
-        for what, seconds in (
-            ("moving", [run.first_pass for run in ours]),
-            ("moving and proving", [run.seconds for run in ours]),
-        ):
-            yield compared(
-                f"{what} {number:,} rows / UPDATE, {name}",
-                ours=seconds,
-                theirs=update_seconds,
-                control=control if own else None,
-                bound=Bound(),
-                unit="s",
-                rates=True,
-            )
 
 
 def _growth(of: Server, rounds: int) -> Iterator[Measured]:
@@ -296,13 +234,6 @@ def _growth(of: Server, rounds: int) -> Iterator[Measured]:
         )
 
 
-def versions() -> Mapping[str, str]:
-    """The versions that the ratios may depend on."""
-    with running() as postgres, postgres.connect() as connection:
-        (number,) = connection.execute("show server_version").fetchone() or ("",)
-    return {"PostgreSQL": str(number).partition(" ")[0]} | results.versions("psycopg", "cryptography", "pybase64")
-
-
 def _table(database: Database) -> Table:
     return inspect(database, ColumnSelection(table="patients", columns=COLUMNS, key_column="id"), write=True)
 
@@ -315,7 +246,7 @@ def main(dsn: str, processes: int) -> None:
     run = reencrypt(dsn, table, old=[OLD], new=NEW, processes=processes, progress=Progress(io.StringIO()))
     assert run.complete and run.undecryptable == 0
     parent, worker = run.peak_mib
-    figures = {"seconds": run.seconds, "first_pass": run.pass_seconds[0], "parent_mib": parent, "worker_mib": worker}
+    figures = {"seconds": run.seconds, "parent_mib": parent, "worker_mib": worker}
     print(json.dumps(figures))
 
 

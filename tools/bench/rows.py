@@ -6,17 +6,16 @@ Pure.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-FOR_SCALE = "for scale"
 PASS = "pass"
 SHORT = "SHORT"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bound:
-    """The bound of a row's ratio: an upper or a lower one; neither where the row is for scale."""
+    """The bound of a row's ratio: an upper or a lower one."""
 
     at_most: float | None = None
     at_least: float | None = None
@@ -27,17 +26,9 @@ class Bound:
         under = self.at_least is not None and ratio < self.at_least
         return not (over or under)
 
-    def used(self, ratio: float) -> float:
-        """The used share of the bound: above 1 the row is short."""
-        if self.at_most is not None:
-            return ratio / self.at_most if self.at_most else 2.0 * (ratio > 0)
-        return self.at_least / ratio if self.at_least is not None else 0.0
-
     def __str__(self) -> str:
-        """`at most 1.1`, `at least 3.5`, or `for scale`."""
-        if self.at_most is not None:
-            return f"at most {self.at_most:g}"
-        return FOR_SCALE if self.at_least is None else f"at least {self.at_least:g}"
+        """`at most 1.1`, or `at least 3.5`."""
+        return f"at least {self.at_least:g}" if self.at_most is None else f"at most {self.at_most:g}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,19 +47,16 @@ class Measured:
     control: float | None
     bound: Bound
     note: str = ""
-    label: str = ""
-    """The name of the other side in the chart."""
+    """What a person wants to know where the row is short."""
 
     @property
     def holds(self) -> bool:
-        """Whether the ratio is within the bound; always for a row that is for scale."""
+        """Whether the ratio is within the bound."""
         return self.bound.holds(self.ratio)
 
     @property
     def verdict(self) -> str:
-        """`pass`, `SHORT`, or `for scale`."""
-        if self.bound == Bound():
-            return FOR_SCALE
+        """`pass` or `SHORT`."""
         return PASS if self.holds else SHORT
 
     def document(self) -> dict[str, object]:
@@ -81,16 +69,6 @@ class Measured:
         return cls(**{**document, "bound": Bound(**bound)})  # type: ignore[arg-type]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """The rows of one part, measured together: on which machine, and when."""
-
-    name: str
-    date: str
-    machine: Mapping[str, str]
-    rows: tuple[Measured, ...]
-
-
 def compared(
     name: str,
     *,
@@ -100,8 +78,6 @@ def compared(
     bound: Bound,
     unit: str,
     rates: bool = False,
-    note: str = "",
-    label: str = "",
 ) -> Measured:
     """A row from the rounds of its sides: the median of the rounds' own ratios, so that a busy moment spoils one round.
 
@@ -116,8 +92,6 @@ def compared(
         ratio=statistics.median(ratios),
         control=None if control is None else statistics.median(a / b for a, b in zip(control, theirs, strict=True)),
         bound=bound,
-        note=note,
-        label=label,
     )
 
 
@@ -128,8 +102,7 @@ def line(row: Measured) -> str:
     """A row as `make bench` prints it."""
     sides = " ".join(f"{amount(value, row.unit):>13}" for value in (row.ours, row.theirs))
     control = "" if row.control is None else f"{row.control:.3f}"
-    verdict = row.verdict if row.verdict == FOR_SCALE else f"{row.bound}: {row.verdict}"
-    return f"{row.name:<70} {sides} {row.ratio:8.3f}  {control:>6}  {verdict}"
+    return f"{row.name:<70} {sides} {row.ratio:8.3f}  {control:>6}  {row.bound}: {row.verdict}"
 
 
 def amount(value: float | None, unit: str) -> str:

@@ -55,7 +55,7 @@ def describe_key(connection: http.client.HTTPConnection, text: bytes) -> None:
     assert (answer.status, answer.read()) == (201, text)
 
 
-def test_each_request_and_each_connection_is_delayed_counted_and_passed_on():
+def test_each_request_and_each_connection_is_delayed_and_passed_on():
     traffic = Traffic()
     with echo() as url, delayed(url, traffic, request_seconds=0.02, connection_seconds=0.04) as proxy:
         began = time.monotonic()
@@ -65,7 +65,6 @@ def test_each_request_and_each_connection_is_delayed_counted_and_passed_on():
         took = time.monotonic() - began
         connection.close()
     assert took >= 0.08
-    assert traffic.connections == 1
     assert [each.name for each in longest_chain(traffic.requests)] == ["DescribeKey", "DescribeKey"]
 
 

@@ -1,22 +1,19 @@
-"""The alternatives for one field, each in its fastest form: the calls by hand, Fernet, tink, AWS's library.
+"""The alternatives for one field, each in its fastest form: the calls by hand, Fernet, AWS's library.
 
 Touches memory, and the operating system's random source.
 """
 
-import base64
 import os
 from binascii import b2a_base64
 from collections.abc import Callable, Sequence
-from os import getrandom, urandom
+from os import getrandom
 
 import aws_encryption_sdk
-import tink
 from aws_encryption_sdk.identifiers import EncryptionKeyType, WrappingAlgorithm
 from aws_encryption_sdk.internal.crypto.wrapping_keys import WrappingKey
 from aws_encryption_sdk.key_providers.raw import RawMasterKey
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from tink import aead as tink_aead
 
 Loop = Callable[[Sequence[str]], None]
 
@@ -41,7 +38,7 @@ def inlined_calls(key: bytes) -> Loop:
 
 
 def calls_in_a_function(key: bytes) -> Loop:
-    """The same calls in a plain function: as with tink, each field takes one call."""
+    """The same calls in a plain function: each field takes one call."""
     aead = AESGCM(key)
 
     def encrypt(text: str) -> str:
@@ -62,20 +59,6 @@ def calls_in_a_function(key: bytes) -> Loop:
     return loop
 
 
-def inlined_with_base64(key: bytes) -> Loop:
-    """The same with base64.b64encode and an f-string, as most people write it."""
-    encrypt = AESGCM(key).encrypt
-    b64encode = base64.b64encode
-
-    def loop(texts: Sequence[str]) -> None:
-        for text in texts:
-            iv = urandom(16)
-            sealed = encrypt(iv, text.encode(), None)
-            f"{b64encode(iv).decode()}:{b64encode(sealed[-16:]).decode()}:{b64encode(sealed[:-16]).decode()}"
-
-    return loop
-
-
 def fernet() -> Loop:
     """cryptography's Fernet: text in, text out, as in `phi`."""
     encrypt = Fernet(Fernet.generate_key()).encrypt
@@ -87,27 +70,12 @@ def fernet() -> Loop:
     return loop
 
 
-def with_tink() -> Loop:
-    """tink's AEAD of AES-256-GCM, which returns bytes: no base64 is counted."""
-    tink_aead.register()
-    handle = tink.new_keyset_handle(tink_aead.aead_key_templates.AES256_GCM)
-    encrypt = handle.primitive(tink_aead.Aead).encrypt
-
-    def loop(texts: Sequence[str]) -> None:
-        for text in texts:
-            encrypt(text.encode(), b"")
-
-    return loop
-
-
-def with_aws_encryption_sdk(*, committing: bool) -> Loop:
+def with_aws_encryption_sdk() -> Loop:
     """AWS's library with its caching manager over a local master key, without any network request.
 
     Its default commitment policy, with the suite that its documentation recommends where all parties trust each other:
-    without the signature of its default suite, which takes ten times as long. `committing` False uses the fastest
-    suite, of its first version, which is only for old readers.
+    without the signature of its default suite, which takes ten times as long.
     """
-    policies, suites = aws_encryption_sdk.CommitmentPolicy, aws_encryption_sdk.Algorithm
     wrapping = WrappingKey(
         wrapping_algorithm=WrappingAlgorithm.AES_256_GCM_IV12_TAG16_NO_PADDING,
         wrapping_key=os.urandom(32),
@@ -120,11 +88,9 @@ def with_aws_encryption_sdk(*, committing: bool) -> Loop:
         max_messages_encrypted=2**32,
     )
     client = aws_encryption_sdk.EncryptionSDKClient(
-        commitment_policy=policies.REQUIRE_ENCRYPT_REQUIRE_DECRYPT
-        if committing
-        else policies.FORBID_ENCRYPT_ALLOW_DECRYPT
+        commitment_policy=aws_encryption_sdk.CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT
     )
-    suite = suites.AES_256_GCM_HKDF_SHA512_COMMIT_KEY if committing else suites.AES_256_GCM_IV12_TAG16_HKDF_SHA256
+    suite = aws_encryption_sdk.Algorithm.AES_256_GCM_HKDF_SHA512_COMMIT_KEY
 
     def loop(texts: Sequence[str]) -> None:
         for text in texts:

@@ -16,9 +16,6 @@ from tools.bench.rows import Bound, Measured
 Opened = Sequence[tuple[bytes, bytes, bytes]]
 """IV, ciphertext, tag."""
 
-Sealed = Sequence[tuple[bytes, bytes]]
-"""IV, ciphertext and tag in one."""
-
 BatchFunction = Callable[[Sequence[str]], object]
 
 
@@ -32,15 +29,6 @@ def rows(rounds: Rounds) -> Iterator[Measured]:
         scalar,
         Side(run=alternatives.inlined_calls(key)),
         bound=Bound(at_most=1.10),
-        label="the calls by hand",
-        rounds=rounds,
-    )
-    yield compare(
-        "encrypt / by hand as most would write it, with base64.b64encode",
-        scalar,
-        Side(run=alternatives.inlined_with_base64(key)),
-        bound=Bound(),
-        label="by hand, with base64",
         rounds=rounds,
     )
     yield compare(
@@ -48,28 +36,10 @@ def rows(rounds: Rounds) -> Iterator[Measured]:
         scalar,
         Side(run=alternatives.fernet()),
         bound=Bound(at_least=3.5),
-        label="Fernet",
-        rates=True,
-        rounds=rounds,
-    )
-    yield compare(
-        "encrypt, times as fast as tink's AES256_GCM, which writes no base64",
-        scalar,
-        Side(run=alternatives.with_tink()),
-        bound=Bound(),
-        label="tink (no base64)",
         rates=True,
         rounds=rounds,
     )
     calls = Side(run=alternatives.calls_in_a_function(key))
-    yield compare(
-        "the same calls in a function of one's own, times as fast as tink's: the most that encrypt can reach",
-        calls,
-        Side(run=alternatives.with_tink()),
-        bound=Bound(),
-        rates=True,
-        rounds=rounds,
-    )
     yield compare(
         "encrypt, times as fast as the same calls in a function of one's own",
         scalar,
@@ -81,18 +51,8 @@ def rows(rounds: Rounds) -> Iterator[Measured]:
     yield compare(
         "encrypt, times as fast as aws-encryption-sdk with its caching manager",
         scalar,
-        Side(run=alternatives.with_aws_encryption_sdk(committing=True)),
+        Side(run=alternatives.with_aws_encryption_sdk()),
         bound=Bound(at_least=35),
-        label="aws-encryption-sdk",
-        rates=True,
-        rounds=fewer,
-    )
-    yield compare(
-        "the same with a suite of its first version, without key commitment",
-        scalar,
-        Side(run=alternatives.with_aws_encryption_sdk(committing=False)),
-        bound=Bound(),
-        label="aws-encryption-sdk, v1 suite",
         rates=True,
         rounds=fewer,
     )
@@ -109,27 +69,11 @@ def rows(rounds: Rounds) -> Iterator[Measured]:
         return cipher.encrypt_many(texts)
 
     records = Side(run=scalar_decryption(cipher), prepare=records_of)
-    many = Side(run=cipher.decrypt_many, prepare=records_of)
     yield compare(
         "decrypt with its canonical check / AESGCM.decrypt over ready parts",
         records,
         Side(run=raw_decryption(key), prepare=lambda texts: ready_parts(key, texts)),
         bound=Bound(at_most=2.2),
-        rounds=rounds,
-    )
-    yield compare(
-        "decrypt / AESGCM.decrypt alone, from sealed bytes to bytes",
-        records,
-        Side(run=bare_decryption(key), prepare=lambda texts: ready_bytes(key, texts)),
-        bound=Bound(),
-        rounds=rounds,
-    )
-    yield compare(
-        "decrypt_many, times as fast as decrypt in a loop",
-        many,
-        Side(run=collect(cipher.decrypt), prepare=records_of),
-        bound=Bound(),
-        rates=True,
         rounds=rounds,
     )
 
@@ -168,11 +112,6 @@ def ready_parts(key: bytes, texts: Sequence[str]) -> Opened:
     return [(iv, both[:-16], both[-16:]) for iv, both in sealed]
 
 
-def ready_bytes(key: bytes, texts: Sequence[str]) -> Sealed:
-    """IV, and ciphertext and tag in one, as the library returns and accepts them."""
-    return [(iv, ciphertext + tag) for iv, ciphertext, tag in ready_parts(key, texts)]
-
-
 def raw_decryption(key: bytes) -> Callable[[Opened], None]:
     """Decrypts the parts of a record: joined for the library, decrypted, decoded; without checks."""
     decrypt = AESGCM(key).decrypt
@@ -180,16 +119,5 @@ def raw_decryption(key: bytes) -> Callable[[Opened], None]:
     def loop(parts: Opened) -> None:
         for iv, ciphertext, tag in parts:
             decrypt(iv, ciphertext + tag, None).decode()
-
-    return loop
-
-
-def bare_decryption(key: bytes) -> Callable[[Sealed], None]:
-    """The one call that every decryption needs; its bytes are neither joined nor decoded."""
-    decrypt = AESGCM(key).decrypt
-
-    def loop(sealed: Sealed) -> None:
-        for iv, both in sealed:
-            decrypt(iv, both, None)
 
     return loop

@@ -147,14 +147,6 @@ def _refreshed(cipher: PhiCipher, times: int) -> Iterator[Measured]:
         bound=Bound(at_most=1),
         unit="ns",
     )
-    yield compared(
-        "work of the one reader that begins a refresh, once in a TTL / one scalar encrypt",
-        ours=[max(reads.own for reads in turn) for turn in due],
-        theirs=encrypting,
-        control=None,
-        bound=Bound(),
-        unit="ns",
-    )
 
 
 def _longest(turn: list[Reads]) -> float:

@@ -35,7 +35,6 @@ def compare(
     bound: Bound,
     rounds: Rounds,
     rates: bool = False,
-    label: str = "",
 ) -> Measured:
     """A row; each round has its own texts. The unit is nanoseconds of CPU for each text."""
     times: tuple[list[float], list[float], list[float]] = ([], [], [])
@@ -50,9 +49,7 @@ def compare(
         if number >= 0:  # the first two rounds are warm-up
             for of_side, nanoseconds_of_round in zip(times, took, strict=True):
                 of_side.append(nanoseconds_of_round)
-    return compared(
-        name, ours=times[0], theirs=times[1], control=times[2], bound=bound, unit="ns", rates=rates, label=label
-    )
+    return compared(name, ours=times[0], theirs=times[1], control=times[2], bound=bound, unit="ns", rates=rates)
 
 
 def nanoseconds(side: Side, batch: Sequence[str]) -> int:

@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -34,32 +34,24 @@ def rows(rounds: int) -> Iterator[Measured]:
     """A field; the start to the first decrypted record; a bundle."""
     built = node_package.built()
     module = (built / "dist" / "esm" / "index.js").as_uri()
-    yield from _fields(module, rounds)
+    yield _encrypt(module, rounds)
     yield _start(built, module, rounds)
     yield _bundle(built)
 
 
-def versions() -> Mapping[str, str]:
-    """Those that the ratios may depend on."""
-    lock = json.loads((node_package.PACKAGE / node_package.LOCK).read_text())["packages"]
-    node = subprocess.run(["node", "--version"], check=True, capture_output=True, text=True).stdout.strip()
-    return {"Node": node, "@aws-sdk/client-kms": lock["node_modules/@aws-sdk/client-kms"]["version"]}
-
-
-def _fields(module: str, rounds: int) -> Iterator[Measured]:
-    named = {
-        "encrypt": (
-            "encrypt in Node with a key at hand, times as fast as the same calls by hand",
-            Bound(at_least=0.95),
-        ),
-        "decrypt": ("decrypt with its canonical check, times as fast as the same calls by hand", Bound()),
-    }
+def _encrypt(module: str, rounds: int) -> Measured:
     command = ["node", str(_FOLDER / "fields.mjs"), module, str(30 * rounds)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    for row in map(json.loads, done.stdout.splitlines()):
-        name, bound = named[row["name"]]
-        ours, theirs, control = ([second * 1e9 for second in row[side]] for side in ("ours", "theirs", "control"))
-        yield compared(name, ours=ours, theirs=theirs, control=control, bound=bound, unit="ns", rates=True)
+    row = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    ours, theirs, control = ([second * 1e9 for second in row[side]] for side in ("ours", "theirs", "control"))
+    return compared(
+        "encrypt in Node with a key at hand, times as fast as the same calls by hand",
+        ours=ours,
+        theirs=theirs,
+        control=control,
+        bound=Bound(at_least=0.95),
+        unit="ns",
+        rates=True,
+    )
 
 
 def _start(built: Path, module: str, rounds: int) -> Measured:

@@ -35,7 +35,6 @@ NAVIGATION: dict[str, Section] = {
         "Check codes of the doctor": "docs/reference/check-codes.md",
         "Alerts": "docs/reference/alerts.md",
         "Claims of the report": "docs/reference/claims.md",
-        "Benchmarks": "docs/reference/benchmarks.md",
         "Mutation testing": "docs/reference/mutation.md",
         "Glossary": "docs/GLOSSARY.md",
         "Changelog": "CHANGELOG.md",
