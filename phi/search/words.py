@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 
 from phi.hashes import trimmed
-from phi.search.rules import SPACES, folded, phone_digits
+from phi.search.rules import SPACES, divided, folded, phone_digits
 
 LONGEST_PREFIX = 10
 """Characters (code points) of a word's longest prefix. A longer term is looked up by its first ten."""
@@ -20,11 +20,8 @@ SHORTEST_PHONE = 7
 
 PREFIX, END = "p:", "e:"
 
-_WORD = re.compile(r"[^\W_]+")
-_APOSTROPHES = re.compile("['`´\u02b9\u02bb\u02bc\u2018\u2019\u201b\u2032\u05f3\uff07]")
-_HYPHENS = re.compile("[-\u2010-\u2015\u2212\u00ad]")
 # Only what stands in a phone number; an extension may follow.
-_PHONE = re.compile(r"[+0-9 ().\-/\u2010-\u2015\u2212]+(?:[, ]*(?:ext|x|#)[. ]*[0-9]+)?")
+_PHONE = re.compile(r"[+0-9 ().\-/]+(?:[, ]*(?:ext|x|#)[. ]*[0-9]+)?")
 
 
 def words(text: str) -> set[str]:
@@ -39,10 +36,11 @@ def words(text: str) -> set[str]:
 def _words(plain: str) -> set[str]:
     if plain.isascii() and plain.isalnum():
         return {plain}
-    found = set(_WORD.findall(plain))
-    if not plain.isalnum():
-        joined = _APOSTROPHES.sub("", plain)
-        found.update(_WORD.findall(joined), _WORD.findall(_HYPHENS.sub("", joined)))
+    found = {*divided(plain)}
+    if "'" in plain or "-" in plain:
+        joined = plain.replace("'", "")
+        found.update(divided(joined), divided(joined.replace("-", "")))
+    found.discard("")
     return found
 
 
@@ -100,8 +98,8 @@ def query_words(query: str) -> list[str]:
     found: dict[str, None] = {}
     for chunk in SPACES.split(query):
         number = phone(chunk)
-        found.update(dict.fromkeys([number] if number else _WORD.findall(_APOSTROPHES.sub("", folded(chunk)))))
-    return list(found)
+        found.update(dict.fromkeys([number] if number else divided(folded(chunk).replace("'", ""))))
+    return [word for word in found if word]
 
 
 def row_matches(query: str, texts: Iterable[str | None]) -> bool:

@@ -108,45 +108,117 @@ function token(key: Buffer, term: string, bits: number): number {
   return createHmac("sha256", key).update(term, "utf8").digest().readUInt32BE(0) >>> (32 - bits);
 }
 
-/** The text without accents and other marks, in lower case: NFKD, no character of category M, lower case. */
-export function folded(text: string): string {
-  // A sigma at the end of a word has a lower case of its own, which depends on what stands beside it.
-  return text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().replaceAll("ς", "σ");
+// The tables and the rule are those of phi/search/rules.py, where they are explained.
+const LETTERS = "ßss æae œoe øo łl đd ðd þth ıi ħh ŧt ŋn ɓb ɗd ƙk ƴy ƀb ǥg ɨi ɉj ƚl ɫl ɍr ʉu ɏy ƶz ⱥa ȼc ɇe ⱦt";
+const APOSTROPHES = "`\xb4\u02b9\u02bb\u02bc\u02bd\u02be\u02bf\u02ca\u02cb\u0384\u055a\u05f3\u07f4\u07f5\u1fbd\u1fbf\u1ffd\u1ffe\u2018\u2019\u201b\u2032\ua78c";
+const HYPHENS = "\xad\xb7\u05be\u1806\u200c\u200d\u2010\u2011\u2012\u2013\u2014\u2015\u2027\u2212\u30fb";
+const UNSEEN = "\u0640\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069";
+const SPELLED = new Map([
+  ...LETTERS.split(" ").map((each) => [each[0]!, each.slice(1)] as const),
+  ...[...APOSTROPHES].map((each) => [each, "'"] as const),
+  ...[...HYPHENS].map((each) => [each, "-"] as const),
+  ...[...UNSEEN].map((each) => [each, ""] as const),
+]);
+const LATER =
+  "897 CF3 ECE 1ACF-1AEB 1B4E-1B4F 1B7F 1C89 20C1 2427-2429 2B96 2FFC-2FFF 31E4-31EF A7CB-A7CE A7D2 A7D4 A7DA-A7F1 " +
+  "FBC3-FBD2 FD90-FD91 FDC8-FDCE 105C9-105E4 10D40-10D8F 10ED0-10EFF 11241 11383-113E2 116D0-116E3 11B00-11BF9 " +
+  "11DE0-11DE9 11F00-11F5A 13439-13455 1611E-16139 16D68-16D79 16EA0-16EB8 1CC00-1CEF0 1E030-1E08F 1E4EC-1E6F5 " +
+  "1F6D8-1F6DC 1F774-1F77F 1F7D9 1F8B2-1F8D8 1FA54-1FA57 1FA75-1FA77 1FA87-1FA8F 1FAAD-1FAAF 1FABB-1FABF 1FAC6-1FACF " +
+  "1FADA-1FADF 1FAE8-1FAEF 1FAF7-1FAF8 1FBCB-1FBEF 1FBFA";
+const RANGES = LATER.replace(/[0-9A-F]+/g, "\\u{$&}").replaceAll(" ", "");
+const IS_LATER = new RegExp(`^[\\p{Cn}${RANGES}]$`, "u");
+const DIVIDER = new RegExp(`[^\\p{L}\\p{N}\\p{Cn}${RANGES}]+`, "u");
+const FOLDED = new Map<string, string>();
+
+function spelled(text: string): string {
+  return [...text].map((each) => SPELLED.get(each) ?? each).join("");
 }
 
-/** The digits of a phone number, without an extension and without the 1 or +1 of a North American number. */
-export function phoneDigits(text: string): string {
+function foldedCharacter(character: string): string {
+  if (IS_LATER.test(character)) return character;
+  if (/\p{Nd}/u.test(character)) {
+    // Digits stand in Unicode from 0 to 9, one set beside the other.
+    const code = character.codePointAt(0)!;
+    let zero = code;
+    while (/\p{Nd}/u.test(String.fromCodePoint(zero - 1))) zero -= 1;
+    return String((code - zero) % 10);
+  }
+  const kept = spelled(character).normalize("NFKD").replace(/\p{M}/gu, "");
+  return spelled(kept.toLowerCase().replaceAll("ς", "σ"));
+}
+
+/** The text without accents and other marks, in lower case, with one apostrophe, one hyphen and the digits 0 to 9. */
+export function folded(text: string): string {
+  let plain = "";
+  for (const character of text) {
+    let found = FOLDED.get(character);
+    if (found === undefined) {
+      found = foldedCharacter(character);
+      // Those that stay are many, and kept only where they are frequent.
+      if (found !== character || character < "\u3400") FOLDED.set(character, found);
+    }
+    plain += found;
+  }
+  return plain;
+}
+
+/** A phone number in one form: ten digits in North America, of another country E.164 with its +. */
+function phoneNumber(text: string): string {
   let plain = folded(text).trim();
   const extension = /[0-9][^0-9a-z]*(?:ext|x|#)/.exec(plain);
   if (extension) plain = plain.slice(0, extension.index + 1);
-  const digits = plain.replace(/[^0-9]+/g, "");
-  const isAmerican = digits.startsWith("1") && (digits.length === 11 || plain.startsWith("+1"));
-  return isAmerican ? digits.slice(1) : digits;
+  let isAbroad = plain.startsWith("+");
+  let digits = (isAbroad ? plain.replaceAll("(0)", "") : plain).replace(/[^0-9]+/g, "");
+  const prefix = isAbroad ? null : /^(?:011|00)/.exec(digits);
+  if (prefix) {
+    isAbroad = true;
+    digits = digits.slice(prefix[0].length);
+  }
+  if (digits.startsWith("1") && (digits.length === 11 || isAbroad)) return digits.slice(1);
+  return digits && (isAbroad || digits.length > 11) ? `+${digits}` : digits;
+}
+
+function phoneDigits(text: string): string {
+  return phoneNumber(text).replace("+", "");
+}
+
+function date(text: string): string | null {
+  const plain = folded(text).trim();
+  const yearFirst = /^([0-9]{4})([-/.])([0-9]{1,2})\2([0-9]{1,2})(?:[t ].*)?$/s.exec(plain);
+  const monthFirst = /^([0-9]{1,2})([-/])([0-9]{1,2})\2([0-9]{4})(?:[t ].*)?$/s.exec(plain);
+  const [year, month, day] = yearFirst ? [1, 3, 4].map((at) => yearFirst[at]!) : monthFirst ? [4, 1, 3].map((at) => monthFirst[at]!) : [];
+  return year ? normalisedDate(`${year}-${month!.padStart(2, "0")}-${day!.padStart(2, "0")}`) : singleSpaced(text);
+}
+
+function singleSpaced(text: string): string | null {
+  return folded(text).replace(SPACES, " ").replace(/^ +| +$/g, "") || null;
 }
 
 const RULES = {
   email: normalisedEmail,
-  phone: (text: string) => phoneDigits(text) || null,
+  phone: (text: string) => phoneNumber(text) || null,
   last4: (text: string) => (phoneDigits(text).length >= 4 ? phoneDigits(text).slice(-4) : null),
-  date: normalisedDate,
+  date,
   id: (text: string) => folded(text).replace(SPACES, "") || null,
-  text: (text: string) => folded(text).replace(SPACES, " ").replace(/^ +| +$/g, "") || null,
+  text: singleSpaced,
 };
 
 const LONGEST_PREFIX = 10;
 const SHORTEST_END = 4;
 const LONGEST_END = 10;
 const SHORTEST_PHONE = 7;
-const WORD = /[\p{L}\p{N}]+/gu;
-const APOSTROPHES = /['`´\u02b9\u02bb\u02bc\u2018\u2019\u201b\u2032\u05f3\uff07]/gu;
-const HYPHENS = /[-\u2010-\u2015\u2212\u00ad]/gu;
-const PHONE = /^[+0-9 ().\-/\u2010-\u2015\u2212]+(?:[, ]*(?:ext|x|#)[. ]*[0-9]+)?$/;
+const PHONE = /^[+0-9 ().\-/]+(?:[, ]*(?:ext|x|#)[. ]*[0-9]+)?$/;
+
+/** The runs of letters and digits in a folded text. */
+function divided(plain: string): string[] {
+  return plain.split(DIVIDER);
+}
 
 /** The words of a text, folded. With an apostrophe or a hyphen: its parts, and the word without. */
 function wordsOf(text: string): string[] {
   const plain = folded(text);
-  const joined = plain.replace(APOSTROPHES, "");
-  return [plain, joined, joined.replace(HYPHENS, "")].flatMap((each) => each.match(WORD) ?? []);
+  const joined = plain.replaceAll("'", "");
+  return [plain, joined, joined.replaceAll("-", "")].flatMap(divided).filter(Boolean);
 }
 
 /** The digits of a text that is a phone number and nothing else; null for another. */
@@ -157,7 +229,7 @@ function phone(text: string): string | null {
 }
 
 /** What a row's tokens are made of: `p:` and each prefix of each word, `e:` and each end of each phone number. */
-function rowTerms(texts: Iterable<string | null | undefined>): Set<string> {
+export function rowTerms(texts: Iterable<string | null | undefined>): Set<string> {
   const [words, numbers] = wordsAndNumbers(texts);
   const terms = new Set<string>();
   for (const word of words) {
@@ -170,7 +242,8 @@ function rowTerms(texts: Iterable<string | null | undefined>): Set<string> {
   return terms;
 }
 
-function queryTerms(query: string): string[][] {
+/** For each word of a query the terms of which a row has to have one. */
+export function queryTerms(query: string): string[][] {
   return queryWords(query).map((word) => {
     const prefix = `p:${[...word].slice(0, LONGEST_PREFIX).join("")}`;
     return mayBeEnd(word) ? [prefix, `e:${word.slice(-LONGEST_END)}`] : [prefix];
@@ -181,8 +254,8 @@ function queryTerms(query: string): string[][] {
 function queryWords(query: string): string[] {
   const whole = phone(query);
   if (whole) return [whole];
-  const found = query.split(SPACES).flatMap((chunk) => phone(chunk) ?? folded(chunk).replace(APOSTROPHES, "").match(WORD) ?? []);
-  return [...new Set(found)];
+  const found = query.split(SPACES).flatMap((chunk) => phone(chunk) ?? divided(folded(chunk).replaceAll("'", "")));
+  return [...new Set(found)].filter(Boolean);
 }
 
 /** The words of a row, its phone numbers among them, and the phone numbers. */

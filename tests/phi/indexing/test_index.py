@@ -85,6 +85,23 @@ def test_a_column_of_texts_becomes_searchable(operator: Operator, key: bytes | N
     assert patients.versions() == before, "a second run changes nothing"
 
 
+def test_rows_of_an_earlier_folding_are_counted_and_written_anew(operator: Operator) -> None:
+    """Only they: a name without such a letter has the tokens that it had."""
+    patients = operator.patients
+    filled(patients, 5)
+    assert index(operator).code == 0
+    patients.run('update "Patient" set "lastName" = %s where id = 3', PhiCipher(OLD).encrypt("Weiß"))
+    key = WordKey(derived_hash_key(OLD), WORDS, patient(3).clinic)
+    earlier = sorted({*key.row_tokens([*patient(3).texts[:1], *patient(3).texts[2:]]), *key.tokens(["p:weiß"])})
+    patients.run('update "Patient" set "searchTokens" = %s where id = 3', earlier)
+    counted = index(operator, "--dry-run", "--json")
+    assert counted.document["passes"][0]["columns"]["searchTokens"]["toWrite"] == 1
+    done = index(operator, "--json")
+    assert done.document["rowsWritten"] == 1
+    (tokens,) = patients.run('select "searchTokens" from "Patient" where id = 3')[0]
+    assert {*key.tokens(["p:weiss"])} <= {*tokens} and tokens != earlier
+
+
 def test_plain_and_encrypted_texts_may_stand_beside_one_another(operator: Operator) -> None:
     patients = operator.patients
     filled(patients, 20)

@@ -232,13 +232,18 @@ def search() -> Vector:
     exact: Sequence[tuple[str, str, str | None]] = (
         ("email", "Jane@Example.org ", "jane@example.org"),
         ("phone", "+1 (555) 010-2345 ext. 6", "5550102345"),
-        ("phone", "+44 20 7946 0958", "442079460958"),
+        ("phone", "+44 (0)20 7946 0958", "+442079460958"),
+        ("phone", "\u202a011 47 21 23 45 67", "+4721234567"),
+        ("phone", "٥٥٥ ٠١٠ ٢٣٤٥", "5550102345"),
         ("phone", "none", None),
         ("last4", "555-010-2345", "2345"),
         ("last4", "123", None),
         ("date", "4/5/1980", "1980-04-05"),
+        ("date", "1980.4.5 10:00", "1980-04-05"),
+        ("date", "4/5/80", "4/5/80"),
         ("id", " ab-12 Ⅷ\u3000", "ab-12viii"),
         ("text", "  Ångström\t ΟΔΟΣ ", "angstrom οδοσ"),
+        ("text", "Øster–Æbelø O´Łódź", "oster-aebelo o'lodz"),
     )
     values = []
     for rule, text, normalised in exact:
@@ -254,11 +259,15 @@ def search() -> Vector:
             "e:5550102",
         ),
         (["O'Brien"], "p:o p:ob p:obr p:obri p:obrie p:obrien p:b p:br p:bri p:brie p:brien"),
+        (["ʻOĸ"], "p:o p:oĸ"),
+        (["ZoẞT\u200cø"], "p:z p:zo p:zos p:zoss p:zosst p:zossto p:o"),
+        (["\U0001e5d0\u0378"], "p:\U0001e5d0 p:\U0001e5d0\u0378"),
         (["", "—"], ""),
     )
     queries: Sequence[tuple[str, Sequence[Sequence[str]]]] = (
         ("jane 2345", [["p:jane"], ["p:2345", "e:2345"]]),
         ("o’brien JÖ", [["p:obrien"], ["p:jo"]]),
+        ("Kaʻahumanu Weiß", [["p:kaahumanu"], ["p:weiss"]]),
         ("+1 (555) 010-2345", [["p:5550102345", "e:5550102345"]]),
         ("?", []),
     )
