@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from phi.adapters.values import DATE, INTEGER, ValueForm
 from phi.search.indexes import ExactIndex, WordIndex
 
 CERTAIN_BITS = 64
@@ -18,6 +19,15 @@ NEGATED = (
     "An index of words, or of few bits, finds rows that may be others': their negation leaves out rows that should be "
     "there. Negate in Python: the rows that are not in true_hits(…)."
 )
+
+
+SEARCHED = (None, DATE, INTEGER)
+"""The forms of values whose texts a rule takes; None for texts."""
+
+
+def searched_text(value: Any, form: ValueForm | None) -> Any:
+    """The text of a value that is searched; a text is one already."""
+    return value if form is None or isinstance(value, str) else form.dump(value)
 
 
 class SearchCipher(Protocol):

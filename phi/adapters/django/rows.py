@@ -8,7 +8,7 @@ that writes it knows them, and one that would part a record from them is refused
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +34,7 @@ NOT_WRITTEN = (
 )
 NO_KEY = "{name} is encrypted for its row, whose {key} is {fault}. Nothing was written: set {key} first."
 LEFT = (
-    "{names} would stay encrypted for the former {key}, and could not be read. Write them in the same statement: read "
+    "{names} would stay under the former {key}, and could not be read or found. Write them in the same statement: read "
     "the rows, then save() all of them, or name them and {key} in update_fields or in the list of bulk_update(). To "
     "write others only, leave {key} out."
 )
@@ -246,8 +246,8 @@ def _row_of(condition: Any, pk: Any) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class _Key:
-    """The hooks of a primary key or a tenant: a statement that writes it writes the fields that are encrypted for it,
-    or is refused.
+    """The hooks of a primary key, a tenant or a clinic: a statement that writes it writes the fields that are encrypted
+    or searched for it, or is refused.
     """
 
     key: Any
@@ -288,6 +288,17 @@ class _Unchanged:
         return "%s", [self.key.get_db_prep_save(self.value, connection)]
 
 
+def watch_key(key: Any, names: Iterable[str]) -> None:
+    """Have a key ask, at each write, for the fields of these names, which depend on it."""
+    hook = vars(key).get("get_placeholder")
+    if not isinstance(hook, _Key) or hook.key is not key:
+        hook = key.get_placeholder = _Key(key)
+        key.get_placeholder_sql = hook.with_parameters
+    hook.sources.extend(names)
+    if not key.primary_key:
+        key.pre_save = hook.pre_save
+
+
 def _watch_keys(sender: Any, **_: Any) -> None:
     """Have the keys of encrypted fields ask at each write. A migration's model may lack one for a moment."""
     for encrypted in sender._meta.local_fields:
@@ -302,13 +313,7 @@ def _watch_keys(sender: Any, **_: Any) -> None:
         for key in found:
             if key not in sender._meta.local_fields or getattr(key, "encrypted_text", False):
                 continue  # phi.E011
-            hook = vars(key).get("get_placeholder")
-            if not isinstance(hook, _Key) or hook.key is not key:
-                hook = key.get_placeholder = _Key(key)
-                key.get_placeholder_sql = hook.with_parameters
-            hook.sources.append(encrypted.name)
-            if not key.primary_key:
-                key.pre_save = hook.pre_save
+            watch_key(key, [encrypted.name])
 
 
 def _saved_raw(instance: Any) -> list[Any]:

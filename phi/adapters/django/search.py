@@ -17,16 +17,24 @@ from django.db.migrations.operations.base import Operation
 from django.db.models.expressions import NegatedExpression
 from django.db.models.lookups import Lookup
 from django.db.models.signals import class_prepared
+from django.db.models.sql.subqueries import UpdateQuery
 from django.utils.module_loading import import_string
 
-from phi.adapters.django.rows import RowRecord, written_by
-from phi.adapters.lookups import CERTAIN_BITS, NEGATED, SearchCipher, clinic_text, question
+from phi.adapters.django.rows import RowRecord, watch_key, written_by
+from phi.adapters.lookups import CERTAIN_BITS, NEGATED, SEARCHED, SearchCipher, clinic_text, question, searched_text
 from phi.search.indexes import ExactIndex, WordIndex
 
 IN_STEP = (
     "{companion} follows {source}, and this statement does not write it: it would be that of the former text. "
     "Name {companion} too, in update_fields or in the list of bulk_update(). For an update() read the rows, and use "
     "bulk_update()."
+)
+
+
+STALE = (
+    "{companion} follows {names} too, which this statement does not write, and which may have changed since it was "
+    "read. Name {names} too, in update_fields or in the list of bulk_update(); or save() in transaction.atomic(): it "
+    "reads the row's."
 )
 
 
@@ -51,6 +59,8 @@ class Companion(models.Field):  # type: ignore[misc]  # Django comes without typ
 
     descriptor_class = _Computed
     sources: tuple[str, ...]
+    clinic = ""
+    placeholder = "%s"
 
     def __init__(self, **kwargs: Any) -> None:
         """Take Django's own options."""
@@ -64,7 +74,29 @@ class Companion(models.Field):  # type: ignore[misc]  # Django comes without typ
 
     def pre_save(self, model_instance: Any, add: bool) -> Any:
         """The value; update_or_create() saves the fields that have this method of their own."""
-        return self.value_of(model_instance)
+        return _Following(self, model_instance)
+
+    def get_placeholder(self, value: Any, compiler: Any, connection: Any) -> str:
+        """That of a value, for its type. Raises FieldError where it is of what the statement does not write."""
+        if not isinstance(value, _Following) and (unwritten := self.unwritten(compiler.query)):
+            raise FieldError(STALE.format(companion=self.name, names=", ".join(unwritten)))
+        return self.placeholder
+
+    def get_placeholder_sql(self, value: Any, compiler: Any, connection: Any) -> tuple[str, Any]:
+        """The same for Django 6.1."""
+        return with_parameters(self.get_placeholder(value, compiler, connection), value, compiler)
+
+    @property
+    def followed(self) -> list[Any]:
+        """The fields that the value is of: the sources, and the clinic where that is a field."""
+        fields = self.model._meta.concrete_fields
+        return [each for each in fields if each.name in self.sources or self.clinic in (each.name, each.attname)]
+
+    def unwritten(self, query: Any) -> list[str]:
+        """The names of those that a statement does not write into a row, although it writes the value."""
+        written = written_by(query)
+        same = {getattr(each, "name", each) for each in getattr(query, "unique_fields", None) or ()}
+        return [each.name for each in self.followed if each.name not in written | same] if self.name in written else []
 
     def value_of(self, instance: Any) -> Any:
         """The value to store."""
@@ -74,7 +106,38 @@ class Companion(models.Field):  # type: ignore[misc]  # Django comes without typ
         """The texts of a row's sources."""
         values = [getattr(instance, name) for name in self.sources]
         # While a fixture is saved the attribute is the record.
-        return [value.value if isinstance(value, RowRecord) else value for value in values]
+        return [self.text_of(value.value if isinstance(value, RowRecord) else value) for value in values]
+
+    def text_of(self, value: Any) -> Any:
+        """The text of a value of its sources."""
+        return searched_text(value, self.model._meta.get_field(self.sources[0]).form)
+
+
+class _Following:
+    """The value of a companion in a statement, which decides what it is made of: the instance, where the statement
+    writes all of that; the row, where it is locked meanwhile.
+    """
+
+    def __init__(self, companion: Companion, instance: Any) -> None:
+        self.companion, self.instance = companion, instance
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        """The value. Raises FieldError for one of what the statement does not write, and may be another by now."""
+        companion, instance = self.companion, self.instance
+        if unwritten := companion.unwritten(compiler.query):
+            is_update = isinstance(compiler.query, UpdateQuery)
+            if is_update and written_by(compiler.query).isdisjoint(companion.sources):
+                # A clinic that is written without a source is that of the row.
+                return connection.ops.quote_name(companion.column), []
+            if not is_update or not connection.in_atomic_block:
+                raise FieldError(STALE.format(companion=companion.name, names=", ".join(unwritten)))
+            rows = companion.model._base_manager.using(connection.alias).select_for_update()
+            row = rows.only(*unwritten).get(pk=instance.pk)
+            for each in companion.followed:
+                if each.name not in unwritten:
+                    setattr(row, each.attname, getattr(instance, each.attname))
+            instance = row
+        return companion.placeholder, [companion.value_of(instance)]
 
 
 class SearchField(Companion):
@@ -104,7 +167,8 @@ class SearchField(Companion):
 
     def asked(self, value: Any) -> tuple[Any, str]:
         """The text of a lookup and its clinic. Raises FieldError."""
-        return question(value, self.name, self.clinic, FieldError)
+        wanted, clinic = question(value, self.name, self.clinic, FieldError)
+        return self.text_of(wanted), clinic
 
 
 class PlainColumn(Companion, models.TextField):  # type: ignore[misc]
@@ -199,6 +263,8 @@ class WordSearchField(SearchField):
     `tokens = WordSearchField("name", "phone")`; index it by `GinIndex` in `Meta.indexes`.
     """
 
+    placeholder = "%s::integer[]"  # the driver takes small numbers for smallint
+
     def __init__(self, *sources: str, bits: int = 16, **kwargs: Any) -> None:
         """Raises ValueError for bits that are not from 8 to 31."""
         super().__init__(*sources, bits=bits, **kwargs)
@@ -209,14 +275,6 @@ class WordSearchField(SearchField):
         if connection.vendor != "postgresql":
             raise FieldError(f"{self.name} needs PostgreSQL: its column is an integer[].")
         return "integer[]"
-
-    def get_placeholder(self, value: Any, compiler: Any, connection: Any) -> str:
-        """The driver takes small numbers for smallint."""
-        return "%s::integer[]"
-
-    def get_placeholder_sql(self, value: Any, compiler: Any, connection: Any) -> tuple[str, Any]:
-        """The same for Django 6.1."""
-        return with_parameters("%s::integer[]", value, compiler)
 
     @property
     def index(self) -> WordIndex:
@@ -383,13 +441,17 @@ def _watch_sources(sender: Any, **_: Any) -> None:
     for field in sender._meta.local_fields:
         for name in field.sources if isinstance(field, Companion) else ():
             source: Any = sources.get(name)
-            if getattr(source, "encrypted_text", False) and source.form is None:
+            forms = SEARCHED if isinstance(field, ExactSearchField) else (None,)
+            if getattr(source, "encrypted_text", False) and source.form in forms:
                 if isinstance(field, PlainColumn):
                     source.plain_column = field
                 source.get_placeholder = in_step = _InStep(source)
                 source.get_placeholder_sql = in_step.with_parameters
             elif sender.__module__ != "__fake__":
                 raise FieldError(f"{field.name} follows {name}, which is no EncryptedTextField of {sender.__name__}.")
+        for key in sender._meta.local_fields:
+            if isinstance(field, Companion) and field.clinic in (key.name, key.attname):
+                watch_key(key, field.sources)
 
 
 class_prepared.connect(_watch_sources)

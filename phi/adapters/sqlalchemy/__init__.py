@@ -5,6 +5,7 @@ the statements of this process's engines (`statements.py`).
 """
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any, Literal
 
 from sqlalchemy import CheckConstraint, Column, ColumnElement, Dialect, LargeBinary, Table, Text, and_, func, or_
@@ -21,6 +22,7 @@ from phi.adapters.sqlalchemy import rows, sealing, search, statements
 from phi.adapters.sqlalchemy.search import ExactSearch as ExactSearch
 from phi.adapters.sqlalchemy.search import PlainColumn as PlainColumn
 from phi.adapters.sqlalchemy.search import WordSearch as WordSearch
+from phi.adapters.sqlalchemy.search import render_item as render_item
 from phi.adapters.sqlalchemy.search import searchable as searchable
 from phi.adapters.sqlalchemy.search import true_hits as true_hits
 from phi.adapters.values import BYTES, DATE, DATETIME, DECIMAL, INTEGER, JSON, ValueForm
@@ -28,6 +30,8 @@ from phi.constraint import is_record
 from phi.errors import PhiError
 from phi.record import looks_like_a_record, place
 
+_SEARCHED_BY: dict[ValueForm | None, tuple[type, ...]] = {DATE: (date,), INTEGER: (int,)}
+"""The values that a column of this form is compared with, beside texts."""
 _NULL_OPERATORS = (operators.eq, operators.ne, operators.is_, operators.is_not)
 
 
@@ -62,9 +66,10 @@ class NullComparator(TypeDecorator.Comparator[Any]):
 
     def _texts(self, other: Any) -> list[Any] | None:
         """The texts that a column is compared with; None for expressions and other values."""
-        texts = [other] if isinstance(other, (str, InClinic)) else other
+        kinds = (str, InClinic, *_SEARCHED_BY.get(getattr(self.type, "form", None), ()))
+        texts = [other] if isinstance(other, kinds) else other
         is_list = isinstance(texts, (list, tuple, set, frozenset))
-        return [*texts] if is_list and all(isinstance(each, (str, InClinic)) for each in texts) else None
+        return [*texts] if is_list and all(isinstance(each, kinds) for each in texts) else None
 
     def _is_same_column(self, other: object) -> bool:
         # SQLAlchemy uses columns as keys of dictionaries, which compare a column with itself.

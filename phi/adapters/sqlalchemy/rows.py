@@ -207,12 +207,16 @@ def default_of(column: Any) -> Callable[[Mapping[str, Any]], Any] | None:
 
 
 def _set_defaults(mapper: Any, connection: object, row: Any) -> None:
-    """Before an object is inserted: its attributes get the defaults that its records need, as the INSERT would do."""
-    columns = [column for table in mapper.tables for column in row_columns(table)]
-    if not columns:
+    """Before an object is inserted: its attributes get the defaults that its records and search values need, as the
+    INSERT would do.
+    """
+    parts = [part for table in mapper.tables for each in row_columns(table) for part in (*needed(each), each)]
+    columns = [column for table in mapper.tables for column in table.columns]
+    parts += [each.table.columns[name] for each in columns for name in getattr(each.type, "followed", ())]
+    if not parts:
         return
     names = {column: prop.key for prop in mapper.column_attrs for column in prop.columns}
-    for part in dict.fromkeys(part for column in columns for part in (*needed(column), column)):
+    for part in dict.fromkeys(parts):
         default = default_of(part)
         if default is not None and part in names and getattr(row, names[part]) is None:
             values = {column.key: getattr(row, name) for column, name in names.items() if isinstance(column, Column)}

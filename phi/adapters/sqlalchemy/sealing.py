@@ -50,8 +50,7 @@ def sealed(connection: Any, statement: Any, rows: list[Any], options: Mapping[st
     columns = row_columns(getattr(statement, "table", None))
     if not columns or not isinstance(statement, (Insert, Update)):
         return statement, rows
-    after = getattr(statement, "_post_values_clause", None)
-    _refuse(columns, getattr(after, "update_values_to_set", None), UPSERT)
+    _refuse(columns, upserted(statement), UPSERT)
     if statement._multi_values:
         return statement, rows
     literals: Row = {str(getattr(key, "key", key)): value for key, value in (statement._values or {}).items()}
@@ -100,7 +99,7 @@ def _updated(
     """What the rows of an update get: records for what it sets, and for what it leaves where the row gets another key
     or another tenant.
     """
-    names, conditions = written[0].keys(), _conditions(statement)
+    names, conditions = written[0].keys(), conditions_of(statement)
     moved = [each for each in columns if each.key not in names and any(part.key in names for part in needed(each))]
     sealing = [each for each in columns if any(row.get(each.key) is not None for row in written)]
     named: list[Row] = [{name: _value(value, row) for name, value in conditions.items()} for row in given]
@@ -144,7 +143,7 @@ def _current(connection: Any, table: Any, columns: list[Any], named: list[Row], 
     return [row for row in current if row is not None]
 
 
-def _conditions(statement: Any) -> dict[str, BindParameter[Any]]:
+def conditions_of(statement: Any) -> dict[str, BindParameter[Any]]:
     """The values that an update's rows all have, by the comparisons of its condition that are joined by AND."""
     found: dict[str, BindParameter[Any]] = {}
     parts = [*statement._where_criteria]
@@ -174,6 +173,12 @@ def _record(column: Any, row: Row, dialect: Any) -> Sealed:
     return Sealed(
         column.type.seal(value, texts[0] if column.type.per_row else "", texts[-1] if column.type.tenant else None)
     )
+
+
+def upserted(statement: Any) -> dict[Any, Any]:
+    """What an upsert sets in a row that exists, as PostgreSQL, SQLite or MySQL writes it."""
+    after = getattr(statement, "_post_values_clause", None)
+    return dict(getattr(after, "update_values_to_set", None) or getattr(after, "update", None) or {})
 
 
 def refuse_inside(statement: Any) -> None:

@@ -6,24 +6,44 @@ not its search columns is refused (`statements.py`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, cast
+from typing import Any, Literal, cast
 
-from sqlalchemy import ARRAY, Column, ColumnElement, Integer, Table, Text, and_, event, false, inspect, or_
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
+    Connection,
+    Integer,
+    Table,
+    Text,
+    and_,
+    event,
+    false,
+    inspect,
+    or_,
+    select,
+)
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import Mapper
-from sqlalchemy.orm.attributes import flag_modified
+from sqlalchemy.orm.attributes import flag_modified, set_committed_value
 from sqlalchemy.sql.elements import Grouping, Label
 from sqlalchemy.types import TypeDecorator
 
 from phi.adapters.injected import resolve
-from phi.adapters.lookups import CERTAIN_BITS, InClinic, SearchCipher, clinic_text, question
+from phi.adapters.lookups import CERTAIN_BITS, SEARCHED, InClinic, SearchCipher, clinic_text, question, searched_text
 from phi.search.indexes import ExactIndex, WordIndex
 
 IN_STEP = (
     "{companion} follows {source}, and this statement does not write it: it would be that of the former text. Change "
     "rows through the ORM's session, or pass {companion} too: searchable(TABLE, ROW) adds it to a row's values."
+)
+
+STALE = (
+    "{companion} follows {names} too, which this statement does not set: the row may have another. Set {names} too, as "
+    "searchable(TABLE, ROW) gives it; name it in the condition; or change the row through the ORM's session."
 )
 
 
@@ -42,6 +62,11 @@ class Companion(TypeDecorator[Any]):
     cache_ok = True
     sources: tuple[str, ...]
     clinic: str | None = None
+
+    @property
+    def followed(self) -> tuple[str, ...]:
+        """The names of the columns that a value is of."""
+        return (*self.sources, *([self.clinic] if self.clinic else []))
 
     def value_of(self, column: Column[Any], texts: list[str | None], clinic: str) -> Any:
         """The value to store for a row."""
@@ -130,7 +155,7 @@ class ExactSearch(SearchType):
 
     def finds(self, column: Column[Any], wanted: Any, texts: list[str | None]) -> bool:
         """By the rule."""
-        return self.index(column).matches(self.asked(wanted)[0], texts[0])
+        return self.index(column).matches(_text(column, self.source, self.asked(wanted)[0]), texts[0])
 
 
 class _WordComparator(TypeDecorator.Comparator[Any]):
@@ -186,7 +211,7 @@ def same_text(expression: Any, wanted: Iterable[Any]) -> ColumnElement[bool] | N
     if here is None:
         raise InvalidRequestError(f"Select {found.name} too, where {column.name} is compared outside of its subquery.")
     cipher, index = _cipher(found), kind.index(found)
-    asked = [kind.asked(each) for each in wanted]
+    asked = [(_text(found, kind.source, text), clinic) for text, clinic in map(kind.asked, wanted)]
     values = [value for text, clinic in asked for value in cipher.search_values(index, text, clinic)]
     found = [(here, values)]
     plain = plain_column(expression)
@@ -219,14 +244,25 @@ def searchable(table: Any, row: Mapping[str, Any]) -> dict[str, Any]:
     table = table if isinstance(table, Table) else inspect(table).local_table
     values = dict(row)
     for column in companions(table):
-        needed = [*column.type.sources, *([column.type.clinic] if column.type.clinic else [])]
+        needed = column.type.followed
         if not any(name in row for name in needed):
             continue
         if missing := [name for name in needed if name not in row]:
             raise InvalidRequestError(f"{column.name} needs {', '.join(missing)} of the row too.")
         clinic = _clinic(column, row.get(column.type.clinic, ""))
-        values[column.key] = column.type.value_of(column, [row[name] for name in column.type.sources], clinic)
+        texts = [_text(column, name, row[name]) for name in column.type.sources]
+        values[column.key] = column.type.value_of(column, texts, clinic)
     return values
+
+
+def render_item(kind: str, item: Any, context: object) -> str | Literal[False]:
+    """The type of a column as a migration of Alembic has it: that of the database, without a key.
+
+    `context.configure(…, render_item=render_item)` in both functions of env.py.
+    """
+    if not (isinstance(item, Companion) or getattr(item, "encrypted_text", False)):
+        return False
+    return re.sub(r"\b(?=[A-Z]\w*\()", "sa.", repr(item.impl_instance))
 
 
 def root(expression: Any) -> Column[Any]:
@@ -241,11 +277,14 @@ def companions(table: Any, source: str | None = None) -> list[Any]:
 
 
 def _cipher(column: Column[Any]) -> SearchCipher:
-    """That of its sources. Raises InvalidRequestError for a source that is no encrypted text."""
+    """That of its sources. Raises InvalidRequestError for a source that is no encrypted text, or date or number of an
+    exact search.
+    """
     table, kind = column.table, cast(SearchType, column.type)
+    forms = SEARCHED if isinstance(kind, ExactSearch) else (None,)
     types: list[Any] = [getattr(table.columns.get(name), "type", None) for name in kind.sources]
     for name, type_ in zip(kind.sources, types, strict=True):
-        if not getattr(type_, "encrypted_text", False) or type_.form is not None:
+        if not getattr(type_, "encrypted_text", False) or type_.form not in forms:
             raise InvalidRequestError(f"{column.name} searches {name}, which is no EncryptedText of {table.name}.")
     return cast(SearchCipher, resolve(types[0].fields))
 
@@ -254,8 +293,17 @@ def _clinic(column: Column[Any], value: object) -> str:
     return clinic_text(value, column.name, cast(SearchType, column.type).clinic or "", InvalidRequestError)
 
 
+def _text(column: Any, source: str, value: Any) -> Any:
+    return searched_text(value, getattr(column.table.columns[source].type, "form", None))
+
+
 def _texts(mapper: Any, row: Any, column: Any) -> list[str | None]:
-    return [getattr(row, mapper.get_property_by_column(column.table.columns[name]).key) for name in column.type.sources]
+    return [_text(column, name, getattr(row, _attribute(mapper, column, name))) for name in column.type.sources]
+
+
+def _attribute(mapper: Any, column: Any, name: str) -> str:
+    """The attribute of another column of the same table."""
+    return cast(str, mapper.get_property_by_column(column.table.columns[name]).key)
 
 
 def _finds(mapper: Any, row: Any, name: str, wanted: Any) -> bool:
@@ -263,26 +311,36 @@ def _finds(mapper: Any, row: Any, name: str, wanted: Any) -> bool:
     return bool(column.type.finds(column, wanted, _texts(mapper, row, column)))
 
 
-def _keep_in_step(mapper: Mapper[Any], connection: object, row: Any) -> None:
-    """Before a row is written: its companions get their values, where a source was changed."""
-    state, changed = inspect(row), list[tuple[Any, list[str]]]()
+def _keep_in_step(mapper: Mapper[Any], connection: Connection, row: Any) -> None:
+    """Before a row is written: its companions get their values, where what they follow was changed."""
+    state, changed = inspect(row), list[Any]()
+    unchanged: dict[Any, dict[str, Any]] = {}
     for column in [column for column in mapper.columns if isinstance(column.type, Companion)]:
-        kind = cast(Companion, column.type)
-        names = [*kind.sources, *([kind.clinic] if kind.clinic else [])]
-        keys = [mapper.get_property_by_column(column.table.columns[name]).key for name in names]
-        if not state.persistent or any(state.attrs[key].history.has_changes() for key in keys):
-            changed.append((column, keys))
-    unchanged = {key for _, keys in changed for key in keys if not state.attrs[key].history.has_changes()}
-    if state.persistent and unchanged:
-        # What was read earlier may have been changed by others since.
-        tables = list(dict.fromkeys(column.table for column, _ in changed))
-        state.session.refresh(row, sorted(unchanged), with_for_update={"of": tables})
-    for column, keys in changed:
+        followed = cast(Companion, column.type).followed
+        names = {_attribute(mapper, column, name): column.table.columns[name] for name in followed}
+        kept = {name: each for name, each in names.items() if not state.attrs[name].history.has_changes()}
+        if not state.persistent or len(kept) < len(names):
+            changed.append(column)
+            unchanged.setdefault(column.table, {}).update(kept)
+    identity = zip(mapper.primary_key, state.identity or (), strict=False)
+    keys = {mapper.get_property_by_column(key).key: value for key, value in identity}
+    for table, columns in unchanged.items():
+        if columns and state.persistent:
+            # What was read earlier may have been changed by others since. The session's refresh() would take the row's
+            # version, too, for the one that was read.
+            is_row = [key == keys[mapper.get_property_by_column(key).key] for key in table.primary_key]
+            for found in connection.execute(select(*columns.values()).where(*is_row).with_for_update()):
+                for name, value in zip(columns, found, strict=True):
+                    set_committed_value(row, name, value)
+    for column in changed:
         texts = _texts(mapper, row, column)
         # Where there is nothing to find, the clinic may be unknown still.
-        clinic = _clinic(column, getattr(row, keys[-1])) if column.type.clinic and any(texts) else ""
+        kind = column.type
+        clinic = (
+            _clinic(column, getattr(row, _attribute(mapper, column, kind.clinic))) if kind.clinic and any(texts) else ""
+        )
         key = mapper.get_property_by_column(column).key
-        setattr(row, key, column.type.value_of(column, texts, clinic))
+        setattr(row, key, kind.value_of(column, texts, clinic))
         # Written with its source even where it stays the same: the statement shows that it was not forgotten.
         flag_modified(row, key)
 

@@ -17,14 +17,14 @@ from sqlalchemy import (
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import ArgumentError, InvalidRequestError
 from sqlalchemy.sql import operators, visitors
-from sqlalchemy.sql.dml import Insert, UpdateBase
+from sqlalchemy.sql.dml import Insert, Update, UpdateBase
 from sqlalchemy.sql.elements import BinaryExpression, BindParameter, Null, Over, UnaryExpression
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import CompoundSelect, Select
 
 from phi.adapters.lookups import NEGATED
 from phi.adapters.sqlalchemy import sealing
-from phi.adapters.sqlalchemy.search import IN_STEP, Candidates, PlainColumn, companions
+from phi.adapters.sqlalchemy.search import IN_STEP, STALE, Candidates, PlainColumn, companions
 
 ORDERING = (
     "An encrypted column cannot be ordered by: the database has records, whose order says nothing about their texts. "
@@ -91,7 +91,7 @@ def _before_execute(connection: Any, statement: Any, multiparams: Any, params: A
         return statement, multiparams, params
     is_write = isinstance(statement, UpdateBase)
     given = [*(multiparams or ()), *([params] if params else [])] if is_write else []
-    if is_write and companions(statement.table):
+    if isinstance(statement, (Insert, Update)) and companions(statement.table):
         _check_in_step(statement, given)
     _check_once(statement)
     changed, rows = sealing.sealed(connection, statement, given, options) if is_write else (statement, given)
@@ -121,7 +121,7 @@ def _after_attach(part: Any, table: Any) -> None:
         if isinstance(column, Column) and is_encrypted(column):
             raise ArgumentError(INDEXING.format(name=column.name))
     for expression in getattr(part, "expressions", ()):
-        if (found := next(_columns(expression), None)) is not None:
+        if (found := next(filter(is_encrypted, _columns(expression)), None)) is not None:
             raise ArgumentError(INDEXING.format(name=_name(found)))
 
 
@@ -138,20 +138,37 @@ def _written_rows(statement: Any) -> list[dict[Any, Any]]:
     """The values of an insert or an update, by columns or their names, and those that an upsert sets."""
     found = [dict(statement._values or {})] if getattr(statement, "_values", None) else []
     found += [row for many in getattr(statement, "_multi_values", ()) or () for row in many if isinstance(row, dict)]
-    after = getattr(statement, "_post_values_clause", None)
-    if (upserted := getattr(after, "update_values_to_set", None)) is not None:
-        found.append(dict(upserted))
-    return found
+    return [*found, upserted] if (upserted := sealing.upserted(statement)) else found
 
 
 def _check_in_step(statement: Any, parameters: list[Any]) -> None:
-    """A statement that writes a source writes its search columns too."""
-    for row in [*_written_rows(statement), *(row for row in parameters if isinstance(row, dict))]:
-        keys = {getattr(key, "key", key) for key in row}
-        for column in companions(statement.table):
-            forgotten = next((name for name in column.type.sources if name in keys), None)
-            if forgotten and column.key not in keys:
+    """A statement that writes a source writes its search columns too; one that sets them in a row that exists sets all
+    that they follow, or names it. The session does not: it has read the row (`search.py`).
+    """
+    given = [row for row in parameters if isinstance(row, dict)]
+    is_insert = isinstance(statement, Insert)
+    changed = sealing.upserted(statement) if is_insert else dict(statement._values or {})
+    named = _target(statement) if is_insert else {*sealing.conditions_of(statement)}
+    for column in companions(statement.table):
+        sources, followed = column.type.sources, column.type.followed
+        written = [(sources, row) for row in [*_written_rows(statement), *given]]
+        for names, row in [*written, *((followed, row) for row in [changed, *([] if is_insert else given)])]:
+            forgotten = next((name for name in names if name in _keys(row)), None)
+            if forgotten and column.key not in _keys(row):
                 raise InvalidRequestError(IN_STEP.format(source=forgotten, companion=column.name))
+        missing = [name for name in followed if name not in _keys(changed) | named]
+        if column.key in _keys(changed) and missing:
+            raise InvalidRequestError(STALE.format(companion=column.name, names=", ".join(missing)))
+
+
+def _keys(row: Iterable[Any]) -> set[str]:
+    return {getattr(key, "key", key) for key in row}
+
+
+def _target(statement: Any) -> set[str]:
+    """The columns by which an upsert finds the row that exists: they stay."""
+    after = getattr(statement, "_post_values_clause", None)
+    return _keys(getattr(after, "inferred_target_elements", None) or ())
 
 
 def _check_written(statement: Any) -> None:

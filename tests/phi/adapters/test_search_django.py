@@ -6,16 +6,26 @@ Touches memory, Django's settings of this process, and a database server of its 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import date
 from typing import Any
 
 import pytest
 from django.contrib import admin
 from django.core.exceptions import FieldError
-from django.db import connection, connections, models
+from django.db import connection, connections, models, transaction
 from django.db.models import Case, F, Q, When
 
 from phi import CachedKey, PhiFields
-from phi.adapters.django import EncryptedTextField, ExactSearchField, InClinic, WordSearchField, true_hits
+from phi.adapters.django import (
+    EncryptedDateField,
+    EncryptedIntegerField,
+    EncryptedJSONField,
+    EncryptedTextField,
+    ExactSearchField,
+    InClinic,
+    WordSearchField,
+    true_hits,
+)
 from phi.adapters.django.checks import check_model_admin
 from tests.phi.adapters import django_settings as django_settings
 from tests.phi.key_sources import CountingSource
@@ -50,6 +60,25 @@ class Named(models.Model):  # type: ignore[misc]
     class Meta:
         app_label = "clinic"
         db_table = "named"
+
+
+class Born(models.Model):  # type: ignore[misc]
+    dob = EncryptedDateField(null=True, fields=searchable)
+    chart = EncryptedIntegerField(null=True, fields=searchable)
+    dob_search = ExactSearchField("dob", rule="date")
+    chart_search = ExactSearchField("chart", rule="id")
+
+    class Meta:
+        app_label = "clinic"
+
+
+class Attendance(models.Model):  # type: ignore[misc]
+    note = EncryptedTextField(null=True, fields=searchable)
+    clinic = models.ForeignKey(Contact, on_delete=models.CASCADE)
+    note_search = ExactSearchField("note", rule="text", clinic="clinic_id")
+
+    class Meta:
+        app_label = "clinic"
 
 
 @pytest.fixture(autouse=True)
@@ -98,6 +127,121 @@ def test_the_value_is_in_step_after_every_kind_of_write(change: Callable[[Contac
     contact.email = "janet@example.org"
     change(contact)
     assert (emails(email__exact="jane@example.org"), emails(email="janet@example.org")) == ([], ["janet@example.org"])
+
+
+def test_a_typed_value_is_found_by_the_value_and_by_its_text() -> None:
+    with connection.schema_editor() as editor:
+        editor.create_model(Born)
+    Born.objects.create(dob=date(1980, 1, 31), chart=7)
+    Born.objects.create(dob="1990-02-01")
+    assert Born.objects.get(dob=date(1980, 1, 31)) == Born.objects.get(dob="1/31/1980") == Born.objects.get(chart=7)
+    assert Born.objects.filter(dob__in=[date(1980, 1, 31), date(1990, 2, 1)]).count() == 2
+    row = Born.objects.get(dob=date(1990, 2, 1))
+    row.dob = date(1991, 2, 1)
+    row.save()
+    assert (
+        [*true_hits(Born.objects.all(), dob=date(1991, 2, 1))] == [*Born.objects.filter(dob=date(1991, 2, 1))] == [row]
+    )
+    assert not Born.objects.filter(dob=date(1990, 2, 1)).exists() and Born.objects.filter(dob=None).count() == 0
+    with pytest.raises(FieldError, match="is no EncryptedTextField of Odd"):
+
+        class Odd(models.Model):  # type: ignore[misc]
+            note = EncryptedJSONField(null=True, fields=searchable)
+            note_search = ExactSearchField("note", rule="text")
+
+            class Meta:
+                app_label = "clinic"
+
+    with connection.schema_editor() as editor:
+        editor.delete_model(Born)
+
+
+def last4_of(clinic: int) -> list[str | None]:
+    return [each.phone for each in Contact.objects.filter(phone=InClinic(clinic, "2345"))]
+
+
+STALE: dict[str, Callable[[Contact], object]] = {
+    "save": lambda row: row.save(update_fields=["phone", "last4"]),
+    "save of the clinic": lambda row: row.save(update_fields=["clinic_id"]),
+    "save of the clinic and the value": lambda row: row.save(update_fields=["clinic_id", "last4"]),
+    "save of the value alone": lambda row: row.save(update_fields=["last4", "clinic_id"]),
+    "bulk_update": lambda row: Contact.objects.bulk_update([row], ["phone", "last4"]),
+    "bulk_update of the value alone": lambda row: Contact.objects.bulk_update([row], ["last4"]),
+    "bulk_update of the clinic": lambda row: Contact.objects.bulk_update([row], ["clinic_id"]),
+    "update of the clinic": lambda row: Contact.objects.filter(pk=row.pk).update(clinic_id=9),
+    "upsert": lambda row: Contact.objects.bulk_create(
+        [row], update_conflicts=True, unique_fields=["id"], update_fields=["phone", "last4"]
+    ),
+    "upsert of the value alone": lambda row: Contact.objects.bulk_create(
+        [row], update_conflicts=True, unique_fields=["id"], update_fields=["last4"]
+    ),
+}
+
+
+@pytest.mark.parametrize("write", STALE.values(), ids=STALE)
+def test_a_value_of_what_another_instance_changed_meanwhile_is_not_written(write: Callable[[Contact], object]) -> None:
+    Contact.objects.create(pk=1, phone="555 010 2345", clinic_id=7)
+    stale = Contact.objects.get()
+    Contact.objects.bulk_update([Contact(pk=1, phone="555 010 2345", clinic_id=8)], ["phone", "clinic_id", "last4"])
+    with pytest.raises(FieldError, match="clinic_id|phone"):
+        write(stale)
+    assert (last4_of(7), last4_of(8)) == ([], ["555 010 2345"])
+
+
+def test_in_a_transaction_a_save_reads_what_it_does_not_write() -> None:
+    Contact.objects.create(pk=1, phone="555 010 2345", clinic_id=7)
+    stale = Contact.objects.get()
+    Contact.objects.bulk_update([Contact(pk=1, phone="555 010 6789", clinic_id=8)], ["phone", "clinic_id", "last4"])
+    stale.phone = "999 999 2345"
+    with transaction.atomic():
+        stale.save(update_fields=["phone", "last4"])
+    assert (last4_of(7), last4_of(8), stale.clinic_id) == ([], ["999 999 2345"], 7)
+    Contact.objects.update_or_create(id=1, defaults={"phone": "888 888 2345"})
+    assert (last4_of(7), last4_of(8)) == ([], ["888 888 2345"])
+    Contact.objects.update_or_create(id=1, defaults={"email": "jane@example.org"})
+    assert (last4_of(8), emails(email="jane@example.org")) == (["888 888 2345"], ["jane@example.org"])
+    stale.phone, stale.clinic_id = "777 777 2345", 9
+    stale.save()
+    assert (last4_of(8), last4_of(9)) == ([], ["777 777 2345"])
+
+
+def test_the_clinic_may_be_a_foreign_key() -> None:
+    with connection.schema_editor() as editor:
+        editor.create_model(Attendance)
+    for number in (7, 8):
+        Contact.objects.create(pk=number)
+    visit = Attendance.objects.create(pk=1, note="old", clinic_id=7)
+    other = Attendance.objects.get()
+    other.clinic_id = 8
+    other.save()
+    visit.note = "new"
+    writes: list[Callable[[], Any]] = [
+        lambda: visit.save(update_fields=["note", "note_search"]),
+        lambda: visit.save(update_fields=["clinic"]),
+        lambda: Attendance.objects.update(clinic=7),
+    ]
+    for write in writes:
+        with pytest.raises(FieldError, match="clinic|note"):
+            write()
+    with transaction.atomic():
+        visit.save(update_fields=["note", "note_search"])
+    assert Attendance.objects.filter(note=InClinic(8, "new")).count() == 1
+    visit.save(update_fields=["note", "note_search", "clinic"])
+    assert Attendance.objects.filter(note=InClinic(7, "new")).count() == 1
+    with connection.schema_editor() as editor:
+        editor.delete_model(Attendance)
+
+
+def test_a_row_that_was_read_in_part_keeps_the_values_of_the_rest() -> None:
+    Contact.objects.create(pk=1, phone="555 010 2345", clinic_id=7)
+    for fields in (["email"], ["phone"], ["phone", "clinic_id"]):
+        partial = Contact.objects.defer(*fields).get()
+        Contact.objects.bulk_update(
+            [Contact(pk=1, email="joe@example.org", phone="555 010 2345", clinic_id=7)],
+            ["email", "email_search", "phone", "clinic_id", "last4"],
+        )
+        partial.save()
+        assert last4_of(7) == ["555 010 2345"] and emails(email="joe@example.org") == ["joe@example.org"], fields
 
 
 @pytest.mark.parametrize(
@@ -256,6 +400,29 @@ def postgresql(server: Server) -> Iterator[str]:
 
 
 @pytest.mark.needs("postgresql")
+def test_tokens_are_never_of_what_another_session_changed_meanwhile(postgresql: str) -> None:
+    named = Named.objects.using(postgresql)
+    row = named.create(name="Jane", phone="555 010 2345")
+    named.bulk_update([Named(pk=row.pk, name="Mary", phone="555 010 2345")], ["name", "phone", "tokens"])
+    row.phone = "555 010 6789"
+    columns = ["phone", "tokens"]
+    writes: list[Callable[[], Any]] = [
+        lambda: row.save(update_fields=columns),
+        lambda: named.bulk_update([row], columns),
+        lambda: named.bulk_create([row], update_conflicts=True, unique_fields=["id"], update_fields=columns),
+    ]
+    for write in writes:
+        with pytest.raises(FieldError, match="name"):
+            write()
+    with transaction.atomic(using=postgresql):
+        row.save(update_fields=columns)
+    for query, found in {"mary": [row], "jane": [], "6789": [row], "2345": []}.items():
+        assert [*true_hits(named.filter(name__search=query), name=query)] == found, query
+    named.update_or_create(id=row.pk, defaults={"name": "Zoë"})
+    assert [*true_hits(named.filter(name__search="zoe 6789"), name="zoe 6789")] == [row]
+
+
+@pytest.mark.needs("postgresql")
 def test_words_are_found_and_stay_in_step_in_postgresql(postgresql: str) -> None:
     named = Named.objects.using(postgresql)
     first = named.create(name="Jöhn O'Brien", phone="+1 (555) 010-2345")
@@ -266,7 +433,7 @@ def test_words_are_found_and_stay_in_step_in_postgresql(postgresql: str) -> None
         assert (len(true), len(hits) >= len(true)) == (expected, True)
         assert {row.pk for row in true} <= {row.pk for row in named.filter(phone__search=query)}
     first.name = "Mary"
-    named.bulk_update([first], ["name", "tokens"])
+    named.bulk_update([first], ["name", "phone", "tokens"])
     assert [*true_hits(named.filter(name__search="brien"), name="brien")] == []
     assert first in true_hits(named.filter(name__search="mary 2345"), name="mary 2345")
     assert named.filter(person__name__search="mary 2345").count() == 200

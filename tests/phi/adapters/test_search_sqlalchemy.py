@@ -6,16 +6,29 @@ Touches memory, and a database server of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import date
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased, defer, mapped_column
+from sqlalchemy.orm.exc import StaleDataError
 
 from phi import CachedKey, PhiFields
-from phi.adapters.sqlalchemy import EncryptedText, ExactSearch, InClinic, WordSearch, searchable, true_hits
+from phi.adapters.sqlalchemy import (
+    EncryptedDate,
+    EncryptedJSON,
+    EncryptedText,
+    ExactSearch,
+    InClinic,
+    WordSearch,
+    render_item,
+    searchable,
+    true_hits,
+)
 from phi.search import ExactIndex
 from tests.phi.key_sources import CountingSource
 from tests.phi.reencryption.postgres import Server
@@ -49,6 +62,41 @@ class Named(Base):
     tokens: Mapped[list[int] | None] = mapped_column(WordSearch("name", "phone", bits=8))
 
 
+class Called:
+    """A mixin: its columns are copied into each table."""
+
+    phone: Mapped[str | None] = mapped_column(EncryptedText(FIELDS, bound=True))
+    clinic_id: Mapped[int] = mapped_column(primary_key=True)
+    last4: Mapped[str | None] = mapped_column(ExactSearch("phone", rule="last4", bits=16, clinic="clinic_id"))
+
+
+class Doctor(Called, Base):
+    """With a key of two columns, a version of the row, and a typed value."""
+
+    __tablename__ = "doctor"
+
+    number: Mapped[int] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column()
+    born: Mapped[date | None] = mapped_column(EncryptedDate(FIELDS))
+    born_search: Mapped[str | None] = mapped_column(ExactSearch("born", rule="date"))
+    __mapper_args__ = {"version_id_col": version}
+
+
+class Nurse(Called, Base):
+    __tablename__ = "nurse"
+
+
+class Versioned(Base):
+    __tablename__ = "versioned"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column()
+    phone: Mapped[str | None] = mapped_column(EncryptedText(FIELDS))
+    clinic_id: Mapped[int] = mapped_column(default=7)
+    last4: Mapped[str | None] = mapped_column(ExactSearch("phone", rule="last4", bits=16, clinic="clinic_id"))
+    __mapper_args__ = {"version_id_col": version}
+
+
 TABLE: Any = Person.__table__
 
 
@@ -57,7 +105,9 @@ def session() -> Iterator[Session]:
     SOURCE.key = FORMER
     FIELDS.forget()
     engine = sa.create_engine("sqlite://", hide_parameters=True)
-    TABLE.create(engine)
+    Base.metadata.create_all(
+        engine, [Base.metadata.tables[name] for name in ("person", "doctor", "nurse", "versioned")]
+    )
     with Session(engine) as session:
         yield session
     engine.dispose()
@@ -118,6 +168,112 @@ def test_a_change_is_indexed_with_what_another_session_wrote_meanwhile(session: 
     session.commit()
     assert len(session.scalars(sa.select(Person).where(Person.phone == InClinic(8, "6789"))).all()) == 1
     assert person.phone == "555 010 6789"
+
+
+def test_a_row_with_a_version_is_changed_in_step_and_only_as_it_was_read(session: Session) -> None:
+    session.add(Versioned(id=1, phone="555 010 2345"))
+    session.commit()
+    row = session.get_one(Versioned, 1)
+    row.phone = "555 010 6789"
+    session.commit()
+    row.clinic_id = 8
+    session.commit()
+    found = sa.select(Versioned).where(Versioned.phone == InClinic(8, "6789"))
+    assert session.scalars(found).one().version == 3
+    session.expire_on_commit = False
+    session.commit()
+    with Session(session.connection()) as other:
+        other.get_one(Versioned, 1).phone = "555 010 1111"
+        other.commit()
+    row.clinic_id = 9
+    with pytest.raises(StaleDataError):
+        session.commit()
+
+
+def test_columns_of_a_mixin_a_key_of_two_and_a_typed_value(session: Session) -> None:
+    born = date(1980, 1, 31)
+    session.add(Doctor(clinic_id=7, number=1, phone="555 010 2345", born=born))
+    session.add(Nurse(clinic_id=7, phone="555 010 2345"))
+    session.commit()
+    doctor = session.scalars(sa.select(Doctor).where(Doctor.phone == InClinic(7, "2345"))).one()
+    assert session.scalars(sa.select(Nurse).where(Nurse.phone == InClinic(7, "2345"))).one().phone == "555 010 2345"
+    assert session.scalars(sa.select(Doctor).where(Doctor.born == born)).one() is doctor
+    assert session.scalars(sa.select(Doctor).where(Doctor.born.in_(["1/31/1980"]))).one() is doctor
+    assert [*true_hits([doctor], born_search="1980-1-31")] == [doctor] == [*true_hits([doctor], born_search=born)]
+    doctor.phone, doctor.born = "555 010 6789", date(1981, 1, 31)
+    session.commit()
+    doctor.clinic_id = 8
+    session.commit()
+    assert session.scalars(sa.select(Doctor.number).where(Doctor.phone == InClinic(8, "6789"))).all() == [1]
+    assert session.scalars(sa.select(Doctor.number).where(Doctor.born == born)).all() == []
+    session.delete(doctor)
+    session.commit()
+    assert searchable(Doctor, {"born": born})["born_search"] is not None
+    wrong = sa.Table(
+        "w", sa.MetaData(), sa.Column("a", EncryptedJSON(FIELDS)), sa.Column("b", ExactSearch("a", rule="text"))
+    )
+    with pytest.raises(InvalidRequestError, match="which is no EncryptedText of w"):
+        searchable(wrong, {"a": "x"})
+
+
+def test_a_migration_of_alembic_has_the_types_of_the_database() -> None:
+    for name in ("person", "doctor", "named"):
+        table = Base.metadata.tables[name]
+        written = sa.Table(name, sa.MetaData())
+        for column in table.columns:
+            rendered = render_item("type", column.type, None)
+            made = eval(rendered, {"sa": sa}) if rendered else column.type  # as the migration is run
+            assert not rendered or rendered in ("sa.Text()", "sa.ARRAY(sa.Integer())")
+            written.append_column(
+                sa.Column(column.name, made, primary_key=column.primary_key, nullable=column.nullable)
+            )
+        dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+        ours, theirs = (str(sa.schema.CreateTable(each).compile(dialect=dialect)) for each in (table, written))
+        assert ours == theirs
+    assert render_item("index", sa.Index("i", written.c.id, written.c.name), None) is False, "an index may have a key"
+
+
+def contact(**values: Any) -> Any:
+    return upsert(TABLE).values(searchable(TABLE, {"id": 1, "phone": "555 010 2345", "clinic_id": 7} | values))
+
+
+STALE: dict[str, Callable[[], Any]] = {
+    "upsert": lambda: contact().on_conflict_do_update(
+        index_elements=["id"], set_={"phone": contact().excluded.phone, "last4": contact().excluded.last4}
+    ),
+    "upsert of the clinic": lambda: contact().on_conflict_do_update(index_elements=["id"], set_={"clinic_id": 8}),
+    "update": lambda: TABLE.update().where(TABLE.c.id == 1).values(phone="2345", last4="0000"),
+    "update of the clinic": lambda: TABLE.update().where(TABLE.c.id == 1).values(clinic_id=8),
+    "update of the clinic, of the ORM": lambda: sa.update(Person).values(clinic_id=8),
+}
+
+
+@pytest.mark.parametrize("name", STALE)
+def test_a_value_of_what_the_row_may_not_have_is_refused_with_what_to_do(session: Session, name: str) -> None:
+    session.execute(TABLE.insert(), searchable(TABLE, {"id": 1, "phone": "555 010 6789", "clinic_id": 8}))
+    with pytest.raises(InvalidRequestError, match="clinic_id|phone"):
+        session.execute(STALE[name]())
+    with pytest.raises(InvalidRequestError, match="searchable"):
+        session.execute(sa.update(Person), [{"id": 1, "clinic_id": 9}])
+    assert session.scalars(sa.select(Person.phone).where(Person.phone == InClinic(8, "6789"))).one() == "555 010 6789"
+
+
+def test_an_upsert_that_sets_all_of_a_value_or_names_the_row_by_it_is_in_step(session: Session) -> None:
+    session.execute(TABLE.insert(), searchable(TABLE, {"id": 1, "phone": "555 010 6789", "clinic_id": 8}))
+    new = contact()
+    names = ("phone", "clinic_id", "last4")
+    set_ = {name: new.excluded[name] for name in names}
+    session.execute(new.on_conflict_do_update(index_elements=["id"], set_=set_))
+    assert session.scalars(sa.select(Person.id).where(Person.phone == InClinic(7, "2345"))).one() == 1
+    changed = searchable(TABLE, {"phone": "555 010 1111", "clinic_id": 7})
+    del changed["clinic_id"]
+    session.execute(TABLE.update().where(TABLE.c.id == 1, TABLE.c.clinic_id == 7).values(**changed))
+    assert session.scalars(sa.select(Person.id).where(Person.phone == InClinic(7, "1111"))).one() == 1
+    row = upsert(Nurse).values(searchable(Nurse, {"phone": "2345", "clinic_id": 7}))
+    for _ in range(2):
+        excluded = {"phone": row.excluded.phone, "last4": row.excluded.last4}
+        session.execute(row.on_conflict_do_update(index_elements=["clinic_id"], set_=excluded))
+    assert session.scalars(sa.select(Nurse.phone).where(Nurse.phone == InClinic(7, "2345"))).one() == "2345"
 
 
 WRITES: dict[str, Callable[[], Any]] = {
@@ -192,7 +348,7 @@ def test_each_clinic_is_asked_by_itself_and_others_hits_are_dropped(session: Ses
         with pytest.raises(InvalidRequestError, match="is looked up by"):
             wrong()
     with pytest.raises(InvalidRequestError, match="clinic_id is None"), session.begin_nested():
-        session.add(Person(phone="2345", clinic_id=None))
+        session.add(Nurse(phone="2345"))
         session.flush()
     session.expunge_all()
     for negated in (~(Person.phone == wanted), sa.not_(sa.and_(Person.id == 1, Person.phone == wanted))):
