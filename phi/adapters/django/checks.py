@@ -36,6 +36,14 @@ KEY_HINT = (
 )
 ROW_KEY = "A primary key such as id = models.UUIDField(primary_key=True, default=uuid.uuid4): one"
 TENANT_KEY = "Name a field"
+SHOWN = (
+    "str() of {model} reads {fields}: the admin's log, django_admin_log.object_repr, keeps it in plain text for every "
+    "change, and messages show it."
+)
+SHOWN_HINT = (
+    'Name the row otherwise, as in f"{model} {{self.pk}}", and clear what was kept: '
+    'LogEntry.objects.filter(content_type=ContentType.objects.get_for_model({model})).update(object_repr="").'
+)
 SORTABLE = "{what} lets a click order by the encrypted field {field}, which is refused."
 SORTABLE_HINT = "Set sortable_by on the ModelAdmin to the columns that are not encrypted."
 
@@ -123,6 +131,8 @@ def check_model(model: Any) -> Iterator[CheckMessage]:
         for field in filter(None, (encrypted_in(model, path) for path in names)):
             yield _error("E004", INDEX, INDEX_HINT, what=f"{label}.Meta.{name}", field=field, obj=model)
     for constraint in meta.constraints:
+        if getattr(constraint, "for_records", False):
+            continue
         for field in filter(None, (encrypted_in(model, path) for path in _declared(constraint))):
             what = f"the constraint {constraint.name}"
             yield _error("E005", INDEX, INDEX_HINT, what=what, field=field, obj=model)
@@ -130,7 +140,9 @@ def check_model(model: Any) -> Iterator[CheckMessage]:
 
 @register(Tags.admin)  # type: ignore[untyped-decorator]
 def check_admin(app_configs: Iterable[Any] | None = None, **_: Any) -> list[CheckMessage]:
-    """E006 search_fields, E007 list_filter, E008 ordering, E009 date_hierarchy, W001 columns that can be sorted."""
+    """E006 search_fields, E007 list_filter, E008 ordering, E009 date_hierarchy, W001 columns that can be sorted, W002 a
+    text of the model that the admin's log keeps.
+    """
     if not apps.is_installed("django.contrib.admin"):
         return []
     from django.contrib.admin.sites import all_sites
@@ -166,6 +178,23 @@ def check_model_admin(model: Any, options: Any) -> Iterator[CheckMessage]:
         if path in options.list_display and (field := encrypted_in(model, path)):
             message = SORTABLE.format(what=f"{kind.__name__}.list_display", field=field)
             yield Warning(message, hint=SORTABLE_HINT, obj=kind, id="phi.W001")
+
+    if names := sorted(_read_by(model, "__str__") & {each.name for each in model._meta.fields if _is_encrypted(each)}):
+        message = SHOWN.format(model=model._meta.label, fields=", ".join(names))
+        yield Warning(message, hint=SHOWN_HINT.format(model=model.__name__), obj=model, id="phi.W002")
+
+
+def _is_encrypted(field: Any) -> bool:
+    return bool(getattr(field, "encrypted_text", False))
+
+
+def _read_by(model: Any, name: str, seen: frozenset[str] = frozenset()) -> set[str]:
+    """The names that a method or a property reads, and those that the model's others read which it uses."""
+    member = getattr(model, name, None)
+    code = getattr(getattr(member, "fget", getattr(member, "func", member)), "__code__", None)
+    if code is None or name in seen:
+        return {name}
+    return {name}.union(*(_read_by(model, each, seen | {name}) for each in code.co_names))
 
 
 def _paths(entries: Iterable[Any] | None) -> Iterator[str]:

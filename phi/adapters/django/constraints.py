@@ -21,6 +21,9 @@ class RecordConstraint(models.BaseConstraint):  # type: ignore[misc]  # Django c
     text. On PostgreSQL and SQLite.
     """
 
+    for_records = True
+    """The mark by which the checks know that it is no index."""
+
     def __init__(self, *, fields: Sequence[str], name: str) -> None:
         """Take the names of the model's fields."""
         super().__init__(name=name)
@@ -44,7 +47,7 @@ class RecordConstraint(models.BaseConstraint):  # type: ignore[misc]  # Django c
     def check(self, model: Any, connection: Any) -> list[CheckMessage]:
         """An error for each name that is no encrypted field of the model."""
         return [
-            Error(f"{self.name}: {name} is no encrypted field of {model.__name__}.", obj=model, id="phi.E010")
+            Error(f"{self.name}: {name} is no encrypted field of {model.__name__}.", obj=model, id="phi.E020")
             for name in self.fields
             if not any(getattr(each, "encrypted_text", False) and each.name == name for each in model._meta.fields)
         ]

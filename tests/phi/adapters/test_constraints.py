@@ -20,6 +20,7 @@ from django.db.migrations.writer import MigrationWriter
 
 from phi.__main__ import main
 from phi.adapters.django import EncryptedBinaryField, EncryptedTextField, RecordConstraint
+from phi.adapters.django.checks import check_model
 from phi.adapters.sqlalchemy import EncryptedBytes, EncryptedText, constrain
 from phi.constraint import is_record, statements
 from tests.phi.adapters.django_settings import CIPHER, cipher
@@ -178,6 +179,7 @@ def test_djangos_constraint_is_made_and_removed_by_migrations(database: str, ser
 
 
 def test_django_names_a_field_that_is_none_of_the_encrypted_ones() -> None:
+    assert [*check_model(Guarded)] == [], "it is no index"
     [error] = RecordConstraint(fields=["id"], name="wrong").check(Guarded, connection)
     assert error.msg == "wrong: id is no encrypted field of Guarded."
 

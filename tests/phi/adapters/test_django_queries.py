@@ -375,6 +375,36 @@ def test_what_an_admin_declares_that_would_fail_at_its_first_use_is_found() -> N
     assert ids(Person, Good) == []
 
 
+class Named(models.Model):  # type: ignore[misc]
+    email = EncryptedTextField(null=True)
+    city = models.TextField(null=True)
+
+    class Meta:
+        app_label = "clinic"
+
+    def __str__(self) -> str:
+        return f"{self.shown} of {self.city}"
+
+    @property
+    def shown(self) -> str:
+        return str(self.email)
+
+
+class Numbered(Named):
+    class Meta:
+        app_label = "clinic"
+
+    def __str__(self) -> str:
+        return f"Patient {self.pk}"
+
+
+def test_a_text_of_a_row_that_the_admins_log_would_keep_is_found() -> None:
+    [warning] = check_model_admin(Named, admin.ModelAdmin(Named, admin.AdminSite()))
+    assert warning.id == "phi.W002" and "reads email: the admin's log" in warning.msg
+    assert "Patient" not in warning.msg and 'f"Named {self.pk}"' in warning.hint
+    assert [*check_model_admin(Numbered, admin.ModelAdmin(Numbered, admin.AdminSite()))] == []
+
+
 def test_the_checks_are_registered_with_django_and_say_what_to_use() -> None:
     from django.core.checks.registry import registry
 
