@@ -11,6 +11,7 @@ import hashlib
 import logging
 import os
 import signal
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import cache
 
@@ -32,6 +33,9 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 
 LEFT_OUT: pytest.StashKey[dict[str, list[str]]] = pytest.StashKey()
 """Missing program to the tests that need it; a worker of xdist hands its own to the process that prints the summary."""
+
+THOROUGH: pytest.StashKey[int] = pytest.StashKey()
+"""How many tests `-m 'not thorough'` left out; handed over likewise."""
 
 SHARED: list[tuple[Deployment, tuple[list[str], list[str]]]] = []
 """Each deployment that several files use, and what was delivered there when it was made."""
@@ -131,9 +135,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.stash[LEFT_OUT] = left_out
 
 
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Counts those that `make check` runs."""
+    if items:
+        config = items[0].config
+        number = sum(item.get_closest_marker("thorough") is not None for item in items)
+        config.stash[THOROUGH] = config.stash.get(THOROUGH, 0) + number
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Hands over what a worker of xdist left out."""
     if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["thorough"] = session.config.stash.get(THOROUGH, 0)
         session.config.workeroutput["left_out"] = session.config.stash.get(LEFT_OUT, {})
 
 
@@ -141,12 +154,26 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_testnodedown(node: object) -> None:
     """Takes what a worker of xdist left out: each has collected the same tests."""
     output, config = getattr(node, "workeroutput", {}), getattr(node, "config", None)
+    if isinstance(config, pytest.Config):
+        config.stash[THOROUGH] = output.get("thorough", 0)
     if isinstance(config, pytest.Config) and output.get("left_out"):
         config.stash[LEFT_OUT] = output["left_out"]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Names the tests that were left out, file by file, and what to type."""
+    """Says what ran and for how long, what was left out, file by file, and what to type."""
+    seconds, numbers = defaultdict[str, float](float), Counter[str]()
+    for report in (each for reports in terminalreporter.stats.values() for each in reports):
+        if isinstance(report, pytest.TestReport):
+            group = report.nodeid.partition("::")[0].split("/")[1]
+            seconds[group] += report.duration
+            numbers[group] += report.when == "call"
+    if len(seconds) > 1:
+        terminalreporter.section("What ran, and the seconds of all processes together")
+        for group, total in sorted(seconds.items(), key=lambda each: -each[1]):
+            terminalreporter.line(f"{group.removesuffix('.py'):20}{numbers[group]:7,} tests{total:8.0f} s")
+    if number := config.stash.get(THOROUGH, 0):
+        terminalreporter.line(f"{number:,} longer tests were left out. To run all: make check")
     left_out = config.stash.get(LEFT_OUT, {})
     if not left_out:
         return
