@@ -28,8 +28,6 @@ class FakeKeyRotation:
 
     aws: FakeAwsClient
     told: KeyRotations = KeyRotations(enabled=True, period_days=365, next_at=None)
-    by_key: dict[str, KeyRotations] = field(default_factory=dict)
-    """By ARN, of keys whose rotations are not `told`."""
     entries: dict[str, DataKeyVersion] = field(default_factory=dict)
     """By fingerprint."""
     places: list[WrappedDataKey] = field(default_factory=list)
@@ -49,11 +47,11 @@ class FakeKeyRotation:
 
     def rotations(self, key_arn: str) -> KeyRotations:
         self._call("rotations", key_arn)
-        return self.by_key.get(key_arn, self.told)
+        return self.told
 
     def schedule(self, key_arn: str) -> KeyRotations:
         self._call("schedule", key_arn)
-        return replace(self.by_key.get(key_arn, self.told), rotations=(), on_demand_limit=None)
+        return replace(self.told, rotations=(), on_demand_limit=None)
 
     def rotate_on_demand(self, key_arn: str, *, before: KeyRotations) -> None:
         self._call("rotate_on_demand", key_arn)

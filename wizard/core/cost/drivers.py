@@ -251,10 +251,6 @@ class Estimate:
         """US dollars that the free units would cost."""
         return sum((item.free_value for item in self.items), Decimal(0))
 
-    def of(self, driver: Driver) -> Decimal:
-        """One driver's part in US dollars; 0 where the set-up does not include it."""
-        return sum((item.monthly for item in self.items if item.driver is driver), Decimal(0))
-
 
 def estimate(settings: Settings, assumptions: Assumptions | None = None) -> Estimate:
     """A month's cost of the stack, by driver, in the order of the table."""

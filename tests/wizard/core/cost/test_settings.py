@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.wizard.core.cost.test_drivers import part
 from tests.wizard.fakes.clients import REPLICA_REGION, TRAIL, multi_region, settings
 from wizard.core.cost.drivers import Driver, estimate
 
@@ -16,7 +17,7 @@ FIXED = (Driver.KEY, Driver.REPLICAS, Driver.TRAIL_KEY, Driver.ALARMS, Driver.SE
 def fixed(settings_: Any) -> float:
     """What is the same every month."""
     bill = estimate(settings_)
-    return float(sum(bill.of(driver) for driver in FIXED))
+    return float(sum(part(bill, driver) for driver in FIXED))
 
 
 @pytest.mark.parametrize(
