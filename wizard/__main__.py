@@ -4,11 +4,6 @@
 Touches nothing itself.
 """
 
-import gc
-
-# Until the first question shows all that is loaded stays: there is nothing to collect. `cli.request` turns it on again.
-gc.disable()
-
 import installation
 
 installation.require_package("wizard", "pydantic")

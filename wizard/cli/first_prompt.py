@@ -1,17 +1,22 @@
-"""The first question, put while everything heavy is still being loaded.
+"""The first question, asked before anything heavy is loaded.
 
-Pure, and light: nothing that it loads knows AWS, Pulumi or the contract. Speaks through the Protocol of the terminal.
+Pure, and light: nothing that it loads knows AWS, Pulumi or the settings.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from wizard.core.clients import Draft
 from wizard.core.models.inputs import Choice, InputType, Question
 from wizard.inputs import answers_file
 from wizard.inputs.registry import by_key, heading
+
+if TYPE_CHECKING:
+    from wizard.core.ports.run import UserInterface
 
 AFRESH = "\0afresh"
 """No stack is called so."""
@@ -21,14 +26,6 @@ INTRODUCTION = """\
 Creates a KMS key, a data key, the application's identity and an audit trail.
 Needs an AWS sign-in that may create them and, for Vercel, a sign-in there.
 Nothing is created before the last page, where you confirm the plan."""
-
-
-class Asker(Protocol):
-    """As much of the terminal as this needs."""
-
-    def line(self, text: str = "") -> None: ...
-    def section(self, text: str, note: str = "") -> None: ...
-    def ask(self, question: Question, *, on_first_render: Callable[[], None] | None = None) -> Any: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,13 +44,12 @@ class EarlyAnswers:
 def begin(
     *,
     stack: str,
-    ui: Asker,
+    ui: UserInterface,
     draft: Draft | None,
     is_target_known: bool,
     is_first: bool,
     suggested: Sequence[tuple[str, str]],
     now: datetime,
-    on_first_render: Callable[[], None],
     others: Sequence[str] = (),
 ) -> EarlyAnswers:
     """Offer to go on with a run that was left, then ask where the application runs, unless that is known.
@@ -67,22 +63,14 @@ def begin(
     if draft is not None and draft.stage in (answers_file.REVIEWED, answers_file.PLANNED):
         # What could be saved is saved: there is nothing to offer but the rest.
         opening = EarlyAnswers(draft=draft.answers)
-    elif (
-        draft is not None
-        and draft.asked
-        and ui.ask(_resume(stack, draft, now), on_first_render=on_first_render) == "go on"
-    ):
+    elif draft is not None and draft.asked and ui.ask(_resume(stack, draft, now)) == "go on":
         opening = EarlyAnswers(draft=draft.answers, asked=draft.asked)
     if is_target_known or "target" in opening.draft:
         return opening
-    if (
-        others
-        and not opening.draft
-        and (copied := ui.ask(_start(stack, others), on_first_render=on_first_render)) != AFRESH
-    ):
+    if others and not opening.draft and (copied := ui.ask(_start(stack, others))) != AFRESH:
         return replace(opening, copied=copied)
     ui.section(*heading(1))
-    target = ui.ask(first_question(suggested), on_first_render=on_first_render)
+    target = ui.ask(first_question(suggested))
     return replace(opening, target=tuple(target), asked=("target", *opening.asked))
 
 

@@ -1,16 +1,14 @@
 """Builds the Request of a run: reads answers from options, environment, files and earlier settings.
 
 Touches the environment, the answers file, the stack's configuration file and its draft, the folder of the application.
-The edges' libraries are loaded while the first question is being answered.
+The clients' libraries are loaded after the first question.
 """
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -72,7 +70,6 @@ def build_request(
         _find_engine(terminal)
         resolve(opened, {})
         opened = _opened(options, terminal, drafts, application)
-    gc.enable()
     resolved = resolve(opened, _vercel_login())
     for key, answer in resolved.items():
         if by_key[key].secret:
@@ -130,21 +127,7 @@ def _opened(
         is_first=not (saved or options.plan),
         suggested=application.targets,
         now=datetime.now(UTC),
-        on_first_render=_load_meanwhile,
     )
-
-
-@cache
-def _load_meanwhile() -> None:
-    """Begin to import what is needed next, while a person reads the first question; once, however many there are."""
-    gc.enable()
-    threading.Thread(target=_load, name="loading", daemon=True).start()
-
-
-def _load() -> None:
-    import wizard.cli.clients
-    import wizard.pulumi_engine.automation
-    import wizard.setup.workflow  # noqa: F401
 
 
 # --- answers ---------------------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ _CREDENTIALS = (
 )
 
 DRY_RUN_VARIABLE = "PHI_PROVE_DRY_RUN"
-"""Of `phi.__main__`: the child may be started before it is known which proof it is."""
+"""Of `phi.__main__`."""
 READING_VARIABLE = "ENCRYPTED_PHI_KEYS_FOR_READING"
 NAMES_VARIABLE = "PHI_VARIABLE_NAMES"
 """Of `phi.environment`."""
@@ -157,7 +157,6 @@ class ChildDecryptVerifier:
         self._folder = folder
         self._environ = os.environ if environ is None else environ
         self._clock = clock
-        self._child: subprocess.Popen[str] | None = None
 
     def prove(
         self,
@@ -205,13 +204,8 @@ class ChildDecryptVerifier:
             if not (settling if reason is Reason.PROPAGATION else deadline).wait(reason):
                 return result
 
-    def warm_up(self) -> None:
-        """Start the child before it is needed. It holds nothing yet, and ends with this process."""
-        if self._child is None:
-            self._child = self._start()
-
-    def _start(self) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+    def _once(self, variables: Mapping[str, str]) -> ChildResult:
+        child = subprocess.Popen(
             [sys.executable, "-m", "phi", "prove", "--stdin"],
             cwd=self._folder,
             env=self._environment(),
@@ -222,9 +216,6 @@ class ChildDecryptVerifier:
             # Ctrl-C goes to this process only.
             process_group=0,
         )
-
-    def _once(self, variables: Mapping[str, str]) -> ChildResult:
-        child, self._child = self._child or self._start(), None
         # It holds credentials: it must not outlive this process, nor the thread that nobody waits for any more.
         atexit.register(child.kill)
         try:

@@ -293,7 +293,6 @@ class DrawnPrompts:
         # Of the eager bindings the last one wins: these come before the letters of a filter.
         application.key_bindings = merge_key_bindings([application.key_bindings or KeyBindings(), bindings])
         application.erase_when_done = True
-        application.after_render += lambda _: request.on_render()
         # The terminal has folded the lines that are too long for its new width: they are all erased.
         renderer = application.renderer
         renderer.erase = partial(_erase, renderer, renderer.erase)  # type: ignore[method-assign]

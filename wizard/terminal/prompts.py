@@ -54,7 +54,6 @@ class PromptRequest:
     escape: str | None = None
     """The value that Esc stands for; None: Esc goes back where that is possible, and otherwise ends the run."""
     state: PromptState = PromptState()
-    on_render: Callable[[], None] = lambda: None
     """Called whenever the prompt was drawn."""
 
 
@@ -236,7 +235,6 @@ class PlainPrompts:
     def _read(self, request: PromptRequest, prompt: str, *, echo: bool) -> str:
         with self.keyboard.line(echo=echo):
             self._show(prompt)
-            request.on_render()
             line = sys.stdin.readline()
         if not line:
             raise KeyboardInterrupt

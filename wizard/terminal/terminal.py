@@ -65,10 +65,9 @@ class Terminal(Screen):
         self.interactive = interactive
         self.keyboard = keyboard or Keyboard()
 
-    def ask(self, question: Question, *, on_first_render: Callable[[], None] | None = None) -> Any:
+    def ask(self, question: Question) -> Any:
         """The answer's value. `?` explains the question and asks it again, with the text typed so far.
 
-        `on_first_render` is called once, when the prompt shows for the first time.
         Raises Back for `<` and Esc where there is a previous question, KeyboardInterrupt for Ctrl-C, RuntimeError (a
         bug) where the run is not interactive.
         """
@@ -78,7 +77,6 @@ class Terminal(Screen):
             question.explanation or question.why,
             back=question.back,
             no_way_back="this is the first question",
-            on_first_render=on_first_render,
         )
         titles = {choice.value: choice.title for choice in question.choices}
         is_confirmation = question.kind is InputType.CONFIRM
@@ -127,19 +125,11 @@ class Terminal(Screen):
         *,
         back: bool,
         no_way_back: str = "",
-        on_first_render: Callable[[], None] | None = None,
     ) -> _Prompt:
-        waiting = [on_first_render] if on_first_render else []
-
-        def on_render() -> None:
-            if waiting:
-                waiting.pop()()
-
         request = PromptRequest(
             text=self._clean(text),
             has_explanation=bool(explanation),
             back=back,
-            on_render=on_render,
         )
         return _Prompt(request=request, explanation=explanation, no_way_back=no_way_back)
 

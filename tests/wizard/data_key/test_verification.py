@@ -159,16 +159,6 @@ def test_the_child_asks_the_endpoints_that_the_operator_asks(found) -> None:
     assert endpoints.items() <= found(**endpoints).environment.items()
 
 
-def test_a_child_that_stands_by_is_the_one_that_is_asked(child) -> None:
-    child.says("import json, os, sys\njson.load(sys.stdin)\nprint(json.dumps({'principal': str(os.getpid())}))")
-    prover = ChildDecryptVerifier(child.folder)
-    prover.warm_up()
-    standing = prover._child
-    assert standing is not None
-    assert prover.prove(CREDENTIALS, BATCH).principal == str(standing.pid)
-    assert prover._child is None
-
-
 def test_no_secret_is_on_the_childs_command_line(child) -> None:
     child.says("import json, sys\nprint(json.dumps({'proved': False, 'message': ' '.join(sys.orig_argv)}))")
     told = child.prove().message

@@ -1104,9 +1104,6 @@ class FakeDecryptVerifier:
     permission: ChildResult = ChildResult(proved=True, principal=APP, fingerprint="", how=Proof.PERMISSION)
     """Where there is no data key to prove."""
 
-    def warm_up(self) -> None:
-        """Nothing takes long here."""
-
     def may_decrypt(self, credentials: AppCredentials, *, region: str, key_arn: str) -> ChildResult:
         self.log.append("prover.may_decrypt")
         return self.permission
@@ -1203,9 +1200,7 @@ class FakeUserInterface:
         """The keys of the questions that were put, in order."""
         return [question.key for question in self.asked]
 
-    def ask(self, question: Question, *, on_first_render: Callable[[], None] | None = None) -> Any:
-        if on_first_render is not None:
-            on_first_render()
+    def ask(self, question: Question) -> Any:
         assert self.interactive, f"{question.key} was asked, and nobody is there"
         self.log.append(f"ui.ask {question.key}")
         self.asked.append(question)

@@ -117,19 +117,6 @@ def test_from_the_first_question_of_plain_lines_there_is_no_way_back(lines: Type
     assert "\a" in out.getvalue() and "this is the first question\n" in out.getvalue()
 
 
-@each_kind
-@pytest.mark.parametrize("manner", ["typing", "lines"])
-def test_who_waits_for_the_prompt_is_called_once(kind: str, manner: str, request: pytest.FixtureRequest) -> None:
-    asked, keys, line, answer = EVERY_KIND[kind]
-    typed: Typed = request.getfixturevalue(manner)
-    terminal, out = typed("?" + keys if manner == "typing" else f"?\n{line}\n")
-    seen: list[str] = []
-    assert terminal.ask(asked, on_first_render=lambda: seen.append(out.getvalue())) == answer
-    assert len(seen) == 1
-    assert "HIPAA" not in seen[0], "it was called before anything else was said"
-    assert manner == "typing" or seen[0].endswith((": ", "] ", ") "))
-
-
 @pytest.mark.thorough
 def test_a_confirmation_explains_itself_and_leads_back(typing: Typed) -> None:
     terminal, out = typing("?" + "<" + "n" + ENTER)

@@ -232,8 +232,6 @@ def verify(request: Request, clients: Clients, *, full: bool = False) -> Verifie
     `full`: with a round trip of a record, not by a dry run of KMS.
     """
     clients.ui.working("reading the stack")
-    # It ends with a verification, whose interpreter starts meanwhile.
-    clients.prover.warm_up()
     facts = deployed_stack.find(request, clients)
     with Threads(max_workers=1) as pool:
         # The application may be let in. Whether anybody else is, too, no proof says.

@@ -24,7 +24,6 @@ from wizard.core.errors import Cancelled, UsageError
 from wizard.core.models.access import SignOff
 from wizard.core.models.inputs import InputType, Question
 from wizard.core.next_command import Command, wizard
-from wizard.core.retry import ahead
 
 DAYS = range(1, 91)
 """Days that the event history covers. https://docs.aws.amazon.com/awscloudtrail/latest/userguide/view-cloudtrail-events.html"""
@@ -47,8 +46,6 @@ def run(options: ReviewOptions, request: Request, clients: Clients) -> tuple[int
     clients.ui.working("reading who can use the key, and who used it")
     folder = options.out or clients.reviews or PROJECT_FOLDER / REVIEWS
     facts = deployed.otherwise(sources=replace(clients, reviews=folder))
-    # Years of reviews are read while AWS is waited for.
-    ahead(lambda: facts.reviews)
     review = access_review.review(facts, window_days=days)
     earlier = facts.reviews
     before, accepted = earlier.newest, earlier.accepted(facts.at)

@@ -317,9 +317,6 @@ class Engine(Protocol):
 class DecryptVerifier(Protocol):
     """The application, as a child process with its own credentials (`wizard/data_key/verification.py`)."""
 
-    def warm_up(self) -> None:
-        """Start early: a verification will follow."""
-
     def prove(
         self,
         credentials: AppCredentials,
@@ -347,8 +344,8 @@ class UserInterface(Protocol):
 
     interactive: bool
 
-    def ask(self, question: Question, *, on_first_render: Callable[[], None] | None = None) -> Any:
-        """The answer's value. `?` explains the question and asks it again. `on_first_render` is called when it shows.
+    def ask(self, question: Question) -> Any:
+        """The answer's value. `?` explains the question and asks it again.
 
         Raises Back, where the person goes back to the previous question.
         """

@@ -80,9 +80,6 @@ class Wire:
 class Prover:
     """The application's side, in this process: the same steps as the child's, with the application's credentials."""
 
-    def warm_up(self) -> None:
-        """Nothing takes long."""
-
     def may_decrypt(self, credentials: AppCredentials, *, region: str, key_arn: str) -> ChildResult:
         raise AssertionError("a rotation has a data key at hand")
 

@@ -337,7 +337,7 @@ def test_a_stored_data_key_that_changed_while_it_was_being_confirmed_is_left_alo
     world.ui.interactive = True
     name = world.settings.names.stored_data_key
 
-    def meanwhile(question: object, *, on_first_render: object = None) -> str:
+    def meanwhile(question: object) -> str:
         stored_data_key = world.aws.stored_keys[name]
         world.aws.stored_keys[name] = type(stored_data_key)(**{**stored_data_key.__dict__, "version": 7})
         return "production"
