@@ -45,8 +45,8 @@ def inspect(
     missing = [column for column in selection.columns if column.name not in relation.columns]
     problems = [
         *relation.problems,
-        *key_problems(columns, relation.columns),
-        *_name_problems(selection),
+        *key_problems(columns, relation),
+        *_name_problems(selection, relation),
         *_source_problems(selection, relation),
         *(_search_problems(selection, relation, write=write) if search_columns_exist else []),
     ]
@@ -81,9 +81,10 @@ def create_index(relation: Relation, column: SearchColumn) -> str:
     return f"create index {how}on {relation.quoted} {method}({quoted(column.name)});"
 
 
-def _name_problems(selection: IndexSelection) -> Iterator[str]:
+def _name_problems(selection: IndexSelection, relation: Relation) -> Iterator[str]:
     names = [column.name for column in selection.columns]
-    read = {selection.key_column, *selection.sources, *([selection.clinic_column] if selection.clinic_column else [])}
+    clinic = [selection.clinic_column] if selection.clinic_column else []
+    read = {*relation.keys(selection.key_column), *selection.sources, *clinic}
     for name in dict.fromkeys(names):
         if names.count(name) > 1:
             yield f"{name} is named twice as a search column"
@@ -97,7 +98,7 @@ def _source_problems(selection: IndexSelection, relation: Relation) -> Iterator[
         if name not in relation.columns:
             yield f"there is no column {name}{similar_column(name, relation.columns)}"
             continue
-        _, type_name, *_, readable, _, _, _ = relation.columns[name]
+        _, type_name, *_, readable, _, _ = relation.columns[name]
         if name != clinic and relation.contents(name) is not Contents.TEXT:
             yield f"{name} is {type_name}; what is indexed needs text or varchar"
         if name == clinic and relation.contents(name) in (Contents.BYTES, Contents.HIDDEN):
@@ -111,7 +112,7 @@ def _search_problems(selection: IndexSelection, relation: Relation, *, write: bo
         if column.name not in relation.columns:
             yield f"there is no column {column.name}{similar_column(column.name, relation.columns)}"
             continue
-        _, type_name, _, _, length, generated, readable, writable, _, _ = relation.columns[column.name]
+        _, type_name, _, _, length, generated, readable, writable, _ = relation.columns[column.name]
         is_text = relation.contents(column.name) is Contents.TEXT
         if column.is_exact and not is_text:
             yield f"{column.name} is {type_name}; an exact search column needs text or varchar"

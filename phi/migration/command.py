@@ -108,12 +108,12 @@ def _selection(options: argparse.Namespace) -> ColumnSelection:
 def inspected(relation: Relation, selection: ColumnSelection, *, write: bool) -> Table:
     """The table, ready for a run. Raises UsageError with all problems, and the SQL for a column that is missing."""
     missing = [name for name in selection.columns if name not in relation.columns]
-    problems = [*relation.problems, *key_problems(selection, relation.columns)]
+    problems = [*relation.problems, *key_problems(selection, relation)]
     for name in (*selection.read_names, *([selection.tenant_column] if selection.tenant_column else [])):
         if name not in relation.columns:
             problems.append(f"there is no column {name}{similar_column(name, relation.columns)}")
             continue
-        _, type_name, _, _, length, _, readable, writable, _, _ = relation.columns[name]
+        _, type_name, _, _, length, _, readable, writable, _ = relation.columns[name]
         if name != selection.tenant_column and relation.contents(name) is not Contents.TEXT:
             problems.append(f"{name} is {type_name}; this command moves text and varchar")
         if name in selection.columns and length is not None:

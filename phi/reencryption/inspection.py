@@ -4,7 +4,7 @@ Touches PostgreSQL's catalog, through a Database.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,8 @@ from phi.hashes import HASH_CHARACTERS
 from phi.reencryption.column_types import ColumnTypes, Contents, read_types
 from phi.reencryption.database import Database
 from phi.reencryption.errors import UsageError
-from phi.reencryption.models import ColumnSelection
-from phi.reencryption.statements import DocumentColumn, Table
+from phi.reencryption.models import Bind, ColumnSelection
+from phi.reencryption.statements import DocumentColumn, KeyColumn, Table
 
 SHORTEST_RECORD = 24 + 1 + 24 + 1 + 4
 """Characters of the record of one byte."""
@@ -62,12 +62,17 @@ select a.attname, format_type(a.atttypid, a.atttypmod), a.atttypid, a.attnotnull
             then nullif(greatest(a.atttypmod, y.typtypmod), -1) - 4 end,
        a.attgenerated <> '', has_column_privilege(a.attrelid, a.attnum, 'SELECT'),
        has_column_privilege(a.attrelid, a.attnum, 'UPDATE'),
-       exists (select from pg_index x
-                where x.indrelid = a.attrelid and x.indisunique and x.indisvalid and x.indimmediate
-                  and x.indpred is null and x.indnkeyatts = 1 and x.indkey[0] = a.attnum),
        format_type(a.atttypid, -1)
   from pg_attribute a join pg_type y on y.oid = a.atttypid left join pg_type b on b.oid = y.typbasetype
  where a.attrelid = %s::oid and a.attnum > 0 and not a.attisdropped
+"""
+
+_UNIQUE = """
+select array(select a.attname::text from unnest(x.indkey::int2[]) with ordinality k(number, at)
+               join pg_attribute a on a.attrelid = x.indrelid and a.attnum = k.number where k.at <= x.indnkeyatts)
+  from pg_index x
+ where x.indrelid = %s::oid and x.indisunique and x.indisvalid and x.indimmediate and x.indpred is null
+   and 0 <> all(x.indkey::int2[])
 """
 
 _TRIGGERS = """
@@ -120,6 +125,8 @@ class Relation:
     rows: int | None
     columns: dict[str, tuple[Any, ...]]
     """The rows of _COLUMNS, by the column's name."""
+    unique: Mapping[frozenset[str], tuple[str, ...]]
+    """The columns of each unique index, in its order."""
     types: ColumnTypes
     triggers: tuple[str, ...]
     problems: tuple[str, ...]
@@ -128,6 +135,13 @@ class Relation:
     def quoted(self) -> str:
         """Its name in a statement that is printed."""
         return f"{quoted(self.schema)}.{quoted(self.name)}"
+
+    def keys(self, name: str) -> tuple[str, ...]:
+        """The columns of a key as it is typed: COLUMN, or COLUMN+COLUMN where there is no column of that name; in the
+        order of their index, by which the rows are read.
+        """
+        names = (name,) if name in self.columns else tuple(name.split("+"))
+        return self.unique.get(frozenset(names), names)
 
     def contents(self, column: str) -> Contents:
         """The possible content of one of its columns."""
@@ -139,7 +153,10 @@ class Relation:
             selection=selection,
             schema=self.schema,
             name=self.name,
-            key_type=self.columns[selection.key_column][1].replace("%", "%%"),
+            keys=tuple(
+                KeyColumn(name=name, type_name=self.columns[name][1].replace("%", "%%"))
+                for name in self.keys(selection.key_column)
+            ),
             partitioned=self.partitioned,
             read_back=bool(self.triggers),
             triggers=self.triggers,
@@ -154,7 +171,7 @@ class Relation:
                 DocumentColumn(
                     name=column,
                     # A percent sign would begin a placeholder.
-                    type_name=self.columns[column][9].replace("%", "%%"),
+                    type_name=self.columns[column][8].replace("%", "%%"),
                     is_bytes=self.contents(column) is Contents.BYTES,
                 )
                 for column in documents
@@ -208,6 +225,7 @@ def find_relation(database: Database, table: str) -> Relation:
         partitioned=kind == "p",
         rows=estimate if estimate >= 0 else None,
         columns={row[0]: row for row in database.query(_COLUMNS, oid)},
+        unique={frozenset(names): tuple(names) for (names,) in database.query(_UNIQUE, oid)},
         types=read_types(database),
         triggers=tuple(row[0] for row in database.query(_TRIGGERS, oid, oid)),
         problems=tuple(problems),
@@ -232,7 +250,7 @@ def inspect(
     contents = {column: relation.contents(column) for column in columns}
     problems = [
         *relation.problems,
-        *key_problems(selection, columns),
+        *key_problems(selection, relation),
         *_tenant_problems(selection, columns),
         *_column_problems(selection, columns, contents, write=write, first_time=first_time),
         *_json_problems(selection, columns, relation.types, first_time=first_time),
@@ -249,27 +267,33 @@ def inspect(
     )
 
 
-def key_problems(selection: ColumnSelection, columns: dict[str, tuple[Any, ...]]) -> list[str]:
-    """What keeps a column from identifying the rows."""
-    key = selection.key_column
-    if key not in columns:
-        return [f"there is no column {key}" + similar_column(key, columns)]
-    _, _, _, not_null, _, _, readable, _, unique, _ = columns[key]
+def key_problems(selection: ColumnSelection, relation: Relation) -> list[str]:
+    """What keeps the columns of the key from identifying the rows."""
+    typed, columns = selection.key_column, relation.columns
+    keys = relation.keys(typed)
+    if missing := [key for key in keys if key not in columns]:
+        return [f"there is no column {key}" + similar_column(key, columns) for key in missing]
+    own = "of its own" if len(keys) == 1 else "of these columns"
     return [
         *(
-            [f"{key} may be NULL; --key-column must be NOT NULL, because it identifies the rows"]
-            if not not_null
-            else []
+            f"{key} may be NULL; --key-column must be NOT NULL, because it identifies the rows"
+            for key in keys
+            if not columns[key][3]
         ),
         *(
-            [f"{key} has no unique index of its own (valid, for all rows, not deferrable); --key-column needs one"]
-            if not unique
+            [f"{typed} has no unique index {own} (valid, for all rows, not deferrable); --key-column needs one"]
+            if frozenset(keys) not in relation.unique
             else []
         ),
-        *([f"this role has no SELECT on {key}"] if not readable else []),
+        *(f"this role has no SELECT on {key}" for key in keys if not columns[key][6]),
         *(
-            [f"{key} is also in --columns; the column that identifies the rows cannot be encrypted"]
+            f"{key} is also in --columns; the column that identifies the rows cannot be encrypted"
+            for key in keys
             if key in selection.columns
+        ),
+        *(
+            ["--bind row needs a key of one column, as the records of a row are bound to it: use --bind column"]
+            if len(keys) > 1 and selection.bind is Bind.ROW
             else []
         ),
     ]
@@ -316,7 +340,7 @@ def _column_problems(
         if name not in columns:
             problems.append(f"there is no column {name}" + similar_column(name, columns))
             continue
-        _, type_name, _, _, length, generated, readable, writable, _, _ = columns[name]
+        _, type_name, _, _, length, generated, readable, writable, _ = columns[name]
         is_text = contents[name] is Contents.TEXT
         if contents[name] is Contents.HIDDEN:
             problems.append(f"{name} is {type_name}; bytes inside another type are not read")

@@ -122,7 +122,10 @@ def add_table_options(parser: argparse.ArgumentParser) -> None:
         "--table", required=True, help="TABLE or SCHEMA.TABLE, in upper and lower case as in the database"
     )
     parser.add_argument(
-        "--key-column", required=True, help="a unique column that is never NULL, such as the primary key"
+        "--key-column",
+        required=True,
+        metavar="COLUMN[+COLUMN]",
+        help="a unique column that is never NULL, such as the primary key, or the columns of a key of several",
     )
 
 

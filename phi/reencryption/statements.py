@@ -24,14 +24,23 @@ class DocumentColumn:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KeyColumn:
+    """A column of the key that identifies the rows."""
+
+    name: str
+    type_name: str
+    """PostgreSQL's name of the type, to cast the text of a value."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """A table that was inspected and can be re-encrypted."""
 
     selection: ColumnSelection
     schema: str
     name: str
-    key_type: str
-    """PostgreSQL's name of the type, to cast the text of a key."""
+    keys: tuple[KeyColumn, ...]
+    """One, or those of a key of several columns, whose text is that of an array of their texts."""
     partitioned: bool = False
     read_back: bool = False
     """Whether triggers may change a row after UPDATE has returned its values."""
@@ -99,16 +108,42 @@ def _values(table: Table) -> sql.Composed:
     )
 
 
+def _names(table: Table) -> sql.Composed:
+    """The columns of the key, in the order of its rows."""
+    return sql.SQL(", ").join(_identifier("t", key.name) for key in table.keys)
+
+
+def _key_text(table: Table) -> sql.Composed:
+    """The text of a row's key."""
+    texts = [sql.SQL("{}::text").format(_identifier("t", key.name)) for key in table.keys]
+    return texts[0] if len(texts) == 1 else sql.SQL("array[{}]::text").format(sql.SQL(", ").join(texts))
+
+
+def _key_of(table: Table, text: str) -> sql.Composed:
+    """The values of a key, of an expression that has its text."""
+    part = "{text}::{type}" if len(table.keys) == 1 else "({text}::text[])[{at}]::{type}"
+    return sql.SQL(", ").join(
+        sql.SQL(part).format(text=sql.SQL(text), at=sql.Literal(at), type=sql.SQL(key.type_name))
+        for at, key in enumerate(table.keys, 1)
+    )
+
+
+def _sent_type(table: Table) -> sql.SQL:
+    """The type that the keys of a batch are sent as."""
+    return sql.SQL(table.keys[0].type_name if len(table.keys) == 1 else "text")
+
+
+def _is_row(table: Table) -> sql.Composed:
+    """Whether the row `t` has the key of the row `v`."""
+    return sql.SQL("({}) = ({})").format(_names(table), _key_of(table, "v.key"))
+
+
 def _bounds(table: Table, *, after: str | None, until: str | None = None) -> tuple[sql.Composable, tuple[str, ...]]:
     """The condition for rows after one key and up to another, and its arguments."""
-    key, cast = _identifier("t", table.selection.key_column), sql.SQL(table.key_type)
-    bounds = [
-        sql.SQL("{} {} %s::{}").format(key, sql.SQL(sign), cast)
-        for sign, value in ((">", after), ("<=", until))
-        if value is not None
-    ]
+    given = [(sign, value) for sign, value in ((">", after), ("<=", until)) if value is not None]
+    bounds = [sql.SQL("({}) {} ({})").format(_names(table), sql.SQL(sign), _key_of(table, "%s")) for sign, _ in given]
     where = sql.SQL("where {}").format(sql.SQL(" and ").join(bounds)) if bounds else sql.SQL("")
-    return where, tuple(value for value in (after, until) if value is not None)
+    return where, tuple(value for _, value in given for _ in table.keys)
 
 
 def select_batch(
@@ -116,8 +151,9 @@ def select_batch(
 ) -> tuple[sql.Composed, tuple[object, ...]]:
     """Rows in the order of their keys, after one key and up to another; the statement and its arguments."""
     where, arguments = _bounds(table, after=after, until=until)
-    query = sql.SQL("select {key}::text, t.xmin, {columns} from {table} t {where} order by {key} limit %s").format(
-        key=_identifier("t", table.selection.key_column),
+    query = sql.SQL("select {key}, t.xmin, {columns} from {table} t {where} order by {names} limit %s").format(
+        key=_key_text(table),
+        names=_names(table),
         columns=_values(table),
         table=_relation(table),
         where=where,
@@ -130,8 +166,8 @@ def select_versions(
 ) -> tuple[sql.Composed, tuple[object, ...]]:
     """The keys and versions of rows in the order of their keys, after one key and up to another."""
     where, arguments = _bounds(table, after=after, until=until)
-    query = sql.SQL("select {key}::text, t.xmin from {table} t {where} order by {key} limit %s").format(
-        key=_identifier("t", table.selection.key_column), table=_relation(table), where=where
+    query = sql.SQL("select {key}, t.xmin from {table} t {where} order by {names} limit %s").format(
+        key=_key_text(table), names=_names(table), table=_relation(table), where=where
     )
     return query, (*arguments, limit)
 
@@ -139,8 +175,9 @@ def select_versions(
 def select_sizes(table: Table, *, after: str | None, limit: int) -> tuple[sql.Composed, tuple[object, ...]]:
     """The keys of the next rows, and about how many bytes the documents of each have."""
     where, arguments = _bounds(table, after=after)
-    query = sql.SQL("select {key}::text, {size} from {table} t {where} order by {key} limit %s").format(
-        key=_identifier("t", table.selection.key_column),
+    query = sql.SQL("select {key}, {size} from {table} t {where} order by {names} limit %s").format(
+        key=_key_text(table),
+        names=_names(table),
         # What is compressed on the disk is some four times as long in memory.
         size=sql.SQL(" + ").join(
             sql.SQL("coalesce(pg_column_size({}), 0) * 4").format(_identifier("t", column.name))
@@ -179,7 +216,7 @@ def _sent(table: Table, arrays: frozenset[int]) -> sql.Composed:
     list of a SELECT, unlike in FROM, stores no rows between.
     """
     return sql.SQL("select unnest(%s::{key_type}[]) as key, unnest(%s::xid[]) as version, {texts}").format(
-        key_type=sql.SQL(table.key_type),
+        key_type=_sent_type(table),
         texts=sql.SQL(", ").join(
             sql.SQL(
                 "unnest(%s::text[]) as {}" if number in arrays else "unnest(string_to_array(%s, ',', '')) as {}"
@@ -228,7 +265,7 @@ def update_batch(table: Table, arrays: frozenset[int] = frozenset()) -> sql.SQL:
         "with written as ("
         "update {table} as t set {changes} "
         "from ({sent}) as v "
-        "where {key} = v.key and t.xmin = v.version "
+        "where {is_row} and t.xmin = v.version "
         "returning {equal} as equal{returned}"
         ") select count(*), count(*) filter (where equal), (txid_current() %% 4294967296)::text{keys} from written"
     ).format(
@@ -237,7 +274,7 @@ def update_batch(table: Table, arrays: frozenset[int] = frozenset()) -> sql.SQL:
         table=_relation(table),
         changes=changes,
         sent=_sent(table, arrays),
-        key=_identifier("t", table.selection.key_column),
+        is_row=_is_row(table),
         equal=equal,
     )
     return sql.SQL(statement.as_string())
@@ -247,13 +284,13 @@ def count_different(table: Table, arrays: frozenset[int]) -> sql.Composed:
     """Counts the rows with these keys that differ from the values sent, in this transaction."""
     _, equal = _changes(table)
     return sql.SQL(
-        "select count(*) from ({sent}) as v left join {table} as t on {key} = v.key "
+        "select count(*) from ({sent}) as v left join {table} as t on {is_row} "
         "where v.key = any(%s::{key_type}[]) and ({equal}) is not true"
     ).format(
         sent=_sent(table, arrays),
         table=_relation(table),
-        key=_identifier("t", table.selection.key_column),
-        key_type=sql.SQL(table.key_type),
+        is_row=_is_row(table),
+        key_type=_sent_type(table),
         equal=equal,
     )
 

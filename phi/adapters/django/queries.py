@@ -6,10 +6,11 @@ undocumented; nothing else names the ordering of a query by its fields (held for
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from django.core.exceptions import FieldError
+from django.core.exceptions import BadRequest, FieldError
 from django.db.models import Case, Count, Value
 from django.db.models.expressions import Col, OuterRef, Ref, ResolvedOuterRef, Subquery, When
 from django.db.models.functions import Cast
@@ -79,7 +80,7 @@ def refusals(compiler: Any) -> Iterator[FieldError]:
     for ordering, _ in compiler._order_by_pairs() if hasattr(compiler, "_order_by_pairs") else ():
         resolved = ordering.resolve_expression(query, allow_joins=True, reuse=None)
         if column := next(_columns(resolved), None):
-            yield _error(ORDERING, column)
+            yield _not_ordered(column)
     if isinstance(query.group_by, tuple) and (column := _without_key(query.group_by)):
         yield _error(GROUPING, column)
     is_set = query.combinator is not None and not query.combinator_all
@@ -168,6 +169,18 @@ def _without_key(expressions: Iterable[Any]) -> EncryptedCol | None:
             return None
         columns += _columns(expression)
     return columns[0] if columns else None
+
+
+def _not_ordered(column: EncryptedCol) -> FieldError:
+    """The error of an ordering, which may come from an address: `?o=2` of the admin, `?ordering=email` of an API.
+    Django answers it with 400, and so does Django REST framework where it is loaded.
+    """
+    framework = sys.modules.get("rest_framework.exceptions")
+    bases = (FieldError, BadRequest, *([framework.APIException] if framework else []))
+    made: FieldError = type("NotOrdered", bases, {"status_code": 400, "__module__": __name__})(
+        ORDERING.format(name=column.target.name)
+    )
+    return made
 
 
 def _error(text: str, column: EncryptedCol) -> FieldError:

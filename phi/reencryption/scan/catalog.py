@@ -23,9 +23,14 @@ select c.oid, n.nspname, c.relname, c.relkind::text,
        pg_is_other_temp_schema(n.oid),
        c.relkind = 'p' and exists (select from pg_partition_tree(c.oid) p join pg_class f on f.oid = p.relid
                                     where f.relkind = 'f'),
-       (select a.attname from pg_index x join pg_attribute a on a.attrelid = c.oid and a.attnum = x.indkey[0]
+       (select k.names from pg_index x cross join lateral
+               (select string_agg(a.attname, '+' order by n.at) as names, bool_and(a.attnotnull) as complete
+                  from unnest(x.indkey::int2[]) with ordinality n(number, at)
+                  left join pg_attribute a on a.attrelid = c.oid and a.attnum = n.number and n.number > 0
+                 where n.at <= x.indnkeyatts) k
          where x.indrelid = c.oid and x.indisunique and x.indisvalid and x.indimmediate and x.indpred is null
-           and x.indnkeyatts = 1 and a.attnotnull order by x.indisprimary desc, a.attnum limit 1)
+           and 0 <> all(x.indkey::int2[]) and k.complete
+         order by x.indisprimary desc, x.indnkeyatts, k.names limit 1)
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
  where c.relkind in ('r', 'p', 'm', 'f', 'v') and not c.relispartition and n.nspname <> 'information_schema'
    and (n.nspname !~ '^pg_' or n.nspname ~ '^pg_temp_')

@@ -35,5 +35,6 @@ settings.configure(
     DEFAULT_AUTO_FIELD="django.db.models.AutoField",
     EONPRO_PHI_FIELDS=cipher,
     INSTALLED_APPS=[],
+    SECRET_KEY="of these tests",
 )
 django.setup()

@@ -5,13 +5,16 @@ Touches memory only, and Django's settings of this process.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import pytest
 from django.contrib import admin
 from django.core.checks import Error
 from django.core.exceptions import FieldError
+from django.core.handlers.exception import convert_exception_to_response
 from django.db import connection, models
 from django.db.models import (
     Avg,
@@ -33,6 +36,8 @@ from django.db.models import (
 )
 from django.db.models.expressions import Window
 from django.db.models.functions import Cast, Coalesce, Concat, Length, Lower, RowNumber, Upper
+from django.http import HttpRequest, HttpResponse
+from django.test import RequestFactory, override_settings
 
 from phi.adapters.django import EncryptedTextField
 from phi.adapters.django.checks import check_model, check_model_admin
@@ -125,6 +130,41 @@ def test_an_expression_is_never_written_over_a_record(people: Any, write: Callab
         write(people)
     assert stored() == before
     assert TEXT not in str(caught.value) and "bulk_update()" in str(caught.value)
+
+
+urlpatterns: list[Any] = []
+
+
+def test_an_ordering_from_the_address_is_a_bad_request(caplog: pytest.LogCaptureFixture) -> None:
+    def ordered(request: HttpRequest) -> HttpResponse:
+        return HttpResponse([*Person.objects.order_by(request.GET["ordering"])])
+
+    answer = convert_exception_to_response(ordered)
+    with override_settings(ROOT_URLCONF=__name__):
+        response = answer(RequestFactory().get("/", {"ordering": "email"}))
+        with override_settings(DEBUG=True):
+            explained = answer(RequestFactory().get("/", {"ordering": "-email"}))
+    assert (response.status_code, explained.status_code) == (400, 400)
+    assert "cannot be ordered by" in explained.content.decode() and "cannot be ordered by" in caplog.text
+
+
+def test_an_ordering_of_a_rest_framework_is_answered_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("rest_framework.exceptions")
+
+    class APIException(Exception):
+        """As the framework's: its handler answers with `status_code` and `detail`."""
+
+        status_code, detail = 500, ""
+
+        def __init__(self, detail: str) -> None:
+            self.detail = detail
+
+    module.APIException = APIException  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    with pytest.raises(APIException) as caught:
+        Person.objects.order_by("email").first()
+    assert isinstance(caught.value, FieldError) and caught.value.status_code == 400
+    assert caught.value.detail == str(caught.value) and "email" in caught.value.detail
 
 
 ORDERINGS: dict[str, Callable[[Any], Any]] = {

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from phi import PhiCipher
 from phi.hashes import derived_hash_key
 from phi.search import ExactIndex, WordIndex
 from phi.search.keys import ExactKey, WordKey
 from tests.phi.reencryption.command_process import CommandResult, Operator, wait_for
-from tests.phi.reencryption.patients import OLD
+from tests.phi.reencryption.patients import NEW, OLD
 
 pytestmark = pytest.mark.needs("postgresql")
 
@@ -74,3 +75,39 @@ def test_a_trigger_that_changes_a_search_value_is_found_before_the_commit(operat
     done = run(operator)
     assert done.code == 1 and "spoils" in done.stderr
     assert patients.run(f'select "tok%ens", "ex""act" from {quoted}') == [(None, None)]
+
+
+@pytest.mark.parametrize("parts", [0, 2])
+def test_a_table_with_a_key_of_several_columns_is_indexed_and_re_encrypted(operator: Operator, parts: int) -> None:
+    patients = operator.patients
+    how = "partition by hash (clinic)" if parts else ""
+    patients.run(
+        'create table visit (clinic uuid, nu"m text collate "C", seen date, note text, token integer[], primary key '
+        f'(clinic, nu"m, seen)) {how}'.replace('nu"m', '"nu""m"')
+    )
+    for part in range(parts):
+        patients.run(f"create table visit{part} partition of visit for values with (modulus {parts}, remainder {part})")
+    clinics = ["11111111-2222-3333-4444-555555555555", "99999999-2222-3333-4444-555555555555"]
+    numbers = ["", "7", 'a,b{}"', "\\n '", "NULL", "é%s", "10"]
+    cipher = PhiCipher(OLD)
+    keys = [(clinic, number, f"2026-0{day}-01") for clinic in clinics for number in numbers for day in (1, 2)]
+    for number, key in enumerate(keys):
+        record = cipher.encrypt(f"Jane{number}")
+        patients.connection.execute("insert into visit values (%s, %s, %s, %s)", (*key, record))
+    where = ("--dsn", patients.dsn, "--table", "visit", "--key-column", 'clinic+nu"m+seen', "--processes", "2")
+    words = ("--words", "note:token", "--batch", "3", "--json")
+    done = wait_for(operator.start_bare(*where, *words, command="index"))
+    assert done.code == 0, done.stdout + done.stderr
+    assert done.document["rowsWritten"] == len(keys)
+    tokens = WordKey(HASH_KEY, WordIndex(table="visit", column="token")).row_tokens
+    order = 'order by clinic, "nu""m", seen'
+    found = {
+        row[:-1]: row[-1] for row in patients.run(f'select clinic::text, "nu""m", seen::text, token from visit {order}')
+    }
+    assert found == {each: tokens([f"Jane{number}"]) for number, each in enumerate(keys)}
+    assert wait_for(operator.start_bare(*where, *words, command="index")).document["rowsWritten"] == 0
+    done = wait_for(operator.start_bare(*where, "--columns", "note", "--batch", "3", "--json"))
+    assert done.code == 0, done.stdout + done.stderr
+    new = PhiCipher(NEW)
+    notes = [str(new.decrypt(note)) for (note,) in patients.run(f"select note from visit {order}")]
+    assert sorted(notes) == sorted(f"Jane{number}" for number in range(len(keys)))

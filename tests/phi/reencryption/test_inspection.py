@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from psycopg import sql
 
 from phi.reencryption.database import Database
 from phi.reencryption.errors import ConnectionLost, StatementFailed, UsageError
 from phi.reencryption.inspection import inspect, name_parts
-from phi.reencryption.models import ColumnSelection
+from phi.reencryption.models import Bind, ColumnSelection
+from phi.reencryption.statements import KeyColumn, select_batch
 from tests.phi.reencryption.patients import CREATE_TABLE, SELECTION, Patients
 
 pytestmark = pytest.mark.needs("postgresql")
@@ -27,7 +29,8 @@ def test_schema_and_names_are_case_sensitive(patients: Patients) -> None:
         'create schema "My Clinic"; create table "My Clinic"."Pa.tient" ("Id" uuid primary key, "E mail" text)'
     )
     table = patients.table(ColumnSelection(table='My Clinic."Pa.tient"', columns=("E mail",), key_column="Id"))
-    assert (table.schema, table.name, table.key_type) == ("My Clinic", "Pa.tient", "uuid")
+    keys = (KeyColumn(name="Id", type_name="uuid"),)
+    assert (table.schema, table.name, table.keys) == ("My Clinic", "Pa.tient", keys)
     assert patients.worker(table=table).process(None, lambda _: None).rows == 0
 
 
@@ -77,6 +80,7 @@ def test_unsuitable_columns_are_reported_all_at_once(patients: Patients) -> None
         ("id int", "may be NULL"),
         ("id int not null", "has no unique index"),
         ("id int, primary key (id, other)", "has no unique index"),
+        ("id int not null, unique (id) include (other)", None),
         ("id int not null, unique (id) deferrable", "has no unique index"),
         ("id int not null unique", None),
         ("id int generated always as identity primary key", None),
@@ -86,9 +90,55 @@ def test_the_key_column_must_identify_the_rows(patients: Patients, definition: s
     patients.run(f"create table t (other int default 0, a text, {definition})")
     selection = ColumnSelection(table="t", columns=("a",), key_column="id")
     if problem is None:
-        assert patients.table(selection).key_type == "integer"
+        assert patients.table(selection).keys == (KeyColumn(name="id", type_name="integer"),)
     else:
         assert problem in problems_of(patients, "t", "a", "id")[0]
+
+
+@pytest.mark.parametrize(
+    ("key", "problem"),
+    [
+        ("id+name", None),
+        ("a+b", None),
+        ("id", "has no unique index of its own"),
+        ("name+other+id", "other may be NULL"),
+        ("id+other", "other may be NULL"),
+        ("id+nothing", "there is no column nothing"),
+        ("id+", "there is no column "),
+        ("id+v", "id+v has no unique index of these columns"),
+    ],
+)
+def test_a_key_may_have_several_columns(patients: Patients, key: str, problem: str | None) -> None:
+    patients.run(
+        'create table t (id int, name text, other int, "a+b" int not null unique, x text, '
+        "v int not null, primary key (id, name))"
+    )
+    selection = ColumnSelection(table="t", columns=("x",), key_column=key)
+    if problem is None:
+        assert "+".join(each.name for each in patients.table(selection).keys) == key
+    else:
+        assert problem in problems_of(patients, "t", "x", key)[0]
+
+
+def test_rows_are_read_in_the_order_of_their_index(patients: Patients) -> None:
+    patients.run("create table t (a int, b int, x text, primary key (b, a))")
+    table = patients.table(ColumnSelection(table="t", columns=("x",), key_column="a+b"))
+    assert [key.name for key in table.keys] == ["b", "a"]
+    query, arguments = select_batch(table, after="{7,12}", until="{8,1}", limit=10)
+    patients.run("set enable_seqscan = off")
+    plan = patients.connection.execute(sql.SQL("explain ") + query, arguments).fetchall()
+    assert "using t_pkey" in str(plan) and "Sort" not in str(plan)
+
+
+def test_what_a_key_of_several_columns_cannot_do_is_named(patients: Patients) -> None:
+    patients.run("create table t (id int, name text, primary key (id, name))")
+    selection = ColumnSelection(table="t", columns=("name",), key_column="id+name", bind=Bind.ROW)
+    with pytest.raises(UsageError) as caught:
+        patients.table(selection)
+    assert [problem.partition(":")[0].partition(";")[0] for problem in caught.value.problems] == [
+        "name is also in --columns",
+        "--bind row needs a key of one column, as the records of a row are bound to it",
+    ]
 
 
 def test_a_partial_or_expression_index_is_not_enough(patients: Patients) -> None:

@@ -19,7 +19,7 @@ from phi.reencryption.database import Database
 from phi.reencryption.errors import UsageError
 from phi.reencryption.inspection import find_relation
 from phi.reencryption.models import Bind, ColumnCounts, ColumnSelection
-from phi.reencryption.statements import Rows, Table
+from phi.reencryption.statements import KeyColumn, Rows, Table
 from tests.phi.reencryption.command_process import CommandResult, Operator, kill, wait_for, wait_until
 from tests.phi.reencryption.patients import NEW, OLD, THIRD
 
@@ -84,7 +84,7 @@ def test_a_column_that_is_missing_is_named_with_the_statement_that_adds_it(opera
 
 def worker(*, write: bool = True, plain_wins: bool = False, **selection: Any) -> MigrationWorker:
     chosen = ColumnSelection(table="guest", columns=("e",), sources=("p",), key_column="id", **selection)
-    table = Table(selection=chosen, schema="public", name="guest", key_type="integer")
+    table = Table(selection=chosen, schema="public", name="guest", keys=(KeyColumn(name="id", type_name="integer"),))
     return MigrationWorker(
         Database(""),
         table,

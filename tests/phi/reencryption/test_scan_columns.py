@@ -106,8 +106,8 @@ def test_names_and_numbers_in_bytes_are_phi_in_the_clear(operator: Operator) -> 
 
 
 def test_to_accept_a_column_hides_no_record_of_a_known_key(operator: Operator) -> None:
-    operator.patients.run("create table files (id int primary key, data bytea)")
-    operator.patients.run("insert into files values (1, %s)", b"\x00" + record("Jane").encode() + b"\xff")
+    operator.patients.run("create table files (clinic int, id int, data bytea, primary key (clinic, id))")
+    operator.patients.run("insert into files values (7, 1, %s)", b"\x00" + record("Jane").encode() + b"\xff")
     done = scan(
         operator,
         *("--accept-column", "files.data"),
@@ -115,7 +115,7 @@ def test_to_accept_a_column_hides_no_record_of_a_known_key(operator: Operator) -
         ENCRYPTED_PHI_KEYS_FOR_READING=wrapped(b"wrapped old"),
     )
     assert done.code == 1 and "Records under another key" in done.stderr
-    assert "--table public.files --columns data --key-column id" in done.stderr
+    assert "--table public.files --columns data --key-column clinic+id" in done.stderr
 
 
 RELATIONS = """
