@@ -39,7 +39,7 @@ Many runs make no third change, so that the first two are drawn more often."""
 NUMBERS = st.integers(min_value=0, max_value=9)
 
 SHORT = settings(
-    max_examples=5,
+    max_examples=9,
     stateful_step_count=10,
     deadline=None,
     database=None,
@@ -88,7 +88,8 @@ def test_a_first_promotion_may_end_after_any_of_its_changes(account, tmp_path, a
 def test_long_histories_keep_every_record_too(account, tmp_path):
     seen: Counter[str] = Counter()
     run_state_machine_as_test(seed(20261127)(_history(account, tmp_path, seen)), settings=LONG)
-    assert set(seen) >= {*Action, "power cut", "refused"}, seen
+    # The world's stack has no hash key of its own.
+    assert set(seen) >= {*Action, "power cut", "refused"} - {Action.HASH_KEY}, seen
 
 
 def _history(account: Account, folder: Path, seen: Counter[str]) -> type[RuleBasedStateMachine]:
