@@ -21,7 +21,7 @@ SHORTEST_PHONE = 7
 PREFIX, END = "p:", "e:"
 
 # Only what stands in a phone number; an extension may follow.
-_PHONE = re.compile(r"[+0-9 ().\-/]+(?:[, ]*(?:ext|x|#)[. ]*[0-9]+)?")
+_PHONE = re.compile(r"[+0-9 ().\-/]+(?:(?:,[, ]*)?(?:ext|x|#)[. ]*[0-9]+)?")
 
 
 def words(text: str) -> set[str]:

@@ -207,7 +207,7 @@ const LONGEST_PREFIX = 10;
 const SHORTEST_END = 4;
 const LONGEST_END = 10;
 const SHORTEST_PHONE = 7;
-const PHONE = /^[+0-9 ().\-/]+(?:[, ]*(?:ext|x|#)[. ]*[0-9]+)?$/;
+const PHONE = /^[+0-9 ().\-/]+(?:(?:,[, ]*)?(?:ext|x|#)[. ]*[0-9]+)?$/;
 
 /** The runs of letters and digits in a folded text. */
 function divided(plain: string): string[] {

@@ -26,7 +26,14 @@ NUMBER = 1000
 DATA_KEY, HASH_KEY, TENANT = bytes(range(32)), bytes(range(32, 64)), "clinic-7"
 NAMES = ["name", "answers"]
 CIPHER = PhiCipher(DATA_KEY)
-ALPHABETS = ("aZ09 ,.@'-/+()", "äßéñΩжςΣİ", "患者字€\uffff\u2028", "🩺👩\U0010ffff𝒜ﬁⅧ", "\x00\ufeff\u0301\u00a0")
+ALPHABETS = (
+    "aZ09 ,.@'-/+()",
+    "äßéñΩжςΣİ",
+    "患者字€\uffff\u2028",
+    "🩺👩\U0010ffff𝒜ﬁⅧ",
+    "\x00\ufeff\u0301\u00a0",
+    "ʻ´ʼ·־\u200cßøŁıÞ٣०\U0001e5d0",
+)
 
 
 class Pinned:

@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 import sys
+import time
 import unicodedata
 
 import pytest
@@ -134,6 +135,25 @@ def test_every_row_that_matches_is_a_candidate_whatever_its_characters_are() -> 
             checked += 1
             assert all(set(terms) & row_terms(row) for terms in query_terms(query)), (query, row)
     assert checked > 500
+
+
+@pytest.mark.parametrize("text", ["1" + " " * 100_000 + "y", "1, " * 50_000 + "x", "'-" * 50_000, "+(0)" * 50_000])
+def test_a_long_text_costs_no_more_than_its_length(text: str) -> None:
+    """In seconds of this process: a query is what anybody types."""
+    start = time.process_time()
+    query_terms(text)
+    row_terms([text])
+    assert [rule(text) for rule in RULES.values()]
+    assert time.process_time() - start < 3
+
+
+def test_a_text_finds_the_row_that_has_it() -> None:
+    generator = random.Random(33)
+    letters = "aZßøłııİʻʼ´’·־\u200c\u200dΣς患한०٣12345 -.,\u0301\U0001e5d0"
+    for _ in range(3000):
+        text = "".join(generator.choices(letters, k=generator.randrange(1, 16)))
+        if query_terms(text):
+            assert INDEX.matches(text, ["other", text]), ascii(text)
 
 
 def test_the_beginning_of_any_word_finds_its_row() -> None:
