@@ -18,6 +18,7 @@ from django.db.models.expressions import NegatedExpression
 from django.db.models.lookups import Lookup
 from django.db.models.signals import class_prepared
 from django.db.models.sql.subqueries import UpdateQuery
+from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
 
 from phi.adapters.django.rows import RowRecord, watch_key, written_by
@@ -29,7 +30,6 @@ IN_STEP = (
     "Name {companion} too, in update_fields or in the list of bulk_update(). For an update() read the rows, and use "
     "bulk_update()."
 )
-
 
 STALE = (
     "{companion} follows {names} too, which this statement does not write, and which may have changed since it was "
@@ -78,7 +78,8 @@ class Companion(models.Field):  # type: ignore[misc]  # Django comes without typ
 
     def get_placeholder(self, value: Any, compiler: Any, connection: Any) -> str:
         """That of a value, for its type. Raises FieldError where it is of what the statement does not write."""
-        if not isinstance(value, _Following) and (unwritten := self.unwritten(compiler.query)):
+        is_decided = value is None or isinstance(value, _Following)
+        if not is_decided and (unwritten := self.unwritten(compiler.query)):
             raise FieldError(STALE.format(companion=self.name, names=", ".join(unwritten)))
         return self.placeholder
 
@@ -86,7 +87,7 @@ class Companion(models.Field):  # type: ignore[misc]  # Django comes without typ
         """The same for Django 6.1."""
         return with_parameters(self.get_placeholder(value, compiler, connection), value, compiler)
 
-    @property
+    @cached_property  # type: ignore[untyped-decorator]
     def followed(self) -> list[Any]:
         """The fields that the value is of: the sources, and the clinic where that is a field."""
         fields = self.model._meta.concrete_fields

@@ -157,8 +157,11 @@ def _check_in_step(statement: Any, parameters: list[Any]) -> None:
             if forgotten and column.key not in _keys(row):
                 raise InvalidRequestError(IN_STEP.format(source=forgotten, companion=column.name))
         missing = [name for name in followed if name not in _keys(changed) | named]
-        if column.key in _keys(changed) and missing:
-            raise InvalidRequestError(STALE.format(companion=column.name, names=", ".join(missing)))
+        for key, value in changed.items():
+            # NULL is of no text.
+            is_null = isinstance(value, Null) or getattr(value, "effective_value", value) is None
+            if getattr(key, "key", key) == column.key and missing and not is_null:
+                raise InvalidRequestError(STALE.format(companion=column.name, names=", ".join(missing)))
 
 
 def _keys(row: Iterable[Any]) -> set[str]:

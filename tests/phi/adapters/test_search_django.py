@@ -205,6 +205,14 @@ def test_in_a_transaction_a_save_reads_what_it_does_not_write() -> None:
     assert (last4_of(8), last4_of(9)) == ([], ["777 777 2345"])
 
 
+def test_a_search_column_may_be_emptied_before_it_is_filled_with_other_bits() -> None:
+    Contact.objects.create(phone="555 010 2345", clinic_id=7)
+    Contact.objects.update(last4=None)
+    assert last4_of(7) == []
+    with pytest.raises(FieldError, match="phone, clinic_id"):
+        Contact.objects.update(last4="0000")
+
+
 def test_the_clinic_may_be_a_foreign_key() -> None:
     with connection.schema_editor() as editor:
         editor.create_model(Attendance)

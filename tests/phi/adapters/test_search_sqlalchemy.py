@@ -269,6 +269,10 @@ def test_an_upsert_that_sets_all_of_a_value_or_names_the_row_by_it_is_in_step(se
     del changed["clinic_id"]
     session.execute(TABLE.update().where(TABLE.c.id == 1, TABLE.c.clinic_id == 7).values(**changed))
     assert session.scalars(sa.select(Person.id).where(Person.phone == InClinic(7, "1111"))).one() == 1
+    for nothing in (None, sa.null()):
+        session.execute(TABLE.update().values(last4=nothing))  # before `phi index` writes other bits
+    session.execute(sa.update(Person).values(last4=None))
+    assert session.scalars(sa.select(Person.last4)).all() == [None]
     row = upsert(Nurse).values(searchable(Nurse, {"phone": "2345", "clinic_id": 7}))
     for _ in range(2):
         excluded = {"phone": row.excluded.phone, "last4": row.excluded.last4}
