@@ -7,7 +7,6 @@ import shlex
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import pytest
@@ -98,23 +97,6 @@ def test_a_stack_where_nobody_has_more_than_was_given_is_fine(world):
     assert (code, told["unexpected"], told["notAccepted"], told["undecided"]) == (0, [], [], [])
     assert (told["differences"], told["signOff"], told["faults"]) == (None, None, [])
     assert world.files == ["2026-07-01.json"]
-
-
-def test_years_of_reviews_are_read_while_aws_is_waited_for(world, monkeypatch):
-    access, is_begun = world.aws.who_has_access, Event()
-    reading, iam = stored_reviews.read, access.iam
-
-    def read(*given: Any) -> Any:
-        is_begun.set()
-        return reading(*given)
-
-    def answer() -> Any:
-        assert is_begun.wait(10), "the stored reviews are not read before AWS has answered"
-        return iam()
-
-    monkeypatch.setattr(stored_reviews, "read", read)
-    monkeypatch.setattr(access, "iam", answer)
-    assert world.review()[0] == 0
 
 
 def test_one_whom_nobody_named_fails_the_review(world):
