@@ -148,7 +148,7 @@ class PhiCipher(BinaryCipher):
         """A record of version 2, which only `decrypt` with the same context opens; else as `encrypt`.
 
         The context names the record's place, such as `Patient.email`: there and nowhere else it can be decrypted. The
-        application cannot read this version. docs/decisions/0033.
+        application cannot read this version. docs/formats.md.
 
         >>> cipher = PhiCipher(bytes(32))
         >>> cipher.decrypt(cipher.encrypt_v2("Jane", "Patient.firstName"), "Patient.firstName")

@@ -32,7 +32,7 @@ TTL_SECONDS = 300.0
 """Time until a key is unwrapped again: the guide's five minutes."""
 
 GRACE_SECONDS = 3600.0
-"""Time beyond the TTL in which the cached key stays in use while KMS does not answer: docs/decisions/0023."""
+"""Time beyond the TTL in which the cached key stays in use while KMS does not answer: charts have to open."""
 
 REFRESH_AHEAD = 0.2
 """The share of the TTL, at its end, for the refresh: it starts after four to four and a half minutes."""

@@ -1,7 +1,7 @@
 """The text form of one encrypted PHI field: `base64(iv):base64(tag):base64(ciphertext)`, or that of version 2.
 
 Touches nothing; it converts between text and parts. Version 2 is `v2:<key id>:base64(iv + ciphertext + tag)`, with an
-IV of 12 bytes: docs/decisions/0033.
+IV of 12 bytes: docs/formats.md.
 """
 
 import base64
@@ -54,7 +54,7 @@ def looks_like_a_record(text: str) -> bool:
 def key_id(data_key: bytes | bytearray) -> str:
     """16 hex digits that name a data key in records of version 2, whichever KMS key wraps it; they reveal nothing.
 
-    For people it is the key check value, of a hash key too: docs/decisions/0059.
+    For people it is the key check value, of a hash key too.
     """
     return hmac.digest(data_key, b"eonpro-phi-record-v2 key id", "sha256")[:8].hex()
 

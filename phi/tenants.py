@@ -1,6 +1,6 @@
 """A key for each tenant (a clinic), derived from the data key: one tenant's key opens no other's records.
 
-Touches what the cipher of the data key touches. docs/decisions/0060 says what this does not do: it erases nothing.
+Touches what the cipher of the data key touches. It erases nothing: whoever has the data key derives it again.
 """
 
 from __future__ import annotations

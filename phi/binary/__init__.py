@@ -1,1 +1,1 @@
-"""Bytes and files under the data key: the binary record, and the stream of chunks (docs/decisions/0057)."""
+"""Bytes and files under the data key: the binary record, and the stream of chunks (docs/formats.md)."""

@@ -1,4 +1,4 @@
-"""The binary form of an encrypted value: magic, form, key id, IV, ciphertext and tag. docs/decisions/0057.
+"""The binary form of an encrypted value: magic, form, key id, IV, ciphertext and tag. docs/formats.md.
 
 Touches nothing.
 """

@@ -1,4 +1,4 @@
-"""A stream of any length in authenticated chunks, in bounded memory: the STREAM construction. docs/decisions/0057.
+"""A stream of any length in authenticated chunks, in bounded memory: the STREAM construction. docs/formats.md.
 
 Touches the source and the target that it is given. No chunk can be left out, moved, repeated or changed, no end cut off
 and nothing added: the chunk's number and whether it is the last one are in its IV.

@@ -36,7 +36,7 @@ _LOAD_WHEN_USED = (
     ("matching/matching.go", "func init() {\n\tloadFrequencyList()\n}", ""),
     ("matching/matching.go", "func loadFrequencyList() {", "func loadFrequencyList() {\n\tfrequency.Load()"),
 )
-"""(file, text, replacement): the words are read for the first password, as `Omnimatch` allows for (decision 26)."""
+"""(file, text, replacement): the words are read for the first password: half of the engine's start."""
 _RARELY_RUN = (
     "cloud.google.com/...",
     "github.com/Azure/...",

@@ -196,8 +196,7 @@ def text() -> str:
         "",
         "The rule `fallback` also matches the calls of `key-changes` that name the audit key, and those of",
         "`alert-changes` that name the first topic, one of its subscriptions or another rule. It publishes to a topic",
-        "without a key, so that an alert does not pass through what it reports on",
-        "([decision 50](../decisions/0050-an-alert-on-every-call-that-names-ours.md)).",
+        "without a key, so that an alert does not pass through what it reports on.",
         "",
     ]
     listed = tuple(operations())

@@ -2,7 +2,7 @@
 
 Writes `AWS_REGION`, `AWS_KMS_KEY_ID`, `ENCRYPTED_PHI_KEY` and the other stored values of one
 environment, under the names that the settings give them, never over another key. It ends with all of them or as it
-began; docs/decisions names the exceptions.
+began; after a kill, or where Vercel fails for good half-way, the next push completes it.
 """
 
 import re

@@ -1,4 +1,4 @@
-/** The binary form of an encrypted value, and the stream of authenticated chunks. docs/decisions/0057 of the repository. */
+/** The binary form of an encrypted value, and the stream of authenticated chunks. docs/formats.md of the repository. */
 
 import { type KeyObject, createHmac } from "node:crypto";
 import { DecryptionError } from "./errors.js";

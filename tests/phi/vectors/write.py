@@ -122,7 +122,7 @@ def records() -> Vector:
 
 
 def binary_values() -> Vector:
-    """Bytes, their records and streams: docs/decisions/0057."""
+    """Bytes, their records and streams: docs/formats.md."""
     here, letters, two_chunks = "PatientDocument.data:7", "letters/7", bytes(range(256)) * 256 + b"end"
     accepted = [
         ("a record without a place", "", b"%PDF-1.7\n", binary(b"%PDF-1.7\n")),
@@ -228,7 +228,7 @@ def hashes() -> Sequence[Vector]:
 
 
 def search() -> Vector:
-    """Search values and tokens: docs/decisions/0058."""
+    """Search values and tokens: docs/formats.md."""
     exact: Sequence[tuple[str, str, str | None]] = (
         ("email", "Jane@Example.org ", "jane@example.org"),
         ("phone", "+1 (555) 010-2345 ext. 6", "5550102345"),
@@ -312,7 +312,7 @@ def key_check_values() -> Sequence[Vector]:
 
 
 def tenants() -> Sequence[Vector]:
-    """Records and bytes under the keys of tenants: docs/decisions/0060."""
+    """Records and bytes under the keys of tenants: docs/formats.md."""
     made = []
     for tenant, context in (("clinic-7", "Patient.email"), ("Praxis Dœ", "")):
         key = hkdf(KEY, "eonpro-phi-tenant-v1", tenant)

@@ -23,7 +23,7 @@ def test_every_page_is_in_the_navigation_once_and_every_name_in_it_is_a_page() -
 
 
 def test_a_page_that_is_not_in_the_navigation_is_named(tmp_path: Path) -> None:
-    for name in navigation.named(PROJECT):
+    for name in navigation.named():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     assert navigation.faults(tmp_path) == []
@@ -37,7 +37,7 @@ def test_a_page_that_is_not_in_the_navigation_is_named(tmp_path: Path) -> None:
 
 def test_the_pages_of_this_project_have_no_fault(tmp_path: Path) -> None:
     pages = Pages(project=PROJECT, into=tmp_path)
-    pages.write(navigation.named(PROJECT))
+    pages.write(navigation.named())
     assert pages.faults == []
     assert {"examples/ci/github", "examples/drills"} <= set(pages.linked)
 
@@ -49,9 +49,9 @@ def test_the_pages_of_this_project_have_no_fault(tmp_path: Path) -> None:
 def project(tmp_path: Path) -> Path:
     for name, text in {
         "README.md": "[phi](docs/phi.md#keys), [a](docs/a/b.md) ![p](docs/p.svg)\n",
-        "docs/phi.md": "# Keys\n[home](../README.md) [one](../examples/one.sh) [all](../examples) [why](decisions)\n",
+        "docs/phi.md": "# Keys\n[home](../README.md) [one](../examples/one.sh) [all](../examples) [why](why.md)\n",
         "docs/a/b.md": "[phi](../phi.md) [file](../../Pulumi.yaml)\n",
-        "docs/decisions/README.md": "# Decisions\n",
+        "docs/why.md": "# Decisions\n",
         "docs/p.svg": "<svg/>",
         "examples/one.sh": "echo 1\n",
         "examples/two/three.yml": "a: 1\n",
@@ -62,7 +62,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path / "project"
 
 
-NAMES = ["README.md", "docs/phi.md", "docs/a/b.md", "docs/decisions/README.md"]
+NAMES = ["README.md", "docs/phi.md", "docs/a/b.md", "docs/why.md"]
 
 
 def written(project: Path, names: list[str] = NAMES) -> tuple[Path, list[str]]:
@@ -76,7 +76,7 @@ def test_a_link_leads_to_the_page_of_the_site_that_stands_for_what_it_leads_to_i
     assert faults == []
     assert (pages / "index.md").read_text() == "[phi](phi.md#keys), [a](a/b.md) ![p](p.svg)\n"
     assert (pages / "phi.md").read_text().splitlines()[1] == (
-        "[home](index.md) [one](files/examples/one.sh.md) [all](files/examples.md) [why](decisions/README.md)"
+        "[home](index.md) [one](files/examples/one.sh.md) [all](files/examples.md) [why](why.md)"
     )
     assert (pages / "a" / "b.md").read_text() == "[phi](../phi.md) [file](../files/Pulumi.yaml.md)\n"
     assert (pages / "p.svg").exists()
@@ -166,16 +166,16 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.thorough
 def test_every_page_is_built(built: Path) -> None:
-    pages = {place(name) for name in navigation.named(PROJECT)}
+    pages = {place(name) for name in navigation.named()}
     there = {file.relative_to(built).with_suffix(".md").as_posix() for file in built.rglob("*.html")}
-    assert pages - there == {"decisions/README.md"} and "decisions/index.md" in there
+    assert pages - there == set()
 
 
 @pytest.mark.thorough
 @pytest.mark.needs("chromium", "chromedriver")
 def test_a_browser_asks_nobody_else_for_a_page(built: Path, tmp_path: Path) -> None:
     with opened_browser(tmp_path) as browser:
-        for name in ("index", "tutorial", "reference/inputs", "decisions/index", "files/examples/drills"):
+        for name in ("index", "tutorial", "reference/inputs", "decisions", "files/examples/drills"):
             browser.open(built / f"{name}.html")
             asked = [address for address in browser.requests() if not address.startswith("data:")]
             assert asked and [each for each in asked if not each.startswith(built.as_uri())] == []

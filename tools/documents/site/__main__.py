@@ -25,8 +25,6 @@ def configuration(project: Path) -> str:
         (title, [f"{{ {json.dumps(name)} = {json.dumps(place(file))} }}" for name, file in section.items()])
         for title, section in navigation.NAVIGATION.items()
     ]
-    # A decision has its own title: its first heading.
-    sections.append((navigation.DECISIONS, [json.dumps(place(file)) for file in navigation.decisions(project)]))
     nav = ",\n".join(f"  {{ {json.dumps(title)} = [{', '.join(pages)}] }}" for title, pages in sections)
     head, table, rest = (
         Path(__file__).with_name("zensical.toml").read_text(encoding="utf-8").partition("\n[project.theme]")
@@ -41,7 +39,7 @@ def build(project: Path, python: Path, work: Path) -> list[str]:
         return found
     shutil.rmtree(work, ignore_errors=True)
     pages = Pages(project=project, into=work / "pages")
-    pages.write(navigation.named(project))
+    pages.write(navigation.named())
     (work / "zensical.toml").write_text(configuration(project), encoding="utf-8")
     done = subprocess.run(
         [str(python), "-m", "zensical", "build", "--strict", "--clean"],

@@ -10,7 +10,6 @@ from pathlib import Path
 Section = dict[str, str]
 """Title in the navigation to file, from the folder of the project."""
 
-DECISIONS = "Decisions"
 NAVIGATION: dict[str, Section] = {
     "Tutorial": {"Overview": "README.md", "A first onboarding, in the sandbox": "docs/tutorial.md"},
     "How-to": {
@@ -36,29 +35,28 @@ NAVIGATION: dict[str, Section] = {
         "Alerts": "docs/reference/alerts.md",
         "Claims of the report": "docs/reference/claims.md",
         "Mutation testing": "docs/reference/mutation.md",
+        "Formats of what is stored": "docs/formats.md",
         "Glossary": "docs/GLOSSARY.md",
         "Changelog": "CHANGELOG.md",
     },
-    "Explanation": {"Architecture": "docs/ARCHITECTURE.md", "Reliability": "docs/reliability.md"},
+    "Explanation": {
+        "Architecture": "docs/ARCHITECTURE.md",
+        "Decisions": "docs/decisions.md",
+        "Reliability": "docs/reliability.md",
+    },
 }
-"""Every page but the decisions, which are listed by their numbers."""
+"""Every page."""
 
 
-def decisions(project: Path) -> list[str]:
-    """The decisions, after the page that introduces them."""
-    names = sorted(file.name for file in (project / "docs" / "decisions").glob("*.md"))
-    return [f"docs/decisions/{name}" for name in ("README.md", *(name for name in names if name != "README.md"))]
-
-
-def named(project: Path) -> list[str]:
+def named() -> list[str]:
     """Every page that the navigation names, in its order."""
-    return [*(file for section in NAVIGATION.values() for file in section.values()), *decisions(project)]
+    return [file for section in NAVIGATION.values() for file in section.values()]
 
 
 def faults(project: Path) -> list[str]:
     """What the navigation lacks, what it has twice, and what it names although it is not there; as sentences."""
     pages = {file.relative_to(project).as_posix() for file in (project / "docs").rglob("*.md")}
-    names = named(project)
+    names = named()
     return [
         *(
             f"{page} is not in the navigation: tools/documents/site/navigation.py"

@@ -77,8 +77,6 @@ class Pages:
             if path.startswith("..") or not (self.project / path).exists():
                 self.faults.append(f"{name}:{number}: {target} is not there")
                 return found[0]
-            if path == "docs/decisions":
-                path = f"{path}/README.md"
             if not _is_page(path) and not path.startswith("docs/"):
                 self.linked[path] = None
             return posixpath.relpath(place(path), posixpath.dirname(place(name)) or ".") + anchor
