@@ -53,35 +53,16 @@ class DoctorOptions:
     quick: bool = False
     quiet: bool = False
     """Without what passed."""
-    format: str | None = None
-    """`ocsf`: the document is an array of events."""
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--quick", action="store_true", help="without Pulumi's own comparison (seconds)")
         parser.add_argument("--quiet", action="store_true", help="without what passed")
-        parser.add_argument(
-            "--format", choices=("ocsf",), action=_Form, help="the document as OCSF events, for a SIEM; implies --json"
-        )
 
     def run(self, request: Request, clients: Clients) -> Result:
         from wizard.commands.doctor import command
 
-        code, document = command.run(self, request, clients)
-        if self.format is None:
-            return code, document
-        assert request.saved is not None  # else StackNotFound
-        return code, command.ocsf(document, request.saved, clients.now())
-
-
-class _Form(argparse.Action):
-    """A form of the document: it is on standard output, as with `--json`."""
-
-    def __call__(
-        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object, option: str | None = None
-    ) -> None:
-        setattr(namespace, self.dest, values)
-        namespace.json = True
+        return command.run(self, request, clients)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,8 +142,6 @@ class ReportOptions:
     requests: int | None = None
     instances: int | None = None
     cache_minutes: float | None = None
-    format: str | None = None
-    """`oscal`: the assessment results, too."""
     since: str | None = None
     """`2026-01-31`: compare with the newest report of that day or before."""
     to: str | None = None
@@ -178,7 +157,7 @@ class ReportOptions:
 
     CONFLICTS: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "verify": tuple(
-            "--prepared-by --reviewed-by --agreement --out --since --phi-scan --to --format --all-logs --requests "
+            "--prepared-by --reviewed-by --agreement --out --since --phi-scan --to --all-logs --requests "
             "--instances --cache-minutes".split()
         )
     }
@@ -210,7 +189,6 @@ class ReportOptions:
         parser.add_argument(
             "--to", metavar="s3://BUCKET/PREFIX", help="a copy there, too; the bucket must lock objects"
         )
-        parser.add_argument("--format", choices=("oscal",), help="NIST's OSCAL assessment results, too")
         parser.add_argument("--all-logs", action="store_true", help="compare all audit logs, not the newest 500")
         _add_assumptions(parser)
 

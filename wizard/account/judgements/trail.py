@@ -78,11 +78,6 @@ def owns_trail(settings: Settings) -> bool:
     return settings.existing_trail_arn is None and ImportGroup.TRAIL not in settings.kept_as_found
 
 
-SECTIONS: Mapping[str, tuple[str, ...]] = {
-    code: BY_ID[requirement].sections for requirement, code in (*_TRAIL_CODES.items(), *logs_bucket.CODES.items())
-}
-"""The sections of the Security Rule, by the code of a requirement that is not met."""
-
 _LOGGED = ("trail-logging",)
 _ENCRYPTED = ("trail-encryption",)
 

@@ -5,16 +5,9 @@ Reads through the ports and changes nothing.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
-from components.policies.requirements import LAW
-from components.settings import Settings
-from wizard import version
 from wizard.account import judgements as checks
 from wizard.account.judgements.stack import COMPARISON, check_drift
-from wizard.account.judgements.trail import SECTIONS
 from wizard.account.notices import Notice
 from wizard.account.views import Diagnosis, build_diagnosis, diagnose, plain, unread
 from wizard.commands import deployed_stack
@@ -25,7 +18,7 @@ from wizard.core.clients import Clients, Request
 from wizard.core.errors import CredentialsError, SetupError, StackNotFound
 from wizard.core.models.delivery import Verification, VerificationState
 from wizard.core.models.inputs import Mark
-from wizard.core.next_command import Command, Text, lines, wizard
+from wizard.core.next_command import Command, Text, wizard
 from wizard.core.ports.run import UserInterface
 from wizard.core.retry import Threads
 from wizard.data_key import delivery
@@ -143,65 +136,6 @@ def document(diagnosis: Diagnosis) -> json_documents.Document:
         "skipped": list(diagnosis.skipped),
         "passed": list(diagnosis.passed),
         "requirements": [{"id": id_, "state": str(state)} for id_, state in diagnosis.requirements.items()],
-    }
-
-
-_STATUSES = {1: "Pass", 2: "Warning", 3: "Fail"}
-_SEVERITIES = {1: "Informational", 2: "Low", 3: "Medium", 4: "High"}
-_EVENTS = {"findings": (3, 4), "consequences": (3, 2), "notChecked": (2, 3), "skipped": (2, 1), "passed": (1, 1)}
-"""The status and the severity of OCSF for each list of the document. A warning is a check without a result."""
-
-
-def ocsf(document: json_documents.Document, settings: Settings, at: datetime) -> list[json_documents.Document]:
-    """The document as events of OCSF 1.3.0, a compliance finding a result: https://schema.ocsf.io/1.3.0/classes/compliance_finding
-
-    1.3.0: its required fields are enough for every later version up to 1.8.0. A result has the same `uid` in every run.
-    """
-    return [
-        _event(kind, result if isinstance(result, dict) else {"what": result}, str(document["stack"]), settings, at)
-        for kind in _EVENTS
-        for result in document[kind]
-    ]
-
-
-def _event(kind: str, result: dict[str, Any], stack: str, settings: Settings, at: datetime) -> json_documents.Document:
-    status, severity = _EVENTS[kind]
-    cause, fix = result.get("cause", ""), [text for name in ("command", "advice") if (text := result.get(name))]
-    place = f"{settings.account_id}/{stack}"
-    return {
-        **{"category_uid": 2, "category_name": "Findings", "class_uid": 2003, "class_name": "Compliance Finding"},
-        **{"activity_id": 1, "activity_name": "Create", "type_uid": 200301},
-        **{"severity_id": severity, "severity": _SEVERITIES[severity], "status_id": 1, "status": "New"},
-        "time": int(at.timestamp() * 1000),
-        "message": result["what"],
-        "metadata": {
-            "version": "1.3.0",
-            "product": {"vendor_name": "EONPRO", "name": "eonpro-kms", "version": version()},
-            "profiles": ["cloud"],
-        },
-        "cloud": {
-            "provider": "AWS",
-            "region": settings.region,
-            "account": {"uid": settings.account_id, "type": "AWS Account", "type_id": 10},
-        },
-        "finding_info": {
-            "uid": str(uuid5(NAMESPACE_URL, f"urn:eonpro-kms:{place}:{cause}:{result['what']}")),
-            "title": result["what"],
-            **({"desc": result["why"]} if result.get("why") else {}),
-        },
-        "compliance": {
-            "standards": [LAW],
-            **({"control": cause} if cause else {}),
-            **({"requirements": list(SECTIONS[cause])} if cause in SECTIONS else {}),
-            **{"status_id": status, "status": _STATUSES[status], "status_code": kind},
-        },
-        **({"remediation": {"desc": lines(fix)}} if fix else {}),
-        "resources": [
-            {
-                **{"uid": place, "name": stack, "type": "Pulumi stack"},
-                **{"region": settings.region, "cloud_partition": settings.partition},
-            }
-        ],
     }
 
 

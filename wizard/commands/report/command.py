@@ -37,7 +37,6 @@ DEFAULT_FOLDER = PROJECT_FOLDER / "reports"
 """Next to Pulumi.<stack>.yaml."""
 
 PAGE, TEXT, DATA = "report.html", "report.md", "report.json"
-OSCAL = "assessment-results.json"
 AGREEMENTS = "agreements.json"
 
 _MARKS = {"done": Mark.OK, "open": Mark.FAIL, "needs a person": Mark.WARN, "unknown": Mark.WARN}
@@ -73,13 +72,10 @@ def run(options: ReportOptions, request: Request, clients: Clients) -> tuple[int
     copy = f"{options.to.rstrip('/')}/{facts.stack}/{folder.name}" if options.to else None
     names = {
         **{"folder": str(folder), "copy": copy, "page": PAGE, "text": TEXT, "data": DATA},
-        "assessmentResults": OSCAL if options.format else None,
         "agreements": str(_here(DEFAULT_FOLDER / plain_name(request.stack) / AGREEMENTS)) if confirmed else None,
     }
     report = document.document(facts, files=names, before=before)
     texts = {DATA: document.text(report), PAGE: page(report), TEXT: markdown(report)}
-    if options.format:
-        texts[OSCAL] = oscal(report)
     _write(folder, texts)
     if copy:
         _copy(copy, texts, stack)
@@ -140,7 +136,7 @@ def verify(file: Path, clients: Clients) -> tuple[int, json_documents.Document]:
         faults = [*document.faults(report)]
         if not faults and files.read(file) != document.text(report).encode():
             faults.append("its text is not as it was written, though its content is")
-        forms = {PAGE: page, TEXT: markdown, OSCAL: oscal}
+        forms = {PAGE: page, TEXT: markdown}
         present = [name for name in forms if (file.parent / name).exists()]
         faults += [
             f"{name} beside it is not the form of these facts"
@@ -160,11 +156,6 @@ def verify(file: Path, clients: Clients) -> tuple[int, json_documents.Document]:
         clients.ui.line(f"{file}: {report['digest']}, unchanged since {report['createdAt']}", mark=Mark.OK)
         clients.ui.line("compare the digest with the one that was signed or sent: the file alone proves no author")
     return int(bool(faults)), result
-
-
-def oscal(report: json_documents.Document) -> str:
-    """The text of the OSCAL file of a report."""
-    return json.dumps(document.oscal(report), indent=2) + "\n"
 
 
 def verified_document(
@@ -197,7 +188,7 @@ def _here(path: Path) -> Path:
 
 
 def _refuse_existing(folder: Path) -> None:
-    existing = [name for name in (PAGE, TEXT, DATA, OSCAL) if (folder / name).exists()]
+    existing = [name for name in (PAGE, TEXT, DATA) if (folder / name).exists()]
     if existing:
         raise UsageError(
             f"{folder} already has a report: {', '.join(existing)}; nothing was overwritten",
@@ -252,7 +243,7 @@ def _show(ui: UserInterface, report: json_documents.Document) -> None:
     ui.line(f"digest: {report['digest']}")
     if files["copy"]:
         ui.line(f"{files['copy']}/: locked, read back and compared", mark=Mark.OK)
-    for name in ("page", "text", "data", "assessmentResults"):
+    for name in ("page", "text", "data"):
         if files[name]:
             ui.line(f"{files['folder']}/{files[name]}", mark=Mark.OK)
     if files["agreements"]:

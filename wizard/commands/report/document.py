@@ -5,7 +5,6 @@ Pure. The document has no wrapped key, only fingerprints.
 
 import hashlib
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
-from uuid import UUID, uuid5
 
 from components.policies.evaluation.account import GrantFact
 from components.policies.requirements import LAW
@@ -125,92 +123,6 @@ def _findings(report: json_documents.Document) -> dict[str, str]:
     for finding in report["doctor"]["findings"] or ():
         by_cause.setdefault(finding["cause"], []).append(str(finding["what"]))
     return {cause: "; ".join(sorted(whats)) for cause, whats in by_cause.items()}
-
-
-OSCAL_VERSION = "1.2.1"
-_NAMESPACE = UUID("5a2bb3a4-5d0c-4d5e-9a53-0f4e1b6f7d11")
-"""Of this program's names: the same report has the same identifiers."""
-
-
-def oscal(report: json_documents.Document) -> json_documents.Document:
-    """The report as OSCAL assessment results: an observation an item, a finding a section of the Security Rule.
-
-    https://pages.nist.gov/OSCAL/resources/concepts/layer/assessment/assessment-results/
-    """
-
-    observations = [_observation(report, item) for item in report["checklist"]]
-    by_title = {observation["title"]: observation["uuid"] for observation in observations}
-    controls = [{"control-id": _control(safeguard["section"])} for safeguard in report["safeguards"]]
-    result = {
-        "uuid": _identifier(report, "result"),
-        "title": f"Technical safeguards of the stack {report['stack']}",
-        "description": f"Read in the AWS account {report['account']} by {report['createdBy']}",
-        "start": report["since"],
-        "end": report["createdAt"],
-        "reviewed-controls": {"control-selections": [{"include-controls": controls}]},
-        "observations": observations,
-        "findings": [_finding(report, safeguard, by_title) for safeguard in report["safeguards"]],
-    }
-    return {
-        "assessment-results": {
-            "uuid": _identifier(report, "results"),
-            "metadata": {
-                "title": f"Compliance report of {report['stack']}",
-                "last-modified": report["createdAt"],
-                "version": report["version"],
-                "oscal-version": OSCAL_VERSION,
-                "remarks": f"made of report.json with the digest {report['digest']}",
-            },
-            "import-ap": {"href": "https://www.ecfr.gov/current/title-45/part-164/subpart-C"},
-            "results": [result],
-        }
-    }
-
-
-def _identifier(report: json_documents.Document, *names: object) -> str:
-    """The UUID of a part of the report: the same in each rendering of it."""
-    return str(uuid5(_NAMESPACE, "/".join(map(str, (report["digest"], *names)))))
-
-
-def _control(section: str) -> str:
-    # A token: letters, digits, hyphens and dots.
-    return "hipaa-" + re.sub(r"[^0-9A-Za-z.]+", "-", section).strip("-")
-
-
-def _observation(report: json_documents.Document, item: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "uuid": _identifier(report, "observation", item["number"]),
-        "title": item["title"],
-        "description": item["evidence"] or item["title"],
-        "methods": ["TEST"],
-        "relevant-evidence": [{"description": f"AWS API: {', '.join(item['calls'])}"}],
-        "collected": item["readAt"],
-        "remarks": f"state: {item['state']}",
-    }
-
-
-def _finding(
-    report: json_documents.Document, safeguard: Mapping[str, Any], by_title: Mapping[str, str]
-) -> dict[str, Any]:
-    """`by_title`: the UUIDs of the observations."""
-    section, state = safeguard["section"], safeguard["state"]
-    related = [{"observation-uuid": by_title[title]} for title in safeguard["evidence"] if title in by_title]
-    return {
-        "uuid": _identifier(report, "finding", section),
-        "title": f"{section} {safeguard['name']}",
-        "description": f"45 CFR {section}, {safeguard['name']}: {state}",
-        "target": {
-            "type": "objective-id",
-            "target-id": _control(section),
-            # OSCAL knows only these two: what nobody saw is not satisfied, and says why.
-            "status": {
-                "state": "satisfied" if state == "done" else "not-satisfied",
-                "reason": {"done": "pass", "open": "fail"}.get(state, "other"),
-                "remarks": state,
-            },
-        },
-        **({"related-observations": related} if related else {}),
-    }
 
 
 def faults(document: json_documents.Document) -> tuple[str, ...]:

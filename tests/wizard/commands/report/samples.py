@@ -69,7 +69,6 @@ FILES = {
     "page": "report.html",
     "text": "report.md",
     "data": "report.json",
-    "assessmentResults": None,
     "agreements": None,
 }
 

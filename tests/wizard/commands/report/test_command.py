@@ -90,7 +90,6 @@ def test_the_document_says_where_the_files_are_and_nothing_of_this_machine(run, 
         "page": "report.html",
         "text": "report.md",
         "data": "report.json",
-        "assessmentResults": None,
         "agreements": None,
     }
     assert str(tmp_path) not in json.dumps(report)
@@ -163,12 +162,12 @@ def test_a_folder_without_a_report_is_refused_in_words(run, tmp_path) -> None:
         run("verify", "empty")
 
 
-FORMS = ["report.json", "report.html", "report.md", "assessment-results.json"]
+FORMS = ["report.json", "report.html", "report.md"]
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_one_changed_byte_of_any_form_is_caught(run, tmp_path, form) -> None:
-    run("--out", "here", "--format", "oscal")
+    run("--out", "here")
     file = tmp_path / "here" / form
     before = file.read_bytes()
     file.write_bytes(before.replace(b"production", b"productoin", 1))
@@ -190,7 +189,7 @@ def test_one_changed_byte_of_any_form_is_caught(run, tmp_path, form) -> None:
     ids=["a line more", "other line ends", "a byte order mark", "cut off", "emptied"],
 )
 def test_no_edit_of_any_form_passes(run, tmp_path, form, edit) -> None:
-    run("--out", "here", "--format", "oscal")
+    run("--out", "here")
     file = tmp_path / "here" / form
     file.write_bytes(edit(file.read_bytes()))
     try:
@@ -285,14 +284,14 @@ def test_without_an_earlier_report_nothing_is_compared(run, since) -> None:
 
 
 def test_every_file_that_is_written_is_listed_and_verified(run, tmp_path) -> None:
-    _, report = run("--out", "here", "--format", "oscal", "--agreement", "AWS=2026-01-15:aws-baa.pdf")
+    _, report = run("--out", "here", "--agreement", "AWS=2026-01-15:aws-baa.pdf")
     lines = [line for _, line in run.ui.marked]
-    names = [report["files"][name] for name in ("page", "text", "data", "assessmentResults")]
+    names = [report["files"][name] for name in ("page", "text", "data")]
     assert sorted(names) == sorted(path.name for path in (tmp_path / "here").iterdir())
     assert all(f"here/{name}" in lines for name in names)
     agreements = report["files"]["agreements"]
     assert (tmp_path / agreements).exists() and any(line.startswith(f"{agreements}:") for line in lines)
-    assert run("verify", "here/report.json")[1]["forms"] == ["report.html", "report.md", "assessment-results.json"]
+    assert run("verify", "here/report.json")[1]["forms"] == ["report.html", "report.md"]
 
 
 def test_a_report_of_which_only_the_spaces_were_changed_is_caught(run, tmp_path) -> None:
@@ -301,10 +300,3 @@ def test_a_report_of_which_only_the_spaces_were_changed_is_caught(run, tmp_path)
     file.write_text(json.dumps(json.loads(file.read_text())))
     code, told = run("verify", "here/report.json")
     assert (code, told["faults"]) == (1, ["its text is not as it was written, though its content is"])
-
-
-def test_oscal_is_a_file_beside_the_three_and_of_the_same_facts(run) -> None:
-    _, report = run("--out", "here", "--format", "oscal")
-    results = json.loads(Path("here/assessment-results.json").read_text())["assessment-results"]
-    assert report["digest"] in results["metadata"]["remarks"]
-    assert len(results["results"][0]["findings"]) == len(report["safeguards"])

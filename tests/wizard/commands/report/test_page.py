@@ -18,7 +18,7 @@ from tests.golden import as_json, compare, differences
 from tests.wizard.commands.report import samples
 from tests.wizard.commands.report.samples import FILES, STATES, STRANGE, facts
 from tests.wizard.fakes.clients import wrapped
-from wizard.commands.report.document import Fact, Form, document, oscal, text, written
+from wizard.commands.report.document import Fact, Form, document, text, written
 from wizard.commands.report.facts import ReportFacts
 from wizard.commands.report.render import markdown, page
 
@@ -301,43 +301,3 @@ def test_the_document_equals_its_golden_file() -> None:
 def test_the_document_of_which_nothing_could_be_read_differs_from_the_full_one_as_stored() -> None:
     full, unread = (document(STATES[name], files=FILES) for name in ("in full", "nothing could be read"))
     compare(GOLDEN / "nothing-could-be-read.json", as_json(differences(full, unread)))
-
-
-# --- OSCAL
-
-
-def oscal_of(name: str) -> dict[str, Any]:
-    results: dict[str, Any] = oscal(report(name).document)["assessment-results"]
-    return results
-
-
-@EVERY_STATE
-def test_the_assessment_results_have_the_form_of_oscal(name) -> None:
-    """The patterns and the required fields of NIST's schema of assessment results, 1.2.1."""
-    results = oscal_of(name)
-    assert set(results) == {"uuid", "metadata", "import-ap", "results"}
-    assert set(results["metadata"]) > {"title", "last-modified", "version", "oscal-version"}
-    [result] = results["results"]
-    observed, findings = result["observations"], result["findings"]
-    ids = [results["uuid"], result["uuid"], *(each["uuid"] for each in (*observed, *findings))]
-    assert len(ids) == len(set(ids))
-    assert all(
-        re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-[45][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", id) for id in ids
-    )
-    for each in findings:
-        assert re.fullmatch(r"[A-Za-z_][A-Za-z0-9.\-_]*", each["target"]["target-id"])
-        assert each["target"]["status"]["state"] in ("satisfied", "not-satisfied")
-        assert {one["observation-uuid"] for one in each.get("related-observations", ())} <= set(ids)
-    for each in observed:
-        assert each["methods"] == ["TEST"] and each["description"] and each["collected"].endswith("Z")
-
-
-def test_what_nobody_saw_is_not_satisfied_in_oscal() -> None:
-    states = {each["title"]: each["target"]["status"] for each in oscal_of("in full")["results"][0]["findings"]}
-    status = states["164.310(b) workstation use"]
-    assert (status["state"], status["reason"], status["remarks"]) == ("not-satisfied", "other", "a person")
-
-
-def test_the_same_report_has_the_same_identifiers_in_oscal() -> None:
-    assert oscal_of("in full") == oscal_of("in full")
-    assert oscal_of("in full")["uuid"] != oscal_of("rotation off")["uuid"]
