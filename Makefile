@@ -52,7 +52,7 @@ help:
 	@echo 'make django6-tests  the fields of phi under Django 6.1 (PYTHON=python3.13: it needs 3.12 or newer)'
 	@echo 'make vercel-cli-tests  the stand-in for Vercel under Vercel'"'"'s own CLI (Node.js 18 or newer)'
 	@echo 'make measure    the size and shape of the code (ARGS="--before REVISION")'
-	@echo 'make recording  film an onboarding for the README, and one repair; take the pictures (ARGS=night for one)'
+	@echo 'make recording  film an onboarding for the README, and take the pictures (ARGS=report for one)'
 	@echo 'make docs       the documentation as a site, in .artefacts/site/; a broken link fails it'
 	@echo 'make release    wheels, source distributions, SBOM, checksums and notes of HEAD in dist/ (ARGS=--snapshot to try it)'
 	@echo 'make lock       write uv.lock and requirements.txt from pyproject.toml (ARGS=--upgrade for newer versions)'
@@ -179,7 +179,7 @@ $(VERCEL_CLI)/node_modules/.package-lock.json: $(VERCEL_CLI_LOCK)
 vercel-cli-tests: setup $(VERCEL_CLI)/node_modules/.package-lock.json
 	@$(V) -m pytest tests/sandbox/vercel/cli/commands.py $(ARGS)
 
-# How many changes of the cipher and of the key cache the tests find: docs/reference/mutation.md.
+# How many changes of the cipher and of the key cache the tests find.
 mutation: setup tool-mutation
 	@$(V) -m tools.bench.mutation $(ARGS)
 

@@ -83,8 +83,8 @@ WATCHES = (
     Watch(rule=ALERT_RULE, services=("monitoring",), parameter="muteTargets.alarmNames", names=ALARM),
     Watch(rule=ALERT_RULE, services=("iam",), parameter="roleName", names=HELPER),
 )
-"""The watched resources besides the keys: one row for each way to name them. docs/reference/alerts.md has every
-operation.
+"""The watched resources besides the keys: one row for each way to name them. A test has a reason for
+each operation that writes and is not watched.
 """
 
 _API_CALL = ["AWS API Call via CloudTrail"]

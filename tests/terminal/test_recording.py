@@ -16,8 +16,8 @@ from tools.documents.recording import COLUMNS, ROWS, STILLS
 
 PICTURES = PROJECT / "docs" / "pictures"
 SVG = "{http://www.w3.org/2000/svg}"
-FILMS = pytest.mark.parametrize("name", ["recording", "night"])
-DRAWINGS = pytest.mark.parametrize("name", ["recording", "night", *STILLS])
+FILMS = pytest.mark.parametrize("name", ["recording"])
+DRAWINGS = pytest.mark.parametrize("name", ["recording", *STILLS])
 MOST_OCTETS = 300_000
 
 
@@ -95,12 +95,6 @@ def test_a_still_shows_the_moment_at_which_its_question_waits(name: str, questio
     assert "".join(question.split()) in drawn(file(name, "svg"))
 
 
-def test_a_key_a_variable_and_a_state_that_were_broken_are_well_by_what_the_doctor_printed() -> None:
-    night = file("night", "txt")
-    assert all(f"({cause})" in night for cause in ("stack-state-damaged", "key-disabled", "variable-changed"))
-    assert night.splitlines()[-1].startswith("✓ healthy")
-
-
 @DRAWINGS
 def test_the_pictures_tell_nothing_of_the_machine_they_were_made_on(name: str) -> None:
     for text in (file(name, ending) for ending in ("txt", "svg") if (PICTURES / f"{name}.{ending}").exists()):
@@ -145,7 +139,7 @@ def test_the_film_plays_from_the_command_to_the_next_steps_and_begins_again(brow
 
 
 @pytest.mark.needs("chromium", "chromedriver")
-@pytest.mark.parametrize("name", ["recording", pytest.param("night", marks=pytest.mark.thorough)])
+@FILMS
 def test_who_asked_for_no_motion_sees_the_last_frame_stand(browser: Browser, name: str) -> None:
     browser.open(PICTURES / f"{name}.svg")
     browser.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-reduced-motion", "value": "reduce"}])

@@ -1,6 +1,6 @@
 """`python -m tools.bench.mutation`: how many small changes of the cipher and the key cache the tests of phi detect.
 
-Touches .cache/mutation/, where mutmut changes a copy, and docs/reference/mutation.md.
+Touches .cache/mutation/, where mutmut changes a copy.
 """
 
 import argparse
@@ -65,7 +65,7 @@ class Score:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run mutmut and write the page; 1 below the required share, or when a survivor has no explanation."""
+    """Run mutmut and print the result; 1 below the required share, or when a survivor has no explanation."""
     parser = argparse.ArgumentParser(prog="python -m tools.bench.mutation")
     parser.add_argument("--again", action="store_true", help="continue the last run, from .cache/mutation")
     options = parser.parse_args(arguments)
@@ -74,9 +74,7 @@ def main(arguments: Sequence[str]) -> int:
         copy_sources(folder)
     mutmut(folder, "run", "--max-children", str(os.cpu_count() or 1), shown=True)
     scores, survivors = read_results(folder)
-    text = page(scores, survivors)
-    print(text)
-    (PROJECT / "docs" / "reference" / "mutation.md").write_text(text, encoding="utf-8")
+    print("\n".join([*_table(scores), "", *_survivors(survivors)]))
     unexplained = [survivor for survivor in survivors if not survivor.why]
     return int(total(scores).share < AT_LEAST or bool(unexplained))
 
@@ -164,20 +162,6 @@ def total(scores: Sequence[Score]) -> Score:
     return Score(
         file="all", mutants=sum(score.mutants for score in scores), killed=sum(score.killed for score in scores)
     )
-
-
-def page(scores: Sequence[Score], survivors: Sequence[Survivor]) -> str:
-    return "\n".join([*_heading(), *_table(scores), "", *_survivors(survivors), ""])
-
-
-def _heading() -> Iterator[str]:
-    yield "# Mutation testing of the cipher and the key cache"
-    yield ""
-    yield "Written by `make mutation`: mutmut changes the code of `phi/` in every small way it knows, one at a time,"
-    yield "and runs the tests that reach the changed function. A change that no test finds survives. The command fails"
-    yield f"below {AT_LEAST:.0%}, and when one survives of which nobody has said why it changes nothing. mutmut changes"
-    yield "the bodies of functions; properties and constants it leaves alone."
-    yield ""
 
 
 def _table(scores: Sequence[Score]) -> Iterator[str]:

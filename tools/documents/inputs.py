@@ -45,10 +45,11 @@ def section() -> str:
     """The table, folded away, with its marks around it."""
     lines = [
         BEGIN,
-        f"<details><summary>Every input, {len(INPUTS)} of them, with flag, variable and file key</summary>",
+        f"<details><summary>Every input, {len(INPUTS)} of them, with flag and variable</summary>",
         "",
-        "The wizard can ask for each, and each can be changed in the summary. The flag wins over the variable, the "
-        "variable over the answers file.",
+        "The wizard can ask for each; `?` at its prompt says why it matters and which safeguard of the HIPAA Security "
+        "Rule it serves. In the answers file it has the flag's name with underscores (`multi_region`). Its variable is "
+        "`EONPRO_` and that name in capitals, but where another one stands below.",
         "A secret's flag and file key name a file that holds it; only the variable takes the secret itself.",
         "[schemas/answers.schema.json](../../schemas/answers.schema.json) describes the answers file; editors find it "
         "by the first line of [examples/vercel.yaml](../../examples/vercel.yaml).",
@@ -58,8 +59,8 @@ def section() -> str:
         lines += [
             f"**{heading}**",
             "",
-            "| flag | variable | in the file | without it | takes | HIPAA Security Rule |",
-            "|---|---|---|---|---|---|",
+            "| flag | without it | takes |",
+            "|---|---|---|",
             *(_row(entry) for entry in inputs),
             "",
         ]
@@ -67,9 +68,14 @@ def section() -> str:
 
 
 def _row(entry: Input) -> str:
-    names = (f"`{name}`" for name in (entry.flag, entry.variable, entry.file_key))
-    cells = (*names, _without(entry), entry.takes, entry.safeguard)
+    cells = (f"`{entry.flag}`{_variable(entry)}", _without(entry), entry.takes)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _variable(entry: Input) -> str:
+    """Its variable, where the flag does not say it."""
+    usual = entry.variable == f"EONPRO_{entry.file_key.upper()}"
+    return "" if usual else f", `{entry.variable}`"
 
 
 def _without(entry: Input) -> str:

@@ -1,8 +1,7 @@
 """`python -m tools.documents.recording` runs the wizard in a terminal as a person does, and films the screen.
 
-`recording` is one onboarding, with three stills. `night` is one repair: the key is disabled, a variable edited by hand,
-the state cut off. `report` is the page of a report, by Chromium. Writes `docs/pictures/`; uses a temporary folder and
-its own sandbox.
+`recording` is one onboarding, with three stills. `report` is the page of a report, by Chromium. Writes
+`docs/pictures/`; uses a temporary folder and its own sandbox.
 """
 
 import argparse
@@ -23,10 +22,7 @@ QUIET_SECONDS = 0.5
 """So long nothing new shows when a question waits: a key that was pressed sooner would cut its screen in two."""
 
 COMMAND = "python -m wizard"
-PROMPT, MARK = "$ ", "\x1b[0m\x1b[0m"
-"""The prompt, and the commands before it: a terminal shows nothing of it, and no command prints it."""
 SHOWN_FOLDER = "/home/ada/eonpro-kms"
-MOST_COMMANDS = 8
 
 STILLS = {
     "question": ("Where does the application run?", "The first question: Vercel, ECS or EKS, one or several."),
@@ -41,19 +37,12 @@ STILLS = {
 }
 """Name to the question that waits at this moment, and what the picture shows."""
 
-TITLES = {
-    "recording": (
-        "An onboarding in a terminal",
-        "The wizard asks six questions, shows the plan, creates 41 resources in AWS, delivers the data key to Vercel, "
-        "verifies that the application can decrypt with it, and prints the compliance checklist and the next steps.",
-    ),
-    "night": (
-        "A repair in a terminal",
-        "The key is disabled, a variable on Vercel was edited by hand, and the stack's state is cut off. The command "
-        "doctor names each cause and the command that repairs it, until nothing is wrong.",
-    ),
-}
-"""Name to the title of the film, and what it shows, for those who do not see it."""
+TITLE = "An onboarding in a terminal"
+DESCRIPTION = (
+    "The wizard asks six questions, shows the plan, creates 41 resources in AWS, delivers the data key to Vercel, "
+    "verifies that the application can decrypt with it, and prints the compliance checklist and the next steps."
+)
+"""What the film shows, for those who do not see it."""
 
 
 class Filmed(Person):
@@ -81,37 +70,35 @@ class Filmed(Person):
 def main(arguments: list[str] | None = None) -> int:
     """Record what is asked for; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.documents.recording", description=__doc__)
-    every = ("recording", "night", "report")
+    every = ("recording", "report")
     parser.add_argument("names", nargs="*", default=every, help=f"{', '.join(every)}: all by default")
     for name in parser.parse_args(arguments).names:
         if name == "report":
             written = {"report.webp": _report()}
         else:
-            written = {file: text.encode() for file, text in _filmed(name).items()}
+            written = {file: text.encode() for file, text in _filmed().items()}
         for file, content in written.items():
             (FOLDER / file).write_bytes(content)
             print(f"docs/pictures/{file}: {len(content):,} bytes")
     return 0
 
 
-def _filmed(name: str) -> dict[str, str]:
-    """The film and the text of a run, and the stills of an onboarding: file to content."""
+def _filmed() -> dict[str, str]:
+    """The film, the text and the stills of an onboarding: file to content."""
     with (
         tempfile.TemporaryDirectory(prefix="eonpro-recording-") as root,
         running_deployment(Path(root)) as deployment,
     ):
         with_own_home(deployment)
-        take = {"recording": _onboarding, "night": _night}[name](deployment)
+        take = _onboarding(deployment)
         # The state's own path is told, and is that of this machine.
         take = [piece.replace(str(deployment.folder), SHOWN_FOLDER) for piece in take]
-    typed = f"{PROMPT}{COMMAND}" if name == "recording" else ""
-    shown = played(normalised(take), columns=COLUMNS, rows=ROWS, typed=typed, prompt=PROMPT)
-    title, description = TITLES[name]
-    files = {
-        f"{name}.svg": film(shown.frames, columns=COLUMNS, title=title, description=description),
-        f"{name}.txt": f"{shown.text.removesuffix(PROMPT.strip()).rstrip()}\n",
+    shown = played(normalised(take), columns=COLUMNS, rows=ROWS, typed=f"$ {COMMAND}")
+    return {
+        "recording.svg": film(shown.frames, columns=COLUMNS, title=TITLE, description=DESCRIPTION),
+        "recording.txt": f"{shown.text}\n",
+        **_stills(shown),
     }
-    return files | (_stills(shown) if name == "recording" else {})
 
 
 def _stills(shown: Film) -> dict[str, str]:
@@ -131,43 +118,6 @@ def _onboarding(deployment: Deployment) -> Take:
         person.kill()
     assert code == 0, f"the recorded run ended with exit code {code}:\n{person.transcript}"
     return person.take
-
-
-def _night(deployment: Deployment) -> Take:
-    deployment.set_up("vercel")
-    deployment.wizard("push", "--redeploy", "--yes")
-    _break(deployment)
-    shell = ("bash", "--norc", "--noprofile", "--noediting")
-    person = Filmed(shell, folder=deployment.folder, environment={**deployment.environment, "PS1": f"{MARK}{PROMPT}"})
-    try:
-        person.see_at_cursor(PROMPT)
-        for _ in range(MOST_COMMANDS):
-            _typed(person, f"{COMMAND} doctor")
-            doctor = deployment.wizard("doctor", "--json", expect=None)
-            if doctor.code == 0:
-                break
-            _typed(person, doctor.document["findings"][0]["command"])
-        else:
-            raise AssertionError(f"it did not get well:\n{person.transcript}")
-    finally:
-        person.kill()
-    return person.take
-
-
-def _break(deployment: Deployment) -> None:
-    """Disable the key, edit a variable on Vercel, and cut the state as a full disk does."""
-    deployment.client("kms").disable_key(KeyId=deployment.keys()[0])
-    variable, value = deployment.variables()["ENCRYPTED_PHI_KEY"], base64.b64encode(b"\x07" * 184).decode()
-    deployment.vercel("PATCH", f"/v9/projects/eonpro/env/{variable['id']}", {"value": value})
-    state = deployment.folder / "state" / ".pulumi" / "stacks" / "eonpro-kms" / "production.json"
-    state.write_text(state.read_text()[:2000])
-
-
-def _typed(person: Person, command: str) -> None:
-    before = person.received.count(MARK.encode())
-    person.type(command + ENTER)
-    while person.received.count(MARK.encode()) == before:
-        person.goes_on(1.0)
 
 
 def onboard(person: Person) -> None:

@@ -38,10 +38,6 @@ _PARTS: tuple[tuple[re.Pattern[str], Callable[[int], str]], ...] = (
     ),
     (re.compile(r"(?<=sha256:)[0-9a-f]{16}\b"), lambda n: _digest(f"data key {n}")[:16]),
     (re.compile(r"(?<=\(id )\w{16}(?=\))"), lambda n: _base_62(_digest(f"variable {n}"))),
-    (re.compile(r"(?<=production\.)\d{19}\b"), lambda n: str(1_764_500_000_000_000_000 + n)),
-    (re.compile(r"(?<=eonpro-)[0-9a-z]{9}(?=-sandbox\.)"), lambda n: _digest(f"deployment {n}")[:9]),
-    (re.compile(r"\bdpl_\w{28}\b"), lambda n: f"dpl_{_digest(f'deployment {n}')[:28]}"),
-    (re.compile(r"(?<=_ASIDE_)\d{8}_\w{4}\b"), lambda n: f"20260105_{_digest(f'aside {n}')[:4]}"),
 )
 _MOMENT = re.compile(r"\b\d{4}-\d\d-\d\d([T ])(\d\d:\d\d:\d\d)")
 _DURATIONS = {re.compile(r"\b\d\.\d s\b"): "0.1 s", re.compile(r"\bafter \d s\b"): "after 2 s"}
@@ -97,8 +93,8 @@ class Film:
     text: str
 
 
-def played(take: Take, *, columns: int, rows: int, typed: str = "", prompt: str) -> Film:
-    """The take on a screen of this size. `typed` is the command that began it, where no shell shows it."""
+def played(take: Take, *, columns: int, rows: int, typed: str = "") -> Film:
+    """The take on a screen of this size. `typed` is the command that began it."""
     screen = Paper(columns, rows)
     stream = pyte.Stream(screen)
     frames: list[Frame] = []
@@ -113,19 +109,12 @@ def played(take: Take, *, columns: int, rows: int, typed: str = "", prompt: str)
             lines += end != SHOWN
             if end == SHOWN:
                 frames.append(look(screen, PROGRESS_SECONDS))
-            elif end and lines == 1 and _stands_before(screen).startswith(prompt):
-                frames.append(look(screen, COMMAND_SECONDS))
             elif end and lines % LINES_A_FRAME == 0:
                 frames.append(look(screen, LINE_SECONDS * LINES_A_FRAME))
         last = number == len(take) - 1
         waiting.append(look(screen, LAST_SECONDS if last else min(MOST_SECONDS, KEY_SECONDS + lines * LINE_SECONDS)))
         frames.append(waiting[-1])
     return Film(frames=_distinct(frames), waiting=waiting, text=_transcript(screen))
-
-
-def _stands_before(screen: Paper) -> str:
-    """The row above the cursor."""
-    return screen.display[max(0, screen.cursor.y - 1)]
 
 
 def _parts(piece: str) -> list[tuple[str, str]]:

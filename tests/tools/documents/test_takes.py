@@ -20,7 +20,7 @@ def run(key: str, digest: str, variable: str, seconds: str, ticks: str) -> list[
 
 
 def shown(take: list[str]) -> Film:
-    return played(take, columns=60, rows=6, typed="$ wizard", prompt="$ ")
+    return played(take, columns=60, rows=6, typed="$ wizard")
 
 
 def test_two_runs_of_other_ids_times_and_speeds_are_one_film() -> None:

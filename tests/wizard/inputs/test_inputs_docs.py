@@ -45,7 +45,10 @@ def test_the_schema_is_as_it_is_generated() -> None:
 def test_every_input_is_in_one_group_of_the_section() -> None:
     listed = [each.key for _, group in inputs.grouped() for each in group]
     assert sorted(listed) == sorted(each.key for each in INPUTS)
-    assert all(inputs.section().count(f"| `{each.flag}` | `{each.variable}` |") == 1 for each in INPUTS)
+    assert all(inputs.section().count(f"| `{each.flag}`") == 1 for each in INPUTS)
+    named = [each.variable for each in INPUTS if f"`{each.variable}`" in inputs.section()]
+    assert named == [each.variable for each in INPUTS if each.variable != f"EONPRO_{each.file_key.upper()}"]
+    assert all(each.file_key == each.flag.removeprefix("--").replace("-", "_") for each in INPUTS)
 
 
 @pytest.mark.parametrize("text", ["", inputs.BEGIN, f"{inputs.END}{inputs.BEGIN}", (inputs.BEGIN + inputs.END) * 2])

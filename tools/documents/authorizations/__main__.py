@@ -20,7 +20,8 @@ _HEAD = """\
 
 Every policy of this product, and what it allows and denies. Each row is a request that the tests evaluate against the
 policy that the program creates, by the rules of IAM. Where a denial depends on a condition, they evaluate it again
-without the condition, and it is allowed. Each policy has at least as many denied requests here as allowed ones.
+without the condition, and it is allowed. What stands in no row is refused because nothing allows it; the tests
+evaluate such requests too, of each policy at least as many refused ones as allowed ones.
 
 The stack of these tables is in the account `111122223333`, Region `us-east-1`, environment `production`; the other
 account is `999988887777`.
@@ -28,19 +29,22 @@ account is `999988887777`.
 
 
 def page() -> str:
-    contents = [f"- [{table.title}](#{_anchor(table.title)})" for table in TABLES]
-    return "\n".join([_HEAD, *contents, "", *(_section(table) for table in TABLES)])
+    return "\n".join([_HEAD, *(_section(table) for table in TABLES)])
 
 
 def _section(table: Table) -> str:
     lines = [f"## {table.title}", "", table.about, ""]
     for title, allowed in (("May", True), ("May not", False)):
+        rows = [row for row in table.rows if row.allowed is allowed and (allowed or row.by or row.but)]
+        if not rows:
+            continue
         lines += [f"| Who | {title} | Because |", "| --- | --- | --- |"]
-        rows = (row for row in table.rows if row.allowed is allowed)
+        callers: dict[tuple[str, str], list[str]] = {}
         for (who, on, because), alike in groupby(rows, key=lambda row: (_who(row), row.resource, _because(table, row))):
-            actions = ", ".join(f"`{row.action}`" for row in alike)
             where = f" on `{on}`" if on not in (None, "*") else ""
-            lines.append(f"| {who} | {actions}{where} | {because} |")
+            asked = ", ".join(f"`{row.action}`" for row in alike) + where
+            callers.setdefault((asked, because), []).append(who)
+        lines += [f"| {'; '.join(who)} | {asked} | {because} |" for (asked, because), who in callers.items()]
         lines.append("")
     return "\n".join(lines)
 
@@ -58,9 +62,7 @@ def _because(table: Table, row: Row) -> str:
         return f"`{row.by}`{' and an IAM policy of their own' if _delegates(table, row) else ''}"
     if row.by:
         return f"denied by `{row.by}`"
-    if row.but:
-        return f"condition on {' and '.join(f'`{key}`' for key in row.but)}"
-    return "nothing allows it"
+    return f"condition on {' and '.join(f'`{key}`' for key in row.but)}"
 
 
 def _delegates(table: Table, row: Row) -> bool:
@@ -68,10 +70,6 @@ def _delegates(table: Table, row: Row) -> bool:
     principal = next(entry.get("Principal", {}) for entry in table.policy["Statement"] if entry["Sid"] == row.by)
     account = f":iam::{row.who.account}:root"
     return str(principal.get("AWS", "")).strip("[']").endswith(account) and not row.who.identity.endswith(account)
-
-
-def _anchor(title: str) -> str:
-    return "".join(char for char in title.lower().replace(" ", "-") if char.isalnum() or char == "-")
 
 
 if __name__ == "__main__":

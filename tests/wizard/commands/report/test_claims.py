@@ -1,13 +1,10 @@
 """Every claim of the report: the facts that it rests on, and the mutations that turn it.
 
-A claim is an item of the checklist, a requirement, or a safeguard. `docs/reference/claims.md` is the table for people:
-UPDATE_GOLDEN=1 writes it anew.
+A claim is an item of the checklist, a requirement, or a safeguard.
 """
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -34,7 +31,7 @@ from wizard.account.facts import StackFacts
 from wizard.account.judgements import period
 from wizard.account.notices import State
 from wizard.account.views import Diagnosis, counts, diagnose, state_of
-from wizard.commands.report.claims import CALLS, agreements_of, checklist_of, safeguards_of
+from wizard.commands.report.claims import agreements_of, checklist_of, safeguards_of
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.access import AccessKeyAge, KeyEvents, SignIn
 from wizard.core.models.account import Retention
@@ -42,7 +39,6 @@ from wizard.core.models.rotation import LastBackup, RestoreDrill
 from wizard.core.models.s3_documents import DocumentBucket, Encryption, ObjectState, ObjectVersion
 from wizard.core.models.trail import LogValidation
 
-ROOT = Path(__file__).resolve().parents[4]
 Mutation = Callable[[World], None]
 MAINTAINER = f"arn:aws:iam::{ACCOUNT}:user/maintainer"
 ROOT_USER = f"arn:aws:iam::{ACCOUNT}:root"
@@ -373,9 +369,6 @@ def states(world: World) -> dict[str, str]:
     return {each.title: each.state for each in world.report().checklist}
 
 
-CLAIMS = ROOT / "docs" / "reference" / "claims.md"
-
-
 def denied() -> Any:
     raise PermissionDenied("you may not look", "ask for the right to")
 
@@ -495,31 +488,3 @@ def test_response_and_reporting_is_for_a_person_with_or_without_alerts(tmp_path:
     by_section = {each.section: each for each in world.report().safeguards}
     assert by_section["164.308(a)(6)(ii)"].state == "a person"
     assert by_section["164.308(a)(6)(ii)"].evidence == (() if changes else (str(Topic.ALERTS),))
-
-
-def table(turning: dict[str, dict[str, list[str]]]) -> str:
-    """The claims, the facts of each, its calls, and the mutations that turn it, for people."""
-    rows = []
-    short = re.compile(r" (arn:\S+|/eonpro\S+|eonpro-\S+|since \d{4}-\d\d-\d\d|\d{4}-\d\d-\d\d.*)")
-    for claim in turning["named"]:
-        facts = [fact for fact, claims in turning["turned"].items() if claim in claims]
-        topic = claim.removeprefix("item: ")
-        calls = ", ".join(f"`{call}`" for call in CALLS[Topic(topic)]) if topic != claim else ""
-        mutations = "; ".join(name for name, (_, topics) in MUTATIONS.items() if topic in topics)
-        names = ", ".join(sorted({short.sub("", short.sub("", fact)) for fact in facts}))
-        rows.append(f"| {claim} | {names} | {calls} | {mutations} |")
-    return "\n".join(rows)
-
-
-def test_the_table_for_people_has_every_claim_with_its_facts(turning) -> None:
-    head = (
-        "# What each claim of the report rests on\n\nWritten by "
-        "`UPDATE_GOLDEN=1 python -m pytest tests/wizard/commands/report/test_claims.py`; not edited by hand.\n\n"
-        "A claim is an item of the checklist, a requirement, or a safeguard that can be done. It is not done when any "
-        "of its facts could not be read, and after each change of the account beside it.\n\n"
-        "| claim | facts | calls | turned by |\n|---|---|---|---|\n"
-    )
-    text = f"{head}{table(turning)}\n"
-    if os.environ.get("UPDATE_GOLDEN") == "1":
-        CLAIMS.write_text(text, encoding="utf-8")
-    assert CLAIMS.read_text(encoding="utf-8") == text

@@ -1,6 +1,6 @@
-"""`python -m tools.documents.alerts` writes docs/reference/alerts.md: which operations cause an alert.
+"""The operations of AWS that write: which rule of the alerts matches each, or why none does.
 
-Reads botocore's list of operations; writes one file.
+Reads botocore's list of operations.
 """
 
 from __future__ import annotations
@@ -9,14 +9,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import botocore.session
 from botocore.model import ServiceModel
 
 from components.policies.event_patterns import KEY_RULE, WATCHES, Watch
-
-FILE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "alerts.md"
 
 SERVICES: Mapping[str, str] = {
     "kms": "kms",
@@ -182,43 +179,3 @@ def _reason(service: str, operation: str) -> str:
         if re.fullmatch(pattern, operation):
             return reason
     return ""
-
-
-def text() -> str:
-    """The document."""
-    lines = [
-        "# Which calls cause an alert",
-        "",
-        "Written by `python -m tools.documents.alerts` from `components/policies/event_patterns.py` and botocore's",
-        "list of operations. A call that writes causes an alert if it names something of the stack in one of the",
-        "parameters below, also if it was refused. A call that reads, or that uses the key, causes none; refused uses",
-        "are counted.",
-        "",
-        "The rule `fallback` also matches the calls of `key-changes` that name the audit key, and those of",
-        "`alert-changes` that name the first topic, one of its subscriptions or another rule. It publishes to a topic",
-        "without a key, so that an alert does not pass through what it reports on.",
-        "",
-    ]
-    listed = tuple(operations())
-    for service in SERVICES:
-        own = [each for each in listed if each.service == service]
-        watched = [each for each in own if each.rule]
-        lines += [
-            f"## {service}: {len(watched)} of {len(own)}",
-            "",
-            "| rule | parameter | operations |",
-            "|---|---|---|",
-        ]
-        for rule, parameter in dict.fromkeys((each.rule, each.parameter) for each in watched):
-            names = ", ".join(each.name for each in watched if (each.rule, each.parameter) == (rule, parameter))
-            lines.append(f"| {rule} | {parameter} | {names} |")
-        for reason in dict.fromkeys(each.reason for each in own if each.reason):
-            names = ", ".join(each.name for each in own if each.reason == reason)
-            lines.append(f"| none: {reason} | | {names} |")
-        lines.append("")
-    return "\n".join(lines).rstrip() + "\n"
-
-
-if __name__ == "__main__":
-    FILE.parent.mkdir(exist_ok=True)
-    FILE.write_text(text(), encoding="utf-8")

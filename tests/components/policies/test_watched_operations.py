@@ -1,6 +1,6 @@
 """Which operations of AWS cause an alert: each that writes is watched, or has a reason why not.
 
-Reads botocore's operations and docs/reference/alerts.md.
+Reads botocore's operations.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import re
 
 import pytest
 
-from tools.documents import alerts
+from tests.components.policies.watched_operations import REASONS, SERVICES, operations
 
-OPERATIONS = tuple(alerts.operations())
+OPERATIONS = tuple(operations())
 
 
-@pytest.mark.parametrize("service", alerts.SERVICES)
+@pytest.mark.parametrize("service", SERVICES)
 def test_no_operation_that_writes_is_unnamed(service: str) -> None:
     unnamed = [each.name for each in OPERATIONS if each.service == service and not (each.rule or each.reason)]
     assert unnamed == []
@@ -47,15 +47,11 @@ def test_what_lets_somebody_in_or_ends_an_alert_is_watched(service: str, operati
 
 
 def test_each_reason_is_of_an_operation() -> None:
-    names = {service: [each.name for each in OPERATIONS if each.service == service] for service in alerts.SERVICES}
+    names = {service: [each.name for each in OPERATIONS if each.service == service] for service in SERVICES}
     idle = [
         pattern
-        for service, reasons in alerts.REASONS.items()
+        for service, reasons in REASONS.items()
         for pattern, _ in reasons
         if not any(re.fullmatch(pattern, name) for name in names[service])
     ]
     assert idle == []
-
-
-def test_the_document_is_as_the_program_writes_it() -> None:
-    assert alerts.FILE.read_text(encoding="utf-8") == alerts.text(), "python -m tools.documents.alerts"
