@@ -5,11 +5,13 @@ Runs npm and Node; npm asks its registry for what its own cache does not have.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from tools.bootstrap.environment import is_home_writable
 from tools.bootstrap.machine import put_in_place, temporary
 from tools.bootstrap.pins import fingerprint
 from tools.bootstrap.places import CACHE, PROJECT
@@ -70,9 +72,16 @@ def npm(*arguments: str, folder: Path) -> str:
     for program in ("node", "npm"):
         if shutil.which(program) is None:
             raise NpmFailed(f"{program} is not installed")
+    own = {} if is_home_writable(os.environ) else {"npm_config_cache": str(CACHE / "npm")}
     try:
         done = subprocess.run(
-            ["npm", *arguments], cwd=folder, check=True, capture_output=True, text=True, timeout=NPM_SECONDS
+            ["npm", *arguments],
+            cwd=folder,
+            env=own | os.environ,
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=NPM_SECONDS,
         )
     except (subprocess.SubprocessError, OSError) as error:
         written = [getattr(error, name, None) or "" for name in ("stderr", "stdout")]

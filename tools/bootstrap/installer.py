@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
-from tools.bootstrap.environment import for_uv, has_own_index, offline_arguments, pip_settings
+from tools.bootstrap.environment import for_uv, has_own_index, is_home_writable, offline_arguments, pip_settings
 from tools.bootstrap.machine import Machine, base_python, put_in_place, temporary
 from tools.bootstrap.pins import UV, Version, fingerprint, pinned
 from tools.bootstrap.progress import StepFailed
@@ -96,7 +96,7 @@ class Installer:
     def _environment(self) -> Mapping[str, str]:
         environment = for_uv(self._machine.environment, self._pip)
         environment |= {"UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
-        if self._is_own:
+        if self._is_own or not is_home_writable(environment):
             environment.setdefault("UV_CACHE_DIR", str(self._machine.places.cache / "uv-downloads"))
         return environment
 

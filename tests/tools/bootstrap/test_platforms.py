@@ -136,6 +136,21 @@ def test_a_system_without_glibc_and_go_is_told_to_install_go(monkeypatch: pytest
     assert "glibc" in refused.value.why and "apk add go" in refused.value.advice
 
 
+@pytest.mark.parametrize("is_writable", [True, False])
+def test_go_keeps_its_caches_in_the_project_where_home_cannot_be_written(is_writable: bool, tmp_path: Path) -> None:
+    program = tmp_path / "go"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    environment = {"PATH": str(tmp_path), "HOME": str(tmp_path if is_writable else tmp_path / "nowhere")}
+    machine = Machine(
+        places=HERE, environment=environment, run=lambda job: "go version go1.99.0 linux/amd64", say=lambda text: None
+    )
+    go = find_go(machine, Installer(machine))
+    assert go.program == program
+    assert ("GOCACHE" in go.environment, "GOPATH" in go.environment) == (not is_writable, not is_writable)
+    assert all(folder.is_relative_to(HERE.cache) for folder in go.leftovers)
+
+
 NOT_ON_MACOS = (
     *(r"sha\d+sum", r"md5sum", r"readlink -f", r"realpath", r"sed -i(?! '')", r"date (?:-d|--date)", r"grep -\w*P"),
     *(
