@@ -51,7 +51,7 @@ class Contact(models.Model):  # type: ignore[misc]  # Django comes without types
         app_label = "clinic"
 
 
-class Named(models.Model):  # type: ignore[misc]
+class Called(models.Model):  # type: ignore[misc]
     name = EncryptedTextField(null=True, fields=searchable)
     phone = EncryptedTextField(null=True, fields=searchable)
     person = models.ForeignKey("self", null=True, on_delete=models.CASCADE)
@@ -400,18 +400,18 @@ def postgresql(server: Server) -> Iterator[str]:
     """The name of Django's connection to the server, with the table."""
     connections["postgresql"].settings_dict["HOST"] = str(server.folder)
     with connections["postgresql"].schema_editor() as editor:
-        editor.create_model(Named)
+        editor.create_model(Called)
     yield "postgresql"
     with connections["postgresql"].schema_editor() as editor:
-        editor.delete_model(Named)
+        editor.delete_model(Called)
     connections["postgresql"].close()
 
 
 @pytest.mark.needs("postgresql")
 def test_tokens_are_never_of_what_another_session_changed_meanwhile(postgresql: str) -> None:
-    named = Named.objects.using(postgresql)
+    named = Called.objects.using(postgresql)
     row = named.create(name="Jane", phone="555 010 2345")
-    named.bulk_update([Named(pk=row.pk, name="Mary", phone="555 010 2345")], ["name", "phone", "tokens"])
+    named.bulk_update([Called(pk=row.pk, name="Mary", phone="555 010 2345")], ["name", "phone", "tokens"])
     row.phone = "555 010 6789"
     columns = ["phone", "tokens"]
     writes: list[Callable[[], Any]] = [
@@ -432,9 +432,9 @@ def test_tokens_are_never_of_what_another_session_changed_meanwhile(postgresql: 
 
 @pytest.mark.needs("postgresql")
 def test_words_are_found_and_stay_in_step_in_postgresql(postgresql: str) -> None:
-    named = Named.objects.using(postgresql)
+    named = Called.objects.using(postgresql)
     first = named.create(name="Jöhn O'Brien", phone="+1 (555) 010-2345")
-    named.bulk_create([Named(name=f"Mary Smith {n}", phone=f"555 030 {n:04}", person=first) for n in range(200)])
+    named.bulk_create([Called(name=f"Mary Smith {n}", phone=f"555 030 {n:04}", person=first) for n in range(200)])
     for query, expected in {"jo": 1, "obri 2345": 1, "MARY smi": 200, "mary 0007": 1, "zzz": 0, "--": 0}.items():
         hits = [*named.filter(name__search=query)]
         true = [*true_hits(hits, name=query)]
@@ -450,4 +450,4 @@ def test_words_are_found_and_stay_in_step_in_postgresql(postgresql: str) -> None
             named.filter(refused).count()
     assert named.filter(~Q(~Q(name__search="smith"))).count() >= 200
     with pytest.raises(FieldError, match="needs PostgreSQL"), connection.schema_editor() as editor:
-        editor.create_model(Named)
+        editor.create_model(Called)
