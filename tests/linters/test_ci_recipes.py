@@ -336,12 +336,22 @@ def test_a_recipe_says_that_the_name_of_the_repository_stands_for_another() -> N
 # --- GitLab
 
 
+SANDBOX = "eonpro sandbox"
+
+
 def gitlab_jobs() -> dict[str, dict[str, Any]]:
-    """The jobs of the recipe for GitLab with what they extend."""
+    """The jobs of the recipe for GitLab that reach the account, with what they extend."""
     content = yaml.safe_load(GITLAB.read_text())
     return {
         name: {**content[job["extends"]], **job} for name, job in content.items() if "extends" in job and name[0] != "."
     }
+
+
+def test_the_sandbox_of_gitlab_has_no_token_and_no_role() -> None:
+    job = yaml.safe_load(GITLAB.read_text())[SANDBOX]
+    assert not {"extends", "id_tokens", "environment", "before_script"} & set(job) and job["timeout"]
+    assert job["variables"] == {"EONPRO_PROVIDER": "official"}
+    assert "requirements.txt" in job["rules"][0]["changes"]
 
 
 def test_a_job_of_gitlab_has_a_token_a_time_and_its_occasion() -> None:
