@@ -13,9 +13,17 @@ from tests.onboarding.deployment import STORED_KEY, Deployment, onboarding, unti
 
 
 def converges(
-    deployment: Deployment, target: str = "vercel", *, key: str | None = None, stored_key: str | None = None
+    deployment: Deployment,
+    target: str = "vercel",
+    *,
+    key: str | None = None,
+    stored_key: str | None = None,
+    former_issuers: int = 0,
 ) -> None:
-    """Type the same command again: one of everything, all of it the stack's, one data key, nothing left to change."""
+    """Type the same command again: one of everything, all of it the stack's, one data key, nothing left to change.
+
+    The account keeps the identity providers of `former_issuers`: roles of others may trust them.
+    """
     deployment.set_up(target)
     made = deployment.inventory()
     assert len(deployment.keys()) == 1 and key in (None, *deployment.keys())
@@ -23,7 +31,7 @@ def converges(
     assert deployment.outputs()["keyArn"] == deployment.keys()[0]
     for kind in ("buckets", "roles", "policies", "topics", "trails", "aliases", "rules", "alarms", "providers"):
         assert [name for name, count in Counter(map(str, made[kind])).items() if count > 1] == [], kind
-    assert len(made["buckets"]) == 2 and len(made["trails"]) == 1 and len(made["providers"]) <= 1
+    assert len(made["buckets"]) == 2 and len(made["trails"]) == 1 and len(made["providers"]) <= 1 + former_issuers
     if "vercel" in target:
         assert deployment.variables()["AWS_KMS_KEY_ID"]["value"] == deployment.keys()[0]
     assert [*made["parameters"], *made["secrets"]].count(STORED_KEY) == 1

@@ -75,7 +75,7 @@ def test_a_change_of_the_issuer_goes_on_with_the_provider_that_was_made(deployme
     """What the state has is the former issuer's provider: the new one takes its place."""
     deployment.vercel("PATCH", "/v9/projects/eonpro", {"oidcTokenConfig": {"issuerMode": "global"}})
     plugin_killed(deployment, "vercel", "iam:CreateOpenIDConnectProvider")
-    converges(deployment, "vercel")
+    converges(deployment, "vercel", former_issuers=1)
     assert trusted(deployment) == ["oidc.vercel.com"]
 
 
@@ -90,7 +90,7 @@ def test_a_change_of_the_issuer_goes_on_after_the_whole_run_was_killed(deploymen
     running.kill_tree()
     deployment.no_more_faults()
     until(lambda: len(deployment.inventory()["providers"]) == 2, what="the provider that nobody heard of")
-    converges(deployment, "vercel")
+    converges(deployment, "vercel", former_issuers=1)
     assert trusted(deployment) == ["oidc.vercel.com"]
 
 
