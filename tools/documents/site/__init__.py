@@ -1,1 +1,1 @@
-"""The site that `make docs` makes of README.md, CHANGELOG.md and `docs/`; the pages stay readable where the code is."""
+"""The site that `make docs` makes of the pages at the root and in `docs/`, which stay readable where the code is."""

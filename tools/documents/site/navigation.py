@@ -24,8 +24,10 @@ NAVIGATION: dict[str, Section] = {
         "Move off a plain column": "docs/phi/migrate.md",
         "Search without plain text": "docs/phi/search.md",
         "Rotate the data key": "docs/phi/rotate.md",
-        "Work on the project": "docs/development.md",
+        "Work on the project": "CONTRIBUTING.md",
         "Release a version": "docs/releasing.md",
+        "Leave, and keep all": "docs/leaving.md",
+        "Report a vulnerability": "SECURITY.md",
     },
     "Reference": {
         "Commands": "docs/reference/commands.md",
@@ -40,6 +42,8 @@ NAVIGATION: dict[str, Section] = {
         "Architecture": "docs/ARCHITECTURE.md",
         "Decisions": "docs/decisions.md",
         "Reliability": "docs/reliability.md",
+        "Threat model": "docs/threat-model.md",
+        "What it ran on": "docs/ran-on.md",
     },
 }
 """Every page."""

@@ -87,15 +87,15 @@ class Pages:
 
 
 def _is_page(path: str) -> bool:
-    return path in ("README.md", "CHANGELOG.md") or (path.startswith("docs/") and path.endswith(".md"))
+    return path.endswith(".md") and PurePosixPath(path).parts[0] in ("docs", path)
 
 
 def place(name: str) -> str:
     """Where a file of the project stands among the pages."""
     if name == "README.md":
         return "index.md"
-    if name == "CHANGELOG.md":
-        return "changelog.md"
+    if name.endswith(".md") and "/" not in name:
+        return name.lower()
     if name.startswith("docs/"):
         return name.removeprefix("docs/")
     return f"{FILES}/{name}.md"

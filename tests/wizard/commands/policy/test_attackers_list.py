@@ -34,7 +34,7 @@ APPLIER = f"arn:aws:iam::{ACCOUNT}:role/{ci.APPLY_ROLE}"
 
 @dataclass(frozen=True, kw_only=True)
 class Limit:
-    """What cannot be kept from some holders, by design. docs/reliability.md has the reason under the same name."""
+    """What cannot be kept from some holders, by design. docs/threat-model.md has the reason under the same name."""
 
     name: str
     of: Callable[[Holding], bool]
