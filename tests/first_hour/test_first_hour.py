@@ -224,6 +224,7 @@ README = {
     ". .venv/bin/activate": 0,
     "eonpro-kms": 8,
     "eonpro-kms --help": 0,
+    "eonpro-kms help inputs": 0,
     "eonpro-kms policy operator": 0,
     "eonpro-kms push --redeploy": 0,
     "eonpro-kms backup --to s3://BUCKET/KEY": None,

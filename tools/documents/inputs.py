@@ -1,7 +1,6 @@
-"""`python -m tools.documents.inputs` writes the table of inputs and the JSON Schema of the answers file.
+"""`python -m tools.documents.inputs` writes the JSON Schema of the answers file.
 
-Writes `docs/reference/inputs.md`, between its two marks, and `schemas/answers.schema.json`. Tests compare both
-with the inputs.
+Writes `schemas/answers.schema.json`. Tests compare it with the inputs.
 """
 
 from __future__ import annotations
@@ -15,87 +14,10 @@ from typing import Any, get_args
 
 from components.settings import Settings
 from wizard.core.models.inputs import Input, InputType
-from wizard.inputs.key import KEY_INPUTS, TRAIL_INPUTS
-from wizard.inputs.registry import APPLICATION_INPUTS, BACKUP_TO, INPUTS, STATE_INPUTS, TARGET
+from wizard.inputs.registry import INPUTS
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "reference" / "inputs.md"
 SCHEMA = ROOT / "schemas" / "answers.schema.json"
-
-BEGIN = "<!-- Every input: written by `python -m tools.documents.inputs`. Do not edit it here. -->"
-END = "<!-- Every input: the end. -->"
-
-GROUPS = {
-    "The account and the key": KEY_INPUTS,
-    "The application": (TARGET, *APPLICATION_INPUTS),
-    "The audit trail and the alerts": TRAIL_INPUTS,
-    "Pulumi's state": STATE_INPUTS,
-    "The backup": (BACKUP_TO,),
-}
-"""The inputs under each heading of the page, in its order."""
-
-
-def grouped() -> Iterator[tuple[str, tuple[Input, ...]]]:
-    """Each heading with its inputs, in the order of the table."""
-    for heading, members in GROUPS.items():
-        yield heading, tuple(entry for entry in INPUTS if entry in members)
-
-
-def section() -> str:
-    """The table, folded away, with its marks around it."""
-    lines = [
-        BEGIN,
-        f"<details><summary>Every input, {len(INPUTS)} of them, with flag and variable</summary>",
-        "",
-        "The wizard can ask for each; `?` at its prompt says why it matters and which safeguard of the HIPAA Security "
-        "Rule it serves. In the answers file it has the flag's name with underscores (`multi_region`). Its variable is "
-        "`EONPRO_` and that name in capitals, but where another one stands below.",
-        "A secret's flag and file key name a file that holds it; only the variable takes the secret itself.",
-        "[schemas/answers.schema.json](../../schemas/answers.schema.json) describes the answers file; editors find it "
-        "by the first line of [examples/vercel.yaml](../../examples/vercel.yaml).",
-        "",
-    ]
-    for heading, inputs in grouped():
-        lines += [
-            f"**{heading}**",
-            "",
-            "| flag | without it | takes |",
-            "|---|---|---|",
-            *(_row(entry) for entry in inputs),
-            "",
-        ]
-    return "\n".join([*lines, "</details>", END])
-
-
-def _row(entry: Input) -> str:
-    cells = (f"`{entry.flag}`{_variable(entry)}", _without(entry), entry.takes)
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-
-def _variable(entry: Input) -> str:
-    """Its variable, where the flag does not say it."""
-    usual = entry.variable == f"EONPRO_{entry.file_key.upper()}"
-    return "" if usual else f", `{entry.variable}`"
-
-
-def _without(entry: Input) -> str:
-    """The value without an answer."""
-    if isinstance(entry.default, bool):
-        return "yes" if entry.default else "no"
-    if entry.default is not None:
-        return f"`{entry.default}`"
-    if entry.asked:
-        return "detected or asked"
-    return "none" if entry.optional else "set by the set-up"
-
-
-def page(text: str) -> str:
-    """The page with the current section. Raises ValueError unless it has the two marks once each, in order."""
-    head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not (begin and end) or BEGIN in tail or END in tail:
-        raise ValueError(f"docs/reference/inputs.md needs the two marks, in this order: {BEGIN} {END}")
-    return head + section() + tail
 
 
 def schema() -> dict[str, Any]:
@@ -199,6 +121,5 @@ def schema_text() -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     SCHEMA.write_text(schema_text(), encoding="utf-8")
-    print(PAGE, SCHEMA, sep="\n")
+    print(SCHEMA)

@@ -1,6 +1,7 @@
-"""The table of commands: name, group, help, where its options are, which shared options it takes, what it touches.
+"""The table of commands: name, group, help, where its options are, which shared options it takes, whether it
+changes something.
 
-Pure. Parser, entry point, help, completion and docs/reference/commands.md are made from it. It loads no command: the
+Pure. Parser, entry point, help and completion are made from it. It loads no command: the
 package of a command is loaded when its options are asked for, and what runs when it runs.
 """
 
@@ -46,12 +47,8 @@ class Command:
     load_options: Callable[[], Any]
     """Imports the class of its options when the command is parsed; `--help` needs none of them."""
     shared: tuple[Shared, ...] = (STACK, ACCOUNT)
-    reads: str = ""
-    locks: bool = False
-    """Whether it holds the stack's lock while it changes something."""
-    writes: str = ""
-    writes_files_only: bool = False
-    """Whether all that it writes are files on this machine, or a new object where an option names the place."""
+    changes: bool = False
+    """Whether it can change the account, a target, the stored data key or the state."""
     is_offline: bool = False
     """Whether it asks no service; then it also writes no log."""
     tolerates_settings: bool = False
@@ -61,11 +58,6 @@ class Command:
     def asks(self) -> bool:
         """Whether it may ask a question in a terminal, besides a code for the credentials."""
         return not {Shared.START, Shared.YES, Shared.CONFIRM, Shared.REDEPLOY}.isdisjoint(self.shared)
-
-    @property
-    def changes(self) -> bool:
-        """Whether it can change the account, a target, the stored data key or the state."""
-        return bool(self.writes) and not self.writes_files_only
 
     @property
     def options(self) -> Any:
@@ -86,9 +78,7 @@ TABLE: tuple[Command, ...] = (
         help="set up or update everything, then verify it (the default)",
         load_options=lambda: import_module("wizard.setup").SetupOptions,
         shared=(STACK, ACCOUNT, INPUTS, START, YES, CONFIRM),
-        reads="AWS, Vercel, Pulumi state, the stack's settings, saved answers",
-        locks=True,
-        writes="resources in AWS, the stored data key, the variables at each target, Pulumi state, the settings",
+        changes=True,
     ),
     Command(
         name="preview",
@@ -96,9 +86,6 @@ TABLE: tuple[Command, ...] = (
         help="show what setup would do",
         load_options=lambda: import_module("wizard.setup").PreviewOptions,
         shared=(STACK, ACCOUNT, INPUTS, START, YES),
-        reads="AWS, Vercel, Pulumi state, the stack's settings, saved answers",
-        writes="the plan's file, with --save-plan; the answers file, with --save-answers",
-        writes_files_only=True,
     ),
     Command(
         name="destroy",
@@ -106,9 +93,7 @@ TABLE: tuple[Command, ...] = (
         help="remove the stack; the key, the data key and the audit trail stay",
         load_options=lambda: import_module("wizard.setup").DestroyOptions,
         shared=(STACK, ACCOUNT, CONFIRM),
-        reads="AWS, Pulumi state, the stack's settings",
-        locks=True,
-        writes="resources in AWS, Pulumi state",
+        changes=True,
     ),
     Command(
         name="rehearsal",
@@ -116,10 +101,7 @@ TABLE: tuple[Command, ...] = (
         help="try all of it in an account, and remove it (under a dollar)",
         load_options=lambda: import_module("wizard.commands.options").RehearsalOptions,
         shared=(PLACE, YES, CONFIRM),
-        reads="AWS, Pulumi state",
-        locks=True,
-        writes="resources in AWS, a stored data key, Pulumi state, the settings: those of the environment `rehearsal`, "
-        "and deletes them; a file in reports/rehearsal/",
+        changes=True,
     ),
     Command(
         name="init",
@@ -127,9 +109,6 @@ TABLE: tuple[Command, ...] = (
         help="make a project of your own for the settings, and its environment",
         load_options=lambda: import_module("wizard.cli.init").InitOptions,
         shared=(),
-        reads="the package index, a checkout, with --from",
-        writes="the project's files and its .venv; which projects may run, for this user",
-        writes_files_only=True,
         is_offline=True,
     ),
     Command(
@@ -138,9 +117,6 @@ TABLE: tuple[Command, ...] = (
         help="install the Pulumi CLI, for who has none",
         load_options=lambda: import_module("wizard.cli.init").EngineOptions,
         shared=(),
-        reads="the download site of Pulumi; with --build, Go's module proxy",
-        writes="the user's folder for caches",
-        writes_files_only=True,
         is_offline=True,
     ),
     Command(
@@ -149,8 +125,7 @@ TABLE: tuple[Command, ...] = (
         help="deliver the stored data key again, and offer the redeploy",
         load_options=lambda: import_module("wizard.commands.options").PushOptions,
         shared=(STACK, ACCOUNT, TARGET, YES, CONFIRM, REDEPLOY, REPLACE),
-        reads="AWS, Vercel, Pulumi state, the stack's settings",
-        writes="the variables at each target; the stored data key, where there is none; what runs, with --redeploy",
+        changes=True,
     ),
     Command(
         name="verify",
@@ -158,14 +133,12 @@ TABLE: tuple[Command, ...] = (
         help="verify again that the application can decrypt the data key",
         load_options=lambda: import_module("wizard.commands.options").VerifyOptions,
         shared=(STACK, ACCOUNT, TARGET),
-        reads="AWS, Vercel, Pulumi state, the stack's settings",
     ),
     Command(
         name="status",
         group=INSPECT,
         help="the state of the stack in one screen; --all: every stack",
         load_options=lambda: import_module("wizard.commands.options").StatusOptions,
-        reads="AWS, Vercel, the state's backend, every stack's settings",
         tolerates_settings=True,
     ),
     Command(
@@ -173,7 +146,6 @@ TABLE: tuple[Command, ...] = (
         group=INSPECT,
         help="what is wrong, and the command that fixes it",
         load_options=lambda: import_module("wizard.commands.options").DoctorOptions,
-        reads="AWS, Vercel, Pulumi state, the stack's settings",
     ),
     Command(
         name="review",
@@ -181,18 +153,12 @@ TABLE: tuple[Command, ...] = (
         help="who can use or administer the key, and what changed",
         load_options=lambda: import_module("wizard.commands.options").ReviewOptions,
         shared=(STACK, ACCOUNT, CONFIRM),
-        reads="AWS, Pulumi state, the stack's settings, earlier reviews",
-        writes="files in reviews/",
-        writes_files_only=True,
     ),
     Command(
         name="report",
         group=INSPECT,
         help="the compliance report, as a page, as text and as data",
         load_options=lambda: import_module("wizard.commands.options").ReportOptions,
-        reads="AWS, Vercel, Pulumi state, the stack's settings, reviews",
-        writes="files in reports/; a new object in a bucket, with --to",
-        writes_files_only=True,
     ),
     Command(
         name="cost",
@@ -200,7 +166,6 @@ TABLE: tuple[Command, ...] = (
         help="what it costs a month, estimated from the settings",
         load_options=lambda: import_module("wizard.commands.options").CostOptions,
         shared=(STACK, ACCOUNT, INPUTS),
-        reads="the stack's settings",
     ),
     Command(
         name="rotate",
@@ -208,9 +173,7 @@ TABLE: tuple[Command, ...] = (
         help="new key material, schedule, KMS key or data key",
         load_options=lambda: import_module("wizard.commands.rotate").RotateOptions,
         shared=(STACK, ACCOUNT, YES, CONFIRM, REDEPLOY, REPLACE),
-        reads="AWS, Vercel, Pulumi state, the stack's settings",
-        locks=True,
-        writes="the KMS key, the stored data key and its versions, the variables at each target, the settings",
+        changes=True,
     ),
     Command(
         name="restore",
@@ -218,9 +181,7 @@ TABLE: tuple[Command, ...] = (
         help="put an earlier data key, or a backup, back in its place",
         load_options=lambda: import_module("wizard.commands.rotate").RestoreOptions,
         shared=(STACK, ACCOUNT, CONFIRM, REDEPLOY, REPLACE),
-        reads="AWS, Vercel, Pulumi state, the stack's settings, a backup",
-        locks=True,
-        writes="the stored data key and its versions, the variables at each target",
+        changes=True,
     ),
     Command(
         name="adopt",
@@ -228,17 +189,14 @@ TABLE: tuple[Command, ...] = (
         help="wrap the ENCRYPTION_KEY that the application used until now",
         load_options=lambda: import_module("wizard.commands.rotate").AdoptOptions,
         shared=(STACK, ACCOUNT, CONFIRM, REDEPLOY),
-        reads="AWS, Vercel, Pulumi state, the stack's settings, standard input",
-        locks=True,
-        writes="the versions of the data key",
+        changes=True,
     ),
     Command(
         name="backup",
         group=CHANGE,
         help="copy the wrapped data key to a file, to S3 or to another Region",
         load_options=lambda: import_module("wizard.commands.options").BackupOptions,
-        reads="AWS, the stack's settings",
-        writes="a file, an S3 object, or a parameter in another Region",
+        changes=True,
     ),
     Command(
         name="access-key",
@@ -246,8 +204,7 @@ TABLE: tuple[Command, ...] = (
         help="rotate or retire the application's access key on Vercel",
         load_options=lambda: import_module("wizard.setup").AccessKeyOptions,
         shared=(STACK, ACCOUNT, YES),
-        reads="AWS, Vercel, Pulumi state, the stack's settings",
-        writes="the access keys of the IAM user, two variables on Vercel",
+        changes=True,
     ),
     Command(
         name="documents",
@@ -255,8 +212,7 @@ TABLE: tuple[Command, ...] = (
         help="move the application's documents in S3 to a KMS key of their own",
         load_options=lambda: import_module("wizard.commands.documents").DocumentsOptions,
         shared=(STACK, ACCOUNT, YES),
-        reads="AWS, Pulumi state, the stack's settings",
-        writes="how objects in the application's S3 buckets are encrypted",
+        changes=True,
     ),
     Command(
         name="policy",
@@ -264,7 +220,6 @@ TABLE: tuple[Command, ...] = (
         help="print the least IAM policies, or the pair for an organization",
         load_options=lambda: import_module("wizard.commands.options").PolicyOptions,
         shared=(STACK, INPUTS),
-        reads="the stack's settings, the answers file",
         is_offline=True,
     ),
     Command(
@@ -273,7 +228,6 @@ TABLE: tuple[Command, ...] = (
         help="print the JSON Schema of what --json prints, or of an answers file",
         load_options=lambda: import_module("wizard.cli.offline").SchemaOptions,
         shared=(),
-        reads="schemas/",
         is_offline=True,
     ),
     Command(

@@ -175,7 +175,7 @@ def test_every_page_is_built(built: Path) -> None:
 @pytest.mark.needs("chromium", "chromedriver")
 def test_a_browser_asks_nobody_else_for_a_page(built: Path, tmp_path: Path) -> None:
     with opened_browser(tmp_path) as browser:
-        for name in ("index", "tutorial", "reference/inputs", "decisions", "files/examples/drills"):
+        for name in ("index", "tutorial", "reference/check-codes", "decisions", "files/examples/drills"):
             browser.open(built / f"{name}.html")
             asked = [address for address in browser.requests() if not address.startswith("data:")]
             assert asked and [each for each in asked if not each.startswith(built.as_uri())] == []

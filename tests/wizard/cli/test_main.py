@@ -25,7 +25,6 @@ import wizard.cli.request
 from components.policies.requirements import Topic
 from tests.wizard.fakes.clients import IDENTITY, TOKEN, settings, step, wrapped
 from tests.wizard.setup.test_report import proof, report
-from tools.documents import commands as commands_page
 from wizard.account.views import ChecklistEntry, ItemState
 from wizard.cli.commands import COMMANDS
 from wizard.cli.parser import EXIT_CODES
@@ -639,11 +638,6 @@ def test_the_help_of_the_inputs_names_every_input(capsys) -> None:
     assert cli.main(["help", "inputs"]) == 0
     told = capsys.readouterr().out
     assert [each.flag for each in INPUTS if each.flag not in told] == []
-
-
-def test_the_architecture_page_has_the_table_of_commands() -> None:
-    text = commands_page.PAGE.read_text(encoding="utf-8")
-    assert text == commands_page.page(text), "run: .venv/bin/python -m tools.documents.commands"
 
 
 def test_the_version_is_the_projects(capsys) -> None:

@@ -30,8 +30,6 @@ NAVIGATION: dict[str, Section] = {
         "Report a vulnerability": "SECURITY.md",
     },
     "Reference": {
-        "Commands": "docs/reference/commands.md",
-        "Inputs": "docs/reference/inputs.md",
         "Who may do what": "docs/reference/authorizations.md",
         "Check codes of the doctor": "docs/reference/check-codes.md",
         "Formats of what is stored": "docs/formats.md",

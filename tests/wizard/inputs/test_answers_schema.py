@@ -1,6 +1,6 @@
-"""What is written from the table of inputs: the section of docs/reference/inputs.md and the answers file's schema.
+"""What is written from the table of inputs: the answers file's schema.
 
-Reads docs/reference/inputs.md, schemas/ and examples/.
+Reads schemas/ and examples/.
 """
 
 from __future__ import annotations
@@ -31,34 +31,10 @@ def complaints(document: Any) -> list[str]:
 # --- as the generator writes it ---------------------------------------------------------------------------------------
 
 
-def test_the_page_has_the_section_as_it_is_generated() -> None:
-    text = inputs.PAGE.read_text(encoding="utf-8")
-    assert text == inputs.page(text), "run: .venv/bin/python -m tools.documents.inputs"
-
-
 def test_the_schema_is_as_it_is_generated() -> None:
     assert inputs.SCHEMA.read_text(encoding="utf-8") == inputs.schema_text(), (
         "run: .venv/bin/python -m tools.documents.inputs"
     )
-
-
-def test_every_input_is_in_one_group_of_the_section() -> None:
-    listed = [each.key for _, group in inputs.grouped() for each in group]
-    assert sorted(listed) == sorted(each.key for each in INPUTS)
-    assert all(inputs.section().count(f"| `{each.flag}`") == 1 for each in INPUTS)
-    named = [each.variable for each in INPUTS if f"`{each.variable}`" in inputs.section()]
-    assert named == [each.variable for each in INPUTS if each.variable != f"EONPRO_{each.file_key.upper()}"]
-    assert all(each.file_key == each.flag.removeprefix("--").replace("-", "_") for each in INPUTS)
-
-
-@pytest.mark.parametrize("text", ["", inputs.BEGIN, f"{inputs.END}{inputs.BEGIN}", (inputs.BEGIN + inputs.END) * 2])
-def test_a_page_without_its_marks_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="two marks"):
-        inputs.page(text)
-
-
-def test_nothing_outside_the_marks_is_changed() -> None:
-    assert inputs.page(f"before\n{inputs.BEGIN}old{inputs.END}\nafter") == f"before\n{inputs.section()}\nafter"
 
 
 # --- the schema -------------------------------------------------------------------------------------------------------
