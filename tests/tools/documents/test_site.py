@@ -42,6 +42,11 @@ def test_the_pages_of_this_project_have_no_fault(tmp_path: Path) -> None:
     assert {"examples/ci/github", "examples/drills"} <= set(pages.linked)
 
 
+@pytest.mark.parametrize("name", ["README.md", "docs/reliability.md"])
+def test_a_page_that_everybody_reads_stays_short(name: str) -> None:
+    assert len((PROJECT / name).read_text().split()) <= 900
+
+
 # Small projects.
 
 
