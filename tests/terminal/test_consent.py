@@ -117,7 +117,7 @@ def test_the_details_are_a_page_of_their_own_with_paging(watch: Watch, columns: 
 def test_a_window_that_becomes_narrower_lays_the_details_out_again(watch: Watch) -> None:
     person = at_the_plan(watch)
     person.type("d")
-    person.see("lines 1 to 23 of 56")
+    person.see("lines 1 to 23 of 57")
     person.narrow(60)
     person.see("Review", "lines 1 to 23 of 6")
     person.type(CTRL_C)

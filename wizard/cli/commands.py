@@ -165,7 +165,7 @@ TABLE: tuple[Command, ...] = (
         group=INSPECT,
         help="what it costs a month, estimated from the settings",
         load_options=lambda: import_module("wizard.commands.options").CostOptions,
-        shared=(STACK, ACCOUNT, INPUTS),
+        shared=(STACK, INPUTS),
     ),
     Command(
         name="rotate",
