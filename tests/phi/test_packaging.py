@@ -181,6 +181,7 @@ def test_the_minimum_versions_work(built: tuple[Path, Path], uv: Installer, tmp_
         *minimum,
         f"eonpro-phi[kms,postgres,django,sqlalchemy] @ file://{built[1]}",
         "pytest>=9.2",
+        "hypothesis>=6",
         log="minimum",
         seconds=300,
     )
