@@ -1,5 +1,6 @@
 /** Whether this environment can start the application: its variables are there, well-formed and of one key. */
 
+import { type Declaration, notices } from "./binding.js";
 import { developmentKey } from "./development.js";
 import { type Environment, fingerprint, problemsOf, wrappedKeys } from "./environment.js";
 import { MalformedVariable, PhiError } from "./errors.js";
@@ -18,12 +19,16 @@ export interface Verdict {
   /** With `unwrap`: those of the unwrapped keys. */
   readonly keyCheckValue?: string;
   readonly hashKeyCheckValue?: string;
+  /** With modules of models: the columns that they bind, and what to know of them. */
+  readonly columns?: readonly Declaration[];
+  readonly notices?: readonly string[];
 }
 
-/** All problems at once. No network, but with `unwrap`: then KMS is asked for each key. */
-export async function check(environment: Environment = process.env, unwrap = false, options: FieldsOptions = {}): Promise<Verdict> {
+/** All problems at once. No network, but with `unwrap`: then KMS is asked for each key. Of `columns` it has the notices. */
+export async function check(environment: Environment = process.env, unwrap = false, options: FieldsOptions = {}, columns?: readonly Declaration[]): Promise<Verdict> {
+  const told = columns && { columns, notices: notices(columns) };
   try {
-    if (developmentKey(environment)) return { checked: true, problems: [], developmentKey: true };
+    if (developmentKey(environment)) return { checked: true, problems: [], developmentKey: true, ...told };
   } catch (error) {
     if (!(error instanceof MalformedVariable)) throw error;
     return { checked: false, problems: [error.message.replace(/\.$/, "")] };
@@ -34,7 +39,7 @@ export async function check(environment: Environment = process.env, unwrap = fal
   }
   if (problems.length > 0) return { checked: false, problems };
   const [current] = wrappedKeys(environment).current;
-  const facts = { keyArn: current!.keyArn, fingerprint: fingerprint(current!) };
+  const facts = { keyArn: current!.keyArn, fingerprint: fingerprint(current!), ...told };
   if (!unwrap) return { checked: true, problems, ...facts };
   try {
     const fields = PhiFields.fromEnvironment(environment, options);
@@ -48,9 +53,10 @@ export async function check(environment: Environment = process.env, unwrap = fal
 }
 
 /** The verdict for a person. */
-export function text({ checked, problems, developmentKey, keyArn, keyCheckValue }: Verdict): string {
-  if (developmentKey) return "The application uses a development key, without AWS: production opens none of its records.";
-  if (checked && keyCheckValue) return `The data key of ${keyArn} opens; its check value is ${keyCheckValue}.`;
-  if (checked) return `The variables are there and well-formed, for ${keyArn}. KMS was not asked (--unwrap).`;
+export function text({ checked, problems, developmentKey, keyArn, keyCheckValue, notices: found = [] }: Verdict): string {
+  let fits = `The variables are there and well-formed, for ${keyArn}. KMS was not asked (--unwrap).`;
+  if (developmentKey) fits = "The application uses a development key, without AWS: production opens none of its records.";
+  else if (keyCheckValue) fits = `The data key of ${keyArn} opens; its check value is ${keyCheckValue}.`;
+  if (checked) return [fits, ...found.map((each) => `Attention: ${each}`)].join("\n");
   return ["The application cannot use its data key:", ...problems.map((problem) => `  ${problem}.`)].join("\n");
 }

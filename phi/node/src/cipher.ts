@@ -2,7 +2,7 @@
 
 import { type KeyObject, createCipheriv, createSecretKey, randomBytes } from "node:crypto";
 import { MAGIC, header, keyIdOf, openBinary } from "./binary.js";
-import { AlreadyEncrypted, DecryptionError, InvalidBytes, InvalidDataKey, InvalidTenant, InvalidText, NotBytes, NotText } from "./errors.js";
+import { AlreadyEncrypted, DecryptionError, InvalidBytes, InvalidDataKey, InvalidTenant, InvalidText, NotBound, NotBytes, NotText } from "./errors.js";
 import { open, seal, textOf } from "./gcm.js";
 import { mapTexts } from "./json.js";
 import { V2, V2_IV_BYTES, keyId, looksLikeARecord, parse, parseV2 } from "./record.js";
@@ -69,7 +69,8 @@ export class PhiCipher {
 
   /**
    * The text of a record of either version; null for null, undefined and "". Throws DecryptionError for anything else:
-   * it never returns a text that it did not decrypt. `context` is that of `encryptV2`.
+   * it never returns a text that it did not decrypt. `context` is that of `encryptV2`; with one, what is bound to no place
+   * throws NotBound.
    */
   decrypt(record: string | null | undefined, context = ""): string | null {
     if (record === null || record === undefined || record === "") return null;
@@ -79,6 +80,7 @@ export class PhiCipher {
     if (split === null) throw new DecryptionError();
     for (const key of this.#byId.values()) {
       const text = textOf(open(key, split));
+      if (text && context) throw new NotBound();
       if (text) return text;
     }
     throw this.#missing?.() ?? new DecryptionError();
@@ -161,8 +163,9 @@ export class PhiCipher {
   }
 
   /** Whether it is a record of one of these keys. */
-  holds(record: string): boolean {
+  holds(record: string | Uint8Array): boolean {
     try {
+      if (typeof record !== "string") return this.#byId.has(keyIdOf(Buffer.from(record)) ?? "");
       if (record.startsWith(V2)) return this.#byId.has(parseV2(record).keyId);
       const split = parse(record);
       return split !== null && [...this.#byId.values()].some((key) => textOf(open(key, split)));

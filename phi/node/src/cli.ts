@@ -1,29 +1,33 @@
 #!/usr/bin/env node
 /** `npx @eonpro/phi check`: for `prebuild`, and for a container before it starts. */
 
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
+import { declarations } from "./binding.js";
 import { check, text } from "./check.js";
 import { statements } from "./constraint.js";
 
-const USAGE = `usage: phi check [--unwrap] [--json]
+const USAGE = `usage: phi check [--unwrap] [--models FILE] [--json]
        phi check --sql TABLE COLUMN [COLUMN...]
 
 Exits with 1 unless the variables of the data key are there, well-formed and of one key. Asks nobody.
 
   --unwrap  have KMS unwrap the keys, with this environment's AWS credentials, and compare their check values
+  --models  a module of the application that calls withPhi: tells of columns that still read earlier forms
   --json    one line of JSON
   --sql     print the statements with which PostgreSQL refuses what is no record in these columns of a table, and check
             nothing; data:bytes is a column of bytes, email:v2 one of bound records
 `;
 
 async function main(args: readonly string[]): Promise<number> {
-  let options: { sql?: string | undefined; unwrap?: boolean | undefined; json?: boolean | undefined; help?: boolean | undefined };
+  let options: { sql?: string | undefined; models?: string | undefined; unwrap?: boolean | undefined; json?: boolean | undefined; help?: boolean | undefined };
   let positionals: string[];
   try {
     const found = parseArgs({
       args: [...args],
       allowPositionals: true,
-      options: { sql: { type: "string" }, unwrap: { type: "boolean" }, json: { type: "boolean" }, help: { type: "boolean", short: "h" } },
+      options: { sql: { type: "string" }, models: { type: "string" }, unwrap: { type: "boolean" }, json: { type: "boolean" }, help: { type: "boolean", short: "h" } },
     });
     options = found.values;
     positionals = found.positionals;
@@ -50,7 +54,10 @@ async function main(args: readonly string[]): Promise<number> {
       return 2;
     }
   }
-  const verdict = await check(process.env, options.unwrap);
+  const { models, unwrap } = options;
+  const failure = models && (await import(pathToFileURL(resolve(models)).href).then(() => "", ({ message }: Error) => `--models ${models}: ${message}`));
+  let verdict = await check(process.env, unwrap, {}, models ? [...declarations().values()] : undefined);
+  if (failure) verdict = { ...verdict, checked: false, problems: [...verdict.problems, failure] };
   const shown = options.json ? JSON.stringify(verdict) : text(verdict);
   (options.json || verdict.checked ? process.stdout : process.stderr).write(`${shown}\n`);
   return verdict.checked ? 0 : 1;

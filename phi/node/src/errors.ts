@@ -11,8 +11,16 @@ export class PhiError extends Error {
 /** A record that cannot be decrypted. It never says why: the reason would help an attacker. */
 export class DecryptionError extends PhiError {
   static override readonly name: string = "DecryptionError";
-  constructor() {
-    super("The record cannot be decrypted.");
+  constructor(message = "The record cannot be decrypted.") {
+    super(message);
+  }
+}
+
+/** A record that is not bound as its reader asks. The message says what was found and what to do; whoever can change records knows as much. */
+export class NotBound extends DecryptionError {
+  static override readonly name: string = "NotBound";
+  constructor(message = "The record is genuine, and bound to no place where this call names one. Decrypt it without a context, and write it again with one.") {
+    super(message);
   }
 }
 

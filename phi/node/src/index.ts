@@ -1,6 +1,7 @@
 /** The application's side of PHI encryption for Node: README.md. */
 
 export { CachedKey, GRACE_SECONDS, TTL_SECONDS, type CacheOptions } from "./cache.js";
+export type { Bound, Form } from "./binding.js";
 export { check, type Verdict } from "./check.js";
 export { PHI_FIELDS, PhiCipher, TenantCipher } from "./cipher.js";
 export type { Environment } from "./environment.js";

@@ -3,7 +3,8 @@
  * their search hashes in step. It uses Prisma's client extensions, and imports nothing of Prisma.
  */
 
-import { type HashField, type PhiFields, type ExactIndex, PhiError, fields as fieldsOfProcess } from "./index.js";
+import { type Bound, type Declaration, type Row, declarations, declared, opened, sealed } from "./binding.js";
+import { type HashField, type PhiFields, type ExactIndex, NotBytes, NotText, PhiError, fields as fieldsOfProcess } from "./index.js";
 import { isPlain } from "./json.js";
 
 /** What of one model is encrypted. */
@@ -14,6 +15,10 @@ export interface EncryptedModel {
   readonly bytes?: readonly string[];
   /** JSON (`Json?`): the texts of these fields inside the value, or `"*"`. */
   readonly json?: Readonly<Record<string, readonly string[] | "*">>;
+  /** How fields and bytes are bound to their column, their row or its tenant; those that are not named are not. */
+  readonly bound?: Readonly<Record<string, Bound>>;
+  /** The field that names a row, for `bound: "row"`; default "id". */
+  readonly key?: string;
   /** Columns that are written with their field: `{ emailHash: { of: "email", by: "email" } }`. */
   readonly search?: Readonly<Record<string, { readonly of: string; readonly by: HashField | ExactIndex }>>;
 }
@@ -29,8 +34,14 @@ interface Operation {
   readonly args: unknown;
   readonly query: (args: unknown) => Promise<unknown>;
 }
+interface DataField {
+  readonly name: string;
+  readonly kind: string;
+  readonly type: string;
+  readonly dbName?: string | null;
+}
 interface DataModel {
-  readonly models: Readonly<Record<string, { readonly fields: readonly { name: string; kind: string; type: string }[] }>>;
+  readonly models: Readonly<Record<string, { readonly dbName?: string | null; readonly fields: readonly DataField[] }>>;
 }
 
 const FILTERS = ["where", "having", "cursor"];
@@ -46,7 +57,8 @@ export function withPhi<C extends object>(client: C, models: Readonly<Record<str
   if (!dataModel || !$extends) throw new TypeError("withPhi takes a PrismaClient (Prisma 6.16 or newer).");
   const relations = new Map(Object.entries(dataModel.models).map(([model, { fields: all }]) => [model, relationsOf(all)]));
   for (const [model, encrypted] of Object.entries(models)) requireFields(dataModel, model, encrypted);
-  const mapped = new Mapped(models, relations, fields);
+  const bindings = new Map(Object.entries(models).map(([model, encrypted]) => [model, declare(dataModel, model, encrypted)]));
+  const mapped = new Mapped(models, relations, bindings, fields);
   return $extends.call(client, {
     name: "@eonpro/phi",
     query: {
@@ -57,16 +69,20 @@ export function withPhi<C extends object>(client: C, models: Readonly<Record<str
         },
       },
     },
-    result: Object.fromEntries(Object.entries(models).map(([model, encrypted]) => [lowerFirst(model), reading(encrypted, fields)])),
+    result: Object.fromEntries(Object.entries(models).map(([model, encrypted]) => [lowerFirst(model), reading(encrypted, bindings.get(model)!, fields)])),
   }) as C;
 }
 
 /** How each encrypted field of a model is read: when it is looked at. */
-function reading(model: EncryptedModel, fields: () => PhiFields): Values {
-  const computed = (name: string, open: (value: never) => unknown) => [name, { needs: { [name]: true }, compute: (row: Values) => open(row[name] as never) }];
+function reading(model: EncryptedModel, bound: Bindings, fields: () => PhiFields): Values {
+  const computed = (name: string, open: (value: never, row: Values) => unknown) => {
+    const needs = [name, ...(bound.get(name)?.needs ?? [])];
+    return [name, { needs: Object.fromEntries(needs.map((each) => [each, true])), compute: (row: Values) => open(row[name] as never, row) }];
+  };
+  const whole = (name: string) =>
+    computed(name, (value: string | Uint8Array | null, row) => (value === null ? null : opened(fields().cipher, value, bound.get(name)!.of, rowOf(bound.get(name)!, row))));
   return Object.fromEntries([
-    ...(model.fields ?? []).map((name) => computed(name, (value: string | null) => fields().cipher.decrypt(value))),
-    ...(model.bytes ?? []).map((name) => computed(name, (value: Uint8Array | null) => fields().cipher.decryptBytes(value))),
+    ...[...(model.fields ?? []), ...(model.bytes ?? [])].map(whole),
     ...Object.entries(model.json ?? {}).map(([name, inside]) => computed(name, (value: unknown) => fields().cipher.decryptJson(value, inside))),
   ]) as Values;
 }
@@ -76,6 +92,7 @@ class Mapped {
   constructor(
     readonly models: Readonly<Record<string, EncryptedModel>>,
     readonly relations: ReadonlyMap<string, ReadonlyMap<string, string>>,
+    readonly bindings: ReadonlyMap<string, Bindings>,
     readonly fields: () => PhiFields,
   ) {}
 
@@ -86,20 +103,21 @@ class Mapped {
     for (const [name, value] of Object.entries(args)) {
       if (FILTERS.includes(name)) this.#requireNoFilter(model, value);
       else if (ORDERS.includes(name)) this.#requireNoOrder(model, value);
-      else if (name === "data" || name === "create" || name === "update") copy[name] = each(value, (data) => this.#data(model, data));
+      else if (name === "data" || name === "create" || name === "update") copy[name] = each(value, (data) => this.#data(model, data, name === "create" || !isObject(args["where"]) ? null : args["where"]));
       else if (name === "include" || name === "select") copy[name] = this.#related(model, value);
     }
     return copy;
   }
 
-  /** A row to write. */
-  #data(model: string, data: Values): Values {
+  /** A row to write; `where` names it where it is there already. */
+  #data(model: string, data: Values, where: Values | null): Values {
     const encrypted = this.models[model] ?? {};
     const copy: Values = { ...data };
+    this.#requireRows(model, data, where);
     for (const [name, value] of Object.entries(data)) {
       const related = this.relations.get(model)?.get(name);
       if (related && isObject(value)) copy[name] = this.#nested(related, value);
-      else if (value !== undefined) copy[name] = this.#value(encrypted, name, value);
+      else if (value !== undefined) copy[name] = this.#value(model, name, value, { ...where, ...data });
     }
     for (const [column, { of, by }] of Object.entries(encrypted.search ?? {})) {
       if (data[of] === undefined) continue;
@@ -109,11 +127,28 @@ class Mapped {
     return copy;
   }
 
-  #value(encrypted: EncryptedModel, name: string, value: unknown): unknown {
+  /** A field that is bound is written with all that its record depends on, and never left behind by it. */
+  #requireRows(model: string, data: Values, where: Values | null): void {
+    for (const [name, { of, needs }] of this.bindings.get(model) ?? []) {
+      const missing = needs.filter((each) => !isKey(plain(data[each])) && (data[each] !== undefined || !where || !isKey(where[each])));
+      const left = where ? needs.filter((each) => data[each] !== undefined && plain(data[each]) !== where[each]) : [];
+      if (data[name] !== undefined && plain(data[name]) !== null && missing.length > 0) {
+        throw new EncryptedFieldUse(`${model}.${name} is sealed for its row, which this write does not name: add ${missing.join(" and ")} to data or, of a row that is there, to where: { ${missing.join(", ")} }.`);
+      }
+      if (data[name] === undefined && left.length > 0) {
+        throw new EncryptedFieldUse(`${model}.${name} would stay sealed for the former ${left.join(" and ")} (${of.place}), and could not be read: write it too, or add the present ${left.join(" and ")} to where.`);
+      }
+    }
+  }
+
+  #value(model: string, name: string, value: unknown, row: Values): unknown {
     const { cipher } = this.fields();
+    const encrypted = this.models[model] ?? {};
+    const bound = this.bindings.get(model)?.get(name);
     const inside = encrypted.json && Object.hasOwn(encrypted.json, name) ? encrypted.json[name] : undefined;
     // Prisma's markers of a JSON null are objects of its own classes.
     if (inside) return isObject(value) && !isPlain(value) ? value : cipher.encryptJson(value, inside);
+    if (bound && bound.of.form !== "unbound") return sealed(cipher, requireKind(encrypted, name, plain(value)), bound.of, rowOf(bound, row));
     if (encrypted.bytes?.includes(name)) return cipher.encryptBytes(plain(value) as Uint8Array | null);
     if (encrypted.fields?.includes(name)) return cipher.encryptFields({ text: plain(value) }, ["text"]).text;
     return value;
@@ -123,8 +158,8 @@ class Mapped {
   #nested(model: string, writes: Values): Values {
     const copy: Values = { ...writes };
     for (const [name, value] of Object.entries(writes)) {
-      if (name === "create") copy[name] = each(value, (data) => this.#data(model, data));
-      else if (name === "update") copy[name] = each(value, (one) => (isObject(one["data"]) ? this.written(model, one)! : this.#data(model, one)));
+      if (name === "create") copy[name] = each(value, (data) => this.#data(model, data, null));
+      else if (name === "update") copy[name] = each(value, (one) => (isObject(one["data"]) ? this.written(model, one)! : this.#data(model, one, {})));
       else if (name === "createMany" || name === "updateMany" || name === "upsert" || name === "connectOrCreate") {
         copy[name] = each(value, (one) => this.written(model, one)!);
       } else each(value, (filter) => (this.#requireNoFilter(model, filter), filter)); // connect, disconnect, delete, set
@@ -176,14 +211,55 @@ class Mapped {
 }
 
 /** A misspelt field would be stored in plain text. */
-function requireFields(dataModel: DataModel, model: string, { fields = [], bytes = [], json = {}, search = {} }: EncryptedModel): void {
+function requireFields(dataModel: DataModel, model: string, { fields = [], bytes = [], json = {}, search = {}, bound = {}, key = "id" }: EncryptedModel): void {
   const known = new Set(dataModel.models[model]?.fields.map(({ name }) => name));
-  const columns = [...fields, ...bytes, ...Object.keys(json), ...Object.entries(search).flatMap(([column, { of }]) => [column, of])];
+  const others = Object.keys(bound).filter((name) => !fields.includes(name) && !bytes.includes(name));
+  if (others.length > 0) throw new TypeError(`bound names ${others.join(", ")} of ${model}, which is neither in fields nor in bytes.`);
+  const needed = Object.values(bound).flatMap((each) => [...(each.bound === "row" ? [key] : []), ...(each.tenant ? [each.tenant] : [])]);
+  const columns = [...fields, ...bytes, ...needed, ...Object.keys(json), ...Object.entries(search).flatMap(([column, { of }]) => [column, of])];
   const missing = columns.filter((name) => !known.has(name));
   if (missing.length > 0) throw new TypeError(`The Prisma schema has no ${missing.map((name) => `${model}.${name}`).join(", ")}.`);
 }
 
-function relationsOf(fields: readonly { name: string; kind: string; type: string }[]): Map<string, string> {
+interface Binding {
+  readonly of: Declaration;
+  /** The fields that name the row and its tenant. */
+  readonly needs: readonly string[];
+  readonly key: string | undefined;
+  readonly tenant: string | undefined;
+}
+type Bindings = ReadonlyMap<string, Binding>;
+
+/** What the fields of a model are bound to, by the names of the database. Throws RangeError. */
+function declare(dataModel: DataModel, model: string, { fields = [], bytes = [], bound = {}, key = "id" }: EncryptedModel): Bindings {
+  const { dbName, fields: known } = dataModel.models[model]!;
+  const column = (name: string) => known.find((each) => each.name === name)?.dbName ?? name;
+  return new Map(
+    [...fields, ...bytes].map((name) => {
+      const options = bound[name] ?? {};
+      const of = declared(dbName ?? model, column(name), options, options.tenant ? column(options.tenant) : null);
+      if (of.form !== "unbound") declarations().set(`${of.table}.${of.column}`, of);
+      const own = { key: options.bound === "row" ? key : undefined, tenant: options.tenant };
+      return [name, { of, ...own, needs: [own.key, own.tenant].filter((each) => each !== undefined) }];
+    }),
+  );
+}
+
+function rowOf({ key, tenant }: Binding, row: Values): Row {
+  return { ...(key === undefined ? {} : { key: plain(row[key]) }), ...(tenant === undefined ? {} : { tenant: plain(row[tenant]) }) };
+}
+
+function isKey(value: unknown): boolean {
+  return typeof value === "string" || typeof value === "bigint" || Number.isSafeInteger(value);
+}
+
+/** The text or the bytes to seal. Throws NotText and NotBytes. */
+function requireKind({ bytes = [] }: EncryptedModel, name: string, value: unknown): string | Uint8Array | null {
+  if (value === null || (bytes.includes(name) ? value instanceof Uint8Array : typeof value === "string")) return value as string | Uint8Array | null;
+  throw bytes.includes(name) ? new NotBytes() : new NotText();
+}
+
+function relationsOf(fields: readonly DataField[]): Map<string, string> {
   return new Map(fields.filter(({ kind }) => kind === "object").map(({ name, type }) => [name, type]));
 }
 

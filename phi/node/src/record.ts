@@ -9,6 +9,7 @@ export const V2_IV_BYTES = 12;
 const IV_BYTES = 16;
 
 const V2_FORM = /^v2:([0-9a-f]{16}):([A-Za-z0-9+/]+={0,2})$/;
+const PLACE = /^([^.:"]+|"(?:[^"]|"")+")\.([^.:"]+|"(?:[^"]|"")+")$/;
 const PREFIX = /^(?:[A-Za-z0-9+/_-]{22}={0,2}:|.{24}:.{24}:|v2:[0-9a-f]{16}:)/s;
 
 /** The parts of a record, in the form that AES-GCM takes. */
@@ -36,12 +37,27 @@ export function keyId(dataKey: Uint8Array): string {
 }
 
 /**
- * The context that binds a record to a column, or to one row of it: no two places have the same one. The row is the text
- * of its key, as the database shows it. `place("PatientDocument", "data", 7)` is `PatientDocument.data:7`.
+ * The context that binds a record to a column, or to one row of it: no two places have the same one. The names are those
+ * of the database, a table's without its schema; the row is named by the text of its key. Throws TypeError for a key that
+ * is null or undefined, as that of an unsaved row. `place("PatientDocument", "data", 7)` is `PatientDocument.data:7`.
  */
-export function place(table: string, column: string, row?: string | number | bigint): string {
+export function place(table: string, column: string, ...row: [] | [string | number | bigint]): string {
   const parts = [table, column].map((name) => (/[.:"]/.test(name) ? `"${name.replaceAll('"', '""')}"` : name));
-  return parts.join(".") + (row === undefined ? "" : `:${row}`);
+  return parts.join(".") + (row.length === 0 ? "" : `:${keyText(row[0])}`);
+}
+
+/** The table and the column of a place without a row. Throws RangeError for another text. */
+export function namesOf(text: string): [string, string] {
+  const parts = PLACE.exec(text)?.slice(1).map((name) => (name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name));
+  if (parts && place(parts[0]!, parts[1]!) === text) return [parts[0]!, parts[1]!];
+  throw new RangeError(`${text} is no name for keys: TABLE.COLUMN, a name with a dot, a colon or a quote in quotes`);
+}
+
+/** The text of a primary key or a tenant, as PostgreSQL writes it. Throws TypeError for anything but a whole number and a text. */
+export function keyText(value: unknown): string {
+  if (typeof value === "string") return value;
+  if (typeof value === "bigint" || Number.isSafeInteger(value)) return String(value as bigint | number);
+  throw new TypeError("A key is a whole number, a text or a UUID.");
 }
 
 /** Splits a record of version 1; null unless it is the canonical form of one. */

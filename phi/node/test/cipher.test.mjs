@@ -57,7 +57,17 @@ test("a record of version 2 opens in its own place only", () => {
   const record = cipher.encryptV2("Jane", here);
   assert.equal(cipher.decrypt(record, here), "Jane");
   for (const other of ["", "Patient.email", "Patient.email:8", "\ud800"]) assert.throws(() => cipher.decrypt(record, other), refused);
-  assert.equal(phi.place('a."b', "c:d", 1n), '"a.""b"."c:d":1');
+  for (const key of [1, 1n, "1"]) assert.equal(phi.place('a."b', "c:d", key), '"a.""b"."c:d":1');
+  for (const key of [null, undefined, 7.5, 1e21, true, new Date()]) assert.throws(() => phi.place("Patient", "email", key), /whole number/);
+});
+
+test("what is bound to no place opens in none", () => {
+  const rotated = new phi.PhiCipher(OTHER, [KEY]);
+  for (const reader of [cipher, rotated]) {
+    assert.throws(() => reader.decrypt(cipher.encrypt("Jane"), "Patient.email"), (error) => error instanceof phi.DecryptionError && error.name === "NotBound");
+    assert.throws(() => reader.decrypt(cipher.encryptV2("Jane"), "Patient.email"), refused);
+    assert.throws(() => reader.decrypt("Jane", "Patient.email"), refused);
+  }
 });
 
 test("reading keys read, and the current one writes", () => {

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as phi from "../dist/esm/index.js";
+import { declarations } from "../dist/esm/binding.js";
 import { EncryptedFieldUse, withPhi } from "../dist/esm/prisma.js";
 import { KEY, Scripted } from "./keys.mjs";
 
@@ -11,7 +12,11 @@ const relation = (name, type) => ({ name, kind: "object", type });
 const DATA_MODEL = {
   models: {
     Patient: { fields: [...scalars("id", "email", "dob", "emailHash", "emailSearch", "plan", "scan", "answers"), relation("clinic", "Clinic")] },
-    Clinic: { fields: [...scalars("id", "name"), relation("patients", "Patient")] },
+    Visit: {
+      dbName: "visits",
+      fields: [...scalars("id", "clinicId", "plan", "scan"), { name: "email", kind: "scalar", type: "String", dbName: "e_mail" }, relation("clinic", "Clinic")],
+    },
+    Clinic: { fields: [...scalars("id", "name"), relation("patients", "Patient"), relation("visits", "Visit")] },
   },
 };
 const INDEX = new phi.ExactIndex({ table: "Patient", column: "emailSearch", rule: "email" });
@@ -135,4 +140,70 @@ test("a field that the schema does not have is refused at once", () => {
   assert.throws(make({ Patients: { fields: ["email"] } }), /no Patients\.email/);
   assert.throws(make({ Patient: { search: { emailHash: { of: "mail", by: "email" } } } }), /Patient\.mail/);
   assert.throws(() => withPhi({}, MODELS), /PrismaClient/);
+});
+
+const ROW = { bound: "row", tenant: "clinicId" };
+const bound = (options = ROW) => withPhi(new StandInForPrismaClient(), { Visit: { fields: ["email"], bytes: ["scan"], bound: { email: options, scan: ROW } } }, () => fields).extension;
+const visits = bound();
+const write = (args, model = "Visit") => visits.query.$allModels.$allOperations({ model, args, query: async (given) => given });
+await fields.ready();
+const tenant = fields.cipher.forTenant("7");
+
+test("a bound field is sealed for its row and its tenant, and read with them", async () => {
+  const one = { id: 1, clinicId: 7, email: "a@b.c", scan: Buffer.from("%PDF") };
+  const { data } = await write({ data: one });
+  assert.equal(tenant.decrypt(data.email, "visits.e_mail:1"), "a@b.c");
+  const { email, scan } = visits.result.visit;
+  assert.deepEqual(email.needs, { email: true, id: true, clinicId: true });
+  assert.deepEqual([email.compute(data), scan.compute(data).toString(), email.compute({ email: null })], ["a@b.c", "%PDF", null]);
+  for (const other of [{ id: 2 }, { clinicId: 8 }, { email: tenant.encrypt("x", "visits.other:1") }]) {
+    assert.throws(() => email.compute({ ...data, ...other }), { name: "NotBound" }, JSON.stringify(other));
+  }
+  const changed = await write({ where: { id: 1, clinicId: 7 }, data: { email: { set: "d@e.f" } } });
+  assert.equal(email.compute({ ...one, ...changed.data }), "d@e.f");
+  const moved = await write({ where: { id: 1 }, data: { ...one, clinicId: 8 } });
+  assert.equal(email.compute(moved.data), "a@b.c");
+  const upserted = await write({ where: { id: 1, clinicId: 7 }, create: one, update: { email: "x" } });
+  assert.deepEqual([email.compute(upserted.create), email.compute({ ...one, ...upserted.update })], ["a@b.c", "x"]);
+  assert.deepEqual((await write({ data: [one, { ...one, id: 2 }] })).data.map(email.compute), ["a@b.c", "a@b.c"]);
+  assert.deepEqual((await write({ where: { id: 1 }, data: { email: null, plan: "x" } })).data, { email: null, plan: "x" });
+  assert.deepEqual((await write({ where: { id: 1, clinicId: 7 }, data: { clinicId: 7 } })).data, { clinicId: 7 });
+});
+
+test("a write that does not name the row, or would leave its records, is refused", async () => {
+  for (const args of [
+    { data: { email: "a@b.c" } },
+    { data: { id: 1, email: "a@b.c" } },
+    { where: { id: 1 }, data: { email: "a@b.c" } },
+    { where: { id: { gt: 1 }, clinicId: 7 }, data: { email: "a@b.c" } },
+    { where: { id: 1, clinicId: 7 }, data: { clinicId: { increment: 1 }, email: "a@b.c", scan: null } },
+    { where: { id: 1, clinicId: 7 }, data: { clinicId: 8 } },
+    { where: { id: 1, clinicId: 7 }, data: { id: 2, email: "a@b.c" } },
+  ]) {
+    await assert.rejects(write(args), (error) => error instanceof EncryptedFieldUse && !error.message.includes("a@b.c"), JSON.stringify(args));
+  }
+  await assert.rejects(write({ data: { visits: { create: { id: 1, email: "x" } } } }, "Clinic"), EncryptedFieldUse);
+  await assert.rejects(write({ data: { id: 1, clinicId: 7, email: 7 } }), { name: "NotText" });
+});
+
+test("an earlier form is read where it is declared, and told", async () => {
+  const row = { id: 1, clinicId: 7 };
+  const earlier = { unbound: fields.cipher.encrypt("x"), column: fields.cipher.encryptV2("x", "visits.e_mail"), tenant: tenant.encrypt("x") };
+  for (const [form, email] of Object.entries(earlier)) {
+    assert.throws(() => visits.result.visit.email.compute({ ...row, email }), (error) => error.name === "NotBound" && error.message.includes(`reads: "${form}"`));
+    const moving = bound({ ...ROW, reads: form });
+    assert.equal(moving.result.visit.email.compute({ ...row, email }), "x");
+    for (const other of Object.values(earlier)) if (other !== email) assert.throws(() => moving.result.visit.email.compute({ ...row, email: other }), { name: "NotBound" });
+  }
+  const renamed = bound({ ...ROW, reads: ["unbound"], place: "Visit.mail" });
+  assert.equal(renamed.result.visit.email.compute({ ...row, email: tenant.encrypt("x", "Visit.mail:1") }), "x");
+  const verdict = await phi.check({ AWS_REGION: "us-east-1", AWS_KMS_KEY_ID: "arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012", ENCRYPTED_PHI_KEY: Buffer.alloc(184).toString("base64") }, false, {}, [...declarations().values()]);
+  assert.deepEqual(verdict.columns.find(({ column }) => column === "e_mail"), {
+    table: "visits", column: "e_mail", place: "Visit.mail", form: "tenant+row", reads: ["unbound"], tenantColumn: "clinicId",
+  });
+  assert.match(verdict.notices.join(), /visits\.e_mail still reads records of an earlier form \(unbound\)/);
+  for (const wrong of [{ reads: "unbound" }, { bound: true, reads: "row" }, { bound: true, place: "email" }, { bound: "table" }]) {
+    assert.throws(() => bound(wrong), RangeError);
+  }
+  assert.throws(() => withPhi(new StandInForPrismaClient(), { Visit: { fields: ["email"], bound: { mail: ROW } } }), /mail/);
 });

@@ -13,6 +13,7 @@ await plain.$executeRawUnsafe(
   'CREATE TABLE "Patient" (id INTEGER PRIMARY KEY AUTOINCREMENT, "firstName" TEXT, email TEXT, "emailHash" TEXT UNIQUE, dob TEXT,' +
     ' "dobHash" TEXT, plan TEXT, scan BLOB, answers JSONB, "clinicId" INTEGER REFERENCES "Clinic"(id))',
 );
+await plain.$executeRawUnsafe('CREATE TABLE "visits" (id TEXT PRIMARY KEY, "clinicId" INTEGER NOT NULL, note_text TEXT)');
 const prisma = withPhi(
   plain,
   {
@@ -22,6 +23,7 @@ const prisma = withPhi(
       json: { answers: "*" },
       search: { emailHash: { of: "email", by: "email" }, dobHash: { of: "dob", by: "dob" } },
     },
+    Visit: { fields: ["note"], bound: { note: { bound: "row", tenant: "clinicId" } } },
   },
   () => fields,
 );
@@ -56,6 +58,17 @@ assert.equal((await prisma.patient.findUniqueOrThrow({ where: { id: 1 } })).firs
 assert.equal(await prisma.patient.count({ where: { email: { not: null } } }), 3);
 await assert.rejects(prisma.patient.findMany({ where: { email: "a@b.c" } }), EncryptedFieldUse);
 await assert.rejects(prisma.patient.findMany({ orderBy: { email: "asc" } }), EncryptedFieldUse);
+await prisma.visit.createMany({ data: [{ id: "a", clinicId: 7, note: "well" }, { id: "b", clinicId: 7, note: "ill" }] });
+await prisma.visit.update({ where: { id: "b", clinicId: 7 }, data: { note: "better" } });
+const visits = await prisma.visit.findMany({ select: { note: true }, orderBy: { id: "asc" } });
+assert.deepEqual(JSON.parse(JSON.stringify(visits)), [{ note: "well" }, { note: "better" }]);
+const [{ note_text: sealed }] = await plain.$queryRawUnsafe("SELECT note_text FROM visits WHERE id = 'b'");
+assert.equal(fields.cipher.forTenant("7").decrypt(sealed, "visits.note_text:b"), "better");
+await assert.rejects(prisma.visit.update({ where: { id: "b" }, data: { note: "x" } }), EncryptedFieldUse);
+await plain.$executeRawUnsafe("UPDATE visits SET note_text = (SELECT note_text FROM visits WHERE id = 'b') WHERE id = 'a'");
+const moved = await prisma.visit.findUniqueOrThrow({ where: { id: "a" } });
+assert.throws(() => moved.note, { name: "NotBound" });
+
 const texts = await plain.$queryRawUnsafe('SELECT "firstName", email, dob, answers FROM "Patient"');
 assert.ok(!/Jan|Joe|Jöe|@|1980|"x"/.test(JSON.stringify(texts)));
 console.log(JSON.stringify(stored.email));
