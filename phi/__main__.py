@@ -175,6 +175,7 @@ def main(arguments: list[str] | None = None) -> int:
         action="store_true",
         help="have KMS unwrap the keys, with this environment's AWS credentials, and compare their check values",
     )
+    check_parser.add_argument("--models", metavar="MODULE", help=reencryption.MODELS)
     check_parser.add_argument("--json", action="store_true", help="one line of JSON")
     check_parser.add_argument(
         "--sql",
@@ -198,7 +199,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("\n".join(lines))
         return 0
     if options.command == "check":
-        checked = check(os.environ, unwrap=options.unwrap)
+        checked = check(os.environ, unwrap=options.unwrap, models=options.models)
         shown = json.dumps(checked) if options.json else text_of(checked)
         print(shown, file=sys.stdout if options.json or checked["checked"] else sys.stderr)
         return 0 if checked["checked"] else 1

@@ -9,7 +9,7 @@ from typing import Any
 
 from phi.batches import PHI_FIELDS, map_fields, map_values
 from phi.cipher import PhiCipher
-from phi.errors import DecryptionError, PhiError, TransientUnwrapError, Unreachable, UnwrapError
+from phi.errors import DecryptionError, NotBound, PhiError, TransientUnwrapError, Unreachable, UnwrapError
 from phi.record import V2, Record, RecordV2
 
 RETRY_DELAYS_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
@@ -172,6 +172,8 @@ class _PartialCipher(PhiCipher):
     def decrypt(self, record: str | None, context: str = "") -> str | None:
         try:
             return super().decrypt(record, context)
+        except NotBound:
+            raise
         except DecryptionError:
             pass
         if isinstance(record, str):

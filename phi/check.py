@@ -6,6 +6,7 @@ Touches the mapping passed to it; with `unwrap`, KMS. `@eonpro/phi` gives the sa
 import re
 from collections.abc import Mapping
 
+from phi import declarations
 from phi.development import development_key
 from phi.environment import ACCESS_KEY_ID, KEY_ARN, KEY_ID, NAMES, REGION, WRAPPED, WrappedKeys, renamed_variables
 from phi.errors import MalformedVariable, MissingVariable, PhiError
@@ -13,21 +14,29 @@ from phi.fields import PhiFields
 from phi.vercel import ROLE_ARN
 
 
-def check(environment: Mapping[str, str], *, unwrap: bool = False) -> dict[str, object]:
-    """The verdict for JSON: `checked`, all `problems` at once, the KMS key, and with `unwrap` the key check values.
+def check(environment: Mapping[str, str], *, unwrap: bool = False, models: str | None = None) -> dict[str, object]:
+    """The verdict for JSON: `checked`, all `problems` at once, the KMS key, with `unwrap` the key check values, with
+    `models` the `columns` that they bind, and `notices` of them.
 
     No network but with `unwrap`: then KMS is asked for each key, with the credentials of this environment. No value of
     a variable is in it but the KMS key's ARN.
     """
+    facts: dict[str, object] = {}
     try:
+        declared = declarations.read(models) if models else []
+        if models:
+            facts = {"columns": [each.as_json() for each in declared], "notices": [*declarations.notices(declared)]}
         if development_key(environment):
-            return {"checked": True, "problems": [], "developmentKey": True}
+            return {"checked": True, "problems": [], "developmentKey": True, **facts}
+        problems = problems_of(environment)
     except MalformedVariable as error:
         return {"checked": False, "problems": [str(error).removesuffix(".")]}
-    if problems := problems_of(environment):
+    except ValueError as error:
+        problems = [*problems_of(environment), str(error)]
+    if problems:
         return {"checked": False, "problems": problems}
     keys = WrappedKeys.from_environment(environment)
-    facts: dict[str, object] = {"keyArn": keys.current[0].key_arn, "fingerprint": keys.current[0].fingerprint}
+    facts |= {"keyArn": keys.current[0].key_arn, "fingerprint": keys.current[0].fingerprint}
     if unwrap:
         try:
             own, of_hashes = PhiFields.from_environment(environment).key_check_values()
@@ -54,11 +63,14 @@ def text_of(verdict: Mapping[str, object]) -> str:
         problems = verdict["problems"]
         assert isinstance(problems, list)
         return "\n".join(["The application cannot use its data key:", *(f"  {each}." for each in problems)])
+    lines = [f"The variables are there and well-formed, for {verdict.get('keyArn')}. KMS was not asked (--unwrap)."]
     if verdict.get("developmentKey"):
-        return "The application uses a development key, without AWS: production opens none of its records."
+        lines = ["The application uses a development key, without AWS: production opens none of its records."]
     if value := verdict.get("keyCheckValue"):
-        return f"The data key of {verdict['keyArn']} opens; its check value is {value}."
-    return f"The variables are there and well-formed, for {verdict['keyArn']}. KMS was not asked (--unwrap)."
+        lines = [f"The data key of {verdict['keyArn']} opens; its check value is {value}."]
+    notices = verdict.get("notices", [])
+    assert isinstance(notices, list)
+    return "\n".join(lines + [f"Attention: {each}" for each in notices])
 
 
 def _attempt(environment: Mapping[str, str]) -> tuple[list[str], bool]:

@@ -20,7 +20,15 @@ from pybase64 import b64decode
 from phi.batches import PHI_FIELDS, Column, map_fields, map_values
 from phi.binary.cipher import BinaryCipher, binary_keys
 from phi.binary.record import RECORD, header
-from phi.errors import AlreadyEncrypted, CipherUnsupported, DecryptionError, InvalidDataKey, InvalidText, NotText
+from phi.errors import (
+    AlreadyEncrypted,
+    CipherUnsupported,
+    DecryptionError,
+    InvalidDataKey,
+    InvalidText,
+    NotBound,
+    NotText,
+)
 from phi.record import (
     BEFORE_ONE_PAD,
     BEFORE_TWO_PADS,
@@ -169,7 +177,8 @@ class PhiCipher(BinaryCipher):
     def decrypt(self, record: str | None, context: str = "") -> str | None:
         """Decrypt a record; None returns None. Raises DecryptionError, always the same, for anything else.
 
-        `context` is that of `encrypt_v2`; a record of the first version has none, and opens with any.
+        `context` is that of `encrypt_v2`. With one, what is bound to no place raises NotBound: a record of the first
+        version is of no place.
 
         >>> PhiCipher(bytes(32)).decrypt("MTIzNDU2Nzg5MDEyMzQ1Ng==:nIIi7aadRf2gAFnSWQKmNg==:tavicw==")
         'Jane'
@@ -180,7 +189,7 @@ class PhiCipher(BinaryCipher):
         if record is None:
             return None
         try:
-            if record[24] == ":" == record[49]:
+            if record[24] == ":" == record[49] and not context:
                 # One decoding for the three parts. "==:" ends a part of 16 bytes; with "AA" in its place that part is
                 # 18 bytes, and the last two are 0 if its pad bits are 0. The decoder refuses any further colon, other
                 # characters outside the alphabet, and "=" anywhere but at the end. It accepts pad bits at the end that
@@ -206,6 +215,9 @@ class PhiCipher(BinaryCipher):
     def _decrypt_fallback(self, record: str, context: str) -> str:
         if isinstance(record, str) and record.startswith(V2):
             return self._decrypt_v2(record, context)
+        if context:
+            is_genuine = isinstance(record, str) and looks_like_a_record(record) and self.holds(record)
+            raise NotBound if is_genuine else DecryptionError
         for unseal in self._reading:
             try:
                 return unseal(*_split_record(record), None).decode()
@@ -358,8 +370,10 @@ class PhiCipher(BinaryCipher):
                 raise AlreadyEncrypted
         return self._encrypt_list(values)
 
-    def holds(self, record: str) -> bool:
+    def holds(self, record: Any) -> bool:
         """Whether it is a record of one of these keys; the context of version 2 is not known here, the key is."""
+        if not isinstance(record, str):
+            return super().holds(record)
         try:
             if record.startswith(V2):
                 return RecordV2.parse(record).key_id in self._by_id

@@ -29,6 +29,19 @@ class DecryptionError(PhiError):
         super().__init__("The record cannot be decrypted.")
 
 
+class NotBound(DecryptionError):
+    """A record that is not bound as its reader asks. The message says what was found and what to do; whoever can change
+    records knows as much.
+    """
+
+    def __init__(
+        self,
+        message: str = "The record is genuine, and bound to no place where this call names one. Decrypt it without a "
+        "context, and write it again with one.",
+    ) -> None:
+        PhiError.__init__(self, message)
+
+
 class InvalidText(PhiError):
     """A text that UTF-8 cannot encode (a lone surrogate), or longer than AES-GCM accepts (2 GiB)."""
 

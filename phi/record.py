@@ -8,6 +8,7 @@ import base64
 import hmac
 import re
 from dataclasses import dataclass
+from uuid import UUID
 
 from phi.errors import DecryptionError
 
@@ -29,6 +30,7 @@ V2_IV_BYTES = 12
 V2 = "v2:"
 """Prefix of a record of version 2."""
 
+_PLACE = re.compile(r'([^.:"]+|"(?:[^"]|"")+")\.([^.:"]+|"(?:[^"]|"")+")')
 _V2 = re.compile(r"v2:([0-9a-f]{16}):([A-Za-z0-9+/]+={0,2})")
 _PREFIX = re.compile(r"[A-Za-z0-9+/_-]{22}={0,2}:|.{24}:.{24}:|v2:[0-9a-f]{16}:", re.DOTALL)
 
@@ -59,16 +61,45 @@ def key_id(data_key: bytes | bytearray) -> str:
     return hmac.digest(data_key, b"eonpro-phi-record-v2 key id", "sha256")[:8].hex()
 
 
-def place(table: str, column: str, row: object = None) -> str:
+_COLUMN = object()
+
+
+def place(table: str, column: str, row: object = _COLUMN) -> str:
     """The context that binds a record to a column, or to one row of it: no two places have the same one.
 
-    The row is named by the text of its key, as the database shows it. `phi reencrypt` knows these contexts.
+    The names are those of the database, a table's without its schema; one with a dot, a colon or a quote is in quotes.
+    The row is named by the text of its key. Raises ValueError for a key that is None, as that of an unsaved row, or of
+    a type without one text.
 
     >>> place("PatientDocument", "data"), place("PatientDocument", "data", 7)
     ('PatientDocument.data', 'PatientDocument.data:7')
     """
     parts = ['"' + name.replace('"', '""') + '"' if set(name) & set('.:"') else name for name in (table, column)]
-    return ".".join(parts) + ("" if row is None else f":{row}")
+    return ".".join(parts) + ("" if row is _COLUMN else f":{key_text(row)}")
+
+
+def names_of(text: str) -> tuple[str, str]:
+    """The table and the column of a place without a row. Raises ValueError for another text.
+
+    >>> names_of("Patient.email")
+    ('Patient', 'email')
+    """
+    if parts := _PLACE.fullmatch(text):
+        table, column = (name[1:-1].replace('""', '"') if name[0] == '"' else name for name in parts.groups())
+        if place(table, column) == text:
+            return table, column
+    raise ValueError(f"{text} is no name for keys: TABLE.COLUMN, a name with a dot, a colon or a quote in quotes")
+
+
+def key_text(value: object) -> str:
+    """The text of a primary key or a tenant, as PostgreSQL and `phi reencrypt` write it. Raises ValueError for anything
+    but a whole number, a text and a UUID: the texts of other types depend on the database.
+    """
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, UUID) or (isinstance(value, int) and not isinstance(value, bool)):
+        return str(value) if isinstance(value, UUID) else str(int(value))
+    raise ValueError("a key is a whole number, a text or a UUID")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

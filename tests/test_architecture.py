@@ -24,7 +24,10 @@ PURE_COMPONENTS = ("components.settings.*", "components.targets.*", "components.
 CORE = ("wizard.core.*", *PURE_COMPONENTS)
 BELOW_ACCOUNT = (*CORE, "wizard.inputs.*", "wizard.data_key.*", "wizard.targets.*")
 STEPS = (*BELOW_ACCOUNT, "wizard.account.*")
-FOR_ADAPTERS = ("phi.adapters.*", "phi.constraint", "phi.errors", "phi.record", "phi.search.indexes")
+FOR_ADAPTERS = (
+    *("phi.adapters.*", "phi.binding", "phi.constraint", "phi.declarations", "phi.errors", "phi.record"),
+    "phi.search.indexes",
+)
 """An adapter knows the errors, places, the definitions of indexes and what it was given, never a key or a cipher."""
 
 
@@ -115,6 +118,12 @@ TABLE = (
         pure=True,
     ),
     Row(files=("phi/kms.py",), outside=("boto3", "botocore"), ours=("phi.*",)),
+    # The application's models say how their columns are bound.
+    Row(
+        files=("phi/declarations.py",),
+        outside=("a module chosen at run time", "django"),
+        ours=("phi.binding", "phi.record"),
+    ),
     Row(files=("phi/vercel.py",), outside=("vercel",), ours=("phi.*",)),
     *(
         Row(files=(files,), outside=libraries, ours=FOR_ADAPTERS)
@@ -125,11 +134,7 @@ TABLE = (
             ("phi/adapters/spark.py", ("pyspark", "pandas")),
         )
     ),
-    Row(
-        files=("phi/adapters/*.py",),
-        ours=FOR_ADAPTERS,
-        pure=True,
-    ),
+    Row(files=("phi/adapters/*.py",), ours=FOR_ADAPTERS, pure=True),
     Row(files=("phi/reencryption/*.py",), outside=("psycopg", "cryptography", "pybase64"), ours=("phi.*",)),
     Row(files=("phi/*.py",), outside=("cryptography", "pybase64"), ours=("phi.*",)),
     Row(files=("sandbox/*.py",), outside=ANY, ours=("installation", "sandbox.*")),

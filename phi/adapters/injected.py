@@ -5,11 +5,27 @@ Touches what the callable touches, and caches its result; importing an applicati
 
 from collections.abc import Callable
 from typing import Any, Protocol, cast
-from uuid import UUID
 
 from phi.adapters.values import BYTES, ValueForm
-from phi.errors import DecryptionError, UnwrapError
-from phi.record import place
+from phi.binding import ROW, Binding, Form, may_be_bound
+from phi.errors import DecryptionError, InvalidValue, NotBound, UnwrapError
+
+EARLIER = (
+    '{place} reads records of the form "{declared}", and this one is genuine and "{found}". While the table moves, '
+    'declare reads="{found}"; `phi reencrypt --reads {found}`, with the --bind and --tenant-column of the column, ends '
+    "the move. If it is not moving, somebody has put the record here."
+)
+UNDECLARED = (
+    'The record in {place} is of the form "{found}", and the column has neither bound nor tenant: declare them.'
+)
+ELSEWHERE = (
+    "The record is not bound to {place}, or not to this row of it, or is damaged. If the table or the column was "
+    'renamed, declare its former name: place="TABLE.COLUMN". Else somebody has moved the record: restore it from a '
+    "backup."
+)
+OTHER_KEY = (
+    "The record in {place} is of another tenant, or under a key that is not here: ENCRYPTED_PHI_KEYS_FOR_READING."
+)
 
 
 class FieldCipher(Protocol):
@@ -46,6 +62,9 @@ class BindingCipher(FieldCipher, Protocol):
     def decrypt_bytes(self, record: Any, context: str = "") -> bytes | None:
         """A binary record as its bytes."""
 
+    def holds(self, record: Any) -> bool:
+        """Whether a record is under one of its keys."""
+
 
 CipherProvider = FieldCipher | Callable[[], FieldCipher]
 """The argument of a column's declaration: `PhiFields.from_environment`, a function of the application, or an object."""
@@ -53,72 +72,75 @@ CipherProvider = FieldCipher | Callable[[], FieldCipher]
 _ciphers: dict[Callable[[], FieldCipher], FieldCipher] = {}
 
 
-def key_text(value: object) -> str:
-    """The text of a primary key or a tenant, as PostgreSQL and `phi reencrypt` write it. Raises ValueError for anything
-    but a whole number, a text and a UUID: the texts of other types depend on the database.
-    """
-    if isinstance(value, str):
-        return str.__str__(value)
-    if isinstance(value, UUID) or (isinstance(value, int) and not isinstance(value, bool)):
-        return str(value) if isinstance(value, UUID) else str(int(value))
-    raise ValueError("a key is a whole number, a text or a UUID")
-
-
-def contexts(table: str, column: str, bound: bool | str, *, row: str = "", has_tenant: bool = False) -> tuple[str, ...]:
-    """The contexts of a column's records: the one to seal with, then those of the former forms, which are read still.
-
-    `bound` is False, True for the column, or "row"; `row` is the `key_text` of the row's primary key.
-    """
-    if not bound:
-        return ("",)
-    here = place(table, column)
-    if bound == "row":
-        return place(table, column, row), here, ""
-    return (here, "") if has_tenant else (here,)
-
-
 def sealed(
-    cipher: FieldCipher, value: Any, form: ValueForm | None, context: str, tenant: str | None = None
+    cipher: FieldCipher, value: Any, kind: ValueForm | None, of: Binding, row: str = "", tenant: str | None = None
 ) -> str | bytes | None:
-    """The record of a value: of its text in this form, of a text for None, of bytes for BYTES; with a context bound,
-    with a tenant under its key. Raises InvalidTenant.
+    """The record of a value: of its text in this kind, of a text for None, of bytes for BYTES; bound as declared to the
+    row whose key has this text, and under the key of its tenant. Raises InvalidTenant.
     """
-    if tenant is not None:
-        cipher = cast(BindingCipher, cipher).for_tenant(tenant)
-    if form is BYTES:
-        return cast(BindingCipher, cipher).encrypt_bytes(value, context)
-    text = form.dump(value) if form else value
-    return cast(BindingCipher, cipher).encrypt_v2(text, context) if context else cipher.encrypt(text)
+    assert of.form is not None
+    context = of.context(of.form, row)
+    writer = cast(BindingCipher, cipher if tenant is None else cast(BindingCipher, cipher).for_tenant(tenant))
+    if kind is BYTES:
+        return writer.encrypt_bytes(value, context)
+    text = kind.dump(value) if kind else value
+    return writer.encrypt_v2(text, context) if context else writer.encrypt(text)
 
 
-def opened(cipher: FieldCipher, record: Any, form: ValueForm | None, *of: str, tenant: str | None = None) -> Any:
-    """The value of a record of `sealed` in one of these contexts: under the tenant's key, or under the data key itself,
-    as it was before there were tenants. Never of another tenant, or bound to another place.
+def opened(
+    cipher: FieldCipher, record: Any, kind: ValueForm | None, of: Binding, row: str = "", tenant: str | None = None
+) -> Any:
+    """The value of a record of `sealed`, or of one in an earlier form that is declared.
 
-    Raises DecryptionError; the UnwrapError of a key that may be the record's and is not available; InvalidTenant.
+    Raises NotBound, which says what was found, for a record of another form, place or tenant; DecryptionError; the
+    UnwrapError of a key that may be the record's and is not available; InvalidTenant.
     """
-    ciphers = [cipher] if tenant is None else [cast(BindingCipher, cipher).for_tenant(tenant), cipher]
     missing: UnwrapError | None = None
-    for each in ciphers:
+    for form in of.forms(tenant=tenant is not None):
         try:
-            return _opened(each, record, form, of)
+            return _opened(cipher, record, kind, form, of, row, tenant)
         except DecryptionError:
             continue
         except UnwrapError as error:
             missing = missing or error.copy()
-    raise missing or DecryptionError
+    raise missing or _refused(cast(BindingCipher, cipher), record, kind, of, row, tenant)
 
 
-def _opened(cipher: FieldCipher, record: Any, form: ValueForm | None, of: tuple[str, ...]) -> Any:
-    for context in of:
-        try:
-            if form is BYTES:
-                return cast(BindingCipher, cipher).decrypt_bytes(record, context)
-            text = cast(BindingCipher, cipher).decrypt(record, context) if context else cipher.decrypt(record)
-        except DecryptionError:
+def _opened(
+    cipher: FieldCipher, record: Any, kind: ValueForm | None, form: Form, of: Binding, row: str, tenant: str | None
+) -> Any:
+    context = of.context(form, row)
+    reader = cast(BindingCipher, cipher)
+    # Of no place, and of no tenant: a text that a lenient cipher passes through is not either.
+    if form is not Form.UNBOUND and isinstance(record, str) and not may_be_bound(record):
+        raise DecryptionError
+    if form.of_tenant:
+        reader = reader.for_tenant(tenant or "")
+    if kind is BYTES:
+        return reader.decrypt_bytes(record, context)
+    text = reader.decrypt(record, context) if context else reader.decrypt(record)
+    return kind.load(text) if kind else text
+
+
+def _refused(
+    cipher: BindingCipher, record: Any, kind: ValueForm | None, of: Binding, row: str, tenant: str | None
+) -> DecryptionError:
+    """Says what was found in the place of a record."""
+    if of.form is Form.UNBOUND and not may_be_bound(record):
+        return DecryptionError()
+    for form in Form:
+        if (form.of_tenant and tenant is None) or (form.bound == ROW and not row):
             continue
-        return form.load(text) if form else text
-    raise DecryptionError
+        try:
+            _opened(cipher, record, kind, form, of, row, tenant)
+        except (DecryptionError, InvalidValue):
+            continue
+        reason = UNDECLARED if of.form is Form.UNBOUND else EARLIER
+        return NotBound(reason.format(place=of.place, declared=of.form, found=form))
+    if not may_be_bound(record):
+        return DecryptionError()
+    known = cipher.holds(record) or (tenant is not None and cipher.for_tenant(tenant).holds(record))
+    return NotBound((ELSEWHERE if known else OTHER_KEY).format(place=of.place, declared=of.form))
 
 
 def resolve(provider: CipherProvider) -> FieldCipher:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from io import BytesIO
 from os import urandom
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -167,9 +167,9 @@ class BinaryCipher:
         with open(source, "rb") as file, whole_file(target) as draft:
             self.decrypt_stream(file, draft, context)
 
-    def holds_bytes(self, data: bytes) -> bool:
+    def holds(self, record: Any) -> bool:
         """Whether bytes begin like a record or a stream of one of these keys, by the key id; nothing is proved."""
-        return key_id_of(data) in self._binary_keys
+        return key_id_of(bytes(record)) in self._binary_keys
 
     def _keys_of(self, identity: bytes) -> tuple[AESGCM, KeyedHash]:
         if found := self._binary_keys.get(identity):

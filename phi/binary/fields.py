@@ -31,6 +31,10 @@ class BinaryFields:
         """The bytes of a binary record, or of a whole stream; None returns None. Raises as `decrypt`."""
         return self._cipher().decrypt_bytes(record, context)
 
+    def holds(self, record: str | Bytes) -> bool:
+        """Whether a record is under one of these keys; a record that is bound to any place too."""
+        return self._cipher().holds(record)
+
     def encrypt_stream(
         self, source: BinaryIO, target: BinaryIO, context: str = "", *, chunk_bytes: int = DEFAULT_CHUNK_BYTES
     ) -> None:

@@ -20,7 +20,7 @@ from phi.kms import KmsKeySource, data_keys
 from phi.reencryption.checkpoint import Checkpoint
 from phi.reencryption.database import Database, reject_passwords
 from phi.reencryption.errors import UsageError
-from phi.reencryption.inspection import name_parts
+from phi.reencryption.inspection import name_parts, places_of
 from phi.reencryption.models import RunResult
 from phi.reencryption.options import BATCH, PASSES
 from phi.reencryption.passes import default_processes
@@ -56,11 +56,14 @@ def selection_of(options: argparse.Namespace) -> IndexSelection:
     """The search columns on the command line. Raises UsageError."""
     _, table = name_parts(options.table)
     exact = tuple(name.strip() for texts in options.exact for name in texts.split(",") if name.strip())
+    columns = search_columns(table, exact, tuple(options.words), dict(options.places))
+    named = [name for column in columns for name in (column.name, *column.sources)]
     return IndexSelection(
         table=options.table,
         key_column=options.key_column,
-        columns=search_columns(table, exact, tuple(options.words)),
+        columns=columns,
         clinic_column=options.clinic_column,
+        places=places_of(options.places, named),
     )
 
 
@@ -106,7 +109,7 @@ def _index(
         options.dsn,
         table,
         selection,
-        _indexer(keys, table.name),
+        _indexer(keys, table.name, selection),
         dry_run=options.dry_run,
         processes=options.processes or default_processes(),
         batch=options.batch,
@@ -165,15 +168,15 @@ def _plan(
     database = Database(options.dsn, read_only=True)
     try:
         table = inspect(database, selection, write=False, search_columns_exist=False).table
-        made: IndexPlan = plan(database, table, selection, _indexer(keys, table.name), progress)
+        made: IndexPlan = plan(database, table, selection, _indexer(keys, table.name, selection), progress)
     finally:
         database.close()
     return True, made.as_json(), made.lines()
 
 
-def _indexer(keys: IndexKeys, table: str) -> RowIndexer:
+def _indexer(keys: IndexKeys, table: str, selection: IndexSelection) -> RowIndexer:
     cipher = PhiCipher(keys.data_keys[0], reading_keys=keys.data_keys[1:])
-    return RowIndexer(cipher, keys.hash_key, table=table)
+    return RowIndexer(cipher, keys.hash_key, table=table, places=dict(selection.places))
 
 
 def _next_step(keys: IndexKeys) -> str:

@@ -5,8 +5,11 @@ Touches nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
+from phi.record import names_of, place
 from phi.reencryption.checkpoint import CheckpointScope
 from phi.reencryption.errors import UsageError
 from phi.reencryption.models import ColumnCounts, ColumnSelection, HashColumn, RowCounts, RunResult
@@ -21,10 +24,12 @@ class SearchColumn:
     index: ExactIndex | WordIndex
     sources: tuple[str, ...]
     """One for an exact column."""
+    name_in_table: str | None = None
+    """Where the index has another name for its keys."""
 
     @property
     def name(self) -> str:
-        return self.index.column
+        return self.name_in_table or self.index.column
 
     @property
     def is_exact(self) -> bool:
@@ -37,7 +42,8 @@ class SearchColumn:
 
     def as_json(self) -> dict[str, object]:
         rule = {"rule": self.index.rule} if isinstance(self.index, ExactIndex) else {}
-        return {"sources": list(self.sources), **rule, "bits": self.index.bits}
+        key = {"place": place(self.index.table, self.index.column)} if self.name_in_table else {}
+        return {"sources": list(self.sources), **rule, "bits": self.index.bits, **key}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +55,8 @@ class IndexSelection:
     key_column: str
     columns: tuple[SearchColumn, ...]
     clinic_column: str | None = None
+    places: tuple[tuple[str, str], ...] = ()
+    """The names for keys of columns, where they are not those of the table and the column."""
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -89,13 +97,20 @@ class IndexScope(CheckpointScope):
         return {**self.index.as_json(), "to": self.to}
 
 
-def search_columns(table: str, exact: tuple[str, ...], words: tuple[str, ...]) -> tuple[SearchColumn, ...]:
+def search_columns(
+    table: str, exact: tuple[str, ...], words: tuple[str, ...], places: Mapping[str, str] = MappingProxyType({})
+) -> tuple[SearchColumn, ...]:
     """Parse COLUMN:SEARCH:RULE[:BITS] and COLUMN+COLUMN:TOKENS[:BITS]; `table` without its schema.
 
     Raises UsageError with all problems.
     """
     problems: list[str] = []
     columns: list[SearchColumn] = []
+
+    def named(column: str) -> tuple[str, str, str | None]:
+        """The table and the column of the index, and the name of the column where it is another."""
+        return (*names_of(places[column]), column) if column in places else (table, column, None)
+
     for text in exact:
         parts = text.split(":")
         if len(parts) not in (3, 4) or not all(parts) or parts[2] not in RULES:
@@ -103,9 +118,9 @@ def search_columns(table: str, exact: tuple[str, ...], words: tuple[str, ...]) -
             continue
         try:
             bits = {"bits": int(parts[3])} if len(parts) == 4 else {}
-            columns.append(
-                SearchColumn(index=ExactIndex(table=table, column=parts[1], rule=parts[2], **bits), sources=(parts[0],))
-            )
+            of, column, own = named(parts[1])
+            index = ExactIndex(table=of, column=column, rule=parts[2], **bits)
+            columns.append(SearchColumn(index=index, sources=(parts[0],), name_in_table=own))
         except ValueError as error:
             problems.append(f"--exact {text}: {error}")
     for text in words:
@@ -116,7 +131,9 @@ def search_columns(table: str, exact: tuple[str, ...], words: tuple[str, ...]) -
             continue
         try:
             bits = {"bits": int(parts[2])} if len(parts) == 3 else {}
-            columns.append(SearchColumn(index=WordIndex(table=table, column=parts[1], **bits), sources=sources))
+            of, column, own = named(parts[1])
+            words_index = WordIndex(table=of, column=column, **bits)
+            columns.append(SearchColumn(index=words_index, sources=sources, name_in_table=own))
         except ValueError as error:
             problems.append(f"--words {text}: {error}")
     if not problems and not columns:

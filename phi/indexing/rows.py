@@ -6,12 +6,14 @@ Touches nothing. Texts stay in local variables; the tokens of the last words are
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import product
+from types import MappingProxyType
 from typing import ClassVar, NoReturn
 
+from phi.binding import Binding
 from phi.cipher import PhiCipher
 from phi.errors import DecryptionError
 from phi.indexing.models import IndexSelection, SearchColumn
@@ -73,13 +75,17 @@ class KnownWords:
 class RowIndexer:
     """The keys of a run, and what it makes of a batch."""
 
-    __slots__ = ("_cipher", "_exact", "_hash_key", "_table", "_words")
+    __slots__ = ("_cipher", "_exact", "_hash_key", "_places", "_table", "_words")
 
-    def __init__(self, cipher: PhiCipher, hash_key: bytes, *, table: str) -> None:
-        """`cipher` opens the records with any key that they may be under; `table` is without its schema."""
+    def __init__(
+        self, cipher: PhiCipher, hash_key: bytes, *, table: str, places: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """`cipher` opens the records with any key that they may be under; `table` is without its schema. `places` are
+        the names for keys of columns that have another one than that of table and column.
+        """
         self._cipher = cipher
         self._hash_key = hash_key
-        self._table = table
+        self._table, self._places = table, places
         self._exact: dict[tuple[str, str], ExactKey] = {}
         self._words: dict[tuple[str, str], KnownWords] = {}
 
@@ -133,7 +139,8 @@ class RowIndexer:
             return value
         # A record of version 2 may be bound to its column or to its row, and under the key of a tenant.
         is_v2 = value.startswith(V2)
-        contexts = ("", place(self._table, source), place(self._table, source, key)) if is_v2 else ("",)
+        where = Binding(place=self._places.get(source) or place(self._table, source))
+        contexts = {where.context(form, key or "") for form in where.forms(tenant=False)} if is_v2 else {""}
         ciphers: list[PhiCipher | TenantFields] = [self._cipher]
         if is_v2 and clinic:
             ciphers.append(self._cipher.for_tenant(clinic))

@@ -18,8 +18,8 @@ from phi.reencryption.checkpoint import Checkpoint, CheckpointScope
 from phi.reencryption.column_types import Contents
 from phi.reencryption.database import Database, reject_passwords
 from phi.reencryption.errors import UsageError
-from phi.reencryption.inspection import Relation, find_relation, key_problems, quoted, similar_column
-from phi.reencryption.models import Bind, ColumnCounts, ColumnSelection, RunResult
+from phi.reencryption.inspection import Relation, find_relation, key_problems, places_of, quoted, similar_column
+from phi.reencryption.models import ColumnCounts, ColumnSelection, RunResult
 from phi.reencryption.passes import default_processes
 from phi.reencryption.passes import run as run_passes
 from phi.reencryption.progress import Progress, report
@@ -101,7 +101,8 @@ def _selection(options: argparse.Namespace) -> ColumnSelection:
         sources=tuple(plain for plain, _ in pairs),
         key_column=options.key_column,
         tenant_column=options.tenant_column,
-        bind=Bind(options.bind) if options.bind else None,
+        bind=options.bind,
+        places=places_of(options.places, names),
     )
 
 
@@ -193,6 +194,7 @@ def _again(step: str, options: argparse.Namespace, *more: str) -> str:
     words = ["--table", options.table, "--columns", options.columns, "--key-column", options.key_column]
     words += ["--tenant-column", options.tenant_column] if options.tenant_column else []
     words += ["--bind", options.bind] if options.bind else []
+    words += [word for column, name in options.places for word in ("--place", f"{column}={name}")]
     dsn = options.dsn or "postgresql://HOST/DATABASE"
     return f"python -P -m phi migrate {step} {shlex.join(['--dsn', dsn, *words, *more])}"
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 import argparse
 
 from phi.environment import KEY_ID, REGION, WRAPPED
-from phi.reencryption.models import Bind
-from phi.reencryption.options import add_run_options, add_table_options
+from phi.reencryption.options import add_binding_options, add_run_options, add_table_options
 
 DESCRIPTION = f"""\
 Moves plain columns of a PostgreSQL table to encrypted ones beside them, while the application writes both. `status`
@@ -37,8 +36,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
             metavar="PLAIN:ENCRYPTED,...",
             help="each plain column with its encrypted one, as in email:email_encrypted",
         )
-        command.add_argument("--tenant-column", metavar="NAME", help="the column that names each row's tenant")
-        command.add_argument("--bind", choices=[*Bind], help="what the records are bound to, as in `encrypt`")
+        add_binding_options(command)
         add_run_options(command)
         command.set_defaults(plain_wins=False)
         if step == "fill":

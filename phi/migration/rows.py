@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from phi.binding import Binding, Form, may_be_bound
 from phi.cipher import PhiCipher
 from phi.errors import DecryptionError
 from phi.record import looks_like_a_record
-from phi.reencryption.binary import FAULTY, ColumnPlace
+from phi.reencryption.binary import FAULTY, Keys
 from phi.reencryption.errors import ReencryptionError
 from phi.reencryption.models import MAX_LISTED_ROWS, UNCHANGED, ColumnCounts, ReencryptedColumn
 from phi.reencryption.statements import Rows
@@ -37,19 +38,19 @@ class MigrationWorker(BatchWorker):
     def _column(
         self, rows: Rows, plain: Sequence[str | None], stored: Sequence[str | None], name: str
     ) -> ReencryptedColumn:
-        where = ColumnPlace(table=self._table.name, column=name, bind=self._table.selection.bind)
+        where = self._table.selection.binding(self._table.name, name)
         records, counts = [], ColumnCounts()
         for at, (text, record) in enumerate(zip(plain, stored, strict=True)):
             key = rows.keys[at]
-            cipher = self.cipher
+            ciphers = Keys(new=self.cipher, old=None)
             if self._table.selection.tenant_column and (text or record):
                 tenant = rows.tenants[at]
                 if not tenant:
                     counts += ColumnCounts(foreign=1, example_rows=(key,))
                     records.append(UNCHANGED)
                     continue
-                cipher = cipher.derived(tenant)
-            of_row, made = self._value(cipher, text, record, where, key)
+                ciphers = Keys(new=self.cipher.derived(tenant), old=None, base=self.cipher)
+            of_row, made = self._value(ciphers, text, record, where, key)
             listed = of_row.undecryptable or of_row.without_records
             if listed and len(counts.example_rows) < MAX_LISTED_ROWS:
                 counts += ColumnCounts(example_rows=(key,))
@@ -58,35 +59,37 @@ class MigrationWorker(BatchWorker):
         return ReencryptedColumn(records=records, counts=counts)
 
     def _value(
-        self, cipher: PhiCipher, plain: str | None, record: str | None, where: ColumnPlace, key: str
+        self, keys: Keys, plain: str | None, record: str | None, where: Binding, key: str
     ) -> tuple[ColumnCounts, str]:
         """The counts of one row, and its new record or UNCHANGED."""
         if plain and looks_like_a_record(plain):
-            plain = _opened(cipher, plain, ("",)) or _opened(self.cipher, plain, ("",))
+            unbound = Binding(place="", form=Form.of(False, tenant=keys.of_tenant), reads=(Form.UNBOUND,))
+            plain, _ = _opened(keys, plain, unbound, key)
             if plain is None:
                 return ColumnCounts(foreign=1), UNCHANGED
         if not record:
-            return (ColumnCounts(old=1), self._made(cipher, plain, where, key)) if plain else (_EMPTY, UNCHANGED)
-        text = _opened(cipher, record, where.contexts(key))
-        if text is None:
-            is_record = looks_like_a_record(record)
-            return ColumnCounts(foreign=is_record, no_record=not is_record), UNCHANGED
+            return (ColumnCounts(old=1), self._made(keys, plain, where, key)) if plain else (_EMPTY, UNCHANGED)
+        text, form = _opened(keys, record, Binding(place=where.place), key)
+        is_as_declared = where.form in (None, form)
+        if text is None or not (plain or is_as_declared):
+            is_record, known = looks_like_a_record(record), keys.holds(record)
+            return ColumnCounts(foreign=is_record and not known, no_record=not is_record, elsewhere=known), UNCHANGED
         if not plain:
             return ColumnCounts(documents=1), UNCHANGED
-        if plain == text:
+        if plain == text and is_as_declared:
             return ColumnCounts(new=1), UNCHANGED
-        if self.plain_wins:
-            return ColumnCounts(old=1), self._made(cipher, plain, where, key)
+        if plain == text or self.plain_wins:
+            return ColumnCounts(old=1), self._made(keys, plain, where, key)
         return ColumnCounts(without_records=1), UNCHANGED
 
-    def _made(self, cipher: PhiCipher, text: str, where: ColumnPlace, key: str) -> str:
+    def _made(self, keys: Keys, text: str, where: Binding, key: str) -> str:
         """The record of a text, decrypted again and compared."""
         if not self.write:
             return UNCHANGED
-        context = where.context(key)
-        is_v2 = context or cipher is not self.cipher
-        record = cipher.encrypt_v2(text, context) if is_v2 else cipher.encrypt(text)
-        if record is None or cipher.decrypt(record, context) != text:
+        form = keys.written(where, Form.UNBOUND)
+        context = where.context(form, key)
+        record = keys.new.encrypt(text) if form is Form.UNBOUND else keys.new.encrypt_v2(text, context)
+        if record is None or keys.new.decrypt(record, context) != text:
             raise ReencryptionError(FAULTY)
         return record
 
@@ -94,10 +97,11 @@ class MigrationWorker(BatchWorker):
 _EMPTY = ColumnCounts(empty=1)
 
 
-def _opened(cipher: PhiCipher, record: str, contexts: tuple[str, ...]) -> str | None:
-    for context in contexts:
+def _opened(keys: Keys, record: str, where: Binding, key: str) -> tuple[str | None, Form | None]:
+    """The text of a record, and its form; nothing for another one."""
+    for cipher, form, context, _ in keys.ways(where, key, is_bound=may_be_bound(record)):
         try:
-            return cipher.decrypt(record, context)
+            return cipher.decrypt(record, context), form
         except DecryptionError:
             continue
-    return None
+    return None, None

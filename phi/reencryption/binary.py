@@ -5,17 +5,17 @@ Touches the operating system's random source. A value is a text with one charact
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Protocol
 
 from phi.binary.record import HEADER_BYTES, MAGIC, STREAM, looks_binary
+from phi.binding import Binding, Form
 from phi.cipher import PhiCipher
 from phi.errors import DecryptionError
-from phi.record import place
 from phi.reencryption.errors import ReencryptionError
-from phi.reencryption.models import UNCHANGED, Bind, ColumnCounts, ReencryptedColumn
+from phi.reencryption.models import UNCHANGED, ColumnCounts, ReencryptedColumn
 
 FAULTY = "A new record cannot be decrypted again: this machine's memory or CPU is faulty."
 
@@ -27,23 +27,39 @@ class Renew(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ColumnPlace:
-    """The column of a table, which a record can be bound to, with or without its row."""
+class Keys:
+    """The ciphers of a run, or of one tenant in it."""
 
-    table: str
-    column: str
-    bind: Bind | None = None
-    """What new records are bound to; None keeps the place of each."""
+    new: PhiCipher
+    old: PhiCipher | None
+    """None for a first encryption, of values that were never encrypted."""
+    base: PhiCipher | None = None
+    """Of a tenant: the data keys themselves, for records from before there were tenants."""
 
-    def contexts(self, row: str) -> tuple[str, ...]:
-        """The contexts that a record of the row may have."""
-        return "", place(self.table, self.column), place(self.table, self.column, row)
+    @property
+    def of_tenant(self) -> bool:
+        """Whether they are a tenant's."""
+        return self.base is not None
 
-    def context(self, row: str, before: str = "") -> str:
-        """The context of the row's new record, which was bound to the one `before`."""
-        if self.bind is None:
-            return before
-        return place(self.table, self.column, row if self.bind is Bind.ROW else None)
+    def ways(self, of: Binding, row: str, *, is_bound: bool) -> Iterator[tuple[PhiCipher, Form, str, bool]]:
+        """Each way in which a record of the row may be read: the cipher, the form, its context, and whether the key is
+        the new one. What cannot be bound, as version 1, is of no tenant either.
+        """
+        for form in of.forms(tenant=self.of_tenant):
+            if form is not Form.UNBOUND and not is_bound:
+                continue
+            is_before = form.of_tenant < self.of_tenant
+            for cipher, is_new in [(self.base, False)] if is_before else [(self.new, True), (self.old, False)]:
+                if cipher is not None:
+                    yield cipher, form, of.context(form, row), is_new
+
+    def written(self, of: Binding, before: Form) -> Form:
+        """The form of a new record, in the place of one of the form `before`."""
+        return of.form or (before.with_tenant() if self.of_tenant else before)
+
+    def holds(self, record: str | bytes) -> bool:
+        """Whether a record is under one of the keys, wherever it is bound to."""
+        return any(cipher.holds(record) for cipher in (self.new, self.old, self.base) if cipher)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,48 +67,43 @@ class _Opened:
     """A record that a key decrypts."""
 
     content: bytes = field(repr=False)
-    context: str
+    form: Form
+    is_new: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class BinaryReencryptor:
     """Re-encrypts binary records and streams; what is neither it leaves to the caller."""
 
-    old: PhiCipher | None
-    """None for a first encryption, of values that were never encrypted."""
-    new: PhiCipher
+    keys: Keys
     renew: Renew
     """For the records of text inside a content."""
 
     def takes(self, value: str, *, has_records: Callable[[str], bool]) -> bool:
         """Whether a value is a binary record, damaged or not, or is to become one."""
-        return is_binary(value) or (self.old is None and bool(value) and not has_records(value))
+        return is_binary(value) or (self.keys.old is None and bool(value) and not has_records(value))
 
     def reencrypt(
-        self, values: Sequence[str], keys: Sequence[str], where: ColumnPlace, *, write: bool
+        self, values: Sequence[str], keys: Sequence[str], where: Binding, *, write: bool
     ) -> ReencryptedColumn:
-        """The values that `takes` accepts. A record keeps its form and its context."""
+        """The values that `takes` accepts. A record keeps its form, and its place unless `where` has another."""
         records = [UNCHANGED] * len(values)
         counts = ColumnCounts()
         texts: list[str | None] = []
         for at, (value, key) in enumerate(zip(values, keys, strict=True)):
-            data, opened, is_new = value.encode("latin-1"), None, False
-            if not looks_binary(data):
-                opened = _Opened(content=data, context="")
-            elif opened := _open(self.new, data, where.contexts(key)):
-                is_new = True
-            elif self.old is not None:
-                opened = _open(self.old, data, where.contexts(key))
+            data = value.encode("latin-1")
+            opened = self._open(data, where, key)
             if opened is None:
-                counts += ColumnCounts(foreign=1, example_rows=(key,))
+                known = self.keys.holds(data)
+                counts += ColumnCounts(foreign=not known, elsewhere=known, example_rows=(key,))
                 texts.append(None)
                 continue
             content, inside = opened.content, ColumnCounts()
-            if self.old is not None:
+            if self.keys.old is not None:
                 text, inside = self.renew(content.decode("latin-1"), write=write)
                 content = text.encode("latin-1")
-            context = where.context(key, opened.context)
-            is_new = is_new and not inside.old and context == opened.context
+            form = self.keys.written(where, opened.form)
+            is_new = opened.is_new and not inside.old and form is opened.form
             counts += ColumnCounts(
                 new=int(is_new),
                 old=int(not is_new),
@@ -101,18 +112,27 @@ class BinaryReencryptor:
             )
             texts.append(_text(content))
             if not is_new and write:
-                records[at] = self._sealed(data, content, context).decode("latin-1")
+                records[at] = self._sealed(data, content, where.context(form, key)).decode("latin-1")
         return ReencryptedColumn(records=records, counts=counts, texts=texts)
+
+    def _open(self, data: bytes, where: Binding, key: str) -> _Opened | None:
+        if not looks_binary(data):
+            return _Opened(content=data, form=Form.UNBOUND, is_new=False)
+        for cipher, form, context, is_new in self.keys.ways(where, key, is_bound=True):
+            if (content := _decrypted(cipher, data, context)) is not None:
+                return _Opened(content=content, form=form, is_new=is_new)
+        return None
 
     def _sealed(self, before: bytes, content: bytes, context: str) -> bytes:
         """A new record, or a stream in the place of one; it is decrypted again and compared."""
+        new = self.keys.new
         if _is_stream(before):
             target = BytesIO()
-            self.new.encrypt_stream(BytesIO(content), target, context, chunk_bytes=2 ** before[HEADER_BYTES])
+            new.encrypt_stream(BytesIO(content), target, context, chunk_bytes=2 ** before[HEADER_BYTES])
             sealed: bytes | None = target.getvalue()
         else:
-            sealed = self.new.encrypt_bytes(content, context)
-        if not sealed or (opened := _open(self.new, sealed, (context,))) is None or opened.content != content:
+            sealed = new.encrypt_bytes(content, context)
+        if not sealed or _decrypted(new, sealed, context) != content:
             raise ReencryptionError(FAULTY)
         return sealed
 
@@ -126,16 +146,13 @@ def _is_stream(data: bytes) -> bool:
     return looks_binary(data) and data[len(MAGIC)] == STREAM
 
 
-def _open(cipher: PhiCipher, data: bytes, contexts: Sequence[str]) -> _Opened | None:
-    if not cipher.holds_bytes(data):
+def _decrypted(cipher: PhiCipher, data: bytes, context: str) -> bytes | None:
+    if not cipher.holds(data):
         return None
-    for context in contexts:
-        try:
-            content = cipher.decrypt_bytes(data, context)
-        except DecryptionError:
-            continue
-        return _Opened(content=content or b"", context=context)
-    return None
+    try:
+        return cipher.decrypt_bytes(data, context) or b""
+    except DecryptionError:
+        return None
 
 
 def _text(content: bytes) -> str | None:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from phi.binding import reads_of
 from phi.environment import CHECK_VALUE, HASH_KEY, KEY_ID, REGION, WRAPPED, WrappedKey
 from phi.errors import MalformedVariable, MissingVariable
 from phi.hashes import NORMALISATIONS
@@ -19,8 +20,8 @@ from phi.reencryption.checkpoint import Checkpoint, CheckpointScope
 from phi.reencryption.database import Database, reject_passwords
 from phi.reencryption.errors import UsageError
 from phi.reencryption.hashing import HashCarrier
-from phi.reencryption.inspection import inspect
-from phi.reencryption.models import Bind, ColumnSelection, HashColumn, JsonColumn, RunResult
+from phi.reencryption.inspection import inspect, places_of
+from phi.reencryption.models import ColumnSelection, HashColumn, JsonColumn, RunResult
 from phi.reencryption.progress import Progress, example_rows, report, rows_written
 
 _COUNTED = ("new", "old", "empty", "foreign", "no_record")
@@ -70,8 +71,12 @@ def _reencrypt(
         hashes=tuple(_hash_column(text) for text in _names(options.hash_columns)),
         json_columns=tuple(_json_column(text) for texts in options.json_fields for text in _names(texts)),
         tenant_column=options.tenant_column,
-        bind=Bind(options.bind) if options.bind else None,
+        bind=options.bind,
+        reads=reads_of(options.reads),
+        places=places_of(options.places, _names(options.columns)),
     )
+    if selection.reads and not (selection.bind or selection.tenant_column):
+        raise UsageError(["--reads says what --bind or --tenant-column move, and there is neither"])
     first_time = options.command == "encrypt"
     old = () if first_time else tuple(options.old or (WRAPPED,))
     keys = keys_from(
@@ -193,6 +198,8 @@ def evaluate(result: RunResult, *, allowed: int) -> tuple[bool, list[str]]:
         lines.append(f"{name}: " + words.format(**{field: getattr(counts, field) for field in _COUNTED}))
         if result.first_time and counts.no_record and name not in hashes:
             lines[-1] += f", {counts.no_record:,} that no record can replace (numbers, records inside a text, no JSON)"
+        if counts.elsewhere:
+            lines[-1] += f", {counts.elsewhere:,} not bound as this run reads"
         if counts.documents or counts.without_records:
             lines[-1] += f"; {counts.documents:,} values with records inside, {counts.without_records:,} without"
         if counts.undecryptable:
@@ -218,9 +225,15 @@ def evaluate(result: RunResult, *, allowed: int) -> tuple[bool, list[str]]:
             "Hashes that are not of their row's text, left unchanged: they match nothing. To replace them, and to "
             "write those that are missing: --replace-hashes"
         )
+    if any(counts.elsewhere for counts in last.columns.values()):
+        lines.append(
+            "Records that are not bound as this run reads, left unchanged: of another form (--reads names that which a "
+            "table is moved from), or of another row or column. If that was renamed: --place COLUMN=FORMER.NAME. "
+            "Else somebody has put them there: restore those rows from a backup."
+        )
     if not tolerable:
         lines.append(
-            f"Values that no key of this run decrypts, left unchanged: {result.undecryptable:,}. "
+            f"Values that this run does not read, left unchanged: {result.undecryptable:,}. "
             + ("" if result.first_time else "Check whether a third key was in use (--from may be repeated), fix them, ")
             + ("Fix them, " if result.first_time else "")
             + f"or accept them: --allow-unreadable {result.undecryptable}"

@@ -4,7 +4,7 @@ Touches PostgreSQL's catalog, through a Database.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from phi.hashes import HASH_CHARACTERS
 from phi.reencryption.column_types import ColumnTypes, Contents, read_types
 from phi.reencryption.database import Database
 from phi.reencryption.errors import UsageError
-from phi.reencryption.models import Bind, ColumnSelection
+from phi.reencryption.models import ColumnSelection
 from phi.reencryption.statements import DocumentColumn, KeyColumn, Table
 
 SHORTEST_RECORD = 24 + 1 + 24 + 1 + 4
@@ -107,6 +107,13 @@ def name_parts(name: str) -> tuple[str | None, str]:
             break
         at += 1
     raise UsageError([f"--table {name}: expected TABLE or SCHEMA.TABLE"])
+
+
+def places_of(places: Sequence[tuple[str, str]], columns: Collection[str]) -> tuple[tuple[str, str], ...]:
+    """The names for keys of these columns, as the command line has them. Raises UsageError for another column."""
+    if unknown := [each for each in places if each[0] not in columns]:
+        raise UsageError([f"--place {column}={name}: {column} is not selected" for column, name in unknown])
+    return tuple(places)
 
 
 def quoted(name: str) -> str:
@@ -293,7 +300,7 @@ def key_problems(selection: ColumnSelection, relation: Relation) -> list[str]:
         ),
         *(
             ["--bind row needs a key of one column, as the records of a row are bound to it: use --bind column"]
-            if len(keys) > 1 and selection.bind is Bind.ROW
+            if len(keys) > 1 and selection.bind == "row"
             else []
         ),
     ]

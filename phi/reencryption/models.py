@@ -5,8 +5,10 @@ Touches nothing. Of a row they hold the value of its key column, and nothing of 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Self
+
+from phi.binding import Binding, Form
+from phi.record import place
 
 MAX_LISTED_ROWS = 10
 """Most rows that are listed, for each column, whose value no key decrypts."""
@@ -16,13 +18,6 @@ UNCHANGED = ""
 
 REMOVED = "-"
 """In place of a hash: the text has none, and the column gets NULL."""
-
-
-class Bind(StrEnum):
-    """What a record of version 2, or a binary one, is bound to."""
-
-    COLUMN = "column"
-    ROW = "row"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +55,19 @@ class ColumnSelection:
     """Those of the columns that are not encrypted as a whole."""
     tenant_column: str | None = None
     """The column with the tenant of each row, whose key its records get; None for the data key itself."""
-    bind: Bind | None = None
-    """What the new records are bound to; None keeps the place of each."""
+    bind: str | None = None
+    """What the new records are bound to, "column" or "row"; None keeps the place of each."""
+    reads: tuple[Form, ...] = ()
+    """The forms of earlier records that are taken; any other than the run's own stays and is listed."""
+    places: tuple[tuple[str, str], ...] = ()
+    """The names for keys of columns, where they are not those of the table and the column."""
     sources: tuple[str, ...] = ()
     """Columns that are read, and never written."""
+
+    def binding(self, table: str, column: str) -> Binding:
+        """What the records of a column are bound to; `table` is without its schema."""
+        form = Form.of(self.bind, tenant=self.tenant_column is not None) if self.bind else None
+        return Binding(place=dict(self.places).get(column) or place(table, column), form=form, reads=self.reads)
 
     @property
     def read_names(self) -> tuple[str, ...]:
@@ -90,6 +94,8 @@ class ColumnCounts:
     """Values that look like a record or a hash and are under neither key."""
     no_record: int = 0
     """Values of another form."""
+    elsewhere: int = 0
+    """Records under a key of this run that are not in a form that it reads, or not of this row or column."""
     documents: int = 0
     """Values with records inside: JSON, XML, arrays and others. Each of those records is counted above."""
     without_records: int = 0
@@ -100,12 +106,12 @@ class ColumnCounts:
     @property
     def undecryptable(self) -> int:
         """Values that stay as they are because no key decrypts them."""
-        return self.foreign + self.no_record
+        return self.foreign + self.no_record + self.elsewhere
 
     @property
     def records(self) -> int:
         """Records of any key."""
-        return self.new + self.old + self.foreign
+        return self.new + self.old + self.foreign + self.elsewhere
 
     def __add__(self, other: "ColumnCounts") -> "ColumnCounts":
         return ColumnCounts(
@@ -114,6 +120,7 @@ class ColumnCounts:
             old=self.old + other.old,
             foreign=self.foreign + other.foreign,
             no_record=self.no_record + other.no_record,
+            elsewhere=self.elsewhere + other.elsewhere,
             documents=self.documents + other.documents,
             without_records=self.without_records + other.without_records,
             example_rows=(self.example_rows + other.example_rows)[:MAX_LISTED_ROWS],
@@ -126,6 +133,7 @@ class ColumnCounts:
             "inTheClear" if first_time else "underOldKey": self.old,
             "underNeitherKey": self.foreign,
             "notARecord": self.no_record,
+            "notBoundAsRead": self.elsewhere,
             "valuesWithRecordsInside": self.documents,
             "valuesWithoutRecords": self.without_records,
             "exampleRows": list(self.example_rows),

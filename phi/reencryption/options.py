@@ -9,9 +9,10 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from phi.binding import Form
 from phi.environment import HASH_KEY, KEY_ID, REGION, WRAPPED
 from phi.hashes import NORMALISATIONS
-from phi.reencryption.models import Bind
+from phi.record import names_of
 
 BATCH = 2000
 """Rows that are read at a time. A transaction has a fourth of them, and locks them for some 5 ms."""
@@ -20,6 +21,12 @@ PASSES = 4
 
 NEW = "NEW_ENCRYPTED_PHI_KEY"
 """The variable of the wrapped new key, unless `--to` names another."""
+
+MODELS = (
+    "the application's module of models, which says how its columns are bound (in Django, with DJANGO_SETTINGS_MODULE, "
+    "any module), or a FILE.json that `phi check --models … --json` wrote, here or in Node"
+)
+"""Help of an option that `check` has too."""
 
 DESCRIPTION = f"""\
 Re-encrypts every record of a PostgreSQL table from one data key to another. The wrapped keys are in environment
@@ -104,6 +111,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         metavar="TABLE.COLUMN,...",
         help="columns that name the tenant of each row, whose key its records are under",
     )
+    parser.add_argument("--models", metavar="MODULE", help=MODELS)
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
 
 
@@ -127,21 +135,43 @@ def add_table_options(parser: argparse.ArgumentParser) -> None:
         metavar="COLUMN[+COLUMN]",
         help="a unique column that is never NULL, such as the primary key, or the columns of a key of several",
     )
+    parser.add_argument(
+        "--place",
+        dest="places",
+        action="append",
+        default=[],
+        type=_place,
+        metavar="COLUMN=TABLE.COLUMN",
+        help="the name for keys of a column, as its declaration has it: what it was before it was renamed",
+    )
+
+
+def add_binding_options(parser: argparse.ArgumentParser) -> None:
+    """The options that say how the records of the columns are bound."""
+    parser.add_argument(
+        "--tenant-column",
+        metavar="NAME",
+        help="the column that names each row's tenant (clinic): the records get the key of that tenant, as "
+        "fields.for_tenant() has it",
+    )
+    parser.add_argument(
+        "--bind",
+        choices=["column", "row"],
+        help="bind each record to its column or its row, as place(table, column, row): version 2 for texts",
+    )
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     add_table_options(parser)
     parser.add_argument("--columns", required=True, help="the columns that hold records, separated by commas")
+    add_binding_options(parser)
     parser.add_argument(
-        "--tenant-column",
-        metavar="NAME",
-        help="the column that names each row's tenant (clinic): the records get the key of that tenant, as "
-        "fields.for_tenant() has it; those of the data key itself are moved to it",
-    )
-    parser.add_argument(
-        "--bind",
-        choices=[*Bind],
-        help="bind each record to its column or its row, as place(table, column, row): version 2 for texts",
+        "--reads",
+        action="append",
+        default=[],
+        choices=[*Form],
+        help="with --bind or --tenant-column: the form of records that are moved; may be repeated. Any other record is "
+        "listed and left, because it may have been put there. `unbound` is that of a table that never was bound",
     )
     hashes = parser.add_mutually_exclusive_group()
     hashes.add_argument(
@@ -199,6 +229,15 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help="record the progress of the first pass there, so that the next run starts from that row",
     )
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+
+
+def _place(text: str) -> tuple[str, str]:
+    column, _, name = text.partition("=")
+    try:
+        names_of(name)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return column, name
 
 
 def _between(least: int, most: int) -> Callable[[str], int]:

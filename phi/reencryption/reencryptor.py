@@ -7,8 +7,9 @@ where the column has search hashes, for as long as the batch.
 from __future__ import annotations
 
 from binascii import b2a_base64
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
+from functools import partial
 from os import urandom
 from struct import Struct
 from typing import NoReturn
@@ -17,10 +18,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pybase64 import b64decode
 
+from phi.binding import Binding, Form, may_be_bound
 from phi.cipher import CIPHERTEXT, RAW_CIPHERTEXT, RAW_IV, RAW_TAG, TAG, PhiCipher, join_parts
 from phi.errors import DecryptionError
 from phi.record import BEFORE_ONE_PAD, BEFORE_TWO_PADS, IV_BYTES, V2, looks_like_a_record
-from phi.reencryption.binary import FAULTY, BinaryReencryptor, ColumnPlace
+from phi.reencryption.binary import FAULTY, BinaryReencryptor, Keys
 from phi.reencryption.embedded import embedded_records, is_damaged, may_hold_records, replaced
 from phi.reencryption.errors import ReencryptionError
 from phi.reencryption.json_fields import texts_of_fields
@@ -28,6 +30,8 @@ from phi.reencryption.models import MAX_LISTED_ROWS, UNCHANGED, ColumnCounts, Re
 from phi.tenants import tenant_key
 from phi.usage import usage_of
 
+ANYWHERE = Binding(place="")
+"""Of values that are in no column: records without a place."""
 _split_ivs = Struct(f"{IV_BYTES}s").iter_unpack
 _ZEROS = (b"", b"\0", b"\0\0")
 _PAD_AS_ZERO = bytes.maketrans(b"=", b"A")
@@ -38,10 +42,12 @@ _MOST_TENANTS = 1000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Opened:
-    """The text of a whole value, and the place that its record is bound to."""
+    """The text of a whole value, and how its record is bound."""
 
     text: str = field(repr=False)
-    context: str = ""
+    form: Form = Form.UNBOUND
+    is_new: bool = False
+    """Whether it is under the new key."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,40 +66,32 @@ class RecordReencryptor:
     converted to str. Any other column goes through PhiCipher, record by record.
     """
 
-    __slots__ = (
-        "_keys",
-        "_mostly_new",
-        "_new_cipher",
-        "_new_key",
-        "_old_cipher",
-        "_old_key",
-        "_tenants",
-        "_usage",
-        "_v2",
-    )
+    __slots__ = ("_ciphers", "_keys", "_mostly_new", "_new_key", "_old_key", "_tenants", "_usage", "_v2")
 
-    def __init__(self, *, old: Sequence[bytes], new: bytes, version_2: bool = False) -> None:
+    def __init__(self, *, old: Sequence[bytes], new: bytes, base: PhiCipher | None = None) -> None:
         """Take data keys of 32 bytes; raises InvalidDataKey for others. Without an old key the values are texts that
         were never encrypted; one that looks like a record and is under another key is not encrypted again.
 
-        With `version_2` every new record of a text is of version 2; else it has the version that it had.
+        `base` is that of the data keys where the keys are a tenant's: then every new record of a text is of version 2;
+        else it has the version that it had, unless it is bound.
         """
         self._keys = (*old, new)
         self._tenants: dict[str, RecordReencryptor] = {}
-        self._v2 = version_2
-        self._old_cipher = PhiCipher(old[0], reading_keys=old[1:]) if old else None
-        self._new_cipher = PhiCipher(new)
+        self._v2 = base is not None
+        old_cipher = PhiCipher(old[0], reading_keys=old[1:]) if old else None
+        self._ciphers = Keys(new=PhiCipher(new), old=old_cipher, base=base)
         self._old_key, self._new_key = AESGCM(old[0]) if old else None, AESGCM(new)
         self._usage = usage_of(new)
         self._mostly_new = False
 
     def of_tenant(self, tenant: str) -> RecordReencryptor:
-        """That of a tenant: its new records are under the tenant's key. Records of the data keys themselves count as
-        old ones: they were written before there were tenants.
+        """That of a tenant: its new records are under the tenant's key. Records of the data keys themselves, from
+        before there were tenants, are taken where the run reads them.
         """
         if (found := self._tenants.get(tenant)) is None:
             *old, new = (tenant_key(key, tenant) for key in self._keys)
-            found = RecordReencryptor(old=(*old, *self._keys) if old else (), new=new, version_2=True)
+            base = PhiCipher(self._keys[-1], reading_keys=self._keys[:-1])
+            found = RecordReencryptor(old=old, new=new, base=base)
             if len(self._tenants) >= _MOST_TENANTS:
                 self._tenants.clear()
             self._tenants[tenant] = found
@@ -107,17 +105,17 @@ class RecordReencryptor:
         write: bool = True,
         texts: bool = False,
         documents: bool = False,
-        where: ColumnPlace | None = None,
+        where: Binding = ANYWHERE,
     ) -> ReencryptedColumn:
         """A column of values; `keys` are the key column's values of the rows, to name those that no key decrypts.
 
         Every new record was decrypted again with the new key, and compared with the text of the old one. Without
         `write` nothing is encrypted: every value is UNCHANGED. With `texts` the column has the texts too. A column of
-        `documents` is of a type whose values need not be records. A record of version 2 that is bound to `where` it is
-        stays bound as it was, unless `where` says otherwise.
+        `documents` is of a type whose values need not be records. A record is taken in the forms of `where`, and stays
+        bound as it was where that names none.
         """
         fast = None
-        if not self._v2 and not (where and where.bind):
+        if not self._v2 and where.form is None:
             fast = self._fast_path(values, write=write, texts=texts)
         column = fast or self._record_by_record(values, keys, where, write=write, texts=texts, documents=documents)
         if column.counts.old != column.counts.new:
@@ -125,14 +123,14 @@ class RecordReencryptor:
         return column
 
     def reencrypt_bytes(
-        self, values: Sequence[str | None], keys: Sequence[str], where: ColumnPlace, *, write: bool = True
+        self, values: Sequence[str | None], keys: Sequence[str], where: Binding, *, write: bool = True
     ) -> ReencryptedColumn:
         """A column of bytea, with one character a byte: binary records, and text records inside other bytes.
 
         A binary record keeps its place, where that is its column or its row; one of another place is listed. Without
         an old key whole values become binary records. Else as `reencrypt`; the texts are always there.
         """
-        binary = BinaryReencryptor(old=self._old_cipher, new=self._new_cipher, renew=self._renewed_content)
+        binary = BinaryReencryptor(keys=self._ciphers, renew=partial(self._renewed_content, where))
         taken = [bool(value) and binary.takes(value or "", has_records=self._has_records) for value in values]
         mine = [at for at, is_mine in enumerate(taken) if is_mine]
         others = [at for at, is_mine in enumerate(taken) if not is_mine]
@@ -146,19 +144,20 @@ class RecordReencryptor:
                     write=write,
                     texts=True,
                     documents=True,
+                    where=Binding(place=where.place, reads=where.reads),
                 ),
             ),
         )
         return ReencryptedColumn.merged(len(values), columns)
 
-    def _renewed_content(self, content: str, *, write: bool) -> tuple[str, ColumnCounts]:
+    def _renewed_content(self, where: Binding, content: str, *, write: bool) -> tuple[str, ColumnCounts]:
         if not self._may_hold_old(content):
             return content, ColumnCounts()
-        inside = self._renewed(content, write=write)
+        inside = self._renewed(content, where, write=write)
         return inside.text, inside.counts
 
     def _has_records(self, value: str) -> bool:
-        return looks_like_a_record(value) or bool(embedded_records(value, self._opened))
+        return looks_like_a_record(value) or bool(embedded_records(value, self._opener(ANYWHERE)))
 
     def _fast_path(self, values: Sequence[str | None], *, write: bool, texts: bool) -> ReencryptedColumn | None:
         """A column whose records are all under the key that most records had before; None for any other."""
@@ -207,7 +206,7 @@ class RecordReencryptor:
         self,
         values: Sequence[str | None],
         keys: Sequence[str],
-        where: ColumnPlace | None,
+        where: Binding,
         *,
         write: bool,
         texts: bool,
@@ -218,25 +217,23 @@ class RecordReencryptor:
         empty = new = 0
         example_rows: list[str] = []
         version_1: dict[int, bytes] = {}
-        version_2: dict[int, _Opened] = {}
+        version_2: dict[int, tuple[str, str]] = {}
         decoded: list[str | None] = []
         for at, value in enumerate(values):
             opened: _Opened | None = _Opened(text="")
             if not value:
                 empty += 1
-            elif (opened := self._whole(self._new_cipher, value, where, keys[at])) and self._is_done(
-                value, opened, where, keys[at]
-            ):
+            elif (opened := self._whole(value, where, keys[at])) and self._is_done(value, opened, where):
                 new += 1
-            elif (opened := opened or self._old_text(value, where, keys[at])) and not self._may_hold_old(opened.text):
-                if self._v2 or (where and where.bind) or value.startswith(V2):  # else the version stays
-                    context = where.context(keys[at], opened.context) if where else opened.context
-                    version_2[at] = _Opened(text=opened.text, context=context)
+            elif (opened := opened or self._plain_text(value)) and not self._may_hold_old(opened.text):
+                form = self._ciphers.written(where, opened.form)
+                if form is not Form.UNBOUND or value.startswith(V2):  # else the version stays
+                    version_2[at] = (opened.text, where.context(form, keys[at]))
                 else:
                     version_1[at] = opened.text.encode()
             else:
                 records[at], found = self._records_inside(
-                    value, is_record=opened is not None, documents=documents, write=write
+                    value, where, is_record=opened is not None, documents=documents, write=write
                 )
                 counts += found
                 if found.undecryptable and len(example_rows) < MAX_LISTED_ROWS:
@@ -246,19 +243,22 @@ class RecordReencryptor:
         if write:
             for at, record in zip(version_1, self._encrypt([*version_1.values()]), strict=True):
                 records[at] = record
-            for at, found_text in version_2.items():
-                records[at] = self._encrypt_v2(found_text.text, found_text.context)
+            for at, text_and_context in version_2.items():
+                records[at] = self._encrypt_v2(*text_and_context)
         old = len(version_1) + len(version_2)
         counts += ColumnCounts(empty=empty, new=new, old=old, example_rows=tuple(example_rows))
         return ReencryptedColumn(records=records, counts=counts, texts=decoded)
 
-    def _records_inside(self, value: str, *, is_record: bool, documents: bool, write: bool) -> tuple[str, ColumnCounts]:
+    def _records_inside(
+        self, value: str, where: Binding, *, is_record: bool, documents: bool, write: bool
+    ) -> tuple[str, ColumnCounts]:
         """The new value, or UNCHANGED, and the counts of the records in a value that changes in parts if at all."""
-        inside = self._renewed(value, write=write)
+        inside = self._renewed(value, where, write=write)
         found = inside.counts
-        if not is_record and (is_damaged(value, found.records) or self._old_cipher is None):
+        if not is_record and (is_damaged(value, found.records) or self._ciphers.old is None):
             like_one = looks_like_a_record(value)
-            found = ColumnCounts(foreign=like_one, no_record=not like_one)
+            known = like_one and self._ciphers.holds(value)
+            found = ColumnCounts(foreign=like_one and not known, elsewhere=known, no_record=not like_one)
         elif not found.records:
             found = ColumnCounts(without_records=documents, no_record=not documents)
         else:
@@ -283,11 +283,11 @@ class RecordReencryptor:
             of_value = ColumnCounts(no_record=found.numbers if found else 1)
             plain = []
             for each in found.texts if found else ():
-                if self._decrypt(self._new_cipher, each.text) is not None:
+                if self._decrypt(self._ciphers.new, each.text) is not None:
                     of_value += ColumnCounts(new=1)
                 elif looks_like_a_record(each.text):
                     of_value += ColumnCounts(foreign=1)
-                elif embedded_records(each.text, self._opened) or not _is_utf8(each.text):
+                elif self._has_records(each.text) or not _is_utf8(each.text):
                     of_value += ColumnCounts(no_record=1)
                 else:
                     of_value += ColumnCounts(old=1)
@@ -304,24 +304,25 @@ class RecordReencryptor:
 
     def _may_hold_old(self, text: str) -> bool:
         """Whether a record's own text may hold records of the old key, which nobody would see in the database."""
-        return self._old_cipher is not None and may_hold_records(text)
+        return self._ciphers.old is not None and may_hold_records(text)
 
-    def _renewed(self, value: str, *, write: bool) -> _Renewed:
+    def _renewed(self, value: str, where: Binding, *, write: bool) -> _Renewed:
         """The value with every record under an old key replaced, also in the texts of records: all in one write.
 
         Equal records in one value stay equal: one may refer to the other.
         """
-        found = embedded_records(value, self._opened)
-        total = ColumnCounts(foreign=sum(each.opened is None for each in found))
+        found = embedded_records(value, self._opener(where))
+        known = sum(each.opened is None and self._ciphers.holds(each.record) for each in found)
+        total = ColumnCounts(foreign=sum(each.opened is None for each in found) - known, elsewhere=known)
         old: dict[str, str] = {}
         for each in found:
             if each.opened is None:
                 continue
             is_new, text = each.opened
             if self._may_hold_old(text):
-                inside = self._renewed(text, write=write)
+                inside = self._renewed(text, where, write=write)
                 text, is_new = inside.text, is_new and not inside.counts.old
-                total += ColumnCounts(foreign=inside.counts.foreign)
+                total += ColumnCounts(foreign=inside.counts.foreign, elsewhere=inside.counts.elsewhere)
             total += ColumnCounts(new=1) if is_new else ColumnCounts(old=1)
             if not is_new:
                 old[each.record] = text
@@ -332,17 +333,22 @@ class RecordReencryptor:
             value = replaced(value, places)
         return _Renewed(text=value, counts=total)
 
-    def _opened(self, record: str) -> tuple[bool, str] | None:
-        """Whether the new key decrypts it, and its text; None where no key does."""
-        if (text := self._decrypt(self._new_cipher, record)) is not None:
-            return True, text
-        if self._old_cipher and (text := self._decrypt(self._old_cipher, record)) is not None:
-            return False, text
-        return None
+    def _opener(self, where: Binding) -> Callable[[str], tuple[bool, str] | None]:
+        """Says of a record inside a value, which is bound to no place, whether it is under the new key, and its text;
+        None where no key of the forms that are read decrypts it.
+        """
+        own = Form.of(False, tenant=self._ciphers.of_tenant)
+        inside = Binding(place="", form=own, reads=tuple({Form.UNBOUND} & {*where.reads} - {own}))
+
+        def opened(record: str) -> tuple[bool, str] | None:
+            found = self._whole(record, inside, "")
+            return (found.is_new, found.text) if found else None
+
+        return opened
 
     def _encrypt_v2(self, text: str, context: str = "") -> str:
-        record = self._new_cipher.encrypt_v2(text, context)
-        if record is None or self._new_cipher.decrypt(record, context) != text:
+        record = self._ciphers.new.encrypt_v2(text, context)
+        if record is None or self._ciphers.new.decrypt(record, context) != text:
             raise ReencryptionError(FAULTY)
         return record
 
@@ -350,30 +356,22 @@ class RecordReencryptor:
         """The records of texts that are part of a value, in the version of this run."""
         return [*map(self._encrypt_v2, texts)] if self._v2 else self._encrypt([text.encode() for text in texts])
 
-    def _is_done(self, value: str, opened: _Opened, where: ColumnPlace | None, key: str) -> bool:
+    def _is_done(self, value: str, opened: _Opened, where: Binding) -> bool:
         """Whether a record of the new key stays as it is."""
-        if self._may_hold_old(opened.text):
-            return False
-        if where is None or where.bind is None:
-            return not self._v2 or value.startswith(V2)
-        return value.startswith(V2) and opened.context == where.context(key)
+        is_bound = self._ciphers.written(where, opened.form) is opened.form
+        return opened.is_new and is_bound and not self._may_hold_old(opened.text)
 
-    def _old_text(self, value: str, where: ColumnPlace | None, key: str) -> _Opened | None:
-        """The text to encrypt; None for a value that does not change."""
-        if self._old_cipher is None:
-            # What holds a record is not encrypted again, nor is what only looks like one.
-            is_plain = not looks_like_a_record(value) and not embedded_records(value, self._opened)
-            return _Opened(text=value) if is_plain else None
-        return self._whole(self._old_cipher, value, where, key)
+    def _plain_text(self, value: str) -> _Opened | None:
+        """The text of a first encryption; None for a value that does not change."""
+        # What holds a record is not encrypted again, nor is what only looks like one.
+        is_plain = self._ciphers.old is None and not self._has_records(value)
+        return _Opened(text=value) if is_plain else None
 
-    def _whole(self, cipher: PhiCipher, value: str, where: ColumnPlace | None, key: str) -> _Opened | None:
-        """The text of a value that is a record of this key; a record of version 2 may be bound to its place."""
-        if (text := self._decrypt(cipher, value)) is not None:
-            return _Opened(text=text)
-        if where and value.startswith(V2) and cipher.holds(value):
-            for context in where.contexts(key):
-                if (text := self._decrypt(cipher, value, context)) is not None:
-                    return _Opened(text=text, context=context)
+    def _whole(self, value: str, where: Binding, key: str) -> _Opened | None:
+        """The text of a value that is a record of this run's keys, in one of the forms that it reads."""
+        for cipher, form, context, is_new in self._ciphers.ways(where, key, is_bound=may_be_bound(value)):
+            if (text := self._decrypt(cipher, value, context)) is not None:
+                return _Opened(text=text, form=form, is_new=is_new)
         return None
 
     def _decrypt(self, cipher: PhiCipher, value: str, context: str = "") -> str | None:

@@ -14,7 +14,6 @@ from hashlib import blake2b
 from multiprocessing.connection import Connection
 from typing import ClassVar, TypeVar
 
-from phi.reencryption.binary import ColumnPlace
 from phi.reencryption.database import Database
 from phi.reencryption.errors import ConnectionLost, LockConflict, ReencryptionError
 from phi.reencryption.hashing import HashCarrier
@@ -190,7 +189,7 @@ class Worker(BatchWorker):
         for json_column in selection.json_columns:
             if json_column.name == name:
                 return reencryptor.encrypt_fields(values, keys, frozenset(json_column.fields), write=self.write)
-        where = ColumnPlace(table=self._table.name, column=name, bind=selection.bind)
+        where = selection.binding(self._table.name, name)
         documents = {column.name: column for column in self._table.documents}
         if name in documents and documents[name].is_bytes:
             return reencryptor.reencrypt_bytes(values, keys, where, write=self.write)

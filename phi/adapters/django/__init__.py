@@ -4,7 +4,7 @@ Touches Django's settings, and what the PhiFields in them touches: encryption wh
 row is read.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 from django.conf import settings
@@ -12,9 +12,11 @@ from django.core.checks import CheckMessage
 from django.core.exceptions import FieldError, ImproperlyConfigured, ValidationError
 from django.db import models
 from django.db.models.lookups import Lookup
+from django.db.models.signals import class_prepared
 from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
 
+from phi.adapters.django import renames as renames
 from phi.adapters.django import rows, search
 from phi.adapters.django.checks import check_field
 from phi.adapters.django.constraints import RecordConstraint as RecordConstraint
@@ -24,9 +26,11 @@ from phi.adapters.django.search import PlainColumn as PlainColumn
 from phi.adapters.django.search import WordSearchField as WordSearchField
 from phi.adapters.django.search import encrypted_column as encrypted_column
 from phi.adapters.django.search import true_hits as true_hits
-from phi.adapters.injected import FieldCipher, contexts, opened, resolve, sealed
+from phi.adapters.injected import FieldCipher, opened, resolve, sealed
 from phi.adapters.lookups import InClinic as InClinic
 from phi.adapters.values import BYTES, DATE, DATETIME, DECIMAL, INTEGER, JSON, ValueForm
+from phi.binding import Binding, binding
+from phi.declarations import declare
 from phi.record import looks_like_a_record
 
 SETTING = "EONPRO_PHI_FIELDS"
@@ -55,18 +59,21 @@ class EncryptedField(models.Field):  # type: ignore[misc]  # Django comes withou
         fields: str | Callable[[], FieldCipher] = SETTING,
         bound: bool | str = False,
         tenant: str = "",
+        reads: str | Iterable[str] = (),
+        place: str | None = None,
         **kwargs: Any,
     ) -> None:
         """Take Django's own options; for a column with another key, the name of another setting, or a callable.
 
         `bound=True` binds each record to its table and column, "row" to its row too: version 2, which opens nowhere
         else. `tenant` is the name of the model's field with the tenant of a row, such as "clinic_id", whose key its
-        records are under. The former forms of the same column are still read. Raises ValueError for another `bound`.
+        records are under. Nothing else is read, unless `reads` names the earlier forms that a table has while it moves:
+        words of phi.binding.Form. `place` is the column's name for keys, "TABLE.COLUMN" as they were before they were
+        renamed. Raises ValueError.
         """
         super().__init__(*args, **kwargs)
-        if not isinstance(bound, bool) and bound != "row":
-            raise ValueError('bound is False, True for the column, or "row".')
-        self.bound, self.tenant = bound, tenant
+        binding("", "", bound=bound, tenant=bool(tenant), reads=reads, name=place)
+        self.bound, self.tenant, self.reads, self.place = bound, tenant, reads, place
         if not (isinstance(fields, str) or callable(fields)):
             raise TypeError(
                 "fields must be the name of a setting or a callable: a migration cannot store an object with a key."
@@ -77,8 +84,20 @@ class EncryptedField(models.Field):  # type: ignore[misc]  # Django comes withou
         """For migrations: they store the name of the setting, never the key."""
         name, path, args, kwargs = super().deconstruct()
         kwargs |= {"fields": self.fields} if self.fields != SETTING else {}
-        kwargs |= {"tenant": self.tenant} if self.tenant else {}
-        return name, path, args, kwargs | ({"bound": self.bound} if self.bound else {})
+        declared = {name: getattr(self, name) for name in ("bound", "tenant", "reads", "place")}
+        return name, path, args, kwargs | {name: value for name, value in declared.items() if value}
+
+    @cached_property  # type: ignore[untyped-decorator]
+    def binding(self) -> Binding:
+        """What the records are bound to."""
+        return binding(
+            self.model._meta.db_table,
+            self.column,
+            bound=self.bound,
+            tenant=bool(self.tenant),
+            reads=self.reads,
+            name=self.place,
+        )
 
     @property
     def for_row(self) -> bool:
@@ -127,13 +146,13 @@ class EncryptedField(models.Field):  # type: ignore[misc]  # Django comes withou
             return value
         if self.for_row and value is not None:
             raise FieldError(rows.NOT_WRITTEN.format(name=self.name))
-        return self.sealed(value, self._contexts()[0])
+        return self.sealed(value)
 
-    def sealed(self, value: Any, context: str, tenant: str | None = None) -> str | bytes | None:
-        """The record of a value."""
+    def sealed(self, value: Any, row: str = "", tenant: str | None = None) -> str | bytes | None:
+        """The record of a value, for the row with this key and tenant."""
         if self.form is not None and self.form is not BYTES and value is not None:
             value = self._converted(value)
-        return sealed(self._cipher(), value, self.form, context, tenant)
+        return sealed(self._cipher(), value, self.form, self.binding, row, tenant)
 
     def from_db_value(self, value: Any, expression: object, connection: object) -> Any:
         """The value of a stored record. Raises FieldError for one that the database computed from records."""
@@ -141,7 +160,7 @@ class EncryptedField(models.Field):  # type: ignore[misc]  # Django comes withou
             raise FieldError(EXPRESSION.format(name=self.name or "the field"))
         if self.for_row:
             return rows.read(self, value, expression)
-        return (value or None) if self.is_plain(value) else opened(self._cipher(), value, self.form, *self._contexts())
+        return (value or None) if self.is_plain(value) else opened(self._cipher(), value, self.form, self.binding)
 
     def is_plain(self, value: Any) -> bool:
         """Whether it is a text of the plain column that is moved."""
@@ -153,9 +172,6 @@ class EncryptedField(models.Field):  # type: ignore[misc]  # Django comes withou
             return self.to_python(value)
         except (ValidationError, TypeError, ValueError, ArithmeticError):
             return value  # refused by the form, with a message that does not repeat it
-
-    def _contexts(self) -> tuple[str, ...]:
-        return contexts(self.model._meta.db_table, self.column, self.bound)
 
     def get_lookup(self, lookup_name: str) -> Any:
         """`isnull`, those of the model's search fields, and `exact` for None only."""
@@ -226,6 +242,17 @@ class EncryptedJSONField(EncryptedField, models.JSONField):  # type: ignore[misc
 
     description = "JSON that is encrypted in the database"
     form = JSON
+
+
+def _declare(sender: Any, **_: Any) -> None:
+    meta = sender._meta
+    columns = {each.name: each.column for each in meta.local_fields} | {e.attname: e.column for e in meta.local_fields}
+    for field in meta.local_fields if sender.__module__ != "__fake__" else ():
+        if getattr(field, "encrypted_text", False):
+            declare(meta.db_table, field.column, field.binding, columns.get(field.tenant))
+
+
+class_prepared.connect(_declare)
 
 
 class _NoneLookup(Lookup):  # type: ignore[misc]

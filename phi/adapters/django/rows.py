@@ -20,9 +20,11 @@ from django.db.models.signals import class_prepared, post_save, pre_save
 from django.db.models.sql.query import Query
 from django.db.models.sql.subqueries import InsertQuery, UpdateQuery
 
-from phi.adapters.injected import contexts, key_text, opened
+from phi.adapters.injected import opened
 from phi.adapters.values import BYTES
+from phi.binding import ROW
 from phi.errors import DecryptionError
+from phi.record import key_text
 
 NOT_READ = (
     "{name} is encrypted for its row, and this value came without it: from raw SQL, or an expression. Leave the column "
@@ -86,8 +88,7 @@ def read(encrypted: Any, value: Any, expression: Any) -> Any:
     texts, record = parts
     if not record or encrypted.is_plain(record):
         return record or None
-    places, tenant = _places(encrypted, texts)
-    return opened(encrypted._cipher(), record, encrypted.form, *places, tenant=tenant)
+    return opened(encrypted._cipher(), record, encrypted.form, encrypted.binding, *_row(encrypted, texts))
 
 
 def _split(encrypted: Any, value: str) -> tuple[list[str], str | bytes] | None:
@@ -103,16 +104,9 @@ def _split(encrypted: Any, value: str) -> tuple[list[str], str | bytes] | None:
         return None
 
 
-def _places(encrypted: Any, texts: list[str]) -> tuple[tuple[str, ...], str | None]:
-    """The contexts of a row's records, and its tenant; `texts` are those of the `keys`."""
-    places = contexts(
-        encrypted.model._meta.db_table,
-        encrypted.column,
-        encrypted.bound,
-        row=texts[0],
-        has_tenant=bool(encrypted.tenant),
-    )
-    return places, texts[-1] if encrypted.tenant else None
+def _row(encrypted: Any, texts: list[str]) -> tuple[str, str | None]:
+    """The text of a row's key, where the records are bound to it, and its tenant; `texts` are those of the `keys`."""
+    return texts[0] if encrypted.bound == ROW else "", texts[-1] if encrypted.tenant else None
 
 
 def _text(encrypted: Any, key: Any, value: Any) -> str:
@@ -165,8 +159,7 @@ def sealed_for(encrypted: Any, value: Any, key_values: list[Any]) -> RowRecord |
     if value is None or (encrypted.form is None and value == ""):
         return None
     texts = [_text(encrypted, *each) for each in zip(keys(encrypted), key_values, strict=True)]
-    places, tenant = _places(encrypted, texts)
-    record = encrypted.sealed(value, places[0], tenant)
+    record = encrypted.sealed(value, *_row(encrypted, texts))
     return None if record is None else RowRecord(encrypted, value, key_values[-1], record)
 
 

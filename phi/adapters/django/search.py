@@ -23,6 +23,7 @@ from django.utils.module_loading import import_string
 
 from phi.adapters.django.rows import RowRecord, watch_key, written_by
 from phi.adapters.lookups import CERTAIN_BITS, NEGATED, SEARCHED, SearchCipher, clinic_text, question, searched_text
+from phi.record import names_of
 from phi.search.indexes import ExactIndex, WordIndex
 
 IN_STEP = (
@@ -144,18 +145,27 @@ class _Following:
 class SearchField(Companion):
     """What the search fields have in common."""
 
-    def __init__(self, *sources: str, clinic: str = "", bits: int, **kwargs: Any) -> None:
+    def __init__(self, *sources: str, clinic: str = "", bits: int, place: str | None = None, **kwargs: Any) -> None:
         """`sources` are the names of encrypted text fields of the model. `clinic` is the name of the attribute with the
-        clinic of a row, such as `clinic_id`: each clinic then has search keys of its own.
+        clinic of a row, such as `clinic_id`: each clinic then has search keys of its own. `place` is the column's name
+        for keys, "TABLE.COLUMN" as they were before they were renamed.
         """
         super().__init__(**kwargs)
-        self.sources, self.clinic, self.bits = sources, clinic, bits
+        self.sources, self.clinic, self.bits, self.place = sources, clinic, bits, place
+        if place:
+            names_of(place)
 
     def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
         """For migrations: no key."""
         name, path, args, kwargs = super().deconstruct()
         kwargs |= {"clinic": self.clinic} if self.clinic else {}
+        kwargs |= {"place": self.place} if self.place else {}
         return name, path, args, {**kwargs, "bits": self.bits}
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """The table and the column that its keys are of."""
+        return names_of(self.place) if self.place else (self.model._meta.db_table, self.column)
 
     def cipher(self) -> SearchCipher:
         """That of the sources."""
@@ -241,7 +251,8 @@ class ExactSearchField(SearchField):
     @property
     def index(self) -> ExactIndex:
         """The definition, as `phi index` has it."""
-        return ExactIndex(table=self.model._meta.db_table, column=self.column, rule=self.rule, bits=self.bits)
+        table, column = self.names
+        return ExactIndex(table=table, column=column, rule=self.rule, bits=self.bits)
 
     def value_of(self, instance: Any) -> str | None:
         """The value to store."""
@@ -280,7 +291,8 @@ class WordSearchField(SearchField):
     @property
     def index(self) -> WordIndex:
         """The definition, as `phi index` has it."""
-        return WordIndex(table=self.model._meta.db_table, column=self.column, bits=self.bits)
+        table, column = self.names
+        return WordIndex(table=table, column=column, bits=self.bits)
 
     def value_of(self, instance: Any) -> list[int]:
         """The tokens to store."""

@@ -4,7 +4,7 @@ Touches what the injected cipher touches: encryption where a value is bound, dec
 the statements of this process's engines (`statements.py`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from sqlalchemy.sql.elements import Null
 from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeDecorator
 
-from phi.adapters.injected import CipherProvider, contexts, opened, resolve, sealed
+from phi.adapters.injected import CipherProvider, opened, resolve, sealed
 from phi.adapters.lookups import InClinic as InClinic
 from phi.adapters.sqlalchemy import rows, sealing, search, statements
 from phi.adapters.sqlalchemy.search import ExactSearch as ExactSearch
@@ -26,9 +26,11 @@ from phi.adapters.sqlalchemy.search import render_item as render_item
 from phi.adapters.sqlalchemy.search import searchable as searchable
 from phi.adapters.sqlalchemy.search import true_hits as true_hits
 from phi.adapters.values import BYTES, DATE, DATETIME, DECIMAL, INTEGER, JSON, ValueForm
+from phi.binding import ROW, Binding, binding
 from phi.constraint import is_record
+from phi.declarations import declare
 from phi.errors import PhiError
-from phi.record import looks_like_a_record, place
+from phi.record import looks_like_a_record
 
 _SEARCHED_BY: dict[ValueForm | None, tuple[type, ...]] = {DATE: (date,), INTEGER: (int,)}
 """The values that a column of this form is compared with, beside texts."""
@@ -97,24 +99,32 @@ class EncryptedType(TypeDecorator[Any]):
     """How values become texts; None for texts."""
 
     def __init__(
-        self, fields: CipherProvider, *, bound: bool | Literal["row"] = False, tenant: str | None = None
+        self,
+        fields: CipherProvider,
+        *,
+        bound: bool | Literal["row"] = False,
+        tenant: str | None = None,
+        reads: str | Sequence[str] = (),
+        place: str | None = None,
     ) -> None:
         """Take a PhiFields, or a callable that returns one and is called at the first use.
 
         `bound=True` binds each record to its table and column, `bound="row"` to its row too, by the primary key:
         version 2, which opens nowhere else. Such a type is for one column. `tenant` is the name of the table's column
-        with the id of a row's tenant, under whose key the record then is. Former records, of version 1, of the column
-        or under the data key itself, are still read. Raises ArgumentError.
+        with the id of a row's tenant, under whose key the record then is. Nothing else is read, unless `reads` names
+        the earlier forms that a table has while it moves: words of phi.binding.Form. `place` is the column's name for
+        keys, "TABLE.COLUMN" as they were before they were renamed. Raises ArgumentError.
         """
         super().__init__()
         self.is_moved = False
-        if not isinstance(bound, bool) and bound != "row":
-            raise ArgumentError('bound is False, True for the column of a record, or "row" for its row too.')
-        self.bound: bool | str = bound
-        """Once it is in a table, the place that the records are bound to."""
-        self.tenant = tenant
-        self.per_row = bound == "row"
-        self.place: tuple[str, str] | None = None
+        self.bound, self.tenant = bound, tenant
+        self.place = self._declared_place = place
+        """The first, once it is in a table: what its records are bound to."""
+        self.reads = (reads,) if isinstance(reads, str) else tuple(reads)
+        self.per_row = bound == ROW
+        self.binding = self._binding("", "")
+        """That of its column, once it is in a table."""
+        self.column: tuple[str, str] | None = None
         # A public attribute is part of SQLAlchemy's cache key: two columns with two keys never share a statement.
         self.fields = fields
 
@@ -147,34 +157,47 @@ class EncryptedType(TypeDecorator[Any]):
 
     def seal(self, value: Any, row: str = "", tenant: str | None = None) -> Any:
         """The record of a value, for the row with this key and tenant. Raises what the cipher raises."""
-        context, *_ = self._contexts(row)
-        return _unwrapped_errors(lambda: sealed(resolve(self.fields), value, self.form, context, tenant))
+        of = self._bound_here()
+        return _unwrapped_errors(lambda: sealed(resolve(self.fields), value, self.form, of, row, tenant))
 
     def open(self, record: Any, row: str = "", tenant: str | None = None) -> Any:
         """The value of a record of that row; while a plain column is moved, a text that is no record is from there."""
         if self.is_moved and isinstance(record, str) and not looks_like_a_record(record):
             return record or None
-        contexts = self._contexts(row)
-        return _unwrapped_errors(lambda: opened(resolve(self.fields), record, self.form, *contexts, tenant=tenant))
+        of = self._bound_here()
+        return _unwrapped_errors(lambda: opened(resolve(self.fields), record, self.form, of, row, tenant))
 
     def attach(self, table: str, column: str) -> None:
         """Bind the records to this column. Raises ArgumentError where they are bound to another one."""
-        here = place(table, column)
-        if self.bound not in (True, "row", here):
-            raise ArgumentError(f"The type of {here} is bound to {self.bound}: give each column one of its own.")
-        self.bound, self.place = here, (table, column)
+        here = self._binding(table, column)
+        declare(table, column, here, self.tenant)
+        if not self.bound:
+            return
+        if self.column is not None and self.binding != here:
+            raise ArgumentError(
+                f"The type of {table}.{column} is bound to {self.binding.place}: give each column its own; if it "
+                f'was renamed, the former name: place="{self.binding.place}".'
+            )
+        self.binding, self.place, self.column = here, here.place, (table, column)
 
     @property
     def _name(self) -> str:
         """For messages."""
-        return self.place[1] if self.place else "The column"
+        return self.column[1] if self.column else "The column"
 
-    def _contexts(self, row: str) -> tuple[str, ...]:
-        if self.place is None:
-            if self.bound:
-                raise InvalidRequestError("A bound type encrypts and decrypts in its own column only.")
-            return ("",)
-        return contexts(*self.place, "row" if self.per_row else True, row=row, has_tenant=self.tenant is not None)
+    def _binding(self, table: str, column: str) -> Binding:
+        fault = ""
+        try:
+            name, has_tenant = self._declared_place, self.tenant is not None
+            return binding(table, column, bound=self.bound, tenant=has_tenant, reads=self.reads, name=name)
+        except ValueError as error:
+            fault = str(error)
+        raise ArgumentError(f"{fault}.")
+
+    def _bound_here(self) -> Binding:
+        if self.column is None and self.bound:
+            raise InvalidRequestError("A bound type encrypts and decrypts in its own column only.")
+        return self.binding
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"

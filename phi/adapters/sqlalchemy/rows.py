@@ -24,8 +24,8 @@ from sqlalchemy.sql.elements import Label
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import NullType, TypeDecorator, TypeEngine
 
-from phi.adapters.injected import key_text
 from phi.adapters.values import BYTES
+from phi.record import key_text
 
 READING = (
     "{name} opens only beside {needed} of its row: select() that too from the same table or subquery, or the column "

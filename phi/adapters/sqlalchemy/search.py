@@ -34,6 +34,7 @@ from sqlalchemy.types import TypeDecorator
 
 from phi.adapters.injected import resolve
 from phi.adapters.lookups import CERTAIN_BITS, SEARCHED, InClinic, SearchCipher, clinic_text, question, searched_text
+from phi.record import names_of
 from phi.search.indexes import ExactIndex, WordIndex
 
 IN_STEP = (
@@ -111,12 +112,19 @@ class SearchType(Companion):
 
     cache_ok = True
 
-    def __init__(self, *sources: str, bits: int, clinic: str | None = None) -> None:
+    def __init__(self, *sources: str, bits: int, clinic: str | None = None, place: str | None = None) -> None:
         """`sources` are the names of EncryptedText columns of the table, `clinic` that of the column with the clinic of
-        a row: each clinic then has search keys of its own.
+        a row: each clinic then has search keys of its own. `place` is the column's name for keys, "TABLE.COLUMN" as
+        they were before they were renamed.
         """
         super().__init__()
-        self.sources, self.bits, self.clinic = sources, bits, clinic
+        self.sources, self.bits, self.clinic, self.place = sources, bits, clinic, place
+        if place:
+            names_of(place)
+
+    def names(self, column: Column[Any]) -> tuple[str, str]:
+        """The table and the column that its keys are of."""
+        return names_of(self.place) if self.place else (column.table.name, column.name)
 
     def asked(self, value: Any) -> tuple[Any, str]:
         """The text of a lookup and its clinic. Raises InvalidRequestError."""
@@ -139,15 +147,18 @@ class ExactSearch(SearchType):
     impl = Text
     cache_ok = True
 
-    def __init__(self, source: str, *, rule: str, bits: int = 128, clinic: str | None = None) -> None:
+    def __init__(
+        self, source: str, *, rule: str, bits: int = 128, clinic: str | None = None, place: str | None = None
+    ) -> None:
         """`rule` is a key of `phi.search.rules.RULES`: email, phone, last4, date, id, text. Raises ValueError."""
-        super().__init__(source, bits=bits, clinic=clinic)
+        super().__init__(source, bits=bits, clinic=clinic, place=place)
         ExactIndex(table="", column="", rule=rule, bits=bits)
         self.source, self.rule = source, rule
 
     def index(self, column: Column[Any]) -> ExactIndex:
         """The definition."""
-        return ExactIndex(table=column.table.name, column=column.name, rule=self.rule, bits=self.bits)
+        table, name = self.names(column)
+        return ExactIndex(table=table, column=name, rule=self.rule, bits=self.bits)
 
     def value_of(self, column: Column[Any], texts: list[str | None], clinic: str) -> str | None:
         """The value."""
@@ -181,14 +192,15 @@ class WordSearch(SearchType):
     cache_ok = True
     comparator_factory = _WordComparator
 
-    def __init__(self, *sources: str, bits: int = 16, clinic: str | None = None) -> None:
+    def __init__(self, *sources: str, bits: int = 16, clinic: str | None = None, place: str | None = None) -> None:
         """Raises ValueError for bits that are not from 8 to 31."""
-        super().__init__(*sources, bits=bits, clinic=clinic)
+        super().__init__(*sources, bits=bits, clinic=clinic, place=place)
         WordIndex(table="", column="", bits=bits)
 
     def index(self, column: Column[Any]) -> WordIndex:
         """The definition."""
-        return WordIndex(table=column.table.name, column=column.name, bits=self.bits)
+        table, name = self.names(column)
+        return WordIndex(table=table, column=name, bits=self.bits)
 
     def value_of(self, column: Column[Any], texts: list[str | None], clinic: str) -> list[int]:
         """The tokens."""

@@ -111,7 +111,7 @@ def _check_once(statement: Any) -> None:
 
 
 def _after_attach(part: Any, table: Any) -> None:
-    if isinstance(part, Column) and is_encrypted(part) and getattr(part.type, "bound", False):
+    if isinstance(part, Column) and is_encrypted(part):
         part.type.attach(table.name, part.name)  # type: ignore[attr-defined]
     if isinstance(part, Column):
         _mark_moved(part, table)
@@ -202,7 +202,7 @@ def _is_expression(value: Any, column: Any) -> bool:
 
 def _same(one: Any, other: Any) -> bool:
     """Whether two types make the same records of a value."""
-    return (one.fields, one.form, one.bound) == (other.fields, other.form, other.bound)
+    return (one.fields, one.form, one.binding) == (other.fields, other.form, other.binding)
 
 
 def _check_selected(statement: Any) -> None:

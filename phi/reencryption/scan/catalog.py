@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from phi.declarations import Declaration
 from phi.reencryption.column_types import Contents, read_types
 from phi.reencryption.database import Database
 from phi.reencryption.errors import UsageError
@@ -54,11 +55,12 @@ def read_tables(
     no_phi: frozenset[str],
     accepted: frozenset[str],
     tenants: frozenset[str] = frozenset(),
+    declared: Iterable[Declaration] = (),
 ) -> list[ScannedTable]:
     """Every table with columns, and the large objects where there are any.
 
     `no_phi`, `accepted` and `tenants` name columns, as TABLE.COLUMN with or without the schema; the first two also as
-    TABLE.*. Raises UsageError for one that does not exist.
+    TABLE.*. `declared` is what the application's models say. Raises UsageError for a column that does not exist.
     """
     types = read_types(database)
     columns: dict[int, list[ScannedColumn]] = {}
@@ -104,7 +106,12 @@ def read_tables(
         tables.append(
             ScannedTable(schema=schema, table=table, kind=TableKind.LARGE_OBJECTS, rows=-1, columns=(column,))
         )
+    of_models = {f"{each.table}.{each.column}": each for each in declared}
+    tenants |= {f"{each.table}.{each.tenant_column}" for each in of_models.values() if each.tenant_column}
     _mark(tables, no_phi=no_phi, accepted=accepted, tenants=tenants)
+    for scanned in tables:
+        for column in scanned.columns:
+            column.declared = of_models.get(f"{scanned.table}.{column.name}")
     return tables
 
 

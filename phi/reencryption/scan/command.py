@@ -14,10 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from phi.cipher import PhiCipher
+from phi.declarations import Declaration, notices, read
 from phi.environment import WrappedKey, WrappedKeys
 from phi.errors import PhiError
 from phi.kms import KmsKeySource
 from phi.reencryption.database import Database, reject_passwords
+from phi.reencryption.errors import UsageError
 from phi.reencryption.progress import printable, report_failure
 from phi.reencryption.scan.catalog import other_databases, read_tables
 from phi.reencryption.scan.contents import scan_table
@@ -29,11 +31,16 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     accepted = _names(options.accept_column)
     try:
         reject_passwords(options.dsn)
+        declared = _declared(options.models)
         ciphers = _ciphers(environment)
         database = Database(options.dsn, read_only=True)
         try:
             tables = read_tables(
-                database, no_phi=_names([options.no_phi]), accepted=accepted, tenants=_names(options.tenant_column)
+                database,
+                no_phi=_names([options.no_phi]),
+                accepted=accepted,
+                tenants=_names(options.tenant_column),
+                declared=declared,
             )
             others = other_databases(database)
             for number, table in enumerate(tables, 1):
@@ -50,7 +57,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     verdict = evaluate(
         tables, current=next(iter(ciphers)), every_row=not options.rows, dsn=options.dsn, program=_program()
     )
-    lines = list(verdict.lines)
+    lines = [*verdict.lines, *notices(declared)]
     if others:
         lines.append(f"Other databases of this server were not read: {', '.join(others)}.")
     if options.json:
@@ -78,6 +85,15 @@ def _ciphers(environment: Mapping[str, str]) -> dict[str, PhiCipher]:
     keys = WrappedKeys.from_environment(environment)
     wrapped: Iterable[WrappedKey] = (keys.current[0], *(replicas[0] for replicas in keys.reading_keys))
     return {key.fingerprint: PhiCipher(KmsKeySource(key).data_key()) for key in wrapped}
+
+
+def _declared(source: str | None) -> list[Declaration]:
+    problem = ""
+    try:
+        return read(source) if source else []
+    except ValueError as error:
+        problem = str(error)
+    raise UsageError([problem])
 
 
 def _names(lists: Iterable[str]) -> frozenset[str]:

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
 
 from psycopg import sql
 
 from phi.batches import PHI_FIELDS
 from phi.binary.record import MAGIC, looks_binary
+from phi.binding import ROW, Binding, Form, may_be_bound
 from phi.cipher import PhiCipher
 from phi.errors import DecryptionError
 from phi.hashes import IS_HASH
-from phi.record import looks_like_a_record
+from phi.record import looks_like_a_record, place
 from phi.reencryption.column_types import Contents
 from phi.reencryption.database import Database
 from phi.reencryption.embedded import embedded_records, is_damaged, replaced
@@ -72,19 +75,25 @@ def scan_table(database: Database, table: ScannedTable, ciphers: Mapping[str, Ph
         return
     opener = _Opener(ciphers)
     try:
+        where = [_binding(table, column) for column in table.readable]
         for row in (
             _large_objects(database, rows) if table.kind is TableKind.LARGE_OBJECTS else _rows(database, table, rows)
         ):
             table.sampled += 1
-            if table.tenant_column:
-                *row, tenant = row
-                _count(table.readable, row, opener.of_tenant(tenant))
-            else:
-                _count(table.readable, row, opener)
+            values = row[: len(where)]
+            tenant = row[len(where)] if table.tenant_column else None
+            key = row[-1] if table.row_column else None
+            _count(table.readable, values, where, opener.of_row(tenant, key))
         if table.rows < 0:
             table.rows = table.sampled
     except ReencryptionError as error:
         table.problem = str(error)
+
+
+def _binding(table: ScannedTable, column: ScannedColumn) -> Binding:
+    """The place of a column's records; a scan tries every form."""
+    declared = column.declared
+    return Binding(place=declared.binding.place if declared else place(table.table, column.name))
 
 
 def _rows(database: Database, table: ScannedTable, rows: int) -> Iterator[Sequence[Value]]:
@@ -95,8 +104,9 @@ def _rows(database: Database, table: ScannedTable, rows: int) -> Iterator[Sequen
         sql.SQL(_FORMS.get(column.contents, "{0}::text")).format(sql.Identifier(column.name))
         for column in table.readable
     ]
-    if table.tenant_column:
-        columns.append(sql.SQL("{}::text").format(sql.Identifier(table.tenant_column)))
+    for name_of in (table.tenant_column, table.row_column):
+        if name_of:
+            columns.append(sql.SQL("{}::text").format(sql.Identifier(name_of)))
     every = sql.SQL("select {} from {}").format(sql.SQL(", ").join(columns), name)
     at_a_time = 200 if all(column.contents is Contents.TEXT for column in table.readable) else _DOCUMENTS_AT_A_TIME
     first = sql.SQL("{} limit {}").format(every, sql.Literal(rows)) if rows else every
@@ -124,64 +134,78 @@ def _large_objects(database: Database, rows: int) -> Iterator[Sequence[Value]]:
 
 
 class _Opener:
-    """Tries the keys of a scan on a record."""
+    """Tries the keys of a scan on a record of one row."""
 
     def __init__(self, ciphers: Mapping[str, PhiCipher]) -> None:
-        self._ciphers = [*ciphers.items()]
+        self._ciphers = [(name, cipher, False) for name, cipher in ciphers.items()]
+        self._key: str | None = None
 
-    def of_tenant(self, tenant: Value) -> _Opener:
-        """The same with the keys of a row's tenant, which count as the data keys that they are derived from."""
-        if not isinstance(tenant, str) or not tenant:
-            return self
+    def of_row(self, tenant: Value, key: Value) -> _Opener:
+        """The same for the row with this key, with the keys of its tenant, which count as the data keys that they are
+        derived from.
+        """
         opener = _Opener({})
-        opener._ciphers = [*((name, cipher.derived(tenant)) for name, cipher in self._ciphers), *self._ciphers]
+        opener._ciphers = self._ciphers
+        if isinstance(tenant, str) and tenant:
+            own = [(name, cipher.derived(tenant), True) for name, cipher, _ in self._ciphers]
+            opener._ciphers = [*own, *self._ciphers]
+        opener._key = key if isinstance(key, str) else None
         return opener
 
     def __call__(self, record: str) -> tuple[str, str] | None:
-        """The fingerprint of the wrapped key that decrypts a record, and its text; None where no key does."""
-        for fingerprint, cipher in self._ciphers:
-            try:
+        """The fingerprint of the wrapped key that decrypts a record inside a value, and its text; None where no key
+        does.
+        """
+        for fingerprint, cipher, _ in self._ciphers:
+            with suppress(DecryptionError):
                 if text := cipher.decrypt(record):
                     return fingerprint, text
-            except DecryptionError:
-                # A record of version 2 that is bound to its place: its key id says whose it is.
-                if cipher.holds(record):
-                    return fingerprint, ""
         return None
 
-    def binary(self, data: bytes) -> tuple[str, bytes] | None:
-        """The same for a binary record or a stream; without a content where it is bound to its place, or where only
-        its beginning was read: then its key id says whose it is.
+    def whole(self, column: ScannedColumn, record: str | bytes, where: Binding) -> tuple[str, str | bytes] | None:
+        """The same for a value that is a record, or a stream; its form is counted. Without a content where it opens
+        nowhere in this row, or where only its beginning was read: then its key id says whose it is.
         """
-        for fingerprint, cipher in self._ciphers:
-            if cipher.holds_bytes(data):
-                try:
-                    return fingerprint, cipher.decrypt_bytes(data) or b""
-                except DecryptionError:
-                    return fingerprint, b""
-        return None
+        is_bound = may_be_bound(record)
+        known = None
+        for fingerprint, cipher, of_tenant in self._ciphers:
+            for form in where.forms(tenant=of_tenant) if is_bound else () if of_tenant else (Form.UNBOUND,):
+                if form.bound == ROW and self._key is None:
+                    continue
+                decrypt: Any = cipher.decrypt_bytes if isinstance(record, bytes) else cipher.decrypt
+                with suppress(DecryptionError):
+                    if (content := decrypt(record, where.context(form, self._key or ""))) is not None:
+                        column.forms[form] += 1
+                        return fingerprint, content
+            if is_bound and known is None and cipher.holds(record):
+                known = fingerprint
+        if known is None:
+            return None
+        # Without a key that names the row, its records are known by the key alone.
+        column.elsewhere += self._key is not None
+        return known, b"" if isinstance(record, bytes) else ""
 
 
-def _count(columns: Sequence[ScannedColumn], row: Sequence[Value], opener: _Opener) -> None:
+def _count(columns: Sequence[ScannedColumn], row: Sequence[Value], places: Sequence[Binding], opener: _Opener) -> None:
     """Count one row. Its plain texts are also compared with the texts of its records, to find copies in the clear."""
     plain: list[tuple[ScannedColumn, str, str]] = []
     texts: list[str] = []
-    for column, value in zip(columns, row, strict=True):
+    for column, value, where in zip(columns, row, places, strict=True):
         if column.contents is Contents.HIDDEN:
             column.bytes_ += value is not None
         elif not value:
             continue
         elif isinstance(value, bytes) and looks_binary(value):
-            _count_binary(column, value, opener, texts)
+            _count_binary(column, value, where, opener, texts)
         elif isinstance(value, bytes):
             # One character a byte: a record is ASCII, whatever the other bytes are.
-            rest = _count_inside(column, value.decode("latin-1"), opener, texts)
+            rest = _count_inside(column, value.decode("latin-1"), where, opener, texts)
             column.bytes_ += rest is None
             if text := _as_utf8(value if rest is None else rest.encode("latin-1")):
                 plain.append((column, "", text))
         elif IS_HASH(value):
             column.hashes += 1
-        elif (rest := _count_inside(column, value, opener, texts)) is None:
+        elif (rest := _count_inside(column, value, where, opener, texts)) is None:
             column.plain += 1
             plain.append((column, column.name, value))
         elif rest:
@@ -196,10 +220,10 @@ def _count(columns: Sequence[ScannedColumn], row: Sequence[Value], opener: _Open
             column.phi["texts of the row's records"] += 1
 
 
-def _count_inside(column: ScannedColumn, value: str, opener: _Opener, texts: list[str]) -> str | None:
+def _count_inside(column: ScannedColumn, value: str, where: Binding, opener: _Opener, texts: list[str]) -> str | None:
     """Count the records of a value, or the one that it is; the value without them, or None where there are none."""
-    if looks_like_a_record(value) and (opened := opener(value)):
-        texts += _count_record(column, opened, opener, shortest=_SHORTEST)
+    if looks_like_a_record(value) and (whole := opener.whole(column, value, where)):
+        texts += _count_record(column, (whole[0], str(whole[1])), opener, shortest=_SHORTEST)
         return ""
     found = embedded_records(value, opener)
     if is_damaged(value, len(found)):
@@ -214,10 +238,11 @@ def _count_inside(column: ScannedColumn, value: str, opener: _Opener, texts: lis
     return replaced(value, [(each.start, each.end, "") for each in found]) if found else None
 
 
-def _count_binary(column: ScannedColumn, value: bytes, opener: _Opener, texts: list[str]) -> None:
+def _count_binary(column: ScannedColumn, value: bytes, where: Binding, opener: _Opener, texts: list[str]) -> None:
     """Count a binary record or a stream, and the text records inside its content."""
-    if opened := opener.binary(value):
+    if opened := opener.whole(column, value, where):
         fingerprint, content = opened
+        assert isinstance(content, bytes)
         text = _as_utf8(content)
         # Other bytes are no copy of a text: they are searched for records, and not compared.
         shortest = _SHORTEST if text is not None else len(content) + 1

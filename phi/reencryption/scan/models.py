@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from phi.declarations import Declaration
 from phi.reencryption.column_types import Contents
 
 
@@ -43,6 +44,12 @@ class ScannedColumn:
     """Why it is not read."""
     keys: Counter[str] = field(default_factory=Counter)
     """Records, by the fingerprint of the wrapped key that decrypts them."""
+    forms: Counter[str] = field(default_factory=Counter)
+    """Whole values that are records, by their form."""
+    elsewhere: int = 0
+    """Records under a key of this run that open nowhere in this row: of another row or column, or damaged."""
+    declared: Declaration | None = None
+    """What its model says, where that is known."""
     unreadable: int = 0
     """Values that look like records, and that no key of this run decrypts."""
     documents: int = 0
@@ -60,6 +67,12 @@ class ScannedColumn:
     """Whether a person has confirmed that the unreadable values here are no records."""
 
     @property
+    def undeclared(self) -> dict[str, int]:
+        """Records of another form than the model declares."""
+        own = self.declared and self.declared.binding.form
+        return {form: count for form, count in self.forms.items() if own and form != own}
+
+    @property
     def not_looked_into(self) -> str | None:
         """Why it is not known whether it holds records; None where it is known, or where the person has accepted it."""
         if self.contents_accepted:
@@ -71,11 +84,13 @@ class ScannedColumn:
 
     @property
     def state(self) -> str:
-        """`clear` (PHI in the clear, beside records or not), `unreadable`, `unread`, `records`, or `other`."""
+        """`clear` (PHI in the clear, beside records or not), `unreadable`, `misbound`, `unread`, `records`, `other`."""
         if self.phi and not self.is_accepted:
             return "clear"
         if self.unreadable and not self.contents_accepted:
             return "unreadable"
+        if (self.elsewhere and not self.contents_accepted) or self.undeclared:
+            return "misbound"
         if self.not_looked_into:
             return "unread"
         return "records" if self.keys else "other"
@@ -90,6 +105,10 @@ class ScannedColumn:
             "notLookedInto": self.not_looked_into,
             "underKeys": dict(self.keys),
             "underNoKey": self.unreadable,
+            "forms": dict(self.forms),
+            "notReadableHere": self.elsewhere,
+            "declared": self.declared and self.declared.binding.form,
+            "notBoundAsDeclared": sum(self.undeclared.values()),
             "valuesWithRecordsInside": self.documents,
             "bytesWithoutRecords": self.bytes_,
             "hashes": self.hashes,
@@ -124,6 +143,11 @@ class ScannedTable:
     def name(self) -> str:
         """The table's name with its schema."""
         return f"{self.schema}.{self.table}"
+
+    @property
+    def row_column(self) -> str | None:
+        """The column whose text names a row in its records; None where a key of several columns does."""
+        return self.key_column if self.key_column in {each.name for each in self.columns} else None
 
     @property
     def readable(self) -> tuple[ScannedColumn, ...]:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from phi.record import place
 from phi.reencryption.column_types import Contents
 from phi.reencryption.inspection import HASH_ENDINGS
 from phi.reencryption.scan.models import ScannedColumn, ScannedTable, TableKind
@@ -73,8 +74,21 @@ def evaluate(
         lines.append(
             "Records that no key of this run decrypts: name a former key in ENCRYPTED_PHI_KEYS_FOR_READING, or the "
             "column of their tenants in --tenant-column TABLE.COLUMN, and find out which key they are under before it "
-            "is lost."
+            "is lost. A record of another tenant than its row's is one of them."
         )
+    columns = [(table, column) for table in tables for column in table.columns]
+    elsewhere = [(t, c) for t, c in columns if c.elsewhere and not c.contents_accepted]
+    if elsewhere:
+        names = [f"{table.name}.{column.name} ({column.elsewhere:,})" for table, column in elsewhere]
+        lines.append(
+            f"Not readable at this place, although under a key of this run: {', '.join(names)}. The records are of "
+            "another row or column, or damaged: restore those rows from a backup. If all of a column are, it was "
+            'renamed: declare its former name, place="TABLE.COLUMN", and name the models in --models.'
+        )
+    undeclared = [(table, column) for table, column in columns if column.undeclared]
+    if undeclared:
+        lines.append("Not bound as declared. If the table is being moved, end that; else somebody has put them there:")
+        lines += [f"  {program} reencrypt {shlex.join(_binding_words(*each, dsn))}" for each in undeclared]
     if not_looked_into:
         shown = [f"{name} ({why})" for name, why in not_looked_into[:_SHOWN]]
         more = len(not_looked_into) - len(shown)
@@ -83,12 +97,16 @@ def evaluate(
             "Give this role SELECT on them, and BYPASSRLS where row-level security hides rows. Where you know that a "
             "column holds no records: --accept-column TABLE.COLUMN"
         )
-    failed = clear or others or unreadable or not_looked_into
+    failed = clear or others or unreadable or not_looked_into or elsewhere or undeclared
     return Verdict(succeeded=not failed, lines=tuple(lines), not_looked_into=not_looked_into)
 
 
 def _line(table: ScannedTable, column: ScannedColumn) -> str:
     counts = [f"{count:,} records under {key}" for key, count in column.keys.items()]
+    own = column.declared and column.declared.binding.form
+    counts += [f"{count:,} {form}" for form, count in column.forms.items() if {*column.forms} != {"unbound"} or own]
+    counts += [f"declared {own}"] if own else []
+    counts += [f"{column.elsewhere:,} of another place"] if column.elsewhere else []
     counts += [f"{column.unreadable:,} under no key of this run"] if column.unreadable else []
     counts += [f"inside {column.documents:,} values"] if column.documents else []
     counts += [f"{column.bytes_:,} values of bytes without records"] if column.bytes_ else []
@@ -124,6 +142,21 @@ def _remedy(table: ScannedTable, current: str, dsn: str, program: str) -> str | 
         *(["--tenant-column", table.tenant_column] if table.tenant_column else []),
     ]
     return f"  {program} reencrypt {shlex.join(words)}"
+
+
+def _binding_words(table: ScannedTable, column: ScannedColumn, dsn: str) -> list[str]:
+    """The options that bind a column's records as its model says."""
+    assert column.declared is not None
+    binding = column.declared.binding
+    assert binding.form is not None
+    words = ["--to", "ENCRYPTED_PHI_KEY", "--dsn", dsn or "postgresql://HOST/DATABASE", "--table", _quoted(table)]
+    words += ["--columns", column.name, "--key-column", table.key_column or "UNIQUE_COLUMN"]
+    words += ["--bind", binding.form.bound] if binding.form.bound else []
+    words += ["--tenant-column", table.tenant_column] if table.tenant_column and binding.form.of_tenant else []
+    words += [word for form in column.undeclared for word in ("--reads", form)]
+    return words + (
+        ["--place", f"{column.name}={binding.place}"] if binding.place != place(table.table, column.name) else []
+    )
 
 
 def _quoted(table: ScannedTable) -> str:

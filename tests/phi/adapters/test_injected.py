@@ -1,10 +1,11 @@
-"""What every ORM seals and opens: under the key of a tenant, bound to a column or a row, with the former forms.
+"""What every ORM seals and opens: for a tenant, a column or a row; and earlier forms where they are declared.
 
 Touches nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from enum import IntEnum, StrEnum
 from itertools import product
@@ -13,52 +14,126 @@ from uuid import UUID
 
 import pytest
 
-from phi import DecryptionError, PhiCipher, PhiFields
-from phi.adapters.injected import contexts, key_text, opened, sealed
+from phi import DecryptionError, NotBound, PhiCipher, PhiFields
+from phi.adapters.injected import opened, sealed
 from phi.adapters.values import BYTES, DATE, ValueForm
+from phi.binding import Binding, Form, binding
 from phi.errors import AccessDenied, InvalidTenant
 from phi.key_cache import CachedKey
+from phi.record import key_text
 from tests.phi.key_sources import CountingSource
 
 KEY, FORMER = b"1" * 32, b"2" * 32
 CIPHER = PhiCipher(KEY)
 VALUES: list[tuple[ValueForm | None, Any]] = [(None, "Jane"), (BYTES, b"%PDF"), (DATE, date(1980, 1, 31))]
-PLACES = [*product(("clinic-7", "clinic-8", None), ("1", "2"))]
+DECLARED = {Form.of(bound, tenant=has): (bound, has) for bound in (False, True, "row") for has in (False, True)}
+Where = tuple[str, str, str, str]
+PLACES: list[Where] = [*product(("patient", "visit"), ("email", "phone"), ("clinic-7", "clinic-8"), ("1", "2"))]
 
 
-@pytest.mark.parametrize(("form", "value"), VALUES)
-def test_a_record_opens_for_its_tenant_and_its_row_alone(form: ValueForm | None, value: Any) -> None:
-    for (tenant, row), (asked, other) in product(PLACES, PLACES):
-        record = sealed(CIPHER, value, form, contexts("patient", "email", "row", row=row)[0], tenant)
-        where = contexts("patient", "email", "row", row=other, has_tenant=bool(asked))
-        if row == other and tenant in (asked, None):
-            assert opened(CIPHER, record, form, *where, tenant=asked) == value
+def declared(form: Form, table: str = "patient", column: str = "email", reads: Iterable[str] = ()) -> Binding:
+    bound, tenant = DECLARED[form]
+    return binding(table, column, bound=bound, tenant=tenant, reads=reads)
+
+
+def record_of(form: Form, kind: Any, value: Any, where: Where = PLACES[0], key: Any = CIPHER) -> Any:
+    table, column, tenant, row = where
+    return sealed(key, value, kind, declared(form, table, column), row, tenant if form.of_tenant else None)
+
+
+def read(form: Form, record: Any, kind: Any, *reads: str, key: Any = CIPHER) -> Any:
+    """What the column `email` of the row 1 of clinic-7 has."""
+    of = declared(form, reads=reads)
+    return opened(key, record, kind, of, "1" if form.bound == "row" else "", "clinic-7" if form.of_tenant else None)
+
+
+@pytest.mark.parametrize(("kind", "value"), VALUES)
+@pytest.mark.parametrize("form", [*Form])
+def test_a_column_reads_what_is_bound_as_declared_and_nothing_else(form: Form, kind: Any, value: Any) -> None:
+    """Records of every form and place: other columns, rows and tenants, and the earlier forms of the same column."""
+    for other, where in product(Form, PLACES):
+        record = record_of(other, kind, value, where)
+        differs = [one != own for one, own in zip(where, PLACES[0], strict=True)]
+        matters = [bool(form.bound), bool(form.bound), form.of_tenant, form.bound == "row"]
+        if other is form and not any(differ and matter for differ, matter in zip(differs, matters, strict=True)):
+            assert read(form, record, kind) == value
         else:
+            with pytest.raises(DecryptionError) as caught:
+                read(form, record, kind)
+            assert caught.value.__context__ is None
+    for nothing in ("Jane", "v2:", b"\xf7phi", CIPHER.encrypt("x")):
+        if kind is BYTES or (form is not Form.UNBOUND and nothing):
             with pytest.raises(DecryptionError):
-                opened(CIPHER, record, form, *where, tenant=asked)
+                read(form, nothing, kind)
+    assert read(form, None, kind) is None
 
 
-@pytest.mark.parametrize(("form", "value"), VALUES)
-def test_the_former_forms_of_a_column_are_read(form: ValueForm | None, value: Any) -> None:
-    former = [
-        sealed(CIPHER, value, form, context, tenant)
-        for context in contexts("patient", "email", "row", row="1")
-        for tenant in (None, "clinic-7")
-    ]
-    where = contexts("patient", "email", "row", row="1", has_tenant=True)
-    assert [opened(CIPHER, record, form, *where, tenant="clinic-7") for record in former] == [value] * 6
-    assert opened(CIPHER, None, form, *where, tenant="clinic-7") is None
+@pytest.mark.parametrize(("kind", "value"), VALUES)
+def test_an_earlier_form_is_read_where_it_is_declared_and_of_the_same_place_alone(kind: Any, value: Any) -> None:
+    for form, earlier in product(Form, Form):
+        allowed = form is not earlier and form is not Form.UNBOUND
+        allowed &= form.of_tenant >= earlier.of_tenant and (form.bound == "row") >= (earlier.bound == "row")
+        if not allowed:
+            with pytest.raises(ValueError, match="earlier forms"):
+                declared(form, reads=[earlier])
+            continue
+        for other, where in product(Form, PLACES):
+            record = record_of(other, kind, value, where)
+            differs = [one != own for one, own in zip(where, PLACES[0], strict=True)]
+            matters = [bool(other.bound), bool(other.bound), other.of_tenant, other.bound == "row"]
+            is_here = not any(differ and matter for differ, matter in zip(differs, matters, strict=True))
+            if other in (form, earlier) and is_here:
+                assert read(form, record, kind, earlier) == value
+            else:
+                with pytest.raises(DecryptionError):
+                    read(form, record, kind, earlier)
+    with pytest.raises(ValueError, match="not plain"):
+        declared(Form.ROW, reads=["plain"])
+
+
+@pytest.mark.parametrize(("record", "words"), [
+    (record_of(Form.UNBOUND, None, "Jane"), ('"unbound"', 'reads="unbound"', "--reads unbound")),
+    (record_of(Form.TENANT_COLUMN, None, "Jane"), ('"tenant+column"', 'reads="tenant+column"')),
+    (record_of(Form.TENANT_ROW, None, "Jane", PLACES[1]), ("not to this row", 'place="TABLE.COLUMN"')),
+    (record_of(Form.TENANT_ROW, None, "Jane", PLACES[-1]), ("another tenant", "ENCRYPTED_PHI_KEYS_FOR_READING")),
+    (record_of(Form.TENANT_ROW, None, "Jane", key=PhiCipher(FORMER)), ("key that is not here",)),
+])  # fmt: skip
+def test_the_refusal_says_what_was_found_and_what_to_do(record: str, words: tuple[str, ...]) -> None:
+    with pytest.raises(NotBound) as caught:
+        read(Form.TENANT_ROW, record, None)
+    assert "patient.email" in str(caught.value) and all(word in str(caught.value) for word in words)
+    assert record not in str(caught.value) and "Jane" not in str(caught.value)
+    with pytest.raises(NotBound, match="has neither bound nor tenant"):
+        read(Form.UNBOUND, record_of(Form.COLUMN, None, "Jane"), None)
+
+
+def test_a_lenient_cipher_lets_plain_text_into_no_bound_column() -> None:
+    lenient = PhiCipher(KEY, lenient=True)
+    assert read(Form.UNBOUND, "Jane", None, key=lenient) == "Jane"
+    for form in [*Form][1:]:
+        with pytest.raises(DecryptionError):
+            read(form, "Jane", None, key=lenient)
+        assert read(form, "Jane", None, "unbound", key=lenient) == "Jane"
+
+
+def test_a_name_for_keys_outlives_the_names_of_the_table_and_the_column() -> None:
+    renamed = binding("persons", "mail", bound="row", name="patient.email")
+    record = record_of(Form.ROW, None, "Jane")
+    assert opened(CIPHER, record, None, renamed, "1") == "Jane"
+    with pytest.raises(NotBound, match="renamed"):
+        opened(CIPHER, record, None, binding("persons", "mail", bound="row"), "1")
+    with pytest.raises(ValueError, match="TABLE.COLUMN"):
+        binding("persons", "mail", bound="row", name="email")
 
 
 def test_a_key_that_is_missing_for_reading_hides_no_record_of_the_others() -> None:
     reading = CountingSource(FORMER)
     reading.failure = AccessDenied("kms:Decrypt")
     fields = PhiFields(CachedKey(CountingSource(KEY), reading_keys=[reading]))
-    where = contexts("patient", "email", "row", row="1", has_tenant=True)
-    assert opened(fields, CIPHER.encrypt("Jane"), None, *where, tenant="clinic-7") == "Jane"
-    assert opened(fields, CIPHER.encrypt_v2("Jane", where[1]), None, *where, tenant="clinic-7") == "Jane"
+    for form in (Form.UNBOUND, Form.COLUMN):
+        assert read(Form.TENANT_ROW, record_of(form, None, "Jane"), None, form, key=fields) == "Jane"
     with pytest.raises(AccessDenied):
-        opened(fields, PhiCipher(FORMER).encrypt_v2("Jane", where[0]), None, *where, tenant="clinic-7")
+        read(Form.TENANT_ROW, record_of(Form.TENANT_ROW, None, "Jane", key=PhiCipher(FORMER)), None, key=fields)
 
 
 def test_a_key_has_the_text_that_postgresql_writes() -> None:
@@ -76,4 +151,4 @@ def test_a_key_has_the_text_that_postgresql_writes() -> None:
         with pytest.raises(ValueError, match="whole number, a text or a UUID"):
             key_text(key)
     with pytest.raises(InvalidTenant):
-        sealed(CIPHER, "Jane", None, "", "")
+        sealed(CIPHER, "Jane", None, declared(Form.TENANT), "", "")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 from datetime import date
 from itertools import product
 from uuid import UUID, uuid4
@@ -18,7 +19,7 @@ from django.db.models import Count, F, OuterRef, Subquery
 from django.forms import model_to_dict, modelform_factory
 from django.test.utils import isolate_apps
 
-from phi import DecryptionError
+from phi import DecryptionError, NotBound
 from phi.adapters.django import EncryptedTextField
 from phi.record import place
 from tests.phi.adapters.row_models import (
@@ -147,17 +148,36 @@ def test_a_row_that_raw_sql_finds_is_read_without_its_column() -> None:
     assert row.email == "jane@example.org"
 
 
-def test_the_former_forms_of_a_column_are_read() -> None:
+@isolate_apps()  # type: ignore[untyped-decorator]  # Django comes without types
+def test_the_earlier_forms_of_a_column_are_refused_or_read_where_they_are_declared() -> None:
+    class Moving(models.Model):  # type: ignore[misc]
+        number = models.CharField(primary_key=True, max_length=20)
+        clinic_id = models.IntegerField()
+        email = EncryptedTextField(null=True, fields=fields, bound="row", tenant="clinic_id", reads=["unbound", "row"])
+
+        class Meta:
+            app_label = "rows"
+            db_table = "rows_member"
+
     member()
     column, tenant = place("rows_member", "email"), CIPHER.for_tenant("7")
-    former = [
-        CIPHER.encrypt("jane"),
-        *(CIPHER.encrypt_v2("jane", context) for context in ("", column, f"{column}:1")),
-        *(tenant.encrypt("jane", context) for context in ("", column)),
-    ]
-    for record in former:
+    earlier = {
+        CIPHER.encrypt("jane"): "unbound",
+        CIPHER.encrypt_v2("jane"): "unbound",
+        CIPHER.encrypt_v2("jane", f"{column}:1"): "row",
+        CIPHER.encrypt_v2("jane", column): "column",
+        tenant.encrypt("jane"): "tenant",
+        tenant.encrypt("jane", column): "tenant+column",
+    }
+    for record, form in earlier.items():
         sql("update rows_member set email = %s", record)
-        assert Member.objects.get().email == "jane"
+        with pytest.raises(NotBound, match=re.escape(f'reads="{form}"')):
+            Member.objects.get()
+        if form in ("unbound", "row"):
+            assert Moving.objects.get().email == "jane"
+        else:
+            with pytest.raises(NotBound):
+                Moving.objects.get()
     for record in (CIPHER.encrypt_v2("jane", f"{column}:2"), CIPHER.for_tenant("8").encrypt("jane")):
         sql("update rows_member set email = %s", record)
         with pytest.raises(DecryptionError):

@@ -27,8 +27,14 @@ def test_migrations_keep_the_options_and_another_binding_is_refused() -> None:
         assert text in MigrationWriter.serialize(field)[0]
         again = field.clone()
         assert (again.bound, again.tenant) == (field.bound, field.tenant)
-    with pytest.raises(ValueError, match='True for the column, or "row"'):
+    with pytest.raises(ValueError, match='True for the column of a record, or "row"'):
         EncryptedTextField(bound="table")
+    for wrong in ({"reads": "unbound"}, {"bound": True, "reads": "row"}, {"bound": True, "place": "email"}):
+        with pytest.raises(ValueError, match="reads|place|name for keys"):
+            EncryptedTextField(**wrong)
+    moving = EncryptedTextField(bound="row", reads=["unbound"], place="patient.email")
+    again = moving.clone()
+    assert (again.reads, again.place) == (["unbound"], "patient.email")
 
 
 def faults(model: Any) -> set[tuple[str, str]]:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from phi import CachedKey, DecryptionError, PhiFields, place
+from phi import CachedKey, DecryptionError, NotBound, PhiFields, place
 from phi.adapters.sqlalchemy import (
     EncryptedBytes,
     EncryptedText,
@@ -182,9 +182,11 @@ def test_reencryption_finds_nothing_to_do_and_what_it_binds_is_read(engine: sa.E
     assert stored(server, "*") == before
     with server.connect() as connection:
         connection.execute("UPDATE chart SET email = %s, name = %s", [FIELDS.encrypt("x"), FIELDS.encrypt_v2("y")])
-    with Session(engine) as session:
-        assert session.execute(sa.select(Chart.email, Chart.name)).all() == [("x", "y")] * 2
-    assert phi(server, "reencrypt", *binding, "--bind", "row").document["rowsWritten"] == 2
+    with Session(engine) as session, pytest.raises(NotBound):
+        session.execute(sa.select(Chart.email, Chart.name)).all()
+    refused = phi(server, "reencrypt", *binding, "--bind", "row").document
+    assert (refused["rowsWritten"], refused["undecryptableValues"]) == (0, 4)
+    assert phi(server, "reencrypt", *binding, "--bind", "row", "--reads", "unbound").document["rowsWritten"] == 2
     with Session(engine) as session:
         assert session.execute(sa.select(Chart.email, Chart.name)).all() == [("x", "y")] * 2
         session.execute(sa.text("UPDATE chart SET email = (SELECT email FROM chart AS one ORDER BY id LIMIT 1)"))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import pickle
+import re
 from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as upsert
-from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy.exc import ArgumentError, InvalidRequestError
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -28,12 +29,14 @@ from sqlalchemy.orm import (
 )
 from sqlalchemy.orm.exc import StaleDataError
 
-from phi import CachedKey, DecryptionError, PhiCipher, PhiFields, place
+from phi import CachedKey, DecryptionError, NotBound, PhiCipher, PhiFields, place
 from phi.adapters.sqlalchemy import (
     EncryptedBytes,
     EncryptedDate,
     EncryptedJSON,
     EncryptedText,
+    ExactSearch,
+    searchable,
 )
 from tests.phi.key_sources import CountingSource
 
@@ -114,8 +117,8 @@ def record(session: Session, column: str, id_: int = 1) -> Any:
 
 def opened(session: Session, column: str, id_: int, clinic: int) -> str | None:
     """The text of a column, opened as its declaration says it was sealed."""
-    row = {"email": id_, "note": id_}.get(column)
-    context = "" if column == "phone" else place("patient", column, row)
+    row = [id_] if column in ("email", "note") else []
+    context = "" if column == "phone" else place("patient", column, *row)
     fields: Any = CIPHER if column == "note" else CIPHER.for_tenant(str(clinic))
     text: str | None = fields.decrypt(record(session, column, id_), context)
     return text
@@ -207,20 +210,36 @@ def test_a_record_opens_with_its_own_row_and_tenant_only(session: Session, colum
         session.rollback()
 
 
-def test_former_records_are_read_still_and_the_next_write_seals_them(session: Session) -> None:
+def moving(*reads: str, name: str = "patient") -> sa.Table:
+    """The same table as a newer declaration has it."""
+    kind = EncryptedText(cipher, bound="row", tenant="clinic_id", reads=reads, place="patient.email")
+    columns = [sa.Column("id", sa.Integer, primary_key=True), sa.Column("clinic_id", sa.Integer)]
+    return sa.Table(name, sa.MetaData(), *columns, sa.Column("email", kind))
+
+
+def test_earlier_records_are_refused_or_read_where_they_are_declared_and_the_next_write_seals_them(
+    session: Session,
+) -> None:
     session.execute(TABLE.insert(), {"id": 1, "clinic_id": 7})
     north = CIPHER.for_tenant("7")
-    for former in (
-        CIPHER.encrypt("x"),
-        CIPHER.encrypt_v2("x"),
-        CIPHER.encrypt_v2("x", place("patient", "email")),
-        CIPHER.encrypt_v2("x", place("patient", "email", 1)),
-        north.encrypt("x"),
-        north.encrypt("x", place("patient", "email")),
+    for earlier, form in (
+        (CIPHER.encrypt("x"), "unbound"),
+        (CIPHER.encrypt_v2("x"), "unbound"),
+        (CIPHER.encrypt_v2("x", place("patient", "email")), "column"),
+        (CIPHER.encrypt_v2("x", place("patient", "email", 1)), "row"),
+        (north.encrypt("x"), "tenant"),
+        (north.encrypt("x", place("patient", "email")), "tenant+column"),
     ):
-        session.execute(sa.text("UPDATE patient SET email = :record"), {"record": former})
+        session.execute(sa.text("UPDATE patient SET email = :record"), {"record": earlier})
         session.commit()
-        assert session.get_one(Patient, 1).mail == "x"
+        with pytest.raises(NotBound, match=f'reads="{re.escape(form)}"'):
+            session.get_one(Patient, 1)
+        session.rollback()
+        others = [each for each in ("unbound", "column") if each != form]
+        with pytest.raises(NotBound):
+            session.execute(sa.select(moving(*others).c.email)).all()
+        assert session.execute(sa.select(moving(form, *others).c.email)).scalar_one() == "x"
+        session.rollback()
     for foreign in (
         CIPHER.for_tenant("8").encrypt("x"),
         CIPHER.encrypt_v2("x", place("patient", "email", 2)),
@@ -459,3 +478,35 @@ def test_a_row_that_is_gone_is_said(session: Session, engine: sa.Engine) -> None
     row.mail = "x"
     with pytest.raises(StaleDataError):
         session.flush()
+
+
+def test_a_renamed_table_and_column_keep_their_name_for_keys(engine: sa.Engine) -> None:
+    def guests(name: str, column: str, place: str | None = None) -> sa.Table:
+        search = f"{place}_search" if place else None
+        return sa.Table(
+            name,
+            sa.MetaData(),
+            sa.Column("id", sa.Integer, primary_key=True),
+            sa.Column(column, EncryptedText(cipher, bound="row", place=place)),
+            sa.Column("found", ExactSearch(column, rule="email", place=search)),
+        )
+
+    before = guests("guest", "email", "guest.email")
+    with engine.begin() as connection:
+        before.create(connection)
+        connection.execute(before.insert(), searchable(before, {"id": 1, "email": "jane@example.org"}))
+        connection.execute(sa.text("ALTER TABLE guest RENAME COLUMN email TO mail"))
+        connection.execute(sa.text("ALTER TABLE guest RENAME TO people"))
+        for place_of, is_found in (("guest.email", True), (None, False)):
+            now = guests("people", "mail", place_of)
+            wanted = sa.select(now.c.mail).where(now.c.mail == "Jane@example.org")
+            assert connection.execute(wanted).scalars().all() == (["jane@example.org"] if is_found else [])
+        with pytest.raises(NotBound, match="renamed"):
+            connection.execute(sa.select(now.c.mail)).all()
+    kind = EncryptedText(cipher, bound=True)
+    sa.Table("one", sa.MetaData(), sa.Column("email", kind))
+    with pytest.raises(ArgumentError, match=re.escape('the former name: place="one.email"')):
+        sa.Table("two", sa.MetaData(), sa.Column("email", kind))
+    for options in ({"reads": "unbound"}, {"bound": True, "place": "email"}, {"bound": True, "reads": "row"}):
+        with pytest.raises(ArgumentError, match="reads|TABLE.COLUMN"):
+            EncryptedText(cipher, **options)

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import base64
 import pickle
+from datetime import date
+from uuid import UUID
 
 import pytest
 from Crypto.Cipher import AES
 from hypothesis import given
 from hypothesis import strategies as some
 
-from phi import AlreadyEncrypted, CachedKey, DecryptionError, InvalidText, NotText, PhiCipher, PhiFields
+from phi import (
+    AlreadyEncrypted,
+    CachedKey,
+    DecryptionError,
+    InvalidText,
+    NotBound,
+    NotText,
+    PhiCipher,
+    PhiFields,
+    place,
+)
 from phi.cache_entry import _PartialCipher
 from phi.errors import Unreachable
-from phi.record import RecordV2, key_id, looks_like_a_record
+from phi.record import RecordV2, key_id, looks_like_a_record, names_of
 from phi.reencryption.reencryptor import RecordReencryptor
 
 KEY, OTHER = bytes(range(32)), bytes(32)
@@ -63,6 +75,36 @@ def test_a_record_that_was_moved_or_changed_is_not_decrypted(record: str, contex
         assert caught.value.__context__ is None
 
 
+@pytest.mark.parametrize("record", [CIPHER.encrypt("Jane"), CIPHER.encrypt_v2("Jane"), "Jane"])
+def test_what_is_bound_to_no_place_opens_in_none(record: str) -> None:
+    """A record of version 1 was one of any place; a lenient cipher took any text for one."""
+    fields = PhiFields(CachedKey(type("Pinned", (), {"data_key": lambda self: KEY})()))
+    assert fields.decrypt(fields.encrypt("Jane")) == "Jane"
+    partial = _PartialCipher(KEY, [], False, Unreachable("KMS did not answer"))
+    ciphers = (CIPHER, PhiCipher(KEY, lenient=True), PhiCipher(OTHER, reading_keys=[KEY]), fields, partial)
+    for cipher in ciphers:
+        with pytest.raises(DecryptionError) as caught:
+            cipher.decrypt(record, PLACE)
+        assert isinstance(caught.value, NotBound) is (record.count(":") == 2 and not record.startswith("v2:"))
+        assert caught.value.__context__ is None
+    assert "without a context" in str(NotBound())
+
+
+def test_a_place_has_one_text_and_every_key_of_a_row_is_one() -> None:
+    assert [place('a."b', "c:d", key) for key in (1, "x", UUID(int=7))] == [
+        f'"a.""b"."c:d":{key}' for key in ("1", "x", UUID(int=7))
+    ]
+    assert (place("Patient", "email"), names_of("Patient.email")) == ("Patient.email", ("Patient", "email"))
+    for table, column in (("a.b", "c"), ('"', "x.y"), ("a", "b:c"), ("患者", "e-mail address")):
+        assert names_of(place(table, column)) == (table, column)
+    for key in (None, True, 7.0, b"7", date(2026, 12, 1)):
+        with pytest.raises(ValueError, match="whole number, a text or a UUID"):
+            place("Patient", "email", key)
+    for text in ("email", "a.b.c", "a.b:7", 'a"b.c', ".email", "Patient.", '"a.b', "a.b\n.c:d"):
+        with pytest.raises(ValueError, match="TABLE.COLUMN"):
+            names_of(text)
+
+
 @given(some.text(min_size=1), some.text())
 def test_any_text_comes_back_from_its_own_place(text: str, context: str) -> None:
     record = CIPHER.encrypt_v2(text, context)
@@ -109,4 +151,4 @@ def test_a_rotation_keeps_the_version_and_leaves_what_is_bound_to_a_place() -> N
     first, second, third = column.records
     assert not first.startswith("v2:") and second.startswith(f"v2:{key_id(OTHER)}:") and third == ""
     assert PhiCipher(OTHER).decrypt_many([first, second]) == ["one", "two"]
-    assert (column.counts.old, column.counts.foreign, column.counts.example_rows) == (2, 1, ("3",))
+    assert (column.counts.old, column.counts.elsewhere, column.counts.example_rows) == (2, 1, ("3",))

@@ -123,6 +123,26 @@ def test_plain_and_encrypted_texts_may_stand_beside_one_another(operator: Operat
     assert rows_of(patients)[3][2:] == (None, tokens)
 
 
+def test_a_renamed_search_column_keeps_its_name_for_keys(operator: Operator) -> None:
+    patients = operator.patients
+    filled(patients, 5)
+    patients.run('update "Patient" set "searchTokens" = \'{}\'')
+    patients.run('alter table "Patient" rename column "emailSearch" to found')
+    patients.run('alter table "Patient" rename column email to mail')
+    patients.run('alter table "Patient" rename to people')
+    cipher, text = PhiCipher(OLD), patient(5).texts[2]
+    patients.run("update people set mail = %s where id = 5", cipher.encrypt_v2(text, place("Patient", "email", 5)))
+    places = ("--place", "found=Patient.emailSearch", "--place", "mail=Patient.email")
+    common = ("--dsn", patients.dsn, "--table", "people", "--key-column", "id", "--clinic-column", "clinic")
+    exact = ("--exact", "mail:found:email", "--json")
+    done = wait_for(operator.start_bare(*common, *exact, *places, command="index"))
+    assert (done.code, done.document["searchColumns"]["found"]["place"]) == (0, "Patient.emailSearch"), done.stderr
+    values = [value for (value,) in patients.run("select found from people order by id")]
+    assert values == [row[2] for row in expected(5)]
+    without = wait_for(operator.start_bare(*common, *exact, "--dry-run", command="index"))
+    assert without.document["passes"][-1]["columns"]["found"]["current"] == 0
+
+
 def test_what_is_missing_is_named_with_the_sql_to_make_it(operator: Operator) -> None:
     patients = operator.patients
     filled(patients, 3, columns=False)

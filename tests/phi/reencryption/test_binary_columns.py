@@ -12,7 +12,7 @@ from io import BytesIO
 import pytest
 
 from phi import PhiCipher, place
-from phi.reencryption.binary import ColumnPlace
+from phi.binding import Binding
 from phi.reencryption.reencryptor import RecordReencryptor
 from tests.phi.reencryption.command_process import Operator, kill, wait_for, wait_until
 from tests.phi.reencryption.patients import NEW, OLD, THIRD
@@ -21,7 +21,7 @@ from tests.phi.reencryption.test_documents import NEW_ALONE, column, reencrypt, 
 needs_postgresql = pytest.mark.needs("postgresql")
 
 CREATE = 'create table "PatientDocument" (id int primary key, title text, data bytea)'
-WHERE = ColumnPlace(table="PatientDocument", column="data")
+WHERE = Binding(place="PatientDocument.data")
 
 
 def content(number: int) -> bytes:
@@ -94,7 +94,7 @@ def test_what_no_key_opens_in_its_place_is_listed_and_left() -> None:
         record,
     )
     found = RecordReencryptor(old=[OLD], new=NEW).reencrypt_bytes(values, list("1234567") + ["10"], WHERE)
-    assert found.counts.foreign == 5 and found.counts.example_rows == tuple("12345")
+    assert (found.counts.foreign, found.counts.elsewhere) == (2, 3) and found.counts.example_rows == tuple("12345")
     assert (found.counts.empty, found.counts.without_records, found.counts.old) == (1, 1, 1)
     assert [bool(each) for each in found.records] == [False] * 7 + [True]
 

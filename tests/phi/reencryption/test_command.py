@@ -70,6 +70,7 @@ def test_a_dry_run_counts_and_writes_nothing(operator: Operator) -> None:
         "underOldKey": 39,
         "underNeitherKey": 2,
         "notARecord": 1,
+        "notBoundAsRead": 0,
         "valuesWithRecordsInside": 0,
         "valuesWithoutRecords": 0,
         "exampleRows": ["9", "46", "47"],

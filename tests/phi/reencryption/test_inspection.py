@@ -8,7 +8,7 @@ from psycopg import sql
 from phi.reencryption.database import Database
 from phi.reencryption.errors import ConnectionLost, StatementFailed, UsageError
 from phi.reencryption.inspection import inspect, name_parts
-from phi.reencryption.models import Bind, ColumnSelection
+from phi.reencryption.models import ColumnSelection
 from phi.reencryption.statements import KeyColumn, select_batch
 from tests.phi.reencryption.patients import CREATE_TABLE, SELECTION, Patients
 
@@ -132,7 +132,7 @@ def test_rows_are_read_in_the_order_of_their_index(patients: Patients) -> None:
 
 def test_what_a_key_of_several_columns_cannot_do_is_named(patients: Patients) -> None:
     patients.run("create table t (id int, name text, primary key (id, name))")
-    selection = ColumnSelection(table="t", columns=("name",), key_column="id+name", bind=Bind.ROW)
+    selection = ColumnSelection(table="t", columns=("name",), key_column="id+name", bind="row")
     with pytest.raises(UsageError) as caught:
         patients.table(selection)
     assert [problem.partition(":")[0].partition(";")[0] for problem in caught.value.problems] == [
