@@ -97,7 +97,7 @@ def test_an_earlier_form_is_read_where_it_is_declared_and_of_the_same_place_alon
     (record_of(Form.TENANT_ROW, None, "Jane", PLACES[1]), ("not to this row", 'place="TABLE.COLUMN"')),
     (record_of(Form.TENANT_ROW, None, "Jane", PLACES[-1]), ("another tenant", "ENCRYPTED_PHI_KEYS_FOR_READING")),
     (record_of(Form.TENANT_ROW, None, "Jane", key=PhiCipher(FORMER)), ("key that is not here",)),
-])  # fmt: skip
+], ids=["unbound", "tenant and column", "another row", "another tenant", "another key"])  # fmt: skip
 def test_the_refusal_says_what_was_found_and_what_to_do(record: str, words: tuple[str, ...]) -> None:
     with pytest.raises(NotBound) as caught:
         read(Form.TENANT_ROW, record, None)

@@ -75,7 +75,7 @@ def test_a_record_that_was_moved_or_changed_is_not_decrypted(record: str, contex
         assert caught.value.__context__ is None
 
 
-@pytest.mark.parametrize("record", [CIPHER.encrypt("Jane"), CIPHER.encrypt_v2("Jane"), "Jane"])
+@pytest.mark.parametrize("record", [CIPHER.encrypt("Jane"), CIPHER.encrypt_v2("Jane"), "Jane"], ids=[1, 2, "text"])
 def test_what_is_bound_to_no_place_opens_in_none(record: str) -> None:
     """A record of version 1 was one of any place; a lenient cipher took any text for one."""
     fields = PhiFields(CachedKey(type("Pinned", (), {"data_key": lambda self: KEY})()))
