@@ -146,8 +146,9 @@ def fit(values: Values) -> bool:
     except (ContractError, SetupError, ValueError):
         return False
     is_here = values.get("trail") != TRAIL or settings.region == "us-east-1"
-    # An existing role trusts one kind of application.
-    return is_here and (settings.app_principal_arn is None or values["target"] == "ecs")
+    # An existing role trusts one kind of application, and nobody here has its credentials, which a check value needs.
+    of_theirs = values["target"] == "ecs" and not settings.key_check_value
+    return is_here and (settings.app_principal_arn is None or of_theirs)
 
 
 def prepare(cloud: Deployment, values: Values) -> None:
@@ -189,7 +190,8 @@ def lived(cloud: Deployment, values: Values, changes: Values) -> Result:
     began, codes, said = time.monotonic(), {}, ""
     stack = values.get("environment", "production")
     recorded: dict[str, Any] = {}
-    unattended = ("--stack", stack, "--answers", "drawn.yaml", "--yes", "--non-interactive")
+    # The lock of the logs may be one that nobody can end.
+    unattended = ("--stack", stack, "--answers", "drawn.yaml", "--yes", "--confirm", stack, "--non-interactive")
 
     def step(name: str, run: Callable[..., Any], *arguments: str) -> None:
         nonlocal said
@@ -198,11 +200,15 @@ def lived(cloud: Deployment, values: Values, changes: Values) -> Result:
         if ended.code and not said:
             said = f"{name}: {ended.output[-1500:]}"
 
+    def resources() -> list[dict[str, Any]]:
+        """None of a set-up that was refused before there was a stack."""
+        return list(cloud.state(stack).get("resources") or ()) if cloud.stack_exists(stack) else []
+
     def unchanged(name: str) -> None:
         guarded = ("preview", "--stack", stack, "--expect-no-changes", "--policy-pack", "guardrails")
         step(f"{name}-preview", cloud.pulumi, *guarded)
         step(f"{name}-refresh", cloud.pulumi, *guarded, "--refresh")
-        for each in cloud.state(stack).get("resources") or ():
+        for each in resources():
             place = f"{name} {each['type']} {each['urn'].rsplit('::', 1)[-1]}"
             recorded[place] = json.loads(_CHANCE.sub("ID", json.dumps(given(each.get("inputs", {})))))
 
@@ -213,7 +219,7 @@ def lived(cloud: Deployment, values: Values, changes: Values) -> Result:
         step(name, cloud.wizard, *unattended)
         unchanged(name)
     step("destroy", cloud.wizard, "destroy", "--stack", stack, "--confirm", stack)
-    recorded["left"] = len([each for each in cloud.state(stack).get("resources") or () if each.get("custom")])
+    recorded["left"] = len([each for each in resources() if each.get("custom")])
     return Result(codes=codes, recorded=recorded, said=said, seconds=time.monotonic() - began)
 
 
@@ -256,7 +262,8 @@ def main() -> int:
             )
         first = results[STANDIN]
         for provider, result in results.items():
-            different = [each for each in first.recorded if first.recorded[each] != result.recorded.get(each)]
+            places = sorted(first.recorded.keys() | result.recorded.keys())
+            different = [each for each in places if first.recorded.get(each) != result.recorded.get(each)]
             if any(result.codes.values()) or result.codes != first.codes or different:
                 failed.append(number)
                 print(f"{number:3} {Path(provider).name:8.8} DIFFERS {different}", flush=True)
