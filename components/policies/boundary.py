@@ -153,7 +153,9 @@ def keeping_statements(settings: Settings) -> list[Statement]:
     """
     boundary, made = boundary_arn_of(settings), bounded_arns(settings)
     key = application_statement(settings)
-    by_tags = {"Condition": key["Condition"]} if "Condition" in key else {}
+    # By its alias, which the policy does not let go: an administrator of the key can take its tags away.
+    aliases = [settings.names.alias, *([settings.names.documents_key_alias] if settings.documents_key else [])]
+    by_alias = {"Condition": {"ForAnyValue:StringEquals": {"kms:ResourceAliases": aliases}}}
     deny = {"Effect": "Deny"}
     of_principals: list[Statement] = [
         {
@@ -173,7 +175,13 @@ def keeping_statements(settings: Settings) -> list[Statement]:
     return [
         {"Sid": "KeepTheBoundary", **deny, "Action": list(_CHANGES_OF_A_POLICY), "Resource": boundary},
         *(of_principals if made else []),
-        {"Sid": "NoUseOfTheKey", **deny, "Action": list(OPENING_ACTIONS), "Resource": key["Resource"], **by_tags},
+        {
+            "Sid": "NoUseOfTheKey",
+            **deny,
+            "Action": list(OPENING_ACTIONS),
+            "Resource": key["Resource"],
+            **(by_alias if "Condition" in key else {}),
+        },
         *keeping_key_statements(settings),
     ]
 

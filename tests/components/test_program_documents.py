@@ -78,8 +78,8 @@ def test_an_operator_may_not_use_that_key() -> None:
     [denied] = [
         one for one in keeping_statements(_settings(**CONFIGURATIONS["documents"])) if one["Sid"] == "NoUseOfTheKey"
     ]
-    # The tag Purpose=Documents is not excepted.
-    assert denied["Condition"]["StringNotEquals"] == {"aws:ResourceTag/Purpose": "AuditLogs"}
+    aliases = ["alias/eonpro-phi-key", "alias/eonpro-documents-key"]
+    assert denied["Condition"] == {"ForAnyValue:StringEquals": {"kms:ResourceAliases": aliases}}
 
 
 def test_a_key_in_china_is_used_through_the_service_of_that_partition() -> None:

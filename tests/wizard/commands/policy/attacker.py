@@ -6,7 +6,7 @@ Pure. The answers come from the product's evaluator; a condition that is not kno
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from components import policies
@@ -81,6 +81,14 @@ class Key:
     policy: Document
     tags: dict[str, str] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
+    untaggable: frozenset[str] = frozenset()
+    """The tags that the attacker can take away."""
+
+    @property
+    def guises(self) -> tuple[Key, ...]:
+        """The key as it is, and without what the attacker can take away."""
+        left = {name: value for name, value in self.tags.items() if name not in self.untaggable}
+        return (self, replace(self, tags=left)) if self.untaggable else (self,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,6 +259,9 @@ class Account:
             asked = {**tags, "aws:tagkeys": tuple(self.settings.tags)}
             if self.may_on_key(by, "kms:TagResource", key, asked):
                 key.tags = {**key.tags, **self.settings.tags}
+            for name in self.settings.tags:
+                if self.may_on_key(by, "kms:UntagResource", key, {"aws:tagkeys": (name,)}):
+                    key.untaggable |= {name}
             if self.may_on_key(by, "kms:PutKeyPolicy", key):
                 allowed = {"Effect": "Allow", "Principal": {"AWS": [*self.held]}, "Action": "kms:*", "Resource": "*"}
                 root = policies.documents.account_root_statement(account_id=self.settings.account_id)
@@ -294,8 +305,8 @@ class Account:
             for how, context in requests.items():
                 for action in READING:
                     # That the application decrypts is not another harm.
-                    if not (is_application and name == "key") and self.may_on_key(
-                        arn, action, key, self._context(context)
+                    if not (is_application and name == "key") and any(
+                        self.may_on_key(arn, action, each, self._context(context)) for each in key.guises
                     ):
                         yield READ, f"{action} with {name} {how}".strip()
             for action in GIVING:
