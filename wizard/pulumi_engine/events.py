@@ -337,7 +337,9 @@ def next_step(lines: Sequence[str], *, deletes: bool = False) -> str:
             "policy",
             "operator",
             *(["--with-removal"] if deletes else []),
-            advice=f"prints the policy with {needed}, which an administrator gives you; then the same command goes on",
+            # A trust that changes, for one, is in no operator's policy.
+            advice=f"prints the operator's policy: if it has {needed}, an administrator attaches it and the same "
+            "command goes on; if not, an administrator runs the same command",
         )
     return "fix the cause, then run the same command again: existing resources stay"
 
