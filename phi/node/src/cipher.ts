@@ -73,6 +73,8 @@ export class PhiCipher {
    * throws NotBound.
    */
   decrypt(record: string | null | undefined, context = ""): string | null {
+    // In JavaScript `records.map(decryptPHI)` passes the index.
+    if (typeof context !== "string") throw new TypeError("A context is a text: records.map((record) => decryptPHI(record)).");
     if (record === null || record === undefined || record === "") return null;
     if (typeof record !== "string") throw new DecryptionError();
     if (record.startsWith(V2)) return this.#decryptV2(record, context);

@@ -37,6 +37,11 @@ test("what is no text is refused, and what UTF-8 cannot encode", () => {
   for (const value of ["text", 7, [1]]) assert.throws(() => cipher.encryptBytes(value), { name: "NotBytes" });
 });
 
+test("an index is no context", () => {
+  const records = ["Jane", "Joe"].map((text) => cipher.encrypt(text));
+  assert.throws(() => records.map(cipher.decrypt, cipher), { name: "TypeError", message: /records\.map\(\(record\) =>/ });
+});
+
 test("each change of one character of a record is refused", () => {
   for (const [record, context] of [[cipher.encrypt("Jane"), ""], [cipher.encryptV2("Jane", "Patient.email"), "Patient.email"]]) {
     for (let at = 0; at < record.length; at += 1) {
