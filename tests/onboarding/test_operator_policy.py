@@ -38,9 +38,9 @@ ANSWERS: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def printed(example: str) -> dict[str, Any]:
-    """What `policy operator` prints for an example, as policies by name."""
-    document = for_values({"account": ACCOUNT, "region": "us-east-1", **ANSWERS[example]}, {})
+def printed(example: str, **more: str) -> dict[str, Any]:
+    """What `policy operator` prints for an example with more answers, as policies by name."""
+    document = for_values({"account": ACCOUNT, "region": "us-east-1", **ANSWERS[example], **more}, {})
     return {"EONPROOperator": document} if "Statement" in document else document
 
 
@@ -124,7 +124,8 @@ def test_the_printed_policy_is_enough_for_a_whole_set_up_and_a_change(one: Opera
 
 
 def test_the_printed_policy_is_the_policy_of_the_settings_that_came_of_it(one: Operated) -> None:
-    assert list(printed(one.example).values()) == list(policies_of(one.setup).values())
+    document = printed(one.example, permissions_boundary=BOUNDARY)
+    assert list(document.values()) == list(policies_of(one.setup).values())
 
 
 def test_the_committed_table_is_what_a_set_up_needs_today(one: Operated) -> None:
@@ -246,6 +247,35 @@ def test_a_stack_without_a_boundary_is_bounded_by_the_operator_and_nothing_is_re
     assert "PermissionsBoundary" not in before
     assert after["PermissionsBoundary"]["PermissionsBoundaryArn"] == BOUNDARY
     assert (before["RoleId"], before["CreateDate"]) == (after["RoleId"], after["CreateDate"])
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    ("example", "before", "later", "policy"),
+    [
+        ("ecs", {}, {"hash_key": "yes"}, "EONPROParameterAccess"),
+        (
+            "vercel",
+            {"multi_region": "yes", "replica_regions": "us-west-2"},
+            {"replica_regions": "us-west-2,eu-west-1"},
+            "EONPROKMSAccess",
+        ),
+    ],
+)
+def test_the_printed_policy_is_enough_for_a_hash_key_and_a_region_that_come_later(
+    deployment: Deployment, example: str, before: Mapping[str, str], later: Mapping[str, str], policy: str
+) -> None:
+    """The stack's policies name each variable and each key; the administrator prints policy and boundary for them."""
+    values = {**before, **later}
+    boundary = for_values(
+        {"account": ACCOUNT, "region": "us-east-1", **ANSWERS[example], **values}, {}, build=boundary_policies
+    )
+    env = an_operator(deployment, printed(example, **values, permissions_boundary=BOUNDARY), boundary)
+    for answered in (before, values):
+        options = [word for key, value in answered.items() for word in (f"--{key.replace('_', '-')}", value)]
+        deployment.wizard(*onboarding(example), *BOUNDED, *options, env=env)
+    made = deployment.client("iam").get_policy(PolicyArn=f"arn:aws:iam::{ACCOUNT}:policy/{policy}")
+    assert made["Policy"]["DefaultVersionId"] != "v1"
 
 
 REFUSED: Mapping[str, tuple[str, Callable[[Any], Any]]] = {

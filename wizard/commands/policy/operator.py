@@ -24,7 +24,7 @@ from wizard.core.models.account import Identity
 from wizard.core.models.inputs import CALLER, CREATE
 from wizard.core.next_command import Command, shell, wizard
 from wizard.core.required_permissions.resources import Setup, resources_of
-from wizard.core.required_permissions.table import condition_of, measured_actions, operator_actions
+from wizard.core.required_permissions.table import condition_of, later_actions, measured_actions, operator_actions
 from wizard.inputs import answers
 from wizard.inputs.registry import by_key
 from wizard.targets.port import free_values
@@ -119,13 +119,18 @@ def policies_of(setup: Setup, *, with_removal: bool = False) -> dict[str, Policy
     """The operator's policy by its name; several if one would be too long for IAM.
 
     Every role and user that it lets the operator make needs a permissions boundary: that of the settings, or the
-    stack's own, which `policy boundary` prints.
+    stack's own, which `policy boundary` prints. Where the settings name it, the stack's policies may change, too.
     """
     settings = setup.settings
+
+    def actions_on(setup: Setup, resource: str) -> set[str]:
+        return operator_actions(setup, resource) | later_actions(settings, resource)
+
     bounded = settings.model_copy(update={"permissions_boundary_arn": boundary_arn_of(settings)})
     setup = replace(setup, settings=bounded)
+    allowed = statements_of(setup, actions_on=actions_on)
     removal = removal_statements(setup) if with_removal else []
-    return in_parts("EONPROOperator", setup, [*statements_of(setup), *removal, *keeping_statements(bounded)])
+    return in_parts("EONPROOperator", setup, [*allowed, *removal, *keeping_statements(bounded)])
 
 
 def remarks(setup: Setup) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from components.policies.boundary import keeping_statements, tagged
-from components.policies.stack import other_keys_of, trail_arn_of
+from components.policies.stack import other_keys_of, reads_itself, trail_arn_of
 from components.settings import ResourceKind, Settings
 from components.settings.arn import Arn
 from components.targets.platform import platforms
@@ -131,6 +131,21 @@ def operator_actions(setup: Setup, resource: str) -> set[str]:
     """The operator's actions on a resource: measured, or reads of the AWS provider; no creations of what exists."""
     unmeasured = {action for part in ("provider reads", "unmeasured") for action in load(part).get(resource, {})}
     return (measured_actions(setup, "operator", resource) | unmeasured) - _existing_creations(setup.settings, resource)
+
+
+def later_actions(settings: Settings, resource: str) -> set[str]:
+    """A new version of a policy that the stack makes: a hash key, another target or another Region is in it later.
+
+    AWS has no condition for what a policy is attached to. So there is none where a principal may have it whose only
+    limit is its policies: without a boundary in the settings, imported, or of somebody else.
+    """
+    holders = {
+        "application's policy": settings.app_principal_arn,
+        "policy that reads the variables": settings.ecs_execution_role_arn
+        or (settings.app_principal_arn if reads_itself(settings) else None),
+    }
+    is_bounded = settings.permissions_boundary_arn is not None and not settings.adopted
+    return {"iam:CreatePolicyVersion"} if is_bounded and holders.get(resource, "somebody") is None else set()
 
 
 _CREATIONS: Mapping[str, tuple[ResourceKind, str]] = {

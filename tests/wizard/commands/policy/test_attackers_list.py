@@ -171,6 +171,15 @@ def every_settings() -> dict[str, Settings]:
         "an ECS service": ("ecs", {"ecs_cluster": "clinic", "ecs_service": "portal"}),
         "e-mails": ("vercel", {"alert_emails": ("security@clinic.example",)}),
         "a hash key": ("ecs-secrets-manager", {"hash_key": True}),
+        "a boundary": ("ecs", {"permissions_boundary_arn": f"arn:aws:iam::{ACCOUNT}:policy/Boundary"}),
+        "a boundary, roles of others": (
+            "ecs",
+            {
+                "permissions_boundary_arn": f"arn:aws:iam::{ACCOUNT}:policy/Boundary",
+                "app_principal_arn": f"arn:aws:iam::{ACCOUNT}:role/their-task",
+                "ecs_execution_role_arn": f"arn:aws:iam::{ACCOUNT}:role/their-execution",
+            },
+        ),
     }
     return examples | {
         name: Settings.read({**examples[example].model_dump(), **change}) for name, (example, change) in changes.items()

@@ -364,6 +364,29 @@ def test_an_action_that_no_run_needs_is_granted_only_with_the_option_that_uses_i
         assert action in {name for name, _ in granted(asked(administrators=OFFICER, **changes))}
 
 
+BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/EONPROBoundary"
+THEIRS = f"arn:aws:iam::{ACCOUNT}:role/theirs"
+KMS, PARAMETERS = "EONPROKMSAccess", "EONPROParameterAccess"
+
+
+@pytest.mark.parametrize(
+    ("changes", "policies"),
+    [
+        ({"permissions_boundary": BOUNDARY}, {KMS}),
+        ({"permissions_boundary": BOUNDARY, "target": "ecs"}, {KMS, PARAMETERS}),
+        ({"permissions_boundary": BOUNDARY, "target": "ecs", "ecs_execution_role": THEIRS}, {KMS}),
+        ({"permissions_boundary": BOUNDARY, "target": "ecs", "app_principal": THEIRS}, {PARAMETERS}),
+        ({"target": "ecs", "hash_key": "yes"}, set()),
+    ],
+)
+def test_a_policy_may_get_another_version_where_all_that_have_it_are_bounded(
+    changes: dict[str, Any], policies: set[str]
+) -> None:
+    """A later hash key, target or Region is in it, and AWS has no condition for what a policy is attached to."""
+    arns = {resource for action, resource in granted(asked(**changes)) if action == "iam:CreatePolicyVersion"}
+    assert arns == {f"arn:aws:iam::{ACCOUNT}:policy/{name}" for name in policies}
+
+
 REMOVALS = ("Delete", "Detach", "Remove", "Unsubscribe")
 
 
