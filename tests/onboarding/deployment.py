@@ -610,6 +610,8 @@ def _set_up(made: Deployment, target: str | None, before: Callable[[Deployment],
         before(made)
     if target is not None:
         made.set_up(target)
+        # So that a person's `pulumi preview` needs no --stack.
+        assert made.pulumi("stack", "--show-name").out.strip() == "production"
 
 
 @contextmanager

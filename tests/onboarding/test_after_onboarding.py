@@ -28,9 +28,9 @@ def test_another_rotation_period_changes_the_key_and_nothing_else(onboarded: Dep
     settings = onboarded.folder / "Pulumi.production.yaml"
     before = settings.read_text()
     try:
-        # Without --stack: the set-up left its stack selected.
-        onboarded.pulumi("config", "set", "eonpro-kms:rotationPeriodDays", "180")
-        preview = onboarded.pulumi("preview", "--json").document
+        of_stack = ("--stack", "production")
+        onboarded.pulumi("config", "set", "eonpro-kms:rotationPeriodDays", "180", *of_stack)
+        preview = onboarded.pulumi("preview", "--json", *of_stack).document
     finally:
         settings.write_text(before)
     changed = [step for step in preview["steps"] if step["op"] != "same"]
