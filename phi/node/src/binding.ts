@@ -1,8 +1,8 @@
 /** What the records of a column are bound to, and which earlier forms are read beside: as `phi.binding` has it. */
 
 import { type PhiCipher, looksBinary } from "./cipher.js";
-import { DecryptionError, NotBound } from "./errors.js";
-import { V2, keyText, namesOf, place } from "./record.js";
+import { AlreadyEncrypted, DecryptionError, NotBound } from "./errors.js";
+import { V2, keyText, looksLikeARecord, namesOf, place } from "./record.js";
 
 /** How a record is bound, and whose key it is under; "unbound" is every record of version 1. */
 export type Form = "unbound" | "column" | "row" | "tenant" | "tenant+column" | "tenant+row";
@@ -47,11 +47,12 @@ export function declared(table: string, column: string, { bound = false, tenant,
   return { table, column, place: name ?? place(table, column), form: form as Form, reads: earlier, tenantColumn };
 }
 
-/** The record of a text or of bytes, bound as declared. */
+/** The record of a text or of bytes, bound as declared. Throws AlreadyEncrypted for a record of these keys. */
 export function sealed(cipher: PhiCipher, value: string | Uint8Array | null | undefined, of: Declaration, row: Row): string | Buffer | null {
   if (value === null || value === undefined) return null;
   const own = ofTenant(of.form) ? cipher.forTenant(keyText(row.tenant)) : null;
   const context = contextOf(of, of.form, row);
+  if (typeof value === "string" && looksLikeARecord(value) && (cipher.holds(value) || (own && cipher.derived(keyText(row.tenant)).holds(value)))) throw new AlreadyEncrypted();
   if (value instanceof Uint8Array) return (own ?? cipher).encryptBytes(value, context);
   if (own) return own.encrypt(value, context);
   return context ? cipher.encryptV2(value, context) : cipher.encrypt(value);

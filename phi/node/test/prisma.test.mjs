@@ -4,14 +4,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as phi from "../dist/esm/index.js";
 import { declarations } from "../dist/esm/binding.js";
-import { EncryptedFieldUse, withPhi } from "../dist/esm/prisma.js";
+import { EncryptedFieldUse, hasWords, withPhi } from "../dist/esm/prisma.js";
 import { KEY, Scripted } from "./keys.mjs";
 
 const scalars = (...names) => names.map((name) => ({ name, kind: "scalar", type: "String" }));
 const relation = (name, type) => ({ name, kind: "object", type });
 const DATA_MODEL = {
   models: {
-    Patient: { fields: [...scalars("id", "email", "dob", "emailHash", "emailSearch", "plan", "scan", "answers"), relation("clinic", "Clinic")] },
+    Patient: { fields: [...scalars("id", "clinicId", "email", "dob", "phone", "tags", "emailHash", "emailSearch", "phoneSearch", "tokens", "plan", "scan", "answers"), relation("clinic", "Clinic")] },
     Visit: {
       dbName: "visits",
       fields: [...scalars("id", "clinicId", "plan", "scan"), { name: "email", kind: "scalar", type: "String", dbName: "e_mail" }, relation("clinic", "Clinic")],
@@ -32,15 +32,31 @@ const fields = new phi.PhiFields(new phi.CachedKey(new Scripted(KEY)));
 
 class StandInForPrismaClient {
   _runtimeDataModel = DATA_MODEL;
+  extensions = [];
+  listeners = [];
 
   $extends(extension) {
-    return { extension };
+    return Object.assign(Object.create(StandInForPrismaClient.prototype), { extensions: [...this.extensions, extension], $on: undefined, ...extension.client });
+  }
+
+  $on(...listener) {
+    this.listeners.push(listener);
   }
 }
 
-const { extension } = withPhi(new StandInForPrismaClient(), MODELS, () => fields);
-/** What Prisma gets for these arguments. */
-const sent = (model, args) => extension.query.$allModels.$allOperations({ model, args, query: async (given) => given });
+/** One operation of a client: what Prisma gets, and what the caller gets for a result. */
+const operationsOf = (client) => {
+  const { $allOperations } = client.extensions.at(-1).query.$allModels;
+  const sent = async (model, args, operation = args.where && args.data ? "update" : "create") => {
+    let given;
+    await $allOperations({ model, operation, args, query: async (all) => void (given = all) });
+    return given;
+  };
+  const received = (model, result, args = {}, operation = "findMany", __internalParams = {}) => $allOperations({ model, operation, args, query: async () => result, __internalParams });
+  return { sent, received };
+};
+const client = (models = MODELS) => withPhi(new StandInForPrismaClient(), models, () => fields);
+const { sent, received } = operationsOf(client());
 const open = (record) => fields.cipher.decrypt(record);
 
 test("a write encrypts the mapped fields, and its search columns follow", async () => {
@@ -116,7 +132,7 @@ test("a filter, an order or a group by an encrypted field says what to use", asy
     { include: { clinic: { select: { _count: { select: { patients: { where: { email: "a" } } } } } } } },
     { where: { id_email: { id: 1, email: "a" } } },
   ]) {
-    await assert.rejects(sent("Patient", args), (error) => error instanceof EncryptedFieldUse && !error.message.includes("a@b.c"), JSON.stringify(args));
+    await assert.rejects(sent("Patient", args, "findMany"), (error) => error instanceof EncryptedFieldUse && !error.message.includes("a@b.c"), JSON.stringify(args));
   }
   await assert.rejects(sent("Clinic", { where: { patients: { some: { email: "a" } } } }), /emailHash: \{ in: … \}/);
   await assert.rejects(sent("Clinic", { orderBy: { patients: { email: "asc" } } }), EncryptedFieldUse);
@@ -126,12 +142,130 @@ test("a filter, an order or a group by an encrypted field says what to use", asy
   }
 });
 
-test("a row is decrypted where it is looked at", async () => {
-  const row = (await sent("Patient", { data: { email: "a@b.c", scan: Buffer.from("%PDF"), answers: { text: "x" } } })).data;
-  const { email, scan, answers, dob } = extension.result.patient;
-  assert.deepEqual(email.needs, { email: true });
-  assert.deepEqual([email.compute(row), scan.compute(row).toString(), answers.compute(row), dob.compute({ dob: null })], ["a@b.c", "%PDF", { text: "x" }, null]);
-  assert.throws(() => email.compute({ email: "a@b.c" }), { name: "DecryptionError" });
+test("a row has texts; a record that does not open throws where it is looked at", async () => {
+  const row = { ...(await sent("Patient", { data: { email: "a@b.c", scan: Buffer.from("%PDF"), answers: { text: "x" }, plan: "basic" } })).data, dob: null };
+  const { email, scan, answers, dob, plan } = await received("Patient", row);
+  assert.deepEqual([email, scan.toString(), answers, dob, plan], ["a@b.c", "%PDF", { text: "x" }, null, "basic"]);
+  assert.notEqual(row.email, "a@b.c");
+  assert.deepEqual(structuredClone(await received("Patient", [row]))[0].email, "a@b.c");
+  const damaged = await received("Patient", { ...row, email: "a@b.c" });
+  assert.equal(damaged.answers.text, "x");
+  for (const use of [() => damaged.email, () => structuredClone(damaged), () => JSON.stringify(damaged)]) assert.throws(use, { name: "DecryptionError" });
+  assert.deepEqual(await received("Patient", { count: 1 }, {}, "updateMany"), { count: 1 });
+  assert.deepEqual(await received("Patient", [{ email: "a" }], {}, "groupBy"), [{ email: "a" }]);
+  assert.equal(await received("Patient", null), null);
+});
+
+test("relations have texts, those of the fluent API too", async () => {
+  const row = (await sent("Patient", { data: { email: "a@b.c" } })).data;
+  const [clinic] = await received("Clinic", [{ id: 1, patients: [row], _count: { patients: 1 } }], { include: { patients: true } });
+  assert.deepEqual([clinic.patients[0].email, clinic._count], ["a@b.c", { patients: 1 }]);
+  const args = { where: { id: 1 }, select: { clinic: { select: { patients: { select: { email: true } } } } } };
+  const [patient] = await received("Visit", [row], args, "findUnique", { dataPath: ["select", "clinic", "select", "patients"] });
+  assert.equal(patient.email, "a@b.c");
+  assert.equal(await received("Visit", null, { select: { clinic: true } }, "findUnique", { dataPath: ["select", "clinic"] }), null);
+});
+
+test("an extension that comes later is put before this one, and a listener is one of the client", () => {
+  const base = new StandInForPrismaClient();
+  const own = withPhi(base, MODELS, () => fields);
+  const later = { name: "later", query: {} };
+  assert.deepEqual(own.$extends(later).extensions.map(({ name }) => name), ["later", "@eonpro/phi"]);
+  assert.deepEqual(own.$extends(later).$extends((made) => made.$extends({ name: "last" })).extensions.map(({ name }) => name), ["later", "last", "@eonpro/phi"]);
+  const listener = () => undefined;
+  assert.equal(own.$on("query", listener), own);
+  own.$extends(later).$on("error", listener);
+  assert.deepEqual(base.listeners, [["query", listener], ["error", listener]]);
+});
+
+test("a list of texts is a list of records", async () => {
+  const { sent, received } = operationsOf(client({ Patient: { fields: ["tags"] } }));
+  const { data } = await sent("Patient", { data: { tags: ["a", "", "b"] } });
+  assert.deepEqual([open(data.tags[0]), data.tags[1], open(data.tags[2])], ["a", "", "b"]);
+  assert.deepEqual((await received("Patient", data)).tags, ["a", "", "b"]);
+  for (const [value, of] of [[{ set: ["c"] }, (tags) => tags], [{ push: "c" }, (tags) => tags.push], [{ push: ["c"] }, (tags) => tags.push]]) {
+    assert.deepEqual(of((await sent("Patient", { where: { id: 1 }, data: { tags: value } })).data.tags).map(open), ["c"]);
+  }
+  await assert.rejects(sent("Patient", { data: { tags: [7] } }), { name: "NotText" });
+  for (const filter of [{ has: "a" }, { hasSome: ["a"] }, { equals: ["a"] }]) await assert.rejects(sent("Patient", { where: { tags: filter } }, "findMany"), EncryptedFieldUse);
+  await sent("Patient", { where: { tags: { isEmpty: true } } }, "findMany");
+});
+
+test("a filter that compares with an encrypted field is refused, wherever the field is", async () => {
+  class FieldRef {
+    constructor(modelName, name) {
+      Object.assign(this, { modelName, name, typeName: "String", isList: false });
+    }
+  }
+  for (const where of [
+    { plan: new FieldRef("Patient", "email") },
+    { plan: { equals: new FieldRef("Patient", "email") } },
+    { NOT: { plan: { in: [new FieldRef("Patient", "email")] } } },
+    { email: { equals: new FieldRef("Patient", "plan") } },
+    { email: new FieldRef("Patient", "plan") },
+    { email: { not: new FieldRef("Patient", "plan") } },
+  ]) {
+    await assert.rejects(sent("Patient", { where }, "findMany"), EncryptedFieldUse, JSON.stringify(where));
+  }
+  const where = { plan: { equals: new FieldRef("Patient", "emailHash") } };
+  assert.deepEqual(await sent("Patient", { where }, "findMany"), { where });
+});
+
+const WORDS = new phi.WordIndex({ table: "Patient", column: "tokens" });
+const PHONE = new phi.ExactIndex({ table: "Patient", column: "phoneSearch", rule: "phone" });
+const searched = operationsOf(
+  client({
+    Patient: {
+      fields: ["email", "phone"],
+      search: { tokens: { of: ["email", "phone"], by: WORDS, clinic: "clinicId" }, phoneSearch: { of: "phone", by: PHONE, clinic: "clinicId" } },
+    },
+  }),
+);
+
+test("words and values of a clinic are written with their fields", async () => {
+  const one = { clinicId: 7, email: "jane@example.org", phone: "555-0100-222" };
+  const tokens = (email, phone, clinic = 7) => fields.searchTokens(WORDS, [email, phone], clinic);
+  const isWritten = (data, clinic = 7) => assert.deepEqual([data.tokens, data.phoneSearch], [tokens(one.email, one.phone, clinic), fields.searchValue(PHONE, one.phone, clinic)]);
+  isWritten((await searched.sent("Patient", { data: one })).data);
+  isWritten((await searched.sent("Patient", { data: [one] }, "createMany")).data[0]);
+  isWritten((await searched.sent("Patient", { where: { id: 1 }, data: { ...one, clinicId: { set: 8 } } })).data, 8);
+  const upserted = await searched.sent("Patient", { where: { id: 1, clinicId: 7 }, create: one, update: { email: one.email, phone: one.phone } }, "upsert");
+  isWritten(upserted.create);
+  isWritten(upserted.update);
+  const nested = await searched.sent("Clinic", { data: { patients: { create: one, createMany: { data: [one] }, updateMany: { where: { clinicId: 7 }, data: one } } } });
+  isWritten(nested.data.patients.create);
+  isWritten(nested.data.patients.createMany.data[0]);
+  isWritten(nested.data.patients.updateMany.data);
+  assert.deepEqual((await searched.sent("Patient", { data: { clinicId: 7, email: "jane" } })).data.tokens, tokens("jane", null));
+  const cleared = await searched.sent("Patient", { where: { id: 1 }, data: { email: null, phone: null } });
+  assert.deepEqual([cleared.data.tokens, cleared.data.phoneSearch], [[], null]);
+  assert.deepEqual((await searched.sent("Patient", { where: { id: 1 }, data: { plan: "x" } })).data, { plan: "x" });
+  assert.deepEqual((await searched.sent("Patient", { where: { id: 1, clinicId: 7 }, data: { clinicId: 7 } })).data, { clinicId: 7 });
+});
+
+test("a write after which the words or the clinic of a row would be wrong is refused", async () => {
+  const where = { id: 1, clinicId: 7 };
+  for (const [args, operation] of [
+    [{ where, data: { email: "x" } }, "update"],
+    [{ where: { id: 1 }, data: { email: "x", phone: null } }, "update"],
+    [{ data: { email: "x" } }, "create"],
+    [{ data: { clinicId: null, email: "x" } }, "create"],
+    [{ where, data: { clinicId: 8 } }, "update"],
+    [{ where: { id: 1 }, data: { clinicId: 8 } }, "update"],
+    [{ data: { clinicId: 8 } }, "updateMany"],
+    [{ data: { email: "x", clinicId: 7 } }, "updateManyAndReturn"],
+    [{ where, create: {}, update: { phone: "5550100222" } }, "upsert"],
+  ]) {
+    await assert.rejects(searched.sent("Patient", args, operation), EncryptedFieldUse, JSON.stringify(args));
+  }
+  const nested = [{ update: { data: { clinicId: 8 } } }, { update: { clinicId: 8 } }, { upsert: { create: {}, update: { clinicId: 8 } } }, { updateMany: { where: {}, data: { clinicId: 8 } } }];
+  for (const patients of nested) await assert.rejects(searched.sent("Clinic", { where: { id: 1 }, data: { patients } }), EncryptedFieldUse, JSON.stringify(patients));
+  await assert.rejects(searched.sent("Patient", { where: { email: "x" } }, "findMany"), /hasWords\("tokens"/);
+});
+
+test("a filter by words finds nothing for a query without a word", () => {
+  assert.deepEqual(hasWords("tokens", []), { OR: [] });
+  assert.deepEqual(hasWords("tokens", [[1, 2], [3]]), { AND: [{ tokens: { hasSome: [1, 2] } }, { tokens: { hasSome: [3] } }] });
 });
 
 test("a field that the schema does not have is refused at once", () => {
@@ -139,13 +273,17 @@ test("a field that the schema does not have is refused at once", () => {
   assert.throws(make({ Patient: { fields: ["e-mail"] } }), /no Patient\.e-mail/);
   assert.throws(make({ Patients: { fields: ["email"] } }), /no Patients\.email/);
   assert.throws(make({ Patient: { search: { emailHash: { of: "mail", by: "email" } } } }), /Patient\.mail/);
+  assert.throws(make({ Patient: { search: { emailHash: { of: "email", by: "email", clinic: "clinicId" } } } }), /no clinic/);
+  assert.throws(make({ Patient: { search: { emailSearch: { of: ["email", "dob"], by: INDEX } } } }), /of one field/);
+  assert.throws(make({ Patient: { search: { tokens: { of: ["email"], by: INDEX, clinic: "clinic_id" } } } }), /Patient\.clinic_id/);
   assert.throws(() => withPhi({}, MODELS), /PrismaClient/);
 });
 
 const ROW = { bound: "row", tenant: "clinicId" };
-const bound = (options = ROW) => withPhi(new StandInForPrismaClient(), { Visit: { fields: ["email"], bytes: ["scan"], bound: { email: options, scan: ROW } } }, () => fields).extension;
+const bound = (options = ROW) => operationsOf(client({ Visit: { fields: ["email"], bytes: ["scan"], bound: { email: options, scan: ROW } } }));
 const visits = bound();
-const write = (args, model = "Visit") => visits.query.$allModels.$allOperations({ model, args, query: async (given) => given });
+const write = (args, model = "Visit") => visits.sent(model, args, args.create ? "upsert" : undefined);
+const read = async (row, of = visits) => (await of.received("Visit", row)).email;
 await fields.ready();
 const tenant = fields.cipher.forTenant("7");
 
@@ -153,21 +291,42 @@ test("a bound field is sealed for its row and its tenant, and read with them", a
   const one = { id: 1, clinicId: 7, email: "a@b.c", scan: Buffer.from("%PDF") };
   const { data } = await write({ data: one });
   assert.equal(tenant.decrypt(data.email, "visits.e_mail:1"), "a@b.c");
-  const { email, scan } = visits.result.visit;
-  assert.deepEqual(email.needs, { email: true, id: true, clinicId: true });
-  assert.deepEqual([email.compute(data), scan.compute(data).toString(), email.compute({ email: null })], ["a@b.c", "%PDF", null]);
+  const opened = await visits.received("Visit", data);
+  assert.deepEqual([opened.email, opened.scan.toString(), await read({ email: null })], ["a@b.c", "%PDF", null]);
   for (const other of [{ id: 2 }, { clinicId: 8 }, { email: tenant.encrypt("x", "visits.other:1") }]) {
-    assert.throws(() => email.compute({ ...data, ...other }), { name: "NotBound" }, JSON.stringify(other));
+    await assert.rejects(read({ ...data, ...other }), { name: "NotBound" }, JSON.stringify(other));
   }
   const changed = await write({ where: { id: 1, clinicId: 7 }, data: { email: { set: "d@e.f" } } });
-  assert.equal(email.compute({ ...one, ...changed.data }), "d@e.f");
+  assert.equal(await read({ ...one, ...changed.data }), "d@e.f");
   const moved = await write({ where: { id: 1 }, data: { ...one, clinicId: 8 } });
-  assert.equal(email.compute(moved.data), "a@b.c");
+  assert.equal(await read(moved.data), "a@b.c");
   const upserted = await write({ where: { id: 1, clinicId: 7 }, create: one, update: { email: "x" } });
-  assert.deepEqual([email.compute(upserted.create), email.compute({ ...one, ...upserted.update })], ["a@b.c", "x"]);
-  assert.deepEqual((await write({ data: [one, { ...one, id: 2 }] })).data.map(email.compute), ["a@b.c", "a@b.c"]);
+  assert.deepEqual([await read(upserted.create), await read({ ...one, ...upserted.update })], ["a@b.c", "x"]);
+  assert.deepEqual(await Promise.all((await write({ data: [one, { ...one, id: 2 }] })).data.map((row) => read(row))), ["a@b.c", "a@b.c"]);
   assert.deepEqual((await write({ where: { id: 1 }, data: { email: null, plan: "x" } })).data, { email: null, plan: "x" });
   assert.deepEqual((await write({ where: { id: 1, clinicId: 7 }, data: { clinicId: 7 } })).data, { clinicId: 7 });
+});
+
+test("the key and the tenant of a bound field are asked for, and not shown to who has not asked", async () => {
+  const { data } = await write({ data: { id: 1, clinicId: 7, email: "a@b.c", plan: "basic" } });
+  for (const args of [{ select: { email: true } }, { omit: { id: true, clinicId: true } }]) {
+    const given = await visits.sent("Visit", args, "findMany");
+    assert.deepEqual(given, "select" in args ? { select: { email: true, id: true, clinicId: true } } : { omit: { id: false, clinicId: false } });
+    const row = await visits.received("Visit", data, args);
+    assert.equal(row.email, "a@b.c");
+    assert.ok(!Object.keys(row).includes("id") && !Object.keys(structuredClone(row)).includes("clinicId"));
+  }
+  const nested = { include: { visits: { select: { email: true } }, _count: { select: { visits: true } } } };
+  const given = await visits.sent("Clinic", nested, "findMany");
+  assert.deepEqual(given, { include: { visits: { select: { email: true, id: true, clinicId: true } }, _count: { select: { visits: true } } } });
+  const [row] = (await visits.received("Clinic", { visits: [data] }, nested)).visits;
+  assert.deepEqual([row.email, Object.keys(row).includes("id")], ["a@b.c", false]);
+  assert.deepEqual(await visits.sent("Visit", { _count: { plan: true } }, "aggregate"), { _count: { plan: true } });
+  const hidden = Object.assign(new StandInForPrismaClient(), { _globalOmit: { visit: { clinicId: true } } });
+  const omitting = operationsOf(withPhi(hidden, { Visit: { fields: ["email"], bound: { email: ROW } } }, () => fields));
+  assert.deepEqual(await omitting.sent("Visit", {}, "findMany"), { omit: { clinicId: false } });
+  assert.deepEqual(await omitting.sent("Clinic", { include: { visits: true } }, "findMany"), { include: { visits: { omit: { clinicId: false } } } });
+  assert.ok(!Object.keys(await omitting.received("Visit", data)).includes("clinicId"));
 });
 
 test("a write that does not name the row, or would leave its records, is refused", async () => {
@@ -183,6 +342,8 @@ test("a write that does not name the row, or would leave its records, is refused
     await assert.rejects(write(args), (error) => error instanceof EncryptedFieldUse && !error.message.includes("a@b.c"), JSON.stringify(args));
   }
   await assert.rejects(write({ data: { visits: { create: { id: 1, email: "x" } } } }, "Clinic"), EncryptedFieldUse);
+  await assert.rejects(visits.sent("Visit", { data: { clinicId: 8 } }, "updateMany"), EncryptedFieldUse);
+  for (const email of [fields.cipher.encrypt("x"), tenant.encrypt("x", "visits.e_mail:1")]) await assert.rejects(write({ data: { id: 1, clinicId: 7, email } }), { name: "AlreadyEncrypted" });
   await assert.rejects(write({ data: { id: 1, clinicId: 7, email: 7 } }), { name: "NotText" });
 });
 
@@ -190,13 +351,13 @@ test("an earlier form is read where it is declared, and told", async () => {
   const row = { id: 1, clinicId: 7 };
   const earlier = { unbound: fields.cipher.encrypt("x"), column: fields.cipher.encryptV2("x", "visits.e_mail"), tenant: tenant.encrypt("x") };
   for (const [form, email] of Object.entries(earlier)) {
-    assert.throws(() => visits.result.visit.email.compute({ ...row, email }), (error) => error.name === "NotBound" && error.message.includes(`reads: "${form}"`));
+    await assert.rejects(read({ ...row, email }), (error) => error.name === "NotBound" && error.message.includes(`reads: "${form}"`));
     const moving = bound({ ...ROW, reads: form });
-    assert.equal(moving.result.visit.email.compute({ ...row, email }), "x");
-    for (const other of Object.values(earlier)) if (other !== email) assert.throws(() => moving.result.visit.email.compute({ ...row, email: other }), { name: "NotBound" });
+    assert.equal(await read({ ...row, email }, moving), "x");
+    for (const other of Object.values(earlier)) if (other !== email) await assert.rejects(read({ ...row, email: other }, moving), { name: "NotBound" });
   }
   const renamed = bound({ ...ROW, reads: ["unbound"], place: "Visit.mail" });
-  assert.equal(renamed.result.visit.email.compute({ ...row, email: tenant.encrypt("x", "Visit.mail:1") }), "x");
+  assert.equal(await read({ ...row, email: tenant.encrypt("x", "Visit.mail:1") }, renamed), "x");
   const verdict = await phi.check({ AWS_REGION: "us-east-1", AWS_KMS_KEY_ID: "arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012", ENCRYPTED_PHI_KEY: Buffer.alloc(184).toString("base64") }, false, {}, [...declarations().values()]);
   assert.deepEqual(verdict.columns.find(({ column }) => column === "e_mail"), {
     table: "visits", column: "e_mail", place: "Visit.mail", form: "tenant+row", reads: ["unbound"], tenantColumn: "clinicId",

@@ -1,3 +1,3 @@
 import { defineConfig } from "prisma/config";
 
-export default defineConfig({ schema: "schema.prisma", datasource: { url: "file:./patients.db" } });
+export default defineConfig({ schema: "schema.prisma" });
