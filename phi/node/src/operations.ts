@@ -27,18 +27,31 @@ export interface Binding {
 }
 export type Bindings = ReadonlyMap<string, Binding>;
 
+/** A relation that fields of its own model hold, and the fields of the other that they equal. */
+export interface Held {
+  readonly relation: string;
+  readonly fields: readonly string[];
+  readonly references: readonly string[];
+}
+
 /** The models of a client by their names. */
 export interface Models {
   readonly encrypted: Readonly<Record<string, EncryptedModel>>;
   /** The models of the fields that are relations. */
   readonly relations: ReadonlyMap<string, ReadonlyMap<string, string>>;
   readonly bindings: ReadonlyMap<string, Bindings>;
+  /** The relations that a model's own fields hold. */
+  readonly held: ReadonlyMap<string, readonly Held[]>;
+  /** The fields of the related model that change where a row is linked through this relation. */
+  readonly linked: (model: string, relation: string) => readonly string[];
   /** Whether the client leaves a field out of every row that does not ask for it. */
   readonly isOmitted: (model: string, name: string) => boolean;
 }
 
 const FILTERS = ["where", "having", "cursor"];
 const ORDERS = ["orderBy", "distinct", "by", "_min", "_max", "_sum", "_avg"];
+const LINKS = ["connect", "connectOrCreate", "create", "disconnect", "delete"];
+const UNKNOWN = Symbol("a key that the write does not name");
 const WITHOUT_ROWS = ["aggregate", "count", "createMany", "deleteMany", "groupBy", "updateMany"];
 
 /** Whether the operation returns rows, and takes the fields that they have. */
@@ -63,25 +76,23 @@ export class Operations {
   received(model: string, result: unknown, args: unknown): unknown {
     if (Array.isArray(result)) return result.map((row) => this.received(model, row, args));
     if (!isObject(result)) return result;
-    const unasked = this.#unasked(model, args);
-    const copy: Values = {};
-    for (const [name, value] of Object.entries(result)) {
-      const property: PropertyDescriptor = { value, enumerable: !unasked.includes(name), configurable: true, writable: true };
-      const related = this.models.relations.get(model)?.get(name);
-      if (related) property.value = this.received(related, value, chosen(args)[name]);
-      else if (this.#isEncrypted(model, name)) {
-        try {
-          property.value = this.#opened(model, name, value, result);
-        } catch (error) {
-          delete property.value;
-          delete property.writable;
-          property.get = () => {
-            throw error;
-          };
-        }
-      }
-      Object.defineProperty(copy, name, property);
+    const copy = { ...result };
+    for (const [name, related] of this.models.relations.get(model) ?? []) {
+      if (Object.hasOwn(result, name)) copy[name] = this.received(related, result[name], chosen(args)[name]);
     }
+    for (const name of this.#encrypted(model)) {
+      if (!Object.hasOwn(result, name)) continue;
+      try {
+        copy[name] = this.#opened(model, name, result[name], result);
+      } catch (error) {
+        const get = () => {
+          throw error;
+        };
+        Object.defineProperty(copy, name, { get, enumerable: true, configurable: true });
+      }
+    }
+    // A computed field of the application may need them.
+    for (const name of this.#unasked(model, args)) if (Object.hasOwn(copy, name)) Object.defineProperty(copy, name, { enumerable: false });
     return copy;
   }
 
@@ -97,9 +108,8 @@ export class Operations {
 
   /** The keys and tenants of rows that the caller does not ask for; the records are read with them. */
   #unasked(model: string, args: unknown): string[] {
-    const needs = new Set([...(this.models.bindings.get(model)?.values() ?? [])].flatMap((bound) => bound.needs));
     const { select, omit } = isObject(args) ? args : {};
-    return [...needs].filter((name) => {
+    return this.#needs(model).filter((name) => {
       if (isObject(select)) return !select[name];
       const own = isObject(omit) ? omit[name] : undefined;
       return own ?? this.models.isOmitted(model, name);
@@ -131,21 +141,24 @@ export class Operations {
   /** A row to write; `where` names it where it is there already. */
   #data(model: string, data: Values, where: Values | null): Values {
     const copy: Values = { ...data };
-    this.#requireRows(model, data, where);
+    const keyed = this.#keyed(model, data);
+    this.#requireRows(model, keyed, where);
     for (const [name, value] of Object.entries(data)) {
       const related = this.models.relations.get(model)?.get(name);
-      if (related && isObject(value)) copy[name] = this.#nested(related, value);
-      else if (value !== undefined) copy[name] = this.#value(model, name, value, { ...where, ...data });
+      if (related && isObject(value)) {
+        this.#requireNoMove(related, value, this.models.linked(model, name));
+        copy[name] = this.#nested(related, value);
+      } else if (value !== undefined) copy[name] = this.#value(model, name, value, { ...where, ...keyed });
     }
     for (const [column, { of, by, clinic: field }] of Object.entries(this.models.encrypted[model]?.search ?? {})) {
       const sources = [of].flat();
       const absent = where ? sources.filter((name) => data[name] === undefined || isAddition(data[name])) : [];
       const texts = sources.flatMap((name) => (plain(data[name]) ?? null) as string | null);
       const isWritten = sources.some((name) => data[name] !== undefined);
-      this.#requireRow(model, `${column} has a search key of its clinic`, field ? [field] : [], isWritten, texts.some(Boolean), data, where);
+      this.#requireRow(model, `${column} has a search key of its clinic`, field ? [field] : [], isWritten, texts.some(Boolean), keyed, where);
       if (!isWritten) continue;
       if (absent.length > 0) throw new EncryptedFieldUse(`${model}.${column} is made of ${sources.join(", ")}, and would be wrong: write ${absent.join(" and ")} too, as the row has it.`);
-      const clinic = (field && texts.some(Boolean) ? keyOf(field, where, data) : "") as Clinic;
+      const clinic = (field && texts.some(Boolean) ? keyOf(field, where, keyed) : "") as Clinic;
       copy[column] =
         typeof by === "string"
           ? this.fields().searchHash(by, texts[0])
@@ -154,6 +167,34 @@ export class Operations {
             : this.fields().searchValue(by, texts[0], clinic);
     }
     return copy;
+  }
+
+  /** The row with the keys that its relations set: `clinic: { connect: { id: 7 } }`. */
+  #keyed(model: string, data: Values): Values {
+    const keyed: Values = { ...data };
+    for (const { relation, fields, references } of this.models.held.get(model) ?? []) {
+      const write = data[relation];
+      if (!isObject(write) || !LINKS.some((name) => write[name] !== undefined)) continue;
+      const { connect } = write;
+      fields.forEach((field, index) => (keyed[field] = (isObject(connect) ? connect[references[index]!] : undefined) ?? UNKNOWN));
+    }
+    return keyed;
+  }
+
+  /** A link that is set from the other side changes a key of rows that nobody names. */
+  #requireNoMove(model: string, writes: Values, linked: readonly string[]): void {
+    const clinics = Object.values(this.models.encrypted[model]?.search ?? {}).flatMap(({ clinic }) => clinic ?? []);
+    const moved = linked.filter((name) => this.#needs(model).includes(name) || clinics.includes(name));
+    const links = ["connect", "connectOrCreate", "disconnect", "set"].filter((name) => writes[name] !== undefined && (name === "set" || [writes[name]].flat().length > 0));
+    if (moved.length > 0 && links.length > 0) {
+      throw new EncryptedFieldUse(`${model} has fields that depend on ${moved.join(" and ")}, which ${links.join(" and ")} would change: update these rows of ${model} instead.`);
+    }
+  }
+
+  /** The fields that name the row and the tenant of records. */
+  #needs(model: string): string[] {
+    const bindings = this.models.bindings.get(model);
+    return bindings ? [...new Set([...bindings.values()].flatMap(({ needs }) => needs))] : [];
   }
 
   #requireRows(model: string, data: Values, where: Values | null): void {
@@ -239,8 +280,13 @@ export class Operations {
     }
   }
 
+  #encrypted(model: string): string[] {
+    const { fields = [], bytes = [], json = {} } = this.models.encrypted[model] ?? {};
+    return [...fields, ...bytes, ...Object.keys(json)];
+  }
+
   #isEncrypted(model: string, name: string): boolean {
-    return (this.models.bindings.get(model)?.has(name) ?? false) || this.#inside(model, name) !== undefined;
+    return this.#encrypted(model).includes(name);
   }
 
   #inside(model: string, name: string): readonly string[] | "*" | undefined {

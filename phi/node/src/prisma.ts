@@ -5,7 +5,7 @@
 
 import { type Bound, declarations, declared } from "./binding.js";
 import { type HashField, type PhiFields, type ExactIndex, type WordIndex, fields as fieldsOfProcess } from "./index.js";
-import { type Bindings, Operations, type Values, hasRows } from "./operations.js";
+import { type Bindings, type Held, Operations, type Values, hasRows } from "./operations.js";
 
 export { EncryptedFieldUse } from "./operations.js";
 
@@ -46,6 +46,7 @@ interface DataField {
   readonly kind: string;
   readonly type: string;
   readonly dbName?: string | null;
+  readonly relationName?: string | null;
 }
 interface DataModel {
   readonly models: Readonly<Record<string, { readonly dbName?: string | null; readonly fields: readonly DataField[] }>>;
@@ -53,6 +54,7 @@ interface DataModel {
 interface Client {
   readonly _runtimeDataModel?: DataModel;
   readonly _globalOmit?: Readonly<Record<string, Readonly<Record<string, boolean>>>>;
+  readonly _engineConfig?: { readonly inlineSchema?: string };
   readonly $extends?: (extension: object) => Client;
   readonly $on?: (...listener: unknown[]) => unknown;
 }
@@ -63,13 +65,19 @@ interface Client {
  * null. Extensions see texts, whether the client gets them before or after. Raw SQL is not changed.
  */
 export function withPhi<C extends object>(client: C, models: Readonly<Record<string, EncryptedModel>>, fields: () => PhiFields = fieldsOfProcess): C {
-  const { _runtimeDataModel: dataModel, _globalOmit: omitted, $extends, $on } = client as Client;
+  const { _runtimeDataModel: dataModel, _globalOmit: omitted, _engineConfig: engine, $extends, $on } = client as Client;
   if (!dataModel || !$extends) throw new TypeError("withPhi takes a PrismaClient (Prisma 6.16 or newer).");
   const relations = new Map(Object.entries(dataModel.models).map(([model, { fields: all }]) => [model, relationsOf(all)]));
   for (const [model, encrypted] of Object.entries(models)) requireFields(dataModel, model, encrypted);
   const bindings = new Map(Object.entries(models).map(([model, encrypted]) => [model, declare(dataModel, model, encrypted)]));
   const isOmitted = (model: string, name: string) => omitted?.[lowerFirst(model)]?.[name] ?? false;
-  const operations = new Operations({ encrypted: models, relations, bindings, isOmitted }, fields);
+  const held = heldRelations(engine?.inlineSchema ?? "");
+  const relationName = (model: string, relation: string) => dataModel.models[model]?.fields.find(({ name }) => name === relation)?.relationName;
+  const linked = (model: string, relation: string) => {
+    const others = held.get(relations.get(model)!.get(relation)!) ?? [];
+    return others.filter((other) => relationName(relations.get(model)!.get(relation)!, other.relation) === relationName(model, relation)).flatMap((other) => other.fields);
+  };
+  const operations = new Operations({ encrypted: models, relations, held, linked, bindings, isOmitted }, fields);
 
   const $allOperations = async ({ model, operation, args, query, __internalParams: request }: Operation): Promise<unknown> => {
     await fields().ready();
@@ -135,6 +143,17 @@ function declare(dataModel: DataModel, model: string, { fields = [], bytes = [],
 
 function relationsOf(fields: readonly DataField[]): Map<string, string> {
   return new Map(fields.filter(({ kind }) => kind === "object").map(({ name, type }) => [name, type]));
+}
+
+/** The relations of the schema's text that fields hold, which no other part of a client says. */
+function heldRelations(schema: string): Map<string, Held[]> {
+  const names = (inside: string, list: string) => (new RegExp(`\\b${list}:\\s*\\[([^\\]]*)\\]`).exec(inside)?.[1] ?? "").split(",").map((name) => name.trim());
+  return new Map(
+    [...schema.matchAll(/^\s*model\s+(\w+)\s*\{(.*?)^\s*\}/gms)].map(([, model, body]) => {
+      const all = [...body!.matchAll(/^\s*(\w+)\s+\w[^\n/]*?@relation\(([^)]*\bfields:[^)]*)\)/gm)];
+      return [model!, all.map(([, relation, inside]) => ({ relation: relation!, fields: names(inside!, "fields"), references: names(inside!, "references") }))];
+    }),
+  );
 }
 
 function lowerFirst(model: string): string {

@@ -8,17 +8,31 @@ import { EncryptedFieldUse, hasWords, withPhi } from "../dist/esm/prisma.js";
 import { KEY, Scripted } from "./keys.mjs";
 
 const scalars = (...names) => names.map((name) => ({ name, kind: "scalar", type: "String" }));
-const relation = (name, type) => ({ name, kind: "object", type });
+const relation = (name, type, relationName = [name, type].sort().join()) => ({ name, kind: "object", type, relationName });
 const DATA_MODEL = {
   models: {
-    Patient: { fields: [...scalars("id", "clinicId", "email", "dob", "phone", "tags", "emailHash", "emailSearch", "phoneSearch", "tokens", "plan", "scan", "answers"), relation("clinic", "Clinic")] },
+    Patient: { fields: [...scalars("id", "clinicId", "email", "dob", "phone", "tags", "emailHash", "emailSearch", "phoneSearch", "tokens", "plan", "scan", "answers"), relation("clinic", "Clinic", "ofPatient"), relation("doctor", "Clinic", "doctor")] },
     Visit: {
       dbName: "visits",
-      fields: [...scalars("id", "clinicId", "plan", "scan"), { name: "email", kind: "scalar", type: "String", dbName: "e_mail" }, relation("clinic", "Clinic")],
+      fields: [...scalars("id", "clinicId", "plan", "scan"), { name: "email", kind: "scalar", type: "String", dbName: "e_mail" }, relation("clinic", "Clinic", "ofVisit")],
     },
-    Clinic: { fields: [...scalars("id", "name"), relation("patients", "Patient"), relation("visits", "Visit")] },
+    Clinic: { fields: [...scalars("id", "name"), relation("patients", "Patient", "ofPatient"), relation("doctors", "Patient", "doctor"), relation("visits", "Visit", "ofVisit")] },
   },
 };
+const SCHEMA = `
+model Patient {
+  id       Int     @id // clinic2 Clinic @relation(fields: [email], references: [id])
+  clinicId Int?
+  clinic   Clinic? @relation("ofPatient", fields: [clinicId], references: [id], onDelete: Cascade)
+  doctor   Clinic? @relation(name: "doctor", fields: [doctorId], references: [id])
+  @@index([clinicId])
+}
+
+model Visit {
+  clinicId Int
+  clinic   Clinic @relation(references: [id], fields: [ clinicId ])
+}
+`;
 const INDEX = new phi.ExactIndex({ table: "Patient", column: "emailSearch", rule: "email" });
 const MODELS = {
   Patient: {
@@ -32,6 +46,7 @@ const fields = new phi.PhiFields(new phi.CachedKey(new Scripted(KEY)));
 
 class StandInForPrismaClient {
   _runtimeDataModel = DATA_MODEL;
+  _engineConfig = { inlineSchema: SCHEMA };
   extensions = [];
   listeners = [];
 
@@ -261,6 +276,27 @@ test("a write after which the words or the clinic of a row would be wrong is ref
   const nested = [{ update: { data: { clinicId: 8 } } }, { update: { clinicId: 8 } }, { upsert: { create: {}, update: { clinicId: 8 } } }, { updateMany: { where: {}, data: { clinicId: 8 } } }];
   for (const patients of nested) await assert.rejects(searched.sent("Clinic", { where: { id: 1 }, data: { patients } }), EncryptedFieldUse, JSON.stringify(patients));
   await assert.rejects(searched.sent("Patient", { where: { email: "x" } }, "findMany"), /hasWords\("tokens"/);
+});
+
+test("a relation names the clinic of a row, and does not move rows away from theirs", async () => {
+  const email = "jane";
+  const made = await searched.sent("Patient", { data: { email, clinic: { connect: { id: 7 } }, doctor: { connect: { id: 9 } } } });
+  assert.deepEqual(made.data.tokens, fields.searchTokens(WORDS, [email], 7));
+  assert.equal(made.data.clinicId, undefined);
+  const moved = await searched.sent("Patient", { where: { id: 1, clinicId: 7 }, data: { email, phone: null, clinic: { connect: { id: 8 } } } });
+  assert.deepEqual(moved.data.tokens, fields.searchTokens(WORDS, [email], 8));
+  const where = { id: 1, clinicId: 7 };
+  for (const clinic of [{ connect: { id: 7 } }, { update: { name: "x" } }]) await searched.sent("Patient", { where, data: { clinic } });
+  await searched.sent("Patient", { where: { id: 1 }, data: { doctor: { disconnect: true } } });
+  for (const clinic of [{ connect: { id: 8 } }, { connect: { name: "x" } }, { create: { name: "x" } }, { disconnect: true }, { connectOrCreate: { where: { id: 7 }, create: {} } }]) {
+    await assert.rejects(searched.sent("Patient", { where, data: { clinic } }), EncryptedFieldUse, JSON.stringify(clinic));
+  }
+  await assert.rejects(searched.sent("Patient", { data: { email, clinic: { create: { name: "x" } } } }), EncryptedFieldUse);
+  for (const links of [{ connect: [{ id: 1 }] }, { set: [] }, { disconnect: { id: 1 } }]) {
+    await assert.rejects(searched.sent("Clinic", { data: { patients: links } }), EncryptedFieldUse, JSON.stringify(links));
+    await searched.sent("Clinic", { data: { doctors: links } });
+  }
+  await searched.sent("Clinic", { data: { patients: { connect: [], create: { phone: null } } } });
 });
 
 test("a filter by words finds nothing for a query without a word", () => {

@@ -59,7 +59,10 @@ await assert.rejects(prisma.patient.update({ where: { id: 1 }, data: { clinicId:
 await prisma.patient.update({ where: { id: 1, clinicId: 7 }, data: { firstName: "Ruth", phone: jane.phone, clinicId: 8 } });
 assert.deepEqual([await byWords("ja", 7), await byWords("ru 0222", 8)], [[], [jane.email]]);
 assert.equal(await prisma.patient.count({ where: { lastFour: { in: fields.searchValues(LAST_FOUR, "555 0222", 8) } } }), 1);
-await prisma.patient.update({ where: { id: 1 }, data: { firstName: "Jane", phone: jane.phone, clinicId: 7 } });
+for (const clinic of [{ connect: { id: 7 } }, { disconnect: true }]) await assert.rejects(prisma.patient.update({ where: { id: 1 }, data: { clinic } }), EncryptedFieldUse);
+await assert.rejects(prisma.clinic.update({ where: { id: 7 }, data: { patients: { connect: { id: 1 } } } }), EncryptedFieldUse);
+await prisma.patient.update({ where: { id: 1 }, data: { firstName: "Jane", phone: jane.phone, clinic: { connect: { id: 7 } } } });
+assert.deepEqual([await byWords("ja 0222", 7), await byWords("ja", 8)], [[jane.email], []]);
 
 // Rows, whatever is asked for
 assert.equal((await prisma.patient.findFirst({ select: { email: true } })).email, jane.email);
