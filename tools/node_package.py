@@ -48,7 +48,8 @@ def packages(source: Path, tarballs: Sequence[Path] = ()) -> Path:
 def built() -> Path:
     """A copy of the package beside its development packages, with `dist/`; raises NpmFailed."""
     modules = packages(PACKAGE)
-    sources = sorted(file for file in (*(PACKAGE / "src").iterdir(), *PACKAGE.iterdir()) if file.is_file())
+    folders = (PACKAGE, PACKAGE / "src", PACKAGE / "test")
+    sources = sorted(file for folder in folders for file in folder.iterdir() if file.is_file())
     folder = CACHE / f"eonpro-phi-{fingerprint(*sources)}"
     with exclusive(CACHE / "application.lock", print):
         if not folder.is_dir():
