@@ -115,16 +115,14 @@ def row_matches(query: str, texts: Iterable[str | None]) -> bool:
 
 def words_and_numbers(texts: Iterable[str | None]) -> tuple[set[str], set[str]]:
     """The words of a row, its phone numbers among them, and the phone numbers."""
-    all_words: set[str] = set()
-    numbers: set[str] = set()
+    found: set[str] = set()
     for text in texts:
         if text:
             plain = folded(text)
-            all_words |= _words(plain)
+            found |= _words(plain)
             if number := _phone(plain):
-                numbers.add(number)
-    numbers |= {word for word in all_words if len(word) >= SHORTEST_PHONE and _is_number(word)}
-    return all_words | numbers, numbers
+                found.add(number)
+    return found, {word for word in found if len(word) >= SHORTEST_PHONE and _is_number(word)}
 
 
 def _may_be_end(word: str) -> bool:

@@ -261,18 +261,15 @@ function queryWords(query: string): string[] {
 /** The words of a row, its phone numbers among them, and the phone numbers. */
 function wordsAndNumbers(texts: Iterable<string | null | undefined>): [Set<string>, Set<string>] {
   const words = new Set<string>();
-  const numbers = new Set<string>();
   if (typeof texts === "string") throw new NotText(); // its characters are not the texts of a row
   for (const text of texts) {
     if (text === null || text === undefined || text === "") continue;
     if (typeof text !== "string") throw new NotText();
     for (const word of wordsOf(text)) words.add(word);
     const number = phone(text);
-    if (number) numbers.add(number);
+    if (number) words.add(number);
   }
-  for (const word of words) if (word.length >= SHORTEST_PHONE && isNumber(word)) numbers.add(word);
-  for (const number of numbers) words.add(number);
-  return [words, numbers];
+  return [words, new Set([...words].filter((word) => word.length >= SHORTEST_PHONE && isNumber(word)))];
 }
 
 function mayBeEnd(word: string): boolean {
