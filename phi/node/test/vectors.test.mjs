@@ -1,4 +1,5 @@
-// The vectors that every implementation of phi reads alike: tests/phi/vectors/shared.json of the repository.
+// The vectors that every implementation of phi reads alike: tests/phi/vectors of the repository. A script wrote
+// shared.json, and the third implementation, in Go, third.json.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -6,11 +7,10 @@ import { test } from "node:test";
 import * as phi from "../dist/esm/index.js";
 import { Scripted } from "./keys.mjs";
 
-const place = process.env.PHI_VECTORS ?? new URL("../../../tests/phi/vectors/shared.json", import.meta.url);
-const vectors = JSON.parse(readFileSync(place, "utf8"));
+const folder = process.env.PHI_VECTORS ?? new URL("../../../tests/phi/vectors/", import.meta.url);
 const bytes = (text) => Buffer.from(text, "base64");
 const cipher = ({ dataKey }) => new phi.PhiCipher(bytes(dataKey));
-const refused = { name: "DecryptionError" };
+const refused = phi.DecryptionError;
 
 /** Fields with this hash key, or with the one that the data key gives. */
 async function fields({ hashKey, dataKey = Buffer.alloc(32).toString("base64") }) {
@@ -20,14 +20,20 @@ async function fields({ hashKey, dataKey = Buffer.alloc(32).toString("base64") }
   return found;
 }
 
-test("records are read in their places, and the others are refused", () => {
+function testEach(name, check) {
+  for (const file of ["shared.json", "third.json"]) {
+    test(`${name}: ${file}`, () => check(JSON.parse(readFileSync(new URL(file, folder), "utf8"))));
+  }
+}
+
+testEach("records are read in their places, and the others are refused", (vectors) => {
   for (const vector of vectors.records.accepted) assert.equal(cipher(vector).decrypt(vector.record, vector.context), vector.text);
   for (const vector of vectors.records.refused) {
     assert.throws(() => cipher(vector).decrypt(vector.record, vector.context), refused, vector.name);
   }
 });
 
-test("binary records and streams are read, and the others are refused", () => {
+testEach("binary records and streams are read, and the others are refused", (vectors) => {
   for (const vector of vectors.binary.accepted) {
     const content = cipher(vector).decryptBytes(bytes(vector.stored), vector.context);
     assert.equal(createHash("sha256").update(content).digest("hex"), vector.contentSha256, vector.name);
@@ -37,7 +43,7 @@ test("binary records and streams are read, and the others are refused", () => {
   }
 });
 
-test("in JSON the texts of the fields are records", () => {
+testEach("in JSON the texts of the fields are records", (vectors) => {
   for (const vector of vectors.json) {
     assert.deepEqual(cipher(vector).decryptJson(vector.stored, vector.fields), vector.value);
     const again = cipher(vector).encryptJson(vector.value, vector.fields);
@@ -45,7 +51,7 @@ test("in JSON the texts of the fields are records", () => {
   }
 });
 
-test("hashes are those of the application", async () => {
+testEach("hashes are those of the application", async (vectors) => {
   for (const vector of vectors.hashes) {
     const found = await fields(vector);
     assert.equal(found.searchHash(vector.field, vector.text), vector.hash, vector.text);
@@ -53,7 +59,7 @@ test("hashes are those of the application", async () => {
   }
 });
 
-test("search values and tokens are the same", async () => {
+testEach("search values and tokens are the same", async (vectors) => {
   for (const vector of vectors.search.exact) {
     const index = new phi.ExactIndex(vector.index);
     assert.equal((await fields(vector)).searchValue(index, vector.text, vector.clinic), vector.value, vector.text);
@@ -68,12 +74,19 @@ test("search values and tokens are the same", async () => {
   }
 });
 
-test("key check values and tenants are the same", async () => {
+testEach("key check values and tenants are the same", async (vectors) => {
   for (const vector of vectors.keyCheckValues) assert.equal(cipher(vector).keyId, vector.keyCheckValue);
   for (const vector of vectors.tenants) {
     const tenant = cipher(vector).forTenant(vector.tenant);
     assert.equal(tenant.decrypt(vector.record, vector.context), vector.text);
     assert.deepEqual(tenant.decryptBytes(bytes(vector.stored), vector.context), bytes(vector.content));
+  }
+});
+
+testEach("places are the same", (vectors) => {
+  for (const vector of vectors.places) {
+    const row = vector.row === null ? [] : [vector.row];
+    assert.equal(phi.place(vector.table, vector.column, ...row), vector.place);
   }
 });
 

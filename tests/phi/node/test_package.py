@@ -47,11 +47,11 @@ new ExactIndex({ table: "Patient", column: "x", rule: "none" });
 encryptPHI(7);
 """
 
-VECTORS = PROJECT / "tests" / "phi" / "vectors" / "shared.json"
+VECTORS = f"{(PROJECT / 'tests' / 'phi' / 'vectors').as_uri()}/"
 
 
 def node(folder: Path, *arguments: str, program: str = "node") -> subprocess.CompletedProcess[str]:
-    own = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ} | {"PHI_VECTORS": str(VECTORS)}
+    own = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ} | {"PHI_VECTORS": VECTORS}
     return subprocess.run(
         [program, *arguments], cwd=folder, env=own, capture_output=True, text=True, timeout=300, check=False
     )

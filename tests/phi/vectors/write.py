@@ -199,6 +199,20 @@ def json_values() -> Sequence[Vector]:
     ]
 
 
+def places() -> Sequence[Vector]:
+    """The contexts of columns and rows: docs/formats.md."""
+    return [
+        {"table": table, "column": column, "row": row, "place": place}
+        for table, column, row, place in (
+            ("PatientDocument", "data", None, "PatientDocument.data"),
+            ("PatientDocument", "data", "7", "PatientDocument.data:7"),
+            ("Größe", "患", "", "Größe.患:"),
+            ("a.b", 'c"d', 'x:y"z', '"a.b"."c""d":x:y"z'),
+            ('"', "a:", None, '""""."a:"'),
+        )
+    ]
+
+
 def hashes() -> Sequence[Vector]:
     """The application's emailHash and dobHash, under a hash key of their own and under one that a data key gives."""
     texts: Sequence[tuple[str, str, str | None]] = (
@@ -338,6 +352,7 @@ def vectors() -> Vector:
         "records": records(),
         "binary": binary_values(),
         "json": json_values(),
+        "places": places(),
         "hashes": hashes(),
         "search": search(),
         "keyCheckValues": key_check_values(),
