@@ -8,29 +8,48 @@ e-mail addresses: they draw a population of their own, and compare.
 
 - Exact columns: frequency matching. The most frequent value is taken for the most frequent name, and so on down
   (Naveed, Kamara, Wright: Inference Attacks on Property-Preserving Encrypted Databases, 2015).
-- Words: tokens are matched with prefixes by how frequent they are, then again by which stand together in rows, until
-  nothing changes. A patient counts as recovered when the whole first name, or last name, is named rightly.
+- Words: a joint attack. A word's tokens are a chain: each stands in the rows of the one before, and in fewer. So which
+  tokens stand together gives a tree, as the prefixes of the names are one. The two trees are laid upon each other, as
+  frequencies, branches and known rows speak for it; then each row is given the likeliest pair of names.
 """
 
+import heapq
 import json
+import math
 import random
+import re
 import zlib
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache, cached_property
+from itertools import product
+from statistics import median
 
 from phi.search.indexes import WordIndex
 from phi.search.keys import WordKey
-from phi.search.words import PREFIX, row_terms
+from phi.search.words import LONGEST_PREFIX, PREFIX, row_terms
 from tests.phi.indexing.clinic_group import CLINICS, Patient, patient
 
 KEY = bytes(range(32))
 ROWS = 20_000
-"""Patients of the table, and of the population that the attacker draws."""
-TOP = 300
-"""Tokens that are matched: the most frequent ones."""
-WINDOW, ROUNDS = 20, 4
-"""Prefixes on each side that a token is compared with, by rank; and rounds at most."""
+"""Patients of the table."""
+DRAWN = 3
+"""Times as many patients are in the population that the attacker draws."""
+FEWEST = 3
+"""Rows that a token has at least which is looked at."""
+RAREST = 0.01
+"""Share of the rows that the rarest first letter has, at least."""
+TRIED, UNLIKELY, OPTIONS = 10, -4.0, 6
+"""Prefixes that are tried for a token, the logarithm of the likelihood below which none is, and names for a row."""
+DOUBT = 0.1
+"""How often a prefix is taken for a wrong one."""
+BITS = (12, 14, 16, 18, 20)
+MEAN_OF = 4
+"""Clinics whose mean is taken, where each has a key."""
+KNOWN = (0.0, 0.01, 0.05)
+"""Shares of the rows whose texts the attacker knows."""
 
 Shares = dict[str, float]
 """The share of patients that are recovered, by what."""
@@ -63,104 +82,294 @@ def exact_shares(rows: Sequence[Patient], public: Sequence[Patient]) -> Shares:
     return shares
 
 
-def word_shares(rows: Sequence[Patient], public: Sequence[Patient], bits: int, clinic: str = "") -> Shares:
-    """By a column of tokens."""
-    key = WordKey(KEY, WordIndex(table="Patient", column="searchTokens", bits=bits), clinic)
-    hashed: dict[str, int] = {}
+class Statistics:
+    """What is public: a drawn population's names, and how many of its patients have a word with each prefix."""
 
-    def tokens(row: Patient) -> frozenset[int]:
-        terms = row_terms(row.texts)
-        new = [term for term in terms if term not in hashed]
-        hashed.update(zip(new, key.tokens(new), strict=True))
-        return frozenset(hashed[term] for term in terms)
+    def __init__(self, drawn: Sequence[Patient]) -> None:
+        self.rows = len(drawn)
+        self.names = [Counter(row.texts[at].lower() for row in drawn) for at in (0, 1)]
+        # Names begin with no digit; more than the first of a number tells nothing.
+        self.prefixes = Counter(prefix for row in drawn for prefix in word_prefixes(row))
+        self.below: defaultdict[str, list[str]] = defaultdict(list)
+        self.shares: dict[str, tuple[float, int]] = {}
+        """Of each prefix: its share of those that have the one before, and how many these are."""
+        for prefix in sorted(self.prefixes):
+            if not self.is_constant(prefix):
+                above = self.above(prefix)
+                self.below[above].append(prefix)
+                having = self.prefixes[above] if above else self.rows
+                self.shares[prefix] = (self.prefixes[prefix] + 0.5) / (having + 1), having
 
-    stored = [tokens(row) for row in rows]
-    drawn = [frozenset(row_terms(row.texts)) for row in public]
-    guesses = _refined(_Together.of(stored), _Together.of(drawn))
-    first_names, last_names = (Counter(row.texts[at].lower() for row in public) for at in (0, 1))
-    usual = [names.most_common(1)[0][0] for names in (first_names, last_names)]
-    found = [0, 0]
-    for row, in_row in zip(rows, stored, strict=True):
-        prefixes = {guesses[number] for number in in_row if number in guesses}
-        for at, names in enumerate((first_names, last_names)):
-            found[at] += _named(prefixes, names, usual[at]) == row.texts[at].lower()
-    return {"first name": found[0] / len(rows), "last name": found[1] / len(rows)}
+    def is_constant(self, prefix: str) -> bool:
+        """Whether every row has it, as of the end of an address."""
+        return self.prefixes[prefix] > 0.97 * self.rows
+
+    def above(self, prefix: str) -> str:
+        """The prefix before, without those that every row has; "" for the first."""
+        shorter = prefix[:-1]
+        return "" if self.is_constant(shorter) else shorter
 
 
-class _Together:
-    """The most frequent tokens or terms, how frequent each is, and how often two are in one row, as shares."""
+def word_prefixes(row: Patient) -> set[str]:
+    """The prefixes of a row's words that may be of a name."""
+    found = {term.removeprefix(PREFIX) for term in row_terms(row.texts) if term.startswith(PREFIX)}
+    return {prefix for prefix in found if len(prefix) < 3 or not any(map(str.isdigit, prefix))}
 
-    def __init__(self, names: Sequence[object], share: Sequence[float], pairs: Sequence[Mapping[int, float]]) -> None:
-        self.names, self.share, self.pairs = names, share, pairs
 
-    @classmethod
-    def of(cls, rows: Sequence[frozenset[object]] | Sequence[frozenset[int]] | Sequence[frozenset[str]]) -> "_Together":
-        counts: Counter[object] = Counter()
-        for row in rows:
-            counts.update(row)
-        names = sorted(counts, key=lambda name: (-counts[name], zlib.crc32(str(name).encode())))[:TOP]
-        at = {name: number for number, name in enumerate(names)}
-        pairs: list[Counter[int]] = [Counter() for _ in names]
-        for row in rows:
-            inside = [at[name] for name in row if name in at]
-            for one in inside:
-                pairs[one].update(inside)
-        return cls(
-            names,
-            [counts[name] / len(rows) for name in names],
-            [{other: number / len(rows) for other, number in each.items()} for each in pairs],
+@dataclass(eq=False)
+class Node:
+    """A token beneath others of its chain."""
+
+    token: int
+    above: "Node | None"
+    path: frozenset[int]
+    """The token and all above it."""
+    rows: int
+    """The rows that have the token and all above it: bit 0 is the first row."""
+    size: float
+    """How many of them have it for the chain's sake."""
+    noise: float
+    """How many have it by chance: for another word, or because another prefix has the same token."""
+
+    @cached_property
+    def count(self) -> int:
+        """The number of rows."""
+        return self.rows.bit_count()
+
+
+class Stored:
+    """The stored tokens, as a tree: which token stands mostly in the rows of which other."""
+
+    def __init__(self, rows: Sequence[Iterable[int]]) -> None:
+        having: defaultdict[int, list[int]] = defaultdict(list)
+        for number, tokens in enumerate(rows):
+            for token in tokens:
+                having[token].append(number)
+        self.having = {
+            token: bits_of(numbers) for token, numbers in having.items() if FEWEST <= len(numbers) <= 0.97 * len(rows)
+        }
+        self.by_chance = float(median(map(len, having.values())))
+        self.tokens = [[token for token in tokens if token in self.having] for tokens in rows]
+        self.root = Node(-1, None, frozenset(), (1 << len(rows)) - 1, len(rows), 0.0)
+        self.surprising = math.log(len(self.having))
+        self._below: dict[Node, list[Node]] = {}
+
+    def below(self, node: Node) -> list[Node]:
+        """The tokens that come next in a chain."""
+        if node in self._below:
+            return self._below[node]
+        counts: Counter[int] = Counter()
+        for number in numbers_of(node.rows):
+            counts.update(self.tokens[number])
+        others = self.root.count - node.count
+        found = []
+        for token, count in counts.items():
+            having = self.having[token]
+            total = having.bit_count()
+            noise, surprise = self.by_chance, math.inf if count > RAREST * node.count else 0.0
+            size = count - noise
+            if others:
+                noise = (total - count) / others * node.count
+                size = (count - noise) / (1 - noise / node.count) if noise < node.count else 0.0
+                usual = total * node.count / self.root.count
+                surprise = count * math.log(count / usual) - (count - usual)
+            if size >= FEWEST and surprise >= self.surprising and token not in node.path:
+                found.append(Node(token, node, node.path | {token}, node.rows & having, size, noise))
+        found.sort(key=lambda each: (-each.size, each.token))
+        kept = self._below[node] = []
+        for each in found:
+            if not any(_is_beneath(each, one, node) for one in kept):
+                kept.append(each)
+        return kept
+
+
+def _is_beneath(node: Node, other: Node, above: Node) -> bool:
+    """Whether most of a token's rows are another's, which is larger, so that it comes later in that one's chain."""
+    both = (node.rows & other.rows).bit_count()
+    outside = above.count - other.count
+    share = (node.count - both) / outside if outside else 0.0
+    return both - share * other.count > 0.7 * node.size * (1 - share)
+
+
+def bits_of(numbers: Collection[int]) -> int:
+    """A set of small numbers as the bits of one."""
+    digits = bytearray(b"0") * (max(numbers, default=0) + 1)
+    for number in numbers:
+        digits[~number] = ord("1")
+    return int(digits, 2)
+
+
+def numbers_of(bits: int) -> list[int]:
+    """The numbers of such a set, ascending."""
+    return [match.start() for match in re.finditer("1", bin(bits)[:1:-1])]
+
+
+class Attack:
+    """Lays the tree of the prefixes upon that of the tokens, and names each row."""
+
+    def __init__(self, stored: Stored, public: Statistics, known: Mapping[int, Patient]) -> None:
+        self.stored, self.public, self.known = stored, public, bits_of(known)
+        having: defaultdict[str, list[int]] = defaultdict(list)
+        for number, row in known.items():
+            for prefix in word_prefixes(row):
+                having[prefix].append(number)
+        self.known_with = {prefix: bits_of(numbers) for prefix, numbers in having.items()}
+        self._laid: dict[tuple[str, Node], tuple[float, list[tuple[str, Node]]]] = {}
+
+    def laid(self, prefix: str, node: Node) -> tuple[float, list[tuple[str, Node]]]:
+        """How well what is beneath a prefix lies upon what is beneath a token, and what upon what right beneath."""
+        key = (prefix, node)
+        if key not in self._laid:
+            pairs = []
+            for below in self.stored.below(node) if self.public.below[prefix] else ():
+                gains = [(self.gain(longer, below), longer) for longer in self.public.below[prefix]]
+                for own, longer in sorted((pair for pair in gains if pair[0] > UNLIKELY), reverse=True)[:TRIED]:
+                    gain = own + self.laid(longer, below)[0]
+                    if gain > 0:
+                        pairs.append((gain, longer, below.token, below))
+            total, taken = 0.0, {}
+            used: set[int] = set()
+            for gain, longer, token, below in sorted(pairs, key=lambda pair: (-pair[0], *pair[1:3])):
+                if longer not in taken and token not in used:
+                    taken[longer] = below
+                    used.add(token)
+                    total += gain
+            self._laid[key] = total, list(taken.items())
+        return self._laid[key]
+
+    def gain(self, prefix: str, node: Node) -> float:
+        """How much likelier a token's rows are if it is of the prefix than if it is of any: a logarithm."""
+        above = node.above
+        assert above is not None
+        share, drawn = self.public.shares[prefix]
+        expected = above.size * share
+        variance = expected * (1 - share) * (1 + above.size / drawn) + node.noise + 0.5
+        distance = (node.size - expected) ** 2 / (2 * variance)
+        gain = math.log(node.size * math.log(self.stored.root.count) / math.sqrt(2 * math.pi * variance)) - distance
+        return gain + self.told(prefix, node, above) if self.known else gain
+
+    def told(self, prefix: str, node: Node, above: Node) -> float:
+        """The same of the known rows alone."""
+        inside = self.known & above.rows
+        having = self.known_with.get(prefix, 0) & inside
+        right, extra = (having & node.rows).bit_count(), (inside & ~having & node.rows).bit_count()
+        missing = having.bit_count() - right
+        absent = inside.bit_count() - having.bit_count() - extra
+        usual = min(max(node.count / above.count, 0.001), 0.98)
+        chance = min(max(node.noise / above.count, 0.001), usual)
+        return (
+            right * math.log(0.99 / usual)
+            + missing * math.log(0.01 / (1 - usual))
+            + extra * math.log(chance / usual)
+            + absent * math.log((1 - chance) / (1 - usual))
         )
 
+    def named(self) -> dict[str, Node]:
+        """The node that each prefix is taken for."""
+        found = {"": self.stored.root}
+        waiting = [("", self.stored.root)]
+        while waiting:
+            for pair in self.laid(*waiting.pop())[1]:
+                found[pair[0]] = pair[1]
+                waiting.append(pair)
+        return found
 
-def _refined(stored: _Together, public: _Together) -> dict[int, str]:
-    """The term that each token is taken for."""
-    size = min(len(stored.names), len(public.names))
-    guess = list(range(size))
-    for _ in range(ROUNDS):
-        scores = []
-        for one in range(size):
-            mine = stored.pairs[one]
-            for other in range(max(0, one - WINDOW), min(size, one + WINDOW + 1)):
-                theirs = public.pairs[other]
-                distance = abs(stored.share[one] - public.share[other])
-                distance += sum(abs(mine.get(k, 0.0) - theirs.get(guess[k], 0.0)) for k in range(0, size, 5))
-                scores.append((distance, one, other))
-        taken: dict[int, int] = {}
-        used: set[int] = set()
-        for _, one, other in sorted(scores):
-            if one not in taken and other not in used:
-                taken[one] = other
-                used.add(other)
-        refined = [taken.get(one, guess[one]) for one in range(size)]
-        if refined == guess:
-            break
-        guess = refined
-    return {int(str(stored.names[one])): str(public.names[guess[one]]) for one in range(size)}
+    def guesses(self) -> list[tuple[str, str]]:
+        """The first and the last name of each row: the likeliest pair of those that its prefixes begin."""
+        nodes, rows = self.named(), self.stored.root.count
+        best = [_likeliest(names, nodes) for names in self.public.names]
+        starts = {start for names in self.public.names for name in names for start in all_beginnings(name)}
+        present: list[list[str]] = [[] for _ in range(rows)]
+        for prefix, node in nodes.items():
+            for number in numbers_of(node.rows):
+                present[number].append(prefix)
+        doubt = {prefix: math.log(max(node.noise, DOUBT * node.count, 0.5) / rows) for prefix, node in nodes.items()}
+        found = []
+        for prefixes in present:
+            inner = {self.public.above(prefix) for prefix in prefixes}
+            leaves = [prefix for prefix in prefixes if prefix not in inner and prefix in starts]
+            options = [heapq.nsmallest(OPTIONS, (of[prefix] for prefix in prefixes if prefix in of)) for of in best]
+            found.append(max(_likelihood(first, last, leaves, doubt) for first, last in product(*options))[1:])
+        return found
 
 
-def _named(prefixes: set[str], names: Counter[str], usual: str) -> str:
-    """The name that a row's recovered prefixes speak for: a whole one, the longest; else the most frequent of all."""
-    whole = [prefix.removeprefix(PREFIX) for prefix in prefixes if prefix.removeprefix(PREFIX) in names]
-    return max(whole, key=lambda name: (len(name), names[name]), default=usual)
+Option = tuple[float, float, str]
+"""How unlikely a name is where its prefix is, the logarithm of its share, and the name."""
+
+
+def _likelihood(
+    first: Option, last: Option, leaves: Iterable[str], doubt: Mapping[str, float]
+) -> tuple[float, str, str]:
+    """How likely two names are in a row, and the names. A prefix that neither has was taken for a wrong one."""
+    begun = all_beginnings(first[2]), all_beginnings(last[2])
+    doubts = sum(doubt[leaf] for leaf in leaves if leaf not in begun[0] and leaf not in begun[1])
+    return first[1] + last[1] + doubts, first[2], last[2]
+
+
+def _likeliest(names: Counter[str], nodes: Mapping[str, Node]) -> dict[str, Option]:
+    """Of each prefix that was found the most frequent name that begins so, and with no longer one that was found."""
+    best: dict[str, Option] = {}
+    for name, count in names.most_common():
+        prefix = next((start for start in reversed(beginnings(name)) if start in nodes), "")
+        share = math.log(count / names.total())
+        best.setdefault(prefix, (math.log(nodes[prefix].count / nodes[""].count) - share, share, name))
+    # The most frequent of all, for a row of which nothing is known.
+    best.setdefault("", next(iter(best.values())))
+    return best
+
+
+@cache
+def beginnings(name: str) -> list[str]:
+    """The prefixes of a name."""
+    word = name.replace("'", "")
+    return [word[:length] for length in range(1, min(len(word), LONGEST_PREFIX) + 1)]
+
+
+@cache
+def all_beginnings(name: str) -> set[str]:
+    """The same of its parts, too."""
+    return {term.removeprefix(PREFIX) for term in row_terms([name])}
+
+
+def word_shares(table: Sequence[Patient], public: Statistics, bits: int, clinics: Sequence[int] = ()) -> Shares:
+    """By a column of words, of the rows that are not known: under one key, or the mean of these clinics."""
+    found: defaultdict[str, float] = defaultdict(float)
+    for clinic in clinics or ("",):
+        rows = [row for row in table if clinic in ("", row.clinic)]
+        key = WordKey(KEY, WordIndex(table="Patient", column="searchTokens", bits=bits), str(clinic))
+        stored = Stored([key.row_tokens(row.texts) for row in rows])
+        for share in KNOWN:
+            known = set(random.Random(2).sample(range(len(rows)), round(share * len(rows))))
+            guesses = Attack(stored, public, {number: rows[number] for number in known}).guesses()
+            for at, name in enumerate(("first name", "last name")):
+                right = sum(
+                    guess[at] == row.texts[at].lower()
+                    for number, (guess, row) in enumerate(zip(guesses, rows, strict=True))
+                    if number not in known
+                )
+                column = f"{name}, {share * 100:.0f} % known" if share else name
+                found[column] += right / (len(rows) - len(known)) / max(1, len(clinics))
+    return dict(found)
 
 
 def measured(rows: int = ROWS) -> dict[str, Shares]:
-    """The shares of all kinds of index; with a key for each clinic, of the first clinic."""
-    table, public = ([patient(number, seed=seed) for number in range(1, rows + 1)] for seed in (0, 1))
-    clinic = [row for row in table if row.clinic == 0]
-    public_clinic = public[: len(clinic)]
-    always = {
-        "first name": Counter(row.texts[0] for row in public).most_common(1)[0][0],
-        "last name": Counter(row.texts[1] for row in public).most_common(1)[0][0],
-    }
+    """The shares of all kinds of index."""
+    table, drawn = (
+        [patient(number, seed=seed) for number in range(1, times * rows + 1)] for seed, times in ((0, 1), (1, DRAWN))
+    )
+    public = Statistics(drawn)
+    in_clinics = [exact_shares([row for row in table if row.clinic == each], drawn) for each in range(MEAN_OF)]
+    always = [names.most_common(1)[0][0] for names in public.names]
+    a_clinic = f"a key for each of {CLINICS} clinics"
     return {
         "nothing but statistics": {
-            name: sum(row.texts[at] == always[name] for row in table) / rows for at, name in enumerate(always)
+            name: sum(row.texts[at].lower() == always[at] for row in table) / rows
+            for at, name in enumerate(("first name", "last name"))
         },
-        "exact, one key": exact_shares(table, public),
-        f"exact, a key for each of {CLINICS} clinics": exact_shares(clinic, public_clinic),
-        **{f"words of {bits} bits, one key": word_shares(table, public, bits) for bits in (16, 20)},
-        f"words of 16 bits, a key for each of {CLINICS} clinics": word_shares(clinic, public_clinic, 16, "0"),
+        "exact, one key": exact_shares(table, drawn),
+        f"exact, {a_clinic}": {of: sum(each[of] for each in in_clinics) / MEAN_OF for of in in_clinics[0]},
+        **{f"words of {bits} bits, one key": word_shares(table, public, bits) for bits in BITS},
+        **{f"words of {bits} bits, {a_clinic}": word_shares(table, public, bits, range(MEAN_OF)) for bits in BITS},
     }
 
 
