@@ -108,8 +108,8 @@ class ColumnPlan:
             )
             yield (
                 "  Who reads the table sees which rows share a token, and how many: the most frequent one is in "
-                f"{self.most_frequent:,} rows. With statistics of names the frequent first letters and names can be "
-                "guessed."
+                f"{self.most_frequent:,} rows. With statistics of names most names can be told: docs/phi/search.md "
+                "has the figures."
             )
         if self.warning:
             yield f"  Warning: {self.warning}"
