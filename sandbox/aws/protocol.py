@@ -19,7 +19,10 @@ _QUERY = {
     "sts": "https://sts.amazonaws.com/doc/2011-06-15/",
     "iam": "https://iam.amazonaws.com/doc/2010-05-08/",
     "sns": "http://sns.amazonaws.com/doc/2010-03-31/",
+    "monitoring": "http://monitoring.amazonaws.com/doc/2010-08-01/",
 }
+_BOTH = frozenset(("monitoring",))
+"""Services that newer SDKs speak to in JSON: the answer is in the protocol of the call."""
 _REST_JSON_ROUTES = {
     ("account", "/listRegions"): "ListRegions",
     ("account", "/getRegionOptStatus"): "GetRegionOptStatus",
@@ -131,7 +134,7 @@ def error_response(call: Call, error: AwsError) -> Response:
     """An error in the protocol of this call's service."""
     request_id = secrets.token_hex(16)
     inner = f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
-    if call.service in _QUERY:
+    if call.service in _QUERY and ("Action" in call.parameters or call.service not in _BOTH):
         fault = "Sender" if error.status < 500 else "Receiver"
         body = (
             f'<ErrorResponse xmlns="{_QUERY[call.service]}"><Error><Type>{fault}</Type>{inner}</Error>'

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
+from sandbox.aws.protocol import AwsError, Call, error_response
+
 
 @pytest.fixture
 def control(cloud: Any) -> Iterator[Any]:
@@ -132,3 +134,11 @@ def test_conditional_writes_at_once_leave_one_winner(control: Any) -> None:
         writer.join()
     assert len(won) == 1
     assert clients[0].get_parameter(Name="/race")["Parameter"]["Value"] == str(won[0])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "form"), [({"Action": "PutMetricAlarm"}, "<Code>Denied</Code>"), ({}, '"Denied"')]
+)
+def test_an_error_of_cloudwatch_is_in_the_protocol_of_its_call(parameters: dict[str, str], form: str) -> None:
+    call = Call(service="monitoring", operation="PutMetricAlarm", region="", access_key_id="", parameters=parameters)
+    assert form in error_response(call, AwsError("Denied", "no")).body.decode()
