@@ -40,7 +40,7 @@ OF_A_BUCKET = (
     *(types.BUCKET_POLICY, types.PUBLIC_ACCESS_BLOCK, types.OWNERSHIP, types.VERSIONING, types.ENCRYPTION),
     *(types.LIFECYCLE, types.OBJECT_LOCK, types.BUCKET_LOGGING),
 )
-NAMED_BY: Mapping[str, str] = {
+_NAMED_BY: Mapping[str, str] = {
     **dict.fromkeys((types.BUCKET, *OF_A_BUCKET), "bucket"),
     **dict.fromkeys((types.LOG_GROUP, types.ALARM), "name"),
 }
@@ -122,8 +122,8 @@ def violations(resource: Resource, rule: str) -> Iterator[str]:
 
 def _not_of_the_stack(resource: Resource, settings: Settings) -> Iterator[str]:
     """A resource without a row: harmless if it can be told from everything that the stack has."""
-    if resource.type in NAMED_BY:
-        yield from not_ours(resource, settings)
+    if resource.type in _NAMED_BY:
+        yield from _not_ours(resource, settings)
         return
     kind = resource.type.rpartition(":")[2]
     text = f"{title(resource)} ({resource.type}) is not in the table of what this stack may contain"
@@ -140,13 +140,13 @@ def _not_of_the_stack(resource: Resource, settings: Settings) -> Iterator[str]:
     )
 
 
-def not_ours(resource: Resource, settings: Settings) -> Iterator[str]:
-    """What is wrong with a bucket, a setting of one, a log group or an alarm that has no row: it is the stack's own."""
-    named_by = NAMED_BY[resource.type]
+def _not_ours(resource: Resource, settings: Settings) -> Iterator[str]:
+    """A fault of a bucket, a setting of one, a log group or an alarm without a row, if it is one of the stack's own."""
+    named_by = _NAMED_BY[resource.type]
     value = resource.known(named_by)
     if value is UNKNOWN:
         return
-    own = {row.must[named_by] for row in rows_of(settings).values() if NAMED_BY.get(row.type) == named_by}
+    own = {row.must[named_by] for row in rows_of(settings).values() if _NAMED_BY.get(row.type) == named_by}
     if named_by == "bucket":
         own |= {settings.own_bucket, settings.access_bucket, *settings.document_buckets}
     if value in own or (named_by == "bucket" and value is not None and not _BUCKET_NAME.fullmatch(str(value))):

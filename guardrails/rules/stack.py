@@ -51,7 +51,7 @@ def required_resources(resources: Sequence[Resource]) -> Iterator[tuple[str, str
 
 
 def _foreign(setting: Resource, buckets: Sequence[Resource]) -> Iterator[str]:
-    """What is set of a bucket is of one that the stack makes beside its own."""
+    """A fault of a bucket's policy or other setting, if the stack does not make that bucket beside its own."""
     name = setting.known("bucket")
     made = {*setting.refers_to.get("bucket", ())} & {each.urn for each in buckets}
     if not made and (name is UNKNOWN or name not in {each.known("bucket") for each in buckets}):
