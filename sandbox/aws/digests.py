@@ -62,10 +62,11 @@ def delivered(
     home, account, name = trail.region, trail.account, trail.resource
     root = f"{prefix}/AWSLogs/{account}" if prefix else f"AWSLogs/{account}"
     previous: dict[str, Any] = {"key": None, "signature": None, "sha256": None}
+    signed_until = ""
     if after:
         content = gzip.decompress(after.body)
         previous = {"key": after.key, "signature": after.metadata["signature"], "sha256": sha256(content).hexdigest()}
-    signed_until = f"{json.loads(content)['digestEndTime']}" if after else ""
+        signed_until = str(json.loads(content)["digestEndTime"])
     for number in range(hours - 1, -1, -1):
         end = until.replace(minute=0, second=0, microsecond=0) - timedelta(hours=number)
         if f"{end:%Y-%m-%dT%H:%M:%SZ}" <= signed_until:
