@@ -2,7 +2,7 @@
 
 Pure. The rules of the values are in `components.settings.settings`, which is loaded only when a value is checked.
 Loaded before the first question, as are other models: those that nobody compares have no comparison (`eq=False`), for a
-person would wait while Python makes it .
+person would wait while Python makes it.
 """
 
 import re
