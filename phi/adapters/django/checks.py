@@ -179,13 +179,10 @@ def check_model_admin(model: Any, options: Any) -> Iterator[CheckMessage]:
             message = SORTABLE.format(what=f"{kind.__name__}.list_display", field=field)
             yield Warning(message, hint=SORTABLE_HINT, obj=kind, id="phi.W001")
 
-    if names := sorted(_read_by(model, "__str__") & {each.name for each in model._meta.fields if _is_encrypted(each)}):
+    encrypted = {each.name for each in model._meta.fields if getattr(each, "encrypted_text", False)}
+    if names := sorted(_read_by(model, "__str__") & encrypted):
         message = SHOWN.format(model=model._meta.label, fields=", ".join(names))
         yield Warning(message, hint=SHOWN_HINT.format(model=model.__name__), obj=model, id="phi.W002")
-
-
-def _is_encrypted(field: Any) -> bool:
-    return bool(getattr(field, "encrypted_text", False))
 
 
 def _read_by(model: Any, name: str, seen: frozenset[str] = frozenset()) -> set[str]:

@@ -186,13 +186,11 @@ class EncryptedType(TypeDecorator[Any]):
         return self.column[1] if self.column else "The column"
 
     def _binding(self, table: str, column: str) -> Binding:
-        fault = ""
         try:
             name, has_tenant = self._declared_place, self.tenant is not None
             return binding(table, column, bound=self.bound, tenant=has_tenant, reads=self.reads, name=name)
         except ValueError as error:
-            fault = str(error)
-        raise ArgumentError(f"{fault}.")
+            raise ArgumentError(f"{error}.") from None
 
     def _bound_here(self) -> Binding:
         if self.column is None and self.bound:
