@@ -6,6 +6,7 @@ Pure. It sees the shape alone: a record of another key or place passes.
 from collections.abc import Iterable
 
 from phi.binary.record import OVERHEAD_BYTES
+from phi.record import quoted
 
 # No LIKE: drivers take a percent sign for a placeholder.
 _SHAPES = {
@@ -51,19 +52,15 @@ substring("data" from 1 for 4) = '\\xf7706869'::bytea) not valid;
     alter table "Document" validate constraint "Document_data_is_record";
     """
     found = []
-    where = ".".join(_quoted(part) for part in table.split("."))
+    where = ".".join(quoted(part) for part in table.split("."))
     for each in columns:
         column, _, form = each.partition(":")
         if form not in ("", "bytes", "v2"):
             raise ValueError(f"{each}: after the colon stands bytes or v2")
-        name = _quoted(f"{table.rpartition('.')[2]}_{column}_is_record"[:63])
-        condition = is_record(_quoted(column), is_binary=form == "bytes", versions=(2,) if form == "v2" else (1, 2))
+        name = quoted(f"{table.rpartition('.')[2]}_{column}_is_record"[:63])
+        condition = is_record(quoted(column), is_binary=form == "bytes", versions=(2,) if form == "v2" else (1, 2))
         found += [
             f"alter table {where} add constraint {name} check ({condition}) not valid;",
             f"alter table {where} validate constraint {name};",
         ]
     return found
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

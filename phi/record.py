@@ -64,6 +64,11 @@ def key_id(data_key: bytes | bytearray) -> str:
 _COLUMN = object()
 
 
+def quoted(name: str) -> str:
+    """A name of the database in double quotes, those in it doubled."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def place(table: str, column: str, row: object = _COLUMN) -> str:
     """The context that binds a record to a column, or to one row of it: no two places have the same one.
 
@@ -74,7 +79,7 @@ def place(table: str, column: str, row: object = _COLUMN) -> str:
     >>> place("PatientDocument", "data"), place("PatientDocument", "data", 7)
     ('PatientDocument.data', 'PatientDocument.data:7')
     """
-    parts = ['"' + name.replace('"', '""') + '"' if set(name) & set('.:"') else name for name in (table, column)]
+    parts = [quoted(name) if set(name) & set('.:"') else name for name in (table, column)]
     return ".".join(parts) + ("" if row is _COLUMN else f":{key_text(row)}")
 
 

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from phi.indexing.models import IndexSelection, SearchColumn
+from phi.record import quoted
 from phi.reencryption.column_types import Contents
 from phi.reencryption.database import Database
 from phi.reencryption.errors import UsageError
-from phi.reencryption.inspection import Relation, find_relation, key_problems, quoted, similar_column
+from phi.reencryption.inspection import Relation, find_relation, key_problems, similar_column
 from phi.reencryption.statements import Table
 
 _INDEXED = """

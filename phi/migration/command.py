@@ -14,11 +14,12 @@ from phi.cipher import PhiCipher
 from phi.environment import WrappedKeys
 from phi.kms import data_keys
 from phi.migration.rows import MigrationWorker
+from phi.record import quoted
 from phi.reencryption.checkpoint import Checkpoint, CheckpointScope
 from phi.reencryption.column_types import Contents
 from phi.reencryption.database import Database, reject_passwords
 from phi.reencryption.errors import UsageError
-from phi.reencryption.inspection import Relation, find_relation, key_problems, places_of, quoted, similar_column
+from phi.reencryption.inspection import Relation, find_relation, key_problems, places_of, similar_column
 from phi.reencryption.models import ColumnCounts, ColumnSelection, RunResult
 from phi.reencryption.passes import default_processes
 from phi.reencryption.passes import run as run_passes

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from phi.hashes import HASH_CHARACTERS
+from phi.record import quoted
 from phi.reencryption.column_types import ColumnTypes, Contents, read_types
 from phi.reencryption.database import Database
 from phi.reencryption.errors import UsageError
@@ -114,11 +115,6 @@ def places_of(places: Sequence[tuple[str, str]], columns: Collection[str]) -> tu
     if unknown := [each for each in places if each[0] not in columns]:
         raise UsageError([f"--place {column}={name}: {column} is not selected" for column, name in unknown])
     return tuple(places)
-
-
-def quoted(name: str) -> str:
-    """A name of the database in a statement that is printed."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 @dataclass(frozen=True, kw_only=True)

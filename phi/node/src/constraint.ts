@@ -1,6 +1,7 @@
 /** The condition that a stored value is a record, as SQL of PostgreSQL: it then refuses plain text, whoever writes it. */
 
 import { OVERHEAD_BYTES } from "./binary.js";
+import { quoted } from "./record.js";
 
 /** The statements for the columns of a table, `data:bytes` for bytes, `email:v2` for bound records. Throws RangeError. */
 export function statements(table: string, columns: readonly string[]): string[] {
@@ -23,8 +24,4 @@ export function statements(table: string, columns: readonly string[]): string[] 
       `alter table ${where} validate constraint ${name};`,
     ];
   });
-}
-
-function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
 }

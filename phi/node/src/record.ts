@@ -42,8 +42,13 @@ export function keyId(dataKey: Uint8Array): string {
  * is null or undefined, as that of an unsaved row. `place("PatientDocument", "data", 7)` is `PatientDocument.data:7`.
  */
 export function place(table: string, column: string, ...row: [] | [string | number | bigint]): string {
-  const parts = [table, column].map((name) => (/[.:"]/.test(name) ? `"${name.replaceAll('"', '""')}"` : name));
+  const parts = [table, column].map((name) => (/[.:"]/.test(name) ? quoted(name) : name));
   return parts.join(".") + (row.length === 0 ? "" : `:${keyText(row[0])}`);
+}
+
+/** A name of the database in double quotes, those in it doubled. */
+export function quoted(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
 }
 
 /** The table and the column of a place without a row. Throws RangeError for another text. */

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from phi.record import place
+from phi.record import place, quoted
 from phi.reencryption.column_types import Contents
 from phi.reencryption.inspection import HASH_ENDINGS
 from phi.reencryption.scan.models import ScannedColumn, ScannedTable, TableKind
@@ -161,4 +161,4 @@ def _binding_words(table: ScannedTable, column: ScannedColumn, dsn: str) -> list
 
 def _quoted(table: ScannedTable) -> str:
     parts = (table.schema, table.table)
-    return ".".join('"' + part.replace('"', '""') + '"' if set(part) & {".", '"'} else part for part in parts)
+    return ".".join(quoted(part) if set(part) & {".", '"'} else part for part in parts)
