@@ -67,6 +67,11 @@ class Binding:
         own = (self.form,) if self.form else tuple(form for form in Form if form.of_tenant is tenant)
         return (*own, *self.reads)
 
+    @property
+    def versions(self) -> tuple[int, ...]:
+        """The versions of the texts that may stand in the column: 1 is bound to nothing and of no tenant."""
+        return (1, 2) if Form.UNBOUND in (self.form, *self.reads) else (2,)
+
     def context(self, form: Form, row: str = "") -> str:
         """That of a record of this form; `row` is the text of the row's key."""
         return f"{self.place}:{row}" if form.bound == ROW else self.place if form.bound else ""

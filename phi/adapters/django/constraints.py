@@ -17,7 +17,7 @@ class RecordConstraint(models.BaseConstraint):  # type: ignore[misc]  # Django c
     """`constraints = [RecordConstraint(fields=["email", "scan"], name="patient_records")]` in the model's Meta.
 
     Each field is an encrypted one of the model; one with `bound` or `tenant` has records of version 2 alone, unless it
-    also reads former ones. So a write around the model, by SQL or by another service, fails in place of storing plain
+    reads "unbound" ones, too. So a write around the model, by SQL or by another service, fails and stores no plain
     text. On PostgreSQL and SQLite.
     """
 
@@ -74,7 +74,7 @@ class RecordConstraint(models.BaseConstraint):  # type: ignore[misc]  # Django c
                 connection.ops.quote_name(field.column),
                 connection.vendor,
                 is_binary=field.form is BYTES,
-                versions=(2,) if field.bound and not getattr(field, "reads", ()) else (1, 2),
+                versions=field.binding.versions,
             )
             for field in fields
         )

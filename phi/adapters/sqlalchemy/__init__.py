@@ -262,12 +262,11 @@ class IsRecord(ColumnElement[bool]):
 @compiles(IsRecord)
 def _is_record(element: IsRecord, compiler: Any, **kwargs: Any) -> str:
     type_: Any = element.column.type
-    has_former = bool(getattr(type_, "reads", ()))
     return is_record(
         compiler.preparer.quote(element.column.name),
         compiler.dialect.name,
         is_binary=type_.form is BYTES,
-        versions=(2,) if type_.bound and not has_former else (1, 2),
+        versions=type_.binding.versions,
     )
 
 

@@ -22,6 +22,7 @@ from phi.__main__ import main
 from phi.adapters.django import EncryptedBinaryField, EncryptedTextField, RecordConstraint
 from phi.adapters.django.checks import check_model
 from phi.adapters.sqlalchemy import EncryptedBytes, EncryptedText, constrain
+from phi.binding import binding
 from phi.constraint import is_record, statements
 from tests.phi.adapters.django_settings import CIPHER, cipher
 from tests.phi.reencryption.postgres import Server
@@ -176,6 +177,20 @@ def test_djangos_constraint_is_made_and_removed_by_migrations(database: str, ser
     finally:
         migrated(on, state, DeleteModel("guarded"))
         on.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "versions"),
+    [
+        ({}, (1, 2)),
+        ({"bound": True}, (2,)),
+        ({"tenant": True}, (2,)),
+        ({"bound": "row", "reads": "unbound"}, (1, 2)),
+        ({"bound": "row", "reads": "column"}, (2,)),
+    ],
+)
+def test_version_1_stands_only_where_unbound_records_are_read(options: Any, versions: tuple[int, ...]) -> None:
+    assert binding("patient", "email", **options).versions == versions
 
 
 def test_django_names_a_field_that_is_none_of_the_encrypted_ones() -> None:
