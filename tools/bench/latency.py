@@ -24,7 +24,7 @@ from urllib.parse import parse_qs, urlsplit
 import boto3
 
 from tools.bench import onboarding
-from tools.bench.rows import Bound, Measured
+from tools.bench.rows import Bound, Measured, allowed
 from tools.bootstrap.places import PROJECT
 from wizard.account.access.stored_reviews import StoredReviews, read, write
 
@@ -334,14 +334,11 @@ def _measured(
         ("calls one after another", float(len(chain)), case.chain, ""),
     ):
         if bound is not None:
-            yield Measured(
-                name=f"{case.name}: {what}, of those allowed",
-                unit=unit,
-                ours=figure,
-                theirs=float(bound),
-                ratio=figure / bound,
-                control=None,
-                bound=Bound(at_most=1.0),
+            yield allowed(
+                f"{case.name}: {what}, of those allowed",
+                figure,
+                float(bound),
+                unit,
                 note=", ".join(sent.name for sent in chain) if unit == "" else "",
             )
 

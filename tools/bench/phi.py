@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from tools.bench.rows import Bound, Measured
+from tools.bench.rows import Measured, counted
 from tools.bootstrap.places import PROJECT, tool
 
 UNWANTED = ("boto3", "botocore", "pulumi", "psycopg", "django", "sqlalchemy", "pyspark")
@@ -21,16 +21,7 @@ _LOADED = f"import sys; import phi; import json; print(json.dumps([m for m in {U
 def import_rows(_: int) -> Iterator[Measured]:
     """The loaded modules."""
     loaded = json.loads(_run_python(_LOADED))
-    yield Measured(
-        name=f"`import phi`: of {', '.join(UNWANTED)} it loads",
-        unit="",
-        ours=None,
-        theirs=None,
-        ratio=len(loaded),
-        control=None,
-        bound=Bound(at_most=0),
-        note=", ".join(loaded),
-    )
+    yield counted(f"`import phi`: of {', '.join(UNWANTED)} it loads", len(loaded), at_most=0, note=", ".join(loaded))
 
 
 def _run_python(program: str) -> str:

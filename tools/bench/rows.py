@@ -69,6 +69,34 @@ class Measured:
         return cls(**{**document, "bound": Bound(**bound)})  # type: ignore[arg-type]
 
 
+def counted(name: str, count: float, *, at_most: float, note: str = "") -> Measured:
+    """The row of a count, which has a bound and nothing beside it."""
+    return Measured(
+        name=name,
+        unit="",
+        ours=None,
+        theirs=None,
+        ratio=count,
+        control=None,
+        bound=Bound(at_most=at_most),
+        note=note,
+    )
+
+
+def allowed(name: str, figure: float, limit: float, unit: str, *, note: str = "") -> Measured:
+    """The row of a figure as a share of what it is allowed to be."""
+    return Measured(
+        name=name,
+        unit=unit,
+        ours=figure,
+        theirs=limit,
+        ratio=figure / limit,
+        control=None,
+        bound=Bound(at_most=1.0),
+        note=note,
+    )
+
+
 def compared(
     name: str,
     *,

@@ -16,7 +16,7 @@ from phi import CachedKey, PhiCipher, PhiFields
 from tools.bench.fields.cipher import scalar_encryption
 from tools.bench.fields.rounds import Rounds, Side, compare
 from tools.bench.fields.texts import texts
-from tools.bench.rows import Bound, Measured, compared
+from tools.bench.rows import Bound, Measured, compared, counted
 
 THREADS = 64
 TTLS = 10
@@ -136,9 +136,9 @@ def _refreshed(cipher: PhiCipher, times: int) -> Iterator[Measured]:
             due += turns
             resting += reads_without_refresh()
             encrypting += [_scalar(cipher) for _ in turns]
-    yield _count(f"{THREADS} threads over {TTLS} TTLs: calls of KMS for a TTL", max(calls), at_most=1)
+    yield counted(f"{THREADS} threads over {TTLS} TTLs: calls of KMS for a TTL", max(calls), at_most=1)
     waited = sum(reads.waits for turn in due for reads in turn)
-    yield _count(f"of {THREADS} readers at each of {len(due)} refreshes, those that waited", waited, at_most=0)
+    yield counted(f"of {THREADS} readers at each of {len(due)} refreshes, those that waited", waited, at_most=0)
     yield compared(
         "the longest wait of a reader at a refresh, beyond one with none due / one scalar encrypt",
         ours=[_longest(at_refresh) - _longest(idle) for at_refresh, idle in zip(due, resting, strict=True)],
@@ -152,11 +152,6 @@ def _refreshed(cipher: PhiCipher, times: int) -> Iterator[Measured]:
 def _longest(turn: list[Reads]) -> float:
     """The longest wait of a thread that the kernel did not preempt."""
     return max((reads.waiting for reads in turn if not reads.preemptions), default=0.0)
-
-
-def _count(name: str, counted: float, *, at_most: float) -> Measured:
-    bound = Bound(at_most=at_most)
-    return Measured(name=name, unit="", ours=None, theirs=None, ratio=counted, control=None, bound=bound)
 
 
 def reads_at_refreshes() -> tuple[float, list[list[Reads]]]:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from phi import PhiCipher
 from tools import node_package
-from tools.bench.rows import Bound, Measured, compared
+from tools.bench.rows import Bound, Measured, compared, counted
 
 _FOLDER = Path(__file__).parent
 _KEY = bytes(32)
@@ -118,15 +118,7 @@ def _bundle(built: Path) -> Measured:
         ]
         subprocess.run([*esbuild, *options, "--log-level=error"], cwd=folder, check=True)
         size = (folder / "out.mjs").stat().st_size / 1024
-    return Measured(
-        name="KiB of a server's bundle of it, minified, without the peers",
-        unit="",
-        ours=None,
-        theirs=None,
-        ratio=size,
-        control=None,
-        bound=Bound(at_most=_LARGEST_BUNDLE),
-    )
+    return counted("KiB of a server's bundle of it, minified, without the peers", size, at_most=_LARGEST_BUNDLE)
 
 
 @contextmanager
