@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 from components.settings import Settings
 from sandbox.aws.iam.policy import Decision, Request, evaluate
 from tests.onboarding.deployment import ACCOUNT, BUCKET, CALLER, Deployment, onboarding, running_deployment
+from tests.selection import first
 from tools.documents.permissions import operator as operator_permissions
 from tools.documents.permissions.operator import SCENARIOS, leaves, saved_settings
 from wizard.commands.policy.operator import boundary_policies, for_values, policies_of
@@ -107,9 +108,7 @@ def set_up(example: str, deployment: Deployment) -> Operated:
     )
 
 
-@pytest.fixture(
-    params=["vercel", *(pytest.param(name, marks=pytest.mark.thorough) for name in ("ecs", "another-region"))]
-)
+@pytest.fixture(params=first(1, ("vercel", "ecs", "another-region")))
 def one(request: pytest.FixtureRequest, operated: Callable[[str], Operated]) -> Operated:
     """One of the examples."""
     return operated(request.param)
@@ -207,13 +206,7 @@ def test_the_printed_policy_with_removal_is_what_a_set_up_a_change_and_the_remov
 
 @pytest.mark.parametrize(
     "action",
-    [
-        "kms:CreateKey",
-        *(
-            pytest.param(one, marks=pytest.mark.thorough)
-            for one in ("iam:CreateRole", "s3:PutBucketPolicy", "ssm:PutParameter")
-        ),
-    ],
+    first(1, ("kms:CreateKey", "iam:CreateRole", "s3:PutBucketPolicy", "ssm:PutParameter")),
 )
 def test_a_set_up_without_one_of_the_actions_is_refused_before_anything_is_made(bare: Deployment, action: str) -> None:
     name = f"without-{action.replace(':', '-')}"

@@ -20,6 +20,7 @@ import pytest
 from tests.onboarding.deployment import plugins
 from tests.onboarding.loaded import loaded_python
 from tests.previous_version.fixture import BASES, HERE, PROJECT, Account, running_cloud, state
+from tests.selection import first
 
 REGIONS = ("us-east-1", "us-west-2")
 STACKS = {"vercel": "production", "ecs": "production", "staging": "staging"}
@@ -132,9 +133,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         yield Cloud(folder=root / "project", environment=environment, account=Account(environment))
 
 
-@pytest.fixture(
-    scope="module", params=["vercel", *(pytest.param(name, marks=pytest.mark.thorough) for name in ("ecs", "staging"))]
-)
+@pytest.fixture(scope="module", params=first(1, ("vercel", "ecs", "staging")))
 def stack(request: pytest.FixtureRequest, cloud: Cloud) -> Stack:
     cloud.load(request.param, STACKS[request.param])
     return Stack(cloud=cloud, name=STACKS[request.param], folder=request.param)

@@ -28,6 +28,7 @@ from tests.phi.indexing import clinic_group
 from tests.phi.indexing.clinic_group import EMAIL, SOURCES, WORDS
 from tests.phi.reencryption.patients import OLD, Patients
 from tests.phi.reencryption.postgres import running
+from tests.selection import first
 
 pytestmark = pytest.mark.needs("postgresql")
 
@@ -176,9 +177,7 @@ def changes(generator: random.Random, connection: psycopg.Connection[Any]) -> No
         connection.execute(statement, (number,))
 
 
-@pytest.mark.parametrize(
-    "seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.thorough) for seed in range(4, 60))]
-)
+@pytest.mark.parametrize("seed", first(4, range(60)))
 def test_whatever_is_written_between_two_passes_is_indexed_at_the_end(clinic_group_table: Patients, seed: int) -> None:
     patients, generator = clinic_group_table, random.Random(seed)
     left = generator.randrange(1, 5)

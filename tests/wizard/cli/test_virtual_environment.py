@@ -129,7 +129,7 @@ def check(project: Path, version: str) -> None:
     assert [path.name for path in (project / ".cache").iterdir()] == ["environment.lock"]
 
 
-@pytest.mark.parametrize("installer", ["uv", pytest.param("pip", marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("installer", first(1, ("uv", "pip")))
 def test_it_is_made_and_replaced_by_another_version(project: Path, requirements: tuple[str, Mapping[str, str]]) -> None:
     project_environment.install(project)
     check(project, "1.0.0")
@@ -264,7 +264,7 @@ def test_two_runs_at_once_make_one(project: Path) -> None:
 
 @pytest.mark.parametrize(
     ("installer", "times"),
-    [("uv", 5), *(pytest.param(*each, marks=pytest.mark.thorough) for each in (("uv", 30), ("pip", 5)))],
+    first(1, (("uv", 5), ("uv", 30), ("pip", 5))),
 )
 def test_killed_at_any_time_there_is_no_environment_or_a_whole_one(
     project: Path, requirements: tuple[str, Mapping[str, str]], installer: str, times: int

@@ -20,6 +20,8 @@ import pexpect
 import pyte
 import pytest
 
+from tests.selection import first
+
 ROOT = Path(__file__).resolve().parents[3]
 ENTER, CTRL_C, CTRL_D, CTRL_Z, ESC = "\r", "\x03", "\x04", "\x1a", "\x1b"
 PASTE = "".join(f"yes line {number}\r" for number in range(400))
@@ -268,7 +270,7 @@ def test_ctrl_c_before_a_question_interrupts(start: Callable[..., Run], before: 
 
 @pytest.mark.parametrize(
     "number",
-    [signal.SIGTERM, *(pytest.param(each, marks=pytest.mark.thorough) for each in (signal.SIGHUP, signal.SIGQUIT))],
+    first(1, (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)),
 )
 @pytest.mark.parametrize("place", ["waiting", "select", "secret", "page"])
 def test_a_signal_ends_the_run_and_gives_the_terminal_back(
