@@ -89,7 +89,7 @@ class EncryptedField(models.Field):  # type: ignore[misc]  # Django comes withou
 
     @cached_property  # type: ignore[untyped-decorator]
     def binding(self) -> Binding:
-        """What the records are bound to."""
+        """The form and the place of the column's records, and the earlier forms that it reads."""
         return binding(
             self.model._meta.db_table,
             self.column,

@@ -63,7 +63,7 @@ def _messages(field: Any, former: dict[Field, str]) -> Iterator[CheckMessage]:
 
 
 def _former_names(labels: set[str]) -> Iterator[tuple[Field, str]]:
-    """Of each field of these applications the name for keys that it had first, whatever it was called then."""
+    """Yields each field of these applications with the name for keys that its column had first."""
     try:
         graph = MigrationLoader(None).graph
         nodes = graph._generate_plan([node for node in graph.leaf_nodes() if node[0] in labels], at_end=True)
