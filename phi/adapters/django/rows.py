@@ -257,7 +257,7 @@ class _Key:
         return "%s"
 
     def with_parameters(self, value: Any, compiler: Any, connection: Any) -> tuple[str, Any]:
-        """The same for Django 6.1."""
+        """The placeholder with its parameters, as Django 6.1 asks for it."""
         placeholder = self(value, compiler, connection)
         return compiler.compile(value) if hasattr(value, "as_sql") else (placeholder, (value,))
 

@@ -78,14 +78,16 @@ class Companion(models.Field):  # type: ignore[misc]  # Django comes without typ
         return _Following(self, model_instance)
 
     def get_placeholder(self, value: Any, compiler: Any, connection: Any) -> str:
-        """That of a value, for its type. Raises FieldError where it is of what the statement does not write."""
+        """The SQL placeholder of a value. Raises FieldError if the value follows a field that the statement does not
+        write.
+        """
         is_decided = value is None or isinstance(value, _Following)
         if not is_decided and (unwritten := self.unwritten(compiler.query)):
             raise FieldError(STALE.format(companion=self.name, names=", ".join(unwritten)))
         return self.placeholder
 
     def get_placeholder_sql(self, value: Any, compiler: Any, connection: Any) -> tuple[str, Any]:
-        """The same for Django 6.1."""
+        """The placeholder with its parameters, as Django 6.1 asks for it."""
         return with_parameters(self.get_placeholder(value, compiler, connection), value, compiler)
 
     @cached_property  # type: ignore[untyped-decorator]
@@ -444,7 +446,7 @@ class _InStep:
         return "%s"
 
     def with_parameters(self, value: Any, compiler: Any, connection: Any) -> tuple[str, Any]:
-        """The same for Django 6.1."""
+        """The placeholder with its parameters, as Django 6.1 asks for it."""
         return with_parameters(self(value, compiler, connection), value, compiler)
 
 
