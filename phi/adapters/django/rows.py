@@ -258,8 +258,7 @@ class _Key:
 
     def with_parameters(self, value: Any, compiler: Any, connection: Any) -> tuple[str, Any]:
         """The placeholder with its parameters, as Django 6.1 asks for it."""
-        placeholder = self(value, compiler, connection)
-        return compiler.compile(value) if hasattr(value, "as_sql") else (placeholder, (value,))
+        return with_parameters(self(value, compiler, connection), value, compiler)
 
     def pre_save(self, instance: Any, add: bool) -> Any:
         """The value. A row that was read without a field is saved without it, while it keeps its tenant."""
@@ -279,6 +278,14 @@ class _Unchanged:
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
         return "%s", [self.key.get_db_prep_save(self.value, connection)]
+
+
+def with_parameters(placeholder: str, value: Any, compiler: Any) -> tuple[str, Any]:
+    """The SQL of a value or an expression in this placeholder, and its parameters."""
+    if hasattr(value, "as_sql"):
+        sql, parameters = compiler.compile(value)
+        return placeholder % sql, parameters
+    return placeholder, (value,)
 
 
 def watch_key(key: Any, names: Iterable[str]) -> None:

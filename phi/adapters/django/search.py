@@ -21,7 +21,7 @@ from django.db.models.sql.subqueries import UpdateQuery
 from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
 
-from phi.adapters.django.rows import RowRecord, watch_key, written_by
+from phi.adapters.django.rows import RowRecord, watch_key, with_parameters, written_by
 from phi.adapters.lookups import CERTAIN_BITS, NEGATED, SEARCHED, SearchCipher, clinic_text, question, searched_text
 from phi.record import names_of
 from phi.search.indexes import ExactIndex, WordIndex
@@ -421,14 +421,6 @@ def negated_candidates(node: Any, negated: bool = False) -> bool:
         return negated and node.may_be_others
     parts = node.get_source_expressions() if hasattr(node, "get_source_expressions") else ()
     return any(negated_candidates(part, negated) for part in parts)
-
-
-def with_parameters(placeholder: str, value: Any, compiler: Any) -> tuple[str, Any]:
-    """The SQL of a value or an expression in this placeholder, and its parameters."""
-    if hasattr(value, "as_sql"):
-        sql, parameters = compiler.compile(value)
-        return placeholder % sql, parameters
-    return placeholder, (value,)
 
 
 @dataclass(frozen=True)
