@@ -88,12 +88,10 @@ def _ciphers(environment: Mapping[str, str]) -> dict[str, PhiCipher]:
 
 
 def _declared(source: str | None) -> list[Declaration]:
-    problem = ""
     try:
         return read(source) if source else []
     except ValueError as error:
-        problem = str(error)
-    raise UsageError([problem])
+        raise UsageError([str(error)]) from None
 
 
 def _names(lists: Iterable[str]) -> frozenset[str]:
