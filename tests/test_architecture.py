@@ -25,8 +25,15 @@ CORE = ("wizard.core.*", *PURE_COMPONENTS)
 BELOW_ACCOUNT = (*CORE, "wizard.inputs.*", "wizard.data_key.*", "wizard.targets.*")
 STEPS = (*BELOW_ACCOUNT, "wizard.account.*")
 FOR_ADAPTERS = (
-    *("phi.adapters.*", "phi.binding", "phi.constraint", "phi.declarations", "phi.errors", "phi.record"),
-    "phi.search.indexes",
+    *(
+        "eonpro_phi.adapters.*",
+        "eonpro_phi.binding",
+        "eonpro_phi.constraint",
+        "eonpro_phi.declarations",
+        "eonpro_phi.errors",
+        "eonpro_phi.record",
+    ),
+    "eonpro_phi.search.indexes",
 )
 """An adapter knows the errors, places, the definitions of indexes and what it was given, never a key or a cipher."""
 
@@ -117,26 +124,32 @@ TABLE = (
         ours=("wizard", "wizard.commands.*", "wizard.setup.*", *STEPS),
         pure=True,
     ),
-    Row(files=("phi/kms.py",), outside=("boto3", "botocore"), ours=("phi.*",)),
+    Row(files=("packages/phi/eonpro_phi/kms.py",), outside=("boto3", "botocore"), ours=("eonpro_phi.*",)),
     # The application's models say how their columns are bound.
     Row(
-        files=("phi/declarations.py",),
+        files=("packages/phi/eonpro_phi/declarations.py",),
         outside=("a module chosen at run time", "django"),
-        ours=("phi.binding", "phi.record"),
+        ours=("eonpro_phi.binding", "eonpro_phi.record"),
     ),
-    Row(files=("phi/vercel.py",), outside=("vercel",), ours=("phi.*",)),
+    Row(files=("packages/phi/eonpro_phi/vercel.py",), outside=("vercel",), ours=("eonpro_phi.*",)),
     *(
         Row(files=(files,), outside=libraries, ours=FOR_ADAPTERS)
         for files, libraries in (
-            ("phi/adapters/sqlalchemy/*.py", ("sqlalchemy",)),
-            ("phi/adapters/django/*.py", ("django",)),
+            ("packages/phi/eonpro_phi/adapters/sqlalchemy/*.py", ("sqlalchemy",)),
+            ("packages/phi/eonpro_phi/adapters/django/*.py", ("django",)),
             # A column of Spark's is a series of pandas'.
-            ("phi/adapters/spark.py", ("pyspark", "pandas")),
+            ("packages/phi/eonpro_phi/adapters/spark.py", ("pyspark", "pandas")),
         )
     ),
-    Row(files=("phi/adapters/*.py",), ours=FOR_ADAPTERS, pure=True),
-    Row(files=("phi/reencryption/*.py",), outside=("psycopg", "cryptography", "pybase64"), ours=("phi.*",)),
-    Row(files=("phi/*.py",), outside=("cryptography", "pybase64"), ours=("phi.*",)),
+    Row(files=("packages/phi/eonpro_phi/adapters/*.py",), ours=FOR_ADAPTERS, pure=True),
+    Row(
+        files=("packages/phi/eonpro_phi/reencryption/*.py",),
+        outside=("psycopg", "cryptography", "pybase64"),
+        ours=("eonpro_phi.*",),
+    ),
+    Row(files=("packages/phi/eonpro_phi/*.py",), outside=("cryptography", "pybase64"), ours=("eonpro_phi.*",)),
+    # The former name imports its modules under their new one.
+    Row(files=("packages/phi/phi.py",), outside=("a module chosen at run time",), pure=True),
     Row(files=("sandbox/*.py",), outside=ANY, ours=("installation", "sandbox.*")),
     # What the pack decides by is its own, and the standard library's: no file of the program can widen it.
     Row(files=("guardrails/rules/*.py",), ours=("guardrails.rules.*",), pure=True),
@@ -173,9 +186,14 @@ def python_files(root: Path) -> Iterator[Path]:
 
 
 def module_name(file: Path) -> str:
-    """The dotted name of a file: `a/b.py` is a.b, `a/__init__.py` is a."""
-    parts = file.with_suffix("").parts
+    """The dotted name of a file: `a/b.py` is a.b, `a/__init__.py` is a; a package of packages/ begins at its own."""
+    parts = _importable(file).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _importable(file: Path) -> Path:
+    # packages/NAME is on the module search path.
+    return Path(*file.parts[2:]) if file.parts[0] == "packages" else file
 
 
 def imports(file: Path, source: str, modules: frozenset[str]) -> Iterator[tuple[int, str]]:
@@ -184,7 +202,8 @@ def imports(file: Path, source: str, modules: frozenset[str]) -> Iterator[tuple[
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            package = file.parent.parts[: len(file.parent.parts) - node.level + 1] if node.level else ()
+            above = _importable(file).parent.parts
+            package = above[: len(above) - node.level + 1] if node.level else ()
             origin = ".".join((*package, *([node.module] if node.module else [])))
             for alias in node.names:
                 dotted = f"{origin}.{alias.name}" if origin else alias.name
@@ -202,7 +221,7 @@ def imports(file: Path, source: str, modules: frozenset[str]) -> Iterator[tuple[
 def findings(root: Path, table: tuple[Row, ...]) -> list[str]:
     """What the tree does that the table does not allow, as sentences; empty when the table holds."""
     files = list(python_files(root))
-    modules = frozenset(module_name(file) for file in files) | {".".join(f.parent.parts) for f in files}
+    modules = frozenset(module_name(file) for file in files) | {".".join(_importable(f).parent.parts) for f in files}
     packages = {name.partition(".")[0] for name in modules} - {"", "__main__"}
     found = []
     for file in files:
@@ -246,7 +265,9 @@ def test_every_row_of_the_table_speaks_of_a_file_that_is_there() -> None:
     assert idle_rows(ROOT, TABLE) == []
 
 
-@pytest.mark.parametrize("file", ["__main__.py", "components/key.py", "wizard/core/errors.py", "phi/kms.py"])
+@pytest.mark.parametrize(
+    "file", ["__main__.py", "components/key.py", "wizard/core/errors.py", "packages/phi/eonpro_phi/kms.py"]
+)
 def test_the_table_is_held_against_a_tree_that_is_really_there(file: str) -> None:
     assert Path(file) in set(python_files(ROOT))
 
@@ -310,8 +331,8 @@ def tree(tmp_path: Path) -> Path:
         "wizard/aws/iam.py": "def ask():\n    import boto3\n",
         "wizard/setup/plan.py": "from components.policies import key\nfrom wizard.core.errors import SetupError\n",
         "wizard/commands/push/command.py": "from wizard.setup import plan\n",
-        "phi/__init__.py": "from phi.kms import KmsKeySource\n",
-        "phi/kms.py": "def decrypt():\n    import botocore.session\n",
+        "packages/phi/eonpro_phi/__init__.py": "from eonpro_phi.kms import KmsKeySource\n",
+        "packages/phi/eonpro_phi/kms.py": "def decrypt():\n    import botocore.session\n",
         "tests/wizard/setup/test_plan.py": "import anything, sandbox, wizard.setup.plan\n",
         "sandbox/cloud.py": "import moto.server\nfrom sandbox import ports\n",
         "sandbox/ports.py": "",
@@ -341,7 +362,7 @@ PLAN, SCREEN, CLIENT = "wizard/setup/plan.py", "wizard/terminal/screen.py", "wiz
     [
         ("components/settings/values.py", "import pulumi\n", "1 imports pulumi"),
         ("components/key.py", "import wizard.core.errors\n", "1 imports wizard.core.errors"),
-        ("components/key.py", "from phi import kms\n", "1 imports phi.kms"),
+        ("components/key.py", "from eonpro_phi import kms\n", "1 imports eonpro_phi.kms"),
         ("components/policies/key.py", "from .. import key\n", "1 imports components.key"),
         ("components/policies/key.py", "from ..key import x\n", "1 imports components.key"),
         (PLAN, "\ndef f():\n    import boto3\n", "3 imports boto3"),
@@ -365,12 +386,12 @@ PLAN, SCREEN, CLIENT = "wizard/setup/plan.py", "wizard/terminal/screen.py", "wiz
         (CLIENT, "from ..setup.plan import x\n", "1 imports wizard.setup.plan"),
         (SCREEN, "from wizard.aws import x\n", "1 imports wizard.aws"),
         (SCREEN, "import httpx\n", "1 imports httpx"),
-        ("wizard/data_key/verification.py", "from phi import PhiCipher\n", "1 imports phi"),
+        ("wizard/data_key/verification.py", "from eonpro_phi import PhiCipher\n", "1 imports eonpro_phi"),
         ("wizard/cli/main.py", "import sandbox.cloud\n", "1 imports sandbox.cloud"),
         ("wizard/cli/main.py", "import rich\n", "1 imports rich"),
-        ("phi/__main__.py", "import boto3\n", "1 imports boto3"),
-        ("phi/cipher.py", "import wizard\n", "1 imports wizard"),
-        ("sandbox/cloud.py", "from phi import kms\n", "1 imports phi.kms"),
+        ("packages/phi/eonpro_phi/__main__.py", "import boto3\n", "1 imports boto3"),
+        ("packages/phi/eonpro_phi/cipher.py", "import wizard\n", "1 imports wizard"),
+        ("sandbox/cloud.py", "from eonpro_phi import kms\n", "1 imports eonpro_phi.kms"),
         ("sandbox/cloud.py", "import wizard.core\n", "1 imports wizard.core"),
         ("tools/bootstrap/__main__.py", "import rich\n", "1 imports rich"),
         ("tools/bootstrap/__main__.py", "from sandbox import ports\n", "1 imports sandbox.ports"),
@@ -509,7 +530,7 @@ def test_no_module_but_that_of_arns_takes_an_arn_apart() -> None:
     found = [
         finding
         for file in python_files(ROOT)
-        if file.parts[0] in ("wizard", "components", "guardrails", "sandbox", "phi", "tools", "__main__.py")
+        if file.parts[0] in ("wizard", "components", "guardrails", "sandbox", "packages", "tools", "__main__.py")
         and file.as_posix() not in ARN_MODULES
         for finding in hand_splits_of_arns(file, (ROOT / file).read_text(encoding="utf-8"))
     ]

@@ -17,9 +17,15 @@ import pytest
 from tools.bootstrap.machine import base_python
 
 ROOT = Path(__file__).resolve().parents[1]
-PROGRAMS = ("wizard", "sandbox", "phi")
+PROGRAMS = ("wizard", "sandbox", "eonpro_phi")
 READ_BY_ANY_PYTHON = (
-    *("installation.py", "wizard/__init__.py", "sandbox/__init__.py", "phi/__init__.py", "phi/interpreter.py"),
+    *(
+        "installation.py",
+        "wizard/__init__.py",
+        "sandbox/__init__.py",
+        "packages/phi/eonpro_phi/__init__.py",
+        "packages/phi/eonpro_phi/interpreter.py",
+    ),
     *("tools/__init__.py", "tools/bootstrap/__init__.py", "tools/bootstrap/__main__.py"),
 )
 
@@ -37,7 +43,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs in a folder of their own: an old Python writes its bytecode beside the sources."""
     folder = tmp_path_factory.mktemp("wrong") / "it's a checkout"
     ignored = shutil.ignore_patterns("__pycache__")
-    for name in ("components", "wizard", "sandbox", "phi", "tools"):
+    for name in ("components", "wizard", "sandbox", "packages/phi", "tools"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     shutil.copy(ROOT / "installation.py", folder)
     shutil.copy(ROOT / "pyproject.toml", folder)
@@ -57,14 +63,15 @@ def set_up(checkout: Path):
 
 
 def run(python: str, *words: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    # -S: without site-packages, whatever is installed there.
+    # -S: without site-packages, whatever is installed there, and so without what the set-up puts on the path.
+    environment = {"PATH": "/nowhere", "PYTHONPATH": str(folder / "packages" / "phi")}
     return subprocess.run(
-        [python, "-S", *words], cwd=folder, env={"PATH": "/nowhere"}, capture_output=True, text=True, timeout=60
+        [python, "-S", *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=60
     )
 
 
 @pytest.mark.parametrize("python", interpreters())
-@pytest.mark.parametrize("program", ["wizard", "phi"])
+@pytest.mark.parametrize("program", ["wizard", "eonpro_phi"])
 def test_a_wrong_python_is_refused_in_one_sentence_that_names_the_right_one(
     set_up: Path, python: str, program: str
 ) -> None:
@@ -84,7 +91,7 @@ def test_the_printed_command_is_the_one_that_was_typed_with_the_right_python(set
 def test_a_folder_that_is_not_set_up_is_told_to_be(checkout: Path, program: str) -> None:
     done = run(base_python(), "-m", program, "start", folder=checkout)
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1), done.stderr
-    assert program == "phi" or "make -C " in done.stderr
+    assert program == "eonpro_phi" or "make -C " in done.stderr
 
 
 @pytest.mark.parametrize("python", interpreters())
@@ -95,7 +102,8 @@ def test_the_set_up_takes_a_python_that_is_new_enough_or_says_that_there_is_none
 
 
 def test_an_import_of_phi_in_a_service_is_an_import_error_and_no_exit(checkout: Path) -> None:
-    code = "import sys; sys.version_info = (3, 8)\ntry:\n    import phi\nexcept ImportError as error:\n    print(error)"
+    attempt = "try:\n    import eonpro_phi\nexcept ImportError as error:\n    print(error)"
+    code = f"import sys; sys.version_info = (3, 8)\n{attempt}"
     done = run(base_python(), "-c", code, folder=checkout)
     assert (done.returncode, done.stderr) == (0, "")
     assert "phi needs Python 3.11 or newer" in done.stdout

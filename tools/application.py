@@ -32,7 +32,7 @@ TEXT = "Made-up patient, Jöhn Dœ"
 
 _PHI = """
 import json, sys
-from phi import PhiFields
+from eonpro_phi import PhiFields
 fields = PhiFields.from_environment()
 given = ("email",) if sys.argv[1] == "search_hash" else ()
 print(json.dumps([getattr(fields, sys.argv[1])(*given, text) for text in json.load(sys.stdin)]))

@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 PROJECT = Path(__file__).resolve().parents[1]
-PRODUCT = ("__main__.py", "components", "guardrails", "phi", "sandbox", "wizard")
+PRODUCT = ("__main__.py", "components", "guardrails", "packages", "sandbox", "wizard")
 TOOLS = ("bench", "docs", "setup", "tools")
 """Folders of the tools, in this revision and in earlier ones."""
 SMALL, LARGE_FOLDER, LONG_FUNCTION = 80, 18, 50

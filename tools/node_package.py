@@ -17,7 +17,7 @@ from tools.bootstrap.pins import fingerprint
 from tools.bootstrap.places import CACHE, PROJECT
 from tools.bootstrap.running import exclusive
 
-PACKAGE = PROJECT / "phi" / "node"
+PACKAGE = PROJECT / "packages" / "phi-node"
 LOCK = "package-lock.json"
 NPM_SECONDS = 300
 _NOT_SOURCES = shutil.ignore_patterns("node_modules", "dist", "*.tgz")

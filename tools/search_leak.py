@@ -27,9 +27,9 @@ from functools import cache, cached_property
 from itertools import product
 from statistics import median
 
-from phi.search.indexes import WordIndex
-from phi.search.keys import WordKey
-from phi.search.words import LONGEST_PREFIX, PREFIX, row_terms
+from eonpro_phi.search.indexes import WordIndex
+from eonpro_phi.search.keys import WordKey
+from eonpro_phi.search.words import LONGEST_PREFIX, PREFIX, row_terms
 from tests.phi.indexing.clinic_group import CLINICS, Patient, patient
 
 KEY = bytes(range(32))

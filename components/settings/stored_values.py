@@ -110,7 +110,7 @@ HASH_KEY = StoredValue(
     opens="the search hashes",
     carrying=Carrying(
         what="carry the search hashes of each table. Those that exist match nothing under it (docs/application.md).",
-        command="python -m phi reencrypt --dsn postgresql://HOST/DATABASE --table TABLE --columns COLUMN,COLUMN "
+        command="python -m eonpro_phi reencrypt --dsn postgresql://HOST/DATABASE --table TABLE --columns COLUMN,COLUMN "
         "--key-column id --hash-columns email:emailHash,dob:dobHash",
         short="the search hashes (emailHash, dobHash) that exist match nothing under it: carry them with phi reencrypt "
         "--hash-columns before the application is deployed with it",

@@ -34,7 +34,7 @@ _PYTHON = """\
 #!/bin/sh
 case "$1 $2" in
 # For whom no variable names an endpoint, this is AWS itself.
-"-m phi") AWS_ENDPOINT_URL="${{AWS_ENDPOINT_URL:-{aws}}}" exec {phi} "$@" ;;
+"-m eonpro_phi") AWS_ENDPOINT_URL="${{AWS_ENDPOINT_URL:-{aws}}}" exec {phi} "$@" ;;
 "-P -m") shift; AWS_ENDPOINT_URL="${{AWS_ENDPOINT_URL:-{aws}}}" exec {phi} "$@" ;;
 "-m wizard") [ -d wizard ] && exec {phi} "$@"; echo "$0: No module named wizard" >&2; exit 1 ;;
 esac

@@ -49,7 +49,13 @@ def _monotonic() -> float:
 setattr(time, "sleep", _sleep)  # noqa: B010 - an assignment would not be typed
 setattr(time, "monotonic", _monotonic)  # noqa: B010
 
-_OF_PHI = ("phi.kms", "phi.environment", "phi.wrapping", "phi.cipher", "phi.reencryption.options")
+_OF_PHI = (
+    "eonpro_phi.kms",
+    "eonpro_phi.environment",
+    "eonpro_phi.wrapping",
+    "eonpro_phi.cipher",
+    "eonpro_phi.reencryption.options",
+)
 for _module in (*modules_of(wizard), *_OF_PHI):
     importlib.import_module(_module)
 
@@ -68,10 +74,10 @@ _UNCOUNTED = re.compile(r"/\.wizard/logs/|/__pycache__/|\.lock$|^/dev/|^/proc/|^
 
 
 def become(arguments: list[str]) -> None:
-    """Run `-m phi ARGUMENTS` or `[-m wizard] ARGUMENTS`, to its end; the orders are in the environment."""
-    if arguments[:2] == ["-m", "phi"]:
+    """Run `-m eonpro_phi ARGUMENTS` or `[-m wizard] ARGUMENTS`, to its end; the orders are in the environment."""
+    if arguments[:2] == ["-m", "eonpro_phi"]:
         sys.argv = ["phi", *arguments[2:]]
-        to_its_end(functools.partial(runpy.run_module, "phi", run_name="__main__", alter_sys=True))
+        to_its_end(functools.partial(runpy.run_module, "eonpro_phi", run_name="__main__", alter_sys=True))
     global _jumps
     if os.getpgid(0) != os.getpid():
         # What a shim began leads a session already.

@@ -154,7 +154,19 @@ def _database(world: World, chance: random.Random, template: Any) -> tuple[Comma
         each if chance.random() < 0.5 else good
         for each, good in zip(text, ("patient", "postgresql://127.0.0.1:9/x", "ssn"), strict=True)
     )
-    words = ("-m", "phi", "reencrypt", "--dsn", dsn, "--table", table, "--columns", columns, "--key-column", "id")
+    words = (
+        "-m",
+        "eonpro_phi",
+        "reencrypt",
+        "--dsn",
+        dsn,
+        "--table",
+        table,
+        "--columns",
+        columns,
+        "--key-column",
+        "id",
+    )
     env = {"NEW_ENCRYPTED_PHI_KEY": text[0].replace("\0", "") or "x", "ENCRYPTED_PHI_KEY": text[1] or "x"}
 
     class Phi(Command):

@@ -247,6 +247,7 @@ def empty_world(root: Path) -> Iterator[World]:
         (first / "aws" / name).touch()
     for part in PARTS:
         if (PROJECT / part).is_dir():
+            (first / "project" / part).parent.mkdir(exist_ok=True)
             (first / "project" / part).symlink_to(PROJECT / part)
         else:
             shutil.copy2(PROJECT / part, first / "project" / part)

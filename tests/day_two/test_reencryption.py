@@ -58,7 +58,7 @@ def test_the_next_steps_of_a_new_data_key_are_typed_and_no_record_is_lost(deploy
         # The drafts were forgotten: the scan names them, and the promotion is refused until they are moved too.
         said = typed(scanning, code=1)
         assert "public.drafts.responses: 3 records under" in said
-        [remedy] = [line.strip() for line in said.splitlines() if " -m phi reencrypt --dsn" in line]
+        [remedy] = [line.strip() for line in said.splitlines() if " -m eonpro_phi reencrypt --dsn" in line]
         refused = deployment.run(["sh", "-ec", promoting + "\n"], expect=5)
         assert "records under another data key: public.drafts.responses" in " ".join(
             (refused.out + refused.err).split()

@@ -19,8 +19,8 @@ from typing import Any
 import pexpect
 import pytest
 
-from phi import PhiCipher
-from phi.record import key_id
+from eonpro_phi import PhiCipher
+from eonpro_phi.record import key_id
 from tests.day_two import the_application
 from tests.day_two.doctor_fixture import typed
 from tests.onboarding.deployment import (

@@ -30,8 +30,8 @@ TEXTS = tuple(f"patient{number}@example.org" for number in range(40))
 _READER = """
 import json, os, select, sys
 import psycopg
-from phi import PhiFields
-from phi.errors import PhiError
+from eonpro_phi import PhiFields
+from eonpro_phi.errors import PhiError
 fields, reads, failed = PhiFields.from_environment(), 0, []
 with psycopg.connect(sys.argv[1], autocommit=True) as database:
     print("reads", flush=True)
@@ -116,7 +116,7 @@ class Person:
             names |= {"SESSION_TOKEN": "SessionToken"}
             self.exported = (command, *(f"export AWS_{name}={mine[key]}" for name, key in names.items()))
             return None
-        if "-m phi" in command:
+        if "-m eonpro_phi" in command:
             command = command.replace("postgresql://HOST/DATABASE", f"'{self.dsn}'")
             self.deployment.run(["bash", "-ec", "\n".join((*self.exported, command))])
             return None

@@ -18,7 +18,7 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role"
 
 _WRITE = """
 import json, os, sys
-from phi import CachedKey, KmsKeySource, PhiCipher, WrappedKey
+from eonpro_phi import CachedKey, KmsKeySource, PhiCipher, WrappedKey
 cipher = PhiCipher(CachedKey(KmsKeySource(WrappedKey.from_environment(os.environ))).data_key())
 print(json.dumps([getattr(cipher, sys.argv[1])(text) for text in json.load(sys.stdin)]))
 """

@@ -65,7 +65,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
 }
 """The libraries that are loaded before a program begins."""
 
-_OF_PHI = tuple(f"phi.{each}" for each in "cipher environment kms wrapping reencryption.options".split())
+_OF_PHI = tuple(f"eonpro_phi.{each}" for each in "cipher environment kms wrapping reencryption.options".split())
 PRODUCT: Mapping[str, tuple[str, ...]] = {
     "wizard": ("components", "wizard"),
     "python": ("components", "wizard", *_OF_PHI),
@@ -479,7 +479,7 @@ def with_phi_loaded(python: str) -> Callable[..., None]:
     begin = subprocess.Popen.__init__
 
     def begin_loaded(self: Any, command: Any, *more: Any, **named: Any) -> None:
-        if isinstance(command, list) and command[:3] == [sys.executable, "-m", "phi"]:
+        if isinstance(command, list) and command[:3] == [sys.executable, "-m", "eonpro_phi"]:
             command = [python, *command[1:]]
         begin(self, command, *more, **named)
 

@@ -90,7 +90,7 @@ def as_application(deployment: Deployment, program: str, *arguments: str) -> str
         "AWS_SESSION_TOKEN": lent["SessionToken"],
     }
     opening = (
-        "import os, sys; from phi import *; "
+        "import os, sys; from eonpro_phi import *; "
         "cipher = PhiCipher(KmsKeySource(WrappedKey.from_environment(os.environ)).data_key()); "
     )
     return deployment.run([sys.executable, "-c", opening + program, *arguments], env=given).out

@@ -108,7 +108,7 @@ def opened(deployment: Deployment, values: Mapping[str, str], credentials: Mappi
         "AWS_SECRET_ACCESS_KEY": credentials["SecretAccessKey"],
         "AWS_SESSION_TOKEN": credentials.get("SessionToken") or credentials["Token"],
     }
-    return deployment.run([sys.executable, "-m", "phi", "prove"], env=given, expect=None).document
+    return deployment.run([sys.executable, "-m", "eonpro_phi", "prove"], env=given, expect=None).document
 
 
 def as_deployed(deployment: Deployment, role: str) -> Mapping[str, str]:
@@ -238,7 +238,7 @@ def test_a_deployment_opens_the_data_key_and_the_administrator_does_not(hand_mad
     verdict = opened(hand_made.deployment, values, as_deployed(hand_made.deployment, ROLE))
     assert verdict["proved"] is True and ":assumed-role/eonpro-app-role/" in verdict["principal"]
     operator = {name: hand_made.deployment.environment[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
-    mine = hand_made.deployment.run([sys.executable, "-m", "phi", "prove"], env=values | operator, expect=1)
+    mine = hand_made.deployment.run([sys.executable, "-m", "eonpro_phi", "prove"], env=values | operator, expect=1)
     assert mine.document["proved"] is False and mine.document["cause"].startswith("AccessDenied")
 
 

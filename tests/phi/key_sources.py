@@ -8,8 +8,8 @@ from __future__ import annotations
 import queue
 import threading
 
-from phi import CachedKey, KeyEvent, KeySource
-from phi.key_cache import GRACE_SECONDS, REFRESH_AHEAD, TTL_SECONDS
+from eonpro_phi import CachedKey, KeyEvent, KeySource
+from eonpro_phi.key_cache import GRACE_SECONDS, REFRESH_AHEAD, TTL_SECONDS
 
 KEY = bytes(range(100, 132))
 OTHER_KEY = bytes(range(132, 164))

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from phi.binding import Form
-from phi.declarations import read
+from eonpro_phi.binding import Form
+from eonpro_phi.declarations import read
 from tests.phi.node.test_check import GOOD
 from tools.bootstrap.places import PROJECT
 
 SQLALCHEMY = """
 import sqlalchemy as sa
-from phi.adapters.sqlalchemy import EncryptedText
+from eonpro_phi.adapters.sqlalchemy import EncryptedText
 
 def cipher(): raise RuntimeError("no key is needed")
 
@@ -35,7 +35,7 @@ table("visit", sa.Column("mail", EncryptedText(cipher, bound=True, place="patien
 DJANGO = """
 from uuid import uuid4
 from django.db import models
-from phi.adapters.django import EncryptedTextField
+from eonpro_phi.adapters.django import EncryptedTextField
 
 class Patient(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid4)
@@ -48,7 +48,7 @@ EXPECTED = {"table": "patient", "column": "email", "place": "patient.email", "fo
 
 def checked(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     environment = {**GOOD, "PATH": os.environ["PATH"], "PYTHONPATH": f"{folder}:{PROJECT}", **more}
-    command = [sys.executable, "-P", "-m", "phi", "check", *arguments]
+    command = [sys.executable, "-P", "-m", "eonpro_phi", "check", *arguments]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 

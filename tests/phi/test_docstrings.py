@@ -1,4 +1,4 @@
-"""The examples in the docstrings of phi/: each is run, and the names that a service uses have one.
+"""The examples in the docstrings of eonpro_phi: each is run, and the names that a service uses have one.
 
 Touches nothing: no example calls AWS.
 """
@@ -7,28 +7,27 @@ from __future__ import annotations
 
 import doctest
 import importlib
-import inspect
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-import phi
+import eonpro_phi
 
-ROOT = Path(__file__).parents[2]
+PACKAGE = Path(__file__).parents[2] / "packages" / "phi"
 MODULES = [
-    ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-    for file in sorted((ROOT / "phi").rglob("*.py"))
+    ".".join(file.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+    for file in sorted(PACKAGE.rglob("*.py"))
     if ">>>" in file.read_text()
 ]
 NEED_EXAMPLES = {
-    "phi.cipher": [
+    "eonpro_phi.cipher": [
         "PhiCipher",
         *(f"PhiCipher.{name}" for name in "encrypt decrypt encrypt_many encrypt_fields".split()),
     ],
-    "phi.fields": ["PhiFields"],
-    "phi.record": ["Record"],
-    "phi.environment": ["WrappedKey"],
+    "eonpro_phi.fields": ["PhiFields"],
+    "eonpro_phi.record": ["Record"],
+    "eonpro_phi.environment": ["WrappedKey"],
 }
 """By module, the names that must have an example: what a service uses."""
 
@@ -56,9 +55,5 @@ def test_what_a_service_uses_is_explained_by_an_example():
 
 
 def test_every_public_name_has_a_docstring():
-    undocumented = [
-        name
-        for name in phi.__all__
-        if (inspect.isclass(getattr(phi, name)) or callable(getattr(phi, name))) and not getattr(phi, name).__doc__
-    ]
-    assert undocumented == []
+    names = {name: getattr(eonpro_phi, name) for name in eonpro_phi.__all__}
+    assert [name for name, value in names.items() if callable(value) and not value.__doc__] == []

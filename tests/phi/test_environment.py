@@ -7,8 +7,8 @@ import hashlib
 
 import pytest
 
-from phi import Credentials, WrappedKey, WrappedKeys
-from phi.errors import MalformedVariable, MissingVariable
+from eonpro_phi import Credentials, WrappedKey, WrappedKeys
+from eonpro_phi.errors import MalformedVariable, MissingVariable
 
 BLOB = bytes(range(184))
 GOOD = {

@@ -11,11 +11,11 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
-import phi.errors
-from phi import DecryptionError, PhiCipher
-from phi.errors import PhiError
+import eonpro_phi.errors
+from eonpro_phi import DecryptionError, PhiCipher
+from eonpro_phi.errors import PhiError
 
-CLASSES = [kind for _, kind in inspect.getmembers(phi.errors, inspect.isclass) if issubclass(kind, PhiError)]
+CLASSES = [kind for _, kind in inspect.getmembers(eonpro_phi.errors, inspect.isclass) if issubclass(kind, PhiError)]
 
 
 def error_of(kind: type[PhiError]) -> PhiError:

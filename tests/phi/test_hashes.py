@@ -8,8 +8,8 @@ import subprocess
 
 import pytest
 
-from phi import CachedKey, PhiFields
-from phi.hashes import NORMALISATIONS, derived_hash_key, text_hash
+from eonpro_phi import CachedKey, PhiFields
+from eonpro_phi.hashes import NORMALISATIONS, derived_hash_key, text_hash
 
 KEY = bytes(range(32))
 

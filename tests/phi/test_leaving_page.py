@@ -12,7 +12,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from phi import PhiCipher, place
+from eonpro_phi import PhiCipher, place
 
 PROJECT = Path(__file__).parents[2]
 PAGE = (PROJECT / "docs" / "leaving.md").read_text()

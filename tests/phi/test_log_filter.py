@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from phi import DecryptionError, PhiCipher
-from phi.log_filter import RECORD, REMOVED, PhiLogFilter, format_exception, holds_phi, shortened
-from phi.reencryption.embedded import embedded_records
-from phi.reencryption.json_fields import texts_of_fields
-from phi.reencryption.statements import Rows
+from eonpro_phi import DecryptionError, PhiCipher
+from eonpro_phi.log_filter import RECORD, REMOVED, PhiLogFilter, format_exception, holds_phi, shortened
+from eonpro_phi.reencryption.embedded import embedded_records
+from eonpro_phi.reencryption.json_fields import texts_of_fields
+from eonpro_phi.reencryption.statements import Rows
 
 ROOT = Path(__file__).parents[2]
 CIPHER = PhiCipher(bytes(32))
@@ -143,7 +143,7 @@ def test_an_error_of_phi_keeps_its_fixed_message_and_others_keep_theirs(log: Log
     logger.error("failed", exc_info=raised(lambda: PhiCipher(bytes([1]) * 32).decrypt(record)))
     logger.error("failed", exc_info=raised(lambda: dict[object, object]()[record]))
     output = written.getvalue()
-    assert "phi.errors.DecryptionError: The record cannot be decrypted." in output
+    assert "eonpro_phi.errors.DecryptionError: The record cannot be decrypted." in output
     assert f"KeyError: '{RECORD}'" in output and str(record) not in output
 
 
@@ -168,7 +168,7 @@ def test_what_it_cannot_know_stays_as_its_documentation_says(log: Log) -> None:
 
 PROGRAM = """
 import threading
-from phi.log_filter import holds_phi, install_excepthook
+from eonpro_phi.log_filter import holds_phi, install_excepthook
 install_excepthook()
 
 @holds_phi
@@ -190,7 +190,7 @@ def test_exceptions_that_nobody_caught_are_written_without_their_messages() -> N
 
 def test_it_is_configured_as_any_filter() -> None:
     configured = logging.config.DictConfigurator({"version": 1}).configure_filter(
-        {"()": "phi.log_filter.PhiLogFilter", "names": ["mrn"]}
+        {"()": "eonpro_phi.log_filter.PhiLogFilter", "names": ["mrn"]}
     )
     assert isinstance(configured, PhiLogFilter)
 

@@ -1,4 +1,4 @@
-"""The distribution `eonpro-phi`: built from phi/ and installed into a new environment, as a service installs it.
+"""The distribution `eonpro-phi`: built from packages/phi and installed into a new environment, as by a service.
 
 Touches a folder of its own. Only a thorough test downloads; the others link the packages that the distribution needs,
 and no others, from this environment.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -25,28 +26,28 @@ from tools.bootstrap.places import HERE
 from tools.bootstrap.running import Processes
 
 PROJECT = Path(__file__).parents[2]
-PHI = PROJECT / "phi"
+PHI = PROJECT / "packages" / "phi"
 SHIPPED = sorted(
-    f"phi/{file.relative_to(PHI).as_posix()}" for file in (*PHI.rglob("*.py"), PHI / "py.typed") if file.is_file()
+    file.relative_to(PHI).as_posix() for file in PHI.rglob("*") if file.suffix == ".py" or file.name == "py.typed"
 )
 
 ROUND_TRIP = """
 import sys
-from phi import PhiCipher
+from eonpro_phi import PhiCipher
 cipher = PhiCipher(bytes(range(32)))
 record = cipher.encrypt("Jane")
 assert cipher.decrypt(record) == "Jane" != record
 for name in ("boto3", "botocore", "psycopg", "pulumi", "django", "sqlalchemy", "pyspark", "pandas"):
     assert name not in sys.modules, name
-import phi
-print(phi.__file__)
+import eonpro_phi
+print(eonpro_phi.__file__)
 """
 
 CONSUMER = """
 from collections.abc import Mapping
 from typing import Any, assert_type
 
-from phi import PHI_FIELDS, PhiCipher, PhiFields, DecryptionError
+from eonpro_phi import PHI_FIELDS, PhiCipher, PhiFields, DecryptionError
 
 
 def check(cipher: PhiCipher | PhiFields, patient: Mapping[str, Any], columns: dict[str, list[str | None]]) -> None:
@@ -64,14 +65,14 @@ def check(cipher: PhiCipher | PhiFields, patient: Mapping[str, Any], columns: di
 """
 
 
-def run(*command: str | Path, cwd: Path, **more: str) -> str:
-    """The output of a program, which must succeed; this checkout is not on its path."""
+def run(*command: str | Path, cwd: Path, expect: int = 0, **more: str) -> str:
+    """The output of a program, which must end with `expect`; this checkout is not on its path."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "AWS_"))}
     done = subprocess.run(
         [str(part) for part in command], cwd=cwd, env=environment | more, capture_output=True, text=True, timeout=300
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    assert done.returncode == expect, done.stdout + done.stderr
+    return done.stdout if expect == 0 else done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +121,7 @@ def requirements(package: Distribution) -> list[Distribution]:
 def test_the_wheel_holds_phi_and_nothing_else(built: tuple[Path, Path]):
     names = zipfile.ZipFile(built[1]).namelist()
     assert sorted(name for name in names if ".dist-info/" not in name) == SHIPPED
-    assert "phi/py.typed" in SHIPPED and "phi/adapters/sqlalchemy/__init__.py" in SHIPPED
+    assert "eonpro_phi/py.typed" in SHIPPED and "eonpro_phi/adapters/sqlalchemy/__init__.py" in SHIPPED
 
 
 def test_the_source_distribution_builds_the_same_wheel(built: tuple[Path, Path], tmp_path: Path):
@@ -139,8 +140,31 @@ def test_an_installed_service_encrypts_and_decrypts_and_loads_nothing_else(servi
 
 
 def test_the_installed_command_line_lists_its_commands_without_the_extras(service: Path, tmp_path: Path):
-    output = run(service, "-m", "phi", "--help", cwd=tmp_path)
+    output = run(service, "-m", "eonpro_phi", "--help", cwd=tmp_path)
     assert all(command in output for command in ("prove", "wrap", "reencrypt"))
+
+
+def test_the_former_name_is_the_same_module_and_warns(service: Path, tmp_path: Path):
+    both = (
+        "import phi.adapters.columns, phi, eonpro_phi\n"
+        "from phi.cipher import PhiCipher\n"
+        "assert phi is eonpro_phi and PhiCipher is eonpro_phi.PhiCipher\n"
+        "assert phi.adapters.columns.__name__ == 'eonpro_phi.adapters.columns' == phi.adapters.columns.__spec__.name\n"
+        "print(PhiCipher(bytes(32)).encrypt('Jane').count(':'))"
+    )
+    assert run(service, "-W", "ignore::FutureWarning", "-c", both, cwd=tmp_path) == "2\n"
+    refused = run(service, "-W", "error::FutureWarning", "-c", "import phi", cwd=tmp_path, expect=1)
+    assert "the module phi is called eonpro_phi" in refused
+    assert "reencrypt" in run(service, "-W", "ignore", "-m", "phi", "--help", cwd=tmp_path)
+
+
+def test_a_package_phi_of_somebody_else_is_left_as_it_is(service: Path, tmp_path: Path):
+    (ours,) = service.parents[1].glob("lib/*/site-packages/phi.py")
+    shutil.copy(ours, tmp_path)
+    (tmp_path / "phi").mkdir()
+    (tmp_path / "phi" / "__init__.py").write_text("whose = 'theirs'\n")
+    said = run(service, "-c", "import phi, eonpro_phi; print(phi.whose, eonpro_phi.__name__)", cwd=tmp_path)
+    assert said == "theirs eonpro_phi\n"
 
 
 def test_its_licence_is_the_project_s():

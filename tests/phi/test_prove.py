@@ -1,4 +1,4 @@
-"""`python -m phi prove` in a process of its own, with only its environment, against an emulated AWS."""
+"""`python -m eonpro_phi prove` in a process of its own, with only its environment, against an emulated AWS."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from typing import Any
 import boto3
 import pytest
 
-from phi.record import key_id
+from eonpro_phi.record import key_id
 from tests.onboarding.loaded import loaded_python
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -134,7 +134,7 @@ CALLER = """<GetCallerIdentityResponse><GetCallerIdentityResult><UserId>AIDA</Us
 def prove(environment: dict[str, str], *arguments: str) -> tuple[int, dict[str, Any], str]:
     """Exit code, verdict and all output; the verdict must be the only line of stdout."""
     done = subprocess.run(
-        [loaded_python(), "-m", "phi", *(arguments or ("prove",))],
+        [loaded_python(), "-m", "eonpro_phi", *(arguments or ("prove",))],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], **environment},
         capture_output=True,
@@ -351,7 +351,7 @@ VARIABLES = (
 
 def prove_stdin(cloud: Cloud, text: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [loaded_python(), "-m", "phi", "prove", "--stdin"],
+        [loaded_python(), "-m", "eonpro_phi", "prove", "--stdin"],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "AWS_ENDPOINT_URL": cloud.url},
         input=text,
@@ -380,6 +380,6 @@ def test_other_input_than_an_object_of_strings_is_refused_without_a_verdict(clou
 
 def test_a_wrong_command_line_is_a_usage_error_with_nothing_on_stdout(cloud: Cloud) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "phi", "disprove"], cwd=ROOT, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "eonpro_phi", "disprove"], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stdout) == (2, "")

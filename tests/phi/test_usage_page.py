@@ -17,10 +17,10 @@ from pathlib import Path
 import boto3
 import pytest
 
-import phi.errors
-from phi import PhiCipher
-from phi.__main__ import main
-from phi.errors import PhiError, TerminalUnwrapError, TransientUnwrapError, UnwrapError
+import eonpro_phi.errors
+from eonpro_phi import PhiCipher
+from eonpro_phi.__main__ import main
+from eonpro_phi.errors import PhiError, TerminalUnwrapError, TransientUnwrapError, UnwrapError
 
 PROJECT = Path(__file__).parents[2]
 PAGES = [PROJECT / "docs" / "phi.md", *sorted((PROJECT / "docs" / "phi").glob("*.md"))]
@@ -146,11 +146,11 @@ def test_the_node_example_and_python_read_one_another_s_records(tmp_path: Path):
 
 def test_the_commands_have_the_options_that_the_pages_give_them(capsys: pytest.CaptureFixture[str]):
     consoles = [source for page in PAGES for _, _, source in blocks(page, "console")]
-    lines = [line for source in consoles for line in source.splitlines() if " -m phi " in line]
-    named = [name for page in PAGES for name in re.findall(r"`python -m phi (\w+)`", page.read_text())]
+    lines = [line for source in consoles for line in source.splitlines() if " -m eonpro_phi " in line]
+    named = [name for page in PAGES for name in re.findall(r"`python -m eonpro_phi (\w+)`", page.read_text())]
     assert lines and named
     for command, line in [
-        *((re.match(r"[a-z ]+", text.split(" -m phi ")[1])[0].split(), text) for text in lines),  # type: ignore[index]
+        *((re.match(r"[a-z ]+", text.split(" -m eonpro_phi ")[1])[0].split(), text) for text in lines),  # type: ignore[index]
         *(([name], "") for name in named),
     ]:
         with pytest.raises(SystemExit) as ended:
@@ -164,7 +164,7 @@ def test_the_table_of_errors_names_each_of_them_and_no_other():
     kinds = {PhiError, UnwrapError, TransientUnwrapError, TerminalUnwrapError}
     raised = {
         name
-        for name, kind in inspect.getmembers(phi.errors, inspect.isclass)
+        for name, kind in inspect.getmembers(eonpro_phi.errors, inspect.isclass)
         if issubclass(kind, PhiError) and kind not in kinds
     }
     page = PROJECT / "docs" / "phi" / "encrypt.md"

@@ -1,4 +1,4 @@
-"""`python -m phi wrap` in a process of its own, against an emulated AWS."""
+"""`python -m eonpro_phi wrap` in a process of its own, against an emulated AWS."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ import boto3
 import pexpect
 import pytest
 
-from phi import wrapping
-from phi.errors import InvalidEncryptionKey
-from phi.record import key_id
+from eonpro_phi import wrapping
+from eonpro_phi.errors import InvalidEncryptionKey
+from eonpro_phi.record import key_id
 from tests.onboarding.loaded import loaded_python
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,7 +60,7 @@ def cloud(moto_url: str) -> Cloud:
 def run(cloud: Cloud, text: str, **more: str | None) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in {**cloud.environment, **more}.items() if value is not None}
     return subprocess.run(
-        [loaded_python(), "-m", "phi", "wrap"],
+        [loaded_python(), "-m", "eonpro_phi", "wrap"],
         cwd=ROOT,
         env=environment,
         input=text,
@@ -143,7 +143,12 @@ def test_a_key_that_does_not_exist_is_reported(cloud: Cloud) -> None:
 def test_the_terminal_does_not_show_the_typed_key(cloud: Cloud) -> None:
     key = secrets.token_bytes(32)
     child = pexpect.spawn(
-        sys.executable, ["-m", "phi", "wrap", "--prompt"], cwd=ROOT, env=cloud.environment, encoding="utf-8", timeout=30
+        sys.executable,
+        ["-m", "eonpro_phi", "wrap", "--prompt"],
+        cwd=ROOT,
+        env=cloud.environment,
+        encoding="utf-8",
+        timeout=30,
     )
     child.expect("ENCRYPTION_KEY .*: ")
     child.sendline(key.hex())
@@ -154,7 +159,7 @@ def test_the_terminal_does_not_show_the_typed_key(cloud: Cloud) -> None:
 
 def test_without_prompt_nothing_is_read_from_a_terminal(cloud: Cloud) -> None:
     child = pexpect.spawn(
-        sys.executable, ["-m", "phi", "wrap"], cwd=ROOT, env=cloud.environment, encoding="utf-8", timeout=30
+        sys.executable, ["-m", "eonpro_phi", "wrap"], cwd=ROOT, env=cloud.environment, encoding="utf-8", timeout=30
     )
     child.expect(pexpect.EOF)
     assert json.loads(child.before)["cause"] == "InvalidEncryptionKey"

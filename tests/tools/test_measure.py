@@ -55,7 +55,7 @@ def test_prose_is_counted_apart_from_reference_and_stored_data_without_locks():
 def test_a_function_is_long_from_its_fifty_first_line():
     function = "def {name}():\n" + "    x = 1\n" * (measure.LONG_FUNCTION - 1)
     source = function.format(name="short") + function.format(name="long") + "    x = 1\n"
-    assert Tree(["phi/keys.py"], {"phi/keys.py": source}).long_functions == ["phi/keys.py:51 long"]
+    assert Tree(["packages/keys.py"], {"packages/keys.py": source}).long_functions == ["packages/keys.py:51 long"]
 
 
 def test_the_entries_of_the_root_are_folders_and_files(tree: Tree):
@@ -71,13 +71,13 @@ def test_it_prints_a_revision_beside_the_working_tree(
         )
 
     monkeypatch.setattr(measure, "PROJECT", tmp_path)
-    (tmp_path / "phi").mkdir()
-    (tmp_path / "phi" / "keys.py").write_text("one = 1\n")
+    (tmp_path / "packages").mkdir()
+    (tmp_path / "packages" / "keys.py").write_text("one = 1\n")
     git("init", "--quiet")
     git("add", ".")
     git("commit", "--quiet", "--message", "first")
-    (tmp_path / "phi" / "keys.py").write_text("key = 1\n\n\n")
+    (tmp_path / "packages" / "keys.py").write_text("key = 1\n\n\n")
     assert main(["--before", "HEAD"]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["Figures", "HEAD", "now"] in lines
-    assert ["phi:", "lines", "1", "3"] in lines
+    assert ["packages:", "lines", "1", "3"] in lines

@@ -17,7 +17,7 @@ from pathlib import Path
 from tools.bootstrap.places import CACHE, PROJECT, tool
 
 CHANGED = ("cipher", "record", "usage", "batches", "key_cache", "cache_entry", "refresh", "fields")
-"""The files of phi/ that are changed: the cipher and the cached key, with the modules they use."""
+"""The files of eonpro_phi/ that are changed: the cipher and the cached key, with the modules they use."""
 
 TESTS = ("cipher", "key_cache", "fields")
 """The folders of tests/phi whose tests run for each change."""
@@ -83,7 +83,9 @@ def copy_sources(folder: Path) -> None:
     """Copy phi and its tests, without modules that are slow to load."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(
-        PROJECT / "phi", folder / "phi", ignore=shutil.ignore_patterns("__pycache__", "adapters", "reencryption")
+        PROJECT / "packages" / "phi" / "eonpro_phi",
+        folder / "eonpro_phi",
+        ignore=shutil.ignore_patterns("__pycache__", "adapters", "reencryption"),
     )
     tests = folder / "tests" / "phi"
     tests.mkdir(parents=True)
@@ -92,14 +94,14 @@ def copy_sources(folder: Path) -> None:
         shutil.copytree(source / name, tests / name, ignore=shutil.ignore_patterns("__pycache__", *ELSEWHERE))
     for name in SHARED:
         shutil.copy(source / f"{name}.py", tests)
-    changed = [f"phi/{name}.py" for name in CHANGED]
+    changed = [f"eonpro_phi/{name}.py" for name in CHANGED]
     (folder / "pyproject.toml").write_text(
         "[tool.pytest.ini_options]\n"
         'pythonpath = ["."]\n'
         'addopts = "--import-mode=importlib"\n'
         'markers = ["thorough: a longer variant"]\n'
         "[tool.mutmut]\n"
-        'source_paths = ["phi/"]\n'
+        'source_paths = ["eonpro_phi/"]\n'
         f"only_mutate = {json.dumps(changed)}\n"
         'pytest_add_cli_args_test_selection = ["tests/phi"]\n'
         f"pytest_add_cli_args = {json.dumps(['-m', 'not thorough', '-p', 'no:cacheprovider', '-k', UNUSED])}\n",
@@ -133,7 +135,9 @@ def read_results(folder: Path) -> tuple[list[Score], list[Survivor]]:
     for file in CHANGED:
         of_file = [status for name, status in statuses.items() if name.startswith(f"phi.{file}.")]
         scores.append(
-            Score(file=f"phi/{file}.py", mutants=len(of_file), killed=sum(status in _KILLED for status in of_file))
+            Score(
+                file=f"eonpro_phi/{file}.py", mutants=len(of_file), killed=sum(status in _KILLED for status in of_file)
+            )
         )
     known = equivalents()
     lived = [name for name, status in statuses.items() if status not in _KILLED]
@@ -148,8 +152,8 @@ def survivor(name: str, shown: str, known: Mapping[tuple[str, str, str], str]) -
     lines = [line for line in shown.splitlines() if not line.startswith(("---", "+++", "@@", "#"))]
     was = " ".join(line[1:].strip() for line in lines if line.startswith("-"))
     became = " ".join(line[1:].strip() for line in lines if line.startswith("+"))
-    why = known.get((f"phi/{file}.py", was, became), "")
-    return Survivor(file=f"phi/{file}.py", function=function, was=was, became=became, why=why)
+    why = known.get((f"eonpro_phi/{file}.py", was, became), "")
+    return Survivor(file=f"eonpro_phi/{file}.py", function=function, was=was, became=became, why=why)
 
 
 def equivalents() -> dict[tuple[str, str, str], str]:

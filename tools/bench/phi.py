@@ -1,4 +1,4 @@
-"""The part `phi`: its fields and keys, measured in the environment of the tool `bench`; and what `import phi` loads.
+"""The part `phi`: its fields and keys, in the environment of the tool `bench`; and what `import eonpro_phi` loads.
 
 Touches the processes it starts and times.
 """
@@ -15,13 +15,17 @@ from tools.bootstrap.places import PROJECT, tool
 UNWANTED = ("boto3", "botocore", "pulumi", "psycopg", "django", "sqlalchemy", "pyspark")
 """Modules that the import must not load: botocore, this project's other packages, the adapters' libraries."""
 
-_LOADED = f"import sys; import phi; import json; print(json.dumps([m for m in {UNWANTED!r} if m in sys.modules]))"
+_LOADED = (
+    f"import sys; import eonpro_phi; import json; print(json.dumps([m for m in {UNWANTED!r} if m in sys.modules]))"
+)
 
 
 def import_rows(_: int) -> Iterator[Measured]:
     """The loaded modules."""
     loaded = json.loads(_run_python(_LOADED))
-    yield counted(f"`import phi`: of {', '.join(UNWANTED)} it loads", len(loaded), at_most=0, note=", ".join(loaded))
+    yield counted(
+        f"`import eonpro_phi`: of {', '.join(UNWANTED)} it loads", len(loaded), at_most=0, note=", ".join(loaded)
+    )
 
 
 def _run_python(program: str) -> str:
@@ -41,4 +45,4 @@ def field_rows(rounds: int) -> Iterator[Measured]:
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(PROJECT)}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(PROJECT), str(PROJECT / "packages" / "phi")])}

@@ -21,15 +21,15 @@ from functools import partial
 
 import psycopg
 
-from phi import PhiCipher
-from phi.reencryption.database import Database
-from phi.reencryption.inspection import inspect
-from phi.reencryption.models import ColumnSelection
-from phi.reencryption.options import BATCH
-from phi.reencryption.passes import default_processes, reencrypt
-from phi.reencryption.progress import Progress
-from phi.reencryption.statements import Table, batch_arguments, update_batch
-from phi.reencryption.worker import transactions
+from eonpro_phi import PhiCipher
+from eonpro_phi.reencryption.database import Database
+from eonpro_phi.reencryption.inspection import inspect
+from eonpro_phi.reencryption.models import ColumnSelection
+from eonpro_phi.reencryption.options import BATCH
+from eonpro_phi.reencryption.passes import default_processes, reencrypt
+from eonpro_phi.reencryption.progress import Progress
+from eonpro_phi.reencryption.statements import Table, batch_arguments, update_batch
+from eonpro_phi.reencryption.worker import transactions
 from tests.phi.reencryption.postgres import Server, running
 from tools.bench.rows import Bound, Measured, compared
 from tools.bench.tables import by_hand

@@ -18,17 +18,17 @@ from typing import Any
 import psycopg
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from phi import PhiCipher
-from phi.hashes import derived_hash_key
-from phi.indexing.command import fill
-from phi.indexing.inspection import inspect
-from phi.indexing.models import IndexSelection, SearchColumn
-from phi.indexing.rows import RowIndexer
-from phi.reencryption.database import Database
-from phi.reencryption.passes import default_processes
-from phi.reencryption.progress import Progress
-from phi.search.keys import search_key
-from phi.search.words import row_terms
+from eonpro_phi import PhiCipher
+from eonpro_phi.hashes import derived_hash_key
+from eonpro_phi.indexing.command import fill
+from eonpro_phi.indexing.inspection import inspect
+from eonpro_phi.indexing.models import IndexSelection, SearchColumn
+from eonpro_phi.indexing.rows import RowIndexer
+from eonpro_phi.reencryption.database import Database
+from eonpro_phi.reencryption.passes import default_processes
+from eonpro_phi.reencryption.progress import Progress
+from eonpro_phi.search.keys import search_key
+from eonpro_phi.search.words import row_terms
 from tests.phi.indexing import clinic_group
 from tests.phi.indexing.clinic_group import EMAIL, SOURCES, WORDS, Search
 from tests.phi.reencryption.postgres import Server, running

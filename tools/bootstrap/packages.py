@@ -11,10 +11,11 @@ import os
 import platform
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tools.bootstrap.installer import REQUIREMENTS, Installer
 from tools.bootstrap.machine import Machine, remove, temporary, write_whole
@@ -87,6 +88,8 @@ class PinnedEnvironment:
             script = self.folder / "bin" / name
             write_whole(script, launcher(self.python, self.places.project, module, function))
             script.chmod(0o755)
+        for site in self.folder.glob("lib/*/site-packages") if self._paths() else ():
+            write_whole(site / "checkout.pth", "".join(f"{self.places.project / path}\n" for path in self._paths()))
         self._compile(machine)
         write_whole(self._stamp_file, json.dumps({"packages": self._packages(), **self._interpreter()}))
         return f"{sum(1 for _ in self.folder.glob('lib/*/site-packages/*.dist-info'))} packages, hashes checked"
@@ -103,14 +106,22 @@ class PinnedEnvironment:
             return None
 
     def _packages(self) -> str:
-        return fingerprint(self.places.lock, json.dumps(self._scripts()), _LAUNCHER)
+        return fingerprint(self.places.lock, json.dumps([self._scripts(), self._paths()]), _LAUNCHER)
 
     def _scripts(self) -> Mapping[str, str]:
         # uv installs the scripts of packages, and the project is not one.
         if self.group:
             return {}
-        scripts: dict[str, str] = tomllib.loads(self.places.pyproject.read_text())["tool"]["checkout"]["scripts"]
+        scripts: dict[str, str] = self._checkout()["scripts"]
         return scripts
+
+    def _paths(self) -> Sequence[str]:
+        paths: list[str] = [] if self.group else self._checkout()["paths"]
+        return paths
+
+    def _checkout(self) -> dict[str, Any]:
+        table: dict[str, Any] = tomllib.loads(self.places.pyproject.read_text())["tool"]["checkout"]
+        return table
 
     def _interpreter(self) -> dict[str, str]:
         # The scripts of an environment carry its path; its packages are for one minor version of Python.

@@ -11,9 +11,9 @@ from pathlib import Path
 
 PARTS = (
     *("Pulumi.yaml", "__main__.py", "installation.py", "pyproject.toml"),
-    *("components", "wizard", "phi", "guardrails", "examples", "schemas"),
+    *("components", "wizard", "packages/phi", "guardrails", "examples", "schemas"),
 )
-"""What of a checkout the wizard, the program and the guardrails run from: files and folders of its root."""
+"""What of a checkout the wizard, the program and the guardrails run from: its files and folders."""
 
 
 class NotSetUp(RuntimeError):

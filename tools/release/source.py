@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 SHOWN = 5
-FOLDERS = (".", "phi")
+FOLDERS = (".", "packages/phi")
 """Where a distribution has its pyproject.toml, from the root of the source."""
 
 

@@ -136,7 +136,7 @@ class ReviewOptions:
 class ReportOptions:
     out: Path | None = None
     phi_scan: Path | None = None
-    """What `python -m phi scan --json` printed."""
+    """What `python -m eonpro_phi scan --json` printed."""
     all_logs: bool = False
     """Compare every log file of the period with its signed digest."""
     requests: int | None = None
@@ -184,7 +184,7 @@ class ReportOptions:
             "--phi-scan",
             type=Path,
             metavar="FILE",
-            help="what `python -m phi scan --json` printed",
+            help="what `python -m eonpro_phi scan --json` printed",
         )
         parser.add_argument(
             "--to", metavar="s3://BUCKET/PREFIX", help="a copy there, too; the bucket must lock objects"

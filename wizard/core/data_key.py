@@ -32,7 +32,7 @@ class WrappedDataKey:
 
     value: str = field(repr=False)
     check_value: str | None = field(default=None, compare=False)
-    """The key check value of the key that it opens to (`phi.record.key_id`), 16 hex digits; None: not known."""
+    """The key check value of the key that it opens to (`eonpro_phi.record.key_id`), 16 hex digits; None: not known."""
 
     def __post_init__(self) -> None:
         _decode(self.value)

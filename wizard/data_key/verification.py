@@ -56,7 +56,7 @@ DRY_RUN_VARIABLE = "PHI_PROVE_DRY_RUN"
 """Of `phi.__main__`."""
 READING_VARIABLE = "ENCRYPTED_PHI_KEYS_FOR_READING"
 NAMES_VARIABLE = "PHI_VARIABLE_NAMES"
-"""Of `phi.environment`."""
+"""Of `eonpro_phi.environment`."""
 TIMEOUT_SECONDS = 60
 RETRY_SECONDS = retry.SCHEDULES[Reason.PROPAGATION].seconds
 SETTLING = ("AccessDenied", "NotFound", "BadCredentials")
@@ -88,7 +88,7 @@ class ChildWrapper:
         child_environ |= {**environment, "AWS_REGION": region, "AWS_DEFAULT_REGION": region, "AWS_KMS_KEY_ID": key_arn}
         try:
             done = subprocess.run(
-                [sys.executable, "-m", "phi", "wrap", *(["--prompt"] if prompt else [])],
+                [sys.executable, "-m", "eonpro_phi", "wrap", *(["--prompt"] if prompt else [])],
                 cwd=self._folder,
                 env=child_environ,
                 capture_output=True,
@@ -206,7 +206,7 @@ class ChildDecryptVerifier:
 
     def _once(self, variables: Mapping[str, str]) -> ChildResult:
         child = subprocess.Popen(
-            [sys.executable, "-m", "phi", "prove", "--stdin"],
+            [sys.executable, "-m", "eonpro_phi", "prove", "--stdin"],
             cwd=self._folder,
             env=self._environment(),
             stdin=subprocess.PIPE,

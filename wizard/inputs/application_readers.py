@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from components.settings import Settings
 
 PACKAGE = "@eonpro/phi"
-"""The library of the application on Node (`phi/node`)."""
+"""The library of the application on Node (`packages/phi-node`)."""
 FORMER_KEYS = ("ENCRYPTION_KEY", "PHI_ENCRYPTION_KEY")
 _KMS = re.compile(r"client-kms|KMSClient|\bKMS\b|boto3\.client\(\s*[\"']kms|PhiFields|DecryptCommand")
 _USES = (

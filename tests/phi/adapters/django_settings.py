@@ -8,7 +8,7 @@ from __future__ import annotations
 import django
 from django.conf import settings
 
-from phi import PhiCipher
+from eonpro_phi import PhiCipher
 
 CIPHER = PhiCipher(bytes(range(32)))
 ANOTHER = PhiCipher(bytes(32))

@@ -20,10 +20,10 @@ from django.apps import AppConfig, apps
 from django.db import connection, connections, models
 from django.test.utils import override_settings
 
-from phi import CachedKey, PhiCipher, PhiFields
-from phi.adapters import django as dj
-from phi.adapters.django import EncryptedTextField, ExactSearchField, PlainColumn, WordSearchField
-from phi.record import place
+from eonpro_phi import CachedKey, PhiCipher, PhiFields
+from eonpro_phi.adapters import django as dj
+from eonpro_phi.adapters.django import EncryptedTextField, ExactSearchField, PlainColumn, WordSearchField
+from eonpro_phi.record import place
 from tests.phi.key_sources import CountingSource
 from tests.phi.reencryption.patients import OLD
 from tests.phi.reencryption.postgres import Server

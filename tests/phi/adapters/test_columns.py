@@ -11,8 +11,14 @@ from typing import Any
 
 import pytest
 
-from phi import DecryptionError, PhiCipher
-from phi.adapters.columns import OverlappingKeys, decrypt_batches, encrypt_batches, record_states, reencrypt_batches
+from eonpro_phi import DecryptionError, PhiCipher
+from eonpro_phi.adapters.columns import (
+    OverlappingKeys,
+    decrypt_batches,
+    encrypt_batches,
+    record_states,
+    reencrypt_batches,
+)
 
 OLD_KEY, NEW_KEY, FOREIGN_KEY = (bytes([n]) * 32 for n in (1, 2, 3))
 OLD, NEW, FOREIGN = PhiCipher(OLD_KEY), PhiCipher(NEW_KEY), PhiCipher(FOREIGN_KEY)

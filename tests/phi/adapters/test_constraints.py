@@ -18,12 +18,12 @@ from django.db.migrations import AddConstraint, CreateModel, DeleteModel, Remove
 from django.db.migrations.state import ModelState, ProjectState
 from django.db.migrations.writer import MigrationWriter
 
-from phi.__main__ import main
-from phi.adapters.django import EncryptedBinaryField, EncryptedTextField, RecordConstraint
-from phi.adapters.django.checks import check_model
-from phi.adapters.sqlalchemy import EncryptedBytes, EncryptedText, constrain
-from phi.binding import binding
-from phi.constraint import is_record, statements
+from eonpro_phi.__main__ import main
+from eonpro_phi.adapters.django import EncryptedBinaryField, EncryptedTextField, RecordConstraint
+from eonpro_phi.adapters.django.checks import check_model
+from eonpro_phi.adapters.sqlalchemy import EncryptedBytes, EncryptedText, constrain
+from eonpro_phi.binding import binding
+from eonpro_phi.constraint import is_record, statements
 from tests.phi.adapters.django_settings import CIPHER, cipher
 from tests.phi.reencryption.postgres import Server
 

@@ -17,9 +17,9 @@ from django.db.migrations.writer import MigrationWriter
 from django.db.models import F, Q
 from django.test.utils import CaptureQueriesContext, override_settings
 
-from phi import DecryptionError, InvalidText
-from phi.adapters.django import EncryptedTextField
-from phi.adapters.injected import _ciphers
+from eonpro_phi import DecryptionError, InvalidText
+from eonpro_phi.adapters.django import EncryptedTextField
+from eonpro_phi.adapters.injected import _ciphers
 from tests.phi.adapters.django_settings import ANOTHER, CIPHER, another_cipher, calls
 
 SECRET = "Jöhn Dœ, 患者 🩺"
@@ -160,8 +160,8 @@ def test_the_queries_that_django_logs_show_records_only():
 
 def test_a_migration_has_the_path_of_the_field_and_no_key():
     for field, expected in (
-        (EncryptedTextField(null=True), "phi.adapters.django.EncryptedTextField(null=True)"),
-        (EncryptedTextField(fields="OTHER"), "phi.adapters.django.EncryptedTextField(fields='OTHER')"),
+        (EncryptedTextField(null=True), "eonpro_phi.adapters.django.EncryptedTextField(null=True)"),
+        (EncryptedTextField(fields="OTHER"), "eonpro_phi.adapters.django.EncryptedTextField(fields='OTHER')"),
         (EncryptedTextField(fields=another_cipher), "EncryptedTextField(fields="),
     ):
         assert expected in MigrationWriter.serialize(field)[0]
@@ -183,7 +183,7 @@ def test_a_copy_or_pickle_of_a_field_has_only_a_name():
 def test_the_setting_may_be_a_dotted_path_and_must_be_there():
     with override_settings(EONPRO_PHI_FIELDS="missing_module.fields"), pytest.raises(ImportError):
         Patient.objects.create(name="Jane")
-    with override_settings(EONPRO_PHI_FIELDS="phi.PHI_FIELDS"), pytest.raises(AttributeError):
+    with override_settings(EONPRO_PHI_FIELDS="eonpro_phi.PHI_FIELDS"), pytest.raises(AttributeError):
         Patient.objects.create(name="Jane")
     with override_settings(EONPRO_PHI_FIELDS=None), pytest.raises(ImproperlyConfigured, match="EONPRO_PHI_FIELDS"):
         Patient.objects.create(name="Jane")

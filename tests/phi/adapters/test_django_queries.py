@@ -39,8 +39,8 @@ from django.db.models.functions import Cast, Coalesce, Concat, Length, Lower, Ro
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory, override_settings
 
-from phi.adapters.django import EncryptedTextField
-from phi.adapters.django.checks import check_model, check_model_admin
+from eonpro_phi.adapters.django import EncryptedTextField
+from eonpro_phi.adapters.django.checks import check_model, check_model_admin
 from tests.phi.adapters.django_settings import CIPHER, another_cipher
 
 TEXT = "Jane"

@@ -14,13 +14,13 @@ from uuid import UUID
 
 import pytest
 
-from phi import DecryptionError, NotBound, PhiCipher, PhiFields
-from phi.adapters.injected import opened, sealed
-from phi.adapters.values import BYTES, DATE, ValueForm
-from phi.binding import Binding, Form, binding
-from phi.errors import AccessDenied, InvalidTenant
-from phi.key_cache import CachedKey
-from phi.record import key_text
+from eonpro_phi import DecryptionError, NotBound, PhiCipher, PhiFields
+from eonpro_phi.adapters.injected import opened, sealed
+from eonpro_phi.adapters.values import BYTES, DATE, ValueForm
+from eonpro_phi.binding import Binding, Form, binding
+from eonpro_phi.errors import AccessDenied, InvalidTenant
+from eonpro_phi.key_cache import CachedKey
+from eonpro_phi.record import key_text
 from tests.phi.key_sources import CountingSource
 
 KEY, FORMER = b"1" * 32, b"2" * 32

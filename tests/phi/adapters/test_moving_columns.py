@@ -18,11 +18,11 @@ from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.pool import StaticPool
 
-from phi import CachedKey, DecryptionError, PhiFields
-from phi.adapters.django import EncryptedTextField, ExactSearchField, PlainColumn, encrypted_column
-from phi.adapters.sqlalchemy import EncryptedText, ExactSearch
-from phi.adapters.sqlalchemy import PlainColumn as PlainColumnType
-from phi.adapters.sqlalchemy import searchable as with_companions
+from eonpro_phi import CachedKey, DecryptionError, PhiFields
+from eonpro_phi.adapters.django import EncryptedTextField, ExactSearchField, PlainColumn, encrypted_column
+from eonpro_phi.adapters.sqlalchemy import EncryptedText, ExactSearch
+from eonpro_phi.adapters.sqlalchemy import PlainColumn as PlainColumnType
+from eonpro_phi.adapters.sqlalchemy import searchable as with_companions
 from tests.phi.adapters.django_settings import CIPHER, cipher
 from tests.phi.key_sources import CountingSource
 

@@ -15,8 +15,8 @@ from django.core.exceptions import FieldError
 from django.db import connections, models
 from sqlalchemy.dialects.postgresql import insert
 
-from phi.adapters.django import EncryptedBinaryField, EncryptedTextField
-from phi.adapters.sqlalchemy import EncryptedBytes, EncryptedText
+from eonpro_phi.adapters.django import EncryptedBinaryField, EncryptedTextField
+from eonpro_phi.adapters.sqlalchemy import EncryptedBytes, EncryptedText
 from tests.phi.adapters.django_settings import CIPHER, cipher
 from tests.phi.reencryption.postgres import Server
 

@@ -19,16 +19,16 @@ from django.apps import AppConfig
 from django.db import connection, models
 from django.test.utils import isolate_apps, override_settings
 
-from phi import NotBound
-from phi.adapters.django import EncryptedTextField, ExactSearchField
-from phi.adapters.django.renames import check_names
+from eonpro_phi import NotBound
+from eonpro_phi.adapters.django import EncryptedTextField, ExactSearchField
+from eonpro_phi.adapters.django.renames import check_names
 from tests.phi.adapters.row_models import fields
 
 HEADER = """
 from uuid import uuid4
 from django.db import migrations, models
-from phi import NotBound
-from phi.adapters.django import EncryptedTextField, ExactSearchField
+from eonpro_phi import NotBound
+from eonpro_phi.adapters.django import EncryptedTextField, ExactSearchField
 
 class Migration(migrations.Migration):
     dependencies = [{dependencies}]

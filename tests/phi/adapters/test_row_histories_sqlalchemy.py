@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, load_only
 
-from phi import place
+from eonpro_phi import place
 from tests.phi.adapters.test_rows_sqlalchemy import CIPHER, TABLE, Base, Clinic, Patient
 
 TEXTS = ("mail", "phone", "city", "note")

@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
-from phi import CachedKey, InvalidTenant, PhiFields, place
-from phi.adapters.sqlalchemy import EncryptedText, ExactSearch, InClinic, PlainColumn, true_hits
+from eonpro_phi import CachedKey, InvalidTenant, PhiFields, place
+from eonpro_phi.adapters.sqlalchemy import EncryptedText, ExactSearch, InClinic, PlainColumn, true_hits
 from tests.phi.key_sources import CountingSource
 
 FIELDS = PhiFields(CachedKey(CountingSource(bytes(range(32)))))

@@ -19,9 +19,9 @@ from django.db.models import Count, F, OuterRef, Subquery
 from django.forms import model_to_dict, modelform_factory
 from django.test.utils import isolate_apps
 
-from phi import DecryptionError, NotBound
-from phi.adapters.django import EncryptedTextField
-from phi.record import place
+from eonpro_phi import DecryptionError, NotBound
+from eonpro_phi.adapters.django import EncryptedTextField
+from eonpro_phi.record import place
 from tests.phi.adapters.row_models import (
     ALL,
     CIPHER,

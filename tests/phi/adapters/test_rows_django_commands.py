@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from phi import NotBound, PhiCipher
-from phi.adapters.django import InClinic, true_hits
-from phi.record import place
+from eonpro_phi import NotBound, PhiCipher
+from eonpro_phi.adapters.django import InClinic, true_hits
+from eonpro_phi.record import place
 from tests.phi.adapters.row_models import CIPHER, Named, installed, sql
 from tests.phi.reencryption import command_process
 from tests.phi.reencryption.command_process import Operator, scripted_kms, wait_for

@@ -15,8 +15,8 @@ from django.db import models
 from django.db.migrations.writer import MigrationWriter
 from django.test.utils import isolate_apps
 
-from phi.adapters.django import EncryptedTextField
-from phi.adapters.django.checks import check_model_admin
+from eonpro_phi.adapters.django import EncryptedTextField
+from eonpro_phi.adapters.django.checks import check_model_admin
 from tests.phi.adapters.row_models import Clinic, Member, Record, Regular, Searched
 
 

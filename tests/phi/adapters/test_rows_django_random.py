@@ -16,7 +16,7 @@ from django.core.exceptions import FieldError
 from django.core.serializers.base import DeserializedObject
 from django.db import DatabaseError, models, transaction
 
-from phi.record import place
+from eonpro_phi.record import place
 from tests.phi.adapters.row_models import CIPHER, MODELS, Member, installed, sql
 from tests.phi.reencryption.postgres import Server
 

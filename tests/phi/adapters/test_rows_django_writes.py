@@ -16,7 +16,7 @@ from django.db import DatabaseError, connection, models
 from django.db.models import Case, F, Q, Value, When
 from django.forms import model_to_dict
 
-from phi.adapters.django import InClinic, true_hits
+from eonpro_phi.adapters.django import InClinic, true_hits
 from tests.phi.adapters.row_models import (
     ALL,
     Member,

@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from phi import CachedKey, DecryptionError, NotBound, PhiFields, place
-from phi.adapters.sqlalchemy import (
+from eonpro_phi import CachedKey, DecryptionError, NotBound, PhiFields, place
+from eonpro_phi.adapters.sqlalchemy import (
     EncryptedBytes,
     EncryptedText,
     ExactSearch,

@@ -29,8 +29,8 @@ from sqlalchemy.orm import (
 )
 from sqlalchemy.orm.exc import StaleDataError
 
-from phi import CachedKey, DecryptionError, NotBound, PhiCipher, PhiFields, place
-from phi.adapters.sqlalchemy import (
+from eonpro_phi import CachedKey, DecryptionError, NotBound, PhiCipher, PhiFields, place
+from eonpro_phi.adapters.sqlalchemy import (
     EncryptedBytes,
     EncryptedDate,
     EncryptedJSON,

@@ -15,8 +15,8 @@ from django.core.exceptions import FieldError
 from django.db import connection, connections, models, transaction
 from django.db.models import Case, F, Q, When
 
-from phi import CachedKey, PhiFields
-from phi.adapters.django import (
+from eonpro_phi import CachedKey, PhiFields
+from eonpro_phi.adapters.django import (
     EncryptedDateField,
     EncryptedIntegerField,
     EncryptedJSONField,
@@ -26,7 +26,7 @@ from phi.adapters.django import (
     WordSearchField,
     true_hits,
 )
-from phi.adapters.django.checks import check_model_admin
+from eonpro_phi.adapters.django.checks import check_model_admin
 from tests.phi.adapters import django_settings as django_settings
 from tests.phi.key_sources import CountingSource
 from tests.phi.reencryption.postgres import Server

@@ -17,8 +17,8 @@ from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased, defer, mapped_column
 from sqlalchemy.orm.exc import StaleDataError
 
-from phi import CachedKey, PhiFields
-from phi.adapters.sqlalchemy import (
+from eonpro_phi import CachedKey, PhiFields
+from eonpro_phi.adapters.sqlalchemy import (
     EncryptedDate,
     EncryptedJSON,
     EncryptedText,
@@ -29,7 +29,7 @@ from phi.adapters.sqlalchemy import (
     searchable,
     true_hits,
 )
-from phi.search import ExactIndex
+from eonpro_phi.search import ExactIndex
 from tests.phi.key_sources import CountingSource
 from tests.phi.reencryption.postgres import Server
 

@@ -17,9 +17,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import InvalidRequestError, StatementError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from phi import DecryptionError, InvalidText, PhiCipher
-from phi.adapters.sqlalchemy import EncryptedText
-from phi.errors import AccessDenied
+from eonpro_phi import DecryptionError, InvalidText, PhiCipher
+from eonpro_phi.adapters.sqlalchemy import EncryptedText
+from eonpro_phi.errors import AccessDenied
 
 CIPHER = PhiCipher(bytes(range(32)))
 ANOTHER = PhiCipher(bytes(32))

@@ -14,8 +14,8 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import ArgumentError, InvalidRequestError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased, defer, load_only, mapped_column, relationship
 
-from phi import PhiCipher
-from phi.adapters.sqlalchemy import EncryptedText
+from eonpro_phi import PhiCipher
+from eonpro_phi.adapters.sqlalchemy import EncryptedText
 
 CIPHER = PhiCipher(bytes(range(32)))
 ANOTHER = PhiCipher(bytes(32))

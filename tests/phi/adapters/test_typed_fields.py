@@ -21,12 +21,12 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import ArgumentError, InvalidRequestError
 from sqlalchemy.pool import StaticPool
 
-from phi import DecryptionError, InvalidText, NotBound, NotBytes, PhiCipher
-from phi.adapters import django as dj
-from phi.adapters import sqlalchemy as alchemy
-from phi.adapters.values import DATE, DATETIME, DECIMAL, INTEGER, JSON, ValueForm
-from phi.errors import InvalidValue
-from phi.record import place
+from eonpro_phi import DecryptionError, InvalidText, NotBound, NotBytes, PhiCipher
+from eonpro_phi.adapters import django as dj
+from eonpro_phi.adapters import sqlalchemy as alchemy
+from eonpro_phi.adapters.values import DATE, DATETIME, DECIMAL, INTEGER, JSON, ValueForm
+from eonpro_phi.errors import InvalidValue
+from eonpro_phi.record import place
 from tests.phi.adapters.django_settings import CIPHER, cipher
 
 TYPES: dict[str, tuple[Any, Any, Any]] = {
@@ -201,7 +201,7 @@ def test_a_place_is_of_one_column() -> None:
 def test_migrations_keep_the_options() -> None:
     field = Chart._meta.get_field("dob_bound")
     _, path, _, options = field.deconstruct()
-    assert (path, options) == ("phi.adapters.django.EncryptedDateField", {"null": True, "bound": True})
+    assert (path, options) == ("eonpro_phi.adapters.django.EncryptedDateField", {"null": True, "bound": True})
     assert {
         type(each).__name__: each.db_type(connection) for each in Chart._meta.get_fields() if each.name != "id"
     } == {

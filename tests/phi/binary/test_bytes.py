@@ -11,11 +11,11 @@ from Crypto.Cipher import AES
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from phi import CachedKey, DecryptionError, InvalidBytes, NotBytes, PhiCipher, PhiError, PhiFields, place
-from phi.binary.record import MAGIC, OVERHEAD_BYTES, looks_binary
-from phi.cache_entry import _PartialCipher
-from phi.errors import Unreachable
-from phi.record import key_id
+from eonpro_phi import CachedKey, DecryptionError, InvalidBytes, NotBytes, PhiCipher, PhiError, PhiFields, place
+from eonpro_phi.binary.record import MAGIC, OVERHEAD_BYTES, looks_binary
+from eonpro_phi.cache_entry import _PartialCipher
+from eonpro_phi.errors import Unreachable
+from eonpro_phi.record import key_id
 
 KEY, OTHER = bytes(range(32)), bytes(32)
 CIPHER = PhiCipher(KEY)

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from phi import CachedKey, DecryptionError, InvalidBytes, NotBytes, PhiCipher, PhiFields
-from phi.binary.stream import STREAM_HEADER_BYTES
+from eonpro_phi import CachedKey, DecryptionError, InvalidBytes, NotBytes, PhiCipher, PhiFields
+from eonpro_phi.binary.stream import STREAM_HEADER_BYTES
 
 ROOT = Path(__file__).parents[3]
 KEY, OTHER = bytes(range(32)), bytes(32)
@@ -167,7 +167,7 @@ def test_a_file_appears_when_it_is_whole_and_for_its_owner_alone(tmp_path: Path)
 CHILD = """
 import re, sys
 from pathlib import Path
-from phi import PhiCipher
+from eonpro_phi import PhiCipher
 source, stored, back = sys.argv[1:]
 cipher = PhiCipher(bytes(32))
 cipher.encrypt_file(source, stored)

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 
-import phi.cipher
-from phi import CipherUnsupported, DecryptionError, InvalidDataKey, InvalidText, PhiCipher
+import eonpro_phi.cipher
+from eonpro_phi import CipherUnsupported, DecryptionError, InvalidDataKey, InvalidText, PhiCipher
 
 ROOT = Path(__file__).resolve().parents[3]
 KEY = bytes.fromhex("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f")
@@ -265,7 +265,7 @@ def test_a_cipher_is_immutable(cipher: PhiCipher) -> None:
 
 
 def test_this_build_accepts_sixteen_byte_ivs() -> None:
-    phi.cipher.require_sixteen_byte_ivs()
+    eonpro_phi.cipher.require_sixteen_byte_ivs()
 
 
 @pytest.mark.parametrize("error", [ValueError("Nonce"), UnsupportedAlgorithm("FIPS"), InternalError("iv", [])])
@@ -276,9 +276,9 @@ def test_a_build_that_refuses_them_is_reported(monkeypatch: pytest.MonkeyPatch, 
         def encrypt(self, *_: object) -> bytes:
             raise error
 
-    monkeypatch.setattr(phi.cipher, "AESGCM", Fips)
+    monkeypatch.setattr(eonpro_phi.cipher, "AESGCM", Fips)
     with pytest.raises(CipherUnsupported) as caught:
-        phi.cipher.require_sixteen_byte_ivs()
+        eonpro_phi.cipher.require_sixteen_byte_ivs()
     assert caught.value.__cause__ is error
     assert str(caught.value) == (
         "This build of OpenSSL refuses AES-GCM with 16-byte IVs, as some FIPS builds do. "
@@ -292,5 +292,5 @@ def test_importing_the_library_loads_neither_aws_nor_pulumi() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60, cwd=ROOT
     )
     loaded = set(json.loads(done.stdout.replace("'", '"')))
-    assert "phi" in loaded and "cryptography" in loaded
+    assert "eonpro_phi" in loaded and "cryptography" in loaded
     assert not loaded & {"boto3", "botocore", "pulumi", "pulumi_aws", "wizard", "components", "sandbox"}

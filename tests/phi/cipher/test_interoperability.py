@@ -11,8 +11,8 @@ from functools import cache
 import pytest
 from Crypto.Cipher import AES
 
-import phi.cipher
-from phi import PhiCipher
+import eonpro_phi.cipher
+from eonpro_phi import PhiCipher
 
 KEY = bytes.fromhex("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f")
 NUMBER = 10_000
@@ -54,7 +54,7 @@ def texts() -> list[str]:
 def encrypted_with(monkeypatch: pytest.MonkeyPatch, ivs: list[bytes]) -> list[str | None]:
     """The records of all texts, encrypted one at a time with these IVs."""
     remaining = iter(ivs)
-    monkeypatch.setattr(phi.cipher, "random_bytes", lambda size: next(remaining))
+    monkeypatch.setattr(eonpro_phi.cipher, "random_bytes", lambda size: next(remaining))
     return [PhiCipher(KEY).encrypt(text) for text in texts()]
 
 

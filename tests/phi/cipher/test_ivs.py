@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from phi import PhiCipher
+from eonpro_phi import PhiCipher
 
 CHILDREN = 4
 THREADS = 4

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from phi import (
+from eonpro_phi import (
     PHI_FIELDS,
     AlreadyEncrypted,
     DecryptionError,

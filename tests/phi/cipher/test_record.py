@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from phi import DecryptionError, PhiCipher, PhiError, Record
+from eonpro_phi import DecryptionError, PhiCipher, PhiError, Record
 
 KEY = bytes(range(32))
 TEXT = "Ärztin 患者 🩺"

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import phi.cipher
-from phi import DecryptionError, PhiCipher, Record
+import eonpro_phi.cipher
+from eonpro_phi import DecryptionError, PhiCipher, Record
 
 KEY = bytes(range(32))
 CIPHER = PhiCipher(KEY)
@@ -33,8 +33,8 @@ def parse_simple(text: Any) -> tuple[bytes, bytes] | None:
 def parse_fast(text: Any) -> tuple[bytes, bytes] | None:
     """The same by the fast parser; an error that the cipher does not handle fails the test."""
     try:
-        return phi.cipher._split_record(text)
-    except phi.cipher._DECRYPTION_FAILURES:
+        return eonpro_phi.cipher._split_record(text)
+    except eonpro_phi.cipher._DECRYPTION_FAILURES:
         return None
 
 
@@ -132,7 +132,7 @@ PARTS = st.one_of(st.binary(max_size=3), st.binary(min_size=14, max_size=20), st
 
 
 @given(st.lists(PARTS, min_size=1, max_size=5), st.sampled_from([":", "=:", "==:", ": ", "::"]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_with_any_parts(parts: list[bytes], separator: str) -> None:
     check(separator.join(base64.b64encode(part).decode() for part in parts))
 
@@ -144,7 +144,7 @@ EDITS = st.lists(st.tuples(st.integers(0, 90), st.integers(0, 4), st.sampled_fro
 @given(st.text(min_size=1, max_size=40), EDITS)
 @example(text="Jane", edits=[(0, 0, "")])
 @example(text="Jane", edits=[(22, 3, ""), (44, 3, "==:"), (10, 0, "==:")])
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 def test_with_any_few_edits(text: str, edits: list[tuple[int, int, str]]) -> None:
     try:
         record = record_of(text.encode())
@@ -156,13 +156,13 @@ def test_with_any_few_edits(text: str, edits: list[tuple[int, int, str]]) -> Non
 
 
 @given(st.binary(max_size=40), st.binary(min_size=16, max_size=16))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_with_any_message_under_any_iv(message: bytes, iv: bytes) -> None:
     assert check(record_of(message, iv)) is bool(message)
 
 
 @given(st.text(max_size=80))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_with_any_text(text: str) -> None:
     check(text)
 

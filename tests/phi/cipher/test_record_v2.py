@@ -12,7 +12,7 @@ from Crypto.Cipher import AES
 from hypothesis import given
 from hypothesis import strategies as some
 
-from phi import (
+from eonpro_phi import (
     AlreadyEncrypted,
     CachedKey,
     DecryptionError,
@@ -23,10 +23,10 @@ from phi import (
     PhiFields,
     place,
 )
-from phi.cache_entry import _PartialCipher
-from phi.errors import Unreachable
-from phi.record import RecordV2, key_id, looks_like_a_record, names_of
-from phi.reencryption.reencryptor import RecordReencryptor
+from eonpro_phi.cache_entry import _PartialCipher
+from eonpro_phi.errors import Unreachable
+from eonpro_phi.record import RecordV2, key_id, looks_like_a_record, names_of
+from eonpro_phi.reencryption.reencryptor import RecordReencryptor
 
 KEY, OTHER = bytes(range(32)), bytes(32)
 CIPHER = PhiCipher(KEY)

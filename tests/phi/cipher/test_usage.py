@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-import phi.usage
-from phi import InvalidText, NotText, PhiCipher
+import eonpro_phi.usage
+from eonpro_phi import InvalidText, NotText, PhiCipher
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def key() -> bytes:
 @pytest.fixture
 def warning_after_ten(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     """Only the threshold is lower than in production; each test uses a new key."""
-    monkeypatch.setattr(phi.usage, "WARN_AFTER", 10)
+    monkeypatch.setattr(eonpro_phi.usage, "WARN_AFTER", 10)
     return caplog
 
 
@@ -75,9 +75,9 @@ def test_the_count_is_exact_between_threads(key: bytes) -> None:
 
 
 def test_the_warning_comes_long_before_two_to_the_thirty_second() -> None:
-    assert phi.usage.WARN_AFTER == 2**26 == 2**32 // 64
-    assert phi.usage.KeyUsage()._before_warning.size == 2**26
-    assert phi.usage.AtomicCounter().size > 2**60
+    assert eonpro_phi.usage.WARN_AFTER == 2**26 == 2**32 // 64
+    assert eonpro_phi.usage.KeyUsage()._before_warning.size == 2**26
+    assert eonpro_phi.usage.AtomicCounter().size > 2**60
 
 
 def test_past_the_threshold_it_warns_once_and_continues(
@@ -94,7 +94,7 @@ def test_past_the_threshold_it_warns_once_and_continues(
     cipher.encrypt_many(["c"] * 20)
     PhiCipher(key).encrypt("d")
     (record,) = warning_after_ten.records
-    assert (record.name, record.levelno) == ("phi.usage", logging.WARNING)
+    assert (record.name, record.levelno) == ("eonpro_phi.usage", logging.WARNING)
     assert record.getMessage() == (
         "This process has encrypted 10 PHI fields under one data key. A key may encrypt 2^32 times, counted over all "
         "processes and machines (NIST SP 800-38D, 8.3): plan to replace the data key."
@@ -139,7 +139,7 @@ def test_threads_that_pass_the_threshold_together_warn_once_and_count_exactly(
 
 
 def test_the_warning_is_not_repeated(warning_after_ten: pytest.LogCaptureFixture) -> None:
-    usage = phi.usage.KeyUsage()
+    usage = eonpro_phi.usage.KeyUsage()
     for _ in range(3):
         usage.warn()
     assert len(warning_after_ten.records) == 1
@@ -163,4 +163,4 @@ def test_a_child_process_continues_its_parents_count(key: bytes) -> None:
 
 def test_only_a_digest_of_a_key_is_stored(key: bytes) -> None:
     PhiCipher(key).encrypt("a")
-    assert all(len(digest) == 32 and digest != key for digest in phi.usage._USAGES)
+    assert all(len(digest) == 32 and digest != key for digest in eonpro_phi.usage._USAGES)

@@ -10,8 +10,8 @@ import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-import phi.cipher
-from phi import DecryptionError, PhiCipher, Record
+import eonpro_phi.cipher
+from eonpro_phi import DecryptionError, PhiCipher, Record
 
 VECTORS = Path(__file__).parent / "vectors" / "wycheproof_aes_256_gcm.json"
 
@@ -93,7 +93,7 @@ def test_this_build_of_the_library_agrees_with_every_vector_whatever_its_iv() ->
 
 @pytest.mark.parametrize("vector", RECORD_VECTORS, ids=lambda vector: f"tcId {vector.number}")
 def test_a_vector_of_the_format_decrypts_as_a_record(vector: Vector) -> None:
-    iv, sealed = phi.cipher._split_record(vector.record)
+    iv, sealed = eonpro_phi.cipher._split_record(vector.record)
     assert AESGCM(vector.key).decrypt(iv, sealed, None) == vector.message
     if vector.text:
         assert PhiCipher(vector.key).decrypt(vector.record) == vector.text
@@ -108,7 +108,7 @@ def test_a_vector_of_the_format_decrypts_as_a_record(vector: Vector) -> None:
 )
 def test_with_the_vectors_iv_its_record_is_written(monkeypatch: pytest.MonkeyPatch, vector: Vector) -> None:
     for source in ("random_bytes", "urandom"):
-        monkeypatch.setattr(phi.cipher, source, lambda size: vector.iv * (size // 16))
+        monkeypatch.setattr(eonpro_phi.cipher, source, lambda size: vector.iv * (size // 16))
     assert PhiCipher(vector.key).encrypt(vector.text) == vector.record
     assert PhiCipher(vector.key).encrypt_many([vector.text, None, vector.text]) == [vector.record, None, vector.record]
 

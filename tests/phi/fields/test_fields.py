@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from phi import (
+from eonpro_phi import (
     CachedKey,
     Credentials,
     DecryptionError,
@@ -25,7 +25,7 @@ from phi import (
     PhiFields,
     UnwrapFailed,
 )
-from phi.errors import AccessDenied, CipherUnsupported, MalformedVariable, MissingVariable, Unreachable
+from eonpro_phi.errors import AccessDenied, CipherUnsupported, MalformedVariable, MissingVariable, Unreachable
 from tests.phi.key_sources import KEY, OTHER_KEY, CacheFixture, CountingSource
 from tests.phi.scripted_kms import Fault, ScriptedKms, serving
 
@@ -145,7 +145,7 @@ def test_a_build_without_sixteen_byte_ivs_is_found_at_the_start(monkeypatch: pyt
     def unsupported() -> None:
         raise CipherUnsupported
 
-    monkeypatch.setattr("phi.fields.require_sixteen_byte_ivs", unsupported)
+    monkeypatch.setattr("eonpro_phi.fields.require_sixteen_byte_ivs", unsupported)
     with pytest.raises(CipherUnsupported):
         PhiFields.from_environment(ENVIRONMENT)
 

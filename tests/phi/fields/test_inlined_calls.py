@@ -6,10 +6,10 @@ import os
 
 import pytest
 
-import phi.cipher
-import phi.fields
-import phi.usage
-from phi import CachedKey, InvalidText, NotText, PhiCipher, PhiFields
+import eonpro_phi.cipher
+import eonpro_phi.fields
+import eonpro_phi.usage
+from eonpro_phi import CachedKey, InvalidText, NotText, PhiCipher, PhiFields
 
 IV = bytes(range(16))
 
@@ -49,8 +49,8 @@ def test_its_record_equals_that_of_the_cipher(
         sizes.append(size)
         return IV
 
-    monkeypatch.setattr(phi.fields, "random_bytes", random_bytes)
-    monkeypatch.setattr(phi.cipher, "random_bytes", random_bytes)
+    monkeypatch.setattr(eonpro_phi.fields, "random_bytes", random_bytes)
+    monkeypatch.setattr(eonpro_phi.cipher, "random_bytes", random_bytes)
     assert fields.encrypt(text) == PhiCipher(source.key).encrypt(text)
     assert sizes == [16, 16]
 
@@ -103,7 +103,7 @@ def test_where_the_library_fails_the_cipher_tries_again(fields: PhiFields) -> No
 def test_each_text_is_counted_and_the_warning_is_logged_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, texts: int
 ) -> None:
-    monkeypatch.setattr(phi.usage, "WARN_AFTER", 10)
+    monkeypatch.setattr(eonpro_phi.usage, "WARN_AFTER", 10)
     fields = PhiFields(CachedKey(Source(os.urandom(32))))
     for _ in range(texts):
         fields.encrypt("a")

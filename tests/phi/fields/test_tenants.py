@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phi import CachedKey, DecryptionError, InvalidTenant, PhiCipher, PhiFields, TenantFields, UnwrapError
-from phi.derivation import parts
-from phi.errors import Unreachable
-from phi.record import key_id
-from phi.tenants import tenant_key
+from eonpro_phi import CachedKey, DecryptionError, InvalidTenant, PhiCipher, PhiFields, TenantFields, UnwrapError
+from eonpro_phi.derivation import parts
+from eonpro_phi.errors import Unreachable
+from eonpro_phi.record import key_id
+from eonpro_phi.tenants import tenant_key
 from tests.phi.key_sources import CountingSource
 
 KEY, FORMER, OTHER = (bytes([number]) * 32 for number in (1, 2, 3))

@@ -14,8 +14,8 @@ from typing import Any
 
 import psycopg
 
-from phi import CachedKey, PhiCipher, PhiFields
-from phi.search import ExactIndex, WordIndex
+from eonpro_phi import CachedKey, PhiCipher, PhiFields
+from eonpro_phi.search import ExactIndex, WordIndex
 from tests.phi.key_sources import CountingSource
 
 SOURCES = ("firstName", "lastName", "email", "phone", "patientId")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from phi import PhiCipher
-from phi.hashes import derived_hash_key
-from phi.search import ExactIndex, WordIndex
-from phi.search.keys import ExactKey, WordKey
+from eonpro_phi import PhiCipher
+from eonpro_phi.hashes import derived_hash_key
+from eonpro_phi.search import ExactIndex, WordIndex
+from eonpro_phi.search.keys import ExactKey, WordKey
 from tests.phi.reencryption.command_process import CommandResult, Operator, wait_for
 from tests.phi.reencryption.patients import NEW, OLD
 

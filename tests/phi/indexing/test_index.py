@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from phi import PhiCipher, PhiFields, place
-from phi.hashes import derived_hash_key
-from phi.indexing.inspection import inspect
-from phi.indexing.models import IndexSelection, search_columns
-from phi.reencryption.database import Database
-from phi.reencryption.errors import UsageError
-from phi.search.keys import ExactKey, WordKey
+from eonpro_phi import PhiCipher, PhiFields, place
+from eonpro_phi.hashes import derived_hash_key
+from eonpro_phi.indexing.inspection import inspect
+from eonpro_phi.indexing.models import IndexSelection, search_columns
+from eonpro_phi.reencryption.database import Database
+from eonpro_phi.reencryption.errors import UsageError
+from eonpro_phi.search.keys import ExactKey, WordKey
 from tests.phi.indexing import clinic_group
 from tests.phi.indexing.clinic_group import ARGUMENTS, EMAIL, SOURCES, WORDS, Search, fields_of, patient
 from tests.phi.reencryption.command_process import CommandResult, Operator, kill, wait_for, wait_until, wrapped

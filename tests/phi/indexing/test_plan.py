@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from phi.search.words import row_terms
+from eonpro_phi.search.words import row_terms
 from tests.phi.indexing import clinic_group
 from tests.phi.indexing.clinic_group import CLINICS, SOURCES, patient
 from tests.phi.reencryption.command_process import Operator, wait_for

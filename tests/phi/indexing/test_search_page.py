@@ -40,7 +40,7 @@ def test_the_way_off_the_plain_search_column_runs_as_the_page_has_it(operator: O
                 patients.run(statement.strip())
             continue
         words = shlex.split(source.strip().removeprefix("$ "))
-        assert words[:5] == ["python", "-P", "-m", "phi", "index"]
+        assert words[:5] == ["python", "-P", "-m", "eonpro_phi", "index"]
         done = wait_for(
             operator.start_bare(
                 *(patients.dsn if word.startswith("postgresql:") else word for word in words[5:]), command=words[4]

@@ -12,18 +12,18 @@ from typing import Any
 import psycopg
 import pytest
 
-from phi import PhiCipher
-from phi.hashes import derived_hash_key
-from phi.indexing.command import fill
-from phi.indexing.inspection import inspect
-from phi.indexing.models import IndexSelection, SearchColumn
-from phi.indexing.rows import IndexWorker, RowIndexer
-from phi.reencryption.database import Database
-from phi.reencryption.models import BatchEnd, RowCounts, RunResult
-from phi.reencryption.progress import Progress
-from phi.reencryption.statements import Rows, Table
-from phi.reencryption.worker_pool import WorkerPool
-from phi.search.keys import ExactKey, WordKey
+from eonpro_phi import PhiCipher
+from eonpro_phi.hashes import derived_hash_key
+from eonpro_phi.indexing.command import fill
+from eonpro_phi.indexing.inspection import inspect
+from eonpro_phi.indexing.models import IndexSelection, SearchColumn
+from eonpro_phi.indexing.rows import IndexWorker, RowIndexer
+from eonpro_phi.reencryption.database import Database
+from eonpro_phi.reencryption.models import BatchEnd, RowCounts, RunResult
+from eonpro_phi.reencryption.progress import Progress
+from eonpro_phi.reencryption.statements import Rows, Table
+from eonpro_phi.reencryption.worker_pool import WorkerPool
+from eonpro_phi.search.keys import ExactKey, WordKey
 from tests.phi.indexing import clinic_group
 from tests.phi.indexing.clinic_group import EMAIL, SOURCES, WORDS
 from tests.phi.reencryption.patients import OLD, Patients

@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from phi import CachedKey, UnwrapError
-from phi.errors import AccessDenied, Unreachable
-from phi.key_cache import _reset_after_fork
+from eonpro_phi import CachedKey, UnwrapError
+from eonpro_phi.errors import AccessDenied, Unreachable
+from eonpro_phi.key_cache import _reset_after_fork
 from tests.phi.key_sources import KEY, LONG, OTHER_KEY, CacheFixture, CountingSource
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from phi import FailoverKeySource, RegionFailed, UnwrapError
-from phi.errors import AccessDenied, NotFound, Throttled, Unreachable
+from eonpro_phi import FailoverKeySource, RegionFailed, UnwrapError
+from eonpro_phi.errors import AccessDenied, NotFound, Throttled, Unreachable
 from tests.phi.key_sources import KEY, OTHER_KEY, CountingSource, EventRecorder
 
 

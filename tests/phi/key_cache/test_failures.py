@@ -10,8 +10,8 @@ import types
 
 import pytest
 
-from phi import DecryptionError, KeyDropped, KeyUnwrapped, StaleServed, UnwrapError, UnwrapFailed, errors
-from phi.errors import (
+from eonpro_phi import DecryptionError, KeyDropped, KeyUnwrapped, StaleServed, UnwrapError, UnwrapFailed, errors
+from eonpro_phi.errors import (
     AccessDenied,
     Disabled,
     InvalidResponse,
@@ -292,11 +292,11 @@ def test_a_hook_that_raises_is_logged_once_and_breaks_nothing(
         raise ZeroDivisionError("of the hook")
 
     warm_cache.cached._emitter._hook = broken
-    with caplog.at_level(logging.DEBUG, "phi"):
+    with caplog.at_level(logging.DEBUG, "eonpro_phi"):
         assert warm_cache.at(400).data_key() == KEY
         assert warm_cache.at(800).data_key() == KEY
     [record] = caplog.records
-    assert (record.name, record.levelname) == ("phi", "ERROR") and record.getMessage() == (
+    assert (record.name, record.levelname) == ("eonpro_phi", "ERROR") and record.getMessage() == (
         "The on_event hook of a cached key raised; later failures are not logged."
     )
     assert isinstance(record.exc_info, tuple) and record.exc_info[0] is ZeroDivisionError
@@ -309,7 +309,7 @@ def test_without_a_free_thread_the_key_stays_in_use_as_in_an_outage(
     def no_thread(*_: object) -> int:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr("phi.key_cache._thread", types.SimpleNamespace(start_new_thread=no_thread))
+    monkeypatch.setattr("eonpro_phi.key_cache._thread", types.SimpleNamespace(start_new_thread=no_thread))
     assert warm_cache.at(270).data_key() == warm_cache.at(270.9).data_key() == KEY
     assert str(warm_cache.cached._failure) == "The refresh did not start: no thread available."
     assert warm_cache.events.rest() == [

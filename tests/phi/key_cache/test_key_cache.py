@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from phi import CachedKey, DecryptionError, KeyDropped, KeyUnwrapped, PhiCipher
-from phi.cache_entry import CachePolicy, retry_delay
+from eonpro_phi import CachedKey, DecryptionError, KeyDropped, KeyUnwrapped, PhiCipher
+from eonpro_phi.cache_entry import CachePolicy, retry_delay
 from tests.phi.key_sources import KEY, OTHER_KEY, CacheFixture, Clock, CountingSource
 
 

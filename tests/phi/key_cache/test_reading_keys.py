@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from phi import DecryptionError, KeyDropped, KeyUnwrapped, PhiCipher, UnwrapError, UnwrapFailed
-from phi.errors import AccessDenied, InvalidCiphertext, Unreachable
+from eonpro_phi import DecryptionError, KeyDropped, KeyUnwrapped, PhiCipher, UnwrapError, UnwrapFailed
+from eonpro_phi.errors import AccessDenied, InvalidCiphertext, Unreachable
 from tests.phi.key_sources import KEY, LONG, OTHER_KEY, CacheFixture, CountingSource
 
 FORMER_RECORD = PhiCipher(OTHER_KEY).encrypt("Jane")

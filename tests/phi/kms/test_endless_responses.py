@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from botocore.utils import ContainerMetadataFetcher
 
-from phi import CachedKey, Credentials, KmsKeySource, KmsTimeouts, WrappedKey, errors
-from phi.kms import caller_arn, may_decrypt
+from eonpro_phi import CachedKey, Credentials, KmsKeySource, KmsTimeouts, WrappedKey, errors
+from eonpro_phi.kms import caller_arn, may_decrypt
 from tests import endless
 
 ARN = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
@@ -55,7 +55,7 @@ def test_the_metadata_service_of_a_container_is_given_up(server, monkeypatch, wa
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{server.url}/keys")
-    monkeypatch.setattr("phi.kms.METADATA_SECONDS", 0.2)
+    monkeypatch.setattr("eonpro_phi.kms.METADATA_SECONDS", 0.2)
     # Between the tries botocore waits a second.
     monkeypatch.setattr(ContainerMetadataFetcher, "RETRY_ATTEMPTS", 1)
     server.way, began = way, time.monotonic()
@@ -100,7 +100,7 @@ def test_a_cached_key_stays_in_use_while_kms_trickles(server, monkeypatch) -> No
     ids=["STS", "a dry run"],
 )
 def test_every_other_request_has_the_same_time(server, monkeypatch, ask) -> None:
-    monkeypatch.setattr("phi.kms.KmsTimeouts", lambda: KmsTimeouts(total_seconds=0.3))
+    monkeypatch.setattr("eonpro_phi.kms.KmsTimeouts", lambda: KmsTimeouts(total_seconds=0.3))
     server.way, began = endless.SLOW[0], time.monotonic()
     with pytest.raises(errors.Unreachable):
         ask()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from phi import (
+from eonpro_phi import (
     CachedKey,
     Credentials,
     FailoverKeySource,
@@ -25,7 +25,7 @@ from phi import (
     UnwrapError,
     WrappedKey,
 )
-from phi.kms import ERRORS_BY_CODE
+from eonpro_phi.kms import ERRORS_BY_CODE
 from tests.phi.key_sources import Clock
 from tests.phi.scripted_kms import Answer, Fault, ScriptedKms, serving
 

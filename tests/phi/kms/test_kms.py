@@ -12,10 +12,10 @@ from types import TracebackType
 
 import pytest
 
-from phi import Credentials, KmsKeySource, KmsTimeouts, UnwrapError, WrappedKey
-from phi.errors import InvalidResponse, TerminalUnwrapError, WrongLength
-from phi.kms import _data_loader, caller_arn, prepare_clients
-from phi.record import key_id
+from eonpro_phi import Credentials, KmsKeySource, KmsTimeouts, UnwrapError, WrappedKey
+from eonpro_phi.errors import InvalidResponse, TerminalUnwrapError, WrongLength
+from eonpro_phi.kms import _data_loader, caller_arn, prepare_clients
+from eonpro_phi.record import key_id
 from tests.phi.scripted_kms import Fault, ScriptedKms, serving
 
 ARN = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"

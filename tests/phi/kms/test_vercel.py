@@ -20,8 +20,8 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from phi import CachedKey, KmsKeySource, WrappedKey
-from phi.errors import NoCredentials
+from eonpro_phi import CachedKey, KmsKeySource, WrappedKey
+from eonpro_phi.errors import NoCredentials
 
 ARN = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 ROLE = "arn:aws:iam::123456789012:role/eonpro-app-role"

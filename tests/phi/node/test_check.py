@@ -13,10 +13,10 @@ from typing import Any
 import boto3
 import pytest
 
-from phi import PHI_FIELDS
-from phi.aws_errors import ERRORS_BY_CODE
-from phi.check import check, text_of
-from phi.record import key_id
+from eonpro_phi import PHI_FIELDS
+from eonpro_phi.aws_errors import ERRORS_BY_CODE
+from eonpro_phi.check import check, text_of
+from eonpro_phi.record import key_id
 from tests.onboarding.loaded import loaded_python
 from tools import node_package
 from tools.bootstrap.places import PROJECT
@@ -37,7 +37,10 @@ DEPLOYED: tuple[dict[str, str], ...] = (
     {"KUBERNETES_SERVICE_HOST": "10.0.0.1"},
     {"AWS_LAMBDA_FUNCTION_NAME": "intake"},
 )
-COMMANDS: dict[str, list[str]] = {"python": [str(loaded_python()), "-m", "phi"], "node": ["node", "dist/esm/cli.js"]}
+COMMANDS: dict[str, list[str]] = {
+    "python": [str(loaded_python()), "-m", "eonpro_phi"],
+    "node": ["node", "dist/esm/cli.js"],
+}
 
 VALUES: dict[str, tuple[str | None, ...]] = {
     "AWS_REGION": ("us-east-1", None, "", "us-East-1", "eu-west-1", " us-east-1", "'us-east-1'", "us-east-1\n"),

@@ -9,10 +9,10 @@ import subprocess
 
 import pytest
 
-from phi import CachedKey, DecryptionError, PhiFields
-from phi.check import check
-from phi.development import LOUD, DevelopmentKey
-from phi.errors import MalformedVariable
+from eonpro_phi import CachedKey, DecryptionError, PhiFields
+from eonpro_phi.check import check
+from eonpro_phi.development import LOUD, DevelopmentKey
+from eonpro_phi.errors import MalformedVariable
 from tests.phi.node.test_check import DEPLOYED, GOOD, run
 from tools import node_package
 
@@ -45,7 +45,7 @@ def node(**environment: str) -> subprocess.CompletedProcess[str]:
 def test_python_and_node_read_one_another_with_the_same_text_and_say_so_loudly(
     given: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.WARNING, logger="phi"):
+    with caplog.at_level(logging.WARNING, logger="eonpro_phi"):
         fields = PhiFields.from_environment(TEXT)
     assert LOUD in caplog.text
     done = node(**given, RECORD=str(fields.encrypt_v2("患者", "Patient.name")))

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from phi import CachedKey, PhiCipher, PhiFields, place
-from phi.record import key_id
-from phi.reencryption.json_fields import texts_of_fields
-from phi.search import ExactIndex, WordIndex
-from phi.search.rules import RULES
+from eonpro_phi import CachedKey, PhiCipher, PhiFields, place
+from eonpro_phi.record import key_id
+from eonpro_phi.reencryption.json_fields import texts_of_fields
+from eonpro_phi.search import ExactIndex, WordIndex
+from eonpro_phi.search.rules import RULES
 from tools import node_package
 
 pytestmark = [pytest.mark.needs("node"), pytest.mark.needs("npm")]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from phi import PhiCipher
+from eonpro_phi import PhiCipher
 from tests.phi.reencryption.postgres import Server, running
 from tools import node_package
 

@@ -1,4 +1,4 @@
-"""`python -m phi reencrypt` in a process group of its own, with a fake KMS that knows three keys.
+"""`python -m eonpro_phi reencrypt` in a process group of its own, with a fake KMS that knows three keys.
 
 Touches a port of this machine and the processes that it starts. The fake does not check requests; tests/phi/kms does.
 """
@@ -102,7 +102,7 @@ class Operator:
     def start_bare(self, *arguments: str, command: str = "reencrypt", **variables: str) -> subprocess.Popen[str]:
         """Start the command with only these arguments."""
         return subprocess.Popen(
-            [sys.executable, "-m", "phi", command, *arguments],
+            [sys.executable, "-m", "eonpro_phi", command, *arguments],
             cwd=ROOT,
             env={name: value for name, value in {**self.environment, **variables}.items() if value},
             stdin=subprocess.DEVNULL,

@@ -12,13 +12,13 @@ from typing import Any
 
 import psycopg
 
-from phi import PhiCipher
-from phi.reencryption.database import Database
-from phi.reencryption.inspection import inspect
-from phi.reencryption.models import ColumnSelection, RowCounts
-from phi.reencryption.reencryptor import RecordReencryptor
-from phi.reencryption.statements import Table
-from phi.reencryption.worker import Worker
+from eonpro_phi import PhiCipher
+from eonpro_phi.reencryption.database import Database
+from eonpro_phi.reencryption.inspection import inspect
+from eonpro_phi.reencryption.models import ColumnSelection, RowCounts
+from eonpro_phi.reencryption.reencryptor import RecordReencryptor
+from eonpro_phi.reencryption.statements import Table
+from eonpro_phi.reencryption.worker import Worker
 from tests.phi.reencryption.postgres import Server
 
 OLD, NEW, THIRD = (bytes([number]) * 32 for number in (1, 2, 3))

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from phi import PhiCipher
-from phi.reencryption.database import Database
-from phi.reencryption.errors import StatementFailed, WriteMismatch
-from phi.reencryption.models import ColumnCounts, ColumnSelection
+from eonpro_phi import PhiCipher
+from eonpro_phi.reencryption.database import Database
+from eonpro_phi.reencryption.errors import StatementFailed, WriteMismatch
+from eonpro_phi.reencryption.models import ColumnCounts, ColumnSelection
 from tests.phi.reencryption.patients import (
     NEW,
     OLD,

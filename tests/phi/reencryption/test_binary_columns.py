@@ -11,9 +11,9 @@ from io import BytesIO
 
 import pytest
 
-from phi import PhiCipher, place
-from phi.binding import Binding
-from phi.reencryption.reencryptor import RecordReencryptor
+from eonpro_phi import PhiCipher, place
+from eonpro_phi.binding import Binding
+from eonpro_phi.reencryption.reencryptor import RecordReencryptor
 from tests.phi.reencryption.command_process import Operator, kill, wait_for, wait_until
 from tests.phi.reencryption.patients import NEW, OLD, THIRD
 from tests.phi.reencryption.test_documents import NEW_ALONE, column, reencrypt, scan

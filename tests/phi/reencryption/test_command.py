@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from phi import PhiCipher
-from phi.reencryption.checkpoint import Checkpoint, CheckpointScope
+from eonpro_phi import PhiCipher
+from eonpro_phi.reencryption.checkpoint import Checkpoint, CheckpointScope
 from tests.phi.reencryption.command_process import Operator, wait_for, wait_until, worker_pids, wrapped
 from tests.phi.reencryption.patients import NEW, OLD, SELECTION, THIRD, decrypt_rows, expected
 

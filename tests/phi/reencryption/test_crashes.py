@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from phi import DecryptionError, PhiCipher
+from eonpro_phi import DecryptionError, PhiCipher
 from tests.phi.reencryption import command_process, test_hash_columns
 from tests.phi.reencryption.command_process import Operator, kill, wait_for, wait_until, worker_pids
 from tests.phi.reencryption.conftest import FAST_SETTINGS

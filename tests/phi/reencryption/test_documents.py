@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from phi import PhiCipher
-from phi.errors import DecryptionError
-from phi.reencryption.embedded import embedded_records, replaced
-from phi.reencryption.json_fields import texts_of_fields
+from eonpro_phi import PhiCipher
+from eonpro_phi.errors import DecryptionError
+from eonpro_phi.reencryption.embedded import embedded_records, replaced
+from eonpro_phi.reencryption.json_fields import texts_of_fields
 from tests.phi.reencryption.command_process import CommandResult, Operator, wait_for, wrapped
 from tests.phi.reencryption.patients import NEW, OLD
 from tests.selection import always, first

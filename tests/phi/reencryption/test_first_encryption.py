@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from phi import PhiCipher
-from phi.reencryption.database import Database
-from phi.reencryption.errors import UsageError
-from phi.reencryption.inspection import inspect
-from phi.reencryption.models import ColumnCounts
+from eonpro_phi import PhiCipher
+from eonpro_phi.reencryption.database import Database
+from eonpro_phi.reencryption.errors import UsageError
+from eonpro_phi.reencryption.inspection import inspect
+from eonpro_phi.reencryption.models import ColumnCounts
 from tests.phi.reencryption.command_process import CommandResult, Operator, kill, wait_for, wait_until
 from tests.phi.reencryption.patients import (
     COLUMNS,

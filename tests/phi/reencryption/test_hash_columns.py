@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from phi import PhiCipher
-from phi.hashes import NORMALISATIONS, derived_hash_key, text_hash
-from phi.reencryption import command
-from phi.reencryption.database import Database
-from phi.reencryption.errors import UsageError
-from phi.reencryption.hashing import HashCarrier
-from phi.reencryption.inspection import inspect
-from phi.reencryption.models import REMOVED, UNCHANGED, ColumnCounts, ColumnSelection
+from eonpro_phi import PhiCipher
+from eonpro_phi.hashes import NORMALISATIONS, derived_hash_key, text_hash
+from eonpro_phi.reencryption import command
+from eonpro_phi.reencryption.database import Database
+from eonpro_phi.reencryption.errors import UsageError
+from eonpro_phi.reencryption.hashing import HashCarrier
+from eonpro_phi.reencryption.inspection import inspect
+from eonpro_phi.reencryption.models import REMOVED, UNCHANGED, ColumnCounts, ColumnSelection
 from tests.phi.reencryption.command_process import Operator, kill, wait_until, wrapped
 from tests.phi.reencryption.patients import NEW, OLD, THIRD, Patients
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from psycopg import sql
 
-from phi.reencryption.database import Database
-from phi.reencryption.errors import ConnectionLost, StatementFailed, UsageError
-from phi.reencryption.inspection import inspect, name_parts
-from phi.reencryption.models import ColumnSelection
-from phi.reencryption.statements import KeyColumn, select_batch
+from eonpro_phi.reencryption.database import Database
+from eonpro_phi.reencryption.errors import ConnectionLost, StatementFailed, UsageError
+from eonpro_phi.reencryption.inspection import inspect, name_parts
+from eonpro_phi.reencryption.models import ColumnSelection
+from eonpro_phi.reencryption.statements import KeyColumn, select_batch
 from tests.phi.reencryption.patients import CREATE_TABLE, SELECTION, Patients
 
 pytestmark = pytest.mark.needs("postgresql")

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from phi.environment import HASH_KEY
-from phi.errors import InvalidCiphertext, WrongKeyCheckValue
-from phi.reencryption import command, options
-from phi.reencryption.checkpoint import Checkpoint, CheckpointScope
-from phi.reencryption.command import evaluate, keys_from
-from phi.reencryption.database import reject_passwords
-from phi.reencryption.errors import ReencryptionError, UsageError
-from phi.reencryption.models import ColumnCounts, RowCounts, RunResult
+from eonpro_phi.environment import HASH_KEY
+from eonpro_phi.errors import InvalidCiphertext, WrongKeyCheckValue
+from eonpro_phi.reencryption import command, options
+from eonpro_phi.reencryption.checkpoint import Checkpoint, CheckpointScope
+from eonpro_phi.reencryption.command import evaluate, keys_from
+from eonpro_phi.reencryption.database import reject_passwords
+from eonpro_phi.reencryption.errors import ReencryptionError, UsageError
+from eonpro_phi.reencryption.models import ColumnCounts, RowCounts, RunResult
 from tests.phi.reencryption.command_process import ARN, wrapped
 from tests.phi.reencryption.patients import NEW, OLD, SELECTION
 
@@ -220,7 +220,7 @@ def test_what_others_wrote_in_the_database_reaches_the_terminal_as_text(
     def refuse(*_: object) -> RunResult:
         raise ReencryptionError("row \x1b[2Jid\nnext: rm -rf /, \u202egpj, " + "x" * 5000, hint="ask \x9b31m\u2066them")
 
-    monkeypatch.setattr("phi.reencryption.command._reencrypt", refuse)
+    monkeypatch.setattr("eonpro_phi.reencryption.command._reencrypt", refuse)
     assert command.run(argparse.Namespace(command="reencrypt", json=False, allow_unreadable=0), {}) == 1
     printed = capsys.readouterr().err
     message, hint = printed.splitlines()

@@ -11,15 +11,15 @@ from typing import Any
 import psycopg
 import pytest
 
-from phi import PhiCipher
-from phi.migration.command import inspected
-from phi.migration.rows import MigrationWorker
-from phi.record import place
-from phi.reencryption.database import Database
-from phi.reencryption.errors import UsageError
-from phi.reencryption.inspection import find_relation
-from phi.reencryption.models import ColumnCounts, ColumnSelection
-from phi.reencryption.statements import KeyColumn, Rows, Table
+from eonpro_phi import PhiCipher
+from eonpro_phi.migration.command import inspected
+from eonpro_phi.migration.rows import MigrationWorker
+from eonpro_phi.record import place
+from eonpro_phi.reencryption.database import Database
+from eonpro_phi.reencryption.errors import UsageError
+from eonpro_phi.reencryption.inspection import find_relation
+from eonpro_phi.reencryption.models import ColumnCounts, ColumnSelection
+from eonpro_phi.reencryption.statements import KeyColumn, Rows, Table
 from tests.phi.reencryption.command_process import CommandResult, Operator, kill, wait_for, wait_until
 from tests.phi.reencryption.patients import NEW, OLD, THIRD
 
@@ -50,7 +50,9 @@ def test_the_status_counts_each_kind_of_row_and_leads_from_the_first_step_to_the
     operator.patients.run("insert into guest values (5, '', %s)", CIPHER.encrypt("five"))
     before = migrate(operator, "status", "--json")
     assert (before.code, counts(before)) == (1, [1, 1, 1, 1, 1, 0])
-    assert f"python -P -m phi migrate fill --dsn {operator.patients.dsn.split()[0]}" in before.stderr.replace("'", "")
+    assert f"python -P -m eonpro_phi migrate fill --dsn {operator.patients.dsn.split()[0]}" in before.stderr.replace(
+        "'", ""
+    )
     filled = migrate(operator, "fill", "--json")
     assert (filled.code, counts(filled), filled.document["rowsWritten"]) == (1, [0, 2, 1, 1, 1, 0], 1)
     assert filled.document["columns"]["email_encrypted"]["exampleRows"] == ["3"] and "--plain-wins" in filled.stderr

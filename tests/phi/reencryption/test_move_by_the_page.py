@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from phi import PhiCipher
+from eonpro_phi import PhiCipher
 from tests.phi.reencryption.command_process import ROOT, Operator
 from tests.phi.reencryption.patients import OLD
 from tests.phi.reencryption.postgres import TIMEOUT_SECONDS
@@ -39,7 +39,7 @@ INSTALLED_APPS = ["guests"]
 DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
 EONPRO_PHI_FIELDS = "keys.fields"
 """
-KEYS = "from phi import PhiFields\n\nfields = PhiFields.from_environment()\n"
+KEYS = "from eonpro_phi import PhiFields\n\nfields = PhiFields.from_environment()\n"
 BEFORE_DJANGO = (
     "from django.db import models\n\n\nclass Guest(models.Model):\n    email = models.TextField(null=True)\n"
 )
@@ -180,7 +180,7 @@ class Toy:
     def follow(self, command: str) -> str:
         """A command of the page, with this database and this Python in the place of the page's."""
         words = shlex.split(command)
-        assert words[:4] == ["python", "-P", "-m", "phi"] and words.count(CONNECTION) == 1
+        assert words[:4] == ["python", "-P", "-m", "eonpro_phi"] and words.count(CONNECTION) == 1
         words = [self.operator.patients.dsn if word == CONNECTION else word for word in words[1:]]
         return self.run(sys.executable, *words)
 

@@ -6,8 +6,8 @@ import io
 
 import pytest
 
-from phi.reencryption.models import RowCounts
-from phi.reencryption.progress import Progress, duration
+from eonpro_phi.reencryption.models import RowCounts
+from eonpro_phi.reencryption.progress import Progress, duration
 
 
 class Terminal(io.StringIO):

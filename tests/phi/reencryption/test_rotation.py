@@ -20,9 +20,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from phi import PhiCipher
-from phi.errors import DecryptionError
-from phi.hashes import derived_hash_key, normalised_email, text_hash
+from eonpro_phi import PhiCipher
+from eonpro_phi.errors import DecryptionError
+from eonpro_phi.hashes import derived_hash_key, normalised_email, text_hash
 from tests.phi.reencryption import command_process
 from tests.phi.reencryption.command_process import ROOT, Operator, kill, wait_for, wait_until, wrapped
 from tests.phi.reencryption.patients import NEW, OLD, Patients
@@ -52,7 +52,7 @@ PDF = b"%PDF-1.7\n\x00\xff "
 APPLICATION = """
 import json, sys
 import psycopg
-from phi import PhiFields
+from eonpro_phi import PhiFields
 fields = PhiFields.from_environment()
 def opened(value):
     if isinstance(value, dict):

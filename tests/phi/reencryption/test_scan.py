@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from phi import PhiCipher
-from phi.hashes import derived_hash_key
+from eonpro_phi import PhiCipher
+from eonpro_phi.hashes import derived_hash_key
 from tests.phi.reencryption.command_process import CommandResult, Operator, wait_for, wrapped
 from tests.phi.reencryption.patients import NEW, OLD, THIRD, Patients, texts
 
@@ -94,7 +94,7 @@ def test_records_of_a_former_or_an_unknown_key_are_told_apart(operator: Operator
     current, former = done.document["keys"]
     email = columns_of(done, "public.Patient")["email"]
     assert (email["underKeys"], email["underNoKey"], email["state"]) == ({current: 9, former: 5}, 1, "unreadable")
-    assert done.code == 1 and " -P -m phi reencrypt" in done.stderr
+    assert done.code == 1 and " -P -m eonpro_phi reencrypt" in done.stderr
     assert columns_of(scan(operator, "--json"), "public.Patient")["email"]["underNoKey"] == 6
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from phi import PhiCipher
+from eonpro_phi import PhiCipher
 from tests.phi.reencryption.command_process import CommandResult, Operator, wait_for, wrapped
 from tests.phi.reencryption.patients import NEW, OLD
 
@@ -263,7 +263,9 @@ def test_the_printed_command_names_a_table_whatever_its_name_is(operator: Operat
         statement = 'insert into "My.Sch%%ema"."ta.b%%le" values (%s, %s)'
         patients.run(statement, key, json.dumps({"a": record("Jane")}))
     both = {"ENCRYPTED_PHI_KEY": wrapped(b"wrapped new"), "ENCRYPTED_PHI_KEYS_FOR_READING": wrapped(b"wrapped old")}
-    [printed] = [line for line in scan(operator, **both).stderr.splitlines() if " -m phi reencrypt --dsn" in line]
+    [printed] = [
+        line for line in scan(operator, **both).stderr.splitlines() if " -m eonpro_phi reencrypt --dsn" in line
+    ]
     # As it is printed, in another folder.
     done = subprocess.run(
         ["sh", "-c", f"{printed} --batch 2"],

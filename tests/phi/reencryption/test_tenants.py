@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from phi import PhiCipher
-from phi.binding import Binding, Form
-from phi.record import place
-from phi.reencryption.errors import UsageError
-from phi.reencryption.reencryptor import RecordReencryptor
+from eonpro_phi import PhiCipher
+from eonpro_phi.binding import Binding, Form
+from eonpro_phi.record import place
+from eonpro_phi.reencryption.errors import UsageError
+from eonpro_phi.reencryption.reencryptor import RecordReencryptor
 from tests.phi.fields.test_tenants import opens
 from tests.phi.reencryption.command_process import Operator, wait_for
 from tests.phi.reencryption.patients import COLUMNS, NEW, OLD, SELECTION, THIRD, texts

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from phi import CachedKey, KeySource, PhiFields
-from phi.derivation import derived_key, parts
-from phi.environment import WrappedKeys
-from phi.errors import AccessDenied, InvalidText, MalformedVariable, NotText, UnwrapError
-from phi.hashes import derived_hash_key
-from phi.search import ExactIndex, WordIndex
-from phi.search.keys import ExactKey, WordKey, exact_values, search_key, token_groups
+from eonpro_phi import CachedKey, KeySource, PhiFields
+from eonpro_phi.derivation import derived_key, parts
+from eonpro_phi.environment import WrappedKeys
+from eonpro_phi.errors import AccessDenied, InvalidText, MalformedVariable, NotText, UnwrapError
+from eonpro_phi.hashes import derived_hash_key
+from eonpro_phi.search import ExactIndex, WordIndex
+from eonpro_phi.search.keys import ExactKey, WordKey, exact_values, search_key, token_groups
 from tests.phi.key_sources import Clock, CountingSource
 
 HASH_KEY = bytes(range(32))

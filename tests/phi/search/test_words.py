@@ -11,9 +11,9 @@ import unicodedata
 
 import pytest
 
-from phi.search import WordIndex
-from phi.search.rules import RULES, folded
-from phi.search.words import query_terms, row_terms, words
+from eonpro_phi.search import WordIndex
+from eonpro_phi.search.rules import RULES, folded
+from eonpro_phi.search.words import query_terms, row_terms, words
 from tools import node_package
 
 INDEX = WordIndex(table="Patient", column="searchTokens")

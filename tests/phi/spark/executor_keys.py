@@ -9,8 +9,8 @@ import os
 import uuid
 from pathlib import Path
 
-from phi import PhiFields
-from phi.key_cache import CachedKey
+from eonpro_phi import PhiFields
+from eonpro_phi.key_cache import CachedKey
 
 FOLDER = "UNWRAP_LOG_FOLDER"
 

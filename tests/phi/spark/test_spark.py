@@ -21,9 +21,9 @@ if importlib.util.find_spec("pyspark") is None:
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
-from phi.adapters.spark import decrypt, encrypt, record_state, reencrypt, search_tokens, search_value
-from phi.errors import DecryptionError
-from phi.search import ExactIndex, WordIndex
+from eonpro_phi.adapters.spark import decrypt, encrypt, record_state, reencrypt, search_tokens, search_value
+from eonpro_phi.errors import DecryptionError
+from eonpro_phi.search import ExactIndex, WordIndex
 
 pytestmark = pytest.mark.thorough
 
@@ -58,7 +58,7 @@ def spark(unwrap_log: Path, executors: ModuleType) -> Iterator[SparkSession]:
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.ui.enabled": "false",
-        "spark.executorEnv.PYTHONPATH": f"{PROJECT}{os.pathsep}{HERE}",
+        "spark.executorEnv.PYTHONPATH": os.pathsep.join(map(str, (PROJECT, PROJECT / "packages" / "phi", HERE))),
         f"spark.executorEnv.{executors.FOLDER}": str(unwrap_log),
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         # So that each partition of a column is computed by one task, once.

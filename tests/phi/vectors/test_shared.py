@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from phi import CachedKey, DecryptionError, PhiCipher, PhiFields
-from phi.hashes import NORMALISATIONS, derived_hash_key, text_hash
-from phi.record import key_id, place
-from phi.reencryption.json_fields import texts_of_fields
-from phi.search import ExactIndex, WordIndex
+from eonpro_phi import CachedKey, DecryptionError, PhiCipher, PhiFields
+from eonpro_phi.hashes import NORMALISATIONS, derived_hash_key, text_hash
+from eonpro_phi.record import key_id, place
+from eonpro_phi.reencryption.json_fields import texts_of_fields
+from eonpro_phi.search import ExactIndex, WordIndex
 from tests.phi.vectors import third, write
 
 Vectors = dict[str, Any]

@@ -138,7 +138,7 @@ def test_two_builds_of_one_commit_are_equal_byte_for_byte(built: tuple[Path, Pat
 
 def test_a_release_has_a_wheel_and_a_source_distribution_of_each_package(built: tuple[Path, Path]):
     packages = [name for name in FOLDERS if built_by_hatchling(HERE.project / name)]
-    assert "phi" in packages
+    assert "packages/phi" in packages
     names = list(contents(built[0]))
     assert [sum(name.endswith(ending) for name in names) for ending in (".whl", ".tar.gz")] == [len(packages)] * 2
     assert sorted(name for name in names if not name.endswith((".whl", ".tar.gz"))) == [
@@ -194,8 +194,8 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "one"\nversion = "1.1.0"\n')
     (tmp_path / "uv.lock").write_text('[[package]]\nname = "one"\nversion = "1.1.0"\n')
     (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
-    (tmp_path / "phi").mkdir()
-    (tmp_path / "phi" / "pyproject.toml").write_text('[project]\nname = "two"\nversion = "0.1.0"\n')
+    (tmp_path / "packages" / "phi").mkdir(parents=True)
+    (tmp_path / "packages" / "phi" / "pyproject.toml").write_text('[project]\nname = "two"\nversion = "0.1.0"\n')
     return committed(tmp_path)
 
 
@@ -240,10 +240,10 @@ def test_a_version_of_an_earlier_commit_is_refused(project: Path):
 
 def test_another_package_with_other_code_under_the_same_version_is_refused(project: Path):
     git(project, "tag", "v1.0.9")
-    (project / "phi" / "new.py").touch()
+    (project / "packages" / "phi" / "new.py").touch()
     committed(project)
-    assert "phi/ has changed since v1.0.9, and two is 0.1.0 as it was then" in refused(project)
-    pyproject = project / "phi" / "pyproject.toml"
+    assert "packages/phi/ has changed since v1.0.9, and two is 0.1.0 as it was then" in refused(project)
+    pyproject = project / "packages" / "phi" / "pyproject.toml"
     pyproject.write_text(pyproject.read_text().replace("0.1.0", "0.2.0"))
     committed(project)
     git(project, "tag", "v1.1.0")
@@ -285,7 +285,7 @@ def test_a_snapshot_takes_the_tree_as_it_is_and_says_that_it_is_none_to_publish(
     copy = tmp_path / "copy"
     copy.mkdir()
     Source(project=project, snapshot=True).export(copy)
-    assert sorted(file.name for file in copy.iterdir()) == ["new.py", "phi", "pyproject.toml", "uv.lock"]
+    assert sorted(file.name for file in copy.iterdir()) == ["new.py", "packages", "pyproject.toml", "uv.lock"]
     assert snapshot_notes(CHANGELOG, "1.1.0").startswith("A snapshot of the work on 1.1.0: do not publish it.")
 
 

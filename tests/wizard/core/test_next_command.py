@@ -107,8 +107,8 @@ PACK = """--policy-pack '"/srv/k,m,s/guardrails"'"""
         (wizard("push"), "/srv/kms/.venv/bin/eonpro-kms push --stack dev"),
         (wizard("policy", "--help"), "/srv/kms/.venv/bin/eonpro-kms policy --help"),
         (
-            shell("python", "-m", "phi", "reencrypt"),
-            "PYTHONPATH=/srv/kms /srv/kms/.venv/bin/python -P -m phi reencrypt",
+            shell("python", "-m", "eonpro_phi", "reencrypt"),
+            "PYTHONPATH=/srv/kms /srv/kms/.venv/bin/python -P -m eonpro_phi reencrypt",
         ),
         (shell("make", "setup"), "make -C /srv/kms setup"),
         (shell("aws", "kms", "list-aliases"), "'/srv/k m s/aws' kms list-aliases"),

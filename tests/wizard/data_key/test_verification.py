@@ -57,11 +57,11 @@ class Child:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.slept: list[float] = []
-        (folder / "phi").mkdir()
-        (folder / "phi" / "__init__.py").write_text("")
+        (folder / "eonpro_phi").mkdir()
+        (folder / "eonpro_phi" / "__init__.py").write_text("")
 
     def says(self, program: str) -> None:
-        (self.folder / "phi" / "__main__.py").write_text(program)
+        (self.folder / "eonpro_phi" / "__main__.py").write_text(program)
 
     def prints(self, *verdicts: object) -> None:
         """One line for each run, in turn; the last one again."""
@@ -162,7 +162,7 @@ def test_the_child_asks_the_endpoints_that_the_operator_asks(found) -> None:
 def test_no_secret_is_on_the_childs_command_line(child) -> None:
     child.says("import json, sys\nprint(json.dumps({'proved': False, 'message': ' '.join(sys.orig_argv)}))")
     told = child.prove().message
-    assert told.endswith("-m phi prove --stdin")
+    assert told.endswith("-m eonpro_phi prove --stdin")
 
 
 # --- the verdict

@@ -38,12 +38,12 @@ class Child:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        (folder / "phi").mkdir()
-        (folder / "phi" / "__init__.py").write_text("")
+        (folder / "eonpro_phi").mkdir()
+        (folder / "eonpro_phi" / "__init__.py").write_text("")
         self.environ = dict(os.environ)
 
     def says(self, program: str) -> None:
-        (self.folder / "phi" / "__main__.py").write_text(program)
+        (self.folder / "eonpro_phi" / "__main__.py").write_text(program)
 
     def prints(self, told: object) -> None:
         self.says(f"import sys\nprint({json.dumps(told)!r})\nsys.exit(1)\n")

@@ -10,9 +10,9 @@ from os import urandom
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from phi import PhiCipher
-from phi.binary.record import HEADER_BYTES, IV_END
-from phi.binary.stream import DEFAULT_CHUNK_BYTES
+from eonpro_phi import PhiCipher
+from eonpro_phi.binary.record import HEADER_BYTES, IV_END
+from eonpro_phi.binary.stream import DEFAULT_CHUNK_BYTES
 from tools.bench.fields.rounds import Rounds, Side, compare
 from tools.bench.rows import Bound, Measured
 

@@ -8,7 +8,7 @@ from os import urandom
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from phi import PhiCipher, PhiFields
+from eonpro_phi import PhiCipher, PhiFields
 from tools.bench.fields import alternatives
 from tools.bench.fields.rounds import Rounds, Side, compare
 from tools.bench.rows import Bound, Measured

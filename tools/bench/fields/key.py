@@ -12,7 +12,7 @@ from os import urandom
 from resource import RUSAGE_THREAD, getrusage
 from time import perf_counter_ns, thread_time_ns
 
-from phi import CachedKey, PhiCipher, PhiFields
+from eonpro_phi import CachedKey, PhiCipher, PhiFields
 from tools.bench.fields.cipher import scalar_encryption
 from tools.bench.fields.rounds import Rounds, Side, compare
 from tools.bench.fields.texts import texts

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from phi import PhiCipher
+from eonpro_phi import PhiCipher
 from tools import node_package
 from tools.bench.rows import Bound, Measured, compared, counted
 

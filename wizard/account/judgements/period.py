@@ -178,7 +178,7 @@ def check_scan(facts: StackFacts) -> Iterator[Notice]:
         "records-not-encrypted",
         what=f"{text}, but {'; '.join(problems)}",
         why="a record that is not encrypted under the data key is not protected by it",
-        command=shell("python", "-m", "phi", "encrypt" if "clear" in by_state else "scan", "--help"),
+        command=shell("python", "-m", "eonpro_phi", "encrypt" if "clear" in by_state else "scan", "--help"),
     )
 
 
@@ -287,7 +287,7 @@ def _log_validations(facts: StackFacts) -> tuple[LogValidation, ...]:
 
 
 def scan(facts: StackFacts) -> Mapping[str, Any] | None:
-    """What `python -m phi scan --json` printed; None if it was not given."""
+    """What `python -m eonpro_phi scan --json` printed; None if it was not given."""
     return known(facts.once(SCAN, lambda: None))
 
 

@@ -113,7 +113,7 @@ def checklist_of(diagnosis: Diagnosis, settings: Settings, stack: str, at: datet
 
 
 def read_scan(file: Path) -> Mapping[str, Any]:
-    """The document of `python -m phi scan --json`. Raises UsageError for another file."""
+    """The document of `python -m eonpro_phi scan --json`. Raises UsageError for another file."""
     try:
         scan = parse_json(files.read_text(file, streams=True))
         datetime.fromisoformat(scan["at"])
@@ -122,8 +122,8 @@ def read_scan(file: Path) -> Mapping[str, Any]:
         is_scan = False
     if not is_scan:
         raise UsageError(
-            f"--phi-scan {file} is not what `python -m phi scan --json` printed",
-            shell("python", "-m", "phi", "scan", "--help", advice="reads the database, then names this file"),
+            f"--phi-scan {file} is not what `python -m eonpro_phi scan --json` printed",
+            shell("python", "-m", "eonpro_phi", "scan", "--help", advice="reads the database, then names this file"),
         )
     assert isinstance(scan, dict)
     return scan

@@ -77,7 +77,7 @@ def svg(name: str, title: str, description: str, width: float, height: float, *c
 
 
 CIPHER = "AES-256-GCM"
-"""The cipher of the application's records (`phi/`)."""
+"""The cipher of the application's records (`packages/phi`)."""
 
 _STORES: Mapping[contract.SecretStore, str] = {
     contract.SecretStore.PARAMETER_STORE: "Parameter Store",

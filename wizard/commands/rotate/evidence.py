@@ -1,4 +1,4 @@
-"""The evidence for a promotion: the results of `python -m phi reencrypt` and `scan` over the databases.
+"""The evidence for a promotion: the results of `python -m eonpro_phi reencrypt` and `scan` over the databases.
 
 Reads the files that the person names. The wizard does not connect to a database: the result is a file.
 """
@@ -27,8 +27,8 @@ VALID = timedelta(hours=24)
 _CLOCKS = timedelta(hours=1)
 """How much the clocks of two machines may differ."""
 
-REENCRYPT = ("python", "-m", "phi", "reencrypt", "--dsn", "postgresql://HOST/DATABASE")
-_RESULT_HINT = Text(shell("python", "-m", "phi", "reencrypt"), " … --json > FILE writes it; without --dry-run")
+REENCRYPT = ("python", "-m", "eonpro_phi", "reencrypt", "--dsn", "postgresql://HOST/DATABASE")
+_RESULT_HINT = Text(shell("python", "-m", "eonpro_phi", "reencrypt"), " … --json > FILE writes it; without --dry-run")
 _SHOWN = 5
 _FIELDS = frozenset({"at", "keys", "everyRow", "notLookedInto", "acceptedColumns", "tables"})
 
@@ -164,7 +164,7 @@ def scan_command(tables: Sequence[RecordTable] = (), *, advice: str) -> Command:
     words = ("--rows", "0", *(("--tenant-column", tenants) if tenants else ()), "--json")
     return Command(
         f'ENCRYPTED_PHI_KEYS_FOR_READING="${DATA_KEY_VARIABLE}" {DATA_KEY_VARIABLE}="$NEW_{DATA_KEY_VARIABLE}" ',
-        shell("python", "-m", "phi", "scan", "--dsn", "postgresql://HOST/DATABASE", *words),
+        shell("python", "-m", "eonpro_phi", "scan", "--dsn", "postgresql://HOST/DATABASE", *words),
         f" > {SCAN_FILE}",
         advice=advice,
     )

@@ -83,11 +83,11 @@ def hash_command(data_keys: DataKeyStore, version: DataKeyVersion, *, advice: st
         columns = table_words(table)
         hashes = ",".join(f"{column}:{name}" for column, name in table.hashes.items())
         carried = ("--hash-columns", hashes, "--replace-hashes", "--json")
-        call = shell("python", "-m", "phi", "encrypt", *_DSN, *columns, *carried)
+        call = shell("python", "-m", "eonpro_phi", "encrypt", *_DSN, *columns, *carried)
         calls += ["\n" if calls else "", call, f" > {quote(hashed_file(table.table))}"]
     if not tables:
         words = ("--table", "TABLE", "--key-column", "id", "--exact", "COLUMN:SEARCH:RULE", "--json")
-        calls = [shell("python", "-m", "phi", "index", *_DSN, *words), f" > {hashed_file('TABLE')}"]
+        calls = [shell("python", "-m", "eonpro_phi", "index", *_DSN, *words), f" > {hashed_file('TABLE')}"]
     return Command(*calls, advice=advice)
 
 

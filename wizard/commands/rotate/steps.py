@@ -119,8 +119,8 @@ def _commands(data_keys: DataKeyStore, *, current: DataKeyVersion, new: DataKeyV
             hash_command(
                 data_keys,
                 new,
-                advice="for each table with search values; those of phi.search with phi index, as they were indexed. "
-                "Each ends with 0",
+                advice="for each table with search values; those of eonpro_phi.search with phi index, as they were "
+                "indexed. Each ends with 0",
             ),
             promote_hash_command(data_keys, new),
         )

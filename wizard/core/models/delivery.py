@@ -261,7 +261,7 @@ class CredentialsSearch:
 
 
 class Proof(StrEnum):
-    """The kind of a verification as the application. The value is the output of `python -m phi prove`."""
+    """The kind of a verification as the application. The value is the output of `python -m eonpro_phi prove`."""
 
     ROUND_TRIP = "round trip"
     """The child process decrypted the data key, encrypted a record and decrypted it."""
@@ -275,12 +275,12 @@ class Proof(StrEnum):
 
 BUSY = ("Throttled",)
 SILENT = ("Unreachable", "InvalidResponse")
-"""Causes of `phi.errors` that say nothing about the data key."""
+"""Causes of `eonpro_phi.errors` that say nothing about the data key."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChildResult:
-    """The answer of the child process that acts as the application (`python -m phi prove`)."""
+    """The answer of the child process that acts as the application (`python -m eonpro_phi prove`)."""
 
     proved: bool
     principal: str

@@ -21,9 +21,9 @@ import boto3
 from botocore.config import Config
 
 from components.settings import Outputs, SecretStore, Settings
-from phi import PhiCipher
-from phi.__main__ import prove
-from phi.environment import FOR_READING
+from eonpro_phi import PhiCipher
+from eonpro_phi.__main__ import prove
+from eonpro_phi.environment import FOR_READING
 from tests.onboarding.deployment import _request
 from tests.wizard.fakes.clients import FakeAwsClient, FakeEngine, FakeUserInterface
 from wizard.aws.client import Aws, connect

@@ -106,10 +106,10 @@ def test_the_next_steps_fetch_both_re_encrypt_and_promote(world: World) -> None:
             f'--query Parameter.Value --output text --region us-east-1)"'
         ) in fetching
     assert f"AWS_REGION=us-east-1 AWS_KMS_KEY_ID={KEY} " in fetching
-    assert moving.startswith("python -m phi reencrypt --dsn") and "--dry-run" in moving
+    assert moving.startswith("python -m eonpro_phi reencrypt --dsn") and "--dry-run" in moving
     assert scanning == (
         'ENCRYPTED_PHI_KEYS_FOR_READING="$ENCRYPTED_PHI_KEY" ENCRYPTED_PHI_KEY="$NEW_ENCRYPTED_PHI_KEY" '
-        "python -m phi scan --dsn postgresql://HOST/DATABASE --rows 0 --json > scanned.json"
+        "python -m eonpro_phi scan --dsn postgresql://HOST/DATABASE --rows 0 --json > scanned.json"
     )
     assert f"rotate --promote sha256:{new}" in promoting and "--scanned scanned.json" in promoting
 

@@ -24,7 +24,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from phi import DecryptionError, PhiCipher
+from eonpro_phi import DecryptionError, PhiCipher
 from tests.onboarding.deployment import running_deployment
 from tests.wizard.commands.rotate.account_world import Account, World, environment_of
 from wizard.commands.rotate.result import Action
@@ -41,7 +41,6 @@ NUMBERS = st.integers(min_value=0, max_value=9)
 SHORT = settings(
     max_examples=9,
     stateful_step_count=10,
-    deadline=None,
     database=None,
     phases=(Phase.generate, Phase.shrink),
     suppress_health_check=list(HealthCheck),

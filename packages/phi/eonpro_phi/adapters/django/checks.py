@@ -1,0 +1,236 @@
+"""Django's system checks for encrypted fields: declarations of a model or its admin that would mislead or fail.
+
+Reads the registries of models and of admin sites; `manage.py check` runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from django.apps import apps
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import F, Q
+from django.db.models.fields import AutoFieldMixin
+
+from eonpro_phi.adapters.django.search import lookup
+
+INDEX = "Equal texts are different records: {what} has no effect on the encrypted field {field}."
+INDEX_HINT = "Remove it. To find equal texts, add an ExactSearchField, and index that."
+ORDER = "{what} orders by the encrypted field {field}: the order of records says nothing about their texts."
+ORDER_HINT = "Order by a column that is not encrypted, or sort the texts in Python."
+SEARCH = "{what} compares the encrypted field {field}, which matches nothing."
+SEARCH_HINT = "Use a column that is not encrypted, or email__exact and name__search with a search field."
+DEFAULT = "{what} would write a plain text into the encrypted field {field}."
+DEFAULT_HINT = "Use default= instead: it is encrypted."
+KEYS = (
+    *("SmallIntegerField", "IntegerField", "BigIntegerField", "PositiveSmallIntegerField", "PositiveIntegerField"),
+    *("PositiveBigIntegerField", "SmallAutoField", "AutoField", "BigAutoField"),
+    *("CharField", "SlugField", "TextField", "UUIDField"),
+)
+"""Types whose values have one text in every database."""
+KEY_HINT = (
+    "{hint} of the same model that the application sets before it saves, that is never NULL, and that holds a whole "
+    "number, a text or a UUID."
+)
+ROW_KEY = "A primary key such as id = models.UUIDField(primary_key=True, default=uuid.uuid4): one"
+TENANT_KEY = "Name a field"
+SHOWN = (
+    "str() of {model} reads {fields}: the admin's log, django_admin_log.object_repr, keeps it in plain text for every "
+    "change, and messages show it."
+)
+SHOWN_HINT = (
+    'Name the row otherwise, as in f"{model} {{self.pk}}", and clear what was kept: '
+    'LogEntry.objects.filter(content_type=ContentType.objects.get_for_model({model})).update(object_repr="").'
+)
+SORTABLE = "{what} lets a click order by the encrypted field {field}, which is refused."
+SORTABLE_HINT = "Set sortable_by on the ModelAdmin to the columns that are not encrypted."
+
+
+def encrypted_in(model: Any, path: str) -> Any | None:
+    """The encrypted field that a path of names (`patient__email`, `-email`) leads to; None for another one."""
+    for name in path.lstrip("-+^=@").split("__"):
+        try:
+            field = model._meta.pk if name == "pk" else model._meta.get_field(name)
+        except FieldDoesNotExist:
+            return None
+        if getattr(field, "encrypted_text", False):
+            return field
+        model = getattr(field, "related_model", None)
+        if model is None:
+            return None
+    return None
+
+
+def check_field(field: Any) -> list[CheckMessage]:
+    """The declarations of one field: E001 an index or uniqueness, E002 a default of the database, E010 a primary key
+    that its records cannot be bound to, E011 a tenant that cannot have a key.
+    """
+    options = ("primary_key", "unique", "db_index", "unique_for_date", "unique_for_month", "unique_for_year")
+    found = [
+        _error("E001", INDEX, INDEX_HINT, what=f"{name}=…" if name.startswith("unique_for") else name, field=field)
+        for name in options
+        if getattr(field, name, None)
+    ]
+    # Without one it is the class NOT_PROVIDED.
+    if not isinstance(getattr(field, "db_default", type), type):
+        found.append(_error("E002", DEFAULT, DEFAULT_HINT, what="db_default", field=field))
+    if field.bound == "row" and (fault := _key_fault(field, field.model._meta.pk)):
+        text = 'bound="row" of the encrypted field {field} needs another primary key: {what} ' + fault
+        hint = KEY_HINT.format(hint=ROW_KEY)
+        found.append(_error("E010", text, hint, what=field.model._meta.pk.name, field=field))
+    if field.tenant and (fault := _tenant_fault(field)):
+        text = 'tenant="{what}" of the encrypted field {field} ' + fault
+        found.append(_error("E011", text, KEY_HINT.format(hint=TENANT_KEY), what=field.tenant, field=field))
+    return found
+
+
+def _tenant_fault(field: Any) -> str:
+    try:
+        return _key_fault(field, field.model._meta.get_field(field.tenant))
+    except FieldDoesNotExist:
+        return "is no field of the model."
+
+
+def _key_fault(field: Any, key: Any) -> str:
+    """Why a field cannot name the row or the tenant of an encrypted field's records; empty if it can."""
+    if key not in field.model._meta.local_concrete_fields:
+        return "is no column of the same table."
+    if getattr(key, "encrypted_text", False):
+        return "is encrypted itself."
+    if key.null:
+        return "may be NULL."
+    is_default = not isinstance(getattr(key, "db_default", type), type)
+    if is_default or getattr(key, "generated", False) or isinstance(key, AutoFieldMixin):
+        return "is made by the database, so it is not known before the row is inserted."
+    while key.remote_field is not None and not isinstance(key.remote_field.model, str):
+        key = key.target_field
+    has_text = key.get_internal_type() in KEYS and not hasattr(key, "from_db_value")
+    return "" if has_text else "is of a type without one text in every database."
+
+
+@register(Tags.models)  # type: ignore[untyped-decorator]  # Django comes without types
+def check_models(app_configs: Iterable[Any] | None = None, **_: Any) -> list[CheckMessage]:
+    """E003 Meta.ordering, E004 uniqueness and indexes of Meta, E005 constraints; also over relations."""
+    chosen = apps.get_app_configs() if app_configs is None else app_configs
+    models = [model for config in chosen for model in config.get_models()]
+    return [message for model in models for message in check_model(model)]
+
+
+def check_model(model: Any) -> Iterator[CheckMessage]:
+    """The messages about one model's Meta."""
+    meta, label = model._meta, model._meta.label
+    for path in _paths(meta.ordering):
+        if field := encrypted_in(model, path):
+            yield _error("E003", ORDER, ORDER_HINT, what=f"{label}.Meta.ordering", field=field, obj=model)
+    groups = [("unique_together", names) for names in meta.unique_together]
+    groups += [("index_together", names) for names in getattr(meta, "index_together", ())]
+    groups += [("indexes", _declared(index)) for index in meta.indexes]
+    for name, names in groups:
+        for field in filter(None, (encrypted_in(model, path) for path in names)):
+            yield _error("E004", INDEX, INDEX_HINT, what=f"{label}.Meta.{name}", field=field, obj=model)
+    for constraint in meta.constraints:
+        if getattr(constraint, "for_records", False):
+            continue
+        for field in filter(None, (encrypted_in(model, path) for path in _declared(constraint))):
+            what = f"the constraint {constraint.name}"
+            yield _error("E005", INDEX, INDEX_HINT, what=what, field=field, obj=model)
+
+
+@register(Tags.admin)  # type: ignore[untyped-decorator]
+def check_admin(app_configs: Iterable[Any] | None = None, **_: Any) -> list[CheckMessage]:
+    """E006 search_fields, E007 list_filter, E008 ordering, E009 date_hierarchy, W001 columns that can be sorted, W002 a
+    text of the model that the admin's log keeps.
+    """
+    if not apps.is_installed("django.contrib.admin"):
+        return []
+    from django.contrib.admin.sites import all_sites
+
+    chosen = None if app_configs is None else {config.label for config in app_configs}
+    return [
+        message
+        for site in all_sites
+        for model, options in site._registry.items()
+        if chosen is None or model._meta.app_label in chosen
+        for message in check_model_admin(model, options)
+    ]
+
+
+def check_model_admin(model: Any, options: Any) -> Iterator[CheckMessage]:
+    """The messages about one ModelAdmin."""
+    declared = (
+        ("E006", "search_fields", options.search_fields or (), SEARCH, SEARCH_HINT),
+        ("E007", "list_filter", options.list_filter or (), SEARCH, SEARCH_HINT),
+        ("E008", "ordering", options.ordering or (), ORDER, ORDER_HINT),
+        ("E009", "date_hierarchy", (options.date_hierarchy,), SEARCH, SEARCH_HINT),
+    )
+    kind = type(options)
+    for id, name, entries, text, hint in declared:
+        for path in _paths(entries):
+            field = encrypted_in(model, path)
+            # With a sign before it another lookup is added.
+            is_search = id == "E006" and field and path[0] not in "^=@" and lookup(field, path.split("__")[-1])
+            if field and not is_search:
+                yield _error(id, text, hint, what=f"{kind.__name__}.{name}", field=field, obj=kind)
+    sortable = options.list_display if options.sortable_by is None else options.sortable_by
+    for path in _paths(sortable):
+        if path in options.list_display and (field := encrypted_in(model, path)):
+            message = SORTABLE.format(what=f"{kind.__name__}.list_display", field=field)
+            yield Warning(message, hint=SORTABLE_HINT, obj=kind, id="phi.W001")
+
+    encrypted = {each.name for each in model._meta.fields if getattr(each, "encrypted_text", False)}
+    if names := sorted(_read_by(model, "__str__") & encrypted):
+        message = SHOWN.format(model=model._meta.label, fields=", ".join(names))
+        yield Warning(message, hint=SHOWN_HINT.format(model=model.__name__), obj=model, id="phi.W002")
+
+
+def _read_by(model: Any, name: str, seen: frozenset[str] = frozenset()) -> set[str]:
+    """The names that a method or a property reads, and those that the model's others read which it uses."""
+    member = getattr(model, name, None)
+    code = getattr(getattr(member, "fget", getattr(member, "func", member)), "__code__", None)
+    if code is None or name in seen:
+        return {name}
+    return {name}.union(*(_read_by(model, each, seen | {name}) for each in code.co_names))
+
+
+def _paths(entries: Iterable[Any] | None) -> Iterator[str]:
+    """The paths of names in an ordering or a list of filters: texts, pairs with a filter's class, F() and its order."""
+    for entry in entries or ():
+        first = entry[0] if isinstance(entry, (tuple, list)) and entry else entry
+        if isinstance(first, str):
+            yield first
+        else:
+            yield from _names(first)
+
+
+def _names(expression: Any) -> Iterator[str]:
+    """The names of fields in an expression or a condition."""
+    if isinstance(expression, F):
+        yield expression.name
+    elif isinstance(expression, Q):
+        for child in expression.children:
+            if isinstance(child, tuple):
+                name, value = child
+                # An empty field is a fact that the database knows.
+                is_empty = name.endswith("__isnull") or value is None
+                yield from (() if is_empty else (name,))
+                yield from _names(value)
+            else:
+                yield from _names(child)
+    elif hasattr(expression, "get_source_expressions"):
+        for source in expression.get_source_expressions():
+            yield from _names(source)
+
+
+def _declared(declaration: Any) -> Iterator[str]:
+    """The names of fields in an index or a constraint."""
+    yield from getattr(declaration, "fields", ()) or ()
+    yield from _paths(getattr(declaration, "expressions", ()))
+    for name in ("condition", "check"):
+        # `check` is what `condition` was called before Django 5.1.
+        yield from _names(getattr(declaration, name, None) if name in vars(declaration) else None)
+
+
+def _error(id: str, text: str, hint: str, *, what: str, field: Any, obj: Any = None) -> Error:
+    return Error(text.format(what=what, field=field), hint=hint, obj=field if obj is None else obj, id=f"phi.{id}")

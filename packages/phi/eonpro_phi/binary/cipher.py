@@ -1,0 +1,192 @@
+"""Encryption and decryption of bytes and files: the part of PhiCipher for everything that is not text.
+
+Touches the operating system's random source, the counter of `eonpro_phi.usage`, and the files that it is given.
+"""
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from io import BytesIO
+from os import urandom
+from typing import Any, BinaryIO
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from eonpro_phi.binary import stream
+from eonpro_phi.binary.files import whole_file
+from eonpro_phi.binary.record import (
+    HEADER_BYTES,
+    IV_END,
+    MAGIC,
+    OVERHEAD_BYTES,
+    STREAM,
+    BinaryRecord,
+    Bytes,
+    as_view,
+    key_id_of,
+    looks_binary,
+)
+from eonpro_phi.binary.stream import DEFAULT_CHUNK_BYTES, KeyedHash, keyed_hash
+from eonpro_phi.errors import DecryptionError, InvalidBytes, NotBytes, PhiError
+from eonpro_phi.record import V2_IV_BYTES, key_id
+from eonpro_phi.usage import AtomicCounter, KeyUsage
+
+
+class BinaryCipher:
+    """The methods of PhiCipher for bytes and files."""
+
+    __slots__ = ("_binary_id", "_binary_keys", "_binary_start")
+    _aead: AESGCM
+    _binary_id: bytes
+    _binary_start: bytes
+    """The header of a record under the current key."""
+    _binary_keys: Mapping[bytes, tuple[AESGCM, KeyedHash]]
+    _lenient: bool
+    _passed_through: AtomicCounter
+    _usage: KeyUsage
+
+    def encrypt_bytes(self, data: Bytes | None, context: str = "") -> bytes | None:
+        """A binary record of the bytes, 41 bytes longer; None and b"" return None, as None and "" do of a text.
+
+        Only `decrypt_bytes` with the same context opens it: `eonpro_phi.place("PatientDocument", "data", 7)` binds it
+        to its row, `eonpro_phi.place("PatientDocument", "data")` to its column. Raises NotBytes for anything but bytes,
+        bytearray and memoryview, and InvalidBytes for more than 2 GiB: for those see `encrypt_stream`.
+
+        >>> from eonpro_phi import PhiCipher
+        >>> cipher = PhiCipher(bytes(32))
+        >>> cipher.decrypt_bytes(cipher.encrypt_bytes(b"%PDF", "PatientDocument.data"), "PatientDocument.data")
+        b'%PDF'
+        """
+        if type(data) is not bytes:
+            if data is None:
+                return None
+            if not isinstance(data, Bytes):
+                raise NotBytes
+            data = as_view(data)
+        if not data:
+            return None
+        # BinaryRecord, repeated inline: its objects take longer than the encryption of a short text.
+        start, iv = self._binary_start, urandom(V2_IV_BYTES)
+        try:
+            sealed = self._aead.encrypt(iv, data, start + context.encode())
+        except (UnicodeEncodeError, OverflowError):
+            pass
+        else:
+            for _ in self._usage.steps:
+                break
+            else:
+                self._usage.add(1)
+            return b"".join((start, iv, sealed))
+        # Outside the handler, whose error may hold the context.
+        raise InvalidBytes
+
+    def decrypt_bytes(self, record: Bytes | None, context: str = "") -> bytes | None:
+        """The bytes of a binary record, or of a whole stream (`encrypt_stream`); None returns None.
+
+        Takes what a database driver returns: bytes or a memoryview. Raises DecryptionError, always the same, for
+        anything else, and for a record of another context. A lenient cipher returns bytes that are neither unchanged,
+        and counts them.
+        """
+        start = self._binary_start
+        if type(record) is bytes and record.startswith(start) and len(record) > OVERHEAD_BYTES:
+            # The rest of this method, repeated inline for a record of the current key.
+            try:
+                sealed = memoryview(record)[IV_END:]
+                return self._aead.decrypt(record[HEADER_BYTES:IV_END], sealed, start + context.encode())
+            except (InvalidTag, ValueError, OverflowError):
+                pass
+            raise DecryptionError
+        if record is None:
+            return None
+        if not isinstance(record, Bytes):
+            raise DecryptionError
+        start = as_view(record)[:HEADER_BYTES].tobytes()
+        if self._lenient and record and not looks_binary(start):
+            next(self._passed_through.steps)
+            return bytes(record)
+        if start.startswith(MAGIC) and start[len(MAGIC) :][:1] == STREAM.to_bytes():
+            opened = BytesIO()
+            self.decrypt_stream(BytesIO(as_view(record)), opened, context)
+            return opened.getvalue()
+        parts = BinaryRecord.parse(record)
+        aead, _ = self._keys_of(parts.key_id)
+        with suppress(InvalidTag, ValueError, OverflowError):
+            return aead.decrypt(parts.iv, parts.sealed, parts.associated_data(context))
+        raise DecryptionError
+
+    def encrypt_stream(
+        self, source: BinaryIO, target: BinaryIO, context: str = "", *, chunk_bytes: int = DEFAULT_CHUNK_BYTES
+    ) -> None:
+        """Encrypt everything that the source returns, of any length up to 256 TiB, with some chunks of memory.
+
+        The target is whole when this returns; after an error it is not, and no reader takes it for whole. An empty
+        source makes a stream that is empty when it is decrypted. `chunk_bytes` is a power of two from 64 KiB to 1 MiB.
+        Raises NotBytes for a source of text, InvalidBytes for a context that is not UTF-8 or another size of a chunk,
+        and the OSError of source and target.
+        """
+        _require_context(context)
+        start = stream.new_header(self._binary_id, chunk_bytes)
+        stream.seal(source, stream.writer(target), self._binary_keys[self._binary_id][1], start, context)
+        self._usage.add(1)
+
+    def decrypt_stream(self, source: BinaryIO, target: BinaryIO, context: str = "") -> None:
+        """Decrypt a stream. A chunk is written to the target as soon as it is authenticated, before the rest is read.
+
+        So the target is whole only when this returns. DecryptionError means that the stream was cut off, changed,
+        reordered or bound to another context, or that its key is not here: what was written until then is true, and is
+        not all. Do not act on it: `decrypt_file` shows nothing before everything is proved. Raises the OSError of
+        source and target, too.
+        """
+        start = stream.read_header(source)
+        _, key = self._keys_of(start[len(MAGIC) + 1 : HEADER_BYTES])
+        with suppress(UnicodeEncodeError):
+            context.encode()
+            return stream.unseal(source, stream.writer(target), key, start, context)
+        raise DecryptionError
+
+    def encrypt_file(
+        self,
+        source: str | os.PathLike[str],
+        target: str | os.PathLike[str],
+        context: str = "",
+        *,
+        chunk_bytes: int = DEFAULT_CHUNK_BYTES,
+    ) -> None:
+        """`encrypt_stream` from one path to another. The target appears, or is replaced, when it is whole and on the
+        disk, with the permissions 0600; an error leaves it as it was.
+        """
+        with open(source, "rb") as file, whole_file(target) as draft:
+            self.encrypt_stream(file, draft, context, chunk_bytes=chunk_bytes)
+
+    def decrypt_file(self, source: str | os.PathLike[str], target: str | os.PathLike[str], context: str = "") -> None:
+        """`decrypt_stream` from one path to another. The target appears, or is replaced, when every chunk is proved,
+        with the permissions 0600; an error leaves it as it was. Meanwhile the plain text is in a draft beside it, which
+        an error removes and a killed process leaves: `.<name>.….draft`.
+        """
+        with open(source, "rb") as file, whole_file(target) as draft:
+            self.decrypt_stream(file, draft, context)
+
+    def holds(self, record: Any) -> bool:
+        """Whether bytes begin like a record or a stream of one of these keys, by the key id; nothing is proved."""
+        return key_id_of(bytes(record)) in self._binary_keys
+
+    def _keys_of(self, identity: bytes) -> tuple[AESGCM, KeyedHash]:
+        if found := self._binary_keys.get(identity):
+            return found
+        raise self._no_such_key()
+
+    def _no_such_key(self) -> PhiError:
+        return DecryptionError()
+
+
+def binary_keys(keys: Mapping[bytes, AESGCM]) -> dict[bytes, tuple[AESGCM, KeyedHash]]:
+    """What reads binary records and streams, by the key id; for AES keys by their data key."""
+    return {bytes.fromhex(key_id(data_key)): (aead, keyed_hash(data_key)) for data_key, aead in keys.items()}
+
+
+def _require_context(context: str) -> None:
+    with suppress(UnicodeEncodeError):
+        context.encode()
+        return
+    raise InvalidBytes

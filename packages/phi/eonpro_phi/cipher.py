@@ -1,0 +1,435 @@
+"""Encryption and decryption of PHI fields under one data key, with AES-256-GCM.
+
+Touches the operating system's random source and the counter of `eonpro_phi.usage`, and nothing else.
+"""
+
+import os
+from binascii import b2a_base64
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import repeat
+from os import urandom
+from struct import Struct
+from typing import Any, NoReturn, TypeVar, overload
+
+from cryptography.exceptions import InternalError, InvalidTag, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from pybase64 import b64decode
+
+from eonpro_phi.batches import PHI_FIELDS, Column, map_fields, map_values
+from eonpro_phi.binary.cipher import BinaryCipher, binary_keys
+from eonpro_phi.binary.record import RECORD, header
+from eonpro_phi.errors import (
+    AlreadyEncrypted,
+    CipherUnsupported,
+    DecryptionError,
+    InvalidDataKey,
+    InvalidText,
+    NotBound,
+    NotText,
+)
+from eonpro_phi.record import (
+    BEFORE_ONE_PAD,
+    BEFORE_TWO_PADS,
+    IV_BYTES,
+    V2,
+    V2_IV_BYTES,
+    RecordV2,
+    key_id,
+    looks_like_a_record,
+)
+from eonpro_phi.tenants import TenantFields, TenantKeys
+from eonpro_phi.usage import AtomicCounter, KeyUsage, usage_of
+
+DATA_KEY_BYTES = 32
+"""Length of an AES-256 data key."""
+
+Name = TypeVar("Name")
+
+_CHUNK = 256
+"""Values of a chunk of `encrypt_many` and `decrypt_many`: large enough that one system call a chunk costs nothing, and
+small enough that a chunk stays in the processor's caches."""
+
+# AESGCM returns the ciphertext followed by the tag.
+CIPHERTEXT = slice(None, -16)
+TAG = slice(-16, None)
+
+# The parts of a whole record that is decoded as one base64 text: see PhiCipher.decrypt.
+RAW_IV = slice(None, 16)
+RAW_TAG = slice(18, 34)
+RAW_CIPHERTEXT = slice(36, None)
+
+# Both read the operating system's random source at each call. getrandom is the system call itself, so it is a little
+# faster; a signal can cut it short only above 256 bytes. urandom continues after a signal, so it reads the IVs of many.
+random_bytes: Callable[[int], bytes] = getattr(os, "getrandom", urandom)  # Linux only
+
+_split_ivs = Struct(f"{IV_BYTES}s").iter_unpack
+join_parts = b":".join
+# Not a method of the value: it raises TypeError for other types, and ignores what a subclass of str overrides.
+utf8 = str.encode
+
+_DECRYPTION_FAILURES = (InvalidTag, ValueError, LookupError, TypeError, AttributeError, OverflowError)
+"""The libraries' errors for a text that is not a record of the key; base64's and UTF-8's are ValueErrors."""
+
+
+class PhiCipher(BinaryCipher):
+    """Encrypts texts to records and back; immutable, safe between threads and after a fork, never pickled or copied.
+
+    Some code is repeated inline: `make bench` shows what a function call would cost.
+
+    >>> old, new = bytes(32), bytes(range(32))  # keys of a test: a service gets its keys from KMS, through PhiFields
+    >>> record = PhiCipher(old).encrypt("Jane")
+    >>> PhiCipher(new, reading_keys=[old]).decrypt(record)
+    'Jane'
+    """
+
+    __slots__ = ("_aead", "_by_id", "_id", "_lenient", "_passed_through", "_reading", "_tenants", "_usage")
+    _aead: AESGCM
+    _by_id: Mapping[str, AESGCM]
+    _id: str
+    _lenient: bool
+    _passed_through: AtomicCounter
+    _reading: tuple[Callable[[bytes, bytes, None], bytes], ...]
+    _tenants: TenantKeys
+    _usage: KeyUsage
+
+    def __init__(self, key: bytes, *, reading_keys: Sequence[bytes] = (), lenient: bool = False) -> None:
+        """Encrypt with `key`; decrypt with it, then with each of `reading_keys`: keys still in use during a rotation.
+
+        A `lenient` cipher returns a text that does not look like a record unchanged, and counts it: for columns that
+        were stored before they were encrypted. Each key is exactly 32 bytes; raises InvalidDataKey otherwise.
+        """
+        for data_key in (key, *reading_keys):
+            if not isinstance(data_key, bytes) or len(data_key) != DATA_KEY_BYTES:
+                raise InvalidDataKey
+        keys = {data_key: AESGCM(data_key) for data_key in (*reading_keys, key)}
+        for name, value in {
+            "_aead": keys[key],
+            "_reading": tuple(AESGCM(reading_key).decrypt for reading_key in reading_keys),
+            "_by_id": {key_id(data_key): aead for data_key, aead in keys.items()},
+            "_binary_keys": binary_keys(keys),
+            "_binary_id": bytes.fromhex(key_id(key)),
+            "_binary_start": header(RECORD, bytes.fromhex(key_id(key))),
+            "_id": key_id(key),
+            "_tenants": TenantKeys((key, *reading_keys)),
+            "_usage": usage_of(key),
+            "_lenient": lenient,
+            "_passed_through": AtomicCounter(),
+        }.items():
+            object.__setattr__(self, name, value)
+
+    def encrypt(self, text: str | None) -> str | None:
+        """Encrypt a text with a new IV; None and "" return None. Raises NotText, or InvalidText for lone surrogates.
+
+        >>> cipher = PhiCipher(bytes(32))
+        >>> cipher.encrypt("Jane") == cipher.encrypt("Jane")
+        False
+        >>> cipher.encrypt("") is None
+        True
+        """
+        error: type[InvalidText]
+        try:
+            if not text:
+                return self.encrypt(text) if (text := _as_text(text)) else None
+            iv = random_bytes(16)
+            sealed = self._aead.encrypt(iv, utf8(text), None)
+            for _ in self._usage.steps:  # takes one step, at half the cost of next()
+                break
+            else:
+                self._usage.add(1)
+            return join_parts(
+                (
+                    b2a_base64(iv, newline=False),
+                    b2a_base64(sealed[TAG], newline=False),
+                    b2a_base64(sealed[CIPHERTEXT], newline=False),
+                )
+            ).decode()
+        except (UnicodeEncodeError, OverflowError):
+            error = InvalidText
+        except (TypeError, ValueError):
+            error = NotText
+        # Raised outside the handlers: the encoding error, which holds the plaintext, would be its context.
+        raise error
+
+    def encrypt_v2(self, text: str | None, context: str = "") -> str | None:
+        """A record of version 2, which only `decrypt` with the same context opens; else as `encrypt`.
+
+        The context names the record's place, such as `Patient.email`: there and nowhere else it can be decrypted. The
+        application cannot read this version. docs/formats.md.
+
+        >>> cipher = PhiCipher(bytes(32))
+        >>> cipher.decrypt(cipher.encrypt_v2("Jane", "Patient.firstName"), "Patient.firstName")
+        'Jane'
+        """
+        try:
+            if not (text := _as_text(text)):
+                return None
+            record = RecordV2(key_id=self._id, iv=urandom(V2_IV_BYTES), sealed=b"")
+            sealed = self._aead.encrypt(record.iv, utf8(text), record.associated_data(context))
+        except (UnicodeEncodeError, OverflowError):
+            pass
+        else:
+            self._usage.add(1)
+            return str(replace(record, sealed=sealed))
+        raise InvalidText
+
+    def decrypt(self, record: str | None, context: str = "") -> str | None:
+        """Decrypt a record; None returns None. Raises DecryptionError, always the same, for anything else.
+
+        `context` is that of `encrypt_v2`. With one, what is bound to no place raises NotBound: a record of the first
+        version is of no place.
+
+        >>> PhiCipher(bytes(32)).decrypt("MTIzNDU2Nzg5MDEyMzQ1Ng==:nIIi7aadRf2gAFnSWQKmNg==:tavicw==")
+        'Jane'
+        >>> PhiCipher(bytes(32)).decrypt("Jane")
+        Traceback (most recent call last):
+        eonpro_phi.errors.DecryptionError: The record cannot be decrypted.
+        """
+        if record is None:
+            return None
+        try:
+            if record[24] == ":" == record[49] and not context:
+                # One decoding for the three parts. "==:" ends a part of 16 bytes; with "AA" in its place that part is
+                # 18 bytes, and the last two are 0 if its pad bits are 0. The decoder refuses any further colon, other
+                # characters outside the alphabet, and "=" anywhere but at the end. It accepts pad bits at the end that
+                # are not 0, so those are checked here.
+                raw = b64decode(record.replace("==:", "AA", 2), None, True)
+                if (
+                    not raw[16]
+                    and not raw[34]
+                    and (
+                        record[-1] != "="
+                        or record[-2] in BEFORE_ONE_PAD
+                        or (record[-2] == "=" and record[-3] in BEFORE_TWO_PADS)
+                    )
+                ):
+                    text = self._aead.decrypt(raw[RAW_IV], raw[RAW_CIPHERTEXT] + raw[RAW_TAG], None).decode()
+                    if text:  # the empty text has no record
+                        return text
+        except _DECRYPTION_FAILURES:
+            pass
+        # Outside the handler: the errors, which hold the record or the plaintext, would be the context.
+        return self._decrypt_fallback(record, context)
+
+    def _decrypt_fallback(self, record: str, context: str) -> str:
+        if isinstance(record, str) and record.startswith(V2):
+            return self._decrypt_v2(record, context)
+        if context:
+            is_genuine = isinstance(record, str) and looks_like_a_record(record) and self.holds(record)
+            raise NotBound if is_genuine else DecryptionError
+        for unseal in self._reading:
+            try:
+                return unseal(*_split_record(record), None).decode()
+            except _DECRYPTION_FAILURES:
+                continue
+        if self._lenient and isinstance(record, str) and not looks_like_a_record(record):
+            next(self._passed_through.steps)
+            return record
+        raise DecryptionError
+
+    def _decrypt_v2(self, record: str, context: str) -> str:
+        parts = RecordV2.parse(record)
+        text = ""
+        with suppress(*_DECRYPTION_FAILURES):
+            text = self._by_id[parts.key_id].decrypt(parts.iv, parts.sealed, parts.associated_data(context)).decode()
+        if text:
+            return text
+        raise DecryptionError
+
+    # A mapping is also an iterable of its names. The first overload that matches counts, for mypy as at run time.
+    @overload
+    def encrypt_many(self, values: Mapping[Name, Column]) -> dict[Name, list[str | None]]: ...  # type: ignore[overload-overlap]
+    @overload
+    def encrypt_many(self, values: Mapping[Name, str | None]) -> dict[Name, str | None]: ...  # type: ignore[overload-overlap]
+    @overload
+    def encrypt_many(self, values: Iterable[str | None]) -> list[str | None]: ...
+
+    def encrypt_many(self, values: Any) -> Any:
+        """Encrypt several texts: an iterable returns a list, a mapping of texts or columns a dict with the same names.
+
+        Faster than one at a time. Raises as `encrypt`, and InvalidValues for a single text; then nothing is returned.
+
+        >>> cipher = PhiCipher(bytes(32))
+        >>> cipher.decrypt_many(cipher.encrypt_many({"email": ["jane@example.org", None], "city": ["Oslo", "Lima"]}))
+        {'email': ['jane@example.org', None], 'city': ['Oslo', 'Lima']}
+        """
+        return map_values(values, self._encrypt_list)
+
+    @overload
+    def decrypt_many(self, values: Mapping[Name, Column]) -> dict[Name, list[str | None]]: ...  # type: ignore[overload-overlap]
+    @overload
+    def decrypt_many(self, values: Mapping[Name, str | None]) -> dict[Name, str | None]: ...  # type: ignore[overload-overlap]
+    @overload
+    def decrypt_many(self, values: Iterable[str | None]) -> list[str | None]: ...
+
+    def decrypt_many(self, values: Any) -> Any:
+        """Decrypt several records, in the forms of `encrypt_many`; faster than one at a time.
+
+        Raises DecryptionError if one of them cannot be decrypted, and InvalidValues for a single record; then nothing
+        is returned.
+        """
+        return map_values(values, self._decrypt_list)
+
+    def encrypt_fields(self, patient: Mapping[str, Any], fields: Iterable[str] = PHI_FIELDS) -> dict[str, Any]:
+        """A copy of the mapping with these fields encrypted, where they exist; the others are unchanged.
+
+        Raises as `encrypt_many`, and AlreadyEncrypted for a record that this cipher can decrypt: a mapping that was
+        read and never decrypted would be encrypted twice.
+
+        >>> stored = PhiCipher(bytes(32)).encrypt_fields({"id": 7, "firstName": "Jane", "plan": "basic"})
+        >>> stored["id"], stored["plan"], len(stored["firstName"])
+        (7, 'basic', 58)
+        """
+        return map_fields(patient, fields, self._encrypt_once)
+
+    def decrypt_fields(self, patient: Mapping[str, Any], fields: Iterable[str] = PHI_FIELDS) -> dict[str, Any]:
+        """A copy of the mapping with these fields decrypted, where they exist; the others are unchanged."""
+        return map_fields(patient, fields, self._decrypt_list)
+
+    def for_tenant(self, tenant: str) -> TenantFields:
+        """Encryption for one tenant, under a key that is derived from the data key. Raises InvalidTenant."""
+        return TenantFields(tenant, lambda: self)
+
+    def derived(self, tenant: str) -> "PhiCipher":
+        """The cipher of a tenant's keys, for one use; a service calls `for_tenant`."""
+        return self._tenants.cipher(tenant, self._with_keys)
+
+    def _with_keys(self, keys: Sequence[bytes]) -> "PhiCipher":
+        return PhiCipher(keys[0], reading_keys=keys[1:], lenient=self._lenient)
+
+    @property
+    def encryptions(self) -> int:
+        """Number of texts that this process has encrypted with this cipher's key, by this cipher or another."""
+        return self._usage.encryptions
+
+    @property
+    def passed_through(self) -> int:
+        """Number of texts that a lenient cipher has returned unchanged."""
+        return self._passed_through.count
+
+    def _encrypt_list(self, values: list[str | None]) -> list[str | None]:
+        error: type[InvalidText]
+        try:
+            records: list[str | None] = []
+            for start in range(0, len(values), _CHUNK):
+                # Chunk by chunk through all steps: a chunk stays in the processor's caches.
+                texts = values[start : start + _CHUNK]
+                if not all(texts):
+                    texts = [text or _as_text(text) for text in texts]
+                encoded = list(map(utf8, filter(None, texts)))
+                self._usage.add(len(encoded))
+                # Read in the frame that uses them, and stored nowhere, so that a forked child never finds unused IVs:
+                # no foreign code runs between here and their use, and other threads' frames do not exist in a child.
+                ivs = [iv for (iv,) in _split_ivs(urandom(16 * len(encoded)))]
+                sealed = list(map(self._aead.encrypt, ivs, encoded, repeat(None)))
+                written = [
+                    join_parts(
+                        (
+                            b2a_base64(iv, newline=False),
+                            b2a_base64(value[TAG], newline=False),
+                            b2a_base64(value[CIPHERTEXT], newline=False),
+                        )
+                    ).decode()
+                    for iv, value in zip(ivs, sealed, strict=True)
+                ]
+                records += written if len(written) == len(texts) else _restore_gaps(written, texts)
+            return records
+        except (UnicodeEncodeError, OverflowError):
+            error = InvalidText
+        except (TypeError, ValueError):
+            error = NotText
+        raise error
+
+    def _decrypt_list(self, records: list[str | None]) -> list[str | None]:
+        texts: list[str | None] = []
+        try:
+            for start in range(0, len(records), _CHUNK):
+                chunk = records[start : start + _CHUNK]
+                opened = self._open_all(chunk)
+                # If one record of the chunk fails, each is decrypted by itself: reading keys, lenient texts.
+                texts += map(self.decrypt, chunk) if opened is None else opened
+        except DecryptionError:
+            texts.clear()  # some services report the local variables of an error's frames
+            raise
+        return texts
+
+    def _open_all(self, records: list[str | None]) -> Sequence[str | None] | None:
+        try:
+            parts = [_split_record(record) for record in records if record is not None]
+            unseal = self._aead.decrypt
+            opened = [unseal(iv, sealed, None) for iv, sealed in parts]
+            texts = [text.decode() for text in opened]
+        except _DECRYPTION_FAILURES:
+            return None
+        return texts if len(texts) == len(records) else _restore_gaps(texts, records)
+
+    def _encrypt_once(self, values: list[str | None]) -> list[str | None]:
+        for value in values:
+            if isinstance(value, str) and looks_like_a_record(value) and self.holds(value):
+                raise AlreadyEncrypted
+        return self._encrypt_list(values)
+
+    def holds(self, record: Any) -> bool:
+        """Whether it is a record of one of these keys; the context of version 2 is not known here, the key is."""
+        if not isinstance(record, str):
+            return super().holds(record)
+        try:
+            if record.startswith(V2):
+                return RecordV2.parse(record).key_id in self._by_id
+            return self.decrypt(record) is not None
+        except DecryptionError:
+            return False
+
+    def __repr__(self) -> str:
+        return "PhiCipher(AES-256-GCM)"
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError("A PhiCipher is immutable.")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError("A PhiCipher is immutable.")
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("A PhiCipher cannot be copied or pickled: it holds a data key.")
+
+
+def require_sixteen_byte_ivs() -> None:
+    """Encrypt once with a 16-byte IV and a random key; raises CipherUnsupported when this build refuses it."""
+    try:
+        AESGCM(urandom(DATA_KEY_BYTES)).encrypt(urandom(IV_BYTES), b"probe", None)
+    except (InternalError, UnsupportedAlgorithm, ValueError) as error:
+        raise CipherUnsupported from error
+
+
+def _split_record(record: str) -> tuple[bytes, bytes]:
+    """The IV, and ciphertext and tag together, as AESGCM expects; raises one of _DECRYPTION_FAILURES for other texts.
+
+    The comments in PhiCipher.decrypt explain the steps.
+    """
+    if record[24] == ":" == record[49] and record[50]:
+        raw = b64decode(record.replace("==:", "AA", 2), None, True)
+        if (
+            not raw[16]
+            and not raw[34]
+            and (
+                record[-1] != "="
+                or record[-2] in BEFORE_ONE_PAD
+                or (record[-2] == "=" and record[-3] in BEFORE_TWO_PADS)
+            )
+        ):
+            return raw[RAW_IV], raw[RAW_CIPHERTEXT] + raw[RAW_TAG]
+    raise ValueError
+
+
+def _as_text(value: object) -> str | None:
+    """The text of a falsy value or a subclass of str: None for None; raises NotText for other types."""
+    if value is None or isinstance(value, str):
+        return None if value is None else str.__str__(value)
+    raise NotText
+
+
+def _restore_gaps(results: Iterable[str], values: Iterable[str | None]) -> list[str | None]:
+    """The result for each value that is not empty, and None in the place of the others."""
+    remaining = iter(results)
+    return [next(remaining) if value else None for value in values]

@@ -1,0 +1,429 @@
+"""Inspects a table before anything is read from it, and reports all problems at once.
+
+Touches PostgreSQL's catalog, through a Database.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from eonpro_phi.hashes import HASH_CHARACTERS
+from eonpro_phi.record import quoted
+from eonpro_phi.reencryption.column_types import ColumnTypes, Contents, read_types
+from eonpro_phi.reencryption.database import Database
+from eonpro_phi.reencryption.errors import UsageError
+from eonpro_phi.reencryption.models import ColumnSelection
+from eonpro_phi.reencryption.statements import DocumentColumn, KeyColumn, Table
+
+SHORTEST_RECORD = 24 + 1 + 24 + 1 + 4
+"""Characters of the record of one byte."""
+
+V2_PREFIX = 3 + 16 + 1
+"""Characters of a record of version 2 before its base64, which has 28 bytes beside those of the text."""
+
+SEARCH_ENDINGS = ("search", "tokens")
+"""Endings of a search column's name, in lower case: `phi index` fills it."""
+
+HASH_ENDINGS = ("hash", "_hash")
+"""Endings of a column's name, in lower case, after the name of the column whose texts it has the hashes of."""
+
+_RELATION_KINDS = {
+    "v": "a view",
+    "m": "a materialized view",
+    "f": "a foreign table",
+    "S": "a sequence",
+    "i": "an index",
+    "I": "an index",
+    "c": "a composite type",
+    "t": "a TOAST table",
+}
+
+_NAME = re.compile(r'"((?:[^"]|"")+)"|([^".]+)')
+
+_FIND = """
+select c.oid, n.nspname, c.relname, c.relkind::text, c.reltuples::bigint,
+       has_schema_privilege(n.oid, 'USAGE'), row_security_active(c.oid),
+       c.relkind not in ('r', 'p')
+         or has_column_privilege(c.oid, 'xmin', 'SELECT'),
+       current_setting('server_encoding'),
+       exists (select from pg_inherits i where i.inhparent = c.oid and c.relkind <> 'p'),
+       exists (select from pg_rewrite w
+                where w.ev_class = c.oid and w.ev_type in ('2', '4') and c.relkind in ('r', 'p')),
+       coalesce((select sum(p.reltuples) from pg_partition_tree(c.oid) f join pg_class p on p.oid = f.relid
+                 where f.isleaf and p.reltuples >= 0), -1)::bigint
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+ where c.relname = %s and case when %s::text is null then pg_table_is_visible(c.oid) else n.nspname = %s end
+"""
+
+# -1: any length. Without a length "character" would be that of one character.
+_COLUMNS = """
+select a.attname, format_type(a.atttypid, a.atttypmod), a.atttypid, a.attnotnull,
+       case when coalesce(b.typname, y.typname) = 'varchar'
+            then nullif(greatest(a.atttypmod, y.typtypmod), -1) - 4 end,
+       a.attgenerated <> '', has_column_privilege(a.attrelid, a.attnum, 'SELECT'),
+       has_column_privilege(a.attrelid, a.attnum, 'UPDATE'),
+       format_type(a.atttypid, -1)
+  from pg_attribute a join pg_type y on y.oid = a.atttypid left join pg_type b on b.oid = y.typbasetype
+ where a.attrelid = %s::oid and a.attnum > 0 and not a.attisdropped
+"""
+
+_UNIQUE = """
+select array(select a.attname::text from unnest(x.indkey::int2[]) with ordinality k(number, at)
+               join pg_attribute a on a.attrelid = x.indrelid and a.attnum = k.number where k.at <= x.indnkeyatts)
+  from pg_index x
+ where x.indrelid = %s::oid and x.indisunique and x.indisvalid and x.indimmediate and x.indpred is null
+   and 0 <> all(x.indkey::int2[])
+"""
+
+_TRIGGERS = """
+select tgname from pg_trigger
+ where (tgrelid = %s::oid or tgrelid in (select relid from pg_partition_tree(%s::oid::regclass)))
+   and not tgisinternal and tgenabled in ('O', 'A') and tgtype & 16 <> 0 group by tgname order by tgname
+"""
+
+
+_INDEXES = """
+select distinct c.relname from pg_index x join pg_class c on c.oid = x.indexrelid
+  join pg_attribute a on a.attrelid = x.indrelid and a.attnum = any(x.indkey)
+ where x.indrelid = %s::oid and a.attname = any(%s::name[]) order by 1
+"""
+
+
+def name_parts(name: str) -> tuple[str | None, str]:
+    """Schema and table of a name as typed, upper and lower case unchanged; quotes around a part that has a dot.
+
+    Raises UsageError for another form.
+    """
+    parts, at = [], 0
+    while at <= len(name):
+        part = _NAME.match(name, at)
+        if part is None:
+            break
+        parts.append(part[2] if part[1] is None else part[1].replace('""', '"'))
+        at = part.end()
+        if at == len(name) and len(parts) <= 2:
+            return (parts[0], parts[1]) if len(parts) == 2 else (None, parts[0])
+        if name[at : at + 1] != ".":
+            break
+        at += 1
+    raise UsageError([f"--table {name}: expected TABLE or SCHEMA.TABLE"])
+
+
+def places_of(places: Sequence[tuple[str, str]], columns: Collection[str]) -> tuple[tuple[str, str], ...]:
+    """The names for keys of these columns, as the command line has them. Raises UsageError for another column."""
+    if unknown := [each for each in places if each[0] not in columns]:
+        raise UsageError([f"--place {column}={name}: {column} is not selected" for column, name in unknown])
+    return tuple(places)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relation:
+    """A table as the catalog has it, and what keeps any command from reading and writing its rows."""
+
+    oid: int
+    schema: str
+    name: str
+    partitioned: bool
+    rows: int | None
+    columns: dict[str, tuple[Any, ...]]
+    """The rows of _COLUMNS, by the column's name."""
+    unique: Mapping[frozenset[str], tuple[str, ...]]
+    """The columns of each unique index, in its order."""
+    types: ColumnTypes
+    triggers: tuple[str, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def quoted(self) -> str:
+        """Its name in a statement that is printed."""
+        return f"{quoted(self.schema)}.{quoted(self.name)}"
+
+    def keys(self, name: str) -> tuple[str, ...]:
+        """The columns of a key as it is typed: COLUMN, or COLUMN+COLUMN where there is no column of that name; in the
+        order of their index, by which the rows are read.
+        """
+        names = (name,) if name in self.columns else tuple(name.split("+"))
+        return self.unique.get(frozenset(names), names)
+
+    def contents(self, column: str) -> Contents:
+        """The possible content of one of its columns."""
+        return self.types.contents(self.columns[column][2])
+
+    def table(self, selection: ColumnSelection, *, documents: Iterable[str], indexes: tuple[str, ...] = ()) -> Table:
+        """The table with these columns; `documents` are those that hold no plain text."""
+        return Table(
+            selection=selection,
+            schema=self.schema,
+            name=self.name,
+            keys=tuple(
+                KeyColumn(name=name, type_name=self.columns[name][1].replace("%", "%%"))
+                for name in self.keys(selection.key_column)
+            ),
+            partitioned=self.partitioned,
+            read_back=bool(self.triggers),
+            triggers=self.triggers,
+            indexes=indexes,
+            rows=self.rows,
+            search_columns=tuple(
+                name
+                for name, row in self.columns.items()
+                if name not in selection.read_names and (row[1] == "integer[]" or name.lower().endswith(SEARCH_ENDINGS))
+            ),
+            documents=tuple(
+                DocumentColumn(
+                    name=column,
+                    # A percent sign would begin a placeholder.
+                    type_name=self.columns[column][8].replace("%", "%%"),
+                    is_bytes=self.contents(column) is Contents.BYTES,
+                )
+                for column in documents
+            ),
+        )
+
+
+def find_relation(database: Database, table: str) -> Relation:
+    """The table of that name. Raises UsageError where there is none, or it has no rows of its own."""
+    schema, name = name_parts(table)
+    relations = database.query(_FIND, name, schema, schema)
+    if not relations:
+        raise UsageError([f"there is no table {table}" + _similar_table(database, schema, name)])
+    (
+        oid,
+        schema,
+        name,
+        kind,
+        rows,
+        schema_usable,
+        rows_hidden,
+        system_columns_readable,
+        encoding,
+        has_children,
+        has_rules,
+        rows_of_partitions,
+    ) = relations[0]
+    if kind not in "rp":
+        raise UsageError([f"{table} is {_RELATION_KINDS.get(kind, 'no table')}, which has no rows of its own"])
+    problems = [
+        *([f"this role has no USAGE on the schema {schema}"] if not schema_usable else []),
+        *([f"row-level security hides rows of {name} from this role: it needs BYPASSRLS"] if rows_hidden else []),
+        *(
+            [f"this role cannot read xmin of {name}: it needs SELECT on the whole table"]
+            if schema_usable and not system_columns_readable
+            else []
+        ),
+        *(
+            ["the encoding of the database is SQL_ASCII, which does not define the characters of a text"]
+            if encoding == "SQL_ASCII"
+            else []
+        ),
+        *([f"{name} has tables that inherit from it; re-encrypt each of them by its own name"] if has_children else []),
+        *([f"{name} has a rule for UPDATE, which changes what is written"] if has_rules else []),
+    ]
+    estimate = rows_of_partitions if kind == "p" else rows
+    return Relation(
+        oid=oid,
+        schema=schema,
+        name=name,
+        partitioned=kind == "p",
+        rows=estimate if estimate >= 0 else None,
+        columns={row[0]: row for row in database.query(_COLUMNS, oid)},
+        unique={frozenset(names): tuple(names) for (names,) in database.query(_UNIQUE, oid)},
+        types=read_types(database),
+        triggers=tuple(row[0] for row in database.query(_TRIGGERS, oid, oid)),
+        problems=tuple(problems),
+    )
+
+
+def inspect(
+    database: Database,
+    selection: ColumnSelection,
+    *,
+    write: bool,
+    first_time: bool = False,
+    hash_columns_named: bool = False,
+) -> Table:
+    """The table, ready to be re-encrypted. Raises UsageError with all problems; reads none of its rows.
+
+    The `first_time`, when plain texts are encrypted, it reads how long they are. With `hash_columns_named` the person
+    has said that no column holds search hashes, whatever its name.
+    """
+    relation = find_relation(database, selection.table)
+    columns = relation.columns
+    contents = {column: relation.contents(column) for column in columns}
+    problems = [
+        *relation.problems,
+        *key_problems(selection, relation),
+        *_tenant_problems(selection, columns),
+        *_column_problems(selection, columns, contents, write=write, first_time=first_time),
+        *_json_problems(selection, columns, relation.types, first_time=first_time),
+        *([] if hash_columns_named else _forgotten_hashes(selection, columns)),
+    ]
+    if first_time and not problems:
+        problems += _too_long(database, relation.schema, relation.name, selection, columns)
+    if problems:
+        raise UsageError(problems, "Nothing was written.")
+    return relation.table(
+        selection,
+        documents=[column for column in selection.columns if contents[column] is not Contents.TEXT],
+        indexes=tuple(row[0] for row in database.query(_INDEXES, relation.oid, list(selection.columns))),
+    )
+
+
+def key_problems(selection: ColumnSelection, relation: Relation) -> list[str]:
+    """What keeps the columns of the key from identifying the rows."""
+    typed, columns = selection.key_column, relation.columns
+    keys = relation.keys(typed)
+    if missing := [key for key in keys if key not in columns]:
+        return [f"there is no column {key}" + similar_column(key, columns) for key in missing]
+    own = "of its own" if len(keys) == 1 else "of these columns"
+    return [
+        *(
+            f"{key} may be NULL; --key-column must be NOT NULL, because it identifies the rows"
+            for key in keys
+            if not columns[key][3]
+        ),
+        *(
+            [f"{typed} has no unique index {own} (valid, for all rows, not deferrable); --key-column needs one"]
+            if frozenset(keys) not in relation.unique
+            else []
+        ),
+        *(f"this role has no SELECT on {key}" for key in keys if not columns[key][6]),
+        *(
+            f"{key} is also in --columns; the column that identifies the rows cannot be encrypted"
+            for key in keys
+            if key in selection.columns
+        ),
+        *(
+            ["--bind row needs a key of one column, as the records of a row are bound to it: use --bind column"]
+            if len(keys) > 1 and selection.bind == "row"
+            else []
+        ),
+    ]
+
+
+def _tenant_problems(selection: ColumnSelection, columns: dict[str, tuple[Any, ...]]) -> list[str]:
+    name = selection.tenant_column
+    if name is None:
+        return []
+    if name not in columns:
+        return [f"there is no column {name}" + similar_column(name, columns)]
+    return [
+        *([f"this role has no SELECT on {name}"] if not columns[name][6] else []),
+        *(
+            [f"{name} is also in --columns; the column of the tenants cannot be encrypted"]
+            if name in selection.names
+            else []
+        ),
+    ]
+
+
+def _column_problems(
+    selection: ColumnSelection,
+    columns: dict[str, tuple[Any, ...]],
+    contents: dict[str, Contents],
+    *,
+    write: bool,
+    first_time: bool,
+) -> list[str]:
+    problems = [
+        f"{name} is in --columns{' or --hash-columns' if selection.hashes else ''} twice"
+        for name in dict.fromkeys(selection.names)
+        if selection.names.count(name) > 1
+    ]
+    problems += [
+        f"{column.name} has the hashes of {column.source}, which is not in --columns"
+        for column in selection.hashes
+        if column.source not in selection.columns
+    ]
+    needed = {"record": "text, varchar or bytea" if first_time else "text or varchar", "hash": "text or varchar"}
+    json_columns = {column.name for column in selection.json_columns}
+    for name in dict.fromkeys(selection.names):
+        what, shortest = ("record", SHORTEST_RECORD) if name in selection.columns else ("hash", HASH_CHARACTERS)
+        if name not in columns:
+            problems.append(f"there is no column {name}" + similar_column(name, columns))
+            continue
+        _, type_name, _, _, length, generated, readable, writable, _ = columns[name]
+        is_text = contents[name] is Contents.TEXT
+        if contents[name] is Contents.HIDDEN:
+            problems.append(f"{name} is {type_name}; bytes inside another type are not read")
+        elif contents[name] is Contents.NEITHER or (
+            not is_text
+            and (what == "hash" or (first_time and name not in json_columns and contents[name] is not Contents.BYTES))
+        ):
+            problems.append(f"{name} is {type_name}; a {what} needs {needed[what]}")
+        if length is not None and length < shortest:
+            problems.append(f"{name} is {type_name}, which is too short: the shortest {what} has {shortest} characters")
+        if generated:
+            problems.append(f"{name} is generated by the database")
+        if not readable:
+            problems.append(f"this role has no SELECT on {name}")
+        if write and not writable:
+            problems.append(f"this role has no UPDATE on {name}")
+    return problems
+
+
+def _json_problems(
+    selection: ColumnSelection, columns: dict[str, tuple[Any, ...]], types: ColumnTypes, *, first_time: bool
+) -> list[str]:
+    named = {column.name for column in selection.json_columns}
+    bases = {name: types.base(columns[name][2]) for name in (*selection.columns, *named) if name in columns}
+    return [
+        *(
+            f"{name} is {columns[name][1]}: name the fields to encrypt, in --json-fields {name}:FIELD+FIELD"
+            for name, base in bases.items()
+            if first_time and base in ("json", "jsonb") and name not in named
+        ),
+        *(
+            f"{name} is {columns[name][1]}; --json-fields needs json, jsonb, text or varchar"
+            for name, base in bases.items()
+            if name in named and base not in ("json", "jsonb", "text", "varchar")
+        ),
+        *(f"{name} is in --json-fields, and not in --columns" for name in sorted(named - {*selection.columns})),
+    ]
+
+
+def _forgotten_hashes(selection: ColumnSelection, columns: dict[str, tuple[Any, ...]]) -> list[str]:
+    """Columns that are named like the hashes of a selected one, and that nobody has mentioned."""
+    carried = {column.source for column in selection.hashes}
+    return [
+        f"{name} looks like the search hashes of {source}, which are lost when its key changes: name it in "
+        f"--hash-columns {source}:{name}, or use --no-hash-columns"
+        for source in selection.columns
+        for name in columns
+        if source not in carried and name.lower() in [source.lower() + ending for ending in HASH_ENDINGS]
+    ]
+
+
+def _too_long(
+    database: Database, schema: str, name: str, selection: ColumnSelection, columns: dict[str, tuple[Any, ...]]
+) -> list[str]:
+    """Columns whose longest text has a record that does not fit: better known now than in the middle of the table."""
+    whole = [column for column in selection.columns if column not in {each.name for each in selection.json_columns}]
+    limits = {column: columns[column][4] for column in whole if columns[column][4] is not None}
+    problems = []
+    is_v2 = selection.tenant_column or selection.bind
+    for (column, limit), bytes_ in zip(limits.items(), database.longest(schema, name, tuple(limits)), strict=True):
+        needed = V2_PREFIX + 4 * -(-(bytes_ + 28) // 3) if is_v2 else SHORTEST_RECORD - 4 + 4 * -(-bytes_ // 3)
+        if needed > limit:
+            problems.append(
+                f"{column} is {columns[column][1]}, and its longest text needs a record of {needed} characters: "
+                f"alter table … alter column {column} type text"
+            )
+    return problems
+
+
+def similar_column(name: str, columns: dict[str, tuple[Any, ...]]) -> str:
+    """A column of the same name in other letters, in brackets; "" for none."""
+    similar = [column for column in columns if column.lower() == name.lower()]
+    return f" (did you mean {similar[0]}?)" if similar else ""
+
+
+def _similar_table(database: Database, schema: str | None, name: str) -> str:
+    similar = database.query(
+        "select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace "
+        "where lower(c.relname) = lower(%s) and c.relkind in ('r', 'p') and n.nspname !~ '^pg_' order by 1, 2 limit 1",
+        name,
+    )
+    place = f" in the schema {schema}" if schema else " in the search path of this role"
+    return place + (f" (did you mean {similar[0][0]}.{similar[0][1]}?)" if similar else "")

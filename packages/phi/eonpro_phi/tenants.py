@@ -1,0 +1,114 @@
+"""A key for each tenant (a clinic), derived from the data key: one tenant's key opens no other's records.
+
+Touches what the cipher of the data key touches. It erases nothing: whoever has the data key derives it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from eonpro_phi.batches import map_values
+from eonpro_phi.binary.fields import BinaryFields
+from eonpro_phi.derivation import derived_key
+from eonpro_phi.errors import InvalidTenant
+
+if TYPE_CHECKING:
+    from eonpro_phi.cipher import PhiCipher
+
+PURPOSE = "eonpro-phi-tenant-v1"
+
+_MOST = 1000
+"""Tenants whose ciphers are kept, some 2 kB each."""
+
+
+def tenant_key(data_key: bytes, tenant: str) -> bytes:
+    """The 32 bytes of a tenant's key. Raises InvalidTenant for an id that is empty or no text.
+
+    >>> tenant_key(bytes(32), "clinic-7").hex()[:16]
+    '874ec7dc201fd7c7'
+    """
+    return derived_key(data_key, PURPOSE, require_tenant(tenant))
+
+
+def require_tenant(tenant: str) -> str:
+    """The id; raises InvalidTenant for one that is empty, no text, or has no UTF-8."""
+    if not isinstance(tenant, str) or not tenant or any("\ud800" <= sign <= "\udfff" for sign in tenant):
+        raise InvalidTenant
+    return str.__str__(tenant)
+
+
+class TenantKeys:
+    """The keys of a cipher, and the ciphers of the tenants that were asked for; they end with that cipher."""
+
+    __slots__ = ("_ciphers", "_keys")
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        self._keys = tuple(keys)
+        self._ciphers: dict[str, PhiCipher] = {}
+
+    def cipher(self, tenant: str, of_keys: Callable[[Sequence[bytes]], PhiCipher]) -> PhiCipher:
+        """The tenant's cipher; `of_keys` makes it of the current key and the reading keys."""
+        cipher = self._ciphers.get(tenant)
+        if cipher is None:
+            cipher = of_keys([tenant_key(key, tenant) for key in self._keys])
+            if len(self._ciphers) >= _MOST:
+                self._ciphers.clear()
+            self._ciphers[tenant] = cipher
+        return cipher
+
+    def __repr__(self) -> str:
+        return "TenantKeys()"
+
+
+class TenantFields(BinaryFields):
+    """Encrypts and decrypts for one tenant: `fields.for_tenant("clinic-7")`.
+
+    Records are of version 2, or binary, and carry the id of the tenant's key. The former data keys give the tenant's
+    former keys, for reading. `context` binds a record to its place, as in PhiCipher.encrypt_v2. Every method raises
+    what PhiFields's or PhiCipher's of the same name raises.
+
+    >>> from eonpro_phi import PhiCipher
+    >>> one, other = (PhiCipher(bytes(32)).for_tenant(name) for name in ("clinic-7", "clinic-8"))
+    >>> one.decrypt(one.encrypt("Jane"))
+    'Jane'
+    >>> other.decrypt(one.encrypt("Jane"))
+    Traceback (most recent call last):
+    eonpro_phi.errors.DecryptionError: The record cannot be decrypted.
+    """
+
+    __slots__ = ("_tenant",)
+
+    def __init__(self, tenant: str, base: Callable[[], PhiCipher]) -> None:
+        """`base` returns the data key's cipher; it is called for each use. Raises InvalidTenant."""
+        self._tenant = require_tenant(tenant)
+        # No bound method of its own: a tenant's object ends with its last use, not with the next search for cycles.
+        self._cipher = lambda: base().derived(tenant)
+
+    def cipher(self) -> PhiCipher:
+        """The tenant's cipher, for one use: it is dropped together with the data key."""
+        return self._cipher()
+
+    def encrypt(self, text: str | None, context: str = "") -> str | None:
+        """A record of version 2; None and "" return None."""
+        return self.cipher().encrypt_v2(text, context)
+
+    encrypt_v2 = encrypt
+    """The name that PhiFields's has, for an adapter that is given a tenant."""
+
+    def decrypt(self, record: str | None, context: str = "") -> str | None:
+        """The text of one of the tenant's records; None returns None."""
+        return self.cipher().decrypt(record, context)
+
+    def encrypt_many(self, values: Any, context: str = "") -> Any:
+        """Several texts of one context, in the forms of PhiCipher.encrypt_many."""
+        encrypt = self.cipher().encrypt_v2
+        return map_values(values, lambda texts: [encrypt(text, context) for text in texts])
+
+    def decrypt_many(self, values: Any, context: str = "") -> Any:
+        """Several records of one context, in the same forms."""
+        decrypt = self.cipher().decrypt
+        return map_values(values, lambda records: [decrypt(record, context) for record in records])
+
+    def __repr__(self) -> str:
+        return f"TenantFields({self._tenant!r})"

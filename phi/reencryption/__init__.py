@@ -1,5 +1,0 @@
-"""Bulk re-encryption of a PostgreSQL table, from one data key to another: `python -m phi reencrypt`.
-
-Touches nothing itself. `command` runs it, `worker_pool` distributes the batches, `worker` processes one batch at a time
-over `database`, `reencryptor` has the cryptography, `models` the results.
-"""
