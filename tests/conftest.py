@@ -15,6 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import cache
 
+import hypothesis
 import pytest
 
 from sandbox.pulumi_plugins.install import CHOICE, STANDIN
@@ -42,6 +43,10 @@ SHARED: list[tuple[Deployment, tuple[list[str], list[str]]]] = []
 
 
 remember_descriptions()
+
+# A busy machine may take longer for an example.
+hypothesis.settings.register_profile("busy machine", deadline=None)
+hypothesis.settings.load_profile("busy machine")
 
 # A passphrase is tried with a million rounds, a quarter of a second; few are tried, and often.
 vars(hashlib)["pbkdf2_hmac"] = cache(hashlib.pbkdf2_hmac)

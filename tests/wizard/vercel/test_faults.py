@@ -73,7 +73,6 @@ def values(vercel: Place) -> dict[tuple[str, Any, str], str | None]:
 
 @settings(
     max_examples=40,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -142,7 +142,7 @@ def allowed(arn: str, action: str, key_policy: Any, own: Any, boundary: Any, mor
     return by_name or by_iam
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     arn=st.sampled_from((ADA, ROLE)),
     action=st.sampled_from(ACTIONS),
@@ -179,7 +179,7 @@ def test_no_request_that_is_allowed_is_judged_a_no_and_every_plain_yes_is_allowe
         assert not is_allowed
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     key_policy=key_policies,
     own=documents,
@@ -215,7 +215,7 @@ def test_what_is_lost_makes_no_answer_a_no_that_was_a_yes(key_policy, own, lost,
 EVERY_ACTION = tuple(action for actions_ in RIGHTS.values() for action in actions_)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     arn=st.sampled_from((ADA, ROLE, STRANGER, ROOT, "*")),
     key_policy=st.one_of(st.none(), key_policies),
