@@ -12,7 +12,7 @@ from components.policies.stack import (
     reading_policy_of,
     trail_arn_of,
 )
-from components.settings import ImportGroup, ResourceKind, Settings
+from components.settings import ResourceKind, Settings
 from components.settings.arn import Arn
 from components.targets import vercel
 
@@ -96,7 +96,7 @@ def named_resources(settings: Settings) -> tuple[NamedResource, ...]:
         for field, arn in ({"oidc_provider": provider} if provider else {}).items()
     ]
     logs = makes_trail and logs_to_cloudwatch(settings)
-    logs_reads = makes_trail and settings.access_logging and ImportGroup.BUCKET not in settings.kept_as_found
+    logs_reads = settings.owns_bucket and settings.access_logging
     return (
         row("app_role", ROLE, "role", settings.makes_role, "application's role"),
         row("app_user", USER, "user", settings.makes_user, "application's user", kind.APPLICATION_USER),

@@ -231,6 +231,11 @@ class Settings(ApplicationSettings):
         return self.existing_trail_arn is None
 
     @property
+    def owns_bucket(self) -> bool:
+        """Whether an update of the stack can change the trail's bucket."""
+        return self.makes_trail and ImportGroup.BUCKET not in self.kept_as_found
+
+    @property
     def app_principal_arns(self) -> tuple[str, ...]:
         """The ARNs of the application's principals, also before they are created; the role before the user."""
         return tuple(

@@ -28,9 +28,11 @@ from tests.onboarding.loaded import loaded_python
 from tests.recordings.stacks import given
 from wizard.core.errors import SetupError
 from wizard.core.models.account import Identity
+from wizard.core.models.delivery import StackState
 from wizard.core.models.inputs import Input, InputType
 from wizard.inputs import answers
 from wizard.inputs.registry import INPUTS
+from wizard.setup.preflight.services import forbidden_changes
 from wizard.targets.port import all_targets
 
 COLLEAGUE = f"arn:aws:iam::{ACCOUNT}:user/security-officer"
@@ -129,8 +131,14 @@ def changed(values: Values, chance: random.Random) -> tuple[str, Values]:
         entry = chance.choice(free)
         new = {**values, entry.key: drawn_value(entry, chance)}
         is_new = parsed(new).get(entry.key) not in (parsed(values).get(entry.key), entry.default)
-        if is_new and entry.needed(parsed(values)) and fit(new):
+        if is_new and entry.needed(parsed(values)) and fit(new) and not forbidden(new, values):
             return entry.key, new
+
+
+def forbidden(new: Values, values: Values) -> bool:
+    """Whether the set-up refuses the change, before anything is changed."""
+    settings, saved = (answers.to_settings(parsed(each), identity=IDENTITY) for each in (new, values))
+    return bool(forbidden_changes(settings, saved, "production", StackState(exists=True, has_key=True)))
 
 
 def parsed(values: Values) -> Values:
@@ -146,9 +154,10 @@ def fit(values: Values) -> bool:
     except (ContractError, SetupError, ValueError):
         return False
     is_here = values.get("trail") != TRAIL or settings.region == "us-east-1"
-    # An existing role trusts one kind of application, and nobody here has its credentials, which a check value needs.
-    of_theirs = values["target"] == "ecs" and not settings.key_check_value
-    return is_here and (settings.app_principal_arn is None or of_theirs)
+    # Nobody here has the credentials of a role, which a check value needs.
+    is_opened = settings.makes_user or not settings.key_check_value
+    # An existing role trusts one kind of application.
+    return is_here and is_opened and (settings.app_principal_arn is None or values["target"] == "ecs")
 
 
 def prepare(cloud: Deployment, values: Values) -> None:

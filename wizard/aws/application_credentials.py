@@ -44,6 +44,11 @@ _Source = tuple[str, Callable[[Session, Principal], Credentials | None]]
 class ApplicationCredentials(SessionClient):
     """Credentials of the application: a `wizard.core.ports.aws.ApplicationCredentials`."""
 
+    @property
+    def are_configured(self) -> bool:
+        """Whether the environment names a source of them."""
+        return any(name.startswith("EONPRO_APP_") for name, value in self._session.environ.items() if value)
+
     def app_credentials(self, principal_arn: str, *, container_first: bool = False) -> CredentialsSearch:
         """Credentials of exactly this principal: configured ones, then the platform's, then those of sts:AssumeRole."""
         deployed: tuple[_Source, _Source] = (

@@ -348,6 +348,16 @@ def test_a_first_set_up_delivers_the_check_values_with_the_keys(access: str) -> 
         assert world.vercel.variables[f"{variable}_CHECK_VALUE"] == value == wrapped.check_value
 
 
+def test_a_check_value_that_nobody_here_can_make_is_refused_before_anything_is_made() -> None:
+    world = World()
+    world.aws.credentials = None
+    with pytest.raises(PreflightFailed) as refused:
+        world.setup(key_check_value=True)
+    (problem,) = refused.value.problems
+    assert "nobody here can make it" in problem.what and "--key-check-value no" in problem.next
+    assert (problem.exit_code, world.written) == (3, set())
+
+
 def test_where_nobody_can_open_the_key_nothing_is_delivered_without_its_check_value() -> None:
     world = World()
     world.aws.credentials_from = ()

@@ -667,6 +667,10 @@ class FakeAwsClient:
         keys = self.access_keys[user]
         keys[:] = [key for key in keys if key.id != key_id]
 
+    @property
+    def are_configured(self) -> bool:
+        return self.credentials is not None
+
     def app_credentials(self, principal_arn: str, *, container_first: bool = False) -> CredentialsSearch:
         source = "container" if container_first else "token"
         self._call("app_credentials", f"{principal_arn} {source}")

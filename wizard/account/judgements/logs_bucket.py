@@ -58,11 +58,6 @@ PRIVATE = ("bucket-private",)
 _OPTIONAL = ("bucket-lock", "bucket-access-logs")
 
 
-def owns_bucket(settings: Settings) -> bool:
-    """Whether an update of the stack can change the bucket."""
-    return settings.existing_trail_arn is None and ImportGroup.BUCKET not in settings.kept_as_found
-
-
 @dataclass(frozen=True, kw_only=True)
 class LogsBucket:
     """A bucket of audit records."""
@@ -93,7 +88,7 @@ def buckets_of(settings: Settings) -> tuple[LogsBucket, ...]:
         logical_name="audit-trail",
         policy=trail_bucket_policy_of(settings),
     )
-    if not owns_bucket(settings) or not settings.access_logging:
+    if not settings.owns_bucket or not settings.access_logging:
         return (of_trail,)
     of_access = LogsBucket(
         name=names.access_log_bucket,
@@ -176,9 +171,9 @@ def _command(facts: StackFacts, bucket: LogsBucket, id_: str) -> Command:
             return fixes.aws(
                 facts, "s3api", "put-bucket-encryption", *on, "--server-side-encryption-configuration", by_s3
             )
-        case "bucket-tls" if owns_bucket(facts.settings):
+        case "bucket-tls" if facts.settings.owns_bucket:
             return fixes.pulumi_up(facts, bucket.resource("BucketPolicy"))
-        case "bucket-retention" if owns_bucket(facts.settings):
+        case "bucket-retention" if facts.settings.owns_bucket:
             return fixes.pulumi_up(facts, bucket.resource("BucketLifecycleConfiguration"))
         case "bucket-tls":
             tls = secure_transport_statements(bucket=bucket.name, partition=facts.settings.partition)
@@ -215,12 +210,12 @@ def _lock(facts: StackFacts, bucket: LogsBucket, retention: Retention) -> Iterat
     """Whether new records are locked as the settings say; of a bucket that the stack does not own, long enough."""
     settings, requirement = facts.settings, ("bucket-lock",)
     is_wanted = settings.trail_lock is not ObjectLock.NONE
-    if owns_bucket(settings) and is_wanted and not retention.lock_known:
+    if settings.owns_bucket and is_wanted and not retention.lock_known:
         what = f"the Object Lock of the bucket {bucket.name}"
         yield Notice.unknown(what, why="S3 does not return it", is_denied=True, requirements=requirement)
         return
     mode, days, locked = settings.trail_lock.upper(), settings.trail_retention_days, retention.lock_days or 0
-    if not owns_bucket(settings) or not is_wanted:
+    if not settings.owns_bucket or not is_wanted:
         if retention.lock is not None and locked < SHORTEST_RETENTION_DAYS:
             short = f"{bucket.title} locks new records for {locked} days, less than six years"
             yield Notice.person(f"{short}; the stack does not manage its lock", requirements=requirement)
@@ -256,7 +251,7 @@ def _lock(facts: StackFacts, bucket: LogsBucket, retention: Retention) -> Iterat
 def _access_logged(facts: StackFacts, bucket: LogsBucket, retention: Retention) -> Iterator[Notice]:
     """Whether the requests to the bucket are logged, where the settings say so."""
     settings, requirement = facts.settings, ("bucket-access-logs",)
-    if not owns_bucket(settings) or not settings.access_logging:
+    if not settings.owns_bucket or not settings.access_logging:
         return
     what = f"the requests to the bucket {bucket.name}"
     if retention.access_logged is None:
@@ -295,7 +290,7 @@ def _policy(facts: StackFacts, bucket: LogsBucket, retention: Retention) -> Iter
     settings, arn = facts.settings, f"arn:{facts.settings.partition}:s3:::{bucket.name}"
     surplus = bucket_surplus(retention.policy, bucket.policy, bucket_arn=arn, account=settings.account_id)
     whose = f"the policy of {bucket.title}"
-    wrong = [each for each in surplus if owns_bucket(settings) or _is_wrong_anywhere(settings, each)]
+    wrong = [each for each in surplus if settings.owns_bucket or _is_wrong_anywhere(settings, each)]
     if wrong:
         yield Notice.wrong(
             "bucket-policy-widened",
@@ -303,7 +298,7 @@ def _policy(facts: StackFacts, bucket: LogsBucket, retention: Retention) -> Iter
             why="the audit records say who used the key; the settings let CloudTrail write them, and nobody else "
             "read, change or delete them",
             command=fixes.pulumi_up(facts, bucket.resource("BucketPolicy"))
-            if owns_bucket(settings)
+            if settings.owns_bucket
             else _without(facts, bucket, retention, wrong),
         )
     repair = ""

@@ -16,7 +16,7 @@ from wizard.account.comparison.policies import widening
 from wizard.account.facts import StackFacts
 from wizard.account.judgements import logs_bucket
 from wizard.account.judgements.key import usable_again, usable_and_guarded
-from wizard.account.judgements.logs_bucket import owns_bucket, with_statements
+from wizard.account.judgements.logs_bucket import with_statements
 from wizard.account.key_access import KeyReading
 from wizard.account.notices import Judgement, Notice, judgement, needed
 from wizard.core.errors import SetupError
@@ -367,7 +367,7 @@ def _logs_key_again(facts: StackFacts, key: KeyFact) -> Command:
 
 
 def _undelivered(facts: StackFacts, trail: TrailFact) -> Notice:
-    if owns_bucket(facts.settings):
+    if facts.settings.owns_bucket:
         command = fixes.pulumi_up(facts, BUCKET_POLICY, TRAIL_KEY)
     else:
         document = _with_delivery(facts, trail)

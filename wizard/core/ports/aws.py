@@ -161,6 +161,10 @@ class PolicyAnalyzer(Protocol):
 class ApplicationCredentials(Protocol):
     """Credentials of the application (`wizard/aws/application_credentials.py`)."""
 
+    @property
+    def are_configured(self) -> bool:
+        """Whether the environment names a source of them."""
+
     def app_credentials(self, principal_arn: str, *, container_first: bool = False) -> delivery.CredentialsSearch:
         """Credentials of the application's principal, from any source that has them.
 

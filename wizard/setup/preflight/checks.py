@@ -210,6 +210,8 @@ def check(
                 on_vercel,
                 former,
             )
+            if conflicts.manual.wrapped is None and not values.get("former_key"):
+                problems += services.unopened(settings, on_aws.stored_data_key, aws)
             for of_key in settings.of_each_key[1:]:
                 names = of_key.names
                 stored, error = attempt(find_data_key, aws, of_key, state.outputs)

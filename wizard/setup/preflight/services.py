@@ -3,16 +3,16 @@
 Reads Pulumi, Vercel and AWS through their ports.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from components.settings import DATA_KEY_VARIABLE, OPTIONAL_VALUES, SecretStore, Settings, VariableNames
+from components.settings import DATA_KEY_VARIABLE, OPTIONAL_VALUES, ObjectLock, SecretStore, Settings, VariableNames
 from components.settings.arn import Arn
 from wizard.account.resource_conflicts import claimed_elsewhere, crashed_creations
 from wizard.core import errors
 from wizard.core.models.account import Existing, Identity, UnrecordedResource
-from wizard.core.models.delivery import PRODUCTION, StackState, VercelProject
+from wizard.core.models.delivery import PRODUCTION, StackState, StoredDataKey, VercelProject
 from wizard.core.ports.run import AwsClient, Engine, VercelClient
 from wizard.core.retry import Threads
 from wizard.data_key import guard
@@ -191,6 +191,38 @@ _DELIVERED_ON_REQUEST = (
 """Field, flag, and what the variables do that a delivery no longer writes."""
 
 
+def unopened(settings: Settings, stored: StoredDataKey | None, aws: AwsClient) -> tuple[errors.Problem, ...]:
+    """Why a check value that is asked for cannot be known: only the application opens its key, and it is not here."""
+    is_known = stored is not None and stored.wrapped.check_value is not None
+    is_own_role = settings.app_principal_arn is None and not settings.makes_user
+    if not settings.key_check_value or is_known or not is_own_role or aws.application_credentials.are_configured:
+        return ()
+    return (
+        errors.Problem(
+            what=f"the key check value of {DATA_KEY_VARIABLE} is asked for, and nobody here can make it",
+            why="only the application opens its data key, and none of its credentials are configured",
+            next="leave it out until the application runs: --key-check-value no   or name its credentials: "
+            "EONPRO_APP_PROFILE, EONPRO_APP_WEB_IDENTITY_TOKEN_FILE",
+            exit_code=3,
+        ),
+    )
+
+
+def _left_out(settings: Settings, saved: Settings) -> Iterator[tuple[str, str]]:
+    """What is protected once it is made, and the settings leave out, so that the engine stops; with what keeps it."""
+    if saved.makes_trail and not settings.makes_trail:
+        yield "a trail of its own", "--trail create"
+    if saved.makes_trail and settings.makes_trail and saved.trail_key and not settings.trail_key:
+        yield "a key of the logs", "--trail-key yes"
+    if saved.owns_bucket and settings.owns_bucket:
+        if saved.trail_lock != settings.trail_lock == ObjectLock.NONE:
+            yield "a lock of the logs", f"--trail-lock {saved.trail_lock}"
+        if saved.access_logging and not settings.access_logging:
+            yield "logs of who reads the logs", "--access-logging yes"
+    if saved.documents_key and not settings.documents_key:
+        yield "a key of the documents", "--documents-key yes"
+
+
 def forbidden_changes(settings: Settings, saved: Settings, stack: str, state: StackState) -> list[errors.Problem]:
     """Changes that a deployed stack does not allow: Region, environments, multi-Region key, a removed replica.
 
@@ -229,6 +261,15 @@ def forbidden_changes(settings: Settings, saved: Settings, stack: str, state: St
         )
         for field, flag, after in _DELIVERED_ON_REQUEST
         if getattr(saved, field) and not getattr(settings, field)
+    ]
+    problems += [
+        errors.Problem(
+            what=f"the stack {stack} has {noun}, and the set-up takes none away",
+            why="the records, and what protects them, stay longer than any change of the settings",
+            next=f"keep it: {option}",
+            exit_code=2,
+        )
+        for noun, option in _left_out(settings, saved)
     ]
     was, desired = saved.vercel_environment, settings.vercel_environment
     if was != desired and any(deploy_target(name).has_environments for name in saved.deploy_targets):

@@ -831,6 +831,10 @@ class Application:
     def application_credentials(self) -> Application:
         return self
 
+    @property
+    def are_configured(self) -> bool:
+        return self._found is not None
+
     def app_credentials(self, principal_arn: str, *, container_first: bool = False) -> CredentialsSearch:
         self.asked.append(principal_arn)
         return CredentialsSearch(credentials=self._found)

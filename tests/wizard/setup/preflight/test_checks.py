@@ -475,6 +475,35 @@ def test_a_stack_of_production_does_not_move_to_preview_and_leave_productions_de
     assert (problem.next.startswith("keep it: --vercel-environment production"), problem.exit_code) == (True, 2)
 
 
+@pytest.mark.parametrize(
+    ("change", "said", "keeps"),
+    [
+        ({"access_logging": False}, "logs of who reads the logs", "--access-logging yes"),
+        ({"trail_key": False}, "a key of the logs", "--trail-key yes"),
+        ({"trail_lock": "none"}, "a lock of the logs", "--trail-lock governance"),
+        (
+            {
+                "trail": "arn:aws:cloudtrail:us-east-1:111122223333:trail/company",
+                "trail_bucket": "company-logs",
+            },
+            "a trail of its own",
+            "--trail create",
+        ),
+    ],
+)
+def test_what_is_protected_is_not_left_out_by_an_update_which_the_engine_would_stop(world, change, said, keeps) -> None:
+    world.engine.stack_state = built(world.aws, settings())
+    (problem,) = [p for p in world.check(saved=settings(), **change).problems if "takes none away" in p.what]
+    assert problem.what == f"the stack production has {said}, and the set-up takes none away"
+    assert (problem.next, problem.exit_code) == (f"keep it: {keeps}", 2)
+
+
+def test_what_the_stack_never_made_may_stay_out(world) -> None:
+    saved = settings(access_logging=False, trail_key=False, trail_lock="none")
+    world.engine.stack_state = built(world.aws, saved)
+    assert world.whats(saved=saved, access_logging=False, trail_key=False, trail_lock="none") == []
+
+
 def test_a_replica_that_stands_is_never_dropped(world) -> None:
     world.engine.stack_state = built(world.aws, multi_region())
     (problem,) = world.check(saved=multi_region(), multi_region=True).problems
