@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from wizard.core import files, requirements_file
 from wizard.core.errors import Cancelled, SetupError, UsageError
-from wizard.core.next_command import SCRIPT, shell, wizard
+from wizard.core.next_command import SCRIPT, Command, shell, wizard
 from wizard.pulumi_engine import config
 
 if TYPE_CHECKING:
@@ -105,6 +105,16 @@ def record(project: Path, *, requirements: bytes | None = None) -> tuple[str, ..
     return tuple(sorted(contents))
 
 
+def committed(project: Path, name: str) -> Command | None:
+    """The command that brings the committed form of a file back; None in no repository.
+
+    Git is not asked: it starts programs that a repository names.
+    """
+    if not any((each / ".git").exists() for each in (project, *project.parents)):
+        return None
+    return shell("git", "-C", project, "checkout", "--", name, advice="brings back the committed one")
+
+
 def is_trusted(project: Path) -> bool:
     """Whether the project may be executed as it is."""
     if _is_named(project):
@@ -134,9 +144,18 @@ def _check(project: Path, contents: Mapping[str, bytes]) -> None:
     }
     for name, fault in faults.items():
         if fault:
-            raise UsageError(
-                f"{project / name} {fault}", "take it out, or bring the committed file back; then try again"
-            )
+            raise UsageError(f"{project / name} {fault}", _way_out(project, name, contents[name]))
+
+
+def _way_out(project: Path, name: str, content: bytes) -> str:
+    """What to do about a file of the project that is refused."""
+    if requirements_file.conflict(content.decode(errors="replace")):
+        # Of a file in conflict git brings no committed form back.
+        return shell(
+            *("git", "-C", project, "checkout", "--ours", "--", name),
+            advice="takes this branch's side, --theirs the other's; then git add it",
+        )
+    return committed(project, name) or "take it out; then run the same command again"
 
 
 def _contents(project: Path) -> dict[str, bytes]:

@@ -17,6 +17,16 @@ _BLANK = re.compile(r"\s*(#(.*[^\\])?)?")
 _ENCODING = re.compile(r"coding[:=]")
 
 
+_CONFLICT = re.compile(r"(<<<<<<<|=======|>>>>>>>|\|\|\|\|\|\|\|)( .*)?")
+"""https://git-scm.com/docs/git-merge#_how_conflicts_are_presented"""
+
+
+def conflict(text: str) -> str:
+    """Where git has left both sides of a merge, as the end of a sentence about a file; empty where it has not."""
+    numbers = (number for number, line in enumerate(text.splitlines(), 1) if _CONFLICT.fullmatch(line))
+    return next((f"has a merge conflict in line {number}" for number in numbers), "")
+
+
 def fault(content: bytes) -> str:
     """What is wrong with the file, as the end of a sentence about it; empty where it can be installed."""
     text = content.decode("ascii", errors="replace").replace("\r\n", "\n")
@@ -25,6 +35,8 @@ def fault(content: bytes) -> str:
         return "has characters other than printable ASCII"
     if _ENCODING.search(text):
         return "names an encoding"
+    if both := conflict(text):
+        return both
     goes_on = False
     for number, line in enumerate(text.split("\n"), 1):
         if not goes_on and _BLANK.fullmatch(line):

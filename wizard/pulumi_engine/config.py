@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import installation
-from wizard.core import files, safe_text
+from wizard.core import files, requirements_file, safe_text
 from wizard.core.errors import SetupError, UsageError
 from wizard.core.next_command import Text, chain, plain_name, shell, wizard
 
@@ -85,11 +85,10 @@ def read(path: Path) -> dict[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path.name} cannot be read: {error}", fix) from error
     except (yaml.YAMLError, ValueError) as error:
-        conflict = next((line for line in text.splitlines() if line.startswith(("<<<<<<<", "=======", ">>>>>>>"))), "")
         mark = getattr(error, "problem_mark", None)
         fault = f"line {mark.line + 1}: {getattr(error, 'problem', '')}" if mark else str(error)
-        fault = f"line {text.splitlines().index(conflict) + 1}: a merge conflict" if conflict else fault
-        raise UsageError(f"{path.name} is not YAML: {fault}", fix) from error
+        conflict = requirements_file.conflict(text)
+        raise UsageError(f"{path.name} {conflict or f'is not YAML: {fault}'}", fix) from error
     config = content.get("config") or {} if isinstance(content, dict) else None
     if not isinstance(config, dict):
         raise UsageError(f"{path.name} is not a stack's settings: its `config` is not a list of keys and values", fix)
@@ -115,7 +114,7 @@ def project_fault(content: bytes) -> str:
     try:
         project = safe_text.parse(yaml.safe_load, content.decode())
     except (yaml.YAMLError, ValueError) as error:
-        return f"is not YAML: {error}"
+        return requirements_file.conflict(content.decode(errors="replace")) or f"is not YAML: {error}"
     if not isinstance(project, dict):
         return "is not the file of a project"
     if unknown := project.keys() - _PROJECT_KEYS:

@@ -254,3 +254,14 @@ def test_a_project_is_looked_for_up_to_the_root_of_the_repository_and_up_to_the_
     assert found(project / "c" / "d", monkeypatch) == str(project / "c" / "d")
     monkeypatch.setenv("HOME", str(project))
     assert found(project / "c" / "d", monkeypatch) == str(project)
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "Pulumi.yaml"])
+def test_of_a_file_in_conflict_one_side_is_taken(project: Path, name: str) -> None:
+    """Git says of `checkout -- FILE` that its path is unmerged."""
+    record(project)
+    text = (project / name).read_text()
+    (project / name).write_text(f"<<<<<<< HEAD\n{text}=======\n{text}>>>>>>> newer\n")
+    refused = refusal(project)
+    assert refused.message == f"{project / name} has a merge conflict in line 1"
+    assert refused.hint == f"git -C {project} checkout --ours -- {name}"

@@ -60,5 +60,11 @@ def test_a_line_is_named_with_its_number() -> None:
     assert said == "has in line 3 what is not a package with its hashes: --index-url https://example.org"
 
 
+@pytest.mark.parametrize("style", ["", f"||||||| base\n{HASH} \\\n"])
+def test_a_merge_conflict_is_called_that(style: str) -> None:
+    both = f"<<<<<<< HEAD\n{HASH}\n{style}=======\n{HASH.replace('0', '1')}\n>>>>>>> newer\n"
+    assert fault(f"boto3==1.44.8 \\\n{both}".encode()) == "has a merge conflict in line 2"
+
+
 def test_other_encodings_are_refused() -> None:
     assert fault(GOOD.encode("utf-16")) and fault(b"\xef\xbb\xbf" + GOOD.encode())

@@ -283,7 +283,7 @@ def test_the_file_of_a_qualified_stack_is_found(tmp_path) -> None:
     ("content", "said"),
     [
         (b"config: [", "is not YAML: line 1: "),
-        (b"config:\n<<<<<<< HEAD\n  a: 1\n=======\n  a: 2\n>>>>>>> b\n", "is not YAML: line 2: a merge conflict"),
+        (b"config:\n<<<<<<< HEAD\n  a: 1\n=======\n  a: 2\n>>>>>>> b\n", "has a merge conflict in line 2"),
         (b"- a\n- b\n", "is not a stack's settings"),
         (b"just text", "is not a stack's settings"),
         (b"config: text\n", "is not a stack's settings"),
