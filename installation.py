@@ -18,11 +18,15 @@ IS_TEMPORARY = IS_INSTALLED and any(part.startswith("archive-v") for part in sys
 """Whether this is the wheel in an environment of `uvx`: it may be gone tomorrow, and is on this run's PATH alone."""
 
 
+NAME_LINE = "name: eonpro-kms"
+"""The line of Pulumi.yaml by which a folder is a project of this program."""
+
+
 def is_project(folder):  # type: (str) -> bool
     """Whether the folder has the Pulumi.yaml of a project of this program."""
     try:
         with open(os.path.join(folder, "Pulumi.yaml"), "rb") as file:
-            return b"name: eonpro-kms" in file.read().splitlines()
+            return NAME_LINE.encode() in file.read().splitlines()
     except (IOError, OSError):
         return False
 
@@ -32,17 +36,22 @@ def _project():  # type: () -> str
     own = os.path.realpath(os.path.dirname(sys.prefix))
     if not IS_INSTALLED or is_project(own):
         return own if IS_INSTALLED else SOURCE
-    home = os.path.realpath(os.path.expanduser("~"))
     try:
-        folder = here = os.path.realpath(os.getcwd())
+        above = folders_above(os.getcwd())
     except OSError:
-        return home
-    while not is_project(folder):
-        # Above a repository, or the home folder, is what somebody else may have put there.
-        if folder in (home, os.path.dirname(folder)) or os.path.exists(os.path.join(folder, ".git")):
-            return here
-        folder = os.path.dirname(folder)
-    return folder
+        return os.path.realpath(os.path.expanduser("~"))
+    return next((folder for folder in above if is_project(folder)), above[0])
+
+
+def folders_above(folder):  # type: (str) -> list
+    """The folder, and those above it in which a project is looked for."""
+    home, folders = os.path.realpath(os.path.expanduser("~")), [os.path.realpath(folder)]
+    # Above a repository, or the home folder, is what somebody else may have put there.
+    while folders[-1] not in (home, os.path.dirname(folders[-1])) and not os.path.exists(
+        os.path.join(folders[-1], ".git")
+    ):
+        folders.append(os.path.dirname(folders[-1]))
+    return folders
 
 
 PROJECT = _project()

@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -96,35 +97,51 @@ def make(folder: Path, source: Path | None = None) -> tuple[tuple[str, ...], tup
     """Make the project, and its environment; the files that were written, and those that were there before.
 
     `source`: a checkout, whose settings and reviews are copied. Raises UsageError for a folder of other things, and
-    SetupError where the packages cannot be installed; the same command then goes on.
+    SetupError where the packages cannot be installed; then the folder has what it had.
     """
     if not installation.IS_INSTALLED:
         raise UsageError(
             "this is a checkout of eonpro-kms, which is its own project",
             shell("uvx", "eonpro-kms", "init", "DIR", advice="makes a project of the installed program"),
         )
+    project_environment.check_name(folder)
     if (folder / "Pulumi.yaml").exists() and not installation.is_project(str(folder)):
         raise UsageError(f"{folder} has the Pulumi project of another program", wizard("init", folder / "eonpro-kms"))
     template = dict(_template(source))
     if folder.exists():
         project_trust.check_owner(folder)
         _refuse_others(folder, template)
+    contents = {**template, **dict(_of_checkout(source) if source else ())}
+    if not (folder / REQUIREMENTS).exists():
+        # An index is asked: it may fail before anything is written.
+        contents[REQUIREMENTS] = project_environment.requirements()
+    folders = {above for name in contents for above in (folder / name).parents if above.is_relative_to(folder)}
+    new_folders = [each for each in folders if not each.exists()]
     written: list[str] = []
     present: list[str] = []
-    for name, content in (*template.items(), *(_of_checkout(source) if source else ())):
-        path = folder / name
-        if path.exists():
-            if path.read_bytes() != content:
-                present.append(name)
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        files.create(path, content, private=False)
-        written.append(name)
-    if not (folder / REQUIREMENTS).exists():
-        project_environment.write_requirements(folder)
-        written.append(REQUIREMENTS)
-    project_trust.record(folder)
-    project_environment.install(folder)
+    try:
+        for name, content in contents.items():
+            path = folder / name
+            if path.exists():
+                if path.read_bytes() != content:
+                    present.append(name)
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if name == REQUIREMENTS:
+                # First: whoever is killed between the two is not asked about what this program wrote.
+                project_trust.record(folder, requirements=content)
+            written.append(name)
+            files.create(path, content, private=False)
+        project_trust.record(folder)
+        project_environment.install(folder)
+    except BaseException:
+        # Half a project is none.
+        for name in written:
+            (folder / name).unlink(missing_ok=True)
+        for each in sorted(new_folders, reverse=True):
+            with suppress(OSError):
+                each.rmdir()
+        raise
     return tuple(written), tuple(present)
 
 

@@ -11,6 +11,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import installation
@@ -24,8 +25,6 @@ from wizard.pulumi_engine import config
 from wizard.terminal.text import ignore_broken_pipe, lost, print_text
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from components.settings import Settings
     from wizard.cli.parser import CommandLine
     from wizard.cli.run_log import Log
@@ -82,6 +81,10 @@ def _main(argv: list[str] | None) -> int:
         keyboard = Keyboard(sys.stdin if asks else None)
         terminal = Terminal(interactive=asks, out=out if asks else ignore_broken_pipe(out), run=run_, keyboard=keyboard)
         is_upgrade = False
+        if not installation.IS_INSTALLED and not installation.is_project(str(PROJECT_FOLDER)):
+            from wizard.cli import project_environment
+
+            project_environment.check_name(PROJECT_FOLDER)
         if installation.IS_INSTALLED and not line.command.is_offline:
             with keyboard.held():
                 program, is_upgrade = _in_project(line, terminal)
@@ -177,6 +180,8 @@ def _in_project(line: CommandLine, terminal: Terminal) -> tuple[Path | None, boo
 
     project = PROJECT_FOLDER
     if not installation.is_project(str(project)):
+        for folder in (project, Path(sys.prefix).parent):
+            project_environment.check_name(folder)
         if not init.is_empty(project):
             project /= SCRIPT
         command = next_command.wizard("init", project)

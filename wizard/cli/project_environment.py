@@ -43,6 +43,23 @@ def pinned(project: Path) -> str:
     return found.group(1) if found else ""
 
 
+def check_name(folder: Path) -> None:
+    """Raises UsageError where the folder, or one above it, is a project of this program whose name was changed.
+
+    The name is part of every resource's URN: under another one Pulumi has another stack, which is empty.
+    """
+    is_installed = installation.IS_INSTALLED
+    for project in installation.folders_above(str(folder)) if is_installed else [str(folder)]:
+        file = Path(project, "Pulumi.yaml")
+        is_own = bool(pinned(file.parent)) or not is_installed
+        if is_own and file.exists() and not installation.is_project(project):
+            raise UsageError(
+                f"{file} has no line `{installation.NAME_LINE}`: the project's name was changed, and under another name "
+                "its stacks are not found",
+                project_trust.committed(file.parent, file.name) or f"write `{installation.NAME_LINE}` in {file}",
+            )
+
+
 def installed(project: Path) -> str:
     """The version of this program in the project's `.venv`; empty without one."""
     found = (project / ".venv").glob("lib/python3.*/site-packages/eonpro_kms-*.dist-info")
@@ -114,12 +131,11 @@ def program_of(project: Path, command: str, tell: Callable[[str], None]) -> Path
     """
     wanted = pinned(project)
     if not wanted:
-        raise UsageError(
-            f"{project / REQUIREMENTS} does not name a version of {PACKAGE}",
-            shell("git", "-C", project, "checkout", "--", REQUIREMENTS, advice="brings back the committed one")
-            if (project / REQUIREMENTS).exists()
-            else wizard("init", project, advice="writes it"),
-        )
+        file, again = project / REQUIREMENTS, wizard("init", project, advice="writes it")
+        if file.exists():
+            aside = chain(shell("mv", file, f"{file}.old"), again, advice="writes it anew")
+            again = project_trust.committed(project, REQUIREMENTS) or aside
+        raise UsageError(f"{file} does not name a version of {PACKAGE}", again)
     is_own = os.path.realpath(sys.prefix) == os.path.realpath(project / ".venv")
     # Another spelling of a version is the same one: what was installed for it is not installed again.
     is_current = wanted in (version(), os.environ.get(INSTALLED_FOR))
@@ -143,20 +159,9 @@ def install(project: Path, tell: Callable[[str], None] = lambda text: None) -> N
             draft.replace_environment()
 
 
-def write_requirements(project: Path) -> None:
-    """Write requirements.txt for this version: the package itself, and the packages that it was tested with.
-
-    Raises SetupError where no index that pip or uv is configured for has this version.
-    """
-    content = _requirements()
-    # First: whoever is killed between the two is not asked about what this program wrote.
-    project_trust.record(project, requirements=content)
-    files.replace(project / REQUIREMENTS, content, private=False)
-
-
 def upgrade(project: Path) -> None:
     """Make this version the project's. Raises SetupError; then requirements.txt and `.venv` are as they were."""
-    content = _requirements()
+    content = requirements()
     with virtual_environment.held(project) as draft:
         draft.build(content)
         project_trust.record(project, requirements=content)
@@ -164,7 +169,11 @@ def upgrade(project: Path) -> None:
         draft.replace_environment()
 
 
-def _requirements() -> bytes:
+def requirements() -> bytes:
+    """The requirements.txt of this version: the package itself, and the packages that it was tested with.
+
+    Raises SetupError where no index that pip or uv is configured for has this version.
+    """
     line = f"{PACKAGE}=={version()}"
     if not (hashes := _hashes(line)):
         raise SetupError(

@@ -99,8 +99,12 @@ def test_a_project_without_a_version_says_how_to_get_it_back(project: Path):
     (project / "requirements.txt").write_text("boto3==1.44.8\n")
     with pytest.raises(UsageError, match="does not name a version of eonpro-kms") as refused:
         taken(project)
-    assert refused.value.hint.endswith("checkout -- requirements.txt")
-    # As an `init` without a network leaves it.
+    file = project / "requirements.txt"
+    assert refused.value.hint == f"mv {file} {file}.old && python -m wizard init {project}"
+    (project / ".git").mkdir()
+    with pytest.raises(UsageError) as refused:
+        taken(project)
+    assert refused.value.hint == f"git -C {project} checkout -- requirements.txt"
     (project / "requirements.txt").unlink()
     with pytest.raises(UsageError) as refused:
         taken(project)
