@@ -26,6 +26,7 @@ from wizard.core.models.stack import ListedStack
 from wizard.core.next_command import Command, chain, shell
 from wizard.core.state_backend import CLOUD_URL, BackendFact, Circumstances
 from wizard.pulumi_engine import config, passphrase
+from wizard.pulumi_engine.events import of_backend
 
 
 def detect(environ: Mapping[str, str], folder: Path) -> BackendFact | None:
@@ -330,8 +331,7 @@ def list_stacks(folder: Path, environment: Mapping[str, str]) -> tuple[ListedSta
         raise Unreachable(f"Pulumi's backend did not answer within {TIMEOUT_SECONDS:.0f} s", command) from error
     if done.returncode != 0:
         complaint = done.stderr.strip().removeprefix("error: ") or f"exit code {done.returncode}"
-        hint = shell("pulumi", "login") if "login" in complaint or "PULUMI_ACCESS_TOKEN" in complaint else command
-        raise SetupError(f"Pulumi cannot list the stacks: {complaint}", hint)
+        raise of_backend(complaint) or SetupError(f"Pulumi cannot list the stacks: {complaint}", command)
     try:
         rows = json.loads(done.stdout)
         return tuple(sorted(map(_listed, rows), key=lambda stack: stack.name))

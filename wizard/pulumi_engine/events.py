@@ -9,10 +9,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from components.settings import PROJECT
 from wizard.core import errors
 from wizard.core.models.inputs import StepState
 from wizard.core.models.stack import Drift, DriftKind, OnProgress, Progress, Step
-from wizard.core.next_command import Text, shell, wizard
+from wizard.core.next_command import Command, Text, shell, wizard
 from wizard.core.safe_text import first_of, without_authorization_id
 from wizard.core.state_backend import ENTER_PASSPHRASE
 from wizard.pulumi_engine import plan
@@ -191,7 +192,7 @@ def cli_error(stack: str, text: str) -> errors.SetupError:
         return errors.UsageError(f"the stack's passphrase {what}: {message}{why}", ENTER_PASSPHRASE)
     return (
         _of_secrets(message)
-        or _of_backend(message)
+        or of_backend(message)
         or errors.ResourceError(f"pulumi: {message}", shell("pulumi", "preview", "--stack", stack))
     )
 
@@ -211,7 +212,16 @@ def _of_secrets(message: str) -> errors.SetupError | None:
     return errors.SetupError(said, "name another for a new stack: --secrets-provider passphrase")
 
 
-def _of_backend(message: str) -> errors.SetupError | None:
+_FIND_STATE = Command(
+    f"find ~ -type d -path '*/.pulumi/stacks/{PROJECT}'",
+    advice=Text(
+        *("put the folder back where it was, or log in to the one that has `.pulumi`: ",),
+        *(shell("pulumi", "login", "file://FOLDER"), ". For a first stack make the folder that is named"),
+    ),
+)
+
+
+def of_backend(message: str) -> errors.SetupError | None:
     """Errors of the state backend."""
     if "pulumi login" in message or "PULUMI_ACCESS_TOKEN" in message:
         return errors.NoBackend(f"Pulumi has no state backend to work with: {message}", _LOG_IN)
@@ -224,7 +234,11 @@ def _of_backend(message: str) -> errors.SetupError | None:
             wizard("setup", "--backend", "s3", advice=Text("it makes a bucket; for another one: ", _LOG_IN_TO_BUCKET)),
         )
     if "unable to open state directory" in message:
-        return errors.SetupError(said, shell("pulumi", "login", "--local", advice="or: mkdir -p <the directory>"))
+        return errors.SetupError(
+            "the state is not where it was; look for it before you log in to an empty one, which would know no stack: "
+            f"{message}",
+            _FIND_STATE,
+        )
     if re.search(r"invalid access token|401 Unauthorized|\[401\]", message, re.IGNORECASE):
         return errors.CredentialsError(f"Pulumi Cloud rejects the login: {message}", shell("pulumi", "login"))
     if re.search(

@@ -194,8 +194,8 @@ def test_a_passphrase_made_once_is_found_by_the_next_run(home) -> None:
         (
             'unable to open state directory "file:///nowhere": stat /nowhere: no such file or directory',
             SetupError,
-            "does not answer",
-            "pulumi login --local",
+            "the state is not where it was; look for it before you log in to an empty one",
+            "find ~ -type d -path '*/.pulumi/stacks/eonpro-kms'",
         ),
         (
             "could not create secrets manager for new stack: secrets (code=NotFound): operation error KMS: Encrypt, "

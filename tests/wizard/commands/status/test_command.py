@@ -671,7 +671,11 @@ def test_the_stacks_are_listed_by_one_call_with_the_credentials(pulumi: Callable
             "PULUMI_ACCESS_TOKEN must be set",
             "pulumi login",
         ),
-        ("echo 'error: unable to open state directory' >&2; exit 1", "unable to open state", "pulumi stack ls"),
+        (
+            "echo 'error: unable to open state directory' >&2; exit 1",
+            "the state is not where it was",
+            "find ~ -type d -path '*/.pulumi/stacks/eonpro-kms'",
+        ),
         ("exit 255", "exit code 255", "pulumi stack ls"),
         ("echo '{'", "cannot be read", "pulumi stack ls"),
         ("echo '[{}]'", "cannot be read", "pulumi stack ls"),
