@@ -13,11 +13,6 @@ SOURCE = os.path.realpath(os.path.dirname(os.path.abspath(__file__)))
 """The folder of the packages: a checkout, or `eonpro_kms` in site-packages."""
 IS_INSTALLED = os.path.basename(SOURCE) == "eonpro_kms" and not os.path.exists(os.path.join(SOURCE, "Pulumi.yaml"))
 """Whether this is the wheel and not a checkout. A checkout is its own project, with its own environment and caches."""
-# uvx makes its environments in the cache of uv.
-IS_TEMPORARY = IS_INSTALLED and any(part.startswith("archive-v") for part in sys.prefix.split(os.sep))
-"""Whether this is the wheel in an environment of `uvx`: it may be gone tomorrow, and is on this run's PATH alone."""
-
-
 NAME_LINE = "name: eonpro-kms"
 """The line of Pulumi.yaml by which a folder is a project of this program."""
 
@@ -43,13 +38,11 @@ def _project():  # type: () -> str
     return next((folder for folder in above if is_project(folder)), above[0])
 
 
-def folders_above(folder):  # type: (str) -> list
+def folders_above(folder):  # type: (str) -> list[str]
     """The folder, and those above it in which a project is looked for."""
     home, folders = os.path.realpath(os.path.expanduser("~")), [os.path.realpath(folder)]
     # Above a repository, or the home folder, is what somebody else may have put there.
-    while folders[-1] not in (home, os.path.dirname(folders[-1])) and not os.path.exists(
-        os.path.join(folders[-1], ".git")
-    ):
+    while folders[-1] not in (home, "/") and not os.path.exists(os.path.join(folders[-1], ".git")):
         folders.append(os.path.dirname(folders[-1]))
     return folders
 
@@ -86,15 +79,19 @@ def require_package(module, package):  # type: (str, str) -> None
 
 
 def _refuse(module, why):  # type: (str, str) -> None
+    sys.exit("{} is Python {}, {}; run: {}".format(sys.executable, sys.version.split()[0], why, repair(module)))
+
+
+def repair(module):  # type: (str) -> str
+    """The command line that installs what `python -m MODULE` lacks, or runs it where nothing is lacking."""
+    if IS_INSTALLED:
+        import origin
+
+        return origin.repair(module)
     python = os.path.join(VENV, "bin", "python")
     command = " ".join(_quoted(word) for word in [python, "-m", module] + sys.argv[1:])
-    if not os.path.exists(python) or os.path.realpath(sys.prefix) == os.path.realpath(VENV):
-        command = "make -C " + _quoted(PROJECT) + " setup && " + command
-    if IS_INSTALLED:
-        command = "uv tool install --force 'eonpro-kms[sandbox]'"
-    version = ".".join(str(part) for part in sys.version_info[:3])
-    sys.stderr.write("{} is Python {}, {}; run: {}\n".format(sys.executable, version, why, command))
-    sys.exit(1)
+    is_set_up = os.path.exists(python) and os.path.realpath(sys.prefix) != os.path.realpath(VENV)
+    return command if is_set_up else "make -C " + _quoted(PROJECT) + " setup && " + command
 
 
 def _quoted(word):  # type: (str) -> str

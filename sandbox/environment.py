@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import installation
+import origin
 from sandbox.state import APP_ROLE, LOOPBACK, PASSPHRASE, PROJECT, REGION, SOURCE, SandboxPaths, State, sandbox_paths
 
 CACHE = Path(installation.CACHE)
@@ -62,8 +63,8 @@ def interpreter() -> Path:
 def program(paths: SandboxPaths | None = None) -> str:
     """The command line of this sandbox for any folder, quoted for a shell."""
     script = interpreter().with_name(SCRIPT)
-    by_uvx = "uvx --from 'eonpro-kms[sandbox]' eonpro-sandbox"
-    called = by_uvx if installation.IS_TEMPORARY else shlex.quote(str(script))
+    is_to_be_kept = origin.IS_TEMPORARY and origin.origin().url
+    called = shlex.join(origin.by_uvx(extra="[sandbox]", script=SCRIPT) if is_to_be_kept else (str(script),))
     if not script.exists():
         called = f"PYTHONPATH={shlex.quote(str(SOURCE))} {shlex.quote(str(interpreter()))} -P -m sandbox"
     root = (paths or sandbox_paths()).root

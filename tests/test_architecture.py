@@ -53,7 +53,8 @@ class Row:
 TABLE = (
     Row(files=("__main__.py",), outside=("pulumi",), ours=("installation", "components.*"), lines=60),
     # The first import of a program: it has to be readable by a Python that is too old.
-    Row(files=("installation.py",), lines=100),
+    Row(files=("installation.py",), ours=("origin",), lines=100),
+    Row(files=("origin.py",), ours=("installation",), lines=100),
     Row(files=("components/settings/*.py",), outside=("pydantic",), ours=("components.settings.*",), pure=True),
     # The registry finds the targets in its package, so that a new one is one file.
     Row(
@@ -80,7 +81,7 @@ TABLE = (
     Row(
         files=("wizard/cli/*.py",),
         outside=("argcomplete", "packaging"),
-        ours=("installation", "wizard.*", *PURE_COMPONENTS),
+        ours=("installation", "origin", "wizard.*", *PURE_COMPONENTS),
     ),
     Row(files=("wizard/__init__.py",), ours=("installation",), pure=True),
     # The sockets of both HTTP clients, which know neither each other nor another's library.
@@ -150,7 +151,7 @@ TABLE = (
     Row(files=("packages/phi/eonpro_phi/*.py",), outside=("cryptography", "pybase64"), ours=("eonpro_phi.*",)),
     # The former name imports its modules under their new one.
     Row(files=("packages/phi/phi.py",), outside=("a module chosen at run time",), pure=True),
-    Row(files=("sandbox/*.py",), outside=ANY, ours=("installation", "sandbox.*")),
+    Row(files=("sandbox/*.py",), outside=ANY, ours=("installation", "origin", "sandbox.*")),
     # What the pack decides by is its own, and the standard library's: no file of the program can widen it.
     Row(files=("guardrails/rules/*.py",), ours=("guardrails.rules.*",), pure=True),
     # The engine runs the pack's directory as a program, so that its own files are top-level modules there.

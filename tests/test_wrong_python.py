@@ -45,8 +45,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ignored = shutil.ignore_patterns("__pycache__")
     for name in ("components", "wizard", "sandbox", "packages/phi", "tools"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
-    shutil.copy(ROOT / "installation.py", folder)
-    shutil.copy(ROOT / "pyproject.toml", folder)
+    for name in ("installation.py", "origin.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
     return folder
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import installation
+import origin
 from wizard import SOURCE_FOLDER, version
 from wizard.cli import project_environment, project_trust
 from wizard.cli.project_trust import REQUIREMENTS
@@ -102,7 +103,7 @@ def make(folder: Path, source: Path | None = None) -> tuple[tuple[str, ...], tup
     if not installation.IS_INSTALLED:
         raise UsageError(
             "this is a checkout of eonpro-kms, which is its own project",
-            shell("uvx", "eonpro-kms", "init", "DIR", advice="makes a project of the installed program"),
+            shell(*origin.by_uvx(), "init", "DIR", advice="makes a project of the installed program"),
         )
     project_environment.check_name(folder)
     if (folder / "Pulumi.yaml").exists() and not installation.is_project(str(folder)):

@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; the exit code (`parser.EXIT_CODES`)."""
     try:
         return _main(argv)
-    except (OSError, MemoryError, RuntimeError) as error:
+    except (OSError, MemoryError, RuntimeError, ImportError) as error:
         if (lack := shortage.error_of(error)) is None:
             raise
         # Nothing is imported for it: no file can be opened, perhaps.

@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import installation
+import origin
 from wizard import SOURCE_FOLDER, version
 from wizard.cli import project_trust, virtual_environment
 from wizard.cli.project_trust import REQUIREMENTS
@@ -54,7 +55,7 @@ def check_name(folder: Path) -> None:
         is_own = bool(pinned(file.parent)) or not is_installed
         if is_own and file.exists() and not installation.is_project(project):
             raise UsageError(
-                f"{file} has no line `{installation.NAME_LINE}`: the project's name was changed, and under another name "
+                f"{file} has no line `{installation.NAME_LINE}`: the project's name was changed, and under another one "
                 "its stacks are not found",
                 project_trust.committed(file.parent, file.name) or f"write `{installation.NAME_LINE}` in {file}",
             )
@@ -113,9 +114,7 @@ def changes_since(applied: str) -> tuple[str, ...]:
 
 def _newer(applied: str) -> Command:
     if installation.IS_INSTALLED:
-        return shell(
-            "uvx", f"{PACKAGE}@{applied}", "status", advice="runs that version; or pull the newer requirements.txt"
-        )
+        return shell(*origin.by_uvx(applied), "status", advice="runs that version; or pull the newer requirements.txt")
     return chain(
         shell("git", "-C", SOURCE_FOLDER, "pull"),
         shell("make", "setup"),

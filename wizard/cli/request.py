@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import installation
+import origin
 from wizard import PROJECT_FOLDER, SOURCE_FOLDER
 from wizard.cli import first_prompt, parser, project_trust
 from wizard.core import files
@@ -293,8 +294,9 @@ def _installed_program() -> str:
     script = Path(installation.VENV, "bin", SCRIPT)
     is_own = os.path.realpath(sys.prefix) == os.path.realpath(installation.VENV)
     if not script.exists() or not (is_own or project_trust.is_trusted(PROJECT_FOLDER)):
-        if installation.IS_TEMPORARY:
-            return f"uvx {SCRIPT}"
+        if origin.IS_TEMPORARY and origin.origin().url:
+            return " ".join(map(quote, origin.by_uvx()))
+        # Of an index: that it is the person's own is in no word of a command.
         script = Path(sys.executable).with_name(SCRIPT)
     return SCRIPT if which(SCRIPT) == str(script) else quote(str(script))
 

@@ -1,12 +1,15 @@
-"""What the machine lacks (open files, memory, room on a disk), told in one sentence with what to do; no traceback.
+"""What the machine lacks (open files, memory, room, a package), told in one sentence with what to do; no traceback.
 
 Pure. Imported early: where no file can be opened any more, nothing can be imported either.
 """
 
 import errno
+import os
+import sys
 
+import installation
 from wizard.core.errors import SetupError
-from wizard.core.next_command import shell
+from wizard.core.next_command import Command, shell
 
 _AGAIN = "then run the same command again: it goes on from here"
 _FILES = shell("ulimit", "-n", "4096", advice=_AGAIN)
@@ -30,4 +33,13 @@ def error_of(error: BaseException) -> SetupError | None:
     if isinstance(error, OSError) and error.errno in _SHORTAGES:
         what, advice = _SHORTAGES[error.errno]
         return SetupError(f"{what}: {error.filename}" if error.filename else what, advice)
+    if isinstance(error, ModuleNotFoundError) and not _is_own(str(error.name).partition(".")[0]):
+        repair = Command(installation.repair("wizard"), advice="installs them again")
+        return SetupError(f"the packages of {sys.prefix} are not whole: {error.name} is missing", repair)
     return None
+
+
+def _is_own(package: str) -> bool:
+    """Whether a package is of this program: that it lacks a module is a bug."""
+    beside = os.path.join(installation.SOURCE, package)
+    return package == "eonpro_kms" or os.path.exists(beside) or os.path.exists(f"{beside}.py")

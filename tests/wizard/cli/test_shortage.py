@@ -92,3 +92,18 @@ def test_a_shortage_in_the_middle_of_a_command_is_one_message(monkeypatch, capsy
     if as_json:
         assert json.loads(told.out)["message"].endswith("/somewhere")
     assert "Traceback" in (tmp_path / "log").read_text()
+
+
+def test_a_package_that_is_missing_is_said_with_what_installs_it(tmp_path: Path) -> None:
+    """As an installation leaves it that was killed, or a file that somebody removed."""
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['yaml'] = None\n")
+    (tmp_path / "a.yaml").write_text("target: vercel\n")
+    done = run(f"{WIZARD} cost --answers {tmp_path}/a.yaml", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    said = " ".join(done.stderr.split())
+    assert "are not whole: yaml is missing" in said and f"make -C {PROJECT} setup" in said
+
+
+def test_a_module_of_our_own_that_is_missing_is_a_bug() -> None:
+    for name in ("wizard.nothing", "installation", "eonpro_kms"):
+        assert shortage.error_of(ModuleNotFoundError(name, name=name)) is None
