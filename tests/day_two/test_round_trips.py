@@ -24,8 +24,8 @@ from wizard.data_key.verification import ChildDecryptVerifier
 from wizard.vercel.http import Api
 
 REQUESTS = {
-    # Since they fail where `verify` does, the two ask about the access, and IAM's simulator after the tags of the key.
-    "status": (42, 4, 8),
+    # It asks about the access and what runs, too: IAM's simulator after the tags of the key.
+    "status": (42, 5, 6),
     "verify": (40, 4, 6),
     "doctor --quick": (62, 5, 7),
     "push --no-redeploy": (12, 8, 8),

@@ -18,6 +18,7 @@ from wizard.account.judgements import (
     key_policy,
     policies,
     principal,
+    runtime,
     stored_data_key,
     trail,
     variables,
@@ -33,9 +34,10 @@ from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.inputs import S3, Mark
 from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import HealthStatus, ListedStack, StackStatus, StatusCheck
-from wizard.core.next_command import Result, plain_name, wizard
+from wizard.core.next_command import Result, Text, plain_name, wizard
 from wizard.core.ports.run import AwsClient, UserInterface, VercelClient
 from wizard.core.retry import Threads
+from wizard.core.safe_text import first_of
 from wizard.core.state_backend import url_of
 from wizard.inputs.registry import by_key
 
@@ -59,9 +61,22 @@ IN_FULL: Mapping[str, tuple[Judgement, ...]] = {
     **ROWS,
     "access": (*ROWS["access"], *(check for check in RIGHTS_CHECKS if check not in KEY_RIGHTS_CHECKS)),
     "application": (_state_is_read, *principal.ACCESS_CHECKS, *policies.ACCESS_CHECKS),
+    "deployment": (_state_is_read, *runtime.ACCESS_CHECKS, runtime.check_deployments),
 }
 """Those of one stack alone: of many, the principals of each account would be evaluated for each key."""
-_LEFT_OUT = "not asked here: who else has access, and the application's own"
+
+_IN_WORDS: Mapping[str, str] = {
+    "key": "enabled, and its alias points to it",
+    "rotation": "as often as the settings say",
+    "access": "as in the settings",
+    "trail": "it logs, in all Regions, signed",
+    "stored data key": "it is the stack's own",
+    "application": "it may use the key, and only its platform can become it",
+    "deployment": "what runs has the variables",
+}
+"""What is said of a row in order; `doctor --all` has the sentence of each check."""
+_LEFT_OUT = "alerts, logs' bucket, versions, backups, drift"
+_LEFT_OUT_OF_MANY = f"who else has access, the application, what runs, {_LEFT_OUT}"
 
 _TARGET_CHECKS: tuple[Judgement, ...] = (
     variables.check_vercel_access,
@@ -267,12 +282,15 @@ def _read_account(
         why = f"your credentials belong to the account {caller.account}"
         return replace(status, status=HealthStatus.ELSEWHERE, why=why)
     targets = [(target, facts.for_target(target)) for target in settings.deploy_targets]
-    judgements = [_every(row, facts) for row in rows.values()]
-    judgements += [_every(_TARGET_CHECKS, of_target) for _, of_target in targets]
-    *notices, _ = judge(facts, [*judgements, _backup])
+    asked = [(what, check) for what, row in rows.items() for check in _every(row, facts)]
+    asked += [(target, check) for target, of_target in targets for check in _every(_TARGET_CHECKS, of_target)]
+    answers = judge(facts, [*(check for _, check in asked), _backup])
+    notices: dict[str, list[Notice]] = {what: [] for what, _ in asked}
+    for (what, _), answer in zip(asked, answers, strict=False):
+        notices[what] += answer
     checks = (
-        *(_check(what, found) for what, found in zip(rows, notices, strict=False)),
-        *(_target_check(*target, found) for target, found in zip(targets, notices[len(rows) :], strict=True)),
+        *(_check(what, notices[what]) for what in rows),
+        *(_target_check(target, of_target, notices[target]) for target, of_target in targets),
     )
     stored, backup = facts.stored_data_key, facts.last_backup
     worst = [
@@ -293,16 +311,11 @@ def _backup(facts: StackFacts) -> Iterator[Notice]:
     return iter(())
 
 
-def _every(checks: Iterable[Judgement], facts: StackFacts) -> Judgement:
-    """The judgements of a row as one, of these facts; of what is stored beside the data key too."""
-
-    def the_row(_: StackFacts) -> Iterator[Notice]:
-        for check in checks:
-            yield from check(facts)
-            for value in facts.beside if check in _OF_EACH_KEY else ():
-                yield from check(value)
-
-    return the_row
+def _every(checks: Iterable[Judgement], facts: StackFacts) -> Iterator[Judgement]:
+    """The judgements of a row, of these facts; of what is stored beside the data key too."""
+    for check in checks:
+        for each in (facts, *(facts.beside if check in _OF_EACH_KEY else ())):
+            yield lambda _, check=check, each=each: check(each)  # type: ignore[misc]
 
 
 _OF_EACH_KEY = (
@@ -318,12 +331,29 @@ def _check(what: str, notices: Sequence[Notice]) -> StatusCheck:
     unknown = [notice for notice in notices if notice.state is State.UNKNOWN or codes.is_unread(notice.code)]
     decided = [notice.what for notice in notices if notice.state is State.PERSON]
     if wrong:
-        return StatusCheck(what=what, status=HealthStatus.WRONG, detail=_words([each.what for each in wrong], decided))
-    if unknown or not notices:
-        detail = _words([*map(_unknown, unknown)] or ["it depends on a row above"], decided)
-        return StatusCheck(what=what, status=HealthStatus.UNKNOWN, detail=detail)
-    good = [notice.what for notice in notices if notice.state is State.GOOD]
-    return StatusCheck(what=what, status=HealthStatus.GOOD, detail=_words(good, decided))
+        words, status = [each.what for each in wrong], HealthStatus.WRONG
+    elif unknown or not notices:
+        words, status = [*map(_unknown, unknown)] or ["it depends on a row above"], HealthStatus.UNKNOWN
+    else:
+        words, status = [notice.what for notice in notices if notice.state is State.GOOD], HealthStatus.GOOD
+    return StatusCheck(
+        what=what,
+        status=status,
+        detail=_words(words, decided),
+        brief=_in_words(what, [notice for notice in notices if notice.state is State.PERSON])
+        if status is HealthStatus.GOOD and (words or what in _IN_WORDS)
+        else first_of([*dict.fromkeys(words or decided)], 1),
+    )
+
+
+def _in_words(what: str, decided: Sequence[Notice]) -> str:
+    """A row in order in a few words, with how much of it a person decides, and of how much nothing is known."""
+    decisions, unasked = ({each.what for each in decided if bool(each.code) is has_code} for has_code in (True, False))
+    return _words(
+        [_IN_WORDS.get(what, "")],
+        [f"{len(decisions)} for a person to decide"] if decisions else (),
+        [f"{len(unasked)} not looked at"] if unasked else (),
+    )
 
 
 def _words(*parts: Iterable[str]) -> str:
@@ -344,9 +374,10 @@ def _target_check(target: Target, facts: StackFacts, notices: Sequence[Notice]) 
     if check.status is HealthStatus.GOOD:
         release = facts.release_under_way(target)
         if isinstance(release, SetupError):
-            return replace(check, status=HealthStatus.UNKNOWN, detail=release.message)
+            return replace(check, status=HealthStatus.UNKNOWN, detail=release.message, brief=release.message)
         has = f"has the {_COUNTS[len(facts.settings.variables)]} variables"
-        check = replace(check, detail=_words([has], [release] if release else []))
+        words = _words([has], [release] if release else [])
+        check = replace(check, detail=words, brief=words)
     return check
 
 
@@ -365,7 +396,7 @@ _INDENT = "  "
 _SPARE = 5
 """Extra columns of the sign and of the ellipsis in ASCII output: `ok `, `...`."""
 _GAP = "  "
-_HEADINGS = ("stack", "account", "region", "targets", "updated", "res.")
+_HEADINGS = ("stack", "account", "region", "targets", "updated")
 _SIGNS = {HealthStatus.GOOD: "✓", HealthStatus.WRONG: "✗", HealthStatus.UNKNOWN: "?"}
 
 
@@ -391,7 +422,7 @@ def show(ui: UserInterface, rows: Sequence[StackStatus]) -> None:
         row.why for row in rows if row.why and row.status is not HealthStatus.ELSEWHERE and row.account
     ):
         ui.line(_cut(why, WIDTH - _SPARE), mark=Mark.WARN)
-    ui.line(_LEFT_OUT, mark=Mark.INFO)
+    ui.line(f"not asked here: {_LEFT_OUT_OF_MANY}", mark=Mark.INFO)
     open_rows = [row for status in (HealthStatus.WRONG, HealthStatus.UNKNOWN) for row in rows if row.status is status]
     if open_rows:
         ui.line(f"details of {open_rows[0].stack}:")
@@ -409,7 +440,6 @@ def _cells(row: StackStatus) -> tuple[str, ...]:
         row.region or "?",
         ",".join(row.targets) or "?",
         _when(row)[:10],
-        "?" if row.resources is None and row.in_backend is None else str(row.resources or 0),
     )
 
 
@@ -449,26 +479,26 @@ def _second(row: StackStatus) -> str:
 
 
 def _in_full(ui: UserInterface, row: StackStatus) -> None:
-    facts = (
-        ("account", row.account or "unknown"),
-        ("region", row.region or "unknown"),
-        ("environment", row.environment or "unknown"),
-        ("targets", ", ".join(row.targets) or "unknown"),
-        ("updated", f"{_when(row)} UTC" if row.last_update and not row.updating else _when(row)),
-        ("resources", "?" if row.resources is None else str(row.resources)),
-        ("data key", row.fingerprint or "?"),
-        ("last backup", f"{row.last_backup[:10]} UTC" if row.last_backup else "none is recorded"),
-    )
-    ui.table(facts)
+    place = ", ".join(filter(None, (f"account {row.account or 'unknown'}", row.region, *row.targets)))
+    updated = "being updated" if row.updating else f"updated {_when(row)[:16]}{' UTC' if row.last_update else ''}"
+    ui.line(f"{place} · {updated}")
+    backup = f"last backup {row.last_backup[:10]}" if row.last_backup else "no backup is recorded"
+    if row.checks:
+        ui.line(f"data key {row.fingerprint or 'unknown'} · {backup}")
     for check in row.checks:
-        ui.line(f"{check.what}: {check.detail}", mark=MARKS[check.status])
-    if row.status is HealthStatus.NOT_BUILT or row.status is HealthStatus.ELSEWHERE:
+        ui.line(f"{check.what}: {check.brief}", mark=MARKS[check.status])
+    if row.status in (HealthStatus.NOT_BUILT, HealthStatus.ELSEWHERE):
         ui.line(_second(row), mark=MARKS[row.status])
     elif row.why:
         ui.line(row.why, mark=Mark.WARN)
-    if row.status in (HealthStatus.WRONG, HealthStatus.NOT_BUILT):
+    if row.status is HealthStatus.NOT_BUILT:
         ui.line("next:")
-        ui.verbatim(wizard("doctor" if row.status is HealthStatus.WRONG else "setup", "--stack", row.stack))
+        ui.verbatim(wizard("setup", "--stack", row.stack))
+    elif row.status is HealthStatus.WRONG:
+        ui.line("the cause, with the command that repairs it:")
+        ui.verbatim(wizard("doctor", "--stack", row.stack))
+    if row.checks:
+        ui.line(Text(wizard("doctor", "--stack", row.stack), f" also checks {_LEFT_OUT}"), mark=Mark.INFO)
 
 
 def document(rows: Sequence[StackStatus]) -> dict[str, Any]:

@@ -103,7 +103,7 @@ STACKS = (
         resources=23,
         fingerprint=wrapped().fingerprint,
         checks=tuple(
-            StatusCheck(what=what, status=standing, detail="as told")
+            StatusCheck(what=what, status=standing, detail="as told", brief="told")
             for what in ("key", "rotation", "access", "trail", "stored data key", "application", "vercel", "ecs", "eks")
             for standing in HealthStatus
         ),

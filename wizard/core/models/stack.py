@@ -62,7 +62,9 @@ class StatusCheck:
     """`key`, `rotation`, `trail`, `stored_data_key`, or the name of a target."""
     status: HealthStatus
     detail: str
-    """A sentence without secrets."""
+    """Sentences without secrets: all that the check found."""
+    brief: str
+    """The same on one line, for a screen."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,12 +6,13 @@ Touches a temporary folder only.
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from components.settings import Settings
 from tests.sandbox.pulumi_plugins.engine_project import engine_binary
 from tests.wizard.fakes.clients import (
     ACCOUNT,
+    APP,
     KEY,
     OTHER_ACCOUNT,
     OTHER_KEY,
@@ -159,7 +161,7 @@ def standings(row: StackStatus) -> dict[str, HealthStatus]:
 def test_a_stack_in_order_is_good_in_every_look(world: World) -> None:
     row = world.one()
     assert set(standings(row).values()) == {HealthStatus.GOOD}
-    looks = ["key", "rotation", "access", "trail", "stored data key", "application", "ecs", "vercel"]
+    looks = ["key", "rotation", "access", "trail", "stored data key", "application", "deployment", "ecs", "vercel"]
     assert list(standings(row)) == looks
     assert (row.status, row.why, row.fingerprint) == (HealthStatus.GOOD, "", wrapped().fingerprint)
     assert (row.account, row.region, row.targets) == (ACCOUNT, "us-east-1", ("ecs", "vercel"))
@@ -273,6 +275,36 @@ def with_a_grant_to_a_stranger(world: World) -> None:
     world.aws.who_has_access.granted = {KEY: (grant,)}
 
 
+def with_the_trust_of_another_vercel_team(world: World) -> None:
+    trust: Any = world.aws.access_diagnostics.principals[APP].trust
+    other = json.loads(json.dumps(trust).replace("acme", "somebody-else"))
+    world.aws.access_diagnostics.change(APP, trust=other)
+
+
+def without_the_oidc_provider(world: World) -> None:
+    world.aws.access_diagnostics.providers.clear()
+
+
+def with_a_task_definition_without_the_variables(world: World) -> None:
+    named = settings(deploy_targets=("ecs",), ecs_cluster="clinic", ecs_service="web")
+    world.__init__(named)  # type: ignore[misc]
+    world.aws.ecs_services.have({"family": "clinic", "containerDefinitions": [{"name": "web"}]})
+    secrets = tuple(
+        (name, f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter{named.names.parameter_prefix}/{name}")
+        for name in ("AWS_REGION",)
+    )
+    assert world.state.outputs is not None
+    world.engine.stack_state = replace(world.state, outputs=replace(world.state.outputs, task_secrets=secrets))
+
+
+def with_a_stale_deployment(world: World) -> None:
+    made = datetime(2026, 11, 24, tzinfo=UTC)
+    world.vercel.deployment = Deployment(
+        target="vercel", id="dpl_1", name="eonpro-1.vercel.app", made=made, state="READY"
+    )
+    world.vercel.changed_at = made + timedelta(hours=1)
+
+
 @pytest.mark.parametrize("fault", [with_a_stranger_in_the_key_policy, with_a_grant_to_a_stranger])
 def test_who_has_more_on_the_key_is_named_with_the_command_that_shows_what_to_do(
     world: World, fault: Callable[[World], None]
@@ -321,6 +353,10 @@ def test_a_key_policy_that_was_left_as_it_was_found_is_told_and_not_wrong(world:
         (with_other_parameters, {"ecs"}),
         (with_another_data_key_on_vercel, {"vercel"}),
         (without_a_variable_on_vercel, {"vercel"}),
+        (with_the_trust_of_another_vercel_team, {"access", "application"}),
+        (without_the_oidc_provider, {"application"}),
+        (with_a_task_definition_without_the_variables, {"deployment"}),
+        (with_a_stale_deployment, {"deployment"}),
     ],
 )
 def test_what_is_wrong_is_told_and_nothing_else(world: World, fault: Callable[[World], None], wrong: set[str]) -> None:
@@ -359,7 +395,7 @@ def test_what_the_services_do_not_tell_is_unknown(world: World) -> None:
 def test_without_a_good_token_vercel_is_unknown(world: World, token: str | None) -> None:
     world.token = token
     row = world.one()
-    assert {check.what for check in row.of(HealthStatus.UNKNOWN)} == {"vercel"}
+    assert {check.what for check in row.of(HealthStatus.UNKNOWN)} == {"deployment", "vercel"}
     assert "a-token" not in repr(row)
 
 
@@ -398,6 +434,10 @@ def test_an_existing_trail_is_looked_for_by_its_arn() -> None:
         without_a_stored_key,
         without_a_variable_on_vercel,
         with_other_parameters,
+        with_the_trust_of_another_vercel_team,
+        without_the_oidc_provider,
+        with_a_task_definition_without_the_variables,
+        with_a_stale_deployment,
     ],
 )
 def test_every_wrong_row_says_what_the_doctor_says(world: World, fault: Callable[[World], None]) -> None:
@@ -574,14 +614,15 @@ def test_the_screen_of_several_stacks_tells_each_ones_standing(world: World) -> 
     world.aws.keys[KEY] = key_fact(rotation_enabled=False)
     world.token = None
     assert screen(world.read(all_stacks=True))[2:] == [
-        "  stack       account       region     targets     updated     res.",
-        "· abroad      999988887777  us-east-1  vercel      2026-11-24  31",
+        "  stack       account       region     targets     updated",
+        "· abroad      999988887777  us-east-1  vercel      2026-11-24",
         "    other account: your credentials belong to the account 111122223333",
-        "✗ production  111122223333  us-east-1  ecs,vercel  2026-11-24  31",
+        "✗ production  111122223333  us-east-1  ecs,vercel  2026-11-24",
         f"    {wrapped().fingerprint}  ✓ key access trail ecs  ✗ rotation  ? vercel",
-        "· staging     111122223333  us-east-1  vercel      never       0",
+        "· staging     111122223333  us-east-1  vercel      never",
         "    not deployed yet",
-        "· not asked here: who else has access, and the application's own",
+        "· not asked here: who else has access, the application, what runs, alerts, logs'",
+        "  bucket, versions, backups, drift",
         "details of production:",
         "    python -m wizard status --stack production",
         "to deploy staging:",
@@ -589,14 +630,34 @@ def test_the_screen_of_several_stacks_tells_each_ones_standing(world: World) -> 
     ]
 
 
-def test_one_stack_is_told_in_full(world: World) -> None:
+def test_one_stack_is_told_on_one_screen_that_ends_with_what_it_does_not_look_at(world: World) -> None:
+    assert screen(world.read())[2:] == [
+        "account 111122223333, us-east-1, ecs, vercel · updated 2026-11-24 20:49 UTC",
+        f"data key {wrapped().fingerprint} · no backup is recorded",
+        "✓ key: enabled, and its alias points to it",
+        "✓ rotation: as often as the settings say",
+        "✓ access: as in the settings",
+        "✓ trail: it logs, in all Regions, signed",
+        "✓ stored data key: it is the stack's own",
+        "✓ application: it may use the key, and only its platform can become it",
+        "✓ deployment: what runs has the variables; 1 not looked at",
+        "✓ ecs: has the three variables",
+        "✓ vercel: has the three variables",
+        "· python -m wizard doctor --stack production also checks alerts, logs' bucket,",
+        "  versions, backups, drift",
+    ]
+
+
+def test_a_row_that_is_not_in_order_says_the_first_reason_and_how_many_more(world: World) -> None:
     world.aws.failures["find_trail"] = DENIED
+    with_a_stranger_in_the_key_policy(world)
+    with_a_grant_to_a_stranger(world)
     lines = screen(world.read())
-    assert "targets      ecs, vercel" in lines
-    assert "updated      2026-11-24 20:49:03 UTC" in lines
-    assert "✓ rotation: the key rotates every 365 days" in lines
     assert "! trail: access denied: the audit trail" in lines
-    assert "✓ vercel: has the three variables" in lines
+    [access] = [line for line in lines if line.startswith("✗ access: ")]
+    told = " ".join(lines[lines.index(access) :])
+    assert "999988887777" in told and "and 2 more" in told
+    assert told.index("repairs it:     python -m wizard doctor") < told.index("also checks")
 
 
 def test_without_any_stack_the_way_to_one_is_told(world: World) -> None:
