@@ -84,8 +84,6 @@ TABLE = (
         ours=("installation", "origin", "wizard.*", *PURE_COMPONENTS),
     ),
     Row(files=("wizard/__init__.py",), ours=("installation",), pure=True),
-    # The sockets of both HTTP clients, which know neither each other nor another's library.
-    Row(files=("wizard/core/call_limit.py",), ours=CORE),
     Row(files=("wizard/core/*.py",), ours=CORE, pure=True),
     # The edges: one outside library each, and pydantic for the shape of an answer; none knows another.
     Row(files=("wizard/terminal/*.py",), outside=("questionary", "prompt_toolkit"), ours=("wizard.terminal.*", *CORE)),

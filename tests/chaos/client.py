@@ -93,6 +93,10 @@ def become(arguments: list[str]) -> None:
     _jumps = bool(orders.get("jumps"))
     if seconds := orders.get("timeOut"):
         _short_time_outs(float(seconds))
+    if seconds := orders.get("stalled"):
+        from wizard.core import watchdog
+
+        watchdog.SECONDS = float(seconds)
     if seconds := orders.get("later"):
         _later(timedelta(seconds=float(seconds)))
     if url := orders.get("vercel"):

@@ -300,8 +300,8 @@ def fault(stage: Stage, name: str) -> Verdict:
 # --- slow answers: NAME is WAY/COMMAND/NUMBER
 
 WAYS = ("slow-body", "slow-headers", "interim", "pages")
-CALL_SECONDS = 0.4
-"""The product's own limit of a call in these histories (EONPRO_CALL_SECONDS)."""
+STALLED_SECONDS = 0.4
+"""The time without progress after which the product ends a command in these histories."""
 
 
 def slow(stage: Stage, name: str) -> Verdict:
@@ -309,12 +309,12 @@ def slow(stage: Stage, name: str) -> Verdict:
     way, chosen, number = name.split("/")
     command, chance = COMMANDS[chosen], random.Random(f"slow/{name}")
     orders = {"probability": chance.choice((0.1, 0.4, 1.0)), "seed": chance.randrange(1 << 30), "kinds": [way]}
-    env = {"EONPRO_CALL_SECONDS": str(CALL_SECONDS)}
     with stage.fork(command.world, seed=int(number)) as (world, template):
         judge = Judge(f"slow:{name}", world, template)
         arguments = command.arguments(template)
         judge.about_to_run(command)
-        ended = world.run(*arguments, orders=orders, env=env, client=stage.client(**FAST), typed=command.typed)
+        client = stage.client(**FAST, stalled=STALLED_SECONDS)
+        ended = world.run(*arguments, orders=orders, client=client, typed=command.typed)
         judge.ended(command, ended)
         if ended.code not in command.done:
             judge.about_to_run(command, again=True)

@@ -4,7 +4,7 @@ Reads the EONPRO_APP_… variables, the files they name and the container endpoi
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -123,7 +123,7 @@ def _from_container(session: Session, principal: Principal) -> Credentials | Non
     url = session.environ.get("EONPRO_APP_CONTAINER_CREDENTIALS_URI")
     if not url:
         return None
-    document = _fetch(url, session.environ)
+    document = _fetch(url)
     try:
         return Credentials(
             str(document["AccessKeyId"]), str(document["SecretAccessKey"]), document.get("Token") or None
@@ -182,7 +182,7 @@ def _owner(text: str) -> tuple[str, str, str]:
     return owner.account, owner.kind, owner.name
 
 
-def _fetch(url: str, environ: Mapping[str, str]) -> dict[str, Any]:
+def _fetch(url: str) -> dict[str, Any]:
     """The JSON object at a URL of this machine or of the ECS agent. No other host is asked for credentials."""
     parts = urlsplit(url)
     if (
@@ -192,7 +192,7 @@ def _fetch(url: str, environ: Mapping[str, str]) -> dict[str, Any]:
     ):
         raise _Unavailable("refused: EONPRO_APP_CONTAINER_CREDENTIALS_URI must be http, on loopback or 169.254.170.2")
     http = URLLib3Session(timeout=CONTAINER_TIMEOUT, proxies={})
-    limit_fetcher(http, environ)
+    limit_fetcher(http)
     try:
         response = http.send(AWSRequest("GET", url).prepare())
         document = json.loads(response.content[:LARGEST_DOCUMENT])

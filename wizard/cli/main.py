@@ -111,7 +111,10 @@ def _run(line: CommandLine, terminal: Terminal, log: Log | None, run: Run, *, is
     if path and (options.verbose or options.debug):
         _stderr(run).line(f"the log: {request.near(path)}")
     try:
-        return run_command(line, terminal, log, is_upgrade=is_upgrade)
+        from wizard.core import watchdog
+
+        with watchdog.watching():
+            return run_command(line, terminal, log, is_upgrade=is_upgrade)
     except KeyboardInterrupt:
         return _interrupted(options, terminal)
     except SetupError as error:

@@ -21,7 +21,7 @@ An operation inside another one never waits longer than the outer one has left. 
 import os
 import sys
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
@@ -30,8 +30,7 @@ from enum import StrEnum
 from threading import Lock
 from typing import Any, TypeVar
 
-from wizard.core.errors import SetupError, Throttled, Unreachable, UsageError
-from wizard.core.next_command import shell
+from wizard.core.errors import SetupError, Throttled, Unreachable
 
 T = TypeVar("T")
 
@@ -75,39 +74,8 @@ SCHEDULES = {
 SECONDS = 60.0
 """The default time in which the tries of one operation start."""
 
-CALL_SECONDS = 60.0
-"""Longest time of one call, with all tries of its client, in seconds.
-
-An operation ends within this time after its own limit.
-"""
-FIRST_CALL_SECONDS = 15.0
-"""Longest time of a first call, before an endpoint has answered: a wrong address must be reported soon."""
-CALL_SECONDS_VARIABLE = "EONPRO_CALL_SECONDS"
-"""The environment variable for another number than CALL_SECONDS, for a slow network."""
-LISTING_CALLS = 5
-"""The pages of one listing are asked for in the time of so many calls."""
-
-
-def call_seconds(environ: Mapping[str, str], default: float | None = None) -> float:
-    """The most that one call takes, in seconds. Raises UsageError for a value that is not a number of seconds."""
-    value = environ.get(CALL_SECONDS_VARIABLE)
-    if not value:
-        return CALL_SECONDS if default is None else default
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = 0.0
-    if not 0.1 <= seconds <= 3600:
-        raise UsageError(
-            f"{CALL_SECONDS_VARIABLE} must be a number of seconds from 0.1 to 3600",
-            shell("unset", CALL_SECONDS_VARIABLE),
-        )
-    return seconds if default is None else min(seconds, default)
-
-
-def listing_seconds(environ: Mapping[str, str]) -> float:
-    """The time in which the pages of one listing are asked for, in seconds."""
-    return LISTING_CALLS * call_seconds(environ)
+LISTING_SECONDS = 60.0
+"""The time in which the pages of one listing are asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)

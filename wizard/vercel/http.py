@@ -7,25 +7,25 @@ Reads the proxy's variables.
 import ipaddress
 import json
 import logging
-import os
 import time
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import urllib3
 from pydantic import BaseModel, ValidationError
 
-from wizard.core import call_limit, errors, retry, safe_text
-from wizard.core.call_limit import CHECK_PROXY
+from wizard.core import errors, safe_text, watchdog
+from wizard.core.call_limit import CHECK_PROXY, TooLarge, read_content
 from wizard.core.models.delivery import VercelProject
 from wizard.core.next_command import VERCEL_LOGIN, WITHOUT_PROXY, Command, shell
 from wizard.core.retry import Clock, Deadline, Once, Reason
 from wizard.core.safe_text import quoted
-from wizard.vercel.connections import TooLarge, make_pool, read_content
+from wizard.vercel.connections import make_pool
 
 
 class Endpoint(StrEnum):
@@ -80,9 +80,6 @@ ITSELF = VERCEL.itself
 FIRST_CONTACT_ATTEMPTS = 3
 """An endpoint that never answered is not waited for: a wrong address must be reported soon."""
 CONNECT_SECONDS = 5.0
-ATTEMPT_TIMEOUTS = 2.0
-"""Limit of one request, as a multiple of its time-out. The time-out itself starts again with every byte."""
-
 
 Shape = TypeVar("Shape", bound=BaseModel)
 
@@ -212,7 +209,7 @@ class Api:
             self._answers = None
         started = time.monotonic()
         try:
-            with call_limit.limited(retry.call_seconds(os.environ, ATTEMPT_TIMEOUTS * limit)) as total:
+            with watchdog.call(f"{method} {self.base_url}{path}"):
                 response = self._pool.request(
                     method,
                     url,
@@ -224,11 +221,13 @@ class Api:
                     redirect=False,
                     preload_content=False,
                 )
-                received = read_content(response)
+                # A piece of what was packed unpacks to no more than asked for.
+                received = read_content(partial(response.read, decode_content=True))
+        except TooLarge as error:
+            # What is left of it must not be taken for the next answer.
+            response.close()
+            raise self._unreachable(f"{method} {path}: {self.base_url} was not read to its end: {error}") from error
         except urllib3.exceptions.HTTPError as error:
-            if why := str(error) if isinstance(error, TooLarge) else total.exceeded:
-                endless = f"{self.base_url} was not waited for any longer ({method} {path}: {why})"
-                raise self._unreachable(endless) from error
             raise self._failure(method, path, error) from error
         self._logger.debug("%s %s: %d, %.0f ms", method, path, response.status, (time.monotonic() - started) * 1000)
         try:

@@ -93,6 +93,8 @@ class Team:
 def list_projects(api: Api) -> tuple[VercelProject, ...]:
     """The first hundred projects of each team and of the person's own account, by team and name."""
     until = time.monotonic() + LISTING_SECONDS
+    # A request that is not waited for must not be one that somebody waits for.
+    api = api.asking_once()
     pool = ThreadPoolExecutor(max_workers=MAX_PARALLEL, thread_name_prefix="vercel")
     try:
         own = pool.submit(_projects, api, None)
@@ -107,7 +109,7 @@ def list_projects(api: Api) -> tuple[VercelProject, ...]:
         entries = [(team, entry) for team, future in listings for entry in _result(future, until) or ()]
         slugs = _slugs(pool, api, [*teams, *reachable], entries, until)
     finally:
-        # A request that is still running ends by its own time-out; it is not waited for.
+        # A request that is still running is not waited for.
         pool.shutdown(wait=False, cancel_futures=True)
     return _sorted(entries, slugs)
 
@@ -122,8 +124,8 @@ def list_teams(api: Api) -> tuple[Team, ...]:
     query = {"limit": PAGE}
     pages = Pages(name="the listing of the teams", deadline=api.deadline(LISTING_SECONDS))
     while True:
-        with pages.page(query.get("until", "")):
-            answer = _ask(api, Endpoint.TEAMS.path(), query)
+        pages.ask(query.get("until", ""))
+        answer = _ask(api, Endpoint.TEAMS.path(), query)
         if not answer.ok:
             raise api.refusal(answer, "list the teams")
         page = answer.read(answers.Teams)

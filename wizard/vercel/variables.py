@@ -78,8 +78,8 @@ class Variables:
         name = f"the listing of the variables of {self.owner}"
         pages = Pages(name=name, deadline=self.deadline, most=MAX_PAGES, hint=ITSELF)
         while True:
-            with pages.page(query.get("until", "")):
-                page = self._page(query)
+            pages.ask(query.get("until", ""))
+            page = self._page(query)
             fresh = {entry.id: entry for entry in projects.read_listing(page) if entry.id not in listed}
             listed.update(fresh)
             # An endpoint without `until` returns the first page again: nothing is new, so it ends.

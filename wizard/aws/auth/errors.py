@@ -123,7 +123,7 @@ def _translated(error: Exception, action: str, origin: ErrorSource) -> SetupErro
     if isinstance(error, boto.ClientError):
         return _from_response(error, action, origin)
     if isinstance(error, EndlessAnswer):
-        return Unreachable(f"{action}: {_endpoint_name(origin)} was not waited for any longer: {error}", CHECK_PROXY)
+        return Unreachable(f"{action}: {_endpoint_name(origin)} was not waited for: {error}", CHECK_PROXY)
     if isinstance(error, (UnreadableResponse, boto.IncompleteReadError)):
         return UnreadableAnswer(
             f"{action}: the answer of {_endpoint_name(origin)} cannot be read: {_unreadable(error)}", CHECK_PROXY

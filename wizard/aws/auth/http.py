@@ -119,7 +119,7 @@ class BoundedSession(Botocore):  # type: ignore[misc]
         client = super().create_client(
             service_name, *arguments, **{**parameters, "config": config, "endpoint_url": endpoint}
         )
-        limit_client(client, self._environ)
+        limit_client(client)
         return client
 
 

@@ -1,127 +1,94 @@
-"""The connections of botocore's clients, limited: each call has one time and one size.
+"""The limits of botocore's clients: the watchdog sees each call, and an answer has a largest size.
 
-Changes the connections of a client that botocore made, because botocore itself has a time-out for each read only. It
-has no public name for a client's endpoint and connections: the private ones are used here, and in no other module.
+Changes the endpoint of a client that botocore made, for which it has no public name; no other module does.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
-from botocore import exceptions
-from botocore.awsrequest import (
-    AWSHTTPConnection,
-    AWSHTTPConnectionPool,
-    AWSHTTPSConnection,
-    AWSHTTPSConnectionPool,
-)
+from botocore.exceptions import BotoCoreError
 from botocore.httpsession import URLLib3Session
+from botocore.response import StreamingBody
 
-from wizard.core import call_limit, retry
-
-
-class _Http(call_limit.LimitedConnection, AWSHTTPConnection):  # type: ignore[misc]
-    """botocore's connection over HTTP."""
-
-
-class _Https(call_limit.LimitedConnection, AWSHTTPSConnection):  # type: ignore[misc]
-    """botocore's connection over TLS."""
-
-
-class _HttpPool(AWSHTTPConnectionPool):  # type: ignore[misc]
-    ConnectionCls = _Http
-
-
-class _HttpsPool(AWSHTTPSConnectionPool):  # type: ignore[misc]
-    ConnectionCls = _Https
-
-
-METADATA_SECONDS = 5.0
-"""Limit of one try. The service is on the machine itself."""
+from wizard.core import watchdog
+from wizard.core.call_limit import TooLarge, read_content
 
 DEEPEST = 6
 """Calls inside a call: the roles that a profile assumes one from the other, and the Region of a bucket."""
 
+_depth = ContextVar("depth", default=0)
 
-class EndlessAnswer(exceptions.HTTPClientError):  # type: ignore[misc]
-    """A call was ended because of its limit. `what`: the endpoint's behaviour, in words."""
+
+class EndlessAnswer(BotoCoreError):  # type: ignore[misc]
+    """A call was ended, and is not repeated. `what`: the endpoint's behaviour, in words."""
 
     fmt = "{what}"
 
 
-def limit_client(client: Any, environ: Mapping[str, str]) -> None:
-    """Give each call of this client one time and one size, with all its tries. Beyond it, EndlessAnswer is raised.
-
-    Raises UsageError for a value of EONPRO_CALL_SECONDS that is no time.
-    """
-    service = client.meta.service_model
-    # STS is asked first.
-    first = retry.FIRST_CALL_SECONDS if service.service_name == "sts" else None
-    seconds = retry.call_seconds(environ, first)
-    endpoint = client._endpoint
-    limit_connections(endpoint.http_session)
+def limit_client(client: Any) -> None:
+    """Watch the calls of this client, and raise EndlessAnswer for an answer that is too large."""
+    endpoint, service = client._endpoint, client.meta.service_model.service_name
+    limit_size(endpoint.http_session)
     make_request = endpoint.make_request
 
-    def limited(operation: Any, request: Any) -> Any:
-        with _raising(seconds):
-            return make_request(operation, request)
+    def watched(operation: Any, request: Any) -> Any:
+        with watchdog.call(f"{service}:{operation.name} ({endpoint.host})"):
+            depth = _depth.get()
+            if depth == DEEPEST:
+                # botocore asks where a bucket is, is sent to another place again, and asks again.
+                raise EndlessAnswer(what="it redirects without an end")
+            token = _depth.set(depth + 1)
+            try:
+                return make_request(operation, request)
+            finally:
+                _depth.reset(token)
 
-    endpoint.make_request = limited
-    client.meta.events.register_first(f"needs-retry.{service.service_id.hyphenize()}", _is_over)
+    endpoint.make_request = watched
 
 
-def limit_providers(container: Any, instance: Any, environ: Mapping[str, str]) -> None:
+def limit_providers(container: Any, instance: Any) -> None:
     """The same for botocore's providers of a container's and an instance's credentials."""
-    limit_fetcher(container._fetcher._session, environ)
-    limit_fetcher(instance._role_fetcher._session, environ)
+    limit_fetcher(container._fetcher._session)
+    limit_fetcher(instance._role_fetcher._session)
+
+
+def limit_fetcher(http: URLLib3Session) -> None:
+    """The same for the HTTP session that asks the metadata service of an instance or of a container."""
+    limit_size(http)
+    send = http.send
+
+    def watched(request: Any) -> Any:
+        with watchdog.call(f"{request.method} {request.url}"):
+            return send(request)
+
+    http.send = watched
 
 
 def send(client: Any, request: Any) -> Any:
     """The answer to a prepared request, over the connections of this client. Raises BotoCoreError."""
-    with call_limit.limited():
+    with watchdog.call(f"{request.method} {request.url}"):
         return client._endpoint.http_session.send(request)
 
 
-def limit_fetcher(http: URLLib3Session, environ: Mapping[str, str]) -> None:
-    """The same for the HTTP session that asks the metadata service of an instance or of a container."""
-    limit_connections(http)
-    send, seconds = http.send, retry.call_seconds(environ, METADATA_SECONDS)
+def limit_size(http: URLLib3Session) -> None:
+    """Read the answers of this HTTP session here, and not in botocore, except one that is a stream."""
+    send = http.send
 
     def limited(request: Any) -> Any:
-        with call_limit.limited(seconds):
-            return send(request)
+        is_stream, request.stream_output = request.stream_output, True
+        response = send(request)
+        if not is_stream:
+            response._content = read_all(StreamingBody(response.raw, None))
+        return response
 
     http.send = limited
 
 
-def limit_connections(http: URLLib3Session) -> None:
-    """Make the connections of this HTTP session keep the limit of their current call."""
-    pools = {"http": _HttpPool, "https": _HttpsPool}
-    # A proxy's manager is made with the first request through it.
-    http._pool_classes_by_scheme = http._manager.pool_classes_by_scheme = pools
-
-
-def read_all(stream: Any) -> bytes:
-    """The content of an answer that is a stream. Raises EndlessAnswer."""
-    with _raising(retry.CALL_SECONDS):
-        content: bytes = stream.read()
-        return content
-
-
-@contextmanager
-def _raising(seconds: float) -> Iterator[None]:
-    with call_limit.limited(seconds) as limit:
-        if limit.depth > DEEPEST:
-            # botocore asks where a bucket is, is sent to another place again, and asks again.
-            raise EndlessAnswer(what="it redirects without an end")
+def read_all(stream: StreamingBody) -> bytes:
+    """The content of an answer that is a stream. Raises BotoCoreError."""
+    with watchdog.call("s3:GetObject"):
         try:
-            yield
-        except exceptions.BotoCoreError as error:
-            if not limit.exceeded:
-                raise
-            raise EndlessAnswer(what=limit.exceeded) from error
-
-
-def _is_over(**_: Any) -> bool | None:
-    limit = call_limit.current()
-    return False if limit is not None and limit.exceeded else None
+            return read_content(stream.read)
+        except TooLarge as error:
+            stream.close()
+            raise EndlessAnswer(what=str(error)) from error

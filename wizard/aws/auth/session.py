@@ -35,7 +35,7 @@ from wizard.aws.auth.http import (
 from wizard.aws.auth.profiles import sso_region_of
 from wizard.aws.auth.sign_in import MARGIN, AskCode, Chain
 from wizard.core import errors, retry
-from wizard.core.call_limit import LISTING_BYTES, MAX_PAGES, Pages
+from wizard.core.call_limit import MAX_PAGES, Pages
 from wizard.core.models.account import ProfileFact
 from wizard.core.retry import SYSTEM_CLOCK, Clock, Reason
 
@@ -357,17 +357,16 @@ class Session:
         with self._lock:
             config = self._botocore.get_paginator_model(service).get_paginator(operation)
 
-        seconds = retry.listing_seconds(self.environ) if has_end else math.inf
+        seconds = retry.LISTING_SECONDS if has_end else math.inf
         limit = Pages(
             name=f"{service}:{operation}: {self.endpoint(service) or f'AWS in {self.region}'}",
             deadline=retry.new_deadline(seconds, clock=self.clock),
             most=MAX_PAGES if has_end else sys.maxsize,
-            octets=LISTING_BYTES if has_end else sys.maxsize,
         )
 
         def page(**of_page: Any) -> Any:
-            with limit.page(repr(sorted(of_page.items()))):
-                answer = self.call(service, operation, **of_page)
+            limit.ask(repr(sorted(of_page.items())))
+            answer = self.call(service, operation, **of_page)
             limit.check([entry for member in answer.values() if isinstance(member, list) for entry in member])
             return answer
 

@@ -100,7 +100,7 @@ class Chain:
         )
         resolver = create_credential_resolver(self.botocore, cache=cache, region_name=self.region)
         container, instance = map(resolver.get_provider, ("container-role", "iam-role"))
-        limit_providers(container, instance, self.environ)
+        limit_providers(container, instance)
         sources = [EnvProvider(self.environ), container, instance]
         assume_role = AssumeRoleProvider(
             load_config=lambda: self.botocore.full_config,
