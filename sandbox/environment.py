@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import installation
-import origin
+from installation import origin
 from sandbox.state import APP_ROLE, LOOPBACK, PASSPHRASE, PROJECT, REGION, SOURCE, SandboxPaths, State, sandbox_paths
 
 CACHE = Path(installation.CACHE)

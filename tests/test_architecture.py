@@ -51,10 +51,9 @@ class Row:
 
 # The first row that fits a file is its row. Everybody may import the standard library, but pure rows not its EFFECTS.
 TABLE = (
-    Row(files=("__main__.py",), outside=("pulumi",), ours=("installation", "components.*"), lines=60),
+    Row(files=("__main__.py",), outside=("pulumi",), ours=("installation.*", "components.*"), lines=60),
     # The first import of a program: it has to be readable by a Python that is too old.
-    Row(files=("installation.py",), ours=("origin",), lines=100),
-    Row(files=("origin.py",), ours=("installation",), lines=100),
+    Row(files=("installation/*.py",), ours=("installation.*",), lines=100),
     Row(files=("components/settings/*.py",), outside=("pydantic",), ours=("components.settings.*",), pure=True),
     # The registry finds the targets in its package, so that a new one is one file.
     Row(
@@ -77,13 +76,13 @@ TABLE = (
         ours=("wizard.*", *PURE_COMPONENTS),
         pure=True,
     ),
-    Row(files=("wizard/__main__.py",), ours=("installation", "wizard.cli.*")),
+    Row(files=("wizard/__main__.py",), ours=("installation.*", "wizard.cli.*")),
     Row(
         files=("wizard/cli/*.py",),
         outside=("argcomplete", "packaging"),
-        ours=("installation", "origin", "wizard.*", *PURE_COMPONENTS),
+        ours=("installation.*", "wizard.*", *PURE_COMPONENTS),
     ),
-    Row(files=("wizard/__init__.py",), ours=("installation",), pure=True),
+    Row(files=("wizard/__init__.py",), ours=("installation.*",), pure=True),
     Row(files=("wizard/core/*.py",), ours=CORE, pure=True),
     # The edges: one outside library each, and pydantic for the shape of an answer; none knows another.
     Row(files=("wizard/terminal/*.py",), outside=("questionary", "prompt_toolkit"), ours=("wizard.terminal.*", *CORE)),
@@ -95,7 +94,7 @@ TABLE = (
     Row(
         files=("wizard/pulumi_engine/*.py",),
         outside=("pulumi", "yaml", "cryptography"),
-        ours=("installation", "wizard.pulumi_engine.*", *CORE),
+        ours=("installation.*", "wizard.pulumi_engine.*", *CORE),
     ),
     # The registry finds the targets in its package, so that a new one is one file.
     Row(
@@ -108,7 +107,7 @@ TABLE = (
     Row(
         files=("wizard/inputs/*.py",),
         outside=("yaml",),
-        ours=("installation", "wizard.inputs.*", "wizard.targets.*", *CORE),
+        ours=("installation.*", "wizard.inputs.*", "wizard.targets.*", *CORE),
     ),
     # The application's side (phi) is reached as a child process, never imported.
     Row(files=("wizard/data_key/*.py",), ours=("wizard.data_key.*", "wizard.targets.*", *CORE)),
@@ -149,7 +148,7 @@ TABLE = (
     Row(files=("packages/phi/eonpro_phi/*.py",), outside=("cryptography", "pybase64"), ours=("eonpro_phi.*",)),
     # The former name imports its modules under their new one.
     Row(files=("packages/phi/phi.py",), outside=("a module chosen at run time",), pure=True),
-    Row(files=("sandbox/*.py",), outside=ANY, ours=("installation", "origin", "sandbox.*")),
+    Row(files=("sandbox/*.py",), outside=ANY, ours=("installation.*", "sandbox.*")),
     # What the pack decides by is its own, and the standard library's: no file of the program can widen it.
     Row(files=("guardrails/rules/*.py",), ours=("guardrails.rules.*",), pure=True),
     # The engine runs the pack's directory as a program, so that its own files are top-level modules there.
@@ -164,7 +163,7 @@ TABLE = (
         ours=("wizard.*", "sandbox.*"),
     ),
     # It runs before anything is installed.
-    Row(files=("tools/bootstrap/*.py",), ours=("installation", "tools.bootstrap.*")),
+    Row(files=("tools/bootstrap/*.py",), ours=("installation.*", "tools.bootstrap.*")),
     Row(files=("tests/*.py", "tools/*.py"), outside=ANY, ours=ANY),
 )
 

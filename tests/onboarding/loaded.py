@@ -449,7 +449,8 @@ def _become(program: str, wanted: dict[str, Any], streams: Sequence[int]) -> Non
     os.environ.update(wanted["environment"])
     os.chdir(wanted["folder"])
     # It knows the folder that it was read from.
-    sys.modules.pop("installation", None)
+    for name in ("installation", "installation.origin"):
+        sys.modules.pop(name, None)
     if program == "sandbox.server":
         os.setsid()
         _shuffle()

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import installation
-import origin
+from installation import origin
 from wizard import SOURCE_FOLDER, version
 from wizard.cli import project_environment, project_trust
 from wizard.cli.project_trust import REQUIREMENTS

@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import installation
-import origin
+from installation import origin
 from wizard import SOURCE_FOLDER, version
 from wizard.cli import project_trust, virtual_environment
 from wizard.cli.project_trust import REQUIREMENTS

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import installation
-import origin
+from installation import origin
 from sandbox import environment
 from wizard import version
 from wizard.cli import project_environment, request
