@@ -105,13 +105,21 @@ def test_a_key_policy_that_denies_the_application_denies_it_no_more(on_vercel: D
 
 
 @pytest.mark.thorough
-def test_a_boundary_that_leaves_the_key_out_is_taken_off(on_vercel: Deployment):
+def test_of_a_boundary_that_leaves_the_key_out_it_is_said_who_set_it(on_vercel: Deployment):
     iam = on_vercel.client("iam")
     arn = iam.create_policy(PolicyName="no-keys", PolicyDocument=document(NO_KMS))["Policy"]["Arn"]
     iam.put_role_permissions_boundary(RoleName=ROLE, PermissionsBoundary=arn)
-    finding = fixed(on_vercel, "boundary-denies")
-    assert arn in finding["what"] and "delete-role-permissions-boundary" in finding["command"]
-    iam.delete_policy(PolicyArn=arn)
+    try:
+        finding, *_ = diagnosis(on_vercel, "--quick", expect=1)["findings"]
+        assert finding["cause"] == "boundary-denies" and arn in finding["what"]
+        assert "ask them" in finding["advice"] and "delete-role-permissions-boundary" not in str(finding)
+        # It reads alone.
+        on_vercel.forget_calls()
+        typed(on_vercel, finding["command"])
+        assert on_vercel.changes() == {}
+    finally:
+        iam.delete_role_permissions_boundary(RoleName=ROLE)
+        iam.delete_policy(PolicyArn=arn)
 
 
 def test_an_inline_policy_that_denies_is_deleted(on_vercel: Deployment):

@@ -350,8 +350,14 @@ def _boundary(facts: StackFacts, principal: IamPrincipal, boundary: IamPolicy) -
     elif expected:
         command, advice = _put_boundary(facts, principal, expected), RESTART
     else:
-        command = fixes.aws(facts, "iam", f"delete-{of}-permissions-boundary", f"--{of}-name", principal.name)
-        advice = RESTART
+        event = f"AttributeKey=EventName,AttributeValue=Put{of.title()}PermissionsBoundary"
+        words = ("cloudtrail", "lookup-events", "--lookup-attributes", event)
+        command = fixes.aws(facts, *words, region=facts.settings.iam_region)
+        advice = Text(
+            "shows who set it: ask them, for it may be a rule of your company. Either they allow the use of the key in "
+            "it, or they name another that does: ",
+            fixes.wizard(facts, "setup", "--permissions-boundary", "ARN"),
+        )
     return Notice.wrong(
         "boundary-denies",
         what=f"the permissions boundary {boundary.name} of {principal.arn} does not allow the use of the key",

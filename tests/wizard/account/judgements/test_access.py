@@ -175,7 +175,9 @@ FAULTS: dict[str, tuple[str, Callable[[DoctorFixture], Any], str]] = {
         lambda fixture: fixture.change(
             boundary=IamPolicy(name=f"arn:aws:iam::{ACCOUNT}:policy/Edge", document=statement("Allow", "s3:*"))
         ),
-        "aws iam delete-role-permissions-boundary --role-name eonpro-app-role",
+        # Somebody's own: who set it is asked, and it is not taken off.
+        "aws cloudtrail lookup-events --lookup-attributes "
+        "AttributeKey=EventName,AttributeValue=PutRolePermissionsBoundary --region us-east-1",
     ),
     "not trusted": (
         "trust-changed",
