@@ -491,8 +491,12 @@ def update(request: Request, clients: Clients, ready: PreparedRun, planned: plan
     outputs = ready.findings.state.outputs
     if not planned.changes and outputs is not None:
         clients.ui.line("no resource has to be changed", mark=Mark.OK)
-        return outputs
-    clients.ui.section("Resources", "Ctrl-C ends this safely")
+        if not clients.changes_since(outputs.program_version):
+            return outputs
+        # An update alone records the version in the state: without it an older program would not be refused.
+        clients.ui.line("Pulumi records this version of the program", mark=Mark.OK)
+    else:
+        clients.ui.section("Resources", "Ctrl-C ends this safely")
     clients.ui.working("Pulumi starts")
     clock = clients.clock
     start_times: dict[str, float] = {}

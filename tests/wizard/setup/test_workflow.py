@@ -135,6 +135,7 @@ class World:
         self.ui = FakeUserInterface(log=self.log)
         self.drafts = FakeSavedProgress()
         self.saved: Any = None
+        self.version, self.news = "", tuple[str, ...]()
         # The bucket of these worlds has the name that an earlier version gave it.
         self.given = {**GIVEN, "trail_bucket": None}
         self.ticks = iter(range(1000))
@@ -150,6 +151,7 @@ class World:
             wrapper=self.wrapper,
             drafts=self.drafts,
             clock=lambda: float(next(self.ticks)),
+            changes_since=lambda applied: self.news if applied != self.version else (),
         )
 
     def made_engine(self, environment, *, secrets_provider=None) -> FakeEngine:
@@ -475,6 +477,18 @@ def test_nothing_to_do_skips_the_update_but_still_checks_delivery_and_proof(worl
     assert [each.state for each in done.delivered] == [DeliveryState.UNCHANGED]
     assert [each.state for each in done.proofs] == [VerificationState.PROVED]
     assert not world.written - {"vercel.deliver"}
+
+
+def test_a_newer_version_is_recorded_although_no_resource_changes(world) -> None:
+    """An older program is then refused, and the next run of this one has nothing to record."""
+    world.stand()
+    stood = world.engine.stack_state
+    world.version, world.news = "2.0.0", ("the last update was made by 1.0.0; this is 2.0.0",)
+    world.setup()
+    assert world.calls.count("engine.up") == 1 and "no resource has to be changed" in world.ui.said
+    world.engine.stack_state = replace(stood, outputs=replace(stood.outputs, program_version="2.0.0"))
+    world.setup()
+    assert world.calls.count("engine.up") == 1
 
 
 def test_a_data_key_that_exists_is_kept_and_said_so(world) -> None:
