@@ -8,6 +8,7 @@ from __future__ import annotations
 import glob
 import json
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -25,24 +26,48 @@ IS_TEMPORARY = installation.IS_INSTALLED and any(part.startswith("archive-v") fo
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """An address; empty where a package index had the wheel, and for a checkout."""
+    """What an installer wrote down; empty where a package index had the wheel, and for a checkout."""
 
     url: str = ""
     revision: str = ""
     """Of a git repository: the tag or branch that was asked for, else the commit."""
     commit: str = ""
+    """Of a git repository, or the one that a release was built from."""
+
+    @property
+    def repository(self) -> str:
+        """The address of the git repository: of the release that the wheel is a file of, or the program's own."""
+        of_release = re.fullmatch(r"(https?://.+)/releases/download/[^/]+/[^/]+", self.url)
+        return self.url if self.revision else of_release[1] if of_release else REPOSITORY
+
+    @property
+    def name(self) -> str:
+        """OWNER/NAME of the repository on its code host."""
+        found = re.fullmatch(r"(?:https?|ssh)://[^/]+/([\w.-]+/[\w.-]+?)(?:\.git)?/?", self.repository)
+        return found[1] if found else "eonpro/eonpro-kms"
 
 
 def origin() -> Origin:
     """Where this program is from (https://packaging.python.org/en/latest/specifications/direct-url/)."""
+    released = commit_in(installation.SOURCE)
     site = glob.escape(os.path.dirname(installation.SOURCE))
     for name in glob.glob(os.path.join(site, "eonpro_kms-*.dist-info", "direct_url.json")):
         with open(name, encoding="utf-8") as file:
             found = json.load(file)
         of_git = found.get("vcs_info", {})
         commit = of_git.get("commit_id", "")
-        return Origin(url=found["url"], revision=of_git.get("requested_revision") or commit, commit=commit)
-    return Origin()
+        return Origin(url=found["url"], revision=of_git.get("requested_revision") or commit, commit=commit or released)
+    return Origin(commit=released)
+
+
+def commit_in(package: str) -> str:
+    """The commit that `make release` built the folder `eonpro_kms` from; empty for any other build."""
+    try:
+        with open(os.path.join(package, "commit"), encoding="utf-8") as file:
+            text = file.read().strip()
+    except OSError:
+        return ""
+    return text if re.fullmatch("[0-9a-f]{40}", text) else ""
 
 
 def by_uvx(release: str = "", *, extra: str = "", script: str = "eonpro-kms") -> tuple[str, ...]:
@@ -50,11 +75,10 @@ def by_uvx(release: str = "", *, extra: str = "", script: str = "eonpro-kms") ->
 
     No package registry has it: a name in one may be anybody's.
     """
-    own = origin()
-    address = own.url
-    if release or own.commit or not own.url:
-        tag = f"v{release or installation.version()}"
-        address = f"git+{own.url if own.commit else REPOSITORY}@{tag if release else own.revision or tag}"
+    own, tag = origin(), f"v{release or installation.version()}"
+    address = f"git+{own.repository}@{tag if release else own.revision or tag}"
+    if own.url.startswith("file:") and not own.revision and not release:
+        address = own.url
     return "uvx", "--from", f"eonpro-kms{extra} @ {address}", script
 
 

@@ -39,8 +39,7 @@ def packages(source: Path, tarballs: Sequence[Path] = ()) -> Path:
             new.mkdir()
             for file in (source / "package.json", source / LOCK, *tarballs):
                 shutil.copy(file, new)
-            # No script of a package runs: none of them needs one.
-            npm("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", folder=new)
+            install(new)
             put_in_place(new, folder.parent)
     return folder
 
@@ -56,10 +55,27 @@ def built() -> Path:
             new = temporary(folder)
             shutil.copytree(PACKAGE, new, ignore=_NOT_SOURCES)
             (new / "node_modules").symlink_to(modules)
-            npm("run", "--silent", "build", folder=new)
-            npm("pack", "--ignore-scripts", "--silent", folder=new)
+            pack(new, new)
             put_in_place(new, folder)
     return folder
+
+
+def pack(package: Path, into: Path) -> None:
+    """Build the package, beside its `node_modules`, and write it as npm publishes it; raises NpmFailed."""
+    npm("run", "--silent", "build", folder=package)
+    npm("pack", "--ignore-scripts", "--silent", "--pack-destination", str(into), folder=package)
+
+
+def release(package: Path, into: Path) -> None:
+    """The same of a package without `node_modules`, which is then beside it; raises NpmFailed."""
+    install(package)
+    pack(package, into)
+
+
+def install(folder: Path) -> None:
+    """The packages of the folder's lock file."""
+    # No script of a package runs: none of them needs one.
+    npm("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", folder=folder)
 
 
 def tarball() -> Path:
@@ -79,6 +95,8 @@ def npm(*arguments: str, folder: Path) -> str:
             ["npm", *arguments],
             cwd=folder,
             env=own | os.environ,
+            # The modes of what it builds are in the package.
+            umask=0o022,
             check=True,
             capture_output=True,
             text=True,

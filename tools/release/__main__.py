@@ -1,6 +1,7 @@
 """`python -m tools.release` builds a release of HEAD into `dist/`; `--snapshot` builds the working tree as it is.
 
-Writes `dist/`: wheels, source distributions, the SBOM, the notes of the version and SHA256SUMS. Publishes nothing.
+Writes `dist/`: wheels, source distributions, the package for Node, the SBOM, the notes of the version and SHA256SUMS.
+Publishes nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tools.bootstrap.machine import Machine, put_in_place, temporary
 from tools.bootstrap.places import PROJECT, Places
 from tools.bootstrap.progress import StepFailed
 from tools.bootstrap.running import CommandFailed, Processes
+from tools.node_package import NpmFailed
 from tools.release.dependencies import bill_of_materials
 from tools.release.distributions import build
 from tools.release.notes import notes, snapshot_notes
@@ -61,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Refused as refusal:
         print(f"No release: {refusal}.\nTo try it: make release ARGS=--snapshot", file=sys.stderr)
         return 2
-    except (CommandFailed, StepFailed) as error:
+    except (CommandFailed, StepFailed, NpmFailed) as error:
         print(f"No release: {error}", file=sys.stderr)
         return 1
     except subprocess.CalledProcessError as error:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, ClassVar
 import installation
 from installation import origin
 from wizard import SOURCE_FOLDER, version
-from wizard.cli import project_environment, project_trust
+from wizard.cli import pins, project_environment, project_trust
 from wizard.cli.project_trust import REQUIREMENTS
 from wizard.core import files, json_documents
 from wizard.core.child_environment import inherited
@@ -115,7 +115,7 @@ def make(folder: Path, source: Path | None = None) -> tuple[tuple[str, ...], tup
     contents = {**template, **dict(_of_checkout(source) if source else ())}
     if not (folder / REQUIREMENTS).exists():
         # An index is asked: it may fail before anything is written.
-        contents[REQUIREMENTS] = project_environment.requirements()
+        contents[REQUIREMENTS] = pins.requirements()
     folders = {above for name in contents for above in (folder / name).parents if above.is_relative_to(folder)}
     new_folders = [each for each in folders if not each.exists()]
     written: list[str] = []
@@ -162,11 +162,13 @@ def _template(source: Path | None) -> Iterator[tuple[str, bytes]]:
     for path in sorted(TEMPLATE.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
             content = path.read_bytes()
+            if path.name == "README.md":
+                content = pins.named(content.decode()).encode()
             if path.name == "Pulumi.yaml" and source is not None:
                 content += _backend(source)
             yield str(path.relative_to(TEMPLATE)), content
     for path in sorted(RECIPES.glob("*.yml")):
-        yield str(WORKFLOWS / f"eonpro-{path.name}"), path.read_bytes()
+        yield str(WORKFLOWS / f"eonpro-{path.name}"), pins.named(path.read_text(encoding="utf-8")).encode()
 
 
 def _backend(source: Path) -> bytes:

@@ -6,25 +6,23 @@ this process.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import installation
 from installation import origin
 from wizard import SOURCE_FOLDER, version
-from wizard.cli import project_trust, virtual_environment
+from wizard.cli import pins, project_trust, virtual_environment
+from wizard.cli.pins import PACKAGE
 from wizard.cli.project_trust import REQUIREMENTS
 from wizard.core import files
-from wizard.core.errors import SetupError, UsageError
+from wizard.core.errors import UsageError
 from wizard.core.next_command import SCRIPT, Command, chain, shell, wizard
 
-PACKAGE = "eonpro-kms"
 CHANGING = ("setup", "preview")
 """The commands that a newer program runs itself, in a project of an older version: they show what it would change."""
 INSTALLED_FOR = "EONPRO_INSTALLED_FOR"
@@ -32,7 +30,7 @@ INSTALLED_FOR = "EONPRO_INSTALLED_FOR"
 FIRST = "1.0.0"
 """The version of a stack that records none."""
 
-_PINNED = re.compile(rf"^{PACKAGE}==(\S+)", re.MULTILINE)
+_PINNED = re.compile(rf"^{PACKAGE}(?:==| @ \S+/eonpro_kms-)([^-\s]+)", re.MULTILINE)
 
 
 def pinned(project: Path) -> str:
@@ -160,32 +158,13 @@ def install(project: Path, tell: Callable[[str], None] = lambda text: None) -> N
 
 def upgrade(project: Path) -> None:
     """Make this version the project's. Raises SetupError; then requirements.txt and `.venv` are as they were."""
-    content = requirements()
+    content = pins.requirements()
     with virtual_environment.held(project) as draft:
         draft.build(content)
+        pins.move(project)
         project_trust.record(project, requirements=content)
         files.replace(project / REQUIREMENTS, content, private=False)
         draft.replace_environment()
-
-
-def requirements() -> bytes:
-    """The requirements.txt of this version: the package itself, and the packages that it was tested with.
-
-    Raises SetupError where no index that pip or uv is configured for has this version.
-    """
-    line = f"{PACKAGE}=={version()}"
-    if not (hashes := _hashes(line)):
-        raise SetupError(
-            f"no package index names a hash of {line}, so {REQUIREMENTS} could not say which files are meant",
-            "configure pip or uv for an index that has this version (UV_INDEX, PIP_INDEX_URL)",
-        )
-    head = (
-        f"# {PACKAGE} and every package below it, with hashes. `{SCRIPT} setup` of another version writes it again.\n"
-    )
-    own = " \\\n    ".join((line, *(f"--hash=sha256:{digest}" for digest in hashes)))
-    # Without the line that says how the repository makes it.
-    tested = files.read_text(SOURCE_FOLDER / REQUIREMENTS).partition("\n")[2]
-    return f"{head}{own}\n{tested}".encode()
 
 
 def stage(project: Path) -> Path:
@@ -203,18 +182,3 @@ def stage(project: Path) -> Path:
     files.replace(folder / "Pulumi.yaml", changed.encode(), private=False)
     files.replace(folder / "__main__.py", files.read(project / "__main__.py"), private=False)
     return folder
-
-
-def _hashes(line: str) -> tuple[str, ...]:
-    """The SHA-256 of each file of this version that the index has."""
-    with TemporaryDirectory(prefix="eonpro-kms-") as folder:
-        asked, answer = Path(folder, "requirements.in"), Path(folder, REQUIREMENTS)
-        asked.write_text(f"{line}\n", encoding="utf-8")
-        if uv := virtual_environment.uv():
-            options = ("--quiet", "--no-deps", "--generate-hashes", "--python", sys.executable, "--no-header")
-            virtual_environment.run(uv, "pip", "compile", *options, "-o", str(answer), str(asked))
-            return tuple(re.findall(r"--hash=sha256:([0-9a-f]{64})", answer.read_text(encoding="utf-8")))
-        virtual_environment.run(
-            virtual_environment.base_python(), "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, line
-        )
-        return tuple(hashlib.sha256(each.read_bytes()).hexdigest() for each in Path(folder).glob("eonpro_kms*"))

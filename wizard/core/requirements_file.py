@@ -1,4 +1,5 @@
-"""What a requirements.txt may hold that is installed unasked: packages of the configured index, each with its hashes.
+"""What a requirements.txt may hold that is installed unasked: packages with their hashes, of the configured index or,
+for this program, of its release.
 
 Pure. pip and uv also take options in such a file: another index, another file, an address. So each line is compared
 with the one form that this program writes, and everything else is refused.
@@ -11,6 +12,8 @@ _PACKAGE = re.compile(
     # A marker has names, operators and quoted values; no option fits in it.
     r"( ; ((?!--)[A-Za-z0-9_.'\"()<>=!~ -])+)? \\"
 )
+# The wheel of a release of this program: while no index has it.
+_RELEASE = re.compile(r"eonpro-kms @ https?://[A-Za-z0-9._~:/%+-]+/eonpro_kms-[A-Za-z0-9.!+_]+-py3-none-any\.whl \\")
 _HASH = re.compile(r"\s+--hash=sha256:[0-9a-f]{64}( \\)?")
 _BLANK = re.compile(r"\s*(#(.*[^\\])?)?")
 # pip decodes the whole file as a comment in its first two lines says (PEP 263).
@@ -41,7 +44,7 @@ def fault(content: bytes) -> str:
     for number, line in enumerate(text.split("\n"), 1):
         if not goes_on and _BLANK.fullmatch(line):
             continue
-        if not (_HASH if goes_on else _PACKAGE).fullmatch(line):
+        if not (_HASH if goes_on else _PACKAGE).fullmatch(line) and (goes_on or not _RELEASE.fullmatch(line)):
             return f"has in line {number} what is not a package with its hashes: {line.strip()}"
         goes_on = line.endswith("\\")
     return "ends within a package" if goes_on else ""

@@ -1,6 +1,6 @@
 """A release says what it is: its files are the same wherever and whenever one commit is built.
 
-Touches folders of its own, each a repository; starts the build backend and uv, which ask no registry.
+Touches folders of its own, each a repository; starts the build backend, uv and npm.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from tools.release.__main__ import release
 from tools.release.distributions import built_by_hatchling
 from tools.release.notes import notes, sections, snapshot_notes
 from tools.release.source import FOLDERS, Refused, Source
+
+pytestmark = [pytest.mark.needs("node"), pytest.mark.needs("npm")]
 
 COMMITTED = "2026-11-29T12:00:00+00:00"
 CHANGELOG = """\
@@ -145,7 +147,14 @@ def test_a_release_has_a_wheel_and_a_source_distribution_of_each_package(built: 
         "SHA256SUMS",
         "eonpro-kms-9.0.0.cdx.json",
         "eonpro-kms-9.0.0.notes.md",
+        "eonpro-phi-0.2.0.tgz",
     ]
+
+
+def test_the_wheel_names_the_commit_that_it_was_built_from(two: tuple[Path, Path], built: tuple[Path, Path]):
+    """By it `init` knows that the wheel of a release is the program that was taken from the repository."""
+    with zipfile.ZipFile(next(built[0].glob("eonpro_kms-*.whl"))) as wheel:
+        assert wheel.read("eonpro_kms/commit").decode() == git(two[0], "rev-parse", "HEAD")
 
 
 def test_the_checksums_are_those_of_every_other_file(built: tuple[Path, Path]):

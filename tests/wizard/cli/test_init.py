@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import installation
-from wizard.cli import init, main, project_environment
+from wizard.cli import init, main, pins, project_environment
 from wizard.core.errors import SetupError, UsageError
 
 REQUIREMENTS = f"eonpro-kms==1.0.0 \\\n    --hash=sha256:{'0' * 64}\n".encode()
@@ -23,7 +24,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installation, "IS_INSTALLED", True)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
-    monkeypatch.setattr(project_environment, "requirements", lambda: REQUIREMENTS)
+    monkeypatch.setattr(pins, "requirements", lambda: REQUIREMENTS)
     monkeypatch.setattr(project_environment, "install", lambda folder: None)
 
 
@@ -35,12 +36,14 @@ def refuse(*given: object) -> bytes:
     raise Refused("no network", "run the same command again")
 
 
-@pytest.mark.parametrize("step", ["requirements", "install"])
-def test_a_first_run_that_fails_leaves_no_half_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str):
+@pytest.mark.parametrize(("module", "step"), [(pins, "requirements"), (project_environment, "install")])
+def test_a_first_run_that_fails_leaves_no_half_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType, step: str
+):
     folder = tmp_path / "project"
     (folder / "reviews").mkdir(parents=True)
     (folder / "README.md").write_text("ours")
-    monkeypatch.setattr(project_environment, step, refuse)
+    monkeypatch.setattr(module, step, refuse)
     with pytest.raises(Refused):
         init.make(folder)
     assert names(folder) == ["README.md", "reviews"]

@@ -85,7 +85,7 @@ def test_another_version_is_a_tag_of_the_repository(
 
 
 def test_the_environment_of_a_project_is_repaired_without_pip(
-    of: Callable[[dict[str, Any] | None], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+    of: Callable[[dict[str, Any] | None], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     of(GIT)
     monkeypatch.setattr(sys, "prefix", str(tmp_path / ".venv"))
@@ -97,18 +97,18 @@ def test_the_environment_of_a_project_is_repaired_without_pip(
             (tmp_path / "uv").write_text("#!/bin/sh\n")
             (tmp_path / "uv").chmod(0o755)
             monkeypatch.setenv("PATH", str(tmp_path))
-        with pytest.raises(SystemExit):
+        with pytest.raises(SystemExit) as ended:
             installation.require_package("wizard", "no_such_package")
-        command = capsys.readouterr().err.partition("; run: ")[2]
+        command = str(ended.value).partition("; run: ")[2]
         assert command.startswith(begins) and str(tmp_path / "requirements.txt") in command
 
 
 def test_any_other_environment_is_made_again_from_its_origin(
-    of: Callable[[dict[str, Any] | None], None], monkeypatch: pytest.MonkeyPatch, capsys: Any
+    of: Callable[[dict[str, Any] | None], None], monkeypatch: pytest.MonkeyPatch
 ):
     of(GIT)
     monkeypatch.setattr(sys, "argv", ["eonpro-sandbox", "start"])
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit) as ended:
         installation.require_package("sandbox", "no_such_package")
-    command = capsys.readouterr().err.partition("; run: ")[2]
-    assert command == f"uvx --reinstall --from 'eonpro-kms[sandbox] @ git+{GIT['url']}@{COMMIT}' eonpro-sandbox start\n"
+    command = str(ended.value).partition("; run: ")[2]
+    assert command == f"uvx --reinstall --from 'eonpro-kms[sandbox] @ git+{GIT['url']}@{COMMIT}' eonpro-sandbox start"
