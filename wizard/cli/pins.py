@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import installation
-import origin
+from installation import origin
 from wizard import SOURCE_FOLDER, version
 from wizard.cli import virtual_environment
 from wizard.cli.project_trust import REQUIREMENTS

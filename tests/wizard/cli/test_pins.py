@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 import installation
-import origin
+from installation import origin
 from tests.installed.customer import Quiet, uv
 from wizard import SOURCE_FOLDER, version
 from wizard.cli import init, pins, project_environment
