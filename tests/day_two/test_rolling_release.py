@@ -48,7 +48,7 @@ def test_a_push_is_waiting_with_its_stage_and_the_approval_ends_it(deployment: D
     assert f"approve --currentStageIndex=0 --dpl={canary}" in waiting["command"]
     assert (deployment.runs()["deployment"], release(deployment)["state"]) == (former, "ACTIVE")
     assert "deployment-rolling" in causes(deployment)
-    assert "its rolling release is at stage 1 of 2" in " ".join(deployment.wizard("status").out.split())
+    assert "its rolling release is at stage 1 of 2" in " ".join(deployment.wizard("status", expect=1).out.split())
     again = deployment.wizard("push", "--redeploy", "--json").document
     assert again["redeploys"][0]["after"]["id"] == canary
     body = {"nextStageIndex": 1, "canaryDeploymentId": canary}

@@ -298,7 +298,8 @@ def _installed_program() -> str:
             return " ".join(map(quote, origin.by_uvx()))
         # Of an index: that it is the person's own is in no word of a command.
         script = Path(sys.executable).with_name(SCRIPT)
-    return SCRIPT if which(SCRIPT) == str(script) else quote(str(script))
+    # What uvx puts on PATH is there for this run alone.
+    return SCRIPT if which(SCRIPT) == str(script) and not origin.IS_TEMPORARY else quote(str(script))
 
 
 def _starts_this_project(script: Path) -> bool:
