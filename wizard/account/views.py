@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
 
 from components.policies.requirements import BY_ID, REQUIREMENTS, Requirement, Topic
 from components.policies.requirements import requirements_of as requirements_of_topic
@@ -18,16 +17,17 @@ from components.settings import ImportGroup, ObjectLock, Settings
 from wizard.account import codes
 from wizard.account.facts import StackFacts
 from wizard.account.notices import WORST_FIRST, Judgement, Notice, State, requirements_of, worst
+from wizard.core.json_documents import Finding, Unread
 from wizard.core.next_command import NO_COMMAND, Command, Text, wizard
 from wizard.core.retry import Threads
 
 
-def unread(notice: Notice) -> dict[str, Any]:
+def unread(notice: Notice) -> Unread:
     """The JSON fields of a notice about something that could not be read."""
     return {"what": notice.what, "why": notice.why, "requirements": list(notice.requirements)}
 
 
-def plain(notice: Notice) -> dict[str, Any]:
+def plain(notice: Notice) -> Finding:
     """The JSON fields of a notice that is not good."""
     return {
         "cause": notice.code,

@@ -5,7 +5,7 @@ Asks no service and changes nothing.
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal, TypedDict, cast
 
 from components.settings import ContractError, Settings
 from wizard.commands.options import CostOptions, ReportOptions
@@ -14,7 +14,6 @@ from wizard.core.clients import Clients, Request
 from wizard.core.cost import prices
 from wizard.core.cost.drivers import Assumptions, CostItem, Estimate, estimate
 from wizard.core.errors import MissingAnswers, UsageError
-from wizard.core.json_documents import camel
 from wizard.core.models.inputs import CREATE, Mark
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import UserInterface
@@ -52,8 +51,60 @@ def quantity_text(item: CostItem) -> str:
     return f"{number} {item.price.unit}{'' if number == '1' or item.price.unit == 'GB' else 's'}"
 
 
-def document(stack: str, bill: Estimate, *, region: str) -> json_documents.Document:
-    """The JSON document. Dollars are rounded to a hundredth of a cent."""
+class DriverPrice(TypedDict):
+    """The price of so many units, after the free ones."""
+
+    dollars: float
+    per: int
+    free: int
+    note: str | None
+    page: str
+
+
+class Driver(TypedDict):
+    """One thing that costs money in a month."""
+
+    driver: str
+    name: str
+    quantity: float
+    unit: str
+    price: DriverPrice
+    monthly: float
+    free: float
+
+
+class Assumed(TypedDict):
+    """The quantities that the settings do not have."""
+
+    instances: int
+    cacheMinutes: float
+    requests: int | None
+    applicationRequests: float
+    events: int
+    activeRegions: int
+    eventBytes: int
+    eventTextBytes: int
+    months: int
+    secretReads: int
+
+
+class MonthlyCost(TypedDict):
+    monthly: float
+    free: float
+    assumptions: Assumed
+    drivers: list[Driver]
+
+
+class CostDocument(json_documents.Head):
+    """The estimated cost of a stack. Dollars are rounded to a hundredth of a cent."""
+
+    stack: str
+    region: str
+    currency: Literal["USD"]
+    estimate: MonthlyCost
+
+
+def document(stack: str, bill: Estimate, *, region: str) -> CostDocument:
     return {
         **json_documents.head("cost"),
         "stack": stack,
@@ -62,14 +113,17 @@ def document(stack: str, bill: Estimate, *, region: str) -> json_documents.Docum
         "estimate": {
             "monthly": _dollars(bill.monthly),
             "free": _dollars(bill.free_value),
-            "assumptions": {camel(name): value for name, value in vars(bill.assumptions).items()}
-            | {"applicationRequests": _dollars(bill.assumptions.application_requests)},
+            "assumptions": cast(
+                Any,
+                json_documents.plain(bill.assumptions)
+                | {"applicationRequests": _dollars(bill.assumptions.application_requests)},
+            ),
             "drivers": [_driver(item) for item in bill.items],
         },
     }
 
 
-def _driver(item: CostItem) -> dict[str, Any]:
+def _driver(item: CostItem) -> Driver:
     price = item.price
     return {
         "driver": item.driver,

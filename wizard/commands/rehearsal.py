@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 
 from components import policies
 from components.settings import Settings
@@ -23,7 +23,7 @@ from wizard.core.clients import Answer, Clients, Request, Source
 from wizard.core.models.access import KeyUse
 from wizard.core.models.inputs import CALLER, CREATE, Mark
 from wizard.core.models.stack import REHEARSAL
-from wizard.core.next_command import Result, wizard
+from wizard.core.next_command import wizard
 from wizard.core.ports.run import UserInterface
 from wizard.setup import confirmation, steps, workflow
 
@@ -62,7 +62,22 @@ _FIELDS = (
 """The settings that differ from one rehearsal to another."""
 
 
-def run(request: Request, clients: Clients) -> Result:
+class RehearsedStep(TypedDict):
+    step: str
+    exitCode: int
+    seconds: float
+
+
+class RehearsalDocument(json_documents.Head):
+    """A rehearsal, or the removal of one that did not end."""
+
+    file: str
+    steps: list[RehearsedStep]
+    differences: list[str]
+    notRecorded: str
+
+
+def run(request: Request, clients: Clients) -> tuple[int, RehearsalDocument]:
     """The rehearsal; or the removal of an earlier one that did not end."""
     ui, at = clients.ui, clients.now()
     if request.saved and not is_rehearsal(request.saved):
@@ -104,7 +119,7 @@ def run(request: Request, clients: Clients) -> Result:
 
     whole = (("setup", set_up), ("verify", verify), ("change", partial(set_up, rotation_period_days=180)))
     todo: Sequence[tuple[str, Callable[[], int]]] = (*whole, ("verify again", verify), ("remove", end))
-    done, failure = [], None
+    done, failure = list[RehearsedStep](), None
     logging.getLogger("eonpro.aws").addFilter(record)
     for step, action in todo[-1:] if request.saved else todo:
         if failure is not None and action is not end:
@@ -124,7 +139,13 @@ def run(request: Request, clients: Clients) -> Result:
     names = merged(recorded)
     is_whole = failure is None and not request.saved
     told = list(differences(names, json.loads(files.read_text(SANDBOX)))) if is_whole else []
-    page = {"steps": done, "differences": told, "notRecorded": NOT_RECORDED}
+    page: RehearsalDocument = {
+        **json_documents.head("rehearsal", ok=not any(each["exitCode"] for each in done)),
+        "file": str(file),
+        "steps": done,
+        "differences": told,
+        "notRecorded": NOT_RECORDED,
+    }
     files.replace(file, json.dumps({**page, "names": names, "calls": calls}, indent=1).encode())
     ui.line(f"{file}: {len(calls)} calls, without any value", mark=Mark.OK)
     if failure:
@@ -133,8 +154,7 @@ def run(request: Request, clients: Clients) -> Result:
         ui.section("What was otherwise than in the sandbox", NOT_RECORDED)
         for line in told or ("nothing",):
             ui.line(line)
-    code = int(any(each["exitCode"] for each in done))
-    return code, {**json_documents.head("rehearsal", ok=not code), "file": str(file), **page}
+    return int(not page["ok"]), page
 
 
 def begin(file: Path) -> None:

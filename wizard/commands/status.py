@@ -6,7 +6,7 @@ Reads through the facts, changes nothing and asks no questions.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TypedDict
 
 from components.settings import Settings, Target
 from wizard.account import codes
@@ -126,7 +126,7 @@ def run(options: StatusOptions, request: Request, clients: Clients) -> Result:
         backend=backend_url,
     )
     show(clients.ui, rows)
-    result = json_documents.status(document(rows))
+    result = document(rows)
     unasked = max((row.exit_code for row in rows), default=0)
     return unasked or int(not result["ok"]), result
 
@@ -501,14 +501,46 @@ def _in_full(ui: UserInterface, row: StackStatus) -> None:
         ui.line(Text(wizard("doctor", "--stack", row.stack), f" also checks {_LEFT_OUT}"), mark=Mark.INFO)
 
 
-def document(rows: Sequence[StackStatus]) -> dict[str, Any]:
-    """The JSON fields; `ok` is false if something is known to be wrong, or a stack's account could not be asked."""
+class Check(TypedDict):
+    what: str
+    status: HealthStatus
+    detail: str
+
+
+class Stack(TypedDict):
+    """The status of one stack."""
+
+    stack: str
+    status: HealthStatus
+    why: str
+    account: str | None
+    region: str | None
+    environment: str | None
+    targets: list[str]
+    inBackend: bool | None
+    updatedAt: str | None
+    updating: bool
+    resources: int | None
+    dataKey: json_documents.Fingerprint | None
+    lastBackup: str | None
+    checks: list[Check]
+
+
+class StatusDocument(json_documents.Head):
+    """How the stacks stand."""
+
+    stacks: list[Stack]
+
+
+def document(rows: Sequence[StackStatus]) -> StatusDocument:
+    """The JSON document; `ok` is false if something is known to be wrong, or a stack's account could not be asked."""
+    ok = all(row.status is not HealthStatus.WRONG and not row.exit_code for row in rows)
     return {
-        "ok": all(row.status is not HealthStatus.WRONG and not row.exit_code for row in rows),
+        **json_documents.head("status", ok=ok),
         "stacks": [
             {
                 "stack": row.stack,
-                "status": row.status.value,
+                "status": row.status,
                 "why": row.why,
                 "account": row.account,
                 "region": row.region,
@@ -521,7 +553,7 @@ def document(rows: Sequence[StackStatus]) -> dict[str, Any]:
                 "dataKey": row.fingerprint,
                 "lastBackup": row.last_backup,
                 "checks": [
-                    {"what": check.what, "status": check.status.value, "detail": check.detail} for check in row.checks
+                    {"what": check.what, "status": check.status, "detail": check.detail} for check in row.checks
                 ],
             }
             for row in rows

@@ -9,136 +9,295 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, TypedDict, cast
 
 from wizard.core import next_command
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import MissingAnswers, PreflightFailed, SetupError
 
 if TYPE_CHECKING:
-    from wizard.core.models.delivery import Verification
+    from components.settings import Target
+    from wizard.core.models.delivery import Delivered, DeliveryState, Verification, VerificationState
 
-VERSION = "1"
+VERSION: Literal["1"] = "1"
 """Version of the documents' form."""
 
-Document = dict[str, Any]
+Document = Mapping[str, Any]
+"""Any document."""
+
+# In a schema the annotation of a text is its pattern, its format, or its values.
+Fingerprint = Annotated[str, "^sha256:[0-9a-f]{16}$"]
+"""The fingerprint of a wrapped data key."""
+Digest = Annotated[str, "^sha256:[0-9a-f]{64}$"]
+"""The digest of a document."""
+Account = Annotated[str, "^[0-9]{12}$"]
+Time = Annotated[str, "date-time"]
+
+
+class Head(TypedDict):
+    """The first fields of every document."""
+
+    version: Literal["1"]
+    command: str | None
+    ok: bool
+
+
+class Proof(TypedDict):
+    """A verification that the application can decrypt the data key."""
+
+    target: Annotated[str, Target]
+    state: VerificationState
+    principal: str
+    detail: str
+    at: str
+    keyMaterialId: NotRequired[Annotated[str, "^[0-9a-f]{64}$"]]
+    """Only where KMS named the key material."""
+
+
+class Delivery(TypedDict):
+    """A target that has the variables; `checkedBy` is the evidence."""
+
+    target: Annotated[str, Target]
+    place: str
+    state: DeliveryState
+    fingerprint: Fingerprint
+    checkedBy: str
+
+
+class Unread(TypedDict):
+    """Something that could not be read, and why."""
+
+    what: str
+    why: str
+    requirements: list[str]
+
+
+class Finding(Unread):
+    """A notice that is not good. Its command runs as it is; its advice is prose."""
+
+    cause: Annotated[str, "^([a-z]+(-[a-z]+)*)?$"]
+    command: str | None
+    advice: str | None
+
+
+class VerifyDocument(Head):
+    """The proofs of a stack."""
+
+    stack: str
+    proofs: list[Proof]
+    findings: list[Finding]
+    notChecked: list[Unread]
+
+
+class AccessKeyChange(TypedDict):
+    id: str | None
+    old: NotRequired[str | None]
+    done: NotRequired[str | None]
+
+
+class AccessKeyDocument(Head):
+    """A change of the application's access key."""
+
+    stack: str
+    accessKey: AccessKeyChange
+
+
+class Policy(TypedDict):
+    """A policy document of IAM."""
+
+    Version: Literal["2012-10-17"]
+    Statement: list[dict[str, Any]]
+
+
+class PolicyDocument(Head):
+    """The permissions that a command needs: one policy, or several by name."""
+
+    policy: Policy | dict[str, Policy]
+
+
+class Left(TypedDict):
+    what: str
+    why: str
+
+
+class DestroyDocument(Head):
+    """A removed stack, and its retained resources."""
+
+    stack: str
+    left: list[Left]
+
+
+class SchemaDocument(Head):
+    """A JSON Schema that is shipped."""
+
+    name: str
+    schema: dict[str, Any]
+
+
+class HelpDocument(Head):
+    """A help text."""
+
+    topic: str | None
+    text: str
+
+
+class CompletionDocument(Head):
+    """The registration of completion in a shell."""
+
+    shell: str
+    script: str
+
+
+class InitDocument(Head):
+    """The project that was made."""
+
+    folder: str
+    written: list[str]
+    present: list[str]
+
+
+class EngineDocument(Head):
+    """The Pulumi CLI that was installed."""
+
+    path: str
+
+
+class Problem(TypedDict):
+    what: str
+    why: str
+    next: next_command.Document
+
+
+class FailureDocument(Head):
+    """A run that failed."""
+
+    message: str
+    next: next_command.Document
+    exitCode: Literal[1, 2, 3, 4, 5, 6, 8, 130]
+    problems: NotRequired[list[Problem]]
+    missing: NotRequired[list[str]]
+    log: NotRequired[str]
 
 
 def verify(
     stack: str,
     proofs: Sequence[Verification],
-    findings: Sequence[Mapping[str, str | None]] = (),
-    not_checked: Sequence[Mapping[str, str]] = (),
-) -> Document:
+    findings: Sequence[Finding] = (),
+    not_checked: Sequence[Unread] = (),
+) -> VerifyDocument:
     """The document of the verifications, the findings, and the failed checks.
 
     `ok` is whether each verification has a result, none failed, nothing was found, and everything could be checked.
     """
-    entries = [proof_fields(proof) for proof in proofs]
     ok = all(p.state not in ("failed", "unproven") for p in proofs) and not findings and not not_checked
     return {
         **head("verify", ok=ok),
         "stack": stack,
-        "proofs": entries,
-        "findings": [dict(entry) for entry in findings],
-        "notChecked": [dict(entry) for entry in not_checked],
+        "proofs": [proof_fields(proof) for proof in proofs],
+        "findings": [*findings],
+        "notChecked": [*not_checked],
     }
 
 
-def proof_fields(proof: Verification) -> Document:
-    """The JSON fields of a verification; `keyMaterialId` only where KMS named the key material."""
-    return {
+def proof_fields(proof: Verification) -> Proof:
+    """The JSON fields of a verification."""
+    fields: Proof = {
         "target": proof.target,
-        "state": str(proof.state),
+        "state": proof.state,
         "principal": proof.principal,
         "detail": proof.detail,
         "at": proof.at,
-        **({"keyMaterialId": proof.key_material} if proof.key_material else {}),
+    }
+    if proof.key_material:
+        fields["keyMaterialId"] = proof.key_material
+    return fields
+
+
+def delivery_fields(delivered: Delivered) -> Delivery:
+    """The JSON fields of a delivery."""
+    return {
+        "target": delivered.target,
+        "place": delivered.place,
+        "state": delivered.state,
+        "fingerprint": delivered.fingerprint,
+        "checkedBy": delivered.checked_by,
     }
 
 
-def status(rows: Document) -> Document:
-    """The document of the stacks (`wizard.commands.status.document`)."""
-    return {**head("status"), **rows}
+def access_key(stack: str, change: Mapping[str, str | None]) -> AccessKeyDocument:
+    return {**head("access-key"), "stack": stack, "accessKey": cast(Any, dict(change))}
 
 
-def access_key(stack: str, change: Mapping[str, str | None]) -> Document:
-    """The document of a change of the application's access key."""
-    return {**head("access-key"), "stack": stack, "accessKey": dict(change)}
-
-
-def policy(document: Any) -> Document:
-    """The document of the operator's policy: one policy document, or several by name."""
+def policy(document: Any) -> PolicyDocument:
     return {**head("policy"), "policy": document}
 
 
-def destroy(stack: str, left: Sequence[tuple[str, str]]) -> Document:
-    """The document of a removed stack, and of its retained resources."""
+def destroy(stack: str, left: Sequence[tuple[str, str]]) -> DestroyDocument:
     return {**head("destroy"), "stack": stack, "left": [{"what": what, "why": why} for what, why in left]}
 
 
-def schema(name: str, content: Mapping[str, Any]) -> Document:
+def schema(name: str, content: Mapping[str, Any]) -> SchemaDocument:
     return {**head("schema"), "name": name, "schema": dict(content)}
 
 
-def help_text(topic: str | None, text: str) -> Document:
+def help_text(topic: str | None, text: str) -> HelpDocument:
     return {**head("help"), "topic": topic, "text": text}
 
 
-def completion(shell: str, script: str) -> Document:
+def completion(shell: str, script: str) -> CompletionDocument:
     return {**head("completion"), "shell": shell, "script": script}
 
 
-def init(folder: str, written: Sequence[str], present: Sequence[str]) -> Document:
+def init(folder: str, written: Sequence[str], present: Sequence[str]) -> InitDocument:
     return {**head("init"), "folder": folder, "written": list(written), "present": list(present)}
 
 
-def engine(path: str) -> Document:
+def engine(path: str) -> EngineDocument:
     return {**head("engine"), "path": path}
 
 
-def failure(error: SetupError, *, command: str | None, log: str | None = None) -> Document:
+def failure(error: SetupError, *, command: str | None, log: str | None = None) -> FailureDocument:
     """The document of a failed run. `command` is None where the command line could not be read."""
-    document: Document = {
-        **head(command, ok=False),
-        "message": error.message,
-        "next": next_command.document(error.hint),
-        "exitCode": error.exit_code,
-    }
+    document = _failure(error.message, error.hint, error.exit_code, command=command, log=log)
     if isinstance(error, PreflightFailed):
         document["problems"] = [
             {"what": p.what, "why": p.why, "next": next_command.document(p.next)} for p in error.problems
         ]
     if isinstance(error, MissingAnswers):
         document["missing"] = list(error.missing)
+    return document
+
+
+def interrupted(*, command: str | None, exit_code: int) -> FailureDocument:
+    """The document of a run that Ctrl-C ended."""
+    again = "run the same command again and it goes on from here"
+    return _failure("interrupted; nothing is half done", again, exit_code, command=command)
+
+
+def bug(*, command: str | None, log: str | None = None) -> FailureDocument:
+    """The document of a run that a bug of the wizard ended; its traceback is on standard error."""
+    message = "the wizard itself failed; its traceback is on standard error"
+    again = "run the same command again; if it fails again, report it with the log"
+    return _failure(message, again, 1, command=command, log=log)
+
+
+def _failure(
+    message: str, next: str, exit_code: int, *, command: str | None, log: str | None = None
+) -> FailureDocument:
+    document: FailureDocument = {
+        "version": VERSION,
+        "command": command,
+        "ok": False,
+        "message": message,
+        "next": next_command.document(next),
+        "exitCode": cast(Any, exit_code),
+    }
     if log:
         document["log"] = log
     return document
 
 
-def interrupted(*, command: str | None, exit_code: int) -> Document:
-    """The document of a run that Ctrl-C ended."""
-    return {
-        **head(command, ok=False),
-        "message": "interrupted; nothing is half done",
-        "next": next_command.document("run the same command again and it goes on from here"),
-        "exitCode": exit_code,
-    }
-
-
-def bug(*, command: str | None, log: str | None = None) -> Document:
-    """The document of a run that a bug of the wizard ended; its traceback is on standard error."""
-    return {
-        **head(command, ok=False),
-        "message": "the wizard itself failed; its traceback is on standard error",
-        "next": next_command.document("run the same command again; if it fails again, report it with the log"),
-        "exitCode": 1,
-        **({"log": log} if log else {}),
-    }
-
-
-def head(command: str | None, *, ok: bool = True) -> Document:
-    """The first fields of every document."""
+def head(command: str | None, *, ok: bool = True) -> Head:
     return {"version": VERSION, "command": command, "ok": ok}
 
 

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from wizard.core.safe_text import clean
 
@@ -154,8 +154,15 @@ def _escaped(character: str) -> str:
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
-def document(step: str) -> dict[str, Any]:
-    """The next step in the form of `--json`: `command` runs as it is, `advice` is prose; null where there is none."""
+class Document(TypedDict):
+    """The next step: `command` runs as it is, `advice` is prose; null where there is none."""
+
+    command: "Command | None"
+    advice: str | None
+
+
+def document(step: str) -> Document:
+    """The next step in the form of `--json`."""
     if isinstance(step, Command):
         return {"command": step, "advice": step.advice or None}
     return {"command": None, "advice": step or None}

@@ -29,10 +29,10 @@ class SetupOptions:
         parser.epilog = INPUTS
 
     def run(self, request: Request, clients: Clients) -> tuple[int, Document]:
-        from wizard.setup import report, workflow
+        from wizard.setup import document, workflow
 
         done = workflow.setup(request, clients)
-        return int(not done.ok), report.document(done)
+        return int(not done.ok), document.of_report(done)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +44,9 @@ class PreviewOptions:
         parser.epilog = INPUTS
 
     def run(self, request: Request, clients: Clients) -> Result:
-        from wizard.setup import plan, workflow
+        from wizard.setup import document, workflow
 
-        return 0, plan.document(workflow.preview(request, clients))
+        return 0, document.of_plan(workflow.preview(request, clients))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,6 @@ from itertools import groupby
 
 from components.settings import ImportGroup, ObjectLock, SecretStore, Settings, StoredValue, Target
 from components.settings.arn import Arn
-from wizard.core import json_documents
 from wizard.core.clients import Answer
 from wizard.core.cost.drivers import estimate
 from wizard.core.cost.prices import NOT_INCLUDED
@@ -260,18 +259,6 @@ def word(step: Step) -> str:
 
 def _changed(step: Step) -> str:
     return f"  ({', '.join(step.changed)})" if step.changed and word(step) in ("update", "replace") else ""
-
-
-def document(plan: Plan) -> json_documents.Document:
-    """The JSON document of a plan that was not applied."""
-    changes = [
-        {"op": step.op, "type": step.type, "name": step.name, "changed": list(step.changed)} for step in plan.changes
-    ]
-    policies = {
-        "findings": [{"policy": one.policy, "kind": one.kind, "text": one.text} for one in plan.policies.findings],
-        "notAsked": plan.policies.not_asked or None,
-    }
-    return {**json_documents.head("preview"), "stack": plan.stack, "changes": changes, "policies": policies}
 
 
 Row = tuple[str, str, str]

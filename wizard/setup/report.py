@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from components.policies.requirements import Topic
 from components.settings import Outputs, Settings
@@ -18,7 +17,7 @@ from wizard.account import judgements
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Notice, State
 from wizard.account.views import ChecklistEntry, Diagnosis, ItemState, diagnose, item_of, judgements_of
-from wizard.core import json_documents, retry
+from wizard.core import retry
 from wizard.core.clients import ApplicationCode, Clients
 from wizard.core.errors import SetupError, known
 from wizard.core.models import delivery as models
@@ -223,71 +222,6 @@ def repeat_command(report: Report) -> str:
     targets = ",".join(dict.fromkeys(delivery.target for delivery in report.delivered))
     profile = ("--profile", report.profile) if report.profile else ()
     return wizard("--stack", report.stack, *profile, "--target", targets, "--yes", "--non-interactive")
-
-
-def _key_fields(stored: models.StoredDataKey) -> dict[str, Any]:
-    return {
-        "parameter": stored.parameter,
-        "fingerprint": stored.wrapped.fingerprint,
-        "version": stored.version,
-        "isNew": stored.is_new,
-        "store": stored.store,
-    }
-
-
-def document(report: Report) -> json_documents.Document:
-    """The JSON document of a completed set-up."""
-    outputs, key = report.outputs, report.access_key
-    task_secrets = [{"name": name, "valueFrom": source} for name, source in outputs.task_secrets]
-    return {
-        **json_documents.head("setup", ok=report.ok),
-        "stack": report.stack,
-        "account": report.settings.account_id,
-        "region": report.settings.region,
-        "identity": report.identity.arn,
-        "settings": report.settings.model_dump(mode="json", by_alias=True, exclude_none=True),
-        "outputs": {
-            "keyArn": outputs.key_arn,
-            "keyId": outputs.key_id,
-            "aliasName": outputs.alias_name,
-            "appPolicyArn": outputs.app_policy_arn,
-            "appPrincipalArn": outputs.app_principal_arn,
-            "trailArn": outputs.trail_arn,
-            "trailBucket": outputs.trail_bucket,
-            "parameterPrefix": outputs.parameter_prefix,
-            **({"taskSecrets": task_secrets} if task_secrets else {}),
-            **({"appUserArn": outputs.app_user_arn} if outputs.app_user_arn else {}),
-            **({"secretsRoleArn": outputs.secrets_role_arn} if outputs.secrets_role_arn else {}),
-            **({"replicaKeyArns": list(outputs.replica_key_arns)} if outputs.replica_key_arns else {}),
-        },
-        "dataKey": _key_fields(report.stored_data_key),
-        **{BY_VARIABLE[name].json_name: _key_fields(report.beside[name]) for name in report.beside},
-        "lastBackup": report.last_backup
-        and {
-            "at": report.last_backup.at.isoformat(timespec="seconds"),
-            "fingerprint": report.last_backup.fingerprint,
-            "place": report.last_backup.place,
-        },
-        **({"accessKey": {"id": key.key_id, "isNew": key.is_new, "ageDays": key.age_days}} if key else {}),
-        "changes": [{"op": step.op, "type": step.type, "name": step.name} for step in report.changed],
-        "delivered": [
-            {
-                "target": delivery.target,
-                "place": delivery.place,
-                "state": delivery.state,
-                "fingerprint": delivery.fingerprint,
-                "checkedBy": delivery.checked_by,
-            }
-            for delivery in report.delivered
-        ],
-        "proofs": [json_documents.proof_fields(proof) for proof in report.proofs],
-        "checklist": [
-            {"title": item.title, "state": item.state, "evidence": item.evidence, "next": item.next}
-            for item in report.checklist
-        ],
-        "seconds": round(report.seconds, 1),
-        "repeat": repeat_command(report),
-    }
 
 
 TOPICS = (

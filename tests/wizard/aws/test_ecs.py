@@ -159,7 +159,7 @@ def test_all_services_of_a_cluster_are_read_ten_at_a_time(ecs_services: EcsServi
 def test_a_cluster_that_is_not_there_is_told_with_what_to_set(ecs_services: EcsServices) -> None:
     with pytest.raises(ResourceError, match="there is no ECS cluster clinic in us-east-1") as refused:
         ecs_services.services("clinic")
-    assert "pulumi config set eonpro-kms:ecsCluster" in document(refused.value.hint)["advice"]
+    assert "pulumi config set eonpro-kms:ecsCluster" in str(document(refused.value.hint)["advice"])
 
 
 def test_the_strategy_and_how_far_a_deployment_is_are_read(script: Script, theirs: Ecs) -> None:

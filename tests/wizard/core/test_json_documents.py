@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -47,8 +47,7 @@ from wizard.core.errors import (
 from wizard.core.models.access import PolicyFinding, PolicyFindingKind, PolicyJudgement
 from wizard.core.models.delivery import VerificationState
 from wizard.core.models.stack import HealthStatus, StackStatus, StatusCheck
-from wizard.setup import plan
-from wizard.setup import report as setup_report
+from wizard.setup import document
 from wizard.setup.plan import Plan
 
 FOLDER = Path(__file__).resolve().parents[3] / "schemas"
@@ -112,15 +111,17 @@ STACKS = (
     *(StackStatus(stack=f"bare-{standing}", status=standing) for standing in HealthStatus),
 )
 
-DOCUMENTS: dict[str, dict[str, dict[str, Any]]] = {
+DOCUMENTS: dict[str, Mapping[str, Mapping[str, Any]]] = {
     "setup": {
-        **{name: setup_report.document(of) for name, of in REPORTS.items()},
-        "failed proof": setup_report.document(report("vercel", proofs=(proof("vercel", VerificationState.FAILED),))),
+        **{name: document.of_report(of) for name, of in REPORTS.items()},
+        "failed proof": document.of_report(report("vercel", proofs=(proof("vercel", VerificationState.FAILED),))),
     },
     "preview": {
-        "changes": plan.document(PLAN),
-        "new access": plan.document(replace(PLAN, policies=PolicyJudgement(findings=NEW_ACCESS))),
-        "policies not judged": plan.document(replace(PLAN, policies=PolicyJudgement(not_asked="the Region has none"))),
+        "changes": document.of_plan(PLAN),
+        "new access": document.of_plan(replace(PLAN, policies=PolicyJudgement(findings=NEW_ACCESS))),
+        "policies not judged": document.of_plan(
+            replace(PLAN, policies=PolicyJudgement(not_asked="the Region has none"))
+        ),
     },
     "push": push_documents.DOCUMENTS,
     **rotation_documents.DOCUMENTS,
@@ -135,9 +136,9 @@ DOCUMENTS: dict[str, dict[str, dict[str, Any]]] = {
         "changed": verified_document(Path("report.json"), REPORT_DOCUMENT, forms=(), faults=("its digest differs",)),
     },
     "status": {
-        "in full": json_documents.status(status.document(STACKS)),
-        "wrong": json_documents.status(status.document([replace(STACKS[0], status=HealthStatus.WRONG)])),
-        "none": json_documents.status(status.document(())),
+        "in full": status.document(STACKS),
+        "wrong": status.document([replace(STACKS[0], status=HealthStatus.WRONG)]),
+        "none": status.document(()),
     },
     "access-key": {
         "rotate": json_documents.access_key("production", {"id": "AKIANEW", "old": None}),
@@ -265,16 +266,9 @@ def test_a_schema_is_one_of_draft_2020_12(name) -> None:
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_every_field_of_a_schema_is_described(name) -> None:
-    fields = [(field, of) for each in objects(schema(name)) for field, of in each.get("properties", {}).items()]
-    assert fields
-    assert [field for field, of in fields if not of.get("description") and "$ref" not in of] == []
-
-
-@pytest.mark.parametrize("name", OURS)
 def test_an_object_whose_fields_are_listed_takes_no_other(name) -> None:
     listed = [each for each in objects(schema(name)) if "properties" in each]
-    assert [each["description"] for each in listed if each.get("additionalProperties") is not False] == []
+    assert [each for each in listed if each.get("additionalProperties") is not False] == []
 
 
 def test_the_folder_holds_the_schemas_that_the_command_line_names() -> None:
@@ -282,17 +276,8 @@ def test_the_folder_holds_the_schemas_that_the_command_line_names() -> None:
     assert set(COMMANDS) < set(SCHEMAS)
 
 
-def test_what_two_schemas_share_is_the_same_in_both() -> None:
-    shared: dict[str, list[Any]] = {}
-    for name in OURS:
-        for part, found in schema(name).get("$defs", {}).items():
-            shared.setdefault(part, []).append(found)
-    assert any(len(found) > 1 for found in shared.values())
-    assert [part for part, found in shared.items() if any(each != found[0] for each in found)] == []
-
-
 def test_the_settings_of_the_schema_are_the_contracts() -> None:
-    described = schema("setup")["properties"]["settings"]
+    described = schema("setup")["$defs"]["Settings"]
     aliases = {str(field.alias): field for field in Settings.model_fields.values()}
     assert set(described["properties"]) == set(aliases)
     assert set(described["required"]) == {alias for alias, field in aliases.items() if field.default is not None}

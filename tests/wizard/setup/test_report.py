@@ -51,8 +51,9 @@ from wizard.core.models.delivery import (
 )
 from wizard.core.models.rotation import LastBackup
 from wizard.inputs.registry import by_key
+from wizard.setup.document import of_report as document
 from wizard.setup.importing.discovery import ImportRequest
-from wizard.setup.report import Report, document, next_steps, repeat_command, what_exists
+from wizard.setup.report import Report, next_steps, repeat_command, what_exists
 from wizard.setup.workflow import show_report
 from wizard.targets.vercel.access_key import DeliveredAccessKey
 

@@ -82,7 +82,8 @@ from wizard.core.next_command import VERCEL_LOGIN
 from wizard.data_key.delivery import find_stored_data_key
 from wizard.inputs import answers_file
 from wizard.inputs.answers import from_settings, resolve
-from wizard.setup import SetupOptions, plan, report, saved_plan, workflow
+from wizard.setup import SetupOptions, report, saved_plan, workflow
+from wizard.setup.document import of_plan, of_report
 from wizard.setup.report import next_steps
 
 WRITES = {
@@ -246,7 +247,7 @@ def test_a_key_that_everybody_may_use_is_never_made(world) -> None:
 def test_what_access_analyzer_says_of_the_plan_is_shown_before_the_plan_is_confirmed(world) -> None:
     more = PolicyFinding(policy="the bucket logs", kind=PolicyFindingKind.NEW, text="it may be read")
     world.aws.judgement = PolicyJudgement(findings=(more, public("the topic alerts")), not_asked="denied")
-    document = plan.document(workflow.preview(world.request(), world.clients))
+    document = of_plan(workflow.preview(world.request(), world.clients))
     assert [each["kind"] for each in document["policies"]["findings"]] == ["new-access", "public-access"]
     assert (
         Mark.WARN,
@@ -880,7 +881,7 @@ def test_a_backup_that_is_refused_at_the_end_is_repeated_by_a_command_and_the_se
     clients, _ = backed_up(world, fails=True)
     done = workflow.setup(world.request(yes=False), clients)
     repeat = f"python -m wizard backup --stack production {words}"
-    assert done.ok and report.document(done)["ok"]
+    assert done.ok and of_report(done)["ok"]
     assert world.drafts.saved and world.drafts.kept == {}, "the next run would go on with a set-up that is done"
     assert world.ui.said.count(repeat) == 2, "where it is refused, and among the next steps"
     assert [step.verbatim for step in next_steps(done) if "backup" in step.what] == [repeat]

@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from components.settings import OPTIONAL_VALUES, Outputs, Settings
+from components.settings import Outputs, Settings
 from components.settings.arn import Arn
-from components.settings.stored_values import DATA_KEY
+from components.settings.stored_values import DATA_KEY, HASH_KEY
 from wizard.account.facts import StackFacts
 from wizard.commands import deployed_stack
 from wizard.commands.backup import destination
@@ -160,8 +160,7 @@ def drill(options: BackupOptions, request: Request, clients: Clients) -> tuple[i
     ui = clients.ui
     ui.line(f"{place}: opened as {principal} in {record.seconds:.1f} s; versions: {record.versions}", mark=Mark.OK)
     ui.line(f"recorded in {settings.names.last_drill}; the next report shows it")
-    document_ = document(request.stack, backup, ())
-    return 0, {**document_, "drill": json_documents.plain(record)}
+    return 0, document(request.stack, backup, (), record)
 
 
 def _require_data_key(backup: Backup, place: str, deployed: StackFacts, stored: StoredDataKey | None) -> None:
@@ -367,22 +366,23 @@ def _show(ui: UserInterface, backup: Backup, copy: BackupCopy) -> None:
         )
 
 
-def document(stack: str, backup: Backup, copies: tuple[BackupCopy, ...]) -> json_documents.Document:
+class BackupDocument(json_documents.Head):
+    """A backup; the wrapped key itself is only in the file."""
+
+    stack: str
+    fingerprint: json_documents.Fingerprint
+    keyArn: str
+    madeAt: json_documents.Time
+    versions: int
+    hashKeyVersions: int
+    kept: list[destination.Kept]
+    drill: RestoreDrill | None
+
+
+def document(
+    stack: str, backup: Backup, copies: tuple[BackupCopy, ...], drill: RestoreDrill | None = None
+) -> BackupDocument:
     """The JSON document of the command; it does not contain the wrapped key."""
-    entries = [
-        {
-            "place": copy.place,
-            "kind": copy.kind,
-            "state": copy.state,
-            "region": copy.region,
-            "opensWith": copy.opens_with,
-            "encryption": copy.encryption,
-            "lockMode": copy.lock_mode,
-            "lockedUntil": copy.locked_until.isoformat(timespec="seconds") if copy.locked_until else None,
-            "objectVersion": copy.version,
-        }
-        for copy in copies
-    ]
     return {
         **json_documents.head("backup"),
         "stack": stack,
@@ -390,7 +390,7 @@ def document(stack: str, backup: Backup, copies: tuple[BackupCopy, ...]) -> json
         "keyArn": backup.key_arn,
         "madeAt": backup.created_at.isoformat(timespec="seconds"),
         "versions": len(backup.versions),
-        **{f"{value.json_name}Versions": len(backup.versions_of(value)) for value in OPTIONAL_VALUES},
-        "kept": entries,
-        "drill": None,
+        "hashKeyVersions": len(backup.versions_of(HASH_KEY)),
+        "kept": [destination.kept(copy) for copy in copies],
+        "drill": json_documents.plain(drill),
     }

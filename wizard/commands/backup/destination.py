@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+from typing import TypedDict
 
 from components.settings import Settings
 from components.settings.arn import Arn
-from wizard.core import files
+from wizard.core import files, json_documents
 from wizard.core.errors import DataKeyConflict, ResourceError, SetupError, UsageError
 from wizard.core.models.rotation import S3, BucketLock, StoredObject
 from wizard.core.next_command import Text, chain, shell, wizard
@@ -52,6 +53,35 @@ class BackupCopy:
     locked_until: datetime | None = None
     """UTC; None if it is not locked, or its lock cannot be read."""
     version: str | None = None
+
+
+class Kept(TypedDict):
+    """A copy of the backup, with what protects it."""
+
+    place: str
+    kind: DestinationKind
+    state: State
+    region: str | None
+    opensWith: str | None
+    encryption: str | None
+    lockMode: str | None
+    lockedUntil: json_documents.Time | None
+    objectVersion: str | None
+
+
+def kept(copy: BackupCopy) -> Kept:
+    """The JSON fields of a copy."""
+    return {
+        "place": copy.place,
+        "kind": copy.kind,
+        "state": copy.state,
+        "region": copy.region,
+        "opensWith": copy.opens_with,
+        "encryption": copy.encryption,
+        "lockMode": copy.lock_mode,
+        "lockedUntil": copy.locked_until.isoformat(timespec="seconds") if copy.locked_until else None,
+        "objectVersion": copy.version,
+    }
 
 
 def read(place: str, backup_storage: BackupStorage) -> Backup:

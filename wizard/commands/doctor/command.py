@@ -5,10 +5,11 @@ Reads through the ports and changes nothing.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypedDict
 
 from wizard.account import judgements as checks
 from wizard.account.judgements.stack import COMPARISON, check_drift
-from wizard.account.notices import Notice
+from wizard.account.notices import Notice, State
 from wizard.account.views import Diagnosis, build_diagnosis, diagnose, plain, unread
 from wizard.commands import deployed_stack
 from wizard.commands.options import DoctorOptions, VerifyOptions
@@ -122,7 +123,27 @@ def show_findings(ui: UserInterface, findings: Sequence[Notice], *, mark: Mark =
             ui.line(Text("  then: " if finding.command else "  ", finding.advice))
 
 
-def document(diagnosis: Diagnosis) -> json_documents.Document:
+class RequirementState(TypedDict):
+    id: str
+    state: State
+
+
+class DoctorDocument(json_documents.Head):
+    """What is wrong with a stack."""
+
+    stack: str
+    exitCode: int
+    findings: list[json_documents.Finding]
+    consequences: list[json_documents.Finding]
+    decisions: list[json_documents.Finding]
+    notChecked: list[json_documents.Unread]
+    next: list[next_command.Document]
+    skipped: list[str]
+    passed: list[str]
+    requirements: list[RequirementState]
+
+
+def document(diagnosis: Diagnosis) -> DoctorDocument:
     """The JSON document of a diagnosis; `ok` is true if everything was checked and passed."""
     return {
         **json_documents.head("doctor", ok=diagnosis.healthy),
@@ -135,7 +156,7 @@ def document(diagnosis: Diagnosis) -> json_documents.Document:
         "next": [next_command.document(step) for step in _next(diagnosis)],
         "skipped": list(diagnosis.skipped),
         "passed": list(diagnosis.passed),
-        "requirements": [{"id": id_, "state": str(state)} for id_, state in diagnosis.requirements.items()],
+        "requirements": [{"id": id_, "state": state} for id_, state in diagnosis.requirements.items()],
     }
 
 
@@ -151,7 +172,7 @@ class Verified:
     """What could not be read of who has more than the settings give."""
 
 
-def run_verify(options: VerifyOptions, request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
+def run_verify(options: VerifyOptions, request: Request, clients: Clients) -> tuple[int, json_documents.VerifyDocument]:
     """`verify`: show the verifications. Raises SetupError."""
     verified = verify(request, clients, full=options.full)
     findings = [plain(finding) for finding in verified.diagnosis.findings] if verified.diagnosis else []

@@ -4,14 +4,13 @@ Pure, but for the terminal.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Literal, NotRequired, TypedDict
 
 from wizard.account.facts import StackFacts
-from wizard.commands.documents.survey import EXCEPTIONS, WORDS, Documents, Left, Place, Survey
-from wizard.core.json_documents import head
+from wizard.commands.documents.survey import EXCEPTIONS, WORDS, Calls, Documents, Left, Place, Survey
+from wizard.core.json_documents import VERSION, Head, plain
 from wizard.core.models.inputs import Mark
 from wizard.core.models.s3_documents import DocumentBucket
 from wizard.core.next_command import Command, shell, wizard
@@ -19,6 +18,31 @@ from wizard.core.ports.run import UserInterface
 
 NAMED = 3
 """Objects of each kind that are named in the terminal; all of them are in the document of `--json`."""
+
+
+class LeftObject(TypedDict):
+    """An object that is not under the key."""
+
+    key: str
+    versionId: str | None
+    place: Place
+    why: str
+
+
+class DocumentsDocument(Head):
+    """The move of documents in S3; of a job of S3 Batch Operations only its command."""
+
+    stack: str
+    bucket: str
+    keyArn: str
+    batch: str | None
+    versions: NotRequired[Literal["all", "current"]]
+    dryRun: NotRequired[bool]
+    objects: NotRequired[int]
+    moved: NotRequired[int]
+    counts: NotRequired[dict[Place, int]]
+    left: NotRequired[list[LeftObject]]
+    calls: NotRequired[Calls]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,14 +74,16 @@ class Outcome:
         return 0 if self.is_dry_run or self.last.counts[Place.UNDER_KEY] == self.last.total else 1
 
     @property
-    def document(self) -> Mapping[str, Any]:
+    def document(self) -> DocumentsDocument:
         last, moved = self.last, self.after is not None
         documents = self.documents
-        counts = {str(place): last.counts[place] for place in Place}
+        counts = {place: last.counts[place] for place in Place}
         if moved:
-            counts |= {str(Place.TO_MOVE): 0, str(Place.REFUSED): last.counts[Place.TO_MOVE]}
+            counts |= {Place.TO_MOVE: 0, Place.REFUSED: last.counts[Place.TO_MOVE]}
         return {
-            **head("documents", ok=self.exit_code == 0),
+            "version": VERSION,
+            "command": "documents",
+            "ok": self.exit_code == 0,
             "stack": self.stack,
             "bucket": documents.bucket.name,
             "keyArn": documents.key_arn,
@@ -67,10 +93,10 @@ class Outcome:
             "moved": last.counts[Place.UNDER_KEY] - self.before.counts[Place.UNDER_KEY] if moved else 0,
             "counts": counts,
             "left": [
-                {"key": each.version.key, "versionId": each.version.version, "place": str(each.place), "why": each.why}
+                {"key": each.version.key, "versionId": each.version.version, "place": each.place, "why": each.why}
                 for each in self.left
             ],
-            "calls": asdict(documents.calls),
+            "calls": plain(documents.calls),
             "batch": None,
         }
 
@@ -115,7 +141,7 @@ def show_result(ui: UserInterface, outcome: Outcome) -> None:
 
 def show_batch(
     ui: UserInterface, facts: StackFacts, bucket: DocumentBucket, key_arn: str, *, role: str, prefix: str
-) -> Mapping[str, Any]:
+) -> DocumentsDocument:
     """Print the command of a job, and say what it does not do."""
     command = batch_command(facts, bucket, key_arn, role=role, prefix=prefix)
     ui.line("S3 moves the objects under its own keys (SSE-S3) itself. The job waits for a confirmation in the console:")
@@ -129,7 +155,9 @@ def show_batch(
     ui.line("afterwards this counts what is left, and moves it:")
     ui.verbatim(proof)
     return {
-        **head("documents"),
+        "version": VERSION,
+        "command": "documents",
+        "ok": True,
         "stack": facts.stack,
         "bucket": bucket.name,
         "keyArn": key_arn,

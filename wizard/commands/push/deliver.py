@@ -5,7 +5,7 @@ Acts through the ports: creates the stored data key if there never was one, and 
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, TypedDict
 
 from components.settings import Target
 from wizard.account import facts
@@ -29,6 +29,63 @@ from wizard.targets.vercel.access_key import DeliveredAccessKey
 _FAILED = (RedeployState.FAILED, RedeployState.ROLLED_BACK)
 
 
+class Delivery(json_documents.Delivery):
+    environment: str | None
+
+
+class DeployedVersion(TypedDict):
+    """A deployment of the application."""
+
+    id: str
+    name: str
+    made: json_documents.Time
+    state: str
+    revision: str | None
+
+
+class Redeploy(TypedDict):
+    """A redeployment, from the former deployment to the new one."""
+
+    target: Annotated[str, Target]
+    state: RedeployState
+    before: DeployedVersion | None
+    after: DeployedVersion | None
+    why: str
+    command: str | None
+    seconds: float
+
+
+class StaleInstances(TypedDict):
+    """What runs with values that were read before the last change; `known` says whether it was found out."""
+
+    target: Annotated[str, Target]
+    deployment: DeployedVersion | None
+    changed: json_documents.Time | None
+    known: bool
+    why: str
+
+
+class Environments(TypedDict):
+    environments: list[str]
+    branch: str | None
+
+
+class PushDocument(json_documents.Head):
+    """A delivery."""
+
+    stack: str
+    fingerprint: json_documents.Fingerprint
+    scope: Environments | None
+    renamed: str | None
+    delivered: list[Delivery]
+    proofs: list[json_documents.Proof]
+    warnings: list[str]
+    redeploys: list[Redeploy]
+    staleInstances: list[StaleInstances]
+    findings: list[json_documents.Finding]
+    notChecked: list[json_documents.Unread]
+
+
 def document(
     stack: str,
     pushed: "Pushed",
@@ -38,7 +95,7 @@ def document(
     redeploys: tuple[Redeployed, ...],
     stale: tuple[Instances, ...],
     access: Diagnosis,
-) -> json_documents.Document:
+) -> PushDocument:
     """The JSON document of a push; `ok` is false if a verification or a redeploy failed.
 
     `access`: what gives anybody more on the key than the settings. It is said, and does not decide `ok`.
@@ -65,10 +122,10 @@ def document(
     }
 
 
-def redeploy_fields(done: Redeployed) -> dict[str, Any]:
+def redeploy_fields(done: Redeployed) -> Redeploy:
     return {
         "target": str(done.target),
-        "state": str(done.state),
+        "state": done.state,
         "before": _deployment(done.before),
         "after": _deployment(done.after),
         "why": done.why,
@@ -77,18 +134,11 @@ def redeploy_fields(done: Redeployed) -> dict[str, Any]:
     }
 
 
-def _delivered(result: Delivered) -> dict[str, Any]:
-    return {
-        "target": result.target,
-        "environment": result.environment or None,
-        "place": result.place,
-        "state": str(result.state),
-        "fingerprint": result.fingerprint,
-        "checkedBy": result.checked_by,
-    }
+def _delivered(result: Delivered) -> Delivery:
+    return {**json_documents.delivery_fields(result), "environment": result.environment or None}
 
 
-def _deployment(deployment: Deployment | None) -> dict[str, Any] | None:
+def _deployment(deployment: Deployment | None) -> DeployedVersion | None:
     if deployment is None:
         return None
     return {
@@ -100,7 +150,7 @@ def _deployment(deployment: Deployment | None) -> dict[str, Any] | None:
     }
 
 
-def _instances(instances: Instances) -> dict[str, Any]:
+def _instances(instances: Instances) -> StaleInstances:
     changed = instances.changed
     return {
         "target": str(instances.target),

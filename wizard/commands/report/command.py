@@ -158,9 +158,20 @@ def verify(file: Path, clients: Clients) -> tuple[int, json_documents.Document]:
     return int(bool(faults)), result
 
 
+class VerifiedReport(json_documents.Head):
+    """The check of a report."""
+
+    file: str
+    digest: str
+    stack: str
+    createdAt: str
+    forms: list[str]
+    faults: list[str]
+
+
 def verified_document(
     file: Path, report: json_documents.Document, *, forms: Sequence[str], faults: Sequence[str]
-) -> json_documents.Document:
+) -> VerifiedReport:
     return {
         **json_documents.head("report-verify", ok=not faults),
         "file": str(file),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypedDict
 
 from components.policies.evaluation.account import GrantFact
 from components.policies.requirements import LAW
@@ -56,6 +56,54 @@ INCLUDED: Mapping[type, tuple[str, ...]] = MappingProxyType(
     }
 )
 """The fields that the report includes of facts that other commands use, too; of its own facts it has all."""
+
+
+class Summary(TypedDict):
+    """Counts; null means that it could not be read."""
+
+    items: int
+    done: int
+    open: int
+    person: int
+    unknown: int
+    findings: int | None
+    principals: int | None
+    unread: int
+
+
+class Files(TypedDict):
+    """The folder of the report, and the names of its files."""
+
+    folder: str
+    copy: str | None
+    page: str
+    text: str
+    data: str
+    agreements: str | None
+
+
+class Change(TypedDict):
+    what: str
+    before: str
+    now: str
+
+
+class Changes(TypedDict):
+    """What changed since an earlier report."""
+
+    since: json_documents.Time
+    digest: json_documents.Digest
+    entries: list[Change]
+
+
+class ReportDocument(json_documents.Head):
+    """The compliance report of a stack, beside the fields of `ReportFacts`."""
+
+    digest: json_documents.Digest
+    law: str
+    summary: Summary
+    files: Files
+    changes: Changes | None
 
 
 def document(

@@ -354,7 +354,29 @@ class ReviewResult:
         return not (self.not_accepted or self.not_accepted_keys or self.review.undecided or self.faults or is_wide)
 
 
-def document(result: ReviewResult) -> json_documents.Document:
+class OpenNotice(json_documents.Finding):
+    state: State
+
+
+class ReviewDocument(json_documents.Head):
+    """Who can use and who can administer the key."""
+
+    stack: str
+    review: AccessReview
+    file: str
+    digest: json_documents.Digest
+    unexpected: list[str]
+    notAccepted: list[str]
+    notAcceptedKeys: list[str]
+    notices: list[OpenNotice]
+    undecided: list[str]
+    differences: Differences | None
+    signOff: SignOff | None
+    faults: list[str]
+    next: list[next_command.Document]
+
+
+def document(result: ReviewResult) -> ReviewDocument:
     return {
         **json_documents.head("review", ok=result.ok),
         "stack": result.review.stack,
@@ -364,7 +386,7 @@ def document(result: ReviewResult) -> json_documents.Document:
         "unexpected": [principal.arn for principal in result.review.unexpected],
         "notAccepted": [principal.arn for principal in result.not_accepted],
         "notAcceptedKeys": list(result.not_accepted_keys),
-        "notices": [{"state": str(each.state), **plain(each)} for each in result.not_good],
+        "notices": [{**plain(each), "state": each.state} for each in result.not_good],
         "undecided": [principal.arn for principal in result.review.undecided],
         "differences": json_documents.plain(result.differences) if result.differences else None,
         "signOff": json_documents.plain(result.sign_off) if result.sign_off else None,

@@ -9,11 +9,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from components.settings import DATA_KEY_VARIABLE, RecordTable
 from wizard.commands.rotate.versions import DataKeyStore
-from wizard.core import safe_text
+from wizard.core import json_documents, safe_text
 from wizard.core.errors import PolicyRefusal, UsageError
 from wizard.core.files import read_text
 from wizard.core.models.rotation import DataKeyVersion
@@ -33,6 +33,16 @@ _SHOWN = 5
 _FIELDS = frozenset({"at", "keys", "everyRow", "notLookedInto", "acceptedColumns", "tables"})
 
 
+class Scan(TypedDict):
+    """The result of a scan of the database, before a promotion."""
+
+    file: str
+    at: json_documents.Time
+    rowsRead: int
+    records: int
+    acceptedColumns: list[str]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ScanEvidence:
     """What a result of a scan says, for the report of the promotion."""
@@ -46,7 +56,7 @@ class ScanEvidence:
     accepted: tuple[str, ...]
     """The columns that the person has accepted without a look into them."""
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> Scan:
         """The JSON fields of the evidence."""
         return {
             "file": self.file,

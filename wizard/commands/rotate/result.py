@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Literal, TypedDict
 
-from wizard.commands.push.deliver import redeploy_fields
-from wizard.commands.rotate.evidence import ScanEvidence
-from wizard.commands.rotate.replace_version import DecryptProof, RotationDelivery
+from wizard.commands.push.deliver import Redeploy, redeploy_fields
+from wizard.commands.rotate.evidence import Scan, ScanEvidence
+from wizard.commands.rotate.replace_version import DecryptProof, ProofMethod, RotationDelivery
 from wizard.core import json_documents, next_command
-from wizard.core.models.delivery import Delivered, VerificationState
+from wizard.core.models.delivery import VerificationState
 from wizard.core.models.deployment import Redeployed, RedeployState
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, VersionOrigin
@@ -67,28 +67,79 @@ class RotateResult:
         return not failed and not is_shared and all(proof.state is not VerificationState.FAILED for proof in proofs)
 
 
-def document(result: RotateResult) -> json_documents.Document:
+class KeptVersion(TypedDict):
+    """A version of the data key, without the wrapped key."""
+
+    fingerprint: json_documents.Fingerprint
+    keyArn: str | None
+    parameter: str
+    origin: VersionOrigin
+    keptAt: json_documents.Time | None
+    sameAs: json_documents.Fingerprint
+    current: bool
+    wasCurrent: bool
+    kept: bool
+    keyCheckValue: Annotated[str, "^[0-9a-f]{16}$"] | None
+
+
+class DoneRotation(TypedDict):
+    at: json_documents.Time
+    onDemand: bool
+
+
+class Rotations(TypedDict):
+    """The rotations of the KMS key; null means unknown."""
+
+    enabled: bool
+    periodDays: int | None
+    nextAt: json_documents.Time | None
+    onDemandLimit: int | None
+    onDemandLeft: int | None
+    onDemandStarted: json_documents.Time | None
+    done: list[DoneRotation]
+
+
+class RotateDocument(json_documents.Head):
+    """A rotation, a restoration, or an adoption of a former key."""
+
+    stack: str
+    action: Action | Literal["list"]
+    changed: bool
+    fingerprint: json_documents.Fingerprint | None
+    opened: ProofMethod | None
+    versions: list[KeptVersion]
+    rotations: Rotations | None
+    delivered: list[json_documents.Delivery]
+    proofs: list[json_documents.Proof]
+    redeploys: list[Redeploy]
+    scans: list[Scan]
+    next: list[next_command.Document]
+
+
+def document(result: RotateResult) -> RotateDocument:
     """The JSON document of `rotate`, `restore` and `adopt`."""
     command = result.action.value if result.action in (Action.RESTORE, Action.ADOPT) else "rotate"
-    subject = result.subject
+    subject, delivery = result.subject, result.delivery
     return {
         **json_documents.head(command, ok=result.ok),
         "stack": result.stack,
-        "action": result.action.value,
+        "action": result.action,
         "changed": result.changed,
         "fingerprint": None if subject is None else subject.fingerprint,
-        "opened": None if result.opened is None else result.opened.how.value,
+        "opened": None if result.opened is None else result.opened.how,
         "versions": versions(result.versions),
         "rotations": None if result.rotations is None else rotations(result.rotations),
-        "delivered": [delivered(entry) for entry in result.delivery.delivered] if result.delivery else [],
-        "proofs": [json_documents.proof_fields(entry) for entry in result.delivery.proofs] if result.delivery else [],
+        "delivered": [json_documents.delivery_fields(entry) for entry in result.delivery.delivered]
+        if result.delivery
+        else [],
+        "proofs": [json_documents.proof_fields(entry) for entry in delivery.proofs] if delivery else [],
         "redeploys": [redeploy_fields(entry) for entry in result.redeploys],
         "scans": [entry.as_json() for entry in result.scans],
         "next": [next_command.document(entry) for entry in result.next],
     }
 
 
-def listing(stack: str, kept_versions: Sequence[DataKeyVersion], *, next: str) -> json_documents.Document:
+def listing(stack: str, kept_versions: Sequence[DataKeyVersion], *, next: str) -> RotateDocument:
     """The JSON document of a `restore` without a version: the versions to choose from."""
     return {
         **json_documents.head("restore", ok=True),
@@ -107,14 +158,14 @@ def listing(stack: str, kept_versions: Sequence[DataKeyVersion], *, next: str) -
     }
 
 
-def versions(kept_versions: Sequence[DataKeyVersion]) -> list[dict[str, Any]]:
+def versions(kept_versions: Sequence[DataKeyVersion]) -> list[KeptVersion]:
     """The JSON fields of the versions, without the wrapped keys."""
     return [
         {
             "fingerprint": version.fingerprint,
             "keyArn": version.key_arn,
             "parameter": version.parameter,
-            "origin": version.origin.value,
+            "origin": version.origin,
             "keptAt": _time(version.kept_at),
             "sameAs": version.same_as,
             "current": version.current,
@@ -126,7 +177,7 @@ def versions(kept_versions: Sequence[DataKeyVersion]) -> list[dict[str, Any]]:
     ]
 
 
-def rotations(key_rotations: KeyRotations) -> dict[str, Any]:
+def rotations(key_rotations: KeyRotations) -> Rotations:
     """The JSON fields of the KMS key's rotations; null means unknown."""
     return {
         "enabled": key_rotations.enabled,
@@ -135,17 +186,10 @@ def rotations(key_rotations: KeyRotations) -> dict[str, Any]:
         "onDemandLimit": key_rotations.on_demand_limit,
         "onDemandLeft": key_rotations.on_demand_left,
         "onDemandStarted": _time(key_rotations.on_demand_started),
-        "done": [{"at": _time(rotation.at), "onDemand": rotation.on_demand} for rotation in key_rotations.rotations],
-    }
-
-
-def delivered(delivery: Delivered) -> dict[str, Any]:
-    return {
-        "target": delivery.target,
-        "place": delivery.place,
-        "state": delivery.state.value,
-        "fingerprint": delivery.fingerprint,
-        "checkedBy": delivery.checked_by,
+        "done": [
+            {"at": rotation.at.isoformat(timespec="seconds"), "onDemand": rotation.on_demand}
+            for rotation in key_rotations.rotations
+        ],
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -153,7 +154,7 @@ def in_full() -> AccessReview:
     )
 
 
-def documents_of_reviews() -> dict[str, dict[str, Any]]:
+def documents_of_reviews() -> dict[str, Mapping[str, Any]]:
     """What `--json` prints of the first review of a stack, and of one that has everything."""
     digest = f"sha256:{'0' * 64}"
     first = ReviewResult(review=replace(review(aws()), grants=None, history=None), file="a.json", digest=digest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,7 +27,7 @@ STORE = BackupCopy(
     place=STORED_KEY, kind=DestinationKind.STORE, state=State.WRITTEN, region=REPLICA_REGION, opens_with=REPLICA
 )
 
-DOCUMENTS: dict[str, dict[str, Any]] = {
+DOCUMENTS: dict[str, Mapping[str, Any]] = {
     "a file": document("production", backup(), (FILE,)),
     "an object and another Region": document("organization/eonpro-kms/production", backup(OLD), (OBJECT, STORE)),
 }

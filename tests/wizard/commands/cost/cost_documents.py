@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from tests.wizard.fakes.clients import multi_region, settings
@@ -16,7 +17,7 @@ EVERYTHING = multi_region(
 )
 ARCHIVED = Assumptions(requests=7, months=24, events=10_000_000)
 
-DOCUMENTS: dict[str, dict[str, Any]] = {
+DOCUMENTS: dict[str, Mapping[str, Any]] = {
     "by the settings": document("production", estimate(settings()), region="us-east-1"),
     "with everything": document("production", estimate(EVERYTHING, ARCHIVED), region="us-east-1"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -31,8 +32,8 @@ DIAGNOSES: dict[str, Diagnosis] = {
     "denied": build_diagnosis("production", [DENIED]),
     "unreachable": build_diagnosis("production", [Notice.unknown("the state", why="it does not answer")]),
 }
-DOCTOR: dict[str, dict[str, Any]] = {name: document(told) for name, told in DIAGNOSES.items()}
-VERIFY: dict[str, dict[str, Any]] = {
+DOCTOR: dict[str, Mapping[str, Any]] = {name: document(told) for name, told in DIAGNOSES.items()}
+VERIFY: dict[str, Mapping[str, Any]] = {
     **{state: json_documents.verify("production", [proof("vercel", state)]) for state in VerificationState},
     "with its key material": json_documents.verify("production", [replace(proof("vercel"), key_material="0f" * 32)]),
     "failed, and why": json_documents.verify(

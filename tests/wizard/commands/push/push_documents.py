@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -38,7 +39,7 @@ STRANGER = Notice.wrong(
 )
 
 
-def _told(pushed: Pushed = PUSHED, **more: Any) -> dict[str, Any]:
+def _told(pushed: Pushed = PUSHED, **more: Any) -> Mapping[str, Any]:
     given: dict[str, Any] = {"targets": (Target.VERCEL, Target.ECS), "scopes": (PRODUCTION,)}
     given |= {"redeploys": (), "stale": (), "access": Diagnosis(stack="production")}
     return document("production", pushed, **(given | more))
@@ -50,7 +51,7 @@ def redeployed(state: RedeployState) -> Redeployed:
     return Redeployed(target="vercel", state=state, before=RUNS, after=after, why="why", seconds=41.2)
 
 
-DOCUMENTS: dict[str, dict[str, Any]] = {
+DOCUMENTS: dict[str, Mapping[str, Any]] = {
     "delivered": _told(),
     "no Vercel": _told(targets=(Target.ECS,)),
     "a branch": _told(BESIDE, scopes=(Scope(environment="preview", branch="feature"),)),

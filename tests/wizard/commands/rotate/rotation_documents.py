@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,17 +43,17 @@ HANDED = RotationDelivery(delivered=(delivered("vercel"), delivered("ecs")), pro
 FAILED = RotationDelivery(delivered=(delivered("vercel"),), proofs=(proof("vercel", VerificationState.FAILED),))
 
 
-def _told(action: Action, **more: Any) -> dict[str, Any]:
+def _told(action: Action, **more: Any) -> Mapping[str, Any]:
     given: dict[str, Any] = {"stack": "production", "changed": True, "next": ("do this",)}
     return document(RotateResult(action=action, **(given | more)))
 
 
-def _put_in_place(action: Action, how: ProofMethod, **more: Any) -> dict[str, Any]:
+def _put_in_place(action: Action, how: ProofMethod, **more: Any) -> Mapping[str, Any]:
     given: dict[str, Any] = {"versions": VERSIONS, "subject": VERSIONS[1], "delivery": HANDED}
     return _told(action, opened=DecryptProof(how=how, words="opened", version=VERSIONS[1]), **(given | more))
 
 
-DOCUMENTS: dict[str, dict[str, dict[str, Any]]] = {
+DOCUMENTS: dict[str, Mapping[str, Mapping[str, Any]]] = {
     "rotate": {
         "cmk": _told(Action.CMK, rotations=ROTATED),
         "schedule": _told(Action.SCHEDULE, rotations=UNTOLD, changed=False, next=()),
