@@ -6,7 +6,7 @@ Changes the endpoint of a client that botocore made, for which it has no public 
 from contextvars import ContextVar
 from typing import Any
 
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ConnectionClosedError, ResponseStreamingError
 from botocore.httpsession import URLLib3Session
 from botocore.response import StreamingBody
 
@@ -78,7 +78,10 @@ def limit_size(http: URLLib3Session) -> None:
         is_stream, request.stream_output = request.stream_output, True
         response = send(request)
         if not is_stream:
-            response._content = read_all(StreamingBody(response.raw, None))
+            try:
+                response._content = read_all(StreamingBody(response.raw, None))
+            except ResponseStreamingError as error:
+                raise ConnectionClosedError(endpoint_url=request.url, error=error) from error
         return response
 
     http.send = limited
