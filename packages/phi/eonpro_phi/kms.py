@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from eonpro_phi import call_limit, errors, vercel
+from eonpro_phi import errors, request_limit, vercel
 from eonpro_phi.aws_errors import ERRORS_BY_CODE as ERRORS_BY_CODE
 from eonpro_phi.aws_errors import error_for as error_for
 from eonpro_phi.cipher import DATA_KEY_BYTES
 from eonpro_phi.environment import Credentials, WrappedKey, WrappedKeys
 from eonpro_phi.record import key_id
+from eonpro_phi.request_limit import RequestLimit, is_over
 
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
@@ -94,7 +95,8 @@ class KmsKeySource:
                 "CiphertextBlob": wrapped.blob,
                 **({"DryRun": True} if dry_run else {}),
             }
-            response = _call(lambda: _ask_to_decrypt(kms, request), client=kms)
+            seconds = self._timeouts.total_seconds
+            response = _call(lambda: _ask_to_decrypt(kms, request), client=kms, seconds=seconds)
             if response is None:
                 return None
         except errors.NoCredentials:
@@ -222,7 +224,6 @@ def _create_client(
         }
     try:
         session = _limited_session_class()(session_vars=session_vars)
-        session.total_seconds = timeouts.total_seconds
         session.register_component("data_loader", _data_loader())
         if credentials is None:
             _limit_metadata_services(session)
@@ -234,45 +235,51 @@ def _create_client(
         raise errors.MalformedVariable("AWS_ENDPOINT_URL is not a URL.") from error
 
 
-def _limit(client: Any, seconds: float) -> None:
-    """Give each request of the client one time, with all its attempts, and one size."""
-    from botocore.exceptions import BotoCoreError, HTTPClientError
-
-    class EndlessResponse(HTTPClientError):  # type: ignore[misc]
-        fmt = "{what}"
-
-    endpoint = client._endpoint
-    http, make_request = endpoint.http_session, endpoint.make_request
-    http._pool_classes_by_scheme = http._manager.pool_classes_by_scheme = _limited_pools()
-
-    def limited(*arguments: Any) -> Any:
-        with call_limit.limited(seconds) as limit:
-            try:
-                return make_request(*arguments)
-            except BotoCoreError as error:
-                if not limit.exceeded:
-                    raise
-                raise EndlessResponse(what=limit.exceeded) from error
-
-    endpoint.make_request = limited
-    service = client.meta.service_model.service_id.hyphenize()
-    client.meta.events.register_first(f"needs-retry.{service}", call_limit.is_over)
-
-
 @cache
 def _limited_session_class() -> Any:
     """botocore's session, whose own clients (to assume a role, for a web identity) are limited, too."""
     import botocore.session
 
     class LimitedSession(botocore.session.Session):  # type: ignore[misc]
-        total_seconds: float = TOTAL_SECONDS
-
         def create_client(self, *arguments: Any, **parameters: Any) -> Any:
             client = super().create_client(*arguments, **parameters)
-            _limit(client, self.total_seconds)
+            _limit_connections(client._endpoint.http_session)
+            service = client.meta.service_model.service_id.hyphenize()
+            client.meta.events.register_first(f"needs-retry.{service}", is_over)
             return client
 
     return LimitedSession
+
+
+def _limit_connections(http: Any) -> None:
+    """Let the HTTP session of a client keep the time of a request, and the largest size of an answer."""
+    from botocore import awsrequest, exceptions
+    from botocore.response import StreamingBody
+
+    def pool(base: Any, connection: Any) -> Any:
+        return type("Pool", (base,), {"ConnectionCls": type("Connection", (request_limit.Limited, connection), {})})
+
+    http._pool_classes_by_scheme = http._manager.pool_classes_by_scheme = {
+        "http": pool(awsrequest.AWSHTTPConnectionPool, awsrequest.AWSHTTPConnection),
+        "https": pool(awsrequest.AWSHTTPSConnectionPool, awsrequest.AWSHTTPSConnection),
+    }
+    send = http.send
+
+    def limited(request: Any) -> Any:
+        request.stream_output = True
+        response = send(request)
+        try:
+            response._content = StreamingBody(response.raw, None).read(request_limit.ANSWER_BYTES + 1)
+        except exceptions.ResponseStreamingError as error:
+            raise exceptions.ConnectionClosedError(endpoint_url=request.url, error=error) from error
+        if len(response._content) > request_limit.ANSWER_BYTES:
+            response.raw.close()
+            if (limit := request_limit.current()) is not None:
+                limit.is_over = True
+            raise exceptions.HTTPClientError(error="its answer is too large")
+        return response
+
+    http.send = limited
 
 
 def _limit_metadata_services(session: Any) -> None:
@@ -280,8 +287,22 @@ def _limit_metadata_services(session: Any) -> None:
     chain = session.get_component("credential_provider")
     fetchers = chain.get_provider("container-role")._fetcher, chain.get_provider("iam-role")._role_fetcher
     for http in (fetcher._session for fetcher in fetchers):
-        http._pool_classes_by_scheme = http._manager.pool_classes_by_scheme = _limited_pools()
-        http.send = call_limit.within(METADATA_SECONDS, http.send)
+        _limit_connections(http)
+        http.send = partial(_send_within, http.send)
+
+
+def _send_within(send: Callable[[Any], Any], request: Any) -> Any:
+    from botocore.exceptions import HTTPClientError, ReadTimeoutError
+
+    with RequestLimit(METADATA_SECONDS) as limit:
+        try:
+            response = send(request)
+        except HTTPClientError:
+            if not limit.is_over:
+                raise
+    if limit.is_over:
+        raise ReadTimeoutError(endpoint_url=request.url)
+    return response
 
 
 def _add_vercel(session: Any, region: str) -> None:
@@ -318,26 +339,6 @@ def _add_vercel(session: Any, region: str) -> None:
 
 
 @cache
-def _limited_pools() -> dict[str, Any]:
-    """botocore's connection pools, whose connections keep the limit of the request."""
-    from botocore import awsrequest
-
-    class Http(call_limit.LimitedConnection, awsrequest.AWSHTTPConnection):  # type: ignore[misc]
-        pass
-
-    class Https(call_limit.LimitedConnection, awsrequest.AWSHTTPSConnection):  # type: ignore[misc]
-        pass
-
-    class HttpPool(awsrequest.AWSHTTPConnectionPool):  # type: ignore[misc]
-        ConnectionCls = Http
-
-    class HttpsPool(awsrequest.AWSHTTPSConnectionPool):  # type: ignore[misc]
-        ConnectionCls = Https
-
-    return {"http": HttpPool, "https": HttpsPool}
-
-
-@cache
 def _data_loader() -> Any:
     """botocore's service models, shared by all clients: loading them takes five times as long as all the rest."""
     import botocore.loaders
@@ -345,12 +346,17 @@ def _data_loader() -> Any:
     return botocore.loaders.create_loader(os.environ.get("AWS_DATA_PATH"))
 
 
-def _call(request: Callable[[], _Response], *, client: Any) -> _Response:
+def _call(request: Callable[[], _Response], *, client: Any, seconds: float | None = None) -> _Response:
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
 
+    limit = RequestLimit(KmsTimeouts().total_seconds if seconds is None else seconds)
     try:
-        return request()
+        with limit:
+            response = request()
+        if not limit.is_over:
+            return response
+        kind = ""
     except ClientError as error:
         raise _aws_error(error, str(client.meta.region_name)) from error
     except BotoCoreError as error:
@@ -359,6 +365,8 @@ def _call(request: Callable[[], _Response], *, client: Any) -> _Response:
         # botocore's parser raises these for a body that is no text, JSON that is no object, a blob that is no base64.
         kind = type(error).__name__
     # Raised outside the handler: the parser's errors and their frames hold the body, in which the key may be.
+    if limit.is_over:
+        raise errors.Unreachable(f"{client.meta.endpoint_url} did not answer in time.")
     raise errors.InvalidResponse(f"The response of {client.meta.endpoint_url} cannot be read ({kind}).")
 
 
