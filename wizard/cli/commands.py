@@ -217,7 +217,7 @@ TABLE: tuple[Command, ...] = (
     Command(
         name="policy",
         group=HELP,
-        help="print the least IAM policies, or the pair for an organization",
+        help="print the least IAM policies",
         load_options=lambda: import_module("wizard.commands.options").PolicyOptions,
         shared=(STACK, INPUTS),
         is_offline=True,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wizard.core.clients import Clients, Request
     from wizard.core.ports.run import Offline
 
-POLICIES = ("operator", "boundary", "auditor", "delivery", "promotion", "documents", "ci", "organization")
+POLICIES = ("operator", "boundary", "auditor", "delivery", "promotion", "documents", "ci")
 """The policies that `policy` prints."""
 
 
@@ -259,12 +259,6 @@ class PolicyOptions:
     repository: str | None = None
     """The GitHub repository that CI's roles trust: OWNER/NAME, or with its ids OWNER@OWNER_ID/NAME@REPOSITORY_ID."""
 
-    organization: str | None = None
-    """The id of the AWS organization that the pair of policies protects, `o-` and at least ten characters."""
-
-    exempt: tuple[str, ...] = ()
-    """ARNs, or patterns of them, that the pair excepts besides the administrators: CI's role, for example."""
-
     documents_key_arn: str | None = None
     """The key under which the buckets of documents take uploads; None: their policies are not printed."""
 
@@ -276,8 +270,6 @@ class PolicyOptions:
 
     NEEDS: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "--repository": ("ci",),
-        "--organization": ("organization",),
-        "--exempt": ("organization",),
         "--documents-key-arn": ("documents",),
         "--with-removal": ("operator",),
         "--with-pull-requests": ("ci",),
@@ -296,14 +288,6 @@ class PolicyOptions:
             "--repository",
             metavar="OWNER/NAME",
             help="with ci: the repository on GitHub; as OWNER@ID/NAME@ID if its tokens have ids",
-        )
-        parser.add_argument("--organization", metavar="ID", help="with organization: its id, such as o-exampleorgid")
-        parser.add_argument(
-            "--exempt",
-            metavar="ARN",
-            action="append",
-            default=[],
-            help="with organization: another principal that may change what is protected, such as CI's role",
         )
         parser.add_argument(
             "--documents-key-arn",

@@ -97,7 +97,7 @@ def test_first_come_the_commands_with_what_they_do(folder: Path) -> None:
     [
         ("access-key", {"rotate", "retire"}),
         ("documents", {"encrypt"}),
-        ("policy", {"operator", "boundary", "auditor", "delivery", "promotion", "documents", "ci", "organization"}),
+        ("policy", {"operator", "boundary", "auditor", "delivery", "promotion", "documents", "ci"}),
         ("completion", set(SHELLS)),
     ],
 )

@@ -1,4 +1,4 @@
-"""`policy`: the least IAM policies for each role, a boundary, CI's trust, an organization's pair.
+"""`policy`: the least IAM policies for each role, a boundary, and CI's trust.
 
 Reads the answers, the environment and the stack's settings, prints documents, calls no AWS API. The measured
 permissions are in `wizard.core.required_permissions`; the auditor can run status, verify, doctor, review, report, cost.
@@ -10,11 +10,11 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from components.policies import ci, document_buckets, organization
+from components.policies import ci, document_buckets
 from components.policies.ci import APPLY_ROLE, GITHUB_AUDIENCE, GITHUB_ISSUER, READ_ROLE
 from components.policies.documents import Policy, policy
 from components.settings.arn import Arn
@@ -210,62 +210,6 @@ _OTHERS = {
     "promotion": delivery.promotion_policies,
 }
 
-_ORGANIZATION = wizard("policy", "organization", "--organization", "o-exampleorgid", "--administrators", "ARN")
-
-
-def for_organization(setup: Setup, organization_id: str | None, exempt: tuple[str, ...] = ()) -> dict[str, Policy]:
-    """The SCP and the RCP that protect keys, trails and stored data keys. Raises MissingAnswers, UsageError."""
-    settings = setup.settings
-    if not organization_id or setup.operator in settings.administrators:
-        names = tuple(
-            name
-            for name, is_missing in (
-                ("organization", not organization_id),
-                ("administrators", setup.operator in settings.administrators),
-            )
-            if is_missing
-        )
-        raise MissingAnswers(
-            f"the policies need these values, which are missing: {', '.join(names)}", _ORGANIZATION, names
-        )
-    if not re.fullmatch(r"o-[a-z0-9]{10,32}", organization_id):
-        raise UsageError(f"--organization: {organization_id!r} is not the id of an AWS organization", _ORGANIZATION)
-    if wrong := [arn for arn in exempt if not re.fullmatch(r"arn:[a-z-]+:iam::[0-9]{12}:(role|user)/[^\s]+", arn)]:
-        raise UsageError(f"--exempt: {wrong[0]!r} is not the ARN of an IAM role or user", _ORGANIZATION)
-    protection = organization.Protection(
-        organization_id=organization_id,
-        administrators=(*settings.administrators, *settings.administrator_patterns, *exempt),
-        deletion_administrators=settings.deletion_administrators,
-        incident_responders=settings.incident_responders,
-        usage_guard_days=settings.usage_guard_days,
-        partition=settings.partition,
-    )
-    for line in _table(protection):
-        print(line, file=sys.stderr)
-    return {
-        "EONPROProtectionSCP": protection.service_control_policy(),
-        "EONPROProtectionRCP": protection.resource_control_policy(),
-    }
-
-
-def _table(protection: organization.Protection) -> Iterator[str]:
-    """Who may do what under the pair, and what it does not reach, as lines."""
-    rows = [("", *(caller.name for caller in organization.CALLERS))]
-    rows += [(action, *cells) for action, cells in protection.decisions()]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-    yield "`may`: the pair does not deny it; the account's own policies decide. The key of the table is in use."
-    yield "Not limited: service-linked roles, by either; the management account and AWS services, by the SCP."
-    yield "The pair finds keys by their tag Application=EONPRO, and trails, buckets and stored keys by their names."
-    for kind, name in (("SERVICE_CONTROL_POLICY", "SCP"), ("RESOURCE_CONTROL_POLICY", "RCP")):
-        yield shell(
-            *("aws", "organizations", "create-policy", "--type", kind, "--name", f"EONPROProtection{name}"),
-            *("--description", "EONPRO key, trail and stored key", "--content", f"file://{name}.json"),
-        )
-    attach = shell("aws", "organizations", "attach-policy", "--policy-id", "ID", "--target-id", "ID")
-    yield Text("then attach both, first in a test account: ", attach)
-
 
 def for_documents(setup: Setup, key_arn: str | None) -> dict[str, Policy]:
     """What `documents encrypt` needs, and with a key what to add to the policy of each bucket. Raises UsageError."""
@@ -308,8 +252,6 @@ def run(options: PolicyOptions, offline: Offline) -> Result:
 
 def _for_principal(options: PolicyOptions, offline: Offline) -> Mapping[str, object]:
     def policies(setup: Setup) -> Mapping[str, Policy]:
-        if options.action == "organization":
-            return for_organization(setup, options.organization, tuple(options.exempt))
         if options.action == "documents":
             return for_documents(setup, options.documents_key_arn)
         for remark in _REMARKS[options.action](setup) if options.action in _REMARKS else ():
@@ -329,7 +271,7 @@ def _for_principal(options: PolicyOptions, offline: Offline) -> Mapping[str, obj
         build=policies,
         command=wizard("policy", options.action),
     )
-    if "Statement" not in document and options.action not in ("organization", "documents"):
+    if "Statement" not in document and options.action != "documents":
         print(
             f"too long for one managed policy: attach all {len(document)} documents to the {options.action}",
             file=sys.stderr,
