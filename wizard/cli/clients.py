@@ -57,10 +57,12 @@ def build_clients(
     application: ApplicationFolder,
     resolved: Mapping[str, Answer],
     is_upgrade: bool = False,
+    outside: SetupError | None = None,
 ) -> Clients:
     """The edges of a run. `project` is the project's folder, `folder` the application's.
 
-    `is_upgrade`: the project has an older version of this program, until its next update.
+    `is_upgrade`: the project has an older version of this program, until its next update. `outside`: why this shell
+    cannot ask for the stack's account without a profile.
     """
     is_read_only = options.command in READ_ONLY
     clock = retry.Clock(on_wait=terminal.working)
@@ -73,6 +75,8 @@ def build_clients(
         retry.ahead(lambda: program().version)
 
     def connect(profile: str | None, region: str | None) -> aws.Aws:
+        if outside is not None and profile is None:
+            raise outside
         # Begun when AWS is first asked: who needs no account starts no program, and who only reads needs no SDK.
         if not is_read_only:
             load_engine()

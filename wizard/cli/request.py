@@ -11,7 +11,7 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +19,16 @@ import installation
 from installation import origin
 from wizard import PROJECT_FOLDER, SOURCE_FOLDER
 from wizard.cli import first_prompt, parser, project_trust
+from wizard.cli.commands import READ_ONLY
 from wizard.core import files
 from wizard.core.clients import Answer, Clients, Request, Source
-from wizard.core.errors import SetupError, UsageError
+from wizard.core.errors import CredentialsError, SetupError, UsageError
+from wizard.core.models.inputs import CALLER, CREATE
 from wizard.core.next_command import (
     CALLER_PATH,
     PROGRAM,
     SCRIPT,
+    Command,
     Run,
     RunOptions,
     policy_pack_word,
@@ -63,6 +66,10 @@ def build_request(
     drafts = answers_file.DraftFiles(PROJECT_FOLDER)
     application = application_folder.detect(_application_folder())
     saved, plan = _saved(options, tolerates_settings), _saved_plan(options)
+    outside = _outside_sandbox(options.stack, saved)
+    if outside is not None and options.command not in READ_ONLY and options.inputs.get("profile") is None:
+        # Not after its questions, and not as a token that is missing.
+        raise outside
     # A pipe, such as `--answers <(sops -d FILE)`, can be read only once.
     resolve = partial(_resolved, options, saved, plan, cache(read_answers), cache(_secret_in))
     opened = first_prompt.EarlyAnswers()
@@ -87,8 +94,26 @@ def build_request(
         application=application,
         resolved=resolved,
         is_upgrade=is_upgrade,
+        outside=outside,
     )
     return _request(options, resolved, saved, opened, plan), clients
+
+
+_SANDBOX = "123456789012"
+"""The account of the sandbox: that of AWS's own examples, which nobody has."""
+
+
+def _outside_sandbox(stack: str, saved: Settings | None) -> CredentialsError | None:
+    """The error of a stack of the sandbox, in a shell that asks AWS itself; None for any other."""
+    names = ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_DEFAULT_PROFILE")
+    if saved is None or saved.account_id != _SANDBOX or any(name.startswith(names) for name in os.environ):
+        return None
+    script, own = Path(sys.executable).with_name("eonpro-sandbox"), PROJECT_FOLDER / ".sandboxes" / stack
+    folder = f"EONPRO_SANDBOX_DIR={quote(str(own))} " if own.exists() else ""
+    return CredentialsError(
+        f"the stack {stack} lives in the sandbox, and this shell is not in it",
+        Command(f'eval "$({folder}{_called(script) if script.exists() else script.name} env)"'),
+    )
 
 
 def _find_engine(terminal: Terminal) -> None:
@@ -250,17 +275,71 @@ def _application_folder() -> Path:
 
 def run_of(argv: Sequence[str]) -> Run:
     """What a command that this run prints repeats of this command line, and how it calls the programs."""
+    is_here = Path.cwd() == PROJECT_FOLDER
     return Run(
         flags=parser.given_flags(argv),
         takes=parser.flags_of,
+        saved=partial(_saved_flags, argv),
         program=program(),
         python=python(),
         pulumi=pulumi(),
         aws=aws(),
-        project=quote(str(PROJECT_FOLDER)),
-        source=quote(str(SOURCE_FOLDER)),
-        policy_pack=policy_pack_word(SOURCE_FOLDER / "guardrails"),
+        project=None if is_here else quote(str(PROJECT_FOLDER)),
+        source=quote("." if is_here and SOURCE_FOLDER == PROJECT_FOLDER else str(SOURCE_FOLDER)),
+        policy_pack=policy_pack_word(_from_project(SOURCE_FOLDER / "guardrails")),
     )
+
+
+def _from_project(path: Path) -> Path:
+    """The path as a command has it that is typed in the project's folder."""
+    return path.relative_to(PROJECT_FOLDER) if path.is_relative_to(PROJECT_FOLDER) else path
+
+
+def _called(path: Path) -> str:
+    """A program of the project as this folder calls it, quoted: `.venv/bin/eonpro-kms`, or by its whole path."""
+    return quote(str(_from_project(path) if Path.cwd() == PROJECT_FOLDER else path))
+
+
+def _saved_flags(argv: Sequence[str]) -> frozenset[str]:
+    """The flags of a command line whose answers are those of the stack's settings file; with all of its answers, too,
+    `--answers`. None without that file, and where it or the command line cannot be used."""
+    try:
+        stack = parser.parse(argv).run.stack
+        return _saved_flags_at((*argv,), (PROJECT_FOLDER / config.file_name(stack)).stat().st_mtime_ns)
+    except (SetupError, OSError):
+        return frozenset()
+
+
+@lru_cache(maxsize=1)
+def _saved_flags_at(argv: tuple[str, ...], written: int) -> frozenset[str]:
+    """The same for the settings file as it was written at that time."""
+    options = parser.parse(argv).run
+    settings = config.saved_settings(PROJECT_FOLDER, options.stack)
+    if settings is None:
+        return frozenset()
+    known = answers.from_settings(settings)
+    # A pipe can be read once, and was.
+    path = options.answers if options.answers and options.answers.is_file() else None
+    flags = {key for key, value in options.inputs.items() if value is not None}
+    given = partial(answers.resolve, environ={}, file_name="", saved={}, saved_name="", detected={})
+    typed = given(flags=options.inputs, file={})
+    same = {
+        by_key[key].flag for key, answer in typed.items() if by_key[key].file_key in flags and _is(answer, key, known)
+    }
+    file = read_answers(path)
+    of_file = given(flags={}, file=file)
+    if path and all(_is(answer, key, known) for key, answer in of_file.items() if by_key[key].file_key in file):
+        same.add("--answers")
+    return frozenset((*same, "--from"))
+
+
+def _is(answer: Answer, key: str, known: Mapping[str, Any]) -> bool:
+    """Whether an answer is the saved one: `caller` is whoever was, `create` what has no ARN of somebody else's."""
+    if by_key[key].field is None:
+        return False
+    if answer.value in (CALLER, (CALLER,)):
+        return key in known
+    return answer.value == known.get(key) or (answer.value == CREATE and known.get(key) is None)
 
 
 def which(name: str) -> str | None:
@@ -283,7 +362,7 @@ def program() -> str:
     if (found := which(SCRIPT)) and _starts_this_project(Path(found)):
         return SCRIPT
     beside = Path(sys.executable).with_name(SCRIPT)
-    return quote(str(beside)) if _starts_this_project(beside) else PROGRAM
+    return _called(beside) if _starts_this_project(beside) else PROGRAM
 
 
 def _installed_program() -> str:
@@ -299,7 +378,7 @@ def _installed_program() -> str:
         # Of an index: that it is the person's own is in no word of a command.
         script = Path(sys.executable).with_name(SCRIPT)
     # What uvx puts on PATH is there for this run alone.
-    return SCRIPT if which(SCRIPT) == str(script) and not origin.IS_TEMPORARY else quote(str(script))
+    return SCRIPT if which(SCRIPT) == str(script) and not origin.IS_TEMPORARY else _called(script)
 
 
 def _starts_this_project(script: Path) -> bool:
@@ -312,19 +391,19 @@ def _starts_this_project(script: Path) -> bool:
 
 def python() -> str:
     """How this interpreter is called: `python` where that is it, else by its path."""
-    return "python" if which("python") == sys.executable else quote(sys.executable)
+    return "python" if which("python") == sys.executable else _called(Path(sys.executable))
 
 
 def pulumi() -> str:
     """How the engine is called: `pulumi` where PATH has it, else by the path of the one of `make setup`."""
     chosen = None if which("pulumi") else config.chosen_engine()
-    return quote(str(chosen)) if chosen else "pulumi"
+    return _called(Path(chosen)) if chosen else "pulumi"
 
 
 def aws() -> str:
     """How the AWS CLI is called: `aws` where PATH has it, else by the path of the one of `make setup`."""
     installed = Path(installation.CACHE, "awscli", "bin", "aws")
-    return quote(str(installed)) if which("aws") is None and os.access(installed, os.X_OK) else "aws"
+    return _called(installed) if which("aws") is None and os.access(installed, os.X_OK) else "aws"
 
 
 def near(path: str) -> str:

@@ -34,7 +34,7 @@ from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.inputs import S3, Mark
 from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import HealthStatus, ListedStack, StackStatus, StatusCheck
-from wizard.core.next_command import Result, Text, plain_name, wizard
+from wizard.core.next_command import Command, Result, Text, plain_name, wizard
 from wizard.core.ports.run import AwsClient, UserInterface, VercelClient
 from wizard.core.retry import Threads
 from wizard.core.safe_text import first_of
@@ -101,6 +101,8 @@ class _Caller:
     why: str = ""
     exit_code: int = 0
     """Of the error that it cannot be had for."""
+    hint: str = ""
+    """What to do about it."""
 
 
 def run(options: StatusOptions, request: Request, clients: Clients) -> Result:
@@ -212,7 +214,7 @@ def _caller(clients: Clients, profile: str | None, region: str | None, token: st
 
 
 def _no_caller(error: SetupError) -> _Caller:
-    return _Caller(why=f"AWS is not reachable: {error.message}", exit_code=error.exit_code)
+    return _Caller(why=f"AWS is not reachable: {error.message}", exit_code=error.exit_code, hint=error.hint)
 
 
 def _identified(caller: _Caller) -> _Caller:
@@ -277,7 +279,7 @@ def _read_account(
 ) -> StackStatus:
     status = _unread("", settings)
     if facts is None or caller.account is None:
-        return replace(status, why=caller.why, exit_code=caller.exit_code)
+        return replace(status, why=caller.why, exit_code=caller.exit_code, hint=caller.hint)
     if caller.account != settings.account_id:
         why = f"your credentials belong to the account {caller.account}"
         return replace(status, status=HealthStatus.ELSEWHERE, why=why)
@@ -491,10 +493,11 @@ def _in_full(ui: UserInterface, row: StackStatus) -> None:
         ui.line(_second(row), mark=MARKS[row.status])
     elif row.why:
         ui.line(row.why, mark=Mark.WARN)
-    if row.status is HealthStatus.NOT_BUILT:
+    hint = wizard("setup", "--stack", row.stack) if row.status is HealthStatus.NOT_BUILT else row.hint
+    if isinstance(hint, Command):
         ui.line("next:")
-        ui.verbatim(wizard("setup", "--stack", row.stack))
-    elif row.status is HealthStatus.WRONG:
+        ui.verbatim(hint)
+    if row.status is HealthStatus.WRONG:
         ui.line("the cause, with the command that repairs it:")
         ui.verbatim(wizard("doctor", "--stack", row.stack))
     if row.checks:

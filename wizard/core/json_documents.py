@@ -317,8 +317,8 @@ def plain(value: Any, included: Mapping[type, tuple[str, ...]] | None = None) ->
         return {str(key): plain(member, included) for key, member in value.items()}
     if isinstance(value, tuple | list):
         return [plain(member, included) for member in value]
-    # A StrEnum becomes a plain string.
-    return str(value) if isinstance(value, str) else value
+    # A StrEnum becomes a plain string; a text keeps its commands for whoever completes them.
+    return str(value) if isinstance(value, str) and not isinstance(value, next_command.Text) else value
 
 
 @cache

@@ -1,9 +1,9 @@
 """The next command to type: the words of it, until they are shown; the options of a run.
 
 Pure. Messages and notices carry a command as a value: `wizard`, `shell`, `chain`, and `Text` for prose that names one.
-Where it is shown, `Run.complete` adds the flags of this run (`--stack`, `--from`, `--target`, `--yes` and others),
-names the programs so that any folder finds them, and quotes the words for a shell: a copied command acts on the same
-stack, wherever it is pasted.
+Where it is shown, `Run.complete` adds the flags of this run (`--stack`, `--from`, `--target`, `--yes` and others) that
+neither the defaults nor the stack's saved settings have, names the programs as the folder of this run finds them, with
+one `cd` where that is not the project's, and quotes the words for a shell.
 """
 
 import shlex
@@ -27,6 +27,9 @@ CALLER_PATH = "EONPRO_CALLER_PATH"
 
 DEFAULT_COMMAND = "setup"
 """The command that runs where the command line names none."""
+
+DEFAULT_STACK = "production"
+"""The stack of a command that names none."""
 
 _OF_STACK = frozenset(("up", "preview", "refresh", "destroy", "cancel"))
 """Commands of Pulumi about one stack; so are those of `config` that change it."""
@@ -194,18 +197,20 @@ class Run:
     """The flags of this run, each with its words as they were typed: `{"--stack": ("--stack", "dev")}`."""
     takes: Callable[[str, Sequence[str]], Collection[str] | None] = lambda command, words: None
     """The flags that a command takes, by its name and its other words; None for all."""
+    saved: Callable[[], Collection[str]] = tuple
+    """The flags of this run that say nothing which the stack's settings file does not have by now."""
     program: str = PROGRAM
-    """This program's name or path for any folder."""
+    """This program's name or path."""
     python: str = "python"
-    """The interpreter's name or path for any folder."""
+    """The interpreter's name or path."""
     pulumi: str = "pulumi"
-    """The engine's name or path for any folder."""
+    """The engine's name or path."""
     aws: str = "aws"
-    """The AWS CLI's name or path for any folder."""
+    """The AWS CLI's name or path."""
     project: str | None = None
-    """The project's folder, quoted for a shell; None for commands that are typed in it."""
+    """The project's folder, quoted for a shell; None for commands that are typed in it, as this run was."""
     source: str | None = None
-    """The folder of this program's packages, quoted for a shell; None: the project's."""
+    """The folder of this program's packages, quoted for a shell; None: the `python` of a command has them."""
     policy_pack: str | None = None
     """The guardrails, as the value of --policy-pack: every printed update has them."""
 
@@ -213,7 +218,16 @@ class Run:
         """The text as it is shown: each of its commands with the flags of this run that it takes and lacks."""
         if not isinstance(text, Text):
             return text
-        completed = "".join(self._called(part.argv) if isinstance(part, Call) else part for part in text.parts)
+        pieces = [self._called(part.argv) if isinstance(part, Call) else part for part in text.parts]
+        first = next(
+            (n for n, part in enumerate(text.parts) if isinstance(part, Call) and _is_of_project(part.argv)), None
+        )
+        if self.project is not None and first is not None:
+            # Once: what follows is typed in the project's folder. Before a pipe or a comment, too.
+            is_script = isinstance(text, Command)
+            join = "\n" if is_script and "\n" in text else " && "
+            pieces.insert(0 if is_script else first, f"cd {self.project}{join}")
+        completed = "".join(pieces)
         return Command(completed, advice=self.complete(text.advice)) if isinstance(text, Command) else completed
 
     def complete_all(self, value: Any) -> Any:
@@ -231,32 +245,31 @@ class Run:
         if argv[:3] == _PROGRAM:
             return self._of_wizard(argv[3:])
         program, words = quote(argv[0]), argv[1:]
-        if self.project is not None:
-            if program == "pulumi" and words[0] in ("login", "whoami"):
-                program = self.pulumi
-            elif program == "pulumi":
-                program, words = f"{self.pulumi} -C {self.project}", self._of_stack(words)
-            elif program == "python":
-                # -P: otherwise a json.py of the folder where it is typed would be imported first.
-                program = f"PYTHONPATH={self.source or self.project} {self.python} -P"
-            elif program == "aws" and words[0] not in AWS_VERSION_2:
-                program = self.aws
-            elif program == "make":
-                program = f"make -C {self.project}"
+        if program == "pulumi":
+            program, words = self.pulumi, self._of_stack(words)
+        elif program == "python" and self.source is not None:
+            # -P: otherwise a json.py of the folder where it is typed would be imported first.
+            program = f"PYTHONPATH={self.source} {self.python} -P"
+        elif program == "aws" and words[0] not in AWS_VERSION_2:
+            program = self.aws
         return " ".join((program, *map(quote, words)))
 
     def _of_wizard(self, words: Sequence[str]) -> str:
         command = words[0] if words and not words[0].startswith("-") else DEFAULT_COMMAND
         present = {word.partition("=")[0] for word in words}
         program, flags = self.program, {} if "--help" in present else self.flags or {}
-        if program == PROGRAM and self.project is not None:
-            program = f"PYTHONPATH={self.source or self.project} {self.python} -P -m wizard"
-        takes = self.takes(command, words[1:])
+        if program == PROGRAM and self.source is not None:
+            program = f"PYTHONPATH={self.source} {self.python} -P -m wizard"
+        takes, saved = self.takes(command, words[1:]), self.saved() if flags else ()
         missing = [
             typed
             for flag, typed in flags.items()
-            if (takes is None or flag in takes) and present.isdisjoint((flag, *_REPLACED_BY.get(flag, ())))
+            if (takes is None or flag in takes)
+            and flag not in saved
+            and typed not in _DEFAULT
+            and present.isdisjoint((flag, *_REPLACED_BY.get(flag, ())))
         ]
+        words = [*_without_default(words)]
         return " ".join((program, *map(quote, words), *(quote(word) for typed in missing for word in typed)))
 
     def _of_stack(self, words: tuple[str, ...]) -> tuple[str, ...]:
@@ -267,6 +280,27 @@ class Run:
         if not verb or "--stack" in words:
             return words
         return *words[:verb], *(self.flags or {}).get("--stack", ("--stack", RunOptions.stack)), *words[verb:]
+
+
+_DEFAULT = (("--stack", DEFAULT_STACK), (f"--stack={DEFAULT_STACK}",))
+
+
+def _without_default(words: Sequence[str]) -> Iterator[str]:
+    """The words of a command of this program without the stack that it acts on anyway."""
+    rest = iter(words)
+    for word in rest:
+        value = next(rest, None) if word == "--stack" else None
+        if word == "--stack" and value != DEFAULT_STACK:
+            yield word
+            if value is not None:
+                yield value
+        elif word != "--stack" and (word,) not in _DEFAULT:
+            yield word
+
+
+def _is_of_project(argv: Sequence[str]) -> bool:
+    """Whether a command finds what it acts on by the folder that it is typed in."""
+    return argv[0] == "make" or (argv[0] == "pulumi" and argv[1] not in ("login", "whoami"))
 
 
 _REPLACED_BY: Mapping[str, tuple[str, ...]] = {
@@ -287,7 +321,7 @@ class RunOptions:
     """The options that commands share; each has its default where the command does not take it."""
 
     command: str
-    stack: str = "production"
+    stack: str = DEFAULT_STACK
     answers: Path | None = None
     from_stack: str | None = None
     """The stack whose settings a new one starts from."""

@@ -432,7 +432,7 @@ REFRESH = "config refresh --stack production"
             "90",
             "rotationPeriodDay: there is no such setting: did you mean rotationPeriodDays?",
             "config rm --stack production eonpro-kms:rotationPeriodDay && "
-            "pulumi -C {folder} config set --stack production eonpro-kms:rotationPeriodDays 90",
+            "pulumi config set --stack production eonpro-kms:rotationPeriodDays 90",
         ),
         ("colour", "red", "colour: there is no such setting", "config rm --stack production eonpro-kms:colour"),
         ("rotationPeriodDays", "many", "rotationPeriodDays: 'many' is not a whole number", REFRESH),
@@ -453,7 +453,7 @@ def test_a_mistyped_setting_is_named_with_its_line_and_what_corrects_it(
     document = json.loads(capsys.readouterr().out)
     assert f"cannot be used: line {line}: {said}" in document["message"]
     typed = (document["next"]["command"] or "").replace(wizard.cli.request.pulumi(), "pulumi")
-    assert typed == f"pulumi -C {folder} {command.format(folder=folder)}"
+    assert typed == f"pulumi {command}"
     assert command != REFRESH or "config set --stack production" in document["next"]["advice"]
 
 
@@ -465,7 +465,7 @@ def test_a_setting_of_an_earlier_version_is_refused_with_the_command_that_remove
     assert cli.main(["--json"]) == 2
     document = capsys.readouterr().out
     assert "encryptionContext: no longer exists" in document
-    assert f"pulumi -C {folder} config rm --stack production eonpro-kms:encryptionContext" in document
+    assert "pulumi config rm --stack production eonpro-kms:encryptionContext" in document
 
 
 @pytest.mark.parametrize("name", ["absent.yaml", "a-folder", "bytes.yaml"])

@@ -22,8 +22,10 @@ from pathlib import Path
 
 import botocore.session
 import pytest
+import yaml
 
 import installation
+from tests.wizard.fakes.clients import settings
 from tools.bootstrap.packages import shebang
 from wizard.cli import request
 from wizard.cli.commands import COMMANDS
@@ -127,7 +129,7 @@ def _makes_command(node: ast.expr) -> bool:
 
 
 def test_a_command_in_a_message_keeps_the_flags_of_the_run() -> None:
-    run = replace(run_of(GIVEN), program=PROGRAM, project=None)
+    run = replace(run_of(GIVEN), program=PROGRAM, project=None, source=None)
     for words in (words_of(run.complete(text)) for text in texts()):
         name = words[0] if words and not words[0].startswith("-") else DEFAULT_COMMAND
         if name not in COMMANDS or {"--help", "--all"} & set(words):
@@ -181,7 +183,12 @@ def test_terminal_and_json_complete_every_command_that_they_print() -> None:
 
 
 @pytest.mark.parametrize("has_script", [True, False])
-def test_a_printed_command_can_be_pasted_in_any_folder(has_script: bool, tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize("is_here", [True, False])
+def test_a_printed_command_can_be_pasted_where_it_was_printed(
+    has_script: bool, is_here: bool, tmp_path, monkeypatch
+) -> None:
+    there = ROOT if is_here else tmp_path
+    monkeypatch.chdir(there)
     script = tmp_path / "bin" / SCRIPT
     script.parent.mkdir()
     monkeypatch.setenv("PATH", f"{script.parent}:{os.defpath}")
@@ -195,7 +202,7 @@ def test_a_printed_command_can_be_pasted_in_any_folder(has_script: bool, tmp_pat
     run = run_of(("setup", "--stack", "staging"))
     assert (run.program == SCRIPT) is has_script
     command = replace(run, python=PYTHON).complete(wizard("schema", "failure"))
-    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(["sh", "-c", command], cwd=there, capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
     assert '"$schema"' in done.stdout
 
@@ -230,6 +237,37 @@ def test_a_program_that_the_readers_own_shell_would_not_find_is_printed_with_its
         assert _called(run_of(())) == tuple(map(str, named))
 
 
+SAVED = settings(rotation_period_days=365)
+
+
+@pytest.mark.parametrize(
+    ("typed", "repeated"),
+    [
+        (("--region", SAVED.region, "--vercel-project", str(SAVED.vercel_project)), ""),
+        (("--rotation-period-days", "180"), " --rotation-period-days 180"),
+        (("--from", "staging", "--target", "vercel"), ""),
+        (("--account", "caller", "--administrators", "caller", "--app-principal", "create"), ""),
+        (("--profile", "clinic"), " --profile clinic"),
+        (("--answers", "same.yaml"), ""),
+        (("--answers", "other.yaml"), " --answers {folder}/other.yaml"),
+        (("--answers", "profile.yaml"), " --answers {folder}/profile.yaml"),
+    ],
+)
+def test_what_the_settings_file_says_by_now_is_not_repeated(
+    typed: tuple[str, ...], repeated: str, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(request, "PROJECT_FOLDER", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "same.yaml").write_text(f"account: caller\nregion: {SAVED.region}\ntarget: [vercel]\n")
+    (tmp_path / "other.yaml").write_text("region: eu-west-1\n")
+    (tmp_path / "profile.yaml").write_text(f"region: {SAVED.region}\nprofile: clinic\n")
+    run = replace(run_of(typed), program=SCRIPT)
+    before = shlex.split(run.complete(wizard("setup")))
+    assert before[2:] == [str(tmp_path / word) if ".yaml" in word else word for word in typed]
+    (tmp_path / "Pulumi.production.yaml").write_text(yaml.safe_dump({"config": SAVED.to_config()}))
+    assert run.complete(wizard("setup")) == f"{SCRIPT} setup{repeated.format(folder=tmp_path)}"
+
+
 def _called(run: Run) -> tuple[str, ...]:
     return tuple(shlex.split(word)[0] for word in (run.program, run.python, run.pulumi, run.aws))
 
@@ -244,3 +282,30 @@ def test_a_file_that_the_next_command_needs_again_is_found_from_any_folder(tmp_p
 def test_the_command_that_applies_a_saved_plan_saves_no_other() -> None:
     run = run_of(("preview", "--stack", "staging", "--save-plan", "plan.json", "--save-answers", "answers.yaml"))
     assert run.complete(wizard("setup", "--plan", "plan.json")).endswith("setup --plan plan.json --stack staging")
+
+
+@pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KMS", "AWS_PROFILE"])
+def test_a_stack_of_the_sandbox_names_the_way_there_in_a_shell_that_asks_aws_itself(
+    variable: str, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(request, "PROJECT_FOLDER", tmp_path)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith(("AWS_ENDPOINT_URL", "AWS_PROFILE"))]:
+        monkeypatch.delenv(name)
+    script = tmp_path / ".venv" / "bin" / "eonpro-sandbox"
+    script.parent.mkdir(parents=True)
+    script.touch()
+    sandbox = "123456789012"
+    of_sandbox = settings(account_id=sandbox, administrators=(f"arn:aws:iam::{sandbox}:role/a",))
+    error = request._outside_sandbox("production", of_sandbox)
+    assert error is not None and error.exit_code == 3 and "lives in the sandbox" in error.message
+    assert error.hint == 'eval "$(.venv/bin/eonpro-sandbox env)"'
+    (tmp_path / ".sandboxes" / "eks").mkdir(parents=True)
+    other = request._outside_sandbox("eks", of_sandbox)
+    assert other is not None
+    assert other.hint == f'eval "$(EONPRO_SANDBOX_DIR={tmp_path}/.sandboxes/eks .venv/bin/eonpro-sandbox env)"'
+    assert request._outside_sandbox("production", SAVED) is None
+    assert request._outside_sandbox("production", None) is None
+    monkeypatch.setenv(variable, "somewhere")
+    assert request._outside_sandbox("production", of_sandbox) is None

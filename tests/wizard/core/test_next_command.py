@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,13 +90,14 @@ def test_words_are_quoted_for_a_shell() -> None:
     assert shlex.split(typed)[-2:] == ["--stack", "a b"]
 
 
-ANYWHERE = Run(
+AWAY = Run(
     flags={"--stack": ("--stack", "dev")},
     program="/srv/kms/.venv/bin/eonpro-kms",
     python="/srv/kms/.venv/bin/python",
     pulumi="/srv/kms/bin/pulumi",
     aws="'/srv/k m s/aws'",
-    project="/srv/kms",
+    project="'/srv/k m s'",
+    source="/srv/kms",
     policy_pack='"/srv/k,m,s/guardrails"',
 )
 PACK = """--policy-pack '"/srv/k,m,s/guardrails"'"""
@@ -110,26 +112,55 @@ PACK = """--policy-pack '"/srv/k,m,s/guardrails"'"""
             shell("python", "-m", "eonpro_phi", "reencrypt"),
             "PYTHONPATH=/srv/kms /srv/kms/.venv/bin/python -P -m eonpro_phi reencrypt",
         ),
-        (shell("make", "setup"), "make -C /srv/kms setup"),
+        (shell("make", "setup"), "cd '/srv/k m s' && make setup"),
         (shell("aws", "kms", "list-aliases"), "'/srv/k m s/aws' kms list-aliases"),
         (shell("aws", "s3", "ls", "s3://bucket/", "--recursive"), "'/srv/k m s/aws' s3 ls s3://bucket/ --recursive"),
         ("the aws provider, and aws login", "the aws provider, and aws login"),
         (shell("pulumi", "login", "s3://b"), "/srv/kms/bin/pulumi login s3://b"),
         (shell("aws", "login"), "aws login"),
-        (shell("pulumi", "stack", "ls"), "/srv/kms/bin/pulumi -C /srv/kms stack ls"),
-        (shell("pulumi", "up", "--stack", "other"), f"/srv/kms/bin/pulumi -C /srv/kms up --stack other {PACK}"),
-        (shell("pulumi", "preview", "--diff"), "/srv/kms/bin/pulumi -C /srv/kms preview --stack dev --diff"),
+        (shell("pulumi", "stack", "ls"), "cd '/srv/k m s' && /srv/kms/bin/pulumi stack ls"),
+        (shell("pulumi", "up", "--stack", "other"), f"cd '/srv/k m s' && /srv/kms/bin/pulumi up --stack other {PACK}"),
+        (shell("pulumi", "preview", "--diff"), "cd '/srv/k m s' && /srv/kms/bin/pulumi preview --stack dev --diff"),
         (
-            Text(shell("pulumi", "config", "set", "eonpro-kms:ecsCluster", "NAME"), ", then ", shell("pulumi", "up")),
-            "/srv/kms/bin/pulumi -C /srv/kms config set --stack dev eonpro-kms:ecsCluster NAME, then "
-            f"/srv/kms/bin/pulumi -C /srv/kms up --stack dev {PACK}",
+            chain(shell("pulumi", "config", "set", "eonpro-kms:ecsCluster", "NAME"), shell("pulumi", "up")),
+            "cd '/srv/k m s' && /srv/kms/bin/pulumi config set --stack dev eonpro-kms:ecsCluster NAME && "
+            f"/srv/kms/bin/pulumi up --stack dev {PACK}",
         ),
+        (Command("# last\n", shell("make", "setup")), "cd '/srv/k m s'\n# last\nmake setup"),
         ("the program pulumi and its stack", "the program pulumi and its stack"),
         (shell("/opt/a b/tool", "x"), "'/opt/a b/tool' x"),
     ],
 )
-def test_a_printed_command_acts_on_the_stack_of_this_run_in_any_folder(written, printed) -> None:
-    assert ANYWHERE.complete(written) == printed
+def test_a_printed_command_acts_on_the_stack_of_this_run_with_one_cd_where_its_folder_is_another(
+    written, printed
+) -> None:
+    assert AWAY.complete(written) == printed
+
+
+def test_in_the_projects_folder_no_command_names_it() -> None:
+    here = replace(AWAY, project=None, source=".", pulumi="pulumi", policy_pack="guardrails")
+    assert here.complete(shell("pulumi", "up")) == "pulumi up --stack dev --policy-pack guardrails"
+    assert here.complete(shell("make", "setup")) == "make setup"
+
+
+def test_a_sentence_has_the_cd_where_its_command_begins() -> None:
+    sentence = Text("correct it: ", shell("pulumi", "up", "--stack", "a"), ", or ", shell("make", "setup"))
+    away = replace(AWAY, policy_pack=None)
+    assert away.complete(sentence) == ("correct it: cd '/srv/k m s' && /srv/kms/bin/pulumi up --stack a, or make setup")
+
+
+@pytest.mark.parametrize("flags", [("--stack", "production"), ("--stack=production",)])
+def test_the_stack_of_every_command_that_names_none_is_not_named(flags: tuple[str, ...]) -> None:
+    run = Run(flags={"--stack": flags})
+    assert run.complete(wizard("push")) == "python -m wizard push"
+    assert run.complete(wizard("push", *flags, "--yes")) == "python -m wizard push --yes"
+    assert run.complete(shell("pulumi", "up")) == f"pulumi up {' '.join(flags)}"
+    assert RUN.complete(wizard("restore", "--stack", "dev")).endswith("restore --stack dev --target ecs,vercel --yes")
+
+
+def test_what_the_saved_settings_say_is_not_repeated() -> None:
+    run = replace(RUN, saved=lambda: {"--target", "--from"})
+    assert run.complete(wizard("setup")) == "python -m wizard setup --stack staging --yes"
 
 
 def test_a_path_in_a_command_is_written_whole(tmp_path, monkeypatch) -> None:

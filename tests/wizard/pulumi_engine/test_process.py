@@ -135,11 +135,13 @@ def test_a_command_that_an_engine_too_old_refuses_is_run_by_the_one_that_make_se
 
 
 def test_a_printed_command_calls_the_engine_where_it_is(chosen, monkeypatch) -> None:
+    monkeypatch.chdir("/")
     folder = shlex.split(request.run_of(()).project or "")[0]
     text = Text("`pulumi` of Pulumi: ", shell("pulumi", "stack", "ls"))
-    assert request.run_of(()).complete(text) == f"`pulumi` of Pulumi: {chosen.folder}/bin/pulumi -C {folder} stack ls"
+    there = f"`pulumi` of Pulumi: cd {folder} && "
+    assert request.run_of(()).complete(text) == f"{there}{chosen.folder}/bin/pulumi stack ls"
     monkeypatch.setenv("PATH", str(chosen.folder / "bin"))
-    assert request.run_of(()).complete(text) == f"`pulumi` of Pulumi: pulumi -C {folder} stack ls"
+    assert request.run_of(()).complete(text) == f"{there}pulumi stack ls"
 
 
 def test_a_chosen_engine_that_was_deleted_is_none(chosen) -> None:

@@ -22,6 +22,7 @@ from wizard.core import json_documents
 from wizard.core.models import access
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, Rotation
 from wizard.core.models.trail import LogValidation
+from wizard.core.next_command import SCRIPT, Run
 from wizard.core.safe_text import clean, lines
 
 INCLUDED: Mapping[type, tuple[str, ...]] = MappingProxyType(
@@ -128,7 +129,8 @@ def document(
         **json_documents.head("report"),
         "law": LAW,
         "summary": summary,
-        **json_documents.plain(facts, INCLUDED),
+        # A report is read on other machines: its commands name this program, and no path of this one.
+        **Run(program=SCRIPT).complete_all(json_documents.plain(facts, INCLUDED)),
         "files": dict(files),
     }
     content["changes"] = changes(before, content) if before else None

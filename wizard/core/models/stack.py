@@ -106,6 +106,8 @@ class StackStatus:
     """The reason of the status, where no check says it."""
     exit_code: int = 0
     """Of the error because of which the account could not be asked; 0 if it was asked."""
+    hint: str = ""
+    """What to do about that error."""
 
     def of(self, status: HealthStatus) -> tuple[StatusCheck, ...]:
         return tuple(check for check in self.checks if check.status is status)

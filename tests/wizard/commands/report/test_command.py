@@ -239,6 +239,14 @@ def test_what_is_printed_is_the_file_of_which_the_digest_is(run) -> None:
     assert json.dumps(printed) == json.dumps(json.loads(Path("here/report.json").read_text()))
 
 
+def test_every_form_names_the_program_as_its_reader_types_it(run) -> None:
+    run("--out", "here")
+    for form in ("report.html", "report.json", "report.md"):
+        text = Path("here", form).read_text()
+        assert "eonpro-kms " in text and "python -m wizard" not in text
+    assert not any("python -m wizard" in line for line in run.ui.said)
+
+
 def test_a_copy_in_a_locked_bucket_is_the_same_three_files(run) -> None:
     _, report = run("--out", "here", "--to", f"s3://{VAULT_BUCKET}/evidence")
     copy = f"s3://{VAULT_BUCKET}/evidence/production/here"
