@@ -33,9 +33,11 @@ class Shared(StrEnum):
     """Where a rehearsal is, whose credentials it has, and who administers it."""
     REPLACE = "replace"
     """--replace-variable: a variable of somebody else that a delivery may replace."""
+    ALL = "all"
+    """--all: what the command's screen leaves out."""
 
 
-STACK, ACCOUNT, TARGET, INPUTS, START, YES, CONFIRM, REDEPLOY, PLACE, REPLACE = Shared
+STACK, ACCOUNT, TARGET, INPUTS, START, YES, CONFIRM, REDEPLOY, PLACE, REPLACE, ALL = Shared
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,7 +79,7 @@ TABLE: tuple[Command, ...] = (
         group=SET_UP,
         help="set up or update everything, then verify it (the default)",
         load_options=lambda: import_module("wizard.setup").SetupOptions,
-        shared=(STACK, ACCOUNT, INPUTS, START, YES, CONFIRM),
+        shared=(STACK, ACCOUNT, INPUTS, START, YES, CONFIRM, ALL),
         changes=True,
     ),
     Command(
@@ -85,7 +87,7 @@ TABLE: tuple[Command, ...] = (
         group=SET_UP,
         help="show what setup would do",
         load_options=lambda: import_module("wizard.setup").PreviewOptions,
-        shared=(STACK, ACCOUNT, INPUTS, START, YES),
+        shared=(STACK, ACCOUNT, INPUTS, START, YES, ALL),
     ),
     Command(
         name="destroy",
@@ -146,19 +148,21 @@ TABLE: tuple[Command, ...] = (
         group=INSPECT,
         help="what is wrong, and the command that fixes it",
         load_options=lambda: import_module("wizard.commands.options").DoctorOptions,
+        shared=(STACK, ACCOUNT, ALL),
     ),
     Command(
         name="review",
         group=INSPECT,
         help="who can use or administer the key, and what changed",
         load_options=lambda: import_module("wizard.commands.options").ReviewOptions,
-        shared=(STACK, ACCOUNT, CONFIRM),
+        shared=(STACK, ACCOUNT, CONFIRM, ALL),
     ),
     Command(
         name="report",
         group=INSPECT,
         help="the compliance report, as a page, as text and as data",
         load_options=lambda: import_module("wizard.commands.options").ReportOptions,
+        shared=(STACK, ACCOUNT, ALL),
     ),
     Command(
         name="cost",

@@ -63,11 +63,13 @@ _SHORT = {
 }
 """The shared inputs that a command's help lists; `help inputs` has all."""
 
-_SWITCHES = frozenset("--yes --json --non-interactive --verbose --debug --adopt --dry-run --help -h --version".split())
+_SWITCHES = frozenset(
+    "--yes --all --json --non-interactive --verbose --debug --adopt --dry-run --help -h --version".split()
+)
 """Flags without a value that may stand before the command."""
 
 _NOT_KEPT = frozenset(
-    "--help --json --non-interactive --verbose --debug --log --confirm --redeploy --no-redeploy "
+    "--help --all --json --non-interactive --verbose --debug --log --confirm --redeploy --no-redeploy "
     "--plan --save-plan --save-answers --replace-variable".split()
 )
 """Flags that the next command does not repeat."""
@@ -145,6 +147,8 @@ def fill(parser: argparse.ArgumentParser, command: Command) -> None:
     if Shared.REDEPLOY in command.shared:
         run.add_argument("--redeploy", action="store_true", default=None, help="restart the application afterwards")
         run.add_argument("--no-redeploy", action="store_false", dest="redeploy", help="do not, and do not ask")
+    if Shared.ALL in command.shared:
+        run.add_argument("--all", action="store_true", dest="everything", help="show what the screen leaves out, too")
     run.add_argument("--json", action="store_true", help="one JSON document on stdout; asks nothing")
     run.add_argument("--non-interactive", action="store_true", help="never ask; implied without a terminal")
     run.add_argument("--verbose", action="store_true", help="print every call of AWS, Vercel and Pulumi")

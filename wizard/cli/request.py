@@ -66,6 +66,8 @@ def build_request(
     drafts = answers_file.DraftFiles(PROJECT_FOLDER)
     application = application_folder.detect(_application_folder())
     saved, plan = _saved(options, tolerates_settings), _saved_plan(options)
+    if saved is not None:
+        terminal.own = saved.account_id, saved.region
     outside = _outside_sandbox(options.stack, saved)
     if outside is not None and options.command not in READ_ONLY and options.inputs.get("profile") is None:
         # Not after its questions, and not as a token that is missing.
@@ -234,6 +236,7 @@ def _request(
         adopt=options.adopt,
         plan=plan,
         asked=opened.asked,
+        everything=options.everything,
     )
 
 

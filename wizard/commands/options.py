@@ -51,13 +51,10 @@ class PushOptions:
 @dataclass(frozen=True, kw_only=True)
 class DoctorOptions:
     quick: bool = False
-    quiet: bool = False
-    """Without what passed."""
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--quick", action="store_true", help="without Pulumi's own comparison (seconds)")
-        parser.add_argument("--quiet", action="store_true", help="without what passed")
 
     def run(self, request: Request, clients: Clients) -> Result:
         from wizard.commands.doctor import command

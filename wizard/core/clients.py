@@ -230,3 +230,5 @@ class Request:
     """The saved plan to apply."""
     asked: tuple[str, ...] = ()
     """The questions that are answered already."""
+    everything: bool = False
+    """What a screen leaves out is shown, too."""

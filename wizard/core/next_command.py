@@ -268,6 +268,7 @@ class Run:
             and flag not in saved
             and typed not in _DEFAULT
             and present.isdisjoint((flag, *_REPLACED_BY.get(flag, ())))
+            and not (command == "status" and flag == "--stack" and "--all" in present)
         ]
         words = [*_without_default(words)]
         return " ".join((program, *map(quote, words), *(quote(word) for typed in missing for word in typed)))
@@ -304,12 +305,11 @@ def _is_of_project(argv: Sequence[str]) -> bool:
 
 
 _REPLACED_BY: Mapping[str, tuple[str, ...]] = {
-    "--stack": ("--all",),
     "--target": ("--plan",),
     "--from": ("--plan",),
     "--answers": ("--plan",),
 }
-"""Flags that make another one meaningless: a saved plan holds its own settings, `--all` is every stack."""
+"""Flags that make another one meaningless: a saved plan holds its own settings."""
 
 
 Result = tuple[int, Mapping[str, Any] | Sequence[Mapping[str, Any]]]
@@ -333,6 +333,8 @@ class RunOptions:
     adopt: bool = False
     plan: Path | None = None
     """A saved plan to apply."""
+    everything: bool = False
+    """What a screen leaves out is shown, too."""
     save_plan: Path | None = None
     save_answers: Path | None = None
     json: bool = False

@@ -15,7 +15,17 @@ from wizard.core.errors import Problem, SetupError
 from wizard.core.models.inputs import Mark, StepState
 from wizard.core.next_command import Call, Command, Run, Text
 from wizard.terminal.status_line import Clock, Status, Timer, every
-from wizard.terminal.text import Piece, capabilities_of, cells, divided, folded, longest_part, longest_word, painted
+from wizard.terminal.text import (
+    Piece,
+    capabilities_of,
+    cells,
+    divided,
+    folded,
+    longest_part,
+    longest_word,
+    painted,
+    short_names,
+)
 
 if TYPE_CHECKING:
     from wizard.core.models.stack import Progress
@@ -64,6 +74,8 @@ class Screen:
         `run` completes the commands that are shown.
         """
         self._run = run or Run()
+        self.own: tuple[str, str] | None = None
+        """The account and the Region of the stack, where they are known: a line does not say them."""
         self._out = out
         self._capabilities = capabilities_of(out, width=width, colour=colour)
         self._status = Status(out, self._capabilities, clock=clock, timer=timer)
@@ -83,7 +95,13 @@ class Screen:
             self._wrapped([*heading, (f"  {self._clean(note)}", "dim")] if note else heading, "", "")
 
     def line(self, text: str = "", *, mark: Mark | None = None) -> None:
-        """One or more lines; each is wrapped between words and keeps its indent. A long word is not cut."""
+        """One or more lines; each is wrapped between words and keeps its indent. A long word is not cut.
+
+        A resource is called by its short name, but not in a command.
+        """
+        self._line(self._with_short_names(text), mark)
+
+    def _line(self, text: str, mark: Mark | None) -> None:
         with self._output():
             if mark is None:
                 self._paragraph(text)
@@ -134,7 +152,7 @@ class Screen:
     def error(self, error: SetupError) -> None:
         """Print an error: the event, and the next command to type."""
         with self._output():
-            self.line(error.message, mark=Mark.FAIL)
+            self._line(error.message, Mark.FAIL)
             if error.hint:
                 self._next(error.hint, "  " if self._capabilities.signs else "   ")
 
@@ -199,6 +217,12 @@ class Screen:
         # Not wrapped: a command to copy must stay one line.
         for line in self._clean(text).split("\n"):
             self._print((f"{indent}{line}", "cyan"))
+
+    def _with_short_names(self, text: str) -> str:
+        if isinstance(text, Text):
+            parts = (part if isinstance(part, Call) else short_names(part, self.own) for part in text.parts)
+            return type(text)(*parts)
+        return short_names(text, self.own)
 
     def _divided(self, text: str, indent: str) -> tuple[str, str]:
         """A text that ends with a command which would be wrapped, and that command; otherwise the text alone."""

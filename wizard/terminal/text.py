@@ -108,6 +108,47 @@ def _packed(word: str, width: int, joints: Sequence[str] = _JOINTS) -> list[str]
     return lines if lines[0] else lines[1:]
 
 
+_ARN = re.compile(
+    r"arn:aws[a-z-]*:(?P<service>[a-z0-9-]+):(?P<region>[a-z0-9-]*):(?P<account>\d*|\*):"
+    r"(?P<resource>[\w+=.@/*:{}$-]*[\w+=@/*}])"
+)
+_KINDS = {"assumed-role": "role", "oidc-provider": "OIDC provider", "log-group": "log group"}
+_WITHOUT_KIND = {"s3": "bucket", "sns": "topic"}
+"""What a resource is whose ARN does not say it, by its service."""
+_ID = re.compile(r"((?:mrk-)?[0-9a-f]{8})(?:[0-9a-f]{24}|-[0-9a-f-]{27})")
+_NEAR = 25
+"""Characters before an ARN in which its kind is not said again."""
+
+
+def short_names(text: str, own: tuple[str, str] | None) -> str:
+    """The text with each ARN as its kind and name: `role eonpro-app-role`, `key 76e55831…`.
+
+    `own`: the account and the Region of the stack. Another one is said, and each where they are not known.
+    """
+
+    def short(arn: re.Match[str]) -> str:
+        account, region = own or ("", "")
+        kind, *rest = re.split(r"[/:]", arn["resource"], maxsplit=1)
+        name = rest[0] if rest else ""
+        if arn["service"] in _WITHOUT_KIND:
+            kind, name = _WITHOUT_KIND[arn["service"]], arn["resource"]
+        elif arn["service"] == "sts":
+            name = name.partition("/")[0]
+        elif kind in ("role", "user", "policy"):
+            name = name.rpartition("/")[2]
+        elif kind == "alias":
+            kind, name = "", arn["resource"]
+        elif kind == "parameter":
+            name = f"/{name}"
+        kind, name = _KINDS.get(kind, kind), _ID.sub(r"\1…", name)
+        is_said = kind and re.search(rf"\b{re.escape(kind)}\b", arn.string[max(arn.start() - _NEAR, 0) : arn.start()])
+        place = f" of the account {arn['account']}" if arn["account"] not in ("", account) else ""
+        place += f" in {arn['region']}" if arn["region"] not in ("", region) else ""
+        return " ".join(filter(None, ("" if is_said else kind, name))) + place
+
+    return _ARN.sub(short, text)
+
+
 def longest_word(text: str) -> int:
     """The cells that a text needs if no word is broken."""
     return max(map(cells, text.split()), default=0)

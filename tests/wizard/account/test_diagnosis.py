@@ -202,32 +202,34 @@ def test_what_is_wrong_on_vercel_does_not_hide_a_stored_data_key_that_does_not_o
     assert [each.code for each in diagnosis.findings] == ["unwrap-failed", "variable-missing"]
 
 
-def printed(name: str, *, quiet: bool = False) -> str:
+def printed(name: str, *, everything: bool = False) -> str:
     """What the doctor prints of a diagnosis."""
     out = io.StringIO()
-    show(Terminal(interactive=False, out=out, width=100), DIAGNOSES[name], quiet=quiet)
+    show(Terminal(interactive=False, out=out, width=100), DIAGNOSES[name], everything=everything)
     return out.getvalue()
 
 
-def test_the_doctor_ends_with_what_is_wrong() -> None:
+def test_the_doctor_begins_with_what_is_wrong_and_ends_with_how_much_passed() -> None:
     text = printed("a cause and what follows")
-    assert text.index("Passed") < text.index("the trail logs") < text.index("What is wrong")
-    assert text.rstrip().endswith("this follows from the causes above")
+    assert text.index("What is wrong") < text.index("this follows from the causes above")
+    assert text.endswith("this follows from the causes above\n\n1 check passed (--all lists them)\n")
+    assert "the trail logs" not in text
 
 
-def test_a_quiet_doctor_leaves_out_what_passed_and_nothing_else() -> None:
-    whole, quiet = printed("a cause and what follows"), printed("a cause and what follows", quiet=True)
-    assert "Passed" not in quiet and "the trail logs" not in quiet
-    assert quiet[quiet.index("What is wrong") :] == whole[whole.index("What is wrong") :]
-    healthy = printed("healthy", quiet=True)
+def test_with_all_the_doctor_lists_what_passed() -> None:
+    text = printed("a cause and what follows", everything=True)
+    assert text.index("What is wrong") < text.index("Passed") < text.index("the trail logs")
+    assert "--all" not in text
+    healthy = printed("healthy")
     assert "the key is there" not in healthy and "healthy: everything else was checked" in healthy
+    assert "the key is there" in printed("healthy", everything=True)
 
 
 @pytest.mark.parametrize("name", DIAGNOSES)
-def test_what_could_not_be_checked_is_printed_before_what_is_wrong(name: str) -> None:
+def test_what_could_not_be_checked_is_printed_after_what_is_wrong(name: str) -> None:
     text = printed(name)
     if "Not checked" in text and "What is wrong" in text:
-        assert text.index("Passed") < text.index("Not checked") < text.index("What is wrong")
+        assert text.index("What is wrong") < text.index("Not checked")
 
 
 def test_decisions_are_shown_with_their_commands_and_the_last_of_many_are_counted() -> None:
@@ -239,9 +241,12 @@ def test_decisions_are_shown_with_their_commands_and_the_last_of_many_are_counte
         for number in range(200)
     ]
     diagnosis = build_diagnosis("production", people)
-    show(Terminal(interactive=False, out=out, width=100), diagnosis)
+    show(Terminal(interactive=False, out=out, width=100), diagnosis, everything=True)
     text = out.getvalue()
     assert "For a person to decide" in text and "remove 11" in text and "remove 12" not in text
     assert "and 188 more: python -m wizard doctor --json" in text
+    out.seek(out.truncate(0))
+    show(Terminal(interactive=False, out=out, width=100), diagnosis)
+    assert "! role/11 can use the key\n" in out.getvalue() and "remove" not in out.getvalue()
     # A person decides: nothing is broken, and programs get all of them.
     assert (diagnosis.exit_code, len(document(diagnosis)["decisions"])) == (0, 200)

@@ -14,11 +14,13 @@ import pyte
 import pytest
 
 from tests.wizard.terminal.terminals import Hands, Written
-from wizard.core.errors import Problem, ResourceError
+from wizard.core.errors import Problem, ResourceError, SetupError
 from wizard.core.models.inputs import Mark, StepState
 from wizard.core.models.stack import Progress, Step
-from wizard.core.next_command import Run, Text, wizard
+from wizard.core.next_command import Run, Text, shell, wizard
+from wizard.terminal.screen import Screen
 from wizard.terminal.terminal import Terminal
+from wizard.terminal.text import short_names
 
 ARN = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 KEY = Step(urn="urn:key", op="create", type="aws:kms/key:Key", name="phi-key")
@@ -46,6 +48,7 @@ def told() -> Told:
 
 
 def everything(terminal: Terminal) -> None:
+    terminal.own = OWN
     terminal.title("Set-up · production")
     terminal.section("Identity", "who the credentials belong to")
     for mark in Mark:
@@ -81,11 +84,11 @@ def test_a_line_is_wrapped_between_words_under_its_own_beginning(told: Told) -> 
 
 
 def test_an_arn_longer_than_the_line_is_not_cut(told: Told) -> None:
-    assert ARN in told(lambda terminal: terminal.line(f"the key that was made is {ARN}", mark=Mark.INFO)).split()
+    assert ARN in told(lambda terminal: terminal.error(SetupError(f"the key that was made is {ARN}", ""))).split()
 
 
 def test_a_command_at_the_end_of_a_sentence_is_not_torn_by_the_width(told: Told) -> None:
-    command = wizard("push", "--redeploy", "--yes", "--stack", "production")
+    command = wizard("push", "--redeploy", "--yes", "--stack", "a-staging")
     assert told(lambda terminal: terminal.line(Text("  then: restart the application: ", command))).splitlines() == [
         "  then: restart the application:",
         f"    {command}",
@@ -174,7 +177,7 @@ def test_on_a_terminal_what_is_under_way_is_shown_and_wiped() -> None:
 def test_a_stream_without_the_signs_gets_plain_ones_and_every_mark_differs(encoding: str) -> None:
     out = Written(encoding)
     everything(Terminal(interactive=False, out=out, width=60))
-    marks = [line.split()[0] for line in out.text.splitlines() if line.endswith(ARN)]
+    marks = [line.split()[0] for line in out.text.splitlines() if line.endswith(" said")]
     assert len(set(marks)) == len(Mark)
     assert "?" not in out.text
 
@@ -236,3 +239,51 @@ def test_a_command_that_is_shown_calls_the_program_by_its_name_here() -> None:
     screen.error(ResourceError("no", Text(wizard("push"))))
     screen.verbatim(wizard("verify"))
     assert out.getvalue() == "✗ no\n  next: bin/eonpro-kms push\n    bin/eonpro-kms verify\n"
+
+
+OWN = ("111122223333", "us-east-1")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "shown"),
+    [
+        ("arn:aws:iam::111122223333:role/eonpro-app-role trusts it", "role eonpro-app-role trusts it"),
+        ("the role arn:aws:iam::111122223333:role/path/app: gone", "the role app: gone"),
+        ("arn:aws:iam::999988887777:role/evil may", "role evil of the account 999988887777 may"),
+        ("arn:aws:iam::111122223333:root, and", "root, and"),
+        ("as arn:aws:sts::111122223333:assumed-role/app/session, by", "as role app, by"),
+        (
+            "the key arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab exists",
+            "the key 1234abcd… exists",
+        ),
+        (
+            "arn:aws:kms:eu-central-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab.",
+            "key mrk-1234abcd… in eu-central-1.",
+        ),
+        ("arn:aws:s3:::logs-of-it/* is open", "bucket logs-of-it/* is open"),
+        ("the trail arn:aws:cloudtrail:us-east-1:111122223333:trail/t: x", "the trail t: x"),
+        ("arn:aws:sns:us-east-1:111122223333:alerts", "topic alerts"),
+        (
+            "the OIDC provider arn:aws:iam::111122223333:oidc-provider/oidc.vercel.com/acme has",
+            "the OIDC provider oidc.vercel.com/acme has",
+        ),
+        ("arn:aws:secretsmanager:us-east-1:111122223333:secret:/eonpro/x", "secret /eonpro/x"),
+    ],
+)
+def test_a_sentence_calls_a_resource_by_its_short_name(sentence: str, shown: str) -> None:
+    assert short_names(sentence, OWN) == shown
+
+
+def test_a_command_keeps_its_arns_and_an_unknown_account_is_said() -> None:
+    arn = "arn:aws:iam::111122223333:role/app"
+    out = io.StringIO()
+    screen = Screen(out=out, width=200)
+    screen.line(Text(f"{arn} may: ", shell("aws", "iam", "get-role", arn)))
+    screen.own = OWN
+    screen.line(Text(f"{arn} may: ", shell("aws", "iam", "get-role", arn)))
+    screen.verbatim(shell("aws", arn))
+    assert out.getvalue().splitlines() == [
+        f"role app of the account 111122223333 may: aws iam get-role {arn}",
+        f"role app may: aws iam get-role {arn}",
+        f"    aws {arn}",
+    ]

@@ -19,9 +19,10 @@ from wizard.core.clients import Clients, Request
 from wizard.core.errors import CredentialsError, SetupError, StackNotFound
 from wizard.core.models.delivery import Verification, VerificationState
 from wizard.core.models.inputs import Mark
-from wizard.core.next_command import Command, Text, wizard
+from wizard.core.next_command import Call, Command, Text, wizard
 from wizard.core.ports.run import UserInterface
 from wizard.core.retry import Threads
+from wizard.core.safe_text import counted
 from wizard.data_key import delivery
 from wizard.setup import deliver_and_verify
 
@@ -32,7 +33,7 @@ def run(options: DoctorOptions, request: Request, clients: Clients) -> tuple[int
     if not options.quick:
         clients.start_engine()
     diagnosis = _diagnosis(request, clients, compares=not options.quick)
-    show(clients.ui, diagnosis, quiet=options.quiet)
+    show(clients.ui, diagnosis, everything=request.everything)
     return diagnosis.exit_code, document(diagnosis)
 
 
@@ -56,42 +57,57 @@ def _diagnosis(request: Request, clients: Clients, *, compares: bool) -> Diagnos
     return replace(diagnosis, notices=(*diagnosis.notices, *skipped))
 
 
-def show(ui: UserInterface, diagnosis: Diagnosis, *, quiet: bool = False) -> None:
-    """What passed, what was not checked, and last, where it stays on the screen, what is wrong.
+def show(ui: UserInterface, diagnosis: Diagnosis, *, everything: bool = False) -> None:
+    """What is wrong, the root causes first; what is not known; what a person decides; and how many checks passed.
 
-    `quiet` leaves out what passed.
+    `everything`: with each check that passed, and the reason and the command of what a person decides.
     """
-    if diagnosis.passed and not quiet:
-        ui.section("Passed")
-        for what in diagnosis.passed:
-            ui.line(what, mark=Mark.OK)
-    for what in diagnosis.undecided:
-        ui.line(Text("not checked: ", what), mark=Mark.INFO)
-    _show_decisions(ui, diagnosis)
-    show_not_checked(ui, diagnosis)
     if diagnosis.findings:
         ui.section("What is wrong", "the root causes first")
     show_findings(ui, diagnosis.findings)
     for finding in diagnosis.consequences:
         ui.line(f"{finding.what}: this follows from the causes above", mark=Mark.INFO)
+    show_not_checked(ui, diagnosis)
+    _show_decisions(ui, diagnosis, everything=everything)
+    if diagnosis.passed and everything:
+        ui.section("Passed")
+        for what in diagnosis.passed:
+            ui.line(what, mark=Mark.OK)
+    ui.line()
     if diagnosis.healthy:
-        everything = "everything else" if diagnosis.skipped else "everything"
-        ui.line(f"healthy: {everything} was checked, and nothing is wrong", mark=Mark.OK)
+        everything_else = "everything else" if diagnosis.skipped else "everything"
+        ui.line(f"healthy: {everything_else} was checked, and nothing is wrong", mark=Mark.OK)
+    if not everything:
+        ui.line(f"{counted(len(diagnosis.passed), 'check')} passed (--all lists them)")
 
 
 _MOST_DECISIONS = 12
 """The most decisions of one kind on the screen; `--json` has all."""
 
 
-def _show_decisions(ui: UserInterface, diagnosis: Diagnosis) -> None:
-    if diagnosis.advisories:
-        ui.section("For a person to decide", "nothing is broken")
+def _show_decisions(ui: UserInterface, diagnosis: Diagnosis, *, everything: bool) -> None:
+    """What a person decides or has to look at; nothing is broken."""
+    if diagnosis.advisories or diagnosis.undecided:
+        ui.section("For a person to decide", "nothing is broken" + ("" if everything else "; --all has the commands"))
     for code in dict.fromkeys(each.code for each in diagnosis.advisories):
         same = [each for each in diagnosis.advisories if each.code == code]
-        show_findings(ui, same[:_MOST_DECISIONS], mark=Mark.WARN)
+        if everything:
+            show_findings(ui, same[:_MOST_DECISIONS], mark=Mark.WARN)
+        else:
+            for each in same[:_MOST_DECISIONS]:
+                ui.line(each.what, mark=Mark.WARN)
         if len(same) > _MOST_DECISIONS:
             more = f"and {len(same) - _MOST_DECISIONS} more: "
             ui.line(Text(more, wizard("doctor", "--json")), mark=Mark.WARN)
+    for what in diagnosis.undecided:
+        ui.line(Text("not checked: ", what if everything else _without_command(what)), mark=Mark.INFO)
+
+
+def _without_command(what: str) -> str:
+    """A sentence without the command that it ends with."""
+    if not isinstance(what, Text) or not isinstance(what.parts[-1], Call):
+        return what
+    return Text(*what.parts[:-1]).removesuffix(": ")
 
 
 def show_not_checked(ui: UserInterface, diagnosis: Diagnosis) -> None:
