@@ -66,7 +66,7 @@ def checkout(project: tuple[Path, dict[str, str]], tmp_path_factory: pytest.Temp
 @pytest.fixture
 def environment(onboarded: Deployment, project: tuple[Path, dict[str, str]]) -> dict[str, str]:
     # What a recipe gives is not there already.
-    unset = dict.fromkeys(("VERCEL_TOKEN", "PULUMI_BACKEND_URL"))
+    unset = dict.fromkeys(("VERCEL_TOKEN", "PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE"))
     return {**onboarded.with_changes(unset), **project[1]}
 
 
@@ -94,6 +94,7 @@ def runner(
             "vars.AWS_READ_ROLE": f"arn:aws:iam::{ACCOUNT}:role/eonpro-ci-read",
             "vars.AWS_APPLY_ROLE": f"arn:aws:iam::{ACCOUNT}:role/eonpro-ci-apply",
             "secrets.VERCEL_TOKEN": onboarded.environment["VERCEL_TOKEN"],
+            "secrets.PULUMI_CONFIG_PASSPHRASE": onboarded.environment["PULUMI_CONFIG_PASSPHRASE"],
         },
     )
     run(["git", "checkout", "--quiet", "--", "."], checkout, os.environ)
@@ -111,6 +112,7 @@ def inputs(runner: Runner) -> dict[str, str]:
     return {
         "backend_url": runner.contexts["vars.PULUMI_BACKEND_URL"],
         "vercel_token": runner.contexts["secrets.VERCEL_TOKEN"],
+        "passphrase": runner.contexts["secrets.PULUMI_CONFIG_PASSPHRASE"],
     }
 
 
@@ -409,6 +411,7 @@ def gitlab_environment(
         "HOME": str(tmp_path),
         "PULUMI_BACKEND_URL": onboarded.environment["PULUMI_BACKEND_URL"],
         "VERCEL_TOKEN": onboarded.environment["VERCEL_TOKEN"],
+        "PULUMI_CONFIG_PASSPHRASE": onboarded.environment["PULUMI_CONFIG_PASSPHRASE"],
         "CI_JOB_ID": "11",
         "STACK": "production",
     }

@@ -142,8 +142,18 @@ def test_credentials_come_by_a_role_and_by_nothing_else(recipe: Recipe) -> None:
     # Once in each job that has a token: the steps after it have the credentials.
     assert taken == list(with_token(recipe))
     text = recipe.file.read_text()
-    assert re.findall(r"secrets\.(?!VERCEL_TOKEN\b)\w+", text) == []
+    assert re.findall(r"secrets\.(?!VERCEL_TOKEN\b|PULUMI_CONFIG_PASSPHRASE\b)\w+", text) == []
     assert "AWS_SECRET_ACCESS_KEY" not in text and "pull_request_target" not in recipe.triggers
+
+
+@pytest.mark.parametrize("recipe", EACH)
+def test_each_command_that_opens_the_stack_has_its_passphrase(recipe: Recipe) -> None:
+    for _, given in recipe.runs_of_the_action():
+        assert given["passphrase"] == "${{ secrets.PULUMI_CONFIG_PASSPHRASE }}"
+
+
+def test_gitlab_is_told_of_the_passphrase() -> None:
+    assert "PULUMI_CONFIG_PASSPHRASE" in GITLAB.read_text().partition("\nvariables:")[0]
 
 
 def test_the_action_takes_its_role_with_the_token_of_the_job() -> None:

@@ -17,7 +17,6 @@ from wizard.core.next_command import Command, Text, shell, wizard
 from wizard.core.safe_text import first_of, without_authorization_id
 from wizard.core.state_backend import ENTER_PASSPHRASE
 from wizard.pulumi_engine import plan
-from wizard.pulumi_engine.passphrase import LOST
 
 if TYPE_CHECKING:
     from pulumi.automation import EngineEvent
@@ -186,10 +185,8 @@ def cli_error(stack: str, text: str) -> errors.SetupError:
     stderr = plain(text.partition("stderr: ")[2] or text)
     message = _NOISE.sub("", stderr.removeprefix("error: ").strip() or text.strip())
     if "passphrase" in message:
-        wrong = "incorrect passphrase" in message
-        what = "is wrong" if wrong else "is missing"
-        why = f"; {LOST}" if wrong else ""
-        return errors.UsageError(f"the stack's passphrase {what}: {message}{why}", ENTER_PASSPHRASE)
+        what = "is wrong" if "incorrect passphrase" in message else "is missing"
+        return errors.UsageError(f"the stack's passphrase {what}: {message}", ENTER_PASSPHRASE)
     return (
         _of_secrets(message)
         or of_backend(message)

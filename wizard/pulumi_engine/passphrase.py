@@ -17,13 +17,6 @@ from wizard.core.models.inputs import FILE_VARIABLE, VARIABLE
 from wizard.core.next_command import plain_name, shell
 from wizard.core.state_backend import ENTER_PASSPHRASE
 
-LOST = (
-    "a lost passphrase loses only what the stack encrypts with it, and this project encrypts nothing there: "
-    "remove the line `encryptionsalt` from Pulumi.<stack>.yaml, and the next run uses the current passphrase "
-    "(to change a known passphrase: pulumi stack change-secrets-provider passphrase)"
-)
-"""The meaning of a wrong passphrase, and the recovery."""
-
 _ITERATIONS = 1_000_000
 """Iterations of PBKDF2-HMAC-SHA256, as the engine derives the key (pulumi/pkg/v3/secrets/passphrase, state version v1).
 """
@@ -132,7 +125,7 @@ def check(environ: Mapping[str, str], folder: Path, *, stack: str, salt: str) ->
         missing = f"the passphrase of the stack {stack} is missing: {FILE_VARIABLE} is not set"
         raise UsageError(missing, ENTER_PASSPHRASE)
     if not opens(passphrase, salt):
-        wrong = f"the passphrase of {variable(environ)} does not open the stack {stack}; {LOST}"
+        wrong = f"the passphrase of {variable(environ)} does not open the stack {stack}"
         raise UsageError(wrong, ENTER_PASSPHRASE)
 
 

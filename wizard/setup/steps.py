@@ -92,7 +92,8 @@ def _create(
         ui.line(f"{state.make_bucket}: {result}; private, versioned, encrypted", mark=Mark.OK)
     if state.make_passphrase:
         environment[FILE_VARIABLE] = path = places.make_passphrase(stack)
-        ui.line(f"the stack's passphrase is in {path}: keep a copy where you keep secrets", mark=Mark.WARN)
+        copy = "keep a copy where your team keeps secrets, for colleagues and CI"
+        ui.line(f"the stack's passphrase is in {path}: {copy}", mark=Mark.WARN)
         ui.line("to use the Pulumi CLI directly:", mark=Mark.INFO)
         ui.verbatim(shell("export", f"{FILE_VARIABLE}={path}"))
     backend = interview.answers.get("backend")

@@ -16,7 +16,7 @@ from wizard.core.errors import (
     Unreachable,
     UsageError,
 )
-from wizard.core.state_backend import BackendFact, BackendKind
+from wizard.core.state_backend import ENTER_PASSPHRASE, BackendFact, BackendKind
 from wizard.pulumi_engine import backend
 from wizard.pulumi_engine.backend import StatePlaces
 from wizard.pulumi_engine.events import cli_error
@@ -236,4 +236,4 @@ def test_a_complaint_is_told_with_its_cause_and_the_next_command(complaint, kind
 @pytest.mark.thorough
 def test_a_wrong_passphrase_says_what_is_lost_with_it() -> None:
     failure = cli_error("production", "stderr: error: get stack secrets manager: incorrect passphrase")
-    assert "this project encrypts nothing there" in failure.message
+    assert failure.hint == ENTER_PASSPHRASE
