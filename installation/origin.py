@@ -13,6 +13,7 @@ import shlex
 import shutil
 import sys
 from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
 
 import installation
 
@@ -39,6 +40,12 @@ class Origin:
         """The address of the git repository: of the release that the wheel is a file of, or the program's own."""
         of_release = re.fullmatch(r"(https?://.+)/releases/download/[^/]+/[^/]+", self.url)
         return self.url if self.revision else of_release[1] if of_release else REPOSITORY
+
+    @property
+    def wheel(self) -> str:
+        """The path of the wheel, where it is a file of this machine; else empty."""
+        path = unquote(urlsplit(self.url).path) if self.url.startswith("file:") and not self.revision else ""
+        return path if path.endswith(".whl") and os.path.exists(path) else ""
 
     @property
     def name(self) -> str:

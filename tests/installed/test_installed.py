@@ -208,7 +208,7 @@ def test_nothing_in_a_folder_is_executed_unasked(strange: Person):
     for words in COMMANDS:
         printed = said(strange.types(*uvx(), *words, code=2))
         assert f"nothing in the project {folder} is executed" in printed
-        assert f"uvx eonpro-kms init --trust {folder}" in printed
+        assert f"/bin/eonpro-kms init --trust {folder}" in printed
     # Nor where that folder belongs to another user, or can be written to by others; that is said first.
     if os.geteuid() == 0:
         os.chown(folder, 65534, 65534)
@@ -330,7 +330,11 @@ def test_a_newer_version_says_what_it_changes_and_becomes_the_projects_with_the_
     assert version() in clinic.types(program(clinic), "--version")
 
     clinic.types(*uvx(NEXT), "setup", *UNATTENDED)
-    assert clinic.types("git", "status", "--short").split() == ["M", "requirements.txt"]
+    changed = clinic.types("git", "status", "--short").split("\n")
+    workflows = [f" M .github/workflows/eonpro-{name}.yml" for name in ("apply", "doctor", "preview", "review")]
+    assert changed == [*workflows, " M requirements.txt", ""]
+    apply = (clinic.folder / ".github/workflows/eonpro-apply.yml").read_text()
+    assert f"uses: eonpro/eonpro-kms@v{NEXT}" in apply and f"eonpro-kms@v{version()}" not in apply
     assert NEXT in clinic.types(program(clinic), "--version")
     clinic.types("pulumi", "preview", "--stack", "production", "--expect-no-changes", "--non-interactive")
 

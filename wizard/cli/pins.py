@@ -66,6 +66,8 @@ def requirements() -> bytes:
 
 def _looked_up(line: str) -> tuple[tuple[str, ...], str]:
     """The SHA-256 of each file that the index, or the address, has; and the commit that the wheel names."""
+    if own := origin.origin().wheel:
+        return (hashlib.sha256(Path(own).read_bytes()).hexdigest(),), ""
     with TemporaryDirectory(prefix="eonpro-kms-") as folder:
         asked, answer, target = Path(folder, "requirements.in"), Path(folder, REQUIREMENTS), Path(folder, "target")
         asked.write_text(f"{line}\n", encoding="utf-8")

@@ -376,12 +376,12 @@ def _installed_program() -> str:
     script = Path(installation.VENV, "bin", SCRIPT)
     is_own = os.path.realpath(sys.prefix) == os.path.realpath(installation.VENV)
     if not script.exists() or not (is_own or project_trust.is_trusted(PROJECT_FOLDER)):
-        if origin.IS_TEMPORARY and origin.origin().url:
-            return " ".join(map(quote, origin.by_uvx()))
-        # Of an index: that it is the person's own is in no word of a command.
         script = Path(sys.executable).with_name(SCRIPT)
-    # What uvx puts on PATH is there for this run alone.
-    return SCRIPT if which(SCRIPT) == str(script) and not origin.IS_TEMPORARY else _called(script)
+        if origin.IS_TEMPORARY:
+            # That an index is the person's own is in no word of a command: of one, this environment's script. `uvx` has
+            # it on this run's PATH alone.
+            return " ".join(map(quote, origin.by_uvx() if origin.origin().url else (str(script),)))
+    return SCRIPT if which(SCRIPT) == str(script) else _called(script)
 
 
 def _starts_this_project(script: Path) -> bool:

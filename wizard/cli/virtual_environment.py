@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import origin
 from wizard.core import files
 from wizard.core.child_environment import inherited
 from wizard.core.errors import SetupError
@@ -182,6 +183,9 @@ def run(*words: str, pass_fds: tuple[int, ...] = ()) -> None:
         for name, value in inherited(os.environ, "UV_", "PIP_", "XDG_", "NETRC").items()
         if name not in _MISLEADING
     }
+    if wheel := origin.origin().wheel:
+        # The program that was started from a file is installed from that file.
+        environment = {"UV_FIND_LINKS": os.path.dirname(wheel), "PIP_FIND_LINKS": os.path.dirname(wheel), **environment}
     command = shell(*words)
     try:
         done = subprocess.run(

@@ -67,9 +67,14 @@ def test_it_is_called_from_what_it_was_installed_from(
     assert environment.program().endswith(f"uvx --from 'eonpro-kms[sandbox] @ {called}' eonpro-sandbox")
 
 
-def test_of_an_index_it_is_called_by_its_path(of: Callable[[dict[str, Any] | None], None]):
+def test_of_an_index_it_is_called_by_its_path(
+    of: Callable[[dict[str, Any] | None], None], monkeypatch: pytest.MonkeyPatch
+):
     of(None)
     folder = Path(sys.executable).parent
+    (folder / "eonpro-kms").chmod(0o755)
+    # As `uvx` does, for this process alone.
+    monkeypatch.setenv("PATH", str(folder))
     assert request.program() == str(folder / "eonpro-kms")
     assert environment.program().endswith(str(folder / "eonpro-sandbox"))
 

@@ -23,7 +23,7 @@ import installation
 from installation import origin
 from tests.installed.customer import Quiet, uv
 from wizard import SOURCE_FOLDER, version
-from wizard.cli import init, pins, project_environment
+from wizard.cli import init, pins, project_environment, virtual_environment
 from wizard.core import requirements_file
 from wizard.core.errors import SetupError
 
@@ -139,6 +139,20 @@ def test_without_a_release_nothing_is_pinned_and_the_address_is_said(release: Re
     with pytest.raises(SetupError, match="cannot be had") as refused:
         pins.requirements()
     assert release.address in refused.value.message and "UV_INDEX" in refused.value.hint
+
+
+@BOTH
+def test_a_wheel_on_this_machine_is_pinned_by_its_hash_and_installed_from_there(
+    release: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installer: str
+):
+    release.installed_from(url=release.wheel.as_uri(), archive_info={})
+    digest = hashlib.sha256(release.wheel.read_bytes()).hexdigest()
+    lines = pins.requirements().decode().splitlines()
+    assert lines[1:3] == [f"eonpro-kms=={version()} \\", f"    --hash=sha256:{digest}"]
+    (tmp_path / "requirements.txt").write_text("\n".join(lines[:3]))
+    with virtual_environment.held(tmp_path) as draft:
+        draft.build((tmp_path / "requirements.txt").read_bytes())
+        assert list(draft.environment.glob("lib/python3*/site-packages/eonpro_kms/commit"))
 
 
 def uses(text: str) -> set[str]:
