@@ -57,9 +57,11 @@ class Team:
     def create_project(self, name: str, framework: str | None) -> dict[str, Any]:
         """Create a project. Raises ApiError 409 for an existing name."""
         with self._lock:
-            if any(name == item.name for item in self._projects.values()):
-                raise ApiError(409, "conflict", f'Project "{name}" already exists, please use a new name.')
+            self._check_name(name, self._projects)
             id = stable_id("prj_", f"{self.slug}/{name}", 28)
+            while id in self._projects:
+                # Of a project that had this name: an id stays with its project.
+                id = stable_id("prj_", f"{self.slug}/{name}/{id}", 28)
             # No two have the same time: pages end at a time.
             latest = max((item.created_at for item in self._projects.values()), default=self.created_at - 1)
             self._projects[id] = Project(name=name, framework=framework, created_at=max(now(), latest + 1))
@@ -100,7 +102,9 @@ class Team:
         }
 
     def configure_project(self, id_or_name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """Change a project's `oidcTokenConfig`, the only part that is kept. Raises ApiError 400 for a wrong one.
+        """Change a project's name and `oidcTokenConfig`, the parts that are kept; its id and variables stay.
+
+        Raises ApiError 400 for a wrong one, and 409 for a name that another project has.
 
         https://vercel.com/docs/rest-api/projects/update-an-existing-project
         """
@@ -109,8 +113,17 @@ class Team:
             oidc = {**self._projects[id].oidc, **changes.get("oidcTokenConfig", {})}
             if not isinstance(oidc["enabled"], bool) or oidc["issuerMode"] not in ("team", "global"):
                 raise ApiError(400, "bad_request", "Invalid request: `oidcTokenConfig` is invalid.")
-            self._projects[id] = replace(self._projects[id], oidc=oidc)
+            name = changes.get("name", self._projects[id].name)
+            if not isinstance(name, str) or not name:
+                raise ApiError(400, "bad_request", "Invalid request: `name` should be string.")
+            self._check_name(name, {other: item for other, item in self._projects.items() if other != id})
+            self._projects[id] = replace(self._projects[id], oidc=oidc, name=name)
             return self._project(id)
+
+    @staticmethod
+    def _check_name(name: str, others: Mapping[str, Project]) -> None:
+        if any(name == item.name for item in others.values()):
+            raise ApiError(409, "conflict", f'Project "{name}" already exists, please use a new name.')
 
     # Shared variables and custom environments
 

@@ -368,6 +368,21 @@ def test_a_project_of_a_name_that_is_taken_is_refused(api: httpx.Client) -> None
     assert api.post("/v11/projects?slug=clinic", json={}).status_code == 400
 
 
+def test_a_project_that_is_renamed_keeps_its_id_and_variables(api: httpx.Client) -> None:
+    api.post(ENV, json=variable())
+    before = api.get("/v9/projects/eonpro?slug=clinic").json()
+    renamed = api.patch("/v9/projects/eonpro?slug=clinic", json={"name": "portal"}).json()
+    assert (renamed["id"], renamed["name"]) == (before["id"], "portal")
+    assert api.get("/v9/projects/eonpro?slug=clinic").status_code == 404
+    (kept,) = api.get("/v10/projects/portal/env?slug=clinic").json()["envs"]
+    assert kept["key"] == "GREETING"
+    # Another project gets the name that is free now, and nothing of the first one.
+    other = api.post("/v11/projects?slug=clinic", json={"name": "eonpro"}).json()
+    assert other["id"] != before["id"] and listed(api) == []
+    for name, status in (("eonpro", 409), (7, 400), ("portal", 200)):
+        assert api.patch("/v9/projects/portal?slug=clinic", json={"name": name}).status_code == status
+
+
 def test_a_shared_variable_is_listed_for_the_projects_it_is_linked_to(api: httpx.Client) -> None:
     project = api.get("/v9/projects/eonpro?slug=clinic").json()["id"]
     other = api.post("/v11/projects?slug=clinic", json={"name": "other"}).json()["id"]
