@@ -6,6 +6,7 @@ installs.
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from tests.browsing.browser import opened_browser
 from tools.bootstrap.places import PROJECT, tool
+from tools.documents.site import __main__ as site_command
 from tools.documents.site import links, navigation
 from tools.documents.site.__main__ import build
 from tools.documents.site.pages import Pages, place
@@ -197,3 +199,23 @@ def test_an_anchor_that_is_not_there_fails_the_build(tmp_path: Path) -> None:
         page.write("\nSee [nothing](reliability.md#no-such-heading).\n")
     (fault,) = build(copy, tool("docs"), tmp_path / "work")
     assert "anchor does not exist" in fault and "phi.md" in fault
+
+
+def test_the_command_that_shows_the_site_can_be_pasted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site, work = tmp_path / "the clinic's pages" / ".artefacts" / "site", tmp_path / "cache" / "site"
+
+    def make(project: Path, python: Path, work: Path) -> list[str]:
+        (work / "site").mkdir(parents=True)
+        (work / "site" / "index.html").touch()
+        return []
+
+    for name, value in {"SITE": site, "PROJECT": tmp_path / "the clinic's pages", "CACHE": work.parent}.items():
+        monkeypatch.setattr(site_command, name, value)
+    monkeypatch.setattr(site_command, "build", make)
+    monkeypatch.setattr(site_command, "tool", lambda name: Path("python"))
+    site.parents[1].mkdir()
+    assert site_command.main() == 0
+    words = shlex.split(capsys.readouterr().out.partition("To look at it: ")[2])
+    assert words == ["python3", "-m", "http.server", "--directory", str(site), "8000"]

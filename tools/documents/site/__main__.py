@@ -6,6 +6,7 @@ Starts Zensical in its own environment (`make docs` installs it), which asks no 
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -69,7 +70,8 @@ def main() -> int:
     SITE.parent.mkdir(exist_ok=True)
     put_in_place(work / "site", SITE)
     count = sum(1 for _ in SITE.rglob("*.html"))
-    print(f"{SITE.relative_to(PROJECT)}: {count} pages. To look at it: python3 -m http.server --directory {SITE} 8000")
+    look = shlex.join(("python3", "-m", "http.server", "--directory", str(SITE), "8000"))
+    print(f"{SITE.relative_to(PROJECT)}: {count} pages. To look at it: {look}")
     return 0
 
 
