@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from components.settings import CONFIG_KEYS
-from tools.documents import schemas, settings
+from tools.documents import check_codes, schemas, settings
 
-WRITTEN = {**settings.documents(), **schemas.documents()}
+WRITTEN = {**settings.documents(), **schemas.documents(), **check_codes.documents()}
 
 
 @pytest.mark.parametrize("file", WRITTEN, ids=lambda file: file.name)

@@ -77,7 +77,7 @@ class Notice:
     advice: str = ""
     """What else to do, in words."""
     code: str = ""
-    """Of what is not good: a name that programs rely on, one of `codes.table()`; empty for a notice without one."""
+    """Of what is not good: a name that programs rely on, one of `codes.CODES`; empty for a notice without one."""
     is_denied: bool = False
     """Of an UNKNOWN one: whether the reason is the caller's own credentials or permissions."""
     topic: str = ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -21,50 +20,28 @@ from wizard.core.errors import PermissionDenied, ResourceError
 from wizard.core.next_command import shell
 from wizard.terminal.terminal import Terminal
 
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "check-codes.md"
-
 
 def finding(cause: str) -> Notice:
     return Notice.wrong(cause, what=f"what {cause}", why="why", command=shell("true"))
 
 
-def test_the_names_of_the_causes_are_one_each_and_explain_only_each_other() -> None:
-    causes = check_codes.table().values()
-    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", name) for name in check_codes.table())
-    assert {name for cause in causes for name in cause.implies} <= set(check_codes.table())
+def test_every_part_of_the_table_names_its_codes() -> None:
+    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", name) for name in check_codes.CODES)
+    causes = [*check_codes.CATEGORIES.values(), *(text for row in check_codes.CONSEQUENCES for text in row)]
+    causes += [row[0] for row in check_codes.RESOURCES]
+    assert {name for names in causes for name in names.split()} <= set(check_codes.CODES)
 
 
-def test_the_page_for_programs_has_every_code_in_the_order_of_the_findings() -> None:
-    rows = re.findall(r"^\| `([a-z-]+)` \| .", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    assert rows == [*check_codes.table()]
-
-
-def test_a_code_that_no_judgement_declares_is_a_mistake_of_the_program() -> None:
+def test_a_code_that_is_not_in_the_table_is_a_mistake_of_the_program() -> None:
     with pytest.raises(KeyError):
         finding("key-disabeld")
 
 
-def test_a_code_behind_one_that_nobody_declares_is_a_mistake_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check_codes, "_declarations", list(check_codes._declarations))
-    check_codes.declare("key-tired", after="key-unknown")
-    with pytest.raises(KeyError, match="key-unknown"):
-        check_codes.table.__wrapped__()
-
-
-@pytest.mark.parametrize("code", ["key-disabled", "alias-moved", "stack-drifted"])
-def test_a_new_code_stands_directly_behind_the_one_that_it_names(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check_codes, "_declarations", list(check_codes._declarations))
-    check_codes.declare("key-tired", after=code)
-    names = list(check_codes.table.__wrapped__())
-    assert [*check_codes.table()] == [name for name in names if name != "key-tired"]
-    assert names.index("key-tired") == names.index(code) + 1
-
-
-@pytest.mark.parametrize("cause", check_codes.table().values(), ids=lambda cause: cause.name)
-def test_no_cause_explains_itself_nor_what_is_told_before_it(cause: check_codes.CheckCode) -> None:
-    explained = check_codes.implied_by([cause.name])
-    assert cause.name not in explained
-    assert all(check_codes.place(name) > check_codes.place(cause.name) for name in explained)
+@pytest.mark.parametrize("cause", check_codes.CODES)
+def test_no_cause_explains_itself_nor_what_is_told_before_it(cause: str) -> None:
+    explained = check_codes.implied_by([cause])
+    assert cause not in explained
+    assert all(check_codes.place(name) > check_codes.place(cause) for name in explained)
 
 
 def test_causes_are_told_in_the_tables_order_whoever_was_first() -> None:

@@ -12,7 +12,7 @@ from components.policies.event_patterns import covers
 from components.policies.requirements import BY_ID
 from components.policies.stack import AlertRule, trail_key_policy_of
 from components.settings.arn import Arn
-from wizard.account import codes, fixes
+from wizard.account import fixes
 from wizard.account.comparison.policies import widening
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.trail import TRAIL_KEY
@@ -23,14 +23,6 @@ from wizard.core.models.delivery import StackState
 from wizard.core.models.trail import RuleFact, TopicFact
 from wizard.core.next_command import Text, chain
 from wizard.core.safe_text import first_of
-
-codes.declare(
-    "alerts-topic-missing alerts-undelivered alerts-topic-widened alerts-rule-off alerts-unreceived",
-    after="trail-copy-off",
-)
-codes.declare("alerts-without-address", after="alerts-unreceived", category=codes.Category.DECISION)
-codes.implies("alerts-topic-missing", "alerts-rule-off")
-codes.about("alerts-topic-missing alerts-rule-off", ":Alerts$")
 
 
 @judgement("alerts")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from wizard.account import codes, fixes
+from wizard.account import fixes
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Judgement, Notice, State, judgement, needed
 from wizard.core.errors import SetupError, UsageError
@@ -16,8 +16,6 @@ from wizard.core.models.rotation import S3, LastBackup, file_name_of
 from wizard.core.next_command import Command
 from wizard.core.safe_text import quoted
 from wizard.data_key.backup_document import NotOnThisMachine
-
-codes.declare("backup-missing backup-unusable", after="data-key-version-lost")
 
 
 @judgement("data-key-backup")

@@ -10,7 +10,7 @@ from functools import partial
 from components.policies.stack import key_policy_of
 from components.settings import KEY_ID_VARIABLE
 from components.settings.arn import Arn
-from wizard.account import codes, fixes, key_access
+from wizard.account import fixes, key_access
 from wizard.account.comparison.policies import widening
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.key_policy import key_resource, unread_key
@@ -21,30 +21,6 @@ from wizard.core.errors import DataKeyConflict, SetupError
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.next_command import Command, Text, chain, shell
-
-codes.declare(
-    "region-of-settings key-pending-deletion key-missing key-unavailable key-disabled alias-missing alias-moved",
-    after="stack-pending-operations",
-)
-codes.declare("stored-key-replica-missing stored-key-replica-differs", after="stored-key-of-another-kms-key")
-codes.declare(
-    "key-id-alias key-id-bare key-id-other-region key-id-other-account key-id-other-key", after="variable-changed"
-)
-codes.declare("rotation-off rotation-period", after="logs-key-rotation")
-codes.implies(
-    "region-of-settings",
-    f"{codes.WITHOUT_KEY} {codes.ABSENT} identity-denied key-id-other-key key-id-other-region key-missing region-wrong"
-    " stack-behind stack-drifted",
-)
-codes.implies("key-pending-deletion key-missing key-unavailable key-disabled", codes.WITHOUT_KEY)
-# The command that saves the key guards it again. To AWS's provider it is gone: an update would make another one.
-codes.implies("key-pending-deletion", "key-disabled deletion-unguarded stack-behind")
-codes.implies("key-missing", "alias-missing alias-moved")
-codes.implies("rotation-off", "rotation-period")
-codes.about("key-pending-deletion key-missing key-unavailable", ":PhiKey$ :AppAccess$ :Delivery$ :Alerts$")
-codes.about("key-disabled", "Key::phi-key", "isEnabled")
-codes.about("rotation-off rotation-period", "Key::phi-key", "enableKeyRotation rotationPeriodInDays")
-codes.about("alias-missing alias-moved", "Alias::phi-key")
 
 _ARN = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]+):([0-9]{12}):(key|alias)/.+")
 

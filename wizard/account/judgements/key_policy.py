@@ -10,7 +10,7 @@ from components import policies
 from components.policies.statements import written_statements
 from components.settings import DELETION_WINDOW_DAYS, ImportGroup
 from components.settings.arn import Arn, resource_of
-from wizard.account import codes, fixes, key_access
+from wizard.account import fixes, key_access
 from wizard.account.comparison.differences import key_policy_differences
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.principal import KEY
@@ -20,12 +20,6 @@ from wizard.core.errors import SetupError, known_or
 from wizard.core.models.access import documents_of, not_strict
 from wizard.core.models.account import Difference, KeyFact
 from wizard.core.next_command import Command, Text, chain
-
-codes.declare("primary-moved replica-foreign key-policy-not-strict deletion-unguarded", after="alias-moved")
-codes.declare("key-policy-changed", after="wrong-principal")
-codes.declare("grant-foreign grant-widened", after="policy-widened")
-codes.implies("key-policy-denies key-policy-without-application key-policy-not-strict", "key-policy-changed")
-codes.about("primary-moved", "Key::phi-key")
 
 
 @judgement("key-policy", "key-deletion-window")

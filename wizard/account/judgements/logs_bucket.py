@@ -14,7 +14,7 @@ from components.policies.requirements import BY_ID
 from components.policies.stack import access_log_bucket_policy_of, trail_bucket_policy_of
 from components.policies.statements import written_statements
 from components.settings import SHORTEST_RETENTION_DAYS, ImportGroup, ObjectLock, Settings
-from wizard.account import codes, fixes
+from wizard.account import fixes
 from wizard.account.comparison.trail import BucketRight, BucketSurplus, bucket_surplus, policy_without
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Judgement, Notice, judgement
@@ -24,24 +24,6 @@ from wizard.core.models.trail import BUCKET_REQUIREMENTS, bucket_met, gap_of
 from wizard.core.next_command import Command, Text
 from wizard.core.retry import together
 from wizard.core.safe_text import first_of
-
-codes.declare("bucket-missing", after="trail-validation-off")
-codes.declare(
-    "bucket-public bucket-policy-widened bucket-lock-missing bucket-retention-short bucket-tls-policy-missing"
-    " bucket-unversioned bucket-unencrypted bucket-lock-short bucket-access-logs-off",
-    after="trail-delivery-failing",
-)
-codes.implies(
-    "bucket-missing",
-    "bucket-access-logs-off bucket-lock-missing bucket-lock-short bucket-public bucket-retention-short"
-    " bucket-tls-policy-missing bucket-unencrypted bucket-unversioned trail-delivery-failing",
-)
-codes.about("bucket-missing", "::audit-trail")
-codes.about("bucket-public", "BucketPublicAccessBlock::audit-trail")
-codes.about("bucket-lock-missing bucket-lock-short", "BucketObjectLockConfiguration::audit-trail")
-codes.about("bucket-unversioned", "BucketVersioning::audit-trail")
-codes.about("bucket-unencrypted", "BucketServerSideEncryptionConfiguration::audit-trail")
-codes.about("bucket-access-logs-off", "BucketLogging::")
 
 CODES: Mapping[str, str] = {
     "bucket-retention": "bucket-retention-short",

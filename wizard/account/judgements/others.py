@@ -12,7 +12,7 @@ from components.policies.evaluation.key_access import ADMINISTER, DELETE, Source
 from components.policies.evaluation.principals import PrincipalKind
 from components.policies.statements import PolicyStatement, as_tuple, normalized, written_statements
 from components.settings.arn import Arn
-from wizard.account import codes, fixes
+from wizard.account import fixes
 from wizard.account.access.rights import KeyRights, PrincipalRights, Way
 from wizard.account.access.stored_reviews import VALID_DAYS, Acceptance
 from wizard.account.facts import StackFacts
@@ -24,9 +24,6 @@ from wizard.core.errors import CredentialsError, SetupError, known_or
 from wizard.core.models.access import SignOff
 from wizard.core.next_command import NO_COMMAND, Command, Text, chain
 from wizard.core.safe_text import all_of, first_of
-
-codes.declare("role-trusts-other-account", after="grant-widened")
-codes.declare("key-use-by-others", after="role-trusts-other-account", category=codes.Category.DECISION)
 
 _MOST = 3
 """The most names in one sentence."""

@@ -12,7 +12,7 @@ from components.policies.evaluation.principals import ACCOUNT_ACCESS
 from components.policies.stack import trail_arn_of
 from components.settings import SecretStore
 from components.settings.arn import Arn, resource_name
-from wizard.account import codes, fixes
+from wizard.account import fixes
 from wizard.account.access.review import review as read_review
 from wizard.account.access.stored_reviews import VALID_DAYS
 from wizard.account.facts import StackFacts
@@ -27,10 +27,6 @@ from wizard.core.next_command import NO_COMMAND, Text, shell, wizard
 from wizard.core.retry import Threads
 from wizard.core.safe_text import first_of
 from wizard.targets.vercel.access_key import OLDEST
-
-codes.declare("logs-changed", after="alerts-without-address")
-codes.declare("records-not-encrypted", after="logs-changed")
-codes.declare("mfa-missing root-access-key access-key-old", after="records-not-encrypted")
 
 _MOST = 3
 """The most faults in one sentence."""

@@ -16,7 +16,7 @@ from components.policies.key import APPLICATION_ACTIONS
 from components.settings import DATA_KEY_VARIABLE, ImportGroup, ResourceKind, SecretStore, VercelIssuerMode
 from components.targets.platform import NewRole, Reader
 from components.targets.vercel import issuer_of, provider_arn_of, vercel_audience, vercel_issuer
-from wizard.account import codes, fixes
+from wizard.account import fixes
 from wizard.account.comparison.differences import differences_of
 from wizard.account.comparison.policies import application_trust, compare_trust, own_readers
 from wizard.account.facts import StackFacts
@@ -30,22 +30,6 @@ from wizard.core.models.delivery import VercelProject
 from wizard.core.next_command import Command
 from wizard.core.retry import together
 from wizard.targets.vercel import enable_tokens, tokens_off
-
-codes.declare(
-    "vercel-oidc-off vercel-issuer-changed provider-missing provider-audience trust-changed trust-widened"
-    " ci-trust-unreviewed ci-trust-outdated",
-    after="principal-missing",
-)
-codes.declare("key-policy-denies key-policy-without-application", after="policy-edited")
-codes.declare("execution-role-denied", after="access-key-inactive")
-codes.declare("policy-widened", after="key-policy-changed")
-codes.implies(
-    "vercel-oidc-off vercel-issuer-changed provider-missing provider-audience trust-changed key-policy-denies"
-    " key-policy-without-application",
-    codes.DENIED,
-)
-codes.about("execution-role-denied", "PolicyAttachment::")
-codes.about("provider-audience", "OpenIdConnectProvider::")
 
 _WEIGHT = {
     KeyPolicyDecision.DENIED: 0,

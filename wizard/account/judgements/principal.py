@@ -14,7 +14,7 @@ from components.policies.evaluation.account import IamPolicy, IamPrincipal
 from components.policies.evaluation.statements import Request, evaluate_policies
 from components.policies.stack import decide_by_key_policy_of
 from components.settings import ImportGroup
-from wizard.account import codes, fixes
+from wizard.account import fixes
 from wizard.account.comparison.policies import (
     OwnPrincipal,
     is_foreign,
@@ -29,29 +29,6 @@ from wizard.core.errors import SetupError, known_or
 from wizard.core.models.access import StatementEvaluation
 from wizard.core.models.delivery import VercelProject
 from wizard.core.next_command import Command, Text, chain, shell, wizard
-
-codes.declare("service-control-policy resource-control-policy principal-missing", after="deletion-unguarded")
-codes.declare(
-    "policy-foreign boundary-denies boundary-missing explicit-deny policy-missing policy-detached policy-edited",
-    after="ci-trust-outdated",
-)
-codes.declare(
-    "identity-denied access-key-missing access-key-deleted access-key-inactive", after="key-policy-without-application"
-)
-codes.implies(
-    "service-control-policy principal-missing boundary-denies explicit-deny policy-missing policy-detached"
-    " policy-edited",
-    f"{codes.DENIED} identity-denied",
-)
-codes.implies("identity-denied access-key-missing access-key-deleted access-key-inactive", codes.DENIED)
-codes.implies("principal-missing", "trust-changed policy-detached boundary-denies")
-codes.implies("policy-missing", "policy-detached")
-# The command that puts the boundary of the settings in its place solves both.
-codes.implies("boundary-denies", "boundary-missing")
-codes.about("boundary-denies boundary-missing", "role:Role:: user:User::", "permissionsBoundary")
-codes.about("explicit-deny policy-foreign", "role:Role::", "managedPolicyArns inlinePolicies")
-codes.about("policy-detached", "PolicyAttachment::")
-codes.about("policy-edited", "policy:Policy::app-access")
 
 ROLE = "aws:iam/role:Role::app-principal"
 USER = "aws:iam/user:User::app-principal"
@@ -294,7 +271,7 @@ def _limits_of(facts: StackFacts, principal: IamPrincipal) -> Iterator[Notice]:
     if simulation.allowed:
         yield Notice.good(f"IAM's simulator allows {principal.arn} to use the key")
     elif refused:
-        # codes.table() hides it if one of the causes above was found.
+        # `codes.implied_by` hides it if one of the causes above was found.
         yield Notice.wrong(
             "identity-denied",
             what=f"the policies of {principal.arn} do not allow {', '.join(simulation.denied)}",

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from components.settings import DATA_KEY_VARIABLE, KEY_ID_VARIABLE, REGION_VARIABLE, VariableNames
 from components.settings.arn import resource_name
-from wizard.account import codes, fixes
+from wizard.account import fixes
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.variables import former_key
 from wizard.account.notices import Judgement, Notice, judgement, needed
@@ -29,22 +29,6 @@ from wizard.targets.ecs.service import (
     with_variables,
 )
 from wizard.targets.port import deploy_target
-
-codes.declare("variable-shared", after="region-wrong")
-codes.declare("region-shared", after="variable-shared", category=codes.Category.DECISION)
-
-codes.declare("wrong-principal", after="execution-role-denied")
-codes.declare("task-definition-behind", after="parameter-wrong")
-codes.declare("deployment-stale deployment-rolling failure-remembered", after="proof-failed")
-codes.implies("wrong-principal", codes.DENIED)
-# The command that delivers the right value restarts what runs.
-codes.implies(
-    "data-key-wrong-length unwrap-failed data-key-foreign variable-outdated variable-wrong-environment"
-    " variable-missing variable-empty variable-quoted variable-truncated variable-malformed variable-changed"
-    " key-id-alias key-id-other-region key-id-other-account key-id-other-key region-wrong variable-unreadable"
-    " parameter-missing parameter-wrong task-definition-behind",
-    "failure-remembered deployment-stale deployment-rolling",
-)
 
 _MOST_NAMED = 6
 _SUGGESTED = {

@@ -16,7 +16,7 @@ from components.policies.stack import documents_key_policy_of
 from components.policies.statements import statements_of
 from components.settings import LOGS_KEY_ROTATION_DAYS
 from components.settings.arn import Arn
-from wizard.account import codes, fixes
+from wizard.account import fixes
 from wizard.account.comparison.policies import widening
 from wizard.account.comparison.trail import BucketSurplus, bucket_surplus, policy_without
 from wizard.account.facts import StackFacts
@@ -29,17 +29,6 @@ from wizard.core.models.s3_documents import DUAL_LAYER, KMS, S3_MANAGED, Documen
 from wizard.core.next_command import Command
 from wizard.core.retry import together
 from wizard.core.safe_text import first_of
-
-codes.declare(
-    "documents-key-unusable documents-key-policy-widened documents-bucket-missing documents-public"
-    " documents-policy-foreign documents-key-wrong documents-encryption-open documents-elsewhere"
-    " documents-tls-policy-missing",
-    after="bucket-access-logs-off",
-)
-codes.declare("documents-key-rotation", after="logs-key-rotation")
-codes.implies("documents-key-unusable", "documents-key-policy-widened documents-key-rotation stack-behind")
-codes.about("documents-key-unusable", "Key::documents-key Alias::documents-key")
-codes.about("documents-key-rotation", "Key::documents-key", "enableKeyRotation rotationPeriodInDays")
 
 DOCUMENTS_KEY = "aws:kms/key:Key::documents-key"
 

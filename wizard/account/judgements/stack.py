@@ -17,33 +17,6 @@ from wizard.core.models.stack import Drift, DriftKind
 from wizard.core.next_command import Text, chain, shell
 from wizard.core.safe_text import first_of
 
-codes.declare("operator-credentials", after="", category=codes.Category.CREDENTIALS)
-codes.declare("account-unreachable", after="operator-credentials", category=codes.Category.UNREAD)
-codes.declare(
-    "stack-not-built backend-unreachable stack-state-damaged stack-locked stack-elsewhere stack-second-key"
-    " stack-state-lost stack-pending-operations",
-    after="account-unreachable",
-)
-codes.declare("stack-behind stack-drifted", after="rotation-period")
-codes.implies(
-    "stack-not-built",
-    f"{codes.WITHOUT_KEY} {codes.ABSENT} data-key-not-created variable-missing policy-missing principal-missing"
-    " provider-missing alerts-topic-missing alerts-rule-off",
-)
-codes.implies(
-    "backend-unreachable stack-state-damaged stack-elsewhere stack-state-lost stack-pending-operations",
-    "stack-behind stack-drifted",
-)
-codes.implies(
-    "stack-elsewhere stack-second-key stack-state-lost",
-    "principal-missing policy-missing provider-missing alerts-topic-missing alerts-rule-off trail-missing",
-)
-codes.implies(
-    "stack-second-key",
-    f"{codes.WITHOUT_KEY} stack-behind stack-drifted alias-moved stored-key-of-another-kms-key key-policy-changed",
-)
-codes.implies("stack-locked", "stack-pending-operations")
-
 
 @judgement()
 def check_stack(facts: StackFacts) -> Iterator[Notice]:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from components.settings import SecretStore
-from wizard.account import codes, fixes
+from wizard.account import fixes
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.principal import RESTART, organization_denies
 from wizard.account.notices import Judgement, Notice, judgement, needed
@@ -23,29 +23,6 @@ from wizard.core.next_command import NO_COMMAND, Command, Text, chain
 from wizard.core.safe_text import quoted
 from wizard.data_key import opening
 from wizard.targets.port import DeployTarget, deploy_targets
-
-codes.declare(
-    "stored-key-missing data-key-not-created stored-key-tag-changed stored-key-malformed stored-key-replaced"
-    " stored-key-of-another-kms-key",
-    after="target-missing",
-)
-codes.declare("data-key-wrong-length unwrap-failed data-key-version-lost", after="stored-key-replica-differs")
-codes.declare("key-check-value-differs", after="unwrap-failed")
-codes.declare("stored-key-overwritten", after="data-key-version-lost")
-codes.declare("access-denied proof-failed", after="task-definition-behind")
-codes.implies("stored-key-of-another-kms-key", codes.UNPROVEN)
-# Without a data key at hand only the permission is asked: a denial has a cause of its own.
-codes.implies(
-    "stored-key-missing stored-key-tag-changed stored-key-malformed stored-key-replaced", "failure-remembered"
-)
-# The command that restores it delivers it too.
-codes.implies("stored-key-missing", "parameter-missing variable-missing")
-codes.implies("data-key-not-created", "variable-missing parameter-missing")
-# What differs from a wrong stored value may be right, and a value that is no data key has no version to lose.
-codes.implies(
-    "stored-key-of-another-kms-key data-key-wrong-length unwrap-failed key-check-value-differs",
-    "data-key-foreign variable-outdated parameter-wrong data-key-version-lost",
-)
 
 
 def _lost(facts: StackFacts) -> str:

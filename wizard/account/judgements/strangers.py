@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from components.settings.arn import Arn
-from wizard.account import codes, fixes, key_access
+from wizard.account import fixes, key_access
 from wizard.account.comparison.policies import own_principals
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.key_policy import key_resource
@@ -17,14 +17,6 @@ from wizard.account.strangers import strangers_in
 from wizard.core.errors import SetupError, known_or
 from wizard.core.models.account import KeyFact, Retention
 from wizard.core.models.trail import AlertsFact
-
-# Behind every finding that names the same document: where there is one, it is not told.
-codes.declare("stranger-let-in", after="alerts-unreceived")
-codes.implies(
-    "key-policy-changed deletion-unguarded replica-foreign policy-widened trust-changed trust-widened"
-    " logs-key-policy-widened documents-key-policy-widened bucket-policy-widened alerts-topic-widened",
-    "stranger-let-in",
-)
 
 _ROLES = {"app_role": "app-principal", "execution_role": "delivery-execution", "secrets_role": "delivery-secrets"}
 """The logical name of each role with a trust, by the field of its name."""

@@ -11,7 +11,7 @@ from components.policies.requirements import BY_ID
 from components.policies.stack import trail_arn_of, trail_key_policy_of
 from components.settings import LOGS_KEY_ROTATION_DAYS, ImportGroup, Settings
 from components.settings.arn import Arn
-from wizard.account import codes, fixes
+from wizard.account import fixes
 from wizard.account.comparison.policies import widening
 from wizard.account.facts import StackFacts
 from wizard.account.judgements import logs_bucket
@@ -24,37 +24,6 @@ from wizard.core.models.account import KeyFact, TrailFact
 from wizard.core.models.trail import TRAIL_REQUIREMENTS, Gap, gap_of, trail_met
 from wizard.core.next_command import Command
 from wizard.core.safe_text import first_of
-
-codes.declare(
-    "trail-missing trail-stopped trail-excludes-kms trail-other-bucket trail-single-region"
-    " trail-global-events-off trail-validation-off",
-    after="failure-remembered",
-)
-codes.declare(
-    "logs-key-unusable logs-key-policy-widened logs-key-unguarded trail-delivery-failing", after="bucket-missing"
-)
-codes.declare("trail-encryption-off trail-copy-off", after="bucket-access-logs-off")
-codes.declare("logs-key-rotation", after="access-key-old")
-codes.implies(
-    "trail-missing",
-    "trail-copy-off trail-delivery-failing trail-excludes-kms trail-global-events-off trail-encryption-off"
-    " trail-other-bucket trail-single-region trail-stopped trail-validation-off",
-)
-codes.implies("logs-key-unusable trail-other-bucket", "trail-delivery-failing")
-# To AWS's provider a key that is going to be deleted is gone: an update would make another one, and what was recorded
-# under the first could be read for as long as that waits. So first it is saved.
-codes.implies("logs-key-unusable", "logs-key-policy-widened logs-key-unguarded stack-behind")
-codes.implies("trail-single-region", "trail-global-events-off")
-codes.implies("trail-delivery-failing", "bucket-tls-policy-missing")
-codes.about("trail-stopped", "Trail::audit-trail", "enableLogging")
-codes.about("trail-excludes-kms", "Trail::audit-trail", "eventSelectors advancedEventSelectors")
-codes.about("trail-global-events-off", "Trail::audit-trail", "includeGlobalServiceEvents")
-codes.about("trail-single-region", "Trail::audit-trail", "isMultiRegionTrail includeGlobalServiceEvents")
-codes.about("trail-validation-off", "Trail::audit-trail", "enableLogFileValidation")
-codes.about("trail-other-bucket", "Trail::audit-trail", "s3BucketName")
-codes.about("trail-encryption-off", "Trail::audit-trail", "kmsKeyId")
-codes.about("logs-key-unusable", "Key::audit-trail-key Alias::audit-trail-key")
-codes.about("logs-key-rotation", "Key::audit-trail-key", "enableKeyRotation rotationPeriodInDays")
 
 TRAIL = "aws:cloudtrail/trail:Trail::audit-trail"
 LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup::audit-trail-logs"

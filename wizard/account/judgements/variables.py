@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from components.settings import KEY_ID_VARIABLE, REGION_VARIABLE, SecretStore
 from components.settings.arn import Arn
 from components.settings.stored_values import BY_VARIABLE, DATA_KEY, STORED_VALUES
-from wizard.account import codes, fixes
+from wizard.account import fixes
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core import next_command
@@ -23,24 +23,6 @@ from wizard.core.variable_ownership import OwnValues, is_own
 from wizard.data_key.delivery import variables_of
 from wizard.inputs.application_readers import before_removal
 from wizard.targets.port import StoreTarget, deploy_targets
-
-codes.declare(
-    "vercel-token-missing vercel-token-refused", after="key-use-by-others", category=codes.Category.CREDENTIALS
-)
-codes.declare("vercel-unreachable", after="vercel-token-refused", category=codes.Category.UNREAD)
-codes.declare("target-missing", after="vercel-unreachable")
-codes.declare(
-    "data-key-foreign variable-outdated former-key-beside variable-wrong-environment variable-missing"
-    " variable-empty variable-quoted variable-truncated variable-malformed variable-changed",
-    after="backup-unusable",
-)
-codes.declare("region-wrong", after="key-id-other-key")
-codes.declare("variable-unreadable variable-type parameter-missing parameter-wrong", after="region-shared")
-# The command that restores the stored data key delivers it too, and is refused while its target is missing.
-codes.implies(
-    "target-missing", "stored-key-missing variable-missing deployment-stale deployment-rolling failure-remembered"
-)
-codes.implies("variable-wrong-environment", "variable-missing")
 
 THEN = "redeploy: a variable takes effect at the next start, and a failed load of the key is cached"
 
