@@ -55,7 +55,7 @@ class TrailBuckets:
         )
 
     def _namespace(self, bucket: str) -> str | None:
-        """None for a bucket in the global namespace, so that an existing one shows no difference."""
+        """The bucket's namespace; None for the global one, so that an existing bucket shows no difference."""
         is_regional = in_account_namespace(bucket, account_id=self.settings.account_id, region=self.settings.region)
         return "account-regional" if is_regional else None
 

@@ -92,7 +92,7 @@ def application_statement(settings: Settings) -> Statement:
 
 
 def _without_documents(settings: Settings) -> Statement:
-    """The same, without the key of the documents, which the application uses through S3 alone."""
+    """The statements without the key of the documents, which the application uses through S3 alone."""
     statement = application_statement(settings)
     if not settings.documents_key or "Condition" not in statement:
         return statement

@@ -342,7 +342,7 @@ def correction(field: str, stack: str, value: str | None = None) -> tuple[tuple[
 
 
 def correction_line(field: str, stack: str) -> str:
-    """The same commands as one line of a shell; empty for none."""
+    """The commands of `correction` as one line of a shell; empty for none."""
     return " && ".join(map(shlex.join, correction(field, stack)))
 
 

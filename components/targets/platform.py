@@ -86,5 +86,5 @@ def platforms() -> Mapping[Target, Platform]:
 
 
 def platforms_of(settings: Settings) -> tuple[Platform, ...]:
-    """Those of the settings, in the order of `Target`."""
+    """The platforms of the settings, in the order of `Target`."""
     return tuple(each for name, each in platforms().items() if name in settings.deploy_targets)

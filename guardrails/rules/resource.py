@@ -48,7 +48,7 @@ class Resource:
 
     @property
     def name(self) -> str:
-        """Its name in the program."""
+        """The resource's name in the program."""
         return self.urn.rpartition("::")[2]
 
     @property

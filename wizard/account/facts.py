@@ -109,7 +109,7 @@ class StackFacts:
         together(*(partial(getattr, self, name) for name in names))
 
     def once(self, name: str, read: Callable[[], T]) -> T | SetupError:
-        """What `read` returns, or the SetupError that it raised; read once for each name.
+        """The result of `read`, or the SetupError that it raised; read once for each name.
 
         The judgement that asks rests on it, and on the facts that it was made of.
         """
@@ -182,7 +182,7 @@ class StackFacts:
         )
 
     def reachable(self, targets: tuple[Target, ...] | None = None) -> TargetContext:
-        """The same context. Raises the SetupError of the first target that cannot be accessed."""
+        """The context of these targets. Raises the SetupError of the first one that cannot be accessed."""
         context = self.context(targets)
         for target in context.targets:
             if problem := deploy_target(target).access_problem(context):
@@ -191,12 +191,12 @@ class StackFacts:
 
     @cached_property
     def beside(self) -> "tuple[StackFacts, ...]":
-        """The same for each other stored value, in place of the data key; none for such a value itself."""
+        """The facts of each other stored value, in place of the data key; none for such a value itself."""
         others = () if self.settings.names.value.setting else self.settings.of_each_key[1:]
         return tuple(self.otherwise(settings=of_key) for of_key in others)
 
     def for_target(self, target: Target) -> "StackFacts":
-        """The same facts, with the same answers, of one deploy target alone."""
+        """These facts, with the same answers, of one deploy target alone."""
         settings = self.settings.model_copy(update={"deploy_targets": (target,)})
         facts = copy(self)
         facts.settings, facts.vercel = settings, self.vercel if deploy_target(target).has_own_copy else None
@@ -455,7 +455,7 @@ class StackFacts:
 
     @property
     def data_key_copy(self) -> StoredDataKey | SetupError | None:
-        """What a replica's Region has in place of a stored data key that the stack's own Region has lost."""
+        """The copy in a replica's Region of a stored data key that the stack's own Region has lost."""
         return self.once("copy of the data key", lambda: find_data_key(self.aws, self.settings, self.outputs))
 
     @property

@@ -240,5 +240,5 @@ def primary_beyond(readings: Sequence[KeyReading], settings: Settings) -> Iterat
 
 
 def foreign(paths: Iterable[AssumePath]) -> tuple[AssumePath, ...]:
-    """Those of another account, or of anybody."""
+    """The paths on which another account, or anybody, can assume the role."""
     return tuple(path for path in paths if path.kind in (PrincipalKind.OTHER_ACCOUNT, PrincipalKind.EVERYBODY))

@@ -91,7 +91,7 @@ class Notice:
 
     @property
     def predicate(self) -> str:
-        """What is said of the `subject`; the whole sentence without one."""
+        """The sentence without its `subject`; all of it where there is none."""
         return self.what[len(self.subject) :].lstrip() if self.subject else self.what
 
     @property
@@ -104,7 +104,7 @@ class Notice:
 
     @classmethod
     def good(cls, what: str, *, subject: str = "", requirements: tuple[str, ...] = ()) -> Notice:
-        """It was read, and is as the settings say. `what` is said of the `subject`, where there is one."""
+        """A notice that something is as the settings say. `what` is said of the `subject`, where there is one."""
         said = f"{subject} {what}" if subject else what
         return cls(state=State.GOOD, what=said, subject=subject, requirements=requirements)
 
@@ -121,7 +121,7 @@ class Notice:
         subject: str = "",
         requirements: tuple[str, ...] = (),
     ) -> Notice:
-        """It was read, and is not as the settings say. Of the code of a decision: a person decides about it.
+        """A notice that something is not as the settings say; with the code of a decision, that a person decides.
 
         `hint`: of an error, in place of `command` and `advice`.
         """
@@ -150,7 +150,7 @@ class Notice:
         command: Command = NO_COMMAND,
         requirements: tuple[str, ...] = (),
     ) -> Notice:
-        """It could not be checked."""
+        """A notice that something could not be checked."""
         return cls(
             state=State.UNKNOWN,
             what=what,
@@ -162,13 +162,13 @@ class Notice:
 
     @classmethod
     def unread(cls, what: str, error: SetupError, *, requirements: tuple[str, ...] = ()) -> Notice:
-        """It could not be read, because of this error."""
+        """A notice that something could not be read, because of this error."""
         denied = isinstance(error, CredentialsError)
         return cls.unknown(what, error.message, is_denied=denied, requirements=requirements)
 
     @classmethod
     def person(cls, what: str, *, command: Command = NO_COMMAND, requirements: tuple[str, ...] = ()) -> Notice:
-        """It cannot be checked from here, was not requested, or is a person's decision; not a fault."""
+        """A notice, no fault: something cannot be checked from here, was not requested, or is a person's decision."""
         return cls(state=State.PERSON, what=what, command=command, requirements=requirements)
 
 

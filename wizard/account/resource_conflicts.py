@@ -57,7 +57,7 @@ def foreign_claim(settings: Settings, owner: str, own: str) -> Problem | None:
 
 
 def claimed_elsewhere(aws: AwsClient, settings: Settings, own: str) -> Problem | None:
-    """The same, by the claim in the account; None without a claim, or where it cannot be read."""
+    """The problem that the account's claim names another stack; None without a claim, or where it cannot be read."""
     name = settings.names.claim
     claims = attempted(aws.access_diagnostics.read_values, [name], SecretStore.PARAMETER_STORE)
     owner = None if isinstance(claims, SetupError) else claims.get(name)

@@ -53,29 +53,29 @@ class Diagnosis:
 
     @property
     def consequences(self) -> tuple[Notice, ...]:
-        """What is wrong because of another finding: it disappears when that one is fixed."""
+        """The findings that follow from another one: they disappear when that one is fixed."""
         return tuple(notice for notice in self._of(State.WRONG) if notice.code in self._implied)
 
     @property
     def not_checked(self) -> tuple[Notice, ...]:
-        """What could not be read."""
+        """The notices of what could not be read."""
         return self._of(State.UNKNOWN)
 
     @property
     def passed(self) -> tuple[str, ...]:
-        """What is good, in words."""
+        """The sentences on what is good."""
         return tuple(dict.fromkeys(notice.what for notice in self._of(State.GOOD)))
 
     @property
     def skipped(self) -> tuple[str, ...]:
-        """What a person decides about or has decided, and what cannot be checked from here, in words."""
+        """The sentences on what a person decides or has decided, and on what cannot be checked from here."""
         return tuple(
             dict.fromkeys((*self.undecided, *(Text(each.what, "; ", each.advice) for each in self.advisories)))
         )
 
     @property
     def undecided(self) -> tuple[str, ...]:
-        """Of these what has no code, and so no command."""
+        """The sentences on what a person decides, or cannot be checked from here, and has no code."""
         return tuple(
             dict.fromkeys(
                 Text(each.what, ": ", each.command) if each.command else each.what
@@ -203,7 +203,7 @@ class ChecklistEntry:
 
     @property
     def title(self) -> str:
-        """Its name for people."""
+        """The item's name for people."""
         return str(self.topic)
 
 
@@ -249,7 +249,7 @@ def state_of(requirement: str, notices: Iterable[Notice]) -> State:
 
 
 def judgements_of(topics: Iterable[Topic], judgements: Iterable[Judgement]) -> tuple[Judgement, ...]:
-    """Those of the judgements that bear on a requirement of these items."""
+    """The judgements, of these, that bear on a requirement of these items."""
     topics = frozenset(topics)
     ids = {requirement.id for requirement in REQUIREMENTS if requirement.topic in topics}
     return tuple(judgement for judgement in judgements if ids.intersection(requirements_of(judgement)))

@@ -296,7 +296,7 @@ class UserIdentity(_Read):
 
     @property
     def principal(self) -> str:
-        """For a session its role, with the issuer's path; else a user, an account or a service."""
+        """The caller: for a session its role, with the issuer's path; else a user, an account or a service."""
         issuer = self.sessionContext.sessionIssuer if self.sessionContext else None
         arn = (issuer.arn if issuer else None) or self.arn
         if arn:
@@ -334,7 +334,7 @@ class EventRecord(_Read):
 
     @property
     def principal(self) -> str:
-        """Of the caller."""
+        """The caller, as `UserIdentity.principal` names it."""
         return (self.userIdentity or UserIdentity()).principal
 
     @property

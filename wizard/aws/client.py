@@ -96,11 +96,11 @@ class Aws:
         return self._session.environment()
 
     def with_region(self, region: str) -> Aws:
-        """The same caller in another Region."""
+        """A client of the same caller in another Region."""
         return Aws(self._session.with_region(region))
 
     def writing(self) -> Aws:
-        """The same, where AWS does not keep the credentials to reading."""
+        """A client whose credentials AWS does not keep to reading."""
         return Aws(self._session.writing())
 
     def asking_once(self) -> Aws:
@@ -116,7 +116,7 @@ class Aws:
         return iam.identify(self._session)
 
     def caller(self) -> Identity:
-        """The same without the account's alias."""
+        """The caller's identity without the account's alias."""
         return iam.caller(self._session)
 
     def list_regions(self) -> tuple[RegionFact, ...]:

@@ -49,7 +49,7 @@ def _caller(session: Session) -> Mapping[str, Any]:
 
 
 def caller(session: Session) -> Identity:
-    """The same without the account's alias, which nothing but the display waits for."""
+    """The caller's identity without the account's alias, which nothing but the display waits for."""
     identity: Identity = session.once("identity without alias", lambda: _identify_caller(session))
     return identity
 

@@ -107,7 +107,7 @@ class PolicyAnalyzer(SessionClient):
     """
 
     def judge(self, planned: Sequence[StackPolicy], before: Sequence[StackPolicy]) -> PolicyJudgement:
-        """In two rounds, the first a small one: an endpoint that does not know it is asked nothing else."""
+        """Judge in two rounds, the first a small one: an endpoint that does not know the call is asked nothing else."""
         former = {policy.name: policy.document for policy in before}
         checks: list[Callable[[], list[PolicyFinding]]] = [partial(self._validate, policy) for policy in planned]
         checks += [partial(self._public, policy) for policy in planned if policy.kind is not PolicyKind.IDENTITY]

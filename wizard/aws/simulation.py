@@ -127,7 +127,7 @@ def _with_boundary(
     resource: str,
     known: Context,
 ) -> tuple[StatementEvaluation, ...]:
-    """The same, where a denial by the boundary counts as one only if the boundary's document says so, too.
+    """The evaluations, where a denial by the boundary counts only if the boundary's document says so, too.
 
     AWS does not say whether its list of missing keys is that of the boundary as well; for an organization's policies
     it is not (https://github.com/aws/aws-cli/issues/10525).

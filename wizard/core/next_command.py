@@ -94,7 +94,7 @@ class Command(Text):
         return self.parts, {"advice": self.advice}
 
     def plus(self, *words: str, advice: str = "") -> "Command":
-        """The same with more words at its end, and with this advice alone."""
+        """The command with more words at its end, and with this advice alone."""
         *before, last = self.parts
         assert isinstance(last, Call)
         return Command(*before, Call((*last.argv, *words)), advice=advice)
@@ -231,7 +231,7 @@ class Run:
         return Command(completed, advice=self.complete(text.advice)) if isinstance(text, Command) else completed
 
     def complete_all(self, value: Any) -> Any:
-        """The same for every text in a document, but not in a sealed one."""
+        """Complete every text in a document, but not in a sealed one."""
         if isinstance(value, Sealed):
             return value
         if isinstance(value, str):

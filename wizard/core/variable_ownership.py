@@ -34,7 +34,7 @@ class OwnValues:
 
     @classmethod
     def of(cls, settings: Settings, outputs: Outputs | None, *, region: str | None = None) -> "OwnValues":
-        """Those of a stack, in its own Region or the one of a replica."""
+        """The values of a stack, in its own Region or that of a replica."""
         return cls(
             region=region or settings.region,
             key_arns=outputs.key_arns if outputs else (),

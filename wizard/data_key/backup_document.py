@@ -65,7 +65,7 @@ class Backup:
 
     @property
     def fingerprint(self) -> str:
-        """Of the current version."""
+        """The fingerprint of the current version."""
         return self.current.fingerprint
 
     @property

@@ -138,7 +138,7 @@ def may_create_in(context: TargetContext, *, importing: bool = False, scopes: tu
 
 
 def _by_former_key(read: Callable[[], str | None]) -> Decision:
-    """By the application's key before the wrapped one, at a target."""
+    """The decision by the application's ENCRYPTION_KEY at a target: its records may be encrypted with it."""
     try:
         place = read()
     except (PermissionDenied, Unsupported):
@@ -171,7 +171,7 @@ def _by_account(
     importing: bool,
     is_known: bool,
 ) -> Decision:
-    """By what AWS has.
+    """The decision by the stores in AWS: a stored data key, its versions, and the variables that are written after it.
 
     `saved`: the settings of the last run, whose store and Regions are read too. A deployed stack (`outputs`) without
     them may have used either store. `importing`: versions that an interrupted import left, and that were never
@@ -199,7 +199,7 @@ def _by_account(
 def _in_store(
     regional: AwsClient, settings: Settings, names: Sequence[str], *, importing: bool, is_used: bool
 ) -> Decision | None:
-    """By what the store of these settings has in one Region; None: it has no trace of a data key.
+    """The decision by one store in one Region; None: it has no trace of a data key.
 
     `names`: the variables that are written after a data key. Raises SetupError where it cannot be known.
     """
@@ -230,7 +230,7 @@ def _in_store(
 def _by_target(
     target: str, conflict: Callable[[], DataKeyConflict | None] | None, settings: Settings, *, is_deployed: bool
 ) -> Decision:
-    """By what a target has that holds the variables itself."""
+    """The decision by the variables of a target that holds them itself."""
     name = settings.names.stored_data_key
     if conflict is None:
         return Decision(

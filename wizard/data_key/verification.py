@@ -262,7 +262,7 @@ class ChildDecryptVerifier:
 
 
 def _app_credentials(credentials: AppCredentials) -> dict[str, str]:
-    """As the application has them in its environment. Sent through a pipe, which other processes cannot read."""
+    """The credentials as the application has them, sent through a pipe, which other processes cannot read."""
     environment = {
         "AWS_ACCESS_KEY_ID": credentials.access_key_id,
         "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,

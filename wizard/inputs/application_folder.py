@@ -169,7 +169,7 @@ def _link(files: _Files) -> FolderLink | None:
 
 
 def _framework(files: _Files) -> str | None:
-    """As in `ApplicationFolder.framework`."""
+    """The application's framework, as in `ApplicationFolder.framework`."""
     package = files.object("package.json") or {}
     groups = [package.get(group) for group in ("devDependencies", "dependencies")]
     dependencies = {name: needed for group in groups if isinstance(group, dict) for name, needed in group.items()}

@@ -81,7 +81,7 @@ class FoundReaders:
     """Why some files were not read, one sentence each; empty if all were."""
 
     def of(self, variable: str) -> tuple[Reader, ...]:
-        """Those of one variable."""
+        """The readers of one variable."""
         return tuple(reader for reader in self.readers if reader.variable == variable)
 
 
@@ -207,7 +207,7 @@ def without_comments(text: str, kind: str = "javascript") -> str:
 
 
 def _blank(text: str) -> str:
-    """As many blanks, with the same line breaks."""
+    """A text of as many blanks, with the same line breaks."""
     return "\n".join(" " * len(line) for line in text.split("\n"))
 
 

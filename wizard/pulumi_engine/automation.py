@@ -51,7 +51,7 @@ class MinimalStack(Stack):
     """
 
     def outputs(self) -> OutputMap:
-        """Empty: see `Watch.outputs`."""
+        """No outputs: `Watch.outputs` reads them."""
         return {}
 
     def info(self, show_secrets: bool = True) -> UpdateSummary:

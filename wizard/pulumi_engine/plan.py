@@ -168,7 +168,7 @@ def without_protection(stack: str, deployment: Mapping[str, Any]) -> dict[str, A
 
 
 def names_of(deployment: Mapping[str, Any]) -> list[tuple[str, dict[str, list[str]]]]:
-    """Of each resource its type and the names, without a value, of the inputs and outputs that the provider keeps."""
+    """The type of each resource, and the names, without a value, of the inputs and outputs that the provider keeps."""
     resources = [resource for resource in deployment["resources"] if resource["type"].startswith("aws:")]
     return [
         (each["type"], {part: sorted(each.get(part) or ()) for part in ("inputs", "outputs")}) for each in resources

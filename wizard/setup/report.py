@@ -287,7 +287,7 @@ def checklist(diagnosis: Diagnosis, proofs: Sequence[Verification], settings: Se
 
 
 def _of_this_run(proofs: Sequence[Verification]) -> Iterator[Notice]:
-    """What the run has verified itself: no verification replaces the application's own use of the key."""
+    """The notices on what the run has verified: no verification replaces the application's own use of the key."""
     bears_on = ("application-tested",)
     rest = "deploy, and save a record in the application"
     failed = [proof for proof in proofs if proof.state is VerificationState.FAILED]

@@ -67,7 +67,7 @@ def retained_resources(settings: Settings, outputs: Outputs) -> tuple[tuple[str,
 
 
 def _retained(stack: TargetContext, state: StackState) -> tuple[tuple[str, str], ...]:
-    """The same by the state of the stack; of a first set-up that did not end, by each resource that was created."""
+    """The retained resources by the stack's state; of a first set-up that did not end, each one that was created."""
     if state.outputs is not None:
         return retained_resources(stack.settings, state.outputs)
     why = "records or the audit log may depend on it: no stack deletes it"

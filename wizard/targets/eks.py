@@ -113,7 +113,7 @@ class Eks(StoreTarget):
         return tuple(aws.requests.pages("eks", "ListClusters", "clusters")) if key == "eks_cluster" else ()
 
     def running(self, context: TargetContext) -> Instances:
-        """Not inspected: the wizard has no access to the cluster."""
+        """The running application is not inspected: the wizard has no access to the cluster."""
         from wizard.core.models.deployment import Instances
 
         restart = shell("kubectl", "rollout", "restart", "deployment", "--namespace", context.settings.eks_namespace)

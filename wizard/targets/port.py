@@ -240,7 +240,7 @@ class DeployTarget(ABC):
 
     @abstractmethod
     def summary(self, settings: Settings) -> tuple[str, str, str]:
-        """Its title, its place, and the key of the input that sets the place."""
+        """The target's title, its place, and the key of the input that sets the place."""
 
     @abstractmethod
     def describe(self, settings: Settings) -> TargetDescription:
@@ -278,7 +278,7 @@ class StoreTarget(DeployTarget):
     def foreign_variables(
         self, context: TargetContext, own: OwnValues, *, scopes: tuple[Scope, ...] = (), redeploys: bool = False
     ) -> tuple[ForeignVariable, ...]:
-        """Those of the store in each Region."""
+        """The foreign values of the store in each Region."""
         settings = context.settings
         found: list[ForeignVariable] = []
         for region in settings.regions:

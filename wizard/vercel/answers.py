@@ -63,7 +63,7 @@ class Listing(Answer):
 
     @property
     def next_page(self) -> str | None:
-        """None on the last page."""
+        """The token of the next page; None on the last one."""
         following = (self.pagination or {}).get("next")
         return None if following in (None, "") else str(following)
 

@@ -83,7 +83,7 @@ class Vercel:
         return f"Vercel({self._api.base_url!r})"
 
     def asking_once(self) -> Vercel:
-        """The same client and connections; a GET that is sent a second time is answered without another request."""
+        """A client over the same connections that answers a GET that is sent a second time without another request."""
         other = copy(self)
         other._api = self._api.asking_once()
         return other

@@ -134,7 +134,7 @@ class Response:
 
     @property
     def reported(self) -> str:
-        """The same answer, with a message of this program."""
+        """The words, quoted for a message of this program."""
         return quoted(self.words) if self.error else self.words
 
     @property
@@ -176,7 +176,7 @@ class Api:
         return f"Api({self.base_url!r})"
 
     def asking_once(self) -> "Api":
-        """The same endpoint and connections. Until the first write a GET is sent once."""
+        """An Api over the same connections that sends a GET once, until the first write."""
         other = copy(self)
         other._answers = Once()
         return other

@@ -48,7 +48,7 @@ class ListedVariable(VercelVariable):
 
     @property
     def stamp(self) -> tuple[str, int | None]:
-        """Differs after a write."""
+        """A value that differs after a write."""
         return (self.id, self.updated_at)
 
 

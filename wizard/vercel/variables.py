@@ -36,7 +36,7 @@ class Variables:
         self._scope = scope_of(project)
 
     def with_new_timeout(self, seconds: float) -> "Variables":
-        """The same for another operation of so many seconds at most."""
+        """The variables of the project for another operation of so many seconds at most."""
         return Variables(self._api, self._project, self._api.deadline(seconds))
 
     @cached_property

@@ -55,7 +55,7 @@ class IamPrincipal:
 
     @cached_property
     def trusting(self) -> tuple[PolicyStatement, ...]:
-        """The statements of its trust policy."""
+        """The statements of the role's trust policy."""
         return statements_of(self.trust)
 
     @property

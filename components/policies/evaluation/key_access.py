@@ -107,7 +107,7 @@ class KeyAccessDocuments:
 
     @cached_property
     def statements(self) -> tuple[PolicyStatement, ...]:
-        """Those of the key policy."""
+        """The statements of the key policy."""
         return statements_of(self.policy)
 
     def grants_of(self, grantee: str) -> tuple[GrantFact, ...]:

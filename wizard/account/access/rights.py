@@ -97,7 +97,7 @@ class PrincipalRights:
         return "use" not in self.certain, "administer" not in self.certain, self.arn
 
     def merged_with(self, other: "PrincipalRights") -> "PrincipalRights":
-        """Both together; the stronger permission wins."""
+        """The rights of both together; the stronger permission wins."""
         return replace(
             self,
             permissions={
@@ -111,7 +111,7 @@ class PrincipalRights:
 
     @property
     def listed(self) -> PrincipalAccess:
-        """As a review lists it, without its use of the key."""
+        """The principal as a review lists it, without its use of the key."""
         return PrincipalAccess(
             arn=self.arn,
             use=self.permissions["use"],
@@ -190,7 +190,7 @@ def is_ending(reading: KeyReading, named: Collection[str]) -> bool:
 
 
 def with_people(rights: KeyRights, people: Mapping[str, tuple[str, ...] | SetupError]) -> KeyRights:
-    """The same, with the people who reach roles through AWS account access, by the role's ARN."""
+    """These rights, with the people who reach roles through AWS account access, by the role's ARN."""
     names = tuple(f"{person} as {role}" for role, assigned in people.items() for person in known_or(assigned, ()))
     principals = [replace(each, people=names) if each.arn == ACCOUNT_ACCESS else each for each in rights.principals]
     return replace(rights, principals=tuple(principals)) if names else rights

@@ -79,7 +79,7 @@ class StoredReviews:
 
     @property
     def last(self) -> StoredReview | None:
-        """The newest intact review of the folder, whatever it is of: the next one contains its digest."""
+        """The newest intact review of the folder, of any stack and key: the next one contains its digest."""
         return next((each for each in reversed(self.files) if each.is_intact), None)
 
     def age_days(self, at: datetime) -> int | None:
@@ -111,14 +111,14 @@ class Holder(Protocol):
 
     @property
     def surplus(self) -> Collection[str]:
-        """Its rights that the settings do not give it."""
+        """The principal's rights that the settings do not give it."""
 
     @property
     def assumed_by(self) -> tuple[str, ...]: ...
 
 
 class Acceptance:
-    """What a signed review accepts. Of None: nothing."""
+    """The rights that a signed review accepts; none without a review."""
 
     def __init__(self, review: AccessReview | None, listed: Iterable[Holder]) -> None:
         """`listed`: the principals that have rights of their own now, and are judged for themselves."""
@@ -262,7 +262,7 @@ def digest_of(value: Any) -> str:
 
 @cache
 def _reader(kind: Any) -> Callable[[Any], Any]:
-    """What makes of a JSON value of `plain` again what it was, by its type; one for each type, as reviews are long."""
+    """A function that turns a JSON value of `plain` back into this type; one for each type, as reviews are long."""
     members = get_args(kind)
     if isinstance(kind, type) and is_dataclass(kind):
         hints = get_type_hints(kind)

@@ -295,7 +295,7 @@ def _policy(facts: StackFacts, bucket: LogsBucket, retention: Retention) -> Iter
 
 
 def _is_wrong_anywhere(settings: Settings, surplus: BucketSurplus) -> bool:
-    """Of the bucket of an existing trail: everybody, or a deletion by somebody who is not of this account.
+    """Whether a right is wrong on the bucket of an existing trail too: everybody's, or a deletion by another account.
 
     Another account that reads may be the one where the logs are evaluated: a person decides about it.
     """
@@ -308,7 +308,7 @@ def _is_wrong_anywhere(settings: Settings, surplus: BucketSurplus) -> bool:
 
 
 def _is_usual(settings: Settings, surplus: BucketSurplus) -> bool:
-    """Of the bucket of an existing trail: a service that writes there, such as CloudTrail for another trail."""
+    """Whether a right is usual on an existing trail's bucket: a service writes, as CloudTrail for another trail."""
     writes = surplus.kind is PrincipalKind.SERVICE and surplus.rights == (BucketRight.WRITE,)
     return writes and settings.existing_trail_arn is not None
 

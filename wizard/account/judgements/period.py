@@ -233,7 +233,7 @@ def access_review(facts: StackFacts) -> AccessReview | SetupError:
 
 
 def sign_ins(facts: StackFacts) -> tuple[SignIn, ...] | SetupError:
-    """Of everybody who can, or may be able to, use or administer the key; not of programs."""
+    """The sign-ins of all people who can, or may be able to, use or administer the key; not of programs."""
     return facts.once("sign-ins", lambda: _sign_ins(facts))
 
 
@@ -254,7 +254,7 @@ def _sign_ins(facts: StackFacts) -> tuple[SignIn, ...]:
 
 
 def _other_sign_in(principal: PrincipalAccess, account: str) -> str:
-    """Where its MFA is decided, if not in IAM; empty for a role of users that are listed, or of a program."""
+    """A sentence on who decides the role's MFA, if not IAM; empty for a role of listed users, or of a program."""
     if principal.arn == ACCOUNT_ACCESS:
         return "IAM Identity Center decides the MFA of the people who are assigned in AWS account access"
     if "/aws-reserved/sso.amazonaws.com/" in principal.arn:

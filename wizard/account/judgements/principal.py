@@ -286,7 +286,7 @@ def _limits_of(facts: StackFacts, principal: IamPrincipal) -> Iterator[Notice]:
 def _boundary_denies(
     facts: StackFacts, principal: IamPrincipal, boundary: IamPolicy, evaluations: tuple[StatementEvaluation, ...]
 ) -> bool:
-    """By the simulator; by the boundary's document where the simulator does not evaluate boundaries."""
+    """Whether the boundary denies: by the simulator, or by its document where the simulator evaluates no boundary."""
     if any(evaluation.by_boundary is not None for evaluation in evaluations):
         return any(evaluation.by_boundary is False and evaluation.allowed is False for evaluation in evaluations)
     key = facts.key_arn

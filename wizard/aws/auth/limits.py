@@ -47,13 +47,13 @@ def limit_client(client: Any) -> None:
 
 
 def limit_providers(container: Any, instance: Any) -> None:
-    """The same for botocore's providers of a container's and an instance's credentials."""
+    """Watch and limit botocore's providers of a container's and an instance's credentials."""
     limit_fetcher(container._fetcher._session)
     limit_fetcher(instance._role_fetcher._session)
 
 
 def limit_fetcher(http: URLLib3Session) -> None:
-    """The same for the HTTP session that asks the metadata service of an instance or of a container."""
+    """Watch and limit the HTTP session that asks the metadata service of an instance or of a container."""
     limit_size(http)
     send = http.send
 

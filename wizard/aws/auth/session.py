@@ -122,11 +122,11 @@ class Session:
         return self.resolved.region
 
     def with_region(self, region: str) -> "Session":
-        """The same credentials in another Region."""
+        """A session with the same credentials in another Region."""
         return replace(self, resolved=replace(self.resolved, region=region, region_source="the answer"))
 
     def asking_once(self) -> "Session":
-        """The same session. From now on a reading request is sent once; the same request gets the same answer."""
+        """A session that sends each reading request once; the same request gets the same answer."""
         return replace(self, _answers=retry.Once())
 
     @cached_property

@@ -224,7 +224,7 @@ def deliver(
 def foreign(
     store: stores.Store, prefix: str, own: OwnValues, existing: Mapping[str, stores.StoredValue]
 ) -> tuple[ForeignVariable, ...]:
-    """Those of these parameters under the prefix whose values this program did not write."""
+    """The parameters under the prefix, among these, whose values this program did not write."""
 
     def is_foreign(name: str, value: str) -> bool:
         variable = name.rpartition("/")[2]

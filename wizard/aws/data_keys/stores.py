@@ -110,19 +110,19 @@ class Store(Protocol):
 
     @property
     def clock(self) -> Clock:
-        """For `wizard.core.retry`."""
+        """The session's clock, for `wizard.core.retry`."""
 
     def read(self, names: Sequence[str]) -> Mapping[str, StoredValue]:
         """The values of those names that exist, decrypted."""
 
     def tags(self, name: str) -> Mapping[str, str]:
-        """Its tags; empty where the caller is not allowed to see them."""
+        """The tags of an entry; empty where the caller is not allowed to see them."""
 
     def create(self, name: str, value: str, *, secret: bool, description: str, tags: Mapping[str, str]) -> bool:
-        """False when the name exists already; its value is then unchanged."""
+        """Create an entry. False when the name exists already; its value is then unchanged."""
 
     def overwrite(self, name: str, value: str, existing: StoredValue, *, description: str) -> None:
-        """Another value for a name that exists. For the stored data key only `versions` calls it."""
+        """Write another value for a name that exists. For the stored data key only `versions` calls it."""
 
     def under(self, folder: str) -> Mapping[str, StoredValue]:
         """All names under a folder, at any depth, with their decrypted values."""

@@ -239,7 +239,7 @@ def _calls(applications: list[_PositionedBox], key: _PositionedBox) -> list[Elem
 
 
 def _variables(data_key: _PositionedBox, applications: list[_PositionedBox]) -> list[Element]:
-    """From the stored data key to the last application, from below."""
+    """The line from the stored data key to the last application, from below."""
     y, x = _middle(data_key), _COLUMNS[0] + _BOX / 2
     top, last = applications[-1]
     line = _path(f"M{_COLUMNS[1]} {y:g}H{x:g}V{top + last.height + 3:g}")
@@ -247,7 +247,7 @@ def _variables(data_key: _PositionedBox, applications: list[_PositionedBox]) -> 
 
 
 def _recorded(key: _PositionedBox, audit: list[_PositionedBox]) -> list[Element]:
-    """From the key to the trail and its bucket, and to the alerts."""
+    """The lines from the key to the trail and its bucket, and to the alerts."""
     y = _TOP + 40
     to_trail = _path(f"M{_COLUMNS[1] + _BOX} {y}H{_COLUMNS[2] - 3}")
     caption = label(_COLUMNS[1] + _BOX + _BETWEEN / 2, y - 9, "each call", class_="arrow-label", text_anchor="middle")

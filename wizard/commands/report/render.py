@@ -61,7 +61,7 @@ class Row:
 
 
 def _timeline(name: str, title: str, description: str, rows: Sequence[Row], now: Fact | None) -> Markup:
-    """From the first to the last time; `now` is marked, if any."""
+    """A timeline from the first to the last time; `now` is marked, if any."""
     times = [row.at.time for row in rows]
     times += [row.until.time for row in rows if row.until is not None and row.until.is_known]
     times += [now.time] if now is not None else []
@@ -242,7 +242,7 @@ Mark = Callable[[Fact, str], str]
 
 
 def markdown(document: Document, *, mark: Mark = lambda fact, text: text) -> str:
-    """The same facts in the same order as Markdown. `mark` gets each fact with its text, and returns the text."""
+    """The report as Markdown, in the page's order. `mark` gets each fact with its text, and returns the text."""
 
     def cited(value: Any, form: Form = Form.PLAIN) -> Any:
         if not isinstance(value, Fact):

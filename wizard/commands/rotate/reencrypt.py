@@ -92,7 +92,7 @@ def reencrypt(request: Request, clients: Clients, key: str) -> RotateResult:
 
 
 def _reencrypt_beside(clients: Clients, data_keys: DataKeyStore, destination: Destination, *, own: bool) -> None:
-    """The same for a wrapped key that the application has beside its data key."""
+    """Re-encrypt a wrapped key that the application has beside its data key."""
     stored_key = data_keys.stored_key()
     if stored_key.wrapped is None:
         return  # Not made yet; a lost one is the doctor's finding.

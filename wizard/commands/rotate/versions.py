@@ -53,12 +53,12 @@ class DataKeyStore:
 
     @property
     def others(self) -> tuple[DataKeyStore, ...]:
-        """The same of the stack's other wrapped keys: for the data key, of each optional value."""
+        """The stores of the stack's other wrapped keys: for the data key, of each optional value."""
         mine, keys = self.settings.names.variable, self.settings.of_each_key
         return tuple(self.of_key(of_key) for of_key in keys if of_key.names.variable != mine)
 
     def of_key(self, settings: Settings) -> DataKeyStore:
-        """The same of the wrapped key that these settings name."""
+        """The store of the wrapped key that these settings name."""
         return replace(self, deployed=self.deployed.otherwise(settings=settings))
 
     def stored_key(self) -> StoredKey:

@@ -128,13 +128,13 @@ class PrincipalAccess:
 
     @property
     def rights(self) -> frozenset[str]:
-        """Its rights: `use`, `administer`, `delete`."""
+        """The principal's rights: `use`, `administer`, `delete`."""
         permissions = {"use": self.use, "administer": self.administer, "delete": self.delete}
         return frozenset(right for right, permission in permissions.items() if permission is KeyPermission.YES)
 
     @property
     def surplus(self) -> frozenset[str]:
-        """Its rights that the settings do not give it."""
+        """The principal's rights that the settings do not give it."""
         return frozenset(self.beyond) if self.is_expected else self.rights
 
     @property
@@ -296,7 +296,7 @@ class Simulation:
 
     @property
     def depends_on(self) -> tuple[str, ...]:
-        """The conditions of which the unknown ones depend."""
+        """The conditions on which the unknown decisions depend."""
         return tuple(sorted({term for evaluation in self.evaluations for term in evaluation.depends_on}))
 
     @property

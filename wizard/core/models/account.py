@@ -228,7 +228,7 @@ class DiscoveredSetup:
     """The bucket's Region, where it is not the stack's."""
     logs_key: KeyFact | None = None
     documents_key: KeyFact | None = None
-    """The key that the alias of the logs' key points to."""
+    """The key that the alias of the documents' key points to."""
     data_key: DiscoveredDataKey | None = None
     """The data key in Parameter Store under the guide's names."""
 

@@ -359,11 +359,11 @@ class VercelProject:
         return cls(id=project, name=project, team_id=team_id, team_slug=slug, scope=Scope(environment=environment))
 
     def at(self, scope: Scope) -> VercelProject:
-        """The same project, in another of its environments."""
+        """The project with another of its environments."""
         return replace(self, scope=scope)
 
     def with_names(self, names: VariableNames) -> VercelProject:
-        """The same project, with variables of these names."""
+        """The project with variables of these names."""
         return replace(self, variable_names=names)
 
 

@@ -85,7 +85,7 @@ class RollingRelease:
 
     @property
     def seconds_left(self) -> float | None:
-        """Until it is complete, at most, where it goes on by itself; None where a person has to let it."""
+        """The most seconds until the release is complete, if it goes on by itself; None where a person lets it."""
         if self.active is None:
             return 0.0
         left = [stage for stage in self.stages if self.active.index <= stage.index and stage.percentage < 100]
@@ -296,7 +296,7 @@ class Service:
 
     @property
     def region(self) -> str:
-        """Empty where its ARN is unknown."""
+        """The service's Region; empty where its ARN is unknown."""
         arn = Arn.find(self.arn)
         return arn.region if arn else ""
 

@@ -145,7 +145,7 @@ class Input:
 
     @property
     def field(self) -> str | None:
-        """Its field of `Settings`; None for a value that is never saved."""
+        """The input's field of `Settings`; None for a value that is never saved."""
         return (self.saved_as or self.key) if self.saved else None
 
     @property
@@ -173,7 +173,7 @@ class Input:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Its sources other than a prompt, in words, in order of precedence."""
+        """The input's sources other than a prompt, in words, in order of precedence."""
         named = "FILE" if self.secret else self.metavar
         return (f"{self.flag} {named}", self.variable, f"`{self.file_key}` in an answers file")
 

@@ -27,7 +27,7 @@ class Encryption:
 
     @property
     def text(self) -> str:
-        """In words: `the key arn:aws:kms:…`, `S3's own keys (SSE-S3)`."""
+        """The encryption in words: `the key arn:aws:kms:…`, `S3's own keys (SSE-S3)`."""
         names = {
             S3_MANAGED: "S3's own keys (SSE-S3)",
             CUSTOMER_PROVIDED: "a key that the writer sends (SSE-C)",

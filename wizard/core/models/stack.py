@@ -140,7 +140,7 @@ class Drift:
 
     @property
     def description(self) -> str:
-        """For a sentence: `Key phi-key (enableKeyRotation)`."""
+        """The drift in a sentence: `Key phi-key (enableKeyRotation)`."""
         kinds = {DriftKind.GONE: "gone", DriftKind.UNKNOWN: "not in the state"}
         difference = kinds.get(self.kind) or ", ".join(self.properties) or "changed"
         return f"{self.type.rpartition(':')[2]} {self.name} ({difference})"

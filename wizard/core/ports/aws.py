@@ -43,7 +43,7 @@ class AwsRequests(Protocol):
 
     def call(self, service: str, operation: str, /, **parameters: Any) -> Any: ...
     def find(self, service: str, operation: str, /, *, absent: Collection[str], **parameters: Any) -> Any | None:
-        """None where the service answers with one of the codes in `absent`."""
+        """The answer; None where the service answers with one of the codes in `absent`."""
 
     def pages(self, service: str, operation: str, key: str, /, **parameters: Any) -> Iterator[Any]:
         """The entries under `key` on all pages of a listing."""
@@ -412,7 +412,7 @@ class EcsServices(Protocol):
         """A revision by its ARN, or the newest active one of a family; None when there is none."""
 
     def register(self, body: Mapping[str, Any]) -> TaskDefinition:
-        """A new revision. Earlier revisions stay."""
+        """Register a new revision. Earlier revisions stay."""
 
     def update(self, service: Service, task_definition: str, *, force: bool) -> Rollout:
         """Have the service run that revision, and change nothing else. Returns the newest deployment afterwards.
@@ -461,7 +461,7 @@ class S3Documents(Protocol):
         """Under which key at most so many of its objects are."""
 
     def versions(self, bucket: DocumentBucket, *, every: bool, prefix: str = "") -> Iterator[tuple[ObjectVersion, ...]]:
-        """Its objects, page by page: every version, or the current ones."""
+        """The bucket's objects, page by page: every version, or the current ones."""
 
     def state(self, bucket: DocumentBucket, version: ObjectVersion) -> ObjectState | None:
         """How an object is encrypted and locked; None for one that is gone."""

@@ -71,7 +71,7 @@ class AwsClient(Protocol):
 
     def with_region(self, region: str) -> AwsClient: ...
     def writing(self) -> AwsClient:
-        """The same, where AWS does not keep the credentials to reading: for the call of a report that stores it."""
+        """A client whose credentials AWS does not keep to reading: for the call of a report that stores it."""
 
     def asking_once(self) -> AwsClient:
         """A client for checks that belong together: the same question gets the answer that it got before."""
@@ -136,7 +136,7 @@ class VercelClient(Protocol):
     """Vercel (`wizard/vercel/client.py`)."""
 
     def asking_once(self) -> VercelClient:
-        """As `AwsClient.asking_once`."""
+        """A client that sends each reading request once, as `AwsClient.asking_once`."""
 
     def check_token(self) -> None:
         """Raises CredentialsError where Vercel refuses the token itself, by one request."""

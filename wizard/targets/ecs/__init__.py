@@ -97,7 +97,7 @@ class Ecs(StoreTarget):
     def foreign_variables(
         self, context: TargetContext, own: OwnValues, *, scopes: tuple[Scope, ...] = (), redeploys: bool = False
     ) -> tuple[ForeignVariable, ...]:
-        """Those of the store, and those of the service's task definition, which a redeploy replaces."""
+        """The foreign values of the store, and of the service's task definition, which a redeploy replaces."""
         from wizard.targets.ecs import service
 
         stored = super().foreign_variables(context, own)

@@ -129,7 +129,7 @@ def _times(settings: Settings) -> Statement:
 
 
 def with_rights(error: PermissionDenied, settings: Settings, *, task_role: str) -> PermissionDenied:
-    """The same error, with the whole policy in its hint: the user requests the permissions only once."""
+    """The error with the whole policy in its hint: the user requests the permissions only once."""
     document = json.dumps(redeploy_policy(settings, task_role=task_role), indent=2)
     return PermissionDenied(
         error.message, Text(error.hint, "\nthe redeploy needs these permissions and no others:\n", document)

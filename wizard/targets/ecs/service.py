@@ -266,7 +266,7 @@ def names_of(container: Mapping[str, Any]) -> set[str]:
 
 
 def with_variables(body: Mapping[str, Any], container: str, expected: ExpectedDefinition) -> dict[str, Any]:
-    """The same task definition, with the stack's roles, whose container reads the variables from the stack's store.
+    """The task definition with the stack's roles, whose container reads the variables from the stack's store.
 
     The names are removed from `environment`: ECS refuses a name that is in both. Everything else stays.
     """

@@ -235,7 +235,7 @@ class Vercel(DeployTarget):
     def foreign_variables(
         self, context: TargetContext, own: OwnValues, *, scopes: tuple[Scope, ...] = (), redeploys: bool = False
     ) -> tuple[ForeignVariable, ...]:
-        """Those of each environment."""
+        """The foreign variables of each environment."""
         vercel, project = project_of(context)
         return tuple(
             variable
