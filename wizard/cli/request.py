@@ -84,7 +84,7 @@ def build_request(
     for key, answer in resolved.items():
         if by_key[key].secret:
             secret(str(answer.value), by_key[key].variable)
-    from wizard.cli.clients import build_clients
+    from wizard.cli.composition import build_clients
 
     clients = build_clients(
         options,

@@ -683,7 +683,7 @@ def test_the_help_loads_only_argparse_and_the_tables() -> None:
 
 def test_a_command_that_reads_loads_nothing_of_the_sdk_of_pulumi() -> None:
     commands = ("commands.status", *(f"commands.{name}.command" for name in ("doctor", "push", "review", "report")))
-    loaded = loaded_with("cli.clients", "pulumi_engine.engine", "aws.client", "vercel.client", *commands)
+    loaded = loaded_with("cli.composition", "pulumi_engine.engine", "aws.client", "vercel.client", *commands)
     assert {"pulumi", "grpc", "opentelemetry"} & loaded == set()
 
 
