@@ -77,8 +77,8 @@ def eval_line(paths: SandboxPaths | None = None) -> str:
     return f'eval "$({program(paths)} env)"'
 
 
-def search_path(environment: Mapping[str, str]) -> str:
-    """PATH with the engine, the project's Python and its AWS CLI first, without duplicates."""
+def search_path(paths: SandboxPaths, environment: Mapping[str, str]) -> str:
+    """PATH with the engine, the project's Python and its AWS CLI first, without duplicates; the sandbox's own last."""
     chosen = engine(environment)
     directories = [chosen.path.parent] if chosen else []
     directories += [interpreter().parent, CACHE / "awscli" / "bin"]
@@ -86,7 +86,9 @@ def search_path(environment: Mapping[str, str]) -> str:
     rest = [
         part for part in environment.get("PATH", os.defpath).split(os.pathsep) if part and part not in own_directories
     ]
-    return os.pathsep.join([*own_directories, *rest])
+    last = str(paths.programs)
+    brought = [last] if paths.programs.exists() and last not in rest else []
+    return os.pathsep.join([*own_directories, *rest, *brought])
 
 
 def variables(paths: SandboxPaths, state: State, environment: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -114,7 +116,7 @@ def variables(paths: SandboxPaths, state: State, environment: Mapping[str, str] 
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         # The plug-ins are installed; a search for newer ones would wait for a site that may not answer.
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-        "PATH": search_path(environment),
+        "PATH": search_path(paths, environment),
     }
     if any(environment.get(name) for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")):
         for name in ("NO_PROXY", "no_proxy"):

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -60,6 +61,7 @@ def start() -> int:
         else:
             _install_plugins(paths)
             log(f"  Pulumi's AWS plug-in: {installed_provider(paths.pulumi_home)}")
+        bring_aws_cli(paths)
         log(f"  to use it in your own shell, type there first:\n    {environment.eval_line(paths)}")
         if not is_new:
             log("  it has what earlier runs made in it; to begin anew, delete it and run the same command again:")
@@ -128,6 +130,22 @@ def prepare() -> int:
 
 
 COMMANDS: dict[str, Callable[[], int]] = {command.__name__: command for command in (start, stop, status, env, prepare)}
+
+
+def bring_aws_cli(paths: processes.SandboxPaths) -> None:
+    """Of the wheel, whose set-up installs none: let uv run the AWS CLI where the machine has none."""
+    if not installation.IS_INSTALLED or shutil.which("aws", path=environment.search_path(paths, os.environ)):
+        return
+    uv = os.environ.get("UV") or shutil.which("uv")
+    if uv is None:
+        log("no AWS CLI was found, so the printed lines with `aws` do not run: https://aws.amazon.com/cli/")
+        return
+    with open(processes.SOURCE / "pyproject.toml", "rb") as file:
+        (package,) = tomllib.load(file)["dependency-groups"]["awscli"]
+    words = shlex.join((uv, "tool", "run", "--quiet", "--from", package, "aws"))
+    paths.programs.mkdir(exist_ok=True)
+    (paths.programs / "aws").write_text(f'#!/bin/sh\nexec {words} "$@"\n')
+    (paths.programs / "aws").chmod(0o755)
 
 
 def log(line: str) -> None:

@@ -64,6 +64,11 @@ class SandboxPaths:
         return self.root / "aws"
 
     @property
+    def programs(self) -> Path:
+        """The AWS CLI by uv, where the machine has none."""
+        return self.root / "bin"
+
+    @property
     def web_identity_token(self) -> Path:
         """The OIDC token of a production deployment on Vercel (mode 0600)."""
         return self.root / "vercel-oidc-token"

@@ -22,8 +22,10 @@ from typing import Any
 import boto3
 import pytest
 
+import installation
+from sandbox import environment
 from sandbox.environment import engine, variables
-from sandbox.lifecycle import SandboxError, check_owner, create_directories, remove_stack_configs
+from sandbox.lifecycle import SandboxError, bring_aws_cli, check_owner, create_directories, remove_stack_configs
 from sandbox.state import STOP_SECONDS, SandboxPaths, State, is_alive
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -358,6 +360,31 @@ def test_env_loads_neither_the_emulator_nor_an_sdk(started: Run) -> None:
     loaded = started("env", "-X", "importtime").stderr
     assert "sandbox.environment" in loaded
     assert [name for name in ("moto", "boto", "flask", "werkzeug") if name in loaded] == []
+
+
+def test_the_wheels_sandbox_brings_the_aws_cli_or_says_that_there_is_none(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Printed lines call `aws`. A machine of its own goes first: the sandbox's is the last of PATH."""
+    paths, uv = SandboxPaths(root=directory), directory / "uv"
+    directory.mkdir()
+    monkeypatch.setattr(installation, "IS_INSTALLED", True)
+    monkeypatch.setattr(environment, "CACHE", directory / "cache")
+    monkeypatch.setattr(environment, "interpreter", lambda: directory / "python")
+    monkeypatch.setenv("PATH", str(directory))
+    monkeypatch.delenv("UV", raising=False)
+
+    bring_aws_cli(paths)
+    assert "no AWS CLI was found" in capsys.readouterr().err and not paths.programs.exists()
+
+    uv.write_text('#!/bin/sh\nshift 3; printf "%s\\n" "$@"\n')
+    uv.chmod(0o755)
+    bring_aws_cli(paths)
+    path = environment.search_path(paths, os.environ)
+    assert path.endswith(f":{paths.programs}")
+    done = subprocess.run(["aws", "kms", "a b"], env={"PATH": path}, capture_output=True, text=True, check=True)
+    package, *words = done.stdout.splitlines()[1:]
+    assert package.startswith("awscli>=") and words == ["aws", "kms", "a b"]
 
 
 @pytest.mark.parametrize("quote", ["", '"', "'"])
