@@ -248,7 +248,8 @@ CONSEQUENCES = (
     (
         "stack-not-built",
         f"{WITHOUT_KEY} {ABSENT} data-key-not-created variable-missing policy-missing principal-missing "
-        "provider-missing alerts-topic-missing alerts-rule-off",
+        "provider-missing alerts-topic-missing alerts-rule-off alerts-undelivered alerts-topic-widened "
+        "bucket-lock-missing bucket-access-logs-off",
     ),
     (
         "backend-unreachable stack-state-damaged stack-elsewhere stack-state-lost stack-pending-operations",

@@ -56,6 +56,14 @@ def check_stack(facts: StackFacts) -> Iterator[Notice]:
             command=fixes.wizard(facts, "setup", "--yes"),
         )
         return
+    if state.outputs is None:
+        yield Notice.wrong(
+            "stack-not-built",
+            what=f"the set-up of the stack {name} was interrupted: {len(state.resources)} of its resources exist",
+            why="no update of the stack has come to its end; setup goes on where it stopped",
+            command=fixes.wizard(facts, "setup", "--yes"),
+        )
+        return
     yield Notice.good(f"the state of the stack {name} exists, and no update was interrupted")
 
 

@@ -119,6 +119,14 @@ def test_settings_without_resources_are_to_be_built(stand: CheckedStack):
     assert command == "python -m wizard setup --stack production --yes"
 
 
+def test_a_set_up_that_was_interrupted_is_gone_on_with(stand: CheckedStack):
+    """Interrupted twice, it leaves neither a pending operation nor outputs."""
+    stand.state = replace(stand.state, outputs=None, pending=())
+    found = finding(stand.notices(check_stack), "stack-not-built")
+    assert "was interrupted" in found.what
+    assert found.command == "python -m wizard setup --stack production --yes"
+
+
 def test_a_key_that_the_state_does_not_know_is_a_state_that_was_lost(stand: CheckedStack):
     stand.state = StackState(exists=False, has_key=False)
     found = finding(stand.notices(check_stack), "stack-state-lost")
