@@ -61,7 +61,7 @@ def run(options: ReviewOptions, request: Request, clients: Clients) -> tuple[int
         faults=earlier.faults,
         notices=tuple(_notices(facts)),
     )
-    output.show(clients.ui, result, signs=options.sign is not None)
+    output.show(clients.ui, result, signs=options.sign is not None, everything=request.everything)
     if options.sign:
         sign_off = _signed(options, request, clients, stored, arn=deployed.identity.arn)
         result = replace(result, sign_off=sign_off)

@@ -114,22 +114,32 @@ def _without(these: tuple[str, ...], those: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(entry for entry in these if entry not in those)
 
 
-def show(ui: UserInterface, result: "ReviewResult", *, signs: bool) -> None:
-    """Show the whole review; what a person `signs` for is accepted with it, and no failure."""
+def show(ui: UserInterface, result: "ReviewResult", *, signs: bool, everything: bool = False) -> None:
+    """Show the review; what a person `signs` for is accepted with it, and no failure.
+
+    `everything`: with the policies and grants that give each right, and the commands that take them away.
+    """
     review = result.review
     ui.section("Who can use and who can administer the key", review.key_arn)
     rows = [_row(principal, account=Arn.parse(review.key_arn).account) for principal in review.principals]
     ui.table(rows, headings=("who", "use", "admin", "delete", "uses", "last use"))
-    ui.section("By which policy or grant")
-    not_accepted = set() if signs else {principal.arn for principal in result.not_accepted}
-    for principal in review.principals:
-        ui.line(_title(principal), mark=_mark(principal, not_accepted))
-        for line in _details(principal):
-            ui.line(f"    {line}")
+    if everything:
+        ui.section("By which policy or grant")
+        not_accepted = set() if signs else {principal.arn for principal in result.not_accepted}
+        for principal in review.principals:
+            ui.line(_title(principal), mark=_mark(principal, not_accepted))
+            for line in _details(principal):
+                ui.line(f"    {line}")
+    else:
+        for principal in review.principals:
+            for key in principal.access_keys:
+                if key.active and key.age_days > OLD_KEY_DAYS:
+                    ui.line(f"{_access_key(key)}, of {principal.arn}", mark=Mark.WARN)
+    ui.line()
     _show_grants(ui, review)
     _show_use(ui, review)
     _show_differences(ui, result.differences)
-    _show_result(ui, result, signs)
+    _show_result(ui, result, signs, everything=everything)
 
 
 def short(arn: str, *, account: str) -> str:
@@ -201,30 +211,30 @@ def _access_key(key: AccessKeyAge) -> str:
 
 
 def _show_grants(ui: UserInterface, review: AccessReview) -> None:
-    ui.section("Grants")
     if review.grants is None:
-        ui.line("unknown: they could not be read", mark=Mark.WARN)
+        ui.line("grants: unknown, they could not be read", mark=Mark.WARN)
     elif not review.grants:
-        ui.line("none", mark=Mark.OK)
+        ui.line("grants: none", mark=Mark.OK)
     for grant in review.grants or ():
         created = f", created {_date(grant.made)}" if grant.made else ""
-        ui.line(f"{grant.grantee}: {', '.join(grant.operations)}{created}", mark=Mark.WARN)
+        ui.line(f"grant to {grant.grantee}: {', '.join(grant.operations)}{created}", mark=Mark.WARN)
         ui.line(f"    {grant.id}{f' ({grant.name})' if grant.name else ''}{', '.join(('', *grant.constraints))}")
 
 
 def _show_use(ui: UserInterface, review: AccessReview) -> None:
-    ui.section("Use", f"the last {counted(review.window_days, 'day')}, from CloudTrail's event history")
     for arn, use in (
         (review.key_arn, review.last_use),
         *((replica.arn, replica.use) for replica in review.replicas),
     ):
+        which = "the key" if arn == review.key_arn else f"the replica {arn}"
         if use is None:
-            ui.line(f"{arn}: the last use is unknown", mark=Mark.WARN)
+            ui.line(f"{which}: the last use is unknown", mark=Mark.WARN)
         elif use.at is None:
             since = f" since {_date(use.tracked_since)}" if use.tracked_since else ""
-            ui.line(f"{arn}: not used{since}", mark=Mark.INFO)
+            ui.line(f"{which} was not used{since}", mark=Mark.INFO)
         else:
-            ui.line(f"{arn}: last used {_date(use.at)}, {use.operation}", mark=Mark.OK)
+            window = f"; who, in the last {counted(review.window_days, 'day')}, is above"
+            ui.line(f"{which} was last used on {_date(use.at)}, {use.operation}{window}", mark=Mark.OK)
     if review.history is None:
         ui.line("who used it is unknown: the event history could not be read", mark=Mark.WARN)
     elif review.history.is_cut_off:
@@ -237,11 +247,12 @@ def _show_use(ui: UserInterface, review: AccessReview) -> None:
 
 def _show_differences(ui: UserInterface, differences: Differences | None) -> None:
     if differences is None:
-        ui.section("Since the last review", "this is the first review")
+        ui.line("this is the first review", mark=Mark.INFO)
+        return
+    if differences.is_empty:
+        ui.line(f"nothing changed since {differences.since}", mark=Mark.OK)
         return
     ui.section("Since the last review", differences.since)
-    if differences.is_empty:
-        ui.line("nothing changed", mark=Mark.OK)
     for arns, text, mark in (
         (differences.added, "added", Mark.WARN),
         (differences.removed, "removed", Mark.INFO),
@@ -271,7 +282,7 @@ def _show_differences(ui: UserInterface, differences: Differences | None) -> Non
         ui.line(f"removed grant: {grant}", mark=Mark.INFO)
 
 
-def _show_result(ui: UserInterface, result: "ReviewResult", signs: bool) -> None:
+def _show_result(ui: UserInterface, result: "ReviewResult", signs: bool, *, everything: bool) -> None:
     ui.section("Result")
     for fault in result.faults:
         ui.line(fault, mark=Mark.FAIL)
@@ -280,6 +291,8 @@ def _show_result(ui: UserInterface, result: "ReviewResult", signs: bool) -> None
     for notice in result.not_good:
         # A signature accepts a right, and makes no unknown one known.
         ui.line(notice.what, mark=Mark.WARN if signs or notice.state is State.UNKNOWN else Mark.FAIL)
+        if notice.state is State.PERSON and not everything:
+            continue
         ui.line(Text("  ", notice.why))
         if notice.command and not signs:
             ui.verbatim(notice.command)
@@ -296,7 +309,7 @@ def _show_result(ui: UserInterface, result: "ReviewResult", signs: bool) -> None
         ui.line(Text(AUDITOR.advice, ":"))
         ui.verbatim(AUDITOR)
     if (result.not_accepted or result.not_accepted_keys) and not signs:
-        ui.line("or accept the rights by signing this review:")
+        ui.line("take the rights away (--all has the commands), or accept them by signing this review:")
         ui.verbatim(wizard("review", "--stack", result.review.stack, "--sign", "NAME"))
 
 

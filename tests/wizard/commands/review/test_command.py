@@ -61,7 +61,9 @@ class World:
         self.ui = FakeUserInterface()
         self.now = NOW
 
-    def review(self, *, confirmed: str | None = None, **flags: Any) -> tuple[int, dict[str, Any]]:
+    def review(
+        self, *, confirmed: str | None = None, everything: bool = False, **flags: Any
+    ) -> tuple[int, dict[str, Any]]:
         self.ui = replace(self.ui, said=[], marked=[], rows=[])
         options = ReviewOptions(**{"out": self.place} | flags)
         engine = FakeEngine(aws=self.aws, stack_state=self.state)
@@ -73,7 +75,7 @@ class World:
             prover=FakeDecryptVerifier(aws=self.aws),
             now=lambda: self.now,
         )
-        request = Request(stack="production", answers={}, saved=SETTINGS, confirmed=confirmed)
+        request = Request(stack="production", answers={}, saved=SETTINGS, confirmed=confirmed, everything=everything)
         code, told = command.run(options, request, clients)
         found = json.loads(json.dumps(told))
         assert [error.message for error in Draft202012Validator(SCHEMA).iter_errors(found)] == []
@@ -103,6 +105,8 @@ def test_one_whom_nobody_named_fails_the_review(world):
     world.with_stranger()
     code, told = world.review()
     assert (code, told["notAccepted"]) == (1, [STRANGER])
+    assert (Mark.FAIL, f"{STRANGER} can use the key, and the settings do not name it") in world.ui.marked
+    world.review(everything=True)
     assert (Mark.FAIL, f"{STRANGER}: not named in the settings") in world.ui.marked
 
 
@@ -111,7 +115,7 @@ def test_a_role_that_another_account_can_assume_is_named_so(world):
     trust = document({"Effect": "Allow", "Principal": {"AWS": foreign}, "Action": "sts:AssumeRole"})
     vendor = principal(f"arn:aws:iam::{ACCOUNT}:role/vendor", allow("kms:Decrypt"), trust=trust)
     world.aws.who_has_access.account = AccountIam(principals=(vendor, application()))
-    code, told = world.review()
+    code, told = world.review(everything=True)
     [listed] = [each for each in told["review"]["principals"] if each["arn"] == vendor.arn]
     assert (code, listed["openTo"]) == (1, [foreign])
     assert (Mark.FAIL, f"{vendor.arn}: not named in the settings, and another account can assume it") in world.ui.marked
@@ -168,7 +172,7 @@ def test_of_two_with_administrator_access_the_one_that_the_settings_name_passes_
     code, told = world.review()
     assert (code, set(told["notAccepted"])) == (1, {ADMIN, STRANGER})
     assert world.review(sign="Ada", confirmed="production")[0] == 0
-    code, told = world.review()
+    code, told = world.review(everything=True)
     assert (code, told["notAccepted"]) == (0, [])
     assert [mark for mark, line in world.ui.marked if line.startswith((ADMIN, STRANGER))] == [Mark.WARN] * 2
 
@@ -274,6 +278,8 @@ def test_a_right_by_a_policy_that_nobody_accepted_comes_with_a_command(world):
     world.with_stranger()
     [step] = world.review()[1]["next"]
     assert step["command"].startswith("aws iam put-role-policy --role-name stranger ")
+    assert step["command"] not in world.ui.said and any("--all has the commands" in line for line in world.ui.said)
+    world.review(everything=True)
     assert step["command"] in world.ui.said
 
 
@@ -310,8 +316,11 @@ def test_an_old_access_key_is_told(world):
     old = AccessKeyAge(id="AKIAOLD", active=True, age_days=400, last_used=None)
     world.aws.who_has_access.account = account(principal(SECOND, allow("kms:*")))
     world.aws.who_has_access.keys_of_users = {"second": (old,)}
+    advice = "access key AKIAOLD, 400 days old, no known use: older than 90 days, replace it"
     world.review()
-    assert "    access key AKIAOLD, 400 days old, no known use: older than 90 days, replace it" in world.ui.said
+    assert (Mark.WARN, f"{advice}, of {SECOND}") in world.ui.marked
+    world.review(everything=True)
+    assert f"    {advice}" in world.ui.said
 
 
 def test_the_table_has_one_row_a_principal_by_its_short_name(world):
@@ -343,5 +352,5 @@ def test_a_grant_is_told_with_what_it_gives_and_its_date(world):
     made = datetime.fromisoformat("2026-06-01T00:00:00+00:00")
     world.aws.who_has_access.granted = {KEY: (grant(STRANGER, "Decrypt", "CreateGrant", made=made, name="n"),)}
     world.review()
-    assert (Mark.WARN, f"{STRANGER}: Decrypt, CreateGrant, created 2026-06-01") in world.ui.marked
+    assert (Mark.WARN, f"grant to {STRANGER}: Decrypt, CreateGrant, created 2026-06-01") in world.ui.marked
     assert "    g1 (n)" in world.ui.said
