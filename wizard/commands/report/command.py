@@ -79,7 +79,7 @@ def run(options: ReportOptions, request: Request, clients: Clients) -> tuple[int
     _write(folder, texts)
     if copy:
         _copy(copy, texts, stack)
-    _show(clients.ui, report)
+    _show(clients.ui, report, everything=request.everything)
     return 0, Sealed(report)
 
 
@@ -239,23 +239,26 @@ def _copy(place: str, texts: dict[str, str], stack: StackFacts) -> None:
             )
 
 
-def _show(ui: UserInterface, report: json_documents.Document) -> None:
-    ui.section("Compliance checklist")
-    for item in report["checklist"]:
-        ui.line(f"{item['title']}: {item['evidence']}", mark=_MARKS[item["state"]])
-        if item["next"]:
-            ui.verbatim(item["next"])
+def _show(ui: UserInterface, report: json_documents.Document, *, everything: bool) -> None:
+    """Where the report is, and what is open in it; `everything`: with what is done, and what each item rests on."""
     summary, files = report["summary"], report["files"]
-    if summary["findings"]:
-        ui.line(f"{counted(summary['findings'], 'finding')}, with the commands in the report", mark=Mark.WARN)
-    if summary["unread"]:
-        verb = "It is listed" if summary["unread"] == 1 else "They are listed"
-        ui.line(f"not read: {counted(summary['unread'], 'thing')}. {verb} in the report.", mark=Mark.WARN)
-    ui.line(f"digest: {report['digest']}")
+    names = ", ".join(files[name] for name in ("page", "text", "data") if files[name])
+    ui.line(f"{files['folder']}/: {names}", mark=Mark.OK)
     if files["copy"]:
         ui.line(f"{files['copy']}/: locked, read back and compared", mark=Mark.OK)
-    for name in ("page", "text", "data"):
-        if files[name]:
-            ui.line(f"{files['folder']}/{files[name]}", mark=Mark.OK)
     if files["agreements"]:
         ui.line(f"{files['agreements']}: the confirmed agreements, for later reports", mark=Mark.OK)
+    ui.line(f"digest: {report['digest']}")
+    rest = "" if everything else "; --all shows what they rest on"
+    ui.section("Compliance checklist", f"{summary['done']} of {summary['items']} items are done{rest}")
+    for item in report["checklist"]:
+        if everything:
+            ui.line(f"{item['title']}: {item['evidence']}", mark=_MARKS[item["state"]])
+        elif item["state"] != "done":
+            ui.line(f"{item['title']}: {item['evidence'].partition('; ')[0]}", mark=_MARKS[item["state"]])
+        if item["next"] and (everything or item["state"] == "open"):
+            ui.verbatim(item["next"])
+    counts = [counted(summary["findings"], "finding")] if summary["findings"] else []
+    counts += [f"{counted(summary['unread'], 'thing')} that could not be read"] if summary["unread"] else []
+    if counts:
+        ui.line(f"in the report, with the commands: {' and '.join(counts)}", mark=Mark.WARN)

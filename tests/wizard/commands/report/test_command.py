@@ -58,8 +58,9 @@ class Run:
             now=lambda: NOW,
         )
         answers = {"vercel_token": Answer(value=TOKEN, source=Source.FLAG, where="flag")}
-        asked = Request(stack="production", answers=answers, saved=self.saved)
-        code, document = parser.parse(["report", *argv]).options.run(asked, clients)
+        line = parser.parse(["report", *argv])
+        asked = Request(stack="production", answers=answers, saved=self.saved, everything=line.run.everything)
+        code, document = line.options.run(asked, clients)
         return code, document
 
 
@@ -132,14 +133,17 @@ def test_a_folder_that_cannot_be_created_is_an_error_without_a_traceback(run, tm
     assert "--out" in caught.value.hint
 
 
-def test_the_output_is_the_checklist_and_the_files(run) -> None:
-    run()
+def test_the_output_is_where_the_files_are_and_what_is_open(run) -> None:
+    _, report = run()
     lines = [line for _, line in run.ui.marked]
-    assert [line.partition(":")[0] for line in lines][:2] == [
-        "Customer managed key with its alias",
-        "Key policy restricts access",
-    ]
-    assert "reports/production/2026-03-02T09-30-15Z/report.html" in lines
+    assert lines[0] == "reports/production/2026-03-02T09-30-15Z/: report.html, report.md, report.json"
+    shown = {line.partition(":")[0] for line in lines}
+    by_state = {item["title"]: item["state"] for item in report["checklist"]}
+    assert {title for title in by_state if title in shown} == {
+        title for title, state in by_state.items() if state != "done"
+    }
+    run("--out", "all", "--all")
+    assert by_state.keys() <= {line.partition(":")[0] for _, line in run.ui.marked}
 
 
 def test_a_report_is_verified_with_the_forms_beside_it_and_asks_no_service(run, tmp_path) -> None:
@@ -296,7 +300,7 @@ def test_every_file_that_is_written_is_listed_and_verified(run, tmp_path) -> Non
     lines = [line for _, line in run.ui.marked]
     names = [report["files"][name] for name in ("page", "text", "data")]
     assert sorted(names) == sorted(path.name for path in (tmp_path / "here").iterdir())
-    assert all(f"here/{name}" in lines for name in names)
+    assert f"here/: {', '.join(names)}" in lines
     agreements = report["files"]["agreements"]
     assert (tmp_path / agreements).exists() and any(line.startswith(f"{agreements}:") for line in lines)
     assert run("verify", "here/report.json")[1]["forms"] == ["report.html", "report.md"]
