@@ -94,9 +94,10 @@ endif
 demo: setup
 	@$(IN_SANDBOX) { { $(BEFORE); } \
 	&& $(V) -m wizard --stack $(STACK) --answers examples/$(TARGET).yaml --yes --non-interactive $(MORE) $(ARGS) \
-	&& pulumi preview --stack $(STACK) --expect-no-changes --non-interactive --policy-pack guardrails \
+	&& { shown="$$(pulumi preview --stack $(STACK) --expect-no-changes --non-interactive --policy-pack guardrails 2>&1)" \
+	  || { code=$$?; printf '%s\n' "$$shown"; (exit $$code); }; } && echo && echo '✓ pulumi preview, with the guardrails: nothing to change' \
 	&& $(V) -m tools.application --stack $(STACK) \
-	&& echo && echo 'Nothing is left to change. To look around:' && $(V) -m sandbox status $(OTHERWISE); }
+	&& echo && $(V) -m sandbox status $(OTHERWISE); }
 
 wizard: setup
 	@$(IN_SANDBOX) { $(V) -m wizard --stack $(STACK) $(ARGS); code=$$?; echo; $(V) -m sandbox status; (exit $$code) $(OTHERWISE); }

@@ -193,11 +193,10 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.application", description=__doc__)
     parser.add_argument("--stack", required=True)
     stack = parser.parse_args(arguments).stack
-    print("\nThe application (examples/application, in TypeScript), with @eonpro/phi from its tarball")
     try:
         modules()
     except NpmFailed as error:
-        print(f"  not started: {error}. The rest of the demo is complete.")
+        print(f"! the application was not started: {error}. The rest of the demo is complete.")
         return 0
     settings = saved_settings(PROJECT, stack)
     assert settings is not None, f"there is no stack {stack}"
@@ -210,7 +209,7 @@ _PLATFORMS = ("vercel", "ecs")
 
 def _show(target: str, settings: Settings, stack: str) -> int:
     if target not in _PLATFORMS:
-        print(f"  as on {target}: not started, because that platform does not run here")
+        print(f"- the application as on {target}: not started, because that platform does not run here")
         return 0
     platform = delivered(target, settings, stack, os.environ)
     try:
@@ -219,13 +218,12 @@ def _show(target: str, settings: Settings, stack: str) -> int:
             [text] = phi(platform, "decrypt", record)
             [back] = application.ask("decrypt", *phi(platform, "encrypt", TEXT))
     except (NotStarted, OSError, subprocess.CalledProcessError) as error:
-        print(f"  as on {target}, failed: {error}\n{getattr(error, 'stderr', None) or ''}")
+        print(f"✗ the application as on {target} failed: {error}\n{getattr(error, 'stderr', None) or ''}")
         return 1
-    print(f"  as on {target}, by {platform.how}")
-    print(f"    it wrote the record   {record}")
-    print(f"    phi decrypted it to   {text}")
-    print(f"    and it decrypted a record of phi to   {back}")
-    return 0 if text == back == TEXT else 1
+    is_good = text == back == TEXT
+    print(f"{'✓' if is_good else '✗'} examples/application, as on {target}, by {platform.how}:")
+    print(f"  it wrote {record[:16]}…; phi decrypted it, and it decrypted a record of phi")
+    return 0 if is_good else 1
 
 
 if __name__ == "__main__":

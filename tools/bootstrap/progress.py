@@ -13,6 +13,8 @@ from typing import TextIO
 from tools.bootstrap.running import CommandFailed
 
 _WIDEST_LAST_LINE = 90
+_AT_ONCE = 0.5
+"""Seconds."""
 
 
 class StepFailed(Exception):
@@ -61,7 +63,13 @@ class Progress:
             except (StepFailed, CommandFailed, OSError) as error:
                 self._failed(step, error, time.monotonic() - step_started)
                 return False
-            self._finish(f"{time.monotonic() - step_started:.1f} s ({result})")
+            seconds = time.monotonic() - step_started
+            if seconds < _AT_ONCE and self._line_open and self._stream.isatty():
+                # It had nothing to do: the next step takes its line.
+                self._write("\r\x1b[K")
+                self._line_open = False
+            else:
+                self._finish(f"{seconds:.1f} s ({result})")
         self._write(f"Ready in {time.monotonic() - started:.1f} s.\n")
         return True
 
