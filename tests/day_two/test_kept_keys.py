@@ -158,6 +158,6 @@ def test_another_region_brings_the_data_key_back(deployment: Deployment) -> None
     for name in (STORED_KEY, version):
         overwrite(deployment, name, *(f"junk {number}" for number in range(MORE_THAN_THE_HISTORY)))
     told = findings(deployment)
-    assert f"restore --stack production --version sha256:{version[len(VERSIONS) :]}" in told["stored-key-malformed"]
+    assert f"restore --version sha256:{version[len(VERSIONS) :]}" in told["stored-key-malformed"]
     typed(deployment, told["stored-key-malformed"])
     assert findings(deployment) == {} and deployment.parameters() == before

@@ -229,7 +229,7 @@ def test_a_hash_key_of_its_own_outlives_a_rotation_and_its_deletion(life: Deploy
     life.client("ssm").delete_parameter(Name=HASH_KEY)
     found = life.wizard("doctor", "--quick", "--json", expect=1).document["findings"]
     (lost,) = (each["command"] for each in found if each["cause"] == "stored-key-missing")
-    assert lost.startswith("eonpro-kms restore --hash-key --stack production --version sha256:")
+    assert lost.startswith("eonpro-kms restore --hash-key --version sha256:")
     typed(life, lost)
     assert set(hash_keys(life)) == {value}
 

@@ -169,7 +169,7 @@ def test_the_line_for_the_readers_own_shell_is_printed_first_and_last(
     line = eval_line(text)
     places = [match.start() for match in re.finditer(re.escape(line), text)]
     assert len(places) == 2
-    assert places[0] < text.index("EONPRO KMS · setup") < text.index("What exists") < places[1]
+    assert places[0] < text.index("EONPRO KMS · setup") < text.index("Next steps") < places[1]
 
 
 @pytest.mark.parametrize("command", first(1, ["wizard", "demo"]))
@@ -218,6 +218,7 @@ README = {
     # Each command of the README and what it ends with: in the checkout, or after the sandbox's line, anywhere.
     "make demo": 0,
     'eval "$(.venv/bin/eonpro-sandbox env)"': 0,
+    "eonpro-kms push --redeploy": 0,
     "eonpro-kms status": 0,
     "eonpro-kms doctor": None,
     "aws kms list-aliases": 0,
@@ -226,7 +227,6 @@ README = {
     "eonpro-kms --help": 0,
     "eonpro-kms help inputs": 0,
     "eonpro-kms policy operator": 0,
-    "eonpro-kms push --redeploy": 0,
     "eonpro-kms backup --to s3://BUCKET/KEY": None,
     "cp examples/vercel.yaml answers.yaml": 0,
     "export VERCEL_TOKEN=...": 0,

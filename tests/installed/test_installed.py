@@ -310,7 +310,7 @@ def test_a_colleague_with_a_clone_and_another_home_goes_on(clinic: Person, tmp_p
     assert "has the three variables" in " ".join(colleague.types(*uvx(), "status").split())
     colleague.types(program(colleague), "verify")
     # Nobody has deployed the application since.
-    assert "push --stack production --redeploy" in colleague.types(program(colleague), "doctor", "--quick", code=1)
+    assert "push --redeploy" in colleague.types(program(colleague), "doctor", "--quick", code=1)
     colleague.types(program(colleague), "push", "--no-redeploy", *UNATTENDED)
     assert colleague.types("git", "status", "--short") == ""
 
@@ -361,7 +361,7 @@ def test_a_stack_of_a_checkout_moves_into_a_project_without_a_change(clinic: Per
     moved = clinic.at(tmp_path / "moved")
     moved.types("pulumi", "preview", "--stack", "production", "--expect-no-changes", "--non-interactive")
     shown = " ".join(moved.types(program(moved), "preview", "--non-interactive").split())
-    assert "keep the data key sha256:" in shown and "to replace" not in shown and "to delete" not in shown
+    assert " is kept, and delivered again" in shown and "to replace" not in shown and "to delete" not in shown
 
 
 def other_pythons() -> list[str]:

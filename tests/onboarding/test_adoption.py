@@ -192,7 +192,8 @@ def adopted(templates: Templates, tmp_path_factory: pytest.TempPathFactory) -> I
 
 def test_a_plan_of_an_adoption_touches_nothing(adopted: Adopted):
     assert adopted.untouched
-    assert f"keep the data key {fingerprint(adopted)} that the application uses today" in adopted.preview.output
+    shown = " ".join(adopted.preview.output.split())
+    assert f"{fingerprint(adopted)}, which the application uses today: stored, delivered" in shown
 
 
 def fingerprint(adopted: Adopted) -> str:

@@ -297,7 +297,7 @@ SCENES: Mapping[str, Scene] = {
         arguments=("--target", "ecs", "--ecs-cluster", "", *KNOWN),
         moves=(
             at(*CARRY_OUT, keys=ENTER),
-            at("Trail audit-trail", page="progress", prompt=False, keys=CTRL_C),
+            at("Resources", page="progress", prompt=False, keys=CTRL_C),
         ),
     ),
     "a-failure": Scene(

@@ -121,7 +121,9 @@ def _run(line: CommandLine, terminal: Terminal, log: Log | None, run: Run, *, is
         terminal.settle()
         if log:
             log.failed(error)
-        _print(error, None if isinstance(error, _NO_FAULT) else path, run)
+        # Who says no has made no mistake.
+        is_choice = terminal.interactive and isinstance(error, Cancelled)
+        _print(error, None if isinstance(error, _NO_FAULT) else path, run, is_choice=is_choice)
         from wizard.core import json_documents
 
         return error.exit_code, json_documents.failure(error, command=options.command, log=path)
@@ -292,11 +294,13 @@ def _is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()
 
 
-def _print(error: SetupError, log: str | None, run: Run) -> None:
+def _print(error: SetupError, log: str | None, run: Run, *, is_choice: bool = False) -> None:
+    from wizard.core.models.inputs import Mark
+
     screen = _stderr(run)
     if isinstance(error, PreflightFailed):
         screen.problems(error.problems)
-    screen.error(error)
+    screen.error(error, mark=Mark.INFO if is_choice else Mark.FAIL)
     if log:
         screen.line(f"the log: {request.near(log)}")
 

@@ -481,9 +481,9 @@ def prove(
         principal = outputs.principal_of(delivery.target)
         created = access_key if principal == outputs.app_user_arn else None
         # What the target gives to the application decides, whatever the stored data key is.
-        state, detail, key_material = VerificationState.FAILED, gap, ""
+        state, detail, key_material, brief = VerificationState.FAILED, gap, "", ""
         if not gap:
-            state, detail, key_material = _verify(
+            state, detail, key_material, brief = _verify(
                 context.aws.with_region(region),
                 context.settings,
                 prover,
@@ -503,6 +503,7 @@ def prove(
                 detail=f"in {region}: {detail}" if len(variables) > 1 else detail,
                 at=now,
                 key_material=key_material,
+                brief=brief,
             )
         )
     return tuple(proofs)
@@ -520,8 +521,8 @@ def _verify(
     record: Callable[[AppVariables, Mapping[str, str]], str],
     seconds: float,
     full: bool,
-) -> tuple[VerificationState, str, str]:
-    """The state, how that is known, and the id of the key material that opened the data key, or ""."""
+) -> tuple[VerificationState, str, str, str]:
+    """The state, how that is known, the id of the key material that opened the data key or "", and a proof in short."""
     credentials = search.credentials
     if credentials is not None:
         result = prover.prove(credentials, app_variables, retry_seconds=seconds, full=full)
@@ -531,24 +532,28 @@ def _verify(
                 f"as {result.principal or principal}: could not be verified: KMS did not answer "
                 f"({result.cause}: {result.message}); try again later",
                 "",
+                "",
             )
         if not result.proved:
-            return VerificationState.FAILED, f"as {result.principal or principal}: {result.cause}: {result.message}", ""
+            why = f"as {result.principal or principal}: {result.cause}: {result.message}"
+            return VerificationState.FAILED, why, "", ""
         if result.fingerprint != app_variables.wrapped.fingerprint:
             return (
                 VerificationState.FAILED,
                 f"the application opened {result.fingerprint}, not {app_variables.wrapped.fingerprint}",
                 "",
+                "",
             )
         if problem := record(app_variables, result.check_values):
-            return VerificationState.FAILED, f"as {result.principal}: {problem}", ""
+            return VerificationState.FAILED, f"as {result.principal}: {problem}", "", ""
         return (
             VerificationState.PROVED,
             f"as {result.principal}, by {credentials.how}: {_DONE.get(result.how, 'KMS decrypts the data key')}"
             + (f", {target.proof_note}" if target.proof_note else ""),
             result.key_material,
+            f"{principal} {_BRIEF.get(result.how, 'opens it')}",
         )
-    return (*_simulated(aws, settings, principal, app_variables.key_arn, search.tried), "")
+    return (*_simulated(aws, settings, principal, app_variables.key_arn, search.tried), "", "")
 
 
 def _has_check_values(app_variables: AppVariables) -> bool:
@@ -581,6 +586,13 @@ _DONE: Mapping[Proof | None, str] = {
     Proof.ROUND_TRIP: "32 bytes unwrapped under the key, one record encrypted and decrypted",
     Proof.DRY_RUN: "KMS would decrypt this data key (dry run, no plaintext; the round trip: verify --full)",
     Proof.DECRYPTED: "KMS decrypts this data key (the endpoint ignores dry runs; the round trip: verify --full)",
+}
+
+
+_BRIEF: Mapping[Proof | None, str] = {
+    Proof.ROUND_TRIP: "opened it, and encrypted and decrypted a record",
+    Proof.DRY_RUN: "may open it, by KMS's dry run",
+    Proof.DECRYPTED: "opened it",
 }
 
 

@@ -250,16 +250,16 @@ def ensure_values_beside(
 
 def show_stored_data_key(ui: UserInterface, stored: models.StoredDataKey, outputs: Outputs) -> None:
     """Print where the data key is stored."""
-    word = "generated, wrapped by the key; stored" if stored.is_new else "exists and is not changed,"
-    ui.line(f"{stored.wrapped.fingerprint} {word} in {stored.parameter}", mark=Mark.OK)
+    word = "generated, and stored once" if stored.is_new else "unchanged"
+    ui.line(f"{stored.parameter.rpartition('/')[2]} {stored.wrapped.fingerprint}: {word}", mark=Mark.OK)
     for arn in outputs.replica_key_arns:
         ui.line(f"and in {Arn.parse(arn).region}, with the replica", mark=Mark.OK)
 
 
 def show_delivered(ui: UserInterface, result: models.Delivered) -> None:
     """Print one delivery."""
-    state = "written" if result.state is models.DeliveryState.WRITTEN else "there already"
-    ui.line(f"{result.place}: {state}; checked by {result.checked_by}", mark=Mark.OK)
+    state = "written, and read back" if result.state is models.DeliveryState.WRITTEN else "has it already"
+    ui.line(f"{result.place}: {state}", mark=Mark.OK)
     if result.plain:
         ui.line(
             f"the wrapped data key there is a parameter of type {result.plain}, not SecureString: whoever can read "
@@ -322,7 +322,6 @@ def prove(
     trip with the data key, for what was not written now, too. `credentials`: as `delivery.prove` takes them. `facts`:
     of a stack that this run has not changed.
     """
-    clients.ui.section("Proof")
     clients.ui.working("becoming the application, and opening the key")
     proofs = _still_true(clients, facts, context, delivered, wrapped) if facts and not access_key else ()
     proofs = proofs or delivery.prove(
@@ -335,5 +334,6 @@ def prove(
         credentials=credentials,
     )
     for proof in proofs:
-        clients.ui.line(f"{proof.target}: {proof.state}, {proof.detail}", mark=report.PROOF_MARKS[proof.state])
+        words = proof.brief or proof.detail
+        clients.ui.line(f"{proof.target}: {proof.state}: {words}", mark=report.PROOF_MARKS[proof.state])
     return proofs

@@ -12,7 +12,7 @@ from pathlib import Path
 from components.policies.requirements import Topic
 from components.settings import Outputs, Settings
 from components.settings.arn import Arn
-from components.settings.stored_values import BY_VARIABLE, DATA_KEY
+from components.settings.stored_values import BY_VARIABLE
 from wizard.account import judgements
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Notice, State
@@ -26,7 +26,7 @@ from wizard.core.models.delivery import Verification, VerificationState
 from wizard.core.models.inputs import Mark, is_region
 from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import Step
-from wizard.core.next_command import Command, plain_name, wizard
+from wizard.core.next_command import Command, Text, plain_name, wizard
 from wizard.inputs.application_readers import before_removal
 from wizard.setup import deliver_and_verify
 from wizard.setup.steps import PreparedRun
@@ -120,25 +120,18 @@ class Report:
         return self.is_done and not (self.refused_backup and self.refused_backup.is_required)
 
 
-def what_exists(report: Report) -> tuple[tuple[str, ...], ...]:
-    """(what, its names in the account, one for each line)."""
-    outputs = report.outputs
-    keys = (
-        (DATA_KEY.noun, report.stored_data_key),
-        *((BY_VARIABLE[name].noun, stored) for name, stored in report.beside.items()),
-    )
-    return (
-        ("key", outputs.alias_name, outputs.key_arn),
-        *((f"replica in {Arn.parse(arn).region}", arn) for arn in outputs.replica_key_arns),
-        ("application and its policy", *outputs.app_principal_arns, outputs.app_policy_arn),
-        ("audit trail and its bucket", outputs.trail_arn, f"s3://{outputs.trail_bucket}"),
+def made(outputs: Outputs, *, is_new: bool) -> str:
+    """The names of what the stack has in the account, in one sentence."""
+    names = (
         *(
-            (f"{noun}, {'generated now' if key.is_new else 'unchanged'}", key.parameter, key.wrapped.fingerprint)
-            for noun, key in keys
+            f"{outputs.alias_name}{f' in {Arn.parse(arn).region}' if arn != outputs.key_arn else ''}"
+            for arn in outputs.key_arns
         ),
-        *(("delivered", f"{delivery.place}: {delivery.state}") for delivery in report.delivered),
-        *((("backup of the data key", report.last_backup.place),) if report.last_backup else ()),
+        *outputs.app_principal_arns,
+        outputs.app_policy_arn,
+        outputs.trail_arn,
     )
+    return f"{'made' if is_new else 'unchanged'}: {', '.join(names)}"
 
 
 def next_steps(report: Report) -> tuple[NextStep, ...]:
@@ -157,15 +150,15 @@ def next_steps(report: Report) -> tuple[NextStep, ...]:
             )
         )
     steps += [
-        NextStep(
-            what="Save one record in the application. If it failed to load the key before, restart it: "
-            "it does not try again."
-        ),
         *_carrying_steps(report),
         *_former_key_step(report),
         *_backup_step(report),
-        NextStep(what=f"Commit the settings, Pulumi.{plain_name(report.stack)}.yaml; they contain no secret."),
-        NextStep(what="Review every three months who can use and who can administer the key."),
+        NextStep(
+            what=Text(
+                f"Commit Pulumi.{plain_name(report.stack)}.yaml, it has no secret; each quarter ",
+                wizard("review", "--stack", report.stack),
+            ),
+        ),
     ]
     return tuple(steps)
 
@@ -211,8 +204,7 @@ def _backup_step(report: Report) -> Iterator[NextStep]:
     elif not has_backup(report.last_backup, report.stored_data_key):
         name = plain_name(report.stack)
         yield NextStep(
-            what="Back up the wrapped data key: a mistake can delete every copy in this account. Or to S3 with Object "
-            "Lock (--to s3://BUCKET/KEY), or to another Region (--to-region REGION).",
+            what="Back up the wrapped data key: every copy of it is in this account.",
             verbatim=wizard("backup", "--stack", report.stack, "--to", f"{name}.backup.json"),
         )
 
@@ -297,6 +289,6 @@ def _of_this_run(proofs: Sequence[Verification]) -> Iterator[Notice]:
     elif incomplete:
         yield Notice.person(f"{incomplete[0].target}: {incomplete[0].detail}; {rest}", requirements=bears_on)
     elif proofs:
-        yield Notice.person(f"verified as {proofs[0].principal} at {proofs[0].at}; now {rest}", requirements=bears_on)
+        yield Notice.person(f"{rest}; verified as {proofs[0].principal} at {proofs[0].at}", requirements=bears_on)
     else:
         yield Notice.person(f"nothing was delivered in this run; {rest}", requirements=bears_on)

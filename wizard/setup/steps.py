@@ -5,6 +5,7 @@ Acts through the ports. Creates, on request, the bucket of the state or a passph
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,7 +17,7 @@ from wizard.core.clients import Answer, ApplicationCode, Clients, Request, Sourc
 from wizard.core.errors import DamagedState, PreflightFailed, Problem, ResourceError, SetupError, StackNotFound
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey
-from wizard.core.models.inputs import FILE_VARIABLE, Choice, Mark
+from wizard.core.models.inputs import FILE_VARIABLE, Choice, Mark, StepState
 from wizard.core.models.stack import Progress, Step
 from wizard.core.next_command import Command, chain, plain_name, shell, wizard
 from wizard.core.ports.run import (
@@ -251,6 +252,7 @@ def check(
     if foreign:
         agreed = foreign_variables.ask(ui, foreign, agreed, wizard("setup"))
     assert findings.settings is not None and isinstance(interview.identity, Identity) and interview.aws is not None
+    ui.own = findings.settings.account_id, findings.settings.region
     identity = (full_identity and full_identity.result()[0]) or interview.identity
     _show_findings(clients, request.stack, findings, findings.settings, identity)
     _show_other_targets(ui, findings.settings, tuple(values["target"]))
@@ -287,10 +289,9 @@ def _show_findings(
     )
     if findings.backend:
         content = "with the key in it" if findings.state.has_key else "nothing built yet"
-        ui.line(f"state in {findings.backend}: stack {stack}, {content}", mark=Mark.OK)
+        ui.line(f"stack {stack}: {content}", mark=Mark.OK)
     if findings.state.has_key:
-        ui.line(f"{stack} is deployed: what follows is an update of it. To set up another stack beside it:")
-        ui.verbatim(wizard("--stack", "NAME", "--from", plain_name(stack)))
+        ui.line(f"{stack} is deployed: what follows is an update of it")
         for line in clients.changes_since(findings.state.outputs.program_version if findings.state.outputs else ""):
             ui.line(line)
     if findings.project:
@@ -428,10 +429,10 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
         engine=ready.findings.engine_version,
         policies=policies.judgement,
     )
-    if to_apply and ui.interactive and not request.yes:
-        show_page(ui, request, ready, planned)
-    else:
+    if request.everything:
         show_details(ui, request, ready, planned)
+    else:
+        show_page(ui, request, ready, planned)
     return planned
 
 
@@ -442,8 +443,13 @@ def _summary(request: Request, ready: PreparedRun, *, is_brief: bool = False) ->
 def show_page(ui: UserInterface, request: Request, ready: PreparedRun, planned: plan.Plan) -> None:
     """The last page: what was answered and what will be done, on one screen."""
     title, note = heading(len(STEPS))
-    ui.section(title, note if request.saved is None else "")
-    ui.table(_summary(request, ready, is_brief=True))
+    ui.section(title, note if request.saved is None and ui.interactive else "")
+    rows = _summary(request, ready, is_brief=True)
+    if request.saved is not None and not ui.interactive:
+        # What is as it was is in the settings file.
+        rows = tuple(row for row in rows if row[-1] not in ("", Source.SAVED))
+    if rows:
+        ui.table(rows)
     ui.table(plan.brief(planned))
 
 
@@ -499,17 +505,11 @@ def update(request: Request, clients: Clients, ready: PreparedRun, planned: plan
     else:
         clients.ui.section("Resources", "Ctrl-C ends this safely")
     clients.ui.working("Pulumi starts")
-    clock = clients.clock
-    start_times: dict[str, float] = {}
-
-    def show_progress(progress: Progress) -> None:
-        started = start_times.setdefault(progress.step.urn, clock())
-        if progress.step.op not in plan.QUIET:
-            clients.ui.progress(progress, clock() - started)
-
+    progress = ResourceProgress(clients)
     # The session may have expired while the plan waited for its confirmation.
     ready.engine.renew(ready.aws.environment())
-    outputs = ready.engine.up(request.stack, show_progress)
+    outputs = ready.engine.up(request.stack, progress)
+    progress.show()
     if ready.findings.state.pending or ready.findings.unrecorded:
         # The state was once wrong about these resources: the account says whether the update repaired them.
         clients.ui.working("Pulumi compares the account with its state")
@@ -520,6 +520,29 @@ def update(request: Request, clients: Clients, ready: PreparedRun, planned: plan
                 "run the same command again; if it stays so, find out who else changes these resources",
             )
     return outputs
+
+
+class ResourceProgress:
+    """Shows what an update is doing, and at its end what it did."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._ui, self._clock = clients.ui, clients.clock
+        self._began = self._clock()
+        self._started: dict[str, float] = {}
+        self._done: Counter[str] = Counter()
+
+    def __call__(self, progress: Progress) -> None:
+        started = self._started.setdefault(progress.step.urn, self._clock())
+        if progress.step.op not in plan.QUIET:
+            self._ui.progress(progress, self._clock() - started)
+        if progress.state is StepState.DONE and plan.changing((progress.step,)):
+            self._done[plan.word(progress.step)] += 1
+
+    def show(self) -> None:
+        """Say how many resources it created, updated or deleted; nothing for none."""
+        words = ", ".join(f"{count} {op.removesuffix('e')}ed" for op, count in sorted(self._done.items()))
+        if words:
+            self._ui.line(f"resources: {words}, in {self._clock() - self._began:.0f} s", mark=Mark.OK)
 
 
 def settings_of(request: Request, clients: Clients) -> Settings:

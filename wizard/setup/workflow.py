@@ -6,17 +6,19 @@ Changes AWS, Vercel and the stack through their ports, each only after the confi
 from dataclasses import replace
 
 from components import policies
+from components.policies.requirements import Topic
 from components.settings import Outputs, SecretStore, Settings
 from components.settings.arn import Arn
 from wizard.account.facts import StackFacts
 from wizard.account.resource_conflicts import claim_of, crashed_creations
+from wizard.account.views import ChecklistEntry, ItemState
 from wizard.core.clients import Clients, Request
 from wizard.core.errors import Cancelled, PreflightFailed, SetupError, StackNotFound, UsageError
 from wizard.core.models.account import UnrecordedResource
 from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.inputs import LATER, Choice, Mark
 from wizard.core.models.rotation import LastBackup
-from wizard.core.next_command import Command, plain_name, shell, wizard
+from wizard.core.next_command import Command, Text, plain_name, shell, wizard
 from wizard.core.ports.run import Engine, TargetContext, UserInterface
 from wizard.inputs.registry import BACKUP_TO
 from wizard.setup import confirmation, deliver_and_verify, plan, report, saved_plan, steps
@@ -114,7 +116,8 @@ def setup(request: Request, clients: Clients) -> report.Report:
         *(request, clients, ready, outputs, delivery.stored_data_key),
         last=(facts or report.facts_of(clients, ready, outputs)).last_backup,
     )
-    ui.section("Evidence", "the compliance checklist, read from the account just now")
+    ui.line(report.made(outputs, is_new=bool(planned.changes)), mark=Mark.OK)
+    ui.section("Evidence", f"read from the account just now{'' if request.everything else '; --all shows all of it'}")
     ui.working("reading the account")
     diagnosis = report.diagnosis_of(facts) if facts and delivery.wrote_nothing else None
     if diagnosis is None or not report.is_all_good(diagnosis):
@@ -139,7 +142,7 @@ def setup(request: Request, clients: Clients) -> report.Report:
         seconds=clients.clock() - started,
         profile=ready.profile,
     )
-    show_report(ui, done)
+    show_report(ui, done, everything=request.everything)
     if clients.drafts is not None and done.is_done:
         clients.drafts.remove(request.stack)
     return done
@@ -301,7 +304,9 @@ def destroy(request: Request, clients: Clients) -> tuple[tuple[str, str], ...]:
             state = engine.state(request.stack)
             retained = _retained(stack, state)
         ui.working("Pulumi removes the stack")
-        engine.destroy(request.stack, lambda progress: ui.progress(progress, 0.0))
+        progress = steps.ResourceProgress(clients)
+        engine.destroy(request.stack, progress)
+        progress.show()
     key_id = state.outputs.key_id if state.outputs else next((r.id for r in state.resources if r.name == "phi-key"), "")
     if key_id:
         ui.section("Delete the retained resources")
@@ -309,25 +314,29 @@ def destroy(request: Request, clients: Clients) -> tuple[tuple[str, str], ...]:
     return retained
 
 
-def show_report(ui: UserInterface, done: report.Report) -> None:
+def show_report(ui: UserInterface, done: report.Report, *, everything: bool = False) -> None:
+    """The last page of a set-up. `everything`: with what every item rests on, and the code of the next steps."""
     for item in done.checklist:
-        ui.line(f"{item.title}: {item.state}", mark=report.MARKS[item.state])
-        ui.line(f"  {item.evidence}")
-        if item.next:
-            ui.verbatim(item.next)
-    ui.section("What exists")
-    for what, *names in report.what_exists(done):
-        ui.line(what)
-        for name in names:
-            ui.line(f"  {name}")
+        _show_item(ui, item, in_full=everything or item.state in (ItemState.OPEN, ItemState.UNKNOWN))
     ui.section("Next steps")
     for number, step in enumerate(report.next_steps(done), 1):
-        ui.line(f"{number}. {step.what}")
-        if step.verbatim:
+        is_code = bool(step.verbatim) and not isinstance(step.verbatim, Command)
+        hidden = is_code and not everything
+        ui.line(Text(f"{number}. ", step.what.rstrip(":") + " (--all: the code)" if hidden else step.what))
+        if step.verbatim and (everything or not is_code):
             ui.verbatim(step.verbatim)
-    notes = {deploy_target(delivered.target).repeat_note for delivered in done.delivered}
-    ui.section("Non-interactive command", ", ".join(filter(None, sorted(notes))))
-    ui.verbatim(report.repeat_command(done))
     if done.unmet:
         ui.line(f"not met: {', '.join(item.title for item in done.unmet)}. The cause and its repair:", mark=Mark.FAIL)
         ui.verbatim(wizard("doctor", "--stack", done.stack))
+
+
+def _show_item(ui: UserInterface, item: ChecklistEntry, *, in_full: bool) -> None:
+    if not in_full and item.state is ItemState.DONE:
+        ui.line(item.title, mark=Mark.OK)
+        return
+    evidence = item.evidence.split("; ")
+    more = f"; and {len(evidence) - 1} more" if item.topic is Topic.OTHERS and len(evidence) > 1 else ""
+    words = item.evidence if in_full else f"{evidence[0]}{more}"
+    ui.line(f"{item.title}: {words}", mark=report.MARKS[item.state])
+    if item.next and in_full:
+        ui.verbatim(item.next)

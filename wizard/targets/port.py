@@ -94,8 +94,6 @@ class DeployTarget(ABC):
     """Who runs the platform, and so needs a business associate agreement."""
     proof_note: ClassVar[str] = ""
     """What a verification does not know about the delivered data key, where the target does not show it."""
-    repeat_note: ClassVar[str] = ""
-    """What the non-interactive command needs from its environment."""
 
     def places(self, key: str, aws: AwsClient) -> tuple[str, ...]:
         """The values to choose from for one of its inputs; empty where it has no list of them. Raises SetupError."""

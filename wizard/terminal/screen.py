@@ -34,21 +34,6 @@ _STYLES = {Mark.OK: "green", Mark.WARN: "yellow", Mark.FAIL: "bold red", Mark.IN
 _SIGNS = {Mark.OK: "✓", Mark.WARN: "!", Mark.FAIL: "✗", Mark.INFO: "·", Mark.RUN: "…"}
 _ASCII_SIGNS = {Mark.OK: "ok", Mark.WARN: "! ", Mark.FAIL: "x ", Mark.INFO: "- ", Mark.RUN: ".."}
 
-_OPERATIONS = {
-    "create": ("+", "created"),
-    "create-replacement": ("+", "created again"),
-    "replace": ("±", "replaced"),
-    "update": ("~", "updated"),
-    "delete": ("-", "deleted"),
-    "retain": ("=", "left in the account"),
-    "delete-replaced": ("-", "deleted after its replacement"),
-    "import": ("+", "imported"),
-    "import-replacement": ("+", "imported again"),
-    "read": (">", "read"),
-    "refresh": (">", "refreshed"),
-    "same": ("=", "unchanged"),
-}
-
 # An item of a list: its further lines begin below the first word after its sign or number.
 _ITEM = re.compile(r"(?:[-+~±=>] +(?:(?:create|update|delete|replace|import|retain) +)?|\d+\. )(?=\S)")
 
@@ -149,10 +134,10 @@ class Screen:
                 self._paragraph(problem.why, indent=indent)
                 self._next(problem.next, indent)
 
-    def error(self, error: SetupError) -> None:
+    def error(self, error: SetupError, *, mark: Mark = Mark.FAIL) -> None:
         """Print an error: the event, and the next command to type."""
         with self._output():
-            self._line(error.message, Mark.FAIL)
+            self._line(error.message, mark)
             if error.hint:
                 self._next(error.hint, "  " if self._capabilities.signs else "   ")
 
@@ -161,10 +146,7 @@ class Screen:
         self._status.say(text)
 
     def progress(self, progress: Progress, elapsed: float) -> None:
-        """Print a line for each resource that is done or failed, with its seconds; below it the running ones.
-
-        Thread-safe.
-        """
+        """Show the running resources, and print a line for each that failed, with its seconds. Thread-safe."""
         step = progress.step
         # The last part of the token is enough for a person: `aws:kms/key:Key` is a Key.
         name = f"{step.type.rsplit(':', 1)[-1]} {step.name}"
@@ -172,26 +154,20 @@ class Screen:
             self._status.start(step.urn, name)
             return
         with self._status.lock:
-            self._status.stop(step.urn)
-            self._show_result(progress, name, elapsed)
+            self._status.stop(step.urn, is_told=progress.state is StepState.FAILED)
+            if progress.state is StepState.FAILED:
+                self._show_failure(progress, name, elapsed)
             self._status.resume()
 
     def settle(self) -> None:
         """Erase the status line: the next message, of any writer, begins on an empty line."""
         self._status.settle()
 
-    def _show_result(self, progress: Progress, name: str, elapsed: float) -> None:
-        op = progress.step.op
-        sign, verb = _OPERATIONS.get(op, ("*", op))
-        if progress.state is StepState.FAILED:
-            text = self._clean(f"{name}: {op} failed after {elapsed:.1f} s")
-            self._wrapped([(text, "")], f"  {self._sign(Mark.FAIL).strip()} ", "    ", mark_style=_STYLES[Mark.FAIL])
-            if progress.message:
-                self._paragraph(progress.message, indent="    ")
-            return
-        style = {"=": "dim", "-": "red", "~": "yellow", "±": "yellow"}.get(sign, "green")
-        text = self._clean(f"{name} {verb} {elapsed:.1f} s")
-        self._wrapped([(text, "dim" if sign == "=" else "")], f"  {self._clean(sign)} ", "    ", mark_style=style)
+    def _show_failure(self, progress: Progress, name: str, elapsed: float) -> None:
+        text = self._clean(f"{name}: {progress.step.op} failed after {elapsed:.1f} s")
+        self._wrapped([(text, "")], f"  {self._sign(Mark.FAIL).strip()} ", "    ", mark_style=_STYLES[Mark.FAIL])
+        if progress.message:
+            self._paragraph(progress.message, indent="    ")
 
     @contextmanager
     def _output(self) -> Iterator[None]:

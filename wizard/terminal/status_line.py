@@ -81,16 +81,16 @@ class Status:
         with self.lock:
             self._running[urn] = (name, self._clock())
             self._turns = 0
-            if not self._capabilities.live:
-                self.wipe()
-            self._draw(name)
+            if self._capabilities.live:
+                self._draw()
             self._begin()
 
-    def stop(self, urn: str) -> None:
-        """Remove a resource; the line is erased for the message about it, and `resume` follows."""
+    def stop(self, urn: str, *, is_told: bool) -> None:
+        """Remove a resource, and erase the line if a message about it follows; `resume` comes after that."""
         with self.lock:
             self._running.pop(urn, None)
-            self.wipe()
+            if is_told:
+                self.wipe()
 
     def resume(self) -> None:
         """Show the running task again, after a message."""
@@ -138,7 +138,7 @@ class Status:
                 self._stop_timer()
                 self._shown = False
 
-    def _draw(self, name: str = "") -> None:
+    def _draw(self) -> None:
         if self._capabilities.live:
             spinner = f" {_SPINNER[self._turns % len(_SPINNER)]}" if self._turns else ""
             self._turns += 1
@@ -147,8 +147,8 @@ class Status:
             text = shortened(self._capabilities.clean(self._names()), room, end="…")
             self._out.write(f"\r\x1b[K  … {text}{self._seconds()}{spinner}")
         else:
-            text = shortened(self._capabilities.clean(name or self._names()), self._capabilities.width - 12, end="...")
-            line = f"... {text}{'' if name else self._seconds()}"
+            text = shortened(self._capabilities.clean(self._names()), self._capabilities.width - 12, end="...")
+            line = f"... {text}{self._seconds()}"
             self._out.write(line)
             self._column, self._dots = cells(line), 0
         self._out.flush()

@@ -132,8 +132,6 @@ def short_names(text: str, own: tuple[str, str] | None) -> str:
         name = rest[0] if rest else ""
         if arn["service"] in _WITHOUT_KIND:
             kind, name = _WITHOUT_KIND[arn["service"]], arn["resource"]
-        elif arn["service"] == "sts":
-            name = name.partition("/")[0]
         elif kind in ("role", "user", "policy"):
             name = name.rpartition("/")[2]
         elif kind == "alias":

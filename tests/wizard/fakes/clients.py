@@ -1189,6 +1189,7 @@ class FakeUserInterface:
     """A terminal with a person who has the answers ready. Implements `wizard.core.ports.run.UserInterface`."""
 
     interactive: bool = False
+    own: tuple[str, str] | None = None
     answers: dict[str, list[Any]] = field(default_factory=dict)
     """What is answered to the question of that key, in turn; a question without an answer fails the test."""
     confirms: list[bool] = field(default_factory=list)

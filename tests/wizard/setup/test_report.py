@@ -24,7 +24,6 @@ from tests.wizard.fakes.clients import (
     KEY_ID,
     MULTI_OUTPUTS,
     OUTPUTS,
-    REPLICA,
     REPLICA_REGION,
     SECRET_OF_ACCESS_KEY,
     STORED_KEY,
@@ -53,7 +52,7 @@ from wizard.core.models.rotation import LastBackup
 from wizard.inputs.registry import by_key
 from wizard.setup.document import of_report as document
 from wizard.setup.importing.discovery import ImportRequest
-from wizard.setup.report import Report, next_steps, repeat_command, what_exists
+from wizard.setup.report import Report, made, next_steps, repeat_command
 from wizard.setup.workflow import show_report
 from wizard.targets.vercel.access_key import DeliveredAccessKey
 
@@ -245,8 +244,8 @@ def test_eks_gets_the_manifests_and_the_commands_for_both_roles() -> None:
 
 
 def test_each_replica_is_told_with_its_region() -> None:
-    assert (f"replica in {REPLICA_REGION}", REPLICA) in what_exists(REPLICATED)
-    assert not [row for row in what_exists(ECS) if "replica" in row[0]]
+    assert f"alias/eonpro-phi-key, alias/eonpro-phi-key in {REPLICA_REGION}" in made(REPLICATED.outputs, is_new=True)
+    assert REPLICA_REGION not in made(ECS.outputs, is_new=True)
 
 
 def test_a_run_in_two_regions_is_repeated_with_its_target_once() -> None:
@@ -277,7 +276,12 @@ def test_only_what_this_run_delivered_is_to_be_deployed() -> None:
 
 def test_the_settings_file_to_keep_is_the_stacks() -> None:
     steps = [todo.what for todo in next_steps(report("vercel", stack="acme/staging"))]
-    assert "Commit the settings, Pulumi.staging.yaml; they contain no secret." in steps
+    assert any("Commit Pulumi.staging.yaml, it has no secret" in step for step in steps)
+
+
+@pytest.mark.parametrize("of", [report("vercel"), ECS, EKS, USER], ids=["vercel", "ecs", "eks", "vercel with a user"])
+def test_there_are_at_most_four_next_steps(of: Report) -> None:
+    assert 2 < len(next_steps(of)) <= 4
 
 
 # --- again

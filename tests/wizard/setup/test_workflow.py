@@ -905,7 +905,7 @@ def test_a_strict_key_policy_that_kms_does_not_hold_does_not_end_well(world) -> 
 def test_the_report_is_shown_and_timed(world) -> None:
     done = world.setup()
     assert done.seconds > 0
-    assert "Non-interactive command" in world.ui.said
+    assert "Next steps" in world.ui.said
     assert len(done.checklist) == 9
 
 
@@ -1434,6 +1434,9 @@ def test_a_stack_of_another_account_is_not_removed_with_these_credentials(world)
 
 def test_preview_shows_what_the_plan_costs(world) -> None:
     workflow.preview(world.request(yes=False), world.clients)
+    assert ("cost          ", "$2.18 a month, estimated; takes about a minute") in world.ui.rows
+    assert not any(line.startswith("What it costs") for line in world.ui.said)
+    workflow.preview(replace(world.request(yes=False), everything=True), world.clients)
     assert any(line.startswith("What it costs: $2.18 a month") for line in world.ui.said)
 
 

@@ -7,7 +7,6 @@ restarted without `--redeploy`.
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from components.settings import DATA_KEY_VARIABLE, Settings
@@ -203,7 +202,6 @@ def offer(
 
     Never raises a SetupError: the delivery is complete, and a failed redeploy is part of the result.
     """
-    clients.ui.section("Running instances", "they keep the values with which they started")
     done = []
     for instances in running:
         _show(clients.ui, instances, context.settings)
@@ -237,15 +235,9 @@ def _show(ui: UserInterface, instances: Instances, settings: Settings) -> None:
         name = f"{deployment.name} ({deployment.id})"
         ui.line(f"{place} does not have the values: {name}: {instances.why}", mark=Mark.WARN)
     elif instances.stale:
-        since = f", before the values were changed at {_time(instances.changed)}" if instances.changed else ""
-        ui.line(
-            f"{place} runs with outdated values: {deployment.name} ({deployment.id}) started at "
-            f"{_time(deployment.made)}{since}",
-            mark=Mark.WARN,
-        )
+        ui.line(f"{place} runs with outdated values, as of {_time(deployment.made)}", mark=Mark.WARN)
     else:
-        started = _time(deployment.made)
-        ui.line(f"{place} has the values: {deployment.name} ({deployment.id}) started at {started}", mark=Mark.OK)
+        ui.line(f"{place} has the values: {deployment.name}", mark=Mark.OK)
     _show_release(ui, instances)
 
 
@@ -307,11 +299,10 @@ def _redeploy(
     target = deploy_target(instances.target)
     clients.ui.working(f"redeploying {target.runtime(context.settings)}")
     try:
-        on_message = partial(clients.ui.line, mark=Mark.INFO)
         return target.redeploy(
             context,
             instances,
-            on_message=on_message,
+            on_message=clients.ui.working,
             now=clients.now,
             pause=pause,
             until_complete=until_complete,
@@ -325,10 +316,9 @@ def _redeploy(
 
 def _show_result(ui: UserInterface, context: TargetContext, done: Redeployed) -> None:
     place = deploy_target(done.target).runtime(context.settings)
-    name = done.after.name if done.after else ""
     match done.state:
         case RedeployState.DONE:
-            ui.line(f"{place} runs {name}, with the new values, after {done.seconds:.0f} s", mark=Mark.OK)
+            ui.line(f"{place} runs with the new values, after {done.seconds:.0f} s", mark=Mark.OK)
         case RedeployState.FAILED:
             said = Text(f"{place} was not redeployed: ", done.why, "; the former deployment keeps running")
             ui.line(said, mark=Mark.FAIL)
@@ -338,7 +328,7 @@ def _show_result(ui: UserInterface, context: TargetContext, done: Redeployed) ->
             ui.line(f"the deployment of {place} is healthy and not complete: {done.why}", mark=Mark.WARN)
             ui.verbatim(done.command)
         case RedeployState.SKIPPED:
-            ui.line("nothing was redeployed. To redeploy later:", mark=Mark.INFO)
+            ui.line("it was not redeployed. To do so:", mark=Mark.INFO)
             ui.verbatim(wizard("push", "--redeploy", "--stack", context.stack))
 
 

@@ -203,7 +203,6 @@ def push(
     id of another data key in the environment whose renaming was confirmed.
     """
     ui, aws, settings, outputs = clients.ui, context.aws, context.settings, context.require_outputs()
-    ui.section("Data key")
     ui.working("reading the stored data key")
     existing = stored or delivery.find_data_key(aws, settings, outputs)
     _require_creatable(context, scopes, existing)

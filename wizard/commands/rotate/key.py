@@ -15,9 +15,10 @@ from wizard.core.clients import Clients, Request
 from wizard.core.errors import Cancelled, ResourceError, SetupError, UsageError, attempted, known_or
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import KeyRotations
-from wizard.core.models.stack import Progress, Step
+from wizard.core.models.stack import Step
 from wizard.core.next_command import Command, plain_name, shell, wizard
 from wizard.setup import plan
+from wizard.setup.steps import ResourceProgress
 
 KEY_TYPE = "aws:kms/key:Key"
 ONE_REQUEST = timedelta(hours=1)
@@ -173,13 +174,9 @@ def _update(request: Request, clients: Clients, data_keys: DataKeyStore, setting
     ui.section("Resources", "Ctrl-C stops this safely")
     ui.working("Pulumi starts")
     engine.renew(data_keys.deployed.aws.environment())
-    started = clients.clock()
-
-    def live(progress: Progress) -> None:
-        if progress.step.op not in plan.QUIET:
-            ui.progress(progress, clients.clock() - started)
-
-    engine.up(request.stack, live)
+    progress = ResourceProgress(clients)
+    engine.up(request.stack, progress)
+    progress.show()
 
 
 def _is_rotation_period(step: Step) -> bool:

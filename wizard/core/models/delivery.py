@@ -325,6 +325,8 @@ class Verification:
     """UTC, ISO 8601."""
     key_material: str = ""
     """The key material of the KMS key, as in ChildResult."""
+    brief: str = ""
+    """Of a proof, what was done, for a screen."""
 
 
 # --- Vercel -----------------------------------------------------------------------------------------------------

@@ -343,6 +343,8 @@ class UserInterface(Protocol):
     """The terminal (`wizard/terminal/terminal.py`). Ctrl-C at a prompt is KeyboardInterrupt."""
 
     interactive: bool
+    own: tuple[str, str] | None
+    """The account and the Region of the stack, where they are known: a line does not say them."""
 
     def ask(self, question: Question) -> Any:
         """The answer's value. `?` explains the question and asks it again.

@@ -210,22 +210,19 @@ class Ecs(StoreTarget):
         """What the task definition needs, then the restart of the service."""
         import json
 
+        regions = ", ".join(settings.replica_regions)
+        elsewhere = f"; in {regions} the same, with that Region in each" if regions else ""
         container = {"secrets": [{"name": name, "valueFrom": source} for name, source in outputs.task_secrets]}
         yield NextStep(
             what=f"Give the task definition the task role {outputs.app_principal_arn}, the execution role "
-            f"{settings.execution_role_arn}, and its container these:",
+            f"{settings.execution_role_arn}, and its container the secrets of the stack output taskSecrets{elsewhere}",
             verbatim=json.dumps(container, indent=2),
         )
-        if settings.replica_regions:
-            yield NextStep(
-                what=f"In {', '.join(settings.replica_regions)} the task definition names the parameters of its own "
-                "Region: the same names, with that Region in each valueFrom."
-            )
         service = _service(settings)
         named = shell("pulumi", "config", "set", "eonpro-kms:ecsCluster", "CLUSTER")
         yield NextStep(
-            what=f"Restart the tasks{f' of {service}' if service else ''}: values are read when a task starts. "
-            "This registers that revision, waits until it runs, and rolls back if it does not:",
+            what=f"Restart the tasks{f' of {service}' if service else ''}, then save a record. This registers that "
+            "revision, waits until it runs, and rolls back if it does not:",
             verbatim=Command(
                 *(() if settings.ecs_cluster else (named, "\n")), wizard("push", "--redeploy", "--stack", stack)
             ),

@@ -42,7 +42,6 @@ class Vercel(DeployTarget):
     builds_with_variables = True
     can_redeploy = True
     proof_note = "with the stored data key: Vercel does not show the one that was delivered"
-    repeat_note = "with VERCEL_TOKEN in the environment"
     inputs = (
         Input(
             key="vercel_token",
@@ -377,11 +376,11 @@ class Vercel(DeployTarget):
         """The code that uses the role, then the redeploy."""
         if settings.makes_role and outputs.app_user_arn is None:
             yield NextStep(
-                what="Let the application take its role by Vercel's OIDC token, where it makes its KMS client:",
+                what="Let the application open its key by Vercel's token: docs/application.md",
                 verbatim=client_code(settings, outputs),
             )
         yield NextStep(
-            what="Redeploy: a variable takes effect only in a new deployment.",
+            what="Redeploy, for only a new deployment reads the variables; then save a record:",
             verbatim=wizard("push", "--redeploy", "--stack", stack),
         )
 
