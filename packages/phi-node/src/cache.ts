@@ -93,6 +93,14 @@ export class CachedKey {
     this.#emit = isolated(options.onEvent);
   }
 
+  /** A key that is here from the start, and stays. */
+  static fixed(key: Uint8Array): CachedKey {
+    const cache = new CachedKey({ dataKey: async () => key });
+    cache.#replace({ key, expiresAt: Infinity, unusableAt: Infinity }, []);
+    cache.#nextAttempt = cache.#validUntil = Infinity;
+    return cache;
+  }
+
   /**
    * The keys that are here now. While a refresh is due it starts one, and does not wait for it: only within the grace
    * is a key used past its TTL. Throws the last UnwrapError, or KeyNotLoaded.
@@ -253,8 +261,8 @@ export class CachedKey {
 
   #plan(): void {
     clearTimeout(this.#timer);
-    // After a denial there is no key to keep: the next caller asks.
-    if (!this.#keepsFresh || !this.#entry) return;
+    // After a denial there is no key to keep: the next caller asks. A key that stays needs no timer.
+    if (!this.#keepsFresh || !this.#entry || this.#nextAttempt === Infinity) return;
     const wait = Math.max(this.#nextAttempt - this.#clock(), 0);
     this.#timer = setTimeout(() => void this.ready().catch(() => undefined), wait * 1000 + 1);
     this.#timer.unref();

@@ -3,7 +3,6 @@
 import { createHmac } from "node:crypto";
 import { type Environment, WRAPPED, withUsualNames } from "./environment.js";
 import { MalformedVariable } from "./errors.js";
-import type { KeySource } from "./kms.js";
 
 /** The text that the key is made of; any will do. */
 export const VARIABLE = "PHI_DEVELOPMENT_KEY";
@@ -20,11 +19,11 @@ const DEPLOYED: readonly (readonly [name: string, ...values: string[]])[] = [
 export const LOUD = "DEVELOPMENT KEY: whoever knows PHI_DEVELOPMENT_KEY reads what is encrypted now, and production never opens it.";
 
 /**
- * The source of the key of this text, or of PHI_DEVELOPMENT_KEY; null where neither is given. It is a hash of the text,
+ * The key of this text, or of PHI_DEVELOPMENT_KEY; null where neither is given. It is a hash of the text,
  * the same as in Python's `phi`: no text, and no other key that is given as one, makes a key that production has. Throws
  * MalformedVariable where the environment is a deployment's, or has a wrapped data key too.
  */
-export function developmentKey(environment: Environment, given?: string): KeySource | null {
+export function developmentKey(environment: Environment, given?: string): Uint8Array | null {
   const text = given || environment[VARIABLE];
   if (!text) return null;
   for (const [name, ...values] of DEPLOYED) {
@@ -34,6 +33,5 @@ export function developmentKey(environment: Environment, given?: string): KeySou
     throw new MalformedVariable(`${VARIABLE} is for a laptop and for tests, and this is a deployment (${sign}): remove it.`);
   }
   if (withUsualNames(environment)[WRAPPED]) throw new MalformedVariable(`${VARIABLE} and ${WRAPPED} are both set: remove one.`);
-  const key = createHmac("sha256", "eonpro-phi development key").update(text).digest();
-  return { dataKey: async () => key };
+  return createHmac("sha256", "eonpro-phi development key").update(text).digest();
 }

@@ -43,7 +43,7 @@ export class PhiFields {
     const fixed = developmentKey(environment, text);
     if (fixed) {
       console.warn(LOUD);
-      return new PhiFields(new CachedKey(fixed, [], cache));
+      return new PhiFields(CachedKey.fixed(fixed));
     }
     const keys = wrappedKeys(environment);
     const clients = new Clients(environment, credentials);

@@ -27,6 +27,18 @@ test("a synchronous call before the key is there says what is missing, and start
   assert.equal(source.requests, 1);
 });
 
+test("a key of development is there at once, and no timer runs for it", () => {
+  const key = phi.CachedKey.fixed(KEY);
+  const { setTimeout } = globalThis;
+  globalThis.setTimeout = () => assert.fail("a timer");
+  try {
+    key.keepFresh();
+  } finally {
+    globalThis.setTimeout = setTimeout;
+  }
+  assert.equal(key.keys().cipher.keyId, idOf(KEY));
+});
+
 test("the refresh begins before the TTL is over, in the background, once", async () => {
   const source = new Scripted(KEY);
   const { key, clock, events } = cached(source);
