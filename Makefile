@@ -155,7 +155,7 @@ spark-tests: setup tool-spark
 DJANGO6 := .cache/tools/django6
 DJANGO6_PINS := tests/phi/adapters/requirements-django6.txt
 DJANGO6_TESTS := django django_queries search_django moving_columns typed_fields rows_django rows_django_writes \
-	rows_django_declared rows_django_random
+	rows_django_declared rows_django_random operations_django
 
 $(DJANGO6)/installed: $(DJANGO6_PINS)
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 12) else "Django 6.1 needs Python 3.12: make django6-tests PYTHON=python3.13")'

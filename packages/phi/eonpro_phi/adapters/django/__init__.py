@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage
 from django.core.exceptions import FieldError, ImproperlyConfigured, ValidationError
 from django.db import models
-from django.db.models.lookups import Lookup
+from django.db.models.lookups import Lookup, Transform
 from django.db.models.signals import class_prepared
 from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
@@ -179,8 +179,9 @@ class EncryptedField(models.Field):  # type: ignore[misc]  # Django comes withou
             return super().get_lookup(lookup_name)
         return search.lookup(self, lookup_name) or _NoneLookup
 
-    def get_transform(self, lookup_name: str) -> None:
-        """None: a function of a record says nothing about its text."""
+    def get_transform(self, lookup_name: str) -> Any:
+        """One that is refused: a part of a record, such as `dob__year`, says nothing about its text."""
+        return _NoTransform
 
     def _cipher(self) -> FieldCipher:
         if callable(self.fields):
@@ -243,6 +244,17 @@ class EncryptedJSONField(EncryptedField, models.JSONField):  # type: ignore[misc
     description = "JSON that is encrypted in the database"
     form = JSON
 
+    def get_internal_type(self) -> str:
+        """By this name Django's XML knows the values that it has to write as JSON."""
+        return "JSONField"
+
+    def db_type(self, connection: Any) -> Any:
+        """Text all the same."""
+        return models.TextField().db_type(connection)
+
+    def db_check(self, connection: Any) -> None:
+        """None: a record is no JSON."""
+
 
 def _declare(sender: Any, **_: Any) -> None:
     meta = sender._meta
@@ -253,6 +265,13 @@ def _declare(sender: Any, **_: Any) -> None:
 
 
 class_prepared.connect(_declare)
+
+
+class _NoTransform(Transform):  # type: ignore[misc]
+    """A part of a text, such as a year or a key of JSON, which the database does not have."""
+
+    def as_sql(self, compiler: Any, connection: Any) -> NoReturn:
+        raise FieldError(EXPRESSION.format(name=self.output_field.name))
 
 
 class _NoneLookup(Lookup):  # type: ignore[misc]

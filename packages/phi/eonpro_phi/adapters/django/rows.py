@@ -294,7 +294,7 @@ def watch_key(key: Any, names: Iterable[str]) -> None:
     if not isinstance(hook, _Key) or hook.key is not key:
         hook = key.get_placeholder = _Key(key)
         key.get_placeholder_sql = hook.with_parameters
-    hook.sources.extend(names)
+    hook.sources.extend(name for name in names if name not in hook.sources)
     if not key.primary_key:
         key.pre_save = hook.pre_save
 

@@ -21,6 +21,7 @@ from django.db.models.sql.subqueries import UpdateQuery
 from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
 
+from eonpro_phi.adapters.django.queries import EXPRESSION
 from eonpro_phi.adapters.django.rows import RowRecord, watch_key, with_parameters, written_by
 from eonpro_phi.adapters.lookups import (
     CERTAIN_BITS,
@@ -349,7 +350,9 @@ class CandidateLookup(Lookup):  # type: ignore[misc]
     may_be_others = True
 
     def __init__(self, lhs: Any, rhs: Any) -> None:
-        source = lhs.target
+        source = getattr(lhs, "target", None)
+        if source is None:
+            raise FieldError(EXPRESSION.format(name=lhs.output_field.name))
         self.search: Any = cast(Any, search_field(source.model, source.name, self.kind))
         texts = rhs if isinstance(rhs, (list, tuple, set, frozenset)) else [rhs]
         if any(hasattr(text, "resolve_expression") or hasattr(text, "as_sql") for text in texts):
@@ -400,6 +403,12 @@ class ExactLookup(CandidateLookup):
         return f"({' OR '.join(conditions)})", parameters
 
 
+class InLookup(ExactLookup):
+    """By this name django-filter knows that there are several texts."""
+
+    lookup_name = "in"
+
+
 class WordsLookup(CandidateLookup):
     """`search`: a row has a token of each word."""
 
@@ -417,7 +426,7 @@ class WordsLookup(CandidateLookup):
 
 def lookup(field: Any, name: str) -> type[CandidateLookup] | None:
     """The lookup of an encrypted field by its search fields; None where it has none for this name."""
-    kinds = {"exact": ExactLookup, "in": ExactLookup, "search": WordsLookup}
+    kinds = {"exact": ExactLookup, "in": InLookup, "search": WordsLookup}
     kind = kinds.get(name)
     return kind if kind is not None and search_field(field.model, field.name, kind.kind) else None
 
