@@ -107,6 +107,8 @@ def _updated(
     unknown = dict.fromkeys(each for each in tenants if each.key not in names and each.key not in conditions)
     current: list[Row] = [{}] * len(given)
     if moved or unknown:
+        if any(row.get(key.key) is None for key in statement.table.primary_key for row in named):
+            raise RowUnknown(WRITING.format(name=(*sealing, *moved)[0].name))
         current = _current(connection, statement.table, [*unknown, *moved], named, options)
     changes: list[Row] = []
     for row, condition, before in zip(written, named, current, strict=True):
@@ -124,8 +126,6 @@ def _updated(
 def _current(connection: Any, table: Any, columns: list[Any], named: list[Row], options: Row) -> list[Row]:
     """The values of these columns in the rows of an update, which are locked until the transaction ends."""
     keys = [*table.primary_key]
-    if not keys or any(row.get(key.key) is None for key in keys for row in named):
-        raise RowUnknown(WRITING.format(name=columns[0].name))
     wanted = [tuple(row[key.key] for key in keys) for row in named]
     found: dict[Any, Row] = {}
     for start in range(0, len(wanted), _CHUNK):

@@ -14,11 +14,23 @@ from sqlalchemy import (
     UniqueConstraint,
     event,
 )
+from sqlalchemy.dialects.postgresql.ext import DistinctOnClause
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import ArgumentError, InvalidRequestError
 from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.dml import Insert, Update, UpdateBase
-from sqlalchemy.sql.elements import BinaryExpression, BindParameter, Null, Over, UnaryExpression
+from sqlalchemy.sql.elements import (
+    BinaryExpression,
+    BindParameter,
+    Case,
+    Cast,
+    Extract,
+    Null,
+    Over,
+    TypeCoerce,
+    UnaryExpression,
+    WithinGroup,
+)
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import CompoundSelect, Select
 
@@ -48,6 +60,10 @@ INDEXING = (
 )
 
 
+COMPUTED = (FunctionElement, BinaryExpression, Cast, Extract, TypeCoerce)
+"""The expressions that make another value of a column's."""
+
+
 def listen() -> None:
     """Inspect every statement of this process's engines, and every table that is declared from now on."""
     if not event.contains(Engine, "before_execute", _before_execute):
@@ -70,7 +86,7 @@ def check(statement: Any) -> None:
                 sealing.refuse_inside(element)
         elif isinstance(element, (Select, CompoundSelect)):
             _check_selected(element)
-        elif isinstance(element, (FunctionElement, BinaryExpression)) and not _is_harmless(element):
+        elif isinstance(element, COMPUTED) and not _is_harmless(element):
             _refuse((column for part in _parts(element) for column in _columns(part)), EXPRESSION)
         elif isinstance(element, UnaryExpression) and element.operator in (operators.inv, operators.is_false):
             if any(isinstance(part, Candidates) for part in visitors.iterate(element)):
@@ -78,6 +94,12 @@ def check(statement: Any) -> None:
         elif isinstance(element, Over):
             _refuse(_columns(element.partition_by), GROUPING)
             _refuse(_columns(element.order_by), ORDERING)
+        elif isinstance(element, WithinGroup):
+            _refuse(_columns(element.order_by), ORDERING)
+        elif isinstance(element, Case):
+            _refuse(_columns(element.value), EXPRESSION)
+        elif isinstance(element, DistinctOnClause):
+            _refuse((column for clause in element._distinct_on for column in _columns(clause)), GROUPING)
 
 
 _good: dict[Any, None] = {}
@@ -206,20 +228,25 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _check_selected(statement: Any) -> None:
-    for clause in statement._order_by_clauses:
-        text = getattr(clause, "element", None)
-        # What is selected is listed only where it is needed: that takes longer than all the rest.
-        named = {column.key: column for column in statement.selected_columns} if isinstance(text, str) else {}
-        _refuse([named[text]] if text in named else _columns(clause), ORDERING)
+    _refuse((column for clause in statement._order_by_clauses for column in _named(statement, clause)), ORDERING)
     if isinstance(statement, CompoundSelect):
         if "ALL" not in statement.keyword.value:
             _refuse_without_key(list(statement.selected_columns))
         return
-    _refuse_without_key([column for clause in statement._group_by_clauses for column in _columns(clause)])
+    _refuse_without_key([column for clause in statement._group_by_clauses for column in _named(statement, clause)])
     if statement._distinct_on:
         _refuse((column for clause in statement._distinct_on for column in _columns(clause)), GROUPING)
     elif statement._distinct:
         _refuse_without_key(list(statement.selected_columns))
+
+
+def _named(statement: Any, clause: Any) -> Iterator[Any]:
+    """The columns of a clause that may name a selected one by a text: `order_by("email")`, `desc("email")`."""
+    names = {getattr(part, "element", None) for part in visitors.iterate(clause)}
+    texts = {name for name in names if isinstance(name, str)}
+    # What is selected is listed only where it is needed: that takes longer than all the rest.
+    yield from (column for column in (statement.selected_columns if texts else ()) if column.key in texts)
+    yield from _columns(clause)
 
 
 def _refuse_without_key(columns: list[Any]) -> None:
@@ -230,10 +257,10 @@ def _refuse_without_key(columns: list[Any]) -> None:
 
 def _parts(element: Any) -> tuple[Any, ...]:
     """The arguments of a function, or the sides of a comparison; a subquery by its selected columns."""
-    if isinstance(element, FunctionElement):
-        return tuple(element.clauses)
-    # The type of a subquery in parentheses is that of its column.
-    return (element.left, element.right)
+    if isinstance(element, BinaryExpression):
+        # The type of a subquery in parentheses is that of its column.
+        return (element.left, element.right)
+    return tuple(element.clauses) if isinstance(element, FunctionElement) else tuple(element.get_children())
 
 
 def _columns(clause: Any) -> Iterator[Any]:
