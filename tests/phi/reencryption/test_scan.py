@@ -74,6 +74,39 @@ def test_a_copy_in_the_clear_beside_encrypted_columns_is_found_and_not_shown(ope
         assert secret not in output and json.dumps(secret)[1:-1] not in output
 
 
+def test_the_log_of_django_s_admin_is_compared_with_the_rows_that_it_names(operator: Operator) -> None:
+    patients = operator.patients
+    patients.fill(4)
+    patients.run("create table django_content_type (id int primary key, app_label text, model text)")
+    patients.run("insert into django_content_type values (1, 'clinic', 'patient'), (2, 'public', 'staff')")
+    patients.run("create table public_staff (id int primary key, note text); insert into public_staff values (2, null)")
+    patients.run(
+        "create table django_admin_log (id int primary key, object_id text, object_repr text, change_message text, "
+        "content_type_id int)"
+    )
+    names = [texts(number)[1] for number in range(1, 5)]
+    assert all(len(name or "") >= 4 for name in names)
+    entries = [
+        (1, f"{names[0]} of Wien", "[]", 1),
+        (2, "Patient object (2)", json.dumps([{"changed": {"object": names[1]}}]), 1),
+        (3, names[1], "[]", 1),  # a text of another row
+        (2, names[1], "[]", 2),  # of another model, whose table is known
+    ]
+    for number, (key, shown, message, kind) in enumerate(entries):
+        patients.run("insert into django_admin_log values (%s, %s, %s, %s, %s)", number, str(key), shown, message, kind)
+    done = scan(operator, "--rows", "0", "--json")
+    log = columns_of(done, "public.django_admin_log")
+    copied = {name: column["looksLike"] for name, column in log.items() if column["looksLike"]}
+    assert copied == {
+        "object_repr": {"texts of the row's records": 1},
+        "change_message": {"texts of the row's records": 1},
+    }
+    assert done.code == 1 and "In the clear: public.django_admin_log.object_repr" in done.stderr
+    assert not [name for name in names if str(name) in done.stdout + done.stderr]
+    patients.run("update django_admin_log set object_repr = '', change_message = ''")
+    assert scan(operator, "--rows", "0").code == 0
+
+
 def test_a_column_of_no_patient_can_be_accepted(operator: Operator) -> None:
     operator.patients.run("create table staff (id int primary key, email text)")
     operator.patients.run("insert into staff values (1, 'doctor@clinic.example')")

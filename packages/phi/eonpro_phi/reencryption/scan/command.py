@@ -21,6 +21,7 @@ from eonpro_phi.kms import KmsKeySource
 from eonpro_phi.reencryption.database import Database, reject_passwords
 from eonpro_phi.reencryption.errors import UsageError
 from eonpro_phi.reencryption.progress import printable, report_failure
+from eonpro_phi.reencryption.scan.admin_log import compare_admin_log
 from eonpro_phi.reencryption.scan.catalog import other_databases, read_tables
 from eonpro_phi.reencryption.scan.contents import scan_table
 from eonpro_phi.reencryption.scan.verdict import evaluate
@@ -47,6 +48,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
                 if sys.stderr.isatty():
                     print(printable(f"{number} of {len(tables)}: {table.name}"), file=sys.stderr)
                 scan_table(database, table, ciphers, rows=options.rows)
+            compare_admin_log(database, tables, ciphers, rows=options.rows)
         finally:
             database.close()
     except PhiError as error:

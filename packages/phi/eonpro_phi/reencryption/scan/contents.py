@@ -6,8 +6,10 @@ Touches PostgreSQL through a Database, read only. A value stays in memory for as
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from psycopg import sql
@@ -33,6 +35,8 @@ _PATTERNS = {
     ),
     "social security numbers": re.compile(r"(?<![0-9-])[0-9]{3}-[0-9]{2}-[0-9]{4}(?![0-9-])"),
 }
+COPIED = "texts of the row's records"
+"""Plain texts with one of those inside."""
 _FIELDS = frozenset(name.lower() for name in PHI_FIELDS if name != "state") | frozenset(
     "middlename fullname patientname dateofbirth birthdate birthday phonenumber mobile address street postalcode "
     "zipcode ssn socialsecuritynumber mrn medicalrecordnumber diagnosis allergies medications searchindex".split()
@@ -73,21 +77,40 @@ def scan_table(database: Database, table: ScannedTable, ciphers: Mapping[str, Ph
     """
     if table.problem or not table.readable:
         return
-    opener = _Opener(ciphers)
     try:
-        where = [_binding(table, column) for column in table.readable]
-        for row in (
+        found = (
             _large_objects(database, rows) if table.kind is TableKind.LARGE_OBJECTS else _rows(database, table, rows)
-        ):
-            table.sampled += 1
-            values = row[: len(where)]
-            tenant = row[len(where)] if table.tenant_column else None
-            key = row[-1] if table.row_column else None
-            _count(table.readable, values, where, opener.of_row(tenant, key))
+        )
+        count_rows(table, _counted(table, found), ciphers)
         if table.rows < 0:
             table.rows = table.sampled
     except ReencryptionError as error:
         table.problem = str(error)
+
+
+def count_rows(
+    table: ScannedTable,
+    rows: Iterable[Sequence[Value]],
+    ciphers: Mapping[str, PhiCipher],
+    beside: Sequence[ScannedColumn] = (),
+) -> None:
+    """Count rows of what is `selected` of a table. With columns of another table `beside`, whose values
+    come first, those alone are counted.
+    """
+    opener = _Opener(ciphers)
+    own = [replace(each, keys=Counter(), forms=Counter(), phi=Counter()) if beside else each for each in table.readable]
+    columns = [*beside, *own]
+    where = [_binding(table, column) for column in columns]
+    for row in rows:
+        tenant = row[len(where)] if table.tenant_column else None
+        key = row[-1] if table.row_column else None
+        _count(columns, row[: len(where)], where, opener.of_row(tenant, key))
+
+
+def _counted(table: ScannedTable, rows: Iterable[Sequence[Value]]) -> Iterator[Sequence[Value]]:
+    for row in rows:
+        table.sampled += 1
+        yield row
 
 
 def _binding(table: ScannedTable, column: ScannedColumn) -> Binding:
@@ -100,14 +123,7 @@ def _rows(database: Database, table: ScannedTable, rows: int) -> Iterator[Sequen
     name: sql.Composable = sql.Identifier(table.schema, table.table)
     if table.kind is TableKind.TABLE:
         name = sql.SQL("only {}").format(name)
-    columns = [
-        sql.SQL(_FORMS.get(column.contents, "{0}::text")).format(sql.Identifier(column.name))
-        for column in table.readable
-    ]
-    for name_of in (table.tenant_column, table.row_column):
-        if name_of:
-            columns.append(sql.SQL("{}::text").format(sql.Identifier(name_of)))
-    every = sql.SQL("select {} from {}").format(sql.SQL(", ").join(columns), name)
+    every = sql.SQL("select {} from {}").format(selected(table), name)
     at_a_time = 200 if all(column.contents is Contents.TEXT for column in table.readable) else _DOCUMENTS_AT_A_TIME
     first = sql.SQL("{} limit {}").format(every, sql.Literal(rows)) if rows else every
     share = 100.0
@@ -123,6 +139,14 @@ def _rows(database: Database, table: ScannedTable, rows: int) -> Iterator[Sequen
         yield from database.stream(statement, at_a_time=at_a_time)
         if table.sampled > before:
             return
+
+
+def selected(table: ScannedTable, alias: str | None = None) -> sql.Composed:
+    """What is read of a row: the readable columns, the tenant's and the key's."""
+    names = [(column.name, _FORMS.get(column.contents, "{0}::text")) for column in table.readable]
+    names += [(name, "{}::text") for name in (table.tenant_column, table.row_column) if name]
+    of = (alias,) if alias else ()
+    return sql.SQL(", ").join(sql.SQL(form).format(sql.Identifier(*of, name)) for name, form in names)
 
 
 def _large_objects(database: Database, rows: int) -> Iterator[Sequence[Value]]:
@@ -217,7 +241,7 @@ def _count(columns: Sequence[ScannedColumn], row: Sequence[Value], places: Seque
         column.phi.update(_reasons(name, value))
         folded, numbers = value.casefold(), _digits(value) if digits else ""
         if any(text in folded for text in wanted) or any(number in numbers for number in digits):
-            column.phi["texts of the row's records"] += 1
+            column.phi[COPIED] += 1
 
 
 def _count_inside(column: ScannedColumn, value: str, where: Binding, opener: _Opener, texts: list[str]) -> str | None:
