@@ -121,6 +121,7 @@ def test_settings_without_resources_are_to_be_built(stand: CheckedStack):
 
 def test_a_set_up_that_was_interrupted_is_gone_on_with(stand: CheckedStack):
     """Interrupted twice, it leaves neither a pending operation nor outputs."""
+    assert isinstance(stand.state, StackState)
     stand.state = replace(stand.state, outputs=None, pending=())
     found = finding(stand.notices(check_stack), "stack-not-built")
     assert "was interrupted" in found.what
