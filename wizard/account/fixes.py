@@ -31,16 +31,16 @@ def aws(facts: StackFacts, *words: object, region: str | None = None) -> Command
     return shell("aws", *typed, *place, *_as(facts))
 
 
-def wizard(facts: StackFacts, command: str, *words: str, action: str = "") -> Command:
+def eonpro(facts: StackFacts, command: str, *words: str, action: str = "") -> Command:
     """This program's command, or an action of it, for this stack."""
     option = key_option(facts.settings) if command == "restore" else ()
     named = (command, action) if action else (command,)
-    return next_command.wizard(*named, *option, "--stack", facts.stack, *words, *_as(facts))
+    return next_command.eonpro(*named, *option, "--stack", facts.stack, *words, *_as(facts))
 
 
 def push(facts: StackFacts, *words: str) -> Command:
     """The `push` that delivers the three variables again, and restarts the running instances if there are any."""
-    return wizard(facts, "push", *words, "--yes", redeploy_flag(facts))
+    return eonpro(facts, "push", *words, "--yes", redeploy_flag(facts))
 
 
 def redeploy_flag(facts: StackFacts) -> str:
@@ -56,7 +56,7 @@ def pulumi_up(facts: StackFacts, *endings: str, is_missing: bool = False) -> Com
     """
     kept = [part for ending in endings if (part := _PARTS.get(ending)) in facts.settings.kept_as_found and part]
     if kept and not is_missing:
-        return wizard(facts, "setup", "--repair", ",".join(kept), "--yes")
+        return eonpro(facts, "setup", "--repair", ",".join(kept), "--yes")
     state = facts.state
     resources = state.resources if isinstance(state, StackState) else ()
     return pulumi_up_urns(facts, [resource.urn for resource in resources if endings and resource.urn.endswith(endings)])
@@ -66,7 +66,7 @@ def pulumi_up_urns(facts: StackFacts, urns: Sequence[str]) -> Command:
     """`pulumi up --refresh` of these resources; of the whole stack for none or more than NAMED_AT_MOST."""
     if isinstance(facts.state, StackState) and not facts.state.has_key:
         # An update of a stack whose state is lost, or that was destroyed, would create everything a second time.
-        return wizard(facts, "setup", "--adopt", "--repair", "all", "--yes")
+        return eonpro(facts, "setup", "--adopt", "--repair", "all", "--yes")
     targets = urns if len(urns) <= NAMED_AT_MOST else ()
     words = ["pulumi", "up", "--refresh", "--yes", "--skip-preview", "--stack", facts.stack]
     command = shell(*words, *(word for urn in targets for word in ("--target", urn)))

@@ -14,7 +14,7 @@ from wizard.core.errors import Problem, ResourceError, SetupError, attempted
 from wizard.core.models.account import Existing, KeyFact
 from wizard.core.models.delivery import StackState
 from wizard.core.models.stack import Step
-from wizard.core.next_command import Text, chain, plain_name, shell, wizard
+from wizard.core.next_command import Text, chain, eonpro, plain_name, shell
 from wizard.core.ports.run import AwsClient
 from wizard.core.safe_text import quoted
 from wizard.core.state_backend import CLOUD_URL
@@ -38,15 +38,15 @@ def foreign_claim(settings: Settings, owner: str, own: str) -> Problem | None:
     if is_local and "://" not in place:
         url = f"file:///{path.removesuffix('/.pulumi')}" if machine == platform.node() else ""
     gone = shell("aws", "ssm", "delete-parameter", "--name", settings.names.claim, "--region", settings.region)
-    advice = Text("only if that state is gone for good: ", gone, "; then: ", wizard("doctor", "--stack", stack))
+    advice = Text("only if that state is gone for good: ", gone, "; then: ", eonpro("doctor", "--stack", stack))
     next_step: Text = chain(shell("pulumi", "login", url), shell("export", f"PULUMI_BACKEND_URL={url}"), advice=advice)
     if "://" not in url:
         next_step = Text("run the wizard on the machine that has the state; ", advice)
     if place and own.endswith(f", state in {place}"):
         # The backend in use has both stacks: no other login shows the first one.
         second = own.removeprefix("stack ").partition(", state in ")[0]
-        alone = wizard("setup", "--stack", second, "--environment", "NAME")
-        next_step = wizard("setup", "--stack", stack, advice=Text("or, for an environment of its own: ", alone))
+        alone = eonpro("setup", "--stack", second, "--environment", "NAME")
+        next_step = eonpro("setup", "--stack", stack, advice=Text("or, for an environment of its own: ", alone))
     return Problem(
         what=f"the environment {settings.environment} of the account {settings.account_id} belongs to another stack: "
         f"{quoted(owner)}. This is {own}",

@@ -18,7 +18,7 @@ from wizard.account import codes
 from wizard.account.facts import StackFacts
 from wizard.account.notices import WORST_FIRST, Judgement, Notice, State, requirements_of, worst
 from wizard.core.json_documents import Finding, Unread
-from wizard.core.next_command import NO_COMMAND, Command, Text, wizard
+from wizard.core.next_command import NO_COMMAND, Command, Text, eonpro
 from wizard.core.retry import Threads
 
 
@@ -272,12 +272,12 @@ def item_of(topic: Topic, notices: Sequence[Notice], settings: Settings, stack: 
     command = next((notice.command for notice in others if notice.command), NO_COMMAND)
     if state is ItemState.PERSON and topic is Topic.OTHERS:
         # A person decides who keeps a right; `doctor` has the commands that take one away.
-        command = wizard("review", "--stack", stack)
+        command = eonpro("review", "--stack", stack)
     return ChecklistEntry(
         topic=topic,
         state=state,
         evidence="; ".join(sentences),
-        next=wizard("setup", "--stack", stack, "--repair", ",".join(kept)) if is_kept else command,
+        next=eonpro("setup", "--stack", stack, "--repair", ",".join(kept)) if is_kept else command,
         is_kept=is_kept,
         facts=tuple(sorted({fact for notice in bearing for fact in notice.facts})),
     )

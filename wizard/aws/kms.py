@@ -32,7 +32,7 @@ from wizard.core.errors import (
 )
 from wizard.core.models.account import KeyFact
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, Rotation, StoredKey
-from wizard.core.next_command import Text, shell, wizard
+from wizard.core.next_command import Text, eonpro, shell
 from wizard.core.retry import Reason
 
 _SECONDS = 10.0
@@ -322,7 +322,7 @@ class AwsKeyRotation:
             if code == "LimitExceededException":
                 raise ResourceError(
                     f"{key_arn} has used all its on-demand rotations; nothing was changed",
-                    Text("automatic rotation continues: ", wizard("rotate", "--schedule", "DAYS")),
+                    Text("automatic rotation continues: ", eonpro("rotate", "--schedule", "DAYS")),
                 ) from error
             if code == "ConflictException":
                 raise ResourceError(
@@ -353,7 +353,7 @@ class AwsKeyRotation:
                 raise DataKeyConflict(
                     f"the key {source} does not decrypt the data key {wrapped.fingerprint} ({code}); "
                     "nothing was changed",
-                    wizard("restore", advice="lists the kept versions, each with the key that wraps it"),
+                    eonpro("restore", advice="lists the kept versions, each with the key that wraps it"),
                 ) from error
             raise
         return replace(WrappedDataKey.from_blob(answer["CiphertextBlob"]), check_value=wrapped.check_value)

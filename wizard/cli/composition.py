@@ -24,7 +24,7 @@ from wizard.core.clients import Answer, Clients
 from wizard.core.errors import SetupError
 from wizard.core.models.inputs import InputType, Question
 from wizard.core.models.rotation import LastBackup
-from wizard.core.next_command import RunOptions, wizard
+from wizard.core.next_command import RunOptions, eonpro
 from wizard.core.ports.run import TargetContext
 from wizard.core.state_backend import BackendFact, in_words
 from wizard.data_key.verification import ChildDecryptVerifier, ChildWrapper
@@ -218,14 +218,14 @@ def _save_plan(file: Path, terminal: Terminal, document: Mapping[str, Any]) -> N
     saved_plan.write(file, document)
     terminal.line()
     terminal.line(f"the plan is in {file}; nothing was changed. To apply it:")
-    terminal.verbatim(wizard("setup", "--stack", document["stack"], "--plan", file))
+    terminal.verbatim(eonpro("setup", "--stack", document["stack"], "--plan", file))
 
 
 def _save_answers(file: Path, terminal: Terminal, answers: Mapping[str, Any]) -> None:
     answers_file.write(file, answers)
     terminal.line()
     terminal.line(f"the answers are in {file}, without secrets; nothing was changed. To repeat this run:")
-    terminal.verbatim(wizard("setup", "--answers", file))
+    terminal.verbatim(eonpro("setup", "--answers", file))
 
 
 def _short(folder: Path) -> str:

@@ -25,7 +25,7 @@ from wizard.cli.project_trust import REQUIREMENTS
 from wizard.core import files, json_documents
 from wizard.core.child_environment import inherited
 from wizard.core.errors import SetupError, UsageError
-from wizard.core.next_command import SCRIPT, Result, Text, shell, wizard
+from wizard.core.next_command import SCRIPT, Result, Text, eonpro, shell
 from wizard.pulumi_engine import config
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class InitOptions:
 
 def _trust(folder: Path, offline: Offline) -> Result:
     if not installation.is_project(str(folder)):
-        raise UsageError(f"{folder} is no project of {SCRIPT}", wizard("init", folder, advice="makes one"))
+        raise UsageError(f"{folder} is no project of {SCRIPT}", eonpro("init", folder, advice="makes one"))
     project_trust.check_owner(folder)
     names = project_trust.record(folder)
     offline.print(f"{folder} runs with your credentials from now on, until one of its files changes:")
@@ -107,7 +107,7 @@ def make(folder: Path, source: Path | None = None) -> tuple[tuple[str, ...], tup
         )
     project_environment.check_name(folder)
     if (folder / "Pulumi.yaml").exists() and not installation.is_project(str(folder)):
-        raise UsageError(f"{folder} has the Pulumi project of another program", wizard("init", folder / "eonpro-kms"))
+        raise UsageError(f"{folder} has the Pulumi project of another program", eonpro("init", folder / "eonpro-kms"))
     template = dict(_template(source))
     if folder.exists():
         project_trust.check_owner(folder)
@@ -152,8 +152,8 @@ def _refuse_others(folder: Path, template: Mapping[str, bytes]) -> None:
         return
     for name in project_trust.EXECUTED:
         if (path := folder / name).exists() and files.read(path) != template.get(name):
-            trust = wizard("init", "--trust", folder, advice="allows it; read its files first, if they are not yours")
-            below = wizard("init", folder / SCRIPT)
+            trust = eonpro("init", "--trust", folder, advice="allows it; read its files first, if they are not yours")
+            below = eonpro("init", folder / SCRIPT)
             is_project = installation.is_project(str(folder))
             raise UsageError(f"{path} would be executed, and {SCRIPT} did not write it", trust if is_project else below)
 
@@ -181,12 +181,12 @@ def _backend(source: Path) -> bytes:
 def _of_checkout(source: Path) -> Iterator[tuple[str, bytes]]:
     """The settings of the stacks, and the reviews."""
     if not (source / "wizard").is_dir() or not installation.is_project(str(source)):
-        raise UsageError(f"{source} is not a checkout of eonpro-kms", wizard("init", "DIR", "--from", "CHECKOUT"))
+        raise UsageError(f"{source} is not a checkout of eonpro-kms", eonpro("init", "DIR", "--from", "CHECKOUT"))
     stacks = sorted(source.glob("Pulumi.*.yaml"))
     if not stacks:
         raise UsageError(
             Text(f"{source} has no settings of a stack, Pulumi.<stack>.yaml: they are kept elsewhere"),
-            wizard("init", "DIR", advice="makes a project without them"),
+            eonpro("init", "DIR", advice="makes a project without them"),
         )
     for path in (*stacks, *sorted((source / "reviews").rglob("*"))):
         if path.is_file():
@@ -225,7 +225,7 @@ def install_engine(*, build: bool) -> None:
     )
     if done.returncode != 0:
         official = "install the official one: https://www.pulumi.com/docs/install/"
-        way_out = official if build else wizard("engine", "--build", advice=f"builds it, with Go; or {official}")
+        way_out = official if build else eonpro("engine", "--build", advice=f"builds it, with Go; or {official}")
         raise SetupError("the Pulumi CLI was not installed", way_out)
 
 

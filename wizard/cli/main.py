@@ -189,7 +189,7 @@ def _in_project(line: CommandLine, terminal: Terminal) -> tuple[Path | None, boo
             project_environment.check_name(folder)
         if not init.is_empty(project):
             project /= SCRIPT
-        command = next_command.wizard("init", project)
+        command = next_command.eonpro("init", project)
         if installation.is_project(str(project)) or line.command.name != "setup" or not terminal.interactive:
             raise UsageError(
                 f"{PROJECT_FOLDER} is in no project of {SCRIPT}, which holds the settings of its stacks", command

@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 from wizard import version
 from wizard.cli.commands import COMMANDS, TABLE, Command, Shared
 from wizard.core.errors import UsageError
-from wizard.core.next_command import DEFAULT_COMMAND, PROGRAM, SCRIPT, RunOptions, wizard
+from wizard.core.next_command import DEFAULT_COMMAND, PROGRAM, SCRIPT, RunOptions, eonpro
 from wizard.core.safe_text import quoted
 from wizard.inputs.registry import INPUTS, TARGET, add_flags
 
@@ -96,7 +96,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         words = (name,) if (name := self.prog.removeprefix(PROGRAM).strip()) else ()
-        raise UsageError(message, wizard(*words, "--help"))
+        raise UsageError(message, eonpro(*words, "--help"))
 
     def format_help(self) -> str:
         return _as_called(super().format_help())
@@ -163,12 +163,12 @@ def parse(argv: Sequence[str]) -> CommandLine:
     _refuse_placeholders(command, words)
     namespace, unknown = parser_of(command).parse_known_args(words)
     if unknown:
-        raise UsageError(_unknown(command, unknown), wizard(command.name, "--help"))
+        raise UsageError(_unknown(command, unknown), eonpro(command.name, "--help"))
     _refuse_impossible_paths(command, vars(namespace))
     given = tuple(_flags_and_actions(command, words))
     without_effect = _without_effect(command, given)
     if idle := [f"{flag} {without_effect[flag]}" for flag in given if flag in without_effect]:
-        raise UsageError("; ".join(idle), wizard(command.name, "--help"))
+        raise UsageError("; ".join(idle), eonpro(command.name, "--help"))
     values = vars(namespace)
     kinds = command.options, RunOptions
     own, run = ({name: values[name] for name in _fields(kind) if name in values} for kind in kinds)
@@ -187,7 +187,7 @@ def _refuse_placeholders(command: Command, words: Sequence[str]) -> None:
         metavar = str(actions[flag].metavar).partition(",")[0] if flag in actions else None
         if metavar and value in (metavar, "ENVIRONMENT", "FILE", "STACK"):
             message = f"{flag}: {value} stands for a value; write the value in its place"
-            raise UsageError(message, wizard(command.name, "--help"))
+            raise UsageError(message, eonpro(command.name, "--help"))
 
 
 _PATHS = frozenset(("CHECKOUT", "DIR", "FILE", "FOLDER", "PLACE"))
@@ -202,7 +202,7 @@ def _refuse_impossible_paths(command: Command, values: Mapping[str, Any]) -> Non
             if why := "" if path.startswith("s3://") else _why_impossible(path):
                 name = action.option_strings[0] if action.option_strings else str(action.metavar)
                 raise UsageError(
-                    f"{name}: {quoted(path[:_SHOWN])} cannot be used as a file: {why}", wizard(command.name, "--help")
+                    f"{name}: {quoted(path[:_SHOWN])} cannot be used as a file: {why}", eonpro(command.name, "--help")
                 )
 
 
@@ -262,7 +262,7 @@ def _split(argv: Sequence[str]) -> tuple[Command, list[str]]:
     if word is None:
         return COMMANDS[DEFAULT_COMMAND], [*before]
     if word not in COMMANDS:
-        raise UsageError(f"there is no command {word!r}{_like(word, COMMANDS)}", wizard("--help"))
+        raise UsageError(f"there is no command {word!r}{_like(word, COMMANDS)}", eonpro("--help"))
     return COMMANDS[word], [*before, *after]
 
 

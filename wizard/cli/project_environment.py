@@ -21,7 +21,7 @@ from wizard.cli.pins import PACKAGE
 from wizard.cli.project_trust import REQUIREMENTS
 from wizard.core import files
 from wizard.core.errors import UsageError
-from wizard.core.next_command import SCRIPT, Command, chain, shell, wizard
+from wizard.core.next_command import SCRIPT, Command, chain, eonpro, shell
 
 CHANGING = ("setup", "preview")
 """The commands that a newer program runs itself, in a project of an older version: they show what it would change."""
@@ -128,7 +128,7 @@ def program_of(project: Path, command: str, tell: Callable[[str], None]) -> Path
     """
     wanted = pinned(project)
     if not wanted:
-        file, again = project / REQUIREMENTS, wizard("init", project, advice="writes it")
+        file, again = project / REQUIREMENTS, eonpro("init", project, advice="writes it")
         if file.exists():
             aside = chain(shell("mv", file, f"{file}.old"), again, advice="writes it anew")
             again = project_trust.committed(project, REQUIREMENTS) or aside

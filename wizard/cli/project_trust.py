@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from wizard.core import files, requirements_file
 from wizard.core.errors import Cancelled, SetupError, UsageError
-from wizard.core.next_command import SCRIPT, Command, shell, wizard
+from wizard.core.next_command import SCRIPT, Command, eonpro, shell
 from wizard.pulumi_engine import config
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def require(project: Path, terminal: Terminal) -> None:
     changed = _changed(project, contents)
     why = f"{', '.join(changed)} changed since you allowed it" if changed else "it is new on this machine"
     executed = f"{', '.join(sorted(contents))} and the packages that it installs run with your credentials"
-    allow = wizard("init", "--trust", project, advice="allows it; read these files first, if they are not yours")
+    allow = eonpro("init", "--trust", project, advice="allows it; read these files first, if they are not yours")
     if not terminal.interactive:
         raise UsageError(f"nothing in the project {project} is executed: {why}, and {executed}", allow)
     terminal.title("EONPRO KMS · may this project run?")

@@ -31,9 +31,9 @@ from wizard.core.next_command import (
     Command,
     Run,
     RunOptions,
+    eonpro,
     policy_pack_word,
     quote,
-    wizard,
 )
 from wizard.inputs import answers, answers_file, application_folder
 from wizard.inputs.answers_file import read_answers
@@ -214,7 +214,7 @@ def _other(stack: str) -> Settings:
         raise UsageError(
             f"there is no stack {stack} to take settings from: {config.file_name(stack)} does not exist "
             f"(stacks: {stacks})",
-            wizard("status", "--all"),
+            eonpro("status", "--all"),
         )
     return settings
 
@@ -248,7 +248,7 @@ def _saved_plan(options: RunOptions) -> SavedPlan | None:
     try:
         return saved_plan.read(files.read_text(options.plan, streams=True), str(options.plan))
     except (OSError, UnicodeDecodeError) as error:
-        again = wizard("preview", "--save-plan", options.plan)
+        again = eonpro("preview", "--save-plan", options.plan)
         raise UsageError(f"the plan {options.plan} cannot be read: {error}", again) from error
 
 
@@ -258,7 +258,7 @@ def _planned_settings(plan: SavedPlan) -> Settings:
     try:
         return Settings.from_config({key: config.as_text(value) for key, value in plan.settings.items()})
     except ContractError as error:
-        again = wizard("preview", "--save-plan", "FILE", advice="saves another")
+        again = eonpro("preview", "--save-plan", "FILE", advice="saves another")
         raise UsageError(f"the settings of the plan {plan.name} cannot be used: {error}", again) from error
 
 

@@ -15,7 +15,7 @@ from wizard.core.cost import prices
 from wizard.core.cost.drivers import Assumptions, CostItem, Estimate, estimate
 from wizard.core.errors import MissingAnswers, UsageError
 from wizard.core.models.inputs import CREATE, Mark
-from wizard.core.next_command import wizard
+from wizard.core.next_command import eonpro
 from wizard.core.ports.run import UserInterface
 from wizard.inputs import answers
 from wizard.inputs.registry import INPUTS
@@ -161,7 +161,7 @@ def assumptions_of(options: CostOptions | ReportOptions) -> Assumptions:
     try:
         return Assumptions(**changes)
     except ValueError as error:
-        raise UsageError(str(error), wizard("cost", "--instances", "2", "--cache-minutes", "5")) from error
+        raise UsageError(str(error), eonpro("cost", "--instances", "2", "--cache-minutes", "5")) from error
 
 
 _ACCOUNT = "000000000000"
@@ -195,7 +195,7 @@ def settings_of(request: Request) -> Settings:
     if not fields.get("deploy_targets"):
         raise MissingAnswers(
             f"the stack {request.stack} has no settings file here, and no deploy target is set",
-            wizard("cost", "--target", "vercel", advice="or with an answers file: --answers examples/vercel.yaml"),
+            eonpro("cost", "--target", "vercel", advice="or with an answers file: --answers examples/vercel.yaml"),
             ("target",),
         )
     if fields.get("replica_regions"):

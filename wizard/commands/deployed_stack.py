@@ -12,7 +12,7 @@ from wizard.core.clients import Clients, Request
 from wizard.core.errors import CredentialsError, DataKeyConflict, SetupError, StackNotFound, attempted, known
 from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion
-from wizard.core.next_command import wizard
+from wizard.core.next_command import eonpro
 from wizard.core.ports.run import AwsClient
 from wizard.core.state_backend import Circumstances, resolve
 from wizard.inputs.registry import by_key
@@ -72,7 +72,7 @@ def outputs_of(facts: StackFacts) -> Outputs:
     """The outputs. Raises StackNotFound if the stack is not deployed, or the error of reading its state."""
     outputs = known(facts.state).outputs
     if outputs is None:
-        raise StackNotFound(f"the stack {facts.stack} is not deployed yet", wizard("setup", "--stack", facts.stack))
+        raise StackNotFound(f"the stack {facts.stack} is not deployed yet", eonpro("setup", "--stack", facts.stack))
     return outputs
 
 
@@ -86,5 +86,5 @@ def stored_data_key_of(facts: StackFacts) -> StoredDataKey | None:
         version = attempted(rotation.version, settings, tagged) if tagged else None
         if isinstance(version, DataKeyVersion) and not version.current:
             back = ("--version", version.fingerprint, "--stack", facts.stack, "--confirm", facts.stack)
-            raise DataKeyConflict(found.message, wizard("restore", *back, "--no-redeploy")) from found
+            raise DataKeyConflict(found.message, eonpro("restore", *back, "--no-redeploy")) from found
     return known(found)

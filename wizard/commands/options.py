@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from wizard.core.errors import UsageError
 from wizard.core.models.stack import REHEARSAL
-from wizard.core.next_command import Result, wizard
+from wizard.core.next_command import Result, eonpro
 from wizard.inputs.registry import INPUTS
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ class ReportOptions:
 
         # Not by `choices`: the value after a flag that report does not have would be reported instead of the flag.
         if self.action not in (None, "verify") or (self.action is None) != (self.file is None):
-            raise UsageError("report takes nothing, or `verify FILE`", wizard("report", "--help"))
+            raise UsageError("report takes nothing, or `verify FILE`", eonpro("report", "--help"))
         return command.verify(self.file, clients) if self.file else command.run(self, request, clients)
 
 
@@ -246,7 +246,7 @@ class BackupOptions:
 
         # Not by `choices`: the value after a flag that backup does not have would be reported instead of the flag.
         if self.action not in (None, "drill"):
-            raise UsageError(f"backup has no {self.action!r}: it makes a copy, or `drill`", wizard("backup", "--help"))
+            raise UsageError(f"backup has no {self.action!r}: it makes a copy, or `drill`", eonpro("backup", "--help"))
         return command.run(self, request, clients)
 
 

@@ -23,7 +23,7 @@ from wizard.core.clients import Answer, Clients, Request, Source
 from wizard.core.models.access import KeyUse
 from wizard.core.models.inputs import CALLER, CREATE, Mark
 from wizard.core.models.stack import REHEARSAL
-from wizard.core.next_command import wizard
+from wizard.core.next_command import eonpro
 from wizard.core.ports.run import UserInterface
 from wizard.setup import confirmation, steps, workflow
 
@@ -82,7 +82,7 @@ def run(request: Request, clients: Clients) -> tuple[int, RehearsalDocument]:
     ui, at = clients.ui, clients.now()
     if request.saved and not is_rehearsal(request.saved):
         raise errors.UsageError(
-            f"nothing was changed: the stack {REHEARSAL} exists, and no rehearsal made it", wizard("status", "--all")
+            f"nothing was changed: the stack {REHEARSAL} exists, and no rehearsal made it", eonpro("status", "--all")
         )
     interview = steps.interviewer(_step(request, clients), clients).run()
     account, region = errors.known(interview.identity).account_id, str(interview.values["region"])
@@ -90,7 +90,7 @@ def run(request: Request, clients: Clients) -> tuple[int, RehearsalDocument]:
     for line in ("removes what an earlier one left in its middle",) if request.saved else _ABOUT:
         ui.line(line)
     if not (request.yes or confirmation.typed(request, ui, why="Nothing has been changed so far.")):
-        raise errors.Cancelled("nothing was changed", wizard("rehearsal", "--yes"))
+        raise errors.Cancelled("nothing was changed", eonpro("rehearsal", "--yes"))
     file = PROJECT_FOLDER / "reports" / REHEARSAL / f"{at:%Y%m%dT%H%M%SZ}.json"
     begin(file)
     request, quiet, step = replace(request, answers=interview.answers), _Quiet(ui), ""
@@ -164,7 +164,7 @@ def begin(file: Path) -> None:
         files.create(file, json.dumps({"steps": []}).encode())
     except OSError as error:
         raise errors.SetupError(
-            f"nothing was changed: {file} cannot be written: {error}", wizard("rehearsal")
+            f"nothing was changed: {file} cannot be written: {error}", eonpro("rehearsal")
         ) from error
 
 
@@ -231,7 +231,7 @@ def remove(request: Request, clients: Clients, set_up: Callable[[], int]) -> lis
         if isinstance(use, errors.SetupError) and "AWS_ENDPOINT_URL" in aws.environment():
             use = None  # An emulator, which may not know the call.
         if why := "; ".join(doubts(settings, parameters, use)):
-            keeps = wizard("destroy", "--stack", REHEARSAL, advice="keeps the key, the data key and the logs")
+            keeps = eonpro("destroy", "--stack", REHEARSAL, advice="keeps the key, the data key and the logs")
             raise errors.ResourceError(f"nothing was deleted: {why}", keeps)
         for key in keys.values():
             document = aws.kms.key_policy(key.arn)

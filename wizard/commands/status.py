@@ -34,7 +34,7 @@ from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.inputs import S3, Mark
 from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import HealthStatus, ListedStack, StackStatus, StatusCheck
-from wizard.core.next_command import Command, Result, Text, plain_name, wizard
+from wizard.core.next_command import Command, Result, Text, eonpro, plain_name
 from wizard.core.ports.run import AwsClient, UserInterface, VercelClient
 from wizard.core.retry import Threads
 from wizard.core.safe_text import first_of
@@ -177,7 +177,7 @@ def read(
     if not all_stacks and listed is not None and name not in {*by_name, *settings_by_stack, *unreadable}:
         raise StackNotFound(
             f"the stack {name} does not exist: it has neither a settings file Pulumi.{name}.yaml nor a state",
-            wizard("status", "--all"),
+            eonpro("status", "--all"),
         )
 
     def status_of(stack_name: str) -> StackStatus:
@@ -410,7 +410,7 @@ def show(ui: UserInterface, rows: Sequence[StackStatus]) -> None:
     if not rows:
         ui.line("no stack exists: there is no settings file here, and no state in the backend", mark=Mark.INFO)
         ui.line("next:")
-        ui.verbatim(wizard("setup"))
+        ui.verbatim(eonpro("setup"))
         return
     cells = [_HEADINGS, *(_cells(row) for row in rows)]
     widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
@@ -428,11 +428,11 @@ def show(ui: UserInterface, rows: Sequence[StackStatus]) -> None:
     open_rows = [row for status in (HealthStatus.WRONG, HealthStatus.UNKNOWN) for row in rows if row.status is status]
     if open_rows:
         ui.line(f"details of {open_rows[0].stack}:")
-        ui.verbatim(wizard("status", "--stack", open_rows[0].stack))
+        ui.verbatim(eonpro("status", "--stack", open_rows[0].stack))
     for row in rows:
         if row.status is HealthStatus.NOT_BUILT:
             ui.line(f"to deploy {row.stack}:")
-            ui.verbatim(wizard("setup", "--stack", row.stack))
+            ui.verbatim(eonpro("setup", "--stack", row.stack))
 
 
 def _cells(row: StackStatus) -> tuple[str, ...]:
@@ -493,15 +493,15 @@ def _in_full(ui: UserInterface, row: StackStatus) -> None:
         ui.line(_second(row), mark=MARKS[row.status])
     elif row.why:
         ui.line(row.why, mark=Mark.WARN)
-    hint = wizard("setup", "--stack", row.stack) if row.status is HealthStatus.NOT_BUILT else row.hint
+    hint = eonpro("setup", "--stack", row.stack) if row.status is HealthStatus.NOT_BUILT else row.hint
     if isinstance(hint, Command):
         ui.line("next:")
         ui.verbatim(hint)
     if row.status is HealthStatus.WRONG:
         ui.line("the cause, with the command that repairs it:")
-        ui.verbatim(wizard("doctor", "--stack", row.stack))
+        ui.verbatim(eonpro("doctor", "--stack", row.stack))
     if row.checks:
-        ui.line(Text(wizard("doctor", "--stack", row.stack), f" also checks {_LEFT_OUT}"), mark=Mark.INFO)
+        ui.line(Text(eonpro("doctor", "--stack", row.stack), f" also checks {_LEFT_OUT}"), mark=Mark.INFO)
 
 
 class Check(TypedDict):

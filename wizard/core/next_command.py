@@ -1,6 +1,6 @@
 """The next command to type: the words of it, until they are shown; the options of a run.
 
-Pure. Messages and notices carry a command as a value: `wizard`, `shell`, `chain`, and `Text` for prose that names one.
+Pure. Messages and notices carry a command as a value: `eonpro`, `shell`, `chain`, and `Text` for prose that names one.
 Where it is shown, `Run.complete` adds the flags of this run (`--stack`, `--from`, `--target`, `--yes` and others) that
 neither the defaults nor the stack's saved settings have, names the programs as the folder of this run finds them, with
 one `cd` where that is not the project's, and quotes the words for a shell.
@@ -105,8 +105,8 @@ def plain_name(stack: str) -> str:
     return stack.rsplit("/", 1)[-1]
 
 
-def wizard(*words: str | Path, advice: str = "") -> Command:
-    """This program with these words: `wizard("push", "--to", place)`.
+def eonpro(*words: str | Path, advice: str = "") -> Command:
+    """This program with these words: `eonpro("push", "--to", place)`.
 
     A path is written whole, for it may be pasted in another folder. Leave out `--stack` and the other flags of this
     run: they are added where the command is shown.

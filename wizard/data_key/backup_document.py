@@ -20,7 +20,7 @@ from wizard.core import files, safe_text
 from wizard.core.data_key import CHECK_VALUE, MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError, Unsupported, UsageError
 from wizard.core.models.rotation import S3, DataKeyVersion, LastBackup, VersionOrigin, file_name_of
-from wizard.core.next_command import Text, plain_name, shell, wizard
+from wizard.core.next_command import Text, eonpro, plain_name, shell
 from wizard.core.ports.run import AwsClient
 
 FORMAT = "eonpro-kms-backup"
@@ -211,7 +211,7 @@ def refuse_foreign(backup: Backup, settings: Settings, name: str) -> None:
 LONGEST = 1_000_000
 """Bytes. A version has about 700."""
 
-_INSTEAD = Text("use another copy, or make a new one of the stored data key: ", wizard("backup", "--to", "FILE"))
+_INSTEAD = Text("use another copy, or make a new one of the stored data key: ", eonpro("backup", "--to", "FILE"))
 
 
 def parse(text: bytes | str, name: str) -> Backup:

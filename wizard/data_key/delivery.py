@@ -31,7 +31,7 @@ from wizard.core.models.delivery import (
     VerificationState,
 )
 from wizard.core.models.rotation import DataKeyVersion, LastBackup, RestoreDrill, VersionOrigin
-from wizard.core.next_command import Text, shell, wizard
+from wizard.core.next_command import Text, eonpro, shell
 from wizard.core.ports.aws import KeyRotation
 from wizard.core.ports.run import AwsClient, DecryptVerifier, TargetContext
 from wizard.core.retry import SCHEDULES, Reason, together
@@ -94,7 +94,7 @@ def _find_copy(aws: AwsClient, settings: Settings, outputs: Outputs | None) -> S
         held = ", ".join(f"{copy.wrapped.fingerprint} in {region}" for region, copy in copies.items())
         raise DataKeyConflict(
             f"{name} is missing in {settings.region}, and the replicas' Regions hold different data keys ({held})",
-            wizard("restore", *guard.key_option(settings), advice="lists them; restore the one that was current"),
+            eonpro("restore", *guard.key_option(settings), advice="lists them; restore the one that was current"),
         )
     for copy in copies.values():
         if all(version.wrapped == copy.wrapped for version in aws.key_rotation.versions(settings)):
@@ -286,7 +286,7 @@ def keys_beside(context: TargetContext, wrapped: WrappedDataKey) -> dict[str, Wr
     if DATA_KEY_VARIABLE not in keys:
         name = settings.of_key(DATA_KEY_VARIABLE).names.stored_data_key
         raise DataKeyConflict(
-            f"{name} does not exist; nothing was delivered", wizard("doctor", "--stack", context.stack)
+            f"{name} does not exist; nothing was delivered", eonpro("doctor", "--stack", context.stack)
         )
     return keys
 
@@ -403,7 +403,7 @@ def deliver(
             if result.fingerprint != data_key.fingerprint:
                 raise DataKeyConflict(
                     f"{result.place} has the data key {result.fingerprint}, not the stored {data_key.fingerprint}",
-                    wizard("push", "--stack", context.stack),
+                    eonpro("push", "--stack", context.stack),
                 )
             on_delivered(result)
             done.append(result)

@@ -16,7 +16,7 @@ from components.settings import DATA_KEY_VARIABLE, Outputs, SecretStore, Setting
 from wizard.core.errors import CredentialsError, DataKeyConflict, PermissionDenied, Problem, SetupError, Unsupported
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey, Scope, StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
-from wizard.core.next_command import wizard
+from wizard.core.next_command import eonpro
 from wizard.core.ports.run import AwsClient, TargetContext
 from wizard.targets.port import DeployTarget, deploy_targets
 
@@ -69,7 +69,7 @@ def key_option(settings: Settings) -> tuple[str, ...]:
 
 
 def _restore(settings: Settings, advice: str) -> str:
-    return wizard("restore", *key_option(settings), advice=advice)
+    return eonpro("restore", *key_option(settings), advice=advice)
 
 
 def _loss(settings: Settings, which: str) -> str:
@@ -152,7 +152,7 @@ def _by_former_key(read: Callable[[], str | None]) -> Decision:
         state=DecisionState.NO,
         what=f"the application has an {FORMER_KEY_VARIABLE}: {place}",
         why="its records so far are encrypted with that key, and a new data key decrypts none of them",
-        next=wizard(
+        next=eonpro(
             "setup",
             "--former-key",
             FormerKey.WRAP,
@@ -237,7 +237,7 @@ def _by_target(
             state=DecisionState.UNKNOWN,
             what=f"{name} does not exist, and this run does not read {target}, where the stack delivered",
             why=f"{target} may hold the only copy of the {settings.names.noun}; {_loss(settings, 'that one')}",
-            next=wizard("setup", "--target", ",".join(settings.deploy_targets)),
+            next=eonpro("setup", "--target", ",".join(settings.deploy_targets)),
         )
     try:
         refusal = conflict()
@@ -254,7 +254,7 @@ def _by_target(
         why=_loss(settings, "that one"),
         next=_restore(settings, f"{_COPIES}; if this stack has set up nothing yet: setup --adopt")
         if not key_option(settings)
-        else wizard(
+        else eonpro(
             "restore", *key_option(settings), "--from-target", advice="stores the one that the application has"
         ),
     )
@@ -283,7 +283,7 @@ def may_replace(
                 state=DecisionState.NO,
                 what=f"the {settings.names.noun} is still in the {other_store}, and the settings say {store}",
                 why="it must be copied first",
-                next=wizard("push", advice="copies it first"),
+                next=eonpro("push", advice="copies it first"),
             )
     if version is not None and version.key_arn not in (None, *outputs.key_arns):
         return Decision(
@@ -291,7 +291,7 @@ def may_replace(
             what=f"{version.fingerprint} is wrapped by {version.key_arn}, not by the stack's key {outputs.key_arn}, "
             "whose ARN the application gets",
             why="the application could not open it",
-            next=wizard(
+            next=eonpro(
                 *("rotate", "--reencrypt", outputs.key_arn),
                 advice="wraps the current data key under the stack's key",
             ),
@@ -328,7 +328,7 @@ def _stored(stored: StoredDataKey, region: str, settings: Settings) -> Decision:
         state=DecisionState.NO,
         what=f"{stored.parameter} in {region} holds {stored.wrapped.fingerprint}",
         why=_loss(settings, "that one"),
-        next=wizard("push", advice=f"copies it to {settings.region}")
+        next=eonpro("push", advice=f"copies it to {settings.region}")
         if is_copied
         else _restore(settings, "lists the versions"),
     )

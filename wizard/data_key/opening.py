@@ -14,7 +14,7 @@ from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError, SetupError, Unreachable
 from wizard.core.models.delivery import AccessKey, AppCredentials, AppVariables, ChildResult, CredentialsSearch
 from wizard.core.models.rotation import DataKeyVersion
-from wizard.core.next_command import wizard
+from wizard.core.next_command import eonpro
 from wizard.core.ports.run import AwsClient, DecryptVerifier
 from wizard.data_key import guard
 from wizard.targets.port import DeployTarget
@@ -152,5 +152,5 @@ def refuse_unknown(settings: Settings, wrapped: WrappedDataKey) -> None:
 def refuse(problem: str | None, settings: Settings) -> None:
     """Raises DataKeyConflict for an answer of `another_key`, before anything is written."""
     if problem:
-        listing = wizard("restore", *guard.key_option(settings), advice="lists the versions; nothing is replaced")
+        listing = eonpro("restore", *guard.key_option(settings), advice="lists the versions; nothing is replaced")
         raise DataKeyConflict(f"{problem}; nothing was changed", listing)

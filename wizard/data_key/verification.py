@@ -36,13 +36,13 @@ from wizard.core.models.delivery import (
     ChildResult,
     Proof,
 )
-from wizard.core.next_command import Command, Text, shell, wizard
+from wizard.core.next_command import Command, Text, eonpro, shell
 from wizard.core.retry import SYSTEM_CLOCK, Clock, Reason
 
 WRAP_TIMEOUT_SECONDS = 60
 """Where the key is piped in; a person at the terminal has no limit."""
 
-PIPED = Command('printf %s "$ENCRYPTION_KEY" | ', wizard("adopt", "--encryption-key", "--confirm", "STACK"))
+PIPED = Command('printf %s "$ENCRYPTION_KEY" | ', eonpro("adopt", "--encryption-key", "--confirm", "STACK"))
 _CREDENTIALS = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -237,7 +237,7 @@ class ChildDecryptVerifier:
         if answer is None:
             raise SetupError(
                 f"the verification ended without a result (exit {child.returncode}): {stderr.strip()[-500:]}",
-                wizard("verify"),
+                eonpro("verify"),
             )
         return ChildResult(
             proved=answer.get("proved") is True,

@@ -15,7 +15,7 @@ import installation
 from wizard.core.clients import Answer, Source
 from wizard.core.errors import MissingAnswers, UsageError
 from wizard.core.models.inputs import CALLER, CREATE, Input
-from wizard.core.next_command import VERCEL_LOGIN, Text, wizard
+from wizard.core.next_command import VERCEL_LOGIN, Text, eonpro
 from wizard.inputs.answers_file import listed
 from wizard.inputs.registry import INPUTS, by_key
 
@@ -103,7 +103,7 @@ def resolve(
     if faults:
         count = "1 answer cannot be used" if len(faults) == 1 else f"{len(faults)} answers cannot be used"
         is_token = [fault.partition(":")[0] for fault in faults] == ["VERCEL_TOKEN"]
-        again = Text("fix these answers (", wizard("--help"), " describes each), then run the command again")
+        again = Text("fix these answers (", eonpro("--help"), " describes each), then run the command again")
         raise UsageError(listed(count, faults), VERCEL_LOGIN if is_token else again)
     return answers
 
@@ -253,7 +253,7 @@ def missing_error(inputs: Sequence[Input]) -> MissingAnswers:
     return MissingAnswers(
         listed(f"{count}, and the run is not interactive", lines)
         + f"\nComplete answers files to start from: {_FILES}vercel.yaml, {_FILES}ecs.yaml",
-        wizard(*flags),
+        eonpro(*flags),
         tuple(entry.key for entry in inputs),
     )
 

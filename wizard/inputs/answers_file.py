@@ -16,7 +16,7 @@ from urllib.parse import quote
 from wizard.core import files, safe_text
 from wizard.core.clients import Answer, Draft, Source
 from wizard.core.errors import UsageError
-from wizard.core.next_command import wizard
+from wizard.core.next_command import eonpro
 from wizard.inputs.registry import INPUTS, by_key
 
 _SECRET_NAMES = r"(?i)token|secret|passw|passphrase|credential|access_?key|private_?key|api_?key"
@@ -88,7 +88,7 @@ def write(path: Path, answers: Mapping[str, Any]) -> None:
         if not files.create(path, text.encode()):
             raise FileExistsError(f"{path} exists, and is not overwritten")
     except OSError as error:
-        another = wizard("preview", "--save-answers", f"{path}.new")
+        another = eonpro("preview", "--save-answers", f"{path}.new")
         raise UsageError(f"the answers cannot be written: {error}", another) from error
 
 

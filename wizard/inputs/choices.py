@@ -13,7 +13,7 @@ from wizard.core.models.account import Identity, Principal, ProfileFact, Profile
 from wizard.core.models.delivery import Linked, VercelProject
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType, Question
 from wizard.core.models.trail import gaps
-from wizard.core.next_command import Text, wizard
+from wizard.core.next_command import Text, eonpro
 from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.inputs.registry import INPUTS, by_key
 from wizard.targets.port import all_targets
@@ -181,7 +181,7 @@ def which_to_change(inputs: Sequence[Input], answers: Mapping[str, Answer]) -> Q
             Choice(value=entry.key, title=f"{entry.key.replace('_', ' '):<{width}}  {text(answers.get(entry.key))}")
             for entry in inputs
         ),
-        explanation=Text("Each of them can also be given as a flag: ", wizard("--help"), " lists all."),
+        explanation=Text("Each of them can also be given as a flag: ", eonpro("--help"), " lists all."),
     )
 
 

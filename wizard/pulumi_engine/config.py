@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import installation
 from wizard.core import files, requirements_file, safe_text
 from wizard.core.errors import SetupError, UsageError
-from wizard.core.next_command import Text, chain, plain_name, shell, wizard
+from wizard.core.next_command import Text, chain, eonpro, plain_name, shell
 
 if TYPE_CHECKING:
     from components.settings import Settings
@@ -29,7 +29,7 @@ CHOICE = Path(installation.CACHE, "engine", "choice.json")
 """File in which `make setup` records its choice of the engine."""
 
 
-INSTALLS_ENGINE = wizard("engine") if installation.IS_INSTALLED else shell("make", "setup")
+INSTALLS_ENGINE = eonpro("engine") if installation.IS_INSTALLED else shell("make", "setup")
 """The command that installs the engine."""
 
 

@@ -13,7 +13,7 @@ from components.settings import PROJECT
 from wizard.core import errors
 from wizard.core.models.inputs import StepState
 from wizard.core.models.stack import Drift, DriftKind, OnProgress, Progress, Step
-from wizard.core.next_command import Command, Text, shell, wizard
+from wizard.core.next_command import Command, Text, eonpro, shell
 from wizard.core.safe_text import first_of, without_authorization_id
 from wizard.core.state_backend import ENTER_PASSPHRASE
 from wizard.pulumi_engine import plan
@@ -228,7 +228,7 @@ def of_backend(message: str) -> errors.SetupError | None:
     if "NoSuchBucket" in message:
         return errors.SetupError(
             f"the bucket of Pulumi's state does not exist: {message}",
-            wizard("setup", "--backend", "s3", advice=Text("it makes a bucket; for another one: ", _LOG_IN_TO_BUCKET)),
+            eonpro("setup", "--backend", "s3", advice=Text("it makes a bucket; for another one: ", _LOG_IN_TO_BUCKET)),
         )
     if "unable to open state directory" in message:
         return errors.SetupError(
@@ -344,7 +344,7 @@ def next_step(lines: Sequence[str], *, deletes: bool = False) -> str:
         return MAKE_ROOM
     if actions := denied(lines):
         needed = ", ".join(actions)
-        return errors.limit_of(" ".join(lines), needed) or wizard(
+        return errors.limit_of(" ".join(lines), needed) or eonpro(
             "policy",
             "operator",
             *(["--with-removal"] if deletes else []),

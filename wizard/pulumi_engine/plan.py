@@ -20,7 +20,7 @@ from wizard.core.errors import ResourceError, StalePlan
 from wizard.core.models.account import UnrecordedResource
 from wizard.core.models.delivery import StackState
 from wizard.core.models.stack import REHEARSAL, StateResource, Step
-from wizard.core.next_command import plain_name, wizard
+from wizard.core.next_command import eonpro, plain_name
 
 if TYPE_CHECKING:
     from pulumi.automation import EngineEvent
@@ -159,7 +159,7 @@ def without_protection(stack: str, deployment: Mapping[str, Any]) -> dict[str, A
         is_named = type_ not in _KEYS and (type_ != _BUCKET or REHEARSAL in resource["id"])
         if not is_own or not (tags.get("Environment") == REHEARSAL.capitalize() or (is_named and not tags)):
             name = resource["urn"].rsplit("::", 1)[-1]
-            raise ResourceError(f"nothing was deleted: {name} of the stack {stack} is no rehearsal's", wizard("status"))
+            raise ResourceError(f"nothing was deleted: {name} of the stack {stack} is no rehearsal's", eonpro("status"))
         deletion: dict[str, Any] = {"deletionWindowInDays": SHORTEST_WINDOW_DAYS} if type_ in _KEYS else {}
         deletion |= {"forceDestroy": True} if type_ == _BUCKET else {}
         values = {part: {**(resource.get(part) or {}), **deletion} for part in ("inputs", "outputs") if deletion}

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from wizard.core import files, retry
 from wizard.core.errors import CorruptStateFile, SetupError, StackBusy, StackHeld, StackNotFound
 from wizard.core.models.stack import OnProgress
-from wizard.core.next_command import plain_name, shell, wizard
+from wizard.core.next_command import eonpro, plain_name, shell
 from wizard.core.retry import SCHEDULES, Clock, Reason
 from wizard.pulumi_engine import backend as engine_backend
 from wizard.pulumi_engine import config
@@ -195,7 +195,7 @@ class EngineWorkspace:
             yield
         except pulumi_errors.StackNotFoundError as error:
             raise StackNotFound(
-                f"there is no stack {stack} in this backend", wizard("setup", "--stack", stack)
+                f"there is no stack {stack} in this backend", eonpro("setup", "--stack", stack)
             ) from error
         except pulumi_errors.ConcurrentUpdateError as error:
             held = engine_backend.locks_named(str(error))

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wizard.core.next_command import Result, Text, wizard
+from wizard.core.next_command import Result, Text, eonpro
 
 if TYPE_CHECKING:
     from wizard.core.clients import Clients, Request
     from wizard.core.json_documents import Document
 
-INPUTS = Text("The inputs (the Region, the trail and others): ", wizard("help", "inputs"))
+INPUTS = Text("The inputs (the Region, the trail and others): ", eonpro("help", "inputs"))
 
 
 @dataclass(frozen=True, kw_only=True)

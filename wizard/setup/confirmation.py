@@ -11,7 +11,7 @@ from enum import StrEnum
 from wizard.core.clients import ApplicationCode, Clients, Request
 from wizard.core.errors import Cancelled, PreflightFailed, ResourceError, StalePlan
 from wizard.core.models.inputs import Choice, InputType, Mark, Question
-from wizard.core.next_command import wizard
+from wizard.core.next_command import eonpro
 from wizard.core.ports.run import Engine, UserInterface
 from wizard.setup import plan, saved_plan, steps
 from wizard.setup.importing.discovery import ImportRequest
@@ -77,7 +77,7 @@ def confirmed(
                 decision = _ask_about_problems(request, clients.ui, failed)
                 if decision is Decision.CANCEL:
                     # The problems were printed already.
-                    again = wizard("setup", "--stack", request.stack)
+                    again = eonpro("setup", "--stack", request.stack)
                     raise Cancelled("nothing was created or changed: the problems are not fixed", again) from failed
             if decision is Decision.APPLY:
                 yield ConfirmedPlan(ready=ready, planned=planned)
@@ -128,7 +128,7 @@ def _decide(request: Request, ui: UserInterface, ready: PreparedRun, planned: pl
     """The decision about the plan; the stack's name must be typed if the plan cannot be undone."""
     for step in planned.losses:
         ui.line(f"{step.name} would be {plan.word(step).removesuffix('e')}ed", mark=Mark.WARN)
-    again = wizard("setup", "--stack", request.stack)
+    again = eonpro("setup", "--stack", request.stack)
     if planned.losses and (request.adopt or planned.has_imports):
         raise ResourceError(
             "nothing was changed: resources created manually would be replaced, not imported",
@@ -169,7 +169,7 @@ def _agree_to_unread_values(request: Request, ui: UserInterface, ready: Prepared
         raise Cancelled(
             f"nothing was changed: nothing in {ready.code.folder} reads "
             f"{ready.settings.delivered_names[value.variable]}",
-            wizard(
+            eonpro(
                 *("setup", "--stack", request.stack, value.option, "yes", "--confirm", request.stack),
                 advice=f"only if the application's code will read it (docs/application.md); else {value.option} no",
             ),
@@ -229,5 +229,5 @@ def _refuse_other_settings(request: Request, ready: PreparedRun) -> None:
 def _stale_plan(request: Request, changes: Sequence[str]) -> StalePlan:
     return StalePlan(
         "nothing was changed: the saved plan no longer fits\n" + "\n".join(f"  {change}" for change in changes),
-        wizard("preview", "--stack", request.stack, "--save-plan", "FILE", advice="and read it again"),
+        eonpro("preview", "--stack", request.stack, "--save-plan", "FILE", advice="and read it again"),
     )

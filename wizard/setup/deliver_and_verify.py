@@ -16,7 +16,7 @@ from wizard.core.errors import PermissionDenied, SetupError, UsageError, known
 from wizard.core.models import delivery as models
 from wizard.core.models.account import Identity
 from wizard.core.models.inputs import Mark
-from wizard.core.next_command import Command, Text, chain, shell, wizard
+from wizard.core.next_command import Command, Text, chain, eonpro, shell
 from wizard.core.ports.run import AwsClient, TargetContext, UserInterface
 from wizard.data_key import delivery, opening
 from wizard.setup import confirmation, report
@@ -153,7 +153,7 @@ def wrap_former_key(
             return clients.wrapper.wrap(aws.environment(), key_arn=key_arn, prompt=ui.interactive)
         except UsageError as error:
             if not ui.interactive:
-                adopt = wizard("adopt", "--encryption-key", "--stack", stack, "--confirm", stack)
+                adopt = eonpro("adopt", "--encryption-key", "--stack", stack, "--confirm", stack)
                 raise UsageError(error.message, Command('printf %s "$ENCRYPTION_KEY" | ', adopt)) from error
             ui.line(error.message, mark=Mark.FAIL)
             if not ui.confirm("Enter it again?"):

@@ -10,7 +10,7 @@ from typing import Any
 from wizard.core.errors import Cancelled, Problem
 from wizard.core.models.delivery import Scope
 from wizard.core.models.inputs import Mark
-from wizard.core.next_command import Command, wizard
+from wizard.core.next_command import Command, eonpro
 from wizard.core.ports.run import TargetContext, UserInterface
 from wizard.core.variable_ownership import ForeignVariable, OwnValues, VariablesNotOurs, replacing
 from wizard.targets.port import deploy_targets
@@ -40,12 +40,12 @@ def named(values: Mapping[str, Any]) -> frozenset[str]:
 
 def problem(variables: Iterable[ForeignVariable], agreed: frozenset[str]) -> Problem:
     """All of them as one problem of the checks, with the command that agrees to each."""
-    error = VariablesNotOurs(variables, wizard("setup"))
+    error = VariablesNotOurs(variables, eonpro("setup"))
     names = [*sorted(agreed), *(variable.name for variable in error.variables)]
     return Problem(
         what=f"this stack did not write {'; '.join(variable.words for variable in error.variables)}",
         why="the delivery would replace the value, and something else in the application may read it",
-        next=replacing(wizard("setup"), names),
+        next=replacing(eonpro("setup"), names),
         exit_code=error.exit_code,
     )
 

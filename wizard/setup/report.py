@@ -26,7 +26,7 @@ from wizard.core.models.delivery import Verification, VerificationState
 from wizard.core.models.inputs import Mark, is_region
 from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import Step
-from wizard.core.next_command import Command, Text, plain_name, wizard
+from wizard.core.next_command import Command, Text, eonpro, plain_name
 from wizard.inputs.application_readers import before_removal
 from wizard.setup import deliver_and_verify
 from wizard.setup.steps import PreparedRun
@@ -60,9 +60,9 @@ class RefusedBackup:
     def command(self, stack: str) -> Command:
         """Makes the backup alone."""
         if is_region(self.place):
-            return wizard("backup", "--stack", stack, "--to-region", self.place)
+            return eonpro("backup", "--stack", stack, "--to-region", self.place)
         place = self.place if self.place.startswith("s3://") else Path(self.place).expanduser()
-        return wizard("backup", "--stack", stack, "--to", place)
+        return eonpro("backup", "--stack", stack, "--to", place)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +146,7 @@ def next_steps(report: Report) -> tuple[NextStep, ...]:
             NextStep(
                 what=f"Rotate the access key {key.key_id} ({key.age_days} days old) every 90 days. "
                 "With Vercel's OIDC token no access key is needed (--vercel-access oidc).",
-                verbatim=wizard("access-key", "rotate", "--stack", report.stack),
+                verbatim=eonpro("access-key", "rotate", "--stack", report.stack),
             )
         )
     steps += [
@@ -156,7 +156,7 @@ def next_steps(report: Report) -> tuple[NextStep, ...]:
         NextStep(
             what=Text(
                 f"Commit Pulumi.{plain_name(report.stack)}.yaml, it has no secret; each quarter ",
-                wizard("review", "--stack", report.stack),
+                eonpro("review", "--stack", report.stack),
             ),
         ),
     ]
@@ -191,7 +191,7 @@ def _former_key_step(report: Report) -> Iterator[NextStep]:
         yield NextStep(
             what="No record that is encrypted with ENCRYPTION_KEY is readable with the new data key. Keep "
             "ENCRYPTION_KEY. This keeps it as a version of the data key, and then `phi reencrypt` can re-encrypt them:",
-            verbatim=wizard("adopt", "--encryption-key", "--stack", report.stack, "--confirm", report.stack),
+            verbatim=eonpro("adopt", "--encryption-key", "--stack", report.stack, "--confirm", report.stack),
         )
 
 
@@ -205,7 +205,7 @@ def _backup_step(report: Report) -> Iterator[NextStep]:
         name = plain_name(report.stack)
         yield NextStep(
             what="Back up the wrapped data key: every copy of it is in this account.",
-            verbatim=wizard("backup", "--stack", report.stack, "--to", f"{name}.backup.json"),
+            verbatim=eonpro("backup", "--stack", report.stack, "--to", f"{name}.backup.json"),
         )
 
 
@@ -213,7 +213,7 @@ def repeat_command(report: Report) -> str:
     """The command that repeats this run without questions."""
     targets = ",".join(dict.fromkeys(delivery.target for delivery in report.delivered))
     profile = ("--profile", report.profile) if report.profile else ()
-    return wizard("--stack", report.stack, *profile, "--target", targets, "--yes", "--non-interactive")
+    return eonpro("--stack", report.stack, *profile, "--target", targets, "--yes", "--non-interactive")
 
 
 TOPICS = (

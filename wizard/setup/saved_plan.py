@@ -16,7 +16,7 @@ from wizard.core import files, safe_text
 from wizard.core.errors import UsageError
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, StackState
 from wizard.core.models.stack import SavedPlan, Step
-from wizard.core.next_command import wizard
+from wizard.core.next_command import eonpro
 from wizard.setup.plan import QUIET, Plan, word
 
 KIND = "eonpro-kms plan"
@@ -74,7 +74,7 @@ def _is_plan(file: Path) -> bool:
 
 def read(text: str, name: str) -> SavedPlan:
     """The plan in a file. Raises UsageError if it is not a plan, was changed, or has another version."""
-    again = wizard("preview", "--save-plan", "FILE", advice="saves one")
+    again = eonpro("preview", "--save-plan", "FILE", advice="saves one")
     try:
         plan_document = safe_text.parse_json(text)
     except ValueError:

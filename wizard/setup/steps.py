@@ -19,7 +19,7 @@ from wizard.core.models.account import Identity
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey
 from wizard.core.models.inputs import FILE_VARIABLE, Choice, Mark, StepState
 from wizard.core.models.stack import Progress, Step
-from wizard.core.next_command import Command, chain, plain_name, shell, wizard
+from wizard.core.next_command import Command, chain, eonpro, plain_name, shell
 from wizard.core.ports.run import (
     AwsClient,
     Engine,
@@ -250,7 +250,7 @@ def check(
     if problems:
         raise PreflightFailed(problems)
     if foreign:
-        agreed = foreign_variables.ask(ui, foreign, agreed, wizard("setup"))
+        agreed = foreign_variables.ask(ui, foreign, agreed, eonpro("setup"))
     assert findings.settings is not None and isinstance(interview.identity, Identity) and interview.aws is not None
     ui.own = findings.settings.account_id, findings.settings.region
     identity = (full_identity and full_identity.result()[0]) or interview.identity
@@ -321,7 +321,7 @@ def _show_other_targets(ui: UserInterface, settings: Settings, named: tuple[str,
                 shell("pulumi", "config", "set", "--path", f"{key}[{position}]", other)
                 for position, other in enumerate(others)
             )
-            again = wizard("setup", "--target", ",".join(others))
+            again = eonpro("setup", "--target", ",".join(others))
             ui.verbatim(chain(shell("pulumi", "config", "rm", key), *entries, again))
 
 
@@ -558,5 +558,5 @@ def settings_of(request: Request, clients: Clients) -> Settings:
         message,
         settings_refresh(request.stack)
         if state and state.outputs
-        else wizard("status", "--all", advice="lists the stacks; the settings file is kept with the code"),
+        else eonpro("status", "--all", advice="lists the stacks; the settings file is kept with the code"),
     )

@@ -18,7 +18,7 @@ from wizard.core.models.account import UnrecordedResource
 from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.inputs import LATER, Choice, Mark
 from wizard.core.models.rotation import LastBackup
-from wizard.core.next_command import Command, Text, plain_name, shell, wizard
+from wizard.core.next_command import Command, Text, eonpro, plain_name, shell
 from wizard.core.ports.run import Engine, TargetContext, UserInterface
 from wizard.inputs.registry import BACKUP_TO
 from wizard.setup import confirmation, deliver_and_verify, plan, report, saved_plan, steps
@@ -236,7 +236,7 @@ def find_deployed(
         raise PreflightFailed(tuple(problems))
     is_there = state is not None and (may_be_empty or state.outputs or is_removal and (state.owned or state.pending))
     if state is None or aws is None or not is_there:
-        raise StackNotFound(f"the stack {request.stack} is not deployed yet", wizard("setup", "--stack", request.stack))
+        raise StackNotFound(f"the stack {request.stack} is not deployed yet", eonpro("setup", "--stack", request.stack))
     clients.ui.line(f"account {settings.account_id}, {settings.region}, state in {pulumi.backend}", mark=Mark.OK)
     token = interview.values.get("vercel_token")
     context = TargetContext(
@@ -256,7 +256,7 @@ def _access_keys(request: Request, clients: Clients) -> access_key.AccessKeys:
     if not settings.makes_user:
         raise UsageError(
             f"the application of the stack {request.stack} has no access key of its own: it takes a role",
-            wizard("verify"),
+            eonpro("verify"),
         )
     if vercel is None:
         raise next(filter(None, (deploy_target(name).access_problem(stack) for name in settings.deploy_targets)))
@@ -286,7 +286,7 @@ def destroy(request: Request, clients: Clients) -> tuple[tuple[str, str], ...]:
     if not confirmation.typed(request, ui):
         raise Cancelled(
             "nothing was changed: type the stack's name to confirm its removal",
-            wizard("destroy", "--stack", request.stack, "--confirm", request.stack),
+            eonpro("destroy", "--stack", request.stack, "--confirm", request.stack),
         )
     with engine.alone(request.stack):
         unrecorded: tuple[UnrecordedResource, ...] = ()
@@ -327,7 +327,7 @@ def show_report(ui: UserInterface, done: report.Report, *, everything: bool = Fa
             ui.verbatim(step.verbatim)
     if done.unmet:
         ui.line(f"not met: {', '.join(item.title for item in done.unmet)}. The cause and its repair:", mark=Mark.FAIL)
-        ui.verbatim(wizard("doctor", "--stack", done.stack))
+        ui.verbatim(eonpro("doctor", "--stack", done.stack))
 
 
 def _show_item(ui: UserInterface, item: ChecklistEntry, *, in_full: bool) -> None:

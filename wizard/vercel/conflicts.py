@@ -13,7 +13,7 @@ from wizard.core.data_key import CHECK_VALUE, FINGERPRINT, MalformedDataKey, Wra
 from wizard.core.errors import DataKeyConflict, SetupError, UsageError
 from wizard.core.models.account import DiscoveredDataKey
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, Scope
-from wizard.core.next_command import shell, wizard
+from wizard.core.next_command import eonpro, shell
 from wizard.core.retry import together
 from wizard.core.safe_text import all_of, clean
 from wizard.vercel import variable_state as state
@@ -320,7 +320,7 @@ def rename_variable(variables: Variables, id: str, *, stored: tuple[WrappedDataK
     if entry is None or entry.key not in variables.names.wrapped_keys:
         raise UsageError(
             f"{variables.owner} has no {variables.names.data_key} {id} in {scope.words}; nothing was changed",
-            wizard("doctor", advice="it names the conflicting variable"),
+            eonpro("doctor", advice="it names the conflicting variable"),
         )
     known = state.data_key_identity(entry, variables.decrypt)
     if known in [key.fingerprint for key in stored] and (
@@ -329,7 +329,7 @@ def rename_variable(variables: Variables, id: str, *, stored: tuple[WrappedDataK
         value = BY_VARIABLE[variables.names.guides[entry.key]]
         raise DataKeyConflict(
             f"{entry.key} {id} is the stored {value.noun} {known}; nothing was changed",
-            wizard("push"),
+            eonpro("push"),
         )
     if is_shared:
         return _from_scope(variables, entry)

@@ -20,7 +20,7 @@ from wizard.core.errors import (
     UsageError,
 )
 from wizard.core.models.delivery import PRODUCTION, AppVariables, Delivered, DeliveryState
-from wizard.core.next_command import Text, wizard
+from wizard.core.next_command import Text, eonpro
 from wizard.core.safe_text import clean, quoted
 from wizard.core.variable_ownership import ForeignVariable, OwnValues, VariablesNotOurs, shown
 from wizard.vercel.conflicts import inherited_data_key, names_of
@@ -193,7 +193,7 @@ def _examine(
     if unagreed := incomplete - batch.replaces:
         found = _foreign(variables, listed, read, batch.own_values)
         if not_ours := [variable for variable in found if variable.name in unagreed]:
-            raise VariablesNotOurs(not_ours, wizard("push"), agreed=batch.replaces)
+            raise VariablesNotOurs(not_ours, eonpro("push"), agreed=batch.replaces)
     return states
 
 
@@ -283,7 +283,7 @@ def shared_fix(variables: Variables, entries: Sequence[ListedVariable]) -> str:
     """The hint: how to give the scope variables of its own and keep the shared ones for the other environments."""
     if (scope := variables.scope) != PRODUCTION:
         return f"in Vercel's settings remove {scope.words} from each of them or delete it, then run the same command"
-    return wizard(
+    return eonpro(
         "push", "--rename-existing", entries[0].id, advice="the shared entry continues to serve the other environments"
     )
 

@@ -50,7 +50,7 @@ from wizard.core.errors import (
 )
 from wizard.core.models.delivery import VerificationState
 from wizard.core.models.stack import HealthStatus, StackStatus
-from wizard.core.next_command import wizard as wizard_command
+from wizard.core.next_command import eonpro as wizard_command
 from wizard.inputs.registry import INPUTS
 from wizard.setup import workflow
 from wizard.setup.plan import Plan

@@ -33,7 +33,7 @@ from wizard.cli.parser import flags_of, parse
 from wizard.cli.request import run_of
 from wizard.core import json_documents
 from wizard.core.errors import SetupError, UsageError
-from wizard.core.next_command import AWS_VERSION_2, DEFAULT_COMMAND, PROGRAM, SCRIPT, Command, Run, Text, wizard
+from wizard.core.next_command import AWS_VERSION_2, DEFAULT_COMMAND, PROGRAM, SCRIPT, Command, Run, Text, eonpro
 from wizard.pulumi_engine import config
 from wizard.terminal.screen import Screen
 
@@ -55,9 +55,9 @@ def _texts() -> Iterator[Command]:
     """Every command of this program that the product names, with X in the place of each value."""
     for file in sorted((ROOT / "wizard").rglob("*.py")):
         source = file.read_text(encoding="utf-8")
-        for node in ast.walk(ast.parse(source)) if file not in CODE and "wizard(" in source else ():
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "wizard":
-                yield wizard(*(str(word.value) if isinstance(word, ast.Constant) else VALUE for word in node.args))
+        for node in ast.walk(ast.parse(source)) if file not in CODE and "eonpro(" in source else ():
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "eonpro":
+                yield eonpro(*(str(word.value) if isinstance(word, ast.Constant) else VALUE for word in node.args))
 
 
 def _text(node: ast.AST) -> str | None:
@@ -125,7 +125,7 @@ def _makes_command(node: ast.expr) -> bool:
             "finding",
         )
     called = getattr(node.func, "id", getattr(node.func, "attr", "")) if isinstance(node, ast.Call) else ""
-    return called in ("wizard", "shell", "chain", "Command", "Text", "plus", "pulumi_up")
+    return called in ("eonpro", "shell", "chain", "Command", "Text", "plus", "pulumi_up")
 
 
 def test_a_command_in_a_message_keeps_the_flags_of_the_run() -> None:
@@ -167,12 +167,12 @@ def test_a_message_names_no_flag_that_its_command_would_refuse() -> None:
 
 def test_terminal_and_json_complete_every_command_that_they_print() -> None:
     run, out = run_of(GIVEN), io.StringIO()
-    error = SetupError(Text("see ", wizard("doctor")), wizard("push", advice=Text("or ", wizard("restore"))))
+    error = SetupError(Text("see ", eonpro("doctor")), eonpro("push", advice=Text("or ", eonpro("restore"))))
     screen = Screen(out=out, width=200, run=run)
     screen.error(error)
-    screen.section("Delivery", Text("if it stops: ", wizard("push")))
-    screen.table([("next", wizard("status"))])
-    screen.verbatim(wizard("verify"))
+    screen.section("Delivery", Text("if it stops: ", eonpro("push")))
+    screen.table([("next", eonpro("status"))])
+    screen.verbatim(eonpro("verify"))
     document = run.complete_all(json_documents.failure(error, command="setup"))
     printed = [line for line in out.getvalue().splitlines() if "--stack" in line]
     assert len(printed) == 6 and all("--stack staging" in line for line in printed)
@@ -201,7 +201,7 @@ def test_a_printed_command_can_be_pasted_where_it_was_printed(
     monkeypatch.setattr(sys, "executable", str(shutil.copy(shutil.which("true") or "", tmp_path / "other")))
     run = run_of(("setup", "--stack", "staging"))
     assert (run.program == SCRIPT) is has_script
-    command = replace(run, python=PYTHON).complete(wizard("schema", "failure"))
+    command = replace(run, python=PYTHON).complete(eonpro("schema", "failure"))
     done = subprocess.run(["sh", "-c", command], cwd=there, capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
     assert '"$schema"' in done.stdout
@@ -262,10 +262,10 @@ def test_what_the_settings_file_says_by_now_is_not_repeated(
     (tmp_path / "other.yaml").write_text("region: eu-west-1\n")
     (tmp_path / "profile.yaml").write_text(f"region: {SAVED.region}\nprofile: clinic\n")
     run = replace(run_of(typed), program=SCRIPT)
-    before = shlex.split(run.complete(wizard("setup")))
+    before = shlex.split(run.complete(eonpro("setup")))
     assert before[2:] == [str(tmp_path / word) if ".yaml" in word else word for word in typed]
     (tmp_path / "Pulumi.production.yaml").write_text(yaml.safe_dump({"config": SAVED.to_config()}))
-    assert run.complete(wizard("setup")) == f"{SCRIPT} setup{repeated.format(folder=tmp_path)}"
+    assert run.complete(eonpro("setup")) == f"{SCRIPT} setup{repeated.format(folder=tmp_path)}"
 
 
 def _called(run: Run) -> tuple[str, ...]:
@@ -275,13 +275,13 @@ def _called(run: Run) -> tuple[str, ...]:
 def test_a_file_that_the_next_command_needs_again_is_found_from_any_folder(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     run = run_of(("--answers", "answers.yaml", "--vercel-token-file=token"))
-    words = shlex.split(run.complete(wizard("setup")))
+    words = shlex.split(run.complete(eonpro("setup")))
     assert words[-3:] == ["--answers", str(tmp_path / "answers.yaml"), f"--vercel-token-file={tmp_path / 'token'}"]
 
 
 def test_the_command_that_applies_a_saved_plan_saves_no_other() -> None:
     run = run_of(("preview", "--stack", "staging", "--save-plan", "plan.json", "--save-answers", "answers.yaml"))
-    assert run.complete(wizard("setup", "--plan", "plan.json")).endswith("setup --plan plan.json --stack staging")
+    assert run.complete(eonpro("setup", "--plan", "plan.json")).endswith("setup --plan plan.json --stack staging")
 
 
 @pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KMS", "AWS_PROFILE"])

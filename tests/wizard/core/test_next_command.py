@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from wizard.core.next_command import Command, Run, Text, chain, document, shell, wizard
+from wizard.core.next_command import Command, Run, Text, chain, document, eonpro, shell
 
 RUN = Run(
     flags={
@@ -26,35 +26,35 @@ RUN = Run(
 
 
 def test_a_command_keeps_the_flags_of_the_run_that_it_takes() -> None:
-    assert RUN.complete(wizard("push")) == "python -m wizard push --stack staging --target ecs,vercel --yes"
-    assert RUN.complete(wizard("setup")) == (
+    assert RUN.complete(eonpro("push")) == "python -m wizard push --stack staging --target ecs,vercel --yes"
+    assert RUN.complete(eonpro("setup")) == (
         "python -m wizard setup --stack staging --from production --target ecs,vercel --yes"
     )
-    assert RUN.complete(wizard("schema", "push")) == "python -m wizard schema push"
+    assert RUN.complete(eonpro("schema", "push")) == "python -m wizard schema push"
 
 
 def test_no_command_is_the_default_command() -> None:
-    assert RUN.complete(wizard()) == ("python -m wizard --stack staging --from production --target ecs,vercel --yes")
+    assert RUN.complete(eonpro()) == ("python -m wizard --stack staging --from production --target ecs,vercel --yes")
 
 
 def test_a_flag_that_is_there_is_not_added_again() -> None:
-    command = wizard("push", "--stack=prod", "--target", "ecs", "--yes")
+    command = eonpro("push", "--stack=prod", "--target", "ecs", "--yes")
     assert RUN.complete(command) == command
-    assert RUN.complete(RUN.complete(wizard("push"))) == RUN.complete(wizard("push"))
+    assert RUN.complete(RUN.complete(eonpro("push"))) == RUN.complete(eonpro("push"))
 
 
 def test_every_stack_needs_none() -> None:
-    assert "--stack" not in RUN.complete(wizard("status", "--all"))
+    assert "--stack" not in RUN.complete(eonpro("status", "--all"))
 
 
 @pytest.mark.parametrize(
     ("before", "command", "after"),
     [
-        ('printf %s "$KEY" | ', wizard("adopt", "--encryption-key"), ""),
-        ("", wizard("policy", "operator"), " > policy.json"),
-        ("type `", wizard("push"), "` and wait"),
-        ("first ", wizard("push"), "\nthen wait"),
-        ("", wizard("review", "--sign", "Ada; Lovelace"), ""),
+        ('printf %s "$KEY" | ', eonpro("adopt", "--encryption-key"), ""),
+        ("", eonpro("policy", "operator"), " > policy.json"),
+        ("type `", eonpro("push"), "` and wait"),
+        ("first ", eonpro("push"), "\nthen wait"),
+        ("", eonpro("review", "--sign", "Ada; Lovelace"), ""),
     ],
 )
 def test_the_flags_stand_at_the_end_of_the_command(before, command, after) -> None:
@@ -68,7 +68,7 @@ def test_what_names_no_command_stays_as_it_is_however_much_it_looks_like_one() -
 
 
 def test_each_command_of_a_chain_gets_its_own_flags() -> None:
-    line = chain(shell("unset", "KEY"), "", wizard("push"), wizard("schema", "push"))
+    line = chain(shell("unset", "KEY"), "", eonpro("push"), eonpro("schema", "push"))
     assert RUN.complete(line) == (
         "unset KEY && python -m wizard push --stack staging --target ecs,vercel --yes && python -m wizard schema push"
     )
@@ -77,13 +77,13 @@ def test_each_command_of_a_chain_gets_its_own_flags() -> None:
 
 
 def test_a_command_with_more_words_keeps_what_stands_before_it() -> None:
-    piped = Command('printf %s "$KEY" | ', wizard("adopt"), advice="once").plus("--confirm", "a b")
+    piped = Command('printf %s "$KEY" | ', eonpro("adopt"), advice="once").plus("--confirm", "a b")
     assert piped == "printf %s \"$KEY\" | python -m wizard adopt --confirm 'a b'"
     assert piped.calls == (("python", "-m", "wizard", "adopt", "--confirm", "a b"),) and piped.advice == ""
 
 
 def test_words_are_quoted_for_a_shell() -> None:
-    command = wizard("review", "--sign", "Ada Lovelace")
+    command = eonpro("review", "--sign", "Ada Lovelace")
     assert shlex.split(command) == ["python", "-m", "wizard", "review", "--sign", "Ada Lovelace"]
     assert shlex.split(shell("rm", "a b")) == ["rm", "a b"]
     typed = Run(flags={"--stack": ("--stack", "a b")}).complete(command)
@@ -106,8 +106,8 @@ PACK = """--policy-pack '"/srv/k,m,s/guardrails"'"""
 @pytest.mark.parametrize(
     ("written", "printed"),
     [
-        (wizard("push"), "/srv/kms/.venv/bin/eonpro-kms push --stack dev"),
-        (wizard("policy", "--help"), "/srv/kms/.venv/bin/eonpro-kms policy --help"),
+        (eonpro("push"), "/srv/kms/.venv/bin/eonpro-kms push --stack dev"),
+        (eonpro("policy", "--help"), "/srv/kms/.venv/bin/eonpro-kms policy --help"),
         (
             shell("python", "-m", "eonpro_phi", "reencrypt"),
             "PYTHONPATH=/srv/kms /srv/kms/.venv/bin/python -P -m eonpro_phi reencrypt",
@@ -152,28 +152,28 @@ def test_a_sentence_has_the_cd_where_its_command_begins() -> None:
 @pytest.mark.parametrize("flags", [("--stack", "production"), ("--stack=production",)])
 def test_the_stack_of_every_command_that_names_none_is_not_named(flags: tuple[str, ...]) -> None:
     run = Run(flags={"--stack": flags})
-    assert run.complete(wizard("push")) == "python -m wizard push"
-    assert run.complete(wizard("push", *flags, "--yes")) == "python -m wizard push --yes"
+    assert run.complete(eonpro("push")) == "python -m wizard push"
+    assert run.complete(eonpro("push", *flags, "--yes")) == "python -m wizard push --yes"
     assert run.complete(shell("pulumi", "up")) == f"pulumi up {' '.join(flags)}"
-    assert RUN.complete(wizard("restore", "--stack", "dev")).endswith("restore --stack dev --target ecs,vercel --yes")
+    assert RUN.complete(eonpro("restore", "--stack", "dev")).endswith("restore --stack dev --target ecs,vercel --yes")
 
 
 def test_what_the_saved_settings_say_is_not_repeated() -> None:
     run = replace(RUN, saved=lambda: {"--target", "--from"})
-    assert run.complete(wizard("setup")) == "python -m wizard setup --stack staging --yes"
+    assert run.complete(eonpro("setup")) == "python -m wizard setup --stack staging --yes"
 
 
 def test_a_path_in_a_command_is_written_whole(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert shlex.split(wizard("setup", "--plan", Path("a plan.json")))[-1] == str(tmp_path / "a plan.json")
+    assert shlex.split(eonpro("setup", "--plan", Path("a plan.json")))[-1] == str(tmp_path / "a plan.json")
 
 
 def test_a_command_and_its_advice_are_apart() -> None:
-    command = wizard("restore", advice="it lists the versions")
+    command = eonpro("restore", advice="it lists the versions")
     assert document(command) == {"command": "python -m wizard restore", "advice": "it lists the versions"}
     assert document("ask the owner") == {"command": None, "advice": "ask the owner"}
     assert document("") == {"command": None, "advice": None}
-    of_two = wizard("restore", advice=Text("or ", wizard("push")))
+    of_two = eonpro("restore", advice=Text("or ", eonpro("push")))
     assert RUN.complete_all(document(of_two))["advice"].endswith("push --stack staging --target ecs,vercel --yes")
     completed = RUN.complete(command)
     assert isinstance(completed, Command) and completed.advice == "it lists the versions"
@@ -182,7 +182,7 @@ def test_a_command_and_its_advice_are_apart() -> None:
 
 
 def test_every_text_of_a_document_is_completed() -> None:
-    told = RUN.complete_all({"ok": True, "findings": [{"command": wizard("doctor")}], "n": 1})
+    told = RUN.complete_all({"ok": True, "findings": [{"command": eonpro("doctor")}], "n": 1})
     assert told == {
         "ok": True,
         "findings": [{"command": "python -m wizard doctor --stack staging --target ecs,vercel --yes"}],

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from components.policies.evaluation.key_access import _quoted
-from wizard.core.next_command import quote, shell, wizard
+from wizard.core.next_command import eonpro, quote, shell
 from wizard.core.safe_text import clean
 
 NAMES = (
@@ -51,7 +51,7 @@ def test_a_shell_reads_exactly_that_name(tmp_path, name: str, shell_name: str) -
 
 def test_every_printed_command_is_one_line(tmp_path) -> None:
     for name in NAMES:
-        for command in (shell("aws", "iam", "get-role", "--role-name", name), wizard("push", "--to", name)):
+        for command in (shell("aws", "iam", "get-role", "--role-name", name), eonpro("push", "--to", name)):
             assert "\n" not in command and clean(command) == command
 
 

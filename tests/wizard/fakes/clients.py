@@ -91,7 +91,7 @@ from wizard.core.models.trail import (
     RuleFact,
     TopicFact,
 )
-from wizard.core.next_command import VERCEL_LOGIN, document, wizard
+from wizard.core.next_command import VERCEL_LOGIN, document, eonpro
 from wizard.core.variable_ownership import ForeignVariable, OwnValues, VariablesNotOurs
 
 
@@ -979,7 +979,7 @@ class FakeVercelClient:
         if conflict := self._foreign_in(batch, replaceable, scope):
             raise DataKeyConflict(conflict, "vercel env ls production")
         if not_ours := [variable for variable in self.foreign if variable.name not in batch.replaces]:
-            raise VariablesNotOurs(not_ours, wizard("push"))
+            raise VariablesNotOurs(not_ours, eonpro("push"))
         same = dict(batch.values).items() <= self._of(scope).items()
         self._of(scope).update(dict(batch.values))
         return Delivered(

@@ -17,7 +17,7 @@ from tests.wizard.terminal.terminals import Hands, Written
 from wizard.core.errors import Problem, ResourceError, SetupError
 from wizard.core.models.inputs import Mark, StepState
 from wizard.core.models.stack import Progress, Step
-from wizard.core.next_command import Run, Text, shell, wizard
+from wizard.core.next_command import Run, Text, eonpro, shell
 from wizard.terminal.screen import Screen
 from wizard.terminal.terminal import Terminal
 from wizard.terminal.text import short_names
@@ -88,14 +88,14 @@ def test_an_arn_longer_than_the_line_is_not_cut(told: Told) -> None:
 
 
 def test_a_command_at_the_end_of_a_sentence_is_not_torn_by_the_width(told: Told) -> None:
-    command = wizard("push", "--redeploy", "--yes", "--stack", "a-staging")
+    command = eonpro("push", "--redeploy", "--yes", "--stack", "a-staging")
     assert told(lambda terminal: terminal.line(Text("  then: restart the application: ", command))).splitlines() == [
         "  then: restart the application:",
         f"    {command}",
     ]
     marked = told(lambda terminal: terminal.line(Text("no backup is recorded; make one: ", command), mark=Mark.INFO))
     assert marked.splitlines()[1] == f"    {command}"
-    assert told(lambda terminal: terminal.line(Text("again: ", wizard("push")))) == "again: python -m wizard push\n"
+    assert told(lambda terminal: terminal.line(Text("again: ", eonpro("push")))) == "again: python -m wizard push\n"
 
 
 def test_a_table_keeps_to_the_width_and_loses_nothing(told: Told) -> None:
@@ -225,8 +225,8 @@ def test_the_width_is_that_of_the_stream_written_to(monkeypatch: pytest.MonkeyPa
 def test_a_command_that_is_shown_calls_the_program_by_its_name_here() -> None:
     out = io.StringIO()
     screen = Terminal(interactive=False, out=out, width=40, run=Run(program="bin/eonpro-kms"))
-    screen.error(ResourceError("no", Text(wizard("push"))))
-    screen.verbatim(wizard("verify"))
+    screen.error(ResourceError("no", Text(eonpro("push"))))
+    screen.verbatim(eonpro("verify"))
     assert out.getvalue() == "✗ no\n  next: bin/eonpro-kms push\n    bin/eonpro-kms verify\n"
 
 

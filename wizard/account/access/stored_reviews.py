@@ -21,7 +21,7 @@ from wizard.core.errors import SetupError
 from wizard.core.json_documents import camel
 from wizard.core.json_documents import plain as plain
 from wizard.core.models.access import AccessReview, SignOff
-from wizard.core.next_command import plain_name, wizard
+from wizard.core.next_command import eonpro, plain_name
 
 _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})(?:-(\d+))?\.json")
 
@@ -231,7 +231,7 @@ def sign(stored: StoredReview, *, signer: str, signer_arn: str, at: datetime) ->
         file=file.name,
     )
     if not _create(file, {"version": VERSION, **plain(sign_off)}):
-        raise SetupError(f"{file} exists: this review is already signed", wizard("review", "--sign", signer))
+        raise SetupError(f"{file} exists: this review is already signed", eonpro("review", "--sign", signer))
     return replace(sign_off, file=str(file))
 
 
@@ -242,7 +242,7 @@ def _create(file: Path, value: Mapping[str, Any]) -> bool:
         return files.create(file, f"{json.dumps(value, indent=2, sort_keys=True)}\n".encode())
     except OSError as error:
         raise SetupError(
-            f"the review cannot be written to {file}: {error}", wizard("review", "--out", "FOLDER")
+            f"the review cannot be written to {file}: {error}", eonpro("review", "--out", "FOLDER")
         ) from error
 
 

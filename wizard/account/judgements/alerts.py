@@ -154,7 +154,7 @@ def _unreceived(facts: StackFacts, topics: list[TopicFact]) -> Notice:
         ),
         advice="AWS sends a message to each address, one for each topic: its owner has to open the link in it"
         if settings.alert_emails
-        else Text("name who gets them: ", fixes.wizard(facts, "setup", "--alert-emails", "ADDRESS")),
+        else Text("name who gets them: ", fixes.eonpro(facts, "setup", "--alert-emails", "ADDRESS")),
     )
 
 

@@ -27,7 +27,7 @@ def check_backup(facts: StackFacts) -> Iterator[Notice]:
         yield Notice.unknown(f"whether the last backup has the {facts.settings.names.noun} in use", why)
         return
     settings, noun, fingerprint = facts.settings, facts.settings.names.noun, stored.wrapped.fingerprint
-    again = fixes.wizard(facts, "backup", "--to", file_name_of(settings.environment, fingerprint))
+    again = fixes.eonpro(facts, "backup", "--to", file_name_of(settings.environment, fingerprint))
     last = needed(f"the last backup of the {noun}", facts.last_backup)
     if last is None:
         yield Notice.person(f"the account records no backup of the {noun}", command=again)
@@ -48,7 +48,7 @@ def check_drill(facts: StackFacts) -> Iterator[Notice]:
     if not isinstance(last, LastBackup):
         return  # Reported by check_backup.
     drill = needed("the last restore drill", facts.last_drill)
-    command = fixes.wizard(facts, "backup", action="drill")
+    command = fixes.eonpro(facts, "backup", action="drill")
     longest = timedelta(days=facts.settings.backup_max_age_days)
     if drill is None or (drill.fingerprint, drill.place) != (last.fingerprint, last.place):
         yield Notice.person("no drill has opened the last backup", command=command)
@@ -103,12 +103,12 @@ def _again(facts: StackFacts, last: LastBackup, *, beside: bool = False) -> Comm
     if not last.place.startswith(S3) and name.startswith(facts.settings.names.parameter_prefix):
         # A value in a store has one name: what is there instead of the copy has to stay.
         file = file_name_of(facts.settings.environment, last.fingerprint)
-        return fixes.wizard(facts, "backup", *(("--to", file) if beside else ("--to-region", where)))
+        return fixes.eonpro(facts, "backup", *(("--to", file) if beside else ("--to-region", where)))
     place = last.place if last.place.startswith(S3) else name
     if beside:
         ending = Path(name).suffix
         place = f"{place.removesuffix(ending)}-{facts.sources.now():%Y%m%d}{ending}"
-    return fixes.wizard(facts, "backup", "--to", place)
+    return fixes.eonpro(facts, "backup", "--to", place)
 
 
 OTHER_CHECKS: tuple[Judgement, ...] = (check_backup, check_drill)

@@ -296,7 +296,7 @@ def check_replica_data_keys(facts: StackFacts) -> Iterator[Notice]:
                 "stored-key-replica-differs",
                 what=f"the stored data key {name} in {region} is not {ours}: {theirs}",
                 why="records that one Region encrypts cannot be decrypted in the other",
-                command=fixes.wizard(facts, "restore", "--version", ours, "--confirm", facts.stack),
+                command=fixes.eonpro(facts, "restore", "--version", ours, "--confirm", facts.stack),
             )
         else:
             yield Notice.good(f"the stored data key in {region} is the same")

@@ -68,7 +68,7 @@ def check_key_surplus(facts: StackFacts) -> Iterator[Notice]:
 def _kept(facts: StackFacts, reading: KeyReading, policy: Mapping[str, Any]) -> Iterator[Notice]:
     """What a policy that was left as it was found gives beyond the settings: a person has decided about it."""
     whose = key_access.whose(reading, facts.settings)
-    left, repair = "it was left as it was found", fixes.wizard(facts, "setup", "--repair", ImportGroup.KEY, "--yes")
+    left, repair = "it was left as it was found", fixes.eonpro(facts, "setup", "--repair", ImportGroup.KEY, "--yes")
     differences = key_policy_differences(policy, facts.settings, key_arn=reading.arn)
     guards = [difference for difference in differences if difference.what in _GUARDS]
     wider = [difference for difference in differences if difference.widens and difference not in guards]
@@ -231,7 +231,7 @@ def _replica_elsewhere(facts: StackFacts, reading: KeyReading) -> Iterator[Notic
             advice=Text(
                 "it can be cancelled until the waiting period ends. To keep the replica, name its Region in the "
                 "settings instead: ",
-                fixes.wizard(facts, "setup", "--replica-regions", names),
+                fixes.eonpro(facts, "setup", "--replica-regions", names),
             ),
         )
     if not surplus and isinstance(reading.key, KeyFact):

@@ -104,7 +104,7 @@ def _bucket(facts: StackFacts, bucket: LogsBucket) -> Iterator[Notice]:
             else "the requests to the trail's bucket are not logged",
             command=fixes.pulumi_up(facts)
             if facts.settings.existing_trail_arn is None
-            else fixes.wizard(facts, "setup", "--trail", "create", "--yes"),
+            else fixes.eonpro(facts, "setup", "--trail", "create", "--yes"),
             requirements=(*BUCKET_REQUIREMENTS, *optional),
         )
         return
@@ -285,7 +285,7 @@ def _policy(facts: StackFacts, bucket: LogsBucket, retention: Retention) -> Iter
         )
     repair = ""
     if ImportGroup.BUCKET in settings.kept_as_found:
-        again = fixes.wizard(facts, "setup", "--repair", ImportGroup.BUCKET, "--yes")
+        again = fixes.eonpro(facts, "setup", "--repair", ImportGroup.BUCKET, "--yes")
         repair = Text("; it was left as it was found: ", again)
     for each in surplus:
         if each not in wrong and not _is_usual(settings, each):

@@ -95,7 +95,7 @@ def open_role(facts: StackFacts, role: PrincipalRights) -> Notice:
         command=command,
         advice=Text(
             "it denies the role the use of this key only. To allow the use of the key to the application alone: ",
-            fixes.wizard(facts, "setup", "--exclusive-use", "yes"),
+            fixes.eonpro(facts, "setup", "--exclusive-use", "yes"),
         ),
     )
 
@@ -152,12 +152,12 @@ def removal(facts: StackFacts, principal: PrincipalRights) -> tuple[Command, str
     if denied and is_changeable(principal):
         commands.append(_denial(facts, principal, denied))
     elif denied and "use" in principal.surplus:
-        commands.append(fixes.wizard(facts, "setup", "--exclusive-use", "yes"))
+        commands.append(fixes.eonpro(facts, "setup", "--exclusive-use", "yes"))
         advice.append("it denies the use of the key to all but the application, whatever IAM allows")
     elif denied:
         advice.append("IAM Identity Center or AWS manages this role: change its permission set there")
     advice += [f"it ends when the replica in {region} is deleted" for region in elsewhere]
-    accept = fixes.wizard(facts, "review", "--sign", "NAME")
+    accept = fixes.eonpro(facts, "review", "--sign", "NAME")
     ends = "".join(f"{each}; " for each in advice)
     return chain(*dict.fromkeys(commands)), Text(ends, "to accept the right instead: ", accept)
 
@@ -231,7 +231,7 @@ def _narrowed(
 def check_review(facts: StackFacts) -> Iterator[Notice]:
     """Whether a person has signed a review of the key, and recently enough."""
     reviews = facts.reviews
-    sign = fixes.wizard(facts, "review", "--sign", "NAME")
+    sign = fixes.eonpro(facts, "review", "--sign", "NAME")
     folder = facts.sources.reviews
     for fault in reviews.faults:
         # A report has no path of this machine.

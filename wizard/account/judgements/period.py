@@ -23,7 +23,7 @@ from wizard.core.models.account import TrailFact
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import KeyRotations
 from wizard.core.models.trail import LogValidation
-from wizard.core.next_command import NO_COMMAND, Text, shell, wizard
+from wizard.core.next_command import NO_COMMAND, Text, eonpro, shell
 from wizard.core.retry import Threads
 from wizard.core.safe_text import first_of
 from wizard.targets.vercel.access_key import OLDEST
@@ -42,7 +42,7 @@ def check_sign_ins(facts: StackFacts) -> Iterator[Notice]:
         yield from _sign_in_problems(facts, each)
         if each.mfa is None:
             is_elsewhere = not each.is_in_iam(facts.settings.account_id)
-            command = wizard("review", "--stack", facts.stack) if is_elsewhere else NO_COMMAND
+            command = eonpro("review", "--stack", facts.stack) if is_elsewhere else NO_COMMAND
             yield Notice.unknown(f"the MFA of {each.arn}", each.why, command=command)
     seen = sum(each.mfa is not None for each in people)
     keys = sum(key.active for each in people for key in each.access_keys)
@@ -87,7 +87,7 @@ def _sign_in_problems(facts: StackFacts, each: SignIn) -> Iterator[Notice]:
                 "access-key-old",
                 what=f"the access key {key.id} of {each.arn} is {key.age_days} days old",
                 why=f"an access key is at most {OLDEST.days} days old",
-                command=fixes.wizard(facts, "access-key", action="rotate")
+                command=fixes.eonpro(facts, "access-key", action="rotate")
                 if is_own
                 else fixes.aws(facts, "iam", "update-access-key", *off),
                 advice="" if is_own else "after its user has a new one",
@@ -116,13 +116,13 @@ def check_log_files(facts: StackFacts) -> Iterator[Notice]:
                 f"{each.digests:,} digests and {each.logs:,} log files are as CloudTrail signed them"
             )
         for why in each.unread:
-            command = NO_COMMAND if each.since else fixes.wizard(facts, "doctor")
+            command = NO_COMMAND if each.since else fixes.eonpro(facts, "doctor")
             yield Notice.unknown(f"the audit logs of {each.region}", why, command=command)
     if left := sum(each.left for each in validations):
         yield Notice.unknown(
             "the older log files",
             f"{left:,} older log files were not compared",
-            command=fixes.wizard(facts, "report", "--all-logs"),
+            command=fixes.eonpro(facts, "report", "--all-logs"),
         )
 
 
@@ -274,7 +274,7 @@ def log_validations(facts: StackFacts) -> tuple[LogValidation, ...] | SetupError
 def _log_validations(facts: StackFacts) -> tuple[LogValidation, ...]:
     trail, outputs = known(facts.trail), facts.outputs
     if not isinstance(trail, TrailFact) or outputs is None:
-        raise ResourceError("there is no audit trail", wizard("doctor"))
+        raise ResourceError("there is no audit trail", eonpro("doctor"))
     most = known(facts.once(MOST_LOG_FILES, lambda: LOG_FILES))
     return tuple(
         facts.aws.audit.validate_logs(trail, region, since=since(facts), until=facts.at, most=most)

@@ -116,7 +116,7 @@ def check_application_policy(facts: StackFacts) -> Iterator[Notice]:
     wider = [each for each in differences if each.desired == "no such statement" and "allows" in each.actual]
     if is_kept and differences:
         what = f"the application's policy {arn} differs from the settings: {summary(differences)}"
-        repair = fixes.wizard(facts, "setup", "--repair", ImportGroup.APPLICATION_POLICY, "--yes")
+        repair = fixes.eonpro(facts, "setup", "--repair", ImportGroup.APPLICATION_POLICY, "--yes")
         yield Notice.person(f"{what}; it was left as it was found", command=repair)
     elif wider:
         yield Notice.wrong(
@@ -238,7 +238,7 @@ def _trusting(facts: StackFacts, role: IamPrincipal, repository: str, trusted: S
     """The command that trusts these subjects of the repository, but no pull request that nobody has read."""
     subjects = [each for each in trusted if each != ci.UNREVIEWED]
     if not subjects or any("*" in each or "?" in each for each in subjects):
-        return fixes.wizard(facts, "policy", "--repository", repository, action="ci")
+        return fixes.eonpro(facts, "policy", "--repository", repository, action="ci")
     settings = facts.settings
     provider = ci.github_oidc_provider_arn(account_id=settings.account_id, partition=settings.partition)
     trust = ci.github_trust_policy(oidc_provider_arn=provider, repository=repository, subjects=subjects)
@@ -293,7 +293,7 @@ def check_vercel_tokens(facts: StackFacts) -> Iterator[Notice]:
             "vercel-issuer-changed",
             what=f"the tokens of the Vercel project {project.name} come from {issuer}, but the role trusts {trusted}",
             why="STS returns InvalidIdentityToken: No OpenIDConnect provider found in your account, or AccessDenied",
-            command=fixes.wizard(facts, "setup", "--yes"),
+            command=fixes.eonpro(facts, "setup", "--yes"),
             advice=RESTART,
         )
     elif project.gives_tokens:

@@ -28,7 +28,7 @@ from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import SetupError, known_or
 from wizard.core.models.access import StatementEvaluation
 from wizard.core.models.delivery import VercelProject
-from wizard.core.next_command import Command, Text, chain, shell, wizard
+from wizard.core.next_command import Command, Text, chain, eonpro, shell
 
 ROLE = "aws:iam/role:Role::app-principal"
 USER = "aws:iam/user:User::app-principal"
@@ -40,7 +40,7 @@ ATTACHMENTS = (
 )
 
 RESTART = Text(
-    "restart the application, which caches a failed load of its key: ", wizard("push", "--redeploy", "--yes")
+    "restart the application, which caches a failed load of its key: ", eonpro("push", "--redeploy", "--yes")
 )
 
 REFUSED = "KMS returns AccessDeniedException"
@@ -333,7 +333,7 @@ def _boundary(facts: StackFacts, principal: IamPrincipal, boundary: IamPolicy) -
         advice = Text(
             "shows who set it: ask them, for it may be a rule of your company. Either they allow the use of the key in "
             "it, or they name another that does: ",
-            fixes.wizard(facts, "setup", "--permissions-boundary", "ARN"),
+            fixes.eonpro(facts, "setup", "--permissions-boundary", "ARN"),
         )
     return Notice.wrong(
         "boundary-denies",
@@ -405,7 +405,7 @@ def check_access_key(facts: StackFacts) -> Iterator[Notice]:
             "access-key-deleted",
             what=f"{place} has the access key {pushed}, but {user} has no such key",
             why="AWS returns UnrecognizedClientException or InvalidClientTokenId: it was deleted, or is another user's",
-            command=chain(fixes.wizard(facts, "access-key", action="rotate"), fixes.push(facts)),
+            command=chain(fixes.eonpro(facts, "access-key", action="rotate"), fixes.push(facts)),
         )
     elif not mine.active:
         arguments = ("--user-name", user, "--access-key-id", mine.id, "--status", "Active")

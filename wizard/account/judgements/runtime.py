@@ -126,7 +126,7 @@ def _remembered(facts: StackFacts, runs: Deployment, place: str, failed: list[Ke
 
 
 def _redeploy(facts: StackFacts, *words: str) -> Command:
-    return fixes.wizard(facts, "push", "--redeploy", "--yes", *words)
+    return fixes.eonpro(facts, "push", "--redeploy", "--yes", *words)
 
 
 def _completion(
@@ -240,7 +240,7 @@ def _other_names(facts: StackFacts, shared: tuple[str, ...]) -> Command:
     # The Region goes with the key: what reads the one for S3 mostly reads the other.
     given |= {names.guides[name]: _SUGGESTED[names.guides[name]] for name in (*shared, names.region)}
     pairs = ",".join(f"{variable}={name}" for variable, name in given.items())
-    return fixes.wizard(facts, "setup", "--variable-names", pairs, "--yes")
+    return fixes.eonpro(facts, "setup", "--variable-names", pairs, "--yes")
 
 
 ACCESS_CHECKS: tuple[Judgement, ...] = (check_task_definition,)

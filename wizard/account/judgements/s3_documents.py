@@ -186,7 +186,7 @@ def check_document_buckets(facts: StackFacts) -> Iterator[Notice]:
                 "documents-bucket-missing",
                 what=f"the account has no bucket {name}, which the settings name for documents",
                 why="nothing is known of the documents that the settings mean",
-                command=fixes.wizard(facts, "setup", "--document-buckets", _without_bucket(facts, name), "--yes"),
+                command=fixes.eonpro(facts, "setup", "--document-buckets", _without_bucket(facts, name), "--yes"),
                 advice="or name the right bucket",
             )
         else:
@@ -244,7 +244,7 @@ def _encryption(facts: StackFacts, bucket: DocumentBucket) -> Iterator[Notice]:
 
 
 def _without_own_key(facts: StackFacts, subject: str, default: Encryption) -> Notice:
-    setup = fixes.wizard(facts, "setup", "--documents-key", "yes", "--yes")
+    setup = fixes.eonpro(facts, "setup", "--documents-key", "yes", "--yes")
     if default.key and any(default.key in (arn, Arn.parse(arn).name) for arn in facts.key_arns):
         return Notice.wrong(
             "documents-key-wrong",
@@ -299,7 +299,7 @@ def check_document_objects(facts: StackFacts) -> Iterator[Notice]:
         if isinstance(bucket, DocumentBucket):
             sample = facts.document_sample(bucket)
             if isinstance(sample, CredentialsError):
-                count = fixes.wizard(facts, "documents", "--bucket", bucket.name, "--dry-run", action="encrypt")
+                count = fixes.eonpro(facts, "documents", "--bucket", bucket.name, "--dry-run", action="encrypt")
                 # To see under which key an object is takes the right to read it, which no policy of ours gives.
                 what = f"under which key the objects of {bucket.name} are was not read: it takes s3:GetObject"
                 yield Notice.person(what, command=count)
@@ -322,8 +322,8 @@ def _objects(facts: StackFacts, bucket: DocumentBucket, sample: ObjectSample) ->
     what = f"{sample.text} in {bucket.name}: {text}"
     if not wrong:
         return Notice.good(what)
-    move = fixes.wizard(facts, "documents", "--bucket", bucket.name, action="encrypt")
-    setup = fixes.wizard(facts, "setup", "--documents-key", "yes", "--yes")
+    move = fixes.eonpro(facts, "documents", "--bucket", bucket.name, action="encrypt")
+    setup = fixes.eonpro(facts, "setup", "--documents-key", "yes", "--yes")
     return Notice.wrong(
         "documents-elsewhere",
         what=what,

@@ -53,7 +53,7 @@ def check_stack(facts: StackFacts) -> Iterator[Notice]:
             "stack-pending-operations",
             what=f"an update of {name} that did not finish left behind: {what}",
             why="the state does not say what of these the account has; setup reads them from the account first",
-            command=fixes.wizard(facts, "setup", "--yes"),
+            command=fixes.eonpro(facts, "setup", "--yes"),
         )
         return
     if state.outputs is None:
@@ -61,7 +61,7 @@ def check_stack(facts: StackFacts) -> Iterator[Notice]:
             "stack-not-built",
             what=f"the set-up of the stack {name} was interrupted: {len(state.resources)} of its resources exist",
             why="no update of the stack has come to its end; setup goes on where it stopped",
-            command=fixes.wizard(facts, "setup", "--yes"),
+            command=fixes.eonpro(facts, "setup", "--yes"),
         )
         return
     yield Notice.good(f"the state of the stack {name} exists, and no update was interrupted")
@@ -97,7 +97,7 @@ def _second_key(facts: StackFacts, state: StackState) -> Notice | None:
         "stack-second-key",
         what=f"{stored.parameter} is wrapped by {alias.arn}, and the state of {name} has other resources than that key",
         why="an update of an emptied stack created them: the first key, its alias and the trail were retained",
-        command=chain(empty, fixes.wizard(facts, "setup", "--adopt", "--repair", "all", "--yes")),
+        command=chain(empty, fixes.eonpro(facts, "setup", "--adopt", "--repair", "all", "--yes")),
         advice=Text(f"the first ones are the stack's again; no record needs the keys {', '.join(keys)}: ", deletions)
         if keys
         else "the first ones are the stack's again",
@@ -115,14 +115,14 @@ def _no_key(facts: StackFacts) -> Notice:
             "stack-state-lost",
             what=f"{facts.settings.names.alias} points to {alias.arn}, but the state of {facts.stack} has no key",
             why="the state was lost, or is kept in another backend than this one",
-            command=fixes.wizard(facts, "setup", "--adopt", "--repair", "all", "--yes"),
+            command=fixes.eonpro(facts, "setup", "--adopt", "--repair", "all", "--yes"),
             advice=Text("if the state is in another backend: ", shell("pulumi", "login"), " to that one instead"),
         )
     return Notice.wrong(
         "stack-not-built",
         what=f"the stack {facts.stack} has settings, but is not deployed",
         why="the state of Pulumi has no key",
-        command=fixes.wizard(facts, "setup", "--yes"),
+        command=fixes.eonpro(facts, "setup", "--yes"),
     )
 
 
@@ -160,7 +160,7 @@ def check_drift(facts: StackFacts, others: Sequence[Notice] = ()) -> Iterator[No
             "stack-state-lost",
             what=f"these resources of the account are missing in the state of {facts.stack}: {', '.join(lost)}",
             why="an update would try to create them again, and fail",
-            command=fixes.wizard(facts, "setup", "--adopt", "--repair", "all", "--yes"),
+            command=fixes.eonpro(facts, "setup", "--adopt", "--repair", "all", "--yes"),
         )
     behind = [*unapplied, *(() if lost else unknown)]
     if behind:

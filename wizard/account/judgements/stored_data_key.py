@@ -83,7 +83,7 @@ def _recovery(facts: StackFacts) -> tuple[Command, str] | None:
     if len(candidates) == 1:
         return _restore(facts, candidates[0]), ""
     if candidates:
-        return fixes.wizard(facts, "restore"), f"restore the one that the application has: {', '.join(candidates)}"
+        return fixes.eonpro(facts, "restore"), f"restore the one that the application has: {', '.join(candidates)}"
     if isinstance(copy, StoredDataKey):
         return fixes.push(facts), f"copies {in_use} back, which the Region of a replica has"
     command, advice = _elsewhere(facts, in_use)
@@ -111,12 +111,12 @@ def _elsewhere(facts: StackFacts, fingerprint: str | None) -> tuple[Command, str
     variable = _vercel_variable(facts)
     shown = _fingerprint(variable.value) if variable else None
     if shown and fingerprint in (None, shown):
-        return fixes.wizard(facts, "restore", "--from-target", "--confirm", facts.stack), ""
+        return fixes.eonpro(facts, "restore", "--from-target", "--confirm", facts.stack), ""
     return _from_backup(facts, fingerprint)
 
 
 def _from_application(facts: StackFacts) -> Command:
-    from_target = fixes.wizard(facts, "restore", "--from-target", "--confirm", facts.stack)
+    from_target = fixes.eonpro(facts, "restore", "--from-target", "--confirm", facts.stack)
     return chain(read_from_application(facts.settings.names.variable), from_target)
 
 
@@ -201,7 +201,7 @@ def _overwritten(name: str, overwrites: int, command: Command) -> Notice:
 
 def _checked(facts: StackFacts, in_use: str) -> Command:
     """The command that stores the data key in use where it is not, and records that it was checked."""
-    return fixes.wizard(facts, "restore", "--version", in_use, "--confirm", facts.stack, "--no-redeploy")
+    return fixes.eonpro(facts, "restore", "--version", in_use, "--confirm", facts.stack, "--no-redeploy")
 
 
 def _version_of(entry: str) -> str:
@@ -308,7 +308,7 @@ def _from_backup(facts: StackFacts, fingerprint: str | None) -> tuple[Command, s
     """The command that restores the last backup of that data key, and an advice; both empty without a backup."""
     last, settings = facts.last_backup, facts.settings
     if fingerprint is not None and (file := Path(file_name_of(settings.environment, fingerprint)).resolve()).is_file():
-        return fixes.wizard(facts, "restore", "--from-backup", str(file), "--confirm", facts.stack), ""
+        return fixes.eonpro(facts, "restore", "--from-backup", str(file), "--confirm", facts.stack), ""
     if not isinstance(last, LastBackup) or fingerprint not in (None, last.fingerprint):
         return NO_COMMAND, ""
     where, _, name = last.place.partition(":")
@@ -318,7 +318,7 @@ def _from_backup(facts: StackFacts, fingerprint: str | None) -> tuple[Command, s
     parameter = ("ssm", "get-parameter", "--name", name, "--with-decryption", "--query", "Parameter.Value")
     words = secret if settings.secret_store is SecretStore.SECRETS_MANAGER else parameter
     read = fixes.aws(facts, *words, "--output", "text", region=where)
-    from_target = fixes.wizard(facts, "restore", "--from-target", "--confirm", facts.stack)
+    from_target = fixes.eonpro(facts, "restore", "--from-target", "--confirm", facts.stack)
     variable = input_variable(settings.names.variable)
     return Command(f'{variable}="$(', read, ')" ', from_target), f"the backup of {last.at:%Y-%m-%d}"
 
@@ -328,7 +328,7 @@ def _from_place(facts: StackFacts, last: LastBackup, *words: str) -> tuple[Comma
     made, (where, _, name) = f"the backup of {last.at:%Y-%m-%d}", last.place.partition(":")
     if last.place.startswith(S3) or (where == platform.node() and Path(name).is_file()):
         place = last.place if last.place.startswith(S3) else name
-        return fixes.wizard(facts, "restore", "--from-backup", place, *words), made
+        return fixes.eonpro(facts, "restore", "--from-backup", place, *words), made
     return NO_COMMAND, f"{made} is the file {quoted(name)} of the machine {quoted(where)}: copy it here, and restore it"
 
 
@@ -337,7 +337,7 @@ def _advice(facts: StackFacts, command: Command, advice: str) -> str:
         return advice or RESTART
     return advice or Text(
         "no version of the data key is known here; restore it from a backup: ",
-        fixes.wizard(facts, "restore", "--from-backup", "FILE", "--confirm", facts.stack),
+        fixes.eonpro(facts, "restore", "--from-backup", "FILE", "--confirm", facts.stack),
     )
 
 
@@ -363,12 +363,12 @@ def _back(facts: StackFacts, fingerprint: str | None, former: dict[str, FormerTe
 
 def _keep_lost(facts: StackFacts) -> Command:
     """The command that keeps again what the store's history has of lost versions."""
-    return fixes.wizard(facts, "restore", "--versions-only")
+    return fixes.eonpro(facts, "restore", "--versions-only")
 
 
 def _restore(facts: StackFacts, fingerprint: str) -> Command:
     words = ("--version", fingerprint, "--confirm", facts.stack, fixes.redeploy_flag(facts))
-    return fixes.wizard(facts, "restore", *words)
+    return fixes.eonpro(facts, "restore", *words)
 
 
 def _other_key(facts: StackFacts, stored_data_key: StoredDataKey, key_arn: str, expected: str) -> Notice:
@@ -376,7 +376,7 @@ def _other_key(facts: StackFacts, stored_data_key: StoredDataKey, key_arn: str, 
         "stored-key-of-another-kms-key",
         what=f"the data key in {stored_data_key.parameter} is wrapped by {key_arn}, but the stack's key is {expected}",
         why="the stack's key cannot decrypt it: KMS returns IncorrectKeyException",
-        command=fixes.wizard(facts, "rotate", "--reencrypt", expected, "--confirm", facts.stack),
+        command=fixes.eonpro(facts, "rotate", "--reencrypt", expected, "--confirm", facts.stack),
         advice=RESTART,
     )
 
@@ -455,7 +455,7 @@ def check_check_values(facts: StackFacts) -> Iterator[Notice]:
     same_as = next((version.same_as for version in versions if version.wrapped == stored.wrapped), None)
     if problem := opening.another_key(stored.wrapped, versions, same_as=same_as, others=others):
         # Which of them is right is not known: nothing is replaced.
-        yield _differs(problem, fixes.wizard(facts, "verify", "--full"))
+        yield _differs(problem, fixes.eonpro(facts, "verify", "--full"))
     elif stored.wrapped.check_value:
         yield Notice.good(f"{stored.wrapped.fingerprint} opens to the key {stored.wrapped.check_value}, as recorded")
 

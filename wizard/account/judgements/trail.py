@@ -88,7 +88,7 @@ def _met(facts: StackFacts, trail: TrailFact, id_: str, is_met: bool | None) -> 
 
 def _missing(facts: StackFacts, arn: str) -> Notice:
     command = (
-        fixes.wizard(facts, "setup", "--trail", "create", "--yes")
+        fixes.eonpro(facts, "setup", "--trail", "create", "--yes")
         if facts.settings.existing_trail_arn
         else fixes.pulumi_up(facts, TRAIL)
     )

@@ -146,7 +146,7 @@ def check_vercel_access(facts: StackFacts) -> Iterator[Notice]:
                 "target-missing",
                 what=problem.message,
                 why="the application does not run there any more, and its variables are lost with it",
-                command=chain(step["command"] or "", fixes.wizard(facts, "push", "--yes", "--redeploy")),
+                command=chain(step["command"] or "", fixes.eonpro(facts, "push", "--yes", "--redeploy")),
                 advice=step["advice"] or "",
             )
         elif problem is not None:
@@ -394,7 +394,7 @@ def former_key(facts: StackFacts, place: str) -> Notice:
         "former-key-beside",
         what=f"{what}, and it is not kept anywhere",
         why=why,
-        command=fixes.wizard(facts, "adopt", "--encryption-key", "--confirm", facts.stack),
+        command=fixes.eonpro(facts, "adopt", "--encryption-key", "--confirm", facts.stack),
         advice=Text("asks for it, and keeps it as a version of the data key; then re-encrypt its records; ", removal),
     )
 

@@ -12,7 +12,7 @@ from wizard.core import retry
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError
 from wizard.core.models.delivery import AppVariables, Delivered, DeliveryState, StoredDataKey
-from wizard.core.next_command import Command, Text, wizard
+from wizard.core.next_command import Command, Text, eonpro
 from wizard.core.retry import Reason
 from wizard.core.safe_text import quoted
 from wizard.core.variable_ownership import ForeignVariable, OwnValues, VariablesNotOurs, is_own, shown
@@ -124,7 +124,7 @@ def read_stored_data_key(store: stores.Store, name: str) -> StoredDataKey | None
     stored, tags = stores.read_with_tags(store, name)
     if stored is None:
         return None
-    back = wizard(
+    back = eonpro(
         "doctor", advice=Text("names the command that puts it back; its history: ", store.history_command(name))
     )
     try:
@@ -201,7 +201,7 @@ def deliver(
         if name not in written and name.rpartition("/")[2] not in batch.replaces
     }
     if not_ours := foreign(store, prefix, batch.own_values, differing):
-        raise VariablesNotOurs(not_ours, wizard("push"), agreed=batch.replaces)
+        raise VariablesNotOurs(not_ours, eonpro("push"), agreed=batch.replaces)
     for name, value in others.items():
         if name not in existing or existing[name].value != value:
             written.add(name)

@@ -33,7 +33,7 @@ from wizard.core import retry
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, PermissionDenied
 from wizard.core.models.rotation import DataKeyVersion, StoredKey, VersionOrigin
-from wizard.core.next_command import Command, wizard
+from wizard.core.next_command import Command, eonpro
 from wizard.core.retry import Reason
 
 NEW_FOLDER = "new"
@@ -316,7 +316,7 @@ class DataKeyVersions:
                 raise DataKeyConflict(
                     f"{name} opens to the key {wrapped.check_value}, and its tag {CHECK_VALUE_TAG} says {recorded}; "
                     "nothing was changed",
-                    wizard("doctor"),
+                    eonpro("doctor"),
                 )
             self.store.tag(name, tag)
 

@@ -27,7 +27,7 @@ from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError,
 from wizard.core.models.delivery import AppCredentials, AppVariables, StoredDataKey
 from wizard.core.models.inputs import Mark, is_region
 from wizard.core.models.rotation import S3, DataKeyVersion, LastBackup, RestoreDrill, VersionOrigin, file_name_of
-from wizard.core.next_command import Text, wizard
+from wizard.core.next_command import Text, eonpro
 from wizard.core.ports.run import AwsClient, TargetContext, UserInterface
 from wizard.data_key import delivery
 from wizard.data_key.backup_document import Backup, backup_of
@@ -41,7 +41,7 @@ def run(options: BackupOptions, request: Request, clients: Clients) -> tuple[int
     if not (options.to or options.to_region):
         raise UsageError(
             "backup needs a destination: --to FILE, --to s3://BUCKET/KEY, or --to-region REGION",
-            wizard("backup", "--to", f"eonpro-{request.stack}.backup.json"),
+            eonpro("backup", "--to", f"eonpro-{request.stack}.backup.json"),
         )
     clients.ui.working("reading the stored data key")
     deployed = deployed_stack.find(request, clients)
@@ -50,7 +50,7 @@ def run(options: BackupOptions, request: Request, clients: Clients) -> tuple[int
     if options.to:
         clients.ui.line("to restore it:")
         place = copies[0].place if copies[0].kind is DestinationKind.OBJECT else Path(copies[0].place)
-        clients.ui.verbatim(wizard("restore", "--stack", backup.stack, "--from-backup", place))
+        clients.ui.verbatim(eonpro("restore", "--stack", backup.stack, "--from-backup", place))
     return 0, document(request.stack, backup, tuple(copies))
 
 
@@ -156,7 +156,7 @@ def drill(options: BackupOptions, request: Request, clients: Clients) -> tuple[i
     )
     aws.stored_data_keys.record(settings.names.last_drill, record.text, tags=settings.tags)
     if faults:
-        raise ResourceError(f"the backup {place} does not open: {'; '.join(faults)}", wizard("doctor"))
+        raise ResourceError(f"the backup {place} does not open: {'; '.join(faults)}", eonpro("doctor"))
     ui = clients.ui
     ui.line(f"{place}: opened as {principal} in {record.seconds:.1f} s; versions: {record.versions}", mark=Mark.OK)
     ui.line(f"recorded in {settings.names.last_drill}; the next report shows it")
@@ -175,14 +175,14 @@ def _require_data_key(backup: Backup, place: str, deployed: StackFacts, stored: 
     if backup.fingerprint != in_use:
         raise DataKeyConflict(
             f"{place} holds the data key {backup.fingerprint}, but the application uses {in_use}",
-            wizard("backup", "--stack", deployed.stack, "--to", file_name_of(deployed.settings.environment, in_use)),
+            eonpro("backup", "--stack", deployed.stack, "--to", file_name_of(deployed.settings.environment, in_use)),
         )
     recorded = stored.wrapped.check_value
     if recorded and backup.wrapped.check_value not in (None, recorded):
         raise DataKeyConflict(
             f"{place} says that {in_use} opens to the key {backup.wrapped.check_value}, but the key check value of the "
             f"stored one is {recorded}",
-            wizard("verify", "--stack", deployed.stack, "--full"),
+            eonpro("verify", "--stack", deployed.stack, "--full"),
         )
 
 
@@ -197,7 +197,7 @@ def _credentials_of(principal: str, target: DeployTarget, deployed: StackFacts) 
             f"({'; '.join(search.tried)})",
             Text(
                 "set EONPRO_APP_WEB_IDENTITY_TOKEN_FILE, EONPRO_APP_PROFILE or EONPRO_APP_ACCESS_KEY_ID, then: ",
-                wizard("backup", "drill", "--stack", deployed.stack),
+                eonpro("backup", "drill", "--stack", deployed.stack),
             ),
         )
     return search.credentials
@@ -212,7 +212,7 @@ def _require_values_beside(backup: Backup, place: str, deployed: StackFacts) -> 
         if stored is not None and stored.wrapped.fingerprint not in held:
             raise DataKeyConflict(
                 f"{place} does not hold the {value.noun} {stored.wrapped.fingerprint}, which the application uses",
-                wizard(
+                eonpro(
                     "backup",
                     "--stack",
                     deployed.stack,
@@ -231,8 +231,8 @@ def _restoring(place: str, stack: str) -> str:
     """The command that restores a backup that was read here; of a copy in another Region the doctor has it."""
     where, _, name = place.partition(":")
     if place.startswith(S3) or where == platform.node():
-        return wizard("restore", "--stack", stack, "--from-backup", place if place.startswith(S3) else name)
-    return wizard("doctor", "--stack", stack)
+        return eonpro("restore", "--stack", stack, "--from-backup", place if place.startswith(S3) else name)
+    return eonpro("doctor", "--stack", stack)
 
 
 def _file_place(path: str) -> str:
@@ -244,7 +244,7 @@ def _newest(deployed: StackFacts) -> LastBackup:
     if last is None:
         raise UsageError(
             "the account records no backup of the data key",
-            wizard("backup", "--stack", deployed.stack, "--to", f"eonpro-{deployed.stack}.backup.json"),
+            eonpro("backup", "--stack", deployed.stack, "--to", f"eonpro-{deployed.stack}.backup.json"),
         )
     return last
 
@@ -285,7 +285,7 @@ def _read_copy(name: str, region: str, deployed: StackFacts) -> DataKeyVersion:
     if copy is None:
         raise ResourceError(
             f"the copy of the data key {name} in {region} does not exist any more",
-            wizard("backup", "--stack", deployed.stack, "--to-region", region),
+            eonpro("backup", "--stack", deployed.stack, "--to-region", region),
         )
     return DataKeyVersion(
         wrapped=copy.wrapped,
@@ -319,7 +319,7 @@ def _backup(context: TargetContext, read_outputs: Callable[[], Outputs], at: dat
     if stored is None:
         raise DataKeyConflict(
             f"there is nothing to back up: {settings.names.stored_data_key} does not exist",
-            wizard("doctor", advice="names the copies that exist; for a new stack: setup"),
+            eonpro("doctor", advice="names the copies that exist; for a new stack: setup"),
         )
     others = [
         (of_key, other) for of_key in settings.of_each_key[1:] if (other := delivery.find_stored_data_key(aws, of_key))

@@ -15,7 +15,7 @@ from components.settings.arn import Arn
 from wizard.core import files, json_documents
 from wizard.core.errors import DataKeyConflict, ResourceError, SetupError, UsageError
 from wizard.core.models.rotation import S3, BucketLock, StoredObject
-from wizard.core.next_command import Text, chain, shell, wizard
+from wizard.core.next_command import Text, chain, eonpro, shell
 from wizard.core.ports.aws import BackupStorage
 from wizard.core.ports.run import AwsClient
 from wizard.data_key.backup_document import Backup, is_same, parse, text_of
@@ -246,7 +246,7 @@ def copy_to_region(
     if stored is None:
         raise ResourceError(
             f"{name} was written in {region} but cannot be read there",
-            wizard("backup", "--stack", backup.stack, "--to-region", region),
+            eonpro("backup", "--stack", backup.stack, "--to-region", region),
         )
     if stored.wrapped != backup.wrapped:
         raise DataKeyConflict(

@@ -19,7 +19,7 @@ from wizard.core.clients import Clients, Request
 from wizard.core.errors import CredentialsError, SetupError, StackNotFound
 from wizard.core.models.delivery import Verification, VerificationState
 from wizard.core.models.inputs import Mark
-from wizard.core.next_command import Call, Command, Text, wizard
+from wizard.core.next_command import Call, Command, Text, eonpro
 from wizard.core.ports.run import UserInterface
 from wizard.core.retry import Threads
 from wizard.core.safe_text import counted
@@ -98,7 +98,7 @@ def _show_decisions(ui: UserInterface, diagnosis: Diagnosis, *, everything: bool
                 ui.line(each.what, mark=Mark.WARN)
         if len(same) > _MOST_DECISIONS:
             more = f"and {len(same) - _MOST_DECISIONS} more: "
-            ui.line(Text(more, wizard("doctor", "--json")), mark=Mark.WARN)
+            ui.line(Text(more, eonpro("doctor", "--json")), mark=Mark.WARN)
     for what in diagnosis.undecided:
         ui.line(Text("not checked: ", what if everything else _without_command(what)), mark=Mark.INFO)
 
@@ -126,7 +126,7 @@ def _next(diagnosis: Diagnosis) -> tuple[Command, ...]:
     others = ("Vercel", "Pulumi", "GitHub")
     is_denied = any(entry.is_denied and not entry.why.startswith(others) for entry in diagnosis.not_checked)
     advice = "to let the doctor read it, an administrator of the account attaches this policy to the caller"
-    return (wizard("policy", "auditor", advice=advice),) if is_denied else ()
+    return (eonpro("policy", "auditor", advice=advice),) if is_denied else ()
 
 
 def show_findings(ui: UserInterface, findings: Sequence[Notice], *, mark: Mark = Mark.FAIL) -> None:
@@ -214,7 +214,7 @@ def verify(request: Request, clients: Clients, *, full: bool = False) -> Verifie
         if stored_data_key is None:
             raise StackNotFound(
                 f"{facts.settings.names.stored_data_key} has no data key yet",
-                wizard("push", "--stack", facts.stack),
+                eonpro("push", "--stack", facts.stack),
             )
         delivered = delivery.deliveries_of(context, stored_data_key)
         proofs = deliver_and_verify.prove(
@@ -236,5 +236,5 @@ def verify(request: Request, clients: Clients, *, full: bool = False) -> Verifie
     clients.ui.section("What is wrong", "the root causes first")
     show_findings(clients.ui, diagnosis.findings)
     if not diagnosis.findings:
-        clients.ui.line(Text("these checks found no cause: ", wizard("doctor", "--stack", facts.stack)))
+        clients.ui.line(Text("these checks found no cause: ", eonpro("doctor", "--stack", facts.stack)))
     return Verified(stack=facts.stack, proofs=proofs, diagnosis=diagnosis)

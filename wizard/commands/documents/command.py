@@ -23,7 +23,7 @@ from wizard.core.clients import Clients, Request
 from wizard.core.cost import prices
 from wizard.core.errors import Cancelled, PermissionDenied, ResourceError, SetupError, UsageError, known
 from wizard.core.models.s3_documents import DocumentBucket
-from wizard.core.next_command import Command, Text, shell, wizard
+from wizard.core.next_command import Command, Text, eonpro, shell
 from wizard.core.ports.run import UserInterface
 
 
@@ -76,17 +76,17 @@ def _bucket(facts: StackFacts, options: DocumentsOptions) -> DocumentBucket:
         listed = ", ".join(names) or "none"
         raise UsageError(
             f"documents encrypt needs --bucket NAME; the settings name {listed}",
-            wizard("documents", "encrypt", "--bucket", names[0] if names else "NAME", "--stack", facts.stack),
+            eonpro("documents", "encrypt", "--bucket", names[0] if names else "NAME", "--stack", facts.stack),
         )
     if name not in names:
         # The key's policy lets the application use it for the buckets of the settings alone.
         raise UsageError(
             f"the settings do not name the bucket {name}: the application could not read its objects afterwards",
-            wizard("setup", "--stack", facts.stack, "--document-buckets", ",".join((*names, name))),
+            eonpro("setup", "--stack", facts.stack, "--document-buckets", ",".join((*names, name))),
         )
     bucket = known(facts.document_bucket(name))
     if bucket is None:
-        raise ResourceError(f"the account has no bucket {name}", wizard("doctor", "--stack", facts.stack))
+        raise ResourceError(f"the account has no bucket {name}", eonpro("doctor", "--stack", facts.stack))
     if bucket.region != facts.settings.region:
         raise UsageError(
             f"the bucket {name} is in {bucket.region}: S3 takes a key of the bucket's own Region only, and the key of "
@@ -97,14 +97,14 @@ def _bucket(facts: StackFacts, options: DocumentsOptions) -> DocumentBucket:
 
 
 def _key(facts: StackFacts) -> str:
-    setup = wizard("setup", "--stack", facts.stack, "--documents-key", "yes")
+    setup = eonpro("setup", "--stack", facts.stack, "--documents-key", "yes")
     outputs = facts.outputs
     if outputs is None or outputs.documents_key_arn is None:
         raise UsageError(f"the stack {facts.stack} has no key of the documents", setup)
     key = known(facts.documents_key)
     if key is None or key.state != "Enabled":
         state = "is gone" if key is None else f"is {key.state}"
-        doctor = wizard("doctor", "--stack", facts.stack)
+        doctor = eonpro("doctor", "--stack", facts.stack)
         raise ResourceError(f"the key of the documents {state}; nothing was changed", doctor)
     return key.arn
 
@@ -128,7 +128,7 @@ def _require_readable(facts: StackFacts, bucket: DocumentBucket, key_arn: str) -
                 raise ResourceError(
                     f"the policy of the key of the documents does not let {arn} use it for {bucket.name}: the "
                     "application could not read its documents afterwards; nothing was changed",
-                    wizard("setup", "--stack", facts.stack),
+                    eonpro("setup", "--stack", facts.stack),
                 )
 
 
@@ -161,7 +161,7 @@ def _again(options: DocumentsOptions, request: Request, *more: str) -> Command:
     words += ["--prefix", options.prefix] if options.prefix else []
     words += ["--versions", options.versions] if options.versions else []
     words += [word for arn in options.from_key for word in ("--from-key", arn)]
-    return wizard("documents", options.action, "--stack", request.stack, *words, *more)
+    return eonpro("documents", options.action, "--stack", request.stack, *words, *more)
 
 
 # --- what is done
@@ -201,7 +201,7 @@ def _denied(error: PermissionDenied, facts: StackFacts) -> PermissionDenied:
     actions = f"s3:ListBucket, s3:GetObject, s3:UpdateObjectEncryption and {', '.join(MOVE_ACTIONS)}"
     return PermissionDenied(
         f"the caller may not read or move the documents ({error.message}); it takes {actions} through S3",
-        Text(wizard("policy", "documents", "--stack", facts.stack), "   prints the policy; detach it afterwards"),
+        Text(eonpro("policy", "documents", "--stack", facts.stack), "   prints the policy; detach it afterwards"),
     )
 
 

@@ -13,7 +13,7 @@ from wizard.commands.documents.survey import EXCEPTIONS, WORDS, Calls, Documents
 from wizard.core.json_documents import VERSION, Head, plain
 from wizard.core.models.inputs import Mark
 from wizard.core.models.s3_documents import DocumentBucket
-from wizard.core.next_command import Command, shell, wizard
+from wizard.core.next_command import Command, eonpro, shell
 from wizard.core.ports.run import UserInterface
 
 NAMED = 3
@@ -151,7 +151,7 @@ def show_batch(
         "s3:PutInventoryConfiguration on the bucket"
     )
     ui.line("the sandbox has no S3 Batch Operations: the command was checked against AWS's model of the call alone")
-    proof = wizard("documents", "encrypt", "--stack", facts.stack, "--bucket", bucket.name)
+    proof = eonpro("documents", "encrypt", "--stack", facts.stack, "--bucket", bucket.name)
     ui.line("afterwards this counts what is left, and moves it:")
     ui.verbatim(proof)
     return {

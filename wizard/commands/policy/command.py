@@ -24,7 +24,7 @@ from wizard.commands.policy import delivery, operator
 from wizard.commands.policy.operator import in_parts, statements_of
 from wizard.core import json_documents
 from wizard.core.errors import MissingAnswers, SetupError, UsageError
-from wizard.core.next_command import Result, Text, shell, wizard
+from wizard.core.next_command import Result, Text, eonpro, shell
 from wizard.core.ports.run import GitHub, Offline
 from wizard.core.required_permissions.resources import LOGS_KEY, REPLICAS_ELSEWHERE, Setup, resources_of
 from wizard.core.required_permissions.table import load, measured_actions, read_elsewhere
@@ -131,7 +131,7 @@ GitHub makes an environment without reviewers when a workflow first names it: so
 
 _NAMES = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,38}){at}/[A-Za-z0-9._-]{1,100}{at}"
 _REPOSITORY = re.compile("|".join(_NAMES.replace("{at}", ids) for ids in ("", r"@[1-9][0-9]{0,19}")))
-_COMMAND = wizard("policy", "ci", "--repository", "OWNER/NAME", "--account", "111122223333")
+_COMMAND = eonpro("policy", "ci", "--repository", "OWNER/NAME", "--account", "111122223333")
 
 
 def for_repository(
@@ -217,7 +217,7 @@ def for_documents(setup: Setup, key_arn: str | None) -> dict[str, Policy]:
     if not settings.documents_key:
         raise UsageError(
             "the settings ask for no key of the documents",
-            wizard("setup", "--document-buckets", "NAME", "--documents-key", "yes"),
+            eonpro("setup", "--document-buckets", "NAME", "--documents-key", "yes"),
         )
     moving = document_buckets.moving_policy(
         account_id=settings.account_id,
@@ -269,7 +269,7 @@ def _for_principal(options: PolicyOptions, offline: Offline) -> Mapping[str, obj
         saved_name=offline.saved_name,
         adopt=offline.run.adopt,
         build=policies,
-        command=wizard("policy", options.action),
+        command=eonpro("policy", options.action),
     )
     if "Statement" not in document and options.action != "documents":
         print(

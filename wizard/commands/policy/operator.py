@@ -22,7 +22,7 @@ from components.settings import ContractError, Settings, partition_of
 from wizard.core.errors import MissingAnswers
 from wizard.core.models.account import Identity
 from wizard.core.models.inputs import CALLER, CREATE
-from wizard.core.next_command import Command, shell, wizard
+from wizard.core.next_command import Command, eonpro, shell
 from wizard.core.required_permissions.resources import Setup, resources_of
 from wizard.core.required_permissions.table import condition_of, later_actions, measured_actions, operator_actions
 from wizard.inputs import answers
@@ -35,7 +35,7 @@ LONGEST_POLICY = 6144
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 """
 
-_COMMAND = wizard("policy", "operator")
+_COMMAND = eonpro("policy", "operator")
 
 
 def for_values(

@@ -21,7 +21,7 @@ from wizard.core.errors import Cancelled, SetupError, UsageError
 from wizard.core.models.delivery import PRODUCTION, Scope
 from wizard.core.models.deployment import Instances, Redeployed, RedeployState, RollingRelease
 from wizard.core.models.inputs import Mark
-from wizard.core.next_command import Text, wizard
+from wizard.core.next_command import Text, eonpro
 from wizard.core.ports.run import TargetContext, UserInterface
 from wizard.core.retry import Threads
 from wizard.setup import confirmation, foreign_variables
@@ -44,7 +44,7 @@ def run(options: PushOptions, request: Request, clients: Clients) -> tuple[int, 
     if options.rename_existing:
         _confirm(options.rename_existing, request, clients)
     values = {key: answer.value for key, answer in request.answers.items()}
-    repeated = wizard("push", "--redeploy") if request.redeploy else wizard("push")
+    repeated = eonpro("push", "--redeploy") if request.redeploy else eonpro("push")
     context = foreign_variables.agreed_context(
         clients.ui,
         context,
@@ -94,7 +94,7 @@ def _show_access(clients: Clients, access: Diagnosis, stack: str) -> None:
         clients.ui.line(f"{unknown.what}: unknown, {unknown.why}", mark=Mark.WARN)
     if access.not_checked:
         clients.ui.line("to see everything that is known about it:")
-        clients.ui.verbatim(wizard("doctor", "--stack", stack))
+        clients.ui.verbatim(eonpro("doctor", "--stack", stack))
 
 
 def _offer_own_stack(scopes: tuple[Scope, ...], context: TargetContext, request: Request, clients: Clients) -> None:
@@ -115,7 +115,7 @@ def _confirm(id: str, request: Request, clients: Clients) -> None:
     if not confirmation.typed(request, clients.ui, why=why):
         raise Cancelled(
             "nothing was changed: to rename a data key, confirm with the stack's name",
-            wizard("push", "--rename-existing", id, "--confirm", request.stack),
+            eonpro("push", "--rename-existing", id, "--confirm", request.stack),
         )
 
 
@@ -128,7 +128,7 @@ def _scopes(options: PushOptions, context: TargetContext) -> tuple[Scope, ...]:
     if target is None:
         raise UsageError(
             "--to and --branch name environments on Vercel, and this push does not deliver there",
-            wizard("push"),
+            eonpro("push"),
         )
     names = [name for name in (options.to or context.scope.environment).replace(" ", "").split(",") if name]
     custom = target.custom_environments(context) if set(names) - {_PRODUCTION, _PREVIEW} else {}
@@ -137,7 +137,7 @@ def _scopes(options: PushOptions, context: TargetContext) -> tuple[Scope, ...]:
         raise UsageError(
             f"the stack {context.stack} is for {context.scope.words}: production's records need the data key of "
             "production's own stack; nothing was delivered",
-            wizard("push", "--to", context.scope.environment),
+            eonpro("push", "--to", context.scope.environment),
         )
     return scopes
 
@@ -151,7 +151,7 @@ def chosen(names: Sequence[str], branch: str | None, custom: Mapping[str, str]) 
     Raises UsageError for an environment that no data key is delivered to.
     """
     if branch is not None and tuple(names) != (_PREVIEW,):
-        raise UsageError("--branch works only with --to preview", wizard("push", "--to", _PREVIEW, "--branch", branch))
+        raise UsageError("--branch works only with --to preview", eonpro("push", "--to", _PREVIEW, "--branch", branch))
     ids = {slug: id for id, slug in custom.items()}
     scopes = []
     for name in dict.fromkeys(names):
@@ -169,10 +169,10 @@ def chosen(names: Sequence[str], branch: str | None, custom: Mapping[str, str]) 
             existing = ", ".join((_PRODUCTION, _PREVIEW, *sorted(ids)))
             raise UsageError(
                 f"the project has no environment {name!r}; it has {existing}",
-                wizard("push"),
+                eonpro("push"),
             )
     if not scopes:
-        raise UsageError("--to names no environment", wizard("push"))
+        raise UsageError("--to names no environment", eonpro("push"))
     return tuple(scopes)
 
 
@@ -329,7 +329,7 @@ def _show_result(ui: UserInterface, context: TargetContext, done: Redeployed) ->
             ui.verbatim(done.command)
         case RedeployState.SKIPPED:
             ui.line("it was not redeployed. To do so:", mark=Mark.INFO)
-            ui.verbatim(wizard("push", "--redeploy", "--stack", context.stack))
+            ui.verbatim(eonpro("push", "--redeploy", "--stack", context.stack))
 
 
 def _time(at: datetime | None) -> str:

@@ -17,7 +17,7 @@ from wizard.core.errors import DataKeyConflict, PermissionDenied, UsageError
 from wizard.core.models.delivery import Delivered, Scope, StoredDataKey, Verification, VerificationState
 from wizard.core.models.deployment import Deployment, Instances, Redeployed, RedeployState
 from wizard.core.models.inputs import Mark
-from wizard.core.next_command import Command, Text, chain, wizard
+from wizard.core.next_command import Command, Text, chain, eonpro
 from wizard.core.ports.run import TargetContext
 from wizard.core.retry import Threads
 from wizard.data_key import delivery, guard
@@ -183,7 +183,7 @@ def targets_of(request: Request, deployed: StackFacts) -> tuple[Target, ...]:
     if others := [target for target in named if target not in own]:
         raise UsageError(
             f"the stack {deployed.stack} does not deliver to {', '.join(others)}; it delivers to {', '.join(own)}",
-            wizard("setup", "--stack", deployed.stack, "--target", ",".join((*own, *others))),
+            eonpro("setup", "--stack", deployed.stack, "--target", ",".join((*own, *others))),
         )
     return named
 
@@ -270,7 +270,7 @@ def _rename_existing(clients: Clients, context: TargetContext, id: str, existing
     if existing is None or target is None:
         raise UsageError(
             f"the variable {id} was not renamed: this stack has no data key to replace it",
-            wizard("doctor", "--stack", context.stack),
+            eonpro("doctor", "--stack", context.stack),
         )
     stored = tuple(delivery.keys_beside(context, existing.wrapped).values())
     renamed = target.rename_existing(context, id, stored=stored, today=clients.now().date())
@@ -340,7 +340,7 @@ def _warnings(context: TargetContext, scopes: tuple[Scope, ...]) -> tuple[str, .
         )
     elif untrusted := [scope for scope in others if scope.environment not in settings.vercel_environments]:
         named = sorted({*settings.vercel_environments, *(scope.environment for scope in untrusted)})
-        also = wizard("setup", "--stack", context.stack, "--vercel-environments", ",".join(named))
+        also = eonpro("setup", "--stack", context.stack, "--vercel-environments", ",".join(named))
         warnings.append(
             Text(
                 f"the role {settings.names.app_role} trusts only the deployments of "

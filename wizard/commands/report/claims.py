@@ -26,7 +26,7 @@ from wizard.account.views import Diagnosis, ItemState, counts, item_of, state_of
 from wizard.commands.report import facts
 from wizard.core import files
 from wizard.core.errors import UsageError
-from wizard.core.next_command import shell, wizard
+from wizard.core.next_command import eonpro, shell
 from wizard.core.safe_text import parse_json
 from wizard.targets.port import all_targets, deploy_targets
 
@@ -90,8 +90,8 @@ _SECRET_CALLS = ("secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue
 def checklist_of(diagnosis: Diagnosis, settings: Settings, stack: str, at: datetime) -> Iterator[facts.ChecklistItem]:
     """Every item, as the notices of the diagnosis say it."""
     by_state = {
-        ItemState.OPEN: wizard("doctor", "--stack", stack),
-        ItemState.UNKNOWN: wizard("policy", "auditor", "--stack", stack),
+        ItemState.OPEN: eonpro("doctor", "--stack", stack),
+        ItemState.UNKNOWN: eonpro("policy", "auditor", "--stack", stack),
     }
     in_secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
     for number, topic in enumerate(topics_of(settings), start=1):
@@ -153,7 +153,7 @@ def agreement_of(text: str) -> facts.Agreement:
     except ValueError as error:
         raise UsageError(
             f"--agreement: {text!r} does not name the company, the date and the file of an agreement",
-            wizard("report", "--agreement", "AWS=2026-01-15:aws-baa.pdf"),
+            eonpro("report", "--agreement", "AWS=2026-01-15:aws-baa.pdf"),
         ) from error
     return facts.Agreement(partner=match[1], signed_on=signed.isoformat(), file=match[3].rpartition("/")[2])
 

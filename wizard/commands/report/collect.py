@@ -33,7 +33,7 @@ from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import SetupError, known_or
 from wizard.core.models.access import FormerText, Unread
 from wizard.core.models.rotation import KeyRotations, LastBackup, RestoreDrill
-from wizard.core.next_command import Text, plain_name, wizard
+from wizard.core.next_command import Text, eonpro, plain_name
 from wizard.core.retry import Threads
 
 T = TypeVar("T")
@@ -203,7 +203,7 @@ def _dollars(amount: Decimal) -> float:
 
 def _doctor(diagnosis: Diagnosis, stack: str) -> facts.DoctorFacts:
     # A check with a preview of the engine is too slow for a report.
-    later = Unread(what=COMPARISON, why=Text("not part of a report: ", wizard("doctor", "--stack", stack)))
+    later = Unread(what=COMPARISON, why=Text("not part of a report: ", eonpro("doctor", "--stack", stack)))
     # Who else can use the key is an item of the checklist, with everybody in the table of the access.
     decisions = (notice for notice in diagnosis.advisories if notice.topic != "others")
     return facts.DoctorFacts(

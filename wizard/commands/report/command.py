@@ -29,7 +29,7 @@ from wizard.core.clients import Clients, Request
 from wizard.core.errors import ResourceError, SetupError, UsageError
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import S3
-from wizard.core.next_command import Sealed, plain_name, shell, wizard
+from wizard.core.next_command import Sealed, eonpro, plain_name, shell
 from wizard.core.ports.run import UserInterface
 from wizard.core.safe_text import counted
 
@@ -50,7 +50,7 @@ def run(options: ReportOptions, request: Request, clients: Clients) -> tuple[int
         _refuse_existing(options.out)
     before = _earlier(DEFAULT_FOLDER / plain_name(request.stack), options.since) if options.since else None
     if options.to and not options.to.startswith(S3):
-        raise UsageError(f"--to {options.to} is not a place in S3", wizard("report", "--to", "s3://BUCKET/PREFIX"))
+        raise UsageError(f"--to {options.to} is not a place in S3", eonpro("report", "--to", "s3://BUCKET/PREFIX"))
     scan = read_scan(options.phi_scan) if options.phi_scan else None
     clients.ui.working("reading the account")
     stack = deployed_stack.find(request, clients)
@@ -88,7 +88,7 @@ def _earlier(folder: Path, since: str) -> json_documents.Document:
     try:
         last = datetime.combine(date.fromisoformat(since), clock.max, UTC)
     except ValueError as error:
-        raise UsageError(f"--since {since} is not a date", wizard("report", "--since", "2026-01-31")) from error
+        raise UsageError(f"--since {since} is not a date", eonpro("report", "--since", "2026-01-31")) from error
     reports: list[json_documents.Document] = []
     for file in folder.glob(f"*/{DATA}"):
         try:
@@ -99,7 +99,7 @@ def _earlier(folder: Path, since: str) -> json_documents.Document:
             continue  # `report verify` says what is wrong with it
     if not reports:
         raise UsageError(
-            f"{folder.parent.name}/{folder.name} has no intact report of {since} or before", wizard("report")
+            f"{folder.parent.name}/{folder.name} has no intact report of {since} or before", eonpro("report")
         )
     return max(reports, key=lambda report: str(report["createdAt"]))
 
@@ -119,7 +119,7 @@ def _agreements(file: Path, confirmed: dict[str, Agreement]) -> dict[str, Agreem
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise SetupError(
             f"the confirmed agreements in {file} cannot be read or written: {error}",
-            wizard("report", "--agreement", "AWS=2026-01-15:aws-baa.pdf", advice="after the file was repaired"),
+            eonpro("report", "--agreement", "AWS=2026-01-15:aws-baa.pdf", advice="after the file was repaired"),
         ) from error
     return {**known, **confirmed}
 
@@ -129,7 +129,7 @@ def verify(file: Path, clients: Clients) -> tuple[int, json_documents.Document]:
 
     Of a folder, its `report.json`. Exit code 1 if something differs. Raises UsageError for a file that is no report.
     """
-    again = wizard("report", "verify", "FILE", advice="with the report.json of a report")
+    again = eonpro("report", "verify", "FILE", advice="with the report.json of a report")
     file = file / DATA if file.is_dir() else file
     try:
         report = safe_text.parse_json(files.read_text(file))
@@ -203,7 +203,7 @@ def _refuse_existing(folder: Path) -> None:
     if existing:
         raise UsageError(
             f"{folder} already has a report: {', '.join(existing)}; nothing was overwritten",
-            wizard("report"),
+            eonpro("report"),
         )
 
 
@@ -216,7 +216,7 @@ def _write(folder: Path, texts: dict[str, str]) -> None:
                 _refuse_existing(folder)
     except OSError as error:
         raise SetupError(
-            f"the report cannot be written to {folder}: {error}", wizard("report", "--out", "FOLDER")
+            f"the report cannot be written to {folder}: {error}", eonpro("report", "--out", "FOLDER")
         ) from error
 
 
@@ -230,7 +230,7 @@ def _copy(place: str, texts: dict[str, str], stack: StackFacts) -> None:
     for name, text in texts.items():
         key = f"{prefix}/{name}"
         if not storage.create(bucket, key, text.encode(), until=until):
-            raise UsageError(f"{S3}{bucket}/{key} exists already; it was not overwritten", wizard("report"))
+            raise UsageError(f"{S3}{bucket}/{key} exists already; it was not overwritten", eonpro("report"))
         stored = storage.read(bucket, key)
         if stored is None or stored.body != text.encode():
             raise ResourceError(

@@ -23,7 +23,7 @@ from wizard.core.clients import Clients, Request
 from wizard.core.errors import Cancelled, UsageError
 from wizard.core.models.access import SignOff
 from wizard.core.models.inputs import InputType, Question
-from wizard.core.next_command import Command, wizard
+from wizard.core.next_command import Command, eonpro
 
 DAYS = range(1, 91)
 """Days that the event history covers. https://docs.aws.amazon.com/awscloudtrail/latest/userguide/view-cloudtrail-events.html"""
@@ -35,10 +35,10 @@ def run(options: ReviewOptions, request: Request, clients: Clients) -> tuple[int
     if days not in DAYS:
         raise UsageError(
             f"--days {days}: CloudTrail's event history goes back {DAYS.stop - 1} days",
-            wizard("review", "--days", str(DAYS.stop - 1)),
+            eonpro("review", "--days", str(DAYS.stop - 1)),
         )
     if options.sign is not None and not options.sign.strip():
-        raise UsageError("--sign needs the name of the person who signs", wizard("review", "--sign", "Ada Lovelace"))
+        raise UsageError("--sign needs the name of the person who signs", eonpro("review", "--sign", "Ada Lovelace"))
     if options.sign and not clients.ui.interactive:
         _require_confirmation(options, request)
     deployed = deployed_stack.find(request, clients)
@@ -83,7 +83,7 @@ def _notices(facts: StackFacts) -> Iterator[Notice]:
 def _again(options: ReviewOptions, *more: str) -> Command:
     days = ("--days", str(options.days)) if options.days is not None else ()
     out = ("--out", options.out) if options.out is not None else ()
-    return wizard("review", "--sign", (options.sign or "").strip(), *days, *out, *more)
+    return eonpro("review", "--sign", (options.sign or "").strip(), *days, *out, *more)
 
 
 def _require_confirmation(options: ReviewOptions, request: Request) -> None:

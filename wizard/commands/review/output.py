@@ -15,11 +15,11 @@ from wizard.account.views import plain
 from wizard.core import json_documents, next_command
 from wizard.core.models.access import AccessKeyAge, AccessReview, PrincipalAccess, SignOff
 from wizard.core.models.inputs import Mark
-from wizard.core.next_command import Command, Text, wizard
+from wizard.core.next_command import Command, Text, eonpro
 from wizard.core.ports.run import UserInterface
 from wizard.core.safe_text import clean, counted
 
-AUDITOR = wizard(
+AUDITOR = eonpro(
     "policy", "auditor", advice="an unknown right is not accepted; to let the reviewer read it, attach this policy"
 )
 OLD_KEY_DAYS = 90
@@ -310,7 +310,7 @@ def _show_result(ui: UserInterface, result: "ReviewResult", signs: bool, *, ever
         ui.verbatim(AUDITOR)
     if (result.not_accepted or result.not_accepted_keys) and not signs:
         ui.line("take the rights away (--all has the commands), or accept them by signing this review:")
-        ui.verbatim(wizard("review", "--stack", result.review.stack, "--sign", "NAME"))
+        ui.verbatim(eonpro("review", "--stack", result.review.stack, "--sign", "NAME"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from wizard.core.errors import UsageError
-from wizard.core.next_command import Result, wizard
+from wizard.core.next_command import Result, eonpro
 from wizard.inputs.registry import OPTIONAL_KEYS
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class RotateOptions:
         if (count := sum(actions.values())) != 1:
             raise UsageError(
                 f"rotate needs one of {', '.join(actions)}" + (f", not {count} of them" if count else ""),
-                wizard("rotate", "--help"),
+                eonpro("rotate", "--help"),
             )
         if self.cmk:
             return result.finish(clients.ui, key.rotate_material(request, clients))
@@ -184,10 +184,10 @@ class RestoreOptions:
 
         if sum(map(bool, (self.version, self.from_backup, self.from_target))) > 1:
             raise UsageError(
-                "restore needs one of --version, --from-backup and --from-target", wizard("restore", "--help")
+                "restore needs one of --version, --from-backup and --from-target", eonpro("restore", "--help")
             )
         if self.versions_only and (self.version or self.from_target):
-            raise UsageError("--versions-only goes with --from-backup, or alone", wizard("restore", "--versions-only"))
+            raise UsageError("--versions-only goes with --from-backup, or alone", eonpro("restore", "--versions-only"))
         if self.versions_only:
             return result.finish(
                 clients.ui, restore.keep_lost(request, clients, self.from_backup, variable=self.variable)
@@ -220,6 +220,6 @@ class AdoptOptions:
         if not self.encryption_key:
             raise UsageError(
                 "adopt needs --encryption-key: the key that the application used before",
-                wizard("adopt", "--encryption-key"),
+                eonpro("adopt", "--encryption-key"),
             )
         return result.finish(clients.ui, restore.adopt(request, clients))

@@ -37,7 +37,7 @@ from wizard.core.errors import Cancelled, ResourceError, SetupError, UsageError,
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, StoredKey, VersionOrigin
-from wizard.core.next_command import Command, Text, shell, wizard
+from wizard.core.next_command import Command, Text, eonpro, shell
 from wizard.core.ports.run import TargetContext
 from wizard.data_key import opening
 from wizard.setup import confirmation, foreign_variables
@@ -59,7 +59,7 @@ def make_new(
     what = "search values then have to be written again under" if is_hash_key else "records then have to be carried to"
     why = f"The {what} the new {settings.names.noun}. Both are kept forever."
     action = Action.HASH_KEY if is_hash_key else Action.DATA_KEY
-    command = wizard("rotate", f"--{action.value}")
+    command = eonpro("rotate", f"--{action.value}")
     old, new, changed = make_version(request, clients, data_keys, command, why=why)
     current = data_keys.version(old)
     assert current is not None
@@ -136,7 +136,7 @@ def promote(
     """
     data_keys = of_version(read_stack(request, clients), fingerprint)
     is_hash_key = data_keys.settings.names.variable != DATA_KEY_VARIABLE
-    command = wizard("rotate", "--promote", "FINGERPRINT", "--stack", data_keys.stack)
+    command = eonpro("rotate", "--promote", "FINGERPRINT", "--stack", data_keys.stack)
     current = stored(data_keys)
     assert current.wrapped is not None
     version = version_of(data_keys, fingerprint, command=command)
@@ -175,7 +175,7 @@ def promote(
         version,
         action=Action.PROMOTE,
         warnings=(*_accepted(scans), *_warnings(data_keys, version, old=current.wrapped.fingerprint)),
-        command=wizard("rotate", "--promote", version.fingerprint, *evidence, "--stack", data_keys.stack),
+        command=eonpro("rotate", "--promote", version.fingerprint, *evidence, "--stack", data_keys.stack),
     )
     return replace(result, scans=scans)
 
@@ -201,7 +201,7 @@ def _warnings(data_keys: DataKeyStore, version: DataKeyVersion, *, old: str) -> 
         f"the application can no longer read records of {old} that were not re-encrypted before, nor find anything by "
         "search hashes that were not carried"
     )
-    back = wizard("restore", *filter(None, [value.option]), "--version", old)
+    back = eonpro("restore", *filter(None, [value.option]), "--version", old)
     return (
         meanwhile if data_keys.settings.keys_for_reading else gone,
         Text(f"{old} is kept: ", back, " makes it current again"),
@@ -333,7 +333,7 @@ def _other_environments(data_keys: DataKeyStore, to: TargetContext) -> tuple[str
     return tuple(
         Text(
             f"{words}: it keeps its data key; to deliver this one, unless it has a stack of its own: ",
-            wizard("push", "--to", "ENVIRONMENT", "--stack", data_keys.stack),
+            eonpro("push", "--to", "ENVIRONMENT", "--stack", data_keys.stack),
         )
         for words in environments
         if data_keys.settings.delivered_names.data_key in words

@@ -17,7 +17,7 @@ from wizard.core import json_documents, safe_text
 from wizard.core.errors import PolicyRefusal, UsageError
 from wizard.core.files import read_text
 from wizard.core.models.rotation import DataKeyVersion
-from wizard.core.next_command import Command, Text, quote, shell, wizard
+from wizard.core.next_command import Command, Text, eonpro, quote, shell
 from wizard.core.safe_text import first_of
 
 SCAN_FILE = "scanned.json"
@@ -99,7 +99,7 @@ def promote_command(data_keys: DataKeyStore, fingerprint: str, *, advice: str) -
     words = ("rotate", "--promote", fingerprint, *(evidence or ["--no-hash-columns"]), "--scanned", SCAN_FILE)
     if not tables:
         advice += "; only if no table has search hashes, else --reencrypted FILE for each table in its place"
-    return wizard(*words, "--stack", stack, "--confirm", stack, advice=advice)
+    return eonpro(*words, "--stack", stack, "--confirm", stack, advice=advice)
 
 
 def require_carried(

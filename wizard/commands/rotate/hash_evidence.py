@@ -13,7 +13,7 @@ from wizard.commands.rotate.evidence import read_json, record_tables, table_word
 from wizard.commands.rotate.versions import DataKeyStore
 from wizard.core.errors import PolicyRefusal, UsageError
 from wizard.core.models.rotation import DataKeyVersion
-from wizard.core.next_command import Command, quote, shell, wizard
+from wizard.core.next_command import Command, eonpro, quote, shell
 
 _DSN = ("--dsn", "postgresql://HOST/DATABASE")
 
@@ -24,7 +24,7 @@ def require_list(data_keys: DataKeyStore) -> None:
         raise UsageError(
             "while the tables are hashed again, a row is under the present hash key or under the new one, and the "
             f"settings do not say that the application reads {HASH_KEY.reading}; nothing was changed",
-            wizard("setup", "--keys-for-reading", "yes", advice="only where it does: phi does; then deploy it"),
+            eonpro("setup", "--keys-for-reading", "yes", advice="only where it does: phi does; then deploy it"),
         )
 
 
@@ -68,7 +68,7 @@ def promote_hash_command(data_keys: DataKeyStore, version: DataKeyVersion) -> Co
     files = [hashed_file(table.table) for table in record_tables(data_keys) if table.hashes] or [hashed_file("TABLE")]
     evidence = [word for file in files for word in ("--reencrypted", file)]
     stack = data_keys.stack
-    return wizard(
+    return eonpro(
         *("rotate", "--promote", version.fingerprint, *evidence, "--stack", stack, "--confirm", stack),
         advice="when every table is hashed again; the former hash key is kept, and a search tries it too. It needs the "
         "rights of `policy promotion`",

@@ -16,7 +16,7 @@ from wizard.core.errors import Cancelled, ResourceError, SetupError, UsageError,
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import KeyRotations
 from wizard.core.models.stack import Step
-from wizard.core.next_command import Command, plain_name, shell, wizard
+from wizard.core.next_command import Command, eonpro, plain_name, shell
 from wizard.setup import plan
 from wizard.setup.steps import ResourceProgress
 
@@ -51,7 +51,7 @@ def rotate_material(request: Request, clients: Clients) -> RotateResult:
     if before.on_demand_left == 0:
         raise ResourceError(
             f"the key has used all of its {before.on_demand_limit} rotations on demand; nothing was changed",
-            wizard(
+            eonpro(
                 "rotate", "--schedule", "DAYS", "--stack", data_keys.stack, advice="automatic rotations have no limit"
             ),
         )
@@ -59,7 +59,7 @@ def rotate_material(request: Request, clients: Clients) -> RotateResult:
     if len(data_keys.region_stores) > 1:
         ui.line("KMS copies the new material to the replicas", mark=Mark.INFO)
     ui.line("records and the wrapped data key do not change: the key still decrypts what its old material encrypted")
-    _confirm(request, clients, "Rotate the key's material now?", wizard("rotate", "--cmk", "--stack", data_keys.stack))
+    _confirm(request, clients, "Rotate the key's material now?", eonpro("rotate", "--cmk", "--stack", data_keys.stack))
     with data_keys.deployed.engine.alone(request.stack):
         own.key_rotation.rotate_on_demand(own.key_arn, before=before)
     after = own.key_rotation.rotations(own.key_arn)
@@ -80,7 +80,7 @@ def _rotated(data_keys: DataKeyStore, rotations: KeyRotations, *, changed: bool)
         changed=changed,
         rotations=rotations,
         next=(
-            wizard(
+            eonpro(
                 *("rotate", "--reencrypt", data_keys.own.key_arn, "--stack", data_keys.stack),
                 advice="optional: wraps the data key with the new material, too",
             ),
@@ -99,7 +99,7 @@ def change_schedule(request: Request, clients: Clients, days: int) -> RotateResu
     if not all(step.op == "updating" and step.type == KEY_TYPE for step in pending):
         raise ResourceError(
             f"nothing was changed: an earlier update of {data_keys.stack} did not finish, so its state may be wrong",
-            wizard("setup", "--stack", data_keys.stack, advice="finishes it; then run this command again"),
+            eonpro("setup", "--stack", data_keys.stack, advice="finishes it; then run this command again"),
         )
     before = own.key_rotation.schedule(own.key_arn)
     past = attempted(own.key_rotation.rotations, own.key_arn)
@@ -143,13 +143,13 @@ def _with_period(settings: Settings, days: int, stack: str) -> Settings:
     except ContractError as error:
         raise UsageError(
             f"{days} is not a rotation period of KMS: 90 to 2560 days",
-            wizard("rotate", "--schedule", "365", "--stack", stack),
+            eonpro("rotate", "--schedule", "365", "--stack", stack),
         ) from error
 
 
 def _update(request: Request, clients: Clients, data_keys: DataKeyStore, settings: Settings) -> None:
     ui, engine = clients.ui, data_keys.deployed.engine
-    again = wizard("rotate", "--schedule", str(settings.rotation_period_days), "--stack", data_keys.stack)
+    again = eonpro("rotate", "--schedule", str(settings.rotation_period_days), "--stack", data_keys.stack)
     ui.section("Plan")
     ui.working("Pulumi previews the update")
     engine.prepare(request.stack, settings)
@@ -165,7 +165,7 @@ def _update(request: Request, clients: Clients, data_keys: DataKeyStore, setting
         if any("delete" in step.op or "replace" in step.op for step in others):
             raise ResourceError(
                 "nothing was changed: this update would also delete or replace another resource",
-                wizard("preview", "--stack", data_keys.stack, advice="shows these changes; apply or remove them first"),
+                eonpro("preview", "--stack", data_keys.stack, advice="shows these changes; apply or remove them first"),
             )
         _confirm(request, clients, "Apply this plan?", again)
         engine.write_settings(request.stack)

@@ -24,7 +24,7 @@ from wizard.core.errors import Cancelled, PermissionDenied, ResourceError, Setup
 from wizard.core.models.account import KeyFact
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
-from wizard.core.next_command import Command, Text, shell, wizard
+from wizard.core.next_command import Command, Text, eonpro, shell
 from wizard.setup.deliver_and_verify import temporary_grant
 
 
@@ -50,7 +50,7 @@ def reencrypt(request: Request, clients: Clients, key: str) -> RotateResult:
     destination = _destination(data_keys, key)
     own = destination.arn == data_keys.outputs.key_arn
     source = old.key_arn or data_keys.outputs.key_arn
-    command = wizard("rotate", "--reencrypt", key, "--stack", data_keys.stack)
+    command = eonpro("rotate", "--reencrypt", key, "--stack", data_keys.stack)
     ui.section("Re-encryption")
     ui.line(f"{old.fingerprint}, wrapped by {source}")
     ui.line(f"KMS wraps it with {destination.arn}, too: it stays the same data key, and no record changes")

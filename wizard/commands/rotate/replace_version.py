@@ -21,7 +21,7 @@ from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, PermissionDenied, SetupError, Unsupported, attempted
 from wizard.core.models.delivery import ChildResult, Delivered, Verification
 from wizard.core.models.rotation import DataKeyVersion, StoredKey
-from wizard.core.next_command import Text, wizard
+from wizard.core.next_command import Text, eonpro
 from wizard.core.ports.run import TargetContext
 from wizard.data_key import delivery, opening
 from wizard.setup import deliver_and_verify
@@ -47,7 +47,7 @@ def deliverable(data_keys: DataKeyStore, version: DataKeyVersion, replaceable: f
         if conflict:
             raise DataKeyConflict(
                 f"{conflict.message}; nothing was changed",
-                wizard("doctor", "--stack", data_keys.stack, advice="shows what the target has"),
+                eonpro("doctor", "--stack", data_keys.stack, advice="shows what the target has"),
             )
     return context
 
@@ -67,7 +67,7 @@ def deliver_to_targets(
 ) -> RotationDelivery:
     """Deliver the data key to every target in every Region, and verify that the application can decrypt it there."""
     ui = clients.ui
-    ui.section("Delivery", Text("if this fails: ", wizard("push", "--stack", data_keys.stack)))
+    ui.section("Delivery", Text("if this fails: ", eonpro("push", "--stack", data_keys.stack)))
     ui.working("delivering the variables")
     delivered = delivery.deliver(
         context,
@@ -86,7 +86,7 @@ def require_rights(data_keys: DataKeyStore) -> None:
         raise PermissionDenied(
             f"the caller may not replace the stored {data_keys.settings.names.noun} (not allowed: "
             f"{', '.join(rights.denied)}); nothing was changed",
-            wizard("policy", "promotion", "--stack", data_keys.stack, advice=RIGHTS),
+            eonpro("policy", "promotion", "--stack", data_keys.stack, advice=RIGHTS),
         )
 
 
@@ -192,7 +192,7 @@ def prove_opening(clients: Clients, data_keys: DataKeyStore, version: DataKeyVer
             raise DataKeyConflict(
                 f"the application cannot decrypt {version.fingerprint} with the key {key_arn} ({cause}); "
                 "nothing was changed",
-                wizard("doctor", "--stack", data_keys.stack, advice="checks the key; or choose another version"),
+                eonpro("doctor", "--stack", data_keys.stack, advice="checks the key; or choose another version"),
             )
         wrapped = opening.opened(version.wrapped, verdict.check_values)
         if version.wrapped.check_value not in (None, wrapped.check_value):

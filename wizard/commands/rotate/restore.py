@@ -33,7 +33,7 @@ from wizard.core.errors import Cancelled, DataKeyConflict, UsageError
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import S3, DataKeyVersion, VersionOrigin
-from wizard.core.next_command import Command, Text, wizard
+from wizard.core.next_command import Command, Text, eonpro
 from wizard.data_key import guard
 from wizard.data_key.backup_document import refuse_foreign
 from wizard.setup import confirmation
@@ -44,7 +44,7 @@ from wizard.setup.importing.discovery import entered_data_key
 
 def _restore(data_keys: DataKeyStore, *words: str | Path, advice: str = "") -> Command:
     """`restore WORDS` of the stored value, for this stack."""
-    return wizard("restore", *guard.key_option(data_keys.settings), *words, "--stack", data_keys.stack, advice=advice)
+    return eonpro("restore", *guard.key_option(data_keys.settings), *words, "--stack", data_keys.stack, advice=advice)
 
 
 def listing(request: Request, clients: Clients, *, variable: str | None) -> tuple[tuple[DataKeyVersion, ...], Command]:
@@ -54,7 +54,7 @@ def listing(request: Request, clients: Clients, *, variable: str | None) -> tupl
     versions = data_keys.versions()
     show_versions(clients.ui, versions, data_keys.outputs.key_arns)
     warn_of_altered(clients.ui, data_keys.own.key_rotation.altered(data_keys.settings))
-    again = wizard("doctor", "--stack", data_keys.stack)
+    again = eonpro("doctor", "--stack", data_keys.stack)
     if versions:
         # The stored one, which is then only delivered again; where it is lost, the last that was. To read records with
         # another one is a person's decision: no command for that is ready to be pasted.
@@ -269,7 +269,7 @@ def adopt(request: Request, clients: Clients) -> RotateResult:
     """Store the former key as the data key if there never was one, else only as a version."""
     data_keys = read_stack(request, clients)
     refuse_other_store(data_keys)
-    ui, command = clients.ui, wizard("adopt", "--encryption-key", "--stack", data_keys.stack)
+    ui, command = clients.ui, eonpro("adopt", "--encryption-key", "--stack", data_keys.stack)
     stored_key = data_keys.stored_key()
     # After an interrupted run of this command there may be a version, but no record uses it yet.
     decision = None if stored_key.exists else may_create(data_keys, importing=True)

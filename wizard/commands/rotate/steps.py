@@ -23,7 +23,7 @@ from wizard.commands.rotate.hash_evidence import hash_command, promote_hash_comm
 from wizard.commands.rotate.versions import DataKeyStore
 from wizard.core.errors import PolicyRefusal
 from wizard.core.models.rotation import DataKeyVersion
-from wizard.core.next_command import Command, Text, shell, wizard
+from wizard.core.next_command import Command, Text, eonpro, shell
 from wizard.data_key import delivery
 from wizard.targets.port import deploy_target
 
@@ -47,13 +47,13 @@ def next_steps(
     """What is left to do, in order: commands as far as the application is ready for them."""
     value, stack = data_keys.settings.names.value, data_keys.stack
     flag = value.option or "--data-key"
-    again = wizard("rotate", flag, "--stack", stack)
+    again = eonpro("rotate", flag, "--stack", stack)
     if application == Application.STOPPED:
         return (*_commands(data_keys, current=current, new=new), "start the application with the promoted key")
     if not data_keys.settings.keys_for_reading:
         is_single = f"if it reads one {value.noun} alone, stop it first: "
         return (
-            wizard(
+            eonpro(
                 *("setup", "--keys-for-reading", "yes", "--stack", stack),
                 advice=f"if the application reads {value.reading} (phi does): it gets the new key there; deploy it",
             ),
@@ -63,7 +63,7 @@ def next_steps(
         )
     waiting, unknown = _not_reading(data_keys, current)
     if waiting or (unknown and application != Application.DEPLOYED):
-        push = wizard(
+        push = eonpro(
             "push", "--redeploy", "--stack", stack, advice="; ".join(waiting) or "if it was not deployed since"
         )
         seen = again if waiting else again.plus("--application", Application.DEPLOYED)
@@ -90,7 +90,7 @@ def require_reading(data_keys: DataKeyStore, current: DataKeyVersion | None) -> 
         raise PolicyRefusal(
             f"the application does not try the new {data_keys.settings.names.noun} yet: {'; '.join(waiting)}; "
             "nothing was changed",
-            wizard("push", "--redeploy", "--stack", data_keys.stack),
+            eonpro("push", "--redeploy", "--stack", data_keys.stack),
         )
 
 

@@ -18,7 +18,7 @@ from wizard.core.clients import Clients, Request
 from wizard.core.data_key import FINGERPRINT, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError, StackNotFound, UsageError
 from wizard.core.models.rotation import DataKeyVersion, StoredKey, VersionOrigin
-from wizard.core.next_command import Command, Text, wizard
+from wizard.core.next_command import Command, Text, eonpro
 from wizard.core.ports.aws import KeyRotation
 from wizard.data_key import delivery, guard
 
@@ -121,11 +121,11 @@ def stored(data_keys: DataKeyStore) -> StoredKey:
     name = data_keys.settings.names.stored_data_key
     if not stored_key.exists:
         may_create(data_keys).require()
-        raise StackNotFound(f"{name} has no data key yet", wizard("push"))
+        raise StackNotFound(f"{name} has no data key yet", eonpro("push"))
     if stored_key.wrapped is None:
         raise ResourceError(
             f"the value of {name} is not a wrapped data key; nothing was changed",
-            wizard(
+            eonpro(
                 "restore",
                 *guard.key_option(data_keys.settings),
                 advice="lists the kept versions, to restore one of them",
@@ -158,7 +158,7 @@ def version_of(data_keys: DataKeyStore, typed: str, *, command: Command) -> Data
     """The kept version with the fingerprint that was typed. Raises UsageError with the existing ones."""
     fingerprint = typed if typed.startswith("sha256:") else f"sha256:{typed}"
     option = guard.key_option(data_keys.settings)
-    listing = wizard(
+    listing = eonpro(
         "restore", *option, "--stack", data_keys.stack, advice=Text("lists the kept versions; then: ", command)
     )
     if not FINGERPRINT.fullmatch(fingerprint):

@@ -31,7 +31,7 @@ from wizard.core.models.delivery import (
 from wizard.core.models.deployment import Deployment, Redeployed, RollingRelease
 from wizard.core.models.inputs import Mark
 from wizard.core.models.stack import OnProgress, Progress, Step
-from wizard.core.next_command import RunOptions, wizard
+from wizard.core.next_command import RunOptions, eonpro
 from wizard.core.variable_ownership import ForeignVariable, OwnValues
 
 if TYPE_CHECKING:
@@ -418,5 +418,5 @@ class TargetContext:
     def require_outputs(self) -> Outputs:
         """The stack's outputs. Raises StackNotFound if it is not deployed."""
         if self.outputs is None:
-            raise StackNotFound(f"the stack {self.stack} is not deployed yet", wizard("setup", "--stack", self.stack))
+            raise StackNotFound(f"the stack {self.stack} is not deployed yet", eonpro("setup", "--stack", self.stack))
         return self.outputs

@@ -17,7 +17,7 @@ from wizard.core.models.account import Existing, Identity
 from wizard.core.models.delivery import Scope, StoredDataKey
 from wizard.core.models.inputs import CALLER, CREATE
 from wizard.core.models.trail import gaps, unread
-from wizard.core.next_command import Command, Text, shell, wizard
+from wizard.core.next_command import Command, Text, eonpro, shell
 from wizard.core.ports.run import AwsClient
 from wizard.core.retry import Threads
 from wizard.data_key.delivery import find_data_key
@@ -118,7 +118,7 @@ def rights(settings: Settings, aws: AwsClient, stack: str, only: tuple[str, ...]
     """
     if only is None:
         return Rights()
-    policy = wizard("policy", "operator", *(() if stack == "production" else ("--stack", stack)))
+    policy = eonpro("policy", "operator", *(() if stack == "production" else ("--stack", stack)))
     fact, error = attempt(partial(aws.permissions.check_permissions, only=only), settings)
     if fact is None:
         # Not a problem: AWS itself will refuse what is not allowed.
@@ -423,4 +423,4 @@ def _flags(field: str, fault: str) -> str:
     """The flags of all fields that a fault names."""
     flags = {camel(entry.field): f"{entry.flag} {entry.metavar}" for entry in INPUTS if entry.field and entry.flag}
     about = [flag for name, flag in flags.items() if name == field or re.search(rf"\b{name}\b", fault)]
-    return "   or ".join(about) or wizard("--help")
+    return "   or ".join(about) or eonpro("--help")

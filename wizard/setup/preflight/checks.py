@@ -28,7 +28,7 @@ from wizard.core.models.account import (
     UnrecordedResource,
 )
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey, StackState, StoredDataKey, VercelProject
-from wizard.core.next_command import shell, wizard
+from wizard.core.next_command import eonpro, shell
 from wizard.core.ports.run import AwsClient, Engine, TargetContext, VercelClient
 from wizard.core.retry import Threads, give_way
 from wizard.core.variable_ownership import ForeignVariable, OwnValues
@@ -460,7 +460,7 @@ def foreign_data_key(
                 Problem(
                     what=conflict,
                     why="it is an earlier version of the stored data key: the current one was not delivered",
-                    next=wizard("push"),
+                    next=eonpro("push"),
                 )
             ]
     return [
@@ -475,7 +475,7 @@ def foreign_data_key(
 def vercel_advice(project: VercelProject, settings: Settings) -> str:
     """The next step where the environment has an unknown data key, or an unknown other value."""
     if option := guard.key_option(settings):
-        return wizard(
+        return eonpro(
             "restore", *option, "--from-target", advice="stores the one of the application; then set up again"
         )
     return shell(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from wizard.core.errors import SetupError
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType
-from wizard.core.next_command import Command, Text, shell, wizard
+from wizard.core.next_command import Command, Text, eonpro, shell
 from wizard.targets.port import Files, NextStep, OnMessage, StoreTarget, TargetDescription
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ class Ecs(StoreTarget):
             what=f"Restart the tasks{f' of {service}' if service else ''}, then save a record. This registers that "
             "revision, waits until it runs, and rolls back if it does not:",
             verbatim=Command(
-                *(() if settings.ecs_cluster else (named, "\n")), wizard("push", "--redeploy", "--stack", stack)
+                *(() if settings.ecs_cluster else (named, "\n")), eonpro("push", "--redeploy", "--stack", stack)
             ),
         )
 

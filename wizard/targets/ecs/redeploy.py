@@ -15,7 +15,7 @@ from components.settings import SecretStore, Settings
 from components.settings.arn import resource_name
 from wizard.core.errors import PermissionDenied, SetupError, StackNotFound
 from wizard.core.models.deployment import Redeployed, RedeployState, Rollout, RolloutState, Service, TaskDefinition
-from wizard.core.next_command import NO_COMMAND, Command, Text, shell, wizard
+from wizard.core.next_command import NO_COMMAND, Command, Text, eonpro, shell
 from wizard.core.ports.aws import EcsServices
 from wizard.core.ports.run import TargetContext
 from wizard.core.variable_ownership import OwnValues, VariablesNotOurs
@@ -148,7 +148,7 @@ def redeploy(
     if not outputs.task_secrets:
         raise StackNotFound(
             f"the stack {context.stack} has no parameters for ECS yet",
-            wizard("setup", "--stack", context.stack, "--target", "ecs"),
+            eonpro("setup", "--stack", context.stack, "--target", "ecs"),
         )
     expected = ExpectedDefinition.of(settings, outputs)
     started_at = now()
@@ -197,7 +197,7 @@ def _require_own_variables(
     container, own = container_of(current, expected, service), OwnValues.of(context.settings, context.outputs)
     found = foreign_in(current, container, service, context.settings, own)
     if foreign := [variable for variable in found if variable.name not in context.replaces]:
-        raise VariablesNotOurs(foreign, wizard("push", "--redeploy"), agreed=context.replaces)
+        raise VariablesNotOurs(foreign, eonpro("push", "--redeploy"), agreed=context.replaces)
 
 
 def _require_no_other(ecs_services: EcsServices, service: Service) -> None:
@@ -310,7 +310,7 @@ def _waiting(ended: EndedRollout, stack: str) -> _Outcome:
     progress, service = ended.progress, ended.service
     paused = progress.paused if progress else None
     if progress is None or paused is None:
-        command = wizard("push", "--redeploy", "--stack", stack)
+        command = eonpro("push", "--redeploy", "--stack", stack)
         return _Outcome(state=RedeployState.WAITING, service=service, why=ended.why, command=command)
     until = f" at {paused.expires:%Y-%m-%d %H:%M} UTC" if paused.expires else " when its time is over"
     what = "goes on by itself" if paused.then == "CONTINUE" else "rolls it back"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from wizard.core.errors import DataKeyConflict, MissingAnswers, Problem, SetupError, SharedSecretRefused
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType
-from wizard.core.next_command import VERCEL_LOGIN, Command, plain_name, shell, wizard
+from wizard.core.next_command import VERCEL_LOGIN, Command, eonpro, plain_name, shell
 from wizard.targets.port import Consent, DeployTarget, Files, NextStep, OnMessage, TargetDescription
 
 if TYPE_CHECKING:
@@ -381,7 +381,7 @@ class Vercel(DeployTarget):
             )
         yield NextStep(
             what="Redeploy, for only a new deployment reads the variables; then save a record:",
-            verbatim=wizard("push", "--redeploy", "--stack", stack),
+            verbatim=eonpro("push", "--redeploy", "--stack", stack),
         )
 
 
@@ -412,7 +412,7 @@ def own_stack(context: TargetContext, scope: Scope) -> Command:
     own = ["--account", account, "--vercel-project", project, "--vercel-environment", slug]
     own += ["--trail-bucket", settings.trail_bucket or ""] if settings.existing_trail_arn else []
     own += ["--app-principal", CREATE] if settings.app_principal_arn else []
-    return wizard("setup", "--stack", name, "--from", context.stack, "--target", NAME, *own)
+    return eonpro("setup", "--stack", name, "--from", context.stack, "--target", NAME, *own)
 
 
 def enable_tokens(project: VercelProject, settings: Settings) -> Command:

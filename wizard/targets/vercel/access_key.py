@@ -14,7 +14,7 @@ from enum import StrEnum
 from wizard.core.errors import OutcomeUnknown, ResourceError, SetupError, Unsupported
 from wizard.core.models.delivery import AccessKey, AccessKeyFact, VercelProject
 from wizard.core.models.deployment import Deployment
-from wizard.core.next_command import Command, Text, chain, shell, wizard
+from wizard.core.next_command import Command, Text, chain, eonpro, shell
 from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.targets.port import Consent, OnMessage
 
@@ -23,9 +23,9 @@ OLDEST = timedelta(days=90)
 DELIVERY_TIME = timedelta(minutes=5)
 """How long another run may take to deliver an access key that it created, including clock differences."""
 
-ROTATE = wizard("access-key", "rotate")
-RETIRE = wizard("access-key", "retire")
-REDEPLOY = wizard("push", "--redeploy")
+ROTATE = eonpro("access-key", "rotate")
+RETIRE = eonpro("access-key", "retire")
+REDEPLOY = eonpro("push", "--redeploy")
 _AGAIN = "then run the same command again"
 
 

@@ -58,7 +58,7 @@ from wizard.core.models.access import (
 )
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, Rotation, VersionOrigin
 from wizard.core.models.trail import LogValidation
-from wizard.core.next_command import wizard
+from wizard.core.next_command import eonpro
 
 AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 STRANGE = '<script>alert("x")</script>&\'`|*_[a](b)'
@@ -98,7 +98,7 @@ def item(number: int, title: str, state: ItemState = ItemState.DONE, **changes: 
 
 CHECKLIST = (
     item(1, "Customer managed key with its alias", proposed_rule="not final: would require encryption"),
-    item(2, "Key policy restricts access", ItemState.OPEN, next=wizard("setup", "--stack", "production")),
+    item(2, "Key policy restricts access", ItemState.OPEN, next=eonpro("setup", "--stack", "production")),
     item(3, "IAM policy follows least privilege"),
     item(4, "Automatic key rotation"),
     item(5, "CloudTrail logging", ItemState.UNKNOWN, evidence="could not be read: you may not look"),
