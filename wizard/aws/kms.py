@@ -27,8 +27,6 @@ from wizard.core.errors import (
     ResourceError,
     SetupError,
     Unsupported,
-    attempted,
-    known,
 )
 from wizard.core.models.account import KeyFact
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, Rotation, StoredKey
@@ -105,18 +103,19 @@ class KmsKeys(SessionClient):
 
     def alias_target(self, alias: str) -> KeyFact | None:
         """The key that an alias points to; None when the Region has no such alias."""
-
-        def has_target() -> bool:
+        try:
+            return self.describe_key(alias, with_tags=True)
+        except (PermissionDenied, ResourceError, Unsupported):
+            # Without the alias KMS says so, or that the caller is not allowed to know.
             listed = self._session.pages("kms", "ListAliases", "Aliases")
-            return any(entry["AliasName"] == alias and entry.get("TargetKeyId") for entry in listed)
-
-        # Asked for together. Without the alias KMS may say so, or that the caller is not allowed to know.
-        exists, key = self._session.together(has_target, lambda: attempted(self.describe_key, alias, with_tags=True))
-        return known(key) if exists else None
+            if any(entry["AliasName"] == alias and entry.get("TargetKeyId") for entry in listed):
+                raise
+            return None
 
     def aliases_of(self, key_arn: str) -> tuple[str, ...]:
         """The names of the key's aliases: `alias/…`."""
-        entries = self._session.pages("kms", "ListAliases", "Aliases", KeyId=key_arn)
+        # A key has at most 50, unless AWS allows more (https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html).
+        entries = self._session.pages("kms", "ListAliases", "Aliases", most=20, KeyId=key_arn)
         return tuple(str(entry["AliasName"]) for entry in entries)
 
     def make_data_key(self, key_arn: str) -> WrappedDataKey:

@@ -99,13 +99,13 @@ class S3Documents:
         """
         home, target = self._in(bucket.region), {**self._target(bucket.name), "Prefix": prefix, "MaxKeys": _PAGE}
         if every:
-            for page in home.whole_pages("s3", "ListObjectVersions", has_end=False, **target):
+            for page in home.whole_pages("s3", "ListObjectVersions", most=None, **target):
                 yield tuple(
                     ObjectVersion(key=each["Key"], version=each["VersionId"], is_current=bool(each.get("IsLatest")))
                     for each in page.get("Versions") or ()
                 )
         else:
-            for page in home.whole_pages("s3", "ListObjectsV2", has_end=False, **target):
+            for page in home.whole_pages("s3", "ListObjectsV2", most=None, **target):
                 yield tuple(ObjectVersion(key=each["Key"]) for each in page.get("Contents") or ())
 
     def state(self, bucket: DocumentBucket, version: ObjectVersion) -> ObjectState | None:

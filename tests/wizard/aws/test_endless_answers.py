@@ -177,12 +177,19 @@ def test_a_listing_of_parameters_with_a_new_token_on_each_page_is_given_up(
 
 
 def test_a_listing_of_grants_with_a_new_token_on_each_page_is_given_up(scripted, script, monkeypatch) -> None:
-    monkeypatch.setattr(session, "MAX_PAGES", 40)
+    monkeypatch.setitem(session.Session.whole_pages.__kwdefaults__ or {}, "most", 40)
     grant = {"GrantId": "g-{n}", "GranteePrincipal": "arn:aws:iam::123456789012:role/other"}
     pages(script, "ListGrants", "Grants", grant, "NextMarker")
     with pytest.raises(UnreadableAnswer, match="kms:ListGrants.*has sent 40 pages"):
         scripted.access.grants(KEY)
     assert len(script.calls) == 40
+
+
+def test_the_aliases_of_a_key_have_few_pages(scripted, script) -> None:
+    pages(script, "ListAliases", "Aliases", {"AliasName": "alias/{n}", "TargetKeyId": "k"}, "NextMarker")
+    with pytest.raises(UnreadableAnswer, match="kms:ListAliases.*has sent 20 pages"):
+        scripted.kms.aliases_of(KEY)
+    assert len(script.calls) == 20
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,8 @@ class FakeSession:
             raise answer
         return answer(**parameters) if callable(answer) else answer
 
-    def whole_pages(self, service: str, operation: str, /, *, has_end: bool = True, **parameters: Any) -> Iterator[Any]:
-        assert not has_end, "a bucket may have any number of objects"
+    def whole_pages(self, service: str, operation: str, /, *, most: int | None = 1, **parameters: Any) -> Iterator[Any]:
+        assert most is None, "a bucket may have any number of objects"
         page = self.call(service, operation, **parameters)
         yield page
         while page.get("IsTruncated"):

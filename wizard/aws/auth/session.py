@@ -351,17 +351,19 @@ class Session:
         for page in self.whole_pages(service, operation, **parameters):
             yield from page.get(key) or ()
 
-    def whole_pages(self, service: str, operation: str, /, *, has_end: bool = True, **parameters: Any) -> Iterator[Any]:
-        """The pages of a listing; each is one call. `has_end`: False where it may be as long as a bucket is large."""
+    def whole_pages(
+        self, service: str, operation: str, /, *, most: int | None = MAX_PAGES, **parameters: Any
+    ) -> Iterator[Any]:
+        """The pages of a listing; each is one call. `most`: None where it may be as long as a bucket is large."""
         model = self.client(service).meta.service_model.operation_model(operation)
         with self._lock:
             config = self._botocore.get_paginator_model(service).get_paginator(operation)
 
-        seconds = retry.LISTING_SECONDS if has_end else math.inf
+        seconds = retry.LISTING_SECONDS if most else math.inf
         limit = Pages(
             name=f"{service}:{operation}: {self.endpoint(service) or f'AWS in {self.region}'}",
             deadline=retry.new_deadline(seconds, clock=self.clock),
-            most=MAX_PAGES if has_end else sys.maxsize,
+            most=most or sys.maxsize,
         )
 
         def page(**of_page: Any) -> Any:
