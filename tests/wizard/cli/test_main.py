@@ -545,7 +545,6 @@ OF_ALL_TARGETS = (
         (["cost", "--backup-to", "a.json"], "cost has no --backup-to"),
         (["report", "verify", "report.json", "--since", "2026-01-31"], "--since does nothing with verify"),
         (["policy", "operator", "--profile", "clinic"], "policy has no --profile"),
-        (["policy", "operator", "--exempt", "arn"], "--exempt does nothing without organization"),
         (["policy", "ci", "--region", "us-east-1"], "--region does nothing with ci"),
         (["destroy", "--secrets-provider", "passphrase"], "destroy has no --secrets-provider"),
         (["rehearsal", "--stack", "production"], "rehearsal has no --stack"),
