@@ -70,6 +70,23 @@ def test_plain_columns_are_encrypted_and_a_second_run_changes_nothing(operator: 
     assert run_pass(patients.worker(old=(), new=OLD)).complete and patients.versions() == versions
 
 
+def test_a_text_without_case_is_encrypted_with_its_case(operator: Operator) -> None:
+    patients = operator.patients
+    patients.run("create extension citext")
+    patients.run('create domain address as citext; alter table "Patient" alter email type address')
+    fill_in_the_clear(patients, 20)
+    patients.run('update "Patient" set email = %s where id = 7', 'Jane, "O\'Brien" \\{7}@Example.org')
+    done = encrypt(operator, "--batch", "7", "--json")
+    assert done.code == 0, done.stdout + done.stderr
+    assert done.document["rowsWritten"] == 20
+    emails = [PhiCipher(OLD).decrypt(row[3]) for row in patients.records()]
+    assert emails == [
+        'Jane, "O\'Brien" \\{7}@Example.org' if number == 7 else texts(number)[2] for number in range(1, 21)
+    ]
+    versions = patients.versions()
+    assert encrypt(operator).code == 0 and patients.versions() == versions
+
+
 def test_a_record_of_another_key_is_never_encrypted_again(patients: Patients) -> None:
     fill_in_the_clear(patients, 10)
     other = PhiCipher(NEW).encrypt("Jane")

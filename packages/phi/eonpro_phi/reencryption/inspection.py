@@ -255,7 +255,7 @@ def inspect(
         *relation.problems,
         *key_problems(selection, relation),
         *_tenant_problems(selection, columns),
-        *_column_problems(selection, columns, contents, write=write, first_time=first_time),
+        *_column_problems(selection, columns, contents, relation.types, write=write, first_time=first_time),
         *_json_problems(selection, columns, relation.types, first_time=first_time),
         *([] if hash_columns_named else _forgotten_hashes(selection, columns)),
     ]
@@ -322,6 +322,7 @@ def _column_problems(
     selection: ColumnSelection,
     columns: dict[str, tuple[Any, ...]],
     contents: dict[str, Contents],
+    types: ColumnTypes,
     *,
     write: bool,
     first_time: bool,
@@ -336,15 +337,15 @@ def _column_problems(
         for column in selection.hashes
         if column.source not in selection.columns
     ]
-    needed = {"record": "text, varchar or bytea" if first_time else "text or varchar", "hash": "text or varchar"}
+    needed = {"record": "text, varchar, citext or bytea" if first_time else "text or varchar", "hash": "text or varchar"}
     json_columns = {column.name for column in selection.json_columns}
     for name in dict.fromkeys(selection.names):
         what, shortest = ("record", SHORTEST_RECORD) if name in selection.columns else ("hash", HASH_CHARACTERS)
         if name not in columns:
             problems.append(f"there is no column {name}" + similar_column(name, columns))
             continue
-        _, type_name, _, _, length, generated, readable, writable, _ = columns[name]
-        is_text = contents[name] is Contents.TEXT
+        _, type_name, oid, _, length, generated, readable, writable, _ = columns[name]
+        is_text = contents[name] is Contents.TEXT or (what == "record" and types.base(oid) == "citext")
         if contents[name] is Contents.HIDDEN:
             problems.append(f"{name} is {type_name}; bytes inside another type are not read")
         elif contents[name] is Contents.NEITHER or (
