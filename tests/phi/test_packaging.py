@@ -206,6 +206,7 @@ def test_the_minimum_versions_work(built: tuple[Path, Path], uv: Installer, tmp_
         f"eonpro-phi[kms,postgres,django,sqlalchemy] @ file://{built[1]}",
         "pytest>=9.2",
         "hypothesis>=6",
+        *("sqlalchemy[asyncio]", "djangorestframework>=3.18", "django-filter>=26.2"),
         log="minimum",
         seconds=300,
     )
