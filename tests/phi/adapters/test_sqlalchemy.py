@@ -6,7 +6,6 @@ Touches memory only.
 from __future__ import annotations
 
 import copy
-import logging
 import pickle
 from collections.abc import Iterator
 from datetime import date
@@ -14,7 +13,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.exc import InvalidRequestError, StatementError
+from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from eonpro_phi import DecryptionError, InvalidText, PhiCipher
@@ -119,41 +118,10 @@ def test_none_and_the_empty_text_are_null(session: Session):
     assert session.scalars(sa.select(Patient).where(Patient.name != sa.null())).all() == []
 
 
-def test_updates_and_bulk_inserts_write_records(session: Session):
-    session.execute(sa.insert(Patient), [{"id": n, "name": f"name {n}"} for n in range(3)])
-    session.execute(sa.update(Patient).where(Patient.id == 1).values(name="changed"))
-    assert [CIPHER.decrypt(name) for name, _ in stored(session)] == ["name 0", "changed", "name 2"]
-
-
 def test_a_literal_in_the_statement_is_a_record_too(engine: sa.Engine):
     statement = sa.insert(Patient).values(id=1, name=SECRET).compile(engine, compile_kwargs={"literal_binds": True})
     assert SECRET not in str(statement)
     assert CIPHER.decrypt(str(statement).split("'")[1]) == SECRET
-
-
-@pytest.mark.parametrize(
-    "comparison",
-    [
-        lambda: Patient.name == "Jane",
-        lambda: Patient.name != "Jane",
-        lambda: "Jane" == Patient.name,  # noqa: SIM300
-        lambda: Patient.name == Patient.phone,
-        lambda: Patient.name.in_(["Jane"]),
-        lambda: Patient.name.like("J%"),
-        lambda: Patient.name.contains("ane"),
-        lambda: Patient.name < "K",
-        lambda: Patient.name.between("A", "K"),
-        lambda: Patient.name + "!",
-        lambda: "Dr. " + Patient.name,
-        lambda: Patient.name.is_("Jane"),
-        lambda: Patient.name.desc(),
-        lambda: sa.select(Patient).filter_by(name="Jane"),
-    ],
-)
-def test_a_comparison_that_could_never_match_is_refused(comparison: Any):
-    with pytest.raises(InvalidRequestError, match="compared with None only") as caught:
-        comparison()
-    assert "Jane" not in str(caught.value)
 
 
 def test_a_record_of_another_key_raises_the_ciphers_error(session: Session):
@@ -194,14 +162,6 @@ def test_an_error_of_another_column_shows_texts_unless_the_engine_hides_paramete
             session.flush()
         assert (SECRET in str(caught.value)) is not hidden
         engine.dispose()
-
-
-def test_the_log_of_the_engine_shows_records_only(session: Session, caplog: pytest.LogCaptureFixture):
-    with caplog.at_level(logging.DEBUG, logger="sqlalchemy.engine"):
-        session.add(Patient(name=SECRET))
-        session.commit()
-    assert "INSERT INTO patient" in caplog.text
-    assert SECRET not in caplog.text
 
 
 def test_two_columns_with_two_keys_share_no_statement():

@@ -220,7 +220,13 @@ class WordSearch(SearchType):
 
 
 def same_text(expression: Any, wanted: Iterable[Any]) -> ColumnElement[bool] | None:
-    """The condition that an encrypted column has one of these texts; None where it has no ExactSearch."""
+    """The condition that an encrypted column has one of these texts; None where it has no ExactSearch, and for an
+    expression that is no column.
+    """
+    while isinstance(expression, Label):
+        expression = expression.element
+    if getattr(expression, "table", None) is None:
+        return None
     column = root(expression)
     columns = companions(column.table, column.key)
     found = next((each for each in columns if isinstance(each.type, ExactSearch)), None)
