@@ -275,6 +275,7 @@ export class Operations {
     if (!isObject(order)) return;
     for (const [name, value] of Object.entries(order)) {
       if (value !== undefined && this.#isEncrypted(model, name)) throw this.#error(model, name, "orders and groups nothing");
+      if (name === "_relevance" && isObject(value)) this.#requireNoOrder(model, [value["fields"]].flat());
       const related = this.models.relations.get(model)?.get(name);
       if (related) this.#requireNoOrder(related, value);
     }

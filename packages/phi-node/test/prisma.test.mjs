@@ -138,6 +138,8 @@ test("a filter, an order or a group by an encrypted field says what to use", asy
     { cursor: { email: "a" } },
     { orderBy: [{ id: "asc" }, { email: "desc" }] },
     { orderBy: { email: { sort: "asc", nulls: "last" } } },
+    { orderBy: { _relevance: { fields: ["plan", "email"], search: "x", sort: "asc" } } },
+    { orderBy: [{ _relevance: { fields: "dob", search: "x", sort: "asc" } }] },
     { distinct: ["email"] },
     { by: ["email"], _count: true },
     { _max: { dob: true } },
