@@ -189,7 +189,10 @@ def leave(deployment: Deployment, target: str, phase: Phase) -> Left:
     )
 
 
-FIRST_RUN = ("Where does the application run?", "Which AWS account?", "Which Region?", "Who administers the key?")
+FIRST_RUN = (
+    *("Where does the application run?", "Which AWS account?", "Which Region?", "Who administers the key?"),
+    "Who gets the alerts?",
+)
 
 
 def _answer(person: Person, phase: Phase) -> None:

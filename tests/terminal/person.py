@@ -65,11 +65,12 @@ def asked(transcript: str, columns: int) -> list[str]:
 
 
 def take_what_was_detected(person: Person, region: str = "us-east-1") -> None:
-    """Enter at the three questions of a first run that the sandbox answers."""
+    """Enter at the questions of a first run that the sandbox answers, and at that for the alerts."""
     person.answer("Which AWS account?", "» 123456789012 (eonpro-sandbox)")
     person.see("Which Region?", f"» {region} · ")
     person.answer("Which Region?", "(AWS_REGION)")
     person.answer("Who administers the key?", "» ● user clinic-admin (you)")
+    person.answer("Who gets the alerts?", "» Later")
 
 
 class Paper(pyte.HistoryScreen):

@@ -70,7 +70,10 @@ def asks(key: str) -> str:
     return by_key[key].prompt[:40]
 
 
-KNOWN = ("--account", "caller", "--region", "us-east-1", "--multi-region", "no", "--administrators", "caller")
+KNOWN = (
+    *("--account", "caller", "--region", "us-east-1", "--multi-region", "no", "--administrators", "caller"),
+    *("--alert-emails", "none"),
+)
 """What every first run asks but the target."""
 CARRY_OUT = ("Apply this plan?", "» Apply")
 WHICH = ("Which answer?", "» target")
@@ -110,6 +113,7 @@ SCENES: Mapping[str, Scene] = {
             at(asks("account"), page="account", keys=ENTER),
             at(asks("region"), page="region-detected", keys=ENTER),
             at(asks("administrators"), page="administrators", keys=ENTER),
+            at(asks("alert_emails"), "» Later", page="alert-emails", keys=ENTER),
             at("Review", *CARRY_OUT, page="last-page", keys="d"),
             at("Review", "lines 1 to", page="details", keys=" " + " "),
             at("How long it takes", "(Space", page="details-further-on", keys="q"),
@@ -134,6 +138,7 @@ SCENES: Mapping[str, Scene] = {
             at("Which Region is the primary?", "» us-east-1", page="primary-region", keys=ENTER),
             at(asks("replica_regions"), page="replica-regions", keys=SPACE + ENTER),
             at(asks("administrators"), keys=ENTER),
+            at(asks("alert_emails"), "» Later", keys=ENTER),
             at(*CARRY_OUT, page="last-page-with-a-replica", whole="Checks", keys=DOWN + ENTER),
             at(*WHICH, page="which-answer", keys="administrators" + ENTER),
             at(asks("administrators"), page="changing-the-administrators", keys=DOWN * 3 + SPACE + ENTER),
@@ -286,6 +291,7 @@ SCENES: Mapping[str, Scene] = {
             at(asks("account"), keys=ENTER),
             at(asks("region"), keys=ENTER),
             at(asks("administrators"), keys=ENTER),
+            at(asks("alert_emails"), "» Later", keys=ENTER),
             at(*CARRY_OUT, page="last-page-with-a-warning", keys=ENTER),
             at("Type the stack's name", page="typed-name", keys="prod" + ENTER),
         ),
@@ -312,6 +318,7 @@ SCENES: Mapping[str, Scene] = {
         files={".wizard/production.json": json.dumps(DRAFT)},
         moves=(
             at("Go on with it?", page="resume-offer", keys=ENTER),
+            at(asks("alert_emails"), "» Later", keys=ENTER),
             at(asks("ecs_cluster"), keys=CTRL_C),
         ),
     ),

@@ -88,6 +88,7 @@ def test_an_administrator_may_be_typed_and_one_that_does_not_exist_is_asked_for_
     person.type(UP + SPACE + ENTER)
     person.see_at_cursor("Another administrator's ARN")
     person.type(ROLE + ENTER)
+    person.answer("Who gets the alerts?", "» Later")
     person.see("Apply this plan?", "» Apply")
     (row,) = re.findall(r"(?m)^administrators  .*$", person.transcript.rpartition("Review")[2])
     assert row.split() == "administrators role platform-admin, user clinic-admin (you) asked".split()
@@ -132,7 +133,7 @@ def test_a_linked_folder_without_a_token_asks_for_the_token_alone(
 
 def test_what_is_wrong_is_told_on_a_clean_screen_before_anything_is_made(untouched: Deployment, sit: Sit) -> None:
     answers = "--region us-east-1 --administrators caller --app-principal create --trail create --target vercel"
-    answers += " --multi-region no --vercel-access oidc"
+    answers += " --multi-region no --vercel-access oidc --alert-emails none"
     wrong = "--account 999999999999 --vercel-team eonpro --vercel-project another"
     person = sit(untouched, *answers.split(), *wrong.split())
     person.see("Nothing was created or changed. What now?", "» Edit an answer", "Check again", "Cancel")
@@ -177,6 +178,7 @@ def test_a_dumb_terminal_is_asked_in_plain_lines(untouched: Deployment, sit: Sit
     person.answer("Which AWS account? (number", "[1]")
     person.answer("Which Region? (number", "[1]")
     person.answer("Who administers the key? (numbers", "[1]")
+    person.answer("Who gets the alerts? (number", "[1]")
     person.see("1. Apply", "Apply this plan? (number", "[1]")
     person.type("2" + ENTER)
     person.see("Which answer? (number")

@@ -95,6 +95,7 @@ REPLICATED = (
     (asks("multi_region"), "y" + ENTER),
     (asks("replica_regions"), SPACE + ENTER),
     (asks("administrators"), ENTER),
+    (asks("alert_emails"), ENTER),
     (asks("ecs_cluster"), "clinic" + ENTER),
     (asks("ecs_service"), "web" + ENTER),
 )

@@ -14,7 +14,7 @@ from tests.terminal.conftest import Sit
 from tests.terminal.person import DOWN, ENTER, SPACE, TIMEOUT_SECONDS, UP, Person, asked, take_what_was_detected
 from tests.terminal.screens import expect, expect_plain, told_of_changes
 
-MOST_QUESTIONS, MOST_KEYSTROKES = 7, 12
+MOST_QUESTIONS, MOST_KEYSTROKES = 8, 12
 RESOURCE = re.compile(r"    \+ create |  (\{green\})?\+(\{/\})? \w+ \S+ created ")
 LAST_PAGE = ("Apply this plan?", "» Apply")
 BACKUP = ("Back up the wrapped data key now?", "» Later")
@@ -59,7 +59,7 @@ def onboarded_to_vercel(person: Person, compare: Callable[..., object], screens:
         pytest.param(120, 40, True, id="120x40-no-colour", marks=pytest.mark.thorough),
     ),
 )
-def test_five_questions_lead_from_nothing_to_vercel(
+def test_six_questions_lead_from_nothing_to_vercel(
     deployment: Deployment, sit: Sit, columns: int, rows: int, plain: bool
 ) -> None:
     screens, compare = f"{columns}x{rows}", expect_plain if plain else expect
@@ -76,13 +76,13 @@ def test_five_questions_lead_from_nothing_to_vercel(
     assert under_way.encode() in person.received
     assert plain or under_way not in plan, "it is said while it lasts, then wiped"
     assert deployment.keys() == [], "something was made before the confirmation"
-    assert len(asked(plan, columns)) == 5 <= MOST_QUESTIONS
+    assert len(asked(plan, columns)) == 6 <= MOST_QUESTIONS
 
     person.type(ENTER)
     person.see(*BACKUP)
     person.type(ENTER)
     assert person.leave() == 0
-    assert person.keystrokes == 7 <= MOST_KEYSTROKES
+    assert person.keystrokes == 8 <= MOST_KEYSTROKES
     compare(person, f"{screens}/real-carried-out", "Resources", ended=True, arrange=in_order)
     report = person.words
     assert re.search(r"✓ resources: \d+ created, in \d+ s", report)
@@ -111,7 +111,7 @@ def test_five_questions_lead_from_nothing_to_vercel(
     missing = [each for each in person.headings if not any(line.startswith(each) for line in recorded)]
     assert not missing, "the recording is of another wizard: make recording"
     questions = asked(person.transcript, columns)
-    assert len(questions) == 6
+    assert len(questions) == 7
     assert questions == asked(recording, 100), "it is of another wizard: make recording"
 
     # Over what is there: one question. With the answers in a file and the word given: none.

@@ -39,7 +39,7 @@ STILLS = {
 
 TITLE = "An onboarding in a terminal"
 DESCRIPTION = (
-    "The wizard asks six questions, shows the plan, creates 41 resources in AWS, delivers the data key to Vercel, "
+    "The wizard asks seven questions, shows the plan, creates 41 resources in AWS, delivers the data key to Vercel, "
     "verifies that the application can decrypt with it, and prints the compliance checklist and the next steps."
 )
 """What the film shows, for those who do not see it."""

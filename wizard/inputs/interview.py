@@ -11,14 +11,14 @@ from wizard.core.clients import Answer, Source
 from wizard.core.errors import CredentialsError, PermissionDenied, SetupError, SignInNeeded
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import Linked
-from wizard.core.models.inputs import CALLER, CREATE, Back, Choice, Input, InputType, Mark, Question
+from wizard.core.models.inputs import CALLER, CREATE, NONE, Back, Choice, Input, InputType, Mark, Question
 from wizard.core.next_command import Text, plain_name
 from wizard.core.ports.run import AwsClient, UserInterface, VercelClient
 from wizard.inputs import choices
 from wizard.inputs.answers import missing, missing_error
 from wizard.inputs.registry import INPUTS, STEPS, by_key, heading, step_of
 
-MOST_QUESTIONS = 7
+MOST_QUESTIONS = 8
 """Most questions of a first run with one target, the confirmation of the plan included."""
 
 BEFORE_THE_ACCOUNT = ("target", "profile")
@@ -206,6 +206,8 @@ class Interviewer:
             return self._is_profile_open()
         if entry.key == "backend":
             return not self.has_state_location
+        if entry.key == "alert_emails":
+            return self.is_first and self._values.get("alerts") is not False
         return entry.asked and entry.needed(self._values)
 
     def _ask_and_save(self, entry: Input) -> None:
@@ -355,6 +357,8 @@ class Interviewer:
             return self._region(entry)
         if entry.key == "administrators":
             return self._administrators(entry)
+        if entry.key == "alert_emails":
+            return self._alert_emails(entry)
         if entry.key == "vercel_token":
             return self._token(entry)
         if entry.key == "vercel_team" and (chosen := self._project()):
@@ -479,6 +483,12 @@ class Interviewer:
                 return tuple(caller if arn == CALLER else arn for arn in arns)
             for arn in absent:
                 self.ui.line(f"{arn} does not exist in this account; choose again", mark=Mark.FAIL)
+
+    def _alert_emails(self, entry: Input) -> Any:
+        """Addresses, with commas; none for later."""
+        default = ", ".join(self._earlier.get(entry.key) or ()) or NONE
+        question = replace(entry.question(default=default), parse=str, back=self._has_back)
+        return entry.parse(self.ui.ask(question))
 
     def _vercel_client(self) -> VercelClient | None:
         token = self._values.get("vercel_token")

@@ -3,7 +3,7 @@
 Pure. Imports no library.
 """
 
-from wizard.core.models.inputs import CALLER, CREATE, Choice, Input, InputType
+from wizard.core.models.inputs import CALLER, CREATE, NONE, Choice, Input, InputType
 
 
 def _wrapped_key(variable: str, *, why: str, safeguard: str, help: str) -> Input:
@@ -109,6 +109,21 @@ KEY_INPUTS: tuple[Input, ...] = (
         words=(CALLER,),
         free_text=True,
         another="Another administrator's ARN",
+    ),
+    Input(
+        key="alert_emails",
+        kind=InputType.SELECT,
+        prompt="Who gets the alerts?",
+        why="An e-mail tells of each change of the key, of the access to it and of the trail, while it can be undone.",
+        safeguard="164.308(a)(6)(ii), response and reporting",
+        help="e-mail addresses for the alerts, with commas; each has to confirm two messages from AWS",
+        metavar="ADDRESS,...",
+        # Of a stack's first run alone.
+        asked=False,
+        optional=True,
+        many=True,
+        choices=(Choice(value=NONE, title="Later", note="the next steps name the command"),),
+        free_text=True,
     ),
     Input(
         key="administrator_patterns",
@@ -388,16 +403,5 @@ TRAIL_INPUTS: tuple[Input, ...] = (
         metavar="DAYS",
         asked=False,
         default=92,
-    ),
-    Input(
-        key="alert_emails",
-        prompt="Who gets the alerts?",
-        why="Without an address nobody receives the alerts.",
-        safeguard="164.308(a)(6)(ii), response and reporting",
-        help="e-mail addresses for the alerts, with commas; each has to confirm two messages from AWS",
-        metavar="ADDRESS,...",
-        asked=False,
-        optional=True,
-        many=True,
     ),
 )

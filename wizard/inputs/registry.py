@@ -222,7 +222,7 @@ STEPS = ("Application", "Account", "Region", "Administrators", "Details", "Revie
 """The pages of a stack's first run, in order."""
 _STEPS = {
     **{"target": 1, "profile": 2, "account": 2, "region": 3, "multi_region": 3, "replica_regions": 3},
-    "administrators": 4,
+    **{"administrators": 4, "alert_emails": 4},
 }
 
 INPUTS: tuple[inputs.Input, ...] = (TARGET, *KEY_INPUTS, *APPLICATION_INPUTS, *TRAIL_INPUTS, *STATE_INPUTS, BACKUP_TO)

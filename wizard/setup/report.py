@@ -152,6 +152,7 @@ def next_steps(report: Report) -> tuple[NextStep, ...]:
     steps += [
         *_carrying_steps(report),
         *_former_key_step(report),
+        *_alerts_step(report),
         *_backup_step(report),
         NextStep(
             what=Text(
@@ -161,6 +162,17 @@ def next_steps(report: Report) -> tuple[NextStep, ...]:
         ),
     ]
     return tuple(steps)
+
+
+def _alerts_step(report: Report) -> Iterator[NextStep]:
+    """What is left to do until somebody gets the alerts."""
+    addresses = report.settings.alert_emails
+    kind = "aws:sns/topicSubscription:TopicSubscription"
+    if report.settings.alerts and not addresses:
+        add = wizard("setup", "--stack", report.stack, "--alert-emails", "ADDRESS")
+        yield NextStep(what=Text("Nobody gets the alerts yet: ", add))
+    elif any((step.op, step.type) == ("create", kind) for step in report.changed):
+        yield NextStep(what=f"Confirm both mails from AWS at {', '.join(addresses)}: no alert arrives before.")
 
 
 def has_backup(last: LastBackup | None, stored: models.StoredDataKey) -> bool:

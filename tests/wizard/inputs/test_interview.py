@@ -315,6 +315,7 @@ def first(session: Session, **answers: Any) -> dict[str, Any]:
         "account": [ACCOUNT],
         "region": ["us-east-1"],
         "administrators": [(ADMIN,)],
+        "alert_emails": ["none"],
         "ecs_cluster": [""],
         **answers,
     }
@@ -323,7 +324,7 @@ def first(session: Session, **answers: Any) -> dict[str, Any]:
 
 def test_who_governs_the_key_where_and_in_which_account_is_never_decided_in_silence(session) -> None:
     first(session)
-    assert session.ui.keys == ["target", "account", "region", "administrators", "ecs_cluster"]
+    assert session.ui.keys == ["target", "account", "region", "administrators", "alert_emails", "ecs_cluster"]
     offered = {question.key: question.default for question in session.ui.asked}
     assert (offered["account"], offered["region"], offered["administrators"]) == (ACCOUNT, "us-east-1", (ADMIN,))
     notes = {question.key: question.choices[0].note for question in session.ui.asked if question.choices}
@@ -370,13 +371,24 @@ def test_one_region_is_one_region_and_several_make_a_multi_region_key(session) -
     )
 
 
-def test_a_first_run_asks_at_most_seven_questions_with_that_of_the_plan(session) -> None:
+def test_a_first_run_asks_who_gets_the_alerts_and_none_is_later(session) -> None:
+    assert first(session)["alert_emails"] is None
+    (question,) = (question for question in session.ui.asked if question.key == "alert_emails")
+    assert (question.default, [choice.title for choice in question.choices]) == ("none", ["Later"])
+    assert question.check("a@clinic.example, b") and question.check("a@clinic.example, b@clinic.example") is None
+    assert first(session, alert_emails=["a@clinic.example"])["alert_emails"] == ("a@clinic.example",)
+    session.ui.asked.clear()
+    session.run({**GIVEN, "alerts": False}, is_first=True)
+    assert "alert_emails" not in session.ui.keys
+
+
+def test_a_first_run_asks_at_most_eight_questions_with_that_of_the_plan(session) -> None:
     session.aws.trails = (trail_fact(),)
     first(session, trail=["create"])
-    assert session.ui.keys[-1] == "trail" and len(session.ui.keys) == 6
+    assert session.ui.keys[-1] == "trail" and len(session.ui.keys) == 7
     session.ui.asked.clear()
     values = first(session, region=["several", "us-east-1"], replica_regions=[()], ecs_cluster=["clinic/web"])
-    assert ([*dict.fromkeys(session.ui.keys)][-1], len({*session.ui.keys})) == ("ecs_cluster", 6)
+    assert ([*dict.fromkeys(session.ui.keys)][-1], len({*session.ui.keys})) == ("ecs_cluster", 7)
     assert values["trail"] == "create"
 
 

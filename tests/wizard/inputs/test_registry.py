@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
 def test_the_inputs_are_asked_in_this_order() -> None:
     assert [each.key for each in INPUTS] == (
         "target profile account region multi_region replica_regions environment administrators "
-        "administrator_patterns deletion_administrators usage_guard_days incident_responders "
+        "alert_emails administrator_patterns deletion_administrators usage_guard_days incident_responders "
         "strict_key_policy exclusive_use "
         "encrypted_phi_key encrypted_phi_hash_key hash_key keys_for_reading "
         "key_check_value former_key repair rotation_period_days "
@@ -41,7 +41,7 @@ def test_the_inputs_are_asked_in_this_order() -> None:
         "vercel_access vercel_environment vercel_environments vercel_issuer_mode vercel_oidc_provider "
         "ecs_cluster ecs_service ecs_execution_role eks_cluster eks_identity eks_oidc_provider eks_namespace "
         "eks_service_account trail trail_bucket trail_retention_days trail_key trail_lock trail_archive_days "
-        "access_logging cloudwatch_logs alerts backup_max_age_days alert_emails backend "
+        "access_logging cloudwatch_logs alerts backup_max_age_days backend "
         "secrets_provider passphrase backup_to"
     ).split()
 

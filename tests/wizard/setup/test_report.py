@@ -49,6 +49,7 @@ from wizard.core.models.delivery import (
     VerificationState,
 )
 from wizard.core.models.rotation import LastBackup
+from wizard.core.models.stack import Step
 from wizard.inputs.registry import by_key
 from wizard.setup.document import of_report as document
 from wizard.setup.importing.discovery import ImportRequest
@@ -223,6 +224,22 @@ def test_a_backup_is_asked_for_until_one_has_the_data_key_in_use() -> None:
     assert command in [todo.verbatim for todo in next_steps(replace(of, last_backup=last))]
     last = replace(last, fingerprint=of.stored_data_key.wrapped.fingerprint)
     assert command not in [todo.verbatim for todo in next_steps(replace(of, last_backup=last))]
+
+
+def test_who_gets_the_alerts_is_a_step_until_somebody_does() -> None:
+    of = report("vercel")
+    (step,) = [todo for todo in next_steps(of) if "alerts" in todo.what]
+    assert step.what.endswith("python -m wizard setup --stack production --alert-emails ADDRESS")
+    subscribed = replace(of, settings=of.settings.model_copy(update={"alert_emails": ("a@clinic.example",)}))
+    assert not [todo for todo in next_steps(subscribed) if "alert" in todo.what]
+    made = Step(
+        urn="urn:pulumi:production::eonpro-kms::x::alerts-a",
+        op="create",
+        type="aws:sns/topicSubscription:TopicSubscription",
+        name="alerts-a",
+    )
+    (step,) = [todo for todo in next_steps(replace(subscribed, changed=(made,))) if "alert" in todo.what]
+    assert step.what.startswith("Confirm both mails from AWS at a@clinic.example")
 
 
 def test_vercel_by_oidc_gets_the_patch_with_its_role() -> None:

@@ -138,7 +138,7 @@ class World:
         self.saved: Any = None
         self.version, self.news = "", tuple[str, ...]()
         # The bucket of these worlds has the name that an earlier version gave it.
-        self.given = {**GIVEN, "trail_bucket": None}
+        self.given = {**GIVEN, "trail_bucket": None, "alert_emails": None}
         self.ticks = iter(range(1000))
 
     @property

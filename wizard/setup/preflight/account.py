@@ -329,8 +329,6 @@ def _notes(settings: Settings, saved: Settings | None) -> tuple[str, ...]:
             "an access key never expires, and whoever has it can decrypt like the application: Vercel's own token "
             "(--vercel-access oidc) needs no key"
         )
-    if settings.alerts and not settings.alert_emails:
-        notes.append(f"nobody gets the alerts of {settings.names.alert_topic} yet: --alert-emails ADDRESS")
     if settings.deletion_administrators:
         notes.append(f"can schedule the key's deletion: {', '.join(settings.deletion_administrators)}")
     return tuple(notes)

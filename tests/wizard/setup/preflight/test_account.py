@@ -310,13 +310,11 @@ def test_a_re_run_with_patterns_only_needs_no_administrators(aws) -> None:
     ("changes", "told"),
     [
         ({"vercel_access": "user"}, "an access key never expires"),
-        ({"alerts": True}, "nobody gets the alerts of eonpro-alerts yet: --alert-emails ADDRESS"),
         ({"deletion_administrators": (SECOND,)}, f"can schedule the key's deletion: {SECOND}"),
     ],
 )
 def test_what_is_right_to_know_is_a_note_and_no_problem(aws, changes, told) -> None:
-    quiet = {"alert_emails": ("ada@clinic.example",)} if "alerts" not in changes else {}
-    account = seen(aws, **{**quiet, **changes})
+    account = seen(aws, **changes)
     assert account.problems == ()
     (note,) = account.notes
     assert told in note
