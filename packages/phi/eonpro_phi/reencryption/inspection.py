@@ -337,7 +337,8 @@ def _column_problems(
         for column in selection.hashes
         if column.source not in selection.columns
     ]
-    needed = {"record": "text, varchar, citext or bytea" if first_time else "text or varchar", "hash": "text or varchar"}
+    of_record = "text, varchar, citext or bytea" if first_time else "text or varchar"
+    needed = {"record": of_record, "hash": "text or varchar"}
     json_columns = {column.name for column in selection.json_columns}
     for name in dict.fromkeys(selection.names):
         what, shortest = ("record", SHORTEST_RECORD) if name in selection.columns else ("hash", HASH_CHARACTERS)
