@@ -169,7 +169,7 @@ def _alerts_step(report: Report) -> Iterator[NextStep]:
     addresses = report.settings.alert_emails
     kind = "aws:sns/topicSubscription:TopicSubscription"
     if report.settings.alerts and not addresses:
-        add = wizard("setup", "--stack", report.stack, "--alert-emails", "ADDRESS")
+        add = eonpro("setup", "--stack", report.stack, "--alert-emails", "ADDRESS")
         yield NextStep(what=Text("Nobody gets the alerts yet: ", add))
     elif any((step.op, step.type) == ("create", kind) for step in report.changed):
         yield NextStep(what=f"Confirm both mails from AWS at {', '.join(addresses)}: no alert arrives before.")
