@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from eonpro_phi import DecryptionError, PhiCipher
-from tests.phi.reencryption import command_process, test_hash_columns
+from tests.phi.reencryption import command_process
 from tests.phi.reencryption.command_process import Operator, kill, wait_for, wait_until, worker_pids
 from tests.phi.reencryption.conftest import FAST_SETTINGS
 from tests.phi.reencryption.patients import CREATE_TABLE, NEW, OLD, Patients, decrypt_rows, expected
@@ -166,39 +166,6 @@ def test_a_hundred_thousand_rows_survive_a_kill_at_any_point(
         kill(process)
         assert operator.run().code == 0
         assert_complete(patients, MANY)
-    finally:
-        patients.connection.close()
-        server.drop(patients.database)
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("command", ["encrypt", "reencrypt"])
-def test_a_hundred_thousand_patients_survive_twenty_kills(server: Server, kms: str, command: str) -> None:
-    """From plain columns to records, or from one key to another, with the hashes; a scan is killed each time too."""
-    patients = Patients(server=server, database=server.copy_of("clinic"))
-    mine = command_process.operator(patients, kms)
-    key, before = (OLD, None) if command == "encrypt" else (NEW, OLD)
-    connected = "select count(*) from pg_stat_activity where application_name like 'eonpro phi%%' and datname = %s"
-    try:
-        test_hash_columns.fill(patients, MANY, key=before)
-        if command == "encrypt":
-            patients.run('update "Patient" set "emailHash" = case when id % 2 = 0 then "emailHash" end')
-        where = ("--dsn", patients.dsn, "--table", "Patient", "--key-column", "id", *test_hash_columns.HASHES)
-        points = random.Random(command)
-        for part in range(20):
-            point = points.randrange(part * MANY // 20, (part + 1) * MANY // 20)
-            process = mine.start_bare(*where, "--batch", "50", "--processes", "2", command=command)
-            wait_until(lambda at=point: patients.rewritten() >= at, process)  # type: ignore[misc]
-            kill(process)
-            scan = mine.start_bare("--dsn", patients.dsn, "--rows", "0", command="scan")
-            wait_until(lambda: patients.run(connected, patients.database)[0][0] > 0, scan)
-            kill(scan)
-        done = wait_for(mine.start_bare(*where, command=command))
-        assert done.code == 0, done.stdout
-        test_hash_columns.assert_carried(patients, MANY, key)
-        after = {"ENCRYPTED_PHI_KEY": mine.environment["NEW_ENCRYPTED_PHI_KEY"]} if command == "reencrypt" else {}
-        scanned = wait_for(mine.start_bare("--dsn", patients.dsn, "--rows", "0", command="scan", **after))
-        assert scanned.code == 0, scanned.stdout
     finally:
         patients.connection.close()
         server.drop(patients.database)
