@@ -63,6 +63,10 @@ def built() -> Path:
 def pack(package: Path, into: Path) -> None:
     """Build the package, beside its `node_modules`, and write it as npm publishes it; raises NpmFailed."""
     npm("run", "--silent", "build", folder=package)
+    # npm packs the modes, and those are of the umask.
+    for file in (*package.iterdir(), *(package / "dist").rglob("*")):
+        if file.is_file():
+            file.chmod(0o644)
     npm("pack", "--ignore-scripts", "--silent", "--pack-destination", str(into), folder=package)
 
 

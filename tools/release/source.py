@@ -6,6 +6,7 @@ Reads the repository through git; writes the folder that is passed to it.
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import tarfile
 import tomllib
@@ -17,6 +18,9 @@ from typing import Any
 SHOWN = 5
 FOLDERS = (".", "packages/phi")
 """Where a distribution has its pyproject.toml, from the root of the source."""
+
+PACKAGES = ("packages/phi/pyproject.toml", "packages/phi-node/package.json")
+"""The packages with versions of their own."""
 
 
 class Refused(Exception):
@@ -36,8 +40,7 @@ class Source:
 
     def metadata(self) -> Mapping[str, Any]:
         """The table `[project]` of pyproject.toml."""
-        table: dict[str, Any] = tomllib.loads((self.project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-        return table
+        return _metadata("pyproject.toml", (self.project / "pyproject.toml").read_text(encoding="utf-8"))
 
     def check(self) -> None:
         """Raise Refused where a commit would not be what is released, or where the version was released before."""
@@ -66,10 +69,10 @@ class Source:
         commits = int(self._git("rev-list", "--count", "HEAD"))
         earlier = self._git("tag", "--merged", "HEAD^", "--list", "v*", "--sort=-creatordate") if commits > 1 else ""
         last = earlier.partition("\n")[0]
-        for folder in (name for name in FOLDERS if name != "." and last):
-            file = f"{folder}/pyproject.toml"
-            then = tomllib.loads(self._git("show", f"{last}:{file}"))["project"]
-            now = tomllib.loads((self.project / file).read_text(encoding="utf-8"))["project"]
+        for file in (name for name in PACKAGES if last and (self.project / name).is_file()):
+            folder = str(Path(file).parent)
+            then = _metadata(file, self._git("show", f"{last}:{file}"))
+            now = _metadata(file, (self.project / file).read_text(encoding="utf-8"))
             if then["version"] == now["version"] and self._git("diff", "--name-only", last, "HEAD", "--", folder):
                 raise Refused(
                     f"{folder}/ has changed since {last}, and {now['name']} is {now['version']} as it was then. Raise "
@@ -102,3 +105,9 @@ class Source:
             said = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
             raise Refused(f"a release is made from a commit, and `git {arguments[0]}` says: {said.rstrip('.')}")
         return done.stdout
+
+
+def _metadata(file: str, text: str) -> dict[str, Any]:
+    """Name and version, and what else a package says of itself."""
+    found: dict[str, Any] = json.loads(text) if file.endswith(".json") else tomllib.loads(text)["project"]
+    return found

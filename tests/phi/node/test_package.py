@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -32,8 +33,10 @@ ROUND_TRIP = """
 
 CONSUMER = """
 import { decryptPHI, encryptPHI, ExactIndex, PhiError, place, searchValues, withKey } from "@eonpro/phi";
+import { withPhi } from "@eonpro/phi/prisma";
 
 const index = new ExactIndex({ table: "Patient", column: "emailSearch", rule: "email" });
+export const client = withPhi({}, { Patient: { fields: ["email"] } });
 export const POST = withKey(async (request: Request, { id }: { id: number }): Promise<string[]> => {
   const record: string | null = encryptPHI(await request.text());
   const text: string | null = decryptPHI(record, place("Patient", "email", id));
@@ -108,21 +111,46 @@ def test_npx_runs_the_check_of_the_installed_package(application: Path) -> None:
     assert checked.stderr.count("is not set") == 3
 
 
-def test_its_types_are_those_of_a_module_of_either_kind(application: Path) -> None:
+MODULES = ("--module", "nodenext")
+RESOLUTIONS = {
+    "nodenext": ("typescript", MODULES, "mts"),
+    "nodenext, CommonJS": ("typescript", MODULES, "cts"),
+    "node16": ("typescript", ("--module", "node16"), "mts"),
+    "bundler": ("typescript", ("--module", "esnext", "--moduleResolution", "bundler"), "ts"),
+    "node10": ("typescript-with-node10", ("--module", "commonjs", "--moduleResolution", "node10"), "ts"),
+}
+
+
+@pytest.mark.parametrize(("compiler", "options", "ending"), RESOLUTIONS.values(), ids=RESOLUTIONS.keys())
+def test_a_folder_with_nothing_but_the_tarball_and_its_peers_has_its_types(
+    tmp_path: Path, compiler: str, options: tuple[str, ...], ending: str
+) -> None:
+    modules = node_package.packages(node_package.PACKAGE)
+    (tmp_path / "node_modules" / "@eonpro").mkdir(parents=True)
+    with tarfile.open(node_package.tarball()) as archive:
+        archive.extractall(tmp_path / "node_modules" / "@eonpro", filter="data")
+    (tmp_path / "node_modules" / "@eonpro" / "package").rename(tmp_path / "node_modules" / "@eonpro" / "phi")
+    for name in ("@types", "@aws-sdk", "@smithy"):
+        (tmp_path / "node_modules" / name).symlink_to(modules / name)
     page = (node_package.PACKAGE / "README.md").read_text()
     # The page's own examples; the one for Prisma needs a generated client.
     examples = [code for code in re.findall(r"```ts\n(.*?)```", page, re.DOTALL) if "PrismaClient" not in code]
     assert len(examples) == 2
-    sources = {"consumer.mts": CONSUMER, "consumer.cts": CONSUMER}
-    sources |= {f"example{number}.mts": code for number, code in enumerate(examples)}
-    for name, source in sources.items():
-        (application / name).write_text(source)
-    compiler = node_package.packages(node_package.PACKAGE) / "typescript" / "bin" / "tsc"
-    options = ("--noEmit", "--strict", "--exactOptionalPropertyTypes", "--skipLibCheck", "--ignoreConfig")
-    checked = node(
-        application,
-        *(str(compiler), *options, "--module", "nodenext", "--lib", "es2022,dom", "--types", "node", *sources),
+    for number, source in enumerate((CONSUMER, *examples)):
+        (tmp_path / f"source{number}.{ending}").write_text(source)
+    (tmp_path / "package.json").write_text('{"private": true}')
+    checks: tuple[str, ...] = (
+        "--noEmit",
+        "--strict",
+        "--exactOptionalPropertyTypes",
+        "--skipLibCheck",
+        "--types",
+        "node",
     )
+    checks += ("--target", "es2022", "--lib", "es2022,dom", *options)
+    checks += ("--ignoreConfig",) if compiler == "typescript" else ()
+    program = modules / compiler / "bin" / "tsc"
+    checked = node(tmp_path, str(program), *checks, *(each.name for each in sorted(tmp_path.glob("source*"))))
     assert (checked.stdout, checked.returncode) == ("", 0)
 
 

@@ -247,13 +247,18 @@ def test_a_version_of_an_earlier_commit_is_refused(project: Path):
     assert "v1.1.0 is the commit" in refused(project)
 
 
-def test_another_package_with_other_code_under_the_same_version_is_refused(project: Path):
+@pytest.mark.parametrize(("folder", "name"), [("phi", "pyproject.toml"), ("phi-node", "package.json")])
+def test_another_package_with_other_code_under_the_same_version_is_refused(project: Path, folder: str, name: str):
+    package = project / "packages" / folder / name
+    if name.endswith(".json"):
+        package.parent.mkdir()
+        package.write_text('{"name": "two", "version": "0.1.0"}')
+        committed(project)
     git(project, "tag", "v1.0.9")
-    (project / "packages" / "phi" / "new.py").touch()
+    package.with_name("new").touch()
     committed(project)
-    assert "packages/phi/ has changed since v1.0.9, and two is 0.1.0 as it was then" in refused(project)
-    pyproject = project / "packages" / "phi" / "pyproject.toml"
-    pyproject.write_text(pyproject.read_text().replace("0.1.0", "0.2.0"))
+    assert f"packages/{folder}/ has changed since v1.0.9, and two is 0.1.0 as it was then" in refused(project)
+    package.write_text(package.read_text().replace("0.1.0", "0.2.0"))
     committed(project)
     git(project, "tag", "v1.1.0")
     Source(project=project).check()
