@@ -60,7 +60,7 @@ class Screen:
         """
         self._run = run or Run()
         self.own: tuple[str, str] | None = None
-        """The account and the Region of the stack, where they are known: a line does not say them."""
+        """The account and the Region of the stack, once they are known: a line does not say them."""
         self._out = out
         self._capabilities = capabilities_of(out, width=width, colour=colour)
         self._status = Status(out, self._capabilities, clock=clock, timer=timer)
@@ -82,7 +82,7 @@ class Screen:
     def line(self, text: str = "", *, mark: Mark | None = None) -> None:
         """One or more lines; each is wrapped between words and keeps its indent. A long word is not cut.
 
-        A resource is called by its short name, but not in a command.
+        Once the stack's account is known, a resource is called by its short name, but not in a command.
         """
         self._line(self._with_short_names(text), mark)
 
@@ -195,10 +195,13 @@ class Screen:
             self._print((f"{indent}{line}", "cyan"))
 
     def _with_short_names(self, text: str) -> str:
+        own = self.own
+        if own is None:
+            return text
         if isinstance(text, Text):
-            parts = (part if isinstance(part, Call) else short_names(part, self.own) for part in text.parts)
+            parts = (part if isinstance(part, Call) else short_names(part, own) for part in text.parts)
             return type(text)(*parts)
-        return short_names(text, self.own)
+        return short_names(text, own)
 
     def _divided(self, text: str, indent: str) -> tuple[str, str]:
         """A text that ends with a command which would be wrapped, and that command; otherwise the text alone."""

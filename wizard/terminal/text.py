@@ -120,14 +120,14 @@ _NEAR = 25
 """Characters before an ARN in which its kind is not said again."""
 
 
-def short_names(text: str, own: tuple[str, str] | None) -> str:
+def short_names(text: str, own: tuple[str, str]) -> str:
     """The text with each ARN as its kind and name: `role eonpro-app-role`, `key 76e55831…`.
 
-    `own`: the account and the Region of the stack. Another one is said, and each where they are not known.
+    `own`: the account and the Region of the stack; another one is said.
     """
 
     def short(arn: re.Match[str]) -> str:
-        account, region = own or ("", "")
+        account, region = own
         kind, *rest = re.split(r"[/:]", arn["resource"], maxsplit=1)
         name = rest[0] if rest else ""
         if arn["service"] in _WITHOUT_KIND:

@@ -263,7 +263,7 @@ def test_a_sentence_calls_a_resource_by_its_short_name(sentence: str, shown: str
     assert short_names(sentence, OWN) == shown
 
 
-def test_a_command_keeps_its_arns_and_an_unknown_account_is_said() -> None:
+def test_a_command_keeps_its_arns_and_a_sentence_before_the_stack_is_known() -> None:
     arn = "arn:aws:iam::111122223333:role/app"
     out = io.StringIO()
     screen = Screen(out=out, width=200)
@@ -272,7 +272,7 @@ def test_a_command_keeps_its_arns_and_an_unknown_account_is_said() -> None:
     screen.line(Text(f"{arn} may: ", shell("aws", "iam", "get-role", arn)))
     screen.verbatim(shell("aws", arn))
     assert out.getvalue().splitlines() == [
-        f"role app of the account 111122223333 may: aws iam get-role {arn}",
+        f"{arn} may: aws iam get-role {arn}",
         f"role app may: aws iam get-role {arn}",
         f"    aws {arn}",
     ]
