@@ -439,6 +439,12 @@ READS: dict[str, tuple[Callable[[], Any], Any]] = {
         [1, 0, 0],
     ),
     "a filtered count": (lambda: Patient.objects.aggregate(n=Count("pk", filter=Q(email="zzana@x.org")))["n"], 1),
+    "a count by group and text": (
+        lambda: [
+            *Patient.objects.order_by("city").values_list("city").annotate(n=Count("pk", filter=Q(email="zzana@x.org")))
+        ],
+        [("Linz", 0), ("Wien", 1)],
+    ),
     "alias": (lambda: names(Patient.objects.alias(n=Count("charts")).filter(n=0)), NAMES[2:]),
     "aggregate another": (lambda: Patient.objects.aggregate(m=Max("number"))["m"], 3),
     "aggregate a count": (lambda: Patient.objects.aggregate(n=Count("email"))["n"], 2),
@@ -1038,6 +1044,26 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "ExtractYear": (lambda: [*Patient.objects.annotate(m=fn.ExtractYear("dob"))], "compute in Python"),
     "a sum": (lambda: [*Patient.objects.annotate(m=F("visits") + 1)], "compute in Python"),
     "an alias": (lambda: [*Patient.objects.alias(x=fn.Lower("email")).filter(x="a@x")], "compute in Python"),
+    "a column in texts": (
+        lambda: [*Patient.objects.filter(city__in=Patient.objects.values("email"))],
+        "compute in Python",
+    ),
+    "a column that equals a text": (
+        lambda: [*Patient.objects.filter(city=Subquery(Patient.objects.values("email")[:1]))],
+        "compute in Python",
+    ),
+    "a function of a subquery": (
+        lambda: [*Patient.objects.annotate(x=fn.Lower(Subquery(Patient.objects.values("email")[:1])))],
+        "compute in Python",
+    ),
+    "order_by a subquery": (
+        lambda: [*Patient.objects.annotate(x=Subquery(Patient.objects.values("email")[:1])).order_by("x")],
+        "sorted(rows",
+    ),
+    "a count filtered by a column": (
+        lambda: [*Patient.objects.order_by().values("city").annotate(n=Count("pk", filter=Q(city=F("email"))))],
+        "compute in Python",
+    ),
     "a subquery compared": (
         lambda: [*Patient.objects.annotate(x=Subquery(Patient.objects.values("email")[:1])).filter(x="zzana@x.org")],
         "compute in Python",

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.core.exceptions import BadRequest, FieldError
-from django.db.models import Case, Count, Value
+from django.db.models import Case, Count, Exists, Value
 from django.db.models.expressions import Col, OuterRef, Ref, ResolvedOuterRef, Subquery, When
 from django.db.models.functions import Cast
 from django.db.models.lookups import IsNull
@@ -121,12 +121,16 @@ def _is_texts(field: Any, value: Any) -> bool:
 
 
 def _columns(expression: Any) -> Iterator[EncryptedCol]:
-    """The encrypted columns in an expression of this query; those of a subquery are of its own."""
+    """The encrypted columns in an expression of this query, and those that a subquery in it selects."""
     if isinstance(expression, EncryptedCol):
         yield expression
-    elif isinstance(expression, Subquery):
-        # Its own query is inspected when it is compiled; what it selects may be compared here.
+    elif isinstance(expression, Exists):
         return
+    elif isinstance(expression, (Subquery, Query)):
+        # Its own query is inspected when it is compiled; what it selects is a record here too.
+        query = getattr(expression, "query", expression)
+        selected = (*query.select, *query.annotation_select.values())
+        yield from (each for each in selected if isinstance(each, EncryptedCol))
     elif expression is not None and hasattr(expression, "get_source_expressions"):
         for source in expression.get_source_expressions():
             yield from _columns(source)
@@ -139,12 +143,12 @@ def _computed(expression: Any) -> EncryptedCol | None:
     if isinstance(expression, IsNull):
         return None
     if isinstance(expression, Count) and not expression.distinct:
-        return None
+        return _computed(expression.filter)
     if not hasattr(expression, "get_source_expressions"):
         return _compared(expression)
     for source in expression.get_source_expressions():
-        if isinstance(source, EncryptedCol):
-            return source
+        if isinstance(source, (EncryptedCol, Subquery)) and (column := next(_columns(source), None)):
+            return column
         if column := _computed(source):
             return column
     return None
