@@ -222,15 +222,14 @@ README = {
     "eonpro-kms status": 0,
     "eonpro-kms doctor": None,
     "aws kms list-aliases": 0,
-    ". .venv/bin/activate": 0,
-    "eonpro-kms": 8,
+    ".venv/bin/eonpro-kms": 8,
     "eonpro-kms --help": 0,
     "eonpro-kms help inputs": 0,
     "eonpro-kms policy operator": 0,
     "eonpro-kms backup --to s3://BUCKET/KEY": None,
-    "cp examples/vercel.yaml answers.yaml": 0,
+    "eonpro-kms preview --save-answers answers.yaml": 0,
     "export VERCEL_TOKEN=...": 0,
-    ".venv/bin/eonpro-kms --stack production --answers answers.yaml --yes --non-interactive": 0,
+    "eonpro-kms --stack production --answers answers.yaml --yes --non-interactive": 0,
     "eonpro-kms --stack staging --from production": 2,
     "eonpro-kms cost": 0,
     "make setup": 0,
@@ -265,7 +264,7 @@ def test_every_command_of_the_readme_is_known_here() -> None:
 @pytest.mark.parametrize("command", README)
 def test_a_command_of_the_readme_runs(shell: Shell, demo: str, command: str) -> None:
     assert command in readme_commands()
-    is_relative = ".venv/" in command or command.startswith(("make", "cp ", "pulumi"))
+    is_relative = ".venv/" in command or "--answers" in command or command.startswith(("make", "pulumi"))
     lines = () if command.startswith(("make", "eval", ". ")) else (eval_line(demo),)
     answers = ("cp examples/vercel.yaml answers.yaml",) if "--answers" in command else ()
     done = shell.types(*lines, *answers, command, folder=shell.checkout if is_relative else None)
