@@ -152,10 +152,10 @@ def next_steps(report: Report) -> tuple[NextStep, ...]:
     steps += [
         *_carrying_steps(report),
         *_former_key_step(report),
-        *_alerts_step(report),
         *_backup_step(report),
         NextStep(
             what=Text(
+                *_alerts(report),
                 f"Commit Pulumi.{plain_name(report.stack)}.yaml, it has no secret; each quarter ",
                 eonpro("review", "--stack", report.stack),
             ),
@@ -164,15 +164,16 @@ def next_steps(report: Report) -> tuple[NextStep, ...]:
     return tuple(steps)
 
 
-def _alerts_step(report: Report) -> Iterator[NextStep]:
+def _alerts(report: Report) -> Iterator[str]:
     """What is left to do until somebody gets the alerts."""
     addresses = report.settings.alert_emails
     kind = "aws:sns/topicSubscription:TopicSubscription"
     if report.settings.alerts and not addresses:
-        add = eonpro("setup", "--stack", report.stack, "--alert-emails", "ADDRESS")
-        yield NextStep(what=Text("Nobody gets the alerts yet: ", add))
+        yield "Add who gets the alerts: "
+        yield eonpro("setup", "--stack", report.stack, "--alert-emails", "ADDRESS")
+        yield ". "
     elif any((step.op, step.type) == ("create", kind) for step in report.changed):
-        yield NextStep(what=f"Confirm both mails from AWS at {', '.join(addresses)}: no alert arrives before.")
+        yield f"Confirm both mails from AWS at {', '.join(addresses)}: no alert arrives before. "
 
 
 def has_backup(last: LastBackup | None, stored: models.StoredDataKey) -> bool:
