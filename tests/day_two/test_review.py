@@ -305,7 +305,10 @@ def test_a_sign_off_without_the_stacks_name_reads_and_keeps_nothing(on_vercel: D
 
 @pytest.mark.thorough
 def test_a_person_reads_it_in_eighty_columns(on_vercel: Deployment) -> None:
-    ended = on_vercel.wizard("review", "--out", "read-by-a-person", expect=1, env={"COLUMNS": "80"})
+    brief = on_vercel.wizard("review", "--out", "read-by-a-person", expect=1, env={"COLUMNS": "80"})
+    rows = [line for line in brief.out.splitlines() if not line.startswith("... ")]
+    assert len(rows) <= 30 and max(map(len, rows)) <= 80 and "--all has the commands" in brief.out
+    ended = on_vercel.wizard("review", "--all", "--out", "read-by-a-person", expect=1, env={"COLUMNS": "80"})
     lines = ended.out.splitlines()
     # A command is never wrapped: it is pasted as it is.
     assert max(len(line) for line in lines if " iam put-" not in line) <= 80

@@ -173,7 +173,7 @@ def test_the_line_for_the_readers_own_shell_is_printed_first_and_last(
 
 
 @pytest.mark.parametrize("command", first(1, ["wizard", "demo"]))
-def test_every_printed_command_runs_in_a_fresh_shell_from_another_folder(
+def test_every_printed_command_runs_in_a_fresh_shell_in_the_folder_it_was_printed_in(
     shell: Shell, command: str, request: pytest.FixtureRequest
 ) -> None:
     text = request.getfixturevalue(command)
@@ -181,9 +181,9 @@ def test_every_printed_command_runs_in_a_fresh_shell_from_another_folder(
     commands = [line for line in printed_commands(text) if not line.endswith(" stop") and "NAME" not in line.split()]
     assert len(commands) >= 4, text
     for line in commands:
-        done = shell.types(eval_line(text), line)
+        done = shell.types(eval_line(text), line, folder=shell.checkout)
         # A review ends with 1 where somebody has a right that nobody has accepted.
-        assert done.returncode in ((0, 1) if " review " in line else (0,)), f"{line}\n{done.stdout}"
+        assert done.returncode in ((0, 1) if line.endswith(" review") else (0,)), f"{line}\n{done.stdout}"
         assert "command not found" not in done.stdout and "imported from" not in done.stdout
 
 
@@ -192,7 +192,7 @@ def test_no_program_is_printed_by_a_name_that_the_readers_shell_does_not_find(
 ) -> None:
     for line in printed_commands(demo + wizard):
         word = _first_word(line)
-        assert shell.types(f"command -v {shlex.quote(word)}").returncode == 0, line
+        assert shell.types(f"command -v {shlex.quote(word)}", folder=shell.checkout).returncode == 0, line
     bare = re.findall(r"(?<![\w./'’-])(?:eonpro-kms|eonpro-sandbox|pulumi|aws) (?:--?\w|[a-z]+ )[^\n]*", demo + wizard)
     # The headline of a plug-in, and Pulumi's own words.
     assert bare == []
@@ -204,7 +204,7 @@ def test_a_run_that_fails_prints_commands_that_this_shell_finds(shell: Shell, wi
     commands = [line for line in printed_commands(text) if not line.endswith(" stop")]
     assert eval_line(text) in commands and any(line.endswith("--yes") for line in commands), text
     for line in (line for line in commands if " NAME " not in line):
-        done = shell.types(eval_line(text), line)
+        done = shell.types(eval_line(text), line, folder=shell.checkout)
         assert done.returncode == 0 and "command not found" not in done.stdout, f"{line}\n{done.stdout}"
 
 
