@@ -24,8 +24,8 @@ def diagnosis(deployment: Deployment, *arguments: str, expect: int | None = None
 
 
 def typed(deployment: Deployment, command: str, *, expect: int | None = 0) -> CompletedCommand:
-    """What a shell makes of a command as the doctor shows it, pasted in a folder that has nothing to do with it."""
-    return deployment.run(["bash", "-c", command], folder=deployment.root, expect=expect)
+    """What a shell makes of a command as the doctor shows it, pasted where the doctor ran."""
+    return deployment.run(["bash", "-c", command], expect=expect)
 
 
 def deliver_logs(deployment: Deployment, hours: int = 2) -> None:
