@@ -74,8 +74,13 @@ STATUS_ROWS: Mapping[str, tuple[str, ...]] = {
 }
 """The requirements that a row of `status` is about. Other rows are about a part of one: the current version of the data
 key, the variables of a target."""
-PARTLY: Mapping[str, tuple[str, ...]] = {"access": ("key-deletion-window",)}
-"""The requirements of which a row of `status` has a part: the deletion of the key, not that of the logs' key."""
+PARTLY: Mapping[str, tuple[str, ...]] = {
+    "access": (
+        *("key-deletion-window", "key-use-by-others", "application-policy", "bucket-private", "trail-encryption"),
+        *("documents-encrypted", "documents-private"),
+    )
+}
+"""The requirements of which a row of `status` has a part: whom they let in beyond the settings."""
 
 
 def worst(states: Iterable[str]) -> str:
