@@ -200,8 +200,8 @@ class Night:
         return ended
 
     def wizard(self, *words: str) -> Ended:
-        """The wizard in the project's folder, as the person who has the trouble types it."""
-        return self.paste(f"eonpro-kms {' '.join(words)}", folder=self.cloud.folder)
+        """The wizard, typed where the commands that it prints are typed: each has the folder that it needs."""
+        return self.paste(f"eonpro-kms {' '.join(words)}")
 
     # --- what there is
 
