@@ -88,6 +88,8 @@ def become(arguments: list[str]) -> None:
     folder = Path(orders.get("folder", Path.cwd()))
     for module, name in _FOLDERS:
         vars(module)[name] = folder if name == "PROJECT_FOLDER" else folder / vars(module)[name].name
+    # A world stands for somebody's account, not for the sandbox that a person starts.
+    vars(importlib.import_module("wizard.cli.request"))["_SANDBOX"] = ""
     # What the wizard starts with its own interpreter is phi: forked from where its libraries are loaded.
     sys.executable = orders["phi"]
     _jumps = bool(orders.get("jumps"))
