@@ -174,7 +174,7 @@ def typed(*words: str) -> Does:
     """A command of the wizard that ran before."""
 
     def do(night: Night) -> None:
-        ended = night.wizard(*words, "--stack", "production", "--non-interactive")
+        ended = night.wizard(*words, "--stack", "production", "--non-interactive", folder=night.cloud.folder)
         assert ended.code == 0, f"{words}: {ended.code}\n{ended.out}{ended.err}"
 
     return do
@@ -196,7 +196,7 @@ def documents(change: Callable[[Any, str], object]) -> Does:
         s3 = night.cloud.client("s3")
         s3.create_bucket(Bucket=DOCUMENTS)
         words = ("setup", "--stack", "production", "--document-buckets", DOCUMENTS, "--documents-key", "yes", "--yes")
-        night.wizard(*words, "--non-interactive")
+        night.wizard(*words, "--non-interactive", folder=night.cloud.folder)
         key: str = night.cloud.outputs()["documentsKeyArn"]
         s3.put_bucket_encryption(Bucket=DOCUMENTS, ServerSideEncryptionConfiguration=dict(default_encryption(key)))
         statements = bucket_statements(bucket=DOCUMENTS, key_arn=key)

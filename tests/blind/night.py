@@ -199,9 +199,9 @@ class Night:
         self.log.append(ended)
         return ended
 
-    def wizard(self, *words: str) -> Ended:
+    def wizard(self, *words: str, folder: Path | None = None) -> Ended:
         """The wizard, typed where the commands that it prints are typed: each has the folder that it needs."""
-        return self.paste(f"eonpro-kms {' '.join(words)}")
+        return self.paste(f"eonpro-kms {' '.join(words)}", folder=folder)
 
     # --- what there is
 
