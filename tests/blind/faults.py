@@ -174,7 +174,7 @@ def typed(*words: str) -> Does:
     """A command of the wizard that ran before."""
 
     def do(night: Night) -> None:
-        ended = night.wizard(*words, "--stack", "production", "--non-interactive", folder=night.cloud.folder)
+        ended = night.wizard(*words, "--stack", "production", "--non-interactive")
         assert ended.code == 0, f"{words}: {ended.code}\n{ended.out}{ended.err}"
 
     return do
@@ -184,7 +184,7 @@ def shell(command: str) -> Does:
     """A command of the shell that ran before, in the project's folder."""
 
     def do(night: Night) -> None:
-        night.paste(command, folder=night.cloud.folder)
+        night.paste(command)
 
     return do
 
@@ -196,7 +196,7 @@ def documents(change: Callable[[Any, str], object]) -> Does:
         s3 = night.cloud.client("s3")
         s3.create_bucket(Bucket=DOCUMENTS)
         words = ("setup", "--stack", "production", "--document-buckets", DOCUMENTS, "--documents-key", "yes", "--yes")
-        night.wizard(*words, "--non-interactive", folder=night.cloud.folder)
+        night.wizard(*words, "--non-interactive")
         key: str = night.cloud.outputs()["documentsKeyArn"]
         s3.put_bucket_encryption(Bucket=DOCUMENTS, ServerSideEncryptionConfiguration=dict(default_encryption(key)))
         statements = bucket_statements(bucket=DOCUMENTS, key_arn=key)

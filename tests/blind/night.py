@@ -1,4 +1,4 @@
-"""A person's terminal: a world with a fault, a shell in another folder than the project's, and what the account has.
+"""A person's terminal: a world with a fault, a shell in the project's folder, and what the account has.
 
 Starts and ends the processes of one world; writes below the world's folder.
 """
@@ -130,8 +130,6 @@ class Night:
 
     def __init__(self, deployment: Deployment, *, world: World | None = None) -> None:
         self.cloud, self.world = deployment, world
-        self.elsewhere = deployment.root / "elsewhere"
-        self.elsewhere.mkdir(exist_ok=True)
         given = deployment.environment
         bin_folder = programs(deployment.root, deployment.folder, given)
         orders = {
@@ -179,14 +177,14 @@ class Night:
 
     # --- the shell
 
-    def paste(self, command: str, *, folder: Path | None = None, typed: str | None = None) -> Ended:
+    def paste(self, command: str, *, typed: str | None = None) -> Ended:
         """The command as a person pastes it; what it exports stays exported."""
         variables = self.cloud.root / "variables"
         script = 'eval "$1"; code=$?; env -0 >"$2"; exit $code'
         try:
             done = subprocess.run(
                 ["bash", "-c", script, "bash", command, str(variables)],
-                cwd=folder or self.elsewhere, env=self.environment, input=self.typed if typed is None else typed,
+                cwd=self.cloud.folder, env=self.environment, input=self.typed if typed is None else typed,
                 capture_output=True, text=True, check=False, timeout=SECONDS,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
@@ -199,9 +197,9 @@ class Night:
         self.log.append(ended)
         return ended
 
-    def wizard(self, *words: str, folder: Path | None = None) -> Ended:
-        """The wizard, typed where the commands that it prints are typed: each has the folder that it needs."""
-        return self.paste(f"eonpro-kms {' '.join(words)}", folder=folder)
+    def wizard(self, *words: str) -> Ended:
+        """The wizard, as the person who has the trouble types it."""
+        return self.paste(f"eonpro-kms {' '.join(words)}")
 
     # --- what there is
 

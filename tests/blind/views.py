@@ -307,7 +307,7 @@ def prepared(night: Night, world: str) -> None:
     deliver_logs(night.cloud)
     pushed = (("push", "--redeploy", "--yes"),) if world in UNDELIVERED else ()
     for words in (*pushed, ("backup", "--to", "backup.json"), ("backup", "drill")):
-        night.wizard(*words, "--stack", "production", "--non-interactive", folder=night.cloud.folder)
+        night.wizard(*words, "--stack", "production", "--non-interactive")
 
 
 def row_of(night: Night, fault: Fault, right: Mapping[str, Answer]) -> Row:

@@ -17,7 +17,7 @@ SCENE = "nothing-but-an-empty-folder"
 def at_the_plan(watch: Watch, **size: int) -> Spectator:
     """A person who has answered everything but the last question."""
     person: Spectator = watch(SCENE, **size)
-    for move in SCENES[SCENE].moves[1:5]:
+    for move in SCENES[SCENE].moves[1:6]:
         person.see(*move.shows[-1:])
         person.type(move.keys)
     person.see(*CARRY_OUT)

@@ -133,7 +133,7 @@ def test_the_film_plays_from_the_command_to_the_next_steps_and_begins_again(brow
         browser.driver.execute_script(AT, at)
         moments.append(browser.ask(SHOWN))
     assert moments[0] == moments[2] == "$ python -m wizard"
-    assert "Next steps" in moments[1] and moments[1].endswith("--yes --non-interactive")
+    assert "Next steps" in moments[1] and moments[1].endswith("eonpro-kms review")
     assert browser.complaints() == []
     assert browser.requests() == [(PICTURES / "recording.svg").as_uri()]
 

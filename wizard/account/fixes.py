@@ -67,12 +67,14 @@ def pulumi_up_urns(facts: StackFacts, urns: Sequence[str]) -> Command:
     if isinstance(facts.state, StackState) and not facts.state.has_key:
         # An update of a stack whose state is lost, or that was destroyed, would create everything a second time.
         return eonpro(facts, "setup", "--adopt", "--repair", "all", "--yes")
-    targets = urns if len(urns) <= NAMED_AT_MOST else ()
+    is_imported = facts.settings.adopted and facts.outputs is not None
+    # What is not a target keeps the inputs that its import recorded, which the guardrails take only from an import.
+    targets = urns if len(urns) <= NAMED_AT_MOST and not is_imported else ()
     words = ["pulumi", "up", "--refresh", "--yes", "--skip-preview", "--stack", facts.stack]
     command = shell(*words, *(word for urn in targets for word in ("--target", urn)))
     if facts.aws.profile:
         command = Command(f"AWS_PROFILE={quote(facts.aws.profile)} ", command)
-    if facts.settings.adopted and facts.outputs is not None:
+    if is_imported:
         # The import is complete. With its id in the settings, a resource that was deleted later is imported again.
         command = chain(shell("pulumi", "config", "rm", "--stack", facts.stack, f"{PROJECT}:adopted"), command)
     return command
