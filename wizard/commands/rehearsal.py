@@ -146,7 +146,9 @@ def run(request: Request, clients: Clients) -> tuple[int, RehearsalDocument]:
         "differences": told,
         "notRecorded": NOT_RECORDED,
     }
-    files.replace(file, json.dumps({**page, "names": names, "calls": calls}, indent=1).encode())
+    # No value of this machine goes into the file, its own place neither.
+    content = {name: part for name, part in page.items() if name != "file"}
+    files.replace(file, json.dumps({**content, "names": names, "calls": calls}, indent=1).encode())
     ui.line(f"{file}: {len(calls)} calls, without any value", mark=Mark.OK)
     if failure:
         raise failure
