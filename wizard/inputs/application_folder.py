@@ -92,7 +92,7 @@ def checks_key(folder: Path) -> bool:
     """Whether a file of its build or of its start runs `phi check`."""
     files = _Files(folder)
     starts = (name for name in files.names() if name in _STARTS or name.startswith("Dockerfile"))
-    return any(re.search(r"(?:@eonpro/|\b)phi[\"', ]+check\b", files.content(name)) for name in starts)
+    return any(re.search(r"(?:\b|_)phi[\"', ]+check\b", files.content(name)) for name in starts)
 
 
 class _Files:
