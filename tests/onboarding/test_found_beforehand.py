@@ -65,7 +65,7 @@ def test_records_under_an_encryption_key_are_asked_about_before_there_is_a_secon
         bare.vercel("DELETE", f"/v9/projects/eonpro/env/{made['id']}")
     assert f"production of Vercel project eonpro/eonpro (id {made['id']})" in problem
     assert "setup --former-key wrap" in problem
-    assert "wrap the application's ENCRYPTION_KEY as the data key: every record stays readable" in previewed
+    assert "the application's ENCRYPTION_KEY, wrapped by KMS: stored once, then delivered" in previewed
 
 
 # --- who asks, and where ----------------------------------------------------------------------------------------

@@ -206,7 +206,8 @@ def test_files_are_left_to_the_shell(folder: Path, flag: str) -> None:
 @pytest.mark.parametrize("each", INPUTS, ids=lambda each: each.key)
 def test_every_value_that_is_offered_is_one_the_input_takes(folder: Path, each: Input) -> None:
     offered = {} if each.secret else completed(folder, "setup", each.flag, "")
-    assert [value for value in offered if each.parse(value) is None] == []
+    of_choices = {choice.value for choice in each.choices}
+    assert [value for value in offered if value not in of_choices and each.parse(value) is None] == []
 
 
 # --- quickness -------------------------------------------------------------------------------------------------------

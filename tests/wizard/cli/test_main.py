@@ -515,7 +515,7 @@ OF_ALL_TARGETS = (
         (["setup", "one", "two", "three"], "setup does not take 3 more words"),
         (["setup", "--dry-run"], "setup has no --dry-run; these commands take it: documents"),
         (["setup", "--save-plan", "a.json"], "setup has no --save-plan; these commands take it: preview"),
-        (["setup", "--all"], "setup has no --all; these commands take it: status"),
+        (["setup", "--quick"], "setup has no --quick; these commands take it: doctor"),
         # It would be done for all targets, and in the stack's own Region, all the same.
         *(([*words.split(), "--target", "ecs"], f"{words.split()[0]} has no --target") for words in OF_ALL_TARGETS),
         *(

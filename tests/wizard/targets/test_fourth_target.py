@@ -144,7 +144,7 @@ def test_setup_delivers_verifies_and_says_what_comes_next(nomad: Nomad) -> None:
     assert nomad.variables["us-east-1"].wrapped == done.stored_data_key.wrapped
     assert report.next_steps(done)[0].verbatim == "nomad job restart portal"
     assert f"--target {NAME}" in report.repeat_command(done)
-    assert any("to the Nomad job portal" in line for line in world.ui.said)
+    assert "Nomad nomad/jobs/portal: written, and read back" in world.ui.said
 
 
 def test_the_settings_and_the_summary_name_it(nomad: Nomad) -> None:

@@ -48,8 +48,8 @@ def _planned(world: World) -> str:
         profile=None,
     )
     steps.make_plan(Request(stack="production", answers={}), clients, prepared)
-    (line,) = (line for line in ui.said if line.startswith("What it costs: "))
-    return line.split()[3]
+    (row,) = (line.split() for line in ui.said if line.startswith("cost "))
+    return row[1]
 
 
 def _cost(world: World) -> dict[str, Any]:

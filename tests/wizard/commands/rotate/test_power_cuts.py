@@ -6,6 +6,7 @@ The same command again ends as one run without a cut does: nothing is missing, a
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -152,7 +153,8 @@ def test_the_same_command_after_a_power_cut_does_nothing_twice(
     for cut in range(1, writes + 1):
         world, words = begun(f"cut after {cut}")
         world.power.left = cut
-        with pytest.raises(PowerCut):
+        # After the last write there may be no other call.
+        with pytest.raises(PowerCut) if cut < writes else suppress(PowerCut):
             world.run(*words, yes=True)
         world.power.left = WHOLE
         world.now += timedelta(minutes=5)
