@@ -208,19 +208,28 @@ def unopened(settings: Settings, stored: StoredDataKey | None, aws: AwsClient) -
     )
 
 
-def _left_out(settings: Settings, saved: Settings) -> Iterator[tuple[str, str]]:
-    """What is protected once it is made, and the settings leave out, so that the engine stops; with what keeps it."""
+def _left_out(settings: Settings, saved: Settings) -> Iterator[tuple[str, str, str]]:
+    """What a stack keeps once it has it, and the settings leave out: in words, why it stays, and the option for it."""
+    for value in OPTIONAL_VALUES:
+        if value.variable in {*saved.wrapped_keys} - {*settings.wrapped_keys}:
+            yield f"has a {value.noun}", value.kept, f"{value.option} yes"
+    for field, flag, after in _DELIVERED_ON_REQUEST:
+        if getattr(saved, field) and not getattr(settings, field):
+            why = f"one that stays where the application runs is outdated after the next rotation: {after}"
+            yield f"delivers the variables of {flag}", why, f"{flag} yes"
+    # Protected in the engine too, which would stop there.
+    why = "the records, and what protects them, stay longer than any change of the settings"
     if saved.makes_trail and not settings.makes_trail:
-        yield "a trail of its own", "--trail create"
+        yield "has a trail of its own", why, "--trail create"
     if saved.makes_trail and settings.makes_trail and saved.trail_key and not settings.trail_key:
-        yield "a key of the logs", "--trail-key yes"
+        yield "has a key of the logs", why, "--trail-key yes"
     if saved.owns_bucket and settings.owns_bucket:
         if saved.trail_lock != settings.trail_lock == ObjectLock.NONE:
-            yield "a lock of the logs", f"--trail-lock {saved.trail_lock}"
+            yield "has a lock of the logs", why, f"--trail-lock {saved.trail_lock}"
         if saved.access_logging and not settings.access_logging:
-            yield "logs of who reads the logs", "--access-logging yes"
+            yield "has logs of who reads the logs", why, "--access-logging yes"
     if saved.documents_key and not settings.documents_key:
-        yield "a key of the documents", "--documents-key yes"
+        yield "has a key of the documents", why, "--documents-key yes"
 
 
 def forbidden_changes(settings: Settings, saved: Settings, stack: str, state: StackState) -> list[errors.Problem]:
@@ -244,32 +253,12 @@ def forbidden_changes(settings: Settings, saved: Settings, stack: str, state: St
         )
     problems += [
         errors.Problem(
-            what=f"the stack {stack} has a {value.noun}, and the set-up takes none away",
-            why=value.kept,
-            next=f"keep it: {value.option} yes",
-            exit_code=2,
-        )
-        for value in OPTIONAL_VALUES
-        if value.variable in {*saved.wrapped_keys} - {*settings.wrapped_keys}
-    ]
-    problems += [
-        errors.Problem(
-            what=f"the stack {stack} delivers the variables of {flag}, and the set-up takes none away",
-            why=f"one that stays where the application runs is outdated after the next rotation: {after}",
-            next=f"keep it: {flag} yes",
-            exit_code=2,
-        )
-        for field, flag, after in _DELIVERED_ON_REQUEST
-        if getattr(saved, field) and not getattr(settings, field)
-    ]
-    problems += [
-        errors.Problem(
-            what=f"the stack {stack} has {noun}, and the set-up takes none away",
-            why="the records, and what protects them, stay longer than any change of the settings",
+            what=f"the stack {stack} {has}, and the set-up takes none away",
+            why=why,
             next=f"keep it: {option}",
             exit_code=2,
         )
-        for noun, option in _left_out(settings, saved)
+        for has, why, option in _left_out(settings, saved)
     ]
     was, desired = saved.vercel_environment, settings.vercel_environment
     if was != desired and any(deploy_target(name).has_environments for name in saved.deploy_targets):
