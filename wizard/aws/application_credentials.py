@@ -30,6 +30,9 @@ SESSION_SECONDS = 900
 CONTAINER_HOSTS = ("169.254.170.2",)
 """The address of ECS's credentials endpoint (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html)."""
 
+SOURCES = ("ACCESS_KEY_ID", "PROFILE", "WEB_IDENTITY_TOKEN_FILE", "CONTAINER_CREDENTIALS_URI")
+"""The variables that name a source of the application's credentials, after `EONPRO_APP_`."""
+
 CONTAINER_TIMEOUT = 3
 LARGEST_DOCUMENT = 65536
 
@@ -47,7 +50,7 @@ class ApplicationCredentials(SessionClient):
     @property
     def are_configured(self) -> bool:
         """Whether the environment names a source of them."""
-        return any(name.startswith("EONPRO_APP_") for name, value in self._session.environ.items() if value)
+        return any(self._session.environ.get(f"EONPRO_APP_{name}") for name in SOURCES)
 
     def app_credentials(self, principal_arn: str, *, container_first: bool = False) -> CredentialsSearch:
         """Credentials of exactly this principal: configured ones, then the platform's, then those of sts:AssumeRole."""

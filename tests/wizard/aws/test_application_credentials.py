@@ -113,6 +113,15 @@ def test_a_strangers_keys_are_never_taken_for_the_users(principals, environ):
     assert had(connect(environ={**environ, **given(principals["role"])}), USER) is None
 
 
+SOURCES = "ACCESS_KEY_ID PROFILE WEB_IDENTITY_TOKEN_FILE CONTAINER_CREDENTIALS_URI".split()
+
+
+@pytest.mark.parametrize(("name", "is_source"), [*((each, True) for each in SOURCES), ("FOLDER", False)])
+def test_the_folder_of_the_application_is_no_source_of_its_credentials(environ, name, is_source):
+    named = connect(environ={**environ, f"EONPRO_APP_{name}": "x"}).application_credentials
+    assert named.are_configured is is_source
+
+
 def test_a_profile_of_the_application_is_used(principals, environ, tmp_path):
     keys = principals["user"]
     (tmp_path / "credentials").write_text(
