@@ -131,8 +131,9 @@ def make(folder: Path, source: Path | None = None) -> tuple[tuple[str, ...], tup
             if name == REQUIREMENTS:
                 # First: whoever is killed between the two is not asked about what this program wrote.
                 project_trust.record(folder, requirements=content)
-            written.append(name)
-            files.create(path, content, private=False)
+            # What another run made in the meantime is not this one's to take back.
+            if files.create(path, content, private=False):
+                written.append(name)
         project_trust.record(folder)
         project_environment.install(folder)
     except BaseException:

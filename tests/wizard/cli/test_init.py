@@ -9,6 +9,7 @@ import pytest
 
 import installation
 from wizard.cli import init, main, pins, project_environment
+from wizard.core import files
 from wizard.core.errors import SetupError, UsageError
 
 REQUIREMENTS = f"eonpro-kms==1.0.0 \\\n    --hash=sha256:{'0' * 64}\n".encode()
@@ -47,6 +48,21 @@ def test_a_first_run_that_fails_leaves_no_half_project(
     with pytest.raises(Refused):
         init.make(folder)
     assert names(folder) == ["README.md", "reviews"]
+
+
+def test_what_another_run_wrote_in_the_meantime_is_not_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder, create = tmp_path / "project", files.create
+
+    def beaten(path: Path, content: bytes, *, private: bool = True) -> bool:
+        if path.name == "Pulumi.yaml":
+            path.write_bytes(content)
+        return create(path, content, private=private)
+
+    monkeypatch.setattr(files, "create", beaten)
+    monkeypatch.setattr(project_environment, "install", refuse)
+    with pytest.raises(Refused):
+        init.make(folder)
+    assert names(folder) == ["Pulumi.yaml"]
 
 
 def test_after_one_that_failed_the_same_command_makes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
