@@ -122,7 +122,7 @@ def test_another_data_key_is_refused_by_its_check_value_before_anything_is_writt
     fields["versions"][0].pop("keyCheckValue")
     backup.write_text(json.dumps({**fields, "digest": backup_document.digest(fields)}))
     was = life.parameters(), life.deployed()
-    assert "no version in this environment does" in refused("restore", "--from-backup", str(backup))
+    assert "no version that was in use does" in refused("restore", "--from-backup", str(backup))
 
     # A version that another stack's data key is behind, which says that it is this one, wrapped again.
     ssm, name = life.client("ssm"), LEDGER + fingerprint.removeprefix("sha256:")
@@ -138,7 +138,7 @@ def test_another_data_key_is_refused_by_its_check_value_before_anything_is_writt
     path = f"/v9/projects/eonpro/env/{entry['id']}"
     life.vercel("PATCH", path, {"type": "encrypted", "value": other, "comment": ""})
     was = life.parameters(), life.deployed()
-    assert "no version in this environment does" in refused("restore", "--from-target")
+    assert "no version that was in use does" in refused("restore", "--from-target")
     back = {"type": entry["type"], "value": stored, "comment": entry["comment"]}
     life.vercel("PATCH", path, back)
     assert life.deployed()["ENCRYPTED_PHI_KEY"] == stored == life.parameters()[STORED_KEY]

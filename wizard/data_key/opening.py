@@ -100,10 +100,12 @@ def another_key(
             )
     if any(version.wrapped.check_value == value for version in others):
         return f"{wrapped.fingerprint} opens to the key {value}, which is the application's other key"
-    known = {version.wrapped.check_value for version in versions} - {None}
+    # What it says of itself proves nothing, and no record is encrypted under a key that never was in use.
+    used = [version for version in versions if version.was_current and version.fingerprint != wrapped.fingerprint]
+    known = {version.wrapped.check_value for version in used} - {None}
     if is_new and known and value not in known:
         return (
-            f"{wrapped.fingerprint} opens to the key {value}, and no version in this environment does (key check "
+            f"{wrapped.fingerprint} opens to the key {value}, and no version that was in use does (key check "
             f"values: {', '.join(sorted(map(str, known)))})"
         )
     return None

@@ -188,7 +188,7 @@ def test_another_data_key_in_the_store_is_refused_before_it_is_kept_or_delivered
     aws.stored_keys[foreign.parameter] = foreign
     before = dict(aws.key_rotation.entries)
 
-    with pytest.raises(DataKeyConflict, match="and no version in this environment does"):
+    with pytest.raises(DataKeyConflict, match="and no version that was in use does"):
         ensure_data_key(aws, settings(), OUTPUTS, open_key=lambda key: replace(key, check_value="2" * 16))
 
     assert aws.key_rotation.entries == before

@@ -181,6 +181,7 @@ class FakeKeyRotation:
             wrapped=found.wrapped,
             key_arn=found.key_arn,
             tagged=found.wrapped.fingerprint,
+            overwrites=found.overwrites,
         )
 
     @staticmethod

@@ -4,7 +4,7 @@ Reads through the facts. No value is shown; the fixing commands restore a kept v
 """
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -129,7 +129,9 @@ def check_versions(facts: StackFacts) -> Iterator[Notice]:
     fingerprint, last = stored.wrapped.fingerprint, facts.last_backup
     # What was stored before, by the store's own history, and what was there at the last backup: not everybody may read
     # the history.
-    known = {fingerprint, *(_former(facts) if stored.version > 1 else ())}
+    known = {*(_former(facts) if stored.version > 1 else ())}
+    # Of a value that somebody else stored there no version was lost: check_overwrites reports it.
+    known = known - {fingerprint} if _is_foreign(facts, stored) else known | {fingerprint}
     known |= {*last.versions} if isinstance(last, LastBackup) else set()
     altered = facts.once("lost", lambda: facts.aws.key_rotation.altered(settings, known=known))
     lost = needed(f"the versions of {settings.names.stored_data_key}", altered)
@@ -160,7 +162,7 @@ def _lost_version(facts: StackFacts, entry: str, in_use: str) -> Notice:
 
 @judgement("data-key-stored")
 def check_overwrites(facts: StackFacts) -> Iterator[Notice]:
-    """Whether somebody else has written to the stored data key, or to an entry of a version, and put it back."""
+    """Whether somebody else has written to the stored data key, or to an entry of a version, and what is there now."""
     stored = facts.stored_data_key
     if not isinstance(stored, StoredDataKey):
         return  # Reported by check_stored_data_key.
@@ -170,7 +172,15 @@ def check_overwrites(facts: StackFacts) -> Iterator[Notice]:
         # An earlier version of this program replaced it, or somebody else did: the values that it had tell.
         overwrites = 0 if stored.version == 1 else _unexplained(facts)
     versions = [version for version in known_or(facts.versions, ()) if version.overwrites]
-    if overwrites:
+    if _is_foreign(facts, stored):
+        yield Notice.wrong(
+            "stored-key-replaced",
+            what=f"{name} is the data key {in_use}, which somebody else wrote there; it is kept as no version",
+            why="its tags fit, but nothing says that it opens the records: who stored it can have written the tags",
+            command=restore_previous(facts, stored.wrapped),
+            advice=RESTART,
+        )
+    elif overwrites:
         yield _overwritten(name, overwrites, _checked(facts, in_use))
     for version in versions:
         command = _checked(facts, in_use) if version.fingerprint == in_use else _keep_lost(facts)
@@ -179,11 +189,19 @@ def check_overwrites(facts: StackFacts) -> Iterator[Notice]:
         yield Notice.good(f"nobody but this program has written to {name}, or to a version of it")
 
 
+def _is_foreign(facts: StackFacts, stored: StoredDataKey) -> bool:
+    """Whether somebody else stored a data key that is kept as no version, and that this program did not write last."""
+    if not stored.overwrites or not _is_unknown(facts, stored.wrapped):
+        return False
+    written = str(stored.version - stored.overwrites)
+    last = next((each.text for each in known_or(_history(facts), ()) if each.version == written), None)
+    return _fingerprint(last) != stored.wrapped.fingerprint
+
+
 def _unexplained(facts: StackFacts) -> int:
     """How many former values of the stored data key were no data key in use, or the same as the one before."""
-    name, store = facts.settings.names.stored_data_key, facts.settings.secret_store
-    history = facts.once(f"history {name}", lambda: facts.access_diagnostics.history(name, store))
-    values = [_fingerprint(former.text) for former in needed(f"the former values of {name}", history)]
+    name = facts.settings.names.stored_data_key
+    values = [_fingerprint(former.text) for former in needed(f"the former values of {name}", _history(facts))]
     ours = {version.fingerprint for version in known_or(facts.versions, ()) if version.was_current}
     return sum(value not in ours or value == before for before, value in zip([None, *values], values, strict=False))
 
@@ -286,15 +304,19 @@ def _tag(facts: StackFacts, wrapped: WrappedDataKey) -> Command:
 
 def _former(facts: StackFacts, name: str | None = None) -> dict[str, FormerText]:
     """The former values in the store's history, of the stored data key or that name, by fingerprint, newest last."""
-    name, store = name or facts.settings.names.stored_data_key, facts.settings.secret_store
-    history = facts.once(f"history {name}", lambda: facts.access_diagnostics.history(name, store))
     former: dict[str, FormerText] = {}
-    for former_text in known_or(history, ()):
+    for former_text in known_or(_history(facts, name), ()):
         if (fingerprint := _fingerprint(former_text.text)) is not None:
             # A restored value counts from the time of its restoration.
             former.pop(fingerprint, None)
             former[fingerprint] = former_text
     return former
+
+
+def _history(facts: StackFacts, name: str | None = None) -> Sequence[FormerText] | SetupError:
+    """The values of the stored data key, or of that name, that the store still has; newest last."""
+    name, store = name or facts.settings.names.stored_data_key, facts.settings.secret_store
+    return facts.once(f"history {name}", lambda: facts.access_diagnostics.history(name, store))
 
 
 def _fingerprint(value: str | None) -> str | None:

@@ -77,6 +77,8 @@ def restore_version(request: Request, clients: Clients, fingerprint: str, *, var
         data_keys,
         version,
         command=_restore(data_keys, "--version", version.fingerprint),
+        # One that is stored and never was kept may be somebody else's.
+        trusted=version.kept or not data_keys.stored_key().overwrites,
     )
 
 
@@ -100,7 +102,10 @@ def restore_backup(request: Request, clients: Clients, where: str, *, variable: 
         )
     ui.line(f"{where}: {backup.fingerprint}, of {backup.created_at:%Y-%m-%d}; versions: {len(backup.versions)}")
     known = {version.fingerprint for version in data_keys.versions()}
-    is_known = backup.fingerprint in known
+    # An entry with another value is no version, but its name says that this data key was kept under it.
+    names = data_keys.own.key_rotation.altered(data_keys.settings)
+    entry = f"/{backup.fingerprint.removeprefix('sha256:')}"
+    is_known = backup.fingerprint in known or any(name.endswith(entry) for name in names)
     place = where if where.startswith(S3) else Path(where)
     origin = backup.current.origin if is_known else VersionOrigin.RESTORED
     return _put_back(

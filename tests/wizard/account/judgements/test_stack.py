@@ -462,6 +462,40 @@ def test_what_somebody_else_has_written_and_put_back_is_told(stand: CheckedStack
     assert earlier.command == "python -m wizard restore --stack production --versions-only"
 
 
+@pytest.mark.parametrize(("overwrites", "version"), [(1, 2), (3, 4)])
+def test_a_foreign_data_key_whose_tags_fit_is_not_called_right_nor_kept_as_a_version(
+    stand: CheckedStack, monkeypatch: pytest.MonkeyPatch, overwrites: int, version: int
+):
+    """Nobody here holds the application's credentials: no key check value tells."""
+    ours = kept_version(stand)
+    foreign = wrapped("another stack's")
+    stand.aws.stored_keys[STORED_KEY] = replace(
+        stand.aws.stored_keys[STORED_KEY], wrapped=foreign, version=version, overwrites=overwrites
+    )
+    values = [wrapped().value, *["junk"] * (version - 2), foreign.value]
+    history = tuple(FormerText(version=str(number), text=text) for number, text in enumerate(values, 1))
+    monkeypatch.setattr(FakeAccessDiagnostics, "history", lambda _, name, store: history)
+    notices = [*stand.notices(check_versions), *stand.notices(check_overwrites)]
+    (found,) = (each for each in notices if each.code)
+    assert found.code == "stored-key-replaced" and foreign.fingerprint in found.what
+    assert f"restore --stack production --version {ours} --confirm production" in found.command
+
+
+def test_a_value_that_was_put_back_is_right_although_its_version_was_deleted(
+    stand: CheckedStack, monkeypatch: pytest.MonkeyPatch
+):
+    """The store's history says that this program wrote it last; before the rotation it was another one."""
+    kept_version(stand, "earlier")
+    stand.aws.stored_keys[STORED_KEY] = replace(stand.aws.stored_keys[STORED_KEY], version=4, overwrites=2)
+    values = (wrapped("earlier").value, wrapped().value, "junk", wrapped().value)
+    history = tuple(FormerText(version=str(number), text=text) for number, text in enumerate(values, 1))
+    monkeypatch.setattr(FakeAccessDiagnostics, "history", lambda _, name, store: history)
+    notices = [*stand.notices(check_versions), *stand.notices(check_overwrites)]
+    found = {each.code: str(each.command) for each in notices if each.code}
+    assert set(found) == {"data-key-version-lost", "stored-key-overwritten"}
+    assert all(command.endswith(f"--version {wrapped().fingerprint} {KEEPS}") for command in found.values())
+
+
 @pytest.mark.parametrize(
     ("values", "is_explained"),
     [

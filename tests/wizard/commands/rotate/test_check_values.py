@@ -56,6 +56,20 @@ def test_the_backup_of_another_data_key_is_not_restored(world: World, tmp_path: 
     assert world.aws.check_value(foreign(world)) in message and world.aws.check_value(world.current) in message
 
 
+def test_a_backup_comes_back_although_its_own_version_was_overwritten_and_others_are_of_another_key(
+    world: World, tmp_path: Path
+) -> None:
+    """The entry's name says that this data key was kept; only its value is somebody else's."""
+    file = backup_of(world, tmp_path)
+    world.run("rotate", "--data-key")
+    new = next(name for name in world.kept() if name != OLD)
+    world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records")
+    world.key_rotation.entries.pop(OLD)
+    refused(world, "restore", "--from-backup", str(file))
+    world.key_rotation.altered_entries = (f"{world.settings.names.versions}/{OLD.removeprefix('sha256:')}",)
+    assert world.run("restore", "--from-backup", str(file))["fingerprint"] == OLD
+
+
 def test_a_backup_whose_key_is_not_the_one_of_its_own_check_value_is_not_restored(world: World, tmp_path: Path) -> None:
     other = World()
     name = other.settings.names.stored_data_key
@@ -73,11 +87,20 @@ def test_a_version_of_another_stack_is_not_promoted_as_the_same_key_wrapped_agai
     assert "should be the same key" in message and world.aws.check_value(theirs) in message
 
 
+def test_what_somebody_else_stored_is_not_kept_as_a_version_because_its_tags_fit(world: World) -> None:
+    """The stored value itself may be named, as one whose own version was lost: only what this program wrote is ours."""
+    name, theirs = world.settings.names.stored_data_key, foreign(world)
+    theirs = replace(theirs, check_value=world.aws.check_value(theirs))
+    world.aws.stored_keys[name] = replace(world.aws.stored_keys[name], wrapped=theirs, version=2, overwrites=1)
+    message = refused(world, "restore", "--version", theirs.fingerprint)
+    assert "no version that was in use does" in message and world.aws.check_value(theirs) in message
+
+
 def test_the_applications_key_with_one_bit_flipped_is_not_taken_over(world: World) -> None:
     world.delete_stored_key()
     flipped = foreign(world, "the same key, with one bit flipped")
     world.vercel.sensitive, world.vercel.variables["ENCRYPTED_PHI_KEY"] = False, flipped.value
-    assert "no version in this environment does" in refused(world, "restore", "--from-target")
+    assert "no version that was in use does" in refused(world, "restore", "--from-target")
 
 
 def test_a_data_key_of_before_check_values_is_not_known_and_never_wrong(tmp_path: Path) -> None:
