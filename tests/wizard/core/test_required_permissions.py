@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from components.settings import Settings
-from wizard.core.required_permissions.table import required
+from wizard.core.required_permissions.table import required, required_to_replace
 
 ACCOUNT = "123456789012"
 IAM = f"arn:aws:iam::{ACCOUNT}"
@@ -268,3 +268,12 @@ def test_a_trail_of_another_region_is_watched_by_no_rule_here(needed):
     }
     assert ("events:PutRule", here("events", "rule/eonpro-trail-changes")) not in needed(**elsewhere)
     assert "sns" in services(needed(**elsewhere))
+
+
+def test_only_a_promotion_asks_to_overwrite_the_stored_key(settings_of):
+    """With the value that the condition of the operator's policy compares: else its refusal is not foreseen."""
+    operator, promotion = required(settings_of(), ADMIN), required_to_replace(settings_of())
+    stored = here("ssm", "parameter/eonpro/production/ENCRYPTED_PHI_KEY")
+    for needs, overwrites in ((operator, "false"), (promotion, "true")):
+        puts = [need for need in needs if "ssm:PutParameter" in need.actions and need.resource == stored]
+        assert puts and {need.context["ssm:Overwrite"] for need in puts} == {(overwrites,)}

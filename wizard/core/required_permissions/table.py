@@ -270,20 +270,26 @@ def required_to_replace(settings: Settings) -> tuple[RequiredPermission, ...]:
 
 
 def _required(setup: Setup) -> Iterator[RequiredPermission]:
-    checked = {
+    yield from _of_requests(setup, _checked(setup))
+
+
+def _checked(setup: Setup) -> dict[str, tuple[tuple[str, ...], list[str]]]:
+    """The ARNs of each resource of `policy operator`, and its actions without UNCHECKED."""
+    return {
         resource: (arns, sorted(operator_actions(setup, resource) - UNCHECKED))
         for resource, arns in resources_of(setup).items()
         if resource not in (REPLICAS_ELSEWHERE, RECORDS)
     }
-    yield from _of_requests(setup, checked)
 
 
 def _of_requests(
     setup: Setup, checked: Mapping[str, tuple[tuple[str, ...], list[str]]]
 ) -> Iterator[RequiredPermission]:
     """The actions on each resource, as the requests that need them."""
+    # Whatever is asked: the caller may hold the operator's policy, whose other statements name other keys.
+    held = {**_checked(setup), **checked}
     common = _common_context(
-        setup, ((resource, action) for resource, (_, actions) in checked.items() for action in actions)
+        setup, ((resource, action) for resource, (_, actions) in held.items() for action in actions)
     )
     for resource, (arns, actions) in checked.items():
         by_context: dict[str, list[str]] = {}
@@ -337,7 +343,7 @@ def _contexts(setup: Setup, resource: str, action: str) -> Iterator[dict[str, st
         if operator in _SENT and key != "aws:RequestedRegion"
     }
     if action == "ssm:PutParameter":
-        values[OVERWRITE] = str(resource not in CREATE_ONLY).lower()
+        values[OVERWRITE] = [str(resource not in CREATE_ONLY).lower()]
     position = -1 if resource in _READERS else 0
     for address in values.get("sns:Endpoint", [""]):
         yield {key: address if key == "sns:Endpoint" else value[position] for key, value in values.items()}
