@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 from components import policies
 from components.policies.boundary import bounded_arns
@@ -29,6 +30,7 @@ from wizard.core.errors import SetupError, known_or
 from wizard.core.models.access import StatementEvaluation
 from wizard.core.models.delivery import VercelProject
 from wizard.core.next_command import Command, Text, chain, eonpro, shell
+from wizard.core.retry import together
 
 ROLE = "aws:iam/role:Role::app-principal"
 USER = "aws:iam/user:User::app-principal"
@@ -250,7 +252,8 @@ def _key_policy_decision(facts: StackFacts, arn: str) -> KeyPolicyDecision:
 def check_permission_limits(facts: StackFacts) -> Iterator[Notice]:
     """Whether boundary and organization allow the key: by IAM's simulator, or the boundary by its document."""
     for arn in facts.principals:
-        principal = facts.principal(arn)
+        # Neither needs the other's answer.
+        principal, _ = together(partial(facts.principal, arn), partial(facts.simulate, arn))
         if isinstance(principal, IamPrincipal):
             yield from _limits_of(facts, principal)
 
