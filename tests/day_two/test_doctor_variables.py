@@ -153,8 +153,8 @@ def test_a_stored_data_key_that_opens_to_16_bytes_makes_way_for_the_one_before(o
     ssm.put_parameter(Name=STORED_KEY, Value=wrapped.value, Overwrite=True)
     tag = {"Key": "eonpro:fingerprint", "Value": wrapped.fingerprint}
     ssm.add_tags_to_resource(ResourceType="Parameter", ResourceId=STORED_KEY, Tags=[tag])
-    finding = fixed(on_ecs, "data-key-wrong-length")
-    assert "16 bytes" in finding["why"]
+    finding = fixed(on_ecs, "stored-key-replaced")
+    assert wrapped.fingerprint in finding["what"]
     assert stored_key(on_ecs) == before
 
 

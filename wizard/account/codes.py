@@ -272,9 +272,11 @@ CONSEQUENCES = (
     ("data-key-not-created", "variable-missing parameter-missing"),
     # What differs from a wrong stored value may be right, and a value that is no data key has no version to lose.
     (
-        "stored-key-of-another-kms-key data-key-wrong-length unwrap-failed key-check-value-differs",
+        "stored-key-of-another-kms-key data-key-wrong-length unwrap-failed key-check-value-differs stored-key-replaced",
         "data-key-foreign variable-outdated parameter-wrong data-key-version-lost",
     ),
+    # What a foreign data key opens to is its consequence.
+    ("stored-key-replaced", "data-key-wrong-length unwrap-failed key-check-value-differs"),
     (
         "key-policy-changed deletion-unguarded replica-foreign policy-widened trust-changed trust-widened "
         "logs-key-policy-widened documents-key-policy-widened bucket-policy-widened alerts-topic-widened",
