@@ -241,19 +241,22 @@ def missing(values: Mapping[str, Any]) -> tuple[Input, ...]:
     )
 
 
-def missing_error(inputs: Sequence[Input]) -> MissingAnswers:
-    """The error that names all missing answers, each with its sources, and the command to type."""
+def missing_error(inputs: Sequence[Input], values: Mapping[str, Any]) -> MissingAnswers:
+    """The error that names all missing answers, each with its sources, and the command to type.
+
+    The command has also what its own values need: with `--target vercel`, the team and the project.
+    """
     count = "1 answer is missing" if len(inputs) == 1 else f"{len(inputs)} answers are missing"
     lines = [f"{entry.key}: {', or '.join(entry.sources)}" for entry in inputs]
-    flags = [
-        word
-        for entry in inputs
-        for word in (entry.flag, "FILE" if entry.secret else _EXAMPLES.get(entry.key, entry.metavar))
-    ]
+    typed = {entry.key: _EXAMPLES[entry.key] for entry in inputs if entry.key in _EXAMPLES}
+    asked = [entry for entry in missing({**values, **typed}) if entry not in inputs]
+    shown = {entry: "FILE" if entry.secret else typed.get(entry.key, entry.metavar) for entry in (*inputs, *asked)}
+    flags = [word for entry, value in shown.items() for word in (entry.flag, value)]
+    own = [value for value in shown.values() if value.isupper()]
     return MissingAnswers(
         listed(f"{count}, and the run is not interactive", lines)
         + f"\nComplete answers files to start from: {_FILES}vercel.yaml, {_FILES}ecs.yaml",
-        eonpro(*flags),
+        eonpro(*flags, advice=f"with your own {' and '.join(own)}" if own else ""),
         tuple(entry.key for entry in inputs),
     )
 

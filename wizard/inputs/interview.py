@@ -150,7 +150,7 @@ class Interviewer:
             self._add(self._link())
         self._default()
         if absent := self._missing():
-            raise missing_error(absent)
+            raise missing_error(absent, self._values)
         if aws is not None:
             try:
                 identity = aws.caller()

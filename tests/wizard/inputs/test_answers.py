@@ -12,7 +12,7 @@ from components.settings import ContractError, Settings
 from wizard.core.clients import Answer, Source
 from wizard.core.errors import MissingAnswers, UsageError
 from wizard.core.models.account import Identity
-from wizard.core.next_command import VERCEL_LOGIN
+from wizard.core.next_command import VERCEL_LOGIN, Command
 from wizard.inputs.answers import from_settings, missing, missing_error, refused, resolve, sso_pattern, to_settings
 from wizard.inputs.answers_file import read_answers, read_file, write
 from wizard.inputs.registry import INPUTS, by_key
@@ -546,8 +546,9 @@ def test_nothing_is_missing_from_a_full_set(good_values) -> None:
 
 
 def test_the_error_names_every_missing_answer_with_all_its_doors_and_the_command_to_type() -> None:
-    inputs = missing({"target": ("vercel",), "trail": "create"})
-    error = missing_error(inputs)
+    values = {"target": ("vercel",), "trail": "create"}
+    inputs = missing(values)
+    error = missing_error(inputs, values)
     assert isinstance(error, MissingAnswers) and error.exit_code == 2
     assert error.missing == tuple(keys(inputs))
     for each in inputs:
@@ -557,6 +558,14 @@ def test_the_error_names_every_missing_answer_with_all_its_doors_and_the_command
     assert error.hint.startswith("python -m wizard --account ")
     assert "--vercel-token-file FILE" in error.hint
     assert by_key["vercel_token"].variable in error.message
+
+
+def test_the_command_has_also_what_its_own_values_need() -> None:
+    """Typed as it is, with the person's own team and project, it lacks nothing."""
+    error = missing_error(missing({}), {})
+    assert "--target vercel " in error.hint and "--vercel-team SLUG --vercel-project NAME" in error.hint
+    assert "vercel_team" not in error.missing
+    assert isinstance(error.hint, Command) and error.hint.advice == "with your own FILE and SLUG and NAME"
 
 
 @pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.yaml")), ids=lambda file: file.stem)

@@ -134,7 +134,7 @@ def taken(wrong: Wrong) -> None:
     answers = resolved(**wrong.given())
     values = {key: answer.value for key, answer in answers.items()}
     if lacking := missing(values):
-        raise missing_error(lacking)
+        raise missing_error(lacking, values)
     try:
         to_settings(values, identity=ME)
     except ContractError as error:
