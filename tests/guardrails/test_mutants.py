@@ -16,6 +16,7 @@ import random
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -212,9 +213,17 @@ def gives_no_more(line: Line, before: list[Line]) -> bool:
     service = f"{action.partition(':')[0]}:*"
     return any(
         what in ((who, action, *on), (who, service, *on))
-        and all(line[1].get(test, frozenset("?")) <= values for test, values in where.items())
+        and all(fits(test, line[1].get(test), values) for test, values in where.items())
         for what, where in before
     )
+
+
+def fits(test: tuple[str, str], now: frozenset[str] | None, was: frozenset[str]) -> bool:
+    """Whether a condition is still there, with no other values; of patterns, with none that reach further."""
+    if now is None:
+        return False
+    is_pattern = test[0].endswith("Like")
+    return all(value in was or (is_pattern and any(fnmatchcase(value, each) for each in was)) for value in now)
 
 
 _DAYS, _BUT = ("NumericLessThan", "kms:TrailingDaysWithoutKeyUsage"), ("ArnNotEquals", "aws:PrincipalArn")

@@ -97,7 +97,7 @@ def rows(settings: Settings) -> Iterator[Row]:
             name="audit-trail-key",
             must={**_KEY, "rotationPeriodInDays": 365},
             documents={"policy": audit_key_policy(settings)},
-            tags=settings.tags,
+            tags={**settings.tags, "Purpose": "AuditLogs"},
             region=settings.region,
             protected=True,
             rules=RULES,
