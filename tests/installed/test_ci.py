@@ -220,7 +220,7 @@ def test_requirements_of_another_index_are_refused_before_pip_reads_them(runner:
 def test_a_project_may_be_a_folder_of_a_larger_repository(runner: Runner) -> None:
     runner.folder, folder = runner.folder.parent, runner.folder
     try:
-        assert runner.action(command="status", working_directory=folder.name, **inputs(runner)) == 0, runner.log[-1]
+        assert runner.action(command="verify", working_directory=folder.name, **inputs(runner)) == 0, runner.log[-1]
     finally:
         runner.folder = folder
     assert "stack production: exit code 0" in runner.summary
