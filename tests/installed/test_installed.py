@@ -307,7 +307,7 @@ def test_a_colleague_with_a_clone_and_another_home_goes_on(clinic: Person, tmp_p
     colleague = clinic.at(clone, HOME=str(home))
     assert "it is new on this machine" in said(colleague.types(*uvx(), "status", code=2))
     colleague.types(*uvx(), "init", "--trust")
-    assert "has the three variables" in " ".join(colleague.types(*uvx(), "status").split())
+    assert "has the three variables" in " ".join(colleague.types(*uvx(), "status", code=1).split())
     colleague.types(program(colleague), "verify")
     # Nobody has deployed the application since.
     assert "push --redeploy" in colleague.types(program(colleague), "doctor", "--quick", code=1)
@@ -325,7 +325,7 @@ def test_a_newer_version_says_what_it_changes_and_becomes_the_projects_with_the_
     shutil.copytree(clinic.folder, before, ignore=shutil.ignore_patterns(".venv", ".sandbox"))
     shown = " ".join(clinic.types(*uvx(NEXT), "preview", "--non-interactive").split())
     assert f"the last update was made by eonpro-kms {version()}; this is {NEXT}" in shown and NOTE in shown
-    assert "~ update BucketLifecycleConfiguration audit-trail" in shown and "1 to update" in shown
+    assert "resources ~ BucketLifecycleConfiguration audit-trail (rules[0]." in shown
     assert clinic.types("git", "status", "--short") == ""
     assert version() in clinic.types(program(clinic), "--version")
 
@@ -339,7 +339,7 @@ def test_a_newer_version_says_what_it_changes_and_becomes_the_projects_with_the_
     clinic.types("pulumi", "preview", "--stack", "production", "--expect-no-changes", "--non-interactive")
 
     # An older program in the project: the project's own version runs.
-    assert "has the three variables" in " ".join(clinic.types(*uvx(), "status").split())
+    assert "has the three variables" in " ".join(clinic.types(*uvx(), "status", code=1).split())
     # A clone from before, whose version is the older one: it is refused.
     old = clinic.at(before)
     old.types(*uvx(), "init", "--trust")

@@ -135,18 +135,3 @@ def test_nobody_ends_the_key_not_even_the_accounts_administrator(on_ecs: Deploym
     assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
     assert "explicit deny" in refused.value.response["Error"]["Message"]
     assert kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "Enabled"
-
-
-@pytest.mark.thorough
-def test_each_option_that_was_not_taken_is_told_with_its_price_and_its_flag(on_ecs: Deployment):
-    on_ecs.forget_calls()
-    output = on_ecs.wizard("preview", env={"COLUMNS": "200"}).output
-    assert on_ecs.changes() == {}
-    options = output.partition("Options")[2]
-    for price, flag in (
-        ("$1.00 per key", "--replica-regions"),
-        ("$0.40 per secret", "--secret-store secrets-manager"),
-        ("$0.50 per GB", "--cloudwatch-logs"),
-        ("nothing", "--trail ARN"),
-    ):
-        assert price in options and flag in options, (price, options)
