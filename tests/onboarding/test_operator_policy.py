@@ -51,7 +51,7 @@ def boundary_of(example: str) -> dict[str, Any]:
 
 
 def an_operator(
-    deployment: Deployment, policies: Mapping[str, Any], boundary: Mapping[str, Any], name: str = NAME
+    deployment: Deployment, policies: Mapping[str, Any], boundary: Mapping[str, Any] | None, name: str = NAME
 ) -> dict[str, str]:
     """An IAM user with these managed policies and nothing else; the variables of its access key.
 
@@ -59,7 +59,7 @@ def an_operator(
     """
     iam = deployment.client("iam")
     # One account may have several operators.
-    if all(each["Arn"] != BOUNDARY for each in iam.list_policies(Scope="Local")["Policies"]):
+    if boundary is not None and all(each["Arn"] != BOUNDARY for each in iam.list_policies(Scope="Local")["Policies"]):
         iam.create_policy(PolicyName=BOUNDARY.rpartition("/")[2], PolicyDocument=json.dumps(boundary))
     iam.create_user(UserName=name)
     for policy, document in policies.items():

@@ -16,10 +16,10 @@ from itertools import groupby
 from typing import Any
 
 from components.policies import Policy, Statement
-from components.policies.boundary import boundary_arn_of, boundary_of, keeping_statements
+from components.policies.boundary import boundary_arn_of, boundary_of, bounded_arns, keeping_statements
 from components.policies.documents import policy
 from components.settings import ContractError, Settings, partition_of
-from wizard.core.errors import MissingAnswers
+from wizard.core.errors import MissingAnswers, UsageError
 from wizard.core.models.account import Identity
 from wizard.core.models.inputs import CALLER, CREATE
 from wizard.core.next_command import Command, eonpro, shell
@@ -137,6 +137,8 @@ def remarks(setup: Setup) -> tuple[str, ...]:
     """What an administrator has to create before the operator can make anything, in words."""
     settings = setup.settings
     boundary = boundary_arn_of(settings)
+    if not bounded_arns(settings):
+        return ()
     if settings.permissions_boundary_arn:
         return (f"what it makes needs the permissions boundary {boundary}, which the settings name",)
     name = settings.names.boundary
@@ -149,7 +151,12 @@ def remarks(setup: Setup) -> tuple[str, ...]:
 
 
 def boundary_policies(setup: Setup) -> dict[str, Policy]:
-    """The boundary of the stack's roles and user by its name."""
+    """The boundary of the stack's roles and user by its name. Raises UsageError for a stack that makes none."""
+    if not bounded_arns(setup.settings):
+        raise UsageError(
+            "no boundary is needed: with these answers nothing is made that would have one, no role and no user",
+            eonpro("policy", "operator", advice="with the same answers: it prints what the operator needs"),
+        )
     return {setup.settings.names.boundary: boundary_of(setup.settings)}
 
 

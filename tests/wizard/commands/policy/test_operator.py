@@ -232,6 +232,14 @@ def test_the_boundary_fits_into_a_managed_policy_and_names_a_principal_in_each_s
     assert all(each["Condition"]["ArnEquals"]["aws:PrincipalArn"] for each in document["Statement"])
 
 
+def test_a_stack_that_makes_no_role_has_no_boundary() -> None:
+    """AWS takes no policy without a statement."""
+    role = f"arn:aws:iam::{ACCOUNT}:role/ours"
+    own = {"target": "ecs", "app_principal": role, "ecs_execution_role": role}
+    with pytest.raises(UsageError, match="no boundary is needed"):
+        for_values({**GIVEN, **own}, {}, build=operator.boundary_policies)
+
+
 def test_an_environment_has_a_boundary_of_its_own() -> None:
     (document,) = [asked(environment="staging")]
     names = {
