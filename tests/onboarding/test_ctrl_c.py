@@ -143,7 +143,7 @@ def chain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def leave(deployment: Deployment, target: str, phase: Phase) -> Left:
     """Start the set-up, answer what it asks, and press Ctrl-C while the phase waits for its call."""
     # On Vercel everything is asked that has to be; on ECS nothing but the last page.
-    answers = () if target == "vercel" else ("--answers", "examples/ecs.yaml")
+    answers = () if target == "vercel" else ("--answers", "examples/ecs.yaml", "--alert-emails", "ops@clinic.example")
     held = None if phase.after_the_last_page else hold(deployment, phase)
     person = Person((*WIZARD, *answers), folder=deployment.folder, environment=deployment.before_a_person())
     try:
@@ -336,4 +336,5 @@ def test_nothing_is_delivered_twice(chain: Chain):
 def test_the_next_run_needs_nobody_and_only_looks(chain: Chain):
     done = chain.completed.document
     assert done["ok"] is True and [each["state"] for each in done["proofs"]] == ["proved"]
-    assert chain.changed_since("proof") == {}
+    # What the key opens to is recorded by the first proof: of the stored key and of its version.
+    assert chain.changed_since("proof") == {"ssm:AddTagsToResource": 2}
