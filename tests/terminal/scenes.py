@@ -88,7 +88,7 @@ LINKED = {
     "portal/src/instrumentation.ts": (APPLICATION / "src" / "instrumentation.ts").read_text(),
     "portal/.vercel/project.json": json.dumps({"projectId": "prj_1", "orgId": "team_1", "projectName": "portal"}),
     "portal/package.json": json.dumps(
-        {"scripts": {"prebuild": "npx @eonpro/phi check"}, "dependencies": {**_PACKAGES, "next": "^15.1.0"}}
+        {"scripts": {"prebuild": "phi check"}, "dependencies": {**_PACKAGES, "next": "^15.1.0"}}
     ),
 }
 DRAFT = {

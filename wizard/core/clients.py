@@ -151,7 +151,7 @@ class ApplicationCode(Protocol):
 
 
 CHECK_ADVICE = (
-    "a build or start that fails without it runs `npx @eonpro/phi check`, in Python `python -m eonpro_phi check` "
+    "a build or start that fails without it runs `phi check`, in Python `python -m eonpro_phi check` "
     "(docs/application.md)"
 )
 """The way to have a deployment without its key fail at once."""

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** `npx @eonpro/phi check`: for `prebuild`, and for a container before it starts. */
+/** `phi check`: for `prebuild`, and for a container before it starts. */
 
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";

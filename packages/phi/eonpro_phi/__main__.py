@@ -219,9 +219,7 @@ def main(arguments: list[str] | None = None) -> int:
         except ModuleNotFoundError as error:
             if error.name != "psycopg":
                 raise
-            print(
-                f"phi {options.command}: psycopg is not installed; pip install 'eonpro-phi[postgres]'", file=sys.stderr
-            )
+            print(f"phi {options.command}: psycopg is not installed: pip install 'psycopg[binary]'", file=sys.stderr)
             return 1
         if options.command == "scan":
             return scan.run(options, environment)

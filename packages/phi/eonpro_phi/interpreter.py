@@ -16,7 +16,7 @@ def require():  # type: () -> None
     if sys.version_info < MINIMUM:
         reason = "phi needs Python 3.11 or newer"
     elif is_program and _lacks("cryptography"):
-        reason = "phi needs its packages: pip install eonpro-phi"
+        reason = "phi needs its packages: pip install cryptography pybase64"
     else:
         return
     version = ".".join(str(part) for part in sys.version_info[:3])

@@ -207,14 +207,17 @@ def test_the_action_is_the_repositorys(url: str, name: str):
 
 # --- the pages
 
+_PROGRAMS = ("packages/phi/eonpro_phi/**/*.py", "packages/phi-node/src/*.ts", "wizard/**/*.py")
 PAGES = [
     path
-    for pattern in ("README.md", "docs/**/*.md", "examples/**/*", "SECURITY.md", "action.yml")
+    for pattern in ("*.md", "docs/**/*.md", "examples/**/*", "action.yml", "packages/*/README.md", *_PROGRAMS)
     for path in sorted(SOURCE_FOLDER.glob(pattern))
-    if path.is_file() and path.suffix in (".md", ".yml", ".yaml", ".sh")
+    if path.is_file() and path.suffix in (".md", ".yml", ".yaml", ".sh", ".json", ".py", ".ts")
+    if "node_modules" not in path.parts
 ]
+# npx asks the registry for what is not installed.
 _OURS = r"(?:--\S+ )*'?(?:eonpro-(?:kms|phi)|@eonpro/phi)(?!(?:\[\w+\])? @)"
-REGISTRY = re.compile(rf"(?:uvx|uv tool install|uv add|uv pip install|pipx? install|npm (?:install|i)) {_OURS}")
+REGISTRY = re.compile(rf"(?:uvx|uv tool install|uv add|uv pip install|pipx? install|npm (?:install|i)|npx) {_OURS}")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(SOURCE_FOLDER)))

@@ -121,6 +121,8 @@ def test_the_library_reads_every_variable_by_itself_in_node_as_in_python(tmp_pat
     [
         {"package.json": PHI.replace("next build", "npx @eonpro/phi check && next build")},
         {"package.json": PHI, "Dockerfile": 'CMD ["sh", "-c", "npx @eonpro/phi check && exec node server.js"]'},
+        {"package.json": PHI.replace("next build", "phi check && next build")},
+        {"package.json": PHI, "Dockerfile": 'CMD ["sh", "-c", "node_modules/.bin/phi check && exec node server.js"]'},
         {"package.json": PHI, "Dockerfile.web": 'RUN ["phi", "check"]'},
         {"requirements.txt": "eonpro-phi\n", "entrypoint.sh": "python -m eonpro_phi check && exec gunicorn clinic\n"},
         {"requirements.txt": "eonpro-phi\n", "Procfile": "web: python -m eonpro_phi check && gunicorn clinic\n"},
