@@ -313,4 +313,4 @@ def test_a_person_reads_it_in_eighty_columns(on_vercel: Deployment) -> None:
     # A command is never wrapped: it is pasted as it is.
     assert max(len(line) for line in lines if " iam put-" not in line) <= 80
     assert sum(" iam put-" in line for line in lines) == 2
-    assert "role/eonpro-app-role" in ended.output and "not named in the settings" in ended.output
+    assert "role eonpro-app-role" in ended.output and "not named in the settings" in ended.output

@@ -143,13 +143,13 @@ def show(ui: UserInterface, result: "ReviewResult", *, signs: bool, everything: 
 
 
 def short(arn: str, *, account: str) -> str:
-    """A principal as its row shows it: `role/eonpro-app-role`, `root`; of another account `999988887777 role/admin`."""
+    """A principal as its row shows it: `role eonpro-app-role`, `root`; of another account `role x of 999988887777`."""
     parsed = Arn.find(arn)
     if parsed is None:
         return arn
     kind = "everybody else" if parsed.kind == "*" else parsed.kind
-    name = f"{kind}/{parsed.name}" if parsed.path else kind
-    return name if parsed.account == account else f"{parsed.account} {name}"
+    name = f"{kind} {parsed.name}" if parsed.path else kind
+    return name if parsed.account == account else f"{name} of {parsed.account}"
 
 
 def _row(principal: PrincipalAccess, *, account: str) -> tuple[str, ...]:

@@ -327,19 +327,19 @@ def test_the_table_has_one_row_a_principal_by_its_short_name(world):
     world.review()
     assert world.ui.rows == [
         ("root", "yes", "yes", "no", "0", "-"),
-        ("role/eonpro-app-role", "yes", "no", "no", "12", "2026-06-30"),
-        ("role/admin", "no", "yes", "no", "0", "-"),
+        ("role eonpro-app-role", "yes", "no", "no", "12", "2026-06-30"),
+        ("role admin", "no", "yes", "no", "0", "-"),
     ]
 
 
 @pytest.mark.parametrize(
     ("arn", "expected"),
     [
-        (f"arn:aws:iam::{ACCOUNT}:role/team/worker", "role/worker"),
+        (f"arn:aws:iam::{ACCOUNT}:role/team/worker", "role worker"),
         (f"arn:aws:iam::{ACCOUNT}:root", "root"),
         (f"arn:aws:iam::{ACCOUNT}:*", "everybody else"),
-        ("arn:aws:iam::999988887777:root", "999988887777 root"),
-        ("arn:aws:iam::999988887777:role/theirs", "999988887777 role/theirs"),
+        ("arn:aws:iam::999988887777:root", "root of 999988887777"),
+        ("arn:aws:iam::999988887777:role/theirs", "role theirs of 999988887777"),
         ("ecs-tasks.amazonaws.com", "ecs-tasks.amazonaws.com"),
         ("*", "*"),
     ],
