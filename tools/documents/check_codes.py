@@ -8,9 +8,9 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "check-codes
 
 
 def documents() -> dict[Path, str]:
-    """The page with its text: what stands above its rows stays."""
-    before, heading, _ = PAGE.read_text(encoding="utf-8").partition("|---|---|\n")
-    return {PAGE: before + heading + "".join(f"| `{name}` | {meaning} |\n" for name, meaning in CODES.items())}
+    """The page with its text: what stands above its list stays."""
+    before, _, _ = PAGE.read_text(encoding="utf-8").partition("- `")
+    return {PAGE: before + "".join(f"- `{name}`: {meaning}\n" for name, meaning in CODES.items())}
 
 
 if __name__ == "__main__":

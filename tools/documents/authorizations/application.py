@@ -114,7 +114,7 @@ PARAMETERS_EKS = Table(
 
 SECRETS_TABLE = Table(
     title="EONPROSecretAccess",
-    about="What the execution role and External Secrets may read where the variables are in Secrets Manager.",
+    about="Of the execution role and External Secrets, for variables in Secrets Manager.",
     kind=Kind.IDENTITY,
     policy=policies.secret_policy(secret_arns=SECRETS),
     resource=SECRET,

@@ -51,10 +51,8 @@ UNUSED = {"kms:TrailingDaysWithoutKeyUsage": "90"}
 
 BY_DEFAULT = Table(
     title="The PHI key with its default policy",
-    about="Administrators manage the key, the application uses it, nobody can delete it, and nobody can disable it "
-    "within `usageGuardDays` of a use (a Region that does not count them lacks this rule). Everything else is left to "
-    "IAM: a principal with AdministratorAccess can also decrypt, a key administrator too, unless `exclusiveUse` is "
-    "set.",
+    about="Nobody can delete it, or disable it within `usageGuardDays` of a use (where the Region counts them). The "
+    "rest is left to IAM, by which others can decrypt too, unless `exclusiveUse` is set.",
     kind=Kind.KEY,
     policy=key_policy_of(settings()),
     resource=KEY,
@@ -67,7 +65,7 @@ BY_DEFAULT = Table(
             ADMINISTRATOR,
             "kms:GenerateDataKeyWithoutPlaintext",
             by=ADMIN_SID,
-            how="to make the wrapped data key, which it cannot open",
+            how="which it cannot open",
         ),
         *may(SECOND_ADMINISTRATOR, "kms:PutKeyPolicy", by=ADMIN_SID),
         *may(ROOT, "kms:PutKeyPolicy", by=ROOT_SID),
@@ -102,8 +100,8 @@ BY_DEFAULT = Table(
 
 DELETION = Table(
     title="The PHI key with deletion administrators",
-    about="`deletionAdministrators` names who may schedule the deletion of a key that is not in use; key "
-    "administrators may not. `incidentResponders` names who may disable a key in use.",
+    about="`deletionAdministrators` may schedule the deletion of a key that is not in use, `incidentResponders` may "
+    "disable one in use.",
     kind=Kind.KEY,
     policy=key_policy_of(
         settings(deletion_administrators=(DELETER.identity,), incident_responders=(RESPONDER.identity,))
@@ -135,9 +133,8 @@ DELETION = Table(
 
 SSO = Table(
     title="The PHI key with administrators from IAM Identity Center",
-    about=f"`administratorPatterns` is `{SSO_PATTERN}`. The pattern has one wildcard before the role's name, "
-    "because the role's path contains the Region of Identity Center unless that is us-east-1. An IAM policy of the "
-    "permission set has to allow the action too.",
+    about=f"`administratorPatterns` is `{SSO_PATTERN}`, with a wildcard before the role's name: its path contains the "
+    "Region of Identity Center unless that is us-east-1.",
     kind=Kind.KEY,
     policy=key_policy_of(settings(administrator_patterns=(SSO_PATTERN,), strict_key_policy=True)),
     resource=KEY,
@@ -156,8 +153,8 @@ SSO = Table(
 
 STRICT = Table(
     title="The PHI key with a strict policy",
-    about="`strictKeyPolicy` omits the delegation to IAM: a principal that the policy does not name has no right on "
-    "the key, not even the account's root. It needs at least two administrators.",
+    about="`strictKeyPolicy` omits the delegation to IAM: who is not named has no right, not even the account's root. "
+    "It needs two administrators.",
     kind=Kind.KEY,
     policy=key_policy_of(settings(strict_key_policy=True)),
     resource=KEY,
@@ -175,15 +172,14 @@ STRICT = Table(
 
 EXCLUSIVE = Table(
     title="The PHI key for the application's exclusive use",
-    about="`exclusiveUse` denies every use to everybody except the application, whatever IAM allows. Administration is "
-    "unchanged.",
+    about="`exclusiveUse` denies every use to all but the application, whatever IAM allows.",
     kind=Kind.KEY,
     policy=key_policy_of(settings(exclusive_use=True)),
     resource=KEY,
     rows=(
         *may(APPLICATION, "kms:Decrypt", "kms:GenerateDataKey", by=USE_SID),
         *may(ADMINISTRATOR, "kms:PutKeyPolicy", "kms:GenerateDataKeyWithoutPlaintext", by=ADMIN_SID),
-        *may(POWERFUL, "kms:PutKeyPolicy", by=ROOT_SID, how="and so can lift the denial, which is seen"),
+        *may(POWERFUL, "kms:PutKeyPolicy", by=ROOT_SID, how="which lifts the denial, and is seen"),
         *may_not(ADMINISTRATOR_WITH_ALL, *USES, by=NO_USE),
         *may_not(POWERFUL, "kms:Decrypt", "kms:CreateGrant", by=NO_USE),
         *may_not(ROOT, "kms:Decrypt", by=NO_USE),

@@ -47,14 +47,14 @@ def _role(name: str, role: str, session: str, iam: tuple[Statement, ...] = (), a
 
 
 APPLICATION = _role("the application", "eonpro-app-role", "vercel")
-APPLICATION_WITH_ALL = _role("the application, had it AdministratorAccess", "eonpro-app-role", "vercel", EVERYTHING)
+APPLICATION_WITH_ALL = _role("the application with AdministratorAccess", "eonpro-app-role", "vercel", EVERYTHING)
 ADMINISTRATOR = _role("a key administrator", "key-admin", "ada")
-ADMINISTRATOR_WITH_ALL = _role("a key administrator with AdministratorAccess", "key-admin", "ada", EVERYTHING)
+ADMINISTRATOR_WITH_ALL = _role("a key and account administrator", "key-admin", "ada", EVERYTHING)
 SECOND_ADMINISTRATOR = Who(name="the second key administrator", identity=f"{IAM}:user/ops/second")
 DELETER = Who(name="a deletion administrator", identity=f"{IAM}:user/security/deleter")
 RESPONDER = Who(name="an incident responder", identity=f"{IAM}:user/security/responder")
 DEVELOPER = Who(name="a user of the account without IAM policies", identity=f"{IAM}:user/developer")
-POWERFUL = _role("a role of the account with AdministratorAccess", "power", "bob", EVERYTHING)
+POWERFUL = _role("an account administrator", "power", "bob", EVERYTHING)
 ROOT = Who(name="the account's root user", identity=f"{IAM}:root", iam=EVERYTHING)
 STRANGER = _role("an administrator of another account", "key-admin", "mallory", EVERYTHING, account=FOREIGN)
 STRANGER_ROOT = Who(name="another account's root user", identity=f"arn:aws:iam::{FOREIGN}:root", iam=EVERYTHING)
@@ -82,7 +82,7 @@ SSO_SIMILAR = _role(
     _KMS,
 )
 SSO_OTHER = _role(
-    "another permission set's role with all of KMS",
+    "another permission set with all of KMS",
     f"{_SSO}eu-west-1/AWSReservedSSO_Developer_fedcba9876543210",
     "eve",
     _KMS,

@@ -59,8 +59,8 @@ _ALERT_SID = "Allow alerts to be published"
 
 BUCKET = Table(
     title="The bucket of the audit trail",
-    about="CloudTrail writes the logs of this one trail. Readers need an IAM policy, and TLS 1.2 or newer. The logs "
-    "are locked by S3 Object Lock, which no policy can remove.",
+    about="Readers need an IAM policy, and TLS 1.2 or newer. The logs are under S3 Object Lock, which no policy "
+    "removes.",
     kind=Kind.RESOURCE,
     policy=policies.trail_bucket_policy(bucket=_NAMES.trail_bucket, account_id=ACCOUNT, trail_arn=TRAIL),
     resource=_LOG,
@@ -148,8 +148,7 @@ ACCESS_BUCKET = Table(
 
 TRAIL_KEY = Table(
     title="The key of the audit logs",
-    about="CloudTrail encrypts for this one trail, CloudWatch Logs for one log group, and alerts for the topic. "
-    "Auditors decrypt by an IAM policy.",
+    about="CloudTrail encrypts for one trail, CloudWatch Logs for one log group, and alerts for the topic.",
     kind=Kind.KEY,
     policy=policies.trail_key_policy(
         account_id=ACCOUNT,
@@ -213,8 +212,7 @@ TRAIL_KEY = Table(
 
 TOPIC = Table(
     title="The topic of the alerts",
-    about="The stack's own alarm and EventBridge publish to it. SNS supports no condition for EventBridge: the worst "
-    "that somebody else's rule can do is to publish a message.",
+    about="SNS supports no condition for EventBridge: at worst somebody else's rule publishes a message.",
     kind=Kind.RESOURCE,
     policy=policies.alert_topic_policy(topic_arn=_TOPIC, account_id=ACCOUNT, source_arns=[_ALARM]),
     resource=_TOPIC,

@@ -50,7 +50,7 @@ def _trust(**changes: object) -> policies.Policy:
 
 VERCEL_TRUST = Table(
     title="Who can assume the application's role on Vercel",
-    about=f"The trust of eonpro-app-role: production of the project `{PROJECT}` of team `{TEAM}`, and nothing else.",
+    about=f"eonpro-app-role: production of the project `{PROJECT}` of team `{TEAM}`.",
     kind=Kind.TRUST,
     policy=_trust(deploy_targets=("vercel",)),
     resource=ROLE,
@@ -90,7 +90,7 @@ VERCEL_TRUST = Table(
 
 ECS_TRUST = Table(
     title="Who can assume the application's role on ECS",
-    about="The trust of eonpro-app-role: tasks of this account and Region.",
+    about="eonpro-app-role: tasks of this account and Region.",
     kind=Kind.TRUST,
     policy=_trust(deploy_targets=("ecs",)),
     resource=ROLE,
@@ -138,7 +138,7 @@ EXECUTION_TRUST = Table(
             replace(ECS_TASKS, name="the ECS agent"),
             ASSUME,
             by="TrustEcsTasks",
-            how="for another account, which cannot hand it this role: iam:PassRole ends at its own",
+            how="for another account: iam:PassRole ends at its own",
             context={"aws:SourceAccount": FOREIGN, "aws:SourceArn": None},
         ),
         *may_not(replace(ECS_TASKS, name="the ECS agent"), "sts:TagSession"),
@@ -153,7 +153,7 @@ EXECUTION_TRUST = Table(
 _IRSA = {"deploy_targets": ("eks",), "eks_cluster": CLUSTER, "eks_identity": "irsa", "eks_oidc_provider_arn": EKS}
 IRSA_TRUST = Table(
     title="Who can assume the application's role on EKS, by IRSA",
-    about="The trust of eonpro-app-role: the service account `eonpro` of the namespace `eonpro` of one cluster.",
+    about="eonpro-app-role: the service account `eonpro` of the namespace `eonpro` of one cluster.",
     kind=Kind.TRUST,
     policy=_trust(**_IRSA),
     resource=ROLE,
@@ -185,7 +185,7 @@ _POD_IDENTITY = {"deploy_targets": ("eks",), "eks_cluster": CLUSTER}
 _TAG = "aws:RequestTag/kubernetes-"
 POD_TRUST = Table(
     title="Who can assume the application's role on EKS, by Pod Identity",
-    about="The trust of eonpro-app-role: one service account of one namespace of one cluster.",
+    about="eonpro-app-role: one service account of one namespace of one cluster.",
     kind=Kind.TRUST,
     policy=_trust(**_POD_IDENTITY),
     resource=ROLE,
@@ -224,7 +224,7 @@ POD_TRUST = Table(
 
 SECRETS_TRUST = Table(
     title="Who reads the variables for the pods of EKS",
-    about="The trust of eonpro-secrets-role: the External Secrets controller, not the application.",
+    about="eonpro-secrets-role: the External Secrets controller, not the application.",
     kind=Kind.TRUST,
     policy=secrets_trust_of(settings(**_POD_IDENTITY)),
     resource=f"{IAM}:role/eonpro-secrets-role",
