@@ -567,7 +567,7 @@ def _record(
     for variable, wrapped in app_variables.wrapped_keys:
         opened = opening.opened(wrapped, check_values)
         if opened.check_value != wrapped.check_value and wrapped.check_value:
-            return f"{variable} opens to the key {opened.check_value}, but its key check value is {wrapped.check_value}"
+            return f"{variable} opens to the key {opened.check_value}, but it was the key {wrapped.check_value}"
         if opened.check_value and not wrapped.check_value:
             of_key = context.settings.of_key(variable)
             versions = attempted(context.aws.key_rotation.versions, of_key)
@@ -584,8 +584,8 @@ def _record(
 
 _DONE: Mapping[Proof | None, str] = {
     Proof.ROUND_TRIP: "32 bytes unwrapped under the key, one record encrypted and decrypted",
-    Proof.DRY_RUN: "KMS would decrypt this data key (dry run, no plaintext; the round trip: verify --full)",
-    Proof.DECRYPTED: "KMS decrypts this data key (the endpoint ignores dry runs; the round trip: verify --full)",
+    Proof.DRY_RUN: "KMS would decrypt this data key: a dry run, which returns no key (verify --full decrypts it)",
+    Proof.DECRYPTED: "KMS decrypts this data key: the endpoint ignores dry runs (verify --full also encrypts a record)",
 }
 
 

@@ -95,8 +95,8 @@ def another_key(
         is_same = version.fingerprint == wrapped.fingerprint or version.same_as == same_as
         if is_same and version.wrapped.check_value not in (None, value):
             return (
-                f"{wrapped.fingerprint} opens to the key {value}, and the key check value of {version.fingerprint}, "
-                f"which should be the same key, is {version.wrapped.check_value}"
+                f"{wrapped.fingerprint} opens to the key {value}, and {version.fingerprint}, which should be the same "
+                f"key, to {version.wrapped.check_value}"
             )
     if any(version.wrapped.check_value == value for version in others):
         return f"{wrapped.fingerprint} opens to the key {value}, which is the application's other key"
@@ -105,8 +105,8 @@ def another_key(
     known = {version.wrapped.check_value for version in used} - {None}
     if is_new and known and value not in known:
         return (
-            f"{wrapped.fingerprint} opens to the key {value}, and no version that was in use does (key check "
-            f"values: {', '.join(sorted(map(str, known)))})"
+            f"{wrapped.fingerprint} opens to the key {value}, and no version that was in use does (they open to "
+            f"{', '.join(sorted(map(str, known)))})"
         )
     return None
 

@@ -219,7 +219,7 @@ KEY_INPUTS: tuple[Input, ...] = (
         key="keys_for_reading",
         kind=InputType.CONFIRM,
         prompt="Does the application read further keys beside the current ones?",
-        why="While a key is rotated, a record is under the former key or the new one.",
+        why="While a data key is replaced, it has to open records of the old one and of the new one.",
         safeguard="164.312(c)(1), integrity",
         help="whether the application reads ENCRYPTED_PHI_KEYS_FOR_READING, and for a hash key "
         "ENCRYPTED_PHI_HASH_KEYS_FOR_READING, as phi does; to rotate a key while it runs (default: no)",
@@ -230,7 +230,7 @@ KEY_INPUTS: tuple[Input, ...] = (
         key="key_check_value",
         kind=InputType.CONFIRM,
         prompt="Deliver the key check values with the keys?",
-        why="With them phi refuses another key than the one of the records before it encrypts anything.",
+        why="A key check value says which key a wrapped key opens to: phi then refuses another than the records'.",
         safeguard="164.312(c)(1), integrity",
         help="whether ENCRYPTED_PHI_KEY_CHECK_VALUE is delivered with each wrapped key (default: no)",
         asked=False,

@@ -325,7 +325,7 @@ def _key(settings: Settings, identity: Identity) -> list[tuple[str, str, str | N
     table.append(("can delete it", deleters or "nobody", "deletion_administrators"))
     if days := settings.usage_guard_days:
         responders = ", ".join(_short(arn, identity) for arn in settings.incident_responders)
-        who = f"{responders or 'nobody'}, for {days} days after a use"
+        who = f"administrators, once it is unused for {days} days" + (f"; sooner {responders}" if responders else "")
         table.append(("can disable it", who, "incident_responders"))
     return table
 

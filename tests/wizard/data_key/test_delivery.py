@@ -256,7 +256,7 @@ def test_the_application_opens_what_was_delivered(aws) -> None:
     (proof,) = proofs(aws)
     assert proof.state is VerificationState.PROVED
     assert proof.detail.startswith(f"as {APP}, by a Vercel OIDC token: 32 bytes unwrapped")
-    assert proof.detail.endswith("with the stored data key: Vercel does not show the one that was delivered")
+    assert proof.detail.endswith("by the stored data key, for Vercel shows no value that it was given")
     assert proof.at.endswith("+00:00")
 
 
@@ -304,7 +304,10 @@ def test_the_data_key_is_decrypted_only_after_a_change_if_asked_or_without_a_che
     known = replace(of.wrapped, check_value=aws.check_value(of.wrapped) if is_known else None)
     (proof,) = prove(context(aws), (there,), known, prover=prover, full=full)
     assert prover.full == [is_full]
-    assert ("32 bytes unwrapped" in proof.detail, "dry run, no plaintext" in proof.detail) == (is_full, not is_full)
+    assert ("32 bytes unwrapped" in proof.detail, "a dry run, which returns no key" in proof.detail) == (
+        is_full,
+        not is_full,
+    )
 
 
 def test_the_first_proof_that_opens_a_data_key_records_its_check_value_and_the_next_one_compares(aws) -> None:
@@ -322,7 +325,7 @@ def test_the_first_proof_that_opens_a_data_key_records_its_check_value_and_the_n
     assert proof_of(recorded).state is VerificationState.PROVED
     # Another key, under the same wrapped bytes as far as the store knows.
     proof = proof_of(replace(recorded, check_value="0" * 16))
-    assert proof.state is VerificationState.FAILED and "but its key check value is 0000000000000000" in proof.detail
+    assert proof.state is VerificationState.FAILED and "but it was the key 0000000000000000" in proof.detail
 
 
 def test_a_caller_who_may_not_write_tags_proves_and_records_nothing(aws) -> None:

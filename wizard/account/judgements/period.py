@@ -207,7 +207,7 @@ def _scan_problems(
     if facts.at - at > timedelta(days=VALID_DAYS):
         yield f"it is older than {VALID_DAYS} days"
     if not scan["succeeded"] and not by_state.keys() & _UNDONE:
-        yield "records are under a former key"
+        yield "records are under an earlier data key"
 
 
 REPORT_CHECKS: tuple[Judgement, ...] = (check_log_files, check_use, check_scan, check_sign_ins)

@@ -479,7 +479,7 @@ def check_check_values(facts: StackFacts) -> Iterator[Notice]:
         # Which of them is right is not known: nothing is replaced.
         yield _differs(problem, fixes.eonpro(facts, "verify", "--full"))
     elif stored.wrapped.check_value:
-        yield Notice.good(f"{stored.wrapped.fingerprint} opens to the key {stored.wrapped.check_value}, as recorded")
+        yield Notice.good(f"{stored.wrapped.fingerprint} opens to the key that was recorded for it")
 
 
 def _verdict(

@@ -447,7 +447,7 @@ def check_delivered_check_values(facts: StackFacts) -> Iterator[Notice]:
             elif known and variable.value and variable.value != known:
                 yield Notice.wrong(
                     "key-check-value-differs",
-                    what=f"{variable.name} in {variable.place} is not {known}, the key check value of the stored key",
+                    what=f"{variable.name} in {variable.place} is not {known}, the key that the stored one opens to",
                     why="the application refuses its key: WrongKeyCheckValue",
                     command=delivery(facts, variable),
                     advice=THEN,

@@ -180,8 +180,8 @@ def _require_data_key(backup: Backup, place: str, deployed: StackFacts, stored: 
     recorded = stored.wrapped.check_value
     if recorded and backup.wrapped.check_value not in (None, recorded):
         raise DataKeyConflict(
-            f"{place} says that {in_use} opens to the key {backup.wrapped.check_value}, but the key check value of the "
-            f"stored one is {recorded}",
+            f"{place} says that {in_use} opens to the key {backup.wrapped.check_value}, but the stored one opens to "
+            f"{recorded}",
             eonpro("verify", "--stack", deployed.stack, "--full"),
         )
 

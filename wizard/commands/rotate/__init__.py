@@ -80,7 +80,7 @@ class RotateOptions:
         parser.add_argument(
             "--no-hash-columns",
             action="store_true",
-            help="no table has search hashes under the former key",
+            help="no table has search hashes under the old key",
         )
         parser.add_argument(
             "--scanned",
@@ -93,7 +93,7 @@ class RotateOptions:
         parser.add_argument(
             "--no-records",
             action="store_true",
-            help="no database has records under the former key",
+            help="no database has records under the old key",
         )
 
     def run(self, request: Request, clients: Clients) -> Result:

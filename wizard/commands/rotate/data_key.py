@@ -259,7 +259,7 @@ def put_in_place(
     redeploys = offer(to, clients, redeploy=request.redeploy, running=running(to), until_complete=True)
     again = command.plus(
         *("--confirm", data_keys.stack, "--redeploy"),
-        advice="a part of the traffic still has the former data key: it is complete when the rolling release is. "
+        advice="a part of the traffic still has the old data key: it is complete when the rolling release is. "
         "The same command goes on with it",
     )
     return RotateResult(

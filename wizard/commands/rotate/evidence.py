@@ -139,7 +139,7 @@ def require_carried(
     if not results and not record_tables(data_keys):
         raise PolicyRefusal(
             "whether search hashes (EONPRO's emailHash and dobHash) were carried is not known: they are derived from "
-            "the data key, and under the former one they match nothing; nothing was changed",
+            "the data key, and under the old one they match nothing; nothing was changed",
             again,
         )
 

@@ -70,7 +70,7 @@ def promote_hash_command(data_keys: DataKeyStore, version: DataKeyVersion) -> Co
     stack = data_keys.stack
     return eonpro(
         *("rotate", "--promote", version.fingerprint, *evidence, "--stack", stack, "--confirm", stack),
-        advice="when every table is hashed again; the former hash key is kept, and a search tries it too. It needs the "
+        advice="when every table is hashed again; the old hash key is kept, and a search tries it too. It needs the "
         "rights of `policy promotion`",
     )
 

@@ -197,7 +197,7 @@ def prove_opening(clients: Clients, data_keys: DataKeyStore, version: DataKeyVer
         wrapped = opening.opened(version.wrapped, verdict.check_values)
         if version.wrapped.check_value not in (None, wrapped.check_value):
             problem = (
-                f"{version.fingerprint} opens to the key {wrapped.check_value}, and its own key check value is "
+                f"{version.fingerprint} opens to the key {wrapped.check_value}, and was recorded as the key "
                 f"{version.wrapped.check_value}"
             )
             opening.refuse(problem, data_keys.settings)

@@ -281,7 +281,7 @@ def adopt(request: Request, clients: Clients) -> RotateResult:
     if decision is not None and decision.state is guard.DecisionState.UNKNOWN:
         decision.require()
     first, versions = decision is not None and decision.is_allowed, data_keys.versions()
-    ui.section("The former key")
+    ui.section("The former key", "the ENCRYPTION_KEY of the application")
     if first:
         ui.line("no data key is stored yet: the former ENCRYPTION_KEY becomes the application's data key")
     else:

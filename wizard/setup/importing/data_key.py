@@ -218,7 +218,7 @@ def verify_before_storing(
     problem = opening.another_key(opened, known, is_new=True)
     if wrapped.check_value not in (None, opened.check_value):
         problem = (
-            f"{wrapped.fingerprint} opens to the key {opened.check_value}, and the application's key check value is "
+            f"{wrapped.fingerprint} opens to the key {opened.check_value}, and the application expects the key "
             f"{wrapped.check_value}"
         )
     if problem:

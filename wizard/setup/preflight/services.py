@@ -186,7 +186,7 @@ def unrecorded_resources(
 
 _DELIVERED_ON_REQUEST = (
     ("key_check_value", "--key-check-value", "the application refuses the new key"),
-    ("keys_for_reading", "--keys-for-reading", "the application does not read what is under the former key"),
+    ("keys_for_reading", "--keys-for-reading", "the application opens no record of an earlier data key"),
 )
 """Field, flag, and what the variables do that a delivery no longer writes."""
 

@@ -41,7 +41,7 @@ class Vercel(DeployTarget):
     has_environments = True
     builds_with_variables = True
     can_redeploy = True
-    proof_note = "with the stored data key: Vercel does not show the one that was delivered"
+    proof_note = "by the stored data key, for Vercel shows no value that it was given"
     inputs = (
         Input(
             key="vercel_token",

@@ -293,7 +293,7 @@ def test_a_drill_fails_where_the_backup_is_of_another_key_than_its_check_value(t
     world.run(to=place)
     right = world.aws.check_value(stored.wrapped) if is_known else None
     world.aws.stored_keys[STORED_KEY] = replace(stored, wrapped=replace(stored.wrapped, check_value=right))
-    error, said = (DataKeyConflict, f"is {right}") if is_known else (ResourceError, "WrongKeyCheckValue")
+    error, said = (DataKeyConflict, f"opens to {right}") if is_known else (ResourceError, "WrongKeyCheckValue")
     with pytest.raises(error, match=said):
         world.run(action="drill")
 

@@ -413,7 +413,7 @@ def scan(*states: str, **changed: Any) -> dict[str, Any]:
         (scan("records", "unread", complete=False), "open", "not looked into: public.Patient.column1"),
         (scan("other"), "open", "no column of records was found"),
         (scan("records", complete=False), "open", "not every table was read"),
-        (scan("records", succeeded=False), "open", "records are under a former key"),
+        (scan("records", succeeded=False), "open", "records are under an earlier data key"),
         (scan("records", keys=["sha256:0123456789abcdef"]), "open", "about the data key sha256:0123456789abcdef"),
         (scan("records", at=(NOW - timedelta(days=93)).isoformat()), "open", "older than 92 days"),
     ],

@@ -76,7 +76,7 @@ def test_a_backup_whose_key_is_not_the_one_of_its_own_check_value_is_not_restore
     # The document says that it is the stack's data key; what it holds opens to another one.
     claimed = replace(foreign(world), check_value=world.aws.check_value(world.current))
     other.aws.stored_keys[name] = replace(other.aws.stored_keys[name], wrapped=claimed)
-    assert "its own key check value" in refused(world, "restore", "--from-backup", str(backup_of(other, tmp_path)))
+    assert "was recorded as the key" in refused(world, "restore", "--from-backup", str(backup_of(other, tmp_path)))
 
 
 def test_a_version_of_another_stack_is_not_promoted_as_the_same_key_wrapped_again(world: World) -> None:

@@ -886,7 +886,7 @@ def beforehand(application: Application, *, check_value: str | None = None) -> d
 def test_another_key_than_that_of_the_applications_own_check_value_is_not_stored() -> None:
     """The same key with one bit flipped, wrapped by the same KMS key: it opens as well."""
     assert beforehand(Application(ONE), check_value=CHECK_VALUE).wrapped.check_value == CHECK_VALUE
-    with pytest.raises(DataKeyConflict, match="the application's key check value is f{16}; it was not stored"):
+    with pytest.raises(DataKeyConflict, match="the application expects the key f{16}; it was not stored"):
         beforehand(Application(ONE), check_value="f" * 16)
 
 
