@@ -45,7 +45,7 @@ TRIED, UNLIKELY, OPTIONS = 10, -4.0, 6
 """Prefixes that are tried for a token, the logarithm of the likelihood below which none is, and names for a row."""
 DOUBT = 0.1
 """How often a prefix is taken for a wrong one."""
-BITS = (12, 14, 16, 18, 20)
+BITS = (12, 16, 20)
 MEAN_OF = 4
 """Clinics whose mean is taken, where each has a key."""
 KNOWN = (0.0, 0.01, 0.05)

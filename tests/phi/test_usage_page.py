@@ -18,7 +18,6 @@ import boto3
 import pytest
 
 import eonpro_phi.errors
-from eonpro_phi import PhiCipher
 from eonpro_phi.__main__ import main
 from eonpro_phi.errors import PhiError, TerminalUnwrapError, TransientUnwrapError, UnwrapError
 
@@ -121,27 +120,6 @@ def test_every_python_example_runs_unchanged(page: Path, service: dict[str, str]
     failed, attempted, *_ = json.loads(done.stdout.splitlines()[-1])
     assert failed == 0, done.stdout
     assert attempted == sum(source.count(">>>") for _, _, source in blocks(page, "pycon")) > 0
-
-
-@pytest.mark.needs("node")
-def test_the_node_example_and_python_read_one_another_s_records(tmp_path: Path):
-    ((_, _, source),) = blocks(PROJECT / "docs" / "phi" / "encrypt.md", "js")
-    key, texts = bytes(range(32)), ["Jane", "Jöhn Dœ, 患者 🩺", "a" * 1000]
-    module = tmp_path / "record.mjs"
-    module.write_text(source)
-    program = """
-        const { encrypt, decrypt } = await import(process.argv[1]);
-        const { key, records, texts } = JSON.parse((await import("node:fs")).readFileSync(0, "utf8"));
-        const bytes = Buffer.from(key, "hex");
-        const read = records.map((record) => decrypt(record, bytes));
-        console.log(JSON.stringify([read, texts.map((text) => encrypt(text, bytes))]));
-    """
-    arguments = {"key": key.hex(), "records": PhiCipher(key).encrypt_many(texts), "texts": texts}
-    command = ["node", "--input-type=module", "-e", program, str(module)]
-    done = subprocess.run(command, input=json.dumps(arguments), capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    read, written = json.loads(done.stdout)
-    assert read == texts == PhiCipher(key).decrypt_many(written)
 
 
 def test_the_commands_have_the_options_that_the_pages_give_them(capsys: pytest.CaptureFixture[str]):

@@ -68,7 +68,7 @@ def test_the_page_has_the_figures_that_were_measured() -> None:
             else:
                 columns = cells
     assert shown == {
-        name: {of: f"{share * 100:.1f} %" for of, share in shares.items()}
+        name: {of: f"{share * 100:.1f}%" for of, share in shares.items()}
         for name, shares in json.loads(LEAK.read_text()).items()
     }
 
