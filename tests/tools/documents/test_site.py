@@ -44,9 +44,20 @@ def test_the_pages_of_this_project_have_no_fault(tmp_path: Path) -> None:
     assert {"examples/ci/github", "examples/drills"} <= set(pages.linked)
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/reliability.md"])
-def test_a_page_that_everybody_reads_stays_short(name: str) -> None:
-    assert len((PROJECT / name).read_text().split()) <= 900
+WORDS = {"README.md": 900, "docs/reliability.md": 900, "CHANGELOG.md": 1500, "docs/comparison.md": 400}
+
+
+@pytest.mark.parametrize(("name", "most"), WORDS.items())
+def test_a_page_that_everybody_reads_stays_short(name: str, most: int) -> None:
+    assert len((PROJECT / name).read_text().split()) <= most
+
+
+def test_the_pages_together_and_each_decision_stay_short() -> None:
+    pages = [page.read_text() for page in (PROJECT / "docs").rglob("*.md")]
+    assert sum(len(text.split()) for text in pages) <= 24_000
+    decisions = (PROJECT / "docs" / "decisions.md").read_text().split("\n## ")[1:]
+    assert len(decisions) <= 15
+    assert [text.partition("\n")[0] for text in decisions if len(text.partition("\n")[2].split()) > 80] == []
 
 
 # Small projects.

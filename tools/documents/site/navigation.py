@@ -42,6 +42,7 @@ NAVIGATION: dict[str, Section] = {
         "Reliability": "docs/reliability.md",
         "Threat model": "docs/threat-model.md",
         "What it ran on": "docs/ran-on.md",
+        "What else you could take": "docs/comparison.md",
     },
 }
 """Every page."""
