@@ -67,6 +67,15 @@ def origin() -> Origin:
     return Origin(commit=released)
 
 
+def pages() -> str:
+    """Where the pages are: the folder of a checkout, or their address, since the wheel has none of them."""
+    if not installation.IS_INSTALLED:
+        return "docs/"
+    repository = origin().repository.removesuffix(".git")
+    host = repository if repository.startswith("https://") else REPOSITORY
+    return f"{host}/blob/v{installation.version()}/docs/"
+
+
 def commit_in(package: str) -> str:
     """The commit that `make release` built the folder `eonpro_kms` from; empty for any other build."""
     try:

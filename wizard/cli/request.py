@@ -290,6 +290,7 @@ def run_of(argv: Sequence[str]) -> Run:
         project=None if is_here else quote(str(PROJECT_FOLDER)),
         source=quote("." if is_here and SOURCE_FOLDER == PROJECT_FOLDER else str(SOURCE_FOLDER)),
         policy_pack=policy_pack_word(_from_project(SOURCE_FOLDER / "guardrails")),
+        pages=origin.pages(),
     )
 
 

@@ -6,6 +6,7 @@ neither the defaults nor the stack's saved settings have, names the programs as 
 one `cd` where that is not the project's, and quotes the words for a shell.
 """
 
+import re
 import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,9 @@ SCRIPT = "eonpro-kms"
 
 CALLER_PATH = "EONPRO_CALLER_PATH"
 """The variable in which `make` passes on the PATH of the shell it was typed in, where the wizard gets another."""
+
+_PAGES = re.compile(r"(?<![\w/.-])docs/(?=[\w/-]+\.md\b)")
+"""Before the name of a page, as texts of this source name it; `Run.pages` takes its place where one is shown."""
 
 DEFAULT_COMMAND = "setup"
 """The command that runs where the command line names none."""
@@ -213,12 +217,14 @@ class Run:
     """The folder of this program's packages, quoted for a shell; None: the `python` of a command has them."""
     policy_pack: str | None = None
     """The guardrails, as the value of --policy-pack: every printed update has them."""
+    pages: str = "docs/"
+    """Where this person finds the pages: the folder of a checkout, or its address."""
 
     def complete(self, text: str) -> str:
         """The text as it is shown: each of its commands with the flags of this run that it takes and lacks."""
         if not isinstance(text, Text):
-            return text
-        pieces = [self._called(part.argv) if isinstance(part, Call) else part for part in text.parts]
+            return self._paged(text)
+        pieces = [self._called(part.argv) if isinstance(part, Call) else self._paged(part) for part in text.parts]
         first = next(
             (n for n, part in enumerate(text.parts) if isinstance(part, Call) and _is_of_project(part.argv)), None
         )
@@ -229,6 +235,9 @@ class Run:
             pieces.insert(0 if is_script else first, f"cd {self.project}{join}")
         completed = "".join(pieces)
         return Command(completed, advice=self.complete(text.advice)) if isinstance(text, Command) else completed
+
+    def _paged(self, text: str) -> str:
+        return text if self.pages == "docs/" else _PAGES.sub(lambda found: self.pages, text)
 
     def complete_all(self, value: Any) -> Any:
         """Complete every text in a document, but not in a sealed one."""

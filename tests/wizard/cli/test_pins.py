@@ -205,6 +205,20 @@ def test_the_action_is_the_repositorys(url: str, name: str):
     assert origin.Origin(url=url, revision="v1").name == name
 
 
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://github.com/clinic/kms.git", "https://github.com/clinic/kms"),
+        ("ssh://git@github.com/clinic/kms", origin.REPOSITORY),
+    ],
+)
+def test_the_wheel_has_no_pages_and_names_their_address(url: str, expected: str, monkeypatch: pytest.MonkeyPatch):
+    assert origin.pages() == "docs/"
+    monkeypatch.setattr(installation, "IS_INSTALLED", True)
+    monkeypatch.setattr(origin, "origin", lambda: origin.Origin(url=url, revision="v1"))
+    assert origin.pages() == f"{expected}/blob/v{version()}/docs/"
+
+
 # --- the pages
 
 _PROGRAMS = ("packages/phi/eonpro_phi/**/*.py", "packages/phi-node/src/*.ts", "wizard/**/*.py")

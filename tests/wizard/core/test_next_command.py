@@ -188,3 +188,11 @@ def test_every_text_of_a_document_is_completed() -> None:
         "findings": [{"command": "python -m wizard doctor --stack staging --target ecs,vercel --yes"}],
         "n": 1,
     }
+
+
+def test_a_page_is_named_by_where_this_person_finds_it() -> None:
+    pages = "https://git.example/eonpro-kms/blob/v1/docs/"
+    text = Text("see docs/phi/rotate.md, not /srv/docs/a.md: ", shell("cat", "docs/application.md"))
+    assert Run(pages=pages).complete(text) == f"see {pages}phi/rotate.md, not /srv/docs/a.md: cat docs/application.md"
+    assert Run(pages=pages).complete("(docs/application.md)") == f"({pages}application.md)"
+    assert Run().complete("docs/application.md") == "docs/application.md"
