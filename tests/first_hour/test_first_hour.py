@@ -214,6 +214,18 @@ def test_make_wizard_after_make_demo_says_that_it_updates_and_how_to_begin_anew(
     assert "production is deployed: what follows is an update of it" in " ".join(after.split())
 
 
+def test_what_the_tutorial_breaks_is_found_and_repaired_by_the_printed_command(shell: Shell, wizard: str) -> None:
+    page = (PROJECT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    _, _, section = page.partition("## 5. Break it")
+    breaks, asks = re.findall(r"^\$ (.*)$", section.partition("\n## ")[0], re.MULTILINE)
+    broken = shell.types(eval_line(wizard), "eonpro-kms push --redeploy", breaks, asks, folder=shell.checkout)
+    assert broken.returncode == 1, broken.stdout
+    _, _, wrong = broken.stdout.partition("What is wrong")
+    repairs = next(line for line in printed_commands(wrong) if line.startswith("aws "))
+    healed = shell.types(eval_line(wizard), repairs, asks, folder=shell.checkout)
+    assert healed.returncode == 0 and "✓ healthy" in healed.stdout, healed.stdout
+
+
 README = {
     # Each command of the README and what it ends with: in the checkout, or after the sandbox's line, anywhere.
     "make demo": 0,
@@ -221,7 +233,7 @@ README = {
     "eonpro-kms push --redeploy": 0,
     "eonpro-kms status": 0,
     "eonpro-kms doctor": None,
-    "aws kms list-aliases": 0,
+    "aws kms describe-key --key-id alias/eonpro-phi-key": 0,
     ".venv/bin/eonpro-kms": 8,
     "eonpro-kms --help": 0,
     "eonpro-kms help inputs": 0,
