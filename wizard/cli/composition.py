@@ -26,7 +26,6 @@ from wizard.core.models.inputs import InputType, Question
 from wizard.core.models.rotation import LastBackup
 from wizard.core.next_command import RunOptions, eonpro
 from wizard.core.ports.run import TargetContext
-from wizard.core.state_backend import BackendFact, in_words
 from wizard.data_key.verification import ChildDecryptVerifier, ChildWrapper
 from wizard.inputs import answers_file, vercel_cli
 from wizard.inputs.answers_file import DraftFiles
@@ -106,7 +105,7 @@ def build_clients(
         github=github.reader(os.environ, secret),
         linked=vercel_cli.linked_by_environment()
         or (vercel_cli.linked(application.linked) if application.linked else None),
-        detected=tuple(_found(application, folder, resolved, backend)),
+        detected=tuple(_found(application, folder, resolved)),
         application=folder if is_application(folder) else None,
         read_code=partial(read_code, folder),
         sign_in=partial(_sign_in, terminal),
@@ -179,10 +178,8 @@ def _back_up(terminal: Terminal, place: str, context: TargetContext) -> LastBack
     return after_setup(place, terminal, context, at=datetime.now(UTC))
 
 
-def _found(
-    application: ApplicationFolder, folder: Path, resolved: Mapping[str, Answer], backend: BackendFact | None
-) -> list[str]:
-    """What was found beside the account, in words, each with its source."""
+def _found(application: ApplicationFolder, folder: Path, resolved: Mapping[str, Answer]) -> list[str]:
+    """What was found beside the account, in words, each with its source. The checks begin with the backend."""
     told = []
     if application.framework:
         told.append(f"application {application.framework}, in {_short(folder)}")
@@ -196,8 +193,6 @@ def _found(
         elif (login := vercel_cli.cli_login()) is not None:
             lacking = "has expired" if login.expired else "cannot be read from here"
             told.append(f"{login.source} {lacking}: {login.way_out}")
-    if backend is not None:
-        told.append(f"Pulumi state in {in_words(backend.url)}, by {backend.source}")
     return told
 
 

@@ -23,7 +23,8 @@ AFRESH = "\0afresh"
 
 
 INTRODUCTION = """\
-Creates a KMS key, a data key, the application's identity and an audit trail.
+Creates a KMS key, the application's identity and an audit trail; and a data
+key for the records, wrapped: encrypted by the KMS key.
 Needs an AWS sign-in that may create them and, for Vercel, a sign-in there.
 Nothing is created before the last page, where you confirm the plan."""
 

@@ -68,7 +68,7 @@ IN_FULL: Mapping[str, tuple[Judgement, ...]] = {
 _IN_WORDS: Mapping[str, str] = {
     "key": "enabled, and its alias points to it",
     "rotation": "as often as the settings say",
-    "access": "as in the settings",
+    "access": "the stack's policies are as in the settings",
     "trail": "it logs, in all Regions, signed",
     "stored data key": "it is the stack's own",
     "application": "it may use the key, and only its platform can become it",

@@ -169,9 +169,9 @@ def _alerts(report: Report) -> Iterator[str]:
     addresses = report.settings.alert_emails
     kind = "aws:sns/topicSubscription:TopicSubscription"
     if report.settings.alerts and not addresses:
-        yield "Add who gets the alerts: "
+        yield "Add who gets the alerts ("
         yield eonpro("setup", "--stack", report.stack, "--alert-emails", "ADDRESS")
-        yield ". "
+        yield "). "
     elif any((step.op, step.type) == ("create", kind) for step in report.changed):
         yield f"Confirm both mails from AWS at {', '.join(addresses)}: no alert arrives before. "
 

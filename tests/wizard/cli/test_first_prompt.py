@@ -54,8 +54,9 @@ def test_the_first_question_is_where_the_application_runs(session) -> None:
 def test_a_first_run_says_first_what_it_creates_and_when(session) -> None:
     session.ui.answers = {"target": [("vercel",)]}
     session.begin(is_first=True)
-    creates, needs, nothing = session.ui.said[0].splitlines()
-    assert creates.startswith("Creates a KMS key") and needs.startswith("Needs an AWS sign-in")
+    creates, wrapped, needs, nothing = session.ui.said[0].splitlines()
+    assert creates.startswith("Creates a KMS key") and "wrapped: encrypted by the KMS key" in wrapped
+    assert needs.startswith("Needs an AWS sign-in")
     assert "before the last page" in nothing and max(map(len, session.ui.said[0].splitlines())) <= 80
     assert session.ui.said[1:] == ["Application"]
 

@@ -228,7 +228,7 @@ def test_a_backup_is_asked_for_until_one_has_the_data_key_in_use() -> None:
 
 def test_who_gets_the_alerts_is_a_step_until_somebody_does() -> None:
     of = report("vercel")
-    add = "Add who gets the alerts: python -m wizard setup --stack production --alert-emails ADDRESS. Commit "
+    add = "Add who gets the alerts (python -m wizard setup --stack production --alert-emails ADDRESS). Commit "
     assert next_steps(of)[-1].what.startswith(add)
     subscribed = replace(of, settings=of.settings.model_copy(update={"alert_emails": ("a@clinic.example",)}))
     assert next_steps(subscribed)[-1].what.startswith("Commit ")

@@ -636,7 +636,7 @@ def test_one_stack_is_told_on_one_screen_that_ends_with_what_it_does_not_look_at
         f"data key {wrapped().fingerprint} · no backup is recorded",
         "✓ key: enabled, and its alias points to it",
         "✓ rotation: as often as the settings say",
-        "✓ access: as in the settings",
+        "✓ access: the stack's policies are as in the settings",
         "✓ trail: it logs, in all Regions, signed",
         "✓ stored data key: it is the stack's own",
         "✓ application: it may use the key, and only its platform can become it",
