@@ -11,11 +11,14 @@ set -euo pipefail
 
 REGION=${AWS_REGION:-${AWS_DEFAULT_REGION:-us-east-1}}
 RUNS_ON=${GUIDE_RUNS_ON:-vercel}                          # vercel, or ecs: what can assume the role and gets the variables
-KEY_DESCRIPTION="EONPRO PHI encryption key for HIPAA compliance"
-KEY_ALIAS=${GUIDE_KEY_ALIAS:-alias/eonpro-phi-key}
-ROLE_NAME=${GUIDE_ROLE_NAME:-eonpro-app-role}
-POLICY_NAME=${GUIDE_POLICY_NAME:-EONPROKMSAccess}
-TRAIL_NAME=${GUIDE_TRAIL_NAME:-eonpro-audit-trail}
+APPLICATION=${GUIDE_APPLICATION:-eonpro}                  # what every name begins with
+LABEL=$APPLICATION                                        # in tags and texts; the guide writes its own in capitals
+[ "$LABEL" != eonpro ] || LABEL=EONPRO
+KEY_DESCRIPTION="$LABEL PHI encryption key for HIPAA compliance"
+KEY_ALIAS=${GUIDE_KEY_ALIAS:-alias/$APPLICATION-phi-key}
+ROLE_NAME=${GUIDE_ROLE_NAME:-$APPLICATION-app-role}
+POLICY_NAME=${GUIDE_POLICY_NAME:-${LABEL}KMSAccess}
+TRAIL_NAME=${GUIDE_TRAIL_NAME:-$APPLICATION-audit-trail}
 TRAIL_BUCKET=${GUIDE_TRAIL_BUCKET:-}                      # empty: eonpro-cloudtrail-logs-<account>; bucket names are global
 ADMIN_ARN=${GUIDE_ADMIN_ARN:-}                            # empty: the caller
 VERCEL_API_URL=${VERCEL_API_URL:-https://api.vercel.com}
@@ -23,7 +26,7 @@ VERCEL_TEAM=${GUIDE_VERCEL_TEAM:-eonpro}                  # the slug, as in verc
 VERCEL_PROJECT=${GUIDE_VERCEL_PROJECT:-eonpro}
 VERCEL_TYPE=${GUIDE_VERCEL_TYPE:-encrypted}               # encrypted, or sensitive: a value that cannot be read back
 PAUSE_SECONDS=${GUIDE_PAUSE_SECONDS:-5}                   # between two attempts, until AWS has propagated a change
-PARAMETER_PREFIX=${GUIDE_PARAMETER_PREFIX:-/eonpro}       # for ECS
+PARAMETER_PREFIX=${GUIDE_PARAMETER_PREFIX:-/$APPLICATION} # for ECS
 
 export AWS_REGION=$REGION AWS_DEFAULT_REGION=$REGION AWS_PAGER=""
 NAMES="AWS_REGION AWS_KMS_KEY_ID ENCRYPTED_PHI_KEY"
@@ -133,7 +136,7 @@ case $CALLER in
     ;;
   *) : "${ADMIN_ARN:=$CALLER}" ;;
 esac
-: "${TRAIL_BUCKET:=eonpro-cloudtrail-logs-$ACCOUNT}"
+: "${TRAIL_BUCKET:=$APPLICATION-cloudtrail-logs-$ACCOUNT}"
 
 ROLE_ARN=arn:$PARTITION:iam::$ACCOUNT:role/$ROLE_NAME
 POLICY_ARN=arn:$PARTITION:iam::$ACCOUNT:policy/$POLICY_NAME
@@ -219,7 +222,7 @@ aws iam create-role --role-name "$ROLE_NAME" --assume-role-policy-document "$tru
 
 begin "Step 1: the key and its alias"
 KEY_ARN=$(aws kms create-key --description "$KEY_DESCRIPTION" \
-  --tags TagKey=Application,TagValue=EONPRO TagKey=Environment,TagValue=Production \
+  --tags TagKey=Application,TagValue="$LABEL" TagKey=Environment,TagValue=Production \
   --query KeyMetadata.Arn --output text)
 KEY_ID=${KEY_ARN##*/}
 aws kms create-alias --alias-name "$KEY_ALIAS" --target-key-id "$KEY_ID"
@@ -258,7 +261,7 @@ key_policy=$(cat <<JSON
       "Resource": "*"
     },
     {
-      "Sid": "Allow use of the key for EONPRO",
+      "Sid": "Allow use of the key for $LABEL",
       "Effect": "Allow",
       "Principal": {"AWS": "$ROLE_ARN"},
       "Action": [
