@@ -25,7 +25,7 @@ class AppAccessArgs:
 
 
 class AppAccess(pulumi.ComponentResource):
-    """The policy EONPROKMSAccess, attached to the application's principals."""
+    """The application's policy, attached to the application's principals."""
 
     policy_arn: pulumi.Output[str]
 
@@ -47,7 +47,7 @@ class AppAccess(pulumi.ComponentResource):
         policy = aws.iam.Policy(
             name,
             name=args.settings.names.app_policy,
-            description="Use of the EONPRO PHI key",
+            description=f"Use of the {args.settings.names.label} PHI key",
             policy=pulumi.Output.all(*args.key_arns).apply(application_policy),
             tags=args.settings.tags,
             opts=pulumi.ResourceOptions.merge(pulumi.ResourceOptions.merge(child, fixed), imported),

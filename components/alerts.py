@@ -28,13 +28,14 @@ from components.settings import Settings
 from components.trail import AuditTrail
 
 _DESCRIPTIONS = {
-    "key-changes": "Changes of the EONPRO keys",
-    "trail-changes": "Changes of the EONPRO audit trail",
-    "denied-use": "Denied uses of the EONPRO PHI key",
-    "access-changes": "Changes of the access to the EONPRO PHI key and its stored data key",
-    "alert-changes": "Changes of the EONPRO alerts",
-    FALLBACK: "Changes of the EONPRO alerts and of their key, past that key",
+    "key-changes": "Changes of the {} keys",
+    "trail-changes": "Changes of the {} audit trail",
+    "denied-use": "Denied uses of the {} PHI key",
+    "access-changes": "Changes of the access to the {} PHI key and its stored data key",
+    "alert-changes": "Changes of the {} alerts",
+    FALLBACK: "Changes of the {} alerts and of their key, past that key",
 }
+"""Of the rules of the application."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +66,8 @@ class Alerts(pulumi.ComponentResource):
         forwarder: _Forwarder | None = None
         for rule in alert_rules_of(settings):
             if rule.region == settings.region:
-                created = self._rule(rule, patterns[rule.kind], _DESCRIPTIONS[rule.kind], after_trail)
+                about = _DESCRIPTIONS[rule.kind].format(settings.names.label)
+                created = self._rule(rule, patterns[rule.kind], about, after_trail)
                 if rule.target:
                     self._publish(rule, created, *topics[rule.target])
             else:
@@ -151,13 +153,15 @@ class Alerts(pulumi.ComponentResource):
         )
 
     def _alarm(self, name: str, topic: aws.sns.Topic, opts: pulumi.ResourceOptions) -> None:
-        rule, counted = self._settings.names.denied_use_rule, alarm_of(self._settings)
+        names, counted = self._settings.names, alarm_of(self._settings)
+        rule = names.denied_use_rule
         aws.cloudwatch.MetricAlarm(
             name,
             name=rule,
             alarm_description=(
-                f"The use of the EONPRO PHI key ({self._settings.environment}) was denied {BURST} times or more in "
-                f"{BURST_SECONDS // 60} minutes. Who it was: look up Decrypt and GenerateDataKey with an error in "
+                f"The use of the {names.label} PHI key ({self._settings.environment}) was denied "
+                f"{BURST} times or more in {BURST_SECONDS // 60} minutes. Who it was: "
+                "look up Decrypt and GenerateDataKey with an error in "
                 "CloudTrail's event history."
             ),
             namespace=counted["Namespace"],
@@ -182,7 +186,8 @@ class Alerts(pulumi.ComponentResource):
             f"{name}-forwarding",
             name=settings.names.forwarding_role,
             # IAM's events too. Another text would need iam:UpdateRole, which operators of earlier stacks do not have.
-            description="EventBridge: sends what happens to the replicas of the EONPRO PHI key to its own Region",
+            description=f"EventBridge: sends what happens to the replicas of the {settings.names.label} PHI key to its "
+            "own Region",
             assume_role_policy=json.dumps(trust),
             permissions_boundary=settings.permissions_boundary_arn,
             tags=settings.tags,

@@ -90,7 +90,7 @@ class Delivery(pulumi.ComponentResource):
         policy = aws.iam.Policy(
             logical,
             name=policy_name,
-            description=f"Reading of the EONPRO application's {'secrets' if secrets else 'parameters'}",
+            description=f"Reading of the {settings.names.label} application's {'secrets' if secrets else 'parameters'}",
             policy=json.dumps(document),
             tags=settings.tags,
             # A policy's description cannot be changed: a new one would replace the policy.

@@ -13,7 +13,7 @@ from components.configuration import import_options
 from components.lockout import no_lockout
 from components.policies.stack import key_policy_of
 from components.principal import AppPrincipal
-from components.settings import DELETION_WINDOW_DAYS, KEY_DESCRIPTION, ImportGroup, ResourceKind, Settings
+from components.settings import DELETION_WINDOW_DAYS, ImportGroup, ResourceKind, Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class PhiKey(pulumi.ComponentResource):
         )
         key = aws.kms.Key(
             name,
-            description=KEY_DESCRIPTION,
+            description=settings.names.key_description,
             customer_master_key_spec="SYMMETRIC_DEFAULT",
             key_usage="ENCRYPT_DECRYPT",
             policy=policy,
@@ -104,7 +104,7 @@ class PhiKey(pulumi.ComponentResource):
             name,
             region=region,
             primary_key_arn=key.arn,
-            description=KEY_DESCRIPTION,
+            description=settings.names.key_description,
             policy=policy,
             deletion_window_in_days=DELETION_WINDOW_DAYS,
             tags=settings.tags,

@@ -77,7 +77,7 @@ class AppPrincipal(pulumi.ComponentResource):
         return aws.iam.Role(
             name,
             name=settings.names.app_role,
-            description="The EONPRO application: uses its PHI key and nothing else",
+            description=f"The {settings.names.label} application: uses its PHI key and nothing else",
             assume_role_policy=json.dumps(application_trust_of(settings)),
             permissions_boundary=settings.permissions_boundary_arn,
             tags=settings.tags,

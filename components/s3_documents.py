@@ -12,8 +12,6 @@ from components.policies.stack import documents_key_of
 from components.principal import AppPrincipal
 from components.settings import Settings
 
-DOCUMENTS_KEY_DESCRIPTION = "EONPRO document encryption key, for S3 only"
-
 
 @dataclass(frozen=True, kw_only=True)
 class DocumentsKeyArgs:
@@ -34,7 +32,8 @@ class DocumentsKey(pulumi.ComponentResource):
         retained = pulumi.ResourceOptions(
             parent=self, protect=True, retain_on_delete=True, depends_on=args.principal.created
         )
+        description = f"{settings.names.label} document encryption key, for S3 only"
         self.key_arn = make_other_key(
-            name, settings, documents_key_of(settings), description=DOCUMENTS_KEY_DESCRIPTION, retained=retained
+            name, settings, documents_key_of(settings), description=description, retained=retained
         )
         self.register_outputs({"keyArn": self.key_arn})

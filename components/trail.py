@@ -17,8 +17,6 @@ from components.other_key import make_other_key
 from components.policies.stack import log_role_policies_of, logs_key_of, logs_to_cloudwatch
 from components.settings import ImportGroup, ResourceKind, Settings
 
-AUDIT_KEY_DESCRIPTION = "EONPRO audit log encryption key, not for PHI"
-
 LOG_GROUP_RETENTION_DAYS = 365
 """CloudWatch Logs is for searching; the bucket keeps the records."""
 
@@ -111,7 +109,7 @@ class AuditTrail(pulumi.ComponentResource):
         role = aws.iam.Role(
             f"{name}-logs",
             name=settings.names.log_role,
-            description="CloudTrail: writes the EONPRO audit trail to CloudWatch Logs",
+            description=f"CloudTrail: writes the {settings.names.label} audit trail to CloudWatch Logs",
             assume_role_policy=json.dumps(trust),
             permissions_boundary=settings.permissions_boundary_arn,
             tags=settings.tags,
@@ -131,7 +129,7 @@ class AuditTrail(pulumi.ComponentResource):
             f"{name}-key",
             settings,
             logs_key_of(settings),
-            description=AUDIT_KEY_DESCRIPTION,
+            description=f"{settings.names.label} audit log encryption key, not for PHI",
             retained=self._retained,
         )
 

@@ -12,7 +12,7 @@ from components.policies.key import APPLICATION_ACTIONS
 
 
 def application_policy(*, key_arns: Sequence[str]) -> Policy:
-    """EONPROKMSAccess: the application's identity policy."""
+    """The application's identity policy."""
     return policy(application_statements(key_arns=key_arns))
 
 
@@ -35,7 +35,7 @@ def application_statements(*, key_arns: Sequence[str]) -> list[Statement]:
 
 
 def parameter_policy(*, parameter_arns: Sequence[str], one_by_one: bool = False) -> Policy:
-    """EONPROParameterAccess: reads exactly these parameters, for a starting task or pod.
+    """Reads exactly these parameters, for a starting task or pod.
 
     External Secrets reads them `one_by_one`, ECS all in one call.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-ssm-paramstore.html
@@ -50,7 +50,7 @@ def parameter_policy(*, parameter_arns: Sequence[str], one_by_one: bool = False)
 
 
 def secret_policy(*, secret_arns: Sequence[str]) -> Policy:
-    """EONPROSecretAccess: reads exactly these secrets, whose ARNs end in six random characters.
+    """Reads exactly these secrets, whose ARNs end in six random characters.
 
     https://docs.aws.amazon.com/secretsmanager/latest/userguide/auth-and-access_iam-policies.html
     """

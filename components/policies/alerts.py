@@ -34,13 +34,13 @@ BY_KEYS = frozenset(("key-changes", "denied-use", FALLBACK))
 """The kinds of rules whose pattern names keys, which AWS gives their ids."""
 
 _SUBJECTS = {
-    "key-changes": "an EONPRO key",
-    "trail-changes": "the EONPRO audit trail",
-    "access-changes": "the access to the EONPRO PHI key or its stored data key",
-    "alert-changes": "the EONPRO alerts",
-    FALLBACK: "the EONPRO alerts or their key",
+    "key-changes": "a{n} {} key",
+    "trail-changes": "the {} audit trail",
+    "access-changes": "the access to the {} PHI key or its stored data key",
+    "alert-changes": "the {} alerts",
+    FALLBACK: "the {} alerts or their key",
 }
-"""The changed thing that a message names, by the kind of the rule that sends it."""
+"""The changed thing of the application that a message names, by the kind of the rule that sends it."""
 
 
 def pattern_of(
@@ -85,9 +85,11 @@ def message_of(settings: Settings, kind: str) -> tuple[Mapping[str, str], str]:
         "error": "$.detail.errorCode",
         "event": "$.detail.eventID",
     }
+    label = settings.names.label
+    subject = _SUBJECTS[kind].format(label, n="n" if label[0] in "AEIOaeio" else "")
     # EventBridge takes text as quoted lines; a path that an event does not have is left empty.
     lines = (
-        f"EONPRO {settings.environment}: <what> on {_SUBJECTS[kind]}.",
+        f"{label} {settings.environment}: <what> on {subject}.",
         "Who: <who>",
         "When: <when>, in <region>",
         "From: <address>",

@@ -17,8 +17,11 @@ https://docs.github.com/en/actions/how-tos/secure-your-work/security-harden-depl
 GITHUB_AUDIENCE = "sts.amazonaws.com"
 """The audience of the tokens of aws-actions/configure-aws-credentials."""
 
-READ_ROLE, APPLY_ROLE = "eonpro-ci-read", "eonpro-ci-apply"
-"""The role that CI previews and checks with, and the role that it applies with."""
+
+def roles_of(application: str) -> tuple[str, str]:
+    """The role that CI previews and checks with, and the role that it applies with."""
+    return f"{application}-ci-read", f"{application}-ci-apply"
+
 
 UNREVIEWED = "pull_request"
 """The subject of a pull request's job without an environment: of code that nobody has read."""

@@ -92,10 +92,12 @@ def key_policy(
     exclusive_use: bool = False,
     multi_region: bool = False,
     partition: str = "aws",
+    application: str = "EONPRO",
 ) -> Policy:
     """The PHI key's own policy, its statements in the order in which an auditor reads them.
 
-    `strict` omits the delegation to IAM; `exclusive_use` denies the use to everybody except the application.
+    `strict` omits the delegation to IAM; `exclusive_use` denies the use to everybody except the application, which the
+    statements about its use name.
     """
     statements = key_administration_statements(
         account_id=account_id,
@@ -108,9 +110,9 @@ def key_policy(
         delegates_to_iam=not strict,
         partition=partition,
     )
-    statements.append(application_use_statement(app_principal_arns=app_principal_arns))
+    statements.append(application_use_statement(app_principal_arns=app_principal_arns, application=application))
     if exclusive_use:
-        statements.append(exclusive_use_statement(app_principal_arns=app_principal_arns))
+        statements.append(exclusive_use_statement(app_principal_arns=app_principal_arns, application=application))
     return policy(statements)
 
 
@@ -215,15 +217,15 @@ def usage_guard_statements(*, days: int, incident_responders: Sequence[str]) -> 
     return [allowed, *denied] if incident_responders else denied
 
 
-def application_use_statement(*, app_principal_arns: Sequence[str]) -> Statement:
+def application_use_statement(*, app_principal_arns: Sequence[str], application: str = "EONPRO") -> Statement:
     """Allows the application APPLICATION_ACTIONS on the key, and nothing else."""
-    return _statement("Allow use of the key for EONPRO", app_principal_arns, APPLICATION_ACTIONS)
+    return _statement(f"Allow use of the key for {application}", app_principal_arns, APPLICATION_ACTIONS)
 
 
-def exclusive_use_statement(*, app_principal_arns: Sequence[str]) -> Statement:
+def exclusive_use_statement(*, app_principal_arns: Sequence[str], application: str = "EONPRO") -> Statement:
     """Denies the use of the key to everybody except the application, also where IAM allows it."""
     return {
-        "Sid": "Deny use of the key to all but EONPRO",
+        "Sid": f"Deny use of the key to all but {application}",
         "Effect": "Deny",
         "Principal": {"AWS": "*"},
         "Action": list(USE_ACTIONS),

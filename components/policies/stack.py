@@ -28,6 +28,7 @@ def key_policy_of(settings: Settings, app_principal_arns: Sequence[str] | None =
         strict=settings.strict_key_policy,
         exclusive_use=settings.exclusive_use,
         multi_region=settings.multi_region,
+        application=settings.names.label,
     )
 
 

@@ -9,7 +9,7 @@ from components.settings.application import Target as Target
 from components.settings.application import VercelAccess as VercelAccess
 from components.settings.application import VercelIssuerMode as VercelIssuerMode
 from components.settings.application import partition_of as partition_of
-from components.settings.names import KEY_DESCRIPTION as KEY_DESCRIPTION
+from components.settings.names import DEFAULT_APPLICATION as DEFAULT_APPLICATION
 from components.settings.names import ImportGroup as ImportGroup
 from components.settings.names import ResourceKind as ResourceKind
 from components.settings.outputs import Outputs as Outputs
@@ -31,6 +31,7 @@ from components.settings.stored_values import OPTIONAL_VALUES as OPTIONAL_VALUES
 from components.settings.stored_values import STORED_VALUES as STORED_VALUES
 from components.settings.stored_values import WRAPPED_KEYS as WRAPPED_KEYS
 from components.settings.stored_values import StoredValue as StoredValue
+from components.settings.values import FOLLOWS_A_FAULT as FOLLOWS_A_FAULT
 from components.settings.values import ContractError as ContractError
 from components.settings.values import ObjectLock as ObjectLock
 from components.settings.values import RecordTable as RecordTable

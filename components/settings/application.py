@@ -14,7 +14,7 @@ from pydantic.alias_generators import to_camel
 
 from components.settings import values as fields
 from components.settings.arn import Arn
-from components.settings.names import Names
+from components.settings.names import DEFAULT_APPLICATION, Names, label_of
 from components.settings.values import PLACEHOLDERS, iam_resource
 
 ROTATION_DAYS = range(90, 2561)
@@ -120,6 +120,11 @@ EksCluster = Annotated[str, AfterValidator(_eks_cluster)]
 KubernetesName = Annotated[str, AfterValidator(_kubernetes_name)]
 
 
+def _application(validated: dict[str, Any]) -> str:
+    # It is missing where its own value was refused.
+    return str(validated.get("application", DEFAULT_APPLICATION))
+
+
 class ApplicationSettings(BaseModel):
     """The first part of the settings: all but the application's variables and the audit trail."""
 
@@ -131,6 +136,9 @@ class ApplicationSettings(BaseModel):
     """The AWS Region of the key."""
     environment: fields.Environment = "production"
     """The environment; except for production it is appended to every name, so that one account can have several."""
+    application: fields.ApplicationName = DEFAULT_APPLICATION
+    """Name of the application, with which every name in the account begins; it cannot be changed after the key is
+    created."""
 
     # The key.
     administrators: tuple[fields.AdministratorArn, ...] = ()
@@ -159,7 +167,7 @@ class ApplicationSettings(BaseModel):
     deploy_targets: tuple[Target, ...] = Field(min_length=1)
     """The platforms on which the application runs, one or several."""
     app_principal_arn: fields.ApplicationArn | None = None
-    """ARN of an existing IAM role or user the application runs as; empty creates the role eonpro-app-role."""
+    """ARN of an existing IAM role or user the application runs as; empty creates one."""
     permissions_boundary_arn: fields.PolicyArn | None = None
     """ARN of the managed policy that is the permissions boundary of the roles and the user of this stack."""
     secret_store: fields.SecretStore = fields.SecretStore.PARAMETER_STORE
@@ -190,17 +198,17 @@ class ApplicationSettings(BaseModel):
     ecs_service: EcsName | None = None
     """Name of the ECS service the application runs as."""
     ecs_execution_role_arn: fields.RoleArn | None = None
-    """ARN of the tasks' execution role; empty creates the role eonpro-execution-role."""
+    """ARN of the tasks' execution role; empty creates one."""
     eks_cluster: EksCluster | None = None
     """Name of the EKS cluster the application runs in."""
     eks_identity: EksIdentity = EksIdentity.POD_IDENTITY
     """The AWS credentials of a pod: pod-identity, or irsa."""
     eks_oidc_provider_arn: ClusterProviderArn | None = None
     """ARN of the IAM OIDC provider of the EKS cluster, for irsa."""
-    eks_namespace: KubernetesName = "eonpro"
-    """Kubernetes namespace of the application."""
-    eks_service_account: KubernetesName = "eonpro"
-    """Kubernetes service account of the application."""
+    eks_namespace: KubernetesName = Field(default_factory=_application)
+    """Kubernetes namespace of the application; empty is the application's name."""
+    eks_service_account: KubernetesName = Field(default_factory=_application)
+    """Kubernetes service account of the application; empty is the application's name."""
 
     @field_validator("*")
     @classmethod
@@ -226,7 +234,7 @@ class ApplicationSettings(BaseModel):
     @property
     def tags(self) -> dict[str, str]:
         """The tags of every resource that supports tags."""
-        return {"Application": "EONPRO", "Environment": self.environment.capitalize()}
+        return {"Application": label_of(self.application), "Environment": self.environment.capitalize()}
 
     def arn(self, service: str, resource: str, *, region: str | None = None) -> str:
         """The ARN of a resource of the stack's account: in its own Region, in another, in none for a global service."""

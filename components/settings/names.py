@@ -15,8 +15,13 @@ ACCOUNT_NAMESPACE = "-an"
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/gpbucketnamespaces.html
 """
 
-KEY_DESCRIPTION = "EONPRO PHI encryption key for HIPAA compliance"
-"""The description in the guide."""
+DEFAULT_APPLICATION = "eonpro"
+"""The application of the guide."""
+
+
+def label_of(application: str) -> str:
+    """The application as tags, descriptions and the names of IAM policies have it: the guide writes its own EONPRO."""
+    return "EONPRO" if application == DEFAULT_APPLICATION else application
 
 
 class ImportGroup(StrEnum):
@@ -69,8 +74,9 @@ class ResourceKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Names:
-    """The name of every resource of one environment; for production they are the guide's."""
+    """The name of every resource of one environment; for the application eonpro in production they are the guide's."""
 
+    application: str
     alias: str
     app_policy: str
     app_role: str
@@ -107,6 +113,7 @@ class Names:
         account_id: str,
         region: str,
         environment: str,
+        application: str,
         trail_bucket: str | None,
         value: StoredValue = DATA_KEY,
     ) -> Self:
@@ -116,36 +123,58 @@ class Names:
         # Both buckets are in one namespace.
         is_regional = in_account_namespace(trail_bucket or "", account_id=account_id, region=region)
         ending = f"{suffix}{place}{ACCOUNT_NAMESPACE}" if is_regional else f"{place}{suffix}"
+        label = label_of(application)
         return cls(
-            alias=f"alias/eonpro-phi-key{suffix}",
-            app_policy=f"EONPROKMSAccess{suffix}",
-            app_role=f"eonpro-app-role{suffix}",
-            app_user=f"eonpro-app-user{suffix}",
-            execution_role=f"eonpro-execution-role{suffix}",
-            secrets_role=f"eonpro-secrets-role{suffix}",
-            parameter_policy=f"EONPROParameterAccess{suffix}",
-            secret_policy=f"EONPROSecretAccess{suffix}",
-            boundary=f"EONPROBoundary{suffix}",
-            trail=f"eonpro-audit-trail{suffix}",
-            trail_bucket=trail_bucket or f"eonpro-cloudtrail-logs{ending}",
-            trail_key_alias=f"alias/eonpro-audit-key{suffix}",
-            documents_key_alias=f"alias/eonpro-documents-key{suffix}",
-            access_log_bucket=f"eonpro-access-logs{ending}",
-            log_group=f"/aws/cloudtrail/eonpro-audit-trail{suffix}",
-            log_role=f"eonpro-trail-logs-role{suffix}",
-            alert_topic=f"eonpro-alerts{suffix}",
+            application=application,
+            alias=f"alias/{application}-phi-key{suffix}",
+            app_policy=f"{label}KMSAccess{suffix}",
+            app_role=f"{application}-app-role{suffix}",
+            app_user=f"{application}-app-user{suffix}",
+            execution_role=f"{application}-execution-role{suffix}",
+            secrets_role=f"{application}-secrets-role{suffix}",
+            parameter_policy=f"{label}ParameterAccess{suffix}",
+            secret_policy=f"{label}SecretAccess{suffix}",
+            boundary=f"{label}Boundary{suffix}",
+            trail=f"{application}-audit-trail{suffix}",
+            trail_bucket=trail_bucket or f"{application}-cloudtrail-logs{ending}",
+            trail_key_alias=f"alias/{application}-audit-key{suffix}",
+            documents_key_alias=f"alias/{application}-documents-key{suffix}",
+            access_log_bucket=f"{application}-access-logs{ending}",
+            log_group=f"/aws/cloudtrail/{application}-audit-trail{suffix}",
+            log_role=f"{application}-trail-logs-role{suffix}",
+            alert_topic=f"{application}-alerts{suffix}",
             # Not `eonpro-alerts-…`: that is the topic of another environment.
-            fallback_topic=f"eonpro-fallback-alerts{suffix}",
-            forwarding_role=f"eonpro-alerts-forwarding{suffix}",
-            key_changes_rule=f"eonpro-key-changes{suffix}",
-            trail_changes_rule=f"eonpro-trail-changes{suffix}",
-            denied_use_rule=f"eonpro-denied-use{suffix}",
-            access_changes_rule=f"eonpro-access-changes{suffix}",
-            alert_changes_rule=f"eonpro-alert-changes{suffix}",
-            fallback_rule=f"eonpro-fallback-alerts{suffix}",
-            parameter_prefix=f"/eonpro/{environment}",
+            fallback_topic=f"{application}-fallback-alerts{suffix}",
+            forwarding_role=f"{application}-alerts-forwarding{suffix}",
+            key_changes_rule=f"{application}-key-changes{suffix}",
+            trail_changes_rule=f"{application}-trail-changes{suffix}",
+            denied_use_rule=f"{application}-denied-use{suffix}",
+            access_changes_rule=f"{application}-access-changes{suffix}",
+            alert_changes_rule=f"{application}-alert-changes{suffix}",
+            fallback_rule=f"{application}-fallback-alerts{suffix}",
+            parameter_prefix=f"/{application}/{environment}",
             value=value,
         )
+
+    @property
+    def label(self) -> str:
+        """The application as tags, descriptions and the names of IAM policies have it."""
+        return label_of(self.application)
+
+    @property
+    def key_description(self) -> str:
+        """The description of the key; for the application eonpro the guide's."""
+        return f"{self.label} PHI encryption key for HIPAA compliance"
+
+    @property
+    def guide_data_key(self) -> str:
+        """The parameter of the data key in `examples/manual-setup/guide.sh` for ECS; the guide itself names none."""
+        return f"/{self.application}/ENCRYPTED_PHI_KEY"
+
+    @property
+    def guide_key(self) -> str:
+        """The parameter of the key's id there."""
+        return f"/{self.application}/AWS_KMS_KEY_ID"
 
     @property
     def claim(self) -> str:
@@ -194,11 +223,11 @@ def in_account_namespace(bucket: str, *, account_id: str, region: str) -> bool:
     return bucket.endswith(f"-{account_id}-{region}{ACCOUNT_NAMESPACE}")
 
 
-def regional_bucket(*, account_id: str, region: str, environment: str) -> str | None:
+def regional_bucket(*, account_id: str, region: str, environment: str, application: str) -> str | None:
     """The name of a new trail's bucket in the account's own namespace; None where the Region has none, or it is long.
 
     Every Region has it but Bahrain and the UAE.
     """
     suffix = "" if environment == "production" else f"-{environment}"
-    name = f"eonpro-cloudtrail-logs{suffix}-{account_id}-{region}{ACCOUNT_NAMESPACE}"
+    name = f"{application}-cloudtrail-logs{suffix}-{account_id}-{region}{ACCOUNT_NAMESPACE}"
     return name if len(name) <= 63 and region not in ("me-south-1", "me-central-1") else None

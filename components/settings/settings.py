@@ -72,7 +72,7 @@ class Settings(ApplicationSettings):
 
     # The audit trail.
     existing_trail_arn: fields.TrailArn | None = None
-    """ARN of a CloudTrail trail that already records management events; empty creates eonpro-audit-trail."""
+    """ARN of a CloudTrail trail that already records management events; empty creates one."""
     trail_bucket: fields.BucketName | None = None
     """Name of the bucket for the trail's logs, or of the existing trail's; empty derives one from account and
     Region."""
@@ -90,7 +90,7 @@ class Settings(ApplicationSettings):
     """Whether the trail's events go to CloudWatch Logs too, for a year."""
     alerts: bool = True
     """Whether changes of the key, the access to it, the trail and the alerts, and bursts of denied use, are published
-    to the topic eonpro-alerts; those that would stop the alerts also to eonpro-fallback-alerts."""
+    to a topic; those that would stop the alerts also to a second one."""
     backup_max_age_days: int = Field(default=92, ge=1, le=3660)
     """Days that a backup of the wrapped data key, and the drill that opened it, may be old."""
     alert_emails: tuple[fields.Email, ...] = ()
@@ -156,6 +156,9 @@ class Settings(ApplicationSettings):
             faults.append("existingTrailArn needs trailBucket, the bucket that this trail writes to")
         if len(self.names.trail_bucket) > 63:
             faults.append(f"the bucket name {self.names.trail_bucket} is longer than 63 characters: set trailBucket")
+        logs = self.names.access_log_bucket
+        if self.makes_trail and self.access_logging and len(logs) > 63:
+            faults.append(f"the bucket name {logs} is longer than 63 characters: shorten application or environment")
         if self.documents_key and not self.document_buckets:
             faults.append("documentsKey needs documentBuckets, the buckets whose objects it encrypts")
         for bucket in self.document_buckets:
@@ -185,6 +188,7 @@ class Settings(ApplicationSettings):
             account_id=self.account_id,
             region=self.region,
             environment=self.environment,
+            application=self.application,
             trail_bucket=self.trail_bucket,
             value=BY_VARIABLE[self._variable],
         )
@@ -270,7 +274,12 @@ class Settings(ApplicationSettings):
             "aws:allowedAccountIds": [self.account_id],
         }
         dumped = self.model_dump(exclude={"region"}, exclude_none=True, mode="json", by_alias=True)
-        written = self.model_dump(exclude_defaults=True, by_alias=True).keys() | _ALWAYS_SAVED
+        # One default follows another value: the application's name.
+        written = _ALWAYS_SAVED | {
+            to_camel(name)
+            for name, field in type(self).model_fields.items()
+            if getattr(self, name) != field.get_default(call_default_factory=True, validated_data=dict(self))
+        }
         config.update({f"{PROJECT}:{field}": value for field, value in dumped.items() if field in written})
         return config
 
@@ -361,7 +370,7 @@ def _with_field(fault: str) -> tuple[str, str]:
 
 
 def _faults(error: ValidationError) -> tuple[tuple[str, str], ...]:
-    details = error.errors()
+    details = [detail for detail in error.errors() if detail["type"] != fields.FOLLOWS_A_FAULT]
     wrong_members = {detail["loc"][0] for detail in details if len(detail["loc"]) > 1}
     faults: list[tuple[str, str]] = []
     for detail in details:

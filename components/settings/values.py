@@ -44,6 +44,10 @@ _NEEDED = (
 """The beginning of pydantic's types of errors (https://docs.pydantic.dev/latest/errors/validation_errors/)."""
 
 
+FOLLOWS_A_FAULT = "default_factory_not_called"
+"""pydantic's type for a default that is another field's value while some field has a fault: it is none of its own."""
+
+
 def in_words(detail: Mapping[str, Any]) -> str:
     """The fault of a value, from one of the `errors()` of a ValidationError, without pydantic's own sentences."""
     kind, value, limits = detail["type"], detail["input"], detail.get("ctx", {})
@@ -101,6 +105,17 @@ def _environment(value: str) -> str:
         raise ValueError(
             f"{value!r} is not an environment name: up to 16 lower-case letters, digits and hyphens, a letter first"
         )
+    return value
+
+
+def _application_name(value: str) -> str:
+    # Without a hyphen no name of one application is ever a name of another: the first word of each is the application.
+    if not re.fullmatch(r"[a-z][a-z0-9]{1,19}", value):
+        raise ValueError(
+            f"{value!r} is not an application's name: 2 to 20 lower-case letters and digits, a letter first, no hyphen"
+        )
+    if value.startswith(("aws", "ssm")) or value == "sthree":
+        raise ValueError(f"{value!r} cannot be an application's name: AWS keeps names that begin so for itself")
     return value
 
 
@@ -235,6 +250,7 @@ def _email(value: str) -> str:
 AccountId = Annotated[str, AfterValidator(_account)]
 Region = Annotated[str, AfterValidator(_region)]
 Environment = Annotated[str, AfterValidator(_environment)]
+ApplicationName = Annotated[str, AfterValidator(_application_name)]
 PrincipalArn = Annotated[str, AfterValidator(_principal)]
 AdministratorArn = Annotated[str, AfterValidator(_administrator)]
 RolePattern = Annotated[str, AfterValidator(_role_pattern)]

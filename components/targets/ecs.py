@@ -47,7 +47,7 @@ class Ecs(Platform):
         role = NewRole(
             name=settings.names.execution_role,
             logical_name="execution",
-            description="Starts the tasks of the EONPRO application",
+            description=f"Starts the tasks of the {settings.names.label} application",
             trust=execution_trust_policy(),
             kind=ResourceKind.EXECUTION_ROLE,
             inline_policy=("StartTasks", task_start_policy(settings)),

@@ -33,7 +33,7 @@ class Eks(Platform):
         role = NewRole(
             name=settings.names.secrets_role,
             logical_name="secrets",
-            description="Reads the variables of the EONPRO application for its pods",
+            description=f"Reads the variables of the {settings.names.label} application for its pods",
             trust=secrets_trust_of(settings),
             kind=ResourceKind.SECRETS_ROLE,
         )

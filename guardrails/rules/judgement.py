@@ -309,7 +309,7 @@ def _document(resource: Resource, settings: Settings, row: Row, name: str, rule:
 
 def _left_as_found(statements: Iterable[of_statements.Statement], settings: Settings) -> Iterator[str]:
     """What the application gets by a document that the settings leave as it was found: the rest is not the stack's."""
-    own = frozenset(("AWS", arn) for arn in settings.application)
+    own = frozenset(("AWS", arn) for arn in settings.principals)
     allowed = Document(may=(May(who=tuple(own), actions=(*USE, *_IMPORTED_USE), on=("*",)),))
     of_application = [replace(each, principals=each.principals & own) for each in statements if each.principals & own]
     yield from of_statements.excess(of_application, allowed)

@@ -29,6 +29,7 @@ class Settings:
     account_id: str
     region: str
     environment: str = "production"
+    application: str = "eonpro"
     administrators: tuple[str, ...] = ()
     administrator_patterns: tuple[str, ...] = ()
     deletion_administrators: tuple[str, ...] = ()
@@ -97,7 +98,7 @@ class Settings:
 
     @property
     def tags(self) -> dict[str, str]:
-        return {"Application": "EONPRO", "Environment": self.environment.capitalize()}
+        return {"Application": self.label, "Environment": self.environment.capitalize()}
 
     def arn(self, service: str, resource: str, *, region: str | None = None) -> str:
         """The ARN of a resource of the stack's account."""
@@ -105,25 +106,38 @@ class Settings:
         account = "" if service == "s3" else self.account_id
         return f"arn:{self.partition}:{service}:{where}:{account}:{resource}"
 
-    def name(self, name: str) -> str:
-        """The name of a resource in this environment: production's is the plain one."""
-        return name if self.environment == "production" else f"{name}-{self.environment}"
+    @property
+    def label(self) -> str:
+        """The application in texts, tags and names of policies: the first one's is written in capitals."""
+        return "EONPRO" if self.application == "eonpro" else self.application
+
+    @property
+    def suffix(self) -> str:
+        """What the names of this environment end with: production's with nothing."""
+        return "" if self.environment == "production" else f"-{self.environment}"
+
+    def name(self, of: str, before: str = "") -> str:
+        """The name of a resource of the application in this environment; `before`: what AWS has it begin with."""
+        return f"{before}{self.application}-{of}{self.suffix}"
+
+    def policy(self, of: str) -> str:
+        """The name of a managed policy of the application in this environment."""
+        return f"{self.label}{of}{self.suffix}"
 
     @property
     def own_bucket(self) -> str:
         """The bucket of the trail's records."""
-        return self.trail_bucket or self._bucket("eonpro-cloudtrail-logs")
+        return self.trail_bucket or self._bucket("cloudtrail-logs")
 
     @property
     def access_bucket(self) -> str:
         """The bucket of the access logs."""
-        return self._bucket("eonpro-access-logs")
+        return self._bucket("access-logs")
 
-    def _bucket(self, name: str) -> str:
-        suffix = self.name("")
-        place = f"-{self.account_id}-{self.region}"
+    def _bucket(self, of: str) -> str:
+        name, place = f"{self.application}-{of}", f"-{self.account_id}-{self.region}"
         is_regional = self.is_regional(self.trail_bucket)
-        return f"{name}{suffix}{place}-an" if is_regional else f"{name}{place}{suffix}"
+        return f"{name}{self.suffix}{place}-an" if is_regional else f"{name}{place}{self.suffix}"
 
     def is_regional(self, bucket: str) -> bool:
         """Whether the bucket's name is one of the account's own namespace."""
@@ -132,12 +146,12 @@ class Settings:
     @property
     def prefix(self) -> str:
         """What the names of the stored values begin with."""
-        return f"/eonpro/{self.environment}"
+        return f"/{self.application}/{self.environment}"
 
     @property
     def trail_arn(self) -> str:
         """The trail that records the use of the key."""
-        return self.existing_trail_arn or self.arn("cloudtrail", f"trail/{self.name('eonpro-audit-trail')}")
+        return self.existing_trail_arn or self.arn("cloudtrail", f"trail/{self.name('audit-trail')}")
 
     @property
     def has_trail_here(self) -> bool:
@@ -176,10 +190,10 @@ class Settings:
         return "vercel" in self.deploy_targets and self.makes_role and not self.makes_user
 
     @property
-    def application(self) -> tuple[str, ...]:
+    def principals(self) -> tuple[str, ...]:
         """The ARNs of the application's principals."""
-        role = self.arn("iam", f"role/{self.name('eonpro-app-role')}") if self.makes_role else ""
-        user = self.arn("iam", f"user/{self.name('eonpro-app-user')}") if self.makes_user else ""
+        role = self.arn("iam", f"role/{self.name('app-role')}") if self.makes_role else ""
+        user = self.arn("iam", f"user/{self.name('app-user')}") if self.makes_user else ""
         return tuple(filter(None, (self.app_principal_arn, role, user)))
 
     @property
@@ -223,6 +237,8 @@ _FORMS = {
     "region": r"[a-z]{{2}}(?:-[a-z]+)+-[0-9]",
     "replica_regions": r"[a-z]{{2}}(?:-[a-z]+)+-[0-9]",
     "environment": r"[a-z](?:[a-z0-9-]{{0,14}}[a-z0-9])?",
+    # One word: every name begins with it and a hyphen, so that none is ever another application's.
+    "application": r"(?!aws|ssm)[a-z][a-z0-9]{{1,19}}",
     "administrators": _IAM + r"(?:root|(?:user|role)/[\w+=,.@/-]+)",
     "administrator_patterns": _IAM + r"role/(?=[^*?]*[A-Za-z0-9])[\w+=,.@/*?-]+",
     "deletion_administrators": _IAM + r"(?:root|(?:user|role)/[\w+=,.@/-]+)",
@@ -275,7 +291,8 @@ def read(configuration: Mapping[str, str | None]) -> Settings:
         raise SettingsError(f"{absent[0]} is missing")
     place = {"partition": partition_of(texts["region"]), "account": re.escape(texts["accountId"])}
     values = {_KEYS[name].name: _value(name, text, place) for name, text in texts.items()}
-    settings = Settings(**values)
+    application = values.get("application", Settings.application)
+    settings = Settings(**{"eks_namespace": application, "eks_service_account": application, **values})
     for fault in _conflicts(settings):
         raise SettingsError(fault)
     return settings

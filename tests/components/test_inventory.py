@@ -206,6 +206,7 @@ def test_the_configurations_leave_no_setting_of_the_account_s_untried() -> None:
         "recordTables",
         "ecsCluster",
         "ecsService",
+        "application",
         "eksNamespace",
         "eksServiceAccount",
         "variableNames",

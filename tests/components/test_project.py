@@ -47,7 +47,8 @@ def test_a_key_is_declared_as_the_contract_reads_it(project: dict[str, Any], key
     elif key in LISTS:
         assert declared["default"] == list(field.default)
     else:
-        assert declared["default"] == ("" if field.default is None else field.default)
+        follows = field.default_factory is not None
+        assert declared["default"] == ("" if follows or field.default is None else field.default)
         assert type(declared["default"]) in (str, int, bool)
     assert declared["type"] == _declared_type(field.default, key)
     assert ("items" in declared) == (key in LISTS)

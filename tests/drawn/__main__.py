@@ -46,6 +46,7 @@ VALUES: Mapping[str, tuple[Any, ...]] = {
     "region": ("us-east-1", "us-east-1", "eu-central-1"),
     "replica_regions": ("us-west-2", "eu-west-1,us-west-2"),
     "environment": ("production", "staging"),
+    "application": ("eonpro", "clinic"),
     "administrators": ("caller", f"caller,{COLLEAGUE}"),
     "administrator_patterns": (
         f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/*AWSReservedSSO_Key_????????",
@@ -90,8 +91,8 @@ LEFT_OUT = {
     "passphrase": "a secret",
     "backup_to": "another command",
 }
-FIXED = {"account", "region", "environment", "multi_region", "replica_regions", "target", "app_principal", "trail",
-         "secret_store", "permissions_boundary", "hash_key"}  # fmt: skip
+FIXED = {"account", "region", "environment", "application", "multi_region", "replica_regions", "target", "trail",
+         "app_principal", "secret_store", "permissions_boundary", "hash_key"}  # fmt: skip
 """What a stack is not asked to change, by its own rules."""
 _CHANCE = re.compile(r"\b(?:mrk-)?[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}\b")
 

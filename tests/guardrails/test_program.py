@@ -41,6 +41,22 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "bucket in the account's namespace": {
         "trailBucket": "eonpro-cloudtrail-logs-111122223333-us-east-1-an",
     },
+    "another application, with everything": {
+        "application": "clinic",
+        **CONFIGURATIONS["every-target"],
+        **CONFIGURATIONS["full-audit"],
+        "hashKey": True,
+        "documentBuckets": ["clinic-documents"],
+        "documentsKey": True,
+    },
+    "another application, in Secrets Manager": {
+        "application": "clinic",
+        "environment": "staging",
+        **CONFIGURATIONS["eks-irsa"],
+        "multiRegion": True,
+        "replicaRegions": ["eu-west-1"],
+        "secretStore": "secrets-manager",
+    },
     "no guard of use": {"usageGuardDays": 0, "trailArchiveDays": 0, "trailRetentionDays": 2192},
 }
 
@@ -58,6 +74,17 @@ def built(run_program: Callable[..., Recording]) -> Callable[[str], Stack]:
 def test_everything_that_the_program_registers_passes_every_rule(variant: str, built: Callable[[str], Stack]) -> None:
     stack = built(variant)
     assert stack and list(refusals(stack)) == []
+
+
+@pytest.mark.parametrize("asked, made", [("clinic", "eonpro"), ("eonpro", "clinic")])
+def test_what_has_the_name_of_another_application_is_refused(
+    run_program: Callable[..., Recording], asked: str, made: str
+) -> None:
+    changes = {**CONFIGURATIONS["full-audit"], "documentBuckets": ["clinic-documents"], "documentsKey": True}
+    stack = planned(run_program(**changes, application=made), **changes, application=asked)
+    accused = {resource.urn for resource in stack if list(refusals([resource]))}
+    named = {resource.urn for resource in stack if made in str(resource.props.get("name", "")).lower()}
+    assert named and not named - accused
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

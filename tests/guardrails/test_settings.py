@@ -35,7 +35,7 @@ def test_the_pack_reads_every_setting_as_the_program_does(variant: str) -> None:
     }
     names = theirs.names
     assert (ours.own_bucket, ours.access_bucket) == (names.trail_bucket, names.access_log_bucket)
-    assert (ours.application, ours.variables) == (theirs.app_principal_arns, theirs.variables)
+    assert (ours.principals, ours.variables) == (theirs.app_principal_arns, theirs.variables)
     assert (ours.partition, ours.regions, ours.iam_region) == (theirs.partition, theirs.regions, theirs.iam_region)
     assert (ours.tags, ours.prefix) == (theirs.tags, names.parameter_prefix)
 
@@ -44,6 +44,16 @@ def test_the_pack_reads_every_setting_as_the_program_does(variant: str) -> None:
     "changes",
     [
         {"accountId": "12345"},
+        {"application": "*"},
+        {"application": "clin*"},
+        {"application": "c"},
+        {"application": "clinic-two"},
+        {"application": "clinic\n"},
+        {"application": "Clinic"},
+        {"application": "EONPRO"},
+        {"application": "ｃlinic"},
+        {"application": "aws"},
+        {"application": ["clinic"]},
         {"accountId": "１１１１２２２２３３３３"},
         {"accountId": ""},
         {"aws:region": "us-east-1\n"},

@@ -19,14 +19,14 @@ from wizard.aws import client as aws
 from wizard.core.errors import SetupError, StalePlan, UsageError
 from wizard.core.models.inputs import FILE_VARIABLE, VARIABLE
 from wizard.core.models.stack import Progress
-from wizard.core.state_backend import KEY_ALIAS, StateBackend, bucket_name, resolve
+from wizard.core.state_backend import StateBackend, bucket_name, key_alias, resolve
 from wizard.pulumi_engine import backend
 from wizard.pulumi_engine.backend import StatePlaces
 from wizard.pulumi_engine.engine import PulumiEngine
 
 STACK = "production"
 REGION = "us-east-1"
-KMS = f"awskms://{KEY_ALIAS}?region={REGION}"
+KMS = f"awskms://{key_alias('eonpro')}?region={REGION}"
 
 
 class Place:
@@ -67,9 +67,11 @@ class Place:
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """A deployment with the bucket for the state, and a key of KMS for its secrets."""
     with running_deployment(tmp_path_factory.mktemp("state")) as made:
-        assert aws.connect(environ=made.environment).state_storage.make_state_bucket(bucket_name(ACCOUNT, REGION))
+        assert aws.connect(environ=made.environment).state_storage.make_state_bucket(
+            bucket_name(ACCOUNT, REGION), "eonpro"
+        )
         kms = made.client("kms")
-        kms.create_alias(AliasName=KEY_ALIAS, TargetKeyId=kms.create_key()["KeyMetadata"]["KeyId"])
+        kms.create_alias(AliasName=key_alias("eonpro"), TargetKeyId=kms.create_key()["KeyMetadata"]["KeyId"])
         yield made
 
 

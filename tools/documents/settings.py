@@ -74,7 +74,9 @@ def project(text: str) -> str:
         if key in LISTS:
             declared["items"] = {"type": "string"}
         if not field.is_required():
-            plain = list(field.default) if key in LISTS else "" if field.default is None else field.default
+            # Empty too where the default is another setting's value.
+            is_plain = field.default is not None and field.default_factory is None
+            plain = list(field.default) if key in LISTS else field.default if is_plain else ""
             declared["default"] = str(plain) if isinstance(plain, StrEnum) else plain
         configuration[key] = {**declared, "description": texts[key]}
     before, _, _ = text.partition("config:\n")

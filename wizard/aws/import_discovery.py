@@ -9,6 +9,7 @@ from typing import Any
 
 from components.settings import ResourceKind, Settings
 from components.settings.arn import Arn, resource_name
+from components.settings.names import Names
 from wizard.aws import existing_resources, iam, kms
 from wizard.aws import trail as trails
 from wizard.aws.auth.errors import code_of
@@ -17,10 +18,6 @@ from wizard.aws.data_keys.stores import ParameterStore
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import PermissionDenied, SetupError, Unsupported
 from wizard.core.models.account import DiscoveredDataKey, DiscoveredResource, DiscoveredSetup
-
-GUIDE_DATA_KEY = "/eonpro/ENCRYPTED_PHI_KEY"
-GUIDE_KEY = "/eonpro/AWS_KMS_KEY_ID"
-"""Place of the variables for ECS in `examples/manual-setup/guide.sh`; the guide itself names none."""
 
 _NO_ENTITY = ("NoSuchEntity",)
 
@@ -76,7 +73,7 @@ def _key(session: Session, settings: Settings) -> _Answer:
         return _NOTHING
     policy, data_key = session.together(
         lambda: kms.KmsKeys(session).key_policy(key.arn),
-        lambda: _data_key(session, key.arn, alias),
+        lambda: _data_key(session, key.arn, settings.names),
     )
     return _Answer(
         resources=(
@@ -87,26 +84,26 @@ def _key(session: Session, settings: Settings) -> _Answer:
     )
 
 
-def _data_key(session: Session, key_arn: str, alias: str) -> DiscoveredDataKey | None:
+def _data_key(session: Session, key_arn: str, names: Names) -> DiscoveredDataKey | None:
     """The data key that the guide's script for ECS stored, if it belongs to this key.
 
     The script's names carry no environment, so a data key counts only together with the name of its KMS key.
     """
     try:
-        parameters = ParameterStore(session).read([GUIDE_DATA_KEY, GUIDE_KEY])
+        parameters = ParameterStore(session).read([names.guide_data_key, names.guide_key])
     except (PermissionDenied, Unsupported):
         return None
-    named_key = parameters[GUIDE_KEY].value.strip() if GUIDE_KEY in parameters else ""
+    named_key = parameters[names.guide_key].value.strip() if names.guide_key in parameters else ""
     key = Arn.parse(key_arn)
-    if GUIDE_DATA_KEY not in parameters or named_key not in (
+    if names.guide_data_key not in parameters or named_key not in (
         key_arn,
         key.name,
-        alias,
-        str(key.with_resource(alias)),
+        names.alias,
+        str(key.with_resource(names.alias)),
     ):
         return None
     try:
-        wrapped = WrappedDataKey(value=parameters[GUIDE_DATA_KEY].value)
+        wrapped = WrappedDataKey(value=parameters[names.guide_data_key].value)
     except MalformedDataKey:
         wrapped = None
     return DiscoveredDataKey(wrapped=wrapped, exists=True, key_arn=named_key)

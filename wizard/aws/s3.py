@@ -7,8 +7,10 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
+from components.settings.names import label_of
 from wizard.aws import trail as trails
 from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.limits import read_all
@@ -19,8 +21,6 @@ from wizard.core.errors import ResourceError, SetupError, UsageError
 from wizard.core.models.rotation import BucketLock, StoredObject
 from wizard.core.next_command import shell
 from wizard.core.retry import Reason
-
-TAGS: Mapping[str, str] = {"Application": "EONPRO", "Purpose": "Pulumi state"}
 
 _SECONDS = 20.0
 """Longest time until a created or deleted bucket is known everywhere."""
@@ -41,7 +41,7 @@ _FIRST_REGION = "us-east-1"
 class StateStorage(SessionClient):
     """Buckets for Pulumi's state: a `wizard.core.ports.aws.StateStorage`."""
 
-    def make_state_bucket(self, bucket: str) -> bool:
+    def make_state_bucket(self, bucket: str, application: str) -> bool:
         """Create the bucket in the session's Region, or correct the settings of an existing one. False when it existed.
 
         Raises SetupError for a name that another account has, UsageError for an invalid name.
@@ -49,22 +49,22 @@ class StateStorage(SessionClient):
         account_id = account_of(self._session)
         owner = trails.bucket_owner(self._session, bucket, account_id)
         if owner == "foreign":
-            raise _belongs_to_another(bucket, account_id)
-        created = owner is None and _create(self._session, bucket, account_id)
+            raise _belongs_to_another(bucket, account_id, application)
+        created = owner is None and _create(self._session, bucket, account_id, application)
         target = {"Bucket": bucket, "ExpectedBucketOwner": account_id}
         for ensure in (
             _block_public_access,
             _enforce_ownership,
             _enable_versioning,
             _encrypt,
-            _refuse_plain_http,
-            _tag,
+            partial(_refuse_plain_http, application),
+            partial(_tag, application),
         ):
             _when_consistent(self._session, lambda ensure=ensure: ensure(self._session, target))  # type: ignore[misc]
         return created
 
 
-def _create(session: Session, bucket: str, account_id: str) -> bool:
+def _create(session: Session, bucket: str, account_id: str, application: str) -> bool:
     location = {} if session.region == _FIRST_REGION else {"LocationConstraint": session.region}
     try:
         _when_consistent(
@@ -80,11 +80,11 @@ def _create(session: Session, bucket: str, account_id: str) -> bool:
     except ResourceError as error:
         code = code_of(error.__cause__)
         if code in _FOREIGN:
-            raise _belongs_to_another(bucket, account_id) from error
+            raise _belongs_to_another(bucket, account_id, application) from error
         if code == "InvalidBucketName":
             raise UsageError(
                 f"{bucket!r} cannot be a bucket's name",
-                "3 to 63 lower-case letters, digits and hyphens, such as " + _proposed(account_id),
+                "3 to 63 lower-case letters, digits and hyphens, such as " + _proposed(account_id, application),
             ) from error
         if code in _OURS:
             # Another run has just created it.
@@ -93,15 +93,15 @@ def _create(session: Session, bucket: str, account_id: str) -> bool:
     return True
 
 
-def _belongs_to_another(bucket: str, account_id: str) -> SetupError:
+def _belongs_to_another(bucket: str, account_id: str, application: str) -> SetupError:
     return SetupError(
         f"the bucket {bucket} belongs to another account; bucket names are global",
-        f"choose another name, such as {_proposed(account_id)}",
+        f"choose another name, such as {_proposed(account_id, application)}",
     )
 
 
-def _proposed(account_id: str) -> str:
-    return f"eonpro-pulumi-state-{account_id}"
+def _proposed(account_id: str, application: str) -> str:
+    return f"{application}-pulumi-state-{account_id}"
 
 
 def _when_consistent(session: Session, action: Callable[[], Any]) -> Any:
@@ -147,21 +147,21 @@ def _encrypt(session: Session, target: Target) -> None:
         session.call("s3", "PutBucketEncryption", ServerSideEncryptionConfiguration={"Rules": [rule]}, **target)
 
 
-def _refuse_plain_http(session: Session, target: Target) -> None:
+def _refuse_plain_http(application: str, session: Session, target: Target) -> None:
     policy = _setting(session, "GetBucketPolicy", target, "NoSuchBucketPolicy").get("Policy")
     document = json.loads(policy) if policy else {"Version": "2012-10-17", "Statement": []}
     if trails.denies_plain_http(document, target["Bucket"]):
         return
     existing = document["Statement"]
     statements = existing if isinstance(existing, list) else [existing]
-    document["Statement"] = [*statements, _tls_only(session, target["Bucket"])]
+    document["Statement"] = [*statements, _tls_only(session, target["Bucket"], application)]
     session.call("s3", "PutBucketPolicy", Policy=json.dumps(document), **target)
 
 
-def _tls_only(session: Session, bucket: str) -> dict[str, Any]:
+def _tls_only(session: Session, bucket: str, application: str) -> dict[str, Any]:
     arn = f"arn:{session.partition}:s3:::{bucket}"
     return {
-        "Sid": "EONPROStateOverTLSOnly",
+        "Sid": f"{label_of(application)}StateOverTLSOnly",
         "Effect": "Deny",
         "Principal": "*",
         "Action": "s3:*",
@@ -170,11 +170,12 @@ def _tls_only(session: Session, bucket: str) -> dict[str, Any]:
     }
 
 
-def _tag(session: Session, target: Target) -> None:
+def _tag(application: str, session: Session, target: Target) -> None:
     tag_set = _setting(session, "GetBucketTagging", target, "NoSuchTagSet").get("TagSet", ())
     tags = {str(tag["Key"]): str(tag["Value"]) for tag in tag_set}
-    if not TAGS.keys() <= tags.keys():
-        merged = [{"Key": key, "Value": value} for key, value in {**TAGS, **tags}.items()]
+    own = {"Application": label_of(application), "Purpose": "Pulumi state"}
+    if not own.keys() <= tags.keys():
+        merged = [{"Key": key, "Value": value} for key, value in {**own, **tags}.items()]
         session.call("s3", "PutBucketTagging", Tagging={"TagSet": merged}, **target)
 
 

@@ -20,10 +20,6 @@ from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.account import KeyFact, UnrecordedResource
 from wizard.core.models.delivery import StackState
 
-_OF_ONE_KEY = (policies.application_use_statement(app_principal_arns=()), *trail_encryption_statements(trail_arn=""))
-_KEY_MARKS = frozenset({policies.DENY_DELETION, *(str(statement["Sid"]) for statement in _OF_ONE_KEY)})
-"""Statements that the policy of every stack's key has from its creation on."""
-
 KEY, REPLICA, ALIAS = "aws:kms/key:Key", "aws:kms/replicaKey:ReplicaKey", "aws:kms/alias:Alias"
 
 
@@ -120,13 +116,20 @@ def _has_own_policy(session: Session, settings: Settings, key: KeyFact) -> bool:
     except (PermissionDenied, ResourceError):
         return False
     # Not all of it: the settings may have changed since, and names of roles were ids before the roles existed.
-    return key.origin == "AWS_KMS" and _marks(expected) <= _marks(actual)
+    return key.origin == "AWS_KMS" and _sids(expected) & _marks(settings) <= _sids(actual)
 
 
-def _marks(document: Mapping[str, object]) -> set[str]:
+def _marks(settings: Settings) -> set[str]:
+    """Statements that the policy of every key of such a stack has from its creation on, by their ids."""
+    use = policies.application_use_statement(app_principal_arns=(), application=settings.names.label)
+    of_one_key = (use, *trail_encryption_statements(trail_arn=""))
+    return {policies.DENY_DELETION, *(str(statement["Sid"]) for statement in of_one_key)}
+
+
+def _sids(document: Mapping[str, object]) -> set[str]:
     statements = document.get("Statement")
     listed = statements if isinstance(statements, list) else []
-    return {str(entry.get("Sid")) for entry in listed if isinstance(entry, Mapping)} & _KEY_MARKS
+    return {str(entry.get("Sid")) for entry in listed if isinstance(entry, Mapping)}
 
 
 def _key(session: Session, settings: Settings, keys: list[KeyFact], alias: str) -> Iterator[UnrecordedResource]:

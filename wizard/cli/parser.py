@@ -303,7 +303,7 @@ def overview() -> str:
     lines = [
         f"usage: {PROGRAM} [COMMAND] [options]",
         "",
-        "Set up AWS KMS for EONPRO: an auditable key, and the wrapped data key delivered.",
+        "Set up AWS KMS for patient data: an auditable key, and the data key delivered.",
     ]
     for group in dict.fromkeys(command.group for command in TABLE):
         lines += ["", f"{group}:"]

@@ -4,6 +4,7 @@ Asks who the caller is, asks nobody else and changes nothing. All that is known 
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from components.settings import Outputs, Settings
@@ -63,9 +64,11 @@ def _state_environment(
     """The backend and the passphrase, as far as the engine does not know them itself. Raises SetupError."""
     account, region = settings.account_id, settings.region
     if clients.state is None:
-        return resolve(values, Circumstances(account=account, region=region)).environment
+        return resolve(
+            values, Circumstances(account=account, region=region, application=settings.application)
+        ).environment
     found = clients.state.circumstances(stack, account=account, region=region, interactive=False)
-    return resolve(values, found).environment
+    return resolve(values, replace(found, application=settings.application)).environment
 
 
 def outputs_of(facts: StackFacts) -> Outputs:

@@ -49,7 +49,7 @@ _ABOUT = (
 )
 _KEPT = (
     "profile region account administrators administrator_patterns permissions_boundary backend secrets_provider "
-    "passphrase".split()
+    "passphrase application".split()
 )
 _ANSWERS = {
     **{"account": CALLER, "administrators": (CALLER,), "app_principal": CREATE, "ecs_execution_role": CREATE},
@@ -57,7 +57,8 @@ _ANSWERS = {
     **{"trail_lock": "none", "trail_retention_days": 2192, "rotation_period_days": 365},
 }
 _FIELDS = (
-    "account_id region administrators administrator_patterns permissions_boundary_arn rotation_period_days".split()
+    "account_id region application administrators administrator_patterns permissions_boundary_arn "
+    "rotation_period_days".split()
 )
 """The settings that differ from one rehearsal to another."""
 
@@ -86,6 +87,7 @@ def run(request: Request, clients: Clients) -> tuple[int, RehearsalDocument]:
         )
     interview = steps.interviewer(_step(request, clients), clients).run()
     account, region = errors.known(interview.identity).account_id, str(interview.values["region"])
+    bucket = _bucket(account, region, str(interview.values["application"]))
     ui.section("Rehearsal", f"account {account}, {region}")
     for line in ("removes what an earlier one left in its middle",) if request.saved else _ABOUT:
         ui.line(line)
@@ -105,9 +107,7 @@ def run(request: Request, clients: Clients) -> tuple[int, RehearsalDocument]:
         return True
 
     def set_up(**changed: int) -> int:
-        return int(
-            not workflow.setup(_step(request, clients, trail_bucket=_bucket(account, region), **changed), clients).ok
-        )
+        return int(not workflow.setup(_step(request, clients, trail_bucket=bucket, **changed), clients).ok)
 
     def verify() -> int:
         return run_verify(VerifyOptions(), _step(request, clients), clients)[0]
@@ -198,16 +198,16 @@ def _step(request: Request, clients: Clients, **own: object) -> Request:
     return replace(request, answers=answers, saved=errors.known(saved) if saved else None, yes=True, confirmed=None)
 
 
-def _bucket(account: str, region: str) -> str:
+def _bucket(account: str, region: str, application: str) -> str:
     """The name of a rehearsal's bucket, by which its settings are told from those of every other stack."""
-    is_regional = regional_bucket(account_id=account, region=region, environment=REHEARSAL)
-    return f"eonpro-rehearsal-{account}-{region}{ACCOUNT_NAMESPACE if is_regional else ''}"
+    is_regional = regional_bucket(account_id=account, region=region, environment=REHEARSAL, application=application)
+    return f"{application}-rehearsal-{account}-{region}{ACCOUNT_NAMESPACE if is_regional else ''}"
 
 
 def is_rehearsal(settings: Settings) -> bool:
     """Whether a rehearsal made these settings, and nobody has given the environment another target or use since."""
     made = {"environment": REHEARSAL, "deploy_targets": ("ecs",), "trail_lock": "none", "trail_retention_days": 2192}
-    made |= {"trail_bucket": _bucket(settings.account_id, settings.region)}
+    made |= {"trail_bucket": _bucket(settings.account_id, settings.region, settings.application)}
     made |= {field: getattr(settings, field) for field in _FIELDS}
     return settings == Settings.read(made, deployed=True)
 
@@ -224,7 +224,7 @@ def remove(request: Request, clients: Clients, set_up: Callable[[], int]) -> lis
     settings, aws = stack.settings, stack.aws
     with engine.alone(REHEARSAL):
         found = aws.requests.pages(
-            "ssm", "GetParametersByPath", "Parameters", Path=f"/eonpro/{REHEARSAL}", Recursive=True
+            "ssm", "GetParametersByPath", "Parameters", Path=settings.names.parameter_prefix, Recursive=True
         )
         parameters = [str(each["Name"]) for each in found]
         ids = {each.name: each.id for each in state.resources if each.type.endswith(":Key")}

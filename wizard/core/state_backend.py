@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from wizard.core.errors import Problem
-from wizard.core.models.inputs import CLOUD, DEFAULT, FILE_VARIABLE, LOCAL, PASSPHRASE, S3, VARIABLE
+from wizard.core.models.inputs import APPLICATION, CLOUD, DEFAULT, FILE_VARIABLE, LOCAL, PASSPHRASE, S3, VARIABLE
 from wizard.core.next_command import Command
 
 CHOSEN = "chosen"
@@ -18,8 +18,11 @@ CHOSEN = "chosen"
 CLOUD_URL = "https://api.pulumi.com"
 LOCAL_URL = "file://~"
 
-KEY_ALIAS = "alias/eonpro-pulumi-state"
-"""The KMS key of this alias, where the account has one, encrypts the secrets of a new stack."""
+
+def key_alias(application: str) -> str:
+    """The KMS key of this alias, where the account has one, encrypts the secrets of a new stack."""
+    return f"alias/{application}-pulumi-state"
+
 
 ENTER_PASSPHRASE = Command(
     f"printf 'passphrase of the stack: ' >&2 && read -rs {VARIABLE} && export {VARIABLE}",
@@ -62,11 +65,12 @@ class Circumstances:
 
     account: str
     region: str
+    application: str = APPLICATION
     detected: BackendFact | None = None
     provider: str | None = None
     """The secrets provider of the stack, by its settings file; None for a stack that is new."""
     key_found: bool = False
-    """Whether the account has a key with the alias KEY_ALIAS that the caller can describe."""
+    """Whether the account has a key with the alias `key_alias` that the caller can describe."""
     passphrase_variable: str | None = None
     """The variable that already holds the passphrase, or names its file."""
     file: str | None = None
@@ -100,17 +104,17 @@ class StateBackend:
         return BackendFact(url=self.url, source=self.source).kind
 
 
-def bucket_name(account: str, region: str) -> str:
-    """The bucket that the set-up creates for the state of all stacks of an account's Region."""
-    return f"eonpro-pulumi-state-{account}-{region}"
+def bucket_name(account: str, region: str, application: str = APPLICATION) -> str:
+    """The bucket that the set-up creates for the state of all stacks of an application in an account's Region."""
+    return f"{application}-pulumi-state-{account}-{region}"
 
 
-def url_of(backend: str, *, account: str, region: str) -> str:
+def url_of(backend: str, *, account: str, region: str, application: str = APPLICATION) -> str:
     """The URL for an answer. A bucket's URL names its Region, because the caller's profile may have another."""
     words = {
         CLOUD: CLOUD_URL,
         LOCAL: LOCAL_URL,
-        S3: f"s3://{bucket_name(account, region)}?region={region}",
+        S3: f"s3://{bucket_name(account, region, application)}?region={region}",
     }
     return words.get(backend, backend)
 
@@ -170,8 +174,9 @@ def resolve(values: Mapping[str, Any], circumstances: Circumstances) -> StateBac
 def _backend(values: Mapping[str, Any], circumstances: Circumstances) -> tuple[str, str, str | None]:
     chosen = values.get("backend")
     if chosen and not (circumstances.detected and chosen == circumstances.detected.url):
-        url = url_of(chosen, account=circumstances.account, region=circumstances.region)
-        bucket = bucket_name(circumstances.account, circumstances.region) if chosen == S3 else None
+        place = (circumstances.account, circumstances.region, circumstances.application)
+        url = url_of(chosen, account=place[0], region=place[1], application=place[2])
+        bucket = bucket_name(*place) if chosen == S3 else None
         return url, CHOSEN, bucket
     if circumstances.detected:
         return circumstances.detected.url, circumstances.detected.source, None
@@ -184,7 +189,8 @@ def _provider(values: Mapping[str, Any], circumstances: Circumstances, kind: Bac
     if chosen := values.get("secrets_provider"):
         return str(chosen), CHOSEN
     if circumstances.key_found:
-        return f"awskms://{KEY_ALIAS}?region={circumstances.region}", f"the account has {KEY_ALIAS}"
+        alias = key_alias(circumstances.application)
+        return f"awskms://{alias}?region={circumstances.region}", f"the account has {alias}"
     return (DEFAULT, "its own") if kind is BackendKind.CLOUD else (PASSPHRASE, "there is no key for it")
 
 
@@ -241,6 +247,6 @@ def _no_passphrase(circumstances: Circumstances) -> Problem:
         next=ENTER_PASSPHRASE
         if exists
         else f"export {FILE_VARIABLE}=<a file only you can read>   or: export {VARIABLE}=...   "
-        f"or: --secrets-provider awskms://{KEY_ALIAS}?region=REGION",
+        f"or: --secrets-provider awskms://{key_alias(circumstances.application)}?region=REGION",
         exit_code=2,
     )

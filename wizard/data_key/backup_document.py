@@ -69,9 +69,14 @@ class Backup:
         return self.current.fingerprint
 
     @property
+    def application(self) -> str:
+        """The application that it is of, by the name under which its current version was stored."""
+        return self.current.parameter.split("/")[1]
+
+    @property
     def file_name(self) -> str:
         """The file name in a folder or a bucket, with the fingerprint in it."""
-        return file_name_of(self.environment, self.fingerprint)
+        return file_name_of(self.application, self.environment, self.fingerprint)
 
 
 def backup_of(
@@ -196,14 +201,19 @@ def _iso(at: datetime) -> str:
 
 
 def refuse_foreign(backup: Backup, settings: Settings, name: str) -> None:
-    """Raises DataKeyConflict if the backup belongs to another account or environment than the stack."""
-    mine = (settings.account_id, settings.environment)
-    if (backup.account, backup.environment) != mine:
+    """Raises DataKeyConflict if the backup belongs to another account, application or environment than the stack."""
+    if not _is_of(backup, settings):
         raise DataKeyConflict(
-            f"{name} belongs to the environment {backup.environment} of the account {backup.account}, but the stack is "
-            f"{settings.environment} of {settings.account_id}; nothing was written",
+            f"{name} belongs to the environment {backup.environment} of {backup.application} in the account "
+            f"{backup.account}, but the stack is {settings.environment} of {settings.application} in "
+            f"{settings.account_id}; nothing was written",
             f"use the stack that the backup was made from: --stack {backup.stack}",
         )
+
+
+def _is_of(backup: Backup, settings: Settings) -> bool:
+    mine = (settings.account_id, settings.application, settings.environment)
+    return (backup.account, backup.application, backup.environment) == mine
 
 
 # --- reading it
@@ -369,8 +379,8 @@ def _file(machine: str, name: str) -> bytes | None:
 
 def _in_document(content: bytes, name: str, settings: Settings) -> str | None:
     backup = parse(content, name)
-    if (backup.account, backup.environment) != (settings.account_id, settings.environment):
-        whose = f"the environment {backup.environment} of the account {backup.account}"
+    if not _is_of(backup, settings):
+        whose = f"the environment {backup.environment} of {backup.application} in the account {backup.account}"
         raise UsageError(f"{name} is a backup of {whose}", shell("ls", "-l", name))
     versions = backup.versions_of(settings.names.value)
     return next((version.fingerprint for version in versions if version.current), None)

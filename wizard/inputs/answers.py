@@ -137,7 +137,7 @@ def _secret_in(path: str, read_secret: Callable[[str], str]) -> str:
 def _is_stale(entry: Input, answers: Mapping[str, Answer], earlier: Mapping[str, Any]) -> bool:
     if entry.follows is None or entry.follows not in answers:
         return False
-    return bool(answers[entry.follows].value != earlier.get(entry.follows))
+    return bool(answers[entry.follows].value != earlier.get(entry.follows, by_key[entry.follows].default))
 
 
 def from_settings(settings: Settings) -> dict[str, Any]:
@@ -171,7 +171,7 @@ def to_settings(values: Mapping[str, Any], *, identity: Identity, retained_targe
     Raises ContractError with every fault.
     """
     from components.settings import Settings
-    from components.settings.names import regional_bucket
+    from components.settings.names import DEFAULT_APPLICATION, regional_bucket
 
     fields: dict[str, Any] = {}
     for entry in INPUTS:
@@ -196,6 +196,7 @@ def to_settings(values: Mapping[str, Any], *, identity: Identity, retained_targe
             account_id=str(fields["account_id"]),
             region=str(fields["region"]),
             environment=str(fields.get("environment") or "production"),
+            application=str(fields.get("application") or DEFAULT_APPLICATION),
         )
     return Settings.read(fields)
 

@@ -3,7 +3,7 @@
 Pure. Imports no library.
 """
 
-from wizard.core.models.inputs import CALLER, CREATE, NONE, Choice, Input, InputType
+from wizard.core.models.inputs import APPLICATION, CALLER, CREATE, NONE, Choice, Input, InputType
 
 
 def _wrapped_key(variable: str, *, why: str, safeguard: str, help: str) -> Input:
@@ -94,6 +94,17 @@ KEY_INPUTS: tuple[Input, ...] = (
         help="name of the environment; part of every name except in production (default: the stack's name)",
         metavar="NAME",
         own=True,
+    ),
+    Input(
+        key="application",
+        prompt="What is the application called?",
+        why="Every name in the account begins with it, so that one account can have several applications.",
+        safeguard="164.308(a)(4)(ii)(B), access authorization",
+        help="name of the application, with which every name in the account begins: 2 to 20 lower-case letters and "
+        f"digits; decided when the key is created (default: {APPLICATION})",
+        metavar="NAME",
+        asked=False,
+        default=APPLICATION,
     ),
     Input(
         key="administrators",

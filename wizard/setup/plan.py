@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from components.settings import ImportGroup, ObjectLock, SecretStore, Settings, StoredValue, Target
+from components.settings import DEFAULT_APPLICATION, ImportGroup, ObjectLock, SecretStore, Settings, StoredValue, Target
 from components.settings.arn import Arn
 from wizard.core.clients import Answer
 from wizard.core.cost.drivers import estimate
@@ -297,7 +297,9 @@ def _rows(
 def _account(settings: Settings, identity: Identity, stack: str) -> list[tuple[str, str, str | None]]:
     alias = f" ({identity.account_alias})" if identity.account_alias else ""
     stack_note = "" if stack == settings.environment else f" (stack {stack})"
+    own = [] if settings.application == DEFAULT_APPLICATION else [("names", f"{settings.application}-…", "application")]
     return [
+        *own,
         ("account", f"{settings.account_id}{alias}", "account"),
         ("you", f"{identity.arn}, by {identity.source}", None),
         ("region", settings.region, "region"),

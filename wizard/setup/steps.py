@@ -28,7 +28,7 @@ from wizard.core.ports.run import (
 )
 from wizard.core.retry import Threads, give_way
 from wizard.core.safe_text import counted
-from wizard.core.state_backend import KEY_ALIAS, Circumstances, StateBackend, in_words, resolve
+from wizard.core.state_backend import Circumstances, StateBackend, in_words, key_alias, resolve
 from wizard.inputs import answers_file
 from wizard.inputs.interview import Interview, Interviewer
 from wizard.inputs.registry import STEPS, by_key, heading
@@ -60,6 +60,7 @@ def settle(stack: str, interview: Interview, ui: UserInterface, places: StatePla
         circumstances = places.circumstances(
             stack, account=identity.account_id, region=aws.region, interactive=ui.interactive
         )
+        circumstances = replace(circumstances, application=interview.values["application"])
         if circumstances.provider is None and not interview.values.get("secrets_provider"):
             circumstances = _with_key(circumstances, aws)
         state = resolve(interview.values, circumstances)
@@ -75,7 +76,7 @@ def settle(stack: str, interview: Interview, ui: UserInterface, places: StatePla
 
 def _with_key(circumstances: Circumstances, aws: AwsClient) -> Circumstances:
     try:
-        return replace(circumstances, key_found=aws.kms.describe_key(KEY_ALIAS) is not None)
+        return replace(circumstances, key_found=aws.kms.describe_key(key_alias(circumstances.application)) is not None)
     except SetupError:
         return circumstances  # Optional: a key that cannot be read is not used.
 
@@ -89,7 +90,11 @@ def _create(
         ui.line(sentence, mark=Mark.INFO)
     if state.make_bucket:
         ui.working("creating the bucket for the state")
-        result = "created" if aws.state_storage.make_state_bucket(state.make_bucket) else "there already"
+        result = (
+            "created"
+            if aws.state_storage.make_state_bucket(state.make_bucket, interview.values["application"])
+            else "there already"
+        )
         ui.line(f"{state.make_bucket}: {result}; private, versioned, encrypted", mark=Mark.OK)
     if state.make_passphrase:
         environment[FILE_VARIABLE] = path = places.make_passphrase(stack)
@@ -240,6 +245,8 @@ def check(
         request.saved is None
         and request.plan is None
         and findings.state.outputs is not None
+        # The settings of another application would be of no use here.
+        and (findings.settings is None or findings.state.outputs.alias_name == findings.settings.names.alias)
         # A run in the same folder that this one waited for may have written the file meanwhile.
         and plain_name(request.stack) not in clients.saved_settings()
     ):

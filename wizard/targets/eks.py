@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from wizard.core.ports.run import AwsClient, TargetContext
 
 NAME = "eks"
-SECRET_NAME = "eonpro-phi"
-"""Name of the ClusterSecretStore, of the ExternalSecret, and of the Kubernetes Secret that it creates."""
 _IRSA = "irsa"
 _CHARTS = ("skaffold.yaml", "skaffold.yml", "Chart.yaml", "chart/Chart.yaml", "helm/Chart.yaml")
 _MOST_MANIFESTS = 20
@@ -81,20 +79,22 @@ class Eks(StoreTarget):
             prompt="Which Kubernetes namespace does the application run in?",
             why="The trust names it: no other namespace's pods can use the key.",
             safeguard="164.308(a)(4)(ii)(B), access authorization",
-            help="Kubernetes namespace of the application (default: eonpro)",
+            help="Kubernetes namespace of the application (default: the application's name)",
             metavar="NAME",
             asked=False,
-            default="eonpro",
+            optional=True,
+            follows="application",
         ),
         Input(
             key="eks_service_account",
             prompt="As which service account does it run?",
             why="The trust names it: no other service account's pods can use the key.",
             safeguard="164.308(a)(4)(ii)(B), access authorization",
-            help="Kubernetes service account of the application (default: eonpro)",
+            help="Kubernetes service account of the application (default: the application's name)",
             metavar="NAME",
             asked=False,
-            default="eonpro",
+            optional=True,
+            follows="application",
         ),
     )
 
@@ -153,9 +153,15 @@ class Eks(StoreTarget):
                 ),
             )
             yield NextStep(
-                what=f"Let External Secrets give the variables to the pods (envFrom the secret {SECRET_NAME}):",
+                what="Let External Secrets give the variables to the pods (envFrom the secret "
+                f"{secret_name(settings)}):",
                 verbatim=external_secret(settings).rstrip(),
             )
+
+
+def secret_name(settings: Settings) -> str:
+    """Name of the ClusterSecretStore, of the ExternalSecret, and of the Kubernetes Secret that it creates."""
+    return f"{settings.application}-phi"
 
 
 def external_secret(settings: Settings) -> str:
@@ -175,21 +181,22 @@ def external_secret(settings: Settings) -> str:
     if settings.eks_identity is EksIdentity.IRSA:
         account = {"name": SECRETS_SERVICE_ACCOUNT, "namespace": SECRETS_NAMESPACE}
         aws["auth"] = {"jwt": {"serviceAccountRef": account}}
+    name = secret_name(settings)
     store = {
         "apiVersion": "external-secrets.io/v1",
         "kind": "ClusterSecretStore",
-        "metadata": {"name": SECRET_NAME},
+        "metadata": {"name": name},
         "spec": {"provider": {"aws": aws}},
     }
     secret = {
         "apiVersion": "external-secrets.io/v1",
         "kind": "ExternalSecret",
-        "metadata": {"name": SECRET_NAME, "namespace": settings.eks_namespace},
+        "metadata": {"name": name, "namespace": settings.eks_namespace},
         "spec": {
             "refreshInterval": "1h",
-            "secretStoreRef": {"name": SECRET_NAME, "kind": "ClusterSecretStore"},
+            "secretStoreRef": {"name": name, "kind": "ClusterSecretStore"},
             # Retained without the ExternalSecret: a pod that starts without the data key would create another one.
-            "target": {"name": SECRET_NAME, "creationPolicy": "Owner", "deletionPolicy": "Retain"},
+            "target": {"name": name, "creationPolicy": "Owner", "deletionPolicy": "Retain"},
             "data": [
                 {"secretKey": name, "remoteRef": {"key": f"{settings.names.parameter_prefix}/{variable}"}}
                 for name, variable in settings.delivered_variables.items()

@@ -26,7 +26,7 @@ def rows(settings: Settings) -> Iterator[Row]:
     if not settings.alerts:
         return
     topic, fallback = _topics(settings)
-    denied = settings.name("eonpro-denied-use")
+    denied = settings.name("denied-use")
     actions = partial(_actions, settings)
     yield from _topic(settings, "alerts", topic, has_key=settings.has_audit_key, has_alarm=True)
     # Without a key: it reports the changes of that key.
@@ -58,7 +58,7 @@ def rows(settings: Settings) -> Iterator[Row]:
 
 def _topics(settings: Settings) -> tuple[str, str]:
     """The ARNs of the topic of all alerts, and of the second way."""
-    first, second = settings.name("eonpro-alerts"), settings.name("eonpro-fallback-alerts")
+    first, second = settings.name("alerts"), settings.name("fallback-alerts")
     return settings.arn("sns", first), settings.arn("sns", second)
 
 
@@ -113,7 +113,7 @@ def _topic(
 
 def _topic_policy(settings: Settings, topic: str, *, has_alarm: bool) -> Document:
     """EventBridge and the stack's one alarm publish; nobody does so over plain HTTP."""
-    alarm = settings.arn("cloudwatch", f"alarm:{settings.name('eonpro-denied-use')}")
+    alarm = settings.arn("cloudwatch", f"alarm:{settings.name('denied-use')}")
     alarms = {
         "StringEquals": {"aws:SourceAccount": (settings.account_id,)},
         "ArnEquals": {"aws:SourceArn": (alarm,)},
@@ -139,7 +139,7 @@ def _event_rules(settings: Settings) -> Iterator[Row]:
     keys = phi_keys(settings)
     changed = [*keys, *audit_key, *([DOCUMENTS_KEY] if settings.documents_key else [])]
     bus = settings.arn("events", "event-bus/default")
-    forwarding = settings.name("eonpro-alerts-forwarding")
+    forwarding = settings.name("alerts-forwarding")
     for kind, regions, pattern, named in (
         ("key-changes", settings.regions, _key_changes, changed),
         ("trail-changes", (home,) if settings.has_trail_here else (), _trail_changes, []),
@@ -150,7 +150,7 @@ def _event_rules(settings: Settings) -> Iterator[Row]:
     ):
         for region in regions:
             name = f"alerts-{kind}" if region == home else f"alerts-{kind}-{region}"
-            rule = settings.name(f"eonpro-{kind}{'-alerts' if kind == 'fallback' else ''}")
+            rule = settings.name(f"{kind}{'-alerts' if kind == 'fallback' else ''}")
             yield _rule(settings, name, rule, region, pattern, named)
             must = {"rule": rule, "eventBusName": unless_set("default")}
             if region != home:
@@ -226,7 +226,7 @@ _LINES = (
 def _message(settings: Settings, transformer: Any) -> Iterator[str]:
     given = transformer or {}
     first, *lines = str(given.get("inputTemplate") or "").split("\n")
-    wanted = f'"EONPRO {settings.environment}: <what> on '
+    wanted = f'"{settings.label} {settings.environment}: <what> on '
     if not re.fullmatch(re.escape(wanted) + r'[\w ]+\."', first, re.ASCII) or tuple(lines) != _LINES:
         yield f"has the text {given.get('inputTemplate')!r}, wanted the lines {wanted}…, {', '.join(_LINES)}"
     if given.get("inputPaths") != _PATHS or set(given) - {"inputTemplate", "inputPaths"}:
@@ -268,9 +268,9 @@ def _names_a_key(ids: Sequence[str], aliases: Sequence[str]) -> list[Pattern]:
 
 def _key_changes(settings: Settings, ids: Sequence[str]) -> Pattern:
     aliases = [
-        settings.name("alias/eonpro-phi-key"),
-        *([settings.name("alias/eonpro-audit-key")] if settings.has_audit_key else []),
-        *([settings.name("alias/eonpro-documents-key")] if settings.documents_key else []),
+        settings.name("phi-key", "alias/"),
+        *([settings.name("audit-key", "alias/")] if settings.has_audit_key else []),
+        *([settings.name("documents-key", "alias/")] if settings.documents_key else []),
     ]
     detail = {"eventSource": ["kms.amazonaws.com"], **WRITES, "$or": _names_a_key(ids, aliases)}
     return _pattern(["kms"], detail)
@@ -283,7 +283,7 @@ def _denied_use(settings: Settings, ids: Sequence[str]) -> Pattern:
         "eventSource": ["kms.amazonaws.com"],
         "eventName": ["Decrypt", "Encrypt", "ReEncrypt", {"prefix": "GenerateDataKey"}],
         "errorCode": [{"prefix": "AccessDenied"}],
-        "$or": [*_names_a_key(ids, [settings.name("alias/eonpro-phi-key")]), some_key],
+        "$or": [*_names_a_key(ids, [settings.name("phi-key", "alias/")]), some_key],
     }
     return _pattern(["kms"], detail)
 
@@ -304,9 +304,9 @@ def _trail_changes(settings: Settings, _: Sequence[str]) -> Pattern:
 
 def _access_changes(settings: Settings, _: Sequence[str]) -> Pattern:
     readers = list(readers_of(settings).values())
-    roles = [*(last_part(each) for each in settings.application if ":role/" in each), *readers]
-    users = [last_part(each) for each in settings.application if ":user/" in each]
-    names = [settings.name("EONPROKMSAccess"), *([reading_policy(settings)] if readers else [])]
+    roles = [*(last_part(each) for each in settings.principals if ":role/" in each), *readers]
+    users = [last_part(each) for each in settings.principals if ":user/" in each]
+    names = [settings.policy("KMSAccess"), *([reading_policy(settings)] if readers else [])]
     stored = [{"prefix": f"{settings.prefix}/"}]
     # An ARN of a secret or of a parameter has more before the name.
     stored_arns = [
@@ -315,7 +315,7 @@ def _access_changes(settings: Settings, _: Sequence[str]) -> Pattern:
         {"wildcard": f"*:parameter{settings.prefix}/*"},
     ]
     # Neither rule of the alerts can tell of its own end.
-    watching = [settings.name("eonpro-alert-changes"), settings.name("eonpro-fallback-alerts")]
+    watching = [settings.name("alert-changes"), settings.name("fallback-alerts")]
     calls = [
         *([_call("iam", "roleName", roles)] if roles else []),
         *([_call("iam", "userName", users)] if users else []),
@@ -349,17 +349,17 @@ _KINDS = ("key-changes", "denied-use", "access-changes", "alert-changes")
 
 def _rules(settings: Settings) -> list[str]:
     kinds = (*_KINDS, *(["trail-changes"] if settings.has_trail_here else []))
-    return [settings.name(f"eonpro-{kind}") for kind in kinds]
+    return [settings.name(kind) for kind in kinds]
 
 
 def _alert_changes(settings: Settings, _: Sequence[str]) -> Pattern:
-    rules = [*_rules(settings), settings.name("eonpro-fallback-alerts")]
-    alarm = [settings.name("eonpro-denied-use")]
+    rules = [*_rules(settings), settings.name("fallback-alerts")]
+    alarm = [settings.name("denied-use")]
     is_forwarding = len({*settings.regions, settings.iam_region}) > 1
     calls = [
         *_way(rules, _topics(settings)),
         *(_call("monitoring", each, alarm) for each in ("alarmName", "alarmNames", "muteTargets.alarmNames")),
-        *([_call("iam", "roleName", [settings.name("eonpro-alerts-forwarding")])] if is_forwarding else []),
+        *([_call("iam", "roleName", [settings.name("alerts-forwarding")])] if is_forwarding else []),
     ]
     services = ["events", "sns", "monitoring", *(["iam"] if is_forwarding else [])]
     return _pattern(services, {**WRITES, "$or": calls})
@@ -370,6 +370,6 @@ def _fallback(settings: Settings, ids: Sequence[str]) -> Pattern:
     calls = _way(_rules(settings), _topics(settings)[:1])
     services = ["events", "sns"]
     if ids:
-        calls += _names_a_key(ids, [settings.name("alias/eonpro-audit-key")])
+        calls += _names_a_key(ids, [settings.name("audit-key", "alias/")])
         services.append("kms")
     return _pattern(services, {**WRITES, "$or": calls})

@@ -61,13 +61,13 @@ def _principals(settings: Settings) -> Iterator[Row]:
         left = {"assumeRolePolicy", "description", "tags", "permissionsBoundary"}
         is_left = "application-role" in settings.kept_as_found
         kept = frozenset(left if is_left else ())
-        yield role(settings, "app-principal", settings.name("eonpro-app-role"), application_trust(settings), kept=kept)
+        yield role(settings, "app-principal", settings.name("app-role"), application_trust(settings), kept=kept)
     if settings.makes_user:
         yield Row(
             type=USER,
             name="app-principal",
             must={
-                "name": settings.name("eonpro-app-user"),
+                "name": settings.name("app-user"),
                 "path": unless_set("/"),
                 "permissionsBoundary": _boundary(settings),
                 "forceDestroy": OneOf(values=(None, False, True)),
@@ -155,7 +155,7 @@ def _pods(settings: Settings, namespace: str, service_account: str) -> May:
 
 
 def _access(settings: Settings) -> Iterator[Row]:
-    name = settings.name("EONPROKMSAccess")
+    name = settings.policy("KMSAccess")
     keys = tuple(settings.arn("kms", "key/*", region=region) for region in settings.regions)
     is_left = "application-policy" in settings.kept_as_found
     yield Row(
@@ -170,7 +170,7 @@ def _access(settings: Settings) -> Iterator[Row]:
         rule="listed-access",
     )
     policy_arn = settings.imported("application-policy", settings.arn("iam", f"policy/{name}"))
-    for principal in settings.application:
+    for principal in settings.principals:
         type_, kind = (USER_ATTACHMENT, "user") if ":user/" in principal else (ROLE_ATTACHMENT, "role")
         must = {kind: last_part(principal), "policyArn": policy_arn}
         yield Row(type=type_, name="app-access", must=must, rule="listed-access")
@@ -178,16 +178,16 @@ def _access(settings: Settings) -> Iterator[Row]:
 
 def readers_of(settings: Settings) -> dict[str, str]:
     """The names of the roles that read the variables from the store, by the end of their attachment's logical name."""
-    execution = last_part(settings.ecs_execution_role_arn) or settings.name("eonpro-execution-role")
+    execution = last_part(settings.ecs_execution_role_arn) or settings.name("execution-role")
     return {
         **({"": execution} if "ecs" in settings.deploy_targets else {}),
-        **({"-eks": settings.name("eonpro-secrets-role")} if "eks" in settings.deploy_targets else {}),
+        **({"-eks": settings.name("secrets-role")} if "eks" in settings.deploy_targets else {}),
     }
 
 
 def reading_policy(settings: Settings) -> str:
     """The name of the policy with which they read."""
-    return settings.name("EONPROSecretAccess" if _in_secrets(settings) else "EONPROParameterAccess")
+    return settings.policy("SecretAccess" if _in_secrets(settings) else "ParameterAccess")
 
 
 def _in_secrets(settings: Settings) -> bool:

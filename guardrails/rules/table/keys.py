@@ -70,7 +70,7 @@ def rows(settings: Settings) -> Iterator[Row]:
         kept=frozenset(left if "key" in settings.kept_as_found else ()),
         rules=RULES,
     )
-    alias = settings.name("alias/eonpro-phi-key")
+    alias = settings.name("phi-key", "alias/")
     yield _alias("phi-key", alias, settings.region, PHI_KEY)
     for region in settings.replica_regions:
         yield Row(
@@ -89,7 +89,7 @@ def rows(settings: Settings) -> Iterator[Row]:
             rules=RULES,
         )
         yield _alias(
-            f"phi-key-{region}", settings.name("alias/eonpro-phi-key"), region, (REPLICA_KEY, f"phi-key-{region}")
+            f"phi-key-{region}", settings.name("phi-key", "alias/"), region, (REPLICA_KEY, f"phi-key-{region}")
         )
     if settings.has_audit_key:
         yield Row(
@@ -102,7 +102,7 @@ def rows(settings: Settings) -> Iterator[Row]:
             protected=True,
             rules=RULES,
         )
-        yield _alias("audit-trail-key", settings.name("alias/eonpro-audit-key"), settings.region, AUDIT_KEY)
+        yield _alias("audit-trail-key", settings.name("audit-key", "alias/"), settings.region, AUDIT_KEY)
     if settings.documents_key:
         yield Row(
             type=KEY,
@@ -114,7 +114,7 @@ def rows(settings: Settings) -> Iterator[Row]:
             protected=True,
             rules=RULES,
         )
-        yield _alias("documents-key", settings.name("alias/eonpro-documents-key"), settings.region, DOCUMENTS_KEY)
+        yield _alias("documents-key", settings.name("documents-key", "alias/"), settings.region, DOCUMENTS_KEY)
 
 
 def _alias(name: str, alias: str, region: str, key: tuple[str, str]) -> Row:
@@ -128,7 +128,7 @@ def phi_keys(settings: Settings) -> tuple[tuple[str, str], ...]:
 
 def phi_key_policy(settings: Settings) -> Document:
     """The application uses the key, administrators manage it; nobody else does either."""
-    application = settings.application
+    application = settings.principals
     may, denied = _administration(
         settings,
         actions=(*ADMINISTRATION, *(MULTI_REGION if settings.multi_region else ())),
@@ -167,7 +167,7 @@ def audit_key_policy(settings: Settings) -> Document:
         ),
     )
     if settings.logs_to_cloudwatch:
-        group = settings.arn("logs", f"log-group:{settings.name('/aws/cloudtrail/eonpro-audit-trail')}")
+        group = settings.arn("logs", f"log-group:{settings.name('audit-trail', '/aws/cloudtrail/')}")
         may += (
             use(
                 f"logs.{settings.region}.amazonaws.com",
@@ -205,7 +205,7 @@ def documents_key_policy(settings: Settings) -> Document:
         "StringLike": {"kms:EncryptionContext:aws:s3:arn": (*buckets, *(f"{bucket}/*" for bucket in buckets))},
     }
     use = May(
-        who=_named(settings.application),
+        who=_named(settings.principals),
         actions=("kms:Decrypt", "kms:GenerateDataKey"),
         on=("*",),
         when=through_s3,

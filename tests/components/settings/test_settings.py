@@ -73,6 +73,7 @@ EACH: dict[str, dict[str, Any]] = {
     "eks_cluster": EKS,
     "eks_identity": {**EKS, "eks_identity": "irsa", "eks_oidc_provider_arn": CLUSTER},
     "eks_oidc_provider_arn": {**EKS, "eks_identity": "irsa", "eks_oidc_provider_arn": CLUSTER},
+    "application": {"application": "clinic"},
     "eks_namespace": {**EKS, "eks_namespace": "clinic"},
     "eks_service_account": {**EKS, "eks_service_account": "web"},
     "existing_trail_arn": {"existing_trail_arn": TRAIL, "trail_bucket": "clinic-logs"},
@@ -122,6 +123,12 @@ MOST: dict[str, Any] = {
 
 def read(**changes: Any) -> Settings:
     return Settings.read({**LEAST, **changes})
+
+
+def _texts(names: Any) -> list[str]:
+    """Every name that a resource has, without the buckets'."""
+    own = {field: name for field, name in vars(names).items() if field not in ("application", "value")}
+    return [name for field, name in own.items() if field not in ("trail_bucket", "access_log_bucket")]
 
 
 def faults(**changes: Any) -> tuple[tuple[str, str], ...]:
@@ -569,7 +576,44 @@ def test_production_has_the_names_of_the_guide() -> None:
 def test_no_name_of_another_environment_is_one_of_productions() -> None:
     names, others = (vars(read(**given).names) for given in ({}, {"environment": "staging"}))
     # The value has the application's name for the key, the same in every environment.
+    assert [field for field, name in names.items() if name in others.values()] == ["application", "value"]
+
+
+def test_no_name_of_another_application_is_one_of_the_guides() -> None:
+    names, others = (vars(read(**given).names) for given in ({}, {"application": "clinic"}))
     assert [field for field, name in names.items() if name in others.values()] == ["value"]
+    assert not [name for name in others.values() if "eonpro" in str(name).lower()]
+
+
+@pytest.mark.parametrize("application", ["c2", "clinic", "northclinic4everbody"])
+def test_every_name_of_an_application_begins_with_it_and_fits_where_it_is_used(application) -> None:
+    settings = read(application=application, environment="a-sixteen-letter", trail_bucket="logs", access_logging=False)
+    names = settings.names
+    plain = {name.removeprefix("alias/").removeprefix("/aws/cloudtrail/").lstrip("/") for name in _texts(names)}
+    assert {name[: len(application)] for name in plain} == {application}
+    assert max(len(name) for name in plain) <= 64
+    assert settings.tags["Application"] == application
+
+
+@pytest.mark.parametrize(
+    "application", ["", "c", "*", "clinic*", "clin?c", "Clinic", "EONPRO", "2clinic", "a/b", "a-b", "awsome", "ssmx"]
+)
+def test_an_application_whose_names_aws_would_refuse_or_that_would_match_others_is_refused(application) -> None:
+    ((field, fault),) = faults(application=application)
+    assert (field, "application's name" in fault) == ("application", True)
+
+
+def test_a_bucket_of_the_access_logs_that_is_too_long_is_told_before_the_run() -> None:
+    told = dict(faults(application="northclinic4everbody", environment="a-sixteen-letter", trail_bucket="logs"))
+    assert "shorten application or environment" in told["settings"]
+
+
+def test_the_pods_are_named_after_the_application_until_they_have_names_of_their_own() -> None:
+    named = read(**EKS, application="clinic")
+    assert (named.eks_namespace, named.eks_service_account) == ("clinic", "clinic")
+    assert f"{PROJECT}:eksNamespace" not in named.to_config()
+    other = read(**EKS, application="clinic", eks_namespace="eonpro")
+    assert Settings.from_config(as_the_engine_gives(other)) == other
 
 
 def test_the_check_values_and_the_keys_for_reading_are_variables_where_the_settings_ask_for_them() -> None:

@@ -54,33 +54,33 @@ def asked(aws: Aws) -> list[str]:
 
 
 def test_a_bucket_that_is_not_there_is_made_private_versioned_encrypted_and_for_tls_only(aws, boto):
-    assert aws.state_storage.make_state_bucket(BUCKET) is True
+    assert aws.state_storage.make_state_bucket(BUCKET, "eonpro") is True
     assert state_of(boto("s3")) == AS_IT_HAS_TO_BE
 
 
 def test_nothing_in_it_ever_expires(aws, boto):
-    aws.state_storage.make_state_bucket(BUCKET)
+    aws.state_storage.make_state_bucket(BUCKET, "eonpro")
     with pytest.raises(boto("s3").exceptions.ClientError, match="NoSuchLifecycleConfiguration"):
         boto("s3").get_bucket_lifecycle_configuration(Bucket=BUCKET)
 
 
 @pytest.mark.parametrize(("region", "constraint"), [("us-east-1", None), ("eu-west-1", "eu-west-1")])
 def test_it_is_made_in_the_region_of_the_session(environ, boto, region, constraint):
-    connect(region=region, environ=environ).state_storage.make_state_bucket(BUCKET)
+    connect(region=region, environ=environ).state_storage.make_state_bucket(BUCKET, "eonpro")
     assert boto("s3").get_bucket_location(Bucket=BUCKET)["LocationConstraint"] == constraint
 
 
 def test_a_second_time_nothing_is_changed(aws, asked):
-    aws.state_storage.make_state_bucket(BUCKET)
+    aws.state_storage.make_state_bucket(BUCKET, "eonpro")
     asked.clear()
-    assert aws.state_storage.make_state_bucket(BUCKET) is False
+    assert aws.state_storage.make_state_bucket(BUCKET, "eonpro") is False
     assert [operation for operation in asked if operation.startswith(("Put", "Create", "Delete"))] == []
 
 
 def test_a_bucket_that_was_made_in_part_is_completed(aws, boto):
     boto("s3").create_bucket(Bucket=BUCKET)
     boto("s3").put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
-    assert aws.state_storage.make_state_bucket(BUCKET) is False
+    assert aws.state_storage.make_state_bucket(BUCKET, "eonpro") is False
     assert state_of(boto("s3")) == AS_IT_HAS_TO_BE
 
 
@@ -95,7 +95,7 @@ def test_what_its_owner_set_up_beyond_that_stays(aws, boto):
     theirs = {"Sid": "Theirs", "Effect": "Deny", "Principal": "*", "Action": "s3:DeleteBucket", "Resource": "*"}
     s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps({"Version": "2012-10-17", "Statement": theirs}))
     s3.put_bucket_tagging(Bucket=BUCKET, Tagging={"TagSet": [{"Key": "Purpose", "Value": "ours"}]})
-    aws.state_storage.make_state_bucket(BUCKET)
+    aws.state_storage.make_state_bucket(BUCKET, "eonpro")
     found = state_of(s3)
     assert (found["encryption"], found["policy"]) == ("aws:kms", [theirs, TLS_ONLY])
     assert found["tags"] == {"Application": "EONPRO", "Purpose": "ours"}
@@ -123,7 +123,7 @@ def test_a_bucket_of_another_account_is_refused_and_nothing_is_changed(script, s
     script.answer(HEAD, "", status=403)
     script.answer("GET /", "<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>")
     with pytest.raises(SetupError, match=f"{BUCKET} belongs to another account") as refusal:
-        scripted.state_storage.make_state_bucket(BUCKET)
+        scripted.state_storage.make_state_bucket(BUCKET, "eonpro")
     assert BUCKET in refusal.value.hint
     assert not [call for call in script.calls if call.startswith("PUT")]
 
@@ -131,13 +131,13 @@ def test_a_bucket_of_another_account_is_refused_and_nothing_is_changed(script, s
 def test_a_name_that_another_account_took_in_the_meantime_is_refused(nobodys, scripted):
     nobodys.answer(CREATE, error("BucketAlreadyExists"), status=409)
     with pytest.raises(SetupError, match="belongs to another account"):
-        scripted.state_storage.make_state_bucket(BUCKET)
+        scripted.state_storage.make_state_bucket(BUCKET, "eonpro")
 
 
 def test_a_name_that_is_no_buckets_is_a_usage_error(nobodys, scripted):
     nobodys.answer(CREATE, error("InvalidBucketName"), status=400)
     with pytest.raises(UsageError, match="cannot be a bucket's name") as refusal:
-        scripted.state_storage.make_state_bucket(BUCKET)
+        scripted.state_storage.make_state_bucket(BUCKET, "eonpro")
     assert "lower-case" in refusal.value.hint
 
 
@@ -146,7 +146,7 @@ def test_a_name_that_was_just_deleted_is_waited_for_in_vain_only_so_long(nobodys
     scripted = with_pause(scripted, waited.append)
     nobodys.answer(CREATE, error("OperationAborted"), status=409)
     with pytest.raises(SetupError, match="OperationAborted"):
-        scripted.state_storage.make_state_bucket(BUCKET)
+        scripted.state_storage.make_state_bucket(BUCKET, "eonpro")
     assert 5 < sum(waited) < 30
     assert nobodys.calls.count(CREATE) == len(waited) + 1
 
@@ -155,5 +155,5 @@ def test_a_name_that_was_just_deleted_is_waited_for_in_vain_only_so_long(nobodys
 def test_what_s3_would_not_even_be_asked_about_is_refused(scripted, script, name):
     script.say_who()
     with pytest.raises(SetupError):
-        scripted.state_storage.make_state_bucket(name)
+        scripted.state_storage.make_state_bucket(name, "eonpro")
     assert not [call for call in script.calls if call.startswith("PUT")]

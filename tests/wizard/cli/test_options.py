@@ -34,7 +34,9 @@ def conflicts_of(command: Command) -> Words:
 
 def value(action: argparse.Action) -> str:
     """A value that the option takes, by its table."""
-    known: Input | None = next((BY_FLAG[flag] for flag in action.option_strings if flag in BY_FLAG), None)
+    # A command may have an option of its own under the name of an input.
+    flags = () if action.choices else action.option_strings
+    known: Input | None = next((BY_FLAG[flag] for flag in flags if flag in BY_FLAG), None)
     if known is None:
         if action.choices:
             return str([*action.choices][0])

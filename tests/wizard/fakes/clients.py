@@ -694,7 +694,7 @@ class FakeAwsClient:
     def clock_skew(self) -> float | None:
         return self.skew
 
-    def make_state_bucket(self, bucket: str) -> bool:
+    def make_state_bucket(self, bucket: str, application: str) -> bool:
         self._call("make_state_bucket", bucket)
         new = bucket not in self.state_buckets
         self.state_buckets.append(bucket)

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from components.settings import ContractError, Settings
+from components.settings import DEFAULT_APPLICATION, ContractError, Settings
 from wizard.core.clients import Answer, Source
 from wizard.core.errors import MissingAnswers, UsageError
 from wizard.core.models.account import Identity
+from wizard.core.models.inputs import APPLICATION
 from wizard.core.next_command import VERCEL_LOGIN, Command
 from wizard.inputs.answers import from_settings, missing, missing_error, refused, resolve, sso_pattern, to_settings
 from wizard.inputs.answers_file import read_answers, read_file, write
@@ -344,6 +345,7 @@ def good_values() -> dict[str, Any]:
         "account": ACCOUNT,
         "region": "eu-west-1",
         "environment": "staging",
+        "application": "clinic",
         "administrators": (ADMIN, CALLER),
         "app_principal": f"arn:aws:iam::{ACCOUNT}:role/app",
         "target": ("ecs", "eks", "vercel"),
@@ -395,6 +397,16 @@ def good_values() -> dict[str, Any]:
         "document_buckets": ("clinic-documents",),
         "documents_key": True,
     }
+
+
+def test_another_application_has_pods_of_another_name_than_the_stack_that_it_is_copied_from() -> None:
+    copied = {"application": "eonpro", "eks_namespace": "eonpro", "eks_service_account": "eonpro"}
+    assert resolved(copied=copied)["eks_namespace"].value == "eonpro"
+    assert "eks_namespace" not in resolved(flags={"application": "clinic"}, copied=copied)
+
+
+def test_the_application_of_the_questions_is_that_of_the_settings() -> None:
+    assert APPLICATION == DEFAULT_APPLICATION
 
 
 def test_every_value_comes_back_from_the_settings_it_went_into(good_values: dict[str, Any], identity: Identity) -> None:

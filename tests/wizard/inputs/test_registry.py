@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
 
 def test_the_inputs_are_asked_in_this_order() -> None:
     assert [each.key for each in INPUTS] == (
-        "target profile account region multi_region replica_regions environment administrators "
+        "target profile account region multi_region replica_regions environment application administrators "
         "alert_emails administrator_patterns deletion_administrators usage_guard_days incident_responders "
         "strict_key_policy exclusive_use "
         "encrypted_phi_key encrypted_phi_hash_key hash_key keys_for_reading "

@@ -56,6 +56,7 @@ _NAMED: Mapping[str, tuple[str, str]] = {
         f"{IAM}:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/ABC123",
         f"{IAM}:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/DEF456",
     ),
+    "application": ("clinic", "eonpro"),
     "eks_namespace": ("eonpro", "clinic"),
     "eks_service_account": ("eonpro", "web"),
     "trail": ("create", f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/company"),

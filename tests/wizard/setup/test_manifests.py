@@ -99,3 +99,13 @@ def test_each_service_account_gets_its_own_role_and_no_other(changes: dict[str, 
 
 def test_no_value_is_in_a_manifest() -> None:
     assert wrapped().value[:16] not in external_secret(settings(**EKS))
+
+
+def test_the_manifests_are_named_after_the_application() -> None:
+    own = {"deploy_targets": ("eks",), "eks_cluster": "clinic", "application": "clinic"}
+    store, secret = documents(own)
+    assert (store["metadata"]["name"], secret["metadata"]) == (
+        "clinic-phi",
+        {"name": "clinic-phi", "namespace": "clinic"},
+    )
+    assert secret["spec"]["data"][0]["remoteRef"]["key"].startswith("/clinic/production/")

@@ -10,7 +10,7 @@ import pytest
 from tests.wizard.fakes.clients import ACCOUNT, IDENTITY, FakeAwsClient, FakeUserInterface, key_fact
 from wizard.core.clients import Answer, Source
 from wizard.core.errors import CredentialsError, PermissionDenied, SetupError
-from wizard.core.state_backend import KEY_ALIAS, BackendFact, Circumstances
+from wizard.core.state_backend import BackendFact, Circumstances, key_alias
 from wizard.inputs.interview import Interview
 from wizard.setup.steps import StateLocation, settle
 
@@ -48,6 +48,7 @@ class Session:
         self.identity: Any = IDENTITY
 
     def settle(self, source: Source = Source.FLAG, **values: Any) -> StateLocation:
+        values = {"application": "eonpro", **values}
         answers = {key: Answer(value=value, source=source, where="x") for key, value in values.items()}
         interview = Interview(answers=answers, aws=self.aws, identity=self.identity)
         return settle("production", interview, self.ui, self.places)
@@ -70,6 +71,15 @@ def test_the_bucket_that_was_asked_for_is_made_and_told(session) -> None:
     assert f"{BUCKET}: created; private, versioned, encrypted" in session.ui.said
 
 
+def test_the_bucket_and_the_key_are_the_applications_own(session) -> None:
+    session.aws.aliases["alias/clinic-pulumi-state"] = "key"
+    session.aws.keys["key"] = key_fact()
+    placed = session.settle(backend="s3", application="clinic")
+    assert session.aws.state_buckets == [BUCKET.replace("eonpro", "clinic")]
+    assert placed.environment["PULUMI_BACKEND_URL"].startswith("s3://clinic-pulumi-state-")
+    assert placed.secrets_provider == "awskms://alias/clinic-pulumi-state?region=us-east-1"
+
+
 def test_a_bucket_that_is_there_is_not_said_to_be_made(session) -> None:
     session.aws.state_buckets.append(BUCKET)
     session.settle(backend="s3")
@@ -82,9 +92,9 @@ def test_only_what_a_person_chose_at_the_prompt_becomes_the_login_of_the_cli(ses
 
 
 def test_a_key_for_the_state_encrypts_the_secrets_of_a_new_stack(session) -> None:
-    session.aws.aliases[KEY_ALIAS] = "key"
+    session.aws.aliases[key_alias("eonpro")] = "key"
     session.aws.keys["key"] = key_fact()
-    assert session.settle().secrets_provider == f"awskms://{KEY_ALIAS}?region=us-east-1"
+    assert session.settle().secrets_provider == f"awskms://{key_alias('eonpro')}?region=us-east-1"
 
 
 def test_a_key_that_may_not_be_looked_at_is_not_used(session) -> None:

@@ -14,7 +14,7 @@ from components.policies.stack import (
     key_policy_of,
 )
 from components.policies.statements import statements_of
-from components.settings import KEY_DESCRIPTION, ImportGroup, ResourceKind, Settings
+from components.settings import ImportGroup, ResourceKind, Settings
 from components.settings.arn import Arn, resource_of
 from wizard.account.comparison.policies import (
     DELETED,
@@ -67,8 +67,8 @@ def _properties(key: KeyFact, settings: Settings) -> Iterator[DifferenceRow]:
         yield ("key, rotation", "off" if key.rotation_enabled is False else "not known", "on")
     elif key.rotation_period_days not in (None, settings.rotation_period_days):
         yield ("key, rotation", f"every {key.rotation_period_days} days", f"every {settings.rotation_period_days} days")
-    if key.description != KEY_DESCRIPTION:
-        yield ("key, description", key.description or "none", KEY_DESCRIPTION)
+    if key.description != (desired := settings.names.key_description):
+        yield ("key, description", key.description or "none", desired)
     yield from _tags(key, settings)
 
 

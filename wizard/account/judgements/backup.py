@@ -27,7 +27,7 @@ def check_backup(facts: StackFacts) -> Iterator[Notice]:
         yield Notice.unknown(f"whether the last backup has the {facts.settings.names.noun} in use", why)
         return
     settings, noun, fingerprint = facts.settings, facts.settings.names.noun, stored.wrapped.fingerprint
-    again = fixes.eonpro(facts, "backup", "--to", file_name_of(settings.environment, fingerprint))
+    again = fixes.eonpro(facts, "backup", "--to", file_name_of(settings.application, settings.environment, fingerprint))
     last = needed(f"the last backup of the {noun}", facts.last_backup)
     if last is None:
         yield Notice.person(f"the account records no backup of the {noun}", command=again)
@@ -102,7 +102,7 @@ def _again(facts: StackFacts, last: LastBackup, *, beside: bool = False) -> Comm
     where, _, name = last.place.partition(":")
     if not last.place.startswith(S3) and name.startswith(facts.settings.names.parameter_prefix):
         # A value in a store has one name: what is there instead of the copy has to stay.
-        file = file_name_of(facts.settings.environment, last.fingerprint)
+        file = file_name_of(facts.settings.application, facts.settings.environment, last.fingerprint)
         return fixes.eonpro(facts, "backup", *(("--to", file) if beside else ("--to-region", where)))
     place = last.place if last.place.startswith(S3) else name
     if beside:

@@ -34,9 +34,6 @@ _OPENS = frozenset(("kms:Decrypt", "kms:ReEncryptFrom", "kms:CreateGrant"))
 _DENIED = {"use": policies.USE_ACTIONS, "administer": ADMINISTER, "delete": DELETE}
 """What a denial takes from a principal, by the right."""
 
-_DENIAL = "NoUseOfTheEonproKey"
-"""The name of the inline policy that takes rights on the key from a role or user."""
-
 
 @judgement("key-use-by-others", opens="others")
 def check_others(facts: StackFacts) -> Iterator[Notice]:
@@ -197,7 +194,8 @@ def _denial(
         {"Effect": "Deny", "Action": list(actions), "Resource": list(resources)} for actions, resources in denied
     ]
     kind = "role" if ":role/" in principal.arn else "user"
-    put = ("iam", f"put-{kind}-policy", f"--{kind}-name", Arn.parse(principal.arn).name, "--policy-name", _DENIAL)
+    name = f"NoUseOfThe{facts.settings.application.capitalize()}Key"
+    put = ("iam", f"put-{kind}-policy", f"--{kind}-name", Arn.parse(principal.arn).name, "--policy-name", name)
     return fixes.aws(facts, *put, "--policy-document", {"Version": "2012-10-17", "Statement": statements})
 
 

@@ -187,7 +187,9 @@ def check_ci_trust(facts: StackFacts) -> Iterator[Notice]:
     if isinstance(facts.iam, SetupError):
         return  # Reported by check_others.
     arn = facts.settings.arn("iam", "role/")
-    roles = [role for name in (ci.READ_ROLE, ci.APPLY_ROLE) if (role := facts.iam.find(f"{arn}{name}")) is not None]
+    roles = [
+        role for name in ci.roles_of(facts.settings.application) if (role := facts.iam.find(f"{arn}{name}")) is not None
+    ]
     github = facts.sources.github
     for role in roles:
         trusted = ci.github_subjects(role.trust or {})

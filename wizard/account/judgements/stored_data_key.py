@@ -329,7 +329,10 @@ def _fingerprint(value: str | None) -> str | None:
 def _from_backup(facts: StackFacts, fingerprint: str | None) -> tuple[Command, str]:
     """The command that restores the last backup of that data key, and an advice; both empty without a backup."""
     last, settings = facts.last_backup, facts.settings
-    if fingerprint is not None and (file := Path(file_name_of(settings.environment, fingerprint)).resolve()).is_file():
+    if (
+        fingerprint is not None
+        and (file := Path(file_name_of(settings.application, settings.environment, fingerprint)).resolve()).is_file()
+    ):
         return fixes.eonpro(facts, "restore", "--from-backup", str(file), "--confirm", facts.stack), ""
     if not isinstance(last, LastBackup) or fingerprint not in (None, last.fingerprint):
         return NO_COMMAND, ""

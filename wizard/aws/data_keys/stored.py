@@ -266,7 +266,7 @@ def _check_stored(
 def _put(
     store: stores.Store, name: str, value: str, existing: stores.StoredValue | None, tags: Mapping[str, str]
 ) -> None:
-    description = "Of EONPRO's three variables: goes with the wrapped data key beside it."
+    description = f"Of {stores.application_in(name)}'s three variables: goes with the wrapped data key beside it."
     if existing is None and store.create(
         name, value, secret=False, description=description, tags={**tags, stores.CREATED_BY_TAG: stores.CREATED_BY}
     ):

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from components.settings import OPTIONAL_VALUES, SecretStore
+from components.settings.names import label_of
 from components.settings.stored_values import DATA_KEY
 from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.session import Session, tags_of, utc
@@ -37,11 +38,17 @@ SECURE = "SecureString"
 """The type of a parameter that is stored encrypted."""
 
 
+def application_in(name: str) -> str:
+    """The application that the name of a stored value begins with, as descriptions write it."""
+    return label_of(name.split("/")[1])
+
+
 def description_of(name: str) -> str:
     """Description of the stored key of that name. It does not change with the version."""
     value = next((each for each in OPTIONAL_VALUES if name.endswith(f"/{each.variable}")), DATA_KEY)
     return (
-        f"EONPRO PHI {value.noun}, wrapped; the tags say by which key. Never delete or overwrite it: {value.without}."
+        f"{application_in(name)} PHI {value.noun}, wrapped; the tags say by which key. "
+        f"Never delete or overwrite it: {value.without}."
     )
 
 

@@ -244,7 +244,7 @@ class DataKeyVersions:
 
     def _description(self, wrapped: WrappedDataKey, origin: str) -> str:
         return (
-            f"EONPRO PHI {self.names.noun} {wrapped.fingerprint}, {origin}; a kept version. "
+            f"{self.names.label} PHI {self.names.noun} {wrapped.fingerprint}, {origin}; a kept version. "
             "Never delete or overwrite: PHI may be lost with it."
         )
 
@@ -277,7 +277,8 @@ class DataKeyVersions:
             number += 1
             name = f"{self.folder}/{NEW_FOLDER}/{number}"
             if name not in self.store.read([name]):
-                description = f"EONPRO PHI {self.names.noun}, new and not in use yet. Never delete or overwrite."
+                what = f"{self.names.label} PHI {self.names.noun}"
+                description = f"{what}, new and not in use yet. Never delete or overwrite."
                 self._create(name, wrapped, VersionOrigin.MADE, at, {KEY_ARN_TAG: key_arn}, description)
             existing = self._read_place(name)
             if existing == wrapped:

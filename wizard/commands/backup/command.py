@@ -25,7 +25,7 @@ from wizard.core import json_documents
 from wizard.core.clients import Clients, Request
 from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, SetupError, UsageError
 from wizard.core.models.delivery import AppCredentials, AppVariables, StoredDataKey
-from wizard.core.models.inputs import Mark, is_region
+from wizard.core.models.inputs import APPLICATION, Mark, is_region
 from wizard.core.models.rotation import S3, DataKeyVersion, LastBackup, RestoreDrill, VersionOrigin, file_name_of
 from wizard.core.next_command import Text, eonpro
 from wizard.core.ports.run import AwsClient, TargetContext, UserInterface
@@ -39,9 +39,10 @@ def run(options: BackupOptions, request: Request, clients: Clients) -> tuple[int
     if options.action:
         return drill(options, request, clients)
     if not (options.to or options.to_region):
+        application = request.saved.application if request.saved else APPLICATION
         raise UsageError(
             "backup needs a destination: --to FILE, --to s3://BUCKET/KEY, or --to-region REGION",
-            eonpro("backup", "--to", f"eonpro-{request.stack}.backup.json"),
+            eonpro("backup", "--to", f"{application}-{request.stack}.backup.json"),
         )
     clients.ui.working("reading the stored data key")
     deployed = deployed_stack.find(request, clients)
@@ -171,11 +172,17 @@ def _require_data_key(backup: Backup, place: str, deployed: StackFacts, stored: 
             "missing",
             _restoring(place, deployed.stack),
         )
-    in_use = stored.wrapped.fingerprint
+    in_use, settings = stored.wrapped.fingerprint, deployed.settings
     if backup.fingerprint != in_use:
         raise DataKeyConflict(
             f"{place} holds the data key {backup.fingerprint}, but the application uses {in_use}",
-            eonpro("backup", "--stack", deployed.stack, "--to", file_name_of(deployed.settings.environment, in_use)),
+            eonpro(
+                "backup",
+                "--stack",
+                deployed.stack,
+                "--to",
+                file_name_of(settings.application, settings.environment, in_use),
+            ),
         )
     recorded = stored.wrapped.check_value
     if recorded and backup.wrapped.check_value not in (None, recorded):
@@ -217,7 +224,7 @@ def _require_values_beside(backup: Backup, place: str, deployed: StackFacts) -> 
                     "--stack",
                     deployed.stack,
                     "--to",
-                    f"eonpro-{deployed.stack}{value.option[1:]}.backup.json",
+                    f"{deployed.settings.application}-{deployed.stack}{value.option[1:]}.backup.json",
                 ),
             )
 
@@ -244,7 +251,13 @@ def _newest(deployed: StackFacts) -> LastBackup:
     if last is None:
         raise UsageError(
             "the account records no backup of the data key",
-            eonpro("backup", "--stack", deployed.stack, "--to", f"eonpro-{deployed.stack}.backup.json"),
+            eonpro(
+                "backup",
+                "--stack",
+                deployed.stack,
+                "--to",
+                f"{deployed.settings.application}-{deployed.stack}.backup.json",
+            ),
         )
     return last
 

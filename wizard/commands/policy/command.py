@@ -12,11 +12,11 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from types import MappingProxyType
 
 from components.policies import ci, document_buckets
-from components.policies.ci import APPLY_ROLE, GITHUB_AUDIENCE, GITHUB_ISSUER, READ_ROLE
+from components.policies.ci import GITHUB_AUDIENCE, GITHUB_ISSUER
 from components.policies.documents import Policy, policy
+from components.settings import DEFAULT_APPLICATION
 from components.settings.arn import Arn
 from wizard.account.fixes import use_default_subject
 from wizard.commands.options import PolicyOptions
@@ -45,7 +45,7 @@ _APPLICATION = ("application's role", "application's user", "existing applicatio
 
 def auditor_policies(setup: Setup) -> dict[str, Policy]:
     """The auditor's policy by its name; several if one would be too long for IAM."""
-    return in_parts("EONPROAuditor", setup, statements_of(setup, known=resources_read(setup), actions_on=_read))
+    return in_parts("Auditor", setup, statements_of(setup, known=resources_read(setup), actions_on=_read))
 
 
 def resources_read(setup: Setup) -> dict[str, tuple[str, ...]]:
@@ -113,15 +113,16 @@ def remarks(setup: Setup) -> tuple[str, ...]:
     return tuple(lines)
 
 
-SUBJECTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        # A pull request runs unreviewed code, so it gets no role at all.
-        READ_ROLE: ("ref:refs/heads/main",),
-        # The GitHub environment has to be protected: with reviewers, and main as the only branch.
-        APPLY_ROLE: ("environment:production",),
-    }
-)
-"""The workflows that can assume each role; examples/ci/github has them."""
+_READING = ("ref:refs/heads/main",)
+"""The workflows that can assume the role that reads; examples/ci/github has them.
+
+A pull request runs unreviewed code, so it gets no role at all.
+"""
+
+_APPLYING = ("environment:production",)
+"""Those that can assume the role that applies. The GitHub environment has to be protected: with reviewers, and main as
+the only branch.
+"""
 
 PULL_REQUESTS = "environment:pull-requests"
 """The subject of a pull request's job that the reviewers of this GitHub environment let run.
@@ -135,7 +136,12 @@ _COMMAND = eonpro("policy", "ci", "--repository", "OWNER/NAME", "--account", "11
 
 
 def for_repository(
-    repository: str | None, *, account_id: str | None, partition: str = "aws", with_pull_requests: bool = False
+    repository: str | None,
+    *,
+    account_id: str | None,
+    partition: str = "aws",
+    with_pull_requests: bool = False,
+    application: str = DEFAULT_APPLICATION,
 ) -> dict[str, Policy]:
     """The trust policies by the names of the roles. Raises MissingAnswers without repository or account."""
     values = {"repository": repository, "account": account_id}
@@ -151,17 +157,16 @@ def for_repository(
             _COMMAND,
         )
     provider = ci.github_oidc_provider_arn(account_id=account_id, partition=partition)
-    more = {READ_ROLE: (PULL_REQUESTS,)} if with_pull_requests else {}
+    reading = (*_READING, *([PULL_REQUESTS] if with_pull_requests else []))
     return {
-        role: ci.github_trust_policy(
-            oidc_provider_arn=provider, repository=repository, subjects=(*subjects, *more.get(role, ()))
-        )
-        for role, subjects in SUBJECTS.items()
+        role: ci.github_trust_policy(oidc_provider_arn=provider, repository=repository, subjects=subjects)
+        for role, subjects in zip(ci.roles_of(application), (reading, _APPLYING), strict=True)
     }
 
 
-def _next_steps(account_id: str) -> tuple[str, ...]:
+def _next_steps(account_id: str, application: str) -> tuple[str, ...]:
     """The commands that use the documents; each trust policy is saved in a file with the role's name."""
+    reading, applying = ci.roles_of(application)
     return (
         Text(
             shell(
@@ -175,17 +180,17 @@ def _next_steps(account_id: str) -> tuple[str, ...]:
                 *("aws", "iam", "create-role", "--role-name", role),
                 *("--assume-role-policy-document", f"file://{role}.json"),
             )
-            for role in SUBJECTS
+            for role in (reading, applying)
         ),
-        f"then attach the output of `policy auditor` to {READ_ROLE}, and that of `policy operator` to {APPLY_ROLE}",
+        f"then attach the output of `policy auditor` to {reading}, and that of `policy operator` to {applying}",
     )
 
 
 def documents_remarks(setup: Setup) -> tuple[str, ...]:
     """What the policies of the documents are for, in words."""
     return (
-        "EONPRODocuments opens the documents: attach it for the time of `documents encrypt`, to nobody who runs the "
-        "platform",
+        f"{setup.settings.names.label}Documents opens the documents: attach it for the time of `documents encrypt`, to "
+        "nobody who runs the platform",
         "the buckets are the application's: add the statements to the policy that each has. `doctor` prints the "
         "command with both",
     )
@@ -226,8 +231,9 @@ def for_documents(setup: Setup, key_arn: str | None) -> dict[str, Policy]:
         key_alias=settings.names.documents_key_alias,
         partition=settings.partition,
     )
+    name = f"{settings.names.label}Documents"
     if key_arn is None:
-        return {"EONPRODocuments": moving}
+        return {name: moving}
     arn = Arn.find(key_arn)
     if arn is None or arn.service != "kms" or not arn.resource.startswith("key/"):
         raise UsageError(
@@ -240,7 +246,7 @@ def for_documents(setup: Setup, key_arn: str | None) -> dict[str, Policy]:
         )
         for name in settings.document_buckets
     }
-    return {"EONPRODocuments": moving, **statements}
+    return {name: moving, **statements}
 
 
 def run(options: PolicyOptions, offline: Offline) -> Result:
@@ -283,14 +289,25 @@ def _for_ci(options: PolicyOptions, offline: Offline) -> Mapping[str, object]:
     saved = offline.saved()
     account = offline.run.inputs["account"] or os.environ.get(by_key["account"].variable)
     account = account or (saved.account_id if saved else None)
+    named = by_key["application"]
+    application = offline.run.inputs["application"] or os.environ.get(named.variable)
+    try:
+        application = named.parse(application) if application else saved.application if saved else DEFAULT_APPLICATION
+    except ValueError as error:
+        raise UsageError(f"{named.flag}: {error}", _COMMAND) from error
     repository, remark = _as_sent(options.repository, offline.github)
     documents = for_repository(
         repository,
         account_id=account,
         partition=saved.partition if saved else "aws",
         with_pull_requests=options.with_pull_requests,
+        application=application,
     )
-    for line in (remark, *_next_steps(str(account)), *([_REVIEWERS] if options.with_pull_requests else [])):
+    for line in (
+        remark,
+        *_next_steps(str(account), application),
+        *([_REVIEWERS] if options.with_pull_requests else []),
+    ):
         print(line, file=sys.stderr)
     return documents
 

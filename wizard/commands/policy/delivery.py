@@ -17,7 +17,7 @@ from wizard.targets.port import deploy_targets
 
 def delivery_policies(setup: Setup) -> Mapping[str, Policy]:
     """What `push` needs: it reads the stored keys and writes the other variables."""
-    return in_parts("EONPRODelivery", setup, _statements(setup, "delivery", variables_of(setup.settings)))
+    return in_parts("Delivery", setup, _statements(setup, "delivery", variables_of(setup.settings)))
 
 
 def promotion_policies(setup: Setup) -> Mapping[str, Policy]:
@@ -26,7 +26,7 @@ def promotion_policies(setup: Setup) -> Mapping[str, Policy]:
     known.pop(COPIES, None)  # They are stored keys, of other Regions.
     known["callers"] = (setup.settings.arn("iam", "user/*"), setup.settings.arn("iam", "role/*"))
     statements = [*_statements(setup, "promotion", known), *keeping_key_statements(setup.settings)]
-    return in_parts("EONPROPromotion", setup, statements)
+    return in_parts("Promotion", setup, statements)
 
 
 def promotion_remarks(setup: Setup) -> tuple[str, ...]:

@@ -130,7 +130,7 @@ def policies_of(setup: Setup, *, with_removal: bool = False) -> dict[str, Policy
     setup = replace(setup, settings=bounded)
     allowed = statements_of(setup, actions_on=actions_on)
     removal = removal_statements(setup) if with_removal else []
-    return in_parts("EONPROOperator", setup, [*allowed, *removal, *keeping_statements(bounded)])
+    return in_parts("Operator", setup, [*allowed, *removal, *keeping_statements(bounded)])
 
 
 def remarks(setup: Setup) -> tuple[str, ...]:
@@ -172,9 +172,9 @@ def removal_statements(setup: Setup) -> list[Statement]:
 
 
 def in_parts(role: str, setup: Setup, statements: Iterable[Statement]) -> dict[str, Policy]:
-    """One policy of these statements, named after the role; several if one would be too long for IAM."""
+    """One policy of these statements, named after application and role; several if one would be too long for IAM."""
     environment = setup.settings.environment
-    name = role if environment == "production" else f"{role}-{environment}"
+    name = f"{setup.settings.names.label}{role}" + ("" if environment == "production" else f"-{environment}")
     parts = list(_parts(statements))
     if len(parts) == 1:
         return {name: parts[0]}

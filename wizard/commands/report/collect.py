@@ -85,6 +85,7 @@ def gather(stack: StackFacts, clients: Clients, inputs: Inputs) -> facts.ReportF
     agreements = agreements_of(settings, inputs.agreements)
     return facts.ReportFacts(
         stack=plain_name(stack.stack),
+        application=settings.names.label,
         environment=settings.environment,
         account=settings.account_id,
         account_alias=read.account_alias,

@@ -323,6 +323,8 @@ class Event:
 @dataclass(frozen=True, kw_only=True)
 class ReportFacts:
     stack: str
+    application: str
+    """As tags and descriptions write it."""
     environment: str
     account: str
     account_alias: str | None

@@ -174,9 +174,10 @@ def retention_timeline(phases: Fact) -> Markup:
 
 def page(document: Document) -> str:
     """The whole page: HTML that loads nothing from another address and has no script."""
-    # In the margin of each printed page. Only a digest gets into the style, whatever the document holds.
+    # In the margins of each printed page. Only a digest and a word get into the style, whatever the document holds.
+    application = re.fullmatch(r"EONPRO|[a-z][a-z0-9]{1,19}", str(document["application"]))
     digest = document["digest"] if re.fullmatch(r"sha256:[0-9a-f]{64}", str(document["digest"])) else "unknown"
-    style = _file("page.css").replace("DIGEST", digest)
+    style = _file("page.css").replace("DIGEST", digest).replace("APPLICATION", application[0] if application else "The")
     policy = f"default-src 'none'; style-src '{_digest(style)}'; base-uri 'none'; form-action 'none'"
     template = _page_environment().get_template("page.html.j2")
     return template.render(report=Fact(document), style=Markup(style), policy=policy)

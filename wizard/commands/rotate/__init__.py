@@ -29,7 +29,7 @@ class RotateOptions:
     """The ARN of the KMS key that wraps the data key from then on."""
     data_key: bool = False
     hash_key: bool = False
-    application: str | None = None
+    instances: str | None = None
     """What the person says of the instances that are not seen from here."""
     promote: str | None = None
     """The fingerprint of the data key that becomes the current one."""
@@ -64,6 +64,8 @@ class RotateOptions:
         parser.add_argument("--hash-key", action="store_true", help="a new hash key; the old one stays current")
         parser.add_argument(
             "--application",
+            # Not the name of the application, which every command takes from the settings.
+            dest="instances",
             choices=("deployed", "stopped"),
             metavar="STATE",
             help="deployed: every instance reads the new key; or stopped",
@@ -122,7 +124,7 @@ class RotateOptions:
             return result.finish(clients.ui, done)
         if self.data_key or self.hash_key:
             variable = stored_values.HASH_KEY_VARIABLE if self.hash_key else stored_values.DATA_KEY_VARIABLE
-            made = data_key.make_new(request, clients, variable=variable, application=self.application)
+            made = data_key.make_new(request, clients, variable=variable, application=self.instances)
             return result.finish(clients.ui, made)
         done = data_key.promote(
             request,

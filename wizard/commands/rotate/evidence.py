@@ -138,7 +138,7 @@ def require_carried(
             )
     if not results and not record_tables(data_keys):
         raise PolicyRefusal(
-            "whether search hashes (EONPRO's emailHash and dobHash) were carried is not known: they are derived from "
+            "whether search hashes (such as emailHash and dobHash) were carried is not known: they are derived from "
             "the data key, and under the old one they match nothing; nothing was changed",
             again,
         )

@@ -19,6 +19,9 @@ CREATE = "create"
 """The answer for a resource that the set-up creates."""
 
 
+APPLICATION = "eonpro"
+"""The application of the guide: the settings' own DEFAULT_APPLICATION, whose module needs a library."""
+
 CLOUD, LOCAL, S3 = "cloud", "local", "s3"
 """Words for a backend: Pulumi Cloud, files of this user, a bucket that the set-up creates."""
 
@@ -289,7 +292,7 @@ class Input:
             if not text.isprintable():
                 raise ValueError(f"{text!r} has characters that cannot be printed")
             return value
-        from components.settings import ContractError, Settings, in_words
+        from components.settings import FOLLOWS_A_FAULT, ContractError, Settings, in_words
 
         if isinstance(self.default, int) and not isinstance(self.default, bool):
             value = _whole(value)
@@ -299,7 +302,7 @@ class Input:
             # Other fields are missing here: only the faults of this one count.
             cause: Any = error.__cause__
             for detail in cause.errors(include_url=False):
-                if detail["type"] != "missing" and detail["loc"]:
+                if detail["type"] not in ("missing", FOLLOWS_A_FAULT) and detail["loc"]:
                     raise ValueError(in_words(detail)) from None
         return value
 

@@ -230,6 +230,6 @@ class StoredObject:
     """UTC."""
 
 
-def file_name_of(environment: str, fingerprint: str) -> str:
+def file_name_of(application: str, environment: str, fingerprint: str) -> str:
     """The name that `backup` gives to a backup of that data key in a folder or a bucket."""
-    return f"eonpro-{environment}-{fingerprint.removeprefix('sha256:')}.backup.json"
+    return f"{application}-{environment}-{fingerprint.removeprefix('sha256:')}.backup.json"

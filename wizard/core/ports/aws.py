@@ -214,7 +214,7 @@ class ServiceQuotas(Protocol):
 class StateStorage(Protocol):
     """Buckets for Pulumi's state (`wizard/aws/s3.py`)."""
 
-    def make_state_bucket(self, bucket: str) -> bool:
+    def make_state_bucket(self, bucket: str, application: str) -> bool:
         """A bucket for Pulumi's state: private, versioned, encrypted, TLS only. False when it existed already.
 
         The settings of an existing bucket of the account are corrected. Raises SetupError for another account's name.

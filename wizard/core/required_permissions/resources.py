@@ -150,14 +150,12 @@ def _in_secrets(settings: Settings) -> bool:
 LOGS_KEY = "logs' key"
 """The key of the audit logs, whose only use by an auditor is through S3, for the trail's objects."""
 
-GUIDES_PARAMETERS = ("parameter/eonpro/ENCRYPTED_PHI_KEY", "parameter/eonpro/AWS_KMS_KEY_ID")
-"""The names that the guide's script for ECS uses; they contain no environment."""
-
 
 def _stores(setup: Setup) -> dict[str, list[str]]:
     settings = setup.settings
     prefix = settings.names.parameter_prefix
-    guide = [arn for name in GUIDES_PARAMETERS for arn in _regional(settings, "ssm", name)]
+    guides = (settings.names.guide_data_key, settings.names.guide_key)
+    guide = [arn for name in guides for arn in _regional(settings, "ssm", f"parameter{name}")]
     variables = _variables(settings, _others(settings), settings.regions) if settings.uses_store else []
     records = {name for each in settings.of_each_key for name in (each.names.last_backup, each.names.last_drill)}
     return {
@@ -235,7 +233,8 @@ def _trail(setup: Setup) -> dict[str, list[str]]:
 def _possible_buckets(settings: Settings) -> list[str]:
     """The names that a bucket created manually may have: the one in the settings, the default, the guide's."""
     usual = settings.model_copy(update={"trail_bucket": None}).names.trail_bucket
-    return list(dict.fromkeys([settings.names.trail_bucket, usual, f"eonpro-cloudtrail-logs-{settings.account_id}"]))
+    guides = f"{settings.application}-cloudtrail-logs-{settings.account_id}"
+    return list(dict.fromkeys([settings.names.trail_bucket, usual, guides]))
 
 
 def _alerts(settings: Settings) -> dict[str, list[str]]:

@@ -165,11 +165,18 @@ def check(
                 part for part in saved.kept_as_found if import_request is None or part not in import_request.repaired
             )
             settings = settings.model_copy(update={"adopted": saved.adopted, "kept_as_found": unchanged})
-        # The names in another Region or environment are not the stack's.
+        # The names in another Region or environment, or of another application, are not the stack's.
         is_same_place = True
         if saved is not None and state.has_key:
             problems += forbidden_changes(settings, saved, stack, state)
-            is_same_place = (settings.region, settings.environment) == (saved.region, saved.environment)
+            is_same_place = all(
+                getattr(settings, each) == getattr(saved, each) for each in ("region", "environment", "application")
+            )
+        # One that has no key yet can still get other names.
+        if is_same_place and (saved is None or state.has_key):
+            another = services.state_of_another(settings, stack, state)
+            problems += [another] if another else []
+            is_same_place = another is None
         # An import is checked only with all of its facts.
         is_checkable = is_same_place and (
             import_request is None or (on_aws.existing is not None and on_aws.stored_data_key_known)

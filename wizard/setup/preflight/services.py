@@ -13,6 +13,7 @@ from wizard.account.resource_conflicts import claimed_elsewhere, crashed_creatio
 from wizard.core import errors
 from wizard.core.models.account import Existing, Identity, UnrecordedResource
 from wizard.core.models.delivery import PRODUCTION, StackState, StoredDataKey, VercelProject
+from wizard.core.next_command import eonpro
 from wizard.core.ports.run import AwsClient, Engine, VercelClient
 from wizard.core.retry import Threads
 from wizard.data_key import guard
@@ -232,8 +233,33 @@ def _left_out(settings: Settings, saved: Settings) -> Iterator[tuple[str, str, s
         yield "has a key of the documents", why, "--documents-key yes"
 
 
+_OWN_NAMES = (
+    ("aws:kms/alias:Alias", "phi-key", "alias"),
+    ("aws:kms/alias:Alias", "audit-trail-key", "trail_key_alias"),
+    ("aws:iam/role:Role", "app-principal", "app_role"),
+)
+"""Resources that a state has under their names alone, by type and logical name, and the field of that name."""
+
+
+def state_of_another(settings: Settings, stack: str, state: StackState) -> errors.Problem | None:
+    """The problem that the state is of another application or environment; their settings are in another folder."""
+    wanted = {(type_, name): str(getattr(settings.names, field)) for type_, name, field in _OWN_NAMES}
+    for each in state.resources:
+        own = wanted.get((each.type, each.name), each.id)
+        if each.id and each.id != own:
+            alone = ("--stack", f"{settings.application}-{stack}", "--environment", settings.environment)
+            return errors.Problem(
+                what=f"the state of the stack {stack} has {each.id}, not {own}: it is of another application or "
+                "environment",
+                why="an update would replace what is in use there; its settings are in another folder, or were changed",
+                next=eonpro("setup", "--application", settings.application, *alone, advice="a stack of its own"),
+                exit_code=2,
+            )
+    return None
+
+
 def forbidden_changes(settings: Settings, saved: Settings, stack: str, state: StackState) -> list[errors.Problem]:
-    """Changes that a deployed stack does not allow: Region, environments, multi-Region key, a removed replica.
+    """Changes that a deployed stack does not allow: Region, application, environments, kind of key, replicas.
 
     The replicas are those of the state: the saved settings may hold some that were never created.
     """
@@ -281,14 +307,15 @@ def forbidden_changes(settings: Settings, saved: Settings, stack: str, state: St
         )
     return problems + [
         errors.Problem(
-            what=f"the stack {stack} is deployed in the {what} {was}, not {desired}",
+            what=f"the stack {stack} is deployed {where} {was}, not {desired}",
             why="the key cannot move: a new key could not decrypt the data key",
             next=f"keep it: --{what} {was}   or set up another stack: --stack NAME",
             exit_code=2,
         )
-        for what, was, desired in (
-            ("region", saved.region, settings.region),
-            ("environment", saved.environment, settings.environment),
+        for where, what, was, desired in (
+            ("in the region", "region", saved.region, settings.region),
+            ("in the environment", "environment", saved.environment, settings.environment),
+            ("for the application", "application", saved.application, settings.application),
         )
         if was != desired
     ]

@@ -230,10 +230,6 @@ def container_of(definition: TaskDefinition, expected: ExpectedDefinition, servi
     )
 
 
-GUIDES_PREFIX = "/eonpro/"
-"""Of the parameters that the guide has a person create: they are the application's, of a manual set-up."""
-
-
 def foreign_in(
     definition: TaskDefinition, container: str, service: Service, settings: Settings, own: OwnValues
 ) -> tuple[ForeignVariable, ...]:
@@ -254,7 +250,8 @@ def foreign_in(
         variable = variables.get(name)
         if variable is None:
             continue
-        ours = (f"{prefix}/{variable}", f"{GUIDES_PREFIX}{variable}")
+        # Or of a set-up by hand, whose parameters name no environment.
+        ours = (f"{prefix}/{variable}", f"/{settings.application}/{variable}")
         if not re.search(rf"(?:^|parameter|secret:)(?:{'|'.join(map(re.escape, ours))})(?![\w/])", source):
             found.append(ForeignVariable(name=name, place=place, value=quoted(source)))
     return tuple(found)

@@ -589,7 +589,7 @@ def test_a_backup_in_the_projects_folder_is_named_by_its_whole_path(
 ):
     stand.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
     monkeypatch.chdir(tmp_path)
-    (tmp_path / file_name_of("production", wrapped().fingerprint)).write_text("{}")
+    (tmp_path / file_name_of("eonpro", "production", wrapped().fingerprint)).write_text("{}")
     stand.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
     assert f" --from-backup {tmp_path}/eonpro-production-" in recovery(stand).command
 

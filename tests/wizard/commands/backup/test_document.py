@@ -193,10 +193,12 @@ def test_what_was_written_by_hand_is_judged_too(wrong: str) -> None:
 
 def test_a_backup_of_another_account_or_environment_is_refused() -> None:
     refuse_foreign(backup(), settings(), "it")
-    with pytest.raises(DataKeyConflict, match=f"production of the account {OTHER_ACCOUNT}"):
+    with pytest.raises(DataKeyConflict, match=f"production of eonpro in the account {OTHER_ACCOUNT}"):
         refuse_foreign(replace(backup(), account=OTHER_ACCOUNT), settings(), "it")
     with pytest.raises(DataKeyConflict, match="environment staging"):
         refuse_foreign(replace(backup(), environment="staging"), settings(), "it")
+    with pytest.raises(DataKeyConflict, match="production of clinic"):
+        refuse_foreign(backup(), settings().model_copy(update={"application": "clinic"}), "it")
 
 
 def test_no_wrapped_key_is_in_its_repr() -> None:

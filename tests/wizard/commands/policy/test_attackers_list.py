@@ -28,8 +28,8 @@ from wizard.core.required_permissions.resources import Setup
 ACCOUNT = "123456789012"
 OPERATOR = f"arn:aws:iam::{ACCOUNT}:user/operator"
 OFFICER = f"arn:aws:iam::{ACCOUNT}:user/officer"
-READER = f"arn:aws:iam::{ACCOUNT}:role/{ci.READ_ROLE}"
-APPLIER = f"arn:aws:iam::{ACCOUNT}:role/{ci.APPLY_ROLE}"
+READER = f"arn:aws:iam::{ACCOUNT}:role/{ci.roles_of('eonpro')[0]}"
+APPLIER = f"arn:aws:iam::{ACCOUNT}:role/{ci.roles_of('eonpro')[1]}"
 
 
 @dataclass(frozen=True, kw_only=True)

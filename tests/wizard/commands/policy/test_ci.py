@@ -9,12 +9,12 @@ import pytest
 
 import wizard.cli.main as cli
 from components.policies import ci
-from components.policies.ci import APPLY_ROLE, READ_ROLE
 from wizard.commands.policy import command
 from wizard.core.errors import MissingAnswers, Unreachable, UsageError
 from wizard.core.models.access import TokenSubject
 
 ACCOUNT = "111122223333"
+READ_ROLE, APPLY_ROLE = "eonpro-ci-read", "eonpro-ci-apply"
 
 
 @pytest.fixture(autouse=True)

@@ -357,6 +357,7 @@ POLICY = json.dumps({"Version": "2012-10-17", "Statement": [{"Sid": "`~`", "Effe
 def facts(**changes: Any) -> ReportFacts:
     """A stack of two targets and two Regions, with something of every kind to tell."""
     report = ReportFacts(
+        application="EONPRO",
         stack="production",
         environment="production",
         account=ACCOUNT,

@@ -435,13 +435,25 @@ def test_rights_to_make_a_key_do_not_count_once_it_exists(world) -> None:
     [
         ({"region": "eu-central-1"}, "deployed in the region us-east-1, not eu-central-1"),
         ({"environment": "staging"}, "deployed in the environment production, not staging"),
+        ({"application": "clinic"}, "deployed for the application eonpro, not clinic"),
     ],
 )
 def test_a_built_stack_cannot_move(world, changes, said) -> None:
     world.engine.stack_state = built(world.aws, settings())
-    problems = [p for p in world.check(saved=settings(), **changes).problems if "is deployed in" in p.what]
+    problems = [p for p in world.check(saved=settings(), **changes).problems if "is deployed " in p.what]
     assert [said in p.what for p in problems] == [True]
     assert problems[0].exit_code == 2
+
+
+@pytest.mark.parametrize("saved", [None, settings().model_copy(update={"application": "clinic"})])
+def test_a_state_of_another_application_is_not_updated(world, saved) -> None:
+    alias = StateResource(
+        urn="urn::aws:kms/alias:Alias::phi-key", type="aws:kms/alias:Alias", id="alias/eonpro-phi-key"
+    )
+    world.engine.stack_state = built(world.aws, settings(), resources=(alias,))
+    (problem,) = world.check(saved=saved, application="clinic").problems
+    assert "has alias/eonpro-phi-key, not alias/clinic-phi-key: it is of another application" in problem.what
+    assert "setup --application clinic --stack clinic-production --environment production" in problem.next
 
 
 def test_both_moves_are_told_at_once(world) -> None:
