@@ -26,7 +26,8 @@ SERVICES = (
     *("ec2", "account", "service-quotas", "organizations", "accessanalyzer"),
 )
 """Those of AWS that the product calls, by botocore's names."""
-APP_ROLE = "eonpro-app-role"
+APP_ROLE = "*-app-role"
+"""The role of a task, whatever the application is called."""
 # Fixed, so that a `Pulumi.<stack>.yaml` can still be read after a crash; it protects nothing.
 PASSPHRASE = "eonpro-sandbox"
 LOOPBACK = "127.0.0.1"

@@ -6,6 +6,7 @@ Reads moto's IAM, and creates sessions in its STS, in this process.
 import json
 import secrets
 import time
+from fnmatch import fnmatchcase
 from typing import Any
 
 from moto.core.utils import utcnow
@@ -133,11 +134,12 @@ def enforce_web_identity_trust(call: Call, caller: Principal | None) -> None:
 
 
 def task_credentials(role_name: str) -> dict[str, Any]:
-    """The credentials of an ECS task for its task role. Raises AwsError 404 or 403 when ECS cannot assume it.
+    """The credentials of an ECS task for its task role, by its name or a pattern of it.
 
+    Raises AwsError 404 or 403 when ECS cannot assume it.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
     """
-    role = next((item for item in iam_backends[ACCOUNT]["aws"].get_roles() if item.name == role_name), None)
+    role = next((each for each in iam_backends[ACCOUNT]["aws"].get_roles() if fnmatchcase(each.name, role_name)), None)
     if role is None:
         raise AwsError("NoSuchEntity", f"The role with name {role_name} cannot be found.", 404)
     task = secrets.token_hex(16)
