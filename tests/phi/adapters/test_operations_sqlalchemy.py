@@ -1135,3 +1135,46 @@ def test_it_is_refused_with_what_to_do_instead(
         run(operation)
     assert instead in str(caught.value) and not SHOWN.search("".join(traceback.format_exception_only(caught.value)))
     assert dump(watched) == before
+
+
+STREAMS: dict[str, tuple[Any, Any]] = {
+    "stream": (sa.select(P).order_by(P.id), NAMES),
+    "stream of where text": (sa.select(P).where(P.mail.in_(["zzana@x.org", "ZZBOB@x.org"])).order_by(P.id), NAMES[:2]),
+    "stream of a search": (sa.select(P).where(P.tokens.search("zzov")), NAMES[:1]),
+    "stream of columns": (sa.select(P.name).order_by(P.id), NAMES),
+    "stream of bound columns": (sa.select(C.note).order_by(C.id), ["zz-ulna", "zz-well"]),
+    "stream of bound rows": (sa.select(C).order_by(C.id), ["zz-ulna", "zz-well"]),
+    "stream of a clinic": (sa.select(C).where(C.mail == InClinic(7, "zzana@x.org")), ["zz-ulna"]),
+    "stream in parts": (sa.select(P).order_by(P.id).execution_options(yield_per=1), NAMES),
+    "stream with relations": (sa.select(P).options(selectinload(P.charts)).order_by(P.id), NAMES),
+}
+
+
+@pytest.mark.parametrize(("statement", "expected"), STREAMS.values(), ids=STREAMS.keys())
+def test_a_stream_has_texts(watched: sa.Engine, urls: Any, statement: Any, expected: list[str]) -> None:
+    def text_of(row: Any) -> Any:
+        return getattr(row, "note", getattr(row, "name", row))
+
+    async def read() -> list[list[Any]]:
+        engine = create_async_engine(urls[1], hide_parameters=True)
+        try:
+            async with AsyncSession(engine) as session:
+                rows = [text_of(row[0]) async for row in await session.stream(statement)]
+                return [rows, [text_of(each) async for each in await session.stream_scalars(statement)]]
+        finally:
+            await engine.dispose()
+
+    assert asyncio.run(read()) == [expected, expected]
+
+
+def test_a_stream_of_an_order_by_records_is_refused(watched: sa.Engine, urls: Any) -> None:
+    async def read() -> None:
+        engine = create_async_engine(urls[1], hide_parameters=True)
+        try:
+            async with AsyncSession(engine) as session:
+                await session.stream(sa.select(P).order_by(P.name))
+        finally:
+            await engine.dispose()
+
+    with pytest.raises(InvalidRequestError, match="cannot be ordered by"):
+        asyncio.run(read())
