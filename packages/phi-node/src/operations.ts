@@ -224,7 +224,11 @@ export class Operations {
     const isBytes = this.models.encrypted[model]!.bytes?.includes(name) ?? false;
     const bound = this.models.bindings.get(model)!.get(name)!;
     const seal = (text: unknown) => sealed(cipher, requireKind(isBytes, text), bound.of, rowOf(bound, row));
-    const list = (items: readonly unknown[]) => items.map((item) => (item === "" ? item : seal(item)));
+    const list = (items: readonly unknown[]) => {
+      // Records inside a value have no place: `phi reencrypt` would leave them.
+      if (bound.of.form.endsWith("column") || bound.of.form.endsWith("row")) throw new EncryptedFieldUse(`${model}.${name} is a list, whose records can be of a tenant, but not bound to a place: remove bound.`);
+      return items.map((item) => (item === "" ? item : seal(item)));
+    };
     if (isAddition(value)) return { push: list([value.push].flat()) };
     const whole = plain(value);
     return Array.isArray(whole) ? list(whole) : seal(whole);

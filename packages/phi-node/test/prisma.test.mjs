@@ -206,6 +206,8 @@ test("a list of texts is a list of records", async () => {
   await assert.rejects(sent("Patient", { data: { tags: [7] } }), { name: "NotText" });
   for (const filter of [{ has: "a" }, { hasSome: ["a"] }, { equals: ["a"] }]) await assert.rejects(sent("Patient", { where: { tags: filter } }, "findMany"), EncryptedFieldUse);
   await sent("Patient", { where: { tags: { isEmpty: true } } }, "findMany");
+  const bound = operationsOf(client({ Patient: { fields: ["tags"], bound: { tags: { bound: true } } } }));
+  for (const tags of [["a"], { set: ["a"] }, { push: "a" }]) await assert.rejects(bound.sent("Patient", { data: { tags } }), /bound/);
 });
 
 test("a filter that compares with an encrypted field is refused, wherever the field is", async () => {

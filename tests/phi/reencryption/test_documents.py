@@ -260,7 +260,7 @@ def test_json_is_never_encrypted_as_a_whole_because_its_type_takes_no_record(ope
     assert done.code == 2 and "expected COLUMN:FIELD+FIELD" in done.document["message"]
     done = encrypt(operator, "a", "--json-fields", "b:*", "--json")
     assert done.code == 2 and done.document["problems"] == [
-        "a is jsonb; a record needs text, varchar, citext or bytea",
+        "a is jsonb; a record needs text, varchar, citext or bytea, or an array of texts",
         "a is jsonb: name the fields to encrypt, in --json-fields a:FIELD+FIELD",
         "b is integer; --json-fields needs json, jsonb, text or varchar",
         "b is in --json-fields, and not in --columns",

@@ -87,6 +87,62 @@ def test_a_text_without_case_is_encrypted_with_its_case(operator: Operator) -> N
     assert encrypt(operator).code == 0 and patients.versions() == versions
 
 
+TAGS = ["Jane Doe", 'a, "b" \\ {c}', "NULL", "", None, "null", "患者\n", " x ", "plain"]
+
+
+@pytest.mark.parametrize("kind", ["text[]", "varchar[]", "citext[]", "labels"])
+def test_each_text_of_an_array_becomes_a_record(operator: Operator, kind: str) -> None:
+    patients = operator.patients
+    patients.run("create extension citext; create domain labels as text[]")
+    patients.run(f"create table t (id int primary key, tags {kind})")
+    stored = PhiCipher(OLD).encrypt("before")
+    arrays = [TAGS, ["one"], [], None, [["a", "b"], ["c d", "e"]], [stored, "after"], ["{}"]]
+    for number, value in enumerate(arrays, 1):
+        patients.run(f"insert into t values (%s, %s::text[]::{kind})", number, value)
+    patients.run(f"insert into t values (8, '[0:1]={{x,\"y z\"}}'::text[]::{kind})")
+    where = ("--dsn", patients.dsn, "--table", "t", "--columns", "tags", "--key-column", "id", "--json")
+    done = wait_for(operator.start_bare(*where, command="encrypt"))
+    assert done.code == 0, done.stdout + done.stderr
+    assert done.document["passes"][0]["columns"]["tags"]["inTheClear"] == 7 + 1 + 4 + 1 + 1 + 2
+    shown = [value for (value,) in patients.run("select tags::text from t order by id")]
+    assert not any(word in str(shown) for word in ("Jane", "plain", "after", "患者"))
+
+    def opened(value: Any) -> Any:
+        if isinstance(value, list):
+            return [opened(each) for each in value]
+        return PhiCipher(OLD).decrypt(value) if value else value
+
+    after = [opened(value) for (value,) in patients.run("select tags::text[] from t order by id")]
+    assert after[:7] == [*arrays[:5], ["before", "after"], ["{}"]]
+    assert shown[7].startswith("[0:1]={") and after[7] == ["x", "y z"]
+    versions = patients.run("select id, xmin from t")
+    assert wait_for(operator.start_bare(*where, command="encrypt")).code == 0
+    assert patients.run("select id, xmin from t") == versions
+
+
+def test_an_array_that_takes_no_records_is_refused_before_anything_is_written(operator: Operator) -> None:
+    patients = operator.patients
+    patients.run("create table t (id int primary key, short varchar(20)[], numbers int[], tags text[], label jsonb)")
+    patients.run("insert into t values (1, '{a}', '{1}', '{b}', '{\"c\": \"d\"}')")
+    where = ("--dsn", patients.dsn, "--table", "t", "--key-column", "id", "--json")
+
+    def problems(*more: str) -> Any:
+        done = wait_for(operator.start_bare(*where, *more, command="encrypt"))
+        assert done.code == 2
+        return done.document["problems"]
+
+    assert problems("--columns", "short,numbers") == [
+        "short is character varying(20)[], too short for records: alter table … alter column short type text[]",
+        "numbers is integer[]; a record needs text, varchar, citext or bytea, or an array of texts",
+    ]
+    bound = problems("--columns", "tags,label", "--json-fields", "label:c", "--bind", "row")
+    assert bound == [
+        f"{name} has records inside its values, which are bound to no place: encrypt it without --bind"
+        for name in ("tags", "label")
+    ]
+    assert patients.run("select short, numbers, tags from t") == [(["a"], [1], ["b"])]
+
+
 def test_a_record_of_another_key_is_never_encrypted_again(patients: Patients) -> None:
     fill_in_the_clear(patients, 10)
     other = PhiCipher(NEW).encrypt("Jane")

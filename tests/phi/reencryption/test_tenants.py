@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from eonpro_phi import PhiCipher
 from eonpro_phi.binding import Binding, Form
 from eonpro_phi.record import place
 from eonpro_phi.reencryption.errors import UsageError
+from eonpro_phi.reencryption.json_fields import texts_of_fields
 from eonpro_phi.reencryption.reencryptor import RecordReencryptor
 from tests.phi.fields.test_tenants import opens
 from tests.phi.reencryption.command_process import Operator, wait_for
@@ -135,7 +137,8 @@ def test_bytes_and_records_inside_documents_get_the_key_of_their_tenant() -> Non
     again = both.of_tenant("7").reencrypt(moved.records, ["1"], documents=True, where=where)
     assert (again.counts.new, again.counts.old) == (1, 0)
     first = RecordReencryptor(old=(), new=NEW).of_tenant("7")
-    plain = first.encrypt_fields(['{"name": "Jane"}'], ["1"], frozenset({"name"}), write=True)
+    find = partial(texts_of_fields, fields={"name"})
+    plain = first.encrypt_inside(['{"name": "Jane"}'], ["1"], find, write=True)
     assert here.decrypt(json.loads(plain.records[0])["name"]) == "Jane"
 
 

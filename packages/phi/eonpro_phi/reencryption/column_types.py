@@ -73,6 +73,17 @@ class ColumnTypes:
         found = self._types[oid]
         return self.base(found.parts[0]) if found.kind == "d" else found.name
 
+    def is_text(self, oid: int) -> bool:
+        """Whether it is a type of texts, with case or without."""
+        return self.contents(oid) is Contents.TEXT or self.base(oid) == "citext"
+
+    def is_array_of_texts(self, oid: int) -> bool:
+        """Whether it is an array of such a type."""
+        found = self._types[oid]
+        if found.kind == "d":
+            return self.is_array_of_texts(found.parts[0])
+        return found.is_array and self.is_text(found.parts[0])
+
     def _contents(self, oid: int, above: frozenset[int]) -> Contents:
         found = self._types.get(oid)
         if found is None or oid in above:

@@ -1,6 +1,6 @@
-"""The texts in a JSON document that a first encryption makes records of: those of some fields, at any depth.
+"""The texts inside a value that a first encryption makes records of: of fields of JSON, at any depth, or of an array.
 
-Touches nothing. The document is not written again: a record takes the place of a string's content, and needs no escape.
+Touches nothing. The value is not written again: a record takes the place of a text, and needs no escape.
 """
 
 from __future__ import annotations
@@ -15,21 +15,23 @@ EVERY_FIELD = "*"
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 _NO_VALUES = frozenset(("true", "false", "null"))
+_ELEMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|[^{},"]+', re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JsonText:
-    """A text in a JSON document."""
+    """A text in a value."""
 
     start: int
     end: int
-    """Its place in the document, between the quotes."""
+    """Its place: in JSON between the quotes, in an array with them."""
     text: str = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FieldTexts:
-    """The content of the fields of a document."""
+    """The texts of a value."""
 
     texts: tuple[JsonText, ...]
     numbers: int
@@ -74,3 +76,18 @@ def texts_of_fields(document: str, fields: Set[str]) -> FieldTexts | None:
         elif text := json.loads(word):
             found.append(JsonText(start=token.start() + 1, end=token.end() - 1, text=text))
     return FieldTexts(texts=tuple(found), numbers=numbers)
+
+
+def texts_of_array(array: str) -> FieldTexts:
+    """The texts of an array as PostgreSQL writes it; neither NULL nor an empty text is one.
+
+    >>> [each.text for each in texts_of_array('{a,"b c",NULL,"NULL",""}').texts]
+    ['a', 'b c', 'NULL']
+    """
+    found = []
+    # Before the first brace there may be the bounds of the array.
+    for element in _ELEMENT.finditer(array, array.index("{")):
+        text = element[0] if element[1] is None else _ESCAPED.sub(r"\1", element[1])
+        if text and element[0] != "NULL":
+            found.append(JsonText(start=element.start(), end=element.end(), text=text))
+    return FieldTexts(texts=tuple(found), numbers=0)

@@ -7,7 +7,7 @@ where the column has search hashes, for as long as the batch.
 from __future__ import annotations
 
 from binascii import b2a_base64
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from os import urandom
@@ -25,7 +25,7 @@ from eonpro_phi.record import BEFORE_ONE_PAD, BEFORE_TWO_PADS, IV_BYTES, V2, loo
 from eonpro_phi.reencryption.binary import FAULTY, BinaryReencryptor, Keys
 from eonpro_phi.reencryption.embedded import embedded_records, is_damaged, may_hold_records, replaced
 from eonpro_phi.reencryption.errors import ReencryptionError
-from eonpro_phi.reencryption.json_fields import texts_of_fields
+from eonpro_phi.reencryption.json_fields import FieldTexts
 from eonpro_phi.reencryption.models import MAX_LISTED_ROWS, UNCHANGED, ColumnCounts, ReencryptedColumn
 from eonpro_phi.tenants import tenant_key
 from eonpro_phi.usage import usage_of
@@ -265,10 +265,16 @@ class RecordReencryptor:
             found += ColumnCounts(documents=not is_record)
         return inside.text if found.old and write else UNCHANGED, found
 
-    def encrypt_fields(
-        self, values: Sequence[str | None], keys: Sequence[str], fields: Set[str], *, write: bool
+    def encrypt_inside(
+        self,
+        values: Sequence[str | None],
+        keys: Sequence[str],
+        find: Callable[[str], FieldTexts | None],
+        *,
+        write: bool,
     ) -> ReencryptedColumn:
-        """A column of JSON whose texts in these fields become records; each of them is counted, and not the document.
+        """A column whose values have texts inside that become records, as `find` lists them; each is counted, and not
+        the value. `find` returns None for a value of another form.
 
         A record stays. A number, and a text with records inside, is counted and left.
         """
@@ -279,7 +285,7 @@ class RecordReencryptor:
             if not value:
                 counts += ColumnCounts(empty=1)
                 continue
-            found = texts_of_fields(value, fields)
+            found = find(value)
             of_value = ColumnCounts(no_record=found.numbers if found else 1)
             plain = []
             for each in found.texts if found else ():
@@ -301,6 +307,11 @@ class RecordReencryptor:
                 example_rows.append(keys[at])
         counts += ColumnCounts(example_rows=tuple(example_rows))
         return ReencryptedColumn(records=records, counts=counts, texts=[None] * len(values))
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the values are texts that were never encrypted."""
+        return self._ciphers.old is None
 
     def _may_hold_old(self, text: str) -> bool:
         """Whether a record's own text may hold records of the old key, which nobody would see in the database."""

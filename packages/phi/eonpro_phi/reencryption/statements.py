@@ -21,6 +21,8 @@ class DocumentColumn:
     """PostgreSQL's name of the type without its length, to cast the text of a value."""
     is_bytes: bool = False
     """Whether it is bytea: its values are read and written as hex digits."""
+    is_array: bool = False
+    """Whether it is an array of texts, each of which a first encryption makes a record."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ import signal
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import blake2b
 from multiprocessing.connection import Connection
 from typing import ClassVar, TypeVar
@@ -17,6 +18,7 @@ from typing import ClassVar, TypeVar
 from eonpro_phi.reencryption.database import Database
 from eonpro_phi.reencryption.errors import ConnectionLost, LockConflict, ReencryptionError
 from eonpro_phi.reencryption.hashing import HashCarrier
+from eonpro_phi.reencryption.json_fields import texts_of_array, texts_of_fields
 from eonpro_phi.reencryption.models import (
     MAX_LISTED_ROWS,
     REMOVED,
@@ -188,9 +190,12 @@ class Worker(BatchWorker):
         selection = self._table.selection
         for json_column in selection.json_columns:
             if json_column.name == name:
-                return reencryptor.encrypt_fields(values, keys, frozenset(json_column.fields), write=self.write)
+                find = partial(texts_of_fields, fields=frozenset(json_column.fields))
+                return reencryptor.encrypt_inside(values, keys, find, write=self.write)
         where = selection.binding(self._table.name, name)
         documents = {column.name: column for column in self._table.documents}
+        if name in documents and documents[name].is_array and reencryptor.is_first:
+            return reencryptor.encrypt_inside(values, keys, texts_of_array, write=self.write)
         if name in documents and documents[name].is_bytes:
             return reencryptor.reencrypt_bytes(values, keys, where, write=self.write)
         return reencryptor.reencrypt(
