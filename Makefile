@@ -33,7 +33,7 @@ IN_SANDBOX = EONPRO_CALLER_PATH="$$PATH"; export EONPRO_CALLER_PATH; unset AWS_P
 	NO_PROXY="127.0.0.1,localhost,::1$${NO_PROXY:+,$$NO_PROXY}"; no_proxy="$$NO_PROXY"; export NO_PROXY no_proxy; \
 	$(V) -m sandbox start && exports="$$($(V) -m sandbox env)" && eval "$$exports" &&
 
-.PHONY: help setup test-setup demo wizard test unit check chaos blind views bench mutation spark-tests django6-tests vercel-cli-tests measure recording docs release lock clean
+.PHONY: help setup test-setup demo wizard test unit check chaos blind views bench mutation django6-tests vercel-cli-tests measure recording docs release lock clean
 
 help:
 	@echo 'make setup      set this checkout up: packages, Pulumi engine, AWS CLI (ENGINE=auto|path|download|build)'
@@ -48,7 +48,6 @@ help:
 	@echo 'make blind      run every command that is printed for a fault: healed, nearer, no change, worse'
 	@echo 'make bench      measure this product beside the plain tools (ARGS="phi" for some rows)'
 	@echo 'make mutation   change the cipher and the key cache in small ways; each change must fail a test'
-	@echo 'make spark-tests  the tests of the re-encryption on Spark (Java 17 or newer)'
 	@echo 'make django6-tests  the fields of phi under Django 6.1 (PYTHON=python3.13: it needs 3.12 or newer)'
 	@echo 'make vercel-cli-tests  the stand-in for Vercel under Vercel'"'"'s own CLI (Node.js 18 or newer)'
 	@echo 'make measure    the size and shape of the code (ARGS="--before REVISION")'
@@ -146,10 +145,6 @@ tool-%:
 # All parts, or some: make bench ARGS="phi" (a minute), reencryption, commands, onboarding, latency.
 bench: setup tool-bench
 	@$(V) -m tools.bench $(ARGS)
-
-# The re-encryption past one machine, in Spark's own environment, on a local cluster.
-spark-tests: setup tool-spark
-	@.cache/tools/spark/bin/python -m pytest --confcutdir=tests/phi tests/phi/spark $(ARGS)
 
 # The model field under the other version of Django, in its own environment, by a Python that it runs on.
 DJANGO6 := .cache/tools/django6

@@ -136,8 +136,6 @@ TABLE = (
         for files, libraries in (
             ("packages/phi/eonpro_phi/adapters/sqlalchemy/*.py", ("sqlalchemy",)),
             ("packages/phi/eonpro_phi/adapters/django/*.py", ("django",)),
-            # A column of Spark's is a series of pandas'.
-            ("packages/phi/eonpro_phi/adapters/spark.py", ("pyspark", "pandas")),
         )
     ),
     Row(files=("packages/phi/eonpro_phi/adapters/*.py",), ours=FOR_ADAPTERS, pure=True),

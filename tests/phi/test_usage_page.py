@@ -26,8 +26,6 @@ PAGES = [PROJECT / "docs" / "phi.md", *sorted((PROJECT / "docs" / "phi").glob("*
 WITH_EXAMPLES = [page for page in PAGES if re.search(r"^```pycon$", page.read_text(), re.MULTILINE)]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# ([\w/]+\.py)\n")
-ON_SPARK = "# on Spark\n"
-"""The first line of what tests/phi/spark runs."""
 STEP = "# step "
 """The beginning of what tests/phi/reencryption/test_move_by_the_page.py runs."""
 
@@ -102,11 +100,8 @@ def test_every_python_example_runs_unchanged(page: Path, service: dict[str, str]
     steps = [
         (kind, line, file[1] if (file := FILE.match(source)) else None, source)
         for kind, line, source in blocks(page, "pycon", "python")
-        if not source.startswith((ON_SPARK, STEP))
+        if not source.startswith(STEP)
     ]
-    if any(source.startswith(ON_SPARK) for _, _, source in blocks(page, "python")):
-        # The job on Spark is not run here; the module that it imports is.
-        steps.append(("python", 0, None, "import clinic_keys as k; k.new_key().encrypt('a'), k.old_key().encrypt('a')"))
     done = subprocess.run(
         [sys.executable, "-c", RUNNER, page.relative_to(PROJECT).as_posix()],
         input=json.dumps(steps),

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from tools.bench.rows import Measured, counted
 from tools.bootstrap.places import PROJECT, tool
 
-UNWANTED = ("boto3", "botocore", "pulumi", "psycopg", "django", "sqlalchemy", "pyspark")
+UNWANTED = ("boto3", "botocore", "pulumi", "psycopg", "django", "sqlalchemy")
 """Modules that the import must not load: botocore, this project's other packages, the adapters' libraries."""
 
 _LOADED = (

@@ -27,7 +27,7 @@ from tools.bootstrap.running import CommandFailed, Job
 LINTERS = ("policies", "checkov")
 """The groups of the linters; only the tests use them."""
 
-TOOLS = ("bench", "docs", "mutation", "spark")
+TOOLS = ("bench", "docs", "mutation")
 """The groups of tools; each is for one command only."""
 
 # pulumi_aws has 250 service folders, loaded one by one: the used ones compile in one second, all of them in fifteen.

@@ -1,4 +1,4 @@
-"""PHI fields in an ORM or engine: a column type for SQLAlchemy, a model field for Django, columns for Spark.
+"""PHI fields in an ORM: column types for SQLAlchemy, model fields for Django.
 
 Touches nothing; each adapter is a module that its application imports, and none has cryptography of its own.
 """

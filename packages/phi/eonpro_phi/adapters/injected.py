@@ -4,7 +4,7 @@ Touches what the callable touches, and caches its result; importing an applicati
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from eonpro_phi.adapters.values import BYTES, ValueForm
 from eonpro_phi.binding import ROW, Binding, Form, may_be_bound
@@ -31,30 +31,17 @@ OTHER_KEY = (
 class FieldCipher(Protocol):
     """The methods of a PhiFields that an adapter uses; in a test, of a PhiCipher."""
 
+    def for_tenant(self, tenant: str) -> "FieldCipher":
+        """The same under the key of a tenant."""
+
     def encrypt(self, text: str | None) -> str | None:
         """A text as a record; None and "" return None."""
-
-    def decrypt(self, record: str | None) -> str | None:
-        """A record as its text; None returns None."""
-
-    def encrypt_many(self, values: list[str | None]) -> list[str | None]:
-        """Several texts as records."""
-
-    def decrypt_many(self, values: list[str | None]) -> list[str | None]:
-        """Several records as their texts."""
-
-
-class BindingCipher(FieldCipher, Protocol):
-    """The methods for bytes, for tenants, and for records that are bound to their place."""
-
-    def for_tenant(self, tenant: str) -> "BindingCipher":
-        """The same under the key of a tenant."""
 
     def encrypt_v2(self, text: str | None, context: str = "") -> str | None:
         """A text as a record of version 2."""
 
     def decrypt(self, record: str | None, context: str = "") -> str | None:
-        """A record as its text."""
+        """A record as its text; None returns None."""
 
     def encrypt_bytes(self, data: Any, context: str = "") -> bytes | None:
         """Bytes as a binary record."""
@@ -80,7 +67,7 @@ def sealed(
     """
     assert of.form is not None
     context = of.context(of.form, row)
-    writer = cast(BindingCipher, cipher if tenant is None else cast(BindingCipher, cipher).for_tenant(tenant))
+    writer = cipher if tenant is None else cipher.for_tenant(tenant)
     if kind is BYTES:
         return writer.encrypt_bytes(value, context)
     text = kind.dump(value) if kind else value
@@ -103,27 +90,25 @@ def opened(
             continue
         except UnwrapError as error:
             missing = missing or error.copy()
-    raise missing or _refused(cast(BindingCipher, cipher), record, kind, of, row, tenant)
+    raise missing or _refused(cipher, record, kind, of, row, tenant)
 
 
 def _opened(
     cipher: FieldCipher, record: Any, kind: ValueForm | None, form: Form, of: Binding, row: str, tenant: str | None
 ) -> Any:
     context = of.context(form, row)
-    reader = cast(BindingCipher, cipher)
     # Of no place, and of no tenant: a text that a lenient cipher passes through is not either.
     if form is not Form.UNBOUND and isinstance(record, str) and not may_be_bound(record):
         raise DecryptionError
-    if form.of_tenant:
-        reader = reader.for_tenant(tenant or "")
+    reader = cipher.for_tenant(tenant or "") if form.of_tenant else cipher
     if kind is BYTES:
         return reader.decrypt_bytes(record, context)
-    text = reader.decrypt(record, context) if context else reader.decrypt(record)
+    text = reader.decrypt(record, context)
     return kind.load(text) if kind else text
 
 
 def _refused(
-    cipher: BindingCipher, record: Any, kind: ValueForm | None, of: Binding, row: str, tenant: str | None
+    cipher: FieldCipher, record: Any, kind: ValueForm | None, of: Binding, row: str, tenant: str | None
 ) -> DecryptionError:
     """Says what was found in the place of a record."""
     if of.form is Form.UNBOUND and not may_be_bound(record):
