@@ -1,4 +1,4 @@
-"""`python -m eonpro_phi index`: read the keys from the environment, fill the search columns or plan them, print it.
+"""`python -m eonpro_phi index`: read the keys from the environment, fill the search columns, print the result.
 
 Touches the environment, KMS through `eonpro_phi.kms`, standard output and standard error, and what a run touches.
 """
@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from eonpro_phi.cipher import PhiCipher
 from eonpro_phi.environment import HASH_KEY, HASH_KEYS_FOR_READING, WrappedKeys
 from eonpro_phi.hashes import derived_hash_key
-from eonpro_phi.indexing.inspection import IndexTable, inspect
+from eonpro_phi.indexing.inspection import inspect
 from eonpro_phi.indexing.models import IndexScope, IndexSelection, run_as_json, search_columns
-from eonpro_phi.indexing.plan import IndexPlan, plan
 from eonpro_phi.indexing.rows import IndexWorker, RowIndexer
 from eonpro_phi.kms import KmsKeySource, data_keys
 from eonpro_phi.reencryption.checkpoint import Checkpoint
@@ -48,8 +47,7 @@ class IndexKeys:
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Run the command. Exit code 0: all done, 1: not all done, 2: usage error, 130: Ctrl-C, 143: SIGTERM."""
     progress = Progress(sys.stderr)
-    work = _plan if options.plan else _index
-    return report("index", lambda: work(options, environment, progress), progress, as_json=options.json)
+    return report("index", lambda: _index(options, environment, progress), progress, as_json=options.json)
 
 
 def selection_of(options: argparse.Namespace) -> IndexSelection:
@@ -86,22 +84,18 @@ def keys_from(environment: Mapping[str, str]) -> IndexKeys:
     return IndexKeys(data_keys=unwrapped, hash_key=hash_key, fingerprint=keys.hash_key[0].fingerprint, is_derived=False)
 
 
-def _inspected(options: argparse.Namespace, inspector: Callable[[Database], IndexTable]) -> IndexTable:
-    database = Database(options.dsn, read_only=True)
-    try:
-        return inspector(database)
-    finally:
-        # Before the workers are forked: they must not share a connection.
-        database.close()
-
-
 def _index(
     options: argparse.Namespace, environment: Mapping[str, str], progress: Progress
 ) -> tuple[bool, dict[str, object], list[str]]:
     reject_passwords(options.dsn)
     selection, write = selection_of(options), not options.dry_run
     keys = keys_from(environment)
-    inspected = _inspected(options, lambda database: inspect(database, selection, write=write))
+    database = Database(options.dsn, read_only=True)
+    try:
+        inspected = inspect(database, selection, write=write)
+    finally:
+        # Before the workers are forked: they must not share a connection.
+        database.close()
     table = inspected.table
     if table.triggers and write:
         progress.say(f"For every row that is written, the database runs these triggers: {', '.join(table.triggers)}.")
@@ -157,21 +151,6 @@ def fill(
         checkpoint=checkpoint,
         progress=progress,
     )
-
-
-def _plan(
-    options: argparse.Namespace, environment: Mapping[str, str], progress: Progress
-) -> tuple[bool, dict[str, object], list[str]]:
-    reject_passwords(options.dsn)
-    selection = selection_of(options)
-    keys = keys_from(environment)
-    database = Database(options.dsn, read_only=True)
-    try:
-        table = inspect(database, selection, write=False, search_columns_exist=False).table
-        made: IndexPlan = plan(database, table, selection, _indexer(keys, table.name, selection), progress)
-    finally:
-        database.close()
-    return True, made.as_json(), made.lines()
 
 
 def _indexer(keys: IndexKeys, table: str, selection: IndexSelection) -> RowIndexer:

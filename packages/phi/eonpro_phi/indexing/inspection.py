@@ -7,7 +7,7 @@ the application's migrations, to make.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from eonpro_phi.indexing.models import IndexSelection, SearchColumn
 from eonpro_phi.record import quoted
@@ -32,24 +32,17 @@ class IndexTable:
     missing_indexes: tuple[str, ...]
 
 
-def inspect(
-    database: Database, selection: IndexSelection, *, write: bool, search_columns_exist: bool = True
-) -> IndexTable:
-    """The table, ready to be indexed. Raises UsageError with all problems; reads none of its rows.
-
-    For a plan the search columns need not exist, and the table has none.
-    """
+def inspect(database: Database, selection: IndexSelection, *, write: bool) -> IndexTable:
+    """The table, ready to be indexed. Raises UsageError with all problems; reads none of its rows."""
     relation = find_relation(database, selection.table)
     columns = selection.columns_to_write()
-    if not search_columns_exist:
-        columns = replace(columns, columns=(), hashes=())
     missing = [column for column in selection.columns if column.name not in relation.columns]
     problems = [
         *relation.problems,
         *key_problems(columns, relation),
         *_name_problems(selection, relation),
         *_source_problems(selection, relation),
-        *(_search_problems(selection, relation, write=write) if search_columns_exist else []),
+        *_search_problems(selection, relation, write=write),
     ]
     if problems:
         hint = "Nothing was written."

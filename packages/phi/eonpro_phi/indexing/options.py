@@ -45,10 +45,4 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         metavar="COLUMN",
         help="the column that names a row's clinic: each has search keys of its own",
     )
-    parser.add_argument(
-        "--plan",
-        action="store_true",
-        help="read the texts, and report what the index costs, how often it finds too much, and what it shows; the "
-        "search columns need not exist, and no hash key is used",
-    )
     add_run_options(parser)
