@@ -8,7 +8,6 @@ import re
 import subprocess
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -287,7 +286,7 @@ def assert_found_during(
     ],
 )
 def test_a_clinic_group_moves_off_its_plain_search_under_writes_and_kills_and_changes_its_keys(
-    operator: Operator, tmp_path: Path, count: int, queries: int, kills: int
+    operator: Operator, count: int, queries: int, kills: int
 ) -> None:
     patients = operator.patients
     filled(patients, count)
@@ -297,9 +296,7 @@ def test_a_clinic_group_moves_off_its_plain_search_under_writes_and_kills_and_ch
     try:
         points = random.Random(7)
         for part in range(kills):
-            # Every other run goes on where the one before ended.
-            resumes = ("--checkpoint", str(tmp_path / "checkpoint")) if part % 2 else ()
-            process = start(operator, "--batch", str(max(50, count // 5000)), *resumes)
+            process = start(operator, "--batch", str(max(50, count // 5000)))
             # The writer changes each tenth row only.
             point = points.randrange(part * count // kills, (part + 1) * count // kills) // 10 * 10 + 1
             wait_until(lambda at=point: is_indexed(patients, at), process, seconds=MOST_SECONDS)  # type: ignore[misc]

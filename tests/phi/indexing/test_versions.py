@@ -199,14 +199,9 @@ def known_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     known: list[int] = []
     run_pass = WorkerPool.run_pass
 
-    def recorded(
-        self: WorkerPool,
-        after: str | None,
-        on_batch: Callable[[RowCounts, str | None], None],
-        before: Sequence[BatchEnd] = (),
-    ) -> RowCounts:
+    def recorded(self: WorkerPool, on_batch: Callable[[RowCounts], None], before: Sequence[BatchEnd] = ()) -> RowCounts:
         known.append(sum(end.proof is not None for end in before))
-        return run_pass(self, after, on_batch, before)
+        return run_pass(self, on_batch, before)
 
     monkeypatch.setattr(WorkerPool, "run_pass", recorded)
     yield known

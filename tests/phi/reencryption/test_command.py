@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import signal
-import stat
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -14,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from eonpro_phi import PhiCipher
-from eonpro_phi.reencryption.checkpoint import Checkpoint, CheckpointScope
 from tests.phi.reencryption.command_process import Operator, wait_for, wait_until, worker_pids, wrapped
-from tests.phi.reencryption.patients import NEW, OLD, SELECTION, THIRD, decrypt_rows, expected
+from tests.phi.reencryption.patients import NEW, OLD, THIRD, decrypt_rows, expected
 
 pytestmark = pytest.mark.needs("postgresql")
 
@@ -160,34 +156,6 @@ def test_a_second_signal_stops_it_at_once(operator: Operator) -> None:
         done = wait_for(process)
     assert done.code == 130 and "at once" in done.stderr
     assert patients.rewritten() % 50 == 0
-
-
-def test_the_next_run_starts_at_the_checkpoint(operator: Operator, tmp_path: Path) -> None:
-    operator.patients.fill(3000)
-    file = tmp_path / "checkpoint"
-    scope = {"table": "Patient", "columns": ["email", "firstName", "lastName", "phone"], "keyColumn": "id"}
-    process = operator.start("--batch", "1", "--processes", "1", "--checkpoint", str(file))
-    wait_until(file.exists, process)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    checkpoint = json.loads(file.read_text())
-    assert scope.items() <= checkpoint.items() and int(checkpoint["after"]) > 0
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-
-    done = operator.run("--checkpoint", str(file), "--json")
-    first, last = done.document["passes"][0], done.document["passes"][-1]
-    assert first["rows"] == 3000 - int(checkpoint["after"]) and last["rows"] == 3000
-    assert list(decrypt_rows(operator.patients.records())) == expected(3000) and not file.exists()
-
-
-def test_a_wrong_checkpoint_leaves_no_record_behind(operator: Operator, tmp_path: Path) -> None:
-    operator.patients.fill(20)
-    file = tmp_path / "checkpoint"
-    scope = CheckpointScope(selection=SELECTION, to=f"sha256:{hashlib.sha256(b'wrapped new').hexdigest()[:16]}")
-    Checkpoint(file, scope).write("20", now=True)
-    done = operator.run("--checkpoint", str(file), "--json", "--processes", "1")
-    assert done.code == 0 and [each["rows"] for each in done.document["passes"]] == [0, 20, 20]
-    assert list(decrypt_rows(operator.patients.records())) == expected(20)
 
 
 def test_an_application_that_still_writes_with_the_old_key_is_reported(operator: Operator) -> None:

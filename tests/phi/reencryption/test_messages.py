@@ -1,26 +1,21 @@
-"""The command without a database: usage errors, the evaluation of a run, the checkpoint."""
+"""The command without a database: usage errors, the evaluation of a run."""
 
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from eonpro_phi.environment import HASH_KEY
 from eonpro_phi.errors import InvalidCiphertext, WrongKeyCheckValue
 from eonpro_phi.reencryption import command, options
-from eonpro_phi.reencryption.checkpoint import Checkpoint, CheckpointScope
 from eonpro_phi.reencryption.command import evaluate, keys_from
 from eonpro_phi.reencryption.database import reject_passwords
 from eonpro_phi.reencryption.errors import ReencryptionError, UsageError
 from eonpro_phi.reencryption.models import ColumnCounts, RowCounts, RunResult
 from tests.phi.reencryption.command_process import ARN, wrapped
 from tests.phi.reencryption.patients import NEW, OLD, SELECTION
-
-SCOPE = CheckpointScope(selection=SELECTION, to="sha256:0123456789abcdef")
 
 
 @pytest.mark.parametrize(
@@ -171,45 +166,6 @@ def test_only_a_complete_run_succeeds(run: RunResult, allowed: int, succeeded: b
 def test_the_first_undecryptable_rows_are_listed_and_the_others_counted() -> None:
     run = with_last_pass(columns={"email": ColumnCounts(no_record=12, example_rows=tuple("abcdefghij"))})
     assert "  id: a, b, c, d, e, f, g, h, i, j and 2 more" in evaluate(run, allowed=0)[1]
-
-
-# --- the checkpoint
-
-
-def test_a_checkpoint_of_another_scope_or_an_invalid_one_is_refused_and_unchanged(tmp_path: Path) -> None:
-    file = tmp_path / "checkpoint"
-    assert Checkpoint(file, SCOPE).read() is None
-    Checkpoint(file, SCOPE).write("41", now=True)
-    assert Checkpoint(file, SCOPE).read() == "41"
-    for other in (replace(SCOPE, to="sha256:0"), replace(SCOPE, selection=replace(SELECTION, key_column="email"))):
-        with pytest.raises(UsageError, match="belongs to other columns"):
-            Checkpoint(file, other).read()
-    for invalid in ("", "[]", json.dumps({"after": "1"})):
-        file.write_text(invalid)
-        with pytest.raises(UsageError, match="not a readable checkpoint"):
-            Checkpoint(file, SCOPE).read()
-        assert file.read_text() == invalid
-
-
-def test_a_checkpoint_is_written_once_a_second(tmp_path: Path) -> None:
-    times = iter((0.0, 0.0, 0.0, 0.5, 0.9, 1.0, 1.0))
-    checkpoint = Checkpoint(tmp_path / "checkpoint", SCOPE, clock=lambda: next(times))
-    values = []
-    for key in ("1", "2", "3", "4", None):
-        checkpoint.write(key)
-        values.append(checkpoint.read())
-    assert values == ["1", "1", "1", "4", "4"]
-    checkpoint.delete()
-    checkpoint.delete()
-    assert checkpoint.read() is None
-
-
-def test_a_checkpoint_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="does not exist"):
-        Checkpoint(tmp_path / "none" / "checkpoint", SCOPE).read()
-    (tmp_path / "taken").mkdir()
-    with pytest.raises(ReencryptionError, match="cannot be written"):
-        Checkpoint(tmp_path / "taken", SCOPE).write("1", now=True)
 
 
 def test_what_others_wrote_in_the_database_reaches_the_terminal_as_text(

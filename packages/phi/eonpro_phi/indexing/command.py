@@ -13,10 +13,9 @@ from eonpro_phi.cipher import PhiCipher
 from eonpro_phi.environment import HASH_KEY, HASH_KEYS_FOR_READING, WrappedKeys
 from eonpro_phi.hashes import derived_hash_key
 from eonpro_phi.indexing.inspection import inspect
-from eonpro_phi.indexing.models import IndexScope, IndexSelection, run_as_json, search_columns
+from eonpro_phi.indexing.models import IndexSelection, run_as_json, search_columns
 from eonpro_phi.indexing.rows import IndexWorker, RowIndexer
 from eonpro_phi.kms import KmsKeySource, data_keys
-from eonpro_phi.reencryption.checkpoint import Checkpoint
 from eonpro_phi.reencryption.database import Database, reject_passwords
 from eonpro_phi.reencryption.errors import UsageError
 from eonpro_phi.reencryption.inspection import name_parts, places_of
@@ -108,10 +107,6 @@ def _index(
         processes=options.processes or default_processes(),
         batch=options.batch,
         passes=options.passes,
-        checkpoint=Checkpoint(
-            options.checkpoint,
-            IndexScope(selection=table.selection, to=keys.fingerprint, index=selection),
-        ),
         progress=progress,
     )
     succeeded, lines = evaluate(result, allowed=options.allow_unreadable)
@@ -131,7 +126,6 @@ def fill(
     batch: int = BATCH,
     passes: int = PASSES,
     dry_run: bool = False,
-    checkpoint: Checkpoint | None = None,
     progress: Progress,
 ) -> RunResult:
     """Write the search values of a table where they differ, in passes: see `eonpro_phi.reencryption.passes.run`."""
@@ -148,7 +142,6 @@ def fill(
         processes=processes,
         batch=batch,
         passes=passes,
-        checkpoint=checkpoint,
         progress=progress,
     )
 

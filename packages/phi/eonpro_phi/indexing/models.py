@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from eonpro_phi.record import names_of, place
-from eonpro_phi.reencryption.checkpoint import CheckpointScope
 from eonpro_phi.reencryption.errors import UsageError
 from eonpro_phi.reencryption.models import ColumnCounts, ColumnSelection, HashColumn, RowCounts, RunResult
 from eonpro_phi.search.indexes import ExactIndex, WordIndex
@@ -87,16 +86,6 @@ class IndexSelection:
         }
 
 
-@dataclass(frozen=True, kw_only=True)
-class IndexScope(CheckpointScope):
-    """The scope of a checkpoint: these search columns, and this hash key."""
-
-    index: IndexSelection
-
-    def as_json(self) -> dict[str, object]:
-        return {**self.index.as_json(), "to": self.to}
-
-
 def search_columns(
     table: str, exact: tuple[str, ...], words: tuple[str, ...], places: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[SearchColumn, ...]:
@@ -146,7 +135,7 @@ def search_columns(
 def run_as_json(selection: IndexSelection, result: RunResult) -> dict[str, object]:
     """The result of a run, for the JSON document."""
     document = result.as_json()
-    kept = ("dryRun", "complete", "rowsWritten", "resumedAfter", "seconds", "rowsPerSecond", "processes", "batch")
+    kept = ("dryRun", "complete", "rowsWritten", "seconds", "rowsPerSecond", "processes", "batch")
     return {
         **selection.as_json(),
         **{name: document[name] for name in kept},

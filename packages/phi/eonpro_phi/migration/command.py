@@ -15,7 +15,6 @@ from eonpro_phi.environment import WrappedKeys
 from eonpro_phi.kms import data_keys
 from eonpro_phi.migration.rows import MigrationWorker
 from eonpro_phi.record import quoted
-from eonpro_phi.reencryption.checkpoint import Checkpoint, CheckpointScope
 from eonpro_phi.reencryption.column_types import Contents
 from eonpro_phi.reencryption.database import Database, reject_passwords
 from eonpro_phi.reencryption.errors import UsageError
@@ -85,7 +84,6 @@ def _run(options: argparse.Namespace, environment: Mapping[str, str], progress: 
         processes=options.processes or default_processes(),
         batch=options.batch,
         passes=options.passes,
-        checkpoint=Checkpoint(options.checkpoint, CheckpointScope(selection=selection, to=keys.current[0].fingerprint)),
         progress=progress,
     )
     return result, relation

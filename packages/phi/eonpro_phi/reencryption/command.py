@@ -16,7 +16,6 @@ from eonpro_phi.errors import MalformedVariable, MissingVariable
 from eonpro_phi.hashes import NORMALISATIONS
 from eonpro_phi.kms import KmsKeySource
 from eonpro_phi.reencryption import passes
-from eonpro_phi.reencryption.checkpoint import Checkpoint, CheckpointScope
 from eonpro_phi.reencryption.database import Database, reject_passwords
 from eonpro_phi.reencryption.errors import UsageError
 from eonpro_phi.reencryption.hashing import HashCarrier
@@ -117,10 +116,6 @@ def _reencrypt(
         batch=options.batch,
         passes=options.passes,
         dry_run=options.dry_run,
-        checkpoint=Checkpoint(
-            options.checkpoint,
-            CheckpointScope(selection=selection, to=keys.new_fingerprint, hash_key=keys.hash_fingerprint),
-        ),
         progress=progress,
         first_time=first_time,
     )

@@ -248,8 +248,6 @@ class RunResult:
     """The duration of each pass."""
     processes: int
     batch: int
-    resumed_after: str | None = None
-    """The key column value after which the first pass started, from the checkpoint; None for the first row."""
     peak_mib: tuple[float, float] = (0.0, 0.0)
     """Largest resident memory of the parent and of any worker, in MiB."""
 
@@ -277,7 +275,6 @@ class RunResult:
                 {**counts.as_json(first_time=self.first_time), "seconds": round(seconds, 3)}
                 for counts, seconds in zip(self.passes, self.pass_seconds, strict=True)
             ],
-            "resumedAfter": self.resumed_after,
             "seconds": round(self.seconds, 3),
             "rowsPerSecond": round(sum(counts.rows for counts in self.passes) / max(self.seconds, 0.001)),
             "processes": self.processes,

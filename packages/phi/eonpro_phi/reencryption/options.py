@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 
 from eonpro_phi.binding import Form
 from eonpro_phi.environment import HASH_KEY, KEY_ID, REGION, WRAPPED
@@ -221,12 +220,6 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         default=0,
         metavar="N",
         help="succeed although up to N values cannot be decrypted; they are never changed (default 0)",
-    )
-    parser.add_argument(
-        "--checkpoint",
-        type=Path,
-        metavar="FILE",
-        help="record the progress of the first pass there, so that the next run starts from that row",
     )
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
 

@@ -1,6 +1,6 @@
 """The passes of a re-encryption: over the whole table, until one finds nothing that needs an old key.
 
-Touches what the worker pool and the checkpoint touch. Every pass reads all rows, tries each record with the new key and
+Touches what the worker pool touches. Every pass reads all rows, tries each record with the new key and
 re-encrypts those of an old key. So the last pass is the proof, and each covers what was written since the one before.
 Workers that prove by versions (`BatchWorker.proves_by_versions`) read of the rows that were not written since nothing
 else.
@@ -17,7 +17,6 @@ from contextlib import closing
 from dataclasses import replace
 from itertools import count, pairwise
 
-from eonpro_phi.reencryption.checkpoint import Checkpoint
 from eonpro_phi.reencryption.database import Database
 from eonpro_phi.reencryption.hashing import HashCarrier
 from eonpro_phi.reencryption.models import BatchEnd, RowCounts, RunResult
@@ -48,7 +47,6 @@ def reencrypt(
     batch: int = BATCH,
     passes: int = PASSES,
     dry_run: bool = False,
-    checkpoint: Checkpoint | None = None,
     progress: Progress,
     first_time: bool = False,
 ) -> RunResult:
@@ -65,7 +63,6 @@ def reencrypt(
         processes=processes,
         batch=batch,
         passes=passes,
-        checkpoint=checkpoint,
         progress=progress,
     )
     return replace(result, first_time=first_time)
@@ -79,7 +76,6 @@ def run(
     processes: int,
     batch: int,
     passes: int,
-    checkpoint: Checkpoint | None,
     progress: Progress,
 ) -> RunResult:
     """Run passes over the table until one finds nothing to write; one that does not write reads once.
@@ -90,39 +86,29 @@ def run(
     dry_run = not config.write
     results: list[RowCounts] = []
     ends = [started]
-    resumed_after = checkpoint.read() if checkpoint and not dry_run else None
-    after, expected = resumed_after, table.rows
+    expected = table.rows
     database = Database(config.dsn)
     with closing(database), WorkerPool(config, processes=processes) as pool:
         before: list[BatchEnd] = []
         session = with_retries(database.session, time.sleep)
         for number in count(1):
-            active = checkpoint if checkpoint and number == 1 and not dry_run else None
             progress.begin("reading" if dry_run else work if number == 1 else f"verifying ({number - 1})", expected)
-
-            def on_batch(counts: RowCounts, until: str | None, active: Checkpoint | None = active) -> None:
-                progress.add(counts)
-                if active:
-                    active.write(until)
-
-            counts = pool.run_pass(after, on_batch, before)
+            counts = pool.run_pass(progress.add, before)
             if counts.written:
                 # Commits do not wait for the disk: without this, a crash of the server after the pass that proves them
                 # could take them back.
                 with_retries(lambda: database.flush(table), time.sleep)
             results.append(counts)
             ends.append(time.monotonic())
-            if active:
-                active.delete()
             # A crash of the server could give the number of a commit that it lost to another transaction: the versions
             # of rows prove something only without one.
             session_before, session = session, with_retries(database.session, time.sleep)
             proves = session == session_before
             is_proven = proves or not before
-            if is_proven and ((counts.complete and after is None) or number >= (1 if dry_run else passes)):
+            if is_proven and (counts.complete or number >= (1 if dry_run else passes)):
                 break
             before = pool.ends if proves and any(end.proof for end in pool.ends) else []
-            after, expected = None, counts.rows if after is None else table.rows
+            expected = counts.rows
     progress.end()
     return RunResult(
         selection=table.selection,
@@ -134,7 +120,6 @@ def run(
         pass_seconds=tuple(end - begin for begin, end in pairwise(ends)),
         processes=processes,
         batch=batch,
-        resumed_after=resumed_after,
     )
 
 

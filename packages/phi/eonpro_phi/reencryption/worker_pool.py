@@ -48,14 +48,13 @@ class _WorkerHandle:
 class _Pass:
     """Where a pass stands: its batches, in the order of the keys."""
 
-    def __init__(self, after: str | None, before: Sequence[BatchEnd]) -> None:
+    def __init__(self, before: Sequence[BatchEnd]) -> None:
         self.total = RowCounts()
-        self.finished_until = after
-        """The key up to which every batch is finished."""
-        self.ends = [BatchEnd(until=after)] if after is not None else []
+        self.ends: list[BatchEnd] = []
         self._batches: deque[_Batch] = deque()
         # The next batch starts after this key, which is known once the batch before it was read.
-        self._start, self._start_known = after, True
+        self._start: str | None = None
+        self._start_known = True
         self._before = deque(before)
         self._end = self._before.popleft() if before else NOT_BEFORE
         """Where the next batch ends at the latest."""
@@ -84,7 +83,6 @@ class _Pass:
         self.total += counts
         while self._batches and self._batches[0].finished:
             first = self._batches.popleft()
-            self.finished_until = first.until
             self.ends.append(BatchEnd(until=first.until, proof=first.proof))
 
     def end(self) -> None:
@@ -133,15 +131,13 @@ class WorkerPool:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
-    def run_pass(
-        self, after: str | None, on_batch: Callable[[RowCounts, str | None], None], before: Sequence[BatchEnd] = ()
-    ) -> RowCounts:
-        """Process all rows after a key once; None for all rows. `on_batch` is called for each batch: its counts, and
-        the key up to which every batch is finished. `before`: the ends of the pass before, which was over all rows.
+    def run_pass(self, on_batch: Callable[[RowCounts], None], before: Sequence[BatchEnd] = ()) -> RowCounts:
+        """Process all rows once. `on_batch` is called with the counts of each batch; `before`: the ends of the pass
+        before.
 
         Raises the error of a worker, WorkerDied or Interrupted, once the others have finished their batches.
         """
-        state = _Pass(after, before)
+        state = _Pass(before)
         while True:
             if self._signal or self._failure:
                 self._stop()
@@ -161,7 +157,7 @@ class WorkerPool:
                 elif kind == FINISHED:
                     state.on_finished(worker.batch, value)
                     worker.batch = None
-                    on_batch(value, state.finished_until)
+                    on_batch(value)
                 else:
                     worker.batch = None
                     self._failure = self._failure or value
