@@ -28,11 +28,8 @@ OTHER_KEY = (
 )
 
 
-class FieldCipher(Protocol):
-    """The methods of a PhiFields that an adapter uses; in a test, of a PhiCipher."""
-
-    def for_tenant(self, tenant: str) -> "FieldCipher":
-        """The same under the key of a tenant."""
+class RecordCipher(Protocol):
+    """The methods of a tenant's fields that an adapter uses."""
 
     def encrypt(self, text: str | None) -> str | None:
         """A text as a record; None and "" return None."""
@@ -53,6 +50,13 @@ class FieldCipher(Protocol):
         """Whether a record is under one of its keys."""
 
 
+class FieldCipher(RecordCipher, Protocol):
+    """Those of a PhiFields; in a test, of a PhiCipher."""
+
+    def for_tenant(self, tenant: str) -> RecordCipher:
+        """The same under the key of a tenant."""
+
+
 CipherProvider = FieldCipher | Callable[[], FieldCipher]
 """The argument of a column's declaration: `PhiFields.from_environment`, a function of the application, or an object."""
 
@@ -67,7 +71,7 @@ def sealed(
     """
     assert of.form is not None
     context = of.context(of.form, row)
-    writer = cipher if tenant is None else cipher.for_tenant(tenant)
+    writer: RecordCipher = cipher if tenant is None else cipher.for_tenant(tenant)
     if kind is BYTES:
         return writer.encrypt_bytes(value, context)
     text = kind.dump(value) if kind else value
@@ -100,7 +104,7 @@ def _opened(
     # Of no place, and of no tenant: a text that a lenient cipher passes through is not either.
     if form is not Form.UNBOUND and isinstance(record, str) and not may_be_bound(record):
         raise DecryptionError
-    reader = cipher.for_tenant(tenant or "") if form.of_tenant else cipher
+    reader: RecordCipher = cipher.for_tenant(tenant or "") if form.of_tenant else cipher
     if kind is BYTES:
         return reader.decrypt_bytes(record, context)
     text = reader.decrypt(record, context)
