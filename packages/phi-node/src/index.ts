@@ -9,7 +9,6 @@ export * from "./errors.js";
 export type { KeyEvent } from "./events.js";
 export { PhiFields, type FieldsOptions, type HashField } from "./fields.js";
 export type { Credentials, KeySource } from "./kms.js";
-export { filterConsole, redacted, shortened } from "./log.js";
 export * from "./process.js";
 export { place } from "./record.js";
 export { ExactIndex, WordIndex, type Clinic, type Rule } from "./search.js";

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from eonpro_phi.batches import PHI_FIELDS, map_fields, map_values
+from eonpro_phi.batches import PHI_FIELDS, listed, map_fields
 from eonpro_phi.cipher import PhiCipher
 from eonpro_phi.errors import DecryptionError, NotBound, PhiError, TransientUnwrapError, Unreachable, UnwrapError
 from eonpro_phi.record import V2, Record, RecordV2
@@ -191,8 +191,8 @@ class _PartialCipher(PhiCipher):
     def _with_keys(self, keys: Sequence[bytes]) -> PhiCipher:
         return _PartialCipher(keys[0], keys[1:], self._lenient, self._failure)
 
-    def decrypt_many(self, values: Any) -> Any:
-        return map_values(values, self._decrypt_each)
+    def decrypt_many(self, values: Iterable[str | None]) -> list[str | None]:
+        return self._decrypt_each(listed(values))
 
     def decrypt_fields(self, patient: Mapping[str, Any], fields: Iterable[str] = PHI_FIELDS) -> dict[str, Any]:
         return map_fields(patient, fields, self._decrypt_each)

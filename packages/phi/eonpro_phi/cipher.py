@@ -1,6 +1,6 @@
 """Encryption and decryption of PHI fields under one data key, with AES-256-GCM.
 
-Touches the operating system's random source and the counter of `eonpro_phi.usage`, and nothing else.
+Touches the operating system's random source, and nothing else.
 """
 
 import os
@@ -9,15 +9,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import repeat
+from operator import length_hint
 from os import urandom
 from struct import Struct
-from typing import Any, NoReturn, TypeVar, overload
+from typing import Any, NoReturn
 
 from cryptography.exceptions import InternalError, InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pybase64 import b64decode
 
-from eonpro_phi.batches import PHI_FIELDS, Column, map_fields, map_values
+from eonpro_phi.batches import PHI_FIELDS, listed, map_fields
 from eonpro_phi.binary.cipher import BinaryCipher, binary_keys
 from eonpro_phi.binary.record import RECORD, header
 from eonpro_phi.errors import (
@@ -40,12 +41,9 @@ from eonpro_phi.record import (
     looks_like_a_record,
 )
 from eonpro_phi.tenants import TenantFields, TenantKeys
-from eonpro_phi.usage import AtomicCounter, KeyUsage, usage_of
 
 DATA_KEY_BYTES = 32
 """Length of an AES-256 data key."""
-
-Name = TypeVar("Name")
 
 _CHUNK = 256
 """Values of a chunk of `encrypt_many` and `decrypt_many`: large enough that one system call a chunk costs nothing, and
@@ -69,6 +67,9 @@ join_parts = b":".join
 # Not a method of the value: it raises TypeError for other types, and ignores what a subclass of str overrides.
 utf8 = str.encode
 
+_MOST_PASSED = 2**62
+"""No process lives long enough to reach it."""
+
 _DECRYPTION_FAILURES = (InvalidTag, ValueError, LookupError, TypeError, AttributeError, OverflowError)
 """The libraries' errors for a text that is not a record of the key; base64's and UTF-8's are ValueErrors."""
 
@@ -84,15 +85,15 @@ class PhiCipher(BinaryCipher):
     'Jane'
     """
 
-    __slots__ = ("_aead", "_by_id", "_id", "_lenient", "_passed_through", "_reading", "_tenants", "_usage")
+    __slots__ = ("_aead", "_by_id", "_id", "_lenient", "_passed_through", "_reading", "_tenants")
     _aead: AESGCM
     _by_id: Mapping[str, AESGCM]
     _id: str
     _lenient: bool
-    _passed_through: AtomicCounter
+    _passed_through: "repeat[None]"
+    """One step for each text; a step is one call into C, so no thread takes that of another."""
     _reading: tuple[Callable[[bytes, bytes, None], bytes], ...]
     _tenants: TenantKeys
-    _usage: KeyUsage
 
     def __init__(self, key: bytes, *, reading_keys: Sequence[bytes] = (), lenient: bool = False) -> None:
         """Encrypt with `key`; decrypt with it, then with each of `reading_keys`: keys still in use during a rotation.
@@ -113,9 +114,8 @@ class PhiCipher(BinaryCipher):
             "_binary_start": header(RECORD, bytes.fromhex(key_id(key))),
             "_id": key_id(key),
             "_tenants": TenantKeys((key, *reading_keys)),
-            "_usage": usage_of(key),
             "_lenient": lenient,
-            "_passed_through": AtomicCounter(),
+            "_passed_through": repeat(None, _MOST_PASSED),
         }.items():
             object.__setattr__(self, name, value)
 
@@ -134,10 +134,6 @@ class PhiCipher(BinaryCipher):
                 return self.encrypt(text) if (text := _as_text(text)) else None
             iv = random_bytes(16)
             sealed = self._aead.encrypt(iv, utf8(text), None)
-            for _ in self._usage.steps:  # takes one step, at half the cost of next()
-                break
-            else:
-                self._usage.add(1)
             return join_parts(
                 (
                     b2a_base64(iv, newline=False),
@@ -170,7 +166,6 @@ class PhiCipher(BinaryCipher):
         except (UnicodeEncodeError, OverflowError):
             pass
         else:
-            self._usage.add(1)
             return str(replace(record, sealed=sealed))
         raise InvalidText
 
@@ -224,7 +219,7 @@ class PhiCipher(BinaryCipher):
             except _DECRYPTION_FAILURES:
                 continue
         if self._lenient and isinstance(record, str) and not looks_like_a_record(record):
-            next(self._passed_through.steps)
+            next(self._passed_through)
             return record
         raise DecryptionError
 
@@ -237,39 +232,23 @@ class PhiCipher(BinaryCipher):
             return text
         raise DecryptionError
 
-    # A mapping is also an iterable of its names. The first overload that matches counts, for mypy as at run time.
-    @overload
-    def encrypt_many(self, values: Mapping[Name, Column]) -> dict[Name, list[str | None]]: ...  # type: ignore[overload-overlap]
-    @overload
-    def encrypt_many(self, values: Mapping[Name, str | None]) -> dict[Name, str | None]: ...  # type: ignore[overload-overlap]
-    @overload
-    def encrypt_many(self, values: Iterable[str | None]) -> list[str | None]: ...
-
-    def encrypt_many(self, values: Any) -> Any:
-        """Encrypt several texts: an iterable returns a list, a mapping of texts or columns a dict with the same names.
-
-        Faster than one at a time. Raises as `encrypt`, and InvalidValues for a single text; then nothing is returned.
+    def encrypt_many(self, values: Iterable[str | None]) -> list[str | None]:
+        """Encrypt several texts, faster than one at a time. Raises as `encrypt`, and InvalidValues for a single text or
+        a mapping; then nothing is returned.
 
         >>> cipher = PhiCipher(bytes(32))
-        >>> cipher.decrypt_many(cipher.encrypt_many({"email": ["jane@example.org", None], "city": ["Oslo", "Lima"]}))
-        {'email': ['jane@example.org', None], 'city': ['Oslo', 'Lima']}
+        >>> cipher.decrypt_many(cipher.encrypt_many(["jane@example.org", None]))
+        ['jane@example.org', None]
         """
-        return map_values(values, self._encrypt_list)
+        return self._encrypt_list(listed(values))
 
-    @overload
-    def decrypt_many(self, values: Mapping[Name, Column]) -> dict[Name, list[str | None]]: ...  # type: ignore[overload-overlap]
-    @overload
-    def decrypt_many(self, values: Mapping[Name, str | None]) -> dict[Name, str | None]: ...  # type: ignore[overload-overlap]
-    @overload
-    def decrypt_many(self, values: Iterable[str | None]) -> list[str | None]: ...
+    def decrypt_many(self, values: Iterable[str | None]) -> list[str | None]:
+        """Decrypt several records, faster than one at a time.
 
-    def decrypt_many(self, values: Any) -> Any:
-        """Decrypt several records, in the forms of `encrypt_many`; faster than one at a time.
-
-        Raises DecryptionError if one of them cannot be decrypted, and InvalidValues for a single record; then nothing
-        is returned.
+        Raises DecryptionError if one of them cannot be decrypted, and InvalidValues as `encrypt_many`; then nothing is
+        returned.
         """
-        return map_values(values, self._decrypt_list)
+        return self._decrypt_list(listed(values))
 
     def encrypt_fields(self, patient: Mapping[str, Any], fields: Iterable[str] = PHI_FIELDS) -> dict[str, Any]:
         """A copy of the mapping with these fields encrypted, where they exist; the others are unchanged.
@@ -299,14 +278,9 @@ class PhiCipher(BinaryCipher):
         return PhiCipher(keys[0], reading_keys=keys[1:], lenient=self._lenient)
 
     @property
-    def encryptions(self) -> int:
-        """Number of texts that this process has encrypted with this cipher's key, by this cipher or another."""
-        return self._usage.encryptions
-
-    @property
     def passed_through(self) -> int:
         """Number of texts that a lenient cipher has returned unchanged."""
-        return self._passed_through.count
+        return _MOST_PASSED - length_hint(self._passed_through)
 
     def _encrypt_list(self, values: list[str | None]) -> list[str | None]:
         error: type[InvalidText]
@@ -318,7 +292,6 @@ class PhiCipher(BinaryCipher):
                 if not all(texts):
                     texts = [text or _as_text(text) for text in texts]
                 encoded = list(map(utf8, filter(None, texts)))
-                self._usage.add(len(encoded))
                 # Read in the frame that uses them, and stored nowhere, so that a forked child never finds unused IVs:
                 # no foreign code runs between here and their use, and other threads' frames do not exist in a child.
                 ivs = [iv for (iv,) in _split_ivs(urandom(16 * len(encoded)))]

@@ -92,7 +92,7 @@ class InvalidValues(PhiError, TypeError):
     """A single value, or a single field's name, where several are expected."""
 
     def __init__(self) -> None:
-        super().__init__("A list, a mapping or another iterable of values is expected, not a single value.")
+        super().__init__("A list or another iterable of values is expected, not a single value or a mapping.")
 
 
 class InvalidDataKey(PhiError):

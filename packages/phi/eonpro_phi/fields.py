@@ -13,9 +13,9 @@ import os
 import time
 from binascii import b2a_base64
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import Any, NoReturn, TypeVar, overload
+from typing import Any, NoReturn, TypeVar
 
-from eonpro_phi.batches import PHI_FIELDS, Column
+from eonpro_phi.batches import PHI_FIELDS
 from eonpro_phi.binary.fields import BinaryFields
 from eonpro_phi.cipher import CIPHERTEXT, TAG, join_parts, random_bytes, require_sixteen_byte_ivs, utf8
 from eonpro_phi.development import LOUD
@@ -31,7 +31,6 @@ from eonpro_phi.search.indexes import ExactIndex, WordIndex
 from eonpro_phi.search.keys import Clinic, ExactKey, WordKey, exact_values, token_groups
 from eonpro_phi.tenants import TenantFields
 
-Name = TypeVar("Name")
 Made = TypeVar("Made")
 Derive = Callable[[tuple[bytes, ...]], tuple[Made, ...]]
 
@@ -232,10 +231,6 @@ class PhiFields(BinaryFields):
                 # and one reading of the clock.
                 iv = random_bytes(16)
                 sealed = snapshot.aead.encrypt(iv, utf8(text), None)
-                for _ in snapshot.steps:
-                    break
-                else:
-                    snapshot.usage.add(1)
                 return join_parts(
                     (
                         b2a_base64(iv, newline=False),
@@ -263,26 +258,12 @@ class PhiFields(BinaryFields):
             return snapshot.cipher.decrypt(record, context)
         return self._key.cipher().decrypt(record, context)
 
-    @overload
-    def encrypt_many(self, values: Mapping[Name, Column]) -> dict[Name, list[str | None]]: ...  # type: ignore[overload-overlap]
-    @overload
-    def encrypt_many(self, values: Mapping[Name, str | None]) -> dict[Name, str | None]: ...  # type: ignore[overload-overlap]
-    @overload
-    def encrypt_many(self, values: Iterable[str | None]) -> list[str | None]: ...
-
-    def encrypt_many(self, values: Any) -> Any:
-        """Encrypt several texts: an iterable returns a list, a mapping of texts or columns a dict with those names."""
+    def encrypt_many(self, values: Iterable[str | None]) -> list[str | None]:
+        """Encrypt several texts."""
         return self._key.cipher().encrypt_many(values)
 
-    @overload
-    def decrypt_many(self, values: Mapping[Name, Column]) -> dict[Name, list[str | None]]: ...  # type: ignore[overload-overlap]
-    @overload
-    def decrypt_many(self, values: Mapping[Name, str | None]) -> dict[Name, str | None]: ...  # type: ignore[overload-overlap]
-    @overload
-    def decrypt_many(self, values: Iterable[str | None]) -> list[str | None]: ...
-
-    def decrypt_many(self, values: Any) -> Any:
-        """Decrypt several records, in the forms of `encrypt_many`."""
+    def decrypt_many(self, values: Iterable[str | None]) -> list[str | None]:
+        """Decrypt several records."""
         return self._key.cipher().decrypt_many(values)
 
     def encrypt_fields(self, patient: Mapping[str, Any], fields: Iterable[str] = PHI_FIELDS) -> dict[str, Any]:
@@ -303,11 +284,6 @@ class PhiFields(BinaryFields):
         'Jane'
         """
         return TenantFields(tenant, self._key.cipher)
-
-    @property
-    def encryptions(self) -> int:
-        """Number of texts that this process has encrypted with the current key."""
-        return self._key.cipher().encryptions
 
     @property
     def passed_through(self) -> int:

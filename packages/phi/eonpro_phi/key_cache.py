@@ -13,7 +13,7 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -24,7 +24,6 @@ from eonpro_phi.cipher import PhiCipher
 from eonpro_phi.errors import TransientUnwrapError, Unreachable, UnwrapError
 from eonpro_phi.events import EventEmitter, KeyEvent, StaleServed
 from eonpro_phi.refresh import KeySource, UnwrapAttempt, dropped_key, dropped_reading_keys
-from eonpro_phi.usage import KeyUsage
 
 __all__ = ["GRACE_SECONDS", "REFRESH_AHEAD", "TTL_SECONDS", "CachedKey", "KeySource"]
 
@@ -47,14 +46,12 @@ T = TypeVar("T")
 class _Snapshot:
     """The values that callers read without a lock, until the next refresh or expiry is due."""
 
-    __slots__ = ("aead", "cipher", "derived", "key", "steps", "usage", "valid_until")
+    __slots__ = ("aead", "cipher", "derived", "key", "valid_until")
     if TYPE_CHECKING:
         cipher: PhiCipher
         key: bytes
         derived: dict[object, Any]  # see CachedKey.derived
-        aead: AESGCM  # the cipher's own, as is its usage: for PhiFields.encrypt
-        usage: KeyUsage
-        steps: Iterator[None]  # of that usage; where it ends, the usage goes on with another
+        aead: AESGCM  # the cipher's own: for PhiFields.encrypt
     valid_until: float
 
 
@@ -225,8 +222,7 @@ class CachedKey:
         snapshot = _Snapshot()
         snapshot.cipher, snapshot.key, snapshot.valid_until = entry.cipher, entry.current.key, min(times)
         snapshot.derived = entry.derived
-        snapshot.aead, snapshot.usage = entry.cipher._aead, entry.cipher._usage
-        snapshot.steps = entry.cipher._usage.steps
+        snapshot.aead = entry.cipher._aead
         return snapshot
 
     def _run_in_thread(self, attempt: UnwrapAttempt) -> None:

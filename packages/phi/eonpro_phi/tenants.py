@@ -6,9 +6,8 @@ Touches what the cipher of the data key touches. It erases nothing: whoever has 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from eonpro_phi.batches import map_values
 from eonpro_phi.binary.fields import BinaryFields
 from eonpro_phi.derivation import derived_key
 from eonpro_phi.errors import InvalidTenant
@@ -99,16 +98,6 @@ class TenantFields(BinaryFields):
     def decrypt(self, record: str | None, context: str = "") -> str | None:
         """The text of one of the tenant's records; None returns None."""
         return self.cipher().decrypt(record, context)
-
-    def encrypt_many(self, values: Any, context: str = "") -> Any:
-        """Several texts of one context, in the forms of PhiCipher.encrypt_many."""
-        encrypt = self.cipher().encrypt_v2
-        return map_values(values, lambda texts: [encrypt(text, context) for text in texts])
-
-    def decrypt_many(self, values: Any, context: str = "") -> Any:
-        """Several records of one context, in the same forms."""
-        decrypt = self.cipher().decrypt
-        return map_values(values, lambda records: [decrypt(record, context) for record in records])
 
     def __repr__(self) -> str:
         return f"TenantFields({self._tenant!r})"

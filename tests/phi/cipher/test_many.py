@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import datetime
 import os
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from types import MappingProxyType
@@ -121,56 +120,15 @@ def test_a_subclass_of_str_is_encrypted_as_text(cipher: PhiCipher) -> None:
     assert {type(text) for text in cipher.decrypt_many(cipher.encrypt_many(texts))} == {str, type(None)}
 
 
-# Mappings
-
-
-def test_a_mapping_of_texts_gives_a_dict_of_the_same_names(cipher: PhiCipher) -> None:
-    values = {"firstName": "Jane", "address2": None, "zip": "", "state": State.IL}
-    records = cipher.encrypt_many(values)
-    assert list(records) == list(values)
-    assert records["address2"] is None and records["zip"] is None
-    assert cipher.decrypt_many(records) == {"firstName": "Jane", "address2": None, "zip": None, "state": "IL"}
-
-
-def test_a_mapping_of_columns_gives_a_dict_of_lists(cipher: PhiCipher) -> None:
-    values: dict[str, list[str | None] | tuple[str | None, ...]] = {
-        "city": ["a", None, "b"],
-        "zip": ("c", ""),
-        "none": [],
-    }
-    records = cipher.encrypt_many(values)
-    assert [(name, len(column)) for name, column in records.items()] == [("city", 3), ("zip", 2), ("none", 0)]
-    assert cipher.decrypt_many(records) == {"city": ["a", None, "b"], "zip": ["c", None], "none": []}
-
-
-def test_texts_and_columns_may_be_mixed(cipher: PhiCipher) -> None:
-    values: Any = {"a": "1", "b": ["2", "3"], "c": "4", "d": iter(["5"]), "e": None}
-    records = cipher.encrypt_many(values)
-    assert cipher.decrypt_many(records) == {"a": "1", "b": ["2", "3"], "c": "4", "d": ["5"], "e": None}
-
-
-@pytest.mark.parametrize("kind", [OrderedDict, MappingProxyType])
-def test_every_kind_of_mapping_gives_a_dict(cipher: PhiCipher, kind: Callable[[dict[str, str]], Any]) -> None:
-    records = cipher.encrypt_many(kind({"b": "1", "a": "2"}))
-    assert type(records) is dict and list(records) == ["b", "a"]
-    assert cipher.decrypt_many(kind(records)) == {"b": "1", "a": "2"}
-
-
-def test_names_may_be_anything(cipher: PhiCipher) -> None:
-    assert cipher.decrypt_many(cipher.encrypt_many({1: "a", ("x", 2): "b"})) == {1: "a", ("x", 2): "b"}
-
-
 # Errors
 
 
 @pytest.mark.parametrize(
-    "values", ["Jane", b"Jane", bytearray(b"Jane"), memoryview(b"Jane"), None, 5, 0, True, State.IL]
+    "values", ["Jane", b"Jane", bytearray(b"Jane"), memoryview(b"Jane"), None, 5, 0, True, State.IL, {"a": "b"}]
 )
 def test_a_single_value_is_refused_where_several_are_expected(cipher: PhiCipher, values: Any) -> None:
     for work in (cipher.encrypt_many, cipher.decrypt_many):
-        with pytest.raises(
-            InvalidValues, match=r"^A list, a mapping or another iterable of values is expected, "
-        ) as caught:
+        with pytest.raises(InvalidValues, match=r"^A list or another iterable of values is expected, ") as caught:
             work(values)
         assert isinstance(caught.value, TypeError) and isinstance(caught.value, PhiError)
         assert caught.value.__context__ is None
@@ -197,11 +155,7 @@ def test_other_types_are_refused_and_not_shown(cipher: PhiCipher, value: Any) ->
 @pytest.mark.parametrize("value", [5, b"Jane", {"a": "b"}, {}], ids=repr)
 def test_other_types_are_refused_in_a_mapping(cipher: PhiCipher, value: Any) -> None:
     with pytest.raises(NotText):
-        cipher.encrypt_many({"a": "text", "b": value})
-    with pytest.raises(NotText):
         cipher.encrypt_fields({"firstName": "text", "dob": value})
-    with pytest.raises(DecryptionError):
-        cipher.decrypt_many({"a": cipher.encrypt("text"), "b": value})
 
 
 @pytest.mark.parametrize("at", [0, 1, 255, 256, 2500])
@@ -329,13 +283,11 @@ def test_other_types_than_mappings_are_refused(cipher: PhiCipher, patient: Any) 
 
 def test_a_patient_is_not_encrypted_twice(cipher: PhiCipher) -> None:
     stored = cipher.encrypt_fields(PATIENT)
-    count = cipher.encryptions
     with pytest.raises(
         AlreadyEncrypted, match=r"^A field is encrypted already\. It would be encrypted twice\.$"
     ) as caught:
         cipher.encrypt_fields({**PATIENT, "zip": stored["city"]})
     assert caught.value.__context__ is None and isinstance(caught.value, InvalidText)
-    assert cipher.encryptions == count
 
 
 def test_a_record_of_a_reading_key_is_not_encrypted_again(cipher: PhiCipher) -> None:

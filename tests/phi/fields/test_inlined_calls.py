@@ -8,7 +8,6 @@ import pytest
 
 import eonpro_phi.cipher
 import eonpro_phi.fields
-import eonpro_phi.usage
 from eonpro_phi import CachedKey, InvalidText, NotText, PhiCipher, PhiFields
 
 IV = bytes(range(16))
@@ -68,9 +67,8 @@ def test_neither_the_source_nor_cached_key_cipher_is_called(
 
 
 @pytest.mark.parametrize("text", [None, ""])
-def test_none_and_the_empty_text_return_none_and_are_not_counted(fields: PhiFields, text: str | None) -> None:
+def test_none_and_the_empty_text_return_none(fields: PhiFields, text: str | None) -> None:
     assert fields.encrypt(text) is None
-    assert fields.encryptions == 1
 
 
 @pytest.mark.parametrize(
@@ -85,7 +83,6 @@ def test_its_errors_are_those_of_the_cipher_and_hold_no_text(
     assert caught.value.__context__ is None
     assert caught.value.__cause__ is None
     assert "Jane" not in str(caught.value)
-    assert fields.encryptions == 1
 
 
 def test_where_the_library_fails_the_cipher_tries_again(fields: PhiFields) -> None:
@@ -97,18 +94,6 @@ def test_where_the_library_fails_the_cipher_tries_again(fields: PhiFields) -> No
 
     fields._key._snapshot.aead = TooLong()  # type: ignore[assignment]
     assert fields.decrypt(fields.encrypt("text")) == "text"
-
-
-@pytest.mark.parametrize("texts", [9, 10, 11, 25])
-def test_each_text_is_counted_and_the_warning_is_logged_once(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, texts: int
-) -> None:
-    monkeypatch.setattr(eonpro_phi.usage, "WARN_AFTER", 10)
-    fields = PhiFields(CachedKey(Source(os.urandom(32))))
-    for _ in range(texts):
-        fields.encrypt("a")
-    assert fields.encryptions == texts
-    assert len(caplog.records) == (texts > 10)
 
 
 @pytest.mark.parametrize("seconds", [300.0, 301.0])

@@ -1,12 +1,13 @@
 """Encryption and decryption of bytes and files: the part of PhiCipher for everything that is not text.
 
-Touches the operating system's random source, the counter of `eonpro_phi.usage`, and the files that it is given.
+Touches the operating system's random source, and the files that it is given.
 """
 
 import os
 from collections.abc import Mapping
 from contextlib import suppress
 from io import BytesIO
+from itertools import repeat
 from os import urandom
 from typing import Any, BinaryIO
 
@@ -30,7 +31,6 @@ from eonpro_phi.binary.record import (
 from eonpro_phi.binary.stream import DEFAULT_CHUNK_BYTES, KeyedHash, keyed_hash
 from eonpro_phi.errors import DecryptionError, InvalidBytes, NotBytes, PhiError
 from eonpro_phi.record import V2_IV_BYTES, key_id
-from eonpro_phi.usage import AtomicCounter, KeyUsage
 
 
 class BinaryCipher:
@@ -43,8 +43,7 @@ class BinaryCipher:
     """The header of a record under the current key."""
     _binary_keys: Mapping[bytes, tuple[AESGCM, KeyedHash]]
     _lenient: bool
-    _passed_through: AtomicCounter
-    _usage: KeyUsage
+    _passed_through: "repeat[None]"
 
     def encrypt_bytes(self, data: Bytes | None, context: str = "") -> bytes | None:
         """A binary record of the bytes, 41 bytes longer; None and b"" return None, as None and "" do of a text.
@@ -73,10 +72,6 @@ class BinaryCipher:
         except (UnicodeEncodeError, OverflowError):
             pass
         else:
-            for _ in self._usage.steps:
-                break
-            else:
-                self._usage.add(1)
             return b"".join((start, iv, sealed))
         # Outside the handler, whose error may hold the context.
         raise InvalidBytes
@@ -103,7 +98,7 @@ class BinaryCipher:
             raise DecryptionError
         start = as_view(record)[:HEADER_BYTES].tobytes()
         if self._lenient and record and not looks_binary(start):
-            next(self._passed_through.steps)
+            next(self._passed_through)
             return bytes(record)
         if start.startswith(MAGIC) and start[len(MAGIC) :][:1] == STREAM.to_bytes():
             opened = BytesIO()
@@ -128,7 +123,6 @@ class BinaryCipher:
         _require_context(context)
         start = stream.new_header(self._binary_id, chunk_bytes)
         stream.seal(source, stream.writer(target), self._binary_keys[self._binary_id][1], start, context)
-        self._usage.add(1)
 
     def decrypt_stream(self, source: BinaryIO, target: BinaryIO, context: str = "") -> None:
         """Decrypt a stream. A chunk is written to the target as soon as it is authenticated, before the rest is read.

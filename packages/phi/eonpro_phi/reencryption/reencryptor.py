@@ -28,7 +28,6 @@ from eonpro_phi.reencryption.errors import ReencryptionError
 from eonpro_phi.reencryption.json_fields import FieldTexts
 from eonpro_phi.reencryption.models import MAX_LISTED_ROWS, UNCHANGED, ColumnCounts, ReencryptedColumn
 from eonpro_phi.tenants import tenant_key
-from eonpro_phi.usage import usage_of
 
 ANYWHERE = Binding(place="")
 """Of values that are in no column: records without a place."""
@@ -66,7 +65,7 @@ class RecordReencryptor:
     converted to str. Any other column goes through PhiCipher, record by record.
     """
 
-    __slots__ = ("_ciphers", "_keys", "_mostly_new", "_new_key", "_old_key", "_tenants", "_usage", "_v2")
+    __slots__ = ("_ciphers", "_keys", "_mostly_new", "_new_key", "_old_key", "_tenants", "_v2")
 
     def __init__(self, *, old: Sequence[bytes], new: bytes, base: PhiCipher | None = None) -> None:
         """Take data keys of 32 bytes; raises InvalidDataKey for others. Without an old key the values are texts that
@@ -81,7 +80,6 @@ class RecordReencryptor:
         old_cipher = PhiCipher(old[0], reading_keys=old[1:]) if old else None
         self._ciphers = Keys(new=PhiCipher(new), old=old_cipher, base=base)
         self._old_key, self._new_key = AESGCM(old[0]) if old else None, AESGCM(new)
-        self._usage = usage_of(new)
         self._mostly_new = False
 
     def of_tenant(self, tenant: str) -> RecordReencryptor:
@@ -396,7 +394,6 @@ class RecordReencryptor:
         # Read in the frame that uses them, as in PhiCipher.
         ivs = [iv for (iv,) in _split_ivs(urandom(IV_BYTES * len(texts)))]
         seal, unseal = self._new_key.encrypt, self._new_key.decrypt
-        self._usage.add(len(texts))
         sealed = [seal(iv, text, None) for iv, text in zip(ivs, texts, strict=True)]
         split = [(iv, value[TAG], value[CIPHERTEXT]) for iv, value in zip(ivs, sealed, strict=True)]
         records = [
