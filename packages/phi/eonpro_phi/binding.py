@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self, cast
 
-from eonpro_phi.binary.record import Bytes, looks_binary
+from eonpro_phi.binary.record import MAGIC, Bytes, looks_binary
 from eonpro_phi.record import V2, names_of, place
 
 ROW = "row"
@@ -79,7 +79,7 @@ class Binding:
 
 def may_be_bound(record: object) -> bool:
     """Whether a stored value is of a version that a place or a tenant can be part of: version 2, or binary."""
-    return record.startswith(V2) if isinstance(record, str) else looks_binary(bytes(cast(Bytes, record)))
+    return record.startswith(V2) if isinstance(record, str) else looks_binary(bytes(cast(Bytes, record)[: len(MAGIC)]))
 
 
 def binding(

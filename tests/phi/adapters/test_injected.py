@@ -107,13 +107,18 @@ def test_the_refusal_says_what_was_found_and_what_to_do(record: str, words: tupl
         read(Form.UNBOUND, record_of(Form.COLUMN, None, "Jane"), None)
 
 
-def test_a_lenient_cipher_lets_plain_text_into_no_bound_column() -> None:
+@pytest.mark.parametrize(("kind", "plain"), [(None, "Jane"), (BYTES, b"%PDF"), (BYTES, memoryview(b"%PDF"))])
+def test_a_lenient_cipher_lets_nothing_plain_into_a_bound_column(kind: ValueForm | None, plain: Any) -> None:
     lenient = PhiCipher(KEY, lenient=True)
-    assert read(Form.UNBOUND, "Jane", None, key=lenient) == "Jane"
+    assert read(Form.UNBOUND, plain, kind, key=lenient) == plain
     for form in [*Form][1:]:
+        with pytest.raises(DecryptionError) as caught:
+            read(form, plain, kind, key=lenient)
+        assert "genuine" not in str(caught.value)
+        assert read(form, plain, kind, "unbound", key=lenient) == plain
+    if kind is BYTES:
         with pytest.raises(DecryptionError):
-            read(form, "Jane", None, key=lenient)
-        assert read(form, "Jane", None, "unbound", key=lenient) == "Jane"
+            lenient.decrypt_bytes(plain, "Patient.scan")
 
 
 def test_a_name_for_keys_outlives_the_names_of_the_table_and_the_column() -> None:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from eonpro_phi.adapters.values import BYTES, ValueForm
 from eonpro_phi.binding import ROW, Binding, Form, may_be_bound
 from eonpro_phi.errors import DecryptionError, InvalidValue, NotBound, UnwrapError
+from eonpro_phi.record import looks_like_a_record
 
 EARLIER = (
     '{place} reads records of the form "{declared}", and this one is genuine and "{found}". While the table moves, '
@@ -101,8 +102,8 @@ def _opened(
     cipher: FieldCipher, record: Any, kind: ValueForm | None, form: Form, of: Binding, row: str, tenant: str | None
 ) -> Any:
     context = of.context(form, row)
-    # Of no place, and of no tenant: a text that a lenient cipher passes through is not either.
-    if form is not Form.UNBOUND and isinstance(record, str) and not may_be_bound(record):
+    # Of no place, and of no tenant: what a lenient cipher passes through is not either.
+    if form is not Form.UNBOUND and record is not None and not may_be_bound(record):
         raise DecryptionError
     reader: RecordCipher = cipher.for_tenant(tenant or "") if form.of_tenant else cipher
     if kind is BYTES:
@@ -115,7 +116,8 @@ def _refused(
     cipher: FieldCipher, record: Any, kind: ValueForm | None, of: Binding, row: str, tenant: str | None
 ) -> DecryptionError:
     """Says what was found in the place of a record."""
-    if of.form is Form.UNBOUND and not may_be_bound(record):
+    is_plain = isinstance(record, str) and not looks_like_a_record(record)
+    if not may_be_bound(record) and (of.form is Form.UNBOUND or is_plain or kind is BYTES):
         return DecryptionError()
     for form in Form:
         if (form.of_tenant and tenant is None) or (form.bound == ROW and not row):

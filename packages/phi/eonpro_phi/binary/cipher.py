@@ -80,8 +80,8 @@ class BinaryCipher:
         """The bytes of a binary record, or of a whole stream (`encrypt_stream`); None returns None.
 
         Takes what a database driver returns: bytes or a memoryview. Raises DecryptionError, always the same, for
-        anything else, and for a record of another context. A lenient cipher returns bytes that are neither unchanged,
-        and counts them.
+        anything else, and for a record of another context. Without a context a lenient cipher returns bytes that are
+        neither unchanged, and counts them.
         """
         start = self._binary_start
         if type(record) is bytes and record.startswith(start) and len(record) > OVERHEAD_BYTES:
@@ -97,7 +97,7 @@ class BinaryCipher:
         if not isinstance(record, Bytes):
             raise DecryptionError
         start = as_view(record)[:HEADER_BYTES].tobytes()
-        if self._lenient and record and not looks_binary(start):
+        if self._lenient and record and not context and not looks_binary(start):
             next(self._passed_through)
             return bytes(record)
         if start.startswith(MAGIC) and start[len(MAGIC) :][:1] == STREAM.to_bytes():
