@@ -1,5 +1,6 @@
 /** The condition that a stored value is a record, as SQL of PostgreSQL: it then refuses plain text, whoever writes it. */
 
+import { createHash } from "node:crypto";
 import { OVERHEAD_BYTES } from "./binary.js";
 import { quoted } from "./record.js";
 
@@ -18,10 +19,18 @@ export function statements(table: string, columns: readonly string[]): string[] 
       ["bytes", `octet_length(${field}) > ${OVERHEAD_BYTES} and substring(${field} from 1 for 4) = '\\xf7706869'::bytea`],
     ]).get(form);
     if (condition === undefined) throw new RangeError(`${each}: after the colon stands bytes or v2`);
-    const name = quoted([...`${table.split(".").at(-1)}_${column}_is_record`].slice(0, 63).join(""));
+    const name = quoted(nameOf(`${table.split(".").at(-1)}_${column}_is_record`));
     return [
       `alter table ${where} add constraint ${name} check (${condition}) not valid;`,
       `alter table ${where} validate constraint ${name};`,
     ];
   });
+}
+
+/** At most 63 bytes of a name: PostgreSQL would cut it, and two might be one. */
+function nameOf(name: string): string {
+  const bytes = Buffer.from(name);
+  if (bytes.length <= 63) return name;
+  const start = bytes.subarray(0, 40).toString().replace(/\ufffd+$/, "");
+  return `${start}_${createHash("sha256").update(bytes).digest("hex").slice(0, 12)}_is_record`;
 }

@@ -3,6 +3,7 @@
 Pure. It sees the shape alone: a record of another key or place passes.
 """
 
+import hashlib
 from collections.abc import Iterable
 
 from eonpro_phi.binary.record import OVERHEAD_BYTES
@@ -40,6 +41,15 @@ def is_record(
     return f"({shapes}) and {_NONE_OF_THEM[dialect]}".format(column)
 
 
+def constraint_name(table: str, column: str) -> str:
+    """The name of a column's check, of at most 63 bytes: PostgreSQL would cut it, and two might be one."""
+    name = f"{table}_{column}_is_record"
+    if len(name.encode()) <= 63:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+    return f"{name.encode()[:40].decode(errors='ignore')}_{digest}_is_record"
+
+
 def statements(table: str, columns: Iterable[str]) -> list[str]:
     """PostgreSQL's statements for the columns of a table, `data:bytes` for bytes, `email:v2` for bound records.
 
@@ -57,7 +67,7 @@ substring("data" from 1 for 4) = '\\xf7706869'::bytea) not valid;
         column, _, form = each.partition(":")
         if form not in ("", "bytes", "v2"):
             raise ValueError(f"{each}: after the colon stands bytes or v2")
-        name = quoted(f"{table.rpartition('.')[2]}_{column}_is_record"[:63])
+        name = quoted(constraint_name(table.rpartition(".")[2], column))
         condition = is_record(quoted(column), is_binary=form == "bytes", versions=(2,) if form == "v2" else (1, 2))
         found += [
             f"alter table {where} add constraint {name} check ({condition}) not valid;",

@@ -118,6 +118,26 @@ def test_the_printed_statements_refuse_the_next_plain_text_and_then_the_old_one(
             database.execute(line)
 
 
+@pytest.mark.needs("postgresql")
+@pytest.mark.parametrize(
+    "table", ["answers_of_patients_of_the_clinics_of_the_north_and_west", "Анкеты_пациентов_клиники"]
+)
+def test_the_checks_of_long_names_have_names_of_their_own(server: Server, table: str) -> None:
+    columns = ["first_name_encrypted", "first_name_encrypted_2"]
+    declared = sa.Table(table, sa.MetaData(), *(sa.Column(name, EncryptedText(cipher)) for name in columns))
+    engine = sa.create_engine(f"postgresql+psycopg://postgres@/postgres?host={server.folder}")
+    declared.metadata.create_all(engine)
+    with engine.begin() as session:
+        for line in statements(table, columns):
+            session.exec_driver_sql(line)
+    declared.metadata.drop_all(engine)
+    constrain(declared)
+    declared.metadata.create_all(engine)
+    with pytest.raises(sa.exc.IntegrityError), engine.begin() as session:
+        session.execute(sa.text(f'insert into "{table}" ({columns[1]}) values (:value)').bindparams(value="jane"))
+    declared.metadata.drop_all(engine)
+
+
 @pytest.mark.parametrize("words", [["t"], ["t", "data:more"]])
 def test_a_column_that_cannot_be_is_refused(words: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:

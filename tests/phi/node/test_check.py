@@ -177,7 +177,15 @@ def test_with_unwrap_the_key_opens_and_another_check_value_is_refused(name: str,
 
 
 @pytest.mark.parametrize(
-    "words", [["Patient", "email", "dob:v2", "data:bytes"], ['A"b.Pat.ient', 'é"'], ["t", "c:x"], ["t"]]
+    "words",
+    [
+        ["Patient", "email", "dob:v2", "data:bytes"],
+        ['A"b.Pat.ient', 'é"'],
+        ["clinic." + "x" * 50, "first_name", "first_name_2"],
+        ["é" * 30, "email", "x" + "é" * 20],
+        ["t", "c:x"],
+        ["t"],
+    ],
 )
 def test_both_print_the_same_checks_of_a_table(words: list[str]) -> None:
     ours, theirs = (run(name, "check", "--sql", *words, environment={}) for name in COMMANDS)

@@ -27,7 +27,7 @@ from eonpro_phi.adapters.sqlalchemy.search import searchable as searchable
 from eonpro_phi.adapters.sqlalchemy.search import true_hits as true_hits
 from eonpro_phi.adapters.values import BYTES, DATE, DATETIME, DECIMAL, INTEGER, JSON, ValueForm
 from eonpro_phi.binding import ROW, Binding, binding
-from eonpro_phi.constraint import is_record
+from eonpro_phi.constraint import constraint_name, is_record
 from eonpro_phi.declarations import declare
 from eonpro_phi.errors import PhiError
 from eonpro_phi.record import looks_like_a_record
@@ -278,7 +278,7 @@ def constrain(table: Table) -> None:
     """
     for column in table.columns:
         if isinstance(column.type, EncryptedType):
-            table.append_constraint(CheckConstraint(IsRecord(column), name=f"{table.name}_{column.name}_is_record"))
+            table.append_constraint(CheckConstraint(IsRecord(column), name=constraint_name(table.name, column.name)))
 
 
 def _unwrapped_errors(call: Callable[[], Any]) -> Any:
