@@ -5,7 +5,7 @@ Touches memory only, and Django's settings of this process.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -223,6 +223,30 @@ def test_a_text_of_a_row_that_the_admins_log_would_keep_is_found() -> None:
     assert warning.id == "phi.W002" and "reads email: the admin's log" in warning.msg
     assert "Patient" not in warning.msg and 'f"Named {self.pk}"' in warning.hint
     assert [*check_model_admin(Numbered, admin.ModelAdmin(Numbered, admin.AdminSite()))] == []
+
+
+class Stay(models.Model):  # type: ignore[misc]
+    named = models.ForeignKey(Named, on_delete=models.CASCADE)
+    numbered = models.ForeignKey(Numbered, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        app_label = "clinic"
+
+
+@pytest.mark.parametrize(("shown", "texts"), [
+    (lambda row: f"Stay of {row.named.email}", "named.email"),
+    (lambda row: f"Stay of {row.named}", "named.email"),
+    (lambda row: f"Stay in {row.named.city}", None),
+    (lambda row: f"Stay of {row.named.pk}", None),
+    (lambda row: f"Stay of {row.numbered}", None),
+    (lambda row: f"Stay of {row.named_id}", None),
+])  # fmt: skip
+def test_a_text_of_a_related_row_is_found_too(
+    monkeypatch: pytest.MonkeyPatch, shown: Callable[[Any], str], texts: str | None
+) -> None:
+    monkeypatch.setattr(Stay, "__str__", shown)
+    found = [*check_model_admin(Stay, admin.ModelAdmin(Stay, admin.AdminSite()))]
+    assert [(each.id, f"reads {texts}:" in each.msg) for each in found] == ([("phi.W002", True)] if texts else [])
 
 
 def test_the_checks_are_registered_with_django_and_say_what_to_use() -> None:

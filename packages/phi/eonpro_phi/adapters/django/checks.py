@@ -179,10 +179,23 @@ def check_model_admin(model: Any, options: Any) -> Iterator[CheckMessage]:
             message = SORTABLE.format(what=f"{kind.__name__}.list_display", field=field)
             yield Warning(message, hint=SORTABLE_HINT, obj=kind, id="phi.W001")
 
-    encrypted = {each.name for each in model._meta.fields if getattr(each, "encrypted_text", False)}
-    if names := sorted(_read_by(model, "__str__") & encrypted):
+    if names := sorted(_shown(model)):
         message = SHOWN.format(model=model._meta.label, fields=", ".join(names))
         yield Warning(message, hint=SHOWN_HINT.format(model=model.__name__), obj=model, id="phi.W002")
+
+
+def _shown(model: Any, seen: frozenset[Any] = frozenset()) -> Iterator[str]:
+    """The encrypted fields whose texts `str()` of a row shows: its own, and those of rows that it refers to."""
+    read, fields = _read_by(model, "__str__"), {each.name: each for each in model._meta.fields}
+    yield from (name for name in read & fields.keys() if getattr(fields[name], "encrypted_text", False))
+    for name in read & fields.keys():
+        related = fields[name].related_model
+        if related is None or related in seen:
+            continue
+        others = {each.name for each in related._meta.fields} - fields.keys() | {"pk"}
+        # Of what it reads some are the related row's; where none is, it shows the row as a whole.
+        texts = read & others or _shown(related, seen | {model})
+        yield from (f"{name}.{text}" for text in texts if encrypted_in(related, text.replace(".", "__")))
 
 
 def _read_by(model: Any, name: str, seen: frozenset[str] = frozenset()) -> set[str]:
