@@ -25,7 +25,7 @@ from django.db.models import (
 )
 from django.db.models.functions import Lower
 
-from eonpro_phi.adapters.django import EncryptedTextField
+from eonpro_phi.adapters.django import EncryptedTextField, ExactSearchField
 from eonpro_phi.adapters.django.checks import check_model, check_model_admin
 from tests.phi.adapters.django_settings import CIPHER, another_cipher
 
@@ -247,6 +247,21 @@ def test_a_text_of_a_related_row_is_found_too(
     monkeypatch.setattr(Stay, "__str__", shown)
     found = [*check_model_admin(Stay, admin.ModelAdmin(Stay, admin.AdminSite()))]
     assert [(each.id, f"reads {texts}:" in each.msg) for each in found] == ([("phi.W002", True)] if texts else [])
+
+
+class OfClinic(models.Model):  # type: ignore[misc]
+    email = EncryptedTextField(null=True)
+    clinic_id = models.IntegerField()
+    email_search = ExactSearchField("email", rule="email", clinic="clinic_id")
+
+    class Meta:
+        app_label = "clinic"
+
+
+def test_the_admins_search_cannot_name_a_clinic() -> None:
+    options = type("OfClinicAdmin", (admin.ModelAdmin,), {"search_fields": ("email__exact",)})
+    [error] = check_model_admin(OfClinic, options(OfClinic, admin.AdminSite()))
+    assert error.id == "phi.E006"
 
 
 def test_the_checks_are_registered_with_django_and_say_what_to_use() -> None:

@@ -246,6 +246,7 @@ def database(server: Server) -> Iterator[None]:
         site = admin.AdminSite()
         site.register(Patient, PatientAdmin)
         site.register(Known, type("KnownAdmin", (admin.ModelAdmin,), {"list_display": ("number", "email")}))
+        site.register(Chart, type("ChartAdmin", (admin.ModelAdmin,), {"search_fields": ("mail__exact",)}))
         urlpatterns[:] = [path("admin/", site.urls)]
         with connection.schema_editor() as editor:
             for model in MODELS:
@@ -545,6 +546,10 @@ READS: dict[str, tuple[Callable[[], Any], Any]] = {
     ),
     "the admin's page of a row": (lambda: "zzana@x.org" in page("patient/1/change/"), True),
     "the admin's order is a bad request": (lambda: client().get("/admin/operations/known/?o=2").status_code, 400),
+    "the admin's filter without a clinic is a bad request": (
+        lambda: [client().get(f"/admin/operations/chart/?{each}=zz@x.org").status_code for each in ("mail", "q")],
+        [400, 400],
+    ),
     "in no texts": (lambda: names(Patient.objects.filter(email__in=[])), []),
     "an empty text": (lambda: names(Patient.objects.filter(email="")), []),
     "exclude texts": (lambda: names(Patient.objects.exclude(email__in=["zzana@x.org", "zz@x"])), NAMES[1:]),

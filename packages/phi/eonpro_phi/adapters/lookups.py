@@ -5,7 +5,7 @@ Touches nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -54,7 +54,7 @@ class InClinic:
     text: Any
 
 
-def question(value: Any, name: str, clinic: str | None, error: type[Exception]) -> tuple[Any, str]:
+def question(value: Any, name: str, clinic: str | None, error: Callable[[str], Exception]) -> tuple[Any, str]:
     """The text of a lookup by the search field `name`, and the clinic. Raises the error where one is missing, or too
     much.
     """

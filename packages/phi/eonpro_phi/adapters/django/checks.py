@@ -14,7 +14,7 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db.models import F, Q
 from django.db.models.fields import AutoFieldMixin
 
-from eonpro_phi.adapters.django.search import lookup
+from eonpro_phi.adapters.django.search import lookup, search_field
 
 INDEX = "Equal texts are different records: {what} has no effect on the encrypted field {field}."
 INDEX_HINT = "Remove it. To find equal texts, add an ExactSearchField, and index that."
@@ -169,8 +169,9 @@ def check_model_admin(model: Any, options: Any) -> Iterator[CheckMessage]:
     for id, name, entries, text, hint in declared:
         for path in _paths(entries):
             field = encrypted_in(model, path)
-            # With a sign before it another lookup is added.
-            is_search = id == "E006" and field and path[0] not in "^=@" and lookup(field, path.split("__")[-1])
+            # With a sign before it another lookup is added; without a clinic none is found where each has its keys.
+            found = lookup(field, path.split("__")[-1]) if field and id == "E006" and path[0] not in "^=@" else None
+            is_search = found and not search_field(field.model, field.name, found.kind).clinic  # type: ignore[union-attr]
             if field and not is_search:
                 yield _error(id, text, hint, what=f"{kind.__name__}.{name}", field=field, obj=kind)
     sortable = options.list_display if options.sortable_by is None else options.sortable_by

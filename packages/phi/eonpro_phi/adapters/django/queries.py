@@ -80,7 +80,7 @@ def refusals(compiler: Any) -> Iterator[FieldError]:
     for ordering, _ in compiler._order_by_pairs() if hasattr(compiler, "_order_by_pairs") else ():
         resolved = ordering.resolve_expression(query, allow_joins=True, reuse=None)
         if column := next(_columns(resolved), None):
-            yield _not_ordered(column)
+            yield bad_request(ORDERING.format(name=column.target.name))
     if isinstance(query.group_by, tuple) and (column := _without_key(query.group_by)):
         yield _error(GROUPING, column)
     is_set = query.combinator is not None and not query.combinator_all
@@ -175,15 +175,13 @@ def _without_key(expressions: Iterable[Any]) -> EncryptedCol | None:
     return columns[0] if columns else None
 
 
-def _not_ordered(column: EncryptedCol) -> FieldError:
-    """The error of an ordering, which may come from an address: `?o=2` of the admin, `?ordering=email` of an API.
+def bad_request(message: str) -> FieldError:
+    """The error of what may come from an address: `?o=2` or `?email=…` of the admin, `?ordering=email` of an API.
     Django answers it with 400, and so does Django REST framework where it is loaded.
     """
     framework = sys.modules.get("rest_framework.exceptions")
     bases = (FieldError, BadRequest, *([framework.APIException] if framework else []))
-    made: FieldError = type("NotOrdered", bases, {"status_code": 400, "__module__": __name__})(
-        ORDERING.format(name=column.target.name)
-    )
+    made: FieldError = type("FieldError", bases, {"status_code": 400, "__module__": __name__})(message)
     return made
 
 

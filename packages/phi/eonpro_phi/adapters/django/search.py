@@ -21,7 +21,7 @@ from django.db.models.sql.subqueries import UpdateQuery
 from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
 
-from eonpro_phi.adapters.django.queries import EXPRESSION
+from eonpro_phi.adapters.django.queries import EXPRESSION, bad_request
 from eonpro_phi.adapters.django.rows import RowRecord, watch_key, with_parameters, written_by
 from eonpro_phi.adapters.lookups import (
     CERTAIN_BITS,
@@ -189,7 +189,7 @@ class SearchField(Companion):
 
     def asked(self, value: Any) -> tuple[Any, str]:
         """The text of a lookup and its clinic. Raises FieldError."""
-        wanted, clinic = question(value, self.name, self.clinic, FieldError)
+        wanted, clinic = question(value, self.name, self.clinic, bad_request)
         return self.text_of(wanted), clinic
 
 
