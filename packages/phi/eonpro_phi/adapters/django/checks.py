@@ -125,7 +125,6 @@ def check_model(model: Any) -> Iterator[CheckMessage]:
         if field := encrypted_in(model, path):
             yield _error("E003", ORDER, ORDER_HINT, what=f"{label}.Meta.ordering", field=field, obj=model)
     groups = [("unique_together", names) for names in meta.unique_together]
-    groups += [("index_together", names) for names in getattr(meta, "index_together", ())]
     groups += [("indexes", _declared(index)) for index in meta.indexes]
     for name, names in groups:
         for field in filter(None, (encrypted_in(model, path) for path in names)):
@@ -241,9 +240,7 @@ def _declared(declaration: Any) -> Iterator[str]:
     """The names of fields in an index or a constraint."""
     yield from getattr(declaration, "fields", ()) or ()
     yield from _paths(getattr(declaration, "expressions", ()))
-    for name in ("condition", "check"):
-        # `check` is what `condition` was called before Django 5.1.
-        yield from _names(getattr(declaration, name, None) if name in vars(declaration) else None)
+    yield from _names(getattr(declaration, "condition", None))
 
 
 def _error(id: str, text: str, hint: str, *, what: str, field: Any, obj: Any = None) -> Error:
