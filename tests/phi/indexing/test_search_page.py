@@ -48,7 +48,7 @@ def test_the_way_off_the_plain_search_column_runs_as_the_page_has_it(operator: O
         )
         assert done.code == 0, done.stderr
         outputs.append(done.stdout)
-    assert "tokens a row" in outputs[0] and "Rows written: 300" in outputs[1]
+    assert "Rows written: 300" in outputs[0]
     assert "searchIndex" not in [
         name for (name,) in patients.run("select attname from pg_attribute where not attisdropped")
     ]
