@@ -100,10 +100,11 @@ def another_key(
             )
     if any(version.wrapped.check_value == value for version in others):
         return f"{wrapped.fingerprint} opens to the key {value}, which is the application's other key"
-    # What it says of itself proves nothing, and no record is encrypted under a key that never was in use.
-    used = [version for version in versions if version.was_current and version.fingerprint != wrapped.fingerprint]
-    known = {version.wrapped.check_value for version in used} - {None}
-    if is_new and known and value not in known:
+    # What it says of itself proves nothing, unless it is kept.
+    ours = [version for version in versions if version.kept or version.fingerprint != wrapped.fingerprint]
+    # A key that never was in use has no records: that it is another one proves nothing either.
+    known = {version.wrapped.check_value for version in ours if version.was_current} - {None}
+    if is_new and known and all(version.wrapped.check_value != value for version in ours):
         return (
             f"{wrapped.fingerprint} opens to the key {value}, and no version that was in use does (they open to "
             f"{', '.join(sorted(map(str, known)))})"

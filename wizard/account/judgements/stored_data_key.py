@@ -512,7 +512,8 @@ def _verdict(
 def _is_unknown(facts: StackFacts, wrapped: WrappedDataKey) -> bool:
     """Whether somebody else replaced the stored data key: only its plaintext shows whether it is a data key at all."""
     stored = facts.stored_data_key
-    if isinstance(stored, StoredDataKey) and stored.version == 1:
+    # The values of a secret have no numbers: its version is always 1.
+    if isinstance(stored, StoredDataKey) and stored.version == 1 and not stored.overwrites:
         return False
     versions = facts.versions
     return isinstance(versions, SetupError) or not any(

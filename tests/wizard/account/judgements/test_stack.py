@@ -481,6 +481,15 @@ def test_a_foreign_data_key_whose_tags_fit_is_not_called_right_nor_kept_as_a_ver
     assert f"restore --stack production --version {ours} --confirm production" in found.command
 
 
+def test_a_foreign_data_key_in_a_secret_whose_values_have_no_numbers_is_told_too(stand: CheckedStack) -> None:
+    ours, foreign = kept_version(stand), wrapped("another stack's")
+    stored = stand.aws.stored_keys[STORED_KEY]
+    stand.aws.stored_keys[STORED_KEY] = replace(stored, wrapped=foreign, version=1, overwrites=1)
+    (found,) = (each for check in (check_versions, check_overwrites) for each in stand.notices(check) if each.code)
+    assert found.code == "stored-key-replaced"
+    assert f"restore --stack production --version {ours} --confirm production" in found.command
+
+
 def test_a_value_that_was_put_back_is_right_although_its_version_was_deleted(
     stand: CheckedStack, monkeypatch: pytest.MonkeyPatch
 ):

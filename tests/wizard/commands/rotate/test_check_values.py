@@ -96,6 +96,15 @@ def test_what_somebody_else_stored_is_not_kept_as_a_version_because_its_tags_fit
     assert "no version that was in use does" in message and world.aws.check_value(theirs) in message
 
 
+def test_the_applications_copy_of_a_kept_version_comes_back_whatever_says_that_it_was_in_use(world: World) -> None:
+    """A data key that was promoted, and whose stored value is gone: no tag of its version says that it was stored."""
+    new = str(world.run("rotate", "--data-key")["fingerprint"])
+    copy = world.kept()[new].wrapped
+    world.delete_stored_key()
+    world.vercel.sensitive, world.vercel.variables["ENCRYPTED_PHI_KEY"] = False, copy.value
+    assert world.run("restore", "--from-target")["fingerprint"] == new
+
+
 def test_the_applications_key_with_one_bit_flipped_is_not_taken_over(world: World) -> None:
     world.delete_stored_key()
     flipped = foreign(world, "the same key, with one bit flipped")
