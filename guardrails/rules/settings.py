@@ -113,12 +113,21 @@ class Settings:
 
     @property
     def suffix(self) -> str:
-        """What the names of this environment end with: production's with nothing."""
+        """The end of every name in this environment: `-staging`; for production it is empty."""
         return "" if self.environment == "production" else f"-{self.environment}"
 
-    def name(self, of: str, before: str = "") -> str:
-        """The name of a resource of the application in this environment; `before`: what AWS has it begin with."""
-        return f"{before}{self.application}-{of}{self.suffix}"
+    def name(self, of: str) -> str:
+        """The name of a resource of the application in this environment."""
+        return f"{self.application}-{of}{self.suffix}"
+
+    def alias(self, of: str) -> str:
+        """The alias of a key of the application in this environment."""
+        return f"alias/{self.name(of)}"
+
+    @property
+    def log_group(self) -> str:
+        """The log group that the trail writes to."""
+        return f"/aws/cloudtrail/{self.name('audit-trail')}"
 
     def policy(self, of: str) -> str:
         """The name of a managed policy of the application in this environment."""

@@ -268,9 +268,9 @@ def _names_a_key(ids: Sequence[str], aliases: Sequence[str]) -> list[Pattern]:
 
 def _key_changes(settings: Settings, ids: Sequence[str]) -> Pattern:
     aliases = [
-        settings.name("phi-key", "alias/"),
-        *([settings.name("audit-key", "alias/")] if settings.has_audit_key else []),
-        *([settings.name("documents-key", "alias/")] if settings.documents_key else []),
+        settings.alias("phi-key"),
+        *([settings.alias("audit-key")] if settings.has_audit_key else []),
+        *([settings.alias("documents-key")] if settings.documents_key else []),
     ]
     detail = {"eventSource": ["kms.amazonaws.com"], **WRITES, "$or": _names_a_key(ids, aliases)}
     return _pattern(["kms"], detail)
@@ -283,7 +283,7 @@ def _denied_use(settings: Settings, ids: Sequence[str]) -> Pattern:
         "eventSource": ["kms.amazonaws.com"],
         "eventName": ["Decrypt", "Encrypt", "ReEncrypt", {"prefix": "GenerateDataKey"}],
         "errorCode": [{"prefix": "AccessDenied"}],
-        "$or": [*_names_a_key(ids, [settings.name("phi-key", "alias/")]), some_key],
+        "$or": [*_names_a_key(ids, [settings.alias("phi-key")]), some_key],
     }
     return _pattern(["kms"], detail)
 
@@ -370,6 +370,6 @@ def _fallback(settings: Settings, ids: Sequence[str]) -> Pattern:
     calls = _way(_rules(settings), _topics(settings)[:1])
     services = ["events", "sns"]
     if ids:
-        calls += _names_a_key(ids, [settings.name("audit-key", "alias/")])
+        calls += _names_a_key(ids, [settings.alias("audit-key")])
         services.append("kms")
     return _pattern(services, {**WRITES, "$or": calls})

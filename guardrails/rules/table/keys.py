@@ -70,7 +70,7 @@ def rows(settings: Settings) -> Iterator[Row]:
         kept=frozenset(left if "key" in settings.kept_as_found else ()),
         rules=RULES,
     )
-    alias = settings.name("phi-key", "alias/")
+    alias = settings.alias("phi-key")
     yield _alias("phi-key", alias, settings.region, PHI_KEY)
     for region in settings.replica_regions:
         yield Row(
@@ -88,9 +88,7 @@ def rows(settings: Settings) -> Iterator[Row]:
             protected=True,
             rules=RULES,
         )
-        yield _alias(
-            f"phi-key-{region}", settings.name("phi-key", "alias/"), region, (REPLICA_KEY, f"phi-key-{region}")
-        )
+        yield _alias(f"phi-key-{region}", settings.alias("phi-key"), region, (REPLICA_KEY, f"phi-key-{region}"))
     if settings.has_audit_key:
         yield Row(
             type=KEY,
@@ -102,7 +100,7 @@ def rows(settings: Settings) -> Iterator[Row]:
             protected=True,
             rules=RULES,
         )
-        yield _alias("audit-trail-key", settings.name("audit-key", "alias/"), settings.region, AUDIT_KEY)
+        yield _alias("audit-trail-key", settings.alias("audit-key"), settings.region, AUDIT_KEY)
     if settings.documents_key:
         yield Row(
             type=KEY,
@@ -114,7 +112,7 @@ def rows(settings: Settings) -> Iterator[Row]:
             protected=True,
             rules=RULES,
         )
-        yield _alias("documents-key", settings.name("documents-key", "alias/"), settings.region, DOCUMENTS_KEY)
+        yield _alias("documents-key", settings.alias("documents-key"), settings.region, DOCUMENTS_KEY)
 
 
 def _alias(name: str, alias: str, region: str, key: tuple[str, str]) -> Row:
@@ -167,7 +165,7 @@ def audit_key_policy(settings: Settings) -> Document:
         ),
     )
     if settings.logs_to_cloudwatch:
-        group = settings.arn("logs", f"log-group:{settings.name('audit-trail', '/aws/cloudtrail/')}")
+        group = settings.arn("logs", f"log-group:{settings.log_group}")
         may += (
             use(
                 f"logs.{settings.region}.amazonaws.com",

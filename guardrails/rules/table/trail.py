@@ -54,7 +54,7 @@ def rows(settings: Settings) -> Iterator[Row]:
 
 def _trail(settings: Settings) -> Iterator[Row]:
     is_left, logs = "trail" in settings.kept_as_found, settings.logs_to_cloudwatch
-    log_group, log_role = settings.name("audit-trail", "/aws/cloudtrail/"), settings.name("trail-logs-role")
+    log_group, log_role = settings.log_group, settings.name("trail-logs-role")
     group = settings.arn("logs", f"log-group:{log_group}")
     keys = {"kmsKeyId": (AUDIT_KEY,)} if settings.trail_key else {}
     yield Row(
