@@ -259,21 +259,23 @@ def _policy_arns(setup: Setup) -> list[str]:
 def required(settings: Settings, caller_arn: str) -> tuple[RequiredPermission, ...]:
     """The grants of `policy operator` for these settings, without UNCHECKED, as the caller's future requests."""
     setup = Setup(settings=settings, operator=caller_arn)
-    return tuple(_required(setup))
+    checked = _checked(setup)
+    return tuple(_of_requests(setup, checked, held=checked))
 
 
 def required_to_replace(settings: Settings) -> tuple[RequiredPermission, ...]:
     """What `policy promotion` grants on the stored keys of these settings, as the requests of a replacement."""
     setup = Setup(settings=settings, operator="")
     actions = sorted(measured_actions(setup, "promotion", STORED_KEYS))
-    return tuple(_of_requests(setup, {STORED_KEYS: (kept_keys_of(settings)[STORED_KEYS], actions)}))
+    replaced = {STORED_KEYS: (kept_keys_of(settings)[STORED_KEYS], actions)}
+    return tuple(_of_requests(setup, replaced, held={**_checked(setup), **replaced}))
 
 
-def _required(setup: Setup) -> Iterator[RequiredPermission]:
-    yield from _of_requests(setup, _checked(setup))
+_Actions = Mapping[str, tuple[tuple[str, ...], list[str]]]
+"""The ARNs of each resource, and the actions on them."""
 
 
-def _checked(setup: Setup) -> dict[str, tuple[tuple[str, ...], list[str]]]:
+def _checked(setup: Setup) -> _Actions:
     """The ARNs of each resource of `policy operator`, and its actions without UNCHECKED."""
     return {
         resource: (arns, sorted(operator_actions(setup, resource) - UNCHECKED))
@@ -282,12 +284,11 @@ def _checked(setup: Setup) -> dict[str, tuple[tuple[str, ...], list[str]]]:
     }
 
 
-def _of_requests(
-    setup: Setup, checked: Mapping[str, tuple[tuple[str, ...], list[str]]]
-) -> Iterator[RequiredPermission]:
-    """The actions on each resource, as the requests that need them."""
-    # Whatever is asked: the caller may hold the operator's policy, whose other statements name other keys.
-    held = {**_checked(setup), **checked}
+def _of_requests(setup: Setup, checked: _Actions, *, held: _Actions) -> Iterator[RequiredPermission]:
+    """The actions on each resource, as the requests that need them.
+
+    `held`: what the caller's policies may be about, whatever is asked: their conditions name other keys, too.
+    """
     common = _common_context(
         setup, ((resource, action) for resource, (_, actions) in held.items() for action in actions)
     )
