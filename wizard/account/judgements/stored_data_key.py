@@ -18,7 +18,7 @@ from wizard.core.errors import DataKeyConflict, SetupError, known_or
 from wizard.core.models.access import FormerText, VariableEntry
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import AppVariables, ChildResult, StoredDataKey
-from wizard.core.models.rotation import S3, LastBackup, file_name_of
+from wizard.core.models.rotation import S3, LastBackup, file_name_of, fingerprint_in
 from wizard.core.next_command import NO_COMMAND, Command, Text, chain
 from wizard.core.safe_text import quoted
 from wizard.data_key import opening
@@ -105,7 +105,7 @@ def _elsewhere(facts: StackFacts, fingerprint: str | None) -> tuple[Command, str
     """
     altered = facts.once("altered", lambda: facts.aws.key_rotation.altered(facts.settings))
     for entry in known_or(altered, ()):
-        version, former = _version_of(entry), _former(facts, entry)
+        version, former = fingerprint_in(entry), _former(facts, entry)
         if version in former and fingerprint in (None, version):
             return _keep_lost(facts), "keeps the version again; then ask doctor again"
     variable = _vercel_variable(facts)
@@ -142,7 +142,7 @@ def check_versions(facts: StackFacts) -> Iterator[Notice]:
 
 
 def _lost_version(facts: StackFacts, entry: str, in_use: str) -> Notice:
-    fingerprint, last = _version_of(entry), facts.last_backup
+    fingerprint, last = fingerprint_in(entry), facts.last_backup
     command, advice = NO_COMMAND, ""
     if fingerprint == in_use:
         command, advice = _checked(facts, fingerprint), "the stored data key is a copy of it"
@@ -220,11 +220,6 @@ def _overwritten(name: str, overwrites: int, command: Command) -> Notice:
 def _checked(facts: StackFacts, in_use: str) -> Command:
     """The command that stores the data key in use where it is not, and records that it was checked."""
     return fixes.eonpro(facts, "restore", "--version", in_use, "--confirm", facts.stack, "--no-redeploy")
-
-
-def _version_of(entry: str) -> str:
-    """The fingerprint in the name of a version."""
-    return f"sha256:{entry.rpartition('/')[2]}"
 
 
 def _vercel_variable(facts: StackFacts) -> VariableEntry | None:

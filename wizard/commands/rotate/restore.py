@@ -32,7 +32,7 @@ from wizard.core.data_key import WrappedDataKey, damage, input_variable, read_fr
 from wizard.core.errors import Cancelled, DataKeyConflict, UsageError
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.inputs import Mark
-from wizard.core.models.rotation import S3, DataKeyVersion, VersionOrigin
+from wizard.core.models.rotation import S3, DataKeyVersion, VersionOrigin, fingerprint_in
 from wizard.core.next_command import Command, Text, eonpro
 from wizard.data_key import guard
 from wizard.data_key.backup_document import refuse_foreign
@@ -103,9 +103,8 @@ def restore_backup(request: Request, clients: Clients, where: str, *, variable: 
     ui.line(f"{where}: {backup.fingerprint}, of {backup.created_at:%Y-%m-%d}; versions: {len(backup.versions)}")
     known = {version.fingerprint for version in data_keys.versions()}
     # An entry with another value is no version, but its name says that this data key was kept under it.
-    names = data_keys.own.key_rotation.altered(data_keys.settings)
-    entry = f"/{backup.fingerprint.removeprefix('sha256:')}"
-    is_known = backup.fingerprint in known or any(name.endswith(entry) for name in names)
+    altered = data_keys.own.key_rotation.altered(data_keys.settings)
+    is_known = backup.fingerprint in {*known, *map(fingerprint_in, altered)}
     place = where if where.startswith(S3) else Path(where)
     origin = backup.current.origin if is_known else VersionOrigin.RESTORED
     return _put_back(

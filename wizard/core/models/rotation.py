@@ -230,6 +230,11 @@ class StoredObject:
     """UTC."""
 
 
+def fingerprint_in(entry: str) -> str:
+    """The fingerprint in the name of a version's entry."""
+    return f"sha256:{entry.rpartition('/')[2]}"
+
+
 def file_name_of(application: str, environment: str, fingerprint: str) -> str:
     """The name that `backup` gives to a backup of that data key in a folder or a bucket."""
     return f"{application}-{environment}-{fingerprint.removeprefix('sha256:')}.backup.json"
