@@ -27,7 +27,7 @@ from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError,
 from wizard.core.models.delivery import AppCredentials, AppVariables, StoredDataKey
 from wizard.core.models.inputs import APPLICATION, Mark, is_region
 from wizard.core.models.rotation import S3, DataKeyVersion, LastBackup, RestoreDrill, VersionOrigin, file_name_of
-from wizard.core.next_command import Text, eonpro
+from wizard.core.next_command import Command, Text, eonpro
 from wizard.core.ports.run import AwsClient, TargetContext, UserInterface
 from wizard.data_key import delivery
 from wizard.data_key.backup_document import Backup, backup_of
@@ -42,7 +42,7 @@ def run(options: BackupOptions, request: Request, clients: Clients) -> tuple[int
         application = request.saved.application if request.saved else APPLICATION
         raise UsageError(
             "backup needs a destination: --to FILE, --to s3://BUCKET/KEY, or --to-region REGION",
-            eonpro("backup", "--to", f"{application}-{request.stack}.backup.json"),
+            eonpro("backup", "--to", _file_name(application, request.stack)),
         )
     clients.ui.working("reading the stored data key")
     deployed = deployed_stack.find(request, clients)
@@ -219,14 +219,17 @@ def _require_values_beside(backup: Backup, place: str, deployed: StackFacts) -> 
         if stored is not None and stored.wrapped.fingerprint not in held:
             raise DataKeyConflict(
                 f"{place} does not hold the {value.noun} {stored.wrapped.fingerprint}, which the application uses",
-                eonpro(
-                    "backup",
-                    "--stack",
-                    deployed.stack,
-                    "--to",
-                    f"{deployed.settings.application}-{deployed.stack}{value.option[1:]}.backup.json",
-                ),
+                _to_a_file(deployed, f"{deployed.stack}{value.option[1:]}"),
             )
+
+
+def _to_a_file(deployed: StackFacts, of: str) -> Command:
+    """The command for a backup in a file of this folder."""
+    return eonpro("backup", "--stack", deployed.stack, "--to", _file_name(deployed.settings.application, of))
+
+
+def _file_name(application: str, of: str) -> str:
+    return f"{application}-{of}.backup.json"
 
 
 def _place_of(backup: str) -> str:
@@ -251,13 +254,7 @@ def _newest(deployed: StackFacts) -> LastBackup:
     if last is None:
         raise UsageError(
             "the account records no backup of the data key",
-            eonpro(
-                "backup",
-                "--stack",
-                deployed.stack,
-                "--to",
-                f"{deployed.settings.application}-{deployed.stack}.backup.json",
-            ),
+            _to_a_file(deployed, deployed.stack),
         )
     return last
 
