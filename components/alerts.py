@@ -35,7 +35,7 @@ _DESCRIPTIONS = {
     "alert-changes": "Changes of the {} alerts",
     FALLBACK: "Changes of the {} alerts and of their key, past that key",
 }
-"""Of the rules of the application."""
+"""What AWS shows as the description of each rule; `{}` is the application."""
 
 
 @dataclass(frozen=True, kw_only=True)

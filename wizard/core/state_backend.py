@@ -174,9 +174,9 @@ def resolve(values: Mapping[str, Any], circumstances: Circumstances) -> StateBac
 def _backend(values: Mapping[str, Any], circumstances: Circumstances) -> tuple[str, str, str | None]:
     chosen = values.get("backend")
     if chosen and not (circumstances.detected and chosen == circumstances.detected.url):
-        place = (circumstances.account, circumstances.region, circumstances.application)
-        url = url_of(chosen, account=place[0], region=place[1], application=place[2])
-        bucket = bucket_name(*place) if chosen == S3 else None
+        account, region, application = circumstances.account, circumstances.region, circumstances.application
+        url = url_of(chosen, account=account, region=region, application=application)
+        bucket = bucket_name(account, region, application) if chosen == S3 else None
         return url, CHOSEN, bucket
     if circumstances.detected:
         return circumstances.detected.url, circumstances.detected.source, None

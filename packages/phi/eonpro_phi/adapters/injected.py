@@ -52,10 +52,10 @@ class RecordCipher(Protocol):
 
 
 class FieldCipher(RecordCipher, Protocol):
-    """Those of a PhiFields; in a test, of a PhiCipher."""
+    """The methods of a PhiFields that an adapter uses; a test gives a PhiCipher."""
 
     def for_tenant(self, tenant: str) -> RecordCipher:
-        """The same under the key of a tenant."""
+        """The fields that use the key of this tenant."""
 
 
 CipherProvider = FieldCipher | Callable[[], FieldCipher]

@@ -74,11 +74,11 @@ class ColumnTypes:
         return self.base(found.parts[0]) if found.kind == "d" else found.name
 
     def is_text(self, oid: int) -> bool:
-        """Whether it is a type of texts, with case or without."""
+        """Whether a column of this type holds texts: text, varchar, or citext, which ignores case."""
         return self.contents(oid) is Contents.TEXT or self.base(oid) == "citext"
 
     def is_array_of_texts(self, oid: int) -> bool:
-        """Whether it is an array of such a type."""
+        """Whether a column of this type holds arrays of texts, or a domain over such an array."""
         found = self._types[oid]
         if found.kind == "d":
             return self.is_array_of_texts(found.parts[0])
