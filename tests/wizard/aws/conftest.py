@@ -52,19 +52,20 @@ def aws(environ: dict[str, str]) -> Aws:
 @pytest.fixture
 def boto(moto_url: str, environ: dict[str, str]) -> Callable[..., Any]:
     """boto3's own clients against the same account: what a test makes, and how it looks at what was made."""
+    return lambda service: _client(service, moto_url)
 
-    @cache
-    def client(service: str) -> Any:
-        return boto3.client(
-            service,
-            endpoint_url=moto_url,
-            region_name="us-east-1",
-            aws_access_key_id="AKIATESTMAKER",
-            aws_secret_access_key="the-secret-of-the-maker",
-            config=Config(proxies={}, s3={"addressing_style": "path"}),
-        )
 
-    return client
+@cache
+def _client(service: str, url: str) -> Any:
+    """One for all tests: botocore takes longer to make a client than to call it."""
+    return boto3.client(
+        service,
+        endpoint_url=url,
+        region_name="us-east-1",
+        aws_access_key_id="AKIATESTMAKER",
+        aws_secret_access_key="the-secret-of-the-maker",
+        config=Config(proxies={}, s3={"addressing_style": "path"}),
+    )
 
 
 @pytest.fixture
