@@ -36,6 +36,7 @@ KEY = "parameter /eonpro/production/ENCRYPTED_PHI_KEY"
 NOTHING = Ended(command="true", code=0, out="", err="")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", always(("key-id-empty", "credentials-half"), [*SAMPLE, *MORE]))
 def test_nobody_is_left_alone_with_a_command_that_does_not_heal(onboarded: Deployment, name: str) -> None:
     redeployed(onboarded)

@@ -91,6 +91,7 @@ def test_on_vercel_records_and_hashes_survive_a_rotation(onboarded: Deployment):
     assert application.phi(replace(rotated, variables=after), "decrypt", *written) == [*TEXTS]
 
 
+@pytest.mark.thorough
 def test_on_ecs_the_task_role_loads_the_key_before_the_first_request(on_ecs: Deployment, on_task: Platform):
     on_ecs.forget_calls()
     with application.running(on_task) as running:

@@ -44,6 +44,7 @@ def put_key_policy(deployment: Deployment, policy: dict[str, Any]) -> None:
 # --- the application's own policy
 
 
+@pytest.mark.thorough
 def test_a_policy_that_was_detached_is_attached_again(on_vercel: Deployment):
     on_vercel.client("iam").detach_role_policy(RoleName=ROLE, PolicyArn=POLICY)
     finding = fixed(on_vercel, "policy-detached")
@@ -122,6 +123,7 @@ def test_of_a_boundary_that_leaves_the_key_out_it_is_said_who_set_it(on_vercel: 
         iam.delete_policy(PolicyArn=arn)
 
 
+@pytest.mark.thorough
 def test_an_inline_policy_that_denies_is_deleted(on_vercel: Deployment):
     on_vercel.client("iam").put_role_policy(RoleName=ROLE, PolicyName="freeze", PolicyDocument=document(DENY_KMS))
     finding = fixed(on_vercel, "explicit-deny")
@@ -210,6 +212,7 @@ def test_an_oidc_provider_that_lost_the_audience_gets_it_back(on_vercel: Deploym
     iam.remove_client_id_from_open_id_connect_provider(**{**audience, "ClientID": "https://vercel.com/other"})
 
 
+@pytest.mark.thorough
 def test_a_project_on_vercel_that_gives_no_token_is_named_until_it_does(on_vercel: Deployment):
     path = "/v9/projects/eonpro"
     on_vercel.vercel("PATCH", path, {"oidcTokenConfig": {"enabled": False}})

@@ -25,6 +25,7 @@ def set_on_vercel(deployment: Deployment, name: str, **fields: object) -> None:
 # --- the key itself
 
 
+@pytest.mark.thorough
 def test_a_key_that_was_disabled_is_enabled_again(on_vercel: Deployment):
     [key] = on_vercel.keys()
     on_vercel.client("kms").disable_key(KeyId=key)
@@ -47,6 +48,7 @@ def test_a_key_that_is_pending_deletion_is_saved(on_vercel: Deployment):
     assert kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "Enabled"
 
 
+@pytest.mark.thorough
 def test_settings_of_another_region_are_put_right(on_vercel: Deployment):
     on_vercel.pulumi("config", "set", "aws:region", "eu-west-1", "--stack", "production")
     found = fixed(on_vercel, "region-of-settings")
@@ -56,6 +58,7 @@ def test_settings_of_another_region_are_put_right(on_vercel: Deployment):
 # --- AWS_KMS_KEY_ID
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("cause", "value"),
     [

@@ -42,6 +42,7 @@ def test_a_key_that_rotates_too_seldom_rotates_as_the_settings_say(on_vercel: De
     fixed(on_vercel, "rotation-period")
 
 
+@pytest.mark.thorough
 def test_an_alias_that_was_moved_points_to_the_stacks_key_again(on_vercel: Deployment):
     kms = on_vercel.client("kms")
     other = kms.create_key(Description="somebody's own")["KeyMetadata"]["KeyId"]

@@ -87,6 +87,7 @@ def test_a_bucket_that_takes_plain_http_refuses_it_again(on_vercel: Deployment):
     fixed(on_vercel, "bucket-tls-policy-missing")
 
 
+@pytest.mark.thorough
 def test_a_bucket_that_could_be_opened_to_the_public_is_shut_again(on_vercel: Deployment):
     on_vercel.client("s3").delete_public_access_block(Bucket=BUCKET)
     fixed(on_vercel, "bucket-public")

@@ -53,6 +53,7 @@ DAMAGES: dict[str, Callable[[str], str]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "cause",
     [
@@ -121,6 +122,7 @@ def test_without_a_token_the_way_to_one_is_told_and_nothing_is_well(on_vercel: D
 # --- in Parameter Store
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["AWS_KMS_KEY_ID", pytest.param("AWS_REGION", marks=pytest.mark.thorough)])
 def test_a_parameter_that_was_deleted_is_there_again(on_ecs: Deployment, name: str):
     before = on_ecs.parameters()

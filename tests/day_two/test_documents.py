@@ -144,6 +144,7 @@ def moved_with_kills(deployment: Deployment, *, count: int, kills: int, before: 
     assert {left["key"]: left["place"] for left in last["left"]} == special
 
 
+@pytest.mark.thorough
 @pytest.mark.onboarded("vercel")
 def test_documents_are_moved_in_spite_of_a_kill_and_only_the_application_reads_them(deployment: Deployment) -> None:
     kms = deployment.client("kms")

@@ -54,6 +54,7 @@ def test_a_grant_without_decryption_fails_verify_until_it_is_revoked(on_vercel: 
     assert in_this_process.run(on_vercel, "verify", "--json").document["ok"] is True
 
 
+@pytest.mark.thorough
 def test_a_role_that_decrypts_and_trusts_another_account_is_found(on_vercel: Deployment):
     iam = on_vercel.client("iam")
     trust = {"Effect": "Allow", "Principal": {"AWS": STRANGER}, "Action": "sts:AssumeRole"}

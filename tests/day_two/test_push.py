@@ -102,6 +102,7 @@ def test_whatever_passes_it_ends_delivered_and_the_second_push_writes_nothing(
     assert again["fingerprint"] == fingerprint(deployment.parameters()[STORED_KEY])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("nth", "name"), [(1, "ENCRYPTED_PHI_KEY"), pytest.param(2, "AWS_KMS_KEY_ID", marks=pytest.mark.thorough)]
 )
@@ -139,6 +140,7 @@ def test_a_data_key_stored_as_encrypted_becomes_sensitive_and_keeps_its_value(de
     assert delivered(deployment) == wanted(deployment)
 
 
+@pytest.mark.thorough
 def test_each_environment_gets_variables_of_its_own_and_what_is_not_ours_is_left(deployment: Deployment) -> None:
     staging = deployment.vercel("POST", "/v9/projects/eonpro/custom-environments", {"slug": "staging"})["id"]
     ours = {each["id"]: each for each in listed(deployment)}

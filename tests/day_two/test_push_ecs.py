@@ -67,6 +67,7 @@ def test_a_revision_with_secrets_and_roles_runs_and_a_second_push_does_nothing(s
     assert deployment.changes() == {} and again["redeploys"] == [] and again["staleInstances"] == []
 
 
+@pytest.mark.thorough
 def test_a_rollout_that_may_not_read_is_taken_back_and_goes_well_once_it_may(service: OnEcs) -> None:
     deployment = service.deployment
     service.forbid()

@@ -126,6 +126,7 @@ def changed_access(deployment: Deployment) -> Iterator[str]:
         iam.delete_role(RoleName="stranger")
 
 
+@pytest.mark.thorough
 def test_every_change_of_access_is_seen_and_named_and_fails_until_it_is_gone(
     on_vercel: Deployment, before: tuple[Path, Any]
 ) -> None:

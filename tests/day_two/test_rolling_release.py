@@ -38,6 +38,7 @@ def causes(deployment: Deployment) -> list[str]:
     return [finding["cause"] for finding in document["findings"] + document["consequences"]]
 
 
+@pytest.mark.thorough
 def test_a_push_is_waiting_with_its_stage_and_the_approval_ends_it(deployment: Deployment) -> None:
     former = deployment.runs()["deployment"]
     pushed = deployment.wizard("push", "--redeploy", "--json").document

@@ -103,6 +103,7 @@ def flipped(deployment: Deployment) -> tuple[str, str]:
     return base64.b64encode(blob).decode(), f"sha256:{hashlib.sha256(blob).hexdigest()[:16]}"
 
 
+@pytest.mark.thorough
 def test_another_data_key_is_refused_by_its_check_value_before_anything_is_written(life: Deployment) -> None:
     stored, in_use = life.parameters()[STORED_KEY], current(life)
     other, fingerprint = flipped(life)
@@ -155,6 +156,7 @@ def written(deployment: Deployment) -> list[str]:
     ]
 
 
+@pytest.mark.thorough
 def test_a_former_key_is_adopted_from_a_pipe_and_promoted_and_is_seen_by_nobody(life: Deployment) -> None:
     former = secrets.token_bytes(32)
     (record,) = (PhiCipher(former).encrypt("before KMS"),)

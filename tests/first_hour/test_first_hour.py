@@ -161,6 +161,7 @@ def eval_line(text: str) -> str:
     return next(line for line in printed_commands(text) if line.startswith("eval "))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("command", first(1, ["wizard", "demo"]))
 def test_the_line_for_the_readers_own_shell_is_printed_first_and_last(
     command: str, request: pytest.FixtureRequest
@@ -172,6 +173,7 @@ def test_the_line_for_the_readers_own_shell_is_printed_first_and_last(
     assert places[0] < text.index("EONPRO KMS · setup") < text.index("Next steps") < places[1]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("command", first(1, ["wizard", "demo"]))
 def test_every_printed_command_runs_in_a_fresh_shell_in_the_folder_it_was_printed_in(
     shell: Shell, command: str, request: pytest.FixtureRequest
@@ -187,6 +189,7 @@ def test_every_printed_command_runs_in_a_fresh_shell_in_the_folder_it_was_printe
         assert "command not found" not in done.stdout and "imported from" not in done.stdout
 
 
+@pytest.mark.thorough
 def test_no_program_is_printed_by_a_name_that_the_readers_shell_does_not_find(
     shell: Shell, demo: str, wizard: str
 ) -> None:
@@ -208,12 +211,14 @@ def test_a_run_that_fails_prints_commands_that_this_shell_finds(shell: Shell, wi
         assert done.returncode == 0 and "command not found" not in done.stdout, f"{line}\n{done.stdout}"
 
 
+@pytest.mark.thorough
 def test_make_wizard_after_make_demo_says_that_it_updates_and_how_to_begin_anew(shell: Shell, wizard: str) -> None:
     before, _, after = wizard.partition("EONPRO KMS · setup")
     assert "to begin anew, delete it and run the same command again:" in before
     assert "production is deployed: what follows is an update of it" in " ".join(after.split())
 
 
+@pytest.mark.thorough
 def test_what_the_tutorial_breaks_is_found_and_repaired_by_the_printed_command(shell: Shell, wizard: str) -> None:
     page = (PROJECT / "docs" / "tutorial.md").read_text(encoding="utf-8")
     _, _, section = page.partition("## 5. Break it")

@@ -80,6 +80,7 @@ def commit(person: Person) -> None:
 # --- before there is a project
 
 
+@pytest.mark.thorough
 def test_outside_of_a_project_nothing_is_written_and_the_command_for_one_is_printed(newcomer: Person, tmp_path: Path):
     stranger = newcomer.at(tmp_path)
     assert stranger.types(*uvx(), "--version") == f"eonpro-kms {version()}\n"
@@ -222,6 +223,7 @@ def test_nothing_in_a_folder_is_executed_unasked(strange: Person):
     assert f"{strange.folder} is in no project" in said(strange.types(*uvx(), "status", code=2))
 
 
+@pytest.mark.thorough
 def test_a_person_is_asked_once_whether_a_project_runs(strange: Person):
     def typed(answer: str) -> str:
         run = pexpect.spawn(

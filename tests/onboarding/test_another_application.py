@@ -63,6 +63,7 @@ def account(deployment: Deployment) -> str:
     return "\n".join(json.dumps(each, default=str, indent=0) for each in found)
 
 
+@pytest.mark.thorough
 def test_nothing_in_the_account_and_on_no_page_has_the_guides_name(clinic: Deployment) -> None:
     unchanged(clinic, "production")
     clinic.wizard("push", "--redeploy", "--yes", "--json")

@@ -135,6 +135,7 @@ def test_a_key_policy_that_would_lock_the_caller_out(bare: Deployment):
         assert "lock" in problem and f"--administrators {OFFICER},arn:aws:iam::{ACCOUNT}:user/limited-" in problem
 
 
+@pytest.mark.thorough
 def test_rights_that_would_be_missing_half_way(bare: Deployment):
     with somebody_with(bare, "cloudtrail:CreateTrail", "ssm:PutParameter") as limited:
         problem = only(refused(bare, code=3, env=limited))
@@ -285,6 +286,7 @@ def test_endpoints_that_do_not_answer_are_told_in_one_run_and_bounded_time(bare:
 # --- all in one run ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_everything_that_is_wrong_is_told_in_one_run(bare: Deployment):
     ssm, iam = bare.client("ssm"), bare.client("iam")
     document = json.dumps({"Version": "2012-10-17", "Statement": []})
@@ -324,6 +326,7 @@ def test_no_credentials_hide_no_wrong_vercel_token(bare: Deployment):
     assert "no AWS credentials" in texts and "does not accept the token" in texts
 
 
+@pytest.mark.thorough
 @pytest.mark.exit_code(8)
 def test_an_update_that_nobody_confirmed_makes_nothing(bare: Deployment):
     before = bare.inventory()

@@ -100,6 +100,7 @@ def test_a_second_run_does_not_end_well_without_the_key_policy_of_the_plan(deplo
     assert second in kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"]
 
 
+@pytest.mark.thorough
 @pytest.mark.onboarded("vercel")
 def test_a_refused_refresh_names_the_action_its_resource_and_the_policy_that_has_it(deployment: Deployment) -> None:
     rule = f"arn:aws:events:us-east-1:{ACCOUNT}:rule/eonpro-key-changes"

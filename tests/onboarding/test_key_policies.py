@@ -117,6 +117,7 @@ def test_no_key_policy_is_written_where_one_of_them_would_lock_its_caller_out(de
     assert deployment.changes() == {}
 
 
+@pytest.mark.thorough
 def test_the_plain_pulumi_refuses_a_key_that_its_caller_could_never_manage(bare: Deployment) -> None:
     """KMS refuses it too, but only after 25 resources were made: the program itself asks who is calling."""
     folder = bare.another_folder("locked-out")

@@ -226,6 +226,7 @@ def production(deployment: Deployment) -> dict[str, Any]:
     }
 
 
+@pytest.mark.thorough
 def test_a_second_environment_is_asked_only_what_has_to_be_its_own(built: Built):
     deployment = built.deployment
     deployment.forget_calls()
@@ -234,6 +235,7 @@ def test_a_second_environment_is_asked_only_what_has_to_be_its_own(built: Built)
     assert deployment.changes() == {} and not (deployment.folder / "Pulumi.staging.yaml").exists()
 
 
+@pytest.mark.thorough
 def test_a_second_environment_has_a_key_an_alias_a_trail_and_a_data_key_of_its_own(second: Second):
     deployment = second.deployment
     outputs, theirs = deployment.outputs("staging"), deployment.outputs()
@@ -247,12 +249,14 @@ def test_a_second_environment_has_a_key_an_alias_a_trail_and_a_data_key_of_its_o
     assert second.document["ok"] is True and second.document["dataKey"]["isNew"] is True
 
 
+@pytest.mark.thorough
 def test_the_first_environment_is_not_touched_by_the_second(second: Second):
     assert production(second.deployment) == second.before
     second.deployment.pulumi("preview", "--stack", "production", "--expect-no-changes")
     second.deployment.pulumi("preview", "--stack", "staging", "--expect-no-changes")
 
 
+@pytest.mark.thorough
 def test_both_environments_are_told_in_one_screen(second: Second):
     document = second.deployment.wizard("status", "--all", "--json").document
     assert [(each["stack"], each["status"]) for each in document["stacks"]] == [

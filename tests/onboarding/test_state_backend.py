@@ -162,6 +162,7 @@ def test_a_login_is_found_again_by_whoever_comes_later(place) -> None:
     assert (found.url, found.source) == (state.url, "the login of the Pulumi CLI")
 
 
+@pytest.mark.thorough
 def test_an_update_does_only_what_its_preview_showed(place) -> None:
     engine = place.engine(place.state(key_found=True))
     engine.prepare(STACK, settings())

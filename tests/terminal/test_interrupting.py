@@ -77,7 +77,7 @@ KINDS = (
 )
 
 
-@pytest.mark.parametrize(("scene", "moves"), KINDS)
+@pytest.mark.parametrize(("scene", "moves"), first(2, KINDS))
 def test_the_end_of_input_at_a_prompt_ends_the_run_as_ctrl_c_does(
     watch: Watch, tmp_path: Path, scene: str, moves: int
 ) -> None:

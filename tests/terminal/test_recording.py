@@ -123,6 +123,7 @@ AT = "const film = document.getAnimations()[0]; film.pause(); film.currentTime =
 SECONDS = "return document.getAnimations()[0].effect.getComputedTiming().duration / 1000"
 
 
+@pytest.mark.thorough
 @pytest.mark.needs("chromium", "chromedriver")
 @pytest.mark.parametrize("width", [800, 1280])
 def test_the_film_plays_from_the_command_to_the_next_steps_and_begins_again(browser: Browser, width: int) -> None:
@@ -138,6 +139,7 @@ def test_the_film_plays_from_the_command_to_the_next_steps_and_begins_again(brow
     assert browser.requests() == [(PICTURES / "recording.svg").as_uri()]
 
 
+@pytest.mark.thorough
 @pytest.mark.needs("chromium", "chromedriver")
 @FILMS
 def test_who_asked_for_no_motion_sees_the_last_frame_stand(browser: Browser, name: str) -> None:

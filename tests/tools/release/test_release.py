@@ -138,6 +138,7 @@ def test_two_builds_of_one_commit_are_equal_byte_for_byte(built: tuple[Path, Pat
     assert {name for name in {*first, *second} if first.get(name) != second.get(name)} == set()
 
 
+@pytest.mark.thorough
 def test_a_release_has_a_wheel_and_a_source_distribution_of_each_package(built: tuple[Path, Path]):
     packages = [name for name in FOLDERS if built_by_hatchling(HERE.project / name)]
     assert "packages/phi" in packages
@@ -151,18 +152,21 @@ def test_a_release_has_a_wheel_and_a_source_distribution_of_each_package(built: 
     ]
 
 
+@pytest.mark.thorough
 def test_the_wheel_names_the_commit_that_it_was_built_from(two: tuple[Path, Path], built: tuple[Path, Path]):
     """By it `init` knows that the wheel of a release is the program that was taken from the repository."""
     with zipfile.ZipFile(next(built[0].glob("eonpro_kms-*.whl"))) as wheel:
         assert wheel.read("eonpro_kms/commit").decode() == git(two[0], "rev-parse", "HEAD")
 
 
+@pytest.mark.thorough
 def test_the_checksums_are_those_of_every_other_file(built: tuple[Path, Path]):
     files = contents(built[0])
     lines = files.pop("SHA256SUMS").decode().splitlines()
     assert lines == [f"{hashlib.sha256(files[name]).hexdigest()}  {name}" for name in sorted(files)]
 
 
+@pytest.mark.thorough
 def test_every_time_in_a_release_is_that_of_its_commit(built: tuple[Path, Path]):
     committed_at = datetime.fromisoformat(COMMITTED)
     for wheel in built[0].glob("*.whl"):
@@ -173,6 +177,7 @@ def test_every_time_in_a_release_is_that_of_its_commit(built: tuple[Path, Path])
             assert {(each.uid, each.gid, each.uname) for each in opened} == {(0, 0, "")}
 
 
+@pytest.mark.thorough
 def test_the_bill_of_materials_names_what_the_lock_has_for_an_installation_with_its_hashes(built: tuple[Path, Path]):
     document = json.loads(next(built[0].glob("*.cdx.json")).read_text())
     assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.5")
@@ -188,6 +193,7 @@ def test_the_bill_of_materials_names_what_the_lock_has_for_an_installation_with_
     assert [name for name in pinned if not named[name]["externalReferences"][0]["hashes"]] == []
 
 
+@pytest.mark.thorough
 def test_the_distributions_hold_nothing_of_the_machine(built: tuple[Path, Path], two: tuple[Path, Path]):
     for name, octets in contents(built[0]).items():
         for folder in (*two, HERE.project, Path.home()):
