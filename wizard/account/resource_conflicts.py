@@ -6,7 +6,7 @@ Reads claims and keys through the AWS port; everything else is pure.
 import platform
 from collections.abc import Mapping
 
-from components.policies.named_resources import BUCKET, OIDC_PROVIDER, TOPIC, TRAIL, named_resources
+from components.policies.named_resources import BUCKET, OIDC_PROVIDER, named_resources
 from components.policies.stack import OtherKey, other_keys_of
 from components.settings import SecretStore, Settings
 from components.settings.arn import Arn, resource_name
@@ -201,8 +201,8 @@ def _created_id(step: Step, settings: Settings, existing: Existing, state: Stack
         target = existing.alias_target if name == names.alias else existing.other_keys.get(name or "")
         return name if target else None
     for row in named_resources(settings):
-        # The inputs of a provider have its URL, not a name. Of these three a stack has one.
-        is_it = row.type == step.type and (row.name == name or row.type in (OIDC_PROVIDER, TOPIC, TRAIL))
+        # The inputs of a provider have its URL, not a name. A stack makes one.
+        is_it = row.type == step.type and (row.name == name or row.type == OIDC_PROVIDER)
         if is_it and row.field in existing.found and existing.found[row.field] != "foreign":
             return row.id
     return None

@@ -318,7 +318,11 @@ def cloud_with(*keys) -> FakeAwsClient:
             Existing(found={"alert_topic": TOPIC}),
             TOPIC,
         ),
-        (step("creating", "aws:cloudtrail/trail:Trail", "trail"), Existing(found={"trail": TRAIL}), TRAIL),
+        (
+            step("creating", "aws:cloudtrail/trail:Trail", "trail", physical_name="eonpro-audit-trail"),
+            Existing(found={"trail": TRAIL}),
+            TRAIL,
+        ),
         (
             step("creating", "aws:iam/openIdConnectProvider:OpenIdConnectProvider", "vercel"),
             Existing(found={"oidc_provider": PROVIDER}),
@@ -362,6 +366,15 @@ def test_each_bucket_and_each_alias_is_judged_by_itself() -> None:
     readers = step("creating", "aws:s3/bucket:Bucket", "readers", physical_name=READERS)
     assert found(Existing(found={"trail_bucket": "ours"}), bucket, readers) == {bucket.urn: BUCKET}
     assert found(Existing(alias_target=key_fact()), ALIAS, LOGS_ALIAS) == {ALIAS.urn: "alias/eonpro-phi-key"}
+
+
+def test_neither_topic_is_ever_taken_for_the_other() -> None:
+    alerts = step("creating", "aws:sns/topic:Topic", "alerts", physical_name="eonpro-alerts")
+    fallback = step("creating", "aws:sns/topic:Topic", "fallback-alerts", physical_name="eonpro-fallback-alerts")
+    of_fallback = TOPIC.replace("eonpro-alerts", "eonpro-fallback-alerts")
+    both = Existing(found={"alert_topic": TOPIC, "fallback_topic": of_fallback})
+    assert found(both, alerts, fallback) == {alerts.urn: TOPIC, fallback.urn: of_fallback}
+    assert found(Existing(found={"alert_topic": TOPIC}), fallback) == {}
 
 
 def test_a_role_of_another_name_is_never_taken() -> None:
