@@ -43,7 +43,7 @@ def test_no_trail_bucket_or_logs_key_is_made_and_the_alerts_watch_all_the_same(b
     assert (made["trails"], made["buckets"], len(made["keys"])) == ([TRAIL], [BUCKET], 1)
     kinds = {kind.split(":")[1].split("/")[0] for kind in beside_a_trail.created if kind.startswith("aws:")}
     assert not {"s3", "cloudtrail"} & kinds and {"kms", "iam", "cloudwatch", "sns"} <= kinds
-    assert len(made["rules"]) == 5 and len(made["topics"]) == 1 and len(made["alarms"]) == 1
+    assert len(made["rules"]) == 6 and len(made["topics"]) == 2 and len(made["alarms"]) == 1
 
 
 def test_the_evidence_is_the_trails_that_is_there(beside_a_trail: Variant) -> None:

@@ -13,7 +13,9 @@ from typing import Any
 
 from tests.onboarding.deployment import Deployment, running_deployment
 
-OUTPUTS = set("keyArn keyId aliasName appPolicyArn appPrincipalArn trailArn trailBucket parameterPrefix".split())
+OUTPUTS = set(
+    "keyArn keyId aliasName appPolicyArn appPrincipalArn trailArn trailBucket parameterPrefix programVersion".split()
+)
 """The outputs that every stack has."""
 
 
