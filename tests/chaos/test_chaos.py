@@ -18,7 +18,6 @@ from tests.chaos.histories import DISKS, PHASES, PLACES, WAYS, Stage
 from tests.chaos.judge import Verdict
 from tests.chaos.server import AWS_FAULTS, VERCEL_FAULTS
 from tests.chaos.world import empty_world
-from tests.selection import always
 
 PRODUCT = (
     *(f"crashes:push/http0/{phase}" for phase in PHASES),
@@ -60,7 +59,8 @@ def judged(stage: Stage, history: str) -> Verdict:
     return KINDS[kind](stage, name)
 
 
-@pytest.mark.parametrize("history", always(PRODUCT[::10], [*PRODUCT, *ONCE_MORE]))
+@pytest.mark.thorough
+@pytest.mark.parametrize("history", [*PRODUCT, *ONCE_MORE])
 def test_nothing_is_lost_doubled_or_told_in_a_history(stage: Stage, history: str) -> None:
     verdict = judged(stage, history)
     print(history, verdict.outputs[-1])

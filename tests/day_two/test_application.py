@@ -101,6 +101,7 @@ def test_on_ecs_the_task_role_loads_the_key_before_the_first_request(on_ecs: Dep
     assert application.phi(on_task, "decrypt", *records) == [*TEXTS]
 
 
+@pytest.mark.thorough
 def test_under_other_names_it_leaves_the_variables_of_its_s3_client_alone(on_ecs: Deployment, on_task: Platform):
     names = {"AWS_REGION": "EONPRO_AWS_REGION", "AWS_KMS_KEY_ID": "EONPRO_KMS_KEY_ID"}
     renamed = changed(

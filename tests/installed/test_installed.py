@@ -261,6 +261,7 @@ def test_only_what_a_person_wants_to_commit_is_left_by_the_onboarding(clinic: Pe
     ]
 
 
+@pytest.mark.thorough
 def test_every_package_is_pinned_with_its_hash(clinic: Person):
     text = (clinic.folder / "requirements.txt").read_text()
     packages = re.findall(r"(?m)^([A-Za-z0-9_.\[\]-]+)==\S+( ; .*?)?(?: \\)?$", text)
@@ -283,12 +284,14 @@ def test_plain_pulumi_finds_nothing_to_change_and_the_guardrails_of_the_package(
     assert outputs["programVersion"] == version()
 
 
+@pytest.mark.thorough
 def test_printed_commands_run_in_any_folder(clinic: Person, tmp_path: Path):
     elsewhere = clinic.at(tmp_path)
     assert "vercel: has the three variables" in " ".join(elsewhere.types(program(clinic), "status", code=1).split())
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.thorough
 def test_nothing_of_it_is_written_into_the_installed_package(clinic: Person):
     site = next((clinic.folder / ".venv").glob("lib/python3.*/site-packages/eonpro_kms"))
     recorded = next(site.parent.glob("eonpro_kms-*.dist-info")).joinpath("RECORD").read_text()

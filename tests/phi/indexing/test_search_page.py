@@ -80,6 +80,7 @@ def test_the_stored_figures_are_those_of_the_program() -> None:
     assert {name: pytest.approx(shares, abs=TOLERANCE) for name, shares in stored.items()} == measured
 
 
+@pytest.mark.thorough
 def test_the_joint_attack_names_many_and_more_who_knows_rows() -> None:
     """A table of a tenth of the patients, in seconds."""
     patients = [clinic_group.patient(number) for number in range(1, 2001)]

@@ -231,6 +231,7 @@ def test_a_renamed_column_keeps_its_name_for_keys_in_every_command(operator: Ope
         assert typo.code == 2 and ("not selected" in typo.stderr or "TABLE.COLUMN" in typo.stderr)
 
 
+@pytest.mark.thorough
 def test_a_scan_that_knows_the_declarations_counts_what_is_not_bound_as_declared(
     operator: Operator, tmp_path: Path
 ) -> None:

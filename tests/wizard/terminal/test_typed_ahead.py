@@ -256,7 +256,7 @@ def test_letters_do_not_show_while_the_run_waits_and_show_again_afterwards(start
     assert run.is_restored() and "letters" not in run.shown
 
 
-@pytest.mark.parametrize("before", ["", "y", "y" + ENTER, PASTE])
+@pytest.mark.parametrize("before", first(1, ["y" + ENTER, "", "y", PASTE]))
 def test_ctrl_c_before_a_question_interrupts(start: Callable[..., Run], before: str) -> None:
     run = start("select")
     run.see("waiting for the first")
@@ -272,7 +272,7 @@ def test_ctrl_c_before_a_question_interrupts(start: Callable[..., Run], before: 
     "number",
     first(1, (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)),
 )
-@pytest.mark.parametrize("place", ["waiting", "select", "secret", "page"])
+@pytest.mark.parametrize("place", first(2, ["waiting", "secret", "select", "page"]))
 def test_a_signal_ends_the_run_and_gives_the_terminal_back(
     start: Callable[..., Run], number: signal.Signals, place: str
 ) -> None:
@@ -333,7 +333,7 @@ def test_a_run_that_is_suspended_gives_the_terminal_back_and_takes_it_again(star
     run.see("answer: cancel")
 
 
-@pytest.mark.parametrize("kind", ["text", "secret", "confirm"])
+@pytest.mark.parametrize("kind", first(1, ["secret", "text", "confirm"]))
 def test_a_terminal_that_cannot_draw_discards_what_was_typed_too(start: Callable[..., Run], kind: str) -> None:
     run = start(kind, TERM="dumb")
     run.see("waiting for the first")

@@ -240,6 +240,7 @@ def test_neither_key_is_left_there_without_the_other(vercel: Place, name: str) -
     assert running(vercel) == {}
 
 
+@pytest.mark.thorough
 def test_another_hash_key_is_replaced_only_if_it_is_kept(vercel: Place) -> None:
     project, edge = vercel.project(), vercel.edge()
     vercel.put(HASH, OTHER.value)
