@@ -19,8 +19,30 @@ def read_settings() -> contract.Settings:
         lines = [f"The stack {pulumi.get_stack()} cannot be built from its configuration:"]
         lines += [f"  {field}: {fault}{advice(field)}" for field, fault in error.faults]
         raise pulumi.RunError("\n".join(lines)) from error
+    refuse_replacement(settings)
     warn_of_other_accounts(settings.account_id)
     return settings
+
+
+def refuse_replacement(settings: contract.Settings) -> None:
+    """Raise RunError, before any resource is registered, for an application or environment that was changed later.
+
+    The settings hold the bucket's name of the set-up. The engine refuses only when it reaches a protected resource, and
+    has changed others by then.
+    """
+    stack, bucket = pulumi.get_stack(), settings.trail_bucket or ""
+    owner = contract.owner_of(bucket, account_id=settings.account_id, region=settings.region)
+    if owner is None or not settings.owns_bucket:
+        return
+    wanted = {"application": settings.application, "environment": settings.environment}
+    changed = [(key, own) for (key, value), own in zip(wanted.items(), owner, strict=True) if value != own]
+    if changed:
+        lines = [f"The stack {stack} was built under other names, and an update would replace what is in use:"]
+        for key, own in changed:
+            lines += [f"  {key} is {wanted[key]}, and {bucket} was made for {own}"]
+            lines += [f"      pulumi config set --stack {stack} {contract.PROJECT}:{key} {own}"]
+        lines += ["Another application or environment is another stack: pulumi stack init NAME"]
+        raise pulumi.RunError("\n".join(lines))
 
 
 def advice(field: str) -> str:

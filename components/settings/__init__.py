@@ -12,7 +12,9 @@ from components.settings.application import partition_of as partition_of
 from components.settings.names import DEFAULT_APPLICATION as DEFAULT_APPLICATION
 from components.settings.names import ImportGroup as ImportGroup
 from components.settings.names import ResourceKind as ResourceKind
+from components.settings.names import owner_of as owner_of
 from components.settings.outputs import Outputs as Outputs
+from components.settings.outputs import replaced_by as replaced_by
 from components.settings.settings import APPLICATION_VARIABLES as APPLICATION_VARIABLES
 from components.settings.settings import CONFIG_KEYS as CONFIG_KEYS
 from components.settings.settings import DEFAULT_RETENTION_DAYS as DEFAULT_RETENTION_DAYS

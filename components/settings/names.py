@@ -231,3 +231,10 @@ def regional_bucket(*, account_id: str, region: str, environment: str, applicati
     suffix = "" if environment == "production" else f"-{environment}"
     name = f"{application}-cloudtrail-logs{suffix}-{account_id}-{region}{ACCOUNT_NAMESPACE}"
     return name if len(name) <= 63 and region not in ("me-south-1", "me-central-1") else None
+
+
+def owner_of(bucket: str, *, account_id: str, region: str) -> tuple[str, str] | None:
+    """The application and the environment that `regional_bucket` made this name for; None for any other name."""
+    rest = bucket.removesuffix(f"-{account_id}-{region}{ACCOUNT_NAMESPACE}")
+    application, made, environment = rest.partition("-cloudtrail-logs")
+    return (application, environment.removeprefix("-") or "production") if made and rest != bucket else None

@@ -11,6 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from components.settings.application import Target
 from components.settings.arn import Arn
+from components.settings.settings import PROJECT, Settings
 from components.settings.values import ContractError
 
 
@@ -73,6 +74,20 @@ class Outputs:
             documents_key_arn=outputs.get("documentsKeyArn") or None,
             program_version=str(outputs.get("programVersion") or ""),
         )
+
+
+def replaced_by(settings: Settings, *, key_arn: str, parameter_prefix: str) -> tuple[tuple[str, str, str], ...]:
+    """What these settings would replace in a deployed stack, by its outputs: (configuration key, its value, theirs).
+
+    Every name in the account follows from these values.
+    """
+    _, application, environment = parameter_prefix.split("/")
+    own = (
+        ("aws:region", Arn.parse(key_arn).region, settings.region),
+        (f"{PROJECT}:application", application, settings.application),
+        (f"{PROJECT}:environment", environment, settings.environment),
+    )
+    return tuple(each for each in own if each[1] != each[2])
 
 
 _REQUIRED = tuple(name for name, field in Outputs.__dataclass_fields__.items() if field.default is MISSING)

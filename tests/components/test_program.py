@@ -313,6 +313,21 @@ def test_nothing_is_registered_when_the_configuration_is_refused(run_program: Ru
     assert recording.resources == []
 
 
+@pytest.mark.parametrize(
+    ("change", "key", "own"),
+    [({"application": "clinic"}, "application", "eonpro"), ({"environment": "staging"}, "environment", "production")],
+)
+def test_a_stack_that_was_built_under_other_names_is_refused_before_any_resource(
+    run_program: Run, recording: Any, change: dict[str, str], key: str, own: str
+) -> None:
+    built = {"trailBucket": f"eonpro-cloudtrail-logs-{ACCOUNT}-us-east-1-an"}
+    with pytest.raises(pulumi.RunError, match="an update would replace what is in use") as refusal:
+        run_program(recording, **built, **change)
+    assert f"pulumi config set --stack production eonpro-kms:{key} {own}" in str(refusal.value)
+    assert recording.resources == []
+    run_program(**built)
+
+
 @pytest.mark.parametrize("allowed", [None, ["999999999999"]])
 def test_an_account_that_the_provider_may_confuse_is_warned_of(run_program: Run, allowed: Any) -> None:
     (warning,) = run_program(**{"aws:allowedAccountIds": allowed}).log

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.day_two.doctor_fixture import fixed
 from tests.onboarding.deployment import Deployment, onboarding, running_deployment
 
 THE_TOOLS = re.compile(
@@ -77,6 +78,19 @@ def test_nothing_in_the_account_and_on_no_page_has_the_guides_name(clinic: Deplo
     assert named_otherwise(account(clinic)) == []
     printed = [clinic.wizard("policy", each).out for each in ("operator", "auditor", "promotion", "boundary")]
     assert named_otherwise("\n".join((*clinic.printed, *printed)).replace("EONPRO KMS · ", "")) == []
+
+
+def test_a_built_stack_keeps_its_application(clinic: Deployment) -> None:
+    clinic.pulumi("config", "set", "--stack", "production", "eonpro-kms:application", "eonpro")
+    clinic.forget_calls()
+    refused = clinic.pulumi("up", "--skip-preview", "--yes", "--stack", "production", expect=None)
+    assert refused.code != 0 and "pulumi config set --stack production eonpro-kms:application clinic" in refused.output
+    for command in (("push",), ("verify",), ("destroy", "--confirm", "production"), ("setup",)):
+        told = clinic.wizard(*command, expect=2).output
+        assert "pulumi config set eonpro-kms:application clinic --stack production" in told, command
+    assert clinic.changes() == {}
+    fixed(clinic, "names-of-settings")
+    unchanged(clinic, "production")
 
 
 @pytest.mark.thorough

@@ -44,6 +44,7 @@ CODES = {
     "stack-state-lost": "the account has resources that are not in the state",
     "stack-pending-operations": "an interrupted update left operations behind",
     "region-of-settings": "the settings name another Region than the stack was built in",
+    "names-of-settings": "the settings name another application or environment than the stack was built for",
     "key-pending-deletion": "the key is going to be deleted",
     "key-missing": "the key does not exist",
     "key-unavailable": "the key cannot be used in its current state",

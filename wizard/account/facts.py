@@ -15,7 +15,7 @@ from components import policies
 from components.policies.evaluation import AccountIam, GrantFact
 from components.policies.evaluation.account import IamPrincipal
 from components.policies.stack import trail_arn_of
-from components.settings import Outputs, Settings, Target
+from components.settings import Outputs, Settings, Target, replaced_by
 from components.settings.arn import Arn
 from wizard.account.access import rights, stored_reviews
 from wizard.account.access.rights import KeyRights
@@ -143,6 +143,14 @@ class StackFacts:
         """The stack's outputs; None if it is not deployed or its state could not be read."""
         state = self.state
         return None if isinstance(state, SetupError) else state.outputs
+
+    @property
+    def replaced(self) -> tuple[tuple[str, str, str], ...]:
+        """What an update with these settings would replace: (configuration key, the stack's value, theirs)."""
+        made = self.outputs
+        if made is None:
+            return ()
+        return replaced_by(self.settings, key_arn=made.key_arn, parameter_prefix=made.parameter_prefix)
 
     @property
     def backend(self) -> str | SetupError:

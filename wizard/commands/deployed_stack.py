@@ -10,10 +10,18 @@ from typing import Any
 from components.settings import Outputs, Settings
 from wizard.account.facts import StackFacts
 from wizard.core.clients import Clients, Request
-from wizard.core.errors import CredentialsError, DataKeyConflict, SetupError, StackNotFound, attempted, known
+from wizard.core.errors import (
+    CredentialsError,
+    DataKeyConflict,
+    SetupError,
+    StackNotFound,
+    UsageError,
+    attempted,
+    known,
+)
 from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion
-from wizard.core.next_command import eonpro
+from wizard.core.next_command import eonpro, shell
 from wizard.core.ports.run import AwsClient
 from wizard.core.state_backend import Circumstances, resolve
 from wizard.inputs.registry import by_key
@@ -72,10 +80,17 @@ def _state_environment(
 
 
 def outputs_of(facts: StackFacts) -> Outputs:
-    """The outputs. Raises StackNotFound if the stack is not deployed, or the error of reading its state."""
+    """The outputs. Raises StackNotFound if the stack is not deployed, UsageError if these settings would replace it, or
+    the error of reading its state.
+    """
     outputs = known(facts.state).outputs
     if outputs is None:
         raise StackNotFound(f"the stack {facts.stack} is not deployed yet", eonpro("setup", "--stack", facts.stack))
+    for key, own, wanted in facts.replaced:
+        raise UsageError(
+            f"the settings of the stack {facts.stack} were changed: {key} is {wanted}, and it was built with {own}",
+            shell("pulumi", "config", "set", key, own, "--stack", facts.stack),
+        )
     return outputs
 
 

@@ -232,6 +232,8 @@ def find_deployed(
         *pulumi.problems_beside(interview.identity),
     ]
     state, aws = pulumi.state, interview.aws
+    if state is not None and (another := services.state_of_another(settings, request.stack, state)):
+        problems.append(another)
     if problems:
         raise PreflightFailed(tuple(problems))
     is_there = state is not None and (may_be_empty or state.outputs or is_removal and (state.owned or state.pending))

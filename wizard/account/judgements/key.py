@@ -26,18 +26,24 @@ _ARN = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]+):([0-9]{12}):(key|alias)/.+")
 
 
 @judgement()
-def check_region(facts: StackFacts) -> Iterator[Notice]:
-    """Whether the settings name the Region in which the stack was deployed."""
-    outputs, settings = facts.outputs, facts.settings
-    if outputs is None or Arn.parse(outputs.key_arn).region == settings.region:
-        return
-    built_in = Arn.parse(outputs.key_arn).region
-    yield Notice.wrong(
-        "region-of-settings",
-        what=f"the settings name {settings.region}, but the stack was deployed in {built_in}",
-        why=f"KMS in {settings.region} has no key of {built_in}: it returns NotFoundException or AccessDeniedException",
-        command=shell("pulumi", "config", "set", "aws:region", built_in, "--stack", facts.stack),
-    )
+def check_settings(facts: StackFacts) -> Iterator[Notice]:
+    """Whether the settings name the Region, the application and the environment that the stack was built with."""
+    for key, own, wanted in facts.replaced:
+        command = shell("pulumi", "config", "set", key, own, "--stack", facts.stack)
+        if key == "aws:region":
+            yield Notice.wrong(
+                "region-of-settings",
+                what=f"the settings name {wanted}, but the stack was deployed in {own}",
+                why=f"KMS in {wanted} has no key of {own}: it returns NotFoundException or AccessDeniedException",
+                command=command,
+            )
+        else:
+            yield Notice.wrong(
+                "names-of-settings",
+                what=f"the settings name the {key.rpartition(':')[2]} {wanted}, but the stack was built for {own}",
+                why="every name in the account follows from it, and nothing exists under the new ones",
+                command=command,
+            )
 
 
 @judgement("key-enabled")
@@ -302,5 +308,5 @@ def check_replica_data_keys(facts: StackFacts) -> Iterator[Notice]:
             yield Notice.good(f"the stored data key in {region} is the same")
 
 
-ACCESS_CHECKS: tuple[Judgement, ...] = (check_region, check_keys, check_delivered_key_id)
+ACCESS_CHECKS: tuple[Judgement, ...] = (check_settings, check_keys, check_delivered_key_id)
 OTHER_CHECKS: tuple[Judgement, ...] = (check_alias, check_rotation, check_replica_data_keys)

@@ -135,8 +135,8 @@ _MAX_LISTED = 6
 @judgement()
 def check_drift(facts: StackFacts, others: Sequence[Notice] = ()) -> Iterator[Notice]:
     """Whether settings, state and account agree in all that the other findings do not explain."""
-    if facts.outputs is None:
-        return  # Reported by check_stack.
+    if facts.outputs is None or facts.replaced:
+        return  # Reported by check_stack, and check_settings.
     drifts = needed(COMPARISON, facts.drifts)
     found = [notice for notice in others if notice.state is State.WRONG]
     compared = [drift for drift in drifts if not _explain(found, drift)]

@@ -174,7 +174,7 @@ def check(
             )
         # One that has no key yet can still get other names.
         if is_same_place and (saved is None or state.has_key):
-            another = services.state_of_another(settings, stack, state)
+            another = services.state_of_another(settings, stack, state, is_saved=saved is not None)
             problems += [another] if another else []
             is_same_place = another is None
         # An import is checked only with all of its facts.

@@ -7,13 +7,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from components.settings import DATA_KEY_VARIABLE, OPTIONAL_VALUES, ObjectLock, SecretStore, Settings, VariableNames
+from components.settings import (
+    DATA_KEY_VARIABLE,
+    OPTIONAL_VALUES,
+    ObjectLock,
+    SecretStore,
+    Settings,
+    VariableNames,
+    replaced_by,
+)
 from components.settings.arn import Arn
 from wizard.account.resource_conflicts import claimed_elsewhere, crashed_creations
 from wizard.core import errors
 from wizard.core.models.account import Existing, Identity, UnrecordedResource
 from wizard.core.models.delivery import PRODUCTION, StackState, StoredDataKey, VercelProject
-from wizard.core.next_command import eonpro
+from wizard.core.next_command import eonpro, shell
 from wizard.core.ports.run import AwsClient, Engine, VercelClient
 from wizard.core.retry import Threads
 from wizard.data_key import guard
@@ -241,18 +249,29 @@ _OWN_NAMES = (
 """Resources that a state has under their names alone, by type and logical name, and the field of that name."""
 
 
-def state_of_another(settings: Settings, stack: str, state: StackState) -> errors.Problem | None:
-    """The problem that the state is of another application or environment; their settings are in another folder."""
+def state_of_another(
+    settings: Settings, stack: str, state: StackState, *, is_saved: bool = True
+) -> errors.Problem | None:
+    """The problem that the state is of another application or environment.
+
+    `is_saved`: the stack's settings file has these names, and was changed; else its own is in another folder.
+    """
     wanted = {(type_, name): str(getattr(settings.names, field)) for type_, name, field in _OWN_NAMES}
     for each in state.resources:
         own = wanted.get((each.type, each.name), each.id)
         if each.id and each.id != own:
             alone = ("--stack", f"{settings.application}-{stack}", "--environment", settings.environment)
+            next_step = eonpro("setup", "--application", settings.application, *alone, advice="a stack of its own")
+            made = state.outputs if is_saved else None
+            for key, was, _ in (
+                replaced_by(settings, key_arn=made.key_arn, parameter_prefix=made.parameter_prefix) if made else ()
+            ):
+                next_step = shell("pulumi", "config", "set", key, was, "--stack", stack)
             return errors.Problem(
                 what=f"the state of the stack {stack} has {each.id}, not {own}: it is of another application or "
                 "environment",
                 why="an update would replace what is in use there; its settings are in another folder, or were changed",
-                next=eonpro("setup", "--application", settings.application, *alone, advice="a stack of its own"),
+                next=next_step,
                 exit_code=2,
             )
     return None

@@ -127,6 +127,13 @@ def test_settings_of_another_region_explain_what_is_not_found_there(fixture: Doc
     assert diagnosis.findings[0].command == "pulumi config set aws:region us-east-1 --stack production"
 
 
+def test_settings_of_another_application_explain_what_has_no_such_name(fixture: DoctorFixture) -> None:
+    fixture.settings = settings(application="clinic")
+    diagnosis = fixture.diagnosis()
+    assert diagnosis.findings[0].code == "names-of-settings"
+    assert diagnosis.findings[0].command == "pulumi config set eonpro-kms:application eonpro --stack production"
+
+
 # --- the application's rights
 
 

@@ -445,15 +445,25 @@ def test_a_built_stack_cannot_move(world, changes, said) -> None:
     assert problems[0].exit_code == 2
 
 
-@pytest.mark.parametrize("saved", [None, settings().model_copy(update={"application": "clinic"})])
-def test_a_state_of_another_application_is_not_updated(world, saved) -> None:
+@pytest.mark.parametrize(
+    ("saved", "command"),
+    [
+        (None, "setup --application clinic --stack clinic-production --environment production"),
+        # Its own settings were changed.
+        (
+            settings().model_copy(update={"application": "clinic"}),
+            "pulumi config set eonpro-kms:application eonpro --stack production",
+        ),
+    ],
+)
+def test_a_state_of_another_application_is_not_updated(world, saved, command) -> None:
     alias = StateResource(
         urn="urn::aws:kms/alias:Alias::phi-key", type="aws:kms/alias:Alias", id="alias/eonpro-phi-key"
     )
     world.engine.stack_state = built(world.aws, settings(), resources=(alias,))
     (problem,) = world.check(saved=saved, application="clinic").problems
     assert "has alias/eonpro-phi-key, not alias/clinic-phi-key: it is of another application" in problem.what
-    assert "setup --application clinic --stack clinic-production --environment production" in problem.next
+    assert command in problem.next
 
 
 def test_both_moves_are_told_at_once(world) -> None:
