@@ -11,21 +11,17 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import installation
 from wizard.core.clients import Answer, Source
 from wizard.core.errors import MissingAnswers, UsageError
 from wizard.core.models.inputs import CALLER, CREATE, Input
 from wizard.core.next_command import VERCEL_LOGIN, Text, eonpro
-from wizard.inputs.answers_file import listed
+from wizard.inputs.answers_file import EXAMPLES, listed
 from wizard.inputs.registry import INPUTS, by_key
 
 if TYPE_CHECKING:
     from components.settings import ContractError, Settings
     from wizard.core.models.account import Identity
 
-
-_FILES = f"{installation.SOURCE}/examples/" if installation.IS_INSTALLED else "examples/"
-"""The folder of the complete answers files."""
 
 _FIELD = r"\b[a-z]+(?:[A-Z][a-z]+)+\b"
 """The name of a field in a message about two fields."""
@@ -106,6 +102,11 @@ def resolve(
         again = Text("fix these answers (", eonpro("--help"), " describes each), then run the command again")
         raise UsageError(listed(count, faults), VERCEL_LOGIN if is_token else again)
     return answers
+
+
+def are_written(answers: Mapping[str, Answer]) -> bool:
+    """Whether a file gives answers: an optional input that it leaves out is answered by its default, and not asked."""
+    return any(answer.source is Source.FILE for answer in answers.values())
 
 
 def _from_this_run(
@@ -256,7 +257,7 @@ def missing_error(inputs: Sequence[Input], values: Mapping[str, Any]) -> Missing
     own = [value for value in shown.values() if value.isupper()]
     return MissingAnswers(
         listed(f"{count}, and the run is not interactive", lines)
-        + f"\nComplete answers files to start from: {_FILES}vercel.yaml, {_FILES}ecs.yaml",
+        + f"\nComplete answers files to start from: {EXAMPLES}vercel.yaml, {EXAMPLES}ecs.yaml",
         eonpro(*flags, advice=f"with your own {' and '.join(own)}" if own else ""),
         tuple(entry.key for entry in inputs),
     )

@@ -13,11 +13,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+import installation
 from wizard.core import files, safe_text
 from wizard.core.clients import Answer, Draft, Source
 from wizard.core.errors import UsageError
 from wizard.core.next_command import eonpro
 from wizard.inputs.registry import INPUTS, by_key
+
+EXAMPLES = f"{installation.SOURCE}/examples/" if installation.IS_INSTALLED else "examples/"
+"""The folder of the complete answers files."""
 
 _SECRET_NAMES = r"(?i)token|secret|passw|passphrase|credential|access_?key|private_?key|api_?key"
 
@@ -43,7 +47,7 @@ def read_answers(path: Path | None) -> dict[str, Any]:
         return read_file(files.read_text(path, streams=True), str(path))
     except (OSError, UnicodeDecodeError) as error:
         message = f"the answers file {path} cannot be read: {error}"
-        raise UsageError(message, "name another: --answers FILE; examples/ has some") from error
+        raise UsageError(message, f"name another: --answers FILE; {EXAMPLES} has some") from error
 
 
 def read_file(text: str, name: str) -> dict[str, Any]:
@@ -196,7 +200,7 @@ def _read_yaml(text: str, name: str) -> list[_Entry]:
 
 
 def _no_mapping(name: str) -> UsageError:
-    return UsageError(f"{name} contains no answers: it must have lines of `key: value`", "see examples/vercel.yaml")
+    return UsageError(f"{name} contains no answers: it must have lines of `key: value`", f"see {EXAMPLES}vercel.yaml")
 
 
 def listed(heading: str, lines: Sequence[str]) -> str:

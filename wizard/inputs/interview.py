@@ -15,7 +15,7 @@ from wizard.core.models.inputs import CALLER, CREATE, NONE, Back, Choice, Input,
 from wizard.core.next_command import Text, plain_name
 from wizard.core.ports.run import AwsClient, UserInterface, VercelClient
 from wizard.inputs import choices
-from wizard.inputs.answers import missing, missing_error
+from wizard.inputs.answers import are_written, missing, missing_error
 from wizard.inputs.registry import INPUTS, STEPS, by_key, heading, step_of
 
 MOST_QUESTIONS = 8
@@ -206,6 +206,8 @@ class Interviewer:
             return self._is_profile_open()
         if entry.key == "backend":
             return not self.has_state_location
+        if entry.optional and are_written(self._answers):
+            return False
         if entry.key == "alert_emails":
             return self.is_first and self._values.get("alerts") is not False
         return entry.asked and entry.needed(self._values)

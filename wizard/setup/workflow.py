@@ -20,6 +20,7 @@ from wizard.core.models.inputs import LATER, Choice, Mark
 from wizard.core.models.rotation import LastBackup
 from wizard.core.next_command import Command, Text, eonpro, plain_name, shell
 from wizard.core.ports.run import Engine, TargetContext, UserInterface
+from wizard.inputs.answers import are_written
 from wizard.inputs.registry import BACKUP_TO
 from wizard.setup import confirmation, deliver_and_verify, plan, report, saved_plan, steps
 from wizard.setup.preflight import account, services
@@ -163,8 +164,8 @@ def _backed_up(
         return last, None
     answer = ready.answers.get(BACKUP_TO.key)
     place = answer.value if answer else None
-    is_first = request.saved is None and not request.yes and request.plan is None
-    if place is None and is_first and clients.ui.interactive and not has_backup(last, stored):
+    is_asked = request.saved is None and not (request.yes or request.plan or are_written(ready.answers))
+    if place is None and is_asked and clients.ui.interactive and not has_backup(last, stored):
         file = f"{plain_name(request.stack)}.backup.json"
         offered = (
             Choice(value=file, title=f"The file {file}", note="keep it outside this account"),

@@ -86,10 +86,16 @@ class Session:
         return self.vercel
 
     def run(
-        self, given: dict[str, Any], linked: Linked | None = None, stack: str = "production", *, is_first: bool = False
+        self,
+        given: dict[str, Any],
+        linked: Linked | None = None,
+        stack: str = "production",
+        *,
+        is_first: bool = False,
+        source: Source = Source.FLAG,
     ) -> Interview:
         answers = {
-            key: Answer(value=value, source=Source.FLAG, where=key, secret=key == "vercel_token")
+            key: Answer(value=value, source=source, where=key, secret=key == "vercel_token")
             for key, value in given.items()
         }
         self.interviewer = Interviewer(
@@ -380,6 +386,11 @@ def test_a_first_run_asks_who_gets_the_alerts_and_none_is_later(session) -> None
     session.ui.asked.clear()
     session.run({**GIVEN, "alerts": False}, is_first=True)
     assert "alert_emails" not in session.ui.keys
+
+
+def test_a_first_run_asks_for_nothing_optional_that_a_complete_answers_file_leaves_out(session) -> None:
+    values = session.run({**GIVEN, **ECS}, is_first=True, source=Source.FILE).values
+    assert session.ui.keys == [] and "alert_emails" not in values
 
 
 def test_a_first_run_asks_at_most_eight_questions_with_that_of_the_plan(session) -> None:

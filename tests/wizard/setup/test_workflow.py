@@ -847,6 +847,16 @@ def test_a_backup_that_is_left_for_later_is_a_next_step(world) -> None:
     assert [step.verbatim for step in next_steps(done) if "Back up" in step.what]
 
 
+def test_who_gives_an_answers_file_is_asked_for_the_consent_alone(world) -> None:
+    world.ui.interactive = True
+    world.ui.answers = {"decision": ["apply"]}
+    clients, places = backed_up(world)
+    request = world.request(yes=False)
+    written = {key: replace(answer, source=Source.FILE) for key, answer in request.answers.items()}
+    workflow.setup(replace(request, answers=written), clients)
+    assert places == [] and world.ui.keys == ["decision"]
+
+
 @pytest.mark.parametrize("is_interactive", [True, False])
 def test_nobody_is_asked_for_a_backup_where_yes_was_given(world, is_interactive) -> None:
     world.ui.interactive = is_interactive
