@@ -134,7 +134,9 @@ def fill(parser: argparse.ArgumentParser, command: Command) -> None:
         stack.add_argument(
             "--stack", default="production", metavar="NAME", help="the Pulumi stack (default: production)"
         )
-        stack.add_argument("--answers", type=Path, metavar="FILE", help="answers file, YAML or JSON (see examples/)")
+        stack.add_argument(
+            "--answers", type=Path, metavar="FILE", help="answers file: preview --save-answers writes one"
+        )
     keys = frozenset[str]().union(*(SHARED_INPUTS.get(shared, ()) for shared in command.shared))
     if Shared.INPUTS in command.shared:
         keys |= {each.key for each in INPUTS if Shared.START in command.shared or each.field is not None}

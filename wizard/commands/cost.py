@@ -195,7 +195,7 @@ def settings_of(request: Request) -> Settings:
     if not fields.get("deploy_targets"):
         raise MissingAnswers(
             f"the stack {request.stack} has no settings file here, and no deploy target is set",
-            eonpro("cost", "--target", "vercel", advice="or with an answers file: --answers examples/vercel.yaml"),
+            eonpro("cost", "--target", "vercel", advice="or with an answers file: --answers FILE"),
             ("target",),
         )
     if fields.get("replica_regions"):

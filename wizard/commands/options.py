@@ -299,7 +299,7 @@ class PolicyOptions:
         parser.add_argument(
             "--with-pull-requests",
             action="store_true",
-            help="with ci: the reading role also for pull requests that a reviewer let run; see docs/commands.md",
+            help="with ci: the reading role also for pull requests that a reviewer let run",
         )
         parser.add_argument("--adopt", action="store_true", help="with operator: what an import needs, too")
 
