@@ -498,9 +498,9 @@ def _in_full(ui: UserInterface, row: StackStatus) -> None:
         ui.line("next:")
         ui.verbatim(hint)
     if row.status is HealthStatus.WRONG:
-        ui.line("the cause, with the command that repairs it:")
+        ui.line(f"the cause, its repair, and {_LEFT_OUT}:")
         ui.verbatim(eonpro("doctor", "--stack", row.stack))
-    if row.checks:
+    elif row.checks:
         ui.line(Text(eonpro("doctor", "--stack", row.stack), f" also checks {_LEFT_OUT}"), mark=Mark.INFO)
 
 

@@ -75,15 +75,16 @@ def _values(facts: StackFacts, instances: Instances, runs: Deployment, place: st
             command=release.command,
         )
     else:
-        times = f"started at {_time(runs.made)}, but its values were changed at {_time(instances.changed)}"
-        how = f"does not have the values: {instances.why}" if instances.why else times
+        what = f"{place} has values of before {_time(instances.changed)}"
+        if instances.why:
+            what = f"{place}, {runs.name}, does not have the values: {instances.why}"
         if release is not None and (instances.is_aborted or release.is_active):
             has = "had" if instances.is_aborted else "does not have"
-            how += f"; {release.canary.name} {has} the new values: {release.words}"
+            what += f"; {release.canary.name} {has} the new values: {release.words}"
         yield Notice.wrong(
             "deployment-stale",
-            what=f"{place}, {runs.name}, {how}",
-            why="variables are read when a deployment or a task starts: what runs has the old values, or none",
+            what=what,
+            why=f"variables are read when a deployment or a task starts: {runs.name} has the old values, or none",
             command=_redeploy(facts),
         )
 
