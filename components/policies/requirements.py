@@ -90,7 +90,7 @@ class Topic(StrEnum):
 
     KEY = "Customer managed key with its alias"
     KEY_POLICY = "Key policy restricts access"
-    OTHERS = "Who else can use the key"
+    OTHERS = "Rights beyond the policy"
     APPLICATION_POLICY = "IAM policy follows least privilege"
     ROTATION = "Automatic key rotation"
     TRAIL = "CloudTrail logging"

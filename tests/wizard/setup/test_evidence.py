@@ -75,7 +75,7 @@ def test_the_items_are_in_the_order_of_the_checklist(stand) -> None:
     assert [item.title for item in items(stand)] == [
         "Customer managed key with its alias",
         "Key policy restricts access",
-        "Who else can use the key",
+        "Rights beyond the policy",
         "IAM policy follows least privilege",
         "Automatic key rotation",
         "CloudTrail logging",

@@ -64,7 +64,7 @@ def of(notices: tuple[Notice, ...], arn: str) -> Notice:
 
 
 def item(notices: tuple[Notice, ...]) -> State:
-    """The state of "Who else can use the key"."""
+    """The state of "Rights beyond the policy"."""
     return worst(each.state for each in notices if "key-use-by-others" in each.requirements)
 
 
@@ -85,7 +85,7 @@ def signed(made: FakeAwsClient, folder: Path, *, days_ago: int = 0, **of_review:
 def test_the_item_follows_the_key_policy_and_has_requirements_of_the_law():
     topics = list(Topic)
     assert topics[topics.index(Topic.KEY_POLICY) + 1] is Topic.OTHERS
-    assert str(Topic.OTHERS) == "Who else can use the key"
+    assert str(Topic.OTHERS) == "Rights beyond the policy"
     assert "164.308(a)(4)(ii)(C)" in BY_ID["key-use-by-others"].sections
 
 
