@@ -39,9 +39,7 @@ _TAKEN = {
         r"(?:NEXT_PUBLIC|NUXT_PUBLIC|VITE|REACT_APP|EXPO_PUBLIC|GATSBY|PUBLIC|VUE_APP)_\w+", re.ASCII
     ),
     "of another key, or of another list of keys": re.compile(
-        r"ENCRYPTION_KEY|PHI_ENCRYPTION_KEY|NEW_ENCRYPTED_PHI_KEY(?:S_FOR_READING)?"
-        r"|AWS_KMS_FALLBACK_REGIONS|PHI_\w+",
-        re.ASCII,
+        r"ENCRYPTION_KEY|PHI_ENCRYPTION_KEY|NEW_ENCRYPTED_PHI_KEY(?:S_FOR_READING)?|PHI_\w+", re.ASCII
     ),
 }
 """Names that no variable of the stack can have, by the reason; the sources: https://vercel.com/docs/environment-variables/reserved-environment-variables,

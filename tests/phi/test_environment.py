@@ -41,13 +41,10 @@ def test_a_check_value_belongs_to_the_current_key_alone() -> None:
     values = {"ENCRYPTED_PHI_KEY_CHECK_VALUE": "0" * 16, "ENCRYPTED_PHI_HASH_KEY_CHECK_VALUE": "f" * 16}
     more = {"ENCRYPTED_PHI_HASH_KEY": "aGFzaA==", "ENCRYPTED_PHI_KEYS_FOR_READING": "b2xk"}
     keys = WrappedKeys.from_environment({**GOOD, **values, **more})
-    assert [key.check_value for (key,) in (keys.current, *keys.reading_keys, keys.hash_key)] == [
-        "0" * 16,
-        None,
-        "f" * 16,
-    ]
+    in_use = (keys.current, *keys.reading_keys, keys.hash_key)
+    assert [key and key.check_value for key in in_use] == ["0" * 16, None, "f" * 16]
     # An empty variable is one that is not set, as with the other optional ones.
-    assert WrappedKeys.from_environment({**GOOD, "ENCRYPTED_PHI_KEY_CHECK_VALUE": ""}).current[0].check_value is None
+    assert WrappedKeys.from_environment({**GOOD, "ENCRYPTED_PHI_KEY_CHECK_VALUE": ""}).current.check_value is None
 
 
 @pytest.mark.parametrize("value", ["0" * 15, "0" * 17, "A" * 16, "'" + "0" * 16 + "'", "0" * 16 + "\n"])
@@ -66,13 +63,14 @@ def test_a_check_value_has_the_name_that_the_setup_gave_it() -> None:
     names = {"PHI_VARIABLE_NAMES": "ENCRYPTED_PHI_KEY_CHECK_VALUE=EONPRO_CHECK"}
     foreign = {"ENCRYPTED_PHI_KEY_CHECK_VALUE": "somebody else's"}
     keys = WrappedKeys.from_environment({**GOOD, **names, **foreign, "EONPRO_CHECK": "0" * 16})
-    assert keys.current[0].check_value == "0" * 16
+    assert keys.current.check_value == "0" * 16
 
 
 def test_the_hash_key_is_optional_and_checked_with_the_others() -> None:
-    assert WrappedKeys.from_environment({**GOOD, "ENCRYPTED_PHI_HASH_KEY": ""}).hash_key == ()
+    assert WrappedKeys.from_environment({**GOOD, "ENCRYPTED_PHI_HASH_KEY": ""}).hash_key is None
     other = base64.b64encode(b"hash key").decode()
-    assert WrappedKeys.from_environment({**GOOD, "ENCRYPTED_PHI_HASH_KEY": other}).hash_key[0].blob == b"hash key"
+    hash_key = WrappedKeys.from_environment({**GOOD, "ENCRYPTED_PHI_HASH_KEY": other}).hash_key
+    assert hash_key is not None and hash_key.blob == b"hash key"
     with pytest.raises(MalformedVariable, match="ENCRYPTED_PHI_HASH_KEY .*quotation marks"):
         WrappedKeys.from_environment({**GOOD, "ENCRYPTED_PHI_HASH_KEY": f'"{other}"'})
 
@@ -134,7 +132,6 @@ def test_missing_credentials_are_named() -> None:
     assert str(caught.value) == "AWS_ACCESS_KEY_ID is empty; AWS_SECRET_ACCESS_KEY is not set."
 
 
-MULTI_REGION = {**GOOD, "AWS_KMS_KEY_ID": "arn:aws:kms:us-east-1:123456789012:key/mrk-0123456789abcdef0123456789abcdef"}
 FORMER, EARLIER = bytes(range(100)), bytes(range(50))
 
 
@@ -142,42 +139,18 @@ def in_base64(blob: bytes) -> str:
     return base64.b64encode(blob).decode()
 
 
-@pytest.mark.parametrize("more", [{}, {"ENCRYPTED_PHI_KEYS_FOR_READING": " \n", "AWS_KMS_FALLBACK_REGIONS": " , "}])
-def test_without_the_optional_variables_there_is_one_key_in_one_region(more: dict[str, str]) -> None:
+@pytest.mark.parametrize("more", [{}, {"ENCRYPTED_PHI_KEYS_FOR_READING": " \n"}])
+def test_without_the_optional_variables_there_is_one_key(more: dict[str, str]) -> None:
     keys = WrappedKeys.from_environment(GOOD | more)
-    assert keys == WrappedKeys(current=(WrappedKey.from_environment(GOOD),), reading_keys=())
+    assert keys == WrappedKeys(current=WrappedKey.from_environment(GOOD), reading_keys=())
 
 
 def test_reading_keys_have_the_same_kms_key_no_duplicates_and_their_order() -> None:
     listed = f"\n{in_base64(FORMER)}  {in_base64(EARLIER)}\t{in_base64(FORMER)} {GOOD['ENCRYPTED_PHI_KEY']}\n"
     keys = WrappedKeys.from_environment(GOOD | {"ENCRYPTED_PHI_KEYS_FOR_READING": listed})
-    assert [[key.blob for key in replicas] for replicas in keys.reading_keys] == [[FORMER], [EARLIER]]
-    assert {key.key_arn for replicas in keys.reading_keys for key in replicas} == {GOOD["AWS_KMS_KEY_ID"]}
-    assert keys.current == (WrappedKey.from_environment(GOOD),)
-
-
-def test_fallback_regions_are_replicas_without_duplicates_in_their_order() -> None:
-    more = {
-        "AWS_KMS_FALLBACK_REGIONS": "us-west-2, eu-west-1,us-west-2,us-east-1,",
-        "ENCRYPTED_PHI_KEYS_FOR_READING": in_base64(FORMER),
-    }
-    keys = WrappedKeys.from_environment(MULTI_REGION | more)
-    for blob, replicas in ((BLOB, keys.current), (FORMER, keys.reading_keys[0])):
-        assert [(key.region, key.key_arn) for key in replicas] == [
-            (region, f"arn:aws:kms:{region}:123456789012:key/mrk-0123456789abcdef0123456789abcdef")
-            for region in ("us-east-1", "us-west-2", "eu-west-1")
-        ]
-        assert {key.blob for key in replicas} == {blob}
-
-
-def test_a_key_of_one_region_has_no_replica() -> None:
-    with pytest.raises(MalformedVariable, match=r"AWS_KMS_KEY_ID is not a multi-Region key \(mrk-…\)"):
-        WrappedKey.from_environment(GOOD).in_region("us-west-2")
-    with pytest.raises(MalformedVariable) as caught:
-        WrappedKeys.from_environment(GOOD | {"AWS_KMS_FALLBACK_REGIONS": "us-west-2"})
-    assert str(caught.value) == (
-        "AWS_KMS_FALLBACK_REGIONS is set, but AWS_KMS_KEY_ID is not a multi-Region key (mrk-…)."
-    )
+    assert [key.blob for key in keys.reading_keys] == [FORMER, EARLIER]
+    assert {key.key_arn for key in keys.reading_keys} == {GOOD["AWS_KMS_KEY_ID"]}
+    assert keys.current == WrappedKey.from_environment(GOOD)
 
 
 @pytest.mark.parametrize(
@@ -199,12 +172,6 @@ def test_a_malformed_reading_key_is_named_by_its_number(value: str, message: str
     assert in_base64(FORMER)[:20] not in str(caught.value)
 
 
-@pytest.mark.parametrize("value", ["us-west-2 eu-west-1", "us-west", "US-WEST-2", "us-west-2;eu-west-1", "'us-west-2'"])
-def test_other_values_than_a_list_of_regions_are_refused(value: str) -> None:
-    with pytest.raises(MalformedVariable, match="AWS_KMS_FALLBACK_REGIONS is not a list of Region names"):
-        WrappedKeys.from_environment(MULTI_REGION | {"AWS_KMS_FALLBACK_REGIONS": value})
-
-
 def test_everything_malformed_is_named_at_once() -> None:
     with pytest.raises(MalformedVariable) as caught:
         WrappedKeys.from_environment(
@@ -212,17 +179,17 @@ def test_everything_malformed_is_named_at_once() -> None:
             | {
                 "ENCRYPTED_PHI_KEY": "x",
                 "ENCRYPTED_PHI_KEYS_FOR_READING": f"{in_base64(FORMER)} x y",
-                "AWS_KMS_FALLBACK_REGIONS": "nowhere",
+                "ENCRYPTED_PHI_KEY_CHECK_VALUE": "x",
             }
         )
     message = str(caught.value)
-    assert message.count(";") == 4 and message.endswith(".") and ".;" not in message
-    assert all(part in message for part in ("ENCRYPTED_PHI_KEY is not", "number 2", "number 3", "mrk-"))
+    assert message.count(";") == 3 and message.endswith(".") and ".;" not in message
+    assert all(part in message for part in ("ENCRYPTED_PHI_KEY is not", "number 2", "number 3", "key check value"))
 
 
 def test_missing_variables_are_reported_first() -> None:
     with pytest.raises(MissingVariable, match="AWS_REGION is empty"):
-        WrappedKeys.from_environment(GOOD | {"AWS_REGION": "", "AWS_KMS_FALLBACK_REGIONS": "nowhere"})
+        WrappedKeys.from_environment(GOOD | {"AWS_REGION": "", "ENCRYPTED_PHI_KEYS_FOR_READING": "x"})
 
 
 RENAMED = "AWS_REGION=EONPRO_AWS_REGION,AWS_KMS_KEY_ID=EONPRO_KMS_KEY_ID"
@@ -240,7 +207,7 @@ def test_the_variables_are_read_by_the_names_that_the_set_up_gives_them_and_by_n
         "AWS_KMS_KEY_ID": "alias/uploads",
     }
     assert WrappedKeys.from_environment(renamed) == usual
-    assert WrappedKey.from_environment(renamed) == usual.current[0]
+    assert WrappedKey.from_environment(renamed) == usual.current
     without = {name: value for name, value in renamed.items() if name != "EONPRO_KMS_KEY_ID"}
     with pytest.raises(MissingVariable, match=r"^EONPRO_KMS_KEY_ID is not set\.$"):
         WrappedKeys.from_environment(without)

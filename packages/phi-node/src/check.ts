@@ -38,8 +38,8 @@ export async function check(environment: Environment = process.env, unwrap = fal
     problems.push(`${ROLE_ARN} is not set: on Vercel the application takes this role`);
   }
   if (problems.length > 0) return { checked: false, problems };
-  const [current] = wrappedKeys(environment).current;
-  const facts = { keyArn: current!.keyArn, fingerprint: fingerprint(current!), ...told };
+  const { current } = wrappedKeys(environment);
+  const facts = { keyArn: current.keyArn, fingerprint: fingerprint(current), ...told };
   if (!unwrap) return { checked: true, problems, ...facts };
   try {
     const fields = PhiFields.fromEnvironment(environment, options);

@@ -17,7 +17,6 @@ export const HASH_KEYS_FOR_READING = "ENCRYPTED_PHI_HASH_KEYS_FOR_READING";
 const DERIVED = "derived";
 /** After the name of a variable with a wrapped key: the one with the check value of that key. */
 const CHECK_VALUE = "_CHECK_VALUE";
-export const FALLBACK_REGIONS = "AWS_KMS_FALLBACK_REGIONS";
 export const NAMES = "PHI_VARIABLE_NAMES";
 const USUAL = [REGION, KEY_ID, WRAPPED, HASH_KEY, WRAPPED + CHECK_VALUE, HASH_KEY + CHECK_VALUE];
 
@@ -38,13 +37,13 @@ export interface WrappedKey {
   readonly checkValue?: string | undefined;
 }
 
-/** All wrapped data keys of the application, each with its KMS key in the key's own Region, then in the fallback Regions. */
+/** All wrapped data keys of the application. */
 export interface WrappedKeys {
-  readonly current: readonly WrappedKey[];
-  readonly reading: readonly (readonly WrappedKey[])[];
-  /** Empty where the hash key is derived from the data key. */
-  readonly hash: readonly WrappedKey[];
-  readonly hashReading: readonly (readonly WrappedKey[])[];
+  readonly current: WrappedKey;
+  readonly reading: readonly WrappedKey[];
+  /** Null where the hash key is derived from the data key. */
+  readonly hash: WrappedKey | null;
+  readonly hashReading: readonly WrappedKey[];
   /** Whether, although there is a hash key, search values may still be under those that the data keys give. */
   readonly derivedHashKeys: boolean;
 }
@@ -67,20 +66,13 @@ export function wrappedKeys(environment: Environment): WrappedKeys {
     const hashCheckValue = checkValue(usual, HASH_KEY, problems);
     // A hash key derived from the data key would find nothing by the hashes of the one that is meant.
     if (hashCheckValue && !usual[HASH_KEY]) problems.push(`${HASH_KEY}${CHECK_VALUE} is set, but ${HASH_KEY} is not`);
-    const regions = fallbackRegions(usual[FALLBACK_REGIONS] ?? "", problems);
-    if (regions.length > 0 && !usual[KEY_ID]!.includes("key/mrk-")) {
-      problems.push(`${FALLBACK_REGIONS} is set, but ${KEY_ID} is not a multi-Region key (mrk-…)`);
-    }
     if (problems.length > 0 || current === null) throw new MalformedVariable(`${problems.join("; ")}.`);
-    const others = regions.filter((region) => region !== current.region);
-    const replicas = (blob: Buffer, checkValue?: string) =>
-      [current.region, ...others].map((region) => inRegion({ ...current, blob, checkValue }, region));
     const distinct = (found: readonly Buffer[], first: Buffer | null) =>
-      found.filter((blob) => !first?.equals(blob)).map((blob) => replicas(blob));
+      found.filter((blob) => !first?.equals(blob)).map((blob) => ({ ...current, blob, checkValue: undefined }));
     return {
-      current: replicas(current.blob, current.checkValue),
+      current,
       reading: distinct(reading, current.blob),
-      hash: hash ? replicas(hash, hashCheckValue) : [],
+      hash: hash && { ...current, blob: hash, checkValue: hashCheckValue },
       hashReading: distinct(hashReading, hash),
       derivedHashKeys: former.includes(DERIVED),
     };
@@ -202,19 +194,6 @@ function blobs(name: string, texts: readonly string[], problems: string[]): Buff
     else problems.push(`${name}: number ${index + 1} is not the base64 of a wrapped key${mistake(text)}`);
   }
   return [...found.values()];
-}
-
-function fallbackRegions(value: string, problems: string[]): string[] {
-  const regions = [...new Set(value.split(",").map(stripped).filter(Boolean))];
-  if (!regions.every((region) => REGION_FORM.test(region))) {
-    problems.push(`${FALLBACK_REGIONS} is not a list of Region names, separated by commas${mistake(value)}`);
-  }
-  return regions;
-}
-
-/** The same wrapped key with a replica of its multi-Region key: replicas share key id and key material. */
-function inRegion(wrapped: WrappedKey, region: string): WrappedKey {
-  return { ...wrapped, region, keyArn: wrapped.keyArn.replace(`:kms:${wrapped.region}:`, `:kms:${region}:`) };
 }
 
 function stripped(text: string): string {

@@ -10,8 +10,7 @@ export type KeyEvent =
       readonly background: boolean;
     }
   | { readonly type: "StaleServed"; readonly seconds: number }
-  | { readonly type: "KeyDropped"; readonly keyName: string; readonly cause: string }
-  | { readonly type: "RegionFailed"; readonly region: string; readonly cause: string };
+  | { readonly type: "KeyDropped"; readonly keyName: string; readonly cause: string };
 
 export type EventHook = (event: KeyEvent) => void;
 

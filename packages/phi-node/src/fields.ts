@@ -5,9 +5,8 @@ import { TenantCipher, type PhiCipher } from "./cipher.js";
 import { LOUD, developmentKey } from "./development.js";
 import { type Environment, type WrappedKey, wrappedKeys } from "./environment.js";
 import { InvalidText } from "./errors.js";
-import { isolated } from "./events.js";
 import { derivedHashKey, hash, normalisedDate, normalisedEmail } from "./hashes.js";
-import { Clients, type Credentials, FailoverKeySource, KmsKeySource, type KeySource } from "./kms.js";
+import { Client, type Credentials, KmsKeySource } from "./kms.js";
 import { keyId } from "./record.js";
 import { type Clinic, type ExactIndex, type WordIndex, exactValue, rowTokens, tokenGroups } from "./search.js";
 
@@ -46,14 +45,11 @@ export class PhiFields {
       return new PhiFields(CachedKey.fixed(fixed));
     }
     const keys = wrappedKeys(environment);
-    const clients = new Clients(environment, credentials);
-    const source = (replicas: readonly WrappedKey[]): KeySource => {
-      const sources = new Map(replicas.map((key) => [key.region, new KmsKeySource(key, clients)]));
-      return sources.size > 1 ? new FailoverKeySource(sources, isolated(options.onEvent)) : [...sources.values()][0]!;
-    };
+    const client = new Client(keys.current.region, environment, credentials);
+    const source = (key: WrappedKey) => new KmsKeySource(key, client);
     return new PhiFields(new CachedKey(source(keys.current), keys.reading.map(source), cache), {
-      current: keys.hash.length > 0 ? new CachedKey(source(keys.hash), [], cache) : undefined,
-      former: keys.hashReading.map((replicas) => new CachedKey(source(replicas), [], cache)),
+      current: keys.hash ? new CachedKey(source(keys.hash), [], cache) : undefined,
+      former: keys.hashReading.map((key) => new CachedKey(source(key), [], cache)),
       derived: keys.derivedHashKeys,
     });
   }

@@ -3,8 +3,7 @@
 import type { DecryptCommandOutput, KMSClient, KMSClientConfig } from "@aws-sdk/client-kms";
 import { errorFor } from "./aws-errors.js";
 import type { Environment, WrappedKey } from "./environment.js";
-import { InvalidResponse, MissingVariable, TransientUnwrapError, Unreachable, WrongKey, WrongKeyCheckValue, WrongLength } from "./errors.js";
-import type { EventHook } from "./events.js";
+import { InvalidResponse, MissingVariable, Unreachable, WrongKey, WrongKeyCheckValue, WrongLength } from "./errors.js";
 import { keyId } from "./record.js";
 
 /** Anything that returns the 32 bytes of a data key; it rejects with an UnwrapError, transient or terminal. */
@@ -32,27 +31,29 @@ export function hasVercelToken(environment: Environment): boolean {
   return Boolean(context?.get?.()?.headers?.["x-vercel-oidc-token"] || environment["VERCEL_OIDC_TOKEN"]);
 }
 
-/** The clients of one environment, one a Region: they share connections and credentials. */
-export class Clients {
-  readonly #byRegion = new Map<string, Promise<KMSClient>>();
+/** The client of one environment: its keys share connections and credentials. */
+export class Client {
+  #made: Promise<KMSClient> | undefined;
 
   constructor(
+    readonly region: string,
     readonly environment: Environment,
     readonly credentials?: Credentials,
   ) {}
 
-  in(region: string): Promise<KMSClient> {
-    const made = this.#byRegion.get(region) ?? this.#create(region);
-    this.#byRegion.set(region, made);
-    made.catch(() => this.#byRegion.delete(region)); // the next attempt tries again
-    return made;
+  get(): Promise<KMSClient> {
+    if (!this.#made) {
+      this.#made = this.#create();
+      this.#made.catch(() => (this.#made = undefined)); // the next attempt tries again
+    }
+    return this.#made;
   }
 
-  async #create(region: string): Promise<KMSClient> {
+  async #create(): Promise<KMSClient> {
     const sdk = await import("@aws-sdk/client-kms");
-    const credentials = this.credentials ?? (await vercelCredentials(this.environment, region));
+    const credentials = this.credentials ?? (await vercelCredentials(this.environment, this.region));
     return new sdk.KMSClient({
-      region,
+      region: this.region,
       maxAttempts: 2,
       requestHandler: { connectionTimeout: CONNECT_MS, requestTimeout: READ_MS, throwOnRequestTimeout: true },
       // Elsewhere the SDK finds them: the task role of ECS, the pod's identity on EKS, or an IAM user's access key.
@@ -78,11 +79,11 @@ async function vercelCredentials(environment: Environment, region: string): Prom
 /** Asks KMS for every key; put a CachedKey in front of it. */
 export class KmsKeySource implements KeySource {
   readonly #wrapped: WrappedKey;
-  readonly #clients: Clients;
+  readonly #client: Client;
 
-  constructor(wrapped: WrappedKey, clients: Clients) {
+  constructor(wrapped: WrappedKey, client: Client) {
     this.#wrapped = wrapped;
-    this.#clients = clients;
+    this.#client = client;
   }
 
   /** Decrypts the wrapped key, without an encryption context. */
@@ -90,7 +91,7 @@ export class KmsKeySource implements KeySource {
     const { region, keyArn, blob, checkValue } = this.#wrapped;
     let answer: DecryptCommandOutput;
     try {
-      const kms = await this.#clients.in(region);
+      const kms = await this.#client.get();
       const { DecryptCommand } = await import("@aws-sdk/client-kms");
       answer = await within(TOTAL_MS, region, (abortSignal) =>
         kms.send(new DecryptCommand({ KeyId: keyArn, CiphertextBlob: blob }), { abortSignal }),
@@ -110,29 +111,6 @@ export class KmsKeySource implements KeySource {
       );
     }
     return key;
-  }
-}
-
-/** Asks the next Region of a multi-Region key only where the one before failed transiently: a denial is final. */
-export class FailoverKeySource implements KeySource {
-  constructor(
-    readonly sources: ReadonlyMap<string, KeySource>,
-    readonly onEvent: EventHook,
-  ) {}
-
-  async dataKey(): Promise<Uint8Array> {
-    const failures: TransientUnwrapError[] = [];
-    for (const [region, source] of this.sources) {
-      try {
-        return await source.dataKey();
-      } catch (error) {
-        if (!(error instanceof TransientUnwrapError)) throw error;
-        failures.push(error);
-        this.onEvent({ type: "RegionFailed", region, cause: error.reason });
-      }
-    }
-    const kind = failures[0]!.constructor as new (message: string) => TransientUnwrapError;
-    throw new kind(failures.map((failure) => failure.message).join(" "));
   }
 }
 

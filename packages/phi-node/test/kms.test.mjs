@@ -102,19 +102,6 @@ test("a key of another check value is refused before anything is encrypted", asy
   assert.throws(() => other.cipher.encrypt("Jane"), { name: "WrongKeyCheckValue" });
 });
 
-test("another Region is asked where the first does not answer, and never after a denial", async () => {
-  const events = [];
-  const more = { AWS_KMS_FALLBACK_REGIONS: "us-west-2, us-east-1" };
-  answer = ({ region }) => (region === "us-east-1" ? refused("KMSInternalException", 500) : opened(KEY, ARN.replace("us-east-1", region)));
-  await ready(more, { onEvent: (event) => events.push(event) });
-  assert.equal(requests.at(-1).KeyId, ARN.replace("us-east-1", "us-west-2"));
-  assert.deepEqual(events[0], { type: "RegionFailed", region: "us-east-1", cause: "Unreachable" });
-  requests.length = 0;
-  answer = () => refused("AccessDeniedException");
-  await assert.rejects(ready(more), { name: "AccessDenied" });
-  assert.deepEqual(requests.map(({ region }) => region), ["us-east-1"]);
-});
-
 test("a handler waits for the key, and what it calls is synchronous", async () => {
   phi.configure({});
   for (const [name, value] of Object.entries(VARIABLES)) process.env[name] = value;

@@ -33,8 +33,7 @@ from eonpro_phi.errors import (
     TransientUnwrapError,
     UnwrapError,
 )
-from eonpro_phi.events import KeyDropped, KeyEvent, KeyUnwrapped, RegionFailed, StaleServed, UnwrapFailed
-from eonpro_phi.failover import FailoverKeySource
+from eonpro_phi.events import KeyDropped, KeyEvent, KeyUnwrapped, StaleServed, UnwrapFailed
 from eonpro_phi.fields import PhiFields
 from eonpro_phi.key_cache import CachedKey, KeySource
 from eonpro_phi.kms import KmsKeySource, KmsTimeouts
@@ -48,7 +47,6 @@ __all__ = [
     "CipherUnsupported",
     "Credentials",
     "DecryptionError",
-    "FailoverKeySource",
     "InvalidBytes",
     "InvalidDataKey",
     "InvalidTenant",
@@ -67,7 +65,6 @@ __all__ = [
     "PhiError",
     "PhiFields",
     "Record",
-    "RegionFailed",
     "StaleServed",
     "TenantFields",
     "TerminalUnwrapError",

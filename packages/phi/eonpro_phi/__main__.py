@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
 
 from eonpro_phi import wrapping
 from eonpro_phi.check import check, text_of
@@ -47,11 +46,10 @@ def prove(environment: Mapping[str, str], *, dry_run: bool = False) -> dict[str,
     try:
         require_sixteen_byte_ivs()
         keys = WrappedKeys.from_environment(environment)
-        wrapped = keys.current[0]
+        wrapped = keys.current
         facts |= {"keyArn": wrapped.key_arn, "fingerprint": wrapped.fingerprint}
         credentials = Credentials.from_environment(environment)
-        others_in_use = chain.from_iterable((*keys.reading_keys, *keys.former_hash_keys))
-        additional = (*keys.current[1:], *others_in_use, *keys.hash_key)
+        additional = (*keys.reading_keys, *keys.former_hash_keys, *([keys.hash_key] if keys.hash_key else []))
         others = {"otherKeys": len(additional)} if additional else {}
         source = KmsKeySource(wrapped, credentials=credentials)
         with ThreadPoolExecutor(max_workers=1) as pool:

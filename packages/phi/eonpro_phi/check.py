@@ -45,7 +45,7 @@ def check(environment: Mapping[str, str], *, unwrap: bool = False, models: str |
     if problems:
         return {"checked": False, "problems": problems}
     keys = WrappedKeys.from_environment(environment)
-    facts |= {"keyArn": keys.current[0].key_arn, "fingerprint": keys.current[0].fingerprint}
+    facts |= {"keyArn": keys.current.key_arn, "fingerprint": keys.current.fingerprint}
     if unwrap:
         try:
             own, of_hashes = PhiFields.from_environment(environment).key_check_values()

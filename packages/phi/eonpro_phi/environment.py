@@ -5,7 +5,7 @@ Touches the mapping passed to it and nothing else; reports all problems at once.
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -20,7 +20,6 @@ FOR_READING = "ENCRYPTED_PHI_KEYS_FOR_READING"
 HASH_KEYS_FOR_READING = "ENCRYPTED_PHI_HASH_KEYS_FOR_READING"
 DERIVED = "derived"
 """In place of a wrapped key there: the hash keys that are derived from the data keys."""
-FALLBACK_REGIONS = "AWS_KMS_FALLBACK_REGIONS"
 CHECK_VALUE = "_CHECK_VALUE"
 """After the name of a variable with a wrapped key: the one with that key's check value, `eonpro_phi.record.key_id`."""
 NAMES = "PHI_VARIABLE_NAMES"
@@ -57,22 +56,6 @@ class WrappedKey:
         """`sha256:` and the first 16 hex digits over the wrapped bytes; reveals nothing about the data key."""
         return f"sha256:{hashlib.sha256(self.blob).hexdigest()[:16]}"
 
-    def in_region(self, region: str) -> "WrappedKey":
-        """The same wrapped key with a replica of its multi-Region key; raises MalformedVariable for another key.
-
-        Replicas share key id and key material: each decrypts a key that any of them wrapped, and answers with its own
-        ARN: https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html
-        """
-        arn = KEY_ARN.fullmatch(self.key_arn)
-        if arn is None or ":key/mrk-" not in self.key_arn:
-            raise MalformedVariable(f"{KEY_ID} is not a multi-Region key (mrk-…): no other Region can decrypt with it.")
-        start, end = arn.span(1)
-        return replace(self, region=region, key_arn=f"{self.key_arn[:start]}{region}{self.key_arn[end:]}")
-
-    def with_replicas(self, regions: Iterable[str]) -> "tuple[WrappedKey, ...]":
-        """This key and its replicas, in this order; raises as `in_region`."""
-        return (self, *(self.in_region(region) for region in regions))
-
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "WrappedKey":
         """Read the three variables; raises MissingVariable or MalformedVariable naming all that are wrong.
@@ -105,16 +88,13 @@ class WrappedKey:
 
 @dataclass(frozen=True, kw_only=True)
 class WrappedKeys:
-    """All wrapped data keys of the application: the current one, and those that only decrypt.
+    """All wrapped data keys of the application: the current one, and those that only decrypt."""
 
-    Each is a tuple: with the KMS key in its own Region, then with each replica, in the order to try.
-    """
-
-    current: tuple[WrappedKey, ...]
-    reading_keys: tuple[tuple[WrappedKey, ...], ...]
-    hash_key: tuple[WrappedKey, ...] = ()
-    """The key of the search hashes; empty where they are derived from the data key."""
-    former_hash_keys: tuple[tuple[WrappedKey, ...], ...] = ()
+    current: WrappedKey
+    reading_keys: tuple[WrappedKey, ...]
+    hash_key: WrappedKey | None = None
+    """The key of the search hashes; None where they are derived from the data key."""
+    former_hash_keys: tuple[WrappedKey, ...] = ()
     """Other keys that search values may be under: lookups try them too."""
     derived_hash_keys: bool = False
     """Whether, although there is a hash key, search values may still be under those that the data keys give."""
@@ -123,10 +103,9 @@ class WrappedKeys:
     def from_environment(cls, environment: Mapping[str, str]) -> "WrappedKeys":
         """Read the three variables and, where they are set, the optional ones.
 
-        `AWS_KMS_FALLBACK_REGIONS`: Regions separated by commas, tried in this order where the key's own Region does not
-        answer. `ENCRYPTED_PHI_KEYS_FOR_READING`: wrapped keys separated by white space. `ENCRYPTED_PHI_HASH_KEY`: the
-        wrapped key of the search hashes. `ENCRYPTED_PHI_HASH_KEYS_FOR_READING`: further wrapped keys for lookups, and
-        the word "derived" where values may still be under the keys that the data keys give.
+        `ENCRYPTED_PHI_KEYS_FOR_READING`: wrapped keys separated by white space. `ENCRYPTED_PHI_HASH_KEY`: the wrapped
+        key of the search hashes. `ENCRYPTED_PHI_HASH_KEYS_FOR_READING`: further wrapped keys for lookups, and the word
+        "derived" where values may still be under the keys that the data keys give.
         `ENCRYPTED_PHI_KEY_CHECK_VALUE`, `ENCRYPTED_PHI_HASH_KEY_CHECK_VALUE`: the check values that the two keys have
         to have. `PHI_VARIABLE_NAMES`: other names of the three, the hash key and the check values. Raises
         MissingVariable or MalformedVariable naming all that are wrong.
@@ -154,27 +133,14 @@ class WrappedKeys:
         if hash_check_value and not hash_key:
             # A hash key derived from the data key would find nothing by the hashes of the one that is meant.
             problems.append(f"{HASH_KEY}{CHECK_VALUE} is set, but {HASH_KEY} is not")
-        regions = _regions(environment.get(FALLBACK_REGIONS, ""), problems)
-        if regions and "key/mrk-" not in environment[KEY_ID]:
-            problems.append(f"{FALLBACK_REGIONS} is set, but {KEY_ID} is not a multi-Region key (mrk-…)")
         if problems or current is None:
             raise MalformedVariable("; ".join(problems) + ".")
-        others = tuple(region for region in regions if region != current.region)
+        other = replace(current, check_value=None)
         return cls(
-            current=current.with_replicas(others),
-            reading_keys=tuple(
-                replace(current, blob=blob, check_value=None).with_replicas(others)
-                for blob in blobs
-                if blob != current.blob
-            ),
-            hash_key=replace(current, blob=hash_key, check_value=hash_check_value).with_replicas(others)
-            if hash_key
-            else (),
-            former_hash_keys=tuple(
-                replace(current, blob=blob, check_value=None).with_replicas(others)
-                for blob in former_blobs
-                if blob != hash_key
-            ),
+            current=current,
+            reading_keys=tuple(replace(other, blob=blob) for blob in blobs if blob != current.blob),
+            hash_key=replace(current, blob=hash_key, check_value=hash_check_value) if hash_key else None,
+            former_hash_keys=tuple(replace(other, blob=blob) for blob in former_blobs if blob != hash_key),
             derived_hash_keys=DERIVED in former,
         )
 
@@ -262,14 +228,6 @@ def _blobs(name: str, values: Sequence[str], problems: list[str]) -> tuple[bytes
         else:
             blobs[blob] = None
     return tuple(blobs)
-
-
-def _regions(value: str, problems: list[str]) -> tuple[str, ...]:
-    """The Regions of the variable, without duplicates."""
-    regions = tuple(dict.fromkeys(region.strip() for region in value.split(",") if region.strip()))
-    if not all(_REGION.fullmatch(region) for region in regions):
-        problems.append(f"{FALLBACK_REGIONS} is not a list of Region names, separated by commas{_mistake(value)}")
-    return regions
 
 
 def _mistake(value: str) -> str:

@@ -45,14 +45,6 @@ class KeyDropped:
     cause: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RegionFailed:
-    """A Region of a multi-Region key did not answer, and the next one is tried."""
-
-    region: str
-    cause: str
-
-
 CURRENT = "current"
 
 
@@ -61,7 +53,7 @@ def key_name(number: int) -> str:
     return f"reading {number}" if number else CURRENT
 
 
-KeyEvent = KeyUnwrapped | UnwrapFailed | StaleServed | KeyDropped | RegionFailed
+KeyEvent = KeyUnwrapped | UnwrapFailed | StaleServed | KeyDropped
 
 
 class EventEmitter:

@@ -22,9 +22,8 @@ from eonpro_phi.development import LOUD
 from eonpro_phi.development import development_key as key_for_development
 from eonpro_phi.environment import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Credentials, WrappedKey, WrappedKeys
 from eonpro_phi.events import KeyEvent
-from eonpro_phi.failover import FailoverKeySource
 from eonpro_phi.hashes import NORMALISATIONS, derived_hash_key, text_hash
-from eonpro_phi.key_cache import GRACE_SECONDS, TTL_SECONDS, CachedKey, KeySource
+from eonpro_phi.key_cache import GRACE_SECONDS, TTL_SECONDS, CachedKey
 from eonpro_phi.kms import KmsKeySource, KmsTimeouts
 from eonpro_phi.record import key_id
 from eonpro_phi.search.indexes import ExactIndex, WordIndex
@@ -91,9 +90,9 @@ class PhiFields(BinaryFields):
         """Read the variables (by default the process's) and check them all; no request before the first use or `ready`.
 
         `AWS_REGION`, `AWS_KMS_KEY_ID` and `ENCRYPTED_PHI_KEY` are required, `ENCRYPTED_PHI_KEYS_FOR_READING`,
-        `ENCRYPTED_PHI_HASH_KEY`, `ENCRYPTED_PHI_HASH_KEYS_FOR_READING` and `AWS_KMS_FALLBACK_REGIONS` optional: see
-        WrappedKeys. Credentials: the argument,
-        else `AWS_ACCESS_KEY_ID` and the variables that belong to it in `environ`, else those of botocore's own chain.
+        `ENCRYPTED_PHI_HASH_KEY` and `ENCRYPTED_PHI_HASH_KEYS_FOR_READING` optional: see WrappedKeys. Credentials: the
+        argument, else `AWS_ACCESS_KEY_ID` and the variables that belong to it in `environ`, else those of botocore's
+        own chain.
         With a `development_key`, or `PHI_DEVELOPMENT_KEY`, none of them: a key of that text, and no AWS.
 
         Raises MissingVariable or MalformedVariable, and CipherUnsupported where the cryptography library refuses
@@ -109,14 +108,11 @@ class PhiFields(BinaryFields):
         if credentials is None and (environ.get(ACCESS_KEY_ID) or environ.get(SECRET_ACCESS_KEY)):
             credentials = Credentials.from_environment(environ)
 
-        def source(replicas: tuple[WrappedKey, ...]) -> KeySource:
-            sources = {key.region: KmsKeySource(key, credentials=credentials, timeouts=timeouts) for key in replicas}
-            return FailoverKeySource(sources, on_event=on_event) if len(sources) > 1 else sources[replicas[0].region]
-
-        def cached(key: tuple[WrappedKey, ...], *reading_keys: tuple[WrappedKey, ...]) -> CachedKey:
+        def cached(*wrapped: WrappedKey) -> CachedKey:
+            sources = [KmsKeySource(key, credentials=credentials, timeouts=timeouts) for key in wrapped]
             return CachedKey(
-                source(key),
-                reading_keys=[source(replicas) for replicas in reading_keys],
+                sources[0],
+                reading_keys=sources[1:],
                 ttl=ttl,
                 grace=grace,
                 lenient=lenient,

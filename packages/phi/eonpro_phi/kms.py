@@ -141,9 +141,8 @@ class KmsKeySource:
 
 
 def data_keys(keys: WrappedKeys) -> tuple[bytes, ...]:
-    """The current data key, then those for reading: each unwrapped in its first Region, with botocore's credentials."""
-    wrapped = (keys.current[0], *(replicas[0] for replicas in keys.reading_keys))
-    return tuple(KmsKeySource(key).data_key() for key in wrapped)
+    """The current data key, then those for reading, unwrapped with botocore's credentials."""
+    return tuple(KmsKeySource(key).data_key() for key in (keys.current, *keys.reading_keys))
 
 
 def encrypt(region: str, key_arn: str, key: bytearray) -> bytes:

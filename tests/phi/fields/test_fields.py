@@ -29,7 +29,7 @@ from eonpro_phi.errors import AccessDenied, CipherUnsupported, MalformedVariable
 from tests.phi.key_sources import KEY, OTHER_KEY, CacheFixture, CountingSource
 from tests.phi.scripted_kms import Fault, ScriptedKms, serving
 
-REGION, FALLBACK = "us-east-1", "eu-west-1"
+REGION = "us-east-1"
 CURRENT, FORMER = b"wrapped current key", b"wrapped former key"
 ENVIRONMENT = {
     "AWS_REGION": REGION,
@@ -40,7 +40,6 @@ ENVIRONMENT = {
 }
 OPTIONAL = {
     "ENCRYPTED_PHI_KEYS_FOR_READING": base64.b64encode(FORMER).decode(),
-    "AWS_KMS_FALLBACK_REGIONS": FALLBACK,
 }
 DENIED = Fault(status=400, body=lambda _: {"__type": "AccessDeniedException"})
 OUTAGE = Fault(status=503, body=lambda _: b"")
@@ -89,14 +88,13 @@ def test_the_environment_of_the_process_is_the_default(kms: ScriptedKms, monkeyp
     assert fields.decrypt(PhiCipher(KEY).encrypt("Jane")) == "Jane"
 
 
-def test_a_reading_key_and_a_fallback_region_come_from_the_environment(kms: ScriptedKms) -> None:
+def test_a_reading_key_comes_from_the_environment(kms: ScriptedKms) -> None:
     events: list[KeyEvent] = []
-    kms.faults[REGION, CURRENT] = OUTAGE
     fields = PhiFields.from_environment(ENVIRONMENT | OPTIONAL, timeouts=ONCE, on_event=events.append)
     assert fields.decrypt(PhiCipher(OTHER_KEY).encrypt("Jane")) == "Jane"
     assert PhiCipher(KEY).decrypt(fields.encrypt("Jane")) == "Jane"
-    assert kms.asked == [(REGION, CURRENT), (FALLBACK, CURRENT), (REGION, FORMER)]
-    assert [type(event).__name__ for event in events] == ["RegionFailed", "KeyUnwrapped", "KeyUnwrapped"]
+    assert kms.asked == [(REGION, CURRENT), (REGION, FORMER)]
+    assert [type(event).__name__ for event in events] == ["KeyUnwrapped", "KeyUnwrapped"]
 
 
 def test_a_denied_reading_key_fails_only_for_its_records(kms: ScriptedKms) -> None:

@@ -17,7 +17,6 @@ import pytest
 from eonpro_phi import (
     CachedKey,
     Credentials,
-    FailoverKeySource,
     KeySource,
     KmsKeySource,
     KmsTimeouts,
@@ -29,7 +28,7 @@ from eonpro_phi.kms import ERRORS_BY_CODE
 from tests.phi.key_sources import Clock
 from tests.phi.scripted_kms import Answer, Fault, ScriptedKms, serving
 
-HOME, ELSEWHERE = "us-east-1", "us-west-2"
+HOME = "us-east-1"
 ARN = f"arn:aws:kms:{HOME}:123456789012:key/mrk-0123456789abcdef0123456789abcdef"
 CURRENT, FORMER = b"wrapped current key", b"wrapped former key"
 KEYS = {CURRENT: bytes(range(32)), FORMER: bytes(range(32, 64))}
@@ -130,8 +129,8 @@ FAULTS: dict[str, tuple[Fault | None, str, bool]] = {
 class SwitchedSource:
     """A KeySource that uses one of several clients: with a long timeout, a short one, or a closed port."""
 
-    def __init__(self, blob: bytes, region: str, sources: dict[str, KeySource]) -> None:
-        self.blob, self.region, self.sources = blob, region, sources
+    def __init__(self, sources: dict[str, KeySource]) -> None:
+        self.sources = sources
         self.mode = "long timeout"
 
     def data_key(self) -> bytes:
@@ -143,12 +142,12 @@ class Stage:
     """The scripted KMS and the key sources, with the fault of this test."""
 
     script: ScriptedKms
-    sources: dict[tuple[str, bytes], SwitchedSource]
+    sources: dict[bytes, SwitchedSource]
     fault: Fault | None
     clock: Clock
 
-    def source(self, blob: bytes = CURRENT, region: str = HOME) -> SwitchedSource:
-        return self.sources[region, blob]
+    def source(self, blob: bytes = CURRENT) -> SwitchedSource:
+        return self.sources[blob]
 
     def cached(self, source: KeySource, *reading_keys: KeySource) -> CachedKey:
         return CachedKey(source, reading_keys=reading_keys, clock=self.clock, jitter=lambda: 1.0)
@@ -168,7 +167,7 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def clients() -> Iterator[tuple[ScriptedKms, dict[tuple[str, bytes], dict[str, KeySource]]]]:
+def clients() -> Iterator[tuple[ScriptedKms, dict[bytes, dict[str, KeySource]]]]:
     """The clients of the whole matrix: creating one takes longer than a call."""
     with (
         serving() as script,
@@ -178,27 +177,27 @@ def clients() -> Iterator[tuple[ScriptedKms, dict[tuple[str, bytes], dict[str, K
         port = s.getsockname()[1]
         s.close()
 
-        def source(region: str, blob: bytes, port: int, read_seconds: float) -> KmsKeySource:
+        def source(blob: bytes, port: int, read_seconds: float) -> KmsKeySource:
             patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-            wrapped = WrappedKey(region=HOME, key_arn=ARN, blob=blob).in_region(region)
+            wrapped = WrappedKey(region=HOME, key_arn=ARN, blob=blob)
             timeouts = KmsTimeouts(read_seconds=read_seconds, attempts=1)
             source = KmsKeySource(wrapped, credentials=CREDENTIALS, timeouts=timeouts)
-            shared = (region if port == script.port else HOME, port, read_seconds)
+            shared = (port, read_seconds)
             by_target[shared] = source._client_of_process = by_target.get(shared) or (os.getpid(), source._client())
             return source
 
-        by_target: dict[tuple[str, int, float], tuple[int, object]] = {}
+        by_target: dict[tuple[int, float], tuple[int, object]] = {}
 
         script.keys = KEYS
         yield (
             script,
             {
-                (region, blob): {
-                    "long timeout": source(region, blob, script.port, 30),
-                    "short timeout": source(region, blob, script.port, 0.03),
-                    "closed port": source(region, blob, port, 30),
+                blob: {
+                    "long timeout": source(blob, script.port, 30),
+                    "short timeout": source(blob, script.port, 0.03),
+                    "closed port": source(blob, port, 30),
                 }
-                for region, blob in ((HOME, CURRENT), (HOME, FORMER), (ELSEWHERE, CURRENT))
+                for blob in (CURRENT, FORMER)
             },
         )
 
@@ -209,11 +208,11 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def stage(clients: tuple[ScriptedKms, dict[tuple[str, bytes], dict[str, KeySource]]], name: str) -> Iterator[Stage]:
+def stage(clients: tuple[ScriptedKms, dict[bytes, dict[str, KeySource]]], name: str) -> Iterator[Stage]:
     script, by_key = clients
     script.faults.clear()
     script.asked.clear()
-    sources = {key: SwitchedSource(key[1], key[0], modes) for key, modes in by_key.items()}
+    sources = {blob: SwitchedSource(modes) for blob, modes in by_key.items()}
     yield Stage(script=script, sources=sources, fault=FAULTS[name][0], clock=Clock())
     script.released.set()
     script.released.clear()
@@ -276,17 +275,6 @@ def after_grace(stage: Stage) -> list[str]:
     return [reads(cached), reads(cached)]
 
 
-def fallback_region(stage: Stage) -> list[str]:
-    """The key's own Region fails, another has its replica; then both fail."""
-    source = FailoverKeySource({HOME: stage.source(), ELSEWHERE: stage.source(region=ELSEWHERE)})
-    stage.inject_fault()
-    results = [reads(stage.cached(source))]
-    stage.source(region=ELSEWHERE).mode = stage.source().mode
-    if stage.fault is not None:
-        stage.script.faults[ELSEWHERE, CURRENT] = stage.fault
-    return [*results, reads(stage.cached(source))]
-
-
 def reading_key(stage: Stage) -> list[str]:
     """A reading key is missing: a record of the current key, one of the reading key, and the same after a second."""
     cached = stage.cached(stage.source(), stage.source(FORMER))
@@ -317,7 +305,6 @@ OUTCOMES: dict[Callable[[Stage], list[str]], tuple[list[str], list[str]]] = {
     refresh_ahead: (["reads", "reads", "reads"], ["reads", CAUSE, "reads"]),
     within_grace: (["reads", "reads"], [CAUSE, CAUSE]),
     after_grace: ([CAUSE, CAUSE], [CAUSE, CAUSE]),
-    fallback_region: (["reads", CAUSE], [CAUSE, CAUSE]),
     reading_key: (["reads", CAUSE, "reads"], ["reads", CAUSE, CAUSE]),
     reading_key_refreshed: (["reads", "reads"], ["reads", CAUSE]),
 }
@@ -338,8 +325,6 @@ def test_each_fault_in_each_phase_has_the_outcome_that_is_declared(
     assert phase(stage) == [cause if result == CAUSE else result for result in declared]
     if name != "connection refused" and phase in ASKED:
         assert len(stage.script.asked) == ASKED[phase]
-    if phase is fallback_region and not transient:
-        assert {region for region, _ in stage.script.asked} == {HOME}  # no other Region was tried
 
 
 def test_every_known_code_is_in_the_matrix() -> None:

@@ -220,7 +220,7 @@ ENVIRONMENT = {
 def test_the_former_hash_keys_come_from_a_variable() -> None:
     def read(value: str, **others: str) -> tuple[list[bytes], bool]:
         keys = WrappedKeys.from_environment({**ENVIRONMENT, **others, "ENCRYPTED_PHI_HASH_KEYS_FOR_READING": value})
-        return [key[0].blob for key in keys.former_hash_keys], keys.derived_hash_keys
+        return [key.blob for key in keys.former_hash_keys], keys.derived_hash_keys
 
     assert read("") == ([], False) and read(" \n Ag==\tAw== Ag== ") == ([b"\2", b"\3"], False)
     assert read("Ag== Aw==", ENCRYPTED_PHI_HASH_KEY="Ag==") == ([b"\3"], False), "the current one is not a former one"

@@ -74,13 +74,13 @@ def keys_from(environment: Mapping[str, str]) -> IndexKeys:
         return IndexKeys(
             data_keys=unwrapped,
             hash_key=derived_hash_key(unwrapped[0]),
-            fingerprint=keys.current[0].fingerprint,
+            fingerprint=keys.current.fingerprint,
             is_derived=True,
         )
-    hash_key = KmsKeySource(keys.hash_key[0]).data_key()
+    hash_key = KmsKeySource(keys.hash_key).data_key()
     if any(hmac.compare_digest(hash_key, key) for key in unwrapped):
         raise UsageError([f"{HASH_KEY} holds a data key: a hash key is another one"])
-    return IndexKeys(data_keys=unwrapped, hash_key=hash_key, fingerprint=keys.hash_key[0].fingerprint, is_derived=False)
+    return IndexKeys(data_keys=unwrapped, hash_key=hash_key, fingerprint=keys.hash_key.fingerprint, is_derived=False)
 
 
 def _index(

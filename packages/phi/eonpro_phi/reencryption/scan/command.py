@@ -15,7 +15,7 @@ from pathlib import Path
 
 from eonpro_phi.cipher import PhiCipher
 from eonpro_phi.declarations import Declaration, notices, read
-from eonpro_phi.environment import WrappedKey, WrappedKeys
+from eonpro_phi.environment import WrappedKeys
 from eonpro_phi.errors import PhiError
 from eonpro_phi.kms import KmsKeySource
 from eonpro_phi.reencryption.database import Database, reject_passwords
@@ -85,8 +85,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
 def _ciphers(environment: Mapping[str, str]) -> dict[str, PhiCipher]:
     """A cipher for each key of the environment, by the fingerprint of its wrapping; the current key first."""
     keys = WrappedKeys.from_environment(environment)
-    wrapped: Iterable[WrappedKey] = (keys.current[0], *(replicas[0] for replicas in keys.reading_keys))
-    return {key.fingerprint: PhiCipher(KmsKeySource(key).data_key()) for key in wrapped}
+    return {key.fingerprint: PhiCipher(KmsKeySource(key).data_key()) for key in (keys.current, *keys.reading_keys)}
 
 
 def _declared(source: str | None) -> list[Declaration]:
