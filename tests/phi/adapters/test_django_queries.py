@@ -6,6 +6,7 @@ Touches memory only, and Django's settings of this process.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import wraps
 from typing import Any
 
 import pytest
@@ -231,6 +232,29 @@ class Stay(models.Model):  # type: ignore[misc]
 
     class Meta:
         app_label = "clinic"
+
+
+def label_of(row: Any) -> str:
+    return f"{row.email} in {row.city}"
+
+
+def unchanged(function: Callable[[Any], str]) -> Callable[[Any], str]:
+    return wraps(function)(lambda row: function(row))
+
+
+@pytest.mark.parametrize("shown", [
+    label_of,
+    lambda row: label_of(row),
+    lambda row: " ".join(str(each) for each in [row.city] if each != row.email),
+    lambda row: (lambda: str(row.email))(),
+    unchanged(lambda row: str(row.email)),
+], ids=["function", "called", "comprehension", "nested", "decorated"])  # fmt: skip
+def test_a_text_that_is_read_by_a_function_beside_the_model_is_found(
+    monkeypatch: pytest.MonkeyPatch, shown: Callable[[Any], str]
+) -> None:
+    monkeypatch.setattr(Named, "__str__", shown)
+    [warning] = check_model_admin(Named, admin.ModelAdmin(Named, admin.AdminSite()))
+    assert "reads email: the admin's log" in warning.msg
 
 
 @pytest.mark.parametrize(("shown", "texts"), [

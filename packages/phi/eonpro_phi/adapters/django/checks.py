@@ -186,7 +186,7 @@ def check_model_admin(model: Any, options: Any) -> Iterator[CheckMessage]:
 
 def _shown(model: Any, seen: frozenset[Any] = frozenset()) -> Iterator[str]:
     """The encrypted fields whose texts `str()` of a row shows: its own, and those of rows that it refers to."""
-    read, fields = _read_by(model, "__str__"), {each.name: each for each in model._meta.fields}
+    read, fields = _read_by(model, model.__str__), {each.name: each for each in model._meta.fields}
     yield from (name for name in read & fields.keys() if getattr(fields[name], "encrypted_text", False))
     for name in read & fields.keys():
         related = fields[name].related_model
@@ -198,13 +198,31 @@ def _shown(model: Any, seen: frozenset[Any] = frozenset()) -> Iterator[str]:
         yield from (f"{name}.{text}" for text in texts if encrypted_in(related, text.replace(".", "__")))
 
 
-def _read_by(model: Any, name: str, seen: frozenset[str] = frozenset()) -> set[str]:
-    """The names that a method or a property reads, and those that the model's others read which it uses."""
-    member = getattr(model, name, None)
-    code = getattr(getattr(member, "fget", getattr(member, "func", member)), "__code__", None)
-    if code is None or name in seen:
-        return {name}
-    return {name}.union(*(_read_by(model, each, seen | {name}) for each in code.co_names))
+def _read_by(model: Any, member: Any, seen: frozenset[Any] = frozenset()) -> set[str]:
+    """The names that a method or a property reads, and those that what it uses reads: the model's others, and functions
+    of the application.
+    """
+    member = getattr(member, "fget", getattr(member, "func", member))
+    function = getattr(member, "__wrapped__", member)
+    code = getattr(function, "__code__", None)
+    if code is None or code in seen:
+        return set()
+    names = {*_names_of(code)}
+    beside = [each for each in map(function.__globals__.get, names) if _package(each) == _package(model)]
+    own = [getattr(model, each) for each in names if hasattr(model, each)]
+    return names.union(*(_read_by(model, each, seen | {code}) for each in (*own, *beside)))
+
+
+def _package(member: Any) -> str:
+    return str(getattr(member, "__module__", "")).partition(".")[0]
+
+
+def _names_of(code: Any) -> Iterator[str]:
+    """Those of a function's code, and of the functions and comprehensions inside it."""
+    yield from code.co_names
+    for inner in code.co_consts:
+        if hasattr(inner, "co_names"):
+            yield from _names_of(inner)
 
 
 def _paths(entries: Iterable[Any] | None) -> Iterator[str]:
