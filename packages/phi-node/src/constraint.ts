@@ -10,9 +10,10 @@ export function statements(table: string, columns: readonly string[]): string[] 
   return columns.flatMap((each) => {
     const [column, form = ""] = each.split(/:(.*)/s, 2) as [string, string?];
     const field = quoted(column);
-    const v1 = `substr(${field}, 23, 3) = '==:' and substr(${field}, 48, 3) = '==:' and length(${field}) > 50`;
-    const v2 = `substr(${field}, 1, 3) = 'v2:' and substr(${field}, 20, 1) = ':' and length(${field}) > 57`;
-    const text = (shapes: string) => `(${shapes}) and ${field} !~ '[^A-Za-z0-9+/=:]'`;
+    const value = `${field} collate "C"`;
+    const v1 = `substr(${value}, 23, 3) = '==:' and substr(${value}, 48, 3) = '==:' and length(${value}) > 50`;
+    const v2 = `substr(${value}, 1, 3) = 'v2:' and substr(${value}, 20, 1) = ':' and length(${value}) > 57`;
+    const text = (shapes: string) => `(${shapes}) and ${value} !~ '[^A-Za-z0-9+/=:]'`;
     const condition = new Map([
       ["", text(`${v1} or ${v2}`)],
       ["v2", text(v2)],

@@ -38,7 +38,9 @@ def is_record(
     if is_binary:
         return _BYTES[dialect].format(column, OVERHEAD_BYTES)
     shapes = " or ".join(_SHAPES[version] for version in sorted(versions))
-    return f"({shapes}) and {_NONE_OF_THEM[dialect]}".format(column)
+    # A collation for which two texts are equal that are not the same has no patterns, and would take "V2:" for "v2:".
+    value = f'{column} collate "C"' if dialect == "postgresql" else column
+    return f"({shapes}) and {_NONE_OF_THEM[dialect]}".format(value)
 
 
 def constraint_name(table: str, column: str) -> str:

@@ -120,6 +120,39 @@ def test_the_printed_statements_refuse_the_next_plain_text_and_then_the_old_one(
 
 @pytest.mark.needs("postgresql")
 @pytest.mark.parametrize(
+    "of", ["text", "varchar(200)", "citext", "of_text", 'text collate "any_case"', "text partition by list (email)"]
+)
+def test_every_type_of_text_has_a_check(server: Server, of: str) -> None:
+    with psycopg.connect(server.dsn(server.copy_of("template1")), autocommit=True) as database:
+        database.execute("create extension citext")
+        database.execute(
+            "create collation any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
+        )
+        database.execute("create domain of_text as text check (value <> 'x')")
+        of, is_partitioned, how = of.partition(" partition")
+        database.execute(f"create table patient (id int, email {of}) {is_partitioned}{how}")
+        if is_partitioned:
+            database.execute("create table patient_1 partition of patient default")
+        for line in statements("patient", ["email"]):
+            database.execute(line)
+        for record in (V1[0], V2[0], V2[3], None):
+            database.execute("insert into patient values (1, %s)", [record])
+        for plain in ("jane@clinic.example", "", V1[0] + "\n", V2[0].replace("v2", "V2")):
+            with pytest.raises(psycopg.errors.CheckViolation):
+                database.execute("insert into patient values (1, %s)", [plain])
+
+
+@pytest.mark.needs("postgresql")
+@pytest.mark.parametrize("of", ["text[]", "jsonb", "bytea"])
+def test_a_check_of_texts_cannot_be_made_for_another_type(server: Server, of: str) -> None:
+    with psycopg.connect(server.dsn(server.copy_of("template1")), autocommit=True) as database:
+        database.execute(f"create table patient (id int, email {of})")
+        with pytest.raises((psycopg.errors.UndefinedFunction, psycopg.errors.DatatypeMismatch)):
+            database.execute(statements("patient", ["email"])[0])
+
+
+@pytest.mark.needs("postgresql")
+@pytest.mark.parametrize(
     "table", ["answers_of_patients_of_the_clinics_of_the_north_and_west", "Анкеты_пациентов_клиники"]
 )
 def test_the_checks_of_long_names_have_names_of_their_own(server: Server, table: str) -> None:
