@@ -408,6 +408,15 @@ def insert(**values: Any) -> Any:
     return TABLE.insert().values(values)
 
 
+def test_a_statement_on_a_table_names_its_columns_by_texts(session: Session) -> None:
+    session.execute(TABLE.insert().values(id=1, clinic_id=7, visits=0, email="1@example.org", note="x"))
+    session.execute(TABLE.insert().values({"id": 2, "clinic_id": 7, "visits": 0, "email": "2@example.org"}))
+    session.execute(TABLE.update().where(TABLE.c.id == 1).values(email="one@example.org", clinic_id=8))
+    session.execute(TABLE.update().where(TABLE.c.id == 2).values({TABLE.c.email: "two@example.org", "note": "y"}))
+    rows = session.scalars(sa.select(Patient).order_by(Patient.id)).all()
+    assert [(row.mail, row.note) for row in rows] == [("one@example.org", "x"), ("two@example.org", "y")]
+
+
 def update(*condition: Any, **values: Any) -> Any:
     return sa.update(Patient).where(*condition).values(values)
 

@@ -245,6 +245,8 @@ STALE: dict[str, Callable[[], Any]] = {
     "update": lambda: TABLE.update().where(TABLE.c.id == 1).values(phone="2345", last4="0000"),
     "update of the clinic": lambda: TABLE.update().where(TABLE.c.id == 1).values(clinic_id=8),
     "update of the clinic, of the ORM": lambda: sa.update(Person).values(clinic_id=8),
+    "insert": lambda: TABLE.insert().values(id=2, clinic_id=8, last4="0000"),
+    "insert of many": lambda: TABLE.insert().values([{"id": 2, "clinic_id": 8, "last4": "0000"}]),
 }
 
 

@@ -69,6 +69,7 @@ def sealed(connection: Any, statement: Any, rows: list[Any], options: Mapping[st
 def _changed(statement: Any, literals: Row, given: list[Any], changes: list[Row]) -> tuple[Any, list[Any]]:
     """The statement and its rows with these values, each where the one was that it replaces."""
     rows = []
+    keys = {str(getattr(key, "key", key)): key for key in statement._values or {}}
     for row, change in zip(given, changes, strict=True):
         changed = dict(row)
         for name, value in change.items():
@@ -78,7 +79,8 @@ def _changed(statement: Any, literals: Row, given: list[Any], changes: list[Row]
             elif name in row or not literals or len(given) > 1:
                 changed[name] = value
             else:
-                statement = statement.values({statement.table.columns[name]: value})
+                # A text and its column are two keys for SQLAlchemy.
+                statement = statement.values({keys.get(name, statement.table.columns[name]): value})
         rows.append(changed)
     return statement, [row for row in rows if row]
 

@@ -4,7 +4,7 @@ Inspects each statement before it is executed, by listeners on Engine, and each 
 to its table. The parts of statements have no public names in SQLAlchemy: held for version 2.1.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import (
@@ -179,11 +179,25 @@ def _check_in_step(statement: Any, parameters: list[Any]) -> None:
             if forgotten and column.key not in _keys(row):
                 raise InvalidRequestError(IN_STEP.format(source=forgotten, companion=column.name))
         missing = [name for name in followed if name not in _keys(changed) | named]
-        for key, value in changed.items():
-            # NULL is of no text.
-            is_null = isinstance(value, Null) or getattr(value, "effective_value", value) is None
-            if getattr(key, "key", key) == column.key and missing and not is_null:
-                raise InvalidRequestError(STALE.format(companion=column.name, names=", ".join(missing)))
+        if missing and _has_value(changed, column):
+            raise InvalidRequestError(STALE.format(companion=column.name, names=", ".join(missing)))
+        for row in _new_rows(statement, given) if is_insert and not isinstance(column.type, PlainColumn) else ():
+            if _has_value(row, column) and _keys(row).isdisjoint(sources):
+                raise InvalidRequestError(STALE.format(companion=column.name, names=", ".join(sources)))
+
+
+def _new_rows(statement: Any, given: list[Any]) -> list[dict[Any, Any]]:
+    """The rows of an insert, each with all of its values."""
+    literals = dict(getattr(statement, "_values", None) or {})
+    many = [row for rows in statement._multi_values for row in rows if isinstance(row, dict)]
+    return many or [literals | row for row in given or [{}]]
+
+
+def _has_value(row: Mapping[Any, Any], column: Any) -> bool:
+    """Whether a row sets this column to a value of some text: NULL and no tokens are of none."""
+    values = [value for key, value in row.items() if getattr(key, "key", key) == column.key]
+    plain = [getattr(value, "effective_value", value) for value in values if not isinstance(value, Null)]
+    return any(value is not None and value != [] for value in plain)
 
 
 def _keys(row: Iterable[Any]) -> set[str]:
