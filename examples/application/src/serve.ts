@@ -5,7 +5,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { json } from "node:stream/consumers";
-import { decryptPHI, encryptPHI, lookupHash, withKey } from "@eonpro/phi";
+import { decryptPHI, encryptPHI, searchHash, withKey } from "@eonpro/phi";
 import { register } from "./instrumentation";
 
 // On Vercel the token is in the headers of each request, and nowhere else.
@@ -15,7 +15,7 @@ Object.assign(globalThis, { [Symbol.for("@vercel/request-context")]: { get: () =
 const routes: Record<string, (text: string) => string | null> = {
   "/encrypt": encryptPHI,
   "/decrypt": decryptPHI,
-  "/hash": lookupHash,
+  "/hash": (text) => searchHash("email", text),
 };
 
 const handle = withKey(async (request: IncomingMessage) => {

@@ -3,8 +3,7 @@
 import { type Declaration, notices } from "./binding.js";
 import { developmentKey } from "./development.js";
 import { type Environment, fingerprint, problemsOf, wrappedKeys } from "./environment.js";
-import { MalformedVariable, PhiError } from "./errors.js";
-import { type FieldsOptions, PhiFields } from "./fields.js";
+import { MalformedVariable } from "./errors.js";
 import { ROLE_ARN, isOnVercelByRole } from "./kms.js";
 
 /** The verdict of `phi check`, as `--json` prints it. */
@@ -16,16 +15,13 @@ export interface Verdict {
   readonly developmentKey?: boolean;
   readonly keyArn?: string;
   readonly fingerprint?: string;
-  /** With `unwrap`: those of the unwrapped keys. */
-  readonly keyCheckValue?: string;
-  readonly hashKeyCheckValue?: string;
   /** With modules of models: the columns that they bind, and what to know of them. */
   readonly columns?: readonly Declaration[];
   readonly notices?: readonly string[];
 }
 
-/** All problems at once. No network, but with `unwrap`: then KMS is asked for each key. Of `columns` it has the notices. */
-export async function check(environment: Environment = process.env, unwrap = false, options: FieldsOptions = {}, columns?: readonly Declaration[]): Promise<Verdict> {
+/** All problems at once; nobody is asked. Of `columns` it has the notices. */
+export function check(environment: Environment = process.env, columns?: readonly Declaration[]): Verdict {
   const told = columns && { columns, notices: notices(columns) };
   try {
     if (developmentKey(environment)) return { checked: true, problems: [], developmentKey: true, ...told };
@@ -39,24 +35,13 @@ export async function check(environment: Environment = process.env, unwrap = fal
   }
   if (problems.length > 0) return { checked: false, problems };
   const { current } = wrappedKeys(environment);
-  const facts = { keyArn: current.keyArn, fingerprint: fingerprint(current), ...told };
-  if (!unwrap) return { checked: true, problems, ...facts };
-  try {
-    const fields = PhiFields.fromEnvironment(environment, options);
-    await fields.ready();
-    fields.requireAllKeys();
-    return { checked: true, problems, ...facts, keyCheckValue: fields.keyCheckValue(), hashKeyCheckValue: fields.hashKeyCheckValue() };
-  } catch (error) {
-    if (!(error instanceof PhiError)) throw error;
-    return { checked: false, problems: [error.message.replace(/\.$/, "")], ...facts };
-  }
+  return { checked: true, problems, keyArn: current.keyArn, fingerprint: fingerprint(current), ...told };
 }
 
 /** The verdict for a person. */
-export function text({ checked, problems, developmentKey, keyArn, keyCheckValue, notices: found = [] }: Verdict): string {
-  let fits = `The variables are there and well-formed, for ${keyArn}. KMS was not asked (--unwrap).`;
+export function text({ checked, problems, developmentKey, keyArn, notices: found = [] }: Verdict): string {
+  let fits = `The variables are there and well-formed, for ${keyArn}. KMS was not asked.`;
   if (developmentKey) fits = "The application uses a development key, without AWS: production opens none of its records.";
-  else if (keyCheckValue) fits = `The data key of ${keyArn} opens; its check value is ${keyCheckValue}.`;
   if (checked) return [fits, ...found.map((each) => `Attention: ${each}`)].join("\n");
   return ["The application cannot use its data key:", ...problems.map((problem) => `  ${problem}.`)].join("\n");
 }

@@ -8,12 +8,11 @@ import { declarations } from "./binding.js";
 import { check, text } from "./check.js";
 import { statements } from "./constraint.js";
 
-const USAGE = `usage: phi check [--unwrap] [--models FILE] [--json]
+const USAGE = `usage: phi check [--models FILE] [--json]
        phi check --sql TABLE COLUMN [COLUMN...]
 
 Exits with 1 unless the variables of the data key are there, well-formed and of one key. Asks nobody.
 
-  --unwrap  have KMS unwrap the keys, with this environment's AWS credentials, and compare their check values
   --models  a module of the application that calls withPhi: tells of columns that still read earlier forms
   --json    one line of JSON
   --sql     print the statements with which PostgreSQL refuses what is no record in these columns of a table, and check
@@ -21,13 +20,13 @@ Exits with 1 unless the variables of the data key are there, well-formed and of 
 `;
 
 async function main(args: readonly string[]): Promise<number> {
-  let options: { sql?: string | undefined; models?: string | undefined; unwrap?: boolean | undefined; json?: boolean | undefined; help?: boolean | undefined };
+  let options: { sql?: string | undefined; models?: string | undefined; json?: boolean | undefined; help?: boolean | undefined };
   let positionals: string[];
   try {
     const found = parseArgs({
       args: [...args],
       allowPositionals: true,
-      options: { sql: { type: "string" }, models: { type: "string" }, unwrap: { type: "boolean" }, json: { type: "boolean" }, help: { type: "boolean", short: "h" } },
+      options: { sql: { type: "string" }, models: { type: "string" }, json: { type: "boolean" }, help: { type: "boolean", short: "h" } },
     });
     options = found.values;
     positionals = found.positionals;
@@ -54,9 +53,9 @@ async function main(args: readonly string[]): Promise<number> {
       return 2;
     }
   }
-  const { models, unwrap } = options;
+  const { models } = options;
   const failure = models && (await import(pathToFileURL(resolve(models)).href).then(() => "", ({ message }: Error) => `--models ${models}: ${message}`));
-  let verdict = await check(process.env, unwrap, {}, models ? [...declarations().values()] : undefined);
+  let verdict = check(process.env, models ? [...declarations().values()] : undefined);
   if (failure) verdict = { ...verdict, checked: false, problems: [...verdict.problems, failure] };
   const shown = options.json ? JSON.stringify(verdict) : text(verdict);
   (options.json || verdict.checked ? process.stdout : process.stderr).write(`${shown}\n`);

@@ -7,7 +7,6 @@ import { type Environment, type WrappedKey, wrappedKeys } from "./environment.js
 import { InvalidText } from "./errors.js";
 import { derivedHashKey, hash, normalisedDate, normalisedEmail } from "./hashes.js";
 import { Client, type Credentials, KmsKeySource } from "./kms.js";
-import { keyId } from "./record.js";
 import { type Clinic, type ExactIndex, type WordIndex, exactValue, rowTokens, tokenGroups } from "./search.js";
 
 export interface FieldsOptions extends CacheOptions {
@@ -77,26 +76,6 @@ export class PhiFields {
   /** See PhiCipher.forTenant. */
   forTenant(tenant: string): TenantCipher {
     return new TenantCipher(() => this.cipher, tenant);
-  }
-
-  /** The key check value of the data key: 16 hex digits, which tell keys apart and reveal nothing. */
-  keyCheckValue(): string {
-    return this.cipher.keyId;
-  }
-
-  /** The same of the hash key. */
-  hashKeyCheckValue(): string {
-    return keyId(this.#currentHashKey());
-  }
-
-  /** Throws the UnwrapError of any of the keys, of one for reading too. @internal */
-  requireAllKeys(): void {
-    for (const key of this.#keys()) key.dataKeys();
-  }
-
-  /** The HMAC of a text that the caller has normalised, under the hash key. */
-  lookupHash(normalised: string): string {
-    return hash(this.#currentHashKey(), normalised);
   }
 
   /** The value that the application stores in `emailHash` or `dobHash`; null for no text and for a placeholder. */

@@ -93,13 +93,6 @@ export function forTenant(tenant: string): TenantCipher {
   return fields().forTenant(tenant);
 }
 
-/** See PhiFields.keyCheckValue. */
-export const keyCheckValue = (): string => fields().keyCheckValue();
-/** See PhiFields.hashKeyCheckValue. */
-export const hashKeyCheckValue = (): string => fields().hashKeyCheckValue();
-
-/** The hash by which a column is searched, of a text that the caller has normalised. */
-export const lookupHash = (normalised: string): string => fields().lookupHash(normalised);
 /** See PhiFields.searchHash. */
 export const searchHash = (field: HashField, text: string | null | undefined): string | null => fields().searchHash(field, text);
 /** See PhiFields.searchHashes. */

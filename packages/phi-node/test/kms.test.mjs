@@ -95,7 +95,7 @@ test("a request that gets no answer is sent once more", async (t) => {
 test("a key of another check value is refused before anything is encrypted", async () => {
   const { keyId } = new phi.PhiCipher(KEY);
   const fields = await ready({ ENCRYPTED_PHI_KEY_CHECK_VALUE: keyId });
-  assert.equal(fields.keyCheckValue(), keyId);
+  assert.equal(fields.cipher.keyId, keyId);
   answer = () => opened(OTHER);
   const other = phi.PhiFields.fromEnvironment({ ...VARIABLES, ENCRYPTED_PHI_KEY_CHECK_VALUE: keyId });
   await assert.rejects(other.ready(), { name: "WrongKeyCheckValue" });
@@ -119,8 +119,6 @@ test("a handler waits for the key, and what it calls is synchronous", async () =
   assert.deepEqual(phi.decryptJson(phi.encryptJson(["a"], "*"), "*"), ["a"]);
   assert.equal(phi.forTenant("1").decrypt(phi.forTenant("1").encrypt("Jane")), "Jane");
   assert.deepEqual(phi.searchHashes("email", "a@b.c"), [phi.searchHash("email", "A@b.c")]);
-  assert.equal(phi.lookupHash("a@b.c"), phi.searchHash("email", "a@b.c"));
-  assert.equal(phi.keyCheckValue().length + phi.hashKeyCheckValue().length, 32);
   phi.configure({});
   assert.throws(() => phi.decryptPHI("x"), { name: "KeyNotLoaded" });
   await phi.initializeEncryption();

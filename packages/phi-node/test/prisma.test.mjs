@@ -398,7 +398,7 @@ test("an earlier form is read where it is declared, and told", async () => {
   }
   const renamed = bound({ ...ROW, reads: ["unbound"], place: "Visit.mail" });
   assert.equal(await read({ ...row, email: tenant.encrypt("x", "Visit.mail:1") }, renamed), "x");
-  const verdict = await phi.check({ AWS_REGION: "us-east-1", AWS_KMS_KEY_ID: "arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012", ENCRYPTED_PHI_KEY: Buffer.alloc(184).toString("base64") }, false, {}, [...declarations().values()]);
+  const verdict = await phi.check({ AWS_REGION: "us-east-1", AWS_KMS_KEY_ID: "arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012", ENCRYPTED_PHI_KEY: Buffer.alloc(184).toString("base64") }, [...declarations().values()]);
   assert.deepEqual(verdict.columns.find(({ column }) => column === "e_mail"), {
     table: "visits", column: "e_mail", place: "Visit.mail", form: "tenant+row", reads: ["unbound"], tenantColumn: "clinicId",
   });

@@ -170,11 +170,6 @@ def main(arguments: list[str] | None = None) -> int:
         help="exit with 1 unless the variables of the data key are there, well-formed and of one key",
         description="For a build, and for a container before it starts. Names all problems at once; asks nobody.",
     )
-    check_parser.add_argument(
-        "--unwrap",
-        action="store_true",
-        help="have KMS unwrap the keys, with this environment's AWS credentials, and compare their check values",
-    )
     check_parser.add_argument("--models", metavar="MODULE", help=reencryption.MODELS)
     check_parser.add_argument("--json", action="store_true", help="one line of JSON")
     check_parser.add_argument(
@@ -199,7 +194,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("\n".join(lines))
         return 0
     if options.command == "check":
-        checked = check(os.environ, unwrap=options.unwrap, models=options.models)
+        checked = check(os.environ, models=options.models)
         shown = json.dumps(checked) if options.json else text_of(checked)
         print(shown, file=sys.stdout if options.json or checked["checked"] else sys.stderr)
         return 0 if checked["checked"] else 1

@@ -1,6 +1,6 @@
 """Whether an environment can start the application: its variables are there, well-formed and of one key.
 
-Touches the mapping passed to it; with `unwrap`, KMS. `@eonpro/phi` gives the same verdict in the same words.
+Touches the mapping passed to it. `@eonpro/phi` gives the same verdict in the same words.
 """
 
 import re
@@ -18,17 +18,13 @@ from eonpro_phi.environment import (
     WrappedKeys,
     renamed_variables,
 )
-from eonpro_phi.errors import MalformedVariable, MissingVariable, PhiError
-from eonpro_phi.fields import PhiFields
+from eonpro_phi.errors import MalformedVariable, MissingVariable
 from eonpro_phi.vercel import ROLE_ARN
 
 
-def check(environment: Mapping[str, str], *, unwrap: bool = False, models: str | None = None) -> dict[str, object]:
-    """The verdict for JSON: `checked`, all `problems` at once, the KMS key, with `unwrap` the key check values, with
-    `models` the `columns` that they bind, and `notices` of them.
-
-    No network but with `unwrap`: then KMS is asked for each key, with the credentials of this environment. No value of
-    a variable is in it but the KMS key's ARN.
+def check(environment: Mapping[str, str], *, models: str | None = None) -> dict[str, object]:
+    """The verdict for JSON: `checked`, all `problems` at once, the KMS key, with `models` the `columns` that they bind,
+    and `notices` of them. No value of a variable is in it but the KMS key's ARN.
     """
     facts: dict[str, object] = {}
     try:
@@ -44,15 +40,8 @@ def check(environment: Mapping[str, str], *, unwrap: bool = False, models: str |
         problems = [*problems_of(environment), str(error)]
     if problems:
         return {"checked": False, "problems": problems}
-    keys = WrappedKeys.from_environment(environment)
-    facts |= {"keyArn": keys.current.key_arn, "fingerprint": keys.current.fingerprint}
-    if unwrap:
-        try:
-            own, of_hashes = PhiFields.from_environment(environment).key_check_values()
-        except PhiError as error:
-            return {"checked": False, "problems": [str(error).removesuffix(".")], **facts}
-        facts |= {"keyCheckValue": own, "hashKeyCheckValue": of_hashes}
-    return {"checked": True, "problems": [], **facts}
+    key = WrappedKeys.from_environment(environment).current
+    return {"checked": True, "problems": [], **facts, "keyArn": key.key_arn, "fingerprint": key.fingerprint}
 
 
 def problems_of(environment: Mapping[str, str]) -> list[str]:
@@ -72,11 +61,9 @@ def text_of(verdict: Mapping[str, object]) -> str:
         problems = verdict["problems"]
         assert isinstance(problems, list)
         return "\n".join(["The application cannot use its data key:", *(f"  {each}." for each in problems)])
-    lines = [f"The variables are there and well-formed, for {verdict.get('keyArn')}. KMS was not asked (--unwrap)."]
+    lines = [f"The variables are there and well-formed, for {verdict.get('keyArn')}. KMS was not asked."]
     if verdict.get("developmentKey"):
         lines = ["The application uses a development key, without AWS: production opens none of its records."]
-    if value := verdict.get("keyCheckValue"):
-        lines = [f"The data key of {verdict['keyArn']} opens; its check value is {value}."]
     notices = verdict.get("notices", [])
     assert isinstance(notices, list)
     return "\n".join(lines + [f"Attention: {each}" for each in notices])

@@ -25,7 +25,6 @@ from eonpro_phi.events import KeyEvent
 from eonpro_phi.hashes import NORMALISATIONS, derived_hash_key, text_hash
 from eonpro_phi.key_cache import GRACE_SECONDS, TTL_SECONDS, CachedKey
 from eonpro_phi.kms import KmsKeySource, KmsTimeouts
-from eonpro_phi.record import key_id
 from eonpro_phi.search.indexes import ExactIndex, WordIndex
 from eonpro_phi.search.keys import Clinic, ExactKey, WordKey, exact_values, token_groups
 from eonpro_phi.tenants import TenantFields
@@ -136,14 +135,6 @@ class PhiFields(BinaryFields):
         """Drop all keys now; the next use unwraps again."""
         for key in self._keys():
             key.forget()
-
-    def key_check_values(self) -> tuple[str, str]:
-        """The key check values of the data key and of the hash key: 16 hex digits, which tell keys apart and reveal
-        nothing. Raises the UnwrapError of any of the keys, of one for reading too.
-        """
-        for key in self._keys():
-            key.data_keys()
-        return key_id(self._key.data_key()), key_id(self._current_hash_key())
 
     def search_hash(self, field: str, text: str | None) -> str | None:
         """The value that the application stores in `emailHash` (field "email") or `dobHash` ("dob"); None for a
@@ -280,11 +271,6 @@ class PhiFields(BinaryFields):
         'Jane'
         """
         return TenantFields(tenant, self._key.cipher)
-
-    @property
-    def passed_through(self) -> int:
-        """Number of texts that the lenient cipher has returned unchanged; starts at 0 when the keys change."""
-        return self._key.cipher().passed_through
 
     def __repr__(self) -> str:
         return f"PhiFields({self._key!r})"

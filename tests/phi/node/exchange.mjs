@@ -37,4 +37,4 @@ const answers = given.items.map(({ text, context, content, value, theirs }) => (
   },
   search: search(text, context),
 }));
-process.stdout.write(JSON.stringify({ answers, checkValues: [fields.keyCheckValue(), fields.hashKeyCheckValue()] }));
+process.stdout.write(JSON.stringify({ answers, checkValue: fields.cipher.keyId }));

@@ -10,13 +10,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from eonpro_phi import PHI_FIELDS
 from eonpro_phi.aws_errors import ERRORS_BY_CODE
 from eonpro_phi.check import check, text_of
-from eonpro_phi.record import key_id
 from tests.onboarding.loaded import loaded_python
 from tools import node_package
 from tools.bootstrap.places import PROJECT
@@ -138,40 +136,6 @@ def test_the_command_asks_nobody_and_ends_with_1_for_a_fault(name: str) -> None:
     assert told.stderr == "The application cannot use its data key:\n  ENCRYPTED_PHI_KEY is empty.\n"
     for arguments in (("check", "--none"), ("check", "more")):
         assert run(name, *arguments, environment=GOOD).returncode == 2
-
-
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "s3cret"}
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_with_unwrap_the_key_opens_and_another_check_value_is_refused(name: str, moto_url: str) -> None:
-    kms = boto3.client(
-        "kms", region_name="us-east-1", endpoint_url=moto_url, aws_access_key_id="x", aws_secret_access_key="x"
-    )
-    arn, other = (kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2))
-    key, hash_key, foreign = (kms.generate_data_key(KeyId=each, KeySpec="AES_256") for each in (arn, arn, other))
-    wrapped, of_hashes, of_other = (
-        base64.b64encode(each["CiphertextBlob"]).decode() for each in (key, hash_key, foreign)
-    )
-    good = {
-        **CREDENTIALS,
-        "AWS_ENDPOINT_URL": moto_url,
-        "AWS_REGION": "us-east-1",
-        "AWS_KMS_KEY_ID": arn,
-        "ENCRYPTED_PHI_KEY": wrapped,
-        "ENCRYPTED_PHI_KEY_CHECK_VALUE": key_id(key["Plaintext"]),
-        "ENCRYPTED_PHI_HASH_KEY": of_hashes,
-    }
-    opened = json.loads(run(name, "check", "--unwrap", "--json", environment=good).stdout)
-    assert opened["keyCheckValue"] == key_id(key["Plaintext"])
-    assert opened["hashKeyCheckValue"] == key_id(hash_key["Plaintext"])
-    wrong = run(name, "check", "--unwrap", environment={**good, "ENCRYPTED_PHI_KEY": of_hashes})
-    assert wrong.returncode == 1 and "opens to another key" in wrong.stderr
-    for variable in ("ENCRYPTED_PHI_KEY", "ENCRYPTED_PHI_KEYS_FOR_READING", "ENCRYPTED_PHI_HASH_KEYS_FOR_READING"):
-        refused = run(name, "check", "--unwrap", "--json", environment={**good, variable: of_other})
-        assert refused.returncode == 1, variable
-        [problem] = json.loads(refused.stdout)["problems"]
-        assert "another key wrapped the data key" in problem or "wrapped by another KMS key" in problem
 
 
 @pytest.mark.parametrize(
