@@ -26,7 +26,7 @@ NEED_EXAMPLES = {
         *(f"PhiCipher.{name}" for name in "encrypt decrypt encrypt_many encrypt_fields".split()),
     ],
     "eonpro_phi.fields": ["PhiFields"],
-    "eonpro_phi.record": ["Record"],
+    "eonpro_phi.record": ["place"],
     "eonpro_phi.environment": ["WrappedKey"],
 }
 """By module, the names that must have an example: what a service uses."""

@@ -37,7 +37,7 @@ from eonpro_phi.events import KeyDropped, KeyEvent, KeyUnwrapped, StaleServed, U
 from eonpro_phi.fields import PhiFields
 from eonpro_phi.key_cache import CachedKey, KeySource
 from eonpro_phi.kms import KmsKeySource, KmsTimeouts
-from eonpro_phi.record import Record, place
+from eonpro_phi.record import place
 from eonpro_phi.tenants import TenantFields
 
 __all__ = [
@@ -64,7 +64,6 @@ __all__ = [
     "PhiCipher",
     "PhiError",
     "PhiFields",
-    "Record",
     "StaleServed",
     "TenantFields",
     "TerminalUnwrapError",

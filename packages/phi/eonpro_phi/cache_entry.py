@@ -3,14 +3,12 @@
 Touches nothing: times are seconds of the one clock that the caller reads.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from eonpro_phi.batches import PHI_FIELDS, listed, map_fields
 from eonpro_phi.cipher import PhiCipher
-from eonpro_phi.errors import DecryptionError, NotBound, PhiError, TransientUnwrapError, Unreachable, UnwrapError
-from eonpro_phi.record import V2, Record, RecordV2
+from eonpro_phi.errors import TransientUnwrapError, Unreachable, UnwrapError
 
 RETRY_DELAYS_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 """The delay before the next attempt after one failure, two in a row…; jitter cuts each to between half and all."""
@@ -137,10 +135,8 @@ def _build_entry(
     else:
         derived = {}
         keys = [key.unwrapped.key for key in reading_keys if key.unwrapped]
-        failures = [key.failure for key in reading_keys if key.failure and not key.unwrapped]
-        cipher = PhiCipher(current.key, reading_keys=keys, lenient=lenient)
-        if failures:
-            cipher = _PartialCipher(current.key, keys, lenient, failures[0])
+        missing = next((key.failure for key in reading_keys if key.failure and not key.unwrapped), None)
+        cipher = PhiCipher(current.key, reading_keys=keys, lenient=lenient, missing=missing)
     return CacheEntry(current=current, reading_keys=reading_keys, lenient=lenient, cipher=cipher, derived=derived)
 
 
@@ -154,48 +150,3 @@ def _identity(current: UnwrappedKey, reading_keys: tuple[ReadingKey, ...]) -> li
         current.key,
         *(key.unwrapped.key if key.unwrapped else (type(key.failure), str(key.failure)) for key in reading_keys),
     ]
-
-
-class _PartialCipher(PhiCipher):
-    """A cipher without one of its reading keys: a well-formed record that no other key opens may be under that one.
-
-    Raises the UnwrapError of the missing key for it; DecryptionError would call an intact record corrupt.
-    """
-
-    __slots__ = ("_failure",)
-    _failure: UnwrapError
-
-    def __init__(self, key: bytes, reading_keys: Sequence[bytes], lenient: bool, failure: UnwrapError) -> None:
-        super().__init__(key, reading_keys=reading_keys, lenient=lenient)
-        object.__setattr__(self, "_failure", failure)
-
-    def decrypt(self, record: str | None, context: str = "") -> str | None:
-        try:
-            return super().decrypt(record, context)
-        except NotBound:
-            raise
-        except DecryptionError:
-            pass
-        if isinstance(record, str):
-            # Raises for a text that is not a record, and for one of version 2 that names a key which is there.
-            if not record.startswith(V2):
-                Record.parse(record)
-            elif RecordV2.parse(record).key_id in self._by_id:
-                raise DecryptionError
-            raise self._failure.copy()
-        raise DecryptionError
-
-    def _no_such_key(self) -> PhiError:
-        return self._failure.copy()
-
-    def _with_keys(self, keys: Sequence[bytes]) -> PhiCipher:
-        return _PartialCipher(keys[0], keys[1:], self._lenient, self._failure)
-
-    def decrypt_many(self, values: Iterable[str | None]) -> list[str | None]:
-        return self._decrypt_each(listed(values))
-
-    def decrypt_fields(self, patient: Mapping[str, Any], fields: Iterable[str] = PHI_FIELDS) -> dict[str, Any]:
-        return map_fields(patient, fields, self._decrypt_each)
-
-    def _decrypt_each(self, records: list[str | None]) -> list[str | None]:
-        return [self.decrypt(record) for record in records]

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import repeat
-from operator import length_hint
 from os import urandom
 from struct import Struct
 from typing import Any, NoReturn
@@ -29,6 +28,8 @@ from eonpro_phi.errors import (
     InvalidText,
     NotBound,
     NotText,
+    PhiError,
+    UnwrapError,
 )
 from eonpro_phi.record import (
     BEFORE_ONE_PAD,
@@ -40,7 +41,7 @@ from eonpro_phi.record import (
     key_id,
     looks_like_a_record,
 )
-from eonpro_phi.tenants import TenantFields, TenantKeys
+from eonpro_phi.tenants import TenantFields, tenant_key
 
 DATA_KEY_BYTES = 32
 """Length of an AES-256 data key."""
@@ -48,6 +49,9 @@ DATA_KEY_BYTES = 32
 _CHUNK = 256
 """Values of a chunk of `encrypt_many` and `decrypt_many`: large enough that one system call a chunk costs nothing, and
 small enough that a chunk stays in the processor's caches."""
+
+_MOST_TENANTS = 1000
+"""Tenants whose ciphers are kept, some 2 kB each."""
 
 # AESGCM returns the ciphertext followed by the tag.
 CIPHERTEXT = slice(None, -16)
@@ -67,9 +71,6 @@ join_parts = b":".join
 # Not a method of the value: it raises TypeError for other types, and ignores what a subclass of str overrides.
 utf8 = str.encode
 
-_MOST_PASSED = 2**62
-"""No process lives long enough to reach it."""
-
 _DECRYPTION_FAILURES = (InvalidTag, ValueError, LookupError, TypeError, AttributeError, OverflowError)
 """The libraries' errors for a text that is not a record of the key; base64's and UTF-8's are ValueErrors."""
 
@@ -85,21 +86,30 @@ class PhiCipher(BinaryCipher):
     'Jane'
     """
 
-    __slots__ = ("_aead", "_by_id", "_id", "_lenient", "_passed_through", "_reading", "_tenants")
+    __slots__ = ("_aead", "_by_id", "_id", "_keys", "_lenient", "_missing", "_reading", "_tenants")
     _aead: AESGCM
     _by_id: Mapping[str, AESGCM]
     _id: str
+    _keys: tuple[bytes, ...]
     _lenient: bool
-    _passed_through: "repeat[None]"
-    """One step for each text; a step is one call into C, so no thread takes that of another."""
+    _missing: UnwrapError | None
     _reading: tuple[Callable[[bytes, bytes, None], bytes], ...]
-    _tenants: TenantKeys
+    _tenants: "dict[str, PhiCipher]"
 
-    def __init__(self, key: bytes, *, reading_keys: Sequence[bytes] = (), lenient: bool = False) -> None:
+    def __init__(
+        self,
+        key: bytes,
+        *,
+        reading_keys: Sequence[bytes] = (),
+        lenient: bool = False,
+        missing: UnwrapError | None = None,
+    ) -> None:
         """Encrypt with `key`; decrypt with it, then with each of `reading_keys`: keys still in use during a rotation.
 
-        A `lenient` cipher returns a text that does not look like a record unchanged, and counts it: for columns that
-        were stored before they were encrypted. Each key is exactly 32 bytes; raises InvalidDataKey otherwise.
+        A `lenient` cipher returns a text that does not look like a record unchanged: for columns that were stored
+        before they were encrypted. Each key is exactly 32 bytes; raises InvalidDataKey otherwise. `missing` is why one
+        of the reading keys is not here: it is raised for a well-formed record that no other key opens, which is no
+        corrupt one.
         """
         for data_key in (key, *reading_keys):
             if not isinstance(data_key, bytes) or len(data_key) != DATA_KEY_BYTES:
@@ -113,9 +123,10 @@ class PhiCipher(BinaryCipher):
             "_binary_id": bytes.fromhex(key_id(key)),
             "_binary_start": header(RECORD, bytes.fromhex(key_id(key))),
             "_id": key_id(key),
-            "_tenants": TenantKeys((key, *reading_keys)),
+            "_keys": (key, *reading_keys),
+            "_tenants": {},
             "_lenient": lenient,
-            "_passed_through": repeat(None, _MOST_PASSED),
+            "_missing": missing,
         }.items():
             object.__setattr__(self, name, value)
 
@@ -210,24 +221,25 @@ class PhiCipher(BinaryCipher):
     def _decrypt_fallback(self, record: str, context: str) -> str:
         if isinstance(record, str) and record.startswith(V2):
             return self._decrypt_v2(record, context)
-        if context:
-            is_genuine = isinstance(record, str) and looks_like_a_record(record) and self.holds(record)
-            raise NotBound if is_genuine else DecryptionError
-        for unseal in self._reading:
+        if context and isinstance(record, str) and looks_like_a_record(record) and self.holds(record):
+            raise NotBound
+        for unseal in self._reading if not context else ():
             try:
                 return unseal(*_split_record(record), None).decode()
             except _DECRYPTION_FAILURES:
                 continue
-        if self._lenient and isinstance(record, str) and not looks_like_a_record(record):
-            next(self._passed_through)
+        if self._lenient and not context and isinstance(record, str) and not looks_like_a_record(record):
             return record
-        raise DecryptionError
+        raise self._no_such_key() if _is_whole(record) else DecryptionError()
 
     def _decrypt_v2(self, record: str, context: str) -> str:
         parts = RecordV2.parse(record)
+        aead = self._by_id.get(parts.key_id)
+        if aead is None:
+            raise self._no_such_key()
         text = ""
         with suppress(*_DECRYPTION_FAILURES):
-            text = self._by_id[parts.key_id].decrypt(parts.iv, parts.sealed, parts.associated_data(context)).decode()
+            text = aead.decrypt(parts.iv, parts.sealed, parts.associated_data(context)).decode()
         if text:
             return text
         raise DecryptionError
@@ -272,15 +284,14 @@ class PhiCipher(BinaryCipher):
 
     def derived(self, tenant: str) -> "PhiCipher":
         """The cipher of a tenant's keys, for one use; a service calls `for_tenant`."""
-        return self._tenants.cipher(tenant, self._with_keys)
-
-    def _with_keys(self, keys: Sequence[bytes]) -> "PhiCipher":
-        return PhiCipher(keys[0], reading_keys=keys[1:], lenient=self._lenient)
-
-    @property
-    def passed_through(self) -> int:
-        """Number of texts that a lenient cipher has returned unchanged."""
-        return _MOST_PASSED - length_hint(self._passed_through)
+        cipher = self._tenants.get(tenant)
+        if cipher is None:
+            own, *reading_keys = [tenant_key(key, tenant) for key in self._keys]
+            cipher = PhiCipher(own, reading_keys=reading_keys, lenient=self._lenient, missing=self._missing)
+            if len(self._tenants) >= _MOST_TENANTS:
+                self._tenants.clear()
+            self._tenants[tenant] = cipher
+        return cipher
 
     def _encrypt_list(self, values: list[str | None]) -> list[str | None]:
         error: type[InvalidText]
@@ -322,7 +333,7 @@ class PhiCipher(BinaryCipher):
                 opened = self._open_all(chunk)
                 # If one record of the chunk fails, each is decrypted by itself: reading keys, lenient texts.
                 texts += map(self.decrypt, chunk) if opened is None else opened
-        except DecryptionError:
+        except PhiError:
             texts.clear()  # some services report the local variables of an error's frames
             raise
         return texts
@@ -393,6 +404,13 @@ def _split_record(record: str) -> tuple[bytes, bytes]:
         ):
             return raw[RAW_IV], raw[RAW_CIPHERTEXT] + raw[RAW_TAG]
     raise ValueError
+
+
+def _is_whole(record: str) -> bool:
+    """Whether it has the form of a record of version 1."""
+    with suppress(*_DECRYPTION_FAILURES):
+        return bool(_split_record(record))
+    return False
 
 
 def _as_text(value: object) -> str | None:

@@ -57,29 +57,22 @@ KeyEvent = KeyUnwrapped | UnwrapFailed | StaleServed | KeyDropped
 
 
 class EventEmitter:
-    """Calls a hook with events; an exception of the hook never reaches the caller."""
+    """Calls a hook with events, in the thread that emits them; no exception of the hook reaches that thread's caller.
+
+    The hook is the service's code and may raise anything; a failing metrics library must not stop access to patients'
+    records. The first exception is logged. Ctrl-C and SystemExit pass.
+    """
 
     def __init__(self, hook: Callable[[KeyEvent], object] | None) -> None:
         self._hook = hook
-        self._isolation = _HookIsolation()
+        self._first = iter((True,))
 
     def emit(self, *events: KeyEvent) -> None:
-        """Call the hook with each event, in this thread. Its exceptions are suppressed, and the first one is logged."""
+        """Call the hook with each event."""
         if self._hook is not None:
             for event in events:
-                with self._isolation:
+                with self:
                     self._hook(event)
-
-
-class _HookIsolation:
-    """Suppresses any Exception of the code inside it, and logs the first one.
-
-    This is the only place that does so. The hook is the service's code and may raise anything; a failing metrics
-    library must not stop access to patients' records. Ctrl-C and SystemExit pass.
-    """
-
-    def __init__(self) -> None:
-        self._first = iter((True,))
 
     def __enter__(self) -> None: ...
 

@@ -31,8 +31,6 @@ CONNECT_SECONDS = 2
 READ_SECONDS = 3
 ATTEMPTS = 2
 """At most 2 x (2 + 3) seconds and one back-off; with botocore's defaults a request may wait for minutes."""
-METADATA_SECONDS = 5.0
-"""Limit of one request to the metadata service of a container or an instance, which is on the machine itself."""
 TOTAL_SECONDS = 12
 """Limit of one request with its attempts. A time-out alone starts again with every byte of a response."""
 
@@ -225,7 +223,6 @@ def _create_client(
         session = _limited_session_class()(session_vars=session_vars)
         session.register_component("data_loader", _data_loader())
         if credentials is None:
-            _limit_metadata_services(session)
             _add_vercel(session, region)
         return session.create_client(service, region_name=region, config=config, **arguments)
     except BotoCoreError as error:
@@ -279,29 +276,6 @@ def _limit_connections(http: Any) -> None:
         return response
 
     http.send = limited
-
-
-def _limit_metadata_services(session: Any) -> None:
-    """Give each request to the metadata service of a container or an instance one time."""
-    chain = session.get_component("credential_provider")
-    fetchers = chain.get_provider("container-role")._fetcher, chain.get_provider("iam-role")._role_fetcher
-    for http in (fetcher._session for fetcher in fetchers):
-        _limit_connections(http)
-        http.send = partial(_send_within, http.send)
-
-
-def _send_within(send: Callable[[Any], Any], request: Any) -> Any:
-    from botocore.exceptions import HTTPClientError, ReadTimeoutError
-
-    with RequestLimit(METADATA_SECONDS) as limit:
-        try:
-            response = send(request)
-        except HTTPClientError:
-            if not limit.is_over:
-                raise
-    if limit.is_over:
-        raise ReadTimeoutError(endpoint_url=request.url)
-    return response
 
 
 def _add_vercel(session: Any, region: str) -> None:

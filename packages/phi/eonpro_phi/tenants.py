@@ -5,7 +5,7 @@ Touches what the cipher of the data key touches. It erases nothing: whoever has 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from eonpro_phi.binary.fields import BinaryFields
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from eonpro_phi.cipher import PhiCipher
 
 PURPOSE = "eonpro-phi-tenant-v1"
-
-_MOST = 1000
-"""Tenants whose ciphers are kept, some 2 kB each."""
 
 
 def tenant_key(data_key: bytes, tenant: str) -> bytes:
@@ -35,29 +32,6 @@ def require_tenant(tenant: str) -> str:
     if not isinstance(tenant, str) or not tenant or any("\ud800" <= sign <= "\udfff" for sign in tenant):
         raise InvalidTenant
     return str.__str__(tenant)
-
-
-class TenantKeys:
-    """The keys of a cipher, and the ciphers of the tenants that were asked for; they end with that cipher."""
-
-    __slots__ = ("_ciphers", "_keys")
-
-    def __init__(self, keys: Sequence[bytes]) -> None:
-        self._keys = tuple(keys)
-        self._ciphers: dict[str, PhiCipher] = {}
-
-    def cipher(self, tenant: str, of_keys: Callable[[Sequence[bytes]], PhiCipher]) -> PhiCipher:
-        """The tenant's cipher; `of_keys` makes it of the current key and the reading keys."""
-        cipher = self._ciphers.get(tenant)
-        if cipher is None:
-            cipher = of_keys([tenant_key(key, tenant) for key in self._keys])
-            if len(self._ciphers) >= _MOST:
-                self._ciphers.clear()
-            self._ciphers[tenant] = cipher
-        return cipher
-
-    def __repr__(self) -> str:
-        return "TenantKeys()"
 
 
 class TenantFields(BinaryFields):

@@ -163,24 +163,19 @@ PLAIN = (
 
 
 @pytest.mark.parametrize("text", PLAIN)
-def test_a_lenient_cipher_returns_other_texts_unchanged_and_counts_them(text: str) -> None:
+def test_a_lenient_cipher_returns_other_texts_unchanged(text: str) -> None:
     cipher = PhiCipher(KEY, lenient=True)
     assert cipher.decrypt(text) == text
-    assert cipher.passed_through == 1
     assert cipher.decrypt_many([cipher.encrypt("b"), text, None]) == ["b", text, None]
     assert cipher.decrypt_fields({"city": text, "id": text}) == {"city": text, "id": text}
-    assert cipher.passed_through == 3
     with pytest.raises(DecryptionError):
         PhiCipher(KEY).decrypt(text)
 
 
-def test_records_and_strict_ciphers_are_not_counted(cipher: PhiCipher) -> None:
+def test_a_lenient_cipher_decrypts_records(cipher: PhiCipher) -> None:
     lenient = PhiCipher(KEY, lenient=True)
     assert lenient.decrypt(cipher.encrypt("text")) == "text"
     assert lenient.decrypt(None) is None
-    with pytest.raises(DecryptionError):
-        cipher.decrypt("plain")
-    assert (lenient.passed_through, cipher.passed_through) == (0, 0)
 
 
 def test_a_lenient_cipher_decrypts_with_a_reading_key() -> None:
@@ -211,7 +206,6 @@ def test_a_lenient_cipher_refuses_a_damaged_record() -> None:
             cipher.decrypt(bad)
         with pytest.raises(DecryptionError):
             cipher.decrypt_many([bad])
-    assert cipher.passed_through == 0
 
 
 def test_a_text_that_is_too_long_for_the_library_is_refused(cipher: PhiCipher) -> None:

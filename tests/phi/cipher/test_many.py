@@ -22,8 +22,8 @@ from eonpro_phi import (
     NotText,
     PhiCipher,
     PhiError,
-    Record,
 )
+from tests.phi.cipher.simple_record import Record
 
 TEXTS = [("Jane Roe, 患者 🩺 " * 20)[: number % 300 + 1] for number in range(2600)]
 PATIENT = {

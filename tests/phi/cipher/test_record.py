@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from eonpro_phi import DecryptionError, PhiCipher, PhiError, Record
+from eonpro_phi import DecryptionError, PhiCipher, PhiError
+from tests.phi.cipher.simple_record import Record
 
 KEY = bytes(range(32))
 TEXT = "Ärztin 患者 🩺"

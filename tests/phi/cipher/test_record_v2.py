@@ -23,7 +23,6 @@ from eonpro_phi import (
     PhiFields,
     place,
 )
-from eonpro_phi.cache_entry import _PartialCipher
 from eonpro_phi.errors import Unreachable
 from eonpro_phi.record import RecordV2, key_id, looks_like_a_record, names_of
 from eonpro_phi.reencryption.reencryptor import RecordReencryptor
@@ -80,7 +79,7 @@ def test_what_is_bound_to_no_place_opens_in_none(record: str) -> None:
     """A record of version 1 was one of any place; a lenient cipher took any text for one."""
     fields = PhiFields(CachedKey(type("Pinned", (), {"data_key": lambda self: KEY})()))
     assert fields.decrypt(fields.encrypt("Jane")) == "Jane"
-    partial = _PartialCipher(KEY, [], False, Unreachable("KMS did not answer"))
+    partial = PhiCipher(KEY, missing=Unreachable("KMS did not answer"))
     ciphers = (CIPHER, PhiCipher(KEY, lenient=True), PhiCipher(OTHER, reading_keys=[KEY]), fields, partial)
     for cipher in ciphers:
         with pytest.raises(DecryptionError) as caught:
@@ -127,11 +126,11 @@ def test_reading_keys_are_found_by_the_key_id() -> None:
     assert PhiCipher(OTHER, reading_keys=[KEY]).decrypt(VECTOR, PLACE) == TEXT
     records = [CIPHER.encrypt("one"), CIPHER.encrypt_v2("two"), None]
     assert CIPHER.decrypt_many(records) == ["one", "two", None]
-    partial = _PartialCipher(OTHER, [], False, Unreachable("KMS did not answer"))
+    partial = PhiCipher(OTHER, missing=Unreachable("KMS did not answer"))
     with pytest.raises(Unreachable):
         partial.decrypt(VECTOR, PLACE)
     with pytest.raises(DecryptionError):
-        _PartialCipher(KEY, [], False, Unreachable("KMS did not answer")).decrypt(VECTOR, "elsewhere")
+        PhiCipher(KEY, missing=Unreachable("KMS did not answer")).decrypt(VECTOR, "elsewhere")
 
 
 def test_a_record_of_version_2_is_never_encrypted_again() -> None:

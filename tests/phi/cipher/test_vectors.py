@@ -11,7 +11,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 import eonpro_phi.cipher
-from eonpro_phi import DecryptionError, PhiCipher, Record
+from eonpro_phi import DecryptionError, PhiCipher
+from tests.phi.cipher.simple_record import Record
 
 VECTORS = Path(__file__).parent / "vectors" / "wycheproof_aes_256_gcm.json"
 

@@ -97,7 +97,7 @@ def test_a_lenient_cipher_returns_text_while_a_reading_key_is_missing(former: Co
     former.failure = OUTAGE
     cache = CacheFixture(former, lenient=True)
     cipher = cache.cached.cipher()
-    assert cipher.decrypt("Jane Doe") == "Jane Doe" and cipher.passed_through == 1
+    assert cipher.decrypt("Jane Doe") == "Jane Doe"
     with pytest.raises(Unreachable):
         cipher.decrypt(FORMER_RECORD)
     former.failure = None

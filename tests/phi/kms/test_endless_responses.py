@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from botocore.utils import ContainerMetadataFetcher
 
 from eonpro_phi import CachedKey, Credentials, KmsKeySource, KmsTimeouts, WrappedKey, errors
 from eonpro_phi.kms import caller_arn, may_decrypt
@@ -47,21 +46,6 @@ def test_a_packed_response_is_not_unpacked(server) -> None:
     server.way = "a zip bomb"
     with pytest.raises((errors.InvalidResponse, errors.Unreachable)):
         source(total_seconds=20).data_key()
-
-
-@pytest.mark.parametrize("way", endless.SLOW[:2])
-def test_the_metadata_service_of_a_container_is_given_up(server, monkeypatch, way, tmp_path) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{server.url}/keys")
-    monkeypatch.setattr("eonpro_phi.kms.METADATA_SECONDS", 0.2)
-    # Between the tries botocore waits a second.
-    monkeypatch.setattr(ContainerMetadataFetcher, "RETRY_ATTEMPTS", 1)
-    server.way, began = way, time.monotonic()
-    with pytest.raises(errors.NoCredentials):
-        KmsKeySource(WRAPPED).data_key()
-    assert time.monotonic() - began < 4 and server.requests
 
 
 def test_a_web_identity_is_not_waited_for_without_an_end(server, monkeypatch, tmp_path) -> None:

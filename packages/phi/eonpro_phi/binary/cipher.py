@@ -6,8 +6,8 @@ Touches the operating system's random source, and the files that it is given.
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from hmac import HMAC
 from io import BytesIO
-from itertools import repeat
 from os import urandom
 from typing import Any, BinaryIO
 
@@ -28,8 +28,8 @@ from eonpro_phi.binary.record import (
     key_id_of,
     looks_binary,
 )
-from eonpro_phi.binary.stream import DEFAULT_CHUNK_BYTES, KeyedHash, keyed_hash
-from eonpro_phi.errors import DecryptionError, InvalidBytes, NotBytes, PhiError
+from eonpro_phi.binary.stream import DEFAULT_CHUNK_BYTES
+from eonpro_phi.errors import DecryptionError, InvalidBytes, NotBytes, PhiError, UnwrapError
 from eonpro_phi.record import V2_IV_BYTES, key_id
 
 
@@ -41,9 +41,9 @@ class BinaryCipher:
     _binary_id: bytes
     _binary_start: bytes
     """The header of a record under the current key."""
-    _binary_keys: Mapping[bytes, tuple[AESGCM, KeyedHash]]
+    _binary_keys: Mapping[bytes, tuple[AESGCM, HMAC]]
     _lenient: bool
-    _passed_through: "repeat[None]"
+    _missing: UnwrapError | None
 
     def encrypt_bytes(self, data: Bytes | None, context: str = "") -> bytes | None:
         """A binary record of the bytes, 41 bytes longer; None and b"" return None, as None and "" do of a text.
@@ -81,7 +81,7 @@ class BinaryCipher:
 
         Takes what a database driver returns: bytes or a memoryview. Raises DecryptionError, always the same, for
         anything else, and for a record of another context. Without a context a lenient cipher returns bytes that are
-        neither unchanged, and counts them.
+        neither unchanged.
         """
         start = self._binary_start
         if type(record) is bytes and record.startswith(start) and len(record) > OVERHEAD_BYTES:
@@ -98,7 +98,6 @@ class BinaryCipher:
             raise DecryptionError
         start = as_view(record)[:HEADER_BYTES].tobytes()
         if self._lenient and record and not context and not looks_binary(start):
-            next(self._passed_through)
             return bytes(record)
         if start.startswith(MAGIC) and start[len(MAGIC) :][:1] == STREAM.to_bytes():
             opened = BytesIO()
@@ -165,18 +164,22 @@ class BinaryCipher:
         """Whether bytes begin like a record or a stream of one of these keys, by the key id; nothing is proved."""
         return key_id_of(bytes(record)) in self._binary_keys
 
-    def _keys_of(self, identity: bytes) -> tuple[AESGCM, KeyedHash]:
+    def _keys_of(self, identity: bytes) -> tuple[AESGCM, HMAC]:
         if found := self._binary_keys.get(identity):
             return found
         raise self._no_such_key()
 
     def _no_such_key(self) -> PhiError:
-        return DecryptionError()
+        return DecryptionError() if self._missing is None else self._missing.copy()
 
 
-def binary_keys(keys: Mapping[bytes, AESGCM]) -> dict[bytes, tuple[AESGCM, KeyedHash]]:
-    """What reads binary records and streams, by the key id; for AES keys by their data key."""
-    return {bytes.fromhex(key_id(data_key)): (aead, keyed_hash(data_key)) for data_key, aead in keys.items()}
+def binary_keys(keys: Mapping[bytes, AESGCM]) -> dict[bytes, tuple[AESGCM, HMAC]]:
+    """What reads binary records and streams, by the key id; for AES keys by their data key. The HMAC, without any
+    input yet, derives the keys of streams.
+    """
+    return {
+        bytes.fromhex(key_id(data_key)): (aead, HMAC(data_key, digestmod="sha256")) for data_key, aead in keys.items()
+    }
 
 
 def _require_context(context: str) -> None:

@@ -4,10 +4,10 @@ Touches the source and the target that it is given. No chunk can be left out, mo
 and nothing added: the chunk's number and whether it is the last one are in its IV.
 """
 
-import hmac
 from collections.abc import Callable, Iterator
+from hmac import HMAC
 from os import urandom
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -34,19 +34,6 @@ DEFAULT_CHUNK_BYTES = 2**18
 _LABEL = b"eonpro-phi-stream-v1 key"
 
 
-class KeyedHash(Protocol):
-    """An HMAC-SHA-256 under a data key, before any input; it shows no key."""
-
-    def copy(self) -> "KeyedHash": ...
-    def update(self, data: bytes, /) -> None: ...
-    def digest(self) -> bytes: ...
-
-
-def keyed_hash(data_key: bytes) -> KeyedHash:
-    """The keyed hash that the streams' keys are derived with."""
-    return hmac.new(data_key, digestmod="sha256")
-
-
 def new_header(key_id: bytes, chunk_bytes: int) -> bytes:
     """The header of a new stream; raises InvalidBytes for a size that is no power of two from 64 KiB to 1 MiB."""
     exponent = chunk_bytes.bit_length() - 1
@@ -68,7 +55,7 @@ def read_header(source: BinaryIO) -> bytes:
     raise DecryptionError
 
 
-def seal(source: BinaryIO, write: Callable[[bytes], None], key: KeyedHash, start: bytes, context: str) -> None:
+def seal(source: BinaryIO, write: Callable[[bytes], None], key: HMAC, start: bytes, context: str) -> None:
     """Encrypt to the end of the source; the header is the first thing written."""
     chunk_bytes = 2 ** start[HEADER_BYTES]
     aead, place = _own_key(key, start), start + context.encode()
@@ -78,7 +65,7 @@ def seal(source: BinaryIO, write: Callable[[bytes], None], key: KeyedHash, start
         del chunk  # its memory is in the processor's caches: the next one is read into it
 
 
-def unseal(source: BinaryIO, write: Callable[[bytes], None], key: KeyedHash, start: bytes, context: str) -> None:
+def unseal(source: BinaryIO, write: Callable[[bytes], None], key: HMAC, start: bytes, context: str) -> None:
     """Decrypt what follows the header. Each chunk is written after it was authenticated; DecryptionError means that
     those before it are true and that the rest is missing.
     """
@@ -145,7 +132,7 @@ def _opened(aead: AESGCM, iv: bytes, chunk: bytes, place: bytes) -> bytes | None
         return None
 
 
-def _own_key(key: KeyedHash, start: bytes) -> AESGCM:
+def _own_key(key: HMAC, start: bytes) -> AESGCM:
     """The stream's own key: however many chunks there are, none counts for the data key's limit."""
     derived = key.copy()
     derived.update(_LABEL + start)
