@@ -11,6 +11,7 @@ or checked. It runs in batches, each committed. What people would use instead is
 
 import io
 import json
+import resource
 import subprocess
 import sys
 import time
@@ -245,7 +246,11 @@ def main(dsn: str, processes: int) -> None:
     database.close()
     run = reencrypt(dsn, table, old=[OLD], new=NEW, processes=processes, progress=Progress(io.StringIO()))
     assert run.complete and run.undecryptable == 0
-    parent, worker = run.peak_mib
+    # The memory of the workers is known only after they have ended. Kibibytes on Linux, bytes on macOS.
+    unit = 1024 if sys.platform != "darwin" else 1024 * 1024
+    parent, worker = (
+        resource.getrusage(of).ru_maxrss / unit for of in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
     figures = {"seconds": run.seconds, "parent_mib": parent, "worker_mib": worker}
     print(json.dumps(figures))
 

@@ -45,8 +45,7 @@ class IndexKeys:
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Run the command. Exit code 0: all done, 1: not all done, 2: usage error, 130: Ctrl-C, 143: SIGTERM."""
-    progress = Progress(sys.stderr)
-    return report("index", lambda: _index(options, environment, progress), progress, as_json=options.json)
+    return report("index", lambda: _index(options, environment), as_json=options.json)
 
 
 def selection_of(options: argparse.Namespace) -> IndexSelection:
@@ -83,9 +82,8 @@ def keys_from(environment: Mapping[str, str]) -> IndexKeys:
     return IndexKeys(data_keys=unwrapped, hash_key=hash_key, fingerprint=keys.hash_key.fingerprint, is_derived=False)
 
 
-def _index(
-    options: argparse.Namespace, environment: Mapping[str, str], progress: Progress
-) -> tuple[bool, dict[str, object], list[str]]:
+def _index(options: argparse.Namespace, environment: Mapping[str, str]) -> tuple[bool, dict[str, object], list[str]]:
+    progress = Progress(sys.stderr)
     reject_passwords(options.dsn)
     selection, write = selection_of(options), not options.dry_run
     keys = keys_from(environment)
@@ -140,7 +138,6 @@ def fill(
         table,
         work="indexing",
         processes=processes,
-        batch=batch,
         passes=passes,
         progress=progress,
     )

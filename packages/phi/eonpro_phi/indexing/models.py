@@ -135,16 +135,11 @@ def search_columns(
 def run_as_json(selection: IndexSelection, result: RunResult) -> dict[str, object]:
     """The result of a run, for the JSON document."""
     document = result.as_json()
-    kept = ("dryRun", "complete", "rowsWritten", "seconds", "rowsPerSecond", "processes", "batch")
     return {
         **selection.as_json(),
-        **{name: document[name] for name in kept},
+        **{name: document[name] for name in ("dryRun", "complete", "rowsWritten", "seconds")},
         "unreadableValues": result.undecryptable,
-        "passes": [
-            {**_pass_as_json(counts), "seconds": round(seconds, 3)}
-            for counts, seconds in zip(result.passes, result.pass_seconds, strict=True)
-        ],
-        "peakMemoryMiB": document["peakMemoryMiB"],
+        "passes": [_pass_as_json(counts) for counts in result.passes],
     }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 
 from eonpro_phi.environment import HASH_KEY, HASH_KEYS_FOR_READING, KEY_ID, REGION, WRAPPED
-from eonpro_phi.reencryption.options import add_run_options, add_table_options
+from eonpro_phi.reencryption.options import add_json_option, add_run_options, add_table_options
 from eonpro_phi.search.rules import RULES
 
 DESCRIPTION = f"""\
@@ -46,3 +46,4 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="the column that names a row's clinic: each has search keys of its own",
     )
     add_run_options(parser)
+    add_json_option(parser)

@@ -18,11 +18,11 @@ from eonpro_phi.record import quoted
 from eonpro_phi.reencryption.column_types import Contents
 from eonpro_phi.reencryption.database import Database, reject_passwords
 from eonpro_phi.reencryption.errors import UsageError
-from eonpro_phi.reencryption.inspection import Relation, find_relation, key_problems, places_of, similar_column
+from eonpro_phi.reencryption.inspection import Relation, find_relation, key_problems, places_of
 from eonpro_phi.reencryption.models import ColumnCounts, ColumnSelection, RunResult
 from eonpro_phi.reencryption.passes import default_processes
 from eonpro_phi.reencryption.passes import run as run_passes
-from eonpro_phi.reencryption.progress import Progress, report
+from eonpro_phi.reencryption.progress import Progress, example_rows, report, rows_written
 from eonpro_phi.reencryption.statements import Table
 from eonpro_phi.reencryption.worker import WorkerConfig
 
@@ -32,26 +32,15 @@ _COUNTS += "{documents:,} encrypted only, {empty:,} empty, {undecryptable:,} tha
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Run the command. Exit code 0: filled, or safe to drop; 1: not yet, 2: usage error, 130: Ctrl-C, 143: SIGTERM."""
-    progress = Progress(sys.stderr)
 
     def work() -> tuple[bool, dict[str, object], list[str]]:
-        result, relation = _run(options, environment, progress)
-        succeeded, lines = evaluate(result, relation, options)
-        document = {
-            "table": options.table,
-            "columns": {
-                name: _as_json(plain, result.passes[-1].columns[name])
-                for plain, name in zip(result.selection.sources, result.selection.columns, strict=True)
-            },
-            "rowsWritten": sum(counts.written for counts in result.passes),
-            "complete": result.complete if options.step == "fill" else succeeded,
-        }
-        return succeeded, document, lines
+        succeeded, lines = evaluate(*_run(options, environment), options)
+        return succeeded, {}, lines
 
-    return report(f"migrate {options.step}", work, progress, as_json=options.json)
+    return report(f"migrate {options.step}", work)
 
 
-def _run(options: argparse.Namespace, environment: Mapping[str, str], progress: Progress) -> tuple[RunResult, Relation]:
+def _run(options: argparse.Namespace, environment: Mapping[str, str]) -> tuple[RunResult, Relation]:
     reject_passwords(options.dsn)
     write = options.step == "fill" and not options.dry_run
     keys = WrappedKeys.from_environment(environment)
@@ -82,9 +71,8 @@ def _run(options: argparse.Namespace, environment: Mapping[str, str], progress: 
         table,
         work="filling",
         processes=options.processes or default_processes(),
-        batch=options.batch,
         passes=options.passes,
-        progress=progress,
+        progress=Progress(sys.stderr),
     )
     return result, relation
 
@@ -110,18 +98,14 @@ def inspected(relation: Relation, selection: ColumnSelection, *, write: bool) ->
     missing = [name for name in selection.columns if name not in relation.columns]
     problems = [*relation.problems, *key_problems(selection, relation)]
     for name in (*selection.read_names, *([selection.tenant_column] if selection.tenant_column else [])):
+        problems += relation.access_problems(name, is_written=name in selection.columns, write=write)
         if name not in relation.columns:
-            problems.append(f"there is no column {name}{similar_column(name, relation.columns)}")
             continue
-        _, type_name, _, _, length, _, readable, writable, _ = relation.columns[name]
+        _, type_name, _, _, length, *_ = relation.columns[name]
         if name != selection.tenant_column and relation.contents(name) is not Contents.TEXT:
             problems.append(f"{name} is {type_name}; this command moves text and varchar")
         if name in selection.columns and length is not None:
             problems.append(f"{name} is {type_name}; records need text")
-        if not readable:
-            problems.append(f"this role has no SELECT on {name}")
-        if write and name in selection.columns and not writable:
-            problems.append(f"this role has no UPDATE on {name}")
     if problems:
         added = ", ".join(f"add column {quoted(name)} text" for name in missing)
         hint = f"Add what is missing: alter table {relation.quoted} {added};" if missing else "Nothing was written."
@@ -138,13 +122,13 @@ def evaluate(result: RunResult, relation: Relation, options: argparse.Namespace)
         counts = last.columns[name]
         lines.append(f"{plain} and {name}: " + _COUNTS.format(**vars(counts), undecryptable=counts.undecryptable))
         if counts.example_rows:
-            lines.append(f"  {result.selection.key_column}: {', '.join(counts.example_rows)}")
+            lines.append(example_rows(result.selection.key_column, counts))
     if needed := [name for name in result.selection.sources if relation.columns[name][3]]:
         changes = ", ".join(f"alter column {quoted(name)} drop not null" for name in needed)
         lines.append(f"An encrypted column has NULL where there is no text: alter table {relation.quoted} {changes};")
     total = sum(last.columns.values(), ColumnCounts())
     if is_fill and not result.dry_run:
-        lines.append(f"Rows written: {sum(counts.written for counts in result.passes):,}; read: {last.rows:,}.")
+        lines.append(rows_written(result))
     if total.undecryptable > options.allow_unreadable:
         lines.append(
             "Values that no key decrypts are left as they are: name a former key in ENCRYPTED_PHI_KEYS_FOR_READING, or "
@@ -196,16 +180,3 @@ def _again(step: str, options: argparse.Namespace, *more: str) -> str:
     words += [word for column, name in options.places for word in ("--place", f"{column}={name}")]
     dsn = options.dsn or "postgresql://HOST/DATABASE"
     return f"python -P -m eonpro_phi migrate {step} {shlex.join(['--dsn', dsn, *words, *more])}"
-
-
-def _as_json(plain: str, counts: ColumnCounts) -> dict[str, object]:
-    return {
-        "plainColumn": plain,
-        "plainOnly": counts.old,
-        "equal": counts.new,
-        "different": counts.without_records,
-        "encryptedOnly": counts.documents,
-        "empty": counts.empty,
-        "undecryptable": counts.undecryptable,
-        "exampleRows": list(counts.example_rows),
-    }

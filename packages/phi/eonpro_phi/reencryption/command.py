@@ -48,20 +48,18 @@ class DataKeys:
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Run the command. Exit code 0: all done, 1: not all done, 2: usage error, 130: Ctrl-C, 143: SIGTERM."""
-    progress = Progress(sys.stderr)
 
     def work() -> tuple[bool, dict[str, object], list[str]]:
-        result, keys = _reencrypt(options, environment, progress)
+        result, keys = _reencrypt(options, environment)
         succeeded, lines = evaluate(result, allowed=options.allow_unreadable)
         return succeeded, {**keys, **result.as_json()}, lines
 
-    return report(options.command, work, progress, as_json=options.json)
+    return report(options.command, work, as_json=options.json)
 
 
-def _reencrypt(
-    options: argparse.Namespace, environment: Mapping[str, str], progress: Progress
-) -> tuple[RunResult, dict[str, str | None]]:
+def _reencrypt(options: argparse.Namespace, environment: Mapping[str, str]) -> tuple[RunResult, dict[str, str | None]]:
     """The result, and the fingerprints of the keys for JSON."""
+    progress = Progress(sys.stderr)
     reject_passwords(options.dsn)
     selection = ColumnSelection(
         table=options.table,

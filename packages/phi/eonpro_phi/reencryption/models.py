@@ -244,12 +244,6 @@ class RunResult:
     search_columns: tuple[str, ...] = ()
     """Columns whose search values may be under the former key."""
     seconds: float
-    pass_seconds: tuple[float, ...]
-    """The duration of each pass."""
-    processes: int
-    batch: int
-    peak_mib: tuple[float, float] = (0.0, 0.0)
-    """Largest resident memory of the parent and of any worker, in MiB."""
 
     @property
     def complete(self) -> bool:
@@ -271,13 +265,6 @@ class RunResult:
             "complete": self.complete,
             "rowsWritten": sum(counts.written for counts in self.passes),
             "undecryptableValues": self.undecryptable,
-            "passes": [
-                {**counts.as_json(first_time=self.first_time), "seconds": round(seconds, 3)}
-                for counts, seconds in zip(self.passes, self.pass_seconds, strict=True)
-            ],
+            "passes": [counts.as_json(first_time=self.first_time) for counts in self.passes],
             "seconds": round(self.seconds, 3),
-            "rowsPerSecond": round(sum(counts.rows for counts in self.passes) / max(self.seconds, 0.001)),
-            "processes": self.processes,
-            "batch": self.batch,
-            "peakMemoryMiB": {"parent": round(self.peak_mib[0], 1), "worker": round(self.peak_mib[1], 1)},
         }

@@ -111,6 +111,11 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="columns that name the tenant of each row, whose key its records are under",
     )
     parser.add_argument("--models", metavar="MODULE", help=MODELS)
+    add_json_option(parser)
+
+
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    """The option for a result that another program reads."""
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
 
 
@@ -189,6 +194,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         help="also write hashes where there are none, and replace those that are not of the row's text",
     )
     add_run_options(parser)
+    add_json_option(parser)
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -221,7 +227,6 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="succeed although up to N values cannot be decrypted; they are never changed (default 0)",
     )
-    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
 
 
 def _place(text: str) -> tuple[str, str]:

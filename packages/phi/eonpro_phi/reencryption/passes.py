@@ -9,13 +9,11 @@ else.
 from __future__ import annotations
 
 import os
-import resource
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
-from itertools import count, pairwise
+from itertools import count
 
 from eonpro_phi.reencryption.database import Database
 from eonpro_phi.reencryption.hashing import HashCarrier
@@ -61,7 +59,6 @@ def reencrypt(
         table,
         work="encrypting" if first_time else "re-encrypting",
         processes=processes,
-        batch=batch,
         passes=passes,
         progress=progress,
     )
@@ -74,7 +71,6 @@ def run(
     *,
     work: str,
     processes: int,
-    batch: int,
     passes: int,
     progress: Progress,
 ) -> RunResult:
@@ -85,7 +81,6 @@ def run(
     started = time.monotonic()
     dry_run = not config.write
     results: list[RowCounts] = []
-    ends = [started]
     expected = table.rows
     database = Database(config.dsn)
     with closing(database), WorkerPool(config, processes=processes) as pool:
@@ -99,7 +94,6 @@ def run(
                 # could take them back.
                 with_retries(lambda: database.flush(table), time.sleep)
             results.append(counts)
-            ends.append(time.monotonic())
             # A crash of the server could give the number of a commit that it lost to another transaction: the versions
             # of rows prove something only without one.
             session_before, session = session, with_retries(database.session, time.sleep)
@@ -109,20 +103,9 @@ def run(
                 break
             before = pool.ends if proves and any(end.proof for end in pool.ends) else []
             expected = counts.rows
-    progress.end()
     return RunResult(
         selection=table.selection,
         passes=tuple(results),
         dry_run=dry_run,
-        # The memory of the workers is known only after they have ended.
-        peak_mib=(_mib(resource.RUSAGE_SELF), _mib(resource.RUSAGE_CHILDREN)),
         seconds=time.monotonic() - started,
-        pass_seconds=tuple(end - begin for begin, end in pairwise(ends)),
-        processes=processes,
-        batch=batch,
     )
-
-
-def _mib(whose: int) -> float:
-    # Kibibytes on Linux, bytes on macOS.
-    return resource.getrusage(whose).ru_maxrss / (1024 if sys.platform != "darwin" else 1024 * 1024)

@@ -1,7 +1,6 @@
-"""The progress of a re-encryption: rows so far, rate, and time left.
+"""The progress of a re-encryption, a line every few seconds, and the result of a command for tables.
 
-Touches the stream passed to it: at a terminal one line that is redrawn, elsewhere a new line every few seconds. A
-command's results are on standard output, its errors on standard error.
+Touches the stream passed to it. A command's results are on standard output, its errors on standard error.
 """
 
 import json
@@ -16,8 +15,7 @@ from eonpro_phi.errors import PhiError
 from eonpro_phi.reencryption.errors import ReencryptionError, UsageError
 from eonpro_phi.reencryption.models import MAX_LISTED_ROWS, ColumnCounts, RowCounts, RunResult
 
-_REDRAW_SECONDS = 0.2
-_LINE_SECONDS = 15.0
+_LINE_SECONDS = 5.0
 _LONGEST = 1000
 
 
@@ -50,9 +48,8 @@ def report_failure(error: PhiError, command: str, *, as_json: bool) -> int:
 def report(
     command: str,
     work: Callable[[], tuple[bool, Mapping[str, object], list[str]]],
-    progress: "Progress",
     *,
-    as_json: bool,
+    as_json: bool = False,
 ) -> int:
     """Do the work of a command for tables and print its result; the exit code: 0 all done, 1 not all done, 2 usage
     error, 130 Ctrl-C.
@@ -62,11 +59,9 @@ def report(
     try:
         succeeded, document, lines = work()
     except PhiError as error:
-        progress.end()
         return report_failure(error, command, as_json=as_json)
     except KeyboardInterrupt:
         # While workers run, the worker pool handles the signal; this is before or after.
-        progress.end()
         print(f"phi {command}: interrupted; no batch was in progress", file=sys.stderr)
         return 130
     if as_json:
@@ -99,61 +94,34 @@ class Progress:
     def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
         self._clock = clock
-        self._redraws = stream.isatty()
-        self._open = False
         self.begin("", None)
 
     def begin(self, activity: str, rows: int | None) -> None:
         """A pass begins; `rows` is how many it will read, None where that is unknown."""
-        self.end()
         self._activity, self._expected = activity, rows
         self._rows = self._written = 0
         self._started = self._clock()
-        self._next = self._started + (_REDRAW_SECONDS if self._redraws else _LINE_SECONDS)
+        self._next = self._started + _LINE_SECONDS
 
     def add(self, counts: RowCounts) -> None:
         """A batch is finished."""
         self._rows += counts.rows
         self._written += counts.written
         if (now := self._clock()) >= self._next:
-            self._next = now + (_REDRAW_SECONDS if self._redraws else _LINE_SECONDS)
-            self._show(self.line(now))
+            self._next = now + _LINE_SECONDS
+            self.say(self.line(now))
 
     def line(self, now: float) -> str:
-        seconds = max(now - self._started, 0.001)
-        rate = self._rows / seconds
-        parts = [f"{self._activity}: {self._rows:,} rows read"]
-        if self._expected and self._expected >= self._rows:
-            parts[0] = f"{self._activity}: {self._rows:,} of about {self._expected:,} rows read ({self._percent()} %)"
-        parts.append(f"{self._written:,} written")
-        parts.append(f"{rate:,.0f} rows/s")
-        if self._expected and rate and self._expected >= self._rows:
-            parts.append(f"about {duration((self._expected - self._rows) / rate)} left")
-        return ", ".join(parts)
+        """How far the pass is."""
+        line = f"{self._activity}: {self._rows:,} rows read, {self._written:,} written"
+        if self._expected and self._expected >= self._rows > 0:
+            left = (now - self._started) * (self._expected / self._rows - 1)
+            line += f", {int(100 * self._rows / self._expected)} %, about {duration(left)} left"
+        return line
 
     def say(self, text: str) -> None:
-        """Print a line that is not redrawn."""
-        self.end()
+        """Print a line."""
         self._stream.write(f"{printable(text)}\n")
-        self._stream.flush()
-
-    def end(self) -> None:
-        """Finish the line that is being redrawn."""
-        if self._open:
-            self._stream.write(f"\r{self.line(self._clock())}\x1b[K\n")
-            self._stream.flush()
-            self._open = False
-
-    def _percent(self) -> int:
-        return int(100 * self._rows / self._expected) if self._expected else 0
-
-    def _show(self, text: str) -> None:
-        if self._redraws:
-            # From the left edge; the rest of a longer line is erased.
-            self._stream.write(f"\r{text}\x1b[K")
-            self._open = True
-        else:
-            self._stream.write(f"{text}\n")
         self._stream.flush()
 
 
