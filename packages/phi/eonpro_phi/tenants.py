@@ -37,8 +37,8 @@ def require_tenant(tenant: str) -> str:
 class TenantFields(BinaryFields):
     """Encrypts and decrypts for one tenant: `fields.for_tenant("clinic-7")`.
 
-    Records are of version 2, or binary, and carry the id of the tenant's key. The former data keys give the tenant's
-    former keys, for reading. `context` binds a record to its place, as in PhiCipher.encrypt_v2. Every method raises
+    Records are of version 2, or binary, and carry the id of the tenant's key. The keys for reading give those of
+    the tenant. `context` binds a record to its place, as in PhiCipher.encrypt_v2. Every method raises
     what PhiFields's or PhiCipher's of the same name raises.
 
     >>> from eonpro_phi import PhiCipher

@@ -335,7 +335,7 @@ def assert_found_while_the_keys_change(operator: Operator, answers: Answers, *, 
     assert_found(patients, fields_of(NEW, OLD), answers)
     where = ("--dsn", patients.dsn, "--table", "Patient", "--columns", ",".join(SOURCES), "--key-column", "id")
     reencrypted = assert_found_during(operator.start_bare(*where), patients, fields_of(NEW, OLD), answers)
-    assert "phi index" in reencrypted.stdout, "the search values are under the former key"
+    assert "phi index" in reencrypted.stdout, "the search values are under the earlier key"
     assert_found(patients, fields_of(NEW, OLD), answers)
     half(operator, rotated)
     assert_found(patients, fields_of(NEW, OLD), answers)

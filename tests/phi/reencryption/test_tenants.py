@@ -68,8 +68,19 @@ def test_rows_of_another_tenant_or_of_none_are_listed_and_left(operator: Operato
     before = operator.patients.run('select email from "Patient" where id in (2, 3) order by id')
     done = operator.run(*TENANT, "--reads", "unbound", "--json")
     counts = done.document["passes"][-1]["columns"]["email"]
-    assert (done.code, counts["underNeitherKey"], sorted(counts["exampleRows"])) == (1, 2, ["2", "3"])
+    assert (done.code, counts["underNeitherKey"], counts["withoutTenant"]) == (1, 1, 1)
+    assert sorted(counts["exampleRows"]) == ["2", "3"] and "1 in rows without a tenant" in done.stderr
     assert operator.patients.run('select email from "Patient" where id in (2, 3) order by id') == before
+
+
+def test_a_first_encryption_says_that_a_text_has_no_tenant(operator: Operator) -> None:
+    operator.patients.run("create table note (id int primary key, clinic text, body text)")
+    operator.patients.run("insert into note values (1, '7', 'a text'), (2, null, 'a text'), (3, '', 'a text')")
+    where = ("--dsn", operator.patients.dsn, "--table", "note", "--columns", "body", "--key-column", "id")
+    done = wait_for(operator.start_bare(*where, *TENANT, command="encrypt"))
+    assert done.code == 1 and "0 under another key, 2 in rows without a tenant" in done.stdout
+    assert "2 values of rows without a tenant: set clinic first" in done.stdout
+    assert operator.patients.run("select body from note where id > 1") == [("a text",), ("a text",)]
 
 
 def test_the_tenants_have_a_column_of_their_own(operator: Operator) -> None:

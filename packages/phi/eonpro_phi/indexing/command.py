@@ -152,11 +152,11 @@ def _next_step(keys: IndexKeys) -> str:
     if keys.is_derived:
         return (
             "Every search value is under the current key. It is derived from the data key: after each rotation of the "
-            "data key run this command again, and only then remove the former key from the application."
+            "data key run this command again, and only then remove the earlier key from the keys for reading."
         )
     return (
         "Every search value is under this hash key. Once every service writes with it, run this command once more; "
-        f"then remove the former ones from {HASH_KEYS_FOR_READING}."
+        f"then remove the earlier ones from {HASH_KEYS_FOR_READING}."
     )
 
 

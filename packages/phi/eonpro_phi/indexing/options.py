@@ -17,7 +17,7 @@ key has changed: what differs from the value that the row's texts have now is wr
 keys are {WRAPPED}, ENCRYPTED_PHI_KEYS_FOR_READING and, where it is set, {HASH_KEY}; {REGION}, {KEY_ID} and AWS
 credentials are in the environment too. A row is written completely or not at all: after an interruption run the same
 command again, and it continues. It creates no column and no index, and prints the statements for what is missing.
-Keep former hash keys in {HASH_KEYS_FOR_READING} of the application until it has succeeded.
+Keep earlier hash keys in {HASH_KEYS_FOR_READING} of the application until it has succeeded.
 """
 
 

@@ -27,7 +27,7 @@ from eonpro_phi.reencryption.statements import Table
 from eonpro_phi.reencryption.worker import WorkerConfig
 
 _COUNTS = "{old:,} plain only, {new:,} both and equal, {without_records:,} both and different, "
-_COUNTS += "{documents:,} encrypted only, {empty:,} empty, {undecryptable:,} that no key decrypts"
+_COUNTS += "{documents:,} encrypted only, {empty:,} empty, {undecryptable:,} that no key decrypts or without a tenant"
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
@@ -131,8 +131,8 @@ def evaluate(result: RunResult, relation: Relation, options: argparse.Namespace)
         lines.append(rows_written(result))
     if total.undecryptable > options.allow_unreadable:
         lines.append(
-            "Values that no key decrypts are left as they are: name a former key in ENCRYPTED_PHI_KEYS_FOR_READING, or "
-            f"fix them, or accept them: --allow-unreadable {total.undecryptable}"
+            "These values are left as they are: name the missing key for reading in ENCRYPTED_PHI_KEYS_FOR_READING, "
+            f"set the tenant, fix them, or accept them: --allow-unreadable {total.undecryptable}"
         )
         return False, lines
     if total.old or last.remaining:

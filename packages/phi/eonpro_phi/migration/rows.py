@@ -46,7 +46,7 @@ class MigrationWorker(BatchWorker):
             if self._table.selection.tenant_column and (text or record):
                 tenant = rows.tenants[at]
                 if not tenant:
-                    counts += ColumnCounts(foreign=1, example_rows=(key,))
+                    counts += ColumnCounts(without_tenant=1, example_rows=(key,))
                     records.append(UNCHANGED)
                     continue
                 ciphers = Keys(new=self.cipher.derived(tenant), old=None, base=self.cipher)

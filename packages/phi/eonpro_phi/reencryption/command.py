@@ -193,6 +193,8 @@ def evaluate(result: RunResult, *, allowed: int) -> tuple[bool, list[str]]:
             lines[-1] += f", {counts.no_record:,} that no record can replace (numbers, records inside a text, no JSON)"
         if counts.elsewhere:
             lines[-1] += f", {counts.elsewhere:,} not bound as this run reads"
+        if counts.without_tenant:
+            lines[-1] += f", {counts.without_tenant:,} in rows without a tenant"
         if counts.documents or counts.without_records:
             lines[-1] += f"; {counts.documents:,} values with records inside, {counts.without_records:,} without"
         if counts.undecryptable:
@@ -224,6 +226,8 @@ def evaluate(result: RunResult, *, allowed: int) -> tuple[bool, list[str]]:
             "table is moved from), or of another row or column. If that was renamed: --place COLUMN=FORMER.NAME. "
             "Else somebody has put them there: restore those rows from a backup."
         )
+    if nobody := sum(counts.without_tenant for counts in last.columns.values()):
+        lines.append(f"{nobody:,} values of rows without a tenant: set {result.selection.tenant_column} first.")
     if not tolerable:
         lines.append(
             f"Values that this run does not read, left unchanged: {result.undecryptable:,}. "
@@ -238,7 +242,7 @@ def evaluate(result: RunResult, *, allowed: int) -> tuple[bool, list[str]]:
         lines.append(done)
         if result.search_columns:
             lines.append(
-                f"{', '.join(result.search_columns)}: if `phi index` fills it, its values are still under the former "
-                "key. Keep that key for reading, promote the new one, and run `phi index` for it again."
+                f"{', '.join(result.search_columns)}: if `phi index` fills it, its values are still under the earlier "
+                "key. Keep that as a key for reading, promote the new one, and run `phi index` for it again."
             )
     return tolerable and (result.dry_run or result.complete), lines

@@ -96,6 +96,8 @@ class ColumnCounts:
     """Values of another form."""
     elsewhere: int = 0
     """Records under a key of this run that are not in a form that it reads, or not of this row or column."""
+    without_tenant: int = 0
+    """Values of rows that name no tenant, of whose key they would be."""
     documents: int = 0
     """Values with records inside: JSON, XML, arrays and others. Each of those records is counted above."""
     without_records: int = 0
@@ -106,7 +108,7 @@ class ColumnCounts:
     @property
     def undecryptable(self) -> int:
         """Values that stay as they are because no key decrypts them."""
-        return self.foreign + self.no_record + self.elsewhere
+        return self.foreign + self.no_record + self.elsewhere + self.without_tenant
 
     @property
     def records(self) -> int:
@@ -121,6 +123,7 @@ class ColumnCounts:
             foreign=self.foreign + other.foreign,
             no_record=self.no_record + other.no_record,
             elsewhere=self.elsewhere + other.elsewhere,
+            without_tenant=self.without_tenant + other.without_tenant,
             documents=self.documents + other.documents,
             without_records=self.without_records + other.without_records,
             example_rows=(self.example_rows + other.example_rows)[:MAX_LISTED_ROWS],
@@ -134,6 +137,7 @@ class ColumnCounts:
             "underNeitherKey": self.foreign,
             "notARecord": self.no_record,
             "notBoundAsRead": self.elsewhere,
+            "withoutTenant": self.without_tenant,
             "valuesWithRecordsInside": self.documents,
             "valuesWithoutRecords": self.without_records,
             "exampleRows": list(self.example_rows),
@@ -242,7 +246,7 @@ class RunResult:
     first_time: bool = False
     """Whether plain texts were encrypted: `old` counts those."""
     search_columns: tuple[str, ...] = ()
-    """Columns whose search values may be under the former key."""
+    """Columns whose search values may be under the earlier key."""
     seconds: float
 
     @property

@@ -227,7 +227,7 @@ class Worker(BatchWorker):
             for tenant, numbers in by_tenant.items()
         ]
         left = ReencryptedColumn(
-            records=[UNCHANGED] * len(nobody), counts=ColumnCounts(foreign=len(nobody), example_rows=keys)
+            records=[UNCHANGED] * len(nobody), counts=ColumnCounts(without_tenant=len(nobody), example_rows=keys)
         )
         return ReencryptedColumn.merged(len(values), [*columns, (nobody, left)])
 

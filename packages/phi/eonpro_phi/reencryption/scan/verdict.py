@@ -72,7 +72,8 @@ def evaluate(
         lines += [remedy for table in tables if (remedy := _remedy(table, current, dsn, program))]
     if unreadable:
         lines.append(
-            "Records that no key of this run decrypts: name a former key in ENCRYPTED_PHI_KEYS_FOR_READING, or the "
+            "Records that no key of this run decrypts: name the missing key for reading in "
+            "ENCRYPTED_PHI_KEYS_FOR_READING, or the "
             "column of their tenants in --tenant-column TABLE.COLUMN, and find out which key they are under before it "
             "is lost. A record of another tenant than its row's is one of them."
         )
