@@ -39,7 +39,7 @@ def stored(number: int, key: bytes = OLD) -> bytes:
     cipher, target = PhiCipher(key), BytesIO()
     if number % 10:
         return cipher.encrypt_bytes(content(number), context(number)) or b""
-    cipher.encrypt_stream(BytesIO(content(number)), target, context(number), chunk_bytes=2**17)
+    cipher.encrypt_stream(BytesIO(content(number)), target, context(number))
     return target.getvalue()
 
 

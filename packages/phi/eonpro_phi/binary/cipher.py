@@ -28,7 +28,6 @@ from eonpro_phi.binary.record import (
     key_id_of,
     looks_binary,
 )
-from eonpro_phi.binary.stream import DEFAULT_CHUNK_BYTES
 from eonpro_phi.errors import DecryptionError, InvalidBytes, NotBytes, PhiError, UnwrapError
 from eonpro_phi.record import V2_IV_BYTES, key_id
 
@@ -109,18 +108,15 @@ class BinaryCipher:
             return aead.decrypt(parts.iv, parts.sealed, parts.associated_data(context))
         raise DecryptionError
 
-    def encrypt_stream(
-        self, source: BinaryIO, target: BinaryIO, context: str = "", *, chunk_bytes: int = DEFAULT_CHUNK_BYTES
-    ) -> None:
+    def encrypt_stream(self, source: BinaryIO, target: BinaryIO, context: str = "") -> None:
         """Encrypt everything that the source returns, of any length up to 256 TiB, with some chunks of memory.
 
         The target is whole when this returns; after an error it is not, and no reader takes it for whole. An empty
-        source makes a stream that is empty when it is decrypted. `chunk_bytes` is a power of two from 64 KiB to 1 MiB.
-        Raises NotBytes for a source of text, InvalidBytes for a context that is not UTF-8 or another size of a chunk,
-        and the OSError of source and target.
+        source makes a stream that is empty when it is decrypted. Raises NotBytes for a source of text, InvalidBytes for
+        a context that is not UTF-8, and the OSError of source and target.
         """
         _require_context(context)
-        start = stream.new_header(self._binary_id, chunk_bytes)
+        start = stream.new_header(self._binary_id)
         stream.seal(source, stream.writer(target), self._binary_keys[self._binary_id][1], start, context)
 
     def decrypt_stream(self, source: BinaryIO, target: BinaryIO, context: str = "") -> None:
@@ -138,19 +134,12 @@ class BinaryCipher:
             return stream.unseal(source, stream.writer(target), key, start, context)
         raise DecryptionError
 
-    def encrypt_file(
-        self,
-        source: str | os.PathLike[str],
-        target: str | os.PathLike[str],
-        context: str = "",
-        *,
-        chunk_bytes: int = DEFAULT_CHUNK_BYTES,
-    ) -> None:
+    def encrypt_file(self, source: str | os.PathLike[str], target: str | os.PathLike[str], context: str = "") -> None:
         """`encrypt_stream` from one path to another. The target appears, or is replaced, when it is whole and on the
         disk, with the permissions 0600; an error leaves it as it was.
         """
         with open(source, "rb") as file, whole_file(target) as draft:
-            self.encrypt_stream(file, draft, context, chunk_bytes=chunk_bytes)
+            self.encrypt_stream(file, draft, context)
 
     def decrypt_file(self, source: str | os.PathLike[str], target: str | os.PathLike[str], context: str = "") -> None:
         """`decrypt_stream` from one path to another. The target appears, or is replaced, when every chunk is proved,

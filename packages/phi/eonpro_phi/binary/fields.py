@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
 from eonpro_phi.binary.record import Bytes
-from eonpro_phi.binary.stream import DEFAULT_CHUNK_BYTES
 
 if TYPE_CHECKING:
     from eonpro_phi.cipher import PhiCipher
@@ -35,13 +34,11 @@ class BinaryFields:
         """Whether a record is under one of these keys; a record that is bound to any place too."""
         return self._cipher().holds(record)
 
-    def encrypt_stream(
-        self, source: BinaryIO, target: BinaryIO, context: str = "", *, chunk_bytes: int = DEFAULT_CHUNK_BYTES
-    ) -> None:
+    def encrypt_stream(self, source: BinaryIO, target: BinaryIO, context: str = "") -> None:
         """Encrypt a source of any length in bounded memory; the target is whole when this returns. One key for all of
         it, also where the cache changes meanwhile: see PhiCipher.encrypt_stream.
         """
-        self._cipher().encrypt_stream(source, target, context, chunk_bytes=chunk_bytes)
+        self._cipher().encrypt_stream(source, target, context)
 
     def decrypt_stream(self, source: BinaryIO, target: BinaryIO, context: str = "") -> None:
         """Decrypt a stream; each chunk is written when it is authenticated, and the target is whole only when this
@@ -49,16 +46,9 @@ class BinaryFields:
         """
         self._cipher().decrypt_stream(source, target, context)
 
-    def encrypt_file(
-        self,
-        source: str | os.PathLike[str],
-        target: str | os.PathLike[str],
-        context: str = "",
-        *,
-        chunk_bytes: int = DEFAULT_CHUNK_BYTES,
-    ) -> None:
+    def encrypt_file(self, source: str | os.PathLike[str], target: str | os.PathLike[str], context: str = "") -> None:
         """Encrypt a file into another, which appears when it is whole: see PhiCipher.encrypt_file."""
-        self._cipher().encrypt_file(source, target, context, chunk_bytes=chunk_bytes)
+        self._cipher().encrypt_file(source, target, context)
 
     def decrypt_file(self, source: str | os.PathLike[str], target: str | os.PathLike[str], context: str = "") -> None:
         """Decrypt a file into another, which appears when all of it is proved: see PhiCipher.decrypt_file."""

@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from eonpro_phi.binary.record import HEADER_BYTES, MAGIC, STREAM, header
-from eonpro_phi.errors import DecryptionError, InvalidBytes, NotBytes
+from eonpro_phi.errors import DecryptionError, NotBytes
 from eonpro_phi.record import TAG_BYTES
 
 SALT_BYTES = 32
@@ -28,17 +28,14 @@ STREAM_HEADER_BYTES = HEADER_BYTES + 1 + SALT_BYTES + PREFIX_BYTES
 SMALLEST, LARGEST = 16, 20
 """The chunk's size as a power of two: 64 KiB to 1 MiB."""
 
-DEFAULT_CHUNK_BYTES = 2**18
-"""256 KiB: some eight microseconds of overhead in a chunk do not count, and memory stays small."""
+EXPONENT = 18
+"""That of a new stream. With 256 KiB some eight microseconds of overhead do not count, and memory stays small."""
 
 _LABEL = b"eonpro-phi-stream-v1 key"
 
 
-def new_header(key_id: bytes, chunk_bytes: int) -> bytes:
-    """The header of a new stream; raises InvalidBytes for a size that is no power of two from 64 KiB to 1 MiB."""
-    exponent = chunk_bytes.bit_length() - 1
-    if chunk_bytes != 2**exponent or not SMALLEST <= exponent <= LARGEST:
-        raise InvalidBytes("A chunk has 64, 128, 256, 512 or 1024 KiB.")
+def new_header(key_id: bytes, exponent: int = EXPONENT) -> bytes:
+    """The header of a new stream."""
     return header(STREAM, key_id) + exponent.to_bytes() + urandom(SALT_BYTES + PREFIX_BYTES)
 
 

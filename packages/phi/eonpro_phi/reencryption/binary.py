@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Protocol
 
-from eonpro_phi.binary.record import HEADER_BYTES, MAGIC, STREAM, looks_binary
+from eonpro_phi.binary.record import MAGIC, STREAM, looks_binary
 from eonpro_phi.binding import Binding, Form
 from eonpro_phi.cipher import PhiCipher
 from eonpro_phi.errors import DecryptionError
@@ -128,7 +128,7 @@ class BinaryReencryptor:
         new = self.keys.new
         if _is_stream(before):
             target = BytesIO()
-            new.encrypt_stream(BytesIO(content), target, context, chunk_bytes=2 ** before[HEADER_BYTES])
+            new.encrypt_stream(BytesIO(content), target, context)
             sealed: bytes | None = target.getvalue()
         else:
             sealed = new.encrypt_bytes(content, context)
