@@ -6,6 +6,7 @@ Touches memory only.
 from __future__ import annotations
 
 import copy
+import logging
 import pickle
 from collections.abc import Iterator
 from datetime import date
@@ -177,3 +178,17 @@ def test_a_copy_or_pickle_of_a_table_never_holds_the_key():
         with pytest.raises(TypeError, match="cannot be copied or pickled"):
             copier(EncryptedText(CIPHER))
     assert repr(EncryptedText(CIPHER)) == "EncryptedText()"
+
+
+@pytest.mark.parametrize("options", [{}, {"logging_name": "clinic"}, {"echo": "debug"}], ids=str)
+def test_no_text_is_in_the_log_at_any_level(options: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    """At DEBUG SQLAlchemy logs each row that it has read, and with the texts."""
+    caplog.set_level(logging.DEBUG, logger="sqlalchemy")
+    engine = sa.create_engine("sqlite://", poolclass=sa.StaticPool, hide_parameters=True, **options)
+    Base.metadata.create_all(engine)
+    with Session(engine.execution_options(logging_token="token")) as session:
+        session.add(Patient(name=SECRET))
+        session.commit()
+        assert session.scalars(sa.select(Patient.name)).all() == [SECRET]
+        assert session.scalars(sa.select(Patient)).one().name == SECRET
+    assert "SELECT" in caplog.text and SECRET not in caplog.text

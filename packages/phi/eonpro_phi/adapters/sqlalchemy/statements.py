@@ -5,6 +5,7 @@ to its table. The parts of statements have no public names in SQLAlchemy: held f
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from logging import LogRecord
 from typing import Any
 
 from sqlalchemy import (
@@ -68,6 +69,7 @@ def listen() -> None:
     """Inspect every statement of this process's engines, and every table that is declared from now on."""
     if not event.contains(Engine, "before_execute", _before_execute):
         event.listen(Engine, "before_execute", _before_execute, retval=True)
+        event.listen(Engine, "engine_connect", _log_no_rows)
         for kind in (Column, Index, UniqueConstraint):
             event.listen(kind, "after_parent_attach", _after_attach)
 
@@ -100,6 +102,16 @@ def check(statement: Any) -> None:
             _refuse(_columns(element.value), EXPRESSION)
         elif isinstance(element, DistinctOnClause):
             _refuse((column for clause in element._distinct_on for column in _columns(clause)), GROUPING)
+
+
+def _log_no_rows(connection: Any) -> None:
+    """At DEBUG SQLAlchemy would log each row that it has read, with the texts of encrypted columns."""
+    logger = connection.engine.logger
+    getattr(logger, "logger", logger).addFilter(_is_no_row)
+
+
+def _is_no_row(record: LogRecord) -> bool:
+    return not str(record.msg).endswith("Row %r")
 
 
 _good: dict[Any, None] = {}
