@@ -1,9 +1,7 @@
 /** The keys of this process: loaded before the first request, used synchronously by every module. */
 
-import type { PhiCipher, TenantCipher } from "./cipher.js";
 import { type FieldsOptions, type HashField, PhiFields } from "./fields.js";
 import { hasVercelToken, isOnVercelByRole } from "./kms.js";
-import type { Clinic, ExactIndex, WordIndex } from "./search.js";
 
 interface State {
   fields?: PhiFields;
@@ -21,7 +19,7 @@ export function configure(options: FieldsOptions): void {
   state.options = options;
 }
 
-/** The keys of this process, from its variables. Throws MissingVariable or MalformedVariable. */
+/** The keys of this process, from its variables: all that is not a function here. Throws MissingVariable or MalformedVariable. */
 export function fields(): PhiFields {
   return (state.fields ??= PhiFields.fromEnvironment(process.env, state.options));
 }
@@ -70,41 +68,5 @@ export function decryptPHI(record: string | null | undefined, context = ""): str
   return fields().cipher.decrypt(record, context);
 }
 
-/** A record of version 2, which `decryptPHI` opens with the same context only. */
-export function encryptPHIV2(text: string | null | undefined, context = ""): string | null {
-  return fields().cipher.encryptV2(text, context);
-}
-
-/** See PhiCipher.encryptFields. */
-export const encryptFields: PhiCipher["encryptFields"] = (object, names) => fields().cipher.encryptFields(object, names);
-/** See PhiCipher.decryptFields. */
-export const decryptFields: PhiCipher["decryptFields"] = (object, names) => fields().cipher.decryptFields(object, names);
-/** See PhiCipher.encryptBytes. */
-export const encryptBytes: PhiCipher["encryptBytes"] = (data, context) => fields().cipher.encryptBytes(data, context);
-/** See PhiCipher.decryptBytes. */
-export const decryptBytes: PhiCipher["decryptBytes"] = (record, context) => fields().cipher.decryptBytes(record, context);
-/** See PhiCipher.encryptJson. */
-export const encryptJson: PhiCipher["encryptJson"] = (value, names) => fields().cipher.encryptJson(value, names);
-/** See PhiCipher.decryptJson. */
-export const decryptJson: PhiCipher["decryptJson"] = (value, names) => fields().cipher.decryptJson(value, names);
-
-/** See PhiCipher.forTenant. */
-export function forTenant(tenant: string): TenantCipher {
-  return fields().forTenant(tenant);
-}
-
 /** See PhiFields.searchHash. */
 export const searchHash = (field: HashField, text: string | null | undefined): string | null => fields().searchHash(field, text);
-/** See PhiFields.searchHashes. */
-export const searchHashes = (field: HashField, text: string | null | undefined): string[] => fields().searchHashes(field, text);
-/** See PhiFields.searchValue. */
-export const searchValue = (index: ExactIndex, text: string | null | undefined, clinic?: Clinic): string | null =>
-  fields().searchValue(index, text, clinic);
-/** See PhiFields.searchValues. */
-export const searchValues = (index: ExactIndex, text: string | null | undefined, clinic?: Clinic): string[] =>
-  fields().searchValues(index, text, clinic);
-/** See PhiFields.searchTokens. */
-export const searchTokens = (index: WordIndex, texts: Iterable<string | null | undefined>, clinic?: Clinic): number[] =>
-  fields().searchTokens(index, texts, clinic);
-/** See PhiFields.searchGroups. */
-export const searchGroups = (index: WordIndex, query: string, clinic?: Clinic): number[][] => fields().searchGroups(index, query, clinic);

@@ -32,7 +32,7 @@ ROUND_TRIP = """
 """
 
 CONSUMER = """
-import { decryptPHI, encryptPHI, ExactIndex, PhiError, place, searchValues, withKey } from "@eonpro/phi";
+import { decryptPHI, encryptPHI, ExactIndex, fields, PhiError, place, withKey } from "@eonpro/phi";
 import { withPhi } from "@eonpro/phi/prisma";
 
 const index = new ExactIndex({ table: "Patient", column: "emailSearch", rule: "email" });
@@ -40,7 +40,7 @@ export const client = withPhi({}, { Patient: { fields: ["email"] } });
 export const POST = withKey(async (request: Request, { id }: { id: number }): Promise<string[]> => {
   const record: string | null = encryptPHI(await request.text());
   const text: string | null = decryptPHI(record, place("Patient", "email", id));
-  return searchValues(index, text, "clinic-7");
+  return fields().searchValues(index, text, "clinic-7");
 });
 export const answer: (request: Request, of: { id: number }) => Promise<string[]> = POST;
 export const name = (error: PhiError): string => error.name;
