@@ -147,7 +147,7 @@ TABLE = (
     Row(files=("packages/phi/eonpro_phi/*.py",), outside=("cryptography", "pybase64"), ours=("eonpro_phi.*",)),
     # The former name imports its modules under their new one.
     Row(files=("packages/phi/phi.py",), outside=("a module chosen at run time",), pure=True),
-    Row(files=("sandbox/*.py",), outside=ANY, ours=("installation.*", "sandbox.*")),
+    Row(files=("packages/sandbox/*.py",), outside=ANY, ours=("installation.*", "sandbox.*")),
     # What the pack decides by is its own, and the standard library's: no file of the program can widen it.
     Row(files=("guardrails/rules/*.py",), ours=("guardrails.rules.*",), pure=True),
     # The engine runs the pack's directory as a program, so that its own files are top-level modules there.
@@ -331,8 +331,8 @@ def tree(tmp_path: Path) -> Path:
         "packages/phi/eonpro_phi/__init__.py": "from eonpro_phi.kms import KmsKeySource\n",
         "packages/phi/eonpro_phi/kms.py": "def decrypt():\n    import botocore.session\n",
         "tests/wizard/setup/test_plan.py": "import anything, sandbox, wizard.setup.plan\n",
-        "sandbox/cloud.py": "import moto.server\nfrom sandbox import ports\n",
-        "sandbox/ports.py": "",
+        "packages/sandbox/sandbox/cloud.py": "import moto.server\nfrom sandbox import ports\n",
+        "packages/sandbox/sandbox/ports.py": "",
         ".venv/lib/forbidden.py": "import wizard\n",
         "venv/pyvenv.cfg": "",
         "venv/lib/forbidden.py": "import wizard\n",
@@ -388,8 +388,8 @@ PLAN, SCREEN, CLIENT = "wizard/setup/plan.py", "wizard/terminal/screen.py", "wiz
         ("wizard/cli/main.py", "import rich\n", "1 imports rich"),
         ("packages/phi/eonpro_phi/__main__.py", "import boto3\n", "1 imports boto3"),
         ("packages/phi/eonpro_phi/cipher.py", "import wizard\n", "1 imports wizard"),
-        ("sandbox/cloud.py", "from eonpro_phi import kms\n", "1 imports eonpro_phi.kms"),
-        ("sandbox/cloud.py", "import wizard.core\n", "1 imports wizard.core"),
+        ("packages/sandbox/sandbox/cloud.py", "from eonpro_phi import kms\n", "1 imports eonpro_phi.kms"),
+        ("packages/sandbox/sandbox/cloud.py", "import wizard.core\n", "1 imports wizard.core"),
         ("tools/bootstrap/__main__.py", "import rich\n", "1 imports rich"),
         ("tools/bootstrap/__main__.py", "from sandbox import ports\n", "1 imports sandbox.ports"),
         ("guardrails/__main__.py", "import wizard.core\n", "1 imports wizard.core"),
@@ -497,7 +497,7 @@ def test_each_way_of_telling_targets_apart_is_found(source: str) -> None:
 
 # --- ARNs
 
-ARN_MODULES = ("components/settings/arn.py", "guardrails/rules/settings.py", "sandbox/arns.py")
+ARN_MODULES = ("components/settings/arn.py", "guardrails/rules/settings.py", "packages/sandbox/sandbox/arns.py")
 """They alone take an ARN apart; the guardrails share no code with the program."""
 SPLITS = frozenset({"split", "rsplit", "partition", "rpartition"})
 
@@ -527,7 +527,7 @@ def test_no_module_but_that_of_arns_takes_an_arn_apart() -> None:
     found = [
         finding
         for file in python_files(ROOT)
-        if file.parts[0] in ("wizard", "components", "guardrails", "sandbox", "packages", "tools", "__main__.py")
+        if file.parts[0] in ("wizard", "components", "guardrails", "packages", "tools", "__main__.py")
         and file.as_posix() not in ARN_MODULES
         for finding in hand_splits_of_arns(file, (ROOT / file).read_text(encoding="utf-8"))
     ]

@@ -22,7 +22,7 @@ READ_BY_ANY_PYTHON = (
     *(
         "installation/__init__.py",
         "wizard/__init__.py",
-        "sandbox/__init__.py",
+        "packages/sandbox/sandbox/__init__.py",
         "packages/phi/eonpro_phi/__init__.py",
         "packages/phi/eonpro_phi/interpreter.py",
     ),
@@ -43,7 +43,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs in a folder of their own: an old Python writes its bytecode beside the sources."""
     folder = tmp_path_factory.mktemp("wrong") / "it's a checkout"
     ignored = shutil.ignore_patterns("__pycache__")
-    for name in ("installation", "components", "wizard", "sandbox", "packages/phi", "tools"):
+    for name in ("installation", "components", "wizard", "packages/sandbox", "packages/phi", "tools"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     shutil.copy(ROOT / "pyproject.toml", folder)
     return folder
@@ -63,7 +63,7 @@ def set_up(checkout: Path):
 
 def run(python: str, *words: str, folder: Path) -> subprocess.CompletedProcess[str]:
     # -S: without site-packages, whatever is installed there, and so without what the set-up puts on the path.
-    environment = {"PATH": "/nowhere", "PYTHONPATH": str(folder / "packages" / "phi")}
+    environment = {"PATH": "/nowhere", "PYTHONPATH": f"{folder}/packages/phi:{folder}/packages/sandbox"}
     return subprocess.run(
         [python, "-S", *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=60
     )

@@ -18,7 +18,12 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 PROJECT = Path(__file__).resolve().parents[1]
-PRODUCT = ("__main__.py", "components", "guardrails", "packages", "sandbox", "wizard")
+ROOMS = {
+    **{name: (name,) for name in ("__main__.py", "components", "guardrails", "wizard")},
+    **{name: (f"packages/{name}", name) for name in ("phi", "sandbox")},
+}
+"""Each part of the product and its files or folders, in this revision and in earlier ones."""
+PRODUCT = tuple(folder for folders in ROOMS.values() for folder in folders)
 TOOLS = ("bench", "docs", "setup", "tools")
 """Folders of the tools, in this revision and in earlier ones."""
 SMALL, LARGE_FOLDER, LONG_FUNCTION = 80, 18, 50
@@ -52,9 +57,10 @@ class Tree:
             }
         return cls([member.name for member in files], texts)
 
-    def under(self, *packages: str) -> dict[str, str]:
-        """The modules of these packages or files at the root."""
-        return {name: text for name, text in self.sources.items() if name.partition("/")[0] in packages}
+    def under(self, *folders: str) -> dict[str, str]:
+        """The modules of these folders, and these files."""
+        within = tuple(f"{folder}/" for folder in folders)
+        return {name: text for name, text in self.sources.items() if f"{name}/".startswith(within)}
 
     @property
     def product(self) -> dict[str, str]:
@@ -140,6 +146,8 @@ def _git(*arguments: str) -> bytes:
 
 def _module(name: str) -> str:
     parts = PurePosixPath(name).with_suffix("").parts
+    # packages/NAME is on the module search path.
+    parts = parts[2:] if parts[0] == "packages" else parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
@@ -171,10 +179,10 @@ def _strings(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 def _rows(tree: Tree) -> dict[str, int]:
     rows = {}
-    for package in PRODUCT:
-        modules = tree.under(package)
-        rows[f"{package}: modules"] = len(modules)
-        rows[f"{package}: lines"] = sum(map(_lines, modules.values()))
+    for room, folders in ROOMS.items():
+        modules = tree.under(*folders)
+        rows[f"{room}: modules"] = len(modules)
+        rows[f"{room}: lines"] = sum(map(_lines, modules.values()))
     for title, modules in (
         ("product", tree.under(*PRODUCT)),
         ("tools", tree.under(*TOOLS)),

@@ -33,8 +33,8 @@ def test_a_short_module_with_one_importer_is_named_with_it_and_tests_import_noth
 
 
 def test_a_folder_of_too_many_modules_is_counted():
-    names = [f"sandbox/m{number}.py" for number in range(measure.LARGE_FOLDER + 1)]
-    assert Tree(names, dict.fromkeys(names, "")).large_folders == {"sandbox": measure.LARGE_FOLDER + 1}
+    names = [f"wizard/m{number}.py" for number in range(measure.LARGE_FOLDER + 1)]
+    assert Tree(names, dict.fromkeys(names, "")).large_folders == {"wizard": measure.LARGE_FOLDER + 1}
 
 
 def test_prose_is_counted_apart_from_reference_and_stored_data_without_locks():
@@ -55,14 +55,14 @@ def test_prose_is_counted_apart_from_reference_and_stored_data_without_locks():
 def test_a_function_is_long_from_its_fifty_first_line():
     function = "def {name}():\n" + "    x = 1\n" * (measure.LONG_FUNCTION - 1)
     source = function.format(name="short") + function.format(name="long") + "    x = 1\n"
-    assert Tree(["packages/keys.py"], {"packages/keys.py": source}).long_functions == ["packages/keys.py:51 long"]
+    assert Tree(["wizard/keys.py"], {"wizard/keys.py": source}).long_functions == ["wizard/keys.py:51 long"]
 
 
 def test_the_entries_of_the_root_are_folders_and_files(tree: Tree):
     assert tree.root == {"wizard", "tests", "README.md", ".ci"}
 
 
-def test_it_prints_a_revision_beside_the_working_tree(
+def test_it_prints_a_revision_beside_the_working_tree_where_a_package_has_moved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     def git(*arguments: str) -> None:
@@ -71,13 +71,15 @@ def test_it_prints_a_revision_beside_the_working_tree(
         )
 
     monkeypatch.setattr(measure, "PROJECT", tmp_path)
-    (tmp_path / "packages").mkdir()
-    (tmp_path / "packages" / "keys.py").write_text("one = 1\n")
+    (tmp_path / "sandbox").mkdir()
+    (tmp_path / "sandbox" / "keys.py").write_text("one = 1\n")
     git("init", "--quiet")
     git("add", ".")
     git("commit", "--quiet", "--message", "first")
-    (tmp_path / "packages" / "keys.py").write_text("key = 1\n\n\n")
+    (tmp_path / "packages").mkdir()
+    (tmp_path / "sandbox").rename(tmp_path / "packages" / "sandbox")
+    (tmp_path / "packages" / "sandbox" / "keys.py").write_text("key = 1\n\n\n")
     assert main(["--before", "HEAD"]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["Figures", "HEAD", "now"] in lines
-    assert ["packages:", "lines", "1", "3"] in lines
+    assert ["sandbox:", "lines", "1", "3"] in lines

@@ -310,6 +310,6 @@ class SandboxPlugins:
 
     def _key(self) -> str:
         places = self.machine.places
-        sources = sorted(path for path in (places.project / "sandbox").rglob("*.py"))
+        sources = sorted(path for path in (places.project / "packages" / "sandbox").rglob("*.py"))
         stamps = (places.engine_choice, places.venv / "setup.json")
         return fingerprint(str(places.project), *stamps, *map(str, sources), *sources)

@@ -101,6 +101,12 @@ def test_each_package_asked_for_has_its_reason_beside_it():
     assert [line for line in asked if "  # " not in line] == []
 
 
+def test_the_extra_of_the_wheel_is_what_the_sandbox_needs():
+    extras = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    sandbox = tomllib.loads((PROJECT / "packages" / "sandbox" / "pyproject.toml").read_text())
+    assert extras["sandbox"] == sandbox["project"]["dependencies"]
+
+
 @pytest.mark.parametrize(
     ("script", "says"), [("eonpro-kms", "exit codes:"), ("eonpro-sandbox", "bin/eonpro-sandbox env")]
 )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import installation
+from sandbox.state import FOLDERS
 
 CHOICE = "EONPRO_PROVIDER"
 """`standin`, `official` (Pulumi's own plug-in), or the path of a program; PROVIDER for `make`."""
@@ -23,11 +24,11 @@ PLUGIN = "pulumi-resource-aws"
 _TYPED = CHOICE if installation.IS_INSTALLED else "PROVIDER"
 _DOWNLOADS = "https://get.pulumi.com/releases/plugins"
 _LANGUAGE_HOST = "pulumi-language-python"
-_PROJECT = Path(__file__).resolve().parents[2]
 _MARK = "# Written by sandbox.pulumi_plugins.install; deleting it is safe, it is written again."
 # -P keeps the program's directory, which is the current one, off the module search path.
 _OURS = (
-    "exec {python} -P -c 'import sys; sys.path.insert(0, sys.argv.pop(1)); from {module} import main; main()' {project}"
+    "exec {python} -P -c 'import sys; sys.path[:0] = sys.argv[1:{end}]; del sys.argv[1:{end}]; "
+    "from {module} import main; main()' {folders}"
 )
 _OTHER = """\
 [ -x {program} ] || {{ echo {missing} >&2; exit 1; }}
@@ -142,9 +143,9 @@ def _install(engine: Path, home: Path, version: str, *options: str, **streams: A
 
 def wrapper(what: str, module: str, python: Path) -> str:
     """A program that runs a module of this checkout."""
-    return _wrapper(
-        what, _OURS.format(python=shlex.quote(str(python)), module=module, project=shlex.quote(str(_PROJECT)))
-    )
+    folders = shlex.join(map(str, FOLDERS))
+    start = _OURS.format(python=shlex.quote(str(python)), module=module, folders=folders, end=len(FOLDERS) + 1)
+    return _wrapper(what, start)
 
 
 def _wrapper(what: str, start: str) -> str:

@@ -14,7 +14,18 @@ from pathlib import Path
 
 import installation
 from installation import origin
-from sandbox.state import APP_ROLE, LOOPBACK, PASSPHRASE, PROJECT, REGION, SOURCE, SandboxPaths, State, sandbox_paths
+from sandbox.state import (
+    APP_ROLE,
+    FOLDERS,
+    LOOPBACK,
+    PASSPHRASE,
+    PROJECT,
+    REGION,
+    SOURCE,
+    SandboxPaths,
+    State,
+    sandbox_paths,
+)
 
 CACHE = Path(installation.CACHE)
 
@@ -66,7 +77,8 @@ def program(paths: SandboxPaths | None = None) -> str:
     is_to_be_kept = origin.IS_TEMPORARY and origin.origin().url
     called = shlex.join(origin.by_uvx(extra="[sandbox]", script=SCRIPT) if is_to_be_kept else (str(script),))
     if not script.exists():
-        called = f"PYTHONPATH={shlex.quote(str(SOURCE))} {shlex.quote(str(interpreter()))} -P -m sandbox"
+        folders = shlex.quote(os.pathsep.join(map(str, FOLDERS)))
+        called = f"PYTHONPATH={folders} {shlex.quote(str(interpreter()))} -P -m sandbox"
     root = (paths or sandbox_paths()).root
     is_default = root == PROJECT / ".sandbox" and not installation.IS_INSTALLED
     return called if is_default else f"EONPRO_SANDBOX_DIR={shlex.quote(str(root))} {called}"

@@ -19,6 +19,8 @@ import installation
 
 PROJECT = Path(installation.PROJECT)
 SOURCE = Path(installation.SOURCE)
+FOLDERS = tuple(dict.fromkeys((Path(__file__).parents[1].resolve(), SOURCE)))
+"""The folders that the module search path needs for this package: its own and, in a checkout, the project's."""
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 SERVICES = (
