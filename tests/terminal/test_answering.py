@@ -104,7 +104,7 @@ def test_a_linked_folder_answers_for_its_team_and_its_project(untouched: Deploym
     person.see("Apply this plan?", "» Apply")
     assert "✓ Vercel project eonpro/eonpro" in person.transcript
     assert ".vercel/project.json" in person.transcript
-    assert len(asked(person.transcript, 80)) == 5 and person.keystrokes == 4
+    assert len(asked(person.transcript, 80)) == 6 and person.keystrokes == 5
     left(person)
 
 
