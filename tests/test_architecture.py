@@ -148,6 +148,8 @@ TABLE = (
     # The former name imports its modules under their new one.
     Row(files=("packages/phi/phi.py",), outside=("a module chosen at run time",), pure=True),
     Row(files=("packages/sandbox/*.py",), outside=ANY, ours=("installation.*", "sandbox.*")),
+    # Run by the runner's Python, from a checkout of the repository.
+    Row(files=("packages/action/*.py",), ours=("wizard.core.requirements_file",)),
     # What the pack decides by is its own, and the standard library's: no file of the program can widen it.
     Row(files=("guardrails/rules/*.py",), ours=("guardrails.rules.*",), pure=True),
     # The engine runs the pack's directory as a program, so that its own files are top-level modules there.

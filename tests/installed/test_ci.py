@@ -20,12 +20,12 @@ import pytest
 import yaml
 
 from sandbox.state import SandboxPaths, load_state, stop_process
+from tests.action.github import GitHub, github_api
 from tests.day_two.test_ci_recipes import token
 from tests.installed import customer
 from tests.installed.workflow import Runner, gitlab_script, run
 from tests.linters.recipes import GITLAB, recipes
 from tests.onboarding.deployment import ACCOUNT, Deployment, plugins
-from tests.tools.github import GitHub, github_api
 from wizard import version
 
 # Each waits for pip, as a job does: three minutes together.

@@ -339,7 +339,7 @@ def test_a_newer_version_says_what_it_changes_and_becomes_the_projects_with_the_
     workflows = [f" M .github/workflows/eonpro-{name}.yml" for name in ("apply", "doctor", "preview", "review")]
     assert changed == [*workflows, " M requirements.txt", ""]
     apply = (clinic.folder / ".github/workflows/eonpro-apply.yml").read_text()
-    assert f"uses: eonpro/eonpro-kms@v{NEXT}" in apply and f"eonpro-kms@v{version()}" not in apply
+    assert f"uses: eonpro/eonpro-kms/packages/action@v{NEXT}" in apply and f"action@v{version()}" not in apply
     assert NEXT in clinic.types(program(clinic), "--version")
     clinic.types("pulumi", "preview", "--stack", "production", "--expect-no-changes", "--non-interactive")
 

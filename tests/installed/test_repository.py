@@ -73,7 +73,8 @@ def test_from_the_repository_to_a_project_that_is_pinned(host: tuple[str, Path, 
     assert pinned in (person.folder / "requirements.txt").read_text()
     for name in ("apply", "doctor", "preview", "review"):
         workflow = (person.folder / f".github/workflows/eonpro-{name}.yml").read_text()
-        assert f"uses: clinic/kms@{commit} # v{version()}" in workflow and "uses: eonpro/" not in workflow
+        assert f"uses: clinic/kms/packages/action@{commit} # v{version()}" in workflow
+        assert "uses: eonpro/" not in workflow
     assert "does not exist" in person.types(".venv/bin/eonpro-kms", "status")
     # A colleague's way, and the project's own program: one version.
     assert person.types(*uvx, "--version") == person.types(".venv/bin/eonpro-kms", "--version")

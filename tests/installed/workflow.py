@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.linters.recipes import ACTION, PROJECT, USES, Recipe
+from tests.linters.recipes import ACTION, ACTION_FILE, USES, Recipe
 
 SECONDS = 300.0
 _EXPRESSION = re.compile(r"\$\{\{ ?(.*?) ?\}\}")
@@ -89,7 +89,7 @@ class Runner:
             **self.environment,
             **variables,
             **{name: _filled(str(value), contexts) for name, value in step.get("env", {}).items()},
-            "GITHUB_ACTION_PATH": str(PROJECT),
+            "GITHUB_ACTION_PATH": str(ACTION_FILE.parent),
             "GITHUB_OUTPUT": str(output),
             "GITHUB_STEP_SUMMARY": str(self.temporary / "summary.md"),
             "GITHUB_EVENT_PATH": str(self.temporary / "event.json"),

@@ -1,6 +1,6 @@
 """The recipes for CI and the action that they use, read: their files, jobs and steps.
 
-Reads `examples/ci`, `action.yml` and the version, nothing else.
+Reads `examples/ci`, `packages/action/action.yml` and the version, nothing else.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from wizard import version
 PROJECT = Path(__file__).resolve().parents[2]
 FOLDER = PROJECT / "examples" / "ci" / "github"
 GITLAB = PROJECT / "examples" / "ci" / "gitlab" / "eonpro-kms.yml"
-ACTION_FILE = PROJECT / "action.yml"
+ACTION_FILE = PROJECT / "packages" / "action" / "action.yml"
 ACTION: dict[str, Any] = yaml.safe_load(ACTION_FILE.read_text())
 OURS = "eonpro/eonpro-kms"
 """The name that stands for the repository of the action."""
-USES = f"{OURS}@v{version()}"
+USES = f"{OURS}/packages/action@v{version()}"
 """How a recipe uses the action of this version."""
 
 

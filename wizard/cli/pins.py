@@ -23,6 +23,8 @@ from wizard.core.errors import SetupError
 from wizard.core.next_command import SCRIPT, Text, shell
 
 PACKAGE = "eonpro-kms"
+ACTION = "packages/action"
+"""The folder of the action in its repository."""
 _COMMAND = re.compile(rf"uvx --from '{PACKAGE} @ git\+\S+@v[\w.+!-]+' {SCRIPT}")
 _INDEX = "or configure pip or uv for an index of your own that has this version (UV_INDEX, PIP_INDEX_URL)"
 
@@ -93,8 +95,8 @@ def _looked_up(line: str) -> tuple[tuple[str, ...], str]:
 def named(text: str) -> str:
     """A text in which the action and the command of uvx are those of this version, from where it was installed."""
     own = origin.origin()
-    action = f"{own.name}@{own.commit} # v{version()}" if own.commit else f"{own.name}@v{version()}"
-    uses = re.compile(rf"(?m)(\buses: )(?:{re.escape(own.name)}|eonpro/eonpro-kms)@\S+(?: +# v\S+)?$")
+    action = f"{own.name}/{ACTION}@{f'{own.commit} # ' if own.commit else ''}v{version()}"
+    uses = re.compile(rf"(?m)(\buses: )(?:{re.escape(own.name)}|eonpro/eonpro-kms)(?:/{ACTION})?@\S+(?: +# v\S+)?$")
     command = shlex.join(origin.by_uvx(version()))
     return _COMMAND.sub(lambda found: command, uses.sub(lambda found: f"{found[1]}{action}", text))
 

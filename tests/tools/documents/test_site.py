@@ -204,7 +204,7 @@ def test_an_anchor_that_is_not_there_fails_the_build(tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     for name in ("docs", "examples", "schemas", "guardrails", "packages"):
         shutil.copytree(PROJECT / name, copy / name, ignore=shutil.ignore_patterns("node_modules", "__pycache__"))
-    for name in ("Pulumi.yaml", "action.yml", *(page.name for page in PROJECT.glob("*.md"))):
+    for name in ("Pulumi.yaml", *(page.name for page in PROJECT.glob("*.md"))):
         shutil.copy(PROJECT / name, copy / name)
     with (copy / "docs" / "phi.md").open("a") as page:
         page.write("\nSee [nothing](reliability.md#no-such-heading).\n")

@@ -157,7 +157,7 @@ def test_a_wheel_on_this_machine_is_pinned_by_its_hash_and_installed_from_there(
 
 def uses(text: str) -> set[str]:
     return {
-        line.strip().removeprefix("- ") for line in text.splitlines() if re.search(r"uses: \S*/kms@|uses: eonpro", line)
+        line.strip().removeprefix("- ") for line in text.splitlines() if re.search(r"uses: \S*/kms/|uses: eonpro", line)
     }
 
 
@@ -166,8 +166,9 @@ def test_the_workflows_use_the_action_at_the_commit(release: Release, tmp_path: 
     monkeypatch.setattr(project_environment, "install", lambda folder: None)
     folder = tmp_path / "project"
     init.make(folder)
+    used = f"uses: clinic/kms/packages/action@{COMMIT} # v{version()}"
     workflows = sorted((folder / ".github/workflows").glob("*.yml"))
-    assert set().union(*(uses(each.read_text()) for each in workflows)) == {f"uses: clinic/kms@{COMMIT} # v{version()}"}
+    assert set().union(*(uses(each.read_text()) for each in workflows)) == {used}
     for page in (folder / "README.md", folder / ".github/workflows/eonpro-review.yml"):
         assert f"uvx --from 'eonpro-kms @ git+{release.url}.git@v{version()}' eonpro-kms" in page.read_text()
 
@@ -181,16 +182,18 @@ def test_an_upgrade_moves_them_in_the_whole_repository(
     (project := repository / "kms").mkdir()
     workflow = repository / ".github/workflows/kms.yaml"
     others = "- uses: actions/checkout@abc # v6\n- uses: someone/kms@v1\n"
-    workflow.write_text(f"{others}- uses: clinic/kms@{'f' * 40} # v0.9.0\n- uses: eonpro/eonpro-kms@v0.9.0\n")
+    before = f"- uses: clinic/kms@{'f' * 40} # v0.9.0\n- uses: eonpro/eonpro-kms/packages/action@v0.9.0\n"
+    workflow.write_text(others + before)
     release.by_git()
     pins.move(project)
-    used = f"- uses: clinic/kms@{COMMIT} # v{version()}\n"
+    used = f"- uses: clinic/kms/packages/action@{COMMIT} # v{version()}\n"
     assert workflow.read_text() == others + 2 * used
 
 
 def test_without_a_known_commit_the_tag_is_used(release: Release):
     assert origin.origin().commit == ""
-    assert pins.named("  - uses: eonpro/eonpro-kms@v0.1.0") == f"  - uses: eonpro/eonpro-kms@v{version()}"
+    used = "  - uses: eonpro/eonpro-kms/packages/action@v"
+    assert pins.named(f"{used}0.1.0") == f"{used}{version()}"
 
 
 @pytest.mark.parametrize(
@@ -224,7 +227,14 @@ def test_the_wheel_has_no_pages_and_names_their_address(url: str, expected: str,
 _PROGRAMS = ("packages/phi/eonpro_phi/**/*.py", "packages/phi-node/src/*.ts", "wizard/**/*.py")
 PAGES = [
     path
-    for pattern in ("*.md", "docs/**/*.md", "examples/**/*", "action.yml", "packages/*/README.md", *_PROGRAMS)
+    for pattern in (
+        "*.md",
+        "docs/**/*.md",
+        "examples/**/*",
+        "packages/action/action.yml",
+        "packages/*/README.md",
+        *_PROGRAMS,
+    )
     for path in sorted(SOURCE_FOLDER.glob(pattern))
     if path.is_file() and path.suffix in (".md", ".yml", ".yaml", ".sh", ".json", ".py", ".ts")
     if "node_modules" not in path.parts

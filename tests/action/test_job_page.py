@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.tools.github import GitHub, github_api
-from tools import job_page
+import job_page
+from tests.action.github import GitHub, github_api
 
 HOSTILE = (
     "~~~~\n<img src=x onerror=1>\n~~~~~~~\n[link](https://example.com) @everyone ::add-path::/tmp\n```\n<!-- x -->\n"

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tools import job_command
+import job_command
+from job_command import OPTIONS, Refused, words
 from tools.bootstrap.places import HERE
-from tools.job_command import OPTIONS, Refused, words
 
 PACKAGE = ".venv/lib/python3.13/site-packages/eonpro_kms"
 
