@@ -6,6 +6,7 @@ Touches memory only, and Django's settings of this process.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextvars import ContextVar
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -217,6 +218,31 @@ def test_forms_and_validation_are_those_of_the_type() -> None:
     chart.clean_fields(exclude={each.name for each in Chart._meta.get_fields()} - wanted)
     assert (chart.dob, chart.visits) == (date(1980, 1, 31), 7)
     assert type(Chart._meta.get_field("dob").formfield()).__name__ == "DateField"
+
+
+def test_the_key_of_the_tenant_of_a_request_serves_a_field() -> None:
+    """A cipher that asks for the tenant at each use."""
+    clinic: ContextVar[str] = ContextVar("clinic")
+
+    class OfRequest:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(CIPHER.for_tenant(clinic.get()), name)
+
+    table = sa.Table(
+        "patients",
+        sa.MetaData(),
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("email", alchemy.EncryptedText(OfRequest(), bound=True)),
+    )
+    engine = sa.create_engine("sqlite://", poolclass=StaticPool, hide_parameters=True)
+    with engine.begin() as bound:
+        table.create(bound)
+        clinic.set("clinic-7")
+        bound.execute(table.insert().values(email="jane@example.org"))
+        assert bound.execute(sa.select(table.c.email)).scalar_one() == "jane@example.org"
+        clinic.set("clinic-8")
+        with pytest.raises(DecryptionError):
+            bound.execute(sa.select(table.c.email)).scalar_one()
 
 
 JSON_VALUES = st.recursive(

@@ -67,6 +67,7 @@ def test_a_dry_run_counts_and_writes_nothing(operator: Operator) -> None:
         "underNeitherKey": 2,
         "notARecord": 1,
         "notBoundAsRead": 0,
+        "withoutTenant": 0,
         "valuesWithRecordsInside": 0,
         "valuesWithoutRecords": 0,
         "exampleRows": ["9", "46", "47"],

@@ -4,15 +4,12 @@ Touches what the callable touches, and caches its result; importing an applicati
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from eonpro_phi.adapters.values import BYTES, ValueForm
 from eonpro_phi.binding import ROW, Binding, Form, may_be_bound
-from eonpro_phi.cipher import PhiCipher
 from eonpro_phi.errors import DecryptionError, InvalidValue, NotBound, UnwrapError
-from eonpro_phi.fields import PhiFields
 from eonpro_phi.record import looks_like_a_record
-from eonpro_phi.tenants import TenantFields
 
 EARLIER = (
     '{place} reads records of the form "{declared}", and this one is genuine and "{found}". While the table moves, '
@@ -32,8 +29,35 @@ OTHER_KEY = (
 )
 
 
-FieldCipher = PhiFields | PhiCipher
-"""A test gives a PhiCipher."""
+class RecordCipher(Protocol):
+    """The methods of a tenant's fields that an adapter uses."""
+
+    def encrypt(self, text: str | None) -> str | None:
+        """A text as a record; None and "" return None."""
+
+    def encrypt_v2(self, text: str | None, context: str = "") -> str | None:
+        """A text as a record of version 2."""
+
+    def decrypt(self, record: str | None, context: str = "") -> str | None:
+        """A record as its text; None returns None."""
+
+    def encrypt_bytes(self, data: Any, context: str = "") -> bytes | None:
+        """Bytes as a binary record."""
+
+    def decrypt_bytes(self, record: Any, context: str = "") -> bytes | None:
+        """A binary record as its bytes."""
+
+    def holds(self, record: Any) -> bool:
+        """Whether a record is under one of its keys."""
+
+
+class FieldCipher(RecordCipher, Protocol):
+    """The methods of a PhiFields that an adapter uses; a test gives a PhiCipher."""
+
+    def for_tenant(self, tenant: str) -> RecordCipher:
+        """The fields that use the key of this tenant."""
+
+
 CipherProvider = FieldCipher | Callable[[], FieldCipher]
 """The argument of a column's declaration: `PhiFields.from_environment`, a function of the application, or an object."""
 
@@ -48,7 +72,7 @@ def sealed(
     """
     assert of.form is not None
     context = of.context(of.form, row)
-    writer: FieldCipher | TenantFields = cipher if tenant is None else cipher.for_tenant(tenant)
+    writer: RecordCipher = cipher if tenant is None else cipher.for_tenant(tenant)
     if kind is BYTES:
         return writer.encrypt_bytes(value, context)
     text = kind.dump(value) if kind else value
@@ -81,7 +105,7 @@ def _opened(
     # Of no place, and of no tenant: what a lenient cipher passes through is not either.
     if form is not Form.UNBOUND and record is not None and not may_be_bound(record):
         raise DecryptionError
-    reader: FieldCipher | TenantFields = cipher.for_tenant(tenant or "") if form.of_tenant else cipher
+    reader: RecordCipher = cipher.for_tenant(tenant or "") if form.of_tenant else cipher
     if kind is BYTES:
         return reader.decrypt_bytes(record, context)
     text = reader.decrypt(record, context)

@@ -5,11 +5,12 @@ Touches nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from eonpro_phi.adapters.values import DATE, INTEGER, ValueForm
+from eonpro_phi.search.indexes import ExactIndex, WordIndex
 
 CERTAIN_BITS = 64
 """From so many bits on, two texts with one value are not to be expected: a lookup finds no others."""
@@ -27,6 +28,22 @@ SEARCHED = (None, DATE, INTEGER)
 def searched_text(value: Any, form: ValueForm | None) -> Any:
     """The text of a value that is searched; a text is one already."""
     return value if form is None or isinstance(value, str) else form.dump(value)
+
+
+class SearchCipher(Protocol):
+    """The methods of a PhiFields that make search values."""
+
+    def search_value(self, index: ExactIndex, text: str | None, clinic: str = "") -> str | None:
+        """The value to store."""
+
+    def search_values(self, index: ExactIndex, text: str | None, clinic: str = "") -> list[str]:
+        """The values to look up, under each hash key in use."""
+
+    def search_tokens(self, index: WordIndex, texts: Iterable[str | None], clinic: str = "") -> list[int]:
+        """The tokens to store."""
+
+    def search_groups(self, index: WordIndex, query: str, clinic: str = "") -> list[list[int]]:
+        """For each word the tokens of which a row has to have one, under any hash key in use."""
 
 
 @dataclass(frozen=True)

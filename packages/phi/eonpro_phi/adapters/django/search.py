@@ -27,11 +27,11 @@ from eonpro_phi.adapters.lookups import (
     CERTAIN_BITS,
     NEGATED,
     SEARCHED,
+    SearchCipher,
     clinic_text,
     question,
     searched_text,
 )
-from eonpro_phi.fields import PhiFields
 from eonpro_phi.record import names_of
 from eonpro_phi.search.indexes import ExactIndex, WordIndex
 
@@ -178,9 +178,9 @@ class SearchField(Companion):
         """The table and the column that its keys are of."""
         return names_of(self.place) if self.place else (self.model._meta.db_table, self.column)
 
-    def cipher(self) -> PhiFields:
+    def cipher(self) -> SearchCipher:
         """That of the sources."""
-        return cast(PhiFields, self.model._meta.get_field(self.sources[0])._cipher())
+        return cast(SearchCipher, self.model._meta.get_field(self.sources[0])._cipher())
 
     def clinic_of(self, instance: Any) -> str:
         """The clinic of a row. Raises FieldError where it has none, and there is something to find."""

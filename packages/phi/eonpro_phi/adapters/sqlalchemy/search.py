@@ -37,11 +37,11 @@ from eonpro_phi.adapters.lookups import (
     CERTAIN_BITS,
     SEARCHED,
     InClinic,
+    SearchCipher,
     clinic_text,
     question,
     searched_text,
 )
-from eonpro_phi.fields import PhiFields
 from eonpro_phi.record import names_of
 from eonpro_phi.search.indexes import ExactIndex, WordIndex
 
@@ -302,7 +302,7 @@ def companions(table: Any, source: str | None = None) -> list[Any]:
     return columns if source is None else [column for column in columns if source in column.type.sources]
 
 
-def _cipher(column: Column[Any]) -> PhiFields:
+def _cipher(column: Column[Any]) -> SearchCipher:
     """That of its sources. Raises InvalidRequestError for a source that is no encrypted text, or date or number of an
     exact search.
     """
@@ -312,7 +312,7 @@ def _cipher(column: Column[Any]) -> PhiFields:
     for name, type_ in zip(kind.sources, types, strict=True):
         if not getattr(type_, "encrypted_text", False) or type_.form not in forms:
             raise InvalidRequestError(f"{column.name} searches {name}, which is no EncryptedText of {table.name}.")
-    return cast(PhiFields, resolve(types[0].fields))
+    return cast(SearchCipher, resolve(types[0].fields))
 
 
 def _clinic(column: Column[Any], value: object) -> str:
