@@ -60,7 +60,7 @@ def test_the_region_is_found_by_a_few_letters_and_one_that_is_off_is_refused(unt
     person.answer("Which AWS account?", "» 123456789012")
     person.see("Which Region?", "» ap-", "ap-southeast-2")
     person.type("me-south")
-    narrowed = person.see("/ me-south", "» me-south-1 · Middle East, Bahrain (off in this account)")
+    narrowed = person.see("/ me-south", "» - me-south-1 · Middle East, Bahrain (off in this account)")
     assert "us-east-1\n" not in narrowed and "eu-west-1" not in narrowed
     person.type(ENTER)
     person.see("! me-south-1 · Middle East, Bahrain cannot be chosen: off in this account", "» ")

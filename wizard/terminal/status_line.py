@@ -17,11 +17,9 @@ Timer = Callable[[float, Callable[[], None]], Callable[[], None]]
 """Calls a function at this interval in seconds; returns a function that stops it."""
 
 REDRAWN_SECONDS = 0.25
-DOT_SECONDS = 0.75
-"""Both well under a second, so that a busy machine too shows something every second."""
+"""Well under a second, so that a busy machine too shows something every second."""
 
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-_MAX_DOTS = 70
 _NO_NAME = "waiting for the engine"
 
 
@@ -50,124 +48,92 @@ def every(seconds: float, act: Callable[[], None]) -> Callable[[], None]:
 
 
 class Status:
-    """The last line of the screen while something is running. A writer holds its lock."""
+    """The last line of the screen while something is running. A writer holds its lock.
+
+    Where a line cannot be drawn again, a task has a line of its own, without its seconds.
+    """
 
     def __init__(self, out: TextIO, capabilities: TerminalCapabilities, *, clock: Clock, timer: Timer) -> None:
         self.lock = threading.RLock()
-        self._out = out
-        self._capabilities = capabilities
-        self._clock = clock
-        self._timer = timer
+        self._out, self._capabilities, self._clock, self._timer = out, capabilities, clock, timer
         self._stop_timer: Callable[[], None] | None = None
-        self._text = ""
-        self._started = 0.0
+        self._task = ("", 0.0)
         self._running: dict[str, tuple[str, float]] = {}
         self._shown = False
-        """Whether the status is on a line that is not finished."""
-        self._column = 0
-        self._dots = 0
         self._turns = 0
 
     def say(self, text: str) -> None:
         """Show the running task."""
         with self.lock:
             self.settle()
-            self._text, self._started, self._turns = text, self._clock(), 0
-            self._draw()
-            self._begin()
+            self._task = (text, self._clock())
+            if not self._capabilities.live:
+                clean = self._capabilities.clean(text)
+                self._out.write(f"... {shortened(clean, self._capabilities.width - 4, end='...')}\n")
+                self._out.flush()
+            self._resume()
 
     def start(self, urn: str, name: str) -> None:
         """Show that a resource is being changed."""
         with self.lock:
             self._running[urn] = (name, self._clock())
-            self._turns = 0
-            if self._capabilities.live:
-                self._draw()
-            self._begin()
+            self._resume()
 
-    def stop(self, urn: str, *, is_told: bool) -> None:
-        """Remove a resource, and erase the line if a message about it follows; `resume` comes after that."""
+    def stop(self, urn: str) -> None:
+        """Remove a resource, and erase the line: a message about it may follow, and `resume` after that."""
         with self.lock:
             self._running.pop(urn, None)
-            if is_told:
-                self.wipe()
+            self._wipe()
 
     def resume(self) -> None:
         """Show the running task again, after a message."""
         with self.lock:
             if not self._running:
-                self._text, self._started = _NO_NAME, self._clock()
-            self._turns = 0
-            if self._capabilities.live and self._running:
-                self._draw()
+                self._task = (_NO_NAME, self._clock())
             self._out.flush()
-            self._begin()
-
-    def wipe(self) -> None:
-        """Erase or end the line: the next message begins on an empty one."""
-        if self._shown:
-            self._out.write("\r\x1b[K" if self._capabilities.live else "\n")
-            self._shown = False
+            self._resume()
 
     def settle(self) -> None:
-        """End the status line."""
+        """End the status line: the next message begins on an empty one."""
         with self.lock:
             if self._stop_timer is not None:
                 self._stop_timer()
                 self._stop_timer = None
-            self._text = ""
             self._running.clear()
-            self.wipe()
+            self._wipe()
             self._out.flush()
 
-    def _begin(self) -> None:
-        if self._stop_timer is None:
-            self._stop_timer = self._timer(REDRAWN_SECONDS if self._capabilities.live else DOT_SECONDS, self._tick)
+    def _resume(self) -> None:
+        self._turns = 0
+        if self._capabilities.live:
+            self._draw()
+            self._stop_timer = self._stop_timer or self._timer(REDRAWN_SECONDS, self._tick)
+
+    def _wipe(self) -> None:
+        if self._shown:
+            self._out.write("\r\x1b[K")
+            self._shown = False
 
     def _tick(self) -> None:
         with self.lock:
             if self._stop_timer is None:
                 return
             try:
-                if self._capabilities.live or not self._shown:
-                    self._draw()
-                else:
-                    self._dot()
+                self._draw()
             except (OSError, ValueError):
                 # The reader has left, or the stream is closed: the next message reports it.
                 self._stop_timer()
                 self._shown = False
 
     def _draw(self) -> None:
-        if self._capabilities.live:
-            spinner = f" {_SPINNER[self._turns % len(_SPINNER)]}" if self._turns else ""
-            self._turns += 1
-            # Room for the ^C that a terminal echoes.
-            room = self._capabilities.width - cells(f"  … {self._seconds()}{spinner}") - 3
-            text = shortened(self._capabilities.clean(self._names()), room, end="…")
-            self._out.write(f"\r\x1b[K  … {text}{self._seconds()}{spinner}")
-        else:
-            text = shortened(self._capabilities.clean(self._names()), self._capabilities.width - 12, end="...")
-            line = f"... {text}{self._seconds()}"
-            self._out.write(line)
-            self._column, self._dots = cells(line), 0
+        tasks = list(self._running.values()) or [self._task]
+        seconds = int(self._clock() - min(moment for _, moment in tasks))
+        end = f" {seconds} s" if seconds else ""
+        end += f" {_SPINNER[self._turns % len(_SPINNER)]}" if self._turns else ""
+        self._turns += 1
+        # Room for the ^C that a terminal echoes.
+        room = self._capabilities.width - cells(f"  … {end}") - 3
+        names = shortened(self._capabilities.clean(", ".join(name for name, _ in tasks)), room, end="…")
+        self._out.write(f"\r\x1b[K  … {names}{end}")
         self._out.flush()
         self._shown = True
-
-    def _dot(self) -> None:
-        if self._dots == _MAX_DOTS or self._column + 2 > self._capabilities.width:
-            self._out.write("\n   ")
-            self._column, self._dots = 3, 0
-        gap = "" if self._dots else " "
-        self._out.write(f"{gap}.")
-        self._out.flush()
-        self._column += len(gap) + 1
-        self._dots += 1
-
-    def _names(self) -> str:
-        return ", ".join(name for name, _ in self._running.values()) or self._text
-
-    def _seconds(self) -> str:
-        started = min((moment for _, moment in self._running.values()), default=self._started)
-        seconds = int(self._clock() - started)
-        return f" {seconds} s" if seconds else ""

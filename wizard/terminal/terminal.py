@@ -5,8 +5,8 @@ Writes to one stream, and reads standard input and the variables that `text.capa
 
 import io
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, TextIO
 
@@ -17,32 +17,18 @@ from wizard.terminal.prompts import (
     DETAILS,
     ESCAPE,
     WHY,
+    YES_OR_NO,
+    Ask,
     HelpOrBack,
     PlainPrompts,
-    PromptRequest,
+    Prompt,
     Prompts,
-    PromptState,
     refusal,
 )
 from wizard.terminal.screen import Screen
 from wizard.terminal.status_line import Clock, Timer, every
 
 _ANOTHER = "\0another"
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Prompt:
-    """One prompt; it may be shown several times."""
-
-    request: PromptRequest
-    explanation: str
-    no_way_back: str
-    """The message for `<` where it has no effect."""
-    details: Callable[[], None] | None = None
-    escape: Any = None
-    """The answer that Esc stands for, where it does not go back; None: it ends the run."""
-    escape_text: str = ""
-    """The same text as it is shown."""
 
 
 class Terminal(Screen):
@@ -72,34 +58,28 @@ class Terminal(Screen):
         bug) where the run is not interactive.
         """
         prompts = self._begin_question(question.why)
-        prompt = self._prompt(
-            question.prompt,
-            question.explanation or question.why,
+        prompt = Prompt(
+            text=self._clean(question.prompt),
+            explanation=question.explanation or question.why,
             back=question.back,
             no_way_back="this is the first question",
-        )
-        titles = {choice.value: choice.title for choice in question.choices}
-        is_confirmation = question.kind is InputType.CONFIRM
-        text = "No" if is_confirmation else self._clean(titles.get(question.escape or "", ""))
-        prompt = replace(
-            prompt,
-            request=replace(prompt.request, has_details=question.details is not None),
             details=question.details,
-            escape=False if is_confirmation else question.escape,
-            escape_text=text,
+            escape=question.escape,
+            escape_text=next(
+                (self._clean(each.title) for each in question.choices if each.value == question.escape), ""
+            ),
         )
-        if is_confirmation:
-            return self._repeat(prompts, prompt, partial(prompts.confirm, default=question.default != "no"))
+        if question.kind is InputType.CONFIRM:
+            return self._ask_yes_or_no(prompts, prompt, default=question.default != "no")
         return question.parse(self._ask_by_kind(prompts, question, prompt))
 
     def confirm(
         self, prompt: str, *, default: bool = True, why: str = "", explanation: str = "", back: bool = False
     ) -> bool:
         """Ask for yes or no. `?` and `<` work as in `ask`; Esc is No where it does not go back."""
-        prompts = self._begin_question(why)
-        entry = self._prompt(prompt, explanation or why, back=back, no_way_back="there is no previous question here")
-        entry = replace(entry, escape=False, escape_text="No")
-        return bool(self._repeat(prompts, entry, partial(prompts.confirm, default=default)))
+        prompts, way_back = self._begin_question(why), "there is no previous question here"
+        shown = Prompt(text=self._clean(prompt), explanation=explanation or why, back=back, no_way_back=way_back)
+        return self._ask_yes_or_no(prompts, shown, default=default)
 
     def _begin_question(self, why: str) -> Prompts:
         if not self.interactive:
@@ -112,42 +92,24 @@ class Terminal(Screen):
         if not self._capabilities.menus:
             return PlainPrompts(self._out, width=width, write=self.line, keyboard=self.keyboard)
         # Imported only for a person: its libraries take a tenth of a second.
-        from wizard.terminal.menus import DrawnPrompts
+        from wizard.terminal.questions import DrawnPrompts
 
-        return DrawnPrompts(
-            self._out, width=width, on_answer=self._show_answer, write=self.line, keyboard=self.keyboard
-        )
+        return DrawnPrompts(self._out, width=width, on_answer=self._show_answer, keyboard=self.keyboard)
 
-    def _prompt(
-        self,
-        text: str,
-        explanation: str,
-        *,
-        back: bool,
-        no_way_back: str = "",
-    ) -> _Prompt:
-        request = PromptRequest(
-            text=self._clean(text),
-            has_explanation=bool(explanation),
-            back=back,
-        )
-        return _Prompt(request=request, explanation=explanation, no_way_back=no_way_back)
-
-    def _repeat(self, prompts: Prompts, prompt: _Prompt, ask: Callable[[PromptRequest], Any]) -> Any:
-        state = PromptState()
+    def _repeat(self, prompts: Prompts, prompt: Prompt, ask: Ask) -> Any:
+        """The answer, after as many explanations and details as are asked for."""
         while True:
             try:
-                return ask(replace(prompt.request, state=state))
-            except HelpOrBack as request:
-                state = request.state
-                if request.key == WHY:
+                return ask()
+            except HelpOrBack as pressed:
+                if pressed.key == WHY:
                     self._explain(prompt.explanation)
-                elif request.key == DETAILS and prompt.details is not None:
+                elif pressed.key == DETAILS and prompt.details is not None:
                     prompts.page(partial(self._text_of, prompt.details))
-                elif prompt.request.back:
+                elif prompt.back:
                     raise Back from None
-                elif request.key == ESCAPE:
-                    self._show_answer(prompt.request.text, prompt.escape_text)
+                elif pressed.key == ESCAPE:
+                    self._show_answer(prompt.text, prompt.escape_text)
                     if prompt.escape is None:
                         raise KeyboardInterrupt from None
                     return prompt.escape
@@ -175,68 +137,62 @@ class Terminal(Screen):
 
     def _show_answer(self, prompt: str, answer: str) -> None:
         with self._output():
-            question = [("? ", "cyan"), (prompt, "bold")]
-            indent = "  "
-            self._wrapped([*question, (" ", ""), (self._clean(answer), "cyan")] if answer else question, "", indent)
+            question = f"{self._painted('?', 'cyan')} {self._painted(prompt, 'bold')}"
+            self._wrapped(f"{question} {self._painted(self._clean(answer), 'cyan')}", rest="  ")
 
-    def _ask_by_kind(self, prompts: Prompts, question: Question, prompt: _Prompt) -> Any:
+    def _ask_yes_or_no(self, prompts: Prompts, prompt: Prompt, *, default: bool) -> bool:
+        prompt = replace(prompt, escape="no", escape_text="No")
+        ask = prompts.confirm(prompt, default=default)
+        while (answer := YES_OR_NO.get(typed := self._repeat(prompts, prompt, ask).strip().lower())) is None and typed:
+            self.line(f"! type y or n, not {typed}")
+        return default if answer is None else answer
+
+    def _ask_by_kind(self, prompts: Prompts, question: Question, prompt: Prompt) -> Any:
         choices = [
-            Choice(
-                value=choice.value,
+            replace(
+                choice,
                 title=self._clean(choice.title),
-                checked=choice.checked,
                 note=self._clean(choice.note),
                 disabled=self._clean(choice.disabled) if choice.disabled else None,
-                words=choice.words,
             )
             for choice in question.choices
         ]
-        default = question.default if isinstance(question.default, str) else None
         if question.kind is InputType.SECRET:
-            while fault := question.check(typed := self._repeat(prompts, prompt, prompts.secret)):
-                self.line(fault, mark=Mark.WARN)
-            return typed
+            return self._ask_text(prompts, prompt, prompts.secret(prompt), question.check)
+        preset = (question.default,) if isinstance(question.default, str) else question.default or ()
         if question.kind is InputType.TEXT or all(choice.disabled for choice in choices):
-            preset = default or ", ".join(question.default or ())
-            return self._ask_text(prompts, prompt, preset, question.check)
-        if question.kind is InputType.CHECKBOX:
-            return self._ask_several(prompts, question, prompt, choices)
-        return self._ask_one(prompts, question, prompt, choices, default)
+            ask = prompts.text(prompt, default=", ".join(preset))
+            return self._ask_text(prompts, prompt, ask, question.check)
+        if question.free_text:
+            choices.append(Choice(value=_ANOTHER, title=f"Another (type its {question.typed_as})"))
+        ask_for = self._ask_several if question.kind is InputType.CHECKBOX else self._ask_one
+        return ask_for(prompts, question, prompt, choices, [*preset, *(each.value for each in choices if each.checked)])
 
-    def _ask_text(self, prompts: Prompts, prompt: _Prompt, default: str, check: Callable[[str], str | None]) -> str:
+    def _ask_text(self, prompts: Prompts, prompt: Prompt, ask: Ask, check: Callable[[str], str | None]) -> str:
         # On a line of its own: the one line that a prompt has for it would cut a long message.
-        while fault := check(typed := self._repeat(prompts, prompt, partial(prompts.text, default=default))):
+        while fault := check(typed := self._repeat(prompts, prompt, ask)):
             self.line(fault, mark=Mark.WARN)
-            default = typed if prompts.edits_default else default
         return str(typed)
 
-    def _second_prompt(self, prompt: _Prompt, text: str) -> _Prompt:
+    def _ask_another(self, prompts: Prompts, question: Question, prompt: Prompt, text: str) -> str:
         # Of the same question: `<` returns to its first prompt.
-        return self._prompt(text, prompt.explanation, back=True)
+        second = Prompt(text=self._clean(text), explanation=prompt.explanation, back=True)
+        return self._ask_text(prompts, second, prompts.text(second, default=""), question.check)
 
     def _ask_one(
-        self, prompts: Prompts, question: Question, prompt: _Prompt, choices: list[Choice], default: str | None
+        self, prompts: Prompts, question: Question, prompt: Prompt, choices: Sequence[Choice], preset: Sequence[str]
     ) -> str:
-        if question.free_text:
-            choices.append(Choice(value=_ANOTHER, title=f"Another (type its {question.typed_as})"))
-        default = default or next((choice.value for choice in choices if choice.checked), None)
-        while True:
-            value: str = self._repeat(prompts, prompt, partial(prompts.select, choices=choices, default=default))
-            if value != _ANOTHER:
-                return value
+        ask = prompts.select(prompt, choices, default=next(iter(preset), None))
+        while (value := self._repeat(prompts, prompt, ask)) == _ANOTHER:
             try:
-                second = self._second_prompt(prompt, f"Which {question.typed_as}?")
-                return self._ask_text(prompts, second, "", question.check)
+                return self._ask_another(prompts, question, prompt, f"Which {question.typed_as}?")
             except Back:
-                default = _ANOTHER
+                continue
+        return str(value)
 
     def _ask_several(
-        self, prompts: Prompts, question: Question, prompt: _Prompt, choices: list[Choice]
+        self, prompts: Prompts, question: Question, prompt: Prompt, choices: Sequence[Choice], preset: Sequence[str]
     ) -> tuple[str, ...]:
-        if question.free_text:
-            choices.append(Choice(value=_ANOTHER, title=f"Another (type its {question.typed_as})"))
-        preset = (question.default,) if isinstance(question.default, str) else question.default or ()
-        checked = {choice.value for choice in choices if choice.checked} | set(preset)
         disabled = {choice.value: choice for choice in choices if choice.disabled}
 
         def check(values: Collection[str]) -> str | None:
@@ -244,15 +200,11 @@ class Terminal(Screen):
                 return refusal(refused)
             return None if values or question.optional else "Choose at least one: Space ticks it."
 
-        while True:
-            values = self._repeat(
-                prompts, prompt, partial(prompts.checkbox, choices=choices, checked=checked, check=check)
-            )
-            checked = set(values)
-            if _ANOTHER in values:
-                try:
-                    typed = self._ask_text(prompts, self._second_prompt(prompt, question.another), "", question.check)
-                except Back:
-                    continue
-                values = [*(value for value in values if value != _ANOTHER), typed]
-            return tuple(values)
+        ask = prompts.checkbox(prompt, choices, checked=preset, check=check)
+        while _ANOTHER in (values := self._repeat(prompts, prompt, ask)):
+            try:
+                typed = self._ask_another(prompts, question, prompt, question.another)
+            except Back:
+                continue
+            return *(value for value in values if value != _ANOTHER), typed
+        return tuple(values)

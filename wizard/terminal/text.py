@@ -7,28 +7,28 @@ import os
 import re
 import sys
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TextIO, cast
 
 from wizard.core import safe_text
 
-Piece = tuple[str, str]
-"""A part of a line and its style: words of `_CODES`, separated by spaces."""
-
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+_CODE = re.compile(r"\x1b\[[\d;]*m")
 _NO_CELL = {"Mn", "Me", "Cf"}
 
-# Where an identifier can be broken, the best places first: between the parts of an ARN, then between words.
-_JOINTS = (r"(?<=[/:,=])(?=[^/:,=])", r"(?<=[-_.])(?=[^-_.])|(?<=[a-z])(?=[A-Z])")
+WORDS = re.compile(r"\s*(?:`[^`]*`|\S)+\s*")
+PARTS = re.compile(r".+?(?:(?<=[/:,=])(?=[^/:,=])|$)")
+"""Where an identifier is broken if it must be: between the parts of an ARN or a path, then between their words."""
+_JOINTS = re.compile(r".+?(?:(?<=[-_.])(?=[^-_.])|(?<=[a-z])(?=[A-Z])|$)")
+_LETTERS = re.compile(r"(?:\x1b\[[\d;]*m)*.")
 
 
 def cells(text: str) -> int:
-    """The columns that a text takes on a terminal (Unicode Standard Annex 11)."""
-    if text.isascii():
-        return len(text)
-    return sum(_cells(character) for character in text)
+    """The columns that a text takes on a terminal (Unicode Standard Annex 11); codes take none."""
+    text = _CODE.sub("", text)
+    return len(text) if text.isascii() else sum(map(_cells, text))
 
 
 def _cells(character: str) -> int:
@@ -41,71 +41,32 @@ def shortened(text: str, width: int, *, end: str) -> str:
     """The text, cut to the width; `end` replaces the rest."""
     if cells(text) <= width:
         return text
-    return _head(text, width - cells(end)) + end
+    return wrapped(text, max(width - cells(end), 1), _LETTERS)[0] + end
 
 
-def _head(text: str, width: int) -> str:
-    used = 0
-    for offset, character in enumerate(text):
-        used += _cells(character)
-        if used > width:
-            return text[:offset]
-    return text
-
-
-def divided(pieces: Sequence[Piece], width: int) -> Iterator[list[Piece]]:
+def wrapped(text: str, width: int, pieces: re.Pattern[str] = WORDS) -> list[str]:
     """Lines of that width, broken only between words: an ARN or a path that is cut in two cannot be copied."""
-    text = "".join(piece for piece, _ in pieces)
-    starts = [0, *_breaks(text, width), len(text)]
-    for start, next_start in zip(starts, starts[1:], strict=False):
-        yield list(_between(pieces, start, start + len(text[start:next_start].rstrip())))
-
-
-def _breaks(text: str, width: int) -> Iterator[int]:
-    column = 0
-    for word in re.finditer(r"(?:`[^`]*`|\S)+\s*", text):
-        if column and column + cells(word[0].rstrip()) > width:
-            yield word.start()
-            column = 0
-        column += cells(word[0])
-
-
-def _between(pieces: Sequence[Piece], start: int, end: int) -> Iterator[Piece]:
-    offset = 0
-    for text, style in pieces:
-        part = text[max(start - offset, 0) : max(end - offset, 0)]
-        if part:
-            yield part, style
-        offset += len(text)
+    lines = [""]
+    for piece in pieces.findall(text):
+        if lines[-1] and cells(lines[-1] + piece.rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return [line.rstrip() for line in lines]
 
 
 def folded(text: str, width: int) -> list[str]:
     """Lines of that width: broken between words, in a longer word between its parts, otherwise anywhere."""
-    lines = [""]
-    for word in text.split():
-        gap = " " if lines[-1] else ""
-        if cells(lines[-1] + gap + word) <= width:
-            lines[-1] += gap + word
-            continue
-        lines += _packed(word, width)
-        if not lines[0]:
-            del lines[0]
+    lines = text.split("\n")
+    for pieces in (WORDS, PARTS, _JOINTS, _LETTERS):
+        # A line that fits is not changed: it may be aligned with spaces.
+        lines = [part for line in lines for part in ([line] if cells(line) <= width else wrapped(line, width, pieces))]
     return lines
 
 
-def _packed(word: str, width: int, joints: Sequence[str] = _JOINTS) -> list[str]:
-    if cells(word) <= width:
-        return [word]
-    if not joints:
-        head = _head(word, width) or word[0]
-        return [head, *_packed(word[len(head) :], width, joints)]
-    lines = [""]
-    for part in re.split(joints[0], word):
-        if cells(lines[-1] + part) <= width:
-            lines[-1] += part
-        else:
-            lines += _packed(part, width, joints[1:])
-    return lines if lines[0] else lines[1:]
+def painted(text: str, style: str) -> str:
+    """The text with the codes of its style around each word (ECMA-48, SGR): it can be wrapped afterwards."""
+    codes = ";".join(_CODES[word] for word in style.split())
+    return re.sub(r"\S+", lambda word: f"\x1b[{codes}m{word[0]}\x1b[0m", text) if style else text
 
 
 _ARN = re.compile(
@@ -145,23 +106,6 @@ def short_names(text: str, own: tuple[str, str]) -> str:
         return " ".join(filter(None, ("" if is_said else kind, name))) + place
 
     return _ARN.sub(short, text)
-
-
-def longest_word(text: str) -> int:
-    """The cells that a text needs if no word is broken."""
-    return max(map(cells, text.split()), default=0)
-
-
-def longest_part(text: str) -> int:
-    """The cells that a text needs if words are broken only between the parts of an ARN or a path."""
-    return max((cells(part) for word in text.split() for part in re.split(_JOINTS[0], word)), default=0)
-
-
-def painted(text: str, style: str) -> str:
-    """The text with the codes of its style before and after it (ECMA-48, SGR)."""
-    if not (text and style):
-        return text
-    return f"\x1b[{';'.join(_CODES[word] for word in style.split())}m{text}\x1b[0m"
 
 
 SIGNS = "✓!✗·…»●○─⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"

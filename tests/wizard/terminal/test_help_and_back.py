@@ -15,10 +15,9 @@ from wizard.core.models.inputs import Back, Choice, InputType, Question
 from wizard.inputs.registry import INPUTS
 from wizard.terminal.prompts import (
     CONFIRM_KEYS,
-    NO_KEYS,
     SELECT_KEYS,
     TICK_KEYS,
-    PromptRequest,
+    Prompt,
     instruction,
 )
 from wizard.terminal.text import cells
@@ -304,7 +303,7 @@ def test_the_way_back_from_a_typed_value_leads_to_the_list(typing: Typed) -> Non
 
 
 def test_the_way_back_from_one_more_leads_to_the_ticks(typing: Typed) -> None:
-    terminal, _ = typing(SPACE + UP + SPACE + ENTER + "<" + UP + SPACE + DOWN + DOWN + SPACE + ENTER)
+    terminal, _ = typing(SPACE + UP + SPACE + ENTER + "<" + SPACE + DOWN + DOWN + SPACE + ENTER)
     assert terminal.ask(question(InputType.CHECKBOX, choices=FRUIT, free_text=True)) == ("apple", "pear")
 
 
@@ -327,27 +326,27 @@ def test_a_plain_line_says_what_can_be_typed(lines: Typed, kind: str) -> None:
     assert "? why, < back) [" in out.getvalue()
 
 
-@pytest.mark.parametrize("keys", [NO_KEYS, SELECT_KEYS, TICK_KEYS, CONFIRM_KEYS[True]])
-def test_the_line_says_less_where_it_has_less_room_and_never_too_much(keys: tuple[str, ...]) -> None:
-    put = PromptRequest(text="Which one?", has_explanation=True, back=True)
+@pytest.mark.parametrize("keys", ["", SELECT_KEYS, TICK_KEYS, CONFIRM_KEYS[True]])
+def test_the_line_says_less_where_it_has_less_room_and_never_too_much(keys: str) -> None:
+    put = Prompt(text="Which one?", explanation=WHY, back=True)
     told = [instruction(put, keys, room) for room in range(66)]
-    assert told[-1] == f"({'; '.join(filter(None, (keys[0], '? why, < back')))})"
-    least = f"({keys[-1]})" if keys[-1] else ""
+    assert told[-1] == f"({'; '.join(filter(None, (keys, '? why, < back')))})"
+    least = f"({keys})" if keys else ""
     assert all(len(each) <= room or each == least for room, each in enumerate(told))
     assert [len(each) for each in told] == sorted(len(each) for each in told)
 
 
 def test_what_leads_nowhere_is_not_offered() -> None:
-    assert instruction(PromptRequest(text="Which one?"), SELECT_KEYS, 60) == "(arrows or letters, Enter)"
-    assert instruction(PromptRequest(text="Which one?"), NO_KEYS, 60) == ""
-    assert instruction(PromptRequest(text="Which one?", has_explanation=True), NO_KEYS, 60) == "(? why)"
+    assert instruction(Prompt(text="Which one?"), SELECT_KEYS, 60) == "(arrows or letters, Enter)"
+    assert instruction(Prompt(text="Which one?"), "", 60) == ""
+    assert instruction(Prompt(text="Which one?", explanation=WHY), "", 60) == "(? why)"
 
 
 @pytest.mark.parametrize(
     "each", [each for each in INPUTS if each.kind is not InputType.SECRET], ids=lambda each: each.key
 )
 def test_every_question_of_the_table_fits_in_one_line_with_its_keys(each: Any) -> None:
-    put = PromptRequest(text=each.prompt, has_explanation=True, back=True)
-    keys = {InputType.CONFIRM: CONFIRM_KEYS[True], InputType.CHECKBOX: TICK_KEYS}.get(each.kind, SELECT_KEYS)
+    put = Prompt(text=each.prompt, explanation=WHY, back=True)
+    keys = CONFIRM_KEYS[True] if each.kind is InputType.CONFIRM else ""
     told = instruction(put, keys, 80 - cells(f"? {each.prompt}  ") - 1)
     assert cells(f"? {each.prompt} {told} ") <= 80

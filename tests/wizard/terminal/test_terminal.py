@@ -11,8 +11,6 @@ import pytest
 from tests.wizard.terminal.terminals import CTRL_C, CTRL_D, DOWN, ENTER, SPACE, UP, Typed, menus, plain_lines
 from wizard.core.models.inputs import Choice, Question
 from wizard.inputs.registry import by_key
-from wizard.terminal.lists import ChoiceList
-from wizard.terminal.prompts import PromptState
 from wizard.terminal.terminal import Terminal
 
 ADMIN = "arn:aws:iam::111122223333:user/admin"
@@ -77,9 +75,6 @@ def test_a_region_that_is_off_cannot_be_chosen_and_says_why(typing: Typed) -> No
     shut = Choice(value="af-south-1", title="af-south-1", disabled="off in this account")
     terminal = typing("af-" + ENTER + "us-e" + ENTER)
     assert asked(terminal, by_key["region"].question((shut, *REGIONS))) == "us-east-1"
-    shown = ChoiceList((shut, *REGIONS), PromptState(filter="af-"), default=None, width=80)
-    assert shown.answer() is None
-    assert ("class:validation-toolbar", "  ! af-south-1 cannot be chosen: off in this account") in shown.below()
 
 
 def test_the_pointer_stays_after_a_refusal(typing: Typed) -> None:
@@ -130,6 +125,28 @@ def test_a_long_list_is_filtered_by_typing_and_still_ticked_by_space(typing: Typ
     question = by_key["administrators"].question((*PEOPLE, *crowd), (ADMIN,))
     answer = asked(typing("r27" + SPACE + ENTER), question)
     assert answer == (ADMIN, "arn:aws:iam::111122223333:role/r27")
+
+
+def test_space_and_backspace_with_nothing_typed_leave_the_pointer_where_it_is(typing: Typed) -> None:
+    question = by_key["region"].question(REGIONS, "us-east-1")
+    assert asked(typing(SPACE + "\x7f" + "\x15" + ENTER), question) == "us-east-1"
+
+
+def test_the_arrows_end_where_no_choice_that_matches_can_be_chosen(typing: Typed) -> None:
+    off = [Choice(value=f"af-{n}", title=f"af-{n}", disabled="off in this account") for n in (1, 2)]
+    keys = "af-" + DOWN + UP + ENTER + "us" + ENTER
+    assert asked(typing(keys), by_key["region"].question((*off, *REGIONS))) == "us-east-1"
+
+
+def test_a_pasted_text_filters_a_list(typing: Typed) -> None:
+    keys = "\x1b[200~eu-west\nmore\x1b[201~" + ENTER
+    assert asked(typing(keys), by_key["region"].question(REGIONS)) == "eu-west-1"
+
+
+@pytest.mark.parametrize("key", ["a", "i", "\t", "\x01"])
+def test_no_key_ticks_more_than_the_choice_at_the_pointer(typing: Typed, key: str) -> None:
+    question = by_key["administrators"].question(PEOPLE, (ADMIN,))
+    assert asked(typing(key + "\x7f" + ENTER), question) == (ADMIN,)
 
 
 def test_a_token_is_masked_checked_and_never_written_out(typing: Typed) -> None:
