@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import pulumi
 import pytest
 from botocore.config import Config
 
+# The plug-ins register `pulumi` without its SDK where it is not loaded, for every later test of this process.
+assert pulumi.runtime
 SESSION = boto3.Session()
 PROJECT = Path(__file__).resolve().parents[2]
 
