@@ -24,13 +24,15 @@ from tests.onboarding.deployment import Deployment, Templates
 from tests.onboarding.loaded import remember_descriptions
 from tools.bootstrap import programs
 
-# A shell starts what runs in its background with SIGINT ignored, and every child inherits that: no test could interrupt
-# the wizard that it starts.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-# So does `nohup` with SIGHUP: a terminal that is closed would end nothing.
-if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+# A shell starts what runs in its background with SIGINT and SIGQUIT ignored, and `nohup` with SIGHUP. Every child
+# inherits that: no test could interrupt the wizard that it starts, and a terminal that is closed would end nothing.
+for number, action in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGQUIT, signal.SIG_DFL),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, action)
 
 LEFT_OUT: pytest.StashKey[dict[str, list[str]]] = pytest.StashKey()
 """Missing program to the tests that need it; a worker of xdist hands its own to the process that prints the summary."""
