@@ -55,7 +55,7 @@ def start() -> int:
             _delete_state(paths)
             state = _launch(paths)
             took = time.monotonic() - started
-            log(f"the sandbox runs after {took:.1f} s:\n  AWS {state.aws_url}, Vercel {state.vercel_url}")
+            log(f"the sandbox runs after {took:.1f} s")
         if environment.engine() is None:
             log(f"no Pulumi engine was chosen yet, so `pulumi` is not part of it: {_SET_UP}")
         else:
