@@ -202,6 +202,13 @@ CONSEQUENCES = (
         f"{WITHOUT_KEY} {ABSENT} identity-denied key-id-other-key key-id-other-region key-missing region-wrong "
         "stack-behind stack-drifted",
     ),
+    (
+        "names-of-settings",
+        f"{WITHOUT_KEY} {ABSENT} key-policy-changed principal-missing policy-missing provider-missing policy-detached "
+        "stack-second-key logs-key-unusable logs-key-policy-widened bucket-policy-widened bucket-access-logs-off "
+        "alerts-topic-missing alerts-topic-widened alerts-undelivered alerts-rule-off trail-other-bucket "
+        "trail-encryption-off data-key-not-created",
+    ),
     ("key-pending-deletion key-missing key-unavailable key-disabled", WITHOUT_KEY),
     # The command that saves the key guards it again. To AWS's provider it is gone: an update would make another one.
     ("key-pending-deletion", "key-disabled deletion-unguarded stack-behind"),
