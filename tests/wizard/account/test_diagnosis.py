@@ -193,6 +193,17 @@ def test_the_doctor_begins_with_what_is_wrong_and_ends_with_how_much_passed() ->
     assert "the trail logs" not in text
 
 
+def test_what_follows_from_a_cause_is_counted_and_listed_with_all() -> None:
+    diagnosis = build_diagnosis(
+        "production", [finding(each) for each in ("key-disabled", "proof-failed", "rotation-off")]
+    )
+    brief, full = io.StringIO(), io.StringIO()
+    show(Terminal(interactive=False, out=brief, width=100), diagnosis)
+    show(Terminal(interactive=False, out=full, width=100), diagnosis, everything=True)
+    assert "2 more follow from the causes above (--all lists them)" in brief.getvalue()
+    assert full.getvalue().count("this follows from the causes above") == 2
+
+
 def test_with_all_the_doctor_lists_what_passed() -> None:
     text = printed("a cause and what follows", everything=True)
     assert text.index("What is wrong") < text.index("Passed") < text.index("the trail logs")

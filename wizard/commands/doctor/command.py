@@ -65,8 +65,12 @@ def show(ui: UserInterface, diagnosis: Diagnosis, *, everything: bool = False) -
     if diagnosis.findings:
         ui.section("What is wrong", "the root causes first")
     show_findings(ui, diagnosis.findings)
-    for finding in diagnosis.consequences:
-        ui.line(f"{finding.what}: this follows from the causes above", mark=Mark.INFO)
+    follow = diagnosis.consequences
+    if len(follow) > 1 and not everything:
+        ui.line(f"{len(follow)} more follow from the causes above (--all lists them)", mark=Mark.INFO)
+    else:
+        for finding in follow:
+            ui.line(f"{finding.what}: this follows from the causes above", mark=Mark.INFO)
     show_not_checked(ui, diagnosis)
     _show_decisions(ui, diagnosis, everything=everything)
     if diagnosis.passed and everything:
