@@ -205,7 +205,7 @@ CONSEQUENCES = (
     (
         "names-of-settings",
         f"{WITHOUT_KEY} {ABSENT} key-policy-changed principal-missing policy-missing provider-missing policy-detached "
-        "stack-second-key logs-key-unusable logs-key-policy-widened bucket-policy-widened bucket-access-logs-off "
+        "logs-key-unusable logs-key-policy-widened bucket-policy-widened bucket-access-logs-off "
         "alerts-topic-missing alerts-topic-widened alerts-undelivered alerts-rule-off trail-other-bucket "
         "trail-encryption-off data-key-not-created",
     ),
