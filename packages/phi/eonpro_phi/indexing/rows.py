@@ -9,22 +9,21 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from itertools import product
 from types import MappingProxyType
 from typing import ClassVar, NoReturn
 
-from eonpro_phi.binding import Binding
+from eonpro_phi.binding import Binding, Form
 from eonpro_phi.cipher import PhiCipher
 from eonpro_phi.errors import DecryptionError
 from eonpro_phi.indexing.models import IndexSelection, SearchColumn
-from eonpro_phi.record import V2, looks_like_a_record, place
+from eonpro_phi.record import looks_like_a_record, place
+from eonpro_phi.reencryption.binary import Keys
 from eonpro_phi.reencryption.models import MAX_LISTED_ROWS, REMOVED, UNCHANGED, ColumnCounts, ReencryptedColumn
 from eonpro_phi.reencryption.statements import Rows
 from eonpro_phi.reencryption.worker import BatchWorker
 from eonpro_phi.search.indexes import ExactIndex, WordIndex
 from eonpro_phi.search.keys import ExactKey, WordKey
 from eonpro_phi.search.words import ends, prefixes, words_and_numbers
-from eonpro_phi.tenants import TenantFields
 
 
 class Unreadable(Enum):
@@ -34,6 +33,7 @@ class Unreadable(Enum):
 
 
 Text = str | Unreadable | None
+_OF_NO_TENANT = tuple(form for form in Form if not form.of_tenant)
 _MOST_WORDS = 60_000
 """Words whose tokens are kept, some 25 MB."""
 _DIGITS = "0123456789"
@@ -98,7 +98,9 @@ class RowIndexer:
                 return list(self._cipher.decrypt_many(values))
         except DecryptionError:
             pass
-        return [self._text(value, source, *row) for value, *row in zip(values, keys, clinics, strict=True)]
+        # A record may be bound to its column or to its row, and be under the key of a tenant.
+        where = Binding(place=self._places.get(source) or place(self._table, source), reads=_OF_NO_TENANT)
+        return [self._text(value, where, key, of) for value, key, of in zip(values, keys, clinics, strict=True)]
 
     def column(
         self,
@@ -134,22 +136,12 @@ class RowIndexer:
         )
         return ReencryptedColumn(records=records, counts=counts)
 
-    def _text(self, value: str | None, source: str, key: str | None, clinic: str | None) -> Text:
+    def _text(self, value: str | None, where: Binding, key: str, clinic: str | None) -> Text:
         if not value or not looks_like_a_record(value):
             return value
-        # A record of version 2 may be bound to its column or to its row, and under the key of a tenant.
-        is_v2 = value.startswith(V2)
-        where = Binding(place=self._places.get(source) or place(self._table, source))
-        contexts = {where.context(form, key or "") for form in where.forms(tenant=False)} if is_v2 else {""}
-        ciphers: list[PhiCipher | TenantFields] = [self._cipher]
-        if is_v2 and clinic:
-            ciphers.append(self._cipher.for_tenant(clinic))
-        for cipher, context in product(ciphers, contexts):
-            try:
-                return cipher.decrypt(value, context)
-            except DecryptionError:
-                continue
-        return Unreadable.RECORD
+        new, base = (self._cipher.derived(clinic), self._cipher) if clinic else (self._cipher, None)
+        opened = Keys(new=new, old=None, base=base).opened(value, where, key)
+        return Unreadable.RECORD if opened is None else opened.text
 
     def _value(self, index: ExactIndex | WordIndex, texts: Sequence[str | None], clinic: str) -> str | None:
         """The value of a row as PostgreSQL writes it."""

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from eonpro_phi.binding import Binding, Form, may_be_bound
+from eonpro_phi.binding import Binding, Form
 from eonpro_phi.cipher import PhiCipher
-from eonpro_phi.errors import DecryptionError
 from eonpro_phi.record import looks_like_a_record
 from eonpro_phi.reencryption.binary import FAULTY, Keys
 from eonpro_phi.reencryption.errors import ReencryptionError
@@ -64,21 +63,21 @@ class MigrationWorker(BatchWorker):
         """The counts of one row, and its new record or UNCHANGED."""
         if plain and looks_like_a_record(plain):
             unbound = Binding(place="", form=Form.of(False, tenant=keys.of_tenant), reads=(Form.UNBOUND,))
-            plain, _ = _opened(keys, plain, unbound, key)
-            if plain is None:
+            if (opened := keys.opened(plain, unbound, key)) is None:
                 return ColumnCounts(foreign=1), UNCHANGED
+            plain = opened.text
         if not record:
             return (ColumnCounts(old=1), self._made(keys, plain, where, key)) if plain else (_EMPTY, UNCHANGED)
-        text, form = _opened(keys, record, Binding(place=where.place), key)
-        is_as_declared = where.form in (None, form)
-        if text is None or not (plain or is_as_declared):
+        opened = keys.opened(record, Binding(place=where.place), key)
+        is_as_declared = opened is not None and where.form in (None, opened.form)
+        if opened is None or not (plain or is_as_declared):
             is_record, known = looks_like_a_record(record), keys.holds(record)
             return ColumnCounts(foreign=is_record and not known, no_record=not is_record, elsewhere=known), UNCHANGED
         if not plain:
             return ColumnCounts(documents=1), UNCHANGED
-        if plain == text and is_as_declared:
+        if plain == opened.text and is_as_declared:
             return ColumnCounts(new=1), UNCHANGED
-        if plain == text or self.plain_wins:
+        if plain == opened.text or self.plain_wins:
             return ColumnCounts(old=1), self._made(keys, plain, where, key)
         return ColumnCounts(without_records=1), UNCHANGED
 
@@ -95,13 +94,3 @@ class MigrationWorker(BatchWorker):
 
 
 _EMPTY = ColumnCounts(empty=1)
-
-
-def _opened(keys: Keys, record: str, where: Binding, key: str) -> tuple[str | None, Form | None]:
-    """The text of a record, and its form; nothing for another one."""
-    for cipher, form, context, _ in keys.ways(where, key, is_bound=may_be_bound(record)):
-        try:
-            return cipher.decrypt(record, context), form
-        except DecryptionError:
-            continue
-    return None, None

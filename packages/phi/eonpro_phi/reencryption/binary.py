@@ -11,7 +11,7 @@ from io import BytesIO
 from typing import Protocol
 
 from eonpro_phi.binary.record import MAGIC, STREAM, looks_binary
-from eonpro_phi.binding import Binding, Form
+from eonpro_phi.binding import Binding, Form, may_be_bound
 from eonpro_phi.cipher import PhiCipher
 from eonpro_phi.errors import DecryptionError
 from eonpro_phi.reencryption.errors import ReencryptionError
@@ -24,6 +24,16 @@ class Renew(Protocol):
     """A content with the text records inside it under the new key if it may be written, and their counts."""
 
     def __call__(self, content: str, *, write: bool) -> tuple[str, ColumnCounts]: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OpenedText:
+    """The text of a whole value, and how its record is bound."""
+
+    text: str = field(repr=False)
+    form: Form = Form.UNBOUND
+    is_new: bool = False
+    """Whether it is under the new key."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +62,17 @@ class Keys:
             for cipher, is_new in [(self.base, False)] if is_before else [(self.new, True), (self.old, False)]:
                 if cipher is not None:
                     yield cipher, form, of.context(form, row), is_new
+
+    def opened(self, record: str, of: Binding, row: str) -> OpenedText | None:
+        """A record of text in the first form that fits; None where it opens in none."""
+        for cipher, form, context, is_new in self.ways(of, row, is_bound=may_be_bound(record)):
+            try:
+                text = cipher.decrypt(record, context)
+            except DecryptionError:
+                continue
+            if text is not None:
+                return OpenedText(text=text, form=form, is_new=is_new)
+        return None
 
     def written(self, of: Binding, before: Form) -> Form:
         """The form of a new record, in the place of one of the form `before`."""

@@ -18,11 +18,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pybase64 import b64decode
 
-from eonpro_phi.binding import Binding, Form, may_be_bound
+from eonpro_phi.binding import Binding, Form
 from eonpro_phi.cipher import CIPHERTEXT, RAW_CIPHERTEXT, RAW_IV, RAW_TAG, TAG, PhiCipher, join_parts
 from eonpro_phi.errors import DecryptionError
 from eonpro_phi.record import BEFORE_ONE_PAD, BEFORE_TWO_PADS, IV_BYTES, V2, looks_like_a_record
-from eonpro_phi.reencryption.binary import FAULTY, BinaryReencryptor, Keys
+from eonpro_phi.reencryption.binary import FAULTY, BinaryReencryptor, Keys, OpenedText
 from eonpro_phi.reencryption.embedded import embedded_records, is_damaged, may_hold_records, replaced
 from eonpro_phi.reencryption.errors import ReencryptionError
 from eonpro_phi.reencryption.json_fields import FieldTexts
@@ -37,16 +37,6 @@ _PAD_AS_ZERO = bytes.maketrans(b"=", b"A")
 _DECRYPTION_FAILURES = (ValueError, IndexError, InvalidTag, OverflowError)
 _MOST_TENANTS = 1000
 """Tenants whose keys are kept between batches."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Opened:
-    """The text of a whole value, and how its record is bound."""
-
-    text: str = field(repr=False)
-    form: Form = Form.UNBOUND
-    is_new: bool = False
-    """Whether it is under the new key."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -218,10 +208,10 @@ class RecordReencryptor:
         version_2: dict[int, tuple[str, str]] = {}
         decoded: list[str | None] = []
         for at, value in enumerate(values):
-            opened: _Opened | None = _Opened(text="")
+            opened: OpenedText | None = OpenedText(text="")
             if not value:
                 empty += 1
-            elif (opened := self._whole(value, where, keys[at])) and self._is_done(value, opened, where):
+            elif (opened := self._ciphers.opened(value, where, keys[at])) and self._is_done(value, opened, where):
                 new += 1
             elif (opened := opened or self._plain_text(value)) and not self._may_hold_old(opened.text):
                 form = self._ciphers.written(where, opened.form)
@@ -350,7 +340,7 @@ class RecordReencryptor:
         inside = Binding(place="", form=own, reads=tuple({Form.UNBOUND} & {*where.reads} - {own}))
 
         def opened(record: str) -> tuple[bool, str] | None:
-            found = self._whole(record, inside, "")
+            found = self._ciphers.opened(record, inside, "")
             return (found.is_new, found.text) if found else None
 
         return opened
@@ -365,23 +355,16 @@ class RecordReencryptor:
         """The records of texts that are part of a value, in the version of this run."""
         return [*map(self._encrypt_v2, texts)] if self._v2 else self._encrypt([text.encode() for text in texts])
 
-    def _is_done(self, value: str, opened: _Opened, where: Binding) -> bool:
+    def _is_done(self, value: str, opened: OpenedText, where: Binding) -> bool:
         """Whether a record of the new key stays as it is."""
         is_bound = self._ciphers.written(where, opened.form) is opened.form
         return opened.is_new and is_bound and not self._may_hold_old(opened.text)
 
-    def _plain_text(self, value: str) -> _Opened | None:
+    def _plain_text(self, value: str) -> OpenedText | None:
         """The text of a first encryption; None for a value that does not change."""
         # What holds a record is not encrypted again, nor is what only looks like one.
         is_plain = self._ciphers.old is None and not self._has_records(value)
-        return _Opened(text=value) if is_plain else None
-
-    def _whole(self, value: str, where: Binding, key: str) -> _Opened | None:
-        """The text of a value that is a record of this run's keys, in one of the forms that it reads."""
-        for cipher, form, context, is_new in self._ciphers.ways(where, key, is_bound=may_be_bound(value)):
-            if (text := self._decrypt(cipher, value, context)) is not None:
-                return _Opened(text=text, form=form, is_new=is_new)
-        return None
+        return OpenedText(text=value) if is_plain else None
 
     def _decrypt(self, cipher: PhiCipher, value: str, context: str = "") -> str | None:
         try:
