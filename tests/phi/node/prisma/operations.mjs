@@ -67,6 +67,23 @@ async function moved() {
   }
 }
 
+/** What is read, written and included of a table that was renamed, by a client that declares the former name. */
+async function renamed() {
+  const bound = { note: { bound: "row", tenant: "clinicId", place: "stays.text" } };
+  const client = withPhi(plain, { ...MODELS, Visit: { fields: ["note"], bound } }, () => fields);
+  const former = fields.forTenant("7").encrypt("zz-former", "stays.text:a");
+  await plain.$executeRawUnsafe("UPDATE visits SET note_text = $1 WHERE id = 'a'", former);
+  const found = [(await client.visit.findUnique({ where: id("a") })).note];
+  await client.visit.update({ where: { id: "a", clinicId: 7 }, data: { note: "zz-later" } });
+  found.push((await client.patient.findUnique({ where: id(1), include: { visits: true } })).visits[0].note);
+  await client.visit.upsert({ where: { id: "a", clinicId: 7 }, update: { id: "c", note: "zz-moved" }, create: { id: "a", clinicId: 7 } });
+  found.push((await client.visit.findUnique({ where: id("c") })).note);
+  const row = await V.findUnique({ where: id("c") });
+  assert.throws(() => row.note, /declare its former name/);
+  await V.update({ where: { id: "c", clinicId: 7 }, data: { note: "zz-ulna" } });
+  return found;
+}
+
 class Undone extends Error {}
 
 async function fill() {
@@ -143,6 +160,7 @@ const READS = {
   "a relation of a relation of a relation": [async () => (await V.findUnique({ where: id("a"), select: { patient: { select: { clinic: { select: { patients: { select: { email: true }, ...first } } } } } } })).patient.clinic.patients[1].email, BOB.email],
   "_count of all": [async () => (await P.findUnique({ where: id(1), select: { _count: true, email: true } }))._count.visits, 1],
   "a record of another row": [() => moved(), "NotBound"],
+  "a renamed table": [() => renamed(), ["zz-former", "zz-later", "zz-moved"]],
   "an unknown field": [() => P.create({ data: { email: "zz-secret", unknown: 1 } }).catch((error) => [error.name, SHOWN.test(error.message)]), ["PrismaClientValidationError", false]],
   "a value of another type": [() => P.create({ data: { email: "zz-secret", plan: 1 } }).catch((error) => [error.name, SHOWN.test(error.message)]), ["PrismaClientValidationError", false]],
   "a value that is there": [() => P.create({ data: { email: ANA.email } }).catch((error) => [error.code, SHOWN.test(error.message + JSON.stringify(error.meta))]), ["P2002", false]],
