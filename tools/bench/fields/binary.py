@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from eonpro_phi import PhiCipher
 from eonpro_phi.binary.record import HEADER_BYTES, IV_END
-from eonpro_phi.binary.stream import DEFAULT_CHUNK_BYTES
+from eonpro_phi.binary.stream import EXPONENT
 from tools.bench.fields.rounds import Rounds, Side, compare
 from tools.bench.rows import Bound, Measured
 
@@ -77,9 +77,9 @@ def _stream(cipher: PhiCipher, key: bytes, rounds: Rounds) -> Measured:
         target, start, number = BytesIO(), urandom(53), 0
         target.write(start)
         seal, place = AESGCM(hmac.digest(key, start, "sha256")).encrypt, start + PLACE.encode()
-        chunk = source.read(DEFAULT_CHUNK_BYTES)
+        chunk = source.read(2**EXPONENT)
         while chunk:  # whether it is the last one is known from the one after it
-            following = source.read(DEFAULT_CHUNK_BYTES)
+            following = source.read(2**EXPONENT)
             target.write(seal(start[-7:] + number.to_bytes(4) + (not following).to_bytes(), chunk, place))
             chunk, number = following, number + 1
 
