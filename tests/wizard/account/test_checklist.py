@@ -65,11 +65,6 @@ def test_an_optional_requirement_counts_only_where_the_settings_ask_for_it(requi
     assert not counts(requirement, settings(**without[requirement.id]))
 
 
-def test_an_item_that_the_settings_do_not_ask_for_is_never_done() -> None:
-    item = item_of(Topic.ALERTS, (), settings(alerts=False), "production")
-    assert (item.state, item.evidence) == (ItemState.PERSON, "the settings do not ask for it")
-
-
 def test_the_evidence_names_what_is_wrong_first_and_the_command_that_closes_it() -> None:
     item = item_of(Topic.TRAIL, (*met(Topic.TRAIL, *TRAIL), UNKNOWN, PERSON, WRONG), settings(), "production")
     assert item.evidence == "the trail T is stopped; the trail T: could not be read: denied; a person decides"
@@ -84,11 +79,6 @@ def test_what_is_good_of_one_resource_is_one_sentence() -> None:
     other = Notice.good("the key rotates", requirements=("key-rotation",))
     item = item_of(Topic.ROTATION, (about[0], other, about[1]), settings(), "production")
     assert item.evidence == "the bucket logs-1 is private, is versioned; the key rotates"
-
-
-def test_the_evidence_rests_on_the_facts_of_its_notices() -> None:
-    notices = [Notice(state=State.GOOD, what="x", requirements=("key-rotation",), facts=("key", "trail"))]
-    assert item_of(Topic.ROTATION, notices, settings(), "production").facts == ("key", "trail")
 
 
 def test_the_report_has_an_item_for_documents_only_where_the_settings_name_their_buckets() -> None:

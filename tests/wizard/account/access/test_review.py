@@ -9,7 +9,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from components.policies.evaluation import key_access, statements, trust
+from components.policies.evaluation import key_access, trust
 from components.policies.evaluation.account import AccountIam, IamPolicy, IamPrincipal, KeyPermission
 from components.policies.evaluation.principals import ACCOUNT_ACCESS
 from tests.components.policies.evaluation.policy_documents import allow, document, grant, named, principal
@@ -98,10 +98,6 @@ def test_a_part_of_a_right_is_told_by_its_action():
     assert of(found, STRANGER).ways == ("IAM policy own (use: CreateGrant; administer: TagResource)",)
 
 
-def test_one_with_all_of_kms_can_still_not_end_the_key():
-    assert rights(review(aws(stranger(allow("*")))))[STRANGER] == {"use", "administer"}
-
-
 def test_one_whom_the_settings_let_end_the_key_can():
     wanted = settings(deletion_administrators=(SECOND,))
     made = aws(principal(SECOND))
@@ -146,15 +142,6 @@ def test_a_grant_is_told_and_its_grantee_is_called_out():
     assert of(found, STRANGER).ways == ("grant g1 (use)",)
     assert [each.arn for each in found.unexpected] == [STRANGER]
     assert found.grants == (grant(STRANGER, "Decrypt", "DescribeKey"),)
-
-
-def test_another_account_in_the_key_policy_is_called_out():
-    there = f"arn:aws:iam::{OTHER_ACCOUNT}:root"
-    made = aws()
-    made.key_policies[KEY] = document(*key_statements(made), named(there, Sid="partner"))
-    found = review(made)
-    assert [each.arn for each in found.unexpected] == [there]
-    assert of(found, there).ways == ("key policy: partner (use) if their own account allows it",)
 
 
 def test_everybody_in_the_key_policy_is_called_out():
@@ -303,13 +290,6 @@ def test_without_iam_whoever_it_lets_is_unknown_and_who_is_named_is_known():
     assert [each.what for each in found.unread] == ["the account's IAM"]
 
 
-def test_without_the_key_policy_nobody_is_told_to_have_no_right():
-    found = review(denied("key_policy"))
-    told = [each for each in found.principals if each.arn in (APP, ADMIN, ROOT, REST)]
-    assert len(told) == 4
-    assert {may for each in told for may in (each.use, each.administer, each.delete)} == {KeyPermission.UNKNOWN}
-
-
 def test_without_the_grants_no_use_is_a_no():
     found = review(denied("grants"))
     assert found.grants is None
@@ -326,10 +306,6 @@ def test_without_the_history_no_count_is_nought():
 def test_a_history_that_is_cut_off_leaves_open_who_is_not_in_it():
     found = review(aws(is_cut_off=True))
     assert (of(found, APP).events, of(found, ADMIN).events) == (12, None)
-
-
-def test_without_the_last_use_it_is_not_called_unused():
-    assert review(denied("last_use")).last_use is None
 
 
 def test_access_keys_that_may_not_be_listed_are_not_none():
@@ -388,14 +364,6 @@ def counted(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, roles: list
         patch.setattr(module, name, function)
         review(aws(*roles))
     return function.call_count
-
-
-def test_two_hundred_roles_with_policies_of_the_same_text_take_no_longer_than_two(monkeypatch):
-    ec2 = {"Service": "ec2.amazonaws.com"}
-    # A text of its own for each account: nothing of it was compared before.
-    accounts = [departments(count, ["kms:*", f"x{count}:*"], ec2) for count in (2, 200)]
-    few, many = (counted(monkeypatch, statements, "matches", roles) for roles in accounts)
-    assert 0 < many <= few
 
 
 def test_a_role_is_evaluated_for_the_few_actions_whose_answers_differ_not_for_each(monkeypatch):

@@ -16,7 +16,6 @@ from tests.wizard.account.access.reviews import NOW, in_full
 from tests.wizard.fakes.clients import ADMIN, KEY
 from wizard.account.access import stored_reviews as storage
 from wizard.account.access.stored_reviews import Acceptance, StoredReview, StoredReviews
-from wizard.core import files
 from wizard.core.errors import SetupError
 from wizard.core.models.access import AccessReview
 
@@ -51,27 +50,6 @@ def test_a_review_is_read_back_as_it_was_written(place, found):
     kept = storage.write(place, found, None)
     assert kept.file == place / "production" / "2026-07-01.json"
     assert storage.read(place, "production") == (kept,)
-
-
-def test_a_second_review_of_a_day_is_a_file_of_its_own(place, found):
-    files = [storage.write(place, found, None).file for _ in range(11)]
-    assert [file.name for file in files[:2]] == ["2026-07-01.json", "2026-07-01-2.json"]
-    # By number, not by letter: 10 is after 2.
-    assert [each.file for each in storage.read(place, "production")] == files
-
-
-def test_a_review_after_many_others_of_its_day_is_written_at_the_first_attempt(place, found, monkeypatch):
-    written = [storage.write(place, found, None) for _ in range(3)]
-    tried: list[str] = []
-    create = files.create
-
-    def counted(file: Path, content: bytes) -> bool:
-        tried.append(file.name)
-        return create(file, content)
-
-    monkeypatch.setattr(files, "create", counted)
-    storage.write(place, found, written[-1])
-    assert tried == ["2026-07-01-4.json"]
 
 
 def test_a_review_never_takes_the_place_of_one_that_was_removed(place, found):
@@ -122,17 +100,6 @@ def test_a_newer_review_that_nobody_signed_has_no_sign_off_of_an_older_one(place
     kept = of_stack(place)
     assert kept.newest is not None and kept.signed is not None and kept.signed.sign_off is not None
     assert (kept.newest.sign_off, kept.signed.sign_off.signer) == (None, "Ada")
-
-
-def test_a_folder_without_reviews_tells_none(place):
-    kept = of_stack(place)
-    assert (kept.newest, kept.signed, kept.age_days(NOW), kept.accepted(NOW), kept.faults) == (
-        None,
-        None,
-        None,
-        None,
-        (),
-    )
 
 
 def test_a_review_is_signed_once(place, found):
@@ -201,22 +168,10 @@ def test_a_sign_off_that_cannot_be_read_is_told(place, found):
     assert "cannot be read as a sign-off" in read.fault
 
 
-def test_other_files_of_the_folder_are_left_alone(place, found):
-    storage.write(place, found, None)
-    (place / "production" / "README.md").write_text("our reviews")
-    assert len(storage.read(place, "production")) == 1
-
-
 def test_a_folder_that_cannot_be_written_is_an_error_with_a_way_out(tmp_path, found):
     (tmp_path / "reviews").write_text("a file")
     with pytest.raises(SetupError, match="cannot be written"):
         storage.write(tmp_path / "reviews", found, None)
-
-
-def test_equal_reviews_have_equal_digests_in_whatever_order_they_are_told(found):
-    told = storage.plain(found)
-    assert storage.digest_of(told) == storage.digest_of(dict(reversed(told.items())))
-    assert storage.digest_of(told) != storage.digest_of({**told, "windowDays": 1})
 
 
 # What a signature holds for.

@@ -279,11 +279,6 @@ def test_an_organization_explains_the_denial(fixture: DoctorFixture) -> None:
     assert "management account" in diagnosis.findings[0].advice
 
 
-def test_what_the_simulator_refuses_and_nothing_explains_is_told(fixture: DoctorFixture) -> None:
-    fixture.aws.evaluation = clients.DENIED
-    assert [each.code for each in fixture.diagnosis().findings] == ["identity-denied"]
-
-
 @pytest.mark.parametrize(
     ("effect", "cause"), [("Allow", "key-policy-without-application"), ("Deny", "key-policy-denies")]
 )
@@ -582,11 +577,6 @@ def test_a_check_value_that_the_settings_ask_for_is_looked_for_and_compared_at_t
     assert fixture.notices(checks) == ()
 
 
-def test_a_stack_of_before_check_values_is_well(fixture: DoctorFixture) -> None:
-    assert all(version.wrapped.check_value is None for version in fixture.aws.key_rotation.versions(settings()))
-    assert "key-check-value-differs" not in [each.code for each in fixture.diagnosis().findings]
-
-
 def test_a_stored_data_key_of_another_kms_key(fixture: DoctorFixture) -> None:
     name = "/eonpro/production/ENCRYPTED_PHI_KEY"
     fixture.aws.stored_keys[name] = StoredDataKey(parameter=name, wrapped=wrapped(), key_arn=OTHER_KEY, version=1)
@@ -867,11 +857,6 @@ def test_each_role_without_the_boundary_of_the_settings_is_named_with_the_comman
         assert (
             f"put-role-permissions-boundary --role-name eonpro-app-role --permissions-boundary {edge}" in found.command
         )
-
-
-def test_a_stack_whose_settings_name_no_boundary_is_asked_for_none(fixture: DoctorFixture) -> None:
-    fixture.aws.access.account = AccountIam(principals=(IamPrincipal(arn=APP),))
-    assert fixture.diagnosis([check_boundaries]).notices == ()
 
 
 def test_ci_that_github_lets_in_passes_and_a_second_form_is_said(fixture: DoctorFixture) -> None:

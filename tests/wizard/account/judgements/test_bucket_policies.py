@@ -61,12 +61,6 @@ def with_statements(stack: CheckedStack, *more: dict[str, Any]) -> CheckedStack:
     return _with_policy(stack, {**policy, "Statement": [*policy["Statement"], *more]})
 
 
-def test_the_policies_of_the_settings_are_good(stack: CheckedStack) -> None:
-    notices = stack.notices(check_bucket_policies)
-    assert all_passed(notices) and len(notices) == 2
-    assert {each.requirements for each in notices} == {("bucket-private",)}
-
-
 @pytest.mark.parametrize(
     ("statement", "words"),
     [
@@ -131,20 +125,6 @@ def test_what_lets_nobody_in_is_good(stack: CheckedStack, statements: list[dict[
 def test_a_denial_that_may_not_apply_takes_nothing_away(stack: CheckedStack, denial: dict[str, Any]) -> None:
     notices = with_statements(stack, {**READS, "Principal": "*"}, READS, denial).notices(check_bucket_policies)
     assert causes(notices) == ["bucket-policy-widened"]
-
-
-def test_a_bucket_of_access_logs_is_judged_too(stack: CheckedStack) -> None:
-    of_access = stack.settings.names.access_log_bucket
-    assert stack.aws.access_log_retention is not None and stack.aws.access_log_retention.policy is not None
-    policy = stack.aws.access_log_retention.policy
-    more = {**READS, "Resource": f"arn:aws:s3:::{of_access}/*"}
-    stack.aws.access_log_retention = replace(
-        stack.aws.access_log_retention, policy={**policy, "Statement": [*policy["Statement"], more]}
-    )
-    found = finding(stack.notices(check_bucket_policies), "bucket-policy-widened")
-    assert of_access in found.what
-    # The state of this fake has no such resource: the whole stack is updated.
-    assert found.command.startswith("pulumi up --refresh ")
 
 
 def test_a_bucket_that_was_left_as_it_was_found_is_said_and_is_not_wrong(stack: CheckedStack) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from components.policies.evaluation.account import AccountIam, GrantFact, IamPolicy, IamPrincipal
-from components.policies.key import DELETION_DENIALS, DENY_SHORT_WINDOW
+from components.policies.key import DENY_SHORT_WINDOW
 from components.policies.stack import key_policy_of
 from components.settings import Settings
 from tests.wizard.account.stacks import CheckedStack, all_passed, causes, finding, not_checked
@@ -223,11 +223,6 @@ def test_what_a_policy_lacks_is_for_doctor_and_not_for_verify(stand: CheckedStac
 def test_what_cannot_be_read_is_unknown_and_never_passed(stand: CheckedStack, method: str):
     stand.aws.failures[method] = DENIED
     assert [each.is_denied for each in not_checked(stand.notices(check_key_surplus))] == [True]
-
-
-def test_grants_that_cannot_be_read_are_unknown(stand: CheckedStack):
-    stand.aws.who_has_access.failures["grants"] = DENIED
-    assert [each.is_denied for each in not_checked(stand.notices(check_grants))] == [True]
 
 
 # --- grants
@@ -453,11 +448,6 @@ def test_a_key_policy_that_leaves_nothing_to_iam_needs_no_such_finding(changes: 
     assert all_passed(with_roles(stand, role(VENDOR, trusting({"AWS": FOREIGN}), USE)).notices(check_others))
 
 
-def test_roles_that_cannot_be_read_are_unknown(stand: CheckedStack):
-    stand.aws.who_has_access.failures["iam"] = DENIED
-    assert [each.is_denied for each in not_checked(stand.notices(check_others))] == [True]
-
-
 def _requirements(stand: CheckedStack, check: Judgement) -> dict[str, State]:
     notices = [*stand.notices(check)]
     ids = {id_ for notice in notices for id_ in notice.requirements}
@@ -493,16 +483,6 @@ def test_without_the_denial_of_a_short_window_only_the_window_is_open() -> None:
     stand = _without(CheckedStack(), DENY_SHORT_WINDOW)
     assert _requirements(stand, check_key_policies)["key-deletion-window"] is State.WRONG
     assert _requirements(stand, check_key_policies)["key-policy"] is State.GOOD
-
-
-def test_without_the_denials_of_the_deletion_no_sentence_says_that_nobody_can_delete_it() -> None:
-    stand = _without(CheckedStack(), *DELETION_DENIALS)
-    notices = stand.notices(check_key_policies)
-    assert _requirements(stand, check_key_policies) == {
-        "key-policy": State.WRONG,
-        "key-deletion-window": State.WRONG,
-    }
-    assert not any("lets nobody schedule" in notice.what for notice in notices)
 
 
 def test_without_the_statement_of_the_root_the_key_policy_is_open() -> None:

@@ -62,11 +62,6 @@ def test_variables_whose_time_is_not_told_are_unknown(stand: CheckedStack):
     assert causes(notices) == [] and any(each.state is State.UNKNOWN for each in notices)
 
 
-def test_nothing_deployed_yet_holds_no_old_values(stand: CheckedStack):
-    stand.vercel.deployment = None
-    assert all_passed(stand.notices(check_deployments))
-
-
 def test_a_refused_load_that_was_never_followed_by_another_is_remembered(stand: CheckedStack):
     stand.aws.key_calls = (use(0.5, "AccessDenied"), use(1, "AccessDenied"))
     found = finding(stand.notices(check_deployments), "failure-remembered")
@@ -200,10 +195,6 @@ def test_a_rolling_release_between_two_that_have_the_values_is_no_fault(stand: C
     assert all_passed(stand.notices(check_deployments))
 
 
-def test_the_release_is_a_consequence_where_its_variables_are_wrong():
-    assert {"deployment-rolling", "deployment-stale"} <= set(table.implied_by(["variable-truncated"]))
-
-
 @pytest.mark.parametrize(("scripts", "state"), [("phi check && next build", State.GOOD), ("next build", State.PERSON)])
 def test_a_build_that_does_not_check_its_key_is_a_notice_and_no_fault(tmp_path: Path, scripts: str, state: State):
     package = {"dependencies": {"@eonpro/phi": "0.2.0"}, "scripts": {"build": scripts}}
@@ -212,7 +203,3 @@ def test_a_build_that_does_not_check_its_key_is_a_notice_and_no_fault(tmp_path: 
     [notice] = stand.notices(check_start)
     assert notice.state is state and not notice.code
     assert ("phi check" in notice.what) is (state is State.PERSON)
-
-
-def test_without_the_application_s_folder_nothing_is_said_of_its_check(stand: CheckedStack):
-    assert stand.notices(check_start) == ()

@@ -107,11 +107,6 @@ def put_policy(command: str) -> list[dict[str, Any]]:
     return statements
 
 
-def test_a_stack_without_buckets_of_documents_hears_nothing_of_them() -> None:
-    stack = CheckedStack()
-    assert stack.notices(*OTHER_CHECKS) == () and stack.aws.s3_documents.log == []
-
-
 def test_documents_as_the_settings_say_are_good(stack: CheckedStack) -> None:
     assert all_passed(with_objects(stack, DOCUMENTS_KEY, DOCUMENTS_KEY).notices(*OTHER_CHECKS))
 

@@ -22,7 +22,6 @@ from tests.wizard.fakes.clients import (
     KEY,
     KEY_ID,
     OTHER_KEY,
-    REPLICA,
     REPLICA_REGION,
     SECOND,
     STORED_KEY,
@@ -82,10 +81,6 @@ def built_state(stand: CheckedStack) -> StackState:
 
 
 # --- the stack
-
-
-def test_a_stack_that_stands_is_well(stand: CheckedStack):
-    assert all_passed(stand.notices(check_stack))
 
 
 def test_a_backend_that_does_not_answer_is_a_fault_with_its_way_out(stand: CheckedStack):
@@ -223,17 +218,7 @@ def test_a_rotation_that_is_not_the_settings_is_put_right(stand: CheckedStack, f
     assert command == (f"aws kms enable-key-rotation --key-id {KEY} --rotation-period-in-days 365 --region us-east-1")
 
 
-@pytest.mark.parametrize("fields", [{"rotation_enabled": None}, {"rotation_period_days": None}])
-def test_a_rotation_that_is_not_told_is_unknown(stand: CheckedStack, fields: dict[str, Any]):
-    stand.aws.keys[KEY] = key_fact(**fields)
-    assert len(not_checked(stand.notices(check_rotation))) == 1
-
-
 # --- the policies
-
-
-def test_policies_as_the_settings_mean_them_are_well(stand: CheckedStack):
-    assert all_passed(stand.notices(check_key_policies)) and all_passed(stand.notices(check_application_policy))
 
 
 def test_a_key_policy_without_the_denial_of_deletion_is_a_fault_of_its_own(stand: CheckedStack):
@@ -243,29 +228,6 @@ def test_a_key_policy_without_the_denial_of_deletion_is_a_fault_of_its_own(stand
     found = finding(stand.notices(check_key_policies), "deletion-unguarded")
     assert "nobody may schedule it" in found.what and "for 90 days after a use" in found.what
     assert shlex.split(found.command)[-1].endswith("$aws:kms/key:Key::phi-key")
-
-
-def test_a_stranger_in_the_key_policy_is_named(stand: CheckedStack):
-    policy = key_policy_of(stand.settings)
-    stranger: dict[str, Any] = {
-        "Effect": "Allow",
-        "Principal": {"AWS": "arn:aws:iam::999988887777:root"},
-        "Action": "kms:Decrypt",
-        "Resource": "*",
-    }
-    stand.aws.key_policies[KEY] = {**policy, "Statement": [*policy["Statement"], stranger]}
-    assert "999988887777" in finding(stand.notices(check_key_policies), "key-policy-changed").what
-
-
-def test_the_policy_of_a_replica_is_its_own():
-    stand = CheckedStack(settings=multi_region())
-    assert all_passed(stand.notices(check_key_policies))
-    policy = key_policy_of(stand.settings)
-    kept = [each for each in policy["Statement"] if each["Effect"] == "Allow"]
-    stand.aws.key_policies[REPLICA] = {**policy, "Statement": kept}
-    notices = stand.notices(check_key_policies)
-    assert causes(notices) == ["deletion-unguarded"]
-    assert any(REPLICA_REGION in each.what for each in notices if each.state is State.WRONG)
 
 
 @pytest.mark.parametrize("check", [check_key_policies, check_key_surplus])
@@ -293,14 +255,6 @@ def test_a_strict_key_policy_that_any_user_with_kms_can_change_is_told(kept: tup
     found = next(each for each in stand.notices(check_key_policies) if each.state is State.WRONG)
     assert found.code == "key-policy-not-strict" and f"arn:aws:iam::{ACCOUNT}:root" in found.what
     assert " ".join(shlex.split(found.command)).endswith(command)
-
-
-def test_a_replica_whose_policy_is_not_strict_is_told():
-    stand = CheckedStack(settings=multi_region(**STRICT))
-    assert causes(stand.notices(check_key_policies)) == []
-    stand.aws.key_policies[REPLICA] = key_policy_of(multi_region(administrators=(ADMIN, SECOND)))
-    notices = [each for each in stand.notices(check_key_policies) if each.state is State.WRONG]
-    assert notices[0].code == "key-policy-not-strict" and REPLICA_REGION in notices[0].what
 
 
 def test_a_key_policy_that_may_not_be_read_is_unknown(stand: CheckedStack):

@@ -81,10 +81,6 @@ def test_a_stranger_in_the_trust_of_the_application_is_named(stand: CheckedStack
     assert f"the trust of {APP} gives {FOREIGN} sts:AssumeRole" in found.what
 
 
-def test_a_stack_as_it_was_set_up_has_no_stranger(stand: CheckedStack) -> None:
-    assert stand.notices(check_strangers_of_key, check_strangers) == ()
-
-
 @pytest.mark.parametrize("statement", [allow({"AWS": FOREIGN}), allow("*"), allow({"Service": "lambda.amazonaws.com"})])
 def test_a_stranger_that_another_judgement_names_is_named_once(stand: CheckedStack, statement: dict[str, Any]) -> None:
     with_statement(stand, statement)

@@ -88,14 +88,6 @@ def option(command: str, name: str) -> Any:
     return json.loads(words[words.index(name) + 1])
 
 
-def test_a_trail_that_is_whole_is_well(stand: CheckedStack):
-    assert (
-        all_passed(stand.notices(check_trail))
-        and all_passed(stand.notices(check_buckets))
-        and all_passed(stand.notices(check_alerts))
-    )
-
-
 @pytest.mark.parametrize(
     ("fields", "cause", "command"),
     [
@@ -267,12 +259,6 @@ def test_a_rotation_of_the_logs_key_that_kms_does_not_return_is_unknown(stand: C
     assert unknown == [("key-rotation",)]
 
 
-def test_an_organizations_logs_key_rotates_as_its_owner_says(existing: CheckedStack):
-    with_trail(existing, key_arn=LOGS_KEY)
-    existing.aws.keys[LOGS_KEY] = key_fact(LOGS_KEY, rotation_enabled=False)
-    assert causes(existing.notices(check_logs_key_rotation)) == causes(existing.notices(check_logs_key_policy)) == []
-
-
 STRANGER = {"AWS": "arn:aws:iam::999988887777:root"}
 
 
@@ -306,11 +292,6 @@ def test_a_policy_of_the_logs_key_that_cannot_be_read_is_unknown(stand: CheckedS
     stand.aws.failures["key_policy"] = DENIED
     [unknown] = not_checked(stand.notices(check_logs_key_policy))
     assert unknown.is_denied and unknown.requirements == ("bucket-private", "trail-encryption", "key-deletion-window")
-
-
-def test_a_key_of_the_logs_that_cannot_be_read_is_not_checked(stand: CheckedStack):
-    stand.aws.failures["describe_key"] = DENIED
-    assert [each.is_denied for each in stand.notices(check_logs_key) if each.state is State.UNKNOWN] == [True]
 
 
 def test_what_cloudtrail_does_not_tell_is_never_well(stand: CheckedStack):
@@ -362,10 +343,6 @@ def test_somebody_elses_bucket_is_fixed_with_its_own_rules_kept(existing: Checke
     found = finding(with_bucket(existing, expires_after_days=90).notices(check_buckets), "bucket-retention-short")
     rules = option(found.command, "--lifecycle-configuration")["Rules"]
     assert rules == [{**short, "Expiration": {"Days": 2557}}, uploads]
-
-
-def test_somebody_elses_bucket_needs_no_lock_of_ours(existing: CheckedStack):
-    assert all_passed(with_bucket(existing, lock=None).notices(check_buckets))
 
 
 def test_a_bucket_that_is_gone_explains_itself(stand: CheckedStack):
@@ -507,13 +484,6 @@ def test_without_alerts_nobody_looks_for_them_and_the_requirement_is_for_a_perso
     [notice] = stand.notices(check_alerts)
     assert (notice.state, notice.requirements) == (State.PERSON, ("alerts",))
     assert "cloud.audit" not in stand.aws.log
-
-
-def test_alerts_that_everybody_left_unconfirmed_are_sent_again():
-    stand = CheckedStack(settings=settings(alert_emails=("ops@clinic.example",)))
-    found = finding(with_topic(stand, 0, receivers=0).notices(check_alerts), "alerts-unreceived")
-    assert found.command.startswith("aws sns subscribe ") and "ops@clinic.example" in found.command
-    assert found.command.count("ops@clinic.example") == 1
 
 
 def test_both_topics_are_subscribed_to_again_by_one_command():
