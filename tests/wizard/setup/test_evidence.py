@@ -10,21 +10,16 @@ from typing import Any
 import pytest
 
 from components import policies
-from components.policies.evaluation import AccountIam, IamPolicy, IamPrincipal
-from components.policies.stack import key_policy_of
+from components.policies.evaluation import IamPolicy
 from tests.wizard.account.stacks import CheckedStack
 from tests.wizard.fakes.clients import (
     ACCOUNT,
     ADMIN,
     APP,
     APP_POLICY,
-    BUCKET,
     KEY,
     MULTI_KEY,
-    OTHER_KEY,
     SECOND,
-    STORED_KEY,
-    key_fact,
     multi_region,
     settings,
     wrapped,
@@ -37,7 +32,6 @@ from wizard.core.models.rotation import VersionOrigin
 from wizard.setup.report import TOPICS, checklist
 
 ALIAS, POLICY, OTHERS, IAM, ROTATION, TRAIL, DATA_KEY, TESTED, REVIEWED = range(9)
-ROOT = f"arn:aws:iam::{ACCOUNT}:root"
 PATTERN = f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonstand.aws.com/*AWSReservedSSO_KeyAdmin_*"
 STRANGER = "arn:aws:iam::999988887777:role/auditor"
 
@@ -131,24 +125,6 @@ def test_a_set_up_that_somebody_widened_is_open(stand, role: dict[str, Any], wor
     assert (entry.state, words in entry.evidence) == (ItemState.OPEN, True), entry.evidence
 
 
-def test_a_role_that_reads_the_variables_and_that_somebody_widened_is_open() -> None:
-    stand = of(deploy_targets=("ecs",), vercel_team=None, vercel_project=None)
-    arn, principals = f"arn:aws:iam::{ACCOUNT}:role/eonpro-execution-role", stand.aws.access_diagnostics.principals
-    assert items(stand)[IAM].state is ItemState.DONE
-    more = IamPolicy(name=f"more of {arn}", document=policies.policy([no_principal()]))
-    principals[arn] = replace(principals[arn], policies=(*principals[arn].policies, more))
-    entry = items(stand)[IAM]
-    assert entry.state is ItemState.OPEN and f"{arn} also has the policy more of {arn}" in entry.evidence
-
-
-def test_a_policy_that_somebody_detached_from_the_application_is_open(stand) -> None:
-    principals = stand.aws.access_diagnostics.principals
-    principals[APP] = replace(principals[APP], policies=())
-    entry = items(stand)[IAM]
-    assert entry.state is ItemState.OPEN and f"{APP_POLICY} is not attached to {APP}" in entry.evidence
-    assert entry.next.startswith("aws iam attach-role-policy ")
-
-
 def test_an_item_that_is_not_met_because_an_import_left_it_so_names_what_closes_it() -> None:
     stand = of(kept_as_found=("application-policy", "key", "trail", "bucket"))
     stand.aws.documents[APP_POLICY] = policies.policy([])
@@ -160,42 +136,6 @@ def test_an_item_that_is_not_met_because_an_import_left_it_so_names_what_closes_
     assert entries[IAM].next == "python -m wizard setup --stack production --repair application-policy --yes"
     closes = "python -m wizard setup --stack production --repair trail,bucket"
     assert (entries[TRAIL].next, entries[TRAIL].is_kept) == (closes, True)
-
-
-# --- the key
-
-
-@pytest.mark.parametrize(
-    "key",
-    [key_fact(OTHER_KEY), key_fact(state="Disabled"), key_fact(state="PendingDeletion"), key_fact(spec="RSA_2048")],
-)
-def test_an_alias_of_another_or_of_an_unusable_key_is_open(stand, key) -> None:
-    stand.aws.keys[KEY] = key
-    assert items(stand)[ALIAS].state is ItemState.OPEN
-
-
-def test_without_a_key_its_item_is_open_and_nothing_of_it_is_done(stand) -> None:
-    stand.aws.keys.pop(KEY)
-    entries = items(stand)
-    assert entries[ALIAS].state is ItemState.OPEN and f"the key {KEY} does not exist" in entries[ALIAS].evidence
-    unknown = (ItemState.UNKNOWN, f"the key {KEY}: could not be read: it does not exist")
-    assert (entries[ROTATION].state, entries[ROTATION].evidence) == unknown
-
-
-@pytest.mark.parametrize(
-    ("key", "state", "evidence"),
-    [
-        (key_fact(rotation_enabled=False), ItemState.OPEN, f"the key {KEY} does not rotate"),
-        (key_fact(rotation_enabled=None), ItemState.UNKNOWN, "the rotation of the key: could not be read"),
-        (key_fact(rotation_period_days=None), ItemState.UNKNOWN, "how often the key rotates: could not be read"),
-        (key_fact(rotation_period_days=2560), ItemState.OPEN, f"the key {KEY} rotates every 2560 days"),
-        (key_fact(), ItemState.DONE, "the key rotates every 365 days"),
-    ],
-)
-def test_rotation_is_done_only_where_it_is_on_as_it_was_set(stand, key, state, evidence) -> None:
-    stand.aws.keys[KEY] = key
-    item = items(stand)[ROTATION]
-    assert (item.state, item.evidence.startswith(evidence)) == (state, True), item.evidence
 
 
 # --- the key policy
@@ -257,64 +197,6 @@ def test_every_key_policy_of_the_settings_is_done(changes) -> None:
     assert (item.state, "the key's policy is as in the settings" in item.evidence) == (ItemState.DONE, True), item
 
 
-STRICT: dict[str, Any] = {"administrators": (ADMIN, SECOND), "strict_key_policy": True}
-
-
-def test_a_strict_key_policy_is_judged_by_what_kms_holds() -> None:
-    stand = of(**STRICT)
-    stand.aws.key_policies[KEY] = key_policy_of(settings(administrators=(ADMIN, SECOND)))
-    item = items(stand)[POLICY]
-    assert item.state is ItemState.OPEN and f"lets {ROOT} change it" in item.evidence
-    assert "although it is strict" in item.evidence and item.next
-
-
-def test_a_user_who_can_change_the_strict_policy_through_iam_is_named() -> None:
-    stand = of(**STRICT)
-    there: Any = stand.aws.key_policies[KEY]["Statement"]
-    # Only those of the account whose tag says so, through IAM: no name of the policy shows who that is.
-    by_tag = {
-        **statement({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "kms:*"),
-        "Condition": {"StringLike": {"aws:PrincipalArn": "*/breakglass"}},
-    }
-    stand.aws.key_policies[KEY] = policies.policy([*there, by_tag])
-    user = IamPrincipal(
-        arn=f"arn:aws:iam::{ACCOUNT}:user/breakglass",
-        policies=(IamPolicy(name="admin", document=policies.policy([no_principal(Action="kms:*", Resource="*")])),),
-    )
-    stand.aws.who_has_access.account = AccountIam(principals=(user,))
-    item = items(stand)[POLICY]
-    assert item.state is ItemState.OPEN and "user/breakglass change it" in item.evidence
-
-
-@pytest.mark.parametrize(
-    ("built_with", "said"),
-    [
-        ({"deletion_administrators": (ADMIN,)}, "administrator role/admin: may ScheduleKeyDeletion"),
-        ({"deletion_administrators": (SECOND,)}, "user/second: may ScheduleKeyDeletion"),
-        ({"administrators": (SECOND,)}, "administrator role/admin: "),
-        ({"administrators": (ADMIN, SECOND)}, "user/second: may "),
-    ],
-)
-def test_a_key_policy_of_other_settings_is_open(stand, built_with, said) -> None:
-    stand.aws.key_policies[KEY] = key_policy_of(settings(**built_with))
-    item = items(stand)[POLICY]
-    assert (item.state, said in item.evidence) == (ItemState.OPEN, True), item.evidence
-
-
-@pytest.mark.parametrize("lost", [ADMIN, APP])
-def test_a_key_policy_without_a_required_principal_is_open(stand, lost) -> None:
-    there: Any = stand.aws.key_policies[KEY]["Statement"]
-    stand.aws.key_policies[KEY] = policies.policy([each for each in there if lost not in str(each["Principal"])])
-    item = items(stand)[POLICY]
-    assert (item.state, lost.rpartition(":")[2] in item.evidence) == (ItemState.OPEN, True), item.evidence
-
-
-def test_without_its_denials_of_deletion_neither_the_key_nor_its_policy_is_as_required(stand) -> None:
-    there: Any = stand.aws.key_policies[KEY]["Statement"]
-    stand.aws.key_policies[KEY] = policies.policy([each for each in there if each["Effect"] == "Allow"])
-    assert [items(stand)[place].state for place in (ALIAS, POLICY)] == [ItemState.OPEN] * 2
-
-
 def test_a_policy_with_a_single_statement_without_a_list_is_read(stand) -> None:
     stand.aws.key_policies[KEY] = {"Version": "2012-10-17", "Statement": statement("*", "kms:*")}
     stand.aws.documents[APP_POLICY] = {"Version": "2012-10-17", "Statement": no_principal(Action="kms:*")}
@@ -323,37 +205,6 @@ def test_a_policy_with_a_single_statement_without_a_list_is_read(stand) -> None:
 
 
 # --- the application's policy
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"Action": "kms:*"},
-        {"Action": ["kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey", "kms:Encrypt"]},
-        {"Action": ["kms:Decrypt"]},
-        {"Resource": "*"},
-        {"Resource": [KEY, OTHER_KEY]},
-        {"Resource": f"arn:aws:kms:us-east-1:{ACCOUNT}:alias/eonpro-phi-key"},
-    ],
-)
-def test_an_application_policy_that_is_wider_or_narrower_is_open(stand, changes) -> None:
-    (good,) = policies.application_statements(key_arns=(KEY,))
-    with_policy(stand, policies.policy([{**good, **changes}]))
-    assert items(stand)[IAM].state is ItemState.OPEN
-
-
-@pytest.mark.parametrize(
-    "added",
-    [
-        {"Effect": "Allow", "NotAction": "iam:*", "Resource": KEY},
-        {"Effect": "Allow", "Action": "kms:Decrypt", "NotResource": KEY},
-        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"},
-    ],
-)
-def test_a_second_statement_that_allows_more_is_open(stand, added) -> None:
-    (good,) = policies.application_statements(key_arns=(KEY,))
-    with_policy(stand, policies.policy([good, added]))
-    assert items(stand)[IAM].state is ItemState.OPEN
 
 
 def test_an_application_policy_covers_the_key_and_its_replicas() -> None:
@@ -370,78 +221,7 @@ def with_policy(stand: CheckedStack, document: Any) -> None:
     principals[APP] = replace(principals[APP], policies=(IamPolicy(name=APP_POLICY, document=document),))
 
 
-# --- the trail
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"logging": False}, "it is stopped"),
-        ({"kms_events": False}, "it does not record the events of KMS"),
-        ({"multi_region": False}, "it records one Region only"),
-        ({"global_events": False}, "it does not record the global services"),
-        ({"validation": False}, "its log files cannot be validated"),
-        ({"bucket": "elsewhere"}, f"writes to the bucket elsewhere, not to {BUCKET}"),
-        ({"arn": "arn:aws:cloudtrail:us-east-1:111122223333:trail/other"}, "does not exist"),
-        ({"key_arn": None}, "does not encrypt its logs"),
-    ],
-)
-def test_a_trail_that_does_not_meet_a_requirement_is_open(stand, changes, said) -> None:
-    stand.aws.trails = (replace(stand.aws.trails[0], **changes),)
-    item = items(stand)[TRAIL]
-    assert (item.state, said in item.evidence) == (ItemState.OPEN, True), item.evidence
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"), [({"logging": None}, "is logging"), ({"kms_events": None}, "records KMS")]
-)
-def test_a_trail_whose_status_could_not_be_read_is_unknown(stand, changes, said) -> None:
-    stand.aws.trails = (replace(stand.aws.trails[0], **changes),)
-    item = items(stand)[TRAIL]
-    assert (item.state, f"{said}: could not be read" in item.evidence) == (ItemState.UNKNOWN, True)
-
-
-@pytest.mark.parametrize(
-    ("changes", "state"),
-    [
-        ({}, ItemState.DONE),
-        ({"expires_after_days": None}, ItemState.DONE),
-        ({"expires_after_days": 2192}, ItemState.DONE),
-        ({"expires_after_days": 2191}, ItemState.OPEN),
-        ({"expires_after_days": 0}, ItemState.OPEN),
-        ({"versioned": False}, ItemState.OPEN),
-        ({"public_access_blocked": False}, ItemState.OPEN),
-        ({"encrypted": False}, ItemState.OPEN),
-        ({"tls_only": False}, ItemState.OPEN),
-        ({"tls_only": None}, ItemState.UNKNOWN),
-        ({"lock_days": 1}, ItemState.OPEN),
-        ({"lock": None}, ItemState.OPEN),
-    ],
-)
-def test_a_log_that_is_not_retained_for_six_years_in_private_is_open(stand, changes, state) -> None:
-    stand.aws.retention = replace(stand.aws.retention, **changes)
-    assert items(stand)[TRAIL].state is state
-
-
-def test_a_lock_that_the_settings_do_not_ask_for_is_not_required() -> None:
-    stand = of(trail_lock="none")
-    assert stand.aws.retention is not None
-    stand.aws.retention = replace(stand.aws.retention, lock=None, lock_days=None)
-    assert items(stand)[TRAIL].state is ItemState.DONE
-
-
 # --- the data key and the test
-
-
-def test_the_data_key_is_done_with_its_fingerprint_and_never_its_value(stand) -> None:
-    item = items(stand)[DATA_KEY]
-    assert wrapped().fingerprint in item.evidence
-    assert wrapped().value[:16] not in repr(items(stand))
-
-
-def test_no_data_key_is_open(stand) -> None:
-    del stand.aws.stored_keys[STORED_KEY]
-    assert items(stand)[DATA_KEY].state is ItemState.OPEN
 
 
 @pytest.mark.parametrize(
@@ -460,10 +240,6 @@ def test_no_data_key_is_open(stand) -> None:
 def test_a_verification_does_not_replace_a_test_in_the_application(stand, proofs, state, said) -> None:
     item = items(stand, *(proof(each, detail=f"detail of {each}") for each in proofs))[TESTED]
     assert (item.state, said in item.evidence) == (state, True), item.evidence
-
-
-def test_the_review_always_needs_a_person(stand) -> None:
-    assert items(stand)[REVIEWED].state is ItemState.PERSON
 
 
 def test_a_bug_in_a_reading_is_not_shown_as_unknown(stand) -> None:

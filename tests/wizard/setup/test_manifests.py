@@ -10,7 +10,7 @@ import yaml
 
 from components.settings import APPLICATION_VARIABLES
 from tests.golden import compare
-from tests.wizard.fakes.clients import ACCOUNT, APP, settings, wrapped
+from tests.wizard.fakes.clients import ACCOUNT, APP, settings
 from wizard.targets.eks import associations, external_secret
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -60,11 +60,6 @@ def test_the_pods_get_the_three_variables_together_and_each_from_its_own_place()
     }
 
 
-def test_the_data_key_outlives_the_manifest() -> None:
-    _, secret = documents(EKS)
-    assert secret["spec"]["target"]["deletionPolicy"] == "Retain"
-
-
 @pytest.mark.parametrize(
     ("store", "service"), [("parameter-store", "ParameterStore"), ("secrets-manager", "SecretsManager")]
 )
@@ -81,11 +76,6 @@ def test_with_irsa_the_store_takes_the_role_of_the_controllers_account_and_none_
     assert aws["auth"]["jwt"]["serviceAccountRef"] == {"name": "external-secrets", "namespace": "external-secrets"}
 
 
-def test_with_pod_identity_the_store_names_no_role() -> None:
-    store, _ = documents(EKS)
-    assert not {"role", "auth"} & set(store["spec"]["provider"]["aws"])
-
-
 @pytest.mark.parametrize(
     ("changes", "command"),
     [(EKS, "aws eks create-pod-identity-association --cluster-name clinic"), (IRSA, "kubectl annotate serviceaccount")],
@@ -95,10 +85,6 @@ def test_each_service_account_gets_its_own_role_and_no_other(changes: dict[str, 
     first, second = text.split(command)[1:]
     assert "portal" in first and "web" in first and APP in first and READER not in first
     assert "external-secrets" in second and READER in second and APP not in second
-
-
-def test_no_value_is_in_a_manifest() -> None:
-    assert wrapped().value[:16] not in external_secret(settings(**EKS))
 
 
 def test_the_manifests_are_named_after_the_application() -> None:

@@ -296,11 +296,6 @@ def test_the_settings_file_to_keep_is_the_stacks() -> None:
     assert any("Commit Pulumi.staging.yaml, it has no secret" in step for step in steps)
 
 
-@pytest.mark.parametrize("of", [report("vercel"), ECS, EKS, USER], ids=["vercel", "ecs", "eks", "vercel with a user"])
-def test_there_are_at_most_four_next_steps(of: Report) -> None:
-    assert 2 < len(next_steps(of)) <= 4
-
-
 # --- again
 
 
@@ -315,15 +310,6 @@ def test_the_command_that_repeats_a_run_is_one_the_wizard_takes() -> None:
     options = line.run
     assert (options.command, options.stack, options.yes, options.non_interactive) == ("setup", "production", True, True)
     assert options.inputs["target"] == ["vercel,ecs"]
-
-
-def test_the_profile_that_was_named_is_named_again() -> None:
-    assert repeated(report("vercel", profile="my clinic")).run.inputs["profile"] == "my clinic"
-    assert repeated(report("vercel")).run.inputs["profile"] is None
-
-
-def test_the_command_holds_no_secret() -> None:
-    assert "token" not in repeat_command(report("vercel")).lower()
 
 
 # --- nothing secret has a repr

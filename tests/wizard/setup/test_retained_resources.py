@@ -58,11 +58,6 @@ def test_what_the_stack_never_had_is_not_told(changes: dict[str, Any], absent: s
     assert absent not in " ".join(whats(**changes))
 
 
-def test_a_replica_stays_like_the_key() -> None:
-    told = dict(retained_resources(multi_region(), MULTI_OUTPUTS))
-    assert told[f"the replica {REPLICA}"] == told[f"the key {MULTI_OUTPUTS.key_arn}"]
-
-
 def test_the_stored_data_key_beside_a_replica_stays_too() -> None:
     assert f"the parameter {STORED_KEY} in {Arn.parse(REPLICA).region}" in dict(
         retained_resources(multi_region(), MULTI_OUTPUTS)
@@ -72,10 +67,6 @@ def test_the_stored_data_key_beside_a_replica_stays_too() -> None:
 def test_a_provider_that_was_there_before_is_not_told() -> None:
     arn = "arn:aws:iam::111122223333:oidc-provider/oidc.vercel.com/eonpro"
     assert "OIDC" not in " ".join(whats(vercel_oidc_provider_arn=arn))
-
-
-def test_a_secret_is_called_a_secret() -> None:
-    assert f"the secret {STORED_KEY}" in whats(secret_store="secrets-manager")
 
 
 def test_the_end_of_the_key_makes_no_second_one() -> None:

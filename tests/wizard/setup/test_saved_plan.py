@@ -120,15 +120,6 @@ def test_each_way_the_world_moved_is_told_and_nothing_else(now: Plan, said: str)
     assert said in told
 
 
-def test_a_stack_that_was_changed_since_is_told() -> None:
-    (told,) = differences(state=replace(STATE, digest="sha256:fedcba9876543210"))
-    assert "the stack was changed since" in told
-
-
-def test_another_engine_is_told() -> None:
-    assert differences(version="3.260.0") == ("Pulumi is 3.260.0, and was 3.259.0",)
-
-
 def test_all_differences_are_told_at_once() -> None:
     now = replace(PLAN, stack="staging", stored_data_key=None, steps=())
     assert len(differences(now, replace(STATE, digest=""))) == 4

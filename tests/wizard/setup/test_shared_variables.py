@@ -83,12 +83,6 @@ def test_a_person_is_asked_for_each_before_the_plan_and_a_no_changes_nothing(wor
     assert world.written == set() and "engine.preview" not in world.calls
 
 
-def test_a_stack_of_before_is_asked_nothing_about_its_own_variables(world: World) -> None:
-    world.stand()
-    assert world.setup().ok
-    assert not [call for call in world.log if call.startswith("ui.confirm")]
-
-
 def test_push_asks_before_it_delivers_and_unattended_names_all() -> None:
     world = PushWorld()
     world.stand()
@@ -133,13 +127,6 @@ def test_other_readers_are_named_before_the_plan(beside: CodeWorld) -> None:
     beside.engine.preview = preview  # type: ignore[method-assign]
     workflow.preview(beside.request(), beside.clients)
     assert shown and all(shown) and beside.written == set()
-
-
-def test_under_other_names_the_delivery_has_them_and_nothing_is_said(beside: CodeWorld) -> None:
-    beside.have({"src/s3Config.ts": "export const kmsKeyId = process.env.AWS_KMS_KEY_ID;"})
-    assert beside.setup(variable_names=("AWS_KMS_KEY_ID=EONPRO_KMS_KEY_ID",)).ok
-    assert beside.vercel.variables.keys() == {"AWS_REGION", "EONPRO_KMS_KEY_ID", "ENCRYPTED_PHI_KEY"}
-    assert not [text for text in beside.ui.said if "s3Config" in text]
 
 
 # --- a hash key that nothing reads

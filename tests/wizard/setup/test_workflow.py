@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from components.policies.evaluation import GrantFact, IamPrincipal
-from components.policies.stack import application_trust_of, key_policy_of
+from components.policies.evaluation import GrantFact
+from components.policies.stack import key_policy_of
 from components.settings import ImportGroup, Settings
 from tests.wizard.fakes.clients import (
     ACCOUNT,
@@ -285,19 +285,6 @@ def test_credentials_are_renewed_when_the_last_page_has_stood_open(world) -> Non
     assert world.engine.environment == {"AWS_ACCESS_KEY_ID": "renewed"}
 
 
-def test_the_settings_that_are_prepared_are_those_that_were_reviewed(world) -> None:
-    done = world.setup()
-    assert world.engine.prepared == done.settings == settings()
-    assert ("account", "111122223333 (clinic)", "account") in world.ui.rows
-
-
-def test_both_targets_get_one_key(world) -> None:
-    done = world.setup(target=("vercel", "ecs"), ecs_execution_role="create")
-    assert [each.target for each in done.delivered] == ["vercel", "ecs"]
-    assert len({each.fingerprint for each in done.delivered}) == 1
-    assert world.calls.count("cloud.make_data_key") == 1
-
-
 def test_problems_end_the_run_with_nothing_written_and_the_stack_let_go(world) -> None:
     world.aws.existing = Existing(alias_target=key_fact(), found={"trail_bucket": "foreign"})
     with pytest.raises(PreflightFailed) as refused:
@@ -324,14 +311,6 @@ def test_yes_on_the_command_line_is_the_confirmation(world) -> None:
     world.ui.interactive = True
     world.setup(yes=True)
     assert not [call for call in world.log if call.startswith("ui.confirm")]
-
-
-def test_without_yes_a_person_is_asked_after_the_plan_and_before_the_update(world) -> None:
-    world.ui.interactive = True
-    world.ui.answers = {"decision": ["apply"]}
-    world.setup(yes=False)
-    (confirm,) = [place for place, call in enumerate(world.log) if call == "ui.ask decision"]
-    assert world.log.index("engine.preview") < confirm < world.log.index("engine.up")
 
 
 def test_a_no_writes_nothing(world) -> None:
@@ -471,15 +450,6 @@ def test_a_loss_is_told_and_turns_the_default_to_no(world) -> None:
 # --- a run over what is there
 
 
-def test_nothing_to_do_skips_the_update_but_still_checks_delivery_and_proof(world) -> None:
-    world.stand()
-    done = world.setup()
-    assert "engine.up" not in world.calls
-    assert [each.state for each in done.delivered] == [DeliveryState.UNCHANGED]
-    assert [each.state for each in done.proofs] == [VerificationState.PROVED]
-    assert not world.written - {"vercel.deliver"}
-
-
 def test_a_newer_version_is_recorded_although_no_resource_changes(world) -> None:
     """An older program is then refused, and the next run of this one has nothing to record."""
     world.stand()
@@ -492,13 +462,6 @@ def test_a_newer_version_is_recorded_although_no_resource_changes(world) -> None
     assert world.calls.count("engine.up") == 1
 
 
-def test_a_data_key_that_exists_is_kept_and_said_so(world) -> None:
-    world.stand()
-    done = world.setup()
-    assert (done.stored_data_key.wrapped, done.stored_data_key.is_new) == (wrapped(), False)
-    assert any(line.startswith("ENCRYPTED_PHI_KEY exists") for line in world.ui.said)
-
-
 def test_a_second_run_changes_nothing(world) -> None:
     first = world.setup()
     world.saved = settings()
@@ -508,14 +471,6 @@ def test_a_second_run_changes_nothing(world) -> None:
     second = world.setup()
     assert second.stored_data_key == replace(first.stored_data_key, is_new=False)
     assert world.calls.count("engine.up") == world.calls.count("cloud.make_data_key") == 1
-
-
-def test_a_variable_that_went_missing_at_vercel_is_written_again(world) -> None:
-    world.stand()
-    del world.vercel.variables["ENCRYPTED_PHI_KEY"]
-    done = world.setup()
-    assert [each.state for each in done.delivered] == [DeliveryState.WRITTEN]
-    assert world.vercel.variables["ENCRYPTED_PHI_KEY"] == wrapped().value
 
 
 def test_a_target_set_up_earlier_stays_in_the_settings_and_is_not_delivered_to(world) -> None:
@@ -585,12 +540,6 @@ def test_the_environment_is_claimed_before_the_first_resource_and_the_same_comma
     assert list(world.aws.claims.values()) == [own]
 
 
-def test_a_deployed_stack_needs_no_claim(world) -> None:
-    world.stand()
-    world.setup()
-    assert "cloud.claim" not in world.calls
-
-
 # --- a crashed run
 
 
@@ -651,14 +600,6 @@ def test_a_trust_that_somebody_widened_is_repaired_although_the_state_knows_no_c
     assert "no resource has to be changed" not in world.ui.said
     places = [world.calls.index(f"engine.{name}") for name in ("compare", "recover", "up")]
     assert places == sorted(places)
-
-
-def test_no_change_is_said_after_the_account_was_read(world) -> None:
-    world.stand()
-    world.setup()
-    assert "no resource has to be changed" in world.ui.said
-    assert "engine.reads_the_account" in world.calls and "engine.recover" not in world.calls
-    assert world.calls.count("engine.preview") == 1 and "engine.compare" not in world.calls, "the engine runs once"
 
 
 def test_who_repeats_a_set_up_does_not_wait_for_the_checks_before_pulumi_begins(world) -> None:
@@ -780,11 +721,6 @@ def test_a_proof_made_early_holds_only_for_what_was_found_again_unchanged(world,
     done = world.setup()
     assert [proof.state for proof in done.proofs] == [VerificationState.PROVED]
     assert world.calls.count("prover.prove") == (1 if other == "unreadable" else 2)
-
-
-def test_nothing_pending_is_nothing_to_recover(world) -> None:
-    world.setup()
-    assert "engine.recover" not in world.calls
 
 
 def test_an_update_that_fails_makes_no_data_key(world) -> None:
@@ -910,36 +846,6 @@ def test_a_strict_key_policy_that_kms_does_not_hold_does_not_end_well(world) -> 
     code, document = SetupOptions().run(world.request(administrators=(ADMIN, SECOND)), world.clients)
     assert (code, document["ok"]) == (1, False)
     assert f"arn:aws:iam::{ACCOUNT}:root change it" in "\n".join(world.ui.said)
-
-
-def test_the_report_is_shown_and_timed(world) -> None:
-    done = world.setup()
-    assert done.seconds > 0
-    assert "Next steps" in world.ui.said
-    assert len(done.checklist) == 9
-
-
-def test_the_profile_that_was_named_reaches_the_report(world) -> None:
-    assert world.setup(profile="clinic").profile == "clinic"
-
-
-def test_nothing_that_is_said_holds_the_token_or_the_wrapped_key(world) -> None:
-    done = world.setup()
-    text = "\n".join(world.ui.said)
-    for secret in (TOKEN, done.stored_data_key.wrapped.value[:20], CREDENTIALS.secret_access_key):
-        assert secret not in text
-
-
-def test_only_what_changes_is_shown_while_it_happens(world) -> None:
-    world.engine.steps = (*world.engine.steps, step("same", "aws:iam/role:Role", "app-role"))
-    world.setup()
-    assert "phi-key done" in world.ui.said
-    assert "app-role done" not in world.ui.said
-
-
-def test_who_you_are_is_told_where_nobody_was_asked(world) -> None:
-    world.setup()
-    assert f"{IDENTITY.arn}, by {IDENTITY.source}" in world.ui.said
 
 
 # --- what cannot be undone
@@ -1130,13 +1036,6 @@ def test_a_person_is_shown_what_was_found_and_how_it_differs_and_offered_the_ado
     assert "key" not in done.settings.kept_as_found
 
 
-def test_a_person_who_chooses_nothing_to_repair_has_all_left_as_found(hand) -> None:
-    hand.ui.interactive = True
-    hand.ui.answers = {"repair": [()]}
-    hand.setup()
-    assert set(hand.engine.prepared.kept_as_found) == set(ImportGroup)
-
-
 def test_a_person_who_does_not_want_it_is_told_what_is_in_the_way(hand) -> None:
     hand.ui.interactive = True
     hand.ui.confirms = [False]
@@ -1204,24 +1103,9 @@ def test_a_user_gets_its_access_key_after_the_variables_and_is_proved_with_it(wo
     assert SECRET_OF_ACCESS_KEY not in "\n".join(world.ui.said) + repr(done)
 
 
-def test_an_access_key_that_is_on_vercel_is_kept_and_the_proof_simulated(world) -> None:
-    world.stand(USER)
-    kept(world)
-    world.aws.credentials = None
-    done = world.setup()
-    assert [proof.state for proof in done.proofs] == [VerificationState.SIMULATED]
-    assert done.access_key is not None and not done.access_key.is_new
-    assert not {"cloud.make_access_key", "vercel.deliver_access_key", "prover.prove"} & set(world.calls)
-
-
 def test_a_run_that_does_not_deliver_to_vercel_leaves_the_access_keys_alone(world) -> None:
     world.stand(settings(vercel_access="user", deploy_targets=("vercel", "ecs")))
     world.setup(target=("ecs",))
-    assert "cloud.list_access_keys" not in world.calls
-
-
-def test_a_role_has_no_access_key(world) -> None:
-    assert world.setup().access_key is None
     assert "cloud.list_access_keys" not in world.calls
 
 
@@ -1358,12 +1242,6 @@ def test_yes_does_not_end_a_stack_and_its_name_does(world) -> None:
     assert world.written == {"engine.destroy"}
 
 
-def test_a_stack_that_is_not_built_cannot_be_ended(world) -> None:
-    with pytest.raises(StackNotFound):
-        workflow.destroy(world.request(confirmed="production"), world.clients)
-    assert world.written == set()
-
-
 def test_what_an_interrupted_first_set_up_created_can_be_removed(world) -> None:
     world.saved, key = settings(), "urn::aws:kms/key:Key::phi-key"
     role = step("creating", "aws:iam/role:Role", "app-role", physical_name="eonpro-app-role")
@@ -1424,13 +1302,6 @@ def test_a_destroy_that_lost_its_power_after_the_key_had_left_the_stack_is_ended
     assert world.written == {"engine.destroy"} and left[0][0] == f"the key {KEY}"
 
 
-def test_a_stack_can_be_removed_after_its_project_on_vercel(world) -> None:
-    world.stand()
-    world.vercel.failures["find_project"] = ResourceError("no such project", "")
-    workflow.destroy(world.request(confirmed="production"), world.clients)
-    assert world.written == {"engine.destroy"}
-
-
 def test_a_stack_of_another_account_is_not_removed_with_these_credentials(world) -> None:
     world.stand()
     world.aws.identity = replace(world.aws.identity, account_id="999988887777")
@@ -1487,18 +1358,6 @@ def test_a_full_verification_names_the_key_material_and_a_dry_run_says_nothing(w
     (proof,) = document["proofs"]
     assert proof.get("keyMaterialId") == named
     assert any(MATERIAL in line for line in world.ui.said) is full
-
-
-def test_verify_does_not_end_well_while_another_account_can_become_the_application(world) -> None:
-    world.stand()
-    trust = application_trust_of(world.saved)
-    stranger = {"AWS": "arn:aws:iam::999988887777:root"}
-    trust["Statement"].append({"Effect": "Allow", "Principal": stranger, "Action": "sts:AssumeRole"})
-    world.aws.access_diagnostics.principals[APP] = IamPrincipal(arn=APP, trust=trust)
-    code, document = doctor.run_verify(VerifyOptions(), world.request(), world.clients)
-    assert (code, document["ok"]) == (1, False)
-    assert [finding["cause"] for finding in document["findings"]] == ["trust-widened"]
-    assert "999988887777" in document["findings"][0]["what"]
 
 
 def test_verify_does_not_end_well_beside_another_account_in_the_key_policy(world) -> None:

@@ -35,12 +35,10 @@ from tests.wizard.fakes.clients import (
 )
 from wizard.account.comparison import differences
 from wizard.account.comparison.differences import differences_of
-from wizard.account.comparison.policies import same
 from wizard.account.comparison.trail import sharers
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict
 from wizard.core.models.account import (
-    Difference,
     DiscoveredDataKey,
     DiscoveredResource,
     DiscoveredSetup,
@@ -186,10 +184,6 @@ def whats(discovered: DiscoveredSetup, wanted: Settings = VERCEL, state: StackSt
 # --- what stands against it
 
 
-def test_nothing_stands_against_an_account_by_the_guide() -> None:
-    assert obstacles(GUIDE, VERCEL, EMPTY) == ()
-
-
 def test_nothing_by_hand_is_nothing_at_all() -> None:
     assert obstacles(DiscoveredSetup(), VERCEL, EMPTY) == ()
     assert differences_of(DiscoveredSetup(), VERCEL) == ()
@@ -244,12 +238,6 @@ def test_several_faults_of_one_key_are_told_at_once() -> None:
 def test_a_stack_that_has_its_key_takes_no_other() -> None:
     built = StackState(exists=True, has_key=True, owned=(OTHER_KEY,))
     assert "the stack has another key already" in whats(GUIDE, state=built)[0]
-
-
-def test_what_is_the_stacks_already_is_passed_over() -> None:
-    owned = StackState(exists=True, has_key=True, owned=(KEY, APP, APP_POLICY, TRAIL, BUCKET))
-    odd = replace(GUIDE, key=key_fact(state="Disabled"))
-    assert whats(odd, state=owned) == []
 
 
 def test_what_is_the_stacks_own_is_no_resource_to_import() -> None:
@@ -315,57 +303,6 @@ def test_a_bucket_whose_name_no_settings_can_hold_is_refused() -> None:
         "the bucket clinic.logs cannot be imported: 'clinic.logs' is not an S3 bucket name: "
         "3 to 63 lower-case letters, digits and hyphens"
     ]
-
-
-# --- documents compared by what they mean
-
-
-@pytest.mark.parametrize(
-    "spelled",
-    [
-        document(allow(Principal={"AWS": [APP, ADMIN]}, Action=["kms:Decrypt", "kms:Encrypt"], Resource="*")),
-        document(
-            allow(Sid="b", Principal={"AWS": ADMIN}, Action=["kms:Encrypt", "kms:Decrypt"], Resource=["*"]),
-            allow(Sid="a", Principal={"AWS": APP}, Action="KMS:Decrypt", Resource="*"),
-            allow(Principal={"AWS": APP}, Action=["kms:encrypt"], Resource="*"),
-        ),
-    ],
-)
-def test_order_and_spelling_make_no_difference(spelled) -> None:
-    plain = document(
-        *(
-            allow(Principal={"AWS": arn}, Action=f"kms:{action}", Resource="*")
-            for arn in (ADMIN, APP)
-            for action in ("Encrypt", "Decrypt")
-        )
-    )
-    assert same(spelled, plain)
-
-
-def test_the_root_and_its_account_id_are_the_same() -> None:
-    assert same(
-        document(allow(Principal={"AWS": ACCOUNT}, Action="kms:*", Resource="*")),
-        document(allow(Principal={"AWS": ROOT}, Action="kms:*", Resource="*")),
-    )
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"Effect": "Deny"},
-        {"Principal": {"AWS": SECOND}},
-        {"Principal": {"Service": ADMIN}},
-        {"NotPrincipal": {"AWS": ADMIN}, "Principal": None},
-        {"Action": ["kms:Decrypt", "kms:Encrypt"]},
-        {"NotAction": "kms:Decrypt"},
-        {"Resource": KEY},
-        {"Condition": {"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}}},
-    ],
-)
-def test_what_means_something_else_is_not_the_same(changes) -> None:
-    statement = allow(Principal={"AWS": ADMIN}, Action="kms:Decrypt", Resource="*")
-    other = {name: value for name, value in {**statement, **changes}.items() if value is not None}
-    assert not same(document(other), document(statement))
 
 
 # --- the differences
@@ -450,21 +387,6 @@ def test_no_difference_of_a_key_policy_goes_untold() -> None:
     assert told(replace(AS_WANTED, key_policy=policy), ImportGroup.KEY) == [
         ("key policy, user/second", "may Decrypt", "not named")
     ]
-
-
-def test_a_delegation_that_strict_settings_do_not_want_is_told() -> None:
-    strict = settings(strict_key_policy=True, administrators=(ADMIN, SECOND))
-    found = replace(AS_WANTED, key_policy=key_policy_of(settings(administrators=(ADMIN, SECOND))))
-    assert told(found, ImportGroup.KEY, strict) == [
-        ("key policy, IAM", "IAM policies have effect on the key", "no delegation to IAM")
-    ]
-
-
-def test_the_gravest_right_is_never_shortened_away() -> None:
-    policy = copy.deepcopy(key_policy_of(VERCEL))
-    policy["Statement"].append(allow(Principal={"AWS": SECOND}, Action="kms:*", Resource="*"))
-    ((_, found, _),) = told(replace(AS_WANTED, key_policy=policy), ImportGroup.KEY)
-    assert found.startswith("may CreateGrant, Decrypt, Encrypt,") and found.endswith(" more")
 
 
 def test_rotation_description_and_tags_are_told() -> None:
@@ -556,14 +478,6 @@ def test_a_policy_that_is_not_attached_is_told() -> None:
     ]
 
 
-def test_the_guides_trail_is_told() -> None:
-    assert told(GUIDE, ImportGroup.TRAIL) == [
-        ("trail, Regions", "one", "all"),
-        ("trail, validation", "logs carry no digests", "logs are signed"),
-        ("trail, key of the logs", "S3's own", "a key of their own"),
-    ]
-
-
 @pytest.mark.parametrize(
     ("changes", "difference"),
     [
@@ -649,11 +563,6 @@ def test_whoever_shares_the_bucket_is_told_first_and_loudly(policy, who) -> None
     assert obstacles(shared, VERCEL, EMPTY) == ()
 
 
-def test_a_bucket_of_this_trail_alone_is_shared_by_nobody() -> None:
-    assert sharers(GUIDE, VERCEL) == sharers(AS_WANTED, VERCEL) == ()
-    assert discovery.shared_groups(GUIDE, VERCEL) == ()
-
-
 # --- the settings
 
 
@@ -707,12 +616,6 @@ def test_the_table_fits_80_columns_and_holds_every_word_of_it() -> None:
     assert max(map(len, out.getvalue().splitlines())) <= 80
     letters = Counter("".join(out.getvalue().split()))
     assert letters == Counter("".join("".join(row) for row in (discovery.HEADINGS, *rows)).replace(" ", ""))
-
-
-def test_the_table_says_every_difference_in_three_cells() -> None:
-    difference = Difference(part=ImportGroup.KEY, what="key, rotation", actual="off", desired="on")
-    assert discovery.table([difference]) == (("key, rotation", "off", "on"),)
-    assert len(discovery.HEADINGS) == 3
 
 
 # --- the data key
@@ -957,13 +860,6 @@ def test_a_trail_with_a_place_of_its_own_is_not_locked_out_of_a_repaired_bucket(
     )
     told = [each for each in differences_of(placed, VERCEL) if each.what == "trail, place of the logs"]
     assert [(each.actual, each.desired) for each in told] == [("under clinic/", "under AWSLogs/")]
-
-
-def test_the_logs_under_the_stacks_own_key_are_no_difference() -> None:
-    own = replace(GUIDE, trail=trail_fact(key_arn=OTHER_KEY), logs_key=key_fact(OTHER_KEY))
-    assert "trail, key of the logs" not in {each.what for each in differences_of(own, VERCEL)}
-    others = replace(own, logs_key=None)
-    assert "trail, key of the logs" in {each.what for each in differences_of(others, VERCEL)}
 
 
 def test_what_else_the_role_may_do_is_told_and_no_repair_promises_to_end_it() -> None:

@@ -26,11 +26,10 @@ from tests.wizard.fakes.clients import (
     trail_fact,
 )
 from wizard.core.cost import prices
-from wizard.core.errors import CredentialsError, PermissionDenied, SetupError, Unreachable, Unsupported
+from wizard.core.errors import CredentialsError, PermissionDenied, Unreachable, Unsupported
 from wizard.core.models.account import Principal, Retention
 from wizard.inputs.answers import sso_pattern
-from wizard.setup.preflight.account import Account, Rights, inspect
-from wizard.setup.preflight.services import CheckResult
+from wizard.setup.preflight.account import Account, inspect
 
 VALUES: dict[str, Any] = {
     "account": "caller",
@@ -78,13 +77,6 @@ def whats(account: Account) -> list[str]:
     return [problem.what for problem in account.problems]
 
 
-def test_an_account_that_is_free_and_right_has_no_problem(aws) -> None:
-    account = seen(aws)
-    assert (account.problems, account.rights, account.quotas) == ((), Rights(), CheckResult())
-    assert account.settings == settings(trail_bucket=f"eonpro-cloudtrail-logs-{ACCOUNT}-{REGION}-an")
-    assert account.existing is not None
-
-
 def test_looking_only_reads(aws) -> None:
     seen(aws, administrators=(ADMIN, SECOND), trail=TRAIL)
     assert {call.removeprefix("cloud.").split()[0] for call in aws.log} <= READS
@@ -118,10 +110,6 @@ def test_a_stack_that_was_set_up_stays_in_its_account_whatever_caller_means_toda
     account = seen(aws, saved=saved, account="caller")
     assert any(f"not to {OTHER_ACCOUNT}" in what for what in whats(account))
     assert account.existing is None
-
-
-def test_a_stack_that_was_set_up_in_this_account_is_at_home(aws) -> None:
-    assert seen(aws, saved=settings()).problems == ()
 
 
 def test_a_target_that_was_set_up_earlier_stays_a_target(aws) -> None:
@@ -177,11 +165,6 @@ def test_an_endpoint_that_does_not_answer_is_a_problem(aws) -> None:
 )
 def test_a_principal_that_does_not_exist_is_found(aws, changes, said) -> None:
     assert whats(seen(aws, **changes)) == [said]
-
-
-def test_whom_the_credentials_belong_to_is_not_looked_up(aws) -> None:
-    aws.principals = ()
-    assert seen(aws).problems == ()
 
 
 def test_a_principal_that_may_not_be_looked_up_is_a_problem_not_a_pass(aws) -> None:
@@ -318,11 +301,6 @@ def test_what_is_right_to_know_is_a_note_and_no_problem(aws, changes, told) -> N
     assert account.problems == ()
     (note,) = account.notes
     assert told in note
-
-
-@pytest.mark.parametrize("changes", [{"alert_emails": ("ada@clinic.example",)}, {"alerts": False}])
-def test_there_is_no_note_without_a_reason(aws, changes) -> None:
-    assert seen(aws, **changes).notes == ()
 
 
 def test_who_may_delete_the_key_has_to_exist(aws) -> None:
@@ -489,26 +467,6 @@ def test_a_region_that_cannot_be_used_hides_what_is_asked_in_it_and_nothing_else
         f"the administrator {ABSENT} does not exist",
     ]
     assert account.existing is None
-
-
-def test_one_pass_finds_every_problem(aws) -> None:
-    aws.evaluation = DENIED
-    aws.failures["read_stored_data_key"] = SetupError("the stored data key cannot be read", "look")
-    account = seen(
-        aws,
-        administrators=(SECOND, ABSENT),
-        app_principal=f"arn:aws:iam::{ACCOUNT}:role/absent",
-        trail=TRAIL,
-        trail_bucket="clinic-logs",
-    )
-    assert whats(account) == [
-        f"the administrator {ABSENT} does not exist",
-        f"the application principal arn:aws:iam::{ACCOUNT}:role/absent does not exist",
-        "the stored data key cannot be read",
-        f"the key policy would lock {ADMIN} out of the key it creates",
-        f"there is no trail {TRAIL} that records every Region",
-    ]
-    assert all(problem.why and problem.next for problem in account.problems)
 
 
 @pytest.mark.parametrize(

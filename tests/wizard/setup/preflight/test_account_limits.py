@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.wizard.fakes.clients import ACCOUNT, IDENTITY, OTHER_ACCOUNT, SECOND, FakeAwsClient, settings
+from tests.wizard.fakes.clients import IDENTITY, FakeAwsClient, settings
 from tests.wizard.setup.preflight.test_account import VALUES
 from wizard.core.errors import PermissionDenied, Unsupported
 from wizard.core.models.account import QuotaFact
@@ -96,21 +96,9 @@ def test_a_new_alert_address_of_a_deployed_stack_needs_the_permission_to_subscri
 # --- quotas
 
 
-def test_a_quota_that_is_used_up_is_a_problem_with_its_own_way_out(aws) -> None:
-    aws.quotas = (TRAILS,)
-    (problem,) = quotas(settings(), aws).problems
-    assert problem.what == "trails in us-east-1: 5 of 5 exist, and 1 more would be created"
-    assert problem.next == TRAILS.next
-
-
 def test_a_quota_that_is_just_enough_is_none(aws) -> None:
     aws.quotas = (QuotaFact(what="roles", used=999, limit=1000, needed=1, next="aws iam get-account-summary"),)
     assert quotas(settings(), aws).problems == ()
-
-
-def test_every_quota_that_is_used_up_is_told(aws) -> None:
-    aws.quotas = (TRAILS, QuotaFact(what="roles", used=1000, limit=1000, needed=2, next="aws iam list-roles"))
-    assert len(quotas(settings(), aws).problems) == 2
 
 
 def test_quotas_that_may_not_be_asked_are_a_note(aws) -> None:
@@ -146,10 +134,3 @@ def test_a_clock_that_is_right_or_not_known_is_not_mentioned(aws, skew) -> None:
     aws.skew = skew
     told = clock(aws)
     assert (told.problems, told.notes) == ((), ())
-
-
-def test_the_wrong_account_does_not_hide_the_clock(aws) -> None:
-    aws.skew = 3600.0
-    values = {**VALUES, "account": OTHER_ACCOUNT, "administrators": (SECOND.replace(ACCOUNT, OTHER_ACCOUNT),)}
-    account = inspect(stack="production", values=values, saved=None, identity=IDENTITY, aws=aws)
-    assert [ACCOUNT in problem.what or "clock" in problem.what for problem in account.problems] == [True, True]

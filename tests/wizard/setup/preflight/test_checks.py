@@ -18,7 +18,6 @@ from tests.wizard.fakes.clients import (
     IDENTITY,
     KEY,
     KEY_ID,
-    OTHER_ACCOUNT,
     OTHER_KEY,
     OUTPUTS,
     REPLICA_REGION,
@@ -38,19 +37,17 @@ from tests.wizard.fakes.clients import (
     trail_fact,
     wrapped,
 )
-from tests.wizard.setup.preflight.test_account import ABSENT, VALUES
+from tests.wizard.setup.preflight.test_account import VALUES
 from wizard.account.resource_conflicts import claim_of
 from wizard.core.errors import (
     CredentialsError,
     PermissionDenied,
-    PreflightFailed,
     Problem,
     SetupError,
     Unreachable,
-    UsageError,
 )
-from wizard.core.models.account import DiscoveredResource, Existing, QuotaFact, UnrecordedResource
-from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
+from wizard.core.models.account import DiscoveredResource, Existing, UnrecordedResource
+from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.rotation import VersionOrigin
 from wizard.core.models.stack import StateResource
 from wizard.setup.importing.discovery import ImportRequest
@@ -108,13 +105,6 @@ def world() -> World:
     return World()
 
 
-def test_a_world_that_is_right_has_no_problem(world) -> None:
-    findings = world.check()
-    assert findings.problems == ()
-    assert (findings.settings, findings.engine_version) == (settings(), "3.259.0")
-    assert findings.project is not None
-
-
 def test_the_pass_writes_nothing(world) -> None:
     world.engine.stack_state = built(world.aws, settings(), pending=(step("creating"),))
     world.check()
@@ -128,65 +118,10 @@ def test_a_stack_that_is_built_has_no_problem(world) -> None:
     assert findings.stored_data_key is not None and findings.stored_data_key.wrapped == wrapped()
 
 
-def test_everything_that_is_wrong_is_found_in_one_pass(world) -> None:
-    world.engine.failures["check"] = SetupError("there is no `pulumi` program on the PATH", "make setup")
-    world.vercel.token = "wrong"
-    world.stored_data_key(OTHER_KEY)
-    assert world.whats(administrators=("caller", ABSENT), region="af-south-1") == [
-        "the Region af-south-1 is not enabled in this account",
-        f"the administrator {ABSENT} does not exist",
-        "there is no `pulumi` program on the PATH",
-        "Vercel refuses the token",
-    ]
-
-
-def test_names_stored_data_key_and_vercel_are_found_in_the_same_pass(world) -> None:
-    world.aws.existing = Existing(alias_target=key_fact(OTHER_KEY), found={"trail_bucket": "foreign"})
-    world.stored_data_key(OTHER_KEY)
-    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
-    whats = world.whats()
-    assert len(whats) == 4
-    assert [part for part in ("alias/eonpro-phi-key", "bucket", STORED_KEY, "portal") if part in " ".join(whats)] == [
-        "alias/eonpro-phi-key",
-        "bucket",
-        STORED_KEY,
-        "portal",
-    ]
-
-
-def test_without_credentials_vercel_and_the_engine_are_checked_all_the_same(world) -> None:
-    world.vercel.token = "wrong"
-    world.engine.failures["check"] = SetupError("no pulumi", "make setup")
-    error = CredentialsError("no credentials", "aws sso login")
-    assert world.whats(identity=error) == ["no credentials", "no pulumi", "Vercel refuses the token"]
-
-
-def test_the_wrong_account_is_told_together_with_a_wrong_token(world) -> None:
-    world.vercel.token = "wrong"
-    admin = f"arn:aws:iam::{OTHER_ACCOUNT}:role/admin"
-    whats = world.whats(account=OTHER_ACCOUNT, administrators=(admin,))
-    assert [ACCOUNT in whats[0], whats[1]] == [True, "Vercel refuses the token"]
-
-
-def test_a_project_that_is_not_there_is_found(world) -> None:
-    assert world.whats(vercel_project="absent") == ["there is no project absent in the team acme"]
-
-
 def test_vercel_is_not_asked_for_a_target_that_is_ecs(world) -> None:
     world.vercel.token = "wrong"
     assert world.whats(target=("ecs",)) == []
     assert not [call for call in world.log if call.startswith("vercel.")]
-
-
-def test_the_trust_names_the_slugs_where_ids_were_given(world) -> None:
-    findings = world.check(vercel_team="team_1", vercel_project="prj_1")
-    assert findings.settings is not None
-    assert (findings.settings.vercel_team, findings.settings.vercel_project) == ("acme", "portal")
-
-
-def test_a_backend_that_cannot_be_read_is_a_problem(world) -> None:
-    world.engine.failures["state"] = Unreachable("the backend does not answer", "pulumi whoami")
-    assert world.whats() == ["the backend does not answer"]
 
 
 def test_a_problem_that_two_checks_find_is_told_once(world) -> None:
@@ -196,25 +131,6 @@ def test_a_problem_that_two_checks_find_is_told_once(world) -> None:
 
 
 # --- one part hides no other, and nothing is told that only follows
-
-
-def test_the_backend_is_told_in_words(world) -> None:
-    assert world.check().backend == "file://~"
-
-
-def test_a_backend_that_does_not_answer_says_nothing_of_the_stack(world) -> None:
-    world.engine.failures["check_backend"] = Unreachable("s3://clinic-state does not answer", "pulumi whoami -v")
-    world.engine.failures["state"] = SetupError("there is no such stack", "pulumi stack ls")
-    findings = world.check()
-    assert [problem.what for problem in findings.problems] == ["s3://clinic-state does not answer"]
-    assert findings.backend == ""
-
-
-def test_a_wrong_passphrase_does_not_hide_what_is_taken(world) -> None:
-    world.engine.failures["check_backend"] = UsageError("the passphrase is not right", "export PULUMI_CONFIG_…")
-    world.aws.existing = Existing(found={"app_role": f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role"})
-    whats = world.whats()
-    assert len(whats) == 2 and "role/eonpro-app-role exists already" in " ".join(whats)
 
 
 def test_a_state_whose_place_is_not_known_is_a_problem_among_the_others_and_not_asked_for(world) -> None:
@@ -251,12 +167,6 @@ def test_where_the_state_is_not_known_a_key_that_is_to_be_adopted_is_not_in_the_
     world.engine.failures["state"] = Unreachable("the backend does not answer", "pulumi whoami")
     world.aws.existing = Existing(alias_target=key_fact(OTHER_KEY, tags={"Owner": "billing"}))
     assert world.whats(adoption=ALL) == ["the backend does not answer"]
-
-
-def test_names_that_cannot_be_read_do_not_hide_a_foreign_data_key(world) -> None:
-    world.aws.failures["find_existing"] = PermissionDenied("the caller may not do iam:GetRole", "ask for it")
-    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
-    assert len(world.whats()) == 2
 
 
 def test_a_stored_data_key_that_cannot_be_read_does_not_make_every_data_key_foreign(world) -> None:
@@ -326,44 +236,12 @@ def test_the_account_is_asked_everything_at_once(world) -> None:
     assert world.whats(administrators=(SECOND,), trail=TRAIL, trail_bucket=BUCKET) == []
 
 
-def test_the_backend_is_asked_beside_the_stack(world) -> None:
-    meeting(2, world.engine, calls=("check_backend", "state"))
-    assert world.whats() == []
-
-
-def test_account_engine_and_vercel_are_asked_at_once(world) -> None:
-    meeting(3, world.aws, world.engine, world.vercel, calls=("find_existing", "state", "overlaps"))
-    assert world.whats() == []
-
-
-def test_a_stack_that_has_its_key_is_not_asked_about_making_one(world) -> None:
-    world.engine.stack_state = built(world.aws, settings())
-    world.check(saved=settings())
-    assert not {"cloud.check_permissions", "cloud.check_quotas"} & set(world.log)
-
-
 def test_a_stack_that_has_settings_and_no_key_yet_is_asked(world) -> None:
     world.aws.lacking = ("kms:CreateKey",)
     assert world.whats(saved=settings()) == ["you are not allowed to do: kms:CreateKey"]
 
 
 # --- what the names are used for outside production
-
-OPEN = "ENCRYPTED_PHI_KEY of preview is production's data key: whoever may use the KMS key there opens its records"
-
-
-def test_what_the_names_are_used_for_elsewhere_is_a_note(world) -> None:
-    world.vercel.overlapping = ("AWS_REGION is set for preview too",)
-    findings = world.check(alerts=False)
-    assert (findings.problems, findings.notes, findings.warnings) == ((), world.vercel.overlapping, ())
-
-
-def test_a_data_key_of_production_that_previews_have_is_a_warning_and_comes_first(world) -> None:
-    world.vercel.overlapping = ("AWS_REGION is set for preview too", OPEN)
-    world.aws.disagreements = ("AWS_REGION and the profile name two Regions",)
-    findings = world.check(alerts=False)
-    assert findings.warnings == (*world.aws.disagreements, OPEN)
-    assert findings.notes == (*findings.warnings, "AWS_REGION is set for preview too")
 
 
 @pytest.mark.parametrize(
@@ -396,35 +274,6 @@ def test_a_login_to_pulumi_cloud_has_nothing_to_do_with_credentials_of_aws(world
     world.engine.failures["check_backend"] = CredentialsError("Pulumi Cloud does not take the login", "pulumi login")
     whats = world.whats(identity=CredentialsError("the credentials have expired", "aws sso login"))
     assert whats == ["the credentials have expired", "Pulumi Cloud does not take the login"]
-
-
-def test_a_project_whose_overlaps_cannot_be_asked_is_told_once(world) -> None:
-    denied = PermissionDenied("the token may not list variables", "another token")
-    world.vercel.failures |= {"overlaps": denied, "conflict": denied}
-    assert world.whats() == ["the token may not list variables"]
-
-
-# --- rights, quotas, the clock
-
-
-def test_what_is_known_of_limits_is_in_the_same_pass(world) -> None:
-    world.aws.skew = 45.0
-    world.aws.unknown_rights = ("kms:CreateKey",)
-    world.aws.quotas = (QuotaFact(what="roles", used=1000, limit=1000, needed=1, next="aws iam list-roles"),)
-    findings = world.check(alerts=False)
-    assert [problem.what for problem in findings.problems] == ["roles: 1000 of 1000 exist, and 1 more would be created"]
-    assert ["45 seconds" in findings.notes[0], "kms:CreateKey" in findings.notes[1]] == [True, True]
-
-
-def test_rights_count_before_the_key_exists(world) -> None:
-    world.aws.lacking = ("kms:CreateKey",)
-    assert world.whats() == ["you are not allowed to do: kms:CreateKey"]
-
-
-def test_rights_to_make_a_key_do_not_count_once_it_exists(world) -> None:
-    world.engine.stack_state = built(world.aws, settings())
-    world.aws.lacking = ("kms:CreateKey",)
-    assert world.whats(saved=settings()) == []
 
 
 # --- a stack that is built does not move
@@ -464,12 +313,6 @@ def test_a_state_of_another_application_is_not_updated(world, saved, command) ->
     (problem,) = world.check(saved=saved, application="clinic").problems
     assert "has alias/eonpro-phi-key, not alias/clinic-phi-key: it is of another application" in problem.what
     assert command in problem.next
-
-
-def test_both_moves_are_told_at_once(world) -> None:
-    world.engine.stack_state = built(world.aws, settings())
-    whats = world.whats(saved=settings(), region="eu-central-1", environment="staging")
-    assert len([what for what in whats if "is deployed in" in what]) == 2
 
 
 def test_a_stack_that_has_no_key_yet_may_still_move(world) -> None:
@@ -544,16 +387,6 @@ def test_a_replica_that_was_planned_and_never_confirmed_may_be_left_out(world) -
     assert world.whats(saved=multi_region(), multi_region=True) == []
 
 
-def test_a_replica_may_be_added(world) -> None:
-    saved = multi_region(replica_regions=())
-    world.engine.stack_state = built(world.aws, saved)
-    assert world.whats(saved=saved, multi_region=True, replica_regions=(REPLICA_REGION,)) == []
-
-
-def test_before_the_key_is_made_its_kind_is_a_free_choice(world) -> None:
-    assert world.whats(saved=settings(), multi_region=True, replica_regions=(REPLICA_REGION,)) == []
-
-
 # --- the data key
 
 
@@ -566,11 +399,6 @@ def test_a_data_key_in_the_other_store_is_the_stacks(world, was, is_) -> None:
     findings = world.check(saved=saved, secret_store=is_)
     assert findings.problems == ()
     assert findings.stored_data_key is not None and findings.stored_data_key.store == was
-
-
-def test_an_orphan_in_the_other_store_is_an_orphan(world) -> None:
-    world.aws.secrets[STORED_KEY] = StoredDataKey(parameter=STORED_KEY, wrapped=wrapped(), key_arn=OTHER_KEY, version=1)
-    assert "already holds a data key" in world.whats()[0]
 
 
 def test_a_store_that_was_in_use_and_is_closed_now_is_not_taken_for_empty(world) -> None:
@@ -817,10 +645,6 @@ def test_the_issuer_is_the_one_that_the_project_on_vercel_is_set_to(world, saved
     assert findings.settings is not None and findings.settings.vercel_issuer_mode is VercelIssuerMode.GLOBAL
 
 
-def test_an_endpoint_that_says_no_issuer_changes_nothing(world) -> None:
-    assert world.check().settings.vercel_issuer_mode is VercelIssuerMode.TEAM
-
-
 def test_a_project_whose_application_would_get_no_token_is_not_set_up_in_vain(world) -> None:
     world.vercel.project = replace(world.vercel.project, gives_tokens=False)
     (found,) = world.check().problems
@@ -829,18 +653,6 @@ def test_a_project_whose_application_would_get_no_token_is_not_set_up_in_vain(wo
         """echo '{"oidcTokenConfig": {"enabled": true, "issuerMode": "team"}}' | """
         "vercel api /v9/projects/prj_1 --method PATCH --input - --scope acme"
     )
-
-
-def test_a_personal_account_without_a_team_slug_keeps_what_was_typed(world) -> None:
-    world.vercel.project = VercelProject(id="prj_1", name="portal", team_id=None, team_slug=None)
-    findings = world.check()
-    assert findings.settings is not None and findings.settings.vercel_team == "acme"
-
-
-def test_disagreeing_sources_are_notes_not_problems(world) -> None:
-    world.aws.disagreements = ("AWS_REGION and the profile name two Regions",)
-    findings = world.check(alerts=False)
-    assert (findings.problems, findings.notes) == ((), world.aws.disagreements)
 
 
 def test_the_accounts_notes_come_after_them(world) -> None:
@@ -873,11 +685,6 @@ def test_without_the_wish_to_adopt_what_is_in_the_way_is_a_problem_that_names_th
     assert findings.settings is not None and findings.settings.adopted == ()
 
 
-def test_an_account_with_nothing_in_the_way_is_not_searched(world) -> None:
-    world.check()
-    assert "cloud.find_hand_made" not in world.log
-
-
 def test_an_adoption_takes_everything_in_by_its_id_and_the_data_key_that_is_in_use(hand) -> None:
     findings = hand.check(adoption=ALL)
     assert findings.problems == ()
@@ -885,12 +692,6 @@ def test_an_adoption_takes_everything_in_by_its_id_and_the_data_key_that_is_in_u
     assert set(findings.settings.adopted) == set(hand.aws.discovered.adopted)
     assert findings.settings.kept_as_found == ()
     assert findings.imported_data_key == wrapped("by hand")
-
-
-def test_what_may_not_be_repaired_is_left_as_found(hand) -> None:
-    findings = hand.check(adoption=ImportRequest(repaired=(ImportGroup.KEY,)))
-    assert findings.settings is not None
-    assert set(findings.settings.kept_as_found) == set(ImportGroup) - {ImportGroup.KEY}
 
 
 def test_an_adoption_writes_nothing_before_the_plan(hand) -> None:
@@ -1031,18 +832,6 @@ def test_a_part_that_was_left_as_found_can_be_repaired_later(hand) -> None:
 
 
 # --- the exit code
-
-
-@pytest.mark.parametrize(("codes", "exit_code"), [((1,), 1), ((2, 1), 2), ((1, 2, 3), 3), ((3, 1), 3)])
-def test_the_gravest_problem_gives_the_exit_code(codes, exit_code) -> None:
-    problems = tuple(Problem(what="a", why="b", next="c", exit_code=code) for code in codes)
-    assert PreflightFailed(problems).exit_code == exit_code
-
-
-def test_the_failure_counts_its_problems() -> None:
-    one = Problem(what="a", why="b", next="c")
-    assert PreflightFailed((one,)).message.startswith("1 problem was found; nothing was created")
-    assert PreflightFailed((one, replace(one, what="d"))).message.startswith("2 problems were found")
 
 
 @pytest.mark.parametrize("given", ["environment", "secrets"])

@@ -56,10 +56,6 @@ def whats(wanted, existing: Existing, state: StackState = EMPTY, orphaned_creati
     return [problem.what for problem in resource_conflicts(wanted, existing, state, dict(orphaned_creations))]
 
 
-def test_a_free_account_has_no_problem() -> None:
-    assert whats(ECS, Existing()) == []
-
-
 def test_an_alias_of_another_key_is_told_with_whose_it_is() -> None:
     other = key_fact(OTHER_KEY, description="Billing", tags={"Owner": "finance"})
     (problem,) = resource_conflicts(VERCEL, Existing(alias_target=other), EMPTY, {})
@@ -182,21 +178,6 @@ def test_a_bucket_that_is_there_is_told_with_its_owner(owner, said) -> None:
     assert problem.next == "name another: --trail-bucket NAME"
 
 
-def test_all_names_that_are_taken_are_told_in_one_pass() -> None:
-    existing = Existing(
-        alias_target=key_fact(OTHER_KEY),
-        found={
-            "app_role": APP,
-            "execution_role": EXECUTION,
-            "app_policy": APP_POLICY,
-            "parameter_policy": PARAMETERS,
-            "trail": TRAIL,
-            "trail_bucket": "foreign",
-        },
-    )
-    assert len(whats(ECS, existing)) == 7
-
-
 def test_what_the_stack_would_not_make_is_no_problem() -> None:
     found = {"app_role": APP, "execution_role": EXECUTION, "trail": TRAIL, "trail_bucket": "ours"}
     found |= {"access_log_bucket": "ours", "log_role": LOG_ROLE}
@@ -210,18 +191,6 @@ def test_names_that_the_stack_owns_are_no_problem() -> None:
     aws = FakeAwsClient()
     state = built(aws, VERCEL)
     assert whats(VERCEL, aws.existing, state) == []
-
-
-def test_each_name_is_judged_by_itself() -> None:
-    aws = FakeAwsClient()
-    state = built(aws, VERCEL)
-    others = replace(state, owned=tuple(owned for owned in state.owned if owned != APP))
-    assert whats(VERCEL, aws.existing, others) == [f"the role {APP} exists already and is not in this stack"]
-
-
-def test_what_a_crashed_run_made_is_no_strangers() -> None:
-    left = {"urn:alias": "alias/eonpro-phi-key", "urn:bucket": BUCKET}
-    assert whats(VERCEL, Existing(alias_target=key_fact(), found={"trail_bucket": "ours"}), EMPTY, left) == []
 
 
 # --- the OIDC provider
@@ -250,10 +219,6 @@ def test_a_user_on_vercel_needs_no_oidc_provider_and_is_given_none() -> None:
 def test_a_provider_that_was_named_wins_over_the_one_found() -> None:
     named = settings(vercel_oidc_provider_arn=f"{PROVIDER}-named")
     assert with_existing_provider(named, Existing(found={"oidc_provider": PROVIDER}), EMPTY, {}) == named
-
-
-def test_ecs_needs_no_oidc_provider() -> None:
-    assert with_existing_provider(ECS, Existing(found={"oidc_provider": PROVIDER}), EMPTY, {}) == ECS
 
 
 # --- a crashed run
