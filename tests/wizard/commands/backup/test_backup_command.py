@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from components.settings import SecretStore, Settings
+from components.settings import Settings
 from tests.wizard.fakes.backup import VAULT_BUCKET
 from tests.wizard.fakes.clients import (
     CREDENTIALS,
     KEY,
     OTHER_KEY,
-    REPLICA,
     REPLICA_REGION,
     STORED_KEY,
     FakeAwsClient,
@@ -41,8 +40,6 @@ from wizard.core.errors import (
     UsageError,
 )
 from wizard.core.models.delivery import AppCredentials, StoredDataKey
-from wizard.core.models.inputs import Mark
-from wizard.core.models.rotation import VersionOrigin
 from wizard.core.ports.run import TargetContext
 from wizard.data_key.delivery import find_last_backup, find_last_drill
 
@@ -115,34 +112,6 @@ def test_the_end_of_a_set_up_backs_up_where_it_was_told_and_the_account_records_
     assert (last.place, last.fingerprint) == (done.place, wrapped().fingerprint)
 
 
-def test_every_kept_version_is_in_it() -> None:
-    world = World()
-    ring = world.aws.key_rotation
-    for seed, key in (("older", KEY), ("oldest", OTHER_KEY)):
-        ring.keep(world.settings, wrapped(seed), key_arn=key, origin=VersionOrigin.MADE, at=NOW)
-    world.run(to=S3)
-    found = destination.read(S3, world.aws.backup_storage)
-    assert {(each.fingerprint, each.key_arn, each.current) for each in found.versions} == {
-        (wrapped("older").fingerprint, KEY, False),
-        (wrapped("oldest").fingerprint, OTHER_KEY, False),
-        (wrapped().fingerprint, KEY, True),
-    }
-
-
-def test_two_places_are_served_in_one_run() -> None:
-    world = World(multi_region())
-    told = world.run(to=S3, to_region=REPLICA_REGION)
-    assert [(each["kind"], each["state"]) for each in told["kept"]] == [("object", "written"), ("store", "there")]
-    assert told["kept"][1]["opensWith"] == REPLICA
-
-
-def test_a_copy_without_a_replica_says_with_which_key_it_opens() -> None:
-    world = World()
-    world.run(to_region="eu-west-1")
-    warned = [text for mark, text in world.ui.marked if mark is Mark.WARN]
-    assert any(KEY in text and "no replica" in text for text in warned)
-
-
 def test_it_needs_no_state_while_the_stored_data_key_says_its_key() -> None:
     world = World()
     world.engine.failures["state"] = Unreachable("the backend does not answer", "look")
@@ -187,13 +156,6 @@ def test_a_backup_that_the_account_cannot_record_is_a_backup_all_the_same() -> N
     assert any("does not record it: you may not" in line for line in world.ui.said)
 
 
-def test_a_stored_data_key_that_is_still_in_the_other_store_is_backed_up_from_there() -> None:
-    world = World(settings(secret_store=SecretStore.SECRETS_MANAGER))
-    world.aws.stored_keys[STORED_KEY] = replace(world.aws.secrets.pop(STORED_KEY), store=SecretStore.PARAMETER_STORE)
-    world.run(to=S3)
-    assert destination.read(S3, world.aws.backup_storage).store is SecretStore.PARAMETER_STORE
-
-
 def test_a_stored_data_key_that_changes_meanwhile_is_not_backed_up_by_halves(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
     ring = world.aws.key_rotation
@@ -208,12 +170,6 @@ def test_a_stored_data_key_that_changes_meanwhile_is_not_backed_up_by_halves(mon
     with pytest.raises(DataKeyConflict, match="changed while it was read"):
         world.run(to=S3)
     assert world.aws.backup_storage.objects == {}
-
-
-def test_the_wrapped_key_is_in_the_backup_and_nowhere_else() -> None:
-    world = World()
-    told = world.run(to=S3)
-    assert wrapped().value not in str(told) and not any(wrapped().value in line for line in world.ui.said)
 
 
 # --- the drill

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from components.settings import SecretStore
 from tests.wizard.commands.backup.test_document import AT, OLD, backup
 from tests.wizard.fakes.backup import VAULT_BUCKET, FakeBackupStorage
 from tests.wizard.fakes.clients import (
@@ -188,11 +187,6 @@ def test_without_a_replica_the_copy_has_a_name_that_no_task_reads_and_opens_with
     assert there[told.place].key_arn == KEY == told.opens_with
 
 
-def test_a_replica_of_another_key_opens_nothing() -> None:
-    told = copy_to_region(REPLICA_REGION, backup(), FakeAwsClient(), settings(), replica_arns=(REPLICA,))
-    assert told.opens_with == KEY
-
-
 def test_a_copy_that_is_there_is_left_and_another_data_key_is_refused() -> None:
     aws = FakeAwsClient()
     copy_to_region(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
@@ -203,14 +197,3 @@ def test_a_copy_that_is_there_is_left_and_another_data_key_is_refused() -> None:
     with pytest.raises(DataKeyConflict, match="nothing was"):
         copy_to_region(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
     assert there[STORED_KEY].wrapped == wrapped("another")
-
-
-def test_the_stored_data_keys_own_region_is_no_other() -> None:
-    with pytest.raises(UsageError, match="already"):
-        copy_to_region("us-east-1", backup(), FakeAwsClient(), settings(), replica_arns=())
-
-
-def test_a_copy_goes_to_the_store_of_the_settings() -> None:
-    aws, stored = FakeAwsClient(), settings(secret_store=SecretStore.SECRETS_MANAGER)
-    told = copy_to_region("eu-west-1", backup(), aws, stored, replica_arns=())
-    assert list(aws.with_region("eu-west-1").secrets) == [told.place]

@@ -20,7 +20,7 @@ from tests.wizard.fakes.clients import settings as settings_
 from wizard.commands import cost
 from wizard.commands.options import CostOptions
 from wizard.core.clients import Answer, Clients, Request, Source
-from wizard.core.errors import MissingAnswers, UsageError
+from wizard.core.errors import UsageError
 from wizard.inputs.answers import from_settings
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -55,13 +55,6 @@ def drivers(document: dict[str, Any]) -> dict[str, float]:
     return {each["driver"]: each["monthly"] for each in document["drivers"]}
 
 
-def test_no_service_is_asked() -> None:
-    world = World()
-    document = world.run()
-    assert world.aws.log == world.engine.log == []
-    assert round(document["estimate"]["monthly"], 2) == 2.18
-
-
 def test_the_settings_may_be_answers_alone_and_need_no_account() -> None:
     world = World(saved=False, target=("ecs",), secret_store="secrets-manager", account="caller", region="eu-west-1")
     document = world.run()
@@ -73,12 +66,6 @@ def test_an_answer_changes_what_is_saved_and_targets_add_up() -> None:
     request = World(target=("eks",), secret_store="secrets-manager", trail=TRAIL, trail_bucket="clinic-logs").request
     changed = cost.settings_of(request)
     assert set(changed.deploy_targets) == {"vercel", "eks"} and changed.existing_trail_arn == TRAIL
-
-
-def test_without_settings_or_answers_the_target_is_missed() -> None:
-    with pytest.raises(MissingAnswers) as missing:
-        World(saved=False).run()
-    assert missing.value.missing == ("target",)
 
 
 def test_what_if_is_asked_on_the_command_line() -> None:

@@ -18,10 +18,7 @@ from tests.wizard.commands.policy.test_operator import (
     listed,
 )
 from wizard.commands.policy import command
-from wizard.commands.policy.command import resources_read
-from wizard.commands.policy.operator import LONGEST_POLICY, characters, for_values
-from wizard.core.required_permissions.resources import FEATURES, LOGS_KEY
-from wizard.core.required_permissions.table import load
+from wizard.commands.policy.operator import for_values
 
 READS = ("Get", "List", "Describe", "Head", "Simulate", "Lookup")
 
@@ -175,31 +172,6 @@ def test_a_replica_is_read_in_its_own_region():
     resources = {resource for _, resource in granted(asked(**SETUPS["replicas"]))}
     assert f"arn:aws:kms:us-west-2:{ACCOUNT}:key/*" in resources
     assert f"arn:aws:kms:us-west-2:{ACCOUNT}:key/*" not in {resource for _, resource in granted(asked())}
-
-
-@pytest.mark.parametrize("setup", SETUPS)
-def test_each_part_is_short_enough_for_a_managed_policy(setup):
-    document = asked(**SETUPS[setup])
-    parts = [document] if "Statement" in document else list(document.values())
-    assert all(characters(part) <= LONGEST_POLICY for part in parts)
-
-
-def test_the_table_names_things_and_features_that_there_are():
-    table = load("auditor")
-    known = {thing for each in SETUPS.values() for thing in _things(**each)} | set(load("operator"))
-    assert set(table) <= known | {"users", "audit logs", LOGS_KEY}
-    assert {feature for row in table.values() for features in row.values() for feature in features} <= set(FEATURES)
-
-
-def _things(**changes: Any) -> set[str]:
-    found: set[str] = set()
-
-    def written(setup):
-        found.update(resources_read(setup))
-        return command.auditor_policies(setup)
-
-    for_values({**GIVEN, **changes}, {}, build=written)
-    return found
 
 
 def test_it_is_printed_alone_and_what_it_cannot_give_beside_it(capsys, tmp_path, monkeypatch):

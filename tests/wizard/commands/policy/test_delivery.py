@@ -57,11 +57,6 @@ def test_the_other_two_variables_are_written_beside_the_stored_data_key():
     assert writes(asked(target="ecs")) == {f"{PARAMETER}AWS_REGION", f"{PARAMETER}AWS_KMS_KEY_ID"}
 
 
-def test_a_replicas_region_gets_its_copy_of_all_three():
-    elsewhere = PARAMETER.replace("us-east-1", "us-west-2")
-    assert f"{elsewhere}ENCRYPTED_PHI_KEY" in writes(asked(**SETUPS["replicas"]))
-
-
 @pytest.mark.parametrize(("setup", "is_asked"), [("replicas", True), ("ecs", False)])
 def test_a_replica_in_any_region_can_be_read_where_the_key_can_have_one(setup: str, is_asked: bool):
     elsewhere = f"arn:aws:kms:*:{ACCOUNT}:key/mrk-*"
@@ -69,10 +64,6 @@ def test_a_replica_in_any_region_can_be_read_where_the_key_can_have_one(setup: s
     assert rights == (
         {"kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListGrants"} if is_asked else set()
     )
-
-
-def test_on_vercel_alone_nothing_of_aws_is_written():
-    assert writes(asked()) == set()
 
 
 def test_a_service_that_is_known_is_redeployed_with_its_two_roles_and_no_others():

@@ -23,11 +23,6 @@ def variable(*targets: str, branch: str | None = None, custom: tuple[str, ...] =
     )
 
 
-def test_production_is_one_environment_of_several() -> None:
-    assert chosen(["production"], None, {}) == (PRODUCTION,)
-    assert chosen(["preview", "production", "preview"], None, {}) == (Scope(environment="preview"), PRODUCTION)
-
-
 def test_a_custom_environment_is_known_by_its_slug_and_set_by_its_id() -> None:
     (staging,) = chosen(["staging"], None, CUSTOM)
     assert staging == Scope(environment="staging", custom_id="env_1")
@@ -91,7 +86,3 @@ def test_a_branch_is_neither_all_of_preview_nor_another_branch() -> None:
     assert not Scope(environment="preview").sees(branch)
     assert not Scope(environment="preview", branch="c").sees(branch)
     assert not Scope(environment="preview", branch="b").sees(variable("preview"))
-
-
-def test_a_variable_of_no_told_environment_is_seen_everywhere() -> None:
-    assert PRODUCTION.sees(variable()) and Scope(environment="preview").sees(variable())

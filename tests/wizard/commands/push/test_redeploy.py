@@ -60,13 +60,6 @@ def test_redeploy_starts_it_anew_and_nothing_is_stale(world) -> None:
     assert (again["redeploys"], again["staleInstances"]) == ([], [])
 
 
-def test_no_redeploy_asks_nobody_and_says_what_is_stale(world) -> None:
-    world.ui.interactive = True
-    document = world.push(redeploy=False)
-    assert (states(document), stale(document)) == (["skipped"], [("vercel", True)])
-    assert not [call for call in world.log if call.startswith("ui.confirm")]
-
-
 @pytest.mark.parametrize(("answer", "state"), [(True, "done"), (False, "skipped")])
 def test_a_person_is_asked(world, answer: bool, state: str) -> None:
     world.ui.interactive, world.ui.confirms = True, [answer]
@@ -104,13 +97,6 @@ def test_what_has_the_values_is_not_offered_and_is_started_anew_on_demand(world)
     assert states(world.push(redeploy=True)) == ["done"]
 
 
-def test_a_project_that_nothing_was_deployed_to_has_nothing_to_start(world) -> None:
-    world.vercel.deployment = None
-    document = world.push(redeploy=True)
-    assert (document["redeploys"], document["staleInstances"]) == ([], [])
-    assert any("nothing is deployed to production yet" in line for line in world.ui.said)
-
-
 def test_what_cannot_be_known_is_told_as_unknown(world) -> None:
     world.vercel.failures["current_deployment"] = Unsupported("it does not tell of deployments", "look")
     document = world.push()
@@ -118,13 +104,6 @@ def test_what_cannot_be_known_is_told_as_unknown(world) -> None:
     assert "whether production on Vercel has the new values is not known" in world.warned
     assert states(world.push(redeploy=True)) == ["failed"]
     assert world.code == 1
-
-
-def test_a_change_whose_time_is_not_told_is_unknown(world) -> None:
-    world.vercel.changed_at = None
-    document = world.push()
-    assert stale(document) == [("vercel", False)]
-    assert document["staleInstances"][0]["why"].startswith("Vercel does not say when")
 
 
 def test_on_ecs_without_a_service_it_is_unknown_and_a_wish_for_it_is_told_as_failed(world) -> None:
@@ -156,13 +135,6 @@ def test_a_service_that_lacks_the_variables_is_told_so_and_no_time_is_given_as_t
     why = "its task definition clinic:1 does not read them from the stack's store"
     assert document["staleInstances"][0]["why"] == why
     assert f"the service on ECS does not have the values: clinic/web (ecs-svc/web-0): {why}" in world.ui.said
-
-
-def test_pods_are_the_clusters_own_affair(world) -> None:
-    world.stand(settings(deploy_targets=("ecs", "eks"), eks_cluster="clinic"))
-    world.given.clear()
-    document = world.push(redeploy=False)
-    assert stale(document)[-1] == ("eks", False)
 
 
 # --- rolling releases
@@ -214,10 +186,3 @@ def test_an_aborted_release_is_said_as_such(world) -> None:
     world.vercel.release = release(ReleaseState.ABORTED)
     assert states(world.push()) == ["skipped"]
     assert "eonpro-2.vercel.app had the values: its rolling release was aborted" in world.warned
-
-
-def test_an_earlier_release_that_was_aborted_or_is_complete_says_nothing(world) -> None:
-    for before in (release(ReleaseState.COMPLETE), release(ReleaseState.ABORTED, hours_after_change=-2)):
-        world.vercel.release = before
-        world.push()
-        assert "rolling release" not in world.warned

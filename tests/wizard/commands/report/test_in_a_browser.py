@@ -109,13 +109,6 @@ def test_the_page_makes_no_request_and_logs_no_error(browser: Browser, file: Pat
     assert browser.complaints() == []
 
 
-def test_a_request_of_a_page_is_detected(browser: Browser, tmp_path: Path) -> None:
-    (tmp_path / "asking.html").write_text('<img src="https://clinic.example/pixel.png" alt="">', encoding="utf-8")
-    browser.open(tmp_path / "asking.html")
-    assert "https://clinic.example/pixel.png" in browser.requests()
-    browser.complaints()
-
-
 @pytest.mark.parametrize(
     ("width", "scheme"), first(2, [(1280, "light"), (320, "light"), (390, "light"), (1280, "dark")])
 )

@@ -21,7 +21,6 @@ from tests.wizard.account.access.reviews import (
     account,
     application,
     aws,
-    key_statements,
     stranger,
 )
 from tests.wizard.fakes.clients import (
@@ -43,7 +42,7 @@ from wizard.commands.options import ReviewOptions
 from wizard.commands.review import command
 from wizard.commands.review.output import short
 from wizard.core.clients import Clients, Request
-from wizard.core.errors import Cancelled, PermissionDenied, StackNotFound, UsageError
+from wizard.core.errors import Cancelled, PermissionDenied, UsageError
 from wizard.core.models.access import AccessKeyAge
 from wizard.core.models.delivery import StackState
 from wizard.core.models.inputs import Mark
@@ -94,13 +93,6 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path / "reviews")
 
 
-def test_a_stack_where_nobody_has_more_than_was_given_is_fine(world):
-    code, told = world.review()
-    assert (code, told["unexpected"], told["notAccepted"], told["undecided"]) == (0, [], [], [])
-    assert (told["differences"], told["signOff"], told["faults"]) == (None, None, [])
-    assert world.files == ["2026-07-01.json"]
-
-
 def test_one_whom_nobody_named_fails_the_review(world):
     world.with_stranger()
     code, told = world.review()
@@ -136,14 +128,6 @@ def test_a_replica_that_the_settings_do_not_name_is_read_and_fails_the_review_un
     assert world.review()[0] == 0
 
 
-def test_a_replica_that_is_going_to_be_deleted_does_not_fail_the_review(world):
-    stray = KEY.replace("us-east-1", "eu-north-1")
-    world.aws.keys[KEY] = replace(world.aws.keys[KEY], replicas=(stray,))
-    world.aws.keys[stray] = replace(world.aws.keys[KEY], arn=stray, replica_of=KEY, state="PendingDeletion")
-    world.aws.key_policies[stray] = document(named(STRANGER))
-    assert world.review()[0] == 0
-
-
 def test_what_is_unknown_fails_the_review(world):
     world.aws.who_has_access.failures["iam"] = PermissionDenied("you may not", "")
     code, told = world.review()
@@ -157,11 +141,6 @@ def test_a_history_that_may_not_be_read_does_not(world):
     code, told = world.review()
     assert (code, told["review"]["history"]) == (0, None)
     assert any(line.startswith("not read: the event history") for line in world.ui.said)
-
-
-def test_an_administrator_with_more_than_it_was_given_fails_the_review(world):
-    world.aws.key_policies[KEY] = document(*key_statements(world.aws), named(ADMIN, Sid="more"))
-    assert world.review()[0] == 1
 
 
 def test_of_two_with_administrator_access_the_one_that_the_settings_name_passes_no_sooner(world):
@@ -264,16 +243,6 @@ def test_a_new_grant_of_somebody_whose_right_was_accepted_comes_with_the_command
     assert ["--grant-id new" in each["command"] for each in world.review()[1]["next"]] == [True]
 
 
-def test_a_signature_accepts_the_grantee_and_makes_no_grant_one_of_the_settings(world):
-    world.aws.who_has_access.granted = {KEY: (replace(grant(STRANGER, "Decrypt"), id="new", key_arn=KEY),)}
-    world.review(sign="Ada", confirmed="production")
-    code, told = world.review()
-    assert (code, told["notAccepted"]) == (0, [])
-    by_state = {each["cause"]: each["state"] for each in told["notices"]}
-    assert by_state == {"grant-foreign": "wrong"}, "as verify and doctor say it, which know no signature"
-    assert ["--grant-id new" in each["command"] for each in told["next"]] == [True]
-
-
 def test_a_right_by_a_policy_that_nobody_accepted_comes_with_a_command(world):
     world.with_stranger()
     [step] = world.review()[1]["next"]
@@ -283,30 +252,11 @@ def test_a_right_by_a_policy_that_nobody_accepted_comes_with_a_command(world):
     assert step["command"] in world.ui.said
 
 
-def test_another_word_signs_nothing_and_keeps_the_review(world):
-    world.ui = FakeUserInterface(interactive=True, answers={"confirmation": ["no"]})
-    with pytest.raises(Cancelled, match="nothing was signed; the review is stored") as refused:
-        world.review(sign="Ada")
-    assert refused.value.hint == f"python -m wizard review --sign Ada --out {world.place}"
-    assert world.files == ["2026-07-01.json"]
-
-
-def test_a_sign_off_does_not_make_the_unknown_known(world):
-    world.aws.who_has_access.failures["grants"] = PermissionDenied("you may not", "")
-    assert world.review(sign="Ada", confirmed="production")[0] == 1
-
-
 @pytest.mark.parametrize("flags", [{"days": 0}, {"days": 91}, {"sign": " "}])
 def test_flags_that_cannot_be_used_are_refused(world, flags):
     with pytest.raises(UsageError):
         world.review(**flags)
     assert world.files == []
-
-
-def test_a_stack_that_is_not_built_has_no_review(world):
-    world.state = StackState(exists=True, has_key=False)
-    with pytest.raises(StackNotFound):
-        world.review()
 
 
 # The words.

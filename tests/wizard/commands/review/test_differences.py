@@ -19,7 +19,6 @@ from tests.wizard.fakes.clients import ADMIN, APP, KEY, FakeAwsClient
 from wizard.commands.review import output
 from wizard.commands.review.output import Differences, PrincipalChange
 from wizard.core.errors import PermissionDenied
-from wizard.core.models.access import KeyEvents
 
 BEFORE = NOW - timedelta(days=90)
 SINCE = "2026-04-02.json"
@@ -79,12 +78,6 @@ def test_who_may_newly_become_the_application_is_told():
     assert [each.newly_assumed_by for each in found.changed if each.arn == APP] == [("ec2.amazonaws.com",)]
 
 
-def test_one_that_uses_the_key_and_had_not_is_told():
-    used = aws(told={KEY: (KeyEvents(principal=ADMIN, uses=1, last_use=NOW),)})
-    unused = aws(told={})
-    assert between(unused, used).changed == (PrincipalChange(arn=ADMIN, used_again=True),)
-
-
 def test_nobody_came_of_whom_the_earlier_review_could_not_know():
     blind = without("iam", cloud_=aws())
     found = between(blind, aws(stranger()))
@@ -106,9 +99,3 @@ def test_nobody_went_whom_this_review_cannot_see():
 def test_nobody_lost_a_right_that_this_review_cannot_see():
     found = between(aws(stranger(allow("kms:*"))), without("key_policy", cloud_=aws(stranger(allow("kms:*")))))
     assert [each.lost for each in found.changed if each.lost] == []
-
-
-def test_grants_that_could_not_be_read_did_not_go():
-    blind = without("grants", cloud_=aws())
-    found = between(aws(granted={KEY: (grant(APP),)}), blind)
-    assert (found.removed_grants, found.removed) == ((), ())

@@ -54,12 +54,6 @@ def test_beside_a_data_key_it_is_kept_and_not_current(world: World) -> None:
     assert f"rotate --promote {told['fingerprint']}" in promoting
 
 
-def test_it_is_promoted_like_any_other(world: World) -> None:
-    told = world.run("adopt", "--encryption-key")
-    world.run("rotate", "--promote", told["fingerprint"], "--no-hash-columns", "--no-records")
-    assert world.current.fingerprint == told["fingerprint"]
-
-
 def test_it_is_not_taken_for_a_new_data_key_that_waits(world: World) -> None:
     adopted = world.run("adopt", "--encryption-key")["fingerprint"]
     assert world.run("rotate", "--data-key")["fingerprint"] != adopted
@@ -106,13 +100,6 @@ def test_the_key_that_is_in_use_already_is_not_kept_beside_itself(world: World) 
     world.run("rotate", "--promote", adopted, "--no-hash-columns", "--no-records")
     told = world.run("adopt", "--encryption-key")
     assert (told["fingerprint"], told["changed"], told["next"], len(world.kept())) == (adopted, False, [], 2)
-
-
-def test_another_key_is_kept_beside_the_first(world: World) -> None:
-    first = world.run("adopt", "--encryption-key")["fingerprint"]
-    world.wrapper.key = "cd" * 32
-    second = world.run("adopt", "--encryption-key")["fingerprint"]
-    assert set(world.kept()) == {OLD, first, second}
 
 
 def test_the_same_key_is_recognized_by_its_check_value_without_the_applications_credentials(world: World) -> None:

@@ -52,7 +52,6 @@ from wizard.core.models.deployment import (
     RollingRelease,
 )
 from wizard.core.models.inputs import Mark
-from wizard.core.models.rotation import VersionOrigin
 from wizard.core.next_command import Command, shell
 
 OLD = wrapped().fingerprint
@@ -81,13 +80,6 @@ def test_a_new_data_key_is_kept_beside_the_old_one_and_nothing_else_changes(worl
     assert not any(call.startswith(("vercel.deliver", "cloud.deliver")) for call in world.log)
 
 
-def test_both_are_labelled(world: World) -> None:
-    told = world.run("rotate", "--data-key")
-    old, new = world.kept()[OLD], world.kept()[told["fingerprint"]]
-    assert (old.origin, old.key_arn, old.same_as) == (VersionOrigin.FIRST, KEY, OLD)
-    assert (new.origin, new.key_arn, new.kept_at) == (VersionOrigin.MADE, KEY, NOW)
-
-
 def test_the_old_one_is_kept_before_the_new_one_is_made(world: World) -> None:
     world.run("rotate", "--data-key")
     assert world.changes()[:2] == [f"keyring.keep {OLD}", f"cloud.make_data_key {KEY}"]
@@ -112,14 +104,6 @@ def test_the_next_steps_fetch_both_re_encrypt_and_promote(world: World) -> None:
         "python -m eonpro_phi scan --dsn postgresql://HOST/DATABASE --rows 0 --json > scanned.json"
     )
     assert f"rotate --promote sha256:{new}" in promoting and "--scanned scanned.json" in promoting
-
-
-def test_from_the_other_store_they_are_fetched_with_its_own_command() -> None:
-    world = World(settings(secret_store="secrets-manager"))
-    fetching, *_ = world.run("rotate", "--data-key", *STOPPED)["next"]
-    assert (
-        fetching["command"].count("aws secretsmanager get-secret-value --secret-id /eonpro/production/data-keys/") == 2
-    )
 
 
 def test_a_second_run_shows_the_one_that_waits_and_makes_none(world: World, new: str) -> None:
@@ -184,13 +168,6 @@ def test_without_a_data_key_there_is_none_to_rotate(world: World) -> None:
     assert refused.value.hint.startswith("python -m wizard push")
 
 
-def test_a_stored_data_key_that_is_gone_is_restored_not_rotated(world: World, new: str) -> None:
-    world.delete_stored_key()
-    with pytest.raises(DataKeyConflict, match="is missing, and versions of it exist") as refused:
-        world.run("rotate", "--data-key")
-    assert "restore" in refused.value.hint
-
-
 def test_with_replicas_every_region_keeps_both_under_its_own_key() -> None:
     world = World(multi_region())
     new = str(world.run("rotate", "--data-key")["fingerprint"])
@@ -221,12 +198,6 @@ def test_what_cannot_be_looked_at_afterwards_is_told_and_changes_no_success(worl
     code, told = world.ended("rotate", "--promote", new, "--no-hash-columns", "--no-records")
     assert (code, told["changed"]) == (0, True)
     assert "is unknown" in str(told["next"][0])
-
-
-def test_the_old_one_stays(world: World, new: str) -> None:
-    told = world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records")
-    (old,) = (each for each in told["versions"] if each["fingerprint"] == OLD)
-    assert (old["current"], old["wasCurrent"], old["kept"]) == (False, True, True)
 
 
 def test_it_is_opened_before_the_stored_data_key_is_touched(world: World, new: str) -> None:
@@ -364,17 +335,6 @@ def test_replicas_come_first_and_the_stacks_own_region_last() -> None:
     assert world.current.fingerprint == new
 
 
-def test_a_power_cut_between_two_regions_is_taken_up_by_the_same_command() -> None:
-    world = World(multi_region())
-    new = str(world.run("rotate", "--data-key")["fingerprint"])
-    world.key_rotation.crash_at = "replace_current"
-    with pytest.raises(KeyboardInterrupt):
-        world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records")
-    assert world.current.fingerprint == OLD
-    told = world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records")
-    assert (world.current.fingerprint, told["changed"]) == (new, True)
-
-
 def test_the_same_data_key_in_another_wrapping_asks_for_no_re_encryption(world: World) -> None:
     world.run("rotate", "--reencrypt", KEY)
     world.run("rotate", "--promote", OLD, "--no-hash-columns", "--no-records")
@@ -493,11 +453,6 @@ def test_a_file_that_is_no_result_is_refused(world: World, new: str, tmp_path: P
         file.write_text(text)
     with pytest.raises(UsageError, match="--reencrypted"):
         world.run("rotate", "--promote", new, "--reencrypted", str(file))
-
-
-def test_the_same_data_key_wrapped_again_needs_no_evidence(hashed: World) -> None:
-    """Its hashes are those of the former wrapping."""
-    hashed.run("rotate", "--promote", OLD)
 
 
 # --- the records of every column, which a scan has looked into

@@ -130,12 +130,3 @@ def test_a_data_key_is_no_hash_key_whatever_wraps_it() -> None:
     world.key_rotation.record_check_value(world.settings, stored)
     with pytest.raises(DataKeyConflict, match="the application's other key"):
         world.run("rotate", "--promote", new, "--no-hash-columns")
-
-
-def test_the_list_has_every_former_key_once_and_fits_into_a_parameter(world: World, tmp_path: Path) -> None:
-    for _ in range(20):
-        new = str(world.run("rotate", "--hash-key")["fingerprint"])
-        world.run("rotate", "--promote", new, "--reencrypted", result(tmp_path, new))
-    current = world.aws.stored_keys[HASH].wrapped
-    assert len(set(words_of(world))) == len(words_of(world)) and current.value not in words_of(world)
-    assert 10 <= len(words_of(world)) < 20 and len(world.vercel.variables[READING]) <= 4000

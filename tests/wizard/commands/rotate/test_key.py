@@ -62,13 +62,6 @@ def test_what_is_left_of_the_limit_is_told(world: World) -> None:
     assert told["rotations"]["onDemandLeft"] == 22
 
 
-def test_a_limit_that_nobody_tells_is_unknown(world: World) -> None:
-    world.key_rotation.told = rotated("d")
-    told = world.run("rotate", "--cmk", yes=True, confirm=None)
-    assert any("left: unknown" in line for line in world.ui.said)
-    assert told["rotations"]["onDemandLeft"] is None
-
-
 def test_a_limit_that_is_reached_is_told_before_anything_is_tried(world: World) -> None:
     world.key_rotation.told = rotated("d", "d", on_demand_limit=2)
     with pytest.raises(ResourceError, match="all of its 2 rotations on demand"):
@@ -101,11 +94,6 @@ def test_the_first_two_rotations_cost_a_dollar_a_month_each(world: World, done: 
     assert re.search(word, told)
 
 
-def test_the_next_automatic_date_is_told(world: World) -> None:
-    world.run("rotate", "--cmk", yes=True)
-    assert "next: 2027-01-01" in world.ui.said
-
-
 def test_it_takes_a_yes(world: World) -> None:
     with pytest.raises(Cancelled) as refused:
         world.run("rotate", "--cmk", confirm=None)
@@ -126,13 +114,6 @@ def test_of_a_multi_region_key_the_primary_alone_is_rotated() -> None:
     world.run("rotate", "--cmk", yes=True)
     assert world.changes() == [f"keyring.rotate_on_demand {MULTI_KEY}"]
     assert any("new material to the replicas" in line for line in world.ui.said)
-
-
-def test_rotations_that_may_not_be_read_are_told_and_none_is_made(world: World) -> None:
-    world.key_rotation.failures["rotations"] = PermissionDenied("no", "ask")
-    with pytest.raises(PermissionDenied):
-        world.run("rotate", "--cmk", yes=True)
-    assert world.changes() == []
 
 
 # --- every so many days
@@ -212,19 +193,6 @@ def test_without_a_yes_the_settings_stay_as_they_are(world: World) -> None:
         world.run("rotate", "--schedule", "180", confirm=None)
     assert world.engine.written is None
     assert "engine.up" not in world.log
-
-
-def test_a_preview_that_fails_leaves_the_settings_as_they_are(world: World) -> None:
-    world.engine.failures["preview"] = ResourceError("the policy pack refused the plan", "look")
-    with pytest.raises(ResourceError):
-        world.run("rotate", "--schedule", "180", yes=True)
-    assert world.engine.written is None
-
-
-def test_a_key_that_still_has_another_period_is_told(world: World) -> None:
-    world.engine.up = lambda stack, on_progress: world.outputs  # type: ignore[method-assign]
-    with pytest.raises(ResourceError, match="still rotated every 365 days"):
-        world.run("rotate", "--schedule", "180", yes=True)
 
 
 # --- the command line

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from tests.wizard.commands.rotate.stack_world import World
@@ -20,7 +18,7 @@ from tests.wizard.fakes.clients import (
     settings,
     wrapped,
 )
-from wizard.core.errors import Cancelled, DataKeyConflict, PermissionDenied, ResourceError, UsageError
+from wizard.core.errors import Cancelled, PermissionDenied, ResourceError, UsageError
 from wizard.core.models.rotation import VersionOrigin
 
 OLD = wrapped().fingerprint
@@ -55,12 +53,6 @@ def test_the_old_wrapping_is_kept(world: World) -> None:
     assert world.kept()[OLD].wrapped == wrapped()
 
 
-def test_an_alias_is_as_good(world: World) -> None:
-    world.aws.aliases["alias/vault"] = OTHER_KEY
-    told = world.run("rotate", "--reencrypt", "alias/vault", yes=True, confirm=None)
-    assert world.kept()[told["fingerprint"]].key_arn == OTHER_KEY
-
-
 def test_kms_moves_it_from_the_key_that_wraps_it_now(world: World) -> None:
     world.run("rotate", "--reencrypt", OTHER_KEY, yes=True, confirm=None)
     assert f"keyring.reencrypt {KEY} {OTHER_KEY}" in world.log
@@ -84,21 +76,6 @@ def test_a_person_is_asked_once(world: World) -> None:
     world.ui.answers["confirmation"] = ["production"]
     world.run("rotate", "--reencrypt", KEY, confirm=None)
     assert world.ui.keys == ["confirmation"]
-
-
-def test_a_wrapping_that_an_interrupted_run_left_is_taken_up(world: World) -> None:
-    world.key_rotation.crash_at = "replace_current"
-    with pytest.raises(KeyboardInterrupt):
-        world.run("rotate", "--reencrypt", KEY)
-    (left,) = (each for each in world.kept().values() if each.origin is VersionOrigin.REENCRYPTED)
-    told = world.run("rotate", "--reencrypt", KEY)
-    assert told["fingerprint"] == left.fingerprint == world.current.fingerprint
-    assert len(world.kept()) == 2
-
-
-def test_a_key_that_is_not_there_is_told(world: World) -> None:
-    with pytest.raises(UsageError, match="the KMS key .* does not exist"):
-        world.run("rotate", "--reencrypt", OTHER_KEY.replace("9999", "8888"))
 
 
 @pytest.mark.parametrize("state", ("Disabled", "PendingDeletion"))
@@ -136,13 +113,6 @@ def test_a_replica_in_another_region_gets_a_copy_of_what_its_primary_wraps() -> 
     assert replica in str(told["next"][0])
 
 
-def test_a_data_key_that_the_source_does_not_open_is_told(world: World) -> None:
-    world.aws.wrapped_by[OLD] = OTHER_KEY
-    with pytest.raises(DataKeyConflict):
-        world.run("rotate", "--reencrypt", KEY)
-    assert world.current.fingerprint == OLD
-
-
 def test_a_denial_names_the_rights_and_how_to_give_and_take_them(world: World) -> None:
     world.key_rotation.failures["reencrypt"] = DENIED
     with pytest.raises(PermissionDenied, match="kms:ReEncryptFrom.*kms:ReEncryptTo") as refused:
@@ -150,14 +120,6 @@ def test_a_denial_names_the_rights_and_how_to_give_and_take_them(world: World) -
     assert "aws iam put-role-policy --role-name admin" in refused.value.hint
     assert "aws iam delete-role-policy --role-name admin" in refused.value.hint
     assert KEY in refused.value.hint and OTHER_KEY in refused.value.hint
-
-
-def test_a_user_is_given_them_as_a_user(world: World) -> None:
-    world.aws.identity = replace(IDENTITY, principal_arn=SECOND)
-    world.key_rotation.failures["reencrypt"] = DENIED
-    with pytest.raises(PermissionDenied) as refused:
-        world.run("rotate", "--reencrypt", OTHER_KEY, yes=True, confirm=None)
-    assert "aws iam put-user-policy --user-name second" in refused.value.hint
 
 
 def test_where_iam_has_no_say_the_keys_policy_has_to_be_changed() -> None:

@@ -62,13 +62,6 @@ def test_without_a_version_it_lists_what_there_is_and_changes_nothing(world: Wor
     assert command in str(step["command"]), "no command that reads the records with another key can be pasted"
 
 
-def test_before_any_rotation_the_list_has_the_stored_data_keys_own(world: World) -> None:
-    _, told = world.ended("restore", confirm=None)
-    assert [(each["fingerprint"], each["kept"]) for each in told["versions"]] == [(OLD, False)]
-    (step,) = told["next"]
-    assert f"--version {OLD} " in str(step["command"]), "a command that runs as it is, and changes nothing"
-
-
 def test_a_version_that_does_not_exist_comes_with_the_command_that_lists_those_that_do(world: World) -> None:
     with pytest.raises(UsageError, match=f"does not exist .kept: {OLD}.") as refused:
         world.run("restore", "--version", "sha256:0123456789abcdef")
@@ -104,11 +97,6 @@ def test_an_earlier_version_that_was_deleted_is_kept_again_and_the_data_key_in_u
     assert "no version is lost: nothing was changed" in world.ui.said
 
 
-def test_no_wrapped_key_is_in_the_list(world: World, promoted: str) -> None:
-    _, told = world.ended("restore", confirm=None)
-    assert wrapped().value not in str(told)
-
-
 def test_an_entry_that_somebody_replaced_is_told_and_keeps_nobody_from_the_others(world: World, promoted: str) -> None:
     world.key_rotation.altered_entries = ("/eonpro/production/data-keys/0123456789abcdef",)
     world.ended("restore", confirm=None)
@@ -124,13 +112,6 @@ def test_a_kept_version_goes_back_and_is_delivered_and_proved(world: World, prom
     assert world.vercel.variables["ENCRYPTED_PHI_KEY"] == wrapped().value
     assert [each["state"] for each in told["proofs"]] == ["proved"]
     assert (told["command"], told["fingerprint"], told["changed"]) == ("restore", OLD, True)
-
-
-def test_what_makes_way_is_kept_and_goes_back_as_well(world: World, promoted: str) -> None:
-    world.run("restore", "--version", OLD)
-    world.run("restore", "--version", promoted)
-    assert world.current.fingerprint == promoted
-    assert set(world.kept()) == {OLD, promoted}
 
 
 def test_it_takes_the_stacks_name(world: World, promoted: str) -> None:
@@ -207,15 +188,6 @@ def test_another_data_key_than_the_applications_is_never_put_in_its_place(world:
         world.run("restore", "--from-target")
 
 
-def test_every_version_of_the_backup_is_kept_again(world: World, promoted: str, tmp_path: Path) -> None:
-    file = backup_of(world, tmp_path)
-    world.delete_stored_key()
-    world.key_rotation.entries.clear()
-    world.run("restore", "--from-backup", str(file))
-    assert set(world.kept()) == {OLD, promoted}
-    assert world.current.fingerprint == promoted
-
-
 def test_a_backup_takes_the_place_of_a_newer_data_key_which_is_kept(world: World, backup: Path) -> None:
     new = str(world.run("rotate", "--data-key")["fingerprint"])
     world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records")
@@ -241,22 +213,11 @@ def test_a_backup_under_another_key_is_refused(world: World, tmp_path: Path) -> 
     assert world.changes() == []
 
 
-def test_a_backup_of_another_environment_is_refused(world: World, tmp_path: Path) -> None:
-    file = backup_of(world, tmp_path, environment="staging")
-    with pytest.raises(DataKeyConflict, match="staging"):
-        world.run("restore", "--from-backup", str(file))
-
-
 def test_a_backup_that_was_changed_is_refused(world: World, backup: Path) -> None:
     backup.write_text(backup.read_text().replace(OLD, "sha256:" + "0" * 16, 1))
     with pytest.raises(UsageError):
         world.run("restore", "--from-backup", str(backup))
     assert world.changes() == []
-
-
-def test_a_backup_that_is_not_there_is_told(world: World, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be read"):
-        world.run("restore", "--from-backup", str(tmp_path / "none.json"))
 
 
 def test_every_region_gets_it_back() -> None:

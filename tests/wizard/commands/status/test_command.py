@@ -9,7 +9,6 @@ import io
 import json
 import os
 import subprocess
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -55,7 +54,7 @@ from wizard.core.errors import (
     Unreachable,
     Unsupported,
 )
-from wizard.core.models.account import KeyFact, TrailFact
+from wizard.core.models.account import TrailFact
 from wizard.core.models.delivery import AppVariables
 from wizard.core.models.deployment import Deployment, ReleaseStage, ReleaseState, RollingRelease
 from wizard.core.models.inputs import Mark
@@ -316,13 +315,6 @@ def test_who_has_more_on_the_key_is_named_with_the_command_that_shows_what_to_do
     assert "    python -m wizard doctor" in screen((row,))
 
 
-@pytest.mark.parametrize("method", ["key_policy", "grants"])
-def test_who_has_access_is_unknown_where_it_cannot_be_read(world: World, method: str) -> None:
-    failing = world.aws.failures if method == "key_policy" else world.aws.who_has_access.failures
-    failing[method] = DENIED
-    assert standings(world.one())["access"] is HealthStatus.UNKNOWN
-
-
 def test_a_key_policy_that_was_left_as_it_was_found_is_told_and_not_wrong(world: World) -> None:
     world.settings = {"production": settings(deploy_targets=("ecs", "vercel"), kept_as_found=("key",))}
     with_a_stranger_in_the_key_policy(world)
@@ -385,12 +377,6 @@ def test_what_may_not_be_looked_at_is_unknown(world: World, method: str, unknown
     assert any(error.message in check.detail for check in row.checks)
 
 
-def test_what_the_services_do_not_tell_is_unknown(world: World) -> None:
-    world.aws.keys[KEY] = key_fact(rotation_enabled=None)
-    world.aws.trails = (logs(logging=None),)
-    assert {check.what for check in world.one().of(HealthStatus.UNKNOWN)} == {"rotation", "trail"}
-
-
 @pytest.mark.parametrize("token", [None, "a-token-that-is-not-good"])
 def test_without_a_good_token_vercel_is_unknown(world: World, token: str | None) -> None:
     world.token = token
@@ -405,14 +391,6 @@ def test_a_replica_without_its_parameters_is_named() -> None:
     world.aws.with_region("eu-central-1").parameters.clear()
     (check,) = world.one().of(HealthStatus.WRONG)
     assert check.what == "ecs" and "in eu-central-1 " in check.detail
-
-
-def test_an_existing_trail_is_looked_for_by_its_arn() -> None:
-    arn = f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/company"
-    world = World(settings(existing_trail_arn=arn, trail_bucket="company-logs"))
-    assert standings(world.one())["trail"] is HealthStatus.WRONG
-    world.aws.trails = (trail_fact(arn=arn, name="company", bucket="company-logs"),)
-    assert standings(world.one())["trail"] is HealthStatus.GOOD
 
 
 # --- beside the doctor
@@ -458,33 +436,12 @@ def test_every_wrong_row_says_what_the_doctor_says(world: World, fault: Callable
         assert any(what in check.detail for what in found), (check.detail, found)
 
 
-@pytest.mark.parametrize(
-    "unread", [key_fact(rotation_period_days=None), key_fact(rotation_enabled=None)], ids=["period", "rotation"]
-)
-def test_a_rotation_that_kms_does_not_return_is_unknown_and_never_good(world: World, unread: KeyFact) -> None:
-    world.aws.keys[KEY] = unread
-    assert standings(world.one())["rotation"] is HealthStatus.UNKNOWN
-
-
-def test_a_trail_of_one_region_that_an_import_left_says_so(world: World) -> None:
-    world.settings = {"production": settings(**BOTH, kept_as_found=("trail",))}
-    with_a_trail_of_one_region(world)
-    [check] = world.one().of(HealthStatus.WRONG)
-    assert check.what == "trail" and "one Region only" in check.detail and "left as it was found" in check.detail
-
-
 def test_of_many_the_state_is_read_only_where_alias_and_data_key_name_different_keys(world: World) -> None:
     world.read(all_stacks=True)
     assert world.engine.log == []
     with_the_alias_on_another_key(world)
     [check] = world.read(all_stacks=True)[0].of(HealthStatus.WRONG)
     assert f"points to {OTHER_KEY}" in check.detail and world.engine.log == ["engine.state"]
-
-
-def test_an_alias_that_is_gone_is_wrong_where_the_state_cannot_be_read_either(world: World) -> None:
-    world.aws.aliases.clear()
-    world.engine.failures["state"] = Unreachable("the bucket does not answer", "pulumi login")
-    assert standings(world.one())["key"] is HealthStatus.WRONG
 
 
 # --- what is not here, not there, not ours ---------------------------------------------------------------------------
@@ -499,13 +456,6 @@ def test_another_accounts_stack_is_not_asked_about(world: World) -> None:
     assert (row.account, row.resources, row.last_update) == (OTHER_ACCOUNT, 31, UPDATED)
     assert ACCOUNT in row.why
     assert [call for call in world.aws.log if "identify" not in call] == []
-
-
-@pytest.mark.parametrize("backend", [(), (listed("production", resources=0),)])
-def test_a_stack_that_is_not_built_is_not_asked_about(world: World, backend: tuple[ListedStack, ...]) -> None:
-    world.backend = backend
-    row = world.one()
-    assert (row.status, row.checks) == (HealthStatus.NOT_BUILT, ())
 
 
 def test_without_a_backend_the_account_is_asked_all_the_same(world: World) -> None:
@@ -541,35 +491,6 @@ def test_all_are_those_with_settings_here_and_those_of_the_backend(world: World)
     whys = {row.stack: row.why for row in rows}
     assert "Pulumi.elsewhere.yaml" in whys["elsewhere"]
     assert whys["broken"] == "region: is missing"
-
-
-def test_a_stack_is_found_by_the_last_part_of_its_name(world: World) -> None:
-    (row,) = world.read("clinic/eonpro-kms/production")
-    assert (row.stack, row.status) == ("production", HealthStatus.GOOD)
-
-
-def test_the_profile_and_the_region_are_handed_on(world: World) -> None:
-    world.read(profile="clinic")
-    world.read(profile="clinic", region="eu-west-1")
-    assert world.connected == [("clinic", "us-east-1"), ("clinic", "eu-west-1")]
-
-
-class Meeting(FakeAwsClient):
-    """A cloud that answers about a key when four have asked at once."""
-
-    meeting = threading.Barrier(4)
-
-    def describe_key(self, key: str) -> KeyFact | None:
-        self.meeting.wait(timeout=10)
-        return super().describe_key(key)
-
-
-def test_several_stacks_are_looked_at_side_by_side(world: World) -> None:
-    world.aws = Meeting(**vars(world.aws))
-    names = ("blue", "green", "red", "white")
-    world.settings = {name: settings(environment=name) for name in names}
-    world.backend = tuple(map(listed, names))
-    assert [row.stack for row in world.read(all_stacks=True)] == list(names)
 
 
 # --- the words -------------------------------------------------------------------------------------------------------
@@ -687,13 +608,6 @@ def test_the_document_has_all_that_was_read(world: World) -> None:
         "status": "good",
         "detail": f"the key {KEY} exists, is enabled, and encrypts symmetrically",
     }
-
-
-@pytest.mark.parametrize("secret", [TOKEN, wrapped().value])
-def test_no_secret_is_told(world: World, secret: str) -> None:
-    with_another_data_key_on_vercel(world)
-    rows = world.read(all_stacks=True)
-    assert secret not in "\n".join((repr(rows), str(status.document(rows)), *screen(rows)))
 
 
 # --- the list of the backend's stacks --------------------------------------------------------------------------------
