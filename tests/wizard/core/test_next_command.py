@@ -33,18 +33,10 @@ def test_a_command_keeps_the_flags_of_the_run_that_it_takes() -> None:
     assert RUN.complete(eonpro("schema", "push")) == "python -m wizard schema push"
 
 
-def test_no_command_is_the_default_command() -> None:
-    assert RUN.complete(eonpro()) == ("python -m wizard --stack staging --from production --target ecs,vercel --yes")
-
-
 def test_a_flag_that_is_there_is_not_added_again() -> None:
     command = eonpro("push", "--stack=prod", "--target", "ecs", "--yes")
     assert RUN.complete(command) == command
     assert RUN.complete(RUN.complete(eonpro("push"))) == RUN.complete(eonpro("push"))
-
-
-def test_every_stack_needs_none() -> None:
-    assert "--stack" not in RUN.complete(eonpro("status", "--all"))
 
 
 @pytest.mark.parametrize(

@@ -116,23 +116,6 @@ def test_the_stored_data_key_is_written_before_any_target_hears_of_it(aws) -> No
     )
 
 
-def test_every_target_gets_the_same_three_variables(aws) -> None:
-    vercel = FakeVercelClient()
-    one, two = delivered(aws, vercel, Target.VERCEL, Target.ECS)
-    assert one.fingerprint == two.fingerprint
-    assert set(vercel.variables) == {"AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY"}
-    assert vercel.variables["AWS_KMS_KEY_ID"] == aws.parameters["/eonpro/production/AWS_KMS_KEY_ID"] == KEY
-    assert vercel.variables["ENCRYPTED_PHI_KEY"] == aws.stored_keys[STORED_KEY].wrapped.value
-
-
-def test_two_wizards_deliver_one_key(aws) -> None:
-    mine, theirs = FakeVercelClient(), FakeVercelClient()
-    aws.meanwhile = [wrapped("the other run's")]
-    delivered(aws, mine, Target.VERCEL)
-    delivered(aws, theirs, Target.VERCEL)
-    assert mine.variables == theirs.variables
-
-
 def test_a_second_delivery_changes_nothing(aws) -> None:
     vercel = FakeVercelClient()
     delivered(aws, vercel, Target.VERCEL, Target.ECS)
@@ -188,14 +171,6 @@ def test_eks_reads_from_the_same_store_as_ecs(aws) -> None:
 # --- delivered in every Region
 
 REGIONS = multi_region(deploy_targets=("vercel", "ecs"))
-
-
-def test_each_region_has_the_same_wrapped_key_under_its_own_kms_key() -> None:
-    by_region = variables_of(context(FakeAwsClient(), wanted=REGIONS, outputs=MULTI_OUTPUTS), wrapped())
-    assert {region: (batch.region, batch.key_arn, batch.wrapped) for region, batch in by_region.items()} == {
-        "us-east-1": ("us-east-1", MULTI_KEY, wrapped()),
-        REPLICA_REGION: (REPLICA_REGION, REPLICA, wrapped()),
-    }
 
 
 def test_a_project_gets_the_first_regions_variables_and_ecs_each_its_own(aws) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from components.settings import SecretStore
-from components.settings.arn import Arn
 from tests.wizard.fakes.clients import (
     KEY,
     MULTI_KEY,
@@ -149,11 +148,6 @@ def test_a_key_that_cannot_make_a_data_key_leaves_no_stored_data_key(aws) -> Non
     assert aws.stored_keys == {}
 
 
-def test_another_environment_has_a_stored_data_key_of_its_own(aws) -> None:
-    made = ensure_data_key(aws, settings(environment="staging"), OUTPUTS)
-    assert made.parameter == "/eonpro/staging/ENCRYPTED_PHI_KEY"
-
-
 # --- a second copy
 
 
@@ -251,11 +245,6 @@ def test_an_adopted_data_key_is_stored_and_none_is_made(aws) -> None:
     assert (kept.wrapped, kept.is_new) == (wrapped("by hand"), False)
     assert aws.stored_keys[STORED_KEY] == kept
     assert "cloud.make_data_key" not in calls(aws)
-
-
-def test_what_is_stored_already_wins_over_what_would_be_adopted(aws) -> None:
-    there = stored_data_key(aws)
-    assert ensure_data_key(aws, settings(), OUTPUTS, adopted=wrapped("by hand")) == there
 
 
 def test_an_adopted_data_key_that_meets_another_runs_new_one_is_a_conflict(aws) -> None:
@@ -368,13 +357,6 @@ def test_every_replicas_region_gets_a_copy_under_its_own_key(regions) -> None:
     assert calls(regions).count("cloud.make_data_key") == 1
 
 
-def test_a_second_run_writes_no_copy_again(regions) -> None:
-    ensure_data_key(regions, multi_region(), MULTI_OUTPUTS)
-    regions.log.clear()
-    ensure_data_key(regions, multi_region(), MULTI_OUTPUTS)
-    assert set(calls(regions)) == {"cloud.read_stored_data_key", "cloud.with_region", "keyring.fingerprints"}
-
-
 def test_a_replica_that_is_added_later_gets_the_key_that_is_there(regions) -> None:
     first = ensure_data_key(regions, multi_region(replica_regions=()), replace(MULTI_OUTPUTS, replica_key_arns=()))
     second = ensure_data_key(regions, multi_region(), MULTI_OUTPUTS)
@@ -431,12 +413,6 @@ def test_another_data_key_in_a_replicas_region_is_a_conflict_and_stays(regions) 
     assert regions.with_region(REPLICA_REGION).stored_keys[STORED_KEY] == there
 
 
-def test_two_runs_that_copy_into_a_region_at_once_end_with_one_key(regions) -> None:
-    there = stored_data_key(regions, key_arn=MULTI_KEY)
-    regions.with_region(REPLICA_REGION).meanwhile = [there.wrapped]
-    assert ensure_data_key(regions, multi_region(), MULTI_OUTPUTS) == there
-
-
 def test_a_run_that_writes_another_key_into_a_region_meanwhile_is_a_conflict(regions) -> None:
     stored_data_key(regions, key_arn=MULTI_KEY)
     regions.with_region(REPLICA_REGION).meanwhile = [wrapped("another")]
@@ -448,7 +424,3 @@ def test_the_copies_go_into_the_store_that_was_chosen(regions) -> None:
     ensure_data_key(regions, multi_region(secret_store=SECRETS), MULTI_OUTPUTS)
     there = regions.with_region(REPLICA_REGION)
     assert (set(there.secrets), there.stored_keys) == ({STORED_KEY}, {})
-
-
-def test_an_arn_tells_its_region() -> None:
-    assert (Arn.parse(KEY).region, Arn.parse(REPLICA).region) == ("us-east-1", REPLICA_REGION)

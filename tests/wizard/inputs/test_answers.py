@@ -264,10 +264,6 @@ def test_a_vercel_token_that_was_cut_is_replaced_by_a_sign_in() -> None:
     assert refusal.value.hint == VERCEL_LOGIN
 
 
-def test_a_value_that_a_stronger_door_overrules_is_no_fault() -> None:
-    assert resolved(flags={"region": "eu-west-1"}, file={"region": "mars"})["region"].value == "eu-west-1"
-
-
 @pytest.mark.parametrize(
     ("now", "kept"),
     [({}, True), ({"trail": TRAIL}, True), ({"trail": "create"}, False), ({"trail": TRAIL + "2"}, False)],
@@ -551,10 +547,6 @@ def test_before_the_target_is_known_nothing_is_missing_that_hangs_on_it() -> Non
 def test_a_target_brings_its_own_inputs(target, lacking: list[str], good_values) -> None:
     rest = {key: value for key, value in good_values.items() if not key.startswith(("vercel", "ecs", "eks"))}
     assert keys(missing(rest | {"target": target})) == lacking
-
-
-def test_nothing_is_missing_from_a_full_set(good_values) -> None:
-    assert missing(good_values | {"vercel_token": SECRET}) == ()
 
 
 def test_the_error_names_every_missing_answer_with_all_its_doors_and_the_command_to_type() -> None:

@@ -783,12 +783,6 @@ def test_a_linked_project_without_a_team_gives_no_answers(nobody) -> None:
     assert refused.value.missing == ("vercel_team", "vercel_project")
 
 
-def test_nobody_is_ever_asked_who_is_not_there(nobody) -> None:
-    interview = nobody.run(GIVEN)
-    assert nobody.ui.log == []
-    assert interview.identity == replace(IDENTITY, account_alias=None)
-
-
 def test_missing_answers_are_found_before_any_service_is_asked(nobody) -> None:
     with pytest.raises(MissingAnswers):
         nobody.run({})
@@ -807,7 +801,3 @@ def test_the_linked_project_is_taken_where_nobody_is_there(nobody) -> None:
 def test_a_linked_project_does_not_beat_an_answer(nobody) -> None:
     interview = nobody.run({**without("vercel_team"), "vercel_project": "intranet"}, linked=LINKED)
     assert (interview.values["vercel_team"], interview.values["vercel_project"]) == ("acme", "intranet")
-
-
-def test_the_values_are_in_no_repr(nobody) -> None:
-    assert TOKEN not in repr(nobody.run(GIVEN))

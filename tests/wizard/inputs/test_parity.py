@@ -27,12 +27,6 @@ def test_there_are_secrets_among_the_inputs() -> None:
     assert {"vercel_token", "encrypted_phi_key"} <= {each.key for each in SECRETS}
 
 
-@pytest.mark.parametrize("channel", ["flag", "variable", "file_key"])
-def test_no_two_inputs_share_a_door(channel: str) -> None:
-    clients = [getattr(each, channel) for each in INPUTS]
-    assert len(clients) == len(set(clients))
-
-
 @every_input
 def test_the_two_values_of_these_tests_are_two(each: Input) -> None:
     first, second = good(each)
@@ -125,12 +119,6 @@ def test_the_help_tells_of_every_door(each: Input) -> None:
 
 
 @every_secret
-def test_a_secrets_flag_and_file_key_name_a_file(each: Input) -> None:
-    assert (each.flag.endswith("-file"), each.file_key.endswith("_file")) == (True, True)
-    assert [channel for channel in each.sources if "FILE" in channel] == [f"{each.flag} FILE"]
-
-
-@every_secret
 @pytest.mark.parametrize("name", ["a.yaml", "a.json"])
 def test_a_secret_itself_is_refused_in_the_answers_file_and_not_repeated(each: Input, name: str) -> None:
     secret = good(each)[0]
@@ -157,14 +145,6 @@ def test_a_secrets_file_that_is_not_there_is_named(each: Input, form: Any) -> No
     given = {**form(each, "x"), "files": {}}
     with pytest.raises(UsageError, match=r"(flag|file)\.secret"):
         resolved(**given)
-
-
-@pytest.mark.parametrize("each", [each for each in SECRETS if each.accepts is None], ids=lambda each: each.key)
-@pytest.mark.parametrize("form", [by_flag, by_variable, by_yaml])
-def test_a_secret_that_cannot_be_one_is_refused_and_not_repeated(each: Input, form: Any) -> None:
-    with pytest.raises(UsageError) as refusal:
-        resolved(**form(each, "\x07private\x07words\x07"))
-    assert "private" not in f"{refusal.value.message}{refusal.value.__cause__!r}{refusal.value.__context__!r}"
 
 
 @every_secret

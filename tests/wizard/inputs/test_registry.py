@@ -116,12 +116,6 @@ def test_a_flag_of_many_values_may_be_repeated(parser) -> None:
     assert by_key["target"].parse(given) == ("vercel", "ecs")
 
 
-def test_there_is_no_flag_that_takes_a_secret_itself(parser, capsys) -> None:
-    with pytest.raises(SystemExit) as refusal:
-        parser.parse_args(["--vercel-token", "x"])
-    assert refusal.value.code == 2
-
-
 def test_the_help_names_every_variable_and_is_plain_ascii(parser) -> None:
     text = parser.format_help()
     assert text.isascii()

@@ -95,11 +95,6 @@ def good(each: Input) -> tuple[str, str]:
     return (members[0], members[1])
 
 
-def parsed(each: Input, text: str) -> Any:
-    """The value of a text, as the input itself reads it."""
-    return each.parse(text)
-
-
 def resolved(
     *,
     argv: tuple[str, ...] = (),

@@ -223,12 +223,6 @@ def test_a_target_that_cannot_be_accessed_is_asked_for_nothing_else(
     assert state is HealthStatus.UNKNOWN and "Nomad refuses the token" in words and "lacks" not in words
 
 
-def test_the_made_up_target_is_gone_afterwards() -> None:
-    assert NAME not in registry() and NAME not in [str(each) for each in Target]
-    with pytest.raises(ValueError, match="not one of|deployTargets"):
-        settings(deploy_targets=(NAME,))
-
-
 def test_a_target_that_cannot_be_restarted_is_not_offered(nomad: Nomad, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Nomad, "can_redeploy", False)
     world = PushWorld()
