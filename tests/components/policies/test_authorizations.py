@@ -107,16 +107,6 @@ def test_every_statement_decides_a_row_here_or_where_it_stands_word_for_word(tab
     assert [statement["Sid"] for statement in statements(table.policy) if statement not in decided] == []
 
 
-def test_no_row_is_there_twice() -> None:
-    for table in TABLES:
-        asked = [(row.who.name, row.action, row.resource, row.how, tuple(row.context.items())) for row in table.rows]
-        assert len(set(asked)) == len(asked), table.title
-
-
-def test_no_two_tables_have_one_title() -> None:
-    assert len({table.title for table in TABLES}) == len(TABLES)
-
-
 def test_the_page_is_what_the_tables_say() -> None:
     """To write it anew: python -m tools.documents.authorizations."""
     assert PAGE.read_text(encoding="utf-8") == page()

@@ -93,13 +93,6 @@ def test_a_bucket_that_redirects_without_an_end_is_given_up(aws, server) -> None
     assert took(began) < 3 and server.requests <= 8
 
 
-def test_a_call_that_must_not_happen_twice_was_sent_once(aws, server, impatient) -> None:
-    server.way = "a body of one byte at a time"
-    with pytest.raises(Unreachable, match="kms:RotateKeyOnDemand"), watchdog.watching():
-        aws._session.call("kms", "RotateKeyOnDemand", KeyId=KEY)
-    assert server.requests == 1
-
-
 def test_the_metadata_service_of_a_container_is_not_waited_for_without_an_end(server, impatient, tmp_path) -> None:
     server.way, began = "a body of one byte at a time", time.monotonic()
     environ = {**files(tmp_path), "AWS_REGION": "us-east-1", "HOME": str(tmp_path)}
@@ -183,13 +176,6 @@ def test_a_listing_of_grants_with_a_new_token_on_each_page_is_given_up(scripted,
     with pytest.raises(UnreadableAnswer, match="kms:ListGrants.*has sent 40 pages"):
         scripted.access.grants(KEY)
     assert len(script.calls) == 40
-
-
-def test_the_aliases_of_a_key_have_few_pages(scripted, script) -> None:
-    pages(script, "ListAliases", "Aliases", {"AliasName": "alias/{n}", "TargetKeyId": "k"}, "NextMarker")
-    with pytest.raises(UnreadableAnswer, match="kms:ListAliases.*has sent 20 pages"):
-        scripted.kms.aliases_of(KEY)
-    assert len(script.calls) == 20
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ ACCOUNT = "123456789012"
 ADMIN = f"arn:aws:iam::{ACCOUNT}:user/admin"
 SOMEBODY = f"arn:aws:iam::{ACCOUNT}:user/somebody"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role"
-KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1"
 
 
 ACTIONS = {

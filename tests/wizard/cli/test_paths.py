@@ -37,10 +37,6 @@ def typed(name: str, action: argparse.Action, path: str) -> list[str]:
     return [name, *required, *words, *action.option_strings[:1], path]
 
 
-def test_there_are_such_flags() -> None:
-    assert len(FLAGS) > 30
-
-
 @pytest.mark.parametrize("path", [LONG, f"folder/{LONG}/file", "x/" * 3000, "a\0b"])
 @pytest.mark.parametrize("flag", FLAGS)
 def test_an_impossible_path_is_a_usage_error_that_names_the_flag(flag: str, path: str) -> None:

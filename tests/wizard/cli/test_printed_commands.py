@@ -102,32 +102,6 @@ def _prose(tree: ast.AST) -> Iterator[tuple[ast.expr, str]]:
             yield node, text
 
 
-@pytest.mark.parametrize("folder", sorted(path.name for path in (ROOT / "wizard").iterdir() if path.is_dir()))
-def test_no_text_is_made_of_a_command_in_a_way_that_loses_its_words(folder: str) -> None:
-    """An f-string, a `+` or a `join` makes plain text of it, which keeps no flag of the run."""
-    lost = [
-        f"{file.relative_to(ROOT)}:{node.lineno}"
-        for file in sorted((ROOT / "wizard" / folder).rglob("*.py"))
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if isinstance(node, ast.FormattedValue | ast.BinOp)
-        for part in ([node.value] if isinstance(node, ast.FormattedValue) else [node.left, node.right])
-        if _makes_command(part)
-    ]
-    assert lost == []
-
-
-def _makes_command(node: ast.expr) -> bool:
-    if isinstance(node, ast.Attribute):
-        return node.attr in ("hint", "command") and getattr(node.value, "id", "") in (
-            "error",
-            "notice",
-            "each",
-            "finding",
-        )
-    called = getattr(node.func, "id", getattr(node.func, "attr", "")) if isinstance(node, ast.Call) else ""
-    return called in ("eonpro", "shell", "chain", "Command", "Text", "plus", "pulumi_up")
-
-
 def test_a_command_in_a_message_keeps_the_flags_of_the_run() -> None:
     run = replace(run_of(GIVEN), program=PROGRAM, project=None, source=None)
     for words in (words_of(run.complete(text)) for text in texts()):

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[3]
-COST = ("cost", "--answers")
 
 
 def wizard(*words: object, script: str = "", **more: str) -> subprocess.CompletedProcess[str]:

@@ -84,9 +84,6 @@ def installer() -> str:
     return "uv"
 
 
-BOTH = pytest.mark.parametrize("installer", ["uv", "pip"])
-
-
 @pytest.fixture
 def project(
     requirements: tuple[str, Mapping[str, str]], installer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

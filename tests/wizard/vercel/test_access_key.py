@@ -14,7 +14,6 @@ from sandbox.vercel import create_app
 from tests.wizard.vercel.test_client import BATCH, TOKEN, Place, serve
 from wizard.core.errors import (
     DataKeyConflict,
-    PermissionDenied,
     ResourceError,
     SetupError,
     Unreachable,
@@ -176,23 +175,6 @@ def test_what_is_no_whole_pair_of_ours_names_no_access_key(
 
 # --- bad luck
 
-MISHAPS: list[dict[str, Any]] = [
-    {"kind": "half", "nth": 1},
-    {"kind": "half", "nth": 2, "times": 3},
-    {"kind": "drop"},
-    {"kind": "drop", "applied": True},
-    {"status": 500, "times": 4},
-    {"status": 429, "retryAfter": 7},
-]
-
-
-@pytest.mark.parametrize("mishap", MISHAPS, ids=repr)
-def test_a_passing_mishap_ends_in_a_whole_pair(vercel: Place, mishap: dict[str, Any]) -> None:
-    deliver(vercel, NEXT)
-    vercel.fault(method="POST", path="/env", **mishap)
-    deliver(vercel)
-    assert (set(vercel.envs()), named(vercel)) == (NAMES, KEY.id)
-
 
 @pytest.mark.parametrize("missing", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
 def test_half_a_pair_is_an_error_that_says_what_stands(vercel: Place, missing: str) -> None:
@@ -217,23 +199,11 @@ def test_half_a_replacement_says_whose_each_half_is_and_is_fixed_by_the_next(ver
     assert named(vercel) == NEXT.id
 
 
-def test_what_was_written_but_not_answered_is_not_repeated(vercel: Place) -> None:
-    project = vercel.project()
-    vercel.fault(kind="drop", method="POST", path="/env", applied=True)
-    assert vercel.writes(lambda: vercel.edge().deliver_access_key(project, KEY)) == 1
-
-
 def test_not_knowing_what_was_written_is_told_as_such(vercel: Place) -> None:
     project = vercel.project()
     vercel.fault(method="GET", path="/env", status=500, skip=1, times=999)
     with pytest.raises(Unreachable, match="unknown whether Vercel stored the access key"):
         vercel.edge().deliver_access_key(project, KEY)
-
-
-def test_a_token_that_may_read_only_is_told_as_a_permission(vercel: Place) -> None:
-    vercel.fault(method="POST", path="/env", status=403)
-    with pytest.raises(PermissionDenied):
-        deliver(vercel)
 
 
 def test_two_keys_pushed_at_once_end_as_one_whole_pair_and_one_is_told_or_replaced(vercel: Place) -> None:

@@ -695,30 +695,6 @@ def test_a_rate_limit_longer_than_the_deadline_is_told_without_waiting(vercel: P
     assert vercel.clock.slept == []
 
 
-MISHAPS: list[dict[str, Any]] = [
-    {"kind": "half", "nth": 1},
-    {"kind": "half", "nth": 2, "times": 3},
-    {"kind": "half", "nth": 3},
-    {"kind": "drop"},
-    {"kind": "drop", "applied": True},
-    {"kind": "timeout", "seconds": 1},
-    {"status": 500, "times": 4},
-    {"status": 503},
-    {"status": 429},
-]
-
-
-@pytest.mark.parametrize("mishap", MISHAPS, ids=repr)
-def test_a_passing_mishap_ends_in_a_whole_delivery(vercel: Place, mishap: dict[str, Any]) -> None:
-    project = vercel.project()
-    vercel.fault(method="POST", path="/env", **mishap)
-    delivered = vercel.edge().deliver(project, BATCH)
-    assert delivered.state is DeliveryState.WRITTEN
-    assert vercel.envs().keys() == NAMES
-    assert (vercel.value("AWS_REGION"), vercel.value("AWS_KMS_KEY_ID")) == ("us-east-1", ARN)
-    assert vercel.writes(lambda: vercel.edge().deliver(project, BATCH)) == 0
-
-
 def test_a_write_that_was_done_but_not_answered_is_not_repeated(vercel: Place) -> None:
     project = vercel.project()
     vercel.fault(kind="drop", method="POST", path="/env", applied=True)
@@ -757,15 +733,6 @@ def test_a_token_that_may_read_only_is_told_as_a_permission(vercel: Place) -> No
     vercel.fault(method="POST", path="/env", status=403)
     with pytest.raises(PermissionDenied, match="set the variables of Vercel project clinic/eonpro"):
         vercel.edge().deliver(project, BATCH)
-
-
-def test_a_server_that_keeps_failing_is_given_up_at_the_deadline(vercel: Place) -> None:
-    project = vercel.project()
-    vercel.fault(method="POST", path="/env", status=502, times=999)
-    with pytest.raises(ResourceError, match="it is missing"):
-        vercel.edge().deliver(project, BATCH)
-    assert 50 < vercel.clock.time <= 60
-    assert vercel.envs() == {}
 
 
 def test_not_knowing_what_was_written_is_told_as_such(vercel: Place) -> None:

@@ -61,13 +61,6 @@ def test_an_answer_that_is_too_large_is_given_up_in_little_memory(server, way, m
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60 * 1024
 
 
-def test_a_redirect_is_not_followed(server) -> None:
-    server.way = "redirects without an end"
-    with pytest.raises(SetupError, match="is not Vercel's API"):
-        client(server.url).read_variables(PROJECT)
-    assert server.requests == 1
-
-
 # --- answers that are JSON, and say nothing
 
 

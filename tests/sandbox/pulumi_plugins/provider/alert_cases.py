@@ -17,12 +17,6 @@ PUBLISH = {
     "Action": "sns:Publish",
     "Resource": "{topic}",
 }
-READ_SECRET = {
-    "Effect": "Allow",
-    "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
-    "Action": "secretsmanager:GetSecretValue",
-    "Resource": "*",
-}
 
 CASES = (
     ResourceCase(
