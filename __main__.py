@@ -5,7 +5,7 @@ Touches the Pulumi engine only, through the components.
 
 import pulumi
 
-import installation
+from components import installation
 from components.access import AppAccess, AppAccessArgs
 from components.alerts import Alerts, AlertsArgs
 from components.configuration import read_settings

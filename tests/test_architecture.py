@@ -20,6 +20,7 @@ from wizard.targets.port import all_targets
 
 ROOT = Path(__file__).resolve().parents[1]
 ANY = ("*",)
+INSTALLATION = "components.installation.*"
 PURE_COMPONENTS = ("components.settings.*", "components.targets.*", "components.policies.*")
 CORE = ("wizard.core.*", *PURE_COMPONENTS)
 BELOW_ACCOUNT = (*CORE, "wizard.inputs.*", "wizard.data_key.*", "wizard.targets.*")
@@ -51,10 +52,10 @@ class Row:
 
 # The first row that fits a file is its row. Everybody may import the standard library, but pure rows not its EFFECTS.
 TABLE = (
-    Row(files=("__main__.py",), outside=("pulumi",), ours=("installation.*", "components.*"), lines=60),
+    Row(files=("__main__.py",), outside=("pulumi",), ours=("components.*",), lines=60),
     # The first import of a program: it has to be readable by a Python that is too old.
-    Row(files=("installation/__init__.py",), ours=("installation.*",), lines=100),
-    Row(files=("installation/*.py",), ours=("installation.*",)),
+    Row(files=("components/installation/__init__.py",), ours=(INSTALLATION,), lines=100),
+    Row(files=("components/installation/*.py",), ours=(INSTALLATION,)),
     Row(files=("components/settings/*.py",), outside=("pydantic",), ours=("components.settings.*",), pure=True),
     # The registry finds the targets in its package, so that a new one is one file.
     Row(
@@ -77,13 +78,13 @@ TABLE = (
         ours=("wizard.*", *PURE_COMPONENTS),
         pure=True,
     ),
-    Row(files=("wizard/__main__.py",), ours=("installation.*", "wizard.cli.*")),
+    Row(files=("wizard/__main__.py",), ours=(INSTALLATION, "wizard.cli.*")),
     Row(
         files=("wizard/cli/*.py",),
         outside=("argcomplete", "packaging"),
-        ours=("installation.*", "wizard.*", *PURE_COMPONENTS),
+        ours=(INSTALLATION, "wizard.*", *PURE_COMPONENTS),
     ),
-    Row(files=("wizard/__init__.py",), ours=("installation.*",), pure=True),
+    Row(files=("wizard/__init__.py",), ours=(INSTALLATION,), pure=True),
     Row(files=("wizard/core/*.py",), ours=CORE, pure=True),
     # The edges: one outside library each, and pydantic for the shape of an answer; none knows another.
     Row(files=("wizard/terminal/*.py",), outside=("questionary", "prompt_toolkit"), ours=("wizard.terminal.*", *CORE)),
@@ -95,7 +96,7 @@ TABLE = (
     Row(
         files=("wizard/pulumi_engine/*.py",),
         outside=("pulumi", "yaml", "cryptography"),
-        ours=("installation.*", "wizard.pulumi_engine.*", *CORE),
+        ours=(INSTALLATION, "wizard.pulumi_engine.*", *CORE),
     ),
     # The registry finds the targets in its package, so that a new one is one file.
     Row(
@@ -108,7 +109,7 @@ TABLE = (
     Row(
         files=("wizard/inputs/*.py",),
         outside=("yaml",),
-        ours=("installation.*", "wizard.inputs.*", "wizard.targets.*", *CORE),
+        ours=(INSTALLATION, "wizard.inputs.*", "wizard.targets.*", *CORE),
     ),
     # The application's side (phi) is reached as a child process, never imported.
     Row(files=("wizard/data_key/*.py",), ours=("wizard.data_key.*", "wizard.targets.*", *CORE)),
@@ -147,7 +148,7 @@ TABLE = (
     Row(files=("packages/phi/eonpro_phi/*.py",), outside=("cryptography", "pybase64"), ours=("eonpro_phi.*",)),
     # The former name imports its modules under their new one.
     Row(files=("packages/phi/phi.py",), outside=("a module chosen at run time",), pure=True),
-    Row(files=("packages/sandbox/*.py",), outside=ANY, ours=("installation.*", "sandbox.*")),
+    Row(files=("packages/sandbox/*.py",), outside=ANY, ours=(INSTALLATION, "sandbox.*")),
     # Run by the runner's Python, from a checkout of the repository.
     Row(files=("packages/action/*.py",), ours=("wizard.core.requirements_file",)),
     # What the pack decides by is its own, and the standard library's: no file of the program can widen it.
@@ -164,7 +165,7 @@ TABLE = (
         ours=("wizard.*", "sandbox.*"),
     ),
     # It runs before anything is installed.
-    Row(files=("tools/bootstrap/*.py",), ours=("installation.*", "tools.bootstrap.*")),
+    Row(files=("tools/bootstrap/*.py",), ours=(INSTALLATION, "tools.bootstrap.*")),
     Row(files=("tests/*.py", "tools/*.py"), outside=ANY, ours=ANY),
 )
 

@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = ("wizard", "sandbox", "eonpro_phi")
 READ_BY_ANY_PYTHON = (
     *(
-        "installation/__init__.py",
+        "components/__init__.py",
+        "components/installation/__init__.py",
         "wizard/__init__.py",
         "packages/sandbox/sandbox/__init__.py",
         "packages/phi/eonpro_phi/__init__.py",
@@ -43,7 +44,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs in a folder of their own: an old Python writes its bytecode beside the sources."""
     folder = tmp_path_factory.mktemp("wrong") / "it's a checkout"
     ignored = shutil.ignore_patterns("__pycache__")
-    for name in ("installation", "components", "wizard", "packages/sandbox", "packages/phi", "tools"):
+    for name in ("components", "wizard", "packages/sandbox", "packages/phi", "tools"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     shutil.copy(ROOT / "pyproject.toml", folder)
     return folder

@@ -3,7 +3,7 @@
 Touches nothing itself.
 """
 
-import installation
+from components import installation
 
 # Before the first module that a Python which is too old cannot even read.
 installation.require_version("wizard")

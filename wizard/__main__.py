@@ -4,7 +4,7 @@
 Touches nothing itself.
 """
 
-import installation
+from components import installation
 
 installation.require_package("wizard", "pydantic")
 

@@ -10,7 +10,7 @@ from typing import Any
 import pulumi
 import pytest
 
-import installation
+from components import installation
 from components.policies.stack import key_policy_of, policies_of
 from components.settings import Outputs, Settings
 from tests.components.configurations import (

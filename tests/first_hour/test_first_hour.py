@@ -61,7 +61,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     _link_caches(checkout)
     for folder in (elsewhere, home):
         folder.mkdir()
-    for module in ("json", "wizard", "eonpro_phi", "sandbox", "types", "sitecustomize", "installation"):
+    for module in ("json", "wizard", "eonpro_phi", "sandbox", "types", "sitecustomize", "components"):
         (elsewhere / f"{module}.py").write_text("raise SystemExit('imported from the folder of the shell')\n")
     kept = {
         name: value for name, value in os.environ.items() if name.startswith(("PIP_", "UV_")) or "PROXY" in name.upper()

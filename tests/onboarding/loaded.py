@@ -254,10 +254,10 @@ class Product:
         self._files = [(file.relative_to(PROJECT), self._looks(file)) for file in files]
         # Looked for here: whoever touches every module copies them all.
         self._places = [
-            (vars(module), name, value.relative_to(PROJECT))
+            (vars(module), name, type(value), Path(value).relative_to(PROJECT))
             for module in self._modules.values()
             for name, value in vars(module).items()
-            if isinstance(value, Path) and value.is_relative_to(PROJECT)
+            if isinstance(value, Path | str) and not name.startswith("__") and Path(value).is_relative_to(PROJECT)
         ]
         self._packages = [
             (module, name.replace(".", "/")) for name, module in self._modules.items() if hasattr(module, "__path__")
@@ -277,8 +277,8 @@ class Product:
         places = list(spec.submodule_search_locations or ()) if spec else []
         if spec is None or len(places) != 1 or not self._is_same(folder := Path(places[0]).parent):
             return spec
-        for where, what, place in self._places:
-            where[what] = folder / place
+        for where, what, kind, place in self._places:
+            where[what] = kind(folder / place)
         for package, relative in self._packages:
             package.__path__ = [str(folder / relative)]
         sys.modules.update(self._modules)
@@ -448,9 +448,9 @@ def _become(program: str, wanted: dict[str, Any], streams: Sequence[int]) -> Non
     os.environ.clear()
     os.environ.update(wanted["environment"])
     os.chdir(wanted["folder"])
-    # It knows the folder that it was read from.
-    for name in ("installation", "installation.origin"):
-        sys.modules.pop(name, None)
+    # `components.installation` knows the folder that it was read from.
+    for name in [name for name in sys.modules if name.partition(".")[0] == "components"]:
+        sys.modules.pop(name)
     if program == "sandbox.server":
         os.setsid()
         _shuffle()

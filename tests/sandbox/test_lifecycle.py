@@ -22,7 +22,7 @@ from typing import Any
 import boto3
 import pytest
 
-import installation
+from components import installation
 from sandbox import environment
 from sandbox.environment import engine, variables
 from sandbox.lifecycle import SandboxError, bring_aws_cli, check_owner, create_directories, remove_stack_configs

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-import installation
+from components import installation
 from tools.bootstrap.engine import Engine, Kind
 from tools.bootstrap.environment import cleaned
 from tools.bootstrap.go import Go, build_environment, own_go

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PARTS = (
-    *("Pulumi.yaml", "__main__.py", "installation", "pyproject.toml"),
+    *("Pulumi.yaml", "__main__.py", "pyproject.toml"),
     *("components", "wizard", "packages/phi", "guardrails", "examples", "schemas"),
 )
 """What of a checkout the wizard, the program and the guardrails run from: its files and folders."""

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-import installation
-from installation import origin
+from components import installation
+from components.installation import origin
 from wizard import SOURCE_FOLDER, version
 from wizard.cli import pins, project_environment, project_trust
 from wizard.cli.project_trust import REQUIREMENTS

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
-import installation
+from components import installation
 from wizard import PROJECT_FOLDER, version
 from wizard.cli import parser, request, shortage
 from wizard.cli.parser import INTERRUPTED

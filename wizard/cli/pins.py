@@ -13,8 +13,8 @@ import zipfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import installation
-from installation import origin
+from components import installation
+from components.installation import origin
 from wizard import SOURCE_FOLDER, version
 from wizard.cli import virtual_environment
 from wizard.cli.project_trust import REQUIREMENTS

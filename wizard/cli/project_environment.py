@@ -13,8 +13,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import installation
-from installation import origin
+from components import installation
+from components.installation import origin
 from wizard import SOURCE_FOLDER, version
 from wizard.cli import pins, project_trust, virtual_environment
 from wizard.cli.pins import PACKAGE

@@ -15,8 +15,8 @@ from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import installation
-from installation import origin
+from components import installation
+from components.installation import origin
 from wizard import PROJECT_FOLDER, SOURCE_FOLDER
 from wizard.cli import first_prompt, parser, project_trust
 from wizard.cli.commands import READ_ONLY

@@ -7,7 +7,7 @@ import errno
 import os
 import sys
 
-import installation
+from components import installation
 from wizard.core.errors import SetupError
 from wizard.core.next_command import Command, shell
 

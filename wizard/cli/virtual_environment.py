@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from installation import origin
+from components.installation import origin
 from wizard.core import files
 from wizard.core.child_environment import inherited
 from wizard.core.errors import SetupError

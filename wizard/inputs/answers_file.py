@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-import installation
+from components import installation
 from wizard.core import files, safe_text
 from wizard.core.clients import Answer, Draft, Source
 from wizard.core.errors import UsageError

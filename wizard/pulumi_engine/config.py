@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import installation
+from components import installation
 from wizard.core import files, requirements_file, safe_text
 from wizard.core.errors import SetupError, UsageError
 from wizard.core.next_command import Text, chain, eonpro, plain_name, shell

@@ -3,7 +3,7 @@
 Touches the sandbox's own directory (`.sandbox/`), loopback ports and the project's `.cache/`.
 """
 
-import installation
+from components import installation
 
 # Before the first module that a Python which is too old cannot even read.
 installation.require_version("sandbox")

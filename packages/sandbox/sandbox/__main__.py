@@ -7,7 +7,7 @@ of the script `eonpro-sandbox`, which runs in any folder.
 import sys
 from pathlib import Path
 
-import installation
+from components import installation
 from sandbox import environment, lifecycle
 from sandbox.lifecycle import SandboxError
 

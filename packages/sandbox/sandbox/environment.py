@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import installation
-from installation import origin
+from components import installation
+from components.installation import origin
 from sandbox.state import (
     APP_ROLE,
     FOLDERS,

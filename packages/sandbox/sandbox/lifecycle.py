@@ -15,7 +15,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import installation
+from components import installation
 from sandbox import environment
 from sandbox import state as processes
 from sandbox.pulumi_plugins.install import InstallError, install, installed_provider

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
-import installation
+from components import installation
 
 PROJECT = Path(installation.PROJECT)
 SOURCE = Path(installation.SOURCE)

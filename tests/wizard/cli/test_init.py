@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-import installation
+from components import installation
 from wizard.cli import init, main, pins, project_environment
 from wizard.core import files
 from wizard.core.errors import SetupError, UsageError

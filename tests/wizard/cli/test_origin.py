@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-import installation
-from installation import origin
+from components import installation
+from components.installation import origin
 from sandbox import environment
 from wizard import version
 from wizard.cli import project_environment, request

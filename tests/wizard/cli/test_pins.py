@@ -19,8 +19,8 @@ from pathlib import Path
 
 import pytest
 
-import installation
-from installation import origin
+from components import installation
+from components.installation import origin
 from tests.installed.customer import Quiet, uv
 from wizard import SOURCE_FOLDER, version
 from wizard.cli import init, pins, project_environment, virtual_environment

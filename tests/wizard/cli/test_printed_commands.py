@@ -24,7 +24,7 @@ import botocore.session
 import pytest
 import yaml
 
-import installation
+from components import installation
 from tests.wizard.fakes.clients import settings
 from tools.bootstrap.packages import shebang
 from wizard.cli import request

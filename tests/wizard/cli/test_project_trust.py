@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-import installation
+from components import installation
 from tests.wizard.terminal.terminals import plain_lines
 from wizard.cli import init, project_trust
 from wizard.cli.project_trust import record, require

@@ -105,5 +105,5 @@ def test_a_package_that_is_missing_is_said_with_what_installs_it(tmp_path: Path)
 
 
 def test_a_module_of_our_own_that_is_missing_is_a_bug() -> None:
-    for name in ("wizard.nothing", "installation", "eonpro_kms"):
+    for name in ("wizard.nothing", "components", "eonpro_kms"):
         assert shortage.error_of(ModuleNotFoundError(name, name=name)) is None

@@ -14,7 +14,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import installation
+from components import installation
 from sandbox.state import FOLDERS
 
 CHOICE = "EONPRO_PROVIDER"

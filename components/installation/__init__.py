@@ -9,7 +9,7 @@ import sys
 
 MINIMUM = (3, 11)
 # Not the file itself, which may be a link into the cache of an installer.
-SOURCE = os.path.realpath(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SOURCE = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 """The folder of the packages: a checkout, or `eonpro_kms` in site-packages."""
 IS_INSTALLED = os.path.basename(SOURCE) == "eonpro_kms" and not os.path.exists(os.path.join(SOURCE, "Pulumi.yaml"))
 """Whether this is the wheel and not a checkout. A checkout is its own project, with its own environment and caches."""
@@ -85,7 +85,7 @@ def _refuse(module, why):  # type: (str, str) -> None
 def repair(module):  # type: (str) -> str
     """The command line that installs what `python -m MODULE` lacks, or runs it where nothing is lacking."""
     if IS_INSTALLED:
-        from installation import origin
+        from components.installation import origin
 
         return origin.repair(module)
     python = os.path.join(VENV, "bin", "python")

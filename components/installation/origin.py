@@ -15,7 +15,7 @@ import sys
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-import installation
+from components import installation
 
 REPOSITORY = "https://github.com/eonpro/eonpro-kms"
 """Where this program is released. A fork's is the one that it was installed from."""
