@@ -1,6 +1,6 @@
 """The documents that real runs print, held against the schemas that are shipped.
 
-Reads `schemas/`, nothing else.
+Reads `wizard/schemas/`, nothing else.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
+SCHEMAS = Path(__file__).resolve().parents[2] / "wizard" / "schemas"
 
 
 @cache

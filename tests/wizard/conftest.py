@@ -21,9 +21,7 @@ _PACKAGE = Path(wizard.__file__).parent
 def _no_stack_of_this_checkout(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """A demo leaves a settings file in this checkout; a test of the command line in this process reads none of it."""
     empty = tmp_path_factory.getbasetemp() / "no-stacks"
-    if not empty.exists():
-        empty.mkdir()
-        (empty / "schemas").symlink_to(wizard.PROJECT_FOLDER / "schemas")
+    empty.mkdir(exist_ok=True)
     monkeypatch.setattr(wizard.cli.main, "PROJECT_FOLDER", empty)
     monkeypatch.setattr(wizard.cli.request, "PROJECT_FOLDER", empty)
 

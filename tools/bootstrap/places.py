@@ -11,7 +11,7 @@ from pathlib import Path
 
 PARTS = (
     *("Pulumi.yaml", "__main__.py", "pyproject.toml"),
-    *("components", "wizard", "packages/phi", "guardrails", "examples", "schemas"),
+    *("components", "wizard", "packages/phi", "guardrails", "examples"),
 )
 """What of a checkout the wizard, the program and the guardrails run from: its files and folders."""
 

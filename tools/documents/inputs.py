@@ -1,6 +1,6 @@
 """`python -m tools.documents.inputs` writes the JSON Schema of the answers file.
 
-Writes `schemas/answers.schema.json`. Tests compare it with the inputs.
+Writes `wizard/schemas/answers.schema.json`. Tests compare it with the inputs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from wizard.core.models.inputs import Input, InputType
 from wizard.inputs.registry import INPUTS
 
 ROOT = Path(__file__).resolve().parents[2]
-SCHEMA = ROOT / "schemas" / "answers.schema.json"
+SCHEMA = ROOT / "wizard" / "schemas" / "answers.schema.json"
 
 
 def schema() -> dict[str, Any]:

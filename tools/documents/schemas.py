@@ -1,6 +1,6 @@
 """`python -m tools.documents.schemas` writes the JSON Schemas of the `--json` documents from their types.
 
-Writes `schemas/`, all but that of the answers file. Tests compare them with the types.
+Writes `wizard/schemas/`, all but that of the answers file. Tests compare them with the types.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from wizard.core.data_key import WrappedDataKey
 from wizard.core.models.delivery import DeliveryState, VerificationState
 from wizard.setup import document as setup
 
-FOLDER = Path(__file__).resolve().parents[2] / "schemas"
+FOLDER = Path(__file__).resolve().parents[2] / "wizard" / "schemas"
 
 DOCUMENTS: dict[str, type] = {
     "access-key": core.AccessKeyDocument,

@@ -260,4 +260,4 @@ READ_ONLY = tuple(command.name for command in TABLE if command.group == INSPECT 
 """The commands that change nothing: what one of them has asked AWS or Vercel, it does not ask again."""
 
 SCHEMAS = (*COMMANDS, "report-verify", "failure", "answers")
-"""The JSON Schemas in `schemas/`: of each command's document, of every failure's, of an answers file."""
+"""The JSON Schemas in `wizard/schemas/`: of each command's document, of every failure's, of an answers file."""

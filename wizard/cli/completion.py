@@ -17,7 +17,7 @@ from typing import Any
 import argcomplete
 from argcomplete.shell_integration import shellcode
 
-from wizard import PROJECT_FOLDER
+from wizard import PROJECT_FOLDER, SOURCE_FOLDER
 from wizard.cli.commands import COMMANDS, TABLE
 from wizard.cli.parser import fill
 from wizard.core.models.inputs import Input, InputType
@@ -80,13 +80,13 @@ def _completer(flag: str, environ: Mapping[str, str], folder: Path) -> Completer
     if each is None or each.secret:
         return None if each or flag in _FILES else lambda **_: {}
     if not each.many:
-        return lambda **_: dict(_of_input(each, environ, folder))
+        return lambda **_: dict(_of_input(each, environ))
 
     def members_(prefix: str, **_: Any) -> dict[str, str]:
         # The members typed before the last comma stay as they are, and are not offered again.
         head, comma, _word = prefix.rpartition(",")
         named = head.split(",")
-        values = _of_input(each, environ, folder)
+        values = _of_input(each, environ)
         return {head + comma + value: note for value, note in values if value not in named}
 
     return members_
@@ -95,7 +95,7 @@ def _completer(flag: str, environ: Mapping[str, str], folder: Path) -> Completer
 _FILES = ("--answers", "--plan", "--save-plan", "--log", "--out", "--to", "--from-backup")
 
 
-def _of_input(each: Input, environ: Mapping[str, str], folder: Path) -> Pairs:
+def _of_input(each: Input, environ: Mapping[str, str]) -> Pairs:
     if each.key == "profile":
         return profiles(environ)
     if each.key in ("region", "replica_regions"):
@@ -106,7 +106,7 @@ def _of_input(each: Input, environ: Mapping[str, str], folder: Path) -> Pairs:
         word: _meaning(each, word) for word in each.words
     }
     if not each.words:
-        offered = dict.fromkeys(members(each, folder), "") | offered
+        offered = dict.fromkeys(members(each), "") | offered
     if not offered and each.default is not None:
         offered = {str(each.default): ""}
     return [(value, note or ("default" if value == str(each.default) else "")) for value, note in offered.items()]
@@ -118,13 +118,13 @@ def _meaning(each: Input, word: str) -> str:
     return choice or (found[1].strip() if found else "")
 
 
-def members(each: Input, folder: Path) -> tuple[str, ...]:
+def members(each: Input) -> tuple[str, ...]:
     """All that an input takes, where the answers file's schema lists it.
 
     The rules themselves stand in `components.settings.settings`, which takes ten times as long to load.
     """
     try:
-        schema = json.loads((folder / "schemas" / "answers.schema.json").read_text(encoding="utf-8"))
+        schema = json.loads((SOURCE_FOLDER / "wizard" / "schemas" / "answers.schema.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return ()
     forms = schema["properties"].get(each.file_key, {}).get("anyOf", ())

@@ -1,6 +1,6 @@
 """`schema`, `completion` and `help`: what the command line says of itself, alone on standard output.
 
-Reads the folder `schemas/`; writes to standard output.
+Reads the folder `wizard/schemas/`; writes to standard output.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class SchemaOptions:
         )
 
     def run_offline(self, offline: Offline) -> Result:
-        path = SOURCE_FOLDER / "schemas" / f"{self.name}.schema.json"
+        path = SOURCE_FOLDER / "wizard" / "schemas" / f"{self.name}.schema.json"
         try:
             schema = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             message = f"the schema {path} cannot be read: {error}"
-            raise SetupError(message, shell("git", "-C", SOURCE_FOLDER, "checkout", "--", "schemas")) from error
+            raise SetupError(message, shell("git", "-C", SOURCE_FOLDER, "checkout", "--", "wizard/schemas")) from error
         offline.print(json.dumps(schema, indent=2))
         return 0, json_documents.schema(self.name, schema)
 

@@ -1,6 +1,7 @@
 """The documents of `--json`: one for each command, one for a failure, one for an interrupt, one for a bug.
 
-Pure. `schemas/` has the JSON Schema of each; a field that changes its meaning changes VERSION. They hold no secrets.
+Pure. `wizard/schemas/` has the JSON Schema of each; a field that changes its meaning changes VERSION. They hold no
+secrets.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Shell completion: the candidates of `eonpro-kms`, and the registration in a real bash, zsh and fish.
 
-Touches a temporary folder, reads the project's schema and botocore's list of Regions, and starts the three shells,
-which have to be installed (`apt-get install zsh fish`).
+Touches a temporary folder, reads the schema of an answers file and botocore's list of Regions, and starts the three
+shells, which have to be installed (`apt-get install zsh fish`).
 """
 
 from __future__ import annotations
@@ -56,7 +56,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / ".aws").mkdir()
     (tmp_path / ".aws" / "config").write_text(CONFIG)
     (tmp_path / ".aws" / "credentials").write_text(CREDENTIALS)
-    (tmp_path / "schemas").symlink_to(ROOT / "schemas")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

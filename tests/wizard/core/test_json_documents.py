@@ -49,7 +49,7 @@ from wizard.core.models.stack import HealthStatus, StackStatus, StatusCheck
 from wizard.setup import document
 from wizard.setup.plan import Plan
 
-FOLDER = Path(__file__).resolve().parents[3] / "schemas"
+FOLDER = Path(__file__).resolve().parents[3] / "wizard" / "schemas"
 OURS = tuple(name for name in SCHEMAS if name != "answers")
 
 

@@ -1,6 +1,6 @@
 """What is written from the table of inputs: the answers file's schema.
 
-Reads schemas/ and examples/.
+Reads wizard/schemas/ and examples/.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ from wizard.core.models.access import AccessKeyAge
 from wizard.core.models.delivery import StackState
 from wizard.core.models.inputs import Mark
 
-SCHEMA = json.loads((Path(__file__).resolve().parents[4] / "schemas" / "review.schema.json").read_text())
+SCHEMA = json.loads((Path(__file__).resolve().parents[4] / "wizard" / "schemas" / "review.schema.json").read_text())
 
 
 class World:
