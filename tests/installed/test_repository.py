@@ -17,6 +17,7 @@ import pytest
 
 from tests.installed import customer
 from tests.installed.customer import Person, Quiet
+from tools.release.source import COMMIT
 from wizard import version
 
 # It builds the wheel twice, and installs it twice.
@@ -41,8 +42,8 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path, 
     git("clone", "--quiet", "--bare", str(source), str(served / "clinic/kms.git"))
     git("update-server-info", folder=served / "clinic/kms.git")
     commit = git("rev-parse", "HEAD").strip()
-    # As `git archive` writes it.
-    (source / "tools/release/eonpro_kms/commit").write_text(f"{commit}\n")
+    # As `make release` writes it.
+    (source / COMMIT).write_text(f"{commit}\n")
     wheel = customer.build(source, served / "clinic/kms/releases" / "download" / f"v{version()}")
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(served)))
     thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -22,6 +22,9 @@ FOLDERS = (".", "packages/phi")
 PACKAGES = ("packages/phi/pyproject.toml", "packages/phi-node/package.json")
 """The packages with versions of their own."""
 
+COMMIT = "tools/release/eonpro_kms/commit"
+"""The file by which the wheel of a release names its commit."""
+
 
 class Refused(Exception):
     """The release would say something untrue. The message says what, and what to do."""
@@ -86,6 +89,7 @@ class Source:
                 # Python 3.11.4 and later; what an earlier one writes comes from git as well.
                 archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
                 archive.extractall(folder)
+            (folder / COMMIT).write_text(f"{self._git('rev-parse', 'HEAD')}\n")
             return
         for name in self._git("ls-files", "--cached", "--others", "--exclude-standard", "-z").split("\0"):
             file = self.project / name
