@@ -69,7 +69,8 @@ def project(tmp_path: Path) -> Path:
         "README.md": "[phi](docs/phi.md#keys), [a](docs/a/b.md) ![p](docs/p.svg)\n",
         "docs/phi.md": "# Keys\n[home](../README.md) [one](../examples/one.sh) [all](../examples) [why](why.md)\n",
         "docs/a/b.md": "[phi](../phi.md) [file](../../Pulumi.yaml)\n",
-        "docs/why.md": "# Decisions\n",
+        "docs/why.md": "[work](../.github/WORK.md)\n",
+        ".github/WORK.md": "[phi](../docs/phi.md)\n",
         "docs/p.svg": "<svg/>",
         "examples/one.sh": "echo 1\n",
         "examples/two/three.yml": "a: 1\n",
@@ -80,7 +81,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path / "project"
 
 
-NAMES = ["README.md", "docs/phi.md", "docs/a/b.md", "docs/why.md"]
+NAMES = ["README.md", "docs/phi.md", "docs/a/b.md", "docs/why.md", ".github/WORK.md"]
 
 
 def written(project: Path, names: list[str] = NAMES) -> tuple[Path, list[str]]:
@@ -97,6 +98,8 @@ def test_a_link_leads_to_the_page_of_the_site_that_stands_for_what_it_leads_to_i
         "[home](index.md) [one](files/examples/one.sh.md) [all](files/examples.md) [why](why.md)"
     )
     assert (pages / "a" / "b.md").read_text() == "[phi](../phi.md) [file](../files/Pulumi.yaml.md)\n"
+    assert (pages / "why.md").read_text() == "[work](work.md)\n"
+    assert (pages / "work.md").read_text() == "[phi](phi.md)\n"
     assert (pages / "p.svg").exists()
 
 
@@ -202,7 +205,7 @@ def test_a_browser_asks_nobody_else_for_a_page(built: Path, tmp_path: Path) -> N
 @pytest.mark.thorough
 def test_an_anchor_that_is_not_there_fails_the_build(tmp_path: Path) -> None:
     copy = tmp_path / "copy"
-    for name in ("docs", "examples", "guardrails", "packages"):
+    for name in (".github", "docs", "examples", "guardrails", "packages"):
         shutil.copytree(PROJECT / name, copy / name, ignore=shutil.ignore_patterns("node_modules", "__pycache__"))
     for name in ("Pulumi.yaml", *(page.name for page in PROJECT.glob("*.md"))):
         shutil.copy(PROJECT / name, copy / name)

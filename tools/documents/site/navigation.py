@@ -24,7 +24,7 @@ NAVIGATION: dict[str, Section] = {
         "Move off a plain column": "docs/phi/migrate.md",
         "Search without plain text": "docs/phi/search.md",
         "Rotate the data key": "docs/phi/rotate.md",
-        "Work on the project": "CONTRIBUTING.md",
+        "Work on the project": ".github/CONTRIBUTING.md",
         "Release a version": "docs/releasing.md",
         "Leave, and keep all": "docs/leaving.md",
         "Report a vulnerability": "SECURITY.md",

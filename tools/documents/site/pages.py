@@ -87,15 +87,15 @@ class Pages:
 
 
 def _is_page(path: str) -> bool:
-    return path.endswith(".md") and PurePosixPath(path).parts[0] in ("docs", path)
+    return path.endswith(".md") and PurePosixPath(path).parts[0] in ("docs", ".github", path)
 
 
 def place(name: str) -> str:
     """Where a file of the project stands among the pages."""
     if name == "README.md":
         return "index.md"
-    if name.endswith(".md") and "/" not in name:
-        return name.lower()
+    if _is_page(name) and not name.startswith("docs/"):
+        return PurePosixPath(name).name.lower()
     if name.startswith("docs/"):
         return name.removeprefix("docs/")
     return f"{FILES}/{name}.md"
