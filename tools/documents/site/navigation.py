@@ -27,7 +27,7 @@ NAVIGATION: dict[str, Section] = {
         "Work on the project": ".github/CONTRIBUTING.md",
         "Release a version": "docs/releasing.md",
         "Leave, and keep all": "docs/leaving.md",
-        "Report a vulnerability": "SECURITY.md",
+        "Report a vulnerability": ".github/SECURITY.md",
     },
     "Reference": {
         "Who may do what": "docs/reference/authorizations.md",
