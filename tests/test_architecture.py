@@ -272,6 +272,20 @@ def test_the_table_is_held_against_a_tree_that_is_really_there(file: str) -> Non
     assert Path(file) in set(python_files(ROOT))
 
 
+def test_the_root_has_no_other_folders() -> None:
+    """What stands on its own is in packages/."""
+    made = ("__pycache__", "dist", "node_modules")
+    folders = [entry for entry in ROOT.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
+    # What git leaves of a folder that has moved is compiled code.
+    found = {
+        entry.name
+        for entry in folders
+        if entry.name not in made and not (entry / "pyvenv.cfg").exists()
+        if any(file.is_file() and file.suffix != ".pyc" for file in entry.rglob("*"))
+    }
+    assert found == {"components", "docs", "examples", "guardrails", "packages", "tests", "tools", "wizard"}
+
+
 def test_tests_are_no_package() -> None:
     assert [file.as_posix() for file in python_files(ROOT / "tests") if file.name == "__init__.py"] == []
 
