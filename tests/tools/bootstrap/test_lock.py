@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 from tools.bootstrap.packages import LINTERS, TOOLS
 
@@ -20,9 +23,9 @@ PIN = re.compile(r"^([\w.-]+)(?:\[[\w,-]+\])?==([^\s;\\]+)", re.MULTILINE)
 
 @pytest.fixture(scope="module")
 def packages() -> list[dict[str, Any]]:
-    """The packages of the lock, without the project itself."""
+    """The packages of the lock, without the project itself and those in packages/."""
     lock = tomllib.loads((PROJECT / "uv.lock").read_text())
-    return [package for package in lock["package"] if package["name"] != "eonpro-kms"]
+    return [package for package in lock["package"] if not {"virtual", "editable"} & set(package["source"])]
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +102,21 @@ def test_each_package_asked_for_has_its_reason_beside_it():
     asked = re.findall(r'(?m)^    ".*$', content[content.index("dependencies = [") : content.index("[tool.uv]")])
     assert len(asked) > 40
     assert [line for line in asked if "  # " not in line] == []
+
+
+def test_a_package_of_the_workspace_is_locked_as_its_project_file_says():
+    """Where it is not, `make setup` ends with an error of uv on a machine that asks the public index."""
+    lock = tomllib.loads((PROJECT / "uv.lock").read_text())["package"]
+    members = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["uv"]["workspace"]["members"]
+    assert members == ["packages/phi", "packages/sandbox"]
+    for folder in members:
+        project = tomllib.loads((PROJECT / folder / "pyproject.toml").read_text())["project"]
+        (locked,) = [package for package in lock if folder in package["source"].values()]
+        assert (locked["name"], locked.get("version")) == (project["name"], project.get("version"))
+        extras = project.get("optional-dependencies", {}).values()
+        wanted = map(Requirement, [*project["dependencies"], *(each for extra in extras for each in extra)])
+        found = {(each["name"], SpecifierSet(each["specifier"])) for each in locked["metadata"]["requires-dist"]}
+        assert found == {(canonicalize_name(each.name), each.specifier) for each in wanted}
 
 
 def test_the_extra_of_the_wheel_is_what_the_sandbox_needs():
