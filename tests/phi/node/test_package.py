@@ -97,7 +97,7 @@ def assert_both_kinds(application: Path, program: str) -> None:
 
 def test_the_tarball_holds_what_is_built_and_nothing_else(application: Path) -> None:
     folder = application / "node_modules" / "@eonpro" / "phi"
-    assert {each.name for each in folder.iterdir()} == {"LICENSE", "README.md", "dist", "package.json"}
+    assert {each.name for each in folder.iterdir()} == {"LICENSE", "README.md", "REFERENCE.md", "dist", "package.json"}
     manifest = json.loads((folder / "package.json").read_text())
     assert "dependencies" not in manifest
     assert {*manifest["peerDependencies"]} == {"@aws-sdk/client-kms", "@vercel/oidc-aws-credentials-provider"}

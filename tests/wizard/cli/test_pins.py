@@ -232,7 +232,7 @@ PAGES = [
         "docs/**/*.md",
         "examples/**/*",
         "packages/action/action.yml",
-        "packages/*/README.md",
+        "packages/*/*.md",
         *_PROGRAMS,
     )
     for path in sorted(SOURCE_FOLDER.glob(pattern))
