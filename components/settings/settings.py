@@ -235,6 +235,11 @@ class Settings(ApplicationSettings):
         return self.existing_trail_arn is None
 
     @property
+    def owns_trail(self) -> bool:
+        """Whether an update of the stack can change the trail."""
+        return self.makes_trail and ImportGroup.TRAIL not in self.kept_as_found
+
+    @property
     def owns_bucket(self) -> bool:
         """Whether an update of the stack can change the trail's bucket."""
         return self.makes_trail and ImportGroup.BUCKET not in self.kept_as_found

@@ -210,14 +210,15 @@ class ChecklistEntry:
 _ASKED: Mapping[str, Callable[[Settings], bool]] = MappingProxyType(
     {
         "alerts": lambda settings: settings.alerts,
-        "bucket-access-logs": lambda settings: settings.makes_trail and settings.access_logging,
-        "bucket-lock": lambda settings: settings.makes_trail and settings.trail_lock is not ObjectLock.NONE,
+        # Of what an import left as it was found nobody looks whether it has more than it must.
+        "bucket-access-logs": lambda settings: settings.owns_bucket and settings.access_logging,
+        "bucket-lock": lambda settings: settings.owns_bucket and settings.trail_lock is not ObjectLock.NONE,
         **dict.fromkeys(
             ("documents-encrypted", "documents-private", "documents-tls"),
             lambda settings: bool(settings.document_buckets),
         ),
-        "trail-cloudwatch": lambda settings: settings.makes_trail and settings.cloudwatch_logs,
-        "trail-encryption": lambda settings: settings.makes_trail and settings.trail_key,
+        "trail-cloudwatch": lambda settings: settings.owns_trail and settings.cloudwatch_logs,
+        "trail-encryption": lambda settings: settings.owns_trail and settings.trail_key,
     }
 )
 """Whether the settings ask for an optional requirement, by its id."""

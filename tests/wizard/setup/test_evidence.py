@@ -65,6 +65,12 @@ def test_a_good_account_has_seven_items_done_and_two_for_a_person(stand) -> None
     assert all(item.facts and not item.next for item in entries[:7])
 
 
+@pytest.mark.parametrize("kept", [("bucket",), ("trail",), ("key", "trail", "bucket")])
+def test_a_good_trail_that_was_left_as_it_was_found_is_done(kept) -> None:
+    (item,) = [each for each in items(of(kept_as_found=kept)) if each.title == "CloudTrail logging"]
+    assert item.state is ItemState.DONE
+
+
 def test_the_items_are_in_the_order_of_the_checklist(stand) -> None:
     assert [item.title for item in items(stand)] == [
         "Customer managed key with its alias",

@@ -42,11 +42,6 @@ _TRAIL_CODES: Mapping[str, str] = {
 """The check's code, by the id of the requirement that is not met."""
 
 
-def owns_trail(settings: Settings) -> bool:
-    """Whether an update of the stack can change the trail."""
-    return settings.existing_trail_arn is None and ImportGroup.TRAIL not in settings.kept_as_found
-
-
 _LOGGED = ("trail-logging",)
 _ENCRYPTED = ("trail-encryption",)
 
@@ -122,7 +117,7 @@ def _selecting(facts: StackFacts, trail: TrailFact, home: str) -> Command:
     put = ("cloudtrail", "put-event-selectors", "--trail-name", trail.arn)
     # The stack's own trail has only this selector; another trail keeps its additional ones.
     selectors: Mapping[str, Any] = {}
-    if not isinstance(current, SetupError) and not owns_trail(facts.settings):
+    if not isinstance(current, SetupError) and not facts.settings.owns_trail:
         selectors = current
     if advanced := selectors.get("AdvancedEventSelectors"):
         selectors_with_management = [
@@ -157,7 +152,7 @@ def _is_of_management(selector: Mapping[str, Any]) -> bool:
 def _copied(facts: StackFacts, trail: TrailFact) -> Iterator[Notice]:
     """Whether its events are copied to CloudWatch Logs, where the settings ask for it."""
     group, requirement = facts.settings.names.log_group, ("trail-cloudwatch",)
-    if not owns_trail(facts.settings) or not facts.settings.cloudwatch_logs:
+    if not facts.settings.owns_trail or not facts.settings.cloudwatch_logs:
         return
     if trail.log_group == group:
         copies = f"copies its events to {group}"
@@ -187,7 +182,7 @@ def _place(facts: StackFacts, trail: TrailFact) -> Iterator[Notice]:
         )
     if trail.delivery_error and trail.bucket == bucket:
         yield _undelivered(facts, trail)
-    if owns_trail(settings) and settings.trail_key and trail.key_arn is None:
+    if settings.owns_trail and settings.trail_key and trail.key_arn is None:
         alias = settings.names.trail_key_alias
         key = facts.once("logs' key", lambda: facts.aws.kms.describe_key(alias))
         yield Notice.wrong(
