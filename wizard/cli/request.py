@@ -334,7 +334,8 @@ def _saved_flags_at(argv: tuple[str, ...], written: int) -> frozenset[str]:
     of_file = given(flags={}, file=file)
     if path and all(_is(answer, key, known) for key, answer in of_file.items() if by_key[key].file_key in file):
         same.add("--answers")
-    return frozenset((*same, "--from"))
+    # An import that was begun is remembered, too.
+    return frozenset((*same, "--from", *(("--adopt",) if settings.adopted else ())))
 
 
 def _is(answer: Answer, key: str, known: Mapping[str, Any]) -> bool:

@@ -242,6 +242,16 @@ def test_what_the_settings_file_says_by_now_is_not_repeated(
     assert run.complete(eonpro("setup")) == f"{SCRIPT} setup{repeated.format(folder=tmp_path)}"
 
 
+def test_an_import_that_was_begun_is_not_asked_for_again(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(request, "PROJECT_FOLDER", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    run = replace(run_of(("--adopt",)), program=SCRIPT)
+    assert run.complete(eonpro("setup")) == f"{SCRIPT} setup --adopt"
+    adopted = settings(adopted=("alias=alias/eonpro-phi-key",))
+    (tmp_path / "Pulumi.production.yaml").write_text(yaml.safe_dump({"config": adopted.to_config()}))
+    assert run.complete(eonpro("setup")) == f"{SCRIPT} setup"
+
+
 def _called(run: Run) -> tuple[str, ...]:
     return tuple(shlex.split(word)[0] for word in (run.program, run.python, run.pulumi, run.aws))
 
