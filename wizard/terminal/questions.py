@@ -76,6 +76,7 @@ class _List:
         """Move the pointer over those that can be chosen. In a list with words it says from now on which it is."""
         if self._has_words:
             self.type("")
+        self.fault = self.fault if self._is_lost else ""
         step = self._control.select_previous if up else self._control.select_next
         if not all(shown.disabled for shown in self._control.choices):
             step()
@@ -145,7 +146,8 @@ class _List:
         choice, typed = self._choices[str(shown.value)], self.typed.strip().lower()
         if self._has_words:
             return not typed or typed in (*choice.words, choice.title.lower())
-        return all(word in str(shown.title).lower() for word in typed.split())
+        # In the whole title: on a narrow screen the end of it is not shown.
+        return all(word in f"{choice.title} {choice.disabled or choice.note}".lower() for word in typed.split())
 
 
 class _Message:

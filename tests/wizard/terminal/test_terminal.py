@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.wizard.terminal.terminals import CTRL_C, CTRL_D, DOWN, ENTER, SPACE, UP, Typed, menus, plain_lines
-from wizard.core.models.inputs import Choice, Question
+from wizard.core.models.inputs import Choice, InputType, Question
 from wizard.inputs.registry import by_key
 from wizard.terminal.terminal import Terminal
 
@@ -136,6 +136,12 @@ def test_the_arrows_end_where_no_choice_that_matches_can_be_chosen(typing: Typed
     off = [Choice(value=f"af-{n}", title=f"af-{n}", disabled="off in this account") for n in (1, 2)]
     keys = "af-" + DOWN + UP + ENTER + "us" + ENTER
     assert asked(typing(keys), by_key["region"].question((*off, *REGIONS))) == "us-east-1"
+
+
+def test_letters_that_do_not_fit_on_the_screen_find_a_choice_too(typing: Typed) -> None:
+    deep = tuple(Choice(value=end, title=f"role {'path/' * 20}{end}") for end in ("first", "second"))
+    question = Question(key="x", kind=InputType.SELECT, prompt="Which?", why="", choices=deep)
+    assert asked(typing("second" + ENTER), question) == "second"
 
 
 def test_a_pasted_text_filters_a_list(typing: Typed) -> None:
