@@ -1,6 +1,6 @@
 """The terminal: messages and questions for a person.
 
-Writes to one stream, and reads standard input and the variables that `text.capabilities_of` reads.
+Writes to one stream, and reads standard input and the variables that `TerminalCapabilities` reads.
 """
 
 import io

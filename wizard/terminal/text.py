@@ -7,9 +7,6 @@ import os
 import re
 import sys
 import unicodedata
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from typing import Any, TextIO, cast
 
 from wizard.core import safe_text
@@ -22,7 +19,7 @@ WORDS = re.compile(r"\s*(?:`[^`]*`|\S)+\s*")
 PARTS = re.compile(r".+?(?:(?<=[/:,=])(?=[^/:,=])|$)")
 """Where an identifier is broken if it must be: between the parts of an ARN or a path, then between their words."""
 _JOINTS = re.compile(r".+?(?:(?<=[-_.])(?=[^-_.])|(?<=[a-z])(?=[A-Z])|$)")
-_LETTERS = re.compile(r"(?:\x1b\[[\d;]*m)*.")
+LETTERS = re.compile(r"(?:\x1b\[[\d;]*m)*.")
 
 
 def cells(text: str) -> int:
@@ -41,7 +38,7 @@ def shortened(text: str, width: int, *, end: str) -> str:
     """The text, cut to the width; `end` replaces the rest."""
     if cells(text) <= width:
         return text
-    return wrapped(text, max(width - cells(end), 1), _LETTERS)[0] + end
+    return wrapped(text, max(width - cells(end), 1), LETTERS)[0] + end
 
 
 def wrapped(text: str, width: int, pieces: re.Pattern[str] = WORDS) -> list[str]:
@@ -57,7 +54,7 @@ def wrapped(text: str, width: int, pieces: re.Pattern[str] = WORDS) -> list[str]
 def folded(text: str, width: int) -> list[str]:
     """Lines of that width: broken between words, in a longer word between its parts, otherwise anywhere."""
     lines = text.split("\n")
-    for pieces in (WORDS, PARTS, _JOINTS, _LETTERS):
+    for pieces in (WORDS, PARTS, _JOINTS, LETTERS):
         # A line that fits is not changed: it may be aligned with spaces.
         lines = [part for line in lines for part in ([line] if cells(line) <= width else wrapped(line, width, pieces))]
     return lines
@@ -121,66 +118,49 @@ _ASCII = str.maketrans(
 )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class TerminalCapabilities:
     """The capabilities of a stream, and the settings of its reader."""
 
-    columns: Callable[[], int]
-    """Asked again for each line: a window can be resized."""
-    encoding: str
-    signs: bool
-    """Whether it can write `SIGNS`."""
-    colour: bool
-    live: bool
-    """Whether a line can be drawn again: a terminal, not dumb, without NO_COLOR."""
-    menus: bool
-    """Whether a prompt can be a list with a pointer: not on a dumb terminal, not without the signs."""
+    def __init__(self, out: TextIO, *, width: int | None = None, colour: bool | None = None) -> None:
+        """`width`, `colour` None: from the stream and the environment."""
+        is_dumb = os.environ.get("TERM") == "dumb"
+        # https://no-color.org: set and not empty.
+        is_coloured = out.isatty() and not is_dumb and not os.environ.get("NO_COLOR")
+        self._out, self._width = out, width
+        self._encoding = out.encoding or "utf-8"
+        self.signs = self._can_write(SIGNS)
+        """Whether it can write `SIGNS`."""
+        self.colour = is_coloured if colour is None else colour
+        self.live = is_coloured and self.signs
+        """Whether a line can be drawn again: a terminal, not dumb, without NO_COLOR."""
+        self.menus = self.signs and not is_dumb
+        """Whether a prompt can be a list with a pointer: not on a dumb terminal, not without the signs."""
 
     @property
     def width(self) -> int:
-        """Columns."""
-        return max(self.columns(), _MIN_WIDTH)
+        """Columns; found out again for each line: a window can be resized."""
+        return max(self._width or self._columns(), _MIN_WIDTH)
 
     def clean(self, text: str) -> str:
         """The text without control characters, in the signs that the stream can write."""
         text = safe_text.lines(text)
-        if _can_encode(text, self.encoding):
+        if self._can_write(text):
             return text
-        return text.translate(_ASCII).encode(self.encoding, "replace").decode(self.encoding)
+        return text.translate(_ASCII).encode(self._encoding, "replace").decode(self._encoding)
 
+    def _columns(self) -> int:
+        columns = os.environ.get("COLUMNS", "")
+        if columns.isdecimal() and int(columns) > 0:
+            return int(columns)
+        # From this stream: standard output may be a pipe while the messages go to a terminal.
+        return (os.get_terminal_size(self._out.fileno()).columns if self._out.isatty() else 0) or _DEFAULT_WIDTH
 
-def capabilities_of(out: TextIO, *, width: int | None = None, colour: bool | None = None) -> TerminalCapabilities:
-    """The capabilities of a stream. `width`, `colour` None: from the stream and the environment."""
-    terminal = out.isatty()
-    dumb = os.environ.get("TERM") == "dumb"
-    # https://no-color.org: set and not empty.
-    plain = dumb or bool(os.environ.get("NO_COLOR"))
-    encoding = out.encoding or "utf-8"
-    signs = _can_encode(SIGNS, encoding)
-    return TerminalCapabilities(
-        columns=partial(_columns, out) if width is None else lambda: width,
-        encoding=encoding,
-        signs=signs,
-        colour=(terminal and not plain) if colour is None else colour,
-        live=terminal and signs and not plain,
-        menus=signs and not dumb,
-    )
-
-
-def _columns(out: TextIO) -> int:
-    columns = os.environ.get("COLUMNS", "")
-    if columns.isdecimal() and int(columns) > 0:
-        return int(columns)
-    # From this stream: standard output may be a pipe while the messages go to a terminal.
-    return (os.get_terminal_size(out.fileno()).columns if out.isatty() else 0) or _DEFAULT_WIDTH
-
-
-def _can_encode(text: str, encoding: str) -> bool:
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        return False
-    return True
+    def _can_write(self, text: str) -> bool:
+        try:
+            text.encode(self._encoding)
+        except UnicodeEncodeError:
+            return False
+        return True
 
 
 lost: list[OSError] = []
