@@ -145,13 +145,6 @@ def test_the_happy_path_asks_where_it_runs_which_project_and_what_cannot_be_chan
     }
 
 
-def test_a_linked_folder_leaves_two_questions(session) -> None:
-    session.ui.answers = {"target": [("vercel",)], "multi_region": ["no"]}
-    interview = session.run({"vercel_token": TOKEN}, linked=LINKED)
-    assert session.ui.keys == ["target", "multi_region"]
-    assert (interview.values["vercel_team"], interview.values["vercel_project"]) == ("acme", "portal")
-
-
 def test_the_only_project_of_a_token_is_not_asked_for(session) -> None:
     session.vercel.projects = PROJECTS[:1]
     interview = session.run(without("vercel_team", "vercel_project"))
@@ -592,14 +585,6 @@ def test_what_is_not_asked_has_its_default_whoever_is_there(session, interactive
     }
 
 
-def test_a_key_of_one_region_is_asked_for_no_replicas_and_no_is_the_default(session) -> None:
-    session.ui.answers = {"multi_region": ["no"]}
-    interview = session.run(without("multi_region"))
-    (question,) = session.ui.asked
-    assert (question.key, question.default, interview.values["multi_region"]) == ("multi_region", "no", False)
-    assert "replica_regions" not in interview.values
-
-
 def test_a_replica_is_offered_in_every_other_region_that_is_on(session) -> None:
     session.ui.answers = {"replica_regions": [()]}
     interview = session.run({**GIVEN, "multi_region": True})
@@ -663,14 +648,6 @@ def test_a_project_that_is_not_there_is_not_the_tokens_fault(session) -> None:
     assert session.ui.keys == ["vercel_token"]
 
 
-def test_the_trails_of_every_region_are_offered_beside_a_new_one(session) -> None:
-    session.aws.trails = (trail_fact(), trail_fact(arn=f"{TRAIL}-here-only", multi_region=False))
-    session.ui.answers = {"trail": [TRAIL]}
-    session.run(without("trail"))
-    (question,) = session.ui.asked
-    assert ([c.value for c in question.choices], question.default) == (["create", TRAIL], "create")
-
-
 def test_a_trail_that_is_offered_says_what_it_lacks(session) -> None:
     session.aws.trails = (trail_fact(), trail_fact(arn=f"{TRAIL}-2", logging=False, validation=False))
     session.ui.answers = {"trail": [TRAIL]}
@@ -679,11 +656,6 @@ def test_a_trail_that_is_offered_says_what_it_lacks(session) -> None:
         f"writes to {BUCKET}",
         "it is stopped; its log files cannot be validated",
     ]
-
-
-def test_a_linked_folder_of_an_application_on_ecs_is_asked_for_no_token(session) -> None:
-    session.run({**without("vercel_team", "vercel_project", "vercel_token"), **ECS}, linked=LINKED)
-    assert session.ui.keys == []
 
 
 # --- profile
@@ -715,13 +687,6 @@ def test_the_profile_is_not_asked_where_it_is_decided(session, decided) -> None:
         setattr(session.aws, name, value)
     session.run(GIVEN)
     assert session.ui.keys == []
-
-
-def test_a_profile_that_was_given_is_not_asked(session) -> None:
-    session.aws.has_environment_credentials = False
-    session.aws.profile_names = ("clinic", "private")
-    session.run({**GIVEN, "profile": "private"})
-    assert (session.ui.keys, session.connected) == ([], [("private", "us-east-1")])
 
 
 # --- who cannot be identified
@@ -787,10 +752,6 @@ def test_missing_answers_are_found_before_any_service_is_asked(nobody) -> None:
     with pytest.raises(MissingAnswers):
         nobody.run({})
     assert nobody.aws.log == []
-
-
-def test_the_region_in_use_is_taken_where_nobody_is_there(nobody) -> None:
-    assert nobody.run(without("region")).values["region"] == "us-east-1"
 
 
 def test_the_linked_project_is_taken_where_nobody_is_there(nobody) -> None:

@@ -12,7 +12,6 @@ import pytest
 
 from tests.wizard.inputs.values import CHANNELS, by_flag, by_json, by_variable, by_yaml, good, resolved, together
 from tools.documents.inputs import members
-from wizard.cli import parser
 from wizard.core.clients import Source
 from wizard.core.errors import UsageError
 from wizard.core.models.inputs import Input, InputType
@@ -21,16 +20,6 @@ from wizard.inputs.registry import INPUTS
 SECRETS = tuple(each for each in INPUTS if each.secret)
 every_input = pytest.mark.parametrize("each", INPUTS, ids=lambda each: each.key)
 every_secret = pytest.mark.parametrize("each", SECRETS, ids=lambda each: each.key)
-
-
-def test_there_are_secrets_among_the_inputs() -> None:
-    assert {"vercel_token", "encrypted_phi_key"} <= {each.key for each in SECRETS}
-
-
-@every_input
-def test_the_two_values_of_these_tests_are_two(each: Input) -> None:
-    first, second = good(each)
-    assert each.parse(first) != each.parse(second)
 
 
 @every_input
@@ -91,13 +80,6 @@ def test_an_empty_variable_is_none_and_leaves_the_file_its_say(each: Input) -> N
     assert answers[each.key].source is Source.FILE
 
 
-@pytest.mark.parametrize("each", [each for each in INPUTS if each.many], ids=lambda each: each.key)
-def test_a_flag_of_several_values_can_be_given_several_times(each: Input) -> None:
-    first, second = good(each)
-    answer = resolved(argv=(each.flag, first, each.flag, second))[each.key]
-    assert set(answer.value) == {*each.parse(first), *each.parse(second)}
-
-
 @pytest.mark.parametrize("channel", CHANNELS)
 def test_whoever_left_is_taken_off_every_list_that_the_stack_has_saved(channel: str) -> None:
     """`none`, as the interview shows an empty list; else the name stays until somebody edits the settings file."""
@@ -107,12 +89,6 @@ def test_whoever_left_is_taken_off_every_list_that_the_stack_has_saved(channel: 
         with pytest.raises(UsageError, match="cannot be given with other values"):
             resolved(**CHANNELS[channel](each, f"{good(each)[0]},none"))
         assert "`none` empties the list" in each.explanation
-
-
-@every_input
-def test_the_help_tells_of_every_door(each: Input) -> None:
-    told = parser.help_of("inputs")
-    assert each.flag in told and each.variable in "".join(told.split())
 
 
 # --- secrets ---------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from components.settings import ROTATION_DAYS, SHORTEST_RETENTION_DAYS, ImportGroup, Settings
+from components.settings import ImportGroup, Settings
 from wizard.core.models.inputs import Choice, InputType
 from wizard.inputs.registry import INPUTS, add_flags, by_key
 
@@ -17,8 +17,6 @@ ROOT = Path(__file__).resolve().parents[3]
 ADMIN = "arn:aws:iam::111122223333:user/admin"
 COMMA = "arn:aws:iam::111122223333:role/ops,night"
 PATTERN = "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/*AWSReservedSSO_KeyAdmin_*"
-BOUNDARY = "arn:aws:iam::111122223333:policy/boundary"
-CLUSTER_PROVIDER = "arn:aws:iam::111122223333:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/ABC123"
 OPEN = [each for each in INPUTS if not each.secret]
 
 
@@ -27,23 +25,6 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="wizard", allow_abbrev=False)
     add_flags(made)
     return made
-
-
-def test_the_inputs_are_asked_in_this_order() -> None:
-    assert [each.key for each in INPUTS] == (
-        "target profile account region multi_region replica_regions environment application administrators "
-        "alert_emails administrator_patterns deletion_administrators usage_guard_days incident_responders "
-        "strict_key_policy exclusive_use "
-        "encrypted_phi_key encrypted_phi_hash_key hash_key keys_for_reading "
-        "key_check_value former_key repair rotation_period_days "
-        "app_principal permissions_boundary secret_store variable_names replace_variable record_tables "
-        "document_buckets documents_key vercel_token vercel_team vercel_project "
-        "vercel_access vercel_environment vercel_environments vercel_issuer_mode vercel_oidc_provider "
-        "ecs_cluster ecs_service ecs_execution_role eks_cluster eks_identity eks_oidc_provider eks_namespace "
-        "eks_service_account trail trail_bucket trail_retention_days trail_key trail_lock trail_archive_days "
-        "access_logging cloudwatch_logs alerts backup_max_age_days backend "
-        "secrets_provider passphrase backup_to"
-    ).split()
 
 
 @pytest.mark.parametrize("each", OPEN, ids=lambda each: each.key)
@@ -76,11 +57,6 @@ def test_a_secret_s_flag_and_file_key_name_a_file_and_only_its_variable_holds_it
     assert secret.kind is InputType.SECRET and secret.field is None
 
 
-def test_there_are_four_secrets() -> None:
-    secrets = [each.key for each in INPUTS if each.secret]
-    assert secrets == ["encrypted_phi_key", "encrypted_phi_hash_key", "vercel_token", "passphrase"]
-
-
 def test_every_field_of_the_settings_has_exactly_one_input() -> None:
     fields = [each.field for each in INPUTS if each.field]
     # What is adopted is found in the account, not answered.
@@ -97,11 +73,6 @@ def test_every_input_tells_why_it_matters_in_one_sentence() -> None:
 def test_a_default_is_the_contract_s_own(key: str) -> None:
     each = by_key[key]
     assert each.default == Settings.model_fields[str(each.field)].default
-
-
-def test_the_help_names_the_contract_s_bounds() -> None:
-    assert str(SHORTEST_RETENTION_DAYS) in by_key["trail_retention_days"].help
-    assert f"{ROTATION_DAYS.start} to {ROTATION_DAYS.stop - 1}" in by_key["rotation_period_days"].help
 
 
 @pytest.mark.parametrize("each", OPEN, ids=lambda each: each.key)
@@ -139,7 +110,6 @@ def test_the_help_names_every_variable_and_is_plain_ascii(parser) -> None:
         ("vercel_token", "  AbC123\n", "AbC123"),
         ("ecs_service", "", None),
         ("ecs_service", None, None),
-        ("ecs_execution_role", "create", "create"),
         ("trail_retention_days", "2192", 2192),
         ("rotation_period_days", 90, 90),
         ("trail_archive_days", "0", 0),
@@ -149,20 +119,9 @@ def test_the_help_names_every_variable_and_is_plain_ascii(parser) -> None:
         ("alerts", False, False),
         ("access_logging", "N", False),
         ("strict_key_policy", True, True),
-        ("administrator_patterns", PATTERN, (PATTERN,)),
-        ("deletion_administrators", f"caller, {ADMIN}", ("caller", ADMIN)),
         ("replica_regions", "eu-west-1, eu-central-1", ("eu-west-1", "eu-central-1")),
         ("replica_regions", "", None),
-        ("repair", "all", ("all",)),
-        ("repair", "key,trail", ("key", "trail")),
         ("repair", "none", ("none",)),
-        ("alert_emails", "ada@clinic.example, bob@clinic.example", ("ada@clinic.example", "bob@clinic.example")),
-        ("secret_store", "secrets-manager", "secrets-manager"),
-        ("vercel_access", "user", "user"),
-        ("eks_identity", "irsa", "irsa"),
-        ("trail_lock", "compliance", "compliance"),
-        ("permissions_boundary", BOUNDARY, BOUNDARY),
-        ("eks_oidc_provider", CLUSTER_PROVIDER, CLUSTER_PROVIDER),
     ],
 )
 def test_a_value_is_read_and_reads_to_itself(key: str, raw, value) -> None:
@@ -175,28 +134,19 @@ def test_a_value_is_read_and_reads_to_itself(key: str, raw, value) -> None:
     ("key", "raw", "fault"),
     [
         ("account", "11112222333", "12 digits"),
-        ("account", "create", "12 digits"),
         ("account", True, "must be text"),
         ("region", "us-east", "not an AWS Region"),
         ("region", "", "is empty"),
         ("region", ["us-east-1"], "one value"),
-        ("environment", "Production", "not an environment name"),
         ("administrators", "", "is empty"),
         ("administrators", [], "is empty"),
         ("administrators", "arn:aws:iam::111122223333:role/*", "wildcard"),
         ("administrators", "bob, alice", "'alice'"),
-        ("administrators", "arn:aws:iam::111122223333:root", "root"),
         ("administrators", 5, "list of texts"),
         ("administrators", [5], "list of texts"),
-        ("app_principal", "arn:aws:iam::111122223333:root", "root"),
         ("app_principal", "caller", "not the ARN"),
         ("target", "lambda", "not one of"),
-        ("vercel_team", "Eon Pro", "slug"),
-        ("vercel_oidc_provider", ADMIN, "OIDC provider"),
-        ("ecs_cluster", "a b", "ECS name"),
-        ("ecs_execution_role", ADMIN, "IAM role"),
         ("trail", "mine", "CloudTrail trail"),
-        ("trail_bucket", "UPPER", "bucket name"),
         ("trail_retention_days", "2191", "less than 2192"),
         ("trail_retention_days", "36501", "more than 36500"),
         ("rotation_period_days", "89", "less than 90"),
@@ -208,22 +158,8 @@ def test_a_value_is_read_and_reads_to_itself(key: str, raw, value) -> None:
         ("multi_region", "", "is empty"),
         ("multi_region", "1", "neither yes nor no"),
         ("multi_region", ["yes"], "neither yes nor no"),
-        ("administrator_patterns", "arn:aws:iam::*:role/x*", "not a pattern of role ARNs"),
-        ("administrator_patterns", f"{ADMIN}*", "not a pattern of role ARNs"),
-        ("deletion_administrators", "bob", "not the ARN"),
-        ("replica_regions", "mars", "not an AWS Region"),
         ("repair", "everything", "'everything' is not one of all, none, key"),
         ("repair", "key, the-rest", "'the-rest' is not one of"),
-        ("alert_emails", "ada@clinic", "not an e-mail address"),
-        ("secret_store", "vault", "not one of"),
-        ("vercel_access", "key", "not one of"),
-        ("eks_identity", "kube2iam", "not one of"),
-        ("eks_cluster", "a b", "EKS cluster"),
-        ("eks_namespace", "Clinic", "Kubernetes name"),
-        ("eks_service_account", "a_b", "Kubernetes name"),
-        ("eks_oidc_provider", ADMIN, "OIDC provider"),
-        ("permissions_boundary", ADMIN, "managed IAM policy"),
-        ("trail_lock", "legal-hold", "not one of"),
         ("encrypted_phi_key", "a b", "white space"),
     ],
 )
