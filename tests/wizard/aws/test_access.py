@@ -87,12 +87,6 @@ def test_the_age_of_access_keys_is_in_days(boto, access):
     assert (key.id, key.active, key.age_days) == (made["AccessKeyId"], True, 400)
 
 
-def test_the_last_use_is_unsupported_where_an_emulator_has_none(scripted, script):
-    script.refuse("GetKeyLastUsage", "UnknownOperationException", "not known", status=400)
-    with pytest.raises(Unsupported):
-        scripted.access.last_use(KEY)
-
-
 # IAM, page by page.
 
 

@@ -12,7 +12,7 @@ import pytest
 from components.settings import ResourceKind
 from wizard.account.comparison.differences import differences_of
 from wizard.account.comparison.trail import bucket_of, sharers
-from wizard.aws.client import Aws, connect
+from wizard.aws.client import connect
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.account import DiscoveredSetup
@@ -139,11 +139,6 @@ def test_an_empty_account_has_nothing(aws, settings):
     assert aws.import_discovery.discover_setup(settings) == DiscoveredSetup()
 
 
-def test_another_environments_things_are_not_found(by_hand, aws, settings_of):
-    by_hand.all()
-    assert aws.import_discovery.discover_setup(settings_of(environment="staging")) == DiscoveredSetup()
-
-
 def test_what_the_bucket_was_told_is_found_too(by_hand, boto, aws, settings):
     by_hand.all()
     s3 = boto("s3")
@@ -165,11 +160,6 @@ def test_what_the_bucket_was_told_is_found_too(by_hand, boto, aws, settings):
 
 
 # --- parts of it
-
-
-def test_a_key_without_anything_else_is_found(by_hand, aws, settings):
-    by_hand.key()
-    assert set(ids(aws.import_discovery.discover_setup(settings))) == {ResourceKind.KEY, ResourceKind.ALIAS}
 
 
 def test_a_trail_without_a_key_is_found(by_hand, aws, settings):
@@ -226,35 +216,6 @@ def test_a_trail_that_is_brought_along_is_not_looked_for(by_hand, aws, settings_
 # --- found before the plan
 
 
-def test_a_key_that_waits_for_its_deletion_is_told_with_the_way_to_save_it(by_hand, boto, aws, settings):
-    key = by_hand.key()
-    boto("kms").schedule_key_deletion(KeyId=key.rpartition("/")[2], PendingWindowInDays=7)
-    (problem,) = obstacles(aws.import_discovery.discover_setup(settings), settings, NOTHING)
-    assert "going to be deleted (PendingDeletion)" in problem.what
-    assert f"aws kms cancel-key-deletion --key-id {key}" in problem.next
-
-
-def test_a_key_of_the_wrong_spec_is_told(by_hand, aws, settings):
-    by_hand.key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")
-    (problem,) = obstacles(aws.import_discovery.discover_setup(settings), settings, NOTHING)
-    assert "is of the spec RSA_2048 for SIGN_VERIFY" in problem.what
-
-
-def test_a_multi_region_key_is_told_to_settings_of_one_region(by_hand, aws, settings, settings_of):
-    by_hand.key(MultiRegion=True)
-    (problem,) = obstacles(aws.import_discovery.discover_setup(settings), settings, NOTHING)
-    assert "is a multi-Region key" in problem.what
-    multi_region = settings_of(multi_region=True)
-    assert obstacles(aws.import_discovery.discover_setup(multi_region), multi_region, NOTHING) == ()
-
-
-@pytest.mark.parametrize("kind", ["EXTERNAL", "AWS_CLOUDHSM"])
-def test_a_key_of_other_material_stands_against_it(by_hand, aws, settings, kind):
-    by_hand.key(Origin=kind)
-    problems = obstacles(aws.import_discovery.discover_setup(settings), settings, NOTHING)
-    assert any(f"key material from outside KMS ({kind})" in each.what for each in problems)
-
-
 def test_a_policy_under_another_path_is_found_and_stands_against_it(by_hand, aws, settings):
     by_hand.role()
     arn = by_hand.policy(Path="/clinic/")
@@ -291,24 +252,6 @@ def test_a_bucket_that_another_trail_writes_to_is_told_with_the_trail(by_hand, a
     assert any(
         "CUTS THIS OFF" in each.desired and "trail/billing" in each.actual for each in differences_of(found, settings)
     )
-
-
-def test_a_trail_of_another_home_is_found_and_stands_against_it(by_hand, moto_url, environ, settings):
-    abroad = connect(environ={**environ, "AWS_REGION": "eu-west-1"})
-    by_hand.bucket()
-    abroad._session.call(
-        "cloudtrail", "CreateTrail", Name="eonpro-audit-trail", S3BucketName=BUCKET, IsMultiRegionTrail=True
-    )
-    found = connect(environ=environ).import_discovery.discover_setup(settings)
-    (problem,) = obstacles(found, settings, NOTHING)
-    assert "has its home in eu-west-1, and this stack is in us-east-1" in problem.what
-
-
-def test_a_bucket_of_another_region_stands_against_it(boto, aws, settings):
-    boto("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    boto("cloudtrail").create_trail(Name="eonpro-audit-trail", S3BucketName=BUCKET)
-    (problem,) = obstacles(aws.import_discovery.discover_setup(settings), settings, NOTHING)
-    assert problem.what == f"the bucket {BUCKET} is in eu-west-1, and this stack in us-east-1"
 
 
 def test_what_else_the_role_has_is_found(by_hand, aws, settings):
@@ -348,11 +291,6 @@ def test_what_is_no_data_key_is_found_as_one_that_is_not_told(by_hand, boto, aws
     boto("ssm").put_parameter(Name="/eonpro/ENCRYPTED_PHI_KEY", Value="hunter2", Type="SecureString")
     found = aws.import_discovery.discover_setup(settings).data_key
     assert found is not None and found.hidden
-
-
-def test_an_endpoint_without_the_services_has_nothing(scripted: Aws, settings):
-    """The scripted endpoint answers 501 to everything."""
-    assert scripted.import_discovery.discover_setup(settings) == DiscoveredSetup()
 
 
 def test_a_key_whose_policy_may_not_be_read_is_no_key_without_one(script, scripted, settings):

@@ -35,12 +35,6 @@ def test_a_key_is_described_with_its_tags_and_rotation(boto, aws):
     assert (key.description, key.tags, key.rotation_enabled) == ("of the test", TAGS, True)
 
 
-def test_a_key_is_described_by_its_alias(boto, aws):
-    arn = make_key(boto)
-    boto("kms").create_alias(AliasName="alias/x", TargetKeyId=arn)
-    assert aws.kms.describe_key("alias/x").arn == arn
-
-
 @pytest.mark.parametrize("key", ["alias/none", KEY])
 def test_a_key_that_does_not_exist_is_none(aws, key):
     assert aws.kms.describe_key(key) is None

@@ -248,10 +248,6 @@ def test_of_many_log_files_the_newest_are_compared_and_the_others_counted(bucket
     )
 
 
-def test_a_trail_without_a_digest_is_not_validated() -> None:
-    assert validated(Bucket()).unread == ("CloudTrail has delivered no digest in this period",)
-
-
 def test_only_the_digests_of_the_period_and_of_this_trail_are_read(bucket) -> None:
     bucket.put(hours=3, until=NOW - timedelta(days=40))
     bucket.put(hours=3, trail_arn=TRAIL.replace("eonpro", "another"))

@@ -13,7 +13,6 @@ from components.policies.stack import PolicyKind, StackPolicy
 from tests.selection import first
 from tests.wizard.commands.policy.test_operator import listed
 from wizard.commands.policy.operator import policies_of
-from wizard.core.errors import ResourceError
 from wizard.core.models.account import PermissionsFact
 from wizard.core.required_permissions.resources import Setup
 from wizard.core.required_permissions.table import UNCHECKED, load
@@ -49,11 +48,6 @@ def test_a_policys_document_is_that_of_its_default_version(boto, aws):
     arn = iam.create_policy(PolicyName="p", PolicyDocument=json.dumps(first))["Policy"]["Arn"]
     iam.create_policy_version(PolicyArn=arn, PolicyDocument=json.dumps(second), SetAsDefault=True)
     assert aws.iam.policy_document(arn) == second
-
-
-def test_a_policy_that_does_not_exist_is_an_error_and_no_empty_document(aws):
-    with pytest.raises(ResourceError, match="NoSuchEntity"):
-        aws.iam.policy_document(f"arn:aws:iam::{ACCOUNT}:policy/none")
 
 
 def allow(action: str) -> dict[str, str]:
@@ -411,12 +405,6 @@ def test_every_policy_is_judged_by_what_it_is_for_and_by_what_it_was(script, scr
             "policyType": "RESOURCE_POLICY",
         }
     ]
-
-
-def test_an_endpoint_without_access_analyzer_is_asked_once_and_named(script, scripted):
-    said = scripted.policy_analyzer.judge(planned(KEY=OPEN, BUCKET=OPEN), ())
-    assert (said.findings, script.calls) == ((), [VALIDATION])
-    assert "access-analyzer:ValidatePolicy" in said.not_asked
 
 
 def test_moto_has_no_access_analyzer_and_that_is_said(aws):

@@ -97,11 +97,6 @@ def test_what_is_needed_follows_from_the_settings(account, scripted, settings_of
     assert found.get(what, (0, 0, None))[2] == needed
 
 
-def test_with_an_existing_trail_neither_trails_nor_buckets_are_asked_for(account, scripted, settings_of):
-    scripted.service_quotas.check_quotas(settings_of(**THEIR_TRAIL))
-    assert not {"DescribeTrails", LIST_BUCKETS, "GetServiceQuota"} & set(account.calls)
-
-
 def test_what_is_there_under_the_stacks_names_is_not_needed(account, scripted, settings):
     account.answer("DescribeTrails", trails("eonpro-audit-trail", "1", "2", "3", "4"))
     account.answer(
@@ -179,9 +174,3 @@ def test_what_may_not_be_asked_is_left_out_and_the_rest_is_told(account, scripte
     everything = by_name(scripted.service_quotas.check_quotas(settings)).keys()
     account.refuse(call, code, status=status)
     assert everything - by_name(scripted.service_quotas.check_quotas(settings)).keys() == gone
-
-
-def test_an_emulators_account_has_room(aws, settings):
-    found = aws.service_quotas.check_quotas(settings)
-    assert {"trails in us-east-1", "S3 buckets"} <= by_name(found).keys()
-    assert exceeded(found) == {}

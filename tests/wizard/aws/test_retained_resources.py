@@ -78,9 +78,3 @@ def test_the_logs_key_without_its_purpose_is_not_the_logs_key_of_a_stack(boto, a
     found = aws.import_discovery.discover_setup(settings)
     assert found.things == ()
     assert found.logs_key is not None and found.logs_key.arn == key["Arn"]
-
-
-def test_what_the_settings_do_without_is_not_looked_for(boto, aws, settings_of):
-    left(boto, OURS)
-    bare = settings_of(deploy_targets=("vercel",), trail_key=False, access_logging=False, alerts=False)
-    assert aws.import_discovery.discover_setup(bare).things == ()

@@ -89,15 +89,6 @@ def test_a_caller_who_may_not_list_trails_gets_that_error(script, scripted):
         scripted.cloudtrail.list_trails()
 
 
-def test_there_is_no_retention_without_a_bucket(aws):
-    assert aws.cloudtrail.bucket_retention("the-bucket-of-nobody") is None
-
-
-def test_a_new_bucket_retains_everything_and_does_not_block_public_access(aws, bucket):
-    retention = aws.cloudtrail.bucket_retention(bucket)
-    assert (retention.expires_after_days, retention.versioned, retention.public_access_blocked) == (None, False, False)
-
-
 def test_a_bucket_with_every_setting_has_every_fact(boto, aws, bucket):
     expire(boto, {"Status": "Enabled", "Expiration": {"Days": 2557}})
     boto("s3").put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
@@ -114,11 +105,6 @@ def test_a_bucket_with_every_setting_has_every_fact(boto, aws, bucket):
         tls_only=False,
         access_logged=False,
     )
-
-
-def test_a_bucket_that_blocks_public_access_in_part_does_not_block_it(boto, aws, bucket):
-    shut(boto, "BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy")
-    assert aws.cloudtrail.bucket_retention(bucket).public_access_blocked is False
 
 
 RULES = [

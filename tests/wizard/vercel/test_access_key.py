@@ -5,13 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import traceback
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from sandbox.vercel import create_app
-from tests.wizard.vercel.test_client import BATCH, TOKEN, Place, serve
+from tests.wizard.vercel.test_client import BATCH, TOKEN, Place
 from wizard.core.errors import (
     DataKeyConflict,
     ResourceError,
@@ -26,11 +24,6 @@ from wizard.vercel.client import Vercel
 KEY = AccessKey(id="AKIAIOSFODNN7EXAMPLE", secret="wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
 NEXT = AccessKey(id="AKIAI44QH8DHBEXAMPLE", secret="je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY")
 NAMES = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
-
-
-@pytest.fixture
-def vercel() -> Iterator[Place]:
-    yield from serve(create_app(token=TOKEN, team="clinic", project="eonpro"))
 
 
 def deliver(vercel: Place, key: AccessKey = KEY, **more: Any) -> None:

@@ -51,12 +51,6 @@ def share(vercel: Place, key: str, value: str, linked: bool = True, **more: Any)
 # --- the data key
 
 
-def test_an_empty_project_and_one_with_production_alone_overlap_with_nothing(vercel: Place) -> None:
-    assert reported(vercel) == ()
-    vercel.edge().deliver(vercel.project(), BATCH)
-    assert reported(vercel) == ()
-
-
 @pytest.mark.parametrize(
     "preview",
     [{"type": "encrypted"}, {"type": "plain"}, OURS_BY_COMMENT],

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
 from components.settings import VariableNames
-from sandbox.vercel import create_app
-from tests.wizard.vercel.test_client import ARN, OTHER, OURS, TOKEN, Place, serve
-from wizard.core.errors import DataKeyConflict, SetupError
+from tests.wizard.vercel.test_client import ARN, OTHER, OURS, Place
+from wizard.core.errors import DataKeyConflict
 from wizard.core.models.account import DiscoveredDataKey
 from wizard.core.models.delivery import PRODUCTION, AppVariables
 from wizard.vercel.conflicts import find_data_key
@@ -20,11 +18,6 @@ from wizard.vercel.variable_state import ListedVariable
 from wizard.vercel.variables import Variables
 
 NOTHING = DiscoveredDataKey(wrapped=None, exists=False, key_arn=None)
-
-
-@pytest.fixture
-def vercel() -> Iterator[Place]:
-    yield from serve(create_app(token=TOKEN, team="clinic", project="eonpro"))
 
 
 def by_hand(vercel: Place, **more: Any) -> None:
@@ -54,10 +47,6 @@ def test_a_sensitive_data_key_beside_a_readable_key_names_the_key(vercel: Place)
     vercel.put("AWS_KMS_KEY_ID", ARN)
     vercel.put("ENCRYPTED_PHI_KEY", OURS.value, type="sensitive")
     assert found(vercel) == DiscoveredDataKey(wrapped=None, exists=True, key_arn=ARN)
-
-
-def test_an_empty_project_has_nothing(vercel: Place) -> None:
-    assert found(vercel) == NOTHING
 
 
 def test_a_variable_that_serves_other_environments_too_is_productions(vercel: Place) -> None:
@@ -117,13 +106,6 @@ def test_two_data_keys_for_production_are_refused() -> None:
         find_data_key(cast(Variables, Twice()))
 
 
-def test_a_listing_that_cannot_be_had_is_no_empty_project(vercel: Place) -> None:
-    project = vercel.project()
-    vercel.fault(path="/env", status=403, times=99)
-    with pytest.raises(SetupError):
-        vercel.edge().find_data_key(project)
-
-
 # --- a data key that is not told, by its comment
 
 
@@ -168,8 +150,3 @@ def test_a_data_key_that_is_named_already_is_not_named_again(vercel: Place) -> N
     with pytest.raises(DataKeyConflict, match=OURS.fingerprint):
         vercel.edge().name_data_key(vercel.project(), OTHER)
     assert found(vercel).claimed == OURS.fingerprint
-
-
-def test_a_data_key_that_is_gone_is_not_named(vercel: Place) -> None:
-    with pytest.raises(DataKeyConflict, match="0 times"):
-        vercel.edge().name_data_key(vercel.project(), OURS)

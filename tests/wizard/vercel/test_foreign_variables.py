@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from sandbox.vercel import create_app
-from tests.wizard.vercel.test_client import AGREED, ARN, BATCH, TOKEN, Place, serve
+from tests.wizard.vercel.test_client import AGREED, ARN, BATCH, TOKEN, Place
 from wizard.core.models.delivery import DeliveryState
 from wizard.core.variable_ownership import OwnValues, VariablesNotOurs
 from wizard.vercel.client import Vercel
 
 OWN = OwnValues(region="us-east-1", key_arns=(ARN,), alias="alias/eonpro-phi-key")
 OWNED = replace(BATCH, own=OWN)
-
-
-@pytest.fixture
-def vercel() -> Iterator[Place]:
-    yield from serve(create_app(token=TOKEN, team="clinic", project="eonpro"))
 
 
 def change(vercel: Place, key: str, **fields: str) -> None:

@@ -44,13 +44,6 @@ def test_a_listed_project_is_the_project_that_is_found(vercel: Place) -> None:
     assert (listed["eonpro"].team_id or "").startswith("team_")
 
 
-def test_a_project_without_a_framework_says_so(vercel: Place) -> None:
-    assert vercel.api.post("/v11/projects?slug=clinic", json={"name": "api"}).status_code == 200
-    listed = {each.name: each.framework for each in vercel.edge().list_projects()}
-    assert listed["api"] is None
-    assert vercel.edge().find_project("clinic", "api").framework is None
-
-
 def test_who_issues_a_projects_tokens_is_read_as_the_project_is_set(vercel: Place) -> None:
     as_made = vercel.project()
     changed = {"oidcTokenConfig": {"enabled": False, "issuerMode": "global"}}
@@ -71,11 +64,6 @@ def test_a_project_that_does_not_say_who_issues_its_tokens_is_not_guessed_at(tol
 def test_no_project_is_written_or_told_twice(vercel: Place) -> None:
     assert vercel.writes(lambda: names(vercel)) == 0
     assert len(names(vercel)) == len(set(names(vercel)))
-
-
-def test_every_page_of_teams_is_read(vercel: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(projects, "PAGE", "1")
-    assert [project.split("/")[0] for project in names(vercel)] == ["bank", "clinic", "school"]
 
 
 def test_a_token_for_one_team_tells_that_teams(scoped: Place) -> None:
@@ -109,16 +97,6 @@ def test_a_team_whose_name_is_not_told_is_known_by_its_id(vercel: Place) -> None
     (project,) = vercel.edge().list_projects()
     assert (project.name, project.team_slug) == ("eonpro", None)
     assert (project.team_id or "").startswith("team_")
-
-
-@pytest.mark.parametrize("fault", [{"status": 403}, {"status": 500}, {"kind": "drop"}], ids=repr)
-def test_where_nothing_can_be_had_there_is_nothing(vercel: Place, fault: dict[str, object]) -> None:
-    vercel.fault(path="/v", times=999, **fault)
-    assert vercel.edge().list_projects() == ()
-
-
-def test_a_wrong_token_reaches_nothing(vercel: Place) -> None:
-    assert vercel.edge("wrong-token").list_projects() == ()
 
 
 def test_an_endpoint_that_stays_silent_is_not_waited_for(vercel: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from sandbox.vercel import create_app
-from tests.wizard.vercel.test_client import ARN, BATCH, OTHER, OURS, TOKEN, Place, serve
+from tests.wizard.vercel.test_client import BATCH, OTHER, OURS, Place
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError
 from wizard.core.models.delivery import DeliveryState
@@ -15,11 +12,6 @@ from wizard.vercel.variable_state import data_key_comment
 
 EARLIER = WrappedDataKey.from_blob(b"\x07" * 184)
 STORED_KEYS = frozenset({EARLIER.fingerprint, OURS.fingerprint})
-
-
-@pytest.fixture
-def vercel() -> Iterator[Place]:
-    yield from serve(create_app(token=TOKEN, team="clinic", project="eonpro"))
 
 
 def delivered(vercel: Place, wrapped: WrappedDataKey, **more: str) -> None:
@@ -36,14 +28,6 @@ def test_a_stored_version_makes_way_for_the_current_one(vercel: Place) -> None:
     assert (done.state, done.fingerprint) == (DeliveryState.WRITTEN, OURS.fingerprint)
     assert running(vercel) == OURS.value
     assert vercel.writes(lambda: vercel.edge().deliver(vercel.project(), BATCH, replaceable=STORED_KEYS)) == 0
-
-
-def test_a_stored_version_is_no_conflict(vercel: Place) -> None:
-    delivered(vercel, EARLIER, type="sensitive")
-    edge, project = vercel.edge(), vercel.project()
-    assert edge.conflict(project, OURS, replaceable=STORED_KEYS) is None
-    assert edge.conflict(project, OURS, region="us-east-1", key_arn=ARN, replaceable=STORED_KEYS) is None
-    assert "was not set" in (edge.conflict(project, None, replaceable=STORED_KEYS) or "")
 
 
 def test_without_a_word_a_stored_version_is_as_foreign_as_any(vercel: Place) -> None:

@@ -16,7 +16,7 @@ from tests.wizard.vercel.test_deployments import made, redeploy, running, runs
 from wizard.core.errors import Unreachable
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.deployment import Redeployed, RedeployState
-from wizard.vercel.answers import Release, ReportedRelease
+from wizard.vercel.answers import Release
 from wizard.vercel.client import Vercel
 from wizard.vercel.deployments import APPROVAL_SECONDS, parse_release
 
@@ -228,18 +228,6 @@ def test_a_release_that_the_dashboard_completes_at_once_is_done(vercel: World) -
         lambda: vercel.api.post(f"{PLACE}/complete?slug=clinic", json={"canaryDeploymentId": canary_of(vercel)}),
     )
     assert followed(vercel, until_complete=True).state is RedeployState.DONE
-
-
-def test_a_project_without_rolling_releases_costs_no_request_more(vercel: World) -> None:
-    vercel.api.delete("/_sandbox/calls")
-    assert followed(vercel).state is RedeployState.DONE
-    calls = vercel.api.get("/_sandbox/calls").json()["calls"]
-    assert not [call for call in calls if "rolling-release" in call]
-
-
-@pytest.mark.parametrize("body", [{}, {"rollingRelease": None}, {"rollingRelease": {"state": "NEW"}}])
-def test_a_release_in_a_state_that_nobody_knows_yet_is_none(body: Any) -> None:
-    assert parse_release(ReportedRelease.model_validate(body).rolling_release, PROJECT) is None
 
 
 def test_names_of_somebody_else_are_quoted_in_the_command() -> None:

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from components.settings import VariableNames
-from sandbox.vercel import create_app
-from tests.wizard.vercel.test_client import ARN, BATCH, OTHER, OURS, TOKEN, Place, serve
+from tests.wizard.vercel.test_client import ARN, BATCH, OTHER, OURS, Place
 from wizard.core.errors import DataKeyConflict, ResourceError
 from wizard.core.models.delivery import DeliveryState, VercelProject
 
 NAMES = VariableNames(region="EONPRO_AWS_REGION", key_id="EONPRO_KMS_KEY_ID", data_key="EONPRO_PHI_KEY")
 RENAMED = replace(BATCH, names=NAMES)
 UPLOADS = "alias/uploads"
-
-
-@pytest.fixture
-def vercel() -> Iterator[Place]:
-    yield from serve(create_app(token=TOKEN, team="clinic", project="eonpro"))
 
 
 def project(vercel: Place) -> VercelProject:

@@ -137,12 +137,6 @@ def test_a_child_that_is_handed_keys_is_named_the_profile_of_the_caller_not_of_t
     assert (environment["AWS_PROFILE"], environment["AWS_DEFAULT_PROFILE"]) == ("plain", "plain")
 
 
-def test_the_default_profile_may_be_a_role_too(script, environ, tmp_path):
-    assumed(script)
-    (tmp_path / "config").write_text(CONFIG.replace("[profile plain]", "[default]"))
-    assert keys(connect(environ=environ)) == ("ASIAROLE1", "secret-1", "token-1")
-
-
 def test_a_profile_with_an_access_key_stays_a_profile_for_its_children(environ):
     environment = connect(profile="base", environ=environ).environment()
     assert environment["AWS_PROFILE"] == "base"
@@ -153,11 +147,6 @@ def test_a_role_that_the_caller_may_not_assume_is_told_by_that_action(script, en
     script.refuse("AssumeRole", "AccessDenied", status=403)
     with pytest.raises(PermissionDenied, match="sts:AssumeRole"):
         connect(profile="plain", environ=environ).identify()
-
-
-def test_no_call_is_made_before_the_first_that_is_wanted(script, environ, person):
-    connect(profile="with-mfa", environ=environ, ask_code=person)
-    assert (script.calls, person.asked) == ([], [])
 
 
 # --- codes --------------------------------------------------------------------------------------------------------
@@ -224,12 +213,6 @@ def test_what_cannot_be_read_of_an_earlier_session_is_passed_over(script, enviro
     kept.write_text(left)
     connect(profile="with-mfa", environ=environ, ask_code=person).identify()
     assert len(person.asked) == 2
-
-
-def test_a_session_that_cannot_be_kept_is_used_all_the_same(script, environ, tmp_path, person):
-    assumed(script)
-    (tmp_path / ".aws").write_text("a file where the folder would be")
-    assert connect(profile="with-mfa", environ=environ, ask_code=person).identify().arn == SESSION
 
 
 @pytest.mark.parametrize("code", ["", "12345", "1234567", "12345a", "passwd"])
@@ -375,12 +358,6 @@ def test_a_credential_process_that_gives_none_is_told_without_what_it_said(envir
     with pytest.raises(CredentialsError, match="could not be loaded from the profile program") as refusal:
         of_a_process(environ, tmp_path, program).identify()
     assert "the-secret" not in refusal.value.message + refusal.value.hint
-
-
-def test_a_credential_process_that_is_not_there_is_told(environ, tmp_path):
-    (tmp_path / "config").write_text("[profile program]\ncredential_process = /nowhere/get-credentials\n")
-    with pytest.raises(CredentialsError, match="could not be loaded from the profile program"):
-        connect(profile="program", environ=environ).identify()
 
 
 def test_no_secret_of_a_session_is_in_a_repr(script, environ):

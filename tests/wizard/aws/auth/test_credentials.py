@@ -92,16 +92,6 @@ def test_settings_that_contradict_each_other_are_told_with_the_winner(files, arg
     assert all(word in told for word in words)
 
 
-def test_settings_that_agree_are_no_disagreement(files):
-    agreeing = {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1", "AWS_PROFILE": "clinic"}
-    assert connect(environ={**files, **agreeing}).disagreements == ()
-
-
-def test_a_region_that_was_asked_for_contradicts_nothing(files):
-    named = {"AWS_REGION": "us-east-2", "AWS_DEFAULT_REGION": "us-west-1", "AWS_PROFILE": "clinic"}
-    assert connect(region="sa-east-1", environ={**files, **named}).disagreements == ()
-
-
 def test_a_profile_that_does_not_exist_is_refused_with_those_that_do(files):
     with pytest.raises(CredentialsError, match="no AWS profile nobody.*clinic, other"):
         connect(profile="nobody", environ=files)
@@ -207,12 +197,6 @@ def test_a_child_process_gets_the_keys_of_the_environment_and_no_token_of_the_pa
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
     }
-
-
-def test_another_region_keeps_the_caller(files):
-    moved = connect(environ={**files, **KEYS}).with_region("eu-north-1")
-    assert (moved.region, moved.source) == ("eu-north-1", "environment variables")
-    assert moved.environment()["AWS_REGION"] == "eu-north-1"
 
 
 def test_no_secret_is_in_a_repr(files):

@@ -107,26 +107,3 @@ def test_a_delivery_that_never_gets_through_leaves_what_was_there(ready: Aws, bo
     with pytest.raises(Throttled, match="PutParameter"):
         deliver(ready)
     assert written(boto) == {name: held for name, held in before.items() if name != "AWS_REGION"}
-
-
-def test_a_second_delivery_writes_nothing(ready: Aws) -> None:
-    deliver(ready)
-    sent = order(ready, throttled, times=0)
-
-    assert deliver(ready) is DeliveryState.UNCHANGED
-    assert set(sent) == {"GetParameters", "ListTagsForResource"}
-
-
-def test_what_has_drifted_is_put_right_and_the_stored_data_key_is_left(ready: Aws, boto: Any) -> None:
-    deliver(ready)
-    for name, value in (("AWS_REGION", "eu-west-1"), ("AWS_KMS_KEY_ID", "alias/other")):
-        boto("ssm").put_parameter(Name=f"{PREFIX}/{name}", Value=value, Type="String", Overwrite=True)
-    sent = order(ready, throttled, times=0)
-
-    assert deliver(ready) is DeliveryState.WRITTEN
-    assert written(boto) == {
-        "ENCRYPTED_PHI_KEY": (ONE.value, 1),
-        "AWS_KMS_KEY_ID": (KEY, 3),
-        "AWS_REGION": ("us-east-1", 3),
-    }
-    assert sent["PutParameter"] == 2

@@ -121,12 +121,6 @@ def test_profiles_that_name_each_other_are_told_and_end(facts):
     assert facts["round"].mfa_serial is None
 
 
-def test_keys_of_the_other_file_are_the_profiles(environ, tmp_path):
-    (tmp_path / "credentials").write_text("[region-only]\naws_access_key_id = AKIAX\naws_secret_access_key = x\n")
-    facts = {fact.name: fact.kind for fact in connect(environ=environ).profiles()}
-    assert facts["region-only"] is ProfileKind.KEYS
-
-
 def test_a_file_that_cannot_be_read_is_an_error_with_its_way_out(environ, tmp_path):
     (tmp_path / "config").write_text("region = without a section")
     with pytest.raises(CredentialsError, match="configuration cannot be used"):
@@ -147,8 +141,3 @@ def test_the_sign_in_is_that_of_the_profile_whose_credentials_are_used(environ, 
     found = sign_in_of(config, profile)
     assert found is not None
     assert found.line == line
-
-
-@pytest.mark.parametrize("profile", ["default", "role", "round", "program", "nobody"])
-def test_other_profiles_have_no_sign_in(environ, profile):
-    assert sign_in_of(connect(environ=environ)._session._botocore.full_config, profile) is None

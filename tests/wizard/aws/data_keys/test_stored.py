@@ -89,10 +89,6 @@ def place(request, aws: Aws, boto) -> Place:
     return Place(aws, boto, request.param)
 
 
-def test_nothing_of_that_name_is_no_stored_data_key(place):
-    assert place.read() is None
-
-
 def test_what_is_put_in_stored_data_key_is_read_from_it(place):
     assert place.stored_data_key() is True
     found = place.read()
@@ -132,12 +128,6 @@ def test_of_a_stored_data_key_that_is_known_only_the_value_is_read_again(place, 
         place.read(known=known)
     with pytest.raises(DataKeyConflict, match="somebody replaced its value"):
         place.read(known=replace(known, wrapped=TWO, version=0))
-
-
-def test_the_one_store_knows_nothing_of_the_other(place):
-    place.stored_data_key()
-    (other,) = set(SecretStore) - {place.store}
-    assert place.aws.stored_data_keys.read_stored_data_key(STORED_KEY, store=other) is None
 
 
 def test_a_second_stored_data_key_is_refused_and_the_first_is_untouched(place):
@@ -241,14 +231,6 @@ def test_what_is_delivered_is_checked_value_by_value(place):
     place.deliver(batch())
     assert place.check(batch()) is True
     assert place.check(batch(TWO)) is False
-
-
-def test_each_region_has_a_stored_data_key_of_its_own(place):
-    place.stored_data_key()
-    there = replace(place, aws=place.aws.with_region("eu-west-1"))
-    assert there.read() is None
-    assert there.stored_data_key() is True
-    assert there.read().wrapped == place.read().wrapped == ONE
 
 
 HELD = {
