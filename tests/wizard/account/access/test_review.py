@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from threading import Event
 from typing import Any
 from unittest.mock import Mock
 
@@ -384,22 +383,3 @@ def test_roles_that_may_assume_one_another_are_evaluated_once_each(monkeypatch):
     """Sixty such roles took eight seconds, and two hundred five minutes."""
     roles = departments(20, "*", {"AWS": ROOT})
     assert counted(monkeypatch, trust, "direct_paths", roles) <= len(roles) + 2
-
-
-def test_access_keys_are_read_while_the_event_history_is(monkeypatch):
-    """CloudTrail answers two pages a second: a long history takes half a minute by itself."""
-    made, is_asked = aws(principal(SECOND, allow("kms:*"))), Event()
-    access = made.who_has_access
-    keys, events = access.access_keys, access.events
-
-    def asked(*given: Any, **named: Any) -> Any:
-        is_asked.set()
-        return keys(*given, **named)
-
-    def slow(*given: Any, **named: Any) -> Any:
-        assert is_asked.wait(10), "the access keys are not asked for before the history has ended"
-        return events(*given, **named)
-
-    monkeypatch.setattr(access, "access_keys", asked)
-    monkeypatch.setattr(access, "events", slow)
-    assert of(review(made), SECOND).are_access_keys_known

@@ -68,16 +68,6 @@ def test_a_rule_of_other_events_is_none(fixture: DoctorFixture, pattern: Any) ->
     assert [code for _, code, _ in said(fixture)] == ["alerts-rule-off"]
 
 
-def test_a_rule_of_more_events_is_one(fixture: DoctorFixture) -> None:
-    def wider(fact: RuleFact) -> RuleFact:
-        detail = dict((fact.pattern or {})["detail"])
-        more = [*detail.pop("$or"), {"eventSource": ["sts.amazonaws.com"]}]
-        return replace(fact, pattern={**(fact.pattern or {}), "detail": {**detail, "$or": more}})
-
-    fixture.aws.alerts = changed(alerts_fact(SETTINGS), "access-changes", wider)
-    assert [state for state, _, _ in said(fixture)] == [State.GOOD]
-
-
 def test_a_rule_that_sees_no_use_of_the_key_counts_no_denial(fixture: DoctorFixture) -> None:
     fixture.aws.alerts = changed(alerts_fact(SETTINGS), "denied-use", lambda fact: replace(fact, state="ENABLED"))
     [(_, code, what)] = said(fixture)

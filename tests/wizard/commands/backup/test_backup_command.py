@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from components.settings import Settings
+from components.settings import SecretStore, Settings
 from tests.wizard.fakes.backup import VAULT_BUCKET
 from tests.wizard.fakes.clients import (
     CREDENTIALS,
@@ -154,6 +154,13 @@ def test_a_backup_that_the_account_cannot_record_is_a_backup_all_the_same() -> N
     world.run(to=S3)
     assert world.aws.backup_storage.objects
     assert any("does not record it: you may not" in line for line in world.ui.said)
+
+
+def test_a_stored_data_key_that_is_still_in_the_other_store_is_backed_up_from_there() -> None:
+    world = World(settings(secret_store=SecretStore.SECRETS_MANAGER))
+    world.aws.stored_keys[STORED_KEY] = replace(world.aws.secrets.pop(STORED_KEY), store=SecretStore.PARAMETER_STORE)
+    world.run(to=S3)
+    assert destination.read(S3, world.aws.backup_storage).store is SecretStore.PARAMETER_STORE
 
 
 def test_a_stored_data_key_that_changes_meanwhile_is_not_backed_up_by_halves(monkeypatch: pytest.MonkeyPatch) -> None:

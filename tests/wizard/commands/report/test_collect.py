@@ -453,19 +453,6 @@ def test_everything_that_was_not_read_is_counted_wherever_it_is_told(world) -> N
     assert document(report, files={})["summary"]["unread"] == len(report.unread)
 
 
-def test_a_signed_review_is_cited_with_signer_age_and_file(world) -> None:
-    world.signed(40)
-    report = world.report()
-    assert item(report, Topic.REVIEW).state is ItemState.DONE
-    assert report.access.sign_off is not None
-    assert (report.access.sign_off.signer, report.access.signed_days_ago, report.access.age_days) == (
-        "Ada Byron",
-        40,
-        40,
-    )
-    assert all(text in forms(report) for text in ("Ada Byron", report.access.sign_off.review_digest))
-
-
 def test_a_review_that_is_older_than_a_quarter_is_signed_again_by_a_person(world) -> None:
     world.signed(VALID_DAYS + 1)
     assert item(world.report(), Topic.REVIEW).state is ItemState.PERSON

@@ -16,11 +16,6 @@ OLD = wrapped().fingerprint
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
 def empty() -> World:
     """A stack that is built and has no data key yet, nor has Vercel."""
     made = World()

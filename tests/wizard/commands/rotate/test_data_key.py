@@ -59,11 +59,6 @@ DENIED = PermissionDenied("the caller may not do kms:ReEncryptFrom", "have it al
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
 def new(world: World) -> str:
     """The fingerprint of a data key that was made and is not in use yet."""
     return str(world.run("rotate", "--data-key")["fingerprint"])

@@ -182,8 +182,3 @@ def test_after_another_rotation_the_data_key_is_wrapped_again(world: World) -> N
         enabled=True, period_days=365, next_at=None, rotations=(Rotation(at=world.now, on_demand=False),)
     )
     assert world.run("rotate", "--reencrypt", KEY)["fingerprint"] != first
-
-
-@pytest.fixture
-def world() -> World:
-    return World()

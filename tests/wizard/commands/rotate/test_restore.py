@@ -20,11 +20,6 @@ OLD = wrapped().fingerprint
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
 def promoted(world: World) -> str:
     """The fingerprint of a data key that took the first one's place."""
     new = str(world.run("rotate", "--data-key")["fingerprint"])

@@ -24,11 +24,6 @@ def reencrypts(told: dict[str, Any]) -> bool:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
 def reading() -> World:
     """The application reads more than one key, and its deployment has the variables as they are."""
     world = World(settings(keys_for_reading=True, record_tables=("Patient.id=email@clinicId/row",)))

@@ -118,6 +118,20 @@ def test_a_stack_that_is_built_has_no_problem(world) -> None:
     assert findings.stored_data_key is not None and findings.stored_data_key.wrapped == wrapped()
 
 
+def test_names_stored_data_key_and_vercel_are_found_in_the_same_pass(world) -> None:
+    world.aws.existing = Existing(alias_target=key_fact(OTHER_KEY), found={"trail_bucket": "foreign"})
+    world.stored_data_key(OTHER_KEY)
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
+    whats = world.whats()
+    assert len(whats) == 4
+    assert [part for part in ("alias/eonpro-phi-key", "bucket", STORED_KEY, "portal") if part in " ".join(whats)] == [
+        "alias/eonpro-phi-key",
+        "bucket",
+        STORED_KEY,
+        "portal",
+    ]
+
+
 def test_vercel_is_not_asked_for_a_target_that_is_ecs(world) -> None:
     world.vercel.token = "wrong"
     assert world.whats(target=("ecs",)) == []
