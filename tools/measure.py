@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 PROJECT = Path(__file__).resolve().parents[1]
 ROOMS = {
     **{name: (name,) for name in ("__main__.py", "components", "guardrails", "wizard")},
-    **{name: (f"packages/{name}", name) for name in ("phi", "sandbox")},
+    **{name: (f"packages/{name}", name) for name in ("action", "phi", "sandbox")},
 }
 """Each part of the product and its files or folders, in this revision and in earlier ones."""
 PRODUCT = tuple(folder for folders in ROOMS.values() for folder in folders)
