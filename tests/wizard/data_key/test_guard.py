@@ -341,11 +341,21 @@ def test_a_version_that_only_a_replicas_region_has_can_be_restored() -> None:
     assert wrapped().fingerprint in world.kept()
 
 
-def test_what_an_interrupted_import_left_does_not_stop_that_import() -> None:
+@pytest.mark.parametrize(
+    ("origin", "was_current", "is_leftover"),
+    [
+        (VersionOrigin.ADOPTED, False, True),
+        (VersionOrigin.ADOPTED, True, False),
+        (VersionOrigin.MADE, False, False),
+    ],
+)
+def test_what_an_interrupted_import_left_does_not_stop_that_import(
+    origin: VersionOrigin, was_current: bool, is_leftover: bool
+) -> None:
     world = world_after(never)
-    world.key_rotation.keep(world.settings, EARLIER, key_arn=KEY, origin=VersionOrigin.ADOPTED, at=NOW)
+    world.key_rotation.keep(world.settings, EARLIER, key_arn=KEY, origin=origin, was_current=was_current, at=NOW)
 
-    assert guard.may_create(world.aws, world.settings, importing=True).is_allowed
+    assert guard.may_create(world.aws, world.settings, importing=True).is_allowed is is_leftover
     assert not guard.may_create(world.aws, world.settings).is_allowed
 
 

@@ -57,7 +57,7 @@ def document(value: WrappedDataKey | None = None, *, environment: str = "product
             settings=settings(environment=environment),
             store=SecretStore.PARAMETER_STORE,
             key_arn=KEY,
-            versions=(version(value or wrapped()),),
+            versions=(replace(version(wrapped("earlier")), current=False), version(value or wrapped())),
             beside={HASH_KEY: (version(wrapped(hash_key)),)} if hash_key else {},
         )
     )

@@ -494,9 +494,12 @@ def test_a_stored_data_key_that_cannot_be_looked_for_is_not_taken_for_lost(world
     assert world.whats(saved=settings()) == ["you may not do ssm:GetParameters"]
 
 
-def test_a_foreign_data_key_at_vercel_is_found_before_anything_is_made(world) -> None:
+@pytest.mark.parametrize("is_stored", [False, True])
+def test_a_foreign_data_key_at_vercel_is_found_before_anything_is_made(world, is_stored) -> None:
+    if is_stored:
+        world.engine.stack_state = built(world.aws, settings())
     world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
-    (problem,) = world.check().problems
+    (problem,) = world.check(saved=settings() if is_stored else None).problems
     assert problem.what == "the project portal has another ENCRYPTED_PHI_KEY already"
     assert "may be the only key to records" in problem.next.advice
 
