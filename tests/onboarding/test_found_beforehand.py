@@ -326,7 +326,6 @@ def test_no_credentials_hide_no_wrong_vercel_token(bare: Deployment):
     assert "no AWS credentials" in texts and "does not accept the token" in texts
 
 
-@pytest.mark.thorough
 @pytest.mark.exit_code(8)
 def test_an_update_that_nobody_confirmed_makes_nothing(bare: Deployment):
     before = bare.inventory()
