@@ -448,9 +448,10 @@ def _become(program: str, wanted: dict[str, Any], streams: Sequence[int]) -> Non
     os.environ.clear()
     os.environ.update(wanted["environment"])
     os.chdir(wanted["folder"])
-    # `components.installation` knows the folder that it was read from.
-    for name in [name for name in sys.modules if name.partition(".")[0] == "components"]:
-        sys.modules.pop(name)
+    # It knows the folder that it was read from. Its package goes with it where nothing else of the package is loaded.
+    whole = () if program == "tests.chaos.client" else ("components",)
+    for name in ("components.installation", "components.installation.origin", *whole):
+        sys.modules.pop(name, None)
     if program == "sandbox.server":
         os.setsid()
         _shuffle()
