@@ -408,7 +408,7 @@ class StackFacts:
 
     @property
     def application_policy(self) -> Mapping[str, object] | SetupError | None:
-        """The document of the application's policy; None if the stack is not deployed."""
+        """The document of the application's policy; None if it does not exist, or the stack is not deployed."""
         outputs = self.outputs
         if outputs is None:
             return None

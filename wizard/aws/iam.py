@@ -268,9 +268,12 @@ class Iam(SessionClient):
             )
         self._session.find("iam", "DeleteAccessKey", absent=_ABSENT, UserName=user, AccessKeyId=key_id)
 
-    def policy_document(self, policy_arn: str) -> Mapping[str, object]:
-        """The default version of a managed policy. Raises ResourceError when there is no such policy."""
-        version = self._session.call("iam", "GetPolicy", PolicyArn=policy_arn)["Policy"]["DefaultVersionId"]
+    def policy_document(self, policy_arn: str) -> Mapping[str, object] | None:
+        """The default version of a managed policy; None where there is no such policy."""
+        found = self._session.find("iam", "GetPolicy", absent=_ABSENT, PolicyArn=policy_arn)
+        if found is None:
+            return None
+        version = found["Policy"]["DefaultVersionId"]
         answer = self._session.call("iam", "GetPolicyVersion", PolicyArn=policy_arn, VersionId=version)
         document = answer["PolicyVersion"]["Document"]
         if not isinstance(document, dict):

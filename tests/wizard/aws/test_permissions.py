@@ -48,6 +48,7 @@ def test_a_policys_document_is_that_of_its_default_version(boto, aws):
     arn = iam.create_policy(PolicyName="p", PolicyDocument=json.dumps(first))["Policy"]["Arn"]
     iam.create_policy_version(PolicyArn=arn, PolicyDocument=json.dumps(second), SetAsDefault=True)
     assert aws.iam.policy_document(arn) == second
+    assert aws.iam.policy_document(f"{arn}-deleted") is None
 
 
 def allow(action: str) -> dict[str, str]:

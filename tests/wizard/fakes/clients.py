@@ -530,9 +530,9 @@ class FakeAwsClient:
         self._call("key_policy")
         return self.key_policies[key_arn]
 
-    def policy_document(self, policy_arn: str) -> Mapping[str, object]:
+    def policy_document(self, policy_arn: str) -> Mapping[str, object] | None:
         self._call("policy_document")
-        return self.documents[policy_arn]
+        return self.documents.get(policy_arn)
 
     def find_keys(self, tags: Mapping[str, str]) -> tuple[KeyFact, ...]:
         self._call("find_keys")

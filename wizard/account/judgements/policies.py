@@ -105,7 +105,9 @@ def check_application_policy(facts: StackFacts) -> Iterator[Notice]:
     if not isinstance(key, KeyFact):
         yield from unread_key(str(facts.key_arn), key)
         return
-    policy = needed(f"the application's policy {arn}", policy)  # check_principals reports a missing policy.
+    policy = needed(f"the application's policy {arn}", policy)
+    if policy is None:
+        return  # Reported by check_principals.
     attached = DiscoveredResource(thing=ResourceKind.POLICY_ATTACHMENT, id=arn, arn=arn)
     discovered = DiscoveredSetup(things=(attached,), key=key, policy_arn=arn, policy=policy)
     differences = [

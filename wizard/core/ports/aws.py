@@ -115,8 +115,8 @@ class Iam(Protocol):
 
     def find_principal(self, arn: str) -> account.Principal | None: ...
 
-    def policy_document(self, policy_arn: str) -> Mapping[str, object]:
-        """The default version of a managed IAM policy."""
+    def policy_document(self, policy_arn: str) -> Mapping[str, object] | None:
+        """The default version of a managed IAM policy; None where there is no such policy."""
 
     def list_access_keys(self, user: str) -> tuple[delivery.AccessKeyFact, ...]:
         """The access keys of the user of that name, the oldest first; none where there is no such user."""
