@@ -35,7 +35,7 @@ def check_strangers_of_key(facts: StackFacts) -> Iterator[Notice]:
 
 @judgement("application-policy", opens="account")
 def check_strangers(facts: StackFacts) -> Iterator[Notice]:
-    """Whether another document of the stack does: a trust, the policy of another key or of a bucket of the logs."""
+    """Whether the trust of a role of the stack does."""
     settings = facts.settings
     iam = known_or(facts.iam, None)
     for own in own_principals(settings, facts.outputs) if iam is not None and facts.outputs else ():
@@ -43,13 +43,23 @@ def check_strangers(facts: StackFacts) -> Iterator[Notice]:
         logical = {getattr(settings.names, field): name for field, name in _ROLES.items()}.get(Arn.parse(own.arn).name)
         if role is not None and role.trust is not None and logical:
             yield from _judged(facts, f"the trust of {own.arn}", f"aws:iam/role:Role::{logical}", role.trust)
+
+
+@judgement(*PRIVATE, "trail-encryption", "documents-encrypted", opens="logs")
+def check_strangers_of_logs(facts: StackFacts) -> Iterator[Notice]:
+    """Whether the policy of the key of the logs or of the documents does, or of a bucket of the logs."""
+    settings = facts.settings
     documents = facts.documents_key if settings.documents_key else None
-    keys = {"audit-trail-key": facts.logs_key_arn if settings.makes_trail and settings.trail_key else None}
-    keys["documents-key"] = documents.arn if isinstance(documents, KeyFact) else None
-    for name, arn in keys.items():
+    logs_key = facts.logs_key_arn if settings.makes_trail and settings.trail_key else None
+    keys = (
+        ("audit-trail-key", logs_key, "trail-encryption"),
+        ("documents-key", documents.arn if isinstance(documents, KeyFact) else None, "documents-encrypted"),
+    )
+    for name, arn, requirement in keys:
         policy = facts.policy_of(arn) if arn else None
         if policy is not None and not isinstance(policy, SetupError):
-            yield from _judged(facts, f"the policy of the key {arn}", f"aws:kms/key:Key::{name}", policy)
+            whose, resource = f"the policy of the key {arn}", f"aws:kms/key:Key::{name}"
+            yield from _judged(facts, whose, resource, policy, requirements=(requirement,))
     for bucket in buckets_of(settings):
         retention = facts.retention(bucket.name)
         if isinstance(retention, Retention) and retention.policy is not None:
@@ -86,4 +96,9 @@ def _judged(
         )
 
 
-OTHER_CHECKS: tuple[Judgement, ...] = (check_strangers_of_key, check_strangers, check_strangers_of_topics)
+OTHER_CHECKS: tuple[Judgement, ...] = (
+    check_strangers_of_key,
+    check_strangers,
+    check_strangers_of_logs,
+    check_strangers_of_topics,
+)

@@ -17,9 +17,9 @@ from tests.wizard.account.access import reviews
 from tests.wizard.account.judgements.test_key_policy import FOREIGN, allow, with_statement
 from tests.wizard.account.stacks import CheckedStack, finding
 from tests.wizard.fakes.access import FakeAccess
-from tests.wizard.fakes.clients import APP, KEY, REPLICA, multi_region, settings
+from tests.wizard.fakes.clients import APP, KEY, LOGS_KEY, REPLICA, multi_region, settings
 from wizard.account.judgements import ALL_CHECKS, KEY_RIGHTS_CHECKS, REPORT_CHECKS, RIGHTS_CHECKS
-from wizard.account.judgements.strangers import check_strangers, check_strangers_of_key
+from wizard.account.judgements.strangers import check_strangers, check_strangers_of_key, check_strangers_of_logs
 from wizard.account.notices import State
 from wizard.account.strangers import strangers_in
 from wizard.commands.status import ROWS
@@ -79,6 +79,14 @@ def test_a_stranger_in_the_trust_of_the_application_is_named(stand: CheckedStack
     stand.aws.who_has_access = FakeAccess(account=AccountIam(principals=(IamPrincipal(arn=APP, trust=trust),)))
     found = finding(stand.notices(check_strangers), "stranger-let-in")
     assert f"the trust of {APP} gives {FOREIGN} sts:AssumeRole" in found.what
+
+
+@pytest.mark.usefixtures("blind")
+def test_a_stranger_in_the_key_policy_of_the_logs_bears_on_the_trail_alone(stand: CheckedStack) -> None:
+    policy = trail_key_policy_of(stand.settings)
+    stand.aws.key_policies[LOGS_KEY] = {**policy, "Statement": [*policy["Statement"], allow({"AWS": FOREIGN})]}
+    found = finding(stand.notices(check_strangers_of_logs), "stranger-let-in")
+    assert LOGS_KEY in found.what and found.requirements == ("trail-encryption",)
 
 
 @pytest.mark.parametrize("statement", [allow({"AWS": FOREIGN}), allow("*"), allow({"Service": "lambda.amazonaws.com"})])
