@@ -16,8 +16,12 @@ from wizard.core.safe_text import quoted
 def test_two_at_once_end_with_one_key_and_one_data_key(deployment: Deployment, folders: str):
     other = deployment.folder if folders == "the same folder" else deployment.another_folder("colleague")
     first, second = deployment.start("vercel", log="first"), deployment.start("vercel", folder=other, log="second")
-    assert first.wait() == 0, first.output
-    assert second.wait() == 0, second.output
+    for run, folder in ((first, deployment.folder), (second, other)):
+        # Where both plans were shown before the first was applied, the other one no longer holds.
+        if run.wait():
+            assert "another run has set up the stack production since" in " ".join(run.output.split()), run.output
+            run = deployment.start("vercel", folder=folder, log="again")
+        assert run.wait() == 0, run.output
     made = deployment.inventory()
     [key] = deployment.keys()
     assert len(deployment.log_keys()) == 1 and len(made["keys"]) == 2

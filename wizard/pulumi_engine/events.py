@@ -158,10 +158,10 @@ def interrupted() -> errors.Cancelled:
     )
 
 
-def run_error(stack: str, watch: Watch, *, was_interrupted: bool, is_silent: bool) -> errors.SetupError | None:
+def run_error(stack: str, watch: Watch, *, was_interrupted: bool, text: str) -> errors.SetupError | None:
     """Why a preview or an update failed, by the engine's events; None where these do not say.
 
-    `is_silent`: its standard error is empty too.
+    `text`: its exit code, and all that it printed.
     """
     if watch.violations:
         return errors.PolicyRefusal(
@@ -172,8 +172,11 @@ def run_error(stack: str, watch: Watch, *, was_interrupted: bool, is_silent: boo
         return interrupted()
     if stale := plan.deviation(stack, watch.complaints):
         return stale
+    is_silent = text.startswith("code: 1\n") and text.endswith("stderr:")
     if watch.bound and is_silent and not watch.complaints:
         return plan.changed_outputs(stack)
+    if watch.bound and "message authentication failed" in text:
+        return plan.made_meanwhile(stack)
     if lines := causes(watch.failures):
         # A refresh and a preview leave nothing half-made.
         kind = errors.ResourceError if watch.failed or not denied(lines) else errors.PermissionDenied

@@ -91,6 +91,14 @@ def changed_outputs(stack: str) -> StalePlan:
     return _refusal(stack, ["the stack's outputs would differ from the plan"])
 
 
+def made_meanwhile(stack: str) -> StalePlan:
+    """The refusal of a plan whose secrets the stack no longer opens: a run in another folder has made the stack."""
+    return StalePlan(
+        f"stopped before anything was changed: another run has set up the stack {stack} since the plan was shown",
+        f"run the same command again: it shows the current plan (stack {stack})",
+    )
+
+
 def _refusal(stack: str, deviations: Iterable[str]) -> StalePlan:
     return StalePlan(
         "stopped before a change that the plan did not show: " + "; ".join(deviations),

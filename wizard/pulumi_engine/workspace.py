@@ -181,9 +181,7 @@ class EngineWorkspace:
         except (pulumi_errors.StackNotFoundError, pulumi_errors.ConcurrentUpdateError):
             raise
         except pulumi_errors.CommandError as error:
-            text = str(error).strip()
-            is_silent = text.startswith("code: 1\n") and text.endswith("stderr:")
-            failure = run_error(stack, watch, was_interrupted=self.process.interrupted, is_silent=is_silent)
+            failure = run_error(stack, watch, was_interrupted=self.process.interrupted, text=str(error).strip())
             if failure is not None:
                 raise failure from error
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wizard.core.errors import PermissionDenied
+from wizard.core.errors import PermissionDenied, StalePlan
 from wizard.pulumi_engine.events import MAKE_ROOM, PLUGIN_DIED, Watch, causes, next_step, run_error
 
 KEY = "urn:pulumi:production::eonpro-kms::eonpro:kms:PhiKey$aws:kms/key:Key::phi-key"
@@ -105,9 +105,18 @@ def test_a_refused_refresh_names_the_action_and_its_resource_and_the_policy_that
         (KEY, f"refreshing {KEY}: 1 error occurred:\n\t* {said}\n\n"),
         ("", f"Preview failed: refreshing {KEY}: {said}"),
     ]
-    error = run_error("production", watch, was_interrupted=False, is_silent=False)
+    error = run_error("production", watch, was_interrupted=False, text="code: 255\nstderr: error")
     assert isinstance(error, PermissionDenied) and error.message == line
     assert str(error.hint).startswith("python -m wizard policy operator") and "--with-removal" not in error.hint
+
+
+@pytest.mark.parametrize("bound", [True, False])
+def test_a_plan_under_the_secrets_of_another_run_no_longer_fits(bound: bool) -> None:
+    watch = Watch(None)
+    watch.bound = bound
+    text = "code: 255\nstderr: error: decrypting secret value: cipher: message authentication failed"
+    error = run_error("production", watch, was_interrupted=False, text=text)
+    assert isinstance(error, StalePlan) is bound
 
 
 def test_the_same_refusal_for_several_resources_is_one_line() -> None:
