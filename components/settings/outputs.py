@@ -77,7 +77,7 @@ class Outputs:
 
 
 def replaced_by(settings: Settings, *, key_arn: str, parameter_prefix: str) -> tuple[tuple[str, str, str], ...]:
-    """What these settings would replace in a deployed stack, by its outputs: (configuration key, its value, theirs).
+    """The settings that would replace a deployed stack, by its outputs: (configuration key, the stack's value, theirs).
 
     Every name in the account follows from these values.
     """

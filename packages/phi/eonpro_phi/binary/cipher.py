@@ -163,8 +163,8 @@ class BinaryCipher:
 
 
 def binary_keys(keys: Mapping[bytes, AESGCM]) -> dict[bytes, tuple[AESGCM, HMAC]]:
-    """What reads binary records and streams, by the key id; for AES keys by their data key. The HMAC, without any
-    input yet, derives the keys of streams.
+    """By the key id of each data key: its AES key, which opens binary records, and its HMAC, without any input yet,
+    which derives the keys of streams.
     """
     return {
         bytes.fromhex(key_id(data_key)): (aead, HMAC(data_key, digestmod="sha256")) for data_key, aead in keys.items()

@@ -29,7 +29,7 @@ SMALLEST, LARGEST = 16, 20
 """The chunk's size as a power of two: 64 KiB to 1 MiB."""
 
 EXPONENT = 18
-"""That of a new stream. With 256 KiB some eight microseconds of overhead do not count, and memory stays small."""
+"""A new stream has chunks of 2**18 bytes: their overhead of some 8 µs does not count, and memory stays small."""
 
 _LABEL = b"eonpro-phi-stream-v1 key"
 

@@ -33,7 +33,7 @@ class OpenedText:
     text: str = field(repr=False)
     form: Form = Form.UNBOUND
     is_new: bool = False
-    """Whether it is under the new key."""
+    """Whether the record is under the new key."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -218,7 +218,7 @@ def _package(member: Any) -> str:
 
 
 def _names_of(code: Any) -> Iterator[str]:
-    """Those of a function's code, and of the functions and comprehensions inside it."""
+    """The names that a function's code uses, and those that the functions and comprehensions inside it use."""
     yield from code.co_names
     for inner in code.co_consts:
         if hasattr(inner, "co_names"):
