@@ -15,6 +15,8 @@ PROJECT_FOLDER = Path(installation.PROJECT)
 """The folder of Pulumi.yaml, where the stacks' settings, reviews and reports are kept."""
 SOURCE_FOLDER = Path(installation.SOURCE)
 """The folder of this program: its packages and examples. A checkout is its own project."""
+SCHEMA_FOLDER = SOURCE_FOLDER / "wizard" / "schemas"
+"""The JSON Schemas of the `--json` documents and of the answers file."""
 version = cache(installation.version)
 """The version of this program, as pyproject.toml has it."""
 

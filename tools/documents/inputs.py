@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 from components.settings import Settings
+from wizard import SCHEMA_FOLDER
 from wizard.core.models.inputs import Input, InputType
 from wizard.inputs.registry import INPUTS
 
 ROOT = Path(__file__).resolve().parents[2]
-SCHEMA = ROOT / "wizard" / "schemas" / "answers.schema.json"
+SCHEMA = SCHEMA_FOLDER / "answers.schema.json"
 
 
 def schema() -> dict[str, Any]:

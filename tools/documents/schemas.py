@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal, NotRequired, Union, get_args, get_or
 
 from components.settings import Settings, Target
 from tools.documents.settings import descriptions
+from wizard import SCHEMA_FOLDER
 from wizard.commands import cost, rehearsal, status
 from wizard.commands.backup import command as backup
 from wizard.commands.doctor import command as doctor
@@ -33,8 +34,6 @@ from wizard.core import json_documents as core
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.models.delivery import DeliveryState, VerificationState
 from wizard.setup import document as setup
-
-FOLDER = Path(__file__).resolve().parents[2] / "wizard" / "schemas"
 
 DOCUMENTS: dict[str, type] = {
     "access-key": core.AccessKeyDocument,
@@ -187,7 +186,7 @@ def _texts(of: type) -> dict[str, str]:
 def documents() -> dict[Path, str]:
     """Every file with its text."""
     texts = {name: json.dumps(schema(name), indent=2, ensure_ascii=False) for name in DOCUMENTS}
-    return {FOLDER / f"{name}.schema.json": f"{text}\n" for name, text in texts.items()}
+    return {SCHEMA_FOLDER / f"{name}.schema.json": f"{text}\n" for name, text in texts.items()}
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import Any
 import argcomplete
 from argcomplete.shell_integration import shellcode
 
-from wizard import PROJECT_FOLDER, SOURCE_FOLDER
+from wizard import PROJECT_FOLDER, SCHEMA_FOLDER
 from wizard.cli.commands import COMMANDS, TABLE
 from wizard.cli.parser import fill
 from wizard.core.models.inputs import Input, InputType
@@ -124,7 +124,7 @@ def members(each: Input) -> tuple[str, ...]:
     The rules themselves stand in `components.settings.settings`, which takes ten times as long to load.
     """
     try:
-        schema = json.loads((SOURCE_FOLDER / "wizard" / "schemas" / "answers.schema.json").read_text(encoding="utf-8"))
+        schema = json.loads((SCHEMA_FOLDER / "answers.schema.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return ()
     forms = schema["properties"].get(each.file_key, {}).get("anyOf", ())

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wizard import SOURCE_FOLDER
+from wizard import SCHEMA_FOLDER, SOURCE_FOLDER
 from wizard.cli.commands import COMMANDS, SCHEMAS
 from wizard.cli.completion import script
 from wizard.cli.parser import help_of
@@ -40,7 +40,7 @@ class SchemaOptions:
         )
 
     def run_offline(self, offline: Offline) -> Result:
-        path = SOURCE_FOLDER / "wizard" / "schemas" / f"{self.name}.schema.json"
+        path = SCHEMA_FOLDER / f"{self.name}.schema.json"
         try:
             schema = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
