@@ -5,7 +5,7 @@ The measured permissions and the recording are not among them: they take minutes
 
 import runpy
 
-PARTS = ("settings", "inputs", "schemas", "check_codes", "authorizations")
+PARTS = ("settings", "inputs", "schemas", "check_codes")
 
 if __name__ == "__main__":
     for part in PARTS:
