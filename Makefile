@@ -142,7 +142,7 @@ views: setup
 tool-%:
 	@$(PYTHON) -m tools.bootstrap --tool $*
 
-# All parts, or some: make bench ARGS="phi" (a minute), reencryption, commands, onboarding, latency.
+# All parts, or some: make bench ARGS="phi" (a minute), node, reencryption, search, commands.
 bench: setup tool-bench
 	@$(V) -m tools.bench $(ARGS)
 

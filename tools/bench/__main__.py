@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from tools.bench import commands, latency, node, phi, reencryption, search
+from tools.bench import commands, node, phi, reencryption, search
 from tools.bench.rows import HEADING, Measured, line
 
 Rows = Callable[[int], Iterator[Measured]]
@@ -20,8 +20,6 @@ PARTS: Mapping[str, Sequence[Rows]] = {
     "reencryption": (reencryption.rows,),
     "search": (search.rows,),
     "commands": (commands.rows,),
-    "onboarding": (commands.onboarding_rows,),
-    "latency": (latency.rows,),
 }
 
 

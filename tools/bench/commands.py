@@ -1,12 +1,13 @@
-"""The wizard's commands, its first prompt and the whole onboarding, each compared with the plain tools.
+"""The seconds before the wizard's first words, and before its first prompt.
 
-Touches temporary folders, sandboxes of its own, pseudo-terminals, and the processes it times.
+Touches temporary folders, pseudo-terminals, and the processes it times.
 """
 
 import fcntl
 import os
 import pty
 import select
+import shutil
 import statistics
 import struct
 import subprocess
@@ -18,9 +19,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tools.bench import onboarding
 from tools.bench.rows import Bound, Measured, allowed, compared
-from tools.bootstrap.places import PROJECT
+from tools.bootstrap.places import PARTS, PROJECT
 from wizard.inputs.registry import by_key
 from wizard.pulumi_engine import config
 
@@ -35,7 +35,12 @@ def product() -> Iterator[Path]:
     """A copy of the product that never ran: no stack, no saved progress, byte code as after an installation."""
     with tempfile.TemporaryDirectory(prefix="eonpro-bench-") as name:
         folder = Path(name)
-        onboarding.copy_product(folder)
+        for part in PARTS:
+            if (source := PROJECT / part).is_dir():
+                shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, folder / part)
+        subprocess.run([sys.executable, "-m", "compileall", "-q", "."], cwd=folder, check=True)
         yield folder
 
 
@@ -86,18 +91,10 @@ def _receive(screen: int, shown: bytes) -> bytes:
 Seconds = Callable[[], float]
 
 
-def process_seconds(command: list[str], environment: Mapping[str, str] | None = None) -> float:
+def process_seconds(command: Sequence[str]) -> float:
     """Wall time of one process, from start to exit."""
     started = time.perf_counter()
-    subprocess.run(
-        command,
-        cwd=PROJECT,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        check=True,
-    )
+    subprocess.run(command, cwd=PROJECT, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, check=True)
     return time.perf_counter() - started
 
 
@@ -111,25 +108,13 @@ def measure(name: str, ours: Seconds, theirs: Seconds, *, bound: Bound, rounds: 
 
 def rows(rounds: int) -> Iterator[Measured]:
     """The time that a person waits before the first question."""
-    with onboarding.fresh() as (_, environment), product() as folder:
+    with product() as folder:
         yield measure(
             "python -m wizard --help / pulumi version",
-            lambda: process_seconds([sys.executable, "-m", "wizard", "--help"], environment),
-            lambda: process_seconds(["pulumi", "version"], environment),
+            lambda: process_seconds([sys.executable, "-m", "wizard", "--help"]),
+            lambda: process_seconds(["pulumi", "version"]),
             bound=Bound(at_most=1.0),
             rounds=max(rounds, 15),
         )
         seconds = statistics.median(prompt_seconds(folder) for _ in range(max(rounds, 15)))
         yield allowed("the first prompt, of the time allowed", seconds, FIRST_PROMPT_SECONDS, "s")
-
-
-def onboarding_rows(rounds: int) -> Iterator[Measured]:
-    """Seconds from an empty account to delivered variables."""
-    # The guardrails run on both sides: on one side only, their own time would be measured.
-    yield measure(
-        "onboarding / bare `pulumi up`, as guarded, and its pushes",
-        onboarding.wizard_seconds,
-        onboarding.bare_seconds,
-        bound=Bound(at_most=1.25),
-        rounds=rounds,
-    )
