@@ -266,11 +266,18 @@ def shortest(rules: Any) -> float:
     return 0 if "DEEP" in texts or '"date"' in texts else min(days, default=1e9)
 
 
+def _or_default(properties: Mapping[str, Any], name: str) -> Any:
+    """The value of a property; an empty text is none to the provider, and to the pack."""
+    value = properties.get(name)
+    return DEFAULTS.get(name) if value in (None, "") else value
+
+
 def gives_more(resource: Resource, before: Resource) -> str:
     """The property by which a planned resource gives more, or keeps less, than before; empty for none."""
     old, new = plain(before.props), plain(resource.props)
     for name in sorted((set(old) | set(new)) - FREE):
-        was, value = old.get(name, DEFAULTS.get(name)), new.get(name, DEFAULTS.get(name))
+        # An empty text is no value to the provider, and none to the pack.
+        was, value = _or_default(old, name), _or_default(new, name)
         if value == was:
             continue
         if name in ("policy", "assumeRolePolicy"):
