@@ -22,7 +22,6 @@ COMMANDS = (
     "blind",
     "bench",
     "mutation",
-    "measure",
     "recording",
     "docs",
     "release",
