@@ -114,8 +114,6 @@ class OtherReader:
     """`FILE:LINE`."""
     what: str
     """The effect on the reader, in words."""
-    is_harmed: bool = True
-    """Whether it fails, or may fail, with the stack's value; else it works as before."""
 
     @property
     def line(self) -> str:
@@ -141,13 +139,13 @@ class ApplicationCode(Protocol):
         """Why some files were not read, one sentence each; empty if all were."""
 
     def reads(self, variable: str) -> bool:
-        """Whether any of its code reads the variable, by name or through `phi`."""
+        """Whether any of its code names the variable, or reads it through `phi`."""
 
     def others(self, settings: Settings) -> tuple[OtherReader, ...]:
         """The other readers of the stack's variables, in the order of the files."""
 
     def readers_of_former_key(self) -> tuple[OtherReader, ...]:
-        """The code that reads the former key, each place with its behaviour without that variable."""
+        """The code that names the former key."""
 
 
 CHECK_ADVICE = (

@@ -1,12 +1,16 @@
-"""Describes the effects on application code that reads a variable of the stack, or the application's former key.
+"""Searches an application's files for the names of the stack's variables, and of the application's former key.
 
-Reads the application's folder through `variable_readers`. Judges by the text of the files.
+Reads the files of the application's folder, no link out of it, within limits of size, number and time. It is a search
+line by line, no parser: what a file does with a value, a person reads there.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import stat
+import time
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +20,6 @@ from wizard.core.clients import OtherReader
 from wizard.core.next_command import NO_COMMAND, Command, shell
 from wizard.core.safe_text import clean
 from wizard.inputs.application_folder import checks_key, is_application, requires
-from wizard.inputs.variable_readers import FoundReaders, How, Reader, find_readers
 
 if TYPE_CHECKING:
     from components.settings import Settings
@@ -24,21 +27,54 @@ if TYPE_CHECKING:
 PACKAGE = "@eonpro/phi"
 """The library of the application on Node (`packages/phi-node`)."""
 FORMER_KEYS = ("ENCRYPTION_KEY", "PHI_ENCRYPTION_KEY")
-_KMS = re.compile(r"client-kms|KMSClient|\bKMS\b|boto3\.client\(\s*[\"']kms|PhiFields|DecryptCommand")
-_USES = (
-    (
-        "S3",
-        re.compile(r"client-s3|\bS3Client\b|clients/s3|\bnew S3\(|[\"']s3[\"']|SSEKMSKeyId|s3Config", re.IGNORECASE),
-    ),
-    ("SES", re.compile(r"client-sesv?2?\b|\bSESv?2?Client\b|clients/ses|[\"']sesv?2?[\"']|SESConfig", re.IGNORECASE)),
-    ("another AWS client", re.compile(r"@aws-sdk/client-|aws-sdk|boto3|AWSClient")),
+_KMS = re.compile(r"client-kms|KMSClient|client\(\s*[\"']kms")
+"""In a file of the wrapped key itself."""
+
+LARGEST = 1024 * 1024
+"""Bytes. A larger file is not read; code that a person wrote is smaller."""
+MOST_FILES = 20_000
+MOST_SECONDS = 5.0
+"""Longest time for reading a folder, also on a slow disk."""
+MOST_NAMED = 12
+"""The most readers that one piece of advice names."""
+
+SEARCH = shell(
+    *("grep", "-rnwE", "|".join(FORMER_KEYS)),
+    *(f"--exclude-dir={name}" for name in ("node_modules", ".next", ".git", "dist")),
+    ".",
 )
-_PURPOSES = (
-    ("two-factor secrets", re.compile(r"two.?factor|totp|2fa|authenticator|\bmfa\b|\botp", re.IGNORECASE)),
-    ("cards", re.compile(r"card|payment|stripe|billing|\bcvv\b", re.IGNORECASE)),
-    ("credentials of integrations", re.compile(r"integration|webhook|oauth|api.?key|provider.?secret", re.IGNORECASE)),
-    ("PHI records", re.compile(r"\bphi\b|patient|PHI", re.IGNORECASE)),
+"""The command that finds the readers of a former key, where the wizard does not know the application's folder."""
+
+_LEFT_OUT = frozenset(
+    "node_modules bower_components dist build out coverage vendor venv __pycache__ target test tests __tests__ "
+    "__mocks__ e2e cypress fixtures".split()
 )
+_CODE = re.compile(
+    r".*\.(?:[cm]?[jt]sx?|vue|svelte|astro|prisma|py|sh|bash)|package\.json|vercel\.json|Makefile|Procfile"
+    r"|(?:docker-)?compose[\w.-]*\.ya?ml|(?:serverless|app|render)\.ya?ml|fly\.toml|(?:.+\.)?[Dd]ockerfile(?:\..+)?"
+    r"|\.env(?:\.prod\w*)?",
+    re.DOTALL,
+)
+_TEST_FILE = re.compile(r"\.(?:test|spec|stories)\.\w+$|^(?:test_.*|conftest|.*_test)\.py$|\.d\.[cm]?ts$")
+_COMMENT = ("//", "#", "*", "/*", "<!--")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """The first line of a file that reads a variable; where none does, the first that names it."""
+
+    variable: str
+    file: str
+    """Relative to the folder, with `/`."""
+    line: int
+    """Line number, from 1."""
+    is_read: bool
+    """Whether the line takes the variable's value, as far as a line shows it; else it declares or sets it."""
+    is_of_kms: bool
+    """Whether its file has a client of KMS."""
+
+    def told(self, what: str) -> OtherReader:
+        return OtherReader(variable=self.variable, place=clean(f"{self.file}:{self.line}"), what=what)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +82,11 @@ class ApplicationCode:
     """The code of an application, as far as its files were read. Implements `wizard.core.clients.ApplicationCode`."""
 
     folder: Path
-    found: FoundReaders
+    named: tuple[Named, ...] = ()
+    unread: tuple[str, ...] = ()
+    """Why some files were not read, one sentence each; empty if all were."""
     uses_phi: bool = False
     """Whether it depends on the library `phi`, which reads the variables itself."""
-
     checks_key: bool = False
     """Whether its build or its start runs `phi check`."""
 
@@ -58,129 +95,127 @@ class ApplicationCode:
         """Whether it could check its key before it starts, and does not. Without the library it is not known."""
         return self.uses_phi and not self.checks_key
 
-    @property
-    def unread(self) -> tuple[str, ...]:
-        """Why some files were not read, one sentence each; empty if all were."""
-        return self.found.unread
-
     def reads(self, variable: str) -> bool:
-        """Whether any of its code reads the variable, by name or through `phi`."""
-        return self.uses_phi or any(reader.how in (How.READS, How.DECLARES) for reader in self.found.of(variable))
+        """Whether any of its code names the variable, or reads it through `phi`."""
+        return self.uses_phi or any(each.variable == variable for each in self.named)
 
     def others(self, settings: Settings) -> tuple[OtherReader, ...]:
         """The other readers of the stack's variables, in the order of the files."""
         names = settings.delivered_names
-        files = {reader.file for reader in self.found.of(names.data_key)}
+        effects = {
+            names.region: f"it gets {settings.region}",
+            names.key_id: "it gets the ARN of the PHI key, with which S3 refuses uploads with AES256 (InvalidArgument)",
+        }
+        own = {each.file for each in self.named if each.variable == names.data_key or each.is_of_kms}
         return tuple(
-            _other(reader, what, is_harmed=is_harmed)
-            for reader in self.found.readers
-            if reader.variable in (names.region, names.key_id, names.data_key) and not _is_own(reader, files)
-            for what, is_harmed in _changes(reader, settings)
+            each.told(f"reads {each.variable} too: {effects[each.variable]}")
+            for each in self.named
+            if each.is_read and each.variable in effects and each.file not in own
         )
 
     def readers_of_former_key(self) -> tuple[OtherReader, ...]:
-        """The code that reads the former key, each place with its behaviour without that variable."""
-        return tuple(
-            _other(reader, _without(reader)) for reader in self.found.readers if reader.variable in FORMER_KEYS
-        )
+        """The code that names a former key."""
+        what = "what it encrypted stays encrypted, and it may fail without its key"
+        return tuple(each.told(f"names {each.variable}: {what}") for each in self.named if each.variable in FORMER_KEYS)
 
 
-def read_code(folder: Path, settings: Settings) -> ApplicationCode | None:
-    """The readers in the application's folder of the stack's variables and of a former key; None without a folder."""
+def read_code(
+    folder: Path, settings: Settings, *, clock: Callable[[], float] = time.monotonic
+) -> ApplicationCode | None:
+    """What an application's lines name of the stack's variables and of a former key; None without a folder."""
     if not is_application(folder):
         return None
-    names = settings.delivered_names
+    named, unread = _search(folder, (*settings.delivered_names.every, *FORMER_KEYS), clock)
     return ApplicationCode(
         folder=folder,
-        found=find_readers(folder, (*names.every, *FORMER_KEYS)),
+        named=named,
+        unread=unread,
         uses_phi=requires(folder, "eonpro-phi") or requires(folder, PACKAGE),
         checks_key=checks_key(folder),
     )
 
 
-def _other(reader: Reader, what: str, *, is_harmed: bool = True) -> OtherReader:
-    return OtherReader(variable=reader.variable, place=clean(reader.place), what=what, is_harmed=is_harmed)
+def _search(
+    folder: Path, variables: Collection[str], clock: Callable[[], float]
+) -> tuple[tuple[Named, ...], tuple[str, ...]]:
+    """The files in their order that name a variable, and why some were not read."""
+    until, named, large, unread = clock() + MOST_SECONDS, list[Named](), list[str](), list[str]()
+    word = re.compile("|".join(rf"\b{re.escape(name)}\b" for name in variables).encode())
+    for number, name in enumerate(_files(folder)):
+        if number >= MOST_FILES or clock() > until:
+            limit = f"{MOST_FILES:,} files" if number >= MOST_FILES else f"{MOST_SECONDS:.0f} s"
+            unread.append(f"the folder was read for its first {limit} only")
+            break
+        content = _content(folder, name)
+        if content is None:
+            large.append(name)
+        elif word.search(content):
+            named += _named(name, content.decode("utf-8", errors="replace"), variables)
+    if large:
+        more = f" and {len(large) - 3} more" if len(large) > 3 else ""
+        unread.insert(0, f"not read, larger than 1 MB or unreadable: {', '.join(large[:3])}{more}")
+    return tuple(named), tuple(unread)
 
 
-def _is_own(reader: Reader, files: set[str]) -> bool:
-    """Whether it is the code of the wrapped key itself: it has the data key's variable, or a client of KMS."""
-    return reader.file in files or _KMS.search(reader.text) is not None and _service(reader) is None
+def _named(file: str, text: str, variables: Collection[str]) -> Iterator[Named]:
+    lines = [(at, line) for at, line in enumerate(text.split("\n"), 1) if not line.lstrip().startswith(_COMMENT)]
+    for variable in variables:
+        found = [
+            (at, any(_is_read(line, match.end()) for match in re.finditer(rf"\b{re.escape(variable)}\b", line)))
+            for at, line in lines
+            if variable in line and re.search(rf"\b{re.escape(variable)}\b", line)
+        ]
+        if found:
+            line, is_read = next((each for each in found if each[1]), found[0])
+            is_of_kms = _KMS.search(text) is not None
+            yield Named(variable=variable, file=file, line=line, is_read=is_read, is_of_kms=is_of_kms)
 
 
-def _service(reader: Reader) -> str | None:
-    """The AWS service that the file uses: `S3`, `SES`, `another AWS client`; None if unknown, or KMS."""
-    stem = os.path.basename(reader.file)
-    text = f"{stem}\n{reader.text}"
-    use = next((use for use, pattern in _USES if pattern.search(text)), None)
-    return None if use == _USES[-1][0] and _KMS.search(reader.text) else use
-
-
-def _changes(reader: Reader, settings: Settings) -> list[tuple[str, bool]]:
-    """(the effect on a reader, whether it is harmed); None for a reader that only lists the name."""
-    names, use, name = settings.delivered_names, _service(reader), reader.variable
-    if reader.how is How.DECLARES:
-        return []
-    if reader.how is How.PUBLISHES:
-        return [(f"builds {name} into the code that browsers get: take it out of `env`", True)]
-    if reader.how is How.SETS:
-        return [(f"sets {name}: where the platform sets it too, the platform's value counts", False)]
-    if reader.how is How.PASSES:
-        return [(f"passes {name} on to a container, which gets this stack's value", True)]
-    if name == names.data_key:
-        return []
-    if name == names.key_id:
-        return [(_key_change(reader, use), True)]
-    unless = f", unless {reader.preferred} is set" if reader.preferred else ""
-    effects = {
-        "S3": f"S3 asks in {settings.region}, and a bucket elsewhere answers PermanentRedirect",
-        "SES": f"SES sends from {settings.region}, where its identities have to be verified",
-    }
-    effect = effects.get(use or "", f"it gets {settings.region}")
-    return [(f"reads {name} too: {effect}{unless}", False)]
-
-
-def _key_change(reader: Reader, use: str | None) -> str:
-    name = reader.variable
-    if use != "S3":
-        return f"reads {name} too: it gets the ARN of the PHI key, which allows the application nothing but PHI"
-    if "AES256" in reader.text:
-        return f"reads {name} too: S3 gets the PHI key with AES256 and refuses every upload (InvalidArgument)"
+def _is_read(line: str, end: int) -> bool:
+    """Whether a name that ends there is no key of an object or a schema, and nothing that gets a value."""
     return (
-        f"reads {name} too: S3 gets the PHI key; it refuses every upload with AES256 (InvalidArgument), and with "
-        "aws:kms the objects are encrypted under that key"
+        re.match(r"[\"'`]?\s{0,9}\??\s{0,9}(?:=(?!=)|:(?!\s{0,9}\w{1,40}\s{0,9}[,=}]))", line[end : end + 80]) is None
     )
 
 
-def _without(reader: Reader) -> str:
-    """The behaviour of a reader of a former key without its variable."""
-    name, purpose = reader.variable, _purpose(reader)
-    match reader.how:
-        case How.DECLARES:
-            return f"requires {name}: without it the check of the environment fails, unless it is optional there"
-        case How.PUBLISHES:
-            return f"builds {name} into the code for browsers: every visitor of the application may have it"
-        case How.SETS:
-            return f"has {name} in the clear: removed from the platform, it is still here"
-        case How.PASSES:
-            return f"passes {name} on to a container, which has it no more"
-        case _:
-            then = {
-                "throws": "it throws",
-                "answers null": "it answers null",
-                "goes on with another value": "it goes on with another key",
-            }.get(reader.without, "it fails")
-            return f"reads {name}, for {purpose}: without it {then}, and {purpose} stay encrypted"
+def _files(folder: Path) -> Iterator[str]:
+    """The names of the files that may read a variable, relative to the folder, sorted; none behind a link."""
+    for place, folders, names in os.walk(folder, followlinks=False):
+        below = os.path.relpath(place, folder)
+        if below != "." and _is_this_project(place, names):
+            folders[:] = []
+            continue
+        folders[:] = sorted(name for name in folders if name not in _LEFT_OUT and not name.startswith("."))
+        for name in sorted(names):
+            if _CODE.fullmatch(name) and not _TEST_FILE.search(name):
+                yield name if below == "." else f"{below}/{name}".replace(os.sep, "/")
 
 
-def _purpose(reader: Reader) -> str:
-    """What a reader of a former key encrypts with it: `two-factor secrets`; `what it encrypted` if that is unknown."""
-    # The name of a file says more than a word somewhere in it.
-    places = (purpose for text in (reader.file, reader.text) for purpose, pattern in _PURPOSES if pattern.search(text))
-    return next(places, "what it encrypted")
+def _is_this_project(place: str, names: list[str]) -> bool:
+    """A checkout of this program in the application's folder names the variables on every page, and reads none."""
+    if "Pulumi.yaml" not in names:
+        return False
+    content = _content(Path(place), "Pulumi.yaml") or b""
+    return re.search(rb"(?m)^name:\s*eonpro-kms\s*$", content) is not None
 
 
-MOST_NAMED = 12
-"""The most readers that one piece of advice names."""
+def _content(folder: Path, name: str) -> bytes | None:
+    """The bytes of a regular file that is no link; None for any other, a larger or an unreadable one."""
+    try:
+        # Neither a link out of the folder nor a pipe that nobody writes to.
+        file = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except (OSError, ValueError):
+        return b"" if (folder / name).is_symlink() else None
+    with os.fdopen(file, "rb") as opened:
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode):
+            return b""
+        if status.st_size > LARGEST:
+            return None
+        try:
+            return opened.read(LARGEST + 1)
+        except OSError:
+            return None
 
 
 def before_removal(code: clients.ApplicationCode | None) -> tuple[str, Command]:
@@ -189,7 +224,7 @@ def before_removal(code: clients.ApplicationCode | None) -> tuple[str, Command]:
         return (
             "First look for other code that reads it (two-factor secrets, cards, integrations): without it that code "
             "fails, and what it encrypted stays encrypted. In the application's folder:",
-            search_command(),
+            SEARCH,
         )
     readers = code.readers_of_former_key()
     unread = "".join(f" Not everything was read: {why}." for why in code.unread)
@@ -198,9 +233,3 @@ def before_removal(code: clients.ApplicationCode | None) -> tuple[str, Command]:
     lines = [reader.line for reader in readers[:MOST_NAMED]]
     more = [f"and {len(readers) - MOST_NAMED} more"] if len(readers) > MOST_NAMED else []
     return f"Code that reads it needs another key first: {'; '.join([*lines, *more])}.{unread}", NO_COMMAND
-
-
-def search_command(folder: Path | None = None) -> Command:
-    """The command that finds the readers of a former key, where the wizard does not know the application's folder."""
-    excluded = (f"--exclude-dir={name}" for name in ("node_modules", ".next", ".git", "dist"))
-    return shell("grep", "-rnwE", "ENCRYPTION_KEY|PHI_ENCRYPTION_KEY", *excluded, folder or ".")

@@ -16,7 +16,7 @@ from wizard.core.clients import CHECK_ADVICE
 from wizard.core.errors import SetupError
 from wizard.core.models.deployment import Deployment, Instances, Service
 from wizard.core.models.trail import KeyCall
-from wizard.core.next_command import NO_COMMAND, Command, Text
+from wizard.core.next_command import Command, Text
 from wizard.core.safe_text import first_of
 from wizard.core.variable_ownership import OwnValues
 from wizard.targets.ecs.service import (
@@ -199,23 +199,24 @@ def check_other_readers(facts: StackFacts) -> Iterator[Notice]:
         return
     for why in code.unread:
         yield Notice.person(f"the rest of the application's code: {why}")
-    others = code.others(facts.settings)
-    for cause, is_harmed in (("variable-shared", True), ("region-shared", False)):
-        readers = [other for other in others if other.is_harmed is is_harmed]
-        if not readers:
-            continue
-        shared = tuple(dict.fromkeys(other.variable for other in readers))
+    others, names = code.others(facts.settings), facts.settings.delivered_names
+    of_key = [other for other in others if other.variable == names.key_id]
+    of_region = [other for other in others if other.variable == names.region]
+    if of_key:
         yield Notice.wrong(
-            cause,
-            what=f"other code of the application reads {' and '.join(shared)}",
-            why=first_of([other.line for other in readers], _MOST_NAMED, separator="; "),
-            command=_other_names(facts, shared) if is_harmed else NO_COMMAND,
-            advice=(
-                "have the code of the data key read the new names, deploy it, and give the other code its value back "
-                "(docs/application.md)"
-            )
-            if is_harmed
-            else "if its Region differs, give it a variable of its own, or the stack's another name "
+            "variable-shared",
+            what=f"other code of the application reads {names.key_id}",
+            why=first_of([other.line for other in of_key], _MOST_NAMED, separator="; "),
+            command=_other_names(facts),
+            advice="have the code of the data key read the new names, deploy it, and give the other code its value "
+            "back (docs/application.md)",
+        )
+    if of_region:
+        yield Notice.wrong(
+            "region-shared",
+            what=f"other code of the application reads {names.region}",
+            why=first_of([other.line for other in of_region], _MOST_NAMED, separator="; "),
+            advice="if its Region differs, give it a variable of its own, or the stack's another name "
             "(docs/application.md)",
         )
     if not others:
@@ -234,12 +235,12 @@ def check_start(facts: StackFacts) -> Iterator[Notice]:
         yield Notice.person(f"the application does not check its key before it starts: {CHECK_ADVICE}")
 
 
-def _other_names(facts: StackFacts, shared: tuple[str, ...]) -> Command:
-    """The set-up that gives the stack's variables other names than these. What was delivered before stays there."""
+def _other_names(facts: StackFacts) -> Command:
+    """The set-up that gives the variables of the key and the Region other names. What was delivered stays there."""
     names, guides = facts.settings.delivered_names, VariableNames()
     given = {variable: names[variable] for variable in names.guides.values() if names[variable] != guides[variable]}
     # The Region goes with the key: what reads the one for S3 mostly reads the other.
-    given |= {names.guides[name]: _SUGGESTED[names.guides[name]] for name in (*shared, names.region)}
+    given |= {names.guides[name]: _SUGGESTED[names.guides[name]] for name in (names.key_id, names.region)}
     pairs = ",".join(f"{variable}={name}" for variable, name in given.items())
     return fixes.eonpro(facts, "setup", "--variable-names", pairs, "--yes")
 
