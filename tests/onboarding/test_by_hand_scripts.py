@@ -306,7 +306,8 @@ def test_a_task_on_ecs_opens_the_key_that_the_guide_made_for_it(cloud: Deploymen
     assert set(values) == set(NAMES)
     types = {each["Name"].rpartition("/")[2]: each["Type"] for each in found}
     assert types == dict.fromkeys(NAMES, "String") | {"ENCRYPTED_PHI_KEY": "SecureString"}
-    url = cloud.environment["EONPRO_APP_CONTAINER_CREDENTIALS_URI"].replace("eonpro-app-role", "eonpro-app-role-tasks")
+    # Of the environment `tasks`.
+    url = f"{cloud.environment['EONPRO_APP_CONTAINER_CREDENTIALS_URI']}-tasks"
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(url, timeout=20) as answer:
         credentials = json.load(answer)
