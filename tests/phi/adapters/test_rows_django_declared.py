@@ -9,14 +9,12 @@ from datetime import date
 from typing import Any
 
 import pytest
-from django.contrib import admin
 from django.core.exceptions import FieldError
 from django.db import models
 from django.db.migrations.writer import MigrationWriter
 from django.test.utils import isolate_apps
 
 from eonpro_phi.adapters.django import EncryptedTextField
-from eonpro_phi.adapters.django.checks import check_model_admin
 from tests.phi.adapters.row_models import Clinic, Member, Record, Regular, Searched
 
 
@@ -74,8 +72,3 @@ def test_a_key_that_is_not_known_before_the_insert_is_an_error_of_the_checks() -
     assert "default=uuid.uuid4" in message.hint and "before the row is inserted" in message.msg
     with pytest.raises(FieldError, match="id is None"):
         Automatic(email="x", optional_id=1, day=date(2020, 1, 1), clinic_number_id=7).save()
-
-
-def test_the_admin_shows_such_a_field() -> None:
-    options = type("Options", (admin.ModelAdmin,), {"list_display": ("email", "city"), "sortable_by": ("city",)})
-    assert [*check_model_admin(Member, options(Member, admin.AdminSite()))] == []

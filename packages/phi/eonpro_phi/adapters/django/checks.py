@@ -1,4 +1,4 @@
-"""Django's system checks for encrypted fields: declarations of a model or its admin that would mislead or fail.
+"""Django's system checks for encrypted fields: declarations that would mislead, and texts that the admin keeps.
 
 Reads the registries of models and of admin sites; `manage.py check` runs it.
 """
@@ -14,14 +14,8 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db.models import F, Q
 from django.db.models.fields import AutoFieldMixin
 
-from eonpro_phi.adapters.django.search import lookup, search_field
-
 INDEX = "Equal texts are different records: {what} has no effect on the encrypted field {field}."
 INDEX_HINT = "Remove it. To find equal texts, add an ExactSearchField, and index that."
-ORDER = "{what} orders by the encrypted field {field}: the order of records says nothing about their texts."
-ORDER_HINT = "Order by a column that is not encrypted, or sort the texts in Python."
-SEARCH = "{what} compares the encrypted field {field}, which matches nothing."
-SEARCH_HINT = "Use a column that is not encrypted, or email__exact and name__search with a search field."
 DEFAULT = "{what} would write a plain text into the encrypted field {field}."
 DEFAULT_HINT = "Use default= instead: it is encrypted."
 KEYS = (
@@ -44,13 +38,11 @@ SHOWN_HINT = (
     'Name the row otherwise, as in f"{model} {{self.pk}}", and clear what was kept: '
     'LogEntry.objects.filter(content_type=ContentType.objects.get_for_model({model})).update(object_repr="").'
 )
-SORTABLE = "{what} lets a click order by the encrypted field {field}, which is refused."
-SORTABLE_HINT = "Set sortable_by on the ModelAdmin to the columns that are not encrypted."
 
 
 def encrypted_in(model: Any, path: str) -> Any | None:
-    """The encrypted field that a path of names (`patient__email`, `-email`) leads to; None for another one."""
-    for name in path.lstrip("-+^=@").split("__"):
+    """The encrypted field that a path of names (`patient__email`) leads to; None for another one."""
+    for name in path.lstrip("-").split("__"):
         try:
             field = model._meta.pk if name == "pk" else model._meta.get_field(name)
         except FieldDoesNotExist:
@@ -112,7 +104,7 @@ def _key_fault(field: Any, key: Any) -> str:
 
 @register(Tags.models)  # type: ignore[untyped-decorator]  # Django comes without types
 def check_models(app_configs: Iterable[Any] | None = None, **_: Any) -> list[CheckMessage]:
-    """E003 Meta.ordering, E004 uniqueness and indexes of Meta, E005 constraints; also over relations."""
+    """E004 uniqueness and indexes of Meta, E005 constraints."""
     chosen = apps.get_app_configs() if app_configs is None else app_configs
     models = [model for config in chosen for model in config.get_models()]
     return [message for model in models for message in check_model(model)]
@@ -121,9 +113,6 @@ def check_models(app_configs: Iterable[Any] | None = None, **_: Any) -> list[Che
 def check_model(model: Any) -> Iterator[CheckMessage]:
     """The messages about one model's Meta."""
     meta, label = model._meta, model._meta.label
-    for path in _paths(meta.ordering):
-        if field := encrypted_in(model, path):
-            yield _error("E003", ORDER, ORDER_HINT, what=f"{label}.Meta.ordering", field=field, obj=model)
     groups = [("unique_together", names) for names in meta.unique_together]
     groups += [("indexes", _declared(index)) for index in meta.indexes]
     for name, names in groups:
@@ -139,9 +128,7 @@ def check_model(model: Any) -> Iterator[CheckMessage]:
 
 @register(Tags.admin)  # type: ignore[untyped-decorator]
 def check_admin(app_configs: Iterable[Any] | None = None, **_: Any) -> list[CheckMessage]:
-    """E006 search_fields, E007 list_filter, E008 ordering, E009 date_hierarchy, W001 columns that can be sorted, W002 a
-    text of the model that the admin's log keeps.
-    """
+    """W002 a text of a model that the admin's log keeps."""
     if not apps.is_installed("django.contrib.admin"):
         return []
     from django.contrib.admin.sites import all_sites
@@ -150,35 +137,14 @@ def check_admin(app_configs: Iterable[Any] | None = None, **_: Any) -> list[Chec
     return [
         message
         for site in all_sites
-        for model, options in site._registry.items()
+        for model in site._registry
         if chosen is None or model._meta.app_label in chosen
-        for message in check_model_admin(model, options)
+        for message in check_shown(model)
     ]
 
 
-def check_model_admin(model: Any, options: Any) -> Iterator[CheckMessage]:
-    """The messages about one ModelAdmin."""
-    declared = (
-        ("E006", "search_fields", options.search_fields or (), SEARCH, SEARCH_HINT),
-        ("E007", "list_filter", options.list_filter or (), SEARCH, SEARCH_HINT),
-        ("E008", "ordering", options.ordering or (), ORDER, ORDER_HINT),
-        ("E009", "date_hierarchy", (options.date_hierarchy,), SEARCH, SEARCH_HINT),
-    )
-    kind = type(options)
-    for id, name, entries, text, hint in declared:
-        for path in _paths(entries):
-            field = encrypted_in(model, path)
-            # With a sign before it another lookup is added; without a clinic none is found where each has its keys.
-            found = lookup(field, path.split("__")[-1]) if field and id == "E006" and path[0] not in "^=@" else None
-            is_search = found and not search_field(field.model, field.name, found.kind).clinic  # type: ignore[union-attr]
-            if field and not is_search:
-                yield _error(id, text, hint, what=f"{kind.__name__}.{name}", field=field, obj=kind)
-    sortable = options.list_display if options.sortable_by is None else options.sortable_by
-    for path in _paths(sortable):
-        if path in options.list_display and (field := encrypted_in(model, path)):
-            message = SORTABLE.format(what=f"{kind.__name__}.list_display", field=field)
-            yield Warning(message, hint=SORTABLE_HINT, obj=kind, id="phi.W001")
-
+def check_shown(model: Any) -> Iterator[CheckMessage]:
+    """The message about `str()` of a model with an admin."""
     if names := sorted(_shown(model)):
         message = SHOWN.format(model=model._meta.label, fields=", ".join(names))
         yield Warning(message, hint=SHOWN_HINT.format(model=model.__name__), obj=model, id="phi.W002")
@@ -225,16 +191,6 @@ def _names_of(code: Any) -> Iterator[str]:
             yield from _names_of(inner)
 
 
-def _paths(entries: Iterable[Any] | None) -> Iterator[str]:
-    """The paths of names in an ordering or a list of filters: texts, pairs with a filter's class, F() and its order."""
-    for entry in entries or ():
-        first = entry[0] if isinstance(entry, (tuple, list)) and entry else entry
-        if isinstance(first, str):
-            yield first
-        else:
-            yield from _names(first)
-
-
 def _names(expression: Any) -> Iterator[str]:
     """The names of fields in an expression or a condition."""
     if isinstance(expression, F):
@@ -257,8 +213,8 @@ def _names(expression: Any) -> Iterator[str]:
 def _declared(declaration: Any) -> Iterator[str]:
     """The names of fields in an index or a constraint."""
     yield from getattr(declaration, "fields", ()) or ()
-    yield from _paths(getattr(declaration, "expressions", ()))
-    yield from _names(getattr(declaration, "condition", None))
+    for expression in (*getattr(declaration, "expressions", ()), getattr(declaration, "condition", None)):
+        yield from _names(expression)
 
 
 def _error(id: str, text: str, hint: str, *, what: str, field: Any, obj: Any = None) -> Error:
