@@ -17,15 +17,13 @@ import pytest
 from tools.bootstrap.machine import base_python
 
 ROOT = Path(__file__).resolve().parents[1]
-PROGRAMS = ("wizard", "sandbox", "eonpro_phi")
+PROGRAMS = ("wizard", "sandbox")
 READ_BY_ANY_PYTHON = (
     *(
         "components/__init__.py",
         "components/installation/__init__.py",
         "wizard/__init__.py",
         "packages/sandbox/sandbox/__init__.py",
-        "packages/phi/eonpro_phi/__init__.py",
-        "packages/phi/eonpro_phi/interpreter.py",
     ),
     *("tools/__init__.py", "tools/bootstrap/__init__.py", "tools/bootstrap/__main__.py"),
 )
@@ -64,18 +62,15 @@ def set_up(checkout: Path):
 
 def run(python: str, *words: str, folder: Path) -> subprocess.CompletedProcess[str]:
     # -S: without site-packages, whatever is installed there, and so without what the set-up puts on the path.
-    environment = {"PATH": "/nowhere", "PYTHONPATH": f"{folder}/packages/phi:{folder}/packages/sandbox"}
+    environment = {"PATH": "/nowhere", "PYTHONPATH": f"{folder}/packages/sandbox"}
     return subprocess.run(
         [python, "-S", *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=60
     )
 
 
 @pytest.mark.parametrize("python", interpreters())
-@pytest.mark.parametrize("program", ["wizard", "eonpro_phi"])
-def test_a_wrong_python_is_refused_in_one_sentence_that_names_the_right_one(
-    set_up: Path, python: str, program: str
-) -> None:
-    done = run(python, "-m", program, "scan", "--stack", "a b", folder=set_up)
+def test_a_wrong_python_is_refused_in_one_sentence_that_names_the_right_one(set_up: Path, python: str) -> None:
+    done = run(python, "-m", "wizard", "scan", "--stack", "a b", folder=set_up)
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1), done.stderr
     assert python in done.stderr and ".venv/bin/python" in done.stderr
 
@@ -91,7 +86,7 @@ def test_the_printed_command_is_the_one_that_was_typed_with_the_right_python(set
 def test_a_folder_that_is_not_set_up_is_told_to_be(checkout: Path, program: str) -> None:
     done = run(base_python(), "-m", program, "start", folder=checkout)
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1), done.stderr
-    assert program == "eonpro_phi" or "make -C " in done.stderr
+    assert "make -C " in done.stderr
 
 
 @pytest.mark.parametrize("python", interpreters())
@@ -99,14 +94,6 @@ def test_the_set_up_takes_a_python_that_is_new_enough_or_says_that_there_is_none
     done = run(python, "-m", "tools.bootstrap", "--help", folder=checkout)
     assert "Traceback" not in done.stderr and "SyntaxError" not in done.stderr
     assert (done.returncode, "usage:" in done.stdout) == (0, True) or "needs Python 3.11 or newer" in done.stderr
-
-
-def test_an_import_of_phi_in_a_service_is_an_import_error_and_no_exit(checkout: Path) -> None:
-    attempt = "try:\n    import eonpro_phi\nexcept ImportError as error:\n    print(error)"
-    code = f"import sys; sys.version_info = (3, 8)\n{attempt}"
-    done = run(base_python(), "-c", code, folder=checkout)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "phi needs Python 3.11 or newer" in done.stdout
 
 
 @pytest.mark.parametrize("name", READ_BY_ANY_PYTHON)

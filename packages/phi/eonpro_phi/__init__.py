@@ -8,11 +8,6 @@ Touches nothing on import; AWS is called by `eonpro_phi.kms` only, which loads b
     fields.encrypt_file("scan.tiff", "scan.tiff.phi")
 """
 
-from eonpro_phi import interpreter
-
-# Before the first module that a Python which is too old cannot even read.
-interpreter.require()
-
 from eonpro_phi.batches import PHI_FIELDS
 from eonpro_phi.cipher import PhiCipher, require_sixteen_byte_ivs
 from eonpro_phi.environment import Credentials, WrappedKey, WrappedKeys
