@@ -131,7 +131,6 @@ TABLE = (
         outside=("a module chosen at run time", "django"),
         ours=("eonpro_phi.binding", "eonpro_phi.record"),
     ),
-    Row(files=("packages/phi/eonpro_phi/vercel.py",), outside=("vercel",), ours=("eonpro_phi.*",)),
     *(
         Row(files=(files,), outside=libraries, ours=FOR_ADAPTERS)
         for files, libraries in (

@@ -31,7 +31,7 @@ from eonpro_phi.errors import (
 from eonpro_phi.events import KeyDropped, KeyEvent, KeyUnwrapped, StaleServed, UnwrapFailed
 from eonpro_phi.fields import PhiFields
 from eonpro_phi.key_cache import CachedKey, KeySource
-from eonpro_phi.kms import KmsKeySource, KmsTimeouts
+from eonpro_phi.kms import KmsKeySource
 from eonpro_phi.record import place
 from eonpro_phi.tenants import TenantFields
 
@@ -52,7 +52,6 @@ __all__ = [
     "KeySource",
     "KeyUnwrapped",
     "KmsKeySource",
-    "KmsTimeouts",
     "NotBound",
     "NotBytes",
     "NotText",

@@ -19,7 +19,6 @@ from eonpro_phi.environment import (
     renamed_variables,
 )
 from eonpro_phi.errors import MalformedVariable, MissingVariable
-from eonpro_phi.vercel import ROLE_ARN
 
 
 def check(environment: Mapping[str, str], *, models: str | None = None) -> dict[str, object]:
@@ -50,8 +49,8 @@ def problems_of(environment: Mapping[str, str]) -> list[str]:
     if is_missing:
         # A missing variable hides what is wrong with the others: look again with stand-ins that fit to them.
         problems += _attempt(_with_stand_ins(environment))[0]
-    if environment.get("VERCEL") and not environment.get(ACCESS_KEY_ID) and not environment.get(ROLE_ARN):
-        problems.append(f"{ROLE_ARN} is not set: on Vercel the application takes this role")
+    if environment.get("VERCEL") and not environment.get(ACCESS_KEY_ID):
+        problems.append(f"{ACCESS_KEY_ID} is not set: on Vercel a service in Python needs it, the role is for Node")
     return list(dict.fromkeys(problems))
 
 

@@ -24,7 +24,7 @@ from eonpro_phi.environment import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Credentials
 from eonpro_phi.events import KeyEvent
 from eonpro_phi.hashes import NORMALISATIONS, derived_hash_key, text_hash
 from eonpro_phi.key_cache import GRACE_SECONDS, TTL_SECONDS, CachedKey
-from eonpro_phi.kms import KmsKeySource, KmsTimeouts
+from eonpro_phi.kms import KmsKeySource
 from eonpro_phi.search.indexes import ExactIndex, WordIndex
 from eonpro_phi.search.keys import Clinic, ExactKey, WordKey, exact_values, token_groups
 from eonpro_phi.tenants import TenantFields
@@ -81,7 +81,6 @@ class PhiFields(BinaryFields):
         lenient: bool = False,
         ttl: float = TTL_SECONDS,
         grace: float = GRACE_SECONDS,
-        timeouts: KmsTimeouts | None = None,
         clock: Callable[[], float] = time.monotonic,
         on_event: Callable[[KeyEvent], object] | None = None,
         development_key: str | None = None,
@@ -108,7 +107,7 @@ class PhiFields(BinaryFields):
             credentials = Credentials.from_environment(environ)
 
         def cached(*wrapped: WrappedKey) -> CachedKey:
-            sources = [KmsKeySource(key, credentials=credentials, timeouts=timeouts) for key in wrapped]
+            sources = [KmsKeySource(key, credentials=credentials) for key in wrapped]
             return CachedKey(
                 sources[0],
                 reading_keys=sources[1:],

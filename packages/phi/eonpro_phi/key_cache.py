@@ -14,7 +14,6 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Hashable, Sequence
-from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -228,8 +227,7 @@ class CachedKey:
     def _run_in_thread(self, attempt: UnwrapAttempt) -> None:
         try:
             # Not threading.Thread: its start() waits for the new thread to run, which takes long on a busy machine.
-            # With the caller's context: on Vercel the token comes with the request that is being answered.
-            _thread.start_new_thread(copy_context().run, (self._run_or_abort, attempt))
+            _thread.start_new_thread(self._run_or_abort, (attempt,))
         except RuntimeError:
             self._finish(attempt, attempt.not_started(Unreachable("The refresh did not start: no thread available.")))
 

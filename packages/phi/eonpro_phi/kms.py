@@ -12,17 +12,15 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from eonpro_phi import errors, request_limit, vercel
+from eonpro_phi import errors
 from eonpro_phi.aws_errors import ERRORS_BY_CODE as ERRORS_BY_CODE
 from eonpro_phi.aws_errors import error_for as error_for
 from eonpro_phi.cipher import DATA_KEY_BYTES
 from eonpro_phi.environment import Credentials, WrappedKey, WrappedKeys
 from eonpro_phi.record import key_id
-from eonpro_phi.request_limit import RequestLimit, is_over
 
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
@@ -30,9 +28,7 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 2
 READ_SECONDS = 3
 ATTEMPTS = 2
-"""At most 2 x (2 + 3) seconds and one back-off; with botocore's defaults a request may wait for minutes."""
-TOTAL_SECONDS = 12
-"""Limit of one request with its attempts. A time-out alone starts again with every byte of a response."""
+"""2 x (2 + 3) seconds and one back-off; with botocore's defaults a request may wait for minutes."""
 
 _KEY_MATERIAL_ID = re.compile("[0-9a-f]{64}")
 """https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html#KMS-Decrypt-response-KeyMaterialId"""
@@ -40,27 +36,14 @@ _KEY_MATERIAL_ID = re.compile("[0-9a-f]{64}")
 _Response = TypeVar("_Response")
 
 
-@dataclass(frozen=True, kw_only=True)
-class KmsTimeouts:
-    """Timeouts of a request in seconds, and attempts; one unwrap with its attempts takes at most `total_seconds`."""
-
-    connect_seconds: float = CONNECT_SECONDS
-    read_seconds: float = READ_SECONDS
-    attempts: int = ATTEMPTS
-    total_seconds: float = TOTAL_SECONDS
-
-
 class KmsKeySource:
     """A KeySource that calls KMS for every key, and blocks meanwhile; put a CachedKey in front of it."""
 
-    def __init__(
-        self, wrapped: WrappedKey, *, credentials: Credentials | None = None, timeouts: KmsTimeouts | None = None
-    ) -> None:
+    def __init__(self, wrapped: WrappedKey, *, credentials: Credentials | None = None) -> None:
         """No request yet; without credentials botocore's own chain finds them, at the first call."""
         load_botocore()  # here: a fork during an import in another thread leaves it unfinished in the child for ever
         self._wrapped = wrapped
         self._credentials = credentials
-        self._timeouts = timeouts or KmsTimeouts()
         self._client_of_process: tuple[int, Any] | None = None
         self.key_material_id = ""
         """Key material of the KMS key that opened the last `data_key` (KeyMaterialId of Decrypt), 64 hex digits; empty
@@ -93,8 +76,7 @@ class KmsKeySource:
                 "CiphertextBlob": wrapped.blob,
                 **({"DryRun": True} if dry_run else {}),
             }
-            seconds = self._timeouts.total_seconds
-            response = _call(lambda: _ask_to_decrypt(kms, request), client=kms, seconds=seconds)
+            response = _call(lambda: _ask_to_decrypt(kms, request), client=kms)
             if response is None:
                 return None
         except errors.NoCredentials:
@@ -130,7 +112,7 @@ class KmsKeySource:
         # A child must not share a connection or a lock with its parent: each would read responses of the other.
         current = self._client_of_process
         if current is None or current[0] != os.getpid():
-            client = _create_client("kms", self._wrapped.region, self._credentials, self._timeouts)
+            client = _create_client("kms", self._wrapped.region, self._credentials)
             current = self._client_of_process = (os.getpid(), client)
         return current[1]
 
@@ -192,18 +174,15 @@ def prepare_clients() -> None:
             _create_client(service, "us-east-1", nobody)
 
 
-def _create_client(
-    service: str, region: str, credentials: Credentials | None, timeouts: KmsTimeouts | None = None
-) -> Any:
+def _create_client(service: str, region: str, credentials: Credentials | None) -> Any:
     import botocore.config
     import botocore.session
     from botocore.exceptions import BotoCoreError
 
-    timeouts = timeouts or KmsTimeouts()
     config = botocore.config.Config(
-        connect_timeout=timeouts.connect_seconds,
-        read_timeout=timeouts.read_seconds,
-        retries={"total_max_attempts": timeouts.attempts, "mode": "standard"},
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
     )
     arguments: dict[str, str | None] = {}
     session_vars: dict[str, tuple[None, None, str | None, None]] = {}
@@ -220,95 +199,13 @@ def _create_client(
             "aws_session_token": credentials.session_token,
         }
     try:
-        session = _limited_session_class()(session_vars=session_vars)
+        session = botocore.session.Session(session_vars=session_vars)
         session.register_component("data_loader", _data_loader())
-        if credentials is None:
-            _add_vercel(session, region)
         return session.create_client(service, region_name=region, config=config, **arguments)
     except BotoCoreError as error:
         raise _local_error(error, f"{service} in {region}") from error
     except ValueError as error:  # botocore raises it for an invalid endpoint URL
         raise errors.MalformedVariable("AWS_ENDPOINT_URL is not a URL.") from error
-
-
-@cache
-def _limited_session_class() -> Any:
-    """botocore's session, whose own clients (to assume a role, for a web identity) are limited, too."""
-    import botocore.session
-
-    class LimitedSession(botocore.session.Session):  # type: ignore[misc]
-        def create_client(self, *arguments: Any, **parameters: Any) -> Any:
-            client = super().create_client(*arguments, **parameters)
-            _limit_connections(client._endpoint.http_session)
-            service = client.meta.service_model.service_id.hyphenize()
-            client.meta.events.register_first(f"needs-retry.{service}", is_over)
-            return client
-
-    return LimitedSession
-
-
-def _limit_connections(http: Any) -> None:
-    """Let the HTTP session of a client keep the time of a request, and the largest size of an answer."""
-    from botocore import awsrequest, exceptions
-    from botocore.response import StreamingBody
-
-    def pool(base: Any, connection: Any) -> Any:
-        return type("Pool", (base,), {"ConnectionCls": type("Connection", (request_limit.Limited, connection), {})})
-
-    http._pool_classes_by_scheme = http._manager.pool_classes_by_scheme = {
-        "http": pool(awsrequest.AWSHTTPConnectionPool, awsrequest.AWSHTTPConnection),
-        "https": pool(awsrequest.AWSHTTPSConnectionPool, awsrequest.AWSHTTPSConnection),
-    }
-    send = http.send
-
-    def limited(request: Any) -> Any:
-        request.stream_output = True
-        response = send(request)
-        try:
-            response._content = StreamingBody(response.raw, None).read(request_limit.ANSWER_BYTES + 1)
-        except exceptions.ResponseStreamingError as error:
-            raise exceptions.ConnectionClosedError(endpoint_url=request.url, error=error) from error
-        if len(response._content) > request_limit.ANSWER_BYTES:
-            response.raw.close()
-            if (limit := request_limit.current()) is not None:
-                limit.is_over = True
-            raise exceptions.HTTPClientError(error="its answer is too large")
-        return response
-
-    http.send = limited
-
-
-def _add_vercel(session: Any, region: str) -> None:
-    """Have the chain assume the role of a deployment on Vercel, after the credentials of the environment."""
-    from botocore import credentials
-    from botocore.exceptions import TokenRetrievalError
-
-    arn = vercel.role_arn()
-    if arn is None:
-        return
-
-    def token() -> str:
-        if found := vercel.oidc_token():
-            return found
-        raise TokenRetrievalError(provider="vercel-oidc", error_msg="there is no token now")
-
-    class Vercel(credentials.CredentialProvider):  # type: ignore[misc]
-        METHOD = "vercel-oidc"
-
-        def load(self) -> Any:
-            if not vercel.oidc_token():
-                return None
-            fetcher = credentials.AssumeRoleWithWebIdentityCredentialFetcher(
-                client_creator=partial(session.create_client, region_name=region),
-                web_identity_token_loader=token,
-                role_arn=arn,
-                extra_args={"RoleSessionName": "eonpro-phi"},
-            )
-            return credentials.DeferredRefreshableCredentials(
-                method=self.METHOD, refresh_using=fetcher.fetch_credentials
-            )
-
-    session.get_component("credential_provider").insert_after("assume-role-with-web-identity", Vercel())
 
 
 @cache
@@ -319,17 +216,12 @@ def _data_loader() -> Any:
     return botocore.loaders.create_loader(os.environ.get("AWS_DATA_PATH"))
 
 
-def _call(request: Callable[[], _Response], *, client: Any, seconds: float | None = None) -> _Response:
+def _call(request: Callable[[], _Response], *, client: Any) -> _Response:
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
 
-    limit = RequestLimit(KmsTimeouts().total_seconds if seconds is None else seconds)
     try:
-        with limit:
-            response = request()
-        if not limit.is_over:
-            return response
-        kind = ""
+        return request()
     except ClientError as error:
         raise _aws_error(error, str(client.meta.region_name)) from error
     except BotoCoreError as error:
@@ -338,8 +230,6 @@ def _call(request: Callable[[], _Response], *, client: Any, seconds: float | Non
         # botocore's parser raises these for a body that is no text, JSON that is no object, a blob that is no base64.
         kind = type(error).__name__
     # Raised outside the handler: the parser's errors and their frames hold the body, in which the key may be.
-    if limit.is_over:
-        raise errors.Unreachable(f"{client.meta.endpoint_url} did not answer in time.")
     raise errors.InvalidResponse(f"The response of {client.meta.endpoint_url} cannot be read ({kind}).")
 
 

@@ -20,7 +20,6 @@ from eonpro_phi import (
     DecryptionError,
     KeyEvent,
     KeyUnwrapped,
-    KmsTimeouts,
     PhiCipher,
     PhiFields,
     UnwrapFailed,
@@ -43,7 +42,6 @@ OPTIONAL = {
 }
 DENIED = Fault(status=400, body=lambda _: {"__type": "AccessDeniedException"})
 OUTAGE = Fault(status=503, body=lambda _: b"")
-ONCE = KmsTimeouts(attempts=1)
 PROJECT = Path(__file__).parents[3]
 
 
@@ -59,6 +57,7 @@ def kms(endpoint: ScriptedKms, monkeypatch: pytest.MonkeyPatch) -> ScriptedKms:
     endpoint.faults.clear()
     endpoint.asked.clear()
     endpoint.requests.clear()
+    monkeypatch.setattr("eonpro_phi.kms.ATTEMPTS", 1)
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{endpoint.port}")
     return endpoint
 
@@ -90,7 +89,7 @@ def test_the_environment_of_the_process_is_the_default(kms: ScriptedKms, monkeyp
 
 def test_a_reading_key_comes_from_the_environment(kms: ScriptedKms) -> None:
     events: list[KeyEvent] = []
-    fields = PhiFields.from_environment(ENVIRONMENT | OPTIONAL, timeouts=ONCE, on_event=events.append)
+    fields = PhiFields.from_environment(ENVIRONMENT | OPTIONAL, on_event=events.append)
     assert fields.decrypt(PhiCipher(OTHER_KEY).encrypt("Jane")) == "Jane"
     assert PhiCipher(KEY).decrypt(fields.encrypt("Jane")) == "Jane"
     assert kms.asked == [(REGION, CURRENT), (REGION, FORMER)]
@@ -99,7 +98,7 @@ def test_a_reading_key_comes_from_the_environment(kms: ScriptedKms) -> None:
 
 def test_a_denied_reading_key_fails_only_for_its_records(kms: ScriptedKms) -> None:
     kms.faults[REGION, FORMER] = DENIED
-    fields = PhiFields.from_environment(ENVIRONMENT | OPTIONAL, timeouts=ONCE)
+    fields = PhiFields.from_environment(ENVIRONMENT | OPTIONAL)
     assert fields.decrypt(fields.encrypt("John")) == "John"
     with pytest.raises(AccessDenied):
         fields.decrypt(PhiCipher(OTHER_KEY).encrypt("Jane"))
@@ -150,9 +149,7 @@ def test_a_build_without_sixteen_byte_ivs_is_found_at_the_start(monkeypatch: pyt
 def test_the_durations_are_those_of_the_cached_key(kms: ScriptedKms) -> None:
     now = [0.0]
     events: list[KeyEvent] = []
-    fields = PhiFields.from_environment(
-        ENVIRONMENT, ttl=10, grace=5, timeouts=ONCE, clock=lambda: now[0], on_event=events.append
-    )
+    fields = PhiFields.from_environment(ENVIRONMENT, ttl=10, grace=5, clock=lambda: now[0], on_event=events.append)
     fields.encrypt("x")
     kms.faults[REGION, CURRENT] = OUTAGE
     now[0] = 14.9

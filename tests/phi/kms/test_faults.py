@@ -19,7 +19,6 @@ from eonpro_phi import (
     Credentials,
     KeySource,
     KmsKeySource,
-    KmsTimeouts,
     PhiCipher,
     UnwrapError,
     WrappedKey,
@@ -180,8 +179,9 @@ def clients() -> Iterator[tuple[ScriptedKms, dict[bytes, dict[str, KeySource]]]]
         def source(blob: bytes, port: int, read_seconds: float) -> KmsKeySource:
             patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
             wrapped = WrappedKey(region=HOME, key_arn=ARN, blob=blob)
-            timeouts = KmsTimeouts(read_seconds=read_seconds, attempts=1)
-            source = KmsKeySource(wrapped, credentials=CREDENTIALS, timeouts=timeouts)
+            patch.setattr("eonpro_phi.kms.READ_SECONDS", read_seconds)
+            patch.setattr("eonpro_phi.kms.ATTEMPTS", 1)
+            source = KmsKeySource(wrapped, credentials=CREDENTIALS)
             shared = (port, read_seconds)
             by_target[shared] = source._client_of_process = by_target.get(shared) or (os.getpid(), source._client())
             return source

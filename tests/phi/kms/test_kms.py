@@ -12,7 +12,7 @@ from types import TracebackType
 
 import pytest
 
-from eonpro_phi import Credentials, KmsKeySource, KmsTimeouts, UnwrapError, WrappedKey
+from eonpro_phi import Credentials, KmsKeySource, UnwrapError, WrappedKey
 from eonpro_phi.errors import InvalidResponse, TerminalUnwrapError, WrongLength
 from eonpro_phi.kms import _data_loader, caller_arn, prepare_clients
 from eonpro_phi.record import key_id
@@ -24,7 +24,6 @@ KEY = bytes(range(200, 232))
 REQUEST = ("us-east-1", b"wrapped")
 MATERIAL = "0123456789abcdef" * 4
 CREDENTIALS = Credentials(access_key_id="AKIAEXAMPLE", secret_access_key="s3cret", session_token="t0ken")
-ONCE = KmsTimeouts(attempts=1)
 
 
 @pytest.fixture(scope="module")
@@ -48,22 +47,23 @@ def unwrapper(endpoint: ScriptedKms) -> KmsKeySource:
     """One source for most tests: creating a client takes longer than a call."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{endpoint.port}")
-        unwrapper = source(timeouts=ONCE)
+        patch.setattr("eonpro_phi.kms.ATTEMPTS", 1)
+        unwrapper = source()
         unwrapper._client()
         return unwrapper
 
 
-def source(credentials: Credentials | None = CREDENTIALS, timeouts: KmsTimeouts | None = None) -> KmsKeySource:
+def source(credentials: Credentials | None = CREDENTIALS) -> KmsKeySource:
     wrapped = WrappedKey(region="us-east-1", key_arn=ARN, blob=b"wrapped")
-    return KmsKeySource(wrapped, credentials=credentials, timeouts=timeouts)
+    return KmsKeySource(wrapped, credentials=credentials)
 
 
 def test_a_key_with_another_check_value_is_refused_and_is_no_transient_failure(kms: ScriptedKms) -> None:
     wrapped = WrappedKey(region="us-east-1", key_arn=ARN, blob=b"wrapped", check_value=key_id(KEY))
-    assert KmsKeySource(wrapped, credentials=CREDENTIALS, timeouts=ONCE).data_key() == KEY
+    assert KmsKeySource(wrapped, credentials=CREDENTIALS).data_key() == KEY
     flipped = bytes((KEY[0] ^ 1, *KEY[1:]))
     kms.keys = {b"wrapped": flipped}
-    error = error_of(KmsKeySource(wrapped, credentials=CREDENTIALS, timeouts=ONCE))
+    error = error_of(KmsKeySource(wrapped, credentials=CREDENTIALS))
     assert isinstance(error, TerminalUnwrapError) and error.cause == "WrongKeyCheckValue"
     assert key_id(KEY) in str(error) and flipped.hex() not in repr(error)
 
@@ -175,22 +175,18 @@ def test_no_frame_of_an_error_shows_a_plaintext(
 def test_an_endpoint_that_refuses_connections_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
     port = closed_port()
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-    error = error_of(source(timeouts=ONCE))
+    monkeypatch.setattr("eonpro_phi.kms.ATTEMPTS", 1)
+    error = error_of(source())
     assert error.cause == "Unreachable" and f"127.0.0.1:{port}" in str(error)
 
 
-def test_by_default_it_tries_twice_with_timeouts_of_seconds(kms: ScriptedKms) -> None:
+def test_it_tries_twice_with_timeouts_of_seconds(kms: ScriptedKms) -> None:
     kms.faults[REQUEST] = Fault(status=500, body=lambda _: b"")
     twice = source()
     assert error_of(twice).cause == "Unreachable"
     assert len(kms.asked) == 2
     config = twice._client().meta.config
     assert (config.connect_timeout, config.read_timeout) == (2, 3)
-    thrice = source(timeouts=KmsTimeouts(connect_seconds=0.5, read_seconds=0.7, attempts=3))
-    assert error_of(thrice).cause == "Unreachable"
-    assert len(kms.asked) == 5
-    config = thrice._client().meta.config
-    assert (config.connect_timeout, config.read_timeout) == (0.5, 0.7)
 
 
 def test_an_invalid_endpoint_url_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:

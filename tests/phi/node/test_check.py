@@ -54,8 +54,6 @@ OTHERS: tuple[dict[str, str], ...] = (
     {"PHI_VARIABLE_NAMES": NAMES, "EONPRO_AWS_REGION": "us-east-1"},
     {"PHI_VARIABLE_NAMES": NAMES, "EONPRO_AWS_REGION": "eu-west-1", "EONPRO_KMS_KEY_ID": ARN},
     {"PHI_VARIABLE_NAMES": "AWS_REGION=EONPRO-REGION"},
-    {"VERCEL": "1"},
-    {"VERCEL": "1", "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/eonpro-app-role"},
     {"VERCEL": "1", "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE"},
     {"PHI_VARIABLE_NAMES": "AWS_REGION=A,AWS_KMS_KEY_ID=A"},
     {"PHI_VARIABLE_NAMES": "AWS_REGION=A,AWS_REGION=B"},
@@ -121,6 +119,14 @@ def test_both_find_the_same_faults_at_once_in_the_same_words() -> None:
         for code, (kind, message) in ERRORS_BY_CODE.items()
     }
     assert found["fields"] == [*PHI_FIELDS]
+
+
+def test_on_vercel_python_asks_for_an_access_key_because_only_node_takes_the_role() -> None:
+    for role in ({}, {"AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/eonpro-app-role"}):
+        found = check({**GOOD, "VERCEL": "1", **role})
+        assert (found["checked"], "AWS_ACCESS_KEY_ID is not set" in str(found["problems"])) == (False, True)
+        node = run("node", "check", environment={**GOOD, "VERCEL": "1", **role})
+        assert (node.returncode, "AWS_ROLE_ARN is not set" in node.stderr) == ((0, False) if role else (1, True))
 
 
 @pytest.mark.parametrize("name", COMMANDS)
