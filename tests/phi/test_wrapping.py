@@ -16,8 +16,6 @@ import boto3
 import pexpect
 import pytest
 
-from eonpro_phi import wrapping
-from eonpro_phi.errors import InvalidEncryptionKey
 from eonpro_phi.record import key_id
 from tests.onboarding.loaded import loaded_python
 
@@ -163,32 +161,3 @@ def test_without_prompt_nothing_is_read_from_a_terminal(cloud: Cloud) -> None:
     )
     child.expect(pexpect.EOF)
     assert json.loads(child.before)["cause"] == "InvalidEncryptionKey"
-
-
-def test_the_key_is_overwritten_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
-    buffers: list[bytearray] = []
-
-    def encrypt(region: str, key_arn: str, key: bytearray) -> bytes:
-        buffers.append(key)
-        assert bytes(key) == b"\xab" * 32
-        return b"wrapped"
-
-    def read() -> bytearray:
-        buffers.append(bytearray(b"ab" * 32))
-        return buffers[-1]
-
-    monkeypatch.setattr(wrapping, "encrypt", encrypt)
-    monkeypatch.setattr("logging.disable", lambda level: None)
-    arn = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
-    result = wrapping.wrap({"AWS_REGION": "us-east-1", "AWS_KMS_KEY_ID": arn}, read)
-    assert result["wrapped"]
-    assert [set(each) for each in buffers] == [{0}, {0}]
-
-
-def test_the_key_is_overwritten_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    buffer = bytearray(b"not a key")
-    monkeypatch.setattr("logging.disable", lambda level: None)
-    arn = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
-    result = wrapping.wrap({"AWS_REGION": "us-east-1", "AWS_KMS_KEY_ID": arn}, lambda: buffer)
-    assert result["cause"] == InvalidEncryptionKey.__name__
-    assert set(buffer) == {0}

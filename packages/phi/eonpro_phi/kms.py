@@ -125,7 +125,7 @@ def data_keys(keys: WrappedKeys) -> tuple[bytes, ...]:
     return tuple(KmsKeySource(key).data_key() for key in (keys.current, *keys.reading_keys))
 
 
-def encrypt(region: str, key_arn: str, key: bytearray) -> bytes:
+def encrypt(region: str, key_arn: str, key: bytes) -> bytes:
     """The key wrapped by KMS, without an encryption context, with the credentials of botocore's own chain.
 
     Raises an UnwrapError naming the cause.
