@@ -1,14 +1,13 @@
-"""Fakes for the tests of the cached key: a clock that stands still, a source that counts, a hook that records events.
+"""Fakes for the tests of the cached key: a clock that stands still, a source that counts.
 
 Touches nothing outside the test.
 """
 
 from __future__ import annotations
 
-import queue
 import threading
 
-from eonpro_phi import CachedKey, KeyEvent, KeySource
+from eonpro_phi import CachedKey, KeySource
 from eonpro_phi.key_cache import GRACE_SECONDS, REFRESH_AHEAD, TTL_SECONDS
 
 KEY = bytes(range(100, 132))
@@ -49,29 +48,8 @@ class CountingSource:
         return self.key
 
 
-class EventRecorder:
-    """A hook that records the events, in their order."""
-
-    def __init__(self) -> None:
-        self._events: queue.Queue[KeyEvent] = queue.Queue()
-
-    def __call__(self, event: KeyEvent) -> None:
-        self._events.put(event)
-
-    def next(self) -> KeyEvent:
-        """The next event; waits for one from another thread."""
-        return self._events.get(timeout=LONG)
-
-    def rest(self) -> list[KeyEvent]:
-        """All other events so far."""
-        events = []
-        while not self._events.empty():
-            events.append(self._events.get())
-        return events
-
-
 class CacheFixture:
-    """A cached key with its clock, its source, its hook, and a fixed jitter."""
+    """A cached key with its clock, its source, and a fixed jitter."""
 
     def __init__(
         self,
@@ -81,14 +59,13 @@ class CacheFixture:
         refresh_ahead: float = REFRESH_AHEAD,
         lenient: bool = False,
     ) -> None:
-        self.clock, self.source, self.events = Clock(), CountingSource(), EventRecorder()
+        self.clock, self.source = Clock(), CountingSource()
         self.jitter = 1.0
         self.cached = CachedKey(
             self.source,
             reading_keys=reading_keys,
             clock=self.clock,
             jitter=lambda: self.jitter,
-            on_event=self.events,
             ttl=ttl,
             grace=grace,
             refresh_ahead=refresh_ahead,

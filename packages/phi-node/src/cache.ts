@@ -5,7 +5,6 @@
 
 import { PhiCipher } from "./cipher.js";
 import { KeyNotLoaded, RequestRejected, TransientUnwrapError, UnwrapError, WrongLength } from "./errors.js";
-import { type EventHook, isolated } from "./events.js";
 import type { KeySource } from "./kms.js";
 import { keyId } from "./record.js";
 
@@ -27,7 +26,6 @@ export interface CacheOptions {
   readonly clock?: () => number;
   /** From 0 to 1. */
   readonly jitter?: () => number;
-  readonly onEvent?: EventHook;
 }
 
 interface Unwrapped {
@@ -72,7 +70,6 @@ export class CachedKey {
   readonly #grace: number;
   readonly #clock: () => number;
   readonly #jitter: () => number;
-  readonly #emit: EventHook;
   #entry: Entry | undefined;
   #failure: UnwrapError | undefined;
   #failures = 0;
@@ -90,7 +87,6 @@ export class CachedKey {
     if (!(this.#ttl > 0) || !(this.#grace >= 0)) throw new RangeError("ttl must be above 0, and grace 0 or more.");
     this.#clock = options.clock ?? (() => performance.now() / 1000);
     this.#jitter = options.jitter ?? Math.random;
-    this.#emit = isolated(options.onEvent);
   }
 
   /** A key that is here from the start, and stays. */
@@ -134,10 +130,7 @@ export class CachedKey {
       const mustWait = !entry || (stale && !this.#failure && !this.#attempt?.background);
       this.#startIfDue(now, !mustWait);
       this.#setValidUntil(now);
-      if (!mustWait) {
-        if (stale) this.#emit({ type: "StaleServed", seconds: now - entry.current.expiresAt });
-        return;
-      }
+      if (!mustWait) return;
       if (!this.#attempt) throw this.#failure?.copy() ?? new KeyNotLoaded();
       const outcome = await this.#attempt.finished;
       if (outcome.entry) return;
@@ -147,7 +140,6 @@ export class CachedKey {
 
   /** Drops all keys now; the next use asks again, and the result of a running attempt is not used. */
   forget(): void {
-    if (this.#entry) this.#emit({ type: "KeyDropped", keyName: name(0), cause: "forget" });
     this.#entry = this.#failure = this.#attempt = undefined;
     this.#failures = 0;
     this.#nextAttempt = this.#validUntil = -Infinity;
@@ -163,10 +155,8 @@ export class CachedKey {
   #usable(now: number): Entry | undefined {
     const entry = this.#entry;
     if (!entry) return undefined;
-    if (now >= entry.current.unusableAt) {
-      this.#emit({ type: "KeyDropped", keyName: name(0), cause: this.#failure?.reason ?? "Expired" });
-      this.#entry = undefined;
-    } else if (entry.reading.some((each) => isPastGrace(each, now))) {
+    if (now >= entry.current.unusableAt) this.#entry = undefined;
+    else if (entry.reading.some((each) => isPastGrace(each, now))) {
       this.#replace(entry.current, entry.reading.map((each) => (isPastGrace(each, now) ? { failure: each.failure } : each)));
     }
     return this.#entry;
@@ -181,7 +171,7 @@ export class CachedKey {
   }
 
   async #run(attempt: Attempt, startedAt: number): Promise<{ entry?: Entry | undefined; failure?: UnwrapError }> {
-    const results = await Promise.all(this.#sources.map((source, number) => this.#unwrap(source, number, startedAt, attempt)));
+    const results = await Promise.all(this.#sources.map((source, number) => this.#unwrap(source, number, startedAt)));
     const [current, ...reading] = results;
     const isCurrent = this.#attempt === attempt;
     if (!isCurrent) return {}; // forgotten meanwhile: the callers make another attempt
@@ -189,9 +179,7 @@ export class CachedKey {
     const now = this.#clock();
     if (current instanceof UnwrapError) {
       this.#failure = current;
-      const kept = current instanceof TransientUnwrapError ? this.#usable(now) : undefined;
-      if (!kept && this.#entry) this.#emit({ type: "KeyDropped", keyName: name(0), cause: current.reason });
-      this.#entry = kept;
+      this.#entry = current instanceof TransientUnwrapError ? this.#usable(now) : undefined;
     } else {
       this.#failure = undefined;
       const before = this.#entry?.reading ?? [];
@@ -204,34 +192,23 @@ export class CachedKey {
     return current instanceof UnwrapError ? { failure: current } : { entry: this.#entry };
   }
 
-  async #unwrap(source: KeySource, number: number, startedAt: number, attempt: Attempt): Promise<Unwrapped | UnwrapError> {
-    const began = this.#clock();
-    let result: Unwrapped | UnwrapError;
+  async #unwrap(source: KeySource, number: number, startedAt: number): Promise<Unwrapped | UnwrapError> {
     try {
       const key = await source.dataKey();
       if (!(key instanceof Uint8Array) || key.length !== 32) throw new WrongLength("The key source did not return the 32 bytes of a data key.");
       // Its age counts from the request: KMS checked the permissions then.
       const expiresAt = startedAt + this.#ttl;
-      result = { key, expiresAt, unusableAt: expiresAt + this.#grace };
+      return { key, expiresAt, unusableAt: expiresAt + this.#grace };
     } catch (error) {
       const kind = error instanceof Error ? error.name : typeof error;
-      result = error instanceof UnwrapError ? error : new RequestRejected(`The key source failed (${kind}).`);
+      const failure = error instanceof UnwrapError ? error : new RequestRejected(`The key source failed (${kind}).`);
+      console.warn(`KMS did not return the ${number === 0 ? "current key" : `reading key ${number}`} (${failure.reason}): ${failure.message}`);
+      return failure;
     }
-    const { background } = attempt;
-    const facts = { keyName: name(number), seconds: this.#clock() - began, background };
-    if (result instanceof UnwrapError) {
-      this.#emit({ type: "UnwrapFailed", ...facts, cause: result.reason, transient: result.transient });
-    } else this.#emit({ type: "KeyUnwrapped", ...facts });
-    return result;
   }
 
   #replace(current: Unwrapped, reading: readonly Reading[]): void {
     const before = this.#entry;
-    for (const [index, { unwrapped, failure }] of reading.entries()) {
-      if (failure && !unwrapped && before?.reading[index]?.unwrapped) {
-        this.#emit({ type: "KeyDropped", keyName: name(index + 1), cause: failure.reason });
-      }
-    }
     const same = before && identity(before.current, before.reading) === identity(current, reading);
     this.#entry = { current, reading, keys: same ? before.keys : keysOf(current, reading) };
   }
@@ -291,9 +268,4 @@ function isPastGrace({ unwrapped, failure }: Reading, now: number): boolean {
 function identity(current: Unwrapped, reading: readonly Reading[]): string {
   const keys = reading.map(({ unwrapped, failure }) => (unwrapped ? keyId(unwrapped.key) : `${failure?.name}: ${failure?.message}`));
   return [keyId(current.key), ...keys].join("\n");
-}
-
-/** `current` is the key to encrypt with; `reading 1`, `reading 2`… only decrypt. */
-function name(number: number): string {
-  return number === 0 ? "current" : `reading ${number}`;
 }

@@ -6,7 +6,6 @@ export { check, type Verdict } from "./check.js";
 export { PHI_FIELDS, PhiCipher, TenantCipher } from "./cipher.js";
 export type { Environment } from "./environment.js";
 export * from "./errors.js";
-export type { KeyEvent } from "./events.js";
 export { PhiFields, type FieldsOptions, type HashField } from "./fields.js";
 export type { Credentials, KeySource } from "./kms.js";
 export * from "./process.js";

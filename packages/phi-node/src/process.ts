@@ -12,7 +12,7 @@ interface State {
 const shared = globalThis as typeof globalThis & { [name: symbol]: State };
 const state: State = (shared[Symbol.for("@eonpro/phi 0")] ??= {});
 
-/** Before the first use: a hook for metrics, other credentials, other times. */
+/** Before the first use: other credentials, other times. */
 export function configure(options: FieldsOptions): void {
   state.fields?.forget();
   delete state.fields;

@@ -31,14 +31,7 @@ export class Clock {
   read = () => this.now;
 }
 
-/** A cached key with that clock, no jitter, and the events that it emits. */
+/** A cached key with that clock, and no jitter. */
 export function cached(source, { clock = new Clock(), reading = [], ...options } = {}) {
-  const events = [];
-  const key = new phi.CachedKey(source, reading, {
-    clock: clock.read,
-    jitter: () => 0,
-    onEvent: (event) => events.push(event),
-    ...options,
-  });
-  return { key, clock, events, types: () => events.map(({ type }) => type) };
+  return { key: new phi.CachedKey(source, reading, { clock: clock.read, jitter: () => 0, ...options }), clock };
 }

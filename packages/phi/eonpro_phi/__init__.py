@@ -28,7 +28,6 @@ from eonpro_phi.errors import (
     TransientUnwrapError,
     UnwrapError,
 )
-from eonpro_phi.events import KeyDropped, KeyEvent, KeyUnwrapped, StaleServed, UnwrapFailed
 from eonpro_phi.fields import PhiFields
 from eonpro_phi.key_cache import CachedKey, KeySource
 from eonpro_phi.kms import KmsKeySource
@@ -47,10 +46,7 @@ __all__ = [
     "InvalidTenant",
     "InvalidText",
     "InvalidValues",
-    "KeyDropped",
-    "KeyEvent",
     "KeySource",
-    "KeyUnwrapped",
     "KmsKeySource",
     "NotBound",
     "NotBytes",
@@ -58,12 +54,10 @@ __all__ = [
     "PhiCipher",
     "PhiError",
     "PhiFields",
-    "StaleServed",
     "TenantFields",
     "TerminalUnwrapError",
     "TransientUnwrapError",
     "UnwrapError",
-    "UnwrapFailed",
     "WrappedKey",
     "WrappedKeys",
     "place",

@@ -21,7 +21,6 @@ from eonpro_phi.cipher import CIPHERTEXT, TAG, join_parts, random_bytes, require
 from eonpro_phi.development import LOUD
 from eonpro_phi.development import development_key as key_for_development
 from eonpro_phi.environment import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Credentials, WrappedKey, WrappedKeys
-from eonpro_phi.events import KeyEvent
 from eonpro_phi.hashes import NORMALISATIONS, derived_hash_key, text_hash
 from eonpro_phi.key_cache import GRACE_SECONDS, TTL_SECONDS, CachedKey
 from eonpro_phi.kms import KmsKeySource
@@ -82,7 +81,6 @@ class PhiFields(BinaryFields):
         ttl: float = TTL_SECONDS,
         grace: float = GRACE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
-        on_event: Callable[[KeyEvent], object] | None = None,
         development_key: str | None = None,
     ) -> "PhiFields":
         """Read the variables (by default the process's) and check them all; no request before the first use or `ready`.
@@ -94,14 +92,14 @@ class PhiFields(BinaryFields):
         With a `development_key`, or `PHI_DEVELOPMENT_KEY`, none of them: a key of that text, and no AWS.
 
         Raises MissingVariable or MalformedVariable, and CipherUnsupported where the cryptography library refuses
-        16-byte IVs. `ttl`, `grace`, `clock` and `on_event` are CachedKey's, `lenient` is PhiCipher's.
+        16-byte IVs. `ttl`, `grace` and `clock` are CachedKey's, `lenient` is PhiCipher's.
         """
         require_sixteen_byte_ivs()
         # Not a default argument: `help()` prints those, with every secret of the environment.
         environ = os.environ if environ is None else environ
         if key := key_for_development(environ, development_key):
             logging.getLogger("eonpro_phi").warning(LOUD)
-            return cls(CachedKey(key, ttl=ttl, grace=grace, lenient=lenient, clock=clock, on_event=on_event))
+            return cls(CachedKey(key, ttl=ttl, grace=grace, lenient=lenient, clock=clock))
         keys = WrappedKeys.from_environment(environ)
         if credentials is None and (environ.get(ACCESS_KEY_ID) or environ.get(SECRET_ACCESS_KEY)):
             credentials = Credentials.from_environment(environ)
@@ -115,7 +113,6 @@ class PhiFields(BinaryFields):
                 grace=grace,
                 lenient=lenient,
                 clock=clock,
-                on_event=on_event,
             )
 
         return cls(

@@ -1,12 +1,13 @@
 """The cache of the data key: refreshed before its TTL ends, by one attempt at a time, and dropped when KMS denies it.
 
-Touches memory, the clock passed to it, and one thread for the length of a refresh; a key is never written, logged or
-shown.
+Touches memory, the clock passed to it, one thread for the length of a refresh, and the log where an attempt fails.
+A key is never written, logged or shown.
 """
 
 from __future__ import annotations
 
 import _thread
+import logging
 import math
 import os
 import random
@@ -14,17 +15,13 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Hashable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from eonpro_phi.cache_entry import CacheEntry, CachePolicy, UnwrappedKey, next_entry, retry_delay
-from eonpro_phi.cipher import PhiCipher
-from eonpro_phi.errors import TransientUnwrapError, Unreachable, UnwrapError
-from eonpro_phi.events import EventEmitter, KeyEvent, StaleServed
-from eonpro_phi.refresh import KeySource, UnwrapAttempt, dropped_key, dropped_reading_keys
-
-__all__ = ["GRACE_SECONDS", "REFRESH_AHEAD", "TTL_SECONDS", "CachedKey", "KeySource"]
+from eonpro_phi.cipher import DATA_KEY_BYTES, PhiCipher
+from eonpro_phi.errors import TransientUnwrapError, Unreachable, UnwrapError, WrongLength
 
 TTL_SECONDS = 300.0
 """Time until a key is unwrapped again: the guide's five minutes."""
@@ -40,6 +37,44 @@ _MOST_DERIVED = 5000
 """Values that are kept, for each name: some 1 kB each."""
 
 T = TypeVar("T")
+_log = logging.getLogger("eonpro_phi")
+
+
+class KeySource(Protocol):
+    """Anything that returns the plaintext data key."""
+
+    def data_key(self) -> bytes:
+        """The 32 bytes of the data key; raises an UnwrapError, transient or terminal, when it is not available."""
+
+
+class _Attempt:
+    """One attempt to unwrap the keys. Once `finished` it has an entry, a failure, or neither (it was aborted)."""
+
+    def __init__(self, *, started_at: float, previous: CacheEntry | None, background: bool) -> None:
+        self.started_at = started_at
+        self.previous = previous
+        self.background = background
+        """Whether it began while there was a key that could be used without asking."""
+        self.finished = threading.Event()
+        self.entry: CacheEntry | None = None
+        self.failure: UnwrapError | None = None
+
+    def run(self, sources: Sequence[KeySource], policy: CachePolicy) -> list[UnwrappedKey | UnwrapError]:
+        """Ask the sources in order. The first is the current key; without it the others are not asked."""
+        current, *reading = sources
+        results = [self._unwrap(current, policy)]
+        if isinstance(results[0], UnwrappedKey):
+            results += [self._unwrap(source, policy) for source in reading]
+        return results
+
+    def _unwrap(self, source: KeySource, policy: CachePolicy) -> UnwrappedKey | UnwrapError:
+        try:
+            key = source.data_key()
+        except UnwrapError as error:
+            return error
+        if isinstance(key, bytes) and len(key) == DATA_KEY_BYTES:
+            return policy.unwrapped(key, self.started_at)
+        return WrongLength(f"The key source did not return the {DATA_KEY_BYTES} bytes of a data key.")
 
 
 class _Snapshot:
@@ -68,13 +103,14 @@ class CachedKey:
     timer. In a coroutine `await ready()` first: it does not block the event loop.
 
     A transient failure leaves the cached key in use for `grace` seconds beyond its TTL (0: not at all); a terminal one
-    drops it at once. Callers that get no key get that failure, until the delay before the next attempt is over.
+    drops it at once. Callers that get no key get that failure, until the delay before the next attempt is over. Each
+    failed attempt is a warning in the log.
 
     Safe between threads, and after a fork: the child has the key, and makes its own attempts.
     """
 
     _lock: threading.Lock
-    _attempt: UnwrapAttempt | None
+    _attempt: _Attempt | None
     _snapshot: _Snapshot
 
     def __init__(
@@ -88,19 +124,17 @@ class CachedKey:
         lenient: bool = False,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
-        on_event: Callable[[KeyEvent], object] | None = None,
     ) -> None:
         """Unwraps nothing yet. `reading_keys`: sources of keys that only decrypt, asked with the current one.
 
-        `clock` returns seconds and never goes back, `jitter` a number from 0 to 1. `on_event` is called with each
-        KeyEvent, in the thread where it happens, and should be quick. Raises ValueError for impossible durations.
+        `clock` returns seconds and never goes back, `jitter` a number from 0 to 1. Raises ValueError for impossible
+        durations.
         """
         self._sources = (source, *reading_keys)
         self._policy = CachePolicy(ttl=ttl, grace=grace, refresh_ahead=refresh_ahead)
         self._lenient = lenient
         self._clock = clock
         self._jitter = jitter
-        self._emitter = EventEmitter(on_event)
         self._entry: CacheEntry | None = None
         self._failure: UnwrapError | None = None
         self._failures = 0
@@ -158,18 +192,16 @@ class CachedKey:
     def forget(self) -> None:
         """Drop all keys now; the next call unwraps again, and the result of a running attempt is not used."""
         with self._lock:
-            events = dropped_key(self._entry, "forget")
             self._entry = self._failure = None
             self._attempt = None
             self._failures = 0
             self._next_attempt = -math.inf
             self._snapshot = _NO_KEY
-        self._emitter.emit(*events)
 
     def _usable_entry(self) -> CacheEntry:
         """The entry; starts an attempt where one is due, and waits for it where no key is usable."""
         while True:
-            mine: UnwrapAttempt | None = None
+            mine: _Attempt | None = None
             try:
                 with self._lock:
                     now = self._clock()
@@ -181,16 +213,11 @@ class CachedKey:
                     asked = self._attempt is not None and self._attempt.background
                     must_wait = entry is None or (stale and failure is None and not asked)
                     if self._attempt is None and now >= self._next_attempt:
-                        mine = UnwrapAttempt(started_at=now, previous=previous, background=not must_wait)
+                        mine = _Attempt(started_at=now, previous=previous, background=not must_wait)
                         self._attempt = mine
                     attempt = self._attempt
                     self._snapshot = self._snapshot_of(entry, now)
-                self._emitter.emit(*dropped_reading_keys(previous, entry))
-                if entry is None:
-                    self._emitter.emit(*dropped_key(previous, "Expired" if failure is None else failure.cause))
                 if entry is not None and not must_wait:
-                    if stale:
-                        self._emitter.emit(StaleServed(seconds=now - entry.current.expires_at))
                     if mine is not None:
                         self._run_in_thread(mine)
                     return entry
@@ -224,44 +251,45 @@ class CachedKey:
         snapshot.aead = entry.cipher._aead
         return snapshot
 
-    def _run_in_thread(self, attempt: UnwrapAttempt) -> None:
+    def _run_in_thread(self, attempt: _Attempt) -> None:
         try:
             # Not threading.Thread: its start() waits for the new thread to run, which takes long on a busy machine.
             _thread.start_new_thread(self._run_or_abort, (attempt,))
         except RuntimeError:
-            self._finish(attempt, attempt.not_started(Unreachable("The refresh did not start: no thread available.")))
+            self._finish(attempt, [Unreachable("The refresh did not start: no thread available.")])
 
-    def _run_or_abort(self, attempt: UnwrapAttempt) -> None:
+    def _run_or_abort(self, attempt: _Attempt) -> None:
         try:
             self._run(attempt)
         except BaseException as error:
             self._abort(attempt, error)
             raise
 
-    def _run(self, attempt: UnwrapAttempt) -> None:
-        self._finish(attempt, attempt.run(self._sources, self._policy, self._clock))
+    def _run(self, attempt: _Attempt) -> None:
+        self._finish(attempt, attempt.run(self._sources, self._policy))
 
-    def _finish(self, attempt: UnwrapAttempt, results: list[UnwrappedKey | UnwrapError]) -> None:
+    def _finish(self, attempt: _Attempt, results: list[UnwrappedKey | UnwrapError]) -> None:
         current, *reading = results
+        for number, result in enumerate(results):
+            if isinstance(result, UnwrapError):
+                name = f"the reading key {number}" if number else "the current key"
+                # Its text alone: a log that keeps what it is given would keep the caller's frames.
+                _log.warning("KMS did not return %s (%s): %s", name, result.cause, str(result))
         with self._lock:
             now = self._clock()
             entry = next_entry(attempt.previous, current, reading, now, lenient=self._lenient)
             is_current = self._attempt is attempt
             if isinstance(current, UnwrapError):
                 attempt.failure = current
-                if is_current and entry is None:
-                    attempt.events += dropped_key(self._entry, current.cause)
             else:
                 attempt.entry = entry
             if is_current:
-                attempt.events += dropped_reading_keys(self._entry, entry)
                 self._attempt = None
                 self._entry = entry
                 self._failure = current.copy() if isinstance(current, UnwrapError) else None
                 self._next_attempt = self._schedule(current, results, now)
                 self._snapshot = self._snapshot_of(entry, now)
         attempt.finished.set()
-        self._emitter.emit(*attempt.events)
 
     def _schedule(
         self, current: UnwrappedKey | UnwrapError, results: list[UnwrappedKey | UnwrapError], now: float
@@ -274,21 +302,17 @@ class CachedKey:
         self._failures += 1
         return min([*times, now + retry_delay(self._failures, self._jitter())])
 
-    def _abort(self, attempt: UnwrapAttempt, error: BaseException) -> None:
+    def _abort(self, attempt: _Attempt, error: BaseException) -> None:
         """End an attempt that got no result."""
-        events: list[KeyEvent] = []
         with self._lock:
             if self._attempt is attempt:
                 self._attempt = None
                 self._snapshot = _NO_KEY
-                events = attempt.events
                 if isinstance(error, Exception):
                     # What it means for the key is unknown: the key is dropped, and the next caller unwraps.
-                    events += dropped_key(self._entry, type(error).__name__)
                     self._entry = self._failure = None
                     self._next_attempt = -math.inf
         attempt.finished.set()
-        self._emitter.emit(*events)
 
     def _after_fork(self) -> None:
         """In the child: the parent's threads, which would release a lock or finish an attempt, do not exist."""

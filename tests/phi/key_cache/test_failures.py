@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import gc
-import logging
 import queue
 import sys
 import types
 
 import pytest
 
-from eonpro_phi import DecryptionError, KeyDropped, KeyUnwrapped, StaleServed, UnwrapError, UnwrapFailed, errors
+from eonpro_phi import DecryptionError, UnwrapError, errors
 from eonpro_phi.errors import (
     AccessDenied,
     Disabled,
@@ -36,7 +35,6 @@ def cache() -> CacheFixture:
 @pytest.fixture
 def warm_cache(cache: CacheFixture) -> CacheFixture:
     cache.key_at(0)
-    cache.events.rest()
     return cache
 
 
@@ -130,10 +128,6 @@ def test_a_transient_failure_before_the_ttl_leaves_the_key_and_is_retried_after_
         assert warm_cache.key_at(moment) == KEY
         counts.append(warm_cache.source.unwraps)
     assert counts == [2, 2, 3, 3, 4]
-    for _ in range(3):
-        assert warm_cache.events.next() == UnwrapFailed(
-            key_name="current", cause="Throttled", transient=True, seconds=0, background=True
-        )
     warm_cache.source.failure, warm_cache.source.key = None, OTHER_KEY
     warm_cache.key_at(277.0)
     assert warm_cache.key_at(277.1) == OTHER_KEY
@@ -147,7 +141,6 @@ def test_in_an_outage_the_key_is_used_until_its_grace_ends(warm_cache: CacheFixt
         assert warm_cache.key_at(moment) == KEY
     with pytest.raises(Unreachable):
         warm_cache.at(3900).data_key()
-    assert KeyDropped(key_name="current", cause="Unreachable") in warm_cache.events.rest()
     assert warm_cache.cached._entry is None
     warm_cache.source.failure = None
     assert warm_cache.at(4000).data_key() == KEY
@@ -174,26 +167,22 @@ def test_the_first_caller_in_an_outage_tries_and_then_gets_the_cached_key(warm_c
     warm_cache.source.failure = OUTAGE
     assert warm_cache.at(300).data_key() == KEY
     assert len(set(warm_cache.source.threads)) == 1
-    assert warm_cache.events.rest() == [
-        UnwrapFailed(key_name="current", cause="Unreachable", transient=True, seconds=0, background=False),
-        StaleServed(seconds=0),
-    ]
 
 
-def test_stale_served_is_emitted_once_for_each_attempt(warm_cache: CacheFixture) -> None:
+def test_each_failed_attempt_is_a_warning_and_a_call_is_none(
+    warm_cache: CacheFixture, caplog: pytest.LogCaptureFixture
+) -> None:
     warm_cache.source.failure = OUTAGE
-    for moment in (290, 299):
-        warm_cache.key_at(moment)
-        assert isinstance(warm_cache.events.next(), UnwrapFailed)
     for _ in range(5):
-        warm_cache.key_at(300)
-    assert warm_cache.events.rest() == [StaleServed(seconds=0)]
+        warm_cache.key_at(290)
+    [record] = caplog.records
+    assert (record.name, record.levelname) == ("eonpro_phi", "WARNING")
+    assert record.getMessage() == "KMS did not return the current key (Unreachable): KMS did not answer."
     warm_cache.source.failure = None
-    warm_cache.key_at(301)
-    assert warm_cache.events.next() == StaleServed(seconds=1)
-    assert isinstance(warm_cache.events.next(), KeyUnwrapped)
-    warm_cache.key_at(302)
-    assert warm_cache.events.rest() == []
+    for moment in (300, 570, 5000):
+        warm_cache.key_at(moment)
+    warm_cache.cached.forget()
+    assert len(caplog.records) == 1
 
 
 def test_without_grace_an_expired_key_is_not_served_when_the_source_fails() -> None:
@@ -215,10 +204,6 @@ def test_a_terminal_failure_drops_the_key_at_once(warm_cache: CacheFixture, mome
     with pytest.raises(Disabled, match=r"The key is disabled\."):
         warm_cache.at(moment).data_key()
     assert warm_cache.cached._entry is None and warm_cache.source.unwraps == 2
-    assert warm_cache.events.next() == UnwrapFailed(
-        key_name="current", cause="Disabled", transient=False, seconds=0, background=moment < 300
-    )
-    assert warm_cache.events.next() == KeyDropped(key_name="current", cause="Disabled")
     warm_cache.source.failure = None
     assert warm_cache.at(moment + 1).data_key() == KEY
 
@@ -246,7 +231,6 @@ def test_a_defect_of_the_source_is_raised_and_drops_the_key(warm_cache: CacheFix
         with pytest.raises(ZeroDivisionError):
             warm_cache.at(300).data_key()
         assert warm_cache.source.unwraps == unwraps
-    assert warm_cache.events.rest() == [KeyDropped(key_name="current", cause="ZeroDivisionError")]
     warm_cache.source.failure = None
     assert warm_cache.at(300).data_key() == KEY
 
@@ -258,7 +242,7 @@ def test_a_defect_during_a_refresh_is_reported_and_the_next_caller_retries(
     monkeypatch.setattr(sys, "unraisablehook", reported.put)
     warm_cache.source.failure = DecryptionError()
     assert warm_cache.at(270).data_key() == KEY
-    assert warm_cache.events.next() == KeyDropped(key_name="current", cause="DecryptionError")
+    warm_cache.wait_until_finished()
     warm_cache.source.failure = None
     assert warm_cache.at(270).data_key() == KEY and warm_cache.source.unwraps == 3
     assert reported.get(timeout=LONG).exc_type is DecryptionError
@@ -269,38 +253,8 @@ def test_ctrl_c_during_an_unwrap_leaves_the_key_and_no_caller_waiting(warm_cache
     with pytest.raises(KeyboardInterrupt):
         warm_cache.at(300).data_key()
     assert warm_cache.cached._entry is not None and warm_cache.cached._attempt is None
-    assert warm_cache.events.rest() == []
     warm_cache.source.failure = OUTAGE
     assert warm_cache.at(300).data_key() == KEY
-
-
-def test_ctrl_c_in_the_hook_leaves_no_caller_waiting(warm_cache: CacheFixture) -> None:
-    def interrupted(_: object) -> None:
-        raise KeyboardInterrupt
-
-    warm_cache.cached._emitter._hook = interrupted
-    with pytest.raises(KeyboardInterrupt):
-        warm_cache.at(5000).data_key()
-    warm_cache.cached._emitter._hook = None
-    assert warm_cache.cached._attempt is None and warm_cache.cached.data_key() == KEY
-
-
-def test_a_hook_that_raises_is_logged_once_and_breaks_nothing(
-    warm_cache: CacheFixture, caplog: pytest.LogCaptureFixture
-) -> None:
-    def broken(_: object) -> None:
-        raise ZeroDivisionError("of the hook")
-
-    warm_cache.cached._emitter._hook = broken
-    with caplog.at_level(logging.DEBUG, "eonpro_phi"):
-        assert warm_cache.at(400).data_key() == KEY
-        assert warm_cache.at(800).data_key() == KEY
-    [record] = caplog.records
-    assert (record.name, record.levelname) == ("eonpro_phi", "ERROR") and record.getMessage() == (
-        "The on_event hook of a cached key raised; later failures are not logged."
-    )
-    assert isinstance(record.exc_info, tuple) and record.exc_info[0] is ZeroDivisionError
-    assert warm_cache.source.unwraps == 3
 
 
 def test_without_a_free_thread_the_key_stays_in_use_as_in_an_outage(
@@ -312,13 +266,9 @@ def test_without_a_free_thread_the_key_stays_in_use_as_in_an_outage(
     monkeypatch.setattr("eonpro_phi.key_cache._thread", types.SimpleNamespace(start_new_thread=no_thread))
     assert warm_cache.at(270).data_key() == warm_cache.at(270.9).data_key() == KEY
     assert str(warm_cache.cached._failure) == "The refresh did not start: no thread available."
-    assert warm_cache.events.rest() == [
-        UnwrapFailed(key_name="current", cause="Unreachable", transient=True, seconds=0, background=True)
-    ]
     monkeypatch.undo()
     warm_cache.key_at(271)
     assert warm_cache.source.unwraps == 2
-    assert isinstance(warm_cache.events.next(), KeyUnwrapped)
 
 
 def test_a_forgotten_failure_has_no_delay(cache: CacheFixture) -> None:

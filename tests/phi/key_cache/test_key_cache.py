@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from eonpro_phi import CachedKey, DecryptionError, KeyDropped, KeyUnwrapped, PhiCipher
+from eonpro_phi import CachedKey, DecryptionError, PhiCipher
 from eonpro_phi.cache_entry import CachePolicy, retry_delay
 from tests.phi.key_sources import KEY, OTHER_KEY, CacheFixture, Clock, CountingSource
 
@@ -160,35 +160,9 @@ def test_the_pause_doubles_up_to_half_a_minute_and_is_cut_by_chance() -> None:
     assert [retry_delay(number, 0.0) for number in (1, 2, 6)] == [0.5, 1, 15]
 
 
-def test_an_unwrap_event_has_its_duration(cache: CacheFixture) -> None:
-    slow = cache.source.data_key
-
-    def after_two_seconds() -> bytes:
-        cache.clock.now += 2
-        return slow()
-
-    cache.source.data_key = after_two_seconds  # type: ignore[method-assign]
-    cache.at(0).data_key()
-    assert cache.events.rest() == [KeyUnwrapped(key_name="current", seconds=2, background=False)]
-    cache.at(270).data_key()
-    assert cache.events.next() == KeyUnwrapped(key_name="current", seconds=2, background=True)
-    cache.at(3000).data_key()
-    assert cache.events.rest() == [KeyUnwrapped(key_name="current", seconds=2, background=False)]
-
-
-def test_a_key_whose_grace_is_over_is_reported_as_dropped(cache: CacheFixture) -> None:
-    cache.key_at(0)
-    cache.key_at(3899.9)
-    assert all(isinstance(event, KeyUnwrapped) for event in cache.events.rest())
-    cache.key_at(3899.9 + 3900)
-    assert cache.events.rest()[0] == KeyDropped(key_name="current", cause="Expired")
-
-
 def test_a_forgotten_key_is_unwrapped_again(cache: CacheFixture) -> None:
     cache.cached.data_key()
-    cache.events.rest()
     cache.cached.forget()
-    assert cache.events.rest() == [KeyDropped(key_name="current", cause="forget")]
     assert cache.cached.cipher().decrypt(PhiCipher(KEY).encrypt("x")) == "x"
     assert cache.source.unwraps == 2
     CacheFixture().cached.forget()
@@ -197,7 +171,7 @@ def test_a_forgotten_key_is_unwrapped_again(cache: CacheFixture) -> None:
 def test_the_cache_shows_no_key(cache: CacheFixture) -> None:
     cache.cached.data_key()
     assert repr(cache.cached) == str(cache.cached) == "CachedKey(ttl=300, grace=3600)"
-    shown = repr([vars(cache.cached), cache.cached._entry, cache.events.rest()])
+    shown = repr([vars(cache.cached), cache.cached._entry])
     for secret in (repr(KEY)[2:-1], repr(KEY[:8])[2:-1], KEY.hex()):
         assert secret not in shown
 

@@ -156,18 +156,18 @@ def _longest(turn: list[Reads]) -> float:
 
 def reads_at_refreshes() -> tuple[float, list[list[Reads]]]:
     """Ten TTLs, each with a refresh at its end that waits for every reader: calls for each TTL, and the reads."""
-    source, now, landed = GatedSource(), [0.0], threading.Event()
-    key = CachedKey(source, ttl=TTL, clock=lambda: now[0], on_event=lambda event: landed.set())
+    source, now = GatedSource(), [0.0]
+    key = CachedKey(source, ttl=TTL, clock=lambda: now[0])
     key.cipher()
     readers = Readers(key.cipher)
     turns = []
     for _ in range(TTLS):
-        landed.clear()
         source.gate.clear()
         now[0] += 0.95 * TTL  # a refresh is due, and the key is still fresh
         turns.append(readers.turn())
+        attempt = key._attempt
         source.gate.set()
-        if not landed.wait(_TIMEOUT_SECONDS):
+        if attempt is None or not attempt.finished.wait(_TIMEOUT_SECONDS):
             raise SystemExit("a refresh was due, but none started")
     readers.stop()
     return (source.calls - 1) / TTLS, turns
