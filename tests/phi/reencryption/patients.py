@@ -28,7 +28,7 @@ SELECTION = ColumnSelection(table="Patient", columns=COLUMNS, key_column="id")
 CREATE_TABLE = """
 create table "Patient" (
     id bigint primary key, clinic int not null, "createdAt" timestamptz not null default now(),
-    "firstName" text, "lastName" text, email varchar(300), phone text
+    "firstName" text, "lastName" text, email text, phone text
 )
 """
 

@@ -103,18 +103,6 @@ class Database:
             return
         raise translated
 
-    def longest(self, schema: str, table: str, columns: Sequence[str]) -> tuple[int, ...]:
-        """The bytes of the longest text of each column; 0 where there is none."""
-        if not columns:
-            return ()
-        statement = sql.SQL("select {} from {}").format(
-            sql.SQL(", ").join(
-                sql.SQL("coalesce(max(octet_length({})), 0)").format(sql.Identifier(name)) for name in columns
-            ),
-            sql.Identifier(schema, table),
-        )
-        return self._run(lambda connection: connection.execute(statement).fetchall())[0]
-
     def read(self, table: Table, *, after: str | None, until: str | None, limit: int) -> Rows:
         """At most `limit` rows by ascending key, after one key and up to another."""
         query, arguments = select_batch(table, after=after, until=until, limit=limit)

@@ -19,9 +19,6 @@ from eonpro_phi.reencryption.statements import DocumentColumn, KeyColumn, Table
 SHORTEST_RECORD = 24 + 1 + 24 + 1 + 4
 """Characters of the record of one byte."""
 
-V2_PREFIX = 3 + 16 + 1
-"""Characters of a record of version 2 before its base64, which has 28 bytes beside those of the text."""
-
 SEARCH_ENDINGS = ("search", "tokens")
 """Endings of a search column's name, in lower case: `phi index` fills it."""
 
@@ -258,8 +255,8 @@ def inspect(
 ) -> Table:
     """The table, ready to be re-encrypted. Raises UsageError with all problems; reads none of its rows.
 
-    The `first_time`, when plain texts are encrypted, it reads how long they are. With `hash_columns_named` the person
-    has said that no column holds search hashes, whatever its name.
+    The `first_time` plain texts are encrypted. With `hash_columns_named` the person has said that no column holds
+    search hashes, whatever its name.
     """
     relation = find_relation(database, selection.table)
     columns = relation.columns
@@ -271,8 +268,6 @@ def inspect(
         *_json_problems(selection, columns, relation.types, first_time=first_time),
         *([] if hash_columns_named else _forgotten_hashes(selection, columns)),
     ]
-    if first_time and not problems:
-        problems += _too_long(database, relation.schema, relation.name, selection, columns)
     if problems:
         raise UsageError(problems, "Nothing was written.")
     return relation.table(
@@ -355,11 +350,12 @@ def _column_problems(selection: ColumnSelection, relation: Relation, *, write: b
             and (what == "hash" or (first_time and name not in json_columns and contents is not Contents.BYTES))
         ):
             problems.append(f"{name} is {type_name}; a {what} needs {needed[what]}")
-        if length is not None and length < shortest:
+        has_length = length is not None or type_name != of_any_length
+        if first_time and what == "record" and is_text and has_length:
+            fitting = f"alter table … alter column {name} type text{'[]' if is_array else ''}"
+            problems.append(f"{name} is {type_name}; records need text: {fitting}")
+        elif length is not None and length < shortest:
             problems.append(f"{name} is {type_name}, which is too short: the shortest {what} has {shortest} characters")
-        if is_array and first_time and type_name != of_any_length:
-            fitting = f"alter table … alter column {name} type text[]"
-            problems.append(f"{name} is {type_name}, too short for records: {fitting}")
         if first_time and selection.bind and (is_array or name in json_columns):
             problems.append(
                 f"{name} has records inside its values, which are bound to no place: encrypt it without --bind"
@@ -398,24 +394,6 @@ def _forgotten_hashes(selection: ColumnSelection, columns: dict[str, tuple[Any, 
         for name in columns
         if source not in carried and name.lower() in [source.lower() + ending for ending in HASH_ENDINGS]
     ]
-
-
-def _too_long(
-    database: Database, schema: str, name: str, selection: ColumnSelection, columns: dict[str, tuple[Any, ...]]
-) -> list[str]:
-    """Columns whose longest text has a record that does not fit: better known now than in the middle of the table."""
-    whole = [column for column in selection.columns if column not in {each.name for each in selection.json_columns}]
-    limits = {column: columns[column][4] for column in whole if columns[column][4] is not None}
-    problems = []
-    is_v2 = selection.tenant_column or selection.bind
-    for (column, limit), bytes_ in zip(limits.items(), database.longest(schema, name, tuple(limits)), strict=True):
-        needed = V2_PREFIX + 4 * -(-(bytes_ + 28) // 3) if is_v2 else SHORTEST_RECORD - 4 + 4 * -(-bytes_ // 3)
-        if needed > limit:
-            problems.append(
-                f"{column} is {columns[column][1]}, and its longest text needs a record of {needed} characters: "
-                f"alter table … alter column {column} type text"
-            )
-    return problems
 
 
 def _similar_table(database: Database, schema: str | None, name: str) -> str:
