@@ -14,7 +14,7 @@ from eonpro_phi.reencryption.errors import UsageError
 from eonpro_phi.reencryption.scan.models import ScannedColumn, ScannedTable, TableKind
 
 LARGE_OBJECTS = ("pg_catalog", "pg_largeobject")
-"""Schema and table of the large objects, which a column of numbers refers to."""
+"""Schema and table of the large objects, which a column of numbers refers to; they are named, and not read."""
 
 # A partition is read with its partitioned table; a table that others inherit from, without them.
 _TABLES = """
@@ -104,7 +104,14 @@ def read_tables(
         column = ScannedColumn(name="data", type_name="bytea", contents=Contents.BYTES)
         schema, table = LARGE_OBJECTS
         tables.append(
-            ScannedTable(schema=schema, table=table, kind=TableKind.LARGE_OBJECTS, rows=-1, columns=(column,))
+            ScannedTable(
+                schema=schema,
+                table=table,
+                kind=TableKind.LARGE_OBJECTS,
+                rows=0,
+                columns=(column,),
+                problem="large objects are not read",
+            )
         )
     of_models = {f"{each.table}.{each.column}": each for each in declared}
     tenants |= {f"{each.table}.{each.tenant_column}" for each in of_models.values() if each.tenant_column}

@@ -55,8 +55,6 @@ _NO_DIGITS = re.compile("[^0-9]+")
 
 _HEAD_BYTES = 2**16
 """Bytes that are read of a value without records."""
-_LARGE_OBJECT_BYTES = 2**26
-"""Bytes that are read of a large object; a longer one is not searched."""
 _DOCUMENTS_AT_A_TIME = 20
 
 # For bytes that hold nothing like a record PostgreSQL sends the beginning alone: see `may_hold_records`.
@@ -78,10 +76,7 @@ def scan_table(database: Database, table: ScannedTable, ciphers: Mapping[str, Ph
     if table.problem or not table.readable:
         return
     try:
-        found = (
-            _large_objects(database, rows) if table.kind is TableKind.LARGE_OBJECTS else _rows(database, table, rows)
-        )
-        count_rows(table, _counted(table, found), ciphers)
+        count_rows(table, _counted(table, _rows(database, table, rows)), ciphers)
         if table.rows < 0:
             table.rows = table.sampled
     except ReencryptionError as error:
@@ -147,14 +142,6 @@ def selected(table: ScannedTable, alias: str | None = None) -> sql.Composed:
     names += [(name, "{}::text") for name in (table.tenant_column, table.row_column) if name]
     of = (alias,) if alias else ()
     return sql.SQL(", ").join(sql.SQL(form).format(sql.Identifier(*of, name)) for name, form in names)
-
-
-def _large_objects(database: Database, rows: int) -> Iterator[Sequence[Value]]:
-    query = "select lo_get(oid, 0, {}) from pg_largeobject_metadata order by oid{}"
-    limit = sql.SQL(" limit {}").format(sql.Literal(rows)) if rows else sql.SQL("")
-    for (data,) in database.stream(sql.SQL(query).format(sql.Literal(_LARGE_OBJECT_BYTES), limit), at_a_time=1):
-        # A record may stand behind what is read: an object of that length is never looked into.
-        yield (data[:_HEAD_BYTES] if len(data) == _LARGE_OBJECT_BYTES else data,)
 
 
 class _Opener:

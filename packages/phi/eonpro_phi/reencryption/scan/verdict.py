@@ -127,8 +127,6 @@ def _remedy(table: ScannedTable, current: str, dsn: str, program: str) -> str | 
         return f"  {table.name} is a copy: refresh materialized view {_quoted(table)}, after its tables"
     if table.kind is TableKind.FOREIGN:
         return f"  {table.name} is stored elsewhere: run reencrypt on that server"
-    if table.kind is TableKind.LARGE_OBJECTS:
-        return "  large objects are not rewritten: the application has to write them again"
     hashes = [
         f"{source}:{column.name}"
         for source in columns
