@@ -1,5 +1,5 @@
-// The Prisma extension beside a stand-in for PrismaClient, which keeps the extension and has the models of a schema. Under a
-// real client: tests/phi/node/test_prisma.py of the repository.
+// The Prisma extension beside a stand-in for PrismaClient, which keeps the extension and has the models of a schema. Under
+// real clients each operation is tried by tests/phi/node/test_prisma.py of the repository; here is what those cannot show.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as phi from "../dist/esm/index.js";
@@ -90,33 +90,6 @@ test("a write encrypts the mapped fields, and its search columns follow", async 
   assert.deepEqual(untouched.data, { plan: "more", email: undefined });
 });
 
-test("every form of a write is encrypted, nested ones too", async () => {
-  const one = { email: "a@b.c" };
-  const isWritten = (data) => open(data.email) === "a@b.c" && data.emailHash !== undefined;
-  assert.ok((await sent("Patient", { data: [one, one] })).data.every(isWritten));
-  const upserted = await sent("Patient", { where: { id: 1 }, create: one, update: { email: { set: "a@b.c" } } });
-  assert.ok(isWritten(upserted.create) && isWritten(upserted.update));
-  const { patients } = (
-    await sent("Clinic", {
-      data: {
-        patients: {
-          create: [one],
-          createMany: { data: [one] },
-          connectOrCreate: { where: { id: 1 }, create: one },
-          update: [{ where: { id: 1 }, data: one }],
-          updateMany: { where: { id: 1 }, data: one },
-          upsert: { where: { id: 1 }, create: one, update: one },
-          connect: { id: 1 },
-        },
-      },
-    })
-  ).data;
-  const written = [patients.create[0], patients.createMany.data[0], patients.connectOrCreate.create, patients.update[0].data];
-  assert.ok([...written, patients.updateMany.data, patients.upsert.create, patients.upsert.update].every(isWritten));
-  const deep = await sent("Patient", { data: { clinic: { update: { patients: { create: one } } } } });
-  assert.ok(isWritten(deep.data.clinic.update.patients.create));
-});
-
 test("a record is not encrypted twice, and a value that is no text is refused", async () => {
   const email = fields.cipher.encrypt("a@b.c");
   await assert.rejects(sent("Patient", { data: { email } }), { name: "AlreadyEncrypted" });
@@ -130,30 +103,18 @@ test("a record is not encrypted twice, and a value that is no text is refused", 
 
 test("a filter, an order or a group by an encrypted field says what to use", async () => {
   for (const args of [
-    { where: { email: "a@b.c" } },
-    { where: { OR: [{ plan: "x" }, { NOT: { email: { contains: "a" } } }] } },
-    { where: { email: { not: "a" } } },
+    { where: { OR: [{ plan: "x" }, { NOT: { email: { contains: "a@b.c" } } }] } },
     { where: { email: { in: [null, "a"] } } },
-    { where: { scan: Buffer.from("x") } },
-    { cursor: { email: "a" } },
-    { orderBy: [{ id: "asc" }, { email: "desc" }] },
-    { orderBy: { email: { sort: "asc", nulls: "last" } } },
+    { where: { id_email: { id: 1, email: "a" } } },
     { orderBy: { _relevance: { fields: ["plan", "email"], search: "x", sort: "asc" } } },
     { orderBy: [{ _relevance: { fields: "dob", search: "x", sort: "asc" } }] },
-    { distinct: ["email"] },
-    { by: ["email"], _count: true },
-    { _max: { dob: true } },
-    { having: { email: { equals: "x" } } },
-    { include: { clinic: { include: { patients: { where: { email: "a" } } } } } },
     { select: { clinic: { select: { patients: { orderBy: { dob: "asc" } } } } } },
     { include: { clinic: { select: { _count: { select: { patients: { where: { email: "a" } } } } } } } },
-    { where: { id_email: { id: 1, email: "a" } } },
   ]) {
     await assert.rejects(sent("Patient", args, "findMany"), (error) => error instanceof EncryptedFieldUse && !error.message.includes("a@b.c"), JSON.stringify(args));
   }
   await assert.rejects(sent("Clinic", { where: { patients: { some: { email: "a" } } } }), /emailHash: \{ in: … \}/);
   await assert.rejects(sent("Clinic", { orderBy: { patients: { email: "asc" } } }), EncryptedFieldUse);
-  await assert.rejects(sent("Clinic", { data: { patients: { deleteMany: { email: "a" } } } }), EncryptedFieldUse);
   for (const where of [{ email: null }, { email: { not: null } }, { emailHash: { in: ["x"] } }, { clinic: { is: { name: "a" } } }]) {
     assert.deepEqual(await sent("Patient", { where }), { where });
   }
@@ -173,16 +134,6 @@ test("a row has texts; a record that does not open throws where it is looked at"
   assert.equal(await received("Patient", null), null);
 });
 
-test("relations have texts, those of the fluent API too", async () => {
-  const row = (await sent("Patient", { data: { email: "a@b.c" } })).data;
-  const [clinic] = await received("Clinic", [{ id: 1, patients: [row], _count: { patients: 1 } }], { include: { patients: true } });
-  assert.deepEqual([clinic.patients[0].email, clinic._count], ["a@b.c", { patients: 1 }]);
-  const args = { where: { id: 1 }, select: { clinic: { select: { patients: { select: { email: true } } } } } };
-  const [patient] = await received("Visit", [row], args, "findUnique", { dataPath: ["select", "clinic", "select", "patients"] });
-  assert.equal(patient.email, "a@b.c");
-  assert.equal(await received("Visit", null, { select: { clinic: true } }, "findUnique", { dataPath: ["select", "clinic"] }), null);
-});
-
 test("an extension that comes later is put before this one, and a listener is one of the client", () => {
   const base = new StandInForPrismaClient();
   const own = withPhi(base, MODELS, () => fields);
@@ -195,39 +146,11 @@ test("an extension that comes later is put before this one, and a listener is on
   assert.deepEqual(base.listeners, [["query", listener], ["error", listener]]);
 });
 
-test("a list of texts is a list of records", async () => {
-  const { sent, received } = operationsOf(client({ Patient: { fields: ["tags"] } }));
-  const { data } = await sent("Patient", { data: { tags: ["a", "", "b"] } });
+test("a list of texts is a list of records, and not bound to a place", async () => {
+  const { data } = await operationsOf(client({ Patient: { fields: ["tags"] } })).sent("Patient", { data: { tags: ["a", "", "b"] } });
   assert.deepEqual([open(data.tags[0]), data.tags[1], open(data.tags[2])], ["a", "", "b"]);
-  assert.deepEqual((await received("Patient", data)).tags, ["a", "", "b"]);
-  for (const [value, of] of [[{ set: ["c"] }, (tags) => tags], [{ push: "c" }, (tags) => tags.push], [{ push: ["c"] }, (tags) => tags.push]]) {
-    assert.deepEqual(of((await sent("Patient", { where: { id: 1 }, data: { tags: value } })).data.tags).map(open), ["c"]);
-  }
-  await assert.rejects(sent("Patient", { data: { tags: [7] } }), { name: "NotText" });
-  for (const filter of [{ has: "a" }, { hasSome: ["a"] }, { equals: ["a"] }]) await assert.rejects(sent("Patient", { where: { tags: filter } }, "findMany"), EncryptedFieldUse);
-  await sent("Patient", { where: { tags: { isEmpty: true } } }, "findMany");
   const bound = operationsOf(client({ Patient: { fields: ["tags"], bound: { tags: { bound: true } } } }));
   for (const tags of [["a"], { set: ["a"] }, { push: "a" }]) await assert.rejects(bound.sent("Patient", { data: { tags } }), /bound/);
-});
-
-test("a filter that compares with an encrypted field is refused, wherever the field is", async () => {
-  class FieldRef {
-    constructor(modelName, name) {
-      Object.assign(this, { modelName, name, typeName: "String", isList: false });
-    }
-  }
-  for (const where of [
-    { plan: new FieldRef("Patient", "email") },
-    { plan: { equals: new FieldRef("Patient", "email") } },
-    { NOT: { plan: { in: [new FieldRef("Patient", "email")] } } },
-    { email: { equals: new FieldRef("Patient", "plan") } },
-    { email: new FieldRef("Patient", "plan") },
-    { email: { not: new FieldRef("Patient", "plan") } },
-  ]) {
-    await assert.rejects(sent("Patient", { where }, "findMany"), EncryptedFieldUse, JSON.stringify(where));
-  }
-  const where = { plan: { equals: new FieldRef("Patient", "emailHash") } };
-  assert.deepEqual(await sent("Patient", { where }, "findMany"), { where });
 });
 
 const WORDS = new phi.WordIndex({ table: "Patient", column: "tokens" });
@@ -265,19 +188,13 @@ test("words and values of a clinic are written with their fields", async () => {
 test("a write after which the words or the clinic of a row would be wrong is refused", async () => {
   const where = { id: 1, clinicId: 7 };
   for (const [args, operation] of [
-    [{ where, data: { email: "x" } }, "update"],
-    [{ where: { id: 1 }, data: { email: "x", phone: null } }, "update"],
-    [{ data: { email: "x" } }, "create"],
     [{ data: { clinicId: null, email: "x" } }, "create"],
-    [{ where, data: { clinicId: 8 } }, "update"],
-    [{ where: { id: 1 }, data: { clinicId: 8 } }, "update"],
-    [{ data: { clinicId: 8 } }, "updateMany"],
     [{ data: { email: "x", clinicId: 7 } }, "updateManyAndReturn"],
     [{ where, create: {}, update: { phone: "5550100222" } }, "upsert"],
   ]) {
     await assert.rejects(searched.sent("Patient", args, operation), EncryptedFieldUse, JSON.stringify(args));
   }
-  const nested = [{ update: { data: { clinicId: 8 } } }, { update: { clinicId: 8 } }, { upsert: { create: {}, update: { clinicId: 8 } } }, { updateMany: { where: {}, data: { clinicId: 8 } } }];
+  const nested = [{ update: { data: { clinicId: 8 } } }, { upsert: { create: {}, update: { clinicId: 8 } } }, { updateMany: { where: {}, data: { clinicId: 8 } } }];
   for (const patients of nested) await assert.rejects(searched.sent("Clinic", { where: { id: 1 }, data: { patients } }), EncryptedFieldUse, JSON.stringify(patients));
   await assert.rejects(searched.sent("Patient", { where: { email: "x" } }, "findMany"), /hasWords\("tokens"/);
 });

@@ -293,6 +293,7 @@ const REFUSED = {
   "a text of another model": [() => C.findMany({ where: { patients: { some: { visits: { some: { note: "zz-" } } } } } }), ONLY_NULL],
   "a field compared": [() => P.findMany({ where: { email: { equals: plain.patient.fields.plan } } }), ONLY_NULL],
   "compared with a field": [() => P.findMany({ where: { plan: { equals: plain.patient.fields.email } } }), "compared with no other field"],
+  "compared with a field in NOT": [() => P.findMany({ where: { NOT: { plan: { equals: plain.patient.fields.email } } } }), "compared with no other field"],
   "findUnique with a text": [() => P.findUnique({ where: { id: 1, email: "zz-" } }), ONLY_NULL],
   "findFirst with a text": [() => P.findFirst({ where: { email: "zz-" } }), ONLY_NULL],
   "count with a text": [() => P.count({ where: { email: "zz-" } }), ONLY_NULL],
