@@ -47,10 +47,6 @@ class Form(StrEnum):
         word = self.value.rpartition("+")[2]
         return word if word in ("column", ROW) else ""
 
-    def with_tenant(self) -> Form:
-        """The same under the key of a tenant."""
-        return Form.of(self.bound, tenant=True)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Binding:

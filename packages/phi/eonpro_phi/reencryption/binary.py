@@ -76,7 +76,7 @@ class Keys:
 
     def written(self, of: Binding, before: Form) -> Form:
         """The form of a new record, in the place of one of the form `before`."""
-        return of.form or (before.with_tenant() if self.of_tenant else before)
+        return of.form or Form.of(before.bound, tenant=self.of_tenant or before.of_tenant)
 
     def holds(self, record: str | bytes) -> bool:
         """Whether a record is under one of the keys, wherever it is bound to."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from binascii import b2a_base64
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from os import urandom
 from struct import Struct
@@ -37,15 +36,6 @@ _PAD_AS_ZERO = bytes.maketrans(b"=", b"A")
 _DECRYPTION_FAILURES = (ValueError, IndexError, InvalidTag, OverflowError)
 _MOST_TENANTS = 1000
 """Tenants whose keys are kept between batches."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Renewed:
-    """A value after its records under an old key were replaced."""
-
-    text: str = field(repr=False)
-    counts: ColumnCounts
-    """Counts of its records."""
 
 
 class RecordReencryptor:
@@ -118,7 +108,7 @@ class RecordReencryptor:
         A binary record keeps its place, where that is its column or its row; one of another place is listed. Without
         an old key whole values become binary records. Else as `reencrypt`; the texts are always there.
         """
-        binary = BinaryReencryptor(keys=self._ciphers, renew=partial(self._renewed_content, where))
+        binary = BinaryReencryptor(keys=self._ciphers, renew=partial(self._renewed_content, where=where))
         taken = [bool(value) and binary.takes(value or "", has_records=self._has_records) for value in values]
         mine = [at for at, is_mine in enumerate(taken) if is_mine]
         others = [at for at, is_mine in enumerate(taken) if not is_mine]
@@ -138,11 +128,8 @@ class RecordReencryptor:
         )
         return ReencryptedColumn.merged(len(values), columns)
 
-    def _renewed_content(self, where: Binding, content: str, *, write: bool) -> tuple[str, ColumnCounts]:
-        if not self._may_hold_old(content):
-            return content, ColumnCounts()
-        inside = self._renewed(content, where, write=write)
-        return inside.text, inside.counts
+    def _renewed_content(self, content: str, *, where: Binding, write: bool) -> tuple[str, ColumnCounts]:
+        return self._renewed(content, where, write=write) if self._may_hold_old(content) else (content, ColumnCounts())
 
     def _has_records(self, value: str) -> bool:
         return looks_like_a_record(value) or bool(embedded_records(value, self._opener(ANYWHERE)))
@@ -241,8 +228,7 @@ class RecordReencryptor:
         self, value: str, where: Binding, *, is_record: bool, documents: bool, write: bool
     ) -> tuple[str, ColumnCounts]:
         """The new value, or UNCHANGED, and the counts of the records in a value that changes in parts if at all."""
-        inside = self._renewed(value, where, write=write)
-        found = inside.counts
+        text, found = self._renewed(value, where, write=write)
         if not is_record and (is_damaged(value, found.records) or self._ciphers.old is None):
             like_one = looks_like_a_record(value)
             known = like_one and self._ciphers.holds(value)
@@ -251,7 +237,7 @@ class RecordReencryptor:
             found = ColumnCounts(without_records=documents, no_record=not documents)
         else:
             found += ColumnCounts(documents=not is_record)
-        return inside.text if found.old and write else UNCHANGED, found
+        return text if found.old and write else UNCHANGED, found
 
     def encrypt_inside(
         self,
@@ -305,8 +291,9 @@ class RecordReencryptor:
         """Whether a record's own text may hold records of the old key, which nobody would see in the database."""
         return self._ciphers.old is not None and may_hold_records(text)
 
-    def _renewed(self, value: str, where: Binding, *, write: bool) -> _Renewed:
-        """The value with every record under an old key replaced, also in the texts of records: all in one write.
+    def _renewed(self, value: str, where: Binding, *, write: bool) -> tuple[str, ColumnCounts]:
+        """The value with every record under an old key replaced, also in the texts of records: all in one write;
+        and their counts.
 
         Equal records in one value stay equal: one may refer to the other.
         """
@@ -318,11 +305,9 @@ class RecordReencryptor:
             if each.opened is None:
                 continue
             is_new, text = each.opened
-            if self._may_hold_old(text):
-                inside = self._renewed(text, where, write=write)
-                text, is_new = inside.text, is_new and not inside.counts.old
-                total += ColumnCounts(foreign=inside.counts.foreign, elsewhere=inside.counts.elsewhere)
-            total += ColumnCounts(new=1) if is_new else ColumnCounts(old=1)
+            text, inside = self._renewed_content(text, where=where, write=write)
+            is_new = is_new and not inside.old
+            total += ColumnCounts(new=is_new, old=not is_new, foreign=inside.foreign, elsewhere=inside.elsewhere)
             if not is_new:
                 old[each.record] = text
         if old and write:
@@ -330,7 +315,7 @@ class RecordReencryptor:
             new |= {record: self._encrypt_v2(text) for record, text in old.items() if record.startswith(V2)}
             places = [(each.start, each.end, new[each.record]) for each in found if each.record in new]
             value = replaced(value, places)
-        return _Renewed(text=value, counts=total)
+        return value, total
 
     def _opener(self, where: Binding) -> Callable[[str], tuple[bool, str] | None]:
         """Says of a record inside a value, which is bound to no place, whether it is under the new key, and its text;

@@ -24,16 +24,12 @@ PREFIX, END = "p:", "e:"
 _PHONE = re.compile(r"[+0-9 ().\-/]+(?:(?:,[, ]*)?(?:ext|x|#)[. ]*[0-9]+)?")
 
 
-def words(text: str) -> set[str]:
-    """The words of a text, folded. With an apostrophe or a hyphen: its parts, and the word without.
+def words(plain: str) -> set[str]:
+    """The words of a folded text. With an apostrophe or a hyphen: its parts, and the word without.
 
-    >>> sorted(words("Mary-Jane O'Brien"))
+    >>> sorted(words("mary-jane o'brien"))
     ['brien', 'jane', 'mary', 'maryjane', 'o', 'obrien']
     """
-    return _words(folded(text))
-
-
-def _words(plain: str) -> set[str]:
     if plain.isascii() and plain.isalnum():
         return {plain}
     found = {*divided(plain)}
@@ -44,12 +40,8 @@ def _words(plain: str) -> set[str]:
     return found
 
 
-def phone(text: str) -> str | None:
-    """The digits of a text that is a phone number and nothing else; None for another."""
-    return _phone(folded(text))
-
-
-def _phone(plain: str) -> str | None:
+def phone(plain: str) -> str | None:
+    """The digits of a folded text that is a phone number and nothing else; None for another."""
     if not _PHONE.fullmatch(trimmed(plain)):
         return None
     # What is folded stays as it is when it is folded again.
@@ -93,12 +85,12 @@ def query_terms(query: str) -> list[tuple[str, ...]]:
 
 def query_words(query: str) -> list[str]:
     """The words of a query, each once. A phone number is one word; an apostrophe separates nothing."""
-    if number := phone(query):
+    if number := phone(folded(query)):
         return [number]
     found: dict[str, None] = {}
-    for chunk in SPACES.split(query):
-        number = phone(chunk)
-        found.update(dict.fromkeys([number] if number else divided(folded(chunk).replace("'", ""))))
+    for plain in map(folded, SPACES.split(query)):
+        number = phone(plain)
+        found.update(dict.fromkeys([number] if number else divided(plain.replace("'", ""))))
     return [word for word in found if word]
 
 
@@ -119,8 +111,8 @@ def words_and_numbers(texts: Iterable[str | None]) -> tuple[set[str], set[str]]:
     for text in texts:
         if text:
             plain = folded(text)
-            found |= _words(plain)
-            if number := _phone(plain):
+            found |= words(plain)
+            if number := phone(plain):
                 found.add(number)
     return found, {word for word in found if len(word) >= SHORTEST_PHONE and _is_number(word)}
 
