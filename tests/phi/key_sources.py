@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 
 from eonpro_phi import CachedKey, KeySource
-from eonpro_phi.key_cache import GRACE_SECONDS, REFRESH_AHEAD, TTL_SECONDS
+from eonpro_phi.key_cache import GRACE_SECONDS, TTL_SECONDS
 
 KEY = bytes(range(100, 132))
 OTHER_KEY = bytes(range(132, 164))
@@ -56,7 +56,6 @@ class CacheFixture:
         *reading_keys: KeySource,
         ttl: float = TTL_SECONDS,
         grace: float = GRACE_SECONDS,
-        refresh_ahead: float = REFRESH_AHEAD,
         lenient: bool = False,
     ) -> None:
         self.clock, self.source = Clock(), CountingSource()
@@ -68,7 +67,6 @@ class CacheFixture:
             jitter=lambda: self.jitter,
             ttl=ttl,
             grace=grace,
-            refresh_ahead=refresh_ahead,
             lenient=lenient,
         )
 

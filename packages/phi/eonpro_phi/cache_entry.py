@@ -14,19 +14,20 @@ RETRY_DELAYS_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 """The delay before the next attempt after one failure, two in a row…; jitter cuts each to between half and all."""
 
 
+REFRESH_AHEAD = 0.2
+"""The share of the TTL, at its end, for the refresh: it starts after four to four and a half minutes."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CachePolicy:
-    """The times of cached keys, in seconds. `refresh_ahead`: the share of the TTL in which a refresh may start."""
+    """The times of cached keys, in seconds."""
 
     ttl: float
     grace: float
-    refresh_ahead: float
 
     def __post_init__(self) -> None:
-        if not self.ttl > 0 or not self.grace >= 0 or not 0 <= self.refresh_ahead < 1:
-            raise ValueError(
-                "ttl must be above 0, grace 0 or more, and refresh_ahead from 0 to below 1 (a share of the TTL)."
-            )
+        if not self.ttl > 0 or not self.grace >= 0:
+            raise ValueError("ttl must be above 0, and grace 0 or more.")
 
     def unwrapped(self, key: bytes, requested_at: float) -> "UnwrappedKey":
         """The key with its times. Its age counts from the request: KMS checked the permissions then."""
@@ -35,7 +36,7 @@ class CachePolicy:
 
     def refresh_at(self, key: "UnwrappedKey", jitter: float) -> float:
         """When to unwrap again; `jitter`, 0 to 1, spreads the requests of many processes."""
-        return key.expires_at - self.ttl * self.refresh_ahead * (1 - jitter / 2)
+        return key.expires_at - self.ttl * REFRESH_AHEAD * (1 - jitter / 2)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

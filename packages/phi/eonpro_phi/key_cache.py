@@ -29,9 +29,6 @@ TTL_SECONDS = 300.0
 GRACE_SECONDS = 3600.0
 """Time beyond the TTL in which the cached key stays in use while KMS does not answer: charts have to open."""
 
-REFRESH_AHEAD = 0.2
-"""The share of the TTL, at its end, for the refresh: it starts after four to four and a half minutes."""
-
 
 _MOST_DERIVED = 5000
 """Values that are kept, for each name: some 1 kB each."""
@@ -120,7 +117,6 @@ class CachedKey:
         reading_keys: Sequence[KeySource] = (),
         ttl: float = TTL_SECONDS,
         grace: float = GRACE_SECONDS,
-        refresh_ahead: float = REFRESH_AHEAD,
         lenient: bool = False,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
@@ -131,7 +127,7 @@ class CachedKey:
         durations.
         """
         self._sources = (source, *reading_keys)
-        self._policy = CachePolicy(ttl=ttl, grace=grace, refresh_ahead=refresh_ahead)
+        self._policy = CachePolicy(ttl=ttl, grace=grace)
         self._lenient = lenient
         self._clock = clock
         self._jitter = jitter

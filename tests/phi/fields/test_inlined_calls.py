@@ -99,7 +99,7 @@ def test_where_the_library_fails_the_cipher_tries_again(fields: PhiFields) -> No
 @pytest.mark.parametrize("seconds", [300.0, 301.0])
 def test_an_expired_key_does_not_encrypt(source: Source, seconds: float) -> None:
     now = [0.0]
-    fields = PhiFields(CachedKey(source, ttl=300, grace=0, refresh_ahead=0, clock=lambda: now[0]))
+    fields = PhiFields(CachedKey(source, ttl=300, grace=0, clock=lambda: now[0]))
     fields.encrypt("a")
     former, source.key = source.key, os.urandom(32)
     now[0] = seconds

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from eonpro_phi import CachedKey, DecryptionError, PhiCipher
-from eonpro_phi.cache_entry import CachePolicy, retry_delay
+from eonpro_phi.cache_entry import retry_delay
 from tests.phi.key_sources import KEY, OTHER_KEY, CacheFixture, Clock, CountingSource
 
 
@@ -128,31 +128,24 @@ def test_the_cipher_is_strict_by_default() -> None:
 
 
 def test_the_durations_can_be_changed() -> None:
-    cache = CacheFixture(ttl=10.0, refresh_ahead=0.5)
-    for moment, unwraps in ((0, 1), (7.4, 1), (7.5, 2)):
+    cache = CacheFixture(ttl=10.0)
+    for moment, unwraps in ((0, 1), (8.9, 1), (9.0, 2)):
         cache.key_at(moment)
         assert cache.source.unwraps == unwraps
 
 
 @pytest.mark.parametrize(
     "durations",
-    [{"ttl": 0}, {"ttl": -1}, {"ttl": float("nan")}, {"grace": -1}, {"refresh_ahead": -0.1}, {"refresh_ahead": 1}],
+    [{"ttl": 0}, {"ttl": -1}, {"ttl": float("nan")}, {"grace": -1}],
 )
 def test_impossible_durations_are_refused(durations: dict[str, Any]) -> None:
-    with pytest.raises(
-        ValueError, match=r"^ttl must be above 0, grace 0 or more, and refresh_ahead from 0 to below 1 \("
-    ):
+    with pytest.raises(ValueError, match=r"^ttl must be above 0, and grace 0 or more\.$"):
         CacheFixture(**durations)
 
 
-@pytest.mark.parametrize("durations", [{"grace": 0}, {"refresh_ahead": 0}, {"ttl": 0.001}])
+@pytest.mark.parametrize("durations", [{"grace": 0}, {"ttl": 0.001}])
 def test_the_smallest_durations_are_accepted(durations: dict[str, Any]) -> None:
     assert CacheFixture(**durations).cached.data_key() == KEY
-
-
-def test_without_refresh_ahead_the_refresh_is_at_the_end_of_the_ttl() -> None:
-    policy = CachePolicy(ttl=300, grace=0, refresh_ahead=0)
-    assert policy.refresh_at(policy.unwrapped(KEY, 10), 0.5) == 310
 
 
 def test_the_pause_doubles_up_to_half_a_minute_and_is_cut_by_chance() -> None:
