@@ -58,20 +58,16 @@ class TenantFields(BinaryFields):
         # No bound method of its own: a tenant's object ends with its last use, not with the next search for cycles.
         self._cipher = lambda: base().derived(tenant)
 
-    def cipher(self) -> PhiCipher:
-        """The tenant's cipher, for one use: it is dropped together with the data key."""
-        return self._cipher()
-
     def encrypt(self, text: str | None, context: str = "") -> str | None:
         """A record of version 2; None and "" return None."""
-        return self.cipher().encrypt_v2(text, context)
+        return self._cipher().encrypt_v2(text, context)
 
     encrypt_v2 = encrypt
     """The name that PhiFields's has, for an adapter that is given a tenant."""
 
     def decrypt(self, record: str | None, context: str = "") -> str | None:
         """The text of one of the tenant's records; None returns None."""
-        return self.cipher().decrypt(record, context)
+        return self._cipher().decrypt(record, context)
 
     def __repr__(self) -> str:
         return f"TenantFields({self._tenant!r})"

@@ -114,7 +114,7 @@ def test_the_tenant_follows_the_cached_key_and_ends_with_it() -> None:
     fields = PhiFields(CachedKey(source, reading_keys=[CountingSource(FORMER)]))
     clinic = fields.for_tenant("clinic-7")
     first = clinic.encrypt("Jane")
-    assert clinic.cipher() is clinic.cipher() and held(FORMER) == 1
+    assert clinic._cipher() is clinic._cipher() and held(FORMER) == 1
     source.key = KEY
     fields.forget()
     assert held(FORMER) == 0  # the tenant's key leaves the memory with the data key

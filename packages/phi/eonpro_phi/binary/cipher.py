@@ -21,10 +21,11 @@ from eonpro_phi.binary.record import (
     IV_END,
     MAGIC,
     OVERHEAD_BYTES,
+    RECORD,
     STREAM,
-    BinaryRecord,
     Bytes,
     as_view,
+    header,
     key_id_of,
     looks_binary,
 )
@@ -64,7 +65,6 @@ class BinaryCipher:
             data = as_view(data)
         if not data:
             return None
-        # BinaryRecord, repeated inline: its objects take longer than the encryption of a short text.
         start, iv = self._binary_start, urandom(V2_IV_BYTES)
         try:
             sealed = self._aead.encrypt(iv, data, start + context.encode())
@@ -95,17 +95,19 @@ class BinaryCipher:
             return None
         if not isinstance(record, Bytes):
             raise DecryptionError
-        start = as_view(record)[:HEADER_BYTES].tobytes()
+        view = as_view(record)
+        start = view[:HEADER_BYTES].tobytes()
         if self._lenient and record and not context and not looks_binary(start):
             return bytes(record)
-        if start.startswith(MAGIC) and start[len(MAGIC) :][:1] == STREAM.to_bytes():
+        if start.startswith(header(STREAM, b"")):
             opened = BytesIO()
-            self.decrypt_stream(BytesIO(as_view(record)), opened, context)
+            self.decrypt_stream(BytesIO(view), opened, context)
             return opened.getvalue()
-        parts = BinaryRecord.parse(record)
-        aead, _ = self._keys_of(parts.key_id)
-        with suppress(InvalidTag, ValueError, OverflowError):
-            return aead.decrypt(parts.iv, parts.sealed, parts.associated_data(context))
+        # No record has an empty content.
+        if start.startswith(header(RECORD, b"")) and len(view) > OVERHEAD_BYTES:
+            aead, _ = self._keys_of(start[len(MAGIC) + 1 :])
+            with suppress(InvalidTag, ValueError, OverflowError):
+                return aead.decrypt(view[HEADER_BYTES:IV_END].tobytes(), view[IV_END:], start + context.encode())
         raise DecryptionError
 
     def encrypt_stream(self, source: BinaryIO, target: BinaryIO, context: str = "") -> None:

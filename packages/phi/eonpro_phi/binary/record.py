@@ -3,9 +3,6 @@
 Touches nothing.
 """
 
-from dataclasses import dataclass
-
-from eonpro_phi.errors import DecryptionError
 from eonpro_phi.record import TAG_BYTES, V2_IV_BYTES
 
 MAGIC = b"\xf7phi"
@@ -51,33 +48,3 @@ def key_id_of(data: bytes) -> bytes | None:
     if looks_binary(data) and len(data) > OVERHEAD_BYTES and data[len(MAGIC)] in (RECORD, STREAM):
         return data[len(MAGIC) + 1 : HEADER_BYTES]
     return None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BinaryRecord:
-    """The parts of a binary record.
-
-    >>> BinaryRecord.parse(b"\\xf7phi\\x01" + bytes(8) + b"123456789012" + b"?" * 17).iv
-    b'123456789012'
-    """
-
-    key_id: bytes
-    iv: bytes
-    sealed: bytes | memoryview
-    """Ciphertext and tag."""
-
-    @classmethod
-    def parse(cls, data: Bytes) -> "BinaryRecord":
-        """Split stored bytes; raises DecryptionError unless they have the form of a record. Nothing is copied but the
-        first bytes.
-        """
-        view = as_view(data)
-        start = bytes(view[:IV_END])
-        # No record has an empty content.
-        if len(view) > OVERHEAD_BYTES and start.startswith(MAGIC) and start[len(MAGIC)] == RECORD:
-            return cls(key_id=start[len(MAGIC) + 1 : HEADER_BYTES], iv=start[HEADER_BYTES:], sealed=view[len(start) :])
-        raise DecryptionError
-
-    def associated_data(self, context: str) -> bytes:
-        """What the tag covers beside the content: magic, form, key, and the place, such as `PatientDocument.data`."""
-        return header(RECORD, self.key_id) + context.encode()
