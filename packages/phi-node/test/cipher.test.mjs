@@ -1,6 +1,5 @@
 // The cipher: a value comes back from its own record, and nothing else is ever taken for one.
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
 import { test } from "node:test";
 import { inspect } from "node:util";
 import * as phi from "../dist/esm/index.js";
@@ -102,16 +101,6 @@ test("each change of one bit of a binary record is refused", () => {
   assert.throws(() => cipher.decryptBytes("f7706869"), refused);
   const inside = new Uint8Array(Buffer.concat([Buffer.alloc(3), record])).subarray(3);
   assert.equal(cipher.decryptBytes(inside, "here").toString(), "%PDF");
-});
-
-test("random bytes and texts are never taken for a record", () => {
-  const start = Buffer.concat([Buffer.from("f770686901", "hex"), Buffer.from(cipher.keyId, "hex")]);
-  for (let round = 0; round < 500; round += 1) {
-    const noise = randomBytes(round);
-    assert.throws(() => cipher.decryptBytes(noise), refused);
-    assert.throws(() => cipher.decryptBytes(Buffer.concat([start, noise])), refused);
-    if (round) assert.throws(() => cipher.decrypt(noise.toString("base64")), refused);
-  }
 });
 
 test("fields are encrypted once, and the rest of the object stays", () => {
