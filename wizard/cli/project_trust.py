@@ -38,14 +38,12 @@ def require(project: Path, terminal: Terminal) -> None:
 
     Raises UsageError for what another user owns, for files that are refused, and where nobody can be asked.
     """
-    is_named = _is_named(project)
-    if not is_named:
-        check_owner(project)
+    check_owner(project)
     contents = _contents(project)
     if _record(project, contents).exists():
         return
     _check(project, contents)
-    if is_named:
+    if _is_named(project):
         return
     changed = _changed(project, contents)
     why = f"{', '.join(changed)} changed since you allowed it" if changed else "it is new on this machine"
@@ -61,26 +59,55 @@ def require(project: Path, terminal: Terminal) -> None:
 
 
 def check_owner(project: Path) -> None:
-    """Raises UsageError where another user owns, or can change, what would be executed."""
+    """Raises UsageError where another user owns, or can change or replace, what would be executed."""
+    if _is_named(project):
+        return
+    try:
+        for path in _executed(project):
+            if path.exists():
+                _check_own(path, project)
+        for parent in Path(os.path.realpath(project)).parents:
+            _check_above(parent, project)
+    except OSError as error:
+        raise UsageError(f"what {project} executes cannot be read: {error}", shell("ls", "-l", project)) from error
+
+
+def _executed(project: Path) -> Iterator[Path]:
+    """The folders and files of which something is executed; a folder before what is in it."""
     environment = project / ".venv"
-    own = (*(project / name for name in EXECUTED), project / ".cache", environment, environment / "bin")
-    for path in (project, *own, environment / "bin" / SCRIPT):
-        try:
-            status = path.stat()
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise UsageError(f"{path} cannot be read: {error}", shell("ls", "-ld", path)) from error
-        if status.st_uid != os.geteuid():
-            raise UsageError(
-                f"{path} belongs to {_user(status.st_uid)}, not to you: nothing in the project is executed",
-                f"work in a copy of your own; where you trust that user with your credentials: {VARIABLE}={project}",
-            )
-        if _others_write(status):
-            raise UsageError(
-                f"other users can write to {path}: nothing in the project is executed",
-                shell("chmod", "go-w", path, advice="then look at what is in it"),
-            )
+    yield from (project, *(project / name for name in EXECUTED), project / ".cache")
+    yield from (environment, environment / "pyvenv.cfg", environment / "bin", environment / "bin" / SCRIPT)
+    for packages in environment.glob("lib*/python3*/site-packages"):
+        yield from (packages, *packages.iterdir())
+    for module in _modules(project):
+        yield from (*(each for each in module.parents if project in each.parents), module)
+
+
+def _check_own(path: Path, project: Path) -> None:
+    status = path.stat()
+    if status.st_uid != os.geteuid():
+        raise UsageError(
+            f"{path} belongs to {_user(status.st_uid)}, not to you: nothing in the project is executed",
+            f"work in a copy of your own; where you trust that user with your credentials: {VARIABLE}={project}",
+        )
+    if _others_write(status):
+        raise UsageError(
+            f"other users can write to {path}: nothing in the project is executed",
+            shell("chmod", "go-w", path, advice="then look at what is in it"),
+        )
+
+
+def _check_above(parent: Path, project: Path) -> None:
+    status = parent.stat()
+    # In a folder with the sticky bit, such as /tmp, nobody renames what is somebody else's.
+    others_write = _others_write(status) and not status.st_mode & stat.S_ISVTX
+    if others_write or status.st_uid not in (0, os.geteuid()):
+        by = "other users" if others_write else _user(status.st_uid)
+        raise UsageError(
+            f"{parent} can be changed by {by}, who can put another project in the place of {project}: nothing in the "
+            "project is executed",
+            f"move it below a folder of your own; where you trust them with your credentials: {VARIABLE}={project}",
+        )
 
 
 def record(project: Path, *, requirements: bytes | None = None) -> tuple[str, ...]:

@@ -188,19 +188,42 @@ def test_the_project_of_another_user_is_refused(project: Path, monkeypatch: pyte
     assert f"{project} belongs to" in refusal(project).message
 
 
-WRITABLE = (".", "Pulumi.yaml", "__main__.py", "requirements.txt", ".venv", ".venv/bin", ".venv/bin/eonpro-kms")
+PACKAGES = ".venv/lib/python3.11/site-packages"
+WRITABLE = (
+    *(".", "Pulumi.yaml", "__main__.py", "requirements.txt", ".venv", ".venv/bin", ".venv/bin/eonpro-kms"),
+    *(PACKAGES, f"{PACKAGES}/theirs.pth", "module.py", "package", "package/inner", "package/inner/module.py"),
+)
 
 
 @pytest.mark.parametrize("name", WRITABLE)
 @pytest.mark.parametrize("mode", [0o777, 0o757])
 def test_what_other_users_can_write_to_is_refused_until_they_cannot(project: Path, name: str, mode: int) -> None:
-    record(project)
     path = project / name
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch() if path.suffix in (".py", ".pth") else path.mkdir()
+    if name.startswith("package"):
+        (project / "package" / "inner").mkdir(exist_ok=True)
+        (project / "package" / "inner" / "module.py").touch()
+    record(project)
     path.chmod(mode)
     refused = refusal(project)
     assert f"other users can write to {path}" in refused.message and refused.hint == f"chmod go-w {path}"
     path.chmod(mode & 0o755)
     require(project, SILENT)
+
+
+def test_below_a_folder_in_which_others_can_put_another_one_in_its_place_nothing_is_executed(
+    project: Path, tmp_path: Path
+) -> None:
+    record(project)
+    tmp_path.chmod(0o777)
+    assert f"{tmp_path} can be changed by other users" in refusal(project).message
+    tmp_path.chmod(0o1777)
+    require(project, SILENT)
+    if os.geteuid() == 0:
+        os.chown(tmp_path, 65534, 65534)
+        assert f"{tmp_path} can be changed by " in refusal(project).message
 
 
 def test_a_group_of_this_user_alone_is_nobody_else(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,6 +243,8 @@ def test_the_folder_that_the_environment_names_is_trusted_as_it_is(
     project.chmod(0o777)
     monkeypatch.setenv(project_trust.VARIABLE, str(project))
     require(project, SILENT)
+    # What only reads its settings asks for no more.
+    project_trust.check_owner(project)
     monkeypatch.setenv(project_trust.VARIABLE, str(tmp_path))
     assert "other users can write" in refusal(project).message
     for empty in ("", "/"):
