@@ -147,9 +147,10 @@ def canonical(principal: Principal) -> Principal:
 def _tests(condition: Any) -> Iterator[Test]:
     if not (isinstance(condition, dict) and all(isinstance(each, dict) for each in condition.values())):
         raise DocumentError("has a Condition that is not an object")
+    for names in (condition, *condition.values()):
+        if len({name.lower() for name in names}) != len(names):
+            raise DocumentError("has the same condition operator or key twice")
     for operator, keys in condition.items():
-        if len({key.lower() for key in keys}) != len(keys):
-            raise DocumentError("has the same condition key twice")
         yield from (test(operator, key, values) for key, values in keys.items())
 
 
@@ -171,9 +172,7 @@ def excess(statements: Iterable[Statement], document: Document) -> Iterator[str]
     for statement in statements:
         if statement.effect != "Allow":
             continue
-        yield from (
-            f"{statement} has {name}: found all but some, wanted each in full" for name in statement.inverted[-1:]
-        )
+        yield from _inverted(statement)
         given: dict[Principal | None, list[tuple[str, str]]] = defaultdict(list)
         for who, action, resource in _atoms(statement):
             if who and is_wildcard(who[1]):
@@ -182,6 +181,11 @@ def excess(statements: Iterable[Statement], document: Document) -> Iterator[str]
                 given[who].append((action, resource))
         for who in sorted(given, key=str):
             yield _gives(statement, who, given[who], document)
+
+
+def _inverted(statement: Statement) -> Iterator[str]:
+    for name in statement.inverted[-1:]:
+        yield f"{statement} has {name}: found all but some, wanted each in full"
 
 
 def everybody(statements: Iterable[Statement]) -> Iterator[str]:
@@ -332,6 +336,7 @@ def overdone(statements: Sequence[Statement], document: Document) -> Iterator[st
     for statement in statements:
         if statement.effect != "Deny":
             continue
+        yield from _inverted(statement)
         more = [
             action
             for _, action, resource in _atoms(statement)

@@ -41,6 +41,7 @@ def read(*elements: Mapping[str, Any]) -> tuple[statements.Statement, ...]:
         '{"Statement": {"Effect": "Allow", "Principal": "x", "Action": "x:Y", "Condition": "y"}}',
         '{"Statement": {"Effect": "Allow", "Principal": "x", "Action": "x:Y", "Condition": {"Bool": "y"}}}',
         '{"Statement": {"Effect": "Allow", "Action": "x:Y", "Condition": {"Bool": {"aws:X": "y", "AWS:x": "z"}}}}',
+        '{"Statement": {"Effect": "Deny", "Action": "x:Y", "Condition": {"Bool": {"x:X": "y"}, "bool": {"x:X": ""}}}}',
         '{"Statement": {"Effect": "Allow", "Principal": "x", "Action": "x:Y", "Condition": {"Bool": {"aws:X": []}}}}',
         # The sign of Kelvin is a small k to Python, and nothing to KMS.
         '{"Statement": {"Effect": "Deny", "Principal": "*", "Action": "\u212ams:Decrypt"}}',
