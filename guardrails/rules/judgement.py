@@ -36,19 +36,27 @@ _REFERENCES = frozenset(
 _IMPORTED_USE = ("kms:Encrypt", "kms:GenerateDataKeyWithoutPlaintext")
 """What the application may do besides with a key policy that was left as it was found: neither decrypts anything."""
 
-OF_A_BUCKET = (
+_OF_A_BUCKET = (
     *(types.BUCKET_POLICY, types.PUBLIC_ACCESS_BLOCK, types.OWNERSHIP, types.VERSIONING, types.ENCRYPTION),
     *(types.LIFECYCLE, types.OBJECT_LOCK, types.BUCKET_LOGGING),
 )
-_NAMED_BY: Mapping[str, str] = {
-    **dict.fromkeys((types.BUCKET, *OF_A_BUCKET), "bucket"),
-    **dict.fromkeys((types.LOG_GROUP, types.ALARM), "name"),
+SET_OF: Mapping[str, tuple[str, str]] = {
+    **dict.fromkeys(_OF_A_BUCKET, (types.BUCKET, "bucket")),
+    **dict.fromkeys((types.TOPIC_POLICY, types.SUBSCRIPTION), (types.TOPIC, "arn")),
+}
+"""What is set of a bucket or a topic: the type of that, and its property with which the setting names it."""
+NAMED_BY: Mapping[str, str] = {
+    **dict.fromkeys((types.BUCKET, *_OF_A_BUCKET), "bucket"),
+    **dict.fromkeys((types.LOG_GROUP, types.ALARM, types.TOPIC), "name"),
+    types.TOPIC_POLICY: "arn",
+    types.SUBSCRIPTION: "topic",
 }
 """The types of which a stack may have others beside its own, and the property that says which one it is.
 
 None of them gives anybody access to a key, the records or the trail, or changes what the stack protects, as long as it
-is not one of the stack's own: S3 takes no policy about another bucket, and a log group and an alarm give nothing. What
-is set of a bucket is of one that the stack makes: the account has others, such as the one of Pulumi's state.
+is not one of the stack's own: S3 takes no policy about another bucket, and a log group, an alarm and a topic give
+nothing. What is set of a bucket or a topic is of one that the stack makes: the account has others, such as the bucket
+of Pulumi's state.
 """
 _BUCKET_NAME = re.compile(r"[a-z0-9.-]+", re.ASCII)
 """Not an ARN, which can be an access point of any bucket."""
@@ -122,7 +130,7 @@ def violations(resource: Resource, rule: str) -> Iterator[str]:
 
 def _not_of_the_stack(resource: Resource, settings: Settings) -> Iterator[str]:
     """A resource without a row: harmless if it can be told from everything that the stack has."""
-    if resource.type in _NAMED_BY:
+    if resource.type in NAMED_BY:
         yield from _not_ours(resource, settings)
         return
     kind = resource.type.rpartition(":")[2]
@@ -141,19 +149,19 @@ def _not_of_the_stack(resource: Resource, settings: Settings) -> Iterator[str]:
 
 
 def _not_ours(resource: Resource, settings: Settings) -> Iterator[str]:
-    """A fault of a bucket, a setting of one, a log group or an alarm without a row, if it is one of the stack's own."""
-    named_by = _NAMED_BY[resource.type]
+    """A fault of a resource that may be there beside the stack's own, if it is one of these."""
+    named_by = NAMED_BY[resource.type]
     value = resource.known(named_by)
     if value is UNKNOWN:
         return
-    own = {row.must[named_by] for row in rows_of(settings).values() if _NAMED_BY.get(row.type) == named_by}
-    if named_by == "bucket":
-        own |= {settings.own_bucket, settings.access_bucket, *settings.document_buckets}
+    own = {row.must[NAMED_BY[row.type]] for row in rows_of(settings).values() if row.type in NAMED_BY}
+    own |= {settings.own_bucket, settings.access_bucket, *settings.document_buckets}
     if value in own or (named_by == "bucket" and value is not None and not _BUCKET_NAME.fullmatch(str(value))):
-        names = ", ".join(sorted(map(str, own)))
+        setting = NEEDS.get(resource.type)
+        how = f", or {set_it(resource, setting)}" if setting else ""
         yield (
-            f"{title(resource)}: its {named_by} is {value}, wanted another name than {names}: those are the "
-            "stack's, or the application's. Give it a name of its own, or take it out of the program."
+            f"{title(resource)}: its {named_by} is {value}, wanted another one: that is the stack's, or the "
+            f"application's. Name one of your own, or take it out of the program{how}."
         )
 
 

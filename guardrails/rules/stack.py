@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from . import types
-from .judgement import NEEDS, OF_A_BUCKET, document_faults, is_component, set_it, title
+from .judgement import NAMED_BY, NEEDS, SET_OF, document_faults, is_component, set_it, title
 from .patterns import key_ids
 from .resource import UNKNOWN, Resource
-from .row import Row
+from .row import Check, Row
+from .settings import Settings
 from .table import rows_of
+from .table.outputs import Made, outputs_of
 
 Stack = Mapping[tuple[str, str], Sequence[Resource]]
 
@@ -44,22 +46,50 @@ def required_resources(resources: Sequence[Resource]) -> Iterator[tuple[str, str
             yield from ((resource.urn, fault) for fault in _kept(resource, row))
             yield from ((resource.urn, fault) for fault in _read(resource, row))
     others = [each for each in resources if (each.type, each.name) not in rows and not is_component(each)]
-    buckets = [each for each in others if each.type == types.BUCKET]
     for each in others:
-        if each.type in OF_A_BUCKET:
-            yield from ((each.urn, fault) for fault in _foreign(each, buckets))
+        if each.type in SET_OF:
+            yield from ((each.urn, fault) for fault in _foreign(each, others))
+    for root in (each for each in resources if each.type == "pulumi:pulumi:Stack"):
+        yield from ((root.urn, fault) for fault in _outputs(root, settings, found))
 
 
-def _foreign(setting: Resource, buckets: Sequence[Resource]) -> Iterator[str]:
-    """A fault of a bucket's policy or other setting, if the stack does not make that bucket beside its own."""
-    name = setting.known("bucket")
-    made = {*setting.refers_to.get("bucket", ())} & {each.urn for each in buckets}
-    if not made and (name is UNKNOWN or name not in {each.known("bucket") for each in buckets}):
-        found = "is not one that this program makes" if name is UNKNOWN else f"is {name}"
+def _foreign(setting: Resource, others: Sequence[Resource]) -> Iterator[str]:
+    """A fault of what is set of a bucket or a topic, if it is not one that the stack makes beside its own.
+
+    It has to name it by its output: what has the same name without that is set even if the making is refused, because
+    the account has one of that name.
+    """
+    named_by, (type_, identity) = NAMED_BY[setting.type], SET_OF[setting.type]
+    name, sources = setting.known(named_by), setting.refers_to.get(named_by, ())
+    made = [each for each in others if each.type == type_ and each.urn in sources]
+    if not any(name is UNKNOWN or name == each.known(identity) for each in made):
+        kind = type_.rpartition(":")[2].lower()
         yield (
-            f"{title(setting)}: its bucket {found}, wanted a bucket that this stack makes beside its own: set it where "
-            "the bucket is made, for the account has buckets that are not everybody's, such as the one of the state."
+            f"{title(setting)}: its {named_by} is {'not known yet' if name is UNKNOWN else name}, wanted an output of "
+            f"a {kind} that this stack makes beside its own: the account has others, such as the bucket of the state."
         )
+
+
+def _outputs(root: Resource, settings: Settings, stack: Stack) -> Iterator[str]:
+    """The outputs that name something else than what the stack makes."""
+    for name, expected in outputs_of(settings).items():
+        value = root.known(name)
+        if value is None or value is UNKNOWN:
+            continue
+        if isinstance(expected, Check):
+            is_right = not list(expected.faults(value))
+        elif isinstance(expected, list):
+            is_right = isinstance(value, list) and set(map(str, value)) == {str(_of(each, stack)) for each in expected}
+        else:
+            is_right = value == _of(expected, stack)
+        if not is_right:
+            yield f"The stack's output {name} is {value}, which this stack did not make: export what it made."
+
+
+def _of(expected: Made | str, stack: Stack) -> Any:
+    if isinstance(expected, str):
+        return expected
+    return next((each.known(expected.property) for each in stack[expected.of]), None)
 
 
 def _keys(resource: Resource, row: Row, stack: Stack) -> Iterator[str]:

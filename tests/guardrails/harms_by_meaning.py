@@ -194,6 +194,10 @@ FURTHER: tuple[Harm, ...] = (
         "audit-trail",
         "BucketPolicy",
     ),
+    _statement(
+        "everything but the reading of its policy denied to everybody",
+        '{"Effect": "Deny", "Principal": "*", "NotAction": "kms:GetKeyPolicy", "Resource": "*"}',
+    ),
     _denial("everything denied to the bucket over TLS too", "DenyPlainHttp", "Condition={}", **_BUCKET),
     _denial(
         "TLS 1.3 demanded of CloudTrail",
@@ -288,6 +292,34 @@ FURTHER: tuple[Harm, ...] = (
         'aws.s3.BucketPolicy("more", bucket="clinic-pulumi-state", policy=doc({"Principal": {"AWS": FOREIGN}, '
         '"Action": "s3:GetObject", "Resource": "arn:aws:s3:::clinic-pulumi-state/*"}))',
         rule="required-resources",
+    ),
+    *(
+        _more(
+            f"the bucket of the state {how}",
+            f'{bucket}aws.s3.BucketPolicy("more", bucket={named}, policy=doc({{"Principal": {{"AWS": FOREIGN}}, '
+            '"Action": "s3:GetObject", "Resource": "arn:aws:s3:::clinic-pulumi-state/*"}))',
+            rule=PRESENT,
+        )
+        for how, bucket, named in (
+            (
+                "by a bucket of the same name that cannot be made",
+                'aws.s3.Bucket("more", bucket="clinic-pulumi-state")\n',
+                '"clinic-pulumi-state"',
+            ),
+            (
+                "computed from a bucket of the team",
+                '_own = aws.s3.Bucket("more", bucket="team-files")\n',
+                '_own.bucket.apply(lambda _: "clinic-pulumi-state")',
+            ),
+        )
+    ),
+    *(
+        _more(f"the stack's output {name} names somebody else's", f"pulumi.export({name!r}, {value})", rule=PRESENT)
+        for name, value in (
+            ("keyArn", '"arn:aws:kms:us-east-1:999999999999:key/11111111-2222-3333-4444-555555555555"'),
+            ("parameterPrefix", '"/theirs/production"'),
+            ("taskSecrets", '[{"name": "ENCRYPTED_PHI_KEY", "valueFrom": "/theirs/production/ENCRYPTED_PHI_KEY"}]'),
+        )
     ),
     _more(
         "an alarm of the team with the name of the stack's",
@@ -467,6 +499,13 @@ HARMLESS: tuple[Harm, ...] = (
         'aws.cloudwatch.MetricAlarm("more", name="team-errors", comparison_operator="GreaterThanThreshold", '
         'evaluation_periods=1, metric_name="Errors", namespace="Team", period=60, statistic="Sum", threshold=1, '
         'alarm_actions=[f"arn:aws:sns:us-east-1:{ACCOUNT}:team"])',
+    ),
+    _more(
+        "a topic of the team, with who publishes to it and who is told",
+        '_own = aws.sns.Topic("more", name="on-call")\n'
+        'aws.sns.TopicSubscription("more", topic=_own.arn, protocol="email", endpoint="x@team.example")\n'
+        'aws.sns.TopicPolicy("more", arn=_own.arn, policy=doc({"Principal": {"Service": "cloudwatch.amazonaws.com"}, '
+        '"Action": "sns:Publish", "Resource": f"arn:aws:sns:us-east-1:{ACCOUNT}:on-call"}))',
     ),
     _changed("the alarm after one denied use", "MetricAlarm", "alerts-denied-use", "threshold=1"),
     _changed(

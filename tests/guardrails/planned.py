@@ -38,6 +38,13 @@ def planned(recording: Recording, **changes: Any) -> Stack:
     ]
 
 
+def root_of(recording: Recording, **changes: Any) -> Resource:
+    """The root of the stack, with the stack's outputs."""
+    type_ = "pulumi:pulumi:Stack"
+    urn = f"urn:pulumi:production::eonpro-kms::{type_}::eonpro-kms-production"
+    return Resource(type=type_, urn=urn, props=recording.stack_outputs, configuration=configuration_of(changes))
+
+
 def configuration_of(changes: Mapping[str, Any]) -> dict[str, str]:
     """The configuration of the plain stack with these changes, as the engine gives it."""
     return as_text({**CONFIG, **{key if ":" in key else f"eonpro-kms:{key}": value for key, value in changes.items()}})

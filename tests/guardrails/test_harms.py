@@ -14,7 +14,7 @@ from tests.components.configurations import ACCOUNT, CONFIG
 from tests.components.conftest import Recording
 from tests.guardrails.harms import LISTED, OWN, Harm, with_account
 from tests.guardrails.harms_by_meaning import ALL, FURTHER, HARMLESS
-from tests.guardrails.planned import Stack, planned, refusals
+from tests.guardrails.planned import Stack, planned, refusals, root_of
 
 
 def settings_of(harm: Harm) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def run_changed(harm: Harm) -> Stack:
     finally:
         for owner, name, value in reversed(names.get("_PATCHED", [])):
             setattr(owner, name, value)
-    return planned(recording, **changes)
+    return [*planned(recording, **changes), root_of(recording, **changes)]
 
 
 @pytest.fixture(params=ALL, ids=lambda harm: harm.name)

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from guardrails.rules import statements
+from guardrails.rules import STACK_RULES, statements
 from guardrails.rules.row import Document
 from guardrails.rules.table import rows_of
 from tests.components.configurations import CONFIGURATIONS
 from tests.components.conftest import Recording
 from tests.components.conftest import run_program as run_program
 from tests.guardrails.harms import HARMS
-from tests.guardrails.planned import COMPONENTS, Stack, as_input, planned, refusals, refusals_of
+from tests.guardrails.planned import COMPONENTS, Stack, as_input, planned, refusals, refusals_of, root_of
 from tests.guardrails.test_harms import settings_of
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -26,7 +26,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "irsa, replicas and Secrets Manager": {
         **CONFIGURATIONS["eks-irsa"],
         "multiRegion": True,
-        "replicaRegions": ["eu-west-1", "us-west-2"],
+        "replicaRegions": ["us-west-2", "eu-west-1"],
         "secretStore": "secrets-manager",
         "hashKey": True,
     },
@@ -141,6 +141,22 @@ def test_no_resource_of_the_program_can_be_left_out(variant: str, built: Callabl
         if not resource.type.startswith(COMPONENTS):
             found = {rule for rule, _ in refusals([each for each in stack if each is not resource])}
             assert "required-resources" in found, resource.urn
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_no_output_of_the_program_can_be_another(variant: str, run_program: Callable[..., Recording]) -> None:
+    recording = run_program(**VARIANTS[variant])
+    stack, root = planned(recording, **VARIANTS[variant]), root_of(recording, **VARIANTS[variant])
+
+    def faults(**changes: object) -> list[str]:
+        changed = replace(root, props={**root.props, **changes})
+        return [text for rule in STACK_RULES for urn, text in rule.check([*stack, changed]) if urn == root.urn]
+
+    assert faults() == []
+    for name in set(root.props) - {"programVersion"}:
+        for other in (f"{root.props[name]}x", [{"name": "X", "valueFrom": "theirs"}]):
+            [fault] = faults(**{name: other})
+            assert f"output {name} is " in fault, fault
 
 
 def test_a_resource_that_is_there_twice_is_refused(built: Callable[[str], Stack]) -> None:

@@ -113,8 +113,8 @@ def test_the_engine_refuses_a_harmful_change_before_anything_is_made(
     refused = run_changed(deployment, harm, number=number)
     # Of what exists, an ignored property stays as it was: then the option itself is what is refused.
     rules = {harm.rule, "listed-resources"} if "ignore_changes" in harm.before else {harm.rule}
-    # A first preview knows only where the name of the bucket comes from.
-    rules |= {"required-resources"} if "trail.bucket_name" in harm.after else set()
+    # A first preview knows only where the name of the bucket, or the ARN of the topic, comes from.
+    rules |= {"required-resources"} if any(each in harm.after for each in ("trail.bucket_name", "topic_arn")) else set()
     assert refused.code != 0 and refused_by(refused) & rules, refused.output
     assert deployment.changes() == {}
 

@@ -225,18 +225,24 @@ def _delivery(settings: Settings) -> Iterator[Row]:
 
 def _reading(settings: Settings) -> May:
     """The application's variables, and no other parameter or secret."""
-    names = [f"{settings.prefix}/{variable}" for variable in settings.variables]
     if _in_secrets(settings):
-        actions = ("secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret")
         # Secrets Manager adds six characters to a name.
-        values = [("secretsmanager", f"secret:{name}-??????") for name in names]
+        actions, ending = ("secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"), "-??????"
     else:
         # External Secrets reads them one by one.
         one_by_one = ("ssm:GetParameter",) if "eks" in settings.deploy_targets else ()
-        actions = ("ssm:GetParameters", *one_by_one)
-        values = [("ssm", f"parameter{name}") for name in names]
-    on = tuple(settings.arn(service, rest, region=region) for region in settings.regions for service, rest in values)
-    return May(actions=actions, on=on)
+        actions, ending = ("ssm:GetParameters", *one_by_one), ""
+    return May(
+        actions=actions,
+        on=tuple(f"{arn}{ending}" for region in settings.regions for arn in stored_at(settings, region)),
+    )
+
+
+def stored_at(settings: Settings, region: str) -> list[str]:
+    """The ARNs of the application's variables in a Region; a secret's without what Secrets Manager adds."""
+    service, kind = ("secretsmanager", "secret:") if _in_secrets(settings) else ("ssm", "parameter")
+    names = [f"{kind}{settings.prefix}/{variable}" for variable in settings.variables]
+    return [settings.arn(service, name, region=region) for name in names]
 
 
 def _start_of_tasks(settings: Settings) -> Document:

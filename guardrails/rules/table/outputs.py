@@ -1,0 +1,48 @@
+"""The outputs of the stack: from them the wizard knows the key, the store, the application and the trail.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+from ..row import Check
+from ..settings import Settings
+from .application import stored_at
+from .keys import DOCUMENTS_KEY, PHI_KEY, phi_keys
+
+
+class Made(NamedTuple):
+    """A property of a resource of the stack, by its type and name."""
+
+    of: tuple[str, str]
+    property: str = "arn"
+
+
+def outputs_of(settings: Settings) -> Mapping[str, Any]:
+    """What each output is, if the stack has it; others are free."""
+    user = settings.arn("iam", f"user/{settings.name('app-user')}")
+    policy = settings.arn("iam", f"policy/{settings.policy('KMSAccess')}")
+    return {
+        "keyArn": Made(PHI_KEY),
+        "keyId": Made(PHI_KEY, "keyId"),
+        "replicaKeyArns": [Made(each) for each in phi_keys(settings)[1:]],
+        "documentsKeyArn": Made(DOCUMENTS_KEY),
+        "aliasName": settings.alias("phi-key"),
+        "appPolicyArn": settings.imported("application-policy", policy),
+        "appPrincipalArn": next(iter(settings.principals), ""),
+        "appUserArn": user if settings.makes_user else "",
+        "secretsRoleArn": settings.arn("iam", f"role/{settings.name('secrets-role')}"),
+        "trailArn": settings.trail_arn,
+        "trailBucket": settings.own_bucket,
+        "parameterPrefix": settings.prefix,
+        "taskSecrets": Check(faults=partial(_secrets, settings)),
+    }
+
+
+def _secrets(settings: Settings, entries: Any) -> Iterator[str]:
+    own = stored_at(settings, settings.region)
+    yield from (str(each) for each in entries if not isinstance(each, Mapping) or each.get("valueFrom") not in own)
