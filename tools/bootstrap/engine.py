@@ -218,7 +218,6 @@ class Engine:
         listed = self._go(go, *stale, *of_module, _COMMAND, log="engine-packages").splitlines()
         # Go says among them what it downloads.
         packages = sum(not line.startswith("go: ") for line in listed if line)
-        self._machine.say(f"{packages} packages are to be compiled")
         argv = ("build", "-v", *of_module, "-ldflags", flags, "-o", str(binary), _COMMAND)
         self._go(go, *argv, log="engine", total=packages)
         self._check(binary, version)

@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> int:
             return f"{recorded.version}, {recorded.path}"
         choice, reason = engine.official()
         if choice is None:
-            raise StepFailed(reason, f"{_ADVICE}; or build it from source: eonpro-kms engine --build")
+            raise StepFailed(reason, _ADVICE)
         return reason
 
     def build() -> str:

@@ -1,4 +1,4 @@
-"""The output of the set-up: one line for each step with its time, and a line every few seconds during a long step.
+"""The output of the set-up: one line for each step with its time, which a terminal shows growing during a long step.
 
 Writes to the stream that is passed to it.
 """
@@ -13,8 +13,12 @@ from typing import TextIO
 from tools.bootstrap.running import CommandFailed
 
 _WIDEST_LAST_LINE = 90
+_WIDEST_ROW = 79
+"""Of a terminal: a wider one would be two rows, of which only the last is written again."""
 _AT_ONCE = 0.5
 """Seconds."""
+_ANEW = "\r\x1b[K"
+"""Begins a terminal's line again."""
 
 
 class StepFailed(Exception):
@@ -40,22 +44,31 @@ class Progress:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._title = ""
         self._line_open = False
 
     def say(self, text: str) -> None:
-        """Print a separate line below the running step."""
+        """Print a separate line: below the running step, and in a terminal above it."""
+        if self._grows:
+            self._write(f"{_ANEW}      {text}\n{self._title} … ")
+            return
         self._write(("\n" if self._line_open else "") + f"      {text}\n")
         self._line_open = False
 
     def alive(self, seconds: float, last: str) -> None:
         """Print that a program is still running: the seconds so far, and its last line."""
-        self.say(f"… {seconds:.0f} s  {last.strip()[:_WIDEST_LAST_LINE]}".rstrip())
+        text = f"… {seconds:.0f} s  {last.strip()[:_WIDEST_LAST_LINE]}".rstrip()
+        if self._grows:
+            self._write(_ANEW + f"{self._title} {text}"[:_WIDEST_ROW])
+        else:
+            self.say(text)
 
     def run(self, steps: tuple[Step, ...]) -> bool:
         """Run the steps in order; stop at the first failure and print the step, the reason and the advice."""
         started = time.monotonic()
         for number, step in enumerate(steps, start=1):
-            self._write(f"[{number}/{len(steps)}] {step.title} … ")
+            self._title = f"[{number}/{len(steps)}] {step.title}"
+            self._write(f"{self._title} … ")
             self._line_open = True
             step_started = time.monotonic()
             try:
@@ -64,9 +77,9 @@ class Progress:
                 self._failed(step, error, time.monotonic() - step_started)
                 return False
             seconds = time.monotonic() - step_started
-            if seconds < _AT_ONCE and self._line_open and self._stream.isatty():
+            if seconds < _AT_ONCE and self._grows:
                 # It had nothing to do: the next step takes its line.
-                self._write("\r\x1b[K")
+                self._write(_ANEW)
                 self._line_open = False
             else:
                 self._finish(f"{seconds:.1f} s ({result})")
@@ -85,8 +98,14 @@ class Progress:
             why, advice = str(error), step.advice
         self._write(f"\n{step.title}: {why}\nWhat to do: {advice}\n")
 
+    @property
+    def _grows(self) -> bool:
+        """Whether the step's line is the last one of a terminal, where it can be written again."""
+        return self._line_open and self._stream.isatty()
+
     def _finish(self, text: str) -> None:
-        self._write(text + "\n" if self._line_open else f"      {text}\n")
+        begun = f"{_ANEW}{self._title} … " if self._grows else "" if self._line_open else "      "
+        self._write(f"{begun}{text}\n")
         self._line_open = False
 
     def _write(self, text: str) -> None:

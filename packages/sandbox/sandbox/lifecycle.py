@@ -18,7 +18,7 @@ from pathlib import Path
 from components import installation
 from sandbox import environment
 from sandbox import state as processes
-from sandbox.pulumi_plugins.install import InstallError, install, installed_provider
+from sandbox.pulumi_plugins.install import OWN, InstallError, install, installed_provider
 
 START_SECONDS = 60.0
 _SET_UP = f"make -C {shlex.quote(str(processes.SOURCE))} setup"
@@ -60,7 +60,8 @@ def start() -> int:
             log(f"no Pulumi engine was chosen yet, so `pulumi` is not part of it: {_SET_UP}")
         else:
             _install_plugins(paths)
-            log(f"  Pulumi's AWS plug-in: {installed_provider(paths.pulumi_home)}")
+            if (provider := installed_provider(paths.pulumi_home)) != OWN:
+                log(f"  Pulumi's AWS plug-in: {provider}")
         bring_aws_cli(paths)
         log(f"  to use it in your own shell, type there first:\n    {environment.eval_line(paths)}")
         if not is_new:
@@ -101,11 +102,10 @@ def status() -> int:
         print(f"the sandbox does not run\n  {environment.program(paths)} start")
         return 1
     print(f"the sandbox runs (process {state.pid}, since {state.started_at})")
-    print(f"  AWS     {state.aws_url} (account {processes.ACCOUNT})")
-    print(f"  Vercel  {state.vercel_url}")
+    print(f"  AWS {state.aws_url}, Vercel {state.vercel_url}")
+    print(f"  log {paths.log}")
     if provider := installed_provider(paths.pulumi_home):
-        print(f"  Pulumi  AWS plug-in: {provider}")
-    print(f"  log     {paths.log}")
+        print(f"  Pulumi's AWS plug-in: {provider}")
     print(f"  to use it in your own shell, type there first:\n    {environment.eval_line(paths)}")
     print(f"  to end it, and delete everything in it:\n    {environment.program(paths)} stop")
     return 0

@@ -311,6 +311,26 @@ def test_a_sign_of_life_stands_on_a_line_of_its_own():
     assert shown.getvalue().splitlines()[:2] == ["[1/1] Engine … ", "      … 10 s  compiling"]
 
 
+def test_a_long_step_keeps_to_one_line_of_a_terminal():
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    shown = Terminal()
+    progress = Progress(shown)
+
+    def slow() -> str:
+        progress.alive(10.2, "compiling\n")
+        progress.say("the first build takes minutes")
+        progress.alive(20.2, "linking\n")
+        raise StepFailed("the disk is full", "make room")
+
+    assert not progress.run((Step(title="Engine", do=slow, advice=""),))
+    rows = [row.rpartition("\r\x1b[K")[2] for row in shown.getvalue().split("\n")]
+    assert rows[:2] == ["      the first build takes minutes", "[1/1] Engine … failed after 0.0 s"]
+    assert "\r\x1b[K[1/1] Engine … 20 s  linking\r" in shown.getvalue()
+
+
 def test_a_step_may_say_itself_what_to_do():
     shown = io.StringIO()
 

@@ -20,6 +20,8 @@ from sandbox.state import FOLDERS
 CHOICE = "EONPRO_PROVIDER"
 """`standin`, `official` (Pulumi's own plug-in), or the path of a program; PROVIDER for `make`."""
 STANDIN, OFFICIAL = "standin", "official"
+OWN = "the sandbox's stand-in"
+"""How `installed_provider` describes the stand-in."""
 PLUGIN = "pulumi-resource-aws"
 _TYPED = CHOICE if installation.IS_INSTALLED else "PROVIDER"
 _DOWNLOADS = "https://get.pulumi.com/releases/plugins"
@@ -83,7 +85,7 @@ def installed_provider(home: Path) -> str:
 def _provider(choice: str, engine: Path, home: Path, version: str, python: Path) -> str:
     """The wrapper of the chosen provider."""
     if choice == STANDIN:
-        return wrapper("the sandbox's stand-in", f"{__package__}.provider.__main__", python)
+        return wrapper(OWN, f"{__package__}.provider.__main__", python)
     program = _official(engine, _users_home(home), version) if choice == OFFICIAL else Path(os.path.abspath(choice))
     if not (program.is_file() and os.access(program, os.X_OK)):
         hint = f"{_TYPED}={STANDIN}, {_TYPED}={OFFICIAL}, or {_TYPED}=PATH of a program"
