@@ -288,6 +288,7 @@ def run_of(argv: Sequence[str]) -> Run:
         pulumi=pulumi(),
         aws=aws(),
         project=None if is_here else quote(str(PROJECT_FOLDER)),
+        folder=str(PROJECT_FOLDER) if is_here else None,
         source=quote("." if is_here and SOURCE_FOLDER == PROJECT_FOLDER else str(SOURCE_FOLDER)),
         policy_pack=policy_pack_word(_from_project(SOURCE_FOLDER / "guardrails")),
         pages=origin.pages(),
@@ -339,9 +340,12 @@ def _saved_flags_at(argv: tuple[str, ...], written: int) -> frozenset[str]:
 
 
 def _is(answer: Answer, key: str, known: Mapping[str, Any]) -> bool:
-    """Whether an answer is the saved one: `caller` is whoever was, `create` what has no ARN of somebody else's."""
+    """Whether an answer is the saved one: `caller` is whoever was, `create` what has no ARN of somebody else's.
+
+    An answer that is never saved is known where its environment variable says the same: the next command has it, too.
+    """
     if by_key[key].field is None:
-        return False
+        return answer.value == os.environ.get(by_key[key].variable)
     if answer.value in (CALLER, (CALLER,)):
         return key in known
     return answer.value == known.get(key) or (answer.value == CREATE and known.get(key) is None)

@@ -112,8 +112,8 @@ def plain_name(stack: str) -> str:
 def eonpro(*words: str | Path, advice: str = "") -> Command:
     """This program with these words: `eonpro("push", "--to", place)`.
 
-    A path is written whole, for it may be pasted in another folder. Leave out `--stack` and the other flags of this
-    run: they are added where the command is shown.
+    A path is shown whole, unless it is below the project's folder and this run was typed there. Leave out `--stack` and
+    the other flags of this run: they are added where the command is shown.
     """
     return shell(*_PROGRAM, *words, advice=advice)
 
@@ -213,6 +213,8 @@ class Run:
     """The AWS CLI's name or path."""
     project: str | None = None
     """The project's folder, quoted for a shell; None for commands that are typed in it, as this run was."""
+    folder: str | None = None
+    """The project's folder where this run was typed in it: its files are shown by their paths from there."""
     source: str | None = None
     """The folder of this program's packages, quoted for a shell; None: the `python` of a command has them."""
     policy_pack: str | None = None
@@ -279,8 +281,13 @@ class Run:
             and present.isdisjoint((flag, *_REPLACED_BY.get(flag, ())))
             and not (command == "status" and flag == "--stack" and "--all" in present)
         ]
-        words = [*_without_default(words)]
-        return " ".join((program, *map(quote, words), *(quote(word) for typed in missing for word in typed)))
+        shown = (*_without_default(words), *(word for typed in missing for word in typed))
+        return " ".join((program, *(quote(self._from_here(word)) for word in shown)))
+
+    def _from_here(self, word: str) -> str:
+        rest = word.removeprefix(f"{self.folder}/")
+        # As a flag it would be another word.
+        return word if self.folder is None or rest.startswith("-") else rest
 
     def _of_stack(self, words: tuple[str, ...]) -> tuple[str, ...]:
         """Pulumi finds the project by the folder; without `--stack` it takes the stack that is selected."""

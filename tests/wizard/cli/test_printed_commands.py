@@ -223,8 +223,11 @@ SAVED = settings(rotation_period_days=365)
         (("--account", "caller", "--administrators", "caller", "--app-principal", "create"), ""),
         (("--profile", "clinic"), " --profile clinic"),
         (("--answers", "same.yaml"), ""),
-        (("--answers", "other.yaml"), " --answers {folder}/other.yaml"),
-        (("--answers", "profile.yaml"), " --answers {folder}/profile.yaml"),
+        (("--answers", "backend.yaml"), ""),
+        (("--backend", "file:///state"), ""),
+        (("--backend", "s3://state"), " --backend s3://state"),
+        (("--answers", "other.yaml"), " --answers other.yaml"),
+        (("--answers", "profile.yaml"), " --answers profile.yaml"),
     ],
 )
 def test_what_the_settings_file_says_by_now_is_not_repeated(
@@ -233,13 +236,24 @@ def test_what_the_settings_file_says_by_now_is_not_repeated(
     monkeypatch.setattr(request, "PROJECT_FOLDER", tmp_path)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "same.yaml").write_text(f"account: caller\nregion: {SAVED.region}\ntarget: [vercel]\n")
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "file:///state")
+    (tmp_path / "backend.yaml").write_text(f"region: {SAVED.region}\nbackend: file:///state\n")
     (tmp_path / "other.yaml").write_text("region: eu-west-1\n")
     (tmp_path / "profile.yaml").write_text(f"region: {SAVED.region}\nprofile: clinic\n")
     run = replace(run_of(typed), program=SCRIPT)
     before = shlex.split(run.complete(eonpro("setup")))
-    assert before[2:] == [str(tmp_path / word) if ".yaml" in word else word for word in typed]
+    assert before[2:] == [*typed]
     (tmp_path / "Pulumi.production.yaml").write_text(yaml.safe_dump({"config": SAVED.to_config()}))
-    assert run.complete(eonpro("setup")) == f"{SCRIPT} setup{repeated.format(folder=tmp_path)}"
+    assert run.complete(eonpro("setup")) == f"{SCRIPT} setup{repeated}"
+
+
+def test_a_file_of_the_folder_is_named_by_its_path_from_there(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(request, "PROJECT_FOLDER", tmp_path)
+    command = eonpro("restore", "--from-backup", tmp_path / "it's" / "key.json")
+    for folder, shown in ((tmp_path, "it's/key.json"), (tmp_path.parent, str(tmp_path / "it's/key.json"))):
+        monkeypatch.chdir(folder)
+        words = shlex.split(replace(run_of(("backup",)), program=SCRIPT).complete(command))
+        assert words == [SCRIPT, "restore", "--from-backup", shown]
 
 
 def test_an_import_that_was_begun_is_not_asked_for_again(tmp_path, monkeypatch) -> None:
