@@ -68,7 +68,7 @@ IN_FULL: Mapping[str, tuple[Judgement, ...]] = {
 _IN_WORDS: Mapping[str, str] = {
     "key": "enabled, and its alias points to it",
     "rotation": "as often as the settings say",
-    "access": "the stack's policies are as in the settings",
+    "access": "policies as in the settings",
     "trail": "it logs, in all Regions, signed",
     "stored data key": "it is the stack's own",
     "application": "it may use the key, and only its platform can become it",
@@ -127,7 +127,7 @@ def run(options: StatusOptions, request: Request, clients: Clients) -> Result:
         vercel_token=values.get("vercel_token"),
         backend=backend_url,
     )
-    show(clients.ui, rows)
+    show(clients.ui, rows, all_stacks=options.all_stacks)
     result = document(rows)
     unasked = max((row.exit_code for row in rows), default=0)
     return unasked or int(not result["ok"]), result
@@ -353,7 +353,7 @@ def _in_words(what: str, decided: Sequence[Notice]) -> str:
     decisions, unasked = ({each.what for each in decided if bool(each.code) is has_code} for has_code in (True, False))
     return _words(
         [_IN_WORDS.get(what, "")],
-        [f"{len(decisions)} for a person to decide"] if decisions else (),
+        [f"{len(decisions)} for a person to decide: see doctor"] if decisions else (),
         [f"{len(unasked)} not looked at"] if unasked else (),
     )
 
@@ -402,9 +402,9 @@ _HEADINGS = ("stack", "account", "region", "targets", "updated")
 _SIGNS = {HealthStatus.GOOD: "✓", HealthStatus.WRONG: "✗", HealthStatus.UNKNOWN: "?"}
 
 
-def show(ui: UserInterface, rows: Sequence[StackStatus]) -> None:
-    """One stack with all details, several in two lines each."""
-    if len(rows) == 1:
+def show(ui: UserInterface, rows: Sequence[StackStatus], *, all_stacks: bool) -> None:
+    """One stack with all details; of all stacks two lines each, for fewer judgements were asked."""
+    if not all_stacks:
         _in_full(ui, rows[0])
         return
     if not rows:
@@ -488,7 +488,8 @@ def _in_full(ui: UserInterface, row: StackStatus) -> None:
     if row.checks:
         ui.line(f"data key {row.fingerprint or 'unknown'} · {backup}")
     for check in row.checks:
-        ui.line(f"{check.what}: {check.brief}", mark=MARKS[check.status])
+        is_below = bool(row.why) and row.why in check.brief
+        ui.line(f"{check.what}: {'not known, see below' if is_below else check.brief}", mark=MARKS[check.status])
     if row.status in (HealthStatus.NOT_BUILT, HealthStatus.ELSEWHERE):
         ui.line(_second(row), mark=MARKS[row.status])
     elif row.why:

@@ -178,6 +178,6 @@ def test_a_list_of_stacks_says_what_it_leaves_out(fixture: DoctorFixture) -> Non
     [row] = rows(fixture, all_stacks=True)
     assert "application" not in [check.what for check in row.checks]
     request, clients = fixture.run()
-    status.show(clients.ui, (row, replace(row, stack="staging")))
+    status.show(clients.ui, (row, replace(row, stack="staging")), all_stacks=True)
     said: Any = clients.ui
     assert any("not asked here: who else has access" in line for line in said.said)

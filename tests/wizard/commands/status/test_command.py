@@ -58,7 +58,7 @@ from wizard.core.models.account import TrailFact
 from wizard.core.models.delivery import AppVariables
 from wizard.core.models.deployment import Deployment, ReleaseStage, ReleaseState, RollingRelease
 from wizard.core.models.inputs import Mark
-from wizard.core.models.stack import HealthStatus, ListedStack, StackStatus
+from wizard.core.models.stack import HealthStatus, ListedStack, StackStatus, StatusCheck
 from wizard.pulumi_engine.backend import list_stacks
 from wizard.terminal.screen import Screen
 
@@ -510,18 +510,18 @@ def rows_of(count: int) -> tuple[StackStatus, ...]:
     )
 
 
-def screen(rows: tuple[StackStatus, ...], encoding: str = "utf-8") -> list[str]:
+def screen(rows: tuple[StackStatus, ...], encoding: str = "utf-8", *, all_stacks: bool = False) -> list[str]:
     out = io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True)
     ui = Screen(out=out, width=80, colour=False)
     ui.title("EONPRO KMS · status")
-    status.show(ui, rows)  # type: ignore[arg-type]
+    status.show(ui, rows, all_stacks=all_stacks)  # type: ignore[arg-type]
     out.seek(0)
     return out.read().splitlines()
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_eight_stacks_fit_on_one_screen_however_long_their_names(encoding: str) -> None:
-    lines = screen(rows_of(8), encoding)
+    lines = screen(rows_of(8), encoding, all_stacks=True)
     assert len(lines) <= 23
     assert max(map(len, lines)) <= 80
 
@@ -534,7 +534,7 @@ def test_the_screen_of_several_stacks_tells_each_ones_standing(world: World) -> 
     world.backend = (listed("abroad"), listed("production"))
     world.aws.keys[KEY] = key_fact(rotation_enabled=False)
     world.token = None
-    assert screen(world.read(all_stacks=True))[2:] == [
+    assert screen(world.read(all_stacks=True), all_stacks=True)[2:] == [
         "  stack       account       region     targets     updated",
         "· abroad      999988887777  us-east-1  vercel      2026-11-24",
         "    other account: your credentials belong to the account 111122223333",
@@ -551,13 +551,19 @@ def test_the_screen_of_several_stacks_tells_each_ones_standing(world: World) -> 
     ]
 
 
+def test_all_stacks_that_are_one_are_not_told_as_if_all_of_it_was_looked_at(world: World) -> None:
+    told = " ".join(" ".join(screen(world.read(all_stacks=True), all_stacks=True)[2:]).split())
+    assert "✓ production 111122223333" in told
+    assert "· not asked here: who else has access, the application, what runs, alerts" in told
+
+
 def test_one_stack_is_told_on_one_screen_that_ends_with_what_it_does_not_look_at(world: World) -> None:
     assert screen(world.read())[2:] == [
         "account 111122223333, us-east-1, ecs, vercel · updated 2026-11-24 20:49 UTC",
         f"data key {wrapped().fingerprint} · no backup is recorded",
         "✓ key: enabled, and its alias points to it",
         "✓ rotation: as often as the settings say",
-        "✓ access: the stack's policies are as in the settings",
+        "✓ access: policies as in the settings",
         "✓ trail: it logs, in all Regions, signed",
         "✓ stored data key: it is the stack's own",
         "✓ application: it may use the key, and only its platform can become it",
@@ -583,9 +589,20 @@ def test_a_row_that_is_not_in_order_says_the_first_reason_and_how_many_more(worl
     )
 
 
+def test_the_reason_of_several_rows_is_said_once(world: World) -> None:
+    why = "the state is not where it was"
+    unread = StatusCheck(
+        what="application", status=HealthStatus.UNKNOWN, detail=why, brief=f"the state of the stack: {why}"
+    )
+    [row] = world.read()
+    lines = screen((replace(row, why=why, checks=(*row.checks[:5], unread, replace(unread, what="deployment"))),))
+    assert [line for line in lines if why in line] == [f"! {why}"]
+    assert "! application: not known, see below" in lines and "! deployment: not known, see below" in lines
+
+
 def test_without_any_stack_the_way_to_one_is_told(world: World) -> None:
     world.settings, world.backend = {}, ()
-    status.show(world.ui, world.read(all_stacks=True))
+    status.show(world.ui, world.read(all_stacks=True), all_stacks=True)
     assert world.ui.said[-1] == "python -m wizard setup"
     assert [mark for mark, _ in world.ui.marked] == [Mark.INFO, None]
 
