@@ -74,11 +74,13 @@ def detect(folder: Path) -> ApplicationFolder:
 
 
 def is_application(folder: Path) -> bool:
-    """Whether it is the folder of an application: a known framework, or the files that a deployment is made from."""
+    """Whether it is the folder of an application: a known framework, or the files that a deployment is made from.
+
+    A project of this program, or a checkout of it, has Python's files, too.
+    """
     files = _Files(folder)
-    if 'name = "eonpro-kms"' in files.content("pyproject.toml"):
-        return False
-    named = ("package.json", "Dockerfile", "pyproject.toml", "requirements.txt", "manage.py", "next.config.js")
+    of_python = () if "name: eonpro-kms" in files.content("Pulumi.yaml") else ("pyproject.toml", "requirements.txt")
+    named = ("package.json", "Dockerfile", *of_python, "manage.py", "next.config.js")
     return any(map(files.has, named))
 
 

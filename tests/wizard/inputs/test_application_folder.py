@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from wizard.inputs.application_folder import LARGEST, ApplicationFolder, FolderLink, detect
+from wizard.inputs.application_folder import LARGEST, ApplicationFolder, FolderLink, detect, is_application
 
 ROOT = Path(__file__).resolve().parents[3]
 DEPLOYMENT = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: eonpro\n"
@@ -155,6 +155,16 @@ def test_a_huge_file_and_a_pipe_that_nobody_writes_to_are_not_read(tmp_path: Pat
 
 def test_the_wizards_own_folder_suggests_nothing() -> None:
     assert (detect(ROOT).targets, detect(ROOT).framework) == ((), None)
+
+
+def test_a_project_of_the_wizard_is_no_application_unless_it_has_one(tmp_path: Path) -> None:
+    put(tmp_path, "requirements.txt", "eonpro-kms==1.0.0\n")
+    assert is_application(tmp_path)
+    put(tmp_path, "Pulumi.yaml", (ROOT / "examples" / "project" / "Pulumi.yaml").read_text(encoding="utf-8"))
+    assert not is_application(tmp_path)
+    package(tmp_path, dependencies={"next": "16"})
+    assert is_application(tmp_path)
+    assert not is_application(ROOT)
 
 
 def test_nothing_heavy_is_loaded_and_nothing_is_waited_for(tmp_path: Path) -> None:
