@@ -94,9 +94,7 @@ class World:
 
     def _environment(self) -> dict[str, str]:
         paths, begun = SandboxPaths(root=self.root), self._begun
-        state = State(
-            nonce="chaos", started_at="", **{key: begun[key] for key in State.__annotations__ if key in begun}
-        )
+        state = State(nonce="chaos", **{key: begun[key] for key in State.__annotations__ if key in begun})
         named = environment.variables(paths, state, clean_environment())
         mine = {
             # Its plug-ins begin loaded.

@@ -101,9 +101,8 @@ def status() -> int:
     if state is None:
         print(f"the sandbox does not run\n  {environment.program(paths)} start")
         return 1
-    print(f"the sandbox runs (process {state.pid}, since {state.started_at})")
+    print(f"the sandbox runs: process {state.pid}, log {paths.log}")
     print(f"  AWS {state.aws_url}, Vercel {state.vercel_url}")
-    print(f"  log {paths.log}")
     if provider := installed_provider(paths.pulumi_home):
         print(f"  Pulumi's AWS plug-in: {provider}")
     print(f"  to use it in your own shell, type there first:\n    {environment.eval_line(paths)}")

@@ -8,7 +8,6 @@ import secrets
 import signal
 import sys
 import threading
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import IO, Any, cast
@@ -110,7 +109,6 @@ class Sandbox:
             State(
                 pid=os.getpid(),
                 nonce=self.nonce,
-                started_at=datetime.now(UTC).isoformat(timespec="seconds"),
                 aws_port=aws.server_port,
                 vercel_port=vercel.server_port,
                 access_key_id=self.operator.access_key_id,

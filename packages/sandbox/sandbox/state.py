@@ -81,7 +81,6 @@ class SandboxPaths:
 class State:
     pid: int
     nonce: str = field(repr=False)
-    started_at: str
     aws_port: int
     vercel_port: int
     access_key_id: str
