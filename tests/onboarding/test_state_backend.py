@@ -6,6 +6,8 @@ Touches a deployment of its own, which is never set up, and the processes that i
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +26,7 @@ from wizard.pulumi_engine import backend
 from wizard.pulumi_engine.backend import StatePlaces
 from wizard.pulumi_engine.engine import PulumiEngine
 
+PROJECT = Path(__file__).resolve().parents[2]
 STACK = "production"
 REGION = "us-east-1"
 KMS = f"awskms://{key_alias('eonpro')}?region={REGION}"
@@ -123,10 +126,27 @@ def test_a_passphrase_made_once_opens_the_stack_again_and_no_other_does(place) -
     place.engine(again).check_backend(STACK)
     with pytest.raises(UsageError, match="does not open the stack"):
         place.engine(again, **{VARIABLE: "another"}).check_backend(STACK)
-    # The way back that is told: nothing of this project is lost with it.
-    lines = place.settings.read_text().splitlines(keepends=True)
-    place.settings.write_text("".join(line for line in lines if "encryptionsalt" not in line))
-    anew = place.engine(again, **{VARIABLE: "another"})
+
+
+def test_a_lost_passphrase_is_replaced_by_the_commands_of_the_page(place) -> None:
+    first = place.state(key_found=False)
+    # As the provider has it of a bucket's lock: a secret that is empty.
+    place.program(f"{EXPORTING}\nimport pulumi\npulumi.export('token', pulumi.Output.secret(''))\n")
+    engine = place.engine(first, **{VARIABLE: "lost"})
+    engine.prepare(STACK, settings())
+    engine.preview(STACK)
+    engine.up(STACK, quiet)
+    _, _, section = (PROJECT / "docs/real-account.md").read_text(encoding="utf-8").partition("A lost passphrase")
+    commands = re.findall(r"^\$ (.*)$", section.partition("\n## ")[0], re.MULTILINE)
+    assert len(commands) == 5
+    chosen = f"read() {{ {VARIABLE}=another; }}"
+    done = subprocess.run(
+        ["bash", "-ec", "\n".join((chosen, *commands[:-1]))],
+        cwd=place.folder, env={**place.environ, **first.environment}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (commands[-1], list(place.folder.glob("state.json"))) == ("eonpro-kms", [])
+    anew = place.engine(first, **{VARIABLE: "another"})
     anew.preview(STACK)
     assert anew.up(STACK, quiet) == OUTPUTS
     assert "encryptionsalt" in place.settings.read_text()

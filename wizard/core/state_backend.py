@@ -27,8 +27,8 @@ def key_alias(application: str) -> str:
 ENTER_PASSPHRASE = Command(
     f"printf 'passphrase of the stack: ' >&2 && read -rs {VARIABLE} && export {VARIABLE}",
     advice=f"or, from a file that only you can read: export {FILE_VARIABLE}=FILE. Ask who set the stack up: the wizard "
-    "made the file ~/.config/eonpro-kms/STACK.passphrase there. Lost, it loses nothing: this project encrypts nothing "
-    "under it. Remove the line `encryptionsalt` from Pulumi.<stack>.yaml, and the next run takes what you then set",
+    "made the file ~/.config/eonpro-kms/STACK.passphrase there. Lost, it loses nothing: docs/real-account.md, Where "
+    "Pulumi keeps the state, has the commands by which the stack takes another",
 )
 """The command that asks for the passphrase, which is then in no command line; it has precedence over a file."""
 

@@ -128,7 +128,7 @@ def test_another_passphrase_is_refused_with_what_is_lost_and_what_is_not() -> No
 def test_where_a_colleague_finds_it_and_what_is_lost_with_it_is_said_beside_the_command(home) -> None:
     file = passphrase.path_of({"HOME": str(Path.home())}, "STACK")
     assert str(file).replace(str(Path.home()), "~") in ENTER_PASSPHRASE.advice
-    assert "Lost, it loses nothing" in ENTER_PASSPHRASE.advice and "encryptionsalt" in ENTER_PASSPHRASE.advice
+    assert "Lost, it loses nothing: docs/real-account.md" in ENTER_PASSPHRASE.advice
 
 
 def test_the_command_that_is_printed_asks_for_the_passphrase_and_keeps_it_out_of_the_history() -> None:
