@@ -239,7 +239,7 @@ README = {
     "eonpro-kms status": 0,
     "eonpro-kms doctor": None,
     "aws kms describe-key --key-id alias/eonpro-phi-key": 0,
-    ".venv/bin/eonpro-kms": 8,
+    ". .venv/bin/activate": 0,
     "eonpro-kms --help": 0,
     "eonpro-kms help inputs": 0,
     "eonpro-kms policy operator": 0,
@@ -253,7 +253,7 @@ README = {
 }
 ELSEWHERE = {
     # Sign-in needs a browser; these are other people's programs, or take what the rest has made away.
-    "aws login", "aws sso login --profile clinic", "make test", "make wizard", "make", "apk add go", "exit",
+    "aws login", "aws sso login --profile clinic", "make test", "make wizard", "make", "apk add go",
     ".venv/bin/eonpro-sandbox stop", "git clone <this repository> && cd eonpro-kms",
 }  # fmt: skip
 
@@ -264,7 +264,7 @@ def readme_commands() -> list[str]:
     blocks = [
         line.removeprefix("$ ").partition("  #")[0].strip() for line in text.splitlines() if line.startswith("$ ")
     ]
-    programs = (*PROGRAMS[:-1], ". .venv", ".venv/bin", "apk", "exit")
+    programs = (*PROGRAMS[:-1], ". .venv", ".venv/bin", "apk")
     inline = [
         code
         for code in re.findall(r"`([^`\n]+)`", text)
