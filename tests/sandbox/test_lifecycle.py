@@ -196,7 +196,6 @@ def test_the_backends_url_leads_to_a_folder_whose_name_would_end_a_path_in_a_url
     server = State(
         pid=1,
         nonce="",
-        started_at="",
         aws_port=1,
         vercel_port=2,
         access_key_id="",

@@ -345,7 +345,7 @@ def _is(answer: Answer, key: str, known: Mapping[str, Any]) -> bool:
     An answer that is never saved is known where its environment variable says the same: the next command has it, too.
     """
     if by_key[key].field is None:
-        return answer.value == os.environ.get(by_key[key].variable)
+        return bool(answer.value == os.environ.get(by_key[key].variable))
     if answer.value in (CALLER, (CALLER,)):
         return key in known
     return answer.value == known.get(key) or (answer.value == CREATE and known.get(key) is None)
