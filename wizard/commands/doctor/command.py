@@ -90,9 +90,9 @@ _MOST_DECISIONS = 12
 
 
 def _show_decisions(ui: UserInterface, diagnosis: Diagnosis, *, everything: bool) -> None:
-    """What a person decides or has to look at; nothing is broken."""
+    """What a person decides or has to look at; nothing of it is broken."""
     if diagnosis.advisories or diagnosis.undecided:
-        ui.section("For a person to decide", "nothing is broken" + ("" if everything else "; --all has the commands"))
+        ui.section("For a person to decide", "" if everything else "--all has the commands")
     for code in dict.fromkeys(each.code for each in diagnosis.advisories):
         same = [each for each in diagnosis.advisories if each.code == code]
         if everything:
