@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from wizard.core.next_command import Command
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Problem:
@@ -119,7 +121,11 @@ class OutcomeUnknown(SetupError):
 
 
 class TargetMissing(SetupError):
-    """The platform of the application does not exist: a project on Vercel."""
+    """The platform of the application does not exist: a project on Vercel. `others`: the command that lists others."""
+
+    def __init__(self, message: str, hint: str, others: Command | None = None) -> None:
+        super().__init__(message, hint)
+        self.others = others
 
 
 class Unsupported(SetupError):

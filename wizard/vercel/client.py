@@ -211,4 +211,5 @@ class Vercel:
                 *("vercel", "project", "add", project, "--scope", team),
                 advice="creates it; or use the name or id of another one",
             ),
+            shell("vercel", "project", "ls", "--scope", team) if names else None,
         )

@@ -54,6 +54,7 @@ REQUIRED = {
     "vercel tokens add": (VALUE,),
     "vercel api": (VALUE,),
     "vercel project add": (VALUE,),
+    "vercel project ls": (),
     "vercel env ls": (),
     "vercel env rm": (VALUE,),
     "vercel env update": (VALUE,),

@@ -29,6 +29,7 @@ from wizard.core.errors import (
     ResourceError,
     SetupError,
     SharedSecretRefused,
+    TargetMissing,
     Unreachable,
     UsageError,
 )
@@ -155,7 +156,7 @@ def test_a_team_out_of_reach_is_told_with_the_teams_within(vercel: Place) -> Non
 def test_a_project_that_is_not_there_is_told_with_the_near_ones(vercel: Place) -> None:
     with pytest.raises(SetupError, match="no project eonpr0 in the Vercel team clinic; it has eonpro") as caught:
         vercel.edge().find_project("clinic", "eonpr0")
-    assert not isinstance(caught.value, CredentialsError)
+    assert isinstance(caught.value, TargetMissing) and caught.value.others == "vercel project ls --scope clinic"
 
 
 def test_an_endpoint_that_is_not_there_is_told_at_once(vercel: Place) -> None:

@@ -141,14 +141,7 @@ def check_vercel_access(facts: StackFacts) -> Iterator[Notice]:
         name = f"{target.title} {target.describe(target_context.settings).place}"
         problem = target.access_problem(target_context)
         if isinstance(problem, TargetMissing):
-            step = next_command.document(problem.hint)
-            yield Notice.wrong(
-                "target-missing",
-                what=problem.message,
-                why="the application does not run there any more, and its variables are lost with it",
-                command=chain(step["command"] or "", fixes.eonpro(facts, "push", "--yes", "--redeploy")),
-                advice=step["advice"] or "",
-            )
+            yield _target_missing(facts, problem)
         elif problem is not None:
             cause = "vercel-token-refused" if isinstance(problem, CredentialsError) else "vercel-unreachable"
             yield Notice.wrong(
@@ -159,6 +152,22 @@ def check_vercel_access(facts: StackFacts) -> Iterator[Notice]:
             )
         elif target.has_own_copy and isinstance(entries := facts.vercel_variables, SetupError):
             yield Notice.unread(f"the variables of {name}", entries)
+
+
+def _target_missing(facts: StackFacts, problem: TargetMissing) -> Notice:
+    """A project is created where there is no other: one that was renamed is still there, with the application."""
+    step = next_command.document(problem.hint)
+    anew = chain(step["command"] or "", fixes.eonpro(facts, "push", "--yes", "--redeploy"))
+    follow = fixes.eonpro(facts, "setup", "--vercel-project", "NAME")
+    return Notice.wrong(
+        "target-missing",
+        what=problem.message,
+        why="the application does not run there any more: it was renamed, or deleted with its variables",
+        command=problem.others or anew,
+        advice=Text("was it renamed? Then ", follow, "; if it was deleted: ", anew)
+        if problem.others
+        else step["advice"] or "",
+    )
 
 
 @judgement("application-tested")

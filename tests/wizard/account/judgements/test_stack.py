@@ -159,6 +159,14 @@ def test_a_project_that_is_gone_is_a_cause_with_the_command_that_creates_it(stan
     assert finding(stand.notices(check_vercel_access), "target-missing").command == f"vercel project add && {deliver}"
 
 
+def test_a_project_that_may_have_another_name_now_is_looked_for_before_one_is_created(stand: CheckedStack):
+    others, create = shell("vercel", "project", "ls"), shell("vercel", "project", "add")
+    stand.project = TargetMissing("there is no project eonpro in the Vercel team eonpro; it has portal", create, others)
+    found = finding(stand.notices(check_vercel_access), "target-missing")
+    assert found.command == "vercel project ls"
+    assert "python -m wizard setup --stack production --vercel-project NAME; if it was deleted" in found.advice
+
+
 def test_the_own_claim_of_a_state_that_was_lost_leads_nowhere_else(stand: CheckedStack):
     stand.state = StackState(exists=False, has_key=False)
     stand.aws.claims["/eonpro/production/claim"] = claim_of("production", stand.engine.check_backend("production"))
