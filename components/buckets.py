@@ -6,7 +6,7 @@ Touches the Pulumi engine only: it registers resources as children of a componen
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -150,22 +150,7 @@ class TrailBuckets:
         def guard(setting: str, after: Sequence[pulumi.Resource] = ()) -> pulumi.ResourceOptions:
             return self._guard(ResourceKind(f"{kind}-{setting}"), after=after)
 
-        private = aws.s3.BucketPublicAccessBlock(
-            name,
-            bucket=bucket.id,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
-            opts=guard("public-access"),
-        )
-        # No ACLs. CloudTrail still sends bucket-owner-full-control, the only ACL that such a bucket accepts.
-        owned = aws.s3.BucketOwnershipControls(
-            name,
-            bucket=bucket.id,
-            rule={"object_ownership": "BucketOwnerEnforced"},
-            opts=guard("ownership"),
-        )
+        private, owned = self._without_public_access(name, bucket, guard)
         versioned = aws.s3.BucketVersioning(
             name,
             bucket=bucket.id,
@@ -192,6 +177,27 @@ class TrailBuckets:
             opts=guard("policy", [private, owned]),
         )
         return [private, owned, versioned, encrypted, lifecycle, policy]
+
+    def _without_public_access(
+        self, name: str, bucket: aws.s3.Bucket, guard: Callable[[str], pulumi.ResourceOptions]
+    ) -> tuple[pulumi.Resource, pulumi.Resource]:
+        private = aws.s3.BucketPublicAccessBlock(
+            name,
+            bucket=bucket.id,
+            block_public_acls=True,
+            block_public_policy=True,
+            ignore_public_acls=True,
+            restrict_public_buckets=True,
+            opts=guard("public-access"),
+        )
+        # No ACLs. CloudTrail still sends bucket-owner-full-control, the only ACL that such a bucket accepts.
+        owned = aws.s3.BucketOwnershipControls(
+            name,
+            bucket=bucket.id,
+            rule={"object_ownership": "BucketOwnerEnforced"},
+            opts=guard("ownership"),
+        )
+        return private, owned
 
     def _guard(
         self, kind: ResourceKind | None = None, *, after: Sequence[pulumi.Resource] = ()

@@ -46,13 +46,31 @@ class PhiKey(pulumi.ComponentResource):
         retained = pulumi.ResourceOptions(
             parent=self, protect=True, retain_on_delete=True, depends_on=args.principal.created
         )
+        key = self._key(name, policy, settings, retained)
+        alias = aws.kms.Alias(
+            name,
+            name=settings.names.alias,
+            target_key_id=key.key_id,
+            opts=pulumi.ResourceOptions.merge(retained, import_options(settings, ResourceKind.ALIAS)),
+        )
+        self.replica_arns = [
+            self._replica(f"{name}-{region}", region, key, policy, settings, retained)
+            for region in settings.replica_regions
+        ]
+        self.key_arn = key.arn
+        self.key_id = key.key_id
+        self.alias_name = alias.name
+        outputs = {"keyArn": key.arn, "keyId": key.key_id, "aliasName": alias.name, "replicaArns": self.replica_arns}
+        self.register_outputs(outputs)
+
+    def _key(self, name: str, policy: str, settings: Settings, retained: pulumi.ResourceOptions) -> aws.kms.Key:
         imported = import_options(
             settings,
             ResourceKind.KEY,
             group=ImportGroup.KEY,
             properties=["policy", "description", "tags", "enableKeyRotation", "rotationPeriodInDays"],
         )
-        key = aws.kms.Key(
+        return aws.kms.Key(
             name,
             description=settings.names.key_description,
             customer_master_key_spec="SYMMETRIC_DEFAULT",
@@ -67,27 +85,6 @@ class PhiKey(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions.merge(
                 pulumi.ResourceOptions.merge(retained, imported), no_lockout(name, settings)
             ),
-        )
-        alias = aws.kms.Alias(
-            name,
-            name=settings.names.alias,
-            target_key_id=key.key_id,
-            opts=pulumi.ResourceOptions.merge(retained, import_options(settings, ResourceKind.ALIAS)),
-        )
-        self.replica_arns = [
-            self._replica(f"{name}-{region}", region, key, policy, settings, retained)
-            for region in settings.replica_regions
-        ]
-        self.key_arn = key.arn
-        self.key_id = key.key_id
-        self.alias_name = alias.name
-        self.register_outputs(
-            {
-                "keyArn": self.key_arn,
-                "keyId": self.key_id,
-                "aliasName": self.alias_name,
-                "replicaArns": self.replica_arns,
-            },
         )
 
     def _replica(

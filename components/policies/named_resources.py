@@ -5,13 +5,9 @@ Keys and aliases are no rows: they are found by tags and by their target.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
-from components.policies.stack import (
-    forwards_events,
-    logs_to_cloudwatch,
-    reading_policy_of,
-    trail_arn_of,
-)
+from components.policies.stack import forwards_events, logs_to_cloudwatch, reading_policy_of, trail_arn_of
 from components.settings import ResourceKind, Settings
 from components.settings.arn import Arn
 from components.targets import vercel
@@ -59,42 +55,41 @@ class NamedResource:
         return self.name if self.type in (ROLE, USER, BUCKET, LOG_GROUP) else self.arn
 
 
+def _row(
+    settings: Settings,
+    field: str,
+    type_: str,
+    noun: str,
+    is_made: bool,
+    permission: str = "",
+    imported_as: ResourceKind | None = None,
+    *,
+    arn: str = "",
+) -> NamedResource:
+    name = Arn.parse(arn).path if type_ == OIDC_PROVIDER else getattr(settings.names, field)
+    if not arn:
+        service, before = _TYPES[type_]
+        arn = settings.arn(service, f"{before}{name}")
+    return NamedResource(
+        field=field,
+        type=type_,
+        noun=noun,
+        name=name,
+        arn=arn,
+        is_made=is_made,
+        permission=permission,
+        imported_as=imported_as,
+    )
+
+
 def named_resources(settings: Settings) -> tuple[NamedResource, ...]:
     """The rows for these settings, those too that they do not make."""
     names, kind, makes_trail = settings.names, ResourceKind, settings.makes_trail
-
-    def row(
-        field: str,
-        type_: str,
-        noun: str,
-        is_made: bool,
-        permission: str = "",
-        imported_as: ResourceKind | None = None,
-        *,
-        name: str = "",
-        arn: str = "",
-    ) -> NamedResource:
-        name = name or getattr(names, field)
-        if not arn:
-            service, before = _TYPES[type_]
-            arn = settings.arn(service, f"{before}{name}")
-        return NamedResource(
-            field=field,
-            type=type_,
-            noun=noun,
-            name=name,
-            arn=arn,
-            is_made=is_made,
-            permission=permission,
-            imported_as=imported_as,
-        )
-
+    row = partial(_row, settings)
     reading, reads = reading_policy_of(settings)[0] if settings.uses_store else "", "policy that reads the variables"
-    provider = (vercel.provider_arn_of(settings) if settings.trusts_vercel else None) or ""
-    of_vercel = [
-        row(field, OIDC_PROVIDER, "OIDC provider", settings.makes_vercel_provider, name=Arn.parse(arn).path, arn=arn)
-        for field, arn in ({"oidc_provider": provider} if provider else {}).items()
-    ]
+    provider = vercel.provider_arn_of(settings) if settings.trusts_vercel else None
+    is_made = settings.makes_vercel_provider
+    of_vercel = [row("oidc_provider", OIDC_PROVIDER, "OIDC provider", is_made, arn=provider)] if provider else []
     logs = makes_trail and logs_to_cloudwatch(settings)
     logs_reads = settings.owns_bucket and settings.access_logging
     return (
