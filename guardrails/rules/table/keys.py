@@ -88,31 +88,27 @@ def rows(settings: Settings) -> Iterator[Row]:
             protected=True,
             rules=RULES,
         )
-        yield _alias(f"phi-key-{region}", settings.alias("phi-key"), region, (REPLICA_KEY, f"phi-key-{region}"))
+        yield _alias(f"phi-key-{region}", alias, region, (REPLICA_KEY, f"phi-key-{region}"))
     if settings.has_audit_key:
-        yield Row(
-            type=KEY,
-            name="audit-trail-key",
-            must={**_KEY, "rotationPeriodInDays": 365},
-            documents={"policy": audit_key_policy(settings)},
-            tags={**settings.tags, "Purpose": "AuditLogs"},
-            region=settings.region,
-            protected=True,
-            rules=RULES,
-        )
+        yield _key("audit-trail-key", audit_key_policy(settings), "AuditLogs", settings)
         yield _alias("audit-trail-key", settings.alias("audit-key"), settings.region, AUDIT_KEY)
     if settings.documents_key:
-        yield Row(
-            type=KEY,
-            name="documents-key",
-            must={**_KEY, "rotationPeriodInDays": 365},
-            documents={"policy": documents_key_policy(settings)},
-            tags={**settings.tags, "Purpose": "Documents"},
-            region=settings.region,
-            protected=True,
-            rules=RULES,
-        )
+        yield _key("documents-key", documents_key_policy(settings), "Documents", settings)
         yield _alias("documents-key", settings.alias("documents-key"), settings.region, DOCUMENTS_KEY)
+
+
+def _key(name: str, policy: Document, purpose: str, settings: Settings) -> Row:
+    """A key beside the PHI key, which AWS rotates each year."""
+    return Row(
+        type=KEY,
+        name=name,
+        must={**_KEY, "rotationPeriodInDays": 365},
+        documents={"policy": policy},
+        tags={**settings.tags, "Purpose": purpose},
+        region=settings.region,
+        protected=True,
+        rules=RULES,
+    )
 
 
 def _alias(name: str, alias: str, region: str, key: tuple[str, str]) -> Row:
