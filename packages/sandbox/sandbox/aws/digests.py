@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
 from hashlib import md5, sha256
-from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
@@ -59,14 +58,9 @@ def delivered(
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-validation-digest-file-structure.html
     """
     trail = parse_arn(trail_arn)
-    home, account, name = trail.region, trail.account, trail.resource
+    account, name = trail.account, trail.resource.removeprefix("trail/")
     root = f"{prefix}/AWSLogs/{account}" if prefix else f"AWSLogs/{account}"
-    previous: dict[str, Any] = {"key": None, "signature": None, "sha256": None}
-    signed_until = ""
-    if after:
-        content = gzip.decompress(after.body)
-        previous = {"key": after.key, "signature": after.metadata["signature"], "sha256": sha256(content).hexdigest()}
-        signed_until = str(json.loads(content)["digestEndTime"])
+    signed_until = json.loads(gzip.decompress(after.body))["digestEndTime"] if after else ""
     for number in range(hours - 1, -1, -1):
         end = until.replace(minute=0, second=0, microsecond=0) - timedelta(hours=number)
         if f"{end:%Y-%m-%dT%H:%M:%SZ}" <= signed_until:
@@ -77,37 +71,39 @@ def delivered(
         yield DeliveredObject(key=log, body=gzip.compress(events))
         key = (
             f"{root}/CloudTrail-Digest/{region}/{day}/"
-            f"{account}_CloudTrail-Digest_{region}_{name.removeprefix('trail/')}_{home}_{stamp}.json.gz"
+            f"{account}_CloudTrail-Digest_{region}_{name}_{trail.region}_{stamp}.json.gz"
         )
-        fields = {
-            "awsAccountId": account,
-            "digestStartTime": f"{end - timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}",
-            "digestEndTime": f"{end:%Y-%m-%dT%H:%M:%SZ}",
-            "digestS3Bucket": bucket,
-            "digestS3Object": key,
-            "digestPublicKeyFingerprint": public_key()[0],
-            "digestSignatureAlgorithm": "SHA256withRSA",
-            "previousDigestS3Bucket": bucket if previous["key"] else None,
-            "previousDigestS3Object": previous["key"],
-            "previousDigestHashValue": previous["sha256"],
-            "previousDigestHashAlgorithm": "SHA-256" if previous["key"] else None,
-            "previousDigestSignature": previous["signature"],
-            "logFiles": [
-                {
-                    "s3Bucket": bucket,
-                    "s3Object": log,
-                    "hashValue": sha256(events).hexdigest(),
-                    "hashAlgorithm": "SHA-256",
-                }
-            ],
-        }
-        content = json.dumps(fields).encode()
-        lines = (fields["digestEndTime"], f"{bucket}/{key}", sha256(content).hexdigest(), previous["signature"])
-        to_sign = "\n".join(str(line or "null") for line in lines)
-        signature = _signer().sign(to_sign.encode(), PKCS1v15(), SHA256()).hex()
-        yield DeliveredObject(
-            key=key,
-            body=gzip.compress(content),
-            metadata={"signature": signature, "signature-algorithm": "SHA256withRSA"},
-        )
-        previous = {"key": key, "signature": signature, "sha256": sha256(content).hexdigest()}
+        after = _digest(bucket, key, account, end, after, log, events)
+        yield after
+
+
+def _digest(
+    bucket: str, key: str, account: str, end: datetime, after: DeliveredObject | None, log: str, events: bytes
+) -> DeliveredObject:
+    """The signed digest of the hour until `end`, which names its log and the digest before it."""
+    previous = after.metadata["signature"] if after else None
+    fields = {
+        "awsAccountId": account,
+        "digestStartTime": f"{end - timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}",
+        "digestEndTime": f"{end:%Y-%m-%dT%H:%M:%SZ}",
+        "digestS3Bucket": bucket,
+        "digestS3Object": key,
+        "digestPublicKeyFingerprint": public_key()[0],
+        "digestSignatureAlgorithm": "SHA256withRSA",
+        "previousDigestS3Bucket": bucket if after else None,
+        "previousDigestS3Object": after.key if after else None,
+        "previousDigestHashValue": sha256(gzip.decompress(after.body)).hexdigest() if after else None,
+        "previousDigestHashAlgorithm": "SHA-256" if after else None,
+        "previousDigestSignature": previous,
+        "logFiles": [
+            {"s3Bucket": bucket, "s3Object": log, "hashValue": sha256(events).hexdigest(), "hashAlgorithm": "SHA-256"}
+        ],
+    }
+    content = json.dumps(fields).encode()
+    lines = (fields["digestEndTime"], f"{bucket}/{key}", sha256(content).hexdigest(), previous)
+    signature = _signer().sign("\n".join(str(line or "null") for line in lines).encode(), PKCS1v15(), SHA256()).hex()
+    return DeliveredObject(
+        key=key,
+        body=gzip.compress(content),
+        metadata={"signature": signature, "signature-algorithm": "SHA256withRSA"},
+    )

@@ -46,6 +46,18 @@ class Account:
         return team
 
 
+_USER = {
+    "id": USER_ID,
+    "username": "sandbox",
+    "email": "sandbox@example.com",
+    "name": "Sandbox",
+    "avatar": None,
+    # An account without a personal scope, as every new one: without it the CLI names no team.
+    "version": "northstar",
+}
+_TOKEN = {"id": stable_id("", "sandbox-token", 24), "name": "sandbox", "type": "token", "origin": "manual"}
+
+
 def account_routes(account: Account) -> flask.Blueprint:
     """The routes of the user, the token and the teams."""
     routes = flask.Blueprint("account", __name__)
@@ -53,36 +65,19 @@ def account_routes(account: Account) -> flask.Blueprint:
 
     @routes.get("/v2/user")
     def user() -> dict[str, Any]:
-        return {
-            "user": {
-                "id": USER_ID,
-                "username": "sandbox",
-                "email": "sandbox@example.com",
-                "name": "Sandbox",
-                "avatar": None,
-                "defaultTeamId": account.teams[0].id,
-                # An account without a personal scope, as every new one: without it the CLI names no team.
-                "version": "northstar",
-            }
-        }
+        return {"user": {**_USER, "defaultTeamId": account.teams[0].id}}
 
     @routes.get("/v5/user/tokens/current")
     def token() -> dict[str, Any]:
-        scoped = any(team.limited_by for team in account.teams)
-        teams = [{"type": "team", "teamId": team.id, "createdAt": created_at} for team in account.teams]
-        allowed = [scope for scope, team in zip(teams, account.teams, strict=True) if not team.limited_by]
-        return {
-            "token": {
-                "id": stable_id("", "sandbox-token", 24),
-                "name": "sandbox",
-                "type": "token",
-                "origin": "manual",
-                # A token for the whole account has only the user's scope.
-                "scopes": allowed if scoped else [{"type": "user", "createdAt": created_at}],
-                "createdAt": created_at,
-                "activeAt": created_at,
-            }
-        }
+        allowed = [
+            {"type": "team", "teamId": team.id, "createdAt": created_at}
+            for team in account.teams
+            if not team.limited_by
+        ]
+        # A token for the whole account has only the user's scope.
+        is_whole = len(allowed) == len(account.teams)
+        scopes = [{"type": "user", "createdAt": created_at}] if is_whole else allowed
+        return {"token": {**_TOKEN, "scopes": scopes, "createdAt": created_at, "activeAt": created_at}}
 
     @routes.get("/v1/teams")
     def all_teams() -> dict[str, Any]:
@@ -129,6 +124,14 @@ def json_body() -> Any:
     body = flask.request.get_json(force=True, silent=True)
     if body is None:
         raise ApiError(400, "bad_request", "Invalid JSON")
+    return body
+
+
+def json_object() -> dict[str, Any]:
+    """The request's body, which has to be an object. Raises ApiError 400."""
+    body = json_body()
+    if not isinstance(body, dict):
+        raise ApiError(400, "bad_request", "Invalid request: should be object.")
     return body
 
 

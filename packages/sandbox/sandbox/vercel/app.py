@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from sandbox.faults import Faults
 from sandbox.vercel import faults
-from sandbox.vercel.account import Account, account_routes, json_body, paged
+from sandbox.vercel.account import Account, account_routes, json_body, json_object, paged
 from sandbox.vercel.deployments import Deployments, deployment_routes, production_target
 from sandbox.vercel.environment import pulled
 from sandbox.vercel.faults import Calls, Fault, FaultKind
@@ -139,9 +139,7 @@ def _add_projects(app: flask.Flask, account: Account, deployments: Deployments) 
 
     @app.patch("/v<int:version>/projects/<project>")
     def update_project(version: int, project: str) -> dict[str, Any]:
-        body = json_body()
-        if not isinstance(body, dict):
-            raise ApiError(400, "bad_request", "Invalid request: should be object.")
+        body = json_object()
         team, id = account.find_project(flask.request.args, project)
         return team.configure_project(id, body)
 
@@ -191,39 +189,12 @@ def _add_variables(app: flask.Flask, account: Account) -> None:
     def create(version: int, project: str) -> tuple[dict[str, Any], int]:
         body = json_body()
         team, project = account.find_project(flask.request.args, project)
-        batch = body if isinstance(body, list) else [body]
-        if not batch:
-            raise ApiError(400, "bad_request", "Invalid request: should NOT have fewer than 1 items.")
-        for requested in batch:
-            check_schema(requested)
-        created: list[dict[str, Any]] = []
-        errors: list[ApiError] = []
-        fault = flask.g.get("fault")
-        for position, requested in enumerate(batch, start=1):
-            try:
-                if fault is not None and fault.refuses(requested["key"], position):
-                    raise ApiError(
-                        500,
-                        fault.code,
-                        "A fault on order.",
-                        key=requested["key"],
-                        envVarKey=requested["key"],
-                        target=requested.get("target"),
-                    )
-                upsert = flask.request.args.get("upsert") == "true"
-                created.append(team.put(project, requested, upsert=upsert).to_json(decrypted=False))
-            except ApiError as error:
-                errors.append(error)
-        if not created:
-            raise errors[0]
-        failed = [{"error": error.error} for error in errors]
+        created, failed = _put_all(team, project, body if isinstance(body, list) else [body])
         return {"created": created if isinstance(body, list) else created[0], "failed": failed}, 201
 
     @app.patch(f"{env}/<id>")
     def change(version: int, project: str, id: str) -> dict[str, Any]:
-        body = json_body()
-        if not isinstance(body, dict):
-            raise ApiError(400, "bad_request", "Invalid request: should be object.")
+        body = json_object()
         team, project_id = account.find_project(flask.request.args, project)
         fault = flask.g.get("fault")
         if fault is not None and fault.refuses(team.variable(project_id, id).key):
@@ -234,3 +205,25 @@ def _add_variables(app: flask.Flask, account: Account) -> None:
     def remove(version: int, project: str, id: str) -> dict[str, Any]:
         team, project_id = account.find_project(flask.request.args, project)
         return team.remove(project_id, id).to_json(decrypted=False)
+
+
+def _put_all(team: Team, project: str, batch: list[Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The variables that were created, and the errors of the others. Raises ApiError where none was."""
+    if not batch:
+        raise ApiError(400, "bad_request", "Invalid request: should NOT have fewer than 1 items.")
+    for requested in batch:
+        check_schema(requested)
+    created: list[dict[str, Any]] = []
+    errors: list[ApiError] = []
+    fault, upsert = flask.g.get("fault"), flask.request.args.get("upsert") == "true"
+    for position, requested in enumerate(batch, start=1):
+        try:
+            name, target = requested["key"], requested.get("target")
+            if fault is not None and fault.refuses(name, position):
+                raise ApiError(500, fault.code, "A fault on order.", key=name, envVarKey=name, target=target)
+            created.append(team.put(project, requested, upsert=upsert).to_json(decrypted=False))
+        except ApiError as error:
+            errors.append(error)
+    if not created:
+        raise errors[0]
+    return created, [{"error": error.error} for error in errors]

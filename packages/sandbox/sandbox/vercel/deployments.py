@@ -233,22 +233,7 @@ def deployment_routes(account: Account, deployments: Deployments) -> flask.Bluep
     @routes.get("/v<int:version>/deployments")
     def listed(version: int) -> dict[str, Any]:
         query = flask.request.args
-        team = account.scope(query)
-        project_name = query.get("projectId")
-        ids = (
-            [team.project_id(project_name)]
-            if team and project_name
-            else [entry["id"] for entry in team.projects()]
-            if team
-            else []
-        )
-        matching = [entry for id in ids for entry in deployments.all(id)]
-        if target := query.get("target"):
-            matching = [entry for entry in matching if (entry.custom or entry.target or "preview") == target]
-        if state := query.get("state"):
-            matching = [entry for entry in matching if entry.state in state.split(",")]
-        if since := query.get("since"):
-            matching = [entry for entry in matching if entry.created_at >= int(since)]
+        matching = _matching(account.scope(query), deployments, query)
         entries = [list_entry(entry, deployments.substate(entry)) for entry in matching]
         page, pagination = paged(entries, "created", query, after="until")
         return {"deployments": page, "pagination": pagination}
@@ -282,6 +267,23 @@ def deployment_routes(account: Account, deployments: Deployments) -> flask.Bluep
         return document(deployment, team)
 
     return routes
+
+
+def _matching(team: Team | None, deployments: Deployments, query: Mapping[str, str]) -> list[Deployment]:
+    """The deployments of a team that the query of a list asks for."""
+    if team is None:
+        return []
+    project = query.get("projectId")
+    ids = [team.project_id(project)] if project else [entry["id"] for entry in team.projects()]
+    target, states, since = query.get("target"), query.get("state"), query.get("since")
+    return [
+        entry
+        for id in ids
+        for entry in deployments.all(id)
+        if not target or (entry.custom or entry.target or "preview") == target
+        if not states or entry.state in states.split(",")
+        if not since or entry.created_at >= int(since)
+    ]
 
 
 PRODUCTION = "production"

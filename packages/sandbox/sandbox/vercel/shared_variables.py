@@ -41,22 +41,7 @@ def shared_variable_routes(account: Account) -> flask.Blueprint:
 
     @routes.post("/v1/env")
     def create_shared() -> tuple[dict[str, Any], int]:
-        team, body = current_team(), json_body()
-        if not isinstance(body, dict) or not isinstance(body.get("evs"), list) or not body["evs"]:
-            raise ApiError(400, "bad_request", "Invalid request: missing required property `evs`.")
-        created: list[dict[str, Any]] = []
-        failed: list[dict[str, Any]] = []
-        for requested in body["evs"]:
-            common = {name: body[name] for name in ("target", "customEnvironmentIds") if name in body}
-            variable = parse_variable({**common, **requested, "type": body.get("type", "encrypted")})
-            # The id of a shared variable has a prefix.
-            variable = replace(variable, id=stable_id("env_", f"{team.id}/{variable.id}", 24))
-            try:
-                shared = team.share(variable, tuple(body.get("projectId") or ()))
-                created.append(_shared_json(team, shared, decrypted=False))
-            except ApiError as error:
-                failed.append({"error": error.error})
-        return {"created": created, "failed": failed}, 201
+        return _share(current_team(), json_body()), 201
 
     @routes.get("/v9/projects/<project>/custom-environments")
     @routes.get("/projects/<project>/custom-environments")
@@ -73,6 +58,25 @@ def shared_variable_routes(account: Account) -> flask.Blueprint:
         return team.create_environment(id, body["slug"]), 201
 
     return routes
+
+
+def _share(team: Team, body: Any) -> dict[str, Any]:
+    """Make a shared variable of each of the body's `evs`; a refused one does not keep the others from it."""
+    if not isinstance(body, dict) or not isinstance(body.get("evs"), list) or not body["evs"]:
+        raise ApiError(400, "bad_request", "Invalid request: missing required property `evs`.")
+    created: list[dict[str, Any]] = []
+    failed: list[dict[str, Any]] = []
+    common = {name: body[name] for name in ("target", "customEnvironmentIds") if name in body}
+    for requested in body["evs"]:
+        variable = parse_variable({**common, **requested, "type": body.get("type", "encrypted")})
+        # The id of a shared variable has a prefix.
+        variable = replace(variable, id=stable_id("env_", f"{team.id}/{variable.id}", 24))
+        try:
+            shared = team.share(variable, tuple(body.get("projectId") or ()))
+            created.append(_shared_json(team, shared, decrypted=False))
+        except ApiError as error:
+            failed.append({"error": error.error})
+    return {"created": created, "failed": failed}
 
 
 def _shared_json(team: Team, shared: SharedVariable, *, decrypted: bool) -> dict[str, Any]:
