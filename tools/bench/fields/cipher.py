@@ -22,6 +22,18 @@ BatchFunction = Callable[[Sequence[str]], object]
 def rows(rounds: Rounds) -> Iterator[Measured]:
     key = urandom(32)
     cipher = PhiCipher(key)
+    yield from _encryption(cipher, key, rounds)
+    records = Side(run=scalar_decryption(cipher), prepare=lambda texts: cipher.encrypt_many(texts))
+    yield compare(
+        "decrypt with its canonical check / AESGCM.decrypt over ready parts",
+        records,
+        Side(run=raw_decryption(key), prepare=lambda texts: ready_parts(key, texts)),
+        bound=Bound(at_most=2.2),
+        rounds=rounds,
+    )
+
+
+def _encryption(cipher: PhiCipher, key: bytes, rounds: Rounds) -> Iterator[Measured]:
     scalar = Side(run=scalar_encryption(cipher))
     fewer = Rounds(count=max(rounds.count // 5, 5), texts=4 * rounds.texts)
     yield compare(
@@ -39,11 +51,10 @@ def rows(rounds: Rounds) -> Iterator[Measured]:
         rates=True,
         rounds=rounds,
     )
-    calls = Side(run=alternatives.calls_in_a_function(key))
     yield compare(
         "encrypt, times as fast as the same calls in a function of one's own",
         scalar,
-        calls,
+        Side(run=alternatives.calls_in_a_function(key)),
         bound=Bound(at_least=0.97),
         rates=True,
         rounds=rounds,
@@ -62,18 +73,6 @@ def rows(rounds: Rounds) -> Iterator[Measured]:
         Side(run=collect(cipher.encrypt)),
         bound=Bound(at_least=1.25),
         rates=True,
-        rounds=rounds,
-    )
-
-    def records_of(texts: Sequence[str]) -> list[str | None]:
-        return cipher.encrypt_many(texts)
-
-    records = Side(run=scalar_decryption(cipher), prepare=records_of)
-    yield compare(
-        "decrypt with its canonical check / AESGCM.decrypt over ready parts",
-        records,
-        Side(run=raw_decryption(key), prepare=lambda texts: ready_parts(key, texts)),
-        bound=Bound(at_most=2.2),
         rounds=rounds,
     )
 
