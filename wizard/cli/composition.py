@@ -69,35 +69,14 @@ def build_clients(
     backend = places.detect()
     program = cache(EngineProcess)
 
-    def load_engine() -> None:
-        """Start to load Pulumi's SDK and to ask for the version: it takes a third of a second."""
-        retry.ahead(lambda: program().version)
-
-    def connect(profile: str | None, region: str | None) -> aws.Aws:
-        if outside is not None and profile is None:
-            raise outside
-        # Begun when AWS is first asked: who needs no account starts no program, and who only reads needs no SDK.
-        if not is_read_only:
-            load_engine()
-        return aws.connect(
-            profile=profile,
-            region=region,
-            environ=os.environ,
-            ask_code=partial(_ask_code, terminal) if terminal.interactive else None,
-            clock=clock,
-            reads_only=is_read_only,
-        )
-
-    @cache
-    def vercel(token: str) -> Vercel:
-        secret(token, "Vercel token")
-        client = Vercel(token=token, base_url=os.environ.get("VERCEL_API_URL") or BASE_URL)
-        return client.asking_once() if is_read_only else client
+    # Loading Pulumi's SDK and asking for the version takes a third of a second.
+    load_engine = partial(retry.ahead, lambda: program().version)
+    connect = partial(_connect, terminal, clock, is_read_only, outside, load_engine)
 
     return Clients(
         ui=terminal,
         connect=connect,
-        vercel=vercel,
+        vercel=cache(partial(_vercel, secret, is_read_only)),
         engine=partial(_engine, project, terminal, secret, program, is_upgrade),
         start_engine=load_engine,
         prover=ChildDecryptVerifier(SOURCE_FOLDER, clock=clock),
@@ -122,6 +101,36 @@ def build_clients(
         save_plan=partial(_save_plan, options.save_plan, terminal) if options.save_plan else None,
         save_answers=partial(_save_answers, options.save_answers, terminal) if options.save_answers else None,
     )
+
+
+def _connect(
+    terminal: Terminal,
+    clock: retry.Clock,
+    is_read_only: bool,
+    outside: SetupError | None,
+    load_engine: Callable[[], object],
+    profile: str | None,
+    region: str | None,
+) -> aws.Aws:
+    if outside is not None and profile is None:
+        raise outside
+    # Begun when AWS is first asked: who needs no account starts no program, and who only reads needs no SDK.
+    if not is_read_only:
+        load_engine()
+    return aws.connect(
+        profile=profile,
+        region=region,
+        environ=os.environ,
+        ask_code=partial(_ask_code, terminal) if terminal.interactive else None,
+        clock=clock,
+        reads_only=is_read_only,
+    )
+
+
+def _vercel(secret: Secret, is_read_only: bool, token: str) -> Vercel:
+    secret(token, "Vercel token")
+    client = Vercel(token=token, base_url=os.environ.get("VERCEL_API_URL") or BASE_URL)
+    return client.asking_once() if is_read_only else client
 
 
 def _engine(

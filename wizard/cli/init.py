@@ -116,6 +116,11 @@ def make(folder: Path, source: Path | None = None) -> tuple[tuple[str, ...], tup
     if not (folder / REQUIREMENTS).exists():
         # An index is asked: it may fail before anything is written.
         contents[REQUIREMENTS] = pins.requirements()
+    return _write(folder, contents)
+
+
+def _write(folder: Path, contents: Mapping[str, bytes]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Write the files that are not there yet, and install what they name; where one fails, none of them stays."""
     folders = {above for name in contents for above in (folder / name).parents if above.is_relative_to(folder)}
     new_folders = [each for each in folders if not each.exists()]
     written: list[str] = []

@@ -95,11 +95,44 @@ def run(request: Request, clients: Clients) -> tuple[int, RehearsalDocument]:
         raise errors.Cancelled("nothing was changed", eonpro("rehearsal", "--yes"))
     file = PROJECT_FOLDER / "reports" / REHEARSAL / f"{at:%Y%m%dT%H%M%SZ}.json"
     begin(file)
-    request, quiet, step = replace(request, answers=interview.answers), _Quiet(ui), ""
+    request = replace(request, answers=interview.answers)
+    calls: list[dict[str, Any]] = []
+    done, recorded, failure = _run_steps(request, clients, bucket, calls)
+    recorded += [(call["operation"], {part: call[part] for part in _PARTS}) for call in calls]
+    names = merged(recorded)
+    is_whole = failure is None and not request.saved
+    told = list(differences(names, json.loads(files.read_text(SANDBOX)))) if is_whole else []
+    page: RehearsalDocument = {
+        **json_documents.head("rehearsal", ok=not any(each["exitCode"] for each in done)),
+        "file": str(file),
+        "steps": done,
+        "differences": told,
+        "notRecorded": NOT_RECORDED,
+    }
+    # No value of this machine goes into the file, its own place neither.
+    content = {name: part for name, part in page.items() if name != "file"}
+    files.replace(file, json.dumps({**content, "names": names, "calls": calls}, indent=1).encode())
+    ui.line(f"{file}: {len(calls)} calls, without any value", mark=Mark.OK)
+    if failure:
+        raise failure
+    if is_whole:
+        ui.section("What was otherwise than in the sandbox", NOT_RECORDED)
+        for line in told or ("nothing",):
+            ui.line(line)
+    return int(not page["ok"]), page
+
+
+def _run_steps(
+    request: Request, clients: Clients, bucket: str, calls: list[dict[str, Any]]
+) -> tuple[list[RehearsedStep], list[tuple[str, dict[str, list[str]]]], errors.SetupError | None]:
+    """The steps that were run, the names in the state, and the first failure, after which only the removal is run.
+
+    `calls` gets each call of AWS while they run.
+    """
+    ui, quiet, step = clients.ui, _Quiet(clients.ui), ""
     # Nothing that it does concerns the application's code.
     clients = replace(clients, ui=quiet, read_code=lambda settings: None)
     recorded: list[tuple[str, dict[str, list[str]]]] = []
-    calls: list[dict[str, Any]] = []
 
     def record(logged: logging.LogRecord) -> bool:
         if (names := getattr(logged, "names", None)) is not None:
@@ -135,28 +168,7 @@ def run(request: Request, clients: Clients) -> tuple[int, RehearsalDocument]:
         seconds = round(clients.clock() - started, 1)
         done.append({"step": step, "exitCode": code, "seconds": seconds})
         ui.line(f"{step}: {seconds:.0f} s", mark=Mark.FAIL if code else Mark.OK)
-    recorded += [(call["operation"], {part: call[part] for part in _PARTS}) for call in calls]
-    names = merged(recorded)
-    is_whole = failure is None and not request.saved
-    told = list(differences(names, json.loads(files.read_text(SANDBOX)))) if is_whole else []
-    page: RehearsalDocument = {
-        **json_documents.head("rehearsal", ok=not any(each["exitCode"] for each in done)),
-        "file": str(file),
-        "steps": done,
-        "differences": told,
-        "notRecorded": NOT_RECORDED,
-    }
-    # No value of this machine goes into the file, its own place neither.
-    content = {name: part for name, part in page.items() if name != "file"}
-    files.replace(file, json.dumps({**content, "names": names, "calls": calls}, indent=1).encode())
-    ui.line(f"{file}: {len(calls)} calls, without any value", mark=Mark.OK)
-    if failure:
-        raise failure
-    if is_whole:
-        ui.section("What was otherwise than in the sandbox", NOT_RECORDED)
-        for line in told or ("nothing",):
-            ui.line(line)
-    return int(not page["ok"]), page
+    return done, recorded, failure
 
 
 def begin(file: Path) -> None:

@@ -65,43 +65,45 @@ def resolve(
         (Source.COPIED, copied_name, {key: value for key, value in copied.items() if not by_key[key].own}),
     )
     for entry in INPUTS:
-        candidate = _from_this_run(entry, flags, environ, file, file_name)
-        if candidate is None and not entry.secret:
-            candidate = next(
-                (
-                    (values[entry.key], source, where)
-                    for source, where, values in earlier
-                    if entry.key in values and not _is_stale(entry, answers, values)
-                ),
-                None,
-            )
-        if candidate is None and entry.key in detected:
-            answers[entry.key] = replace(detected[entry.key], secret=entry.secret)
-            continue
+        candidate = _from_this_run(entry, flags, environ, file, file_name) or _from_earlier(entry, earlier, answers)
         if candidate is None:
-            if entry.default is not None:
+            if entry.key in detected:
+                answers[entry.key] = replace(detected[entry.key], secret=entry.secret)
+            elif entry.default is not None:
                 answers[entry.key] = Answer(value=entry.default, source=Source.DEFAULT, where="default")
             continue
-        raw, source, where = candidate
+        _, source, where = candidate
         try:
-            if entry.secret and source in (Source.FLAG, Source.FILE):
-                if read_secret is None:
-                    continue  # The command needs no secret.
-                raw = _secret_in(str(raw), read_secret)
-            # A deployed stack may have values that new settings refuse: `setup` refuses them later.
-            value = entry.parse(raw, deployed=source is Source.SAVED)
-            answers[entry.key] = Answer(value=value, source=source, where=where, secret=entry.secret)
+            if (answer := _parsed(entry, *candidate, read_secret)) is not None:
+                answers[entry.key] = answer
         except ValueError as error:
             if source is Source.DRAFT:
                 continue  # It is asked again.
             place = f"{entry.file_key} in {where}" if source not in (Source.FLAG, Source.ENVIRONMENT) else where
             faults.append(f"{place}: {error}")
     if faults:
-        count = "1 answer cannot be used" if len(faults) == 1 else f"{len(faults)} answers cannot be used"
-        is_token = [fault.partition(":")[0] for fault in faults] == ["VERCEL_TOKEN"]
-        again = Text("fix these answers (", eonpro("--help"), " describes each), then run the command again")
-        raise UsageError(listed(count, faults), VERCEL_LOGIN if is_token else again)
+        raise _unusable(faults)
     return answers
+
+
+def _parsed(
+    entry: Input, raw: Any, source: Source, where: str, read_secret: Callable[[str], str] | None
+) -> Answer | None:
+    """The answer; None for a secret that the command does not need. Raises ValueError."""
+    if entry.secret and source in (Source.FLAG, Source.FILE):
+        if read_secret is None:
+            return None
+        raw = _secret_in(str(raw), read_secret)
+    # A deployed stack may have values that new settings refuse: `setup` refuses them later.
+    value = entry.parse(raw, deployed=source is Source.SAVED)
+    return Answer(value=value, source=source, where=where, secret=entry.secret)
+
+
+def _unusable(faults: Sequence[str]) -> UsageError:
+    count = "1 answer cannot be used" if len(faults) == 1 else f"{len(faults)} answers cannot be used"
+    is_token = [fault.partition(":")[0] for fault in faults] == ["VERCEL_TOKEN"]
+    again = Text("fix these answers (", eonpro("--help"), " describes each), then run the command again")
+    return UsageError(listed(count, faults), VERCEL_LOGIN if is_token else again)
 
 
 def are_written(answers: Mapping[str, Answer]) -> bool:
@@ -118,6 +120,15 @@ def _from_this_run(
         return (environ[entry.variable], Source.ENVIRONMENT, entry.variable)
     if file.get(entry.file_key) is not None:
         return (file[entry.file_key], Source.FILE, file_name)
+    return None
+
+
+def _from_earlier(
+    entry: Input, earlier: Sequence[tuple[Source, str, Mapping[str, Any]]], answers: Mapping[str, Answer]
+) -> tuple[Any, Source, str] | None:
+    for source, where, values in () if entry.secret else earlier:
+        if entry.key in values and not _is_stale(entry, answers, values):
+            return values[entry.key], source, where
     return None
 
 

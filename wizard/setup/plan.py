@@ -131,6 +131,29 @@ def lines(plan: Plan) -> tuple[str, ...]:
         ]
     text.append(f"  {_counts(plan)}")
     text += ["", "Outside Pulumi, so that no later update can touch it:"]
+    text += _stored_lines(plan)
+    variables = ", ".join(
+        name if name == variable else f"{variable} as {name}" for name, variable in settings.delivered_variables.items()
+    )
+    for destination, targets in groupby(deploy_targets(plan.targets), lambda target: target.destination(settings)):
+        members = tuple(targets)
+        readers = [reader for target in members if (reader := target.reader())]
+        text.append(f"  > deliver {variables}")
+        text.append(f"    to {destination}" + (f", for {' and '.join(readers)}" if readers else ""))
+        text += [f"  > {line}" for target in members for line in target.plan(settings)]
+    text.append("  > verify: as the application, decrypt the data key, then encrypt and decrypt one invented record")
+    cost = estimate(settings)
+    text += ["", f"What it costs: ${cost.monthly:.2f} a month, estimated (details: the command cost):"]
+    wide = max(len(item.name) for item in cost.items)
+    text += [f"  {item.name:<{wide}}  {f'${item.monthly:.2f}':>6}  {item.price.text}" for item in cost.items]
+    text.append(f"  {NOT_INCLUDED}")
+    text += ["", f"How long it takes: about {duration(plan)}"]
+    return tuple(text)
+
+
+def _stored_lines(plan: Plan) -> list[str]:
+    """What is kept, generated and stored: the data key and the values beside it, in each Region."""
+    settings, text = plan.settings, list[str]()
     store = "Secrets Manager" if settings.secret_store is SecretStore.SECRETS_MANAGER else "Parameter Store"
     if plan.stored_data_key is None and plan.imported_data_key is not None:
         text.append(f"  = keep the data key {plan.imported_data_key.fingerprint} that the application uses today")
@@ -153,23 +176,7 @@ def lines(plan: Plan) -> tuple[str, ...]:
         text += [f"  ! {names.value.carrying.short}"] if names.value.carrying and plan.stored_data_key else []
     for region in settings.replica_regions:
         text.append(f"  + the same wrapped data key with the replica in {region}")
-    variables = ", ".join(
-        name if name == variable else f"{variable} as {name}" for name, variable in settings.delivered_variables.items()
-    )
-    for destination, targets in groupby(deploy_targets(plan.targets), lambda target: target.destination(settings)):
-        members = tuple(targets)
-        readers = [reader for target in members if (reader := target.reader())]
-        text.append(f"  > deliver {variables}")
-        text.append(f"    to {destination}" + (f", for {' and '.join(readers)}" if readers else ""))
-        text += [f"  > {line}" for target in members for line in target.plan(settings)]
-    text.append("  > verify: as the application, decrypt the data key, then encrypt and decrypt one invented record")
-    cost = estimate(settings)
-    text += ["", f"What it costs: ${cost.monthly:.2f} a month, estimated (details: the command cost):"]
-    wide = max(len(item.name) for item in cost.items)
-    text += [f"  {item.name:<{wide}}  {f'${item.monthly:.2f}':>6}  {item.price.text}" for item in cost.items]
-    text.append(f"  {NOT_INCLUDED}")
-    text += ["", f"How long it takes: about {duration(plan)}"]
-    return tuple(text)
+    return text
 
 
 def unread(plan: Plan, value: StoredValue) -> str:

@@ -114,6 +114,34 @@ class _List:
         self.fault = self.fault if self._is_lost else self._check(values) or ""
         return None if self.fault else values
 
+    def bindings(self) -> KeyBindings:
+        """The keys of the list; any other one is a letter."""
+        bindings = KeyBindings()
+
+        def take(event: KeyPressEvent) -> None:
+            answer = self.answer()
+            if answer is None:
+                event.app.output.bell()
+            else:
+                event.app.exit(result=answer)
+
+        def letter(event: KeyPressEvent) -> None:
+            if event.data.isprintable():
+                self.type(self.typed + event.data)
+
+        bindings.add("enter", eager=True)(take)
+        bindings.add(" ", eager=True)(lambda event: self.space())
+        bindings.add("backspace", eager=True)(lambda event: self.type(self.typed[:-1]))
+        bindings.add("c-u", eager=True)(lambda event: self.type(""))
+        bindings.add("<bracketed-paste>")(lambda event: self.type(self.typed + event.data.strip().split("\n")[0]))
+        bindings.add("<any>")(letter)
+        for key in "ai":
+            # To questionary they tick all, or the others.
+            bindings.add(key, eager=True)(letter)
+        bindings.add("up", eager=True)(lambda event: self.move(up=True))
+        bindings.add("down", eager=True)(lambda event: self.move(up=False))
+        return bindings
+
     def below(self, width: int) -> StyleAndTextTuples:
         """The lines for the typed letters and for the fault."""
         lines = [("", shortened(f"  / {self.typed}", width - 1, end="…"))] if self.typed else []
@@ -256,29 +284,11 @@ class DrawnPrompts:
         check: prompts.Check | None = None,
     ) -> Ask:
         """A list; `before` is what questionary draws before the title of a choice."""
-        titles = {}
-        for choice in choices:
-            note = choice.disabled or choice.note
-            title = f"{choice.title} ({note})" if note else choice.title
-            titles[choice.value] = shortened(title, self._width - len(before), end="…")
-        question = ask(
-            self._wrapped(prompt),
-            [
-                questionary.Choice(
-                    titles[choice.value],
-                    value=choice.value,
-                    disabled=bool(choice.disabled),  # type: ignore[arg-type]  # True: no reason after the title.
-                    checked=choice.value in checked and not choice.disabled,
-                )
-                for choice in choices
-            ],
-            instruction=" ",
-            use_jk_keys=False,
-            use_emacs_keys=False,
-            **self._options,
-        )
+        rows = [self._row(choice, len(before), is_checked=choice.value in checked) for choice in choices]
+        keys_off = {"instruction": " ", "use_jk_keys": False, "use_emacs_keys": False}
+        question = ask(self._wrapped(prompt), rows, **keys_off, **self._options)
         shown = _List(question, choices, default=default, check=check)
-        application, bindings = question.application, KeyBindings()
+        application = question.application
         hint = prompts.instruction(prompt, keys, self._width - 3, escape=True)
 
         def below() -> StyleAndTextTuples:
@@ -287,30 +297,7 @@ class DrawnPrompts:
         application.layout = Layout(
             HSplit([application.layout.container, Window(FormattedTextControl(below), dont_extend_height=True)])
         )
-
-        def take(event: KeyPressEvent) -> None:
-            answer = shown.answer()
-            if answer is None:
-                event.app.output.bell()
-            else:
-                event.app.exit(result=answer)
-
-        def letter(event: KeyPressEvent) -> None:
-            if event.data.isprintable():
-                shown.type(shown.typed + event.data)
-
-        bindings.add("enter", eager=True)(take)
-        bindings.add(" ", eager=True)(lambda event: shown.space())
-        bindings.add("backspace", eager=True)(lambda event: shown.type(shown.typed[:-1]))
-        bindings.add("c-u", eager=True)(lambda event: shown.type(""))
-        bindings.add("<bracketed-paste>")(lambda event: shown.type(shown.typed + event.data.strip().split("\n")[0]))
-        bindings.add("<any>")(letter)
-        for key in "ai":
-            # To questionary they tick all, or the others.
-            bindings.add(key, eager=True)(letter)
-        bindings.add("up", eager=True)(lambda event: shown.move(up=True))
-        bindings.add("down", eager=True)(lambda event: shown.move(up=False))
-        applications.add(application, bindings)
+        applications.add(application, shown.bindings())
         self._bind(application, prompt, lambda: True)
 
         def answer() -> Any:
@@ -321,6 +308,15 @@ class DrawnPrompts:
             return value
 
         return answer
+
+    def _row(self, choice: Choice, indent: int, *, is_checked: bool) -> questionary.Choice:
+        note = choice.disabled or choice.note
+        return questionary.Choice(
+            shortened(f"{choice.title} ({note})" if note else choice.title, self._width - indent, end="…"),
+            value=choice.value,
+            disabled=bool(choice.disabled),  # type: ignore[arg-type]  # True: no reason after the title.
+            checked=is_checked and not choice.disabled,
+        )
 
     def _wrapped(self, prompt: Prompt) -> str:
         """The question, broken between words."""

@@ -199,14 +199,35 @@ class Api:
 
         Raises Unreachable without an answer or with one that cannot be read, SetupError for a redirect.
         """
+        if method != "GET":
+            self.values.clear()
+            self._answers = None
         limit = self._timeout if seconds is None else min(seconds, self._timeout)
+        response, received = self._send(method, path, query, content, limit)
+        body = self._parsed(response.status, received)
+        if 300 <= response.status < 400 and not self._service.redirects:
+            raise self.not_the_service(response.status)
+        self._has_answered = True
+
+        def unreadable(what: str) -> errors.UnreadableAnswer:
+            whole = f"{method} {path}: the answer of {self.base_url} cannot be read: {what}"
+            return errors.UnreadableAnswer(whole, CHECK_PROXY if self._is_the_service else self._service.itself)
+
+        return Response(
+            status=response.status,
+            body=body,
+            retry_after=_seconds(response.headers.get("Retry-After")),
+            unreadable=unreadable,
+        )
+
+    def _send(
+        self, method: str, path: str, query: Mapping[str, str], content: Any, limit: float
+    ) -> tuple[urllib3.BaseHTTPResponse, bytes]:
+        """The response and the whole of its body. Raises Unreachable."""
         headers = {"Accept": "application/json", "User-Agent": "eonpro-kms", "Authorization": self._authorization()}
         if content is not None:
             headers["Content-Type"] = "application/json"
         url = self.base_url + path + (f"?{urlencode(dict(query))}" if query else "")
-        if method != "GET":
-            self.values.clear()
-            self._answers = None
         started = time.monotonic()
         try:
             with watchdog.call(f"{method} {self.base_url}{path}"):
@@ -230,29 +251,19 @@ class Api:
         except urllib3.exceptions.HTTPError as error:
             raise self._failure(method, path, error) from error
         self._logger.debug("%s %s: %d, %.0f ms", method, path, response.status, (time.monotonic() - started) * 1000)
+        return response, received
+
+    def _parsed(self, status: int, received: bytes) -> Any:
+        """The body; None for an empty one, and for a failure's that is no JSON. Raises UnreadableAnswer."""
         try:
-            body = safe_text.parse_json(received) if received else None
+            return safe_text.parse_json(received) if received else None
         except ValueError as error:
-            body = None
-            if 200 <= response.status < 300:
+            if 200 <= status < 300:
                 # Retry once if a proxy's error page comes between Vercel's answers.
                 # If Vercel never answered, fail at once.
-                said = self.not_the_service(response.status)
+                said = self.not_the_service(status)
                 raise errors.UnreadableAnswer(said.message, said.hint) from error
-        if 300 <= response.status < 400 and not self._service.redirects:
-            raise self.not_the_service(response.status)
-        self._has_answered = True
-
-        def unreadable(what: str) -> errors.UnreadableAnswer:
-            whole = f"{method} {path}: the answer of {self.base_url} cannot be read: {what}"
-            return errors.UnreadableAnswer(whole, CHECK_PROXY if self._is_the_service else self._service.itself)
-
-        return Response(
-            status=response.status,
-            body=body,
-            retry_after=_seconds(response.headers.get("Retry-After")),
-            unreadable=unreadable,
-        )
+            return None
 
     def persist(
         self,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
+from components.policies.evaluation import GrantFact
 from components.policies.evaluation.account import KeyPermission
 from components.policies.evaluation.key_access import RIGHTS
 from components.policies.key import DENY_DISABLING_IN_USE
@@ -55,7 +56,6 @@ def review(facts: StackFacts, *, window_days: int) -> models.AccessReview:
         last_uses = [uses[reading.arn].result() for reading in readings]
     unread = tuple(_unread(facts, rights, counts, last_uses, keys))
     own, *replicas = readings
-    grants = [reading.grants for reading in readings]
     use, *replica_uses = [known_or(each, None) for each in last_uses]
     return models.AccessReview(
         stack=plain_name(facts.stack),
@@ -63,9 +63,7 @@ def review(facts: StackFacts, *, window_days: int) -> models.AccessReview:
         at=facts.at,
         window_days=window_days,
         principals=tuple(_with_keys(each, keys.get(each.arn, ())) for each in principals),
-        grants=None
-        if any(isinstance(of_key, SetupError) for of_key in grants)
-        else tuple(grant for of_key in grants if not isinstance(of_key, SetupError) for grant in of_key),
+        grants=_grants(readings),
         last_use=use,
         replicas=tuple(
             models.ReplicaUse(arn=replica.arn, use=use) for replica, use in zip(replicas, replica_uses, strict=True)
@@ -78,6 +76,16 @@ def review(facts: StackFacts, *, window_days: int) -> models.AccessReview:
         history=counts.history,
         unread=unread,
     )
+
+
+def _grants(readings: Iterable[KeyReading]) -> tuple[GrantFact, ...] | None:
+    """The grants of all keys; None where those of one could not be read."""
+    grants: list[GrantFact] = []
+    for reading in readings:
+        if isinstance(reading.grants, SetupError):
+            return None
+        grants += reading.grants
+    return tuple(grants)
 
 
 def _named(facts: StackFacts, reading: KeyReading) -> tuple[Stranger, ...]:

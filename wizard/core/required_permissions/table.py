@@ -209,17 +209,7 @@ def condition_of(setup: Setup, resource: str, action: str) -> dict[str, Any]:
     if resource == "keys":
         return {"StringEquals": tagged(settings, "ResourceTag")}
     if resource == LOGS_KEY:
-        # CloudTrail names the trail, and S3 the object:
-        # https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-kms-key-policy-for-cloudtrail.html
-        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html#encryption-context
-        return {
-            "ForAnyValue:StringEquals": {"kms:ResourceAliases": settings.names.trail_key_alias},
-            "StringEquals": {
-                "kms:ViaService": f"s3.{settings.region}.amazonaws.com",
-                "kms:EncryptionContext:aws:cloudtrail:arn": trail_arn_of(settings),
-            },
-            "StringLike": {"kms:EncryptionContext:aws:s3:arn": settings.arn("s3", f"{settings.names.trail_bucket}/*")},
-        }
+        return _for_trail(settings)
     if action == "ssm:PutParameter" and resource in CREATE_ONLY:
         # A request without the key overwrites nothing either.
         # https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-policy-conditions.html
@@ -227,6 +217,21 @@ def condition_of(setup: Setup, resource: str, action: str) -> dict[str, Any]:
     if action == "sns:Subscribe":
         return {"StringEquals": {"sns:Protocol": "email", "sns:Endpoint": list(settings.alert_emails)}}
     return {}
+
+
+def _for_trail(settings: Settings) -> dict[str, Any]:
+    """The condition that the logs' key is used for this stack's trail alone."""
+    # CloudTrail names the trail, and S3 the object:
+    # https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-kms-key-policy-for-cloudtrail.html
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html#encryption-context
+    return {
+        "ForAnyValue:StringEquals": {"kms:ResourceAliases": settings.names.trail_key_alias},
+        "StringEquals": {
+            "kms:ViaService": f"s3.{settings.region}.amazonaws.com",
+            "kms:EncryptionContext:aws:cloudtrail:arn": trail_arn_of(settings),
+        },
+        "StringLike": {"kms:EncryptionContext:aws:s3:arn": settings.arn("s3", f"{settings.names.trail_bucket}/*")},
+    }
 
 
 OVERWRITE = "ssm:Overwrite"

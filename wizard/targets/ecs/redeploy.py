@@ -52,80 +52,39 @@ def redeploy_statements(settings: Settings, *, task_role: str) -> list[Statement
     ecs = settings.arn("ecs", "")
     cluster, service = settings.ecs_cluster or "*", settings.ecs_service or "*"
     within = {"ArnLike": {"ecs:cluster": f"{ecs}cluster/{cluster}"}}
+    by_registration = {"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}}
+    to_tasks = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+    roles, revisions = sorted({task_role, settings.execution_role_arn or ""}), f"{ecs}task-definition/*:*"
+    update, progress = ["ecs:DescribeServices", "ecs:UpdateService"], f"{ecs}service-deployment/{cluster}/{service}/*"
     return [
-        {
-            "Sid": "UpdateTheService",
-            "Effect": "Allow",
-            "Action": ["ecs:DescribeServices", "ecs:UpdateService"],
-            "Resource": f"{ecs}service/{cluster}/{service}",
-        },
-        {
-            "Sid": "SeeItsProgress",
-            "Effect": "Allow",
-            "Action": "ecs:DescribeServiceDeployments",
-            "Resource": f"{ecs}service-deployment/{cluster}/{service}/*",
-        },
-        {
-            "Sid": "FindTheService",
-            "Effect": "Allow",
-            "Action": "ecs:ListServices",
-            "Resource": "*",
-            "Condition": within,
-        },
-        {
-            "Sid": "ReadTaskDefinitions",
-            "Effect": "Allow",
-            "Action": "ecs:DescribeTaskDefinition",
-            "Resource": "*",
-        },
-        {
-            "Sid": "RegisterRevisions",
-            "Effect": "Allow",
-            "Action": "ecs:RegisterTaskDefinition",
-            "Resource": f"{ecs}task-definition/*:*",
-        },
-        {
-            "Sid": "TagRevisions",
-            "Effect": "Allow",
-            "Action": "ecs:TagResource",
-            "Resource": f"{ecs}task-definition/*:*",
-            "Condition": {"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}},
-        },
-        {
-            "Sid": "PassItsRoles",
-            "Effect": "Allow",
-            "Action": "iam:PassRole",
-            "Resource": sorted({task_role, settings.execution_role_arn or ""}),
-            "Condition": {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
-        },
-        {
-            "Sid": "ListItsTasks",
-            "Effect": "Allow",
-            "Action": "ecs:ListTasks",
-            "Resource": f"{ecs}container-instance/{cluster}/*",
-            "Condition": within,
-        },
-        {
-            "Sid": "SeeWhyTasksStopped",
-            "Effect": "Allow",
-            "Action": "ecs:DescribeTasks",
-            "Resource": f"{ecs}task/{cluster}/*",
-        },
+        _allow("UpdateTheService", update, f"{ecs}service/{cluster}/{service}"),
+        _allow("SeeItsProgress", "ecs:DescribeServiceDeployments", progress),
+        _allow("FindTheService", "ecs:ListServices", "*", within),
+        _allow("ReadTaskDefinitions", "ecs:DescribeTaskDefinition", "*"),
+        _allow("RegisterRevisions", "ecs:RegisterTaskDefinition", revisions),
+        _allow("TagRevisions", "ecs:TagResource", revisions, by_registration),
+        _allow("PassItsRoles", "iam:PassRole", roles, to_tasks),
+        _allow("ListItsTasks", "ecs:ListTasks", f"{ecs}container-instance/{cluster}/*", within),
+        _allow("SeeWhyTasksStopped", "ecs:DescribeTasks", f"{ecs}task/{cluster}/*"),
         _times(settings),
     ]
 
 
+def _allow(
+    sid: str, action: str | list[str], resource: str | list[str], condition: dict[str, Any] | None = None
+) -> Statement:
+    statement = {"Sid": sid, "Effect": "Allow", "Action": action, "Resource": resource}
+    return {**statement, "Condition": condition} if condition else statement
+
+
 def _times(settings: Settings) -> Statement:
     """Read when the values were written, to compare that with the deployment's time."""
-    in_secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
     names = list(variable_arns_of(settings, settings.region).values())
-    return {
-        "Sid": "SeeWhenTheValuesWereWritten",
-        "Effect": "Allow",
-        "Action": "secretsmanager:ListSecretVersionIds" if in_secrets else "ssm:GetParameters",
+    if settings.secret_store is SecretStore.SECRETS_MANAGER:
         # A secret's ARN ends in six random characters.
-        "Resource": [f"{name}-??????" for name in names] if in_secrets else names,
-    }
+        arns = [f"{name}-??????" for name in names]
+        return _allow("SeeWhenTheValuesWereWritten", "secretsmanager:ListSecretVersionIds", arns)
+    return _allow("SeeWhenTheValuesWereWritten", "ssm:GetParameters", names)
 
 
 def with_rights(error: PermissionDenied, settings: Settings, *, task_role: str) -> PermissionDenied:
