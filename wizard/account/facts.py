@@ -44,7 +44,7 @@ from wizard.core.ports.aws import AccessDiagnostics
 from wizard.core.ports.run import AwsClient, DecryptVerifier, Engine, GitHub, TargetContext, VercelClient
 from wizard.core.retry import Once, together
 from wizard.data_key.backup_document import fingerprint_of
-from wizard.data_key.delivery import find_data_key, find_last_backup, find_last_drill, find_stored_data_key
+from wizard.data_key.storage import find_data_key, find_last_backup, find_last_drill, find_stored_data_key
 from wizard.targets.port import deploy_target
 
 T = TypeVar("T")

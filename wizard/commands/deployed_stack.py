@@ -34,7 +34,7 @@ def find(request: Request, clients: Clients) -> StackFacts:
     A file with its passphrase that others can read is refused, as in the set-up.
     """
     settings = settings_of(request, clients)
-    values: dict[str, Any] = {key: answer.value for key, answer in request.answers.items()}
+    values = request.values
     aws = clients.connect(values.get("profile"), settings.region)
     token = values.get("vercel_token")
     is_used = by_key["vercel_token"].needed({"target": settings.deploy_targets})

@@ -5,6 +5,7 @@ Reads through the facts, changes nothing and asks no questions.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TypedDict
 
@@ -111,7 +112,7 @@ def run(options: StatusOptions, request: Request, clients: Clients) -> Result:
     Where the account cannot be asked, it is the exit code of the reason: 3 for expired credentials.
     """
     saved = clients.saved_settings()
-    values = {key: answer.value for key, answer in request.answers.items()}
+    values = request.values
     # `s3` means the account's own bucket, whose name is not known yet: then the Pulumi CLI's backend is used.
     place = str(values.get("backend") or "")
     backend_url = {"PULUMI_BACKEND_URL": url_of(place, account="", region="")} if place not in ("", S3) else {}
@@ -157,22 +158,7 @@ def read(
     here = {each: settings_by_stack[each] for each in local if each in settings_by_stack}
     region = region or next((settings.region for settings in here.values()), None)
     caller = _caller(clients, profile, region, vercel_token)
-    with Threads(max_workers=1) as listing, Threads(max_workers=8) as pool:
-        # Vercel and the account are asked at the same time; the backend needs the caller's credentials.
-        facts = {
-            each: _facts(each, settings, caller, clients, backend or {}, in_full=not all_stacks)
-            for each, settings in here.items()
-        }
-        for each in facts.values():
-            if each is not None:
-                pool.submit(lambda each=each: each.vercel_variables)
-        caller = _identified(caller)
-        listed_stacks = listing.submit(_listed, list_stacks, caller)
-        accounts = {
-            each: pool.submit(_read_account, here[each], caller, stack_facts, ROWS if all_stacks else IN_FULL)
-            for each, stack_facts in facts.items()
-        }
-    listed, why_unlisted = listed_stacks.result()
+    accounts, listed, why_unlisted = _asked(clients, here, caller, list_stacks, backend or {}, in_full=not all_stacks)
     by_name = {row.name: row for row in listed or ()}
     if not all_stacks and listed is not None and name not in {*by_name, *settings_by_stack, *unreadable}:
         raise StackNotFound(
@@ -193,6 +179,33 @@ def read(
         return _in_backend(status, row, is_listed=listed is not None)
 
     return tuple(map(status_of, sorted({*local, *by_name}) if all_stacks else local))
+
+
+def _asked(
+    clients: Clients,
+    here: Mapping[str, Settings],
+    caller: _Caller,
+    list_stacks: ListStacks,
+    backend: Mapping[str, str],
+    *,
+    in_full: bool,
+) -> tuple[Mapping[str, Future[StackStatus]], tuple[ListedStack, ...] | None, str]:
+    """The status of each stack by its account, and the backend's stacks or why they are not known."""
+    with Threads(max_workers=1) as listing, Threads(max_workers=8) as pool:
+        # Vercel and the account are asked at the same time; the backend needs the caller's credentials.
+        facts = {
+            each: _facts(each, settings, caller, clients, backend, in_full=in_full) for each, settings in here.items()
+        }
+        for each in facts.values():
+            if each is not None:
+                pool.submit(lambda each=each: each.vercel_variables)
+        caller = _identified(caller)
+        listed_stacks = listing.submit(_listed, list_stacks, caller)
+        accounts = {
+            each: pool.submit(_read_account, here[each], caller, stack_facts, IN_FULL if in_full else ROWS)
+            for each, stack_facts in facts.items()
+        }
+    return accounts, *listed_stacks.result()
 
 
 def _in_backend(status: StackStatus, row: ListedStack | None, *, is_listed: bool) -> StackStatus:

@@ -230,3 +230,8 @@ class Request:
     """The questions that are answered already."""
     everything: bool = False
     """What a screen leaves out is shown, too."""
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The answers without their sources, by input."""
+        return {key: answer.value for key, answer in self.answers.items()}

@@ -6,8 +6,9 @@ Writes AWS and the targets through their ports. The data key is stored before it
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
-from components.settings import Outputs, Settings
+from components.settings import DATA_KEY_VARIABLE, Outputs, Settings
 from components.settings.arn import Arn
 from wizard.account.facts import StackFacts
 from wizard.core.clients import Clients
@@ -18,7 +19,7 @@ from wizard.core.models.account import Identity
 from wizard.core.models.inputs import Mark
 from wizard.core.next_command import Command, Text, chain, eonpro, shell
 from wizard.core.ports.run import AwsClient, TargetContext, UserInterface
-from wizard.data_key import delivery, opening
+from wizard.data_key import delivery, opening, proof, storage
 from wizard.setup import confirmation, report
 from wizard.setup.importing.data_key import verify_before_storing
 from wizard.setup.steps import PreparedRun
@@ -83,17 +84,16 @@ def deliver_and_verify(
     # The check value is delivered with the key, and nobody else opens it.
     key = ensure_credentials(clients, context, yes=yes) if settings.key_check_value else None
     open_key = opener(clients, context, access_key=key)
-    stored = delivery.ensure_data_key(
+    stored, beside = ensure_stored(
+        ui,
         ready.aws,
         settings,
         outputs,
         adopted=adopted,
         is_former=is_former,
-        known=ready.findings.stored_data_key,
+        known={DATA_KEY_VARIABLE: ready.findings.stored_data_key, **ready.findings.beside},
         open_key=open_key,
     )
-    show_stored_data_key(ui, stored, outputs)
-    beside = ensure_values_beside(ui, ready.aws, settings, outputs, known=ready.findings.beside, open_key=open_key)
     delivered = delivery.deliver(context, stored.wrapped, on_delivered=lambda result: show_delivered(ui, result))
     key = key or ensure_credentials(clients, context, yes=yes)
     proofs = prove(clients, context, delivered, stored.wrapped, access_key=key, facts=facts)
@@ -111,7 +111,7 @@ def proofs_ahead(clients: Clients, facts: StackFacts, context: TargetContext) ->
         if stored is None:
             return ()
         delivered, unread = delivery.deliveries_of(context, stored), replace(context, vercel=None)
-        return delivery.prove(unread, delivered, stored.wrapped, prover=clients.prover, waits=False)
+        return proof.prove(unread, delivered, stored.wrapped, prover=clients.prover, waits=False)
 
     return known(facts.once("proofs", verify))
 
@@ -219,41 +219,41 @@ def opener(
     return open_key
 
 
-def ensure_values_beside(
+def ensure_stored(
     ui: UserInterface,
     aws: AwsClient,
     settings: Settings,
     outputs: Outputs,
     *,
+    adopted: WrappedDataKey | None = None,
+    is_former: bool = False,
     keeps_versions: bool = True,
-    known: Mapping[str, models.StoredDataKey] | None = None,
-    open_key: opening.OpenKey | None = None,
-) -> Mapping[str, models.StoredDataKey]:
-    """The other stored values that the settings ask for, by their variables, each made where there never was one.
+    known: Mapping[str, models.StoredDataKey | None] = MappingProxyType({}),
+    open_key: opening.OpenKey,
+) -> tuple[models.StoredDataKey, Mapping[str, models.StoredDataKey]]:
+    """The data key and the other stored values of the settings, by variable, each made where there never was one.
 
-    Prints where they are. `keeps_versions`, `known`, `open_key`: as `ensure_data_key` takes them.
+    Prints where they are. `adopted`, `is_former`: of the data key; the rest as `ensure_data_key` takes it.
     """
-    beside = {}
-    for of_key in settings.of_each_key[1:]:
+    values = {}
+    for of_key in settings.of_each_key:
         variable = of_key.names.variable
-        beside[variable] = delivery.ensure_data_key(
+        is_data_key = variable == DATA_KEY_VARIABLE
+        stored = values[variable] = storage.ensure_data_key(
             aws,
             of_key,
             outputs,
+            adopted=adopted if is_data_key else None,
+            is_former=is_former and is_data_key,
             keeps_versions=keeps_versions,
-            known=(known or {}).get(variable),
+            known=known.get(variable),
             open_key=open_key,
         )
-        show_stored_data_key(ui, beside[variable], outputs)
-    return beside
-
-
-def show_stored_data_key(ui: UserInterface, stored: models.StoredDataKey, outputs: Outputs) -> None:
-    """Print where the data key is stored."""
-    word = "generated, and stored once" if stored.is_new else "unchanged"
-    ui.line(f"{stored.parameter.rpartition('/')[2]} {stored.wrapped.fingerprint}: {word}", mark=Mark.OK)
-    for arn in outputs.replica_key_arns:
-        ui.line(f"and in {Arn.parse(arn).region}, with the replica", mark=Mark.OK)
+        word = "generated, and stored once" if stored.is_new else "unchanged"
+        ui.line(f"{stored.parameter.rpartition('/')[2]} {stored.wrapped.fingerprint}: {word}", mark=Mark.OK)
+        for arn in outputs.replica_key_arns:
+            ui.line(f"and in {Arn.parse(arn).region}, with the replica", mark=Mark.OK)
+    return values.pop(DATA_KEY_VARIABLE), values
 
 
 def show_delivered(ui: UserInterface, result: models.Delivered) -> None:
@@ -313,18 +313,18 @@ def prove(
     access_key: DeliveredAccessKey | None = None,
     check_again: bool = False,
     full: bool = False,
-    credentials: Callable[[], delivery.Searches] | None = None,
+    credentials: Callable[[], proof.Searches] | None = None,
     facts: StackFacts | None = None,
 ) -> tuple[models.Verification, ...]:
     """Whether the application can decrypt what was delivered.
 
     `check_again`: read the variables of the targets again, which a delivery of this run has just done. `full`: a round
-    trip with the data key, for what was not written now, too. `credentials`: as `delivery.prove` takes them. `facts`:
+    trip with the data key, for what was not written now, too. `credentials`: as `proof.prove` takes them. `facts`:
     of a stack that this run has not changed.
     """
     clients.ui.working("becoming the application, and opening the key")
     proofs = _still_true(clients, facts, context, delivered, wrapped) if facts and not access_key else ()
-    proofs = proofs or delivery.prove(
+    proofs = proofs or proof.prove(
         context if check_again else replace(context, vercel=None),
         delivered,
         wrapped,
@@ -333,7 +333,7 @@ def prove(
         full=full,
         credentials=credentials,
     )
-    for proof in proofs:
-        words = proof.brief or proof.detail
-        clients.ui.line(f"{proof.target}: {proof.state}: {words}", mark=report.PROOF_MARKS[proof.state])
+    for each in proofs:
+        words = each.brief or each.detail
+        clients.ui.line(f"{each.target}: {each.state}: {words}", mark=report.PROOF_MARKS[each.state])
     return proofs

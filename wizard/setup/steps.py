@@ -6,7 +6,7 @@ Acts through the ports. Creates, on request, the bucket of the state or a passph
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -195,52 +195,85 @@ def check(
     state_location: StateLocation,
     import_request: ImportRequest | None = None,
 ) -> tuple[PreparedRun, ImportRequest | None]:
-    """Run all checks. Raises PreflightFailed with all problems.
+    """Run all checks; with the import that a person agreed to in an earlier check of this run, or agrees to now.
 
-    `import_request`: what a person agreed to import in an earlier check of this run; returned as agreed now.
+    Raises PreflightFailed with all problems.
     """
     values, ui = interview.values, clients.ui
     ui.section("Checks", "before anything is created")
     ui.working("asking AWS, Pulumi and where the application runs")
-    token = values.get("vercel_token")
-    vercel = clients.vercel(token) if token else None
-
-    def run_checks(requested_import: ImportRequest | None) -> checks.Findings:
-        return checks.check(
-            stack=request.stack,
-            values=values,
-            saved=request.saved,
-            identity=interview.identity,
-            aws=interview.aws,
-            vercel=vercel,
-            engine=engine,
-            import_request=requested_import,
-            location_problems=state_location.problems,
-        )
-
-    has_started = request.saved is not None and bool(request.saved.adopted) and bool(values.get("repair"))
-    requested = _import_request(values) if request.adopt or has_started else None
+    vercel = clients.vercel(values["vercel_token"]) if values.get("vercel_token") else None
+    run_checks = partial(
+        checks.check,
+        stack=request.stack,
+        saved=request.saved,
+        identity=interview.identity,
+        aws=interview.aws,
+        vercel=vercel,
+        engine=engine,
+        location_problems=state_location.problems,
+    )
     with Threads(max_workers=1) as pool:
         # With the account's alias, which is only shown; a person has seen it in the interview.
         aws = None if ui.interactive else interview.aws
         full_identity = pool.submit(services.attempt, aws.identify) if aws else None
-        findings = run_checks(import_request or requested)
+        findings, values, import_request = _checked(request, ui, values, import_request, run_checks)
+    agreed = _agreed(request, clients, findings, values)
+    assert findings.settings is not None and isinstance(interview.identity, Identity) and interview.aws is not None
+    identity = (full_identity and full_identity.result()[0]) or interview.identity
+    _show_findings(clients, request.stack, findings, findings.settings, identity)
+    _show_other_targets(ui, findings.settings, tuple(values["target"]))
+    return PreparedRun(
+        stack=request.stack,
+        settings=findings.settings,
+        identity=identity,
+        aws=interview.aws,
+        vercel=vercel,
+        engine=engine,
+        findings=findings,
+        targets=tuple(Target(name) for name in values["target"]),
+        profile=values.get("profile"),
+        former_key=FormerKey(values["former_key"]) if values.get("former_key") and not findings.has_data_key else None,
+        answers=interview.answers,
+        replaces=agreed,
+        code=clients.read_code(findings.settings),
+    ), import_request
+
+
+def _checked(
+    request: Request,
+    ui: UserInterface,
+    values: Mapping[str, Any],
+    import_request: ImportRequest | None,
+    run_checks: Callable[..., checks.Findings],
+) -> tuple[checks.Findings, Mapping[str, Any], ImportRequest | None]:
+    """The findings, by what a person answers about an import and about the former key, and these answers."""
+    has_started = request.saved is not None and bool(request.saved.adopted) and bool(values.get("repair"))
+    requested = _import_request(values) if request.adopt or has_started else None
+    findings = run_checks(values=values, import_request=import_request or requested)
     # An interrupted import resumes by itself, unless the data key must be entered again.
     is_resuming = findings.settings is not None and findings.settings.adopted and not findings.is_data_key_unknown
     if findings.discovered.things and not (request.adopt or import_request or is_resuming) and ui.interactive:
         import_request = _offer_import(ui, values, findings)
-        findings = run_checks(import_request) if import_request else findings
+        findings = run_checks(values=values, import_request=import_request) if import_request else findings
     if findings.former_keys and not values.get("former_key") and ui.interactive:
-        ui.section("The application's current key", "its records so far are encrypted with it")
-        for place in findings.former_keys:
-            ui.line(f"{FORMER_KEY_VARIABLE}: {place}", mark=Mark.INFO)
-        values = {**values, "former_key": ui.ask(by_key["former_key"].question(default=FormerKey.WRAP))}
-        findings = run_checks(import_request or requested)
-    agreed = foreign_variables.named(values)
-    foreign = [variable for variable in findings.foreign if variable.name not in agreed]
+        values = {**values, "former_key": _ask_former_key(ui, findings.former_keys)}
+        findings = run_checks(values=values, import_request=import_request or requested)
+    return findings, values, import_request
+
+
+def _ask_former_key(ui: UserInterface, places: tuple[str, ...]) -> Any:
+    ui.section("The application's current key", "its records so far are encrypted with it")
+    for place in places:
+        ui.line(f"{FORMER_KEY_VARIABLE}: {place}", mark=Mark.INFO)
+    return ui.ask(by_key["former_key"].question(default=FormerKey.WRAP))
+
+
+def _agreed(request: Request, clients: Clients, findings: checks.Findings, values: Mapping[str, Any]) -> frozenset[str]:
+    """Show the notes. Raises PreflightFailed with all problems; else the variables of others that may be replaced."""
+    ui, problems = clients.ui, findings.problems
     for note in findings.notes:
         ui.line(note, mark=Mark.WARN if note in findings.warnings else Mark.INFO)
-    problems = findings.problems
     if (
         request.saved is None
         and request.plan is None
@@ -252,34 +285,13 @@ def check(
     ):
         # Answers would replace the settings that the stack has by others.
         problems += (_lost_settings(request.stack),)
+    agreed = foreign_variables.named(values)
+    foreign = [variable for variable in findings.foreign if variable.name not in agreed]
     if foreign and not ui.interactive:
         problems += (foreign_variables.problem(foreign, agreed),)
     if problems:
         raise PreflightFailed(problems)
-    if foreign:
-        agreed = foreign_variables.ask(ui, foreign, agreed, eonpro("setup"))
-    assert findings.settings is not None and isinstance(interview.identity, Identity) and interview.aws is not None
-    ui.own = findings.settings.account_id, findings.settings.region
-    identity = (full_identity and full_identity.result()[0]) or interview.identity
-    _show_findings(clients, request.stack, findings, findings.settings, identity)
-    _show_other_targets(ui, findings.settings, tuple(values["target"]))
-    has_data_key = findings.stored_data_key is not None or findings.imported_data_key is not None
-    ready = PreparedRun(
-        stack=request.stack,
-        settings=findings.settings,
-        identity=identity,
-        aws=interview.aws,
-        vercel=vercel,
-        engine=engine,
-        findings=findings,
-        targets=tuple(Target(name) for name in values["target"]),
-        profile=values.get("profile"),
-        former_key=FormerKey(values["former_key"]) if values.get("former_key") and not has_data_key else None,
-        answers=interview.answers,
-        replaces=agreed,
-        code=clients.read_code(findings.settings),
-    )
-    return ready, import_request
+    return foreign_variables.ask(ui, foreign, agreed, eonpro("setup")) if foreign else agreed
 
 
 def _show_findings(
@@ -287,6 +299,7 @@ def _show_findings(
 ) -> None:
     """What the checks found, where there is no problem."""
     ui = clients.ui
+    ui.own = settings.account_id, settings.region
     if not ui.interactive:
         # The interview has shown it to a person.
         ui.line(f"{identity.arn}, by {identity.source}", mark=Mark.OK)
@@ -394,29 +407,14 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
     A plan `to_apply` is made from a state that was read from the account again, where the two differ. Raises
     PreflightFailed for a public policy of the key.
     """
-    ui, engine = clients.ui, ready.engine
+    ui, findings = clients.ui, ready.findings
     ui.working("Pulumi works out what an update would do")
-    outputs = ready.findings.state.outputs
-    findings = ready.findings
-    is_built = outputs is not None and not (findings.state.pending or findings.unrecorded)
+    outputs = findings.state.outputs
     with Threads(max_workers=1, initializer=give_way) as pool:
         judged = pool.submit(
             principals.judge, ready.settings, request.saved, outputs.key_arn if outputs else None, ready.aws
         )
-        engine.prepare(request.stack, ready.settings)
-        if ui.interactive:
-            # After a cancellation the next run asks only for the confirmation.
-            _save_draft(request, clients, answers_file.REVIEWED, ready.answers)
-        if findings.state.pending or findings.unrecorded:
-            engine.recover(request.stack, findings.orphaned_creations, findings.unrecorded)
-        # With the settings of the last update one preview tells whether settings, state and account agree.
-        is_compared = is_built and ready.settings == request.saved
-        steps = engine.preview(request.stack, refresh=is_compared)
-        if is_compared and plan.changing(steps):
-            # An update is bound to a plan that was made from the state.
-            is_compared, steps = False, engine.preview(request.stack)
-        if is_built and not is_compared and not plan.changing(steps):
-            steps = _after_comparison(request.stack, ui, engine, to_apply) or steps
+        steps = _previewed(request, clients, ready, to_apply=to_apply)
     policies = judged.result()
     for text, mark in policies.lines:
         ui.line(text, mark=mark)
@@ -427,13 +425,13 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
         settings=ready.settings,
         identity=ready.identity,
         steps=steps,
-        stored_data_key=ready.findings.stored_data_key,
+        stored_data_key=findings.stored_data_key,
         targets=ready.targets,
-        imported_data_key=ready.findings.imported_data_key,
-        beside=ready.findings.beside,
+        imported_data_key=findings.imported_data_key,
+        beside=findings.beside,
         unread=ready.makes_unread,
         former_key=ready.former_key,
-        engine=ready.findings.engine_version,
+        engine=findings.engine_version,
         policies=policies.judgement,
     )
     if request.everything:
@@ -441,6 +439,28 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
     else:
         show_page(ui, request, ready, planned)
     return planned
+
+
+def _previewed(request: Request, clients: Clients, ready: PreparedRun, *, to_apply: bool) -> tuple[Step, ...]:
+    """The steps of the engine's preview, by a state that has the resources of an interrupted run."""
+    findings, engine, stack = ready.findings, ready.engine, request.stack
+    is_recovered = bool(findings.state.pending or findings.unrecorded)
+    is_built = findings.state.outputs is not None and not is_recovered
+    engine.prepare(stack, ready.settings)
+    if clients.ui.interactive:
+        # After a cancellation the next run asks only for the confirmation.
+        _save_draft(request, clients, answers_file.REVIEWED, ready.answers)
+    if is_recovered:
+        engine.recover(stack, findings.orphaned_creations, findings.unrecorded)
+    # With the settings of the last update one preview tells whether settings, state and account agree.
+    is_compared = is_built and ready.settings == request.saved
+    steps = engine.preview(stack, refresh=is_compared)
+    if is_compared and plan.changing(steps):
+        # An update is bound to a plan that was made from the state.
+        is_compared, steps = False, engine.preview(stack)
+    if is_built and not is_compared and not plan.changing(steps):
+        steps = _after_comparison(stack, clients.ui, engine, to_apply) or steps
+    return steps
 
 
 def _summary(request: Request, ready: PreparedRun, *, is_brief: bool = False) -> tuple[plan.Row, ...]:

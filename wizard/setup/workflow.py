@@ -11,7 +11,7 @@ from components.settings import Outputs, SecretStore, Settings
 from components.settings.arn import Arn
 from wizard.account.facts import StackFacts
 from wizard.account.resource_conflicts import claim_of, crashed_creations
-from wizard.account.views import ChecklistEntry, ItemState
+from wizard.account.views import ChecklistEntry, Diagnosis, ItemState
 from wizard.core.clients import Clients, Request
 from wizard.core.errors import Cancelled, PreflightFailed, SetupError, StackNotFound, UsageError
 from wizard.core.models.account import UnrecordedResource
@@ -120,10 +120,7 @@ def setup(request: Request, clients: Clients) -> report.Report:
     ui.line(report.made(outputs, is_new=bool(planned.changes)), mark=Mark.OK)
     ui.section("Evidence", f"read from the account just now{'' if request.everything else '; --all shows all of it'}")
     ui.working("reading the account")
-    diagnosis = report.diagnosis_of(facts) if facts and delivery.wrote_nothing else None
-    if diagnosis is None or not report.is_all_good(diagnosis):
-        # It was read before this run wrote to the store or a target.
-        diagnosis = report.diagnosis_of(report.facts_of(clients, ready, outputs))
+    diagnosis = _diagnosed(clients, ready, outputs, facts if delivery.wrote_nothing else None)
     done = report.Report(
         stack=request.stack,
         settings=ready.settings,
@@ -147,6 +144,14 @@ def setup(request: Request, clients: Clients) -> report.Report:
     if clients.drafts is not None and done.is_done:
         clients.drafts.remove(request.stack)
     return done
+
+
+def _diagnosed(clients: Clients, ready: steps.PreparedRun, outputs: Outputs, facts: StackFacts | None) -> Diagnosis:
+    """The diagnosis of the facts, as far as they are good; else of what is read now: this run has written since."""
+    diagnosis = report.diagnosis_of(facts) if facts else None
+    if diagnosis is not None and report.is_all_good(diagnosis):
+        return diagnosis
+    return report.diagnosis_of(report.facts_of(clients, ready, outputs))
 
 
 def _backed_up(

@@ -47,7 +47,9 @@ from wizard.core.models.delivery import (
     VerificationState,
 )
 from wizard.core.ports.run import TargetContext
-from wizard.data_key.delivery import deliver, ensure_data_key, prove, variables_of
+from wizard.data_key.delivery import deliver, variables_of
+from wizard.data_key.proof import prove
+from wizard.data_key.storage import ensure_data_key
 
 BOTH = settings(deploy_targets=("vercel", "ecs"))
 

@@ -25,7 +25,7 @@ from tests.wizard.setup.test_workflow import World
 from wizard.account.judgements import check_values_beside
 from wizard.core.errors import DataKeyConflict, PreflightFailed, ResourceError, UsageError
 from wizard.core.models.delivery import StoredDataKey
-from wizard.data_key.delivery import find_last_backup
+from wizard.data_key.storage import find_last_backup
 from wizard.setup import plan
 
 HASH = "/eonpro/production/ENCRYPTED_PHI_HASH_KEY"

@@ -26,7 +26,7 @@ from tests.wizard.fakes.clients import (
 from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import VersionOrigin
-from wizard.data_key.delivery import ensure_data_key, find_stored_data_key
+from wizard.data_key.storage import ensure_data_key, find_stored_data_key
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PARAMETERS, SECRETS = SecretStore.PARAMETER_STORE, SecretStore.SECRETS_MANAGER

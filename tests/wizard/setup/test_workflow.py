@@ -79,7 +79,7 @@ from wizard.core.models.inputs import Mark, Question
 from wizard.core.models.rotation import LastBackup, VersionOrigin
 from wizard.core.models.stack import Drift, DriftKind, SavedPlan, StateResource
 from wizard.core.next_command import VERCEL_LOGIN
-from wizard.data_key.delivery import find_stored_data_key
+from wizard.data_key.storage import find_stored_data_key
 from wizard.inputs import answers_file
 from wizard.inputs.answers import from_settings, resolve
 from wizard.setup import SetupOptions, report, saved_plan, workflow

@@ -29,7 +29,7 @@ from wizard.core.models.inputs import APPLICATION, Mark, is_region
 from wizard.core.models.rotation import S3, DataKeyVersion, LastBackup, RestoreDrill, VersionOrigin, file_name_of
 from wizard.core.next_command import Command, Text, eonpro
 from wizard.core.ports.run import AwsClient, TargetContext, UserInterface
-from wizard.data_key import delivery
+from wizard.data_key import storage
 from wizard.data_key.backup_document import Backup, backup_of
 from wizard.targets.port import DeployTarget, deploy_targets
 
@@ -126,7 +126,7 @@ def drill(options: BackupOptions, request: Request, clients: Clients) -> tuple[i
     clients.ui.working("reading the backup")
     deployed = deployed_stack.find(request, clients)
     settings, aws = deployed.settings, deployed.aws
-    stored = delivery.find_stored_data_key(aws, settings)
+    stored = storage.find_stored_data_key(aws, settings)
     last = None if options.from_backup else _newest(deployed)
     place = last.place if last else _place_of(str(options.from_backup))
     started = time.monotonic()
@@ -215,7 +215,7 @@ def _require_values_beside(backup: Backup, place: str, deployed: StackFacts) -> 
     for of_key in deployed.settings.of_each_key[1:]:
         value = of_key.names.value
         held = {version.fingerprint for version in backup.versions_of(value) if version.current}
-        stored = delivery.find_stored_data_key(deployed.aws, of_key)
+        stored = storage.find_stored_data_key(deployed.aws, of_key)
         if stored is not None and stored.wrapped.fingerprint not in held:
             raise DataKeyConflict(
                 f"{place} does not hold the {value.noun} {stored.wrapped.fingerprint}, which the application uses",
@@ -250,7 +250,7 @@ def _file_place(path: str) -> str:
 
 
 def _newest(deployed: StackFacts) -> LastBackup:
-    last = delivery.find_last_backup(deployed.aws, deployed.settings)
+    last = storage.find_last_backup(deployed.aws, deployed.settings)
     if last is None:
         raise UsageError(
             "the account records no backup of the data key",
@@ -275,7 +275,7 @@ def _read_backup(place: str, deployed: StackFacts, *, at: datetime) -> Backup:
     beside = {
         of_key.names.value: last.place.removeprefix(f"{where}:")
         for of_key in settings.of_each_key[1:]
-        if (last := delivery.find_last_backup(deployed.aws, of_key)) and last.place.startswith(f"{where}:")
+        if (last := storage.find_last_backup(deployed.aws, of_key)) and last.place.startswith(f"{where}:")
     }
     return Backup(
         created_at=at,
@@ -325,14 +325,14 @@ def _fault(version: DataKeyVersion, credentials: AppCredentials, clients: Client
 
 def _backup(context: TargetContext, read_outputs: Callable[[], Outputs], at: datetime) -> Backup:
     settings, aws = context.settings, context.aws
-    stored = delivery.find_stored_data_key(aws, settings)
+    stored = storage.find_stored_data_key(aws, settings)
     if stored is None:
         raise DataKeyConflict(
             f"there is nothing to back up: {settings.names.stored_data_key} does not exist",
             eonpro("doctor", advice="names the copies that exist; for a new stack: setup"),
         )
     others = [
-        (of_key, other) for of_key in settings.of_each_key[1:] if (other := delivery.find_stored_data_key(aws, of_key))
+        (of_key, other) for of_key in settings.of_each_key[1:] if (other := storage.find_stored_data_key(aws, of_key))
     ]
     return backup_of(
         created_at=at,

@@ -43,12 +43,11 @@ def run(options: PushOptions, request: Request, clients: Clients) -> tuple[int, 
     _offer_own_stack(scopes, context, request, clients)
     if options.rename_existing:
         _confirm(options.rename_existing, request, clients)
-    values = {key: answer.value for key, answer in request.answers.items()}
     repeated = eonpro("push", "--redeploy") if request.redeploy else eonpro("push")
     context = foreign_variables.agreed_context(
         clients.ui,
         context,
-        values,
+        request.values,
         repeated,
         scopes=scopes,
         redeploys=may_follow(request.redeploy, clients.ui),

@@ -5,6 +5,7 @@ Acts through the ports: creates the stored data key if there never was one, and 
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, TypedDict
 
 from components.settings import Target
@@ -20,7 +21,7 @@ from wizard.core.models.inputs import Mark
 from wizard.core.next_command import Command, Text, chain, eonpro
 from wizard.core.ports.run import TargetContext
 from wizard.core.retry import Threads
-from wizard.data_key import delivery, guard
+from wizard.data_key import delivery, guard, proof, storage
 from wizard.setup import deliver_and_verify
 from wizard.targets.port import deploy_target
 from wizard.targets.vercel import own_stack
@@ -178,8 +179,7 @@ class Pushed:
 def targets_of(request: Request, deployed: StackFacts) -> tuple[Target, ...]:
     """The targets of the options, or all of the stack's. Raises UsageError for a target that the stack lacks."""
     own = deployed.settings.deploy_targets
-    answer = request.answers.get("target")
-    named = tuple(Target(name) for name in answer.value) if answer else own
+    named = tuple(Target(name) for name in request.values.get("target", own))
     if others := [target for target in named if target not in own]:
         raise UsageError(
             f"the stack {deployed.stack} does not deliver to {', '.join(others)}; it delivers to {', '.join(own)}",
@@ -204,16 +204,16 @@ def push(
     """
     ui, aws, settings, outputs = clients.ui, context.aws, context.settings, context.require_outputs()
     ui.working("reading the stored data key")
-    existing = stored or delivery.find_data_key(aws, settings, outputs)
+    existing = stored or storage.find_data_key(aws, settings, outputs)
     _require_creatable(context, scopes, existing)
     renamed = _rename_existing(clients, context, rename_existing, existing) if rename_existing else None
     replaceable = _refuse_conflicts(context, scopes, existing)
     with Threads(max_workers=2) as pool:
-        credentials = pool.submit(delivery.find_credentials, context, context.targets)
+        credentials = pool.submit(proof.find_credentials, context, context.targets)
         open_key = deliver_and_verify.opener(clients, context)
-        stored = delivery.ensure_data_key(aws, settings, outputs, keeps_versions=False, open_key=open_key)
-        deliver_and_verify.show_stored_data_key(ui, stored, outputs)
-        deliver_and_verify.ensure_values_beside(ui, aws, settings, outputs, keeps_versions=False, open_key=open_key)
+        stored, _ = deliver_and_verify.ensure_stored(
+            ui, aws, settings, outputs, keeps_versions=False, open_key=open_key
+        )
         delivered = delivery.deliver(
             context,
             stored.wrapped,
@@ -227,13 +227,8 @@ def push(
         key = _access_key(clients, context, yes) if context.scope in scopes else None
         running = pool.submit(facts.running, _redeployable(context, scopes))
         own = tuple(delivery_ for delivery_ in delivered if delivery_.environment in ("", context.scope.words))
-        proofs = (
-            deliver_and_verify.prove(
-                clients, context, own, stored.wrapped, access_key=key, credentials=credentials.result
-            )
-            if own
-            else ()
-        )
+        prove = partial(deliver_and_verify.prove, clients, context, own, stored.wrapped)
+        proofs = prove(access_key=key, credentials=credentials.result) if own else ()
     return Pushed(
         stored_data_key=stored,
         delivered=delivered,
@@ -250,7 +245,7 @@ def _require_creatable(context: TargetContext, scopes: tuple[Scope, ...], existi
     if existing is None:
         guard.may_create_in(context, scopes=all_scopes).require()
     for of_key in context.settings.of_each_key[1:]:
-        if delivery.find_data_key(context.aws, of_key, context.require_outputs()) is None:
+        if storage.find_data_key(context.aws, of_key, context.require_outputs()) is None:
             guard.may_create_in(replace(context, settings=of_key), scopes=all_scopes).require()
 
 

@@ -15,6 +15,7 @@ from wizard.commands.push.command import may_follow, offer
 from wizard.commands.rotate import hash_evidence, replace_version, steps
 from wizard.commands.rotate.evidence import ScanEvidence, record_tables, require_carried, require_scanned
 from wizard.commands.rotate.replace_version import (
+    DecryptProof,
     is_current_everywhere,
     make_current,
     prove_opening,
@@ -29,7 +30,7 @@ from wizard.commands.rotate.versions import (
     pending,
     read_stack,
     refuse_another_key,
-    stored,
+    stored_fingerprint,
     version_of,
 )
 from wizard.core.clients import Clients, Request
@@ -87,15 +88,14 @@ def make_version(
     One that is not in use yet is not created again. `why`: what has to be done then.
     """
     ui, noun = clients.ui, data_keys.settings.names.noun
-    current = stored(data_keys)
-    assert current.wrapped is not None
+    current = stored_fingerprint(data_keys)
     ui.section(f"{noun.capitalize()}s")
     waiting = pending(data_keys.versions())
     if waiting:
         show_versions(ui, data_keys.versions(), data_keys.outputs.key_arns)
         ui.line(f"{waiting[0].fingerprint} exists already and is not in use yet; no other is created", mark=Mark.INFO)
     else:
-        ui.line(f"{current.wrapped.fingerprint} stays the current {noun}; a new one is kept as another version")
+        ui.line(f"{current} stays the current {noun}; a new one is kept as another version")
         for value in (other.settings.names.value for other in data_keys.others):
             if value.unchanged:
                 ui.line(f"the {value.noun} stays as it is: {value.unchanged}", mark=Mark.INFO)
@@ -117,7 +117,7 @@ def make_version(
     if changed:
         ui.line(f"{new.fingerprint} created, wrapped by the key, and kept in {new.parameter}", mark=Mark.OK)
         show_versions(ui, data_keys.versions(), data_keys.outputs.key_arns)
-    return current.wrapped.fingerprint, new, changed
+    return current, new, changed
 
 
 def promote(
@@ -130,51 +130,41 @@ def promote(
     scanned: Sequence[Path] = (),
     no_records: bool = False,
 ) -> RotateResult:
-    """Make the version the current one after a typed confirmation; deliver and verify it.
-
-    It may be one of the hash key.
-    """
+    """Make the version, of the data key or the hash key, current after a typed confirmation; deliver and verify it."""
     data_keys = of_version(read_stack(request, clients), fingerprint)
     is_hash_key = data_keys.settings.names.variable != DATA_KEY_VARIABLE
     command = eonpro("rotate", "--promote", "FINGERPRINT", "--stack", data_keys.stack)
-    current = stored(data_keys)
-    assert current.wrapped is not None
-    version = version_of(data_keys, fingerprint, command=command)
-    former = data_keys.own.key_rotation.version(data_keys.settings, current.wrapped.fingerprint)
-    scans: tuple[ScanEvidence, ...] = ()
+    old, version = stored_fingerprint(data_keys), version_of(data_keys, fingerprint, command=command)
+    former = data_keys.own.key_rotation.version(data_keys.settings, old)
+    if is_hash_key and (scanned or no_records):
+        raise UsageError(
+            "--scanned and --no-records are about records, and a hash key has none; nothing was changed", command
+        )
     # The same data key, wrapped again or current already, changes no record and no hash.
-    if is_hash_key:
-        if scanned or no_records:
-            raise UsageError(
-                "--scanned and --no-records are about records, and a hash key has none; nothing was changed", command
-            )
-        if former is None or former.same_as != version.same_as:
-            hash_evidence.require_list(data_keys)
-            steps.require_reading(data_keys, former)
-            hash_evidence.require_hashed(data_keys, version, files=reencrypted, no_hash_columns=no_hash_columns)
-    elif former is None or former.same_as != version.same_as:
+    is_another = former is None or former.same_as != version.same_as
+    scans: tuple[ScanEvidence, ...] = ()
+    if is_another and is_hash_key:
+        hash_evidence.require_list(data_keys)
+    if is_another:
         steps.require_reading(data_keys, former)
-        require_carried(data_keys, version, files=reencrypted, no_hash_columns=no_hash_columns)
+        require = hash_evidence.require_hashed if is_hash_key else require_carried
+        require(data_keys, version, files=reencrypted, no_hash_columns=no_hash_columns)
+    if is_another and not is_hash_key:
+        tables, now = record_tables(data_keys), clients.now()
         scans = require_scanned(
-            data_keys,
-            version,
-            former=current.wrapped.fingerprint,
-            tables=record_tables(data_keys),
-            files=scanned,
-            no_records=no_records,
-            now=clients.now(),
+            data_keys, version, former=old, tables=tables, files=scanned, no_records=no_records, now=now
         )
     evidence = [word for file in reencrypted for word in ("--reencrypted", str(file))]
-    evidence += ["--no-hash-columns"] if no_hash_columns else []
-    evidence += [word for file in scanned for word in ("--scanned", str(file))]
-    evidence += ["--no-records"] if no_records else []
+    evidence += ["--no-hash-columns"] * no_hash_columns
+    evidence += [word for file in scanned for word in ("--scanned", str(file))] + ["--no-records"] * no_records
+    warnings = (*_accepted(scans), *_warnings(data_keys, version, old=old))
     result = put_in_place(
         request,
         clients,
         data_keys,
         version,
         action=Action.PROMOTE,
-        warnings=(*_accepted(scans), *_warnings(data_keys, version, old=current.wrapped.fingerprint)),
+        warnings=warnings,
         command=eonpro("rotate", "--promote", version.fingerprint, *evidence, "--stack", data_keys.stack),
     )
     return replace(result, scans=scans)
@@ -228,51 +218,58 @@ def put_in_place(
     versions = data_keys.versions()
     replaceable = replace_version.replaceable(data_keys, (*versions, version))
     to = replace_version.deliverable(data_keys, version, replaceable)
-    values = {key: answer.value for key, answer in request.answers.items()}
-    to = foreign_variables.agreed_context(ui, to, values, command, redeploys=may_follow(request.redeploy, ui))
+    to = foreign_variables.agreed_context(ui, to, request.values, command, redeploys=may_follow(request.redeploy, ui))
     ui.section("Data keys")
     show_versions(ui, versions, data_keys.outputs.key_arns)
     warn_of_altered(ui, data_keys.own.key_rotation.altered(data_keys.settings))
-    former, opened = stored_keys(data_keys), None
-    changed = not is_current_everywhere(data_keys, version, repairs=action is Action.RESTORE)
-    if changed:
+    former, opened, repairs = stored_keys(data_keys), None, action is Action.RESTORE
+    if not is_current_everywhere(data_keys, version, repairs=repairs):
         _refuse_under_rolling_release(to)
         if any(stored_key.exists for stored_key in former.values()):
             replace_version.require_rights(data_keys)
-        ui.working("checking that the key decrypts it")
-        opened = prove_opening(clients, data_keys, version, trusted=trusted)
-        version = opened.version
-        opening.refuse_unknown(data_keys.settings, version.wrapped)
-        ui.line(f"{version.fingerprint} is {opened.words}", mark=Mark.OK)
-        # With keys for reading each of the two deployments reads what the other writes.
-        rolling = () if data_keys.settings.keys_for_reading else _rolling_release_warning(to)
-        for warning in (*warnings, *rolling):
-            ui.line(warning, mark=Mark.WARN)
+        opened = _opened(clients, data_keys, version, (*warnings, *_rolling_release_warning(to)), trusted=trusted)
         confirm_by_name(request, clients, command, why=f"{version.fingerprint} replaces the stored data key.")
-        version = _replace_stored(clients, data_keys, version, former, repairs=action is Action.RESTORE)
+        version = _replace_stored(clients, data_keys, opened.version, former, repairs=repairs)
     else:
-        keep_stored_keys(data_keys, at=clients.now(), repairs=action is Action.RESTORE)
-        ui.line(
-            f"{version.fingerprint} is the stored data key already; this run delivers and verifies it", mark=Mark.OK
-        )
+        keep_stored_keys(data_keys, at=clients.now(), repairs=repairs)
+        words = "is the stored data key already; this run delivers and verifies it"
+        ui.line(f"{version.fingerprint} {words}", mark=Mark.OK)
     delivery = replace_version.deliver_to_targets(clients, data_keys, to, version.wrapped, replaceable)
     redeploys = offer(to, clients, redeploy=request.redeploy, running=running(to), until_complete=True)
-    again = command.plus(
-        *("--confirm", data_keys.stack, "--redeploy"),
-        advice="a part of the traffic still has the old data key: it is complete when the rolling release is. "
-        "The same command goes on with it",
-    )
+    again = (_again(command, data_keys.stack),) if any(done.is_shared for done in redeploys) else ()
     return RotateResult(
         action=action,
         stack=data_keys.stack,
-        changed=changed,
+        changed=opened is not None,
         versions=data_keys.versions(),
         subject=version,
         opened=opened,
         delivery=delivery,
         redeploys=redeploys,
-        next=(*((again,) if any(done.is_shared for done in redeploys) else ()), *_other_environments(data_keys, to)),
+        next=(*again, *_other_environments(data_keys, to)),
     )
+
+
+def _again(command: Command, stack: str) -> Command:
+    advice = (
+        "a part of the traffic still has the old data key: it is complete when the rolling release is. "
+        "The same command goes on with it"
+    )
+    return command.plus("--confirm", stack, "--redeploy", advice=advice)
+
+
+def _opened(
+    clients: Clients, data_keys: DataKeyStore, version: DataKeyVersion, warnings: Sequence[str], *, trusted: bool
+) -> DecryptProof:
+    """The proof that the key decrypts the version, and the warnings before it replaces another one."""
+    ui = clients.ui
+    ui.working("checking that the key decrypts it")
+    opened = prove_opening(clients, data_keys, version, trusted=trusted)
+    opening.refuse_unknown(data_keys.settings, opened.version.wrapped)
+    ui.line(f"{opened.version.fingerprint} is {opened.words}", mark=Mark.OK)
+    for warning in warnings:
+        ui.line(warning, mark=Mark.WARN)
+    return opened
 
 
 def _replace_stored(
@@ -308,7 +305,9 @@ def _refuse_under_rolling_release(to: TargetContext) -> None:
 
 
 def _rolling_release_warning(to: TargetContext) -> tuple[str, ...]:
-    if not isinstance(to.project, VercelProject) or not to.project.has_rolling_releases:
+    # With keys for reading each of the two deployments reads what the other writes.
+    is_read = to.settings.keys_for_reading
+    if is_read or not isinstance(to.project, VercelProject) or not to.project.has_rolling_releases:
         return ()
     team = ("--scope", to.project.team_slug) if to.project.team_slug else ()
     off = shell("vercel", "rolling-release", "configure", "--disable", "--project", to.project.name, *team)

@@ -17,7 +17,7 @@ from wizard.commands.rotate.versions import (
     keep_everywhere,
     keep_stored_keys,
     read_stack,
-    stored,
+    stored_fingerprint,
 )
 from wizard.core.clients import Clients, Request
 from wizard.core.errors import Cancelled, PermissionDenied, ResourceError, SetupError, UsageError, attempted
@@ -43,9 +43,7 @@ def reencrypt(request: Request, clients: Clients, key: str) -> RotateResult:
     """Wrap the current data key with another key: the stack's own key makes it current, any other only a version."""
     data_keys = read_stack(request, clients)
     ui = clients.ui
-    current = stored(data_keys)
-    assert current.wrapped is not None
-    old = data_keys.own.key_rotation.version(data_keys.settings, current.wrapped.fingerprint)
+    old = data_keys.own.key_rotation.version(data_keys.settings, stored_fingerprint(data_keys))
     assert old is not None
     destination = _destination(data_keys, key)
     own = destination.arn == data_keys.outputs.key_arn

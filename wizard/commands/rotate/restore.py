@@ -24,7 +24,7 @@ from wizard.commands.rotate.versions import (
     may_create,
     read_stack,
     refuse_other_store,
-    stored,
+    stored_fingerprint,
     version_of,
 )
 from wizard.core.clients import Clients, Request
@@ -279,22 +279,11 @@ def adopt(request: Request, clients: Clients) -> RotateResult:
     decision = None if stored_key.exists else may_create(data_keys, importing=True)
     if decision is not None and decision.state is guard.DecisionState.UNKNOWN:
         decision.require()
-    first, versions = decision is not None and decision.is_allowed, data_keys.versions()
-    ui.section("The former key", "the ENCRYPTION_KEY of the application")
-    if first:
-        ui.line("no data key is stored yet: the former ENCRYPTION_KEY becomes the application's data key")
-    else:
-        show_versions(ui, versions, data_keys.outputs.key_arns)
-        ui.line("the former key is kept as another version, unless the application can tell that it is one of these")
-    why = "A child process reads the key, and KMS wraps it. It is never shown, and is kept forever."
-    if not confirmation.typed(request, ui, why=why):
-        raise Cancelled(
-            "nothing was changed: confirm with the stack's name",
-            Command('printf %s "$ENCRYPTION_KEY" | ', command.plus("--confirm", request.stack)),
-        )
+    first = decision is not None and decision.is_allowed
+    _confirm_adoption(request, clients, data_keys, command, first=first)
     deployed, outputs = data_keys.deployed, data_keys.outputs
     wrapped = wrap_former_key(clients, deployed.aws, data_keys.settings, deployed.identity, outputs, data_keys.stack)
-    with data_keys.deployed.engine.alone(request.stack):
+    with deployed.engine.alone(request.stack):
         # KMS wraps the same key differently each time: an earlier run, perhaps an interrupted one, may have kept it.
         same = same_version(clients, data_keys, wrapped)
         version = _keep_former(data_keys, wrapped, same, at=clients.now())
@@ -325,6 +314,25 @@ def adopt(request: Request, clients: Clients) -> RotateResult:
     )
 
 
+def _confirm_adoption(
+    request: Request, clients: Clients, data_keys: DataKeyStore, command: Command, *, first: bool
+) -> None:
+    """Say what the former key becomes, and have it confirmed. Raises Cancelled."""
+    ui, versions = clients.ui, data_keys.versions()
+    ui.section("The former key", "the ENCRYPTION_KEY of the application")
+    if first:
+        ui.line("no data key is stored yet: the former ENCRYPTION_KEY becomes the application's data key")
+    else:
+        show_versions(ui, versions, data_keys.outputs.key_arns)
+        ui.line("the former key is kept as another version, unless the application can tell that it is one of these")
+    why = "A child process reads the key, and KMS wraps it. It is never shown, and is kept forever."
+    if not confirmation.typed(request, ui, why=why):
+        raise Cancelled(
+            "nothing was changed: confirm with the stack's name",
+            Command('printf %s "$ENCRYPTION_KEY" | ', command.plus("--confirm", request.stack)),
+        )
+
+
 def _keep_former(
     data_keys: DataKeyStore, wrapped: WrappedDataKey, same: DataKeyVersion | None, *, at: datetime
 ) -> DataKeyVersion:
@@ -341,9 +349,7 @@ def _keep_former(
 
 
 def _promote(data_keys: DataKeyStore, version: DataKeyVersion) -> tuple[str, ...]:
-    current = stored(data_keys)
-    assert current.wrapped is not None
-    former = data_keys.version(current.wrapped.fingerprint)
+    former = data_keys.version(stored_fingerprint(data_keys))
     assert former is not None
     advice = "with the application's AWS credentials: which records are under which of the two"
     return (

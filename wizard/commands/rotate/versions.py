@@ -20,7 +20,7 @@ from wizard.core.errors import DataKeyConflict, ResourceError, StackNotFound, Us
 from wizard.core.models.rotation import DataKeyVersion, StoredKey, VersionOrigin
 from wizard.core.next_command import Command, Text, eonpro
 from wizard.core.ports.aws import KeyRotation
-from wizard.data_key import delivery, guard
+from wizard.data_key import guard, storage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,8 +110,8 @@ def read_stack(request: Request, clients: Clients, *, variable: str | None = Non
     return data_keys.of_key(settings.of_key(variable))
 
 
-def stored(data_keys: DataKeyStore) -> StoredKey:
-    """The stored data key, which has to exist.
+def stored_fingerprint(data_keys: DataKeyStore) -> str:
+    """The fingerprint of the stored data key, which has to exist.
 
     Raises the error of `wizard.data_key.guard` if it is lost, StackNotFound if there never was one, ResourceError if
     the value is not a data key.
@@ -131,7 +131,7 @@ def stored(data_keys: DataKeyStore) -> StoredKey:
                 advice="lists the kept versions, to restore one of them",
             ),
         )
-    return stored_key
+    return stored_key.wrapped.fingerprint
 
 
 def may_create(data_keys: DataKeyStore, *, importing: bool = False) -> guard.Decision:
@@ -212,7 +212,7 @@ def keep_everywhere(
 def keep_stored_keys(data_keys: DataKeyStore, *, at: datetime, repairs: bool = False) -> None:
     """Keep the stored data key of each Region as a version in all of them, before it is replaced."""
     key_rotations = {region_store.key_arn: region_store.key_rotation for region_store in data_keys.region_stores}
-    delivery.keep_versions(key_rotations, data_keys.settings, at=at, repairs=repairs)
+    storage.keep_versions(key_rotations, data_keys.settings, at=at, repairs=repairs)
 
 
 def _in_region(key_arn: str | None, region_store: RegionStore, outputs: Outputs) -> str | None:

@@ -35,25 +35,8 @@ def data_key_obstacle(
     `entered`: the value that a person typed, or the environment variable EONPRO_ENCRYPTED_PHI_KEY.
     """
     application_key = data_key.wrapped or entered
-    stored = discovered.data_key.wrapped if discovered.data_key is not None else None
-    if stored is not None and application_key not in (None, stored):
-        return Problem(
-            what=f"the application has the data key {application_key.fingerprint if application_key else ''}, "
-            f"and Parameter Store holds {stored.fingerprint} with the same key",
-            why="records may be encrypted under either data key, and the stack can hold only one",
-            next="find out which of the two opens the records, and remove the other, or "
-            "set up another environment for it: --environment NAME --stack NAME",
-        )
-    if data_key.wrapped is not None and entered is not None and data_key.wrapped != entered:
-        return Problem(
-            what=f"the data key entered ({entered.fingerprint}) is not the one on Vercel "
-            f"({data_key.wrapped.fingerprint})",
-            why="the records are encrypted under one of them, and it is not known which",
-            next=shell(
-                "unset", DATA_KEY_INPUT_VARIABLE, advice="Vercel shows its value, which the application uses now"
-            ),
-            exit_code=2,
-        )
+    if two := _two_data_keys(data_key, discovered, entered):
+        return two
     if stored_data_key is not None:
         return _conflict_with_stored(application_key, discovered, stored_data_key)
     if not data_key.exists and entered is None:
@@ -79,6 +62,33 @@ def data_key_obstacle(
             what=f"{DATA_KEY_VARIABLE} exists on Vercel, but its value is not available",
             why="the stack stores a copy of the wrapped data key; another data key could not open the records",
             next=f"export {DATA_KEY_INPUT_VARIABLE}=…   # as printed when it was generated, or from your backup",
+            exit_code=2,
+        )
+    return None
+
+
+def _two_data_keys(
+    data_key: DiscoveredDataKey, discovered: DiscoveredSetup, entered: WrappedDataKey | None
+) -> Problem | None:
+    """Why the data keys of the application, of Parameter Store and of the person are not one."""
+    application_key = data_key.wrapped or entered
+    stored = discovered.data_key.wrapped if discovered.data_key is not None else None
+    if stored is not None and application_key not in (None, stored):
+        return Problem(
+            what=f"the application has the data key {application_key.fingerprint if application_key else ''}, "
+            f"and Parameter Store holds {stored.fingerprint} with the same key",
+            why="records may be encrypted under either data key, and the stack can hold only one",
+            next="find out which of the two opens the records, and remove the other, or "
+            "set up another environment for it: --environment NAME --stack NAME",
+        )
+    if data_key.wrapped is not None and entered is not None and data_key.wrapped != entered:
+        return Problem(
+            what=f"the data key entered ({entered.fingerprint}) is not the one on Vercel "
+            f"({data_key.wrapped.fingerprint})",
+            why="the records are encrypted under one of them, and it is not known which",
+            next=shell(
+                "unset", DATA_KEY_INPUT_VARIABLE, advice="Vercel shows its value, which the application uses now"
+            ),
             exit_code=2,
         )
     return None

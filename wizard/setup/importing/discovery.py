@@ -11,7 +11,7 @@ from components.settings.arn import Arn
 from wizard.account.comparison.differences import differences_of
 from wizard.account.comparison.trail import bucket_of, sharers
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
-from wizard.core.errors import Problem
+from wizard.core.errors import Problem, SetupError
 from wizard.core.models.account import Difference, DiscoveredDataKey, DiscoveredResource, DiscoveredSetup
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.ports.run import AwsClient, VercelClient
@@ -58,15 +58,7 @@ def inspect(
     """Discover what could be imported. Problems are returned only with `import_request`."""
     discovered, error = attempt(aws.import_discovery.discover_setup, settings)
     if error is not None or discovered is None or not discovered.things:
-        unread = (
-            (problem(error, "what was created manually must be known before an import"),)
-            if error and import_request
-            else ()
-        )
-        # Nothing is left to import: the stack creates all of it.
-        is_deleted = import_request is not None and error is None and not state.has_key
-        without_imports = settings.model_copy(update={"adopted": (), "kept_as_found": ()})
-        return ManualSetup(problems=unread, settings=without_imports if is_deleted else None)
+        return _without_discoveries(settings, state, error, is_import=import_request is not None)
     everything, discovered = discovered, without_own(discovered, settings, state)
     parts = import_groups(discovered)
     differences = tuple(each for each in differences_of(discovered, settings) if each.part in parts)
@@ -101,6 +93,18 @@ def inspect(
         data_key=data_key,
         wrapped=wrapped,
     )
+
+
+def _without_discoveries(
+    settings: Settings, state: StackState, error: SetupError | None, *, is_import: bool
+) -> ManualSetup:
+    if error is not None:
+        unread = problem(error, "what was created manually must be known before an import")
+        return ManualSetup(problems=(unread,) if is_import else ())
+    # Nothing is left to import: the stack creates all of it.
+    is_deleted = is_import and not state.has_key
+    without_imports = settings.model_copy(update={"adopted": (), "kept_as_found": ()})
+    return ManualSetup(settings=without_imports if is_deleted else None)
 
 
 def without_own(discovered: DiscoveredSetup, settings: Settings, state: StackState) -> DiscoveredSetup:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from components.settings import ContractError, Settings, Target
+from components.settings import ContractError, Settings
 from wizard.core.cost import prices
 from wizard.core.errors import CredentialsError, Problem, SetupError, Unsupported
 from wizard.core.json_documents import camel
@@ -20,7 +20,7 @@ from wizard.core.models.trail import gaps, unread
 from wizard.core.next_command import Command, Text, eonpro, shell
 from wizard.core.ports.run import AwsClient
 from wizard.core.retry import Threads
-from wizard.data_key.delivery import find_data_key
+from wizard.data_key.storage import find_data_key
 from wizard.inputs.answers import to_settings
 from wizard.inputs.registry import INPUTS
 from wizard.setup.preflight.principals import lockout, named, principals
@@ -226,19 +226,21 @@ def inspect(
     if isinstance(identity, SetupError) or aws is None:
         return Account(problems=tuple(problems))
     values = with_trail_bucket(values, aws)
-    settings, faults = None, ""
-    try:
-        retained_targets = tuple(saved.deploy_targets) if saved else ()
-        settings = to_settings(values, identity=identity, retained_targets=retained_targets)
-    except ContractError as error:
-        found = error.faults
-        if problems:
-            # An ARN of the caller's account is no fault beside a wrong account, which is reported.
-            found = min(found, _faults({**values, "account": identity.account_id}, identity, retained_targets), key=len)
-        problems += [_bad_value(field, fault) for field, fault in found]
-        faults = str(error)
-    if settings is None or problems:
-        return _limited(problems, values, settings, faults, identity, aws)
+    settings = _settings(values, saved, identity)
+    if isinstance(settings, ContractError) or problems:
+        return _limited(problems, values, saved, settings, identity, aws)
+    return _inspect_settings(settings, stack, values, saved, identity, aws, making)
+
+
+def _inspect_settings(
+    settings: Settings,
+    stack: str,
+    values: Mapping[str, Any],
+    saved: Settings | None,
+    identity: Identity,
+    aws: AwsClient,
+    making: Callable[[], bool],
+) -> Account:
     with Threads(max_workers=10) as pool:
         region_job = pool.submit(_region, values, aws)
         principals_job = pool.submit(principals, settings, identity, aws)
@@ -286,9 +288,8 @@ def is_unchanged(values: Mapping[str, Any], saved: Settings | None, identity: Id
     """Whether the answers give the settings of the last update, by what is known before anything is asked."""
     if saved is None or isinstance(identity, SetupError) or identity.account_id != saved.account_id:
         return False
-    try:
-        settings = to_settings(values, identity=identity, retained_targets=tuple(saved.deploy_targets))
-    except ContractError:
+    settings = _settings(values, saved, identity)
+    if isinstance(settings, ContractError):
         return False
     read_later = ("adopted", "kept_as_found", "vercel_issuer_mode", "vercel_oidc_provider_arn", "trail_bucket")
     return settings.model_copy(update={name: getattr(saved, name) for name in read_later}) == saved
@@ -297,18 +298,25 @@ def is_unchanged(values: Mapping[str, Any], saved: Settings | None, identity: Id
 def _limited(
     problems: list[Problem],
     values: Mapping[str, Any],
-    settings: Settings | None,
-    faults: str,
+    saved: Settings | None,
+    settings: Settings | ContractError,
     identity: Identity,
     aws: AwsClient,
 ) -> Account:
     """The few checks that help in the wrong account or with invalid settings."""
-    clock_result = clock(aws)
-    absent = named(values, faults, identity, aws) if settings is None else []
+    clock_result, absent = clock(aws), list[Problem]()
+    if isinstance(settings, ContractError):
+        found = settings.faults
+        if problems:
+            # An ARN of the caller's account is no fault beside a wrong account, which is reported.
+            own = _settings({**values, "account": identity.account_id}, saved, identity)
+            found = min(found, own.faults if isinstance(own, ContractError) else (), key=len)
+        problems = [*problems, *(_bad_value(field, fault) for field, fault in found)]
+        absent = named(values, str(settings), identity, aws)
     unusable, unlisted = _region(values, aws)
     return Account(
         problems=(*clock_result.problems, *problems, *unusable, *unlisted, *absent),
-        settings=settings,
+        settings=None if isinstance(settings, ContractError) else settings,
         notes=clock_result.notes,
     )
 
@@ -334,15 +342,11 @@ def _notes(settings: Settings, saved: Settings | None) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _faults(
-    values: Mapping[str, Any], identity: Identity, retained_targets: tuple[Target, ...]
-) -> tuple[tuple[str, str], ...]:
-    """What is wrong with these values, by field; empty for nothing."""
+def _settings(values: Mapping[str, Any], saved: Settings | None, identity: Identity) -> Settings | ContractError:
     try:
-        to_settings(values, identity=identity, retained_targets=retained_targets)
+        return to_settings(values, identity=identity, retained_targets=tuple(saved.deploy_targets) if saved else ())
     except ContractError as error:
-        return tuple(error.faults)
-    return ()
+        return error
 
 
 def caller_problems(

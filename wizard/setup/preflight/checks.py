@@ -3,12 +3,11 @@
 Reads through the ports and returns facts; the caller decides.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
-from components.settings import DATA_KEY_VARIABLE, ImportGroup, Settings, Target, VercelIssuerMode
+from components.settings import ImportGroup, Settings, Target, VercelIssuerMode
 from components.targets.vercel import issuer_of
 from wizard.account.resource_conflicts import (
     certain_conflicts,
@@ -18,7 +17,7 @@ from wizard.account.resource_conflicts import (
     with_existing_provider,
 )
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.errors import DataKeyConflict, PermissionDenied, Problem, SetupError, Unsupported
+from wizard.core.errors import PermissionDenied, Problem, SetupError, Unsupported
 from wizard.core.models.account import (
     Difference,
     DiscoveredDataKey,
@@ -28,15 +27,13 @@ from wizard.core.models.account import (
     UnrecordedResource,
 )
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey, StackState, StoredDataKey, VercelProject
-from wizard.core.next_command import eonpro, shell
 from wizard.core.ports.run import AwsClient, Engine, TargetContext, VercelClient
 from wizard.core.retry import Threads, give_way
-from wizard.core.variable_ownership import ForeignVariable, OwnValues
-from wizard.data_key import guard
-from wizard.data_key.delivery import find_data_key
-from wizard.setup import foreign_variables
-from wizard.setup.importing import data_key, discovery
-from wizard.setup.preflight import account, services
+from wizard.core.variable_ownership import ForeignVariable
+from wizard.data_key.storage import find_data_key
+from wizard.setup.importing import data_key as imported_key
+from wizard.setup.importing import discovery
+from wizard.setup.preflight import account, data_key, services
 from wizard.setup.preflight.services import (
     attempt,
     deduplicate,
@@ -45,7 +42,6 @@ from wizard.setup.preflight.services import (
     orphaned_creations,
     problem,
 )
-from wizard.targets.port import DeployTarget, deploy_target, deploy_targets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +84,11 @@ class Findings:
         return discovery.shared_groups(self.discovered, self.settings) if self.settings else ()
 
     @property
+    def has_data_key(self) -> bool:
+        """Whether no new data key is made."""
+        return self.stored_data_key is not None or self.imported_data_key is not None
+
+    @property
     def data_key_hidden(self) -> bool:
         """Whether Vercel has a data key that it does not show."""
         return self.data_key is not None and self.data_key.hidden
@@ -95,7 +96,7 @@ class Findings:
     @property
     def is_data_key_unknown(self) -> bool:
         """Whether a manually created key exists, and it is not known which data key the application has under it."""
-        in_use = data_key.in_use(self.data_key, self.discovered)
+        in_use = imported_key.in_use(self.data_key, self.discovered)
         return self.discovered.key is not None and self.stored_data_key is None and in_use.wrapped is None
 
 
@@ -121,6 +122,40 @@ def check(
     if import_request is None and not location_problems and account.is_unchanged(values, saved, identity):
         # The plan will be that of the last update, as far as is known, and its preview takes longer than all checks.
         services.attempt(engine.begin_preview, stack)
+    pulumi, on_vercel, on_aws = _ask(stack, values, saved, identity, aws, vercel, engine, location_problems)
+    findings = _answered(pulumi, on_vercel, on_aws, identity)
+    if findings.settings is not None and on_vercel.project is not None:
+        findings, on_aws = _with_project(findings, findings.settings, on_vercel.project, on_aws, aws)
+    if findings.settings is not None and on_aws.account_matches and aws is not None:
+        context = TargetContext(
+            stack=stack,
+            settings=findings.settings,
+            aws=aws,
+            targets=tuple(Target(name) for name in values.get("target") or ()),
+            vercel=vercel,
+            project=None if on_vercel.problems else on_vercel.project,
+        )
+        findings = _with_account(findings, context, values, saved, pulumi, on_aws, import_request)
+    warnings = (*(aws.disagreements if aws else ()), *findings.warnings)
+    later = (note for note in on_vercel.notes if note not in on_vercel.warnings)
+    return replace(
+        findings,
+        problems=deduplicate(findings.problems),
+        notes=(*warnings, *findings.notes, *later),
+        warnings=warnings,
+    )
+
+
+def _ask(
+    stack: str,
+    values: Mapping[str, Any],
+    saved: Settings | None,
+    identity: Identity | SetupError,
+    aws: AwsClient | None,
+    vercel: VercelClient | None,
+    engine: Engine,
+    location_problems: tuple[Problem, ...],
+) -> tuple[services.PulumiResult, services.VercelResult, account.Account]:
     with Threads(max_workers=3, initializer=give_way) as pool:
         engine_job = pool.submit(services.check_pulumi, engine, stack, location_problems)
         vercel_job = pool.submit(services.check_vercel, values, vercel)
@@ -134,133 +169,45 @@ def check(
         account_job = pool.submit(
             account.inspect, stack=stack, values=values, saved=saved, identity=identity, aws=aws, making=making
         )
-    pulumi, on_vercel, on_aws = engine_job.result(), vercel_job.result(), account_job.result()
+    return engine_job.result(), vercel_job.result(), account_job.result()
+
+
+def _answered(
+    pulumi: services.PulumiResult,
+    on_vercel: services.VercelResult,
+    on_aws: account.Account,
+    identity: Identity | SetupError,
+) -> Findings:
+    """What the three answered. Permissions and quotas count only while the key does not exist."""
     state = pulumi.state or StackState(exists=False, has_key=False)
     problems, notes = [*on_aws.problems], on_aws.notes
     if not state.has_key:
         problems = [*drop_covered(problems, on_aws.rights.denied), *on_aws.rights.problems, *on_aws.quotas.problems]
         notes = (*notes, *on_aws.rights.notes, *on_aws.quotas.notes)
-    problems += [*pulumi.problems_beside(identity), *on_vercel.problems]
-    settings, conflicts = on_aws.settings, _Conflicts()
-    beside: dict[str, StoredDataKey] = {}
-    unrecorded: tuple[UnrecordedResource, ...] = ()
-    former: dict[str, str | SetupError] = {}
-    foreign: tuple[ForeignVariable, ...] = ()
-    if settings is not None and on_vercel.project is not None:
-        # The trust policy needs the slugs; the answer may be an id.
-        slugs = {
-            "vercel_team": on_vercel.project.team_slug or settings.vercel_team,
-            "vercel_project": on_vercel.project.name,
-        }
-        settings = settings.model_copy(update=slugs)
-        problems += services.token_problems(settings, on_vercel.project)
-        mode = on_vercel.project.issuer_mode
-        if mode is not None and mode is not settings.vercel_issuer_mode:
-            settings, on_aws = _with_issuer(settings, mode, on_aws, aws)
-    if settings is not None and on_aws.account_matches and aws is not None:
-        if saved is not None:
-            import_request = import_request or _resumed_import(saved, values, on_aws.stored_data_key, state)
-            # Imported resources stay imported.
-            unchanged = tuple(
-                part for part in saved.kept_as_found if import_request is None or part not in import_request.repaired
-            )
-            settings = settings.model_copy(update={"adopted": saved.adopted, "kept_as_found": unchanged})
-        # The names in another Region or environment, or of another application, are not the stack's.
-        is_same_place = True
-        if saved is not None and state.has_key:
-            problems += forbidden_changes(settings, saved, stack, state)
-            is_same_place = all(
-                getattr(settings, each) == getattr(saved, each) for each in ("region", "environment", "application")
-            )
-        # One that has no key yet can still get other names.
-        if is_same_place and (saved is None or state.has_key):
-            another = services.state_of_another(settings, stack, state, is_saved=saved is not None)
-            problems += [another] if another else []
-            is_same_place = another is None
-        # An import is checked only with all of its facts.
-        is_checkable = is_same_place and (
-            import_request is None or (on_aws.existing is not None and on_aws.stored_data_key_known)
-        )
-        elsewhere = None
-        if is_same_place:
-            own = claim_of(stack, pulumi.backend)
-            unrecorded, failed = services.unrecorded_resources(
-                settings, state, aws, own, importing=import_request is not None
-            )
-            problems += failed
-            state = state.with_unrecorded(unrecorded)
-        if on_aws.existing is not None and is_checkable and pulumi.state is None:
-            problems += certain_conflicts(settings, on_aws.existing, is_importing=import_request is not None)
-        elif on_aws.existing is not None and is_checkable:
-            conflicts = _conflicts(
-                settings, on_aws.existing, state, aws, vercel, on_vercel.project, on_aws.stored_data_key, import_request
-            )
-            is_taken = not state.has_key and (conflicts.problems or import_request)
-            own = claim_of(stack, pulumi.backend)
-            elsewhere = claimed_elsewhere(aws, settings, own) if is_taken else None
-            # The resources of another stack's environment are no conflicts to solve here.
-            problems += (elsewhere,) if elsewhere else conflicts.problems
-            settings = conflicts.settings or settings
-        has_manual_problems = import_request and conflicts.manual.problems
-        if on_aws.stored_data_key_known and is_checkable and not (has_manual_problems or elsewhere):
-            if on_aws.stored_data_key is None and conflicts.manual.wrapped is None:
-                former = _former_keys(stack, settings, values, aws, vercel, on_vercel)
-            problems += _data_key(
-                settings,
-                on_aws.stored_data_key,
-                saved,
-                values,
-                pulumi.state and state,
-                conflicts.manual,
-                aws,
-                vercel,
-                on_vercel,
-                former,
-            )
-            if conflicts.manual.wrapped is None and not values.get("former_key"):
-                problems += services.unopened(settings, on_aws.stored_data_key, aws)
-            for of_key in settings.of_each_key[1:]:
-                names = of_key.names
-                stored, error = attempt(find_data_key, aws, of_key, state.outputs)
-                manual, saved_key = discovery.ManualSetup(), saved and saved.of_key(names.variable)
-                beside |= {names.variable: stored} if stored else {}
-                problems += (
-                    [problem(error, f"whether there is a {names.noun} must be known before one is made")]
-                    if error
-                    else _data_key(
-                        of_key, stored, saved_key, values, pulumi.state and state, manual, aws, vercel, on_vercel, {}
-                    )
-                )
-            foreign = _foreign_variables(stack, settings, values, state, conflicts, aws, vercel, on_vercel)
-        if on_aws.existing is not None:
-            settings = with_existing_provider(settings, on_aws.existing, state, conflicts.orphaned_creations)
-    unread = [
-        f"whether {FORMER_KEY_VARIABLE} is set on {name} could not be read ({error.message}); if it is: "
-        f"--former-key {FormerKey.WRAP}"
-        for name, error in former.items()
-        if isinstance(error, PermissionDenied | Unsupported) and not values.get("former_key")
-    ]
-    warnings = (*(aws.disagreements if aws else ()), *on_vercel.warnings, *unread)
     return Findings(
-        problems=deduplicate(problems),
-        notes=(*warnings, *notes, *(note for note in on_vercel.notes if note not in on_vercel.warnings)),
-        warnings=warnings,
-        settings=settings,
+        problems=(*problems, *pulumi.problems_beside(identity), *on_vercel.problems),
+        notes=notes,
+        warnings=on_vercel.warnings,
+        settings=on_aws.settings,
         state=state,
         backend=pulumi.backend,
         stored_data_key=on_aws.stored_data_key,
-        beside=beside,
         project=on_vercel.project,
         engine_version=pulumi.version,
-        orphaned_creations=conflicts.orphaned_creations,
-        unrecorded=unrecorded,
-        discovered=conflicts.manual.discovered,
-        differences=conflicts.manual.differences,
-        data_key=conflicts.manual.data_key,
-        imported_data_key=conflicts.manual.wrapped if on_aws.stored_data_key is None else None,
-        former_keys=tuple(place for place in former.values() if isinstance(place, str)),
-        foreign=foreign,
     )
+
+
+def _with_project(
+    findings: Findings, settings: Settings, project: VercelProject, on_aws: account.Account, aws: AwsClient | None
+) -> tuple[Findings, account.Account]:
+    """The findings with what the project on Vercel says, and what exists under the names that its issuer gives."""
+    # The trust policy needs the slugs; the answer may be an id.
+    slugs = {"vercel_team": project.team_slug or settings.vercel_team, "vercel_project": project.name}
+    settings = settings.model_copy(update=slugs)
+    problems = (*findings.problems, *services.token_problems(settings, project))
+    if project.issuer_mode is not None and project.issuer_mode is not settings.vercel_issuer_mode:
+        settings, on_aws = _with_issuer(settings, project.issuer_mode, on_aws, aws)
+    return replace(findings, problems=problems, settings=settings), on_aws
 
 
 def _with_issuer(
@@ -278,32 +225,91 @@ def _with_issuer(
     return changed, replace(on_aws, existing=existing or on_aws.existing)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Conflicts:
-    """The existing resources under the names that the stack would take."""
+def _with_account(
+    findings: Findings,
+    context: TargetContext,
+    values: Mapping[str, Any],
+    saved: Settings | None,
+    pulumi: services.PulumiResult,
+    on_aws: account.Account,
+    import_request: discovery.ImportRequest | None,
+) -> Findings:
+    """The findings with what exists under the stack's names, and with the data keys."""
+    aws, settings, state = context.aws, context.settings, findings.state
+    if saved is not None:
+        import_request = import_request or _resumed_import(saved, values, on_aws.stored_data_key, state)
+        # Imported resources stay imported.
+        unchanged = tuple(
+            part for part in saved.kept_as_found if import_request is None or part not in import_request.repaired
+        )
+        settings = settings.model_copy(update={"adopted": saved.adopted, "kept_as_found": unchanged})
+    is_import, own = import_request is not None, claim_of(context.stack, pulumi.backend)
+    is_same_place, problems = _same_place(settings, saved, context.stack, state)
+    unrecorded: tuple[UnrecordedResource, ...] = ()
+    if is_same_place:
+        unrecorded, failed = services.unrecorded_resources(settings, state, aws, own, importing=is_import)
+        problems += failed
+        state = state.with_unrecorded(unrecorded)
+    # An import is checked only with all of its facts.
+    is_checkable = is_same_place and (not is_import or (on_aws.existing is not None and on_aws.stored_data_key_known))
+    manual: discovery.ManualSetup | None = discovery.ManualSetup()
+    findings = replace(
+        findings, settings=settings, state=state, unrecorded=unrecorded, problems=(*findings.problems, *problems)
+    )
+    if on_aws.existing is not None and is_checkable and pulumi.state is None:
+        certain = certain_conflicts(settings, on_aws.existing, is_importing=is_import)
+        findings = replace(findings, problems=(*findings.problems, *certain))
+    elif on_aws.existing is not None and is_checkable:
+        findings, manual = _with_conflicts(findings, settings, on_aws.existing, context, own, import_request)
+    settings = findings.settings or settings
+    if on_aws.stored_data_key_known and is_checkable and manual is not None:
+        context = replace(context, settings=settings)
+        findings = _with_data_keys(findings, context, values, saved, pulumi.state and state, manual)
+    if on_aws.existing is not None:
+        settings = with_existing_provider(settings, on_aws.existing, state, findings.orphaned_creations)
+    return replace(findings, settings=settings)
 
-    problems: tuple[Problem, ...] = ()
-    orphaned_creations: Mapping[str, str] = field(default_factory=dict)
-    manual: discovery.ManualSetup = discovery.ManualSetup()
-    settings: Settings | None = None
+
+def _same_place(
+    settings: Settings, saved: Settings | None, stack: str, state: StackState
+) -> tuple[bool, list[Problem]]:
+    """Whether the names are the stack's, not those of another Region, environment or application; and why not."""
+    is_same_place, problems = True, list[Problem]()
+    if saved is not None and state.has_key:
+        problems += forbidden_changes(settings, saved, stack, state)
+        is_same_place = all(
+            getattr(settings, each) == getattr(saved, each) for each in ("region", "environment", "application")
+        )
+    # One that has no key yet can still get other names.
+    if is_same_place and (saved is None or state.has_key):
+        another = services.state_of_another(settings, stack, state, is_saved=saved is not None)
+        problems += [another] if another else []
+        is_same_place = another is None
+    return is_same_place, problems
 
 
-def _conflicts(
+def _with_conflicts(
+    findings: Findings,
     settings: Settings,
     existing: Existing,
-    state: StackState,
-    aws: AwsClient,
-    vercel: VercelClient | None,
-    project: VercelProject | None,
-    stored_data_key: StoredDataKey | None,
+    context: TargetContext,
+    own: str,
     import_request: discovery.ImportRequest | None,
-) -> _Conflicts:
+) -> tuple[Findings, discovery.ManualSetup | None]:
+    """The findings with the existing resources under the names that the stack would take, and what a person made.
+
+    The second is None where nothing can be said of the data key: another stack has the names, or the import cannot go
+    on.
+    """
+    aws, state = context.aws, findings.state
     orphaned, unread = orphaned_creations(settings, existing, state, aws)
-    problems = resource_conflicts(settings, existing, state, orphaned)
-    manual = discovery.ManualSetup()
-    if (problems or (import_request and settings.adopted)) and not unread:
-        manual = discovery.inspect(settings, state, aws, vercel, project, stored_data_key, import_request)
-        if manual.settings and (problems or not state.has_key):
+    taken = resource_conflicts(settings, existing, state, orphaned)
+    manual, own_settings = discovery.ManualSetup(), settings
+    if (taken or (import_request and settings.adopted)) and not unread:
+        manual = discovery.inspect(
+            settings, state, aws, context.vercel, findings.project, findings.stored_data_key, import_request
+        )
+        if manual.settings and (taken or not state.has_key):
             settings = manual.settings
         elif manual.settings:
             # Imported resources have the saved ids; the stack's other resources have ids of their own.
@@ -312,10 +318,22 @@ def _conflicts(
         importable = settings
         if import_request and manual.problems:
             importable = settings.model_copy(update={"adopted": manual.discovered.adopted})
-        problems = resource_conflicts(importable, existing, state, orphaned) if import_request else problems
-    return _Conflicts(
-        problems=(*unread, *problems, *manual.problems), orphaned_creations=orphaned, manual=manual, settings=settings
+        taken = resource_conflicts(importable, existing, state, orphaned) if import_request else taken
+    problems = (*unread, *taken, *manual.problems)
+    is_taken = not state.has_key and (problems or import_request)
+    elsewhere = claimed_elsewhere(aws, own_settings, own) if is_taken else None
+    findings = replace(
+        findings,
+        # The resources of another stack's environment are no conflicts to solve here.
+        problems=(*findings.problems, *((elsewhere,) if elsewhere else problems)),
+        settings=settings,
+        orphaned_creations=orphaned,
+        discovered=manual.discovered,
+        differences=manual.differences,
+        data_key=manual.data_key,
+        imported_data_key=manual.wrapped if findings.stored_data_key is None else None,
     )
+    return findings, None if elsewhere or (import_request and manual.problems) else manual
 
 
 def _resumed_import(
@@ -331,170 +349,42 @@ def _resumed_import(
     )
 
 
-def _former_keys(
-    stack: str,
-    settings: Settings,
+def _with_data_keys(
+    findings: Findings,
+    context: TargetContext,
     values: Mapping[str, Any],
-    aws: AwsClient,
-    vercel: VercelClient | None,
-    on_vercel: services.VercelResult,
-) -> dict[str, str | SetupError]:
-    """Where each target of this run has an ENCRYPTION_KEY, in words, or why that cannot be read; only those."""
-    targets = tuple(Target(name) for name in values.get("target") or ())
-    project = None if on_vercel.problems else on_vercel.project
-    context = TargetContext(stack=stack, settings=settings, aws=aws, targets=targets, vercel=vercel, project=project)
-    former = {}
-    for target in deploy_targets(targets):
-        # What keeps it from being read is a problem of its own.
-        if not (target.has_own_copy and project is None):
-            place, error = attempt(target.former_key, context)
-            former[target.title] = error or place
-    return {name: fact for name, fact in former.items() if fact}
-
-
-def _foreign_variables(
-    stack: str,
-    settings: Settings,
-    values: Mapping[str, Any],
-    state: StackState,
-    conflicts: "_Conflicts",
-    aws: AwsClient,
-    vercel: VercelClient | None,
-    on_vercel: services.VercelResult,
-) -> tuple[ForeignVariable, ...]:
-    """Those at the targets of this run; none where they cannot be read: the delivery looks again before it writes."""
-    targets = tuple(Target(name) for name in values.get("target") or ())
-    project = None if on_vercel.problems else on_vercel.project
-    if project is None:
-        targets = tuple(name for name in targets if not deploy_target(name).has_own_copy)
-    context = TargetContext(stack=stack, settings=settings, aws=aws, targets=targets, vercel=vercel, project=project)
-    own = OwnValues.of(settings, state.outputs)
-    if imported := conflicts.manual.discovered.key:
-        own = replace(own, key_arns=(*own.key_arns, imported.arn), alias=settings.names.alias)
-    found, _ = attempt(foreign_variables.find, context, own)
-    return found or ()
-
-
-def _data_key(
-    settings: Settings,
-    stored_data_key: StoredDataKey | None,
     saved: Settings | None,
-    values: Mapping[str, Any],
     state: StackState | None,
     manual: discovery.ManualSetup,
-    aws: AwsClient,
-    vercel: VercelClient | None,
-    on_vercel: services.VercelResult,
-    former: Mapping[str, str | SetupError],
-) -> list[Problem]:
-    """Why the stored data key is not the stack's or the application's; without one, why none may be made."""
-    project = None if on_vercel.problems else on_vercel.project
-    if stored_data_key is not None:
-        problems = orphaned_stored_data_key(settings, stored_data_key, state, manual.discovered) if state else []
-        if project is not None and vercel is not None:
-            problems += foreign_data_key(aws, vercel, project, stored_data_key, settings)
-        return problems
-    # A data key that Vercel does not show is the entered one, which is verified before it is stored.
-    is_entered = manual.wrapped is not None and manual.data_key is not None and manual.data_key.hidden
-
-    def conflict_at(target: DeployTarget) -> Callable[[], DataKeyConflict | None] | None:
-        is_target = target.name in (values.get("target") or ())
-        if is_target and project is not None and vercel is not None and not is_entered:
-            return partial(conflict_on_vercel, vercel, project, manual.wrapped, settings)
-        is_unread = not is_target and not is_entered and saved is not None and target.name in saved.deploy_targets
-        return None if is_unread else lambda: None
-
-    def former_at(target: DeployTarget) -> str | None:
-        fact = former.get(target.title)
-        if isinstance(fact, SetupError):
-            raise fact
-        return fact
-
-    decision = guard.may_create(
-        aws,
-        settings,
-        saved=saved,
-        outputs=state.outputs if state else None,
-        is_known=manual.wrapped is not None,
-        conflict_at=conflict_at,
-        former_at=None if values.get("former_key") else former_at,
-        is_deployed=state is not None and state.has_key,
-    )
-    return list(decision.problems)
-
-
-def orphaned_stored_data_key(
-    settings: Settings, stored_data_key: StoredDataKey, state: StackState, discovered: DiscoveredSetup
-) -> list[Problem]:
-    stack_key = state.outputs.key_arn if state.outputs else None
-    if settings.adopted and discovered.key and stored_data_key.key_arn in (None, discovered.key.arn):
-        return []
-    if stack_key and stored_data_key.key_arn in (None, stack_key):
-        return []
-    if state.has_key and stack_key is None and stored_data_key.key_arn in (None, *state.owned):
-        return []  # An interrupted run: the key is in the stack, its outputs are not.
-    return [
-        Problem(
-            what=f"{stored_data_key.parameter} already holds a data key ({stored_data_key.wrapped.fingerprint}), "
-            f"wrapped by {stored_data_key.key_arn or 'a key it does not name'}",
-            why="records may be encrypted under it, and the key of this stack could not decrypt it; it was not changed",
-            next="use the stack that created it: --stack NAME   "
-            "or another environment: --environment NAME --stack NAME",
+) -> Findings:
+    """The findings with the stored values, and what the targets have. `state`: None if it could not be read."""
+    stored, is_decided = findings.stored_data_key, bool(values.get("former_key"))
+    former = data_key.former_keys(context) if stored is None and manual.wrapped is None else {}
+    problems = data_key.problems(context, stored, saved, state, manual, None if is_decided else former)
+    if manual.wrapped is None and not is_decided:
+        problems += services.unopened(context.settings, stored, context.aws)
+    beside: dict[str, StoredDataKey] = {}
+    for of_key in context.settings.of_each_key[1:]:
+        names, of_value = of_key.names, replace(context, settings=of_key)
+        other, error = attempt(find_data_key, context.aws, of_key, findings.state.outputs)
+        beside |= {names.variable: other} if other else {}
+        saved_key, none = saved and saved.of_key(names.variable), discovery.ManualSetup()
+        problems += (
+            [problem(error, f"whether there is a {names.noun} must be known before one is made")]
+            if error
+            else data_key.problems(of_value, other, saved_key, state, none, None if is_decided else {})
         )
+    unread = [
+        f"whether {FORMER_KEY_VARIABLE} is set on {name} could not be read ({error.message}); if it is: "
+        f"--former-key {FormerKey.WRAP}"
+        for name, error in former.items()
+        if isinstance(error, PermissionDenied | Unsupported) and not is_decided
     ]
-
-
-def foreign_data_key(
-    aws: AwsClient, vercel: VercelClient, project: VercelProject, stored_data_key: StoredDataKey, settings: Settings
-) -> list[Problem]:
-    """A data key on Vercel that is not the stored one: an earlier version of it, or an unknown one."""
-    name, wrapped = settings.names.variable, stored_data_key.wrapped
-    ask = partial(vercel.conflict, project, wrapped, name=name)
-    if name == DATA_KEY_VARIABLE:
-        # The other variables go with the data key.
-        ask = partial(ask, region=settings.region, key_arn=stored_data_key.key_arn)
-    conflict, error = attempt(ask)
-    if error is not None:
-        return [problem(error, "what the project already has must be known before anything is pushed")]
-    if conflict is None:
-        return []
-    versions, _ = attempt(aws.key_rotation.versions, settings)
-    if versions:
-        replaceable = frozenset(version.fingerprint for version in versions)
-        other_conflict, error = attempt(partial(ask, replaceable=replaceable))
-        if error is None and other_conflict is None:
-            return [
-                Problem(
-                    what=conflict,
-                    why="it is an earlier version of the stored data key: the current one was not delivered",
-                    next=eonpro("push"),
-                )
-            ]
-    return [
-        Problem(
-            what=conflict,
-            why="the delivery would be refused, after everything else was created",
-            next=vercel_advice(project, settings),
-        )
-    ]
-
-
-def vercel_advice(project: VercelProject, settings: Settings) -> str:
-    """The next step where the environment has an unknown data key, or an unknown other value."""
-    if option := guard.key_option(settings):
-        return eonpro(
-            "restore", *option, "--from-target", advice="stores the one of the application; then set up again"
-        )
-    return shell(
-        *("vercel", "env", "ls", *project.scope.typed),
-        advice=f"shows it (project {project.name}); a data key there may be the only key to records that exist: "
-        "remove it only if there are none",
+    return replace(
+        findings,
+        problems=(*findings.problems, *problems),
+        warnings=(*findings.warnings, *unread),
+        beside=beside,
+        former_keys=tuple(place for place in former.values() if isinstance(place, str)),
+        foreign=data_key.foreign_at_targets(context, findings.state.outputs, manual.discovered.key),
     )
-
-
-def conflict_on_vercel(
-    vercel: VercelClient, project: VercelProject, imported: WrappedDataKey | None, settings: Settings
-) -> DataKeyConflict | None:
-    """Why a first delivery to Vercel would be refused; `imported` is the existing data key that is imported."""
-    conflict = vercel.conflict(project, imported, region=settings.region, name=settings.names.variable)
-    return DataKeyConflict(conflict, vercel_advice(project, settings)) if conflict else None

@@ -282,59 +282,38 @@ def forbidden_changes(settings: Settings, saved: Settings, stack: str, state: St
 
     The replicas are those of the state: the saved settings may hold some that were never created.
     """
-    problems = []
-    keys = [Arn.parse(arn).region for arn in state.owned if ":kms:" in arn and ":key/mrk-" in arn]
-    replicas = sorted(set(keys) - {saved.region})
+    return [
+        errors.Problem(what=what, why=why, next=keep, exit_code=2)
+        for what, why, keep in _forbidden(settings, saved, f"the stack {stack}", state)
+    ]
+
+
+def _forbidden(settings: Settings, saved: Settings, stack: str, state: StackState) -> Iterator[tuple[str, str, str]]:
+    """Of each such change what it is, why it is not allowed, and how to go on."""
+    another = "or set up another stack: --stack NAME"
     if settings.multi_region != saved.multi_region:
         was = "a multi-Region key" if saved.multi_region else "a key of one Region"
-        problems.append(
-            errors.Problem(
-                what=f"the stack {stack} has {was}, and that cannot be changed",
-                why="it is decided when a key is created: a new key could not decrypt the data key",
-                next=f"keep it: --multi-region {'yes' if saved.multi_region else 'no'}   "
-                "or set up another stack: --stack NAME",
-                exit_code=2,
-            )
-        )
-    problems += [
-        errors.Problem(
-            what=f"the stack {stack} {has}, and the set-up takes none away",
-            why=why,
-            next=f"keep it: {option}",
-            exit_code=2,
-        )
-        for has, why, option in _left_out(settings, saved)
-    ]
+        why = "it is decided when a key is created: a new key could not decrypt the data key"
+        keep = f"keep it: --multi-region {'yes' if saved.multi_region else 'no'}   {another}"
+        yield f"{stack} has {was}, and that cannot be changed", why, keep
+    for has, why, option in _left_out(settings, saved):
+        yield f"{stack} {has}, and the set-up takes none away", why, f"keep it: {option}"
     was, desired = saved.vercel_environment, settings.vercel_environment
     if was != desired and any(deploy_target(name).has_environments for name in saved.deploy_targets):
-        problems.append(
-            errors.Problem(
-                what=f"the stack {stack} is for {was} on Vercel, not {desired}",
-                why="the deployments that use its data key would lose their access to it",
-                next=f"keep it: --vercel-environment {was}   or set up another stack: --stack NAME",
-                exit_code=2,
+        why = "the deployments that use its data key would lose their access to it"
+        yield f"{stack} is for {was} on Vercel, not {desired}", why, f"keep it: --vercel-environment {was}   {another}"
+    keys = [Arn.parse(arn).region for arn in state.owned if ":kms:" in arn and ":key/mrk-" in arn]
+    replicas = set(keys) - {saved.region}
+    for region in sorted(replicas - set(settings.replica_regions)):
+        why = "an application there could no longer decrypt the data key, so the set-up removes no replica"
+        keep = f"keep it: --replica-regions {','.join(sorted({*replicas, *settings.replica_regions}))}"
+        yield f"the replica in {region} would be removed", why, keep
+    for where, name in (("in", "region"), ("in", "environment"), ("for", "application")):
+        was, desired = getattr(saved, name), getattr(settings, name)
+        if was != desired:
+            why = "the key cannot move: a new key could not decrypt the data key"
+            yield (
+                f"{stack} is deployed {where} the {name} {was}, not {desired}",
+                why,
+                f"keep it: --{name} {was}   {another}",
             )
-        )
-    for region in sorted(set(replicas) - set(settings.replica_regions)):
-        problems.append(
-            errors.Problem(
-                what=f"the replica in {region} would be removed",
-                why="an application there could no longer decrypt the data key, so the set-up removes no replica",
-                next=f"keep it: --replica-regions {','.join(sorted({*replicas, *settings.replica_regions}))}",
-                exit_code=2,
-            )
-        )
-    return problems + [
-        errors.Problem(
-            what=f"the stack {stack} is deployed {where} {was}, not {desired}",
-            why="the key cannot move: a new key could not decrypt the data key",
-            next=f"keep it: --{what} {was}   or set up another stack: --stack NAME",
-            exit_code=2,
-        )
-        for where, what, was, desired in (
-            ("in the region", "region", saved.region, settings.region),
-            ("in the environment", "environment", saved.environment, settings.environment),
-            ("for the application", "application", saved.application, settings.application),
-        )
-        if was != desired
-    ]

@@ -41,7 +41,7 @@ from wizard.core.errors import (
 )
 from wizard.core.models.delivery import AppCredentials, StoredDataKey
 from wizard.core.ports.run import TargetContext
-from wizard.data_key.delivery import find_last_backup, find_last_drill
+from wizard.data_key.storage import find_last_backup, find_last_drill
 
 NOW = datetime(2026, 11, 24, 12, 30, 15, 7, tzinfo=UTC)
 S3 = f"s3://{VAULT_BUCKET}/backup.json"
