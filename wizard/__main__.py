@@ -4,9 +4,9 @@
 Touches nothing itself.
 """
 
-from components import installation
+from components.installation import origin
 
-installation.require_package("wizard", "pydantic")
+origin.require_package("wizard", "pydantic")
 
 from wizard.cli.main import run as main
 

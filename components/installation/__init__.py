@@ -67,27 +67,16 @@ def version():  # type: () -> str
 def require_version(module):  # type: (str) -> None
     """End the process where this Python is too old for `python -m MODULE`."""
     if sys.version_info < MINIMUM:
-        _refuse(module, "and this program needs Python 3.11 or newer")
+        refuse("and this program needs Python 3.11 or newer", repair(module))
 
 
-def require_package(module, package):  # type: (str, str) -> None
-    """End the process where this Python lacks a package that `python -m MODULE` always needs."""
-    from importlib.util import find_spec
-
-    if find_spec(package) is None:
-        _refuse(module, "without the packages of this program")
-
-
-def _refuse(module, why):  # type: (str, str) -> None
-    sys.exit("{} is Python {}, {}; run: {}".format(sys.executable, sys.version.split()[0], why, repair(module)))
+def refuse(why, command):  # type: (str, str) -> None
+    """End the process, and say what installs what this Python lacks."""
+    sys.exit("{} is Python {}, {}; run: {}".format(sys.executable, sys.version.split()[0], why, command))
 
 
 def repair(module):  # type: (str) -> str
-    """The command line that installs what `python -m MODULE` lacks, or runs it where nothing is lacking."""
-    if IS_INSTALLED:
-        from components.installation import origin
-
-        return origin.repair(module)
+    """The command line that installs what `python -m MODULE` of a checkout lacks, or runs it where nothing is."""
     python = os.path.join(VENV, "bin", "python")
     command = " ".join(_quoted(word) for word in [python, "-m", module] + sys.argv[1:])
     is_set_up = os.path.exists(python) and os.path.realpath(sys.prefix) != os.path.realpath(VENV)

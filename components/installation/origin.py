@@ -13,6 +13,7 @@ import shlex
 import shutil
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from urllib.parse import unquote, urlsplit
 
 from components import installation
@@ -98,8 +99,16 @@ def by_uvx(release: str = "", *, extra: str = "", script: str = "eonpro-kms") ->
     return "uvx", "--from", f"eonpro-kms{extra} @ {address}", script
 
 
+def require_package(module: str, package: str) -> None:
+    """End the process where this Python lacks a package that `python -m MODULE` always needs."""
+    if find_spec(package) is None:
+        installation.refuse("without the packages of this program", repair(module))
+
+
 def repair(module: str) -> str:
     """The command line that installs the packages of this environment, where `python -m MODULE` lacks one."""
+    if not installation.IS_INSTALLED:
+        return installation.repair(module)
     if module == "sandbox" or os.path.realpath(sys.prefix) != os.path.realpath(installation.VENV):
         uvx, *words = by_uvx(extra="[sandbox]", script="eonpro-sandbox" if module == "sandbox" else "eonpro-kms")
         return shlex.join((uvx, "--reinstall", *words, *sys.argv[1:]))

@@ -20,8 +20,8 @@ from components.settings.arn import Arn
 from wizard.account.access import rights, stored_reviews
 from wizard.account.access.rights import KeyRights
 from wizard.account.access.stored_reviews import StoredReviews
+from wizard.account.facts_read import facts_read, rests_on
 from wizard.account.key_access import Expectation, KeyReading, arns_of, expectation_of, read_keys
-from wizard.account.notices import facts_read, rests_on
 from wizard.core.clients import ApplicationCode, ReadCode
 from wizard.core.errors import SetupError, Unsupported, attempted, known, known_or
 from wizard.core.models.access import (

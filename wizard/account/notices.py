@@ -6,8 +6,6 @@ Pure. A judgement makes notices of facts; each view of a stack is a choice of th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import wraps
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from components.policies.requirements import BY_ID
 from wizard.account import codes
+from wizard.account.facts_read import facts_read
 from wizard.core import next_command
 from wizard.core.errors import CredentialsError, SetupError
 from wizard.core.next_command import NO_COMMAND, Command
@@ -176,29 +175,8 @@ Judgement = Callable[["StackFacts"], Iterable[Notice]]
 """From the facts to notices; made complete by `judgement`."""
 
 
-_facts_read: ContextVar[set[str] | None] = ContextVar("facts_read", default=None)
-
-
 _REQUIREMENTS: dict[Callable[..., Iterable[Notice]], tuple[str, ...]] = {}
 _OPENING: dict[Callable[..., Iterable[Notice]], str] = {}
-
-
-def rests_on(*facts: str) -> None:
-    """Record that the judgement that is being made rests on these facts. For the reader of the facts."""
-    names = _facts_read.get()
-    if names is not None:
-        names.update(facts)
-
-
-@contextmanager
-def facts_read() -> Iterator[set[str]]:
-    """The names of the facts that are read in the block, in this thread and in those it begins."""
-    names: set[str] = set()
-    token = _facts_read.set(names)
-    try:
-        yield names
-    finally:
-        _facts_read.reset(token)
 
 
 def judgement(

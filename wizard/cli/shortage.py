@@ -8,6 +8,7 @@ import os
 import sys
 
 from components import installation
+from components.installation import origin
 from wizard.core.errors import SetupError
 from wizard.core.next_command import Command, shell
 
@@ -34,7 +35,7 @@ def error_of(error: BaseException) -> SetupError | None:
         what, advice = _SHORTAGES[error.errno]
         return SetupError(f"{what}: {error.filename}" if error.filename else what, advice)
     if isinstance(error, ModuleNotFoundError) and not _is_own(str(error.name).partition(".")[0]):
-        repair = Command(installation.repair("wizard"), advice="installs them again")
+        repair = Command(origin.repair("wizard"), advice="installs them again")
         return SetupError(f"the packages of {sys.prefix} are not whole: {error.name} is missing", repair)
     return None
 

@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any, Literal, TypedDict, cast
 
 from components.settings import ContractError, Settings
-from wizard.commands.options import CostOptions, ReportOptions
 from wizard.core import json_documents
 from wizard.core.clients import Clients, Request
 from wizard.core.cost import prices
@@ -146,18 +145,16 @@ def _dollars(amount: Decimal) -> float:
     return float(round(amount, 4))
 
 
-def run(options: CostOptions, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
+def run(request: Request, clients: Clients, *, assumptions: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
     """Show the cost. Raises MissingAnswers without settings and target."""
-    assumptions, settings = assumptions_of(options), settings_of(request)
-    bill = estimate(settings, assumptions)
+    changed, settings = assumptions_of(assumptions), settings_of(request)
+    bill = estimate(settings, changed)
     show(clients.ui, bill)
     return 0, document(request.stack, bill, region=settings.region)
 
 
-def assumptions_of(options: CostOptions | ReportOptions) -> Assumptions:
-    """The assumptions, with the changes of the options. Raises UsageError."""
-    named = ("requests", "instances", "cache_minutes")
-    changes = {name: value for name in named if (value := getattr(options, name)) is not None}
+def assumptions_of(changes: Mapping[str, Any]) -> Assumptions:
+    """The assumptions, with these changes. Raises UsageError."""
     try:
         return Assumptions(**changes)
     except ValueError as error:

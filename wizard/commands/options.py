@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from wizard.core.errors import UsageError
 from wizard.core.models.stack import REHEARSAL
@@ -42,10 +42,10 @@ class PushOptions:
         parser.add_argument("--branch", metavar="NAME", help="with --to preview: one git branch only")
         parser.add_argument("--rename-existing", metavar="ID", help="rename the ENCRYPTED_PHI_KEY of that id first")
 
-    def run(self, request: Request, clients: Clients) -> Result:
+    def run(self, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
         from wizard.commands.push import command
 
-        return command.run(self, request, clients)
+        return command.run(request, clients, to=self.to, branch=self.branch, rename_existing=self.rename_existing)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +56,10 @@ class DoctorOptions:
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--quick", action="store_true", help="without Pulumi's own comparison (seconds)")
 
-    def run(self, request: Request, clients: Clients) -> Result:
+    def run(self, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
         from wizard.commands.doctor import command
 
-        return command.run(self, request, clients)
+        return command.run(request, clients, quick=self.quick)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,10 +75,10 @@ class VerifyOptions:
             help="decrypt the data key in a child process and use it; without it a dry run of KMS, no plaintext",
         )
 
-    def run(self, request: Request, clients: Clients) -> Result:
+    def run(self, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
         from wizard.commands.doctor import command
 
-        return command.run_verify(self, request, clients)
+        return command.run_verify(request, clients, full=self.full)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ class RehearsalOptions:
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.set_defaults(stack=REHEARSAL)
 
-    def run(self, request: Request, clients: Clients) -> Result:
+    def run(self, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
         from wizard.commands import rehearsal
 
         return rehearsal.run(request, clients)
@@ -104,7 +104,7 @@ class StatusOptions:
     def run(self, request: Request, clients: Clients) -> Result:
         from wizard.commands import status
 
-        return status.run(self, request, clients)
+        return status.run(request, clients, all_stacks=self.all_stacks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,10 +123,10 @@ class ReviewOptions:
         parser.add_argument("--days", type=int, metavar="DAYS", help="how far back use is read (default: 90)")
         parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the files go (default: reviews/)")
 
-    def run(self, request: Request, clients: Clients) -> Result:
+    def run(self, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
         from wizard.commands.review import command
 
-        return command.run(self, request, clients)
+        return command.run(request, clients, signer=self.sign, days=self.days, out=self.out)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,13 +189,27 @@ class ReportOptions:
         parser.add_argument("--all-logs", action="store_true", help="compare all audit logs, not the newest 500")
         _add_assumptions(parser)
 
-    def run(self, request: Request, clients: Clients) -> Result:
+    def run(self, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
         from wizard.commands.report import command
 
         # Not by `choices`: the value after a flag that report does not have would be reported instead of the flag.
         if self.action not in (None, "verify") or (self.action is None) != (self.file is None):
             raise UsageError("report takes nothing, or `verify FILE`", eonpro("report", "--help"))
-        return command.verify(self.file, clients) if self.file else command.run(self, request, clients)
+        if self.file:
+            return command.verify(self.file, clients)
+        return command.run(
+            request,
+            clients,
+            assumptions=_changed(self),
+            out=self.out,
+            phi_scan=self.phi_scan,
+            all_logs=self.all_logs,
+            since=self.since,
+            to=self.to,
+            prepared_by=self.prepared_by,
+            reviewed_by=self.reviewed_by,
+            agreements=self.agreement,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,10 +222,10 @@ class CostOptions:
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         _add_assumptions(parser)
 
-    def run(self, request: Request, clients: Clients) -> Result:
+    def run(self, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
         from wizard.commands import cost
 
-        return cost.run(self, request, clients)
+        return cost.run(request, clients, assumptions=_changed(self))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,13 +255,15 @@ class BackupOptions:
         parser.add_argument("--to", metavar="PLACE", help="FILE, or s3://BUCKET/KEY with Object Lock")
         parser.add_argument("--to-region", metavar="REGION", help="a copy in the parameter store of that Region")
 
-    def run(self, request: Request, clients: Clients) -> Result:
+    def run(self, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
         from wizard.commands.backup import command
 
         # Not by `choices`: the value after a flag that backup does not have would be reported instead of the flag.
         if self.action not in (None, "drill"):
             raise UsageError(f"backup has no {self.action!r}: it makes a copy, or `drill`", eonpro("backup", "--help"))
-        return command.run(self, request, clients)
+        if self.action:
+            return command.drill(request, clients, from_backup=self.from_backup)
+        return command.run(request, clients, to=self.to, to_region=self.to_region)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -306,7 +322,10 @@ class PolicyOptions:
     def run_offline(self, offline: Offline) -> Result:
         from wizard.commands.policy import command
 
-        return command.run(self, offline)
+        if self.action == "ci":
+            return command.print_for_ci(offline, self.repository, with_pull_requests=self.with_pull_requests)
+        removal, arn = self.with_removal, self.documents_key_arn
+        return command.print_for_principal(offline, self.action, with_removal=removal, documents_key_arn=arn)
 
 
 def _add_assumptions(parser: argparse.ArgumentParser) -> None:
@@ -314,3 +333,9 @@ def _add_assumptions(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--requests", type=int, metavar="N", help="assume this many KMS requests a month")
     parser.add_argument("--instances", type=int, metavar="N", help="assume this many running instances")
     parser.add_argument("--cache-minutes", type=float, metavar="M", help="assume this lifetime of the key cache")
+
+
+def _changed(options: CostOptions | ReportOptions) -> dict[str, float]:
+    """The assumptions that the options change."""
+    named = {"requests": options.requests, "instances": options.instances, "cache_minutes": options.cache_minutes}
+    return {name: value for name, value in named.items() if value is not None}

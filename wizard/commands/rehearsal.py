@@ -17,7 +17,6 @@ from components.settings import Settings
 from components.settings.names import ACCOUNT_NAMESPACE, regional_bucket
 from wizard import PROJECT_FOLDER
 from wizard.commands.doctor.command import run_verify
-from wizard.commands.options import VerifyOptions
 from wizard.core import errors, files, json_documents
 from wizard.core.clients import Answer, Clients, Request, Source
 from wizard.core.models.access import KeyUse
@@ -143,7 +142,7 @@ def _run_steps(
         return int(not workflow.setup(_step(request, clients, trail_bucket=bucket, **changed), clients).ok)
 
     def verify() -> int:
-        return run_verify(VerifyOptions(), _step(request, clients), clients)[0]
+        return run_verify(_step(request, clients), clients)[0]
 
     def end() -> int:
         last = _step(request, clients)

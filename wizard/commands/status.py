@@ -26,7 +26,6 @@ from wizard.account.judgements import (
 )
 from wizard.account.notices import Judgement, Notice, State
 from wizard.account.views import judge
-from wizard.commands.options import StatusOptions
 from wizard.core import json_documents
 from wizard.core.clients import Clients, ListStacks, Request
 from wizard.core.errors import SetupError, StackNotFound, Unsupported
@@ -106,7 +105,7 @@ class _Caller:
     """What to do about it."""
 
 
-def run(options: StatusOptions, request: Request, clients: Clients) -> Result:
+def run(request: Request, clients: Clients, *, all_stacks: bool) -> Result:
     """Show the state of the stacks; exit code 1 if something is known to be wrong. Raises SetupError.
 
     Where the account cannot be asked, it is the exit code of the reason: 3 for expired credentials.
@@ -119,7 +118,7 @@ def run(options: StatusOptions, request: Request, clients: Clients) -> Result:
     rows = read(
         clients,
         {stack: settings for stack, settings in saved.items() if isinstance(settings, Settings)},
-        all_stacks=options.all_stacks,
+        all_stacks=all_stacks,
         stack=request.stack,
         list_stacks=lambda environment: clients.list_stacks({**environment, **backend_url}),
         unreadable={stack: error.message for stack, error in saved.items() if isinstance(error, SetupError)},
@@ -128,7 +127,7 @@ def run(options: StatusOptions, request: Request, clients: Clients) -> Result:
         vercel_token=values.get("vercel_token"),
         backend=backend_url,
     )
-    show(clients.ui, rows, all_stacks=options.all_stacks)
+    show(clients.ui, rows, all_stacks=all_stacks)
     result = document(rows)
     unasked = max((row.exit_code for row in rows), default=0)
     return unasked or int(not result["ok"]), result

@@ -20,11 +20,17 @@ from wizard.core.models.inputs import Mark
 from wizard.core.next_command import Command, Text, chain, eonpro, shell
 from wizard.core.ports.run import AwsClient, TargetContext, UserInterface
 from wizard.data_key import delivery, opening, proof, storage
-from wizard.setup import confirmation, report
+from wizard.setup import confirmation
 from wizard.setup.importing.data_key import verify_before_storing
 from wizard.setup.steps import PreparedRun
-from wizard.targets.port import deploy_target, deploy_targets
-from wizard.targets.vercel.access_key import DeliveredAccessKey
+from wizard.targets.port import DeliveredAccessKey, deploy_target, deploy_targets
+
+_PROOF_MARKS = {
+    models.VerificationState.PROVED: Mark.OK,
+    models.VerificationState.SIMULATED: Mark.WARN,
+    models.VerificationState.UNPROVEN: Mark.WARN,
+    models.VerificationState.FAILED: Mark.FAIL,
+}
 
 
 def context_of(ready: PreparedRun, outputs: Outputs) -> TargetContext:
@@ -335,5 +341,5 @@ def prove(
     )
     for each in proofs:
         words = each.brief or each.detail
-        clients.ui.line(f"{each.target}: {each.state}: {words}", mark=report.PROOF_MARKS[each.state])
+        clients.ui.line(f"{each.target}: {each.state}: {words}", mark=_PROOF_MARKS[each.state])
     return proofs

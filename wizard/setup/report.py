@@ -30,20 +30,13 @@ from wizard.core.next_command import Command, Text, eonpro, plain_name
 from wizard.inputs.application_readers import before_removal
 from wizard.setup import deliver_and_verify
 from wizard.setup.steps import PreparedRun
-from wizard.targets.port import NextStep, deploy_targets
-from wizard.targets.vercel.access_key import DeliveredAccessKey
+from wizard.targets.port import DeliveredAccessKey, NextStep, deploy_targets
 
 MARKS = {
     ItemState.DONE: Mark.OK,
     ItemState.OPEN: Mark.FAIL,
     ItemState.PERSON: Mark.INFO,
     ItemState.UNKNOWN: Mark.WARN,
-}
-PROOF_MARKS = {
-    models.VerificationState.PROVED: Mark.OK,
-    models.VerificationState.SIMULATED: Mark.WARN,
-    models.VerificationState.UNPROVEN: Mark.WARN,
-    models.VerificationState.FAILED: Mark.FAIL,
 }
 
 

@@ -9,7 +9,7 @@ import importlib
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -19,12 +19,11 @@ if TYPE_CHECKING:
     from components.settings import Outputs, Settings
     from wizard.core.data_key import WrappedDataKey
     from wizard.core.errors import DataKeyConflict, SetupError
-    from wizard.core.models.delivery import AppVariables, Delivered, Scope
+    from wizard.core.models.delivery import AccessKey, AppVariables, Delivered, Scope
     from wizard.core.models.deployment import Instances, Redeployed
     from wizard.core.models.inputs import Input
     from wizard.core.ports.run import AwsClient, TargetContext
     from wizard.core.variable_ownership import ForeignVariable, OwnValues
-    from wizard.targets.vercel.access_key import DeliveredAccessKey
 
 OnMessage = Callable[[str], None]
 """Shows one line to the user; never a secret."""
@@ -34,6 +33,17 @@ class Consent(Protocol):
     """Asks a person yes or no. `needed`: the run cannot go on without a yes; only then `--yes` is one."""
 
     def __call__(self, question: str, *, needed: bool) -> bool: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveredAccessKey:
+    """The application's access key on Vercel."""
+
+    key_id: str
+    is_new: bool
+    age_days: int
+    key: AccessKey | None = field(default=None, repr=False)
+    """Only if it was created now: IAM shows a secret only once."""
 
 
 class Files(Protocol):

@@ -7,7 +7,7 @@ of the script `eonpro-sandbox`, which runs in any folder.
 import sys
 from pathlib import Path
 
-from components import installation
+from components.installation import origin
 from sandbox import environment, lifecycle
 from sandbox.lifecycle import SandboxError
 
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     if environment.interpreter() == Path(sys.executable):
         # Any other Python only starts that of .venv.
-        installation.require_package("sandbox", "moto")
+        origin.require_package("sandbox", "moto")
     usage = USAGE.format(line=environment.eval_line())
     if arguments in (["-h"], ["--help"], ["help"]):
         print(usage, end="")

@@ -103,7 +103,7 @@ def test_the_environment_of_a_project_is_repaired_without_pip(
             (tmp_path / "uv").chmod(0o755)
             monkeypatch.setenv("PATH", str(tmp_path))
         with pytest.raises(SystemExit) as ended:
-            installation.require_package("wizard", "no_such_package")
+            origin.require_package("wizard", "no_such_package")
         command = str(ended.value).partition("; run: ")[2]
         assert command.startswith(begins) and str(tmp_path / "requirements.txt") in command
 
@@ -114,6 +114,6 @@ def test_any_other_environment_is_made_again_from_its_origin(
     of(GIT)
     monkeypatch.setattr(sys, "argv", ["eonpro-sandbox", "start"])
     with pytest.raises(SystemExit) as ended:
-        installation.require_package("sandbox", "no_such_package")
+        origin.require_package("sandbox", "no_such_package")
     command = str(ended.value).partition("; run: ")[2]
     assert command == f"uvx --reinstall --from 'eonpro-kms[sandbox] @ git+{GIT['url']}@{COMMIT}' eonpro-sandbox start"

@@ -21,7 +21,6 @@ from wizard.account.notices import State
 from wizard.account.views import diagnose
 from wizard.commands import status
 from wizard.commands.options import ReviewOptions
-from wizard.commands.review import command as review
 from wizard.core.errors import CredentialsError
 from wizard.core.models.stack import HealthStatus, ListedStack
 
@@ -145,7 +144,7 @@ def rows(fixture: DoctorFixture, *, all_stacks: bool = False) -> Any:
 
 
 def reviewed(fixture: DoctorFixture, folder: Path) -> tuple[int, Any]:
-    return review.run(ReviewOptions(out=folder), *fixture.run())
+    return ReviewOptions(out=folder).run(*fixture.run())
 
 
 def test_a_stack_as_its_settings_say_is_good_in_all_three(fixture: DoctorFixture, tmp_path: Path) -> None:

@@ -21,7 +21,6 @@ from tests.wizard.fakes.clients import (
     wrapped,
 )
 from wizard.commands.options import PushOptions
-from wizard.commands.push import command as push_command
 from wizard.core.clients import Answer, Request, Source
 from wizard.core.errors import PermissionDenied, SetupError, StackNotFound, Unreachable, UsageError
 from wizard.core.models.account import Existing
@@ -125,11 +124,10 @@ def setup(world: World) -> str | None:
 
 
 def push(world: World) -> str | None:
-    options = PushOptions()
     answers = {"vercel_token": Answer(value=TOKEN, source=Source.FLAG, where="--vercel-token-file")}
     request = Request(stack="production", answers=answers, saved=world.settings, yes=True)
     try:
-        push_command.run(options, request, world.clients())
+        PushOptions().run(request, world.clients())
     except SetupError as error:
         return error.hint
     return None

@@ -55,7 +55,7 @@ from wizard.setup.document import of_report as document
 from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.report import Report, made, next_steps, repeat_command
 from wizard.setup.workflow import show_report
-from wizard.targets.vercel.access_key import DeliveredAccessKey
+from wizard.targets.port import DeliveredAccessKey
 
 GOLDEN = Path(__file__).parent / "golden"
 SECRETS = tuple(f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/eonpro/production/{name}" for name in ("A", "B"))

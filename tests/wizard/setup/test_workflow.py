@@ -50,7 +50,6 @@ from tests.wizard.fakes.clients import (
 from tests.wizard.fakes.rotation import FakeWrapper
 from tests.wizard.inputs.test_interview import GIVEN
 from wizard.commands.doctor import command as doctor
-from wizard.commands.options import VerifyOptions
 from wizard.core.clients import Answer, Clients, Request, Source
 from wizard.core.errors import (
     Cancelled,
@@ -1352,9 +1351,9 @@ def test_verify_only_reads(world) -> None:
 def test_a_full_verification_names_the_key_material_and_a_dry_run_says_nothing(world, full, named) -> None:
     world.stand()
     # The first one opens the data key in any case: its key check value is not known yet.
-    doctor.run_verify(VerifyOptions(full=False), world.request(), world.clients)
+    doctor.run_verify(world.request(), world.clients)
     world.ui.said.clear()
-    _, document = doctor.run_verify(VerifyOptions(full=full), world.request(), world.clients)
+    _, document = doctor.run_verify(world.request(), world.clients, full=full)
     (proof,) = document["proofs"]
     assert proof.get("keyMaterialId") == named
     assert any(MATERIAL in line for line in world.ui.said) is full
@@ -1365,7 +1364,7 @@ def test_verify_does_not_end_well_beside_another_account_in_the_key_policy(world
     policy = world.aws.key_policies[KEY]
     stranger = {"Effect": "Allow", "Principal": {"AWS": "999988887777"}, "Action": "kms:Decrypt", "Resource": "*"}
     world.aws.key_policies[KEY] = {**policy, "Statement": [*policy["Statement"], stranger]}
-    code, document = doctor.run_verify(VerifyOptions(), world.request(), world.clients)
+    code, document = doctor.run_verify(world.request(), world.clients)
     assert (code, document["ok"], [each["state"] for each in document["proofs"]]) == (1, False, ["proved"])
     assert [finding["cause"] for finding in document["findings"]] == ["key-policy-changed"]
     assert "the account 999988887777: may Decrypt" in document["findings"][0]["what"]
@@ -1376,7 +1375,7 @@ def test_verify_does_not_end_well_where_who_has_access_cannot_be_read(world, met
     world.stand()
     failing = world.aws.who_has_access.failures if method == "grants" else world.aws.failures
     failing[method] = PermissionDenied(f"you may not {method}", "ask for it")
-    code, document = doctor.run_verify(VerifyOptions(), world.request(), world.clients)
+    code, document = doctor.run_verify(world.request(), world.clients)
     assert (code, document["ok"], document["findings"]) == (1, False, [])
     assert any(f"you may not {method}" in each["why"] for each in document["notChecked"])
     assert any("python -m wizard policy auditor" in line for line in world.ui.said)

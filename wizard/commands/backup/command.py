@@ -20,7 +20,6 @@ from wizard.account.facts import StackFacts
 from wizard.commands import deployed_stack
 from wizard.commands.backup import destination
 from wizard.commands.backup.destination import BackupCopy, DestinationKind, State
-from wizard.commands.options import BackupOptions
 from wizard.core import json_documents
 from wizard.core.clients import Clients, Request
 from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, SetupError, UsageError
@@ -34,11 +33,9 @@ from wizard.data_key.backup_document import Backup, backup_of
 from wizard.targets.port import DeployTarget, deploy_targets
 
 
-def run(options: BackupOptions, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
-    """Write the copies and show where they are, or open the newest one. Raises SetupError."""
-    if options.action:
-        return drill(options, request, clients)
-    if not (options.to or options.to_region):
+def run(request: Request, clients: Clients, *, to: str | None, to_region: str | None) -> tuple[int, Mapping[str, Any]]:
+    """Write the copies and show where they are. Raises SetupError."""
+    if not (to or to_region):
         application = request.saved.application if request.saved else APPLICATION
         raise UsageError(
             "backup needs a destination: --to FILE, --to s3://BUCKET/KEY, or --to-region REGION",
@@ -47,8 +44,8 @@ def run(options: BackupOptions, request: Request, clients: Clients) -> tuple[int
     clients.ui.working("reading the stored data key")
     deployed = deployed_stack.find(request, clients)
     read_outputs = partial(deployed_stack.outputs_of, deployed)
-    backup, copies, _ = _back_up(options, clients.ui, deployed.context(), read_outputs, at=clients.now())
-    if options.to:
+    backup, copies, _ = _back_up(to, to_region, clients.ui, deployed.context(), read_outputs, at=clients.now())
+    if to:
         clients.ui.line("to restore it:")
         place = copies[0].place if copies[0].kind is DestinationKind.OBJECT else Path(copies[0].place)
         clients.ui.verbatim(eonpro("restore", "--stack", backup.stack, "--from-backup", place))
@@ -57,12 +54,13 @@ def run(options: BackupOptions, request: Request, clients: Clients) -> tuple[int
 
 def after_setup(place: str, ui: UserInterface, context: TargetContext, *, at: datetime) -> LastBackup:
     """The backup at the end of the set-up: to a file, `s3://BUCKET/KEY` or a Region. Raises SetupError."""
-    options = BackupOptions(to_region=place) if is_region(place) else BackupOptions(to=place)
-    return _back_up(options, ui, context, context.require_outputs, at=at)[2]
+    to, to_region = (None, place) if is_region(place) else (place, None)
+    return _back_up(to, to_region, ui, context, context.require_outputs, at=at)[2]
 
 
 def _back_up(
-    options: BackupOptions,
+    to: str | None,
+    to_region: str | None,
     ui: UserInterface,
     context: TargetContext,
     read_outputs: Callable[[], Outputs],
@@ -71,16 +69,16 @@ def _back_up(
 ) -> tuple[Backup, list[BackupCopy], LastBackup]:
     backup = _backup(context, read_outputs, at)
     by_key, copies, last_copies = _by_key(backup, context.settings), [], []
-    if options.to:
+    if to:
         retention = context.settings.trail_retention_days
-        copy = destination.write(options.to, backup, context.aws.backup_storage, retention_days=retention)
+        copy = destination.write(to, backup, context.aws.backup_storage, retention_days=retention)
         _show(ui, backup, copy)
         # All keys are in one document; in another Region each has a copy of its own.
         copies, last_copies = [copy], [copy] * len(by_key)
-    if options.to_region:
+    if to_region:
         replicas, last_copies = context.outputs.replica_key_arns if context.outputs else (), []
         for settings, of_key in by_key:
-            copy = destination.copy_to_region(options.to_region, of_key, context.aws, settings, replica_arns=replicas)
+            copy = destination.copy_to_region(to_region, of_key, context.aws, settings, replica_arns=replicas)
             _show(ui, of_key, copy)
             last_copies.append(copy)
         copies += last_copies
@@ -117,7 +115,7 @@ def _record(ui: UserInterface, aws: AwsClient, settings: Settings, backup: Backu
 # --- the drill
 
 
-def drill(options: BackupOptions, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
+def drill(request: Request, clients: Clients, *, from_backup: str | None) -> tuple[int, Mapping[str, Any]]:
     """Open a backup as the application, in a child process that holds the key only in memory; nothing is left behind.
 
     The record of it, in the account, is all that it writes. Raises DataKeyConflict for a backup of another data key
@@ -127,8 +125,8 @@ def drill(options: BackupOptions, request: Request, clients: Clients) -> tuple[i
     deployed = deployed_stack.find(request, clients)
     settings, aws = deployed.settings, deployed.aws
     stored = storage.find_stored_data_key(aws, settings)
-    last = None if options.from_backup else _newest(deployed)
-    place = last.place if last else _place_of(str(options.from_backup))
+    last = None if from_backup else _newest(deployed)
+    place = last.place if last else _place_of(str(from_backup))
     started = time.monotonic()
     backup = _read_backup(place, deployed, at=last.at if last else clients.now())
     _require_values_beside(backup, place, deployed)

@@ -12,7 +12,6 @@ from wizard.account.judgements.stack import COMPARISON, check_drift
 from wizard.account.notices import Notice, State
 from wizard.account.views import Diagnosis, build_diagnosis, diagnose, plain, unread
 from wizard.commands import deployed_stack
-from wizard.commands.options import DoctorOptions, VerifyOptions
 from wizard.commands.push.deliver import targets_of
 from wizard.core import json_documents, next_command
 from wizard.core.clients import Clients, Request
@@ -27,12 +26,12 @@ from wizard.data_key import delivery
 from wizard.setup import deliver_and_verify
 
 
-def run(options: DoctorOptions, request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
+def run(request: Request, clients: Clients, *, quick: bool) -> tuple[int, json_documents.Document]:
     """`doctor`: show the diagnosis. Raises StackNotFound without settings."""
     clients.ui.working("checking the account, the state and the deploy targets")
-    if not options.quick:
+    if not quick:
         clients.start_engine()
-    diagnosis = _diagnosis(request, clients, compares=not options.quick)
+    diagnosis = _diagnosis(request, clients, compares=not quick)
     show(clients.ui, diagnosis, everything=request.everything)
     return diagnosis.exit_code, document(diagnosis)
 
@@ -192,9 +191,9 @@ class Verified:
     """What could not be read of who has more than the settings give."""
 
 
-def run_verify(options: VerifyOptions, request: Request, clients: Clients) -> tuple[int, json_documents.VerifyDocument]:
+def run_verify(request: Request, clients: Clients, *, full: bool = False) -> tuple[int, json_documents.VerifyDocument]:
     """`verify`: show the verifications. Raises SetupError."""
-    verified = verify(request, clients, full=options.full)
+    verified = verify(request, clients, full=full)
     findings = [plain(finding) for finding in verified.diagnosis.findings] if verified.diagnosis else []
     unknown = [unread(entry) for entry in verified.unknown]
     document = json_documents.verify(verified.stack, verified.proofs, findings, unknown)

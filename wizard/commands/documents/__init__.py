@@ -8,9 +8,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from wizard.core.next_command import Result
+from wizard.core.next_command import Command, Result, eonpro
 
 if TYPE_CHECKING:
     from wizard.core.clients import Clients, Request
@@ -64,4 +65,21 @@ class DocumentsOptions:
     def run(self, request: Request, clients: Clients) -> Result:
         from wizard.commands.documents import command
 
-        return command.run(self, request, clients)
+        return command.run(
+            request,
+            clients,
+            bucket_name=self.bucket,
+            prefix=self.prefix,
+            versions=self.versions,
+            from_key=self.from_key,
+            dry_run=self.dry_run,
+            batch=self.batch,
+            again=partial(self._again, request.stack),
+        )
+
+    def _again(self, stack: str, *more: str) -> Command:
+        words = ["--bucket", self.bucket] if self.bucket else []
+        words += ["--prefix", self.prefix] if self.prefix else []
+        words += ["--versions", self.versions] if self.versions else []
+        words += [word for arn in self.from_key for word in ("--from-key", arn)]
+        return eonpro("documents", self.action, "--stack", stack, *words, *more)

@@ -4,7 +4,7 @@ Changes how objects are encrypted, in place, one call for each. Before that it m
 them afterwards. What it leaves, it names.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
@@ -16,7 +16,7 @@ from components.policies.s3_documents import DOCUMENT_USE_ACTIONS, through_s3_co
 from components.settings.arn import Arn
 from wizard.account.facts import StackFacts
 from wizard.commands import deployed_stack
-from wizard.commands.documents import DocumentsOptions, output
+from wizard.commands.documents import output
 from wizard.commands.documents.output import Outcome
 from wizard.commands.documents.survey import Calls, Documents, Left, Survey
 from wizard.core.clients import Clients, Request
@@ -27,39 +27,50 @@ from wizard.core.next_command import Command, Text, eonpro, shell
 from wizard.core.ports.run import UserInterface
 
 
-def run(options: DocumentsOptions, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
+def run(
+    request: Request,
+    clients: Clients,
+    *,
+    bucket_name: str | None,
+    prefix: str,
+    versions: str | None,
+    from_key: Sequence[str],
+    dry_run: bool,
+    batch: str | None,
+    again: Callable[..., Command],
+) -> tuple[int, Mapping[str, Any]]:
     """Exit code 1 if an object is not under the key at the end. Raises UsageError, ResourceError, Cancelled."""
-    if wrong := [each for each in options.from_key if (arn := Arn.find(each)) is None or arn.service != "kms"]:
+    if wrong := [each for each in from_key if (arn := Arn.find(each)) is None or arn.service != "kms"]:
         listed = shell("aws", "kms", "list-keys")
         raise UsageError(f"--from-key: {wrong[0]!r} is not the ARN of a KMS key, as S3 names it", listed)
     facts = deployed_stack.find(request, clients)
     deployed_stack.outputs_of(facts)
-    bucket, key_arn = _bucket(facts, options), _key(facts)
-    if options.batch is not None:
-        return 0, output.show_batch(clients.ui, facts, bucket, key_arn, role=options.batch, prefix=options.prefix)
+    bucket, key_arn = _bucket(facts, bucket_name), _key(facts)
+    if batch is not None:
+        return 0, output.show_batch(clients.ui, facts, bucket, key_arn, role=batch, prefix=prefix)
     _require_readable(facts, bucket, key_arn)
-    if not (request.yes or options.dry_run or clients.ui.interactive):
+    if not (request.yes or dry_run or clients.ui.interactive):
         # Before thousands of calls, and not after them.
-        raise Cancelled("nothing was changed: nobody can be asked", _again(options, request, "--yes"))
+        raise Cancelled("nothing was changed: nobody can be asked", again("--yes"))
     documents = Documents(
         s3=facts.aws.s3_documents,
         bucket=bucket,
         key_arn=key_arn,
-        every=_every_version(options, request, clients.ui, bucket),
-        prefix=options.prefix,
-        leaving=frozenset((*options.from_key, *facts.key_arns)) - {key_arn},
+        every=_every_version(versions, request, clients.ui, bucket, again, dry_run=dry_run),
+        prefix=prefix,
+        leaving=frozenset((*from_key, *facts.key_arns)) - {key_arn},
     )
     clients.ui.section("Documents", f"{bucket.name}, under {key_arn}")
     # Who has consented already needs no plan of all of it first.
     before = _survey(documents, clients.ui, facts, moving=request.yes)
-    outcome = Outcome(stack=request.stack, documents=documents, before=before, is_dry_run=options.dry_run)
+    outcome = Outcome(stack=request.stack, documents=documents, before=before, is_dry_run=dry_run)
     if not request.yes:
         output.show_plan(clients.ui, outcome, cost=cost_of(before, documents.calls))
-    if options.dry_run or not before.to_move:
+    if dry_run or not before.to_move:
         output.show_left(clients.ui, outcome)
         return outcome.exit_code, outcome.document
     if not request.yes:
-        _confirm(options, request, clients.ui, before)
+        _confirm(clients.ui, before, again)
         before.refused += _move(documents, before, clients.ui, facts)
     outcome = replace(outcome, after=_survey(documents, clients.ui, facts))
     output.show_result(clients.ui, outcome)
@@ -69,9 +80,9 @@ def run(options: DocumentsOptions, request: Request, clients: Clients) -> tuple[
 # --- what has to be so before
 
 
-def _bucket(facts: StackFacts, options: DocumentsOptions) -> DocumentBucket:
+def _bucket(facts: StackFacts, name: str | None) -> DocumentBucket:
     names = facts.settings.document_buckets
-    name = options.bucket or (names[0] if len(names) == 1 else None)
+    name = name or (names[0] if len(names) == 1 else None)
     if name is None:
         listed = ", ".join(names) or "none"
         raise UsageError(
@@ -132,36 +143,36 @@ def _require_readable(facts: StackFacts, bucket: DocumentBucket, key_arn: str) -
                 )
 
 
-def _every_version(options: DocumentsOptions, request: Request, ui: UserInterface, bucket: DocumentBucket) -> bool:
+def _every_version(
+    versions: str | None,
+    request: Request,
+    ui: UserInterface,
+    bucket: DocumentBucket,
+    again: Callable[..., Command],
+    *,
+    dry_run: bool,
+) -> bool:
     if not bucket.versioned:
         return False
-    if options.versions is not None:
-        return options.versions == "all"
-    if options.dry_run:
+    if versions is not None:
+        return versions == "all"
+    if dry_run:
         return True
     if request.yes:
         raise UsageError(
             f"the bucket {bucket.name} has versions: --versions all moves each, --versions current leaves the earlier "
             "ones under their key",
-            _again(options, request, "--versions", "all"),
+            again("--versions", "all"),
         )
     why = "An earlier version that stays under another key can be read with access to the bucket alone."
     return ui.confirm("Move the earlier versions, too?", why=why)
 
 
-def _confirm(options: DocumentsOptions, request: Request, ui: UserInterface, before: Survey) -> None:
+def _confirm(ui: UserInterface, before: Survey, again: Callable[..., Command]) -> None:
     prompt = f"Move {len(before.to_move):,} objects to the key of the documents?"
     why = "Afterwards nobody reads them without the use of that key; S3 does not change them back in place."
     if not ui.confirm(prompt, default=False, why=why):
-        raise Cancelled("nothing was changed", _again(options, request, "--yes"))
-
-
-def _again(options: DocumentsOptions, request: Request, *more: str) -> Command:
-    words = ["--bucket", options.bucket] if options.bucket else []
-    words += ["--prefix", options.prefix] if options.prefix else []
-    words += ["--versions", options.versions] if options.versions else []
-    words += [word for arn in options.from_key for word in ("--from-key", arn)]
-    return eonpro("documents", options.action, "--stack", request.stack, *words, *more)
+        raise Cancelled("nothing was changed", again("--yes"))
 
 
 # --- what is done

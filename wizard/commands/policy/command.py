@@ -19,7 +19,6 @@ from components.policies.documents import Policy, policy
 from components.settings import DEFAULT_APPLICATION
 from components.settings.arn import Arn
 from wizard.account.fixes import use_default_subject
-from wizard.commands.options import PolicyOptions
 from wizard.commands.policy import delivery, operator
 from wizard.commands.policy.operator import in_parts, statements_of
 from wizard.core import json_documents
@@ -249,22 +248,24 @@ def for_documents(setup: Setup, key_arn: str | None) -> dict[str, Policy]:
     return {name: moving, **statements}
 
 
-def run(options: PolicyOptions, offline: Offline) -> Result:
-    """Print the policy. Raises SetupError."""
-    document = _for_ci(options, offline) if options.action == "ci" else _for_principal(options, offline)
+def _printed(document: Mapping[str, object], offline: Offline) -> Result:
     offline.print(json.dumps(document, indent=2))
     return 0, json_documents.policy(document)
 
 
-def _for_principal(options: PolicyOptions, offline: Offline) -> Mapping[str, object]:
+def print_for_principal(
+    offline: Offline, principal: str, *, with_removal: bool, documents_key_arn: str | None
+) -> Result:
+    """Print the policy of one of `POLICIES`. Raises SetupError."""
+
     def policies(setup: Setup) -> Mapping[str, Policy]:
-        if options.action == "documents":
-            return for_documents(setup, options.documents_key_arn)
-        for remark in _REMARKS[options.action](setup) if options.action in _REMARKS else ():
+        if principal == "documents":
+            return for_documents(setup, documents_key_arn)
+        for remark in _REMARKS[principal](setup) if principal in _REMARKS else ():
             print(remark, file=sys.stderr)
-        if options.action == "operator":
-            return operator.policies_of(setup, with_removal=options.with_removal)
-        return _OTHERS[options.action](setup)
+        if principal == "operator":
+            return operator.policies_of(setup, with_removal=with_removal)
+        return _OTHERS[principal](setup)
 
     document = operator.for_values(
         offline.run.inputs,
@@ -275,17 +276,18 @@ def _for_principal(options: PolicyOptions, offline: Offline) -> Mapping[str, obj
         saved_name=offline.saved_name,
         adopt=offline.run.adopt,
         build=policies,
-        command=eonpro("policy", options.action),
+        command=eonpro("policy", principal),
     )
-    if "Statement" not in document and options.action != "documents":
+    if "Statement" not in document and principal != "documents":
         print(
-            f"too long for one managed policy: attach all {len(document)} documents to the {options.action}",
+            f"too long for one managed policy: attach all {len(document)} documents to the {principal}",
             file=sys.stderr,
         )
-    return document
+    return _printed(document, offline)
 
 
-def _for_ci(options: PolicyOptions, offline: Offline) -> Mapping[str, object]:
+def print_for_ci(offline: Offline, repository: str | None, *, with_pull_requests: bool) -> Result:
+    """Print the roles of a CI's jobs. Raises SetupError."""
     saved = offline.saved()
     account = offline.run.inputs["account"] or os.environ.get(by_key["account"].variable)
     account = account or (saved.account_id if saved else None)
@@ -295,21 +297,21 @@ def _for_ci(options: PolicyOptions, offline: Offline) -> Mapping[str, object]:
         application = named.parse(application) if application else saved.application if saved else DEFAULT_APPLICATION
     except ValueError as error:
         raise UsageError(f"{named.flag}: {error}", _COMMAND) from error
-    repository, remark = _as_sent(options.repository, offline.github)
+    repository, remark = _as_sent(repository, offline.github)
     documents = for_repository(
         repository,
         account_id=account,
         partition=saved.partition if saved else "aws",
-        with_pull_requests=options.with_pull_requests,
+        with_pull_requests=with_pull_requests,
         application=application,
     )
     for line in (
         remark,
         *_next_steps(str(account), application),
-        *([_REVIEWERS] if options.with_pull_requests else []),
+        *([_REVIEWERS] if with_pull_requests else []),
     ):
         print(line, file=sys.stderr)
-    return documents
+    return _printed(documents, offline)
 
 
 def _as_sent(repository: str | None, github: GitHub | None) -> tuple[str | None, str]:

@@ -13,7 +13,6 @@ from components.settings import DATA_KEY_VARIABLE, Settings
 from wizard.account.judgements import KEY_RIGHTS_CHECKS
 from wizard.account.views import Diagnosis, diagnose
 from wizard.commands import deployed_stack
-from wizard.commands.options import PushOptions
 from wizard.commands.push import deliver
 from wizard.commands.push.deliver import document
 from wizard.core.clients import CHECK_ADVICE, Clients, Request
@@ -32,17 +31,19 @@ Pause = Callable[[float], None]
 """Waits for that number of seconds."""
 
 
-def run(options: PushOptions, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
+def run(
+    request: Request, clients: Clients, *, to: str | None, branch: str | None, rename_existing: str | None
+) -> tuple[int, Mapping[str, Any]]:
     """Deliver the stored data key, and offer the  Raises SetupError."""
     clients.ui.working("reading the stack")
     stack = deployed_stack.find(request, clients)
     stack.read("state", "project", "stored_data_key")
     deployed_stack.outputs_of(stack)
     context = stack.reachable(deliver.targets_of(request, stack))
-    scopes = _scopes(options, context)
+    scopes = _scopes(to, branch, context)
     _offer_own_stack(scopes, context, request, clients)
-    if options.rename_existing:
-        _confirm(options.rename_existing, request, clients)
+    if rename_existing:
+        _confirm(rename_existing, request, clients)
     repeated = eonpro("push", "--redeploy") if request.redeploy else eonpro("push")
     context = foreign_variables.agreed_context(
         clients.ui,
@@ -60,7 +61,7 @@ def run(options: PushOptions, request: Request, clients: Clients) -> tuple[int, 
             context,
             scopes,
             stored=deployed_stack.stored_data_key_of(stack),
-            rename_existing=options.rename_existing,
+            rename_existing=rename_existing,
             yes=request.yes,
         )
     access = beyond.result()
@@ -118,8 +119,8 @@ def _confirm(id: str, request: Request, clients: Clients) -> None:
         )
 
 
-def _scopes(options: PushOptions, context: TargetContext) -> tuple[Scope, ...]:
-    if options.to is None and options.branch is None:
+def _scopes(to: str | None, branch: str | None, context: TargetContext) -> tuple[Scope, ...]:
+    if to is None and branch is None:
         return (context.scope,)
     target = next(
         (deployable for deployable in map(deploy_target, context.targets) if deployable.has_environments), None
@@ -129,9 +130,9 @@ def _scopes(options: PushOptions, context: TargetContext) -> tuple[Scope, ...]:
             "--to and --branch name environments on Vercel, and this push does not deliver there",
             eonpro("push"),
         )
-    names = [name for name in (options.to or context.scope.environment).replace(" ", "").split(",") if name]
+    names = [name for name in (to or context.scope.environment).replace(" ", "").split(",") if name]
     custom = target.custom_environments(context) if set(names) - {_PRODUCTION, _PREVIEW} else {}
-    scopes = chosen(names, options.branch, custom)
+    scopes = chosen(names, branch, custom)
     if PRODUCTION in scopes and context.scope != PRODUCTION:
         raise UsageError(
             f"the stack {context.stack} is for {context.scope.words}: production's records need the data key of "

@@ -23,9 +23,8 @@ from wizard.core.ports.run import TargetContext
 from wizard.core.retry import Threads
 from wizard.data_key import delivery, guard, proof, storage
 from wizard.setup import deliver_and_verify
-from wizard.targets.port import deploy_target
+from wizard.targets.port import DeliveredAccessKey, deploy_target
 from wizard.targets.vercel import own_stack
-from wizard.targets.vercel.access_key import DeliveredAccessKey
 
 _FAILED = (RedeployState.FAILED, RedeployState.ROLLED_BACK)
 

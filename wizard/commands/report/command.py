@@ -4,10 +4,11 @@ Reads AWS and changes nothing there; writes three or four new files to a folder,
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
 from pathlib import Path
+from typing import Any
 
 from jinja2 import UndefinedError
 
@@ -18,7 +19,6 @@ from wizard.account.judgements import period
 from wizard.commands import deployed_stack
 from wizard.commands.backup.destination import required_lock
 from wizard.commands.cost import assumptions_of
-from wizard.commands.options import ReportOptions
 from wizard.commands.report import document
 from wizard.commands.report.claims import agreement_of, read_scan
 from wizard.commands.report.collect import Inputs, gather
@@ -42,34 +42,47 @@ AGREEMENTS = "agreements.json"
 _MARKS = {"done": Mark.OK, "open": Mark.FAIL, "needs a person": Mark.WARN, "unknown": Mark.WARN}
 
 
-def run(options: ReportOptions, request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
+def run(
+    request: Request,
+    clients: Clients,
+    *,
+    assumptions: Mapping[str, Any],
+    out: Path | None,
+    phi_scan: Path | None,
+    all_logs: bool,
+    since: str | None,
+    to: str | None,
+    prepared_by: str | None,
+    reviewed_by: str | None,
+    agreements: tuple[str, ...],
+) -> tuple[int, json_documents.Document]:
     """The report of a stack. Raises StackNotFound when it is not deployed."""
-    assumptions = assumptions_of(options)
-    confirmed = {agreement.partner: agreement for agreement in map(agreement_of, options.agreement)}
-    if options.out:
-        _refuse_existing(options.out)
-    before = _earlier(DEFAULT_FOLDER / plain_name(request.stack), options.since) if options.since else None
-    if options.to and not options.to.startswith(S3):
-        raise UsageError(f"--to {options.to} is not a place in S3", eonpro("report", "--to", "s3://BUCKET/PREFIX"))
-    scan = read_scan(options.phi_scan) if options.phi_scan else None
+    assumed = assumptions_of(assumptions)
+    confirmed = {agreement.partner: agreement for agreement in map(agreement_of, agreements)}
+    if out:
+        _refuse_existing(out)
+    before = _earlier(DEFAULT_FOLDER / plain_name(request.stack), since) if since else None
+    if to and not to.startswith(S3):
+        raise UsageError(f"--to {to} is not a place in S3", eonpro("report", "--to", "s3://BUCKET/PREFIX"))
+    scan = read_scan(phi_scan) if phi_scan else None
     clients.ui.working("reading the account")
     stack = deployed_stack.find(request, clients)
     inputs = Inputs(
         reviews=clients.reviews or PROJECT_FOLDER / REVIEWS,
         reports=DEFAULT_FOLDER,
-        assumptions=assumptions,
+        assumptions=assumed,
         agreements=_agreements(DEFAULT_FOLDER / plain_name(request.stack) / AGREEMENTS, confirmed),
-        prepared_by=options.prepared_by,
-        reviewed_by=options.reviewed_by,
+        prepared_by=prepared_by,
+        reviewed_by=reviewed_by,
         scan=scan,
-        log_files=None if options.all_logs else period.LOG_FILES,
+        log_files=None if all_logs else period.LOG_FILES,
     )
-    if options.to:
-        bucket = options.to.removeprefix(S3).partition("/")[0]
+    if to:
+        bucket = to.removeprefix(S3).partition("/")[0]
         required_lock(bucket, stack.aws.backup_storage, stack.settings.trail_retention_days)
     facts = gather(stack, clients, inputs)
-    folder = options.out or _folder(facts.stack, facts.created_at)
-    copy = f"{options.to.rstrip('/')}/{facts.stack}/{folder.name}" if options.to else None
+    folder = out or _folder(facts.stack, facts.created_at)
+    copy = f"{to.rstrip('/')}/{facts.stack}/{folder.name}" if to else None
     names = {
         **{"folder": str(folder), "copy": copy, "page": PAGE, "text": TEXT, "data": DATA},
         "agreements": str(_here(DEFAULT_FOLDER / plain_name(request.stack) / AGREEMENTS)) if confirmed else None,

@@ -3,8 +3,10 @@
 Reads AWS and changes nothing there; writes new files to the folder of the reviews.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from wizard import PROJECT_FOLDER
@@ -16,7 +18,6 @@ from wizard.account.judgements import RIGHTS_CHECKS, others, s3_documents
 from wizard.account.notices import Notice
 from wizard.account.views import diagnose
 from wizard.commands import deployed_stack
-from wizard.commands.options import ReviewOptions
 from wizard.commands.review import output
 from wizard.commands.review.output import ReviewResult, document
 from wizard.core.clients import Clients, Request
@@ -29,24 +30,27 @@ DAYS = range(1, 91)
 """Days that the event history covers. https://docs.aws.amazon.com/awscloudtrail/latest/userguide/view-cloudtrail-events.html"""
 
 
-def run(options: ReviewOptions, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
+def run(
+    request: Request, clients: Clients, *, signer: str | None, days: int | None, out: Path | None
+) -> tuple[int, Mapping[str, Any]]:
     """The review of a stack. Exit code 1 if a right of a principal is unknown, or neither given nor accepted."""
-    days = options.days if options.days is not None else DAYS.stop - 1
-    if days not in DAYS:
+    window_days = days if days is not None else DAYS.stop - 1
+    if window_days not in DAYS:
         raise UsageError(
             f"--days {days}: CloudTrail's event history goes back {DAYS.stop - 1} days",
             eonpro("review", "--days", str(DAYS.stop - 1)),
         )
-    if options.sign is not None and not options.sign.strip():
+    if signer is not None and not signer.strip():
         raise UsageError("--sign needs the name of the person who signs", eonpro("review", "--sign", "Ada Lovelace"))
-    if options.sign and not clients.ui.interactive:
-        _require_confirmation(options, request)
+    again = partial(_again, signer or "", days, out)
+    if signer and not clients.ui.interactive:
+        _require_confirmation(request, again)
     deployed = deployed_stack.find(request, clients)
     deployed_stack.outputs_of(deployed)
     clients.ui.working("reading who can use the key, and who used it")
-    folder = options.out or clients.reviews or PROJECT_FOLDER / REVIEWS
+    folder = out or clients.reviews or PROJECT_FOLDER / REVIEWS
     facts = deployed.otherwise(sources=replace(clients, reviews=folder))
-    review = access_review.review(facts, window_days=days)
+    review = access_review.review(facts, window_days=window_days)
     earlier = facts.reviews
     before, accepted = earlier.newest, earlier.accepted(facts.at)
     stored = stored_reviews.write(folder, review, earlier.last)
@@ -61,9 +65,9 @@ def run(options: ReviewOptions, request: Request, clients: Clients) -> tuple[int
         faults=earlier.faults,
         notices=tuple(_notices(facts)),
     )
-    output.show(clients.ui, result, signs=options.sign is not None, everything=request.everything)
-    if options.sign:
-        sign_off = _signed(options, request, clients, stored, arn=deployed.identity.arn)
+    output.show(clients.ui, result, signs=signer is not None, everything=request.everything)
+    if signer:
+        sign_off = _signed(signer, request, clients, stored, again, arn=deployed.identity.arn)
         result = replace(result, sign_off=sign_off)
         clients.ui.line(f"signed by {sign_off.signer} as {sign_off.signer_arn}: {sign_off.file}")
     content = document(result)
@@ -80,20 +84,19 @@ def _notices(facts: StackFacts) -> Iterator[Notice]:
     yield from diagnose(facts, [check for check in checks if check is not others.check_others]).findings
 
 
-def _again(options: ReviewOptions, *more: str) -> Command:
-    days = ("--days", str(options.days)) if options.days is not None else ()
-    out = ("--out", options.out) if options.out is not None else ()
-    return eonpro("review", "--sign", (options.sign or "").strip(), *days, *out, *more)
+def _again(signer: str, days: int | None, out: Path | None, *more: str) -> Command:
+    words = [*(("--days", str(days)) if days is not None else ()), *(("--out", out) if out is not None else ())]
+    return eonpro("review", "--sign", signer.strip(), *words, *more)
 
 
-def _require_confirmation(options: ReviewOptions, request: Request) -> None:
+def _require_confirmation(request: Request, again: Callable[..., Command]) -> None:
     if request.confirmed != request.stack:
-        raise Cancelled(
-            "nothing was signed: confirm with the stack's name", _again(options, "--confirm", request.stack)
-        )
+        raise Cancelled("nothing was signed: confirm with the stack's name", again("--confirm", request.stack))
 
 
-def _signed(options: ReviewOptions, request: Request, clients: Clients, stored: StoredReview, *, arn: str) -> SignOff:
+def _signed(
+    signer: str, request: Request, clients: Clients, stored: StoredReview, again: Callable[..., Command], *, arn: str
+) -> SignOff:
     """The sign-off of the review that was just shown. Raises Cancelled if the stack's name was not typed."""
     if clients.ui.interactive and request.confirmed is None:
         question = Question(
@@ -103,7 +106,7 @@ def _signed(options: ReviewOptions, request: Request, clients: Clients, stored: 
             why="You confirm that you reviewed who has access, and that it is correct.",
         )
         if clients.ui.ask(question) != request.stack:
-            raise Cancelled(f"nothing was signed; the review is stored in {stored.file}", _again(options))
+            raise Cancelled(f"nothing was signed; the review is stored in {stored.file}", again())
     else:
-        _require_confirmation(options, request)
-    return stored_reviews.sign(stored, signer=(options.sign or "").strip(), signer_arn=arn, at=clients.now())
+        _require_confirmation(request, again)
+    return stored_reviews.sign(stored, signer=signer.strip(), signer_arn=arn, at=clients.now())

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from components.policies.stack import variable_arns_of
-from components.settings import SecretStore, Settings
+from components.settings import SecretStore, Settings, Target
 from components.settings.arn import resource_name
 from wizard.core.errors import PermissionDenied, SetupError, StackNotFound
 from wizard.core.models.deployment import Redeployed, RedeployState, Rollout, RolloutState, Service, TaskDefinition
@@ -19,7 +19,6 @@ from wizard.core.next_command import NO_COMMAND, Command, Text, eonpro, shell
 from wizard.core.ports.aws import EcsServices
 from wizard.core.ports.run import TargetContext
 from wizard.core.variable_ownership import OwnValues, VariablesNotOurs
-from wizard.targets.ecs import NAME
 from wizard.targets.ecs.rollouts import EndedRollout, Now, Pause, RolloutEnd, RolloutWatch, in_words
 from wizard.targets.ecs.service import (
     ExpectedDefinition,
@@ -130,7 +129,7 @@ def redeploy(
     )
     after = next((entry for entry in outcome.service.rollouts if entry.running), outcome.service.newest)
     return Redeployed(
-        target=NAME,
+        target=Target.ECS,
         state=outcome.state,
         before=deployment_of(service, former),
         after=deployment_of(outcome.service, after) if after else None,

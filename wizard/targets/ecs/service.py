@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from components.settings import APPLICATION_VARIABLES, Outputs, Settings
+from components.settings import APPLICATION_VARIABLES, Outputs, Settings, Target
 from components.settings.arn import resource_name
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE
@@ -29,7 +29,6 @@ from wizard.core.next_command import Command, Text, shell
 from wizard.core.ports.aws import EcsServices
 from wizard.core.safe_text import quoted
 from wizard.core.variable_ownership import ForeignVariable, OwnValues, is_own, shown
-from wizard.targets.ecs import NAME
 
 CLOCKS = timedelta(seconds=5)
 """Between the times of a rollout and of its service deployment."""
@@ -109,11 +108,11 @@ def inspect(ecs_services: EcsServices, settings: Settings, deployment: Deploymen
     definition = ecs_services.task_definition(deployment.revision) if deployment.revision else None
     if definition is not None and not reads_all_variables(definition, settings):
         why = f"its task definition {resource_name(definition.arn)} does not read them from the stack's store"
-        return Instances(target=NAME, deployment=deployment, stale=True, why=why)
+        return Instances(target=Target.ECS, deployment=deployment, stale=True, why=why)
     changed = changed_at(ecs_services, settings)
     if changed is None:
-        return Instances(target=NAME, deployment=deployment, why="when the values were last changed is not known")
-    return Instances(target=NAME, deployment=deployment, changed=changed, stale=deployment.made <= changed)
+        return Instances(target=Target.ECS, deployment=deployment, why="when the values were last changed is not known")
+    return Instances(target=Target.ECS, deployment=deployment, changed=changed, stale=deployment.made <= changed)
 
 
 def changed_at(ecs_services: EcsServices, settings: Settings) -> datetime | None:
@@ -161,7 +160,7 @@ def _stored_variables(container: Mapping[str, Any], settings: Settings) -> set[s
 def deployment_of(service: Service, rollout: Rollout) -> Deployment:
     """The rollout as a `Deployment`, which every target has."""
     return Deployment(
-        target=NAME,
+        target=Target.ECS,
         id=rollout.id,
         name=f"{service.cluster}/{service.name}",
         made=rollout.made,
@@ -193,7 +192,7 @@ class ExpectedDefinition:
     def of(cls, settings: Settings, outputs: Outputs) -> ExpectedDefinition:
         return cls(
             secrets=outputs.task_secrets,
-            task_role=outputs.principal_of(NAME),
+            task_role=outputs.principal_of(Target.ECS),
             execution_role=settings.execution_role_arn or "",
         )
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wizard.core.models.deployment import Instances, Redeployed
     from wizard.core.ports.run import TargetContext, VercelClient
     from wizard.core.variable_ownership import ForeignVariable, OwnValues
-    from wizard.targets.vercel.access_key import DeliveredAccessKey
+    from wizard.targets.port import DeliveredAccessKey
 
 NAME = "vercel"
 _NO_TOKEN = "there is no token for it (VERCEL_TOKEN)"

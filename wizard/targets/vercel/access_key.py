@@ -7,7 +7,7 @@ keys and the key id in Vercel's variables say which key is in use.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -16,7 +16,7 @@ from wizard.core.models.delivery import AccessKey, AccessKeyFact, VercelProject
 from wizard.core.models.deployment import Deployment
 from wizard.core.next_command import Command, Text, chain, eonpro, shell
 from wizard.core.ports.run import AwsClient, VercelClient
-from wizard.targets.port import Consent, OnMessage
+from wizard.targets.port import Consent, DeliveredAccessKey, OnMessage
 
 OLDEST = timedelta(days=90)
 """How old an access key may get (CIS AWS Foundations Benchmark 1.14)."""
@@ -27,17 +27,6 @@ ROTATE = eonpro("access-key", "rotate")
 RETIRE = eonpro("access-key", "retire")
 REDEPLOY = eonpro("push", "--redeploy")
 _AGAIN = "then run the same command again"
-
-
-@dataclass(frozen=True, kw_only=True)
-class DeliveredAccessKey:
-    """The application's access key on Vercel."""
-
-    key_id: str
-    is_new: bool
-    age_days: int
-    key: AccessKey | None = field(default=None, repr=False)
-    """Only if it was created now: IAM shows a secret only once."""
 
 
 @dataclass(frozen=True, kw_only=True)

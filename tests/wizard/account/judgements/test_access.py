@@ -25,7 +25,6 @@ from wizard.account.judgements.key_policy import check_key_policies
 from wizard.account.judgements.policies import check_ci_trust, check_reader_surplus, check_readers, check_vercel_tokens
 from wizard.account.judgements.principal import check_boundaries
 from wizard.account.views import build_diagnosis
-from wizard.commands.doctor import command
 from wizard.commands.options import DoctorOptions
 from wizard.core.errors import PermissionDenied, Unreachable
 from wizard.core.models.access import TokenSubject, VariableEntry
@@ -678,7 +677,7 @@ def test_vercel_that_does_not_answer_is_a_finding_with_its_way_out(fixture: Doct
 def test_an_endpoint_that_does_not_answer_is_a_finding_with_its_command(fixture: DoctorFixture) -> None:
     way_out = Command("env | grep -i proxy", advice="check NO_PROXY")
     fixture.aws.failures["identify"] = Unreachable("the proxy does not answer", way_out)
-    code, notices = command.run(DoctorOptions(quick=True), *fixture.run())
+    code, notices = DoctorOptions(quick=True).run(*fixture.run())
     assert code == 1
     [found] = notices["findings"]
     assert (found["cause"], found["command"], found["advice"]) == (

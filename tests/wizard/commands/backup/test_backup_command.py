@@ -67,7 +67,7 @@ class World:
         )
         self.aws.credentials = self.application
         request = Request(stack="production", answers={}, saved=self.settings)
-        code, document = command.run(BackupOptions(**options), request, clients)
+        code, document = BackupOptions(**options).run(request, clients)
         assert code == 0
         return dict(document)
 

@@ -46,7 +46,7 @@ class World:
             prover=FakeDecryptVerifier(aws=self.aws),
             now=lambda: NOW,
         )
-        code, document = cost.run(CostOptions(**options), self.request, clients)
+        code, document = CostOptions(**options).run(self.request, clients)
         assert code == 0
         return dict(document)
 

@@ -25,7 +25,6 @@ from tests.wizard.fakes.clients import (
 from tests.wizard.inputs.test_interview import GIVEN
 from tests.wizard.setup.test_workflow import WRITES, World
 from wizard.commands.options import PushOptions
-from wizard.commands.push import command
 from wizard.core.errors import (
     Cancelled,
     DataKeyConflict,
@@ -60,7 +59,7 @@ class PushWorld(World):
         **options: Any,
     ) -> Any:
         asked = replace(self.request(confirmed=confirmed, **(request or {})), redeploy=redeploy)
-        self.code, document = command.run(PushOptions(**options), asked, self.clients)
+        self.code, document = PushOptions(**options).run(asked, self.clients)
         return document
 
     @property

@@ -39,7 +39,6 @@ from tests.wizard.fakes.clients import (
 )
 from wizard.account.access import stored_reviews
 from wizard.commands.options import ReviewOptions
-from wizard.commands.review import command
 from wizard.commands.review.output import short
 from wizard.core.clients import Clients, Request
 from wizard.core.errors import Cancelled, PermissionDenied, UsageError
@@ -75,7 +74,7 @@ class World:
             now=lambda: self.now,
         )
         request = Request(stack="production", answers={}, saved=SETTINGS, confirmed=confirmed, everything=everything)
-        code, told = command.run(options, request, clients)
+        code, told = options.run(request, clients)
         found = json.loads(json.dumps(told))
         assert [error.message for error in Draft202012Validator(SCHEMA).iter_errors(found)] == []
         return code, found

@@ -29,7 +29,6 @@ from tests.wizard.fakes.clients import FakeAwsClient, FakeEngine, FakeUserInterf
 from wizard.aws.client import Aws, connect
 from wizard.cli.parser import flags_of, parse
 from wizard.commands.options import PushOptions
-from wizard.commands.push import command as push
 from wizard.core.clients import Answer, Clients, Request, Source
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import SetupError
@@ -235,7 +234,7 @@ class World:
         """The stored data key to its targets; a new one where the stack never had any."""
         clients = self._doors(None)
         try:
-            push.run(PushOptions(), replace(self._request(), redeploy=False), clients)
+            PushOptions().run(replace(self._request(), redeploy=False), clients)
         except SetupError as error:
             self.refused.append(f"push: {error.message}")
         finally:

@@ -15,8 +15,9 @@ from wizard.core.models.delivery import AccessKey, AccessKeyFact, VercelProject
 from wizard.core.models.deployment import Deployment
 from wizard.core.next_command import Command
 from wizard.core.ports.run import AwsClient, VercelClient
+from wizard.targets.port import DeliveredAccessKey
 from wizard.targets.vercel import access_key
-from wizard.targets.vercel.access_key import AccessKeys, DeliveredAccessKey, Retirement, RotatedAccessKey
+from wizard.targets.vercel.access_key import AccessKeys, Retirement, RotatedAccessKey
 
 USER = "eonpro-app-user"
 PROJECT = VercelProject(id="prj_1", name="eonpro", team_id=None, team_slug="clinic")

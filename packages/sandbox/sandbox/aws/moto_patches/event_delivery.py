@@ -24,7 +24,7 @@ from sandbox.aws.iam.policy import (
     without_resource,
 )
 from sandbox.aws.iam.principals import identity_statements
-from sandbox.aws.moto_patches.kms import keys
+from sandbox.aws.moto_patches.kms import named_keys
 from sandbox.aws.protocol import Call
 from sandbox.state import ACCOUNT
 
@@ -145,7 +145,7 @@ def _publish(region: str, arn: str, message: str) -> None:
 
 def _may_encrypt(region: str, key_id: str, topic: str) -> bool:
     call = Call(service="kms", operation="", region=region, access_key_id="", parameters={"KeyId": key_id})
-    key = keys.named_key(call)
+    key = named_keys.named_key(call)
     context = {**_SECURE, "kms:EncryptionContext:aws:sns:topicArn": (topic,)}
     return (
         key is not None

@@ -16,7 +16,7 @@ from moto.kms.models import Key
 
 from sandbox.arns import name_of
 from sandbox.aws.iam.principals import Principal
-from sandbox.aws.moto_patches.kms import keys
+from sandbox.aws.moto_patches.kms import named_keys
 from sandbox.aws.protocol import AwsError, Call, Response, json_response
 from sandbox.state import ACCOUNT
 
@@ -60,7 +60,7 @@ def record_event(call: Call, caller: Principal | None, error: AwsError | None = 
     resources = [str(call.parameters[name]) for name in _RESOURCE_PARAMETERS if call.parameters.get(name)]
     if call.service == "kms":
         # CloudTrail records a key's ARN, however the call names the key.
-        resources = list(dict.fromkeys([*(key.arn for _, key in keys.keys_of_call(call)), *resources]))
+        resources = list(dict.fromkeys([*(key.arn for _, key in named_keys.keys_of_call(call)), *resources]))
     is_read_only = call.operation.startswith(_READ_ONLY_PREFIXES)
     identity = _identity(call, caller) if caller else {}
     record = {
@@ -121,7 +121,7 @@ def get_key_last_usage(call: Call, caller: Principal | None) -> Response:
     It comes from the record of calls: a call that passed the patches and failed in moto also counts.
     https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyLastUsage.html
     """
-    key = keys.named_key(call)
+    key = named_keys.named_key(call)
     if key is None:
         raise AwsError("NotFoundException", f"Key '{call.parameters.get('KeyId')}' does not exist")
     last_event = _last_use(call, key.arn)
@@ -159,7 +159,7 @@ def _last_use(call: Call, key_arn: str) -> dict[str, Any] | None:
 def _uses(event: dict[str, Any], key_arn: str) -> bool:
     return (
         event["EventSource"] == "kms.amazonaws.com"
-        and event["EventName"] in keys.CRYPTOGRAPHIC
+        and event["EventName"] in named_keys.CRYPTOGRAPHIC
         and any(item["ResourceName"] == key_arn for item in event["Resources"])
         and "errorCode" not in json.loads(event["CloudTrailEvent"])
     )

@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from moto.kms.models import Key, KmsBackend, kms_backends
+from moto.kms.models import Key, kms_backends
 from moto.s3.models import FakeKey, s3_backends
 
 from sandbox.arns import fields_of
@@ -24,27 +24,13 @@ from sandbox.aws.iam.policy import (
     without_resource,
 )
 from sandbox.aws.iam.principals import Principal, identity_statements
+from sandbox.aws.moto_patches import event_history
 from sandbox.aws.moto_patches.kms import grants
 from sandbox.aws.moto_patches.kms.ciphertext import key_id_of
+from sandbox.aws.moto_patches.kms.named_keys import CRYPTOGRAPHIC, PARAMETERS, backend, keys_of_call, named_key
 from sandbox.aws.protocol import AwsError, Call, Response, json_response
 from sandbox.state import ACCOUNT
 
-CRYPTOGRAPHIC = frozenset(
-    [
-        "Decrypt",
-        "DeriveSharedSecret",
-        "Encrypt",
-        "GenerateDataKey",
-        "GenerateDataKeyPair",
-        "GenerateDataKeyPairWithoutPlaintext",
-        "GenerateDataKeyWithoutPlaintext",
-        "GenerateMac",
-        "ReEncrypt",
-        "Sign",
-        "Verify",
-        "VerifyMac",
-    ]
-)
 _REFUSED_WHILE_DISABLED = CRYPTOGRAPHIC | {"EnableKeyRotation", "DisableKeyRotation", "RotateKeyOnDemand"}
 _REFUSED_WHILE_PENDING_DELETION = _REFUSED_WHILE_DISABLED | frozenset(
     [
@@ -60,42 +46,6 @@ _REFUSED_WHILE_PENDING_DELETION = _REFUSED_WHILE_DISABLED | frozenset(
         "UpdateKeyDescription",
     ]
 )
-_NAMES = ("KeyId", "TargetKeyId", "DestinationKeyId", "SourceKeyId")
-
-
-def backend(call: Call) -> KmsBackend:
-    return kms_backends[ACCOUNT][call.region]
-
-
-def named_key(call: Call, parameter: str = "KeyId") -> Key | None:
-    """The key that a parameter names by id, ARN, alias or alias ARN; `None` when there is no such key."""
-    name = call.parameters.get(parameter)
-    if not isinstance(name, str):
-        return None
-    kms = backend(call)
-    alias = kms.get_alias_name(name)
-    key_id = kms.get_key_id_from_alias(alias) if alias.startswith("alias/") else kms.get_key_id(name)
-    return kms.keys.get(key_id or "")
-
-
-def keys_of_call(call: Call) -> tuple[tuple[str, Key], ...]:
-    """The keys that a call uses, each with the action that it needs; no key policy decides about a list of aliases.
-
-    https://docs.aws.amazon.com/kms/latest/APIReference/API_ListAliases.html
-    """
-    operation = call.operation
-    if operation == "ListAliases":
-        return ()
-    source = backend(call).keys.get(key_id_of(str(call.parameters.get("CiphertextBlob", ""))))
-    if operation == "ReEncrypt":
-        used = [("ReEncryptFrom", source), ("ReEncryptTo", named_key(call, "DestinationKeyId"))]
-    elif operation in ("CreateAlias", "UpdateAlias"):
-        used = [(operation, named_key(call, "TargetKeyId"))]
-    elif operation == "Decrypt":
-        used = [(operation, named_key(call) or source)]
-    else:
-        used = [(operation, named_key(call))]
-    return tuple((f"kms:{action}", key) for action, key in used if key is not None)
 
 
 def refuse_arn_of_other_region(call: Call, caller: Principal | None) -> None:
@@ -103,7 +53,7 @@ def refuse_arn_of_other_region(call: Call, caller: Principal | None) -> None:
 
     Moto reads only the id. https://docs.aws.amazon.com/kms/latest/APIReference/API_DescribeKey.html
     """
-    for parameter in _NAMES:
+    for parameter in PARAMETERS:
         name = call.parameters.get(parameter)
         if isinstance(name, str) and name.startswith("arn:"):
             parts = fields_of(name)
@@ -212,8 +162,6 @@ def _enforce_limits(caller: Principal, request: Request, *, is_named: bool) -> N
 
 def _context(call: Call, key: Key) -> dict[str, tuple[str, ...]]:
     """The condition keys of KMS (https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html)."""
-    from sandbox.aws.moto_patches import event_history  # which reads the keys of a call here
-
     parameters = call.parameters.get("EncryptionContext") or {}
     tags = backend(call).tagger.get_tag_dict_for_resource(key.id)
     window = call.parameters.get("PendingWindowInDays", 30)
@@ -296,7 +244,9 @@ def replace_key_arns_by_ids(call: Call, caller: Principal | None) -> dict[str, A
     """
     parameters = call.parameters
     short = {
-        name: backend(call).get_key_id(parameters[name]) for name in _NAMES if ":key/" in str(parameters.get(name, ""))
+        name: backend(call).get_key_id(parameters[name])
+        for name in PARAMETERS
+        if ":key/" in str(parameters.get(name, ""))
     }
     return parameters | short if short else None
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sandbox.aws.iam.principals import Principal
 from sandbox.aws.moto_patches.kms.ciphertext import key_id_of
-from sandbox.aws.moto_patches.kms.keys import named_key
+from sandbox.aws.moto_patches.kms.named_keys import named_key
 from sandbox.aws.protocol import AwsError, Call, Response, json_response
 
 DEFAULT_DAYS = 365
