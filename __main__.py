@@ -6,30 +6,25 @@ Touches the Pulumi engine only, through the components.
 import pulumi
 
 from components import installation
-from components.access import AppAccess, AppAccessArgs
-from components.alerts import Alerts, AlertsArgs
+from components.access import AppAccess
+from components.alerts import Alerts
 from components.configuration import read_settings
-from components.delivery import Delivery, DeliveryArgs
-from components.key import PhiKey, PhiKeyArgs
-from components.principal import AppPrincipal, AppPrincipalArgs
-from components.s3_documents import DocumentsKey, DocumentsKeyArgs
-from components.trail import AuditTrail, AuditTrailArgs
+from components.delivery import Delivery
+from components.key import PhiKey
+from components.principal import AppPrincipal
+from components.s3_documents import DocumentsKey
+from components.trail import AuditTrail
 
 settings = read_settings()
-principal = AppPrincipal("app-principal", AppPrincipalArgs(settings=settings))
-key = PhiKey("phi-key", PhiKeyArgs(settings=settings, principal=principal))
+principal = AppPrincipal("app-principal", settings)
+key = PhiKey("phi-key", settings, principal)
 key_arns = [key.key_arn, *key.replica_arns]
-access = AppAccess("app-access", AppAccessArgs(settings=settings, key_arns=key_arns, principal=principal))
-trail = AuditTrail("audit-trail", AuditTrailArgs(settings=settings))
-documents_key = (
-    DocumentsKey("documents-key", DocumentsKeyArgs(settings=settings, principal=principal))
-    if settings.documents_key
-    else None
-)
-other_keys = [documents_key.key_arn] if documents_key else []
-alerts_args = AlertsArgs(settings=settings, key_arns=key_arns, other_key_arns=other_keys, trail=trail)
-alerts = Alerts("alerts", alerts_args) if settings.alerts else None
-delivery = Delivery("delivery", DeliveryArgs(settings=settings, principal=principal))
+access = AppAccess("app-access", settings, key_arns, principal)
+trail = AuditTrail("audit-trail", settings)
+documents_key = DocumentsKey("documents-key", settings, principal) if settings.documents_key else None
+documents_key_arn = documents_key.key_arn if documents_key else None
+alerts = Alerts("alerts", settings, trail, key_arns, documents_key_arn) if settings.alerts else None
+delivery = Delivery("delivery", settings, principal)
 
 outputs: dict[str, object] = {
     "keyArn": key.key_arn,
@@ -44,7 +39,7 @@ outputs: dict[str, object] = {
     "appUserArn": principal.user_arn,
     "secretsRoleArn": delivery.secrets_role_arn,
     "replicaKeyArns": key.replica_arns,
-    "documentsKeyArn": documents_key.key_arn if documents_key else None,
+    "documentsKeyArn": documents_key_arn,
     "programVersion": installation.version(),
 }
 for name, value in outputs.items():

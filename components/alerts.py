@@ -38,31 +38,28 @@ _DESCRIPTIONS = {
 """What AWS shows as the description of each rule; `{}` is the application."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class AlertsArgs:
-    settings: Settings
-    key_arns: Sequence[pulumi.Input[str]]
-    """The key's and its replicas'."""
-    trail: AuditTrail
-    other_key_arns: Sequence[pulumi.Input[str]] = ()
-    """The key of the application's documents, if the stack has one."""
-
-
 class Alerts(pulumi.ComponentResource):
     """The topics, their e-mail subscriptions, and the rules and the alarm that publish to them."""
 
     topic_arn: pulumi.Output[str]
 
-    def __init__(self, name: str, args: AlertsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("eonpro:kms:Alerts", name, {}, opts)
-        settings = args.settings
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        trail: AuditTrail,
+        key_arns: Sequence[pulumi.Input[str]],
+        documents_key: pulumi.Output[str] | None,
+    ) -> None:
+        """`key_arns`: the key's and its replicas'. `documents_key`: of the application's documents, if there is one."""
+        super().__init__("eonpro:kms:Alerts", name, {})
         self._settings = settings
-        topics = {topic.arn: self._topic(topic, args.trail) for topic in alert_topics_of(settings)}
+        topics = {topic.arn: self._topic(topic, trail) for topic in alert_topics_of(settings)}
         topic, after_topic = topics[settings.arn("sns", settings.names.alert_topic)]
         # The stack's first run creates the trail and its buckets, which needs no alert.
-        after_trail = pulumi.ResourceOptions(parent=self, depends_on=[args.trail])
+        after_trail = pulumi.ResourceOptions(parent=self, depends_on=[trail])
 
-        patterns = self._patterns(args)
+        patterns = self._patterns(trail.key_arn, key_arns, documents_key)
         forwarder: _Forwarder | None = None
         for rule in alert_rules_of(settings):
             if rule.region == settings.region:
@@ -77,17 +74,18 @@ class Alerts(pulumi.ComponentResource):
         self.topic_arn = topic.arn
         self.register_outputs({"topicArn": self.topic_arn})
 
-    def _patterns(self, args: AlertsArgs) -> dict[str, pulumi.Input[str]]:
+    def _patterns(
+        self,
+        logs_key: pulumi.Output[str] | None,
+        key_arns: Sequence[pulumi.Input[str]],
+        documents_key: pulumi.Output[str] | None,
+    ) -> dict[str, pulumi.Input[str]]:
         """The event pattern of each kind of rule, in JSON."""
         settings, text = self._settings, event_patterns.text_of
-        logs_key, documents_key = args.trail.key_arn, next(iter(args.other_key_arns), None)
         # A rule depends on the keys that its pattern names, and on no other.
         keys: dict[str, dict[str, Any]] = {
-            "key-changes": {
-                **{"key_arns": args.key_arns, "logs_key_arn": logs_key},
-                "documents_key_arn": documents_key,
-            },
-            "denied-use": {"key_arns": args.key_arns},
+            "key-changes": {"key_arns": key_arns, "logs_key_arn": logs_key, "documents_key_arn": documents_key},
+            "denied-use": {"key_arns": key_arns},
             FALLBACK: {"logs_key_arn": logs_key},
         }
 

@@ -5,7 +5,6 @@ of them is the wrapped data key, which no infrastructure operation may create, r
 """
 
 import json
-from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
@@ -15,13 +14,6 @@ from components.policies.stack import readers_of, reading_policy_of, variable_ar
 from components.principal import AppPrincipal
 from components.settings import ResourceKind, SecretStore, Settings, Target
 from components.targets.platform import NewRole
-
-
-@dataclass(frozen=True, kw_only=True)
-class DeliveryArgs:
-    settings: Settings
-    principal: AppPrincipal
-    """Reads the variables where a deploy target has no other reader."""
 
 
 class Delivery(pulumi.ComponentResource):
@@ -35,9 +27,9 @@ class Delivery(pulumi.ComponentResource):
     secrets_role_arn: pulumi.Output[str] | None
     """The role of the controller of External Secrets; None without EKS."""
 
-    def __init__(self, name: str, args: DeliveryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("eonpro:kms:Delivery", name, {}, opts)
-        settings = args.settings
+    def __init__(self, name: str, settings: Settings, principal: AppPrincipal) -> None:
+        """`principal`: reads the variables where a deploy target has no other reader."""
+        super().__init__("eonpro:kms:Delivery", name, {})
         self.parameter_prefix = settings.names.parameter_prefix
         self.task_secrets = _task_secrets(settings) if Target.ECS in settings.deploy_targets else []
         self.execution_role, self.secrets_role_arn = None, None
@@ -45,7 +37,7 @@ class Delivery(pulumi.ComponentResource):
         for reader in readers_of(settings):
             role = reader.role
             if role is None:
-                readers += [(reader.attachment, each) for each in args.principal.roles]
+                readers += [(reader.attachment, each) for each in principal.roles]
                 continue
             made = self._role(name, role, settings) if isinstance(role, NewRole) else None
             role_name: pulumi.Output[str] = made.name if made else pulumi.Output.from_input(str(role))

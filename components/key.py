@@ -4,7 +4,6 @@ Touches the Pulumi engine only: it registers resources.
 """
 
 import json
-from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
@@ -14,13 +13,6 @@ from components.lockout import no_lockout
 from components.policies.stack import key_policy_of
 from components.principal import AppPrincipal
 from components.settings import DELETION_WINDOW_DAYS, ImportGroup, ResourceKind, Settings
-
-
-@dataclass(frozen=True, kw_only=True)
-class PhiKeyArgs:
-    settings: Settings
-    principal: AppPrincipal
-    """The application's principals. They must exist: KMS refuses a key policy that names one that does not."""
 
 
 class PhiKey(pulumi.ComponentResource):
@@ -35,16 +27,16 @@ class PhiKey(pulumi.ComponentResource):
     replica_arns: list[pulumi.Output[str]]
     """The key of each replica, in the order of the settings' Regions."""
 
-    def __init__(self, name: str, args: PhiKeyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("eonpro:kms:PhiKey", name, {}, opts)
-        settings = args.settings
+    def __init__(self, name: str, settings: Settings, principal: AppPrincipal) -> None:
+        """The principals must exist: KMS refuses a key policy that names one that does not."""
+        super().__init__("eonpro:kms:PhiKey", name, {})
         # By the settings, and not by the outputs of the principals: a first preview knows the policy, shows it, and the
         # guardrails refuse a harmful one before anything is created.
         policy = json.dumps(key_policy_of(settings))
         # Without the key all PHI is lost. protect stops a deletion or replacement by this stack;
         # retain_on_delete keeps the key when somebody removes the protection.
         retained = pulumi.ResourceOptions(
-            parent=self, protect=True, retain_on_delete=True, depends_on=args.principal.created
+            parent=self, protect=True, retain_on_delete=True, depends_on=principal.created
         )
         key = self._key(name, policy, settings, retained)
         alias = aws.kms.Alias(

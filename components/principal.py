@@ -6,7 +6,6 @@ AppPrincipal -> PhiKey -> AppAccess.
 """
 
 import json
-from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
@@ -16,11 +15,6 @@ from components.policies.stack import application_trust_of
 from components.settings import ImportGroup, ResourceKind, Settings
 from components.settings.arn import Arn
 from components.targets import vercel
-
-
-@dataclass(frozen=True, kw_only=True)
-class AppPrincipalArgs:
-    settings: Settings
 
 
 class AppPrincipal(pulumi.ComponentResource):
@@ -38,9 +32,8 @@ class AppPrincipal(pulumi.ComponentResource):
     created: list[pulumi.Resource]
     """The role and the user of this stack."""
 
-    def __init__(self, name: str, args: AppPrincipalArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("eonpro:kms:AppPrincipal", name, {}, opts)
-        settings = args.settings
+    def __init__(self, name: str, settings: Settings) -> None:
+        super().__init__("eonpro:kms:AppPrincipal", name, {})
         existing = settings.app_principal_arn
         self.arns = arns = []
         self.roles, self.users, self.created, self.user_arn = [], [], [], None

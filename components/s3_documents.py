@@ -3,8 +3,6 @@
 Touches the Pulumi engine only: it registers resources. The buckets are the application's: the stack changes none.
 """
 
-from dataclasses import dataclass
-
 import pulumi
 
 from components.other_key import make_other_key
@@ -13,24 +11,17 @@ from components.principal import AppPrincipal
 from components.settings import Settings
 
 
-@dataclass(frozen=True, kw_only=True)
-class DocumentsKeyArgs:
-    settings: Settings
-    principal: AppPrincipal
-    """The application's principals. They must exist: KMS refuses a key policy that names one that does not."""
-
-
 class DocumentsKey(pulumi.ComponentResource):
     """The symmetric key under which S3 encrypts the documents, rotated every year, that no update can delete."""
 
     key_arn: pulumi.Output[str]
 
-    def __init__(self, name: str, args: DocumentsKeyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("eonpro:kms:DocumentsKey", name, {}, opts)
-        settings = args.settings
+    def __init__(self, name: str, settings: Settings, principal: AppPrincipal) -> None:
+        """The principals must exist: KMS refuses a key policy that names one that does not."""
+        super().__init__("eonpro:kms:DocumentsKey", name, {})
         # Without the key every document under it is lost.
         retained = pulumi.ResourceOptions(
-            parent=self, protect=True, retain_on_delete=True, depends_on=args.principal.created
+            parent=self, protect=True, retain_on_delete=True, depends_on=principal.created
         )
         description = f"{settings.names.label} document encryption key, for S3 only"
         self.key_arn = make_other_key(

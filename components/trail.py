@@ -6,7 +6,6 @@ Touches the Pulumi engine only: it registers resources.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
@@ -21,11 +20,6 @@ LOG_GROUP_RETENTION_DAYS = 365
 """CloudWatch Logs is for searching; the bucket keeps the records."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class AuditTrailArgs:
-    settings: Settings
-
-
 class AuditTrail(pulumi.ComponentResource):
     """The trail, its key and its buckets; nothing at all when the settings name a trail that exists."""
 
@@ -34,9 +28,8 @@ class AuditTrail(pulumi.ComponentResource):
     key_arn: pulumi.Output[str] | None
     """The key of the logs and the alerts; None without one."""
 
-    def __init__(self, name: str, args: AuditTrailArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("eonpro:kms:AuditTrail", name, {}, opts)
-        settings = args.settings
+    def __init__(self, name: str, settings: Settings) -> None:
+        super().__init__("eonpro:kms:AuditTrail", name, {})
         # The records must outlast the stack, and so must what protects them.
         self._retained = pulumi.ResourceOptions(parent=self, protect=True, retain_on_delete=True)
         self.key_arn = None

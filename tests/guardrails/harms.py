@@ -214,8 +214,8 @@ LISTED: tuple[Harm, ...] = (
             'lambda arn: doc({"Action": ["kms:Decrypt"], "Resource": arn})))\n'
             "_later = {}\n"
             "import components.trail as _audit\n"
-            "_early = _audit.AuditTrail('audit-trail', _audit.AuditTrailArgs("
-            "settings=__import__('components.configuration', fromlist=['x']).read_settings()))\n"
+            "_early = _audit.AuditTrail("
+            "'audit-trail', __import__('components.configuration', fromlist=['x']).read_settings())\n"
             "_later['logs'] = _early.key_arn\n"
             "patch(_audit, 'AuditTrail', lambda *a: _early)\n"
         ),
