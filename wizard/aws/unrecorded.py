@@ -4,7 +4,6 @@ Asks KMS, IAM, CloudTrail, S3, CloudWatch Logs and SNS, in parallel, only for wh
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 from components import policies
@@ -23,11 +22,8 @@ from wizard.core.models.delivery import StackState
 KEY, REPLICA, ALIAS = "aws:kms/key:Key", "aws:kms/replicaKey:ReplicaKey", "aws:kms/alias:Alias"
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Candidate:
-    resource: UnrecordedResource
-    is_own: Callable[[], bool]
-    """Whether the account has it, with the stack's marks."""
+_Candidate = tuple[UnrecordedResource, Callable[[], bool]]
+"""A resource, and whether the account has it, with the stack's marks."""
 
 
 class UnrecordedResources(SessionClient):
@@ -46,12 +42,12 @@ class UnrecordedResources(SessionClient):
         keys = [key for key in _keys(session, settings, state) if key.id not in imported]
         owned = {*state.owned, *(key.arn for key in keys)}
         lacking = [
-            candidate
-            for candidate in (*_aliases(session, settings, owned), *_named(session, settings))
-            if candidate.resource.id not in imported and not _is_recorded(candidate.resource, settings, state)
+            (resource, is_own)
+            for resource, is_own in (*_aliases(session, settings, owned), *_named(session, settings))
+            if resource.id not in imported and not _is_recorded(resource, settings, state)
         ]
-        answers = session.together(*(partial(_tolerant, candidate.is_own) for candidate in lacking))
-        own = [candidate.resource for candidate, is_own in zip(lacking, answers, strict=True) if is_own]
+        answers = session.together(*(partial(_tolerant, is_own) for _, is_own in lacking))
+        own = [resource for (resource, _), is_own in zip(lacking, answers, strict=True) if is_own]
         return (*keys, *own)
 
 
@@ -169,7 +165,7 @@ def _aliases(session: Session, settings: Settings, owned: set[str]) -> Iterator[
 
     for name, region in aliases:
         resource = UnrecordedResource(type=ALIAS, name=name, region=region, id=name, arn=name)
-        yield _Candidate(resource=resource, is_own=partial(points_to_own, name, region))
+        yield resource, partial(points_to_own, name, region)
 
 
 # --- what has a name and tags -----------------------------------------------------------------------------------------
@@ -187,4 +183,4 @@ def _named(session: Session, settings: Settings) -> Iterator[_Candidate]:
     for row in named_resources(settings):
         if row.is_made:
             resource = UnrecordedResource(type=row.type, name=row.name, region=settings.region, id=row.id, arn=row.arn)
-            yield _Candidate(resource=resource, is_own=partial(is_own, row))
+            yield resource, partial(is_own, row)

@@ -5,7 +5,6 @@ Acts through the ports. Changes nothing in the account before the plan is confir
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 
 from wizard.core.clients import ApplicationCode, Clients, Request
@@ -17,14 +16,6 @@ from wizard.setup import plan, saved_plan, steps
 from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.steps import PreparedRun
 from wizard.targets.port import Consent
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConfirmedPlan:
-    """A run whose plan is confirmed."""
-
-    ready: PreparedRun
-    planned: plan.Plan
 
 
 class Decision(StrEnum):
@@ -49,8 +40,8 @@ def confirmed(
     *,
     confirmed: bool = True,
     on_checked: Callable[[PreparedRun], None] = lambda ready: None,
-) -> Iterator[ConfirmedPlan]:
-    """A confirmed plan, while this run holds the stack's lock. Without `confirmed` nobody is asked.
+) -> Iterator[tuple[PreparedRun, plan.Plan]]:
+    """The checked run and its confirmed plan, while this run holds the stack's lock. Without `confirmed` nobody is asked.
 
     `on_checked` is called when the checks have passed, before the plan is made.
 
@@ -80,7 +71,7 @@ def confirmed(
                     again = eonpro("setup", "--stack", request.stack)
                     raise Cancelled("nothing was created or changed: the problems are not fixed", again) from failed
             if decision is Decision.APPLY:
-                yield ConfirmedPlan(ready=ready, planned=planned)
+                yield ready, planned
                 return
         if decision is Decision.EDIT:
             interview = interviewer.change()

@@ -415,11 +415,11 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
             principals.judge, ready.settings, request.saved, outputs.key_arn if outputs else None, ready.aws
         )
         steps = _previewed(request, clients, ready, to_apply=to_apply)
-    policies = judged.result()
-    for text, mark in policies.lines:
+    judgement, problems, lines = judged.result()
+    for text, mark in lines:
         ui.line(text, mark=mark)
-    if policies.problems:
-        raise PreflightFailed(policies.problems)
+    if problems:
+        raise PreflightFailed(problems)
     planned = plan.Plan(
         stack=request.stack,
         settings=ready.settings,
@@ -432,7 +432,7 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
         unread=ready.makes_unread,
         former_key=ready.former_key,
         engine=findings.engine_version,
-        policies=policies.judgement,
+        policies=judgement,
     )
     if request.everything:
         show_details(ui, request, ready, planned)

@@ -106,8 +106,7 @@ def setup(request: Request, clients: Clients) -> report.Report:
         if outputs is not None and request.yes and ready.settings == request.saved:
             ahead.append(report.read_ahead(clients, ready, outputs))
 
-    with confirmation.confirmed(request, clients, on_checked=read_ahead) as confirmed_plan:
-        ready, planned = confirmed_plan.ready, confirmed_plan.planned
+    with confirmation.confirmed(request, clients, on_checked=read_ahead) as (ready, planned):
         outputs = steps.update(request, clients, ready, planned)
     # What this run has changed is read when the proof has waited until AWS knows it everywhere.
     facts = None if planned.changes else ahead[0] if ahead else report.read_ahead(clients, ready, outputs)
@@ -195,13 +194,12 @@ def _backed_up(
 
 def preview(request: Request, clients: Clients) -> plan.Plan:
     """Everything up to the plan; only the stack's empty state is created."""
-    with confirmation.confirmed(request, clients, confirmed=False) as prepared:
-        planned = prepared.planned
+    with confirmation.confirmed(request, clients, confirmed=False) as (ready, planned):
         if clients.save_plan is not None:
-            state = prepared.ready.findings.state
+            state = ready.findings.state
             clients.save_plan(saved_plan.document(planned, state, at=clients.now(), version=planned.engine))
         if clients.save_answers is not None:
-            clients.save_answers({key: answer.value for key, answer in prepared.ready.answers.items()})
+            clients.save_answers({key: answer.value for key, answer in ready.answers.items()})
     return planned
 
 

@@ -166,16 +166,6 @@ def _expanded(pattern: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrustComparison:
-    """A role's trust and the settings; both empty where they agree."""
-
-    lacking: tuple[str, ...] = ()
-    """Principals that the settings let in and the role does not."""
-    surplus: tuple[str, ...] = ()
-    """What the role lets in beyond the settings: `PRINCIPAL (ACTION)`."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class OwnPrincipal:
     """A role or a user that the stack makes, and what the settings give it."""
 
@@ -224,19 +214,24 @@ def application_trust(settings: Settings) -> Mapping[str, Any]:
     return of_stack.application_trust_of(settings)
 
 
-def compare_trust(trust: Mapping[str, Any] | None, wanted: Mapping[str, Any] | None) -> TrustComparison:
-    """Compare the trust policy of a role of the stack with that of the settings; None: not compared."""
+def compare_trust(
+    trust: Mapping[str, Any] | None, wanted: Mapping[str, Any] | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The principals that the settings let in and the role does not, and what it lets in beyond them: `ARN (ACTION)`.
+
+    `wanted`: the trust by the settings; None: not compared.
+    """
     if wanted is None:
-        return TrustComparison()
+        return (), ()
     expected = rights(wanted)
     actual = rights(trust)
     surplus = {right for right in actual - expected if right.effect == "Allow"}
     replaced = {(right.principal, right.action) for right in surplus}
     # Another condition on the same principal lets in somebody else: it is surplus.
     lacking = {right for right in expected - actual if (right.principal, right.action) not in replaced}
-    return TrustComparison(
-        lacking=tuple(sorted({right.principal for right in lacking})),
-        surplus=tuple(sorted({_words(right, expected) for right in surplus})),
+    return (
+        tuple(sorted({right.principal for right in lacking})),
+        tuple(sorted({_words(right, expected) for right in surplus})),
     )
 
 

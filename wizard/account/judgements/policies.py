@@ -160,10 +160,10 @@ def _trust(
     facts: StackFacts, role: IamPrincipal, wanted: Mapping[str, Any], *, resource: str, lacking: str, surplus: str
 ) -> Iterator[Notice]:
     """Compare a role's trust both ways; `lacking` and `surplus` say why either matters."""
-    arn, compared = role.arn, compare_trust(role.trust, wanted)
-    widened = f"trusts {'; '.join(compared.surplus)}" if compared.surplus else ""
-    if compared.lacking:
-        principals = ", ".join(compared.lacking)
+    arn, (untrusted, strangers) = role.arn, compare_trust(role.trust, wanted)
+    widened = f"trusts {'; '.join(strangers)}" if strangers else ""
+    if untrusted:
+        principals = ", ".join(untrusted)
         yield Notice.wrong(
             "trust-changed",
             what=f"the role {arn} no longer trusts its platform ({principals})"

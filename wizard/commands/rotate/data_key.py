@@ -234,7 +234,7 @@ def put_in_place(
         keep_stored_keys(data_keys, at=clients.now(), repairs=repairs)
         words = "is the stored data key already; this run delivers and verifies it"
         ui.line(f"{version.fingerprint} {words}", mark=Mark.OK)
-    delivery = replace_version.deliver_to_targets(clients, data_keys, to, version.wrapped, replaceable)
+    delivered, proofs = replace_version.deliver_to_targets(clients, data_keys, to, version.wrapped, replaceable)
     redeploys = offer(to, clients, redeploy=request.redeploy, running=running(to), until_complete=True)
     again = (_again(command, data_keys.stack),) if any(done.is_shared for done in redeploys) else ()
     return RotateResult(
@@ -244,7 +244,8 @@ def put_in_place(
         versions=data_keys.versions(),
         subject=version,
         opened=opened,
-        delivery=delivery,
+        delivered=delivered,
+        proofs=proofs,
         redeploys=redeploys,
         next=(*again, *_other_environments(data_keys, to)),
     )

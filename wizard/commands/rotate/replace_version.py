@@ -28,14 +28,6 @@ from wizard.setup import deliver_and_verify
 from wizard.targets.port import deploy_target, deploy_targets
 
 
-@dataclass(frozen=True, kw_only=True)
-class RotationDelivery:
-    """Where the current data key was delivered, and how that was verified."""
-
-    delivered: tuple[Delivered, ...]
-    proofs: tuple[Verification, ...]
-
-
 def deliverable(data_keys: DataKeyStore, version: DataKeyVersion, replaceable: frozenset[str]) -> TargetContext:
     """The context of the targets. Raises, before anything changes, if a target would refuse the version.
 
@@ -64,7 +56,7 @@ def deliver_to_targets(
     context: TargetContext,
     wrapped: WrappedDataKey,
     replaceable: frozenset[str],
-) -> RotationDelivery:
+) -> tuple[tuple[Delivered, ...], tuple[Verification, ...]]:
     """Deliver the data key to every target in every Region, and verify that the application can decrypt it there."""
     ui = clients.ui
     ui.section("Delivery", Text("if this fails: ", eonpro("push", "--stack", data_keys.stack)))
@@ -75,8 +67,7 @@ def deliver_to_targets(
         on_delivered=lambda result: deliver_and_verify.show_delivered(ui, result),
         replaceable=replaceable,
     )
-    proofs = deliver_and_verify.prove(clients, context, delivered, wrapped)
-    return RotationDelivery(delivered=delivered, proofs=proofs)
+    return delivered, deliver_and_verify.prove(clients, context, delivered, wrapped)
 
 
 def require_rights(data_keys: DataKeyStore) -> None:

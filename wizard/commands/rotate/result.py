@@ -13,9 +13,9 @@ from typing import Annotated, Literal, TypedDict
 
 from wizard.commands.push.deliver import Redeploy, redeploy_fields
 from wizard.commands.rotate.evidence import Scan, ScanEvidence
-from wizard.commands.rotate.replace_version import DecryptProof, ProofMethod, RotationDelivery
+from wizard.commands.rotate.replace_version import DecryptProof, ProofMethod
 from wizard.core import json_documents, next_command
-from wizard.core.models.delivery import VerificationState
+from wizard.core.models.delivery import Delivered, Verification, VerificationState
 from wizard.core.models.deployment import Redeployed, RedeployState
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, VersionOrigin
@@ -50,8 +50,9 @@ class RotateResult:
     """The proof that the stack's key decrypts it; None if it did not become current."""
     rotations: KeyRotations | None = None
     """Of the KMS key, after the command; None for an action on the data key."""
-    delivery: RotationDelivery | None = None
-    """None if nothing had to be delivered."""
+    delivered: tuple[Delivered, ...] = ()
+    """Where the current data key was delivered."""
+    proofs: tuple[Verification, ...] = ()
     redeploys: tuple[Redeployed, ...] = ()
     scans: tuple[ScanEvidence, ...] = ()
     """Of the databases, before a promotion."""
@@ -62,9 +63,10 @@ class RotateResult:
     def ok(self) -> bool:
         """Whether no verification and no redeploy failed, and no traffic has the former data key for a while yet."""
         failed = {RedeployState.FAILED, RedeployState.ROLLED_BACK}.intersection(entry.state for entry in self.redeploys)
-        proofs = self.delivery.proofs if self.delivery else ()
         is_shared = self.action in (Action.PROMOTE, Action.RESTORE) and any(done.is_shared for done in self.redeploys)
-        return not failed and not is_shared and all(proof.state is not VerificationState.FAILED for proof in proofs)
+        return (
+            not failed and not is_shared and all(proof.state is not VerificationState.FAILED for proof in self.proofs)
+        )
 
 
 class KeptVersion(TypedDict):
@@ -119,7 +121,7 @@ class RotateDocument(json_documents.Head):
 def document(result: RotateResult) -> RotateDocument:
     """The JSON document of `rotate`, `restore` and `adopt`."""
     command = result.action.value if result.action in (Action.RESTORE, Action.ADOPT) else "rotate"
-    subject, delivery = result.subject, result.delivery
+    subject = result.subject
     return {
         **json_documents.head(command, ok=result.ok),
         "stack": result.stack,
@@ -129,10 +131,8 @@ def document(result: RotateResult) -> RotateDocument:
         "opened": None if result.opened is None else result.opened.how,
         "versions": versions(result.versions),
         "rotations": None if result.rotations is None else rotations(result.rotations),
-        "delivered": [json_documents.delivery_fields(entry) for entry in result.delivery.delivered]
-        if result.delivery
-        else [],
-        "proofs": [json_documents.proof_fields(entry) for entry in delivery.proofs] if delivery else [],
+        "delivered": [json_documents.delivery_fields(entry) for entry in result.delivered],
+        "proofs": [json_documents.proof_fields(entry) for entry in result.proofs],
         "redeploys": [redeploy_fields(entry) for entry in result.redeploys],
         "scans": [entry.as_json() for entry in result.scans],
         "next": [next_command.document(entry) for entry in result.next],

@@ -4,7 +4,6 @@ Reads AWS through its port.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -131,18 +130,12 @@ def lockout(settings: Settings, identity: Identity, aws: AwsClient) -> list[Prob
 _NO_KEY_YET = "00000000-0000-0000-0000-000000000000"
 
 
-@dataclass(frozen=True, kw_only=True)
-class JudgedPolicies:
-    """What IAM Access Analyzer says about the policies of a plan, why it is refused, and lines to show."""
+def judge(
+    settings: Settings, saved: Settings | None, key_arn: str | None, aws: AwsClient
+) -> tuple[PolicyJudgement, tuple[Problem, ...], tuple[tuple[str, Mark], ...]]:
+    """What IAM Access Analyzer says about every policy of the plan, why it is refused, and the lines to show.
 
-    judgement: PolicyJudgement
-    problems: tuple[Problem, ...]
-    lines: tuple[tuple[str, Mark], ...]
-    """None where nothing is wrong."""
-
-
-def judge(settings: Settings, saved: Settings | None, key_arn: str | None, aws: AwsClient) -> JudgedPolicies:
-    """Ask IAM Access Analyzer about every policy of the plan. `saved`: the settings of the stack as it is, if any.
+    `saved`: the settings of the stack as it is, if any.
 
     Only a PHI key that everybody may use is a problem: of others AWS may call public what an AWS service needs.
     """
@@ -172,7 +165,7 @@ def judge(settings: Settings, saved: Settings | None, key_arn: str | None, aws: 
         and each.policy == planned[0].name
         and planned[0].kind is PolicyKind.KEY
     ]
-    return JudgedPolicies(judgement=judgement, problems=tuple(problems), lines=tuple(lines))
+    return judgement, tuple(problems), tuple(lines)
 
 
 _SAYS = {

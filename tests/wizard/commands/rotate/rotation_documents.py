@@ -9,7 +9,7 @@ from typing import Any
 from tests.wizard.commands.push.push_documents import redeployed
 from tests.wizard.fakes.clients import KEY, OTHER_KEY, wrapped
 from tests.wizard.setup.test_report import delivered, proof
-from wizard.commands.rotate.replace_version import DecryptProof, ProofMethod, RotationDelivery
+from wizard.commands.rotate.replace_version import DecryptProof, ProofMethod
 from wizard.commands.rotate.result import Action, RotateResult, document, listing
 from wizard.core.models.delivery import VerificationState
 from wizard.core.models.deployment import RedeployState
@@ -39,8 +39,8 @@ ROTATED = KeyRotations(
     on_demand_started=AT,
 )
 UNTOLD = KeyRotations(enabled=False, period_days=None, next_at=None)
-HANDED = RotationDelivery(delivered=(delivered("vercel"), delivered("ecs")), proofs=(proof("vercel"), proof("ecs")))
-FAILED = RotationDelivery(delivered=(delivered("vercel"),), proofs=(proof("vercel", VerificationState.FAILED),))
+HANDED = {"delivered": (delivered("vercel"), delivered("ecs")), "proofs": (proof("vercel"), proof("ecs"))}
+FAILED = {"delivered": (delivered("vercel"),), "proofs": (proof("vercel", VerificationState.FAILED),)}
 
 
 def _told(action: Action, **more: Any) -> Mapping[str, Any]:
@@ -49,7 +49,7 @@ def _told(action: Action, **more: Any) -> Mapping[str, Any]:
 
 
 def _put_in_place(action: Action, how: ProofMethod, **more: Any) -> Mapping[str, Any]:
-    given: dict[str, Any] = {"versions": VERSIONS, "subject": VERSIONS[1], "delivery": HANDED}
+    given: dict[str, Any] = {"versions": VERSIONS, "subject": VERSIONS[1], **HANDED}
     return _told(action, opened=DecryptProof(how=how, words="opened", version=VERSIONS[1]), **(given | more))
 
 
@@ -66,7 +66,7 @@ DOCUMENTS: dict[str, Mapping[str, Mapping[str, Any]]] = {
             )
             for state in RedeployState
         },
-        "failed proof": _put_in_place(Action.PROMOTE, ProofMethod.KEPT_VERSION, delivery=FAILED),
+        "failed proof": _put_in_place(Action.PROMOTE, ProofMethod.KEPT_VERSION, **FAILED),
     },
     "restore": {
         "restore": _put_in_place(Action.RESTORE, ProofMethod.REENCRYPTED),
