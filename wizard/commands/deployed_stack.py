@@ -25,7 +25,7 @@ from wizard.core.next_command import eonpro, shell
 from wizard.core.ports.run import AwsClient
 from wizard.core.state_backend import Circumstances, resolve
 from wizard.inputs.registry import by_key
-from wizard.setup.steps import settings_of, settings_refresh
+from wizard.setup.saved_settings import settings_of, settings_refresh
 
 
 def find(request: Request, clients: Clients) -> StackFacts:

@@ -41,7 +41,7 @@ def confirmed(
     confirmed: bool = True,
     on_checked: Callable[[PreparedRun], None] = lambda ready: None,
 ) -> Iterator[tuple[PreparedRun, plan.Plan]]:
-    """The checked run and its confirmed plan, while this run holds the stack's lock. Without `confirmed` nobody is asked.
+    """The run and its confirmed plan, while it holds the stack's lock. Without `confirmed` nobody is asked.
 
     `on_checked` is called when the checks have passed, before the plan is made.
 

@@ -1,25 +1,23 @@
-"""The steps of a run up to the update: interview, state location, checks, plan, update.
+"""The steps of a run up to the update: interview, checks, plan.
 
-Acts through the ports. Creates, on request, the bucket of the state or a passphrase file; `update` changes the account.
+Reads through the ports, and saves a draft of the answers; nothing in the account is changed.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from components.settings import PROJECT, ImportGroup, Outputs, Settings, StoredValue, Target
-from wizard.account.resource_conflicts import claim_of, foreign_claim
-from wizard.core.clients import Answer, ApplicationCode, Clients, Request, Source, StatePlaces
-from wizard.core.errors import DamagedState, PreflightFailed, Problem, ResourceError, SetupError, StackNotFound
+from components.settings import PROJECT, ImportGroup, Settings, StoredValue, Target
+from wizard.core.clients import Answer, ApplicationCode, Clients, Request, Source
+from wizard.core.errors import PreflightFailed
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey
-from wizard.core.models.inputs import FILE_VARIABLE, Choice, Mark, StepState
-from wizard.core.models.stack import Progress, Step
-from wizard.core.next_command import Command, chain, eonpro, plain_name, shell
+from wizard.core.models.inputs import Choice, Mark
+from wizard.core.models.stack import Step
+from wizard.core.next_command import chain, eonpro, plain_name, shell
 from wizard.core.ports.run import (
     AwsClient,
     Engine,
@@ -28,7 +26,7 @@ from wizard.core.ports.run import (
 )
 from wizard.core.retry import Threads, give_way
 from wizard.core.safe_text import counted
-from wizard.core.state_backend import Circumstances, StateBackend, in_words, key_alias, resolve
+from wizard.core.state_backend import in_words
 from wizard.inputs import answers_file
 from wizard.inputs.interview import Interview, Interviewer
 from wizard.inputs.registry import STEPS, by_key, heading
@@ -37,78 +35,9 @@ from wizard.setup.importing import discovery
 from wizard.setup.importing.data_key import NONE_YET
 from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.preflight import checks, principals, services
+from wizard.setup.saved_settings import lost_settings
+from wizard.setup.state_location import StateLocation, settle
 from wizard.targets.port import deploy_targets
-
-
-@dataclass(frozen=True, kw_only=True)
-class StateLocation:
-    """Where the state is stored, for the engine."""
-
-    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    secrets_provider: str | None = None
-    log_in_to: str | None = None
-    """The backend that a person chose; logged in to, for the Pulumi CLI."""
-    problems: tuple[Problem, ...] = ()
-
-
-def settle(stack: str, interview: Interview, ui: UserInterface, places: StatePlaces | None) -> StateLocation:
-    """The state's location, created if requested. An error becomes a problem for the checks."""
-    aws, identity = interview.aws, interview.identity
-    if places is None or aws is None or not isinstance(identity, Identity):
-        return StateLocation()  # The checks report the missing identity.
-    try:
-        circumstances = places.circumstances(
-            stack, account=identity.account_id, region=aws.region, interactive=ui.interactive
-        )
-        circumstances = replace(circumstances, application=interview.values["application"])
-        if circumstances.provider is None and not interview.values.get("secrets_provider"):
-            circumstances = _with_key(circumstances, aws)
-        state = resolve(interview.values, circumstances)
-        if state.problems:
-            return StateLocation(problems=state.problems)
-        return _create(stack, state, interview, ui, places, aws)
-    except SetupError as error:
-        why = "Pulumi cannot run without the location of its state"
-        return StateLocation(
-            problems=(Problem(what=error.message, why=why, next=error.hint, exit_code=error.exit_code),)
-        )
-
-
-def _with_key(circumstances: Circumstances, aws: AwsClient) -> Circumstances:
-    try:
-        return replace(circumstances, key_found=aws.kms.describe_key(key_alias(circumstances.application)) is not None)
-    except SetupError:
-        return circumstances  # Optional: a key that cannot be read is not used.
-
-
-def _create(
-    stack: str, state: StateBackend, interview: Interview, ui: UserInterface, places: StatePlaces, aws: AwsClient
-) -> StateLocation:
-    environment = dict(state.environment)
-    # The first sentence was printed with the detected values, unless the backend was chosen now.
-    for sentence in state.sentences if interview.values.get("backend") else state.sentences[1:]:
-        ui.line(sentence, mark=Mark.INFO)
-    if state.make_bucket:
-        ui.working("creating the bucket for the state")
-        result = (
-            "created"
-            if aws.state_storage.make_state_bucket(state.make_bucket, interview.values["application"])
-            else "there already"
-        )
-        ui.line(f"{state.make_bucket}: {result}; private, versioned, encrypted", mark=Mark.OK)
-    if state.make_passphrase:
-        environment[FILE_VARIABLE] = path = places.make_passphrase(stack)
-        copy = "keep a copy where your team keeps secrets, for colleagues and CI"
-        ui.line(f"the stack's passphrase is in {path}: {copy}", mark=Mark.WARN)
-        ui.line("to use the Pulumi CLI directly:", mark=Mark.INFO)
-        ui.verbatim(shell("export", f"{FILE_VARIABLE}={path}"))
-    backend = interview.answers.get("backend")
-    chosen = backend is not None and backend.source is Source.ASKED
-    return StateLocation(
-        environment=environment,
-        secrets_provider=state.secrets_provider,
-        log_in_to=state.url if chosen else None,
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +75,7 @@ class PreparedRun:
         )
 
 
-def _save_draft(
+def save_draft(
     request: Request, clients: Clients, stage: str, answers: Mapping[str, Answer], asked: tuple[str, ...] = ()
 ) -> None:
     if clients.drafts is not None:
@@ -171,7 +100,7 @@ def interviewer(request: Request, clients: Clients, *, unasked: tuple[str, ...] 
         is_first=request.saved is None and not request.yes,
         asked=request.asked,
         unasked=unasked,
-        save_progress=partial(_save_draft, request, clients, answers_file.ANSWERING),
+        save_progress=partial(save_draft, request, clients, answers_file.ANSWERING),
     )
 
 
@@ -195,10 +124,7 @@ def check(
     state_location: StateLocation,
     import_request: ImportRequest | None = None,
 ) -> tuple[PreparedRun, ImportRequest | None]:
-    """Run all checks; with the import that a person agreed to in an earlier check of this run, or agrees to now.
-
-    Raises PreflightFailed with all problems.
-    """
+    """Run all checks, with the import that a person agrees to now or did before. Raises PreflightFailed."""
     values, ui = interview.values, clients.ui
     ui.section("Checks", "before anything is created")
     ui.working("asking AWS, Pulumi and where the application runs")
@@ -221,8 +147,8 @@ def check(
     agreed = _agreed(request, clients, findings, values)
     assert findings.settings is not None and isinstance(interview.identity, Identity) and interview.aws is not None
     identity = (full_identity and full_identity.result()[0]) or interview.identity
-    _show_findings(clients, request.stack, findings, findings.settings, identity)
-    _show_other_targets(ui, findings.settings, tuple(values["target"]))
+    targets = tuple(Target(name) for name in values["target"])
+    _show_findings(clients, request.stack, findings, findings.settings, identity, targets)
     return PreparedRun(
         stack=request.stack,
         settings=findings.settings,
@@ -231,7 +157,7 @@ def check(
         vercel=vercel,
         engine=engine,
         findings=findings,
-        targets=tuple(Target(name) for name in values["target"]),
+        targets=targets,
         profile=values.get("profile"),
         former_key=FormerKey(values["former_key"]) if values.get("former_key") and not findings.has_data_key else None,
         answers=interview.answers,
@@ -284,7 +210,7 @@ def _agreed(request: Request, clients: Clients, findings: checks.Findings, value
         and plain_name(request.stack) not in clients.saved_settings()
     ):
         # Answers would replace the settings that the stack has by others.
-        problems += (_lost_settings(request.stack),)
+        problems += (lost_settings(request.stack),)
     agreed = foreign_variables.named(values)
     foreign = [variable for variable in findings.foreign if variable.name not in agreed]
     if foreign and not ui.interactive:
@@ -295,7 +221,12 @@ def _agreed(request: Request, clients: Clients, findings: checks.Findings, value
 
 
 def _show_findings(
-    clients: Clients, stack: str, findings: checks.Findings, settings: Settings, identity: Identity
+    clients: Clients,
+    stack: str,
+    findings: checks.Findings,
+    settings: Settings,
+    identity: Identity,
+    targets: tuple[Target, ...],
 ) -> None:
     """What the checks found, where there is no problem."""
     ui = clients.ui
@@ -303,10 +234,7 @@ def _show_findings(
     if not ui.interactive:
         # The interview has shown it to a person.
         ui.line(f"{identity.arn}, by {identity.source}", mark=Mark.OK)
-    ui.line(
-        f"account {identity.account_id}, {settings.region}, Pulumi {findings.engine_version}",
-        mark=Mark.OK,
-    )
+    ui.line(f"account {identity.account_id}, {settings.region}, Pulumi {findings.engine_version}", mark=Mark.OK)
     if findings.backend:
         content = "with the key in it" if findings.state.has_key else "nothing built yet"
         ui.line(f"stack {stack}: {content}", mark=Mark.OK)
@@ -328,9 +256,10 @@ def _show_findings(
         ui.line(
             f"AWS made these for an earlier run, and its state lacks them; they are imported: {names}", mark=Mark.WARN
         )
+    _show_other_targets(ui, settings, targets)
 
 
-def _show_other_targets(ui: UserInterface, settings: Settings, named: tuple[str, ...]) -> None:
+def _show_other_targets(ui: UserInterface, settings: Settings, named: tuple[Target, ...]) -> None:
     """The targets of the stack that this run does not name: they stay, and how each is removed."""
     for target in deploy_targets(settings.deploy_targets):
         if target.name not in named:
@@ -388,19 +317,6 @@ def _offer_import(ui: UserInterface, values: Mapping[str, Any], findings: checks
     return _import_request(answers)
 
 
-def _lost_settings(stack: str) -> Problem:
-    return Problem(
-        what=f"the stack {stack} is deployed, and its settings file does not exist",
-        why="this run would go by its own answers, not by the settings of the last update",
-        next=settings_refresh(stack),
-    )
-
-
-def settings_refresh(stack: str) -> Command:
-    """The command that brings a lost settings file back."""
-    return shell("pulumi", "config", "refresh", "--stack", stack, advice="takes them from the last update")
-
-
 def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_apply: bool = True) -> plan.Plan:
     """Make the plan of the engine's preview and the wizard's own steps, and show it. Changes nothing in the account.
 
@@ -449,7 +365,7 @@ def _previewed(request: Request, clients: Clients, ready: PreparedRun, *, to_app
     engine.prepare(stack, ready.settings)
     if clients.ui.interactive:
         # After a cancellation the next run asks only for the confirmation.
-        _save_draft(request, clients, answers_file.REVIEWED, ready.answers)
+        save_draft(request, clients, answers_file.REVIEWED, ready.answers)
     if is_recovered:
         engine.recover(stack, findings.orphaned_creations, findings.unrecorded)
     # With the settings of the last update one preview tells whether settings, state and account agree.
@@ -500,90 +416,3 @@ def _after_comparison(stack: str, ui: UserInterface, engine: Engine, to_apply: b
     if to_apply:
         engine.recover(stack, {})
     return engine.preview(stack, refresh=not to_apply)
-
-
-def _claim_environment(ready: PreparedRun) -> None:
-    """Claim the environment for this stack, before its first resource. Raises ResourceError where it is another's.
-
-    Two runs on different backends both see an empty account, and no lock of Pulumi keeps them apart.
-    """
-    settings, findings = ready.settings, ready.findings
-    if findings.state.has_key:
-        return
-    own = claim_of(ready.stack, findings.backend)
-    owner = ready.aws.stored_data_keys.claim(settings.names.claim, own, tags=settings.tags)
-    if problem := foreign_claim(settings, owner, own):
-        raise ResourceError(f"nothing was created: {problem.what}", problem.next)
-
-
-def update(request: Request, clients: Clients, ready: PreparedRun, planned: plan.Plan) -> Outputs:
-    """Apply the confirmed plan; claims the environment and writes the stack's settings first."""
-    _claim_environment(ready)
-    ready.engine.write_settings(request.stack)
-    # The stack's configuration holds the answers now; in the draft they would override later changes of it.
-    _save_draft(request, clients, answers_file.PLANNED, ready.answers)
-    outputs = ready.findings.state.outputs
-    if not planned.changes and outputs is not None:
-        clients.ui.line("no resource has to be changed", mark=Mark.OK)
-        if not clients.changes_since(outputs.program_version):
-            return outputs
-        # An update alone records the version in the state: without it an older program would not be refused.
-        clients.ui.line("Pulumi records this version of the program", mark=Mark.OK)
-    else:
-        clients.ui.section("Resources", "Ctrl-C ends this safely")
-    clients.ui.working("Pulumi starts")
-    progress = ResourceProgress(clients)
-    # The session may have expired while the plan waited for its confirmation.
-    ready.engine.renew(ready.aws.environment())
-    outputs = ready.engine.up(request.stack, progress)
-    progress.show()
-    if ready.findings.state.pending or ready.findings.unrecorded:
-        # The state was once wrong about these resources: the account says whether the update repaired them.
-        clients.ui.working("Pulumi compares the account with its state")
-        if drifts := ready.engine.compare(request.stack):
-            raise ResourceError(
-                "the update ended, but the account is not as planned: "
-                + ", ".join(drift.description for drift in drifts),
-                "run the same command again; if it stays so, find out who else changes these resources",
-            )
-    return outputs
-
-
-class ResourceProgress:
-    """Shows what an update is doing, and at its end what it did."""
-
-    def __init__(self, clients: Clients) -> None:
-        self._ui, self._clock = clients.ui, clients.clock
-        self._began = self._clock()
-        self._started: dict[str, float] = {}
-        self._done: Counter[str] = Counter()
-
-    def __call__(self, progress: Progress) -> None:
-        started = self._started.setdefault(progress.step.urn, self._clock())
-        if progress.step.op not in plan.QUIET:
-            self._ui.progress(progress, self._clock() - started)
-        if progress.state is StepState.DONE and plan.changing((progress.step,)):
-            self._done[plan.word(progress.step)] += 1
-
-    def show(self) -> None:
-        """Say how many resources it created, updated or deleted; nothing for none."""
-        words = ", ".join(f"{count} {op.removesuffix('e')}ed" for op, count in sorted(self._done.items()))
-        if words:
-            self._ui.line(f"resources: {words}, in {self._clock() - self._began:.0f} s", mark=Mark.OK)
-
-
-def settings_of(request: Request, clients: Clients) -> Settings:
-    """The settings of a stack that was set up. Raises StackNotFound with the way back to a lost settings file."""
-    if request.saved is not None:
-        return request.saved
-    state, error = services.attempt(clients.engine({}).state, request.stack)
-    message = f"Pulumi.{plain_name(request.stack)}.yaml, the settings file of the stack {request.stack}, does not exist"
-    if isinstance(error, DamagedState):
-        # Only from a state that can be read the settings are taken again.
-        raise StackNotFound(f"{message}, and {error.message}", error.hint)
-    raise StackNotFound(
-        message,
-        settings_refresh(request.stack)
-        if state and state.outputs
-        else eonpro("status", "--all", advice="lists the stacks; the settings file is kept with the code"),
-    )

@@ -22,9 +22,10 @@ from wizard.core.next_command import Command, Text, eonpro, plain_name, shell
 from wizard.core.ports.run import Engine, TargetContext, UserInterface
 from wizard.inputs.answers import are_written
 from wizard.inputs.registry import BACKUP_TO
-from wizard.setup import confirmation, deliver_and_verify, plan, report, saved_plan, steps
+from wizard.setup import confirmation, deliver_and_verify, plan, report, saved_plan, steps, update
 from wizard.setup.preflight import account, services
 from wizard.setup.report import has_backup
+from wizard.setup.saved_settings import settings_of
 from wizard.targets.port import deploy_target
 from wizard.targets.vercel import access_key
 
@@ -107,7 +108,7 @@ def setup(request: Request, clients: Clients) -> report.Report:
             ahead.append(report.read_ahead(clients, ready, outputs))
 
     with confirmation.confirmed(request, clients, on_checked=read_ahead) as (ready, planned):
-        outputs = steps.update(request, clients, ready, planned)
+        outputs = update.update(request, clients, ready, planned)
     # What this run has changed is read when the proof has waited until AWS knows it everywhere.
     facts = None if planned.changes else ahead[0] if ahead else report.read_ahead(clients, ready, outputs)
     ui = clients.ui
@@ -224,7 +225,7 @@ def find_deployed(
     `may_be_empty`: also one without any resource.
     No check of a creation is made: it would take what an interrupted removal left in the account for somebody else's.
     """
-    settings = steps.settings_of(request, clients)
+    settings = settings_of(request, clients)
     # Without a terminal the command itself says that it needs the token, and what for.
     unasked = ("vercel_token",) if is_removal or not clients.ui.interactive else ()
     interview = steps.interviewer(request, clients, unasked=unasked).run()
@@ -310,7 +311,7 @@ def destroy(request: Request, clients: Clients) -> tuple[tuple[str, str], ...]:
             state = engine.state(request.stack)
             retained = _retained(stack, state)
         ui.working("Pulumi removes the stack")
-        progress = steps.ResourceProgress(clients)
+        progress = update.ResourceProgress(clients)
         engine.destroy(request.stack, progress)
         progress.show()
     key_id = state.outputs.key_id if state.outputs else next((r.id for r in state.resources if r.name == "phi-key"), "")

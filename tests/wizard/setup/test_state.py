@@ -12,7 +12,7 @@ from wizard.core.clients import Answer, Source
 from wizard.core.errors import CredentialsError, PermissionDenied, SetupError
 from wizard.core.state_backend import BackendFact, Circumstances, key_alias
 from wizard.inputs.interview import Interview
-from wizard.setup.steps import StateLocation, settle
+from wizard.setup.state_location import StateLocation, settle
 
 FOUND = BackendFact(url="s3://clinic-state", source="the login of the Pulumi CLI")
 BUCKET = f"eonpro-pulumi-state-{ACCOUNT}-us-east-1"

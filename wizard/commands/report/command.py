@@ -78,16 +78,13 @@ def run(
         log_files=None if all_logs else period.LOG_FILES,
     )
     if to:
-        bucket = to.removeprefix(S3).partition("/")[0]
-        required_lock(bucket, stack.aws.backup_storage, stack.settings.trail_retention_days)
+        _require_lock(to, stack)
     facts = gather(stack, clients, inputs)
     folder = out or _folder(facts.stack, facts.created_at)
     copy = f"{to.rstrip('/')}/{facts.stack}/{folder.name}" if to else None
-    names = {
-        **{"folder": str(folder), "copy": copy, "page": PAGE, "text": TEXT, "data": DATA},
-        "agreements": str(_here(DEFAULT_FOLDER / plain_name(request.stack) / AGREEMENTS)) if confirmed else None,
-    }
-    report = document.document(facts, files=names, before=before)
+    names = {"folder": str(folder), "copy": copy, "page": PAGE, "text": TEXT, "data": DATA}
+    kept = str(_here(DEFAULT_FOLDER / plain_name(request.stack) / AGREEMENTS)) if confirmed else None
+    report = document.document(facts, files={**names, "agreements": kept}, before=before)
     texts = {DATA: document.text(report), PAGE: page(report), TEXT: markdown(report)}
     _write(folder, texts)
     if copy:
@@ -209,6 +206,11 @@ def _folder(stack: str, at: datetime) -> Path:
 def _here(path: Path) -> Path:
     """The path relative to the current folder where it is below it: the report must have no paths of this machine."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _require_lock(to: str, stack: StackFacts) -> None:
+    bucket = to.removeprefix(S3).partition("/")[0]
+    required_lock(bucket, stack.aws.backup_storage, stack.settings.trail_retention_days)
 
 
 def _refuse_existing(folder: Path) -> None:

@@ -216,8 +216,7 @@ def put_in_place(
     ui = clients.ui
     refuse_another_key(data_keys, version)
     versions = data_keys.versions()
-    replaceable = replace_version.replaceable(data_keys, (*versions, version))
-    to = replace_version.deliverable(data_keys, version, replaceable)
+    to, replaceable = replace_version.deliverable(data_keys, version, versions)
     to = foreign_variables.agreed_context(ui, to, request.values, command, redeploys=may_follow(request.redeploy, ui))
     ui.section("Data keys")
     show_versions(ui, versions, data_keys.outputs.key_arns)

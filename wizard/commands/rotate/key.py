@@ -18,7 +18,7 @@ from wizard.core.models.rotation import KeyRotations
 from wizard.core.models.stack import Step
 from wizard.core.next_command import Command, eonpro, plain_name, shell
 from wizard.setup import plan
-from wizard.setup.steps import ResourceProgress
+from wizard.setup.update import ResourceProgress
 
 KEY_TYPE = "aws:kms/key:Key"
 ONE_REQUEST = timedelta(hours=1)

@@ -28,11 +28,15 @@ from wizard.setup import deliver_and_verify
 from wizard.targets.port import deploy_target, deploy_targets
 
 
-def deliverable(data_keys: DataKeyStore, version: DataKeyVersion, replaceable: frozenset[str]) -> TargetContext:
-    """The context of the targets. Raises, before anything changes, if a target would refuse the version.
+def deliverable(
+    data_keys: DataKeyStore, version: DataKeyVersion, versions: Iterable[DataKeyVersion]
+) -> tuple[TargetContext, frozenset[str]]:
+    """The context of the targets, and the fingerprints of the keys that they can replace: of all kept `versions`.
 
-    `replaceable` are the fingerprints of all kept versions: the data keys that a target can replace.
+    Raises, before anything changes, if a target would refuse the version.
     """
+    others = (kept for other in data_keys.others for kept in other.versions())
+    replaceable = frozenset(kept.fingerprint for kept in (*versions, version, *others))
     context = data_keys.deployed.reachable()
     for target in map(deploy_target, context.targets):
         conflict = delivery.conflict(target, context, version.wrapped, replaceable=replaceable)
@@ -41,13 +45,7 @@ def deliverable(data_keys: DataKeyStore, version: DataKeyVersion, replaceable: f
                 f"{conflict.message}; nothing was changed",
                 eonpro("doctor", "--stack", data_keys.stack, advice="shows what the target has"),
             )
-    return context
-
-
-def replaceable(data_keys: DataKeyStore, versions: Iterable[DataKeyVersion]) -> frozenset[str]:
-    """The fingerprints of the keys that a target can replace: these `versions`, and those of the other wrapped keys."""
-    others = (version for other in data_keys.others for version in other.versions())
-    return frozenset(version.fingerprint for version in (*versions, *others))
+    return context, replaceable
 
 
 def deliver_to_targets(
