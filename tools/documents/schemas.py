@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal, NotRequired, Union, get_args, get_or
 from components.settings import Settings, Target
 from tools.documents.settings import descriptions
 from wizard import SCHEMA_FOLDER
-from wizard.commands import cost, rehearsal, status
+from wizard.commands import cost, rehearsal
 from wizard.commands.backup import command as backup
 from wizard.commands.doctor import command as doctor
 from wizard.commands.documents.output import DocumentsDocument
@@ -30,6 +30,7 @@ from wizard.commands.report import document as report
 from wizard.commands.report.facts import ReportFacts
 from wizard.commands.review import output as review
 from wizard.commands.rotate import result as rotate
+from wizard.commands.status import output as status
 from wizard.core import json_documents as core
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.models.delivery import DeliveryState, VerificationState

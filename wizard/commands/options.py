@@ -102,9 +102,9 @@ class StatusOptions:
         parser.add_argument("--all", action="store_true", dest="all_stacks", help="every stack")
 
     def run(self, request: Request, clients: Clients) -> Result:
-        from wizard.commands import status
+        from wizard.commands.status import command
 
-        return status.run(request, clients, all_stacks=self.all_stacks)
+        return command.run(request, clients, all_stacks=self.all_stacks)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,8 +28,8 @@ from tests.wizard.setup.test_report import proof, report
 from wizard.account.views import ChecklistEntry, ItemState
 from wizard.cli.commands import COMMANDS
 from wizard.cli.parser import EXIT_CODES
-from wizard.commands import status
 from wizard.commands.doctor import command as doctor
+from wizard.commands.status import command as status
 from wizard.core.clients import Request, Source
 from wizard.core.errors import (
     Cancelled,
@@ -684,7 +684,7 @@ def test_the_help_loads_only_argparse_and_the_tables() -> None:
 
 
 def test_a_command_that_reads_loads_nothing_of_the_sdk_of_pulumi() -> None:
-    commands = ("commands.status", *(f"commands.{name}.command" for name in ("doctor", "push", "review", "report")))
+    commands = tuple(f"commands.{name}.command" for name in ("status", "doctor", "push", "review", "report"))
     loaded = loaded_with("cli.composition", "pulumi_engine.engine", "aws.client", "vercel.client", *commands)
     assert {"pulumi", "grpc", "opentelemetry"} & loaded == set()
 

@@ -21,7 +21,7 @@ from botocore.session import Session as Botocore
 import wizard.cli.main as cli
 from tests.wizard.fakes.clients import TOKEN, wrapped
 from tests.wizard.setup.test_report import report
-from wizard.aws.auth import http
+from wizard.aws.auth import call_log
 from wizard.cli import run_log
 from wizard.cli.run_log import Loudness, Redaction
 from wizard.core.errors import ResourceError
@@ -214,7 +214,7 @@ def test_what_a_call_of_aws_answers_is_known_for_a_secret_before_it_can_be_writt
 def emit(parsed: dict[str, Any], *, status: int) -> None:
     """An answer, by botocore's own events."""
     session = Botocore()
-    http.watch(session)
+    call_log.watch(session)
     client = session.create_client("sts", "eu-central-1", aws_access_key_id="a", aws_secret_access_key="b")
     client.meta.events.register_first(
         "before-call.sts.GetCallerIdentity",

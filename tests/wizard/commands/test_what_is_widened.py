@@ -19,8 +19,8 @@ from tests.wizard.fakes.clients import APP_POLICY, BUCKET, LOGS_KEY, key_fact, s
 from wizard.account.judgements import RIGHTS_CHECKS
 from wizard.account.notices import State
 from wizard.account.views import diagnose
-from wizard.commands import status
 from wizard.commands.options import ReviewOptions
+from wizard.commands.status import command, output
 from wizard.core.errors import CredentialsError
 from wizard.core.models.stack import HealthStatus, ListedStack
 
@@ -133,7 +133,7 @@ def fixture() -> DoctorFixture:
 def rows(fixture: DoctorFixture, *, all_stacks: bool = False) -> Any:
     request, clients = fixture.run()
     assert request.saved is not None
-    return status.read(
+    return command.read(
         clients,
         {"production": request.saved},
         all_stacks=all_stacks,
@@ -149,7 +149,7 @@ def reviewed(fixture: DoctorFixture, folder: Path) -> tuple[int, Any]:
 
 def test_a_stack_as_its_settings_say_is_good_in_all_three(fixture: DoctorFixture, tmp_path: Path) -> None:
     assert [each.what for each in rows(fixture)[0].checks if each.status is not HealthStatus.GOOD] == []
-    assert status.document(rows(fixture))["ok"] is True
+    assert output.document(rows(fixture))["ok"] is True
     assert reviewed(fixture, tmp_path)[0] == 0
     assert diagnose(fixture.find(), RIGHTS_CHECKS).healthy
 
@@ -157,7 +157,7 @@ def test_a_stack_as_its_settings_say_is_good_in_all_three(fixture: DoctorFixture
 @pytest.mark.parametrize("name", FALSIFICATIONS)
 def test_status_and_review_end_with_1_where_verify_does(fixture: DoctorFixture, tmp_path: Path, name: str) -> None:
     FALSIFICATIONS[name](fixture)
-    of_status, of_review = status.document(rows(fixture)), reviewed(fixture, tmp_path)
+    of_status, of_review = output.document(rows(fixture)), reviewed(fixture, tmp_path)
     wrong = [check["what"] for check in of_status["stacks"][0]["checks"] if check["status"] == "wrong"]
     assert of_status["ok"] is False and wrong, of_status
     widened = [notice for notice in diagnose(fixture.find(), RIGHTS_CHECKS).notices if notice.state is State.WRONG]
@@ -170,13 +170,13 @@ def test_status_ends_with_the_code_of_expired_credentials(fixture: DoctorFixture
     fixture.aws.failures["caller"] = fixture.aws.failures["identify"] = fixture.aws.failures["account_id"]
     [row] = rows(fixture)
     assert row.exit_code == 3 and "expired" in row.why
-    assert status.document([row])["ok"] is False
+    assert output.document([row])["ok"] is False
 
 
 def test_a_list_of_stacks_says_what_it_leaves_out(fixture: DoctorFixture) -> None:
     [row] = rows(fixture, all_stacks=True)
     assert "application" not in [check.what for check in row.checks]
     request, clients = fixture.run()
-    status.show(clients.ui, (row, replace(row, stack="staging")), all_stacks=True)
+    output.show(clients.ui, (row, replace(row, stack="staging")), all_stacks=True)
     said: Any = clients.ui
     assert any("not asked here: who else has access" in line for line in said.said)

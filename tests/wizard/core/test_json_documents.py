@@ -27,10 +27,10 @@ from tests.wizard.fakes.clients import ACCOUNT, IDENTITY, settings, step, wrappe
 from tests.wizard.setup.test_report import REPORTS, proof, report
 from wizard.cli.commands import COMMANDS, SCHEMAS
 from wizard.cli.parser import EXIT_CODES
-from wizard.commands import status
 from wizard.commands.rehearsal import NOT_RECORDED
 from wizard.commands.report.command import verified_document
 from wizard.commands.report.document import document as report_document
+from wizard.commands.status import output as status
 from wizard.core import json_documents
 from wizard.core.errors import (
     Cancelled,

@@ -11,8 +11,9 @@ from difflib import get_close_matches
 from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError
 
+from wizard.aws.auth.call_log import watch
 from wizard.aws.auth.errors import LOGIN, ErrorSource, translate
-from wizard.aws.auth.http import BoundedSession, watch
+from wizard.aws.auth.http import BoundedSession
 from wizard.aws.auth.profiles import SignIn, profile_fact, profile_facts, renewal_of, sign_in_of
 from wizard.core.errors import CredentialsError
 from wizard.core.models.account import ProfileFact, ProfileKind

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
-from wizard.aws.auth.http import UnreadableResponse, wrong_clock
+from wizard.aws.auth.answers import UnreadableResponse
+from wizard.aws.auth.http import wrong_clock
 from wizard.aws.auth.limits import EndlessAnswer
 from wizard.aws.auth.profiles import BY_LOGIN, BY_SSO, SignIn
 from wizard.core.call_limit import CHECK_PROXY

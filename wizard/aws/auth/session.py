@@ -21,17 +21,10 @@ from botocore.paginate import Paginator
 from botocore.session import Session as Botocore
 
 from wizard.aws.auth import credentials as sources
+from wizard.aws.auth.answers import Answer, UnreadableResponse
+from wizard.aws.auth.call_log import is_sent_once, may_have_happened
 from wizard.aws.auth.errors import BOTOCORE_ERRORS, THROTTLED, ErrorSource, code_of, translate
-from wizard.aws.auth.http import (
-    Answer,
-    ObjectReader,
-    UnreadableResponse,
-    endpoint_of,
-    endpoint_variable,
-    is_sent_once,
-    make_client,
-    may_have_happened,
-)
+from wizard.aws.auth.http import ObjectReader, endpoint_of, endpoint_variable, make_client
 from wizard.aws.auth.profiles import sso_region_of
 from wizard.aws.auth.sign_in import MARGIN, AskCode, Chain
 from wizard.core import errors, retry

@@ -44,7 +44,7 @@ from tests.wizard.fakes.clients import (
 from wizard.account.facts import StackFacts
 from wizard.account.judgements import ALL_CHECKS
 from wizard.account.views import diagnose
-from wizard.commands import status
+from wizard.commands.status import command, output
 from wizard.core.clients import Clients
 from wizard.core.errors import (
     CredentialsError,
@@ -126,7 +126,7 @@ class World:
         return self.backend
 
     def read(self, stack: str = "production", *, all_stacks: bool = False, **more: Any) -> tuple[StackStatus, ...]:
-        return status.read(
+        return command.read(
             self.clients,
             self.settings,
             all_stacks=all_stacks,
@@ -356,7 +356,7 @@ def test_what_is_wrong_is_told_and_nothing_else(world: World, fault: Callable[[W
     row = world.one()
     assert {what for what, standing in standings(row).items() if standing is HealthStatus.WRONG} == wrong
     assert row.status is HealthStatus.WRONG
-    assert status.document((row,))["ok"] is False
+    assert output.document((row,))["ok"] is False
 
 
 @pytest.mark.parametrize(
@@ -514,7 +514,7 @@ def screen(rows: tuple[StackStatus, ...], encoding: str = "utf-8", *, all_stacks
     out = io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True)
     ui = Screen(out=out, width=80, colour=False)
     ui.title("EONPRO KMS · status")
-    status.show(ui, rows, all_stacks=all_stacks)  # type: ignore[arg-type]
+    output.show(ui, rows, all_stacks=all_stacks)  # type: ignore[arg-type]
     out.seek(0)
     return out.read().splitlines()
 
@@ -602,13 +602,13 @@ def test_the_reason_of_several_rows_is_said_once(world: World) -> None:
 
 def test_without_any_stack_the_way_to_one_is_told(world: World) -> None:
     world.settings, world.backend = {}, ()
-    status.show(world.ui, world.read(all_stacks=True), all_stacks=True)
+    output.show(world.ui, world.read(all_stacks=True), all_stacks=True)
     assert world.ui.said[-1] == "python -m wizard setup"
     assert [mark for mark, _ in world.ui.marked] == [Mark.INFO, None]
 
 
 def test_the_document_has_all_that_was_read(world: World) -> None:
-    document = status.document(world.read(all_stacks=True))
+    document = output.document(world.read(all_stacks=True))
     (stack,) = document["stacks"]
     assert document["ok"] is True
     assert {key: stack[key] for key in ("stack", "status", "account", "region", "targets", "resources")} == {
