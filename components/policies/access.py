@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from components.policies.documents import Policy, Statement, policy
+from components.policies.documents import Policy, Statement, allow, policy
 from components.policies.key import APPLICATION_ACTIONS
 
 
@@ -24,14 +24,7 @@ def application_statements(*, key_arns: Sequence[str]) -> list[Statement]:
     for key_arn in key_arns:
         if ":key/" not in key_arn or "*" in key_arn:
             raise ValueError(f"{key_arn!r} is not the ARN of one KMS key")
-    return [
-        {
-            "Sid": "UseThePhiKey",
-            "Effect": "Allow",
-            "Action": list(APPLICATION_ACTIONS),
-            "Resource": key_arns[0] if len(key_arns) == 1 else list(key_arns),
-        }
-    ]
+    return [allow("UseThePhiKey", list(APPLICATION_ACTIONS), key_arns[0] if len(key_arns) == 1 else list(key_arns))]
 
 
 def parameter_policy(*, parameter_arns: Sequence[str], one_by_one: bool = False) -> Policy:
@@ -40,12 +33,9 @@ def parameter_policy(*, parameter_arns: Sequence[str], one_by_one: bool = False)
     External Secrets reads them `one_by_one`, ECS all in one call.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-ssm-paramstore.html
     """
-    statement = {
-        "Sid": "ReadTheParameters",
-        "Effect": "Allow",
-        "Action": ["ssm:GetParameters", *(["ssm:GetParameter"] if one_by_one else [])],
-        "Resource": list(parameter_arns),
-    }
+    statement = allow(
+        "ReadTheParameters", ["ssm:GetParameters", *(["ssm:GetParameter"] if one_by_one else [])], list(parameter_arns)
+    )
     return policy([statement])
 
 
@@ -54,10 +44,9 @@ def secret_policy(*, secret_arns: Sequence[str]) -> Policy:
 
     https://docs.aws.amazon.com/secretsmanager/latest/userguide/auth-and-access_iam-policies.html
     """
-    statement = {
-        "Sid": "ReadTheSecrets",
-        "Effect": "Allow",
-        "Action": ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"],
-        "Resource": [f"{arn}-??????" for arn in secret_arns],
-    }
+    statement = allow(
+        "ReadTheSecrets",
+        ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"],
+        [f"{arn}-??????" for arn in secret_arns],
+    )
     return policy([statement])

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from components.policies import stack
 from components.policies.access import application_statements
-from components.policies.documents import Policy, Statement, policy
+from components.policies.documents import Policy, Statement, allow, policy
 from components.policies.key import APPLICATION_ACTIONS
 from components.policies.named_resources import ROLE, USER, named_resources
 from components.policies.s3_documents import (
@@ -78,17 +78,16 @@ def application_statement(settings: Settings) -> Statement:
         return application_statements(
             key_arns=[settings.arn("kms", f"key/{key}", region=region) for region in settings.regions]
         )[0]
-    return {
-        "Sid": "UseThePhiKey",
-        "Effect": "Allow",
-        "Action": list(APPLICATION_ACTIONS),
-        "Resource": [settings.arn("kms", "key/*", region=region) for region in settings.regions],
-        "Condition": {
+    return allow(
+        "UseThePhiKey",
+        list(APPLICATION_ACTIONS),
+        [settings.arn("kms", "key/*", region=region) for region in settings.regions],
+        condition={
             "StringEquals": tagged(settings, "ResourceTag"),
             # The key of the audit logs has the stack's tags, too.
             "StringNotEquals": {f"aws:ResourceTag/{name}": value for name, value in LOGS_KEY_TAGS.items()},
         },
-    }
+    )
 
 
 def _without_documents(settings: Settings) -> Statement:
@@ -105,12 +104,7 @@ def _document_statements(settings: Settings) -> list[Statement]:
     if not settings.document_buckets:
         return []
     arns = [settings.arn("s3", bucket) for bucket in settings.document_buckets]
-    objects: Statement = {
-        "Sid": "UseTheDocuments",
-        "Effect": "Allow",
-        "Action": list(DOCUMENT_ACTIONS),
-        "Resource": [*arns, *(f"{arn}/*" for arn in arns)],
-    }
+    objects: Statement = allow("UseTheDocuments", list(DOCUMENT_ACTIONS), [*arns, *(f"{arn}/*" for arn in arns)])
     if not settings.documents_key:
         return [objects]
     through_s3 = through_s3_condition(
@@ -120,13 +114,12 @@ def _document_statements(settings: Settings) -> list[Statement]:
         partition=settings.partition,
     )
     tags = {**tagged(settings, "ResourceTag"), **{f"aws:ResourceTag/{k}": v for k, v in DOCUMENTS_KEY_TAGS.items()}}
-    key: Statement = {
-        "Sid": "UseTheDocumentsKey",
-        "Effect": "Allow",
-        "Action": list(DOCUMENT_USE_ACTIONS),
-        "Resource": settings.arn("kms", "key/*"),
-        "Condition": {**through_s3, "StringEquals": {**through_s3["StringEquals"], **tags}},
-    }
+    key: Statement = allow(
+        "UseTheDocumentsKey",
+        list(DOCUMENT_USE_ACTIONS),
+        settings.arn("kms", "key/*"),
+        condition={**through_s3, "StringEquals": {**through_s3["StringEquals"], **tags}},
+    )
     return [objects, key]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from components.policies.documents import Policy, policy
+from components.policies.documents import Policy, allow, policy
 
 GITHUB_ISSUER = "token.actions.githubusercontent.com"
 """Host of the issuer of GitHub's OIDC tokens.
@@ -66,17 +66,16 @@ def github_trust_policy(*, oidc_provider_arn: str, repository: str, subjects: Se
         raise ValueError(f"{repository!r} and {list(subjects)!r} must name exact workflows, without wildcards")
     return policy(
         [
-            {
-                "Sid": "TrustGitHubActions",
-                "Effect": "Allow",
-                "Principal": {"Federated": oidc_provider_arn},
-                "Action": "sts:AssumeRoleWithWebIdentity",
-                "Condition": {
+            allow(
+                "TrustGitHubActions",
+                "sts:AssumeRoleWithWebIdentity",
+                principal={"Federated": oidc_provider_arn},
+                condition={
                     "StringEquals": {
                         f"{GITHUB_ISSUER}:aud": GITHUB_AUDIENCE,
                         f"{GITHUB_ISSUER}:sub": claims[0] if len(claims) == 1 else claims,
                     }
                 },
-            }
+            )
         ]
     )

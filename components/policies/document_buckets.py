@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from components.policies.documents import Policy, Statement, policy
+from components.policies.documents import Policy, Statement, allow, policy
 from components.policies.s3_documents import through_s3_condition
 from components.policies.trail import secure_transport_statements
 
@@ -63,39 +63,30 @@ def moving_policy(
     keys = f"arn:{partition}:kms:{region}:{account_id}:key/*"
     return policy(
         [
-            {
-                "Sid": "ListTheDocuments",
-                "Effect": "Allow",
-                "Action": [
+            allow(
+                "ListTheDocuments",
+                [
                     "s3:ListBucket",
                     "s3:ListBucketVersions",
                     "s3:GetBucketVersioning",
                     "s3:GetEncryptionConfiguration",
                 ],
-                "Resource": arns,
-            },
-            {
-                "Sid": "MoveTheDocuments",
-                "Effect": "Allow",
-                "Action": [
+                arns,
+            ),
+            allow(
+                "MoveTheDocuments",
+                [
                     *("s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectRetention", "s3:GetObjectLegalHold"),
                     *("s3:UpdateObjectEncryption",),
                 ],
-                "Resource": [f"{arn}/*" for arn in arns],
-            },
-            {
-                "Sid": "UseTheDocumentsKey",
-                "Effect": "Allow",
-                "Action": list(MOVE_ACTIONS),
-                "Resource": keys,
-                "Condition": {**through_s3, "ForAnyValue:StringEquals": {"kms:ResourceAliases": key_alias}},
-            },
-            {
-                "Sid": "LeaveTheFormerKeys",
-                "Effect": "Allow",
-                "Action": ["kms:Decrypt", "kms:ReEncryptFrom"],
-                "Resource": keys,
-                "Condition": through_s3,
-            },
+                [f"{arn}/*" for arn in arns],
+            ),
+            allow(
+                "UseTheDocumentsKey",
+                list(MOVE_ACTIONS),
+                keys,
+                condition={**through_s3, "ForAnyValue:StringEquals": {"kms:ResourceAliases": key_alias}},
+            ),
+            allow("LeaveTheFormerKeys", ["kms:Decrypt", "kms:ReEncryptFrom"], keys, condition=through_s3),
         ]
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from components.policies.documents import Policy, Statement, account_root_statement, policy
+from components.policies.documents import Policy, Statement, account_root_statement, allow, policy
 
 DENY_DELETION = "Deny deletion of the key"
 """Sid of the statement that denies the deletion to all principals that the settings do not name."""
@@ -236,10 +236,4 @@ def exclusive_use_statement(*, app_principal_arns: Sequence[str], application: s
 
 def _statement(sid: str, principals: Sequence[str], actions: Sequence[str]) -> Statement:
     # In a key policy "*" is the key itself, which has no ARN yet when the policy is written.
-    return {
-        "Sid": sid,
-        "Effect": "Allow",
-        "Principal": {"AWS": list(principals)},
-        "Action": list(actions),
-        "Resource": "*",
-    }
+    return allow(sid, list(actions), "*", principal={"AWS": list(principals)})

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from components.policies.documents import Policy, policy
+from components.policies.documents import Policy, allow, policy
 from components.policies.key import key_administration_statements
 
 DOCUMENTS_KEY_TAGS = {"Purpose": "Documents"}
@@ -53,14 +53,13 @@ def documents_key_policy(
     )
     through_s3 = through_s3_condition(account_id=account_id, region=region, buckets=buckets, partition=partition)
     statements.append(
-        {
-            "Sid": "Allow use of the key for documents through S3",
-            "Effect": "Allow",
-            "Principal": {"AWS": list(app_principal_arns)},
-            "Action": list(DOCUMENT_USE_ACTIONS),
-            "Resource": "*",
-            "Condition": through_s3,
-        }
+        allow(
+            "Allow use of the key for documents through S3",
+            list(DOCUMENT_USE_ACTIONS),
+            "*",
+            principal={"AWS": list(app_principal_arns)},
+            condition=through_s3,
+        )
     )
     return policy(statements)
 

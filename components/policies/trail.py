@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from components.policies.documents import Policy, Statement, policy
+from components.policies.documents import Policy, Statement, allow, policy
 from components.policies.key import key_administration_statements
 from components.settings.arn import Arn
 
@@ -35,22 +35,20 @@ def trail_delivery_statements(
     bucket_arn = f"arn:{partition}:s3:::{bucket}"
     cloudtrail = {"Service": "cloudtrail.amazonaws.com"}
     return [
-        {
-            "Sid": "CloudTrailReadsTheAcl",
-            "Effect": "Allow",
-            "Principal": cloudtrail,
-            "Action": "s3:GetBucketAcl",
-            "Resource": bucket_arn,
-            "Condition": {"StringEquals": {"aws:SourceArn": trail_arn}},
-        },
-        {
-            "Sid": "CloudTrailWritesTheLogs",
-            "Effect": "Allow",
-            "Principal": dict(cloudtrail),
-            "Action": "s3:PutObject",
-            "Resource": f"{bucket_arn}/AWSLogs/{account_id}/*",
-            "Condition": {"StringEquals": {"aws:SourceArn": trail_arn, "s3:x-amz-acl": "bucket-owner-full-control"}},
-        },
+        allow(
+            "CloudTrailReadsTheAcl",
+            "s3:GetBucketAcl",
+            bucket_arn,
+            principal=cloudtrail,
+            condition={"StringEquals": {"aws:SourceArn": trail_arn}},
+        ),
+        allow(
+            "CloudTrailWritesTheLogs",
+            "s3:PutObject",
+            f"{bucket_arn}/AWSLogs/{account_id}/*",
+            principal=dict(cloudtrail),
+            condition={"StringEquals": {"aws:SourceArn": trail_arn, "s3:x-amz-acl": "bucket-owner-full-control"}},
+        ),
     ]
 
 
@@ -118,24 +116,22 @@ def trail_encryption_statements(*, trail_arn: str) -> list[Statement]:
     """
     cloudtrail = {"Service": "cloudtrail.amazonaws.com"}
     return [
-        {
-            "Sid": "Allow CloudTrail to encrypt its logs",
-            "Effect": "Allow",
-            "Principal": cloudtrail,
-            "Action": "kms:GenerateDataKey*",
-            "Resource": "*",
-            "Condition": {
+        allow(
+            "Allow CloudTrail to encrypt its logs",
+            "kms:GenerateDataKey*",
+            "*",
+            principal=cloudtrail,
+            condition={
                 "StringEquals": {"aws:SourceArn": trail_arn, "kms:EncryptionContext:aws:cloudtrail:arn": trail_arn}
             },
-        },
-        {
-            "Sid": "Allow CloudTrail to describe the key",
-            "Effect": "Allow",
-            "Principal": dict(cloudtrail),
-            "Action": "kms:DescribeKey",
-            "Resource": "*",
-            "Condition": {"StringEquals": {"aws:SourceArn": trail_arn}},
-        },
+        ),
+        allow(
+            "Allow CloudTrail to describe the key",
+            "kms:DescribeKey",
+            "*",
+            principal=dict(cloudtrail),
+            condition={"StringEquals": {"aws:SourceArn": trail_arn}},
+        ),
     ]
 
 
@@ -145,11 +141,9 @@ def log_encryption_statement(*, log_group_arn: str) -> Statement:
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
     """
     region = Arn.parse(log_group_arn).region
-    return {
-        "Sid": "Allow CloudWatch Logs to encrypt the log group",
-        "Effect": "Allow",
-        "Principal": {"Service": f"logs.{region}.amazonaws.com"},
-        "Action": [
+    return allow(
+        "Allow CloudWatch Logs to encrypt the log group",
+        [
             "kms:Encrypt",
             "kms:Decrypt",
             "kms:ReEncryptFrom",
@@ -157,9 +151,10 @@ def log_encryption_statement(*, log_group_arn: str) -> Statement:
             "kms:GenerateDataKey",
             "kms:GenerateDataKeyWithoutPlaintext",
         ],
-        "Resource": "*",
-        "Condition": {"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": log_group_arn}},
-    }
+        "*",
+        principal={"Service": f"logs.{region}.amazonaws.com"},
+        condition={"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": log_group_arn}},
+    )
 
 
 def alert_encryption_statement(*, account_id: str, partition: str = "aws") -> Statement:
@@ -169,16 +164,15 @@ def alert_encryption_statement(*, account_id: str, partition: str = "aws") -> St
     are lost without an error. The encryption context, which SNS sets, contains the topic.
     https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
     """
-    return {
-        "Sid": "Allow alerts to be published",
-        "Effect": "Allow",
-        "Principal": {"Service": ["events.amazonaws.com", "cloudwatch.amazonaws.com"]},
-        "Action": ["kms:GenerateDataKey*", "kms:Decrypt"],
-        "Resource": "*",
-        "Condition": {
+    return allow(
+        "Allow alerts to be published",
+        ["kms:GenerateDataKey*", "kms:Decrypt"],
+        "*",
+        principal={"Service": ["events.amazonaws.com", "cloudwatch.amazonaws.com"]},
+        condition={
             "ArnLike": {"kms:EncryptionContext:aws:sns:topicArn": f"arn:{partition}:sns:*:{account_id}:*"},
         },
-    }
+    )
 
 
 def access_log_bucket_policy(*, bucket: str, source_bucket: str, account_id: str, partition: str = "aws") -> Policy:
@@ -188,17 +182,16 @@ def access_log_bucket_policy(*, bucket: str, source_bucket: str, account_id: str
     """
     return policy(
         [
-            {
-                "Sid": "S3WritesTheAccessLogs",
-                "Effect": "Allow",
-                "Principal": {"Service": "logging.s3.amazonaws.com"},
-                "Action": "s3:PutObject",
-                "Resource": f"arn:{partition}:s3:::{bucket}/*",
-                "Condition": {
+            allow(
+                "S3WritesTheAccessLogs",
+                "s3:PutObject",
+                f"arn:{partition}:s3:::{bucket}/*",
+                principal={"Service": "logging.s3.amazonaws.com"},
+                condition={
                     "StringEquals": {"aws:SourceAccount": account_id},
                     "ArnLike": {"aws:SourceArn": f"arn:{partition}:s3:::{source_bucket}"},
                 },
-            },
+            ),
             *secure_transport_statements(bucket=bucket, partition=partition),
         ]
     )
@@ -208,13 +201,12 @@ def log_role_trust_policy(*, account_id: str, trail_arn: str) -> Policy:
     """Allows CloudTrail to assume the role with which it writes this one trail to CloudWatch Logs."""
     return policy(
         [
-            {
-                "Sid": "TrustCloudTrail",
-                "Effect": "Allow",
-                "Principal": {"Service": "cloudtrail.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-                "Condition": {"StringEquals": {"aws:SourceAccount": account_id, "aws:SourceArn": trail_arn}},
-            }
+            allow(
+                "TrustCloudTrail",
+                "sts:AssumeRole",
+                principal={"Service": "cloudtrail.amazonaws.com"},
+                condition={"StringEquals": {"aws:SourceAccount": account_id, "aws:SourceArn": trail_arn}},
+            )
         ]
     )
 
@@ -226,12 +218,11 @@ def log_role_policy(*, log_group_arn: str, account_id: str, region: str) -> Poli
     """
     return policy(
         [
-            {
-                "Sid": "WriteTheLogs",
-                "Effect": "Allow",
-                "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
-                "Resource": f"{log_group_arn}:log-stream:{account_id}_CloudTrail_{region}*",
-            }
+            allow(
+                "WriteTheLogs",
+                ["logs:CreateLogStream", "logs:PutLogEvents"],
+                f"{log_group_arn}:log-stream:{account_id}_CloudTrail_{region}*",
+            )
         ]
     )
 
@@ -244,26 +235,19 @@ def alert_topic_policy(*, topic_arn: str, account_id: str, source_arns: Sequence
     https://repost.aws/knowledge-center/sns-not-getting-eventbridge-notification
     https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html
     """
-    alarms: Statement = {
-        "Sid": "PublishAlarms",
-        "Effect": "Allow",
-        "Principal": {"Service": "cloudwatch.amazonaws.com"},
-        "Action": "sns:Publish",
-        "Resource": topic_arn,
-        "Condition": {
+    alarms: Statement = allow(
+        "PublishAlarms",
+        "sns:Publish",
+        topic_arn,
+        principal={"Service": "cloudwatch.amazonaws.com"},
+        condition={
             "StringEquals": {"aws:SourceAccount": account_id},
             "ArnEquals": {"aws:SourceArn": list(source_arns)},
         },
-    }
+    )
     return policy(
         [
-            {
-                "Sid": "PublishEvents",
-                "Effect": "Allow",
-                "Principal": {"Service": "events.amazonaws.com"},
-                "Action": "sns:Publish",
-                "Resource": topic_arn,
-            },
+            allow("PublishEvents", "sns:Publish", topic_arn, principal={"Service": "events.amazonaws.com"}),
             *([alarms] if source_arns else []),
             {
                 "Sid": "DenyPlainHttp",
@@ -284,13 +268,12 @@ def forwarding_trust_policy(*, account_id: str) -> Policy:
     """
     return policy(
         [
-            {
-                "Sid": "TrustEventBridge",
-                "Effect": "Allow",
-                "Principal": {"Service": "events.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-                "Condition": {"StringEquals": {"aws:SourceAccount": account_id}},
-            }
+            allow(
+                "TrustEventBridge",
+                "sts:AssumeRole",
+                principal={"Service": "events.amazonaws.com"},
+                condition={"StringEquals": {"aws:SourceAccount": account_id}},
+            )
         ]
     )
 
@@ -300,6 +283,4 @@ def forwarding_policy(*, event_bus_arn: str) -> Policy:
 
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-region.html
     """
-    return policy(
-        [{"Sid": "ForwardEvents", "Effect": "Allow", "Action": "events:PutEvents", "Resource": event_bus_arn}]
-    )
+    return policy([allow("ForwardEvents", "events:PutEvents", event_bus_arn)])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from components.policies.documents import Policy, Statement, policy
+from components.policies.documents import Policy, Statement, allow, policy
 from components.settings import ResourceKind, Settings, Target
 from components.settings.arn import Arn
 from components.targets.platform import NewRole, Platform, Reader
@@ -29,16 +29,15 @@ class Ecs(Platform):
         """
         sources = [settings.arn("ecs", "*", region=region) for region in settings.regions]
         return [
-            {
-                "Sid": "TrustEcsTasks",
-                "Effect": "Allow",
-                "Principal": {"Service": "ecs-tasks.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-                "Condition": {
+            allow(
+                "TrustEcsTasks",
+                "sts:AssumeRole",
+                principal={"Service": "ecs-tasks.amazonaws.com"},
+                condition={
                     "StringEquals": {"aws:SourceAccount": settings.account_id},
                     "ArnLike": {"aws:SourceArn": sources[0] if len(sources) == 1 else sources},
                 },
-            }
+            )
         ]
 
     def reader(self, settings: Settings) -> Reader:
@@ -72,16 +71,7 @@ def execution_trust_policy() -> Policy:
     No condition on the source: AWS documents it for task roles only.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html
     """
-    return policy(
-        [
-            {
-                "Sid": "TrustEcsTasks",
-                "Effect": "Allow",
-                "Principal": {"Service": "ecs-tasks.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-            }
-        ]
-    )
+    return policy([allow("TrustEcsTasks", "sts:AssumeRole", principal={"Service": "ecs-tasks.amazonaws.com"})])
 
 
 def task_start_policy(settings: Settings) -> Policy:
@@ -95,19 +85,17 @@ def task_start_policy(settings: Settings) -> Policy:
     return policy(
         [
             # It returns a login for the registry, and has no resource.
-            {"Sid": "LogIn", "Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
-            {
-                "Sid": "PullTheImage",
-                "Effect": "Allow",
-                "Action": ["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"],
-                "Resource": settings.arn("ecr", "repository/*", region="*"),
-            },
-            {
-                "Sid": "WriteTheLog",
-                "Effect": "Allow",
-                "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
-                "Resource": settings.arn("logs", "log-group:*", region="*"),
-            },
+            allow("LogIn", "ecr:GetAuthorizationToken", "*"),
+            allow(
+                "PullTheImage",
+                ["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"],
+                settings.arn("ecr", "repository/*", region="*"),
+            ),
+            allow(
+                "WriteTheLog",
+                ["logs:CreateLogStream", "logs:PutLogEvents"],
+                settings.arn("logs", "log-group:*", region="*"),
+            ),
         ]
     )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from components.policies.documents import Policy, Statement, policy
+from components.policies.documents import Policy, Statement, allow, policy
 from components.settings import EksIdentity, ResourceKind, Settings, Target
 from components.settings.arn import Arn
 from components.targets.platform import NewRole, Platform, Reader
@@ -68,26 +68,24 @@ def trust_of(settings: Settings, *, namespace: str, service_account: str) -> lis
     if settings.eks_identity is EksIdentity.IRSA and settings.eks_oidc_provider_arn:
         issuer = Arn.parse(settings.eks_oidc_provider_arn).path
         return [
-            {
-                "Sid": "TrustServiceAccount",
-                "Effect": "Allow",
-                "Principal": {"Federated": settings.eks_oidc_provider_arn},
-                "Action": "sts:AssumeRoleWithWebIdentity",
-                "Condition": {
+            allow(
+                "TrustServiceAccount",
+                "sts:AssumeRoleWithWebIdentity",
+                principal={"Federated": settings.eks_oidc_provider_arn},
+                condition={
                     "StringEquals": {
                         f"{issuer}:aud": "sts.amazonaws.com",
                         f"{issuer}:sub": f"system:serviceaccount:{namespace}:{service_account}",
                     }
                 },
-            }
+            )
         ]
     return [
-        {
-            "Sid": "TrustPodIdentity",
-            "Effect": "Allow",
-            "Principal": {"Service": "pods.eks.amazonaws.com"},
-            "Action": ["sts:AssumeRole", "sts:TagSession"],
-            "Condition": {
+        allow(
+            "TrustPodIdentity",
+            ["sts:AssumeRole", "sts:TagSession"],
+            principal={"Service": "pods.eks.amazonaws.com"},
+            condition={
                 "StringEquals": {
                     "aws:SourceAccount": settings.account_id,
                     "aws:RequestTag/kubernetes-namespace": namespace,
@@ -95,7 +93,7 @@ def trust_of(settings: Settings, *, namespace: str, service_account: str) -> lis
                 },
                 "ArnEquals": {"aws:SourceArn": settings.arn("eks", f"cluster/{settings.eks_cluster or ''}")},
             },
-        }
+        )
     ]
 
 

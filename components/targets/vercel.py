@@ -5,7 +5,7 @@ Pure.
 
 from __future__ import annotations
 
-from components.policies.documents import Statement
+from components.policies.documents import Statement, allow
 from components.settings import Settings, Target, VercelIssuerMode
 from components.settings.arn import Arn
 from components.targets.platform import Platform
@@ -30,18 +30,17 @@ class Vercel(Platform):
         subjects = [f"owner:{team}:project:{settings.vercel_project}:environment:{each}" for each in environments]
         issuer = Arn.parse(provider).path
         return [
-            {
-                "Sid": "TrustVercel",
-                "Effect": "Allow",
-                "Principal": {"Federated": provider},
-                "Action": "sts:AssumeRoleWithWebIdentity",
-                "Condition": {
+            allow(
+                "TrustVercel",
+                "sts:AssumeRoleWithWebIdentity",
+                principal={"Federated": provider},
+                condition={
                     "StringEquals": {
                         f"{issuer}:aud": vercel_audience(team=team),
                         f"{issuer}:sub": subjects[0] if len(subjects) == 1 else subjects,
                     }
                 },
-            }
+            )
         ]
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from components.policies.documents import allow
 from components.policies.stack import variable_arns_of
 from components.settings import SecretStore, Settings, Target
 from components.settings.arn import resource_name
@@ -56,24 +57,17 @@ def redeploy_statements(settings: Settings, *, task_role: str) -> list[Statement
     roles, revisions = sorted({task_role, settings.execution_role_arn or ""}), f"{ecs}task-definition/*:*"
     update, progress = ["ecs:DescribeServices", "ecs:UpdateService"], f"{ecs}service-deployment/{cluster}/{service}/*"
     return [
-        _allow("UpdateTheService", update, f"{ecs}service/{cluster}/{service}"),
-        _allow("SeeItsProgress", "ecs:DescribeServiceDeployments", progress),
-        _allow("FindTheService", "ecs:ListServices", "*", within),
-        _allow("ReadTaskDefinitions", "ecs:DescribeTaskDefinition", "*"),
-        _allow("RegisterRevisions", "ecs:RegisterTaskDefinition", revisions),
-        _allow("TagRevisions", "ecs:TagResource", revisions, by_registration),
-        _allow("PassItsRoles", "iam:PassRole", roles, to_tasks),
-        _allow("ListItsTasks", "ecs:ListTasks", f"{ecs}container-instance/{cluster}/*", within),
-        _allow("SeeWhyTasksStopped", "ecs:DescribeTasks", f"{ecs}task/{cluster}/*"),
+        allow("UpdateTheService", update, f"{ecs}service/{cluster}/{service}"),
+        allow("SeeItsProgress", "ecs:DescribeServiceDeployments", progress),
+        allow("FindTheService", "ecs:ListServices", "*", condition=within),
+        allow("ReadTaskDefinitions", "ecs:DescribeTaskDefinition", "*"),
+        allow("RegisterRevisions", "ecs:RegisterTaskDefinition", revisions),
+        allow("TagRevisions", "ecs:TagResource", revisions, condition=by_registration),
+        allow("PassItsRoles", "iam:PassRole", roles, condition=to_tasks),
+        allow("ListItsTasks", "ecs:ListTasks", f"{ecs}container-instance/{cluster}/*", condition=within),
+        allow("SeeWhyTasksStopped", "ecs:DescribeTasks", f"{ecs}task/{cluster}/*"),
         _times(settings),
     ]
-
-
-def _allow(
-    sid: str, action: str | list[str], resource: str | list[str], condition: dict[str, Any] | None = None
-) -> Statement:
-    statement = {"Sid": sid, "Effect": "Allow", "Action": action, "Resource": resource}
-    return {**statement, "Condition": condition} if condition else statement
 
 
 def _times(settings: Settings) -> Statement:
@@ -82,8 +76,8 @@ def _times(settings: Settings) -> Statement:
     if settings.secret_store is SecretStore.SECRETS_MANAGER:
         # A secret's ARN ends in six random characters.
         arns = [f"{name}-??????" for name in names]
-        return _allow("SeeWhenTheValuesWereWritten", "secretsmanager:ListSecretVersionIds", arns)
-    return _allow("SeeWhenTheValuesWereWritten", "ssm:GetParameters", names)
+        return allow("SeeWhenTheValuesWereWritten", "secretsmanager:ListSecretVersionIds", arns)
+    return allow("SeeWhenTheValuesWereWritten", "ssm:GetParameters", names)
 
 
 def with_rights(error: PermissionDenied, settings: Settings, *, task_role: str) -> PermissionDenied:
