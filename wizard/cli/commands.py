@@ -45,10 +45,10 @@ class Command:
     name: str
     help: str
     """One line."""
-    options_class: str
-    """The module below `wizard` and the name of the class of its options."""
     shared: tuple[Shared, ...] = (STACK, ACCOUNT)
     _: KW_ONLY
+    module: str = "commands.options"
+    """The module below `wizard` that has the class of its options: `PushOptions` of `push`."""
     changes: bool = False
     """Whether it can change the account, a target, the stored data key or the state."""
     is_offline: bool = False
@@ -68,8 +68,8 @@ class Command:
 
         It is imported when the command is parsed; `--help` needs none of them.
         """
-        module, _, name = self.options_class.rpartition(".")
-        return getattr(import_module(f"wizard.{module}"), name)
+        name = self.name.title().replace("-", "")
+        return getattr(import_module(f"wizard.{self.module}"), f"{name}Options")
 
 
 INSPECT = "inspect; nothing is changed"
@@ -79,150 +79,109 @@ _GROUPS: Mapping[str, tuple[Command, ...]] = {
         Command(
             "setup",
             "set up or update everything, then verify it (the default)",
-            "setup.SetupOptions",
             (STACK, ACCOUNT, INPUTS, START, YES, CONFIRM, ALL),
             changes=True,
+            module="setup",
         ),
-        Command(
-            "preview", "show what setup would do", "setup.PreviewOptions", (STACK, ACCOUNT, INPUTS, START, YES, ALL)
-        ),
+        Command("preview", "show what setup would do", (STACK, ACCOUNT, INPUTS, START, YES, ALL), module="setup"),
         Command(
             "destroy",
             "remove the stack; the key, the data key and the audit trail stay",
-            "setup.DestroyOptions",
             (STACK, ACCOUNT, CONFIRM),
             changes=True,
+            module="setup",
         ),
         Command(
             "rehearsal",
             "try all of it in an account, and remove it (under a dollar)",
-            "commands.options.RehearsalOptions",
             (PLACE, YES, CONFIRM),
             changes=True,
         ),
         Command(
             "init",
             "make a project of your own for the settings, and its environment",
-            "cli.init.InitOptions",
             (),
             is_offline=True,
+            module="cli.init",
         ),
-        Command("engine", "install the Pulumi CLI, for who has none", "cli.init.EngineOptions", (), is_offline=True),
+        Command("engine", "install the Pulumi CLI, for who has none", (), is_offline=True, module="cli.init"),
     ),
     "deliver and verify": (
         Command(
             "push",
             "deliver the stored data key again, and offer the redeploy",
-            "commands.options.PushOptions",
             (STACK, ACCOUNT, TARGET, YES, CONFIRM, REDEPLOY, REPLACE),
             changes=True,
         ),
-        Command(
-            "verify",
-            "verify again that the application can decrypt the data key",
-            "commands.options.VerifyOptions",
-            (STACK, ACCOUNT, TARGET),
-        ),
+        Command("verify", "verify again that the application can decrypt the data key", (STACK, ACCOUNT, TARGET)),
     ),
     INSPECT: (
-        Command(
-            "status",
-            "the state of the stack in one screen; --all: every stack",
-            "commands.options.StatusOptions",
-            tolerates_settings=True,
-        ),
-        Command(
-            "doctor",
-            "what is wrong, and the command that fixes it",
-            "commands.options.DoctorOptions",
-            (STACK, ACCOUNT, ALL),
-        ),
-        Command(
-            "review",
-            "who can use or administer the key, and what changed",
-            "commands.options.ReviewOptions",
-            (STACK, ACCOUNT, CONFIRM, ALL),
-        ),
-        Command(
-            "report",
-            "the compliance report, as a page, as text and as data",
-            "commands.options.ReportOptions",
-            (STACK, ACCOUNT, ALL),
-        ),
-        Command(
-            "cost",
-            "what it costs a month, estimated from the settings",
-            "commands.options.CostOptions",
-            (STACK, INPUTS),
-        ),
+        Command("status", "the state of the stack in one screen; --all: every stack", tolerates_settings=True),
+        Command("doctor", "what is wrong, and the command that fixes it", (STACK, ACCOUNT, ALL)),
+        Command("review", "who can use or administer the key, and what changed", (STACK, ACCOUNT, CONFIRM, ALL)),
+        Command("report", "the compliance report, as a page, as text and as data", (STACK, ACCOUNT, ALL)),
+        Command("cost", "what it costs a month, estimated from the settings", (STACK, INPUTS)),
     ),
     "change and keep the key and the data key": (
         Command(
             "rotate",
             "new key material, schedule, KMS key or data key",
-            "commands.rotate.RotateOptions",
             (STACK, ACCOUNT, YES, CONFIRM, REDEPLOY, REPLACE),
             changes=True,
+            module="commands.rotate",
         ),
         Command(
             "restore",
             "put an earlier data key, or a backup, back in its place",
-            "commands.rotate.RestoreOptions",
             (STACK, ACCOUNT, CONFIRM, REDEPLOY, REPLACE),
             changes=True,
+            module="commands.rotate",
         ),
         Command(
             "adopt",
             "wrap the ENCRYPTION_KEY that the application used until now",
-            "commands.rotate.AdoptOptions",
             (STACK, ACCOUNT, CONFIRM, REDEPLOY),
             changes=True,
+            module="commands.rotate",
         ),
-        Command(
-            "backup",
-            "copy the wrapped data key to a file, to S3 or to another Region",
-            "commands.options.BackupOptions",
-            changes=True,
-        ),
+        Command("backup", "copy the wrapped data key to a file, to S3 or to another Region", changes=True),
         Command(
             "access-key",
             "rotate or retire the application's access key on Vercel",
-            "setup.AccessKeyOptions",
             (STACK, ACCOUNT, YES),
             changes=True,
+            module="setup",
         ),
         Command(
             "documents",
             "move the application's documents in S3 to a KMS key of their own",
-            "commands.documents.DocumentsOptions",
             (STACK, ACCOUNT, YES),
             changes=True,
+            module="commands.documents",
         ),
     ),
     "help": (
-        Command(
-            "policy", "print the least IAM policies", "commands.options.PolicyOptions", (STACK, INPUTS), is_offline=True
-        ),
+        Command("policy", "print the least IAM policies", (STACK, INPUTS), is_offline=True),
         Command(
             "schema",
             "print the JSON Schema of what --json prints, or of an answers file",
-            "cli.offline.SchemaOptions",
             (),
             is_offline=True,
+            module="cli.offline",
         ),
         Command(
             "completion",
             "print the line that turns on completion in bash, zsh or fish",
-            "cli.offline.CompletionOptions",
             (),
             is_offline=True,
+            module="cli.offline",
         ),
         Command(
             "help",
             "help COMMAND, or help inputs: what each of the inputs takes",
-            "cli.offline.HelpOptions",
             (),
             is_offline=True,
+            module="cli.offline",
         ),
     ),
 }
