@@ -3,8 +3,6 @@
 Reads AWS, and writes the targets, through their ports.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 

@@ -3,8 +3,6 @@
 Reads AWS and the targets through their ports; records a key check value that was not known.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime

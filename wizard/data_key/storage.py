@@ -3,8 +3,6 @@
 Reads and writes AWS through its ports.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -3,8 +3,6 @@
 Asks the engine only where the file is missing.
 """
 
-from __future__ import annotations
-
 from components.settings import Settings
 from wizard.core.clients import Clients, Request
 from wizard.core.errors import DamagedState, Problem, StackNotFound

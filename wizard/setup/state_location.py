@@ -3,8 +3,6 @@
 Creates, on request, the bucket of the state or a passphrase file.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 

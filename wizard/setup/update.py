@@ -3,8 +3,6 @@
 Acts through the ports.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 
 from components.settings import Outputs

@@ -190,8 +190,7 @@ def restore_from_target(request: Request, clients: Clients, *, of: str | None) -
     vercel, project = data_keys.deployed.vercel, data_keys.deployed.project
     variable, noun = data_keys.settings.names.variable, data_keys.settings.names.noun
     on_vercel = vercel.find_data_key(project, name=variable) if vercel and isinstance(project, VercelProject) else None
-    answer = request.answers.get(variable.lower())
-    entered, invalid = entered_data_key(answer.value if answer else None, variable)
+    entered, invalid = entered_data_key(request.values.get(variable.lower()), variable)
     if invalid is not None:
         raise UsageError(f"{invalid.what}; nothing was changed", invalid.next)
     wrapped = imported_data_key(on_vercel, entered)
