@@ -21,10 +21,8 @@ from tools.bootstrap.places import PROJECT, Places
 from tools.bootstrap.progress import StepFailed
 from tools.bootstrap.running import CommandFailed, Processes
 from tools.node_package import NpmFailed
-from tools.release.dependencies import bill_of_materials
-from tools.release.distributions import build
-from tools.release.notes import notes, snapshot_notes
-from tools.release.source import Refused, Source
+from tools.release.distributions import bill_of_materials, build
+from tools.release.source import Refused, Source, notes, snapshot_notes
 
 SUMS = "SHA256SUMS"
 

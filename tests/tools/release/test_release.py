@@ -27,8 +27,7 @@ from tools.bootstrap.places import HERE
 from tools.bootstrap.running import Processes
 from tools.release.__main__ import release
 from tools.release.distributions import built_by_hatchling
-from tools.release.notes import notes, sections, snapshot_notes
-from tools.release.source import FOLDERS, Refused, Source
+from tools.release.source import FOLDERS, Refused, Source, notes, sections, snapshot_notes
 
 pytestmark = [pytest.mark.needs("node"), pytest.mark.needs("npm")]
 
