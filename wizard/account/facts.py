@@ -24,15 +24,7 @@ from wizard.account.facts_read import facts_read, rests_on
 from wizard.account.key_access import Expectation, KeyReading, arns_of, expectation_of, read_keys
 from wizard.core.clients import ApplicationCode, ReadCode
 from wizard.core.errors import SetupError, Unsupported, attempted, known, known_or
-from wizard.core.models.access import (
-    AccessKeyAge,
-    History,
-    KeyEvents,
-    KeyUse,
-    Simulation,
-    VariableEntry,
-    documents_of,
-)
+from wizard.core.models.access import AccessKeyAge, History, KeyEvents, KeyUse, Simulation, VariableEntry, documents_of
 from wizard.core.models.account import Identity, KeyFact, Retention, TrailFact
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.models.deployment import Instances

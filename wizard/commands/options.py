@@ -324,8 +324,7 @@ class PolicyOptions:
 
         if self.action == "ci":
             return command.print_for_ci(offline, self.repository, with_pull_requests=self.with_pull_requests)
-        removal, arn = self.with_removal, self.documents_key_arn
-        return command.print_for_principal(offline, self.action, with_removal=removal, documents_key_arn=arn)
+        return command.print_for_principal(offline, self.action, self.with_removal, self.documents_key_arn)
 
 
 def _add_assumptions(parser: argparse.ArgumentParser) -> None:

@@ -11,13 +11,7 @@ from components.settings.arn import Arn
 from components.settings.stored_values import BY_VARIABLE
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError, attempted
-from wizard.core.models.delivery import (
-    AppVariables,
-    Delivered,
-    DeliveryState,
-    Scope,
-    StoredDataKey,
-)
+from wizard.core.models.delivery import AppVariables, Delivered, DeliveryState, Scope, StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
 from wizard.core.next_command import eonpro
 from wizard.core.ports.run import TargetContext

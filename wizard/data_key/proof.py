@@ -100,7 +100,9 @@ def prove(
                 opening.created(created) if created else searches[delivery.target, principal],
                 record=record,
                 seconds=(NEW_KEY_SECONDS if created else SCHEDULES[Reason.PROPAGATION].seconds) if waits else 0.0,
-                full=full or delivery.state is DeliveryState.WRITTEN or not _has_check_values(variables[region]),
+                full=full
+                or delivery.state is DeliveryState.WRITTEN
+                or not all(key.check_value for _, key in variables[region].wrapped_keys),
             )
         proofs.append(replace(proof, detail=f"in {region}: {proof.detail}") if len(variables) > 1 else proof)
     return tuple(proofs)
@@ -143,10 +145,6 @@ def _verify(
         key_material=result.key_material,
         brief=f"{proof.principal} {_BRIEF.get(result.how, 'opens it')}",
     )
-
-
-def _has_check_values(app_variables: AppVariables) -> bool:
-    return all(wrapped.check_value for _, wrapped in app_variables.wrapped_keys)
 
 
 def _record(

@@ -12,9 +12,7 @@ from components.settings import Outputs, SecretStore, Settings
 from components.settings.arn import Arn
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, SetupError, Unsupported, attempted
-from wizard.core.models.delivery import (
-    StoredDataKey,
-)
+from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion, LastBackup, RestoreDrill, VersionOrigin
 from wizard.core.next_command import Text, eonpro, shell
 from wizard.core.ports.aws import KeyRotation

@@ -11,10 +11,7 @@ from wizard.core.errors import Problem, SetupError
 from wizard.core.models.account import Identity
 from wizard.core.models.inputs import FILE_VARIABLE, Mark
 from wizard.core.next_command import shell
-from wizard.core.ports.run import (
-    AwsClient,
-    UserInterface,
-)
+from wizard.core.ports.run import AwsClient, UserInterface
 from wizard.core.state_backend import Circumstances, StateBackend, key_alias, resolve
 from wizard.inputs.interview import Interview
 

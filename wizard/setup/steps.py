@@ -18,12 +18,7 @@ from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey
 from wizard.core.models.inputs import Choice, Mark
 from wizard.core.models.stack import Step
 from wizard.core.next_command import chain, eonpro, plain_name, shell
-from wizard.core.ports.run import (
-    AwsClient,
-    Engine,
-    UserInterface,
-    VercelClient,
-)
+from wizard.core.ports.run import AwsClient, Engine, UserInterface, VercelClient
 from wizard.core.retry import Threads, give_way
 from wizard.core.safe_text import counted
 from wizard.core.state_backend import in_words

@@ -10,22 +10,31 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from components.policies import ci, document_buckets
+from components.policies.boundary import keeping_key_statements
 from components.policies.ci import GITHUB_AUDIENCE, GITHUB_ISSUER
-from components.policies.documents import Policy, policy
+from components.policies.documents import Policy, Statement, policy
 from components.settings import DEFAULT_APPLICATION
 from components.settings.arn import Arn
 from wizard.account.fixes import use_default_subject
-from wizard.commands.policy import delivery, operator
+from wizard.commands.policy import operator
 from wizard.commands.policy.operator import in_parts, statements_of
 from wizard.core import json_documents
 from wizard.core.errors import MissingAnswers, SetupError, UsageError
 from wizard.core.next_command import Result, Text, eonpro, shell
 from wizard.core.ports.run import GitHub, Offline
-from wizard.core.required_permissions.resources import LOGS_KEY, REPLICAS_ELSEWHERE, Setup, resources_of
+from wizard.core.required_permissions.resources import (
+    COPIES,
+    LOGS_KEY,
+    REPLICAS_ELSEWHERE,
+    Setup,
+    kept_keys_of,
+    resources_of,
+    variables_of,
+)
 from wizard.core.required_permissions.table import load, measured_actions, read_elsewhere
 from wizard.inputs.answers_file import read_answers
 from wizard.inputs.registry import by_key
@@ -195,11 +204,43 @@ def documents_remarks(setup: Setup) -> tuple[str, ...]:
     )
 
 
+def delivery_policies(setup: Setup) -> Mapping[str, Policy]:
+    """What `push` needs: it reads the stored keys and writes the other variables."""
+    return in_parts("Delivery", setup, _delivering(setup, "delivery", variables_of(setup.settings)))
+
+
+def promotion_policies(setup: Setup) -> Mapping[str, Policy]:
+    """What `rotate --promote` and `restore` need: a delivery, and to replace the stored keys: no other policy may."""
+    known = {**variables_of(setup.settings), **kept_keys_of(setup.settings)}
+    known.pop(COPIES, None)  # They are stored keys, of other Regions.
+    known["callers"] = (setup.settings.arn("iam", "user/*"), setup.settings.arn("iam", "role/*"))
+    statements = [*_delivering(setup, "promotion", known), *keeping_key_statements(setup.settings)]
+    return in_parts("Promotion", setup, statements)
+
+
+def promotion_remarks(setup: Setup) -> tuple[str, ...]:
+    """How the policy is meant to be used, in words."""
+    return (
+        "attach it for the time of `rotate --promote` or `restore`, and detach it: its holder can overwrite the stored "
+        "keys, but no version of them",
+    )
+
+
+def _delivering(setup: Setup, role: str, known: Mapping[str, tuple[str, ...]]) -> Iterator[Statement]:
+    def actions_on(setup: Setup, resource: str) -> set[str]:
+        actions = measured_actions(setup, "delivery", resource) | measured_actions(setup, role, resource)
+        return actions | {action for name, action in read_elsewhere() if name == resource}
+
+    yield from statements_of(setup, known=known, actions_on=actions_on)
+    for target in deploy_targets(setup.settings.deploy_targets):
+        yield from target.redeploy_statements(setup.settings)
+
+
 _REMARKS: Mapping[str, Callable[[Setup], tuple[str, ...]]] = {
     "auditor": remarks,
     "documents": documents_remarks,
     "operator": operator.remarks,
-    "promotion": delivery.promotion_remarks,
+    "promotion": promotion_remarks,
 }
 
 _REVIEWERS = (
@@ -210,8 +251,8 @@ _REVIEWERS = (
 _OTHERS = {
     "auditor": auditor_policies,
     "boundary": operator.boundary_policies,
-    "delivery": delivery.delivery_policies,
-    "promotion": delivery.promotion_policies,
+    "delivery": delivery_policies,
+    "promotion": promotion_policies,
 }
 
 
@@ -253,9 +294,7 @@ def _printed(document: Mapping[str, object], offline: Offline) -> Result:
     return 0, json_documents.policy(document)
 
 
-def print_for_principal(
-    offline: Offline, principal: str, *, with_removal: bool, documents_key_arn: str | None
-) -> Result:
+def print_for_principal(offline: Offline, principal: str, with_removal: bool, documents_key_arn: str | None) -> Result:
     """Print the policy of one of `POLICIES`. Raises SetupError."""
 
     def policies(setup: Setup) -> Mapping[str, Policy]:

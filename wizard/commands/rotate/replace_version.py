@@ -10,12 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from wizard.commands.rotate.versions import (
-    DataKeyStore,
-    keep_everywhere,
-    keep_stored_keys,
-    refuse_another_key,
-)
+from wizard.commands.rotate.versions import DataKeyStore, keep_everywhere, keep_stored_keys, refuse_another_key
 from wizard.core.clients import Clients
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, PermissionDenied, SetupError, Unsupported, attempted

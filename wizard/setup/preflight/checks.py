@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from components.settings import ImportGroup, Settings, Target, VercelIssuerMode
+from components.settings import ImportGroup, Settings, Target
 from components.targets.vercel import issuer_of
 from wizard.account.resource_conflicts import (
     certain_conflicts,
@@ -203,26 +203,18 @@ def _with_project(
     """The findings with what the project on Vercel says, and what exists under the names that its issuer gives."""
     # The trust policy needs the slugs; the answer may be an id.
     slugs = {"vercel_team": project.team_slug or settings.vercel_team, "vercel_project": project.name}
-    settings = settings.model_copy(update=slugs)
+    settings, mode = settings.model_copy(update=slugs), project.issuer_mode
     problems = (*findings.problems, *services.token_problems(settings, project))
-    if project.issuer_mode is not None and project.issuer_mode is not settings.vercel_issuer_mode:
-        settings, on_aws = _with_issuer(settings, project.issuer_mode, on_aws, aws)
+    if mode is not None and mode is not settings.vercel_issuer_mode:
+        arn = settings.vercel_oidc_provider_arn
+        settings = settings.model_copy(update={"vercel_issuer_mode": mode, "vercel_oidc_provider_arn": None})
+        if arn is not None and arn.endswith(f"/{issuer_of(settings)}"):
+            settings = settings.model_copy(update={"vercel_oidc_provider_arn": arn})
+        if on_aws.existing is not None and aws is not None and settings.makes_vercel_provider:
+            # The account was read for the other issuer's provider, at the same time as the project.
+            existing, _ = attempt(aws.existing_resources.find_existing, settings)
+            on_aws = replace(on_aws, existing=existing or on_aws.existing)
     return replace(findings, problems=problems, settings=settings), on_aws
-
-
-def _with_issuer(
-    settings: Settings, mode: VercelIssuerMode, on_aws: account.Account, aws: AwsClient | None
-) -> tuple[Settings, account.Account]:
-    """The settings with the issuer that the project on Vercel is set to, and what exists under the names they give."""
-    arn = settings.vercel_oidc_provider_arn
-    changed = settings.model_copy(update={"vercel_issuer_mode": mode, "vercel_oidc_provider_arn": None})
-    if arn is not None and arn.endswith(f"/{issuer_of(changed)}"):
-        changed = changed.model_copy(update={"vercel_oidc_provider_arn": arn})
-    if on_aws.existing is None or aws is None or not changed.makes_vercel_provider:
-        return changed, on_aws
-    # The account was read for the other issuer's provider, at the same time as the project.
-    existing, _ = attempt(aws.existing_resources.find_existing, changed)
-    return changed, replace(on_aws, existing=existing or on_aws.existing)
 
 
 def _with_account(

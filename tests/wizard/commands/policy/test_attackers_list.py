@@ -22,7 +22,7 @@ from tests.onboarding.deployment import CALLER
 from tests.wizard.commands.policy import attacker, attacks
 from tests.wizard.commands.policy.attacker import Answer, Holder
 from tests.wizard.commands.policy.attacks import BECOME, DESTROY, END, READ, RULE
-from wizard.commands.policy import command, delivery, operator
+from wizard.commands.policy import command, operator
 from wizard.core.required_permissions.resources import Setup
 
 ACCOUNT = "123456789012"
@@ -214,7 +214,7 @@ def holdings() -> Iterator[Holding]:
         for kind, printed in PRINTED.items():
             documents = tuple(printed(setup).values())
             yield Holding(name=f"{name}, {kind}", settings=others, who=READER, documents=documents, kind=kind)
-        documents = (*delivery.promotion_policies(setup).values(), policies.policy(more_on_copies(others)))
+        documents = (*command.promotion_policies(setup).values(), policies.policy(more_on_copies(others)))
         yield Holding(
             name=f"{name}, promotion with more", settings=others, who=READER, documents=documents, kind="promotion"
         )
@@ -222,8 +222,8 @@ def holdings() -> Iterator[Holding]:
 
 PRINTED: Mapping[str, Callable[[Setup], Mapping[str, Any]]] = {
     "auditor": command.auditor_policies,
-    "delivery": delivery.delivery_policies,
-    "promotion": delivery.promotion_policies,
+    "delivery": command.delivery_policies,
+    "promotion": command.promotion_policies,
 }
 """Every policy besides the operator's. `boundary` and `organization` give nothing, `ci` prints trusts, and who has
 `documents` opens the documents (`test_documents.py`).

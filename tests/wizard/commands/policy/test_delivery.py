@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.wizard.commands.policy.test_operator import ACCOUNT, GIVEN, granted
-from wizard.commands.policy.delivery import delivery_policies
+from wizard.commands.policy.command import delivery_policies
 from wizard.commands.policy.operator import for_values
 
 PARAMETER = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/eonpro/production/"
