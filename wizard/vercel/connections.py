@@ -3,6 +3,7 @@
 Touches the network; reads the variables of proxies and certificates.
 """
 
+import ipaddress
 import os
 import ssl
 from collections.abc import Mapping
@@ -12,8 +13,31 @@ from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 
+from wizard.core.errors import UsageError
+
 CONNECTIONS = 8
 """Kept open at once."""
+
+
+def is_local(url: str, *, name: str, variable: str) -> bool:
+    """Whether the endpoint of `variable` is on this machine. Raises UsageError for one that may get no token."""
+    hint = f"set {variable} to an https address, or unset it"
+    try:
+        parsed = urlsplit(url)
+        host, _ = parsed.hostname, parsed.port
+    except ValueError:
+        host = None
+    if host is None or parsed.scheme not in ("http", "https"):
+        raise UsageError(f"{url!r} is not the address of an API", hint)
+    if parsed.username is not None:
+        raise UsageError(f"the address of {name}'s API must not contain a user name or password", hint)
+    try:
+        local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = host == "localhost"
+    if parsed.scheme == "http" and not local:
+        raise UsageError(f"{url!r} would send the token over the network unencrypted", hint)
+    return local
 
 
 def make_pool(base_url: str, *, local: bool) -> urllib3.PoolManager:

@@ -4,7 +4,6 @@ Touches one endpoint over the network, GitHub's by the same client; sends the to
 Reads the proxy's variables.
 """
 
-import ipaddress
 import json
 import logging
 import time
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from typing import Any, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import urllib3
 from pydantic import BaseModel, ValidationError
@@ -25,7 +24,7 @@ from wizard.core.models.delivery import VercelProject
 from wizard.core.next_command import VERCEL_LOGIN, WITHOUT_PROXY, Command, shell
 from wizard.core.retry import Clock, Deadline, Once, Reason
 from wizard.core.safe_text import quoted
-from wizard.vercel.connections import make_pool
+from wizard.vercel.connections import is_local, make_pool
 
 
 class Endpoint(StrEnum):
@@ -166,7 +165,7 @@ class Api:
         self._timeout = timeout
         self._service = service
         self._logger = logging.getLogger(f"eonpro.{service.name.lower()}")
-        local = _check_endpoint(self.base_url, service)
+        local = is_local(self.base_url, name=service.name, variable=service.variable)
         checked = _check_token(token, service)
         # In no attribute, so that no repr and no traceback with local values has it.
         self._authorization: Callable[[], str] = lambda: f"Bearer {checked}"
@@ -381,27 +380,6 @@ def _check_token(token: str, service: Service) -> str:
             f"the {service.name} token contains impossible characters: more than the token was copied", service.login
         )
     return token
-
-
-def _check_endpoint(url: str, service: Service) -> bool:
-    """Whether the endpoint is on this machine. Raises UsageError for one to which no token may be sent."""
-    hint = f"set {service.variable} to an https address, or unset it"
-    try:
-        parsed = urlsplit(url)
-        host, _ = parsed.hostname, parsed.port
-    except ValueError:
-        host = None
-    if host is None or parsed.scheme not in ("http", "https"):
-        raise errors.UsageError(f"{url!r} is not the address of an API", hint)
-    if parsed.username is not None:
-        raise errors.UsageError(f"the address of {service.name}'s API must not contain a user name or password", hint)
-    try:
-        local = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        local = host == "localhost"
-    if parsed.scheme == "http" and not local:
-        raise errors.UsageError(f"{url!r} would send the token over the network unencrypted", hint)
-    return local
 
 
 def _seconds(text: str | None) -> float | None:
