@@ -89,6 +89,7 @@ def prove(
         principal, state = outputs.principal_of(delivery.target), VerificationState.FAILED
         created = access_key if principal == outputs.app_user_arn else None
         proof = Verification(target=delivery.target, state=state, principal=principal, detail=gap, at=now)
+        is_known = all(key.check_value for _, key in variables[region].wrapped_keys)
         # What the target gives to the application decides, whatever the stored data key is.
         if not gap:
             proof = _verify(
@@ -100,9 +101,7 @@ def prove(
                 opening.created(created) if created else searches[delivery.target, principal],
                 record=record,
                 seconds=(NEW_KEY_SECONDS if created else SCHEDULES[Reason.PROPAGATION].seconds) if waits else 0.0,
-                full=full
-                or delivery.state is DeliveryState.WRITTEN
-                or not all(key.check_value for _, key in variables[region].wrapped_keys),
+                full=full or delivery.state is DeliveryState.WRITTEN or not is_known,
             )
         proofs.append(replace(proof, detail=f"in {region}: {proof.detail}") if len(variables) > 1 else proof)
     return tuple(proofs)
