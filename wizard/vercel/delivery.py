@@ -348,6 +348,10 @@ class Snapshot:
         """The variable as it was; None for a new one."""
         return next((variable for variable in self.listed if variable.id == entry.id), None)
 
+    def has(self, entry: ListedVariable) -> bool:
+        """Whether the variable is as it was, or was only written again with the same value."""
+        return entry.id in self.right or entry.stamp in {variable.stamp for variable in self.listed}
+
 
 def take_snapshot(listed: tuple[ListedVariable, ...], writing: Sequence[VariableState], read: Read) -> Snapshot:
     """The variables that a delivery is about to change. Reads only."""
@@ -393,14 +397,11 @@ def _undo(
         if ours:
             fresh.remove(variable)
         return ours
-    if before.stamp == variable.stamp or variable.id in snapshot.right:
+    if snapshot.has(variable):
         return False
     value = snapshot.values.get(variable.id)
     if value is None:
         return None
-    # A right value of another type stays as it is now: nothing is lost.
-    if value == desired.value:
-        return False
     fresh.restore(before, value)
     return True
 
@@ -410,16 +411,11 @@ def _as_it_was(fresh: Variables, snapshot: Snapshot, written: Sequence[ExpectedV
     read = fresh.reader(listed)
     for desired in written:
         entries = entries_of(listed, desired.key, scope)
-        if {variable.id for variable in entries} != {
-            variable.id for variable in entries_of(snapshot.listed, desired.key, scope)
-        }:
+        former = entries_of(snapshot.listed, desired.key, scope)
+        if {variable.id for variable in entries} != {variable.id for variable in former}:
             return False
         for variable in entries:
-            before, value = snapshot.find(variable), snapshot.values.get(variable.id)
-            if variable.id in snapshot.right:
-                continue
-            if before is None or (before.stamp != variable.stamp and value is None):
-                return False
-            if value is not None and before.stamp != variable.stamp and read(variable) not in (None, value):
+            value = snapshot.values.get(variable.id)
+            if not snapshot.has(variable) and (value is None or read(variable) not in (None, value)):
                 return False
     return True
