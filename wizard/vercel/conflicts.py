@@ -279,7 +279,7 @@ def name_data_key(variables: Variables, wrapped: WrappedDataKey) -> None:
             f"not {wrapped.fingerprint}; nothing was overwritten",
             "find out which of the two the application's records are under",
         )
-    variables.edit(entries[0], {"comment": state.data_key_comment(wrapped, entered=True)}, doing="comment a variable")
+    variables.edit(entries[0], {"comment": state.data_key_comment(wrapped, entered=True)})
 
 
 def _wrapped(variables: Variables, entry: state.ListedVariable) -> WrappedDataKey | None:
@@ -334,7 +334,7 @@ def rename_variable(variables: Variables, id: str, *, stored: tuple[WrappedDataK
     if is_shared:
         return _from_scope(variables, entry)
     name = f"{entry.key}_ASIDE_{today:%Y%m%d}_{entry.id[-4:]}"
-    variables.edit(entry, {"key": name}, doing="rename a variable")
+    variables.edit(entry, {"key": name})
     return f"{entry.key} {id} is now {name}, with its value"
 
 
@@ -343,6 +343,6 @@ def _from_scope(variables: Variables, entry: state.ListedVariable) -> str:
     named, of_entry = (
         ("customEnvironmentIds", entry.custom_environments) if scope.is_custom else ("target", entry.targets)
     )
-    variables.edit(entry, {named: [place for place in of_entry if place != scope.place]}, doing="rename a variable")
+    variables.edit(entry, {named: [place for place in of_entry if place != scope.place]})
     others = clean(", ".join(scope.beside(entry)))
     return f"{entry.key} {entry.id} serves {others} as before, and no longer {scope.words}"

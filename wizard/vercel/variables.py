@@ -153,16 +153,15 @@ class Variables:
         answer = self._environments()
         return _names(answer) if answer.ok else {}
 
-    def edit(self, variable: VercelVariable, fields: Mapping[str, Any], *, doing: str) -> None:
+    def edit(self, variable: VercelVariable, fields: Mapping[str, Any]) -> None:
         """Change a variable's name, environments or comment; its value stays. Raises SetupError where Vercel refuses.
 
-        `doing` is for the error: `rename a variable`.
         https://vercel.com/docs/rest-api/projects/edit-an-environment-variable
         """
         path = Endpoint.VARIABLE.path(project=self._project.id, id=variable.id)
         answer = self._api.attempt("PATCH", path, query=self._scope, content=dict(fields))
         if not answer.ok:
-            raise self._api.refusal(answer, f"{doing} of {self.owner}")
+            raise self._api.refusal(answer, f"change a variable of {self.owner}")
 
     def restore(self, variable: VercelVariable, value: str) -> None:
         """The value and the comment that a variable had before; its type and environments stay.
