@@ -60,7 +60,6 @@ DENIED = frozenset(
         "AuthorizationError",
         "AuthorizationErrorException",
         "403",
-        "Forbidden",
         "ForbiddenException",
     }
 )

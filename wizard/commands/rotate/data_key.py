@@ -294,7 +294,7 @@ def _refuse_under_rolling_release(to: TargetContext) -> None:
 
     Both would then run with the former data key, or one with each, and what is promoted now would wait behind them.
     """
-    if to.vercel is None or not isinstance(to.project, VercelProject) or not to.project.has_rolling_releases:
+    if to.vercel is None or not isinstance(to.project, VercelProject):
         return
     release = to.vercel.rolling_release(to.project)
     if release is not None and release.is_active:

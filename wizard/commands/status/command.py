@@ -311,7 +311,7 @@ def _read_account(
     return replace(
         status,
         fingerprint=stored.wrapped.fingerprint if isinstance(stored, StoredDataKey) else None,
-        last_backup=backup.at.isoformat(timespec="seconds") if isinstance(backup, LastBackup) else None,
+        last_backup=backup.at.isoformat() if isinstance(backup, LastBackup) else None,
         checks=checks,
         status=worst[0] if worst else HealthStatus.GOOD,
     )
