@@ -246,6 +246,12 @@ def test_version_1_stands_only_where_unbound_records_are_read(options: Any, vers
     assert binding("patient", "email", **options).versions == versions
 
 
+def test_a_migration_makes_a_constraint_again_only_for_another_name_or_other_fields() -> None:
+    made = RecordConstraint(fields=["email"], name="records")
+    assert made == RecordConstraint(fields=("email",), name="records")
+    assert made not in (RecordConstraint(fields=["note"], name="records"), RecordConstraint(fields=["email"], name="x"))
+
+
 def test_django_names_a_field_that_is_none_of_the_encrypted_ones() -> None:
     assert [*check_model(Guarded)] == [], "it is no index"
     [error] = RecordConstraint(fields=["id"], name="wrong").check(Guarded, connection)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as upsert
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, InvalidRequestError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
 from eonpro_phi import PhiCipher
@@ -84,6 +84,13 @@ def test_texts_are_written_in_every_way_that_sqlalchemy_has_for_them(session: Se
     rows = stored(session)
     assert [CIPHER.decrypt(row[0]) for row in rows] == ["again", "two", None, "four", "bound", "six", "seven"]
     assert ANOTHER.decrypt(rows[0][2]) == "theirs"
+
+
+def test_an_upsert_writes_no_other_columns_record(session: Session) -> None:
+    statement = upsert(P).values(id=1, email="one")
+    crossed = statement.on_conflict_do_update(index_elements=["id"], set_={"phone": statement.excluded.email})
+    with pytest.raises(InvalidRequestError, match="phone"):
+        session.execute(crossed)
 
 
 DECLARATIONS: dict[str, Callable[[sa.MetaData], object]] = {

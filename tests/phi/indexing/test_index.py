@@ -169,6 +169,7 @@ def test_a_column_with_something_else_in_it_is_never_overwritten(operator: Opera
     assert done.code == 1 and done.document["unreadableValues"] == 2
     assert rows_of(patients)[1][2:] == ("a note", [7, 3])
     assert done.document["passes"][-1]["columns"]["emailSearch"]["exampleRows"] == ["2"]
+    assert "1 not values of this index" in done.document["message"]
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ def test_a_run_re_encrypts_all_records_proves_it_and_shows_no_key(operator: Oper
     assert done.code == 0, done.stderr
     document = done.document
     assert (document["complete"], document["rowsWritten"], document["succeeded"]) == (True, 500, True)
+    assert document["seconds"] > 0
     first, last = document["passes"]
     assert first["columns"]["email"]["underOldKey"] == last["columns"]["email"]["underNewKey"] == 500
     assert not last["rowsWritten"] and not any(each["underOldKey"] for each in last["columns"].values())
