@@ -266,10 +266,11 @@ def test_what_else_the_role_has_is_found(by_hand, aws, settings):
     assert aws.import_discovery.discover_setup(settings).role_policies == (wide["Policy"]["Arn"], "inline Backup")
 
 
-@pytest.mark.parametrize("named", ["arn", "id", "alias"])
+@pytest.mark.parametrize("named", ["arn", "id", "alias", "alias-arn"])
 def test_the_data_key_of_a_guide_for_ecs_is_found_beside_its_key(by_hand, boto, aws, settings, named):
     arn = by_hand.key()
-    name = {"arn": arn, "id": arn.rpartition("/")[2], "alias": ALIAS}[named]
+    alias_arn = f"arn:aws:kms:us-east-1:{ACCOUNT}:{ALIAS}"
+    name = {"arn": arn, "id": arn.rpartition("/")[2], "alias": ALIAS, "alias-arn": alias_arn}[named]
     boto("ssm").put_parameter(Name="/eonpro/AWS_KMS_KEY_ID", Value=name, Type="String")
     boto("ssm").put_parameter(Name="/eonpro/ENCRYPTED_PHI_KEY", Value=WRAPPED.value, Type="SecureString")
     found = aws.import_discovery.discover_setup(settings).data_key

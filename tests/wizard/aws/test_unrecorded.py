@@ -113,6 +113,8 @@ def test_what_the_state_has_is_not_asked_for(made, aws, settings, asked) -> None
     )
     assert aws.unrecorded_resources.find_unrecorded(settings, recorded(*names)) == ()
     assert asked == []
+    [role] = aws.unrecorded_resources.find_unrecorded(settings, recorded(*names[:4], *names[5:]))
+    assert role.id == "eonpro-app-role"
 
 
 def test_an_alias_of_another_key_is_not_the_stacks(boto, aws, settings) -> None:

@@ -1306,7 +1306,7 @@ def by_hand(aws: FakeAwsClient, **changes: Any) -> DiscoveredSetup:
         ResourceKind.ALIAS: ("alias/eonpro-phi-key", "alias/eonpro-phi-key"),
         ResourceKind.APPLICATION_ROLE: ("eonpro-app-role", APP),
         ResourceKind.APPLICATION_POLICY: (APP_POLICY, APP_POLICY),
-        ResourceKind.POLICY_ATTACHMENT: (f"eonpro-app-role/{APP_POLICY}", APP_POLICY),
+        ResourceKind.POLICY_ATTACHMENT: (f"eonpro-app-role/{APP_POLICY}",) * 2,
         ResourceKind.TRAIL: (TRAIL, TRAIL),
         ResourceKind.BUCKET: (BUCKET, BUCKET),
     }

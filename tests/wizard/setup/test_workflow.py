@@ -865,7 +865,7 @@ def test_a_compliance_lock_takes_the_stacks_name_typed(locking) -> None:
     locking.setup(yes=False, **FOREVER)
     (asked,) = [place for place, call in enumerate(locking.log) if call == "ui.ask confirmation"]
     assert locking.log.index("engine.preview") < asked < locking.log.index("engine.up")
-    assert any("Object Lock in compliance mode" in line for line in locking.ui.said)
+    assert any(mark is Mark.WARN and "Object Lock in compliance mode" in line for mark, line in locking.ui.marked)
 
 
 @pytest.mark.parametrize("typed", ["yes", "Production", "", "production "])

@@ -102,8 +102,9 @@ def test_two_data_keys_for_production_are_refused() -> None:
             )
             return (entry, replace(entry, id="2", value=OTHER.value))
 
-    with pytest.raises(DataKeyConflict, match=r"for production 2 times \(ids 1, 2\)"):
+    with pytest.raises(DataKeyConflict, match=r"for production 2 times \(ids 1, 2\)") as refusal:
         find_data_key(cast(Variables, Twice()))
+    assert refusal.value.hint.startswith("vercel env ls production")
 
 
 # --- a data key that is not told, by its comment

@@ -263,6 +263,9 @@ def test_a_replicas_own_policy_grants_and_use_count_too():
     assert of(found, STRANGER).ways == ("grant g1 (use) in eu-central-1",)
     assert found.key_arn == MULTI_KEY
     assert [(each.arn, each.use and each.use.operation) for each in found.replicas] == [(REPLICA, "Decrypt")]
+    made.who_has_access.failures["grants"] = DENIED
+    found = review(made, settings=multi_region(), outputs=MULTI_OUTPUTS)
+    assert "the grants could not be read in eu-central-1" in of(found, REST).ways
 
 
 # What may not be read.
@@ -319,6 +322,12 @@ def test_a_policy_that_may_not_be_read_leaves_its_holder_unknown():
     found = review(aws(hidden))
     assert of(found, SECOND).use is KeyPermission.UNKNOWN
     assert [each.what for each in found.unread] == ["hidden"]
+
+
+def test_a_role_that_more_can_assume_than_are_followed_is_named():
+    many = [f"arn:aws:iam::999988887777:role/{number}" for number in range(trust.MAX_PATHS + 1)]
+    role = stranger(trust=document({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": many}}))
+    assert [each.what for each in review(aws(role)).unread] == [f"everybody who can assume {STRANGER}"]
 
 
 def test_everything_denied_still_ends_with_a_review():

@@ -27,7 +27,7 @@ from wizard.account.judgements.principal import check_boundaries
 from wizard.account.views import build_diagnosis
 from wizard.commands.options import DoctorOptions
 from wizard.core.errors import PermissionDenied, Unreachable
-from wizard.core.models.access import TokenSubject, VariableEntry
+from wizard.core.models.access import StatementEvaluation, TokenSubject, VariableEntry
 from wizard.core.models.delivery import AccessKey, ChildResult, StoredDataKey
 from wizard.core.models.rotation import VersionOrigin
 from wizard.core.next_command import Command
@@ -271,6 +271,15 @@ def test_a_boundary_of_the_settings_is_put_back(fixture: DoctorFixture) -> None:
     )
 
 
+@pytest.mark.parametrize("evaluation", [clients.ALLOWED, replace(clients.UNDECIDED, by_boundary=False)], ids=str)
+def test_a_boundary_that_cannot_be_read_or_depends_on_something_unknown_is_not_called_a_denial(
+    fixture: DoctorFixture, evaluation: StatementEvaluation
+) -> None:
+    fixture.aws.evaluation = evaluation
+    fixture.change(boundary=IamPolicy(name=f"arn:aws:iam::{ACCOUNT}:policy/Edge", document=None))
+    assert fixture.diagnosis().findings == ()
+
+
 def test_an_organization_explains_the_denial(fixture: DoctorFixture) -> None:
     fixture.aws.evaluation = replace(clients.DENIED, by_organization=False)
     diagnosis = fixture.diagnosis()
@@ -358,7 +367,8 @@ def test_whoever_gets_at_the_variables_through_their_reader_is_told(changes: dic
     as_made = roles.principals[arn]
     foreign = statement("Allow", "sts:AssumeRole", Principal={"AWS": "999988887777"})["Statement"]
     roles.change(arn, trust={**(as_made.trust or {}), "Statement": [*(as_made.trust or {})["Statement"], *foreign]})
-    assert "999988887777" in finding(stand.notices(check_reader_surplus), "trust-widened").what
+    found = finding(stand.notices(check_reader_surplus), "trust-widened")
+    assert "999988887777" in found.what and "can read the variables" in found.why
     more = IamPolicy(name=f"more of role/{name}", document=statement("Allow", "kms:*"))
     roles.change(arn, trust=as_made.trust, policies=(*as_made.policies, more))
     assert finding(stand.notices(check_reader_surplus), "policy-foreign").command.startswith(

@@ -171,8 +171,9 @@ def test_a_user_who_can_become_an_administrator_of_the_settings_is_denied_that()
     assert item(told(with_principals(administrator, application(), mended))) is State.GOOD
 
 
-def test_another_account_that_can_become_an_administrator_is_taken_out_of_its_trust():
-    administrator = principal(ADMIN, trust=document(assuming({"AWS": [PARTNER, SECOND]})))
+@pytest.mark.parametrize("trusted", [([PARTNER, SECOND],), (PARTNER, [SECOND])], ids=["together", "apart"])
+def test_another_account_that_can_become_an_administrator_is_taken_out_of_its_trust(trusted: Any):
+    administrator = principal(ADMIN, trust=document(*(assuming({"AWS": each}) for each in trusted)))
     notice = of(told(with_principals(administrator, application())), PARTNER)
     words = shlex.split(notice.command)
     assert words[:5] == ["aws", "iam", "update-assume-role-policy", "--role-name", "admin"]

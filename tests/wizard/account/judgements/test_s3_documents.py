@@ -287,7 +287,8 @@ def test_a_policy_refuses_other_encryption_only_with_both_denials(left_out: str)
 
 
 def test_a_denial_for_some_or_for_a_part_of_the_bucket_refuses_nothing() -> None:
-    for change in ({"Principal": {"AWS": APP}}, {"Resource": f"{ARN}/uploads/*"}, {"Action": "s3:GetObject"}):
+    by_kms = {"Condition": {"StringLike": {"s3:x-amz-server-side-encryption": "aws:kms*"}}}
+    for change in ({"Principal": {"AWS": APP}}, {"Resource": f"{ARN}/uploads/*"}, {"Action": "s3:GetObject"}, by_kms):
         narrower = {**GOOD, "Statement": [{**each, **change} for each in GOOD["Statement"]]}
         assert not refuses_other_encryption(narrower, ARN, DOCUMENTS_KEY), change
 

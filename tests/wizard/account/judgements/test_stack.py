@@ -185,7 +185,8 @@ def test_a_lock_that_nobody_gives_back_is_a_cause(stand: CheckedStack):
 
 def test_what_an_interrupted_update_left_is_named(stand: CheckedStack):
     stand.state = replace(built_state(stand), pending=(step("creating", "aws:cloudtrail/trail:Trail", "audit-trail"),))
-    assert "creating audit-trail" in finding(stand.notices(check_stack), "stack-pending-operations").what
+    found = finding(stand.notices(check_stack), "stack-pending-operations")
+    assert "creating audit-trail" in found.what and "what of these the account has" in found.why
 
 
 # --- the alias and the rotation

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from botocore.awsrequest import AWSResponse
 
+from components.settings.stored_values import HASH_KEY_VARIABLE
 from tests.wizard.aws.conftest import with_pause
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import PermissionDenied
@@ -29,11 +30,12 @@ class Raw:
 ONE = WrappedDataKey(value=base64.b64encode(b"1" * 184).decode())
 
 
-def test_the_stored_data_key_is_a_standard_secure_string_that_says_what_it_is(aws, boto):
-    aws.stored_data_keys.store_data_key(STORED_KEY, ONE, key_arn=KEY, tags={})
+@pytest.mark.parametrize(("variable", "noun"), [("ENCRYPTED_PHI_KEY", "data key"), (HASH_KEY_VARIABLE, "hash key")])
+def test_a_stored_key_is_a_standard_secure_string_that_says_what_it_is(aws, boto, variable, noun):
+    aws.stored_data_keys.store_data_key(f"{PREFIX}/{variable}", ONE, key_arn=KEY, tags={})
     (described,) = boto("ssm").describe_parameters()["Parameters"]
     assert (described["Type"], described.get("Tier", "Standard")) == ("SecureString", "Standard")
-    assert "the tags say by which key" in described["Description"] and "Never delete" in described["Description"]
+    assert described["Description"].startswith(f"EONPRO PHI {noun}, wrapped; the tags say by which key. Never delete")
 
 
 def test_the_two_beside_it_are_no_secrets_and_keep_the_type_that_they_have(aws, boto):

@@ -268,6 +268,14 @@ def test_a_claim_that_an_interrupted_set_up_wrote_is_not_written_again(aws):
     assert sent.count("PutParameter") == 1
 
 
+def test_a_claim_that_cannot_be_read_is_nobodys(script, scripted):
+    script.answer("GetParameters", {"Parameters": [], "InvalidParameters": []})
+    script.refuse("PutParameter", "ParameterAlreadyExists")
+    aws = with_pause(scripted, lambda seconds: None)
+    with pytest.raises(ResourceError, match=f"{PREFIX}/claim exists, but cannot be read"):
+        aws.stored_data_keys.claim(f"{PREFIX}/claim", "one", tags=TAGS)
+
+
 def test_an_environment_that_two_claim_belongs_to_the_first(aws, boto):
     data_keys, name = aws.stored_data_keys, f"{PREFIX}/claim"
     for owner in ("one", "two", "one"):

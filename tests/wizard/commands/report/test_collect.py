@@ -315,7 +315,7 @@ def test_a_replica_is_listed_with_its_region(tmp_path) -> None:
         ({"vercel_access": "user"}, [("vercel", "acme/portal", "access key")]),
         (
             {"deploy_targets": ("ecs", "vercel"), "ecs_cluster": "clinic", "ecs_service": "web"},
-            [("vercel", "acme/portal", "OIDC"), ("ecs", "clinic/web", "task role")],
+            [("vercel", "acme/portal", "OIDC"), ("ecs", "clinic/web", "task role of the service; Parameter Store")],
         ),
         (
             {"deploy_targets": ("eks",), "eks_cluster": "clinic", "eks_namespace": "phi"},
@@ -327,7 +327,9 @@ def test_every_platform_is_described_as_it_is_set_up(tmp_path, changes, expected
     report = World(settings(**changes), tmp_path).report()
     applications = report.architecture.applications
     assert [(each.target, each.place) for each in applications] == [(target, place) for target, place, _ in expected]
-    assert all(how in each.identity for each, (_, _, how) in zip(applications, expected, strict=True))
+    assert all(
+        how in f"{each.identity}; {each.reads_from}" for each, (_, _, how) in zip(applications, expected, strict=True)
+    )
     assert all(place in forms(report) for _, place, _ in expected)
 
 

@@ -42,7 +42,7 @@ from wizard.commands.options import ReviewOptions
 from wizard.commands.review.output import short
 from wizard.core.clients import Clients, Request
 from wizard.core.errors import Cancelled, PermissionDenied, UsageError
-from wizard.core.models.access import AccessKeyAge
+from wizard.core.models.access import AccessKeyAge, KeyUse
 from wizard.core.models.delivery import StackState
 from wizard.core.models.inputs import Mark
 
@@ -133,6 +133,12 @@ def test_what_is_unknown_fails_the_review(world):
     # Of the administrator and of the application, too, what IAM gives them beside is unknown.
     assert (code, told["undecided"]) == (1, [APP, ADMIN, f"arn:aws:iam::{ACCOUNT}:*"])
     assert "python -m wizard policy auditor" in world.ui.said
+
+
+def test_a_key_without_a_use_is_shown_with_the_day_since_which_aws_counts(world):
+    world.aws.who_has_access.uses = {KEY: KeyUse(at=None, operation=None, tracked_since=NOW)}
+    world.review()
+    assert (Mark.INFO, f"the key was not used since {NOW:%Y-%m-%d}") in world.ui.marked
 
 
 def test_a_history_that_may_not_be_read_does_not(world):

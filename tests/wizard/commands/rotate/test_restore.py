@@ -203,8 +203,9 @@ def test_a_backup_that_nothing_can_prove_is_refused(world: World, backup: Path) 
 
 def test_a_backup_under_another_key_is_refused(world: World, tmp_path: Path) -> None:
     file = backup_of(world, tmp_path, key_arn=OTHER_KEY)
-    with pytest.raises(UsageError, match=r"has a data key of .*, but the stack's key is"):
+    with pytest.raises(UsageError, match=r"has a data key of .*, but the stack's key is") as refused:
         world.run("restore", "--from-backup", str(file))
+    assert "only its KMS key can decrypt" in refused.value.hint
     assert world.changes() == []
 
 

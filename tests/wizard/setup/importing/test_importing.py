@@ -60,6 +60,7 @@ from wizard.terminal.screen import Screen
 
 BUCKET = "eonpro-cloudtrail-logs"
 ALIAS = "alias/eonpro-phi-key"
+ATTACHMENT = f"eonpro-app-role/{APP_POLICY}"
 PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com/acme"
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"
 EMPTY = StackState(exists=False, has_key=False)
@@ -123,7 +124,7 @@ THINGS = (
     DiscoveredResource(thing=ResourceKind.ALIAS, id=ALIAS, arn=ALIAS),
     DiscoveredResource(thing=ResourceKind.APPLICATION_ROLE, id="eonpro-app-role", arn=APP),
     DiscoveredResource(thing=ResourceKind.APPLICATION_POLICY, id=APP_POLICY, arn=APP_POLICY),
-    DiscoveredResource(thing=ResourceKind.POLICY_ATTACHMENT, id=f"eonpro-app-role/{APP_POLICY}", arn=APP_POLICY),
+    DiscoveredResource(thing=ResourceKind.POLICY_ATTACHMENT, id=ATTACHMENT, arn=ATTACHMENT),
     DiscoveredResource(thing=ResourceKind.TRAIL, id=TRAIL, arn=TRAIL),
     DiscoveredResource(thing=ResourceKind.BUCKET, id=BUCKET, arn=BUCKET),
     DiscoveredResource(thing=ResourceKind.BUCKET_POLICY, id=BUCKET, arn=BUCKET),
