@@ -60,7 +60,9 @@ def texts(value: Any) -> list[str]:
 
 def test_a_rehearsal_is_as_recorded_leaves_nothing_and_its_file_has_no_value(deployment: Deployment):
     before, began = left(deployment), deployment.client("kms").list_keys()["Keys"]
-    document = rehearse(deployment, "--yes", "--json").document
+    ended = rehearse(deployment, "--yes", "--json")
+    document = ended.document
+    assert ended.err.partition("What was otherwise than in the sandbox")[2].split()[-1:] == ["nothing"]
     content = Path(document["file"]).read_text()
     recording = json.loads(content)
     compare(SANDBOX, as_json(dict(sorted(recording["names"].items()))))
