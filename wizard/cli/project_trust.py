@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 REQUIREMENTS = "requirements.txt"
 EXECUTED = ("Pulumi.yaml", "__main__.py", REQUIREMENTS)
 """The files of a project that say what is executed, and with which packages."""
+BYTE_CODE = "__pycache__"
 VARIABLE = "EONPRO_TRUSTED_PROJECT"
 """The variable that names a project's folder which is trusted as it is, whoever owns it: in CI, the checkout."""
 
@@ -189,7 +190,10 @@ def _contents(project: Path) -> dict[str, bytes]:
     """What is executed of the project's folder, by name: its files, and each module that an import could find there."""
     try:
         named = [path for name in EXECUTED if (path := project / name).exists()]
-        return {str(path.relative_to(project)): files.read(path) for path in {*named, *_modules(project)}}
+        modules = [*_modules(project)]
+        for folder in {module.parent for module in modules}:
+            _remove_byte_code(folder / BYTE_CODE)
+        return {str(path.relative_to(project)): files.read(path) for path in {*named, *modules}}
     except OSError as error:
         raise UsageError(f"what {project} executes cannot be read: {error}", shell("ls", "-l", project)) from error
 
@@ -201,18 +205,24 @@ def _modules(project: Path) -> Iterator[Path]:
         folder = pending.pop()
         seen.add(os.path.realpath(folder))
         for path in folder.iterdir():
-            if path.name == "__pycache__":
-                # Byte code is executed in place of the source that is read here. Python writes it again.
-                path.unlink() if path.is_symlink() else shutil.rmtree(path, ignore_errors=True)
             # A folder without __init__.py can also be imported: the packages of `google` lie in several.
-            elif path.is_dir():
-                if path.name.isidentifier() and path.name != "node_modules" and os.path.realpath(path) not in seen:
+            if path.is_dir():
+                is_package = path.name.isidentifier() and path.name not in ("node_modules", BYTE_CODE)
+                if is_package and os.path.realpath(path) not in seen:
                     pending.append(path)
             elif path.name.endswith(_SUFFIXES) and path.is_file():
                 yield path
 
 
 _SUFFIXES = tuple(all_suffixes())
+
+
+def _remove_byte_code(cache: Path) -> None:
+    """Byte code is executed in place of the source that is read here. Python writes it again."""
+    if cache.is_symlink():
+        cache.unlink()
+    else:
+        shutil.rmtree(cache, ignore_errors=True)
 
 
 def _digests(contents: Mapping[str, bytes]) -> dict[str, str]:

@@ -115,6 +115,15 @@ def test_byte_code_that_came_with_the_folder_is_not_executed_in_place_of_the_sou
     assert list(project.rglob("*.pyc")) == []
 
 
+def test_a_look_at_who_owns_a_folder_changes_nothing_in_it(project: Path) -> None:
+    (project / "package" / "__pycache__").mkdir(parents=True)
+    (project / "package" / "__init__.py").touch()
+    (project / "package" / "__pycache__" / "__init__.cpython-311.pyc").write_bytes(b"whatever")
+    before = sorted(project.rglob("*"))
+    project_trust.check_owner(project)
+    assert sorted(project.rglob("*")) == before
+
+
 def test_another_folder_with_the_same_files_is_another_project(project: Path, tmp_path: Path) -> None:
     record(project)
     project.rename(tmp_path / "elsewhere")
