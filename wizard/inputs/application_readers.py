@@ -122,7 +122,7 @@ class ApplicationCode:
 def read_code(
     folder: Path, settings: Settings, *, clock: Callable[[], float] = time.monotonic
 ) -> ApplicationCode | None:
-    """What an application's lines name of the stack's variables and of a former key; None without a folder."""
+    """Search the application's files for the stack's variables and the former key; None where it is no application."""
     if not is_application(folder):
         return None
     named, unread = _search(folder, (*settings.delivered_names.every, *FORMER_KEYS), clock)
@@ -160,10 +160,11 @@ def _search(
 def _named(file: str, text: str, variables: Collection[str]) -> Iterator[Named]:
     lines = [(at, line) for at, line in enumerate(text.split("\n"), 1) if not line.lstrip().startswith(_COMMENT)]
     for variable in variables:
+        word = re.compile(rf"\b{re.escape(variable)}\b")
         found = [
-            (at, any(_is_read(line, match.end()) for match in re.finditer(rf"\b{re.escape(variable)}\b", line)))
+            (at, any(_is_read(line, match.end()) for match in matches))
             for at, line in lines
-            if variable in line and re.search(rf"\b{re.escape(variable)}\b", line)
+            if (matches := [*word.finditer(line)])
         ]
         if found:
             line, is_read = next((each for each in found if each[1]), found[0])
