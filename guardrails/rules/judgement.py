@@ -44,7 +44,7 @@ SET_OF: Mapping[str, tuple[str, str]] = {
     **dict.fromkeys(_OF_A_BUCKET, (types.BUCKET, "bucket")),
     **dict.fromkeys((types.TOPIC_POLICY, types.SUBSCRIPTION), (types.TOPIC, "arn")),
 }
-"""What is set of a bucket or a topic: the type of that, and its property with which the setting names it."""
+"""For each type of setting: the type of the resource that it is set of, and the property of that which it names."""
 NAMED_BY: Mapping[str, str] = {
     **dict.fromkeys((types.BUCKET, *_OF_A_BUCKET), "bucket"),
     **dict.fromkeys((types.LOG_GROUP, types.ALARM, types.TOPIC), "name"),

@@ -160,7 +160,7 @@ def replaced(world: World, account: Account, template: Account) -> list[str]:
 
 
 def rewrapped(world: World, account: Account, template: Account) -> list[str]:
-    """The same data key in another wrapping; a second run before the key's next rotation leaves it as it is."""
+    """The command wraps the same data key anew. Run again before the key's next rotation, it changes nothing."""
     keys = template["dataKeys"]
     same = account["dataKeys"].get(STORED) == keys[STORED]
     is_again = sum(key == keys[STORED] for place, key in keys.items() if place.startswith(VERSIONS)) > 1

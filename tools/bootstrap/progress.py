@@ -14,7 +14,7 @@ from tools.bootstrap.running import CommandFailed
 
 _WIDEST_LAST_LINE = 90
 _WIDEST_ROW = 79
-"""Of a terminal: a wider one would be two rows, of which only the last is written again."""
+"""Characters. A terminal breaks a longer line into two rows, and only the last of them can be written again."""
 _AT_ONCE = 0.5
 """Seconds."""
 _ANEW = "\r\x1b[K"

@@ -23,7 +23,7 @@ class Made(NamedTuple):
 
 
 def outputs_of(settings: Settings) -> Mapping[str, Any]:
-    """What each output is, if the stack has it; others are free."""
+    """The value that each of these outputs has to have, where the stack has it. Further outputs may have any."""
     user = settings.arn("iam", f"user/{settings.name('app-user')}")
     policy = settings.arn("iam", f"policy/{settings.policy('KMSAccess')}")
     return {

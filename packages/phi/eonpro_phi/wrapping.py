@@ -43,7 +43,7 @@ def wrap(environment: Mapping[str, str], read: Callable[[], str]) -> dict[str, o
 
 
 def from_stdin() -> str:
-    """What is piped in."""
+    """Read the key from a pipe or a file at standard input; no more of it than shows that it is no key."""
     if sys.stdin.isatty():
         raise InvalidEncryptionKey("Standard input is a terminal; pipe the key in, or use --prompt")
     return sys.stdin.buffer.read(MAX_CHARACTERS + 1).decode("latin-1")

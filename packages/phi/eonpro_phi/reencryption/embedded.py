@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class _Patterns:
-    """What a record looks like; the arguments are patterns of one character of base64, of "=" and of ":"."""
+    """The patterns of a record. They are made of the patterns of one character of base64, of "=" and of ":"."""
 
     def __init__(self, base64: str, pad: str, colon: str) -> None:
         # Not in the middle of other base64; the letter of an escape such as \n belongs to what is before it.
