@@ -12,12 +12,16 @@ from components.policies import event_patterns
 from components.policies.event_patterns import Pattern
 from components.policies.stack import (
     FALLBACK,
-    access_changes_pattern_of,
-    alert_changes_pattern_of,
-    fallback_pattern_of,
+    alert_rules_of,
+    alert_topics_of,
+    forwards_events,
+    readers_of,
+    reading_policy_of,
     trail_arn_of,
 )
 from components.settings import Settings
+from components.settings.arn import Arn
+from components.targets import vercel
 
 BURST = 5
 """Denied uses of the key within BURST_SECONDS that cause an alert: a single denial may be a typing error."""
@@ -70,8 +74,50 @@ def pattern_of(
             buckets.append(names.access_log_bucket)
         return event_patterns.trail_changes_pattern(trail_arn=trail_arn_of(settings), buckets=buckets)
     if kind == FALLBACK:
-        return fallback_pattern_of(settings, logs_key)
-    return {"access-changes": access_changes_pattern_of, "alert-changes": alert_changes_pattern_of}[kind](settings)
+        return _fallback_pattern(settings, logs_key)
+    return {"access-changes": _access_changes_pattern, "alert-changes": _alert_changes_pattern}[kind](settings)
+
+
+def _access_changes_pattern(settings: Settings) -> Pattern:
+    """The calls that change the trust or permissions of the application and its readers, or a stored value."""
+    names = settings.names
+    provider = vercel.provider_arn_of(settings)
+    readers = (reader.arn for reader in readers_of(settings) if reader.role)
+    principals = [Arn.parse(arn) for arn in (*settings.app_principal_arns, *readers)]
+    return event_patterns.access_changes_pattern(
+        # A request has the name without its path.
+        roles=[arn.name for arn in principals if arn.kind == "role"],
+        users=[arn.name for arn in principals if arn.kind == "user"],
+        policy_arns=[
+            settings.arn("iam", f"policy/{name}")
+            for name in (names.app_policy, *([reading_policy_of(settings)[0]] if settings.uses_store else []))
+        ],
+        provider_arns=[provider] if provider else [],
+        prefix=names.parameter_prefix,
+        alert_rules=[names.alert_changes_rule, names.fallback_rule],
+    )
+
+
+def _alert_changes_pattern(settings: Settings) -> Pattern:
+    """The calls that end, narrow or redirect an alert."""
+    rules = alert_rules_of(settings)
+    return event_patterns.alert_changes_pattern(
+        rules=list(dict.fromkeys(rule.name for rule in rules)),
+        topic_arns=[topic.arn for topic in alert_topics_of(settings)],
+        alarm=settings.names.denied_use_rule,
+        roles=[settings.names.forwarding_role] if forwards_events(settings) else [],
+    )
+
+
+def _fallback_pattern(settings: Settings, key_arns: Sequence[str]) -> Pattern:
+    """The calls that break the way of the other alerts. `key_arns`: of the audit key, if the stack has one."""
+    rules = [rule.name for rule in alert_rules_of(settings) if rule.kind != FALLBACK]
+    return event_patterns.fallback_pattern(
+        rules=list(dict.fromkeys(rules)),
+        topic_arn=settings.arn("sns", settings.names.alert_topic),
+        key_arns=key_arns,
+        aliases=[settings.names.trail_key_alias],
+    )
 
 
 def message_of(settings: Settings, kind: str) -> tuple[Mapping[str, str], str]:

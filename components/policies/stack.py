@@ -6,17 +6,16 @@ Pure. The program and the preflight both use it, so that they evaluate the same.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from components import policies
-from components.policies import event_patterns, s3_documents
+from components.policies import s3_documents
 from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
 from components.policies.trail import LOGS_KEY_TAGS
 from components.settings import ImportGroup, ResourceKind, SecretStore, Settings
 from components.settings.arn import Arn
-from components.targets import vercel
 from components.targets.platform import NewRole, Reader, platforms_of
 
 
@@ -42,15 +41,9 @@ def decide_by_key_policy_of(
     settings: Settings, policy: Mapping[str, Any], principal_arn: str, action: str
 ) -> KeyPolicyDecision:
     """The decision of a key policy for a principal that sends requests as the settings intend."""
-    return decide_by_key_policy(policy, principal_arn, action, known=request_context_of(settings))
-
-
-def request_context_of(settings: Settings) -> Mapping[str, tuple[str, ...]]:
-    """The known values of every request for the key, by condition key in lower case.
-
-    KMS answers over TLS alone. https://docs.aws.amazon.com/kms/latest/developerguide/infrastructure-security.html
-    """
-    return {"aws:securetransport": ("true",), "aws:resourceaccount": (settings.account_id,)}
+    # KMS answers over TLS alone: https://docs.aws.amazon.com/kms/latest/developerguide/infrastructure-security.html
+    known = {"aws:securetransport": ("true",), "aws:resourceaccount": (settings.account_id,)}
+    return decide_by_key_policy(policy, principal_arn, action, known=known)
 
 
 def trail_arn_of(settings: Settings) -> str:
@@ -145,30 +138,23 @@ def alert_topics_of(settings: Settings) -> tuple[AlertTopic, ...]:
     """The topics of the settings' alerts: that of all alerts, and the fallback topic."""
     names = settings.names
 
-    def topic(
-        name: str, logical_name: str, kind: ResourceKind, purpose: str, *, key: bool = False, alarm: str = ""
-    ) -> AlertTopic:
+    def topic(name: str, logical_name: str, kind: ResourceKind, purpose: str, alarm: str = "") -> AlertTopic:
         arn, alarms = settings.arn("sns", name), [settings.arn("cloudwatch", f"alarm:{alarm}")] if alarm else []
         return AlertTopic(
             name=name,
             arn=arn,
             logical_name=logical_name,
-            is_encrypted=key,
+            is_encrypted=False,
             policy=policies.alert_topic_policy(topic_arn=arn, account_id=settings.account_id, source_arns=alarms),
             kind=kind,
             purpose=purpose,
         )
 
-    has_key = settings.makes_trail and settings.trail_key
-    topics = (
-        topic(
-            *(names.alert_topic, "alerts", ResourceKind.ALERT_TOPIC, "the alerts"),
-            key=has_key,
-            alarm=names.denied_use_rule,
-        ),
-        topic(names.fallback_topic, "fallback-alerts", ResourceKind.FALLBACK_TOPIC, "the fallback alerts"),
-    )
-    return topics if settings.alerts else ()
+    if not settings.alerts:
+        return ()
+    alerts = topic(names.alert_topic, "alerts", ResourceKind.ALERT_TOPIC, "the alerts", alarm=names.denied_use_rule)
+    fallback = topic(names.fallback_topic, "fallback-alerts", ResourceKind.FALLBACK_TOPIC, "the fallback alerts")
+    return replace(alerts, is_encrypted=settings.makes_trail and settings.trail_key), fallback
 
 
 def alert_rules_of(settings: Settings) -> tuple[AlertRule, ...]:
@@ -178,9 +164,11 @@ def alert_rules_of(settings: Settings) -> tuple[AlertRule, ...]:
     """
     names, home = settings.names, (settings.region,)
     everywhere = tuple(dict.fromkeys((*settings.regions, settings.iam_region)))
+    trail = Arn.parse(trail_arn_of(settings))
+    is_here = (trail.region, trail.account) == (settings.region, settings.account_id)
     rules = (
         ("key-changes", names.key_changes_rule, settings.regions),
-        ("trail-changes", names.trail_changes_rule, home if has_trail_here(settings) else ()),
+        ("trail-changes", names.trail_changes_rule, home if is_here else ()),
         ("denied-use", names.denied_use_rule, settings.regions),
         ("access-changes", names.access_changes_rule, everywhere),
         # Whoever disables a rule of another Region does so there.
@@ -211,54 +199,6 @@ def alert_rules_of(settings: Settings) -> tuple[AlertRule, ...]:
 def forwards_events(settings: Settings) -> bool:
     """Whether rules of another Region send their events to the stack's, which takes a role."""
     return any(rule.region != settings.region for rule in alert_rules_of(settings))
-
-
-def has_trail_here(settings: Settings) -> bool:
-    """Whether the trail's changes are events of the stack's Region and account."""
-    trail = Arn.parse(trail_arn_of(settings))
-    return (trail.region, trail.account) == (settings.region, settings.account_id)
-
-
-def access_changes_pattern_of(settings: Settings) -> event_patterns.Pattern:
-    """The calls that change the trust or permissions of the application and its readers, or a stored value."""
-    names = settings.names
-    provider = vercel.provider_arn_of(settings)
-    readers = (reader.arn for reader in readers_of(settings) if reader.role)
-    principals = [Arn.parse(arn) for arn in (*settings.app_principal_arns, *readers)]
-    return event_patterns.access_changes_pattern(
-        # A request has the name without its path.
-        roles=[arn.name for arn in principals if arn.kind == "role"],
-        users=[arn.name for arn in principals if arn.kind == "user"],
-        policy_arns=[
-            settings.arn("iam", f"policy/{name}")
-            for name in (names.app_policy, *([reading_policy_of(settings)[0]] if settings.uses_store else []))
-        ],
-        provider_arns=[provider] if provider else [],
-        prefix=names.parameter_prefix,
-        alert_rules=[names.alert_changes_rule, names.fallback_rule],
-    )
-
-
-def alert_changes_pattern_of(settings: Settings) -> event_patterns.Pattern:
-    """The calls that end, narrow or redirect an alert."""
-    rules = alert_rules_of(settings)
-    return event_patterns.alert_changes_pattern(
-        rules=list(dict.fromkeys(rule.name for rule in rules)),
-        topic_arns=[topic.arn for topic in alert_topics_of(settings)],
-        alarm=settings.names.denied_use_rule,
-        roles=[settings.names.forwarding_role] if forwards_events(settings) else [],
-    )
-
-
-def fallback_pattern_of(settings: Settings, key_arns: Sequence[str]) -> event_patterns.Pattern:
-    """The calls that break the way of the other alerts. `key_arns`: of the audit key, if the stack has one."""
-    rules = [rule.name for rule in alert_rules_of(settings) if rule.kind != FALLBACK]
-    return event_patterns.fallback_pattern(
-        rules=list(dict.fromkeys(rules)),
-        topic_arn=settings.arn("sns", settings.names.alert_topic),
-        key_arns=key_arns,
-        aliases=[settings.names.trail_key_alias],
-    )
 
 
 # --- the audit trail and the alerts -----------------------------------------------------------------------------

@@ -9,14 +9,8 @@ from typing import Any
 import pytest
 
 from components.policies import event_patterns
-from components.policies.stack import (
-    AlertRule,
-    access_changes_pattern_of,
-    alert_changes_pattern_of,
-    alert_rules_of,
-    alert_topics_of,
-    fallback_pattern_of,
-)
+from components.policies.alerts import pattern_of
+from components.policies.stack import AlertRule, alert_rules_of, alert_topics_of
 from components.settings import Settings
 
 ACCOUNT = "111122223333"
@@ -84,9 +78,9 @@ def patterns(of: Settings) -> dict[str, Any]:
         "key-changes": event_patterns.key_changes_pattern(
             key_arns=[key, audit_key], aliases=["alias/eonpro-phi-key", of.names.trail_key_alias]
         ),
-        "access-changes": access_changes_pattern_of(of),
-        "alert-changes": alert_changes_pattern_of(of),
-        "fallback": fallback_pattern_of(of, [audit_key]),
+        "access-changes": pattern_of(of, "access-changes"),
+        "alert-changes": pattern_of(of, "alert-changes"),
+        "fallback": pattern_of(of, "fallback", logs_key_arn=audit_key),
         "trail-changes": event_patterns.trail_changes_pattern(
             trail_arn=f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/eonpro-audit-trail", buckets=["eonpro-logs"]
         ),

@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from components.policies.requirements import (
-    ORGANIZATIONAL,
     PROPOSED,
     REQUIREMENTS,
-    SAFEGUARDS,
     SECTIONS,
     Topic,
     prowler_checks_of,
     requirements_of,
     sections_of,
 )
+from components.policies.safeguards import ORGANIZATIONAL, SAFEGUARDS
 from components.settings import SecretStore, Settings
 from wizard.account.notices import State
 from wizard.account.views import Diagnosis, ItemState, counts, item_of, state_of, topics_of

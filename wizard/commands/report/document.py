@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, TypedDict
 
 from components.policies.evaluation.account import GrantFact
-from components.policies.requirements import LAW
+from components.policies.safeguards import LAW
 from wizard.account.access.stored_reviews import digest_of
 from wizard.account.views import ItemState
 from wizard.commands.report.facts import ReportFacts

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from components.policies.evaluation.account import GrantFact
-from components.policies.requirements import ORGANIZATIONAL, REQUIREMENTS, Topic
+from components.policies.requirements import REQUIREMENTS, Topic
+from components.policies.safeguards import ORGANIZATIONAL
 from tests.wizard.account.judgements.test_backup import document as backup_document
 from tests.wizard.account.judgements.test_s3_documents import BUCKET as DOCUMENTS
 from tests.wizard.account.judgements.test_s3_documents import (

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from components.policies.evaluation.account import GrantFact
-from components.policies.requirements import SAFEGUARDS, Topic
+from components.policies.requirements import Topic
+from components.policies.safeguards import SAFEGUARDS
 from components.settings import Settings
 from tests.wizard.account.judgements.test_backup import document as backup_document
 from tests.wizard.fakes.backup import VAULT_BUCKET
