@@ -81,25 +81,6 @@ def lose_the_data_key(deployment: Deployment) -> None:
     assert deployment.parameters() == {} and deployment.variables() == {}
 
 
-@pytest.mark.thorough
-@pytest.mark.onboarded("vercel")
-def test_a_stack_whose_state_is_lost_too_is_taken_in_again_with_the_backups_data_key(
-    deployment: Deployment, tmp_path: Path
-) -> None:
-    (record,) = the_application.write(deployment, deployment.deployed(), RECORD)
-    backup = tmp_path / "production.backup.json"
-    backed_up(deployment, "--to", str(backup))
-    lose_the_data_key(deployment)
-    shutil.rmtree(deployment.environment["PULUMI_BACKEND_URL"].removeprefix("file://"))
-
-    wrapped = json.loads(backup.read_text())["wrappedKey"]
-    Path(deployment.environment["PULUMI_BACKEND_URL"].removeprefix("file://")).mkdir()
-    deployment.set_up("vercel", "--adopt", env={"EONPRO_ENCRYPTED_PHI_KEY": wrapped})
-
-    assert the_application.read(deployment, deployment.deployed(), record) == [RECORD]
-    assert deployment.parameters()[STORED_KEY] == wrapped
-
-
 # --- a file
 
 
@@ -120,27 +101,6 @@ def test_a_file_is_its_owners_alone_and_only_its_place_is_recorded_in_the_cloud(
     (kept,) = document["kept"]
     assert (kept["kind"], kept["state"], kept["place"]) == ("file", "written", str(place))
     assert backup.wrapped.value not in json.dumps(document)
-
-
-@pytest.mark.thorough
-def test_a_backup_is_written_once_and_never_over_another(on_vercel: Deployment, tmp_path: Path) -> None:
-    place, other = tmp_path / "backup.json", tmp_path / "notes.txt"
-    other.write_text("of somebody else")
-    backed_up(on_vercel, "--to", str(place))
-    before = place.read_bytes()
-
-    again = backed_up(on_vercel, "--to", str(place))
-    refused = backed_up(on_vercel, "--to", str(other), expect=2)
-
-    assert again["kept"][0]["state"] == "there" and place.read_bytes() == before
-    assert refused["exitCode"] == 2 and other.read_text() == "of somebody else"
-
-
-@pytest.mark.thorough
-def test_a_backup_needs_neither_vercel_nor_the_state(on_vercel: Deployment, tmp_path: Path) -> None:
-    away = {"VERCEL_TOKEN": None, "PULUMI_BACKEND_URL": f"file://{tmp_path / 'nowhere'}"}
-    document = backed_up(on_vercel, "--to", str(tmp_path / "backup.json"), env=away)
-    assert document["kept"][0]["state"] == "written"
 
 
 # --- an object
@@ -164,68 +124,7 @@ def test_an_object_is_locked_for_as_long_as_the_audit_log_where_its_bucket_says_
         s3.delete_object(Bucket=bucket, Key="eonpro/backup.json", VersionId=held["VersionId"])
 
 
-@pytest.mark.thorough
-def test_an_object_is_written_once_and_no_other_version_follows(on_vercel: Deployment, bucket: str) -> None:
-    place = f"s3://{bucket}/backup.json"
-    backed_up(on_vercel, "--to", place)
-    on_vercel.forget_calls()
-
-    again = backed_up(on_vercel, "--to", place)
-
-    assert again["kept"][0]["state"] == "there"
-    versions = on_vercel.client("s3", region="eu-west-1").list_object_versions(Bucket=bucket)["Versions"]
-    assert [each["Key"] for each in versions] == ["backup.json"]
-
-
-@pytest.mark.thorough
-def test_another_object_of_that_name_is_left_alone(on_vercel: Deployment, bucket: str) -> None:
-    s3 = on_vercel.client("s3", region="eu-west-1")
-    s3.put_object(Bucket=bucket, Key="taken.json", Body=b"of somebody else")
-
-    refused = backed_up(on_vercel, "--to", f"s3://{bucket}/taken.json", expect=2)
-
-    assert "taken.json" in refused["message"]
-    assert s3.get_object(Bucket=bucket, Key="taken.json")["Body"].read() == b"of somebody else"
-
-
-@pytest.mark.thorough
-def test_a_bucket_without_object_lock_is_refused_and_the_command_that_is_told_mends_it(on_vercel: Deployment) -> None:
-    name = f"clinic-plain-{uuid.uuid4().hex}"
-    on_vercel.client("s3").create_bucket(Bucket=name)
-    place = f"s3://{name}/backup.json"
-
-    refused = backed_up(on_vercel, "--to", place, expect=4)
-
-    assert "Object Lock" in refused["message"]
-    assert "Contents" not in on_vercel.client("s3").list_objects_v2(Bucket=name)
-    on_vercel.run(["bash", "-ec", refused["next"]["command"]])
-    assert backed_up(on_vercel, "--to", place)["kept"][0]["lockMode"] == "GOVERNANCE"
-
-
-@pytest.mark.thorough
-def test_a_bucket_that_is_not_there_is_told_with_the_command_that_makes_it(on_vercel: Deployment) -> None:
-    name = f"clinic-none-{uuid.uuid4().hex}"
-
-    refused = backed_up(on_vercel, "--to", f"s3://{name}/backup.json", expect=4)
-
-    on_vercel.run(["bash", "-ec", refused["next"]["command"]])
-    assert backed_up(on_vercel, "--to", f"s3://{name}/backup.json")["kept"][0]["state"] == "written"
-
-
 # --- another Region
-
-
-@pytest.mark.thorough
-def test_without_a_replica_the_copy_in_another_region_opens_with_the_first_key_only(on_vercel: Deployment) -> None:
-    entry = backed_up(on_vercel, "--to-region", "eu-west-3")["kept"][0]
-    again = backed_up(on_vercel, "--to-region", "eu-west-3")["kept"][0]
-
-    ssm = on_vercel.client("ssm", region="eu-west-3")
-    held = ssm.get_parameter(Name=entry["place"], WithDecryption=True)["Parameter"]
-    assert held["Value"] == on_vercel.parameters()[STORED_KEY] and held["Type"] == "SecureString"
-    assert entry["opensWith"] == on_vercel.outputs()["keyArn"] and entry["region"] == "eu-west-3"
-    assert entry["place"] != STORED_KEY and (entry["state"], again["state"]) == ("written", "there")
-    assert held["Version"] == 1
 
 
 @pytest.mark.thorough

@@ -182,10 +182,3 @@ def test_documents_are_moved_in_spite_of_a_kill_and_only_the_application_reads_t
     # The settings of the set-up were delivered anew; the exceptions are objects under another key.
     assert {each["cause"] for each in found["findings"]} <= {"deployment-stale", "documents-elsewhere"}
     assert in_this_process.run(deployment, "verify", "--json").document["ok"]
-
-
-@pytest.mark.thorough
-@pytest.mark.timeout(3600)
-@pytest.mark.onboarded("vercel")
-def test_ten_thousand_documents_are_moved_in_spite_of_twenty_kills(deployment: Deployment) -> None:
-    moved_with_kills(deployment, count=10_000, kills=20, before=lambda: None)

@@ -114,21 +114,6 @@ def overwrite(deployment: Deployment, name: str, *values: str) -> None:
 
 
 @pytest.mark.thorough
-def test_what_was_overwritten_and_put_back_is_told_until_somebody_has_looked_at_it(life: Deployment) -> None:
-    before, version = life.parameters(), entry(life)
-    assert findings(life) == {}
-    overwrite(life, STORED_KEY, "one", "two", "three", before[STORED_KEY])
-    overwrite(life, version, "one", before[version])
-    told = findings(life)
-    assert set(told) == {"stored-key-overwritten"}
-    report = life.wizard("report", "--json", "--out", str(life.root / "report"), expect=None).document
-    (claim,) = (each for each in report["checklist"] if each["title"].startswith("ENCRYPTED_PHI_KEY"))
-    assert claim["state"] != "done"
-    typed(life, told["stored-key-overwritten"])
-    assert findings(life) == {} and life.parameters() == before
-
-
-@pytest.mark.thorough
 def test_the_data_key_comes_back_when_nothing_but_junk_is_left_of_it_in_the_store(life: Deployment) -> None:
     before, version, deployed = life.parameters(), entry(life), life.deployed()
     backup = str(life.root / "junk.backup.json")
@@ -149,15 +134,3 @@ def test_the_data_key_comes_back_when_nothing_but_junk_is_left_of_it_in_the_stor
         name: before[name] for name in (STORED_KEY, version)
     }
     assert life.deployed() == deployed and findings(life) == {}
-
-
-@pytest.mark.thorough
-@pytest.mark.onboarded("multi-region")
-def test_another_region_brings_the_data_key_back(deployment: Deployment) -> None:
-    before, version = deployment.parameters(), entry(deployment)
-    for name in (STORED_KEY, version):
-        overwrite(deployment, name, *(f"junk {number}" for number in range(MORE_THAN_THE_HISTORY)))
-    told = findings(deployment)
-    assert f"restore --version sha256:{version[len(VERSIONS) :]}" in told["stored-key-malformed"]
-    typed(deployment, told["stored-key-malformed"])
-    assert findings(deployment) == {} and deployment.parameters() == before

@@ -103,44 +103,6 @@ def test_whatever_passes_it_ends_delivered_and_the_second_push_writes_nothing(
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize(
-    ("nth", "name"), [(1, "ENCRYPTED_PHI_KEY"), pytest.param(2, "AWS_KMS_KEY_ID", marks=pytest.mark.thorough)]
-)
-def test_half_of_it_for_good_ends_as_it_began(deployment: Deployment, nth: int, name: str) -> None:
-    forget(deployment)
-    put(deployment, "AWS_REGION", "eu-west-1", comment="by hand")
-    deployment.vercel_fault(**POST, kind="half", nth=nth, times=99, code="BAD_REQUEST")
-    agreed = ("--replace-variable", "AWS_REGION")
-    refused = deployment.wizard("push", *agreed, "--json", "--no-redeploy", expect=4).document
-    assert f"{name}: it is missing" in refused["message"] and "rolled back" in refused["message"]
-    assert deployment.deployed() == {"AWS_REGION": "eu-west-1"}
-    assert [each["comment"] for each in listed(deployment)] == ["by hand"]
-    assert len(deployment.stored_key_versions()) == 1
-
-
-@pytest.mark.thorough
-def test_a_region_of_somebody_else_is_not_replaced_unattended_before_it_is_named(deployment: Deployment) -> None:
-    forget(deployment)
-    put(deployment, "AWS_REGION", "eu-west-1", comment="of the uploads")
-    refused = deployment.wizard("push", "--yes", "--json", "--no-redeploy", expect=2).document
-    assert "AWS_REGION of production of Vercel project eonpro/eonpro is eu-west-1" in refused["message"]
-    assert deployment.deployed() == {"AWS_REGION": "eu-west-1"}
-    deployment.wizard("push", "--replace-variable", "AWS_REGION", "--json", "--no-redeploy")
-    assert delivered(deployment) == wanted(deployment)
-
-
-@pytest.mark.thorough
-def test_a_data_key_stored_as_encrypted_becomes_sensitive_and_keeps_its_value(deployment: Deployment) -> None:
-    before = deployment.variables()["ENCRYPTED_PHI_KEY"]
-    deployment.vercel("DELETE", f"{ENV}/{before['id']}")
-    put(deployment, "ENCRYPTED_PHI_KEY", deployment.parameters()[STORED_KEY])
-    document = deployment.wizard("push", "--json", "--no-redeploy").document
-    assert [each["state"] for each in document["delivered"]] == ["written"]
-    assert deployment.variables()["ENCRYPTED_PHI_KEY"]["type"] == "sensitive"
-    assert delivered(deployment) == wanted(deployment)
-
-
-@pytest.mark.thorough
 def test_each_environment_gets_variables_of_its_own_and_what_is_not_ours_is_left(deployment: Deployment) -> None:
     staging = deployment.vercel("POST", "/v9/projects/eonpro/custom-environments", {"slug": "staging"})["id"]
     ours = {each["id"]: each for each in listed(deployment)}

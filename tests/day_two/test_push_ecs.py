@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -15,8 +14,8 @@ from typing import Any
 import pytest
 
 from components.settings import Outputs, Settings
-from tests.day_two.the_service import BREAKER, NAME, OnEcs, service_of
-from tests.onboarding.deployment import Deployment, RunningCommand, until
+from tests.day_two.the_service import NAME, OnEcs, service_of
+from tests.onboarding.deployment import Deployment
 from wizard.aws.client import Aws, connect
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.deployment import RedeployState
@@ -88,25 +87,6 @@ def test_a_rollout_that_may_not_read_is_taken_back_and_goes_well_once_it_may(ser
 
 
 @pytest.mark.thorough
-def test_a_container_that_dies_is_taken_back_by_the_circuit_breaker_and_told(service: OnEcs) -> None:
-    deployment = service.deployment
-    service.ecs.update_service(cluster=NAME, service=NAME, deploymentConfiguration=BREAKER)
-    # Two tasks at each of the three tries after which the circuit breaker opens; what it brings back lives.
-    service.tasks_end(1, times=6)
-    deployment.forget_calls()
-    document = deployment.wizard(*PUSH, expect=1).document
-    sent = deployment.changes()
-
-    [failed] = document["redeploys"]
-    assert failed["state"] == "rolled back" and failed["after"]["revision"] == service.first
-    assert "ECS deployment circuit breaker: tasks failed to start" in failed["why"]
-    assert "the container web exited with 1" in failed["why"]
-    assert sent == {"ecs:RegisterTaskDefinition": 1, "ecs:UpdateService": 1}, "it is ECS itself that goes back"
-    assert service.look()["taskDefinition"] == service.first
-    assert service.held() == [{"NODE_ENV": "production", "AWS_REGION": "us-east-1"}] * 2
-
-
-@pytest.mark.thorough
 def test_a_healthy_deployment_that_waits_for_somebodys_consent_is_not_rolled_back(service: OnEcs) -> None:
     deployment = service.deployment
     hook = {"targetType": "PAUSE", "lifecycleStages": ["POST_SCALE_UP"]}
@@ -128,27 +108,6 @@ def test_a_healthy_deployment_that_waits_for_somebodys_consent_is_not_rolled_bac
     assert [one["target"] for one in waits["staleInstances"]] == ["ecs"]
     assert (done["state"], document["staleInstances"]) == ("done", [])
     assert service.look()["taskDefinition"] == done["after"]["revision"] and service.revisions() == 2
-
-
-@pytest.mark.thorough
-def test_a_run_that_is_killed_while_it_waits_is_gone_on_with_by_the_next(service: OnEcs) -> None:
-    deployment = service.deployment
-    deployment.forget_calls()
-    # The looks before it pass: at whose the variables are, at what runs, and that with which the redeploy begins.
-    deployment.fault(service="ecs", operation="DescribeServices", kind="hang", skip=3, times=5)
-    killed = RunningCommand(
-        [sys.executable, "-m", "wizard", *PUSH],
-        folder=deployment.folder,
-        environment=deployment.environment,
-        log=deployment.root / "killed.log",
-    )
-    until(lambda: deployment.calls()["ecs:UpdateService"], killed, what="the update of the service")
-    killed.kill_tree()
-    deployment.no_more_faults()
-    document = deployment.wizard(*PUSH).document
-
-    assert document["redeploys"][0]["state"] == "done" and holds_the_key(service)
-    assert deployment.changes()["ecs:RegisterTaskDefinition"] == 1 and service.revisions() == 2
 
 
 # What it needs leave for

@@ -6,7 +6,6 @@ Pictures go to `.artefacts/report-of-a-deployment/`, or where `EONPRO_ARTEFACTS`
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,6 @@ from typing import Any
 import pytest
 
 from components.policies.requirements import Topic
-from tests.browsing.browser import Browser, opened_browser
-from tests.browsing.paper import filled, page_count
 from tests.browsing.reading import Page, resolved, ways_to_tell
 from tests.day_two.doctor_fixture import ABOUT_WHAT_RUNS, deliver_logs
 from tests.onboarding.deployment import Deployment
@@ -46,12 +43,6 @@ def created(on_vercel: Deployment) -> CreatedReport:
     calls |= {call.replace("monitoring:", "cloudwatch:") for call in calls}
     folder = on_vercel.folder / ended.document["files"]["folder"]
     return CreatedReport(deployment=on_vercel, folder=folder, document=ended.document, changes=changes, calls=calls)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with opened_browser(tmp_path_factory.mktemp("browser")) as opened:
-        yield opened
 
 
 def test_the_report_of_a_deployment_that_was_set_up_well_is_read_from_the_account_and_changes_nothing(
@@ -112,23 +103,6 @@ def test_every_number_on_the_page_traces_to_a_fact_in_report_json(created: Creat
         assert each.text in ways_to_tell(resolved(facts, pointer)), pointer
 
 
-@pytest.mark.needs("chromium", "chromedriver")
-@pytest.mark.thorough
-def test_it_opens_in_a_browser_asks_nobody_anything_and_axe_finds_nothing_wrong(
-    created: CreatedReport, browser: Browser
-) -> None:
-    file = created.folder / "report.html"
-    assert file.stat().st_size < 300_000
-    for scheme, width in (("light", 1280), ("dark", 1280), ("light", 390)):
-        browser.open(file, scheme=scheme, width=width)
-        assert browser.requests() == [file.as_uri()]
-        assert browser.complaints() == []
-        assert browser.picture(f"report-of-a-deployment/{scheme}-{width}").stat().st_size > 10_000
-        if width > 1000:
-            assert browser.faults() == []
-    assert browser.printed("report-of-a-deployment/printed").stat().st_size > 10_000
-
-
 @pytest.mark.thorough
 def test_a_signed_review_is_cited_by_the_next_report(created: CreatedReport) -> None:
     reviews = created.deployment.folder / "reviews"
@@ -151,18 +125,6 @@ def test_a_report_is_never_written_over_another(created: CreatedReport) -> None:
 
 
 @pytest.mark.thorough
-def test_what_may_not_be_read_is_unknown_in_the_report(created: CreatedReport) -> None:
-    created.deployment.fault(service="kms", operation="GetKeyPolicy", error="AccessDeniedException", times=50)
-    try:
-        document = created.deployment.wizard("report", "--json", "--out", "denied").document
-    finally:
-        created.deployment.no_more_faults()
-    assert document["checklist"][1]["state"] == "unknown"
-    assert "the key's policy" in [each["what"] for each in document["unread"]]
-    assert "Unknown" in (created.deployment.folder / "denied" / "report.html").read_text()
-
-
-@pytest.mark.thorough
 def test_a_deployment_on_ecs_is_drawn_with_its_service_and_its_store(on_ecs: Deployment) -> None:
     document = on_ecs.wizard("report", "--json").document
     drawn = document["architecture"]["applications"]
@@ -182,26 +144,3 @@ def test_the_aws_cli_validates_the_same_digests_and_log_files(created: CreatedRe
     )
     assert f"{logs['digests']}/{logs['digests']} digest files valid" in ended.out
     assert f"{logs['logs']}/{logs['logs']} log files valid" in ended.out
-
-
-@pytest.mark.thorough
-@pytest.mark.needs("chromium", "chromedriver")
-def test_the_page_prints_on_twelve_pages_at_most_none_half_empty_and_no_arn_broken(
-    created: CreatedReport, browser: Browser
-) -> None:
-    browser.open(created.folder / "report.html")
-    printed = browser.printed("report-of-a-deployment/paper").read_bytes()
-    pages = filled(printed)
-    assert 1 < page_count(printed) <= 12
-    assert [round(part, 2) for part in pages[:-1] if part < 0.75] == []
-    browser.command("Emulation.setEmulatedMedia", media="print")
-    width = round((210 - 2 * 13) / 25.4 * 96)
-    size = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
-    browser.command("Emulation.setDeviceMetricsOverride", **size)
-    arns = browser.ask(
-        "return [...document.querySelectorAll('.arn')].map(each => "
-        "[each.textContent, each.getClientRects().length, each.getBoundingClientRect().right <= innerWidth + 1])"
-    )
-    browser.command("Emulation.setEmulatedMedia", media="")
-    assert len(arns) > 20
-    assert [each for each in arns if each[1:] != [1, True]] == []

@@ -27,10 +27,8 @@ from tests.onboarding.deployment import (
     STORED_KEY,
     TIMEOUT_SECONDS,
     Deployment,
-    RunningCommand,
     onboarding,
     running_deployment,
-    until,
 )
 from tests.onboarding.loaded import loaded_python
 from tests.onboarding.shipped_schemas import fits, next_step
@@ -237,21 +235,6 @@ def test_a_hash_key_of_its_own_outlives_a_rotation_and_its_deletion(life: Deploy
 
 
 @pytest.mark.thorough
-def test_a_backup_and_a_rewrapping_know_the_hash_key(life: Deployment) -> None:
-    (was,) = set(hash_keys(life))
-    backup = str(life.root / "with-hash-key.json")
-    assert life.wizard("backup", "--to", backup, "--json").document["hashKeyVersions"] == 1
-    life.client("kms").rotate_key_on_demand(KeyId=life.keys()[0])
-    life.wizard("rotate", "--reencrypt", "alias/eonpro-phi-key", *SURE)
-    now = life.parameters()[HASH_KEY]
-    assert now == life.deployed()["ENCRYPTED_PHI_HASH_KEY"] != was
-    plain = {life.client("kms").decrypt(CiphertextBlob=base64.b64decode(each))["Plaintext"] for each in (was, now)}
-    assert len(plain) == 1, "it is the same key, wrapped again"
-    life.wizard("restore", "--hash-key", "--from-backup", backup, *SURE)
-    assert life.parameters()[HASH_KEY] == life.deployed()["ENCRYPTED_PHI_HASH_KEY"] == was
-
-
-@pytest.mark.thorough
 def test_the_hash_key_is_rotated_and_the_check_values_follow_on_every_target(life: Deployment, tmp_path: Path) -> None:
     asked = ("--keys-for-reading", "yes", "--key-check-value", "yes")
     life.wizard("setup", *asked, "--yes", "--json")
@@ -296,33 +279,6 @@ def test_the_hash_key_is_rotated_and_the_check_values_follow_on_every_target(lif
 
 
 @pytest.mark.thorough
-def test_a_rewrapping_gets_the_data_key_under_the_new_material_and_no_record_changes(life: Deployment) -> None:
-    (record,) = the_application.write(life, life.deployed(), "stays as it is")
-    was = life.deployed()["ENCRYPTED_PHI_KEY"]
-    life.client("kms").rotate_key_on_demand(KeyId=life.keys()[0])
-    document = life.wizard("rotate", "--reencrypt", "alias/eonpro-phi-key", *SURE).document
-    assert life.deployed()["ENCRYPTED_PHI_KEY"] == ledger(life)[document["fingerprint"]] != was
-    assert was in ledger(life).values()
-    assert the_application.read(life, life.deployed(), record) == ["stays as it is"]
-
-
-@pytest.mark.thorough
-def test_a_schedule_is_the_stacks_own_and_the_plain_engine_finds_nothing_to_do(life: Deployment) -> None:
-    document = life.wizard("rotate", "--schedule", "180", "--yes", "--json").document
-    assert document["rotations"]["periodDays"] == 180
-    (key,) = life.keys()
-    assert life.client("kms").get_key_rotation_status(KeyId=key)["RotationPeriodInDays"] == 180
-    life.pulumi("preview", "--stack", "production", "--expect-no-changes")
-
-
-@pytest.mark.thorough
-def test_a_schedule_that_nobody_confirmed_leaves_the_settings_alone(life: Deployment) -> None:
-    settings = (life.folder / "Pulumi.production.yaml").read_text()
-    life.wizard("rotate", "--schedule", "730", expect=8)
-    assert (life.folder / "Pulumi.production.yaml").read_text() == settings
-
-
-@pytest.mark.thorough
 def test_whoever_may_not_reencrypt_is_told_what_gives_it_and_takes_it_away(life: Deployment) -> None:
     user = f"officer-{secrets.token_hex(4)}"
     iam = life.client("iam")
@@ -350,35 +306,6 @@ def test_whoever_may_not_reencrypt_is_told_what_gives_it_and_takes_it_away(life:
     life.run(["sh", "-c", taken.partition("then: ")[2]])
     life.client("kms").rotate_key_on_demand(KeyId=key)
     life.wizard("rotate", "--reencrypt", "alias/eonpro-phi-key", *SURE, env=officer, expect=3)
-
-
-@pytest.mark.thorough
-def test_a_promotion_that_is_killed_in_the_middle_is_finished_by_the_same_command(life: Deployment) -> None:
-    new = life.wizard("rotate", "--data-key", *SURE[:2], "--json").document["fingerprint"]
-    # The application reads both from here on.
-    life.wizard("push", "--redeploy", "--yes")
-    held = life.parameters()[STORED_KEY]
-    life.fault(service="ssm", operation="PutParameter", kind="hang", seconds=30)
-    running = RunningCommand(
-        [sys.executable, "-m", "wizard", "rotate", "--promote", new, "--no-hash-columns", "--no-records", *SURE],
-        folder=life.folder,
-        environment=life.environment,
-        log=life.root / "killed.log",
-    )
-    until(lambda: "eonpro:next-fingerprint" in _tags(life), running, what="the replacement")
-    running.kill_tree()
-    life.no_more_faults()
-    assert life.parameters()[STORED_KEY] in (held, ledger(life)[new])
-    life.wizard("push", "--no-redeploy")
-
-    life.wizard("rotate", "--promote", new, "--no-hash-columns", "--no-records", *SURE)
-    assert life.deployed()["ENCRYPTED_PHI_KEY"] == life.parameters()[STORED_KEY] == ledger(life)[new]
-    assert "eonpro:next-fingerprint" not in _tags(life)
-
-
-def _tags(deployment: Deployment) -> dict[str, str]:
-    found = deployment.client("ssm").list_tags_for_resource(ResourceType="Parameter", ResourceId=STORED_KEY)["TagList"]
-    return {each["Key"]: each["Value"] for each in found}
 
 
 @pytest.mark.thorough
@@ -428,21 +355,6 @@ def test_every_region_gets_the_new_data_key_and_keeps_the_old_one(deployment: De
         KeyId=replica, CiphertextBlob=base64.b64decode(elsewhere[STORED_KEY])
     )
     assert len(opened["Plaintext"]) == 32
-
-
-@pytest.mark.thorough
-@pytest.mark.onboarded("vercel")
-def test_a_stack_that_never_had_a_data_key_gets_the_former_one_as_its_first(deployment: Deployment) -> None:
-    for name in deployment.parameters():
-        deployment.client("ssm").delete_parameter(Name=name)
-    for variable in deployment.vercel("GET", "/v10/projects/eonpro/env")["envs"]:
-        deployment.vercel("DELETE", f"/v9/projects/eonpro/env/{variable['id']}")
-    former = secrets.token_bytes(32)
-    record = PhiCipher(former).encrypt("before KMS")
-    assert record is not None
-    document = _piped(deployment, former.hex(), "adopt", "--encryption-key", *SURE)
-    assert [each["state"] for each in document["proofs"]] == ["proved"]
-    assert the_application.read(deployment, deployment.deployed(), record) == ["before KMS"]
 
 
 @pytest.mark.thorough

@@ -72,12 +72,6 @@ def unchanged(deployment: Deployment) -> None:
     deployment.pulumi("preview", "--stack", "production", "--expect-no-changes", "--policy-pack", "guardrails")
 
 
-def operations(deployment: Deployment) -> Counter[str]:
-    """What the engine itself says it would do, by its own words."""
-    steps = deployment.pulumi("preview", "--stack", "production", "--json").document["steps"]
-    return Counter(step["op"] for step in steps if not step["urn"].split("::")[2].startswith("pulumi:"))
-
-
 def as_application(deployment: Deployment, program: str, *arguments: str) -> str:
     """What a program prints that has nothing but the application's variables and the credentials of a deployment."""
     token = Path(deployment.environment["EONPRO_APP_WEB_IDENTITY_TOKEN_FILE"]).read_text().strip()
@@ -255,13 +249,6 @@ def test_after_a_destroy_the_same_is_taken_in_again(adopted: Adopted, set_up_aga
     assert len(deployment.client("kms").list_keys()["Keys"]) == 2, "the PHI key and the logs' key"
     assert as_application(deployment, "print(cipher.decrypt(sys.argv[1]), end='')", adopted.record) == PHI
     unchanged(deployment)
-
-
-@pytest.mark.thorough
-def test_what_was_taken_away_is_not_imported_again(set_up_again: Deployment):
-    taken_in = (set_up_again.folder / "Pulumi.production.yaml").read_text()
-    assert "- logs-key=" in taken_in and "- access-log-bucket=" in taken_in
-    assert "- application-role=" not in taken_in, "it was deleted with the stack, and made anew"
 
 
 @pytest.mark.thorough

@@ -18,8 +18,6 @@ import pytest
 
 from tests.onboarding.deployment import (
     ACCOUNT,
-    ALIAS,
-    BUCKET,
     STORED_KEY,
     CompletedCommand,
     Deployment,
@@ -28,7 +26,6 @@ from tests.onboarding.deployment import (
 from tests.onboarding.shipped_schemas import in_words, next_step
 
 OFFICER = f"arn:aws:iam::{ACCOUNT}:user/security-officer"
-NOBODY = f"arn:aws:iam::{ACCOUNT}:role/nobody"
 
 
 def refused(
@@ -71,43 +68,7 @@ def test_records_under_an_encryption_key_are_asked_about_before_there_is_a_secon
 # --- who asks, and where ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.thorough
-def test_the_wrong_account(bare: Deployment):
-    problem = in_words(refused(bare, "--account", "999999999999", code=3)[0])
-    assert "999999999999" in problem and ACCOUNT in problem and "--profile" in problem
-
-
-@pytest.mark.thorough
-def test_expired_credentials(bare: Deployment):
-    bare.fault(error="ExpiredToken", message="expired", status=403, times=1000)
-    try:
-        ended = bare.set_up("vercel", "--json", expect=3)
-    finally:
-        bare.no_more_faults()
-    assert "expired" in only(ended.document["problems"])
-
-
-@pytest.mark.thorough
-def test_missing_credentials(bare: Deployment):
-    none = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
-    assert "no AWS credentials" in only(refused(bare, code=3, env=none))
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize(
-    ("region", "code", "told"), [("ap-east-1", 1, "enable-region"), ("us-east-9", 2, "there is no Region us-east-9")]
-)
-def test_a_region_that_is_off_or_is_none(bare: Deployment, region: str, code: int, told: str):
-    assert told in only(refused(bare, "--region", region, code=code))
-
-
 # --- for whom ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.thorough
-def test_an_administrator_that_does_not_exist(bare: Deployment):
-    problem = only(refused(bare, "--administrators", f"caller,{NOBODY}", code=1))
-    assert NOBODY in problem and "aws iam get-role --role-name nobody" in problem
 
 
 @contextmanager
@@ -135,13 +96,6 @@ def test_a_key_policy_that_would_lock_the_caller_out(bare: Deployment):
         assert "lock" in problem and f"--administrators {OFFICER},arn:aws:iam::{ACCOUNT}:user/limited-" in problem
 
 
-@pytest.mark.thorough
-def test_rights_that_would_be_missing_half_way(bare: Deployment):
-    with somebody_with(bare, "cloudtrail:CreateTrail", "ssm:PutParameter") as limited:
-        problem = only(refused(bare, code=3, env=limited))
-        assert "cloudtrail:CreateTrail" in problem and "ssm:PutParameter" in problem and "iam:CreateRole" not in problem
-
-
 # --- what is there already --------------------------------------------------------------------------------------
 
 
@@ -161,39 +115,6 @@ def a_key(deployment: Deployment, *, alias: str | None = None) -> Iterator[str]:
             kms.delete_alias(AliasName=alias)
 
 
-@pytest.mark.thorough
-def test_an_alias_that_points_to_somebodys_key(bare: Deployment):
-    with a_key(bare, alias=ALIAS) as theirs:
-        problem = only(refused(bare, code=1))
-        assert (
-            ALIAS in problem
-            and theirs in problem
-            and "the billing department's" in problem
-            and "Owner=billing" in problem
-        )
-        assert bare.client("kms").describe_key(KeyId=ALIAS)["KeyMetadata"]["Arn"] == theirs
-
-
-@pytest.mark.thorough
-def test_names_that_are_taken_are_told_all_at_once(bare: Deployment):
-    iam, s3, trails = bare.client("iam"), bare.client("s3"), bare.client("cloudtrail")
-    trust = {"Version": "2012-10-17", "Statement": []}
-    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}]}
-    iam.create_role(RoleName="eonpro-app-role", AssumeRolePolicyDocument=json.dumps(trust))
-    made = iam.create_policy(PolicyName="EONPROKMSAccess", PolicyDocument=json.dumps(policy))["Policy"]["Arn"]
-    s3.create_bucket(Bucket=BUCKET)
-    trails.create_trail(Name="eonpro-audit-trail", S3BucketName=BUCKET)
-    try:
-        texts = [problem["what"] for problem in refused(bare, code=1)]
-        wanted = ("role/eonpro-app-role", "policy/EONPROKMSAccess", "trail/eonpro-audit-trail", f"bucket {BUCKET}")
-        assert len(texts) == len(wanted) and all(any(name in what for what in texts) for name in wanted), texts
-    finally:
-        trails.delete_trail(Name="eonpro-audit-trail")
-        s3.delete_bucket(Bucket=BUCKET)
-        iam.delete_policy(PolicyArn=made)
-        iam.delete_role(RoleName="eonpro-app-role")
-
-
 def wrapped_by(deployment: Deployment, key: str) -> str:
     made = deployment.client("kms").generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256")
     return base64.b64encode(made["CiphertextBlob"]).decode()
@@ -209,17 +130,6 @@ def test_a_stored_data_key_that_another_key_wrapped(bare: Deployment):
             assert STORED_KEY in problem and theirs in problem and "was not changed" in problem
         finally:
             ssm.delete_parameter(Name=STORED_KEY)
-
-
-@pytest.mark.thorough
-def test_a_stored_data_key_that_holds_no_wrapped_key(bare: Deployment):
-    ssm = bare.client("ssm")
-    ssm.put_parameter(Name=STORED_KEY, Value="hunter2", Type="SecureString")
-    try:
-        problem = only(refused(bare, code=1))
-        assert STORED_KEY in problem and "hunter2" not in problem and "nothing was overwritten" in problem
-    finally:
-        ssm.delete_parameter(Name=STORED_KEY)
 
 
 @contextmanager
@@ -240,20 +150,6 @@ def test_a_data_key_of_somebody_elses_on_vercel_is_kept(bare: Deployment):
 
 
 # --- Vercel -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize(
-    ("change", "code", "told"),
-    [
-        ({"VERCEL_TOKEN": "wrong-token-000000000000"}, 3, "does not accept the token"),
-        ({"EONPRO_VERCEL_TEAM": "another-team"}, 3, "no access to the team another-team; it reaches eonpro"),
-        ({"EONPRO_VERCEL_PROJECT": "eonpo"}, 1, "no project eonpo in the Vercel team eonpro; it has eonpro"),
-    ],
-)
-def test_a_wrong_token_team_or_project(bare: Deployment, change: dict[str, str], code: int, told: str):
-    found = only(refused(bare, code=code, env=change))
-    assert told in found and "wrong-token" not in found
 
 
 # --- endpoints that do not answer -------------------------------------------------------------------------------
@@ -284,46 +180,6 @@ def test_endpoints_that_do_not_answer_are_told_in_one_run_and_bounded_time(bare:
 
 
 # --- all in one run ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.thorough
-def test_everything_that_is_wrong_is_told_in_one_run(bare: Deployment):
-    ssm, iam = bare.client("ssm"), bare.client("iam")
-    document = json.dumps({"Version": "2012-10-17", "Statement": []})
-    with a_key(bare, alias=ALIAS) as theirs, somebody_with(bare, "kms:PutKeyPolicy") as limited:
-        ssm.put_parameter(Name=STORED_KEY, Value=wrapped_by(bare, theirs), Type="SecureString")
-        iam.create_role(RoleName="eonpro-app-role", AssumeRolePolicyDocument=document)
-        try:
-            problems = refused(
-                bare,
-                "--administrators",
-                f"{OFFICER},{NOBODY}",
-                "--vercel-project",
-                "nothing-like-it",
-                code=1,
-                env=limited,
-            )
-        finally:
-            ssm.delete_parameter(Name=STORED_KEY)
-            iam.delete_role(RoleName="eonpro-app-role")
-    texts = [problem["what"] for problem in problems]
-    for fact in (
-        f"the administrator {NOBODY} does not exist",
-        "would lock",
-        f"{ALIAS} already points to the key {theirs}",
-        "role/eonpro-app-role exists already",
-        f"{STORED_KEY} already holds a data key",
-        "there is no project nothing-like-it",
-    ):
-        assert any(fact in what for what in texts), (fact, texts)
-    assert len(texts) == 6, texts
-
-
-@pytest.mark.thorough
-def test_no_credentials_hide_no_wrong_vercel_token(bare: Deployment):
-    wrong = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, "VERCEL_TOKEN": "wrong-token-000000000000"}
-    texts = " ".join(problem["what"] for problem in refused(bare, code=3, env=wrong))
-    assert "no AWS credentials" in texts and "does not accept the token" in texts
 
 
 @pytest.mark.exit_code(8)

@@ -7,60 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.onboarding.convergence import call_refused, converges
-from tests.onboarding.deployment import ACCOUNT, CALLER, STORED_KEY, Deployment, onboarding, until
-
-FIRST = {"s3:CreateBucket": 2, "iam:CreateOpenIDConnectProvider": 1, "kms:CreateKey": 1}
-"""What nothing stands before."""
-
-
-@pytest.mark.thorough
-def test_runs_killed_while_aws_makes_several_things_and_before_the_stored_data_key_converge(deployment: Deployment):
-    killed(deployment, FIRST)
-    before = deployment.keys()
-    deployment.forget_calls()
-    # The data key is made and is in nobody's hands but the dead run's. The claim of the environment is there.
-    deployment.fault(service="ssm", operation="PutParameter", kind="hang", seconds=600)
-    running = deployment.start("vercel", log="again")
-    until(lambda: deployment.calls()["ssm:PutParameter"], running, what="PutParameter")
-    running.kill_tree()
-    assert deployment.calls()["kms:GenerateDataKeyWithoutPlaintext"] == 1
-    assert STORED_KEY not in deployment.parameters() and deployment.variables() == {}
-    [key] = deployment.keys()
-    assert before in ([], [key])
-    converges(deployment, key=key)
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize(
-    "held_up",
-    [
-        {"iam:CreateRole": 1, "kms:CreateAlias": 1, "sns:CreateTopic": 1},
-        {"cloudtrail:StartLogging": 1},
-        {"events:PutRule": 3},
-    ],
-    ids=["what stands on that", "the trail", "what comes last"],
-)
-def test_a_run_killed_while_aws_makes_several_things_converges(deployment: Deployment, held_up: dict[str, int]):
-    killed(deployment, held_up)
-    converges(deployment, key=next(iter(deployment.keys()), None))
-
-
-def killed(deployment: Deployment, held_up: dict[str, int]) -> None:
-    """A first run, killed once these calls have arrived; AWS answers them to nobody."""
-    for call, times in held_up.items():
-        service, _, operation = call.partition(":")
-        deployment.fault(service=service, operation=operation, kind="hang", times=times)
-    running = deployment.start("vercel")
-    until(
-        lambda: all(deployment.calls()[call] >= times for call, times in held_up.items()),
-        running,
-        what=", ".join(held_up),
-    )
-    running.kill_tree()
-    # AWS goes on and makes them, and nobody is there to hear of it.
-    deployment.no_more_faults()
-    until(lambda: held_up.get("kms:CreateKey", 0) <= len(deployment.all_keys()), what="the key that nobody heard of")
+from tests.onboarding.convergence import call_refused
+from tests.onboarding.deployment import ACCOUNT, CALLER, Deployment, onboarding, until
 
 
 @pytest.mark.thorough

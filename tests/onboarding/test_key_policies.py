@@ -106,18 +106,6 @@ def test_a_key_policy_that_nobody_here_could_change_again_is_refused_before_anyt
 
 
 @pytest.mark.thorough
-@pytest.mark.onboarded("ecs")
-def test_no_key_policy_is_written_where_one_of_them_would_lock_its_caller_out(deployment: Deployment) -> None:
-    for setting in ("administrators[0]=" + OFFICER, "administrators[1]=" + ADMIN_ROLE, "strictKeyPolicy=true"):
-        path, _, value = setting.partition("=")
-        deployment.pulumi("config", "set", "--stack", "production", "--path", path, value)
-    deployment.forget_calls()
-    ended = deployment.pulumi("up", "--yes", "--skip-preview", "--stack", "production", expect=None)
-    assert ended.code != 0 and f"would lock {CALLER} out" in ended.output
-    assert deployment.changes() == {}
-
-
-@pytest.mark.thorough
 def test_the_plain_pulumi_refuses_a_key_that_its_caller_could_never_manage(bare: Deployment) -> None:
     """KMS refuses it too, but only after 25 resources were made: the program itself asks who is calling."""
     folder = bare.another_folder("locked-out")

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from typing import Any
 from urllib.parse import quote
 from urllib.request import ProxyHandler, build_opener
@@ -25,7 +25,7 @@ from tools.documents.permissions import operator as operator_permissions
 from tools.documents.permissions.operator import SCENARIOS, leaves, saved_settings
 from wizard.commands.policy.operator import boundary_policies, for_values, policies_of
 from wizard.core.required_permissions.resources import Setup, resources_of
-from wizard.core.required_permissions.table import load, measured_actions, operator_actions
+from wizard.core.required_permissions.table import load, operator_actions
 
 NAME = "onboarding-operator"
 OPERATOR = f"arn:aws:iam::{ACCOUNT}:user/{NAME}"
@@ -163,45 +163,6 @@ def without(statement: dict[str, Any], action: str) -> dict[str, Any]:
     """A statement without one of its actions."""
     actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
     return {**statement, "Action": [each for each in actions if each != action]}
-
-
-REMOVED: Mapping[str, Mapping[str, str]] = {
-    "vercel-user": {"target": "vercel", "vercel_team": "eonpro", "vercel_access": "user"},
-    "vercel": ANSWERS["vercel"],
-    "ecs": ANSWERS["ecs"],
-    "ecs-secrets-manager": {"target": "ecs", "secret_store": "secrets-manager"},
-    "eks": {"target": "eks", "eks_cluster": "eonpro", "secret_store": "secrets-manager"},
-}
-UNCALLED = {
-    "iam:DeletePolicyVersion": "of a policy with five versions",
-    "iam:ListUserPolicies": "by the AWS provider, before it deletes a user; the stand-in asks for less",
-}
-"""Actions of the removal that a run of these examples may not need, and who does."""
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("example", REMOVED)
-def test_the_printed_policy_with_removal_is_what_a_set_up_a_change_and_the_removal_need(
-    deployment: Deployment, example: str
-) -> None:
-    addresses = "a@clinic.example,b@clinic.example"
-    options = {"alert_emails": addresses, "cloudwatch_logs": "yes"}
-    values = {"account": ACCOUNT, "region": "us-east-1", **REMOVED[example], **options}
-    document = for_values(values, {}, build=partial(policies_of, with_removal=True))
-    policies = {"EONPROOperator": document} if "Statement" in document else document
-    env = an_operator(deployment, policies, for_values(values, {}, build=boundary_policies))
-    operator_permissions.prepare(deployment, SCENARIOS["vercel"])
-    same = (*onboarding(example), *BOUNDED, "--cloudwatch-logs", "yes")
-    deployment.wizard(*same, "--alert-emails", addresses, env=env)
-    setup = Setup(settings=saved_settings(deployment), operator=OPERATOR)
-    deployment.wizard(*same, "--alert-emails", "a@clinic.example", "--rotation-period-days", "180", env=env)
-    deployment.wizard("destroy", "--stack", "production", "--confirm", "production", "--non-interactive", env=env)
-    assert [user for user in deployment.inventory()["users"] if user.startswith("eonpro-")] == []
-    assert [role for role in deployment.inventory()["roles"] if role.startswith("eonpro-")] == []
-    measured = operator_permissions.needed_permissions(example, setup, leaves(deployment))
-    granted = {(name, action) for name in resources_of(setup) for action in measured_actions(setup, "removal", name)}
-    assert measured.unknown == ()
-    assert {action for _, action in granted - measured.needed} <= UNCALLED.keys()
 
 
 @pytest.mark.parametrize(

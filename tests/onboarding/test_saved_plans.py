@@ -6,7 +6,6 @@ Touches a deployment of its own, in which a plan is saved and applied, then a se
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,14 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.onboarding.deployment import ALIAS, CompletedCommand, Deployment, onboarding, running_deployment
-from tests.onboarding.screen_waits import ended, shows
+from tests.onboarding.deployment import CompletedCommand, Deployment, onboarding, running_deployment
 from tests.onboarding.shipped_schemas import next_step
-from tests.terminal.person import ENTER, WIZARD, Person
-
-LAST_PAGE = "Apply this plan?"
-STAGING = ("--account", "caller", "--ecs-cluster", "eonpro", "--ecs-service", "eonpro-staging")
-"""What a second environment on ECS does not take over from the first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,135 +139,7 @@ def test_a_plan_that_was_carried_out_is_refused_the_second_time_with_each_reason
 # --- exactly the plan -------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def undecided(built: Built) -> Iterator[Person]:
-    """Somebody looks at a plan that changes the rotation period to 180 days, and at nothing else."""
-    settings = built.deployment.folder / "Pulumi.production.yaml"
-    before = settings.read_text()
-    person = Person(
-        (*WIZARD, "--stack", "production", "--rotation-period-days", "180"),
-        folder=built.deployment.folder,
-        environment=built.deployment.before_a_person(),
-    )
-    shows(person, LAST_PAGE)
-    assert "resources ~ Key" in person.words
-    yield person
-    person.kill()
-    settings.write_text(before)
-
-
-@pytest.mark.thorough
-def test_settings_that_change_while_somebody_looks_at_the_plan_are_not_carried_out(built: Built, undecided: Person):
-    deployment = built.deployment
-    settings = deployment.folder / "Pulumi.production.yaml"
-    settings.write_text(re.sub(r"(rotationPeriodDays: )\S+", r'\g<1>"200"', settings.read_text()))
-    deployment.forget_calls()
-    undecided.type(ENTER)
-    assert ended(undecided) == 1
-    assert "Pulumi.production.yaml was changed while the plan was shown" in undecided.words
-    assert deployment.changes() == {} and '"200"' in settings.read_text()
-
-
-@pytest.mark.thorough
-def test_what_a_colleague_did_while_somebody_looks_at_the_plan_is_not_done_again(built: Built, undecided: Person):
-    deployment, folder = built.deployment, built.deployment.another_folder("colleague")
-    up = ("up", "--yes", "--skip-preview", "--stack", "production")
-    settings = folder / "Pulumi.production.yaml"
-    # The colleague came to the same settings, and applies them while the plan is shown.
-    settings.write_text(re.sub(r"(rotationPeriodDays: )\S+", r'\g<1>"180"', settings.read_text()))
-    deployment.pulumi(*up, folder=folder)
-    try:
-        deployment.forget_calls()
-        undecided.type(ENTER)
-        assert ended(undecided) == 0
-        assert deployment.changes() == {}
-    finally:
-        settings.write_text(re.sub(r"(rotationPeriodDays: )\S+", r'\g<1>"365"', settings.read_text()))
-        deployment.pulumi(*up, folder=folder)
-
-
 # --- a second environment ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Second:
-    """A deployment with production, and staging made from its settings."""
-
-    deployment: Deployment
-    before: Mapping[str, Any]
-    document: Mapping[str, Any]
-
-
-@pytest.fixture(scope="module")
-def second(built: Built) -> Second:
-    """Staging, like production."""
-    deployment, before = built.deployment, production(built.deployment)
-    copied = ("--stack", "staging", "--from", "production", *STAGING)
-    document = deployment.wizard(*copied, "--yes", "--non-interactive", "--json").document
-    return Second(deployment=deployment, before=before, document=document)
-
-
-def production(deployment: Deployment) -> dict[str, Any]:
-    """All that is production's: its state, its settings, its key with its policy, its data key."""
-    kms, key = deployment.client("kms"), deployment.outputs()["keyArn"]
-    return {
-        "state": deployment.state(),
-        "settings": (deployment.folder / "Pulumi.production.yaml").read_text(),
-        "key": kms.describe_key(KeyId=key)["KeyMetadata"],
-        "policy": kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"],
-        "data key": deployment.stored_key_versions(),
-    }
-
-
-@pytest.mark.thorough
-def test_a_second_environment_is_asked_only_what_has_to_be_its_own(built: Built):
-    deployment = built.deployment
-    deployment.forget_calls()
-    completed = deployment.wizard("--stack", "staging", "--from", "production", "--yes", "--json", expect=2)
-    assert completed.document["missing"] == ["account"]
-    assert deployment.changes() == {} and not (deployment.folder / "Pulumi.staging.yaml").exists()
-
-
-@pytest.mark.thorough
-def test_a_second_environment_has_a_key_an_alias_a_trail_and_a_data_key_of_its_own(second: Second):
-    deployment = second.deployment
-    outputs, theirs = deployment.outputs("staging"), deployment.outputs()
-    assert outputs["aliasName"] == f"{ALIAS}-staging" and theirs["aliasName"] == ALIAS
-    assert outputs["parameterPrefix"] == "/eonpro/staging"
-    shared = [name for name in theirs if outputs[name] == theirs[name]]
-    assert shared == ["programVersion"]
-    assert len(deployment.keys()) == 2
-    parameters = deployment.parameters()
-    assert parameters["/eonpro/staging/ENCRYPTED_PHI_KEY"] != parameters["/eonpro/production/ENCRYPTED_PHI_KEY"]
-    assert second.document["ok"] is True and second.document["dataKey"]["isNew"] is True
-
-
-@pytest.mark.thorough
-def test_the_first_environment_is_not_touched_by_the_second(second: Second):
-    assert production(second.deployment) == second.before
-    second.deployment.pulumi("preview", "--stack", "production", "--expect-no-changes")
-    second.deployment.pulumi("preview", "--stack", "staging", "--expect-no-changes")
-
-
-@pytest.mark.thorough
-def test_both_environments_are_told_in_one_screen(second: Second):
-    document = second.deployment.wizard("status", "--all", "--json").document
-    assert [(each["stack"], each["status"]) for each in document["stacks"]] == [
-        ("production", "good"),
-        ("staging", "good"),
-    ]
-    assert len({each["dataKey"] for each in document["stacks"]}) == 2
-
-
-@pytest.mark.thorough
-def test_a_plan_is_not_refused_after_a_refresh_that_changed_nothing(built: Built, tmp_path: Path):
-    """The first refresh after an update drops what the plan does not depend on from the state."""
-    deployment, plan = built.deployment, tmp_path / "plan.json"
-    deployment.wizard("preview", *onboarding("ecs"), "--save-plan", str(plan))
-    deployment.pulumi("refresh", "--stack", "production", "--yes", "--skip-preview")
-    answers = ("--stack", "production", "--answers", "examples/ecs.yaml")
-    document = deployment.wizard(*answers, "--plan", str(plan), "--non-interactive", "--json").document
-    assert document["ok"] is True and document["changes"] == []
 
 
 @pytest.mark.thorough

@@ -6,7 +6,6 @@ Touches deployments of its own, each set up once; the tests that change one stan
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -71,17 +70,6 @@ def test_a_proof_that_was_not_run_in_a_pod_says_so(on_eks: Variant) -> None:
     assert tested["state"] == "needs a person"
 
 
-@pytest.mark.thorough
-def test_a_pods_role_trusts_one_service_account_of_one_cluster(on_eks: Variant) -> None:
-    iam = on_eks.deployment.client("iam")
-    [trust] = iam.get_role(RoleName="eonpro-app-role")["Role"]["AssumeRolePolicyDocument"]["Statement"]
-    assert trust["Principal"] == {"Service": "pods.eks.amazonaws.com"}
-    condition = json.dumps(trust["Condition"])
-    assert f"arn:aws:eks:us-east-1:{ACCOUNT}:cluster/eonpro" in condition and ACCOUNT in condition
-    assert '"aws:RequestTag/kubernetes-namespace": "eonpro"' in condition
-    assert '"aws:RequestTag/kubernetes-service-account": "eonpro"' in condition
-
-
 # --- Secrets Manager
 
 
@@ -97,45 +85,6 @@ def secrets_of(deployment: Deployment) -> dict[str, dict[str, Any]]:
         for each in manager.list_secrets()["SecretList"]
         if each["Name"].startswith("/eonpro/")
     }
-
-
-@pytest.mark.thorough
-def test_three_secrets_hold_the_variables_and_the_task_is_given_exactly_these(in_secrets: Variant) -> None:
-    deployment = in_secrets.deployment
-    made, outputs = secrets_of(deployment), deployment.outputs()
-    version = f"data-keys/{in_secrets.document['dataKey']['fingerprint'].removeprefix('sha256:')}"
-    names = {f"/eonpro/production/{name}" for name in (*NAMES, version)}
-    assert set(made) == names and deployment.parameters() == {}
-    assert all(
-        each["Tags"]["Application"] == "EONPRO" and each["Tags"]["Environment"] == "Production"
-        for each in made.values()
-    )
-    stored_key = made[STORED_KEY]
-    assert stored_key["Tags"]["eonpro:key-arn"] == outputs["keyArn"]
-    assert stored_key["Tags"]["eonpro:fingerprint"] == in_secrets.document["dataKey"]["fingerprint"]
-    assert made["/eonpro/production/AWS_KMS_KEY_ID"]["Value"] == outputs["keyArn"]
-
-    given = {each["name"]: each["valueFrom"] for each in outputs["taskSecrets"]}
-    assert set(given) == set(NAMES)
-    for name, arn in given.items():
-        # A partial ARN: the whole one ends with a hyphen and six characters that nobody knows beforehand.
-        whole = made[f"/eonpro/production/{name}"]["ARN"]
-        assert whole.startswith(f"{arn}-") and len(whole) == len(arn) + 7
-        assert deployment.client("secretsmanager").get_secret_value(SecretId=arn)["ARN"] == whole
-
-
-@pytest.mark.thorough
-def test_the_execution_role_reads_these_secrets_and_no_others(in_secrets: Variant) -> None:
-    iam = in_secrets.deployment.client("iam")
-    policy = f"arn:aws:iam::{ACCOUNT}:policy/EONPROSecretAccess"
-    attached = iam.list_attached_role_policies(RoleName="eonpro-execution-role")["AttachedPolicies"]
-    assert [each["PolicyArn"] for each in attached] == [policy]
-    version = iam.get_policy(PolicyArn=policy)["Policy"]["DefaultVersionId"]
-    document = iam.get_policy_version(PolicyArn=policy, VersionId=version)["PolicyVersion"]["Document"]
-    [statement] = document["Statement"]
-    prefix = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:/eonpro/production/"
-    assert statement["Action"] == ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
-    assert sorted(statement["Resource"]) == sorted(f"{prefix}{name}-??????" for name in NAMES)
 
 
 @pytest.mark.thorough
@@ -215,19 +164,6 @@ def test_a_deployment_signs_with_what_vercel_gives_it_and_the_secret_stays_nowhe
         deployment.client("ssm", credentials=given).get_parameter(Name=STORED_KEY)
     assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
     no_secret_is_kept(deployment, given["SecretAccessKey"])
-
-
-@pytest.mark.thorough
-def test_in_secrets_manager_later_the_data_key_is_the_same_and_the_parameter_stays(as_user: Variant) -> None:
-    deployment = as_user.deployment
-    parameters, deployed = deployment.parameters(), deployment.deployed()
-    document = as_user.again("--secret-store", "secrets-manager")
-    assert document["dataKey"]["store"] == "secrets-manager" and document["dataKey"]["isNew"] is False
-    # The stored data key, and its entry among the versions.
-    assert {name: each["Value"] for name, each in secrets_of(deployment).items()} == parameters
-    assert deployment.parameters() == parameters and deployment.deployed() == deployed
-    assert not [change for change in document["changes"] if change["op"] != "create"]
-    deployment.pulumi("preview", "--stack", "production", "--expect-no-changes")
 
 
 @pytest.mark.thorough

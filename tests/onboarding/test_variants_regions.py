@@ -14,7 +14,6 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.onboarding.deployment import ALIAS, STORED_KEY, Deployment
-from tests.onboarding.shipped_schemas import in_words
 from tests.onboarding.variant import OUTPUTS, Variant, no_secret_is_kept, nothing_is_left_to_change, onboarded
 
 pytestmark = pytest.mark.thorough
@@ -103,27 +102,6 @@ def test_the_application_opens_it_in_either_region_and_gets_the_same_32_bytes(in
     with pytest.raises(ClientError) as refused:
         as_the_application(deployment, SECOND).schedule_key_deletion(KeyId=outputs["replicaKeyArns"][0])
     assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
-
-
-def refused(deployment: Deployment, example: str, *arguments: str) -> str:
-    """All that a run says which refuses before it changes anything."""
-    deployment.forget_calls()
-    ended = deployment.set_up(example, "--json", *arguments, expect=2)
-    assert deployment.changes() == {} and ended.document["ok"] is False
-    [problem] = ended.document["problems"]
-    return in_words(problem)
-
-
-def test_a_replica_is_not_dropped(in_two_regions: Variant) -> None:
-    refusal = refused(in_two_regions.deployment, "multi-region", "--replica-regions", THIRD)
-    assert f"the replica in {SECOND} would be removed" in refusal and f"--replica-regions {THIRD},{SECOND}" in refusal
-
-
-def test_a_key_of_several_regions_does_not_become_one_of_a_single_region(in_two_regions: Variant) -> None:
-    refusal = refused(in_two_regions.deployment, "multi-region", "--multi-region", "no")
-    assert (
-        "needs multiRegion, which cannot be changed after the key is created" in refusal and "--multi-region" in refusal
-    )
 
 
 def test_a_third_region_later_gets_the_same_data_key(in_two_regions: Variant) -> None:
