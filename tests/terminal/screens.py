@@ -127,38 +127,12 @@ def expect(person: Person, name: str, whole: str = "", *, ended: bool = False, a
 
     page = _settled(person, shown, lambda page: page == stored, ended=ended)
     if page != stored and _UPDATED:
-        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(page)
-        CHANGED.append(f"{file.parent.name}/{file.name}")
+        CHANGED.append(file.name)
         return page
     if page != stored:
         _fail(f"{name} is another page now (UPDATE_GOLDEN=1 takes it over)", stored, page)
     return page
-
-
-def expect_plain(
-    person: Person, name: str, whole: str = "", *, ended: bool = False, arrange: Any = lambda text: text
-) -> None:
-    """The page of a terminal without colour: the stored page of this size without its marks.
-
-    Without colour each sentence about work in progress stays in a line of its own, so fewer of the earlier lines are on
-    the screen. Those sentences are left out, and the end of everything that was shown is compared.
-    """
-    stored = without_progress(unmarked((STORED / f"{name}.txt").read_text()))
-
-    def shown() -> str:
-        text = unmarked(arrange(steady(since(marked(person, whole=True), whole))))
-        lines = without_progress(text).split("\n")
-        return "\n".join(lines if whole else lines[-len(stored.split("\n")) :])
-
-    page = _settled(person, shown, lambda page: page == stored, ended=ended)
-    if page != stored:
-        _fail(f"{name} says something else without colour", stored, page)
-
-
-def without_progress(text: str) -> str:
-    """The text without the lines that name work in progress: `... asking AWS`, or `  … Key phi-key`."""
-    return "\n".join(line for line in text.split("\n") if not line.startswith(("... ", "  … ")))
 
 
 def _settled(person: Person, shown: Callable[[], str], expected: Callable[[str], bool], *, ended: bool) -> str:

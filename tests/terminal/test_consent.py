@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from tests.selection import first
 from tests.terminal.audience import Spectator
 from tests.terminal.conftest import Watch
 from tests.terminal.person import BACKSPACE, CTRL_C, DOWN, ENTER, SPACE
@@ -29,7 +28,7 @@ def wrote(person: Spectator) -> bool:
     return bool(WRITES & {call.split()[0] for call in person.calls})
 
 
-@pytest.mark.parametrize("keys", first(2, [ENTER, "y" + ENTER, "yes" + ENTER, "Y" + ENTER, "apply" + ENTER]))
+@pytest.mark.parametrize("keys", [ENTER, "y" + ENTER])
 def test_these_keys_apply_the_plan(watch: Watch, keys: str) -> None:
     person = at_the_plan(watch)
     person.type(keys)
@@ -38,25 +37,20 @@ def test_these_keys_apply_the_plan(watch: Watch, keys: str) -> None:
     assert wrote(person)
 
 
-@pytest.mark.thorough
-@pytest.mark.parametrize(
-    "keys", ["n" + ENTER, "no" + ENTER, "NO" + ENTER, "q" + ENTER, "quit" + ENTER, "cancel" + ENTER, ESC]
-)
-def test_these_keys_cancel_the_plan(watch: Watch, keys: str) -> None:
+def test_esc_cancels_the_plan(watch: Watch) -> None:
     person = at_the_plan(watch)
-    person.type(keys)
+    person.type(ESC)
     assert person.leave() == 8
     assert "? Apply this plan? Cancel" in person.transcript and "nothing was changed" in person.words
     assert not wrote(person)
 
 
-@pytest.mark.parametrize("word", first(1, ["maybe", "a", "yess", "nope", "1"]))
-def test_another_word_is_refused_with_the_choices(watch: Watch, word: str) -> None:
+def test_another_word_is_refused_with_the_choices(watch: Watch) -> None:
     person = at_the_plan(watch)
-    person.type(word)
-    person.see(f"/ {word}")
+    person.type("yess")
+    person.see("/ yess")
     person.type(ENTER)
-    person.see(f'! "{word}" is not a choice. Type y: Apply, e: Edit an answer, n: Cancel')
+    person.see('! "yess" is not a choice. Type y: Apply, e: Edit an answer, n: Cancel')
     person.type("no" + ENTER)
     assert person.leave() == 8
     assert not wrote(person)
@@ -87,9 +81,9 @@ def test_enter_that_was_pressed_more_than_once_at_an_earlier_question_applies_no
     assert not wrote(person)
 
 
-@pytest.mark.parametrize(("columns", "rows"), first(1, [(80, 24), (60, 20), (40, 10)]))
-def test_the_details_are_a_page_of_their_own_with_paging(watch: Watch, columns: int, rows: int) -> None:
-    person = at_the_plan(watch, columns=columns, rows=rows)
+def test_the_details_are_a_page_of_their_own_with_paging(watch: Watch) -> None:
+    rows = 10
+    person = at_the_plan(watch, columns=40, rows=rows)
     # The line of the keys is the last that is drawn.
     person.see("Cancel", "Esc")
     before = person.transcript

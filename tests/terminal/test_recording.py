@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from tests.browsing.browser import Browser, opened_browser
 from tests.onboarding.deployment import PROJECT
 from tools.documents.film import CELL_HEIGHT, CELL_WIDTH, MARGIN
 from tools.documents.recording import COLUMNS, ROWS, STILLS
@@ -103,48 +101,3 @@ def test_the_pictures_tell_nothing_of_the_machine_they_were_made_on(name: str) -
 
 
 # In a browser.
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with opened_browser(tmp_path_factory.mktemp("browser")) as opened:
-        yield opened
-
-
-# The rows whose place is inside the terminal's window, from top to bottom.
-SHOWN = """
-const inner = document.querySelector("svg svg"), to = inner.getScreenCTM();
-const [top, bottom] = [0, inner.height.baseVal.value].map(y => to.f + y * to.d);
-return [...document.querySelectorAll(".film use")].map(use => [use.getBoundingClientRect(), use.href.baseVal])
-  .filter(([box]) => box.top >= top - 1 && box.bottom <= bottom + 1)
-  .map(([, name]) => document.querySelector(name).textContent).join("\\n").replaceAll("\\u00a0", " ");
-"""
-AT = "const film = document.getAnimations()[0]; film.pause(); film.currentTime = arguments[0] * 1000;"
-SECONDS = "return document.getAnimations()[0].effect.getComputedTiming().duration / 1000"
-
-
-@pytest.mark.thorough
-@pytest.mark.needs("chromium", "chromedriver")
-@pytest.mark.parametrize("width", [800, 1280])
-def test_the_film_plays_from_the_command_to_the_next_steps_and_begins_again(browser: Browser, width: int) -> None:
-    browser.open(PICTURES / "recording.svg", width=width)
-    seconds = browser.ask(SECONDS)
-    moments = []
-    for at in (0.5, seconds - 1, seconds + 0.5):
-        browser.driver.execute_script(AT, at)
-        moments.append(browser.ask(SHOWN))
-    assert moments[0] == moments[2] == "$ python -m wizard"
-    assert "Next steps" in moments[1] and moments[1].endswith("eonpro-kms review")
-    assert browser.complaints() == []
-    assert browser.requests() == [(PICTURES / "recording.svg").as_uri()]
-
-
-@pytest.mark.thorough
-@pytest.mark.needs("chromium", "chromedriver")
-@FILMS
-def test_who_asked_for_no_motion_sees_the_last_frame_stand(browser: Browser, name: str) -> None:
-    browser.open(PICTURES / f"{name}.svg")
-    browser.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-reduced-motion", "value": "reduce"}])
-    assert browser.ask("return document.getAnimations().length") == 0
-    last = file(name, "txt").splitlines()[-1].split()
-    assert "".join(last) in "".join(browser.ask(SHOWN).split())

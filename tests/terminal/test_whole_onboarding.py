@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable
 from itertools import groupby
 
-import pytest
-
-from tests.onboarding.deployment import ALIAS, PROJECT, STORED_KEY, Deployment
+from tests.onboarding.deployment import PROJECT, STORED_KEY, Deployment
 from tests.terminal.conftest import Sit
-from tests.terminal.person import DOWN, ENTER, SPACE, TIMEOUT_SECONDS, UP, Person, asked, take_what_was_detected
-from tests.terminal.screens import expect, expect_plain, told_of_changes
+from tests.terminal.person import ENTER, SPACE, Person, asked, take_what_was_detected
+from tests.terminal.screens import expect, told_of_changes
 
 MOST_QUESTIONS, MOST_KEYSTROKES = 8, 12
 RESOURCE = re.compile(r"    \+ create |  (\{green\})?\+(\{/\})? \w+ \S+ created ")
@@ -33,7 +30,7 @@ def in_order(page: str) -> str:
     return "\n".join(line for of_the_engine, same in resources for line in (sorted(same) if of_the_engine else same))
 
 
-def onboarded_to_vercel(person: Person, compare: Callable[..., object], screens: str) -> None:
+def onboarded_to_vercel(person: Person) -> None:
     """The shortest way there is: a space, and Enter."""
     first = person.see("Where does the application run?", "○ Vercel (a project's variables)", "○ Amazon ECS")
     assert "EONPRO KMS · setup · stack production" in first
@@ -47,24 +44,12 @@ def onboarded_to_vercel(person: Person, compare: Callable[..., object], screens:
     assert "✓ Vercel token, by VERCEL_TOKEN" in found
     steps = [line for line in found.splitlines() if line.endswith(" of 6")]
     assert [line.rpartition("step ")[2] for line in steps] == [f"{number} of 6" for number in range(1, 7)]
-    compare(person, f"{screens}/real-last-page", "Checks", arrange=in_order)
+    expect(person, "real-last-page", "Checks", arrange=in_order)
 
 
-@pytest.mark.parametrize(
-    ("columns", "rows", "plain"),
-    (
-        pytest.param(80, 24, False, id="80x24"),
-        pytest.param(80, 24, True, id="80x24-no-colour", marks=pytest.mark.thorough),
-        pytest.param(120, 40, False, id="120x40", marks=pytest.mark.thorough),
-        pytest.param(120, 40, True, id="120x40-no-colour", marks=pytest.mark.thorough),
-    ),
-)
-def test_six_questions_lead_from_nothing_to_vercel(
-    deployment: Deployment, sit: Sit, columns: int, rows: int, plain: bool
-) -> None:
-    screens, compare = f"{columns}x{rows}", expect_plain if plain else expect
-    person = sit(deployment, columns=columns, rows=rows, **({"NO_COLOR": "1"} if plain else {}))
-    onboarded_to_vercel(person, compare, screens)
+def test_six_questions_lead_from_nothing_to_vercel(deployment: Deployment, sit: Sit) -> None:
+    person = sit(deployment)
+    onboarded_to_vercel(person)
     plan = person.transcript
     assert "✓ Vercel project eonpro/eonpro" in plan
     assert "administrators  user clinic-admin (you)" in plan
@@ -74,16 +59,16 @@ def test_six_questions_lead_from_nothing_to_vercel(
     assert "Review  step 6 of 6" in person.shown and "Nothing has been changed so far." in person.shown
     under_way = "Pulumi works out what an update would do"
     assert under_way.encode() in person.received
-    assert plain or under_way not in plan, "it is said while it lasts, then wiped"
+    assert under_way not in plan, "it is said while it lasts, then wiped"
     assert deployment.keys() == [], "something was made before the confirmation"
-    assert len(asked(plan, columns)) == 6 <= MOST_QUESTIONS
+    assert len(asked(plan, 80)) == 6 <= MOST_QUESTIONS
 
     person.type(ENTER)
     person.see(*BACKUP)
     person.type(ENTER)
     assert person.leave() == 0
     assert person.keystrokes == 8 <= MOST_KEYSTROKES
-    compare(person, f"{screens}/real-carried-out", "Resources", ended=True, arrange=in_order)
+    expect(person, "real-carried-out", "Resources", ended=True, arrange=in_order)
     report = person.words
     assert re.search(r"✓ resources: \d+ created, in \d+ s", report)
     assert "✓ vercel: proved" in report
@@ -108,17 +93,17 @@ def test_six_questions_lead_from_nothing_to_vercel(
 
     recording = (PROJECT / "docs" / "pictures" / "recording.txt").read_text()
     recorded = recording.splitlines()
-    assert plain or len(person.headings) > 8
+    assert len(person.headings) > 8
     missing = [each for each in person.headings if not any(line.startswith(each) for line in recorded)]
     assert not missing, "the recording is of another wizard: make recording"
-    questions = asked(person.transcript, columns)
+    questions = asked(person.transcript, 80)
     assert len(questions) == 7
     assert questions == asked(recording, 100), "it is of another wizard: make recording"
 
     # Over what is there: one question. With the answers in a file and the word given: none.
-    again_at = sit(deployment, columns=columns, rows=rows)
+    again_at = sit(deployment)
     again_at.see(*LAST_PAGE)
-    assert len(asked(again_at.transcript, columns)) == 1
+    assert len(asked(again_at.transcript, 80)) == 1
     again_at.type(ENTER)
     assert again_at.leave() == 0
     assert again_at.keystrokes == 1
@@ -127,77 +112,3 @@ def test_six_questions_lead_from_nothing_to_vercel(
     assert asked(unasked.transcript, 80) == [] and unasked.keystrokes == 0
     assert len(deployment.keys()) == 1
     told_of_changes()
-
-
-@pytest.mark.thorough
-def test_an_answer_is_changed_on_the_last_page_and_the_plan_is_drawn_anew(deployment: Deployment, sit: Sit) -> None:
-    person = sit(deployment, columns=120, rows=40, without=("VERCEL_TOKEN", "VERCEL_API_URL"))
-    person.see("Where does the application run?", "» ")
-    person.type(DOWN + SPACE)
-    person.see("» ● Amazon ECS")
-    person.type(ENTER)
-    take_what_was_detected(person)
-    assert "this service has to be redeployed" in person.see("Which ECS service?", "» eonpro/eonpro", "Another (type")
-    person.type(UP + ENTER)
-    person.answer("Which cluster/service?", keys="eonpro/eonpro-wep")
-    person.see(*LAST_PAGE)
-    assert "ECS             /eonpro/production/*, for eonpro/eonpro-wep" in person.transcript
-    person.type("d")
-    details = person.see("lines 1 to 39 of", "    + create   Key ")
-    person.type(" ")
-    details += person.see("GenerateDataKeyWithoutPlaintext")
-    assert "    + create   Trail " in details
-    person.type("q")
-    person.see("Review  step 6 of 6", *LAST_PAGE)
-    person.type(DOWN + ENTER)
-    person.see("Which answer?", "» ")
-    person.type("ecs service")
-    person.see("» ecs service", "eonpro-wep")
-    person.type(ENTER)
-    person.see("Which ECS service?", "eonpro-wep")
-    person.see_at_cursor("eonpro-wep")
-    person.type("\x7fb" + ENTER)
-    person.see("for eonpro/eonpro-web")
-    person.see(*LAST_PAGE)
-    person.type(ENTER)
-    person.see(*BACKUP)
-    person.type(ENTER)
-    assert person.leave() == 0
-
-    report = person.transcript
-    assert "✓ ecs: proved" in report
-    secrets = deployment.outputs()["taskSecrets"]
-    assert "secrets of the stack output taskSecrets (--all: the code)" in " ".join(report.split())
-    assert "Restart the tasks of eonpro/eonpro-web" in report
-    assert "    eonpro-kms push --redeploy" in report.splitlines()
-    assert person.is_sane
-    parameters = deployment.parameters()
-    assert {each["name"] for each in secrets} == {
-        name.rpartition("/")[2] for name in parameters if "/data-keys/" not in name
-    }
-    assert opened(deployment, parameters[STORED_KEY]) == 32
-    assert deployment.client("kms").describe_key(KeyId=ALIAS)["KeyMetadata"]["KeyState"] == "Enabled"
-
-
-@pytest.mark.thorough
-def test_a_typed_token_is_never_shown_and_never_kept(deployment: Deployment, sit: Sit) -> None:
-    right = deployment.environment["VERCEL_TOKEN"]
-    person = sit(deployment, without=("VERCEL_TOKEN",))
-    person.see("Where does the application run?", "» ")
-    person.type(SPACE + ENTER)
-    take_what_was_detected(person)
-    person.see("A Vercel token with access to the project")
-    person.type(right)
-    while person.shown.count("*") < len(right):
-        assert person.goes_on(TIMEOUT_SECONDS), person.shown
-    person.type(ENTER)
-    person.see(*LAST_PAGE)
-    person.type(ENTER)
-    person.see(*BACKUP)
-    person.type(ENTER)
-    assert person.leave() == 0
-    assert right.encode() not in person.received
-    for file in deployment.folder.rglob("*"):
-        if file.is_file():
-            assert right.encode() not in file.read_bytes(), f"the token is in {file}"
-    assert len(deployment.variables()) == 3
