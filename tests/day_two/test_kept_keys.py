@@ -15,19 +15,11 @@ from botocore.exceptions import ClientError
 
 from tests.day_two.doctor_fixture import typed
 from tests.day_two.test_auditor import an_auditor
-from tests.onboarding.deployment import STORED_KEY, Deployment, running_deployment
+from tests.onboarding.deployment import STORED_KEY, Deployment
 
 VERSIONS = "/eonpro/production/data-keys/"
 SURE = ("--confirm", "production", "--no-redeploy", "--json")
 MORE_THAN_THE_HISTORY = 101
-
-
-@pytest.fixture(scope="module")
-def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    with running_deployment(tmp_path_factory.mktemp("kept")) as made:
-        on_ecs = ("--ecs-cluster", "eonpro", "--ecs-service", "eonpro", "--ecs-execution-role", "create")
-        made.set_up("vercel", "--target", "vercel,ecs", *on_ecs)
-        yield made
 
 
 def printed(deployment: Deployment, *kinds: str) -> dict[str, Mapping[str, Any]]:

@@ -12,7 +12,6 @@ import secrets
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,6 @@ from tests.onboarding.deployment import (
     TIMEOUT_SECONDS,
     Deployment,
     onboarding,
-    running_deployment,
 )
 from tests.onboarding.loaded import loaded_python
 from tests.onboarding.shipped_schemas import fits, next_step
@@ -37,15 +35,6 @@ from wizard.data_key import backup_document
 READING = "ENCRYPTED_PHI_HASH_KEYS_FOR_READING"
 LEDGER = "/eonpro/production/data-keys/"
 SURE = ("--confirm", "production", "--no-redeploy", "--json")
-
-
-@pytest.fixture(scope="module")
-def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """A deployment on Vercel and ECS that lives on from test to test."""
-    with running_deployment(tmp_path_factory.mktemp("life")) as made:
-        on_ecs = ("--ecs-cluster", "eonpro", "--ecs-service", "eonpro", "--ecs-execution-role", "create")
-        made.set_up("vercel", "--target", "vercel,ecs", *on_ecs)
-        yield made
 
 
 def ledger(deployment: Deployment) -> dict[str, str]:
