@@ -15,6 +15,9 @@ import pytest
 from tests.day_two.doctor_fixture import fixed
 from tests.onboarding.deployment import Deployment, onboarding, running_deployment
 
+# The name is one setting, which tests/components/settings and each document's own tests vary.
+pytestmark = pytest.mark.thorough
+
 THE_TOOLS = re.compile(
     # Its own name, its tags, the session of its proof, and its environment here.
     r"eonpro-kms|eonpro_kms|eonpro:[a-z-]+|eonpro-proof|eonpro-sandbox|"
@@ -64,7 +67,6 @@ def account(deployment: Deployment) -> str:
     return "\n".join(json.dumps(each, default=str, indent=0) for each in found)
 
 
-@pytest.mark.thorough
 def test_nothing_in_the_account_and_on_no_page_has_the_guides_name(clinic: Deployment) -> None:
     unchanged(clinic, "production")
     clinic.wizard("push", "--redeploy", "--yes", "--json")
@@ -93,7 +95,6 @@ def test_a_built_stack_keeps_its_application(clinic: Deployment) -> None:
     unchanged(clinic, "production")
 
 
-@pytest.mark.thorough
 @pytest.mark.needs("curl")
 def test_what_was_made_by_hand_is_imported_and_another_application_has_nothing_in_common(
     deployment: Deployment,

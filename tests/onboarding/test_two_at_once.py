@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.onboarding.deployment import Deployment, until
+from tests.onboarding.deployment import Deployment, RunningCommand, until
+from tests.onboarding.loaded import loaded_python
 from wizard.core.safe_text import quoted
+
+PUSH = ("push", "--no-redeploy", "--non-interactive")
 
 
 @pytest.mark.thorough
@@ -44,14 +47,22 @@ def test_two_that_make_the_data_key_at_the_same_moment_keep_one(deployment: Depl
         deployment.vercel("DELETE", f"/v10/projects/eonpro/env/{variable['id']}")
     deployment.forget_calls()
     deployment.fault(service="ssm", operation="PutParameter", kind="hang", times=2)
-    runs = [deployment.start("vercel", folder=deployment.another_folder(name), log=name) for name in ("one", "two")]
+    runs = [
+        RunningCommand(
+            [str(loaded_python()), "-m", "wizard", *PUSH],
+            folder=deployment.another_folder(name),
+            environment=deployment.environment,
+            log=deployment.root / f"{name}.log",
+        )
+        for name in ("one", "two")
+    ]
     until(lambda: deployment.calls()["ssm:PutParameter"] == 2, what="both wizards' hold on a data key of their own")
     deployment.no_more_faults()
     assert [run.wait() for run in runs] == [0, 0], "\n".join(run.output for run in runs)
     assert deployment.calls()["kms:GenerateDataKeyWithoutPlaintext"] == 2
     assert len(deployment.stored_key_versions()) == 1
     deployment.forget_calls()
-    pushed = deployment.wizard("push", "--json").document
+    pushed = deployment.wizard(*PUSH, "--json").document
     assert [each["state"] for each in pushed["delivered"]] == ["unchanged"] and deployment.changes() == {}
 
 
