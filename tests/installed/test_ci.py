@@ -182,41 +182,6 @@ def test_the_exit_code_of_a_command_that_fails_is_kept(
     assert runner.contexts["outputs.exit-code"] == str(code)
 
 
-def test_a_command_whose_only_text_is_its_document_is_shown(runner: Runner) -> None:
-    assert runner.action(command="schema doctor", stack="") == 0, runner.log[-1]
-    assert "urn:eonpro-kms:schema:doctor" in runner.summary
-
-
-@pytest.mark.parametrize("words", ["", " ", "--yes", "'' status"])
-def test_without_a_command_nothing_is_set_up(runner: Runner, onboarded: Deployment, words: str) -> None:
-    onboarded.forget_calls()
-    assert runner.action(command=words, **inputs(runner)) == 2
-    assert "::error::the input `command` has to begin with a command" in runner.log[-1]
-    assert onboarded.changes() == {}
-
-
-@pytest.mark.parametrize("words", ["pulumi import aws:kms/key:Key k id", "pulumi destroy --yes", "pulumi up prod"])
-def test_what_would_run_without_the_guardrails_is_refused(runner: Runner, onboarded: Deployment, words: str) -> None:
-    onboarded.forget_calls()
-    assert runner.action(command=words, **inputs(runner)) == 2
-    assert f"::error::`{words}`: the action runs pulumi preview and pulumi up" in runner.log[-1]
-    assert onboarded.changes() == {}
-
-
-@pytest.mark.parametrize("words", ["pulumi -C . update --yes", "pulumi --logtostderr pre"])
-def test_an_update_and_a_preview_have_the_guardrails_in_every_spelling(runner: Runner, words: str) -> None:
-    assert runner.action(command=words, **inputs(runner)) == 0, runner.log[-1]
-    assert "eonpro-kms-guardrails" in runner.summary
-
-
-def test_requirements_of_another_index_are_refused_before_pip_reads_them(runner: Runner) -> None:
-    requirements = runner.folder / "requirements.txt"
-    requirements.write_text(f"--extra-index-url http://127.0.0.1:9/simple\n{requirements.read_text()}")
-    assert runner.action(command="status", **inputs(runner)) == 2
-    assert "::error::requirements.txt has in line 1 what is not a package with its hashes" in runner.log[-1]
-    assert runner.summary == ""
-
-
 def test_a_project_may_be_a_folder_of_a_larger_repository(runner: Runner) -> None:
     runner.folder, folder = runner.folder.parent, runner.folder
     try:
@@ -259,13 +224,6 @@ def test_what_the_account_says_is_no_command_to_the_runner(runner: Runner) -> No
 
 
 # --- the recipes
-
-
-def test_the_project_has_the_recipes_as_they_are(project: tuple[Path, dict[str, str]]) -> None:
-    workflows = project[0] / ".github" / "workflows"
-    assert {path.name: path.read_bytes() for path in workflows.iterdir()} == {
-        f"eonpro-{name}.yml": recipe.file.read_bytes() for name, recipe in RECIPES.items()
-    }
 
 
 def test_a_newer_version_is_tried_in_the_sandbox_with_pulumis_own_plugin(runner: Runner, tmp_path: Path) -> None:

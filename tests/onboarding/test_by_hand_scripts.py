@@ -17,15 +17,15 @@ from typing import Any
 
 import pytest
 
-from tests.onboarding.deployment import ACCOUNT, ALIAS, CALLER, CompletedCommand, Deployment, running_deployment
+from tests.onboarding.deployment import ACCOUNT, ALIAS, CompletedCommand, Deployment, running_deployment
 
 # `make test` runs the guide's script through the adoption of what it leaves.
 pytestmark = [pytest.mark.thorough, pytest.mark.needs("curl")]
 
 NAMES = ("AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY")
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role"
-POLICY = f"arn:aws:iam::{ACCOUNT}:policy/EONPROKMSAccess"
-PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com/eonpro"
+
+
 BUCKET = f"eonpro-cloudtrail-logs-{ACCOUNT}"
 PARTS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 
@@ -128,111 +128,6 @@ def bucket_statements(deployment: Deployment, bucket: str) -> dict[str, dict[str
 # --- what the guide leaves --------------------------------------------------------------------------------------
 
 
-def test_the_key_has_the_guides_name_description_and_tags(hand_made: HandMade):
-    kms = hand_made.deployment.client("kms")
-    found = kms.describe_key(KeyId=ALIAS)["KeyMetadata"]
-    assert (found["Arn"], found["KeySpec"], found["KeyUsage"]) == (
-        hand_made.key,
-        "SYMMETRIC_DEFAULT",
-        "ENCRYPT_DECRYPT",
-    )
-    assert (found["KeyState"], found["MultiRegion"]) == ("Enabled", False)
-    assert found["Description"] == "EONPRO PHI encryption key for HIPAA compliance"
-
-
-def test_the_key_rotates_every_year(hand_made: HandMade):
-    status = hand_made.deployment.client("kms").get_key_rotation_status(KeyId=hand_made.key)
-    assert (status["KeyRotationEnabled"], status["RotationPeriodInDays"]) == (True, 365)
-
-
-def test_the_key_policy_is_the_guides_and_leaves_the_account_out(hand_made: HandMade):
-    text = hand_made.deployment.client("kms").get_key_policy(KeyId=hand_made.key, PolicyName="default")["Policy"]
-    administration, use = json.loads(text)["Statement"]
-    assert (administration["Principal"], use["Principal"]) == ({"AWS": CALLER}, {"AWS": ROLE})
-    assert set(administration["Action"]) == {
-        *(f"kms:{verb}*" for verb in ("Create Describe Enable List Put Update Revoke Disable Get Delete").split()),
-        "kms:ScheduleKeyDeletion",
-        "kms:CancelKeyDeletion",
-    }
-    assert set(use["Action"]) == {
-        "kms:Encrypt",
-        "kms:Decrypt",
-        "kms:GenerateDataKey",
-        "kms:GenerateDataKeyWithoutPlaintext",
-        "kms:DescribeKey",
-    }
-
-
-def test_under_that_policy_its_administrator_reads_tags_but_neither_writes_them_nor_makes_data_keys(
-    hand_made: HandMade,
-):
-    kms = hand_made.deployment.client("kms")
-    tag = [{"TagKey": "Owner", "TagValue": "security"}]
-    with pytest.raises(kms.exceptions.ClientError, match="AccessDeniedException"):
-        kms.tag_resource(KeyId=hand_made.key, Tags=tag)
-    with pytest.raises(kms.exceptions.ClientError, match="AccessDeniedException"):
-        kms.generate_data_key_without_plaintext(KeyId=hand_made.key, KeySpec="AES_256")
-    tags = kms.list_resource_tags(KeyId=hand_made.key)["Tags"]
-    assert {each["TagKey"]: each["TagValue"] for each in tags} == {"Application": "EONPRO", "Environment": "Production"}
-
-
-def test_the_role_trusts_one_project_in_production(hand_made: HandMade):
-    iam = hand_made.deployment.client("iam")
-    (statement,) = iam.get_role(RoleName="eonpro-app-role")["Role"]["AssumeRolePolicyDocument"]["Statement"]
-    issuer = "oidc.vercel.com/eonpro"
-    assert (statement["Principal"], statement["Action"]) == ({"Federated": PROVIDER}, "sts:AssumeRoleWithWebIdentity")
-    assert statement["Condition"] == {
-        "StringEquals": {
-            f"{issuer}:aud": "https://vercel.com/eonpro",
-            f"{issuer}:sub": "owner:eonpro:project:eonpro:environment:production",
-        }
-    }
-    provider = iam.get_open_id_connect_provider(OpenIDConnectProviderArn=PROVIDER)
-    assert (provider["Url"], provider["ClientIDList"]) == (issuer, ["https://vercel.com/eonpro"])
-
-
-def test_the_role_has_the_inner_policy_of_the_guide_and_no_other(hand_made: HandMade):
-    iam = hand_made.deployment.client("iam")
-    attached = iam.list_attached_role_policies(RoleName="eonpro-app-role")["AttachedPolicies"]
-    assert [each["PolicyArn"] for each in attached] == [POLICY]
-    assert iam.list_role_policies(RoleName="eonpro-app-role")["PolicyNames"] == []
-    document = iam.get_policy_version(PolicyArn=POLICY, VersionId="v1")["PolicyVersion"]["Document"]
-    (statement,) = document["Statement"]
-    assert (statement["Action"], statement["Resource"]) == (["kms:Decrypt", "kms:GenerateDataKey"], hand_made.key)
-
-
-def test_the_trail_records_its_own_region_unvalidated(hand_made: HandMade):
-    trails = hand_made.deployment.client("cloudtrail")
-    trail = trails.get_trail(Name="eonpro-audit-trail")["Trail"]
-    assert trails.get_trail_status(Name=trail["TrailARN"])["IsLogging"] is True
-    assert (trail["S3BucketName"], trail["IncludeGlobalServiceEvents"]) == (BUCKET, True)
-    assert (trail["IsMultiRegionTrail"], trail["LogFileValidationEnabled"]) == (False, False)
-    assert "KmsKeyId" not in trail and trail["HasCustomEventSelectors"] is False
-
-
-def test_the_trails_bucket_lets_that_trail_write_and_has_what_every_new_bucket_has(hand_made: HandMade):
-    s3 = hand_made.deployment.client("s3")
-    statements = bucket_statements(hand_made.deployment, BUCKET)
-    assert set(statements) == {"AWSCloudTrailAclCheck", "AWSCloudTrailWrite"}
-    writing = statements["AWSCloudTrailWrite"]
-    assert writing["Resource"] == f"arn:aws:s3:::{BUCKET}/AWSLogs/{ACCOUNT}/*"
-    arn = f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/eonpro-audit-trail"
-    assert writing["Condition"]["StringEquals"]["aws:SourceArn"] == arn
-    block = s3.get_public_access_block(Bucket=BUCKET)["PublicAccessBlockConfiguration"]
-    assert block == dict.fromkeys(PARTS, True)
-    assert "Status" not in s3.get_bucket_versioning(Bucket=BUCKET)
-    with pytest.raises(s3.exceptions.ClientError, match="NoSuchLifecycleConfiguration"):
-        s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)
-
-
-def test_vercel_has_the_three_variables_in_production_only(hand_made: HandMade):
-    variables = hand_made.variables
-    assert set(variables) == set(NAMES)
-    assert {(each["type"], *each["target"]) for each in variables.values()} == {("encrypted", "production")}
-    assert variables["AWS_REGION"]["value"] == "us-east-1"
-    assert variables["AWS_KMS_KEY_ID"]["value"].startswith(f"arn:aws:kms:us-east-1:{ACCOUNT}:key/")
-
-
 def test_a_deployment_opens_the_data_key_and_the_administrator_does_not(hand_made: HandMade):
     values = {name: each["value"] for name, each in hand_made.variables.items()}
     verdict = opened(hand_made.deployment, values, as_deployed(hand_made.deployment, ROLE))
@@ -240,10 +135,6 @@ def test_a_deployment_opens_the_data_key_and_the_administrator_does_not(hand_mad
     operator = {name: hand_made.deployment.environment[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
     mine = hand_made.deployment.run([sys.executable, "-m", "eonpro_phi", "prove"], env=values | operator, expect=1)
     assert mine.document["proved"] is False and mine.document["cause"].startswith("AccessDenied")
-
-
-def test_nothing_is_stored(hand_made: HandMade):
-    assert hand_made.inventories[0]["parameters"] == {}
 
 
 # --- what the guide's script never does -------------------------------------------------------------------------
@@ -284,16 +175,6 @@ def test_what_is_missing_is_found_before_anything_is_made(cloud: Deployment, cha
     assert told in ended.output and cloud.changes() == {}
 
 
-def test_variables_that_are_there_are_a_reason_not_to_begin(hand_made: HandMade):
-    deployment = hand_made.deployment
-    before = deployment.variables()
-    deployment.forget_calls()
-    ended = script(deployment, "guide.sh", env=named("late"), expect=1)
-    found = ended.err.splitlines()
-    assert [line.split()[0] for line in found[1:]] == list(NAMES)
-    assert deployment.changes() == {} and deployment.variables() == before
-
-
 # --- the other ways through it ----------------------------------------------------------------------------------
 
 
@@ -313,39 +194,6 @@ def test_a_task_on_ecs_opens_the_key_that_the_guide_made_for_it(cloud: Deploymen
         credentials = json.load(answer)
     verdict = opened(cloud, values, credentials)
     assert verdict["proved"] is True and ":assumed-role/eonpro-app-role-tasks/" in verdict["principal"]
-
-
-@pytest.fixture
-def an_empty_project(hand_made: HandMade) -> Iterator[Deployment]:
-    """The deployment with no variable on Vercel; the guide's are put back."""
-    deployment = hand_made.deployment
-
-    def clear() -> None:
-        for each in deployment.variables().values():
-            deployment.vercel("DELETE", f"/v9/projects/eonpro/env/{each['id']}")
-
-    clear()
-    try:
-        yield deployment
-    finally:
-        clear()
-        fields = ("key", "value", "type", "target")
-        given = [{field: each[field] for field in fields} for each in hand_made.variables.values()]
-        deployment.vercel("POST", "/v10/projects/eonpro/env", given)
-
-
-def test_what_vercel_did_not_take_is_shown_to_be_put_in_by_hand(an_empty_project: Deployment):
-    deployment = an_empty_project
-    deployment.vercel_fault(kind="half", method="POST", path="/env", nth=3)
-    ended = script(deployment, "guide.sh", env=named("half", GUIDE_VERCEL_TYPE="sensitive"), expect=1)
-    given = {name: each["type"] for name, each in deployment.variables().items()}
-    assert given == dict.fromkeys(NAMES[:2], "sensitive")
-    assert "did not accept ENCRYPTED_PHI_KEY" in ended.output and "Stopped in: Step 5" in ended.output
-    shown = dict(line.strip().partition("=")[::2] for line in ended.err.splitlines() if line.strip().startswith(NAMES))
-    key = deployment.client("kms").describe_key(KeyId=f"{ALIAS}-half")["KeyMetadata"]["Arn"]
-    assert (shown["AWS_REGION"], shown["AWS_KMS_KEY_ID"]) == ("us-east-1", key)
-    verdict = opened(deployment, shown, as_deployed(deployment, f"{ROLE}-half"))
-    assert verdict["proved"] is True
 
 
 # --- the company's trail ----------------------------------------------------------------------------------------
@@ -372,24 +220,3 @@ def test_the_companys_trail_is_one_that_may_be_used(cloud: Deployment):
     again = script(cloud, "trail.sh", "--poor", expect=1)
     assert "the trail company-trail" in again.output and f"the bucket {bucket}" in again.output and again.out == ""
     assert cloud.changes() == {}
-
-
-def test_a_poor_trail_has_every_fault_that_was_asked_for(cloud: Deployment):
-    names = {"COMPANY_TRAIL_NAME": "poor-trail", "COMPANY_TRAIL_BUCKET": "poor-trail-logs"}
-    script(cloud, "trail.sh", "--poor", "--stopped", "--bare-bucket", env=names)
-    trails, s3 = cloud.client("cloudtrail"), cloud.client("s3")
-    trail = trails.get_trail(Name="poor-trail")["Trail"]
-    assert (trail["IsMultiRegionTrail"], trail["LogFileValidationEnabled"]) == (False, False)
-    assert trails.get_trail_status(Name=trail["TrailARN"])["IsLogging"] is False
-    (selector,) = trails.get_event_selectors(TrailName="poor-trail")["EventSelectors"]
-    assert selector["ExcludeManagementEventSources"] == ["kms.amazonaws.com"]
-    assert set(bucket_statements(cloud, "poor-trail-logs")) == {"AWSCloudTrailAclCheck", "AWSCloudTrailWrite"}
-    assert "Status" not in s3.get_bucket_versioning(Bucket="poor-trail-logs")
-    with pytest.raises(s3.exceptions.ClientError, match="NoSuchPublicAccessBlockConfiguration"):
-        s3.get_public_access_block(Bucket="poor-trail-logs")
-
-
-def test_a_fault_that_there_is_not_makes_no_trail(cloud: Deployment):
-    cloud.forget_calls()
-    ended = script(cloud, "trail.sh", "--por", expect=2)
-    assert "usage: trail.sh" in ended.err and cloud.changes() == {}

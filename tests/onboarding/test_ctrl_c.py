@@ -9,7 +9,7 @@ import json
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,31 +64,10 @@ BEFORE_ALL_IS_BUILT = (
 PROOF = Phase(name="proof", call="kms:Decrypt")
 # Of the trail there is one; both buckets are read at the same time.
 EVIDENCE = Phase(name="evidence", call="cloudtrail:GetEventSelectors")
-PHASES: Mapping[str, tuple[Phase, ...]] = {
-    "vercel": (
-        *BEFORE_ALL_IS_BUILT,
-        Phase(name="delivery", call=THE_PUSH),
-        PROOF,
-        EVIDENCE,
-    ),
-    "ecs": (
-        *BEFORE_ALL_IS_BUILT,
-        # The first one keeps the data key among its versions.
-        Phase(name="delivery", call="ssm:PutParameter", skip=1),
-        PROOF,
-        EVIDENCE,
-    ),
-}
-NAMES = tuple(phase.name for phase in PHASES["vercel"])
+PHASES = (*BEFORE_ALL_IS_BUILT, Phase(name="delivery", call=THE_PUSH), PROOF, EVIDENCE)
+NAMES = tuple(phase.name for phase in PHASES)
 UPDATES = tuple(phase.name for phase in BEFORE_ALL_IS_BUILT if phase.code == 8)
 ALONE = tuple(name for name in NAMES if name not in UPDATES)
-LEFT_OUT = ("update, the key", "update, the trail", "evidence")
-"""Each has another like it among the rest: `make test` goes without these."""
-
-
-def phases(names: Sequence[str]) -> list[Any]:
-    """The parameters of a test about each of these phases."""
-    return [pytest.param(name, marks=pytest.mark.thorough) if name in LEFT_OUT else name for name in names]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +96,6 @@ class Left:
 class Chain:
     """All that was left, and the run that nothing disturbed afterwards."""
 
-    target: str
     deployment: Deployment
     left: dict[str, Left]
     completed: CompletedCommand
@@ -128,26 +106,21 @@ class Chain:
         return self.changes - self.left[name].changes
 
 
-@pytest.fixture(scope="module", params=["vercel", pytest.param("ecs", marks=pytest.mark.thorough)])
-def chain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    """A deployment where a person pressed Ctrl-C in each selected phase; then the same command without a person."""
-    target: str = request.param
-    asked_about = {item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")}
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    """A deployment where a person pressed Ctrl-C in each phase; then the same command without a person."""
     with running_deployment(tmp_path_factory.mktemp("ctrl-c")) as deployment:
-        gone_through = [phase for phase in PHASES[target] if phase.name in asked_about or phase.name not in LEFT_OUT]
-        left = {phase.name: leave(deployment, target, phase) for phase in gone_through}
+        left = {phase.name: leave(deployment, phase) for phase in PHASES}
         completed = deployment.wizard("--stack", "production", "--yes", "--json")
-        yield Chain(target=target, deployment=deployment, left=left, completed=completed, changes=deployment.changes())
+        yield Chain(deployment=deployment, left=left, completed=completed, changes=deployment.changes())
 
 
-def leave(deployment: Deployment, target: str, phase: Phase) -> Left:
+def leave(deployment: Deployment, phase: Phase) -> Left:
     """Start the set-up, answer what it asks, and press Ctrl-C while the phase waits for its call."""
-    # On Vercel everything is asked that has to be; on ECS nothing but the last page.
-    answers = () if target == "vercel" else ("--answers", "examples/ecs.yaml", "--alert-emails", "ops@clinic.example")
     held = None if phase.after_the_last_page else hold(deployment, phase)
-    person = Person((*WIZARD, *answers), folder=deployment.folder, environment=deployment.before_a_person())
+    person = Person(WIZARD, folder=deployment.folder, environment=deployment.before_a_person())
     try:
-        if held is not None and not answers:
+        if held is not None:
             _answer(person, phase)
         if held is None:
             shows(person, LAST_PAGE)
@@ -254,7 +227,7 @@ def pending(deployment: Deployment) -> Iterator[Any]:
 # --- how each ends ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", phases(NAMES))
+@pytest.mark.parametrize("name", NAMES)
 def test_it_ends_as_is_written_and_tells_the_way_back(chain: Chain, name: str):
     left = chain.left[name]
     assert left.code == left.phase.code, left.words
@@ -264,25 +237,24 @@ def test_it_ends_as_is_written_and_tells_the_way_back(chain: Chain, name: str):
     assert left.is_sane
 
 
-@pytest.mark.parametrize("name", phases(NAMES))
+@pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_left_running_or_locked_or_half_known(chain: Chain, name: str):
     left = chain.left[name]
     assert left.running == ()
     assert (left.locks, left.pending) == ((), ())
 
 
-@pytest.mark.parametrize("name", phases(ALONE))
+@pytest.mark.parametrize("name", ALONE)
 def test_nobody_is_kept_by_a_call_that_does_not_end(chain: Chain, name: str):
     # Who waits for its time-out tries it again.
     assert chain.left[name].tries == 1
 
 
-@pytest.mark.parametrize("name", phases(NAMES))
+@pytest.mark.parametrize("name", NAMES)
 def test_a_data_key_is_there_whole_or_not_at_all(chain: Chain, name: str):
     left, position = chain.left[name], NAMES.index(name)
     assert (STORED_KEY in left.parameters) == (position >= NAMES.index("stored data key"))
-    if chain.target == "vercel":
-        assert len(left.variables) == 3 * int(position >= NAMES.index("delivery"))
+    assert len(left.variables) == 3 * int(position >= NAMES.index("delivery"))
 
 
 def test_nothing_is_made_before_the_last_page(chain: Chain):
@@ -290,7 +262,7 @@ def test_nothing_is_made_before_the_last_page(chain: Chain):
         assert chain.left[name].changes == {}
 
 
-@pytest.mark.parametrize("name", phases(UPDATES))
+@pytest.mark.parametrize("name", UPDATES)
 def test_what_was_under_way_in_an_update_is_waited_for_and_known(chain: Chain, name: str):
     phase, names = chain.left[name].phase, list(chain.left)
     before = chain.left[names[names.index(name) - 1]].changes[phase.call]
@@ -303,8 +275,7 @@ def test_what_was_under_way_in_an_update_is_waited_for_and_known(chain: Chain, n
 
 def test_no_question_is_put_twice(chain: Chain):
     asked_in = {name: left.questions for name, left in chain.left.items()}
-    first, second = (FIRST_RUN, ("Go on with it?",)) if chain.target == "vercel" else ((), ())
-    assert (asked_in["checks"], asked_in["preview"]) == (first, second)
+    assert (asked_in["checks"], asked_in["preview"]) == (FIRST_RUN, ("Go on with it?",))
     for name in list(asked_in)[2:]:
         assert asked_in[name] == (LAST_PAGE,), name
 
@@ -328,8 +299,8 @@ def test_no_data_key_is_made_once_one_is_stored(chain: Chain):
 def test_nothing_is_delivered_twice(chain: Chain):
     pushed = sum(count for call, count in chain.changes.items() if call.startswith("vercel:"))
     written = chain.changes["ssm:PutParameter"]
-    # The claim, the stored data key and its version; on ECS also the other two variables.
-    assert (pushed, written) == ((1, 3) if chain.target == "vercel" else (0, 5))
+    # The claim, the stored data key and its version.
+    assert (pushed, written) == (1, 3)
     assert written == len(chain.deployment.parameters()) + 1
 
 
