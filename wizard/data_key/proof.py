@@ -64,14 +64,12 @@ def prove(
     access_key: AccessKey | None = None,
     full: bool = False,
     credentials: Callable[[], Searches] | None = None,
-    waits: bool = True,
 ) -> tuple[Verification, ...]:
     """One verification for each delivery: as the application, or else by its policies.
 
     As the application it is a dry run of KMS; a full round trip for what was written now, for all if `full`, and where
     the key check value of a stored value is not known yet, which is then recorded.
     `access_key`: the application's, created in this run. `credentials`: of `find_credentials`, which was begun earlier.
-    `waits`: ask a refusal again for as long as AWS may still be applying a change.
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
     outputs, variables = context.require_outputs(), variables_of(context, wrapped)
@@ -100,7 +98,7 @@ def prove(
                 variables[region],
                 opening.created(created) if created else searches[delivery.target, principal],
                 record=record,
-                seconds=(NEW_KEY_SECONDS if created else SCHEDULES[Reason.PROPAGATION].seconds) if waits else 0.0,
+                seconds=NEW_KEY_SECONDS if created else SCHEDULES[Reason.PROPAGATION].seconds,
                 full=full or delivery.state is DeliveryState.WRITTEN or not is_known,
             )
         proofs.append(replace(proof, detail=f"in {region}: {proof.detail}") if len(variables) > 1 else proof)

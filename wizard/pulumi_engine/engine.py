@@ -93,8 +93,6 @@ class PulumiEngine:
         """The settings file as it was when the copy was prepared."""
         self._created = False
         """Whether the stack was created for a plan that is not confirmed yet."""
-        self._refreshed = retry.Once()
-        """The previews with a refresh, by stack and settings: each is made once until it is used or discarded."""
         self._reading = retry.Once()
         """The states that are being read now."""
 
@@ -266,7 +264,6 @@ class PulumiEngine:
     def discard(self, stack: str) -> None:
         """Drop the prepared copy, and remove the stack that was created for it: the plan was not confirmed."""
         self._plan.forget()
-        self._refreshed = retry.Once()
         if self._settings.take(stack) is not None and self._created:
             self._created = False
             self._change(stack, None, lambda watch: self._project.remove_empty(stack))
@@ -292,25 +289,11 @@ class PulumiEngine:
             handle.refresh(clear_pending_creates=True, on_event=watch)
 
         self._plan.forget()
-        self._refreshed = retry.Once()
         self._change(stack, None, import_pending)
 
     def renew(self, environment: Mapping[str, str]) -> None:
         """Replace the credentials."""
         self._project.renew(environment)
-
-    def begin_preview(self, stack: str) -> None:
-        """Start the preview with a refresh of the settings as they are, in the background. `preview` of the same
-        settings waits for it.
-
-        Not in Pulumi Cloud, which shows each preview to people.
-        """
-        place = backend.detect(self._project.environment, self._project.folder)
-        if place is not None and place.kind is not BackendKind.CLOUD:
-            content = self._project.settings_file(stack).read_bytes()
-            retry.ahead(
-                partial(self._refreshed, (stack, content), partial(self._make_plan, stack, content, refresh=True))
-            )
 
     def preview(self, stack: str, *, refresh: bool = False) -> tuple[Step, ...]:
         """The steps of an update, one for each resource, unchanged ones too. `up` is bound to them.
@@ -318,23 +301,11 @@ class PulumiEngine:
         `refresh` plans from the account's current resources; the state in the backend does not change.
         """
         self._plan.forget()
-        copy = self._settings.existing(stack)
-        content = Path(copy).read_bytes() if copy else None
-        make = partial(self._make_plan, stack, content, refresh=refresh)
-        # A second one is of an account that may have changed.
-        begun, self._refreshed = self._refreshed, retry.Once()
-        self._plan, steps = begun((stack, content), make) if refresh else make()
-        return steps
-
-    def _make_plan(
-        self, stack: str, content: bytes | None, *, refresh: bool
-    ) -> tuple[engine_plan.StoredPlan, tuple[Step, ...]]:
-        """The plan and its steps, by settings of this content; None: those of the stack."""
         from wizard.pulumi_engine.automation import ReadOnlyStack
 
         plan, settings = engine_plan.StoredPlan(), config.PreparedSettings()
-        if content is not None:
-            settings.file(stack).write_bytes(content)
+        if copy := self._settings.existing(stack):
+            settings.file(stack).write_bytes(Path(copy).read_bytes())
 
         def plan_steps() -> tuple[Step, ...]:
             with self._project.watched(stack) as watch, plan.written(stack) as file:
@@ -348,7 +319,9 @@ class PulumiEngine:
                 )
             return tuple(watch.planned.values())
 
-        return plan, self._read(stack, plan_steps)
+        steps = self._read(stack, plan_steps)
+        self._plan = plan
+        return steps
 
     def up(self, stack: str, on_progress: OnProgress) -> Outputs:
         """Apply. A Ctrl-C is passed on once and waited for; then Cancelled is raised.

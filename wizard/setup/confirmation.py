@@ -3,7 +3,7 @@
 Acts through the ports. Changes nothing in the account before the plan is confirmed.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 
@@ -34,16 +34,8 @@ _CANCEL = Choice(value=Decision.CANCEL, title="Cancel", words=("n", "no", "q", "
 
 
 @contextmanager
-def confirmed(
-    request: Request,
-    clients: Clients,
-    *,
-    confirmed: bool = True,
-    on_checked: Callable[[PreparedRun], None] = lambda ready: None,
-) -> Iterator[tuple[PreparedRun, plan.Plan]]:
+def confirmed(request: Request, clients: Clients, *, confirmed: bool = True) -> Iterator[tuple[PreparedRun, plan.Plan]]:
     """The run and its confirmed plan, while it holds the stack's lock. Without `confirmed` nobody is asked.
-
-    `on_checked` is called when the checks have passed, before the plan is made.
 
     Raises PreflightFailed, Cancelled, StalePlan if a saved plan no longer fits, ResourceError if an import would delete
     or replace something.
@@ -59,7 +51,6 @@ def confirmed(
                 _refuse_other_settings(request, ready)
                 if ready.code is not None:
                     _show_application(clients, ready, ready.code)
-                on_checked(ready)
                 planned = steps.make_plan(request, clients, ready, to_apply=confirmed)
                 decision = _decide(request, clients.ui, ready, planned) if confirmed else Decision.APPLY
             except PreflightFailed as failed:

@@ -10,10 +10,9 @@ from types import MappingProxyType
 
 from components.settings import DATA_KEY_VARIABLE, Outputs, Settings
 from components.settings.arn import Arn
-from wizard.account.facts import StackFacts
 from wizard.core.clients import Clients
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.errors import PermissionDenied, SetupError, UsageError, known
+from wizard.core.errors import PermissionDenied, UsageError
 from wizard.core.models import delivery as models
 from wizard.core.models.account import Identity
 from wizard.core.models.inputs import Mark
@@ -57,26 +56,9 @@ class DeliveryResult:
     proofs: tuple[models.Verification, ...]
     access_key: DeliveredAccessKey | None = None
 
-    @property
-    def wrote_nothing(self) -> bool:
-        """Whether the stored keys and every target had all of it already."""
-        keys = [self.stored_data_key, *self.beside.values()]
-        is_written = any(each.state is not models.DeliveryState.UNCHANGED for each in self.delivered)
-        return not is_written and not any(key.is_new for key in keys)
 
-
-def deliver_and_verify(
-    clients: Clients,
-    ready: PreparedRun,
-    outputs: Outputs,
-    *,
-    yes: bool,
-    facts: StackFacts | None,
-) -> DeliveryResult:
-    """Store the data key, deliver it to every target, and verify each delivery.
-
-    `facts`: of a stack that this run has not changed; their `proofs_ahead` count, as far as they are still true.
-    """
+def deliver_and_verify(clients: Clients, ready: PreparedRun, outputs: Outputs, *, yes: bool) -> DeliveryResult:
+    """Store the data key, deliver it to every target, and verify each delivery."""
     ui, settings = clients.ui, ready.settings
     ui.section("Data key")
     ui.working("reading the stored data key")
@@ -102,47 +84,8 @@ def deliver_and_verify(
     )
     delivered = delivery.deliver(context, stored.wrapped, on_delivered=lambda result: show_delivered(ui, result))
     key = key or ensure_credentials(clients, context, yes=yes)
-    proofs = prove(clients, context, delivered, stored.wrapped, access_key=key, facts=facts)
+    proofs = prove(clients, context, delivered, stored.wrapped, access_key=key)
     return DeliveryResult(stored_data_key=stored, beside=beside, delivered=delivered, proofs=proofs, access_key=key)
-
-
-def proofs_ahead(clients: Clients, facts: StackFacts, context: TargetContext) -> tuple[models.Verification, ...]:
-    """Whether the application can decrypt the stored data key as it is, asked once, and a refusal not again.
-
-    Empty without a stored data key. Raises SetupError.
-    """
-
-    def verify() -> tuple[models.Verification, ...]:
-        stored = known(facts.stored_data_key)
-        if stored is None:
-            return ()
-        delivered, unread = delivery.deliveries_of(context, stored), replace(context, vercel=None)
-        return proof.prove(unread, delivered, stored.wrapped, prover=clients.prover, waits=False)
-
-    return known(facts.once("proofs", verify))
-
-
-def _still_true(
-    clients: Clients,
-    facts: StackFacts,
-    context: TargetContext,
-    delivered: tuple[models.Delivered, ...],
-    wrapped: WrappedDataKey,
-) -> tuple[models.Verification, ...]:
-    """`proofs_ahead`, if all are good and of this data key, and this run wrote nothing; else empty."""
-    try:
-        proofs, stored = proofs_ahead(clients, facts, context), known(facts.stored_data_key)
-    except SetupError:
-        return ()
-    good = (models.VerificationState.PROVED, models.VerificationState.SIMULATED)
-    is_true = (
-        stored is not None
-        and stored.wrapped == wrapped
-        and all(each.state is models.DeliveryState.UNCHANGED for each in delivered)
-        and all(proof.state in good for proof in proofs)
-        and [proof.target for proof in proofs] == [each.target for each in delivered]
-    )
-    return proofs if is_true else ()
 
 
 def wrap_former_key(
@@ -320,17 +263,14 @@ def prove(
     check_again: bool = False,
     full: bool = False,
     credentials: Callable[[], proof.Searches] | None = None,
-    facts: StackFacts | None = None,
 ) -> tuple[models.Verification, ...]:
     """Whether the application can decrypt what was delivered.
 
     `check_again`: read the variables of the targets again, which a delivery of this run has just done. `full`: a round
-    trip with the data key, for what was not written now, too. `credentials`: as `proof.prove` takes them. `facts`:
-    of a stack that this run has not changed.
+    trip with the data key, for what was not written now, too. `credentials`: as `proof.prove` takes them.
     """
     clients.ui.working("becoming the application, and opening the key")
-    proofs = _still_true(clients, facts, context, delivered, wrapped) if facts and not access_key else ()
-    proofs = proofs or proof.prove(
+    proofs = proof.prove(
         context if check_again else replace(context, vercel=None),
         delivered,
         wrapped,

@@ -6,7 +6,6 @@ Reads the account through the facts of the stack, and changes nothing. Holds no 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 from components.policies.requirements import Topic
@@ -15,11 +14,10 @@ from components.settings.arn import Arn
 from components.settings.stored_values import BY_VARIABLE
 from wizard.account import judgements
 from wizard.account.facts import StackFacts
-from wizard.account.notices import Notice, State
+from wizard.account.notices import Notice
 from wizard.account.views import ChecklistEntry, Diagnosis, ItemState, diagnose, item_of, judgements_of
-from wizard.core import retry
 from wizard.core.clients import ApplicationCode, Clients
-from wizard.core.errors import SetupError, known
+from wizard.core.errors import SetupError
 from wizard.core.models import delivery as models
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import Verification, VerificationState
@@ -28,7 +26,6 @@ from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import Step
 from wizard.core.next_command import Command, Text, eonpro, plain_name
 from wizard.inputs.application_readers import before_removal
-from wizard.setup import deliver_and_verify
 from wizard.setup.steps import PreparedRun
 from wizard.targets.port import DeliveredAccessKey, NextStep, deploy_targets
 
@@ -250,30 +247,9 @@ def facts_of(clients: Clients, ready: PreparedRun, outputs: Outputs) -> StackFac
     )
 
 
-def read_ahead(clients: Clients, ready: PreparedRun, outputs: Outputs) -> StackFacts:
-    """The facts of a stack that this run does not change. Those that its end needs are read in the background."""
-    facts, context = facts_of(clients, ready, outputs), deliver_and_verify.context_of(ready, outputs)
-
-    def read_all() -> None:
-        retry.give_way()
-        retry.together(
-            lambda: facts.last_backup,
-            partial(diagnosis_of, facts),
-            partial(deliver_and_verify.proofs_ahead, clients, facts, context),
-        )
-
-    retry.ahead(read_all)
-    return facts
-
-
-def diagnosis_of(facts: StackFacts) -> Diagnosis:
-    """What the account says of the items that it decides; judged once."""
-    return known(facts.once("evidence", lambda: diagnose(facts, judgements_of(TOPICS, judgements.ALL_CHECKS))))
-
-
-def is_all_good(diagnosis: Diagnosis) -> bool:
-    """Whether nothing in it is wrong or unknown."""
-    return not any(notice.state in (State.WRONG, State.UNKNOWN) for notice in diagnosis.notices)
+def diagnosis_of(clients: Clients, ready: PreparedRun, outputs: Outputs) -> Diagnosis:
+    """What the account says, after the run, of the items that it decides."""
+    return diagnose(facts_of(clients, ready, outputs), judgements_of(TOPICS, judgements.ALL_CHECKS))
 
 
 def checklist(diagnosis: Diagnosis, proofs: Sequence[Verification], settings: Settings) -> tuple[ChecklistEntry, ...]:

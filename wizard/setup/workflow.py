@@ -9,11 +9,10 @@ from components import policies
 from components.policies.requirements import Topic
 from components.settings import Outputs, SecretStore, Settings
 from components.settings.arn import Arn
-from wizard.account.facts import StackFacts
 from wizard.account.resource_conflicts import claim_of, crashed_creations
-from wizard.account.views import ChecklistEntry, Diagnosis, ItemState
+from wizard.account.views import ChecklistEntry, ItemState
 from wizard.core.clients import Clients, Request
-from wizard.core.errors import Cancelled, PreflightFailed, SetupError, StackNotFound, UsageError
+from wizard.core.errors import Cancelled, PreflightFailed, SetupError, StackNotFound, UsageError, known_or
 from wizard.core.models.account import UnrecordedResource
 from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.inputs import LATER, Choice, Mark
@@ -99,28 +98,16 @@ def ending(settings: Settings, key_id: str) -> Command:
 
 def setup(request: Request, clients: Clients) -> report.Report:
     """The whole set-up; on a deployed stack only the changes."""
-    started, ahead = clients.clock(), list[StackFacts]()
-
-    def read_ahead(ready: steps.PreparedRun) -> None:
-        # Nobody is asked about the plan, and it will most likely change nothing that is read here.
-        outputs = ready.findings.state.outputs
-        if outputs is not None and request.yes and ready.settings == request.saved:
-            ahead.append(report.read_ahead(clients, ready, outputs))
-
-    with confirmation.confirmed(request, clients, on_checked=read_ahead) as (ready, planned):
+    started = clients.clock()
+    with confirmation.confirmed(request, clients) as (ready, planned):
         outputs = update.update(request, clients, ready, planned)
-    # What this run has changed is read when the proof has waited until AWS knows it everywhere.
-    facts = None if planned.changes else ahead[0] if ahead else report.read_ahead(clients, ready, outputs)
     ui = clients.ui
-    delivery = deliver_and_verify.deliver_and_verify(clients, ready, outputs, yes=request.yes, facts=facts)
-    last_backup, refused_backup = _backed_up(
-        *(request, clients, ready, outputs, delivery.stored_data_key),
-        last=(facts or report.facts_of(clients, ready, outputs)).last_backup,
-    )
+    delivery = deliver_and_verify.deliver_and_verify(clients, ready, outputs, yes=request.yes)
+    last_backup, refused_backup = _backed_up(request, clients, ready, outputs, delivery.stored_data_key)
     ui.line(report.made(outputs, is_new=bool(planned.changes)), mark=Mark.OK)
     ui.section("Evidence", f"read from the account just now{'' if request.everything else '; --all shows all of it'}")
     ui.working("reading the account")
-    diagnosis = _diagnosed(clients, ready, outputs, facts if delivery.wrote_nothing else None)
+    diagnosis = report.diagnosis_of(clients, ready, outputs)
     done = report.Report(
         stack=request.stack,
         settings=ready.settings,
@@ -146,25 +133,11 @@ def setup(request: Request, clients: Clients) -> report.Report:
     return done
 
 
-def _diagnosed(clients: Clients, ready: steps.PreparedRun, outputs: Outputs, facts: StackFacts | None) -> Diagnosis:
-    """The diagnosis of the facts, as far as they are good; else of what is read now: this run has written since."""
-    diagnosis = report.diagnosis_of(facts) if facts else None
-    if diagnosis is not None and report.is_all_good(diagnosis):
-        return diagnosis
-    return report.diagnosis_of(report.facts_of(clients, ready, outputs))
-
-
 def _backed_up(
-    request: Request,
-    clients: Clients,
-    ready: steps.PreparedRun,
-    outputs: Outputs,
-    stored: StoredDataKey,
-    *,
-    last: LastBackup | SetupError | None,
+    request: Request, clients: Clients, ready: steps.PreparedRun, outputs: Outputs, stored: StoredDataKey
 ) -> tuple[LastBackup | None, report.RefusedBackup | None]:
     """The last backup, after one to the place that was answered; and that one if it failed. A first run asks for it."""
-    last = None if isinstance(last, SetupError) else last
+    last = known_or(report.facts_of(clients, ready, outputs).last_backup, None)
     if clients.back_up is None:
         return last, None
     answer = ready.answers.get(BACKUP_TO.key)

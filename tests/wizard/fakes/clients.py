@@ -1061,9 +1061,6 @@ class FakeEngine:
     def renew(self, environment: Mapping[str, str]) -> None:
         self.environment = environment
 
-    def begin_preview(self, stack: str) -> None:
-        self._call("begin_preview")
-
     def preview(self, stack: str, *, refresh: bool = False) -> tuple[Step, ...]:
         self._call("preview")
         self.log += ["engine.reads_the_account"] * refresh

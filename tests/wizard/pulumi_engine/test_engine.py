@@ -616,37 +616,15 @@ def previews(monkeypatch) -> list[str]:
     return started
 
 
-def test_the_update_is_bound_to_the_plan_that_was_begun_during_the_checks(place, previews) -> None:
+def test_the_update_is_bound_to_the_plan_that_was_shown(place, previews) -> None:
     place.built().up(STACK, quiet)
     engine = place.engine()
-    engine.begin_preview(STACK)
     engine.prepare(STACK, settings())
     assert [step.op for step in engine.preview(STACK, refresh=True)] == ["same"]
     assert len(previews) == 1
     place.program(f"{GOOD}pulumi.export('another', 1)\n")
     with pytest.raises(StalePlan, match="the stack's outputs would differ"):
         engine.up(STACK, quiet)
-
-
-@pytest.mark.thorough
-def test_a_plan_of_other_settings_than_the_confirmed_ones_is_never_shown(place, previews) -> None:
-    place.built()
-    engine = place.engine()
-    engine.begin_preview(STACK)
-    engine.prepare(STACK, BOTH)
-    engine.preview(STACK, refresh=True)
-    assert BOTH.ecs_cluster is not None
-    assert [BOTH.ecs_cluster in text for text in previews] == [False, True]
-
-
-def test_the_failure_of_a_preview_that_began_during_the_checks_is_explained(place) -> None:
-    place.built()
-    place.program("import pulumi\nraise pulumi.RunError('accountId: is missing')\n")
-    engine = place.engine()
-    engine.begin_preview(STACK)
-    engine.prepare(STACK, settings())
-    with pytest.raises(ResourceError, match="accountId: is missing"):
-        engine.preview(STACK, refresh=True)
 
 
 def test_threads_that_need_pulumi_at_the_same_time_get_one_program(tmp_path) -> None:
@@ -662,14 +640,6 @@ def test_threads_that_need_pulumi_at_the_same_time_get_one_program(tmp_path) -> 
     engine = PulumiEngine(tmp_path, environment={}, on_message=print, program=program)
     assert len(set(together(*[engine.check] * 4))) == 1
     assert len(made) == 1
-
-
-def test_pulumi_cloud_gets_no_preview_that_nobody_asked_for(place, previews) -> None:
-    place.built()
-    engine = place.engine(PULUMI_BACKEND_URL="https://api.pulumi.com")
-    engine.begin_preview(STACK)
-    engine.discard(STACK)
-    assert previews == []
 
 
 # --- an interrupt

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -61,7 +59,6 @@ from wizard.core.errors import (
     ResourceError,
     StackNotFound,
     StalePlan,
-    Unreachable,
     UsageError,
 )
 from wizard.core.models.access import PolicyFinding, PolicyFindingKind, PolicyJudgement
@@ -69,7 +66,6 @@ from wizard.core.models.account import Existing, UnrecordedResource
 from wizard.core.models.delivery import (
     AccessKey,
     AccessKeyFact,
-    ChildResult,
     DeliveryState,
     StackState,
     VerificationState,
@@ -601,51 +597,6 @@ def test_a_trust_that_somebody_widened_is_repaired_although_the_state_knows_no_c
     assert places == sorted(places)
 
 
-def test_who_repeats_a_set_up_does_not_wait_for_the_checks_before_pulumi_begins(world) -> None:
-    world.stand()
-    world.setup()
-    assert world.calls.count("engine.begin_preview") == 1
-    assert world.calls.index("engine.begin_preview") < world.calls.index("engine.state")
-
-
-@pytest.mark.parametrize("changes", [{"rotation_period_days": 180}, {"adopt": True}, {"region": "eu-central-1"}])
-def test_no_preview_is_begun_for_other_settings_than_those_that_are_kept(world, changes) -> None:
-    world.stand()
-    with suppress(PreflightFailed):
-        world.setup(**changes)
-    assert "engine.check" in world.calls and "engine.begin_preview" not in world.calls
-
-
-def test_no_account_but_the_stacks_own_is_read_by_pulumi_before_the_checks(world) -> None:
-    world.stand()
-    world.aws.identity = replace(IDENTITY, account_id="999988887777")
-    with pytest.raises(PreflightFailed):
-        world.setup()
-    assert "engine.begin_preview" not in world.calls
-
-
-@pytest.mark.parametrize(("yes", "is_early"), [(True, True), (False, False)])
-def test_the_evidence_is_read_while_pulumi_works_only_where_no_person_thinks_about_the_plan(
-    world, yes, is_early
-) -> None:
-    world.stand()
-    is_read, answered = threading.Event(), world.aws.policy_document
-    shown, early = world.engine.preview, []
-
-    def policy_document(arn: str) -> Any:
-        is_read.set()
-        return answered(arn)
-
-    def preview(*given: Any, **named: Any) -> Any:
-        early.append(is_read.wait(10.0 if is_early else 0.0))
-        return shown(*given, **named)
-
-    world.aws.policy_document, world.engine.preview = policy_document, preview
-    world.ui.interactive, world.ui.answers = not yes, {"decision": ["apply"]}
-    done = world.setup(yes=yes)
-    assert (early, done.unmet) == ([is_early], ())
-
-
 def test_the_evidence_of_what_a_run_repairs_is_read_after_the_repair(world) -> None:
     world.stand()
     world.engine.drifts = (drift("app-role", "aws:iam/role:Role", "assumeRolePolicy"),)
@@ -654,72 +605,6 @@ def test_the_evidence_of_what_a_run_repairs_is_read_after_the_repair(world) -> N
     after = world.calls[world.calls.index("engine.up") :]
     for reading in ("policy_document", "key_policy", "app_credentials", "find_trail"):
         assert f"cloud.{reading}" in after
-
-
-def with_its_ledger(world: World) -> None:
-    """The ledger, as the set-up before this one left it."""
-    world.aws.key_rotation.keep(settings(), wrapped(), key_arn=KEY, origin=VersionOrigin.FIRST, at=AT)
-
-
-def test_the_proof_is_made_once_while_pulumi_works_where_nobody_has_to_confirm_the_plan(world) -> None:
-    world.stand()
-    with_its_ledger(world)
-    proved, shown, early = threading.Event(), world.engine.preview, []
-    prove = world.prover.prove
-
-    def signalling(*given: Any, **named: Any) -> Any:
-        try:
-            return prove(*given, **named)
-        finally:
-            proved.set()
-
-    def preview(*given: Any, **named: Any) -> Any:
-        early.append(proved.wait(10.0))
-        return shown(*given, **named)
-
-    world.prover.prove, world.engine.preview = signalling, preview
-    done = world.setup()
-    assert early == [True] and world.calls.count("prover.prove") == 1
-    # A refusal is not waited for beside the preview: whatever is not well is asked again afterwards.
-    assert world.prover.retry_seconds == [0.0]
-    assert [proof.state for proof in done.proofs] == [VerificationState.PROVED]
-
-
-@pytest.mark.parametrize("other", ["written again", "another data key", "refused", "unreadable"])
-def test_a_proof_made_early_holds_only_for_what_was_found_again_unchanged(world, other) -> None:
-    world.stand()
-    with_its_ledger(world)
-    ready = threading.Event()
-    prove, shown = world.prover.prove, world.engine.preview
-    verdicts = [ChildResult(proved=False, principal=APP, fingerprint="", cause="AccessDenied")]
-
-    def signalling(*given: Any, **named: Any) -> Any:
-        try:
-            if other == "unreadable" and not ready.is_set():
-                raise Unreachable("KMS did not answer", "again")
-            result = prove(*given, **named)
-            return verdicts.pop() if other == "refused" and verdicts else result
-        finally:
-            ready.set()
-
-    def preview(*given: Any, **named: Any) -> Any:
-        assert ready.wait(10.0)
-        if other == "another data key":
-            stored = world.aws.stored_keys[STORED_KEY]
-            world.aws.stored_keys[STORED_KEY] = replace(stored, wrapped=wrapped("other"))
-            world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("other").value
-            world.aws.wrapped_by[wrapped("other").fingerprint] = KEY
-            # Promoted on another machine: one that is no version would be refused.
-            made = {"key_arn": KEY, "origin": VersionOrigin.MADE, "at": datetime(2026, 11, 24, tzinfo=UTC)}
-            world.aws.key_rotation.keep(settings(), wrapped("other"), **made)
-        if other == "written again":
-            del world.vercel.variables["ENCRYPTED_PHI_KEY"]
-        return shown(*given, **named)
-
-    world.prover.prove, world.engine.preview = signalling, preview
-    done = world.setup()
-    assert [proof.state for proof in done.proofs] == [VerificationState.PROVED]
-    assert world.calls.count("prover.prove") == (1 if other == "unreadable" else 2)
 
 
 def test_an_update_that_fails_makes_no_data_key(world) -> None:

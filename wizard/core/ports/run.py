@@ -295,9 +295,6 @@ class Engine(Protocol):
     def renew(self, environment: Mapping[str, str]) -> None:
         """Replace the credentials by newer ones of the same caller."""
 
-    def begin_preview(self, stack: str) -> None:
-        """Start the preview with `refresh` of the settings as they are, in the background; `preview` waits for it."""
-
     def preview(self, stack: str, *, refresh: bool = False) -> tuple[Step, ...]:
         """The steps of an update; with `refresh`, from the account's current resources. Stores no state."""
 

@@ -284,17 +284,6 @@ def _inspect_settings(
     )
 
 
-def is_unchanged(values: Mapping[str, Any], saved: Settings | None, identity: Identity | SetupError) -> bool:
-    """Whether the answers give the settings of the last update, by what is known before anything is asked."""
-    if saved is None or isinstance(identity, SetupError) or identity.account_id != saved.account_id:
-        return False
-    settings = _settings(values, saved, identity)
-    if isinstance(settings, ContractError):
-        return False
-    read_later = ("adopted", "kept_as_found", "vercel_issuer_mode", "vercel_oidc_provider_arn", "trail_bucket")
-    return settings.model_copy(update={name: getattr(saved, name) for name in read_later}) == saved
-
-
 def _limited(
     problems: list[Problem],
     values: Mapping[str, Any],

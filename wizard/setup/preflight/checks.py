@@ -119,9 +119,6 @@ def check(
     """
     aws = aws.asking_once() if aws else None
     vercel = vercel.asking_once() if vercel else None
-    if import_request is None and not location_problems and account.is_unchanged(values, saved, identity):
-        # The plan will be that of the last update, as far as is known, and its preview takes longer than all checks.
-        services.attempt(engine.begin_preview, stack)
     pulumi, on_vercel, on_aws = _ask(stack, values, saved, identity, aws, vercel, engine, location_problems)
     findings = _answered(pulumi, on_vercel, on_aws, identity)
     if findings.settings is not None and on_vercel.project is not None:
