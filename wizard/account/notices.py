@@ -151,12 +151,7 @@ class Notice:
     ) -> Notice:
         """A notice that something could not be checked."""
         return cls(
-            state=State.UNKNOWN,
-            what=what,
-            why=why,
-            is_denied=is_denied,
-            command=command,
-            requirements=requirements,
+            state=State.UNKNOWN, what=what, why=why, is_denied=is_denied, command=command, requirements=requirements
         )
 
     @classmethod

@@ -247,8 +247,7 @@ def parse(text: bytes | str, name: str) -> Backup:
         raise UsageError(f"{name} cannot be used as a backup: {_fault(error)}", _INSTEAD) from error
     if _facts(document(backup)) != _facts(fields):
         raise UsageError(
-            f"{name} contradicts itself: a fingerprint or key ARN does not belong to its wrapped key",
-            _INSTEAD,
+            f"{name} contradicts itself: a fingerprint or key ARN does not belong to its wrapped key", _INSTEAD
         )
     return backup
 

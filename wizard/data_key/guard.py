@@ -292,8 +292,7 @@ def may_replace(
             "whose ARN the application gets",
             why="the application could not open it",
             next=eonpro(
-                *("rotate", "--reencrypt", outputs.key_arn),
-                advice="wraps the current data key under the stack's key",
+                *("rotate", "--reencrypt", outputs.key_arn), advice="wraps the current data key under the stack's key"
             ),
         )
     return ALLOWED
@@ -303,11 +302,7 @@ def _regions(
     aws: AwsClient, settings: Settings, saved: Settings | None, outputs: Outputs | None
 ) -> tuple[AwsClient, ...]:
     """The account in every Region that has, or had, the key or a replica of it; the stack's own first."""
-    names = (
-        *settings.regions,
-        *(saved.regions if saved else ()),
-        *(outputs.regions if outputs else ()),
-    )
+    names = (*settings.regions, *(saved.regions if saved else ()), *(outputs.regions if outputs else ()))
     return tuple(aws if region == aws.region else aws.with_region(region) for region in dict.fromkeys(names))
 
 

@@ -19,14 +19,7 @@ from components.settings.arn import Arn
 from wizard.core import retry, safe_text
 from wizard.core.child_environment import inherited
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
-from wizard.core.errors import (
-    CredentialsError,
-    PermissionDenied,
-    ResourceError,
-    SetupError,
-    Unreachable,
-    UsageError,
-)
+from wizard.core.errors import CredentialsError, PermissionDenied, ResourceError, SetupError, Unreachable, UsageError
 from wizard.core.models.delivery import (
     BUSY,
     SILENT,
@@ -147,13 +140,7 @@ def _failure(cause: str, message: str, key_arn: str) -> SetupError:
 class ChildDecryptVerifier:
     """Implements `wizard.core.ports.run.DecryptVerifier`."""
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        environ: Mapping[str, str] | None = None,
-        clock: Clock = SYSTEM_CLOCK,
-    ) -> None:
+    def __init__(self, folder: Path, *, environ: Mapping[str, str] | None = None, clock: Clock = SYSTEM_CLOCK) -> None:
         self._folder = folder
         self._environ = os.environ if environ is None else environ
         self._clock = clock

@@ -27,13 +27,7 @@ _FIELD = r"\b[a-z]+(?:[A-Z][a-z]+)+\b"
 """The name of a field in a message about two fields."""
 
 _WORDS = {"administrators": CALLER, "app_principal": CREATE, "trail": CREATE}
-_EXAMPLES = {
-    "region": "us-east-1",
-    "account": CALLER,
-    "environment": "production",
-    "target": "vercel",
-    **_WORDS,
-}
+_EXAMPLES = {"region": "us-east-1", "account": CALLER, "environment": "production", "target": "vercel", **_WORDS}
 
 
 def resolve(
@@ -240,8 +234,7 @@ def refused(error: ContractError) -> UsageError:
         else:
             faults.append(re.sub(_FIELD, lambda name: inputs[name[0]].flag if name[0] in inputs else name[0], fault))
     return UsageError(
-        listed("these answers do not fit together", faults),
-        "fix these answers, then run the same command again",
+        listed("these answers do not fit together", faults), "fix these answers, then run the same command again"
     )
 
 

@@ -69,8 +69,7 @@ def read_file(text: str, name: str) -> dict[str, Any]:
             answers[entry.key] = entry.value
     if faults:
         raise UsageError(
-            listed(f"the answers file {name} cannot be used", faults),
-            f"fix {name}, then run the same command again",
+            listed(f"the answers file {name} cannot be used", faults), f"fix {name}, then run the same command again"
         )
     return answers
 

@@ -56,10 +56,7 @@ class AccessKeyOptions:
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
-            "action",
-            choices=("rotate", "retire"),
-            metavar="ACTION",
-            help="rotate, or retire the old one",
+            "action", choices=("rotate", "retire"), metavar="ACTION", help="rotate, or retire the old one"
         )
 
     def run(self, request: Request, clients: Clients) -> Result:

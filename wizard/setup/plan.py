@@ -21,15 +21,7 @@ from wizard.core.models.stack import Step
 from wizard.inputs import choices
 from wizard.targets.port import deploy_targets
 
-SIGNS = {
-    "create": "+",
-    "update": "~",
-    "delete": "-",
-    "replace": "±",
-    "import": "=",
-    "retain": "=",
-    "same": " ",
-}
+SIGNS = {"create": "+", "update": "~", "delete": "-", "replace": "±", "import": "=", "retain": "=", "same": " "}
 """The sign of each operation, so that colour is never the only sign."""
 
 WORDS = {"create-replacement": "replace", "delete-replaced": "replace", "import-replacement": "replace"}

@@ -29,12 +29,7 @@ from wizard.inputs.application_readers import before_removal
 from wizard.setup.steps import PreparedRun
 from wizard.targets.port import DeliveredAccessKey, NextStep, deploy_targets
 
-MARKS = {
-    ItemState.DONE: Mark.OK,
-    ItemState.OPEN: Mark.FAIL,
-    ItemState.PERSON: Mark.INFO,
-    ItemState.UNKNOWN: Mark.WARN,
-}
+MARKS = {ItemState.DONE: Mark.OK, ItemState.OPEN: Mark.FAIL, ItemState.PERSON: Mark.INFO, ItemState.UNKNOWN: Mark.WARN}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +143,7 @@ def next_steps(report: Report) -> tuple[NextStep, ...]:
                 *_alerts(report),
                 f"Commit Pulumi.{plain_name(report.stack)}.yaml, it has no secret; each quarter ",
                 eonpro("review", "--stack", report.stack),
-            ),
+            )
         ),
     ]
     return tuple(steps)

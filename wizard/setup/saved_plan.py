@@ -190,13 +190,7 @@ def _changing(steps: Iterable[Step]) -> tuple[Step, ...]:
 
 
 def _step_document(step: Step) -> dict[str, Any]:
-    return {
-        "op": step.op,
-        "type": step.type,
-        "name": step.name,
-        "urn": step.urn,
-        "changed": list(step.changed),
-    }
+    return {"op": step.op, "type": step.type, "name": step.name, "urn": step.urn, "changed": list(step.changed)}
 
 
 def _value(value: Any) -> str:

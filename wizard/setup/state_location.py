@@ -81,7 +81,5 @@ def _create(
     backend = interview.answers.get("backend")
     chosen = backend is not None and backend.source is Source.ASKED
     return StateLocation(
-        environment=environment,
-        secrets_provider=state.secrets_provider,
-        log_in_to=state.url if chosen else None,
+        environment=environment, secrets_provider=state.secrets_provider, log_in_to=state.url if chosen else None
     )

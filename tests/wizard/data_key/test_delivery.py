@@ -203,10 +203,7 @@ def test_one_region_is_not_told_as_one_of_many(aws) -> None:
 
 
 def proofs(
-    aws: FakeAwsClient,
-    *targets: str,
-    verdict: ChildResult | None = None,
-    of: StoredDataKey | None = None,
+    aws: FakeAwsClient, *targets: str, verdict: ChildResult | None = None, of: StoredDataKey | None = None
 ) -> tuple[Verification, ...]:
     of = of or stored_data_key(aws)
     aws.parameters |= {"/eonpro/production/AWS_REGION": "us-east-1", "/eonpro/production/AWS_KMS_KEY_ID": KEY}
@@ -220,12 +217,7 @@ def proofs(
         )
         for target in targets or ("vercel",)
     )
-    return prove(
-        context(aws),
-        standing,
-        of.wrapped,
-        prover=FakeDecryptVerifier(aws=aws, log=aws.log, verdict=verdict),
-    )
+    return prove(context(aws), standing, of.wrapped, prover=FakeDecryptVerifier(aws=aws, log=aws.log, verdict=verdict))
 
 
 def test_the_application_opens_what_was_delivered(aws) -> None:
@@ -421,12 +413,7 @@ def test_a_prover_gets_the_applications_credentials_and_no_others(aws) -> None:
     aws.credentials = CREDENTIALS
     prover = FakeDecryptVerifier(aws=aws)
     there = stored_data_key(aws)
-    prove(
-        context(aws),
-        delivered(aws, FakeVercelClient(), Target.VERCEL),
-        there.wrapped,
-        prover=prover,
-    )
+    prove(context(aws), delivered(aws, FakeVercelClient(), Target.VERCEL), there.wrapped, prover=prover)
     assert prover.given == [CREDENTIALS]
 
 

@@ -341,11 +341,7 @@ def test_a_version_that_only_a_replicas_region_has_can_be_restored() -> None:
 
 @pytest.mark.parametrize(
     ("origin", "was_current", "is_leftover"),
-    [
-        (VersionOrigin.ADOPTED, False, True),
-        (VersionOrigin.ADOPTED, True, False),
-        (VersionOrigin.MADE, False, False),
-    ],
+    [(VersionOrigin.ADOPTED, False, True), (VersionOrigin.ADOPTED, True, False), (VersionOrigin.MADE, False, False)],
 )
 def test_what_an_interrupted_import_left_does_not_stop_that_import(
     origin: VersionOrigin, was_current: bool, is_leftover: bool

@@ -13,14 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.wizard.fakes.clients import KEY, wrapped
-from wizard.core.errors import (
-    CredentialsError,
-    PermissionDenied,
-    ResourceError,
-    SetupError,
-    Unreachable,
-    UsageError,
-)
+from wizard.core.errors import CredentialsError, PermissionDenied, ResourceError, SetupError, Unreachable, UsageError
 from wizard.data_key.verification import ChildWrapper
 
 TELL = """

@@ -465,11 +465,7 @@ def test_before_the_target_is_known_nothing_is_missing_that_hangs_on_it() -> Non
 
 @pytest.mark.parametrize(
     ("target", "lacking"),
-    [
-        (("vercel",), ["vercel_token", "vercel_team", "vercel_project"]),
-        (("ecs",), []),
-        (("eks",), ["eks_cluster"]),
-    ],
+    [(("vercel",), ["vercel_token", "vercel_team", "vercel_project"]), (("ecs",), []), (("eks",), ["eks_cluster"])],
 )
 def test_a_target_brings_its_own_inputs(target, lacking: list[str], good_values) -> None:
     rest = {key: value for key, value in good_values.items() if not key.startswith(("vercel", "ecs", "eks"))}

@@ -21,14 +21,7 @@ from tests.wizard.fakes.clients import (
     trail_fact,
 )
 from wizard.core.clients import Answer, Source
-from wizard.core.errors import (
-    CredentialsError,
-    MissingAnswers,
-    PermissionDenied,
-    SetupError,
-    SignInNeeded,
-    Unreachable,
-)
+from wizard.core.errors import CredentialsError, MissingAnswers, PermissionDenied, SetupError, SignInNeeded, Unreachable
 from wizard.core.models.delivery import Linked, VercelProject
 from wizard.core.models.inputs import Back, Mark
 from wizard.inputs.answers import from_settings
@@ -138,11 +131,7 @@ def test_the_happy_path_asks_where_it_runs_which_project_and_what_cannot_be_chan
     session.ui.answers = {"target": [("vercel",)], "multi_region": ["no"], "vercel_project": ["acme/portal"]}
     interview = session.run({"vercel_token": TOKEN})
     assert session.ui.keys == ["target", "multi_region", "vercel_project"]
-    assert {key: interview.values[key] for key in GIVEN} == {
-        **GIVEN,
-        "account": ACCOUNT,
-        "administrators": (ADMIN,),
-    }
+    assert {key: interview.values[key] for key in GIVEN} == {**GIVEN, "account": ACCOUNT, "administrators": (ADMIN,)}
 
 
 def test_the_only_project_of_a_token_is_not_asked_for(session) -> None:

@@ -63,8 +63,7 @@ def test_a_door_takes_what_the_input_takes(each: Input) -> None:
 
 @every_input
 @pytest.mark.parametrize(
-    ("stronger", "weaker"),
-    [(by_flag, by_variable), (by_flag, by_yaml), (by_variable, by_yaml), (by_variable, by_json)],
+    ("stronger", "weaker"), [(by_flag, by_variable), (by_flag, by_yaml), (by_variable, by_yaml), (by_variable, by_json)]
 )
 def test_the_flag_wins_over_the_variable_and_that_over_the_file(each: Input, stronger: Any, weaker: Any) -> None:
     for first, second in permutations(good(each)):

@@ -210,10 +210,7 @@ def test_an_input_is_needed_only_where_it_means_something(key: str, values, need
 def test_a_question_offers_its_own_choices_first_and_lets_a_given_one_take_their_place() -> None:
     given = (Choice(value="arn:x", title="X"), Choice(value="create", title="Make it anew", checked=True))
     question = by_key["trail"].question(given, default="create", prompt="Which?")
-    assert [(choice.value, choice.title) for choice in question.choices] == [
-        ("create", "Make it anew"),
-        ("arn:x", "X"),
-    ]
+    assert [(choice.value, choice.title) for choice in question.choices] == [("create", "Make it anew"), ("arn:x", "X")]
     assert (question.default, question.prompt, question.free_text) == ("create", "Which?", True)
 
 

@@ -14,12 +14,7 @@ from wizard.core.errors import SetupError
 from wizard.core.models.delivery import Linked
 from wizard.inputs import vercel_cli
 from wizard.inputs.application_folder import detect
-from wizard.inputs.vercel_cli import (
-    CliLogin,
-    cli_login,
-    linked,
-    linked_by_environment,
-)
+from wizard.inputs.vercel_cli import CliLogin, cli_login, linked, linked_by_environment
 
 
 def detect_link(folder: Path) -> Linked | None:
@@ -51,8 +46,7 @@ def a_vercel_cli(folder: Path, monkeypatch: pytest.MonkeyPatch, then: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("then", "told"),
-    [("exit 3", "`vercel login` ended with 3"), ("exit 0", "its token cannot be read from here")],
+    ("then", "told"), [("exit 3", "`vercel login` ended with 3"), ("exit 0", "its token cannot be read from here")]
 )
 def test_a_login_that_gives_no_token_is_a_failure_with_its_command(tmp_path, monkeypatch, then, told):
     a_vercel_cli(tmp_path, monkeypatch, then)

@@ -64,11 +64,7 @@ SECRETS = tuple(f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/eonpro/production/{n
 def delivered(target: str, state: DeliveryState = DeliveryState.WRITTEN) -> Delivered:
     place = {"vercel": "Vercel project acme/portal, production"}.get(target, "Parameter Store /eonpro/production")
     return Delivered(
-        target=target,
-        place=place,
-        state=state,
-        fingerprint=wrapped().fingerprint,
-        checked_by="values read back",
+        target=target, place=place, state=state, fingerprint=wrapped().fingerprint, checked_by="values read back"
     )
 
 
@@ -118,12 +114,7 @@ EKS = report(
     settings=settings(deploy_targets=("eks",), eks_cluster="clinic", secret_store="secrets-manager"),
     outputs=replace(OUTPUTS, secrets_role_arn=f"arn:aws:iam::{ACCOUNT}:role/eonpro-secrets-role"),
     stored_data_key=StoredDataKey(
-        parameter=STORED_KEY,
-        wrapped=wrapped(),
-        key_arn=KEY,
-        version=1,
-        is_new=True,
-        store=SecretStore.SECRETS_MANAGER,
+        parameter=STORED_KEY, wrapped=wrapped(), key_arn=KEY, version=1, is_new=True, store=SecretStore.SECRETS_MANAGER
     ),
 )
 REPLICATED = report(

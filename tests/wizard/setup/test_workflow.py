@@ -63,13 +63,7 @@ from wizard.core.errors import (
 )
 from wizard.core.models.access import PolicyFinding, PolicyFindingKind, PolicyJudgement
 from wizard.core.models.account import Existing, UnrecordedResource
-from wizard.core.models.delivery import (
-    AccessKey,
-    AccessKeyFact,
-    DeliveryState,
-    StackState,
-    VerificationState,
-)
+from wizard.core.models.delivery import AccessKey, AccessKeyFact, DeliveryState, StackState, VerificationState
 from wizard.core.models.inputs import Mark, Question
 from wizard.core.models.rotation import LastBackup, VersionOrigin
 from wizard.core.models.stack import Drift, DriftKind, SavedPlan, StateResource
@@ -347,11 +341,7 @@ def test_a_problem_can_be_fixed_by_another_answer(world) -> None:
     world.ui.interactive = True
     world.given["vercel_project"] = "intranet"
     world.vercel.projects = (world.vercel.project,)
-    world.ui.answers = {
-        "problems": ["edit"],
-        "change": ["vercel_project"],
-        "vercel_project": ["acme/portal"],
-    }
+    world.ui.answers = {"problems": ["edit"], "change": ["vercel_project"], "vercel_project": ["acme/portal"]}
     assert world.setup(yes=True).settings.vercel_project == "portal"
 
 

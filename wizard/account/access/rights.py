@@ -8,13 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 
-from components.policies.evaluation import (
-    AccessDecision,
-    AccountIam,
-    KeyAccessDocuments,
-    KeyPermission,
-    trust,
-)
+from components.policies.evaluation import AccessDecision, AccountIam, KeyAccessDocuments, KeyPermission, trust
 from components.policies.evaluation.key_access import RIGHTS, SourceKind, evaluate_actions
 from components.policies.evaluation.principals import (
     ACCOUNT_ACCESS,

@@ -224,11 +224,7 @@ def sign(stored: StoredReview, *, signer: str, signer_arn: str, at: datetime) ->
     """Write the sign-off of exactly this review. Raises SetupError if it is already signed."""
     file = _signed(stored.file)
     sign_off = SignOff(
-        signer=signer,
-        signer_arn=signer_arn,
-        at=at.replace(microsecond=0),
-        review_digest=stored.digest,
-        file=file.name,
+        signer=signer, signer_arn=signer_arn, at=at.replace(microsecond=0), review_digest=stored.digest, file=file.name
     )
     if not _create(file, {"version": VERSION, **plain(sign_off)}):
         raise SetupError(f"{file} exists: this review is already signed", eonpro("review", "--sign", signer))

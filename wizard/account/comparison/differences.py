@@ -8,24 +8,11 @@ from typing import Any
 
 from components import policies
 from components.policies.evaluation import KeyPolicyDecision
-from components.policies.stack import (
-    application_trust_of,
-    decide_by_key_policy_of,
-    key_policy_of,
-)
+from components.policies.stack import application_trust_of, decide_by_key_policy_of, key_policy_of
 from components.policies.statements import statements_of
 from components.settings import ImportGroup, ResourceKind, Settings
 from components.settings.arn import Arn, resource_of
-from wizard.account.comparison.policies import (
-    DELETED,
-    Right,
-    Widening,
-    can_mean,
-    names_of,
-    rights,
-    same,
-    widening,
-)
+from wizard.account.comparison.policies import DELETED, Right, Widening, can_mean, names_of, rights, same, widening
 from wizard.account.comparison.trail import DifferenceRow, bucket_differences, trail_differences
 from wizard.core.models.account import Difference, DiscoveredSetup, KeyFact
 

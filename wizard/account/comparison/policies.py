@@ -147,11 +147,7 @@ def rights_of(statement: PolicyStatement) -> Iterator[Right]:
         resources = (_all_but(statement.not_resources),)
     for principal, action, resource in product(named, actions, resources):
         yield Right(
-            effect=statement.effect,
-            principal=principal,
-            action=action,
-            resource=resource,
-            condition=statement.tests,
+            effect=statement.effect, principal=principal, action=action, resource=resource, condition=statement.tests
         )
 
 

@@ -77,8 +77,5 @@ ALL_CHECKS: tuple[Judgement, ...] = (
     *runtime.OTHER_CHECKS,
 )
 
-REPORT_CHECKS: tuple[Judgement, ...] = (
-    *period.REPORT_CHECKS,
-    *ALL_CHECKS,
-)
+REPORT_CHECKS: tuple[Judgement, ...] = (*period.REPORT_CHECKS, *ALL_CHECKS)
 """All checks, with those of a period: the event history and the log files of it are read, which takes a while."""

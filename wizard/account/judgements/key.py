@@ -188,10 +188,7 @@ def _how_it_differs(value: str, expected_arn: str) -> tuple[str, str]:
     if value == expected.name:
         return "key-id-bare", "KMS looks up a key id in the account and Region of the caller's credentials"
     if match and match[1] != expected.region:
-        return (
-            "key-id-other-region",
-            f"KMS in {expected.region} returns NotFoundException: Invalid arn {match[1]}",
-        )
+        return ("key-id-other-region", f"KMS in {expected.region} returns NotFoundException: Invalid arn {match[1]}")
     if match and match[2] != expected.account:
         return "key-id-other-account", f"it is a key of the account {match[2]}, whose policy does not allow us"
     return (

@@ -113,11 +113,7 @@ def _widened(facts: StackFacts, surplus: Surplus) -> Iterator[Notice]:
 
 def _changed(facts: StackFacts, what: str, resource: str) -> Notice:
     return Notice.wrong(
-        "key-policy-changed",
-        what=what,
-        why=_CHANGED,
-        command=fixes.pulumi_up(facts, resource),
-        requirements=_POLICY,
+        "key-policy-changed", what=what, why=_CHANGED, command=fixes.pulumi_up(facts, resource), requirements=_POLICY
     )
 
 
@@ -302,8 +298,4 @@ def summary(differences: Sequence[Difference]) -> str:
     return key_access.in_words(differences, _MAX_LISTED)
 
 
-OTHER_CHECKS: tuple[Judgement, ...] = (
-    check_key_policies,
-    check_grants,
-    check_regions_of_key,
-)
+OTHER_CHECKS: tuple[Judgement, ...] = (check_key_policies, check_grants, check_regions_of_key)

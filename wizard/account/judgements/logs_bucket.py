@@ -211,10 +211,7 @@ def _lock(facts: StackFacts, bucket: LogsBucket, retention: Retention) -> Iterat
     else:
         yield Notice.good(f"locks new records for {locked} days", subject=bucket.title, requirements=requirement)
         return
-    configuration = {
-        "ObjectLockEnabled": "Enabled",
-        "Rule": {"DefaultRetention": {"Mode": mode, "Days": days}},
-    }
+    configuration = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": mode, "Days": days}}}
     yield Notice.wrong(
         cause,
         what=what,

@@ -98,10 +98,7 @@ def check_application_policy(facts: StackFacts) -> Iterator[Notice]:
     if facts.outputs is None:
         return
     arn, is_kept = facts.outputs.app_policy_arn, ImportGroup.APPLICATION_POLICY in facts.settings.kept_as_found
-    key, policy = together(
-        lambda: facts.key,
-        lambda: facts.application_policy,
-    )
+    key, policy = together(lambda: facts.key, lambda: facts.application_policy)
     if not isinstance(key, KeyFact):
         yield from unread_key(str(facts.key_arn), key)
         return

@@ -494,8 +494,7 @@ def _verdict(
     if variables is None:
         region = facts.settings.region
         return facts.once(
-            f"permission {arn}",
-            lambda: facts.sources.prover.may_decrypt(credentials, region=region, key_arn=key_arn),
+            f"permission {arn}", lambda: facts.sources.prover.may_decrypt(credentials, region=region, key_arn=key_arn)
         )
     full = _is_unknown(facts, variables.wrapped)
     # No retries: nothing was created just now that has to become consistent.

@@ -352,10 +352,7 @@ def _with_delivery(facts: StackFacts, trail: TrailFact) -> Mapping[str, Any]:
     documents = facts.once("bucket documents", lambda: facts.aws.audit.bucket_documents(bucket))
     policy = None if isinstance(documents, SetupError) else documents.policy
     required = policies.trail_bucket_policy(
-        bucket=bucket,
-        account_id=Arn.parse(trail.arn).account,
-        trail_arn=trail.arn,
-        partition=facts.settings.partition,
+        bucket=bucket, account_id=Arn.parse(trail.arn).account, trail_arn=trail.arn, partition=facts.settings.partition
     )
     return with_statements(policy, [statement for statement in required["Statement"] if statement["Effect"] == "Allow"])
 

@@ -126,10 +126,7 @@ def _wrong_kind(key: KeyFact, named: str, settings: Settings) -> Iterator[Proble
         actual, desired = (
             ("is a multi-Region key", "one of a single Region")
             if multi_region
-            else (
-                "is a key of a single Region",
-                "a multi-Region key",
-            )
+            else ("is a key of a single Region", "a multi-Region key")
         )
         yield Problem(
             what=f"{named} {actual}, and the settings want {desired}",

@@ -136,8 +136,7 @@ def rights(settings: Settings, aws: AwsClient, stack: str, only: tuple[str, ...]
                 what=f"you are not allowed to do: {', '.join(fact.denied)}",
                 why="the set-up would stop half-way",
                 next=Command(
-                    policy,
-                    advice=f"prints the permissions to ask for; or use other credentials: --profile NAME{name}",
+                    policy, advice=f"prints the permissions to ask for; or use other credentials: --profile NAME{name}"
                 ),
                 exit_code=CredentialsError.exit_code,
             )

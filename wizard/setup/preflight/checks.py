@@ -136,10 +136,7 @@ def check(
     warnings = (*(aws.disagreements if aws else ()), *findings.warnings)
     later = (note for note in on_vercel.notes if note not in on_vercel.warnings)
     return replace(
-        findings,
-        problems=deduplicate(findings.problems),
-        notes=(*warnings, *findings.notes, *later),
-        warnings=warnings,
+        findings, problems=deduplicate(findings.problems), notes=(*warnings, *findings.notes, *later), warnings=warnings
     )
 
 

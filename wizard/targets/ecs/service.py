@@ -71,8 +71,7 @@ def locate(ecs_services: EcsServices, settings: Settings) -> Service:
         "several use the application's role or variables" if ours else "none uses the application's role or variables"
     )
     raise SetupError(
-        f"the application's service in the ECS cluster {cluster} is not known: {named} ({what})",
-        _NAME_SERVICE,
+        f"the application's service in the ECS cluster {cluster} is not known: {named} ({what})", _NAME_SERVICE
     )
 
 

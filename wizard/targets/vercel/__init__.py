@@ -190,9 +190,7 @@ class Vercel(DeployTarget):
         """MissingAnswers without a token; else the error of reading the project."""
         if context.vercel is None:
             return MissingAnswers(
-                f"the stack {context.stack} delivers to Vercel, and {_NO_TOKEN}",
-                VERCEL_LOGIN,
-                ("vercel_token",),
+                f"the stack {context.stack} delivers to Vercel, and {_NO_TOKEN}", VERCEL_LOGIN, ("vercel_token",)
             )
         return context.project if isinstance(context.project, SetupError) else None
 
@@ -265,12 +263,7 @@ class Vercel(DeployTarget):
         vercel, project = project_of(context)
         user = context.settings.names.app_user
         delivered = access_key.AccessKeys(
-            aws=context.aws,
-            vercel=vercel,
-            project=project,
-            user=user,
-            on_message=on_message,
-            consent=consent,
+            aws=context.aws, vercel=vercel, project=project, user=user, on_message=on_message, consent=consent
         ).ensure()
         if warning := access_key.age_warning(context.aws.iam.list_access_keys(user), datetime.now(UTC)):
             on_warning(warning)
@@ -303,11 +296,7 @@ class Vercel(DeployTarget):
             why = "Vercel does not say when the variables were last changed"
             return Instances(target=NAME, deployment=deployment, why=why, release=release)
         return Instances(
-            target=NAME,
-            deployment=deployment,
-            changed=changed,
-            stale=deployment.made < changed,
-            release=release,
+            target=NAME, deployment=deployment, changed=changed, stale=deployment.made < changed, release=release
         )
 
     def under_way(self, context: TargetContext) -> str:

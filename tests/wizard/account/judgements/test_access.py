@@ -812,9 +812,7 @@ def trusted_by_ci(
         statement
         for repository in repositories
         for statement in ci.github_trust_policy(
-            oidc_provider_arn=ci.github_oidc_provider_arn(account_id=ACCOUNT),
-            repository=repository,
-            subjects=subjects,
+            oidc_provider_arn=ci.github_oidc_provider_arn(account_id=ACCOUNT), repository=repository, subjects=subjects
         )["Statement"]
     ]
     role = IamPrincipal(arn=f"arn:aws:iam::{ACCOUNT}:role/eonpro-ci-read", trust={"Statement": statements})

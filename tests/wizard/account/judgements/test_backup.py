@@ -117,13 +117,7 @@ def test_a_backup_that_is_older_than_the_settings_allow_is_for_a_person(stack: C
 def test_only_a_recent_drill_that_opened_the_last_backup_is_good(stack: CheckedStack, changes, state, said) -> None:
     recorded(stack, OBJECT)
     drill = RestoreDrill(
-        at=AT,
-        fingerprint=wrapped().fingerprint,
-        opened=True,
-        seconds=1.5,
-        versions=1,
-        principal=APP,
-        place=OBJECT,
+        at=AT, fingerprint=wrapped().fingerprint, opened=True, seconds=1.5, versions=1, principal=APP, place=OBJECT
     )
     stack.aws.claims["/eonpro/production/restore-drill"] = replace(drill, **changes).text
     (notice,) = stack.notices(check_drill)

@@ -59,21 +59,13 @@ STRANGERS: dict[str, tuple[dict[str, Any], str]] = {
     "another account by its id": (allow({"AWS": "999988887777"}), "999988887777"),
     "a role of another account": (allow({"AWS": FOREIGN_ROLE}), "role/backup"),
     "another role of the account": (allow({"AWS": OTHER_ROLE}), "role/reporting"),
-    "everybody under a weak condition": (
-        allow("*", Condition={"StringLike": {"aws:PrincipalArn": "*"}}),
-        "everybody",
-    ),
+    "everybody under a weak condition": (allow("*", Condition={"StringLike": {"aws:PrincipalArn": "*"}}), "everybody"),
     "everybody through a service": (
         allow({"AWS": "*"}, Condition={"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}}),
         "everybody",
     ),
     "everybody but one": (
-        {
-            "Effect": "Allow",
-            "NotPrincipal": {"AWS": ADMIN},
-            "Action": "kms:Decrypt",
-            "Resource": "*",
-        },
+        {"Effect": "Allow", "NotPrincipal": {"AWS": ADMIN}, "Action": "kms:Decrypt", "Resource": "*"},
         "not ",
     ),
     "a service": (allow({"Service": "lambda.amazonaws.com"}), "lambda.amazonaws.com"),
@@ -466,10 +458,7 @@ def test_a_guarded_key_meets_both_requirements_of_its_policy() -> None:
     stand = CheckedStack()
     notices = [notice.what for notice in stand.notices(check_key_policies)]
     assert stand.settings.deletion_administrators == ()
-    assert _requirements(stand, check_key_policies) == {
-        "key-policy": State.GOOD,
-        "key-deletion-window": State.GOOD,
-    }
+    assert _requirements(stand, check_key_policies) == {"key-policy": State.GOOD, "key-deletion-window": State.GOOD}
     assert "the key's policy lets nobody schedule its deletion" in notices
 
 

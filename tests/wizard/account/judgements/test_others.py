@@ -303,11 +303,7 @@ def test_one_who_has_left_does_not_open_it(tmp_path):
 
 @pytest.mark.parametrize(
     ("days_ago", "of_review"),
-    [
-        (93, {}),
-        (0, {"key_arn": f"{KEY[:-1]}x"}),
-        (0, {"key_arn": KEY.replace(ACCOUNT, "999988887777")}),
-    ],
+    [(93, {}), (0, {"key_arn": f"{KEY[:-1]}x"}), (0, {"key_arn": KEY.replace(ACCOUNT, "999988887777")})],
     ids=["too old", "another key", "another account"],
 )
 def test_a_signature_of_something_else_closes_nothing(tmp_path, days_ago, of_review):

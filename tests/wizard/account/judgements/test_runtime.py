@@ -70,11 +70,7 @@ def test_a_refused_load_that_was_never_followed_by_another_is_remembered(stand: 
 
 @pytest.mark.parametrize(
     "uses",
-    [
-        (use(0.5), use(1, "AccessDenied")),
-        (use(2.5, "AccessDenied"),),
-        (use(0.5, "AccessDenied", principal=ADMIN),),
-    ],
+    [(use(0.5), use(1, "AccessDenied")), (use(2.5, "AccessDenied"),), (use(0.5, "AccessDenied", principal=ADMIN),)],
     ids=["opened since", "before the deployment", "somebody else"],
 )
 def test_no_other_refusal_is(stand: CheckedStack, uses: tuple[KeyCall, ...]):

@@ -40,10 +40,7 @@ OTHER = "arn:aws:iam::999988887777:root"
 READS = {"Effect": "Allow", "Principal": {"AWS": OTHER}, "Action": "s3:GetObject", "Resource": OBJECTS}
 DENIED = PermissionDenied("you may not", "ask for it")
 WITH_KEY = settings(document_buckets=(BUCKET,), documents_key=True)
-GOOD: dict[str, Any] = {
-    "Version": "2012-10-17",
-    "Statement": bucket_statements(bucket=BUCKET, key_arn=DOCUMENTS_KEY),
-}
+GOOD: dict[str, Any] = {"Version": "2012-10-17", "Statement": bucket_statements(bucket=BUCKET, key_arn=DOCUMENTS_KEY)}
 
 
 def documents_as_they_should_be(aws: FakeAwsClient, made: Settings) -> None:
@@ -137,11 +134,7 @@ def test_who_is_outside_the_account_is_taken_out_of_the_policy_and_nothing_else_
 
 
 def test_an_organization_s_terms_and_a_service_are_a_person_s_decision(stack: CheckedStack) -> None:
-    of_organization = {
-        **READS,
-        "Principal": "*",
-        "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}},
-    }
+    of_organization = {**READS, "Principal": "*", "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}}
     service = {**READS, "Principal": {"Service": "cloudfront.amazonaws.com"}}
     policy = {**GOOD, "Statement": [of_organization, service, *GOOD["Statement"]]}
     notices = with_bucket(stack, policy=policy).notices(check_document_access)
@@ -195,8 +188,7 @@ def test_without_a_key_of_their_own_a_person_decides_and_nothing_is_broken(witho
 
 def test_objects_under_another_key_are_counted_of_a_sample_and_moved_by_the_command(stack: CheckedStack) -> None:
     found = finding(
-        with_objects(stack, DOCUMENTS_KEY, None, OTHER_KEY, None).notices(check_document_objects),
-        "documents-elsewhere",
+        with_objects(stack, DOCUMENTS_KEY, None, OTHER_KEY, None).notices(check_document_objects), "documents-elsewhere"
     )
     assert found.what == (
         f"of 4 objects, which are all in {BUCKET}: 2 under S3's own keys (SSE-S3); 1 under the key {OTHER_KEY}"

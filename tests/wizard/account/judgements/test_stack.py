@@ -254,8 +254,7 @@ STRICT = {"administrators": (ADMIN, SECOND), "strict_key_policy": True}
 
 
 @pytest.mark.parametrize(
-    ("kept", "command"),
-    [((), "$aws:kms/key:Key::phi-key"), (("key",), "setup --stack production --repair key --yes")],
+    ("kept", "command"), [((), "$aws:kms/key:Key::phi-key"), (("key",), "setup --stack production --repair key --yes")]
 )
 def test_a_strict_key_policy_that_any_user_with_kms_can_change_is_told(kept: tuple[str, ...], command: str):
     stand = CheckedStack(settings=settings(**STRICT, kept_as_found=kept))

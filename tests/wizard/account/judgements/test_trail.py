@@ -174,11 +174,7 @@ def test_the_stacks_own_trail_goes_back_to_every_management_event(stand: Checked
     stand.aws.event_selectors = {"AdvancedEventSelectors": [{"FieldSelectors": []}]}
     command = finding(with_trail(stand, kms_events=False).notices(check_trail), "trail-excludes-kms").command
     [selector] = option(command, "--event-selectors")
-    assert selector == {
-        "ReadWriteType": "All",
-        "IncludeManagementEvents": True,
-        "ExcludeManagementEventSources": [],
-    }
+    assert selector == {"ReadWriteType": "All", "IncludeManagementEvents": True, "ExcludeManagementEventSources": []}
 
 
 def test_a_delivery_that_fails_is_fixed_by_the_stack_where_the_bucket_is_its_own(stand: CheckedStack):
@@ -427,10 +423,7 @@ PUBLISH = {"Sid": "More", "Effect": "Allow", "Action": "sns:Publish", "Resource"
         (lambda found: found[1:], "alerts-undelivered"),
         (lambda found: [*found, {**PUBLISH, "Effect": "Deny", "Principal": "*"}], "alerts-undelivered"),
         (lambda found: [*found, {**PUBLISH, "Principal": {"AWS": OTHER_ACCOUNT}}], "alerts-topic-widened"),
-        (
-            lambda found: [*found, {**PUBLISH, "Principal": "*", "Action": "sns:Subscribe"}],
-            "alerts-topic-widened",
-        ),
+        (lambda found: [*found, {**PUBLISH, "Principal": "*", "Action": "sns:Subscribe"}], "alerts-topic-widened"),
         (lambda found: found[:-1], "alerts-topic-widened"),
     ],
     ids=["EventBridge left out", "denied to all", "another account", "anybody subscribes", "plain HTTP"],

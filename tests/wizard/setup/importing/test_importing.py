@@ -38,12 +38,7 @@ from wizard.account.comparison.differences import differences_of
 from wizard.account.comparison.trail import sharers
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict
-from wizard.core.models.account import (
-    DiscoveredDataKey,
-    DiscoveredResource,
-    DiscoveredSetup,
-    Retention,
-)
+from wizard.core.models.account import DiscoveredDataKey, DiscoveredResource, DiscoveredSetup, Retention
 from wizard.core.models.delivery import (
     AppCredentials,
     AppVariables,

@@ -39,13 +39,7 @@ from tests.wizard.fakes.clients import (
 )
 from tests.wizard.setup.preflight.test_account import VALUES
 from wizard.account.resource_conflicts import claim_of
-from wizard.core.errors import (
-    CredentialsError,
-    PermissionDenied,
-    Problem,
-    SetupError,
-    Unreachable,
-)
+from wizard.core.errors import CredentialsError, PermissionDenied, Problem, SetupError, Unreachable
 from wizard.core.models.account import DiscoveredResource, Existing, UnrecordedResource
 from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.rotation import VersionOrigin
@@ -361,10 +355,7 @@ def test_a_stack_of_production_does_not_move_to_preview_and_leave_productions_de
         ({"trail_key": False}, "a key of the logs", "--trail-key yes"),
         ({"trail_lock": "none"}, "a lock of the logs", "--trail-lock governance"),
         (
-            {
-                "trail": "arn:aws:cloudtrail:us-east-1:111122223333:trail/company",
-                "trail_bucket": "company-logs",
-            },
+            {"trail": "arn:aws:cloudtrail:us-east-1:111122223333:trail/company", "trail_bucket": "company-logs"},
             "a trail of its own",
             "--trail create",
         ),

@@ -32,14 +32,7 @@ from tests.wizard.fakes.clients import (
     wrapped,
 )
 from tests.wizard.setup.preflight.test_account import VALUES
-from wizard.core.errors import (
-    CredentialsError,
-    PermissionDenied,
-    Problem,
-    SetupError,
-    Unreachable,
-    UsageError,
-)
+from wizard.core.errors import CredentialsError, PermissionDenied, Problem, SetupError, Unreachable, UsageError
 from wizard.core.models.account import Identity, QuotaFact
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.next_command import VERCEL_LOGIN

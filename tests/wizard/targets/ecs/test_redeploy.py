@@ -11,14 +11,7 @@ from typing import Any
 import pytest
 
 from components.settings import Outputs, SecretStore, Settings
-from tests.wizard.fakes.clients import (
-    ACCOUNT,
-    APP,
-    OUTPUTS,
-    REGION,
-    FakeAwsClient,
-    settings,
-)
+from tests.wizard.fakes.clients import ACCOUNT, APP, OUTPUTS, REGION, FakeAwsClient, settings
 from tests.wizard.fakes.ecs import (
     BEGAN,
     FakeEcsServices,
@@ -30,14 +23,7 @@ from tests.wizard.fakes.ecs import (
     running,
     starting,
 )
-from wizard.core.errors import (
-    CredentialsError,
-    PermissionDenied,
-    ResourceError,
-    SetupError,
-    StackNotFound,
-    Unreachable,
-)
+from wizard.core.errors import CredentialsError, PermissionDenied, ResourceError, SetupError, StackNotFound, Unreachable
 from wizard.core.models.deployment import (
     PausedHook,
     Redeployed,
@@ -739,11 +725,7 @@ def test_the_oldest_deployment_with_running_tasks_is_what_runs(world: World) -> 
 
 @pytest.mark.parametrize(
     ("body", "written", "stale"),
-    [
-        (READY, BEGAN, True),
-        (READY, BEGAN - timedelta(days=60), False),
-        (READY, None, None),
-    ],
+    [(READY, BEGAN, True), (READY, BEGAN - timedelta(days=60), False), (READY, None, None)],
     ids=["written after it began", "written before", "nothing written"],
 )
 def test_tasks_that_began_before_the_last_change_hold_old_values(
