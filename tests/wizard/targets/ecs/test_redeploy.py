@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -319,18 +319,135 @@ def test_credentials_that_end_meanwhile_leave_the_rollout_to_ecs(world: World) -
     assert world.done == ["register clinic", "update clinic:2 forced"], "nothing is taken back blindly"
 
 
-def test_a_service_without_a_rollout_state_is_steady_when_one_deployment_runs_all(world: World) -> None:
-    world.ecs_services.have(BODY)
-
-    def alone(service: Service) -> Service:
-        return replace(service, rollouts=(replace(service.rollouts[0], state=RolloutState.UNKNOWN, running=2),))
-
-    world.ecs_services.scripts = [[newest(state=RolloutState.UNKNOWN, running=1), alone]]
-
-    assert world.redeploy().state is RedeployState.DONE
-
-
 # Failures
+
+
+def stage(name: str, **changes: Any) -> ServiceDeployment:
+    arn = f"arn:aws:ecs:{REGION}:{ACCOUNT}:service-deployment/clinic/web/d1"
+    return ServiceDeployment(**{"arn": arn, "status": "IN_PROGRESS", "made": BEGAN, "stage": name, **changes})
+
+
+STAGED = {"arn": f"arn:aws:ecs:{REGION}:{ACCOUNT}:service/clinic/web", "current": "there is one"}
+
+
+def followed_by(id: str, **changes: Any) -> Callable[[Service], Service]:
+    """The service when a deployment was begun a minute after the newest one."""
+
+    def change(service: Service) -> Service:
+        made = service.rollouts[0].made + timedelta(minutes=1)
+        later = replace(service.rollouts[0], **{"id": id, "made": made, **changes})
+        return replace(service, task_definition=later.task_definition, rollouts=(later, *service.rollouts))
+
+    return change
+
+
+def alone(service: Service) -> Service:
+    return replace(service, rollouts=(replace(service.rollouts[0], state=RolloutState.UNKNOWN, running=2),))
+
+
+def taken_back(service: Service) -> Service:
+    return replace(service, rollouts=service.rollouts[1:])
+
+
+ROLLED_BACK, WAITING, DONE, FAILED = (getattr(RedeployState, n) for n in ("ROLLED_BACK", "WAITING", "DONE", "FAILED"))
+BACK_BY_ECS = followed_by("ecs-svc/back", task_definition=revision("clinic", 1), running=0)
+THEIRS = followed_by("ecs-svc/theirs", task_definition=revision("clinic", 9))
+OURS, FORMER = "update clinic:2 forced", "update clinic:1"
+CANARY = {"strategy": "CANARY", "shift_minutes": 240, **STAGED}
+BLUE_GREEN = {"strategy": "BLUE_GREEN", "bake_minutes": 1440, **STAGED}
+COURSES: dict[str, tuple[dict[str, Any], list[Any], list[ServiceDeployment], RedeployState, str, str, str]] = {
+    "without a state of its own it is steady when one deployment runs all": (
+        *({}, [[newest(state=RolloutState.UNKNOWN, running=1), alone]], []),
+        *(DONE, OURS, "clinic:2", ""),
+    ),
+    "two failures are not enough, for ECS tries again": (
+        *({}, [[failing(1), failing(2), running, complete]], []),
+        *(DONE, OURS, "clinic:2", ""),
+    ),
+    "not steady in time it is taken back": (
+        *({"grace_seconds": 300}, [[newest(running=1)], [complete]], []),
+        *(ROLLED_BACK, FORMER, "clinic:1", "not steady after 20 minutes: 1 of 2 tasks run"),
+    ),
+    "a circuit breaker without a rollback is taken back by us": (
+        *({"breaks": True}, [[failing(2), broken], [complete]], []),
+        *(ROLLED_BACK, FORMER, "clinic:1", "“ECS deployment circuit breaker: tasks failed to start”"),
+    ),
+    "a circuit breaker that rolls back is left to it and waited for": (
+        *({"breaks": True, "rolls_back": True}, [[failing(2), broken, BACK_BY_ECS, complete]], []),
+        *(ROLLED_BACK, OURS, "ecs-svc/back", ""),
+    ),
+    "a circuit breaker that does not roll back after all is helped": (
+        *({"breaks": True, "rolls_back": True}, [[broken], [complete]], []),
+        *(ROLLED_BACK, FORMER, "clinic:1", ""),
+    ),
+    "somebody's deployment that takes its place is not taken back": (
+        *({}, [[running, THEIRS]], []),
+        *(FAILED, OURS, "ecs-svc/theirs", "ecs-svc/theirs of clinic:9, took its place"),
+    ),
+    "the same revision deployed again by somebody is waited for": (
+        *({}, [[running, followed_by("ecs-svc/theirs"), complete]], []),
+        *(DONE, OURS, "ecs-svc/theirs", ""),
+    ),
+    "with no other revision to go back to the former tasks run on": (
+        *({"body": READY}, [[failing(3)]], []),
+        *(FAILED, "update clinic:1 forced", "ecs-svc/web-0", "no other revision to roll back to"),
+    ),
+    "a rollback that fails too is told": (
+        *({}, [[failing(3)], [failing(3)]], []),
+        *(FAILED, FORMER, "ecs-svc/web-0", "did not start; and clinic:1 is not steady either (3 tasks in a row"),
+    ),
+    "tasks that do not start are rolled back whatever the strategy": (
+        *(CANARY, [[failing(3)], [running, complete]], [stage("SCALE_UP")]),
+        *(ROLLED_BACK, FORMER, "clinic:1", ""),
+    ),
+    "while the former tasks drain it is not rolled back": (
+        *({}, [[running]], []),
+        *(WAITING, OURS, "clinic:2", "2 of 2 tasks run"),
+    ),
+    "what ECS itself takes back is told with its reason": (
+        *(
+            BLUE_GREEN,
+            [[running, taken_back]],
+            [stage("", status="ROLLBACK_IN_PROGRESS", reason="The alarm rang.")],
+        ),
+        *(ROLLED_BACK, OURS, "ecs-svc/web-0", "The alarm rang"),
+    ),
+}
+
+
+@pytest.mark.parametrize("course", COURSES)
+def test_how_a_rollout_ends(world: World, course: str) -> None:
+    have, world.ecs_services.scripts, world.ecs_services.progress, state, last, runs, why = COURSES[course]
+    world.ecs_services.have(**{"body": BODY, **have})
+    redeployed = world.redeploy()
+
+    assert (redeployed.state, world.done[-1]) == (state, last) and why in redeployed.why
+    assert redeployed.after is not None and runs in f"{redeployed.after.id} {redeployed.after.revision}"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "shifting", "last", "bounds"),
+    [
+        (
+            {"strategy": "LINEAR", "shift_minutes": 30, **STAGED},
+            120,
+            "for the bake time (0 minutes)",
+            (15 * 60, 75 * 60),
+        ),
+        (BLUE_GREEN, 1, "for the bake time (1440 minutes)", (0, 60)),
+    ],
+    ids=["a shift of minutes is waited for", "a day of bake time is not"],
+)
+def test_a_deployment_whose_traffic_has_shifted_is_done(world: World, strategy, shifting, last, bounds) -> None:
+    world.ecs_services.have(BODY, **strategy)
+    world.ecs_services.scripts = [[running]]
+    world.ecs_services.progress = [stage("PRODUCTION_TRAFFIC_SHIFT", traffic=50.0)] * shifting
+    world.ecs_services.progress.append(stage("BAKE_TIME", traffic=100.0))
+    redeployed = world.redeploy()
+
+    assert redeployed.state is DONE and bounds[0] < redeployed.seconds < bounds[1]
+    assert redeployed.after is not None and redeployed.after.revision == revision("clinic", 2)
+    assert last in world.told[-1]
 
 
 def test_a_rollout_whose_tasks_do_not_start_is_taken_back(world: World) -> None:
@@ -346,89 +463,6 @@ def test_a_rollout_whose_tasks_do_not_start_is_taken_back(world: World) -> None:
     assert redeployed.after is not None and redeployed.after.revision == revision("clinic", 1)
 
 
-def test_two_failures_are_not_enough_for_ecs_tries_again(world: World) -> None:
-    world.ecs_services.have(BODY)
-    world.ecs_services.scripts = [[failing(1), failing(2), running, complete]]
-
-    assert world.redeploy().state is RedeployState.DONE
-
-
-def test_a_rollout_that_does_not_get_steady_in_time_is_taken_back(world: World) -> None:
-    world.ecs_services.have(BODY, grace_seconds=300)
-    world.ecs_services.scripts = [[newest(running=1)], [complete]]
-
-    redeployed = world.redeploy()
-
-    assert redeployed.state is RedeployState.ROLLED_BACK
-    assert "not steady after 20 minutes: 1 of 2 tasks run" in redeployed.why
-
-
-def test_a_circuit_breaker_without_rollback_is_taken_back_by_us(world: World) -> None:
-    world.ecs_services.have(BODY, breaks=True)
-    world.ecs_services.scripts = [[failing(2), broken], [complete]]
-
-    redeployed = world.redeploy()
-
-    assert redeployed.state is RedeployState.ROLLED_BACK
-    assert redeployed.why.startswith("“ECS deployment circuit breaker: tasks failed to start”")
-    assert world.done[-1] == "update clinic:1"
-
-
-def rolled_back_by_ecs(service: Service) -> Service:
-    former = service.rollouts[-1]
-    later = service.rollouts[0].made + timedelta(minutes=1)
-    back = replace(former, id="ecs-svc/back", state=RolloutState.IN_PROGRESS, running=0, made=later)
-    return replace(service, task_definition=former.task_definition, rollouts=(back, *service.rollouts))
-
-
-def test_a_circuit_breaker_that_rolls_back_is_left_to_it_and_waited_for(world: World) -> None:
-    world.ecs_services.have(BODY, breaks=True, rolls_back=True)
-    world.ecs_services.scripts = [[failing(2), broken, rolled_back_by_ecs, complete]]
-
-    redeployed = world.redeploy()
-
-    assert redeployed.state is RedeployState.ROLLED_BACK
-    assert world.done == ["register clinic", "update clinic:2 forced"]
-    assert redeployed.after is not None and redeployed.after.id == "ecs-svc/back"
-
-
-def test_a_circuit_breaker_that_does_not_roll_back_after_all_is_helped(world: World) -> None:
-    world.ecs_services.have(BODY, breaks=True, rolls_back=True)
-    world.ecs_services.scripts = [[broken], [complete]]
-
-    assert world.redeploy().state is RedeployState.ROLLED_BACK
-    assert world.done[-1] == "update clinic:1"
-
-
-def test_another_deployment_that_takes_our_place_is_not_taken_back(world: World) -> None:
-    world.ecs_services.have(BODY)
-
-    def superseded(service: Service) -> Service:
-        later = service.rollouts[0].made + timedelta(minutes=1)
-        theirs = replace(service.rollouts[0], id="ecs-svc/theirs", task_definition=revision("clinic", 9), made=later)
-        return replace(service, rollouts=(theirs, *service.rollouts))
-
-    world.ecs_services.scripts = [[running, superseded]]
-    redeployed = world.redeploy()
-
-    assert redeployed.state is RedeployState.FAILED and "ecs-svc/theirs of clinic:9, took its place" in redeployed.why
-    assert world.done[-1] == "update clinic:2 forced"
-
-
-def test_the_same_revision_deployed_again_by_somebody_else_is_waited_for(world: World) -> None:
-    world.ecs_services.have(BODY)
-
-    def again(service: Service) -> Service:
-        theirs = replace(service.rollouts[0], id="ecs-svc/theirs", made=service.rollouts[0].made + timedelta(minutes=1))
-        return replace(service, rollouts=(theirs, *service.rollouts))
-
-    world.ecs_services.scripts = [[running, again, complete]]
-    redeployed = world.redeploy()
-
-    assert redeployed.state is RedeployState.DONE
-    assert redeployed.after is not None and redeployed.after.id == "ecs-svc/theirs"
-
-
 def test_a_look_that_does_not_know_of_our_deployment_yet_is_no_rollback(world: World) -> None:
     world.ecs_services.have(BODY)
 
@@ -442,26 +476,6 @@ def test_a_look_that_does_not_know_of_our_deployment_yet_is_no_rollback(world: W
     world.ecs_services = Lagging(definitions=world.ecs_services.definitions, there=world.ecs_services.there)
 
     assert world.redeploy().state is RedeployState.DONE
-
-
-def test_where_there_is_no_other_revision_to_go_back_to_the_former_tasks_run_on(world: World) -> None:
-    world.ecs_services.have(READY)
-    world.ecs_services.scripts = [[failing(3)]]
-    redeployed = world.redeploy()
-
-    assert redeployed.state is RedeployState.FAILED
-    assert "no other revision to roll back to" in redeployed.why
-    assert redeployed.after is not None and redeployed.after.id == "ecs-svc/web-0"
-
-
-def test_a_rollback_that_fails_too_is_told_with_both_reasons(world: World) -> None:
-    world.ecs_services.have(BODY)
-    world.ecs_services.scripts = [[failing(3)], [failing(3)]]
-    redeployed = world.redeploy()
-
-    assert redeployed.state is RedeployState.FAILED
-    assert "3 tasks in a row did not start" in redeployed.why
-    assert "and clinic:1 is not steady either (3 tasks in a row did not start" in redeployed.why
 
 
 def test_a_rollback_that_is_refused_is_told_with_what_to_type(world: World) -> None:
@@ -482,24 +496,6 @@ def test_a_rollback_that_is_refused_is_told_with_what_to_type(world: World) -> N
     assert "the rollback to clinic:1 failed: TaskDefinition is inactive; see the message" in redeployed.why
 
 
-# Strategies that take longer than tasks need to start
-
-
-def stage(name: str, **changes: Any) -> ServiceDeployment:
-    return ServiceDeployment(
-        **{
-            "arn": f"arn:aws:ecs:{REGION}:{ACCOUNT}:service-deployment/clinic/web/d1",
-            "status": "IN_PROGRESS",
-            "made": BEGAN,
-            "stage": name,
-            **changes,
-        }
-    )
-
-
-STAGED = {"arn": f"arn:aws:ecs:{REGION}:{ACCOUNT}:service/clinic/web", "current": "there is one"}
-
-
 def test_a_healthy_canary_that_takes_hours_is_not_rolled_back(world: World) -> None:
     world.ecs_services.have(BODY, strategy="CANARY", shift_minutes=240, **STAGED)
     world.ecs_services.scripts = [[running]]
@@ -513,30 +509,6 @@ def test_a_healthy_canary_that_takes_hours_is_not_rolled_back(world: World) -> N
     assert redeployed.command == "python -m wizard push --redeploy --stack production"
     assert world.told[-2:] == ["CANARY, scale up: 2 of 2 tasks run", redeployed.why]
     assert redeployed.seconds <= 75 * 60, "a shift of hours is not sat through"
-
-
-def test_a_shift_of_minutes_is_waited_for_although_it_is_longer_than_the_start_of_tasks(world: World) -> None:
-    world.ecs_services.have(BODY, strategy="LINEAR", shift_minutes=30, **STAGED)
-    world.ecs_services.scripts = [[running]]
-    shifting = [stage("PRODUCTION_TRAFFIC_SHIFT", traffic=50.0)] * 120
-    world.ecs_services.progress = [*shifting, stage("BAKE_TIME", traffic=100.0)]
-
-    redeployed = world.redeploy()
-
-    assert redeployed.state is RedeployState.DONE
-    assert redeployed.seconds > 15 * 60
-
-
-def test_a_deployment_whose_traffic_has_shifted_is_done_and_not_waited_for_a_day(world: World) -> None:
-    world.ecs_services.have(BODY, strategy="BLUE_GREEN", bake_minutes=1440, **STAGED)
-    world.ecs_services.scripts = [[running]]
-    world.ecs_services.progress = [stage("TEST_TRAFFIC_SHIFT"), stage("BAKE_TIME")]
-
-    redeployed = world.redeploy()
-
-    assert redeployed.state is RedeployState.DONE and redeployed.seconds < 60
-    assert redeployed.after is not None and redeployed.after.revision == revision("clinic", 2)
-    assert "for the bake time (1440 minutes)" in world.told[-1]
 
 
 def test_a_deployment_that_waits_for_a_persons_consent_is_left_waiting_with_the_command(world: World) -> None:
@@ -568,17 +540,6 @@ def test_the_next_run_goes_on_with_a_deployment_that_waited(world: World) -> Non
     assert world.done == ["register clinic", "update clinic:2 forced"]
 
 
-def test_a_strategy_that_ecs_itself_takes_back_is_told_with_its_reason(world: World) -> None:
-    there = world.ecs_services.have(BODY, strategy="BLUE_GREEN", **STAGED)
-    world.ecs_services.scripts = [[running, lambda service: replace(service, rollouts=there.rollouts)]]
-    world.ecs_services.progress = [stage("", status="ROLLBACK_IN_PROGRESS", reason="The alarm p99 went off.")]
-
-    redeployed = world.redeploy()
-
-    assert redeployed.state is RedeployState.ROLLED_BACK and "The alarm p99 went off" in redeployed.why
-    assert world.done == ["register clinic", "update clinic:2 forced"]
-
-
 def test_the_progress_of_the_deployment_before_is_not_taken_for_ours(world: World) -> None:
     world.ecs_services.have(BODY, strategy="BLUE_GREEN", **STAGED)
     world.ecs_services.scripts = [[running, running, complete]]
@@ -587,24 +548,6 @@ def test_the_progress_of_the_deployment_before_is_not_taken_for_ours(world: Worl
     world.redeploy()
 
     assert [line for line in world.told if "tasks run" in line] == ["2 of 2 tasks run"]
-
-
-def test_tasks_that_do_not_start_are_rolled_back_whatever_the_strategy(world: World) -> None:
-    world.ecs_services.have(BODY, strategy="CANARY", shift_minutes=240, **STAGED)
-    world.ecs_services.scripts = [[failing(3)], [running, complete]]
-    world.ecs_services.progress = [stage("SCALE_UP")]
-
-    assert world.redeploy().state is RedeployState.ROLLED_BACK
-
-
-def test_a_rolling_deployment_whose_tasks_all_run_is_not_rolled_back_while_the_former_ones_drain(world: World) -> None:
-    world.ecs_services.have(BODY)
-    world.ecs_services.scripts = [[running]]
-
-    redeployed = world.redeploy()
-
-    assert redeployed.state is RedeployState.WAITING and redeployed.why == "2 of 2 tasks run"
-    assert world.done == ["register clinic", "update clinic:2 forced"]
 
 
 def test_a_release_of_somebody_else_that_is_still_tested_is_not_pushed_to_everybody(world: World) -> None:
