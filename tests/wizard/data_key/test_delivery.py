@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -35,7 +36,7 @@ from tests.wizard.fakes.clients import (
     settings,
     wrapped,
 )
-from wizard.core.errors import DataKeyConflict, PermissionDenied, Unreachable, Unsupported
+from wizard.core.errors import DataKeyConflict, PermissionDenied, Unsupported
 from wizard.core.models.delivery import (
     AccessKey,
     AppVariables,
@@ -118,13 +119,6 @@ def test_the_stored_data_key_is_written_before_any_target_hears_of_it(aws) -> No
     )
 
 
-def test_a_second_delivery_changes_nothing(aws) -> None:
-    vercel = FakeVercelClient()
-    delivered(aws, vercel, Target.VERCEL, Target.ECS)
-    again = delivered(aws, vercel, Target.VERCEL, Target.ECS)
-    assert [each.state for each in again] == [DeliveryState.UNCHANGED] * 2
-
-
 def test_a_foreign_data_key_at_the_target_stops_the_delivery_there(aws) -> None:
     vercel = FakeVercelClient(variables={"ENCRYPTED_PHI_KEY": wrapped("foreign").value})
     with pytest.raises(DataKeyConflict):
@@ -164,10 +158,8 @@ def test_the_store_that_was_chosen_gets_all_three(aws) -> None:
 def test_eks_reads_from_the_same_store_as_ecs(aws) -> None:
     wanted = settings(deploy_targets=("ecs", "eks"), eks_cluster="clinic")
     done = delivered(aws, FakeVercelClient(), Target.ECS, Target.EKS, wanted=wanted)
-    assert [(each.target, each.state) for each in done] == [
-        ("ecs", DeliveryState.WRITTEN),
-        ("eks", DeliveryState.UNCHANGED),
-    ]
+    assert [each.state for each in done] == [DeliveryState.WRITTEN, DeliveryState.UNCHANGED]
+    assert {each.place for each in done} == {"Parameter Store /eonpro/production"}
 
 
 # --- delivered in every Region
@@ -194,11 +186,6 @@ def test_a_project_gets_the_first_regions_variables_and_ecs_each_its_own(aws) ->
     assert there.stored_keys[STORED_KEY].wrapped == aws.stored_keys[STORED_KEY].wrapped
 
 
-def test_one_region_is_not_told_as_one_of_many(aws) -> None:
-    (done,) = delivered(aws, FakeVercelClient(), Target.ECS)
-    assert done.place == "Parameter Store /eonpro/production"
-
-
 # --- proved
 
 
@@ -218,40 +205,6 @@ def proofs(
         for target in targets or ("vercel",)
     )
     return prove(context(aws), standing, of.wrapped, prover=FakeDecryptVerifier(aws=aws, log=aws.log, verdict=verdict))
-
-
-def test_the_application_opens_what_was_delivered(aws) -> None:
-    aws.credentials = CREDENTIALS
-    (proof,) = proofs(aws)
-    assert proof.state is VerificationState.PROVED
-    assert proof.detail.startswith(f"as {APP}, by a Vercel OIDC token: 32 bytes unwrapped")
-    assert proof.detail.endswith("by the stored data key, for Vercel shows no value that it was given")
-    assert proof.at.endswith("+00:00")
-
-
-def test_the_key_material_that_opened_it_is_evidence_where_kms_names_it(aws) -> None:
-    aws.credentials = CREDENTIALS
-    (proof,) = proofs(aws)
-    assert proof.key_material == MATERIAL
-    silent = ChildResult(proved=True, principal=APP, fingerprint=wrapped().fingerprint)
-    (proof,) = proofs(aws, verdict=silent)
-    assert (proof.state, proof.key_material) == (VerificationState.PROVED, "")
-
-
-def test_what_the_application_cannot_open_has_failed(aws) -> None:
-    aws.credentials = CREDENTIALS
-    there = stored_data_key(aws)
-    aws.wrapped_by[there.wrapped.fingerprint] = OTHER_KEY
-    (proof,) = proofs(aws, of=there)
-    assert proof.state is VerificationState.FAILED
-    assert "InvalidCiphertext" in proof.detail
-
-
-def test_a_proof_of_another_data_key_is_no_proof(aws) -> None:
-    aws.credentials = CREDENTIALS
-    other = ChildResult(proved=True, principal=APP, fingerprint=wrapped("another").fingerprint)
-    (proof,) = proofs(aws, verdict=other)
-    assert proof.state is VerificationState.FAILED
 
 
 @pytest.mark.parametrize(
@@ -297,20 +250,6 @@ def test_the_first_proof_that_opens_a_data_key_records_its_check_value_and_the_n
     assert proof.state is VerificationState.FAILED and "but it was the key 0000000000000000" in proof.detail
 
 
-def test_a_caller_who_may_not_write_tags_proves_and_records_nothing(aws) -> None:
-    aws.credentials, of = CREDENTIALS, stored_data_key(aws)
-    aws.key_rotation.failures["record_check_value"] = PermissionDenied("ssm:AddTagsToResource is denied", "ask")
-    there = Delivered(
-        target="vercel",
-        place="there",
-        state=DeliveryState.UNCHANGED,
-        fingerprint=of.wrapped.fingerprint,
-        checked_by="it",
-    )
-    (proof,) = prove(context(aws), (there,), of.wrapped, prover=FakeDecryptVerifier(aws=aws))
-    assert proof.state is VerificationState.PROVED and aws.stored_keys[of.parameter].wrapped.check_value is None
-
-
 def test_check_values_and_keys_for_reading_are_delivered_where_the_settings_ask(aws) -> None:
     of = stored_data_key(aws)
     known = replace(of.wrapped, check_value="0123456789abcdef")
@@ -324,61 +263,131 @@ def test_check_values_and_keys_for_reading_are_delivered_where_the_settings_ask(
     assert unknown.optional == ()
 
 
-@pytest.mark.parametrize("cause", ["Throttled", "Unreachable", "InvalidResponse"])
-def test_a_kms_that_does_not_answer_is_no_failed_verification(aws, cause) -> None:
+PROVED, SIMULATED, UNPROVEN, FAILED = (
+    VerificationState[name] for name in ("PROVED", "SIMULATED", "UNPROVEN", "FAILED")
+)
+NO_POLICY = PermissionDenied("kms:GetKeyPolicy is denied", "ask")
+
+
+def as_the_application(aws: FakeAwsClient, **answer: Any) -> ChildResult:
+    """The answer of the application's child process."""
     aws.credentials = CREDENTIALS
-    silent = ChildResult(proved=False, principal=APP, fingerprint="", cause=cause, message="said by the test")
-    (proof,) = proofs(aws, verdict=silent)
-    assert proof.state is VerificationState.UNPROVEN
-    assert f"could not be verified: KMS did not answer ({cause}: said by the test)" in proof.detail
+    return ChildResult(
+        **{"proved": False, "principal": APP, "fingerprint": "", "message": "said by the test", **answer}
+    )
 
 
-def test_without_the_applications_credentials_its_policies_are_evaluated_and_called_that(aws) -> None:
-    (proof,) = proofs(aws)
-    assert proof.state is VerificationState.SIMULATED
-    assert "was not run as the application" in proof.detail
-    assert "prover.prove" not in aws.log
+def under_another_key(aws: FakeAwsClient) -> None:
+    aws.credentials = CREDENTIALS
+    stored_data_key(aws)
+    aws.wrapped_by[wrapped("one").fingerprint] = OTHER_KEY
 
 
-@pytest.mark.parametrize("missing", [PermissionDenied("kms:GetKeyPolicy is denied", "ask"), Unreachable("gone", "x")])
-def test_policies_that_cannot_be_read_leave_it_unproven(aws, missing) -> None:
-    aws.failures["key_policy"] = missing
-    (proof,) = proofs(aws)
-    assert proof.state is VerificationState.UNPROVEN
-    assert missing.message in proof.detail
-
-
-def test_a_simulator_that_is_not_to_be_had_leaves_it_unproven(aws) -> None:
-    aws.evaluation = UNDECIDED
-    assert proofs(aws)[0].state is VerificationState.UNPROVEN
-    aws.failures["simulate"] = Unsupported("no such operation", "none")
-    assert proofs(aws)[0].state is VerificationState.UNPROVEN
-
-
-def test_iam_policies_that_refuse_the_application_have_failed(aws) -> None:
-    aws.evaluation = DENIED
-    (proof,) = proofs(aws)
-    assert (proof.state, "do not allow kms:Decrypt" in proof.detail) == (VerificationState.FAILED, True)
-
-
-def test_a_key_policy_without_the_application_has_failed(aws) -> None:
+def administrators_alone(aws: FakeAwsClient) -> None:
     aws.key_policies[KEY] = policies.policy([policies.administration_statement(administrators=(ADMIN,))])
-    (proof,) = proofs(aws)
-    assert (proof.state, "key policy none" in proof.detail) == (VerificationState.FAILED, True)
 
 
-def test_a_key_policy_that_denies_the_application_has_failed(aws) -> None:
-    deny = {"Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*"}
+def denied_to_all(aws: FakeAwsClient, **condition: Any) -> None:
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*", **condition}
     aws.key_policies[KEY] = policies.policy([*aws.key_policies[KEY]["Statement"], deny])
-    assert proofs(aws)[0].state is VerificationState.FAILED
 
 
-def test_a_denial_under_a_condition_that_nobody_knows_here_is_neither_a_failure_nor_a_proof(aws) -> None:
-    unless = {"StringNotEquals": {"aws:SourceVpce": "vpce-01234567"}}
-    deny = {"Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*", "Condition": unless}
-    aws.key_policies[KEY] = policies.policy([*aws.key_policies[KEY]["Statement"], deny])
-    (proof,) = proofs(aws)
-    assert proof.state is VerificationState.UNPROVEN and "conditions that are not known here" in proof.detail
+UNLESS = {"StringNotEquals": {"aws:SourceVpce": "vpce-01234567"}}
+OTHER_PRINT = wrapped("another").fingerprint
+PROOFS: dict[str, tuple[Callable[[FakeAwsClient], Any], VerificationState, str]] = {
+    "the application opens it": (
+        lambda aws: setattr(aws, "credentials", CREDENTIALS),
+        *(PROVED, f"as {APP}, by a Vercel OIDC token: 32 bytes unwrapped"),
+    ),
+    "the key was wrapped by another KMS key": (under_another_key, FAILED, "InvalidCiphertext"),
+    "the application opened another data key": (
+        lambda aws: as_the_application(aws, proved=True, fingerprint=OTHER_PRINT),
+        *(FAILED, f"the application opened {OTHER_PRINT}, not "),
+    ),
+    **{
+        f"KMS does not answer: {cause}": (
+            lambda aws, cause=cause: as_the_application(aws, cause=cause),
+            *(UNPROVEN, f"could not be verified: KMS did not answer ({cause}: said by the test)"),
+        )
+        for cause in ("Throttled", "Unreachable", "InvalidResponse")
+    },
+    "without its credentials its policies are asked": (lambda aws: None, SIMULATED, "was not run as the application"),
+    "its policies may not be read": (
+        lambda aws: aws.failures.update(key_policy=NO_POLICY),
+        UNPROVEN,
+        NO_POLICY.message,
+    ),
+    "the simulator does not decide": (
+        lambda aws: setattr(aws, "evaluation", UNDECIDED),
+        *(UNPROVEN, "what IAM allows is not known"),
+    ),
+    "there is no simulator": (
+        lambda aws: aws.failures.update(simulate=Unsupported("no such operation", "none")),
+        *(UNPROVEN, "no such operation"),
+    ),
+    "IAM refuses it": (lambda aws: setattr(aws, "evaluation", DENIED), FAILED, "do not allow kms:Decrypt"),
+    "the key policy does not name it": (administrators_alone, FAILED, "key policy none"),
+    "the key policy denies it": (denied_to_all, FAILED, "key policy denied"),
+    "a denial under a condition is neither a failure nor a proof": (
+        lambda aws: denied_to_all(aws, Condition=UNLESS),
+        *(UNPROVEN, "conditions that are not known here"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PROOFS)
+def test_what_is_known_of_a_delivery(aws, case) -> None:
+    seed, state, words = PROOFS[case]
+    verdict = seed(aws)
+    (proof,) = proofs(aws, verdict=verdict, of=aws.stored_keys.get(STORED_KEY))
+    assert (proof.state, words in proof.detail) == (state, True), proof.detail
+    assert ("prover.prove" in aws.log) is (aws.credentials is not None)
+    assert proof.key_material == (MATERIAL if state is PROVED else "")
+
+
+def test_a_proof_says_when_it_was_and_that_vercel_shows_no_value_and_needs_no_name_of_the_key_material(aws) -> None:
+    silent = as_the_application(aws, proved=True, fingerprint=wrapped("one").fingerprint)
+    (proof,) = proofs(aws, verdict=silent)
+    assert (proof.state, proof.key_material) == (PROVED, "") and proof.at.endswith("+00:00")
+    assert proof.detail.endswith("by the stored data key, for Vercel shows no value that it was given")
+
+
+def test_a_caller_who_may_not_write_tags_proves_and_records_nothing(aws) -> None:
+    aws.credentials = CREDENTIALS
+    aws.key_rotation.failures["record_check_value"] = PermissionDenied("ssm:AddTagsToResource is denied", "ask")
+    assert proofs(aws)[0].state is PROVED
+    assert aws.stored_keys[STORED_KEY].wrapped.check_value is None
+
+
+@pytest.mark.parametrize(
+    ("change", "states"),
+    [
+        (lambda aws: setattr(aws, "credentials", CREDENTIALS), [PROVED, PROVED]),
+        (
+            lambda aws: aws.key_policies.update(
+                {REPLICA: policies.policy([policies.administration_statement(administrators=(ADMIN,))])}
+            ),
+            [SIMULATED, FAILED],
+        ),
+        (
+            lambda aws: (
+                setattr(aws, "credentials", CREDENTIALS),
+                aws.with_region(REPLICA_REGION).parameters.update({"/eonpro/production/AWS_KMS_KEY_ID": KEY}),
+            ),
+            [PROVED, FAILED],
+        ),
+    ],
+    ids=["with its own key", "where the replica opens nothing", "where its copy differs"],
+)
+def test_each_region_is_proved_by_itself(aws, change, states) -> None:
+    aws.build(REGIONS)
+    done = delivered(aws, FakeVercelClient(), Target.ECS, wanted=REGIONS, outputs=MULTI_OUTPUTS)
+    change(aws)
+    of = aws.stored_keys[STORED_KEY].wrapped
+    there = context(aws, wanted=REGIONS, outputs=MULTI_OUTPUTS)
+    proved = prove(there, done, of, prover=FakeDecryptVerifier(aws=aws))
+    assert [each.state for each in proved] == states
+    assert [each.detail.partition(":")[0] for each in proved] == ["in us-east-1", f"in {REPLICA_REGION}"]
 
 
 def test_parameters_that_differ_have_failed_whatever_the_key_could_do(aws) -> None:
@@ -415,49 +424,6 @@ def test_a_prover_gets_the_applications_credentials_and_no_others(aws) -> None:
     there = stored_data_key(aws)
     prove(context(aws), delivered(aws, FakeVercelClient(), Target.VERCEL), there.wrapped, prover=prover)
     assert prover.given == [CREDENTIALS]
-
-
-def test_each_region_is_proved_with_its_own_key(aws) -> None:
-    aws.build(REGIONS)
-    aws.credentials = CREDENTIALS
-    done = delivered(aws, FakeVercelClient(), Target.ECS, wanted=REGIONS, outputs=MULTI_OUTPUTS)
-    proved = prove(
-        context(aws, wanted=REGIONS, outputs=MULTI_OUTPUTS),
-        done,
-        aws.stored_keys[STORED_KEY].wrapped,
-        prover=FakeDecryptVerifier(aws=aws),
-    )
-    assert [(each.state, each.detail.partition(":")[0]) for each in proved] == [
-        (VerificationState.PROVED, "in us-east-1"),
-        (VerificationState.PROVED, f"in {REPLICA_REGION}"),
-    ]
-
-
-def test_a_replica_that_opens_nothing_fails_its_region_and_not_the_other(aws) -> None:
-    aws.build(REGIONS)
-    done = delivered(aws, FakeVercelClient(), Target.ECS, wanted=REGIONS, outputs=MULTI_OUTPUTS)
-    aws.key_policies[REPLICA] = policies.policy([policies.administration_statement(administrators=(ADMIN,))])
-    here, there = prove(
-        context(aws, wanted=REGIONS, outputs=MULTI_OUTPUTS),
-        done,
-        aws.stored_keys[STORED_KEY].wrapped,
-        prover=FakeDecryptVerifier(aws=aws),
-    )
-    assert (here.state, there.state) == (VerificationState.SIMULATED, VerificationState.FAILED)
-
-
-def test_a_copy_that_differs_in_one_region_fails_there(aws) -> None:
-    aws.build(REGIONS)
-    aws.credentials = CREDENTIALS
-    done = delivered(aws, FakeVercelClient(), Target.ECS, wanted=REGIONS, outputs=MULTI_OUTPUTS)
-    aws.with_region(REPLICA_REGION).parameters["/eonpro/production/AWS_KMS_KEY_ID"] = KEY
-    here, there = prove(
-        context(aws, wanted=REGIONS, outputs=MULTI_OUTPUTS),
-        done,
-        aws.stored_keys[STORED_KEY].wrapped,
-        prover=FakeDecryptVerifier(aws=aws),
-    )
-    assert (here.state, there.state) == (VerificationState.PROVED, VerificationState.FAILED)
 
 
 # --- proved by an access key
