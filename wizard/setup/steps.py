@@ -170,16 +170,16 @@ def _checked(
 ) -> tuple[checks.Findings, Mapping[str, Any], ImportRequest | None]:
     """The findings, by what a person answers about an import and about the former key, and these answers."""
     has_started = request.saved is not None and bool(request.saved.adopted) and bool(values.get("repair"))
-    requested = _import_request(values) if request.adopt or has_started else None
-    findings = run_checks(values=values, import_request=import_request or requested)
+    decided = import_request or (_import_request(values) if request.adopt or has_started else None)
+    findings = run_checks(values=values, import_request=decided)
     # An interrupted import resumes by itself, unless the data key must be entered again.
     is_resuming = findings.settings is not None and findings.settings.adopted and not findings.is_data_key_unknown
     if findings.discovered.things and not (request.adopt or import_request or is_resuming) and ui.interactive:
-        import_request = _offer_import(ui, values, findings)
-        findings = run_checks(values=values, import_request=import_request) if import_request else findings
+        import_request = decided = _offer_import(ui, values, findings)
+        findings = run_checks(values=values, import_request=decided) if decided else findings
     if findings.former_keys and not values.get("former_key") and ui.interactive:
         values = {**values, "former_key": _ask_former_key(ui, findings.former_keys)}
-        findings = run_checks(values=values, import_request=import_request or requested)
+        findings = run_checks(values=values, import_request=decided)
     return findings, values, import_request
 
 
