@@ -71,20 +71,6 @@ def test_a_good_trail_that_was_left_as_it_was_found_is_done(kept) -> None:
     assert item.state is ItemState.DONE
 
 
-def test_the_items_are_in_the_order_of_the_checklist(stand) -> None:
-    assert [item.title for item in items(stand)] == [
-        "Customer managed key with its alias",
-        "Key policy restricts access",
-        "Rights beyond the policy",
-        "IAM policy follows least privilege",
-        "Automatic key rotation",
-        "CloudTrail logging",
-        "ENCRYPTED_PHI_KEY generated and stored",
-        "Application tested with KMS",
-        "Key access reviewed quarterly",
-    ]
-
-
 @pytest.mark.parametrize(
     ("method", "places"),
     [
@@ -159,20 +145,12 @@ def no_principal(**others: Any) -> dict[str, Any]:
     ("added", "said"),
     [
         (statement("*"), "everybody: may Decrypt (settings: not named)"),
-        (statement({"AWS": "*"}), "everybody: may Decrypt (settings: not named)"),
         (
             statement("*", Condition={"StringEquals": {"kms:CallerAccount": ACCOUNT}}),
             f"everybody: may Decrypt (if kms:calleraccount StringEquals {ACCOUNT})",
         ),
-        (statement({"AWS": [ADMIN, STRANGER]}), f"{STRANGER}: may Decrypt"),
-        (statement({"AWS": STRANGER}, "kms:DescribeKey"), f"{STRANGER}: may DescribeKey"),
-        (statement({"AWS": "999988887777"}), "the account 999988887777: may Decrypt"),
         (statement({"Service": "lambda.amazonaws.com"}), "Service: lambda.amazonaws.com: may Decrypt"),
-        (no_principal(NotPrincipal={"AWS": STRANGER}), f"not {STRANGER}: may Decrypt"),
-        (statement({"AWS": ADMIN}), "administrator role/admin: may Decrypt (settings: may not)"),
         (statement({"AWS": ADMIN}, "kms:*"), "administrator role/admin: may CreateGrant, Decrypt"),
-        (statement({"AWS": APP}, "kms:*"), "application role/eonpro-app-role: may CreateGrant"),
-        (statement({"AWS": APP}, ["kms:PutKeyPolicy"]), "application role/eonpro-app-role: may PutKeyPolicy"),
         (
             {"Effect": "Deny", "Principal": {"AWS": APP}, "Action": "kms:Decrypt", "Resource": "*"},
             f"the key's policy denies {APP} kms:Decrypt",

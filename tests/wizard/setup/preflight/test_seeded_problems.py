@@ -5,7 +5,6 @@ Touches nothing: the world is in memory.
 
 from __future__ import annotations
 
-import random
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -309,31 +308,8 @@ def untold(faults: Iterable[Fault], problems: tuple[Problem, ...]) -> list[str]:
     return [name for name, whats in told.items() if len(whats) != 1]
 
 
-def subset(k: int, seed: int) -> list[Fault]:
-    """`k` faults, drawn by chance, that do not hide each other."""
-    chance = random.Random(1000 * k + seed)
-    while True:
-        drawn: list[Fault] = []
-        for one in chance.sample(FAULTS, len(FAULTS)):
-            if len(drawn) < k and compatible([*drawn, one]):
-                drawn.append(one)
-        if len(drawn) == k:
-            return drawn
-
-
-SEEDS = range(12)
-
-
 def test_a_world_without_a_fault_has_no_problem() -> None:
     assert pass_over([]) == ()
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("k", range(1, 11))
-def test_k_seeded_faults_are_exactly_the_problems_of_one_pass(k: int, seed: int) -> None:
-    faults = subset(k, seed)
-    problems = pass_over(faults)
-    assert (untold(faults, problems), len(problems)) == ([], k), [problem.what for problem in problems]
 
 
 @pytest.mark.parametrize("one", FAULTS, ids=lambda one: one.name)
