@@ -1,16 +1,21 @@
 """The commands that fix a finding.
 
-Pure: reads the facts.
+Reads the facts, and whether the file of a backup is on this machine.
 """
 
 import json
+import platform
 from collections.abc import Sequence
+from pathlib import Path
 
-from components.settings import PROJECT, ImportGroup
+from components.settings import PROJECT, ImportGroup, SecretStore
 from wizard.account.facts import StackFacts
 from wizard.core import next_command
+from wizard.core.data_key import input_variable
 from wizard.core.models.delivery import StackState
-from wizard.core.next_command import Command, chain, quote, shell
+from wizard.core.models.rotation import S3, LastBackup, file_name_of
+from wizard.core.next_command import NO_COMMAND, Command, chain, quote, shell
+from wizard.core.safe_text import quoted
 from wizard.data_key.guard import key_option
 
 _PARTS = {
@@ -88,3 +93,34 @@ def use_default_subject(repository: str) -> Command:
     """The command that gives the tokens of a repository OWNER/NAME GitHub's default subject."""
     path = f"repos/{repository}/actions/oidc/customization/sub"
     return shell("gh", "api", "--method", "PUT", path, "-F", "use_default=true")
+
+
+def from_backup(facts: StackFacts, fingerprint: str | None) -> tuple[Command, str]:
+    """The command that restores the last backup of that data key, and an advice; both empty without a backup."""
+    last, settings = facts.last_backup, facts.settings
+    if (
+        fingerprint is not None
+        and (file := Path(file_name_of(settings.application, settings.environment, fingerprint)).resolve()).is_file()
+    ):
+        return eonpro(facts, "restore", "--from-backup", str(file), "--confirm", facts.stack), ""
+    if not isinstance(last, LastBackup) or fingerprint not in (None, last.fingerprint):
+        return NO_COMMAND, ""
+    where, _, name = last.place.partition(":")
+    if not name.startswith(settings.names.parameter_prefix):
+        return from_place(facts, last, "--confirm", facts.stack)
+    secret = ("secretsmanager", "get-secret-value", "--secret-id", name, "--query", "SecretString")
+    parameter = ("ssm", "get-parameter", "--name", name, "--with-decryption", "--query", "Parameter.Value")
+    words = secret if settings.secret_store is SecretStore.SECRETS_MANAGER else parameter
+    read = aws(facts, *words, "--output", "text", region=where)
+    from_target = eonpro(facts, "restore", "--from-target", "--confirm", facts.stack)
+    variable = input_variable(settings.names.variable)
+    return Command(f'{variable}="$(', read, ')" ', from_target), f"the backup of {last.at:%Y-%m-%d}"
+
+
+def from_place(facts: StackFacts, last: LastBackup, *words: str) -> tuple[Command, str]:
+    """The command that restores the backup, and an advice; no command where its file is on another machine."""
+    made, (where, _, name) = f"the backup of {last.at:%Y-%m-%d}", last.place.partition(":")
+    if last.place.startswith(S3) or (where == platform.node() and Path(name).is_file()):
+        place = last.place if last.place.startswith(S3) else name
+        return eonpro(facts, "restore", "--from-backup", place, *words), made
+    return NO_COMMAND, f"{made} is the file {quoted(name)} of the machine {quoted(where)}: copy it here, and restore it"

@@ -9,10 +9,12 @@ from wizard.account.facts import StackFacts
 from wizard.account.judgements import (
     alerts,
     backup,
+    decryption,
     key,
     key_policy,
     others,
     period,
+    permission_limits,
     policies,
     principal,
     runtime,
@@ -43,9 +45,11 @@ def check_values_beside(facts: StackFacts) -> Iterator[Notice]:
 
 ACCESS_CHECKS: tuple[Judgement, ...] = (
     # The check that takes longest comes first.
+    *decryption.ACCESS_CHECKS,
     *stored_data_key.ACCESS_CHECKS,
     *key.ACCESS_CHECKS,
     *principal.ACCESS_CHECKS,
+    *permission_limits.ACCESS_CHECKS,
     *policies.ACCESS_CHECKS,
     *variables.ACCESS_CHECKS,
     *runtime.ACCESS_CHECKS,
@@ -64,11 +68,12 @@ ALL_CHECKS: tuple[Judgement, ...] = (
     *ACCESS_CHECKS,
     *stack.OTHER_CHECKS,
     *stored_data_key.OTHER_CHECKS,
+    *decryption.OTHER_CHECKS,
     *backup.OTHER_CHECKS,
     *key.OTHER_CHECKS,
     *key_policy.OTHER_CHECKS,
     *others.OTHER_CHECKS,
-    *principal.OTHER_CHECKS,
+    *permission_limits.OTHER_CHECKS,
     *policies.OTHER_CHECKS,
     *strangers.OTHER_CHECKS,
     *trail.OTHER_CHECKS,

@@ -19,11 +19,11 @@ from tests.wizard.account.doctor_fixture import APP, KEY, DoctorFixture, wrapped
 from tests.wizard.account.stacks import CheckedStack, all_passed, finding
 from tests.wizard.fakes import clients
 from tests.wizard.fakes.clients import ACCOUNT, APP_POLICY, CREDENTIALS, OTHER_KEY, key_fact, settings
-from wizard.account.judgements import principal, stored_data_key, variables
+from wizard.account.judgements import decryption, principal, variables
 from wizard.account.judgements.key import check_keys
 from wizard.account.judgements.key_policy import check_key_policies
+from wizard.account.judgements.permission_limits import check_boundaries
 from wizard.account.judgements.policies import check_ci_trust, check_reader_surplus, check_readers, check_vercel_tokens
-from wizard.account.judgements.principal import check_boundaries
 from wizard.account.views import build_diagnosis
 from wizard.commands.options import DoctorOptions
 from wizard.core.errors import PermissionDenied, Unreachable
@@ -566,7 +566,7 @@ def test_a_recorded_check_value_that_another_version_of_the_same_key_contradicts
     at = datetime(2026, 11, 2, tzinfo=UTC)
     of_first = {"origin": VersionOrigin.REENCRYPTED, "same_as": wrapped().fingerprint, "key_arn": KEY, "at": at}
     fixture.aws.key_rotation.keep(settings(), again, **of_first)  # type: ignore[arg-type]
-    found = next(each for each in fixture.diagnosis(stored_data_key.OTHER_CHECKS).findings)
+    found = next(each for each in fixture.diagnosis(decryption.OTHER_CHECKS).findings)
     assert found.code == "key-check-value-differs" and "should be the same key" in found.what
     # Which of the two is right is not known: no command that replaces the data key can be pasted.
     assert "verify --stack production --full" in found.command
