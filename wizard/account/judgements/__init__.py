@@ -9,6 +9,7 @@ from wizard.account.facts import StackFacts
 from wizard.account.judgements import (
     alerts,
     backup,
+    companion_variables,
     decryption,
     key,
     key_policy,
@@ -35,7 +36,7 @@ def check_values_beside(facts: StackFacts) -> Iterator[Notice]:
         for check in (
             stored_data_key.check_stored_data_key,
             variables.check_data_key_on_vercel,
-            variables.check_parameters,
+            companion_variables.check_parameters,
             stored_data_key.check_versions,
             backup.check_backup,
             key.check_replica_data_keys,
@@ -52,6 +53,7 @@ ACCESS_CHECKS: tuple[Judgement, ...] = (
     *permission_limits.ACCESS_CHECKS,
     *policies.ACCESS_CHECKS,
     *variables.ACCESS_CHECKS,
+    *companion_variables.ACCESS_CHECKS,
     *runtime.ACCESS_CHECKS,
     check_values_beside,
 )

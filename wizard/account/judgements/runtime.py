@@ -10,7 +10,7 @@ from components.settings import DATA_KEY_VARIABLE, KEY_ID_VARIABLE, REGION_VARIA
 from components.settings.arn import resource_name
 from wizard.account import fixes
 from wizard.account.facts import StackFacts
-from wizard.account.judgements.variables import former_key
+from wizard.account.judgements.companion_variables import former_key
 from wizard.account.notices import Judgement, Notice, judgement, needed
 from wizard.core.clients import CHECK_ADVICE
 from wizard.core.errors import SetupError

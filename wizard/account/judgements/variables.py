@@ -1,4 +1,4 @@
-"""The checks of the three variables at each target: their access, their values, and ENCRYPTED_PHI_KEY on Vercel.
+"""The checks of a target's variables: whether they can be read, and ENCRYPTED_PHI_KEY on Vercel.
 
 Reads through the facts.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from components.settings import KEY_ID_VARIABLE, REGION_VARIABLE, SecretStore
 from components.settings.arn import Arn
-from components.settings.stored_values import BY_VARIABLE, DATA_KEY, STORED_VALUES
+from components.settings.stored_values import BY_VARIABLE, DATA_KEY
 from wizard.account import fixes
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Judgement, Notice, judgement
@@ -16,12 +16,10 @@ from wizard.core import next_command
 from wizard.core.data_key import AROUND, Damage, WrappedDataKey, damage, is_remnant
 from wizard.core.errors import CredentialsError, DataKeyConflict, MissingAnswers, SetupError, TargetMissing
 from wizard.core.models.access import VariableEntry
-from wizard.core.models.delivery import FORMER_KEY_VARIABLE, Scope, StoredDataKey
-from wizard.core.models.rotation import VersionOrigin
+from wizard.core.models.delivery import Scope, StoredDataKey
 from wizard.core.next_command import Command, Text, chain
 from wizard.core.variable_ownership import OwnValues, is_own
 from wizard.data_key.delivery import variables_of
-from wizard.inputs.application_readers import before_removal
 from wizard.targets.port import StoreTarget, deploy_targets
 
 THEN = "redeploy: a variable takes effect at the next start, and a failed load of the key is cached"
@@ -112,7 +110,7 @@ def _expected_value(facts: StackFacts, name: str, key_arn: str | None) -> str | 
     return {KEY_ID_VARIABLE: key_arn, REGION_VARIABLE: Arn.parse(key_arn).region}.get(name)
 
 
-def _push(facts: StackFacts, cause: str, what: str, why: str, *words: str) -> Notice:
+def push(facts: StackFacts, cause: str, what: str, why: str, *words: str) -> Notice:
     """The finding that a delivery, with these words, and a new start of the application solve."""
     return Notice.wrong(cause, what=what, why=why, command=fixes.push(facts, *words), advice=THEN)
 
@@ -127,7 +125,7 @@ def surrounding_fault(facts: StackFacts, variable: Expected, value: str) -> Noti
         why = "the application reads them as a part of the value"
     else:
         return None
-    return _push(facts, cause, f"{variable.name} in {variable.place} {what}", why)
+    return push(facts, cause, f"{variable.name} in {variable.place} {what}", why)
 
 
 EMPTY = DATA_KEY.missing
@@ -191,7 +189,7 @@ def check_target_variables(facts: StackFacts) -> Iterator[Notice]:
             yield Notice.wrong("data-key-foreign", what=conflict.message, why=why, hint=conflict.hint)
             continue
         if missing:
-            yield _push(facts, "variable-missing", missing, "without them the application cannot load its data key")
+            yield push(facts, "variable-missing", missing, "without them the application cannot load its data key")
         else:
             yield Notice.good(f"{target.title} has the variables of the stack")
 
@@ -216,7 +214,7 @@ def check_data_key_on_vercel(facts: StackFacts) -> Iterator[Notice]:
     ours = stored_data_key.wrapped if isinstance(stored_data_key, StoredDataKey) else None
     for variable in on_vercel(facts, facts.settings.names.variable):
         if not variable.exists or variable.entry is None:
-            yield _absent(facts, variable)
+            yield absent(facts, variable)
         elif variable.value is None:
             yield _by_comment(facts, variable, variable.entry, ours)
         elif (fault := damage(variable.value, of=ours)) is not None:
@@ -231,13 +229,13 @@ def check_data_key_on_vercel(facts: StackFacts) -> Iterator[Notice]:
             yield _another(facts, variable, variable.entry, WrappedDataKey(value=variable.value).fingerprint, ours)
 
 
-def _absent(facts: StackFacts, variable: Expected) -> Notice:
+def absent(facts: StackFacts, variable: Expected) -> Notice:
     own = Scope.of(facts.settings).words
     cause, what = "variable-missing", f"{variable.name} is not set in {own} of {variable.place}"
     if variable.outside:
         cause = "variable-wrong-environment"
         what = f"{variable.name} in {variable.place} is set for {', '.join(variable.outside)}, but not for {own}"
-    return _push(facts, cause, what, BY_VARIABLE.get(variable.variable, DATA_KEY).missing)
+    return push(facts, cause, what, BY_VARIABLE.get(variable.variable, DATA_KEY).missing)
 
 
 _DAMAGE = {
@@ -314,7 +312,7 @@ def _by_comment(facts: StackFacts, variable: Expected, entry: VariableEntry, our
             f"{variable.name} in {variable.place}", why="there is no stored data key to compare it with"
         )
     if entry.is_changed:
-        return _changed(
+        return changed(
             variable,
             command=_rename_existing(facts, entry),
             advice="the command renames the variable with its value, which may be another data key, and delivers the "
@@ -327,7 +325,7 @@ def _by_comment(facts: StackFacts, variable: Expected, entry: VariableEntry, our
     return _another(facts, variable, entry, entry.claimed, ours)
 
 
-def _changed(variable: Expected, *, command: Command, advice: str) -> Notice:
+def changed(variable: Expected, *, command: Command, advice: str) -> Notice:
     return Notice.wrong(
         "variable-changed",
         what=f"{variable.name} in {variable.place} was changed since it was delivered",
@@ -354,7 +352,7 @@ def _another(
     versions = facts.version_fingerprints
     if fingerprint is not None and not isinstance(versions, SetupError) and fingerprint in versions:
         what = f"{variable.name} in {variable.place} is {fingerprint}, an earlier version of the data key"
-        return _push(facts, "variable-outdated", what, f"the stored data key is {ours.fingerprint} now")
+        return push(facts, "variable-outdated", what, f"the stored data key is {ours.fingerprint} now")
     which = (
         f"the data key {fingerprint}"
         if fingerprint
@@ -370,148 +368,7 @@ def _another(
     )
 
 
-# --- ENCRYPTION_KEY, the key from before
-
-
-def former_key(facts: StackFacts, place: str) -> Notice:
-    """The result for an ENCRYPTION_KEY at a place, beside the data key: which of the two an application writes with."""
-    what = f"the application has an {FORMER_KEY_VARIABLE} beside its data key: {place}"
-    stored, versions = facts.stored_data_key, facts.versions
-    if isinstance(versions, SetupError):
-        return Notice.unread(f"which data key {FORMER_KEY_VARIABLE} is ({place})", versions)
-    adopted = [version for version in versions if version.origin is VersionOrigin.ADOPTED]
-    if isinstance(stored, StoredDataKey) and any(version.wrapped == stored.wrapped for version in adopted):
-        return Notice.good(f"{what}; the data key was wrapped from such a key")
-    why = "it writes a record with the one that it has when it writes: there may be records of both"
-    first, search = before_removal(facts.code)
-    removal = Text(
-        f"when every record is under the data key, and the application loads it at its start, remove "
-        f"{FORMER_KEY_VARIABLE} from {place}. {first}{' ' if search else ''}",
-        search,
-    )
-    if adopted:
-        kept = ", ".join(version.fingerprint for version in adopted)
-        return Notice.wrong(
-            "former-key-beside",
-            what=what,
-            why=why,
-            advice=Text(
-                f"re-encrypt its records from the version that was adopted ({kept}), with phi reencrypt; ", removal
-            ),
-        )
-    return Notice.wrong(
-        "former-key-beside",
-        what=f"{what}, and it is not kept anywhere",
-        why=why,
-        command=fixes.eonpro(facts, "adopt", "--encryption-key", "--confirm", facts.stack),
-        advice=Text("asks for it, and keeps it as a version of the data key; then re-encrypt its records; ", removal),
-    )
-
-
-@judgement()
-def check_former_key(facts: StackFacts) -> Iterator[Notice]:
-    """Whether the environment on Vercel has an ENCRYPTION_KEY; the one of a task definition: `runtime`."""
-    variables = facts.vercel_variables
-    if isinstance(variables, tuple) and isinstance(facts.stored_data_key, StoredDataKey):
-        for entry in variables:
-            if entry.name == FORMER_KEY_VARIABLE and entry.in_scope:
-                yield former_key(facts, f"{Scope.of(facts.settings).words} of {entry.place}")
-
-
 # --- AWS_KMS_KEY_ID and AWS_REGION
-
-
-@judgement("application-tested")
-def check_companion_variables(facts: StackFacts) -> Iterator[Notice]:
-    """Whether every target has AWS_KMS_KEY_ID and AWS_REGION, too."""
-    for name in (KEY_ID_VARIABLE, REGION_VARIABLE):
-        for variable in expected(facts, name):
-            if not variable.exists:
-                yield _no_parameter(facts, variable) if variable.in_store else _absent(facts, variable)
-            elif variable.value is None:
-                yield _unreadable(facts, variable)
-            elif name == REGION_VARIABLE and variable.expected_value is not None:
-                yield _region(facts, variable, variable.value, variable.expected_value)
-
-
-@judgement("application-tested")
-def check_delivered_check_values(facts: StackFacts) -> Iterator[Notice]:
-    """Whether every target has the variables that the settings ask for beside those that all stacks have."""
-    settings = facts.settings
-    values = {value.check_value: value.variable for value in STORED_VALUES}
-    for name in settings.variables:
-        if name in (KEY_ID_VARIABLE, REGION_VARIABLE, *settings.wrapped_keys):
-            continue
-        each = next((each for each in (facts, *facts.beside) if each.settings.names.variable == values.get(name)), None)
-        stored = each.stored_data_key if each else None
-        known = stored.wrapped.check_value if isinstance(stored, StoredDataKey) else None
-        for variable in expected(facts, name):
-            if not variable.exists:
-                why = "phi does not compare its key" if name in values else "a search tries the current hash key alone"
-                if variable.in_store:
-                    yield _no_parameter(facts, variable)
-                else:
-                    what = f"{variable.name} is not set in {Scope.of(settings).words} of {variable.place}"
-                    yield _push(facts, "variable-missing", what, why)
-            elif known and variable.value and variable.value != known:
-                yield Notice.wrong(
-                    "key-check-value-differs",
-                    what=f"{variable.name} in {variable.place} is not {known}, the key that the stored one opens to",
-                    why="the application refuses its key: WrongKeyCheckValue",
-                    command=delivery(facts, variable),
-                    advice=THEN,
-                )
-
-
-def _unreadable(facts: StackFacts, variable: Expected) -> Notice:
-    """The result for a sensitive variable: only its comment can be read."""
-    stored_data_key = facts.stored_data_key
-    claimed = variable.entry.claimed if variable.entry else None
-    if variable.entry is not None and variable.entry.is_changed:
-        return _changed(variable, command=delivery(facts, variable), advice=THEN)
-    if isinstance(stored_data_key, StoredDataKey) and claimed == stored_data_key.wrapped.fingerprint:
-        return Notice.good(
-            f"{variable.name} in {variable.place} goes with {claimed}, by its comment (Vercel returns no value)"
-        )
-    return Notice.wrong(
-        "variable-unreadable",
-        what=f"{variable.name} in {variable.place} is a Secret, and its comment does not name the stored data key",
-        why="Vercel does not return the value; with a wrong key or Region the application cannot decrypt its data key",
-        command=delivery(facts, variable),
-        advice=THEN,
-    )
-
-
-def _no_parameter(facts: StackFacts, variable: Expected) -> Notice:
-    why = "no new task or pod starts without it: ECS reports ResourceInitializationError"
-    return _push(facts, "parameter-missing", f"{variable.place} does not exist", why)
-
-
-def _region(facts: StackFacts, variable: Expected, value: str, expected_region: str) -> Notice:
-    if value == expected_region:
-        return Notice.good(f"{variable.name} in {variable.place} is {expected_region}")
-    return surrounding_fault(facts, variable, value) or Notice.wrong(
-        "region-wrong",
-        what=f"{variable.name} in {variable.place} is not {expected_region}, the key's Region",
-        why="KMS in another Region does not have the key: NotFoundException or AccessDeniedException",
-        command=delivery(facts, variable),
-        advice=THEN,
-    )
-
-
-@judgement("application-tested")
-def check_parameters(facts: StackFacts) -> Iterator[Notice]:
-    """Whether each Region's store has the stored data key."""
-    stored_data_key = facts.stored_data_key
-    for variable in in_the_store(facts, facts.settings.names.variable):
-        if not isinstance(stored_data_key, StoredDataKey):
-            yield Notice.unknown(variable.place, why="there is no stored data key to compare it with")
-        elif not variable.exists:
-            yield _no_parameter(facts, variable)
-        elif variable.value != stored_data_key.wrapped.value:
-            what = f"{variable.place} is another data key than the stored {stored_data_key.wrapped.fingerprint}"
-            why = "with two data keys in use, each Region can decrypt only its own records"
-            yield _push(facts, "parameter-wrong", what, why)
 
 
 ACCESS_CHECKS: tuple[Judgement, ...] = (
@@ -519,8 +376,4 @@ ACCESS_CHECKS: tuple[Judgement, ...] = (
     check_target_variables,
     check_store_access,
     check_data_key_on_vercel,
-    check_former_key,
-    check_companion_variables,
-    check_delivered_check_values,
-    check_parameters,
 )

@@ -19,7 +19,7 @@ from tests.wizard.account.doctor_fixture import APP, KEY, DoctorFixture, wrapped
 from tests.wizard.account.stacks import CheckedStack, all_passed, finding
 from tests.wizard.fakes import clients
 from tests.wizard.fakes.clients import ACCOUNT, APP_POLICY, CREDENTIALS, OTHER_KEY, key_fact, settings
-from wizard.account.judgements import decryption, principal, variables
+from wizard.account.judgements import companion_variables, decryption, principal
 from wizard.account.judgements.key import check_keys
 from wizard.account.judgements.key_policy import check_key_policies
 from wizard.account.judgements.permission_limits import check_boundaries
@@ -574,7 +574,7 @@ def test_a_recorded_check_value_that_another_version_of_the_same_key_contradicts
 
 def test_a_check_value_that_the_settings_ask_for_is_looked_for_and_compared_at_the_target() -> None:
     fixture = CheckedStack(settings=settings(key_check_value=True))
-    checks = variables.check_delivered_check_values
+    checks = companion_variables.check_delivered_check_values
     (missing,) = fixture.notices(checks)
     assert missing.code == "variable-missing" and "ENCRYPTED_PHI_KEY_CHECK_VALUE is not set" in missing.what
     name = "/eonpro/production/ENCRYPTED_PHI_KEY"
