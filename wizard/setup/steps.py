@@ -10,29 +10,28 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from components.settings import PROJECT, ImportGroup, Settings, StoredValue, Target
+from components.settings import ImportGroup, Settings, StoredValue, Target
 from wizard.core.clients import Answer, ApplicationCode, Clients, Request, Source
 from wizard.core.errors import PreflightFailed
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey
 from wizard.core.models.inputs import Choice, Mark
 from wizard.core.models.stack import Step
-from wizard.core.next_command import chain, eonpro, plain_name, shell
+from wizard.core.next_command import eonpro, plain_name
 from wizard.core.ports.run import AwsClient, Engine, UserInterface, VercelClient
 from wizard.core.retry import Threads, give_way
-from wizard.core.safe_text import counted
 from wizard.core.state_backend import in_words
 from wizard.inputs import answers_file
 from wizard.inputs.interview import Interview, Interviewer
 from wizard.inputs.registry import STEPS, by_key, heading
 from wizard.setup import foreign_variables, plan
+from wizard.setup.findings_page import show_findings
 from wizard.setup.importing import discovery
 from wizard.setup.importing.data_key import NONE_YET
 from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.preflight import checks, principals, services
 from wizard.setup.saved_settings import lost_settings
 from wizard.setup.state_location import StateLocation, settle
-from wizard.targets.port import deploy_targets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +142,7 @@ def check(
     assert findings.settings is not None and isinstance(interview.identity, Identity) and interview.aws is not None
     identity = (full_identity and full_identity.result()[0]) or interview.identity
     targets = tuple(Target(name) for name in values["target"])
-    _show_findings(clients, request.stack, findings, findings.settings, identity, targets)
+    show_findings(clients, request.stack, findings, findings.settings, identity, targets)
     return PreparedRun(
         stack=request.stack,
         settings=findings.settings,
@@ -213,60 +212,6 @@ def _agreed(request: Request, clients: Clients, findings: checks.Findings, value
     if problems:
         raise PreflightFailed(problems)
     return foreign_variables.ask(ui, foreign, agreed, eonpro("setup")) if foreign else agreed
-
-
-def _show_findings(
-    clients: Clients,
-    stack: str,
-    findings: checks.Findings,
-    settings: Settings,
-    identity: Identity,
-    targets: tuple[Target, ...],
-) -> None:
-    """What the checks found, where there is no problem."""
-    ui = clients.ui
-    ui.own = settings.account_id, settings.region
-    if not ui.interactive:
-        # The interview has shown it to a person.
-        ui.line(f"{identity.arn}, by {identity.source}", mark=Mark.OK)
-    ui.line(f"account {identity.account_id}, {settings.region}, Pulumi {findings.engine_version}", mark=Mark.OK)
-    if findings.backend:
-        content = "with the key in it" if findings.state.has_key else "nothing built yet"
-        ui.line(f"stack {stack}: {content}", mark=Mark.OK)
-    if findings.state.has_key:
-        ui.line(f"{stack} is deployed: what follows is an update of it")
-        for line in clients.changes_since(findings.state.outputs.program_version if findings.state.outputs else ""):
-            ui.line(line)
-    if findings.project:
-        ui.line(f"Vercel project {settings.vercel_team}/{findings.project.name}", mark=Mark.OK)
-    if findings.stored_data_key:
-        ui.line(f"ENCRYPTED_PHI_KEY exists ({findings.stored_data_key.wrapped.fingerprint}) and is kept", mark=Mark.OK)
-    if findings.state.pending:
-        ui.line(
-            f"an earlier run did not finish; {counted(len(findings.state.pending), 'operation')} of it will be resumed",
-            mark=Mark.WARN,
-        )
-    if findings.unrecorded:
-        names = ", ".join(resource.arn for resource in findings.unrecorded)
-        ui.line(
-            f"AWS made these for an earlier run, and its state lacks them; they are imported: {names}", mark=Mark.WARN
-        )
-    _show_other_targets(ui, settings, targets)
-
-
-def _show_other_targets(ui: UserInterface, settings: Settings, named: tuple[Target, ...]) -> None:
-    """The targets of the stack that this run does not name: they stay, and how each is removed."""
-    for target in deploy_targets(settings.deploy_targets):
-        if target.name not in named:
-            others = [str(name) for name in settings.deploy_targets if name != target.name]
-            ui.line(f"{target.title} stays, as it is: a run adds targets to those of the stack. To remove it:")
-            key = f"{PROJECT}:deployTargets"
-            entries = (
-                shell("pulumi", "config", "set", "--path", f"{key}[{position}]", other)
-                for position, other in enumerate(others)
-            )
-            again = eonpro("setup", "--target", ",".join(others))
-            ui.verbatim(chain(shell("pulumi", "config", "rm", key), *entries, again))
 
 
 def _import_request(values: Mapping[str, Any]) -> ImportRequest:
