@@ -1,9 +1,9 @@
-"""The inputs about the account, the key, the audit trail and the alerts, in the order of their questions.
+"""The inputs about the account and the key, in the order of their questions.
 
 Pure. Imports no library.
 """
 
-from wizard.core.models.inputs import APPLICATION, CALLER, CREATE, NONE, Choice, Input, InputType
+from wizard.core.models.inputs import APPLICATION, CALLER, NONE, Choice, Input, InputType
 
 
 def _wrapped_key(variable: str, *, why: str, safeguard: str, help: str) -> Input:
@@ -291,128 +291,5 @@ KEY_INPUTS: tuple[Input, ...] = (
         metavar="DAYS",
         asked=False,
         default=365,
-    ),
-)
-
-TRAIL_INPUTS: tuple[Input, ...] = (
-    Input(
-        key="trail",
-        is_listed=True,
-        saved_as="existing_trail_arn",
-        kind=InputType.SELECT,
-        prompt="Which trail records the use of the key?",
-        why="The audit log records who used the key and when; it is retained for at least six years.",
-        safeguard="164.312(b), audit controls",
-        link="https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-trails.html",
-        help=f"ARN of an existing CloudTrail trail; `{CREATE}`: a new one, with its own bucket",
-        metavar="ARN",
-        words=(CREATE,),
-        choices=(Choice(value=CREATE, title="Create a trail and a bucket for it"),),
-        free_text=True,
-    ),
-    Input(
-        key="trail_bucket",
-        prompt="Which bucket does that trail write to?",
-        why="Its retention is checked: the log must not expire too early.",
-        safeguard="164.312(b), audit controls",
-        help="name of the trail's bucket: a name for the new one (default: one that no other account can take), or the "
-        "bucket of the existing trail",
-        metavar="NAME",
-        own=True,
-        needed=lambda values: values.get("trail") not in (None, CREATE),
-        asked=False,
-        optional=True,
-        follows="trail",
-    ),
-    Input(
-        key="trail_retention_days",
-        prompt="For how many days is the audit log retained?",
-        why="HIPAA requires six years for documentation; common practice is the same for audit logs.",
-        safeguard="164.316(b)(2)(i), time limit",
-        help="days that the audit log is retained: at least 2192 (six years) (default: 2557, seven years)",
-        metavar="DAYS",
-        asked=False,
-        default=2557,
-    ),
-    Input(
-        key="trail_key",
-        kind=InputType.CONFIRM,
-        prompt="Encrypt the logs with their own KMS key?",
-        why="Then access to the bucket alone is not enough to read the log.",
-        safeguard="164.312(a)(2)(iv), encryption and decryption",
-        help="whether the logs are encrypted with their own KMS key (default: yes; $1 a month)",
-        asked=False,
-        default=True,
-    ),
-    Input(
-        key="trail_lock",
-        kind=InputType.SELECT,
-        prompt="Can the logs be deleted before the end of their retention?",
-        why="An intruder tries to delete the log first: nobody can delete a locked one.",
-        safeguard="164.312(c)(1), integrity",
-        help="Object Lock of the logs: none, governance (default), or compliance, which nobody can undo",
-        metavar="MODE",
-        choices=(
-            Choice(value="none", title="Not locked"),
-            Choice(
-                value="governance",
-                title="Governance (recommended)",
-                note="can be removed only with a special permission",
-            ),
-            Choice(value="compliance", title="Compliance", note="nobody can undo it"),
-        ),
-        asked=False,
-        default="governance",
-    ),
-    Input(
-        key="trail_archive_days",
-        prompt="After how many days do the logs move to cheaper storage?",
-        why="Logs are read in their first months, and retained for years.",
-        safeguard="164.316(b)(2)(i), time limit",
-        help="days until the logs move to cheaper storage, at least 90; 0: never (default: 365)",
-        metavar="DAYS",
-        asked=False,
-        default=365,
-    ),
-    Input(
-        key="access_logging",
-        kind=InputType.CONFIRM,
-        prompt="Log who reads the trail's bucket?",
-        why="Reading the audit log is recorded too.",
-        safeguard="164.312(b), audit controls",
-        help="whether S3 logs the requests to the trail's bucket, in a separate bucket (default: yes)",
-        asked=False,
-        default=True,
-    ),
-    Input(
-        key="cloudwatch_logs",
-        kind=InputType.CONFIRM,
-        prompt="Send the trail's events to CloudWatch Logs too?",
-        why="There they can be searched after a few minutes.",
-        safeguard="164.308(a)(1)(ii)(D), information system activity review",
-        help="whether the trail's events go to CloudWatch Logs too (default: no; $0.50 per GB)",
-        asked=False,
-        default=False,
-    ),
-    Input(
-        key="alerts",
-        kind=InputType.CONFIRM,
-        prompt="Send an alert when the key, the access to it or the trail is changed?",
-        why="The deletion of a key is noticed while it can still be cancelled.",
-        safeguard="164.308(a)(6)(ii), response and reporting",
-        help="whether changes of the key, the access to it, the trail and the alerts, and bursts of denied use, are "
-        "published to an SNS topic (default: yes)",
-        asked=False,
-        default=True,
-    ),
-    Input(
-        key="backup_max_age_days",
-        prompt="How old can the last backup of the data key be?",
-        why="A backup that nobody has opened for a long time is none.",
-        safeguard="164.308(a)(7)(ii)(A), data backup plan",
-        help="days that the backup of the data key, and the drill that opened it, can be old (default: 92)",
-        metavar="DAYS",
-        asked=False,
-        default=92,
     ),
 )

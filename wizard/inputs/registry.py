@@ -11,7 +11,8 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from wizard.core.models import inputs
-from wizard.inputs.key import KEY_INPUTS, TRAIL_INPUTS
+from wizard.inputs.key import KEY_INPUTS
+from wizard.inputs.trail import TRAIL_INPUTS
 from wizard.targets.port import all_targets
 
 TARGET = inputs.Input(

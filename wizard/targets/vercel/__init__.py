@@ -11,9 +11,10 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from wizard.core.errors import DataKeyConflict, MissingAnswers, Problem, SetupError, SharedSecretRefused
-from wizard.core.models.inputs import CREATE, Choice, Input, InputType
+from wizard.core.models.inputs import CREATE
 from wizard.core.next_command import VERCEL_LOGIN, Command, eonpro, plain_name, shell
 from wizard.targets.port import Consent, DeployTarget, Files, NextStep, OnMessage, TargetDescription
+from wizard.targets.vercel.inputs import INPUTS
 
 if TYPE_CHECKING:
     from components.settings import Outputs, Settings
@@ -42,114 +43,7 @@ class Vercel(DeployTarget):
     builds_with_variables = True
     can_redeploy = True
     proof_note = "by the stored data key, for Vercel shows no value that it was given"
-    inputs = (
-        Input(
-            key="vercel_token",
-            saved=False,
-            kind=InputType.SECRET,
-            prompt="A Vercel token with access to the project",
-            why="Used to write the variables, and then forgotten: it is never saved, printed or passed on.",
-            safeguard="164.312(d), person or entity authentication",
-            link="https://vercel.com/account/settings/tokens",
-            help="token of the Vercel API, with access to the project",
-            metavar="TOKEN",
-            own=True,
-            secret=True,
-            own_variable="VERCEL_TOKEN",
-        ),
-        Input(
-            key="vercel_team",
-            prompt="Which Vercel team (its slug)?",
-            why="The trust between AWS and Vercel names the team: no other team's project can use the key.",
-            safeguard="164.308(a)(4)(ii)(B), access authorization",
-            link="https://vercel.com/docs/accounts",
-            help="slug of the Vercel team",
-            metavar="SLUG",
-        ),
-        Input(
-            key="vercel_project",
-            prompt="Which Vercel project?",
-            why="One of its environments, and only that, gets the three variables.",
-            safeguard="164.308(a)(4)(ii)(B), access authorization",
-            link="https://vercel.com/docs/projects",
-            help="name of the Vercel project",
-            metavar="NAME",
-            own=True,
-        ),
-        Input(
-            key="vercel_access",
-            kind=InputType.SELECT,
-            prompt="How does the application on Vercel get into AWS?",
-            why="A token that Vercel gives for minutes cannot leak for years, as an access key can.",
-            safeguard="164.312(d), person or entity authentication",
-            link="https://vercel.com/docs/oidc/aws",
-            help="oidc: by Vercel's token, with five lines of code (default); user: by an IAM user's access key",
-            metavar="HOW",
-            recommended="oidc",
-            needed=lambda values: values.get("app_principal") == CREATE,
-            optional=True,
-            choices=(
-                Choice(value="oidc", title="By Vercel's own token (recommended)", note="five lines of code"),
-                Choice(value="user", title="By an access key", note="the code as it is; a key that never expires"),
-            ),
-        ),
-        Input(
-            key="vercel_environment",
-            prompt="Which environment of the project is this stack for?",
-            why="With a stack, and so a data key, of its own, preview reads no record of production.",
-            safeguard="164.308(a)(4)(ii)(B), access authorization",
-            link="https://vercel.com/docs/deployments/environments",
-            help="environment that the stack is for: production (default), preview, or the slug of a custom one; it "
-            "cannot be changed",
-            metavar="NAME",
-            own=True,
-            asked=False,
-            optional=True,
-        ),
-        Input(
-            key="vercel_environments",
-            prompt="Which other environments of the project may use the key?",
-            why="Their deployments can then read the records that this stack's data key opens.",
-            safeguard="164.308(a)(4)(ii)(B), access authorization",
-            link="https://vercel.com/docs/deployments/environments",
-            help="other environments that may use the key, with commas: preview, or slugs of custom ones",
-            metavar="NAME,...",
-            own=True,
-            asked=False,
-            optional=True,
-            many=True,
-            follows="vercel_project",
-        ),
-        Input(
-            key="vercel_issuer_mode",
-            kind=InputType.SELECT,
-            prompt="Who issues the Vercel project's tokens?",
-            why="The role trusts one issuer: the one that the project is set to on Vercel.",
-            safeguard="164.312(d), person or entity authentication",
-            link="https://vercel.com/docs/oidc/reference",
-            help="team or global, as the project is set on Vercel (default: read from the project)",
-            metavar="MODE",
-            asked=False,
-            optional=True,
-            follows="vercel_team",
-            choices=(
-                Choice(value="team", title="The team's own issuer (recommended)"),
-                Choice(value="global", title="Vercel's global issuer"),
-            ),
-        ),
-        Input(
-            key="vercel_oidc_provider",
-            saved_as="vercel_oidc_provider_arn",
-            prompt="Which IAM OIDC provider is the one of the Vercel team?",
-            why="An account has one provider for each address: one that is there already has to be used.",
-            safeguard="164.312(d), person or entity authentication",
-            help="ARN of an existing IAM OIDC provider of the Vercel team (default: made when there is none)",
-            metavar="ARN",
-            asked=False,
-            optional=True,
-            follows="vercel_team",
-        ),
-    )
+    inputs = INPUTS
 
     # --- the delivery
 
