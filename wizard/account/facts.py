@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from datetime import datetime
 from functools import cached_property, partial
-from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from components import policies
 from components.policies.evaluation import AccountIam, GrantFact
@@ -22,7 +21,7 @@ from wizard.account.access.rights import KeyRights
 from wizard.account.access.stored_reviews import StoredReviews
 from wizard.account.facts_read import facts_read, rests_on
 from wizard.account.key_access import Expectation, KeyReading, arns_of, expectation_of, read_keys
-from wizard.core.clients import ApplicationCode, ReadCode
+from wizard.core.clients import ApplicationCode, Clients
 from wizard.core.errors import SetupError, Unsupported, attempted, known, known_or
 from wizard.core.models.access import AccessKeyAge, History, KeyEvents, KeyUse, Simulation, VariableEntry, documents_of
 from wizard.core.models.account import Identity, KeyFact, Retention, TrailFact
@@ -33,7 +32,7 @@ from wizard.core.models.s3_documents import DocumentBucket, ObjectSample
 from wizard.core.models.stack import Drift
 from wizard.core.next_command import plain_name, shell
 from wizard.core.ports.aws import AccessDiagnostics
-from wizard.core.ports.run import AwsClient, DecryptVerifier, Engine, GitHub, TargetContext, VercelClient
+from wizard.core.ports.run import AwsClient, Engine, TargetContext, VercelClient
 from wizard.core.retry import Once, together
 from wizard.data_key.backup_document import fingerprint_of
 from wizard.data_key.storage import find_data_key, find_last_backup, find_last_drill, find_stored_data_key
@@ -43,26 +42,6 @@ T = TypeVar("T")
 
 SAMPLE = 25
 """The most objects of a bucket whose key is asked for: each is one HeadObject."""
-
-
-class FactSources(Protocol):
-    """The sources of facts that are neither AWS nor Vercel; a run's clients have them."""
-
-    @property
-    def prover(self) -> DecryptVerifier: ...
-
-    @property
-    def github(self) -> GitHub | None: ...
-
-    @property
-    def read_code(self) -> ReadCode: ...
-
-    @property
-    def reviews(self) -> Path | None:
-        """The folder of the reviews; None: there is none."""
-
-    @property
-    def now(self) -> Callable[[], datetime]: ...
 
 
 class StackFacts:
@@ -77,7 +56,7 @@ class StackFacts:
         stack: str,
         settings: Settings,
         aws: AwsClient,
-        sources: FactSources,
+        sources: Clients,
         open_engine: Callable[[], Engine],
         vercel: VercelClient | None = None,
         readers: Mapping[str, Callable[[], object]] = MappingProxyType({}),
@@ -211,7 +190,7 @@ class StackFacts:
         self,
         *,
         settings: Settings | None = None,
-        sources: FactSources | None = None,
+        sources: Clients | None = None,
         given: Mapping[str, object] = MappingProxyType({}),
     ) -> "StackFacts":
         """The same stack by other settings or sources; its state and its project are not read again.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -283,8 +282,13 @@ def under_another_key(aws: FakeAwsClient) -> None:
     aws.wrapped_by[wrapped("one").fingerprint] = OTHER_KEY
 
 
-def administrators_alone(aws: FakeAwsClient) -> None:
-    aws.key_policies[KEY] = policies.policy([policies.administration_statement(administrators=(ADMIN,))])
+def its_copy_differs(aws: FakeAwsClient) -> None:
+    aws.credentials = CREDENTIALS
+    aws.with_region(REPLICA_REGION).parameters["/eonpro/production/AWS_KMS_KEY_ID"] = KEY
+
+
+def administrators_alone(aws: FakeAwsClient, key: str = KEY) -> None:
+    aws.key_policies[key] = policies.policy([policies.administration_statement(administrators=(ADMIN,))])
 
 
 def denied_to_all(aws: FakeAwsClient, **condition: Any) -> None:
@@ -294,20 +298,23 @@ def denied_to_all(aws: FakeAwsClient, **condition: Any) -> None:
 
 UNLESS = {"StringNotEquals": {"aws:SourceVpce": "vpce-01234567"}}
 OTHER_PRINT = wrapped("another").fingerprint
-PROOFS: dict[str, tuple[Callable[[FakeAwsClient], Any], VerificationState, str]] = {
+PROOFS: dict[str, Any] = {
     "the application opens it": (
         lambda aws: setattr(aws, "credentials", CREDENTIALS),
-        *(PROVED, f"as {APP}, by a Vercel OIDC token: 32 bytes unwrapped"),
+        PROVED,
+        f"as {APP}, by a Vercel OIDC token: 32 bytes unwrapped",
     ),
     "the key was wrapped by another KMS key": (under_another_key, FAILED, "InvalidCiphertext"),
     "the application opened another data key": (
         lambda aws: as_the_application(aws, proved=True, fingerprint=OTHER_PRINT),
-        *(FAILED, f"the application opened {OTHER_PRINT}, not "),
+        FAILED,
+        f"the application opened {OTHER_PRINT}, not ",
     ),
     **{
         f"KMS does not answer: {cause}": (
             lambda aws, cause=cause: as_the_application(aws, cause=cause),
-            *(UNPROVEN, f"could not be verified: KMS did not answer ({cause}: said by the test)"),
+            UNPROVEN,
+            f"could not be verified: KMS did not answer ({cause}: said by the test)",
         )
         for cause in ("Throttled", "Unreachable", "InvalidResponse")
     },
@@ -319,18 +326,21 @@ PROOFS: dict[str, tuple[Callable[[FakeAwsClient], Any], VerificationState, str]]
     ),
     "the simulator does not decide": (
         lambda aws: setattr(aws, "evaluation", UNDECIDED),
-        *(UNPROVEN, "what IAM allows is not known"),
+        UNPROVEN,
+        "what IAM allows is not known",
     ),
     "there is no simulator": (
         lambda aws: aws.failures.update(simulate=Unsupported("no such operation", "none")),
-        *(UNPROVEN, "no such operation"),
+        UNPROVEN,
+        "no such operation",
     ),
     "IAM refuses it": (lambda aws: setattr(aws, "evaluation", DENIED), FAILED, "do not allow kms:Decrypt"),
     "the key policy does not name it": (administrators_alone, FAILED, "key policy none"),
     "the key policy denies it": (denied_to_all, FAILED, "key policy denied"),
     "a denial under a condition is neither a failure nor a proof": (
         lambda aws: denied_to_all(aws, Condition=UNLESS),
-        *(UNPROVEN, "conditions that are not known here"),
+        UNPROVEN,
+        "conditions that are not known here",
     ),
 }
 
@@ -363,19 +373,8 @@ def test_a_caller_who_may_not_write_tags_proves_and_records_nothing(aws) -> None
     ("change", "states"),
     [
         (lambda aws: setattr(aws, "credentials", CREDENTIALS), [PROVED, PROVED]),
-        (
-            lambda aws: aws.key_policies.update(
-                {REPLICA: policies.policy([policies.administration_statement(administrators=(ADMIN,))])}
-            ),
-            [SIMULATED, FAILED],
-        ),
-        (
-            lambda aws: (
-                setattr(aws, "credentials", CREDENTIALS),
-                aws.with_region(REPLICA_REGION).parameters.update({"/eonpro/production/AWS_KMS_KEY_ID": KEY}),
-            ),
-            [PROVED, FAILED],
-        ),
+        (lambda aws: administrators_alone(aws, REPLICA), [SIMULATED, FAILED]),
+        (its_copy_differs, [PROVED, FAILED]),
     ],
     ids=["with its own key", "where the replica opens nothing", "where its copy differs"],
 )

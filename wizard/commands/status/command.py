@@ -14,8 +14,10 @@ from wizard.account.facts import StackFacts
 from wizard.account.judgements import (
     KEY_RIGHTS_CHECKS,
     RIGHTS_CHECKS,
+    companion_variables,
     key,
     key_policy,
+    permission_limits,
     policies,
     principal,
     runtime,
@@ -59,7 +61,12 @@ def _state_is_read(facts: StackFacts) -> Iterator[Notice]:
 IN_FULL: Mapping[str, tuple[Judgement, ...]] = {
     **ROWS,
     "access": (*ROWS["access"], *(check for check in RIGHTS_CHECKS if check not in KEY_RIGHTS_CHECKS)),
-    "application": (_state_is_read, *principal.ACCESS_CHECKS, *policies.ACCESS_CHECKS),
+    "application": (
+        _state_is_read,
+        *principal.ACCESS_CHECKS,
+        *permission_limits.ACCESS_CHECKS,
+        *policies.ACCESS_CHECKS,
+    ),
     "deployment": (_state_is_read, *runtime.ACCESS_CHECKS, runtime.check_deployments),
 }
 """Those of one stack alone: of many, the principals of each account would be evaluated for each key."""
@@ -81,8 +88,8 @@ _TARGET_CHECKS: tuple[Judgement, ...] = (
     variables.check_target_variables,
     variables.check_store_access,
     variables.check_data_key_on_vercel,
-    variables.check_parameters,
-    variables.check_companion_variables,
+    companion_variables.check_parameters,
+    companion_variables.check_companion_variables,
     key.check_delivered_key_id,
 )
 """The judgements of a target's variables."""
@@ -333,7 +340,7 @@ def _every(checks: Iterable[Judgement], facts: StackFacts) -> Iterator[Judgement
 _OF_EACH_KEY = (
     stored_data_key.check_stored_data_key,
     variables.check_data_key_on_vercel,
-    variables.check_parameters,
+    companion_variables.check_parameters,
 )
 
 
