@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -312,7 +313,7 @@ PROOFS: dict[str, Any] = {
     ),
     **{
         f"KMS does not answer: {cause}": (
-            lambda aws, cause=cause: as_the_application(aws, cause=cause),
+            partial(as_the_application, cause=cause),
             UNPROVEN,
             f"could not be verified: KMS did not answer ({cause}: said by the test)",
         )
