@@ -294,7 +294,8 @@ def administrators_alone(aws: FakeAwsClient, key: str = KEY) -> None:
 
 def denied_to_all(aws: FakeAwsClient, **condition: Any) -> None:
     deny = {"Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*", **condition}
-    aws.key_policies[KEY] = policies.policy([*aws.key_policies[KEY]["Statement"], deny])
+    policy: Any = aws.key_policies[KEY]
+    aws.key_policies[KEY] = policies.policy([*policy["Statement"], deny])
 
 
 UNLESS = {"StringNotEquals": {"aws:SourceVpce": "vpce-01234567"}}
