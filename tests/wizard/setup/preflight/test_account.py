@@ -26,7 +26,7 @@ from tests.wizard.fakes.clients import (
     trail_fact,
 )
 from wizard.core.cost import prices
-from wizard.core.errors import CredentialsError, PermissionDenied, Unreachable, Unsupported
+from wizard.core.errors import CredentialsError, PermissionDenied, SetupError, Unreachable, Unsupported
 from wizard.core.models.account import Principal, Retention
 from wizard.inputs.answers import sso_pattern
 from wizard.setup.preflight.account import Account, inspect
@@ -46,17 +46,6 @@ VALUES: dict[str, Any] = {
     "trail_retention_days": 2557,
 }
 ABSENT = f"arn:aws:iam::{ACCOUNT}:user/nobody"
-READS = {
-    "list_regions",
-    "find_principal",
-    "find_existing",
-    "read_stored_data_key",
-    "simulate",
-    "check_permissions",
-    "check_quotas",
-    "list_trails",
-    "bucket_retention",
-}
 THIRD = f"arn:aws:iam::{ACCOUNT}:user/third"
 SSO = f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_KeyAdmin_0123456789abcdef"
 SSO_SESSION = f"arn:aws:sts::{ACCOUNT}:assumed-role/AWSReservedSSO_KeyAdmin_0123456789abcdef/ada"
@@ -77,11 +66,6 @@ def whats(account: Account) -> list[str]:
     return [problem.what for problem in account.problems]
 
 
-def test_looking_only_reads(aws) -> None:
-    seen(aws, administrators=(ADMIN, SECOND), trail=TRAIL)
-    assert {call.removeprefix("cloud.").split()[0] for call in aws.log} <= READS
-
-
 def test_without_an_identity_nothing_is_asked(aws) -> None:
     error = CredentialsError("the token has expired", "aws sso login")
     account = inspect(stack="production", values=VALUES, saved=None, identity=error, aws=aws)
@@ -89,11 +73,112 @@ def test_without_an_identity_nothing_is_asked(aws) -> None:
     assert aws.log == []
 
 
-def test_credentials_of_another_account_are_refused_by_name(aws) -> None:
-    (problem,) = seen(aws, account=OTHER_ACCOUNT, administrators=(ADMIN.replace(ACCOUNT, OTHER_ACCOUNT),)).problems
-    assert f"belong to the account {ACCOUNT}, not to {OTHER_ACCOUNT}" in problem.what
-    assert problem.exit_code == 3
-    assert not [call for call in aws.log if "find_existing" in call]
+ROOT = f"arn:aws:iam::{ACCOUNT}:root"
+AS_ROOT = replace(IDENTITY, principal_arn=ROOT)
+AS_SSO = replace(IDENTITY, arn=SSO_SESSION, principal_arn=SSO)
+TYPED = {"trail": TRAIL, "trail_bucket": "clinic-logs"}
+BOTH = "cannot be both the application and a key administrator"
+LOCKED = "the key policy would lock {} out of the key it creates"
+YOURSELF = "add yourself: --administrators "
+
+
+def denied(call: str, error: type[SetupError] = PermissionDenied) -> dict[str, Any]:
+    return {"failures": {call: error(f"{call} is denied", "ask for it")}}
+
+
+ALONE: dict[str, tuple[dict[str, Any], dict[str, Any], str, str, int]] = {
+    "another account": ({}, {"account": OTHER_ACCOUNT, "administrators": (ADMIN.replace(ACCOUNT, OTHER_ACCOUNT),)},
+        f"belong to the account {ACCOUNT}, not to {OTHER_ACCOUNT}", "", 3),
+    "a Region that is off": ({}, {"region": "af-south-1"}, "the Region af-south-1 is not enabled in this account", "", 1),
+    "no such Region": ({}, {"region": "us-east-9"}, "there is no Region us-east-9",
+        "choose one of: eu-central-1, us-east-1", 2),
+    "Regions that are not told": (denied("list_regions", Unreachable), {}, "list_regions is denied", "ask for it", 1),
+    "an administrator who does not exist": ({}, {"administrators": ("caller", ABSENT)},
+        f"the administrator {ABSENT} does not exist", "", 1),
+    "a deletion administrator who does not exist": ({}, {"deletion_administrators": (ABSENT,)},
+        f"the deletion administrator {ABSENT} does not exist", "", 1),
+    "an application that does not exist": ({}, {"app_principal": ABSENT},
+        f"the application principal {ABSENT} does not exist", "", 1),
+    "an execution role that does not exist": ({}, {"target": ("ecs",), "ecs_execution_role": ABSENT.replace("user", "role")},
+        f"the execution role {ABSENT.replace('user', 'role')} does not exist", "", 1),
+    "a principal that may not be looked up": (denied("find_principal"), {"administrators": ("caller", SECOND)},
+        "find_principal is denied", "ask for it", 3),
+    "an administrator who is the application": ({}, {"app_principal": ADMIN}, BOTH, "", 2),
+    "an absent administrator who is the application": ({}, {"administrators": ("caller", ABSENT), "app_principal": ABSENT},
+        BOTH, "", 2),
+    "the root user as an administrator": ({}, {"administrators": (ROOT,)}, "root user", "--administrators", 2),
+    "a caller whom IAM does not let in": ({"evaluation": DENIED}, {"administrators": (SECOND,)},
+        LOCKED.format(ADMIN), f"{YOURSELF}{SECOND},{ADMIN}", 1),
+    "a caller of whom IAM is not sure": ({"evaluation": UNDECIDED}, {"administrators": (SECOND,)},
+        LOCKED.format(ADMIN), f"{YOURSELF}{SECOND},{ADMIN}", 1),
+    "a caller without a simulator": (denied("simulate", Unsupported), {"administrators": (SECOND,)},
+        "simulate is denied", YOURSELF, 1),
+    "a caller of Identity Center": ({"evaluation": DENIED}, {"identity": AS_SSO},
+        LOCKED.format(SSO), "allow kms:PutKeyPolicy on", 1),
+    "one administrator of a strict key policy": ({}, {"strict_key_policy": True},
+        "strictKeyPolicy needs at least two administrators", "", 2),
+    "a strict key policy without the caller": ({"principals": (ADMIN, SECOND, THIRD), "evaluation": ALLOWED},
+        {"administrators": (SECOND, THIRD), "strict_key_policy": True},
+        f"the strict key policy would lock {ADMIN} out of the key", f"{YOURSELF}{SECOND},{THIRD},{ADMIN}", 1),
+    "a strict key policy, asked as the root user": ({"principals": (ADMIN, SECOND)},
+        {"identity": AS_ROOT, "administrators": (ADMIN, SECOND), "strict_key_policy": True}, f"lock {ROOT} out", "", 1),
+    "a trail that is stopped": ({"trails": (trail_fact(logging=False),)}, {"trail": TRAIL},
+        f"the trail {TRAIL} does not record the use of the key: it is stopped", "--trail create", 1),
+    "a trail without KMS": ({"trails": (trail_fact(kms_events=False),)}, {"trail": TRAIL},
+        "does not record the use of the key: it does not record the events of KMS", "--trail create", 1),
+    "a trail that is not there": ({"trails": (trail_fact(arn=f"{TRAIL}-other"),)}, TYPED,
+        f"there is no trail {TRAIL}", f"{TRAIL}-other", 1),
+    "a trail with another bucket": ({"trails": (trail_fact(),)}, TYPED, f"to the bucket {BUCKET}, not to clinic-logs",
+        f"--trail-bucket {BUCKET}", 2),
+    "a trail that may not be listed and whose bucket is not typed": (denied("list_trails"), {"trail": TRAIL},
+        "existingTrailArn needs trailBucket", "", 2),
+    "names that cannot be read": (denied("find_existing"), {}, "find_existing is denied", "ask for it", 3),
+    "a stored data key that cannot be read": (denied("read_stored_data_key"), {}, "read_stored_data_key is denied",
+        "ask for it", 3),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("problem", ALONE)
+def test_each_problem_of_the_account_is_told_alone_with_its_way_out(aws, problem) -> None:
+    seed, changes, what, next_, code = ALONE[problem]
+    for name, value in seed.items():
+        setattr(aws, name, value)
+    (found,) = seen(aws, **changes).problems
+    assert what in f"{found.what} {found.why}" and next_ in f"{found.next} {found.what}" and found.why
+    assert found.exit_code == code
+
+
+NONE: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "Regions that cannot be listed": (denied("list_regions", Unsupported), {}),
+    "the caller is an administrator": ({"evaluation": DENIED}, {}),
+    "IAM lets the caller manage keys": ({}, {"administrators": (SECOND,)}),
+    "the root user cannot be locked out": ({"evaluation": DENIED}, {"identity": AS_ROOT, "administrators": (SECOND,)}),
+    "a strict key policy of two, one the caller": (
+        {},
+        {"administrators": ("caller", SECOND), "strict_key_policy": True},
+    ),
+    "a trail that has everything": ({"trails": (trail_fact(),), "retention": SEALED}, {"trail": TRAIL}),
+    "a trail that may not be listed, with its bucket": (denied("list_trails"), TYPED),
+}
+
+
+@pytest.mark.parametrize("account", NONE)
+def test_a_good_account_has_no_problem_and_is_only_read(aws, account) -> None:
+    seed, changes = NONE[account]
+    for name, value in seed.items():
+        setattr(aws, name, value)
+    found = seen(aws, alerts=False, **changes)
+    assert found.problems == () and [note for note in found.notes if "root" not in note] == []
+    assert (f"cloud.simulate {ADMIN} kms:PutKeyPolicy" in aws.log) is (
+        changes.get("administrators") == (SECOND,) and "identity" not in changes
+    )
+
+
+def test_what_cannot_be_read_is_not_taken_for_free(aws) -> None:
+    aws.failures = denied("find_existing")["failures"]
+    assert (seen(aws).existing, seen(aws).stored_data_key_known) == (None, True)
+    aws.failures = denied("read_stored_data_key")["failures"]
+    assert (seen(aws).existing, seen(aws).stored_data_key_known) == (aws.existing, False)
 
 
 def test_a_wrong_account_is_blamed_and_not_the_arns_of_the_right_one(aws) -> None:
@@ -118,103 +203,6 @@ def test_a_target_that_was_set_up_earlier_stays_a_target(aws) -> None:
     assert account.settings.deploy_targets == ("ecs", "vercel")
 
 
-def test_settings_that_do_not_fit_are_told_and_the_account_is_left_alone(aws) -> None:
-    account = seen(aws, app_principal=ADMIN)
-    (problem,) = account.problems
-    assert "cannot be both the application and a key administrator" in problem.what
-    assert problem.exit_code == 2
-    assert account.settings is None
-
-
-@pytest.mark.parametrize(
-    ("region", "said"),
-    [
-        ("af-south-1", "the Region af-south-1 is not enabled in this account"),
-        ("us-east-9", "there is no Region us-east-9"),
-    ],
-)
-def test_a_region_that_cannot_be_used_is_found(aws, region, said) -> None:
-    assert whats(seen(aws, region=region)) == [said]
-
-
-def test_a_region_that_does_not_exist_is_answered_with_those_that_do(aws) -> None:
-    (problem,) = seen(aws, region="us-east-9").problems
-    assert problem.next == "choose one of: eu-central-1, us-east-1"
-
-
-def test_where_regions_cannot_be_listed_the_region_is_taken_at_its_word(aws) -> None:
-    aws.failures["list_regions"] = Unsupported("no such operation", "use another endpoint")
-    assert seen(aws).problems == ()
-
-
-def test_an_endpoint_that_does_not_answer_is_a_problem(aws) -> None:
-    aws.failures["list_regions"] = Unreachable("no answer from account.amazonaws.com", "curl it")
-    assert whats(seen(aws)) == ["no answer from account.amazonaws.com"]
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"administrators": ("caller", ABSENT)}, f"the administrator {ABSENT} does not exist"),
-        ({"app_principal": ABSENT}, f"the application principal {ABSENT} does not exist"),
-        (
-            {"target": ("ecs",), "ecs_execution_role": ABSENT.replace("user", "role")},
-            f"the execution role {ABSENT.replace('user', 'role')} does not exist",
-        ),
-    ],
-)
-def test_a_principal_that_does_not_exist_is_found(aws, changes, said) -> None:
-    assert whats(seen(aws, **changes)) == [said]
-
-
-def test_a_principal_that_may_not_be_looked_up_is_a_problem_not_a_pass(aws) -> None:
-    aws.failures["find_principal"] = PermissionDenied("iam:GetUser is denied", "ask for it")
-    (problem,) = seen(aws, administrators=("caller", SECOND)).problems
-    assert problem.what == "iam:GetUser is denied"
-    assert problem.exit_code == 3
-
-
-def test_an_administrator_is_never_locked_out_and_needs_no_simulation(aws) -> None:
-    assert seen(aws).problems == ()
-    assert not [call for call in aws.log if call.startswith("cloud.simulate")]
-
-
-def test_a_caller_that_iam_lets_manage_keys_is_not_locked_out(aws) -> None:
-    assert seen(aws, administrators=(SECOND,)).problems == ()
-    assert f"cloud.simulate {ADMIN} kms:PutKeyPolicy" in aws.log
-
-
-@pytest.mark.parametrize("allowed", [False, None])
-def test_a_caller_that_iam_is_not_seen_to_let_in_is_locked_out(aws, allowed) -> None:
-    aws.evaluation = UNDECIDED if allowed is None else DENIED
-    (problem,) = seen(aws, administrators=(SECOND,)).problems
-    assert problem.what == f"the key policy would lock {ADMIN} out of the key it creates"
-    assert problem.next == f"add yourself: --administrators {SECOND},{ADMIN}"
-
-
-def test_a_simulation_that_fails_is_no_permission(aws) -> None:
-    aws.failures["simulate"] = Unsupported("no simulator here", "none")
-    (problem,) = seen(aws, administrators=(SECOND,)).problems
-    assert "no simulator here" in problem.why
-
-
-def test_the_root_user_of_a_saved_setting_is_refused_as_an_administrator_with_the_flag(aws) -> None:
-    root = f"arn:aws:iam::{ACCOUNT}:root"
-    account = inspect(
-        stack="production", values={**VALUES, "administrators": (root,)}, saved=None, identity=IDENTITY, aws=aws
-    )
-    (problem,) = account.problems
-    assert "root user" in f"{problem.what} {problem.why}"
-    assert "--administrators" in f"{problem.what} {problem.next}"
-
-
-def test_the_account_s_root_cannot_be_locked_out(aws) -> None:
-    root = replace(IDENTITY, principal_arn=f"arn:aws:iam::{ACCOUNT}:root")
-    aws.evaluation = DENIED
-    account = seen(aws, identity=root, administrators=(SECOND,))
-    assert account.problems == () and any("IAM user or role" in note for note in account.notes)
-
-
 def test_the_policy_that_is_judged_is_the_policy_that_is_made() -> None:
     policy = key_policy_of(settings(administrators=(ADMIN, SECOND)))
     named = [statement["Principal"]["AWS"] for statement in policy["Statement"]]
@@ -222,35 +210,6 @@ def test_the_policy_that_is_judged_is_the_policy_that_is_made() -> None:
 
 
 # --- the strict key policy
-
-
-def test_a_strict_key_policy_with_two_administrators_of_whom_the_caller_is_one_is_fine(aws) -> None:
-    account = seen(aws, administrators=("caller", SECOND), strict_key_policy=True)
-    assert account.problems == ()
-    assert not [call for call in aws.log if call.startswith("cloud.simulate")]
-
-
-def test_a_strict_key_policy_without_the_caller_is_a_lockout_whatever_iam_says(aws) -> None:
-    aws.principals = (ADMIN, SECOND, THIRD)
-    aws.evaluation = ALLOWED
-    (problem,) = seen(aws, administrators=(SECOND, THIRD), strict_key_policy=True).problems
-    assert problem.what == f"the strict key policy would lock {ADMIN} out of the key it creates"
-    assert problem.next.startswith(f"add yourself: --administrators {SECOND},{THIRD},{ADMIN}")
-    assert "--strict-key-policy no" in problem.next
-    assert not [call for call in aws.log if call.startswith("cloud.simulate")]
-
-
-def test_a_strict_key_policy_locks_out_the_accounts_root_too(aws) -> None:
-    aws.principals = (ADMIN, SECOND)
-    root = replace(IDENTITY, principal_arn=f"arn:aws:iam::{ACCOUNT}:root")
-    (problem,) = seen(aws, identity=root, administrators=(ADMIN, SECOND), strict_key_policy=True).problems
-    assert f"lock {root.principal_arn} out" in problem.what
-
-
-def test_a_strict_key_policy_of_one_administrator_is_refused_by_the_contract(aws) -> None:
-    (problem,) = seen(aws, strict_key_policy=True).problems
-    assert "strictKeyPolicy needs at least two administrators" in problem.what
-    assert aws.log == ["cloud.list_regions"]
 
 
 # --- roles of IAM Identity Center
@@ -267,15 +226,6 @@ def test_a_caller_from_identity_center_administers_through_iam_and_is_simulated(
     assert account.settings is not None
     assert (account.settings.administrators, account.settings.administrator_patterns) == ((), (sso_pattern(SSO),))
     assert f"cloud.simulate {SSO} kms:PutKeyPolicy" in aws.log
-
-
-@pytest.mark.parametrize("allowed", [False, None])
-def test_a_caller_from_identity_center_whom_iam_does_not_let_in_is_told_of_the_permission_set(aws, allowed) -> None:
-    aws.evaluation = UNDECIDED if allowed is None else DENIED
-    (problem,) = sso_seen(aws).problems
-    assert problem.what == f"the key policy would lock {SSO} out of the key it creates"
-    assert "allow kms:PutKeyPolicy on" in problem.next
-    assert "add yourself" not in problem.next, "adding oneself makes the same pattern again"
 
 
 def test_a_re_run_with_patterns_only_needs_no_administrators(aws) -> None:
@@ -303,12 +253,6 @@ def test_what_is_right_to_know_is_a_note_and_no_problem(aws, changes, told) -> N
     assert told in note
 
 
-def test_who_may_delete_the_key_has_to_exist(aws) -> None:
-    assert whats(seen(aws, deletion_administrators=(ABSENT,))) == [
-        f"the deletion administrator {ABSENT} does not exist"
-    ]
-
-
 # --- an existing trail
 
 
@@ -317,17 +261,6 @@ def test_an_existing_trail_finds_its_bucket(aws) -> None:
     account = seen(aws, trail=TRAIL)
     assert account.settings is not None
     assert (account.settings.trail_bucket, account.problems) == ("clinic-logs", ())
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [({"logging": False}, "it is stopped"), ({"kms_events": False}, "it does not record the events of KMS")],
-)
-def test_an_existing_trail_that_does_not_record_the_use_of_the_key_is_a_problem(aws, changes, said) -> None:
-    aws.trails = (trail_fact(**changes),)
-    (problem,) = seen(aws, trail=TRAIL).problems
-    assert problem.what == f"the trail {TRAIL} does not record the use of the key: {said}"
-    assert "--trail create" in problem.next
 
 
 def test_all_that_is_wrong_with_a_trail_is_told_at_once(aws) -> None:
@@ -387,55 +320,6 @@ def test_what_could_not_be_read_of_an_existing_trail_is_told_and_never_taken_for
     assert account.notes == (f"could not be read of the trail eonpro-audit-trail: {said}",)
 
 
-def test_an_existing_trail_that_has_everything_is_used_without_a_word(aws) -> None:
-    aws.trails = (trail_fact(),)
-    aws.retention = SEALED
-    account = seen(aws, trail=TRAIL, alerts=False)
-    assert (account.problems, account.notes) == ((), ())
-
-
-def test_a_bucket_that_may_not_be_read_is_no_gap(aws) -> None:
-    aws.trails = (trail_fact(),)
-    aws.failures["bucket_retention"] = PermissionDenied("s3:GetBucketVersioning is denied", "ask for it")
-    assert seen(aws, trail=TRAIL, alerts=False).notes == (
-        f"could not be read of the trail eonpro-audit-trail: its bucket {BUCKET}",
-    )
-
-
-def test_an_existing_trail_that_may_not_be_listed_needs_its_bucket_typed(aws) -> None:
-    aws.failures["list_trails"] = PermissionDenied("cloudtrail:DescribeTrails is denied", "ask for it")
-    (problem,) = seen(aws, trail=TRAIL).problems
-    assert "existingTrailArn needs trailBucket" in problem.what
-    assert seen(aws, trail=TRAIL, trail_bucket="clinic-logs").problems == ()
-
-
-def test_an_existing_trail_that_is_not_there_is_found(aws) -> None:
-    aws.trails = (trail_fact(arn=f"{TRAIL}-other"),)
-    (problem,) = seen(aws, trail=TRAIL, trail_bucket="clinic-logs").problems
-    assert problem.what.startswith(f"there is no trail {TRAIL}")
-    assert f"{TRAIL}-other" in problem.next
-
-
-def test_an_existing_trail_with_another_bucket_than_the_one_named_is_found(aws) -> None:
-    aws.trails = (trail_fact(),)
-    (problem,) = seen(aws, trail=TRAIL, trail_bucket="clinic-logs").problems
-    assert problem.next == f"--trail-bucket {BUCKET}"
-
-
-def test_names_that_cannot_be_read_are_not_taken_for_free(aws) -> None:
-    aws.failures["find_existing"] = PermissionDenied("find_existing is denied", "ask for it")
-    account = seen(aws)
-    assert whats(account) == ["find_existing is denied"]
-    assert (account.existing, account.stored_data_key_known) == (None, True)
-
-
-def test_a_stored_data_key_that_cannot_be_read_is_not_taken_for_empty_and_hides_no_name(aws) -> None:
-    aws.failures["read_stored_data_key"] = PermissionDenied("read_stored_data_key is denied", "ask for it")
-    account = seen(aws)
-    assert whats(account) == ["read_stored_data_key is denied"]
-    assert (account.existing, account.stored_data_key_known) == (aws.existing, False)
-
-
 def test_a_region_that_could_not_be_checked_hides_nothing_of_what_is_in_it(aws) -> None:
     aws.failures["list_regions"] = PermissionDenied("the caller may not do account:ListRegions", "ask for it")
     account = seen(aws, trail=TRAIL, trail_bucket=BUCKET)
@@ -452,11 +336,6 @@ def test_settings_that_do_not_fit_hide_no_principal_that_is_not_there(aws) -> No
         f"the administrator {ABSENT} does not exist"
     ]
     assert len(account.problems) == 2
-
-
-def test_a_principal_that_a_fault_is_about_is_not_looked_up_as_well(aws) -> None:
-    (problem,) = seen(aws, administrators=("caller", ABSENT), app_principal=ABSENT).problems
-    assert "cannot be both the application and a key administrator" in problem.what
 
 
 def test_a_region_that_cannot_be_used_hides_what_is_asked_in_it_and_nothing_else(aws) -> None:
