@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from components.settings import ImportGroup, ResourceKind, SecretStore, VercelIssuerMode
+from components.settings import ImportGroup, ResourceKind, SecretStore, Settings, VercelIssuerMode
 from tests.wizard.fakes.clients import (
     ACCOUNT,
     ALLOWED,
@@ -105,40 +106,212 @@ def test_the_pass_writes_nothing(world) -> None:
     assert not [call for call in world.log if call.split(".")[1].split()[0] in WRITES]
 
 
-def test_a_stack_that_is_built_has_no_problem(world) -> None:
-    world.engine.stack_state = built(world.aws, settings())
-    findings = world.check(saved=settings())
-    assert findings.problems == ()
-    assert findings.stored_data_key is not None and findings.stored_data_key.wrapped == wrapped()
-
-
-def test_names_stored_data_key_and_vercel_are_found_in_the_same_pass(world) -> None:
-    world.aws.existing = Existing(alias_target=key_fact(OTHER_KEY), found={"trail_bucket": "foreign"})
-    world.stored_data_key(OTHER_KEY)
-    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
-    whats = world.whats()
-    assert len(whats) == 4
-    assert [part for part in ("alias/eonpro-phi-key", "bucket", STORED_KEY, "portal") if part in " ".join(whats)] == [
-        "alias/eonpro-phi-key",
-        "bucket",
-        STORED_KEY,
-        "portal",
-    ]
-
-
-def test_vercel_is_not_asked_for_a_target_that_is_ecs(world) -> None:
-    world.vercel.token = "wrong"
-    assert world.whats(target=("ecs",)) == []
-    assert not [call for call in world.log if call.startswith("vercel.")]
-
-
-def test_a_problem_that_two_checks_find_is_told_once(world) -> None:
-    error = Unreachable("no answer from the endpoint", "curl it")
-    world.aws.failures = {"find_existing": error, "read_stored_data_key": error}
-    assert world.whats() == ["no answer from the endpoint"]
-
-
 # --- one part hides no other, and nothing is told that only follows
+
+
+Seed = Callable[[World], object]
+SAVED, MULTI = settings(), multi_region()
+TO_ECS = settings(deploy_targets=("ecs",))
+BARE = settings(access_logging=False, trail_key=False, trail_lock="none")
+LOST, AWAY = Unreachable("the backend does not answer", "pulumi whoami"), Unreachable("no answer", "curl it")
+EXPIRED = CredentialsError("the credentials have expired", "aws sso login")
+COMPANY = {"trail": "arn:aws:cloudtrail:us-east-1:111122223333:trail/company", "trail_bucket": "company-logs"}
+SECRETS_MANAGER = {"target": ("ecs",), "secret_store": "secrets-manager"}
+DENIED = PermissionDenied("you may not", "ask")
+NAME = "ENCRYPTED_PHI_KEY"
+ALIAS = StateResource(urn="urn::aws:kms/alias:Alias::phi-key", type="aws:kms/alias:Alias", id="alias/eonpro-phi-key")
+OTHERS = Existing(alias_target=key_fact(OTHER_KEY, tags={"Owner": "billing"}))
+
+
+def _of_call(kind: type[SetupError], action: str, message: str = "may not do {}") -> SetupError:
+    """The error of a call, as `wizard.aws.auth.errors.translate` makes it."""
+    error = kind(message.format(action), "ask for it")
+    error.action = action
+    return error
+
+
+def is_built(of: Settings = SAVED, **changes: Any) -> Seed:
+    def seed(world: World) -> None:
+        world.engine.stack_state = built(world.aws, of, **changes)
+
+    return seed
+
+
+def fails(edge: str, *also: Seed, **failures: SetupError) -> Seed:
+    """Calls of an edge fail."""
+    return both(lambda world: getattr(world, edge).failures.update(failures), *also)
+
+
+def both(*seeds: Seed) -> Seed:
+    return lambda world: [seed(world) for seed in seeds]
+
+
+def stores(key_arn: str | None) -> Seed:
+    return lambda world: world.stored_data_key(key_arn)
+
+
+def has(**fields: Any) -> Seed:
+    """AWS answers so."""
+    return lambda world: [setattr(world.aws, name, value) for name, value in fields.items()]
+
+
+def delivered(value: str) -> Seed:
+    return lambda world: world.vercel.variables.update({NAME: value})
+
+
+def kept_before(world: World) -> None:
+    earlier, at = wrapped("earlier"), datetime(2026, 1, 1, tzinfo=UTC)
+    world.aws.key_rotation.keep(SAVED, earlier, key_arn=KEY, origin=VersionOrigin.FIRST, at=at)
+    world.vercel.variables[NAME] = earlier.value
+
+
+def gone(world: World) -> None:
+    world.aws.stored_keys.pop(STORED_KEY)
+
+
+def beside(world: World) -> None:
+    world.aws.parameters["/eonpro/production/AWS_KMS_KEY_ID"] = KEY
+
+
+def refused_token(world: World) -> None:
+    world.vercel.token = "wrong"
+
+
+def without_tokens(world: World) -> None:
+    world.vercel.project = replace(world.vercel.project, gives_tokens=False)
+
+
+GOOD: dict[str, tuple[Seed, dict[str, Any]]] = {
+    "a stack that is built": (is_built(), {"saved": SAVED}),
+    "a stack without a key may still move": (both(), {"saved": SAVED, "region": "eu-central-1"}),
+    "what the stack never made stays out": (is_built(BARE),
+        {"saved": BARE, "access_logging": False, "trail_key": False, "trail_lock": "none"}),
+    "a replica that was planned and never made is left out": (is_built(multi_region(replica_regions=())),
+        {"saved": MULTI, "multi_region": True}),
+    "a data key of an old run names no key": (both(is_built(), stores(None)), {"saved": SAVED}),
+    "an update lost its outputs, and the key is known": (is_built(outputs=None), {"saved": SAVED}),
+    "a first run ended before it stored a data key": (both(is_built(), gone), {"saved": SAVED}),
+    "Vercel has the stored data key": (both(is_built(), delivered(wrapped().value)), {"saved": SAVED}),
+    "Vercel is not asked about ECS": (refused_token, {"target": ("ecs",)}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", GOOD)
+def test_what_is_no_problem(world, case) -> None:
+    seed, given = GOOD[case]
+    seed(world)
+    assert world.whats(**given) == []
+
+
+TOLD: dict[str, tuple[Seed, dict[str, Any], tuple[str, ...], str]] = {
+    "names, stored data key and Vercel in one pass": (both(has(existing=Existing(alias_target=key_fact(OTHER_KEY),
+        found={"trail_bucket": "foreign"})), stores(OTHER_KEY), delivered(wrapped("foreign").value)), {},
+        ("alias/eonpro-phi-key", "bucket", STORED_KEY, "portal"), ""),
+    "what two checks find is told once": (fails("aws", find_existing=AWAY, read_stored_data_key=AWAY), {},
+        ("no answer",), "curl it"),
+    "without its state, what may be the stack's own is no conflict": (fails("engine",
+        has(existing=Existing(alias_target=key_fact(), found={"trail_bucket": "ours", "app_role": APP})), state=LOST),
+        {}, (LOST.message,), "pulumi whoami"),
+    "without its state, what is to be imported is no conflict": (fails("engine", has(existing=OTHERS), state=LOST),
+        {"adoption": ImportRequest(repaired=tuple(ImportGroup))}, (LOST.message,), ""),
+    "a stored data key that is not read makes none foreign": (fails("aws", delivered(wrapped().value),
+        read_stored_data_key=DENIED), {}, ("you may not",), "ask"),
+    "a stack that would move has no foreign data key": (both(is_built(), delivered(wrapped().value), gone),
+        {"saved": SAVED, "region": "eu-central-1"}, ("deployed in the region us-east-1, not eu-central-1",), ""),
+    "an endpoint is told once, whatever it was asked": (fails("aws",
+        list_regions=_of_call(Unreachable, "account:ListRegions", "kms.example does not answer ({})"),
+        find_existing=_of_call(Unreachable, "iam:GetRole", "kms.example does not answer ({})")), {},
+        ("kms.example does not answer (account:ListRegions)",), ""),
+    "an action that is denied is told among the others": (fails("aws", has(lacking=("iam:CreateRole", "iam:GetRole")),
+        find_existing=_of_call(PermissionDenied, "iam:GetRole")), {},
+        ("you are not allowed to do: iam:CreateRole, iam:GetRole",), ""),
+    "an action that is not among the others is told too": (fails("aws", has(lacking=("iam:CreateRole",)),
+        find_existing=_of_call(PermissionDenied, "iam:GetRole")), {}, ("iam:GetRole", "to do: iam:CreateRole"), ""),
+    "rights are asked while there is no key": (has(lacking=("kms:CreateKey",)), {"saved": SAVED},
+        ("you are not allowed to do: kms:CreateKey",), ""),
+    "a backend that needs wrong credentials says nothing new": (fails("engine", check_backend=DENIED),
+        {"identity": EXPIRED}, (EXPIRED.message,), ""),
+    "a login to Pulumi Cloud is another thing": (fails("engine", check_backend=CredentialsError("no login", "login")),
+        {"identity": EXPIRED}, (EXPIRED.message, "no login"), ""),
+    "no other Region": (is_built(), {"saved": SAVED, "region": "eu-central-1"},
+        ("deployed in the region us-east-1, not eu-central-1",), ""),
+    "no other environment": (is_built(), {"saved": SAVED, "environment": "staging"},
+        ("deployed in the environment production, not staging",), ""),
+    "no other application": (is_built(), {"saved": SAVED, "application": "clinic"},
+        ("deployed for the application eonpro, not clinic",), ""),
+    "a state of another application": (is_built(resources=(ALIAS,)), {"application": "clinic"},
+        ("has alias/eonpro-phi-key, not alias/clinic-phi-key: it is of another application",),
+        "setup --application clinic --stack clinic-production --environment production"),
+    "settings of another application": (is_built(resources=(ALIAS,)),
+        {"application": "clinic", "saved": SAVED.model_copy(update={"application": "clinic"})},
+        ("it is of another application",), "pulumi config set eonpro-kms:application eonpro --stack production"),
+    "no multi-Region key of one that is not": (is_built(), {"saved": SAVED, "multi_region": True},
+        ("the stack production has a key of one Region, and that cannot be changed",), "keep it: --multi-region no"),
+    "no key of one Region of one of several": (is_built(multi_region(replica_regions=())),
+        {"saved": multi_region(replica_regions=()), "multi_region": False}, ("",), "keep it: --multi-region yes"),
+    "no other environment on Vercel": (is_built(), {"saved": SAVED, "vercel_environment": "preview"},
+        ("the stack production is for production on Vercel, not preview",), "keep it: --vercel-environment production"),
+    "no log of the readers less": (is_built(), {"saved": SAVED, "access_logging": False},
+        ("the stack production has logs of who reads the logs, and the set-up takes none away",),
+        "keep it: --access-logging yes"),
+    "no key of the logs less": (is_built(), {"saved": SAVED, "trail_key": False}, ("a key of the logs, and",),
+        "keep it: --trail-key yes"),
+    "no lock of the logs less": (is_built(), {"saved": SAVED, "trail_lock": "none"}, ("a lock of the logs, and",),
+        "keep it: --trail-lock governance"),
+    "no replica less": (is_built(MULTI), {"saved": MULTI, "multi_region": True},
+        (f"the replica in {REPLICA_REGION} would be removed",), f"keep it: --replica-regions {REPLICA_REGION}"),
+    "no replica for another": (is_built(MULTI),
+        {"saved": MULTI, "multi_region": True, "replica_regions": ("eu-west-1",)}, ("",),
+        f"keep it: --replica-regions {REPLICA_REGION},eu-west-1"),
+    "a store that is closed is not taken for empty": (fails("aws", is_built(TO_ECS),
+        has(closed=(SecretStore.PARAMETER_STORE,)), variable_exists=DENIED), {"saved": TO_ECS, **SECRETS_MANAGER},
+        ("you may not",), "ask"),
+    "a loss in the store before": (both(is_built(TO_ECS), gone, beside), {"saved": TO_ECS, **SECRETS_MANAGER},
+        (f"{STORED_KEY} is missing",), ""),
+    "a data key without a stack": (stores(OTHER_KEY), {},
+        (f"{STORED_KEY} already holds a data key ({wrapped().fingerprint}), wrapped by {OTHER_KEY}",), ""),
+    "a data key that names no key": (stores(None), {}, ("wrapped by a key it does not name",), ""),
+    "a data key under another key than the stack's": (both(is_built(), stores(OTHER_KEY)), {"saved": SAVED},
+        (OTHER_KEY,), ""),
+    "a stranger's data key beside a half-built stack": (both(is_built(outputs=None), stores(OTHER_KEY)),
+        {"saved": SAVED}, (OTHER_KEY,), ""),
+    "a data key gone from beside its variable": (both(is_built(), gone, beside), {"saved": SAVED},
+        (f"{STORED_KEY} is missing",), "python -m wizard restore"),
+    "a run that does not look at Vercel makes no second key": (both(is_built(), gone),
+        {"saved": SAVED, "target": ("ecs",)}, ("does not read Vercel",), "--target ecs,vercel"),
+    "a data key that cannot be looked for is not lost": (fails("aws", is_built(), gone, variable_exists=DENIED),
+        {"saved": SAVED}, ("you may not",), ""),
+    "a foreign data key at Vercel": (delivered(wrapped("foreign").value), {},
+        ("the project portal has another ENCRYPTED_PHI_KEY already",), "may be the only key to records"),
+    "a foreign data key at Vercel beside a stored one": (both(is_built(), delivered(wrapped("foreign").value)),
+        {"saved": SAVED}, ("the project portal has another ENCRYPTED_PHI_KEY already",), ""),
+    "an earlier version at Vercel is to be pushed": (both(is_built(), kept_before), {"saved": SAVED},
+        ("an earlier version of the stored data key",), "python -m wizard push"),
+    "variables that cannot be listed": (fails("vercel", conflict=DENIED), {}, ("you may not",), ""),
+    "a project that gives no tokens": (without_tokens, {},
+        ("the Vercel project portal gives its deployments no OIDC token",),
+        """echo '{"oidcTokenConfig": {"enabled": true, "issuerMode": "team"}}' | """
+        "vercel api /v9/projects/prj_1 --method PATCH --input - --scope acme"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", TOLD)
+def test_what_is_told_and_nothing_beside_it(world, case) -> None:
+    seed, given, phrases, next_ = TOLD[case]
+    seed(world)
+    problems = world.check(**given).problems
+    assert len(problems) == len(phrases), [problem.what for problem in problems]
+    assert all(phrase in f"{p.what} {p.why}" for phrase, p in zip(phrases, problems, strict=True))
+    assert next_ in f"{problems[0].next} {advice_of(problems[0].next)}"
+    assert problems[0].exit_code == 2 or not case.startswith("no ")
+
+
+def test_a_stack_with_its_own_trail_takes_no_other_for_it(world) -> None:
+    is_built()(world)
+    problems = [each for each in world.check(saved=SAVED, **COMPANY).problems if "takes none away" in each.what]
+    assert [(each.what, each.next, each.exit_code) for each in problems] == [
+        ("the stack production has a trail of its own, and the set-up takes none away", "keep it: --trail create", 2)
+    ]
 
 
 def test_a_state_whose_place_is_not_known_is_a_problem_among_the_others_and_not_asked_for(world) -> None:
@@ -165,61 +338,6 @@ def test_where_the_state_is_not_known_only_what_is_surely_somebody_elses_is_in_t
     assert "alias/eonpro-phi-key already points to" in whats[1] and f"the bucket {BUCKET}" in whats[2]
 
 
-def test_where_the_state_is_not_known_what_looks_like_the_stacks_own_is_left_out(world) -> None:
-    world.engine.failures["state"] = Unreachable("the backend does not answer", "pulumi whoami")
-    world.aws.existing = Existing(alias_target=key_fact(), found={"trail_bucket": "ours", "app_role": APP})
-    assert world.whats() == ["the backend does not answer"]
-
-
-def test_where_the_state_is_not_known_a_key_that_is_to_be_adopted_is_not_in_the_way(world) -> None:
-    world.engine.failures["state"] = Unreachable("the backend does not answer", "pulumi whoami")
-    world.aws.existing = Existing(alias_target=key_fact(OTHER_KEY, tags={"Owner": "billing"}))
-    assert world.whats(adoption=ALL) == ["the backend does not answer"]
-
-
-def test_a_stored_data_key_that_cannot_be_read_does_not_make_every_data_key_foreign(world) -> None:
-    world.aws.failures["read_stored_data_key"] = PermissionDenied(
-        "the caller may not do ssm:GetParameter", "ask for it"
-    )
-    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
-    assert world.whats() == ["the caller may not do ssm:GetParameter"]
-
-
-def test_a_stack_that_would_move_is_not_also_told_that_its_data_key_is_foreign(world) -> None:
-    world.engine.stack_state = built(world.aws, settings())
-    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
-    del world.aws.stored_keys[STORED_KEY]  # As another Region has none.
-    (what,) = world.whats(saved=settings(), region="eu-central-1")
-    assert "deployed in the region us-east-1" in what
-
-
-def _of_call(kind: type[SetupError], action: str, message: str) -> SetupError:
-    """The error of a call, as `wizard.aws.auth.errors.translate` makes it."""
-    error = kind(message.format(action), "ask for it")
-    error.action = action
-    return error
-
-
-def test_an_endpoint_that_does_not_answer_is_told_once_whatever_it_was_asked(world) -> None:
-    world.aws.failures = {
-        "list_regions": _of_call(Unreachable, "account:ListRegions", "kms.example does not answer ({})"),
-        "find_existing": _of_call(Unreachable, "iam:GetRole", "kms.example does not answer ({})"),
-    }
-    assert world.whats() == ["kms.example does not answer (account:ListRegions)"]
-
-
-def test_an_action_that_is_denied_is_told_among_the_others_and_not_again(world) -> None:
-    world.aws.failures["find_existing"] = _of_call(PermissionDenied, "iam:GetRole", "the caller may not do {}: no")
-    world.aws.lacking = ("iam:CreateRole", "iam:GetRole")
-    assert world.whats() == ["you are not allowed to do: iam:CreateRole, iam:GetRole"]
-
-
-def test_an_action_that_is_denied_and_not_among_the_others_is_told(world) -> None:
-    world.aws.failures["find_existing"] = _of_call(PermissionDenied, "iam:GetRole", "the caller may not do {}")
-    world.aws.lacking = ("iam:CreateRole",)
-    assert len(world.whats()) == 2
-
-
 # --- side by side
 
 
@@ -244,11 +362,6 @@ def test_the_account_is_asked_everything_at_once(world) -> None:
     assert world.whats(administrators=(SECOND,), trail=TRAIL, trail_bucket=BUCKET) == []
 
 
-def test_a_stack_that_has_settings_and_no_key_yet_is_asked(world) -> None:
-    world.aws.lacking = ("kms:CreateKey",)
-    assert world.whats(saved=settings()) == ["you are not allowed to do: kms:CreateKey"]
-
-
 # --- what the names are used for outside production
 
 
@@ -271,125 +384,7 @@ def test_what_others_have_of_productions_own_is_a_warning(world, line, exposes) 
     assert (world.check().warnings == (line,)) is exposes
 
 
-def test_credentials_that_are_wrong_are_not_told_again_by_the_backend_that_needs_them(world) -> None:
-    world.engine.failures["check_backend"] = PermissionDenied("Pulumi may not read its state: ExpiredToken", "allow it")
-    assert world.whats(identity=CredentialsError("the credentials have expired", "aws sso login")) == [
-        "the credentials have expired"
-    ]
-
-
-def test_a_login_to_pulumi_cloud_has_nothing_to_do_with_credentials_of_aws(world) -> None:
-    world.engine.failures["check_backend"] = CredentialsError("Pulumi Cloud does not take the login", "pulumi login")
-    whats = world.whats(identity=CredentialsError("the credentials have expired", "aws sso login"))
-    assert whats == ["the credentials have expired", "Pulumi Cloud does not take the login"]
-
-
 # --- a stack that is built does not move
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"region": "eu-central-1"}, "deployed in the region us-east-1, not eu-central-1"),
-        ({"environment": "staging"}, "deployed in the environment production, not staging"),
-        ({"application": "clinic"}, "deployed for the application eonpro, not clinic"),
-    ],
-)
-def test_a_built_stack_cannot_move(world, changes, said) -> None:
-    world.engine.stack_state = built(world.aws, settings())
-    problems = [p for p in world.check(saved=settings(), **changes).problems if "is deployed " in p.what]
-    assert [said in p.what for p in problems] == [True]
-    assert problems[0].exit_code == 2
-
-
-@pytest.mark.parametrize(
-    ("saved", "command"),
-    [
-        (None, "setup --application clinic --stack clinic-production --environment production"),
-        # Its own settings were changed.
-        (
-            settings().model_copy(update={"application": "clinic"}),
-            "pulumi config set eonpro-kms:application eonpro --stack production",
-        ),
-    ],
-)
-def test_a_state_of_another_application_is_not_updated(world, saved, command) -> None:
-    alias = StateResource(
-        urn="urn::aws:kms/alias:Alias::phi-key", type="aws:kms/alias:Alias", id="alias/eonpro-phi-key"
-    )
-    world.engine.stack_state = built(world.aws, settings(), resources=(alias,))
-    (problem,) = world.check(saved=saved, application="clinic").problems
-    assert "has alias/eonpro-phi-key, not alias/clinic-phi-key: it is of another application" in problem.what
-    assert command in problem.next
-
-
-def test_a_stack_that_has_no_key_yet_may_still_move(world) -> None:
-    assert world.whats(saved=settings(), region="eu-central-1") == []
-
-
-def test_a_key_of_one_region_never_becomes_a_multi_region_key(world) -> None:
-    world.engine.stack_state = built(world.aws, settings())
-    (problem,) = world.check(saved=settings(), multi_region=True).problems
-    assert problem.what == "the stack production has a key of one Region, and that cannot be changed"
-    assert (problem.next.startswith("keep it: --multi-region no"), problem.exit_code) == (True, 2)
-
-
-def test_a_multi_region_key_never_becomes_a_key_of_one_region(world) -> None:
-    saved = multi_region(replica_regions=())
-    world.engine.stack_state = built(world.aws, saved)
-    (problem,) = world.check(saved=saved, multi_region=False).problems
-    assert problem.next.startswith("keep it: --multi-region yes")
-
-
-def test_a_stack_of_production_does_not_move_to_preview_and_leave_productions_deployments_without_a_key(world) -> None:
-    world.engine.stack_state = built(world.aws, settings())
-    (problem,) = world.check(saved=settings(), vercel_environment="preview").problems
-    assert problem.what == "the stack production is for production on Vercel, not preview"
-    assert (problem.next.startswith("keep it: --vercel-environment production"), problem.exit_code) == (True, 2)
-
-
-@pytest.mark.parametrize(
-    ("change", "said", "keeps"),
-    [
-        ({"access_logging": False}, "logs of who reads the logs", "--access-logging yes"),
-        ({"trail_key": False}, "a key of the logs", "--trail-key yes"),
-        ({"trail_lock": "none"}, "a lock of the logs", "--trail-lock governance"),
-        (
-            {"trail": "arn:aws:cloudtrail:us-east-1:111122223333:trail/company", "trail_bucket": "company-logs"},
-            "a trail of its own",
-            "--trail create",
-        ),
-    ],
-)
-def test_what_is_protected_is_not_left_out_by_an_update_which_the_engine_would_stop(world, change, said, keeps) -> None:
-    world.engine.stack_state = built(world.aws, settings())
-    (problem,) = [p for p in world.check(saved=settings(), **change).problems if "takes none away" in p.what]
-    assert problem.what == f"the stack production has {said}, and the set-up takes none away"
-    assert (problem.next, problem.exit_code) == (f"keep it: {keeps}", 2)
-
-
-def test_what_the_stack_never_made_may_stay_out(world) -> None:
-    saved = settings(access_logging=False, trail_key=False, trail_lock="none")
-    world.engine.stack_state = built(world.aws, saved)
-    assert world.whats(saved=saved, access_logging=False, trail_key=False, trail_lock="none") == []
-
-
-def test_a_replica_that_stands_is_never_dropped(world) -> None:
-    world.engine.stack_state = built(world.aws, multi_region())
-    (problem,) = world.check(saved=multi_region(), multi_region=True).problems
-    assert problem.what == f"the replica in {REPLICA_REGION} would be removed"
-    assert (problem.next, problem.exit_code) == (f"keep it: --replica-regions {REPLICA_REGION}", 2)
-
-
-def test_one_replica_is_not_dropped_for_another(world) -> None:
-    world.engine.stack_state = built(world.aws, multi_region())
-    (problem,) = world.check(saved=multi_region(), multi_region=True, replica_regions=("eu-west-1",)).problems
-    assert problem.next == f"keep it: --replica-regions {REPLICA_REGION},eu-west-1"
-
-
-def test_a_replica_that_was_planned_and_never_confirmed_may_be_left_out(world) -> None:
-    world.engine.stack_state = built(world.aws, multi_region(replica_regions=()))
-    assert world.whats(saved=multi_region(), multi_region=True) == []
 
 
 # --- the data key
@@ -404,117 +399,6 @@ def test_a_data_key_in_the_other_store_is_the_stacks(world, was, is_) -> None:
     findings = world.check(saved=saved, secret_store=is_)
     assert findings.problems == ()
     assert findings.stored_data_key is not None and findings.stored_data_key.store == was
-
-
-def test_a_store_that_was_in_use_and_is_closed_now_is_not_taken_for_empty(world) -> None:
-    saved = settings(deploy_targets=("ecs",))
-    world.engine.stack_state = built(world.aws, saved)
-    world.aws.failures["variable_exists"] = PermissionDenied("you may not do ssm:GetParameters", "ask")
-    world.aws.closed = (SecretStore.PARAMETER_STORE,)
-    whats = world.whats(saved=saved, target=("ecs",), secret_store="secrets-manager")
-    assert whats == ["you may not do ssm:GetParameters"]
-
-
-def test_a_loss_in_the_store_that_was_in_use_before_is_a_loss(world) -> None:
-    saved = settings(deploy_targets=("ecs",))
-    world.engine.stack_state = built(world.aws, saved)
-    del world.aws.stored_keys[STORED_KEY]
-    world.aws.parameters["/eonpro/production/AWS_KMS_KEY_ID"] = KEY
-    (what,) = world.whats(saved=saved, target=("ecs",), secret_store="secrets-manager")
-    assert f"{STORED_KEY} is missing" in what
-
-
-def test_a_data_key_without_a_stack_is_an_orphan_and_left_alone(world) -> None:
-    world.stored_data_key(OTHER_KEY)
-    (problem,) = world.check().problems
-    assert f"{STORED_KEY} already holds a data key ({wrapped().fingerprint}), wrapped by {OTHER_KEY}" in problem.what
-    assert "it was not changed" in problem.why
-
-
-def test_a_data_key_that_names_no_key_is_an_orphan_too(world) -> None:
-    world.stored_data_key(None)
-    assert "wrapped by a key it does not name" in world.whats()[0]
-
-
-def test_a_data_key_under_another_key_than_the_stacks_is_refused(world) -> None:
-    world.engine.stack_state = built(world.aws, settings())
-    world.stored_data_key(OTHER_KEY)
-    assert OTHER_KEY in world.whats(saved=settings())[0]
-
-
-def test_a_data_key_of_an_old_run_that_names_no_key_is_the_stacks(world) -> None:
-    world.engine.stack_state = built(world.aws, settings())
-    world.stored_data_key(None)
-    assert world.whats(saved=settings()) == []
-
-
-def test_an_update_that_lost_its_outputs_still_knows_its_data_key_by_the_key(world) -> None:
-    world.engine.stack_state = built(world.aws, settings(), outputs=None)
-    assert world.whats(saved=settings()) == []
-
-
-def test_a_half_built_stack_does_not_make_a_strangers_data_key_its_own(world) -> None:
-    world.engine.stack_state = built(world.aws, settings(), outputs=None)
-    world.stored_data_key(OTHER_KEY)
-    assert OTHER_KEY in world.whats(saved=settings())[0]
-
-
-def test_a_stored_data_key_that_is_gone_from_beside_its_variable_is_a_loss_and_no_new_key_is_made(world) -> None:
-    world.built_without_a_stored_key()
-    world.aws.parameters["/eonpro/production/AWS_KMS_KEY_ID"] = KEY
-    (problem,) = world.check(saved=settings()).problems
-    assert f"{STORED_KEY} is missing" in problem.what
-    assert "python -m wizard restore" in problem.next
-
-
-def test_a_first_run_that_ended_before_the_stored_data_key_is_no_loss(world) -> None:
-    world.built_without_a_stored_key()
-    assert world.whats(saved=settings()) == []
-
-
-def test_without_a_stored_data_key_a_run_that_does_not_look_at_vercel_makes_no_second_key(world) -> None:
-    world.built_without_a_stored_key()
-    (problem,) = world.check(saved=settings(), target=("ecs",)).problems
-    assert "does not read Vercel" in problem.what
-    assert "--target ecs,vercel" in problem.next
-
-
-def test_a_stored_data_key_that_cannot_be_looked_for_is_not_taken_for_lost(world) -> None:
-    world.built_without_a_stored_key()
-    world.aws.failures = {"variable_exists": PermissionDenied("you may not do ssm:GetParameters", "ask")}
-    assert world.whats(saved=settings()) == ["you may not do ssm:GetParameters"]
-
-
-@pytest.mark.parametrize("is_stored", [False, True])
-def test_a_foreign_data_key_at_vercel_is_found_before_anything_is_made(world, is_stored) -> None:
-    if is_stored:
-        world.engine.stack_state = built(world.aws, settings())
-    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
-    (problem,) = world.check(saved=settings() if is_stored else None).problems
-    assert problem.what == "the project portal has another ENCRYPTED_PHI_KEY already"
-    assert "may be the only key to records" in problem.next.advice
-
-
-def test_an_earlier_version_at_vercel_is_no_foreign_one_and_the_push_is_named(world) -> None:
-    world.engine.stack_state = built(world.aws, settings())
-    earlier = wrapped("earlier")
-    at = datetime(2026, 1, 1, tzinfo=UTC)
-    world.aws.key_rotation.keep(settings(), earlier, key_arn=KEY, origin=VersionOrigin.FIRST, at=at)
-    world.vercel.variables["ENCRYPTED_PHI_KEY"] = earlier.value
-    (problem,) = world.check(saved=settings()).problems
-    assert "an earlier version of the stored data key" in problem.why
-    assert problem.next == "python -m wizard push"
-
-
-def test_the_stored_data_key_at_vercel_is_no_conflict(world) -> None:
-    world.engine.stack_state = built(world.aws, settings())
-    world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
-    assert world.whats(saved=settings()) == []
-
-
-def test_a_project_whose_variables_cannot_be_listed_is_a_problem(world) -> None:
-    world.vercel.failures["conflict"] = PermissionDenied("the token may not list variables", "another token")
-    assert world.whats() == ["the token may not list variables"]
 
 
 # --- a crashed run
@@ -651,16 +535,6 @@ def test_the_issuer_is_the_one_that_the_project_on_vercel_is_set_to(world, saved
     findings = world.check(saved=saved)
     assert findings.problems == ()
     assert findings.settings is not None and findings.settings.vercel_issuer_mode is VercelIssuerMode.GLOBAL
-
-
-def test_a_project_whose_application_would_get_no_token_is_not_set_up_in_vain(world) -> None:
-    world.vercel.project = replace(world.vercel.project, gives_tokens=False)
-    (found,) = world.check().problems
-    assert found.what == "the Vercel project portal gives its deployments no OIDC token"
-    assert found.next == (
-        """echo '{"oidcTokenConfig": {"enabled": true, "issuerMode": "team"}}' | """
-        "vercel api /v9/projects/prj_1 --method PATCH --input - --scope acme"
-    )
 
 
 def test_the_accounts_notes_come_after_them(world) -> None:
