@@ -93,28 +93,18 @@ def test_a_name_that_something_else_has_is_told(existing, named) -> None:
     assert "it was not changed" in problem.why
 
 
+EKS = {"deploy_targets": ("eks",), "eks_cluster": "clinic"}
+SECRETS_MANAGER = {"secret_store": "secrets-manager", "deploy_targets": ("ecs",)}
+LOGS_KEY_IS_THERE = Existing(other_keys={"alias/eonpro-audit-key": key_fact(OTHER_KEY)})
+
+
 @pytest.mark.parametrize(
     ("wanted", "existing", "arn", "id_"),
     [
         ({"vercel_access": "user"}, Existing(found={"app_user": APP_USER}), APP_USER, "eonpro-app-user"),
-        (
-            {"deploy_targets": ("eks",), "eks_cluster": "clinic"},
-            Existing(found={"secrets_role": SECRETS_ROLE}),
-            SECRETS_ROLE,
-            "eonpro-secrets-role",
-        ),
-        (
-            {"secret_store": "secrets-manager", "deploy_targets": ("ecs",)},
-            Existing(found={"secret_policy": SECRETS}),
-            SECRETS,
-            SECRETS,
-        ),
-        (
-            {},
-            Existing(other_keys={"alias/eonpro-audit-key": key_fact(OTHER_KEY)}),
-            OTHER_KEY,
-            OTHER_KEY.rsplit("/", 1)[-1],
-        ),
+        (EKS, Existing(found={"secrets_role": SECRETS_ROLE}), SECRETS_ROLE, "eonpro-secrets-role"),
+        (SECRETS_MANAGER, Existing(found={"secret_policy": SECRETS}), SECRETS, SECRETS),
+        ({}, LOGS_KEY_IS_THERE, OTHER_KEY, OTHER_KEY.rsplit("/", 1)[-1]),
         ({"cloudwatch_logs": True}, Existing(found={"log_role": LOG_ROLE}), LOG_ROLE, "eonpro-trail-logs-role"),
         ({"cloudwatch_logs": True}, Existing(found={"log_group": LOG_GROUP_ARN}), LOG_GROUP_ARN, LOG_GROUP),
         ({}, Existing(found={"alert_topic": TOPIC}), TOPIC, TOPIC),
@@ -238,81 +228,34 @@ def cloud_with(*keys) -> FakeAwsClient:
     return FakeAwsClient(keys={key.arn: key for key in keys})
 
 
+CREATIONS: list[tuple[str, str | None, str, str, str]] = [
+    ("s3/bucket:Bucket", BUCKET, "trail_bucket", "ours", BUCKET),
+    ("s3/bucket:Bucket", READERS, "access_log_bucket", "ours", READERS),
+    ("iam/user:User", "eonpro-app-user", "app_user", APP_USER, "eonpro-app-user"),
+    ("iam/role:Role", "eonpro-secrets-role", "secrets_role", SECRETS_ROLE, "eonpro-secrets-role"),
+    ("iam/role:Role", "eonpro-trail-logs-role", "log_role", LOG_ROLE, "eonpro-trail-logs-role"),
+    ("iam/role:Role", "eonpro-app-role", "app_role", APP, "eonpro-app-role"),
+    ("iam/role:Role", "eonpro-execution-role", "execution_role", EXECUTION, "eonpro-execution-role"),
+    ("iam/policy:Policy", "EONPROSecretAccess", "secret_policy", SECRETS, SECRETS),
+    ("iam/policy:Policy", "EONPROKMSAccess", "app_policy", APP_POLICY, APP_POLICY),
+    ("cloudwatch/logGroup:LogGroup", LOG_GROUP, "log_group", LOG_GROUP_ARN, LOG_GROUP),
+    ("sns/topic:Topic", "eonpro-alerts", "alert_topic", TOPIC, TOPIC),
+    ("cloudtrail/trail:Trail", "eonpro-audit-trail", "trail", TRAIL, TRAIL),
+    ("iam/openIdConnectProvider:OpenIdConnectProvider", None, "oidc_provider", PROVIDER, PROVIDER),
+]
+
+
+@pytest.mark.parametrize(("type_", "name", "key", "value", "id_"), CREATIONS, ids=[row[2] for row in CREATIONS])
+def test_a_creation_that_happened_is_found_by_its_name(type_, name, key, value, id_) -> None:
+    pending = step("creating", f"aws:{type_}", key, **({"physical_name": name} if name else {}))
+    assert found(Existing(found={key: value}), pending) == {pending.urn: id_}
+
+
 @pytest.mark.parametrize(
-    ("pending", "existing", "id_"),
-    [
-        (ALIAS, Existing(alias_target=key_fact()), "alias/eonpro-phi-key"),
-        (LOGS_ALIAS, Existing(other_keys={"alias/eonpro-audit-key": key_fact(OTHER_KEY)}), "alias/eonpro-audit-key"),
-        (
-            step("creating", "aws:s3/bucket:Bucket", "bucket", physical_name=BUCKET),
-            Existing(found={"trail_bucket": "ours"}),
-            BUCKET,
-        ),
-        (
-            step("creating", "aws:s3/bucket:Bucket", "readers", physical_name=READERS),
-            Existing(found={"access_log_bucket": "ours"}),
-            READERS,
-        ),
-        (
-            step("creating", "aws:iam/user:User", "user", physical_name="eonpro-app-user"),
-            Existing(found={"app_user": APP_USER}),
-            "eonpro-app-user",
-        ),
-        (
-            step("creating", "aws:iam/role:Role", "secrets", physical_name="eonpro-secrets-role"),
-            Existing(found={"secrets_role": SECRETS_ROLE}),
-            "eonpro-secrets-role",
-        ),
-        (
-            step("creating", "aws:iam/policy:Policy", "secret", physical_name="EONPROSecretAccess"),
-            Existing(found={"secret_policy": SECRETS}),
-            SECRETS,
-        ),
-        (
-            step("creating", "aws:iam/role:Role", "log-role", physical_name="eonpro-trail-logs-role"),
-            Existing(found={"log_role": LOG_ROLE}),
-            "eonpro-trail-logs-role",
-        ),
-        (
-            step("creating", "aws:cloudwatch/logGroup:LogGroup", "log-group", physical_name=LOG_GROUP),
-            Existing(found={"log_group": LOG_GROUP_ARN}),
-            LOG_GROUP,
-        ),
-        (
-            step("creating", "aws:sns/topic:Topic", "alerts", physical_name="eonpro-alerts"),
-            Existing(found={"alert_topic": TOPIC}),
-            TOPIC,
-        ),
-        (
-            step("creating", "aws:cloudtrail/trail:Trail", "trail", physical_name="eonpro-audit-trail"),
-            Existing(found={"trail": TRAIL}),
-            TRAIL,
-        ),
-        (
-            step("creating", "aws:iam/openIdConnectProvider:OpenIdConnectProvider", "vercel"),
-            Existing(found={"oidc_provider": PROVIDER}),
-            PROVIDER,
-        ),
-        (
-            step("creating", "aws:iam/role:Role", "app", physical_name="eonpro-app-role"),
-            Existing(found={"app_role": APP}),
-            "eonpro-app-role",
-        ),
-        (
-            step("creating", "aws:iam/policy:Policy", "access", physical_name="EONPROKMSAccess"),
-            Existing(found={"app_policy": APP_POLICY}),
-            APP_POLICY,
-        ),
-        (
-            step("creating", "aws:iam/role:Role", "execution", physical_name="eonpro-execution-role"),
-            Existing(found={"execution_role": EXECUTION}),
-            "eonpro-execution-role",
-        ),
-    ],
-    ids=lambda value: getattr(value, "name", None),
+    ("pending", "existing"), [(ALIAS, Existing(alias_target=key_fact())), (LOGS_ALIAS, LOGS_KEY_IS_THERE)]
 )
-def test_a_creation_that_happened_is_found_by_its_name(pending, existing, id_) -> None:
-    assert found(existing, pending) == {pending.urn: id_}
+def test_an_alias_that_was_created_is_found_by_its_name(pending, existing) -> None:
+    assert found(existing, pending) == {pending.urn: pending.physical_name}
 
 
 def test_a_creation_that_did_not_happen_is_dropped() -> None:
