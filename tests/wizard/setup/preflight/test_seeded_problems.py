@@ -76,212 +76,131 @@ class Seeded:
         return found.problems
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Fault:
     """One thing that is wrong by itself, and the phrase by which its problem is known."""
 
     name: str
     phrase: str
-    seed: Callable[[Seeded], None]
-    uses: frozenset[str] = frozenset()
+    seed: Callable[[Seeded], object]
+    uses: str = "account"
     """What has to work for it to be found at all."""
-    breaks: frozenset[str] = frozenset()
+    breaks: str = ""
     """What does not work with it."""
 
 
-FAULTS: list[Fault] = []
+def values(**changes: Any) -> Callable[[Seeded], object]:
+    return lambda world: world.values.update(changes)
 
 
-def fault(phrase: str, *, uses: str = "account", breaks: str = "") -> Callable[[Callable[[Seeded], None]], None]:
-    def add(seed: Callable[[Seeded], None]) -> None:
-        FAULTS.append(
-            Fault(
-                name=seed.__name__,
-                phrase=phrase,
-                seed=seed,
-                uses=frozenset(uses.split()),
-                breaks=frozenset(breaks.split()),
-            )
-        )
-
-    return add
+def named(key: str, arn: str) -> Callable[[Seeded], object]:
+    return lambda world: world.add(key, arn)
 
 
-# --- who asks, and where
+def exists(**found: str) -> Callable[[Seeded], object]:
+    return lambda world: world.exists(**found)
 
 
-@fault("the profile clinic have expired", uses="", breaks="account region names stored_key")
-def expired_credentials(world: Seeded) -> None:
-    world.identity = CredentialsError("the credentials from the profile clinic have expired", "aws sso login")
+def fails(edge: str, **failures: SetupError) -> Callable[[Seeded], object]:
+    return lambda world: getattr(world, edge).failures.update(failures)
 
 
-@fault("belong to the account", uses="account", breaks="account region names stored_key")
-def another_account(world: Seeded) -> None:
-    world.values["account"] = ACCOUNT
-    world.identity = replace(IDENTITY, account_id="444455556666")
+def has(edge: str, **fields: Any) -> Callable[[Seeded], object]:
+    return lambda world: [setattr(getattr(world, edge) if edge else world, name, it) for name, it in fields.items()]
 
 
-@fault("Region af-south-1 is not enabled", uses="account", breaks="region names stored_key")
-def region_off(world: Seeded) -> None:
-    world.values["region"] = "af-south-1"
+def both(*seeds: Callable[[Seeded], object]) -> Callable[[Seeded], object]:
+    return lambda world: [seed(world) for seed in seeds]
 
 
-@fault("account:ListRegions", uses="account region", breaks="region-list")
-def regions_denied(world: Seeded) -> None:
-    denied = PermissionDenied(
-        "the caller may not do account:ListRegions", "have account:ListRegions allowed: AWS_PROFILE=…"
-    )
-    world.aws.failures["list_regions"] = denied
+def denied(action: str) -> PermissionDenied:
+    return PermissionDenied(f"the caller may not do {action}", f"have {action} allowed: AWS_PROFILE=…")
 
 
-@fault("clock is 600 seconds behind", uses="account")
-def clock_behind(world: Seeded) -> None:
-    world.aws.skew = -600.0
-
-
-# --- for whom
-
-
-@fault(f"the administrator {NOBODY} does not exist")
-def absent_administrator(world: Seeded) -> None:
-    world.add("administrators", NOBODY)
-
-
-@fault(f"the deletion administrator {GONE} does not exist")
-def absent_deletion_administrator(world: Seeded) -> None:
-    world.add("deletion_administrators", GONE)
-
-
-@fault(f"the execution role {LOST} does not exist")
-def absent_execution_role(world: Seeded) -> None:
-    world.values["ecs_execution_role"] = LOST
-
-
-@fault("would lock")
 def locked_out(world: Seeded) -> None:
     world.aws.evaluation = DENIED
     world.values["administrators"] = (SECOND, *(arn for arn in world.values["administrators"] if arn != "caller"))
 
 
-@fault("you are not allowed to do: iam:CreateRole, kms:CreateKey")
-def rights_lacking(world: Seeded) -> None:
-    world.aws.lacking = ("iam:CreateRole", "kms:CreateKey")
-
-
-@fault("trails in us-east-1: 5 of 5", uses="account region")
-def quota_used_up(world: Seeded) -> None:
-    used_up = QuotaFact(what=f"trails in {REGION}", used=5, limit=5, needed=1, next="aws cloudtrail list-trails")
-    world.aws.quotas = (used_up,)
-
-
-# --- what is there already
-
-
-@fault("iam:ListPolicies", uses="account region", breaks="names")
-def names_denied(world: Seeded) -> None:
-    world.aws.failures["find_existing"] = PermissionDenied(
-        "the caller may not do iam:ListPolicies",
-        "have iam:ListPolicies allowed, or use a profile that may: AWS_PROFILE=…",
-    )
-
-
-@fault("alias/eonpro-phi-key already points to", uses="account region names")
 def alias_taken(world: Seeded) -> None:
     world.aws.existing = replace(world.aws.existing, alias_target=key_fact(OTHER_KEY, tags={"Owner": "billing"}))
 
 
-@fault("eonpro-cloudtrail-logs", uses="account region names own-trail")
-def bucket_taken(world: Seeded) -> None:
-    world.exists(trail_bucket="foreign")
-
-
-@fault("the role arn:aws:iam::111122223333:role/eonpro-app-role exists", uses="account region names state")
-def role_taken(world: Seeded) -> None:
-    world.exists(app_role=f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role")
-
-
-@fault(f"the policy {APP_POLICY} exists", uses="account region names state")
-def policy_taken(world: Seeded) -> None:
-    world.exists(app_policy=APP_POLICY)
-
-
-@fault("the alert topic", uses="account region names state")
-def topic_taken(world: Seeded) -> None:
-    world.values["alerts"] = True
-    world.exists(alert_topic=f"arn:aws:sns:{REGION}:{ACCOUNT}:eonpro-alerts")
-
-
-@fault("it is stopped", uses="account region", breaks="own-trail")
-def trail_stopped(world: Seeded) -> None:
-    world.aws.trails = (trail_fact(logging=False),)
-    world.values["trail"] = TRAIL
-
-
-# --- the data key
-
-
-@fault("ssm:GetParameter", uses="account region", breaks="stored_key")
-def stored_key_denied(world: Seeded) -> None:
-    world.aws.failures["read_stored_data_key"] = PermissionDenied(
-        "the caller may not do ssm:GetParameter",
-        "have ssm:GetParameter allowed, or use a profile that may: AWS_PROFILE=…",
-    )
-
-
-@fault(f"{STORED_KEY} already holds a data key", uses="account region stored_key state")
-def orphaned_stored_data_key(world: Seeded) -> None:
+def orphaned(world: Seeded) -> None:
     world.aws.stored_keys[STORED_KEY] = StoredDataKey(
         parameter=STORED_KEY, wrapped=wrapped(), key_arn=OTHER_KEY, version=1
     )
 
 
-@fault("has another ENCRYPTED_PHI_KEY", uses="account region stored_key project variables")
-def foreign_data_key(world: Seeded) -> None:
+def foreign(world: Seeded) -> None:
     world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
 
 
-# --- Vercel
-
-
-@fault("no project portla", uses="token", breaks="project")
-def wrong_project(world: Seeded) -> None:
-    world.values["vercel_project"] = "portla"
-
-
-@fault("Vercel refuses the token", uses="", breaks="token project")
-def wrong_token(world: Seeded) -> None:
-    world.vercel.token = "wrong"
-
-
-@fault("may not list variables", uses="token project", breaks="variables")
-def variables_denied(world: Seeded) -> None:
-    denied = PermissionDenied("the token may not list variables", VERCEL_LOGIN)
-    world.vercel.failures |= {"overlaps": denied, "conflict": denied}
-
-
-# --- Pulumi
-
-
-@fault("no `pulumi` program", uses="", breaks="engine backend state")
-def no_engine(world: Seeded) -> None:
-    world.engine.failures["check"] = SetupError("there is no `pulumi` program on the PATH", "make setup")
-
-
-@fault("s3://clinic-state does not answer", uses="engine", breaks="backend state")
-def no_backend(world: Seeded) -> None:
-    gone = Unreachable("the backend s3://clinic-state does not answer", "pulumi whoami -v")
-    world.engine.failures |= {"check_backend": gone, "state": SetupError("no such stack", "pulumi stack ls")}
-
-
-@fault("passphrase", uses="engine backend")
 def wrong_passphrase(world: Seeded) -> None:
     wrong = UsageError("the stack's passphrase is not right", "export PULUMI_CONFIG_PASSPHRASE_FILE=FILE")
     world.engine.failures.setdefault("check_backend", wrong)
 
 
-@fault("the stack's file is torn", uses="engine backend", breaks="state")
-def unreadable_state(world: Seeded) -> None:
-    world.engine.failures["state"] = SetupError("the stack's file is torn", "pulumi stack export --stack production")
+EXPIRED = CredentialsError("the credentials from the profile clinic have expired", "aws sso login")
+USED_UP = QuotaFact(what=f"trails in {REGION}", used=5, limit=5, needed=1, next="aws cloudtrail list-trails")
+TOKEN_DENIED = PermissionDenied("the token may not list variables", VERCEL_LOGIN)
+GONE_AWAY = Unreachable("the backend s3://clinic-state does not answer", "pulumi whoami -v")
+NO_STACK = SetupError("no such stack", "pulumi stack ls")
+TORN = SetupError("the stack's file is torn", "pulumi stack export --stack production")
+NO_PULUMI = SetupError("there is no `pulumi` program on the PATH", "make setup")
+ROLE, TOPIC = f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role", f"arn:aws:sns:{REGION}:{ACCOUNT}:eonpro-alerts"
+IN_REGION, NAMES = "account region", "account region names"
+EVERYTHING = "account region names stored_key"
+FAULTS = [
+    # Who asks, where, and for whom.
+    Fault("expired credentials", "the profile clinic have expired", has("", identity=EXPIRED), "", EVERYTHING),
+    Fault("another account", "belong to the account",
+        both(values(account=ACCOUNT), has("", identity=replace(IDENTITY, account_id="444455556666"))),
+        "account", EVERYTHING),
+    Fault("a Region that is off", "Region af-south-1 is not enabled", values(region="af-south-1"), "account",
+        "region names stored_key"),
+    Fault("Regions that may not be listed", "account:ListRegions",
+        fails("aws", list_regions=denied("account:ListRegions")), IN_REGION, "region-list"),
+    Fault("a clock that is behind", "clock is 600 seconds behind", has("aws", skew=-600.0)),
+    Fault("an absent administrator", f"the administrator {NOBODY} does not exist", named("administrators", NOBODY)),
+    Fault("an absent deletion administrator", f"the deletion administrator {GONE} does not exist",
+        named("deletion_administrators", GONE)),
+    Fault("an absent execution role", f"the execution role {LOST} does not exist", values(ecs_execution_role=LOST)),
+    Fault("a caller who is locked out", "would lock", locked_out),
+    Fault("rights that are lacking", "you are not allowed to do: iam:CreateRole, kms:CreateKey",
+        has("aws", lacking=("iam:CreateRole", "kms:CreateKey"))),
+    Fault("a quota that is used up", "trails in us-east-1: 5 of 5", has("aws", quotas=(USED_UP,)), IN_REGION),
+    # What is there already.
+    Fault("names that may not be read", "iam:ListPolicies", fails("aws", find_existing=denied("iam:ListPolicies")),
+        IN_REGION, "names"),
+    Fault("an alias that is taken", "alias/eonpro-phi-key already points to", alias_taken, NAMES),
+    Fault("a bucket that is taken", "eonpro-cloudtrail-logs", exists(trail_bucket="foreign"), f"{NAMES} own-trail"),
+    Fault("a role that is taken", f"the role {ROLE} exists", exists(app_role=ROLE), f"{NAMES} state"),
+    Fault("a policy that is taken", f"the policy {APP_POLICY} exists", exists(app_policy=APP_POLICY), f"{NAMES} state"),
+    Fault("a topic that is taken", "the alert topic", both(values(alerts=True), exists(alert_topic=TOPIC)),
+        f"{NAMES} state"),
+    Fault("a trail that is stopped", "it is stopped",
+        both(has("aws", trails=(trail_fact(logging=False),)), values(trail=TRAIL)), IN_REGION, "own-trail"),
+    # The data key.
+    Fault("a stored data key that may not be read", "ssm:GetParameter",
+        fails("aws", read_stored_data_key=denied("ssm:GetParameter")), IN_REGION, "stored_key"),
+    Fault("a stored data key without a stack", f"{STORED_KEY} already holds a data key", orphaned,
+        "account region stored_key state"),
+    Fault("a foreign data key", "has another ENCRYPTED_PHI_KEY", foreign,
+        "account region stored_key project variables"),
+    # Vercel.
+    Fault("a wrong project", "no project portla", values(vercel_project="portla"), "token", "project"),
+    Fault("a wrong token", "Vercel refuses the token", has("vercel", token="wrong"), "", "token project"),
+    Fault("variables that may not be listed", "may not list variables",
+        fails("vercel", overlaps=TOKEN_DENIED, conflict=TOKEN_DENIED), "token project", "variables"),
+    # Pulumi.
+    Fault("no engine", "no `pulumi` program", fails("engine", check=NO_PULUMI), "", "engine backend state"),
+    Fault("no backend", "s3://clinic-state does not answer", fails("engine", check_backend=GONE_AWAY, state=NO_STACK),
+        "engine", "backend state"),
+    Fault("a wrong passphrase", "passphrase", wrong_passphrase, "engine backend"),
+    Fault("a state that cannot be read", "the stack's file is torn", fails("engine", state=TORN), "engine backend",
+        "state"),
+]  # fmt: skip
 
 
 COMMAND = re.compile(
@@ -292,7 +211,7 @@ COMMAND = re.compile(
 
 def compatible(faults: Iterable[Fault]) -> bool:
     """Whether each is found where all the others are."""
-    return not any(one.breaks & other.uses for one, other in permutations(faults, 2))
+    return not any({*one.breaks.split()} & {*other.uses.split()} for one, other in permutations(faults, 2))
 
 
 def pass_over(faults: Iterable[Fault]) -> tuple[Problem, ...]:
