@@ -142,66 +142,48 @@ def deleted(fixture: DoctorFixture) -> None:
     del fixture.aws.documents[APP_POLICY]
 
 
+def policy(name: str, *given: Any) -> IamPolicy:
+    """A managed policy of the account, or an inline one of the application."""
+    named = f"arn:aws:iam::{ACCOUNT}:policy/{name}" if name[0].isupper() else f"{name} of role/eonpro-app-role"
+    return IamPolicy(name=named, document=statement(*given))
+
+
+def also(more: IamPolicy) -> Callable[[DoctorFixture], Any]:
+    """The application's role has a policy more."""
+    return lambda fixture: fixture.change(policies=(*fixture.access_diagnostics.principals[APP].policies, more))
+
+
+def role(**changes: Any) -> Callable[[DoctorFixture], Any]:
+    return lambda fixture: fixture.change(**changes)
+
+
+UP, IAM = "pulumi up --refresh", "aws iam "
 FAULTS: dict[str, tuple[str, Callable[[DoctorFixture], Any], str]] = {
-    "gone": (
-        "principal-missing",
-        lambda fixture: fixture.access_diagnostics.principals.pop(APP),
-        "pulumi up --refresh",
-    ),
-    "detached": ("policy-detached", lambda fixture: fixture.change(policies=()), "aws iam attach-role-policy"),
-    "deleted": ("policy-missing", deleted, "pulumi up --refresh"),
-    "edited": (
-        "policy-edited",
-        lambda fixture: fixture.change(
-            policies=(IamPolicy(name=APP_POLICY, document=statement("Allow", "kms:DescribeKey")),)
-        ),
-        "aws iam set-default-policy-version",
-    ),
-    "denied inline": (
-        "explicit-deny",
-        lambda fixture: fixture.change(
-            policies=(
-                *fixture.access_diagnostics.principals[APP].policies,
-                IamPolicy(name="freeze of role/eonpro-app-role", document=statement("Deny", "kms:*")),
-            )
-        ),
-        "aws iam delete-role-policy --role-name eonpro-app-role --policy-name freeze",
-    ),
-    "denied by a managed policy": (
-        "explicit-deny",
-        lambda fixture: fixture.change(
-            policies=(
-                *fixture.access_diagnostics.principals[APP].policies,
-                IamPolicy(name=f"arn:aws:iam::{ACCOUNT}:policy/Quarantine", document=statement("Deny", "kms:*")),
-            )
-        ),
-        f"aws iam detach-role-policy --role-name eonpro-app-role --policy-arn arn:aws:iam::{ACCOUNT}:policy/Quarantine",
-    ),
-    "bounded": (
-        "boundary-denies",
-        lambda fixture: fixture.change(
-            boundary=IamPolicy(name=f"arn:aws:iam::{ACCOUNT}:policy/Edge", document=statement("Allow", "s3:*"))
-        ),
-        # Somebody's own: who set it is asked, and it is not taken off.
+    "gone": ("principal-missing", lambda fixture: fixture.access_diagnostics.principals.pop(APP), UP),
+    "detached": ("policy-detached", role(policies=()), f"{IAM}attach-role-policy"),
+    "deleted": ("policy-missing", deleted, UP),
+    "edited": ("policy-edited",
+        role(policies=(IamPolicy(name=APP_POLICY, document=statement("Allow", "kms:DescribeKey")),)),
+        f"{IAM}set-default-policy-version"),
+    "denied inline": ("explicit-deny", also(policy("freeze", "Deny", "kms:*")),
+        f"{IAM}delete-role-policy --role-name eonpro-app-role --policy-name freeze"),
+    "denied by a managed policy": ("explicit-deny", also(policy("Quarantine", "Deny", "kms:*")),
+        f"{IAM}detach-role-policy --role-name eonpro-app-role --policy-arn arn:aws:iam::{ACCOUNT}:policy/Quarantine"),
+    # Somebody's own: who set it is asked, and it is not taken off.
+    "bounded": ("boundary-denies", role(boundary=policy("Edge", "Allow", "s3:*")),
         "aws cloudtrail lookup-events --lookup-attributes "
-        "AttributeKey=EventName,AttributeValue=PutRolePermissionsBoundary --region us-east-1",
-    ),
-    "not trusted": (
-        "trust-changed",
-        lambda fixture: fixture.change(trust=statement("Allow", "sts:AssumeRole", Principal={"Service": "ec2"})),
-        "pulumi up --refresh",
-    ),
-    "without a provider": (
-        "provider-missing",
-        lambda fixture: fixture.access_diagnostics.providers.clear(),
-        "pulumi up --refresh",
-    ),
-    "without the audience": (
-        "provider-audience",
+        "AttributeKey=EventName,AttributeValue=PutRolePermissionsBoundary --region us-east-1"),
+    "not trusted": ("trust-changed",
+        role(trust=statement("Allow", "sts:AssumeRole", Principal={"Service": "ec2"})), UP),
+    "without a provider": ("provider-missing", lambda fixture: fixture.access_diagnostics.providers.clear(), UP),
+    "without the audience": ("provider-audience",
         lambda fixture: fixture.access_diagnostics.providers.update({PROVIDER: ("https://vercel.com/other",)}),
-        "aws iam add-client-id-to-open-id-connect-provider --cli-input-json",
-    ),
-}
+        f"{IAM}add-client-id-to-open-id-connect-provider --cli-input-json"),
+    "with a second managed policy": ("policy-foreign", also(policy("Admin", "Allow", "ssm:*")),
+        f"{IAM}detach-role-policy --role-name eonpro-app-role --policy-arn arn:aws:iam::{ACCOUNT}:policy/Admin"),
+    "with a second inline policy": ("policy-foreign", also(policy("more", "Allow", "ssm:*")),
+        f"{IAM}delete-role-policy --role-name eonpro-app-role --policy-name more"),
+}  # fmt: skip
 
 
 def widened(trust: Any, **changes: Any) -> dict[str, Any]:
@@ -230,24 +212,6 @@ def test_a_trust_that_lets_in_a_stranger_is_not_well(fixture: DoctorFixture, str
     assert [each.code for each in diagnosis.findings] == ["trust-widened"]
     assert diagnosis.findings[0].command.startswith("pulumi up --refresh")
     assert not [what for what in diagnosis.passed if "trusts the application" in what]
-
-
-@pytest.mark.parametrize(
-    ("name", "command"),
-    [
-        (
-            f"arn:aws:iam::{ACCOUNT}:policy/Admin",
-            f"aws iam detach-role-policy --role-name eonpro-app-role --policy-arn arn:aws:iam::{ACCOUNT}:policy/Admin",
-        ),
-        ("more of role/eonpro-app-role", "aws iam delete-role-policy --role-name eonpro-app-role --policy-name more"),
-    ],
-)
-def test_a_second_policy_of_the_application_is_told(fixture: DoctorFixture, name: str, command: str) -> None:
-    own = fixture.access_diagnostics.principals[APP].policies
-    fixture.change(policies=(*own, IamPolicy(name=name, document=statement("Allow", "ssm:*"))))
-    diagnosis = fixture.diagnosis()
-    assert [each.code for each in diagnosis.findings] == ["policy-foreign"]
-    assert diagnosis.findings[0].command.startswith(command)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
