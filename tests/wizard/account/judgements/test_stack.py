@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from components import policies
-from components.policies.evaluation.account import GrantFact
 from components.policies.stack import key_policy_of
 from tests.wizard.account.stacks import RESOURCES, CheckedStack, all_passed, causes, finding, not_checked
 from tests.wizard.fakes.clients import (
     ACCOUNT,
     ADMIN,
-    APP,
     APP_POLICY,
     KEY,
     KEY_ID,
@@ -35,7 +35,7 @@ from tests.wizard.fakes.diagnostics import FakeAccessDiagnostics
 from wizard.account import fixes
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.key import check_alias, check_replica_data_keys, check_rotation
-from wizard.account.judgements.key_policy import check_grants, check_key_policies, check_key_surplus
+from wizard.account.judgements.key_policy import check_key_policies, check_key_surplus
 from wizard.account.judgements.policies import check_application_policy
 from wizard.account.judgements.stack import COMPARISON, check_drift, check_stack
 from wizard.account.judgements.stored_data_key import check_overwrites, check_stored_data_key, check_versions
@@ -49,6 +49,7 @@ from wizard.core.errors import (
     DataKeyConflict,
     NoBackend,
     PermissionDenied,
+    SetupError,
     StackBusy,
     TargetMissing,
     Unreachable,
@@ -80,60 +81,122 @@ def built_state(stand: CheckedStack) -> StackState:
     return stand.state
 
 
-# --- the stack
-
-
-def test_a_backend_that_does_not_answer_is_a_fault_with_its_way_out(stand: CheckedStack):
-    stand.state = AWAY
-    assert finding(stand.notices(check_stack), "backend-unreachable").command == "pulumi login s3://state"
-
-
-def test_a_machine_that_does_not_know_where_the_state_is_learns_it_from_the_account(stand: CheckedStack):
-    stand.state = NoBackend("Pulumi has no state backend", shell("pulumi", "login"))
-    assert finding(stand.notices(check_stack), "backend-unreachable").command == "pulumi login"
-    stand.aws.claims["/eonpro/production/claim"] = "stack production, state in s3://clinic-state"
-    command = finding(stand.notices(check_stack), "backend-unreachable").command
-    assert command == "pulumi login s3://clinic-state && export PULUMI_BACKEND_URL=s3://clinic-state"
-
-
 @pytest.mark.parametrize("error", [DENIED, StackBusy("another run holds it", "wait")])
 def test_a_state_that_may_not_or_cannot_be_read_just_now_is_unknown(stand: CheckedStack, error: Any):
     stand.state = error
     assert len(not_checked(stand.notices(check_stack))) == 1
 
 
-def test_a_passphrase_that_does_not_open_the_stack_is_never_well(stand: CheckedStack):
-    stand.engine.failures["check_backend"] = UsageError("the passphrase does not open it", Command("export X"))
-    assert finding(stand.notices(check_stack), "backend-unreachable").command == "export X"
+Seed = Callable[[CheckedStack], object]
+EMPTY, NOWHERE = StackState(exists=False, has_key=False), NoBackend("Pulumi has no backend", shell("pulumi", "login"))
+CLAIM, LOGIN = (
+    "/eonpro/production/claim",
+    "pulumi login s3://clinic-state && export PULUMI_BACKEND_URL=s3://clinic-state",
+)
+SETUP, ROTATE = (
+    "python -m wizard setup --stack production --yes",
+    f"aws kms enable-key-rotation --key-id {KEY} --rotation",
+)
+GONE = TargetMissing("there is no project eonpro in the Vercel team eonpro", shell("vercel", "project", "add"))
 
 
-def test_settings_without_resources_are_to_be_built(stand: CheckedStack):
-    stand.state = StackState(exists=False, has_key=False)
+def both(*seeds: Seed) -> Seed:
+    return lambda stand: [seed(stand) for seed in seeds]
+
+
+def state(value: StackState | SetupError) -> Seed:
+    return lambda stand: setattr(stand, "state", value)
+
+
+def state_with(**changes: Any) -> Seed:
+    return lambda stand: setattr(stand, "state", replace(built_state(stand), **changes))
+
+
+def claimed(stand: CheckedStack) -> None:
+    stand.aws.claims[CLAIM] = "stack production, state in s3://clinic-state"
+
+
+def claimed_by_itself(stand: CheckedStack) -> None:
+    stand.aws.claims[CLAIM] = claim_of("production", stand.engine.check_backend("production"))
+
+
+def fails(edge: str, **failures: SetupError) -> Seed:
+    return lambda stand: getattr(stand, edge).failures.update(failures)
+
+
+def without_alias(stand: CheckedStack) -> None:
     stand.aws.aliases.clear()
-    command = finding(stand.notices(check_stack), "stack-not-built").command
-    assert command == "python -m wizard setup --stack production --yes"
 
 
-def test_a_set_up_that_was_interrupted_is_gone_on_with(stand: CheckedStack):
-    """Interrupted twice, it leaves neither a pending operation nor outputs."""
-    assert isinstance(stand.state, StackState)
-    stand.state = replace(stand.state, outputs=None, pending=())
-    found = finding(stand.notices(check_stack), "stack-not-built")
-    assert "was interrupted" in found.what
-    assert found.command == "python -m wizard setup --stack production --yes"
+def moved(stand: CheckedStack) -> None:
+    stand.aws.keys[OTHER_KEY] = key_fact(OTHER_KEY)
+    stand.aws.aliases["alias/eonpro-phi-key"] = OTHER_KEY
 
 
-def test_a_key_that_the_state_does_not_know_is_a_state_that_was_lost(stand: CheckedStack):
-    stand.state = StackState(exists=False, has_key=False)
-    found = finding(stand.notices(check_stack), "stack-state-lost")
-    assert KEY in found.what and found.command.endswith("--adopt --repair all --yes")
+def key(**fields: Any) -> Seed:
+    return lambda stand: stand.aws.keys.update({KEY: key_fact(**fields)})
 
 
-def test_an_empty_backend_leads_to_the_one_that_has_the_stack_and_to_no_second_owner(stand: CheckedStack):
-    stand.state = StackState(exists=False, has_key=False)
-    stand.aws.claims["/eonpro/production/claim"] = "stack production, state in s3://clinic-state"
-    found = finding(stand.notices(check_stack), "stack-elsewhere")
-    assert found.command == "pulumi login s3://clinic-state && export PULUMI_BACKEND_URL=s3://clinic-state"
+def fits(command: str, expected: str) -> bool:
+    """Whether it is that command, or begins so where the expected one is cut with “…”."""
+    return command.startswith(expected[:-1]) if expected.endswith("…") else command == expected
+
+
+def drifts(*those: Drift) -> Seed:
+    return lambda stand: setattr(stand.engine, "drifts", those)
+
+
+FAULTS: dict[str, tuple[Seed, Judgement, str, str, str]] = {
+    "a backend that does not answer": (state(AWAY), check_stack, "backend-unreachable", "pulumi login s3://state", ""),
+    "a machine without a backend": (state(NOWHERE), check_stack, "backend-unreachable", "pulumi login", ""),
+    "the account names the backend": (both(state(NOWHERE), claimed), check_stack, "backend-unreachable", LOGIN, ""),
+    "a passphrase that does not open the stack": (
+        fails("engine", check_backend=UsageError("the passphrase does not open it", Command("export X"))),
+        check_stack, "backend-unreachable", "export X", ""),
+    "settings without resources": (both(state(EMPTY), without_alias), check_stack, "stack-not-built", SETUP, ""),
+    # Interrupted twice, it leaves neither a pending operation nor outputs.
+    "a set-up that was interrupted": (state_with(outputs=None, pending=()), check_stack, "stack-not-built", SETUP,
+        "was interrupted"),
+    "a key that the state does not know": (state(EMPTY), check_stack, "stack-state-lost",
+        "python -m wizard setup --stack production --adopt --repair all --yes", KEY),
+    "its own claim leads nowhere else": (both(state(EMPTY), claimed_by_itself), check_stack, "stack-state-lost",
+        "…", KEY),
+    "an empty backend makes no second owner": (both(state(EMPTY), claimed), check_stack, "stack-elsewhere", LOGIN, ""),
+    "a state that was cut": (state(DamagedState("the state is damaged", shell("cp", "copy", "state"))), check_stack,
+        "stack-state-damaged", "cp copy state", ""),
+    "a lock that nobody gives back": (state_with(stale_lock="ada@laptop (process 12) since 2026-01-01"), check_stack,
+        "stack-locked", "pulumi cancel --yes --stack production", ""),
+    "what an interrupted update left": (
+        state_with(pending=(step("creating", "aws:cloudtrail/trail:Trail", "audit-trail"),)), check_stack,
+        "stack-pending-operations", "…", "creating audit-trail"),
+    "a project that is gone": (lambda stand: setattr(stand, "project", GONE), check_vercel_access, "target-missing",
+        "vercel project add && python -m wizard push --stack production --yes --redeploy", ""),
+    "an alias that was moved": (moved, check_alias, "alias-moved",
+        f"aws kms update-alias --alias-name alias/eonpro-phi-key --target-key-id {KEY_ID} --region us-east-1",
+        OTHER_KEY),
+    "an alias that is gone": (without_alias, check_alias, "alias-missing", "aws kms create-alias…", ""),
+    "a rotation that is off": (key(rotation_enabled=False, rotation_period_days=None), check_rotation, "rotation-off",
+        ROTATE, ""),
+    "a rotation that is too slow": (key(rotation_period_days=2560), check_rotation, "rotation-period", ROTATE, ""),
+    "settings that were not applied": (
+        drifts(drift(DriftKind.UNAPPLIED, "maxSessionDuration"), drift(DriftKind.UNKNOWN)), check_drift,
+        "stack-behind", "pulumi up --refresh --yes --skip-preview --stack production", ""),
+    "a change beside the stack": (drifts(drift(DriftKind.CHANGED, "tags.Environment")), check_drift, "stack-drifted",
+        "pulumi up --refresh…", "Role app-principal (tags.Environment)"),
+    "a resource that is gone": (drifts(drift(DriftKind.GONE)), check_drift, "stack-drifted", "…",
+        "app-principal (gone)"),
+    "many resources": (drifts(*(drift(DriftKind.GONE, urn=f"{ROLE}-{number}") for number in range(20))), check_drift,
+        "stack-drifted", "…", "and 14 more"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_has_its_cause_and_its_command(stand: CheckedStack, fault: str):
+    seed, check, cause, command, what = FAULTS[fault]
+    seed(stand)
+    found = finding(stand.notices(check), cause)
+    assert fits(found.command, command) and what in found.what
+    assert found.command.count("--target ") == (fault in ("a change beside the stack", "a resource that is gone"))
 
 
 def test_an_update_after_a_destroy_never_moves_alias_or_data_key_to_the_second_key(stand: CheckedStack):
@@ -152,57 +215,12 @@ def test_an_emptied_stack_is_never_updated_to_repair_what_it_lacks(stand: Checke
     assert fixes.pulumi_up(stand.context()) == "python -m wizard setup --stack production --adopt --repair all --yes"
 
 
-def test_a_project_that_is_gone_is_a_cause_with_the_command_that_creates_it(stand: CheckedStack):
-    gone = TargetMissing("there is no project eonpro in the Vercel team eonpro", shell("vercel", "project", "add"))
-    stand.project = gone
-    deliver = "python -m wizard push --stack production --yes --redeploy"
-    assert finding(stand.notices(check_vercel_access), "target-missing").command == f"vercel project add && {deliver}"
-
-
 def test_a_project_that_may_have_another_name_now_is_looked_for_before_one_is_created(stand: CheckedStack):
     others, create = shell("vercel", "project", "ls"), shell("vercel", "project", "add")
     stand.project = TargetMissing("there is no project eonpro in the Vercel team eonpro; it has portal", create, others)
     found = finding(stand.notices(check_vercel_access), "target-missing")
     assert found.command == "vercel project ls"
     assert "python -m wizard setup --stack production --vercel-project NAME; if it was deleted" in found.advice
-
-
-def test_the_own_claim_of_a_state_that_was_lost_leads_nowhere_else(stand: CheckedStack):
-    stand.state = StackState(exists=False, has_key=False)
-    stand.aws.claims["/eonpro/production/claim"] = claim_of("production", stand.engine.check_backend("production"))
-    assert finding(stand.notices(check_stack), "stack-state-lost")
-
-
-def test_a_state_that_was_cut_is_its_own_cause_with_the_command_that_puts_a_copy_back(stand: CheckedStack):
-    stand.state = DamagedState("the state is damaged", shell("cp", "copy", "state"))
-    assert finding(stand.notices(check_stack), "stack-state-damaged").command == "cp copy state"
-
-
-def test_a_lock_that_nobody_gives_back_is_a_cause(stand: CheckedStack):
-    stand.state = replace(built_state(stand), stale_lock="ada@laptop (process 12) since 2026-01-01")
-    assert finding(stand.notices(check_stack), "stack-locked").command == "pulumi cancel --yes --stack production"
-
-
-def test_what_an_interrupted_update_left_is_named(stand: CheckedStack):
-    stand.state = replace(built_state(stand), pending=(step("creating", "aws:cloudtrail/trail:Trail", "audit-trail"),))
-    found = finding(stand.notices(check_stack), "stack-pending-operations")
-    assert "creating audit-trail" in found.what and "what of these the account has" in found.why
-
-
-# --- the alias and the rotation
-
-
-def test_an_alias_that_was_moved_is_put_back_by_one_call(stand: CheckedStack):
-    stand.aws.keys[OTHER_KEY] = key_fact(OTHER_KEY)
-    stand.aws.aliases["alias/eonpro-phi-key"] = OTHER_KEY
-    found = finding(stand.notices(check_alias), "alias-moved")
-    wanted = f"aws kms update-alias --alias-name alias/eonpro-phi-key --target-key-id {KEY_ID} --region us-east-1"
-    assert found.command == wanted and OTHER_KEY in found.what
-
-
-def test_an_alias_that_is_gone_is_made(stand: CheckedStack):
-    stand.aws.aliases.clear()
-    assert "create-alias" in finding(stand.notices(check_alias), "alias-missing").command
 
 
 def test_commands_are_for_the_profile_that_was_named(stand: CheckedStack):
@@ -214,29 +232,7 @@ def test_commands_are_for_the_profile_that_was_named(stand: CheckedStack):
     assert command.startswith("AWS_PROFILE='the clinic' pulumi up ")
 
 
-@pytest.mark.parametrize(
-    ("fields", "cause"),
-    [
-        ({"rotation_enabled": False, "rotation_period_days": None}, "rotation-off"),
-        ({"rotation_period_days": 2560}, "rotation-period"),
-    ],
-)
-def test_a_rotation_that_is_not_the_settings_is_put_right(stand: CheckedStack, fields: dict[str, Any], cause: str):
-    stand.aws.keys[KEY] = key_fact(**fields)
-    command = finding(stand.notices(check_rotation), cause).command
-    assert command == (f"aws kms enable-key-rotation --key-id {KEY} --rotation-period-in-days 365 --region us-east-1")
-
-
 # --- the policies
-
-
-def test_a_key_policy_without_the_denial_of_deletion_is_a_fault_of_its_own(stand: CheckedStack):
-    policy = key_policy_of(stand.settings)
-    kept = [each for each in policy["Statement"] if each["Effect"] == "Allow"]
-    stand.aws.key_policies[KEY] = {**policy, "Statement": kept}
-    found = finding(stand.notices(check_key_policies), "deletion-unguarded")
-    assert "nobody may schedule it" in found.what and "for 90 days after a use" in found.what
-    assert shlex.split(found.command)[-1].endswith("$aws:kms/key:Key::phi-key")
 
 
 @pytest.mark.parametrize("check", [check_key_policies, check_key_surplus])
@@ -263,22 +259,6 @@ def test_a_strict_key_policy_that_any_user_with_kms_can_change_is_told(kept: tup
     found = next(each for each in stand.notices(check_key_policies) if each.state is State.WRONG)
     assert found.code == "key-policy-not-strict" and f"arn:aws:iam::{ACCOUNT}:root" in found.what
     assert " ".join(shlex.split(found.command)).endswith(command)
-
-
-def test_a_key_policy_that_may_not_be_read_is_unknown(stand: CheckedStack):
-    stand.aws.failures["key_policy"] = DENIED
-    assert [each.is_denied for each in not_checked(stand.notices(check_key_policies))] == [True]
-
-
-def test_a_grant_that_lets_somebody_else_decrypt_is_found_and_one_for_the_application_is_not(stand: CheckedStack):
-    assert all_passed(stand.notices(check_grants))
-    foreign = GrantFact(id="g1", grantee=ADMIN, operations=("Encrypt", "Decrypt"), made=None, retiring=None)
-    harmless = GrantFact(id="g2", grantee=ADMIN, operations=("DescribeKey",), made=None, retiring=None)
-    own = GrantFact(id="g3", grantee=APP, operations=("Decrypt",), made=None, retiring=None)
-    stand.aws.who_has_access.granted = {KEY: (harmless, own, foreign)}
-    found = finding(stand.notices(check_grants), "grant-foreign")
-    assert ADMIN in found.what and "Decrypt" in found.what
-    assert found.command == f"aws kms revoke-grant --key-id {KEY} --grant-id g1 --region us-east-1"
 
 
 def test_an_application_policy_that_gives_more_is_told_and_one_that_gives_less_is_not(stand: CheckedStack):
@@ -324,13 +304,6 @@ def test_a_stored_key_that_is_known_to_be_wrong_is_wrong_where_its_history_canno
     assert "holds something else" in finding(stand.notices(check_stored_data_key), code).what
 
 
-def test_a_data_key_that_only_a_replicas_region_has_is_copied_back():
-    stand = CheckedStack(settings=multi_region())
-    stand.aws.stored_keys.clear()
-    found = finding(stand.notices(check_stored_data_key), "stored-key-missing")
-    assert " push " in found.command and wrapped().fingerprint in found.advice
-
-
 # --- a stored data key that is gone: the first copy that exists
 
 
@@ -356,28 +329,63 @@ def kept_version(stand: CheckedStack, seed: str = "") -> str:
     return data_key.fingerprint
 
 
-def test_the_version_in_the_account_comes_first(stand: CheckedStack):
-    back_up(stand)
-    fingerprint = kept_version(stand)
-    assert f"restore --stack production --version {fingerprint} --confirm production" in recovery(stand).command
+ONE, TWO = wrapped().fingerprint, wrapped("another").fingerprint
+OF_TODAY = f"/eonpro/production/data-keys/{ONE.removeprefix('sha256:')}"
 
 
-def test_which_of_two_versions_was_in_use_is_never_guessed(stand: CheckedStack):
+def replaced(stand: CheckedStack) -> None:
+    """Somebody replaced the value of the version; the store's history has it."""
     stand.vercel.variables.clear()
-    one, two = kept_version(stand), kept_version(stand, "another")
-    found = recovery(stand)
-    assert (
-        found.command == "python -m wizard restore --stack production" and one in found.advice and two in found.advice
-    )
-
-
-def test_a_version_whose_value_somebody_replaced_is_taken_from_the_history(stand: CheckedStack):
-    stand.vercel.variables.clear()
-    entry = f"/eonpro/production/data-keys/{wrapped().fingerprint.removeprefix('sha256:')}"
-    stand.aws.key_rotation.altered_entries = (entry,)
+    stand.aws.key_rotation.altered_entries = (OF_TODAY,)
     stand.aws.access_diagnostics.former = (wrapped().value,)
+
+
+def two_versions(stand: CheckedStack) -> None:
+    stand.vercel.variables.clear()
+    kept_version(stand), kept_version(stand, "another")
+
+
+def shown(stand: CheckedStack) -> None:
+    stand.vercel.sensitive = False
+    stand.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
+
+
+def running(stand: CheckedStack) -> None:
+    stand.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
+
+
+def backed_up(place: str = "s3://clinic/a.json") -> Seed:
+    return lambda stand: back_up(stand, place)
+
+
+RESTORE = "python -m wizard restore --stack production"
+READ = "printf 'ENCRYPTED_PHI_KEY: ' >&2 && read -rs …"
+COPIES: dict[str, tuple[Seed, str, tuple[str, ...]]] = {
+    "a version in the account comes first": (both(backed_up(), lambda stand: kept_version(stand)),
+        f"{RESTORE} --version {ONE} --confirm production…", ()),
+    "of two versions none is guessed": (two_versions, RESTORE, (ONE, TWO)),
+    "the store's history has it": (replaced, f"{RESTORE} --versions-only", ()),
+    "the target shows it, before a backup": (both(backed_up(), shown),
+        f"{RESTORE} --from-target --confirm production", ()),
+    "the backup of the account's record": (backed_up(),
+        f"{RESTORE} --from-backup s3://clinic/a.json --confirm production", ("2026-11-01",)),
+    "a backup on another machine": (backed_up("laptop:/home/ada/a.json"), READ,
+        ("“/home/ada/a.json” of the machine “laptop”",)),
+    "the running application alone": (running, READ, ("do not redeploy it",)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("copy", COPIES)
+def test_a_stored_data_key_that_is_gone_comes_back_from_the_first_copy_that_exists(stand: CheckedStack, copy: str):
+    seed, command, advice = COPIES[copy]
+    seed(stand)
     found = recovery(stand)
-    assert found.command == "python -m wizard restore --stack production --versions-only"
+    assert fits(found.command, command) and all(words in found.advice for words in advice)
+
+
+def test_a_data_key_that_only_a_replicas_region_has_is_copied_back():
+    found = recovery(CheckedStack(settings=multi_region()))
+    assert " push " in found.command and wrapped().fingerprint in found.advice
 
 
 VERSION = f"/eonpro/production/data-keys/{wrapped().fingerprint.removeprefix('sha256:')}"
@@ -530,29 +538,10 @@ def test_an_earlier_version_that_is_gone_is_told_by_the_history_of_the_stored_da
     assert found.command == "python -m wizard restore --stack production --versions-only"
 
 
-def test_versions_that_cannot_be_read_are_not_called_well(stand: CheckedStack):
-    stand.aws.key_rotation.failures["altered"] = DENIED
-    assert [each.is_denied for each in not_checked(stand.notices(check_versions))] == [True]
-
-
-def test_the_copy_that_the_target_shows_comes_before_a_backup(stand: CheckedStack):
-    back_up(stand)
-    stand.vercel.sensitive = False
-    stand.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
-    assert recovery(stand).command.endswith("restore --stack production --from-target --confirm production")
-
-
 def back_up(stand: CheckedStack, place: str = "s3://clinic/a.json", current: str = "", *versions: str) -> None:
     fingerprint = current or wrapped().fingerprint
     last = LastBackup(at=datetime(2026, 11, 1, tzinfo=UTC), fingerprint=fingerprint, place=place, versions=versions)
     stand.aws.claims["/eonpro/production/backup"] = last.text
-
-
-def test_the_backup_that_the_account_records_is_named_with_its_place(stand: CheckedStack):
-    back_up(stand)
-    found = recovery(stand)
-    assert found.command.endswith("restore --stack production --from-backup s3://clinic/a.json --confirm production")
-    assert "2026-11-01" in found.advice
 
 
 def test_a_backup_in_the_projects_folder_is_named_by_its_whole_path(
@@ -565,21 +554,6 @@ def test_a_backup_in_the_projects_folder_is_named_by_its_whole_path(
     assert f" --from-backup {tmp_path}/eonpro-production-" in recovery(stand).command
 
 
-def test_a_backup_on_another_machine_is_named_and_no_command_is_made_up(stand: CheckedStack):
-    back_up(stand, "laptop:/home/ada/a.json")
-    found = recovery(stand)
-    assert "“/home/ada/a.json” of the machine “laptop”" in found.advice and "--from-backup" not in found.command
-
-
-def test_without_any_copy_here_the_running_application_has_the_last_one(stand: CheckedStack):
-    stand.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
-    found = recovery(stand)
-    assert (
-        found.command.startswith("printf 'ENCRYPTED_PHI_KEY: ' >&2 && read -rs ")
-        and "do not redeploy it" in found.advice
-    )
-
-
 # --- the drift
 
 
@@ -589,34 +563,12 @@ def test_what_agrees_is_well_and_a_comparison_that_fails_is_unknown(stand: Check
     assert [each.what for each in not_checked(stand.notices(check_drift))] == [COMPARISON]
 
 
-def test_what_was_changed_beside_the_stack_is_put_back_and_nothing_else(stand: CheckedStack):
-    stand.engine.drifts = (
-        drift(DriftKind.CHANGED, "tags.Environment"),
-        drift(DriftKind.GONE, urn=ROLE.replace("app-principal", "gone")),
-    )
-    found = finding(stand.notices(check_drift), "stack-drifted")
-    assert "Role app-principal (tags.Environment)" in found.what and "Role gone (gone)" in found.what
-    assert found.command.count("--target") == 2
-
-
-def test_settings_that_were_not_applied_are_the_whole_stacks_business(stand: CheckedStack):
-    stand.engine.drifts = (drift(DriftKind.UNAPPLIED, "maxSessionDuration"), drift(DriftKind.UNKNOWN))
-    command = finding(stand.notices(check_drift), "stack-behind").command
-    assert command == "pulumi up --refresh --yes --skip-preview --stack production"
-
-
 def test_what_the_account_has_and_the_state_lost_is_taken_in_not_made_twice(stand: CheckedStack):
     stand.engine.drifts = (drift(DriftKind.UNKNOWN),)
     stand.aws.existing = Existing(found={"app_role": "arn:aws:iam::111122223333:role/eonpro-app-role"})
     stand.state = replace(built_state(stand), owned=())
     found = finding(stand.notices(check_drift), "stack-state-lost")
     assert "role/eonpro-app-role" in found.what and "--adopt --repair all" in found.command
-
-
-def test_many_resources_are_not_named_one_by_one(stand: CheckedStack):
-    stand.engine.drifts = tuple(drift(DriftKind.GONE, urn=f"{ROLE}-{number}") for number in range(20))
-    found = finding(stand.notices(check_drift), "stack-drifted")
-    assert "and 14 more" in found.what and "--target" not in found.command
 
 
 # --- the comparison beside other findings
@@ -636,24 +588,35 @@ def compared(stand: CheckedStack, *checks: Judgement) -> Diagnosis:
     return diagnose(stand.context(), checks, compare=check_drift)
 
 
-def test_a_bucket_policy_that_somebody_changed_is_reported_while_something_else_is_wrong(stand: CheckedStack):
-    stand.engine.drifts = (drift(DriftKind.CHANGED, "policy", urn=POLICY_URN),)
+CHANGED = partial(drift, DriftKind.CHANGED)
+BUSY = StackBusy("another run is using it", "wait")
+
+
+@pytest.mark.parametrize(
+    ("seed", "causes", "unknown"),
+    [
+        (drifts(CHANGED("policy", urn=POLICY_URN)), ["rotation-off", "stack-drifted"], []),
+        (drifts(CHANGED("enableKeyRotation", urn=KEY_URN)), ["rotation-off"], []),
+        (drifts(CHANGED("description", urn=KEY_URN)), ["rotation-off", "stack-drifted"], []),
+        (drifts(CHANGED("enableKeyRotation", "policy", urn=KEY_URN)), ["rotation-off", "stack-drifted"], []),
+        (drifts(CHANGED(urn=KEY_URN)), ["rotation-off", "stack-drifted"], []),
+        (fails("engine", compare=BUSY), ["rotation-off"], [COMPARISON]),
+        (state(StackState(exists=True, has_key=False)), ["rotation-off"], []),
+    ],
+    ids=[
+        *("another resource", "what a finding is about", "another property", "one property more", "no property told"),
+        *("a comparison that fails", "a stack without outputs"),
+    ],
+)
+def test_what_was_changed_is_reported_beside_a_finding_and_never_twice(
+    stand: CheckedStack, seed: Seed, causes: list[str], unknown: list[str]
+):
+    seed(stand)
     diagnosis = compared(stand, ill)
-    assert [each.code for each in diagnosis.findings] == ["rotation-off", "stack-drifted"]
-    assert POLICY_URN in diagnosis.findings[1].command
-
-
-def test_a_resource_that_another_finding_is_about_is_not_reported_twice(stand: CheckedStack):
-    stand.engine.drifts = (drift(DriftKind.CHANGED, "enableKeyRotation", urn=KEY_URN),)
-    diagnosis = compared(stand, ill)
-    assert diagnosis.findings == (ROTATION_OFF,)
-    assert diagnosis.passed == ("settings, state and account agree in every other resource",)
-
-
-@pytest.mark.parametrize("properties", [("description",), ("enableKeyRotation", "policy"), ()])
-def test_another_change_of_the_same_resource_is_reported(stand: CheckedStack, properties: tuple[str, ...]):
-    stand.engine.drifts = (drift(DriftKind.CHANGED, *properties, urn=KEY_URN),)
-    assert [each.code for each in compared(stand, ill).findings] == ["rotation-off", "stack-drifted"]
+    assert [each.code for each in diagnosis.findings] == causes
+    assert [each.what for each in diagnosis.not_checked] == unknown
+    if "stack-drifted" in causes:
+        assert "--target" in diagnosis.findings[1].command
 
 
 def test_two_findings_together_explain_the_two_properties_of_one_resource(stand: CheckedStack):
@@ -677,14 +640,3 @@ def test_a_resource_that_another_findings_command_updates_is_not_reported_twice(
     bucket, drifted = compared(stand, widened).findings
     assert (bucket.code, drifted.code) == ("bucket-tls-policy-missing", "stack-drifted")
     assert RESOURCES[0] in drifted.command and POLICY_URN not in drifted.command
-
-
-def test_a_comparison_that_fails_is_unknown_beside_what_is_wrong(stand: CheckedStack):
-    stand.engine.failures["compare"] = StackBusy("another run is using it", "wait")
-    diagnosis = compared(stand, ill)
-    assert diagnosis.findings == (ROTATION_OFF,) and [each.what for each in diagnosis.not_checked] == [COMPARISON]
-
-
-def test_a_stack_without_outputs_is_not_compared(stand: CheckedStack):
-    stand.state = StackState(exists=True, has_key=False)
-    assert compared(stand, ill).findings == (ROTATION_OFF,) and stand.engine.log == []
