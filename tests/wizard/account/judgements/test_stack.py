@@ -89,14 +89,10 @@ def test_a_state_that_may_not_or_cannot_be_read_just_now_is_unknown(stand: Check
 
 Seed = Callable[[CheckedStack], object]
 EMPTY, NOWHERE = StackState(exists=False, has_key=False), NoBackend("Pulumi has no backend", shell("pulumi", "login"))
-CLAIM, LOGIN = (
-    "/eonpro/production/claim",
-    "pulumi login s3://clinic-state && export PULUMI_BACKEND_URL=s3://clinic-state",
-)
-SETUP, ROTATE = (
-    "python -m wizard setup --stack production --yes",
-    f"aws kms enable-key-rotation --key-id {KEY} --rotation",
-)
+CLAIM = "/eonpro/production/claim"
+LOGIN = "pulumi login s3://clinic-state && export PULUMI_BACKEND_URL=s3://clinic-state"
+SETUP = "python -m wizard setup --stack production --yes"
+ROTATE = f"aws kms enable-key-rotation --key-id {KEY} --rotation-period-in-days 365 --region us-east-1"
 GONE = TargetMissing("there is no project eonpro in the Vercel team eonpro", shell("vercel", "project", "add"))
 
 
