@@ -152,7 +152,7 @@ def stores(key_arn: str | None) -> Seed:
 
 def has(**fields: Any) -> Seed:
     """AWS answers so."""
-    return lambda world: [setattr(world.aws, name, value) for name, value in fields.items()]
+    return lambda world: vars(world.aws).update(fields)
 
 
 def delivered(value: str) -> Seed:

@@ -106,7 +106,7 @@ def fails(edge: str, **failures: SetupError) -> Callable[[Seeded], object]:
 
 
 def has(edge: str, **fields: Any) -> Callable[[Seeded], object]:
-    return lambda world: [setattr(getattr(world, edge) if edge else world, name, it) for name, it in fields.items()]
+    return lambda world: vars(getattr(world, edge) if edge else world).update(fields)
 
 
 def both(*seeds: Callable[[Seeded], object]) -> Callable[[Seeded], object]:
