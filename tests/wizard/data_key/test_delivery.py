@@ -135,12 +135,6 @@ def test_a_stored_version_at_the_target_makes_way_where_the_run_says_so(aws) -> 
     assert vercel.variables["ENCRYPTED_PHI_KEY"] == aws.stored_keys[STORED_KEY].wrapped.value != earlier.value
 
 
-def test_a_target_that_says_it_holds_another_key_is_refused(aws) -> None:
-    vercel = FakeVercelClient(delivered_instead=wrapped("another"))
-    with pytest.raises(DataKeyConflict, match="not the stored"):
-        delivered(aws, vercel, Target.VERCEL)
-
-
 def test_the_data_key_is_written_before_the_key_it_belongs_to() -> None:
     names = [name for name, _ in AppVariables(region="us-east-1", key_arn=KEY, wrapped=wrapped()).values]
     assert names[0] == "ENCRYPTED_PHI_KEY"
@@ -419,14 +413,6 @@ def test_a_proof_of_one_target_is_none_of_the_other(aws) -> None:
     assert "(tried: no token was given)" in vercel.detail
 
 
-def test_a_prover_gets_the_applications_credentials_and_no_others(aws) -> None:
-    aws.credentials = CREDENTIALS
-    prover = FakeDecryptVerifier(aws=aws)
-    there = stored_data_key(aws)
-    prove(context(aws), delivered(aws, FakeVercelClient(), Target.VERCEL), there.wrapped, prover=prover)
-    assert prover.given == [CREDENTIALS]
-
-
 # --- proved by an access key
 
 
@@ -456,25 +442,6 @@ def test_an_access_key_made_now_is_what_the_user_is_proved_with(aws) -> None:
     (given,) = prover.given
     assert (given.access_key_id, given.secret_access_key, given.session_token) == (MADE.id, MADE.secret, None)
     assert MADE.secret not in repr(proof)
-
-
-def test_an_access_key_that_was_kept_cannot_be_used_from_here_and_is_simulated(aws) -> None:
-    prover = FakeDecryptVerifier(aws=aws)
-    proof = proof_of_the_user(aws, None, prover)
-    assert proof.state is VerificationState.SIMULATED
-    assert prover.given == []
-
-
-def test_a_role_is_never_proved_with_the_users_access_key(aws) -> None:
-    prover = FakeDecryptVerifier(aws=aws)
-    prove(
-        context(aws),
-        delivered(aws, FakeVercelClient(), Target.VERCEL),
-        aws.stored_keys[STORED_KEY].wrapped,
-        prover=prover,
-        access_key=MADE,
-    )
-    assert prover.given == []
 
 
 def test_a_new_access_key_is_tried_longer_than_other_credentials(aws) -> None:

@@ -22,7 +22,7 @@ from tests.wizard.fakes.clients import (
 )
 from wizard.commands.options import PushOptions
 from wizard.core.clients import Answer, Request, Source
-from wizard.core.errors import PermissionDenied, SetupError, StackNotFound, Unreachable, UsageError
+from wizard.core.errors import PermissionDenied, SetupError, StackNotFound, Unreachable
 from wizard.core.models.account import Existing
 from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.rotation import VersionOrigin
@@ -219,15 +219,6 @@ def world_context(world: World) -> TargetContext:
     )
 
 
-@pytest.mark.parametrize("history", [versions_kept, target_has_a_kept_version])
-def test_restore_names_what_goes_back(history: Callable[[World], None]) -> None:
-    assert "restore" in str(restore(world_after(history)))
-
-
-def test_where_no_version_is_left_restore_leads_to_the_other_copies() -> None:
-    assert "python -m wizard doctor --stack production" in str(restore(world_after(target_has_one_that_nobody_kept)))
-
-
 def test_the_answer_comes_with_the_reason_and_the_command() -> None:
     world = world_after(versions_kept)
 
@@ -374,8 +365,3 @@ def test_nothing_is_replaced_while_the_data_key_is_in_the_other_store() -> None:
     decision = guard.may_replace(world.aws, world.settings, world.outputs)
 
     assert decision.state is DecisionState.NO and decision.next == "python -m wizard push"
-
-
-def test_restore_refuses_two_sources_at_once() -> None:
-    with pytest.raises(UsageError):
-        World().run("restore", "--version", EARLIER.fingerprint, "--from-backup", "FILE")

@@ -12,14 +12,13 @@ from typing import Any
 
 import pytest
 
-from components.policies.stack import variable_arns_of
 from components.settings import DATA_KEY_VARIABLE, Settings
 from components.settings.stored_values import HASH_KEY_VARIABLE
-from tests.wizard.account.stacks import CheckedStack, causes, finding
+from tests.wizard.account.stacks import CheckedStack, finding
 from tests.wizard.commands.backup.test_backup_command import World as BackupWorld
 from tests.wizard.commands.push.test_push import PushWorld
 from tests.wizard.commands.rotate.stack_world import World as RotationWorld
-from tests.wizard.fakes.clients import KEY, MULTI_OUTPUTS, OTHER_KEY, REPLICA_REGION, STORED_KEY, key_fact, settings
+from tests.wizard.fakes.clients import KEY, OTHER_KEY, STORED_KEY, key_fact, settings
 from tests.wizard.fakes.clients import wrapped as wrapped_key
 from tests.wizard.setup.test_workflow import World
 from wizard.account.judgements import check_values_beside
@@ -63,23 +62,6 @@ def test_a_hash_key_is_made_once_stored_kept_and_delivered_beside_the_data_key()
     world.saved, world.given["vercel_access"] = with_hash_key(vercel_access=world.given["vercel_access"]), "oidc"
     world.setup(hash_key=True)
     assert world.aws.stored_keys[HASH].wrapped == hash_key and world.calls.count("cloud.make_data_key") == 2
-
-
-def test_without_the_setting_there_is_no_hash_key_and_no_fourth_variable() -> None:
-    world = World()
-    world.setup()
-    assert HASH not in world.aws.stored_keys and HASH_KEY_VARIABLE not in world.vercel.variables
-    assert set(variable_arns_of(settings(), "us-east-1")) == {"AWS_REGION", "AWS_KMS_KEY_ID", DATA_KEY_VARIABLE}
-    assert HASH_KEY_VARIABLE in variable_arns_of(with_hash_key(), "us-east-1")
-
-
-def test_a_replica_gets_the_same_hash_key() -> None:
-    world = World()
-    world.engine.outputs = MULTI_OUTPUTS
-    ecs: dict[str, Any] = {"target": ("ecs",), "ecs_execution_role": "create", "hash_key": True}
-    world.setup(**ecs, multi_region=True, replica_regions=(REPLICA_REGION,))
-    copy = world.aws.with_region(REPLICA_REGION).stored_keys[HASH]
-    assert copy.wrapped == world.aws.stored_keys[HASH].wrapped
 
 
 def test_a_stack_that_exists_is_told_that_its_hashes_have_to_be_carried() -> None:
@@ -144,17 +126,6 @@ def test_the_set_up_takes_no_hash_key_away() -> None:
 
 
 # --- push
-
-
-def test_a_push_makes_the_hash_key_that_the_settings_ask_for_and_a_second_one_makes_none() -> None:
-    world = PushWorld()
-    world.stand(with_hash_key())
-    world.push()
-    assert world.vercel.variables[HASH_KEY_VARIABLE] == world.aws.stored_keys[HASH].wrapped.value
-    assert world.wrote == {"cloud.make_data_key", "cloud.write_stored_data_key", "vercel.deliver"}
-    world.log.clear()
-    world.push()
-    assert "cloud.make_data_key" not in world.wrote
 
 
 def test_a_push_overwrites_no_other_hash_key() -> None:
@@ -268,15 +239,6 @@ def test_a_drill_fails_for_a_backup_without_the_hash_key_in_use(tmp_path: Path) 
         RotationWorld(with_hash_key()).run("restore", "--hash-key", "--from-backup", str(file))
 
 
-def test_another_region_gets_a_copy_of_each_key() -> None:
-    world = BackupWorld(with_hash_key())
-    store(world)
-    copies = [copy["place"] for copy in world.run(to_region=REPLICA_REGION)["kept"]]
-    assert [name.rpartition("/")[2] for name in copies] == [DATA_KEY_VARIABLE, HASH_KEY_VARIABLE]
-    assert world.aws.with_region(REPLICA_REGION).stored_keys[copies[1]].wrapped == HASH_KEY
-    assert world.run(action="drill")["drill"]["versions"] == 2
-
-
 # --- the doctor
 
 
@@ -288,11 +250,6 @@ def checked(**changes: Any) -> CheckedStack:
     for name, value in changes.items():
         setattr(stack, name, value)
     return stack
-
-
-def test_a_whole_hash_key_passes_and_without_the_setting_nothing_is_checked() -> None:
-    assert causes(checked().notices(check_values_beside)) == []
-    assert CheckedStack().notices(check_values_beside) == ()
 
 
 def test_a_hash_key_that_was_not_made_yet_is_made_by_a_push() -> None:
@@ -314,13 +271,6 @@ def test_another_hash_key_on_vercel_is_a_finding_and_is_not_overwritten() -> Non
     stack.vercel.variables[HASH_KEY_VARIABLE] = wrapped_key("of somebody else").value
     told = finding(stack.notices(check_values_beside), "data-key-foreign")
     assert f"--rename-existing {HASH_KEY_VARIABLE}" in told.command
-
-
-def test_a_target_without_its_hash_key_gets_it_by_a_push() -> None:
-    stack = checked()
-    stack.vercel.variables.pop(HASH_KEY_VARIABLE)
-    told = finding(stack.notices(check_values_beside), "variable-missing")
-    assert "push" in told.command and "search hashes" in told.why
 
 
 # --- the key check values, delivered on request

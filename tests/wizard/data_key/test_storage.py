@@ -91,13 +91,6 @@ def test_two_runs_at_once_end_with_the_key_of_whoever_wrote_first(aws) -> None:
     assert not mine.is_new
 
 
-def test_a_second_run_makes_no_second_key(aws) -> None:
-    first = ensure_data_key(aws, settings(), OUTPUTS)
-    second = ensure_data_key(aws, settings(), OUTPUTS)
-    assert second == replace(first, is_new=False)
-    assert calls(aws).count("cloud.make_data_key") == 1
-
-
 def test_a_data_key_under_another_key_is_refused_and_left_alone(aws) -> None:
     there = stored_data_key(aws, key_arn=OTHER_KEY)
     with pytest.raises(DataKeyConflict, match="wrapped by"):
@@ -115,11 +108,6 @@ def test_the_winner_of_a_race_under_another_key_is_refused(aws) -> None:
     racing = Racing(keys=aws.keys, meanwhile=[wrapped("theirs")])
     with pytest.raises(DataKeyConflict, match=OTHER_KEY):
         ensure_data_key(racing, settings(), OUTPUTS)
-
-
-def test_a_stored_data_key_that_does_not_say_its_key_is_taken(aws) -> None:
-    stored_data_key(aws, key_arn=None)
-    assert ensure_data_key(aws, settings(), OUTPUTS).key_arn is None
 
 
 def test_a_stored_data_key_that_holds_something_else_than_was_written_is_refused(aws) -> None:
@@ -140,12 +128,6 @@ def test_a_stored_data_key_that_is_not_there_after_it_was_written_is_an_error(aw
 
     with pytest.raises(ResourceError, match="was written, but does not exist"):
         ensure_data_key(Forgetful(keys=aws.keys), settings(), OUTPUTS)
-
-
-def test_a_key_that_cannot_make_a_data_key_leaves_no_stored_data_key(aws) -> None:
-    with pytest.raises(ResourceError):
-        ensure_data_key(aws, settings(), replace(OUTPUTS, key_arn=OTHER_KEY))
-    assert aws.stored_keys == {}
 
 
 # --- a second copy
@@ -268,40 +250,12 @@ def test_a_stored_data_key_in_the_other_store_is_copied_and_never_made_anew(aws,
     assert "cloud.make_data_key" not in calls(aws)
 
 
-@pytest.mark.parametrize(("was", "is_"), [(PARAMETERS, SECRETS), (SECRETS, PARAMETERS)])
-def test_two_runs_that_copy_at_once_end_with_one_key(aws, was, is_) -> None:
-    there = stored_data_key(aws, store=was)
-    aws.meanwhile = [there.wrapped]
-    copy = ensure_data_key(aws, settings(secret_store=is_), OUTPUTS)
-    assert (copy.wrapped, copy.is_new) == (there.wrapped, False)
-
-
 def test_a_copy_that_meets_another_key_is_a_conflict_and_both_stay(aws) -> None:
     there = stored_data_key(aws)
     aws.meanwhile = [wrapped("another")]
     with pytest.raises(DataKeyConflict):
         ensure_data_key(aws, settings(secret_store=SECRETS), OUTPUTS)
     assert (aws.stored_keys[STORED_KEY], aws.secrets[STORED_KEY].wrapped) == (there, wrapped("another"))
-
-
-def test_the_store_that_was_chosen_is_asked_first_and_wins(aws) -> None:
-    stored_data_key(aws, "old", store=PARAMETERS)
-    new = stored_data_key(aws, "new", store=SECRETS)
-    assert find_stored_data_key(aws, settings(secret_store=SECRETS)) == new
-    assert calls(aws) == ["cloud.read_stored_data_key"]
-
-
-def test_a_key_of_another_stack_in_the_other_store_is_not_copied(aws) -> None:
-    there = stored_data_key(aws, key_arn=OTHER_KEY)
-    with pytest.raises(DataKeyConflict, match=OTHER_KEY):
-        ensure_data_key(aws, settings(secret_store=SECRETS), OUTPUTS)
-    assert (aws.stored_keys, aws.secrets) == ({STORED_KEY: there}, {})
-
-
-def test_the_store_that_is_not_used_may_be_closed(aws) -> None:
-    aws.closed = (SECRETS,)
-    assert find_stored_data_key(aws, settings()) is None
-    assert ensure_data_key(aws, settings(), OUTPUTS).is_new
 
 
 def test_the_store_that_is_used_may_not_be_closed(aws) -> None:
@@ -349,21 +303,6 @@ def regions() -> FakeAwsClient:
     return made
 
 
-def test_every_replicas_region_gets_a_copy_under_its_own_key(regions) -> None:
-    made = ensure_data_key(regions, multi_region(), MULTI_OUTPUTS)
-    copy = regions.with_region(REPLICA_REGION).stored_keys[STORED_KEY]
-    assert (made.key_arn, made.is_new) == (MULTI_KEY, True)
-    assert (copy.wrapped, copy.key_arn) == (made.wrapped, REPLICA)
-    assert calls(regions).count("cloud.make_data_key") == 1
-
-
-def test_a_replica_that_is_added_later_gets_the_key_that_is_there(regions) -> None:
-    first = ensure_data_key(regions, multi_region(replica_regions=()), replace(MULTI_OUTPUTS, replica_key_arns=()))
-    second = ensure_data_key(regions, multi_region(), MULTI_OUTPUTS)
-    assert second == replace(first, is_new=False)
-    assert regions.with_region(REPLICA_REGION).stored_keys[STORED_KEY].wrapped == first.wrapped
-
-
 @pytest.mark.parametrize("store", list(SecretStore))
 def test_the_records_are_not_lost_with_the_parameters_of_the_stacks_own_region(regions, store) -> None:
     """The only copy of the data key is in the Region of the replica: it is copied back, and no other one is made."""
@@ -375,13 +314,6 @@ def test_the_records_are_not_lost_with_the_parameters_of_the_stacks_own_region(r
     assert (stored.wrapped, stored.key_arn, stored.is_new) == (there.wrapped, MULTI_KEY, False)
     assert "cloud.make_data_key" not in calls(regions)
     assert ensure_data_key(regions, wanted, MULTI_OUTPUTS) == stored
-
-
-def test_a_copy_of_another_kms_key_in_a_replicas_region_is_not_copied_back(regions) -> None:
-    stored_data_key(regions.with_region(REPLICA_REGION), key_arn=OTHER_KEY)
-    with pytest.raises(DataKeyConflict, match=OTHER_KEY):
-        ensure_data_key(regions, multi_region(), MULTI_OUTPUTS)
-    assert regions.stored_keys == {}
 
 
 def test_of_two_data_keys_in_the_replicas_regions_neither_is_copied_back(regions) -> None:
@@ -418,9 +350,3 @@ def test_a_run_that_writes_another_key_into_a_region_meanwhile_is_a_conflict(reg
     regions.with_region(REPLICA_REGION).meanwhile = [wrapped("another")]
     with pytest.raises(DataKeyConflict):
         ensure_data_key(regions, multi_region(), MULTI_OUTPUTS)
-
-
-def test_the_copies_go_into_the_store_that_was_chosen(regions) -> None:
-    ensure_data_key(regions, multi_region(secret_store=SECRETS), MULTI_OUTPUTS)
-    there = regions.with_region(REPLICA_REGION)
-    assert (set(there.secrets), there.stored_keys) == ({STORED_KEY}, {})

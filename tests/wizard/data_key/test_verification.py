@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.wizard.fakes.clients import APP, CREDENTIALS, KEY, MATERIAL, wrapped
+from tests.wizard.fakes.clients import APP, CREDENTIALS, KEY, wrapped
 from wizard.core import retry
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import AppCredentials, AppVariables, ChildResult
@@ -149,11 +149,6 @@ def test_without_a_data_key_the_child_gets_none_and_asks_for_the_permission_only
     assert "ENCRYPTED_PHI_KEY" not in given
 
 
-def test_credentials_without_a_session_bring_no_session(found) -> None:
-    users = AppCredentials(how="an access key", access_key_id="AKIA", secret_access_key="s")
-    assert "AWS_SESSION_TOKEN" not in found(users).given
-
-
 def test_the_child_asks_the_endpoints_that_the_operator_asks(found) -> None:
     endpoints = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_KMS": "http://127.0.0.1:2"}
     assert endpoints.items() <= found(**endpoints).environment.items()
@@ -166,18 +161,6 @@ def test_no_secret_is_on_the_childs_command_line(child) -> None:
 
 
 # --- the verdict
-
-
-def test_a_verdict_is_what_the_child_said(child) -> None:
-    child.prints(GOOD)
-    assert child.prove() == ChildResult(proved=True, principal=APP, fingerprint=wrapped().fingerprint)
-
-
-def test_the_key_material_that_opened_the_data_key_is_not_lost(child) -> None:
-    child.prints({**GOOD, "keyMaterialId": MATERIAL})
-    assert child.prove() == ChildResult(
-        proved=True, principal=APP, fingerprint=wrapped().fingerprint, key_material=MATERIAL
-    )
 
 
 @pytest.mark.parametrize("proved", ["false", "true", 1, None, [], {}])
@@ -227,19 +210,6 @@ def test_what_iam_has_not_spread_yet_is_tried_again(child, cause) -> None:
     assert child.slept == [1.0, 2.0]
 
 
-def test_what_stays_refused_is_refused_after_the_last_wait(child) -> None:
-    child.prints({"proved": False, "cause": "AccessDenied", "message": "no"})
-    verdict = child.prove()
-    assert (verdict.proved, verdict.cause, verdict.message) == (False, "AccessDenied", "no")
-    assert child.slept == [1.0, 2.0, 4.0, 8.0]
-
-
-def test_a_new_access_key_is_tried_for_as_long_as_the_caller_says(child) -> None:
-    child.prints({"proved": False, "cause": "BadCredentials", "message": "unknown"})
-    assert not child.prove(retry_seconds=40.0).proved
-    assert 30 < sum(child.slept) <= 40
-
-
 def test_a_proof_within_another_operation_shares_its_deadline(child) -> None:
     child.prints({"proved": False, "cause": "AccessDenied", "message": "no"})
     with retry.operation(5, clock=Clock(sleep=child.slept.append)):
@@ -274,9 +244,3 @@ def test_a_kms_that_stays_silent_has_said_neither_yes_nor_no(child, cause, answe
     verdict = child.prove()
     assert (verdict.proved, verdict.is_answer) == (False, answered)
     assert 10 < sum(child.slept) <= 20
-
-
-def test_a_proof_is_not_waited_for_twice(child) -> None:
-    child.prints(GOOD)
-    child.prove()
-    assert child.slept == []

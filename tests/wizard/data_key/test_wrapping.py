@@ -129,9 +129,3 @@ def test_a_child_that_ends_without_an_answer_is_told(child: Child, printed: str)
     child.says(f"print({printed!r})")
     with pytest.raises(SetupError, match="without an answer"):
         child.wrap()
-
-
-def test_what_is_no_wrapped_key_is_not_taken_for_one(child: Child) -> None:
-    child.prints({"wrapped": "QUFB"})
-    with pytest.raises(ResourceError, match="not a wrapped data key"):
-        child.wrap()

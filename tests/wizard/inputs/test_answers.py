@@ -87,11 +87,6 @@ def test_a_wrapped_key_in_a_file_is_refused_with_its_variable_and_not_shown() ->
     assert SECRET not in refusal.value.message
 
 
-@pytest.mark.parametrize("text", ["", "# nothing\n", "{}"])
-def test_an_empty_file_holds_no_answers(text: str) -> None:
-    assert read_file(text, "a.yaml") == {}
-
-
 def test_all_that_is_wrong_with_a_file_is_told_at_once_and_no_value_of_it() -> None:
     text = (
         "regoin: private1\n"
@@ -206,11 +201,6 @@ def test_a_flag_wins_over_the_environment_the_file_what_is_saved_and_what_is_det
     assert "region" not in resolved()
 
 
-def test_a_default_is_the_weakest_answer() -> None:
-    assert resolved()["rotation_period_days"] == Answer(value=365, source=Source.DEFAULT, where="default")
-    assert resolved(saved={"rotation_period_days": 90})["rotation_period_days"].value == 90
-
-
 def test_an_empty_flag_takes_a_saved_answer_back_where_none_is_an_answer() -> None:
     assert resolved(flags={"ecs_service": ""}, saved={"ecs_service": "web"})["ecs_service"].value is None
     with pytest.raises(UsageError, match="--region: is empty"):
@@ -290,21 +280,6 @@ def test_what_a_run_was_told_that_was_left_counts_more_than_what_is_saved_and_le
 
 def test_a_draft_s_value_that_cannot_be_used_is_asked_again() -> None:
     assert "region" not in resolved(draft={"region": "mars"})
-
-
-def test_what_is_copied_from_another_stack_leaves_out_what_each_needs_for_itself() -> None:
-    other = {"region": "eu-west-1", "environment": "production", "vercel_team": "acme", "vercel_project": "portal"}
-    answers = resolved(copied=other, copied_name="Pulumi.production.yaml")
-    assert {key: answer.value for key, answer in answers.items() if answer.source is Source.COPIED} == {
-        "region": "eu-west-1",
-        "vercel_team": "acme",
-    }
-    assert answers["region"].where == "Pulumi.production.yaml"
-
-
-def test_a_detected_secret_is_not_shown_either() -> None:
-    found = {"vercel_token": Answer(value=SECRET, source=Source.DETECTED, where="the Vercel CLI's login")}
-    assert SECRET not in repr(resolved(detected=found))
 
 
 # --- settings ------------------------------------------------------------------------------------------------------
@@ -390,16 +365,6 @@ def test_a_re_run_with_the_saved_answers_asks_nothing(wanted, identity: Identity
     assert to_settings(values, identity=identity) == settings
 
 
-def test_a_target_that_comes_later_is_asked_for_what_hangs_on_it() -> None:
-    settings = Settings.read(
-        {"account_id": ACCOUNT, "region": "us-east-1", "administrators": [ADMIN], "deploy_targets": ["ecs"]}
-    )
-    answers = resolved(saved=from_settings(settings), flags={"target": "vercel,eks"})
-    values = {key: answer.value for key, answer in answers.items()}
-    unanswered = [each.key for each in INPUTS if each.asked and each.needed(values) and each.key not in values]
-    assert unanswered == ["vercel_token", "vercel_team", "vercel_project", "vercel_access", "eks_cluster"]
-
-
 # --- roles of IAM Identity Center
 
 
@@ -409,47 +374,13 @@ def sso(identity: Identity, **values: Any) -> Settings:
     return to_settings({**base, **values}, identity=caller)
 
 
-def test_a_caller_from_identity_center_administers_by_the_pattern_of_the_permission_set(identity: Identity) -> None:
-    settings = sso(identity)
-    assert (settings.administrators, settings.administrator_patterns) == ((), (PATTERN,))
-
-
-def test_a_user_beside_such_a_caller_stays_named(identity: Identity) -> None:
-    settings = sso(identity, administrators=("caller", ADMIN), administrator_patterns=(PATTERN,))
-    assert (settings.administrators, settings.administrator_patterns) == ((ADMIN,), (PATTERN,))
-
-
-def test_a_pattern_that_was_given_stays_beside_the_callers(identity: Identity) -> None:
-    other = PATTERN.replace("KeyAdmin", "Audit")
-    assert sso(identity, administrator_patterns=(other,)).administrator_patterns == (other, PATTERN)
-
-
 def test_a_strict_key_policy_names_such_a_caller_by_the_roles_own_arn(identity: Identity) -> None:
     settings = sso(identity, administrators=("caller", ADMIN), strict_key_policy=True)
     assert (set(settings.administrators), settings.administrator_patterns) == ({ADMIN, SSO}, ())
 
 
-def test_patterns_alone_are_administrators_enough() -> None:
-    given = {"account": "caller", "region": "us-east-1", "environment": "production", "app_principal": "create"}
-    values = {**given, "target": ("ecs",), "trail": "create"}
-    assert keys(missing({**values, "administrator_patterns": (PATTERN,)})) == []
-    assert keys(missing(values)) == ["administrators"]
-
-
 def test_who_may_delete_the_key_may_be_the_caller_and_is_never_a_pattern(identity: Identity) -> None:
     assert sso(identity, deletion_administrators=("caller",)).deletion_administrators == (SSO,)
-
-
-def test_the_word_caller_becomes_who_the_credentials_belong_to(good_values, identity: Identity) -> None:
-    words = good_values | {"account": "caller", "administrators": ("caller", ADMIN)}
-    settings = to_settings(words, identity=identity)
-    assert settings.account_id == ACCOUNT
-    assert settings.administrators == (ADMIN, CALLER)
-
-
-def test_a_target_that_is_served_already_is_kept(good_values, identity: Identity) -> None:
-    settings = to_settings(good_values | {"target": ("ecs",)}, identity=identity, retained_targets=("vercel",))
-    assert settings.deploy_targets == ("ecs", "vercel")
 
 
 # --- what is missing -----------------------------------------------------------------------------------------------
@@ -457,10 +388,6 @@ def test_a_target_that_is_served_already_is_kept(good_values, identity: Identity
 
 def keys(inputs) -> list[str]:
     return [each.key for each in inputs]
-
-
-def test_before_the_target_is_known_nothing_is_missing_that_hangs_on_it() -> None:
-    assert keys(missing({})) == "target account region environment administrators app_principal trail".split()
 
 
 @pytest.mark.parametrize(

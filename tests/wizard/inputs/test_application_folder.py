@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from wizard.inputs.application_folder import LARGEST, ApplicationFolder, FolderLink, detect, is_application
+from wizard.inputs.application_folder import LARGEST, ApplicationFolder, detect, is_application
 
 ROOT = Path(__file__).resolve().parents[3]
 DEPLOYMENT = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: eonpro\n"
@@ -51,11 +51,6 @@ def package(folder: Path, **groups: Any) -> None:
 def test_the_framework_is_told_by_the_dependencies(tmp_path: Path, dependencies: Any, framework: str | None) -> None:
     package(tmp_path, dependencies=dependencies)
     assert detect(tmp_path).framework == framework
-
-
-def test_a_dependency_of_the_build_counts_less_than_one_of_the_application(tmp_path: Path) -> None:
-    package(tmp_path, dependencies={"next": "15.1.0"}, devDependencies={"next": "14.0.0", "astro": "5"})
-    assert detect(tmp_path).framework == "Next.js 15.1"
 
 
 @pytest.mark.parametrize(
@@ -106,31 +101,6 @@ def test_targets_are_suggested_with_what_suggests_them(tmp_path: Path, files: An
     for name, content in files.items():
         put(tmp_path, name, content)
     assert detect(tmp_path).targets == targets
-
-
-def test_a_link_is_the_strongest_suggestion(tmp_path: Path) -> None:
-    put(tmp_path, ".vercel/project.json", '{"projectId": "prj_1", "orgId": "team_1", "projectName": "eonpro"}')
-    put(tmp_path, "vercel.json", "{}")
-    found = detect(tmp_path)
-    assert found.linked == FolderLink(project_id="prj_1", team_id="team_1", project_name="eonpro")
-    assert found.targets == (("vercel", ".vercel/project.json"), ("vercel", "vercel.json"))
-
-
-def test_a_linked_repository_says_so_by_its_own_file(tmp_path: Path) -> None:
-    put(tmp_path, ".vercel/repo.json", '{"orgId": "team_1", "projects": [{"id": "prj_1", "directory": "."}]}')
-    assert detect(tmp_path).targets == (("vercel", ".vercel/repo.json"),)
-
-
-def test_a_folder_that_speaks_for_several_targets_suggests_each(tmp_path: Path) -> None:
-    put(tmp_path, "vercel.json", "{}")
-    put(tmp_path, "skaffold.yaml")
-    assert {target for target, _ in detect(tmp_path).targets} == {"vercel", "eks"}
-
-
-def test_an_empty_folder_a_missing_one_and_a_file_say_nothing(tmp_path: Path) -> None:
-    put(tmp_path, "a-file")
-    for folder in (tmp_path, tmp_path / "missing", tmp_path / "a-file"):
-        assert detect(folder) == ApplicationFolder()
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '"next"', '{"dependencies": ["next"]}', "[" * 100_000])

@@ -56,11 +56,6 @@ def test_each_other_reader_is_named_with_file_line_and_what_it_gets(tmp_path: Pa
     assert "S3 refuses uploads with AES256 (InvalidArgument)" in key
 
 
-def test_under_other_names_nothing_is_shared(tmp_path: Path) -> None:
-    names = ("AWS_REGION=EONPRO_AWS_REGION", "AWS_KMS_KEY_ID=EONPRO_KMS_KEY_ID")
-    assert code(tmp_path, APPLICATION, variable_names=names).others(settings(variable_names=names)) == ()
-
-
 @pytest.mark.parametrize(
     ("name", "text", "line"),
     [
@@ -184,17 +179,6 @@ def test_without_the_applications_folder_the_search_is_a_command_to_paste(tmp_pa
     assert command.startswith("grep -rnwE 'ENCRYPTION_KEY|PHI_ENCRYPTION_KEY' ") and command.endswith(" .")
 
 
-def test_whether_anything_reads_the_hash_key_is_known(tmp_path: Path) -> None:
-    assert not code(tmp_path, APPLICATION).reads("ENCRYPTED_PHI_HASH_KEY")
-    more = {**APPLICATION, "src/hash.ts": "const wrapped = process.env.ENCRYPTED_PHI_HASH_KEY;"}
-    assert code(tmp_path, more).reads("ENCRYPTED_PHI_HASH_KEY")
-
-
-def test_a_file_name_of_somebody_else_is_one_line(tmp_path: Path) -> None:
-    [other] = code(tmp_path, {"package.json": "{}", "a\nb.ts": "sign(process.env.AWS_KMS_KEY_ID)"}).others(settings())
-    assert "\n" not in other.line
-
-
 PHI = '{"dependencies": {"@eonpro/phi": "0.2.0"}, "scripts": {"build": "next build"}}'
 
 
@@ -220,9 +204,3 @@ def test_the_library_reads_every_variable_by_itself_in_node_as_in_python(tmp_pat
 def test_a_check_of_the_key_before_the_start_is_seen_where_it_stands(tmp_path: Path, files: dict[str, str]) -> None:
     read = code(tmp_path, files)
     assert (read.checks_key, read.lacks_check) == (True, False)
-
-
-def test_without_the_library_it_is_not_known_whether_a_check_is_missing(tmp_path: Path) -> None:
-    read = code(tmp_path, {"package.json": '{"scripts": {"build": "graphi checkout"}}'})
-    assert (read.checks_key, read.lacks_check) == (False, False)
-    assert code(tmp_path, {"package.json": PHI}).lacks_check

@@ -78,24 +78,6 @@ def test_only_its_owner_can_read_it(files, tmp_path: Path) -> None:
     assert [stat.S_IMODE(path.stat().st_mode) for path in (file.parent, file)] == [0o700, 0o600]
 
 
-def test_a_draft_is_replaced_whole_and_nothing_is_left_beside_it(files, tmp_path: Path) -> None:
-    for _ in range(3):
-        files.save("production", DRAFT)
-    assert [file.name for file in (tmp_path / ".wizard").iterdir()] == ["production.json"]
-    files.remove("production")
-    files.remove("production")
-    assert list((tmp_path / ".wizard").iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    "content", ["", "{", "[]", "{}", '{"stage": 1, "at": "never", "asked": [], "answers": {}}', '"text"']
-)
-def test_what_is_no_draft_is_none(files, tmp_path: Path, content: str) -> None:
-    files.save("production", DRAFT)
-    (tmp_path / ".wizard" / "production.json").write_text(content)
-    assert files.load("production") is None
-
-
 def test_a_secret_in_a_draft_is_not_read() -> None:
     text = answers_file.draft_text(DRAFT).replace('"multi_region": false', f'"vercel_token": "{SECRET}"')
     draft = answers_file.read_draft(text)

@@ -17,14 +17,12 @@ from tests.wizard.fakes.clients import (
     FakeAwsClient,
     FakeUserInterface,
     FakeVercelClient,
-    settings,
     trail_fact,
 )
 from wizard.core.clients import Answer, Source
-from wizard.core.errors import CredentialsError, MissingAnswers, PermissionDenied, SetupError, SignInNeeded, Unreachable
+from wizard.core.errors import CredentialsError, MissingAnswers, PermissionDenied, SetupError, SignInNeeded
 from wizard.core.models.delivery import Linked, VercelProject
 from wizard.core.models.inputs import Back, Mark
-from wizard.inputs.answers import from_settings
 from wizard.inputs.interview import Interview, Interviewer
 from wizard.inputs.registry import INPUTS
 
@@ -176,13 +174,6 @@ def test_the_clusters_of_eks_are_offered_and_another_can_be_typed(session) -> No
     assert asked.free_text
 
 
-def test_clusters_that_may_not_be_listed_are_typed(session) -> None:
-    session.aws.requests.answers["eks:ListClusters"] = PermissionDenied("eks:ListClusters is not allowed", "")
-    session.ui.answers = {"multi_region": ["no"], "target": [("eks",)], "eks_cluster": ["clinic"]}
-    assert session.run({}).values["eks_cluster"] == "clinic"
-    assert next(question for question in session.ui.asked if question.key == "eks_cluster").choices == ()
-
-
 def test_each_answer_says_where_it_comes_from(session) -> None:
     session.ui.answers = {"multi_region": ["no"], "target": [("ecs",)], "ecs_cluster": [""]}
     answers = session.run({}).answers
@@ -221,20 +212,6 @@ def test_what_was_found_is_told_before_the_account_is_asked_about(session) -> No
     ]
 
 
-def test_the_region_is_asked_where_nothing_names_one(session) -> None:
-    session.aws.region_source = None
-    session.ui.answers = {"region": ["eu-central-1"]}
-    interview = session.run(without("region"))
-    (question,) = session.ui.asked
-    assert question.default is None
-    assert {c.value: c.disabled for c in question.choices} == {
-        "af-south-1": "off in this account",
-        "eu-central-1": None,
-        "us-east-1": None,
-    }
-    assert interview.aws is not None and interview.aws.region == "eu-central-1"
-
-
 def test_what_may_not_be_listed_can_still_be_typed(session) -> None:
     session.aws.region_source = None
     session.aws.failures = {name: PermissionDenied("denied", "ask") for name in ("list_regions", "list_principals")}
@@ -245,13 +222,6 @@ def test_what_may_not_be_listed_can_still_be_typed(session) -> None:
     assert [[choice.value for choice in choices] for choices in offered] == [[], [ADMIN]]
 
 
-def test_an_endpoint_that_does_not_answer_ends_the_interview(session) -> None:
-    session.aws.region_source = None
-    session.aws.failures = {"list_regions": Unreachable("no answer", "curl it")}
-    with pytest.raises(Unreachable):
-        session.run(without("region"))
-
-
 def test_a_trail_is_asked_for_only_where_the_account_has_one(session) -> None:
     assert session.run(without("trail")).values["trail"] == "create"
     session.aws.trails = (trail_fact(multi_region=False),)
@@ -260,13 +230,6 @@ def test_a_trail_is_asked_for_only_where_the_account_has_one(session) -> None:
     session.aws.trails = (trail_fact(),)
     session.ui.answers = {"trail": [TRAIL]}
     assert session.run(without("trail")).values["trail"] == TRAIL
-
-
-def test_a_linked_project_that_cannot_be_had_is_no_error(session) -> None:
-    session.vercel.failures = {"find_project": Unreachable("no answer", "curl it")}
-    session.ui.answers = {"vercel_team": ["acme"], "vercel_project": ["portal"]}
-    session.run(without("vercel_team", "vercel_project"), linked=LINKED)
-    assert [question.default for question in session.ui.asked] == [None, None]
 
 
 def test_a_project_that_is_not_in_the_list_is_typed(session) -> None:
@@ -284,13 +247,6 @@ def test_of_a_team_that_is_known_its_projects_are_offered(session) -> None:
     (question,) = session.ui.asked
     assert [choice.value for choice in question.choices] == ["portal", "site"]
     assert (question.free_text, interview.values["vercel_project"]) == (True, "site")
-
-
-def test_a_person_without_a_team_types_its_name(session) -> None:
-    session.vercel.project = VercelProject(id="prj_1", name="portal", team_id="team_1", team_slug=None)
-    session.ui.answers = {"vercel_team": ["acme"], "vercel_project": ["portal"]}
-    session.run(without("vercel_team", "vercel_project"), linked=LINKED)
-    assert session.ui.keys == ["vercel_team", "vercel_project"]
 
 
 # --- a stack's first run
@@ -326,13 +282,6 @@ def test_each_page_of_a_first_run_has_a_heading_and_tells_what_was_detected(sess
     pages = [line for line in session.ui.log if line.startswith("ui.section")]
     assert pages == [f"ui.section {each}" for each in ("Application", "Account", "Region", "Administrators", "Details")]
     assert session.ui.said[session.ui.said.index("Details") + 1] == "Next.js 15.1"
-
-
-def test_another_profile_can_be_chosen_for_its_account(session) -> None:
-    session.aws.profile_names = ("clinic", "private")
-    first(session, account=["private", ACCOUNT])
-    assert session.ui.keys.count("account") == 2
-    assert session.connected[-1][0] == "private"
 
 
 def test_a_profile_that_cannot_sign_in_leads_back_to_the_account_that_can(session) -> None:
@@ -389,13 +338,6 @@ def test_back_from_several_regions_leaves_one_region_open(session) -> None:
     assert first(session, region=["several", Back, "us-east-1"])["multi_region"] is False
 
 
-def test_back_to_the_region_asks_again_whether_there_are_several(session) -> None:
-    values = first(
-        session, region=["us-east-1", "several", "us-east-1"], administrators=[Back, (ADMIN,)], replica_regions=[()]
-    )
-    assert values["multi_region"] is True
-
-
 def test_the_profile_that_was_chosen_is_the_account_that_was_chosen(session) -> None:
     session.aws.has_environment_credentials = False
     session.aws.profile_names = ("clinic", "private")
@@ -435,12 +377,6 @@ def test_back_puts_the_question_before_with_its_answer(session) -> None:
     assert interview.values["ecs_cluster"] == "other"
 
 
-def test_there_is_nothing_before_the_first_question(session) -> None:
-    session.ui.answers = {"target": [("ecs",)], "multi_region": ["no"], "ecs_cluster": [""]}
-    session.run({})
-    assert [question.back for question in session.ui.asked] == [False, True, True]
-
-
 def test_another_profile_is_another_account(session) -> None:
     session.aws.has_environment_credentials = False
     session.aws.profile_names = ("clinic", "private")
@@ -477,21 +413,7 @@ def test_a_change_that_is_thought_better_of_changes_nothing(session) -> None:
     assert session.interviewer.change().values == before
 
 
-def test_each_answer_is_kept_as_soon_as_it_is_given(session) -> None:
-    session.ui.answers = {"target": [("ecs",)], "multi_region": ["no"], "ecs_cluster": [KeyboardInterrupt]}
-    with pytest.raises(KeyboardInterrupt):
-        session.run({})
-    assert session.kept == [("target",), ("target", "multi_region")]
-
-
 # --- signing in
-
-
-def test_a_sign_in_that_has_expired_is_offered_and_gone_on_from(session) -> None:
-    session.aws.failures = {"identify": SignInNeeded("the sign-in has expired", "aws sso login --profile x", "x")}
-    session.run(GIVEN)
-    assert session.signed_in == ["x"]
-    assert "ui.confirm Sign in now (aws sso login --profile x)?" in session.ui.log
 
 
 def test_a_person_without_a_token_signs_in_to_vercel_in_the_browser(session) -> None:
@@ -557,14 +479,6 @@ def test_no_sign_in_is_offered_that_the_cli_does_not_have(session) -> None:
     assert not [line for line in session.ui.log if "Sign in now" in line]
 
 
-def test_a_profile_of_the_command_line_is_not_asked_for_again(session) -> None:
-    signed_out(session, "clinic")
-    session.ui.confirms = [False]
-    with pytest.raises(SignInNeeded):
-        session.run({**GIVEN, "profile": "clinic"})
-    assert session.ui.keys == []
-
-
 @pytest.mark.parametrize("interactive", [True, False])
 def test_what_is_not_asked_has_its_default_whoever_is_there(session, interactive) -> None:
     session.ui.interactive = interactive
@@ -582,33 +496,6 @@ def test_a_replica_is_offered_in_every_other_region_that_is_on(session) -> None:
     assert interview.values["replica_regions"] is None
 
 
-def test_administrators_by_pattern_are_not_asked_for_by_name(session) -> None:
-    session.run({**without("administrators"), "administrator_patterns": (f"{ADMIN}-*",)})
-    assert session.ui.keys == []
-
-
-def test_an_application_on_eks_is_asked_for_its_cluster_only(session) -> None:
-    session.ui.answers = {"eks_cluster": ["clinic"]}
-    interview = session.run({**without("vercel_team", "vercel_project", "vercel_token"), "target": ("eks",)})
-    assert session.ui.keys == ["eks_cluster"]
-    # Namespace and service account are named after the application.
-    assert "eks_namespace" not in interview.values
-    assert interview.values["eks_identity"] == "pod-identity"
-
-
-def test_a_saved_stack_asks_a_person_nothing_but_the_token(session) -> None:
-    saved = from_settings(settings(multi_region=True, deploy_targets=("vercel", "ecs")))
-    session.ui.answers = {"vercel_token": [TOKEN]}
-    session.run(saved)
-    assert session.ui.keys == ["vercel_token"]
-
-
-def test_nothing_that_a_door_gave_is_asked(session) -> None:
-    session.run(GIVEN)
-    assert session.ui.keys == []
-    assert not [call for call in session.ui.log if "confirm" in call]
-
-
 def test_the_environment_is_the_stacks_name_and_not_asked(session) -> None:
     assert session.run(GIVEN, stack="staging").values["environment"] == "staging"
     assert session.run(GIVEN, stack="acme/eonpro-kms/staging").values["environment"] == "staging"
@@ -622,21 +509,6 @@ def test_a_token_that_is_refused_is_asked_again(session) -> None:
     assert interview.values["vercel_token"] == TOKEN
 
 
-def test_a_token_is_refused_at_its_question_by_one_request(session) -> None:
-    session.ui.answers = {"vercel_token": ["wrong", TOKEN], "vercel_project": ["acme/portal"]}
-    session.vercel.projects = PROJECTS
-    interview = session.run(without("vercel_token", "vercel_team", "vercel_project"))
-    assert session.ui.keys == ["vercel_token", "vercel_token", "vercel_project"]
-    assert session.vercel.log[:2] == ["vercel.check_token", "vercel.check_token"]
-    assert interview.values["vercel_token"] == TOKEN
-
-
-def test_a_project_that_is_not_there_is_not_the_tokens_fault(session) -> None:
-    session.ui.answers = {"vercel_token": [TOKEN]}
-    session.run({**without("vercel_token"), "vercel_project": "absent"})
-    assert session.ui.keys == ["vercel_token"]
-
-
 def test_a_trail_that_is_offered_says_what_it_lacks(session) -> None:
     session.aws.trails = (trail_fact(), trail_fact(arn=f"{TRAIL}-2", logging=False, validation=False))
     session.ui.answers = {"trail": [TRAIL]}
@@ -648,16 +520,6 @@ def test_a_trail_that_is_offered_says_what_it_lacks(session) -> None:
 
 
 # --- profile
-
-
-def test_the_profile_is_asked_where_several_could_be_meant(session) -> None:
-    session.aws.has_environment_credentials = False
-    session.aws.profile_names = ("clinic", "private")
-    session.ui.answers = {"profile": ["clinic"]}
-    interview = session.run(GIVEN)
-    assert session.ui.keys == ["profile"]
-    assert session.connected == [(None, "us-east-1"), ("clinic", "us-east-1")]
-    assert interview.values["profile"] == "clinic"
 
 
 @pytest.mark.parametrize(
@@ -678,34 +540,6 @@ def test_the_profile_is_not_asked_where_it_is_decided(session, decided) -> None:
     assert session.ui.keys == []
 
 
-# --- who cannot be identified
-
-
-def test_credentials_that_fail_end_the_run_at_once_when_somebody_is_there(session) -> None:
-    session.aws.failures = {"identify": CredentialsError("the token has expired", "aws sso login")}
-    session.ui.answers = {"target": [("ecs",)]}
-    with pytest.raises(CredentialsError):
-        session.run({})
-    assert session.ui.keys == ["target"]
-
-
-def test_no_credentials_at_all_end_the_run_at_once_when_somebody_is_there(session) -> None:
-    session.connect_error = CredentialsError("there is no profile x", "aws configure list-profiles")
-    session.ui.answers = {"target": [("ecs",)]}
-    with pytest.raises(CredentialsError):
-        session.run({})
-    assert session.ui.keys == ["target"]
-
-
-def test_where_nobody_is_there_the_error_is_kept_to_be_told_with_the_rest(nobody) -> None:
-    nobody.aws.failures = {"identify": CredentialsError("the token has expired", "aws sso login")}
-    interview = nobody.run(GIVEN)
-    assert isinstance(interview.identity, CredentialsError)
-    nobody.connect_error = CredentialsError("there is no profile x", "aws configure list-profiles")
-    interview = nobody.run(GIVEN)
-    assert (interview.aws, interview.identity) == (None, nobody.connect_error)
-
-
 # --- nobody is there
 
 
@@ -718,36 +552,12 @@ def test_all_missing_answers_are_named_at_once(nobody) -> None:
     assert refused.value.hint.startswith("python -m wizard --target")
 
 
-def test_what_hangs_on_the_target_is_missing_with_it(nobody) -> None:
-    with pytest.raises(MissingAnswers) as refused:
-        nobody.run({"target": ("vercel",), **without("vercel_team", "vercel_project", "vercel_token", "trail")})
-    assert refused.value.missing == ("vercel_token", "vercel_team", "vercel_project", "trail")
-
-
 def test_vercel_is_not_asked_what_a_link_means_while_anything_else_is_missing(nobody) -> None:
     with pytest.raises(MissingAnswers):
         nobody.run(without("vercel_team", "vercel_project", "trail"), linked=LINKED)
     assert nobody.vercel.log == []
 
 
-def test_a_linked_project_without_a_team_gives_no_answers(nobody) -> None:
-    nobody.vercel.project = VercelProject(id="prj_1", name="portal", team_id="team_1", team_slug=None)
-    with pytest.raises(MissingAnswers) as refused:
-        nobody.run(without("vercel_team", "vercel_project"), linked=LINKED)
-    assert refused.value.missing == ("vercel_team", "vercel_project")
-
-
-def test_missing_answers_are_found_before_any_service_is_asked(nobody) -> None:
-    with pytest.raises(MissingAnswers):
-        nobody.run({})
-    assert nobody.aws.log == []
-
-
 def test_the_linked_project_is_taken_where_nobody_is_there(nobody) -> None:
     interview = nobody.run(without("vercel_team", "vercel_project"), linked=LINKED)
     assert (interview.values["vercel_team"], interview.values["vercel_project"]) == ("acme", "portal")
-
-
-def test_a_linked_project_does_not_beat_an_answer(nobody) -> None:
-    interview = nobody.run({**without("vercel_team"), "vercel_project": "intranet"}, linked=LINKED)
-    assert (interview.values["vercel_team"], interview.values["vercel_project"]) == ("acme", "intranet")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +64,6 @@ def test_the_login_in_the_browser_gives_its_token(tmp_path, monkeypatch):
     assert (answer.value, answer.where, answer.secret) == ("of-the-login", "the login of the Vercel CLI", True)
 
 
-def test_a_linked_folder_tells_project_and_team(folder: Path) -> None:
-    (folder / ".vercel/project.json").write_text('{"projectId": "prj_1", "orgId": "team_1", "projectName": "eonpro"}')
-    assert detect_link(folder) == Linked(project_id="prj_1", team_id="team_1")
-
-
 def test_a_persons_own_account_is_no_team(folder: Path) -> None:
     (folder / ".vercel/project.json").write_text('{"projectId": "prj_1", "orgId": "u5eR"}')
     assert detect_link(folder) == Linked(project_id="prj_1", team_id=None)
@@ -87,25 +81,9 @@ def test_a_linked_repository_with_several_projects_decides_nothing(folder: Path)
     assert detect_link(folder) is None
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"projectId": 1}', '{"orgId": "team_1"}', "\0"])
-def test_a_link_that_says_nothing_is_none(folder: Path, content: str) -> None:
-    (folder / ".vercel/project.json").write_text(content)
-    assert detect_link(folder) is None
-
-
-def test_a_folder_without_a_link_is_none(tmp_path: Path) -> None:
-    assert detect_link(tmp_path) is None
-    assert detect_link(tmp_path / "missing") is None
-
-
 def login(data: Path, content: Any) -> None:
     (data / "com.vercel.cli").mkdir(parents=True)
     (data / "com.vercel.cli/auth.json").write_text(json.dumps(content))
-
-
-def test_the_login_is_found_in_the_data_folder_that_the_environment_names(tmp_path: Path) -> None:
-    login(tmp_path / "data", {"token": "one", "expiresAt": time.time() + 3600})
-    assert cli_token({"XDG_DATA_HOME": str(tmp_path / "data"), "HOME": str(tmp_path)}) == "one"
 
 
 def test_the_login_is_found_in_the_home_folder(tmp_path: Path) -> None:
@@ -116,10 +94,6 @@ def test_the_login_is_found_in_the_home_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [{}, [], {"token": ""}, {"token": 1}, {"token": "old", "expiresAt": 1_700_000_000}])
 def test_a_login_that_is_over_or_empty_is_none(tmp_path: Path, content: Any) -> None:
     login(tmp_path / ".local/share", content)
-    assert cli_token({"HOME": str(tmp_path)}) is None
-
-
-def test_no_login_is_none(tmp_path: Path) -> None:
     assert cli_token({"HOME": str(tmp_path)}) is None
 
 
@@ -166,13 +140,6 @@ def test_an_expired_login_does_not_hide_one_that_can_be_used(tmp_path: Path) -> 
     login(tmp_path / "data", {"token": "old", "expiresAt": 1_700_000_000})
     login(tmp_path / ".local/share", {"token": "one"})
     assert found(tmp_path, XDG_DATA_HOME=str(tmp_path / "data")).token == "one"
-
-
-@pytest.mark.parametrize("folder", [".now", ".local/share/now"])
-def test_the_folders_of_before_are_read_too(tmp_path: Path, folder: str) -> None:
-    (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / folder / "auth.json").write_text('\ufeff{"token": "one"}', encoding="utf-8")
-    assert cli_token({"HOME": str(tmp_path)}) == "one"
 
 
 @pytest.mark.parametrize("by", ["the file", "the variable"])

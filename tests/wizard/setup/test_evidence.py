@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -18,9 +17,7 @@ from tests.wizard.fakes.clients import (
     APP,
     APP_POLICY,
     KEY,
-    MULTI_KEY,
     SECOND,
-    multi_region,
     settings,
     wrapped,
 )
@@ -137,10 +134,6 @@ def statement(principal: Any, action: Any = "kms:Decrypt", **others: Any) -> dic
     return {"Effect": "Allow", "Principal": principal, "Action": action, "Resource": "*", **others}
 
 
-def no_principal(**others: Any) -> dict[str, Any]:
-    return {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*", **others}
-
-
 @pytest.mark.parametrize(
     ("added", "said"),
     [
@@ -181,30 +174,6 @@ def test_every_key_policy_of_the_settings_is_done(changes) -> None:
     assert (item.state, "the key's policy is as in the settings" in item.evidence) == (ItemState.DONE, True), item
 
 
-def test_a_policy_with_a_single_statement_without_a_list_is_read(stand) -> None:
-    stand.aws.key_policies[KEY] = {"Version": "2012-10-17", "Statement": statement("*", "kms:*")}
-    stand.aws.documents[APP_POLICY] = {"Version": "2012-10-17", "Statement": no_principal(Action="kms:*")}
-    entries = items(stand)
-    assert [entries[place].state for place in (POLICY, IAM)] == [ItemState.OPEN] * 2
-
-
-# --- the application's policy
-
-
-def test_an_application_policy_covers_the_key_and_its_replicas() -> None:
-    stand = CheckedStack(settings=multi_region())
-    assert items(stand)[IAM].state is ItemState.DONE
-    with_policy(stand, policies.application_policy(key_arns=(MULTI_KEY,)))
-    assert items(stand)[IAM].state is ItemState.OPEN
-
-
-def with_policy(stand: CheckedStack, document: Any) -> None:
-    """The application's policy, and the principal that it is attached to, have this document."""
-    stand.aws.documents[APP_POLICY] = document
-    principals = stand.aws.access_diagnostics.principals
-    principals[APP] = replace(principals[APP], policies=(IamPolicy(name=APP_POLICY, document=document),))
-
-
 # --- the data key and the test
 
 
@@ -224,10 +193,3 @@ def with_policy(stand: CheckedStack, document: Any) -> None:
 def test_a_verification_does_not_replace_a_test_in_the_application(stand, proofs, state, said) -> None:
     item = items(stand, *(proof(each, detail=f"detail of {each}") for each in proofs))[TESTED]
     assert (item.state, said in item.evidence) == (state, True), item.evidence
-
-
-def test_a_bug_in_a_reading_is_not_shown_as_unknown(stand) -> None:
-    broken: Callable[..., Any] = {}.popitem
-    stand.aws.kms.describe_key = broken
-    with pytest.raises(TypeError):
-        items(stand)

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import yaml
 
-from components.settings import APPLICATION_VARIABLES
 from tests.golden import compare
 from tests.wizard.fakes.clients import ACCOUNT, APP, settings
 from wizard.targets.eks import associations, external_secret
@@ -44,36 +43,6 @@ def test_a_manifest_is_the_one_that_was_reviewed(name: str) -> None:
     commands = associations(wanted, app_role_arn=APP, secrets_role_arn=READER)
     text = external_secret(wanted) + "".join(f"# {line}\n" for line in commands.splitlines())
     compare(GOLDEN / f"{name}.yaml", text)
-
-
-def test_a_store_and_a_secret_that_reads_from_it() -> None:
-    store, secret = documents(EKS)
-    assert (store["kind"], secret["kind"]) == ("ClusterSecretStore", "ExternalSecret")
-    assert secret["spec"]["secretStoreRef"] == {"name": store["metadata"]["name"], "kind": store["kind"]}
-    assert secret["metadata"]["namespace"] == "portal"
-
-
-def test_the_pods_get_the_three_variables_together_and_each_from_its_own_place() -> None:
-    _, secret = documents(EKS)
-    assert {entry["secretKey"]: entry["remoteRef"]["key"] for entry in secret["spec"]["data"]} == {
-        name: f"/eonpro/production/{name}" for name in APPLICATION_VARIABLES
-    }
-
-
-@pytest.mark.parametrize(
-    ("store", "service"), [("parameter-store", "ParameterStore"), ("secrets-manager", "SecretsManager")]
-)
-def test_the_store_is_the_one_of_the_settings(store: str, service: str) -> None:
-    found, _ = documents({**EKS, "secret_store": store})
-    assert found["spec"]["provider"]["aws"]["service"] == service
-    assert found["spec"]["provider"]["aws"]["region"] == "us-east-1"
-
-
-def test_with_irsa_the_store_takes_the_role_of_the_controllers_account_and_none_on_top_of_it() -> None:
-    store, _ = documents(IRSA)
-    aws = store["spec"]["provider"]["aws"]
-    assert "role" not in aws
-    assert aws["auth"]["jwt"]["serviceAccountRef"] == {"name": "external-secrets", "namespace": "external-secrets"}
 
 
 @pytest.mark.parametrize(

@@ -6,17 +6,13 @@ from typing import Any
 
 import pytest
 
-from components.settings.arn import Arn
 from tests.wizard.fakes.clients import (
     BUCKET,
     KEY,
     KEY_ID,
-    MULTI_OUTPUTS,
     OUTPUTS,
-    REPLICA,
     STORED_KEY,
     TRAIL,
-    multi_region,
     settings,
 )
 from wizard.setup.workflow import ending, retained_resources
@@ -40,10 +36,6 @@ def test_the_key_its_alias_the_data_key_and_the_whole_audit_trail_stay() -> None
     ]
 
 
-def test_each_thing_that_stays_says_why() -> None:
-    assert all(why and why != what for what, why in retained_resources(multi_region(), MULTI_OUTPUTS))
-
-
 @pytest.mark.parametrize(
     ("changes", "absent"),
     [
@@ -56,17 +48,6 @@ def test_each_thing_that_stays_says_why() -> None:
 )
 def test_what_the_stack_never_had_is_not_told(changes: dict[str, Any], absent: str) -> None:
     assert absent not in " ".join(whats(**changes))
-
-
-def test_the_stored_data_key_beside_a_replica_stays_too() -> None:
-    assert f"the parameter {STORED_KEY} in {Arn.parse(REPLICA).region}" in dict(
-        retained_resources(multi_region(), MULTI_OUTPUTS)
-    )
-
-
-def test_a_provider_that_was_there_before_is_not_told() -> None:
-    arn = "arn:aws:iam::111122223333:oidc-provider/oidc.vercel.com/eonpro"
-    assert "OIDC" not in " ".join(whats(vercel_oidc_provider_arn=arn))
 
 
 def test_the_end_of_the_key_makes_no_second_one() -> None:

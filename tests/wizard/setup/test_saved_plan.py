@@ -15,7 +15,7 @@ from components.settings import Target
 from tests.wizard.fakes.clients import IDENTITY, KEY, OTHER_ACCOUNT, STORED_KEY, TOKEN, settings, step, wrapped
 from wizard.core.errors import UsageError
 from wizard.core.models.delivery import StackState, StoredDataKey
-from wizard.core.models.stack import SavedPlan, Step
+from wizard.core.models.stack import SavedPlan
 from wizard.setup.plan import Plan
 from wizard.setup.saved_plan import changes, document, read, write
 
@@ -74,22 +74,6 @@ def test_no_wrapped_key_and_no_token_is_in_it() -> None:
     assert wrapped("two").fingerprint in text
     assert wrapped("two").value not in text
     assert TOKEN not in text
-
-
-def test_a_plan_that_was_read_still_fits_a_world_that_did_not_move() -> None:
-    assert differences() == ()
-    assert saved().at == AT
-
-
-def test_the_order_in_which_the_engine_tells_its_steps_is_no_difference() -> None:
-    alias = step("create", "aws:kms/alias:Alias", "phi-key-alias")
-    there, back = replace(PLAN, steps=(ROTATED, alias)), replace(PLAN, steps=(alias, ROTATED))
-    assert changes(saved(there), back, STATE, version=ENGINE) == ()
-
-
-def test_which_half_of_a_replacement_was_told_last_is_no_difference() -> None:
-    old, new = (replace(PLAN, steps=(step(op),)) for op in ("delete-replaced", "create-replacement"))
-    assert changes(saved(old), new, STATE, version=ENGINE) == ()
 
 
 @pytest.mark.parametrize(
@@ -160,12 +144,6 @@ def test_a_forged_plan_gains_nothing() -> None:
     forged = read(sealed(content(steps=[])), "plan.json")
     (told,) = changes(forged, PLAN, STATE, version=ENGINE)
     assert "the plan was to leave it unchanged" in told
-
-
-def test_a_plan_keeps_what_is_taken_in_and_what_it_becomes_as_two_steps() -> None:
-    taken: tuple[Step, ...] = (step("import"), ROTATED)
-    told = saved(replace(PLAN, steps=taken)).steps
-    assert [each.op for each in told] == ["import", "update"]
 
 
 @pytest.mark.parametrize("content_before", ["", "the notes of somebody", "{}", "[" * 100_000])

@@ -168,17 +168,6 @@ def steps(world: World, **changes: Any) -> str:
     return "\n".join(step.what + step.verbatim for step in report.next_steps(world.setup(former_key="wrap", **changes)))
 
 
-def test_the_removal_of_the_former_key_comes_after_its_other_readers(beside: CodeWorld) -> None:
-    beside.have({"src/two-factor.ts": "const k = process.env.ENCRYPTION_KEY;\nif (!k) throw new Error('no');"})
-    said = steps(beside)
-    assert said.index("src/two-factor.ts:1: names ENCRYPTION_KEY") < said.index("Remove ENCR")
-
-
-def test_without_the_folder_the_search_comes_before_the_removal(world: World) -> None:
-    said = steps(world)
-    assert said.index("grep -rnwE 'ENCRYPTION_KEY|PHI_ENCRYPTION_KEY'") < said.index("Remove ENCRYPTION_KEY")
-
-
 # --- code that does not read the data key yet
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.wizard.fakes.clients import ACCOUNT, IDENTITY, FakeAwsClient, FakeUserInterface, key_fact
 from wizard.core.clients import Answer, Source
-from wizard.core.errors import CredentialsError, PermissionDenied, SetupError
+from wizard.core.errors import SetupError
 from wizard.core.state_backend import BackendFact, Circumstances, key_alias
 from wizard.inputs.interview import Interview
 from wizard.setup.state_location import StateLocation, settle
@@ -59,18 +59,6 @@ def session() -> Session:
     return Session()
 
 
-def test_a_backend_that_is_in_use_is_used_and_nothing_is_made(session) -> None:
-    assert session.settle() == StateLocation(secrets_provider="passphrase")
-    assert (session.places.made, session.aws.state_buckets) == ([], [])
-
-
-def test_the_bucket_that_was_asked_for_is_made_and_told(session) -> None:
-    placed = session.settle(backend="s3")
-    assert placed.environment["PULUMI_BACKEND_URL"] == f"s3://{BUCKET}?region=us-east-1"
-    assert session.aws.state_buckets == [BUCKET]
-    assert f"{BUCKET}: created; private, versioned, encrypted" in session.ui.said
-
-
 def test_the_bucket_and_the_key_are_the_applications_own(session) -> None:
     session.aws.aliases["alias/clinic-pulumi-state"] = "key"
     session.aws.keys["key"] = key_fact()
@@ -95,11 +83,6 @@ def test_a_key_for_the_state_encrypts_the_secrets_of_a_new_stack(session) -> Non
     session.aws.aliases[key_alias("eonpro")] = "key"
     session.aws.keys["key"] = key_fact()
     assert session.settle().secrets_provider == f"awskms://{key_alias('eonpro')}?region=us-east-1"
-
-
-def test_a_key_that_may_not_be_looked_at_is_not_used(session) -> None:
-    session.aws.failures["describe_key"] = PermissionDenied("denied", "ask")
-    assert session.settle().secrets_provider == "passphrase"
 
 
 @pytest.mark.parametrize("told", [{"provider": "passphrase"}, {}])
@@ -141,9 +124,3 @@ def test_what_cannot_be_had_is_a_problem_among_the_others(session, where) -> Non
         session.aws.failures["make_state_bucket"] = error
     (problem,) = session.settle(backend="s3").problems
     assert (problem.what, problem.next) == ("somebody else has the bucket", "--backend s3://another")
-
-
-def test_whose_account_it_is_comes_first(session) -> None:
-    session.identity = CredentialsError("expired", "aws sso login")
-    assert session.settle(backend="s3") == StateLocation()
-    assert session.aws.log == []

@@ -8,7 +8,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from components.policies.evaluation import key_access, trust
+from components.policies.evaluation import trust
 from components.policies.evaluation.account import AccountIam, IamPolicy, IamPrincipal, KeyPermission
 from components.policies.evaluation.principals import ACCOUNT_ACCESS
 from tests.components.policies.evaluation.policy_documents import allow, document, grant, named, principal
@@ -34,14 +34,13 @@ from tests.wizard.fakes.clients import (
     KEY,
     MULTI_KEY,
     MULTI_OUTPUTS,
-    OTHER_ACCOUNT,
     REPLICA,
     SECOND,
     FakeAwsClient,
     multi_region,
     settings,
 )
-from wizard.core.errors import CredentialsError, PermissionDenied, Unsupported
+from wizard.core.errors import PermissionDenied, Unsupported
 from wizard.core.models.access import AccessKeyAge, AccessReview, KeyEvents, KeyUse
 
 DENIED = PermissionDenied("you may not", "ask for it")
@@ -70,38 +69,6 @@ def test_the_application_is_told_with_its_ways_its_entrance_and_its_use():
         "and oidc.vercel.com/acme:sub is owner:acme:project:portal:environment:production",
     )
     assert (app.events, app.refused, app.last_use) == (12, 0, NOW - timedelta(days=1))
-
-
-def test_one_whom_the_settings_do_not_name_is_called_out_with_the_policy_that_lets_it():
-    found = review(aws(stranger()))
-    assert [each.arn for each in found.unexpected] == [STRANGER]
-    assert of(found, STRANGER).ways == ("IAM policy own (use)",)
-
-
-@pytest.mark.parametrize(
-    "harmless",
-    [
-        stranger(allow("kms:Encrypt")),
-        stranger(allow("kms:Decrypt", Resource=f"{KEY[:-1]}x")),
-        stranger(allow("kms:DescribeKey")),
-        stranger(allow("s3:*")),
-    ],
-    ids=["encrypts only", "another key", "looks only", "another service"],
-)
-def test_one_who_has_none_of_the_rights_is_not_shown(harmless):
-    assert STRANGER not in rights(review(aws(harmless)))
-
-
-def test_a_part_of_a_right_is_told_by_its_action():
-    found = review(aws(stranger(allow(["kms:CreateGrant", "kms:TagResource"]))))
-    assert of(found, STRANGER).ways == ("IAM policy own (use: CreateGrant; administer: TagResource)",)
-
-
-def test_one_whom_the_settings_let_end_the_key_can():
-    wanted = settings(deletion_administrators=(SECOND,))
-    made = aws(principal(SECOND))
-    made.build(wanted)
-    assert rights(review(made, settings=wanted))[SECOND] == {"delete"}
 
 
 @pytest.mark.parametrize("way", ["key policy", "grant", "IAM", "a role"])
@@ -135,32 +102,8 @@ def test_an_application_that_iam_lets_administer_its_key_has_more_than_it_was_gi
     assert of(review(made), APP).beyond == ("administer",)
 
 
-def test_a_grant_is_told_and_its_grantee_is_called_out():
-    made = aws(granted={KEY: (grant(STRANGER, "Decrypt", "DescribeKey"),)})
-    found = review(made)
-    assert of(found, STRANGER).ways == ("grant g1 (use)",)
-    assert [each.arn for each in found.unexpected] == [STRANGER]
-    assert found.grants == (grant(STRANGER, "Decrypt", "DescribeKey"),)
-
-
-def test_everybody_in_the_key_policy_is_called_out():
-    made = aws()
-    made.key_policies[KEY] = document(*key_statements(made), named("*", Sid="open"))
-    assert [each.arn for each in review(made).unexpected] == ["*"]
-
-
 def trusting(who: Any, **more: Any) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": who, **more}
-
-
-def test_another_account_that_may_become_the_application_is_called_out():
-    there = f"arn:aws:iam::{OTHER_ACCOUNT}:role/theirs"
-    app = application(trust=document(*trust_statements(), trusting({"AWS": there})))
-    made = aws()
-    made.who_has_access.account = AccountIam(principals=(principal(ADMIN, trust=document()), app))
-    found = review(made)
-    assert [each.arn for each in found.unexpected] == [there]
-    assert of(found, there).ways == (f"assumes {APP} (use)",)
 
 
 def test_the_identity_provider_is_called_out_where_it_lets_more_in_than_the_settings_mean():
@@ -197,33 +140,11 @@ def test_the_people_of_aws_account_access_are_listed_with_the_right_of_the_role(
     assert found.unread == ()
 
 
-def test_people_of_aws_account_access_that_cannot_be_read_are_listed_as_such():
-    made = aws(stranger(trust=document(SIGNED_IN)))
-    made.who_has_access.failures["assigned_people"] = DENIED
-    found = review(made)
-    assert of(found, ACCOUNT_ACCESS).rights == {"use"}
-    [unread] = found.unread
-    assert unread.what == f"the people who are assigned to {STRANGER} in AWS account access"
-
-
 def test_the_people_of_a_role_that_the_settings_name_have_what_the_settings_give_the_role():
     made = aws()
     made.who_has_access.account = AccountIam(principals=(principal(ADMIN, trust=document(SIGNED_IN)), application()))
     people = of(review(made), ACCOUNT_ACCESS)
     assert (people.is_expected, people.beyond, people.rights) == (True, (), frozenset({"administer"}))
-
-
-def test_the_people_who_can_become_the_application_have_more_than_was_given():
-    app = application(trust=document(*trust_statements(), SIGNED_IN))
-    made = aws()
-    made.who_has_access.account = AccountIam(principals=(principal(ADMIN, trust=document()), app))
-    assert of(review(made), ACCOUNT_ACCESS).surplus == {"use"}
-
-
-def test_people_of_aws_account_access_are_not_asked_for_where_no_role_trusts_it():
-    made = aws(stranger())
-    made.who_has_access.failures["assigned_people"] = AssertionError("asked")  # type: ignore[assignment]
-    assert review(made).unread == ()
 
 
 def test_the_access_keys_of_a_user_are_told_with_their_age():
@@ -236,13 +157,6 @@ def test_one_who_tried_and_was_refused_is_told_without_a_right():
     made = aws(told={KEY: (KeyEvents(principal=STRANGER, refused=3),)})
     found = of(review(made), STRANGER)
     assert (found.rights, found.refused, found.events) == (frozenset(), 3, 0)
-
-
-def test_sessions_are_counted_for_their_role_whatever_its_path():
-    pathed = f"arn:aws:iam::{ACCOUNT}:role/team/worker"
-    told = (KeyEvents(principal=f"arn:aws:iam::{ACCOUNT}:role/worker", uses=2, last_use=NOW),)
-    made = aws(principal(pathed, allow("kms:Decrypt"), trust=document()), told={KEY: told})
-    assert of(review(made), pathed).events == 2
 
 
 # Several keys.
@@ -292,19 +206,6 @@ def test_without_iam_whoever_it_lets_is_unknown_and_who_is_named_is_known():
     assert [each.what for each in found.unread] == ["the account's IAM"]
 
 
-def test_without_the_grants_no_use_is_a_no():
-    found = review(denied("grants"))
-    assert found.grants is None
-    assert (of(found, REST).use, of(found, REST).administer) == (KeyPermission.UNKNOWN, KeyPermission.NO)
-    assert KeyPermission.NO not in {each.use for each in found.principals}
-
-
-def test_without_the_history_no_count_is_nought():
-    found = review(denied("events"))
-    assert (found.history, of(found, APP).events, of(found, APP).last_use) == (None, None, None)
-    assert found.undecided == ()
-
-
 def test_a_history_that_is_cut_off_leaves_open_who_is_not_in_it():
     found = review(aws(is_cut_off=True))
     assert (of(found, APP).events, of(found, ADMIN).events) == (12, None)
@@ -324,19 +225,6 @@ def test_a_policy_that_may_not_be_read_leaves_its_holder_unknown():
     assert [each.what for each in found.unread] == ["hidden"]
 
 
-def test_a_role_that_more_can_assume_than_are_followed_is_named():
-    many = [f"arn:aws:iam::999988887777:role/{number}" for number in range(trust.MAX_PATHS + 1)]
-    role = stranger(trust=document({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": many}}))
-    assert [each.what for each in review(aws(role)).unread] == [f"everybody who can assume {STRANGER}"]
-
-
-def test_everything_denied_still_ends_with_a_review():
-    found = review(denied("iam", "key_policy", "grants", "events", "last_use", "access_keys"))
-    assert found.unexpected == ()
-    assert {each.use for each in found.principals} == {KeyPermission.UNKNOWN}
-    assert len(found.unread) == 5
-
-
 def test_an_endpoint_that_has_no_such_call_is_told_like_a_denial():
     made = aws()
     made.who_has_access.failures["last_use"] = Unsupported("no such operation", "")
@@ -344,13 +232,6 @@ def test_an_endpoint_that_has_no_such_call_is_told_like_a_denial():
     assert first.why == "no such operation"
     # The rule about a key in use denies nothing where the Region does not count the days.
     assert "Deny disabling of a key in use" in second.what and "can always do it" in second.why
-
-
-def test_credentials_that_are_no_good_end_the_review():
-    made = aws()
-    made.who_has_access.failures["iam"] = CredentialsError("expired", "sign in")
-    with pytest.raises(CredentialsError, match="expired"):
-        review(made)
 
 
 # An account of hundreds of roles.
@@ -372,13 +253,6 @@ def counted(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, roles: list
         patch.setattr(module, name, function)
         review(aws(*roles))
     return function.call_count
-
-
-def test_a_role_is_evaluated_for_the_few_actions_whose_answers_differ_not_for_each(monkeypatch):
-    """Twenty-two actions of each of 5,000 roles took four seconds."""
-    roles = departments(20, "kms:*", {"Service": "ec2.amazonaws.com"})
-    others, more = (counted(monkeypatch, key_access, "evaluate_access", each) for each in ([], roles))
-    assert 0 < more - others <= 5 * len(roles)
 
 
 def test_roles_that_trust_the_account_are_not_compared_with_those_that_may_assume_none(monkeypatch):

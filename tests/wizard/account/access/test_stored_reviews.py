@@ -60,19 +60,6 @@ def test_a_review_never_takes_the_place_of_one_that_was_removed(place, found):
     assert storage.read(place, "production")[-1].file == fourth.file
 
 
-def test_a_review_that_another_process_writes_meanwhile_is_not_overwritten(place, found, monkeypatch):
-    other = storage.write(place, found, None)
-    with monkeypatch.context() as before_it:
-        before_it.setattr(Path, "iterdir", lambda folder: iter(()))
-        assert storage.write(place, found, None).file.name == "2026-07-01-2.json"
-    assert storage.read(place, "production")[0] == other
-
-
-def test_a_stack_of_an_organization_has_the_folder_of_its_plain_name(place, found):
-    storage.write(place, found, None)
-    assert len(storage.read(place, "clinic/eonpro/production")) == 1
-
-
 def test_the_newest_is_told_with_its_sign_off_and_its_age(place, found):
     before = storage.write(place, replace(found, at=NOW - timedelta(days=90)), None)
     newest = storage.write(place, found, before)
@@ -91,15 +78,6 @@ def test_the_newest_is_told_with_its_sign_off_and_its_age(place, found):
         SIGNER,
         newest.digest,
     )
-
-
-def test_a_newer_review_that_nobody_signed_has_no_sign_off_of_an_older_one(place, found):
-    before = storage.write(place, replace(found, at=NOW - timedelta(days=90)), None)
-    sign(before)
-    storage.write(place, found, before)
-    kept = of_stack(place)
-    assert kept.newest is not None and kept.signed is not None and kept.signed.sign_off is not None
-    assert (kept.newest.sign_off, kept.signed.sign_off.signer) == (None, "Ada")
 
 
 def test_a_review_is_signed_once(place, found):
@@ -121,17 +99,6 @@ def test_a_review_that_was_changed_no_longer_matches_its_digest(place, found):
     assert read.faults == (f"{kept.file} was changed since it was written: it no longer matches its digest",)
 
 
-def test_a_review_that_was_changed_together_with_its_digest_is_no_longer_what_was_signed(place, found):
-    kept = storage.write(place, found, None)
-    sign(kept)
-    told = json.loads(kept.file.read_text())
-    body = {name: told[name] for name in ("version", "previous")} | {"review": {**told["review"], "windowDays": 1}}
-    changed(kept.file, **body, digest=storage.digest_of(body))
-    [read] = storage.read(place, "production")
-    assert (read.is_intact, read.sign_off) == (False, None)
-    assert "is a sign-off of another content" in read.fault
-
-
 def test_a_review_that_was_changed_with_its_digest_is_not_what_the_next_one_remembers(place, found):
     before = storage.write(place, replace(found, at=NOW - timedelta(days=90)), None)
     storage.write(place, found, before)
@@ -150,15 +117,6 @@ def test_a_sign_off_that_was_moved_to_another_review_is_none(place, found):
     first.file.with_suffix(".signed.json").rename(second.file.with_suffix(".signed.json"))
     assert [each.sign_off for each in storage.read(place, "production")] == [None, None]
     assert [each.is_intact for each in storage.read(place, "production")] == [True, False]
-
-
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"digest": 1, "version": "1", "previous": null, "review": {}}'])
-def test_a_file_that_is_no_review_is_told_and_stops_nothing(place, found, text):
-    kept = storage.write(place, found, None)
-    kept.file.with_name("2026-06-30.json").write_text(text)
-    read = of_stack(place)
-    assert read.newest is not None and read.newest.review == found
-    assert len(read.faults) == 1 and "2026-06-30.json cannot be read as a review" in read.faults[0]
 
 
 def test_a_sign_off_that_cannot_be_read_is_told(place, found):
@@ -195,19 +153,6 @@ def test_a_review_of_something_else_counts_for_nothing(place, found, stack, key_
     read = of_stack(place, stack=stack, key_arn=key_arn)
     assert read.last is not None and read.last.is_intact
     assert (read.newest, read.signed, read.accepted(NOW), read.faults) == (None, None, None, ())
-
-
-@pytest.mark.parametrize(("days", "holds"), [(0, True), (92, True), (93, False), (-2, False)])
-def test_a_signature_holds_for_a_quarter_and_not_before_its_day(place, found, days, holds):
-    sign(storage.write(place, found, None))
-    assert (of_stack(place).accepted(NOW + timedelta(days=days)) is not None) is holds
-
-
-def test_a_later_date_in_the_sign_off_makes_an_old_review_no_newer(place, found):
-    """The digest proves the date of the review; nothing proves the one of the sign-off."""
-    kept = storage.write(place, found, None)
-    storage.sign(kept, signer="Ada", signer_arn=SIGNER, at=NOW + timedelta(days=300))
-    assert of_stack(place).accepted(NOW + timedelta(days=301)) is None
 
 
 def test_a_signature_accepts_those_rights_of_these_people_and_their_roles_as_they_could_be_assumed(found):

@@ -264,15 +264,6 @@ def test_a_key_policy_that_keeps_the_application_out(fixture: DoctorFixture, eff
     assert [each.code for each in fixture.diagnosis().findings] == [cause]
 
 
-def test_a_denial_under_a_condition_that_nobody_knows_here_is_not_called_a_denial(fixture: DoctorFixture) -> None:
-    policy: dict[str, Any] = dict(fixture.aws.key_policies[KEY])
-    unless = {"StringNotEquals": {"aws:SourceVpce": "vpce-01234567"}}
-    deny = {"Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*", "Condition": unless}
-    fixture.aws.key_policies[KEY] = {**policy, "Statement": [*policy["Statement"], deny]}
-    finding = fixture.first()
-    assert finding.code == "key-policy-without-application" and "conditions that are not known here" in finding.why
-
-
 @pytest.mark.parametrize(("part", "fault"), [("application-policy", "simulator"), ("key", "key policy")])
 def test_no_update_is_offered_for_ever_that_leaves_a_part_as_it_was_found(
     fixture: DoctorFixture, part: str, fault: str
@@ -297,13 +288,6 @@ def test_a_role_that_was_imported_and_then_deleted_is_created_and_not_imported_f
     assert finding.code == "principal-missing"
     forget = "pulumi config rm --stack production eonpro-kms:adopted && pulumi up --refresh --yes"
     assert finding.command.startswith(forget) and "--target" not in finding.command
-
-
-def test_an_execution_role_that_may_not_read(on_ecs: DoctorFixture) -> None:
-    role = f"arn:aws:iam::{ACCOUNT}:role/eonpro-execution-role"
-    on_ecs.access_diagnostics.change(role, policies=())
-    found = on_ecs.first()
-    assert found.code == "execution-role-denied" and "attach-role-policy" in found.command
 
 
 EKS = {"deploy_targets": ("eks",), "eks_cluster": "clinic", "vercel_team": None, "vercel_project": None}
@@ -341,15 +325,6 @@ def test_whoever_gets_at_the_variables_through_their_reader_is_told(changes: dic
     reading, *others = as_made.policies
     roles.change(arn, policies=(replace(reading, document=statement("Allow", "ssm:*")), *others))
     assert "EONPROParameterAccess" in finding(stand.notices(check_reader_surplus), "policy-widened").what
-
-
-def test_what_the_account_gives_a_role_of_its_own_is_its_own_business() -> None:
-    role = f"arn:aws:iam::{ACCOUNT}:role/ecs/starter"
-    stand = CheckedStack(settings=settings(**ECS, ecs_execution_role_arn=role))
-    assert all_passed(stand.notices(check_readers, check_reader_surplus))
-    more = IamPolicy(name="more of role/starter", document=statement("Allow", "s3:*"))
-    stand.aws.access_diagnostics.change(role, policies=(*stand.aws.access_diagnostics.principals[role].policies, more))
-    assert all_passed(stand.notices(check_readers, check_reader_surplus))
 
 
 @pytest.mark.parametrize(
@@ -450,13 +425,6 @@ def test_a_data_key_that_only_previews_have(fixture: DoctorFixture) -> None:
     del fixture.vercel.variables[NAME]
     fixture.vercel.outside = (VariableEntry(name=NAME, place="Vercel", in_scope=False, elsewhere=("preview",)),)
     assert fixture.first().code == "variable-wrong-environment"
-
-
-def test_a_data_key_by_another_comment_is_set_aside_and_not_overwritten(fixture: DoctorFixture) -> None:
-    fixture.vercel.named = wrapped("two").fingerprint
-    found = fixture.first()
-    assert found.code == "data-key-foreign"
-    assert f"--rename-existing {NAME} --confirm production" in found.command
 
 
 def test_an_earlier_version_is_out_of_step_and_pushed_anew(fixture: DoctorFixture) -> None:
@@ -610,36 +578,7 @@ def test_a_restored_data_key_that_the_application_could_not_open_is_known_before
     assert any("no data key was at hand" in each for each in diagnosis.passed) is (not cause)
 
 
-def test_a_resource_control_policy_is_named_though_no_simulation_shows_it(fixture: DoctorFixture) -> None:
-    fixture.aws.credentials = CREDENTIALS
-    said = "A resource control policy of the organization denies it"
-    fixture.prover.verdict = ChildResult(
-        proved=False, principal=APP, fingerprint="", cause="AccessDenied", message=said
-    )
-    [notice] = fixture.diagnosis().findings
-    assert notice.code == "resource-control-policy" and "RESOURCE_CONTROL_POLICY" in notice.command
-    assert "management account" in notice.advice
-
-
-def test_a_proof_that_fails_follows_from_what_explains_it(fixture: DoctorFixture) -> None:
-    fixture.aws.credentials = CREDENTIALS
-    fixture.prover.verdict = ChildResult(
-        proved=False, principal=APP, fingerprint="", cause="Disabled", message="it says so"
-    )
-    fixture.aws.keys[KEY] = key_fact(state="Disabled")
-    diagnosis = fixture.diagnosis()
-    assert [each.code for each in diagnosis.findings] == ["key-disabled"]
-    assert [each.code for each in diagnosis.consequences] == ["proof-failed"]
-
-
 # --- what cannot be asked
-
-
-def test_without_a_token_the_way_to_one_is_told(fixture: DoctorFixture) -> None:
-    del fixture.answers["vercel_token"]
-    diagnosis = fixture.diagnosis()
-    assert [each.code for each in diagnosis.findings] == ["vercel-token-missing"] and diagnosis.exit_code == 3
-    assert "VERCEL_TOKEN" in diagnosis.findings[0].advice
 
 
 def test_vercel_that_does_not_answer_is_a_finding_with_its_way_out(fixture: DoctorFixture) -> None:
@@ -661,13 +600,6 @@ def test_an_endpoint_that_does_not_answer_is_a_finding_with_its_command(fixture:
     )
 
 
-def test_a_refused_token_is_the_first_to_be_told(fixture: DoctorFixture) -> None:
-    fixture.vercel.token = "expired"
-    diagnosis = fixture.diagnosis()
-    assert [each.code for each in diagnosis.findings] == ["vercel-token-refused"]
-    assert diagnosis.exit_code == 3
-
-
 def test_a_backend_that_does_not_answer_leaves_the_account_to_be_looked_at(fixture: DoctorFixture) -> None:
     fixture.engine.failures["state"] = Unreachable("the backend does not answer", "pulumi login")
     fixture.aws.keys[KEY] = key_fact(state="Disabled")
@@ -685,15 +617,6 @@ def test_a_data_key_of_another_length_makes_way_for_the_one_before(fixture: Doct
     assert "restore --stack production --versions-only && " in found.command
     assert f"--version {wrapped('before').fingerprint} " in found.command
     assert wrapped("before").value not in found.command
-
-
-def test_of_several_before_it_is_the_last_one_that_is_put_back(fixture: DoctorFixture) -> None:
-    fixture.aws.credentials = CREDENTIALS
-    fixture.prover.verdict = ChildResult(
-        proved=False, principal=APP, fingerprint="", cause="WrongLength", message="16 bytes"
-    )
-    fixture.access_diagnostics.former = tuple(wrapped(seed).value for seed in ("right", "wrong", "right"))
-    assert f"--version {wrapped('right').fingerprint} " in fixture.first().command
 
 
 # --- an application that is an IAM user
@@ -797,20 +720,6 @@ def test_ci_that_nobody_lets_in_any_more_after_a_rename_is_named_with_the_new_tr
     assert words[:5] == ["aws", "iam", "update-assume-role-policy", "--role-name", "eonpro-ci-read"]
     document = json.loads(words[words.index("--policy-document") + 1])
     assert ci.github_subjects(document) == {"clinic@123/eonpro@456": ("environment:previews", "ref:refs/heads/main")}
-
-
-def test_a_role_that_trusts_pull_requests_is_named_and_its_new_trust_has_none(fixture: DoctorFixture) -> None:
-    trusted_by_ci(fixture, "clinic/eonpro", subjects=("pull_request", "ref:refs/heads/main"))
-    fixture.github = lambda name: TokenSubject(repository="clinic/eonpro")
-    found = fixture.first([check_ci_trust])
-    words = shlex.split(found.command)
-    document = json.loads(words[words.index("--policy-document") + 1])
-    assert found.code == "ci-trust-unreviewed"
-    assert ci.github_subjects(document) == {"clinic/eonpro": ("ref:refs/heads/main",)}
-
-    fixture.github = lambda name: TokenSubject(repository="clinic@123/eonpro@456")
-    outdated = next(each for each in fixture.diagnosis([check_ci_trust]).findings if each.code == "ci-trust-outdated")
-    assert "pull_request" not in outdated.command and "ref:refs/heads/main" in outdated.command
 
 
 def test_each_role_without_the_boundary_of_the_settings_is_named_with_the_command(fixture: DoctorFixture) -> None:

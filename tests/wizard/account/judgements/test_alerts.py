@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -53,39 +53,10 @@ def test_a_rule_with_one_condition_more_is_none(fixture: DoctorFixture, kind: st
     assert "does not match all the events of the settings" in what
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_rule_without_one_of_its_alternatives_is_none(fixture: DoctorFixture, kind: str) -> None:
-    def without_one(fact: RuleFact) -> RuleFact:
-        return narrowed(fact, **{"$or": (fact.pattern or {})["detail"]["$or"][1:]})
-
-    fixture.aws.alerts = changed(alerts_fact(SETTINGS), kind, without_one)
-    assert [code for _, code, _ in said(fixture)] == ["alerts-rule-off"]
-
-
-@pytest.mark.parametrize("pattern", [None, {"source": ["aws.s3"]}])
-def test_a_rule_of_other_events_is_none(fixture: DoctorFixture, pattern: Any) -> None:
-    fixture.aws.alerts = changed(alerts_fact(SETTINGS), "key-changes", lambda fact: replace(fact, pattern=pattern))
-    assert [code for _, code, _ in said(fixture)] == ["alerts-rule-off"]
-
-
 def test_a_rule_that_sees_no_use_of_the_key_counts_no_denial(fixture: DoctorFixture) -> None:
     fixture.aws.alerts = changed(alerts_fact(SETTINGS), "denied-use", lambda fact: replace(fact, state="ENABLED"))
     [(_, code, what)] = said(fixture)
     assert code == "alerts-rule-off" and "matches no use of the key" in what
-
-
-MESSAGES: tuple[Mapping[str, Any], ...] = (
-    {"Input": '"all is well"'},
-    {"InputPath": "$.version"},
-    {"InputTransformer": {"InputPathsMap": {}, "InputTemplate": '"all is well"'}},
-)
-
-
-@pytest.mark.parametrize("message", MESSAGES)
-def test_a_target_with_a_message_that_says_nothing_is_found(fixture: DoctorFixture, message: Any) -> None:
-    fixture.aws.alerts = changed(alerts_fact(SETTINGS), "key-changes", lambda fact: replace(fact, message=message))
-    [(_, code, what)] = said(fixture)
-    assert code == "alerts-rule-off" and "another message than what happened" in what
 
 
 @pytest.mark.parametrize(

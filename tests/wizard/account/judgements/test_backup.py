@@ -87,17 +87,6 @@ def backup_notice(stack: CheckedStack) -> Notice:
     return notice
 
 
-def test_an_account_without_a_backup_is_for_a_person(stack: CheckedStack) -> None:
-    notice = backup_notice(stack)
-    assert notice.state is State.PERSON
-    assert notice.command.startswith("python -m wizard backup --stack production --to eonpro-")
-
-
-def test_a_record_of_the_backup_that_cannot_be_read_is_unknown(stack: CheckedStack) -> None:
-    stack.aws.failures["access_diagnostics.held"] = PermissionDenied("you may not", "ask for it")
-    assert (backup_notice(stack).state, backup_notice(stack).is_denied) == (State.UNKNOWN, True)
-
-
 def test_a_backup_that_is_older_than_the_settings_allow_is_for_a_person(stack: CheckedStack) -> None:
     in_s3(stack, document())
     stack.settings = settings(backup_max_age_days=1)
@@ -138,13 +127,6 @@ def test_a_backup_of_another_version_than_the_one_in_use_is_for_a_person(stack: 
     assert notice.state is State.PERSON and wrapped().fingerprint in notice.what
 
 
-def test_a_backup_that_is_read_is_good(stack: CheckedStack, tmp_path: Path) -> None:
-    notice = backup_notice(in_s3(stack, document()))
-    assert notice.state is State.GOOD and f" days ago: “{OBJECT}”" in notice.what
-    assert "backup" in notice.facts
-    assert backup_notice(in_a_file(stack, tmp_path / "b.json", document())).state is State.GOOD
-
-
 def test_a_copy_in_another_region_is_read_there(stack: CheckedStack) -> None:
     name = "/eonpro/production/backups/1/ENCRYPTED_PHI_KEY"
     recorded(stack, f"eu-central-1:{name}")
@@ -162,12 +144,6 @@ def test_an_object_that_is_gone_is_made_again_in_its_place(stack: CheckedStack) 
     assert finding([backup_notice(recorded(stack, OBJECT))], "backup-missing").command == (
         f"python -m wizard backup --stack production --to {OBJECT}"
     )
-
-
-def test_a_file_that_is_gone_from_this_machine_is_made_again_in_its_place(stack: CheckedStack, tmp_path: Path) -> None:
-    file = tmp_path / "b.json"
-    found = finding([backup_notice(in_a_file(stack, file, None))], "backup-missing")
-    assert found.command == f"python -m wizard backup --stack production --to {file}"
 
 
 @pytest.mark.parametrize(
@@ -193,11 +169,6 @@ def test_what_is_no_backup_of_the_key_in_use_is_found(
     assert found.command.startswith(f"python -m wizard backup --stack production --to {tmp_path}/b-20")
     assert found.command.endswith(".json")
     assert wrapped().value not in found.what
-
-
-def test_a_folder_in_its_place_is_no_backup(stack: CheckedStack, tmp_path: Path) -> None:
-    (tmp_path / "b.json").mkdir()
-    assert backup_notice(in_a_file(stack, tmp_path / "b.json", None)).code == "backup-unusable"
 
 
 def test_a_pipe_in_its_place_is_not_waited_for(stack: CheckedStack, tmp_path: Path) -> None:

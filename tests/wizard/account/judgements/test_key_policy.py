@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from components.policies.evaluation.account import AccountIam, GrantFact, IamPolicy, IamPrincipal
-from components.policies.key import DENY_SHORT_WINDOW
 from components.policies.stack import key_policy_of
-from components.settings import Settings
 from tests.wizard.account.stacks import CheckedStack, all_passed, causes, finding, not_checked
 from tests.wizard.fakes.clients import (
     ACCOUNT,
@@ -133,44 +130,6 @@ def test_the_policy_of_each_replica_is_judged_like_the_primarys(stranger: str):
     assert REPLICA_REGION in found.what and named in found.what
 
 
-HARMLESS: dict[str, Callable[[Settings], list[dict[str, Any]]]] = {
-    "as the stack writes it": lambda settings: [],
-    "a denial more": lambda settings: [{**allow({"AWS": FOREIGN}), "Effect": "Deny"}],
-    "a statement twice": lambda settings: key_policy_of(settings)["Statement"][:2],
-    "a right that the settings give, under one more condition": lambda settings: [
-        allow({"AWS": APP}, Condition={"Bool": {"aws:SecureTransport": "true"}})
-    ],
-    "some of the rights of the account's root": lambda settings: [
-        allow({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, ["kms:Describe*", "kms:GetKeyPolicy"])
-    ],
-    "the id of a deleted role": lambda settings: [allow({"AWS": "AROAABCDEFGHIJKLMNOPQ"})],
-    "another key": lambda settings: [allow({"AWS": FOREIGN}, Resource="arn:aws:kms:us-east-1:999988887777:key/x")],
-}
-
-
-@pytest.mark.parametrize("statements", HARMLESS)
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {"strict_key_policy": True, "administrators": (ADMIN, SECOND)},
-        {"exclusive_use": True},
-        {"deletion_administrators": (SECOND,)},
-        {"incident_responders": (SECOND,)},
-        {"administrator_patterns": (f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/*",)},
-        {"usage_guard_days": 0},
-    ],
-    ids=str,
-)
-def test_what_gives_nobody_more_does_not_fail_verify(changes: dict[str, Any], statements: str):
-    stand = CheckedStack(settings=settings(**changes))
-    added = HARMLESS[statements](stand.settings)
-    if changes.get("strict_key_policy") and "root" in str(added):
-        return
-    with_statement(stand, *added)
-    assert causes(stand.notices(check_key_surplus)) == []
-
-
 @pytest.mark.parametrize(
     ("sid", "cause", "fails"),
     [
@@ -201,14 +160,6 @@ def test_a_denial_with_one_more_exception_fails_verify():
     denial["Condition"]["ArnNotEquals"]["aws:PrincipalArn"].append(OTHER_ROLE)
     stand.aws.key_policies[KEY] = policy
     assert causes(stand.notices(check_key_surplus)) == ["key-policy-changed"]
-
-
-def test_what_a_policy_lacks_is_for_doctor_and_not_for_verify(stand: CheckedStack):
-    policy = key_policy_of(stand.settings)
-    kept = [each for each in policy["Statement"] if "administration" not in each["Sid"]]
-    stand.aws.key_policies[KEY] = {**policy, "Statement": kept}
-    assert causes(stand.notices(check_key_policies)) == ["key-policy-changed"]
-    assert all_passed(stand.notices(check_key_surplus))
 
 
 @pytest.mark.parametrize("method", ["key_policy", "describe_key"])
@@ -259,14 +210,6 @@ def test_a_grant_of_what_the_settings_give_is_well(stand: CheckedStack, harmless
     assert all_passed(stand.notices(check_grants))
 
 
-def test_the_grants_of_each_replica_are_read():
-    stand = CheckedStack(settings=multi_region())
-    stand.aws.who_has_access.granted = {REPLICA: (grant(FOREIGN, "Decrypt"),)}
-    found = finding(stand.notices(check_grants), "grant-foreign")
-    assert REPLICA_REGION in found.what
-    assert found.command == f"aws kms revoke-grant --key-id {REPLICA} --grant-id g1 --region {REPLICA_REGION}"
-
-
 # --- the Regions of the key
 
 
@@ -308,16 +251,6 @@ def test_a_replica_that_is_going_to_be_deleted_is_well():
     assert all_passed(stand.notices(check_regions_of_key))
 
 
-def test_a_replica_whose_policy_cannot_be_read_is_found_and_its_policy_unknown():
-    stand = replicated()
-    stand.aws.who_has_access.failures["grants"] = DENIED
-    notices = stand.notices(check_regions_of_key)
-    assert causes(notices) == ["replica-foreign"]
-    assert [each.what for each in notices if each.state is State.UNKNOWN] == [
-        f"the grants of the replica in {ELSEWHERE}"
-    ]
-
-
 def test_a_primary_that_was_moved_is_moved_back():
     stand = CheckedStack(settings=multi_region())
     listed = (MULTI_KEY,)
@@ -328,14 +261,6 @@ def test_a_primary_that_was_moved_is_moved_back():
         f"aws kms update-primary-region --key-id {REPLICA} --primary-region us-east-1 --region {REPLICA_REGION}"
     )
     assert rights(stand) == ["primary-moved"]
-
-
-def test_a_primary_in_a_region_that_the_settings_do_not_name_is_found_and_read_too():
-    stand = replicated()
-    stand.aws.keys[MULTI_KEY] = replace(stand.aws.keys[MULTI_KEY], replicas=(MULTI_KEY, REPLICA), replica_of=STRAY)
-    notices = [each for each in stand.notices(check_regions_of_key) if each.state is State.WRONG]
-    assert [each.code for each in notices] == ["primary-moved", "replica-foreign"]
-    assert STRAY in notices[0].command and "999988887777" in notices[1].what
 
 
 # --- roles of the account that another account can become
@@ -396,25 +321,6 @@ def test_a_chain_of_roles_is_followed(stand: CheckedStack):
 
 
 @pytest.mark.parametrize(
-    "account",
-    [
-        (role(VENDOR, trusting({"AWS": FOREIGN}), {**USE, "Action": "kms:DescribeKey"}),),
-        (role(VENDOR, trusting({"AWS": FOREIGN}), {**USE, "Resource": "arn:aws:kms:us-east-1:111122223333:key/x"}),),
-        (
-            role(
-                VENDOR,
-                trusting({"AWS": FOREIGN}),
-                USE,
-                boundary=IamPolicy(name="b", document=document({**USE, "Action": "s3:*"})),
-            ),
-        ),
-    ],
-)
-def test_a_role_that_cannot_decrypt_is_well(stand: CheckedStack, account: tuple[IamPrincipal, ...]):
-    assert all_passed(with_roles(stand, *account).notices(check_others))
-
-
-@pytest.mark.parametrize(
     "other",
     [
         role(VENDOR, trusting({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}), USE),
@@ -432,50 +338,13 @@ def test_a_role_that_no_other_account_can_become_or_that_the_settings_name_is_fo
     assert other.arn in notices[0].what
 
 
-@pytest.mark.parametrize(
-    "changes", [{"exclusive_use": True}, {"strict_key_policy": True, "administrators": (ADMIN, SECOND)}], ids=str
-)
-def test_a_key_policy_that_leaves_nothing_to_iam_needs_no_such_finding(changes: dict[str, Any]):
-    stand = CheckedStack(settings=settings(**changes))
-    assert all_passed(with_roles(stand, role(VENDOR, trusting({"AWS": FOREIGN}), USE)).notices(check_others))
-
-
 def _requirements(stand: CheckedStack, check: Judgement) -> dict[str, State]:
     notices = [*stand.notices(check)]
     ids = {id_ for notice in notices for id_ in notice.requirements}
     return {id_: worst(notice.state for notice in notices if id_ in notice.requirements) for id_ in ids}
 
 
-def _without(stand: CheckedStack, *sids: str) -> CheckedStack:
-    policy: Any = stand.aws.key_policies[KEY]
-    left = [statement for statement in policy["Statement"] if statement["Sid"] not in sids]
-    assert len(left) == len(policy["Statement"]) - len(sids)
-    stand.aws.key_policies[KEY] = {**policy, "Statement": left}
-    return stand
-
-
-def test_a_guarded_key_meets_both_requirements_of_its_policy() -> None:
-    stand = CheckedStack()
-    notices = [notice.what for notice in stand.notices(check_key_policies)]
-    assert stand.settings.deletion_administrators == ()
-    assert _requirements(stand, check_key_policies) == {"key-policy": State.GOOD, "key-deletion-window": State.GOOD}
-    assert "the key's policy lets nobody schedule its deletion" in notices
-
-
 @pytest.mark.parametrize(("days", "state"), [(90, State.GOOD), (0, State.PERSON)])
 def test_who_can_delete_the_key_needs_thirty_days_by_the_guard_of_a_key_in_use(days: int, state: State) -> None:
     stand = CheckedStack(settings=settings(deletion_administrators=(ADMIN,), usage_guard_days=days))
     assert _requirements(stand, check_key_policies)["key-deletion-window"] is state
-
-
-def test_without_the_denial_of_a_short_window_only_the_window_is_open() -> None:
-    stand = _without(CheckedStack(), DENY_SHORT_WINDOW)
-    assert _requirements(stand, check_key_policies)["key-deletion-window"] is State.WRONG
-    assert _requirements(stand, check_key_policies)["key-policy"] is State.GOOD
-
-
-def test_without_the_statement_of_the_root_the_key_policy_is_open() -> None:
-    stand = CheckedStack()
-    policy: Any = stand.aws.key_policies[KEY]
-    [root] = [each["Sid"] for each in policy["Statement"] if "root" in str(each["Principal"])]
-    assert _requirements(_without(stand, root), check_key_policies)["key-policy"] is State.WRONG

@@ -46,10 +46,6 @@ def stand() -> CheckedStack:
     return made
 
 
-def test_a_deployment_younger_than_its_variables_is_well(stand: CheckedStack):
-    assert all_passed(stand.notices(check_deployments))
-
-
 def test_a_deployment_older_than_its_variables_is_started_anew(stand: CheckedStack):
     stand.vercel.changed_at = NOW - timedelta(hours=1)
     found = finding(stand.notices(check_deployments), "deployment-stale")
@@ -76,11 +72,6 @@ def test_a_refused_load_that_was_never_followed_by_another_is_remembered(stand: 
 def test_no_other_refusal_is(stand: CheckedStack, uses: tuple[KeyCall, ...]):
     stand.aws.key_calls = uses
     assert all_passed(stand.notices(check_deployments))
-
-
-def test_the_role_of_a_session_is_known_without_its_path(stand: CheckedStack):
-    stand.aws.key_calls = (use(0.5, "AccessDenied", principal=APP.replace("role/", "role/clinic/")),)
-    assert causes(stand.notices(check_deployments)) == ["failure-remembered"]
 
 
 def test_a_refusal_in_the_second_of_the_start_is_of_what_was_started(stand: CheckedStack):
@@ -141,12 +132,6 @@ def test_a_service_that_lacks_the_variables_is_not_told_to_have_older_ones():
     assert "deployment-stale" in table.implied_by(["task-definition-behind"])
 
 
-def test_what_keeps_the_key_shut_explains_the_failure_that_is_remembered():
-    for cause in ("key-disabled", "policy-detached", "variable-truncated", "boundary-denies"):
-        assert "failure-remembered" in table.implied_by([cause])
-    assert "failure-remembered" not in table.implied_by(["deployment-stale"])
-
-
 # --- rolling releases
 
 
@@ -184,11 +169,6 @@ def test_one_that_was_aborted_or_is_older_leaves_a_stale_deployment(
     stand.vercel.release = rolling(state, hours_ago=hours_ago)
     found = finding(stand.notices(check_deployments), "deployment-stale")
     assert words in found.what and found.command == "python -m wizard push --stack production --redeploy --yes"
-
-
-def test_a_rolling_release_between_two_that_have_the_values_is_no_fault(stand: CheckedStack):
-    stand.vercel.release = rolling(ReleaseState.ACTIVE, hours_ago=0.5)
-    assert all_passed(stand.notices(check_deployments))
 
 
 @pytest.mark.parametrize(

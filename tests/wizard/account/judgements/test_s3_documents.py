@@ -108,11 +108,6 @@ def test_documents_as_the_settings_say_are_good(stack: CheckedStack) -> None:
     assert all_passed(with_objects(stack, DOCUMENTS_KEY, DOCUMENTS_KEY).notices(*OTHER_CHECKS))
 
 
-def test_a_bucket_that_does_not_block_public_access_is_closed_by_one_command(stack: CheckedStack) -> None:
-    found = finding(with_bucket(stack, public_access_blocked=False).notices(check_document_access), "documents-public")
-    assert "put-public-access-block --bucket clinic-documents" in found.command
-
-
 @pytest.mark.parametrize(
     "statement",
     [
@@ -196,12 +191,6 @@ def test_objects_under_another_key_are_counted_of_a_sample_and_moved_by_the_comm
     assert f"documents encrypt --stack production --bucket {BUCKET}" in found.command
 
 
-def test_a_sample_that_takes_the_right_to_read_documents_is_not_demanded(stack: CheckedStack) -> None:
-    stack.aws.s3_documents.samples[BUCKET] = DENIED
-    [notice] = stack.notices(check_document_objects)
-    assert notice.state is State.PERSON and "--dry-run" in notice.command
-
-
 def test_a_bucket_without_versions_is_the_application_s_decision_and_turns_no_requirement(stack: CheckedStack) -> None:
     [notice] = with_bucket(stack, versioned=False).notices(check_document_versions)
     assert (notice.state, notice.requirements) == (State.PERSON, ())
@@ -222,12 +211,6 @@ def test_a_bucket_that_is_not_there_is_taken_out_of_the_settings(stack: CheckedS
     stack.aws.s3_documents.buckets.clear()
     found = finding(stack.notices(*OTHER_CHECKS[2:]), "documents-bucket-missing")
     assert "--document-buckets none" in found.command
-
-
-def test_a_bucket_of_another_region_cannot_have_the_key(stack: CheckedStack) -> None:
-    notices = with_bucket(stack, region="eu-west-1").notices(check_document_buckets)
-    assert causes(notices) == []
-    assert [each.state for each in notices if "own Region only" in each.what] == [State.PERSON]
 
 
 @pytest.mark.parametrize("state", ["Disabled", "PendingDeletion"])
@@ -254,14 +237,6 @@ def test_whoever_else_the_policy_of_the_key_lets_use_it_is_found(stack: CheckedS
     stack.aws.key_policies[DOCUMENTS_KEY] = {**policy, "Statement": [*policy["Statement"], more]}
     found = finding(stack.notices(check_documents_key_policy), "documents-key-policy-widened")
     assert "999988887777" in found.what and "pulumi up" in found.command
-
-
-def test_a_use_of_the_key_past_s3_is_found(stack: CheckedStack) -> None:
-    policy = documents_key_policy_of(WITH_KEY)
-    *others, use = policy["Statement"]
-    bare = {name: value for name, value in use.items() if name != "Condition"}
-    stack.aws.key_policies[DOCUMENTS_KEY] = {**policy, "Statement": [*others, bare]}
-    finding(stack.notices(check_documents_key_policy), "documents-key-policy-widened")
 
 
 def test_a_denial_that_is_missing_is_found(stack: CheckedStack) -> None:

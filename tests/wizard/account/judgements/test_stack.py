@@ -14,7 +14,7 @@ import pytest
 
 from components import policies
 from components.policies.stack import key_policy_of
-from tests.wizard.account.stacks import RESOURCES, CheckedStack, all_passed, causes, finding, not_checked
+from tests.wizard.account.stacks import RESOURCES, CheckedStack, all_passed, causes, finding
 from tests.wizard.fakes.clients import (
     ACCOUNT,
     ADMIN,
@@ -63,7 +63,6 @@ from wizard.core.models.stack import Drift, DriftKind, StateResource
 from wizard.core.next_command import Command, shell
 
 ROLE = "urn:pulumi:production::eonpro-kms::eonpro:kms:AppPrincipal$aws:iam/role:Role::app-principal"
-DENIED = PermissionDenied("you may not", "ask for it")
 AWAY = Unreachable("s3://state does not answer", shell("pulumi", "login", "s3://state"))
 
 
@@ -79,12 +78,6 @@ def drift(kind: DriftKind, *properties: str, urn: str = ROLE) -> Drift:
 def built_state(stand: CheckedStack) -> StackState:
     assert isinstance(stand.state, StackState)
     return stand.state
-
-
-@pytest.mark.parametrize("error", [DENIED, StackBusy("another run holds it", "wait")])
-def test_a_state_that_may_not_or_cannot_be_read_just_now_is_unknown(stand: CheckedStack, error: Any):
-    stand.state = error
-    assert len(not_checked(stand.notices(check_stack))) == 1
 
 
 Seed = Callable[[CheckedStack], object]
@@ -395,18 +388,6 @@ def test_a_version_that_is_lost_is_told_while_the_data_key_is_still_stored(stand
     assert all_passed(stand.notices(check_versions))
 
 
-def test_a_version_whose_value_somebody_replaced_is_told_while_the_data_key_is_still_stored(stand: CheckedStack):
-    kept_version(stand, "earlier")
-    entry = f"/eonpro/production/data-keys/{wrapped('earlier').fingerprint[7:]}"
-    stand.aws.key_rotation.altered_entries = (VERSION, entry)
-    stand.aws.access_diagnostics.former = (wrapped("earlier").value,)
-    notices = stand.notices(check_versions)
-    commands = {each.what: str(each.command) for each in notices if each.code == "data-key-version-lost"}
-    of_today, earlier = (next(commands[what] for what in commands if name in what) for name in (VERSION, entry))
-    assert of_today.endswith(f"restore --stack production --version {wrapped().fingerprint} {KEEPS}")
-    assert earlier == "python -m wizard restore --stack production --versions-only"
-
-
 KEEPS = "--confirm production --no-redeploy"
 
 
@@ -454,21 +435,6 @@ def test_a_foreign_data_key_in_a_secret_whose_values_have_no_numbers_is_told_too
     (found,) = (each for check in (check_versions, check_overwrites) for each in stand.notices(check) if each.code)
     assert found.code == "stored-key-replaced"
     assert f"restore --stack production --version {ours} --confirm production" in found.command
-
-
-def test_a_value_that_was_put_back_is_right_although_its_version_was_deleted(
-    stand: CheckedStack, monkeypatch: pytest.MonkeyPatch
-):
-    """The store's history says that this program wrote it last; before the rotation it was another one."""
-    kept_version(stand, "earlier")
-    stand.aws.stored_keys[STORED_KEY] = replace(stand.aws.stored_keys[STORED_KEY], version=4, overwrites=2)
-    values = (wrapped("earlier").value, wrapped().value, "junk", wrapped().value)
-    history = tuple(FormerText(version=str(number), text=text) for number, text in enumerate(values, 1))
-    monkeypatch.setattr(FakeAccessDiagnostics, "history", lambda _, name, store: history)
-    notices = [*stand.notices(check_versions), *stand.notices(check_overwrites)]
-    found = {each.code: str(each.command) for each in notices if each.code}
-    assert set(found) == {"data-key-version-lost", "stored-key-overwritten"}
-    assert all(command.endswith(f"--version {wrapped().fingerprint} {KEEPS}") for command in found.values())
 
 
 @pytest.mark.parametrize(
@@ -551,12 +517,6 @@ def test_a_backup_in_the_projects_folder_is_named_by_its_whole_path(
 
 
 # --- the drift
-
-
-def test_what_agrees_is_well_and_a_comparison_that_fails_is_unknown(stand: CheckedStack):
-    assert all_passed(stand.notices(check_drift))
-    stand.engine.failures["compare"] = AWAY
-    assert [each.what for each in not_checked(stand.notices(check_drift))] == [COMPARISON]
 
 
 def test_what_the_account_has_and_the_state_lost_is_taken_in_not_made_twice(stand: CheckedStack):

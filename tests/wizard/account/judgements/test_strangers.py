@@ -17,7 +17,7 @@ from tests.wizard.account.access import reviews
 from tests.wizard.account.judgements.test_key_policy import FOREIGN, allow, with_statement
 from tests.wizard.account.stacks import CheckedStack, finding
 from tests.wizard.fakes.access import FakeAccess
-from tests.wizard.fakes.clients import APP, KEY, LOGS_KEY, REPLICA, multi_region, settings
+from tests.wizard.fakes.clients import APP, KEY, LOGS_KEY, settings
 from wizard.account.judgements import ALL_CHECKS, KEY_RIGHTS_CHECKS, REPORT_CHECKS, RIGHTS_CHECKS
 from wizard.account.judgements.strangers import check_strangers, check_strangers_of_key, check_strangers_of_logs
 from wizard.account.notices import State
@@ -64,13 +64,6 @@ def test_the_review_lists_a_stranger_that_the_programs_reader_does_not_see() -> 
     aws.key_policies[KEY] = {"Statement": [*reviews.key_statements(aws), allow({"AWS": FOREIGN})]}
     [found] = [each for each in reviews.review(aws).principals if each.arn == FOREIGN]
     assert "use" in found.surplus and found.ways == ("key policy: kms:Decrypt",)
-
-
-@pytest.mark.usefixtures("blind")
-def test_a_replicas_policy_is_read_too() -> None:
-    stand = CheckedStack(settings=multi_region())
-    with_statement(stand, allow({"AWS": ID}, "kms:*"), key=REPLICA)
-    assert REPLICA in finding(stand.notices(check_strangers_of_key), "stranger-let-in").what
 
 
 @pytest.mark.usefixtures("blind")

@@ -121,13 +121,6 @@ def test_each_fault_of_a_trail_has_its_cause_and_its_command(
     assert finding(with_trail(stand, **fields).notices(check_trail), cause).command == command
 
 
-def test_a_trail_that_is_gone_is_made_again_by_the_stack_that_made_it(stand: CheckedStack):
-    stand.aws.trails = ()
-    command = finding(stand.notices(check_trail), "trail-missing").command
-    assert command.startswith("pulumi up --refresh --yes --skip-preview --stack production --target ")
-    assert shlex.split(command)[-1].endswith("$aws:cloudtrail/trail:Trail::audit-trail")
-
-
 def test_a_trail_of_somebody_elses_that_is_gone_is_replaced_by_one_of_our_own(existing: CheckedStack):
     existing.aws.trails = ()
     command = finding(existing.notices(check_trail), "trail-missing").command
@@ -217,13 +210,6 @@ def test_a_key_of_the_logs_whose_guard_was_taken_out_is_saved_and_guarded_by_one
     assert "pulumi up --refresh" in update and update.rstrip("'").endswith("kms/key:Key::audit-trail-key")
 
 
-def test_a_policy_of_the_logs_key_that_cannot_be_read_leaves_the_rescue_of_the_key(stand: CheckedStack):
-    stand.aws.keys[LOGS_KEY] = replace(stand.aws.keys[LOGS_KEY], state="PendingDeletion")
-    stand.aws.failures["key_policy"] = DENIED
-    command = finding(stand.notices(check_logs_key), "logs-key-unusable").command
-    assert "cancel-key-deletion" in command and "pulumi" not in command
-
-
 def test_an_organizations_logs_key_is_saved_without_an_update_of_the_stack(existing: CheckedStack):
     with_trail(existing, key_arn=LOGS_KEY)
     existing.aws.keys[LOGS_KEY] = key_fact(LOGS_KEY, state="PendingDeletion")
@@ -284,12 +270,6 @@ def test_the_key_of_the_logs_is_guarded_against_its_deletion(stand: CheckedStack
     assert found.requirements == ("key-deletion-window",)
 
 
-def test_a_policy_of_the_logs_key_that_cannot_be_read_is_unknown(stand: CheckedStack):
-    stand.aws.failures["key_policy"] = DENIED
-    [unknown] = not_checked(stand.notices(check_logs_key_policy))
-    assert unknown.is_denied and unknown.requirements == ("bucket-private", "trail-encryption", "key-deletion-window")
-
-
 def test_what_cloudtrail_does_not_tell_is_never_well(stand: CheckedStack):
     with_trail(stand, logging=None, kms_events=None)
     unknown = [each.requirements for each in stand.notices(check_trail) if each.state is State.UNKNOWN]
@@ -346,12 +326,6 @@ def test_a_bucket_that_is_gone_explains_itself(stand: CheckedStack):
     assert finding(stand.notices(check_buckets), "bucket-missing").command.startswith("pulumi up --refresh ")
 
 
-def test_a_bucket_that_may_not_be_looked_at_is_never_well(stand: CheckedStack):
-    stand.aws.failures["bucket_retention"] = DENIED
-    assert {each.is_denied for each in not_checked(stand.notices(check_buckets))} == {True}
-    assert causes(stand.notices(check_buckets)) == []
-
-
 # --- the alerts
 
 
@@ -392,21 +366,6 @@ def test_a_rule_whose_targets_cannot_be_listed_is_not_called_off(stand: CheckedS
     assert all_passed(with_rules(stand, fallback={"targets": None}).notices(check_alerts))
 
 
-def test_a_rule_of_another_region_that_is_off_is_named_with_its_region():
-    stand = CheckedStack(settings=settings(region="eu-central-1"))
-    alerts = alerts_fact(stand.settings)
-    rules = (replace(fact, state="DISABLED") if fact.rule.region == "us-east-1" else fact for fact in alerts.rules)
-    stand.aws.alerts = replace(alerts, rules=tuple(rules))
-    notices = stand.notices(check_alerts)
-    assert [each.what for each in notices if "us-east-1 is DISABLED" in each.what] == [each.what for each in notices]
-    assert len(notices) == 2
-
-
-def test_a_topic_that_is_gone_is_made_again_with_all_that_hangs_on_it(stand: CheckedStack):
-    found = finding(with_topic(stand, 0, is_there=False).notices(check_alerts), "alerts-topic-missing")
-    assert found.command.count("--target") == 2 and "e-mail" in found.advice
-
-
 def test_a_topic_that_an_earlier_version_did_not_make_is_made_by_an_update_of_all(stand: CheckedStack):
     found = finding(with_topic(stand, 1, is_there=False).notices(check_alerts), "alerts-topic-missing")
     assert "eonpro-fallback-alerts" in found.what
@@ -434,11 +393,6 @@ def test_a_topic_whose_policy_was_changed_is_named(stand: CheckedStack, statemen
     notices = stand.notices(check_alerts)
     assert causes(notices) == [cause]
     assert (("eonpro-alerts", "eonpro-fallback-alerts")[number] + " ") in notices[0].what
-
-
-def test_a_topic_whose_policy_is_not_returned_is_not_called_well(stand: CheckedStack):
-    [notice] = with_topic(stand, 1, policy=None).notices(check_alerts)[:1]
-    assert notice.state is State.UNKNOWN
 
 
 @pytest.mark.parametrize("key", [LOGS_KEY, "alias/aws/sns"])
@@ -494,14 +448,6 @@ def test_alerts_without_any_address_are_a_decision_that_breaks_nothing_and_that_
     diagnosis = build_diagnosis("production", notices)
     assert (diagnosis.healthy, [each.code for each in diagnosis.advisories]) == (True, ["alerts-without-address"])
     assert any("nobody receives the alerts" in line for line in diagnosis.skipped)
-
-
-def test_subscribers_that_cannot_be_counted_are_not_called_well(stand: CheckedStack):
-    with_topic(stand, 1, receivers=None)
-    notices = stand.notices(check_alerts)
-    assert not all_passed(notices) and [each.what for each in not_checked(notices)] == [
-        "whether anybody receives the alerts"
-    ]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import io
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -49,7 +48,7 @@ from wizard.core.models.delivery import (
 )
 from wizard.core.models.rotation import DataKeyVersion
 from wizard.setup.importing import data_key, discovery
-from wizard.setup.importing.data_key import data_key_obstacle, imported_data_key, in_use, unknown_data_key
+from wizard.setup.importing.data_key import data_key_obstacle, imported_data_key
 from wizard.setup.importing.obstacles import obstacles, repair_conflicts
 from wizard.terminal.screen import Screen
 
@@ -173,10 +172,6 @@ def told(discovered: DiscoveredSetup, part: ImportGroup, wanted: Settings = VERC
     return [(each.what, each.actual, each.desired) for each in differences_of(discovered, wanted) if each.part is part]
 
 
-def whats(discovered: DiscoveredSetup, wanted: Settings = VERCEL, state: StackState = EMPTY) -> list[str]:
-    return [problem.what for problem in obstacles(discovered, wanted, state)]
-
-
 # --- what stands against it
 
 
@@ -245,29 +240,6 @@ def test_what_cannot_be_imported_is_told_with_the_next_command(obstacle) -> None
     (problem,) = obstacles(replace(GUIDE, **changes), settings(**wanted), EMPTY)
     assert what in problem.what and next_ in problem.next and problem.why
     assert problem.exit_code == 2 or "--multi-region" not in next_
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"tags": {}},
-        {"tags": {"Application": "eonpro", "Environment": "production", "Owner": "ada"}},
-        {"description": "", "rotation_enabled": False},
-        {"rotation_enabled": None, "rotation_period_days": None},
-    ],
-)
-def test_a_key_that_is_only_different_is_no_obstacle(changes) -> None:
-    assert whats(replace(GUIDE, key=key_fact(**changes))) == []
-
-
-def test_several_faults_of_one_key_are_told_at_once() -> None:
-    poor = key_fact(state="Disabled", spec="RSA_2048", usage="SIGN_VERIFY", tags={"Environment": "Staging"})
-    assert len(whats(replace(GUIDE, key=poor))) == 3
-
-
-def test_a_stack_that_has_its_key_takes_no_other() -> None:
-    built = StackState(exists=True, has_key=True, owned=(OTHER_KEY,))
-    assert "the stack has another key already" in whats(GUIDE, state=built)[0]
 
 
 def test_what_is_the_stacks_own_is_no_resource_to_import() -> None:
@@ -409,23 +381,6 @@ def test_a_trust_that_is_not_the_stacks_is_told(found, difference) -> None:
     assert told(replace(AS_WANTED, role_trust=found), ImportGroup.APPLICATION_ROLE) == [difference]
 
 
-def test_the_trust_of_ecs_without_its_source_is_told() -> None:
-    ecs = settings(deploy_targets=("ecs",), vercel_team=None, vercel_project=None)
-    wide = document(allow(Principal={"Service": "ecs-tasks.amazonaws.com"}, Action="sts:AssumeRole"))
-    assert told(replace(AS_WANTED, role_trust=wide), ImportGroup.APPLICATION_ROLE, ecs) == [
-        ("role trust, ecs-tasks, aws:SourceAccount", "any", ACCOUNT),
-        ("role trust, ecs-tasks, aws:SourceArn", "any", f"arn:aws:ecs:us-east-1:{ACCOUNT}:*"),
-    ]
-
-
-def test_a_weaker_operator_is_told_too() -> None:
-    loose = copy.deepcopy(GUIDE_TRUST)
-    loose["Statement"][0]["Condition"] = {"StringLike": loose["Statement"][0]["Condition"]["StringEquals"]}
-    assert [what for what, _, _ in told(replace(AS_WANTED, role_trust=loose), ImportGroup.APPLICATION_ROLE)] == [
-        "role trust"
-    ]
-
-
 @pytest.mark.parametrize(
     ("found", "difference"),
     [
@@ -446,15 +401,6 @@ def test_a_weaker_operator_is_told_too() -> None:
 )
 def test_a_policy_that_grants_less_or_more_is_told(found, difference) -> None:
     assert told(replace(AS_WANTED, policy=found), ImportGroup.APPLICATION_POLICY) == [difference]
-
-
-def test_a_policy_that_is_not_attached_is_told() -> None:
-    loose = replace(
-        AS_WANTED, things=tuple(each for each in THINGS if each.thing is not ResourceKind.POLICY_ATTACHMENT)
-    )
-    assert told(loose, ImportGroup.APPLICATION_POLICY) == [
-        ("application policy", "not attached to role/eonpro-app-role", "attached")
-    ]
 
 
 @pytest.mark.parametrize(
@@ -481,15 +427,6 @@ def test_the_guides_bucket_is_told() -> None:
         ("bucket, logs expire", "never", "after 2557 days"),
         ("bucket, Object Lock", "none", "GOVERNANCE, 2557 days"),
         ("bucket, access log", "none", "kept"),
-    ]
-
-
-def test_logs_that_expire_early_and_no_encryption_are_told() -> None:
-    assert AS_WANTED.retention is not None
-    early = replace(AS_WANTED, retention=replace(AS_WANTED.retention, expires_after_days=90, encrypted=False))
-    assert told(early, ImportGroup.BUCKET) == [
-        ("bucket, encryption", "none by default", "by default"),
-        ("bucket, logs expire", "after 90 days", "after 2557 days"),
     ]
 
 
@@ -536,48 +473,6 @@ def test_whoever_shares_the_bucket_is_told_first_and_loudly(policy, who) -> None
     assert obstacles(shared, VERCEL, EMPTY) == ()
 
 
-# --- the settings
-
-
-def test_everything_found_is_adopted_by_its_id_and_the_bucket_keeps_its_name() -> None:
-    adopted = discovery.settings_with(VERCEL, GUIDE, ())
-    assert adopted.adopted == tuple(sorted(GUIDE.adopted)) and adopted.kept_as_found == ()
-    assert adopted.names.trail_bucket == BUCKET
-    assert Settings.from_config(_as_the_engine_gives_it(adopted)) == adopted
-
-
-def test_parts_are_kept_as_found_only_where_something_was_found() -> None:
-    only_key = DiscoveredSetup(things=THINGS[:2], key=key_fact(), key_policy=GUIDE_KEY_POLICY)
-    adopted = discovery.settings_with(VERCEL, only_key, tuple(ImportGroup))
-    assert (adopted.kept_as_found, adopted.trail_bucket) == ((ImportGroup.KEY,), None)
-    assert adopted.adopted == (f"alias={ALIAS}", f"key={KEY_ID}")
-
-
-def test_a_bucket_that_is_kept_keeps_its_settings_outside_the_stack() -> None:
-    adopted = discovery.settings_with(VERCEL, GUIDE, (ImportGroup.BUCKET,))
-    assert adopted.kept_as_found == (ImportGroup.BUCKET,)
-    assert [each for each in adopted.adopted if each.startswith("bucket")] == [f"bucket={BUCKET}"]
-
-
-@pytest.mark.parametrize(
-    ("things", "parts"),
-    [
-        ((), ()),
-        (THINGS[:2], (ImportGroup.KEY,)),
-        (THINGS[2:5], (ImportGroup.APPLICATION_ROLE, ImportGroup.APPLICATION_POLICY)),
-        (THINGS[3:4], (ImportGroup.APPLICATION_POLICY,)),
-        (THINGS[5:], (ImportGroup.TRAIL, ImportGroup.BUCKET)),
-        (THINGS, tuple(ImportGroup)),
-    ],
-)
-def test_the_parts_are_those_of_what_is_there(things, parts) -> None:
-    assert discovery.import_groups(DiscoveredSetup(things=things)) == parts
-
-
-def _as_the_engine_gives_it(wanted: Settings) -> dict[str, str | None]:
-    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in wanted.to_config().items()}
-
-
 # --- the table
 
 
@@ -614,16 +509,6 @@ def test_a_data_key_of_the_adopted_key_is_taken_whatever_way_the_key_is_named(ke
     assert imported_data_key(on_vercel(key_arn=key_arn), None) == ONE
 
 
-@pytest.mark.parametrize(
-    ("found", "given", "taken"),
-    [(HIDDEN, ONE, ONE), (on_vercel(), ONE, ONE), (NONE, None, None), (NONE, ONE, ONE), (None, None, None)],
-)
-def test_a_given_data_key_stands_in_where_vercel_tells_none(found, given, taken) -> None:
-    if found is not None:
-        assert data_key_obstacle(found, GUIDE, None, entered=given) is None
-    assert imported_data_key(found, given) == taken
-
-
 EXPORT, NO_ALIAS, OTHER_ENVIRONMENT = "export EONPRO_ENCRYPTED_PHI_KEY=", "no alias of this stack", "--environment NAME"
 IN_STORE, NOTHING = replace(GUIDE, data_key=on_vercel(wrapped=TWO)), DiscoveredSetup()
 
@@ -649,30 +534,6 @@ def test_a_data_key_that_cannot_become_the_stacks_is_told(found, discovered, hel
     problem = data_key_obstacle(found, discovered, held, entered=given)
     assert problem is not None and what in problem.what and next_ in problem.next and problem.why
     assert ONE.value not in repr(problem) and TWO.value not in repr(problem)
-
-
-@pytest.mark.parametrize("found", [on_vercel(), HIDDEN, NONE])
-@pytest.mark.parametrize("key_arn", [KEY, None])
-def test_a_data_key_that_is_stored_already_needs_nobodys_word(found, key_arn) -> None:
-    assert data_key_obstacle(found, GUIDE, stored_data_key(key_arn=key_arn)) is None
-
-
-def test_of_two_data_keys_neither_is_taken() -> None:
-    assert imported_data_key(on_vercel(), TWO) is None
-
-
-def test_what_vercel_has_goes_before_what_parameter_store_has() -> None:
-    stored = replace(GUIDE, data_key=on_vercel(wrapped=TWO))
-    assert in_use(on_vercel(), stored).wrapped == ONE
-    assert in_use(NONE, stored).wrapped == in_use(None, stored).wrapped == TWO
-    assert in_use(HIDDEN, stored).hidden, "a person has to say which of the two it is"
-    assert not in_use(NONE, GUIDE).exists
-
-
-def test_a_key_without_a_known_data_key_asks_for_it_or_for_the_word_that_there_is_none() -> None:
-    problem = unknown_data_key(GUIDE)
-    assert KEY in problem.what and problem.exit_code == 2
-    assert "export EONPRO_ENCRYPTED_PHI_KEY=" in problem.next and "EONPRO_ENCRYPTED_PHI_KEY=none" in problem.next
 
 
 # --- the proof before the stored data key
@@ -761,24 +622,12 @@ def test_a_data_key_that_the_application_opens_is_proved() -> None:
     assert application.asked == [outputs_of(VERCEL).principal_of("vercel")]
 
 
-def test_a_data_key_that_the_application_cannot_open_is_refused() -> None:
-    with pytest.raises(DataKeyConflict, match="it was not stored") as refusal:
-        beforehand(Application(TWO))
-    assert ONE.fingerprint in refusal.value.message and ONE.value not in repr(refusal.value)
-    assert "EONPRO_ENCRYPTED_PHI_KEY" in refusal.value.hint and "--repair all" in refusal.value.hint
-
-
 def test_where_nobody_can_be_the_application_it_is_said() -> None:
     told = beforehand(Application(credentials=False))
     assert not told.proved and "without a verification" in told.message
 
 
 # --- what no import could carry over, told together
-
-
-def test_all_of_it_is_told_together() -> None:
-    worst = replace(GUIDE, key=key_fact(origin="EXTERNAL", state="Disabled"), bucket_region="eu-west-1")
-    assert len(obstacles(worst, VERCEL, EMPTY)) == 3
 
 
 def test_a_boundary_is_taken_away_by_no_repair_and_left_by_a_role_that_is_kept() -> None:
@@ -801,13 +650,6 @@ def test_a_trail_with_a_place_of_its_own_is_not_locked_out_of_a_repaired_bucket(
     )
     told = [each for each in differences_of(placed, VERCEL) if each.what == "trail, place of the logs"]
     assert [(each.actual, each.desired) for each in told] == [("under clinic/", "under AWSLogs/")]
-
-
-def test_what_else_the_role_may_do_is_told_and_no_repair_promises_to_end_it() -> None:
-    wide = replace(GUIDE, role_policies=("arn:aws:iam::aws:policy/AdministratorAccess", "inline Backup"))
-    told = [each for each in differences_of(wide, VERCEL) if each.what == "role, other policies"]
-    assert [each.actual for each in told] == ["policy/AdministratorAccess", "inline Backup"]
-    assert all("a repair leaves it" in each.desired for each in told)
 
 
 def test_what_a_stack_left_beside_the_guides_things_is_taken_in_with_them() -> None:

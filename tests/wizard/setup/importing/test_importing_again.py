@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from components.settings import ImportGroup
-from tests.wizard.fakes.clients import BUCKET, KEY, OTHER_KEY, STORED_KEY, by_hand, key_fact, trail_fact, wrapped
+from tests.wizard.fakes.clients import BUCKET, KEY, OTHER_KEY, STORED_KEY, by_hand, trail_fact, wrapped
 from tests.wizard.setup.preflight.test_checks import World
 from tests.wizard.setup.test_workflow import World as Journey
 from wizard.core.errors import DataKeyConflict
@@ -56,19 +56,6 @@ def test_where_all_of_it_is_gone_everything_is_made(hand: World) -> None:
     findings = hand.check(saved=saved, trail_bucket=BUCKET)
     assert findings.problems == () and findings.settings is not None
     assert (findings.settings.adopted, findings.settings.kept_as_found) == ((), ())
-
-
-def test_a_wish_to_adopt_is_told_its_own_reasons_and_not_what_it_would_take_in(hand: World) -> None:
-    by_hand(hand.aws, key=key_fact(spec="RSA_2048"))
-    (problem,) = hand.check(adoption=ALL).problems
-    assert "is of the spec RSA_2048" in problem.what
-
-
-def test_a_strangers_thing_in_the_way_is_told_beside_them(hand: World) -> None:
-    by_hand(hand.aws, key=key_fact(spec="RSA_2048"))
-    hand.aws.existing = replace(hand.aws.existing, other_keys={"alias/eonpro-audit-key": key_fact(OTHER_KEY)})
-    whats = hand.whats(adoption=ALL)
-    assert len(whats) == 2 and any(OTHER_KEY in what for what in whats)
 
 
 def test_a_key_whose_data_key_nobody_tells_gets_no_second_one_on_vercel_either(hand: World) -> None:

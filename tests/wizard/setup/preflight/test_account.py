@@ -7,12 +7,10 @@ from typing import Any
 
 import pytest
 
-from components.policies.stack import key_policy_of
 from tests.wizard.fakes.clients import (
     ACCOUNT,
     ADMIN,
     ALLOWED,
-    APP,
     BUCKET,
     DENIED,
     IDENTITY,
@@ -26,7 +24,7 @@ from tests.wizard.fakes.clients import (
     trail_fact,
 )
 from wizard.core.cost import prices
-from wizard.core.errors import CredentialsError, PermissionDenied, SetupError, Unreachable, Unsupported
+from wizard.core.errors import PermissionDenied, SetupError, Unreachable, Unsupported
 from wizard.core.models.account import Principal, Retention
 from wizard.inputs.answers import sso_pattern
 from wizard.setup.preflight.account import Account, inspect
@@ -64,13 +62,6 @@ def seen(aws: FakeAwsClient, saved=None, identity=IDENTITY, **changes: Any) -> A
 
 def whats(account: Account) -> list[str]:
     return [problem.what for problem in account.problems]
-
-
-def test_without_an_identity_nothing_is_asked(aws) -> None:
-    error = CredentialsError("the token has expired", "aws sso login")
-    account = inspect(stack="production", values=VALUES, saved=None, identity=error, aws=aws)
-    assert [(p.what, p.next, p.exit_code) for p in account.problems] == [("the token has expired", "aws sso login", 3)]
-    assert aws.log == []
 
 
 ROOT, GONE = f"arn:aws:iam::{ACCOUNT}:root", ABSENT.replace("user", "role")
@@ -194,21 +185,6 @@ def test_a_stack_that_was_set_up_stays_in_its_account_whatever_caller_means_toda
     assert account.existing is None
 
 
-def test_a_target_that_was_set_up_earlier_stays_a_target(aws) -> None:
-    account = seen(aws, saved=settings(), target=("ecs",))
-    assert account.settings is not None
-    assert account.settings.deploy_targets == ("ecs", "vercel")
-
-
-def test_the_policy_that_is_judged_is_the_policy_that_is_made() -> None:
-    policy = key_policy_of(settings(administrators=(ADMIN, SECOND)))
-    named = [statement["Principal"]["AWS"] for statement in policy["Statement"]]
-    assert APP in str(named) and SECOND in str(named) and ADMIN in str(named)
-
-
-# --- the strict key policy
-
-
 # --- roles of IAM Identity Center
 
 
@@ -223,14 +199,6 @@ def test_a_caller_from_identity_center_administers_through_iam_and_is_simulated(
     assert account.settings is not None
     assert (account.settings.administrators, account.settings.administrator_patterns) == ((), (sso_pattern(SSO),))
     assert f"cloud.simulate {SSO} kms:PutKeyPolicy" in aws.log
-
-
-def test_a_re_run_with_patterns_only_needs_no_administrators(aws) -> None:
-    values = {key: value for key, value in VALUES.items() if key != "administrators"}
-    identity = replace(IDENTITY, principal_arn=SSO)
-    given = {**values, "administrator_patterns": (str(sso_pattern(SSO)),)}
-    account = inspect(stack="production", values=given, saved=None, identity=identity, aws=aws)
-    assert account.problems == ()
 
 
 # --- notes
@@ -315,34 +283,6 @@ def test_what_could_not_be_read_of_an_existing_trail_is_told_and_never_taken_for
     account = seen(aws, trail=TRAIL, alerts=False)
     assert account.problems == ()
     assert account.notes == (f"could not be read of the trail eonpro-audit-trail: {said}",)
-
-
-def test_a_region_that_could_not_be_checked_hides_nothing_of_what_is_in_it(aws) -> None:
-    aws.failures["list_regions"] = PermissionDenied("the caller may not do account:ListRegions", "ask for it")
-    account = seen(aws, trail=TRAIL, trail_bucket=BUCKET)
-    assert whats(account) == [
-        "the caller may not do account:ListRegions",
-        f"there is no trail {TRAIL} that records every Region",
-    ]
-    assert account.existing is not None
-
-
-def test_settings_that_do_not_fit_hide_no_principal_that_is_not_there(aws) -> None:
-    account = seen(aws, administrators=("caller", ABSENT), trail_retention_days=2, target=("ecs",))
-    assert [what for what in whats(account) if "does not exist" in what] == [
-        f"the administrator {ABSENT} does not exist"
-    ]
-    assert len(account.problems) == 2
-
-
-def test_a_region_that_cannot_be_used_hides_what_is_asked_in_it_and_nothing_else(aws) -> None:
-    aws.failures["find_existing"] = Unreachable("no answer from kms.af-south-1", "curl it")
-    account = seen(aws, region="af-south-1", administrators=("caller", ABSENT))
-    assert whats(account) == [
-        "the Region af-south-1 is not enabled in this account",
-        f"the administrator {ABSENT} does not exist",
-    ]
-    assert account.existing is None
 
 
 @pytest.mark.parametrize(

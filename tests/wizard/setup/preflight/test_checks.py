@@ -12,7 +12,6 @@ import pytest
 
 from components.settings import ImportGroup, ResourceKind, SecretStore, Settings, VercelIssuerMode
 from tests.wizard.fakes.clients import (
-    ACCOUNT,
     ALLOWED,
     APP,
     BUCKET,
@@ -321,12 +320,6 @@ def test_a_state_whose_place_is_not_known_is_a_problem_among_the_others_and_not_
     assert [call for call in world.log if call.startswith("engine.")] == ["engine.check"]
 
 
-def test_without_the_engine_nothing_more_is_asked_of_it(world) -> None:
-    world.engine.failures["check"] = SetupError("there is no `pulumi` program on the PATH", "make setup")
-    world.check()
-    assert [call for call in world.log if call.startswith("engine.")] == ["engine.check"]
-
-
 def test_where_the_state_is_not_known_only_what_is_surely_somebody_elses_is_in_the_way(world) -> None:
     world.engine.failures["state"] = Unreachable("the backend does not answer", "pulumi whoami")
     world.aws.existing = Existing(
@@ -384,21 +377,7 @@ def test_what_others_have_of_productions_own_is_a_warning(world, line, exposes) 
     assert (world.check().warnings == (line,)) is exposes
 
 
-# --- a stack that is built does not move
-
-
 # --- the data key
-
-
-@pytest.mark.parametrize(
-    ("was", "is_"), [("parameter-store", "secrets-manager"), ("secrets-manager", "parameter-store")]
-)
-def test_a_data_key_in_the_other_store_is_the_stacks(world, was, is_) -> None:
-    saved = settings(secret_store=was)
-    world.engine.stack_state = built(world.aws, saved)
-    findings = world.check(saved=saved, secret_store=is_)
-    assert findings.problems == ()
-    assert findings.stored_data_key is not None and findings.stored_data_key.store == was
 
 
 # --- a crashed run
@@ -420,13 +399,6 @@ def test_what_a_crashed_run_made_is_found_and_no_problem(world) -> None:
     findings = world.check(saved=settings())
     assert findings.problems == ()
     assert sorted(findings.orphaned_creations.values()) == sorted([KEY_ID, "alias/eonpro-phi-key", BUCKET])
-
-
-def test_of_two_keys_a_crashed_run_may_have_made_neither_is_taken(world) -> None:
-    world.engine.stack_state = crash(world, KEY, OTHER_KEY)
-    orphaned_creations = world.check(saved=settings()).orphaned_creations
-    assert len(orphaned_creations) == 2
-    assert not {KEY_ID, OTHER_KEY.rsplit("/", 1)[-1]} & set(orphaned_creations.values())
 
 
 def test_a_crash_that_cannot_be_looked_into_is_a_problem_among_the_others(world) -> None:
@@ -457,19 +429,6 @@ def test_what_aws_made_and_the_state_lacks_is_no_problem(world) -> None:
     alias = interrupted(world)
     findings = world.check(saved=settings())
     assert findings.problems == () and findings.unrecorded == (alias,)
-
-
-def test_it_is_a_conflict_where_it_is_not_the_stacks_own(world) -> None:
-    interrupted(world)
-    world.aws.unrecorded = ()
-    assert "alias/eonpro-phi-key already points to the key" in world.whats(saved=settings())[0]
-
-
-def test_a_stack_that_never_began_has_nothing_of_its_own_in_the_account(world) -> None:
-    interrupted(world)
-    world.engine.stack_state = replace(world.engine.stack_state, resources=(), has_key=False, owned=())
-    assert "alias/eonpro-phi-key already points to the key" in world.whats(saved=settings())[0]
-    assert not [call for call in world.log if "find_unrecorded" in call]
 
 
 def test_nothing_of_an_environment_that_another_stack_has_claimed_is_its_own(world) -> None:
@@ -510,23 +469,10 @@ def test_a_stack_that_lost_its_state_and_its_data_key_is_no_first_set_up(world) 
     assert world.check(saved=settings()).unrecorded == ()
 
 
-def test_who_asks_for_an_import_of_a_lost_stack_gets_one(world) -> None:
-    torn(world)
-    assert world.check(saved=settings(), adoption=ALL).unrecorded == ()
-
-
 def test_what_cannot_be_read_is_said_before_more_is_created(world) -> None:
     interrupted(world)
     world.aws.failures["find_unrecorded"] = Unreachable("kms does not answer", "check the network")
     assert "kms does not answer" in world.whats(saved=settings())
-
-
-def test_an_oidc_provider_that_is_there_goes_into_the_settings(world) -> None:
-    arn = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com/acme"
-    world.aws.existing = Existing(found={"oidc_provider": arn})
-    findings = world.check()
-    assert findings.problems == ()
-    assert findings.settings is not None and findings.settings.vercel_oidc_provider_arn == arn
 
 
 @pytest.mark.parametrize("saved", [None, settings(vercel_issuer_mode="global")])
@@ -535,12 +481,6 @@ def test_the_issuer_is_the_one_that_the_project_on_vercel_is_set_to(world, saved
     findings = world.check(saved=saved)
     assert findings.problems == ()
     assert findings.settings is not None and findings.settings.vercel_issuer_mode is VercelIssuerMode.GLOBAL
-
-
-def test_the_accounts_notes_come_after_them(world) -> None:
-    world.aws.disagreements = ("AWS_REGION and the profile name two Regions",)
-    first, second = world.check(deletion_administrators=(SECOND,)).notes
-    assert (first, second.startswith("can schedule the key's deletion")) == (*world.aws.disagreements, True)
 
 
 # --- an account that was created manually
@@ -557,16 +497,6 @@ def hand(world: World) -> World:
     return world
 
 
-def test_without_the_wish_to_adopt_what_is_in_the_way_is_a_problem_that_names_the_wish(hand) -> None:
-    findings = hand.check()
-    assert [("--adopt" in advice_of(problem.next)) for problem in findings.problems[:4]] == [True] * 4
-    assert findings.discovered.key is not None
-    assert [difference.part for difference in findings.differences if "rotation" in difference.what] == [
-        ImportGroup.KEY
-    ]
-    assert findings.settings is not None and findings.settings.adopted == ()
-
-
 def test_an_adoption_takes_everything_in_by_its_id_and_the_data_key_that_is_in_use(hand) -> None:
     findings = hand.check(adoption=ALL)
     assert findings.problems == ()
@@ -574,11 +504,6 @@ def test_an_adoption_takes_everything_in_by_its_id_and_the_data_key_that_is_in_u
     assert set(findings.settings.adopted) == set(hand.aws.discovered.adopted)
     assert findings.settings.kept_as_found == ()
     assert findings.imported_data_key == wrapped("by hand")
-
-
-def test_an_adoption_writes_nothing_before_the_plan(hand) -> None:
-    hand.check(adoption=ALL)
-    assert not [call for call in hand.log if call.split(".")[1].split()[0] in WRITES]
 
 
 def test_what_stands_against_an_adoption_is_a_problem(hand) -> None:
@@ -593,22 +518,6 @@ def test_what_was_set_up_by_hand_and_cannot_be_read_stops_an_adoption_only(hand)
     hand.aws.failures["find_hand_made"] = PermissionDenied("iam:GetPolicyVersion is denied", "ask for it")
     assert "iam:GetPolicyVersion is denied" in hand.whats(adoption=ALL)
     assert "iam:GetPolicyVersion is denied" not in hand.whats()
-
-
-def test_the_stored_data_key_of_the_key_that_is_adopted_is_no_orphan(hand) -> None:
-    hand.aws.stored_keys[STORED_KEY] = StoredDataKey(
-        parameter=STORED_KEY, wrapped=wrapped("by hand"), key_arn=KEY, version=1
-    )
-    findings = hand.check(adoption=ALL)
-    assert findings.problems == ()
-    assert (findings.stored_data_key is not None, findings.imported_data_key) == (True, None)
-
-
-def test_the_stored_data_key_of_another_key_stays_an_orphan(hand) -> None:
-    hand.aws.stored_keys[STORED_KEY] = StoredDataKey(
-        parameter=STORED_KEY, wrapped=wrapped("by hand"), key_arn=OTHER_KEY, version=1
-    )
-    assert any(OTHER_KEY in what for what in hand.whats(adoption=ALL))
 
 
 def test_a_data_key_that_vercel_hides_has_to_be_given(hand) -> None:
@@ -630,19 +539,6 @@ def test_a_data_key_that_was_cut_is_refused_without_being_shown(hand) -> None:
     whats = hand.whats(adoption=replace(ALL, data_key=cut))
     assert any("EONPRO_ENCRYPTED_PHI_KEY is not a wrapped data key" in what for what in whats)
     assert cut not in " ".join(whats)
-
-
-def test_a_project_that_cannot_be_asked_for_its_data_key_stops_an_adoption(hand) -> None:
-    hand.vercel.failures["find_data_key"] = PermissionDenied("the token may not list variables", "another token")
-    assert "the token may not list variables" in hand.whats(adoption=ALL)
-
-
-def test_where_nobody_tells_the_data_key_none_is_made_for_a_key_that_is_adopted(hand) -> None:
-    problem = hand.check(adoption=ALL, target=("ecs",)).problems[-1]
-    assert problem.what == f"it is not known which data key the application has under the key {KEY}"
-    assert "export EONPRO_ENCRYPTED_PHI_KEY=" in problem.next
-    given = hand.check(adoption=replace(ALL, data_key=wrapped("by hand").value), target=("ecs",))
-    assert (given.problems, given.imported_data_key) == ((), wrapped("by hand"))
 
 
 def test_a_person_may_say_that_there_never_was_a_data_key(hand) -> None:
@@ -681,15 +577,6 @@ def test_what_the_stack_made_beside_it_is_not_taken_in_again(hand) -> None:
     for adoption in (None, ALL):
         findings = hand.check(saved=wanted, adoption=adoption, trail_bucket=BUCKET)
         assert findings.settings is not None and findings.settings.adopted == wanted.adopted
-
-
-def test_a_hidden_data_key_has_to_be_given_again_for_it(hand) -> None:
-    wanted = begun(hand)
-    hand.vercel.sensitive = True
-    problems = hand.check(saved=wanted, trail_bucket=BUCKET).problems
-    assert any("export EONPRO_ENCRYPTED_PHI_KEY=" in problem.next for problem in problems)
-    given = hand.check(saved=wanted, trail_bucket=BUCKET, encrypted_phi_key=wrapped("by hand").value)
-    assert given.imported_data_key == wrapped("by hand")
 
 
 def test_once_the_data_key_is_safe_an_adopted_stack_is_one_like_any_other(hand) -> None:

@@ -12,7 +12,6 @@ from tests.wizard.fakes.clients import (
     APP_POLICY,
     APP_USER,
     BUCKET,
-    KEY,
     KEY_ID,
     MULTI_KEY,
     MULTI_KEY_ID,
@@ -22,7 +21,6 @@ from tests.wizard.fakes.clients import (
     TRAIL,
     FakeAwsClient,
     advice_of,
-    built,
     key_fact,
     multi_region,
     settings,
@@ -41,7 +39,6 @@ EMPTY = StackState(exists=False, has_key=False)
 VERCEL = settings()
 ECS = settings(deploy_targets=("ecs",), vercel_team=None, vercel_project=None)
 EXECUTION = f"arn:aws:iam::{ACCOUNT}:role/eonpro-execution-role"
-PARAMETERS = f"arn:aws:iam::{ACCOUNT}:policy/EONPROParameterAccess"
 SECRETS = f"arn:aws:iam::{ACCOUNT}:policy/EONPROSecretAccess"
 SECRETS_ROLE = f"arn:aws:iam::{ACCOUNT}:role/eonpro-secrets-role"
 LOG_ROLE = f"arn:aws:iam::{ACCOUNT}:role/eonpro-trail-logs-role"
@@ -74,23 +71,6 @@ def test_the_target_of_an_alias_is_surely_another_key_only_if_its_tags_were_read
     # The state shows that the key is not the stack's, whatever its tags are.
     (problem,) = resource_conflicts(VERCEL, unread, EMPTY, {})
     assert f"{OTHER_KEY} (Enabled, EONPRO PHI encryption key for HIPAA compliance)" in problem.what
-
-
-@pytest.mark.parametrize(
-    ("existing", "named"),
-    [
-        (Existing(found={"app_role": APP}), APP),
-        (Existing(found={"execution_role": EXECUTION}), EXECUTION),
-        (Existing(found={"app_policy": APP_POLICY}), APP_POLICY),
-        (Existing(found={"parameter_policy": PARAMETERS}), PARAMETERS),
-        (Existing(found={"trail": TRAIL}), TRAIL),
-    ],
-    ids=lambda value: getattr(value, "rpartition", lambda _: ("", "", ""))("/")[2] or None,
-)
-def test_a_name_that_something_else_has_is_told(existing, named) -> None:
-    (problem,) = resource_conflicts(ECS, existing, EMPTY, {})
-    assert f"{named} exists already and is not in this stack" in problem.what
-    assert "it was not changed" in problem.why
 
 
 EKS = {"deploy_targets": ("eks",), "eks_cluster": "clinic"}
@@ -143,31 +123,6 @@ def test_a_key_of_the_logs_that_is_there_is_told_with_the_tags_of_an_earlier_sta
     assert "Purpose=AuditLogs" in advice and "--adopt" in advice and "--trail-key no" in advice
 
 
-def test_what_is_adopted_is_the_stacks() -> None:
-    found = Existing(alias_target=key_fact(), found={"app_role": APP, "trail": TRAIL, "trail_bucket": "ours"})
-    assert len(whats(VERCEL, found)) == 4
-    adopted = ("alias=alias/eonpro-phi-key", "application-role=eonpro-app-role", f"trail={TRAIL}", f"bucket={BUCKET}")
-    assert whats(settings(adopted=adopted), found) == []
-    assert len(whats(settings(adopted=adopted[:2]), found)) == 2
-
-
-def test_whoever_made_it_by_hand_is_told_of_the_adoption() -> None:
-    problems = resource_conflicts(ECS, Existing(alias_target=key_fact(), found={"app_role": APP}), EMPTY, {})
-    assert [("--adopt" in advice_of(problem.next)) for problem in problems] == [True, True]
-
-
-def test_a_trail_that_is_there_may_be_used_instead() -> None:
-    (problem,) = resource_conflicts(ECS, Existing(found={"trail": TRAIL}), EMPTY, {})
-    assert f"--trail {TRAIL}" in problem.next
-
-
-@pytest.mark.parametrize(("owner", "said"), [("foreign", "another account"), ("ours", "this account, outside")])
-def test_a_bucket_that_is_there_is_told_with_its_owner(owner, said) -> None:
-    (problem,) = resource_conflicts(ECS, Existing(found={"trail_bucket": owner}), EMPTY, {})
-    assert said in problem.what and BUCKET in problem.what
-    assert problem.next == "name another: --trail-bucket NAME"
-
-
 def test_what_the_stack_would_not_make_is_no_problem() -> None:
     found = {"app_role": APP, "execution_role": EXECUTION, "trail": TRAIL, "trail_bucket": "ours"}
     found |= {"access_log_bucket": "ours", "log_role": LOG_ROLE}
@@ -175,12 +130,6 @@ def test_what_the_stack_would_not_make_is_no_problem() -> None:
     wanted = settings(app_principal_arn=APP, existing_trail_arn=TRAIL, trail_bucket=BUCKET)
     assert whats(wanted, existing) == []
     assert whats(settings(**{**ECS.model_dump(), "ecs_execution_role_arn": EXECUTION}), Existing()) == []
-
-
-def test_names_that_the_stack_owns_are_no_problem() -> None:
-    aws = FakeAwsClient()
-    state = built(aws, VERCEL)
-    assert whats(VERCEL, aws.existing, state) == []
 
 
 # --- the OIDC provider
@@ -194,16 +143,6 @@ def test_an_oidc_provider_that_is_there_is_used() -> None:
 def test_the_stacks_own_oidc_provider_stays_its_own() -> None:
     state = StackState(exists=True, has_key=True, owned=(PROVIDER,))
     assert with_existing_provider(VERCEL, Existing(found={"oidc_provider": PROVIDER}), state, {}) == VERCEL
-
-
-def test_a_provider_that_a_crashed_run_made_stays_the_stacks_own() -> None:
-    left = {"urn:provider": PROVIDER}
-    assert with_existing_provider(VERCEL, Existing(found={"oidc_provider": PROVIDER}), EMPTY, left) == VERCEL
-
-
-def test_a_user_on_vercel_needs_no_oidc_provider_and_is_given_none() -> None:
-    wanted = settings(vercel_access="user")
-    assert with_existing_provider(wanted, Existing(), EMPTY, {}) == wanted
 
 
 def test_a_provider_that_was_named_wins_over_the_one_found() -> None:
@@ -258,22 +197,10 @@ def test_an_alias_that_was_created_is_found_by_its_name(pending, existing) -> No
     assert found(existing, pending) == {pending.urn: pending.physical_name}
 
 
-def test_a_creation_that_did_not_happen_is_dropped() -> None:
-    pending = (ALIAS, THE_KEY, step("creating", "aws:iam/role:Role", "app", physical_name="eonpro-app-role"))
-    assert found(Existing(), *pending) == {}
-
-
 def test_a_strangers_bucket_of_that_name_is_never_taken() -> None:
     bucket = step("creating", "aws:s3/bucket:Bucket", "bucket", physical_name=BUCKET)
     readers = step("creating", "aws:s3/bucket:Bucket", "readers", physical_name=READERS)
     assert found(Existing(found={"trail_bucket": "foreign", "access_log_bucket": "foreign"}), bucket, readers) == {}
-
-
-def test_each_bucket_and_each_alias_is_judged_by_itself() -> None:
-    bucket = step("creating", "aws:s3/bucket:Bucket", "bucket", physical_name=BUCKET)
-    readers = step("creating", "aws:s3/bucket:Bucket", "readers", physical_name=READERS)
-    assert found(Existing(found={"trail_bucket": "ours"}), bucket, readers) == {bucket.urn: BUCKET}
-    assert found(Existing(alias_target=key_fact()), ALIAS, LOGS_ALIAS) == {ALIAS.urn: "alias/eonpro-phi-key"}
 
 
 def test_neither_topic_is_ever_taken_for_the_other() -> None:
@@ -285,18 +212,8 @@ def test_neither_topic_is_ever_taken_for_the_other() -> None:
     assert found(Existing(found={"alert_topic": TOPIC}), fallback) == {}
 
 
-def test_a_role_of_another_name_is_never_taken() -> None:
-    pending = step("creating", "aws:iam/role:Role", "app", physical_name="somebody-else")
-    assert found(Existing(found={"app_role": APP}), pending) == {}
-
-
 def test_only_creations_are_taken_up() -> None:
     assert found(Existing(alias_target=key_fact()), replace(ALIAS, op="updating")) == {}
-
-
-def test_the_key_is_found_by_the_stacks_own_tags() -> None:
-    billing = key_fact(OTHER_KEY, tags={"Application": "BILLING", "Environment": "Production"})
-    assert found(Existing(), THE_KEY, aws=cloud_with(key_fact(), billing)) == {THE_KEY.urn: KEY_ID}
 
 
 def test_of_two_keys_that_could_be_it_neither_is_taken() -> None:
@@ -332,16 +249,6 @@ def test_a_replica_is_found_in_its_region_by_the_id_of_its_primary() -> None:
     assert found(Existing(), REPLICATED, aws=aws, wanted=multi_region(), owned=owned) == {REPLICATED.urn: MULTI_KEY_ID}
 
 
-def test_a_replica_that_was_not_made_is_dropped() -> None:
-    aws = cloud_with(key_fact(MULTI_KEY))
-    assert found(Existing(), REPLICATED, aws=aws, wanted=multi_region(), owned=(MULTI_KEY_ID, MULTI_KEY)) == {}
-
-
-def test_a_replica_without_its_primary_in_the_stack_is_nobodys() -> None:
-    aws = cloud_with(key_fact(MULTI_KEY), key_fact(REPLICA))
-    assert found(Existing(), REPLICATED, aws=aws, wanted=multi_region()) == {}
-
-
 def test_the_alias_of_a_replica_is_looked_for_in_the_replicas_region() -> None:
     aws = cloud_with(key_fact(MULTI_KEY), key_fact(REPLICA))
     there = Existing(alias_target=key_fact(MULTI_KEY))
@@ -355,13 +262,3 @@ def test_the_alias_of_a_replica_is_looked_for_in_the_replicas_region() -> None:
 def test_a_key_that_the_stack_has_already_is_no_candidate() -> None:
     aws = cloud_with(key_fact(), key_fact(OTHER_KEY))
     assert found(Existing(), THE_KEY, aws=aws, owned=(OTHER_KEY,)) == {THE_KEY.urn: KEY_ID}
-
-
-@pytest.mark.parametrize("state", ["PendingDeletion", "Disabled"])
-def test_a_key_that_is_off_or_being_deleted_is_not_taken(state) -> None:
-    assert found(Existing(), THE_KEY, aws=cloud_with(key_fact(state=state))) == {}
-
-
-def test_a_key_of_another_environment_is_not_taken() -> None:
-    aws = cloud_with(key_fact(KEY, tags={"Application": "EONPRO", "Environment": "Staging"}))
-    assert found(Existing(), THE_KEY, aws=aws) == {}

@@ -227,10 +227,6 @@ def untold(faults: Iterable[Fault], problems: tuple[Problem, ...]) -> list[str]:
     return [name for name, whats in told.items() if len(whats) != 1]
 
 
-def test_a_world_without_a_fault_has_no_problem() -> None:
-    assert pass_over([]) == ()
-
-
 @pytest.mark.parametrize("one", FAULTS, ids=lambda one: one.name)
 def test_no_fault_hides_another_and_none_is_told_twice(one: Fault) -> None:
     for other in FAULTS:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from components.settings import Outputs, SecretStore, Settings
+from components.settings import Outputs, Settings
 from tests.wizard.fakes.clients import ACCOUNT, APP, OUTPUTS, REGION, FakeAwsClient, settings
 from tests.wizard.fakes.ecs import (
     BEGAN,
@@ -23,7 +23,7 @@ from tests.wizard.fakes.ecs import (
     running,
     starting,
 )
-from wizard.core.errors import CredentialsError, PermissionDenied, ResourceError, SetupError, StackNotFound, Unreachable
+from wizard.core.errors import CredentialsError, PermissionDenied, ResourceError, SetupError, Unreachable
 from wizard.core.models.deployment import (
     PausedHook,
     Redeployed,
@@ -157,21 +157,6 @@ def test_a_secret_of_the_same_name_is_pointed_to_the_stacks_own_where_it_stands(
     assert dict(SECRETS)["AWS_KMS_KEY_ID"] == container["secrets"][0]["valueFrom"]
 
 
-def test_a_task_definition_that_has_it_all_is_only_started_anew(world: World) -> None:
-    world.ecs_services.have(READY)
-
-    assert world.redeploy().state is RedeployState.DONE
-    assert world.done == ["update clinic:1 forced"]
-
-
-def test_a_second_redeploy_registers_nothing(world: World) -> None:
-    world.ecs_services.have(BODY)
-    world.redeploy()
-    world.redeploy()
-
-    assert world.done.count("register clinic") == 1
-
-
 def test_a_deregistered_revision_is_registered_again_for_no_update_takes_it(world: World) -> None:
     world.ecs_services.have(READY)
     world.ecs_services.definitions["clinic"][0] = replace(world.ecs_services.definitions["clinic"][0], active=False)
@@ -256,35 +241,7 @@ def test_a_service_that_ecs_does_not_deploy_is_left_alone(world: World) -> None:
     assert world.done == []
 
 
-def test_a_stack_without_ecs_is_told_before_anything_is_asked(world: World) -> None:
-    world.outputs = OUTPUTS
-
-    with pytest.raises(StackNotFound):
-        world.redeploy()
-    assert world.ecs_services.log == []
-
-
 # The wait
-
-
-def test_the_former_and_what_runs_now_are_in_the_answer(world: World) -> None:
-    world.ecs_services.have(BODY)
-    redeployed = world.redeploy()
-
-    assert redeployed.before is not None and redeployed.after is not None
-    assert (redeployed.before.id, redeployed.before.revision) == ("ecs-svc/web-0", revision("clinic", 1))
-    assert (redeployed.after.state, redeployed.after.revision) == ("COMPLETED", revision("clinic", 2))
-    assert redeployed.seconds == sum(world.ecs_services.paused) > 0
-
-
-def test_no_minute_has_more_looks_than_it_may(world: World) -> None:
-    world.ecs_services.have(BODY)
-    world.ecs_services.scripts = [[running]]
-    world.redeploy()
-
-    looks = world.ecs_services.looks
-    crowds = [sum(begin <= one < begin + timedelta(minutes=1) for one in looks) for begin in looks]
-    assert max(crowds) <= 12 and len(looks) > 60
 
 
 def test_a_network_that_fails_for_a_while_is_waited_out(world: World) -> None:
@@ -463,21 +420,6 @@ def test_a_rollout_whose_tasks_do_not_start_is_taken_back(world: World) -> None:
     assert redeployed.after is not None and redeployed.after.revision == revision("clinic", 1)
 
 
-def test_a_look_that_does_not_know_of_our_deployment_yet_is_no_rollback(world: World) -> None:
-    world.ecs_services.have(BODY)
-
-    class Lagging(FakeEcsServices):
-        def service(self, cluster: str, name: str) -> Service | None:
-            found = super().service(cluster, name)
-            if found is not None and len(self.looks) == 2:
-                return replace(found, rollouts=found.rollouts[1:])
-            return found
-
-    world.ecs_services = Lagging(definitions=world.ecs_services.definitions, there=world.ecs_services.there)
-
-    assert world.redeploy().state is RedeployState.DONE
-
-
 def test_a_rollback_that_is_refused_is_told_with_what_to_type(world: World) -> None:
     world.ecs_services.have(BODY)
 
@@ -538,16 +480,6 @@ def test_the_next_run_goes_on_with_a_deployment_that_waited(world: World) -> Non
 
     assert world.redeploy().state is RedeployState.DONE
     assert world.done == ["register clinic", "update clinic:2 forced"]
-
-
-def test_the_progress_of_the_deployment_before_is_not_taken_for_ours(world: World) -> None:
-    world.ecs_services.have(BODY, strategy="BLUE_GREEN", **STAGED)
-    world.ecs_services.scripts = [[running, running, complete]]
-    earlier = stage("CLEAN_UP", status="SUCCESSFUL", made=BEGAN - timedelta(days=1))
-    world.ecs_services.progress = [earlier]
-    world.redeploy()
-
-    assert [line for line in world.told if "tasks run" in line] == ["2 of 2 tasks run"]
 
 
 def test_a_release_of_somebody_else_that_is_still_tested_is_not_pushed_to_everybody(world: World) -> None:
@@ -633,15 +565,6 @@ def test_a_deployment_that_a_killed_run_began_is_waited_for_and_not_begun_again(
     assert redeployed.before is not None and redeployed.before.id == "ecs-svc/web-0"
 
 
-def test_a_deployment_that_fails_already_is_begun_again_for_its_cause_may_be_fixed(world: World) -> None:
-    there = world.ecs_services.have(READY)
-    failed = replace(there.rollouts[0], id="ecs-svc/bad", state=RolloutState.IN_PROGRESS, made=BEGAN, failed=3)
-    world.ecs_services.there["web"] = replace(there, rollouts=(failed, *there.rollouts))
-
-    assert world.redeploy().state is RedeployState.DONE
-    assert world.done == ["update clinic:1 forced"]
-
-
 def test_a_deployment_that_began_before_the_values_changed_is_not_waited_for(world: World) -> None:
     there = world.ecs_services.have(READY)
     under_way = replace(there.rollouts[0], id="ecs-svc/early", state=RolloutState.IN_PROGRESS, made=BEGAN)
@@ -653,17 +576,6 @@ def test_a_deployment_that_began_before_the_values_changed_is_not_waited_for(wor
 
 
 # What the running tasks hold
-
-
-def test_the_oldest_deployment_with_running_tasks_is_what_runs(world: World) -> None:
-    there = world.ecs_services.have(READY)
-    young = replace(there.rollouts[0], id="ecs-svc/young", state=RolloutState.IN_PROGRESS, made=BEGAN, running=0)
-    world.ecs_services.there["web"] = replace(there, rollouts=(young, *there.rollouts))
-
-    found = service.running(world.ecs_services, world.settings)
-
-    assert found is not None and (found.target, found.id) == ("ecs", "ecs-svc/web-0")
-    assert world.done == []
 
 
 @pytest.mark.parametrize(
@@ -680,19 +592,6 @@ def test_tasks_that_began_before_the_last_change_hold_old_values(
 
     assert found is not None
     assert inspect(world.ecs_services, world.settings, found).stale is stale
-
-
-@pytest.mark.parametrize("named", [{}, {"ecs_cluster": "clinic"}, {"ecs_cluster": "clinic", "ecs_service": "gone"}])
-def test_where_no_service_is_to_be_found_nothing_is_said_to_run(world: World, named: dict[str, str]) -> None:
-    assert service.running(world.ecs_services, settings(deploy_targets=("ecs",), **named)) is None
-
-
-def test_the_times_of_the_store_that_the_settings_name_are_asked_for(world: World) -> None:
-    world.settings = world.settings.model_copy(update={"secret_store": SecretStore.SECRETS_MANAGER})
-    world.ecs_services.have(BODY)
-    world.redeploy()
-
-    assert "ecs_services.changed_at secrets-manager" in world.ecs_services.log
 
 
 # Rights
@@ -736,14 +635,6 @@ def test_the_rights_name_the_service_the_two_roles_and_to_whom_they_are_passed(w
         "iam:PassRole",
         "ssm:GetParameters",
     }
-
-
-def test_what_has_not_changed_since_the_last_look_is_not_told_again(world: World) -> None:
-    world.ecs_services.have(BODY)
-    world.ecs_services.scripts = [[starting, starting, starting, running, running, complete]]
-    world.redeploy()
-
-    assert [line for line in world.told if "tasks run" in line] == ["0 of 2 tasks run", "2 of 2 tasks run"]
 
 
 def test_a_look_at_a_starting_service_tells_how_many_run(world: World) -> None:

@@ -181,26 +181,12 @@ def world() -> World:
 # --- ensure
 
 
-def test_the_first_run_makes_one_key_and_pushes_it(world: World) -> None:
-    done = world.ensure()
-    assert (done.is_new, done.age_days, world.keys.ids()) == (True, 0, [done.key_id])
-    assert done.key is not None
-    assert done.key.id == done.key_id
-    assert world.delivered_and_alive()
-
-
 def test_a_second_run_keeps_it_and_touches_nothing(world: World) -> None:
     first = world.ensure()
     calls = list(world.keys.calls)
     second = world.ensure()
     assert second == DeliveredAccessKey(key_id=first.key_id, is_new=False, age_days=0)
     assert (world.keys.calls, world.vercel.deliveries) == (calls, 1)
-
-
-def test_the_age_of_a_kept_key_is_told_in_days(world: World) -> None:
-    world.keys.add("AKIAOLD", age=timedelta(days=41, hours=3))
-    world.vercel.name("AKIAOLD")
-    assert world.ensure() == DeliveredAccessKey(key_id="AKIAOLD", is_new=False, age_days=41)
 
 
 def test_a_key_that_vercel_names_and_is_switched_off_is_replaced(world: World) -> None:
@@ -212,12 +198,6 @@ def test_a_key_that_vercel_names_and_is_switched_off_is_replaced(world: World) -
     assert world.keys.ids(active=False) == ["AKIAOFF"]
 
 
-def test_a_key_that_vercel_names_and_the_user_has_not_is_replaced(world: World) -> None:
-    world.vercel.name("AKIAGONE")
-    assert world.ensure().is_new
-    assert world.delivered_and_alive()
-
-
 def test_the_oldest_key_that_nobody_can_have_makes_room(world: World) -> None:
     world.keys.add("AKIAFIRST", age=timedelta(days=2))
     world.keys.add("AKIASECOND", age=timedelta(days=1))
@@ -226,21 +206,6 @@ def test_the_oldest_key_that_nobody_can_have_makes_room(world: World) -> None:
     assert "AKIASECOND" in world.keys.ids()
     assert world.delivered_and_alive()
     assert any("AKIASECOND" in line and access_key.RETIRE in line for line in world.told)
-
-
-def test_where_there_is_room_nothing_is_deleted(world: World) -> None:
-    world.keys.add("AKIAFIRST")
-    world.ensure()
-    assert world.keys.calls == [f"make {world.vercel.access_key_id(PROJECT)}"]
-
-
-def test_a_used_key_is_left_even_where_it_takes_the_last_place(world: World) -> None:
-    world.keys.add("AKIAUSED", age=timedelta(days=9), used=timedelta(days=8))
-    world.keys.add("AKIAALSO", used=timedelta(hours=2))
-    with pytest.raises(ResourceError, match="AKIAUSED .*AKIAALSO") as caught:
-        world.ensure()
-    assert "aws iam delete-access-key --user-name eonpro-app-user --access-key-id AKIAUSED" in caught.value.hint
-    assert (world.keys.calls, world.vercel.deliveries) == ([], 0)
 
 
 def test_a_key_that_another_run_may_be_pushing_is_left(world: World) -> None:
@@ -278,13 +243,6 @@ def test_crash_after_crash_ends_with_one_delivered_key(world: World) -> None:
     assert len(world.keys.ids()) == 2
 
 
-def test_a_crash_after_pushing_is_found_done(world: World) -> None:
-    made = world.ensure()
-    # Nothing but the pair and IAM's list tells the next run of it.
-    assert world.ensure().key_id == made.key_id
-    assert world.keys.made == 1
-
-
 @pytest.mark.parametrize("half", [0, 1])
 def test_a_push_that_failed_or_went_half_deletes_the_key_and_the_next_run_mends_it(world: World, half: int) -> None:
     world.vercel.fault = ResourceError("the access key did not get whole", "run the same command again")
@@ -296,13 +254,6 @@ def test_a_push_that_failed_or_went_half_deletes_the_key_and_the_next_run_mends_
     assert world.delivered_and_alive()
     assert len(world.keys.ids()) == 1
     assert world.quiet()
-
-
-def test_variables_of_somebody_else_cost_no_key(world: World) -> None:
-    world.vercel.fault = DataKeyConflict("AWS_ACCESS_KEY_ID is there", "vercel env rm")
-    with pytest.raises(DataKeyConflict):
-        world.ensure()
-    assert world.keys.ids() == []
 
 
 def test_a_key_that_vercel_may_have_is_left_and_the_next_run_finds_out(world: World) -> None:
@@ -346,14 +297,6 @@ def test_a_key_of_a_lost_answer_is_left_without_consent_and_named_with_the_comma
     assert f"aws iam delete-access-key --user-name eonpro-app-user --access-key-id {left}" in caught.value.hint
 
 
-def test_a_rotation_whose_answer_was_lost_removes_the_key_and_goes_on(world: World) -> None:
-    first = world.ensure().key_id
-    world.keys.lose_answer = True
-    done = world.rotate()
-    assert sorted(world.keys.ids()) == sorted([first, done.key_id])
-    assert world.delivered_and_alive()
-
-
 def test_the_key_of_a_run_that_was_killed_does_not_stay_active_for_ever(world: World) -> None:
     world.vercel.fault = Crash()
     with pytest.raises(Crash):
@@ -394,34 +337,11 @@ def test_the_former_key_of_a_rotation_is_not_ended_while_what_runs_may_have_it(w
     assert former in world.keys.ids(), "the deployment of two hours ago has it, and IAM may not show its use yet"
 
 
-def test_a_key_that_nobody_has_is_left_without_consent(world: World) -> None:
-    world.vercel.deployed, world.consents = None, False
-    world.keys.add("AKIAORPHAN")
-    world.ensure()
-    assert "AKIAORPHAN" in world.keys.ids()
-
-
 def test_a_key_that_was_made_by_hand_and_never_used_is_left_without_consent(world: World) -> None:
     world.keys.add("AKIABYHAND")
     assert world.ensure().is_new
     assert "AKIABYHAND" in world.keys.ids()
     assert any("AKIABYHAND" in line for line in world.told)
-
-
-@pytest.mark.parametrize("halves", [0, 1])
-def test_a_rotation_after_a_killed_one_removes_its_key_and_goes_on(world: World, halves: int) -> None:
-    first = world.ensure().key_id
-    world.vercel.fault, world.vercel.fault_after = Crash(), halves
-    with pytest.raises(Crash):
-        world.rotate()
-    (orphan,) = set(world.keys.ids()) - {first}
-    world.keys.facts = [
-        replace(each, made=NOW - timedelta(hours=2 if each.id == first else 1)) for each in world.keys.facts
-    ]
-    done = world.rotate()
-    assert sorted(world.keys.ids()) == sorted([first, done.key_id])
-    assert orphan in "".join(world.asked)
-    assert world.delivered_and_alive()
 
 
 @pytest.mark.parametrize("halves", [0, 1])
@@ -469,15 +389,6 @@ def test_the_other_took_the_last_place_and_is_done_so_its_key_is_kept(world: Wor
     assert (done.key_id, done.is_new, done.key) == (winner[0].key_id, False, None)
     assert world.delivered_and_alive()
     assert (world.keys.made, len(world.keys.ids())) == (1, 2)
-
-
-def test_the_other_took_the_last_place_and_is_not_done_so_this_one_says_wait(world: World) -> None:
-    world.keys.add("AKIAOLD", used=timedelta(days=1))
-    world.keys.before_making = lambda: world.keys.add("AKIAOFTHEOTHER", age=timedelta())
-    with pytest.raises(ResourceError, match="another run created the second access key") as caught:
-        world.ensure()
-    assert "wait until that run has ended" in caught.value.hint
-    assert sorted(world.keys.ids()) == ["AKIAOFTHEOTHER", "AKIAOLD"]
 
 
 def test_the_other_was_quicker_to_push_so_this_ones_key_is_deleted(world: World) -> None:
@@ -535,51 +446,6 @@ def test_a_rotation_that_is_refused_for_want_of_a_name_leads_out_by_hand(world: 
         world.rotate()
     assert "aws iam update-access-key" in caught.value.hint
     assert access_key.RETIRE not in caught.value.hint
-
-
-def test_a_rotation_whose_push_fails_leaves_the_first_key_in_its_place(world: World) -> None:
-    first = world.ensure().key_id
-    world.vercel.fault = ResourceError("the push failed", "again")
-    with pytest.raises(ResourceError, match="the push failed"):
-        world.rotate()
-    assert world.keys.ids() == [first]
-    assert world.delivered_and_alive()
-
-
-def test_a_rotation_that_went_half_is_fixed_by_the_same_command(world: World) -> None:
-    first = world.ensure().key_id
-    world.vercel.fault, world.vercel.fault_after = ResourceError("not whole", "again"), 1
-    with pytest.raises(ResourceError):
-        world.rotate()
-    assert world.vercel.access_key_id(PROJECT) is None
-    assert world.keys.ids() == [first]
-    assert world.rotate().old_id == first
-    assert world.delivered_and_alive()
-
-
-def test_two_rotations_at_once_end_with_the_first_ones_key(world: World) -> None:
-    first = world.ensure().key_id
-    done: list[RotatedAccessKey] = []
-    world.keys.before_making = lambda: done.append(other(world).rotate())
-    with pytest.raises(ResourceError, match="LimitExceeded"):
-        world.rotate()
-    assert sorted(world.keys.ids()) == sorted([first, done[0].key_id])
-    assert world.delivered_and_alive()
-
-
-def test_a_rotation_that_crashed_before_its_push_is_cleaned_up_by_retiring(world: World) -> None:
-    first = world.ensure().key_id
-    world.vercel.fault = Crash()
-    with pytest.raises(Crash):
-        world.rotate()
-    (orphan,) = set(world.keys.ids()) - {first}
-    world.keys.facts = [
-        replace(each, made=NOW - timedelta(days=1), last_used=NOW) if each.id == first else each
-        for each in world.keys.facts
-    ]
-    assert world.retire().key_id == orphan
-    assert world.retire().done is Retirement.DELETED
-    assert world.rotate().old_id == first
 
 
 # --- retire
@@ -651,23 +517,6 @@ def test_the_key_that_runs_is_not_switched_off_before_the_redeploy() -> None:
     assert world.keys.calls == []
     world.vercel.deployed = timedelta(hours=3)
     assert world.retire().done is Retirement.DEACTIVATED
-
-
-@pytest.mark.parametrize("on_vercel", [None, "AKIASOMEBODYELSES", "AKIAOFF"])
-@pytest.mark.parametrize("force", [False, True])
-def test_nothing_is_retired_where_vercel_names_no_key_that_is_on(on_vercel: str | None, force: bool) -> None:
-    world = rotated(old_used=HOURS[5], new_used=HOURS[2])
-    world.keys.facts[1] = replace(world.keys.facts[1], id="AKIAOFF", active=False)
-    world.vercel.name(on_vercel)
-    with pytest.raises(ResourceError, match="no active access key"):
-        world.retire(force=force)
-    assert world.keys.calls == []
-
-
-def test_the_key_that_vercel_names_is_never_the_old_one(world: World) -> None:
-    world.ensure()
-    assert world.retire(force=True).done is Retirement.NOTHING
-    assert world.delivered_and_alive()
 
 
 # --- age
