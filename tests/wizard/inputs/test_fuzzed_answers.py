@@ -151,39 +151,22 @@ def refusal_of(wrong: Wrong) -> SetupError | None:
 COMMAND = re.compile(r"python -m wizard|run (the same command|it) again|examples/|vercel login")
 
 
-@pytest.fixture(scope="module")
-def ended() -> list[tuple[Wrong, SetupError | None]]:
-    """A thousand wrong answers and how each ended. Any other exception than the tree's fails here, as a traceback."""
-    return [(wrong, refusal_of(wrong)) for wrong in wrong_answers(1000)]
+def told(error: BaseException | None) -> str:
+    return "" if error is None else f"{error!r}{error.args}{told(error.__cause__)}"
 
 
-def test_a_thousand_wrong_answers_end_in_no_traceback(ended: list[tuple[Wrong, SetupError | None]]) -> None:
+def test_a_thousand_wrong_answers_end_in_no_traceback_and_each_refusal_has_its_way_out_and_no_secret() -> None:
+    # Any other exception than the tree's fails here, as a traceback.
+    ended = [(wrong, refusal_of(wrong)) for wrong in wrong_answers(1000)]
     refused_at = Counter(wrong.channel for wrong, error in ended if error)
-    assert len(ended) == 1000
     assert {wrong.each.key for wrong, _ in ended} == set(by_key)
     # Some are no wrong answers for the input they meet; most are.
-    assert sum(refused_at.values()) > 600
-    assert all(refused_at[channel] > 80 for channel in CHANNELS)
-
-
-def test_every_refusal_has_its_way_out(ended: list[tuple[Wrong, SetupError | None]]) -> None:
-    assert [(wrong, error.hint) for wrong, error in ended if error and not COMMAND.search(error.hint)] == []
-
-
-def test_no_refusal_repeats_a_secret(ended: list[tuple[Wrong, SetupError | None]]) -> None:
-    def told(error: BaseException | None) -> str:
-        return "" if error is None else f"{error!r}{error.args}{told(error.__cause__)}"
-
-    assert [wrong for wrong, error in ended if error and SECRET[:7] in f"{told(error)}{error.hint}"] == []
-
-
-def test_every_refusal_can_be_printed_and_read(ended: list[tuple[Wrong, SetupError | None]]) -> None:
-    unprintable = [
-        (wrong, error.message)
-        for wrong, error in ended
-        if error and not f"{error.message} {error.hint}".replace("\n", " ").isprintable()
-    ]
-    assert unprintable == []
+    assert sum(refused_at.values()) > 600 and all(refused_at[channel] > 80 for channel in CHANNELS)
+    refusals = [(wrong, error) for wrong, error in ended if error]
+    assert [(wrong, error.hint) for wrong, error in refusals if not COMMAND.search(error.hint)] == []
+    assert [wrong for wrong, error in refusals if SECRET[:7] in f"{told(error)}{error.hint}"] == []
+    texts = [f"{error.message} {error.hint}".replace("\n", " ") for _, error in refusals]
+    assert [text for text in texts if not text.isprintable()] == []
 
 
 @pytest.mark.parametrize("seed", range(20))
