@@ -242,9 +242,9 @@ def facts_of(clients: Clients, ready: PreparedRun, outputs: Outputs) -> StackFac
     )
 
 
-def diagnosis_of(clients: Clients, ready: PreparedRun, outputs: Outputs) -> Diagnosis:
+def diagnosis_of(facts: StackFacts) -> Diagnosis:
     """What the account says, after the run, of the items that it decides."""
-    return diagnose(facts_of(clients, ready, outputs), judgements_of(TOPICS, judgements.ALL_CHECKS))
+    return diagnose(facts, judgements_of(TOPICS, judgements.ALL_CHECKS))
 
 
 def checklist(diagnosis: Diagnosis, proofs: Sequence[Verification], settings: Settings) -> tuple[ChecklistEntry, ...]:

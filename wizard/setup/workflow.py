@@ -9,6 +9,7 @@ from components import policies
 from components.policies.requirements import Topic
 from components.settings import Outputs, SecretStore, Settings
 from components.settings.arn import Arn
+from wizard.account.facts import StackFacts
 from wizard.account.resource_conflicts import claim_of, crashed_creations
 from wizard.account.views import ChecklistEntry, ItemState
 from wizard.core.clients import Clients, Request
@@ -103,11 +104,13 @@ def setup(request: Request, clients: Clients) -> report.Report:
         outputs = update.update(request, clients, ready, planned)
     ui = clients.ui
     delivery = deliver_and_verify.deliver_and_verify(clients, ready, outputs, yes=request.yes)
-    last_backup, refused_backup = _backed_up(request, clients, ready, outputs, delivery.stored_data_key)
+    facts = report.facts_of(clients, ready, outputs)
+    last_backup, refused_backup = _backed_up(request, clients, ready, outputs, delivery.stored_data_key, facts)
     ui.line(report.made(outputs, is_new=bool(planned.changes)), mark=Mark.OK)
     ui.section("Evidence", f"read from the account just now{'' if request.everything else '; --all shows all of it'}")
     ui.working("reading the account")
-    diagnosis = report.diagnosis_of(clients, ready, outputs)
+    is_backed_up = last_backup != known_or(facts.last_backup, None)
+    diagnosis = report.diagnosis_of(report.facts_of(clients, ready, outputs) if is_backed_up else facts)
     done = report.Report(
         stack=request.stack,
         settings=ready.settings,
@@ -134,10 +137,15 @@ def setup(request: Request, clients: Clients) -> report.Report:
 
 
 def _backed_up(
-    request: Request, clients: Clients, ready: steps.PreparedRun, outputs: Outputs, stored: StoredDataKey
+    request: Request,
+    clients: Clients,
+    ready: steps.PreparedRun,
+    outputs: Outputs,
+    stored: StoredDataKey,
+    facts: StackFacts,
 ) -> tuple[LastBackup | None, report.RefusedBackup | None]:
     """The last backup, after one to the place that was answered; and that one if it failed. A first run asks for it."""
-    last = known_or(report.facts_of(clients, ready, outputs).last_backup, None)
+    last = known_or(facts.last_backup, None)
     if clients.back_up is None:
         return last, None
     answer = ready.answers.get(BACKUP_TO.key)
