@@ -277,14 +277,6 @@ def test_problems_end_the_run_with_nothing_written_and_the_stack_let_go(world) -
 # --- the confirmation
 
 
-def test_a_no_writes_nothing(world) -> None:
-    world.ui.interactive = True
-    world.ui.answers = {"decision": ["cancel"]}
-    with pytest.raises(Cancelled) as refused:
-        world.setup(yes=False)
-    assert (refused.value.exit_code, world.written) == (8, set())
-
-
 def test_an_answer_changed_on_the_last_page_is_checked_and_planned_anew(world) -> None:
     world.ui.interactive = True
     world.ui.answers = {
@@ -352,13 +344,6 @@ def test_an_interrupted_question_leaves_the_answers_before_it(world) -> None:
     draft = world.drafts.kept["production"]
     assert (draft.stage, draft.asked, draft.answers["target"]) == ("answering", ("target",), ("vercel",))
     assert "vercel_token" not in draft.answers
-
-
-def test_with_nobody_to_confirm_nothing_is_written(world) -> None:
-    with pytest.raises(Cancelled) as refused:
-        world.setup(yes=False)
-    assert world.written == set()
-    assert refused.value.hint == "python -m wizard setup --stack production --yes"
 
 
 def test_a_loss_is_told_and_turns_the_default_to_no(world) -> None:
@@ -625,28 +610,27 @@ def test_a_compliance_lock_takes_the_stacks_name_typed(locking) -> None:
     assert any(mark is Mark.WARN and "Object Lock in compliance mode" in line for mark, line in locking.ui.marked)
 
 
-@pytest.mark.parametrize("typed", ["yes", "Production", "", "production "])
-def test_anything_else_than_the_name_changes_nothing(locking, typed) -> None:
-    locking.ui.interactive = True
-    locking.ui.answers = {"decision": ["apply"], "confirmation": [typed]}
+APPLIED, CONFIRM = {"decision": ["apply"]}, "python -m wizard setup --stack production --confirm production"
+REFUSALS: list[tuple[bool, dict[str, Any], dict[str, Any], str]] = [
+    # A person's no, and nobody who could confirm.
+    (True, {"decision": ["cancel"]}, {"yes": False}, "python -m wizard setup --stack production"),
+    (False, {}, {"yes": False}, "python -m wizard setup --stack production --yes"),
+    # What cannot be undone takes the stack's own name, typed.
+    *(
+        (True, {**APPLIED, "confirmation": [typed]}, {"yes": False, **FOREVER}, CONFIRM)
+        for typed in ("yes", "Production", "")
+    ),
+    (False, {}, {"yes": True, **FOREVER}, CONFIRM),
+    *((True, {}, {"yes": True, "confirmed": named, **FOREVER}, CONFIRM) for named in ("staging", "yes", "")),
+]
+
+
+@pytest.mark.parametrize(("interactive", "answers", "given", "hint"), REFUSALS)
+def test_a_plan_that_is_not_confirmed_changes_nothing(locking, interactive, answers, given, hint) -> None:
+    locking.ui.interactive, locking.ui.answers = interactive, {key: [*typed] for key, typed in answers.items()}
     with pytest.raises(Cancelled) as refused:
-        locking.setup(yes=False, **FOREVER)
-    assert (refused.value.exit_code, locking.written) == (8, set())
-    assert refused.value.hint == "python -m wizard setup --stack production --confirm production"
-
-
-def test_yes_alone_does_not_confirm_what_cannot_be_undone(locking) -> None:
-    with pytest.raises(Cancelled):
-        locking.setup(yes=True, **FOREVER)
-    assert locking.written == set()
-
-
-@pytest.mark.parametrize("named", ["staging", "yes", ""])
-def test_another_name_on_the_command_line_confirms_nothing_even_where_a_person_is_there(locking, named) -> None:
-    locking.ui.interactive = True
-    with pytest.raises(Cancelled):
-        locking.setup(yes=True, confirmed=named, **FOREVER)
-    assert locking.written == set()
+        locking.setup(**given)
+    assert (refused.value.exit_code, refused.value.hint, locking.written) == (8, hint, set())
 
 
 def test_a_lock_that_is_on_is_not_confirmed_again(world) -> None:
