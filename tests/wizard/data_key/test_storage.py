@@ -172,6 +172,14 @@ def test_another_data_key_in_the_store_is_refused_before_it_is_kept_or_delivered
     assert ensure_data_key(aws, settings(), OUTPUTS, open_key=lambda key: key).wrapped == foreign.wrapped
 
 
+def test_only_a_stored_data_key_that_is_no_version_is_opened_to_compare_it(aws) -> None:
+    first = ensure_data_key(aws, settings(), OUTPUTS)
+    aws.key_rotation.record_check_value(settings(), replace(first.wrapped, check_value="1" * 16))
+    ensure_data_key(aws, settings(), OUTPUTS, open_key=lambda key: pytest.fail("it is kept: nobody has to open it"))
+    aws.key_rotation.entries.clear()
+    ensure_data_key(aws, settings(), OUTPUTS, open_key=lambda key: pytest.fail("there is nothing to compare it with"))
+
+
 def test_a_check_value_that_the_settings_ask_for_is_made_before_anything_is_delivered(aws) -> None:
     asked = settings(key_check_value=True)
     with pytest.raises(ResourceError, match="only the application opens it"):

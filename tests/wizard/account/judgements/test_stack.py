@@ -157,7 +157,7 @@ FAULTS: dict[str, tuple[Seed, Judgement, str, str, str]] = {
         "stack-locked", "pulumi cancel --yes --stack production", ""),
     "what an interrupted update left": (
         state_with(pending=(step("creating", "aws:cloudtrail/trail:Trail", "audit-trail"),)), check_stack,
-        "stack-pending-operations", "…", "creating audit-trail"),
+        "stack-pending-operations", SETUP, "creating audit-trail"),
     "a project that is gone": (lambda stand: setattr(stand, "project", GONE), check_vercel_access, "target-missing",
         "vercel project add && python -m wizard push --stack production --yes --redeploy", ""),
     "an alias that was moved": (moved, check_alias, "alias-moved",
@@ -529,6 +529,11 @@ def test_what_the_account_has_and_the_state_lost_is_taken_in_not_made_twice(stan
 
 # --- the comparison beside other findings
 
+
+def test_what_agrees_is_well(stand: CheckedStack):
+    assert all_passed(stand.notices(check_drift))
+
+
 ROTATION_OFF = Notice.wrong(
     "rotation-off", what="it does not rotate", why="so", command=shell("aws", "kms", "enable-key-rotation")
 )
@@ -546,18 +551,19 @@ def compared(stand: CheckedStack, *checks: Judgement) -> Diagnosis:
 
 CHANGED = partial(drift, DriftKind.CHANGED)
 BUSY = StackBusy("another run is using it", "wait")
+AGREES = ("settings, state and account agree in every other resource",)
 
 
 @pytest.mark.parametrize(
-    ("seed", "causes", "unknown"),
+    ("seed", "causes", "unknown", "passed"),
     [
-        (drifts(CHANGED("policy", urn=POLICY_URN)), ["rotation-off", "stack-drifted"], []),
-        (drifts(CHANGED("enableKeyRotation", urn=KEY_URN)), ["rotation-off"], []),
-        (drifts(CHANGED("description", urn=KEY_URN)), ["rotation-off", "stack-drifted"], []),
-        (drifts(CHANGED("enableKeyRotation", "policy", urn=KEY_URN)), ["rotation-off", "stack-drifted"], []),
-        (drifts(CHANGED(urn=KEY_URN)), ["rotation-off", "stack-drifted"], []),
-        (fails("engine", compare=BUSY), ["rotation-off"], [COMPARISON]),
-        (state(StackState(exists=True, has_key=False)), ["rotation-off"], []),
+        (drifts(CHANGED("policy", urn=POLICY_URN)), ["rotation-off", "stack-drifted"], [], ()),
+        (drifts(CHANGED("enableKeyRotation", urn=KEY_URN)), ["rotation-off"], [], AGREES),
+        (drifts(CHANGED("description", urn=KEY_URN)), ["rotation-off", "stack-drifted"], [], ()),
+        (drifts(CHANGED("enableKeyRotation", "policy", urn=KEY_URN)), ["rotation-off", "stack-drifted"], [], ()),
+        (drifts(CHANGED(urn=KEY_URN)), ["rotation-off", "stack-drifted"], [], ()),
+        (fails("engine", compare=BUSY), ["rotation-off"], [COMPARISON], ()),
+        (state(StackState(exists=True, has_key=False)), ["rotation-off"], [], ()),
     ],
     ids=[
         *("another resource", "what a finding is about", "another property", "one property more", "no property told"),
@@ -565,12 +571,13 @@ BUSY = StackBusy("another run is using it", "wait")
     ],
 )
 def test_what_was_changed_is_reported_beside_a_finding_and_never_twice(
-    stand: CheckedStack, seed: Seed, causes: list[str], unknown: list[str]
+    stand: CheckedStack, seed: Seed, causes: list[str], unknown: list[str], passed: tuple[str, ...]
 ):
     seed(stand)
     diagnosis = compared(stand, ill)
     assert [each.code for each in diagnosis.findings] == causes
     assert [each.what for each in diagnosis.not_checked] == unknown
+    assert diagnosis.passed == passed
     if "stack-drifted" in causes:
         assert "--target" in diagnosis.findings[1].command
 

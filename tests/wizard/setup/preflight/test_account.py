@@ -135,7 +135,9 @@ def test_each_problem_of_the_account_is_told_alone_with_its_way_out(aws, problem
     seed, changes, what, next_, code = ALONE[problem]
     for name, value in seed.items():
         setattr(aws, name, value)
-    (found,) = seen(aws, **changes).problems
+    account = seen(aws, **changes)
+    (found,) = account.problems
+    assert account.settings is None or what != BOTH
     assert what in f"{found.what} {found.why}" and next_ in f"{found.next} {found.what}" and found.why
     assert found.exit_code == code
 
