@@ -135,6 +135,12 @@ def test_a_stored_version_at_the_target_makes_way_where_the_run_says_so(aws) -> 
     assert vercel.variables["ENCRYPTED_PHI_KEY"] == aws.stored_keys[STORED_KEY].wrapped.value != earlier.value
 
 
+def test_a_target_that_says_it_holds_another_key_is_refused(aws) -> None:
+    vercel = FakeVercelClient(delivered_instead=wrapped("another"))
+    with pytest.raises(DataKeyConflict, match="not the stored"):
+        delivered(aws, vercel, Target.VERCEL)
+
+
 def test_the_data_key_is_written_before_the_key_it_belongs_to() -> None:
     names = [name for name, _ in AppVariables(region="us-east-1", key_arn=KEY, wrapped=wrapped()).values]
     assert names[0] == "ENCRYPTED_PHI_KEY"

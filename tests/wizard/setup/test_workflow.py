@@ -815,6 +815,15 @@ def kept(world: World, **changes: Any) -> AccessKeyFact:
     return fact
 
 
+def test_retiring_switches_off_what_vercel_no_longer_has(world) -> None:
+    world.stand(USER)
+    old = kept(world)
+    workflow.rotate_access_key(world.request(), world.clients)
+    done = workflow.retire_access_key(world.request(yes=True), world.clients)
+    assert (done["id"], done["done"]) == (old.id, "switched off")
+    assert {key.id: key.active for key in world.aws.access_keys["eonpro-app-user"]}[old.id] is False
+
+
 def test_an_access_key_that_may_be_in_use_is_not_retired_without_a_yes(world) -> None:
     world.stand(USER)
     kept(world, last_used=datetime.now(UTC))
@@ -948,6 +957,14 @@ def test_a_stack_of_another_account_is_not_removed_with_these_credentials(world)
 
 
 # --- the other commands
+
+
+def test_preview_shows_what_the_plan_costs(world) -> None:
+    workflow.preview(world.request(yes=False), world.clients)
+    assert ("cost          ", "$2.18 a month, estimated; takes about a minute") in world.ui.rows
+    assert not any(line.startswith("What it costs") for line in world.ui.said)
+    workflow.preview(replace(world.request(yes=False), everything=True), world.clients)
+    assert any(line.startswith("What it costs: $2.18 a month") for line in world.ui.said)
 
 
 def test_a_preview_hands_over_the_answers_that_repeat_the_run(world, tmp_path) -> None:

@@ -622,6 +622,15 @@ def test_a_data_key_of_another_length_makes_way_for_the_one_before(fixture: Doct
 # --- an application that is an IAM user
 
 
+def test_of_several_before_it_is_the_last_one_that_is_put_back(fixture: DoctorFixture) -> None:
+    fixture.aws.credentials = CREDENTIALS
+    fixture.prover.verdict = ChildResult(
+        proved=False, principal=APP, fingerprint="", cause="WrongLength", message="16 bytes"
+    )
+    fixture.access_diagnostics.former = tuple(wrapped(seed).value for seed in ("right", "wrong", "right"))
+    assert f"--version {wrapped('right').fingerprint} " in fixture.first().command
+
+
 @pytest.fixture
 def as_user() -> DoctorFixture:
     fixture = DoctorFixture(settings(vercel_access="user"))

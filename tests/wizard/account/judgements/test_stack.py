@@ -14,7 +14,7 @@ import pytest
 
 from components import policies
 from components.policies.stack import key_policy_of
-from tests.wizard.account.stacks import RESOURCES, CheckedStack, all_passed, causes, finding
+from tests.wizard.account.stacks import RESOURCES, CheckedStack, all_passed, causes, finding, not_checked
 from tests.wizard.fakes.clients import (
     ACCOUNT,
     ADMIN,
@@ -63,6 +63,7 @@ from wizard.core.models.stack import Drift, DriftKind, StateResource
 from wizard.core.next_command import Command, shell
 
 ROLE = "urn:pulumi:production::eonpro-kms::eonpro:kms:AppPrincipal$aws:iam/role:Role::app-principal"
+DENIED = PermissionDenied("you may not", "ask for it")
 AWAY = Unreachable("s3://state does not answer", shell("pulumi", "login", "s3://state"))
 
 
@@ -87,6 +88,12 @@ LOGIN = "pulumi login s3://clinic-state && export PULUMI_BACKEND_URL=s3://clinic
 SETUP = "python -m wizard setup --stack production --yes"
 ROTATE = f"aws kms enable-key-rotation --key-id {KEY} --rotation-period-in-days 365 --region us-east-1"
 GONE = TargetMissing("there is no project eonpro in the Vercel team eonpro", shell("vercel", "project", "add"))
+
+
+@pytest.mark.parametrize("error", [DENIED, StackBusy("another run holds it", "wait")])
+def test_a_state_that_may_not_or_cannot_be_read_just_now_is_unknown(stand: CheckedStack, error: Any):
+    stand.state = error
+    assert len(not_checked(stand.notices(check_stack))) == 1
 
 
 def both(*seeds: Seed) -> Seed:

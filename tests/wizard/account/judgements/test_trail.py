@@ -357,6 +357,11 @@ def test_a_rule_whose_targets_cannot_be_listed_is_not_called_off(stand: CheckedS
     assert all_passed(with_rules(stand, fallback={"targets": None}).notices(check_alerts))
 
 
+def test_a_topic_that_is_gone_is_made_again_with_all_that_hangs_on_it(stand: CheckedStack):
+    found = finding(with_topic(stand, 0, is_there=False).notices(check_alerts), "alerts-topic-missing")
+    assert found.command.count("--target") == 2 and "e-mail" in found.advice
+
+
 def test_a_topic_that_an_earlier_version_did_not_make_is_made_by_an_update_of_all(stand: CheckedStack):
     found = finding(with_topic(stand, 1, is_there=False).notices(check_alerts), "alerts-topic-missing")
     assert "eonpro-fallback-alerts" in found.what

@@ -168,6 +168,10 @@ AS_WANTED = replace(
 WITHOUT_TRAIL_KEY = settings(trail_key=False)
 
 
+def whats(discovered: DiscoveredSetup, wanted: Settings = VERCEL, state: StackState = EMPTY) -> list[str]:
+    return [problem.what for problem in obstacles(discovered, wanted, state)]
+
+
 def told(discovered: DiscoveredSetup, part: ImportGroup, wanted: Settings = VERCEL) -> list[tuple[str, str, str]]:
     return [(each.what, each.actual, each.desired) for each in differences_of(discovered, wanted) if each.part is part]
 
@@ -240,6 +244,11 @@ def test_what_cannot_be_imported_is_told_with_the_next_command(obstacle) -> None
     (problem,) = obstacles(replace(GUIDE, **changes), settings(**wanted), EMPTY)
     assert what in problem.what and next_ in problem.next and problem.why
     assert problem.exit_code == 2 or "--multi-region" not in next_
+
+
+def test_a_stack_that_has_its_key_takes_no_other() -> None:
+    built = StackState(exists=True, has_key=True, owned=(OTHER_KEY,))
+    assert "the stack has another key already" in whats(GUIDE, state=built)[0]
 
 
 def test_what_is_the_stacks_own_is_no_resource_to_import() -> None:
@@ -381,6 +390,15 @@ def test_a_trust_that_is_not_the_stacks_is_told(found, difference) -> None:
     assert told(replace(AS_WANTED, role_trust=found), ImportGroup.APPLICATION_ROLE) == [difference]
 
 
+def test_the_trust_of_ecs_without_its_source_is_told() -> None:
+    ecs = settings(deploy_targets=("ecs",), vercel_team=None, vercel_project=None)
+    wide = document(allow(Principal={"Service": "ecs-tasks.amazonaws.com"}, Action="sts:AssumeRole"))
+    assert told(replace(AS_WANTED, role_trust=wide), ImportGroup.APPLICATION_ROLE, ecs) == [
+        ("role trust, ecs-tasks, aws:SourceAccount", "any", ACCOUNT),
+        ("role trust, ecs-tasks, aws:SourceArn", "any", f"arn:aws:ecs:us-east-1:{ACCOUNT}:*"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("found", "difference"),
     [
@@ -401,6 +419,15 @@ def test_a_trust_that_is_not_the_stacks_is_told(found, difference) -> None:
 )
 def test_a_policy_that_grants_less_or_more_is_told(found, difference) -> None:
     assert told(replace(AS_WANTED, policy=found), ImportGroup.APPLICATION_POLICY) == [difference]
+
+
+def test_a_policy_that_is_not_attached_is_told() -> None:
+    loose = replace(
+        AS_WANTED, things=tuple(each for each in THINGS if each.thing is not ResourceKind.POLICY_ATTACHMENT)
+    )
+    assert told(loose, ImportGroup.APPLICATION_POLICY) == [
+        ("application policy", "not attached to role/eonpro-app-role", "attached")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,12 @@ def aws() -> FakeAwsClient:
 # --- rights
 
 
+def test_the_policy_to_ask_for_is_that_of_the_stack(aws) -> None:
+    aws.lacking = ("kms:CreateKey",)
+    (problem,) = rights(settings(), aws, "staging").problems
+    assert problem.next.startswith("python -m wizard policy operator --stack staging")
+
+
 def test_rights_that_nobody_could_be_asked_about_are_a_note_that_names_them(aws) -> None:
     aws.unknown_rights = ("kms:CreateKey", "iam:CreateRole")
     told = rights(settings(), aws, "production")

@@ -123,6 +123,11 @@ def test_a_key_of_the_logs_that_is_there_is_told_with_the_tags_of_an_earlier_sta
     assert "Purpose=AuditLogs" in advice and "--adopt" in advice and "--trail-key no" in advice
 
 
+def test_a_trail_that_is_there_may_be_used_instead() -> None:
+    (problem,) = resource_conflicts(ECS, Existing(found={"trail": TRAIL}), EMPTY, {})
+    assert f"--trail {TRAIL}" in problem.next
+
+
 def test_what_the_stack_would_not_make_is_no_problem() -> None:
     found = {"app_role": APP, "execution_role": EXECUTION, "trail": TRAIL, "trail_bucket": "ours"}
     found |= {"access_log_bucket": "ours", "log_role": LOG_ROLE}
