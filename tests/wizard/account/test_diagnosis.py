@@ -94,20 +94,6 @@ def test_whoever_may_be_let_in_unseen_counts_as_let_in_but_for_what_iam_gives_ot
     assert (unknown.what, unknown.is_denied, unknown.leaves_open) == ("the policy", True, leaves_open)
 
 
-def printed(name: str, *, everything: bool = False) -> str:
-    """What the doctor prints of a diagnosis."""
-    out = io.StringIO()
-    show(Terminal(interactive=False, out=out, width=100), DIAGNOSES[name], everything=everything)
-    return out.getvalue()
-
-
-@pytest.mark.parametrize("name", DIAGNOSES)
-def test_what_could_not_be_checked_is_printed_after_what_is_wrong(name: str) -> None:
-    text = printed(name)
-    if "Not checked" in text and "What is wrong" in text:
-        assert text.index("What is wrong") < text.index("Not checked")
-
-
 def test_decisions_are_shown_with_their_commands_and_the_last_of_many_are_counted() -> None:
     out = io.StringIO()
     people = [

@@ -14,7 +14,7 @@ from wizard.core.clients import Answer, Source
 from wizard.core.errors import MissingAnswers, UsageError
 from wizard.core.models.account import Identity
 from wizard.core.models.inputs import APPLICATION
-from wizard.core.next_command import VERCEL_LOGIN, Command
+from wizard.core.next_command import Command
 from wizard.inputs.answers import from_settings, missing, missing_error, resolve, sso_pattern, to_settings
 from wizard.inputs.answers_file import read_answers, read_file, write
 from wizard.inputs.registry import INPUTS, by_key
@@ -119,11 +119,6 @@ def test_all_that_is_wrong_with_a_file_is_told_at_once_and_no_value_of_it() -> N
     assert refusal.value.exit_code == 2
 
 
-def test_a_key_that_is_twice_in_json_is_found() -> None:
-    with pytest.raises(UsageError, match="`region` occurs twice"):
-        read_file('{"region": "us-east-1", "region": "eu-west-1"}', "a.json")
-
-
 @pytest.mark.parametrize("name", ["a.yaml", "a.json"])
 @pytest.mark.parametrize("text", [f"vercel_token: '{SECRET}\n", f'{{"vercel_token": "{SECRET}"', f"- {SECRET}"])
 def test_a_file_that_cannot_be_read_shows_none_of_its_text(name: str, text: str) -> None:
@@ -144,23 +139,6 @@ def test_an_example_is_complete_for_any_account(name: str, identity: Identity) -
     settings = example(name, identity)
     assert (settings.account_id, settings.administrators, settings.region) == (ACCOUNT, (CALLER,), "us-east-1")
     assert (settings.environment, settings.app_principal_arn) == ("production", None)
-
-
-@pytest.mark.parametrize(
-    ("name", "wanted"),
-    [
-        ("vercel", {"deploy_targets": ("vercel",), "vercel_team": "eonpro", "vercel_project": "eonpro"}),
-        ("ecs", {"deploy_targets": ("ecs",), "ecs_cluster": "eonpro", "ecs_service": "eonpro"}),
-        ("vercel-user", {"deploy_targets": ("vercel",), "vercel_access": "user"}),
-        ("ecs-secrets-manager", {"deploy_targets": ("ecs",), "secret_store": "secrets-manager"}),
-        ("eks", {"deploy_targets": ("eks",)}),
-        ("multi-region", {"multi_region": True}),
-        ("imported", {"deploy_targets": ("vercel",), "multi_region": False, "adopted": ()}),
-    ],
-)
-def test_an_example_shows_what_its_name_says(name: str, wanted: dict[str, Any], identity: Identity) -> None:
-    settings = example(name, identity)
-    assert {field: getattr(settings, field) for field in wanted} == wanted
 
 
 def example(name: str, identity: Identity) -> Settings:
@@ -227,12 +205,6 @@ def test_all_values_that_cannot_be_used_are_told_at_once_each_with_its_door() ->
     assert SECRET not in refusal.value.message + refusal.value.hint
 
 
-def test_a_vercel_token_that_was_cut_is_replaced_by_a_sign_in() -> None:
-    with pytest.raises(UsageError) as refusal:
-        resolved(environ={"VERCEL_TOKEN": "a token"})
-    assert refusal.value.hint == VERCEL_LOGIN
-
-
 @pytest.mark.parametrize(
     ("now", "kept"),
     [({}, True), ({"trail": TRAIL}, True), ({"trail": "create"}, False), ({"trail": TRAIL + "2"}, False)],
@@ -261,15 +233,6 @@ def test_a_secret_is_read_from_the_file_that_a_flag_or_the_answers_file_names() 
     named = {"flags": {"vercel_token_file": "one"}, "file": {"vercel_token_file": "two"}}
     both = resolved(**named, read_secret=files.__getitem__)
     assert both["vercel_token"].value == SECRET
-
-
-def test_a_secret_s_file_that_cannot_be_read_is_told_with_its_door() -> None:
-    def read(path: str) -> str:
-        raise FileNotFoundError(2, "No such file or directory", path)
-
-    with pytest.raises(UsageError) as refusal:
-        resolved(flags={"vercel_token_file": "absent"}, read_secret=read)
-    assert "--vercel-token-file: the file 'absent' cannot be read: No such file or directory" in refusal.value.message
 
 
 def test_what_a_run_was_told_that_was_left_counts_more_than_what_is_saved_and_less_than_a_door() -> None:
@@ -305,12 +268,6 @@ def good_values() -> dict[str, Any]:
     }
 
 
-def test_another_application_has_pods_of_another_name_than_the_stack_that_it_is_copied_from() -> None:
-    copied = {"application": "eonpro", "eks_namespace": "eonpro", "eks_service_account": "eonpro"}
-    assert resolved(copied=copied)["eks_namespace"].value == "eonpro"
-    assert "eks_namespace" not in resolved(flags={"application": "clinic"}, copied=copied)
-
-
 def test_the_application_of_the_questions_is_that_of_the_settings() -> None:
     assert APPLICATION == DEFAULT_APPLICATION
 
@@ -324,20 +281,6 @@ def test_every_value_comes_back_from_the_settings_it_went_into(good_values: dict
     good_values.pop("vercel_access")
     assert from_settings(settings) == good_values
     assert Settings.from_config({key: as_engine(value) for key, value in settings.to_config().items()}) == settings
-
-
-def test_settings_come_back_from_their_saved_answers(identity: Identity) -> None:
-    smallest = Settings.read(
-        {"account_id": ACCOUNT, "region": "us-east-1", "administrators": [ADMIN], "deploy_targets": ["ecs"]}
-    )
-    saved = from_settings(smallest)
-    assert (saved["app_principal"], saved["trail"]) == ("create", "create")
-    assert not {"vercel_team", "vercel_access", "eks_cluster"} & set(saved)
-    assert (saved["ecs_cluster"], saved["ecs_execution_role"], saved["multi_region"]) == (None, None, False)
-    assert saved["trail_bucket"] is None
-    assert to_settings(saved, identity=identity) == smallest
-    values = {key: answer.value for key, answer in resolved(saved=saved).items()}
-    assert to_settings(values, identity=identity) == smallest
 
 
 @pytest.mark.parametrize(
@@ -374,11 +317,6 @@ def sso(identity: Identity, **values: Any) -> Settings:
     return to_settings({**base, **values}, identity=caller)
 
 
-def test_a_strict_key_policy_names_such_a_caller_by_the_roles_own_arn(identity: Identity) -> None:
-    settings = sso(identity, administrators=("caller", ADMIN), strict_key_policy=True)
-    assert (set(settings.administrators), settings.administrator_patterns) == ({ADMIN, SSO}, ())
-
-
 def test_who_may_delete_the_key_may_be_the_caller_and_is_never_a_pattern(identity: Identity) -> None:
     assert sso(identity, deletion_administrators=("caller",)).deletion_administrators == (SSO,)
 
@@ -388,15 +326,6 @@ def test_who_may_delete_the_key_may_be_the_caller_and_is_never_a_pattern(identit
 
 def keys(inputs) -> list[str]:
     return [each.key for each in inputs]
-
-
-@pytest.mark.parametrize(
-    ("target", "lacking"),
-    [(("vercel",), ["vercel_token", "vercel_team", "vercel_project"]), (("ecs",), []), (("eks",), ["eks_cluster"])],
-)
-def test_a_target_brings_its_own_inputs(target, lacking: list[str], good_values) -> None:
-    rest = {key: value for key, value in good_values.items() if not key.startswith(("vercel", "ecs", "eks"))}
-    assert keys(missing(rest | {"target": target})) == lacking
 
 
 def test_the_error_names_every_missing_answer_with_all_its_doors_and_the_command_to_type() -> None:

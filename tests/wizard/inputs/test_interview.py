@@ -222,16 +222,6 @@ def test_what_may_not_be_listed_can_still_be_typed(session) -> None:
     assert [[choice.value for choice in choices] for choices in offered] == [[], [ADMIN]]
 
 
-def test_a_trail_is_asked_for_only_where_the_account_has_one(session) -> None:
-    assert session.run(without("trail")).values["trail"] == "create"
-    session.aws.trails = (trail_fact(multi_region=False),)
-    assert session.run(without("trail")).values["trail"] == "create"
-    assert session.ui.keys == []
-    session.aws.trails = (trail_fact(),)
-    session.ui.answers = {"trail": [TRAIL]}
-    assert session.run(without("trail")).values["trail"] == TRAIL
-
-
 def test_a_project_that_is_not_in_the_list_is_typed(session) -> None:
     session.vercel.projects = PROJECTS
     session.ui.answers = {"vercel_team": ["acme"], "vercel_project": ["another", "portal"]}
@@ -479,26 +469,12 @@ def test_no_sign_in_is_offered_that_the_cli_does_not_have(session) -> None:
     assert not [line for line in session.ui.log if "Sign in now" in line]
 
 
-@pytest.mark.parametrize("interactive", [True, False])
-def test_what_is_not_asked_has_its_default_whoever_is_there(session, interactive) -> None:
-    session.ui.interactive = interactive
-    values = session.run(GIVEN).values
-    assert {each.key: values[each.key] for each in INPUTS if each.default is not None} == {
-        each.key: each.default for each in INPUTS if each.default is not None
-    }
-
-
 def test_a_replica_is_offered_in_every_other_region_that_is_on(session) -> None:
     session.ui.answers = {"replica_regions": [()]}
     interview = session.run({**GIVEN, "multi_region": True})
     (question,) = session.ui.asked
     assert [choice.value for choice in question.choices] == ["eu-central-1"]
     assert interview.values["replica_regions"] is None
-
-
-def test_the_environment_is_the_stacks_name_and_not_asked(session) -> None:
-    assert session.run(GIVEN, stack="staging").values["environment"] == "staging"
-    assert session.run(GIVEN, stack="acme/eonpro-kms/staging").values["environment"] == "staging"
 
 
 def test_a_token_that_is_refused_is_asked_again(session) -> None:

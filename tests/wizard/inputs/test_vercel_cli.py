@@ -69,26 +69,9 @@ def test_a_persons_own_account_is_no_team(folder: Path) -> None:
     assert detect_link(folder) == Linked(project_id="prj_1", team_id=None)
 
 
-def test_a_linked_repository_with_one_project_is_that_project(folder: Path) -> None:
-    repository = {"orgId": "team_1", "projects": [{"id": "prj_1", "name": "eonpro", "directory": "."}]}
-    (folder / ".vercel/repo.json").write_text(json.dumps(repository))
-    assert detect_link(folder) == Linked(project_id="prj_1", team_id="team_1")
-
-
-def test_a_linked_repository_with_several_projects_decides_nothing(folder: Path) -> None:
-    repository = {"orgId": "team_1", "projects": [{"id": "prj_1"}, {"id": "prj_2"}]}
-    (folder / ".vercel/repo.json").write_text(json.dumps(repository))
-    assert detect_link(folder) is None
-
-
 def login(data: Path, content: Any) -> None:
     (data / "com.vercel.cli").mkdir(parents=True)
     (data / "com.vercel.cli/auth.json").write_text(json.dumps(content))
-
-
-def test_the_login_is_found_in_the_home_folder(tmp_path: Path) -> None:
-    login(tmp_path / ".local/share", {"token": "one"})
-    assert cli_token({"HOME": str(tmp_path)}) == "one"
 
 
 @pytest.mark.parametrize("content", [{}, [], {"token": ""}, {"token": 1}, {"token": "old", "expiresAt": 1_700_000_000}])
@@ -124,16 +107,6 @@ def test_a_login_tells_where_it_was_found(tmp_path: Path) -> None:
     assert found(tmp_path) == CliLogin(source="the login of the Vercel CLI", token="one")
     assert found(tmp_path).way_out is None
     assert "one" not in repr(found(tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("more", "way_out"), [({}, "vercel login"), ({"refreshToken": "again"}, "vercel whoami")], ids=["over", "renewable"]
-)
-def test_a_login_that_has_expired_is_told_with_the_way_out(tmp_path: Path, more: dict[str, str], way_out: str) -> None:
-    login(tmp_path / ".local/share", {"token": "old", "expiresAt": 1_700_000_000, **more})
-    expired = found(tmp_path)
-    assert (expired.token, expired.expired, expired.way_out) == (None, True, way_out)
-    assert "old" not in repr(expired) and "again" not in repr(expired)
 
 
 def test_an_expired_login_does_not_hide_one_that_can_be_used(tmp_path: Path) -> None:

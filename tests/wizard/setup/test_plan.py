@@ -206,18 +206,6 @@ def test_a_plan_counts_resources_and_neither_components_nor_the_stack() -> None:
     assert PLANS["plan-nothing-to-do"].changes == ()
 
 
-def test_whatever_deletes_or_replaces_is_a_loss() -> None:
-    assert PLANS["plan-replacement"].losses == REPLACED
-    assert PLANS["plan-update"].losses == ()
-
-
-@pytest.mark.parametrize(
-    ("op", "loss"), [("import", False), ("import-replacement", True), ("create", False), ("delete", True)]
-)
-def test_taking_something_in_is_no_loss_unless_it_replaces(op, loss) -> None:
-    assert bool(plan((child(op, "aws:kms/key:Key", "phi-key"),)).losses) is loss
-
-
 def test_the_first_run_is_the_one_that_makes_or_takes_in_the_phi_key_and_not_the_logs() -> None:
     assert PLANS["plan-fresh-vercel"].first and PLANS["plan-adopted"].first
     assert not plan((*SAME, child("create", "aws:kms/key:Key", "audit-trail-key"))).first

@@ -213,13 +213,6 @@ def test_who_gets_the_alerts_is_a_step_until_somebody_does() -> None:
     assert step.what.startswith("Confirm both mails from AWS at a@clinic.example: ")
 
 
-def test_a_user_on_vercel_gets_no_patch_and_the_command_that_changes_its_key() -> None:
-    assert not [todo for todo in next_steps(USER) if "roleArn" in todo.verbatim]
-    (rotate,) = [todo for todo in next_steps(USER) if "access-key rotate" in todo.verbatim]
-    assert "AKIAMADENUMBER000001" in rotate.what and "90 days" in rotate.what
-    assert parse(shlex.split(rotate.verbatim)[3:]).options.action == "rotate"
-
-
 def test_each_replica_is_told_with_its_region() -> None:
     assert f"alias/eonpro-phi-key, alias/eonpro-phi-key in {REPLICA_REGION}" in made(REPLICATED.outputs, is_new=True)
     assert REPLICA_REGION not in made(ECS.outputs, is_new=True)
@@ -229,12 +222,6 @@ def test_ecs_gets_the_secrets_and_both_roles() -> None:
     todo = next(todo for todo in next_steps(ECS) if "task role" in todo.what)
     assert APP in todo.what and f"arn:aws:iam::{ACCOUNT}:role/eonpro-execution-role" in todo.what
     assert json.loads(todo.verbatim)["secrets"][0] == {"name": "AWS_KMS_KEY_ID", "valueFrom": SECRETS[0]}
-
-
-def test_the_service_to_start_anew_is_the_one_that_was_named() -> None:
-    [todo] = [todo for todo in next_steps(ECS) if "--redeploy" in todo.verbatim]
-    assert "clinic/web" in todo.what
-    assert todo.verbatim == f"python -m wizard push --redeploy --stack {ECS.stack}"
 
 
 # --- again

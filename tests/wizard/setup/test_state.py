@@ -10,7 +10,7 @@ import pytest
 from tests.wizard.fakes.clients import ACCOUNT, IDENTITY, FakeAwsClient, FakeUserInterface, key_fact
 from wizard.core.clients import Answer, Source
 from wizard.core.errors import SetupError
-from wizard.core.state_backend import BackendFact, Circumstances, key_alias
+from wizard.core.state_backend import BackendFact, Circumstances
 from wizard.inputs.interview import Interview
 from wizard.setup.state_location import StateLocation, settle
 
@@ -77,19 +77,6 @@ def test_a_bucket_that_is_there_is_not_said_to_be_made(session) -> None:
 def test_only_what_a_person_chose_at_the_prompt_becomes_the_login_of_the_cli(session) -> None:
     assert session.settle(Source.ASKED, backend="local").log_in_to == "file://~"
     assert session.settle(Source.FLAG, backend="local").log_in_to is None
-
-
-def test_a_key_for_the_state_encrypts_the_secrets_of_a_new_stack(session) -> None:
-    session.aws.aliases[key_alias("eonpro")] = "key"
-    session.aws.keys["key"] = key_fact()
-    assert session.settle().secrets_provider == f"awskms://{key_alias('eonpro')}?region=us-east-1"
-
-
-@pytest.mark.parametrize("told", [{"provider": "passphrase"}, {}])
-def test_the_account_is_asked_for_the_key_of_a_new_stack_only(session, told) -> None:
-    session.places.found = replace(session.places.found, **told)
-    session.settle()
-    assert ("cloud.describe_key" in " ".join(session.aws.log)) is not bool(told)
 
 
 def test_a_passphrase_that_nobody_gave_is_made_in_a_file_and_never_shown(session) -> None:

@@ -21,7 +21,6 @@ from tests.wizard.fakes.clients import (
     IDENTITY,
     KEY,
     KEY_ID,
-    MATERIAL,
     MULTI_OUTPUTS,
     REPLICA_REGION,
     SECOND,
@@ -346,17 +345,6 @@ def test_an_interrupted_question_leaves_the_answers_before_it(world) -> None:
     assert "vercel_token" not in draft.answers
 
 
-def test_a_loss_is_told_and_turns_the_default_to_no(world) -> None:
-    world.stand()
-    world.ui.interactive = True
-    world.engine.steps = (step("delete-replaced", "aws:s3/bucket:Bucket", "audit-trail-bucket"),)
-    world.ui.answers = {"decision": ["cancel"]}
-    with pytest.raises(Cancelled):
-        world.setup(yes=False)
-    assert [question.default for question in world.ui.asked] == ["cancel"]
-    assert "audit-trail-bucket would be replaced" in world.ui.said
-
-
 # --- a run over what is there
 
 
@@ -390,14 +378,6 @@ def test_a_lost_settings_file_is_taken_from_the_state_and_not_made_of_other_answ
         world.setup()
     assert [problem.next for problem in refused.value.problems] == ["pulumi config refresh --stack production"]
     assert world.written == set() and world.engine.written is None
-
-
-@pytest.mark.parametrize("stack", ["production", "clinic/eonpro-kms/production"])
-def test_a_run_that_waited_for_the_first_one_sees_the_settings_file_which_that_one_wrote(world, stack) -> None:
-    world.stand()
-    world.saved, written = None, world.saved
-    clients = replace(world.clients, saved_settings=lambda: {"production": written})
-    assert workflow.setup(replace(world.request(), stack=stack), clients).ok
 
 
 # --- whose environment it is
@@ -528,16 +508,6 @@ def backed_up(world: World, *, fails: bool = False) -> tuple[Clients, list[str]]
         return LastBackup(at=AT, fingerprint=stored.wrapped.fingerprint, place=place)
 
     return replace(world.clients, back_up=back_up), places
-
-
-def test_who_gives_an_answers_file_is_asked_for_the_consent_alone(world) -> None:
-    world.ui.interactive = True
-    world.ui.answers = {"decision": ["apply"]}
-    clients, places = backed_up(world)
-    request = world.request(yes=False)
-    written = {key: replace(answer, source=Source.FILE) for key, answer in request.answers.items()}
-    workflow.setup(replace(request, answers=written), clients)
-    assert places == [] and world.ui.keys == ["decision"]
 
 
 @pytest.mark.parametrize("is_interactive", [True, False])
@@ -979,31 +949,12 @@ def test_a_preview_hands_over_the_answers_that_repeat_the_run(world, tmp_path) -
     assert workflow.preview(world.request(yes=False), world.clients).settings == settings()
 
 
-def test_preview_stops_at_the_plan(world) -> None:
-    planned = workflow.preview(world.request(yes=False), world.clients)
-    assert [each.name for each in planned.changes] == ["phi-key", "phi-key-alias"]
-    assert world.written == set()
-    assert "engine.preview" in world.calls and "engine.recover" not in world.calls
-
-
 def test_verify_only_reads(world) -> None:
     world.stand()
     (proof,) = doctor.verify(world.request(), world.clients).proofs
     assert proof.state is VerificationState.PROVED
     assert world.written == set()
     assert not {"engine.prepare", "engine.preview"} & set(world.calls)
-
-
-@pytest.mark.parametrize(("full", "named"), [(True, MATERIAL), (False, None)])
-def test_a_full_verification_names_the_key_material_and_a_dry_run_says_nothing(world, full, named) -> None:
-    world.stand()
-    # The first one opens the data key in any case: its key check value is not known yet.
-    doctor.run_verify(world.request(), world.clients)
-    world.ui.said.clear()
-    _, document = doctor.run_verify(world.request(), world.clients, full=full)
-    (proof,) = document["proofs"]
-    assert proof.get("keyMaterialId") == named
-    assert any(MATERIAL in line for line in world.ui.said) is full
 
 
 @pytest.mark.parametrize("method", ["key_policy", "grants", "describe_key"])

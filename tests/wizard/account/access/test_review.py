@@ -20,7 +20,6 @@ from tests.wizard.account.access.reviews import (
     account,
     application,
     aws,
-    key_statements,
     of,
     review,
     stranger,
@@ -38,7 +37,6 @@ from tests.wizard.fakes.clients import (
     SECOND,
     FakeAwsClient,
     multi_region,
-    settings,
 )
 from wizard.core.errors import PermissionDenied, Unsupported
 from wizard.core.models.access import AccessKeyAge, AccessReview, KeyEvents, KeyUse
@@ -71,31 +69,6 @@ def test_the_application_is_told_with_its_ways_its_entrance_and_its_use():
     assert (app.events, app.refused, app.last_use) == (12, 0, NOW - timedelta(days=1))
 
 
-@pytest.mark.parametrize("way", ["key policy", "grant", "IAM", "a role"])
-def test_an_administrator_who_can_decrypt_has_more_than_it_was_given_whatever_lets_it(way):
-    """Nobody learns that an administrator can read every record, where the same right passes by another way."""
-    sso = f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_admin_0123456789abcdef"
-    wanted = settings(administrator_patterns=(sso.replace("0123456789abcdef", "*"),))
-    policies: dict[str, list[Any]] = {ADMIN: [], sso: []}
-    made = aws(granted={KEY: (grant(ADMIN, "Decrypt"), grant(sso, "Decrypt"))} if way == "grant" else {})
-    made.build(wanted)
-    if way == "key policy":
-        made.key_policies[KEY] = document(*key_statements(made), named(ADMIN, Sid="a"), named(sso, Sid="b"))
-    elif way == "IAM":
-        policies = dict.fromkeys(policies, [allow("kms:Decrypt")])
-    elif way == "a role":
-        policies = dict.fromkeys(policies, [allow("sts:AssumeRole")])
-    trust = document(allow("sts:AssumeRole", Principal={"AWS": [ADMIN, sso]}))
-    made.who_has_access.account = AccountIam(
-        principals=(
-            application(**({"trust": trust} if way == "a role" else {})),
-            *(principal(arn, *statements, trust=document()) for arn, statements in policies.items()),
-        )
-    )
-    found = review(made, settings=wanted)
-    assert [(of(found, arn).is_expected, of(found, arn).beyond) for arn in policies] == [(True, ("use",))] * 2
-
-
 def test_an_application_that_iam_lets_administer_its_key_has_more_than_it_was_given():
     made = aws()
     made.who_has_access.account = AccountIam(principals=(principal(ADMIN), principal(APP, allow("kms:*"))))
@@ -115,14 +88,6 @@ def test_the_identity_provider_is_called_out_where_it_lets_more_in_than_the_sett
     )
     found = review(made)
     assert [each.arn for each in found.unexpected] == [PROVIDER]
-
-
-def test_a_user_that_may_become_a_role_with_a_right_has_it_too():
-    user = principal(SECOND, allow("sts:AssumeRole", Resource=STRANGER))
-    root = f"arn:aws:iam::{ACCOUNT}:root"
-    found = review(aws(stranger(trust=document(trusting({"AWS": root}))), user))
-    assert of(found, SECOND).ways == (f"assumes {STRANGER} (use)",)
-    assert of(found, STRANGER).assumed_by == (SECOND,)
 
 
 SIGNED_IN = trusting({"Service": ACCOUNT_ACCESS}, Action=["sts:AssumeRole", "sts:SetContext", "sts:TagSession"])
@@ -253,13 +218,6 @@ def counted(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, roles: list
         patch.setattr(module, name, function)
         review(aws(*roles))
     return function.call_count
-
-
-def test_roles_that_trust_the_account_are_not_compared_with_those_that_may_assume_none(monkeypatch):
-    """5,000 such roles would be 25 million comparisons: a review without an end."""
-    roles = departments(20, "kms:*", {"AWS": ROOT})
-    assert counted(monkeypatch, trust, "_identity_terms", roles) == 0
-    assert counted(monkeypatch, trust, "_identity_terms", [*roles, principal(SECOND, allow("sts:*"))]) == len(roles)
 
 
 def test_roles_that_may_assume_one_another_are_evaluated_once_each(monkeypatch):

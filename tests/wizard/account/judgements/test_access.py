@@ -71,25 +71,6 @@ def test_a_stack_on_ecs_that_is_well_is_well(on_ecs: DoctorFixture) -> None:
 # --- the key
 
 
-@pytest.mark.parametrize(
-    ("state", "cause", "command"),
-    [
-        ("Disabled", "key-disabled", f"aws kms enable-key --key-id {KEY} --region us-east-1"),
-        (
-            "PendingDeletion",
-            "key-pending-deletion",
-            f"aws kms cancel-key-deletion --key-id {KEY} --region us-east-1"
-            f" && aws kms enable-key --key-id {KEY} --region us-east-1",
-        ),
-        ("Unavailable", "key-unavailable", f"aws kms describe-key --key-id {KEY} --region us-east-1"),
-    ],
-)
-def test_a_key_in_another_state_than_enabled(fixture: DoctorFixture, state: str, cause: str, command: str) -> None:
-    fixture.aws.keys[KEY] = key_fact(state=state)
-    found = fixture.first()
-    assert (found.code, found.command) == (cause, command)
-
-
 def test_a_key_whose_guard_was_taken_out_is_saved_and_guarded_by_one_command() -> None:
     stand = CheckedStack()
     stand.aws.keys[KEY] = key_fact(state="PendingDeletion")
@@ -250,18 +231,6 @@ def test_an_organization_explains_the_denial(fixture: DoctorFixture) -> None:
     assert [each.code for each in diagnosis.findings] == ["service-control-policy"]
     assert {each.code for each in diagnosis.consequences} == {"identity-denied"}
     assert "management account" in diagnosis.findings[0].advice
-
-
-@pytest.mark.parametrize(
-    ("effect", "cause"), [("Allow", "key-policy-without-application"), ("Deny", "key-policy-denies")]
-)
-def test_a_key_policy_that_keeps_the_application_out(fixture: DoctorFixture, effect: str, cause: str) -> None:
-    policy: dict[str, Any] = dict(fixture.aws.key_policies[KEY])
-    own = [each for each in policy["Statement"] if "EONPRO" in each["Sid"]]
-    rest = [each for each in policy["Statement"] if "EONPRO" not in each["Sid"]]
-    denials = [{**each, "Effect": "Deny"} for each in own] if effect == "Deny" else []
-    fixture.aws.key_policies[KEY] = {**policy, "Statement": [*rest, *denials]}
-    assert [each.code for each in fixture.diagnosis().findings] == [cause]
 
 
 @pytest.mark.parametrize(("part", "fault"), [("application-policy", "simulator"), ("key", "key policy")])
@@ -644,25 +613,12 @@ def test_an_access_key_that_works_is_well(as_user: DoctorFixture) -> None:
     assert (diagnosis.findings, len(diagnosis.passed)) == ((), 1)
 
 
-def test_an_access_key_that_is_switched_off_is_switched_on(as_user: DoctorFixture) -> None:
-    as_user.aws.iam.retire_access_key("eonpro-app-user", "AKIAMADENUMBER000001")
-    found = as_user.first((principal.check_access_key,))
-    assert found.code == "access-key-inactive"
-    assert "--access-key-id AKIAMADENUMBER000001 --status Active" in found.command
-
-
 def test_an_access_key_that_was_deleted_is_replaced(as_user: DoctorFixture) -> None:
     as_user.aws.access_keys.clear()
     found = as_user.first((principal.check_access_key,))
     replaced, _, delivered = found.command.partition(" && ")
     assert (found.code, replaced) == ("access-key-deleted", "python -m wizard access-key rotate --stack production")
     assert delivered.startswith("python -m wizard push"), "what runs has the key that was deleted"
-
-
-def test_an_access_key_that_was_never_pushed_is_pushed(as_user: DoctorFixture) -> None:
-    as_user.vercel.access_key = None
-    found = as_user.first((principal.check_access_key,))
-    assert found.code == "access-key-missing" and found.command.startswith("python -m wizard push")
 
 
 # --- Vercel's tokens

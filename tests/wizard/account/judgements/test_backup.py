@@ -120,13 +120,6 @@ def test_a_backup_that_no_drill_has_opened_is_for_a_person(stack: CheckedStack) 
     assert notice.state is State.PERSON
 
 
-def test_a_backup_of_another_version_than_the_one_in_use_is_for_a_person(stack: CheckedStack) -> None:
-    recorded(stack, OBJECT)
-    stack.aws.stored_keys[STORED_KEY] = replace(stack.aws.stored_keys[STORED_KEY], wrapped=wrapped("promoted"))
-    notice = backup_notice(stack)
-    assert notice.state is State.PERSON and wrapped().fingerprint in notice.what
-
-
 def test_a_copy_in_another_region_is_read_there(stack: CheckedStack) -> None:
     name = "/eonpro/production/backups/1/ENCRYPTED_PHI_KEY"
     recorded(stack, f"eu-central-1:{name}")
@@ -185,11 +178,6 @@ def test_a_file_that_may_not_be_read_is_for_a_person(
     monkeypatch.setattr("wizard.core.files.read", denied)
     notice = backup_notice(in_a_file(stack, tmp_path / "b.json", document()))
     assert notice.state is State.PERSON and "cannot be read" in notice.what
-
-
-def test_an_object_that_was_overwritten_with_junk_is_found(stack: CheckedStack) -> None:
-    found = finding([backup_notice(in_s3(stack, "junk"))], "backup-unusable")
-    assert f"--to s3://{VAULT_BUCKET}/a-20" in found.command
 
 
 @pytest.mark.parametrize(

@@ -46,12 +46,6 @@ def stand() -> CheckedStack:
     return made
 
 
-def test_a_deployment_older_than_its_variables_is_started_anew(stand: CheckedStack):
-    stand.vercel.changed_at = NOW - timedelta(hours=1)
-    found = finding(stand.notices(check_deployments), "deployment-stale")
-    assert found.command == "python -m wizard push --stack production --redeploy --yes"
-
-
 def test_variables_whose_time_is_not_told_are_unknown(stand: CheckedStack):
     stand.vercel.changed_at = None
     notices = stand.notices(check_deployments)

@@ -220,12 +220,6 @@ def test_a_key_of_the_documents_that_is_not_enabled_is_enabled_again(stack: Chec
     assert "enable-key" in found.command and ("cancel-key-deletion" in found.command) is (state != "Disabled")
 
 
-def test_a_key_of_the_documents_that_is_gone_is_made_by_an_update(stack: CheckedStack) -> None:
-    stack.aws.aliases.clear()
-    stack.aws.keys.pop(DOCUMENTS_KEY)
-    assert "pulumi up" in finding(stack.notices(check_documents_key), "documents-key-unusable").command
-
-
 def test_a_key_of_the_documents_that_does_not_rotate_is_found(stack: CheckedStack) -> None:
     stack.aws.keys[DOCUMENTS_KEY] = replace(stack.aws.keys[DOCUMENTS_KEY], rotation_enabled=False)
     assert "enable-key-rotation" in finding(stack.notices(check_documents_key), "documents-key-rotation").command
@@ -237,20 +231,6 @@ def test_whoever_else_the_policy_of_the_key_lets_use_it_is_found(stack: CheckedS
     stack.aws.key_policies[DOCUMENTS_KEY] = {**policy, "Statement": [*policy["Statement"], more]}
     found = finding(stack.notices(check_documents_key_policy), "documents-key-policy-widened")
     assert "999988887777" in found.what and "pulumi up" in found.command
-
-
-def test_a_denial_that_is_missing_is_found(stack: CheckedStack) -> None:
-    policy = documents_key_policy_of(WITH_KEY)
-    kept = [each for each in policy["Statement"] if each["Effect"] != "Deny"]
-    stack.aws.key_policies[DOCUMENTS_KEY] = {**policy, "Statement": kept}
-    assert "deletion" in finding(stack.notices(check_documents_key_policy), "documents-key-policy-widened").what
-
-
-@pytest.mark.parametrize("left_out", ["DenyOtherEncryption", "DenyOtherKeys"])
-def test_a_policy_refuses_other_encryption_only_with_both_denials(left_out: str) -> None:
-    assert refuses_other_encryption(GOOD, ARN, DOCUMENTS_KEY)
-    less = {**GOOD, "Statement": [each for each in GOOD["Statement"] if each["Sid"] != left_out]}
-    assert not refuses_other_encryption(less, ARN, DOCUMENTS_KEY)
 
 
 def test_a_denial_for_some_or_for_a_part_of_the_bucket_refuses_nothing() -> None:

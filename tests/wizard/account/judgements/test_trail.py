@@ -181,16 +181,6 @@ def test_logs_without_their_key_are_a_fault_only_where_the_settings_say_that_the
     assert causes(without.notices(check_trail)) == []
 
 
-@pytest.mark.parametrize(("state", "command"), [
-    ("Disabled", f"aws kms enable-key --key-id {LOGS_KEY} --region {REGION}"),
-    ("PendingDeletion", f"aws kms cancel-key-deletion --key-id {LOGS_KEY} --region {REGION} "
-     f"&& aws kms enable-key --key-id {LOGS_KEY} --region {REGION}"),
-])  # fmt: skip
-def test_the_audit_log_is_not_lost_with_its_key(stand: CheckedStack, state: str, command: str):
-    stand.aws.keys[LOGS_KEY] = replace(stand.aws.keys[LOGS_KEY], state=state)
-    assert finding(stand.notices(check_logs_key), "logs-key-unusable").command == command
-
-
 def test_a_key_of_the_logs_whose_guard_was_taken_out_is_saved_and_guarded_by_one_command(stand: CheckedStack):
     stand.aws.keys[LOGS_KEY] = replace(stand.aws.keys[LOGS_KEY], state="PendingDeletion")
     guarded = trail_key_policy_of(stand.settings)
@@ -420,13 +410,6 @@ def test_a_key_of_the_logs_that_stops_the_alerts_is_named(stand: CheckedStack, s
     notices = with_topic(stand, 0, key=LOGS_KEY).notices(check_alerts)
     assert causes(notices) == expected
     assert all("eonpro-fallback-alerts" in notice.why for notice in notices if notice.code)
-
-
-def test_without_alerts_nobody_looks_for_them_and_the_requirement_is_for_a_person():
-    stand = CheckedStack(settings=settings(alerts=False))
-    [notice] = stand.notices(check_alerts)
-    assert (notice.state, notice.requirements) == (State.PERSON, ("alerts",))
-    assert "cloud.audit" not in stand.aws.log
 
 
 def test_both_topics_are_subscribed_to_again_by_one_command():

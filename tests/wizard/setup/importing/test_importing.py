@@ -179,12 +179,6 @@ def told(discovered: DiscoveredSetup, part: ImportGroup, wanted: Settings = VERC
 # --- what stands against it
 
 
-def test_nothing_by_hand_is_nothing_at_all() -> None:
-    assert obstacles(DiscoveredSetup(), VERCEL, EMPTY) == ()
-    assert differences_of(DiscoveredSetup(), VERCEL) == ()
-    assert discovery.settings_with(VERCEL, DiscoveredSetup(), tuple(ImportGroup)) == VERCEL
-
-
 PATH_ROLE, PATH_POLICY = APP.replace("role/", "role/clinic/"), APP_POLICY.replace("policy/", "policy/clinic/")
 MULTI = KEY.replace(KEY_ID, f"mrk-{KEY_ID.replace('-', '')}")
 TRAIL_ABROAD, TRAIL_OF_OTHERS = TRAIL.replace("us-east-1", "eu-west-1"), TRAIL.replace(ACCOUNT, OTHER_ACCOUNT)
@@ -263,14 +257,6 @@ def test_what_is_the_stacks_own_is_no_resource_to_import() -> None:
         ResourceKind.POLICY_ATTACHMENT,
     }
     assert discovery.without_own(GUIDE, VERCEL, EMPTY) == GUIDE
-
-
-def test_what_an_earlier_run_imported_stays_imported() -> None:
-    imported = discovery.settings_with(VERCEL, GUIDE, tuple(ImportGroup))
-    owned = tuple(text for thing in GUIDE.things for text in (thing.id, thing.arn))
-    state = StackState(exists=True, has_key=True, owned=owned)
-    kept = {f"{thing.thing}={thing.id}" for thing in discovery.without_own(GUIDE, imported, state).things}
-    assert kept == set(imported.adopted)
 
 
 # --- the differences

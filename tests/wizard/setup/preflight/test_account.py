@@ -180,13 +180,6 @@ def test_a_wrong_account_is_blamed_and_not_the_arns_of_the_right_one(aws) -> Non
     assert (problems[0].exit_code, problems[0].next.startswith("leave out --account")) == (3, True)
 
 
-def test_a_stack_that_was_set_up_stays_in_its_account_whatever_caller_means_today(aws) -> None:
-    saved = settings(account_id=OTHER_ACCOUNT, administrators=(ADMIN.replace(ACCOUNT, OTHER_ACCOUNT),))
-    account = seen(aws, saved=saved, account="caller")
-    assert any(f"not to {OTHER_ACCOUNT}" in what for what in whats(account))
-    assert account.existing is None
-
-
 # --- roles of IAM Identity Center
 
 
@@ -266,25 +259,6 @@ def test_what_else_an_existing_trail_lacks_is_a_note(aws, trail, retention, said
     assert account.problems == ()
     (note,) = account.notes
     assert "is used as it is" in note and said in note
-
-
-@pytest.mark.parametrize(
-    ("trail", "retention", "said"),
-    [
-        ({"logging": None}, SEALED, "whether it is logging"),
-        ({"kms_events": None}, SEALED, "whether it records KMS"),
-        ({}, None, f"its bucket {BUCKET}"),
-        ({}, replace(SEALED, tls_only=None), "the bucket's policy"),
-    ],
-)
-def test_what_could_not_be_read_of_an_existing_trail_is_told_and_never_taken_for_good(
-    aws, trail, retention, said
-) -> None:
-    aws.trails = (trail_fact(**trail),)
-    aws.retention = retention
-    account = seen(aws, trail=TRAIL, alerts=False)
-    assert account.problems == ()
-    assert account.notes == (f"could not be read of the trail eonpro-audit-trail: {said}",)
 
 
 @pytest.mark.parametrize(

@@ -24,15 +24,6 @@ def test_the_policy_to_ask_for_is_that_of_the_stack(aws) -> None:
     assert problem.next.startswith("python -m wizard policy operator --stack staging")
 
 
-def test_rights_that_nobody_could_be_asked_about_are_a_note_that_names_them(aws) -> None:
-    aws.unknown_rights = ("kms:CreateKey", "iam:CreateRole")
-    told = rights(settings(), aws, "production")
-    assert told.problems == ()
-    (note,) = told.notes
-    assert "could not be checked (the policy simulator may not be asked)" in note
-    assert "needed are: kms:CreateKey, iam:CreateRole; in full: python -m wizard policy operator" in note
-
-
 def test_a_long_list_of_unknown_rights_ends_after_a_few_lines(aws) -> None:
     aws.unknown_rights = tuple(f"service:Action{number}" for number in range(90))
     (note,) = rights(settings(), aws, "production").notes
@@ -77,16 +68,6 @@ def test_quotas_that_may_not_be_asked_are_a_note(aws) -> None:
 
 
 # --- the clock
-
-
-@pytest.mark.parametrize(("skew", "where"), [(300.0, "300 seconds ahead of"), (-241.0, "241 seconds behind")])
-def test_a_clock_that_is_far_off_is_a_problem_either_way(aws, skew, where) -> None:
-    aws.skew = skew
-    told = clock(aws)
-    (problem,) = told.problems
-    assert problem.what == f"this machine's clock is {where} AWS's"
-    assert problem.next.startswith("timedatectl set-ntp true")
-    assert told.notes == ()
 
 
 @pytest.mark.parametrize(("skew", "where"), [(30.0, "30 seconds ahead of"), (-240.0, "240 seconds behind")])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from components.settings import ImportGroup, ResourceKind, SecretStore, Settings, VercelIssuerMode
+from components.settings import ImportGroup, SecretStore, Settings, VercelIssuerMode
 from tests.wizard.fakes.clients import (
     ALLOWED,
     APP,
@@ -40,7 +40,7 @@ from tests.wizard.fakes.clients import (
 from tests.wizard.setup.preflight.test_account import VALUES
 from wizard.account.resource_conflicts import claim_of
 from wizard.core.errors import CredentialsError, PermissionDenied, Problem, SetupError, Unreachable
-from wizard.core.models.account import DiscoveredResource, Existing, UnrecordedResource
+from wizard.core.models.account import Existing, UnrecordedResource
 from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.rotation import VersionOrigin
 from wizard.core.models.stack import StateResource
@@ -426,12 +426,6 @@ def interrupted(world: World) -> UnrecordedResource:
     return alias
 
 
-def test_what_aws_made_and_the_state_lacks_is_no_problem(world) -> None:
-    alias = interrupted(world)
-    findings = world.check(saved=settings())
-    assert findings.problems == () and findings.unrecorded == (alias,)
-
-
 def test_nothing_of_an_environment_that_another_stack_has_claimed_is_its_own(world) -> None:
     interrupted(world)
     world.aws.claims = {settings().names.claim: "stack production, state in s3://another-bucket"}
@@ -455,12 +449,6 @@ def test_a_first_set_up_that_lost_its_state_goes_on_by_its_claim(world) -> None:
     torn(world)
     findings = world.check(saved=settings())
     assert findings.problems == () and len(findings.unrecorded) == 2
-
-
-def test_a_stack_that_has_a_data_key_and_lost_its_state_is_imported_by_a_person_only(world) -> None:
-    torn(world)
-    world.stored_data_key(KEY)
-    assert world.check(saved=settings()).unrecorded == ()
 
 
 def test_a_stack_that_lost_its_state_and_its_data_key_is_no_first_set_up(world) -> None:
@@ -521,15 +509,6 @@ def test_what_was_set_up_by_hand_and_cannot_be_read_stops_an_adoption_only(hand)
     assert "iam:GetPolicyVersion is denied" not in hand.whats()
 
 
-def test_a_data_key_that_vercel_hides_has_to_be_given(hand) -> None:
-    hand.vercel.sensitive = True
-    findings = hand.check(adoption=ALL)
-    assert findings.data_key_hidden
-    assert any("export EONPRO_ENCRYPTED_PHI_KEY=" in problem.next for problem in findings.problems)
-    given = hand.check(adoption=replace(ALL, data_key=wrapped("by hand").value))
-    assert (given.problems, given.imported_data_key) == ((), wrapped("by hand"))
-
-
 def test_a_data_key_that_is_given_and_is_not_vercels_is_refused(hand) -> None:
     whats = hand.whats(adoption=replace(ALL, data_key=wrapped("another").value))
     assert any("is not the one on Vercel" in what for what in whats)
@@ -571,15 +550,6 @@ def test_an_adoption_that_was_begun_goes_on_and_no_other_data_key_is_made(hand) 
     assert findings.settings == wanted
 
 
-def test_what_the_stack_made_beside_it_is_not_taken_in_again(hand) -> None:
-    wanted = begun(hand)
-    made = DiscoveredResource(thing=ResourceKind.BUCKET_POLICY, id=BUCKET, arn=BUCKET)
-    hand.aws.discovered = replace(hand.aws.discovered, things=(*hand.aws.discovered.things, made))
-    for adoption in (None, ALL):
-        findings = hand.check(saved=wanted, adoption=adoption, trail_bucket=BUCKET)
-        assert findings.settings is not None and findings.settings.adopted == wanted.adopted
-
-
 def test_once_the_data_key_is_safe_an_adopted_stack_is_one_like_any_other(hand) -> None:
     wanted = begun(hand)
     hand.aws.stored_keys[STORED_KEY] = StoredDataKey(
@@ -589,16 +559,6 @@ def test_once_the_data_key_is_safe_an_adopted_stack_is_one_like_any_other(hand) 
     findings = hand.check(saved=wanted, trail_bucket=BUCKET)
     assert (findings.problems, findings.settings, findings.imported_data_key) == ((), wanted, None)
     assert "cloud.find_hand_made" not in hand.log
-
-
-def test_a_part_that_was_left_as_found_can_be_repaired_later(hand) -> None:
-    wanted = begun(hand)
-    hand.aws.stored_keys[STORED_KEY] = StoredDataKey(
-        parameter=STORED_KEY, wrapped=wrapped("by hand"), key_arn=KEY, version=1
-    )
-    findings = hand.check(saved=wanted, adoption=ImportRequest(repaired=(ImportGroup.TRAIL,)))
-    assert findings.settings is not None
-    assert ImportGroup.TRAIL in wanted.kept_as_found and ImportGroup.TRAIL not in findings.settings.kept_as_found
 
 
 # --- the exit code

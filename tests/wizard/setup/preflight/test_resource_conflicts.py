@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from tests.wizard.fakes.clients import (
@@ -109,11 +107,6 @@ def test_the_bucket_of_the_readers_log_is_told_with_the_way_out(owner, said) -> 
     assert ("--adopt" in problem.next) is (owner == "ours")
 
 
-def test_a_bucket_that_is_left_as_found_brings_no_readers_log_and_needs_no_name_for_it() -> None:
-    assert whats(settings(kept_as_found=("bucket",)), Existing(found={"access_log_bucket": "foreign"})) == []
-    assert whats(settings(access_logging=False), Existing(found={"access_log_bucket": "foreign"})) == []
-
-
 def test_a_key_of_the_logs_that_is_there_is_told_with_the_tags_of_an_earlier_stack() -> None:
     (problem,) = resource_conflicts(
         VERCEL, Existing(other_keys={"alias/eonpro-audit-key": key_fact(OTHER_KEY)}), EMPTY, {}
@@ -143,16 +136,6 @@ def test_what_the_stack_would_not_make_is_no_problem() -> None:
 def test_an_oidc_provider_that_is_there_is_used() -> None:
     used = with_existing_provider(VERCEL, Existing(found={"oidc_provider": PROVIDER}), EMPTY, {})
     assert used == settings(vercel_oidc_provider_arn=PROVIDER)
-
-
-def test_the_stacks_own_oidc_provider_stays_its_own() -> None:
-    state = StackState(exists=True, has_key=True, owned=(PROVIDER,))
-    assert with_existing_provider(VERCEL, Existing(found={"oidc_provider": PROVIDER}), state, {}) == VERCEL
-
-
-def test_a_provider_that_was_named_wins_over_the_one_found() -> None:
-    named = settings(vercel_oidc_provider_arn=f"{PROVIDER}-named")
-    assert with_existing_provider(named, Existing(found={"oidc_provider": PROVIDER}), EMPTY, {}) == named
 
 
 # --- a crashed run
@@ -217,10 +200,6 @@ def test_neither_topic_is_ever_taken_for_the_other() -> None:
     assert found(Existing(found={"alert_topic": TOPIC}), fallback) == {}
 
 
-def test_only_creations_are_taken_up() -> None:
-    assert found(Existing(alias_target=key_fact()), replace(ALIAS, op="updating")) == {}
-
-
 def test_of_two_keys_that_could_be_it_neither_is_taken() -> None:
     assert found(Existing(), THE_KEY, aws=cloud_with(key_fact(), key_fact(OTHER_KEY))) == {}
 
@@ -262,8 +241,3 @@ def test_the_alias_of_a_replica_is_looked_for_in_the_replicas_region() -> None:
     assert found(Existing(), REPLICAS_ALIAS, aws=aws, wanted=multi_region()) == {
         REPLICAS_ALIAS.urn: "alias/eonpro-phi-key"
     }
-
-
-def test_a_key_that_the_stack_has_already_is_no_candidate() -> None:
-    aws = cloud_with(key_fact(), key_fact(OTHER_KEY))
-    assert found(Existing(), THE_KEY, aws=aws, owned=(OTHER_KEY,)) == {THE_KEY.urn: KEY_ID}

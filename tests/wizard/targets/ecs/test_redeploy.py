@@ -471,17 +471,6 @@ def test_a_deployment_that_waits_for_a_persons_consent_is_left_waiting_with_the_
     )
 
 
-def test_the_next_run_goes_on_with_a_deployment_that_waited(world: World) -> None:
-    world.ecs_services.have(BODY, strategy="CANARY", shift_minutes=240, **STAGED)
-    world.ecs_services.scripts = [[running]]
-    world.ecs_services.progress = [stage("PRODUCTION_TRAFFIC_SHIFT")]
-    world.redeploy()
-    world.ecs_services.progress = [stage("CLEAN_UP")]
-
-    assert world.redeploy().state is RedeployState.DONE
-    assert world.done == ["register clinic", "update clinic:2 forced"]
-
-
 def test_a_release_of_somebody_else_that_is_still_tested_is_not_pushed_to_everybody(world: World) -> None:
     there = world.ecs_services.have(BODY, strategy="CANARY", **STAGED)
     theirs = replace(there.rollouts[0], id="ecs-svc/theirs", state=RolloutState.IN_PROGRESS, made=BEGAN)
@@ -671,20 +660,4 @@ def test_a_variable_of_somebody_else_is_not_replaced_before_somebody_says_so(
     assert world.done == []
     assert f"--replace-variable {refused.value.variables[0].name}" in refused.value.hint
     world.replaces = frozenset({refused.value.variables[0].name})
-    assert world.redeploy().state is RedeployState.DONE
-
-
-@pytest.mark.parametrize(
-    "variables",
-    [
-        {"environment": [{"name": "AWS_REGION", "value": REGION}, {"name": "AWS_KMS_KEY_ID", "value": OUTPUTS.key_id}]},
-        {"environment": [{"name": "AWS_KMS_KEY_ID", "value": "alias/eonpro-phi-key"}]},
-        {"environment": [{"name": "AWS_KMS_KEY_ID", "value": ""}]},
-        {"secrets": [{"name": "AWS_KMS_KEY_ID", "valueFrom": "/eonpro/production/AWS_KMS_KEY_ID"}]},
-        {"secrets": [{"name": "AWS_KMS_KEY_ID", "valueFrom": "/eonpro/AWS_KMS_KEY_ID"}]},
-    ],
-)
-def test_a_value_of_the_stacks_own_is_replaced_without_a_question(world: World, variables: dict[str, Any]) -> None:
-    world.replaces = frozenset()
-    world.ecs_services.have({**BODY, "containerDefinitions": [{"name": "web", **variables}]})
     assert world.redeploy().state is RedeployState.DONE

@@ -198,25 +198,6 @@ def test_a_key_that_vercel_names_and_is_switched_off_is_replaced(world: World) -
     assert world.keys.ids(active=False) == ["AKIAOFF"]
 
 
-def test_the_oldest_key_that_nobody_can_have_makes_room(world: World) -> None:
-    world.keys.add("AKIAFIRST", age=timedelta(days=2))
-    world.keys.add("AKIASECOND", age=timedelta(days=1))
-    world.ensure()
-    assert world.keys.calls[:2] == ["retire AKIAFIRST", "delete AKIAFIRST"]
-    assert "AKIASECOND" in world.keys.ids()
-    assert world.delivered_and_alive()
-    assert any("AKIASECOND" in line and access_key.RETIRE in line for line in world.told)
-
-
-def test_a_key_that_another_run_may_be_pushing_is_left(world: World) -> None:
-    world.keys.add("AKIAUSED", used=timedelta(hours=2))
-    world.keys.add("AKIAFRESH", age=timedelta(minutes=2))
-    with pytest.raises(ResourceError) as caught:
-        world.ensure()
-    assert "wait until 15:03:00 UTC" in caught.value.hint
-    assert world.keys.calls == []
-
-
 # --- crashes and failures
 
 
@@ -381,16 +362,6 @@ def other(world: World) -> World:
     return World(keys=world.keys, vercel=world.vercel)
 
 
-def test_the_other_took_the_last_place_and_is_done_so_its_key_is_kept(world: World) -> None:
-    world.keys.add("AKIAOLD", used=timedelta(days=1))
-    world.keys.before_making = lambda: winner.append(other(world).ensure())
-    winner: list[DeliveredAccessKey] = []
-    done = world.ensure()
-    assert (done.key_id, done.is_new, done.key) == (winner[0].key_id, False, None)
-    assert world.delivered_and_alive()
-    assert (world.keys.made, len(world.keys.ids())) == (1, 2)
-
-
 def test_the_other_was_quicker_to_push_so_this_ones_key_is_deleted(world: World) -> None:
     winner: list[DeliveredAccessKey] = []
     world.keys.after_making = lambda: winner.append(other(world).ensure())
@@ -416,16 +387,6 @@ def test_the_other_pushed_in_the_same_moment_so_this_ones_key_is_deleted(world: 
 
 
 # --- rotate
-
-
-def test_rotation_pushes_a_second_key_and_leaves_the_first_on(world: World) -> None:
-    first = world.ensure().key_id
-    done = world.rotate()
-    assert (done.old_id, sorted(world.keys.ids())) == (first, sorted([first, done.key_id]))
-    assert world.vercel.access_key_id(PROJECT) == done.key_id
-    assert world.delivered_and_alive()
-    assert any("redeploy" in line for line in world.told)
-    assert any(first in line and access_key.RETIRE in line for line in world.told)
 
 
 @pytest.mark.parametrize("active", [True, False])
