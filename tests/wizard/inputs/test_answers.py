@@ -14,7 +14,7 @@ from wizard.core.clients import Answer, Source
 from wizard.core.errors import MissingAnswers, UsageError
 from wizard.core.models.account import Identity
 from wizard.core.models.inputs import APPLICATION
-from wizard.core.next_command import Command
+from wizard.core.next_command import VERCEL_LOGIN, Command
 from wizard.inputs.answers import from_settings, missing, missing_error, resolve, sso_pattern, to_settings
 from wizard.inputs.answers_file import read_answers, read_file, write
 from wizard.inputs.registry import INPUTS, by_key
@@ -203,6 +203,12 @@ def test_all_values_that_cannot_be_used_are_told_at_once_each_with_its_door() ->
         "VERCEL_TOKEN",
     ]
     assert SECRET not in refusal.value.message + refusal.value.hint
+
+
+def test_a_vercel_token_that_was_cut_is_replaced_by_a_sign_in() -> None:
+    with pytest.raises(UsageError) as refusal:
+        resolved(environ={"VERCEL_TOKEN": "a token"})
+    assert refusal.value.hint == VERCEL_LOGIN
 
 
 @pytest.mark.parametrize(
