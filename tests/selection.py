@@ -5,7 +5,7 @@ Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -21,3 +21,8 @@ def always(chosen: Iterable[Any], cases: Iterable[Any]) -> list[Any]:
     """The chosen cases of a table, and each other one as `thorough`."""
     head = list(chosen)
     return first(len(head), [*head, *(case for case in cases if case not in head)])
+
+
+def named(cases: Mapping[str, tuple[Any, ...]]) -> list[Any]:
+    """The cases of a table as parameters, each with its sentence as its name."""
+    return [pytest.param(*case, id=name) for name, case in cases.items()]

@@ -1,15 +1,23 @@
 """Terminals for tests: keys and lines that are already typed, a stream that remembers, time that is moved by hand.
 
-Touches nothing.
+Touches nothing, but for a pseudo-terminal where a program runs in one.
 """
 
 from __future__ import annotations
 
 import io
+import os
+import re
 import sys
+import termios
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
+import pexpect
+import pyte
 import pytest
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import create_pipe_input
@@ -103,3 +111,69 @@ class Hands:
             self._now += self.timers[0][0]
             self.timers[0][1]()
         self._now = end
+
+
+class Session:
+    """A program in a pseudo-terminal of 80 columns, and the screen that it draws."""
+
+    def __init__(self, *command: str, **environment: str) -> None:
+        root = Path(__file__).resolve().parents[3]
+        self.received = b""
+        self.answers_cursor_queries = True
+        self.screen = pyte.Screen(80, 24)
+        self._stream = pyte.ByteStream(self.screen)
+        self.child = pexpect.spawn(
+            command[0],
+            [*command[1:]],
+            cwd=str(root),
+            env={**os.environ, "TERM": "xterm-256color", "PYTHONPATH": str(root), "PS1": "prompt$ ", **environment},
+            dimensions=(24, 80),
+            timeout=30,
+        )
+        self.child.delaybeforesend = None
+
+    @property
+    def shown(self) -> str:
+        return "\n".join(row.rstrip() for row in self.screen.display).rstrip()
+
+    def see(self, wanted: str) -> str:
+        """The screen, once it shows this pattern."""
+        # In all: a run that waits writes its seconds for ever.
+        until = time.monotonic() + 60
+        while not re.search(wanted, self.shown):
+            assert time.monotonic() < until, self.shown
+            self._read(30)
+        return self.shown
+
+    def quiet(self, seconds: float = 0.5) -> str:
+        """The screen, once nothing has come for this long."""
+        try:
+            while True:
+                self._read(seconds)
+        except pexpect.TIMEOUT:
+            return self.shown
+
+    def _read(self, seconds: float) -> None:
+        octets = self.child.read_nonblocking(65536, timeout=seconds)
+        self.received += octets
+        self._stream.feed(octets)
+        if b"\x1b[6n" in octets and self.answers_cursor_queries:
+            self.type(f"\x1b[{self.screen.cursor.y + 1};{self.screen.cursor.x + 1}R")
+
+    def type(self, keys: str) -> None:
+        self.child.send(keys)
+
+    @property
+    def modes(self) -> int:
+        return int(termios.tcgetattr(self.child.child_fd)[3])
+
+    def end(self) -> tuple[Any, Any]:
+        """The exit code, and the signal that ended it."""
+        try:
+            while True:
+                self._read(30)
+        except pexpect.EOF:
+            pass
+        self.final = self.modes
+        self.child.close()
+        return self.child.exitstatus, self.child.signalstatus

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pexpect
-import pyte
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.wizard.terminal.terminals import CTRL_C, DOWN, ENTER, Session
+
 COLOUR = re.compile(rb"\x1b\[(?:\d+;)*(?:[349]\d|10\d)(?:;\d+)*m")
-DOWN, ENTER, CTRL_C = "\x1b[B", "\r", "\x03"
 
 PROGRAM = """
 import json, sys
@@ -52,61 +49,25 @@ except KeyboardInterrupt:
 """
 
 
-class Session:
-    """A program in a pseudo-terminal, and the screen it draws."""
+class Piped(Session):
+    """A program whose standard output goes to a file, as with `--json > file`: what is asked must show nevertheless."""
 
-    def __init__(self, directory: Path, program: str, environment: dict[str, str]) -> None:
-        # Standard output goes to a file, as with `--json > file`: what is asked must show nevertheless.
-        self.output = directory / "output"
-        self.received = b""
-        self.answers_cursor_queries = True
-        self._screen = pyte.Screen(80, 24)
-        self._stream = pyte.ByteStream(self._screen)
-        self.child = pexpect.spawn(
-            "/bin/sh",
-            ["-c", 'exec "$0" -c "$1" > "$2"', sys.executable, program, str(self.output)],
-            cwd=str(ROOT),
-            env={**os.environ, "TERM": "xterm-256color", "PYTHONPATH": str(ROOT), **environment},
-            dimensions=(24, 80),
-            timeout=20,
-        )
-
-    def see(self, wanted: str) -> str:
-        """The screen, once it shows this."""
-        while wanted not in (shown := "\n".join(row.rstrip() for row in self._screen.display)):
-            self._answer_cursor_query(self.child.read_nonblocking(65536, timeout=20))
-        return shown
-
-    def _answer_cursor_query(self, octets: bytes) -> None:
-        self.received += octets
-        self._stream.feed(octets)
-        if b"\x1b[6n" in octets and self.answers_cursor_queries:
-            cursor = self._screen.cursor
-            self.child.send(f"\x1b[{cursor.y + 1};{cursor.x + 1}R")
+    def __init__(self, folder: Path, program: str, environment: dict[str, str]) -> None:
+        self.output = folder / "output"
+        command = ("/bin/sh", "-c", 'exec "$0" -c "$1" > "$2"', sys.executable, program, str(self.output))
+        super().__init__(*command, **environment)
 
     @property
-    def shown(self) -> list[str]:
-        """The rows that are not empty."""
-        return [row.rstrip() for row in self._screen.display if row.strip()]
-
-    def end(self) -> int | None:
-        """The exit code."""
-        try:
-            while True:
-                self._answer_cursor_query(self.child.read_nonblocking(65536, timeout=20))
-        except pexpect.EOF:
-            pass
-        self.child.close()
-        code: int | None = self.child.exitstatus
-        return code
+    def rows(self) -> list[str]:
+        return [row for row in self.shown.splitlines() if row]
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Session]]:
-    sessions: list[Session] = []
+def start(tmp_path: Path) -> Iterator[Callable[..., Piped]]:
+    sessions: list[Piped] = []
 
-    def started(program: str = PROGRAM, **environment: str) -> Session:
-        sessions.append(Session(tmp_path, program, environment))
+    def started(program: str = PROGRAM, **environment: str) -> Piped:
+        sessions.append(Piped(tmp_path, program, environment))
         return sessions[-1]
 
     yield started
@@ -121,49 +82,49 @@ def test_a_terminal_that_does_not_say_where_its_cursor_is_gets_the_menus_without
     session.answers_cursor_queries = False
     session.see("» us-east-1")
     time.sleep(0.3)
-    session.child.send(ENTER)
+    session.type(ENTER)
     session.see("Amazon ECS")
-    session.child.send(" " + ENTER)
-    assert session.end() == 0
+    session.type(" " + ENTER)
+    assert session.end() == (0, None)
     assert b"WARNING" not in session.received
 
 
 def test_the_menus_are_drawn_beside_an_output_that_is_piped_away(start) -> None:
     session = start()
-    shown = session.see("Which Region?")
+    shown = session.see(r"Which Region\?")
     assert "The key never leaves its Region" in shown
     assert "» us-east-1" in session.see("us-east-1")
-    session.child.send("west")
+    session.type("west")
     session.see("/ west")
-    session.child.send(ENTER)
+    session.type(ENTER)
     assert "○ Vercel" in session.see("Amazon ECS")
-    session.child.send(DOWN + " ")
+    session.type(DOWN + " ")
     session.see("● Amazon ECS")
-    session.child.send(ENTER)
+    session.type(ENTER)
     session.see("✓ asked")
-    assert session.end() == 0
+    assert session.end() == (0, None)
     assert session.output.read_text() == '["eu-west-1", ["ecs"]]\n'
 
 
 def test_ctrl_c_leaves_the_menu_and_the_program(start) -> None:
     session = start()
     session.see("us-east-1")
-    session.child.send(CTRL_C)
-    assert session.end() == 130
+    session.type(CTRL_C)
+    assert session.end() == (130, None)
     assert session.output.read_text() == ""
 
 
 def test_what_was_explained_stands_above_the_question_that_is_put_again(start) -> None:
     session = start()
-    session.see("(arrows or letters, Enter; ? why, Esc cancels)")
-    session.child.send("west")
+    session.see(r"\(arrows or letters, Enter; \? why, Esc cancels\)")
+    session.type("west")
     session.see("/ west")
-    session.child.send("?")
-    shown = session.see("164.3")
+    session.type("?")
+    shown = session.see(r"164\.3")
     assert "/ west" in session.see("» eu-west-1")
     assert shown.count("? Which Region?") <= 1, "the one before was wiped"
-    session.child.send(ENTER)
-    session.see("? Which Region? eu-west-1")
+    session.type(ENTER)
+    session.see(r"\? Which Region\? eu-west-1")
 
 
 LONG = """
@@ -182,50 +143,50 @@ print(Terminal(interactive=True, out=sys.stderr).ask(
 
 def test_a_long_question_is_broken_between_words_and_a_long_choice_is_shortened(start) -> None:
     session = start(LONG)
-    session.see("» The 4. of very")
-    question, rest, *choices = session.shown
+    session.see(r"» The 4\. of very")
+    question, rest, *choices = session.rows
     assert question == "? Which of all the many things that could be meant here is really the one that"
     assert rest == "  is meant by it?"
     assert choices.pop() == "  (arrows or letters, Enter; Esc cancels)"
     assert len(choices) == 9 and all(choice.endswith("…") and len(choice) <= 80 for choice in choices)
-    session.child.send(ENTER)
-    assert session.end() == 0
+    session.type(ENTER)
+    assert session.end() == (0, None)
     assert session.output.read_text() == "4\n"
 
 
 def test_without_colour_the_menus_stay_and_nothing_else_is_drawn_over(start) -> None:
     session = start(NO_COLOR="1")
     session.see("» us-east-1")
-    session.child.send(ENTER)
+    session.type(ENTER)
     session.see("○ Vercel")
-    session.child.send(" " + ENTER)
+    session.type(" " + ENTER)
     session.see("✓ asked")
-    assert session.end() == 0
+    assert session.end() == (0, None)
     assert not COLOUR.search(session.received)
 
 
 def test_ctrl_c_while_something_is_under_way_leaves_a_clean_line(start) -> None:
     session = start(WAITING)
     session.see("… asking AWS 1 s")
-    session.child.send(CTRL_C)
-    assert session.end() == 130
-    assert session.shown == ["interrupted"]
+    session.type(CTRL_C)
+    assert session.end() == (130, None)
+    assert session.rows == ["interrupted"]
 
 
 def test_ctrl_c_while_something_is_under_way_ends_a_plain_line(start) -> None:
     session = start(WAITING, TERM="dumb")
-    session.see("... asking AWS")
-    session.child.send(CTRL_C)
-    assert session.end() == 130
-    assert session.shown == ["... asking AWS", "^C", "interrupted"]
+    session.see(r"\.\.\. asking AWS")
+    session.type(CTRL_C)
+    assert session.end() == (130, None)
+    assert session.rows == ["... asking AWS", "^C", "interrupted"]
 
 
 def test_without_the_signs_the_same_is_asked_in_plain_lines(start) -> None:
     session = start(PYTHONIOENCODING="ascii")
-    assert "  3. us-east-1" in session.see("Which Region? (number; ? why) [3]")
-    session.child.send("2\n")
-    session.see("Where does the application run? (numbers, with commas; 0: none; ? why)")
-    session.child.send("1\n")
+    assert "  3. us-east-1" in session.see(r"Which Region\? \(number; \? why\) \[3\]")
+    session.type("2\n")
+    session.see(r"Where does the application run\? \(numbers, with commas; 0: none; \? why\)")
+    session.type("1\n")
     session.see("ok asked")
-    assert session.end() == 0
+    assert session.end() == (0, None)
     assert session.output.read_text() == '["eu-west-1", ["vercel"]]\n'

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.selection import named
 from tests.wizard.terminal.terminals import BACKSPACE, DOWN, ENTER, SPACE, UP, Bell, Typed, menus, plain_lines
 from wizard.core.models.inputs import Back, Choice, InputType, Question
 from wizard.inputs.registry import INPUTS
@@ -116,15 +117,6 @@ def test_from_the_first_question_of_plain_lines_there_is_no_way_back(lines: Type
     assert "\a" in out.getvalue() and "this is the first question\n" in out.getvalue()
 
 
-@pytest.mark.thorough
-def test_a_confirmation_explains_itself_and_leads_back(typing: Typed) -> None:
-    terminal, out = typing("?" + "<" + "n" + ENTER)
-    with pytest.raises(Back):
-        terminal.confirm("Go on?", why="Nothing was changed.", explanation="Only now is it made.", back=True)
-    assert "\n  Only now is it made.\n" in out.getvalue()
-    assert terminal.confirm("Go on?") is False
-
-
 def test_a_confirmation_with_nothing_behind_it_says_so(lines: Typed) -> None:
     terminal, out = lines("?\n<\ny\n")
     assert terminal.confirm("Go on?") is True
@@ -138,34 +130,59 @@ def test_a_confirmation_with_nothing_behind_it_says_so(lines: Typed) -> None:
 # --- what stood in the prompt is kept ------------------------------------------------------------------------------
 
 
-def test_the_pointer_stays_where_it_was(typing: Typed) -> None:
-    terminal, _ = typing(DOWN + DOWN + "?" + ENTER)
-    assert terminal.ask(question(InputType.SELECT, choices=FRUIT)) == "plum"
+CTRL_U, ESC = "\x15", "\x1b"
+LIST = question(InputType.SELECT, choices=FRUIT, back=True)
+TICKS = question(InputType.CHECKBOX, choices=FRUIT)
+MORE = question(InputType.CHECKBOX, choices=FRUIT, free_text=True)
+LINE = question(InputType.TEXT, default="pear", back=True)
 
 
-def test_the_ticks_and_the_pointer_stay(typing: Typed) -> None:
-    terminal, _ = typing(SPACE + DOWN + DOWN + "<" + SPACE + ENTER)
-    assert terminal.ask(question(InputType.CHECKBOX, choices=FRUIT)) == ("apple", "plum")
-
-
-def test_what_was_unticked_stays_so(typing: Typed) -> None:
-    terminal, _ = typing(SPACE + "?" + DOWN + SPACE + ENTER)
-    assert terminal.ask(question(InputType.CHECKBOX, choices=FRUIT, default="apple")) == ("pear",)
-
-
-def test_the_filter_of_a_long_list_stays(typing: Typed) -> None:
-    terminal, _ = typing("1" + DOWN + DOWN + "?" + ENTER)
-    assert terminal.ask(question(InputType.SEARCH, choices=MANY)) == "fruit-11"
-
-
-def test_the_filter_and_the_ticks_of_a_long_list_stay(typing: Typed) -> None:
-    terminal, _ = typing("07" + SPACE + "?" + BACKSPACE * 2 + "08" + SPACE + ENTER)
-    assert terminal.ask(question(InputType.CHECKBOX, choices=MANY)) == ("fruit-07", "fruit-08")
-
-
-def test_the_yes_that_was_typed_stays(typing: Typed) -> None:
-    terminal, _ = typing("y?" + ENTER)
-    assert terminal.confirm("Go on?", default=False, why=WHY) is True
+@pytest.mark.parametrize(
+    ("asked", "keys", "answer"),
+    named(
+        {
+            "the pointer": (LIST, DOWN + DOWN + "?" + ENTER, "plum"),
+            "ticks and pointer": (TICKS, SPACE + DOWN + DOWN + "<" + SPACE + ENTER, ("apple", "plum")),
+            "what was unticked": (replace(TICKS, default="apple"), SPACE + "?" + DOWN + SPACE + ENTER, ("pear",)),
+            "a filter": (
+                question(InputType.SEARCH, choices=MANY),
+                "1" + DOWN + DOWN + "?" + ENTER,
+                "fruit-11",
+            ),
+            "a filter and ticks": (
+                replace(TICKS, choices=MANY),
+                "07" + SPACE + "?" + BACKSPACE * 2 + "08" + SPACE + ENTER,
+                ("fruit-07", "fruit-08"),
+            ),
+            "a yes": (question(InputType.CONFIRM, default="no"), "y?" + ENTER, True),
+            "nothing of a key without a match": (
+                replace(TICKS, choices=MANY),
+                "zz" + SPACE + BACKSPACE * 2 + "07" + SPACE + ENTER,
+                ("fruit-07",),
+            ),
+            "the signs in a default that was touched": (LINE, BACKSPACE + "?" + ENTER, "pea?"),
+            "Alt-b, which begins with Esc, in a line that was changed": (
+                replace(LINE, default=None),
+                "plum pear" + ESC + "b" + "x" + ENTER,
+                "plum xpear",
+            ),
+            "the pointer on `Another` after the way back from its line": (
+                question(InputType.SELECT, choices=FRUIT, free_text=True),
+                UP + ENTER + "<" + DOWN + ENTER,
+                "apple",
+            ),
+            "the ticks after the way back from one more": (
+                MORE,
+                SPACE + UP + SPACE + ENTER + "<" + SPACE + DOWN + DOWN + SPACE + ENTER,
+                ("apple", "pear"),
+            ),
+            "no line for one more that is not ticked": (MORE, SPACE + ENTER, ("apple",)),
+            "one more that is ticked": (MORE, SPACE + UP + SPACE + ENTER + "quince" + ENTER, ("apple", "quince")),
+        }
+    ),
+)
+def test_what_stood_in_the_prompt_is_kept(typing: Typed, asked: Question, keys: str, answer: object) -> None:
+    assert typing(keys)[0].ask(asked) == answer
 
 
 @pytest.mark.parametrize("typed", ["arn:aws:iam::1:role/r?", "a<b", "a?<"])
@@ -173,14 +190,6 @@ def test_the_signs_are_text_once_something_was_typed(typing: Typed, typed: str) 
     terminal, out = typing(typed + ENTER)
     assert terminal.ask(question(InputType.TEXT, back=True)) == typed
     assert "HIPAA" not in out.getvalue()
-
-
-def test_the_signs_are_text_once_the_default_was_touched(typing: Typed) -> None:
-    terminal, _ = typing(BACKSPACE + "?" + ENTER)
-    assert terminal.ask(question(InputType.TEXT, default="pear", back=True)) == "pea?"
-
-
-CTRL_U, ESC = "\x15", "\x1b"
 
 
 def test_an_emptied_line_takes_the_signs_as_commands(typing: Typed) -> None:
@@ -246,12 +255,6 @@ def test_esc_is_the_answer_that_the_question_has_for_it(typing: Typed) -> None:
     assert out.getvalue().endswith("? Which one? Plum\n")
 
 
-def test_esc_in_a_line_that_was_changed_loses_nothing(typing: Typed) -> None:
-    """Esc before a letter is Alt: Alt-b goes a word back in a line."""
-    terminal, _ = typing("plum pear" + ESC + "b" + "x" + ENTER)
-    assert terminal.ask(question(InputType.TEXT, back=True)) == "plum xpear"
-
-
 def test_the_signs_are_part_of_a_secret_once_it_began(typing: Typed) -> None:
     terminal, out = typing("s?<" + ENTER)
     assert terminal.ask(question(InputType.SECRET, back=True)) == "s?<"
@@ -273,11 +276,6 @@ def test_ctrl_z_suspends_the_wizard_at_every_prompt(typing: Typed, kind: str, mo
     assert sent == [(0, signal.SIGTSTP)]
 
 
-def test_a_key_without_a_match_takes_nothing(typing: Typed) -> None:
-    terminal, _ = typing("zz" + SPACE + BACKSPACE * 2 + "07" + SPACE + ENTER)
-    assert terminal.ask(question(InputType.CHECKBOX, choices=MANY)) == ("fruit-07",)
-
-
 def test_d_shows_the_details_and_the_question_comes_again(typing: Typed) -> None:
     shown: list[str] = []
     terminal, _ = typing(DOWN + "d" + "q" + ENTER)
@@ -291,28 +289,6 @@ def test_d_in_a_plain_line_shows_the_details_too(lines: Typed) -> None:
     asked = question(InputType.SELECT, choices=FRUIT, details=lambda: shown.append("details"))
     assert (terminal.ask(asked), shown) == ("pear", ["details"])
     assert "d details" in out.getvalue()
-
-
-# --- a question of two lines ---------------------------------------------------------------------------------------
-
-
-def test_the_way_back_from_a_typed_value_leads_to_the_list(typing: Typed) -> None:
-    asked = question(InputType.SELECT, choices=FRUIT, free_text=True)
-    terminal, _ = typing(UP + ENTER + "<" + DOWN + ENTER)
-    assert terminal.ask(asked) == "apple", "from `Another`, where the pointer stood, one down is the first"
-
-
-def test_the_way_back_from_one_more_leads_to_the_ticks(typing: Typed) -> None:
-    terminal, _ = typing(SPACE + UP + SPACE + ENTER + "<" + SPACE + DOWN + DOWN + SPACE + ENTER)
-    assert terminal.ask(question(InputType.CHECKBOX, choices=FRUIT, free_text=True)) == ("apple", "pear")
-
-
-def test_one_more_is_typed_only_where_it_is_ticked(typing: Typed) -> None:
-    asked = question(InputType.CHECKBOX, choices=FRUIT, free_text=True)
-    terminal, _ = typing(SPACE + ENTER)
-    assert terminal.ask(asked) == ("apple",)
-    terminal, _ = typing(SPACE + UP + SPACE + ENTER + "quince" + ENTER)
-    assert terminal.ask(asked) == ("apple", "quince")
 
 
 # --- what the line says of it --------------------------------------------------------------------------------------

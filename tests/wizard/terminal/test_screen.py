@@ -10,7 +10,6 @@ import struct
 import termios
 from collections.abc import Callable
 
-import pyte
 import pytest
 
 from tests.wizard.terminal.terminals import Hands, Written
@@ -24,7 +23,6 @@ from wizard.terminal.text import short_names
 
 ARN = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 KEY = Step(urn="urn:key", op="create", type="aws:kms/key:Key", name="phi-key")
-ALIAS = Step(urn="urn:alias", op="create", type="aws:kms/alias:Alias", name="phi-alias")
 
 Told = Callable[[Callable[[Terminal], None]], str]
 
@@ -123,43 +121,12 @@ def test_an_error_says_what_happened_and_then_the_next_command(told: Told) -> No
     assert text.splitlines() == ["✗ It failed:", "    at once", "  next: python -m wizard"]
 
 
-def test_a_resource_that_is_done_has_no_line_of_its_own(told: Told) -> None:
-    def say(terminal: Terminal) -> None:
-        terminal.working("Pulumi starts")
-        terminal.progress(Progress(step=KEY, state=StepState.STARTED), 0.0)
-        terminal.progress(Progress(step=KEY, state=StepState.DONE), 0.41)
-        terminal.line("resources: 1 created", mark=Mark.OK)
-
-    assert told(say).splitlines() == ["... Pulumi starts", "✓ resources: 1 created"]
-
-
 def test_a_resource_that_failed_says_why(told: Told) -> None:
     progress = Progress(step=KEY, state=StepState.FAILED, message="the policy locks you out")
     assert told(lambda terminal: terminal.progress(progress, 1.26)).splitlines() == [
         "  ✗ Key phi-key: create failed after 1.3 s",
         "    the policy locks you out",
     ]
-
-
-def test_on_a_terminal_what_is_under_way_is_shown_and_wiped() -> None:
-    out, hands = Written(tty=True), Hands()
-    terminal = Terminal(interactive=True, out=out, clock=hands.clock, timer=hands.timer)
-    screen = pyte.Screen(80, 10)
-
-    def rows() -> list[str]:
-        screen.reset()
-        pyte.Stream(screen).feed(out.text.replace("\n", "\r\n"))
-        return [row.rstrip() for row in screen.display if row.strip()]
-
-    terminal.progress(Progress(step=KEY, state=StepState.STARTED), 0.0)
-    terminal.progress(Progress(step=ALIAS, state=StepState.STARTED), 0.0)
-    assert rows() == ["  … Key phi-key, Alias phi-alias"]
-    terminal.progress(Progress(step=KEY, state=StepState.DONE), 0.4)
-    assert rows() == ["  … Alias phi-alias"]
-    terminal.error(ResourceError("Cut off", "python -m wizard"))
-    assert rows() == ["✗ Cut off", "  next: python -m wizard"]
-    terminal.progress(Progress(step=KEY, state=StepState.STARTED), 0.0)
-    assert rows()[-1] == "  … Key phi-key"
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])

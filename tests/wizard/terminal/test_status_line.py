@@ -157,18 +157,14 @@ def test_a_plain_line_keeps_to_the_width(piped: Stage) -> None:
     assert len(line) <= 80 and line.endswith("...")
 
 
-@pytest.mark.parametrize("variable", [("NO_COLOR", "1"), ("TERM", "dumb")])
-def test_a_terminal_without_colour_gets_plain_lines(variable: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("variable", "encoding"), [(("NO_COLOR", "1"), "utf-8"), (("TERM", "dumb"), "utf-8"), (("TERM", "xterm"), "ascii")]
+)
+def test_a_terminal_without_colour_or_signs_gets_plain_lines(
+    variable: tuple[str, str], encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(*variable)
-    stage = Stage(Written(tty=True))
-    stage.terminal.working("asking AWS")
-    stage.hands.turn(1)
-    stage.terminal.line("asked")
-    assert stage.written == "... asking AWS\nasked\n"
-
-
-def test_a_terminal_without_the_signs_gets_plain_lines() -> None:
-    stage = Stage(Written("ascii", tty=True))
+    stage = Stage(Written(encoding, tty=True))
     stage.terminal.working("asking AWS")
     stage.goes(KEY, StepState.STARTED)
     stage.hands.turn(1)

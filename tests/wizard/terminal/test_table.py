@@ -39,18 +39,6 @@ def test_a_review_in_eighty_columns() -> None:
     ]
 
 
-def test_a_review_in_a_hundred_and_twenty_columns() -> None:
-    assert drawn(REVIEW, 120) == [
-        "administrators  arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/     the profile admin",
-        "                AWSReservedSSO_Admin_0123456789abcdef",
-        "Region          us-east-1                                                          AWS_REGION",
-        "key             arn:aws:kms:us-east-1:111122223333:key/"
-        "                            the answers file examples/vercel.yaml",
-        "                1234abcd-12ab-34cd-56ef-1234567890ab",
-        "audit trail     a trail and a bucket of its own, its logs kept for seven years     default",
-    ]
-
-
 def test_what_fits_is_not_touched() -> None:
     assert drawn((("key", KEY),), 80) == [f"key  {KEY}"]
     assert drawn((("a", "b  c"), ("d",)), 80) == ["a  b  c", "d"]

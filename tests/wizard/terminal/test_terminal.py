@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from tests.selection import named
 from tests.wizard.terminal.terminals import CTRL_C, CTRL_D, DOWN, ENTER, SPACE, UP, Typed, menus, plain_lines
 from wizard.core.models.inputs import Choice, InputType, Question
 from wizard.inputs.registry import by_key
@@ -38,121 +40,101 @@ def asked(terminal: tuple[Terminal, io.StringIO], question: Question) -> Any:
 
 # --- menus ---------------------------------------------------------------------------------------------------------
 
+OFF = Choice(value="af-south-1", title="af-south-1", disabled="off in this account")
+CROWD = tuple(Choice(value=f"arn:aws:iam::111122223333:role/r{n:02}", title=f"role r{n:02}") for n in range(30))
+DEEP = tuple(Choice(value=end, title=f"role {'path/' * 20}{end}") for end in ("first", "second"))
+TRAIL = "arn:aws:cloudtrail:us-east-1:111122223333:trail/organization"
+ENVIRONMENT = by_key["environment"].question(default="production")
+REGION = by_key["region"].question(REGIONS, "us-east-1")
+PEOPLE_TICKED = by_key["administrators"].question(PEOPLE, (ADMIN,))
 
-def test_a_text_is_taken_with_its_default_by_enter_alone(typing: Typed) -> None:
-    assert asked(typing(ENTER), by_key["environment"].question(default="production")) == "production"
+
+@pytest.mark.parametrize(
+    ("question", "keys", "answer"),
+    named(
+        {
+            "no answer is one where the input is optional": (by_key["ecs_service"].question(), ENTER, None),
+            "a Region is found by a part of it": (REGION, "west" + ENTER, "eu-west-1"),
+            "letters that move elsewhere are letters in a search": (
+                by_key["region"].question((*REGIONS, Choice(value="jk-north-1", title="jk-north-1"))),
+                "jk" + ENTER,
+                "jk-north-1",
+            ),
+            "a search without a match chooses nothing": (
+                REGION,
+                "mars" + ENTER + "\x7f" * 4 + "us" + ENTER,
+                "us-east-1",
+            ),
+            "a Region that is off cannot be chosen": (
+                by_key["region"].question((OFF, *REGIONS)),
+                "af-" + ENTER + "us-e" + ENTER,
+                "us-east-1",
+            ),
+            "the pointer stays after a refusal": (
+                by_key["region"].question((*REGIONS[:2], OFF, REGIONS[2]), "ap-south-1"),
+                "af-" + ENTER + DOWN + ENTER,
+                "us-east-1",
+            ),
+            "where nothing can be listed the value is typed": (
+                by_key["region"].question(),
+                "eu-west-2" + ENTER,
+                "eu-west-2",
+            ),
+            "a choice that is shut is stepped over": (
+                by_key["app_principal"].question(
+                    (replace(PEOPLE[1], disabled="an administrator"), PEOPLE[0]), "create"
+                ),
+                DOWN + ENTER,
+                ADMIN,
+            ),
+            "another value than those listed can be typed": (
+                by_key["trail"].question(default="create"),
+                UP + ENTER + "mine" + ENTER + "\x7f" * 4 + TRAIL + ENTER,
+                TRAIL,
+            ),
+            "what is ticked is added to what is preset": (PEOPLE_TICKED, DOWN + SPACE + ENTER, (ADMIN, OTHER)),
+            "more can be typed after the ticks": (
+                PEOPLE_TICKED,
+                UP + SPACE + ENTER + "caller, " + OTHER + ENTER,
+                (ADMIN, "caller", OTHER),
+            ),
+            "with nothing ticked the list stays": (PEOPLE_TICKED, SPACE + ENTER + DOWN + SPACE + ENTER, (OTHER,)),
+            "a long list is filtered by typing, and ticked by space": (
+                by_key["administrators"].question((*PEOPLE, *CROWD), (ADMIN,)),
+                "r27" + SPACE + ENTER,
+                (ADMIN, "arn:aws:iam::111122223333:role/r27"),
+            ),
+            "space and backspace with nothing typed leave the pointer": (
+                REGION,
+                SPACE + "\x7f\x15" + ENTER,
+                "us-east-1",
+            ),
+            "the arrows end where no match can be chosen": (
+                by_key["region"].question((replace(OFF, value="af-1", title="af-1"), OFF, *REGIONS)),
+                "af-" + DOWN + UP + ENTER + "us" + ENTER,
+                "us-east-1",
+            ),
+            "letters that do not fit on the screen find a choice": (
+                Question(key="x", kind=InputType.SELECT, prompt="Which?", why="", choices=DEEP),
+                "second" + ENTER,
+                "second",
+            ),
+            "a pasted text filters a list": (REGION, "\x1b[200~eu-west\nmore\x1b[201~" + ENTER, "eu-west-1"),
+            **{
+                f"{key!r} ticks no more than the choice at the pointer": (PEOPLE_TICKED, key + "\x7f" + ENTER, (ADMIN,))
+                for key in ("a", "i", "\t", "\x01")
+            },
+        }
+    ),
+)
+def test_keys_come_to_an_answer(typing: Typed, question: Question, keys: str, answer: object) -> None:
+    assert asked(typing(keys), question) == answer
 
 
 def test_a_faulty_text_is_held_until_it_is_fixed(typing: Typed) -> None:
     terminal = typing("\x7f" * 3 + "7" + ENTER + "\x7f" + "180" + ENTER)
     assert asked(terminal, by_key["rotation_period_days"].question()) == 180
     assert "\n! 7 is less than 90\n" in terminal[1].getvalue()
-
-
-def test_no_answer_is_an_answer_where_the_input_is_optional(typing: Typed) -> None:
-    assert asked(typing(ENTER), by_key["ecs_service"].question()) is None
-
-
-def test_the_region_is_found_by_typing_a_part_of_it(typing: Typed) -> None:
-    assert asked(typing("west" + ENTER), by_key["region"].question(REGIONS, "us-east-1")) == "eu-west-1"
-
-
-def test_the_default_of_a_search_is_taken_by_enter_alone(typing: Typed) -> None:
-    assert asked(typing(ENTER), by_key["region"].question(REGIONS, "us-east-1")) == "us-east-1"
-
-
-def test_letters_that_move_elsewhere_are_letters_in_a_search(typing: Typed) -> None:
-    choices = (*REGIONS, Choice(value="jk-north-1", title="jk-north-1"))
-    assert asked(typing("jk" + ENTER), by_key["region"].question(choices)) == "jk-north-1"
-
-
-def test_a_search_without_a_match_chooses_nothing(typing: Typed) -> None:
-    keys = "mars" + ENTER + "\x7f" * 4 + "us" + ENTER
-    assert asked(typing(keys), by_key["region"].question(REGIONS)) == "us-east-1"
-
-
-def test_a_region_that_is_off_cannot_be_chosen_and_says_why(typing: Typed) -> None:
-    shut = Choice(value="af-south-1", title="af-south-1", disabled="off in this account")
-    terminal = typing("af-" + ENTER + "us-e" + ENTER)
-    assert asked(terminal, by_key["region"].question((shut, *REGIONS))) == "us-east-1"
-
-
-def test_the_pointer_stays_after_a_refusal(typing: Typed) -> None:
-    disabled = Choice(value="af-south-1", title="af-south-1", disabled="off in this account")
-    choices = (*REGIONS[:2], disabled, REGIONS[2])
-    terminal = typing("af-" + ENTER + DOWN + ENTER)
-    assert asked(terminal, by_key["region"].question(choices, "ap-south-1")) == "us-east-1"
-
-
-def test_where_nothing_can_be_listed_the_value_is_typed(typing: Typed) -> None:
-    assert asked(typing("eu-west-2" + ENTER), by_key["region"].question()) == "eu-west-2"
-
-
-def test_a_choice_that_is_shut_is_stepped_over(typing: Typed) -> None:
-    shut = Choice(value=OTHER, title="other", disabled="it is an administrator")
-    question = by_key["app_principal"].question((shut, Choice(value=ADMIN, title="admin")), "create")
-    assert asked(typing(DOWN + ENTER), question) == ADMIN
-
-
-def test_another_value_than_those_listed_can_be_typed(typing: Typed) -> None:
-    question = by_key["trail"].question(default="create")
-    arn = "arn:aws:cloudtrail:us-east-1:111122223333:trail/organization"
-    assert asked(typing(UP + ENTER + "mine" + ENTER + "\x7f" * 4 + arn + ENTER), question) == arn
-
-
-def test_what_is_ticked_is_taken_with_what_is_preset(typing: Typed) -> None:
-    question = by_key["administrators"].question(PEOPLE, (ADMIN,))
-    assert asked(typing(DOWN + SPACE + ENTER), question) == (ADMIN, OTHER)
-
-
-def test_more_than_what_is_listed_can_be_typed_after_the_ticks(typing: Typed) -> None:
-    question = by_key["administrators"].question(PEOPLE, (ADMIN,))
-    answer = asked(typing(UP + SPACE + ENTER + "caller, " + OTHER + ENTER), question)
-    assert answer == (ADMIN, "caller", OTHER)
-
-
-def test_with_nothing_ticked_the_list_stays(typing: Typed) -> None:
-    terminal = typing(SPACE + ENTER + DOWN + SPACE + ENTER)
-    assert asked(terminal, by_key["administrators"].question(PEOPLE, (ADMIN,))) == (OTHER,)
-
-
-def test_at_least_one_target_has_to_be_ticked(typing: Typed) -> None:
-    assert asked(typing(ENTER + SPACE + ENTER), by_key["target"].question()) == ("vercel",)
-
-
-def test_a_long_list_is_filtered_by_typing_and_still_ticked_by_space(typing: Typed) -> None:
-    crowd = tuple(Choice(value=f"arn:aws:iam::111122223333:role/r{n:02}", title=f"role r{n:02}") for n in range(30))
-    question = by_key["administrators"].question((*PEOPLE, *crowd), (ADMIN,))
-    answer = asked(typing("r27" + SPACE + ENTER), question)
-    assert answer == (ADMIN, "arn:aws:iam::111122223333:role/r27")
-
-
-def test_space_and_backspace_with_nothing_typed_leave_the_pointer_where_it_is(typing: Typed) -> None:
-    question = by_key["region"].question(REGIONS, "us-east-1")
-    assert asked(typing(SPACE + "\x7f" + "\x15" + ENTER), question) == "us-east-1"
-
-
-def test_the_arrows_end_where_no_choice_that_matches_can_be_chosen(typing: Typed) -> None:
-    off = [Choice(value=f"af-{n}", title=f"af-{n}", disabled="off in this account") for n in (1, 2)]
-    keys = "af-" + DOWN + UP + ENTER + "us" + ENTER
-    assert asked(typing(keys), by_key["region"].question((*off, *REGIONS))) == "us-east-1"
-
-
-def test_letters_that_do_not_fit_on_the_screen_find_a_choice_too(typing: Typed) -> None:
-    deep = tuple(Choice(value=end, title=f"role {'path/' * 20}{end}") for end in ("first", "second"))
-    question = Question(key="x", kind=InputType.SELECT, prompt="Which?", why="", choices=deep)
-    assert asked(typing("second" + ENTER), question) == "second"
-
-
-def test_a_pasted_text_filters_a_list(typing: Typed) -> None:
-    keys = "\x1b[200~eu-west\nmore\x1b[201~" + ENTER
-    assert asked(typing(keys), by_key["region"].question(REGIONS)) == "eu-west-1"
-
-
-@pytest.mark.parametrize("key", ["a", "i", "\t", "\x01"])
-def test_no_key_ticks_more_than_the_choice_at_the_pointer(typing: Typed, key: str) -> None:
-    question = by_key["administrators"].question(PEOPLE, (ADMIN,))
-    assert asked(typing(key + "\x7f" + ENTER), question) == (ADMIN,)
 
 
 def test_a_token_is_masked_checked_and_never_written_out(typing: Typed) -> None:
@@ -170,9 +152,6 @@ def test_the_reason_stands_before_the_question(typing: Typed) -> None:
 @pytest.mark.parametrize(("keys", "answer"), [(ENTER, True), ("n" + ENTER, False), ("y" + ENTER, True)])
 def test_a_confirmation_takes_its_default_or_a_letter_and_enter(typing: Typed, keys: str, answer: bool) -> None:
     assert typing(keys)[0].confirm("Go on?") is answer
-
-
-def test_a_confirmation_may_be_no_by_default(typing: Typed) -> None:
     assert typing(ENTER)[0].confirm("Delete it?", default=False) is False
 
 
@@ -183,14 +162,8 @@ def test_a_confirmation_may_be_no_by_default(typing: Typed) -> None:
 def test_ctrl_c_leaves_every_kind_of_question(typing: Typed, key: str, choices: tuple[Choice, ...]) -> None:
     with pytest.raises(KeyboardInterrupt):
         asked(typing(CTRL_C), by_key[key].question(choices))
-
-
-def test_ctrl_c_leaves_a_confirmation(typing: Typed) -> None:
     with pytest.raises(KeyboardInterrupt):
         typing(CTRL_C)[0].confirm("Go on?")
-
-
-def test_ctrl_d_leaves_a_text_as_ctrl_c_does(typing: Typed) -> None:
     with pytest.raises(KeyboardInterrupt):
         asked(typing(CTRL_D), by_key["ecs_service"].question())
 
@@ -206,32 +179,27 @@ def test_a_question_with_nobody_to_ask_is_a_bug() -> None:
 # --- what stays on the screen --------------------------------------------------------------------------------------
 
 
-def test_an_answer_stays_with_its_question_and_without_its_note(typing: Typed) -> None:
-    terminal = typing(ENTER)
-    asked(terminal, by_key["vercel_access"].question())
-    assert (
-        terminal[1]
-        .getvalue()
-        .endswith("? How does the application on Vercel get into AWS? By Vercel's own token\n  (recommended)\n")
-    )
-
-
-def test_ticks_stay_by_their_titles(typing: Typed) -> None:
-    terminal = typing(SPACE + DOWN + SPACE + ENTER)
-    asked(terminal, by_key["target"].question())
-    assert terminal[1].getvalue().endswith("? Where does the application run? Vercel, Amazon ECS\n")
-
-
-def test_no_tick_stays_as_such_and_of_a_region_no_other_value_is_asked(typing: Typed) -> None:
-    terminal = typing(ENTER)
-    asked(terminal, by_key["replica_regions"].question(REGIONS))
-    assert terminal[1].getvalue().endswith("? Which other Regions get a replica? none\n")
-
-
-def test_the_length_of_a_token_does_not_stay(typing: Typed) -> None:
-    terminal = typing(SECRET + ENTER)
-    asked(terminal, by_key["vercel_token"].question())
-    assert terminal[1].getvalue().endswith("? A Vercel token with access to the project ********\n")
+@pytest.mark.parametrize(
+    ("question", "keys", "line"),
+    [
+        (
+            by_key["vercel_access"].question(),
+            ENTER,
+            "How does the application on Vercel get into AWS? By Vercel's own token\n  (recommended)",
+        ),
+        (
+            by_key["target"].question(),
+            ENTER + SPACE + DOWN + SPACE + ENTER,
+            "Where does the application run? Vercel, Amazon ECS",
+        ),
+        (by_key["replica_regions"].question(REGIONS), ENTER, "Which other Regions get a replica? none"),
+        (by_key["vercel_token"].question(), SECRET + ENTER, "A Vercel token with access to the project ********"),
+    ],
+)
+def test_an_answer_stays_with_its_question(typing: Typed, question: Question, keys: str, line: str) -> None:
+    terminal = typing(keys)
+    asked(terminal, question)
+    assert terminal[1].getvalue().endswith(f"? {line}\n")
 
 
 def test_the_question_that_was_left_stays_without_an_answer(typing: Typed) -> None:

@@ -7,23 +7,19 @@ pseudo-terminal, and a shell where a run is suspended.
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 import termios
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pexpect
-import pyte
 import pytest
 
 from tests.selection import first
+from tests.wizard.terminal.terminals import CTRL_C, CTRL_D, ENTER, Session
 
-ROOT = Path(__file__).resolve().parents[3]
-ENTER, CTRL_C, CTRL_D, CTRL_Z, ESC = "\r", "\x03", "\x04", "\x1a", "\x1b"
+CTRL_Z, ESC = "\x1a", "\x1b"
 PASTE = "".join(f"yes line {number}\r" for number in range(400))
 """More than a terminal's line and its queue hold."""
 
@@ -31,7 +27,6 @@ PROGRAM = """
 import os, sys, time
 from pathlib import Path
 from wizard.cli import main
-from wizard.terminal import keyboard as of_keyboard
 from wizard.core.models.inputs import Choice, InputType, Question
 from wizard.terminal.keyboard import Keyboard
 from wizard.terminal.terminal import Terminal
@@ -51,9 +46,6 @@ QUESTIONS = {
     ),
 }
 gate = Path(sys.argv[2])
-if "slow" in sys.argv:
-    # Of a machine on which a key may come late.
-    of_keyboard._PAUSE_SECONDS = 3.0
 keyboard = Keyboard(sys.stdin)
 terminal = Terminal(interactive=True, out=sys.stdout, keyboard=keyboard)
 
@@ -81,78 +73,24 @@ print("ended")
 KINDS = ("select", "checkbox", "text", "secret", "confirm")
 
 
-class Run:
+class Run(Session):
     """The program at its terminal."""
 
     def __init__(self, folder: Path, kind: str, *more: str, shell: bool = False, **environment: str) -> None:
         self._gate = folder / "gate"
-        self.screen = pyte.Screen(80, 24)
-        self._stream = pyte.ByteStream(self.screen)
-        self.received = b""
         file = folder / "program.py"
         file.write_text(PROGRAM)
         self.command = f"{sys.executable} {file} {kind} {self._gate} {' '.join(more)}"
-        command = ["/bin/bash", "--norc", "-i"] if shell else self.command.split()
-        self.child = pexpect.spawn(
-            command[0],
-            command[1:],
-            cwd=str(ROOT),
-            env={**os.environ, "TERM": "xterm-256color", "PYTHONPATH": str(ROOT), "PS1": "prompt$ ", **environment},
-            dimensions=(24, 80),
-            timeout=30,
-        )
-        self.child.delaybeforesend = None
+        super().__init__(*(["/bin/bash", "--norc", "-i"] if shell else self.command.split()), **environment)
+        self.answers_cursor_queries = False
 
     def open(self, name: str) -> None:
         """What the run waits for is there."""
         self._gate.with_name(name).touch()
 
     @property
-    def shown(self) -> str:
-        return "\n".join(row.rstrip() for row in self.screen.display).rstrip()
-
-    def see(self, wanted: str) -> str:
-        # In all: a run that waits writes its seconds for ever.
-        until = time.monotonic() + 60
-        while not re.search(wanted, self.shown):
-            assert time.monotonic() < until, self.shown
-            self._read(30)
-        return self.shown
-
-    def quiet(self, seconds: float = 0.5) -> str:
-        """The screen, once nothing has come for this long."""
-        try:
-            while True:
-                self._read(seconds)
-        except pexpect.TIMEOUT:
-            return self.shown
-
-    def _read(self, seconds: float) -> None:
-        octets = self.child.read_nonblocking(65536, timeout=seconds)
-        self.received += octets
-        self._stream.feed(octets)
-
-    def type(self, keys: str) -> None:
-        self.child.send(keys)
-
-    @property
-    def modes(self) -> int:
-        return int(termios.tcgetattr(self.child.child_fd)[3])
-
-    @property
     def echoes(self) -> bool:
         return bool(self.modes & termios.ECHO)
-
-    def end(self) -> tuple[Any, Any]:
-        """The exit code, and the signal that ended it."""
-        try:
-            while True:
-                self._read(30)
-        except pexpect.EOF:
-            pass
-        self.final = self.modes
-        self.child.close()
-        return self.child.exitstatus, self.child.signalstatus
 
     def is_restored(self) -> bool:
         wanted = termios.ECHO | termios.ICANON | termios.ISIG
@@ -176,17 +114,13 @@ ANSWERS = {"select": "y" + ENTER, "checkbox": " " + ENTER, "text": ENTER, "secre
 """The keys that answer each kind once it is on the screen."""
 
 
-TYPED_AHEAD = (ENTER * 2, "y" + ENTER, "q", " " + ENTER, ESC, CTRL_D, "?", PASTE)
+CASES = [
+    *(("select", keys) for keys in (ENTER * 2, "y" + ENTER, "q", " " + ENTER, ESC, CTRL_D, "?", PASTE)),
+    *((kind, ENTER * 2) for kind in KINDS if kind != "select"),
+]
 
 
-@pytest.mark.parametrize(
-    ("kind", "keys"),
-    [
-        pytest.param(kind, keys, marks=() if kind == "select" or keys == ENTER * 2 else pytest.mark.thorough)
-        for kind in KINDS
-        for keys in TYPED_AHEAD
-    ],
-)
+@pytest.mark.parametrize(("kind", "keys"), CASES)
 def test_keys_before_a_question_do_not_answer_it_and_do_not_show(
     start: Callable[..., Run], kind: str, keys: str
 ) -> None:
@@ -199,37 +133,6 @@ def test_keys_before_a_question_do_not_answer_it_and_do_not_show(
     assert "line 0" not in run.shown and "^[" not in run.shown
     run.type(ANSWERS[kind])
     run.see("answer: ")
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_is_left_of_the_keys_of_one_answer_is_not_the_next_answer(start: Callable[..., Run], kind: str) -> None:
-    run = start(kind)
-    run.see("waiting for the first")
-    run.open("the first")
-    run.see(r"\? Which\?")
-    run.type(ANSWERS[kind] + ENTER + ANSWERS[kind])
-    run.see("answer: ")
-    run.open("the second")
-    run.see(r"(?s)answer: .*\? Which\?")
-    assert run.quiet().count("answer:") == 1, run.shown
-    run.type(ANSWERS[kind])
-    run.see("(?s)answer: .*answer: ")
-
-
-@pytest.mark.thorough
-def test_a_paste_that_goes_on_while_the_question_would_be_drawn_answers_nothing(start: Callable[..., Run]) -> None:
-    run = start("select", "slow")
-    run.see("waiting for the first")
-    for number in range(60):
-        run.type("y" + ENTER)
-        if number == 20:
-            run.open("the first")
-        run.quiet(0.02)
-    run.see(r"\? Which\?")
-    assert "answer:" not in run.quiet(), run.shown
-    run.type("y" + ENTER)
-    run.see("answer: apply")
 
 
 def test_a_key_that_is_pressed_at_once_when_the_question_shows_counts(start: Callable[..., Run]) -> None:
