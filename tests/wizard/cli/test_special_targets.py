@@ -42,21 +42,6 @@ def test_a_file_that_is_none_is_refused_in_one_sentence(tmp_path: Path, kind: st
     assert f"{path}: it is {kind}, not a file" in " ".join(done.stderr.split())
 
 
-@pytest.mark.thorough
-def test_answers_come_from_a_pipe_of_the_shell_as_from_a_file() -> None:
-    file = wizard("cost", "--answers", "examples/ecs.yaml", "--json")
-    stdin = wizard("cost", "--answers", "/dev/stdin", "--json", script='cat examples/ecs.yaml | "$@"')
-    substituted = wizard("cost", "--json", "--answers", script='"$@" <(cat examples/ecs.yaml)')
-    assert file.returncode == 0 and file.stdout == stdin.stdout == substituted.stdout
-
-
-def test_a_link_to_answers_is_read(tmp_path: Path) -> None:
-    """Nothing is written to an answers file: a link to one is as good as the file."""
-    (tmp_path / "link.yaml").symlink_to(PROJECT / "examples" / "ecs.yaml")
-    done = wizard("cost", "--json", "--answers", tmp_path / "link.yaml")
-    assert done.returncode == 0 and done.stdout.startswith("{")
-
-
 @pytest.mark.parametrize("mask", ["0000", "0777"])
 def test_the_run_log_is_its_owners_whatever_the_umask(tmp_path: Path, mask: str) -> None:
     wizard("status", "--non-interactive", "--log", tmp_path / "log", script=f'umask {mask}; "$@"')
