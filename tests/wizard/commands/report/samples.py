@@ -435,13 +435,6 @@ def _nothing_read() -> ReportFacts:
     )
 
 
-def _applications(*of: ApplicationFacts) -> Architecture:
-    return replace(ARCHITECTURE, applications=of, keys=ARCHITECTURE.keys[:1])
-
-
-_ECS = replace(
-    ARCHITECTURE.applications[1], reads_from="Secrets Manager, by the task execution role, when a task starts"
-)
 _EKS = ApplicationFacts(
     target="eks",
     place="clinic/eonpro/eonpro",
@@ -472,29 +465,13 @@ STATES: dict[str, ReportFacts] = {
     "no review yet": facts(
         access=replace(
             ACCESS,
+            problems=("reviews/production/2026-01-20.json was changed since it was written",),
             saved_file=None,
             saved_at=None,
             saved_digest=None,
             age_days=None,
             sign_off=None,
             signed_days_ago=None,
-        )
-    ),
-    "a review that was changed": facts(
-        access=replace(ACCESS, problems=("reviews/production/2026-01-20.json was changed since it was written",))
-    ),
-    "multi-Region": facts(
-        architecture=replace(
-            ARCHITECTURE,
-            keys=(
-                *ARCHITECTURE.keys,
-                RegionKey(
-                    region="ap-southeast-2",
-                    arn=REPLICA.replace("eu-central-1", "ap-southeast-2"),
-                    replica=True,
-                    state="Enabled",
-                ),
-            ),
         )
     ),
     "an existing trail": facts(
@@ -517,9 +494,14 @@ STATES: dict[str, ReportFacts] = {
             ),
         ),
     ),
-    "ECS": facts(architecture=_applications(_ECS)),
-    "EKS": facts(architecture=_applications(_EKS)),
-    "three platforms": facts(architecture=_applications(*ARCHITECTURE.applications, _EKS)),
+    "three platforms": facts(
+        architecture=replace(
+            ARCHITECTURE,
+            applications=(*ARCHITECTURE.applications, _EKS),
+            keys=(*ARCHITECTURE.keys, replace(ARCHITECTURE.keys[1], region="ap-southeast-2", state="Enabled")),
+        )
+    ),
+    "EKS": facts(architecture=replace(ARCHITECTURE, applications=(_EKS,), keys=ARCHITECTURE.keys[:1])),
     "fresh": facts(
         rotation=RotationTimeline(
             rotations=replace(ROTATIONS, rotations=(), on_demand_limit=None),

@@ -19,11 +19,10 @@ from components.policies.requirements import REQUIREMENTS, Topic
 from components.policies.safeguards import ORGANIZATIONAL
 from tests.wizard.account.judgements.test_backup import document as backup_document
 from tests.wizard.account.judgements.test_s3_documents import BUCKET as DOCUMENTS
+from tests.wizard.account.judgements.test_s3_documents import GOOD as DOCUMENTS_POLICY
 from tests.wizard.account.judgements.test_s3_documents import (
-    DOCUMENTS_KEY,
     documents_as_they_should_be,
 )
-from tests.wizard.account.judgements.test_s3_documents import GOOD as DOCUMENTS_POLICY
 from tests.wizard.commands.report.test_collect import NOW, OTHER, PLACE, World, scan
 from tests.wizard.fakes.backup import VAULT_BUCKET
 from tests.wizard.fakes.clients import ACCOUNT, ADMIN, APP, APP_POLICY, KEY, LOGS_KEY, STORED_KEY, settings, wrapped
@@ -94,13 +93,6 @@ def documents(**changes: Any) -> Mutation:
 def document_elsewhere(world: World) -> None:
     state = ObjectState(encryption=Encryption(algorithm="AES256"))
     world.aws.s3_documents.objects[DOCUMENTS] = {ObjectVersion(key="scan"): state}
-
-
-def documents_key(**changes: Any) -> Mutation:
-    def mutate(world: World) -> None:
-        world.aws.keys[DOCUMENTS_KEY] = replace(world.aws.keys[DOCUMENTS_KEY], **changes)
-
-    return mutate
 
 
 def key(**changes: Any) -> Mutation:
@@ -235,23 +227,6 @@ def rule_off(world: World) -> None:
     world.aws.alerts = replace(fact, rules=(replace(first, state="DISABLED"), *rest))
 
 
-def rule_changed(**changes: Any) -> Mutation:
-    """The rule of the key's changes otherwise."""
-
-    def mutate(world: World) -> None:
-        fact = world.aws.audit.alerts(world.settings)
-        first, *rest = fact.rules
-        world.aws.alerts = replace(fact, rules=(replace(first, **changes), *rest))
-
-    return mutate
-
-
-def rule_narrowed(world: World) -> None:
-    pattern: Any = world.aws.audit.alerts(world.settings).rules[0].pattern
-    detail = {**pattern["detail"], "awsRegion": ["us-east-1"]}
-    rule_changed(pattern={**pattern, "detail": detail})(world)
-
-
 def alarm(**changes: Any) -> Mutation:
     def mutate(world: World) -> None:
         fact = world.aws.audit.alerts(world.settings)
@@ -291,18 +266,9 @@ MUTATIONS: Mapping[str, tuple[Mutation, tuple[Topic, ...]]] = {
     ),
     "the application's policy is wider": (wider_policy, (Topic.APPLICATION_POLICY,)),
     "rotation is off": (key(rotation_enabled=False), (Topic.ROTATION,)),
-    "rotation has another period": (key(rotation_period_days=700), (Topic.ROTATION,)),
     "the trail is stopped": (trail(logging=False), (Topic.TRAIL,)),
-    "the trail records one Region": (trail(multi_region=False), (Topic.TRAIL,)),
-    "the trail leaves out the global services": (trail(global_events=False), (Topic.TRAIL,)),
-    "the trail does not validate its files": (trail(validation=False), (Topic.TRAIL,)),
     "the trail leaves out KMS": (trail(kms_events=False), (Topic.TRAIL,)),
-    "the trail writes to another bucket": (trail(bucket="elsewhere"), (Topic.TRAIL,)),
     "the bucket can be public": (bucket(public_access_blocked=False), (Topic.TRAIL,)),
-    "the bucket has no versions": (bucket(versioned=False), (Topic.TRAIL,)),
-    "the bucket is not encrypted": (bucket(encrypted=False), (Topic.TRAIL,)),
-    "the logs expire early": (bucket(expires_after_days=90), (Topic.TRAIL,)),
-    "the bucket allows plain HTTP": (bucket(tls_only=False), (Topic.TRAIL,)),
     "the stored data key is deleted": (
         lambda world: world.aws.stored_keys.clear(),
         (Topic.DATA_KEY, Topic.BACKUP, Topic.APPLICATION),
@@ -315,18 +281,14 @@ MUTATIONS: Mapping[str, tuple[Mutation, tuple[Topic, ...]]] = {
     "the signature is gone": (unsigned, (Topic.REVIEW,)),
     "no backup is on record": (record("last_backup", None), (Topic.BACKUP,)),
     "no drill is on record": (record("last_drill", None), (Topic.BACKUP,)),
-    "the drill failed": (record("last_drill", "opened→failed"), (Topic.BACKUP,)),
     "the drill opened another backup": (record("last_drill", "clinic-backups→other"), (Topic.BACKUP,)),
     "a log file was changed": (logs(faults=("the log file s3://logs/x was changed",)), (Topic.LOGS,)),
-    "a digest is missing": (logs(faults=("the digest s3://logs/x is missing",)), (Topic.LOGS,)),
     "older log files were not compared": (logs(left=7), (Topic.LOGS,)),
-    "the log files cannot be decrypted": (logs(unread=("4 log files could not be read: denied",)), (Topic.LOGS,)),
     "the trail has no digest": (
         logs(since=None, until=None, unread=("CloudTrail has delivered no digest in this period",)),
         (Topic.LOGS,),
     ),
     "the root user has no MFA": (signs_in(ROOT_USER, mfa=False), (Topic.SIGN_IN,)),
-    "the root user has access keys": (signs_in(ROOT_USER, has_root_keys=True), (Topic.SIGN_IN,)),
     "an administrator has no MFA": (signs_in(mfa=False), (Topic.SIGN_IN,)),
     "an access key of an administrator is old": (signs_in(access_keys=(OLD_KEY,)), (Topic.SIGN_IN,)),
     "the MFA of an administrator cannot be read": (signs_in(mfa=None, why="denied"), (Topic.SIGN_IN,)),
@@ -334,11 +296,8 @@ MUTATIONS: Mapping[str, tuple[Mutation, tuple[Topic, ...]]] = {
     "the application's policy is detached": (detached, (Topic.APPLICATION_POLICY,)),
     "another account can become the application": (trusted, (Topic.APPLICATION_POLICY,)),
     "the key policy no longer denies the deletion": (without_denials, (Topic.KEY, Topic.KEY_POLICY)),
-    "the rotation period is not returned": (key(rotation_period_days=None), (Topic.ROTATION,)),
     "the key of the logs does not rotate": (logs_key(rotation_enabled=False), (Topic.ROTATION,)),
     "the key of the logs is disabled": (logs_key(state="Disabled"), (Topic.TRAIL,)),
-    "new logs are locked for a day": (bucket(lock_days=1), (Topic.TRAIL,)),
-    "requests to the bucket are not logged": (bucket(access_logged=False), (Topic.TRAIL,)),
     "a kept version is deleted": (version_lost, (Topic.DATA_KEY,)),
     "the stored data key was overwritten, and put back": (overwritten, (Topic.DATA_KEY,)),
     "the file of the backup is deleted": (lambda world: world.aws.backup_storage.objects.clear(), (Topic.BACKUP,)),
@@ -348,10 +307,7 @@ MUTATIONS: Mapping[str, tuple[Mutation, tuple[Topic, ...]]] = {
     ),
     "the scan found a column in the clear": (scanned("records", "clear"), (Topic.APPLICATION,)),
     "a rule of the alerts is off": (rule_off, (Topic.ALERTS,)),
-    "a rule of the alerts is narrower": (rule_narrowed, (Topic.ALERTS,)),
-    "an alert says nothing": (rule_changed(message={"Input": '"all is well"'}), (Topic.ALERTS,)),
     "the alarm of denied uses is off": (alarm(ActionsEnabled=False), (Topic.ALERTS,)),
-    "the alarm of denied uses waits for a million": (alarm(Threshold=1e6), (Topic.ALERTS,)),
     "nobody receives the alerts": (unreceived, (Topic.ALERTS,)),
     "the second way of the alerts is gone": (fallback_gone, (Topic.ALERTS,)),
     "a bucket of documents can be public": (documents(public_access_blocked=False), (Topic.DOCUMENTS,)),
@@ -360,9 +316,7 @@ MUTATIONS: Mapping[str, tuple[Mutation, tuple[Topic, ...]]] = {
         documents(encryption=Encryption(algorithm="AES256")),
         (Topic.DOCUMENTS,),
     ),
-    "a bucket of documents allows plain HTTP": (documents(tls_only=False), (Topic.DOCUMENTS,)),
     "a document is under another key": (document_elsewhere, (Topic.DOCUMENTS,)),
-    "the key of the documents is disabled": (documents_key(state="Disabled"), (Topic.DOCUMENTS,)),
 }
 
 

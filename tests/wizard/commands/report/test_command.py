@@ -112,14 +112,6 @@ def test_a_report_that_lost_its_power_is_made_again_in_the_same_second(run, tmp_
     assert not (first / "report.md").exists()
 
 
-def test_one_existing_file_is_enough_to_write_none(run, tmp_path) -> None:
-    (tmp_path / "here").mkdir()
-    (tmp_path / "here" / "report.md").write_text("mine")
-    with pytest.raises(UsageError):
-        run("--out", "here")
-    assert [each.name for each in (tmp_path / "here").iterdir()] == ["report.md"]
-
-
 def test_a_folder_that_cannot_be_created_is_an_error_without_a_traceback(run, tmp_path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SetupError, match="cannot be written") as caught:
@@ -199,12 +191,6 @@ def test_a_confirmed_agreement_is_kept_for_later_reports(run) -> None:
     run("--agreement", "AWS=2026-01-15:aws-baa.pdf")
     _, later = run("--out", "later")
     assert [each["file"] for each in later["agreements"]] == ["aws-baa.pdf", ""]
-
-
-def test_a_cache_of_zero_minutes_is_refused_before_anything_is_read(run) -> None:
-    with pytest.raises(UsageError):
-        run("--cache-minutes", "0")
-    assert run.aws.log == []
 
 
 def test_without_settings_there_is_no_report_and_no_folder(run, tmp_path) -> None:
