@@ -187,7 +187,7 @@ class Account:
     def _make(self, by: str) -> None:
         """Make a user or a role, or end one and make it again, under each name that may be made."""
         arn = self.settings.arn
-        stack_names = [row.arn for row in _everything(self.settings) if row.type in (ROLE, USER)]
+        stack_names = [row.arn for row in named_resources(self.settings) if row.type in (ROLE, USER)]
         for name in (*stack_names, arn("iam", "role/of-the-attacker"), arn("iam", "user/of-the-attacker")):
             kind = "role" if ":role/" in name else "user"
             if name in self.holders and (name in self.held or not self.may(by, ENDING[kind], name)):
@@ -365,10 +365,6 @@ def _trusts(held: Iterable[str]) -> Document:
     return policies.policy([{"Effect": "Allow", "Principal": {"AWS": [*held]}, "Action": "sts:AssumeRole"}])
 
 
-def _everything(settings: Settings) -> Iterator[Any]:
-    yield from named_resources(settings)
-
-
 def _policy_arns(settings: Settings) -> list[str]:
     return [
         settings.arn("iam", f"policy/{name}")
@@ -385,7 +381,7 @@ def _policy_arns(settings: Settings) -> list[str]:
 # --- two accounts: an empty one, and one with the stack
 
 
-def empty_account(settings: Settings, attacker: Holder, *, boundary: Document | None = None) -> Account:
+def empty_account(settings: Settings, attacker: Holder) -> Account:
     """What others have in the account, the boundary that an administrator made, and the attacker."""
     arn = settings.arn
     root = policies.documents.account_root_statement(account_id=settings.account_id)
@@ -423,7 +419,7 @@ def empty_account(settings: Settings, attacker: Holder, *, boundary: Document | 
     managed = {
         ADMINISTRATOR_ACCESS: ANYTHING,
         arn("iam", "policy/Somebodys"): ANYTHING,
-        boundary_arn_of(settings): boundary or boundary_of(settings),
+        boundary_arn_of(settings): boundary_of(settings),
     }
     return Account(
         settings=settings,
@@ -435,9 +431,9 @@ def empty_account(settings: Settings, attacker: Holder, *, boundary: Document | 
     )
 
 
-def deployed_account(settings: Settings, attacker: Holder, *, boundary: Document | None = None) -> Account:
+def deployed_account(settings: Settings, attacker: Holder) -> Account:
     """The same account with everything that the stack makes."""
-    account = empty_account(settings, attacker, boundary=boundary)
+    account = empty_account(settings, attacker)
     names, arn = settings.names, settings.arn
     key_arns = [arn("kms", "key/mrk-phi" if settings.multi_region else "key/phi", region=r) for r in settings.regions]
     app_policy = arn("iam", f"policy/{names.app_policy}")

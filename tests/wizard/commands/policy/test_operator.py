@@ -11,18 +11,16 @@ import pytest
 
 from components.policies.evaluation.account import IamPolicy
 from components.policies.evaluation.statements import Request, evaluate_policies
-from components.settings import SecretStore, Settings, Target, VercelAccess
+from components.settings import Settings, Target
 from wizard.commands.policy import operator
 from wizard.commands.policy.operator import LONGEST_POLICY, characters, for_values, policies_of, statements_of
 from wizard.core.errors import MissingAnswers, UsageError
-from wizard.core.required_permissions.resources import FEATURES, Setup, resources_of, variables_of
-from wizard.core.required_permissions.table import load
+from wizard.core.required_permissions.resources import Setup
 
 ACCOUNT = "111122223333"
 GIVEN = {"account": ACCOUNT, "region": "us-east-1", "target": "vercel", "vercel_team": "eonpro"}
 OFFICER = f"arn:aws:iam::{ACCOUNT}:user/officer"
 WITH_REMOVAL = partial(policies_of, with_removal=True)
-READS = ("Get", "List", "Describe", "Head", "Simulate", "Check", "Validate")
 
 
 def asked(**changes: Any) -> dict[str, Any]:
@@ -361,60 +359,6 @@ def test_removal_never_reaches_a_key_the_trail_a_bucket_or_the_data_key() -> Non
 
 
 # --- the data ---
-
-
-def test_the_providers_own_reads_are_reads_not_measured_and_each_has_its_reason() -> None:
-    measured = {
-        (name, action) for name, row in load("operator").items() for action, features in row.items() if not features
-    }
-    read = {(name, action): why for name, row in load("provider reads").items() for action, why in row.items()}
-    assert not measured & set(read)
-    assert all(action.partition(":")[2].startswith(READS) for _, action in read)
-    assert all(read.values())
-
-
-def test_every_resource_and_feature_of_the_table_is_one_that_a_setup_can_have() -> None:
-    everything = Settings(
-        account_id=ACCOUNT,
-        region="us-east-1",
-        administrators=(OFFICER,),
-        deploy_targets=tuple(Target),
-        vercel_team="eonpro",
-        vercel_project="eonpro",
-        eks_cluster="eonpro",
-        multi_region=True,
-        replica_regions=("us-west-2",),
-        cloudwatch_logs=True,
-        document_buckets=("theirs-too",),
-    )
-    others = (
-        everything.model_copy(update={"vercel_access": VercelAccess.USER}),
-        everything.model_copy(update={"app_principal_arn": f"arn:aws:iam::{ACCOUNT}:role/theirs"}),
-        everything.model_copy(update={"secret_store": SecretStore.SECRETS_MANAGER}),
-        everything.model_copy(
-            update={
-                "administrators": (OFFICER.replace("user", "role"),),
-                "app_principal_arn": OFFICER,
-                "ecs_execution_role_arn": f"arn:aws:iam::{ACCOUNT}:role/theirs",
-                "existing_trail_arn": f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/theirs",
-                "trail_bucket": "theirs",
-            }
-        ),
-    )
-    known = {
-        name
-        for settings in (everything, *others)
-        for name in (
-            *resources_of(Setup(settings=settings, operator="somebody else", imports=True)),
-            *variables_of(settings),
-        )
-    }
-    parts = [load(role) for role in ("operator", "delivery", "removal")]
-    unmeasured = [load(part) for part in ("provider reads", "unmeasured")]
-    assert {name for part in (*parts, *unmeasured) for name in part} <= known
-    assert {
-        feature for part in parts for row in part.values() for needed_by in row.values() for feature in needed_by
-    } <= set(FEATURES)
 
 
 def test_characters_are_counted_as_iam_counts_them() -> None:

@@ -149,7 +149,7 @@ class Account:
 class World:
     """One stack of the account, its application and its records."""
 
-    def __init__(self, account: Account, folder: Path, *, vercel: bool = True) -> None:
+    def __init__(self, account: Account, folder: Path) -> None:
         self.account = account
         self.folder = folder
         self.kms, self.ssm = account.client("kms"), account.client("ssm")
@@ -157,16 +157,15 @@ class World:
         self.key = self.kms.create_key()["KeyMetadata"]["Arn"]
         self.kms.enable_key_rotation(KeyId=self.key)
         self.other_key = self.kms.create_key()["KeyMetadata"]["Arn"]
-        self.targets = ("ecs", "vercel") if vercel else ("ecs",)
         given: dict[str, Any] = {
             "account_id": ACCOUNT,
             "region": REGION,
             "environment": self.environment,
             "administrators": [f"arn:aws:iam::{ACCOUNT}:user/clinic-admin"],
-            "deploy_targets": list(self.targets),
+            "deploy_targets": ["ecs", "vercel"],
+            "vercel_team": "eonpro",
+            "vercel_project": "eonpro",
         }
-        if vercel:
-            given |= {"vercel_team": "eonpro", "vercel_project": "eonpro"}
         self.settings = Settings.read(given)
         self.prefix = self.settings.names.parameter_prefix
         self.outputs = Outputs(
@@ -200,8 +199,7 @@ class World:
         self.refused: list[str] = []
         self.done: Counter[str] = Counter()
         """How often each command came to its end, and how often the power went in it."""
-        if vercel:
-            self.leave_vercel()
+        self.leave_vercel()
 
     # --- the wizard ----------------------------------------------------------------------------------------------
 

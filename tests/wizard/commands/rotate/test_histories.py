@@ -45,7 +45,6 @@ SHORT = settings(
     phases=(Phase.generate, Phase.shrink),
     suppress_health_check=list(HealthCheck),
 )
-LONG = settings(SHORT, max_examples=40, stateful_step_count=20, print_blob=True)
 
 
 @pytest.fixture(scope="module")
@@ -60,35 +59,6 @@ def test_every_record_can_be_opened_whatever_was_rotated_and_whenever_the_power_
     run_state_machine_as_test(seed(20261127)(_history(account, tmp_path, seen)), settings=SHORT)
     # Histories in which nothing happens would lose nothing.
     assert seen["power cut"] and sum(seen[each] for each in Action) >= 20, seen
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("at", range(6))
-def test_a_first_promotion_may_end_after_any_of_its_changes(account, tmp_path, at):
-    world = World(account, tmp_path, vercel=False)
-    world.push()
-    world.write("ecs", "under the old one")
-    told = world.run("rotate", "--data-key", cut=(at, True)) or world.run("rotate", "--data-key")
-    assert told is not None
-    done = world.run("rotate", "--promote", told["fingerprint"], "--no-hash-columns", "--no-records", cut=(at, True))
-    assert done is None
-    _whole(world)
-    world.write("ecs", "in the middle")
-    assert world.run("rotate", "--promote", told["fingerprint"], "--no-hash-columns", "--no-records")
-    assert (
-        world.stored_data_key
-        == world.entries[f"{world.prefix}/data-keys/{told['fingerprint'].removeprefix('sha256:')}"]
-    )
-    _whole(world)
-
-
-@pytest.mark.thorough
-@pytest.mark.timeout(1800)
-def test_long_histories_keep_every_record_too(account, tmp_path):
-    seen: Counter[str] = Counter()
-    run_state_machine_as_test(seed(20261127)(_history(account, tmp_path, seen)), settings=LONG)
-    # The world's stack has no hash key of its own.
-    assert set(seen) >= {*Action, "power cut", "refused"} - {Action.HASH_KEY}, seen
 
 
 def _history(account: Account, folder: Path, seen: Counter[str]) -> type[RuleBasedStateMachine]:
