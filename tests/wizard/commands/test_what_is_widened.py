@@ -5,6 +5,7 @@ Over the fakes of the edges; no file but those of the reviews.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,8 @@ import pytest
 
 from components.policies.evaluation import IamPolicy
 from components.policies.stack import access_log_bucket_policy_of, trail_bucket_policy_of, trail_key_policy_of
-from tests.wizard.account.doctor_fixture import APP, KEY, DoctorFixture
-from tests.wizard.fakes.clients import APP_POLICY, BUCKET, LOGS_KEY, key_fact, settings, trail_fact
+from tests.wizard.account.doctor_fixture import APP, DoctorFixture
+from tests.wizard.fakes.clients import BUCKET, LOGS_KEY, key_fact, settings, trail_fact
 from wizard.account.judgements import RIGHTS_CHECKS
 from wizard.account.notices import State
 from wizard.account.views import diagnose
@@ -27,24 +28,11 @@ from wizard.core.models.stack import HealthStatus, ListedStack
 STRANGER = "arn:aws:iam::999988887777:root"
 
 
-def statement(effect: str, action: str, resource: str = "*") -> dict[str, Any]:
-    stated = {"Effect": effect, "Action": action, "Resource": resource}
-    return {"Version": "2012-10-17", "Statement": [stated]}
-
-
 def with_inline_policy(fixture: DoctorFixture) -> None:
     own = fixture.access_diagnostics.principals[APP].policies
-    inline = IamPolicy(name="more of role/eonpro-app-role", document=statement("Allow", "*"))
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    inline = IamPolicy(name="more of role/eonpro-app-role", document={"Statement": [everything]})
     fixture.change(policies=(*own, inline))
-
-
-def with_policy(document: dict[str, Any]) -> Callable[[DoctorFixture], None]:
-    def change(fixture: DoctorFixture) -> None:
-        own, *others = fixture.access_diagnostics.principals[APP].policies
-        fixture.aws.documents[APP_POLICY] = document
-        fixture.change(policies=(replace(own, document=document), *others))
-
-    return change
 
 
 def with_trust(change: Callable[[Any], Any]) -> Callable[[DoctorFixture], None]:
@@ -62,25 +50,7 @@ def foreign(trust: Any) -> Any:
 
 
 def of_previews(trust: Any) -> Any:
-    return _condition(trust, lambda name, value: value.replace("environment:production", "environment:preview"))
-
-
-def without_audience(trust: Any) -> Any:
-    return _condition(trust, lambda name, value: None if name.endswith(":aud") else value)
-
-
-def _condition(trust: Any, change: Callable[[str, Any], Any]) -> Any:
-    changed = [
-        {
-            **each,
-            "Condition": {
-                operator: {name: now for name, value in tests.items() if (now := change(name, value)) is not None}
-                for operator, tests in each["Condition"].items()
-            },
-        }
-        for each in trust["Statement"]
-    ]
-    return {**trust, "Statement": changed}
+    return json.loads(json.dumps(trust).replace("environment:production", "environment:preview"))
 
 
 def stranger_in_the_bucket(fixture: DoctorFixture) -> None:
@@ -101,19 +71,15 @@ def stranger_in_the_logs_key(fixture: DoctorFixture) -> None:
     fixture.aws.key_policies[LOGS_KEY] = {**policy, "Statement": [*policy["Statement"], decrypts]}
 
 
-OTHER_KEY = KEY.replace("1234abcd", "99999999")
 FALSIFICATIONS: dict[str, Callable[[DoctorFixture], None]] = {
     "an inline policy that allows all": with_inline_policy,
-    "a wide policy": with_policy(statement("Allow", "kms:*")),
     "a trust of another account": with_trust(foreign),
     "a trust of the previews": with_trust(of_previews),
-    "a trust without the audience": with_trust(without_audience),
     "a stranger in the bucket": stranger_in_the_bucket,
     "a stranger in the key of the logs": stranger_in_the_logs_key,
-    "a policy of another key": with_policy(statement("Allow", "kms:Decrypt", OTHER_KEY)),
 }
-KEEPS_OUT = ("a policy of another key", "a trust of the previews")
-"""Nobody is let in by these alone: they keep the application out, and a review is of who can use the key."""
+KEEPS_OUT = "a trust of the previews"
+"""Nobody is let in by it alone: it keeps the application out, and a review is of who can use the key."""
 
 
 @pytest.fixture
@@ -161,7 +127,7 @@ def test_status_and_review_end_with_1_where_verify_does(fixture: DoctorFixture, 
     wrong = [check["what"] for check in of_status["stacks"][0]["checks"] if check["status"] == "wrong"]
     assert of_status["ok"] is False and wrong, of_status
     widened = [notice for notice in diagnose(fixture.find(), RIGHTS_CHECKS).notices if notice.state is State.WRONG]
-    if name not in KEEPS_OUT or widened:
+    if name != KEEPS_OUT or widened:
         assert of_review[0] == 1, of_review[1]["notices"]
 
 
@@ -171,12 +137,3 @@ def test_status_ends_with_the_code_of_expired_credentials(fixture: DoctorFixture
     [row] = rows(fixture)
     assert row.exit_code == 3 and "expired" in row.why
     assert output.document([row])["ok"] is False
-
-
-def test_a_list_of_stacks_says_what_it_leaves_out(fixture: DoctorFixture) -> None:
-    [row] = rows(fixture, all_stacks=True)
-    assert "application" not in [check.what for check in row.checks]
-    request, clients = fixture.run()
-    output.show(clients.ui, (row, replace(row, stack="staging")), all_stacks=True)
-    said: Any = clients.ui
-    assert any("not asked here: who else has access" in line for line in said.said)

@@ -1245,11 +1245,6 @@ class FakeUserInterface:
         self.told.append(error)
         self.said.append(error.message)
 
-    @property
-    def last_page(self) -> list[str]:
-        """What was said since the plan's summary began."""
-        return self.said[len(self.said) - self.said[::-1].index("Review") :]
-
     def working(self, text: str) -> None:
         """Not kept: it is wiped by the next word."""
 
