@@ -256,13 +256,13 @@ class BackupOptions:
         parser.add_argument("--to-region", metavar="REGION", help="a copy in the parameter store of that Region")
 
     def run(self, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
-        from wizard.commands.backup import command
+        from wizard.commands.backup import command, drill
 
         # Not by `choices`: the value after a flag that backup does not have would be reported instead of the flag.
         if self.action not in (None, "drill"):
             raise UsageError(f"backup has no {self.action!r}: it makes a copy, or `drill`", eonpro("backup", "--help"))
         if self.action:
-            return command.drill(request, clients, from_backup=self.from_backup)
+            return drill.run(request, clients, from_backup=self.from_backup)
         return command.run(request, clients, to=self.to, to_region=self.to_region)
 
 
