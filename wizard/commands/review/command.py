@@ -19,6 +19,7 @@ from wizard.account.notices import Notice
 from wizard.account.views import diagnose
 from wizard.commands import deployed_stack
 from wizard.commands.review import output
+from wizard.commands.review.differences import differences_between
 from wizard.commands.review.output import ReviewResult, document
 from wizard.core.clients import Clients, Request
 from wizard.core.errors import Cancelled, UsageError
@@ -58,7 +59,7 @@ def run(
         review=review,
         file=str(stored.file),
         digest=stored.digest,
-        differences=output.differences_between(before.review, review, since=before.file.name)
+        differences=differences_between(before.review, review, since=before.file.name)
         if before is not None and before.review is not None
         else None,
         accepted=accepted,

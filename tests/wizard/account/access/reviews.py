@@ -29,7 +29,8 @@ from tests.wizard.fakes.clients import (
 )
 from wizard.account.access import review as access_review
 from wizard.account.facts import StackFacts
-from wizard.commands.review.output import Differences, PrincipalChange, ReviewResult
+from wizard.commands.review.differences import Differences, PrincipalChange
+from wizard.commands.review.output import ReviewResult
 from wizard.commands.review.output import document as document_of
 from wizard.core.clients import Clients
 from wizard.core.models.access import (

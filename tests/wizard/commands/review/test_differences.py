@@ -16,8 +16,8 @@ from tests.wizard.account.access.reviews import (
     trust_statements,
 )
 from tests.wizard.fakes.clients import ADMIN, APP, KEY, FakeAwsClient
-from wizard.commands.review import output
-from wizard.commands.review.output import Differences, PrincipalChange
+from wizard.commands.review import differences
+from wizard.commands.review.differences import Differences, PrincipalChange
 from wizard.core.errors import PermissionDenied
 
 BEFORE = NOW - timedelta(days=90)
@@ -25,7 +25,7 @@ SINCE = "2026-04-02.json"
 
 
 def between(before: FakeAwsClient, now: FakeAwsClient) -> Differences:
-    return output.differences_between(review(before, BEFORE), review(now), since=SINCE)
+    return differences.differences_between(review(before, BEFORE), review(now), since=SINCE)
 
 
 def without(*names: str, cloud_: FakeAwsClient) -> FakeAwsClient:
