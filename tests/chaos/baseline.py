@@ -15,7 +15,7 @@ def without_laws() -> None:
     """The guard says yes, all is overwritten, nothing is read back, what is lost is sent again, secrets are logged."""
     from wizard.aws.auth import http
     from wizard.aws.data_keys import stored, stores
-    from wizard.cli import run_log
+    from wizard.cli import redaction
     from wizard.data_key import guard
     from wizard.vercel import delivery, variables
     from wizard.vercel.http import Api, Endpoint
@@ -43,7 +43,7 @@ def without_laws() -> None:
         (delivery, "_list_again", lambda *_, **__: ()),
         (http, "watch_answers", lambda *_, **__: None),
         (http, "SENT_ONCE", frozenset()),
-        (run_log.Redaction, "__call__", lambda self, text: text),
+        (redaction.Redaction, "__call__", lambda self, text: text),
         (Api, "attempt", logged),
     ):
         patch.object(where, name, new).start()

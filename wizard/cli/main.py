@@ -109,7 +109,7 @@ def _run(line: CommandLine, terminal: Terminal, log: Log | None, run: Run, *, is
     if log and log.warning:
         _stderr(run).line(log.warning)
     if path and (options.verbose or options.debug):
-        _stderr(run).line(f"the log: {request.near(path)}")
+        _stderr(run).line(f"the log: {_near(path)}")
     try:
         from wizard.core import watchdog
 
@@ -302,7 +302,7 @@ def _print(error: SetupError, log: str | None, run: Run, *, is_choice: bool = Fa
         screen.problems(error.problems)
     screen.error(error, mark=Mark.INFO if is_choice else Mark.FAIL)
     if log:
-        screen.line(f"the log: {request.near(log)}")
+        screen.line(f"the log: {_near(log)}")
 
 
 def _print_document(document: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
@@ -339,3 +339,9 @@ def _leave(code: int) -> NoReturn:
 def run() -> None:
     """The process from its start to its end: never returns."""
     _leave(main())
+
+
+def _near(path: str) -> str:
+    """A path relative to this folder, for what is in it; else as it is."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith(os.pardir) else relative

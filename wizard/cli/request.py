@@ -144,13 +144,11 @@ def _opened(
     # Another stack's settings, an answers file or this stack's own say where the application runs.
     saved = (PROJECT_FOLDER / config.file_name(options.stack)).exists()
     told = options.from_stack or options.answers or options.plan or saved
-    draft = drafts.load(options.stack)
-    others = config.stacks(PROJECT_FOLDER)
     return first_prompt.begin(
         stack=options.stack,
-        others=() if given or told else others,
+        others=() if given or told else config.stacks(PROJECT_FOLDER),
         ui=terminal,
-        draft=draft,
+        draft=drafts.load(options.stack),
         is_target_known=bool(given or told),
         is_first=not (saved or options.plan),
         suggested=application.targets,
@@ -174,12 +172,12 @@ def _resolved(
     opened: first_prompt.EarlyAnswers,
     detected: Mapping[str, Answer],
 ) -> dict[str, Answer]:
-    copied: Mapping[str, Any] = {}
-    # In a checkout that has no settings of the stack, a saved plan's are the ones that were approved.
-    told = saved or (_planned_settings(plan) if plan else None)
-    other = options.from_stack or opened.copied
-    if other:
-        copied = answers.from_settings(_other(other))
+    told, other = saved, options.from_stack or opened.copied
+    if plan and not saved:
+        # In a checkout that has no settings of the stack, a saved plan's are the ones that were approved.
+        from wizard.setup import saved_plan
+
+        told = saved_plan.settings_of(plan, config.as_text)
     resolved = answers.resolve(
         flags=options.inputs,
         environ=os.environ,
@@ -188,7 +186,7 @@ def _resolved(
         draft=opened.draft,
         saved=answers.from_settings(told) if told else {},
         saved_name=config.file_name(options.stack) if saved or not plan else plan.name,
-        copied=copied,
+        copied=answers.from_settings(_other(other)) if other else {},
         copied_name=config.file_name(other or ""),
         detected=detected,
         read_secret=read_secret,
@@ -245,21 +243,7 @@ def _saved_plan(options: RunOptions) -> SavedPlan | None:
         return None
     from wizard.setup import saved_plan
 
-    try:
-        return saved_plan.read(files.read_text(options.plan, streams=True), str(options.plan))
-    except (OSError, UnicodeDecodeError) as error:
-        again = eonpro("preview", "--save-plan", options.plan)
-        raise UsageError(f"the plan {options.plan} cannot be read: {error}", again) from error
-
-
-def _planned_settings(plan: SavedPlan) -> Settings:
-    from components.settings import ContractError, Settings
-
-    try:
-        return Settings.from_config({key: config.as_text(value) for key, value in plan.settings.items()})
-    except ContractError as error:
-        again = eonpro("preview", "--save-plan", "FILE", advice="saves another")
-        raise UsageError(f"the settings of the plan {plan.name} cannot be used: {error}", again) from error
+    return saved_plan.read_file(options.plan)
 
 
 def _vercel_login() -> dict[str, Answer]:
@@ -413,9 +397,3 @@ def aws() -> str:
     """How the AWS CLI is called: `aws` where PATH has it, else by the path of the one of `make setup`."""
     installed = Path(installation.CACHE, "awscli", "bin", "aws")
     return _called(installed) if which("aws") is None and os.access(installed, os.X_OK) else "aws"
-
-
-def near(path: str) -> str:
-    """A path relative to this folder, for what is in it; else as it is."""
-    relative = os.path.relpath(path)
-    return path if relative.startswith(os.pardir) else relative

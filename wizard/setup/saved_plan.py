@@ -5,13 +5,13 @@ Writes the file of a plan, in place of an earlier plan only; reads a text. The p
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from components.settings import Settings
+from components.settings import ContractError, Settings
 from wizard.core import files, safe_text
 from wizard.core.errors import UsageError
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, StackState
@@ -70,6 +70,24 @@ def _is_plan(file: Path) -> bool:
     except ValueError:
         return False
     return isinstance(content, dict) and content.get("kind") == KIND
+
+
+def read_file(file: Path) -> SavedPlan:
+    """The plan in a file, which may be a pipe. Raises UsageError."""
+    try:
+        return read(files.read_text(file, streams=True), str(file))
+    except (OSError, UnicodeDecodeError) as error:
+        again = eonpro("preview", "--save-plan", file)
+        raise UsageError(f"the plan {file} cannot be read: {error}", again) from error
+
+
+def settings_of(plan: SavedPlan, as_text: Callable[[Any], str]) -> Settings:
+    """The settings of a plan, whose values `as_text` writes as the engine does. Raises UsageError for a bad one."""
+    try:
+        return Settings.from_config({key: as_text(value) for key, value in plan.settings.items()})
+    except ContractError as error:
+        again = eonpro("preview", "--save-plan", "FILE", advice="saves another")
+        raise UsageError(f"the settings of the plan {plan.name} cannot be used: {error}", again) from error
 
 
 def read(text: str, name: str) -> SavedPlan:

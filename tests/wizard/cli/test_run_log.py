@@ -23,7 +23,8 @@ from tests.wizard.fakes.clients import TOKEN, wrapped
 from tests.wizard.setup.test_report import report
 from wizard.aws.auth import call_log
 from wizard.cli import run_log
-from wizard.cli.run_log import Loudness, Redaction
+from wizard.cli.redaction import Redaction
+from wizard.cli.run_log import Loudness
 from wizard.core.errors import ResourceError
 from wizard.setup import workflow
 
