@@ -20,11 +20,10 @@ from tests.wizard.fakes.clients import (
     OUTPUTS,
     TOKEN,
     FakeAwsClient,
-    FakeDecryptVerifier,
     FakeEngine,
-    FakeUserInterface,
     FakeVercelClient,
     built,
+    clients_of,
     settings,
 )
 from tests.wizard.fakes.rotation import FakeKeyRotation
@@ -77,13 +76,8 @@ class World:
             self.environments.append(environment)
             return self.engine
 
-        clients = Clients(
-            ui=FakeUserInterface(),
-            connect=connect,
-            vercel=lambda token: self.vercel,
-            engine=engine,
-            prover=FakeDecryptVerifier(aws=self.aws),
-            state=self.state,
+        clients = clients_of(
+            self.aws, self.engine, connect=connect, vercel=lambda token: self.vercel, engine=engine, state=self.state
         )
         told = {key: Answer(value=value, source=Source.FLAG, where="flag") for key, value in self.answers.items()}
         return Request(stack="production", answers=told, saved=self.settings), clients

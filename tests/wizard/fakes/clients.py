@@ -33,7 +33,7 @@ from tests.wizard.fakes.ecs import FakeEcsServices
 from tests.wizard.fakes.requests import FakeRequests
 from tests.wizard.fakes.rotation import FakeKeyRotation
 from tests.wizard.fakes.s3_documents import FakeS3Documents
-from wizard.core.clients import Draft
+from wizard.core.clients import Clients, Draft
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import (
     CredentialsError,
@@ -1250,6 +1250,18 @@ class FakeUserInterface:
 
     def progress(self, progress: Progress, elapsed: float) -> None:
         self.said.append(f"{progress.step.name} {progress.state}")
+
+
+def clients_of(aws: FakeAwsClient, engine: FakeEngine, /, **others: Any) -> Clients:
+    """The clients of a run over these fakes; `others` take the place of the fakes that nobody looks at."""
+    fakes: dict[str, Any] = {
+        "ui": FakeUserInterface(),
+        "connect": lambda profile, region: aws,
+        "vercel": lambda token: FakeVercelClient(),
+        "engine": lambda environment, *, secrets_provider=None: engine,
+        "prover": FakeDecryptVerifier(aws=aws),
+    }
+    return Clients(**fakes | others)
 
 
 def built(aws: FakeAwsClient, wanted: Settings, seed: str = "one", **changes: Any) -> StackState:

@@ -18,11 +18,10 @@ from tests.wizard.fakes.clients import (
     REPLICA_REGION,
     STORED_KEY,
     FakeAwsClient,
-    FakeDecryptVerifier,
     FakeEngine,
     FakeUserInterface,
-    FakeVercelClient,
     built,
+    clients_of,
     multi_region,
     outputs_of,
     settings,
@@ -30,7 +29,7 @@ from tests.wizard.fakes.clients import (
 )
 from wizard.commands.backup import command, destination
 from wizard.commands.options import BackupOptions
-from wizard.core.clients import Clients, Request
+from wizard.core.clients import Request
 from wizard.core.errors import (
     DataKeyConflict,
     PermissionDenied,
@@ -57,14 +56,7 @@ class World:
         self.engine = FakeEngine(aws=self.aws, stack_state=built(self.aws, self.settings))
 
     def run(self, **options: Any) -> dict[str, Any]:
-        clients = Clients(
-            ui=self.ui,
-            connect=lambda profile, region: self.aws,
-            vercel=lambda token: FakeVercelClient(),
-            engine=lambda environment, secrets_provider=None: self.engine,
-            prover=FakeDecryptVerifier(aws=self.aws),
-            now=lambda: NOW,
-        )
+        clients = clients_of(self.aws, self.engine, ui=self.ui, now=lambda: NOW)
         self.aws.credentials = self.application
         request = Request(stack="production", answers={}, saved=self.settings)
         code, document = BackupOptions(**options).run(request, clients)

@@ -10,16 +10,15 @@ import pytest
 from tests.wizard.fakes.clients import (
     TRAIL,
     FakeAwsClient,
-    FakeDecryptVerifier,
     FakeEngine,
     FakeUserInterface,
-    FakeVercelClient,
     built,
+    clients_of,
 )
 from tests.wizard.fakes.clients import settings as settings_
 from wizard.commands import cost
 from wizard.commands.options import CostOptions
-from wizard.core.clients import Answer, Clients, Request, Source
+from wizard.core.clients import Answer, Request, Source
 from wizard.core.errors import UsageError
 from wizard.inputs.answers import from_settings
 
@@ -38,14 +37,7 @@ class World:
         self.request = Request(stack="production", answers=given, saved=self.settings if saved else None)
 
     def run(self, **options: Any) -> dict[str, Any]:
-        clients = Clients(
-            ui=self.ui,
-            connect=lambda profile, region: self.aws,
-            vercel=lambda token: FakeVercelClient(),
-            engine=lambda environment, secrets_provider=None: self.engine,
-            prover=FakeDecryptVerifier(aws=self.aws),
-            now=lambda: NOW,
-        )
+        clients = clients_of(self.aws, self.engine, ui=self.ui, now=lambda: NOW)
         code, document = CostOptions(**options).run(self.request, clients)
         assert code == 0
         return dict(document)

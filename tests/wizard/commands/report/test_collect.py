@@ -29,11 +29,10 @@ from tests.wizard.fakes.clients import (
     TOKEN,
     TRAIL,
     FakeAwsClient,
-    FakeDecryptVerifier,
     FakeEngine,
-    FakeUserInterface,
     FakeVercelClient,
     built,
+    clients_of,
     multi_region,
     settings,
     wrapped,
@@ -87,14 +86,7 @@ class World:
         self.aws.log.clear()
 
     def clients(self) -> Clients:
-        return Clients(
-            ui=FakeUserInterface(),
-            connect=lambda profile, region: self.aws,
-            vercel=lambda token: self.vercel,
-            engine=lambda environment, *, secrets_provider=None: self.engine,
-            prover=FakeDecryptVerifier(aws=self.aws),
-            now=lambda: NOW,
-        )
+        return clients_of(self.aws, self.engine, vercel=lambda token: self.vercel, now=lambda: NOW)
 
     def facts(self) -> StackFacts:
         answers = {"vercel_token": Answer(value=TOKEN, source=Source.FLAG, where="flag")}

@@ -17,18 +17,18 @@ from tests.wizard.fakes.clients import (
     STORED_KEY,
     TOKEN,
     FakeAwsClient,
-    FakeDecryptVerifier,
     FakeEngine,
     FakeUserInterface,
     FakeVercelClient,
     built,
+    clients_of,
     settings,
     wrapped,
 )
 from wizard.cli import parser
 from wizard.commands.report import command
 from wizard.commands.report.render import markdown, page
-from wizard.core.clients import Answer, Clients, Request, Source
+from wizard.core.clients import Answer, Request, Source
 from wizard.core.errors import ResourceError, SetupError, StackNotFound, UsageError
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.next_command import Run as RunOptions
@@ -49,13 +49,8 @@ class Run:
         self.saved: Any = settings()
 
     def __call__(self, *argv: str) -> tuple[int, dict[str, Any]]:
-        clients = Clients(
-            ui=self.ui,
-            connect=lambda profile, region: self.aws,
-            vercel=lambda token: FakeVercelClient(team="acme"),
-            engine=lambda environment, *, secrets_provider=None: self.engine,
-            prover=FakeDecryptVerifier(aws=self.aws),
-            now=lambda: NOW,
+        clients = clients_of(
+            self.aws, self.engine, ui=self.ui, vercel=lambda token: FakeVercelClient(team="acme"), now=lambda: NOW
         )
         answers = {"vercel_token": Answer(value=TOKEN, source=Source.FLAG, where="flag")}
         line = parser.parse(["report", *argv])

@@ -31,16 +31,15 @@ from tests.wizard.fakes.clients import (
     KEY,
     SECOND,
     FakeAwsClient,
-    FakeDecryptVerifier,
     FakeEngine,
     FakeUserInterface,
-    FakeVercelClient,
     built,
+    clients_of,
 )
 from wizard.account.access import stored_reviews
 from wizard.commands.options import ReviewOptions
 from wizard.commands.review.output import short
-from wizard.core.clients import Clients, Request
+from wizard.core.clients import Request
 from wizard.core.errors import Cancelled, PermissionDenied, UsageError
 from wizard.core.models.access import AccessKeyAge, KeyUse
 from wizard.core.models.delivery import StackState
@@ -65,14 +64,7 @@ class World:
         self.ui = replace(self.ui, said=[], marked=[], rows=[])
         options = ReviewOptions(**{"out": self.place} | flags)
         engine = FakeEngine(aws=self.aws, stack_state=self.state)
-        clients = Clients(
-            ui=self.ui,
-            connect=lambda profile, region: self.aws,
-            vercel=lambda token: FakeVercelClient(),
-            engine=lambda environment, *, secrets_provider=None: engine,
-            prover=FakeDecryptVerifier(aws=self.aws),
-            now=lambda: self.now,
-        )
+        clients = clients_of(self.aws, engine, ui=self.ui, now=lambda: self.now)
         request = Request(stack="production", answers={}, saved=SETTINGS, confirmed=confirmed, everything=everything)
         code, told = options.run(request, clients)
         found = json.loads(json.dumps(told))

@@ -16,6 +16,7 @@ from tests.wizard.fakes.clients import (
     FakeUserInterface,
     FakeVercelClient,
     built,
+    clients_of,
     settings,
 )
 from tests.wizard.fakes.rotation import FakeKeyRotation, FakeWrapper
@@ -103,11 +104,11 @@ class World:
 
     def clients(self) -> Clients:
         """The edges."""
-        return Clients(
+        return clients_of(
+            self.aws,
+            self.engine,
             ui=self.ui,
-            connect=lambda profile, region: self.aws,
             vercel=lambda token: replace(self.vercel, token=token) if token != TOKEN else self.vercel,
-            engine=lambda environment, secrets_provider=None: self.engine,
             prover=self.prover,
             wrapper=self.wrapper,
             now=lambda: self.now,

@@ -29,11 +29,11 @@ from tests.wizard.fakes.clients import (
     OTHER_KEY,
     TOKEN,
     FakeAwsClient,
-    FakeDecryptVerifier,
     FakeEngine,
     FakeUserInterface,
     FakeVercelClient,
     built,
+    clients_of,
     key_fact,
     multi_region,
     outputs_of,
@@ -111,12 +111,8 @@ class World:
             self.connected.append((profile, region))
             return self.aws
 
-        return Clients(
-            ui=self.ui,
-            connect=connect,
-            vercel=lambda token: replace(self.vercel, token=token),
-            engine=lambda environment, *, secrets_provider=None: self.engine,
-            prover=FakeDecryptVerifier(aws=self.aws),
+        return clients_of(
+            self.aws, self.engine, ui=self.ui, connect=connect, vercel=lambda token: replace(self.vercel, token=token)
         )
 
     def _list(self, environment: Mapping[str, str]) -> tuple[ListedStack, ...]:
