@@ -22,6 +22,7 @@ from wizard.commands.backup.command import after_setup
 from wizard.core import retry
 from wizard.core.clients import Answer, Clients
 from wizard.core.errors import SetupError
+from wizard.core.models.delivery import Linked
 from wizard.core.models.inputs import InputType, Question
 from wizard.core.models.rotation import LastBackup
 from wizard.core.next_command import RunOptions, eonpro
@@ -60,30 +61,24 @@ def build_clients(
 ) -> Clients:
     """The edges of a run. `project` is the project's folder, `folder` the application's.
 
-    `is_upgrade`: the project has an older version of this program, until its next update. `outside`: why this shell
-    cannot ask for the stack's account without a profile.
+    `is_upgrade`: the project's program is older until its next update. `outside`: why only a profile reaches AWS here.
     """
     is_read_only = options.command in READ_ONLY
     clock = retry.Clock(on_wait=terminal.working)
     places = StatePlaces(project, os.environ)
-    backend = places.detect()
     program = cache(EngineProcess)
-
     # Loading Pulumi's SDK and asking for the version takes a third of a second.
     load_engine = partial(retry.ahead, lambda: program().version)
-    connect = partial(_connect, terminal, clock, is_read_only, outside, load_engine)
-
     return Clients(
         ui=terminal,
-        connect=connect,
+        connect=partial(_connect, terminal, clock, is_read_only, outside, load_engine),
         vercel=cache(partial(_vercel, secret, is_read_only)),
         engine=partial(_engine, project, terminal, secret, program, is_upgrade),
         start_engine=load_engine,
         prover=ChildDecryptVerifier(SOURCE_FOLDER, clock=clock),
         wrapper=ChildWrapper(SOURCE_FOLDER),
         github=github.reader(os.environ, secret),
-        linked=vercel_cli.linked_by_environment()
-        or (vercel_cli.linked(application.linked) if application.linked else None),
+        linked=_linked(application),
         detected=tuple(_found(application, folder, resolved)),
         application=folder if is_application(folder) else None,
         read_code=partial(read_code, folder),
@@ -92,7 +87,7 @@ def build_clients(
         sign_in_to_vercel=partial(_sign_in_to_vercel, terminal) if vercel_cli.can_sign_in() else None,
         drafts=drafts,
         state=places,
-        has_state_location=backend is not None or options.command not in ("setup", "preview", "rehearsal"),
+        has_state_location=places.detect() is not None or options.command not in ("setup", "preview", "rehearsal"),
         back_up=partial(_back_up, terminal),
         saved_settings=partial(_saved_settings, project),
         list_stacks=partial(list_stacks, project),
@@ -101,6 +96,11 @@ def build_clients(
         save_plan=partial(_save_plan, options.save_plan, terminal) if options.save_plan else None,
         save_answers=partial(_save_answers, options.save_answers, terminal) if options.save_answers else None,
     )
+
+
+def _linked(application: ApplicationFolder) -> Linked | None:
+    """The project on Vercel that the environment names, or the application's folder."""
+    return vercel_cli.linked_by_environment() or (vercel_cli.linked(application.linked) if application.linked else None)
 
 
 def _connect(
