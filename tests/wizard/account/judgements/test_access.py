@@ -624,6 +624,12 @@ def test_an_access_key_that_was_deleted_is_replaced(as_user: DoctorFixture) -> N
 # --- Vercel's tokens
 
 
+def test_an_access_key_that_was_never_pushed_is_pushed(as_user: DoctorFixture) -> None:
+    as_user.vercel.access_key = None
+    found = as_user.first((principal.check_access_key,))
+    assert found.code == "access-key-missing" and found.command.startswith("python -m wizard push")
+
+
 def on_vercel(fixture: DoctorFixture, **project: Any) -> None:
     fixture.vercel.project = replace(fixture.vercel.project, **project)
 

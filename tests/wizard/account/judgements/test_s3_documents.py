@@ -233,6 +233,13 @@ def test_whoever_else_the_policy_of_the_key_lets_use_it_is_found(stack: CheckedS
     assert "999988887777" in found.what and "pulumi up" in found.command
 
 
+@pytest.mark.parametrize("left_out", ["DenyOtherEncryption", "DenyOtherKeys"])
+def test_a_policy_refuses_other_encryption_only_with_both_denials(left_out: str) -> None:
+    assert refuses_other_encryption(GOOD, ARN, DOCUMENTS_KEY)
+    less = {**GOOD, "Statement": [each for each in GOOD["Statement"] if each["Sid"] != left_out]}
+    assert not refuses_other_encryption(less, ARN, DOCUMENTS_KEY)
+
+
 def test_a_denial_for_some_or_for_a_part_of_the_bucket_refuses_nothing() -> None:
     by_kms = {"Condition": {"StringLike": {"s3:x-amz-server-side-encryption": "aws:kms*"}}}
     for change in ({"Principal": {"AWS": APP}}, {"Resource": f"{ARN}/uploads/*"}, {"Action": "s3:GetObject"}, by_kms):
