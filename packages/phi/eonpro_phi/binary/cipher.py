@@ -32,6 +32,11 @@ from eonpro_phi.binary.record import (
 from eonpro_phi.errors import DecryptionError, InvalidBytes, NotBytes, PhiError, UnwrapError
 from eonpro_phi.record import V2_IV_BYTES, key_id
 
+# Slices that are there already cost less than bounds at each use.
+_HEADER = slice(None, HEADER_BYTES)
+_IV = slice(HEADER_BYTES, IV_END)
+_SEALED = slice(IV_END, None)
+
 
 class BinaryCipher:
     """The methods of PhiCipher for bytes and files."""
@@ -83,11 +88,11 @@ class BinaryCipher:
         neither unchanged.
         """
         start = self._binary_start
-        if type(record) is bytes and record.startswith(start) and len(record) > OVERHEAD_BYTES:
+        if type(record) is bytes and record[_HEADER] == start:
             # The rest of this method, repeated inline for a record of the current key.
             try:
-                sealed = memoryview(record)[IV_END:]
-                return self._aead.decrypt(record[HEADER_BYTES:IV_END], sealed, start + context.encode())
+                if opened := self._aead.decrypt(record[_IV], memoryview(record)[_SEALED], start + context.encode()):
+                    return opened
             except (InvalidTag, ValueError, OverflowError):
                 pass
             raise DecryptionError
