@@ -166,9 +166,10 @@ def test_the_first_encryption_makes_binary_records_of_a_column_of_bytes(operator
     assert read == [*plain, b"done"]
 
 
-def rotate_through_kills(operator: Operator, *, rows: int, kills: int, seed: int) -> None:
-    """Kill the command so many times, at different places; then let it end. Nothing is lost at any time."""
-    chance = random.Random(seed)
+@pytest.mark.thorough
+@needs_postgresql
+def test_a_rotation_of_bytes_beside_texts_is_killed_twice_and_loses_nothing(operator: Operator) -> None:
+    rows, kills, chance = 600, 2, random.Random(1)
     fill(operator, rows)
     query = (
         'select count(*) from "PatientDocument" '
@@ -197,18 +198,3 @@ def rotate_through_kills(operator: Operator, *, rows: int, kills: int, seed: int
     assert last.code == 0, last.stderr
     assert_all_read(operator, rows)
     assert scan(operator, **NEW_ALONE).code == 0
-
-
-@pytest.mark.thorough
-@needs_postgresql
-def test_a_rotation_of_bytes_beside_texts_is_killed_twice_and_loses_nothing(operator: Operator) -> None:
-    rotate_through_kills(operator, rows=600, kills=2, seed=1)
-
-
-@needs_postgresql
-@pytest.mark.thorough
-@pytest.mark.parametrize("seed", range(2))
-def test_a_rotation_of_bytes_beside_texts_is_killed_twenty_times_and_loses_nothing(
-    operator: Operator, seed: int
-) -> None:
-    rotate_through_kills(operator, rows=20_000, kills=20, seed=seed)

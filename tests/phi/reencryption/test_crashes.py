@@ -12,15 +12,12 @@ from dataclasses import replace
 import pytest
 
 from eonpro_phi import DecryptionError, PhiCipher
-from tests.phi.reencryption import command_process
 from tests.phi.reencryption.command_process import Operator, kill, wait_for, wait_until, worker_pids
 from tests.phi.reencryption.conftest import FAST_SETTINGS
 from tests.phi.reencryption.patients import CREATE_TABLE, NEW, OLD, Patients, decrypt_rows, expected
 from tests.phi.reencryption.postgres import Server, running
 
 pytestmark = pytest.mark.needs("postgresql")
-
-MANY = 100_000
 
 
 def assert_complete(patients: Patients, rows: int) -> None:
@@ -140,32 +137,3 @@ def test_what_a_run_has_proved_survives_a_crash_of_the_server(operator: Operator
         server.process.wait()
         server.start()
         assert_complete(replace(patients), 200)
-
-
-@pytest.fixture(scope="module")
-def hundred_thousand(server: Server) -> str:
-    """A database with this many patients."""
-    name = server.copy_of("clinic")
-    patients = Patients(server=server, database=name)
-    patients.fill(MANY)
-    patients.connection.close()  # a database with connections cannot be copied
-    return name
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("time", range(50))
-def test_a_hundred_thousand_rows_survive_a_kill_at_any_point(
-    server: Server, kms: str, hundred_thousand: str, time: int
-) -> None:
-    patients = Patients(server=server, database=server.copy_of(hundred_thousand))
-    try:
-        operator = command_process.operator(patients, kms)
-        point = random.Random(time).randrange(MANY)
-        process = operator.start()
-        wait_until(lambda: patients.rewritten() >= point, process)
-        kill(process)
-        assert operator.run().code == 0
-        assert_complete(patients, MANY)
-    finally:
-        patients.connection.close()
-        server.drop(patients.database)
