@@ -32,14 +32,12 @@ from django.apps import AppConfig, apps
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.contrib.postgres.aggregates import ArrayAgg
-from django.contrib.postgres.search import SearchVector, TrigramSimilarity
 from django.core import serializers
 from django.core.exceptions import FieldError
 from django.core.management import call_command
 from django.core.paginator import Paginator
 from django.db import DatabaseError, connection, connections, models, transaction
 from django.db.models import (
-    Avg,
     Case,
     Count,
     Exists,
@@ -1015,13 +1013,11 @@ WRITES: dict[str, tuple[Callable[[], Any], Any]] = {
 TEXT = "zz-text"
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "order_by": (lambda: [*Patient.objects.order_by("email")], "sorted(rows"),
-    "order_by descending": (lambda: [*Patient.objects.order_by("city", "-email")], "sorted(rows"),
     "order_by F": (lambda: [*Patient.objects.order_by(F("email").desc(nulls_last=True))], "sorted(rows"),
     "order_by a function": (lambda: [*Patient.objects.order_by(fn.Lower("email"))], "sorted(rows"),
     "order_by an annotation": (lambda: [*Patient.objects.annotate(m=F("email")).order_by("m")], "sorted(rows"),
     "order_by a relation": (lambda: [*Chart.objects.order_by("patient__email")], "sorted(rows"),
     "order_by a bound text": (lambda: [*Chart.objects.order_by("note")], "sorted(rows"),
-    "order_by of values": (lambda: [*Patient.objects.values_list("city").order_by("email")], "sorted(rows"),
     "order_by in a subquery": (
         lambda: [*Chart.objects.filter(patient__in=Patient.objects.order_by("email")[:1])],
         "sorted(rows",
@@ -1038,16 +1034,11 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         "Counter",
     ),
     "Max": (lambda: Patient.objects.aggregate(m=Max("visits")), "compute in Python"),
-    "Avg": (lambda: Patient.objects.aggregate(m=Avg("weight")), "compute in Python"),
     "Max by group": (lambda: [*Patient.objects.order_by().values("city").annotate(m=Max("dob"))], "compute in Python"),
     "a distinct count": (lambda: Patient.objects.aggregate(m=Count("email", distinct=True)), "compute in Python"),
     "Lower": (lambda: [*Patient.objects.annotate(m=fn.Lower("email"))], "compute in Python"),
-    "Length of a relation": (lambda: [*Chart.objects.annotate(m=fn.Length("patient__email"))], "compute in Python"),
     "Concat": (lambda: [*Patient.objects.annotate(m=fn.Concat("email", "city"))], "compute in Python"),
-    "Coalesce": (lambda: [*Patient.objects.annotate(m=fn.Coalesce("email", Value("none")))], "compute in Python"),
     "Cast": (lambda: [*Patient.objects.annotate(m=fn.Cast("visits", models.IntegerField()))], "compute in Python"),
-    "ExtractYear": (lambda: [*Patient.objects.annotate(m=fn.ExtractYear("dob"))], "compute in Python"),
-    "a sum": (lambda: [*Patient.objects.annotate(m=F("visits") + 1)], "compute in Python"),
     "an alias": (lambda: [*Patient.objects.alias(x=fn.Lower("email")).filter(x="a@x")], "compute in Python"),
     "a column in texts": (
         lambda: [*Patient.objects.filter(city__in=Patient.objects.values("email"))],
@@ -1077,28 +1068,15 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: [*Patient.objects.annotate(x=Subquery(Patient.objects.values("name")[:1])).filter(x__search="zzana")],
         "compute in Python",
     ),
-    "JSONObject": (lambda: [*Patient.objects.annotate(x=fn.JSONObject(n="name"))], "compute in Python"),
-    "ArrayAgg": (lambda: Patient.objects.order_by().aggregate(x=ArrayAgg("name")), "compute in Python"),
     "an ordered ArrayAgg": (
         lambda: Patient.objects.order_by().aggregate(x=ArrayAgg("number", order_by="name")),
         "compute in Python",
     ),
-    "full text search": (
-        lambda: [*Patient.objects.annotate(x=SearchVector("name")).filter(x="zz-")],
-        "compute in Python",
-    ),
-    "trigrams": (
-        lambda: [*Patient.objects.annotate(x=TrigramSimilarity("name", "zz-")).filter(x__gt=0.3)],
-        "compute in Python",
-    ),
-    "Collate": (lambda: [*Patient.objects.annotate(x=fn.Collate("name", "C"))], "compute in Python"),
-    "Greatest": (lambda: [*Patient.objects.annotate(x=fn.Greatest("name", "email"))], "compute in Python"),
     "Lag": (lambda: [*Patient.objects.annotate(x=Window(fn.Lag("name"), order_by="number"))], "compute in Python"),
     "a key of JSON selected": (lambda: [*Patient.objects.values("answers__q")], "compute in Python"),
     "a key of JSON annotated": (lambda: [*Patient.objects.annotate(x=F("answers__q"))], "compute in Python"),
     "a key of JSON in the order": (lambda: [*Patient.objects.order_by("answers__q")], "sorted(rows"),
     "a year selected": (lambda: [*Patient.objects.values("dob__year")], "compute in Python"),
-    "a part of a text": (lambda: [*Patient.objects.annotate(x=F("name")[:2])], "compute in Python"),
     "Exists by an outer text": (
         lambda: [*Patient.objects.filter(Exists(Chart.objects.filter(mail=OuterRef("email"))))],
         "by texts",
@@ -1111,7 +1089,6 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: [*Patient.objects.annotate(x=Case(When(number=1, then=F("email")), default=F("name")))],
         "compute in Python",
     ),
-    "NullIf": (lambda: [*Patient.objects.annotate(x=fn.NullIf("email", Value("zz-")))], "compute in Python"),
     "a many-to-many by a text": (lambda: [*Tag.objects.order_by("patient__email")], "sorted(rows"),
     "delete in an order": (
         lambda: [*Patient.objects.filter(pk__in=Patient.objects.order_by("dob")[:1])],
@@ -1128,14 +1105,10 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         "compute in Python",
     ),
     "icontains": (lambda: [*Patient.objects.filter(email__icontains="zz-")], "ExactSearchField"),
-    "startswith": (lambda: [*Patient.objects.filter(name__startswith="zz-")], "ExactSearchField"),
-    "iexact": (lambda: [*Patient.objects.filter(email__iexact="zz-")], "ExactSearchField"),
-    "regex": (lambda: [*Patient.objects.filter(email__regex="zz-")], "ExactSearchField"),
     "a range of dates": (
         lambda: [*Patient.objects.filter(dob__range=(date(1980, 1, 1), date(1980, 12, 31)))],
         "ExactSearchField",
     ),
-    "a date after": (lambda: [*Patient.objects.filter(dob__gte=date(1980, 1, 1))], "ExactSearchField"),
     "a year": (lambda: [*Patient.objects.filter(dob__year=1980)], "nothing"),
     "a key of JSON": (lambda: [*Patient.objects.filter(answers__q="zz-yes")], "nothing"),
     "a JSON value": (lambda: [*Patient.objects.filter(answers={"q": "zz-yes"})], "ExactSearchField"),
