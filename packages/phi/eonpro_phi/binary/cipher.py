@@ -33,9 +33,7 @@ from eonpro_phi.errors import DecryptionError, InvalidBytes, NotBytes, PhiError,
 from eonpro_phi.record import V2_IV_BYTES, key_id
 
 # Slices that are there already cost less than bounds at each use.
-_HEADER = slice(None, HEADER_BYTES)
-_IV = slice(HEADER_BYTES, IV_END)
-_SEALED = slice(IV_END, None)
+_HEADER, _IV, _SEALED = slice(None, HEADER_BYTES), slice(HEADER_BYTES, IV_END), slice(IV_END, None)
 
 
 class BinaryCipher:
@@ -72,27 +70,24 @@ class BinaryCipher:
             return None
         start, iv = self._binary_start, urandom(V2_IV_BYTES)
         try:
-            sealed = self._aead.encrypt(iv, data, start + context.encode())
+            return b"".join((start, iv, self._aead.encrypt(iv, data, start + context.encode())))
         except (UnicodeEncodeError, OverflowError):
             pass
-        else:
-            return b"".join((start, iv, sealed))
         # Outside the handler, whose error may hold the context.
         raise InvalidBytes
 
     def decrypt_bytes(self, record: Bytes | None, context: str = "") -> bytes | None:
         """The bytes of a binary record, or of a whole stream (`encrypt_stream`); None returns None.
 
-        Takes what a database driver returns: bytes or a memoryview. Raises DecryptionError, always the same, for
-        anything else, and for a record of another context. Without a context a lenient cipher returns bytes that are
-        neither unchanged.
+        Takes what a database driver returns. Raises DecryptionError, always the same, for anything else, and for a
+        record of another context. Without a context a lenient cipher returns bytes that are neither unchanged.
         """
         start = self._binary_start
         if type(record) is bytes and record[_HEADER] == start:
             # The rest of this method, repeated inline for a record of the current key.
             try:
-                if opened := self._aead.decrypt(record[_IV], memoryview(record)[_SEALED], start + context.encode()):
-                    return opened
+                if content := self._aead.decrypt(record[_IV], memoryview(record)[_SEALED], start + context.encode()):
+                    return content
             except (InvalidTag, ValueError, OverflowError):
                 pass
             raise DecryptionError
