@@ -39,6 +39,16 @@ WORKERS = 3
 """One more than the cores of a small machine: a history waits for time-outs, and for others."""
 FOUND_OUT = ("races:rotate-data-key+rotate-data-key/two-folders/0", "faults:push/15", "faults:push/21")
 """Histories in which a program without laws always does harm: they keep the harness itself honest."""
+ALWAYS = (
+    "plugins:setup/http20/during",
+    "plugins:setup/http20/during/http30/during",
+    "faults:push-redeploy/2/time-out",
+    "slow:slow-body/doctor/2",
+    "slow:pages/access-key-rotate/3",
+    *(f"crashes:rotate-hash-key/http{effect}/during" for effect in (1, 2, 3)),
+    "crashes:ecs-push-check-values/http0/after",
+)
+"""Histories that once found a fault of the product: each seed has them, and they begin first."""
 HEADINGS = ("histories", "converged", "duplicated", "overwritten", "leaked", 'wrong "ok"')
 TITLES = {
     "crashes": "crashes, and crashes of the repair",
@@ -90,6 +100,9 @@ def chosen(stage: Stage, kinds: Sequence[str], seed: int, *, size: float, long: 
         names["machine"] = [str(seed * 1000 + number) for number in range(200 if long else round(8 * size) or 1)]
     if "hostile" in kinds:
         names["hostile"] = hostile.names(2000 if long else round(120 * size), seed)
+    for kind, _, name in (history.partition(":") for history in ALWAYS if long or size >= 1):
+        if kind in names and name not in names[kind]:
+            names[kind].append(name)
     return names
 
 
@@ -105,6 +118,7 @@ def run(stage: Stage, names: Mapping[str, Sequence[str]], *, seed: int, until: f
     found: dict[str, list[Verdict]] = {kind: [] for kind in names}
     order = [(kind, name) for kind, each in names.items() for name in each]
     random.Random(seed).shuffle(order)
+    order.sort(key=lambda each: ":".join(each) not in ALWAYS)
 
     def judged(kind: str, name: str) -> Verdict | None:
         return KINDS[kind](stage, name) if time.monotonic() < until else None
