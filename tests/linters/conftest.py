@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.linters import unrendered, weak_plans
+from tests.linters import unrendered
 from tests.linters.configurations import VARIANTS, configurations
 from tests.linters.exceptions import Exemption, read
 from tests.linters.findings import Finding, Verdict, of_policies, of_resources
@@ -21,24 +21,15 @@ Plan = tuple[PlannedResource, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """What the linters say of every plan: the product's own, and those made weak to see that they would say it."""
+    """What the linters say of every plan."""
 
     verdict: Verdict
     policies: tuple[Finding, ...]
-    configurations: tuple[str, ...]
-    """The product's own."""
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """All that is said of the product's own plans."""
-        return tuple(
-            one for one in (*self.verdict.findings, *self.policies) if one.configuration in self.configurations
-        )
-
-    def said_of(self, configuration: str) -> set[tuple[str, str]]:
-        """Tool and check of all that is said of one plan."""
-        found = (*self.verdict.findings, *self.policies)
-        return {(one.tool, one.check) for one in found if one.configuration == configuration}
+        """All of it."""
+        return (*self.verdict.findings, *self.policies)
 
 
 @pytest.fixture(scope="session")
@@ -60,14 +51,11 @@ def plans(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Plan]:
 def judged(plans: dict[str, Plan], tmp_path_factory: pytest.TempPathFactory) -> Judged:
     """What the linters say, each started once."""
     folder = tmp_path_factory.mktemp("linters")
-    weak = {f"weak-{name}": weaken(plans[weak_plans.OF]) for name, weaken in weak_plans.WEAK.items()}
-    everything = {**plans, **weak}
-    documents = [(name, document) for name, plan in everything.items() for document in policy_documents(plan)]
+    documents = [(name, document) for name, plan in plans.items() for document in policy_documents(plan)]
     documents += [(unrendered.CONFIGURATION, document) for document in unrendered.DOCUMENTS]
     return Judged(
-        verdict=of_resources({name: terraform_plan(plan) for name, plan in everything.items()}, folder),
+        verdict=of_resources({name: terraform_plan(plan) for name, plan in plans.items()}, folder),
         policies=of_policies(documents, folder),
-        configurations=(*plans, unrendered.CONFIGURATION),
     )
 
 
