@@ -9,7 +9,6 @@ import pytest
 
 import tools.bench.__main__ as command
 from tools.bench.fields.rounds import Rounds, Side, compare
-from tools.bench.fields.texts import LEAST, MOST, texts
 from tools.bench.rows import PASS, SHORT, Bound, Measured, compared, line
 
 ROW = Measured(name="one / another", unit="s", ours=1.0, theirs=1.0, ratio=1.0, control=1.0, bound=Bound(at_most=1.1))
@@ -44,13 +43,6 @@ def test_the_command_says_which_row_is_short_and_exits_with_1(
     assert ("SHORT: one / another" in capsys.readouterr().out) == bool(code)
 
 
-def test_a_part_that_is_not_there_is_no_part(capsys: pytest.CaptureFixture[str]):
-    with pytest.raises(SystemExit) as ended:
-        command.main(["phone"])
-    assert ended.value.code == 2
-    assert "there is no part phone" in capsys.readouterr().err
-
-
 def test_a_ratio_is_the_median_of_the_rounds_own_ratios():
     row = compared("x", ours=[1, 2, 300], theirs=[1, 1, 100], control=[2, 1, 100], bound=Bound(at_most=1), unit="s")
     assert (row.ratio, row.control) == (2, 1)
@@ -70,13 +62,3 @@ def test_both_sides_and_the_control_take_turns_over_the_same_texts():
     assert all(len({some for _, some in one}) == 1 for one in rounds)
     assert len({one[0][1] for one in rounds}) == len(rounds)
     assert {[name for name, _ in one].index("ours") for one in rounds} == {0, 1, 2}
-
-
-def test_texts_are_of_the_length_of_a_field_in_several_scripts_and_never_alike():
-    some = texts(500)
-    lengths = {len(text.encode()) for text in some}
-    assert (min(lengths), max(lengths)) >= (LEAST, 0)
-    assert max(lengths) <= MOST
-    assert len(lengths) > 100
-    assert len(set(some)) == len(some)
-    assert 0 < sum(text.isascii() for text in some) < len(some)

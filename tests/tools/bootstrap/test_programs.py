@@ -129,22 +129,14 @@ def test_the_command_to_install_names_the_packages():
 
 
 @pytest.mark.needs("bash")
-@pytest.mark.parametrize(
-    "workers",
-    [
-        pytest.param((), id="alone", marks=pytest.mark.thorough),
-        pytest.param(("-n", "1"), id="a worker"),
-        pytest.param(("-n", "2"), id="two workers", marks=pytest.mark.thorough),
-    ],
-)
-def test_a_run_without_a_program_passes_and_names_what_it_left_out(tmp_path: Path, workers: tuple[str, ...]):
+def test_a_run_without_a_program_passes_and_names_what_it_left_out(tmp_path: Path):
     bash = programs.PROGRAMS["bash"].find()
     assert bash
     (tmp_path / "bash").symlink_to(bash)
     # In a place of its own: pytest would first remove what former runs left in the common one.
     tests = (COMPLETION, "-k", "good_shell", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'run'}")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *workers, *tests],
+        [sys.executable, "-m", "pytest", "-n", "1", *tests],
         cwd=PROJECT,
         env={"PATH": str(tmp_path), "HOME": str(tmp_path)},
         capture_output=True,

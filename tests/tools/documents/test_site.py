@@ -15,7 +15,7 @@ import pytest
 from tests.browsing.browser import opened_browser
 from tools.bootstrap.places import PROJECT, tool
 from tools.documents.site import __main__ as site_command
-from tools.documents.site import links, navigation
+from tools.documents.site import navigation
 from tools.documents.site.__main__ import build
 from tools.documents.site.pages import Pages, place
 
@@ -137,42 +137,6 @@ def test_code_and_addresses_are_left_as_they_are(project: Path, text: str) -> No
 def test_a_list_that_the_generator_would_take_for_text_is_named(project: Path) -> None:
     (project / "docs" / "phi.md").write_text("text:\n- one\n- two\n\n- three\n```\ntext\n- code\n```\n")
     assert written(project)[1] == ["docs/phi.md:2: an empty line is missing before the list"]
-
-
-# Small sites.
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Path:
-    (tmp_path / "a").mkdir()
-    (tmp_path / "index.html").write_text('<h1 id="top"></h1><a href="a/b.html#x">b</a><a href="#top">top</a>')
-    (tmp_path / "a" / "b.html").write_text('<p id="x"></p><a href="../">up</a><a href="https://example.org/">out</a>')
-    return tmp_path
-
-
-def test_a_site_whose_links_are_there_has_no_fault(site: Path) -> None:
-    assert links.faults(site) == []
-
-
-@pytest.mark.parametrize(
-    ("html", "fault"),
-    [
-        ('<a href="c.html">c</a>', "leads to c.html, which is not there"),
-        ('<a href="b.html#y">y</a>', "leads to b.html#y, and a/b.html has no such anchor"),
-        ('<img src="p.png">', "leads to p.png, which is not there"),
-        ('<script src="https://unpkg.com/x"></script>', "loads https://unpkg.com/x"),
-        ('<link rel="stylesheet" href="//fonts.example.org/f.css">', "loads //fonts.example.org/f.css"),
-        ('<link rel="preconnect" href="https://fonts.example.org">', "loads https://fonts.example.org"),
-    ],
-)
-def test_what_is_not_there_and_what_is_loaded_from_elsewhere_is_a_fault(site: Path, html: str, fault: str) -> None:
-    (site / "a" / "c d.html").write_text(html)
-    assert links.faults(site) == [f"a/c d.html {fault}"]
-
-
-def test_a_style_that_loads_a_font_from_elsewhere_is_a_fault(site: Path) -> None:
-    (site / "s.css").write_text('@font-face{src:url("https://fonts.example.org/f.woff2")} a{background:url(own.svg)}')
-    assert links.faults(site) == ["s.css loads https://fonts.example.org/f.woff2"]
 
 
 # The real generator.

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tools.bootstrap.machine import put_in_place
 from tools.bootstrap.places import CACHE, PROJECT, NotSetUp, tool
-from tools.documents.site import links, navigation
+from tools.documents.site import navigation
 from tools.documents.site.pages import Pages, place
 
 SITE = PROJECT / ".artefacts" / "site"
@@ -52,7 +52,7 @@ def build(project: Path, python: Path, work: Path) -> list[str]:
     )
     if done.returncode:
         return [*pages.faults, done.stdout.partition("Traceback")[0].rstrip()]
-    return [*pages.faults, *links.faults(work / "site")]
+    return pages.faults
 
 
 def main() -> int:
