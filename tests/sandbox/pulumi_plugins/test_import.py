@@ -224,24 +224,6 @@ def test_an_import_file_brings_everything_under_its_components_and_the_program_c
 
 
 @pytest.mark.thorough
-def test_the_import_option_imports_and_updates_in_one_go(engine_setup: EngineSetup, account: Account) -> None:
-    project = engine_setup.project("adopting-by-option", PROGRAM, {"import": account.ids})
-
-    planned = steps(project)
-    built = project.pulumi("up", "--yes", "--skip-preview")
-    project.configure({})
-    settled = project.pulumi("preview", "--refresh", "--expect-no-changes")
-
-    assert not {operation for operation, _ in planned if "replace" in operation or "delete" in operation}
-    assert {kind for operation, kind in planned if operation == "import"} == account.ids.keys()
-    assert ("update", "Key") in planned
-    assert built.returncode == 0, built.stdout + built.stderr
-    assert settled.returncode == 0, settled.stdout + settled.stderr
-    described = client(account.endpoint, "kms").describe_key(KeyId="alias/made-by-hand")["KeyMetadata"]
-    assert described["KeyId"] == account.key
-
-
-@pytest.mark.thorough
 def test_a_key_that_would_have_to_be_another_one_is_not_adopted(engine_setup: EngineSetup, account: Account) -> None:
     project = engine_setup.project("adopting-wrongly", PROGRAM, {"import": account.ids, "multiRegion": True})
 
