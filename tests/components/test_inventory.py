@@ -81,12 +81,6 @@ def test_every_resource_is_the_child_of_a_component_and_those_are_the_stack_s(re
 
 
 @EACH
-def test_no_two_resources_share_a_urn(recorded: Recorded, name: str) -> None:
-    urns = [one.urn for one in recorded(name).resources]
-    assert len(set(urns)) == len(urns)
-
-
-@EACH
 def test_keys_aliases_and_buckets_are_protected_and_retained_in_every_configuration(
     recorded: Recorded, name: str
 ) -> None:
@@ -141,25 +135,6 @@ def test_all_that_takes_tags_has_those_of_the_settings(recorded: Recorded, name:
         tags = one.inputs.get("tags")
         if tags is not None:
             assert tags.items() >= {"Application": "EONPRO", "Environment": environment}.items(), one.urn
-
-
-@pytest.mark.parametrize("name", sorted(CONFIGURATIONS.keys() - {"adopted", "adopted-kept-as-found"}))
-def test_nothing_is_taken_in_unless_the_settings_say_so(recorded: Recorded, name: str) -> None:
-    resources = recorded(name).resources
-    assert [one.urn for one in resources if one.imported] == []
-    # A managed policy's description can never be changed.
-    assert {one.ignored for one in resources} <= {frozenset(), frozenset({"description"})}
-    assert {one.type for one in resources if one.ignored} <= {"aws:iam/policy:Policy"}
-
-
-def test_an_adopted_account_is_taken_in_thing_by_thing(recorded: Recorded) -> None:
-    taken = sorted(one.imported for one in recorded("adopted").resources if one.imported)
-    assert taken == sorted(adopted.partition("=")[2] for adopted in ADOPTED["adopted"])
-
-
-def test_what_is_not_kept_as_found_is_brought_up_to_date(recorded: Recorded) -> None:
-    ignored = {one.type: one.ignored for one in recorded("adopted").resources if one.ignored}
-    assert ignored == {"aws:iam/policy:Policy": {"description"}}
 
 
 def test_what_is_kept_as_found_is_not_touched_by_an_update(recorded: Recorded) -> None:

@@ -66,12 +66,6 @@ def test_the_key_is_symmetric_rotated_and_slow_to_delete(vercel: Any) -> None:
     assert "multiRegion" not in inputs
 
 
-def test_no_key_is_made_past_the_lockout_check_of_kms(recorded: Recorded) -> None:
-    for name in CONFIGURATIONS:
-        for one in recorded(name).resources:
-            assert "bypassPolicyLockoutSafetyCheck" not in one.inputs
-
-
 def test_another_rotation_period_is_no_other_change(run_program: Run, vercel: Any) -> None:
     changed = run_program(rotationPeriodDays=180)
     before = {one.urn: one.inputs for one in vercel.resources}
@@ -140,32 +134,6 @@ def test_the_application_may_use_each_replica_and_its_tasks_read_the_variables_i
     trust = json.loads(recording.named("eonpro-app-role").inputs["assumeRolePolicy"])
     sources = next(one for one in trust["Statement"] if one["Sid"] == "TrustEcsTasks")["Condition"]["ArnLike"]
     assert [arn.split(":")[3] for arn in sources["aws:SourceArn"]] == ["us-east-1", "eu-west-1", "us-west-2"]
-
-
-def test_the_application_s_policy_is_on_the_key_s_arn_and_not_on_the_alias(vercel: Any) -> None:
-    (statement,) = json.loads(vercel.named("EONPROKMSAccess").inputs["policy"])["Statement"]
-    assert statement["Resource"] == KEY_ARN
-
-
-def test_the_strict_policy_and_the_exclusive_one_are_the_key_s_own(recorded: Recorded) -> None:
-    def sids(name: str) -> list[str]:
-        return [one["Sid"] for one in _phi_key(recorded(name)).policy["Statement"]]
-
-    assert "Enable IAM policies" in sids("vercel")
-    assert "Enable IAM policies" not in sids("strict")
-    assert sids("guarded") == [
-        "Enable IAM policies",
-        "Allow administration of the key",
-        "Allow administration by SSO roles",
-        "Allow deletion of the key",
-        "Deny deletion of the key",
-        "Allow disabling of the key in an incident",
-        "Deny a short waiting period of a deletion",
-        "Deny deletion of a key in use",
-        "Deny disabling of a key in use",
-        "Allow use of the key for EONPRO",
-        "Deny use of the key to all but EONPRO",
-    ]
 
 
 TOLD = {
