@@ -71,54 +71,56 @@ def look(full, aws, settings_of):
     return lambda **changes: aws.existing_resources.find_existing(settings_of(**changes))
 
 
-def test_what_nobody_asked_for_is_not_looked_up(look):
-    found = look(trail_key=False, access_logging=False, alerts=False)
-    assert (found.other_keys, found.found.get("access_log_bucket"), found.found.get("alert_topic")) == ({}, None, None)
-    assert (found.found.get("log_group"), found.found.get("log_role")) == (None, None)
-    assert (found.found.get("app_user"), found.found.get("secrets_role"), found.found.get("secret_policy")) == (
-        None,
-        None,
-        None,
-    )
+USER, ROLE = f"{IAM}:user/eonpro-app-user", f"{IAM}:role/eonpro-app-role"
+EKS = {"deploy_targets": ["eks"], "eks_cluster": "clinic"}
 
 
-def test_a_log_group_is_found_by_its_whole_name_and_its_role_with_it(look):
-    found = look(cloudwatch_logs=True)
-    assert (
-        found.found.get("log_group") == f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:/aws/cloudtrail/eonpro-audit-trail"
-    )
-    assert found.found.get("log_role") == f"{IAM}:role/eonpro-trail-logs-role"
+@pytest.mark.parametrize(
+    ("changes", "there", "absent"),
+    [
+        (
+            {"trail_key": False, "access_logging": False, "alerts": False},
+            {},
+            "access_log_bucket alert_topic log_group log_role app_user secrets_role secret_policy",
+        ),
+        (
+            {"cloudwatch_logs": True},
+            {
+                "log_group": f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:/aws/cloudtrail/eonpro-audit-trail",
+                "log_role": f"{IAM}:role/eonpro-trail-logs-role",
+            },
+            "",
+        ),
+        ({"deploy_targets": ["vercel"], "vercel_access": "user"}, {"app_user": USER}, "app_role oidc_provider"),
+        ({"vercel_access": "user"}, {"app_user": USER, "app_role": ROLE}, "oidc_provider"),
+        (
+            EKS,
+            {
+                "secrets_role": f"{IAM}:role/eonpro-secrets-role",
+                "parameter_policy": f"{IAM}:policy/EONPROParameterAccess",
+            },
+            "execution_role oidc_provider",
+        ),
+        *(
+            (
+                {**target, "secret_store": "secrets-manager"},
+                {"secret_policy": f"{IAM}:policy/EONPROSecretAccess"},
+                "parameter_policy",
+            )
+            for target in ({"deploy_targets": ["ecs"]}, EKS)
+        ),
+    ],
+    ids=["nothing more", "a log group", "vercel's user", "user and role", "eks", "a secret of ecs", "a secret of eks"],
+)
+def test_what_is_looked_up_follows_from_the_settings(look, changes, there, absent):
+    found = look(**changes)
+    assert there.items() <= found.found.items() and not found.found.keys() & set(absent.split())
+    assert bool(found.other_keys) is changes.get("trail_key", True)
 
 
 def test_a_log_group_of_a_longer_name_is_another(boto, aws, settings_of):
     boto("logs").create_log_group(logGroupName="/aws/cloudtrail/eonpro-audit-trail-older")
     assert aws.existing_resources.find_existing(settings_of(cloudwatch_logs=True)) == Existing()
-
-
-def test_a_user_on_vercel_is_looked_up_instead_of_role_and_provider(look):
-    found = look(deploy_targets=["vercel"], vercel_access="user")
-    assert found.found.get("app_user") == f"{IAM}:user/eonpro-app-user"
-    assert (found.found.get("app_role"), found.found.get("oidc_provider")) == (None, None)
-
-
-def test_a_user_on_vercel_and_a_role_elsewhere_are_both_looked_up(look):
-    found = look(vercel_access="user")
-    assert found.found.get("app_user") == f"{IAM}:user/eonpro-app-user"
-    assert (found.found.get("app_role"), found.found.get("oidc_provider")) == (f"{IAM}:role/eonpro-app-role", None)
-
-
-def test_for_eks_the_role_that_reads_the_variables_is_looked_up_and_nothing_of_ecs(look):
-    found = look(deploy_targets=["eks"], eks_cluster="clinic")
-    assert found.found.get("secrets_role") == f"{IAM}:role/eonpro-secrets-role"
-    assert found.found.get("parameter_policy") == f"{IAM}:policy/EONPROParameterAccess"
-    assert (found.found.get("execution_role"), found.found.get("oidc_provider")) == (None, None)
-
-
-@pytest.mark.parametrize("target", [{"deploy_targets": ["ecs"]}, {"deploy_targets": ["eks"], "eks_cluster": "clinic"}])
-def test_with_secrets_manager_the_policy_is_the_one_for_secrets(look, target):
-    found = look(**target, secret_store="secrets-manager")
-    assert found.found.get("secret_policy") == f"{IAM}:policy/EONPROSecretAccess"
-    assert found.found.get("parameter_policy") is None
 
 
 def test_a_bucket_for_access_logs_that_is_somebody_elses_is_told(script, scripted, settings):
