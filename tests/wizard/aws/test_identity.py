@@ -43,14 +43,6 @@ def test_a_user_is_known_by_its_own_arn_and_the_accounts_alias(boto, environ):
     assert identity.source == "environment variables"
 
 
-def test_a_role_is_known_by_its_arn_with_the_path_that_its_session_has_lost(boto, environ):
-    path = "/aws-reserved/sso.amazonaws.com/eu-west-1/"
-    role = boto("iam").create_role(RoleName="AWSReservedSSO_Admin_0a1b", Path=path, AssumeRolePolicyDocument=TRUST)
-    identity = as_role(boto, environ, role["Role"]["Arn"]).identify()
-    assert identity.arn == f"arn:aws:sts::{ACCOUNT}:assumed-role/AWSReservedSSO_Admin_0a1b/at-work"
-    assert identity.principal_arn == f"arn:aws:iam::{ACCOUNT}:role{path}AWSReservedSSO_Admin_0a1b"
-
-
 def test_an_emulators_user_of_sts_is_taken_for_the_iam_user(aws):
     identity = aws.identify()
     assert identity.arn == f"arn:aws:sts::{ACCOUNT}:user/moto"
@@ -72,6 +64,7 @@ def test_a_role_of_identity_center_is_known_by_its_whole_arn(boto, environ, regi
     name = "AWSReservedSSO_KeyAdmin_0123456789abcdef"
     role = boto("iam").create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=TRUST)
     identity = as_role(boto, environ, role["Role"]["Arn"]).identify()
+    assert identity.arn == f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/at-work"
     assert identity.principal_arn == f"arn:aws:iam::{ACCOUNT}:role{path}{name}"
     assert identity.source == "environment variables"
 

@@ -30,11 +30,6 @@ def test_a_text_is_one_line_without_invisible_characters(text: str, cleaned: str
     assert clean(text) == cleaned
 
 
-def test_a_clean_text_stays_as_it_is() -> None:
-    once = clean("a\x1b\u202eb\nc")
-    assert clean(once) == once
-
-
 def test_in_lines_a_question_mark_stands_for_what_is_not_shown() -> None:
     unsafe = [
         character

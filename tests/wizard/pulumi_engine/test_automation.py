@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +10,6 @@ from pulumi import automation as api
 from pulumi.automation import _stack
 
 from wizard.pulumi_engine import automation
-
-WIZARD = Path(automation.__file__).parents[1]
 
 
 class Workspace(api.LocalWorkspace):
@@ -50,15 +46,3 @@ def test_a_stack_is_selected_or_created_and_nothing_else(open_stack: Any, call: 
 def test_an_update_asks_for_outputs_and_history_by_the_methods_that_are_replaced() -> None:
     assert {"outputs", "info"} <= set(api.Stack.up.__code__.co_names), "`up` would start the CLI for them again"
     assert inspect.signature(api.Stack.info).parameters.keys() == {"self", "show_secrets"}
-
-
-def test_no_other_file_of_the_wizard_uses_a_private_part() -> None:
-    private = [
-        f"{file.relative_to(WIZARD)}:{node.lineno}"
-        for file in WIZARD.rglob("*.py")
-        if file != Path(automation.__file__)
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if (isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pulumi.automation._"))
-        or (isinstance(node, ast.Attribute) and node.attr in ("_run_pulumi_cmd_sync", "_mode"))
-    ]
-    assert private == []

@@ -16,7 +16,7 @@ from wizard.core.errors import (
     Unreachable,
     UsageError,
 )
-from wizard.core.state_backend import ENTER_PASSPHRASE, BackendFact, BackendKind
+from wizard.core.state_backend import BackendFact, BackendKind
 from wizard.pulumi_engine import backend
 from wizard.pulumi_engine.backend import StatePlaces
 from wizard.pulumi_engine.events import cli_error
@@ -231,9 +231,3 @@ def test_a_complaint_is_told_with_its_cause_and_the_next_command(complaint, kind
     assert said in failure.message
     assert hint in failure.hint + getattr(failure.hint, "advice", "")
     assert "RequestID" not in failure.message, "noise to a reader"
-
-
-@pytest.mark.thorough
-def test_a_wrong_passphrase_says_what_is_lost_with_it() -> None:
-    failure = cli_error("production", "stderr: error: get stack secrets manager: incorrect passphrase")
-    assert failure.hint == ENTER_PASSPHRASE

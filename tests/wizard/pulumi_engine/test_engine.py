@@ -46,7 +46,7 @@ from wizard.pulumi_engine import backend as engine_backend
 from wizard.pulumi_engine import workspace
 from wizard.pulumi_engine.engine import PulumiEngine, Upgrade
 from wizard.pulumi_engine.events import Watch
-from wizard.pulumi_engine.plan import digest, pending_step, pending_steps, with_imports
+from wizard.pulumi_engine.plan import digest, pending_steps, with_imports
 from wizard.pulumi_engine.process import EngineProcess
 from wizard.setup.preflight.services import check_pulumi
 
@@ -193,16 +193,6 @@ def test_the_policy_pack_is_found_in_a_folder_whose_name_pulumi_would_take_apart
     place.built()
     with pytest.raises(PolicyRefusal, match="refused by the pack"):
         place.engine(policy_pack=pack).preview(STACK)
-
-
-@pytest.mark.thorough
-def test_the_preview_runs_with_the_settings_that_are_planned(place) -> None:
-    place.built()
-    place.program("import pulumi\nraise pulumi.RunError(pulumi.Config('eonpro-kms').require('ecsCluster'))\n")
-    engine = place.engine()
-    engine.prepare(STACK, BOTH)
-    with pytest.raises(ResourceError, match=BOTH.ecs_cluster):
-        engine.preview(STACK)
 
 
 def test_a_new_stack_whose_plan_is_not_confirmed_leaves_nothing(place) -> None:
@@ -390,18 +380,6 @@ def test_an_update_without_the_outputs_is_an_error(place) -> None:
     place.program("import pulumi\npulumi.export('keyArn', 'arn')\n")
     with pytest.raises(ResourceError, match="ended without the stack's outputs"):
         place.built().up(STACK, quiet)
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("command", ["preview", "up"])
-def test_a_program_that_refuses_its_settings_is_told_in_its_words_alone(place, command) -> None:
-    place.program("import pulumi\nraise pulumi.RunError('accountId: is missing')\n")
-    made = place.built()
-    with pytest.raises(ResourceError) as refused:
-        made.preview(STACK) if command == "preview" else made.up(STACK, quiet)
-    assert "accountId: is missing" in refused.value.message
-    assert "Traceback" not in refused.value.message
-    assert refused.value.exit_code == 4
 
 
 def test_a_state_in_a_folder_is_read_by_one_start_of_the_engine_for_both_checks_of_it(place, monkeypatch) -> None:
@@ -740,23 +718,6 @@ def test_only_a_mandatory_policy_refuses() -> None:
     for level in ("mandatory", "advisory"):
         watch(event(policy_event=SimpleNamespace(enforcement_level=level, message=f"{level} rule")))
     assert watch.violations == ["mandatory rule"]
-
-
-def test_a_pending_operation_is_a_step_with_the_name_it_was_to_have() -> None:
-    urn = "urn:pulumi:production::eonpro-kms::aws:iam/role:Role::app-principal-role"
-    pending = pending_step(
-        {
-            "type": "creating",
-            "resource": {"urn": urn, "type": "aws:iam/role:Role", "inputs": {"name": "eonpro-app-role"}},
-        }
-    )
-    assert (pending.op, pending.type, pending.name, pending.physical_name) == (
-        "creating",
-        "aws:iam/role:Role",
-        "app-principal-role",
-        "eonpro-app-role",
-    )
-    assert pending_step({"type": "creating", "resource": {"urn": urn, "type": "x"}}).physical_name == ""
 
 
 # --- what a crashed run left in the state

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import logging
 import subprocess
 import sys
@@ -12,7 +11,6 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import flask
@@ -36,7 +34,7 @@ from wizard.core.errors import (
 from wizard.core.models.delivery import AppVariables, DeliveryState, Scope, VercelProject
 from wizard.core.next_command import VERCEL_LOGIN
 from wizard.vercel.client import Vercel
-from wizard.vercel.http import FIRST_CONTACT_ATTEMPTS, Api, Endpoint
+from wizard.vercel.http import FIRST_CONTACT_ATTEMPTS, Api
 
 TOKEN = "a-token-nobody-may-see"
 ARN = "arn:aws:kms:us-east-1:111122223333:key/0a1b2c3d-0000-4000-8000-000000000001"
@@ -228,29 +226,6 @@ def test_all_three_go_in_one_request_and_are_there_afterwards(vercel: Place) -> 
     assert all(each["target"] == ["production"] for each in envs.values())
     assert all(OURS.fingerprint in each["comment"] for each in envs.values())
     assert (vercel.value("AWS_REGION"), vercel.value("AWS_KMS_KEY_ID")) == ("us-east-1", ARN)
-
-
-def test_two_deliveries_at_once_leave_one_of_each(vercel: Place) -> None:
-    project = vercel.project()
-    states: list[DeliveryState] = []
-    edges = [vercel.edge(), vercel.edge()]
-    threads = [threading.Thread(target=lambda e=edge: states.append(e.deliver(project, BATCH).state)) for edge in edges]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(states) == 2
-    assert len(vercel.api.get("/v10/projects/eonpro/env?slug=clinic").json()["envs"]) == 3
-
-
-def test_what_is_missing_or_was_changed_is_fixed_by_a_whole_batch(vercel: Place) -> None:
-    project = vercel.project()
-    vercel.edge().deliver(project, AGREED)
-    id = vercel.envs()["AWS_REGION"]["id"]
-    vercel.api.patch(f"/v9/projects/eonpro/env/{id}?slug=clinic", json={"value": "eu-west-1"})
-    delivered = vercel.edge().deliver(project, AGREED)
-    assert delivered.state is DeliveryState.WRITTEN
-    assert vercel.value("AWS_REGION") == "us-east-1"
 
 
 def test_a_team_that_makes_everything_sensitive_is_judged_by_the_comments(vercel: Place) -> None:
@@ -743,19 +718,6 @@ def test_the_client_loads_no_other_http_library_and_blanks_no_module():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["[]", "click"]
-
-
-def test_every_request_goes_to_an_endpoint_of_the_one_table() -> None:
-    """A version of Vercel's API is written in one file."""
-    versions = tuple(f"/v{number}/" for number in range(1, 30))
-    assert all(endpoint.value.startswith(versions) for endpoint in Endpoint)
-    files = sorted((Path(__file__).parents[3] / "wizard" / "vercel").glob("*.py"))
-    texts = {
-        file.name: [each.value for each in ast.walk(ast.parse(file.read_text())) if isinstance(each, ast.Constant)]
-        for file in files
-    }
-    written = [name for name, found in texts.items() if any(str(text).startswith(versions) for text in found)]
-    assert written == ["http.py"]
 
 
 @pytest.mark.parametrize(

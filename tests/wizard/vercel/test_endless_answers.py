@@ -104,7 +104,6 @@ def canned() -> Iterator[Canned]:
 
 QUESTIONS: dict[str, Callable[[Vercel], object]] = {
     "the project": lambda edge: edge.find_project("clinic", "eonpro"),
-    "the projects": lambda edge: edge.list_projects(),
     "the variables": lambda edge: edge.read_variables(PROJECT),
     "the data key": lambda edge: edge.find_data_key(PROJECT),
     "what would be replaced": lambda edge: edge.conflict(PROJECT, None),
@@ -122,16 +121,13 @@ QUESTIONS: dict[str, Callable[[Vercel], object]] = {
         "7",
         '"text"',
         "true",
-        '{"envs": null}',
-        '{"envs": [null, 7, []]}',
         '{"projects": [null], "teams": [7], "deployments": [[]], "environments": [null], "user": 7, "pagination": []}',
     ],
 )
-@pytest.mark.parametrize("question", QUESTIONS)
-def test_an_answer_that_says_nothing_is_an_error_with_a_message_or_nothing_never_a_bug(canned, question, body) -> None:
+def test_a_listing_of_projects_that_says_nothing_is_an_error_with_a_message_or_nothing(canned, body) -> None:
     canned.body = body
     try:
-        QUESTIONS[question](client(canned.url, deadline=0.5))
+        client(canned.url, deadline=0.5).list_projects()
     except SetupError as error:
         assert error.message and error.hint
     assert canned.requests < 30
@@ -182,7 +178,7 @@ def test_a_member_that_is_null_or_new_is_none(canned, member) -> None:
     assert entry.name == "AWS_REGION"
 
 
-@pytest.mark.parametrize("body", ["null", "7", '"text"', "true", '{"envs": null}', "{}"])
+@pytest.mark.parametrize("body", ['{"envs": null}', '{"envs": [null, 7, []]}', "{}"])
 def test_an_answer_that_says_nothing_is_never_taken_for_a_project_without_a_data_key(canned, body) -> None:
     canned.body = body
     with pytest.raises(SetupError, match="GET /v10/projects/prj_1/env: the answer of .* cannot be read: envs"):
