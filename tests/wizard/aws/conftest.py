@@ -7,7 +7,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +18,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from components.settings import Settings
+from components.settings import SecretStore, Settings
 from wizard.aws.auth.session import Session
 from wizard.aws.client import Aws, connect
 from wizard.core.retry import Clock
@@ -53,6 +53,30 @@ def aws(environ: dict[str, str]) -> Aws:
 def boto(moto_url: str, environ: dict[str, str]) -> Callable[..., Any]:
     """boto3's own clients against the same account: what a test makes, and how it looks at what was made."""
     return lambda service: _client(service, moto_url)
+
+
+@dataclass(frozen=True)
+class Store:
+    """One store of the account, as the wizard uses it and as somebody else does with AWS's own client."""
+
+    aws: Aws
+    boto: Callable[..., Any]
+    store: SecretStore
+
+    def put_by_hand(self, name: str, value: str) -> None:
+        if self.store is SecretStore.PARAMETER_STORE:
+            self.boto("ssm").put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
+        elif name in {secret["Name"] for secret in self.boto("secretsmanager").list_secrets()["SecretList"]}:
+            self.boto("secretsmanager").put_secret_value(SecretId=name, SecretString=value)
+        else:
+            self.boto("secretsmanager").create_secret(Name=name, SecretString=value)
+
+    def tags(self, name: str) -> dict[str, str]:
+        if self.store is SecretStore.PARAMETER_STORE:
+            pairs = self.boto("ssm").list_tags_for_resource(ResourceType="Parameter", ResourceId=name)["TagList"]
+        else:
+            pairs = self.boto("secretsmanager").describe_secret(SecretId=name)["Tags"]
+        return {pair["Key"]: pair["Value"] for pair in pairs}
 
 
 @cache

@@ -12,7 +12,7 @@ from components.settings import SecretStore
 from tests.wizard.aws.conftest import Script
 from wizard.aws.client import Aws
 from wizard.aws.ecs import Ecs
-from wizard.core.errors import PermissionDenied, ResourceError
+from wizard.core.errors import ResourceError
 from wizard.core.models.deployment import RolloutState, Service
 from wizard.core.next_command import document
 from wizard.core.ports.aws import EcsServices
@@ -303,15 +303,6 @@ def test_where_tasks_may_not_be_seen_no_reason_is_told(script: Script, theirs: E
     assert theirs.stopped(service, service.rollouts[0]) == ()
 
 
-def test_a_refused_update_is_a_refusal(script: Script, theirs: Ecs) -> None:
-    script.answer("DescribeServices", told())
-    service = service_of(theirs)
-    script.refuse("UpdateService", "AccessDeniedException", "User is not authorized to perform: ecs:UpdateService")
-
-    with pytest.raises(PermissionDenied, match="ecs:UpdateService"):
-        theirs.update(service, f"{REVISION}2", force=True)
-
-
 # When the values were written
 
 
@@ -341,11 +332,6 @@ def test_the_last_change_of_the_secrets_is_that_of_their_current_versions(script
 
     assert found == datetime.fromtimestamp(1_770_000_100, UTC)
     assert set(script.calls) == {"ListSecretVersionIds"}
-
-
-def test_the_edge_is_a_fleet(aws: Aws) -> None:
-    ecs_services: EcsServices = aws.ecs_services
-    assert isinstance(ecs_services, Ecs)
 
 
 def test_an_update_without_a_deployment_is_a_failure(script: Script, theirs: Ecs) -> None:

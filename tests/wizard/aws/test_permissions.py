@@ -77,6 +77,17 @@ def test_a_right_that_hangs_on_an_unknown_condition_is_not_called_missing(script
     assert found.why_unknown == "it depends on aws:MultiFactorAuthPresent"
 
 
+def simulated(script) -> list[tuple[str, dict[str, list[str]]]]:
+    """Each action that IAM's simulator was asked about, with its request."""
+    return [
+        (value[0], form)
+        for form in script.requests
+        if "PolicySourceArn" in form
+        for name, value in form.items()
+        if name.startswith("ActionNames.member.")
+    ]
+
+
 def test_actions_that_the_caller_lacks_are_listed_once_each(script, scripted, settings):
     script.say_who(ADMIN)
     script.answer("SimulatePrincipalPolicy", decisions(kms_CreateKey="allowed", kms_CreateAlias="implicitDeny"))
@@ -89,12 +100,7 @@ def test_each_action_is_weighed_on_the_resource_it_is_for(script, scripted, sett
     script.say_who(ADMIN)
     script.answer("SimulatePrincipalPolicy", decisions())
     scripted.permissions.check_permissions(settings)
-    weighed = {
-        (action[0], form["ResourceArns.member.1"][0])
-        for form in script.requests
-        for name, action in form.items()
-        if name.startswith("ActionNames.member.")
-    }
+    weighed = {(action, form["ResourceArns.member.1"][0]) for action, form in simulated(script)}
     parameter = "parameter/eonpro/production/ENCRYPTED_PHI_KEY"
     assert {
         ("kms:CreateAlias", f"arn:aws:kms:us-east-1:{ACCOUNT}:alias/eonpro-phi-key"),
@@ -108,15 +114,7 @@ def test_each_action_is_weighed_in_the_region_where_it_happens(script, scripted,
     script.say_who(ADMIN)
     script.answer("SimulatePrincipalPolicy", decisions())
     scripted.permissions.check_permissions(settings_of(multi_region=True, replica_regions=["eu-west-1"]))
-    weighed = {
-        (action[0], region)
-        for form in script.requests
-        if "PolicySourceArn" in form
-        for key, region in entries_of(form)
-        if key == "aws:RequestedRegion"
-        for name, action in form.items()
-        if name.startswith("ActionNames.member.")
-    }
+    weighed = {(action, dict(entries_of(form)).get("aws:RequestedRegion")) for action, form in simulated(script)}
     assert {
         ("kms:CreateKey", "us-east-1"),
         ("kms:CreateKey", "eu-west-1"),
@@ -191,13 +189,7 @@ def test_the_preflight_checks_exactly_the_actions_that_policy_operator_grants(
     script.say_who(caller)
     script.answer("SimulatePrincipalPolicy", decisions())
     scripted.permissions.check_permissions(settings)
-    checked = {
-        value[0]
-        for form in script.requests
-        if "PolicySourceArn" in form
-        for key, value in form.items()
-        if key.startswith("ActionNames.member.")
-    }
+    checked = {action for action, _ in simulated(script)}
     documents = policies_of(Setup(settings=settings, operator=caller)).values()
     granted = {
         action
@@ -225,14 +217,7 @@ def test_what_the_policys_conditions_ask_for_is_passed_to_the_simulator(script, 
     script.say_who(SOMEBODY)
     script.answer("SimulatePrincipalPolicy", decisions())
     scripted.permissions.check_permissions(settings_of(cloudwatch_logs=True))
-    passed = {
-        (action[0], *entry)
-        for form in script.requests
-        if "PolicySourceArn" in form
-        for name, action in form.items()
-        if name.startswith("ActionNames.member.")
-        for entry in entries_of(form)
-    }
+    passed = {(action, *entry) for action, form in simulated(script) for entry in entries_of(form)}
     assert {
         ("kms:CreateKey", "aws:RequestTag/Application", "EONPRO"),
         ("kms:EnableKeyRotation", "aws:ResourceTag/Environment", "Production"),
@@ -246,12 +231,8 @@ def test_every_alert_address_is_simulated(script, scripted, settings_of):
     script.say_who(SOMEBODY)
     script.answer("SimulatePrincipalPolicy", decisions())
     scripted.permissions.check_permissions(settings_of(alert_emails=["a@clinic.example", "b@clinic.example"]))
-    asked = [
-        dict(entries_of(form))["sns:Endpoint"]
-        for form in script.requests
-        if "PolicySourceArn" in form and ["sns:Subscribe"] in form.values()
-    ]
-    assert set(asked) == {"a@clinic.example", "b@clinic.example"}
+    asked = {dict(entries_of(form))["sns:Endpoint"] for action, form in simulated(script) if action == "sns:Subscribe"}
+    assert asked == {"a@clinic.example", "b@clinic.example"}
 
 
 def test_an_action_that_the_policy_lacks_is_denied_although_aws_lists_the_keys_of_all_its_statements(

@@ -178,13 +178,6 @@ def test_a_member_that_is_null_or_new_is_none(canned, member) -> None:
     assert entry.name == "AWS_REGION"
 
 
-@pytest.mark.parametrize("body", ['{"envs": null}', '{"envs": [null, 7, []]}', "{}"])
-def test_an_answer_that_says_nothing_is_never_taken_for_a_project_without_a_data_key(canned, body) -> None:
-    canned.body = body
-    with pytest.raises(SetupError, match="GET /v10/projects/prj_1/env: the answer of .* cannot be read: envs"):
-        client(canned.url).find_data_key(PROJECT)
-
-
 def test_a_listing_of_variables_with_another_page_each_time_is_given_up(canned) -> None:
     entry = {"id": "env_{n}", "key": "A", "type": "plain", "target": ["production"], "value": "b"}
     canned.body = json.dumps({"envs": [entry], "pagination": {"next": "{n}"}})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 
 from components.settings import SecretStore
-from tests.wizard.aws.conftest import with_pause
+from tests.wizard.aws.conftest import Store, with_pause
 from wizard.aws.client import Aws
 from wizard.aws.data_keys.stored import store_of
 from wizard.core.data_key import WrappedDataKey
@@ -33,12 +32,8 @@ def batch(wrapped: WrappedDataKey = ONE, key_arn: str = KEY) -> AppVariables:
 
 
 @dataclass(frozen=True)
-class Place:
-    """One store of the account, as the wizard uses it and as somebody else does with AWS's own client."""
-
-    aws: Aws
-    boto: Callable[..., Any]
-    store: SecretStore
+class Place(Store):
+    """The stored data key in one store of the account."""
 
     def stored_data_key(self, wrapped: WrappedDataKey = ONE) -> bool:
         return self.aws.stored_data_keys.store_data_key(STORED_KEY, wrapped, key_arn=KEY, tags=TAGS, store=self.store)
@@ -51,14 +46,6 @@ class Place:
 
     def check(self, what: AppVariables) -> bool:
         return self.aws.stored_data_keys.check_parameters(PREFIX, what, store=self.store)
-
-    def put_by_hand(self, name: str, value: str) -> None:
-        if self.store is SecretStore.PARAMETER_STORE:
-            self.boto("ssm").put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
-        elif name in {secret["Name"] for secret in self.boto("secretsmanager").list_secrets()["SecretList"]}:
-            self.boto("secretsmanager").put_secret_value(SecretId=name, SecretString=value)
-        else:
-            self.boto("secretsmanager").create_secret(Name=name, SecretString=value)
 
     def values(self) -> dict[str, tuple[str, int]]:
         """Value and number of versions of each, by the last part of its name."""
@@ -73,14 +60,6 @@ class Place:
             )
             for found in secrets.list_secrets()["SecretList"]
         }
-
-    def tags(self) -> dict[str, str]:
-        if self.store is SecretStore.PARAMETER_STORE:
-            asked = {"ResourceType": "Parameter", "ResourceId": STORED_KEY}
-            pairs = self.boto("ssm").list_tags_for_resource(**asked)["TagList"]
-        else:
-            pairs = self.boto("secretsmanager").describe_secret(SecretId=STORED_KEY)["Tags"]
-        return {pair["Key"]: pair["Value"] for pair in pairs}
 
 
 @pytest.fixture(params=list(SecretStore))
@@ -98,7 +77,7 @@ def test_what_is_put_in_stored_data_key_is_read_from_it(place):
 
 def test_the_stored_data_key_says_in_its_tags_what_it_is(place):
     place.stored_data_key()
-    tags = place.tags()
+    tags = place.tags(STORED_KEY)
     # The number of a parameter's version, or the id of a secret's.
     assert tags.pop("eonpro:version") and place.read().overwrites == 0
     assert tags == {
@@ -134,7 +113,7 @@ def test_a_second_stored_data_key_is_refused_and_the_first_is_untouched(place):
     place.stored_data_key()
     assert place.stored_data_key(TWO) is False
     assert place.values() == {"ENCRYPTED_PHI_KEY": (ONE.value, 1)}
-    assert (place.read().wrapped, place.tags()["eonpro:fingerprint"]) == (ONE, ONE.fingerprint)
+    assert (place.read().wrapped, place.tags(STORED_KEY)["eonpro:fingerprint"]) == (ONE, ONE.fingerprint)
 
 
 def test_of_two_who_write_the_stored_data_key_at_once_one_wins_and_both_read_the_same(place):

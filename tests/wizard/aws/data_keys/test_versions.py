@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from components.settings import SecretStore, Settings
-from tests.wizard.aws.conftest import with_pause
+from tests.wizard.aws.conftest import Store, with_pause
 from wizard.aws.client import Aws
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError
@@ -32,16 +32,10 @@ class PowerCut(BaseException):
 
 
 @dataclass(frozen=True)
-class Place:
-    """One store of the account, as the wizard uses it and as somebody else does with AWS's own client."""
+class Place(Store):
+    """The versions in one store of the account."""
 
-    aws: Aws
-    boto: Callable[..., Any]
     settings: Settings
-
-    @property
-    def store(self) -> SecretStore:
-        return self.settings.secret_store
 
     @property
     def ring(self) -> Any:
@@ -76,26 +70,11 @@ class Place:
     def read(self) -> Any:
         return self.aws.stored_data_keys.read_stored_data_key(self.stored_data_key, store=self.store)
 
-    def put_by_hand(self, name: str, value: str) -> None:
-        if self.store is SecretStore.PARAMETER_STORE:
-            self.boto("ssm").put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
-        elif name in {secret["Name"] for secret in self.boto("secretsmanager").list_secrets()["SecretList"]}:
-            self.boto("secretsmanager").put_secret_value(SecretId=name, SecretString=value)
-        else:
-            self.boto("secretsmanager").create_secret(Name=name, SecretString=value)
-
     def times_written(self, name: str) -> int:
         if self.store is SecretStore.PARAMETER_STORE:
             return len(self.boto("ssm").get_parameter_history(Name=name)["Parameters"])
         listed = self.boto("secretsmanager").list_secret_version_ids(SecretId=name, IncludeDeprecated=True)
         return len(listed["Versions"])
-
-    def tags(self, name: str) -> dict[str, str]:
-        if self.store is SecretStore.PARAMETER_STORE:
-            pairs = self.boto("ssm").list_tags_for_resource(ResourceType="Parameter", ResourceId=name)["TagList"]
-        else:
-            pairs = self.boto("secretsmanager").describe_secret(SecretId=name)["Tags"]
-        return {pair["Key"]: pair["Value"] for pair in pairs}
 
 
 @dataclass
@@ -137,7 +116,7 @@ def power(aws: Aws) -> Power:
 @pytest.fixture(params=list(SecretStore))
 def place(request, aws: Aws, boto, settings_of, power) -> Place:
     aws = with_pause(aws, lambda _: None)
-    return Place(aws, boto, settings_of(secret_store=request.param))
+    return Place(aws, boto, request.param, settings_of(secret_store=request.param))
 
 
 def test_without_a_stored_data_key_there_is_no_version(place):
@@ -264,7 +243,7 @@ def test_of_two_new_data_keys_only_the_first_is_kept(place):
 
 
 def test_two_machines_that_find_no_new_data_key_still_end_with_one(aws, boto, settings, power):
-    place = Place(with_pause(aws, lambda _: None), boto, settings)
+    place = Place(with_pause(aws, lambda _: None), boto, settings.secret_store, settings)
     place.begin()
 
     def other_machine() -> None:
@@ -428,7 +407,7 @@ def test_a_replacement_that_is_settled_writes_nothing(place, power):
 
 
 def test_a_write_between_the_last_look_and_the_replacement_is_told(aws, boto, settings, power):
-    place = Place(aws, boto, settings)
+    place = Place(aws, boto, settings.secret_store, settings)
     place.begin()
     place.keep(ONE, VersionOrigin.FIRST)
     new = place.keep(TWO)
@@ -444,7 +423,8 @@ def test_a_write_between_the_last_look_and_the_replacement_is_told(aws, boto, se
 
 
 def test_a_version_whose_deletion_is_scheduled_still_rules_out_another_data_key(aws, boto, settings_of):
-    place = Place(with_pause(aws, lambda _: None), boto, settings_of(secret_store=SecretStore.SECRETS_MANAGER))
+    store = SecretStore.SECRETS_MANAGER
+    place = Place(with_pause(aws, lambda _: None), boto, store, settings_of(secret_store=store))
     kept = place.keep(ONE, VersionOrigin.FIRST)
     boto("secretsmanager").delete_secret(SecretId=kept.parameter, RecoveryWindowInDays=7)
 
