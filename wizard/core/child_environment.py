@@ -36,5 +36,9 @@ Not VERCEL_TOKEN, and not the application's credentials and keys.
 
 
 def of_pulumi(environ: Mapping[str, str]) -> dict[str, str]:
-    """The part of this process's environment that a Pulumi command gets."""
-    return inherited(environ, *_OF_PULUMI)
+    """The part of this process's environment that a Pulumi command gets.
+
+    Pulumi starts the guardrails by `python -m` in the project's folder, and without PYTHONSAFEPATH a module beside the
+    program, such as pulumi_policy.py, would take the place of one that they import.
+    """
+    return {**inherited(environ, *_OF_PULUMI), "PYTHONSAFEPATH": "1"}

@@ -48,7 +48,7 @@ if command == "facts":
 if command == "stack":
     print(json.dumps([{{"name": name}} for name in sorted(os.environ)]))
 if command == "environment":
-    print(json.dumps(sorted(os.environ)))
+    print(json.dumps(dict(os.environ)))
 if command == "fail":
     print("error: no stack named 'x' found", file=sys.stderr)
     sys.exit(6)
@@ -171,6 +171,11 @@ def test_no_plug_in_of_pulumi_gets_the_token_of_vercel_or_the_credentials_of_the
     names = set(json.loads(EngineProcess().run(["environment"], str(place.folder), {"GIVEN": "value"}).stdout))
     assert names & set(SECRETS) == set()
     assert {*NEEDED, "GIVEN"} <= names
+
+
+def test_no_module_of_the_project_takes_the_place_of_one_of_the_guardrails(place) -> None:
+    # Pulumi starts them by `python -m` in the project's folder, which Python would search first.
+    assert json.loads(EngineProcess().run(["environment"], str(place.folder), {}).stdout)["PYTHONSAFEPATH"] == "1"
 
 
 @pytest.mark.usefixtures("operator")
