@@ -434,6 +434,24 @@ FURTHER: tuple[Harm, ...] = (
     ),
     _changed("the user of the application in another path", "User", "app-principal", 'path="/x/"', ACCESS, config=USER),
     _changed("the key's alias in another Region", "Alias", "phi-key", 'region="eu-west-1"'),
+    _policy("a trust that trusts nobody", "p.update(Statement=[])", "app-principal", "Role"),
+    _policy(
+        "a trust from an address that nobody has",
+        "p['Statement'][0]['Condition'].update(IpAddress={'aws:SourceIp': '192.0.2.1/32'})",
+        "app-principal",
+        "Role",
+    ),
+    _policy(
+        "a key policy without the application",
+        "p.update(Statement=[each for each in p['Statement'] if APP_ROLE not in str(each['Principal'])])",
+    ),
+    _policy(
+        "tasks that cannot read the data key",
+        "p['Statement'][0].update(Resource=p['Statement'][0]['Resource'][:1])",
+        "delivery-parameters",
+        "Policy",
+        config={"deployTargets": ["ecs"]},
+    ),
     Harm(
         name="a policy of AWS for an imported one of the application",
         config={"adopted": ["application-policy=arn:aws:iam::aws:policy/AdministratorAccess"]},

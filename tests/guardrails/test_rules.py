@@ -53,7 +53,8 @@ def _deny(action: str, condition: Mapping[str, Any]) -> dict[str, Any]:
 
 DELETION = {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": ["kms:ScheduleKeyDeletion"], "Resource": "*"}
 IN_USE = _deny("kms:DisableKey", {"NumericLessThan": {"kms:TrailingDaysWithoutKeyUsage": "90"}})
-POLICY = document(allow(Principal={"AWS": ACCOUNT}, Action="kms:*", Resource="*"), DELETION, IN_USE)
+USED = allow(Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role"}, Action="kms:Decrypt", Resource="*")
+POLICY = document(allow(Principal={"AWS": ACCOUNT}, Action="kms:*", Resource="*"), USED, DELETION, IN_USE)
 
 
 # --- what is not known yet

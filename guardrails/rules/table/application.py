@@ -14,6 +14,7 @@ from ..types import OIDC_PROVIDER, POLICY, ROLE, ROLE_ATTACHMENT, ROLE_POLICY, U
 from .keys import USE, phi_keys
 
 WEB_IDENTITY = ("sts:AssumeRoleWithWebIdentity",)
+NO_RECORD = "the application opens no record"
 
 
 def rows(settings: Settings) -> Iterator[Row]:
@@ -112,7 +113,7 @@ def application_trust(settings: Settings) -> Document:
             f"{issuer}:sub": tuple(f"{project}:environment:{each}" for each in environments),
         }
         who = (("Federated", vercel_provider(settings)),)
-        may.append(May(who=who, actions=WEB_IDENTITY, when={"StringEquals": claims}))
+        may.append(May(who=who, actions=WEB_IDENTITY, when={"StringEquals": claims}, without=NO_RECORD))
     if "ecs" in settings.deploy_targets:
         tasks = tuple(settings.arn("ecs", "*", region=region) for region in settings.regions)
         may.append(
@@ -123,6 +124,7 @@ def application_trust(settings: Settings) -> Document:
                     "StringEquals": {"aws:SourceAccount": (settings.account_id,)},
                     "ArnLike": {"aws:SourceArn": tasks},
                 },
+                without=NO_RECORD,
             )
         )
     if "eks" in settings.deploy_targets:
@@ -139,7 +141,7 @@ def _pods(settings: Settings, namespace: str, service_account: str) -> May:
             f"{issuer}:sub": (f"system:serviceaccount:{namespace}:{service_account}",),
         }
         provider = (("Federated", settings.eks_oidc_provider_arn),)
-        return May(who=provider, actions=WEB_IDENTITY, when={"StringEquals": claims})
+        return May(who=provider, actions=WEB_IDENTITY, when={"StringEquals": claims}, without=NO_RECORD)
     return May(
         who=(("Service", "pods.eks.amazonaws.com"),),
         actions=("sts:AssumeRole", "sts:TagSession"),
@@ -151,6 +153,7 @@ def _pods(settings: Settings, namespace: str, service_account: str) -> May:
             },
             "ArnEquals": {"aws:SourceArn": (settings.arn("eks", f"cluster/{settings.eks_cluster}"),)},
         },
+        without=NO_RECORD,
     )
 
 
@@ -198,7 +201,7 @@ def _delivery(settings: Settings) -> Iterator[Row]:
     readers = readers_of(settings)
     if "ecs" in settings.deploy_targets and not settings.ecs_execution_role_arn:
         # AWS documents a condition on the source for the tasks' own role only.
-        trust = May(who=(("Service", "ecs-tasks.amazonaws.com"),), actions=("sts:AssumeRole",))
+        trust = May(who=(("Service", "ecs-tasks.amazonaws.com"),), actions=("sts:AssumeRole",), without=NO_RECORD)
         yield role(settings, "delivery-execution", readers[""], Document(may=(trust,)))
         yield inline_policy("delivery-execution", "StartTasks", readers[""], _start_of_tasks(settings))
     if "eks" in settings.deploy_targets:
@@ -235,6 +238,7 @@ def _reading(settings: Settings) -> May:
     return May(
         actions=actions,
         on=tuple(f"{arn}{ending}" for region in settings.regions for arn in stored_at(settings, region)),
+        without=NO_RECORD,
     )
 
 

@@ -128,7 +128,11 @@ def phi_key_policy(settings: Settings) -> Document:
         actions=(*ADMINISTRATION, *(MULTI_REGION if settings.multi_region else ())),
         is_strict=settings.strict_key_policy,
     )
-    may += (May(who=_named(application), actions=USE, on=("*",)),)
+    decrypt, *others = USE
+    may += (
+        May(who=_named(application), actions=(decrypt,), on=("*",), without="the application opens no record"),
+        May(who=_named(application), actions=tuple(others), on=("*",)),
+    )
     if settings.exclusive_use:
         # Exactly: with fewer exempted the application would be denied its own key.
         what = "the use of the key"
