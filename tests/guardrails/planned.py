@@ -7,12 +7,12 @@ added here.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from guardrails.rules import RULES, STACK_RULES
-from guardrails.rules.resource import Resource, UnknownValue
+from guardrails.rules.resource import Resource
 from guardrails.rules.settings import Settings, SettingsError, read
 from tests.components.configurations import CONFIG, as_text
 from tests.components.conftest import Recording, Registration
@@ -115,28 +115,11 @@ def changed(stack: Stack, type_: str, name: str, **changes: Any) -> Stack:
     return [replace(each, props=props) if each is resource else each for each in stack]
 
 
-def with_options(stack: Stack, type_: str, name: str, **options: Any) -> Stack:
-    """The stack with other options of one resource."""
-    resource = find(stack, type_, name)
-    return [replace(each, **options) if each is resource else each for each in stack]
-
-
 def without(stack: Stack, *types: str, name: str | None = None) -> Stack:
     """The stack without the resources of these types."""
     return [
         each for each in stack if not (each.type.rpartition(":")[2] in types and (name is None or each.name == name))
     ]
-
-
-def beside(stack: Stack, type_: str, props: Mapping[str, Any], *, name: str = "more", **options: Any) -> Stack:
-    """The stack with one more resource, outside its components."""
-    urn = f"urn:pulumi:production::eonpro-kms::{type_}::{name}"
-    first = stack[0]
-    given = {"provider": PROVIDER, "protected": True, **options}
-    more = Resource(
-        type=type_, urn=urn, props=dict(props), settings=first.settings, configuration=first.configuration, **given
-    )
-    return [*stack, more]
 
 
 def document(*statements: Mapping[str, Any]) -> str:
@@ -145,29 +128,3 @@ def document(*statements: Mapping[str, Any]) -> str:
 
 def allow(**elements: Any) -> dict[str, Any]:
     return {"Effect": "Allow", **elements}
-
-
-def edited(edit: Callable[[dict[str, Any]], None]) -> Callable[[str], str]:
-    """A change of a policy document's text, made on the parsed document."""
-
-    def change(text: str) -> str:
-        parsed = json.loads(text)
-        edit(parsed)
-        return json.dumps(parsed)
-
-    return change
-
-
-def and_statement(**elements: Any) -> Callable[[str], str]:
-    """The document with one more statement that allows."""
-    return edited(lambda parsed: parsed["Statement"].append(allow(**elements)))
-
-
-def unknown_in(resource: Resource, rule: str) -> bool:
-    """Whether a rule cannot be checked before the update."""
-    [found] = [each for each in RULES if each.name == rule]
-    try:
-        list(found.violations(resource))
-    except UnknownValue:
-        return True
-    return False
