@@ -40,7 +40,7 @@ class Nights:
         with self._stage.fork(fault.world) as (world, _):
             if fault.whole:
                 world.recorded = None
-            yield Night.of(world)
+            yield Night(world)
 
 
 def shown(result: Result) -> Iterator[str]:

@@ -128,17 +128,16 @@ def programs(root: Path, project: Path, environment: Mapping[str, str]) -> Path:
 class Night:
     """One world, and the shell of the person who is to put it right."""
 
-    def __init__(self, deployment: Deployment, *, world: World | None = None) -> None:
-        self.cloud, self.world = deployment, world
-        given = deployment.environment
+    def __init__(self, world: World) -> None:
+        deployment = Deployment(root=world.root, folder=world.folder, environment=world.environment)
+        self.cloud, given = deployment, deployment.environment
         bin_folder = programs(deployment.root, deployment.folder, given)
         orders = {
             "phi": str(bin_folder / "python"), "folder": str(deployment.folder), "vercel": given["VERCEL_API_URL"],
+            "control": str(world.root / "control"),
         }  # fmt: skip
-        if world is not None:
-            orders["control"] = str(world.root / "control")
-            if world.recorded:
-                orders["engine"] = str(world.recorded)
+        if world.recorded:
+            orders["engine"] = str(world.recorded)
         self.environment = {
             **deployment.environment,
             "HOME": str(deployment.root / "home"),
@@ -156,19 +155,13 @@ class Night:
         """What AWS refuses to everybody; whoever looks at the account for the judge sees it all the same."""
         self.log: list[Ended] = []
 
-    @classmethod
-    def of(cls, world: World) -> Night:
-        """The night of a forked world."""
-        return cls(Deployment(root=world.root, folder=world.folder, environment=world.environment), world=world)
-
     def _own_pulumi_home(self) -> None:
         """`pulumi login` writes to PULUMI_HOME, which the worlds share."""
         shared, own = Path(self.environment["PULUMI_HOME"]), self.cloud.root / "pulumi-home"
-        if self.world is not None:
-            own.mkdir()
-            for each in shared.iterdir():
-                (own / each.name).symlink_to(each)
-            self.environment["PULUMI_HOME"] = str(own)
+        own.mkdir()
+        for each in shared.iterdir():
+            (own / each.name).symlink_to(each)
+        self.environment["PULUMI_HOME"] = str(own)
 
     def signs_in_as(self, key: str, secret: str) -> None:
         """Who signs in to AWS in the browser gets that access key."""
