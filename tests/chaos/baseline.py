@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 def without_laws() -> None:
     """The guard says yes, all is overwritten, nothing is read back, what is lost is sent again, secrets are logged."""
-    from wizard.aws.auth import http
+    from wizard.aws.auth import call_log
     from wizard.aws.data_keys import stored, stores
     from wizard.cli import redaction
     from wizard.data_key import guard
@@ -41,8 +41,8 @@ def without_laws() -> None:
         (variables.Variables, "create", upsert),
         (delivery, "missing", lambda *_, **__: None),
         (delivery, "_list_again", lambda *_, **__: ()),
-        (http, "watch_answers", lambda *_, **__: None),
-        (http, "SENT_ONCE", frozenset()),
+        (call_log, "watch_answers", lambda *_, **__: None),
+        (call_log, "SENT_ONCE", frozenset()),
         (redaction.Redaction, "__call__", lambda self, text: text),
         (Api, "attempt", logged),
     ):
