@@ -37,8 +37,8 @@ def edit(change):
     """A change of a policy document, made on the parsed document."""
 
     def apply(document):
-        if not isinstance(document, str):
-            return pulumi.Output.from_input(document).apply(apply)
+        if isinstance(document, pulumi.Output):
+            return document.apply(apply)
         parsed = _json.loads(document)
         change(parsed)
         return _json.dumps(parsed)
