@@ -1,6 +1,6 @@
-"""Every command is run on a deployed stack: what it prints to be typed is taken by its program; what reads is run.
+"""Every command is run on a deployed stack, well and with faults: what it prints to be typed is taken by its program.
 
-`make blind` types what is printed where something is wrong.
+What only reads is run to its end.
 
 Touches a deployment of its own, and the programs that are printed.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from unittest.mock import patch
@@ -17,7 +17,7 @@ from unittest.mock import patch
 import pytest
 
 from tests.day_two import in_this_process
-from tests.onboarding.deployment import CompletedCommand, Deployment, Templates
+from tests.onboarding.deployment import STORED_KEY, CompletedCommand, Deployment, Templates
 from wizard.cli import parser
 from wizard.cli.commands import COMMANDS, READ_ONLY
 from wizard.core.errors import UsageError
@@ -66,6 +66,37 @@ WELL: tuple[tuple[str, ...], ...] = (
 )
 """Of a stack that is well: each command, and what it refuses."""
 
+ASKED: tuple[tuple[str, ...], ...] = (("doctor", "--quick"), ("status",), ("push", "--no-redeploy"), ("setup",))
+"""What a person types where something is wrong."""
+
+
+def with_a_grant(deployment: Deployment) -> None:
+    [key] = deployment.keys()
+    stranger = "arn:aws:iam::123456789012:role/platform-admin"
+    deployment.client("kms").create_grant(KeyId=key, GranteePrincipal=stranger, Operations=["Decrypt"])
+
+
+def without_variables(deployment: Deployment) -> None:
+    for variable in deployment.variables().values():
+        deployment.vercel("DELETE", f"/v9/projects/eonpro/env/{variable['id']}")
+
+
+def without_stored_key(deployment: Deployment) -> None:
+    deployment.client("ssm").delete_parameter(Name=STORED_KEY)
+
+
+Variables = Mapping[str, str | None]
+AS_IT_IS: Variables = {}
+FAULTS: tuple[tuple[Callable[[Deployment], None] | None, Variables], ...] = (
+    (None, {"VERCEL_TOKEN": None}),
+    (None, {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, "AWS_EC2_METADATA_DISABLED": "true"}),
+    (None, {"PULUMI_CONFIG_PASSPHRASE": None}),
+    (with_a_grant, AS_IT_IS),
+    (without_variables, AS_IT_IS),
+    (without_stored_key, AS_IT_IS),
+)
+"""What goes wrong, one after the other, and stays so; `make blind` has the others."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Printed:
@@ -74,7 +105,7 @@ class Printed:
     by: dict[str, str] = field(default_factory=dict)
     """Each command as it is shown, with the command line that printed it first."""
     read: dict[str, CompletedCommand] = field(default_factory=dict)
-    """Those that only read, run to their end."""
+    """Those that only read, run where nothing was wrong."""
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +117,7 @@ def stack(templates: Templates, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture(scope="module")
 def printed(stack: Deployment) -> Printed:
-    """What every command prints."""
+    """What every command prints, of a stack that is well, and of one with faults."""
     found, asked, called = Printed(), [""], Run._called
 
     def recorded(run: Run, argv: tuple[str, ...]) -> str:
@@ -94,12 +125,20 @@ def printed(stack: Deployment) -> Printed:
         found.by.setdefault(shown, asked[-1])
         return shown
 
+    def ask(words: Sequence[str], env: Variables) -> None:
+        asked.append(shlex.join(words))
+        in_this_process.run(stack, *words, env=env, expect=None)
+
     with patch.object(Run, "_called", recorded):
         for words in WELL:
-            asked.append(shlex.join(words))
-            in_this_process.run(stack, *words, expect=None)
+            ask(words, AS_IT_IS)
         for line in filter(reads, found.by):
             found.read[line] = stack.run(["bash", "-c", line], expect=None)
+        for fault, env in FAULTS:
+            if fault is not None:
+                fault(stack)
+            for words in ASKED:
+                ask(words, env)
     return found
 
 
@@ -109,7 +148,7 @@ def test_every_command_of_the_program_is_run() -> None:
 
 def test_every_printed_command_is_one_that_its_program_takes(stack: Deployment, printed: Printed) -> None:
     assert {line: (by, why) for line, by in printed.by.items() if (why := refusal(stack, line))} == {}
-    assert len(printed.by) > 25
+    assert len(printed.by) > 40
 
 
 def test_what_is_printed_and_only_reads_ends_well(printed: Printed) -> None:
