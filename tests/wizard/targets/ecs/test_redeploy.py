@@ -244,6 +244,26 @@ def test_a_service_that_ecs_does_not_deploy_is_left_alone(world: World) -> None:
 # The wait
 
 
+def test_the_former_and_what_runs_now_are_in_the_answer(world: World) -> None:
+    world.ecs_services.have(BODY)
+    redeployed = world.redeploy()
+
+    assert redeployed.before is not None and redeployed.after is not None
+    assert (redeployed.before.id, redeployed.before.revision) == ("ecs-svc/web-0", revision("clinic", 1))
+    assert (redeployed.after.state, redeployed.after.revision) == ("COMPLETED", revision("clinic", 2))
+    assert redeployed.seconds == sum(world.ecs_services.paused) > 0
+
+
+def test_no_minute_has_more_looks_than_it_may(world: World) -> None:
+    world.ecs_services.have(BODY)
+    world.ecs_services.scripts = [[running]]
+    world.redeploy()
+
+    looks = world.ecs_services.looks
+    crowds = [sum(begin <= one < begin + timedelta(minutes=1) for one in looks) for begin in looks]
+    assert max(crowds) <= 12 and len(looks) > 60
+
+
 def test_a_network_that_fails_for_a_while_is_waited_out(world: World) -> None:
     world.ecs_services.have(BODY)
 
