@@ -11,10 +11,9 @@ from typing import Any
 from ..row import By, Document, May, OneOf, Row, unless_set
 from ..settings import Settings, last_part, rest_of
 from ..types import OIDC_PROVIDER, POLICY, ROLE, ROLE_ATTACHMENT, ROLE_POLICY, USER, USER_ATTACHMENT
-from .keys import USE, phi_keys
+from .keys import NO_RECORD, USE, phi_keys
 
 WEB_IDENTITY = ("sts:AssumeRoleWithWebIdentity",)
-NO_RECORD = "the application opens no record"
 
 
 def rows(settings: Settings) -> Iterator[Row]:

@@ -30,6 +30,9 @@ MULTI_REGION = ("kms:ReplicateKey", "kms:UpdatePrimaryRegion")
 
 USE = ("kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey")
 
+NO_RECORD = "the application opens no record"
+"""What follows where the application loses its key or its variables."""
+
 EVERY_USE = (
     *("kms:Decrypt", "kms:Encrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:CreateGrant", "kms:GenerateDataKey"),
     *("kms:GenerateDataKeyPair", "kms:GenerateDataKeyPairWithoutPlaintext"),
@@ -130,7 +133,7 @@ def phi_key_policy(settings: Settings) -> Document:
     )
     decrypt, *others = USE
     may += (
-        May(who=_named(application), actions=(decrypt,), on=("*",), without="the application opens no record"),
+        May(who=_named(application), actions=(decrypt,), on=("*",), without=NO_RECORD),
         May(who=_named(application), actions=tuple(others), on=("*",)),
     )
     if settings.exclusive_use:
