@@ -6,7 +6,7 @@ Pure. The program and the preflight both use it, so that they evaluate the same.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -138,13 +138,15 @@ def alert_topics_of(settings: Settings) -> tuple[AlertTopic, ...]:
     """The topics of the settings' alerts: that of all alerts, and the fallback topic."""
     names = settings.names
 
-    def topic(name: str, logical_name: str, kind: ResourceKind, purpose: str, alarm: str = "") -> AlertTopic:
+    def topic(
+        name: str, logical_name: str, kind: ResourceKind, purpose: str, *, is_encrypted: bool = False, alarm: str = ""
+    ) -> AlertTopic:
         arn, alarms = settings.arn("sns", name), [settings.arn("cloudwatch", f"alarm:{alarm}")] if alarm else []
         return AlertTopic(
             name=name,
             arn=arn,
             logical_name=logical_name,
-            is_encrypted=False,
+            is_encrypted=is_encrypted,
             policy=policies.alert_topic_policy(topic_arn=arn, account_id=settings.account_id, source_arns=alarms),
             kind=kind,
             purpose=purpose,
@@ -152,9 +154,10 @@ def alert_topics_of(settings: Settings) -> tuple[AlertTopic, ...]:
 
     if not settings.alerts:
         return ()
-    alerts = topic(names.alert_topic, "alerts", ResourceKind.ALERT_TOPIC, "the alerts", alarm=names.denied_use_rule)
+    is_encrypted = settings.makes_trail and settings.trail_key
+    named = (names.alert_topic, "alerts", ResourceKind.ALERT_TOPIC, "the alerts")
     fallback = topic(names.fallback_topic, "fallback-alerts", ResourceKind.FALLBACK_TOPIC, "the fallback alerts")
-    return replace(alerts, is_encrypted=settings.makes_trail and settings.trail_key), fallback
+    return topic(*named, is_encrypted=is_encrypted, alarm=names.denied_use_rule), fallback
 
 
 def alert_rules_of(settings: Settings) -> tuple[AlertRule, ...]:
