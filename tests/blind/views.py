@@ -349,7 +349,7 @@ UNREAD: Mapping[str, set[str]] = {"logs-key-disabled": {"logs"}}
 
 
 def untold(row: Row) -> Iterator[str]:
-    """What a fault makes untrue, and a view does not say; or a view says it of more."""
+    """The views that name fewer items than the fault makes untrue, or more."""
     name, doctor, report = row.fault.name, row.turned("doctor") or {}, row.turned("report") or {}
     if name in ITEMS:
         requirements = {NAMES[BY_ID[id_].topic] for id_ in _not_done(doctor) if id_ in BY_ID}

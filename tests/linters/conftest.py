@@ -21,7 +21,7 @@ Plan = tuple[PlannedResource, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """What the linters say of every plan."""
+    """The findings of the linters in every plan."""
 
     verdict: Verdict
     policies: tuple[Finding, ...]

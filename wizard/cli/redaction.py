@@ -21,7 +21,7 @@ class Redaction:
 
     def __init__(self) -> None:
         self._labels: dict[str, str] = {}
-        """What is written in place of each spelling, the longest one first: it may hold another."""
+        """The label that replaces each spelling; the longest spelling is first, for it may contain another."""
 
     def __repr__(self) -> str:
         return f"Redaction({len(self._labels)} spellings)"

@@ -134,7 +134,7 @@ def key(**fields: Any) -> Seed:
 
 
 def fits(command: str, expected: str) -> bool:
-    """Whether it is that command, or begins so where the expected one is cut with “…”."""
+    """Whether the command is the expected one, or begins with it where the expected one ends in “…”."""
     return command.startswith(expected[:-1]) if expected.endswith("…") else command == expected
 
 
