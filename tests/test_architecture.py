@@ -25,6 +25,7 @@ PURE_COMPONENTS = ("components.settings.*", "components.targets.*", "components.
 CORE = ("wizard.core.*", *PURE_COMPONENTS)
 BELOW_ACCOUNT = (*CORE, "wizard.inputs.*", "wizard.data_key.*", "wizard.targets.*")
 STEPS = (*BELOW_ACCOUNT, "wizard.account.*")
+EDGES = ("wizard.aws.*", "wizard.vercel.*", "wizard.pulumi_engine.*", "wizard.terminal.*")
 FOR_ADAPTERS = (
     *(
         "eonpro_phi.adapters.*",
@@ -41,11 +42,15 @@ FOR_ADAPTERS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A line of the table: the files of this pattern may import these outside libraries and these modules of ours."""
+    """A line of the table: the files of this pattern may import these outside libraries and these modules of ours.
+
+    `types`: modules that they may import under TYPE_CHECKING alone, for the annotations of what they are given.
+    """
 
     files: tuple[str, ...]
     outside: tuple[str, ...] = ()
     ours: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
     pure: bool = False
     lines: int | None = None
 
@@ -85,8 +90,15 @@ TABLE = (
         ours=(INSTALLATION, "wizard.*", *PURE_COMPONENTS),
     ),
     Row(files=("wizard/__init__.py",), ours=(INSTALLATION,), pure=True),
+    # They hold the clients of a run.
+    Row(
+        files=("wizard/core/clients.py", "wizard/core/target_context.py"),
+        ours=CORE,
+        types=(*EDGES, "wizard.data_key.verification", "wizard.inputs.*"),
+        pure=True,
+    ),
     Row(files=("wizard/core/*.py",), ours=CORE, pure=True),
-    # The edges: one outside library each, and pydantic for the shape of an answer; none knows another.
+    # The clients: one outside library each, and pydantic for the shape of an answer; none knows another.
     Row(files=("wizard/terminal/*.py",), outside=("questionary", "prompt_toolkit"), ours=("wizard.terminal.*", *CORE)),
     # The digests of the audit logs are signed.
     Row(files=("wizard/aws/log_validation.py",), outside=("cryptography",), ours=("wizard.aws.*", *CORE)),
@@ -103,25 +115,28 @@ TABLE = (
         files=("wizard/targets/port.py",),
         outside=("a module chosen at run time",),
         ours=("wizard.targets.*", *CORE),
+        types=EDGES,
         pure=True,
     ),
-    Row(files=("wizard/targets/*.py",), outside=("yaml",), ours=("wizard.targets.*", *CORE), pure=True),
+    Row(files=("wizard/targets/*.py",), outside=("yaml",), ours=("wizard.targets.*", *CORE), types=EDGES, pure=True),
     Row(
         files=("wizard/inputs/*.py",),
         outside=("yaml",),
         ours=(INSTALLATION, "wizard.inputs.*", "wizard.targets.*", *CORE),
+        types=EDGES,
     ),
     # The application's side (phi) is reached as a child process, never imported.
-    Row(files=("wizard/data_key/*.py",), ours=("wizard.data_key.*", "wizard.targets.*", *CORE)),
+    Row(files=("wizard/data_key/*.py",), ours=("wizard.data_key.*", "wizard.targets.*", *CORE), types=EDGES),
     # The one place that asks the guardrails.
     Row(files=("wizard/account/strangers.py",), ours=("guardrails.rules.*", "components.settings.*"), pure=True),
-    # How a deployed stack is, and whether that is good. The edges are reached through their ports.
-    Row(files=("wizard/account/*.py",), ours=("wizard.account.*", *BELOW_ACCOUNT), pure=True),
-    Row(files=("wizard/setup/*.py",), outside=("yaml",), ours=("wizard.setup.*", *STEPS), pure=True),
+    # How a deployed stack is, and whether that is good.
+    Row(files=("wizard/account/*.py",), ours=("wizard.account.*", *BELOW_ACCOUNT), types=EDGES, pure=True),
+    Row(files=("wizard/setup/*.py",), outside=("yaml",), ours=("wizard.setup.*", *STEPS), types=EDGES, pure=True),
     Row(
         files=("wizard/commands/*.py",),
         outside=("jinja2", "markupsafe"),
         ours=("wizard", "wizard.commands.*", "wizard.setup.*", *STEPS),
+        types=EDGES,
         pure=True,
     ),
     Row(files=("packages/phi/eonpro_phi/kms.py",), outside=("boto3", "botocore"), ours=("eonpro_phi.*",)),
@@ -217,6 +232,18 @@ def imports(file: Path, source: str, modules: frozenset[str]) -> Iterator[tuple[
                         yield node.lineno, "a module chosen at run time"
 
 
+def lines_for_types(source: str) -> frozenset[int]:
+    """The lines that a type checker reads and no run does: those under `if TYPE_CHECKING`, without its `else`."""
+    blocks = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.If))
+    return frozenset(
+        line
+        for block in blocks
+        if isinstance(block.test, ast.Name) and block.test.id == "TYPE_CHECKING"
+        for node in block.body
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    )
+
+
 def findings(root: Path, table: tuple[Row, ...]) -> list[str]:
     """What the tree does that the table does not allow, as sentences; empty when the table holds."""
     files = list(python_files(root))
@@ -229,11 +256,12 @@ def findings(root: Path, table: tuple[Row, ...]) -> list[str]:
             found.append(f"{file.as_posix()} is in no row of the table")
             continue
         source = (root / file).read_text(encoding="utf-8")
+        for_types = lines_for_types(source) if row.types else frozenset[int]()
         # Half of the tree may import what it likes.
         for line, name in () if row.ours == row.outside == ANY else imports(file, source, modules):
             top = name.partition(".")[0]
             if top in packages:
-                allowed = fits(name, row.ours)
+                allowed = fits(name, (*row.ours, *row.types) if line in for_types else row.ours)
             elif top in sys.stdlib_module_names:
                 allowed = not (row.pure and fits(name, EFFECTS))
             else:
@@ -390,6 +418,13 @@ PLAN, SCREEN, CLIENT = "wizard/setup/plan.py", "wizard/terminal/screen.py", "wiz
         (PLAN, "import http.client\n", "1 imports http.client"),
         (PLAN, "from urllib.request import x\n", "1 imports urllib.request"),
         (PLAN, "if TYPE_CHECKING:\n    import rich\n", "2 imports rich"),
+        (PLAN, "if TYPE_CHECKING:\n    pass\nelse:\n    import wizard.aws.client\n", "4 imports wizard.aws.client"),
+        (
+            PLAN,
+            "if TYPE_CHECKING:\n    import wizard.commands.push.command\n",
+            "2 imports wizard.commands.push.command",
+        ),
+        (SCREEN, "if TYPE_CHECKING:\n    from wizard.aws import client\n", "2 imports wizard.aws.client"),
         (PLAN, "try:\n    import rich\nexcept ImportError: ...\n", "2 imports rich"),
         (PLAN, "import importlib\nimportlib.import_module('rich')\n", "2 imports rich"),
         (PLAN, "x = __import__('rich')\n", "1 imports rich"),
@@ -437,6 +472,7 @@ def test_a_program_that_is_too_long_is_found(tree: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "source"),
     [
+        (PLAN, "if TYPE_CHECKING:\n    from wizard.aws.client import Client\n"),
         (PLAN, "from urllib.parse import urlsplit\nimport importlib.metadata\n"),
         ("wizard/inputs/answers.py", "import yaml\nfrom ..core.errors import SetupError\n"),
         ("wizard/vercel/client.py", "import urllib3\nfrom wizard.core import errors\n"),

@@ -127,7 +127,7 @@ def _short_time_outs(seconds: float) -> None:
 
     for name in ("CONNECT_TIMEOUT", "READ_TIMEOUT", "FIRST_READ_TIMEOUT"):
         setattr(http, name, seconds)
-    (client.Vercel.__init__.__kwdefaults__ or {})["timeout"] = seconds
+    (client.VercelClient.__init__.__kwdefaults__ or {})["timeout"] = seconds
 
 
 def _vercel_itself(url: str) -> None:

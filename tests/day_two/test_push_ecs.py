@@ -16,10 +16,10 @@ import pytest
 from components.settings import Outputs, Settings
 from tests.day_two.the_service import NAME, OnEcs, service_of
 from tests.onboarding.deployment import Deployment
-from wizard.aws.client import Aws, connect
+from wizard.aws.client import AwsClient, connect
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.deployment import RedeployState
-from wizard.core.ports.run import TargetContext
+from wizard.core.target_context import TargetContext
 from wizard.targets.ecs.redeploy import redeploy as redeploy_service
 from wizard.targets.ecs.redeploy import redeploy_policy
 
@@ -113,7 +113,7 @@ def test_a_healthy_deployment_that_waits_for_somebodys_consent_is_not_rolled_bac
 # What it needs leave for
 
 
-def limited(deployment: Deployment, document: dict[str, Any]) -> Aws:
+def limited(deployment: Deployment, document: dict[str, Any]) -> AwsClient:
     """A user who may do what the document says, and nothing else."""
     iam, name = deployment.client("iam"), "redeployer"
     if name not in {user["UserName"] for user in iam.list_users()["Users"]}:
@@ -145,7 +145,7 @@ def test_these_rights_are_enough_and_without_passing_the_roles_it_is_refused_wit
     rights = redeploy_policy(settings, task_role=f"{ROLE}eonpro-app-role")
     without = {**rights, "Statement": [one for one in rights["Statement"] if one["Sid"] != "PassItsRoles"]}
 
-    def redeploy(aws: Aws) -> RedeployState:
+    def redeploy(aws: AwsClient) -> RedeployState:
         context = TargetContext(
             stack="production",
             settings=settings,

@@ -20,7 +20,7 @@ from botocore.client import BaseClient
 from tests.day_two import in_this_process
 from tests.onboarding.deployment import Deployment
 from wizard.aws.auth.http import ObjectReader
-from wizard.data_key.verification import ChildDecryptVerifier
+from wizard.data_key.verification import DecryptVerifier
 from wizard.vercel.http import Api
 
 REQUESTS = {
@@ -101,7 +101,7 @@ def chains() -> Iterator[list[tuple[str, ...]]]:
         patch.object(BaseClient, "_make_api_call", counting(BaseClient._make_api_call, lambda name, _: str(name))),
         patch.object(Api, "attempt", counting(Api.attempt, lambda method, path, **_: f"{method} {path}")),
         patch.object(ObjectReader, "read", counting(ObjectReader.read, lambda key: f"GetObject {key}")),
-        patch.object(ChildDecryptVerifier, "_once", counting(ChildDecryptVerifier._once, lambda *_: "verification")),
+        patch.object(DecryptVerifier, "_once", counting(DecryptVerifier._once, lambda *_: "verification")),
     ):
         yield seen
 

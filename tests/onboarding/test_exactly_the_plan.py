@@ -12,16 +12,16 @@ import pytest
 from tests.onboarding.deployment import Deployment
 from wizard.core.errors import StalePlan
 from wizard.core.models.stack import Progress
-from wizard.pulumi_engine.engine import PulumiEngine
+from wizard.pulumi_engine.engine import Engine
 
 STACK = "production"
 
 
 @pytest.fixture
-def engine(onboarded: Deployment, monkeypatch: pytest.MonkeyPatch) -> PulumiEngine:
+def engine(onboarded: Deployment, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """The engine of the deployment that is set up, with the policy pack."""
     monkeypatch.setenv("PATH", onboarded.environment["PATH"])
-    return PulumiEngine(
+    return Engine(
         onboarded.folder,
         environment=onboarded.environment,
         policy_pack=onboarded.folder / "guardrails",

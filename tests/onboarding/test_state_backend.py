@@ -24,7 +24,7 @@ from wizard.core.models.stack import Progress
 from wizard.core.state_backend import StateBackend, bucket_name, key_alias, resolve
 from wizard.pulumi_engine import backend
 from wizard.pulumi_engine.backend import StatePlaces
-from wizard.pulumi_engine.engine import PulumiEngine
+from wizard.pulumi_engine.engine import Engine
 
 PROJECT = Path(__file__).resolve().parents[2]
 STACK = "production"
@@ -59,9 +59,9 @@ class Place:
         )
         return resolve({"backend": "s3"}, replace(found, key_found=key_found))
 
-    def engine(self, state: StateBackend, **more: str) -> PulumiEngine:
+    def engine(self, state: StateBackend, **more: str) -> Engine:
         environment = {**self.environ, **state.environment, **more}
-        return PulumiEngine(
+        return Engine(
             self.folder, environment=environment, on_message=lambda line: None, secrets_provider=state.secrets_provider
         )
 
@@ -162,7 +162,7 @@ def test_a_bucket_that_is_not_there_is_told_with_the_answer_that_makes_one(place
 
 def test_a_key_that_is_not_there_makes_no_stack(place) -> None:
     state = place.state(key_found=True)
-    engine = PulumiEngine(
+    engine = Engine(
         place.folder,
         environment={**place.environ, **state.environment},
         on_message=lambda line: None,

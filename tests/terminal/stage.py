@@ -121,8 +121,8 @@ def _replaced(world: World, folder: Path) -> tuple[tuple[Any, str, Any], ...]:
         (wizard.vercel.client, "Vercel", world.open_vercel),
         (wizard.inputs.vercel_cli, "can_sign_in", lambda: world.has_vercel_cli),
         (wizard.inputs.vercel_cli, "sign_in", world.sign_in_to_vercel),
-        (wizard.pulumi_engine.engine, "PulumiEngine", world.pulumi),
-        (wizard.data_key.verification, "ChildDecryptVerifier", world.child_prover),
+        (wizard.pulumi_engine.engine, "Engine", world.pulumi),
+        (wizard.data_key.verification, "DecryptVerifier", world.child_prover),
     )
 
 

@@ -166,7 +166,7 @@ def with_trail() -> World:
 
 def with_a_service() -> World:
     world = World()
-    world.aws.ships.have({"family": "web"})
+    world.aws.ecs_services.have({"family": "web"})
     return world
 
 

@@ -1,14 +1,16 @@
 """The facts of one deployed stack, each read once and when something first needs it; errors are values.
 
-Reads through the ports, and changes nothing.
+Reads through the clients, and changes nothing.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import copy
 from datetime import datetime
 from functools import cached_property, partial
 from types import MappingProxyType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from components import policies
 from components.policies.evaluation import AccountIam, GrantFact
@@ -21,7 +23,7 @@ from wizard.account.access.rights import KeyRights
 from wizard.account.access.stored_reviews import StoredReviews
 from wizard.account.facts_read import facts_read, rests_on
 from wizard.account.key_access import Expectation, KeyReading, arns_of, expectation_of, read_keys
-from wizard.core.clients import ApplicationCode, Clients
+from wizard.core.clients import Clients
 from wizard.core.errors import SetupError, Unsupported, attempted, known, known_or
 from wizard.core.models.access import AccessKeyAge, History, KeyEvents, KeyUse, Simulation, VariableEntry, documents_of
 from wizard.core.models.account import Identity, KeyFact, Retention, TrailFact
@@ -31,12 +33,18 @@ from wizard.core.models.rotation import DataKeyVersion, LastBackup, RestoreDrill
 from wizard.core.models.s3_documents import DocumentBucket, ObjectSample
 from wizard.core.models.stack import Drift
 from wizard.core.next_command import plain_name, shell
-from wizard.core.ports.aws import AccessDiagnostics
-from wizard.core.ports.run import AwsClient, Engine, TargetContext, VercelClient
 from wizard.core.retry import Once, together
+from wizard.core.target_context import TargetContext
 from wizard.data_key.backup_document import fingerprint_of
 from wizard.data_key.storage import find_data_key, find_last_backup, find_last_drill, find_stored_data_key
+from wizard.inputs.application_readers import ApplicationCode
 from wizard.targets.port import deploy_target
+
+if TYPE_CHECKING:
+    from wizard.aws.access_diagnostics import AccessDiagnostics
+    from wizard.aws.client import AwsClient
+    from wizard.pulumi_engine.engine import Engine
+    from wizard.vercel.client import VercelClient
 
 T = TypeVar("T")
 
@@ -169,12 +177,12 @@ class StackFacts:
         return context
 
     @cached_property
-    def beside(self) -> "tuple[StackFacts, ...]":
+    def beside(self) -> tuple[StackFacts, ...]:
         """The facts of each other stored value, in place of the data key; none for such a value itself."""
         others = () if self.settings.names.value.setting else self.settings.of_each_key[1:]
         return tuple(self.otherwise(settings=of_key) for of_key in others)
 
-    def for_target(self, target: Target) -> "StackFacts":
+    def for_target(self, target: Target) -> StackFacts:
         """These facts, with the same answers, of one deploy target alone."""
         settings = self.settings.model_copy(update={"deploy_targets": (target,)})
         facts = copy(self)
@@ -192,7 +200,7 @@ class StackFacts:
         settings: Settings | None = None,
         sources: Clients | None = None,
         given: Mapping[str, object] = MappingProxyType({}),
-    ) -> "StackFacts":
+    ) -> StackFacts:
         """The same stack by other settings or sources; its state and its project are not read again.
 
         `given`: the values of facts, by name, that a person gives.

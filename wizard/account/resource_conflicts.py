@@ -3,8 +3,11 @@
 Reads claims and keys through the AWS port; everything else is pure.
 """
 
+from __future__ import annotations
+
 import platform
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from components.policies.named_resources import BUCKET, OIDC_PROVIDER, named_resources
 from components.policies.stack import OtherKey, other_keys_of
@@ -15,9 +18,11 @@ from wizard.core.models.account import Existing, KeyFact
 from wizard.core.models.delivery import StackState
 from wizard.core.models.stack import Step
 from wizard.core.next_command import Text, chain, eonpro, plain_name, shell
-from wizard.core.ports.run import AwsClient
 from wizard.core.safe_text import quoted
 from wizard.core.state_backend import CLOUD_URL
+
+if TYPE_CHECKING:
+    from wizard.aws.client import AwsClient
 
 
 def claim_of(stack: str, backend: str) -> str:

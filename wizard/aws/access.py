@@ -56,15 +56,19 @@ _NO_LOGIN = ("NoSuchEntity", "NoSuchEntityException")
 _REFUSED = ("AccessDenied", "AccessDeniedException")
 
 
-class AwsAccessReader(SessionClient):
-    """A `wizard.core.ports.aws.AccessReader`; the port lists the errors."""
+class AccessReader(SessionClient):
+    """Reads the access to the key and its uses, in one Region; IAM is global."""
 
     def grants(self, key_arn: str) -> tuple[GrantFact, ...]:
+        """Every grant on the key, all pages."""
         grants = self._session.pages("kms", "ListGrants", "Grants", KeyId=key_arn)
         return tuple(sorted((_grant(grant, key_arn) for grant in grants), key=lambda grant: grant.id))
 
     def iam(self) -> AccountIam:
-        """Every user and role, by ARN, with the policies that give and limit their permissions."""
+        """Every user and role, by ARN, with the policies that give and limit their permissions.
+
+        A policy whose document cannot be read is listed without it.
+        """
         users: list[Mapping[str, Any]] = []
         roles: list[Mapping[str, Any]] = []
         groups: dict[str, Mapping[str, Any]] = {}
@@ -92,8 +96,9 @@ class AwsAccessReader(SessionClient):
         return AccountIam(principals=tuple(sorted(principals, key=lambda principal: principal.arn)))
 
     def assigned_people(self, role: str) -> tuple[str, ...]:
-        """Users and groups of IAM Identity Center, by their ids.
+        """The assignments of a role in AWS account access: users and groups of IAM Identity Center, by their ids.
 
+        Raises `Unsupported` too where this account and Region see no application of AWS account access.
         https://docs.aws.amazon.com/account-access/latest/APIReference/API_ListEntitlements.html
         """
         applications = list(self._session.pages("account-access", "ListApplications", "applications"))
@@ -115,6 +120,7 @@ class AwsAccessReader(SessionClient):
         return tuple(sorted(people))
 
     def access_keys(self, user: str, *, now: datetime) -> tuple[AccessKeyAge, ...]:
+        """The access keys of the user of that name, the oldest first."""
         return tuple(
             AccessKeyAge(id=key.id, active=key.active, age_days=(now - key.made).days, last_used=key.last_used)
             for key in iam.Iam(self._session).list_access_keys(user)

@@ -18,11 +18,11 @@ from wizard.core.models.access import FormerText
 _ABSENT = ("NoSuchEntity", "NoSuchEntityException")
 
 
-class AwsAccessDiagnostics(SessionClient):
-    """A `wizard.core.ports.aws.AccessDiagnostics`; the port lists the errors."""
+class AccessDiagnostics(SessionClient):
+    """Reads obstacles to the application's use of its key, in one Region."""
 
     def principal(self, arn: str) -> IamPrincipal | None:
-        """A user or role, with its own policies and those of its groups."""
+        """A user or role with its boundary and trust, its own policies and those of its groups; None without one."""
         kind, name = ("User" if ":user/" in arn else "Role"), Arn.parse(arn).name
         answer = self._session.find("iam", f"Get{kind}", absent=_ABSENT, **{f"{kind}Name": name})
         if answer is None or answer[kind]["Arn"] != arn:
@@ -65,11 +65,14 @@ class AwsAccessDiagnostics(SessionClient):
         return IamPolicy(name=f"{policy} of {holder}", document=_read(answer["PolicyDocument"]))
 
     def audiences(self, arn: str) -> tuple[str, ...] | None:
+        """The audiences of an OIDC provider; None without one of that ARN."""
         answer = self._session.find("iam", "GetOpenIDConnectProvider", absent=_ABSENT, OpenIDConnectProviderArn=arn)
         return None if answer is None else tuple(map(str, answer.get("ClientIDList") or ()))
 
     def policy_versions(self, policy_arn: str) -> Mapping[str, Mapping[str, object]] | None:
-        """The documents of a managed policy by version: the default version first, then the newest."""
+        """The documents of a managed policy by version, the default one first, then the newest; None without the
+        policy.
+        """
         if self._session.find("iam", "GetPolicy", absent=_ABSENT, PolicyArn=policy_arn) is None:
             return None
         listed = list(self._session.pages("iam", "ListPolicyVersions", "Versions", PolicyArn=policy_arn))
@@ -87,6 +90,7 @@ class AwsAccessDiagnostics(SessionClient):
     # --- the stores
 
     def read_values(self, names: Sequence[str], store: SecretStore) -> Mapping[str, str]:
+        """The value of each name that exists in the store, well formed or not."""
         return {name: stored.value for name, stored in store_of(self._session, store).read(names).items()}
 
     def history(self, name: str, store: SecretStore) -> tuple[FormerText, ...]:

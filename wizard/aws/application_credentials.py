@@ -45,7 +45,7 @@ _Source = tuple[str, Callable[[Session, Principal], Credentials | None]]
 
 
 class ApplicationCredentials(SessionClient):
-    """Credentials of the application: a `wizard.core.ports.aws.ApplicationCredentials`."""
+    """Credentials of the application."""
 
     @property
     def are_configured(self) -> bool:
@@ -53,7 +53,10 @@ class ApplicationCredentials(SessionClient):
         return any(self._session.environ.get(f"EONPRO_APP_{name}") for name in SOURCES)
 
     def app_credentials(self, principal_arn: str, *, container_first: bool = False) -> CredentialsSearch:
-        """Credentials of exactly this principal: configured ones, then the platform's, then those of sts:AssumeRole."""
+        """Credentials of exactly this principal: configured ones, then the platform's, then those of sts:AssumeRole.
+
+        With `container_first` a container's endpoint is asked before a web identity token.
+        """
         deployed: tuple[_Source, _Source] = (
             ("a web identity token (sts:AssumeRoleWithWebIdentity)", _from_web_identity),
             ("the container's credentials endpoint", _from_container),

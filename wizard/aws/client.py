@@ -1,7 +1,7 @@
-"""AWS, as the wizard needs it: the edge that implements `wizard.core.ports.run.AwsClient` over botocore.
+"""AWS over botocore: the session's facts, and one attribute for each service.
 
-`Aws` has the session's facts, and one attribute for each service; it calls STS, IAM, Account Management and EC2 itself,
-for the caller and the Regions. Touches AWS (or what AWS_ENDPOINT_URL names), and the AWS configuration files.
+It calls STS, IAM, Account Management and EC2 itself, for the caller and the Regions. Touches AWS (or what
+AWS_ENDPOINT_URL names), and the AWS configuration files.
 """
 
 from __future__ import annotations
@@ -10,27 +10,32 @@ import os
 from collections.abc import Mapping
 
 from wizard.aws import iam
-from wizard.aws.access import AwsAccessReader
-from wizard.aws.access_diagnostics import AwsAccessDiagnostics
+from wizard.aws.access import AccessReader
+from wizard.aws.access_diagnostics import AccessDiagnostics
 from wizard.aws.application_credentials import ApplicationCredentials
 from wizard.aws.auth.session import Session
 from wizard.aws.auth.sign_in import AskCode
 from wizard.aws.data_keys.stored import StoredDataKeys
-from wizard.aws.ecs import Ecs
+from wizard.aws.ecs import EcsServices
 from wizard.aws.existing_resources import ExistingResources
 from wizard.aws.import_discovery import ImportDiscovery
-from wizard.aws.kms import AwsKeyRotation, KmsKeys
+from wizard.aws.kms import KeyRotation, KmsKeys
 from wizard.aws.permissions import Permissions, PolicyAnalyzer, ServiceQuotas
-from wizard.aws.s3 import S3BackupStorage, StateStorage
+from wizard.aws.s3 import BackupStorage, StateStorage
 from wizard.aws.s3_documents import S3Documents
-from wizard.aws.trail import AwsAuditReader, CloudTrail
+from wizard.aws.trail import AuditReader, CloudTrail
 from wizard.aws.unrecorded import UnrecordedResources
 from wizard.core.models.account import Identity, ProfileFact, RegionFact
 from wizard.core.retry import SYSTEM_CLOCK, Clock
 
 
-class Aws:
-    """AWS with one set of credentials in one Region: a `wizard.core.ports.run.AwsClient`; the port lists the errors."""
+class AwsClient:
+    """AWS with one set of credentials in one Region: facts of the session, and the services.
+
+    Methods, and those of the services, raise errors of `wizard.core.errors` only: `Unreachable` when the endpoint does
+    not answer, `CredentialsError` for missing, expired or wrong credentials, `PermissionDenied` when the caller is not
+    allowed, `Unsupported` when the endpoint lacks the operation.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -42,22 +47,22 @@ class Aws:
         self.application_credentials = ApplicationCredentials(session)
         self.cloudtrail = CloudTrail(session)
         self.stored_data_keys = StoredDataKeys(session)
-        self.key_rotation = AwsKeyRotation(session)
+        self.key_rotation = KeyRotation(session)
         self.existing_resources = ExistingResources(session)
         self.unrecorded_resources = UnrecordedResources(session)
         self.import_discovery = ImportDiscovery(session)
         self.service_quotas = ServiceQuotas(session)
         self.state_storage = StateStorage(session)
-        self.backup_storage = S3BackupStorage(session)
+        self.backup_storage = BackupStorage(session)
         self.s3_documents = S3Documents(session)
         self.requests = session
-        self.ecs_services = Ecs(session)
-        self.access = AwsAccessReader(session)
-        self.access_diagnostics = AwsAccessDiagnostics(session)
-        self.audit = AwsAuditReader(session)
+        self.ecs_services = EcsServices(session)
+        self.access = AccessReader(session)
+        self.access_diagnostics = AccessDiagnostics(session)
+        self.audit = AuditReader(session)
 
     def __repr__(self) -> str:
-        return f"Aws(region={self.region!r}, source={self.source!r})"
+        return f"AwsClient(region={self.region!r}, source={self.source!r})"
 
     @property
     def source(self) -> str:
@@ -95,20 +100,20 @@ class Aws:
         """
         return self._session.environment()
 
-    def with_region(self, region: str) -> Aws:
+    def with_region(self, region: str) -> AwsClient:
         """A client of the same caller in another Region."""
-        return Aws(self._session.with_region(region))
+        return AwsClient(self._session.with_region(region))
 
-    def writing(self) -> Aws:
-        """A client whose credentials AWS does not keep to reading."""
-        return Aws(self._session.writing())
+    def writing(self) -> AwsClient:
+        """A client whose credentials AWS does not keep to reading: for the call of a report that stores it."""
+        return AwsClient(self._session.writing())
 
-    def asking_once(self) -> Aws:
+    def asking_once(self) -> AwsClient:
         """A client of the same caller that sends each reading request once and remembers the answer."""
-        return Aws(self._session.asking_once())
+        return AwsClient(self._session.asking_once())
 
     def account_id(self) -> str:
-        """The caller's account; asked once, and before anything else."""
+        """The caller's account ID. One request; `identify` makes more, so do not use it where speed matters."""
         return iam.account_of(self._session)
 
     def identify(self) -> Identity:
@@ -136,7 +141,7 @@ def connect(
     ask_code: AskCode | None = None,
     clock: Clock = SYSTEM_CLOCK,
     reads_only: bool = False,
-) -> Aws:
+) -> AwsClient:
     """AWS with credentials and Region resolved once; calls nothing yet.
 
     `ask_code` gets the serial number of an MFA device and returns the code that it shows. It is called once, before the
@@ -146,7 +151,7 @@ def connect(
     Raises CredentialsError for a profile that does not exist or files that cannot be read.
     """
     environ = os.environ if environ is None else environ
-    return Aws(
+    return AwsClient(
         Session.open(
             profile=profile,
             region=region,

@@ -6,13 +6,12 @@ Manager when a value was written, never for the value.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from components.settings import SecretStore
 from components.settings.arn import resource_name
-from wizard.aws.auth.session import Session
+from wizard.aws.auth.session import SessionClient
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.deployment import (
     PausedHook,
@@ -29,17 +28,15 @@ SERVICES_PER_CALL = 10
 _MAX_REASONS = 5
 
 
-@dataclass(frozen=True)
-class Ecs:
-    """The services of the session's Region: a `wizard.core.ports.aws.EcsServices`."""
-
-    session: Session
+class EcsServices(SessionClient):
+    """The services of ECS in the session's Region."""
 
     def names(self) -> tuple[str, ...]:
-        clusters = [resource_name(arn) for arn in self.session.pages("ecs", "ListClusters", "clusterArns")]
-        services = self.session.together(
+        """Every service of the Region, as CLUSTER/SERVICE."""
+        clusters = [resource_name(arn) for arn in self._session.pages("ecs", "ListClusters", "clusterArns")]
+        services = self._session.together(
             *(
-                lambda cluster=cluster: list(self.session.pages("ecs", "ListServices", "serviceArns", cluster=cluster))
+                lambda cluster=cluster: list(self._session.pages("ecs", "ListServices", "serviceArns", cluster=cluster))
                 for cluster in clusters
             )
         )
@@ -48,15 +45,16 @@ class Ecs:
         )
 
     def services(self, cluster: str) -> tuple[Service, ...]:
+        """All active services of a cluster. Raises ResourceError where there is no such cluster."""
         try:
-            arns = list(self.session.pages("ecs", "ListServices", "serviceArns", cluster=cluster))
+            arns = list(self._session.pages("ecs", "ListServices", "serviceArns", cluster=cluster))
         except ResourceError as error:
             if "ClusterNotFoundException" not in error.message:
                 raise
             raise ResourceError(
-                f"there is no ECS cluster {cluster} in {self.session.region}",
+                f"there is no ECS cluster {cluster} in {self._session.region}",
                 shell(
-                    *("aws", "ecs", "list-clusters", "--region", self.session.region),
+                    *("aws", "ecs", "list-clusters", "--region", self._session.region),
                     advice=Text("then: ", shell("pulumi", "config", "set", "eonpro-kms:ecsCluster", "NAME")),
                 ),
             ) from error
@@ -68,7 +66,7 @@ class Ecs:
         return next(iter(self._described(cluster, [name])), None)
 
     def _described(self, cluster: str, names: Sequence[str]) -> Iterator[Service]:
-        answer = self.session.find(
+        answer = self._session.find(
             "ecs", "DescribeServices", absent=("ClusterNotFoundException",), cluster=cluster, services=list(names)
         )
         for service in (answer or {}).get("services", ()):
@@ -77,19 +75,20 @@ class Ecs:
                 yield _service(service)
 
     def task_definition(self, name: str) -> TaskDefinition | None:
-        """A revision by its ARN, or the newest active one of a family, with its tags."""
-        answer = self.session.find(
+        """A revision by its ARN, or the newest active one of a family, with its tags; None when there is none."""
+        answer = self._session.find(
             "ecs", "DescribeTaskDefinition", absent=("ClientException",), taskDefinition=name, include=["TAGS"]
         )
         return None if answer is None else self._definition(answer)
 
     def register(self, body: Mapping[str, Any]) -> TaskDefinition:
-        return self._definition(self.session.call("ecs", "RegisterTaskDefinition", **body))
+        """Register a new revision. Earlier revisions stay."""
+        return self._definition(self._session.call("ecs", "RegisterTaskDefinition", **body))
 
     def _definition(self, answer: Mapping[str, Any]) -> TaskDefinition:
         definition = answer["taskDefinition"]
         # botocore's model lists the fields that can be registered; AWS adds the others when it describes a revision.
-        model = self.session.client("ecs").meta.service_model.operation_model("RegisterTaskDefinition")
+        model = self._session.client("ecs").meta.service_model.operation_model("RegisterTaskDefinition")
         body = {
             name: definition[name] for name in model.input_shape.members if definition.get(name) not in (None, [], "")
         }
@@ -100,7 +99,11 @@ class Ecs:
         )
 
     def update(self, service: Service, task_definition: str, *, force: bool) -> Rollout:
-        answer = self.session.call(
+        """Have the service run that revision, and change nothing else. Returns the newest deployment afterwards.
+
+        `force`: a new deployment even where the service runs that revision, so that its tasks read their values again.
+        """
+        answer = self._session.call(
             "ecs",
             "UpdateService",
             cluster=service.cluster,
@@ -117,10 +120,13 @@ class Ecs:
         return newest
 
     def deployment(self, service: Service) -> ServiceDeployment | None:
+        """The progress of a service's current deployment; None where ECS names none, does not know it, or the caller is
+        not allowed to see it.
+        """
         if not service.current:
             return None
         try:
-            answer = self.session.find(
+            answer = self._session.find(
                 "ecs",
                 "DescribeServiceDeployments",
                 absent=("ServiceDeploymentNotFoundException",),
@@ -133,29 +139,30 @@ class Ecs:
     def stopped(self, service: Service, rollout: Rollout) -> tuple[str, ...]:
         """Why the deployment's tasks stopped, each reason once; empty where the caller is not allowed to see it."""
         try:
-            listed = self.session.call(
+            listed = self._session.call(
                 "ecs", "ListTasks", cluster=service.cluster, serviceName=service.name, desiredStatus="STOPPED"
             )["taskArns"]
             if not listed:
                 return ()
-            tasks = self.session.call("ecs", "DescribeTasks", cluster=service.cluster, tasks=listed[:100])["tasks"]
+            tasks = self._session.call("ecs", "DescribeTasks", cluster=service.cluster, tasks=listed[:100])["tasks"]
         except (PermissionDenied, Unsupported):
             return ()
         reasons = [_why(task) for task in tasks if task.get("startedBy") == rollout.id]
         return tuple(dict.fromkeys(filter(None, reasons)))[:_MAX_REASONS]
 
     def changed_at(self, names: Sequence[str], *, store: SecretStore = SecretStore.PARAMETER_STORE) -> datetime | None:
+        """When the value of any of those parameters or secrets was last written, UTC; None where there is none."""
         if store is SecretStore.SECRETS_MANAGER:
-            moments = self.session.together(*(lambda name=name: self._secret_written(name) for name in names))
+            moments = self._session.together(*(lambda name=name: self._secret_written(name) for name in names))
         else:
             # Without decryption: the time is returned anyway.
-            answer = self.session.call("ssm", "GetParameters", Names=list(names), WithDecryption=False)
+            answer = self._session.call("ssm", "GetParameters", Names=list(names), WithDecryption=False)
             moments = tuple(parameter["LastModifiedDate"] for parameter in answer["Parameters"])
         return max((moment.astimezone(UTC) for moment in moments if moment is not None), default=None)
 
     def _secret_written(self, name: str) -> datetime | None:
         # The secret's LastChangedDate also changes with a tag; the current version's CreatedDate does not.
-        answer = self.session.find(
+        answer = self._session.find(
             "secretsmanager", "ListSecretVersionIds", absent=("ResourceNotFoundException",), SecretId=name
         )
         for version in (answer or {}).get("Versions", ()):

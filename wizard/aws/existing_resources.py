@@ -115,7 +115,7 @@ def _principal(session: Session, row: NamedResource) -> Mapping[str, Any]:
 
 
 class ExistingResources(SessionClient):
-    """Resources that have the stack's names: a `wizard.core.ports.aws.ExistingResources`."""
+    """Finds the account's resources under the stack's names."""
 
     def find_existing(self, settings: Settings) -> Existing:
         """Look up each name that the stack would use, except those of resources that the settings name.

@@ -159,7 +159,7 @@ def _sorted(regions: Iterable[tuple[str, bool]]) -> tuple[RegionFact, ...]:
 
 
 class Iam(SessionClient):
-    """The users, roles and policies of the account: a `wizard.core.ports.aws.Iam`."""
+    """The users, roles and policies of the account."""
 
     def list_principals(self) -> tuple[Principal, ...]:
         """The account's users, then its roles, by ARN; no service-linked roles."""
@@ -246,6 +246,7 @@ class Iam(SessionClient):
             ) from error.__cause__
 
     def retire_access_key(self, user: str, key_id: str) -> None:
+        """Switch the access key off; it can be switched on again."""
         self._session.call("iam", "UpdateAccessKey", UserName=user, AccessKeyId=key_id, Status="Inactive")
 
     def delete_access_key(self, user: str, key_id: str) -> None:

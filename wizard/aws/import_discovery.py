@@ -34,7 +34,7 @@ _NOTHING = _Answer()
 
 
 class ImportDiscovery(SessionClient):
-    """Finds resources to import: a `wizard.core.ports.aws.ImportDiscovery`."""
+    """Finds resources that the stack can import."""
 
     def discover_setup(self, settings: Settings) -> DiscoveredSetup:
         """Everything that can be imported; resources that the settings name themselves are not looked up."""

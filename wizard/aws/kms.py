@@ -7,7 +7,7 @@ that returns plaintext, and no DryRun of them either: an endpoint that ignores D
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
@@ -50,7 +50,7 @@ Result = TypeVar("Result")
 
 
 class KmsKeys(SessionClient):
-    """The KMS keys of one Region: a `wizard.core.ports.aws.KmsKeys`."""
+    """The KMS keys of one Region. No method returns a data key's plaintext."""
 
     def describe_key(self, key: str, *, with_tags: bool = False) -> KeyFact | None:
         """A key by id, ARN or alias; None when there is none. Its tags are read only where they are wanted."""
@@ -230,28 +230,25 @@ def _is_new(session: Session, key: str) -> bool:
 
 def _of_versions(
     operation: Callable[Concatenate[DataKeyVersions, Parameters], Result],
-) -> Callable[Concatenate[AwsKeyRotation, Settings, Parameters], Result]:
+) -> Callable[Concatenate[KeyRotation, Settings, Parameters], Result]:
     """A method of the client: an operation on the versions of one stack's data key."""
 
     def method(
-        self: AwsKeyRotation, settings: Settings, /, *values: Parameters.args, **options: Parameters.kwargs
+        self: KeyRotation, settings: Settings, /, *values: Parameters.args, **options: Parameters.kwargs
     ) -> Result:
         return operation(self._data_key_versions(settings), *values, **options)
 
     return method
 
 
-@dataclass(frozen=True)
-class AwsKeyRotation:
-    """The KMS keys and the data key's versions in the session's Region: a `wizard.core.ports.aws.KeyRotation`."""
-
-    session: Session
+class KeyRotation(SessionClient):
+    """The KMS keys and the data key's versions in the session's Region. No method returns a data key's plaintext."""
 
     def rotations(self, key_arn: str) -> KeyRotations:
-        """The rotations of a key; `on_demand_limit` is None where Service Quotas does not say it."""
-        schedule, rotations, limit = self.session.together(
+        """The past and future rotations of a key; `on_demand_limit` is None where Service Quotas does not say it."""
+        schedule, rotations, limit = self._session.together(
             lambda: self.schedule(key_arn),
-            lambda: list(self.session.pages("kms", "ListKeyRotations", "Rotations", KeyId=key_arn)),
+            lambda: list(self._session.pages("kms", "ListKeyRotations", "Rotations", KeyId=key_arn)),
             self._on_demand_limit,
         )
         complete: KeyRotations = replace(
@@ -271,8 +268,8 @@ class AwsKeyRotation:
         return complete
 
     def schedule(self, key_arn: str) -> KeyRotations:
-        """The period and the next rotation alone (GetKeyRotationStatus)."""
-        status = self.session.call("kms", "GetKeyRotationStatus", KeyId=key_arn)
+        """The period and the next rotation alone, which need no permission for the past ones."""
+        status = self._session.call("kms", "GetKeyRotationStatus", KeyId=key_arn)
         period = status.get("RotationPeriodInDays")
         return KeyRotations(
             enabled=bool(status["KeyRotationEnabled"]),
@@ -289,7 +286,7 @@ class AwsKeyRotation:
         for operation in ("ListServiceQuotas", "ListAWSDefaultServiceQuotas"):
             # A limit that cannot be read is unknown, and reported so.
             quotas: list[Any] | None = or_none(
-                partial(list, self.session.pages("service-quotas", operation, "Quotas", ServiceCode="kms"))
+                partial(list, self._session.pages("service-quotas", operation, "Quotas", ServiceCode="kms"))
             )
             for quota in quotas or ():
                 name = str(quota.get("QuotaName", "")).lower()
@@ -304,9 +301,9 @@ class AwsKeyRotation:
         and KMS shows no new rotation.
         """
         try:
-            self.session.call("kms", "RotateKeyOnDemand", KeyId=key_arn)
+            self._session.call("kms", "RotateKeyOnDemand", KeyId=key_arn)
         except OutcomeUnknown as error:
-            for _ in retry.attempts(Reason.CONSISTENCY, clock=self.session.clock):
+            for _ in retry.attempts(Reason.CONSISTENCY, clock=self._session.clock):
                 if _has_another(self.rotations(key_arn), before):
                     return
             raise OutcomeUnknown(
@@ -336,10 +333,11 @@ class AwsKeyRotation:
     def reencrypt(self, wrapped: WrappedDataKey, *, source: str, destination: str) -> WrappedDataKey:
         """ReEncrypt: KMS decrypts it with one key and encrypts it with another; the plaintext stays in KMS.
 
-        https://docs.aws.amazon.com/kms/latest/APIReference/API_ReEncrypt.html
+        Raises PermissionDenied without kms:ReEncryptFrom or kms:ReEncryptTo, DataKeyConflict when the source cannot
+        decrypt it. https://docs.aws.amazon.com/kms/latest/APIReference/API_ReEncrypt.html
         """
         try:
-            answer = self.session.call(
+            answer = self._session.call(
                 "kms",
                 "ReEncrypt",
                 CiphertextBlob=wrapped.blob,
@@ -378,7 +376,7 @@ class AwsKeyRotation:
 
     def _data_key_versions(self, settings: Settings) -> DataKeyVersions:
         return DataKeyVersions(
-            store=store_of(self.session, settings.secret_store),
+            store=store_of(self._session, settings.secret_store),
             names=settings.names,
             tags=settings.tags,
         )

@@ -25,11 +25,15 @@ from wizard.core.retry import MAX_PARALLEL
 
 
 class Permissions(SessionClient):
-    """Reads the permissions of a principal: a `wizard.core.ports.aws.Permissions`."""
+    """Reads the permissions of a principal."""
 
     def simulate(
         self, principal_arn: str, actions: Sequence[str], key_arn: str, *, tags: Mapping[str, str] | None = None
     ) -> Simulation:
+        """What IAM decides on these actions of a principal on a KMS key, as direct calls without encryption context.
+
+        Key policies are not considered. `tags`: of a key that does not exist yet. Raises the errors of `AccessReader`.
+        """
         context = context_of_key(self._session, key_arn, tags)
         return simulate(self._session, principal_arn, actions, key_arn, context)
 
@@ -100,14 +104,17 @@ def _simulate_all(
 
 
 class PolicyAnalyzer(SessionClient):
-    """IAM Access Analyzer, which needs no analyzer for this: a `wizard.core.ports.aws.PolicyAnalyzer`.
+    """IAM Access Analyzer, which needs no analyzer for this.
 
     ValidatePolicy is free, each of the other two checks costs $0.002.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/access-analyzer-checks-validating-policies.html
     """
 
     def judge(self, planned: Sequence[StackPolicy], before: Sequence[StackPolicy]) -> PolicyJudgement:
-        """Judge in two rounds, the first a small one: an endpoint that does not know the call is asked nothing else."""
+        """Whether the policies are valid, public, or allow more than those of the same name before. Raises nothing.
+
+        The first of two rounds is small: an endpoint that does not know the call is asked nothing else.
+        """
         former = {policy.name: policy.document for policy in before}
         checks: list[Callable[[], list[PolicyFinding]]] = [partial(self._validate, policy) for policy in planned]
         checks += [partial(self._public, policy) for policy in planned if policy.kind is not PolicyKind.IDENTITY]
@@ -220,7 +227,7 @@ Creations = Mapping[str, frozenset[str]]
 
 
 class ServiceQuotas(SessionClient):
-    """The account's limits: a `wizard.core.ports.aws.ServiceQuotas`."""
+    """The account's limits."""
 
     def check_quotas(self, settings: Settings) -> tuple[QuotaFact, ...]:
         """The quotas that the set-up needs a part of; none where it creates nothing, or all of it exists already."""

@@ -5,7 +5,6 @@ Reads and writes S3. Of the state bucket only the settings above are changed; ba
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -39,7 +38,7 @@ _FIRST_REGION = "us-east-1"
 
 
 class StateStorage(SessionClient):
-    """Buckets for Pulumi's state: a `wizard.core.ports.aws.StateStorage`."""
+    """Buckets for Pulumi's state."""
 
     def make_state_bucket(self, bucket: str, application: str) -> bool:
         """Create the bucket in the session's Region, or correct the settings of an existing one. False when it existed.
@@ -187,21 +186,22 @@ _EXISTS = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html"""
 
 
-@dataclass(frozen=True)
-class S3BackupStorage:
-    """The buckets of one account: a `wizard.core.ports.aws.BackupStorage`."""
-
-    session: Session
+class BackupStorage(SessionClient):
+    """The buckets of one account, for backups."""
 
     @property
     def account_id(self) -> str:
         """The owner of the buckets."""
-        return account_of(self.session)
+        return account_of(self._session)
 
     def lock_of(self, bucket: str) -> BucketLock | None:
+        """The bucket's Object Lock; None where it has none.
+
+        Raises ResourceError where the account has no such bucket, in any Region.
+        """
         home = self._home(bucket)
         if home is None:
-            region = self.session.region
+            region = self._session.region
             elsewhere = ("--create-bucket-configuration", f"LocationConstraint={region}")
             where = () if region == "us-east-1" else elsewhere
             raise ResourceError(
@@ -222,11 +222,12 @@ class S3BackupStorage:
     def create(self, bucket: str, key: str, body: bytes, *, until: datetime | None) -> bool:
         """PutObject that overwrites nothing, with a checksum. False where an object of that name exists.
 
-        The bucket's default encryption applies; every bucket has one.
+        `until`: the end of its lock in GOVERNANCE mode; None leaves the lock to the bucket. The default encryption
+        applies; every bucket has one.
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/default-encryption-faq.html
         """
         lock = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": until} if until else {}
-        answer = (self._home(bucket) or self.session).find(
+        answer = (self._home(bucket) or self._session).find(
             "s3",
             "PutObject",
             absent=_EXISTS,
@@ -268,8 +269,8 @@ class S3BackupStorage:
 
     def _home(self, bucket: str) -> Session | None:
         """The session in the bucket's Region; None where the account has no such bucket."""
-        answer = self.session.find("s3", "HeadBucket", absent=_NO_BUCKET, **self._target(bucket))
+        answer = self._session.find("s3", "HeadBucket", absent=_NO_BUCKET, **self._target(bucket))
         if answer is None:
             return None
         region = answer.get("BucketRegion")
-        return self.session.with_region(str(region)) if region and region != self.session.region else self.session
+        return self._session.with_region(str(region)) if region and region != self._session.region else self._session

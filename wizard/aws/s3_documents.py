@@ -8,14 +8,13 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from wizard.aws import trail as trails
 from wizard.aws.auth.errors import code_of
-from wizard.aws.auth.session import Session, utc
+from wizard.aws.auth.session import Session, SessionClient, utc
 from wizard.aws.iam import account_of
 from wizard.aws.import_discovery import region_of_location
 from wizard.core.errors import PermissionDenied, SetupError
@@ -36,17 +35,14 @@ _GONE = ("404", "NoSuchKey", "NoSuchVersion", "NotFound", "405", "MethodNotAllow
 _PAGE = 1_000
 
 
-@dataclass(frozen=True)
-class S3Documents:
-    """The buckets of one account: a `wizard.core.ports.aws.S3Documents`."""
-
-    session: Session
+class S3Documents(SessionClient):
+    """The application's buckets of documents. No content of an object is read."""
 
     def bucket(self, name: str) -> DocumentBucket | None:
         """How a bucket is set up; None where the account has none of that name. Raises PermissionDenied."""
         target = self._target(name)
         # Not HeadBucket: its permission, s3:ListBucket, also lists the names of the documents.
-        found = self.session.find("s3", "GetBucketLocation", absent=_NO_BUCKET, **target)
+        found = self._session.find("s3", "GetBucketLocation", absent=_NO_BUCKET, **target)
         if found is None:
             return None
         region = region_of_location(found.get("LocationConstraint"))
@@ -55,7 +51,7 @@ class S3Documents:
         def ask(operation: str, *absent: str) -> Mapping[str, Any]:
             return home.find("s3", operation, absent=absent, **target) or {}
 
-        encryption, block, versioning, lock, policy = self.session.together(
+        encryption, block, versioning, lock, policy = self._session.together(
             lambda: ask("GetBucketEncryption", "ServerSideEncryptionConfigurationNotFoundError"),
             lambda: ask("GetPublicAccessBlock", "NoSuchPublicAccessBlockConfiguration"),
             lambda: ask("GetBucketVersioning"),
@@ -88,7 +84,7 @@ class S3Documents:
         page = self._in(bucket.region).call("s3", "ListObjectsV2", MaxKeys=_PAGE, **self._target(bucket.name))
         keys = sorted(str(each["Key"]) for each in page.get("Contents") or ())
         chosen = random.Random(bucket.name).sample(keys, min(most, len(keys)))
-        states = self.session.together(*(partial(self.state, bucket, ObjectVersion(key=key)) for key in chosen))
+        states = self._session.together(*(partial(self.state, bucket, ObjectVersion(key=key)) for key in chosen))
         counts = Counter(state.encryption for state in states if state is not None)
         return ObjectSample(counts=counts, is_whole=not page.get("IsTruncated"), listed=len(keys))
 
@@ -164,11 +160,11 @@ class S3Documents:
         return None
 
     def _in(self, region: str) -> Session:
-        return self.session if region == self.session.region else self.session.with_region(region)
+        return self._session if region == self._session.region else self._session.with_region(region)
 
     def _target(self, bucket: str) -> dict[str, str]:
         # Nothing is sent to a bucket of that name of another account.
-        return {"Bucket": bucket, "ExpectedBucketOwner": account_of(self.session)}
+        return {"Bucket": bucket, "ExpectedBucketOwner": account_of(self._session)}
 
     def _object(self, bucket: DocumentBucket, version: ObjectVersion) -> dict[str, str]:
         of_version = {"VersionId": version.version} if version.version else {}

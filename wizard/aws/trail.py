@@ -25,7 +25,7 @@ _NO_BUCKET = ("404", "NoSuchBucket", "NotFound")
 
 
 class CloudTrail(SessionClient):
-    """Trails and their buckets: a `wizard.core.ports.aws.CloudTrail`."""
+    """Trails and their buckets."""
 
     def list_trails(self) -> tuple[TrailFact, ...]:
         """Every trail that records this Region, by ARN: of this Region only, of all Regions, of the organization."""
@@ -318,15 +318,15 @@ https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limi
 _NO_RULE = ("ResourceNotFoundException",)
 
 
-class AwsAuditReader(SessionClient):
-    """The audit of one Region: a `wizard.core.ports.aws.AuditReader`."""
+class AuditReader(SessionClient):
+    """The audit of one Region. Reads only."""
 
     @property
     def _owner(self) -> str:
         return account_of(self._session)
 
     def selectors(self, arn: str) -> Mapping[str, Any]:
-        """The trail's event selectors."""
+        """The trail's selectors as CloudTrail returns them: `EventSelectors`, `AdvancedEventSelectors`."""
         home = self._session.with_region(Arn.parse(arn).region)
         selectors: Mapping[str, Any] = home.call("cloudtrail", "GetEventSelectors", TrailName=arn)
         return selectors
@@ -344,14 +344,17 @@ class AwsAuditReader(SessionClient):
     def validate_logs(
         self, trail: TrailFact, region: str, *, since: datetime, until: datetime, most: int | None
     ) -> LogValidation:
-        """Whether the trail's logs of a Region are as CloudTrail signed them."""
+        """Whether the trail's logs of a Region are as CloudTrail signed them; of `most` log files, or of all (None).
+
+        Raises PermissionDenied where the digests cannot be read.
+        """
         # Imported here: its library takes time at the start of each command.
         from wizard.aws.log_validation import validate
 
         return validate(self._session, trail, region, since=since, until=until, most=most)
 
     def alerts(self, settings: Settings) -> AlertsFact:
-        """The alerts' topics and rules."""
+        """The alerts' topics and rules, under the stack's names, the rules of other Regions too."""
         topics, rules = alert_topics_of(settings), alert_rules_of(settings)
         alarm, *facts = self._session.together(
             lambda: self._session.call("cloudwatch", "DescribeAlarms", AlarmNames=[settings.names.denied_use_rule]),
@@ -398,7 +401,10 @@ class AwsAuditReader(SessionClient):
         return replace(fact, targets=tuple(str(target["Arn"]) for target in targets), message=message)
 
     def key_calls(self, key_arn: str, *, since: datetime) -> KeyCalls:
-        """The Decrypt calls on the key since then, without those of this product's verifications."""
+        """The Decrypt calls on the key since then, refused ones too, without those of this product's verifications.
+
+        CloudTrail lists a call after some minutes.
+        """
         # Looked up by operation: a denied call names its key only in the error, and has no resource to look up.
         home = self._session.with_region(Arn.parse(key_arn).region)
         decrypt = {"AttributeKey": "EventName", "AttributeValue": "Decrypt"}

@@ -27,7 +27,7 @@ _Candidate = tuple[UnrecordedResource, Callable[[], bool]]
 
 
 class UnrecordedResources(SessionClient):
-    """Finds resources that a stack made and its state lacks: a `wizard.core.ports.aws.UnrecordedResources`."""
+    """Finds resources that a stack made and its state lacks."""
 
     def find_unrecorded(self, settings: Settings, state: StackState) -> tuple[UnrecordedResource, ...]:
         """The resources that the stack made, by their marks, and that are not in its state.

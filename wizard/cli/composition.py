@@ -26,20 +26,20 @@ from wizard.core.models.delivery import Linked
 from wizard.core.models.inputs import InputType, Question
 from wizard.core.models.rotation import LastBackup
 from wizard.core.next_command import RunOptions, eonpro
-from wizard.core.ports.run import TargetContext
-from wizard.data_key.verification import ChildDecryptVerifier, ChildWrapper
+from wizard.core.target_context import TargetContext
+from wizard.data_key.verification import DecryptVerifier, Wrapper
 from wizard.inputs import answers_file, vercel_cli
-from wizard.inputs.answers_file import DraftFiles
+from wizard.inputs.answers_file import Drafts
 from wizard.inputs.application_folder import ApplicationFolder, is_application
 from wizard.inputs.application_readers import read_code
 from wizard.inputs.registry import by_key
 from wizard.pulumi_engine import config
 from wizard.pulumi_engine.backend import StatePlaces, list_stacks
-from wizard.pulumi_engine.engine import PulumiEngine, Upgrade
+from wizard.pulumi_engine.engine import Engine, Upgrade
 from wizard.pulumi_engine.process import EngineProcess
 from wizard.setup import saved_plan
 from wizard.terminal.terminal import Terminal
-from wizard.vercel.client import Vercel
+from wizard.vercel.client import VercelClient
 from wizard.vercel.http import BASE_URL
 
 Secret = Callable[[str | None, str], None]
@@ -53,7 +53,7 @@ def build_clients(
     *,
     project: Path,
     folder: Path,
-    drafts: DraftFiles,
+    drafts: Drafts,
     application: ApplicationFolder,
     resolved: Mapping[str, Answer],
     is_upgrade: bool = False,
@@ -75,8 +75,8 @@ def build_clients(
         vercel=cache(partial(_vercel, secret, is_read_only)),
         engine=partial(_engine, project, terminal, secret, program, is_upgrade),
         start_engine=load_engine,
-        prover=ChildDecryptVerifier(SOURCE_FOLDER, clock=clock),
-        wrapper=ChildWrapper(SOURCE_FOLDER),
+        prover=DecryptVerifier(SOURCE_FOLDER, clock=clock),
+        wrapper=Wrapper(SOURCE_FOLDER),
         github=github.reader(os.environ, secret),
         linked=_linked(application),
         detected=tuple(_found(application, folder, resolved)),
@@ -111,7 +111,7 @@ def _connect(
     load_engine: Callable[[], object],
     profile: str | None,
     region: str | None,
-) -> aws.Aws:
+) -> aws.AwsClient:
     if outside is not None and profile is None:
         raise outside
     # Begun when AWS is first asked: who needs no account starts no program, and who only reads needs no SDK.
@@ -127,9 +127,9 @@ def _connect(
     )
 
 
-def _vercel(secret: Secret, is_read_only: bool, token: str) -> Vercel:
+def _vercel(secret: Secret, is_read_only: bool, token: str) -> VercelClient:
     secret(token, "Vercel token")
-    client = Vercel(token=token, base_url=os.environ.get("VERCEL_API_URL") or BASE_URL)
+    client = VercelClient(token=token, base_url=os.environ.get("VERCEL_API_URL") or BASE_URL)
     return client.asking_once() if is_read_only else client
 
 
@@ -142,14 +142,14 @@ def _engine(
     environment: Mapping[str, str],
     *,
     secrets_provider: str | None = None,
-) -> PulumiEngine:
+) -> Engine:
     def tell(text: str) -> None:
         terminal.line(text)
         terminal.working("waiting for Pulumi")
 
     for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "PULUMI_CONFIG_PASSPHRASE"):
         secret(environment.get(name), name)
-    return PulumiEngine(
+    return Engine(
         project,
         environment=environment,
         on_message=tell,

@@ -16,7 +16,7 @@ from wizard.inputs import answers_file
 from wizard.inputs.registry import by_key, heading
 
 if TYPE_CHECKING:
-    from wizard.core.ports.run import UserInterface
+    from wizard.terminal.terminal import Terminal
 
 AFRESH = "\0afresh"
 """No stack is called so."""
@@ -45,7 +45,7 @@ class EarlyAnswers:
 def begin(
     *,
     stack: str,
-    ui: UserInterface,
+    ui: Terminal,
     draft: Draft | None,
     is_target_known: bool,
     is_first: bool,

@@ -29,7 +29,7 @@ from wizard.core.next_command import SCRIPT, Result, Text, eonpro, shell
 from wizard.pulumi_engine import config
 
 if TYPE_CHECKING:
-    from wizard.core.ports.run import Offline
+    from wizard.core.clients import Offline
     from wizard.terminal.terminal import Terminal
 
 

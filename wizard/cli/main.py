@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from components.settings import Settings
     from wizard.cli.parser import CommandLine
     from wizard.cli.run_log import Log
-    from wizard.core.ports.run import Offline
+    from wizard.core.clients import Offline
     from wizard.terminal.screen import Screen
     from wizard.terminal.terminal import Terminal
 
@@ -234,7 +234,7 @@ def run_command(line: CommandLine, terminal: Terminal, log: Log | None = None, *
 
 def _offline(options: RunOptions) -> Offline:
     from wizard.cli import github
-    from wizard.core.ports.run import Offline
+    from wizard.core.clients import Offline
 
     def saved() -> Settings | None:
         if installation.IS_INSTALLED and installation.is_project(str(PROJECT_FOLDER)):

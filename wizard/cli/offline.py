@@ -19,7 +19,7 @@ from wizard.core.errors import SetupError
 from wizard.core.next_command import Result, shell
 
 if TYPE_CHECKING:
-    from wizard.core.ports.run import Offline
+    from wizard.core.clients import Offline
 
 
 SHELLS = ("bash", "zsh", "fish")

@@ -63,7 +63,7 @@ def build_request(
     `tolerates_settings`: settings of the stack that cannot be used are as none. `is_upgrade`: this version of the
     program is newer than the project's, and becomes the project's with the update.
     """
-    drafts = answers_file.DraftFiles(PROJECT_FOLDER)
+    drafts = answers_file.Drafts(PROJECT_FOLDER)
     application = application_folder.detect(_application_folder())
     saved, plan = _saved(options, tolerates_settings), _saved_plan(options)
     if saved is not None:
@@ -137,7 +137,7 @@ def _find_engine(terminal: Terminal) -> None:
 def _opened(
     options: RunOptions,
     terminal: Terminal,
-    drafts: answers_file.DraftFiles,
+    drafts: answers_file.Drafts,
     application: application_folder.ApplicationFolder,
 ) -> first_prompt.EarlyAnswers:
     given = options.inputs.get("target") is not None or os.environ.get(by_key["target"].variable)

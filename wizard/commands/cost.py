@@ -3,9 +3,11 @@
 Asks no service and changes nothing.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Any, Literal, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
 from components.settings import ContractError, Settings
 from wizard.core import json_documents
@@ -15,13 +17,15 @@ from wizard.core.cost.drivers import Assumptions, CostItem, Estimate, estimate
 from wizard.core.errors import MissingAnswers, UsageError
 from wizard.core.models.inputs import CREATE, Mark
 from wizard.core.next_command import eonpro
-from wizard.core.ports.run import UserInterface
 from wizard.inputs import answers
 from wizard.inputs.registry import INPUTS
 from wizard.targets.port import free_values
 
+if TYPE_CHECKING:
+    from wizard.terminal.terminal import Terminal
 
-def show(ui: UserInterface, bill: Estimate) -> None:
+
+def show(ui: Terminal, bill: Estimate) -> None:
     ui.section("Cost", "US dollars a month, by the prices of us-east-1")
     rows = [(item.name, quantity_text(item), item.price.text, f"${item.monthly:.2f}") for item in bill.items]
     total = ("total", "", "", f"${bill.monthly:.2f}")

@@ -3,9 +3,11 @@
 Asks who the caller is, asks nobody else and changes nothing. All that is known of the stack is a fact of it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.settings import Outputs, Settings
 from wizard.account.facts import StackFacts
@@ -22,10 +24,12 @@ from wizard.core.errors import (
 from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion
 from wizard.core.next_command import eonpro, shell
-from wizard.core.ports.run import AwsClient
 from wizard.core.state_backend import Circumstances, resolve
 from wizard.inputs.registry import by_key
 from wizard.setup.saved_settings import settings_of, settings_refresh
+
+if TYPE_CHECKING:
+    from wizard.aws.client import AwsClient
 
 
 def find(request: Request, clients: Clients) -> StackFacts:

@@ -18,8 +18,7 @@ from wizard.core.next_command import Result, eonpro
 from wizard.inputs.registry import INPUTS
 
 if TYPE_CHECKING:
-    from wizard.core.clients import Clients, Request
-    from wizard.core.ports.run import Offline
+    from wizard.core.clients import Clients, Offline, Request
 
 POLICIES = ("operator", "boundary", "auditor", "delivery", "promotion", "documents", "ci")
 """The policies that `policy` prints."""

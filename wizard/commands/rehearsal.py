@@ -1,8 +1,10 @@
 """`rehearsal`: a throwaway environment from the set-up to its removal, and a file of what AWS did otherwise.
 
-Acts through the ports and listens to the log of the calls of AWS; writes the file. `remove` alone deletes keys, logs
+Acts through the clients and listens to the log of the calls of AWS; writes the file. `remove` alone deletes keys, logs
 and a data key: those of a rehearsal, under which nothing is encrypted.
 """
+
+from __future__ import annotations
 
 import json
 import logging
@@ -10,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from components import policies
 from components.settings import Settings
@@ -23,8 +25,10 @@ from wizard.core.models.access import KeyUse
 from wizard.core.models.inputs import CALLER, CREATE, Mark
 from wizard.core.models.stack import REHEARSAL
 from wizard.core.next_command import eonpro
-from wizard.core.ports.run import UserInterface
 from wizard.setup import confirmation, steps, workflow
+
+if TYPE_CHECKING:
+    from wizard.terminal.terminal import Terminal
 
 SANDBOX = Path(__file__).with_suffix(".json")
 """The names of the same run in the sandbox; a test holds it, and UPDATE_GOLDEN=1 writes it."""
@@ -130,7 +134,7 @@ def _run_steps(
     """
     ui, quiet, step = clients.ui, _Quiet(clients.ui), ""
     # Nothing that it does concerns the application's code.
-    clients = replace(clients, ui=quiet, read_code=lambda settings: None)
+    clients = replace(clients, ui=cast("Terminal", quiet), read_code=lambda settings: None)
     recorded: list[tuple[str, dict[str, list[str]]]] = []
 
     def record(logged: logging.LogRecord) -> bool:
@@ -186,7 +190,7 @@ class _Quiet:
 
     interactive = False
 
-    def __init__(self, ui: UserInterface) -> None:
+    def __init__(self, ui: Terminal) -> None:
         self._ui, self._pages = ui, list[Callable[[], object]]()
 
     def __getattr__(self, name: str) -> Any:

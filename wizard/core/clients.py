@@ -16,21 +16,21 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from components.settings import Settings
+    from wizard.aws.client import AwsClient
     from wizard.core.errors import SetupError
+    from wizard.core.models.access import TokenSubject
     from wizard.core.models.delivery import Linked
     from wizard.core.models.rotation import LastBackup
     from wizard.core.models.stack import ListedStack, SavedPlan
-    from wizard.core.ports.aws import Wrapper
-    from wizard.core.ports.run import (
-        AwsClient,
-        DecryptVerifier,
-        Engine,
-        GitHub,
-        TargetContext,
-        UserInterface,
-        VercelClient,
-    )
-    from wizard.core.state_backend import Circumstances
+    from wizard.core.next_command import RunOptions
+    from wizard.core.target_context import TargetContext
+    from wizard.data_key.verification import DecryptVerifier, Wrapper
+    from wizard.inputs.answers_file import Drafts
+    from wizard.inputs.application_readers import ApplicationCode
+    from wizard.pulumi_engine.backend import StatePlaces
+    from wizard.pulumi_engine.engine import Engine
+    from wizard.terminal.terminal import Terminal
+    from wizard.vercel.client import VercelClient
 
 
 class Source(StrEnum):
@@ -75,16 +75,6 @@ class Draft:
     """The questions that were answered, in order."""
 
 
-class StatePlaces(Protocol):
-    """The port to states and passphrases of this machine (`wizard/pulumi_engine/backend.py`)."""
-
-    def circumstances(self, stack: str, *, account: str, region: str, interactive: bool) -> Circumstances:
-        """The circumstances on this machine, without the key in the account."""
-
-    def make_passphrase(self, stack: str) -> str:
-        """A new passphrase in a file that only its owner can read; the file's path."""
-
-
 class EngineFactory(Protocol):
     """Returns an Engine that uses exactly the given credentials."""
 
@@ -95,72 +85,37 @@ ListStacks = Callable[[Mapping[str, str]], "tuple[ListedStack, ...]"]
 """Lists the backend's stacks with the given credentials. Raises SetupError."""
 
 
-class Drafts(Protocol):
-    """The port to the answers of unfinished runs (`wizard/inputs/answers_file.py`)."""
+ReadCode = Callable[["Settings"], "ApplicationCode | None"]
+"""Returns the application's code for the settings; None if its folder is unknown."""
 
-    def load(self, stack: str) -> Draft | None:
-        """The stack's draft; None where none can be read."""
 
-    def save(self, stack: str, draft: Draft) -> None: ...
-    def remove(self, stack: str) -> None: ...
+GitHub = Callable[[str], "TokenSubject"]
+"""Returns the subject of the tokens of a repository OWNER/NAME on GitHub (`wizard/cli/github.py`).
+
+Raises SetupError.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
-class OtherReader:
-    """Code that reads a variable for something else than its wrapped key."""
+class Offline:
+    """The clients of a command that asks no service."""
 
-    variable: str
-    place: str
-    """`FILE:LINE`."""
-    what: str
-    """The effect on the reader, in words."""
-
-    @property
-    def line(self) -> str:
-        """The text `FILE:LINE: effect`."""
-        return f"{self.place}: {self.what}"
-
-
-class ApplicationCode(Protocol):
-    """The code of an application, as far as its files were read (`wizard/inputs/application_readers.py`)."""
-
-    @property
-    def folder(self) -> Path: ...
-    @property
-    def checks_key(self) -> bool:
-        """Whether its build or its start runs `phi check`."""
-
-    @property
-    def lacks_check(self) -> bool:
-        """Whether it could check its key before it starts, and does not."""
-
-    @property
-    def unread(self) -> tuple[str, ...]:
-        """Why some files were not read, one sentence each; empty if all were."""
-
-    def reads(self, variable: str) -> bool:
-        """Whether any of its code names the variable, or reads it through `phi`."""
-
-    def others(self, settings: Settings) -> tuple[OtherReader, ...]:
-        """The other readers of the stack's variables, in the order of the files."""
-
-    def readers_of_former_key(self) -> tuple[OtherReader, ...]:
-        """The code that names the former key."""
-
-
-CHECK_ADVICE = (
-    "a build or start that fails without it runs `phi check`, in Python `python -m eonpro_phi check` "
-    "(docs/application.md)"
-)
-"""The way to have a deployment without its key fail at once."""
-
-ReadCode = Callable[["Settings"], ApplicationCode | None]
-"""Returns the application's code for the settings; None if its folder is unknown."""
+    run: RunOptions
+    project: Path
+    """The project's folder."""
+    saved: Callable[[], Settings | None]
+    """The settings in the stack's file. Raises UsageError for settings that cannot be used."""
+    saved_name: str
+    """The name of that file."""
+    print: Callable[[str], None]
+    """Prints the result alone on standard output, where no JSON document is asked for."""
+    github: GitHub | None = None
+    """None without a token."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Clients:
-    ui: UserInterface
+    ui: Terminal
     connect: Callable[[str | None, str | None], AwsClient]
     """Connects to AWS with a profile and a Region."""
     vercel: Callable[[str], VercelClient]

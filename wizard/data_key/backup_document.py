@@ -4,6 +4,8 @@ The only secret in it is the wrapped key, which only the KMS key decrypts. `fing
 or a value of a store; all else is pure.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import platform
@@ -12,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.settings import OPTIONAL_VALUES, STORED_VALUES, SecretStore, Settings, StoredValue
 from components.settings.arn import Arn
@@ -21,7 +23,9 @@ from wizard.core.data_key import CHECK_VALUE, MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError, Unsupported, UsageError
 from wizard.core.models.rotation import S3, DataKeyVersion, LastBackup, VersionOrigin, file_name_of
 from wizard.core.next_command import Text, eonpro, plain_name, shell
-from wizard.core.ports.run import AwsClient
+
+if TYPE_CHECKING:
+    from wizard.aws.client import AwsClient
 
 FORMAT = "eonpro-kms-backup"
 VERSION, WITH_CHECK_VALUES = "1", "2"

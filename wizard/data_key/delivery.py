@@ -1,6 +1,6 @@
 """The application's variables: what belongs to the data key, and its delivery to the targets.
 
-Reads AWS, and writes the targets, through their ports.
+Reads AWS, and writes the targets, through their clients.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from wizard.core.errors import DataKeyConflict, SetupError, attempted
 from wizard.core.models.delivery import AppVariables, Delivered, DeliveryState, Scope, StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
 from wizard.core.next_command import eonpro
-from wizard.core.ports.run import TargetContext
+from wizard.core.target_context import TargetContext
 from wizard.core.variable_ownership import OwnValues
 from wizard.data_key import opening
 from wizard.data_key.storage import find_stored_data_key

@@ -1,6 +1,6 @@
 """Whether a new data key may be made, and whether a version may replace the stored one.
 
-Reads AWS and the targets through their ports. Every command that makes or replaces a data key asks here: setup, push,
+Reads AWS and the targets through their clients. Every command that makes or replaces a data key asks here: setup, push,
 rotate, restore, import. An unknown answer counts as no.
 """
 
@@ -11,14 +11,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from itertools import product
+from typing import TYPE_CHECKING
 
 from components.settings import DATA_KEY_VARIABLE, Outputs, SecretStore, Settings
 from wizard.core.errors import CredentialsError, DataKeyConflict, PermissionDenied, Problem, SetupError, Unsupported
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey, Scope, StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
 from wizard.core.next_command import eonpro
-from wizard.core.ports.run import AwsClient, TargetContext
+from wizard.core.target_context import TargetContext
 from wizard.targets.port import DeployTarget, deploy_targets
+
+if TYPE_CHECKING:
+    from wizard.aws.client import AwsClient
 
 
 class DecisionState(StrEnum):

@@ -1,12 +1,13 @@
 """A wrapped key that the application opens, in a child process, and its key check value against what is recorded.
 
-Reads through the ports. `record` writes tags, and nothing else.
+Reads through the clients. `record` writes tags, and nothing else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from components.settings import Outputs, Settings
 from components.settings.arn import Arn
@@ -15,9 +16,12 @@ from wizard.core.errors import DataKeyConflict, ResourceError, SetupError, Unrea
 from wizard.core.models.delivery import AccessKey, AppCredentials, AppVariables, ChildResult, CredentialsSearch
 from wizard.core.models.rotation import DataKeyVersion
 from wizard.core.next_command import eonpro
-from wizard.core.ports.run import AwsClient, DecryptVerifier
 from wizard.data_key import guard
 from wizard.targets.port import DeployTarget
+
+if TYPE_CHECKING:
+    from wizard.aws.client import AwsClient
+    from wizard.data_key.verification import DecryptVerifier
 
 OpenKey = Callable[[WrappedDataKey], WrappedDataKey]
 """Adds its key check value to a wrapped key, where the application can open it from here."""

@@ -1,12 +1,15 @@
 """The proof that the application opens what was delivered: as the application, or else by its policies.
 
-Reads AWS and the targets through their ports; records a key check value that was not known.
+Reads AWS and the targets through their clients; records a key check value that was not known.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 from components import policies
 from components.policies.evaluation import KeyPolicyDecision
@@ -24,11 +27,15 @@ from wizard.core.models.delivery import (
     Verification,
     VerificationState,
 )
-from wizard.core.ports.run import AwsClient, DecryptVerifier, TargetContext
 from wizard.core.retry import SCHEDULES, Reason, together
+from wizard.core.target_context import TargetContext
 from wizard.data_key import opening
 from wizard.data_key.delivery import variables_of
 from wizard.targets.port import deploy_target
+
+if TYPE_CHECKING:
+    from wizard.aws.client import AwsClient
+    from wizard.data_key.verification import DecryptVerifier
 
 NEW_KEY_SECONDS = 40.0
 """How long a new access key takes to be known everywhere; longer than a role."""

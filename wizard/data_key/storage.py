@@ -1,12 +1,15 @@
 """The wrapped data key in AWS: found, stored once, and kept with its versions in every Region.
 
-Reads and writes AWS through its ports.
+Reads and writes AWS through its client.
 """
+
+from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 from components.settings import Outputs, SecretStore, Settings
 from components.settings.arn import Arn
@@ -15,10 +18,12 @@ from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError,
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion, LastBackup, RestoreDrill, VersionOrigin
 from wizard.core.next_command import Text, eonpro, shell
-from wizard.core.ports.aws import KeyRotation
-from wizard.core.ports.run import AwsClient
 from wizard.core.retry import together
 from wizard.data_key import guard, opening
+
+if TYPE_CHECKING:
+    from wizard.aws.client import AwsClient
+    from wizard.aws.kms import KeyRotation
 
 
 def find_stored_data_key(aws: AwsClient, settings: Settings) -> StoredDataKey | None:

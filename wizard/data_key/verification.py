@@ -64,15 +64,20 @@ _REASONS = {
 }
 
 
-class ChildWrapper:
-    """Implements `wizard.core.ports.aws.Wrapper`."""
+class Wrapper:
+    """The child process that reads an ENCRYPTION_KEY: only it sees plaintext."""
 
     def __init__(self, folder: Path, *, environ: Mapping[str, str] | None = None) -> None:
         self._folder = folder
         self._environ = os.environ if environ is None else environ
 
     def wrap(self, environment: Mapping[str, str], *, key_arn: str, prompt: bool) -> WrappedDataKey:
-        """The wrapped form of the key that the child read. The child's answer holds nothing secret."""
+        """The wrapped key, with its key check value; with `prompt` the child process asks at the terminal, masked, else
+        it reads standard input.
+
+        `environment` has the operator's credentials. Raises UsageError unless the key is 64 hex digits,
+        PermissionDenied without kms:Encrypt.
+        """
         region = Arn.parse(key_arn).region
         # The credentials of this run count, not those that happen to be set.
         child_environ = {
@@ -137,8 +142,8 @@ def _failure(cause: str, message: str, key_arn: str) -> SetupError:
             return ResourceError(f"KMS did not wrap the key ({cause}: {message}); nothing was changed", "see the cause")
 
 
-class ChildDecryptVerifier:
-    """Implements `wizard.core.ports.run.DecryptVerifier`."""
+class DecryptVerifier:
+    """The application, as a child process with its own credentials."""
 
     def __init__(self, folder: Path, *, environ: Mapping[str, str] | None = None, clock: Clock = SYSTEM_CLOCK) -> None:
         self._folder = folder

@@ -263,8 +263,8 @@ def read_draft(content: str) -> Draft | None:
         return None
 
 
-class DraftFiles:
-    """The drafts of one project, as files. Implements `Drafts`."""
+class Drafts:
+    """The drafts of one project, as files."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / ".wizard"

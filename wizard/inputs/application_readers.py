@@ -15,14 +15,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wizard.core import clients
-from wizard.core.clients import OtherReader
 from wizard.core.next_command import NO_COMMAND, Command, shell
 from wizard.core.safe_text import clean
 from wizard.inputs.application_folder import checks_key, is_application, requires
 
 if TYPE_CHECKING:
     from components.settings import Settings
+
+CHECK_ADVICE = (
+    "a build or start that fails without it runs `phi check`, in Python `python -m eonpro_phi check` "
+    "(docs/application.md)"
+)
+"""The way to have a deployment without its key fail at once."""
 
 PACKAGE = "@eonpro/phi"
 """The library of the application on Node (`packages/phi-node`)."""
@@ -60,6 +64,22 @@ _COMMENT = ("//", "#", "*", "/*", "<!--")
 
 
 @dataclass(frozen=True, kw_only=True)
+class OtherReader:
+    """Code that reads a variable for something else than its wrapped key."""
+
+    variable: str
+    place: str
+    """`FILE:LINE`."""
+    what: str
+    """The effect on the reader, in words."""
+
+    @property
+    def line(self) -> str:
+        """The text `FILE:LINE: effect`."""
+        return f"{self.place}: {self.what}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Named:
     """The first line of a file that reads a variable; where none does, the first that names it."""
 
@@ -79,7 +99,7 @@ class Named:
 
 @dataclass(frozen=True, kw_only=True)
 class ApplicationCode:
-    """The code of an application, as far as its files were read. Implements `wizard.core.clients.ApplicationCode`."""
+    """The code of an application, as far as its files were read. Implements `wizard.core.ApplicationCode`."""
 
     folder: Path
     named: tuple[Named, ...] = ()
@@ -219,7 +239,7 @@ def _content(folder: Path, name: str) -> bytes | None:
             return None
 
 
-def before_removal(code: clients.ApplicationCode | None) -> tuple[str, Command]:
+def before_removal(code: ApplicationCode | None) -> tuple[str, Command]:
     """(the condition for removing a former key's variable, the command that checks it or ""), for a person."""
     if code is None:
         return (

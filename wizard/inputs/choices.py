@@ -1,11 +1,13 @@
 """The detected values, recommended values and choices of a question.
 
-Reads AWS and Vercel through their ports. A list that cannot be read is no error: the value can be typed.
+Reads AWS and Vercel through their clients. A list that cannot be read is no error: the value can be typed.
 """
+
+from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wizard.core.clients import Answer, Source
 from wizard.core.errors import PermissionDenied, SetupError, Unsupported
@@ -14,9 +16,12 @@ from wizard.core.models.delivery import Linked, VercelProject
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType, Question
 from wizard.core.models.trail import gaps
 from wizard.core.next_command import Text, eonpro
-from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.inputs.registry import INPUTS, by_key
 from wizard.targets.port import all_targets
+
+if TYPE_CHECKING:
+    from wizard.aws.client import AwsClient
+    from wizard.vercel.client import VercelClient
 
 SEVERAL = Choice(value="several", title="Several Regions", note="a multi-Region key; cannot be changed later")
 """Among the Regions, where it is open whether the key is a multi-Region key."""

@@ -1,11 +1,13 @@
 """The interview: identifies the caller, detects answers, and asks a question for each missing one.
 
-Asks at the terminal and reads AWS and Vercel through their ports. The choices are in `wizard.inputs.choices`.
+Asks at the terminal and reads AWS and Vercel through their clients. The choices are in `wizard.inputs.choices`.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wizard.core.clients import Answer, Source
 from wizard.core.errors import CredentialsError, PermissionDenied, SetupError, SignInNeeded
@@ -13,10 +15,14 @@ from wizard.core.models.account import Identity
 from wizard.core.models.delivery import Linked
 from wizard.core.models.inputs import CALLER, CREATE, NONE, Back, Choice, Input, InputType, Mark, Question
 from wizard.core.next_command import Text, plain_name
-from wizard.core.ports.run import AwsClient, UserInterface, VercelClient
 from wizard.inputs import choices
 from wizard.inputs.answers import are_written, missing, missing_error
 from wizard.inputs.registry import INPUTS, STEPS, by_key, heading, step_of
+
+if TYPE_CHECKING:
+    from wizard.aws.client import AwsClient
+    from wizard.terminal.terminal import Terminal
+    from wizard.vercel.client import VercelClient
 
 MOST_QUESTIONS = 8
 """Most questions of a first run with one target, the confirmation of the plan included."""
@@ -54,7 +60,7 @@ class Interviewer:
 
     stack: str
     answers: Mapping[str, Answer] = field(repr=False)
-    ui: UserInterface
+    ui: Terminal
     connect: Callable[[str | None, str | None], AwsClient]
     vercel: Callable[[str], VercelClient]
     linked: Linked | None

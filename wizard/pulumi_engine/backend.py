@@ -270,7 +270,7 @@ def _stacks(backend: str, folder: Path) -> Path | None:
 
 
 class StatePlaces:
-    """The backend of one project in one folder, for one user. Implements `wizard.core.clients.StatePlaces`."""
+    """The backend of one project in one folder, for one user."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
         self._folder = folder

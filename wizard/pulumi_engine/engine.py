@@ -59,8 +59,8 @@ READ_AT_ONCE = 16
 four for each processor."""
 
 
-class PulumiEngine:
-    """A Pulumi project in one folder. Implements `wizard.core.ports.run.Engine`."""
+class Engine:
+    """A Pulumi project in one folder."""
 
     def __init__(
         self,

@@ -1,21 +1,28 @@
 """From the first question to a confirmed plan: checks, plan, decision, and edited answers.
 
-Acts through the ports. Changes nothing in the account before the plan is confirmed.
+Acts through the clients. Changes nothing in the account before the plan is confirmed.
 """
+
+from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from wizard.core.clients import ApplicationCode, Clients, Request
+from wizard.core.clients import Clients, Request
 from wizard.core.errors import Cancelled, PreflightFailed, ResourceError, StalePlan
 from wizard.core.models.inputs import Choice, InputType, Mark, Question
 from wizard.core.next_command import eonpro
-from wizard.core.ports.run import Engine, UserInterface
+from wizard.inputs.application_readers import ApplicationCode
 from wizard.setup import plan, saved_plan, steps
 from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.steps import PreparedRun
 from wizard.targets.port import Consent
+
+if TYPE_CHECKING:
+    from wizard.pulumi_engine.engine import Engine
+    from wizard.terminal.terminal import Terminal
 
 
 class Decision(StrEnum):
@@ -90,7 +97,7 @@ def _discarding(engine: Engine, stack: str) -> Iterator[None]:
         engine.discard(stack)
 
 
-def _ask_about_problems(request: Request, ui: UserInterface, failed: PreflightFailed) -> Decision:
+def _ask_about_problems(request: Request, ui: Terminal, failed: PreflightFailed) -> Decision:
     """The decision about problems: they are fixed in another window, or with another answer."""
     ui.problems(failed.problems)
     question = Question(
@@ -106,7 +113,7 @@ def _ask_about_problems(request: Request, ui: UserInterface, failed: PreflightFa
     return Decision(ui.ask(question))
 
 
-def _decide(request: Request, ui: UserInterface, ready: PreparedRun, planned: plan.Plan) -> Decision:
+def _decide(request: Request, ui: Terminal, ready: PreparedRun, planned: plan.Plan) -> Decision:
     """The decision about the plan; the stack's name must be typed if the plan cannot be undone."""
     for step in planned.losses:
         ui.line(f"{step.name} would be {plan.word(step).removesuffix('e')}ed", mark=Mark.WARN)
@@ -140,7 +147,7 @@ def _decide(request: Request, ui: UserInterface, ready: PreparedRun, planned: pl
     return Decision.APPLY
 
 
-def _agree_to_unread_values(request: Request, ui: UserInterface, ready: PreparedRun) -> None:
+def _agree_to_unread_values(request: Request, ui: Terminal, ready: PreparedRun) -> None:
     """Ask before a value is made that the application does not read. Raises Cancelled for a no, or unattended."""
     for value in ready.makes_unread if request.confirmed != request.stack else ():
         if ui.interactive and request.confirmed is None:
@@ -158,7 +165,7 @@ def _agree_to_unread_values(request: Request, ui: UserInterface, ready: Prepared
         )
 
 
-def _ask_about_plan(request: Request, ui: UserInterface, ready: PreparedRun, planned: plan.Plan) -> Decision:
+def _ask_about_plan(request: Request, ui: Terminal, ready: PreparedRun, planned: plan.Plan) -> Decision:
     def details() -> None:
         steps.show_details(ui, request, ready, planned)
 
@@ -177,7 +184,7 @@ def _ask_about_plan(request: Request, ui: UserInterface, ready: PreparedRun, pla
     return Decision(ui.ask(question))
 
 
-def typed(request: Request, ui: UserInterface, *, why: str = "This cannot be undone by anybody.") -> bool:
+def typed(request: Request, ui: Terminal, *, why: str = "This cannot be undone by anybody.") -> bool:
     """Whether the stack's name was typed, on the command line or now."""
     if request.confirmed is not None or not ui.interactive:
         return request.confirmed == request.stack
@@ -191,7 +198,7 @@ def typed(request: Request, ui: UserInterface, *, why: str = "This cannot be und
     return bool(ui.ask(question) == request.stack)
 
 
-def consent(ui: UserInterface, *, yes: bool) -> Consent:
+def consent(ui: Terminal, *, yes: bool) -> Consent:
     """How a person agrees to a deletion that the plan does not show. `yes` is `--yes`."""
 
     def ask(question: str, *, needed: bool) -> bool:

@@ -1,12 +1,15 @@
 """The last steps of a run: store the data key, deliver it to every target, verify that the application can decrypt.
 
-Writes AWS and the targets through their ports. The data key is stored before it is delivered.
+Writes AWS and the targets through their clients. The data key is stored before it is delivered.
 """
+
+from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from components.settings import DATA_KEY_VARIABLE, Outputs, Settings
 from components.settings.arn import Arn
@@ -17,12 +20,16 @@ from wizard.core.models import delivery as models
 from wizard.core.models.account import Identity
 from wizard.core.models.inputs import Mark
 from wizard.core.next_command import Command, Text, chain, eonpro, shell
-from wizard.core.ports.run import AwsClient, TargetContext, UserInterface
+from wizard.core.target_context import TargetContext
 from wizard.data_key import delivery, opening, proof, storage
 from wizard.setup import confirmation
 from wizard.setup.importing.data_key import verify_before_storing
 from wizard.setup.steps import PreparedRun
 from wizard.targets.port import DeliveredAccessKey, deploy_target, deploy_targets
+
+if TYPE_CHECKING:
+    from wizard.aws.client import AwsClient
+    from wizard.terminal.terminal import Terminal
 
 _PROOF_MARKS = {
     models.VerificationState.PROVED: Mark.OK,
@@ -169,7 +176,7 @@ def opener(
 
 
 def ensure_stored(
-    ui: UserInterface,
+    ui: Terminal,
     aws: AwsClient,
     settings: Settings,
     outputs: Outputs,
@@ -205,7 +212,7 @@ def ensure_stored(
     return values.pop(DATA_KEY_VARIABLE), values
 
 
-def show_delivered(ui: UserInterface, result: models.Delivered) -> None:
+def show_delivered(ui: Terminal, result: models.Delivered) -> None:
     """Print one delivery."""
     state = "written, and read back" if result.state is models.DeliveryState.WRITTEN else "has it already"
     ui.line(f"{result.place}: {state}", mark=Mark.OK)

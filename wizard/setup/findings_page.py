@@ -5,15 +5,19 @@ Prints, and changes nothing.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from components.settings import PROJECT, Settings, Target
 from wizard.core.clients import Clients
 from wizard.core.models.account import Identity
 from wizard.core.models.inputs import Mark
 from wizard.core.next_command import chain, eonpro, shell
-from wizard.core.ports.run import UserInterface
 from wizard.core.safe_text import counted
 from wizard.setup.preflight import checks
 from wizard.targets.port import deploy_targets
+
+if TYPE_CHECKING:
+    from wizard.terminal.terminal import Terminal
 
 
 def show_findings(
@@ -55,7 +59,7 @@ def show_findings(
     _show_other_targets(ui, settings, targets)
 
 
-def _show_other_targets(ui: UserInterface, settings: Settings, named: tuple[Target, ...]) -> None:
+def _show_other_targets(ui: Terminal, settings: Settings, named: tuple[Target, ...]) -> None:
     """The targets of the stack that this run does not name: they stay, and how each is removed."""
     for target in deploy_targets(settings.deploy_targets):
         if target.name not in named:

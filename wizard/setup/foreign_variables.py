@@ -3,17 +3,22 @@
 Reads the targets through their port, and asks a person. Nothing is replaced without an answer that names the variable.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wizard.core.errors import Cancelled, Problem
 from wizard.core.models.delivery import Scope
 from wizard.core.models.inputs import Mark
 from wizard.core.next_command import Command, eonpro
-from wizard.core.ports.run import TargetContext, UserInterface
+from wizard.core.target_context import TargetContext
 from wizard.core.variable_ownership import ForeignVariable, OwnValues, VariablesNotOurs, replacing
 from wizard.targets.port import deploy_targets
+
+if TYPE_CHECKING:
+    from wizard.terminal.terminal import Terminal
 
 INPUT = "replace_variable"
 """The key of the input with the names that may be replaced."""
@@ -50,9 +55,7 @@ def problem(variables: Iterable[ForeignVariable], agreed: frozenset[str]) -> Pro
     )
 
 
-def ask(
-    ui: UserInterface, variables: Iterable[ForeignVariable], agreed: frozenset[str], command: Command
-) -> frozenset[str]:
+def ask(ui: Terminal, variables: Iterable[ForeignVariable], agreed: frozenset[str], command: Command) -> frozenset[str]:
     """The names that a person lets this run replace, one question each. Raises Cancelled for a no."""
     ui.section("Variables of somebody else", "this stack did not write them")
     by_name: dict[str, list[ForeignVariable]] = {}
@@ -74,7 +77,7 @@ def ask(
 
 
 def agreed_context(
-    ui: UserInterface,
+    ui: Terminal,
     context: TargetContext,
     values: Mapping[str, Any],
     command: Command,

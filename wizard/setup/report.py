@@ -16,7 +16,7 @@ from wizard.account import judgements
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Notice
 from wizard.account.views import ChecklistEntry, Diagnosis, ItemState, diagnose, item_of, judgements_of
-from wizard.core.clients import ApplicationCode, Clients
+from wizard.core.clients import Clients
 from wizard.core.errors import SetupError
 from wizard.core.models import delivery as models
 from wizard.core.models.account import Identity
@@ -25,7 +25,7 @@ from wizard.core.models.inputs import Mark, is_region
 from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import Step
 from wizard.core.next_command import Command, Text, eonpro, plain_name
-from wizard.inputs.application_readers import before_removal
+from wizard.inputs.application_readers import ApplicationCode, before_removal
 from wizard.setup.steps import PreparedRun
 from wizard.targets.port import DeliveredAccessKey, NextStep, deploy_targets
 

@@ -3,17 +3,24 @@
 Creates, on request, the bucket of the state or a passphrase file.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from wizard.core.clients import Source, StatePlaces
+from wizard.core.clients import Source
 from wizard.core.errors import Problem, SetupError
 from wizard.core.models.account import Identity
 from wizard.core.models.inputs import FILE_VARIABLE, Mark
 from wizard.core.next_command import shell
-from wizard.core.ports.run import AwsClient, UserInterface
 from wizard.core.state_backend import Circumstances, StateBackend, key_alias, resolve
 from wizard.inputs.interview import Interview
+
+if TYPE_CHECKING:
+    from wizard.aws.client import AwsClient
+    from wizard.pulumi_engine.backend import StatePlaces
+    from wizard.terminal.terminal import Terminal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +34,7 @@ class StateLocation:
     problems: tuple[Problem, ...] = ()
 
 
-def settle(stack: str, interview: Interview, ui: UserInterface, places: StatePlaces | None) -> StateLocation:
+def settle(stack: str, interview: Interview, ui: Terminal, places: StatePlaces | None) -> StateLocation:
     """The state's location, created if requested. An error becomes a problem for the checks."""
     aws, identity = interview.aws, interview.identity
     if places is None or aws is None or not isinstance(identity, Identity):
@@ -58,7 +65,7 @@ def _with_key(circumstances: Circumstances, aws: AwsClient) -> Circumstances:
 
 
 def _create(
-    stack: str, state: StateBackend, interview: Interview, ui: UserInterface, places: StatePlaces, aws: AwsClient
+    stack: str, state: StateBackend, interview: Interview, ui: Terminal, places: StatePlaces, aws: AwsClient
 ) -> StateLocation:
     environment = dict(state.environment)
     # The first sentence was printed with the detected values, unless the backend was chosen now.

@@ -1,6 +1,6 @@
 """The steps of a run up to the update: interview, checks, plan.
 
-Reads through the ports, and saves a draft of the answers; nothing in the account is changed.
+Reads through the clients, and saves a draft of the answers; nothing in the account is changed.
 """
 
 from __future__ import annotations
@@ -8,20 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.settings import ImportGroup, Settings, StoredValue, Target
-from wizard.core.clients import Answer, ApplicationCode, Clients, Request, Source
+from wizard.core.clients import Answer, Clients, Request, Source
 from wizard.core.errors import PreflightFailed
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey
 from wizard.core.models.inputs import Choice, Mark
 from wizard.core.models.stack import Step
 from wizard.core.next_command import eonpro, plain_name
-from wizard.core.ports.run import AwsClient, Engine, UserInterface, VercelClient
 from wizard.core.retry import Threads, give_way
 from wizard.core.state_backend import in_words
 from wizard.inputs import answers_file
+from wizard.inputs.application_readers import ApplicationCode
 from wizard.inputs.interview import Interview, Interviewer
 from wizard.inputs.registry import STEPS, by_key, heading
 from wizard.setup import foreign_variables, plan
@@ -32,6 +32,12 @@ from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.preflight import checks, principals, services
 from wizard.setup.saved_settings import lost_settings
 from wizard.setup.state_location import StateLocation, settle
+
+if TYPE_CHECKING:
+    from wizard.aws.client import AwsClient
+    from wizard.pulumi_engine.engine import Engine
+    from wizard.terminal.terminal import Terminal
+    from wizard.vercel.client import VercelClient
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +168,7 @@ def check(
 
 def _checked(
     request: Request,
-    ui: UserInterface,
+    ui: Terminal,
     values: Mapping[str, Any],
     import_request: ImportRequest | None,
     run_checks: Callable[..., checks.Findings],
@@ -182,7 +188,7 @@ def _checked(
     return findings, values, import_request
 
 
-def _ask_former_key(ui: UserInterface, places: tuple[str, ...]) -> Any:
+def _ask_former_key(ui: Terminal, places: tuple[str, ...]) -> Any:
     ui.section("The application's current key", "its records so far are encrypted with it")
     for place in places:
         ui.line(f"{FORMER_KEY_VARIABLE}: {place}", mark=Mark.INFO)
@@ -223,7 +229,7 @@ def _import_request(values: Mapping[str, Any]) -> ImportRequest:
     )
 
 
-def _offer_import(ui: UserInterface, values: Mapping[str, Any], findings: checks.Findings) -> ImportRequest | None:
+def _offer_import(ui: Terminal, values: Mapping[str, Any], findings: checks.Findings) -> ImportRequest | None:
     """Show what was created manually; the person's import request, None if they decline."""
     ui.section("Created manually", "found under the names that the stack would take; nothing was touched")
     for resource in findings.discovered.things:
@@ -323,7 +329,7 @@ def _summary(request: Request, ready: PreparedRun, *, is_brief: bool = False) ->
     return plan.rows(ready.settings, ready.identity, request.stack, ready.targets, ready.answers, is_brief=is_brief)
 
 
-def show_page(ui: UserInterface, request: Request, ready: PreparedRun, planned: plan.Plan) -> None:
+def show_page(ui: Terminal, request: Request, ready: PreparedRun, planned: plan.Plan) -> None:
     """The last page: what was answered and what will be done, on one screen."""
     title, note = heading(len(STEPS))
     ui.section(title, note if request.saved is None and ui.interactive else "")
@@ -336,7 +342,7 @@ def show_page(ui: UserInterface, request: Request, ready: PreparedRun, planned: 
     ui.table(plan.brief(planned))
 
 
-def show_details(ui: UserInterface, request: Request, ready: PreparedRun, planned: plan.Plan) -> None:
+def show_details(ui: Terminal, request: Request, ready: PreparedRun, planned: plan.Plan) -> None:
     """Every answer, and every resource, every other step and every price of the plan."""
     ui.section("Review")
     ui.table(_summary(request, ready))
@@ -345,7 +351,7 @@ def show_details(ui: UserInterface, request: Request, ready: PreparedRun, planne
         ui.line(line)
 
 
-def _after_comparison(stack: str, ui: UserInterface, engine: Engine, to_apply: bool) -> tuple[Step, ...]:
+def _after_comparison(stack: str, ui: Terminal, engine: Engine, to_apply: bool) -> tuple[Step, ...]:
     """The steps that repair what was changed outside the stack, which the state does not know; empty for none."""
     ui.working("Pulumi compares the account with its state")
     drifts = engine.compare(stack)

@@ -1,6 +1,6 @@
 """The update of the stack: its environment is claimed, its settings are written, and the engine changes the account.
 
-Acts through the ports.
+Acts through the clients.
 """
 
 from collections import Counter

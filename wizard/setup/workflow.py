@@ -1,9 +1,12 @@
 """The commands of the first run and of the removal: setup, preview, access-key, destroy.
 
-Changes AWS, Vercel and the stack through their ports, each only after the confirmation.
+Changes AWS, Vercel and the stack through their clients, each only after the confirmation.
 """
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from components import policies
 from components.policies.requirements import Topic
@@ -19,7 +22,7 @@ from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.inputs import LATER, Choice, Mark
 from wizard.core.models.rotation import LastBackup
 from wizard.core.next_command import Command, Text, eonpro, plain_name, shell
-from wizard.core.ports.run import Engine, TargetContext, UserInterface
+from wizard.core.target_context import TargetContext
 from wizard.inputs.answers import are_written
 from wizard.inputs.registry import BACKUP_TO
 from wizard.setup import confirmation, deliver_and_verify, plan, report, saved_plan, steps, update
@@ -28,6 +31,10 @@ from wizard.setup.report import has_backup
 from wizard.setup.saved_settings import settings_of
 from wizard.targets.port import deploy_target
 from wizard.targets.vercel import access_key
+
+if TYPE_CHECKING:
+    from wizard.pulumi_engine.engine import Engine
+    from wizard.terminal.terminal import Terminal
 
 
 def retained_resources(settings: Settings, outputs: Outputs) -> tuple[tuple[str, str], ...]:
@@ -302,7 +309,7 @@ def destroy(request: Request, clients: Clients) -> tuple[tuple[str, str], ...]:
     return retained
 
 
-def show_report(ui: UserInterface, done: report.Report, *, everything: bool = False) -> None:
+def show_report(ui: Terminal, done: report.Report, *, everything: bool = False) -> None:
     """The last page of a set-up. `everything`: with what every item rests on, and the code of the next steps."""
     for item in done.checklist:
         _show_item(ui, item, in_full=everything or item.state in (ItemState.OPEN, ItemState.UNKNOWN))
@@ -318,7 +325,7 @@ def show_report(ui: UserInterface, done: report.Report, *, everything: bool = Fa
         ui.verbatim(eonpro("doctor", "--stack", done.stack))
 
 
-def _show_item(ui: UserInterface, item: ChecklistEntry, *, in_full: bool) -> None:
+def _show_item(ui: Terminal, item: ChecklistEntry, *, in_full: bool) -> None:
     if not in_full and item.state is ItemState.DONE:
         ui.line(item.title, mark=Mark.OK)
         return

@@ -16,8 +16,9 @@ from wizard.targets.port import Files, NextStep, StoreTarget, TargetDescription
 
 if TYPE_CHECKING:
     from components.settings import Outputs, Settings
+    from wizard.aws.client import AwsClient
     from wizard.core.models.deployment import Instances
-    from wizard.core.ports.run import AwsClient, TargetContext
+    from wizard.core.target_context import TargetContext
 
 NAME = "eks"
 _IRSA = "irsa"

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from components.settings import Outputs, Settings
+    from wizard.aws.client import AwsClient
     from wizard.core.data_key import WrappedDataKey
     from wizard.core.errors import DataKeyConflict, SetupError
     from wizard.core.models.delivery import AccessKey, AppVariables, Delivered, Scope
     from wizard.core.models.deployment import Instances, Redeployed
     from wizard.core.models.inputs import Input
-    from wizard.core.ports.run import AwsClient, TargetContext
+    from wizard.core.target_context import TargetContext
     from wizard.core.variable_ownership import ForeignVariable, OwnValues
 
 OnMessage = Callable[[str], None]

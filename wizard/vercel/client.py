@@ -36,14 +36,14 @@ BUILD_SECONDS = 900.0
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 Operation = Callable[Concatenate[Variables, Parameters], Result]
-Method = Callable[Concatenate["Vercel", VercelProject, Parameters], Result]
+Method = Callable[Concatenate["VercelClient", VercelProject, Parameters], Result]
 
 
 def _method(operation: Operation[Parameters, Result], *, writes: bool) -> Method[Parameters, Result]:
     """A method of the client: an operation on one project's variables, within the time for reading or delivering."""
 
     def method(
-        self: Vercel, project: VercelProject, /, *values: Parameters.args, **options: Parameters.kwargs
+        self: VercelClient, project: VercelProject, /, *values: Parameters.args, **options: Parameters.kwargs
     ) -> Result:
         variables = self._variables(project, self._deadline if writes else READING_SECONDS)
         return operation(variables, *values, **options)
@@ -59,8 +59,8 @@ def _writing(operation: Operation[Parameters, Result]) -> Method[Parameters, Res
     return _method(operation, writes=True)
 
 
-class Vercel:
-    """Vercel for one token (`wizard.core.ports.run.VercelClient`). The token is in no repr, error or log."""
+class VercelClient:
+    """Vercel for one token. The token is in no repr, error or log."""
 
     def __init__(
         self,
@@ -80,9 +80,9 @@ class Vercel:
         self._deadline = deadline
 
     def __repr__(self) -> str:
-        return f"Vercel({self._api.base_url!r})"
+        return f"VercelClient({self._api.base_url!r})"
 
-    def asking_once(self) -> Vercel:
+    def asking_once(self) -> VercelClient:
         """A client over the same connections that answers a GET that is sent a second time without another request."""
         other = copy(self)
         other._api = self._api.asking_once()

@@ -17,8 +17,7 @@ from wizard.account.notices import Judgement, Notice
 from wizard.account.views import Diagnosis, diagnose
 from wizard.cli import parser
 from wizard.commands import deployed_stack
-from wizard.core.clients import Clients
-from wizard.core.ports.run import GitHub
+from wizard.core.clients import Clients, GitHub
 
 
 class DoctorFixture(World):

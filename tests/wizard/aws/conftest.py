@@ -20,7 +20,7 @@ from botocore.config import Config
 
 from components.settings import SecretStore, Settings
 from wizard.aws.auth.session import Session
-from wizard.aws.client import Aws, connect
+from wizard.aws.client import AwsClient, connect
 from wizard.core.retry import Clock
 
 ACCOUNT = "123456789012"
@@ -45,7 +45,7 @@ def files(directory, config: str = "") -> dict[str, str]:
 
 
 @pytest.fixture
-def aws(environ: dict[str, str]) -> Aws:
+def aws(environ: dict[str, str]) -> AwsClient:
     return connect(profile=None, region=None, environ=environ)
 
 
@@ -59,7 +59,7 @@ def boto(moto_url: str, environ: dict[str, str]) -> Callable[..., Any]:
 class Store:
     """One store of the account, as the wizard uses it and as somebody else does with AWS's own client."""
 
-    aws: Aws
+    aws: AwsClient
     boto: Callable[..., Any]
     store: SecretStore
 
@@ -124,9 +124,9 @@ def settings(settings_of: Callable[..., Settings]) -> Settings:
     return settings_of()
 
 
-def with_pause(aws: Aws, pause: Callable[[float], None]) -> Aws:
+def with_pause(aws: AwsClient, pause: Callable[[float], None]) -> AwsClient:
     """The same account through a session that waits that way."""
-    return Aws(replace(aws._session, clock=Clock(sleep=pause)))
+    return AwsClient(replace(aws._session, clock=Clock(sleep=pause)))
 
 
 class Script:
@@ -229,6 +229,6 @@ def script() -> Iterator[Script]:
 
 
 @pytest.fixture
-def scripted(script: Script, tmp_path) -> Aws:
+def scripted(script: Script, tmp_path) -> AwsClient:
     """The edge in front of the endpoint whose answers the test writes."""
     return connect(environ={**files(tmp_path), **KEYS, "AWS_ENDPOINT_URL": script.url, "AWS_REGION": "us-east-1"})

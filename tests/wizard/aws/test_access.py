@@ -11,9 +11,9 @@ import pytest
 
 from components.policies.evaluation.account import IamPolicy
 from tests.wizard.aws.conftest import with_pause
-from wizard.aws.access import MAX_PAGES, AwsAccessReader, UserIdentity, history_pages
+from wizard.aws.access import MAX_PAGES, AccessReader, UserIdentity, history_pages
 from wizard.aws.auth import http
-from wizard.aws.client import Aws
+from wizard.aws.client import AwsClient
 from wizard.core.errors import PermissionDenied, UnreadableAnswer, Unsupported
 from wizard.core.models.access import KeyEvents, KeyUse, SignIn
 from wizard.core.retry import Clock
@@ -30,7 +30,7 @@ def document(action: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def access(aws: Aws) -> AwsAccessReader:
+def access(aws: AwsClient) -> AccessReader:
     return aws.access
 
 
@@ -258,7 +258,7 @@ def test_pages_are_read_on_with_a_pause_between(script, scripted):
     )
     pauses: list[float] = []
     session = replace(scripted.access._session, clock=Clock(sleep=pauses.append))
-    history, [told] = AwsAccessReader(session).events(KEY, since=NOW)
+    history, [told] = AccessReader(session).events(KEY, since=NOW)
     assert (told.uses, history.is_cut_off, len(pauses)) == (2, False, 1)
     assert script.requests[1]["NextToken"] == "t"
 
@@ -268,7 +268,7 @@ def test_a_history_without_end_is_cut_off_and_says_so(script, scripted):
     pages = (json.dumps({"Events": [event], "NextToken": f"t{event['EventId']}"}) for event in events)
     script.answer_in_turn("LookupEvents", *pages)
     session = replace(scripted.access._session, clock=Clock(sleep=lambda seconds: None))
-    history, _ = AwsAccessReader(session).events(KEY, since=NOW)
+    history, _ = AccessReader(session).events(KEY, since=NOW)
     assert (history.is_cut_off, history.events, len(script.requests)) == (True, MAX_PAGES, MAX_PAGES)
     assert history.since == datetime.fromtimestamp(1750000000, UTC)
 

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.wizard.aws.conftest import ACCOUNT
-from wizard.aws.s3 import S3BackupStorage
+from wizard.aws.s3 import BackupStorage
 from wizard.core.errors import PermissionDenied, ResourceError
 
 UNTIL = datetime(2033, 11, 24, tzinfo=UTC)
@@ -101,7 +101,7 @@ def test_a_strangers_bucket_of_that_name_gets_nothing(script, scripted):
     script.answer("HEAD /locked", "", status=403)
     scripted.identify()
     asked_before = len(script.calls)
-    backup_storage = S3BackupStorage(scripted._session)
+    backup_storage = BackupStorage(scripted._session)
     for ask in (
         lambda: backup_storage.lock_of("locked"),
         lambda: backup_storage.create("locked", "b.json", b"it", until=UNTIL),

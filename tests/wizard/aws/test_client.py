@@ -10,24 +10,17 @@ from operator import attrgetter
 import pytest
 
 from components.settings import SecretStore
-from wizard.aws.client import Aws, connect
+from wizard.aws.client import AwsClient, connect
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import AppVariables
-from wizard.core.ports.run import AwsClient
 from wizard.core.retry import Once
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 ROLE = "arn:aws:iam::123456789012:role/eonpro-app-role"
 
 
-def test_the_client_is_what_the_wizard_needs(aws: Aws):
-    port: AwsClient = aws  # the type checker compares every signature
-    needed = {name for name in vars(AwsClient) if not name.startswith("_")} | set(AwsClient.__annotations__)
-    assert {name for name in needed if not hasattr(port, name)} == set()
-
-
 @pytest.fixture
-def asked(aws: Aws, boto) -> list[str]:
+def asked(aws: AwsClient, boto) -> list[str]:
     """Every operation that a whole set-up sends, by botocore's own event before each request."""
     seen: list[str] = []
     aws._session._botocore.register("before-call", lambda model, **_: seen.append(model.name), unique_id="the-test")
@@ -67,7 +60,7 @@ def test_look_ups_run_side_by_side(scripted):
     assert sorted(scripted._session.together(both.wait, both.wait)) == [0, 1]
 
 
-def test_clients_are_made_once_even_by_several_threads(aws: Aws):
+def test_clients_are_made_once_even_by_several_threads(aws: AwsClient):
     clients = aws._session.together(*[lambda: aws._session.client("kms")] * 4)
     assert len({id(client) for client in clients}) == 1
 
@@ -82,12 +75,12 @@ def test_an_endpoint_that_is_gone_raises_the_wizards_own_errors_only(environ, ca
 
 
 @pytest.fixture
-def once(scripted: Aws) -> Aws:
+def once(scripted: AwsClient) -> AwsClient:
     """As the commands that change nothing connect."""
-    return Aws(replace(scripted._session, _answers=Once()))
+    return AwsClient(replace(scripted._session, _answers=Once()))
 
 
-def test_what_several_parts_of_a_report_ask_is_asked_of_aws_once(once: Aws, script):
+def test_what_several_parts_of_a_report_ask_is_asked_of_aws_once(once: AwsClient, script):
     script.answer("ListGrants", {"Grants": [], "Truncated": False})
     for _ in range(3):
         assert once.access.grants(KEY) == ()
@@ -97,7 +90,7 @@ def test_what_several_parts_of_a_report_ask_is_asked_of_aws_once(once: Aws, scri
     assert script.calls == ["ListGrants"] * 3
 
 
-def test_an_answer_that_was_not_given_is_asked_for_again(once: Aws, script):
+def test_an_answer_that_was_not_given_is_asked_for_again(once: AwsClient, script):
     script.answer("ListGrants", {"__type": "AccessDeniedException"}, status=400)
     with pytest.raises(SetupError):
         once.access.grants(KEY)
@@ -105,14 +98,14 @@ def test_an_answer_that_was_not_given_is_asked_for_again(once: Aws, script):
     assert once.access.grants(KEY) == ()
 
 
-def test_a_run_that_changes_something_sees_each_change(scripted: Aws, script):
+def test_a_run_that_changes_something_sees_each_change(scripted: AwsClient, script):
     script.answer("ListGrants", {"Grants": [], "Truncated": False})
     scripted.access.grants(KEY)
     scripted.access.grants(KEY)
     assert script.calls == ["ListGrants"] * 2
 
 
-def test_a_client_looks_into_the_folder_of_its_own_service(aws: Aws, monkeypatch: pytest.MonkeyPatch):
+def test_a_client_looks_into_the_folder_of_its_own_service(aws: AwsClient, monkeypatch: pytest.MonkeyPatch):
     asked: list[str] = []
     list_folder = os.listdir
 

@@ -10,12 +10,11 @@ import pytest
 
 from components.settings import SecretStore
 from tests.wizard.aws.conftest import Script
-from wizard.aws.client import Aws
-from wizard.aws.ecs import Ecs
+from wizard.aws.client import AwsClient
+from wizard.aws.ecs import EcsServices
 from wizard.core.errors import ResourceError
 from wizard.core.models.deployment import RolloutState, Service
 from wizard.core.next_command import document
-from wizard.core.ports.aws import EcsServices
 
 ROLE = "arn:aws:iam::123456789012:role/"
 REVISION = "arn:aws:ecs:us-east-1:123456789012:task-definition/clinic:"
@@ -89,12 +88,12 @@ def told(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def ecs_services(aws: Aws) -> EcsServices:
+def ecs_services(aws: AwsClient) -> EcsServices:
     return aws.ecs_services
 
 
 @pytest.fixture
-def theirs(scripted: Aws) -> Ecs:
+def theirs(scripted: AwsClient) -> EcsServices:
     """In front of the endpoint whose answers the test writes."""
     return scripted.ecs_services
 
@@ -108,7 +107,7 @@ def service_of(ecs_services: EcsServices) -> Service:
 # A service
 
 
-def test_a_service_is_read_with_its_rollouts_the_newest_first(script: Script, theirs: Ecs) -> None:
+def test_a_service_is_read_with_its_rollouts_the_newest_first(script: Script, theirs: EcsServices) -> None:
     script.answer("DescribeServices", told())
     service = service_of(theirs)
 
@@ -122,7 +121,7 @@ def test_a_service_is_read_with_its_rollouts_the_newest_first(script: Script, th
     assert service.events == ("(service web) has begun.",)
 
 
-def test_a_state_that_is_not_told_or_not_known_is_no_state(script: Script, theirs: Ecs) -> None:
+def test_a_state_that_is_not_told_or_not_known_is_no_state(script: Script, theirs: EcsServices) -> None:
     untold = deployment("ecs-svc/1", status="PRIMARY")
     del untold["rolloutState"]
     script.answer("DescribeServices", told(deployments=[untold, deployment("ecs-svc/0", rolloutState="STOPPED")]))
@@ -162,7 +161,7 @@ def test_a_cluster_that_is_not_there_is_told_with_what_to_set(ecs_services: EcsS
     assert "pulumi config set eonpro-kms:ecsCluster" in str(document(refused.value.hint)["advice"])
 
 
-def test_the_strategy_and_how_far_a_deployment_is_are_read(script: Script, theirs: Ecs) -> None:
+def test_the_strategy_and_how_far_a_deployment_is_are_read(script: Script, theirs: EcsServices) -> None:
     arn = "arn:aws:ecs:us-east-1:123456789012:service-deployment/clinic/web/d1"
     hook = {"hookId": "h", "targetType": "PAUSE", "status": "AWAITING_ACTION", "expiresAt": 1_770_001_000}
     linear = {
@@ -196,7 +195,7 @@ def test_the_strategy_and_how_far_a_deployment_is_are_read(script: Script, their
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ServiceDeploymentNotFoundException"])
-def test_a_progress_that_may_not_be_seen_is_not_known(script: Script, theirs: Ecs, code: str) -> None:
+def test_a_progress_that_may_not_be_seen_is_not_known(script: Script, theirs: EcsServices, code: str) -> None:
     script.answer("DescribeServices", told(currentServiceDeployment="arn:aws:ecs:us-east-1:1:service-deployment/a"))
     service = service_of(theirs)
     script.refuse("DescribeServiceDeployments", code)
@@ -253,7 +252,7 @@ def test_a_value_of_a_container_is_in_no_repr(ecs_services: EcsServices, boto: A
 # The update
 
 
-def test_an_update_names_the_revision_and_touches_nothing_else(script: Script, theirs: Ecs) -> None:
+def test_an_update_names_the_revision_and_touches_nothing_else(script: Script, theirs: EcsServices) -> None:
     script.answer("DescribeServices", told())
     service = service_of(theirs)
     script.answer("UpdateService", {"service": told()["services"][0]})
@@ -268,7 +267,7 @@ def test_an_update_names_the_revision_and_touches_nothing_else(script: Script, t
     }
 
 
-def test_why_tasks_stopped_is_told_of_that_deployment_once_each(script: Script, theirs: Ecs) -> None:
+def test_why_tasks_stopped_is_told_of_that_deployment_once_each(script: Script, theirs: EcsServices) -> None:
     script.answer("DescribeServices", told())
     service = service_of(theirs)
     script.answer("ListTasks", {"taskArns": ["a", "b", "c"]})
@@ -295,7 +294,7 @@ def test_why_tasks_stopped_is_told_of_that_deployment_once_each(script: Script, 
     )
 
 
-def test_where_tasks_may_not_be_seen_no_reason_is_told(script: Script, theirs: Ecs) -> None:
+def test_where_tasks_may_not_be_seen_no_reason_is_told(script: Script, theirs: EcsServices) -> None:
     script.answer("DescribeServices", told())
     service = service_of(theirs)
     script.refuse("ListTasks", "AccessDeniedException")
@@ -322,7 +321,7 @@ def test_the_last_change_of_the_parameters_is_told_and_no_value_is_decrypted(
     assert second == ssm.get_parameter(Name="/b")["Parameter"]["LastModifiedDate"]
 
 
-def test_the_last_change_of_the_secrets_is_that_of_their_current_versions(script: Script, theirs: Ecs) -> None:
+def test_the_last_change_of_the_secrets_is_that_of_their_current_versions(script: Script, theirs: EcsServices) -> None:
     versions = [
         {"VersionId": "1" * 32, "VersionStages": ["AWSPREVIOUS"], "CreatedDate": 1_770_000_900},
         {"VersionId": "2" * 32, "VersionStages": ["AWSCURRENT"], "CreatedDate": 1_770_000_100},
@@ -334,7 +333,7 @@ def test_the_last_change_of_the_secrets_is_that_of_their_current_versions(script
     assert set(script.calls) == {"ListSecretVersionIds"}
 
 
-def test_an_update_without_a_deployment_is_a_failure(script: Script, theirs: Ecs) -> None:
+def test_an_update_without_a_deployment_is_a_failure(script: Script, theirs: EcsServices) -> None:
     script.answer("UpdateService", {"service": {**told()["services"][0], "deployments": []}})
     service = Service(cluster="clinic", name="web", task_definition=f"{REVISION}1", rollouts=())
 

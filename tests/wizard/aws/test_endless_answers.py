@@ -19,7 +19,7 @@ from botocore.utils import ContainerMetadataFetcher
 from tests import endless
 from tests.wizard.aws.conftest import KEYS, files
 from wizard.aws.auth import limits, session
-from wizard.aws.client import Aws, connect
+from wizard.aws.client import AwsClient, connect
 from wizard.core import call_limit, retry, watchdog
 from wizard.core.errors import SetupError, Unreachable, UnreadableAnswer
 
@@ -33,7 +33,7 @@ def server() -> Iterator[endless.Endless]:
 
 
 @pytest.fixture
-def aws(server: endless.Endless, tmp_path) -> Aws:
+def aws(server: endless.Endless, tmp_path) -> AwsClient:
     place = {"AWS_ENDPOINT_URL": server.url, "AWS_REGION": "us-east-1"}
     return connect(environ={**files(tmp_path), **KEYS, **place})
 
@@ -151,7 +151,7 @@ def pages(script, action: str, key: str, entry: object, token: str = "NextToken"
 
 
 @pytest.fixture
-def scripted(script, tmp_path) -> Aws:
+def scripted(script, tmp_path) -> AwsClient:
     place = {"AWS_ENDPOINT_URL": script.url, "AWS_REGION": "us-east-1"}
     return connect(environ={**files(tmp_path), **KEYS, **place})
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.wizard.aws.conftest import with_pause
 from tests.wizard.fakes.clients import advice_of
-from wizard.aws.client import Aws
+from wizard.aws.client import AwsClient
 from wizard.core.errors import PermissionDenied, ResourceError, UsageError
 from wizard.core.models.delivery import AccessKey
 
@@ -34,7 +34,7 @@ def user(boto) -> str:
 
 
 @pytest.fixture
-def retrying(scripted: Aws) -> tuple[Aws, list[float]]:
+def retrying(scripted: AwsClient) -> tuple[AwsClient, list[float]]:
     """The edge whose waiting is written down instead of waited."""
     waited: list[float] = []
     scripted = with_pause(scripted, waited.append)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.wizard.aws.conftest import with_pause
-from wizard.aws.client import Aws
+from wizard.aws.client import AwsClient
 from wizard.core.errors import PermissionDenied, ResourceError
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
@@ -20,7 +20,7 @@ def make_key(boto, **tags: str) -> str:
 
 
 @pytest.fixture
-def retrying(scripted: Aws) -> tuple[Aws, list[float]]:
+def retrying(scripted: AwsClient) -> tuple[AwsClient, list[float]]:
     """The edge whose waiting is written down instead of waited."""
     waited: list[float] = []
     scripted = with_pause(scripted, waited.append)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.wizard.aws.conftest import with_pause
-from wizard.aws.client import Aws, connect
+from wizard.aws.client import AwsClient, connect
 from wizard.core.errors import SetupError, UsageError
 
 ACCOUNT = "123456789012"
@@ -46,7 +46,7 @@ AS_IT_HAS_TO_BE = {
 
 
 @pytest.fixture
-def asked(aws: Aws) -> list[str]:
+def asked(aws: AwsClient) -> list[str]:
     """Every operation that is sent, in order."""
     seen: list[str] = []
     aws._session._botocore.register("before-call", lambda model, **_: seen.append(model.name), unique_id="the-test")

@@ -56,7 +56,7 @@ def failed(code: str, message: str = "", kind: type[SetupError] = ResourceError)
 
 def reader(**answers: Any) -> S3Documents:
     session: Any = FakeSession(**answers)
-    return S3Documents(session=session)
+    return S3Documents(session)
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +85,7 @@ def test_each_request_names_the_account_that_has_to_own_the_bucket() -> None:
     documents = reader(HeadObject={"ServerSideEncryption": "AES256"}, UpdateObjectEncryption={})
     documents.state(BUCKET, SCAN)
     assert documents.encrypt(BUCKET, ObjectVersion(key="scan", version="v1"), KEY) is None
-    session: Any = documents.session
+    session: Any = documents._session
     assert [parameters["ExpectedBucketOwner"] for _, parameters in session.asked] == ["111122223333"] * 2
     assert session.asked[1][1]["VersionId"] == "v1"
 
@@ -123,7 +123,7 @@ def test_a_bucket_that_says_nothing_of_its_encryption_has_s3_s_own() -> None:
     )
     session: Any = FakeSession(GetBucketLocation={"LocationConstraint": None}, GetBucketPolicy=None, **empty)
     session.together = lambda *calls: tuple(call() for call in calls)
-    bucket = S3Documents(session=session).bucket("clinic-documents")
+    bucket = S3Documents(session).bucket("clinic-documents")
     assert bucket is not None
     assert (bucket.encryption.algorithm, bucket.region, bucket.lock, bucket.versioned) == (
         "AES256",

@@ -15,7 +15,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError
 
 from tests.wizard.aws.conftest import with_pause
-from wizard.aws.client import Aws
+from wizard.aws.client import AwsClient
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import OutcomeUnknown
 from wizard.core.models.rotation import KeyRotations, VersionOrigin
@@ -72,7 +72,7 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
 
 
-def fail_once(aws: Aws, service: str, operation: str, how: Callable[[Any], AWSResponse | None]) -> Counter[str]:
+def fail_once(aws: AwsClient, service: str, operation: str, how: Callable[[Any], AWSResponse | None]) -> Counter[str]:
     """The next call of the operation goes wrong in that way; returns how often each operation was sent."""
     sent: Counter[str] = Counter()
     left = [how]

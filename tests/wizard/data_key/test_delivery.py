@@ -47,7 +47,7 @@ from wizard.core.models.delivery import (
     Verification,
     VerificationState,
 )
-from wizard.core.ports.run import TargetContext
+from wizard.core.target_context import TargetContext
 from wizard.data_key.delivery import deliver, variables_of
 from wizard.data_key.proof import prove
 from wizard.data_key.storage import ensure_data_key

@@ -26,7 +26,7 @@ from wizard.core.errors import PermissionDenied, SetupError, StackNotFound, Unre
 from wizard.core.models.account import Existing
 from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.rotation import VersionOrigin
-from wizard.core.ports.run import TargetContext
+from wizard.core.target_context import TargetContext
 from wizard.data_key import guard
 from wizard.data_key.guard import DecisionState
 from wizard.inputs.answers import from_settings

@@ -20,7 +20,7 @@ from wizard.core.errors import SetupError
 from wizard.core.models.delivery import AppCredentials, AppVariables, ChildResult
 from wizard.core.retry import Clock
 from wizard.data_key import verification
-from wizard.data_key.verification import SETTLING, ChildDecryptVerifier
+from wizard.data_key.verification import SETTLING, DecryptVerifier
 
 BATCH = AppVariables(region="eu-central-1", key_arn=KEY, wrapped=wrapped())
 OPERATORS = {
@@ -80,7 +80,7 @@ class Child:
         batch: AppVariables = BATCH,
         **how: Any,
     ) -> ChildResult:
-        prover = ChildDecryptVerifier(
+        prover = DecryptVerifier(
             self.folder, environ=dict(os.environ) if environ is None else environ, clock=Clock(sleep=self.slept.append)
         )
         return prover.prove(credentials, batch, **how)
@@ -143,7 +143,7 @@ def test_the_child_gets_the_applications_credentials_and_what_was_delivered_thro
 
 def test_without_a_data_key_the_child_gets_none_and_asks_for_the_permission_only(child) -> None:
     child.says(TELL_ENVIRONMENT)
-    prover = ChildDecryptVerifier(child.folder, environ=OPERATORS | {"PATH": os.environ["PATH"]})
+    prover = DecryptVerifier(child.folder, environ=OPERATORS | {"PATH": os.environ["PATH"]})
     given = json.loads(prover.may_decrypt(CREDENTIALS, region="eu-central-1", key_arn=KEY).principal)["given"]
     assert (given["AWS_KMS_KEY_ID"], given["PHI_PROVE_DRY_RUN"]) == (KEY, "permission")
     assert "ENCRYPTED_PHI_KEY" not in given

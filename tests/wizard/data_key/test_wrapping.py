@@ -14,7 +14,7 @@ import pytest
 
 from tests.wizard.fakes.clients import KEY, wrapped
 from wizard.core.errors import CredentialsError, PermissionDenied, ResourceError, SetupError, Unreachable, UsageError
-from wizard.data_key.verification import ChildWrapper
+from wizard.data_key.verification import Wrapper
 
 TELL = """
 import json, os, sys
@@ -42,7 +42,7 @@ class Child:
         self.says(f"import sys\nprint({json.dumps(told)!r})\nsys.exit(1)\n")
 
     def wrap(self, prompt: bool = False) -> str:
-        made = ChildWrapper(self.folder, environ=self.environ).wrap(OPERATOR, key_arn=KEY, prompt=prompt)
+        made = Wrapper(self.folder, environ=self.environ).wrap(OPERATOR, key_arn=KEY, prompt=prompt)
         return made.fingerprint
 
     @property

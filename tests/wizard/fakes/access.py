@@ -1,4 +1,4 @@
-"""A fake of `wizard.core.ports.aws.AccessReader`, in memory: what a test wrote is what the account tells.
+"""A fake of `AccessReader`, in memory: what a test wrote is what the account tells.
 
 It touches nothing.
 """
@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from components.policies.evaluation.account import AccountIam, GrantFact
+from wizard.aws.access import AccessReader
 from wizard.core.errors import SetupError
 from wizard.core.models.access import AccessKeyAge, History, KeyEvents, KeyUse, SignIn
 
 
 @dataclass(kw_only=True)
-class FakeAccess:
+class FakeAccess(AccessReader):
     """Who may use the keys of one account, and who did."""
 
     account: AccountIam = AccountIam(principals=())

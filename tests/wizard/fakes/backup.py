@@ -1,10 +1,11 @@
-"""A fake of `wizard.core.ports.aws.BackupStorage`: buckets with Object Lock, in memory, which only create."""
+"""A fake of `BackupStorage`: buckets with Object Lock, in memory, which only create."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from wizard.aws.s3 import BackupStorage
 from wizard.core.errors import ResourceError
 from wizard.core.models.rotation import BucketLock, StoredObject
 
@@ -12,7 +13,7 @@ VAULT_BUCKET = "clinic-backups"
 
 
 @dataclass(kw_only=True)
-class FakeBackupStorage:
+class FakeBackupStorage(BackupStorage):
     """Buckets by name, objects by bucket and key."""
 
     log: list[str] = field(default_factory=list)

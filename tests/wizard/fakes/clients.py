@@ -1,9 +1,9 @@
-"""Fakes of the edges' Protocols (`wizard.core.ports.run`), in memory: AWS, Vercel, an engine, a verifier, a terminal.
+"""Fakes of the edges, in memory: AWS, Vercel, an engine, a verifier, a terminal.
 
-Fakes, not the real thing: each keeps the promise its Protocol makes (the stored data key is create-only, Vercel never
-overwrites another data key, a prover opens only what the credentials' principal may), and writes every call into one
-shared log.
-They touch nothing. None of them has a door that gives the data key in the clear, because no Protocol has one.
+Each is a subclass of the class that it stands for, answers by the same methods and keeps their promises (the stored
+data key is create-only, Vercel never overwrites another data key, a prover opens only what the credentials' principal
+may), and writes every call into one shared log.
+They touch nothing. None of them gives the data key in the clear, because no edge does.
 """
 
 from __future__ import annotations
@@ -33,6 +33,17 @@ from tests.wizard.fakes.ecs import FakeEcsServices
 from tests.wizard.fakes.requests import FakeRequests
 from tests.wizard.fakes.rotation import FakeKeyRotation
 from tests.wizard.fakes.s3_documents import FakeS3Documents
+from wizard.aws.application_credentials import ApplicationCredentials
+from wizard.aws.client import AwsClient
+from wizard.aws.data_keys.stored import StoredDataKeys
+from wizard.aws.existing_resources import ExistingResources
+from wizard.aws.iam import Iam
+from wizard.aws.import_discovery import ImportDiscovery
+from wizard.aws.kms import KmsKeys
+from wizard.aws.permissions import Permissions, PolicyAnalyzer, ServiceQuotas
+from wizard.aws.s3 import StateStorage
+from wizard.aws.trail import AuditReader, CloudTrail
+from wizard.aws.unrecorded import UnrecordedResources
 from wizard.core.clients import Clients, Draft
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import (
@@ -93,6 +104,11 @@ from wizard.core.models.trail import (
 )
 from wizard.core.next_command import VERCEL_LOGIN, document, eonpro
 from wizard.core.variable_ownership import ForeignVariable, OwnValues, VariablesNotOurs
+from wizard.data_key.verification import DecryptVerifier
+from wizard.inputs.answers_file import Drafts
+from wizard.pulumi_engine.engine import Engine
+from wizard.terminal.terminal import Terminal
+from wizard.vercel.client import VercelClient
 
 
 def advice_of(step: str) -> str:
@@ -259,13 +275,27 @@ def step(op: str = "create", type_: str = "aws:kms/key:Key", name: str = "phi-ke
 
 
 @dataclass(kw_only=True)
-class FakeAwsClient:
-    """An account in memory. Implements `wizard.core.ports.run.AwsClient`."""
+class FakeAwsClient(
+    AwsClient,
+    KmsKeys,
+    Iam,
+    Permissions,
+    PolicyAnalyzer,
+    ApplicationCredentials,
+    CloudTrail,
+    StoredDataKeys,
+    ExistingResources,
+    UnrecordedResources,
+    ImportDiscovery,
+    ServiceQuotas,
+    StateStorage,
+):
+    """An account in memory, with most of its services."""
 
     log: list[str] = field(default_factory=list)
     failures: dict[str, SetupError] = field(default_factory=dict)
     """The error that a method raises, by the method's name."""
-    requests: FakeRequests = field(default_factory=FakeRequests)
+    requests: FakeRequests = field(default_factory=FakeRequests, repr=False, compare=False)
     identity: Identity = IDENTITY
     region: str = REGION
     region_source: str | None = "AWS_REGION"
@@ -348,12 +378,24 @@ class FakeAwsClient:
     claims: dict[str, str] = field(default_factory=dict)
     """The owner of each claim, by the claim's name."""
     who_has_access: FakeAccess = field(default_factory=FakeAccess)
-    ships: FakeEcsServices = field(default_factory=FakeEcsServices)
-    buckets_held: FakeBackupStorage = field(default_factory=FakeBackupStorage)
+    ecs_services: FakeEcsServices = field(default_factory=FakeEcsServices)
+    backup_storage: FakeBackupStorage = field(default_factory=FakeBackupStorage)
     s3_documents: FakeS3Documents = field(default_factory=FakeS3Documents)
-    noted: FakeAccessDiagnostics | None = None
-    keys_held: FakeKeyRotation | None = None
+    access: FakeAccess = field(init=False, repr=False, compare=False)
+    access_diagnostics: FakeAccessDiagnostics = field(init=False, repr=False, compare=False)
+    key_rotation: FakeKeyRotation = field(init=False, repr=False, compare=False)
     """Of this Region, as are the four above."""
+    audit: FakeAuditReader = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self.kms = self.iam = self.permissions = self.policy_analyzer = self.application_credentials = self
+        self.cloudtrail = self.stored_data_keys = self.existing_resources = self.unrecorded_resources = self
+        self.import_discovery = self.service_quotas = self.state_storage = self
+        self.access = self.who_has_access
+        self.access_diagnostics = FakeAccessDiagnostics(aws=self)
+        self.key_rotation = FakeKeyRotation(aws=self)
+        self.audit = FakeAuditReader(aws=self)
+        self.ecs_services.log = self.log
 
     def check_value(self, wrapped: WrappedDataKey) -> str:
         """The check value of the key that KMS would unwrap."""
@@ -364,74 +406,6 @@ class FakeAwsClient:
         self.log.append(f"cloud.{name}" + (f" {detail}" if detail else ""))
         if name in self.failures:
             raise self.failures[name]
-
-    @property
-    def backup_storage(self) -> FakeBackupStorage:
-        return self.buckets_held
-
-    @property
-    def access_diagnostics(self) -> FakeAccessDiagnostics:
-        if self.noted is None:
-            self.noted = FakeAccessDiagnostics(aws=self)
-        return self.noted
-
-    @property
-    def key_rotation(self) -> FakeKeyRotation:
-        if self.keys_held is None:
-            self.keys_held = FakeKeyRotation(aws=self)
-        return self.keys_held
-
-    @property
-    def access(self) -> FakeAccess:
-        return self.who_has_access
-
-    @property
-    def kms(self) -> FakeAwsClient:
-        return self
-
-    @property
-    def iam(self) -> FakeAwsClient:
-        return self
-
-    @property
-    def permissions(self) -> FakeAwsClient:
-        return self
-
-    @property
-    def policy_analyzer(self) -> FakeAwsClient:
-        return self
-
-    @property
-    def application_credentials(self) -> FakeAwsClient:
-        return self
-
-    @property
-    def cloudtrail(self) -> FakeAwsClient:
-        return self
-
-    @property
-    def stored_data_keys(self) -> FakeAwsClient:
-        return self
-
-    @property
-    def existing_resources(self) -> FakeAwsClient:
-        return self
-
-    @property
-    def unrecorded_resources(self) -> FakeAwsClient:
-        return self
-
-    @property
-    def import_discovery(self) -> FakeAwsClient:
-        return self
-
-    @property
-    def service_quotas(self) -> FakeAwsClient:
-        return self
-
-    @property
-    def state_storage(self) -> FakeAwsClient:
-        return self
 
     def build(self, wanted: Settings) -> None:
         """What `up` makes: the key with its alias and policies, and the trail."""
@@ -460,7 +434,7 @@ class FakeAwsClient:
         if region not in self.elsewhere:
             self.elsewhere.setdefault(self.region, self)
             alone: dict[str, Any] = {name: {} for name in ("stored_keys", "secrets", "parameters", "secret_values")}
-            alone |= {"aliases": {}, "meanwhile": [], "keys_held": None, "noted": None}
+            alone |= {"aliases": {}, "meanwhile": []}
             self.elsewhere[region] = replace(self, region=region, **alone)
         return self.elsewhere[region]
 
@@ -470,7 +444,7 @@ class FakeAwsClient:
     def asking_once(self) -> FakeAwsClient:
         return self
 
-    def environment(self) -> Mapping[str, str]:
+    def environment(self) -> dict[str, str]:
         return {"AWS_ACCESS_KEY_ID": "the-operators", "AWS_REGION": self.region}
 
     def account_id(self) -> str:
@@ -516,11 +490,11 @@ class FakeAwsClient:
         self._call("find_trail")
         return next((each for each in self.trails if each.arn == arn), None)
 
-    def describe_key(self, key: str) -> KeyFact | None:
+    def describe_key(self, key: str, *, with_tags: bool = False) -> KeyFact | None:
         self._call("describe_key")
         arn = key if key.startswith("arn:") else f"arn:aws:kms:{self.region}:{ACCOUNT}:key/{key}"
         fact = self.keys.get(self.aliases.get(key, arn))
-        return None if fact is None else replace(fact, tags=None)
+        return fact if fact is None or with_tags else replace(fact, tags=None)
 
     def aliases_of(self, key_arn: str) -> tuple[str, ...]:
         self._call("aliases_of")
@@ -700,16 +674,6 @@ class FakeAwsClient:
         self.state_buckets.append(bucket)
         return new
 
-    @property
-    def ecs_services(self) -> FakeEcsServices:
-        self.ships.log = self.log
-        return self.ships
-
-    @property
-    def audit(self) -> FakeAuditReader:
-        self._call("audit")
-        return FakeAuditReader(aws=self)
-
     def judge(self, planned: Sequence[StackPolicy], before: Sequence[StackPolicy]) -> PolicyJudgement:
         self.judged = (tuple(planned), tuple(before))
         return self.judgement
@@ -723,8 +687,8 @@ class FakeAwsClient:
 
 
 @dataclass(kw_only=True)
-class FakeAuditReader:
-    """The audit of the fake account. Implements `wizard.core.ports.aws.AuditReader`."""
+class FakeAuditReader(AuditReader):
+    """The audit of the fake account."""
 
     aws: FakeAwsClient
 
@@ -763,8 +727,8 @@ CREDENTIALS = AppCredentials(
 
 
 @dataclass(kw_only=True)
-class FakeVercelClient:
-    """One Vercel project in memory, reached with one token. Implements `wizard.core.ports.run.VercelClient`."""
+class FakeVercelClient(VercelClient):
+    """One Vercel project in memory, reached with one token."""
 
     log: list[str] = field(default_factory=list)
     token: str = TOKEN
@@ -932,6 +896,7 @@ class FakeVercelClient:
         tell: Callable[[str], None],
         changed: datetime | None = None,
         until_complete: bool = False,
+        seconds: float = 0.0,
     ) -> Redeployed:
         self._call("redeploy")
         self.waited_for_release = until_complete
@@ -992,8 +957,8 @@ class FakeVercelClient:
 
 
 @dataclass(kw_only=True)
-class FakeEngine:
-    """A stack in memory, whose `up` builds into the fake cloud. Implements `wizard.core.ports.run.Engine`."""
+class FakeEngine(Engine):
+    """A stack in memory, whose `up` builds into the fake cloud."""
 
     aws: FakeAwsClient
     log: list[str] = field(default_factory=list)
@@ -1090,8 +1055,8 @@ class FakeEngine:
 
 
 @dataclass(kw_only=True)
-class FakeDecryptVerifier:
-    """The application: opens what its own key wrapped. Implements `wizard.core.ports.run.DecryptVerifier`."""
+class FakeDecryptVerifier(DecryptVerifier):
+    """The application: opens what its own key wrapped."""
 
     aws: FakeAwsClient
     log: list[str] = field(default_factory=list)
@@ -1163,8 +1128,8 @@ class FakeDecryptVerifier:
 
 
 @dataclass(kw_only=True)
-class FakeSavedProgress:
-    """Drafts in memory. Implements `wizard.core.clients.Drafts`."""
+class FakeSavedProgress(Drafts):
+    """Drafts in memory."""
 
     kept: dict[str, Draft] = field(default_factory=dict)
     saved: list[Draft] = field(default_factory=list)
@@ -1182,8 +1147,8 @@ class FakeSavedProgress:
 
 
 @dataclass(kw_only=True)
-class FakeUserInterface:
-    """A terminal with a person who has the answers ready. Implements `wizard.core.ports.run.UserInterface`."""
+class FakeUserInterface(Terminal):
+    """A terminal with a person who has the answers ready."""
 
     interactive: bool = False
     own: tuple[str, str] | None = None
@@ -1241,7 +1206,7 @@ class FakeUserInterface:
     def problems(self, problems: Sequence[Problem]) -> None:
         self.said += [problem.what for problem in problems]
 
-    def error(self, error: SetupError) -> None:
+    def error(self, error: SetupError, *, mark: Mark = Mark.FAIL) -> None:
         self.told.append(error)
         self.said.append(error.message)
 

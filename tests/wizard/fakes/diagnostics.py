@@ -1,4 +1,4 @@
-"""A fake of `wizard.core.ports.aws` in memory: the application's principals, the OIDC provider, what the stores hold.
+"""A fake of `AccessDiagnostics` in memory: the application's principals, the OIDC provider, what the stores hold.
 
 It touches nothing but the fake cloud whose Region it belongs to.
 """
@@ -15,6 +15,7 @@ from components.policies.stack import application_trust_of, readers_of, reading_
 from components.settings import SecretStore, Settings, Target
 from components.targets import vercel
 from components.targets.platform import NewRole
+from wizard.aws.access_diagnostics import AccessDiagnostics
 from wizard.core.models.access import FormerText
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(kw_only=True)
-class FakeAccessDiagnostics:
-    """One Region of an account. Implements `wizard.core.ports.aws.AccessDiagnostics`."""
+class FakeAccessDiagnostics(AccessDiagnostics):
+    """One Region of an account."""
 
     aws: FakeAwsClient
     principals: dict[str, IamPrincipal] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""A fake Fleet (`wizard.core.ports.aws`): services of ECS in memory, whose rollouts a test scripts.
+"""A fake of `EcsServices`: services of ECS in memory, whose rollouts a test scripts.
 
 It keeps what ECS promises: the former's tasks run on until a rollout is complete; without a circuit breaker none fails.
 """
@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from components.settings import SecretStore
+from wizard.aws.ecs import EcsServices
 from wizard.core.errors import SetupError
 from wizard.core.models.deployment import Rollout, RolloutState, Service, ServiceDeployment, TaskDefinition
 
@@ -52,7 +53,7 @@ def broken(service: Service) -> Service:
 
 
 @dataclass(kw_only=True)
-class FakeEcsServices:
+class FakeEcsServices(EcsServices):
     """Services of one cluster, and the families of their task definitions."""
 
     log: list[str] = field(default_factory=list)

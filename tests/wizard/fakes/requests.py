@@ -1,18 +1,19 @@
-"""The answers of services that only a deploy target asks: an `AwsRequests` in memory."""
+"""The answers of services that only a deploy target asks: a session in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
+from wizard.aws.auth.session import Session
 
-@dataclass(kw_only=True)
-class FakeRequests:
-    """Implements `wizard.core.ports.aws.AwsRequests`."""
 
-    answers: dict[str, Any] = field(default_factory=dict)
-    """By `service:Operation`: an answer, or the error that it raises. Nothing is known of any other."""
+class FakeRequests(Session):
+    """A session that sends nothing."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Any] = {}
+        """By `service:Operation`: an answer, or the error that it raises. Nothing is known of any other."""
 
     def call(self, service: str, operation: str, /, **parameters: Any) -> Any:
         answer = self.answers.get(f"{service}:{operation}", {})

@@ -1,4 +1,4 @@
-"""A fake of `wizard.core.ports.aws` in memory: keys with their rotations, a ledger that is create-only, a child.
+"""Fakes of `KeyRotation` and `Wrapper` in memory: keys with their rotations, a ledger that is create-only, a child.
 
 It touches nothing but the fake cloud whose Region it belongs to.
 """
@@ -13,18 +13,20 @@ from typing import TYPE_CHECKING
 
 from components.settings import OPTIONAL_VALUES, SecretStore, Settings, StoredValue
 from components.settings.stored_values import DATA_KEY
+from wizard.aws.kms import KeyRotation
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, Rotation, StoredKey, VersionOrigin
+from wizard.data_key.verification import Wrapper
 
 if TYPE_CHECKING:
     from tests.wizard.fakes.clients import FakeAwsClient
 
 
 @dataclass(kw_only=True)
-class FakeKeyRotation:
-    """The keys and the ledger of one Region. Implements `wizard.core.ports.aws.KeyRotation`."""
+class FakeKeyRotation(KeyRotation):
+    """The keys and the ledger of one Region."""
 
     aws: FakeAwsClient
     told: KeyRotations = KeyRotations(enabled=True, period_days=365, next_at=None)
@@ -90,7 +92,9 @@ class FakeKeyRotation:
         }
         return tuple(sorted({*self.altered_entries, *missing}))
 
-    def version(self, settings: Settings, fingerprint: str) -> DataKeyVersion | None:
+    def version(
+        self, settings: Settings, fingerprint: str, stored_key: StoredKey | None = None
+    ) -> DataKeyVersion | None:
         self._call("version", fingerprint)
         stored_key = self._stored_key(settings)
         if fingerprint in self.entries:
@@ -205,8 +209,8 @@ class FakeKeyRotation:
 
 
 @dataclass(kw_only=True)
-class FakeWrapper:
-    """The child that wraps an ENCRYPTION_KEY. Implements `wizard.core.ports.aws.Wrapper`."""
+class FakeWrapper(Wrapper):
+    """The child that wraps an ENCRYPTION_KEY."""
 
     aws: FakeAwsClient
     failure: SetupError | None = None

@@ -1,4 +1,4 @@
-"""A fake of `wizard.core.ports.aws.S3Documents`: buckets with documents, in memory."""
+"""A fake of `S3Documents`: buckets with documents, in memory."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from wizard.aws.s3_documents import S3Documents
 from wizard.core.errors import SetupError
 from wizard.core.models.s3_documents import KMS, DocumentBucket, Encryption, ObjectSample, ObjectState, ObjectVersion
 
@@ -14,7 +15,7 @@ T = TypeVar("T")
 
 
 @dataclass(kw_only=True)
-class FakeS3Documents:
+class FakeS3Documents(S3Documents):
     """Buckets by name, their objects by bucket and version. A SetupError in a place is raised there."""
 
     buckets: dict[str, DocumentBucket | SetupError] = field(default_factory=dict)

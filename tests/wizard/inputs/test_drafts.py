@@ -11,7 +11,7 @@ import pytest
 
 from wizard.core.clients import Answer, Draft, Source
 from wizard.inputs import answers_file
-from wizard.inputs.answers_file import ANSWERING, PLANNED, DraftFiles
+from wizard.inputs.answers_file import ANSWERING, PLANNED, Drafts
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECRET = "vercel-token-of-the-clinic"
@@ -39,8 +39,8 @@ ANSWERS = {
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> DraftFiles:
-    return DraftFiles(tmp_path)
+def files(tmp_path: Path) -> Drafts:
+    return Drafts(tmp_path)
 
 
 def test_what_somebody_said_is_kept_and_what_is_found_anew_is_not() -> None:
@@ -86,6 +86,6 @@ def test_a_secret_in_a_draft_is_not_read() -> None:
 
 def test_a_folder_that_cannot_be_written_costs_no_run(tmp_path: Path) -> None:
     (tmp_path / ".wizard").write_text("a file where the folder should be")
-    files = DraftFiles(tmp_path)
+    files = Drafts(tmp_path)
     files.save("production", DRAFT)
     assert files.load("production") is None

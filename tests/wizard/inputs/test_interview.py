@@ -336,7 +336,7 @@ def test_the_profile_that_was_chosen_is_the_account_that_was_chosen(session) -> 
 
 
 def test_a_service_of_the_region_is_offered_and_gives_the_cluster_too(session) -> None:
-    session.aws.ships.have({"family": "web"})
+    session.aws.ecs_services.have({"family": "web"})
     values = first(session, ecs_cluster=["clinic/web"])
     question = next(question for question in session.ui.asked if question.key == "ecs_cluster")
     assert ([choice.value for choice in question.choices], question.default) == (["clinic/web", ""], "clinic/web")

@@ -44,7 +44,7 @@ from wizard.core.retry import together
 from wizard.core.state_backend import ENTER_PASSPHRASE
 from wizard.pulumi_engine import backend as engine_backend
 from wizard.pulumi_engine import workspace
-from wizard.pulumi_engine.engine import PulumiEngine, Upgrade
+from wizard.pulumi_engine.engine import Engine, Upgrade
 from wizard.pulumi_engine.events import Watch
 from wizard.pulumi_engine.plan import digest, pending_steps, with_imports
 from wizard.pulumi_engine.process import EngineProcess
@@ -93,10 +93,8 @@ class Place:
     def program(self, text: str) -> None:
         (self.folder / "__main__.py").write_text(text)
 
-    def engine(
-        self, *, policy_pack: Path | None = None, upgrade: Upgrade | None = None, **environment: str
-    ) -> PulumiEngine:
-        return PulumiEngine(
+    def engine(self, *, policy_pack: Path | None = None, upgrade: Upgrade | None = None, **environment: str) -> Engine:
+        return Engine(
             self.folder,
             environment=environment,
             policy_pack=policy_pack,
@@ -110,7 +108,7 @@ class Place:
         assert len(self.slept) < 20, "it waits for ever"
         self.on_sleep()
 
-    def built(self, wanted: Settings | None = None) -> PulumiEngine:
+    def built(self, wanted: Settings | None = None) -> Engine:
         """An engine whose stack is created. In an empty state and with the usual settings it is a copy of the first:
         to derive the key of a passphrase takes the CLI a fifth of a second.
         """
@@ -259,13 +257,13 @@ def test_a_second_preparation_leaves_the_file_as_it_is(place) -> None:
 
 
 def test_no_file_is_no_configuration_and_asks_no_engine(tmp_path) -> None:
-    engine = PulumiEngine(tmp_path, environment={"PATH": "/nowhere"}, on_message=print)
+    engine = Engine(tmp_path, environment={"PATH": "/nowhere"}, on_message=print)
     assert engine.saved_config(STACK) == {}
 
 
 def test_the_file_of_a_qualified_stack_is_found(tmp_path) -> None:
     (tmp_path / "Pulumi.staging.yaml").write_text("config:\n  eonpro-kms:environment: staging\n  a:list: [1, 2]\n")
-    engine = PulumiEngine(tmp_path, environment={}, on_message=print)
+    engine = Engine(tmp_path, environment={}, on_message=print)
     assert engine.saved_config("acme/eonpro-kms/staging") == {"eonpro-kms:environment": "staging", "a:list": "[1, 2]"}
 
 
@@ -283,7 +281,7 @@ def test_the_file_of_a_qualified_stack_is_found(tmp_path) -> None:
 def test_a_file_that_is_no_configuration_is_a_usage_error_with_its_name(tmp_path, content, said) -> None:
     (tmp_path / "Pulumi.production.yaml").write_bytes(content)
     with pytest.raises(UsageError, match=said) as refused:
-        PulumiEngine(tmp_path, environment={}, on_message=print).saved_config(STACK)
+        Engine(tmp_path, environment={}, on_message=print).saved_config(STACK)
     file = tmp_path / "Pulumi.production.yaml"
     moved = f"mv {file} {file}.damaged"
     assert refused.value.hint == f"{moved} && pulumi config refresh --stack production"
@@ -294,14 +292,14 @@ def test_settings_that_name_a_file_of_aws_profiles_are_refused(tmp_path, key) ->
     """Such a file, in the same folder, starts a program: `credential_process`."""
     (tmp_path / "Pulumi.production.yaml").write_text(f"config:\n  {key}: [./profiles]\n")
     with pytest.raises(UsageError, match=key) as refused:
-        PulumiEngine(tmp_path, environment={}, on_message=print).saved_config(STACK)
+        Engine(tmp_path, environment={}, on_message=print).saved_config(STACK)
     assert refused.value.hint == f"pulumi config rm --stack production {key}"
 
 
 @pytest.mark.parametrize("content", ["", "config:\n", "encryptionsalt: v1:x\n"])
 def test_a_file_without_settings_is_no_configuration(tmp_path, content) -> None:
     (tmp_path / "Pulumi.production.yaml").write_text(content)
-    assert PulumiEngine(tmp_path, environment={}, on_message=print).saved_config(STACK) == {}
+    assert Engine(tmp_path, environment={}, on_message=print).saved_config(STACK) == {}
 
 
 # --- stacks and updates
@@ -442,7 +440,7 @@ def nothing_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_pulumi_at_all_is_told_with_the_command_that_gets_it(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SetupError, match="no `pulumi` program") as refused:
-        PulumiEngine(tmp_path, environment={}, on_message=print).check()
+        Engine(tmp_path, environment={}, on_message=print).check()
     assert refused.value.hint == "make setup"
 
 
@@ -461,7 +459,7 @@ def test_a_pulumi_that_does_not_fit_is_told(tmp_path, monkeypatch, script, mode,
     stand_in.chmod(mode)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SetupError, match=said) as refused:
-        PulumiEngine(tmp_path, environment={}, on_message=print).check()
+        Engine(tmp_path, environment={}, on_message=print).check()
     assert refused.value.hint == "make setup"
 
 
@@ -495,14 +493,14 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_only_a_service_without_a_token_asks_in_this_terminal(program, url, environment, asked) -> None:
-    PulumiEngine(program, environment=environment, on_message=print).login(url)
+    Engine(program, environment=environment, on_message=print).login(url)
     assert (program / "asked").read_text().splitlines() == [asked]
 
 
 def test_a_login_that_was_refused_is_told_with_the_command_for_it(program) -> None:
     (program / "refuse").touch()
     with pytest.raises(SetupError) as refused:
-        PulumiEngine(program, environment={}, on_message=print).login(SERVICE)
+        Engine(program, environment={}, on_message=print).login(SERVICE)
     assert "pulumi login" in refused.value.hint
 
 
@@ -615,7 +613,7 @@ def test_threads_that_need_pulumi_at_the_same_time_get_one_program(tmp_path) -> 
         made.append(EngineProcess())
         return made[-1]
 
-    engine = PulumiEngine(tmp_path, environment={}, on_message=print, program=program)
+    engine = Engine(tmp_path, environment={}, on_message=print, program=program)
     assert len(set(together(*[engine.check] * 4))) == 1
     assert len(made) == 1
 
@@ -851,7 +849,7 @@ def test_any_change_of_a_state_changes_its_digest(other) -> None:
     [("phi-key", "aws:kms/key:Key", True), ("audit-trail-key", "aws:kms/key:Key", False), ("phi-key", "x", False)],
 )
 def test_only_the_phi_key_is_the_key_of_a_stack(name, type_, has_key) -> None:
-    engine = PulumiEngine(Path(), environment={}, on_message=lambda line: None)
+    engine = Engine(Path(), environment={}, on_message=lambda line: None)
     resource = {"urn": URN.format(f"eonpro:kms:PhiKey${type_}", name), "type": type_, "id": KEY_ID}
     engine._exported = lambda stack: {"resources": [resource]}  # type: ignore[method-assign]
     assert engine.state(STACK).has_key is has_key

@@ -12,14 +12,15 @@ from wizard.core.clients import Answer, Source
 from wizard.core.errors import SetupError
 from wizard.core.state_backend import BackendFact, Circumstances
 from wizard.inputs.interview import Interview
+from wizard.pulumi_engine.backend import StatePlaces
 from wizard.setup.state_location import StateLocation, settle
 
 FOUND = BackendFact(url="s3://clinic-state", source="the login of the Pulumi CLI")
 BUCKET = f"eonpro-pulumi-state-{ACCOUNT}-us-east-1"
 
 
-class FakePlaces:
-    """A machine in memory. Implements `wizard.core.clients.StatePlaces`."""
+class FakePlaces(StatePlaces):
+    """A machine in memory."""
 
     def __init__(self) -> None:
         self.found = Circumstances(

@@ -25,7 +25,7 @@ from wizard.core.errors import CredentialsError, DataKeyConflict, SetupError
 from wizard.core.models.delivery import AppVariables, Delivered, DeliveryState
 from wizard.core.models.deployment import Deployment, Instances, Redeployed, RedeployState
 from wizard.core.models.stack import HealthStatus
-from wizard.core.ports.run import TargetContext
+from wizard.core.target_context import TargetContext
 from wizard.setup import plan, report
 from wizard.targets.port import DeployTarget, NextStep, TargetDescription, registry
 

@@ -19,7 +19,7 @@ from wizard.core.errors import (
 )
 from wizard.core.models.delivery import AccessKey
 from wizard.vercel.access_key import comment
-from wizard.vercel.client import Vercel
+from wizard.vercel.client import VercelClient
 
 KEY = AccessKey(id="AKIAIOSFODNN7EXAMPLE", secret="wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
 NEXT = AccessKey(id="AKIAI44QH8DHBEXAMPLE", secret="je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY")
@@ -134,7 +134,7 @@ def test_a_variable_that_appears_between_two_attempts_is_not_overwritten(vercel:
         vercel.clock.sleep(seconds)
         theirs(vercel, "AWS_ACCESS_KEY_ID")
 
-    edge = Vercel(token=TOKEN, base_url=vercel.url, sleep=meanwhile, now=vercel.clock.now)
+    edge = VercelClient(token=TOKEN, base_url=vercel.url, sleep=meanwhile, now=vercel.clock.now)
     vercel.edges.append(edge)
     vercel.fault(method="POST", path="/env", status=500)
     with pytest.raises(DataKeyConflict):
@@ -229,7 +229,7 @@ def test_the_key_of_another_run_that_came_between_is_left(vercel: Place) -> None
         vercel.clock.sleep(seconds)
         deliver(vercel, NEXT)
 
-    edge = Vercel(token=TOKEN, base_url=vercel.url, sleep=meanwhile, now=vercel.clock.now)
+    edge = VercelClient(token=TOKEN, base_url=vercel.url, sleep=meanwhile, now=vercel.clock.now)
     vercel.edges.append(edge)
     vercel.fault(method="POST", path="/env", status=500)
     with pytest.raises(ResourceError, match=f"another run pushed the access key {NEXT.id}"):

@@ -33,7 +33,7 @@ from wizard.core.errors import (
 )
 from wizard.core.models.delivery import AppVariables, DeliveryState, Scope, VercelProject
 from wizard.core.next_command import VERCEL_LOGIN
-from wizard.vercel.client import Vercel
+from wizard.vercel.client import VercelClient
 from wizard.vercel.http import FIRST_CONTACT_ATTEMPTS, Api
 
 TOKEN = "a-token-nobody-may-see"
@@ -68,10 +68,12 @@ class Place:
     url: str
     api: httpx.Client
     clock: Clock
-    edges: list[Vercel] = field(default_factory=list)
+    edges: list[VercelClient] = field(default_factory=list)
 
-    def edge(self, token: str = TOKEN, **more: Any) -> Vercel:
-        edge = Vercel(token=token, base_url=self.url, timeout=0.5, sleep=self.clock.sleep, now=self.clock.now, **more)
+    def edge(self, token: str = TOKEN, **more: Any) -> VercelClient:
+        edge = VercelClient(
+            token=token, base_url=self.url, timeout=0.5, sleep=self.clock.sleep, now=self.clock.now, **more
+        )
         self.edges.append(edge)
         return edge
 
@@ -158,7 +160,7 @@ def test_a_project_that_is_not_there_is_told_with_the_near_ones(vercel: Place) -
 
 
 def test_an_endpoint_that_is_not_there_is_told_at_once(vercel: Place) -> None:
-    edge = Vercel(token=TOKEN, base_url="http://127.0.0.1:1", sleep=vercel.clock.sleep, now=vercel.clock.now)
+    edge = VercelClient(token=TOKEN, base_url="http://127.0.0.1:1", sleep=vercel.clock.sleep, now=vercel.clock.now)
     vercel.edges.append(edge)
     with pytest.raises(Unreachable, match=r"127\.0\.0\.1:1"):
         edge.find_project("clinic", "eonpro")
@@ -177,14 +179,14 @@ def test_an_endpoint_that_stays_silent_is_unreachable(vercel: Place) -> None:
 @pytest.mark.parametrize("token", ["", "  ", "two words", "line\nbreak", "schlüssel"])
 def test_what_cannot_be_a_token_is_refused_unquoted(token: str) -> None:
     with pytest.raises(CredentialsError) as caught:
-        Vercel(token=token)
+        VercelClient(token=token)
     assert not token.strip() or token not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["http://example.com", "ftp://127.0.0.1", "api.vercel.com", "https://u:p@x.example"])
 def test_the_token_is_sent_to_no_address_that_could_leak_it(url: str) -> None:
     with pytest.raises(UsageError):
-        Vercel(token=TOKEN, base_url=url)
+        VercelClient(token=TOKEN, base_url=url)
 
 
 def test_the_token_is_in_no_repr_no_traceback_and_no_log(vercel: Place, caplog: pytest.LogCaptureFixture) -> None:
@@ -394,7 +396,7 @@ def test_a_data_key_that_appears_between_two_attempts_is_not_overwritten(vercel:
         vercel.clock.sleep(seconds)
         vercel.put("ENCRYPTED_PHI_KEY", OTHER.value)
 
-    edge = Vercel(token=TOKEN, base_url=vercel.url, sleep=meanwhile, now=vercel.clock.now)
+    edge = VercelClient(token=TOKEN, base_url=vercel.url, sleep=meanwhile, now=vercel.clock.now)
     vercel.edges.append(edge)
     vercel.fault(method="POST", path="/env", status=500)
     with pytest.raises(DataKeyConflict):
@@ -419,7 +421,7 @@ def under_way(vercel: Place, act: Callable[[], object], meanwhile: Callable[[], 
 
 @pytest.mark.parametrize("type_", ["sensitive", "encrypted"])
 def test_a_data_key_that_arrives_while_a_delivery_is_under_way_is_not_overwritten(vercel: Place, type_: str) -> None:
-    project, edge = vercel.project(), Vercel(token=TOKEN, base_url=vercel.url, sleep=vercel.clock.sleep)
+    project, edge = vercel.project(), VercelClient(token=TOKEN, base_url=vercel.url, sleep=vercel.clock.sleep)
     vercel.edges.append(edge)
     refused: list[SetupError] = []
 
@@ -439,7 +441,7 @@ def test_a_data_key_that_arrives_while_a_delivery_is_under_way_is_not_overwritte
 
 
 def test_the_same_delivery_of_another_machine_that_arrives_first_is_left_as_it_is(vercel: Place) -> None:
-    project, edge = vercel.project(), Vercel(token=TOKEN, base_url=vercel.url, sleep=vercel.clock.sleep)
+    project, edge = vercel.project(), VercelClient(token=TOKEN, base_url=vercel.url, sleep=vercel.clock.sleep)
     vercel.edges.append(edge)
     states: list[DeliveryState] = []
     before: list[dict[str, Any]] = []
@@ -457,7 +459,7 @@ def test_the_same_delivery_of_another_machine_that_arrives_first_is_left_as_it_i
 
 
 def test_a_variable_deleted_while_it_is_updated_is_created_again(vercel: Place) -> None:
-    project, edge = vercel.project(), Vercel(token=TOKEN, base_url=vercel.url, sleep=vercel.clock.sleep)
+    project, edge = vercel.project(), VercelClient(token=TOKEN, base_url=vercel.url, sleep=vercel.clock.sleep)
     vercel.edges.append(edge)
     id = vercel.put("AWS_REGION", "eu-west-1")["id"]
     vercel.put("AWS_KMS_KEY_ID", "alias/by-hand")

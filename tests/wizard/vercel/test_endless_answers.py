@@ -17,7 +17,7 @@ from wizard.cli import github
 from wizard.core import call_limit, watchdog
 from wizard.core.errors import SetupError, Unreachable, UnreadableAnswer
 from wizard.core.models.delivery import VercelProject
-from wizard.vercel.client import Vercel
+from wizard.vercel.client import VercelClient
 
 PROJECT = VercelProject(id="prj_1", name="eonpro", team_id="team_1", team_slug="clinic")
 
@@ -28,8 +28,8 @@ def server() -> Iterator[endless.Endless]:
         yield server
 
 
-def client(url: str, **more: Any) -> Vercel:
-    return Vercel(token="token", base_url=url, timeout=0.2, sleep=lambda _: None, **more)
+def client(url: str, **more: Any) -> VercelClient:
+    return VercelClient(token="token", base_url=url, timeout=0.2, sleep=lambda _: None, **more)
 
 
 @pytest.mark.parametrize("way", endless.SLOW)
@@ -57,7 +57,7 @@ def test_an_answer_that_is_too_large_is_given_up_in_little_memory(server, way, m
     endless.zipped(600)  # What the server takes is not counted.
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(Unreachable, match="larger than 4 MB"):
-        Vercel(token="token", base_url=server.url, timeout=5, sleep=lambda _: None).read_variables(PROJECT)
+        VercelClient(token="token", base_url=server.url, timeout=5, sleep=lambda _: None).read_variables(PROJECT)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60 * 1024
 
 
@@ -102,7 +102,7 @@ def canned() -> Iterator[Canned]:
     thread.join()
 
 
-QUESTIONS: dict[str, Callable[[Vercel], object]] = {
+QUESTIONS: dict[str, Callable[[VercelClient], object]] = {
     "the project": lambda edge: edge.find_project("clinic", "eonpro"),
     "the variables": lambda edge: edge.read_variables(PROJECT),
     "the data key": lambda edge: edge.find_data_key(PROJECT),

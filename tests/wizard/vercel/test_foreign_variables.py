@@ -9,7 +9,7 @@ import pytest
 from tests.wizard.vercel.test_client import AGREED, ARN, BATCH, TOKEN, Place
 from wizard.core.models.delivery import DeliveryState
 from wizard.core.variable_ownership import OwnValues, VariablesNotOurs
-from wizard.vercel.client import Vercel
+from wizard.vercel.client import VercelClient
 
 OWN = OwnValues(region="us-east-1", key_arns=(ARN,), alias="alias/eonpro-phi-key")
 OWNED = replace(BATCH, own=OWN)
@@ -101,7 +101,7 @@ def test_one_that_somebody_sets_while_the_delivery_runs_is_not_replaced_either(v
             vercel.put("AWS_KMS_KEY_ID", "alias/uploads")
         vercel.clock.time += seconds
 
-    edge = Vercel(token=TOKEN, base_url=vercel.url, sleep=somebody_else, now=vercel.clock.now)
+    edge = VercelClient(token=TOKEN, base_url=vercel.url, sleep=somebody_else, now=vercel.clock.now)
     vercel.edges.append(edge)
     with pytest.raises(VariablesNotOurs):
         edge.deliver(project, OWNED)

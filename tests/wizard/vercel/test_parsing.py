@@ -15,7 +15,7 @@ from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError, SetupError
 from wizard.core.models.delivery import AppVariables, DeliveryState, VercelProject
 from wizard.vercel import answers, projects
-from wizard.vercel.client import Vercel
+from wizard.vercel.client import VercelClient
 
 OURS = WrappedDataKey.from_blob(b"\x01" * 184)
 OTHER = WrappedDataKey.from_blob(b"\x02" * 184)
@@ -83,13 +83,13 @@ def other() -> Iterator[Other]:
 
 
 @pytest.fixture
-def edge(other: Other) -> Iterator[Vercel]:
+def edge(other: Other) -> Iterator[VercelClient]:
     spent = [0.0]
 
     def sleep(seconds: float) -> None:
         spent[0] += seconds
 
-    edge = Vercel(token="token", base_url=other.url, timeout=2, deadline=5, sleep=sleep, now=lambda: spent[0])
+    edge = VercelClient(token="token", base_url=other.url, timeout=2, deadline=5, sleep=sleep, now=lambda: spent[0])
     yield edge
     edge.close()
 
@@ -98,13 +98,13 @@ def masked(env: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in env.items() if name != "value"}
 
 
-def test_a_project_is_found_where_there_is_no_api_for_teams(edge: Vercel, other: Other) -> None:
+def test_a_project_is_found_where_there_is_no_api_for_teams(edge: VercelClient, other: Other) -> None:
     assert edge.find_project("clinic", "eonpro") == PROJECT
     other.project = {"id": "eonpro", "name": "eonpro", "team": {"slug": "clinic"}}
     assert edge.find_project("team_1", "eonpro").team_slug == "clinic"
 
 
-def test_a_missing_project_is_told_where_projects_cannot_be_listed(edge: Vercel) -> None:
+def test_a_missing_project_is_told_where_projects_cannot_be_listed(edge: VercelClient) -> None:
     with pytest.raises(SetupError, match="no project absent in the Vercel team clinic"):
         edge.find_project("clinic", "absent")
 
@@ -120,7 +120,7 @@ def test_a_missing_project_is_told_where_projects_cannot_be_listed(edge: Vercel)
     ],
     ids=["one object", "nothing", "a bare list", "null", "nothing created"],
 )
-def test_whatever_the_answer_says_the_listing_decides(edge: Vercel, other: Other, answer: Any) -> None:
+def test_whatever_the_answer_says_the_listing_decides(edge: VercelClient, other: Other, answer: Any) -> None:
     other.answer = answer
     other.tell = masked
     assert edge.deliver(PROJECT, BATCH).state is DeliveryState.WRITTEN
@@ -133,14 +133,14 @@ def test_whatever_the_answer_says_the_listing_decides(edge: Vercel, other: Other
     [lambda envs: envs, lambda envs: {"env": envs}, lambda envs: {"envs": envs, "pagination": {"next": 5}}],
     ids=["a bare list", "under env", "a page that is always the first"],
 )
-def test_the_listing_may_have_other_shapes(edge: Vercel, other: Other, listing: Any) -> None:
+def test_the_listing_may_have_other_shapes(edge: VercelClient, other: Other, listing: Any) -> None:
     other.listing = listing
     other.tell = lambda env: {**masked(env), "target": "production"}
     assert edge.deliver(PROJECT, BATCH).checked_by == "listing and fingerprint"
     assert edge.deliver(PROJECT, BATCH).state is DeliveryState.UNCHANGED
 
 
-def test_all_pages_of_a_listing_are_read(edge: Vercel, other: Other) -> None:
+def test_all_pages_of_a_listing_are_read(edge: VercelClient, other: Other) -> None:
     edge.deliver(PROJECT, BATCH)
 
     def page(envs: list[dict[str, Any]]) -> Any:
@@ -160,14 +160,18 @@ def test_all_pages_of_a_listing_are_read(edge: Vercel, other: Other) -> None:
     [{}, {"ok": True}, {"envs": None}, {"envs": ["x"]}, "x", None, {"envs": [{"id": "1"}]}],
     ids=repr,
 )
-def test_a_listing_that_cannot_be_understood_is_no_empty_listing(edge: Vercel, other: Other, listing: Any) -> None:
+def test_a_listing_that_cannot_be_understood_is_no_empty_listing(
+    edge: VercelClient, other: Other, listing: Any
+) -> None:
     other.listing = lambda envs: listing
     with pytest.raises(SetupError, match="cannot be read"):
         edge.deliver(PROJECT, BATCH)
     assert other.posts == 0
 
 
-def test_without_comments_and_values_a_write_is_believed_once_and_never_overwritten(edge: Vercel, other: Other) -> None:
+def test_without_comments_and_values_a_write_is_believed_once_and_never_overwritten(
+    edge: VercelClient, other: Other
+) -> None:
     other.tell = lambda env: {name: env[name] for name in ("id", "key", "type", "target", "updatedAt")}
     delivered = edge.deliver(PROJECT, BATCH)
     assert (delivered.state, delivered.checked_by) == (DeliveryState.WRITTEN, "listing")
@@ -176,7 +180,7 @@ def test_without_comments_and_values_a_write_is_believed_once_and_never_overwrit
     assert other.posts == 1
 
 
-def test_without_comments_values_in_the_clear_will_do(edge: Vercel, other: Other) -> None:
+def test_without_comments_values_in_the_clear_will_do(edge: VercelClient, other: Other) -> None:
     other.tell = lambda env: {name: value for name, value in env.items() if name != "comment"}
     assert edge.deliver(PROJECT, BATCH).checked_by == "values read back"
     assert edge.deliver(PROJECT, BATCH).state is DeliveryState.UNCHANGED
@@ -184,7 +188,7 @@ def test_without_comments_values_in_the_clear_will_do(edge: Vercel, other: Other
         edge.deliver(PROJECT, AppVariables(region="us-east-1", key_arn=ARN, wrapped=OTHER))
 
 
-def test_a_data_key_without_a_target_is_not_taken_for_absent(edge: Vercel, other: Other) -> None:
+def test_a_data_key_without_a_target_is_not_taken_for_absent(edge: VercelClient, other: Other) -> None:
     other.stored["ENCRYPTED_PHI_KEY"] = {
         "id": "1",
         "key": "ENCRYPTED_PHI_KEY",
@@ -196,14 +200,14 @@ def test_a_data_key_without_a_target_is_not_taken_for_absent(edge: Vercel, other
     assert other.posts == 0
 
 
-def test_an_endpoint_that_takes_everything_and_keeps_nothing_is_found_out(edge: Vercel, other: Other) -> None:
+def test_an_endpoint_that_takes_everything_and_keeps_nothing_is_found_out(edge: VercelClient, other: Other) -> None:
     other.listing = lambda envs: {"envs": []}
     with pytest.raises(ResourceError) as caught:
         edge.deliver(PROJECT, BATCH)
     assert all(f"{name}: it is missing" in caught.value.message for name, _ in BATCH.values)
 
 
-def test_a_value_that_the_answer_repeats_is_not_told_on(edge: Vercel, other: Other) -> None:
+def test_a_value_that_the_answer_repeats_is_not_told_on(edge: VercelClient, other: Other) -> None:
     def refuse(batch: list[dict[str, Any]]) -> Any:
         message = f"the value {batch[0]['value']} is too odd"
         return {"created": [], "failed": [{"error": {"code": "BAD_REQUEST", "message": message}}]}
@@ -232,13 +236,13 @@ def test_config_and_secret_are_the_types_that_they_were(listed: dict[str, str], 
     assert (variable.value is None) or kind != "sensitive"
 
 
-def test_a_data_key_that_is_not_stored_as_sensitive_is_found_out(edge: Vercel, other: Other) -> None:
+def test_a_data_key_that_is_not_stored_as_sensitive_is_found_out(edge: VercelClient, other: Other) -> None:
     other.tell = lambda env: {**env, "type": "encrypted"}
     with pytest.raises(ResourceError, match=r"ENCRYPTED_PHI_KEY: it is stored as Config \(encrypted\), not as Secret"):
         edge.deliver(PROJECT, BATCH)
 
 
-def test_a_web_page_is_not_taken_for_an_api(edge: Vercel, other: Other) -> None:
+def test_a_web_page_is_not_taken_for_an_api(edge: VercelClient, other: Other) -> None:
     other.project = None
     with pytest.raises(SetupError, match="is not Vercel's API"):
         edge.find_project("clinic", "eonpro")

@@ -17,7 +17,7 @@ from wizard.core.errors import Unreachable
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.deployment import Redeployed, RedeployState
 from wizard.vercel.answers import Release
-from wizard.vercel.client import Vercel
+from wizard.vercel.client import VercelClient
 from wizard.vercel.deployments import APPROVAL_SECONDS, parse_release
 
 PROJECT = VercelProject(id="prj_1", name="eonpro", team_id=None, team_slug="clinic")
@@ -35,9 +35,9 @@ class World(Place):
     reported: list[str]
     edge_options: dict[str, Any]
 
-    def edge(self, token: str = TOKEN, **more: Any) -> Vercel:
+    def edge(self, token: str = TOKEN, **more: Any) -> VercelClient:
         options = {"sleep": self.clock.sleep, **self.edge_options, **more}
-        edge = Vercel(token=token, base_url=self.url, timeout=0.5, now=self.clock.now, **options)
+        edge = VercelClient(token=token, base_url=self.url, timeout=0.5, now=self.clock.now, **options)
         self.edges.append(edge)
         return edge
 

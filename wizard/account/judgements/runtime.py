@@ -12,13 +12,13 @@ from wizard.account import fixes
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.companion_variables import former_key
 from wizard.account.notices import Judgement, Notice, judgement, needed
-from wizard.core.clients import CHECK_ADVICE
 from wizard.core.errors import SetupError
 from wizard.core.models.deployment import Deployment, Instances, Service
 from wizard.core.models.trail import KeyCall
 from wizard.core.next_command import Command, Text
 from wizard.core.safe_text import first_of
 from wizard.core.variable_ownership import OwnValues
+from wizard.inputs.application_readers import CHECK_ADVICE
 from wizard.targets.ecs.service import (
     ExpectedDefinition,
     changes,

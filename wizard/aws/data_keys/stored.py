@@ -23,7 +23,7 @@ def store_of(session: Session, kind: SecretStore) -> stores.Store:
 
 
 class StoredDataKeys(SessionClient):
-    """The stored data key of one Region: a `wizard.core.ports.aws.StoredDataKeys`."""
+    """The stored data key of one Region, in Parameter Store or Secrets Manager."""
 
     def read_stored_data_key(
         self,
@@ -44,6 +44,7 @@ class StoredDataKeys(SessionClient):
         return read_stored_data_key(own_store, name)
 
     def variable_exists(self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE) -> bool:
+        """Whether there is a parameter or secret of that name."""
         return name in store_of(self._session, store).read([name])
 
     def claim(self, name: str, owner: str, *, tags: Mapping[str, str]) -> str:
@@ -67,6 +68,7 @@ class StoredDataKeys(SessionClient):
         )
 
     def record(self, name: str, text: str, *, tags: Mapping[str, str]) -> None:
+        """Write a parameter that holds no data key; an earlier value is replaced."""
         store = store_of(self._session, SecretStore.PARAMETER_STORE)
         if not store.create(name, text, secret=False, description=stores.BACKUP_DESCRIPTION, tags=tags):
             existing = store.read([name]).get(name, stores.StoredValue(value=""))
@@ -82,6 +84,7 @@ class StoredDataKeys(SessionClient):
         tags: Mapping[str, str],
         store: SecretStore = SecretStore.PARAMETER_STORE,
     ) -> bool:
+        """Create-only. False when the parameter or secret exists already; it is then unchanged."""
         return store_data_key(store_of(self._session, store), name, wrapped, key_arn=key_arn, tags=tags)
 
     def deliver_parameters(
@@ -106,13 +109,18 @@ class StoredDataKeys(SessionClient):
     def foreign_parameters(
         self, prefix: str, own: OwnValues, *, store: SecretStore = SecretStore.PARAMETER_STORE
     ) -> tuple[ForeignVariable, ...]:
-        """Those whose value is not the stack's and whose tags do not say that this program made them."""
+        """The parameters, except the data key, that `deliver_parameters` would replace although they are not the
+        stack's.
+
+        Reads only.
+        """
         target_store = store_of(self._session, store)
         return foreign(target_store, prefix, own, target_store.read([f"{prefix}/{name}" for name in own.variables]))
 
     def check_parameters(
         self, prefix: str, batch: AppVariables, *, store: SecretStore = SecretStore.PARAMETER_STORE
     ) -> bool:
+        """Whether the parameters or secrets under the prefix hold the batch's values, read with decryption."""
         return check(store_of(self._session, store), prefix, batch)
 
 

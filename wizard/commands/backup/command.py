@@ -3,13 +3,15 @@
 Reads the stored data key and its versions, writes the copies; needs neither the Vercel project nor the Pulumi state.
 """
 
+from __future__ import annotations
+
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.settings import Outputs, Settings
 from components.settings.stored_values import HASH_KEY
@@ -24,9 +26,13 @@ from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.inputs import APPLICATION, Mark, is_region
 from wizard.core.models.rotation import DataKeyVersion, LastBackup, RestoreDrill
 from wizard.core.next_command import Command, eonpro
-from wizard.core.ports.run import AwsClient, TargetContext, UserInterface
+from wizard.core.target_context import TargetContext
 from wizard.data_key import storage
 from wizard.data_key.backup_document import Backup, backup_of
+
+if TYPE_CHECKING:
+    from wizard.aws.client import AwsClient
+    from wizard.terminal.terminal import Terminal
 
 
 def run(request: Request, clients: Clients, *, to: str | None, to_region: str | None) -> tuple[int, Mapping[str, Any]]:
@@ -48,7 +54,7 @@ def run(request: Request, clients: Clients, *, to: str | None, to_region: str | 
     return 0, document(request.stack, backup, tuple(copies))
 
 
-def after_setup(place: str, ui: UserInterface, context: TargetContext, *, at: datetime) -> LastBackup:
+def after_setup(place: str, ui: Terminal, context: TargetContext, *, at: datetime) -> LastBackup:
     """The backup at the end of the set-up: to a file, `s3://BUCKET/KEY` or a Region. Raises SetupError."""
     to, to_region = (None, place) if is_region(place) else (place, None)
     return _back_up(to, to_region, ui, context, context.require_outputs, at=at)[2]
@@ -57,7 +63,7 @@ def after_setup(place: str, ui: UserInterface, context: TargetContext, *, at: da
 def _back_up(
     to: str | None,
     to_region: str | None,
-    ui: UserInterface,
+    ui: Terminal,
     context: TargetContext,
     read_outputs: Callable[[], Outputs],
     *,
@@ -93,7 +99,7 @@ def _by_key(backup: Backup, settings: Settings) -> tuple[tuple[Settings, Backup]
     return ((settings, backup), *others)
 
 
-def _record(ui: UserInterface, aws: AwsClient, settings: Settings, backup: Backup, copy: BackupCopy) -> LastBackup:
+def _record(ui: Terminal, aws: AwsClient, settings: Settings, backup: Backup, copy: BackupCopy) -> LastBackup:
     """Record in the account where the backup is: whoever needs it may be another person, on another machine."""
     place = copy.place if copy.kind is DestinationKind.OBJECT else f"{copy.region}:{copy.place}"
     if copy.kind is DestinationKind.FILE:
@@ -155,7 +161,7 @@ def _versions(aws: AwsClient, settings: Settings, stored: StoredDataKey) -> tupl
     return versions
 
 
-def _show(ui: UserInterface, backup: Backup, copy: BackupCopy) -> None:
+def _show(ui: Terminal, backup: Backup, copy: BackupCopy) -> None:
     done = "exists already" if copy.state is State.EXISTING else "written, read back and compared"
     where = f" in {copy.region}" if copy.region else ""
     ui.line(f"{copy.place}{where}: {backup.fingerprint} {done}", mark=Mark.OK)

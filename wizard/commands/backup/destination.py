@@ -1,14 +1,16 @@
 """The places for a backup: a file that only its owner can read, an S3 object, or another Region's store.
 
-Reads and writes that file, S3 through the port `BackupStorage`, and the store; what exists is never overwritten.
+Reads and writes that file, S3 through `BackupStorage`, and the store; what exists is never overwritten.
 """
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from components.settings import Settings
 from components.settings.arn import Arn
@@ -16,9 +18,11 @@ from wizard.core import files, json_documents
 from wizard.core.errors import DataKeyConflict, ResourceError, SetupError, UsageError
 from wizard.core.models.rotation import S3, BucketLock, StoredObject
 from wizard.core.next_command import Text, chain, eonpro, shell
-from wizard.core.ports.aws import BackupStorage
-from wizard.core.ports.run import AwsClient
 from wizard.data_key.backup_document import Backup, is_same, parse, text_of
+
+if TYPE_CHECKING:
+    from wizard.aws.client import AwsClient
+    from wizard.aws.s3 import BackupStorage
 
 
 class DestinationKind(StrEnum):

@@ -1,11 +1,13 @@
 """`doctor` and `verify`: run the checks, show the findings with the commands that fix them, build the documents.
 
-Reads through the ports and changes nothing.
+Reads through the clients and changes nothing.
 """
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from wizard.account import judgements as checks
 from wizard.account.judgements.stack import COMPARISON, check_drift
@@ -19,11 +21,13 @@ from wizard.core.errors import CredentialsError, SetupError, StackNotFound
 from wizard.core.models.delivery import Verification, VerificationState
 from wizard.core.models.inputs import Mark
 from wizard.core.next_command import Call, Command, Text, eonpro
-from wizard.core.ports.run import UserInterface
 from wizard.core.retry import Threads
 from wizard.core.safe_text import counted
 from wizard.data_key import delivery
 from wizard.setup import deliver_and_verify
+
+if TYPE_CHECKING:
+    from wizard.terminal.terminal import Terminal
 
 
 def run(request: Request, clients: Clients, *, quick: bool) -> tuple[int, json_documents.Document]:
@@ -56,7 +60,7 @@ def _diagnosis(request: Request, clients: Clients, *, compares: bool) -> Diagnos
     return replace(diagnosis, notices=(*diagnosis.notices, *skipped))
 
 
-def show(ui: UserInterface, diagnosis: Diagnosis, *, everything: bool = False) -> None:
+def show(ui: Terminal, diagnosis: Diagnosis, *, everything: bool = False) -> None:
     """What is wrong, the root causes first; what is not known; what a person decides; and how many checks passed.
 
     `everything`: with each check that passed, and the reason and the command of what a person decides.
@@ -88,7 +92,7 @@ _MOST_DECISIONS = 12
 """The most decisions of one kind on the screen; `--json` has all."""
 
 
-def _show_decisions(ui: UserInterface, diagnosis: Diagnosis, *, everything: bool) -> None:
+def _show_decisions(ui: Terminal, diagnosis: Diagnosis, *, everything: bool) -> None:
     """What a person decides or has to look at; nothing of it is broken."""
     if diagnosis.advisories or diagnosis.undecided:
         ui.section("For a person to decide", "" if everything else "--all has the commands")
@@ -113,7 +117,7 @@ def _without_command(what: str) -> str:
     return Text(*what.parts[:-1]).removesuffix(": ")
 
 
-def show_not_checked(ui: UserInterface, diagnosis: Diagnosis) -> None:
+def show_not_checked(ui: Terminal, diagnosis: Diagnosis) -> None:
     """What nothing is known about, and the command that lets the caller read it."""
     if diagnosis.not_checked:
         ui.section("Not checked", "so nothing is known about it")
@@ -132,7 +136,7 @@ def _next(diagnosis: Diagnosis) -> tuple[Command, ...]:
     return (eonpro("policy", "auditor", advice=advice),) if is_denied else ()
 
 
-def show_findings(ui: UserInterface, findings: Sequence[Notice], *, mark: Mark = Mark.FAIL) -> None:
+def show_findings(ui: Terminal, findings: Sequence[Notice], *, mark: Mark = Mark.FAIL) -> None:
     for finding in findings:
         ui.line(finding.what, mark=mark)
         ui.line(Text("  ", finding.why, f" ({finding.code})"))

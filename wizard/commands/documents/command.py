@@ -4,11 +4,13 @@ Changes how objects are encrypted, in place, one call for each. Before that it m
 them afterwards. What it leaves, it names.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.policies.document_buckets import MOVE_ACTIONS
 from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
@@ -24,7 +26,9 @@ from wizard.core.cost import prices
 from wizard.core.errors import Cancelled, PermissionDenied, ResourceError, SetupError, UsageError, known
 from wizard.core.models.s3_documents import DocumentBucket
 from wizard.core.next_command import Command, Text, eonpro, shell
-from wizard.core.ports.run import UserInterface
+
+if TYPE_CHECKING:
+    from wizard.terminal.terminal import Terminal
 
 
 def run(
@@ -146,7 +150,7 @@ def _require_readable(facts: StackFacts, bucket: DocumentBucket, key_arn: str) -
 def _every_version(
     versions: str | None,
     request: Request,
-    ui: UserInterface,
+    ui: Terminal,
     bucket: DocumentBucket,
     again: Callable[..., Command],
     *,
@@ -168,7 +172,7 @@ def _every_version(
     return ui.confirm("Move the earlier versions, too?", why=why)
 
 
-def _confirm(ui: UserInterface, before: Survey, again: Callable[..., Command]) -> None:
+def _confirm(ui: Terminal, before: Survey, again: Callable[..., Command]) -> None:
     prompt = f"Move {len(before.to_move):,} objects to the key of the documents?"
     why = "Afterwards nobody reads them without the use of that key; S3 does not change them back in place."
     if not ui.confirm(prompt, default=False, why=why):
@@ -178,7 +182,7 @@ def _confirm(ui: UserInterface, before: Survey, again: Callable[..., Command]) -
 # --- what is done
 
 
-def _survey(documents: Documents, ui: UserInterface, facts: StackFacts, *, moving: bool = False) -> Survey:
+def _survey(documents: Documents, ui: Terminal, facts: StackFacts, *, moving: bool = False) -> Survey:
     verb = "counted and moved" if moving else "counted"
     ui.working("counting the objects")
     with _going_on(facts):
@@ -189,7 +193,7 @@ def _survey(documents: Documents, ui: UserInterface, facts: StackFacts, *, movin
     return survey
 
 
-def _move(documents: Documents, before: Survey, ui: UserInterface, facts: StackFacts) -> tuple[Left, ...]:
+def _move(documents: Documents, before: Survey, ui: Terminal, facts: StackFacts) -> tuple[Left, ...]:
     total = len(before.to_move)
     with _going_on(facts):
         return documents.move(before.to_move, lambda done: ui.working(f"{done:,} of {total:,} objects moved"))

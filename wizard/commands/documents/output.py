@@ -3,10 +3,12 @@
 Pure, but for the terminal.
 """
 
+from __future__ import annotations
+
 import json
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
 
 from wizard.account.facts import StackFacts
 from wizard.commands.documents.survey import EXCEPTIONS, WORDS, Calls, Documents, Left, Place, Survey
@@ -14,7 +16,9 @@ from wizard.core.json_documents import VERSION, Head, plain
 from wizard.core.models.inputs import Mark
 from wizard.core.models.s3_documents import DocumentBucket
 from wizard.core.next_command import Command, eonpro, shell
-from wizard.core.ports.run import UserInterface
+
+if TYPE_CHECKING:
+    from wizard.terminal.terminal import Terminal
 
 NAMED = 3
 """Objects of each kind that are named in the terminal; all of them are in the document of `--json`."""
@@ -101,7 +105,7 @@ class Outcome:
         }
 
 
-def show_plan(ui: UserInterface, outcome: Outcome, *, cost: Decimal) -> None:
+def show_plan(ui: Terminal, outcome: Outcome, *, cost: Decimal) -> None:
     before, documents = outcome.before, outcome.documents
     which = "versions" if documents.every else "current versions" if documents.bucket.versioned else "objects"
     rows = [(f"{before.counts[place]:,}", WORDS[place]) for place in Place if before.counts[place]]
@@ -114,7 +118,7 @@ def show_plan(ui: UserInterface, outcome: Outcome, *, cost: Decimal) -> None:
         ui.line("earlier versions stay under the key that they have", mark=Mark.INFO)
 
 
-def show_left(ui: UserInterface, outcome: Outcome) -> None:
+def show_left(ui: Terminal, outcome: Outcome) -> None:
     """The objects that are left, some of each kind by name."""
     for place in EXCEPTIONS:
         left = [each for each in outcome.left if each.place is place]
@@ -127,7 +131,7 @@ def show_left(ui: UserInterface, outcome: Outcome) -> None:
                 ui.line(f"  and {len(left) - NAMED:,} more: --json names all")
 
 
-def show_result(ui: UserInterface, outcome: Outcome) -> None:
+def show_result(ui: Terminal, outcome: Outcome) -> None:
     last, calls = outcome.last, outcome.documents.calls
     under = last.counts[Place.UNDER_KEY]
     is_whole = under == last.total
@@ -140,7 +144,7 @@ def show_result(ui: UserInterface, outcome: Outcome) -> None:
 
 
 def show_batch(
-    ui: UserInterface, facts: StackFacts, bucket: DocumentBucket, key_arn: str, *, role: str, prefix: str
+    ui: Terminal, facts: StackFacts, bucket: DocumentBucket, key_arn: str, *, role: str, prefix: str
 ) -> DocumentsDocument:
     """Print the command of a job, and say what it does not do."""
     command = batch_command(facts, bucket, key_arn, role=role, prefix=prefix)

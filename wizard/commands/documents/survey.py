@@ -4,12 +4,14 @@ Asks S3 for each object and changes what it is told to. A run that was killed is
 whether it is done, so nothing is done twice.
 """
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.s3_documents import (
@@ -20,8 +22,10 @@ from wizard.core.models.s3_documents import (
     ObjectState,
     ObjectVersion,
 )
-from wizard.core.ports.aws import S3Documents
 from wizard.core.retry import Threads
+
+if TYPE_CHECKING:
+    from wizard.aws.s3_documents import S3Documents
 
 T = TypeVar("T")
 

@@ -23,9 +23,9 @@ from wizard.account.fixes import use_default_subject
 from wizard.commands.policy import operator
 from wizard.commands.policy.operator import in_parts, statements_of
 from wizard.core import json_documents
+from wizard.core.clients import GitHub, Offline
 from wizard.core.errors import MissingAnswers, SetupError, UsageError
 from wizard.core.next_command import Result, Text, eonpro, shell
-from wizard.core.ports.run import GitHub, Offline
 from wizard.core.required_permissions.resources import (
     COPIES,
     LOGS_KEY,

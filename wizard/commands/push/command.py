@@ -4,10 +4,12 @@ Writes the targets' variables, and the stored data key if there never was one. I
 restarted without `--redeploy`.
 """
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.settings import DATA_KEY_VARIABLE, Settings
 from wizard.account.judgements import KEY_RIGHTS_CHECKS
@@ -15,17 +17,21 @@ from wizard.account.views import Diagnosis, diagnose
 from wizard.commands import deployed_stack
 from wizard.commands.push import deliver
 from wizard.commands.push.deliver import document
-from wizard.core.clients import CHECK_ADVICE, Clients, Request
+from wizard.core.clients import Clients, Request
 from wizard.core.errors import Cancelled, SetupError, UsageError
 from wizard.core.models.delivery import PRODUCTION, Scope
 from wizard.core.models.deployment import Instances, Redeployed, RedeployState, RollingRelease
 from wizard.core.models.inputs import Mark
 from wizard.core.next_command import Text, eonpro
-from wizard.core.ports.run import TargetContext, UserInterface
 from wizard.core.retry import Threads
+from wizard.core.target_context import TargetContext
+from wizard.inputs.application_readers import CHECK_ADVICE
 from wizard.setup import confirmation, foreign_variables
 from wizard.targets.port import deploy_target
 from wizard.targets.vercel import own_stack
+
+if TYPE_CHECKING:
+    from wizard.terminal.terminal import Terminal
 
 Pause = Callable[[float], None]
 """Waits for that number of seconds."""
@@ -176,7 +182,7 @@ def chosen(names: Sequence[str], branch: str | None, custom: Mapping[str, str]) 
     return tuple(scopes)
 
 
-def may_follow(redeploy: bool | None, ui: UserInterface) -> bool:
+def may_follow(redeploy: bool | None, ui: Terminal) -> bool:
     """Whether `offer` may redeploy something: it was asked for, or a person will be asked."""
     return ui.interactive if redeploy is None else redeploy
 
@@ -222,7 +228,7 @@ def offer(
     return tuple(done)
 
 
-def _show(ui: UserInterface, instances: Instances, settings: Settings) -> None:
+def _show(ui: Terminal, instances: Instances, settings: Settings) -> None:
     target, deployment = deploy_target(instances.target), instances.deployment
     place = target.runtime(settings)
     if deployment is None or instances.stale is None:
@@ -241,7 +247,7 @@ def _show(ui: UserInterface, instances: Instances, settings: Settings) -> None:
     _show_release(ui, instances)
 
 
-def _show_release(ui: UserInterface, instances: Instances) -> None:
+def _show_release(ui: Terminal, instances: Instances) -> None:
     """The rolling release that is under way, with its command; one that was aborted, where it would have helped."""
     release = instances.release
     if release is None or _is_waiting(instances):
@@ -269,7 +275,7 @@ def _can_redeploy(instances: Instances, redeploy: bool | None) -> bool:
     return instances.deployment is not None and instances.stale is not False
 
 
-def _is_confirmed(redeploy: bool | None, ui: UserInterface, instances: Instances, settings: Settings) -> bool:
+def _is_confirmed(redeploy: bool | None, ui: Terminal, instances: Instances, settings: Settings) -> bool:
     if redeploy is not None:
         return redeploy
     if _is_waiting(instances):
@@ -314,7 +320,7 @@ def _redeploy(
         )
 
 
-def _show_result(ui: UserInterface, context: TargetContext, done: Redeployed) -> None:
+def _show_result(ui: Terminal, context: TargetContext, done: Redeployed) -> None:
     place = deploy_target(done.target).runtime(context.settings)
     match done.state:
         case RedeployState.DONE:

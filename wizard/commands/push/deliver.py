@@ -1,6 +1,6 @@
 """The delivery of `push`: the checks before it, the delivery, the verification, and the JSON document of all that.
 
-Acts through the ports: creates the stored data key if there never was one, and writes the targets' variables.
+Acts through the clients: creates the stored data key if there never was one, and writes the targets' variables.
 """
 
 from collections.abc import Iterable
@@ -19,8 +19,8 @@ from wizard.core.models.delivery import Delivered, Scope, StoredDataKey, Verific
 from wizard.core.models.deployment import Deployment, Instances, Redeployed, RedeployState
 from wizard.core.models.inputs import Mark
 from wizard.core.next_command import Command, Text, chain, eonpro
-from wizard.core.ports.run import TargetContext
 from wizard.core.retry import Threads
+from wizard.core.target_context import TargetContext
 from wizard.data_key import delivery, guard, proof, storage
 from wizard.setup import deliver_and_verify
 from wizard.targets.port import DeliveredAccessKey, deploy_target

@@ -1,6 +1,6 @@
 """The facts of a report, read from the account, the stack and the folder of the reviews.
 
-Reads through the ports and changes nothing. What could not be read is unknown, with the reason.
+Reads through the clients and changes nothing. What could not be read is unknown, with the reason.
 """
 
 import hashlib

@@ -3,12 +3,14 @@
 Reads AWS and changes nothing there; writes three or four new files to a folder, and never overwrites one.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import UndefinedError
 
@@ -30,8 +32,10 @@ from wizard.core.errors import ResourceError, SetupError, UsageError
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import S3
 from wizard.core.next_command import Sealed, eonpro, plain_name, shell
-from wizard.core.ports.run import UserInterface
 from wizard.core.safe_text import counted
+
+if TYPE_CHECKING:
+    from wizard.terminal.terminal import Terminal
 
 DEFAULT_FOLDER = PROJECT_FOLDER / "reports"
 """Next to Pulumi.<stack>.yaml."""
@@ -254,7 +258,7 @@ def _copy(place: str, texts: dict[str, str], stack: StackFacts) -> None:
             )
 
 
-def _show(ui: UserInterface, report: json_documents.Document, *, everything: bool) -> None:
+def _show(ui: Terminal, report: json_documents.Document, *, everything: bool) -> None:
     """Where the report is, and what is open in it; `everything`: with what is done, and what each item rests on."""
     summary, files = report["summary"], report["files"]
     names = ", ".join(files[name] for name in ("page", "text", "data") if files[name])

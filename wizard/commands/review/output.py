@@ -3,9 +3,12 @@
 Pure, but for the lines that it shows.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from components.policies.evaluation import KeyPermission
 from components.settings.arn import Arn
@@ -17,8 +20,10 @@ from wizard.core import json_documents, next_command
 from wizard.core.models.access import AccessKeyAge, AccessReview, PrincipalAccess, SignOff
 from wizard.core.models.inputs import Mark
 from wizard.core.next_command import Command, Text, eonpro
-from wizard.core.ports.run import UserInterface
 from wizard.core.safe_text import clean, counted
+
+if TYPE_CHECKING:
+    from wizard.terminal.terminal import Terminal
 
 AUDITOR = eonpro(
     "policy", "auditor", advice="an unknown right is not accepted; to let the reviewer read it, attach this policy"
@@ -29,7 +34,7 @@ OLD_KEY_DAYS = 90
 _SIGNS = {KeyPermission.YES: "yes", KeyPermission.NO: "no", KeyPermission.UNKNOWN: "?"}
 
 
-def show(ui: UserInterface, result: "ReviewResult", *, signs: bool, everything: bool = False) -> None:
+def show(ui: Terminal, result: ReviewResult, *, signs: bool, everything: bool = False) -> None:
     """Show the review; what a person `signs` for is accepted with it, and no failure.
 
     `everything`: with the policies and grants that give each right, and the commands that take them away.
@@ -125,7 +130,7 @@ def _access_key(key: AccessKeyAge) -> str:
     return f"access key {key.id}, {key.age_days} days old, {use}{state}{advice}"
 
 
-def _show_grants(ui: UserInterface, review: AccessReview) -> None:
+def _show_grants(ui: Terminal, review: AccessReview) -> None:
     if review.grants is None:
         ui.line("grants: unknown, they could not be read", mark=Mark.WARN)
     elif not review.grants:
@@ -136,7 +141,7 @@ def _show_grants(ui: UserInterface, review: AccessReview) -> None:
         ui.line(f"    {grant.id}{f' ({grant.name})' if grant.name else ''}{', '.join(('', *grant.constraints))}")
 
 
-def _show_use(ui: UserInterface, review: AccessReview) -> None:
+def _show_use(ui: Terminal, review: AccessReview) -> None:
     for arn, use in (
         (review.key_arn, review.last_use),
         *((replica.arn, replica.use) for replica in review.replicas),
@@ -160,7 +165,7 @@ def _show_use(ui: UserInterface, review: AccessReview) -> None:
         )
 
 
-def _show_differences(ui: UserInterface, differences: Differences | None) -> None:
+def _show_differences(ui: Terminal, differences: Differences | None) -> None:
     if differences is None:
         ui.line("this is the first review", mark=Mark.INFO)
         return
@@ -197,7 +202,7 @@ def _show_differences(ui: UserInterface, differences: Differences | None) -> Non
         ui.line(f"removed grant: {grant}", mark=Mark.INFO)
 
 
-def _show_result(ui: UserInterface, result: "ReviewResult", signs: bool, *, everything: bool) -> None:
+def _show_result(ui: Terminal, result: ReviewResult, signs: bool, *, everything: bool) -> None:
     ui.section("Result")
     for fault in result.faults:
         ui.line(fault, mark=Mark.FAIL)

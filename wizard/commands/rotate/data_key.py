@@ -1,6 +1,6 @@
 """`rotate --data-key`, `--hash-key` and `--promote`: create another key, and later make it the current one.
 
-Acts through the ports. KMS creates the data key wrapped; every version is kept.
+Acts through the clients. KMS creates the data key wrapped; every version is kept.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from wizard.core.models.delivery import VercelProject
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, StoredKey, VersionOrigin
 from wizard.core.next_command import Command, Text, eonpro, shell
-from wizard.core.ports.run import TargetContext
+from wizard.core.target_context import TargetContext
 from wizard.data_key import opening
 from wizard.setup import confirmation, foreign_variables
 

@@ -1,6 +1,6 @@
 """`rotate --cmk` and `rotate --schedule`: rotate the material of the KMS key now, or set the period of its rotation.
 
-Acts through the ports. Data key and records do not change: the key still decrypts what its old material encrypted.
+Acts through the clients. Data key and records do not change: the key still decrypts what its old material encrypted.
 """
 
 from __future__ import annotations

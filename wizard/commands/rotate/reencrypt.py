@@ -1,6 +1,6 @@
 """`rotate --reencrypt`: the current data key wrapped by another KMS key; and how to get the permissions for that.
 
-Acts through the ports; changes no IAM policy and no key policy.
+Acts through the clients; changes no IAM policy and no key policy.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The replacement of the current version: check the targets, prove that the key decrypts it, replace, deliver.
 
-Acts through the ports.
+Acts through the clients.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from wizard.core.errors import DataKeyConflict, PermissionDenied, SetupError, Un
 from wizard.core.models.delivery import ChildResult, Delivered, Verification
 from wizard.core.models.rotation import DataKeyVersion, StoredKey
 from wizard.core.next_command import Text, eonpro
-from wizard.core.ports.run import TargetContext
+from wizard.core.target_context import TargetContext
 from wizard.data_key import delivery, opening
 from wizard.setup import deliver_and_verify
 from wizard.targets.port import deploy_target, deploy_targets

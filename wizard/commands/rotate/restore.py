@@ -1,6 +1,6 @@
 """`restore` and `adopt`: make a kept version, the data key of a backup, or the application's former key ours again.
 
-Acts through the ports. The data key that it replaces is kept as a version. A child process reads the former
+Acts through the clients. The data key that it replaces is kept as a version. A child process reads the former
 ENCRYPTION_KEY and lets KMS wrap it; it never enters this process.
 """
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal, TypedDict
+from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 
 from wizard.commands.push.deliver import Redeploy, redeploy_fields
 from wizard.commands.rotate.evidence import Scan, ScanEvidence
@@ -20,7 +20,9 @@ from wizard.core.models.deployment import Redeployed, RedeployState
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, VersionOrigin
 from wizard.core.next_command import Result, Text
-from wizard.core.ports.run import UserInterface
+
+if TYPE_CHECKING:
+    from wizard.terminal.terminal import Terminal
 
 
 class Action(StrEnum):
@@ -207,7 +209,7 @@ ORIGINS = {
 }
 
 
-def show_versions(ui: UserInterface, versions: Sequence[DataKeyVersion], own_keys: Sequence[str]) -> None:
+def show_versions(ui: Terminal, versions: Sequence[DataKeyVersion], own_keys: Sequence[str]) -> None:
     """A table of the versions, then a line for each version that another key than the stack's decrypts."""
     rows = []
     for version in versions:
@@ -224,13 +226,13 @@ def show_versions(ui: UserInterface, versions: Sequence[DataKeyVersion], own_key
             ui.line(f"{version.fingerprint} is decrypted by {version.key_arn or 'a key that its tags do not name'}")
 
 
-def warn_of_altered(ui: UserInterface, names: Sequence[str]) -> None:
+def warn_of_altered(ui: Terminal, names: Sequence[str]) -> None:
     """A line for each entry whose value does not fit its name."""
     for name in names:
         ui.line(f"{name} does not hold the version in its name: somebody replaced the value", mark=Mark.FAIL)
 
 
-def show_next(ui: UserInterface, steps: Sequence[str]) -> None:
+def show_next(ui: Terminal, steps: Sequence[str]) -> None:
     if steps:
         ui.section("Next steps")
     for number, step in enumerate(steps, 1):
@@ -241,7 +243,7 @@ def show_next(ui: UserInterface, steps: Sequence[str]) -> None:
             ui.line(Text(f"{number}. ", step))
 
 
-def show_rotations(ui: UserInterface, key_rotations: KeyRotations) -> None:
+def show_rotations(ui: Terminal, key_rotations: KeyRotations) -> None:
     """The rotations of the KMS key: the schedule, the past rotations, and those on demand."""
     period = f"every {key_rotations.period_days} days" if key_rotations.period_days else "on, period unknown"
     ui.line(
@@ -275,7 +277,7 @@ def cost_of_another(key_rotations: KeyRotations) -> str:
     return "the key was rotated twice already: another rotation costs nothing"
 
 
-def finish(ui: UserInterface, done: RotateResult) -> Result:
+def finish(ui: Terminal, done: RotateResult) -> Result:
     """Show the next steps of a finished action; the exit code and the document."""
     show_next(ui, done.next)
     return int(not done.ok), document(done)

@@ -1,6 +1,6 @@
 """The steps of a rotation from the creation of a key to its promotion, and whether the application is ready for them.
 
-Reads the targets through their ports; changes nothing. No step stops an application that runs: the command that writes
+Reads the targets and changes nothing. No step stops an application that runs: the command that writes
 what it cannot read yet is not printed.
 """
 

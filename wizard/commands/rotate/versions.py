@@ -1,6 +1,6 @@
 """The versions of a stack's data key in all its Regions: reading them, keeping one, and what may be replaced.
 
-Acts through the ports; creates versions, and never replaces or deletes one.
+Acts through the clients; creates versions, and never replaces or deletes one.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from components.settings import Outputs, Settings
 from components.settings.arn import Arn
@@ -19,8 +20,10 @@ from wizard.core.data_key import FINGERPRINT, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError, StackNotFound, UsageError
 from wizard.core.models.rotation import DataKeyVersion, StoredKey, VersionOrigin
 from wizard.core.next_command import Command, Text, eonpro
-from wizard.core.ports.aws import KeyRotation
 from wizard.data_key import guard, storage
+
+if TYPE_CHECKING:
+    from wizard.aws.kms import KeyRotation
 
 
 @dataclass(frozen=True, kw_only=True)

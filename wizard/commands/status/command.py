@@ -4,9 +4,12 @@ other.
 Reads through the facts, changes nothing and asks no questions.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from components.settings import Settings, Target
 from wizard.account import codes
@@ -36,11 +39,14 @@ from wizard.core.models.inputs import S3
 from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import HealthStatus, ListedStack, StackStatus, StatusCheck
 from wizard.core.next_command import Result, eonpro, plain_name
-from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.core.retry import Threads
 from wizard.core.safe_text import first_of
 from wizard.core.state_backend import url_of
 from wizard.inputs.registry import by_key
+
+if TYPE_CHECKING:
+    from wizard.aws.client import AwsClient
+    from wizard.vercel.client import VercelClient
 
 ROWS: Mapping[str, tuple[Judgement, ...]] = {
     "key": (key.check_keys, key.check_alias),

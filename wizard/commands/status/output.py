@@ -3,14 +3,18 @@
 Pure; prints through the user interface.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from wizard.core import json_documents
 from wizard.core.models.inputs import Mark
 from wizard.core.models.stack import HealthStatus, StackStatus
 from wizard.core.next_command import Command, Text, eonpro
-from wizard.core.ports.run import UserInterface
+
+if TYPE_CHECKING:
+    from wizard.terminal.terminal import Terminal
 
 _LEFT_OUT = "alerts, logs' bucket, versions, backups, drift"
 _LEFT_OUT_OF_MANY = f"who else has access, the application, what runs, {_LEFT_OUT}"
@@ -35,7 +39,7 @@ _HEADINGS = ("stack", "account", "region", "targets", "updated")
 _SIGNS = {HealthStatus.GOOD: "✓", HealthStatus.WRONG: "✗", HealthStatus.UNKNOWN: "?"}
 
 
-def show(ui: UserInterface, rows: Sequence[StackStatus], *, all_stacks: bool) -> None:
+def show(ui: Terminal, rows: Sequence[StackStatus], *, all_stacks: bool) -> None:
     """One stack with all details; of all stacks two lines each, for fewer judgements were asked."""
     if not all_stacks:
         _in_full(ui, rows[0])
@@ -113,7 +117,7 @@ def _second(row: StackStatus) -> str:
     return _GAP.join(parts)
 
 
-def _in_full(ui: UserInterface, row: StackStatus) -> None:
+def _in_full(ui: Terminal, row: StackStatus) -> None:
     place = ", ".join(filter(None, (f"account {row.account or 'unknown'}", row.region, *row.targets)))
     updated = "being updated" if row.updating else f"updated {_when(row)[:16]}{' UTC' if row.last_update else ''}"
     ui.line(f"{place} · {updated}")

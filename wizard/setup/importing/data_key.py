@@ -3,7 +3,10 @@
 `verify_before_storing` decrypts as the application; everything else is pure.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from components.settings import DATA_KEY_VARIABLE, Outputs, ResourceKind, Settings, Target
 from components.settings.arn import Arn
@@ -12,10 +15,13 @@ from wizard.core.errors import DataKeyConflict, Problem, SetupError, attempted
 from wizard.core.models.account import DiscoveredDataKey, DiscoveredSetup
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.next_command import Text, shell
-from wizard.core.ports.run import AwsClient, DecryptVerifier
 from wizard.data_key import opening
 from wizard.setup.importing.obstacles import OTHER_ENVIRONMENT
 from wizard.targets.port import deploy_target
+
+if TYPE_CHECKING:
+    from wizard.aws.client import AwsClient
+    from wizard.data_key.verification import DecryptVerifier
 
 DATA_KEY_INPUT_VARIABLE = input_variable(DATA_KEY_VARIABLE)
 

@@ -1,10 +1,13 @@
 """The discovery of resources that were created manually: what prevents their import, and the settings that import them.
 
-Reads AWS and Vercel through their ports.
+Reads AWS and Vercel through their clients.
 """
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from components.settings import DATA_KEY_VARIABLE, ImportGroup, ResourceKind, Settings
 from components.settings.arn import Arn
@@ -14,12 +17,15 @@ from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import Problem, SetupError
 from wizard.core.models.account import Difference, DiscoveredDataKey, DiscoveredResource, DiscoveredSetup
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
-from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.core.safe_text import clean
 from wizard.inputs.registry import by_key
 from wizard.setup.importing.data_key import NONE_YET, data_key_obstacle, imported_data_key, in_use, unknown_data_key
 from wizard.setup.importing.obstacles import obstacles, repair_conflicts
 from wizard.setup.preflight.services import attempt, problem
+
+if TYPE_CHECKING:
+    from wizard.aws.client import AwsClient
+    from wizard.vercel.client import VercelClient
 
 
 @dataclass(frozen=True, kw_only=True)

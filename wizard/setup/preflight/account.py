@@ -3,11 +3,13 @@
 Reads AWS through its port.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.settings import ContractError, Settings
 from wizard.core.errors import CredentialsError, Problem, SetupError, Unsupported
@@ -16,7 +18,6 @@ from wizard.core.models.account import Existing, Identity
 from wizard.core.models.delivery import Scope, StoredDataKey
 from wizard.core.models.inputs import CALLER
 from wizard.core.next_command import Command, Text, eonpro, shell
-from wizard.core.ports.run import AwsClient
 from wizard.core.retry import Threads
 from wizard.data_key.storage import find_data_key
 from wizard.inputs.answers import to_settings
@@ -24,6 +25,9 @@ from wizard.inputs.registry import INPUTS
 from wizard.setup.preflight.principals import lockout, named, principals
 from wizard.setup.preflight.services import CheckResult, attempt, problem
 from wizard.setup.preflight.trail import trail, with_trail_bucket
+
+if TYPE_CHECKING:
+    from wizard.aws.client import AwsClient
 
 SKEW_TO_REPORT_SECONDS = 30.0
 SKEW_TO_STOP_SECONDS = 240.0

@@ -1,11 +1,13 @@
 """All checks before anything is created: account, Pulumi, Vercel, existing resources, data key.
 
-Reads through the ports and returns facts; the caller decides.
+Reads through the clients and returns facts; the caller decides.
 """
+
+from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.settings import ImportGroup, Settings, Target
 from components.targets.vercel import issuer_of
@@ -27,8 +29,8 @@ from wizard.core.models.account import (
     UnrecordedResource,
 )
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey, StackState, StoredDataKey, VercelProject
-from wizard.core.ports.run import AwsClient, Engine, TargetContext, VercelClient
 from wizard.core.retry import Threads, give_way
+from wizard.core.target_context import TargetContext
 from wizard.core.variable_ownership import ForeignVariable
 from wizard.data_key.storage import find_data_key
 from wizard.setup.importing import data_key as imported_key
@@ -42,6 +44,11 @@ from wizard.setup.preflight.services import (
     orphaned_creations,
     problem,
 )
+
+if TYPE_CHECKING:
+    from wizard.aws.client import AwsClient
+    from wizard.pulumi_engine.engine import Engine
+    from wizard.vercel.client import VercelClient
 
 
 @dataclass(frozen=True, kw_only=True)

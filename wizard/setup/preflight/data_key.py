@@ -1,11 +1,14 @@
 """The data key at the first run: whether the stored one is the stack's, whether one may be made, what the targets have.
 
-Reads AWS and the targets through their ports.
+Reads AWS and the targets through their clients.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from components.settings import DATA_KEY_VARIABLE, Outputs, Settings, Target
 from wizard.core.data_key import WrappedDataKey
@@ -13,13 +16,17 @@ from wizard.core.errors import DataKeyConflict, Problem, SetupError
 from wizard.core.models.account import DiscoveredSetup, KeyFact
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.next_command import eonpro, shell
-from wizard.core.ports.run import AwsClient, TargetContext, VercelClient
+from wizard.core.target_context import TargetContext
 from wizard.core.variable_ownership import ForeignVariable, OwnValues
 from wizard.data_key import guard
 from wizard.setup import foreign_variables
 from wizard.setup.importing.discovery import ManualSetup
 from wizard.setup.preflight.services import attempt, problem
 from wizard.targets.port import DeployTarget, deploy_targets
+
+if TYPE_CHECKING:
+    from wizard.aws.client import AwsClient
+    from wizard.vercel.client import VercelClient
 
 
 def former_keys(context: TargetContext) -> dict[str, str | SetupError]:

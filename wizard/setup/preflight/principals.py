@@ -3,9 +3,11 @@
 Reads AWS through its port.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.policies.evaluation import KeyPolicyDecision
 from components.policies.stack import PolicyKind, StackPolicy, decide_by_key_policy_of, key_policy_of, policies_of
@@ -16,11 +18,13 @@ from wizard.core.models.access import PolicyFindingKind, PolicyJudgement
 from wizard.core.models.account import Identity, Principal
 from wizard.core.models.inputs import CALLER, Mark
 from wizard.core.next_command import shell
-from wizard.core.ports.run import AwsClient
 from wizard.inputs.answers import sso_pattern
 from wizard.inputs.registry import by_key
 from wizard.setup.preflight.services import attempt, problem
 from wizard.targets.port import all_targets
+
+if TYPE_CHECKING:
+    from wizard.aws.client import AwsClient
 
 ROLES = {
     "incident_responders": "incident responder",

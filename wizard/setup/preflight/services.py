@@ -1,11 +1,13 @@
 """The checks of Pulumi, Vercel and the stack's state, and what all checks share: results, errors as problems.
 
-Reads Pulumi, Vercel and AWS through their ports.
+Reads Pulumi, Vercel and AWS through their clients.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from components.settings import (
     DATA_KEY_VARIABLE,
@@ -22,12 +24,16 @@ from wizard.core import errors
 from wizard.core.models.account import Existing, Identity, UnrecordedResource
 from wizard.core.models.delivery import PRODUCTION, StackState, StoredDataKey, VercelProject
 from wizard.core.next_command import eonpro, shell
-from wizard.core.ports.run import AwsClient, Engine, VercelClient
 from wizard.core.retry import Threads
 from wizard.data_key import guard
 from wizard.inputs.registry import by_key
 from wizard.targets.port import deploy_target
 from wizard.targets.vercel import tokens_off
+
+if TYPE_CHECKING:
+    from wizard.aws.client import AwsClient
+    from wizard.pulumi_engine.engine import Engine
+    from wizard.vercel.client import VercelClient
 
 T = TypeVar("T")
 

@@ -3,16 +3,20 @@
 Reads AWS through its port.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.settings import Settings
 from wizard.core.cost import prices
 from wizard.core.errors import Problem
 from wizard.core.models.inputs import CREATE
 from wizard.core.models.trail import gaps, unread
-from wizard.core.ports.run import AwsClient
 from wizard.setup.preflight.services import CheckResult, attempt
+
+if TYPE_CHECKING:
+    from wizard.aws.client import AwsClient
 
 
 def with_trail_bucket(values: Mapping[str, Any], aws: AwsClient) -> Mapping[str, Any]:

@@ -1,6 +1,6 @@
 """The redeploy of the application on ECS: its IAM policy, the new revision, the rollout, and the rollback.
 
-Acts through the port `EcsServices`.
+Acts through `EcsServices`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.policies.documents import allow
 from components.policies.stack import variable_arns_of
@@ -17,8 +17,7 @@ from components.settings.arn import resource_name
 from wizard.core.errors import PermissionDenied, SetupError, StackNotFound
 from wizard.core.models.deployment import Redeployed, RedeployState, Rollout, RolloutState, Service, TaskDefinition
 from wizard.core.next_command import NO_COMMAND, Command, Text, eonpro, shell
-from wizard.core.ports.aws import EcsServices
-from wizard.core.ports.run import TargetContext
+from wizard.core.target_context import TargetContext
 from wizard.core.variable_ownership import OwnValues, VariablesNotOurs
 from wizard.targets.ecs.rollouts import EndedRollout, Now, Pause, RolloutEnd, RolloutWatch, in_words
 from wizard.targets.ecs.service import (
@@ -34,6 +33,9 @@ from wizard.targets.ecs.service import (
     with_variables,
 )
 from wizard.targets.port import OnMessage
+
+if TYPE_CHECKING:
+    from wizard.aws.ecs import EcsServices
 
 Statement = dict[str, Any]
 

@@ -1,6 +1,6 @@
 """Watching the rollouts of the application's ECS service until they end.
 
-Reads through the port `EcsServices`, and changes nothing.
+Reads through `EcsServices`, and changes nothing.
 """
 
 from __future__ import annotations
@@ -10,16 +10,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from components.settings.arn import resource_name
 from wizard.core.errors import CredentialsError, ResourceError, SetupError, Unreachable
 from wizard.core.models.deployment import Rollout, RolloutState, Service, ServiceDeployment
 from wizard.core.next_command import shell
-from wizard.core.ports.aws import EcsServices
 from wizard.core.retry import Clock, Reason, attempts
 from wizard.core.safe_text import quoted
 from wizard.targets.ecs.service import progress_of
 from wizard.targets.port import OnMessage
+
+if TYPE_CHECKING:
+    from wizard.aws.ecs import EcsServices
 
 ROLLOUT_TIMEOUT = timedelta(minutes=15)
 """Without the service's grace period for health checks and the waits of its strategy, which are added."""

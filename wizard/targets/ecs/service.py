@@ -1,6 +1,6 @@
 """The ECS service of the application: locating it, and what its task definition needs.
 
-Reads through the port `EcsServices`, and changes nothing.
+Reads through `EcsServices`, and changes nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.settings import APPLICATION_VARIABLES, Outputs, Settings, Target
 from components.settings.arn import resource_name
@@ -26,9 +26,11 @@ from wizard.core.models.deployment import (
     TaskDefinition,
 )
 from wizard.core.next_command import Command, Text, shell
-from wizard.core.ports.aws import EcsServices
 from wizard.core.safe_text import quoted
 from wizard.core.variable_ownership import ForeignVariable, OwnValues, is_own, shown
+
+if TYPE_CHECKING:
+    from wizard.aws.ecs import EcsServices
 
 CLOCKS = timedelta(seconds=5)
 """Between the times of a rollout and of its service deployment."""

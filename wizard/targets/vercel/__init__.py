@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from wizard.core.data_key import WrappedDataKey
     from wizard.core.models.delivery import AppVariables, Delivered, Scope, VercelProject
     from wizard.core.models.deployment import Instances, Redeployed
-    from wizard.core.ports.run import TargetContext, VercelClient
+    from wizard.core.target_context import TargetContext
     from wizard.core.variable_ownership import ForeignVariable, OwnValues
     from wizard.targets.port import DeliveredAccessKey
+    from wizard.vercel.client import VercelClient
 
 NAME = "vercel"
 _NO_TOKEN = "there is no token for it (VERCEL_TOKEN)"

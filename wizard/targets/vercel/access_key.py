@@ -1,6 +1,6 @@
 """The access key of the application on Vercel: create it, deliver it, rotate it, deactivate and delete the old one.
 
-Acts through the ports. The key is not in the stack, whose state would contain its secret: IAM's list of the user's
+Acts through the clients. The key is not in the stack, whose state would contain its secret: IAM's list of the user's
 keys and the key id in Vercel's variables say which key is in use.
 """
 
@@ -10,13 +10,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from wizard.core.errors import OutcomeUnknown, ResourceError, SetupError, Unsupported
 from wizard.core.models.delivery import AccessKey, AccessKeyFact, VercelProject
 from wizard.core.models.deployment import Deployment
 from wizard.core.next_command import Command, Text, chain, eonpro, shell
-from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.targets.port import Consent, DeliveredAccessKey, OnMessage
+
+if TYPE_CHECKING:
+    from wizard.aws.client import AwsClient
+    from wizard.vercel.client import VercelClient
 
 OLDEST = timedelta(days=90)
 """How old an access key may get (CIS AWS Foundations Benchmark 1.14)."""
@@ -72,7 +76,7 @@ class AccessKeys:
         """The access key in Vercel's variables, if the user has it and it is active; else a new one, delivered there.
 
         A key of a crashed run, or of a lost answer, is deleted with consent. Raises ResourceError if the user has two
-        that stay, and the errors of the ports; a new key that was not delivered is deleted again.
+        that stay, and the errors of the clients; a new key that was not delivered is deleted again.
         """
         now = self.clock()
         keys = self.aws.iam.list_access_keys(self.user)

@@ -69,7 +69,7 @@ def test_the_review_lists_a_stranger_that_the_programs_reader_does_not_see() -> 
 @pytest.mark.usefixtures("blind")
 def test_a_stranger_in_the_trust_of_the_application_is_named(stand: CheckedStack) -> None:
     trust = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": FOREIGN}, "Action": "sts:AssumeRole"}]}
-    stand.aws.who_has_access = FakeAccess(account=AccountIam(principals=(IamPrincipal(arn=APP, trust=trust),)))
+    stand.aws.access = FakeAccess(account=AccountIam(principals=(IamPrincipal(arn=APP, trust=trust),)))
     found = finding(stand.notices(check_strangers), "stranger-let-in")
     assert f"the trust of {APP} gives {FOREIGN} sts:AssumeRole" in found.what
 

@@ -15,7 +15,7 @@ import pytest
 from botocore.utils import JSONFileCache
 
 from tests.wizard.aws.conftest import files
-from wizard.aws.client import Aws, connect
+from wizard.aws.client import AwsClient, connect
 from wizard.core.errors import CredentialsError, PermissionDenied, SignInNeeded
 
 ACCOUNT = "123456789012"
@@ -115,7 +115,7 @@ def person() -> Person:
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
-def keys(aws: Aws) -> tuple[str | None, ...]:
+def keys(aws: AwsClient) -> tuple[str | None, ...]:
     environment = aws.environment()
     return tuple(environment.get(name) for name in KEYS)
 
@@ -337,7 +337,7 @@ def test_after_the_sign_in_a_new_connection_finds_it(script, environ, tmp_path):
 # --- credential processes -----------------------------------------------------------------------------------------
 
 
-def of_a_process(environ, tmp_path, program: str) -> Aws:
+def of_a_process(environ, tmp_path, program: str) -> AwsClient:
     (tmp_path / "program.py").write_text(program)
     process = f"{sys.executable} {tmp_path / 'program.py'}"
     (tmp_path / "config").write_text(f"[profile program]\ncredential_process = {process}\n")

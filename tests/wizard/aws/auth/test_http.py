@@ -15,7 +15,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectionClosedError
 
 from tests.wizard.aws.conftest import with_pause
-from wizard.aws.client import Aws
+from wizard.aws.client import AwsClient
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import Throttled
 from wizard.core.models.delivery import AppVariables, DeliveryState
@@ -56,7 +56,7 @@ def cut_after(request: Any) -> None:
 
 
 @pytest.fixture
-def ready(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Aws:
+def ready(aws: AwsClient, monkeypatch: pytest.MonkeyPatch) -> AwsClient:
     """An account with its stored data key, whose caller waits for nothing."""
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
     aws = with_pause(aws, lambda _: None)
@@ -64,7 +64,7 @@ def ready(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Aws:
     return aws
 
 
-def order(aws: Aws, cut: Cut, times: int) -> Counter[str]:
+def order(aws: AwsClient, cut: Cut, times: int) -> Counter[str]:
     """The next calls of PutParameter go wrong; how often each call was sent."""
     sent: Counter[str] = Counter()
     left = [cut] * times
@@ -78,7 +78,7 @@ def order(aws: Aws, cut: Cut, times: int) -> Counter[str]:
     return sent
 
 
-def deliver(aws: Aws) -> DeliveryState:
+def deliver(aws: AwsClient) -> DeliveryState:
     return aws.stored_data_keys.deliver_parameters(PREFIX, BATCH, tags={}).state
 
 
@@ -88,7 +88,7 @@ def written(boto: Any) -> dict[str, tuple[str, int]]:
 
 
 @pytest.mark.parametrize("cut", [throttled, cut_before, cut_after])
-def test_twelve_failures_of_putting_a_parameter_end_delivered(ready: Aws, boto: Any, cut: Cut) -> None:
+def test_twelve_failures_of_putting_a_parameter_end_delivered(ready: AwsClient, boto: Any, cut: Cut) -> None:
     order(ready, cut, times=12)
 
     assert deliver(ready) is DeliveryState.WRITTEN
@@ -98,7 +98,7 @@ def test_twelve_failures_of_putting_a_parameter_end_delivered(ready: Aws, boto: 
     assert written(boto)["ENCRYPTED_PHI_KEY"][1] == 1
 
 
-def test_a_delivery_that_never_gets_through_leaves_what_was_there(ready: Aws, boto: Any) -> None:
+def test_a_delivery_that_never_gets_through_leaves_what_was_there(ready: AwsClient, boto: Any) -> None:
     deliver(ready)
     before = written(boto)
     boto("ssm").delete_parameter(Name=f"{PREFIX}/AWS_REGION")

@@ -10,7 +10,7 @@ import pytest
 
 from components.settings import SecretStore
 from tests.wizard.aws.conftest import with_pause
-from wizard.aws.client import Aws
+from wizard.aws.client import AwsClient
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.delivery import AppVariables
@@ -24,12 +24,12 @@ STORE = SecretStore.SECRETS_MANAGER
 DELETED = "You can't create this secret because a secret with this name is already scheduled for deletion."
 
 
-def stored_data_key(aws: Aws, wrapped: WrappedDataKey = ONE) -> bool:
+def stored_data_key(aws: AwsClient, wrapped: WrappedDataKey = ONE) -> bool:
     return aws.stored_data_keys.store_data_key(STORED_KEY, wrapped, key_arn=KEY, tags={}, store=STORE)
 
 
 @pytest.fixture
-def retrying(scripted: Aws) -> tuple[Aws, list[float]]:
+def retrying(scripted: AwsClient) -> tuple[AwsClient, list[float]]:
     """The edge whose waiting is written down instead of waited."""
     waited: list[float] = []
     scripted = with_pause(scripted, waited.append)
@@ -37,7 +37,7 @@ def retrying(scripted: Aws) -> tuple[Aws, list[float]]:
 
 
 @pytest.fixture
-def dying(aws: Aws, boto) -> Aws:
+def dying(aws: AwsClient, boto) -> AwsClient:
     """An account whose stored data key somebody deleted a moment ago: it can be restored for thirty days."""
     stored_data_key(aws)
     boto("secretsmanager").delete_secret(SecretId=STORED_KEY, RecoveryWindowInDays=30)

@@ -11,7 +11,7 @@ import pytest
 
 from components.settings import SecretStore
 from tests.wizard.aws.conftest import Store, with_pause
-from wizard.aws.client import Aws
+from wizard.aws.client import AwsClient
 from wizard.aws.data_keys.stored import store_of
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError
@@ -63,7 +63,7 @@ class Place(Store):
 
 
 @pytest.fixture(params=list(SecretStore))
-def place(request, aws: Aws, boto) -> Place:
+def place(request, aws: AwsClient, boto) -> Place:
     aws = with_pause(aws, lambda _: None)
     return Place(aws, boto, request.param)
 

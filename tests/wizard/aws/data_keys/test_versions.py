@@ -15,7 +15,7 @@ import pytest
 
 from components.settings import SecretStore, Settings
 from tests.wizard.aws.conftest import Store, with_pause
-from wizard.aws.client import Aws
+from wizard.aws.client import AwsClient
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
@@ -105,7 +105,7 @@ def _changes(name: str) -> bool:
 
 
 @pytest.fixture
-def power(aws: Aws) -> Power:
+def power(aws: AwsClient) -> Power:
     made = Power()
     # Clients hear what was registered before they were made.
     aws._session._botocore.register("before-call", made.before)
@@ -114,7 +114,7 @@ def power(aws: Aws) -> Power:
 
 
 @pytest.fixture(params=list(SecretStore))
-def place(request, aws: Aws, boto, settings_of, power) -> Place:
+def place(request, aws: AwsClient, boto, settings_of, power) -> Place:
     aws = with_pause(aws, lambda _: None)
     return Place(aws, boto, request.param, settings_of(secret_store=request.param))
 

@@ -39,7 +39,7 @@ from wizard.core.errors import (
     UsageError,
 )
 from wizard.core.models.delivery import AppCredentials, StoredDataKey
-from wizard.core.ports.run import TargetContext
+from wizard.core.target_context import TargetContext
 from wizard.data_key.storage import find_last_backup, find_last_drill
 
 NOW = datetime(2026, 11, 24, 12, 30, 15, 7, tzinfo=UTC)

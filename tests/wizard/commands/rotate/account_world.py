@@ -26,7 +26,7 @@ from eonpro_phi.__main__ import prove
 from eonpro_phi.environment import FOR_READING
 from tests.onboarding.deployment import _request
 from tests.wizard.fakes.clients import FakeAwsClient, FakeEngine, FakeUserInterface
-from wizard.aws.client import Aws, connect
+from wizard.aws.client import AwsClient, connect
 from wizard.cli.parser import flags_of, parse
 from wizard.commands.options import PushOptions
 from wizard.core.clients import Answer, Clients, Request, Source
@@ -35,7 +35,8 @@ from wizard.core.errors import SetupError
 from wizard.core.models.delivery import AppCredentials, AppVariables, ChildResult, StackState
 from wizard.core.retry import Clock
 from wizard.data_key import backup_document as document
-from wizard.vercel.client import Vercel
+from wizard.data_key.verification import DecryptVerifier, Wrapper
+from wizard.vercel.client import VercelClient
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
@@ -76,7 +77,7 @@ class Wire:
         self.left -= 1
 
 
-class Prover:
+class Prover(DecryptVerifier):
     """The application's side, in this process: the same steps as the child's, with the application's credentials."""
 
     def may_decrypt(self, credentials: AppCredentials, *, region: str, key_arn: str) -> ChildResult:
@@ -129,7 +130,7 @@ class Account:
     wire: Wire = field(default_factory=Wire)
 
     def __post_init__(self) -> None:
-        self.aws: Aws = connect(environ=dict(self.environment), clock=Clock(sleep=lambda _: None))
+        self.aws: AwsClient = connect(environ=dict(self.environment), clock=Clock(sleep=lambda _: None))
         events = self.aws._session._botocore
         events.register("before-call", self.wire.before_call)
         events.register("after-call", self.wire.after_call)
@@ -178,7 +179,7 @@ class World:
             trail_bucket="",
             parameter_prefix=self.prefix,
         )
-        self.vercel = Vercel(
+        self.vercel = VercelClient(
             token=account.environment["VERCEL_TOKEN"],
             base_url=account.environment["VERCEL_API_URL"],
             sleep=lambda _: None,
@@ -271,7 +272,7 @@ class World:
         engine.set_period = lambda days: self.kms.enable_key_rotation(KeyId=self.key, RotationPeriodInDays=days)
         world = self
 
-        class Wrapper:
+        class Wrapping(Wrapper):
             def wrap(self, environment: Mapping[str, str], *, key_arn: str, prompt: bool) -> WrappedDataKey:
                 assert former is not None
                 return WrappedDataKey.from_blob(world.kms.encrypt(KeyId=key_arn, Plaintext=former)["CiphertextBlob"])
@@ -281,8 +282,8 @@ class World:
             connect=lambda profile, region: self.account.aws,
             vercel=lambda token: self.vercel,
             engine=lambda environment, secrets_provider=None: engine,
-            prover=Prover(),
-            wrapper=Wrapper(),
+            prover=Prover(self.folder),
+            wrapper=Wrapping(self.folder),
         )
 
     # --- the application -----------------------------------------------------------------------------------------

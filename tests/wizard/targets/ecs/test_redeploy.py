@@ -33,7 +33,7 @@ from wizard.core.models.deployment import (
     Service,
     ServiceDeployment,
 )
-from wizard.core.ports.run import TargetContext
+from wizard.core.target_context import TargetContext
 from wizard.core.variable_ownership import VariablesNotOurs
 from wizard.targets.ecs import redeploy, service
 from wizard.targets.ecs.redeploy import redeploy_policy

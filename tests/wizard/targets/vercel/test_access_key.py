@@ -10,14 +10,15 @@ from typing import Any, cast
 
 import pytest
 
+from wizard.aws.client import AwsClient
 from wizard.core.errors import DataKeyConflict, OutcomeUnknown, ResourceError, SetupError, Unreachable
 from wizard.core.models.delivery import AccessKey, AccessKeyFact, VercelProject
 from wizard.core.models.deployment import Deployment
 from wizard.core.next_command import Command
-from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.targets.port import DeliveredAccessKey
 from wizard.targets.vercel import access_key
 from wizard.targets.vercel.access_key import AccessKeys, Retirement, RotatedAccessKey
+from wizard.vercel.client import VercelClient
 
 USER = "eonpro-app-user"
 PROJECT = VercelProject(id="prj_1", name="eonpro", team_id=None, team_slug="clinic")
